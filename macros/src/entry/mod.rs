@@ -1,0 +1,75 @@
+//! `#[supervised::main]`: an `async fn main` in, a plain one out.
+
+mod args;
+mod expand;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{
+    FnArg, Signature, Type,
+    parse::{Parse, Parser},
+};
+
+use crate::{
+    diagnostics::Diagnostics,
+    function::item::{Start, first_item_span},
+};
+use args::Args;
+
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut diagnostics = Diagnostics::default();
+    let args = Args::parse(arguments, &mut diagnostics);
+    let start = Start::parse.parse2(item.clone());
+    let body = start.as_ref().ok().and_then(Start::body);
+    let expanded = match (start, body) {
+        (Ok(start), Some(body)) => {
+            let token = check(&start.signature, &mut diagnostics);
+            expand::main(&args, &start, &body, token)
+        }
+        _ => {
+            diagnostics.refuse_at(
+                first_item_span(item.clone()),
+                "`#[supervised::main]` goes on the program's entry: write `async fn main(token: CancellationToken)`",
+            );
+            item
+        }
+    };
+    let refusals = diagnostics.into_tokens();
+    quote!(#expanded #refusals)
+}
+
+/// Refuses a header that cannot be an entry; tells which parameter is the token.
+fn check<'a>(signature: &'a Signature, diagnostics: &mut Diagnostics) -> Option<&'a syn::PatType> {
+    if signature.asyncness.is_none() {
+        diagnostics
+            .refuse(&signature.fn_token, "the runtime drives an async function: write `async fn`");
+    }
+    let generics = &signature.generics;
+    if !generics.params.is_empty() {
+        diagnostics.refuse(
+            &generics.params,
+            "the entry of a program is not generic: remove the parameters",
+        );
+    }
+    let mut token = None;
+    for (at, input) in signature.inputs.iter().enumerate() {
+        match input {
+            FnArg::Typed(parameter) if at == 0 => {
+                if let Type::Reference(reference) = &*parameter.ty
+                    && let Some(mutability) = &reference.mutability
+                {
+                    diagnostics.refuse(
+                        mutability,
+                        "a token is shared, not changed: write `token: CancellationToken`",
+                    );
+                }
+                token = Some(parameter);
+            }
+            surplus => diagnostics.refuse(
+                surplus,
+                "the entry takes the root token and nothing else: write `async fn main(token: CancellationToken)`",
+            ),
+        }
+    }
+    token
+}

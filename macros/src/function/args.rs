@@ -1,0 +1,173 @@
+//! The arguments of `#[supervised]` (and of `task!`, behind its name).
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Ident, Path};
+
+use crate::{
+    arguments::Arguments,
+    diagnostics::Diagnostics,
+    values::{self, Zero},
+};
+
+const KNOWN: &[&str] =
+    &["name", "limit", "on_full", "timeout", "on_cancel", "grace", "token", "crate"];
+
+/// What happens to the body when the token fires.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnCancel {
+    Drop,
+    Cooperate,
+}
+
+/// An argument's value and the key it was given under.
+pub(crate) struct Given<T> {
+    pub(crate) key: Ident,
+    pub(crate) value: T,
+}
+
+/// The arguments, validated one by one.
+pub(crate) struct Args {
+    pub(crate) krate: Path,
+    pub(crate) token: Option<Given<Ident>>,
+    name: Option<syn::LitStr>,
+    limit: Option<TokenStream>,
+    on_full: Option<Given<&'static str>>,
+    timeout: Option<TokenStream>,
+    on_cancel: Option<OnCancel>,
+    grace: Option<Given<Grace>>,
+    limit_was_given: bool,
+}
+
+pub(crate) enum Grace {
+    Never,
+    For(TokenStream),
+}
+
+impl Args {
+    pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+        let mut given = Arguments::parse(tokens, KNOWN, diagnostics);
+        let limit = given.take("limit");
+        let args = Self {
+            krate: given
+                .take("crate")
+                .and_then(|argument| values::path(&argument, "::my_crate::supervised", diagnostics))
+                .unwrap_or_else(|| syn::parse_quote!(::tokio_supervised)),
+            name: given.take("name").and_then(|argument| {
+                let name = values::text(&argument, "worker", diagnostics)?;
+                if name.value().trim().is_empty() {
+                    diagnostics.refuse(
+                        &name,
+                        "`name` must not be empty: it labels metrics, events and errors; leave it out to use the function's name",
+                    );
+                    return None;
+                }
+                Some(name)
+            }),
+            limit_was_given: limit.is_some(),
+            limit: limit.and_then(|argument| values::count(&argument, diagnostics)),
+            on_full: given.take("on_full").and_then(|argument| {
+                let value = values::choice(&argument, &["wait", "reject"], diagnostics)?;
+                Some(Given { key: argument.key, value })
+            }),
+            timeout: given
+                .take("timeout")
+                .and_then(|argument| values::duration(&argument, "10s", Zero::Refused, diagnostics)),
+            on_cancel: given.take("on_cancel").and_then(|argument| {
+                match values::choice(&argument, &["drop", "cooperate"], diagnostics)? {
+                    "drop" => Some(OnCancel::Drop),
+                    _ => Some(OnCancel::Cooperate),
+                }
+            }),
+            grace: given.take("grace").and_then(|argument| {
+                let value = if is_none(&argument.value) {
+                    Grace::Never
+                } else {
+                    Grace::For(values::duration(&argument, "5s", Zero::Refused, diagnostics)?)
+                };
+                Some(Given { key: argument.key, value })
+            }),
+            token: given.take("token").and_then(|argument| {
+                let value = parameter_name(&argument.value);
+                if value.is_none() {
+                    diagnostics.refuse(
+                        &argument.value,
+                        "`token` takes the name of a parameter: write `token = shutdown`",
+                    );
+                }
+                Some(Given { key: argument.key, value: value? })
+            }),
+        };
+        given.refuse_the_rest(diagnostics);
+        args
+    }
+
+    /// Refuses what does not go together.
+    pub(crate) fn check(&self, has_token: bool, diagnostics: &mut Diagnostics) {
+        if let Some(on_full) = &self.on_full
+            && !self.limit_was_given
+        {
+            diagnostics.refuse(
+                &on_full.key,
+                "`on_full` needs a `limit` that can be full: add `limit = 16`",
+            );
+        }
+        if let Some(grace) = &self.grace
+            && self.on_cancel(has_token) == OnCancel::Drop
+        {
+            diagnostics.refuse(
+                &grace.key,
+                "`grace` has no effect here: the body is dropped as soon as the token fires; take `token: &CancellationToken` first, or add `on_cancel = \"cooperate\"`",
+            );
+        }
+    }
+
+    /// What happens to the body when the token fires: a body that has the token ends by itself.
+    pub(crate) fn on_cancel(&self, has_token: bool) -> OnCancel {
+        self.on_cancel.unwrap_or(if has_token { OnCancel::Cooperate } else { OnCancel::Drop })
+    }
+
+    /// The static that describes the function, in a block of its own: the body must not see it.
+    pub(crate) fn spec(&self, name: &str, place: Span, has_token: bool) -> TokenStream {
+        let krate = &self.krate;
+        let name = match &self.name {
+            Some(name) => quote!(#name),
+            None => quote!(#name),
+        };
+        let limit = self.limit.iter();
+        let timeout = self.timeout.iter();
+        let reject = self.on_full.iter().filter(|given| given.value == "reject").map(|_| quote!());
+        let cooperate =
+            (self.on_cancel(has_token) == OnCancel::Cooperate).then(|| quote!()).into_iter();
+        let grace = self.grace.iter().map(|given| match &given.value {
+            Grace::Never => quote!(::core::option::Option::None),
+            Grace::For(duration) => quote!(::core::option::Option::Some(#duration)),
+        });
+        // The call carries the place of the function's name, which `TaskSpec::new` looks up.
+        let new = quote_spanned!(place=> new);
+        quote! {{
+            static TOKIO_SUPERVISED_SPEC: #krate::__private::TaskSpec =
+                #krate::__private::TaskSpec::#new(
+                    #name,
+                    #krate::__private::Policy::DEFAULT
+                        #(.limit(#limit))*
+                        #(.reject_when_full() #reject)*
+                        #(.timeout(#timeout))*
+                        #(.cooperate() #cooperate)*
+                        #(.grace(#grace))*
+                );
+            &TOKIO_SUPERVISED_SPEC
+        }}
+    }
+}
+
+fn is_none(value: &syn::Expr) -> bool {
+    matches!(value, syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) if text.value() == "none")
+}
+
+fn parameter_name(value: &syn::Expr) -> Option<Ident> {
+    match value {
+        syn::Expr::Path(path) if path.qself.is_none() => path.path.get_ident().cloned(),
+        _ => None,
+    }
+}

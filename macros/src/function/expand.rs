@@ -1,0 +1,163 @@
+//! The rewritten function.
+//!
+//! ```text
+//! Input   #[supervised(limit = 16)]
+//!         async fn fetch(mut client: Client, (host, path): Where) -> Result<Page, Error> { body }
+//!
+//! Output  fn fetch(token: impl AsToken, client: Client, __arg1: Where)
+//!             -> Supervised<impl Future<Output = Result<Page, Error>>, impl AsToken>
+//!         {
+//!             supervise(
+//!                 { static SPEC: TaskSpec = TaskSpec::new("fetch", Policy::DEFAULT.limit(16)); &SPEC },
+//!                 token,
+//!                 output::<Result<Page, Error>>(…),
+//!                 async move {
+//!                     let mut client = client;
+//!                     let __arg1 = __arg1; let (host, path) = __arg1;
+//!                     { body }
+//!                 },
+//!             )
+//!         }
+//! ```
+//!
+//! 1. Parameters are bound again inside, in their order: they drop as those of an `async fn` do.
+//! 2. What the user wrote keeps its spans; what is injected has mixed-site ones, which his code cannot meet.
+//! 3. `impl` keeps the span of this crate, whose edition captures every lifetime, as an `async fn` does;
+//!    so do the braces of the `async` block, whose edition drops what the body's last expression borrows
+//!    before the parameters.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
+use syn::{FnArg, Pat, PatType};
+
+use super::{
+    args::Args,
+    item::Function,
+    signature::{Header, TokenForm},
+};
+
+/// The only `quote!` of a whole function.
+pub(crate) fn function(args: &Args, function: Function, header: Header) -> TokenStream {
+    let Function { attributes, visibility, defaultness, signature, body } = function;
+    let krate = &args.krate;
+    let has_token = header.has_token();
+    let spec = args.spec(&unraw(&signature.ident), signature.ident.span(), has_token);
+    let contract = header.output.contract(krate);
+    let return_edge = header.output.return_edge();
+    let declared = &header.output.declared;
+
+    let mut parameters = Vec::new();
+    let mut bindings = Vec::new();
+    let mut token = injected("token");
+    if !has_token {
+        let receiver = signature.receiver().map(|receiver| quote!(#receiver,));
+        parameters.push(quote!(#receiver #token: impl #krate::AsToken));
+    }
+    for (at, input) in signature.inputs.iter().enumerate() {
+        match (input, header.token) {
+            (FnArg::Receiver(_), None) => {}
+            (FnArg::Receiver(receiver), Some(_)) => parameters.push(quote!(#receiver)),
+            (FnArg::Typed(parameter), Some((found, form))) if found == at => {
+                let bound = bind_token(krate, parameter, form);
+                token = bound.ident;
+                parameters.push(bound.parameter);
+                bindings.push(bound.binding);
+            }
+            (FnArg::Typed(parameter), _) => {
+                let bound = bind(parameter, at);
+                parameters.push(bound.parameter);
+                bindings.push(bound.binding);
+            }
+        }
+    }
+    // A receiver that the body never names would drop before the future does.
+    let keep_receiver = signature.receiver().map(|receiver| {
+        let this = receiver.self_token;
+        quote!(let _ = &#this;)
+    });
+    let given = matches!(header.token, Some((_, TokenForm::Given)));
+    let token_type =
+        if given { quote!(#krate::CancellationToken) } else { quote!(impl #krate::AsToken) };
+    let own_token =
+        if has_token { quote!(::core::clone::Clone::clone(&#token)) } else { quote!(#token) };
+
+    let safety = &signature.safety;
+    let fn_token = &signature.fn_token;
+    let ident = &signature.ident;
+    let (generics, where_clause) = (&signature.generics, &signature.generics.where_clause);
+    // With a token that is given, the function may implement a trait's method, which names the plain future.
+    let refining = given.then(|| quote!(#[allow(refining_impl_trait)]));
+    quote! {
+        #(#attributes)*
+        #refining
+        #visibility #defaultness #safety #fn_token #ident #generics (#(#parameters),*)
+            -> #krate::Supervised<impl ::core::future::Future<Output = #declared>, #token_type>
+        #where_clause
+        {
+            #krate::__private::supervise(
+                #spec,
+                #own_token,
+                #contract,
+                async move {
+                    #keep_receiver
+                    #(#bindings)*
+                    #return_edge
+                    #body
+                },
+            )
+        }
+    }
+}
+
+/// A parameter, outside and inside.
+struct Bound {
+    ident: Ident,
+    parameter: TokenStream,
+    binding: TokenStream,
+}
+
+fn bind(parameter: &PatType, at: usize) -> Bound {
+    let PatType { attrs, pat, ty, .. } = parameter;
+    if let Pat::Ident(pattern) = &**pat
+        && pattern.by_ref.is_none()
+        && pattern.subpat.is_none()
+    {
+        let ident = &pattern.ident;
+        let mutability = &pattern.mutability;
+        return Bound {
+            ident: ident.clone(),
+            parameter: quote!(#(#attrs)* #ident: #ty),
+            binding: quote!(#(#attrs)* let #mutability #ident = #ident;),
+        };
+    }
+    let ident = injected(&format!("__arg{at}"));
+    Bound {
+        parameter: quote!(#(#attrs)* #ident: #ty),
+        binding: quote!(#(#attrs)* let #ident = #ident; #(#attrs)* let #pat = #ident;),
+        ident,
+    }
+}
+
+fn bind_token(krate: &syn::Path, parameter: &PatType, form: TokenForm) -> Bound {
+    let PatType { attrs, pat, .. } = parameter;
+    let mut bound = bind(parameter, 0);
+    if form == TokenForm::Lent {
+        let ident = &bound.ident;
+        let kept = injected("__token");
+        bound.parameter = quote!(#(#attrs)* #ident: impl #krate::AsToken);
+        bound.binding = quote! {
+            #(#attrs)* let #kept = #ident;
+            #(#attrs)* let #pat = #krate::AsToken::as_token(&#kept);
+        };
+    }
+    bound
+}
+
+/// A name that the user's code cannot meet.
+fn injected(name: &str) -> Ident {
+    format_ident!("{name}", span = Span::mixed_site())
+}
+
+fn unraw(ident: &Ident) -> String {
+    syn::ext::IdentExt::unraw(ident).to_string()
+}

@@ -1,0 +1,188 @@
+//! What the attribute stands on: a function's header, its body left as tokens, or something else.
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{
+    Attribute, Signature, Token, Visibility,
+    parse::{Parse, ParseStream, Parser},
+};
+
+use crate::diagnostics::{Diagnostics, first_span};
+
+/// A function whose body stays a run of tokens, so that a half-typed one still expands.
+pub(crate) struct Function {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    pub(crate) defaultness: Option<Token![default]>,
+    pub(crate) signature: Signature,
+    pub(crate) body: Group,
+}
+
+pub(crate) enum Item {
+    /// To be expanded, whatever was refused about it.
+    Function(Box<Function>),
+    /// Refused; a program still needs its entry point.
+    Main,
+    /// Refused; stays as it is.
+    Foreign,
+}
+
+/// Reads the item and refuses what cannot be supervised.
+pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
+    let Ok(start) = Start::parse.parse2(tokens.clone()) else {
+        diagnostics.refuse_at(
+            first_item_span(tokens),
+            "`#[supervised]` goes on an `async fn`: put it on the function that does the work",
+        );
+        return Item::Foreign;
+    };
+    let body = start.body();
+    let Start { mut attributes, visibility, defaultness, mut signature, .. } = start;
+
+    if is_async_trait(&signature) {
+        diagnostics.refuse(
+            &signature.fn_token,
+            "`#[async_trait]` has rewritten this function already: declare the trait method as `fn … -> impl Future<Output = …> + Send` and remove `#[async_trait]`",
+        );
+        return Item::Foreign;
+    }
+    let Some(body) = body else {
+        diagnostics.refuse(
+            &signature.ident,
+            "a trait method without a body has nothing to supervise: put `#[supervised]` on its implementations",
+        );
+        return Item::Foreign;
+    };
+    let misplaced = refuse_misplaced(&mut attributes, diagnostics);
+    if signature.ident == "main" {
+        if !misplaced {
+            diagnostics.refuse(
+                &signature.ident,
+                "`main` is where signals and the runtime begin: write `#[supervised::main]` in place of `#[supervised]`",
+            );
+        }
+        return Item::Main;
+    }
+    refuse_qualifiers(&mut signature, misplaced, diagnostics);
+    let (mut inner, body) = split_inner_attributes(&body);
+    attributes.append(&mut inner);
+    Item::Function(Box::new(Function { attributes, visibility, defaultness, signature, body }))
+}
+
+/// The header, and what stands behind it.
+pub(crate) struct Start {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    pub(crate) defaultness: Option<Token![default]>,
+    pub(crate) signature: Signature,
+    rest: TokenStream,
+}
+
+impl Start {
+    /// The body, where one brace group is all that follows the header.
+    pub(crate) fn body(&self) -> Option<Group> {
+        let mut rest = self.rest.clone().into_iter();
+        match (rest.next(), rest.next()) {
+            (Some(TokenTree::Group(body)), None) if body.delimiter() == Delimiter::Brace => {
+                Some(body)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Parse for Start {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        Ok(Self {
+            attributes: input.call(Attribute::parse_outer)?,
+            visibility: input.parse()?,
+            defaultness: input.parse()?,
+            signature: input.parse()?,
+            rest: input.parse()?,
+        })
+    }
+}
+
+/// Refuses `#[test]`, `#[tokio::test]` and `#[tokio::main]`, and takes them off.
+fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) -> bool {
+    let before = attributes.len();
+    attributes.retain(|attribute| {
+        let path = attribute.path();
+        let last = path.segments.last().map(|segment| segment.ident.to_string());
+        let first = path.segments.first().map(|segment| segment.ident.to_string());
+        match last.as_deref() {
+            Some("test") => diagnostics.refuse(
+                path,
+                "a test runs itself, nobody can cancel it: write `#[supervised::test]` in place of both attributes",
+            ),
+            Some("main") if first.as_deref() == Some("tokio") => diagnostics.refuse(
+                path,
+                "`#[tokio::main]` builds a runtime around the function: write `#[supervised::main]` in place of both attributes",
+            ),
+            _ => return true,
+        }
+        false
+    });
+    attributes.len() < before
+}
+
+/// Refuses what an async function cannot be, and takes it off, so that the rest still expands.
+fn refuse_qualifiers(signature: &mut Signature, misplaced: bool, diagnostics: &mut Diagnostics) {
+    if let Some(constness) = signature.constness.take() {
+        diagnostics.refuse(
+            &constness,
+            "a supervised function runs on a runtime, never at compile time: remove `const`",
+        );
+    }
+    if let Some(abi) = signature.abi.take() {
+        diagnostics.refuse(
+            &abi,
+            "a supervised function returns a future, which no foreign ABI knows: remove `extern`",
+        );
+    }
+    if let Some(variadic) = signature.variadic.take() {
+        diagnostics.refuse(
+            &variadic.dots,
+            "a supervised function has a fixed list of parameters: remove `...`",
+        );
+    }
+    if signature.asyncness.is_none() && !misplaced {
+        diagnostics.refuse(
+            &signature.fn_token,
+            "only an async function can be cancelled at its `.await`s: write `async fn`",
+        );
+    }
+    signature.asyncness = None;
+}
+
+/// What `#[async_trait]` leaves: a plain `fn` with a lifetime of that name.
+fn is_async_trait(signature: &Signature) -> bool {
+    signature.asyncness.is_none()
+        && signature.generics.lifetimes().any(|generic| generic.lifetime.ident == "async_trait")
+}
+
+/// `#![…]` at the head of a body belongs to the function, not to the block that the body becomes.
+pub(crate) fn split_inner_attributes(body: &Group) -> (Vec<Attribute>, Group) {
+    let split = |input: ParseStream<'_>| {
+        let mut attributes = input.call(Attribute::parse_inner)?;
+        for attribute in &mut attributes {
+            attribute.style = syn::AttrStyle::Outer;
+        }
+        Ok((attributes, input.parse::<TokenStream>()?))
+    };
+    let Ok((attributes, stream)) = split.parse2(body.stream()) else {
+        return (Vec::new(), body.clone());
+    };
+    let mut rest = Group::new(Delimiter::Brace, stream);
+    rest.set_span(body.span());
+    (attributes, rest)
+}
+
+/// The item's own first token, behind its attributes.
+pub(crate) fn first_item_span(tokens: TokenStream) -> proc_macro2::Span {
+    let behind = |input: ParseStream<'_>| {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<TokenStream>()
+    };
+    first_span(&behind.parse2(tokens.clone()).unwrap_or(tokens).into_token_stream())
+}

@@ -1,0 +1,116 @@
+//! The header of a supervised function: where its token is, and in which form.
+
+use syn::{FnArg, Pat, PatType, Signature, Type};
+
+use super::args::Args;
+use crate::{diagnostics::Diagnostics, output::Output};
+
+/// How the token comes in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenForm {
+    /// `token: &CancellationToken`: lent or given by the caller, lent to the body.
+    Lent,
+    /// `token: CancellationToken`: given.
+    Given,
+}
+
+/// What the expansion needs to know of a header.
+pub(crate) struct Header {
+    /// Which parameter is the token, and its form; none where the attribute inserts one.
+    pub(crate) token: Option<(usize, TokenForm)>,
+    pub(crate) output: Output,
+}
+
+impl Header {
+    /// Finds the token and the output, and refuses what cannot be supervised.
+    pub(crate) fn read(signature: &Signature, args: &Args, diagnostics: &mut Diagnostics) -> Self {
+        let mut output = Output::new(&signature.output);
+        output.check(diagnostics);
+        Self { token: find_token(signature, args, diagnostics), output }
+    }
+
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+}
+
+fn find_token(
+    signature: &Signature,
+    args: &Args,
+    diagnostics: &mut Diagnostics,
+) -> Option<(usize, TokenForm)> {
+    let typed = signature.inputs.iter().enumerate().filter_map(|(at, input)| match input {
+        FnArg::Typed(parameter) => Some((at, parameter)),
+        FnArg::Receiver(_) => None,
+    });
+    let named = args.token.as_ref().map(|given| &given.value);
+    let mut tokens = typed.filter(|(_, parameter)| match named {
+        Some(name) => is_named(&parameter.pat, name),
+        None => is_token(&parameter.ty),
+    });
+
+    let Some((at, parameter)) = tokens.next() else {
+        if let Some(name) = named {
+            diagnostics.refuse(
+                name,
+                format!("there is no parameter `{name}`: name the one that is the token, or remove `token`"),
+            );
+        }
+        return None;
+    };
+    let others = signature.inputs.iter().take(at).filter(|input| is_counted(input)).count();
+    if others > 0 {
+        diagnostics.refuse(
+            &parameter.pat,
+            "the token is the first parameter, right after `self`: move it to the front",
+        );
+    }
+    for (_, second) in tokens {
+        diagnostics.refuse(
+            &second.pat,
+            "a supervised function obeys one token: remove this one, or hand it in inside another type",
+        );
+    }
+    Some((at, form(parameter, diagnostics)))
+}
+
+/// Whether a parameter counts against the token's first place: one under `cfg` may not be there.
+fn is_counted(input: &FnArg) -> bool {
+    match input {
+        FnArg::Receiver(_) => false,
+        FnArg::Typed(parameter) => {
+            !parameter.attrs.iter().any(|attribute| attribute.path().is_ident("cfg"))
+        }
+    }
+}
+
+fn form(parameter: &PatType, diagnostics: &mut Diagnostics) -> TokenForm {
+    match &*parameter.ty {
+        Type::Reference(reference) => {
+            if let Some(mutability) = &reference.mutability {
+                diagnostics.refuse(
+                    mutability,
+                    "a token is shared, not changed: write `&CancellationToken`",
+                );
+            }
+            TokenForm::Lent
+        }
+        _ => TokenForm::Given,
+    }
+}
+
+fn is_named(pattern: &Pat, name: &syn::Ident) -> bool {
+    matches!(pattern, Pat::Ident(pattern) if pattern.ident == *name)
+}
+
+fn is_token(ty: &Type) -> bool {
+    match ty {
+        Type::Path(path) => {
+            path.path.segments.last().is_some_and(|segment| segment.ident == "CancellationToken")
+        }
+        Type::Reference(reference) => is_token(&reference.elem),
+        Type::Group(group) => is_token(&group.elem),
+        Type::Paren(paren) => is_token(&paren.elem),
+        _ => false,
+    }
+}

@@ -1,0 +1,42 @@
+//! The attributes of [`tokio-supervised`](https://docs.rs/tokio-supervised).
+//!
+//! This crate is an implementation detail: depend on `tokio-supervised`, which re-exports all of it
+//! and documents it for the person who uses it.
+//!
+//! Each door below parses, checks and expands; whatever can live in the runtime crate lives there.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod diagnostics;
+mod entry;
+mod function;
+mod output;
+mod task;
+mod values;
+
+use proc_macro::TokenStream;
+
+/// Turns an `async fn` into a supervised function.
+///
+/// See the documentation of `tokio_supervised::supervised`.
+#[proc_macro_attribute]
+pub fn supervised(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    function::expand(arguments.into(), item.into()).into()
+}
+
+/// Runs an `async fn main` under signals, on a runtime of its own.
+///
+/// See the documentation of `tokio_supervised::supervised::main`.
+#[proc_macro_attribute]
+pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    entry::expand(arguments.into(), item.into()).into()
+}
+
+/// Makes a supervised future of a foreign one.
+///
+/// See the documentation of `tokio_supervised::task!`.
+#[proc_macro]
+pub fn task(input: TokenStream) -> TokenStream {
+    task::expand(input.into()).into()
+}

@@ -1,0 +1,129 @@
+//! The declared return type, as a type of the signature and as one that an expression can name.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{
+    GenericArgument, Path, PathArguments, ReturnType, Type,
+    visit_mut::{VisitMut, visit_type_mut},
+};
+
+use crate::diagnostics::{Diagnostics, first_span};
+
+/// The return type of a supervised body.
+pub(crate) struct Output {
+    /// As the author wrote it; `()` where nothing is written.
+    pub(crate) declared: Type,
+    /// The same with `_` for each `impl Trait`, which an expression cannot name.
+    nameable: Type,
+    /// Where errors of the return type are told.
+    span: Span,
+    refused: bool,
+}
+
+impl Output {
+    pub(crate) fn new(written: &ReturnType) -> Self {
+        let declared = match written {
+            ReturnType::Default => syn::parse_quote!(()),
+            ReturnType::Type(_, ty) => (**ty).clone(),
+        };
+        let span = match written {
+            ReturnType::Default => Span::call_site(),
+            ReturnType::Type(_, ty) => first_span(ty),
+        };
+        let mut nameable = declared.clone();
+        ImplToInfer.visit_type_mut(&mut nameable);
+        Self { declared, nameable, span, refused: false }
+    }
+
+    /// Refuses what visibly cannot carry a failure; the trait `SupervisedOutput` refuses the rest.
+    pub(crate) fn check(&mut self, diagnostics: &mut Diagnostics) {
+        if matches!(self.declared, Type::Never(_) | Type::ImplTrait(_)) {
+            diagnostics.refuse(
+                &self.declared,
+                "a supervised function returns `()` or `Result<T, E>`, so that a panic, a cancellation or a timeout can arrive: write `-> Result<_, TaskError>`",
+            );
+            if matches!(self.declared, Type::Never(_)) {
+                self.declared = syn::parse_quote!(());
+            }
+            self.refused = true;
+        }
+    }
+
+    /// A dead edge that returns the declared type: it gives the body its type, and the author native errors.
+    pub(crate) fn return_edge(&self) -> TokenStream {
+        if self.refused {
+            return TokenStream::new();
+        }
+        let nameable = &self.nameable;
+        quote_spanned! {self.span=>
+            if let ::core::option::Option::Some(never) = ::core::option::Option::None::<#nameable> {
+                return never;
+            }
+        }
+    }
+
+    /// The function that tells how a value of this type ended its run.
+    ///
+    /// The method is found by how much is known of the error type: the traits are implemented for
+    /// ever fewer references, and the first that fits wins.
+    pub(crate) fn verdict(&self, krate: &Path) -> TokenStream {
+        let nameable = &self.nameable;
+        if self.refused {
+            return quote!(#krate::__private::always_ok);
+        }
+        if error_is_borrowed(&self.declared) {
+            return quote!(#krate::__private::Probe::<#nameable>::by_shape());
+        }
+        quote! {{
+            use #krate::__private::{
+                ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
+            };
+            (&&&&#krate::__private::Probe::<#nameable>::NEW).verdict()
+        }}
+    }
+
+    /// The whole of what the runtime asks of the return type, in one expression at its place.
+    pub(crate) fn contract(&self, krate: &Path) -> TokenStream {
+        let verdict = self.verdict(krate);
+        if self.refused {
+            return quote!(#krate::__private::refused(#verdict));
+        }
+        let nameable = &self.nameable;
+        let output = quote_spanned!(self.span=> output::<#nameable>);
+        quote!(#krate::__private::#output(#verdict))
+    }
+}
+
+struct ImplToInfer;
+
+impl VisitMut for ImplToInfer {
+    fn visit_type_mut(&mut self, ty: &mut Type) {
+        if matches!(ty, Type::ImplTrait(_)) {
+            *ty = syn::parse_quote!(_);
+        } else {
+            visit_type_mut(self, ty);
+        }
+    }
+}
+
+/// Whether the `E` of a `Result<T, E>` visibly borrows: nothing can be looked for in its sources.
+fn error_is_borrowed(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    let Some(PathArguments::AngleBracketed(arguments)) =
+        path.path.segments.last().map(|segment| &segment.arguments)
+    else {
+        return false;
+    };
+    match arguments.args.iter().collect::<Vec<_>>()[..] {
+        [_, GenericArgument::Type(error)] => has_lifetime(quote!(#error)),
+        _ => false,
+    }
+}
+
+fn has_lifetime(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        proc_macro2::TokenTree::Group(group) => has_lifetime(group.stream()),
+        proc_macro2::TokenTree::Punct(punct) => matches!(punct.as_char(), '&' | '\''),
+        _ => false,
+    })
+}

@@ -1,0 +1,148 @@
+//! `task!("name", arguments…, |token| …)`: a foreign future, or an async body, as a supervised one.
+//!
+//! ```text
+//! Input   task!("http", |token| axum::serve(listener, app).with_graceful_shutdown(token.cancelled_owned()))
+//!
+//! Output  move |token: CancellationToken| {
+//!             let own = Clone::clone(&token);
+//!             supervise(spec, own, inferred(), IntoFuture::into_future(axum::serve(…)…))
+//!         }
+//!
+//! Input   task!("tick", |token| -> Result<(), Error> { body })
+//!
+//! Output  move |token: CancellationToken| {
+//!             let own = Clone::clone(&token);
+//!             supervise(spec, own, output::<Result<(), Error>>(…), async move { let token = token; { body } })
+//!         }
+//! ```
+//!
+//! The expression form makes its future in the closure, so that a closure for many items may clone
+//! what it captured before it hands the clone on.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::quote;
+use syn::{
+    ExprClosure, LitStr, Pat, ReturnType, Token,
+    parse::{Parse, ParseStream, Parser},
+};
+
+use crate::{diagnostics::Diagnostics, function::args::Args, output::Output};
+
+pub(crate) fn expand(input: TokenStream) -> TokenStream {
+    let mut diagnostics = Diagnostics::default();
+    let expanded = match Call::parse.parse2(input) {
+        Ok(call) => call.expand(&mut diagnostics),
+        Err(error) => {
+            diagnostics.push(error);
+            quote!(())
+        }
+    };
+    let refusals = diagnostics.into_tokens();
+    quote!({ #refusals #expanded })
+}
+
+/// The call, its arguments not yet read.
+struct Call {
+    name: LitStr,
+    arguments: TokenStream,
+    closure: ExprClosure,
+}
+
+impl Parse for Call {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let Ok(name) = input.parse::<LitStr>() else {
+            return Err(input
+                .error("`task!` begins with the task's name: write `task!(\"http\", |token| …)`"));
+        };
+        if name.value().trim().is_empty() {
+            return Err(syn::Error::new(
+                name.span(),
+                "the name must not be empty: it labels metrics, events and errors",
+            ));
+        }
+        let comma: Option<Token![,]> = input.parse()?;
+        let mut arguments = TokenStream::new();
+        while !input.is_empty() && !starts_closure(input) {
+            arguments.extend([input.parse::<TokenTree>()?]);
+        }
+        if comma.is_none() || input.is_empty() {
+            return Err(syn::Error::new(
+                name.span(),
+                "`task!` ends with a closure that takes the token: write `task!(\"http\", |token| …)`",
+            ));
+        }
+        let closure = input.parse()?;
+        input.parse::<Option<Token![,]>>()?;
+        if !input.is_empty() {
+            return Err(
+                input.error("the arguments of `task!` stand between the name and the closure")
+            );
+        }
+        Ok(Self { name, arguments, closure })
+    }
+}
+
+fn starts_closure(input: ParseStream<'_>) -> bool {
+    input.peek(Token![|]) || input.peek(Token![||]) || input.peek(Token![move])
+}
+
+impl Call {
+    fn expand(self, diagnostics: &mut Diagnostics) -> TokenStream {
+        let Self { name, arguments, closure } = self;
+        let args = Args::parse(arguments, diagnostics);
+        let krate = &args.krate;
+        let mut inputs = closure.inputs.iter();
+        let Some(first) = inputs.next() else {
+            diagnostics.refuse(
+                &closure.inputs_begin,
+                "the closure takes the token: write `|token| …`, or `|_| …` where the future is to be dropped when the token fires",
+            );
+            return quote!(());
+        };
+        let pattern = match first {
+            Pat::Type(typed) => &*typed.pat,
+            pattern => pattern,
+        };
+        let has_token = !matches!(pattern, Pat::Wild(_));
+        args.check(has_token, diagnostics);
+        let spec = args.spec(&name.value(), name.span(), has_token);
+        let token = Ident::new("token", Span::mixed_site());
+        let own = Ident::new("own", Span::mixed_site());
+        let body = &closure.body;
+        let supervised = match &closure.output {
+            ReturnType::Default => quote! {
+                let #pattern = #token;
+                #krate::__private::supervise(
+                    #spec,
+                    #own,
+                    #krate::__private::inferred(),
+                    ::core::future::IntoFuture::into_future(#body),
+                )
+            },
+            written => {
+                let mut output = Output::new(written);
+                output.check(diagnostics);
+                let contract = output.contract(krate);
+                let return_edge = output.return_edge();
+                quote! {
+                    #krate::__private::supervise(
+                        #spec,
+                        #own,
+                        #contract,
+                        async move {
+                            let #pattern = #token;
+                            #return_edge
+                            #body
+                        },
+                    )
+                }
+            }
+        };
+        quote! {
+            move |#token: #krate::CancellationToken #(, #inputs)*| {
+                let #own = ::core::clone::Clone::clone(&#token);
+                #supervised
+            }
+        }
+    }
+}

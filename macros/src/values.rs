@@ -1,0 +1,184 @@
+//! What the values of arguments may be: texts, choices, counts, durations, paths.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Expr, ExprLit, Lit, LitStr};
+
+use crate::{
+    arguments::Argument,
+    diagnostics::{Diagnostics, nearest, quoted},
+};
+
+/// A string literal.
+pub(crate) fn text(
+    argument: &Argument,
+    example: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<LitStr> {
+    let key = &argument.key;
+    match literal(&argument.value) {
+        Some(Lit::Str(text)) => Some(text.clone()),
+        _ => {
+            diagnostics.refuse(
+                &argument.value,
+                format!("`{key}` takes a string: write `{key} = \"{example}\"`"),
+            );
+            None
+        }
+    }
+}
+
+/// A string literal out of a few.
+pub(crate) fn choice(
+    argument: &Argument,
+    choices: &[&'static str],
+    diagnostics: &mut Diagnostics,
+) -> Option<&'static str> {
+    let text = text(argument, choices[0], diagnostics)?;
+    let given = text.value();
+    let found = choices.iter().find(|choice| **choice == given).copied();
+    if found.is_none() {
+        let key = &argument.key;
+        let meant = nearest(&given, choices)
+            .map(|name| format!("; did you mean `\"{name}\"`?"))
+            .unwrap_or_default();
+        diagnostics.refuse(
+            &text,
+            format!(
+                "`{key}` does not know `\"{given}\"`{meant}\nthe choices are {}",
+                quoted(choices)
+            ),
+        );
+    }
+    found
+}
+
+/// A number above 0, or a `const` expression of type `usize` that the compiler checks.
+pub(crate) fn count(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<TokenStream> {
+    let key = &argument.key;
+    let value = &argument.value;
+    match literal(value) {
+        Some(Lit::Int(number)) if matches!(number.base10_parse::<u64>(), Ok(0)) => {
+            diagnostics.refuse(
+                value,
+                format!("`{key}` must not be 0: nothing would ever run; write `{key} = 1` or leave it out"),
+            );
+            None
+        }
+        Some(Lit::Int(number)) if matches!(number.suffix(), "" | "usize") => Some(quote!(#number)),
+        None if !matches!(value, Expr::Unary(_)) => Some(quote!(#value)),
+        _ => {
+            diagnostics.refuse(
+                value,
+                format!("`{key}` takes a number or a `const` of type `usize`: write `{key} = 16`"),
+            );
+            None
+        }
+    }
+}
+
+/// A duration string, or a `const` expression of type `Duration`.
+pub(crate) fn duration(
+    argument: &Argument,
+    example: &str,
+    zero: Zero,
+    diagnostics: &mut Diagnostics,
+) -> Option<TokenStream> {
+    let key = &argument.key;
+    let value = &argument.value;
+    match literal(value) {
+        None if !matches!(value, Expr::Unary(_)) => Some(quote!(#value)),
+        Some(Lit::Str(text)) => match read_duration(&text.value()) {
+            Some(0) if zero == Zero::Refused => {
+                diagnostics.refuse(
+                    text,
+                    format!("`{key}` must be longer than 0: write `{key} = \"{example}\"`"),
+                );
+                None
+            }
+            Some(milliseconds) => Some(quote! {
+                ::core::time::Duration::from_millis(#milliseconds)
+            }),
+            None => {
+                diagnostics.refuse(
+                    text,
+                    format!(
+                        "`{}` is not a duration: write a whole number and `ms`, `s`, `m` or `h`, like `{key} = \"{example}\"`",
+                        text.value()
+                    ),
+                );
+                None
+            }
+        },
+        _ => {
+            diagnostics
+                .refuse(value, format!("`{key}` takes a duration: write `{key} = \"{example}\"`"));
+            None
+        }
+    }
+}
+
+/// Whether a duration of zero makes sense for an argument.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Zero {
+    Allowed,
+    Refused,
+}
+
+/// `"10s"` in milliseconds.
+fn read_duration(text: &str) -> Option<u64> {
+    let unit_at = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_at);
+    let unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// A path in a string, as in `crate = "my_crate::supervised"`.
+pub(crate) fn path(
+    argument: &Argument,
+    example: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<syn::Path> {
+    let text = text(argument, example, diagnostics)?;
+    let key = &argument.key;
+    let path = text.parse_with(syn::Path::parse_mod_style).ok();
+    if path.is_none() {
+        diagnostics.refuse(&text, format!("`{key}` takes a path: write `{key} = \"{example}\"`"));
+    }
+    path
+}
+
+/// The literal that an expression is, also where a `macro_rules!` fragment wraps it.
+fn literal(value: &Expr) -> Option<&Lit> {
+    match value {
+        Expr::Lit(ExprLit { lit, .. }) => Some(lit),
+        Expr::Group(group) => literal(&group.expr),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_duration;
+
+    #[test]
+    fn a_duration_is_a_whole_number_and_one_unit() {
+        assert_eq!(read_duration("250ms"), Some(250));
+        assert_eq!(read_duration("10s"), Some(10_000));
+        assert_eq!(read_duration("2m"), Some(120_000));
+        assert_eq!(read_duration("1h"), Some(3_600_000));
+    }
+
+    #[test]
+    fn anything_else_is_no_duration() {
+        for text in ["", "10", "s", "-1s", "1.5s", "10 s", "10S", "1m30s", "99999999999999999h"] {
+            assert_eq!(read_duration(text), None, "{text}");
+        }
+    }
+}
