@@ -1,0 +1,71 @@
+//! Why a token fired.
+
+use std::fmt;
+
+/// Why a run was cancelled: what the nearest enclosing group, `map` or main says that was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The token was fired by code that gave no reason.
+    Token,
+    /// The process was told to stop.
+    Signal(Signal),
+    /// A task of the same group or `map` failed.
+    SiblingFailed {
+        /// Its name.
+        task: &'static str,
+    },
+    /// A task of the same group ended, and the group stops at the first exit.
+    SiblingExited {
+        /// Its name.
+        task: &'static str,
+    },
+    /// The group, or the future of the `map`, was dropped.
+    ScopeDropped,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token => f.write_str("its token fired"),
+            Self::Signal(signal) => write!(f, "the process received {signal}"),
+            Self::SiblingFailed { task } => write!(f, "its sibling `{task}` failed"),
+            Self::SiblingExited { task } => write!(f, "its sibling `{task}` has ended"),
+            Self::ScopeDropped => f.write_str("the scope that owned it was dropped"),
+        }
+    }
+}
+
+/// What the process was told to stop by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Signal {
+    /// SIGINT; Ctrl-C on Windows.
+    Interrupt,
+    /// SIGTERM; closing the console, logging off or shutting down on Windows.
+    Terminate,
+    /// Ctrl-Break, on Windows.
+    Break,
+}
+
+impl Signal {
+    /// The number that the exit code is made of: `128 + number`.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        match self {
+            Self::Interrupt => 2,
+            Self::Terminate => 15,
+            Self::Break => 21,
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+            Self::Break => "SIGBREAK",
+        })
+    }
+}

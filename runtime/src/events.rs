@@ -1,0 +1,81 @@
+//! What is told through `tracing`, once each, at the boundary.
+
+use std::{panic::Location, time::Duration};
+
+use tracing::field;
+
+use crate::{Panic, PanicLocation, Signal, TaskError};
+
+/// `ERROR`: a panic that a boundary caught.
+#[cold]
+pub(crate) fn panicked(panic: &Panic) {
+    let location = panic.location();
+    tracing::error!(
+        target: "tokio_supervised",
+        {
+            "task.name" = panic.task(),
+            "task.id" = tokio::task::try_id().map(field::display),
+            "exception.type" = "panic",
+            "exception.message" = panic.message(),
+            "exception.stacktrace" = panic.backtrace().map(field::display),
+            "code.file.path" = location.map(PanicLocation::file),
+            "code.line.number" = location.map(PanicLocation::line),
+        },
+        "{panic}"
+    );
+}
+
+/// `WARN`: a body that had the token did not end within its grace, and was dropped.
+#[cold]
+pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
+    tracing::warn!(
+        target: "tokio_supervised",
+        { "task.name" = task, "grace" = ?grace },
+        "task `{task}` did not stop within its grace of {grace:?}: dropped"
+    );
+}
+
+/// What a function that returns `()` has no other way to tell.
+#[cold]
+pub(crate) fn swallowed(error: &TaskError) {
+    let task = error.task();
+    match error {
+        // Told by `panicked` already.
+        TaskError::Panicked(_) => {}
+        // Someone asked for it.
+        TaskError::Cancelled(_) => {
+            tracing::debug!(target: "tokio_supervised", { "task.name" = task }, "{error}");
+        }
+        TaskError::TimedOut(_) | TaskError::Rejected(_) => {
+            tracing::warn!(target: "tokio_supervised", { "task.name" = task }, "{error}");
+        }
+    }
+}
+
+/// `WARN`: a group was dropped while tasks of it were running.
+#[cold]
+pub(crate) fn group_dropped(tasks: usize, place: &Location<'_>) {
+    tracing::warn!(
+        target: "tokio_supervised",
+        { "tasks" = tasks },
+        "a group made at {place} was dropped with {tasks} of its tasks running: cancelled and aborted; call `join` to wait for them"
+    );
+}
+
+/// `INFO`: the process was told to stop.
+pub(crate) fn shutting_down(signal: Signal, grace: Duration) {
+    tracing::info!(
+        target: "tokio_supervised",
+        { "signal" = %signal, "grace" = ?grace },
+        "shutting down: received {signal}"
+    );
+}
+
+/// `ERROR`: the grace of main is spent.
+pub(crate) fn grace_spent(grace: Duration, unfinished: &str) {
+    tracing::error!(
+        target: "tokio_supervised",
+        { "grace" = ?grace, "unfinished" = unfinished },
+        "the grace of {grace:?} is spent: exiting with what did not stop"
+    );
+}

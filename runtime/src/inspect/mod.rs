@@ -1,0 +1,5 @@
+//! Looking inside.
+
+mod stats;
+
+pub use stats::{TaskStats, stats};

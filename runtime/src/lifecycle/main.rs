@@ -1,0 +1,152 @@
+//! The entry of a program: a runtime, a root token, signals, an honest exit code.
+//!
+//! Invariants, checked by `tests/process/`
+//!
+//! 1. Whatever the body does, two signals end the process, and one does within the grace.
+//! 2. The exit tells what happened: 0 or what the body reports, 1 for `Err`, 101 for a panic, the signal
+//!    itself for work that it cut short, 75 for a grace that was not enough, `128 + signal` for a second
+//!    signal.
+
+use std::{
+    future::poll_fn,
+    io::Write,
+    pin::pin,
+    process::{ExitCode, Termination},
+    time::Duration,
+};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
+
+use super::{shutdown::Shutdown, signals};
+use crate::{
+    Outcome, TaskError, panic,
+    run::{
+        Run, Settled,
+        frame::{self, Scope},
+        output::Verdict,
+    },
+    spec::TaskSpec,
+};
+
+/// How long the runtime may take to shut down: a blocking thread cannot hold the process.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// What a panic in `main` exits with, as in any Rust program.
+const PANICKED: u8 = 101;
+
+/// The arguments of `#[supervised::main]`.
+#[derive(Clone, Copy)]
+pub struct MainOptions {
+    grace: Duration,
+    linger: Duration,
+    current_thread: bool,
+    worker_threads: Option<usize>,
+}
+
+impl MainOptions {
+    /// A grace below the 30 s that orchestrators give as a rule; a worker for each core.
+    pub const DEFAULT: Self = Self {
+        grace: Duration::from_secs(25),
+        linger: Duration::ZERO,
+        current_thread: false,
+        worker_threads: None,
+    };
+
+    /// `grace = "25s"`.
+    #[must_use]
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        assert!(!grace.is_zero(), "`grace` must be longer than 0");
+        self.grace = grace;
+        self
+    }
+
+    /// `linger = "5s"`.
+    #[must_use]
+    pub const fn linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
+    }
+
+    /// `flavor = "current_thread"`.
+    #[must_use]
+    pub const fn current_thread(mut self) -> Self {
+        self.current_thread = true;
+        self
+    }
+
+    /// `worker_threads = N`.
+    #[must_use]
+    pub const fn worker_threads(mut self, threads: usize) -> Self {
+        assert!(threads > 0, "`worker_threads` must not be 0");
+        self.worker_threads = Some(threads);
+        self
+    }
+
+    fn runtime(&self) -> std::io::Result<Runtime> {
+        let mut builder = if self.current_thread {
+            Builder::new_current_thread()
+        } else {
+            Builder::new_multi_thread()
+        };
+        if let Some(threads) = self.worker_threads {
+            builder.worker_threads(threads);
+        }
+        builder.enable_all().build()
+    }
+}
+
+/// Runs the body of `main`, from the runtime's start to the exit code.
+pub fn main<B, F>(
+    options: MainOptions,
+    spec: &'static TaskSpec,
+    verdict: fn(&F::Output) -> Verdict,
+    body: B,
+) -> ExitCode
+where
+    B: FnOnce(CancellationToken) -> F,
+    F: Future<Output: Termination>,
+{
+    panic::install_hook();
+    let token = CancellationToken::new();
+    let begun = options.runtime().and_then(|runtime| {
+        let shutdown = Shutdown::watch(options.grace, options.linger, token.clone())?;
+        Ok((runtime, shutdown))
+    });
+    let (runtime, shutdown) = match begun {
+        Ok(begun) => begun,
+        Err(error) => {
+            eprintln!("Error: the runtime cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+
+    let settled = {
+        let mut scope = Some(Scope::main());
+        let mut run = pin!(Run::new(spec, token.clone(), verdict, body(token)));
+        runtime.block_on(poll_fn(|cx| frame::within(&mut scope, || run.as_mut().poll_settled(cx))))
+    };
+    shutdown.body_ended();
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
+    exit(settled, &shutdown)
+}
+
+fn exit<R: Termination>(settled: Settled<R>, shutdown: &Shutdown) -> ExitCode {
+    let Settled { outcome, result } = settled;
+    if outcome == Outcome::Cancelled
+        && let Some(signal) = shutdown.signal()
+    {
+        panic::drop_quietly(result);
+        // Death by a signal runs no destructors: what was printed must be out before.
+        _ = std::io::stdout().flush();
+        return signals::raise_again(signal);
+    }
+    match result {
+        Ok(value) => value.report(),
+        Err(TaskError::Panicked(_)) => ExitCode::from(PANICKED),
+        Err(error) => {
+            eprintln!("Error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

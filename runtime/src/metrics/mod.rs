@@ -1,0 +1,122 @@
+//! The counters of one supervised function.
+//!
+//! Invariants
+//!
+//! 1. In the steady state a counter's cache line is written by one thread: each thread has its own
+//!    [`Stripe`]. Where a thread has none (it is ending), a shared one takes atomic additions.
+//! 2. `running` is derived, never stored: ends are stored with `Release` and read, with `Acquire`,
+//!    before starts. Every start whose end is seen is seen too, so that it is never negative.
+
+mod histogram;
+mod stripes;
+mod threads;
+
+pub use histogram::Histogram;
+
+use histogram::Buckets;
+pub(crate) use stripes::Here;
+use stripes::Stripes;
+
+use crate::outcome::Outcome;
+
+/// All that is counted, striped over the threads that count.
+pub(crate) struct Metrics {
+    stripes: Stripes<Stripe>,
+}
+
+/// One thread's share.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct Stripe {
+    started: stripes::Counter,
+    ended: [stripes::Counter; Outcome::ALL.len()],
+    waits_begun: stripes::Counter,
+    waits_ended: stripes::Counter,
+    durations: Buckets,
+    permit_waits: Buckets,
+}
+
+/// The sums over all threads, at one moment.
+pub(crate) struct Totals {
+    pub(crate) started: u64,
+    pub(crate) ended: [u64; Outcome::ALL.len()],
+    pub(crate) waiting: u64,
+    pub(crate) durations: Histogram,
+    pub(crate) permit_waits: Histogram,
+}
+
+impl Metrics {
+    pub(crate) const fn new() -> Self {
+        Self { stripes: Stripes::new() }
+    }
+
+    /// This thread's share; `first_use` runs when this thread is the first of its size class.
+    pub(crate) fn here(&self, first_use: impl FnOnce()) -> Here<'_, Stripe> {
+        self.stripes.here(first_use)
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals {
+            started: 0,
+            ended: [0; Outcome::ALL.len()],
+            waiting: 0,
+            durations: Histogram::empty(),
+            permit_waits: Histogram::empty(),
+        };
+        let mut waits_ended = 0;
+        for stripe in self.stripes.iter() {
+            for (sum, ended) in totals.ended.iter_mut().zip(&stripe.ended) {
+                *sum += ended.get();
+            }
+            waits_ended += stripe.waits_ended.get();
+            stripe.durations.add_to(&mut totals.durations);
+            stripe.permit_waits.add_to(&mut totals.permit_waits);
+        }
+        let mut waits_begun: u64 = 0;
+        for stripe in self.stripes.iter() {
+            totals.started += stripe.started.get();
+            waits_begun += stripe.waits_begun.get();
+        }
+        totals.waiting = waits_begun.saturating_sub(waits_ended);
+        totals
+    }
+}
+
+impl Totals {
+    /// Runs whose body is under way.
+    pub(crate) fn running(&self) -> u64 {
+        self.started.saturating_sub(self.ended.iter().sum())
+    }
+}
+
+impl Here<'_, Stripe> {
+    pub(crate) fn started(&self) {
+        self.add(&self.stripe.started, 1);
+    }
+
+    pub(crate) fn ended(&self, outcome: Outcome) {
+        self.add(&self.stripe.ended[outcome as usize], 1);
+    }
+
+    pub(crate) fn ran_for(&self, nanos: u64) {
+        self.observe(&self.stripe.durations, nanos);
+    }
+
+    pub(crate) fn wait_begun(&self) {
+        self.add(&self.stripe.waits_begun, 1);
+    }
+
+    pub(crate) fn wait_ended(&self) {
+        self.add(&self.stripe.waits_ended, 1);
+    }
+
+    pub(crate) fn waited_for(&self, nanos: u64) {
+        self.observe(&self.stripe.permit_waits, nanos);
+    }
+
+    fn observe(&self, buckets: &Buckets, nanos: u64) {
+        let (bucket, sum) = buckets.at(nanos);
+        self.add(bucket, 1);
+        self.add(sum, nanos);
+    }
+}

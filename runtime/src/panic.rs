@@ -1,0 +1,244 @@
+//! Panics as values: the boundary, and the hook that knows where a panic began.
+//!
+//! Invariants
+//!
+//! 1. All of the user's code that the runtime calls runs under [`catch`]; nothing unwinds out of it.
+//!    (`tests/behaviour/panics.rs`)
+//! 2. The hook is installed once and chains: what was there before speaks first, always.
+//! 3. The hook stores a site only inside [`catch`], and takes no lock of this crate.
+//! 4. A site is believed only if its message is that of the payload: someone else's hook that replaced
+//!    ours costs the place and the backtrace, never gives wrong ones.
+
+use std::{
+    any::Any,
+    backtrace::Backtrace,
+    cell::Cell,
+    fmt,
+    panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind},
+    sync::{Mutex, Once, PoisonError},
+};
+
+/// A panic that a supervised function's boundary has caught.
+///
+/// `Display` tells the task, the place and the message; [`backtrace`](Panic::backtrace) is that of the
+/// panic site, through any number of `.await`s.
+pub struct Panic {
+    task: &'static str,
+    caught: Caught,
+}
+
+/// Where a panic began, in the source that panicked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PanicLocation {
+    file: Box<str>,
+    line: u32,
+    column: u32,
+}
+
+impl PanicLocation {
+    /// The source file, as the compiler was given it.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The line, from 1.
+    #[must_use]
+    pub fn line(&self) -> u32 {
+        self.line
+    }
+
+    /// The column, from 1.
+    #[must_use]
+    pub fn column(&self) -> u32 {
+        self.column
+    }
+}
+
+impl fmt::Display for PanicLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl Panic {
+    pub(crate) fn new(task: &'static str, caught: Caught) -> Self {
+        Self { task, caught }
+    }
+
+    /// The task that panicked: its `name`.
+    #[must_use]
+    pub fn task(&self) -> &'static str {
+        self.task
+    }
+
+    /// What the panic said; for a payload that is no string, that it is none.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.caught.0.message
+    }
+
+    /// Where it began.
+    ///
+    /// `None` where there is nobody to ask: the panic hook was replaced by one that does not call the
+    /// one before it, or the panic was resumed (`resume_unwind`), which calls no hook.
+    #[must_use]
+    pub fn location(&self) -> Option<&PanicLocation> {
+        self.caught.0.site.as_ref().map(|site| &site.location)
+    }
+
+    /// The backtrace of the panic site, captured always, symbolised when it is first displayed.
+    ///
+    /// `None` where [`location`](Self::location) is.
+    #[must_use]
+    pub fn backtrace(&self) -> Option<&Backtrace> {
+        self.caught.0.site.as_ref().map(|site| &site.backtrace)
+    }
+
+    /// The payload, for `std::panic::resume_unwind` or a downcast.
+    #[must_use]
+    pub fn into_payload(self) -> Box<dyn Any + Send> {
+        let payload = self.caught.0.payload;
+        payload.take().expect("a payload is taken once, by value")
+    }
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task `{}` panicked", self.task())?;
+        if let Some(location) = self.location() {
+            write!(f, " at {location}")?;
+        }
+        write!(f, ": {}", self.message())
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Panic")
+            .field("task", &self.task())
+            .field("message", &self.message())
+            .field("location", &self.location())
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Panic {}
+
+/// What [`catch`] caught, before anyone knows whose it is.
+pub(crate) struct Caught(Box<Inner>);
+
+struct Inner {
+    message: Box<str>,
+    site: Option<Site>,
+    payload: Payload,
+}
+
+/// Left by the hook, for the boundary to pick up.
+struct Site {
+    message: Box<str>,
+    location: PanicLocation,
+    backtrace: Backtrace,
+}
+
+/// A payload may panic when it is dropped; nobody may ask it to be `Sync`.
+struct Payload(Mutex<Option<Box<dyn Any + Send>>>);
+
+impl Payload {
+    fn take(&self) -> Option<Box<dyn Any + Send>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        if let Some(payload) = self.take() {
+            drop_quietly(payload);
+        }
+    }
+}
+
+/// Drops a value whose drop may panic. A panic is told by the hook, and goes no further.
+pub(crate) fn drop_quietly<T>(value: T) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // Its drop panicked: the payload of that panic is not asked again.
+        std::mem::forget(again);
+    }
+}
+
+thread_local! {
+    /// How many boundaries are on this thread's stack.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// The last panic's site, until its boundary takes it.
+    static SITE: Cell<Option<Box<Site>>> = const { Cell::new(None) };
+}
+
+/// Runs the user's code; a panic in it becomes a value.
+pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
+    struct Inside;
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            DEPTH.set(DEPTH.get() - 1);
+        }
+    }
+    DEPTH.set(DEPTH.get() + 1);
+    let inside = Inside;
+    let result = catch_unwind(AssertUnwindSafe(code));
+    drop(inside);
+    result.map_err(Caught::new)
+}
+
+impl Caught {
+    #[cold]
+    fn new(payload: Box<dyn Any + Send>) -> Self {
+        let message = message_of(&*payload);
+        let site = SITE.try_with(Cell::take).ok().flatten();
+        let site = site.filter(|site| site.message == message).map(|site| *site);
+        Self(Box::new(Inner { message, site, payload: Payload(Mutex::new(Some(payload))) }))
+    }
+}
+
+fn message_of(payload: &(dyn Any + Send)) -> Box<str> {
+    if let Some(message) = payload.downcast_ref::<&str>() {
+        (*message).into()
+    } else if let Some(message) = payload.downcast_ref::<String>() {
+        message.as_str().into()
+    } else {
+        "the payload is not a string".into()
+    }
+}
+
+/// Installs the hook, once for the process.
+///
+/// A thread that is panicking cannot: the first supervised run after that does.
+pub(crate) fn install_hook() {
+    static INSTALLED: Once = Once::new();
+    if std::thread::panicking() {
+        return;
+    }
+    INSTALLED.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            previous(info);
+            remember(info);
+        }));
+    });
+}
+
+fn remember(info: &PanicHookInfo<'_>) {
+    if DEPTH.get() == 0 {
+        return;
+    }
+    let Some(location) = info.location() else { return };
+    let site = Site {
+        message: message_of(info.payload()),
+        location: PanicLocation {
+            file: location.file().into(),
+            line: location.line(),
+            column: location.column(),
+        },
+        backtrace: Backtrace::force_capture(),
+    };
+    // A thread that is ending may have no place left; the panic then has no site.
+    _ = SITE.try_with(|slot| slot.set(Some(Box::new(site))));
+}

@@ -1,0 +1,243 @@
+//! The future that a supervised function returns.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Run, Settled,
+    output::{Output, SupervisedOutput},
+};
+use crate::{AsToken, Outcome, TaskError, limit::Permit, spec::TaskSpec};
+
+pin_project! {
+    /// A call of a supervised function, lazy like any future: nothing runs until it is polled.
+    ///
+    /// Awaited, it gives what the function declares. It holds the body inline and the token as it was
+    /// given, lent or owned; with an owned token and owned parameters it is `'static` and can be
+    /// spawned, best by a [`Group`](crate::Group).
+    ///
+    /// # Panics
+    ///
+    /// When it is polled again after it has ended; with a `timeout` or a `grace`, when a pending body is
+    /// polled outside a tokio runtime that has its timer enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it runs, it drops the body where it is, counts the run as `dropped` and gives its
+    /// permit back. Dropped while it waits for its permit, it leaves the queue.
+    #[must_use = "a supervised call does nothing until it is awaited or spawned"]
+    pub struct Supervised<F, T = CancellationToken>
+    where
+        F: Future,
+        T: AsToken,
+    {
+        #[pin]
+        run: Run<F, T>,
+        from_task_error: fn(TaskError) -> F::Output,
+    }
+}
+
+/// What the attribute's expansion calls.
+pub fn supervise<F: Future, T: AsToken>(
+    spec: &'static TaskSpec,
+    token: T,
+    output: Output<F::Output>,
+    body: F,
+) -> Supervised<F, T> {
+    Supervised {
+        run: Run::new(spec, token, output.verdict, body),
+        from_task_error: output.from_task_error,
+    }
+}
+
+impl<F: Future, T: AsToken> Future for Supervised<F, T> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        this.run.poll_settled(cx).map(|settled| match settled.result {
+            Ok(value) => value,
+            Err(error) => (this.from_task_error)(error),
+        })
+    }
+}
+
+impl<F: Future, T: AsToken> fmt::Debug for Supervised<F, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervised").field("task", &self.run.spec().name()).finish_non_exhaustive()
+    }
+}
+
+impl<F, T> Supervised<F, T>
+where
+    F: Future,
+    F::Output: SupervisedOutput,
+    T: AsToken,
+{
+    /// Converts the error, so that functions with different errors fit into one group or `map`.
+    ///
+    /// ```
+    /// # use tokio_supervised::{supervised, CancellationToken, Group};
+    /// # use std::io;
+    /// #[supervised]
+    /// async fn read() -> io::Result<u32> { Ok(1) }
+    /// #[supervised]
+    /// async fn parse() -> anyhow::Result<u32> { Ok(2) }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyhow::Result<()> {
+    /// let group = Group::new(&CancellationToken::new());
+    /// group.spawn(|token| parse(token)).await;
+    /// group.spawn(|token| read(token).err_into()).await;
+    /// let numbers: anyhow::Result<Vec<u32>> = group.join().await;
+    /// assert_eq!(numbers?, [2, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn err_into<E>(self) -> ErrInto<Self, E>
+    where
+        E: From<<F::Output as SupervisedOutput>::Error>,
+    {
+        ErrInto { supervised: self, error: PhantomData }
+    }
+}
+
+pin_project! {
+    /// A supervised future whose error is converted: see [`Supervised::err_into`].
+    #[must_use = "a supervised call does nothing until it is awaited or spawned"]
+    pub struct ErrInto<S, E> {
+        #[pin]
+        supervised: S,
+        error: PhantomData<fn() -> E>,
+    }
+}
+
+impl<S, E> Future for ErrInto<S, E>
+where
+    S: SupervisedFuture,
+    E: From<S::Error>,
+{
+    type Output = Result<S::Value, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_ended(cx).map(|ended| ended.result)
+    }
+}
+
+/// How a spawned run ended, with the value and the error that its group knows.
+pub struct Ended<T, E> {
+    pub(crate) outcome: Outcome,
+    pub(crate) result: Result<T, E>,
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<F: Future, T: crate::AsToken> Sealed for super::Supervised<F, T> {}
+    impl<S, E> Sealed for super::ErrInto<S, E> {}
+}
+
+/// What [`map`](crate::map()) and [`Group::spawn`](crate::Group::spawn) take: the call of a supervised function, or a
+/// foreign future that [`task!`](crate::task) has given a name.
+///
+/// The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a supervised future",
+    label = "nobody could stop it, name it or catch its panics",
+    note = "put `#[supervised]` on the function that makes it, or wrap it: `task!(\"name\", |token| …)`"
+)]
+pub trait SupervisedFuture: Future + sealed::Sealed {
+    /// What a run that went well gives.
+    type Value;
+    /// What one that did not gives.
+    type Error;
+
+    #[doc(hidden)]
+    fn spec(&self) -> &'static TaskSpec;
+    #[doc(hidden)]
+    fn prepare(&mut self, prepared: Prepared);
+    #[doc(hidden)]
+    fn poll_ended(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Ended<Self::Value, Self::Error>>;
+    #[doc(hidden)]
+    fn error(error: TaskError) -> Self::Error;
+}
+
+/// What a scope hands to a run before it spawns it.
+pub struct Prepared {
+    pub(crate) permit: Option<Permit>,
+    pub(crate) longest_grace: Option<Duration>,
+}
+
+impl<F, T> SupervisedFuture for Supervised<F, T>
+where
+    F: Future,
+    F::Output: SupervisedOutput,
+    T: AsToken,
+{
+    type Value = <F::Output as SupervisedOutput>::Value;
+    type Error = <F::Output as SupervisedOutput>::Error;
+
+    fn spec(&self) -> &'static TaskSpec {
+        self.run.spec()
+    }
+
+    fn prepare(&mut self, prepared: Prepared) {
+        self.run.prepare(prepared.permit, prepared.longest_grace);
+    }
+
+    fn poll_ended(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Ended<Self::Value, Self::Error>> {
+        let this = self.project();
+        this.run
+            .poll_settled(cx)
+            .map(|Settled { outcome, result }| Ended { outcome, result: F::Output::settle(result) })
+    }
+
+    fn error(error: TaskError) -> Self::Error {
+        F::Output::error(error)
+    }
+}
+
+impl<S, E> SupervisedFuture for ErrInto<S, E>
+where
+    S: SupervisedFuture,
+    E: From<S::Error>,
+{
+    type Value = S::Value;
+    type Error = E;
+
+    fn spec(&self) -> &'static TaskSpec {
+        self.supervised.spec()
+    }
+
+    fn prepare(&mut self, prepared: Prepared) {
+        self.supervised.prepare(prepared);
+    }
+
+    fn poll_ended(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Ended<Self::Value, Self::Error>> {
+        self.project()
+            .supervised
+            .poll_ended(cx)
+            .map(|Ended { outcome, result }| Ended { outcome, result: result.map_err(E::from) })
+    }
+
+    fn error(error: TaskError) -> E {
+        S::error(error).into()
+    }
+}

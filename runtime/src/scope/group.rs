@@ -1,0 +1,198 @@
+//! Tasks that succeed or fail together.
+
+use std::{fmt, panic::Location, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{ledger::Shared, slots::Slots, spawn::Spawn};
+use crate::run::SupervisedFuture;
+
+/// Tasks that succeed or fail together: the first failure cancels the rest and is what
+/// [`join`](Group::join) returns, when every task has ended.
+///
+/// ```
+/// use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
+///
+/// #[supervised]
+/// async fn square(n: u64) -> Result<u64, TaskError> {
+///     Ok(n * n)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), TaskError> {
+/// let group = Group::new(&CancellationToken::new());
+/// for n in 1..=3 {
+///     group.spawn(move |token| square(token, n)).await;
+/// }
+/// assert_eq!(group.join().await?, [1, 4, 9]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts
+/// as one that returns `Result<(), TaskError>`, and
+/// [`err_into`](crate::Supervised::err_into) converts an error that differs.
+///
+/// Follows Go's `errgroup` (`WithContext`, `SetLimit`), with panics caught, results kept and blocked
+/// spawns woken by the cancellation; and trio's nurseries, in that nothing outlives the group: dropped
+/// without a join, it cancels and aborts its tasks, and warns unless its token had fired.
+///
+/// Shared between threads freely; each spawn and each end takes a short lock.
+#[must_use = "a group that is dropped cancels its tasks: `join` it"]
+pub struct Group<T, E> {
+    shared: Arc<Shared<T, E>>,
+}
+
+impl<T, E> Group<T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    /// A group whose tasks stop when `token` fires.
+    ///
+    /// Its tasks get a child of the token: what the group cancels, the rest of the program keeps.
+    #[track_caller]
+    pub fn new(token: &CancellationToken) -> Self {
+        Self { shared: Arc::new(Shared::new(token.child_token(), Location::caller())) }
+    }
+
+    /// At most `limit` tasks at once: [`spawn`](Self::spawn) waits for a slot. Without it there is no
+    /// bound.
+    ///
+    /// # Panics
+    ///
+    /// Where `limit` is 0, or the group has handles or tasks already.
+    #[track_caller]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.configure().slots = Slots::bounded(limit);
+        self
+    }
+
+    /// The longest that a task may take to stop once the group is cancelled; then it is dropped. A
+    /// task's own `grace` can only shorten it.
+    ///
+    /// # Panics
+    ///
+    /// Where the group has handles or tasks already.
+    #[track_caller]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.configure().grace = Some(grace);
+        self
+    }
+
+    /// Any end, even `Ok`, stops the rest: for services that only make sense together. The
+    /// cancellations that follow are no failures.
+    ///
+    /// # Panics
+    ///
+    /// Where the group has handles or tasks already.
+    #[track_caller]
+    pub fn until_first_exit(mut self) -> Self {
+        self.configure().until_first_exit = true;
+        self
+    }
+
+    #[track_caller]
+    fn configure(&mut self) -> &mut Shared<T, E> {
+        Arc::get_mut(&mut self.shared)
+            .expect("a group is configured before it has handles or tasks")
+    }
+
+    /// A handle that its tasks can spawn siblings with.
+    pub fn handle(&self) -> GroupHandle<T, E> {
+        GroupHandle { shared: self.shared.clone() }
+    }
+
+    /// Waits for a slot of the group and a permit of the function, then spawns.
+    ///
+    /// The closure is called at once, with the group's token; the future that it makes is lazy. Once
+    /// the group is cancelled, the closure is not called, a spawn that waits ends, and nothing is
+    /// spawned: the [`join`](Self::join) tells. A panic of the closure is a failure like any other.
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    pub fn spawn<S, F>(&self, task: F) -> Spawn<'_, S>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
+    {
+        Spawn::new(&self.shared, task)
+    }
+
+    /// Waits until every task has ended, and gives their results in the order of their spawns.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, recorded before the cancellation that it triggers: of a task, of a closure
+    /// given to `spawn`, or a [`Cancelled`](crate::Cancelled) where a spawn was refused because the
+    /// token had fired. After [`until_first_exit`](Self::until_first_exit) the first real error, and a
+    /// cancellation only where it came from outside.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it drops the group: its tasks are cancelled and aborted.
+    pub async fn join(self) -> Result<Vec<T>, E> {
+        self.shared.all_ended().await;
+        self.shared.take_results()
+    }
+}
+
+impl<T, E> Drop for Group<T, E> {
+    fn drop(&mut self) {
+        self.shared.abandon();
+    }
+}
+
+impl<T, E> fmt::Debug for Group<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("tasks", &self.shared.tasks()).finish_non_exhaustive()
+    }
+}
+
+/// Spawns into a [`Group`] from anywhere, its own tasks first of all.
+///
+/// The group's `join` waits for what was spawned through a handle; after the join, or the drop of the
+/// group, a handle does nothing.
+pub struct GroupHandle<T, E> {
+    shared: Arc<Shared<T, E>>,
+}
+
+impl<T, E> GroupHandle<T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    /// As [`Group::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    pub fn spawn<S, F>(&self, task: F) -> Spawn<'_, S>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
+    {
+        Spawn::new(&self.shared, task)
+    }
+}
+
+impl<T, E> Clone for GroupHandle<T, E> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<T, E> fmt::Debug for GroupHandle<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupHandle").field("tasks", &self.shared.tasks()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,281 @@
+//! What a group knows of its tasks.
+//!
+//! Invariants
+//!
+//! 1. The first failure is recorded before the cancellation that it triggers: no sibling's `Cancelled`
+//!    can come first.
+//! 2. `pending` counts the tasks and the spawns that wait. Only when it is 0 does `join` go on, and it
+//!    closes the group under the same lock: nothing is spawned after it.
+//! 3. No user code runs under the lock: values, errors and tasks are dropped outside.
+
+use std::{
+    future::poll_fn,
+    panic::Location,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::slots::Slots;
+use crate::{Cause, Outcome, events, panic::drop_quietly, run::frame::Scope};
+
+pub(super) struct Shared<T, E> {
+    pub(super) token: CancellationToken,
+    pub(super) scope: Arc<Scope>,
+    pub(super) slots: Slots,
+    pub(super) grace: Option<Duration>,
+    pub(super) until_first_exit: bool,
+    place: &'static Location<'static>,
+    state: Mutex<State<T, E>>,
+}
+
+struct State<T, E> {
+    /// In the order of the spawns.
+    tasks: Vec<Entry<T>>,
+    running: usize,
+    pending: usize,
+    failure: Option<(Outcome, E)>,
+    /// A spawn that the fired token refused.
+    refused: Option<E>,
+    /// The group has stopped itself because a task has ended.
+    exited: bool,
+    closed: bool,
+    joiner: Option<Waker>,
+}
+
+enum Entry<T> {
+    /// The handle arrives after the spawn.
+    Running(Option<AbortHandle>),
+    Gave(T),
+    GaveNothing,
+}
+
+/// Where a task stands in the ledger.
+#[derive(Clone, Copy)]
+pub(super) struct Index(usize);
+
+impl<T, E> Shared<T, E> {
+    pub(super) fn new(token: CancellationToken, place: &'static Location<'static>) -> Self {
+        Self {
+            token,
+            scope: Scope::nested(),
+            slots: Slots::unbounded(),
+            grace: None,
+            until_first_exit: false,
+            place,
+            state: Mutex::new(State {
+                tasks: Vec::new(),
+                running: 0,
+                pending: 0,
+                failure: None,
+                refused: None,
+                exited: false,
+                closed: false,
+                joiner: None,
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T, E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn tasks(&self) -> usize {
+        self.state().running
+    }
+
+    /// Whether the group takes nothing more.
+    pub(super) fn refuses(&self) -> bool {
+        self.token.is_cancelled() || self.state().closed
+    }
+
+    /// A spawn begins to wait.
+    pub(super) fn wait_begun(&self) {
+        self.state().pending += 1;
+    }
+
+    /// A spawn that waited has ended, one way or the other.
+    pub(super) fn wait_ended(&self) {
+        let mut state = self.state();
+        state.pending -= 1;
+        wake_joiner(state);
+    }
+
+    /// Enters a task that is about to be spawned; `None` where the group is closed.
+    pub(super) fn enter(&self) -> Option<Index> {
+        let mut state = self.state();
+        if state.closed {
+            return None;
+        }
+        state.running += 1;
+        state.pending += 1;
+        state.tasks.push(Entry::Running(None));
+        Some(Index(state.tasks.len() - 1))
+    }
+
+    /// Keeps the handle of a task that was spawned, unless it has ended already.
+    pub(super) fn entered(&self, index: Index, handle: AbortHandle) {
+        let mut state = self.state();
+        if state.closed {
+            handle.abort();
+        } else if let Entry::Running(slot) = &mut state.tasks[index.0] {
+            *slot = Some(handle);
+        }
+    }
+
+    /// A task has ended.
+    pub(super) fn leave(
+        &self,
+        index: Index,
+        task: &'static str,
+        outcome: Outcome,
+        result: Result<T, E>,
+    ) {
+        let mut state = self.state();
+        let (entry, error) = match result {
+            Ok(value) => (Entry::Gave(value), None),
+            Err(error) => (Entry::GaveNothing, Some(error)),
+        };
+        state.tasks[index.0] = entry;
+        let cause = match &error {
+            Some(_) => Cause::SiblingFailed { task },
+            None => Cause::SiblingExited { task },
+        };
+        let (stops, surplus) = match error {
+            Some(error) => self.record(&mut state, outcome, error),
+            None => (false, None),
+        };
+        let exits = self.until_first_exit && !state.exited && !self.token.is_cancelled();
+        state.exited |= exits;
+        if stops || exits {
+            drop(state);
+            self.scope.explain(cause);
+            self.token.cancel();
+            state = self.state();
+        }
+        state.running -= 1;
+        state.pending -= 1;
+        wake_joiner(state);
+        drop_quietly(surplus);
+    }
+
+    /// A closure panicked before there was a task.
+    pub(super) fn fail(&self, task: &'static str, outcome: Outcome, error: E) {
+        let mut state = self.state();
+        let (stops, surplus) = self.record(&mut state, outcome, error);
+        drop(state);
+        if stops {
+            self.scope.explain(Cause::SiblingFailed { task });
+            self.token.cancel();
+        }
+        drop_quietly(surplus);
+    }
+
+    /// A spawn was refused since the token has fired: the join must not pass for complete.
+    pub(super) fn refuse(&self, error: E) {
+        let mut state = self.state();
+        let surplus = if state.exited { Some(error) } else { state.refused.replace(error) };
+        drop(state);
+        drop_quietly(surplus);
+    }
+
+    /// Records a failure, if it is the first; tells whether it stops the group, and gives back the
+    /// error that nobody will see.
+    fn record(&self, state: &mut State<T, E>, outcome: Outcome, error: E) -> (bool, Option<E>) {
+        // What follows an exit is no failure; in such a group a real error beats a cancellation.
+        let follows = state.exited && outcome == Outcome::Cancelled;
+        let beats = |first: &Outcome| {
+            self.until_first_exit && *first == Outcome::Cancelled && outcome != Outcome::Cancelled
+        };
+        match &state.failure {
+            _ if follows => (false, Some(error)),
+            None => {
+                state.failure = Some((outcome, error));
+                (true, None)
+            }
+            Some((first, _)) if beats(first) => {
+                let before = state.failure.replace((outcome, error));
+                (false, before.map(|(_, error)| error))
+            }
+            Some(_) => (false, Some(error)),
+        }
+    }
+
+    /// Waits until nothing is pending, and closes the group.
+    pub(super) async fn all_ended(&self) {
+        poll_fn(|cx| {
+            let mut state = self.state();
+            if state.pending == 0 {
+                state.closed = true;
+                return Poll::Ready(());
+            }
+            match &mut state.joiner {
+                Some(joiner) => joiner.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    pub(super) fn take_results(&self) -> Result<Vec<T>, E> {
+        let mut state = self.state();
+        let tasks = std::mem::take(&mut state.tasks);
+        let failure = state.failure.take().map(|(_, error)| error);
+        let refused = state.refused.take();
+        drop(state);
+        match failure.or(refused) {
+            Some(error) => {
+                drop_quietly(tasks);
+                Err(error)
+            }
+            None => Ok(tasks.into_iter().filter_map(Entry::into_value).collect()),
+        }
+    }
+
+    /// The group is dropped: what still runs is cancelled and aborted.
+    pub(super) fn abandon(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        let running = state.running;
+        let handles: Vec<_> = state.tasks.iter_mut().filter_map(Entry::take_handle).collect();
+        drop(state);
+        let was_cancelled = self.token.is_cancelled();
+        self.scope.explain(Cause::ScopeDropped);
+        self.token.cancel();
+        for handle in handles {
+            handle.abort();
+        }
+        if running > 0 && !was_cancelled {
+            events::group_dropped(running, self.place);
+        }
+    }
+}
+
+fn wake_joiner<T, E>(mut state: MutexGuard<'_, State<T, E>>) {
+    if state.pending == 0
+        && let Some(joiner) = state.joiner.take()
+    {
+        drop(state);
+        joiner.wake();
+    }
+}
+
+impl<T> Entry<T> {
+    fn into_value(self) -> Option<T> {
+        match self {
+            Self::Gave(value) => Some(value),
+            Self::Running(_) | Self::GaveNothing => None,
+        }
+    }
+
+    fn take_handle(&mut self) -> Option<AbortHandle> {
+        match self {
+            Self::Running(handle) => handle.take(),
+            Self::Gave(_) | Self::GaveNothing => None,
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Bounded fan-out over an iterator.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{pull::Shared, runner};
+use crate::run::SupervisedFuture;
+
+/// Runs a supervised function over the items of an iterator, a bounded number at once, and gives the
+/// results in the order of the items.
+///
+/// ```
+/// use tokio_supervised::{CancellationToken, TaskError, map, supervised};
+///
+/// #[supervised]
+/// async fn double(n: u32) -> Result<u32, TaskError> {
+///     Ok(2 * n)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), TaskError> {
+/// let token = CancellationToken::new();
+/// let doubled = map(&token, 1..=4, double).await?;
+/// assert_eq!(doubled, [2, 4, 6, 8]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Each run gets a token that fires with `token`. The first failure cancels the rest and is what
+/// returns, when all runs have ended; [`settled`](Map::settled) lets every item have its own end.
+///
+/// The iterator is read as runs end: memory grows with the limit and the results, not with the input.
+/// It is read, and `f` called, by one thread at a time. Runs are driven by a few tokio tasks, as many
+/// as the limit at most, each one run after another. A panic of the iterator or of `f` is a failure
+/// like any other.
+///
+/// Items, `f` and its futures are `'static`: pass owned items (`into_iter`, not `iter`).
+///
+/// Follows Go's `errgroup` with a limit, and conc's `ResultPool`.
+pub fn map<I, F, S>(token: &CancellationToken, items: I, f: F) -> Map<I::IntoIter, F, S>
+where
+    I: IntoIterator,
+    I::IntoIter: Send + 'static,
+    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+    S: SupervisedFuture + Send + 'static,
+    S::Value: Send + 'static,
+    S::Error: Send + 'static,
+{
+    Map { stage: Stage::New { items: items.into_iter(), f }, token: token.clone(), limit: None }
+}
+
+/// The future of [`map`]: awaited, it gives `Result<Vec<T>, E>`.
+///
+/// # Errors
+///
+/// The first failure of a run; a [`Cancelled`](crate::Cancelled) where the token fired first.
+///
+/// # Panics
+///
+/// When it is awaited outside a tokio runtime.
+///
+/// # Cancel safety
+///
+/// Dropped, it cancels and aborts what runs, and reads no more items.
+#[must_use = "nothing runs until this is awaited"]
+pub struct Map<I: Iterator, F, S: SupervisedFuture> {
+    stage: Stage<I, F, S>,
+    token: CancellationToken,
+    limit: Option<usize>,
+}
+
+enum Stage<I: Iterator, F, S: SupervisedFuture> {
+    New { items: I, f: F },
+    Running(Arc<Shared<I, F, S>>),
+    Done,
+}
+
+/// Nothing is pinned here: the runs are, in their tasks.
+impl<I: Iterator, F, S: SupervisedFuture> Unpin for Map<I, F, S> {}
+
+impl<I: Iterator, F, S: SupervisedFuture> Map<I, F, S> {
+    /// At most `limit` runs at once. Without it: the function's own `limit`, else four times the number of
+    /// threads that the machine runs at once; never without a bound.
+    ///
+    /// # Panics
+    ///
+    /// Where `limit` is 0.
+    #[track_caller]
+    pub fn limit(mut self, limit: usize) -> Self {
+        assert!(limit > 0, "a limit must not be 0: nothing would ever run");
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Lets every item have its own end: awaited, it gives `Vec<Result<T, E>>`, and no failure cancels
+    /// another item.
+    ///
+    /// Once the token has fired, no further item is read: the results end with those that were begun,
+    /// the last ones [`Cancelled`](crate::Cancelled).
+    pub fn settled(self) -> Settled<I, F, S> {
+        Settled(self)
+    }
+}
+
+impl<I, F, S> Map<I, F, S>
+where
+    I: Iterator + Send + 'static,
+    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+    S: SupervisedFuture + Send + 'static,
+    S::Value: Send + 'static,
+    S::Error: Send + 'static,
+{
+    /// Drives the map to its end, which leaves its results in what it gives.
+    fn poll_ended(
+        &mut self,
+        fails_together: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Arc<Shared<I, F, S>>> {
+        let shared = match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::New { items, f } => {
+                let token = self.token.child_token();
+                let shared = Arc::new(Shared::new(token, items, f, fails_together));
+                runner::start(&shared, self.limit);
+                shared
+            }
+            Stage::Running(shared) => shared,
+            Stage::Done => panic!("a map was polled after it had ended"),
+        };
+        let polled = shared.poll_ended(cx);
+        self.stage = Stage::Running(shared.clone());
+        ready!(polled);
+        self.stage = Stage::Done;
+        Poll::Ready(shared)
+    }
+}
+
+impl<I, F, S> Future for Map<I, F, S>
+where
+    I: Iterator + Send + 'static,
+    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+    S: SupervisedFuture + Send + 'static,
+    S::Value: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Output = Result<Vec<S::Value>, S::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_ended(true, cx).map(|shared| shared.take_values())
+    }
+}
+
+impl<I: Iterator, F, S: SupervisedFuture> Drop for Map<I, F, S> {
+    fn drop(&mut self) {
+        if let Stage::Running(shared) = &self.stage {
+            shared.abandon();
+        }
+    }
+}
+
+impl<I: Iterator, F, S: SupervisedFuture> fmt::Debug for Map<I, F, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// The future of [`Map::settled`]: awaited, it gives `Vec<Result<T, E>>`, in the order of the items.
+///
+/// # Panics
+///
+/// When it is awaited outside a tokio runtime.
+///
+/// # Cancel safety
+///
+/// Dropped, it cancels and aborts what runs, and reads no more items.
+#[must_use = "nothing runs until this is awaited"]
+pub struct Settled<I: Iterator, F, S: SupervisedFuture>(Map<I, F, S>);
+
+impl<I, F, S> Future for Settled<I, F, S>
+where
+    I: Iterator + Send + 'static,
+    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+    S: SupervisedFuture + Send + 'static,
+    S::Value: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Output = Vec<Result<S::Value, S::Error>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_ended(false, cx).map(|shared| shared.take_results())
+    }
+}
+
+impl<I: Iterator, F, S: SupervisedFuture> fmt::Debug for Settled<I, F, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,14 @@
+//! What runs together.
+
+mod group;
+mod ledger;
+mod map;
+mod pull;
+mod runner;
+mod slots;
+mod spawn;
+mod task;
+
+pub use group::{Group, GroupHandle};
+pub use map::{Map, Settled, map};
+pub use spawn::Spawn;

@@ -1,0 +1,297 @@
+//! What the runners of a map share: the iterator that they pull from, and the results.
+//!
+//! Invariants
+//!
+//! 1. An item's end is stored, and the next item pulled, under one lock: once per item.
+//! 2. The first failure is recorded before the cancellation that it triggers.
+//! 3. The iterator and `f` are dropped before the last runner leaves, and outside the lock; they run under
+//!    it, under [`panic::catch`], by one runner at a time.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Cause, Outcome, Panic, TaskError, events,
+    panic::{self, Caught, drop_quietly},
+    run::{Ended, SupervisedFuture, frame::Scope},
+};
+
+pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture> {
+    pub(super) token: CancellationToken,
+    pub(super) scope: Arc<Scope>,
+    /// Whether a failure stops the rest.
+    fails_together: bool,
+    state: Mutex<State<I, F, S>>,
+}
+
+struct State<I: Iterator, F, S: SupervisedFuture> {
+    /// Gone when it is exhausted, or nothing more is to be run.
+    source: Option<Source<I, F>>,
+    /// One for each item that was pulled, in order.
+    results: Vec<Option<Result<S::Value, S::Error>>>,
+    failure: Option<S::Error>,
+    runners: usize,
+    limit: usize,
+    handles: Vec<AbortHandle>,
+    closed: bool,
+    waiting: Option<Waker>,
+}
+
+struct Source<I, F> {
+    items: I,
+    f: F,
+}
+
+/// A run to be driven, and where its end goes.
+pub(super) struct Pulled<S> {
+    pub(super) index: usize,
+    pub(super) run: S,
+    /// Whether there is more to do than there are runners: a place was taken for one more.
+    pub(super) grow: bool,
+}
+
+/// A run that a runner has driven to its end.
+pub(super) struct Driven<S: SupervisedFuture> {
+    pub(super) task: &'static str,
+    pub(super) index: usize,
+    pub(super) ended: Ended<S::Value, S::Error>,
+}
+
+/// The name of a task whose item could not be made.
+const CLOSURE: &str = "map";
+
+impl<I: Iterator, F, S: SupervisedFuture> Shared<I, F, S> {
+    pub(super) fn new(token: CancellationToken, items: I, f: F, fails_together: bool) -> Self {
+        Self {
+            token,
+            scope: Scope::nested(),
+            fails_together,
+            state: Mutex::new(State {
+                source: Some(Source { items, f }),
+                results: Vec::new(),
+                failure: None,
+                runners: 1,
+                limit: 1,
+                handles: Vec::new(),
+                closed: false,
+                waiting: None,
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<I, F, S>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.state().limit = limit;
+    }
+
+    /// Keeps the handle of a runner that was spawned.
+    pub(super) fn keep(&self, handle: AbortHandle) {
+        let mut state = self.state();
+        if state.closed {
+            handle.abort();
+        } else {
+            state.handles.push(handle);
+        }
+    }
+
+    /// A runner has nothing more to do.
+    pub(super) fn leave(&self) {
+        let mut state = self.state();
+        state.runners -= 1;
+        if state.runners == 0
+            && let Some(waiting) = state.waiting.take()
+        {
+            drop(state);
+            waiting.wake();
+        }
+    }
+
+    pub(super) fn poll_ended(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.runners == 0 {
+            return Poll::Ready(());
+        }
+        match &mut state.waiting {
+            Some(waiting) => waiting.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    pub(super) fn take_values(&self) -> Result<Vec<S::Value>, S::Error> {
+        let mut state = self.state();
+        let results = std::mem::take(&mut state.results);
+        let failure = state.failure.take();
+        drop(state);
+        match failure {
+            Some(error) => {
+                drop_quietly(results);
+                Err(error)
+            }
+            None => results.into_iter().flatten().collect(),
+        }
+    }
+
+    pub(super) fn take_results(&self) -> Vec<Result<S::Value, S::Error>> {
+        let results = std::mem::take(&mut self.state().results);
+        results.into_iter().flatten().collect()
+    }
+
+    /// The future of the map is dropped.
+    pub(super) fn abandon(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        let source = state.source.take();
+        let handles = std::mem::take(&mut state.handles);
+        drop(state);
+        self.scope.explain(Cause::ScopeDropped);
+        self.token.cancel();
+        for handle in handles {
+            handle.abort();
+        }
+        drop_quietly(source);
+    }
+
+    /// Stores an end where no next item is wanted: the runner is being aborted.
+    pub(super) fn store(&self, Driven { task, index, ended }: Driven<S>) {
+        let mut state = self.state();
+        let (stops, surplus) = self.record(&mut state, index, ended);
+        let source = if stops { state.source.take() } else { None };
+        self.release(state, stops.then_some(task), (source, surplus));
+    }
+
+    fn record(
+        &self,
+        state: &mut State<I, F, S>,
+        index: usize,
+        ended: Ended<S::Value, S::Error>,
+    ) -> (bool, Option<S::Error>) {
+        match ended.result {
+            Err(error) if self.fails_together => {
+                let first = state.failure.is_none();
+                let surplus = if first { state.failure.replace(error) } else { Some(error) };
+                (first, surplus)
+            }
+            result => {
+                state.results[index] = Some(result);
+                (false, None)
+            }
+        }
+    }
+
+    /// Gives the lock back, then does what must not be done under it.
+    fn release(
+        &self,
+        state: MutexGuard<'_, State<I, F, S>>,
+        failed: Option<&'static str>,
+        surplus: impl Sized,
+    ) {
+        drop(state);
+        if let Some(task) = failed {
+            self.scope.explain(Cause::SiblingFailed { task });
+            self.token.cancel();
+        }
+        drop_quietly(surplus);
+    }
+}
+
+impl<I, F, S> Shared<I, F, S>
+where
+    I: Iterator,
+    F: FnMut(CancellationToken, I::Item) -> S,
+    S: SupervisedFuture,
+{
+    /// Stores what the runner has done, and gives it the next run.
+    pub(super) fn pull(
+        &self,
+        token: &CancellationToken,
+        done: Option<Driven<S>>,
+    ) -> Option<Pulled<S>> {
+        let mut state = self.state();
+        let mut surplus = None;
+        if let Some(Driven { task, index, ended }) = done {
+            let cut_short = ended.outcome == Outcome::Cancelled && self.token.is_cancelled();
+            let (stops, error) = self.record(&mut state, index, ended);
+            surplus = error;
+            if stops || cut_short {
+                let source = state.source.take();
+                self.release(state, stops.then_some(task), (source, surplus));
+                return None;
+            }
+        }
+        loop {
+            let Some(source) = &mut state.source else {
+                self.release(state, None, surplus);
+                return None;
+            };
+            match source.next(token) {
+                Next::Run(run, more) => {
+                    let index = state.results.len();
+                    state.results.push(None);
+                    let grow = more && state.runners < state.limit;
+                    state.runners += usize::from(grow);
+                    self.release(state, None, surplus);
+                    return Some(Pulled { index, run, grow });
+                }
+                Next::Exhausted => {
+                    let source = state.source.take();
+                    self.release(state, None, (source, surplus));
+                    return None;
+                }
+                Next::Panicked { caught, of_the_iterator } => {
+                    let panic = Panic::new(CLOSURE, caught);
+                    events::panicked(&panic);
+                    let error = S::error(TaskError::Panicked(panic));
+                    let index = state.results.len();
+                    state.results.push(None);
+                    let ended = Ended { outcome: Outcome::Panicked, result: Err(error) };
+                    let (stops, error) = self.record(&mut state, index, ended);
+                    if stops || of_the_iterator {
+                        let source = state.source.take();
+                        let failed = stops.then_some(CLOSURE);
+                        self.release(state, failed, (source, surplus, error));
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Next<S> {
+    /// A run, and whether there may be more items.
+    Run(S, bool),
+    Exhausted,
+    Panicked {
+        caught: Caught,
+        of_the_iterator: bool,
+    },
+}
+
+impl<I: Iterator, F> Source<I, F> {
+    fn next<S>(&mut self, token: &CancellationToken) -> Next<S>
+    where
+        F: FnMut(CancellationToken, I::Item) -> S,
+    {
+        let mut of_the_iterator = true;
+        let next = panic::catch(|| {
+            let item = self.items.next()?;
+            let more = self.items.size_hint().1 != Some(0);
+            of_the_iterator = false;
+            Some(((self.f)(token.clone(), item), more))
+        });
+        match next {
+            Ok(Some((run, more))) => Next::Run(run, more),
+            Ok(None) => Next::Exhausted,
+            Err(caught) => Next::Panicked { caught, of_the_iterator },
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The future of a spawn into a group: it waits to be admitted, then spawns.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ledger::{Index, Shared},
+    slots::{Admission, Waiting},
+    task::{Report, Task},
+};
+use crate::{
+    Cancelled, Outcome, Panic, TaskError, events,
+    panic::{self, drop_quietly},
+    run::{Ended, Prepared, SupervisedFuture},
+};
+
+/// The future of [`Group::spawn`](super::group::Group::spawn); it spawns when it is awaited.
+#[must_use = "nothing is spawned until this is awaited"]
+pub struct Spawn<'a, S: SupervisedFuture> {
+    group: &'a Arc<Shared<S::Value, S::Error>>,
+    stage: Stage<S>,
+}
+
+enum Stage<S: SupervisedFuture> {
+    New(S),
+    Waiting { run: S, admission: WaitForAdmission, counted: Waiting },
+    Failed(S::Error),
+    Refused,
+    Done,
+}
+
+type WaitForAdmission = Pin<Box<dyn Future<Output = Option<Admission>> + Send>>;
+
+/// The name of a task whose closure panicked before it could tell.
+const CLOSURE: &str = "spawn";
+
+/// The run is pinned only once it is in its task.
+impl<S: SupervisedFuture> Unpin for Spawn<'_, S> {}
+
+impl<'a, S> Spawn<'a, S>
+where
+    S: SupervisedFuture + Send + 'static,
+    S::Value: Send + 'static,
+    S::Error: Send + 'static,
+{
+    pub(super) fn new(
+        group: &'a Arc<Shared<S::Value, S::Error>>,
+        task: impl FnOnce(CancellationToken) -> S,
+    ) -> Self {
+        let stage = if group.refuses() {
+            drop_quietly(task);
+            Stage::Refused
+        } else {
+            match panic::catch(|| task(group.token.clone())) {
+                Ok(run) => Stage::New(run),
+                Err(caught) => {
+                    let panic = Panic::new(CLOSURE, caught);
+                    events::panicked(&panic);
+                    Stage::Failed(S::error(TaskError::Panicked(panic)))
+                }
+            }
+        };
+        Self { group, stage }
+    }
+
+    fn begin(&mut self, run: S, cx: &mut Context<'_>) -> Poll<()> {
+        let spec = run.spec();
+        if let Some(admission) = self.group.slots.try_admit(spec) {
+            if admission.permit.is_some() {
+                spec.here().waited_for(0);
+            }
+            self.launch(run, admission);
+            return Poll::Ready(());
+        }
+        self.group.wait_begun();
+        let admission = self.group.slots.clone().admit(spec, self.group.token.clone());
+        self.stage =
+            Stage::Waiting { run, admission: Box::pin(admission), counted: Waiting::begin(spec) };
+        self.wait(cx)
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Stage::Waiting { admission, .. } = &mut self.stage else {
+            unreachable!("only a spawn that waits is asked to");
+        };
+        let admitted = ready!(admission.as_mut().poll(cx));
+        let Stage::Waiting { run, counted, .. } = std::mem::replace(&mut self.stage, Stage::Done)
+        else {
+            unreachable!("looked at above");
+        };
+        match admitted {
+            Some(admission) => {
+                counted.granted();
+                self.launch(run, admission);
+            }
+            None => {
+                counted.cancelled();
+                let task = run.spec().name();
+                drop_quietly(run);
+                self.refuse(task);
+            }
+        }
+        self.group.wait_ended();
+        Poll::Ready(())
+    }
+
+    fn launch(&self, mut run: S, admission: Admission) {
+        let Some(index) = self.group.enter() else {
+            drop_quietly(run);
+            return;
+        };
+        run.prepare(Prepared { permit: admission.permit, longest_grace: self.group.grace });
+        let report = InGroup { group: self.group.clone(), index, slot: admission.slot };
+        let task = Task::new(self.group.scope.clone(), run, report);
+        let handle = tokio::spawn(task).abort_handle();
+        self.group.entered(index, handle);
+    }
+
+    fn refuse(&self, task: &'static str) {
+        let cause = self.group.scope.cause().unwrap_or(crate::Cause::Token);
+        let cancelled = Cancelled::new(task, cause);
+        self.group.refuse(S::error(TaskError::Cancelled(cancelled)));
+    }
+}
+
+impl<S> Future for Spawn<'_, S>
+where
+    S: SupervisedFuture + Send + 'static,
+    S::Value: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::New(run) => self.begin(run, cx),
+            waiting @ Stage::Waiting { .. } => {
+                self.stage = waiting;
+                self.wait(cx)
+            }
+            Stage::Failed(error) => {
+                self.group.fail(CLOSURE, Outcome::Panicked, error);
+                Poll::Ready(())
+            }
+            Stage::Refused => {
+                self.refuse(CLOSURE);
+                Poll::Ready(())
+            }
+            Stage::Done => panic!("a spawn was polled after it had ended"),
+        }
+    }
+}
+
+impl<S: SupervisedFuture> Drop for Spawn<'_, S> {
+    fn drop(&mut self) {
+        if let Stage::Waiting { .. } = self.stage {
+            drop_quietly(std::mem::replace(&mut self.stage, Stage::Done));
+            self.group.wait_ended();
+        }
+    }
+}
+
+/// Tells the group.
+struct InGroup<T, E> {
+    group: Arc<Shared<T, E>>,
+    index: Index,
+    slot: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+impl<S: SupervisedFuture> Report<S> for InGroup<S::Value, S::Error> {
+    fn ended(self, task: &'static str, ended: Ended<S::Value, S::Error>) {
+        drop(self.slot);
+        self.group.leave(self.index, task, ended.outcome, ended.result);
+    }
+
+    fn aborted(self, task: &'static str) {
+        let cause = self.group.scope.cause().unwrap_or(crate::Cause::ScopeDropped);
+        let error = S::error(TaskError::Cancelled(Cancelled::new(task, cause)));
+        Report::<S>::ended(self, task, Ended { outcome: Outcome::Cancelled, result: Err(error) });
+    }
+}

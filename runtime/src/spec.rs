@@ -1,0 +1,148 @@
+//! The static description of a supervised function.
+
+use std::{
+    panic::Location,
+    sync::{Mutex, Once, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    limit::Limit,
+    metrics::{Here, Metrics, Stripe},
+    panic,
+};
+
+/// What the attribute's arguments ask for.
+#[derive(Clone, Copy)]
+pub struct Policy {
+    limit: Option<usize>,
+    rejects_when_full: bool,
+    timeout: Option<Duration>,
+    cooperates: bool,
+    grace: Option<Duration>,
+}
+
+impl Policy {
+    /// No limit, no timeout; the body is dropped when the token fires.
+    pub const DEFAULT: Self = Self {
+        limit: None,
+        rejects_when_full: false,
+        timeout: None,
+        cooperates: false,
+        grace: Some(Duration::from_secs(20)),
+    };
+
+    /// `limit = N`.
+    #[must_use]
+    pub const fn limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// `on_full = "reject"`.
+    #[must_use]
+    pub const fn reject_when_full(mut self) -> Self {
+        self.rejects_when_full = true;
+        self
+    }
+
+    /// `timeout = "10s"`.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        assert!(!timeout.is_zero(), "`timeout` must be longer than 0");
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// `on_cancel = "cooperate"`.
+    #[must_use]
+    pub const fn cooperate(mut self) -> Self {
+        self.cooperates = true;
+        self
+    }
+
+    /// `grace = "5s"`; `None` for never.
+    #[must_use]
+    pub const fn grace(mut self, grace: Option<Duration>) -> Self {
+        self.grace = grace;
+        self
+    }
+}
+
+/// One supervised function: name, place, policy, permits, counters. Shared by all its instances.
+pub struct TaskSpec {
+    name: &'static str,
+    place: &'static Location<'static>,
+    policy: Policy,
+    limit: Option<Limit>,
+    metrics: Metrics,
+    registered: Once,
+}
+
+/// Every function that has run, in the order of their first runs.
+static SPECS: Mutex<Vec<&'static TaskSpec>> = Mutex::new(Vec::new());
+
+impl TaskSpec {
+    /// Describes a function at the place of the call.
+    #[must_use]
+    #[track_caller]
+    pub const fn new(name: &'static str, policy: Policy) -> Self {
+        Self {
+            name,
+            place: Location::caller(),
+            policy,
+            limit: match policy.limit {
+                Some(size) => Some(Limit::new(size)),
+                None => None,
+            },
+            metrics: Metrics::new(),
+            registered: Once::new(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn place(&self) -> &'static Location<'static> {
+        self.place
+    }
+
+    pub(crate) fn limit(&self) -> Option<&Limit> {
+        self.limit.as_ref()
+    }
+
+    pub(crate) fn rejects_when_full(&self) -> bool {
+        self.policy.rejects_when_full
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.policy.timeout
+    }
+
+    pub(crate) fn cooperates(&self) -> bool {
+        self.policy.cooperates
+    }
+
+    pub(crate) fn grace(&self) -> Option<Duration> {
+        self.policy.grace
+    }
+
+    /// This thread's counters. The first use makes the function known, and the panic hook present.
+    pub(crate) fn here(&'static self) -> Here<'static, Stripe> {
+        self.metrics.here(|| {
+            self.registered.call_once(|| {
+                SPECS.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+            });
+            panic::install_hook();
+        })
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn all() -> Vec<&'static Self> {
+        SPECS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
