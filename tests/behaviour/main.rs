@@ -1,0 +1,3 @@
+//! What the crate promises, one behaviour a test.
+
+mod smoke;
