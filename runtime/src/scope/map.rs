@@ -5,12 +5,15 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use tokio_util::sync::CancellationToken;
 
-use super::{pull::Shared, runner};
+use super::{
+    pull::{Apart, Keep, Shared, Together},
+    runner,
+};
 use crate::run::SupervisedFuture;
 
 /// Runs a supervised function over the items of an iterator, a bounded number at once, and gives the
@@ -49,11 +52,13 @@ where
     I: IntoIterator,
     I::IntoIter: Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
-    S: SupervisedFuture + Send + 'static,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
 {
-    Map { stage: Stage::New { items: items.into_iter(), f }, token: token.clone(), limit: None }
+    Map(Drive {
+        stage: Stage::New { items: items.into_iter(), f },
+        token: token.clone(),
+        limit: None,
+    })
 }
 
 /// The future of [`map`]: awaited, it gives `Result<Vec<T>, E>`.
@@ -70,22 +75,15 @@ where
 ///
 /// Dropped, it cancels and aborts what runs, and reads no more items.
 #[must_use = "nothing runs until this is awaited"]
-pub struct Map<I: Iterator, F, S: SupervisedFuture> {
-    stage: Stage<I, F, S>,
-    token: CancellationToken,
-    limit: Option<usize>,
-}
+pub struct Map<I: Iterator, F, S: SupervisedFuture<Value: Send + 'static>>(
+    Drive<I, F, S, Together>,
+);
 
-enum Stage<I: Iterator, F, S: SupervisedFuture> {
-    New { items: I, f: F },
-    Running(Arc<Shared<I, F, S>>),
-    Done,
-}
-
-/// Nothing is pinned here: the runs are, in their tasks.
-impl<I: Iterator, F, S: SupervisedFuture> Unpin for Map<I, F, S> {}
-
-impl<I: Iterator, F, S: SupervisedFuture> Map<I, F, S> {
+impl<I, F, S> Map<I, F, S>
+where
+    I: Iterator,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
+{
     /// At most `limit` runs at once. Without it: the function's own `limit`, else four times the number of
     /// threads that the machine runs at once; never without a bound.
     ///
@@ -95,7 +93,7 @@ impl<I: Iterator, F, S: SupervisedFuture> Map<I, F, S> {
     #[track_caller]
     pub fn limit(mut self, limit: usize) -> Self {
         assert!(limit > 0, "a limit must not be 0: nothing would ever run");
-        self.limit = Some(limit);
+        self.0.limit = Some(limit);
         self
     }
 
@@ -104,40 +102,16 @@ impl<I: Iterator, F, S: SupervisedFuture> Map<I, F, S> {
     ///
     /// Once the token has fired, no further item is read: the results end with those that were begun,
     /// the last ones [`Cancelled`](crate::Cancelled).
-    pub fn settled(self) -> Settled<I, F, S> {
-        Settled(self)
-    }
-}
-
-impl<I, F, S> Map<I, F, S>
-where
-    I: Iterator + Send + 'static,
-    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
-    S: SupervisedFuture + Send + 'static,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
-{
-    /// Drives the map to its end, which leaves its results in what it gives.
-    fn poll_ended(
-        &mut self,
-        fails_together: bool,
-        cx: &mut Context<'_>,
-    ) -> Poll<Arc<Shared<I, F, S>>> {
-        let shared = match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::New { items, f } => {
-                let token = self.token.child_token();
-                let shared = Arc::new(Shared::new(token, items, f, fails_together));
-                runner::start(&shared, self.limit);
-                shared
-            }
-            Stage::Running(shared) => shared,
-            Stage::Done => panic!("a map was polled after it had ended"),
+    ///
+    /// # Panics
+    ///
+    /// Where the map has been polled already.
+    pub fn settled(mut self) -> Settled<I, F, S> {
+        let stage = match std::mem::replace(&mut self.0.stage, Stage::Done) {
+            Stage::New { items, f } => Stage::New { items, f },
+            Stage::Running(_) | Stage::Done => panic!("a map is settled before it is polled"),
         };
-        let polled = shared.poll_ended(cx);
-        self.stage = Stage::Running(shared.clone());
-        ready!(polled);
-        self.stage = Stage::Done;
-        Poll::Ready(shared)
+        Settled(Drive { stage, token: self.0.token.clone(), limit: self.0.limit })
     }
 }
 
@@ -145,28 +119,22 @@ impl<I, F, S> Future for Map<I, F, S>
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
-    S: SupervisedFuture + Send + 'static,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
 {
     type Output = Result<Vec<S::Value>, S::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_ended(true, cx).map(|shared| shared.take_values())
+        self.0.poll_results(cx)
     }
 }
 
-impl<I: Iterator, F, S: SupervisedFuture> Drop for Map<I, F, S> {
-    fn drop(&mut self) {
-        if let Stage::Running(shared) = &self.stage {
-            shared.abandon();
-        }
-    }
-}
-
-impl<I: Iterator, F, S: SupervisedFuture> fmt::Debug for Map<I, F, S> {
+impl<I, F, S> fmt::Debug for Map<I, F, S>
+where
+    I: Iterator,
+    S: SupervisedFuture<Value: Send + 'static>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Map").field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("Map").field("limit", &self.0.limit).finish_non_exhaustive()
     }
 }
 
@@ -180,25 +148,82 @@ impl<I: Iterator, F, S: SupervisedFuture> fmt::Debug for Map<I, F, S> {
 ///
 /// Dropped, it cancels and aborts what runs, and reads no more items.
 #[must_use = "nothing runs until this is awaited"]
-pub struct Settled<I: Iterator, F, S: SupervisedFuture>(Map<I, F, S>);
+pub struct Settled<I, F, S>(Drive<I, F, S, Apart>)
+where
+    I: Iterator,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>;
 
 impl<I, F, S> Future for Settled<I, F, S>
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
-    S: SupervisedFuture + Send + 'static,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
 {
     type Output = Vec<Result<S::Value, S::Error>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_ended(false, cx).map(|shared| shared.take_results())
+        self.0.poll_results(cx).map(|results| match results {
+            Ok(results) => results,
+            Err(_) => unreachable!("apart, an item's failure is its result"),
+        })
     }
 }
 
-impl<I: Iterator, F, S: SupervisedFuture> fmt::Debug for Settled<I, F, S> {
+impl<I, F, S> fmt::Debug for Settled<I, F, S>
+where
+    I: Iterator,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.debug_struct("Settled").field("limit", &self.0.limit).finish_non_exhaustive()
+    }
+}
+
+/// What both futures are: the map before its start, and what its runners share after it.
+struct Drive<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
+    stage: Stage<I, F, S, K>,
+    token: CancellationToken,
+    limit: Option<usize>,
+}
+
+enum Stage<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
+    New { items: I, f: F },
+    Running(Arc<Shared<I, F, S, K>>),
+    Done,
+}
+
+/// Nothing is pinned here: the runs are, in their tasks.
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Unpin for Drive<I, F, S, K> {}
+
+impl<I, F, S, K> Drive<I, F, S, K>
+where
+    I: Iterator + Send + 'static,
+    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
+    K: Keep<S> + 'static,
+{
+    fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Kept>, S::Error>> {
+        let shared = match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::New { items, f } => {
+                let shared = Arc::new(Shared::new(self.token.child_token(), items, f));
+                runner::start(&shared, self.limit);
+                shared
+            }
+            Stage::Running(shared) => shared,
+            Stage::Done => panic!("a map was polled after it had ended"),
+        };
+        if shared.poll_ended(cx).is_pending() {
+            self.stage = Stage::Running(shared);
+            return Poll::Pending;
+        }
+        Poll::Ready(shared.take_results())
+    }
+}
+
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for Drive<I, F, S, K> {
+    fn drop(&mut self) {
+        if let Stage::Running(shared) = &self.stage {
+            shared.abandon();
+        }
     }
 }

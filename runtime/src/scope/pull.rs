@@ -21,19 +21,50 @@ use crate::{
     run::{Ended, SupervisedFuture, frame::Scope},
 };
 
-pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture> {
+pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     pub(super) token: CancellationToken,
     pub(super) scope: Arc<Scope>,
-    /// Whether a failure stops the rest.
-    fails_together: bool,
-    state: Mutex<State<I, F, S>>,
+    state: Mutex<State<I, F, S, K>>,
 }
 
-struct State<I: Iterator, F, S: SupervisedFuture> {
+/// What is kept of an item's end.
+pub(super) trait Keep<S: SupervisedFuture> {
+    /// A place in the results.
+    type Kept: Send + 'static;
+    /// What goes there, or the failure that stops the rest.
+    fn keep(result: Result<S::Value, S::Error>) -> Result<Self::Kept, S::Error>;
+}
+
+/// The first failure stops the rest.
+pub(super) struct Together;
+
+/// Every item has its own end.
+pub(super) struct Apart;
+
+impl<S: SupervisedFuture<Value: Send + 'static>> Keep<S> for Together {
+    type Kept = S::Value;
+
+    fn keep(result: Result<S::Value, S::Error>) -> Result<S::Value, S::Error> {
+        result
+    }
+}
+
+impl<S> Keep<S> for Apart
+where
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
+{
+    type Kept = Result<S::Value, S::Error>;
+
+    fn keep(result: Result<S::Value, S::Error>) -> Result<Self::Kept, S::Error> {
+        Ok(result)
+    }
+}
+
+struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// Gone when it is exhausted, or nothing more is to be run.
     source: Option<Source<I, F>>,
     /// One for each item that was pulled, in order.
-    results: Vec<Option<Result<S::Value, S::Error>>>,
+    results: Vec<Option<K::Kept>>,
     failure: Option<S::Error>,
     runners: usize,
     limit: usize,
@@ -65,12 +96,11 @@ pub(super) struct Driven<S: SupervisedFuture> {
 /// The name of a task whose item could not be made.
 const CLOSURE: &str = "map";
 
-impl<I: Iterator, F, S: SupervisedFuture> Shared<I, F, S> {
-    pub(super) fn new(token: CancellationToken, items: I, f: F, fails_together: bool) -> Self {
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
+    pub(super) fn new(token: CancellationToken, items: I, f: F) -> Self {
         Self {
             token,
             scope: Scope::nested(),
-            fails_together,
             state: Mutex::new(State {
                 source: Some(Source { items, f }),
                 results: Vec::new(),
@@ -84,7 +114,7 @@ impl<I: Iterator, F, S: SupervisedFuture> Shared<I, F, S> {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State<I, F, S>> {
+    fn state(&self) -> MutexGuard<'_, State<I, F, S, K>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -126,7 +156,7 @@ impl<I: Iterator, F, S: SupervisedFuture> Shared<I, F, S> {
         Poll::Pending
     }
 
-    pub(super) fn take_values(&self) -> Result<Vec<S::Value>, S::Error> {
+    pub(super) fn take_results(&self) -> Result<Vec<K::Kept>, S::Error> {
         let mut state = self.state();
         let results = std::mem::take(&mut state.results);
         let failure = state.failure.take();
@@ -136,13 +166,8 @@ impl<I: Iterator, F, S: SupervisedFuture> Shared<I, F, S> {
                 drop_quietly(results);
                 Err(error)
             }
-            None => results.into_iter().flatten().collect(),
+            None => Ok(results.into_iter().flatten().collect()),
         }
-    }
-
-    pub(super) fn take_results(&self) -> Vec<Result<S::Value, S::Error>> {
-        let results = std::mem::take(&mut self.state().results);
-        results.into_iter().flatten().collect()
     }
 
     /// The future of the map is dropped.
@@ -170,27 +195,27 @@ impl<I: Iterator, F, S: SupervisedFuture> Shared<I, F, S> {
 
     fn record(
         &self,
-        state: &mut State<I, F, S>,
+        state: &mut State<I, F, S, K>,
         index: usize,
         ended: Ended<S::Value, S::Error>,
     ) -> (bool, Option<S::Error>) {
-        match ended.result {
-            Err(error) if self.fails_together => {
-                let first = state.failure.is_none();
-                let surplus = if first { state.failure.replace(error) } else { Some(error) };
-                (first, surplus)
-            }
-            result => {
-                state.results[index] = Some(result);
+        match K::keep(ended.result) {
+            Ok(kept) => {
+                state.results[index] = Some(kept);
                 (false, None)
             }
+            Err(error) if state.failure.is_none() => {
+                state.failure = Some(error);
+                (true, None)
+            }
+            Err(surplus) => (false, Some(surplus)),
         }
     }
 
     /// Gives the lock back, then does what must not be done under it.
     fn release(
         &self,
-        state: MutexGuard<'_, State<I, F, S>>,
+        state: MutexGuard<'_, State<I, F, S, K>>,
         failed: Option<&'static str>,
         surplus: impl Sized,
     ) {
@@ -203,11 +228,12 @@ impl<I: Iterator, F, S: SupervisedFuture> Shared<I, F, S> {
     }
 }
 
-impl<I, F, S> Shared<I, F, S>
+impl<I, F, S, K> Shared<I, F, S, K>
 where
     I: Iterator,
     F: FnMut(CancellationToken, I::Item) -> S,
     S: SupervisedFuture,
+    K: Keep<S>,
 {
     /// Stores what the runner has done, and gives it the next run.
     pub(super) fn pull(

@@ -13,7 +13,7 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
-use super::pull::{Driven, Pulled, Shared};
+use super::pull::{Driven, Keep, Pulled, Shared};
 use crate::{
     Cancelled, Cause, Outcome, TaskError,
     run::{
@@ -24,12 +24,13 @@ use crate::{
 
 pin_project! {
     #[project = RunnerProjection]
-    struct Runner<I, F, S>
+    struct Runner<I, F, S, K>
     where
         I: Iterator,
         S: SupervisedFuture,
+        K: Keep<S>,
     {
-        shared: Arc<Shared<I, F, S>>,
+        shared: Arc<Shared<I, F, S, K>>,
         token: CancellationToken,
         scope: Option<Arc<Scope>>,
         index: usize,
@@ -38,10 +39,11 @@ pin_project! {
         left: bool,
     }
 
-    impl<I, F, S> PinnedDrop for Runner<I, F, S>
+    impl<I, F, S, K> PinnedDrop for Runner<I, F, S, K>
     where
         I: Iterator,
         S: SupervisedFuture,
+        K: Keep<S>,
     {
         fn drop(this: Pin<&mut Self>) {
             this.project().abort();
@@ -50,13 +52,14 @@ pin_project! {
 }
 
 /// Starts the first runner, with the first run, which tells the function's own limit.
-pub(super) fn start<I, F, S>(shared: &Arc<Shared<I, F, S>>, limit: Option<usize>)
+pub(super) fn start<I, F, S, K>(shared: &Arc<Shared<I, F, S, K>>, limit: Option<usize>)
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture + Send + 'static,
     S::Value: Send + 'static,
     S::Error: Send + 'static,
+    K: Keep<S> + 'static,
 {
     let token = shared.token.child_token();
     let Some(first) = shared.pull(&token, None) else {
@@ -73,13 +76,17 @@ fn default_limit() -> usize {
     4 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn spawn<I, F, S>(shared: Arc<Shared<I, F, S>>, token: CancellationToken, first: Option<Pulled<S>>)
-where
+fn spawn<I, F, S, K>(
+    shared: Arc<Shared<I, F, S, K>>,
+    token: CancellationToken,
+    first: Option<Pulled<S>>,
+) where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture + Send + 'static,
     S::Value: Send + 'static,
     S::Error: Send + 'static,
+    K: Keep<S> + 'static,
 {
     let (index, run) = match first {
         Some(first) => (first.index, Some(first.run)),
@@ -90,13 +97,14 @@ where
     shared.keep(tokio::spawn(runner).abort_handle());
 }
 
-impl<I, F, S> Future for Runner<I, F, S>
+impl<I, F, S, K> Future for Runner<I, F, S, K>
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture + Send + 'static,
     S::Value: Send + 'static,
     S::Error: Send + 'static,
+    K: Keep<S> + 'static,
 {
     type Output = ();
 
@@ -126,7 +134,7 @@ where
     }
 }
 
-impl<I: Iterator, F, S: SupervisedFuture> RunnerProjection<'_, I, F, S> {
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F, S, K> {
     /// The task is dropped before its end: the map, or the runtime, is going away.
     fn abort(&mut self) {
         if *self.left {
