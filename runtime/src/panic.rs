@@ -166,6 +166,13 @@ pub(crate) fn drop_quietly<T>(value: T) {
     }
 }
 
+/// The same for many: a collection that drops two of them that panic would abort the process.
+pub(crate) fn drop_each_quietly<T>(values: impl IntoIterator<Item = T>) {
+    for value in values {
+        drop_quietly(value);
+    }
+}
+
 thread_local! {
     /// How many boundaries are on this thread's stack.
     static DEPTH: Cell<u32> = const { Cell::new(0) };

@@ -1,3 +1,18 @@
 //! What the crate promises, one behaviour a test.
 
-mod smoke;
+#![allow(clippy::unwrap_used)]
+
+mod cancel;
+mod events;
+mod grace;
+mod group;
+mod group_stop;
+mod limit;
+mod map;
+mod map_failure;
+mod outcome;
+mod panics;
+mod size;
+mod support;
+mod task;
+mod timeout;

@@ -20,7 +20,11 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::slots::Slots;
-use crate::{Cause, Outcome, events, panic::drop_quietly, run::frame::Scope};
+use crate::{
+    Cause, Outcome, events,
+    panic::{drop_each_quietly, drop_quietly},
+    run::frame::Scope,
+};
 
 pub(super) struct Shared<T, E> {
     pub(super) token: CancellationToken,
@@ -229,7 +233,7 @@ impl<T, E> Shared<T, E> {
         drop(state);
         match failure.or(refused) {
             Some(error) => {
-                drop_quietly(tasks);
+                drop_each_quietly(tasks);
                 Err(error)
             }
             None => Ok(tasks.into_iter().filter_map(Entry::into_value).collect()),

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Cause, Outcome, Panic, TaskError, events,
-    panic::{self, Caught, drop_quietly},
+    panic::{self, Caught, drop_each_quietly, drop_quietly},
     run::{Ended, SupervisedFuture, frame::Scope},
 };
 
@@ -73,6 +73,15 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     waiting: Option<Waker>,
 }
 
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
+    /// Takes a place for one more runner, if there is work for it.
+    fn grow(&mut self, more: bool) -> bool {
+        let grow = more && self.runners < self.limit;
+        self.runners += usize::from(grow);
+        grow
+    }
+}
+
 struct Source<I, F> {
     items: I,
     f: F,
@@ -82,6 +91,8 @@ struct Source<I, F> {
 pub(super) struct Pulled<S> {
     pub(super) index: usize,
     pub(super) run: S,
+    /// Whether there may be more items.
+    pub(super) more: bool,
     /// Whether there is more to do than there are runners: a place was taken for one more.
     pub(super) grow: bool,
 }
@@ -118,8 +129,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set_limit(&self, limit: usize) {
-        self.state().limit = limit;
+    /// Sets the limit, once the first run has told its function's; whether there is more to do than there
+    /// are runners, as in [`Pulled::grow`].
+    pub(super) fn set_limit(&self, limit: usize, more: bool) -> bool {
+        let mut state = self.state();
+        state.limit = limit;
+        state.grow(more)
     }
 
     /// Keeps the handle of a runner that was spawned.
@@ -163,7 +178,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         drop(state);
         match failure {
             Some(error) => {
-                drop_quietly(results);
+                drop_each_quietly(results);
                 Err(error)
             }
             None => Ok(results.into_iter().flatten().collect()),
@@ -190,7 +205,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         let mut state = self.state();
         let (stops, surplus) = self.record(&mut state, index, ended);
         let source = if stops { state.source.take() } else { None };
-        self.release(state, stops.then_some(task), (source, surplus));
+        self.release(state, stops.then_some(task), source, surplus);
     }
 
     fn record(
@@ -217,13 +232,15 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         &self,
         state: MutexGuard<'_, State<I, F, S, K>>,
         failed: Option<&'static str>,
-        surplus: impl Sized,
+        source: Option<Source<I, F>>,
+        surplus: Option<S::Error>,
     ) {
         drop(state);
         if let Some(task) = failed {
             self.scope.explain(Cause::SiblingFailed { task });
             self.token.cancel();
         }
+        drop_quietly(source);
         drop_quietly(surplus);
     }
 }
@@ -249,27 +266,26 @@ where
             surplus = error;
             if stops || cut_short {
                 let source = state.source.take();
-                self.release(state, stops.then_some(task), (source, surplus));
+                self.release(state, stops.then_some(task), source, surplus);
                 return None;
             }
         }
         loop {
             let Some(source) = &mut state.source else {
-                self.release(state, None, surplus);
+                self.release(state, None, None, surplus);
                 return None;
             };
             match source.next(token) {
                 Next::Run(run, more) => {
                     let index = state.results.len();
                     state.results.push(None);
-                    let grow = more && state.runners < state.limit;
-                    state.runners += usize::from(grow);
-                    self.release(state, None, surplus);
-                    return Some(Pulled { index, run, grow });
+                    let grow = state.grow(more);
+                    self.release(state, None, None, surplus);
+                    return Some(Pulled { index, run, more, grow });
                 }
                 Next::Exhausted => {
                     let source = state.source.take();
-                    self.release(state, None, (source, surplus));
+                    self.release(state, None, source, surplus);
                     return None;
                 }
                 Next::Panicked { caught, of_the_iterator } => {
@@ -283,7 +299,8 @@ where
                     if stops || of_the_iterator {
                         let source = state.source.take();
                         let failed = stops.then_some(CLOSURE);
-                        self.release(state, failed, (source, surplus, error));
+                        drop_quietly(error);
+                        self.release(state, failed, source, surplus);
                         return None;
                     }
                 }

@@ -67,8 +67,12 @@ where
         return;
     };
     let own = || first.run.spec().limit().map(crate::limit::Limit::size);
-    shared.set_limit(limit.or_else(own).unwrap_or_else(default_limit));
+    let limit = limit.or_else(own).unwrap_or_else(default_limit);
+    let grow = shared.set_limit(limit, first.more);
     spawn(shared.clone(), token, Some(first));
+    if grow {
+        spawn(shared.clone(), shared.token.child_token(), None);
+    }
 }
 
 /// Four times as many as threads run at once: runs wait as a rule.

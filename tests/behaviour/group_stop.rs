@@ -1,0 +1,223 @@
+//! Tasks that succeed or fail together: failures, exits, drops.
+
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use tokio_supervised::{CancellationToken, Cause, Group, Outcome, TaskError, supervised};
+
+use crate::support::{Alive, in_time, poll_once, stats_of, turn};
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("failed")]
+    Own,
+    #[error(transparent)]
+    Task(#[from] TaskError),
+}
+
+#[supervised(name = "stop: fail")]
+async fn fail(turns: u32) -> Result<(), Failure> {
+    for _ in 0..turns {
+        turn().await;
+    }
+    Err(Failure::Own)
+}
+
+#[tokio::test]
+async fn the_first_failure_is_the_one_that_join_returns() {
+    #[supervised(name = "stop: held")]
+    async fn hold(alive: Alive) -> Result<(), Failure> {
+        let _alive = alive;
+        pending().await
+    }
+
+    let count = Arc::new(AtomicUsize::new(0));
+    let token = CancellationToken::new();
+    let group = Group::new(&token);
+    for _ in 0..5 {
+        let alive = Alive::new(&count);
+        group.spawn(move |token| hold(token, alive)).await;
+    }
+    group.spawn(|token| fail(token, 3)).await;
+    assert!(matches!(in_time(group.join()).await, Err(Failure::Own)));
+    assert_eq!(count.load(SeqCst), 0, "every task has ended when the join returns");
+    assert_eq!(stats_of("stop: held").ended(Outcome::Cancelled), 5);
+    assert!(!token.is_cancelled());
+}
+
+#[tokio::test]
+async fn a_real_failure_wins_over_the_cancellations_that_it_triggers() {
+    for _ in 0..200 {
+        let group = Group::new(&CancellationToken::new());
+        group.spawn(wait).await;
+        group.spawn(|token| fail(token, 0)).await;
+        group.spawn(wait).await;
+        assert!(matches!(in_time(group.join()).await, Err(Failure::Own)));
+    }
+}
+
+#[supervised(name = "stop: wait")]
+async fn wait() -> Result<(), Failure> {
+    pending().await
+}
+
+#[tokio::test]
+async fn a_spawn_into_a_cancelled_group_does_not_call_its_closure() {
+    let token = CancellationToken::new();
+    token.cancel();
+    let group = Group::new(&token);
+    in_time(group.spawn(|token| {
+        assert!(!token.is_cancelled(), "called with a fired token");
+        quick(token)
+    }))
+    .await;
+    let error = in_time(group.join()).await.unwrap_err();
+    assert!(matches!(error, Failure::Task(TaskError::Cancelled(_))), "{error}");
+}
+
+#[tokio::test]
+async fn refused_spawns_make_the_join_say_so() {
+    let token = CancellationToken::new();
+    let group = Group::new(&token);
+    group.spawn(quick).await;
+    turn().await;
+    token.cancel();
+    group.spawn(quick).await;
+    let Err(Failure::Task(TaskError::Cancelled(cancelled))) = in_time(group.join()).await else {
+        panic!("cancelled")
+    };
+    assert_eq!(cancelled.cause(), Cause::Token);
+}
+
+#[supervised(name = "stop: quick")]
+async fn quick() -> Result<(), Failure> {
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_panic_of_the_closure_is_a_failure_like_any_other() {
+    let group = Group::new(&CancellationToken::new());
+    group.spawn(wait).await;
+    group
+        .spawn(|token| {
+            assert!(token.is_cancelled(), "cannot prepare");
+            quick(token)
+        })
+        .await;
+    let error = in_time(group.join()).await.unwrap_err();
+    assert!(error.to_string().ends_with("cannot prepare"), "{error}");
+}
+
+#[tokio::test]
+async fn any_exit_stops_a_group_of_services() {
+    #[supervised(name = "stop: service")]
+    async fn serve(token: &CancellationToken) -> Result<(), Failure> {
+        token.cancelled().await;
+        Ok(())
+    }
+
+    let group = Group::new(&CancellationToken::new()).until_first_exit();
+    group.spawn(serve).await;
+    group.spawn(wait).await;
+    group.spawn(quick).await;
+    assert_eq!(in_time(group.join()).await.unwrap().len(), 2, "the two that gave something");
+}
+
+#[tokio::test]
+async fn after_an_exit_a_real_error_is_what_returns() {
+    #[supervised(name = "stop: fails late")]
+    async fn fails_late(token: &CancellationToken) -> Result<(), Failure> {
+        token.cancelled().await;
+        turn().await;
+        Err(Failure::Own)
+    }
+
+    let group = Group::new(&CancellationToken::new()).until_first_exit();
+    group.spawn(fails_late).await;
+    group.spawn(wait).await;
+    group.spawn(quick).await;
+    assert!(matches!(in_time(group.join()).await, Err(Failure::Own)));
+}
+
+#[tokio::test]
+async fn a_group_of_services_that_was_cancelled_from_outside_says_so() {
+    let token = CancellationToken::new();
+    let group = Group::new(&token).until_first_exit();
+    group.spawn(wait).await;
+    turn().await;
+    token.cancel();
+    let error = in_time(group.join()).await.unwrap_err();
+    assert!(matches!(error, Failure::Task(TaskError::Cancelled(_))), "{error}");
+}
+
+#[tokio::test]
+async fn a_dropped_group_leaves_nothing_running() {
+    #[supervised(name = "stop: dropped")]
+    async fn stubborn(token: &CancellationToken, alive: Alive) -> Result<(), TaskError> {
+        let _alive = alive;
+        token.cancelled().await;
+        pending().await
+    }
+
+    let count = Arc::new(AtomicUsize::new(0));
+    let group = Group::new(&CancellationToken::new());
+    for _ in 0..10 {
+        let alive = Alive::new(&count);
+        group.spawn(move |token| stubborn(token, alive)).await;
+    }
+    turn().await;
+    drop(group);
+    in_time(async {
+        while count.load(SeqCst) > 0 {
+            turn().await;
+        }
+    })
+    .await;
+    assert_eq!(stats_of("stop: dropped").running, 0);
+}
+
+#[tokio::test]
+async fn a_dropped_join_leaves_nothing_running() {
+    #[supervised(name = "stop: dropped join")]
+    async fn hold(alive: Alive) -> Result<(), TaskError> {
+        let _alive = alive;
+        pending().await
+    }
+
+    let count = Arc::new(AtomicUsize::new(0));
+    let group = Group::new(&CancellationToken::new());
+    let alive = Alive::new(&count);
+    group.spawn(move |token| hold(token, alive)).await;
+    let mut join = Box::pin(group.join());
+    assert!(poll_once(join.as_mut()).is_pending());
+    drop(join);
+    in_time(async {
+        while count.load(SeqCst) > 0 {
+            turn().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_tasks_of_a_failed_group_know_who_failed() {
+    #[supervised(name = "stop: asks why")]
+    async fn ask(token: &CancellationToken) -> Result<(), Failure> {
+        token.cancelled().await;
+        let why = quick(token).await.unwrap_err();
+        let Failure::Task(TaskError::Cancelled(cancelled)) = why else { panic!("cancelled") };
+        assert_eq!(cancelled.cause(), Cause::SiblingFailed { task: "stop: fail" });
+        Ok(())
+    }
+
+    let group = Group::new(&CancellationToken::new());
+    group.spawn(ask).await;
+    group.spawn(|token| fail(token, 2)).await;
+    assert!(matches!(in_time(group.join()).await, Err(Failure::Own)));
+    assert_eq!(stats_of("stop: asks why").ended(Outcome::Ok), 1);
+}

@@ -1,0 +1,198 @@
+//! The boundary: every panic becomes a value, wherever it comes from.
+
+use std::{
+    future::pending,
+    panic::{self, AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use tokio_supervised::{CancellationToken, Group, Outcome, Panic, TaskError, map, supervised};
+
+use crate::support::{Alive, in_time, outcomes_of, poll_once, stats_of, turn};
+
+fn panic_of<T>(result: Result<T, TaskError>) -> Panic {
+    match result {
+        Err(TaskError::Panicked(panic)) => panic,
+        Err(other) => panic!("not a panic: {other}"),
+        Ok(_) => panic!("not an error"),
+    }
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped a bomb");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_tells_its_message_its_place_and_its_backtrace() {
+    #[supervised(name = "panics: place")]
+    async fn index(at: usize) -> Result<u32, TaskError> {
+        turn().await;
+        deep_inside(at).await
+    }
+    async fn deep_inside(at: usize) -> Result<u32, TaskError> {
+        turn().await;
+        Ok([1, 2, 3][at])
+    }
+
+    let panic = panic_of(index(&CancellationToken::new(), 7).await);
+    assert_eq!(panic.message(), "index out of bounds: the len is 3 but the index is 7");
+    let location = panic.location().expect("the hook saw it");
+    assert!(location.file().ends_with("panics.rs"), "{location}");
+    let shown = panic.to_string();
+    assert_eq!(shown, format!("task `panics: place` panicked at {location}: {}", panic.message()));
+    let backtrace = panic.backtrace().expect("captured always").to_string();
+    assert!(backtrace.contains("deep_inside"), "{backtrace}");
+    assert_eq!(outcomes_of("panics: place"), [(Outcome::Panicked, 1)]);
+}
+
+#[tokio::test]
+async fn the_payload_can_be_had_back() {
+    #[supervised(name = "panics: payload")]
+    async fn throw() -> Result<(), TaskError> {
+        panic::panic_any(42_u32)
+    }
+
+    let panic = panic_of(throw(&CancellationToken::new()).await);
+    assert_eq!(panic.message(), "the payload is not a string");
+    assert!(panic.location().is_some());
+    assert_eq!(*panic.into_payload().downcast::<u32>().unwrap(), 42);
+}
+
+#[tokio::test]
+async fn a_resumed_panic_has_no_place() {
+    #[supervised(name = "panics: resumed")]
+    async fn resume() -> Result<(), TaskError> {
+        let earlier = catch_unwind(|| panic!("earlier")).unwrap_err();
+        drop(earlier);
+        panic::resume_unwind(Box::new("later"))
+    }
+
+    let panic = panic_of(resume(&CancellationToken::new()).await);
+    assert_eq!(panic.message(), "later");
+    assert!(panic.location().is_none(), "that of the earlier panic is not this one's");
+}
+
+#[tokio::test]
+async fn a_panic_that_the_body_catches_itself_is_none_of_ours() {
+    #[supervised(name = "panics: own catch")]
+    async fn careful() -> Result<bool, TaskError> {
+        Ok(catch_unwind(|| panic!("caught inside")).is_err())
+    }
+
+    assert!(careful(&CancellationToken::new()).await.unwrap());
+    assert_eq!(outcomes_of("panics: own catch"), [(Outcome::Ok, 1)]);
+}
+
+#[tokio::test]
+async fn a_panic_in_the_drop_of_a_body_that_is_cancelled_makes_it_panicked() {
+    #[supervised(name = "panics: drop of the body")]
+    async fn carry(bomb: Bomb) -> Result<(), TaskError> {
+        let _bomb = bomb;
+        pending().await
+    }
+
+    let token = CancellationToken::new();
+    let run = tokio::spawn(carry(token.clone(), Bomb));
+    turn().await;
+    token.cancel();
+    assert_eq!(panic_of(in_time(run).await.unwrap()).message(), "dropped a bomb");
+    assert_eq!(outcomes_of("panics: drop of the body"), [(Outcome::Panicked, 1)]);
+}
+
+#[tokio::test]
+async fn a_panic_in_the_drop_of_a_body_that_its_owner_drops_stays_inside() {
+    #[supervised(name = "panics: dropped by its owner")]
+    async fn carry(bomb: Bomb) -> Result<(), TaskError> {
+        let _bomb = bomb;
+        pending().await
+    }
+
+    let token = CancellationToken::new();
+    let mut run = Box::pin(carry(&token, Bomb));
+    assert!(poll_once(run.as_mut()).is_pending());
+    catch_unwind(AssertUnwindSafe(|| drop(run))).expect("the panic is caught and counted");
+    let stats = stats_of("panics: dropped by its owner");
+    assert_eq!((stats.ended(Outcome::Panicked), stats.running), (1, 0));
+}
+
+#[tokio::test]
+async fn a_payload_that_panics_when_it_is_dropped_harms_nobody() {
+    #[supervised(name = "panics: drop of the payload")]
+    async fn throw() -> Result<(), TaskError> {
+        panic::panic_any(Bomb)
+    }
+
+    let panic = panic_of(throw(&CancellationToken::new()).await);
+    catch_unwind(AssertUnwindSafe(|| drop(panic))).expect("caught");
+}
+
+#[tokio::test]
+async fn values_that_nobody_gets_may_panic_when_they_are_dropped() {
+    #[supervised(name = "panics: drop of the output")]
+    async fn arm(n: u32) -> Result<Bomb, TaskError> {
+        if n == 2 {
+            return Err(io_like());
+        }
+        Ok(Bomb)
+    }
+    fn io_like() -> TaskError {
+        panic!("the third fails")
+    }
+
+    let token = CancellationToken::new();
+    let results = in_time(map(&token, 0..3, arm)).await;
+    assert_eq!(panic_of(results).message(), "the third fails");
+
+    let group = Group::new(&token);
+    for n in 0..3 {
+        group.spawn(move |token| arm(token, n)).await;
+    }
+    assert_eq!(panic_of(in_time(group.join()).await).message(), "the third fails");
+}
+
+#[tokio::test]
+async fn a_panic_releases_what_the_body_held() {
+    #[supervised(name = "panics: releases")]
+    async fn hold(alive: Alive) -> Result<(), TaskError> {
+        let _alive = alive;
+        turn().await;
+        panic!("now")
+    }
+
+    let count = Arc::new(AtomicUsize::new(0));
+    in_time(hold(&CancellationToken::new(), Alive::new(&count))).await.unwrap_err();
+    assert_eq!(count.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_thousand_calls_of_which_every_fifth_panics_add_up() {
+    #[supervised(name = "panics: every fifth")]
+    async fn work(n: u32) -> Result<u32, TaskError> {
+        turn().await;
+        assert!(!n.is_multiple_of(5), "multiple of five");
+        Ok(n)
+    }
+
+    let results = in_time(map(&CancellationToken::new(), 0..1_000, work).settled()).await;
+    assert_eq!(results.iter().filter(|result| result.is_err()).count(), 200);
+    assert_eq!(outcomes_of("panics: every fifth"), [(Outcome::Ok, 800), (Outcome::Panicked, 200)]);
+}
+
+#[tokio::test]
+async fn a_function_without_a_result_survives_a_panic() {
+    #[supervised(name = "panics: unit")]
+    async fn tick() {
+        panic!("tick")
+    }
+
+    tick(&CancellationToken::new()).await;
+    assert_eq!(outcomes_of("panics: unit"), [(Outcome::Panicked, 1)]);
+}

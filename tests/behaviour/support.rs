@@ -1,0 +1,53 @@
+//! What the tests share.
+
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio_supervised::{Outcome, TaskStats, stats};
+
+/// Fails instead of hanging. Under paused time a hang is found at once.
+pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("the test hangs")
+}
+
+/// What a function has done; tests give their functions names of their own.
+pub(crate) fn stats_of(name: &str) -> TaskStats {
+    stats().into_iter().find(|task| task.name == name).expect("the function has run")
+}
+
+/// The outcomes that are not zero.
+pub(crate) fn outcomes_of(name: &str) -> Vec<(Outcome, u64)> {
+    let stats = stats_of(name);
+    let all = Outcome::ALL.iter().map(|outcome| (*outcome, stats.ended(*outcome)));
+    all.filter(|(_, count)| *count > 0).collect()
+}
+
+/// Polls once, with a waker that nobody hears.
+pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Ready at the second poll, having woken its task at the first.
+pub(crate) async fn turn() {
+    tokio::task::yield_now().await;
+}
+
+/// Counts itself out when it is dropped.
+pub(crate) struct Alive(pub(crate) std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+impl Alive {
+    pub(crate) fn new(count: &std::sync::Arc<std::sync::atomic::AtomicUsize>) -> Self {
+        count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,90 @@
+//! The longest a run may take.
+
+use std::{future::pending, time::Duration};
+
+use tokio::time::{Instant, sleep};
+use tokio_supervised::{CancellationToken, Outcome, TaskError, supervised};
+
+use crate::support::{outcomes_of, turn};
+
+#[tokio::test(start_paused = true)]
+async fn a_run_gives_up_after_its_timeout() {
+    #[supervised(timeout = "10s", name = "timeout: gives up")]
+    async fn wait() -> Result<(), TaskError> {
+        pending().await
+    }
+
+    let begun = Instant::now();
+    let error = wait(&CancellationToken::new()).await.unwrap_err();
+    assert_eq!(begun.elapsed(), Duration::from_secs(10));
+    assert_eq!(error.to_string(), "task `timeout: gives up` timed out after 10s");
+    assert_eq!(error.outcome(), Outcome::TimedOut);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_ends_in_time_is_left_alone() {
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[supervised(timeout = MINUTE, name = "timeout: in time")]
+    async fn nap() -> Result<u32, TaskError> {
+        sleep(Duration::from_secs(59)).await;
+        Ok(1)
+    }
+
+    assert_eq!(nap(&CancellationToken::new()).await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_a_permit_is_not_part_of_the_run() {
+    #[supervised(timeout = "10s", limit = 1, name = "timeout: permit")]
+    async fn nap() -> Result<(), TaskError> {
+        sleep(Duration::from_secs(9)).await;
+        Ok(())
+    }
+
+    let token = CancellationToken::new();
+    let (first, second) = tokio::join!(nap(&token), nap(&token));
+    first.and(second).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cooperating_body_is_dropped_at_its_timeout_too() {
+    #[supervised(timeout = "2s", grace = "1h", name = "timeout: cooperating")]
+    async fn stubborn(token: &CancellationToken) -> Result<(), TaskError> {
+        token.cancelled().await;
+        pending().await
+    }
+
+    let token = CancellationToken::new();
+    let begun = Instant::now();
+    let run = tokio::spawn(stubborn(token.clone()));
+    turn().await;
+    token.cancel();
+    assert!(matches!(run.await.unwrap(), Err(TaskError::TimedOut(_))));
+    assert_eq!(begun.elapsed(), Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_spends_its_budget_cannot_starve_its_timeout() {
+    #[supervised(timeout = "10ms", name = "timeout: budget")]
+    async fn busy() -> Result<(), TaskError> {
+        loop {
+            // Spends the budget at once; only the passing of real time ends the loop around it.
+            tokio::task::consume_budget().await;
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+    }
+
+    assert!(matches!(busy(&CancellationToken::new()).await, Err(TaskError::TimedOut(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_without_a_result_just_ends() {
+    #[supervised(timeout = "1s", name = "timeout: unit")]
+    async fn wait() {
+        pending().await
+    }
+
+    wait(&CancellationToken::new()).await;
+    assert_eq!(outcomes_of("timeout: unit"), [(Outcome::TimedOut, 1)]);
+}
