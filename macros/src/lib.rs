@@ -17,9 +17,8 @@ mod values;
 
 use proc_macro::TokenStream;
 
-/// Turns an `async fn` into a supervised function.
-///
-/// See the documentation of `tokio_supervised::supervised`.
+// Documented where it is re-exported, beside the types that the documentation links to.
+#[allow(missing_docs)]
 #[proc_macro_attribute]
 pub fn supervised(arguments: TokenStream, item: TokenStream) -> TokenStream {
     function::expand(arguments.into(), item.into()).into()
@@ -33,9 +32,7 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand(arguments.into(), item.into()).into()
 }
 
-/// Makes a supervised future of a foreign one.
-///
-/// See the documentation of `tokio_supervised::task!`.
+#[allow(missing_docs)]
 #[proc_macro]
 pub fn task(input: TokenStream) -> TokenStream {
     task::expand(input.into()).into()

@@ -1,4 +1,46 @@
 //! One attribute turns an async function into a task that is safe to run in production.
+//!
+//! ```
+//! use tokio_supervised::{CancellationToken, map, supervised};
+//!
+//! /// Parses one line.
+//! #[supervised(limit = 16, name = "parse", timeout = "10s")]
+//! async fn parse(line: String) -> anyhow::Result<u32> {
+//!     Ok(line.trim().parse()?)
+//! }
+//!
+//! #[supervised::main] // SIGINT and SIGTERM cancel `token`
+//! async fn main(token: CancellationToken) -> anyhow::Result<()> {
+//!     let lines = ["1", "2", "3"].map(String::from);
+//!     let numbers = map(&token, lines, parse).await?;
+//!     assert_eq!(numbers, [1, 2, 3]);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `parse` now takes a cancellation token first, runs at most 16 times at once, stops at its next `.await`
+//! when the token fires, gives up after 10 s, turns a panic into an `Err` with the backtrace of the panic
+//! site, and counts all of that.
+//!
+//! | for | see |
+//! |---|---|
+//! | one function | [`supervised`](macro@supervised), [`Supervised`], [`TaskError`] |
+//! | many runs of one function | [`map()`] |
+//! | tasks that succeed or fail together | [`Group`] |
+//! | a future that is not a supervised function's | [`task!`] |
+//! | a process that obeys signals | [`#[supervised::main]`](macro@supervised::main) |
+//! | what has happened so far | [`stats()`] |
+//!
+//! # What is shared, and between whom
+//!
+//! A function's limit and counters are shared by all its callers in the process. Counters are striped: in
+//! the steady state no two threads write the same cache line. The panic hook is installed at the first
+//! supervised run, once, and calls the one before it first.
+//!
+//! # Panics must unwind
+//!
+//! With `panic = "abort"` a panic ends the process, and no boundary can catch it.
+
 #![deny(unsafe_code)]
 
 mod cause;
@@ -25,7 +67,10 @@ pub use panic::{Panic, PanicLocation};
 pub use run::{ErrInto, Supervised, SupervisedFuture, output::SupervisedOutput};
 pub use scope::{Group, GroupHandle, Map, Settled, Spawn, map};
 pub use token::AsToken;
-pub use tokio_supervised_macros::{supervised, task};
+#[doc = include_str!("docs/supervised.md")]
+pub use tokio_supervised_macros::supervised;
+#[doc = include_str!("docs/task.md")]
+pub use tokio_supervised_macros::task;
 pub use tokio_util::sync::CancellationToken;
 
 /// The attributes beside `#[supervised]`: `use tokio_supervised::supervised;` brings them all.
@@ -48,3 +93,8 @@ pub mod __private {
         spec::{Policy, TaskSpec},
     };
 }
+
+/// The code blocks of the README are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
