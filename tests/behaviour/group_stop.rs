@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use tokio_supervised::{CancellationToken, Cause, Group, Outcome, TaskError, supervised};
+use tokio_supervised::{CancellationToken, Cause, Group, Outcome, TaskError, supervised, task};
 
 use crate::support::{Alive, in_time, poll_once, stats_of, turn};
 
@@ -220,4 +220,64 @@ async fn the_tasks_of_a_failed_group_know_who_failed() {
     group.spawn(|token| fail(token, 2)).await;
     assert!(matches!(in_time(group.join()).await, Err(Failure::Own)));
     assert_eq!(stats_of("stop: asks why").ended(Outcome::Ok), 1);
+}
+
+#[tokio::test]
+async fn a_group_that_is_cancelled_from_outside_blames_no_sibling() {
+    #[supervised(name = "stop: asks later")]
+    async fn ask(token: &CancellationToken) -> Result<Cause, TaskError> {
+        token.cancelled().await;
+        for _ in 0..5 {
+            turn().await;
+        }
+        match leaf(token).await {
+            Err(TaskError::Cancelled(cancelled)) => Ok(cancelled.cause()),
+            other => panic!("cancelled: {other:?}"),
+        }
+    }
+    #[supervised(name = "stop: leaf")]
+    async fn leaf() -> Result<Cause, TaskError> {
+        pending().await
+    }
+
+    let token = CancellationToken::new();
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let group = Group::new(&token);
+    group.spawn(leaf).await;
+    group
+        .spawn(task!("stop: tells", |token| -> Result<Cause, TaskError> {
+            let cause = ask(token).await?;
+            tell.send(cause).expect("the test listens");
+            Ok(cause)
+        }))
+        .await;
+    turn().await;
+    token.cancel();
+    in_time(group.join()).await.unwrap_err();
+    assert_eq!(told.await.unwrap(), Cause::Token);
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped a bomb");
+    }
+}
+
+#[tokio::test]
+async fn values_of_a_group_that_is_dropped_may_panic_when_they_are_dropped() {
+    #[supervised(name = "stop: bombs")]
+    async fn arm() -> Result<Bomb, TaskError> {
+        Ok(Bomb)
+    }
+
+    let group = Group::new(&CancellationToken::new());
+    for _ in 0..3 {
+        group.spawn(arm).await;
+    }
+    turn().await;
+    assert_eq!(stats_of("stop: bombs").ended(Outcome::Ok), 3);
+    drop(group);
 }

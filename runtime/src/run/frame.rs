@@ -43,7 +43,7 @@ impl Scope {
         _ = self.cause.set(cause);
     }
 
-    /// The cause of this scope, else of the nearest one around it.
+    /// The cause of this scope, else of the nearest one around it, main last.
     pub(crate) fn cause(&self) -> Option<Cause> {
         let mut scope = Some(self);
         while let Some(here) = scope {
@@ -52,7 +52,7 @@ impl Scope {
             }
             scope = here.parent.as_deref();
         }
-        None
+        MAIN.get()?.cause.get().copied()
     }
 }
 
@@ -76,9 +76,11 @@ pub(crate) fn within<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnce() -> R
 
 /// Why the code that runs now was cancelled, if its token has fired.
 pub(crate) fn cause() -> Cause {
-    with_current(|scope| scope.and_then(|scope| scope.cause()))
-        .or_else(|| MAIN.get().and_then(|main| main.cause()))
-        .unwrap_or(Cause::Token)
+    with_current(|scope| match scope {
+        Some(scope) => scope.cause(),
+        None => MAIN.get()?.cause(),
+    })
+    .unwrap_or(Cause::Token)
 }
 
 fn with_current<R>(look: impl FnOnce(Option<&Arc<Scope>>) -> R) -> R {

@@ -154,16 +154,25 @@ impl<T, E> Shared<T, E> {
         };
         let exits = self.until_first_exit && !state.exited && !self.token.is_cancelled();
         state.exited |= exits;
-        if stops || exits {
+        if stops || exits || surplus.is_some() {
             drop(state);
-            self.scope.explain(cause);
-            self.token.cancel();
+            if stops || exits {
+                self.stop(cause);
+            }
+            drop_quietly(surplus);
             state = self.state();
         }
         state.running -= 1;
         state.pending -= 1;
         wake_joiner(state);
-        drop_quietly(surplus);
+    }
+
+    /// Cancels the rest; where they are cancelled already, that has a cause of its own.
+    fn stop(&self, cause: Cause) {
+        if !self.token.is_cancelled() {
+            self.scope.explain(cause);
+            self.token.cancel();
+        }
     }
 
     /// A closure panicked before there was a task.
@@ -172,8 +181,7 @@ impl<T, E> Shared<T, E> {
         let (stops, surplus) = self.record(&mut state, outcome, error);
         drop(state);
         if stops {
-            self.scope.explain(Cause::SiblingFailed { task });
-            self.token.cancel();
+            self.stop(Cause::SiblingFailed { task });
         }
         drop_quietly(surplus);
     }
@@ -245,14 +253,22 @@ impl<T, E> Shared<T, E> {
         let mut state = self.state();
         state.closed = true;
         let running = state.running;
-        let handles: Vec<_> = state.tasks.iter_mut().filter_map(Entry::take_handle).collect();
+        let mut values = Vec::new();
+        let mut handles = Vec::new();
+        for task in &mut state.tasks {
+            match std::mem::replace(task, Entry::GaveNothing) {
+                Entry::Running(handle) => handles.extend(handle),
+                Entry::Gave(value) => values.push(value),
+                Entry::GaveNothing => {}
+            }
+        }
         drop(state);
         let was_cancelled = self.token.is_cancelled();
-        self.scope.explain(Cause::ScopeDropped);
-        self.token.cancel();
+        self.stop(Cause::ScopeDropped);
         for handle in handles {
             handle.abort();
         }
+        drop_each_quietly(values);
         if running > 0 && !was_cancelled {
             events::group_dropped(running, self.place);
         }
@@ -273,13 +289,6 @@ impl<T> Entry<T> {
         match self {
             Self::Gave(value) => Some(value),
             Self::Running(_) | Self::GaveNothing => None,
-        }
-    }
-
-    fn take_handle(&mut self) -> Option<AbortHandle> {
-        match self {
-            Self::Running(handle) => handle.take(),
-            Self::Gave(_) | Self::GaveNothing => None,
         }
     }
 }

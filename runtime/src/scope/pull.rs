@@ -192,8 +192,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         let source = state.source.take();
         let handles = std::mem::take(&mut state.handles);
         drop(state);
-        self.scope.explain(Cause::ScopeDropped);
-        self.token.cancel();
+        self.stop(Cause::ScopeDropped);
         for handle in handles {
             handle.abort();
         }
@@ -227,6 +226,14 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         }
     }
 
+    /// Cancels the rest; where they are cancelled already, that has a cause of its own.
+    fn stop(&self, cause: Cause) {
+        if !self.token.is_cancelled() {
+            self.scope.explain(cause);
+            self.token.cancel();
+        }
+    }
+
     /// Gives the lock back, then does what must not be done under it.
     fn release(
         &self,
@@ -237,8 +244,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     ) {
         drop(state);
         if let Some(task) = failed {
-            self.scope.explain(Cause::SiblingFailed { task });
-            self.token.cancel();
+            self.stop(Cause::SiblingFailed { task });
         }
         drop_quietly(source);
         drop_quietly(surplus);
