@@ -27,7 +27,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 use tokio::{
-    task::coop::{poll_proceed, unconstrained},
+    task::coop::{RestoreOnPending, poll_proceed, unconstrained},
     time::{Instant, Sleep},
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -36,7 +36,7 @@ use crate::{
     AsToken, Cancelled, Outcome, Panic, Rejected, TaskError, TimedOut,
     clock::Ticks,
     events,
-    limit::Permit,
+    limit::{Limit, Permit},
     panic::{self, Caught, drop_quietly},
     spec::TaskSpec,
 };
@@ -191,20 +191,15 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         }
         // A loop over runs that are ready at once would never give its worker back.
         let unit = ready!(poll_proceed(cx));
-        if self.permit.is_none()
-            && let Some(limit) = self.spec.limit()
-        {
-            *self.permit = limit.try_acquire();
-            if self.permit.is_none() {
-                if self.spec.rejects_when_full() {
-                    unit.made_progress();
-                    let rejected = Rejected::new(self.spec.name(), limit.size());
-                    return Poll::Ready(self.end_without_value(TaskError::Rejected(rejected)));
+        match self.spec.limit() {
+            Some(limit) if self.permit.is_none() => {
+                *self.permit = limit.try_acquire();
+                if self.permit.is_none() {
+                    return self.poll_full(limit, unit, cx);
                 }
-                self.begin_waiting(Box::pin(limit.acquire()));
-                return self.poll_waiting(cx);
+                self.spec.here().waited_for(0);
             }
-            self.spec.here().waited_for(0);
+            _ => {}
         }
         self.begin();
         let polled = self.poll_body(cx);
@@ -214,11 +209,23 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         polled
     }
 
-    fn begin_waiting(&mut self, permit: WaitForPermit) {
-        *self.aside = Aside::Permit(Box::new(permit));
+    /// The function is at its limit.
+    fn poll_full(
+        &mut self,
+        limit: &'static Limit,
+        unit: RestoreOnPending,
+        cx: &mut Context<'_>,
+    ) -> Poll<Settled<F::Output>> {
+        if self.spec.rejects_when_full() {
+            unit.made_progress();
+            let rejected = Rejected::new(self.spec.name(), limit.size());
+            return Poll::Ready(self.end_without_value(TaskError::Rejected(rejected)));
+        }
+        *self.aside = Aside::Permit(Box::new(Box::pin(limit.acquire())));
         *self.stage = Stage::Waiting;
         *self.since = Ticks::now();
         self.spec.here().wait_begun();
+        self.poll_waiting(cx)
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
@@ -324,9 +331,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
     }
 
     fn arm_timeout(&mut self) {
-        if let Some(timeout) = self.spec.timeout()
-            && matches!(self.aside, Aside::Nothing)
-        {
+        if let (Some(timeout), Aside::Nothing) = (self.spec.timeout(), &self.aside) {
             let spent = Duration::from_nanos(self.since.elapsed_nanos());
             let rest = tokio::time::sleep(timeout.saturating_sub(spent));
             *self.aside = Aside::Timer(Box::pin(rest));

@@ -276,9 +276,10 @@ impl<T, E> Shared<T, E> {
 }
 
 fn wake_joiner<T, E>(mut state: MutexGuard<'_, State<T, E>>) {
-    if state.pending == 0
-        && let Some(joiner) = state.joiner.take()
-    {
+    if state.pending > 0 {
+        return;
+    }
+    if let Some(joiner) = state.joiner.take() {
         drop(state);
         joiner.wake();
     }

@@ -151,9 +151,10 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     pub(super) fn leave(&self) {
         let mut state = self.state();
         state.runners -= 1;
-        if state.runners == 0
-            && let Some(waiting) = state.waiting.take()
-        {
+        if state.runners > 0 {
+            return;
+        }
+        if let Some(waiting) = state.waiting.take() {
             drop(state);
             waiting.wake();
         }
