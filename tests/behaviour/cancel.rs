@@ -141,6 +141,26 @@ async fn a_hot_loop_of_runs_that_are_ready_at_once_can_be_aborted() {
 }
 
 #[tokio::test]
+async fn what_a_pending_body_has_spent_of_the_budget_stays_spent() {
+    use tokio::task::coop::has_budget_remaining;
+
+    #[supervised(name = "cancel: budget")]
+    async fn spend() -> Result<(), TaskError> {
+        while has_budget_remaining() {
+            tokio::task::consume_budget().await;
+        }
+        pending().await
+    }
+
+    let token = CancellationToken::new();
+    let left = tokio::spawn(async move {
+        assert!(poll_once(spend(&token)).is_pending());
+        has_budget_remaining()
+    });
+    assert!(!in_time(left).await.unwrap());
+}
+
+#[tokio::test]
 async fn every_poll_looks_at_the_token_before_the_body() {
     static POLLS: AtomicUsize = AtomicUsize::new(0);
 

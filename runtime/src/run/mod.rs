@@ -27,7 +27,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 use tokio::{
-    task::coop::{RestoreOnPending, poll_proceed, unconstrained},
+    task::coop::{poll_proceed, unconstrained},
     time::{Instant, Sleep},
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -190,34 +190,30 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
             return Poll::Pending;
         }
         // A loop over runs that are ready at once would never give its worker back.
-        let unit = ready!(poll_proceed(cx));
+        // The unit is spent before the body is polled: given back later, it would take what the body has
+        // spent along.
+        ready!(poll_proceed(cx)).made_progress();
         match self.spec.limit() {
             Some(limit) if self.permit.is_none() => {
                 *self.permit = limit.try_acquire();
                 if self.permit.is_none() {
-                    return self.poll_full(limit, unit, cx);
+                    return self.poll_full(limit, cx);
                 }
                 self.spec.here().waited_for(0);
             }
             _ => {}
         }
         self.begin();
-        let polled = self.poll_body(cx);
-        if polled.is_ready() {
-            unit.made_progress();
-        }
-        polled
+        self.poll_body(cx)
     }
 
     /// The function is at its limit.
     fn poll_full(
         &mut self,
         limit: &'static Limit,
-        unit: RestoreOnPending,
         cx: &mut Context<'_>,
     ) -> Poll<Settled<F::Output>> {
         if self.spec.rejects_when_full() {
-            unit.made_progress();
             let rejected = Rejected::new(self.spec.name(), limit.size());
             return Poll::Ready(self.end_without_value(TaskError::Rejected(rejected)));
         }
