@@ -82,7 +82,7 @@ pub mod supervised {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{
-        lifecycle::main::{MainOptions, main},
+        lifecycle::main::{MainOptions, exit, main},
         run::{
             output::{
                 ByAnyError, ByAnything, ByError, ByResult, BySharedError, Probe, always_ok,
@@ -90,7 +90,7 @@ pub mod __private {
             },
             supervise,
         },
-        spec::{Policy, TaskSpec},
+        spec::{Policy, TaskSpec, checked},
     };
 }
 

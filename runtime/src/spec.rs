@@ -69,6 +69,39 @@ impl Policy {
     }
 }
 
+/// Values that only the compiler knows: a wrong one ends the build, at the value.
+pub mod checked {
+    use std::time::Duration;
+
+    /// `limit = CONST`.
+    #[must_use]
+    pub const fn limit(limit: usize) -> usize {
+        assert!(limit > 0, "`limit` must not be 0: nothing would ever run");
+        limit
+    }
+
+    /// `worker_threads = CONST`.
+    #[must_use]
+    pub const fn worker_threads(threads: usize) -> usize {
+        assert!(threads > 0, "`worker_threads` must not be 0: nothing would ever run");
+        threads
+    }
+
+    /// `timeout = CONST`.
+    #[must_use]
+    pub const fn timeout(timeout: Duration) -> Duration {
+        assert!(!timeout.is_zero(), "`timeout` must be longer than 0");
+        timeout
+    }
+
+    /// `grace = CONST`.
+    #[must_use]
+    pub const fn grace(grace: Duration) -> Duration {
+        assert!(!grace.is_zero(), "`grace` must be longer than 0");
+        grace
+    }
+}
+
 /// One supervised function: name, place, policy, permits, counters. Shared by all its instances.
 pub struct TaskSpec {
     name: &'static str,

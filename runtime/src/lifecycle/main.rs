@@ -100,12 +100,12 @@ impl MainOptions {
 pub fn main<B, F>(
     options: MainOptions,
     spec: &'static TaskSpec,
-    verdict: fn(&F::Output) -> Verdict,
+    how: Exit<F::Output>,
     body: B,
 ) -> ExitCode
 where
     B: FnOnce(CancellationToken) -> F,
-    F: Future<Output: Termination>,
+    F: Future,
 {
     panic::install_hook();
     let token = CancellationToken::new();
@@ -123,15 +123,26 @@ where
 
     let settled = {
         let mut scope = Some(Scope::main());
-        let mut run = pin!(Run::new(spec, token.clone(), verdict, body(token)));
+        let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token)));
         runtime.block_on(poll_fn(|cx| frame::within(&mut scope, || run.as_mut().poll_settled(cx))))
     };
     shutdown.body_ended();
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
-    exit(settled, &shutdown)
+    exit_code(settled, how.report, &shutdown)
 }
 
-fn exit<R: Termination>(settled: Settled<R>, shutdown: &Shutdown) -> ExitCode {
+/// How the value that `main` returns becomes an exit code.
+pub struct Exit<R> {
+    verdict: fn(&R) -> Verdict,
+    report: fn(R) -> ExitCode,
+}
+
+/// Asks the bound on what `main` returns, once, at its return type.
+pub fn exit<R: Termination>(verdict: fn(&R) -> Verdict) -> Exit<R> {
+    Exit { verdict, report: R::report }
+}
+
+fn exit_code<R>(settled: Settled<R>, report: fn(R) -> ExitCode, shutdown: &Shutdown) -> ExitCode {
     let Settled { outcome, result } = settled;
     if outcome == Outcome::Cancelled
         && let Some(signal) = shutdown.signal()
@@ -142,7 +153,7 @@ fn exit<R: Termination>(settled: Settled<R>, shutdown: &Shutdown) -> ExitCode {
         return signals::raise_again(signal);
     }
     match result {
-        Ok(value) => value.report(),
+        Ok(value) => report(value),
         Err(TaskError::Panicked(_)) => ExitCode::from(PANICKED),
         Err(error) => {
             eprintln!("Error: {error}");

@@ -34,6 +34,7 @@ pub trait SupervisedOutput: sealed::Sealed + Sized {
     fn by_shape(&self) -> Verdict;
 }
 
+#[diagnostic::do_not_recommend]
 impl SupervisedOutput for () {
     type Value = ();
     type Error = TaskError;
