@@ -17,10 +17,13 @@ pub(crate) struct Argument {
     pub(crate) value: Expr,
 }
 
+/// A key that a macro takes, and a value to show in messages.
+pub(crate) type Known = (&'static str, &'static str);
+
 /// The arguments that nobody has taken yet.
 pub(crate) struct Arguments {
     untaken: Vec<Argument>,
-    known: &'static [&'static str],
+    known: &'static [Known],
 }
 
 impl Arguments {
@@ -29,7 +32,7 @@ impl Arguments {
     /// `known` lists the keys that the macro takes, in the order in which messages tell them.
     pub(crate) fn parse(
         tokens: TokenStream,
-        known: &'static [&'static str],
+        known: &'static [Known],
         diagnostics: &mut Diagnostics,
     ) -> Self {
         let mut untaken = Vec::new();
@@ -56,7 +59,9 @@ impl Arguments {
 
     /// Takes the argument of that name out, if it was given.
     pub(crate) fn take(&mut self, key: &'static str) -> Option<Argument> {
-        debug_assert!(self.known.contains(&key), "an argument that no message lists");
+        if !self.known.iter().any(|(name, _)| *name == key) {
+            return None;
+        }
         let found = self.untaken.iter().position(|given| given.key.unraw() == key)?;
         Some(self.untaken.remove(found))
     }
@@ -65,14 +70,14 @@ impl Arguments {
     pub(crate) fn refuse_the_rest(self, diagnostics: &mut Diagnostics) {
         for argument in self.untaken {
             let given = argument.key.unraw().to_string();
-            let meant = nearest(&given, self.known)
+            let meant = nearest(&given, &names(self.known))
                 .map(|name| format!("; did you mean `{name}`?"))
                 .unwrap_or_default();
             diagnostics.refuse(
                 &argument.key,
                 format!(
                     "unknown argument `{given}`{meant}\nthe arguments are {}",
-                    quoted(self.known)
+                    quoted(&names(self.known))
                 ),
             );
         }
@@ -88,25 +93,47 @@ fn keep(argument: Argument, kept: &mut Vec<Argument>, diagnostics: &mut Diagnost
     }
 }
 
-fn parse_one(input: ParseStream<'_>, known: &[&str]) -> syn::Result<Argument> {
+fn parse_one(input: ParseStream<'_>, known: &[Known]) -> syn::Result<Argument> {
     let Ok(key) = Ident::parse_any(input) else {
+        let (first, example) = known[0];
         return Err(input.error(format!(
-            "expected an argument, like `name = \"worker\"`\nthe arguments are {}",
-            quoted(known)
+            "expected an argument, like `{first} = {example}`\nthe arguments are {}",
+            quoted(&names(known))
         )));
+    };
+    let Some((name, example)) = known.iter().find(|(name, _)| key.unraw() == name) else {
+        return parse_unknown(key, input);
     };
     if !input.peek(Token![=]) {
         return Err(syn::Error::new(
             key.span(),
-            format!("`{key}` needs a value: write `{key} = …`"),
+            format!("`{name}` needs a value: write `{name} = {example}`"),
         ));
     }
     let equals: Token![=] = input.parse()?;
     if input.is_empty() || input.peek(Token![,]) {
-        return Err(syn::Error::new(equals.span, format!("`{key}` needs a value after the `=`")));
+        return Err(syn::Error::new(
+            equals.span,
+            format!("`{name}` needs a value after the `=`: write `{name} = {example}`"),
+        ));
     }
-    let value = input.parse()?;
+    let value = input.parse().map_err(|error| {
+        syn::Error::new(
+            error.span(),
+            format!("the value of `{name}` cannot be read: write `{name} = {example}`"),
+        )
+    })?;
     Ok(Argument { key, value })
+}
+
+/// An argument that will be refused for its name: its value, if any, matters to nobody.
+fn parse_unknown(key: Ident, input: ParseStream<'_>) -> syn::Result<Argument> {
+    skip_to_comma(input)?;
+    Ok(Argument { key, value: Expr::Verbatim(TokenStream::new()) })
+}
+
+fn names(known: &[Known]) -> Vec<&'static str> {
+    known.iter().map(|(name, _)| *name).collect()
 }
 
 /// Goes on behind a mistake, so that the arguments after it are read too.

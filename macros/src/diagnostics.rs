@@ -1,6 +1,6 @@
 //! Refusals, collected: all mistakes of one item arrive in one compile.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 
 /// Collects the refusals of one macro call.
@@ -37,6 +37,20 @@ impl Diagnostics {
 /// The first token's place: the smallest one to point at when a whole construct is wrong.
 pub(crate) fn first_span(tokens: &impl ToTokens) -> Span {
     tokens.to_token_stream().into_iter().next().map_or_else(Span::call_site, |token| token.span())
+}
+
+/// The same tokens, each with its own hygiene, with errors told at a place of the user's.
+pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
+    let locate = |mut token: TokenTree| {
+        if let TokenTree::Group(group) = &token {
+            let mut inner = Group::new(group.delimiter(), located(group.stream(), place));
+            inner.set_span(group.span());
+            token = inner.into();
+        }
+        token.set_span(token.span().located_at(place));
+        token
+    };
+    tokens.into_iter().map(locate).collect()
 }
 
 /// Quotes names for a message: `` `a`, `b`, `c` ``.

@@ -1,6 +1,6 @@
 //! The declared return type, as a type of the signature and as one that an expression can name.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{
     GenericArgument, Path, PathArguments, ReturnType, Type,
@@ -37,10 +37,10 @@ impl Output {
 
     /// Refuses what visibly cannot carry a failure; the trait `SupervisedOutput` refuses the rest.
     pub(crate) fn check(&mut self, diagnostics: &mut Diagnostics) {
-        if matches!(self.declared, Type::Never(_) | Type::ImplTrait(_)) {
+        if let Some(instead) = instead_of(&self.declared) {
             diagnostics.refuse(
                 &self.declared,
-                "a supervised function returns `()` or `Result<T, E>`, so that a panic, a cancellation or a timeout can arrive: write `-> Result<_, TaskError>`",
+                format!("a panic, a cancellation or a timeout has no way out of this return type: write `-> {instead}`"),
             );
             if matches!(self.declared, Type::Never(_)) {
                 self.declared = syn::parse_quote!(());
@@ -49,15 +49,21 @@ impl Output {
         }
     }
 
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused
+    }
+
     /// A dead edge that returns the declared type: it gives the body its type, and the author native errors.
     pub(crate) fn return_edge(&self) -> TokenStream {
-        if self.refused {
+        // `!` is no type that an expression may name.
+        if self.refused || matches!(self.declared, Type::Never(_)) {
             return TokenStream::new();
         }
         let nameable = &self.nameable;
+        let never = Ident::new("never", Span::mixed_site());
         quote_spanned! {self.span=>
-            if let ::core::option::Option::Some(never) = ::core::option::Option::None::<#nameable> {
-                return never;
+            if let ::core::option::Option::Some(#never) = ::core::option::Option::None::<#nameable> {
+                return #never;
             }
         }
     }
@@ -68,7 +74,7 @@ impl Output {
     /// ever fewer references, and the first that fits wins.
     pub(crate) fn verdict(&self, krate: &Path) -> TokenStream {
         let nameable = &self.nameable;
-        if self.refused {
+        if self.refused || matches!(self.declared, Type::Never(_)) {
             return quote!(#krate::__private::always_ok);
         }
         if error_is_borrowed(&self.declared) {
@@ -82,6 +88,18 @@ impl Output {
         }}
     }
 
+    /// What the runtime asks of the return type of `main`, in one expression at its place.
+    pub(crate) fn exit(&self, krate: &Path) -> TokenStream {
+        let verdict = self.verdict(krate);
+        let exit = quote_spanned!(self.span=> exit);
+        if matches!(self.declared, Type::Never(_)) {
+            return quote!(#krate::__private::#exit(#verdict));
+        }
+        let nameable = &self.nameable;
+        let exit = quote_spanned!(self.span=> exit::<#nameable>);
+        quote!(#krate::__private::#exit(#verdict))
+    }
+
     /// The whole of what the runtime asks of the return type, in one expression at its place.
     pub(crate) fn contract(&self, krate: &Path) -> TokenStream {
         let verdict = self.verdict(krate);
@@ -93,6 +111,34 @@ impl Output {
         quote!(#krate::__private::#output(#verdict))
     }
 }
+
+/// What to return instead of a type that visibly is no `Result` and not `()`.
+fn instead_of(declared: &Type) -> Option<String> {
+    match declared {
+        Type::Never(_) => Some("Result<(), TaskError>".to_owned()),
+        Type::ImplTrait(_)
+        | Type::Array(_)
+        | Type::FnPtr(_)
+        | Type::Ptr(_)
+        | Type::Reference(_)
+        | Type::Slice(_)
+        | Type::TraitObject(_) => Some("Result<_, TaskError>".to_owned()),
+        Type::Tuple(tuple) if !tuple.elems.is_empty() => Some("Result<_, TaskError>".to_owned()),
+        Type::Path(path) => {
+            let name = path.path.get_ident()?.to_string();
+            PRIMITIVES.contains(&name.as_str()).then(|| format!("Result<{name}, TaskError>"))
+        }
+        Type::Group(group) => instead_of(&group.elem),
+        Type::Paren(paren) => instead_of(&paren.elem),
+        _ => None,
+    }
+}
+
+/// Types that nobody shadows.
+const PRIMITIVES: &[&str] = &[
+    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
+    "u64", "u128", "usize",
+];
 
 struct ImplToInfer;
 

@@ -20,24 +20,27 @@
 //! what it captured before it hands the clone on.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::{
     ExprClosure, LitStr, Pat, ReturnType, Token,
     parse::{Parse, ParseStream, Parser},
 };
 
-use crate::{diagnostics::Diagnostics, function::args::Args, output::Output};
+use crate::{
+    diagnostics::{Diagnostics, first_span, located},
+    function::args::Args,
+    output::Output,
+};
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
-    let expanded = match Call::parse.parse2(input) {
-        Ok(call) => call.expand(&mut diagnostics),
-        Err(error) => {
-            diagnostics.push(error);
-            quote!(())
-        }
-    };
+    let expanded = Call::parse
+        .parse2(input)
+        .map_err(|error| diagnostics.push(error))
+        .ok()
+        .and_then(|call| call.expand(&mut diagnostics));
     let refusals = diagnostics.into_tokens();
+    // Without a closure the refusal is the value: the compiler asks nothing of a value that is an error.
     quote!({ #refusals #expanded })
 }
 
@@ -51,13 +54,15 @@ struct Call {
 impl Parse for Call {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let Ok(name) = input.parse::<LitStr>() else {
-            return Err(input
-                .error("`task!` begins with the task's name: write `task!(\"http\", |token| …)`"));
+            return Err(syn::Error::new(
+                input.span(),
+                "`task!` begins with the task's name: write `task!(\"http\", |token| …)`",
+            ));
         };
         if name.value().trim().is_empty() {
             return Err(syn::Error::new(
                 name.span(),
-                "the name must not be empty: it labels metrics, events and errors",
+                "the name must not be empty, since it labels metrics, events and errors: write `task!(\"http\", |token| …)`",
             ));
         }
         let comma: Option<Token![,]> = input.parse()?;
@@ -75,7 +80,7 @@ impl Parse for Call {
         input.parse::<Option<Token![,]>>()?;
         if !input.is_empty() {
             return Err(
-                input.error("the arguments of `task!` stand between the name and the closure")
+                input.error("the arguments of `task!` stand between the name and the closure: write `task!(\"http\", limit = 4, |token| …)`")
             );
         }
         Ok(Self { name, arguments, closure })
@@ -83,13 +88,23 @@ impl Parse for Call {
 }
 
 fn starts_closure(input: ParseStream<'_>) -> bool {
-    input.peek(Token![|]) || input.peek(Token![||]) || input.peek(Token![move])
+    input.peek(Token![|])
+        || input.peek(Token![||])
+        || input.peek(Token![move])
+        || input.peek(Token![async]) && !input.peek2(Token![=])
 }
 
 impl Call {
-    fn expand(self, diagnostics: &mut Diagnostics) -> TokenStream {
+    fn expand(self, diagnostics: &mut Diagnostics) -> Option<TokenStream> {
         let Self { name, arguments, closure } = self;
-        let args = Args::parse(arguments, diagnostics);
+        let args = Args::of_task(arguments, diagnostics);
+        if let Some(asyncness) = &closure.asyncness {
+            diagnostics.refuse(
+                asyncness,
+                "an `async` closure borrows what it captured: write `|token| async move { … }`, or `|token| -> Result<(), TaskError> { … }`",
+            );
+            return None;
+        }
         let krate = &args.krate;
         let mut inputs = closure.inputs.iter();
         let Some(first) = inputs.next() else {
@@ -97,7 +112,7 @@ impl Call {
                 &closure.inputs_begin,
                 "the closure takes the token: write `|token| …`, or `|_| …` where the future is to be dropped when the token fires",
             );
-            return quote!(());
+            return None;
         };
         let pattern = match first {
             Pat::Type(typed) => &*typed.pat,
@@ -109,21 +124,32 @@ impl Call {
         let token = Ident::new("token", Span::mixed_site());
         let own = Ident::new("own", Span::mixed_site());
         let body = &closure.body;
+        let at_body = first_span(body);
         let supervised = match &closure.output {
-            ReturnType::Default => quote! {
-                let #pattern = #token;
-                #krate::__private::supervise(
-                    #spec,
-                    #own,
-                    #krate::__private::inferred(),
-                    ::core::future::IntoFuture::into_future(#body),
-                )
-            },
+            ReturnType::Default => {
+                let inferred = located(quote!(#krate::__private::inferred()), at_body);
+                let into_future = quote_spanned!(Span::mixed_site().located_at(at_body)=>
+                    ::core::future::IntoFuture::into_future(#body)
+                );
+                quote! {
+                    let #pattern = #token;
+                    #krate::__private::supervise(
+                        #spec,
+                        #own,
+                        #inferred,
+                        #into_future,
+                    )
+                }
+            }
             written => {
                 let mut output = Output::new(written);
                 output.check(diagnostics);
+                if output.is_refused() {
+                    return None;
+                }
                 let contract = output.contract(krate);
                 let return_edge = output.return_edge();
+                let body = block(body);
                 quote! {
                     #krate::__private::supervise(
                         #spec,
@@ -138,11 +164,17 @@ impl Call {
                 }
             }
         };
-        quote! {
+        Some(quote! {
             move |#token: #krate::CancellationToken #(, #inputs)*| {
                 let #own = ::core::clone::Clone::clone(&#token);
                 #supervised
             }
-        }
+        })
     }
+}
+
+/// The body as one group of tokens, which is how a function's body is emitted too.
+fn block(body: &syn::Expr) -> TokenStream {
+    let syn::Expr::Block(block) = body else { return quote!(#body) };
+    quote!(#block)
 }

@@ -1,12 +1,12 @@
 //! What the values of arguments may be: texts, choices, counts, durations, paths.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
-use syn::{Expr, ExprLit, Lit, LitStr};
+use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path, ext::IdentExt};
 
 use crate::{
     arguments::Argument,
-    diagnostics::{Diagnostics, nearest, quoted},
+    diagnostics::{Diagnostics, first_span, located, nearest, quoted},
 };
 
 /// A string literal.
@@ -34,19 +34,29 @@ pub(crate) fn choice(
     choices: &[&'static str],
     diagnostics: &mut Diagnostics,
 ) -> Option<&'static str> {
-    let text = text(argument, choices[0], diagnostics)?;
+    let key = &argument.key;
+    let Some(Lit::Str(text)) = literal(&argument.value) else {
+        let writings: Vec<_> =
+            choices.iter().map(|choice| format!("`{key} = \"{choice}\"`")).collect();
+        diagnostics.refuse(
+            &argument.value,
+            format!("`{key}` takes a string: write {}", writings.join(" or ")),
+        );
+        return None;
+    };
     let given = text.value();
     let found = choices.iter().find(|choice| **choice == given).copied();
     if found.is_none() {
-        let key = &argument.key;
-        let meant = nearest(&given, choices)
-            .map(|name| format!("; did you mean `\"{name}\"`?"))
+        let choices: Vec<_> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
+        let choices: Vec<_> = choices.iter().map(String::as_str).collect();
+        let meant = nearest(&format!("\"{given}\""), &choices)
+            .map(|name| format!("; did you mean `{name}`?"))
             .unwrap_or_default();
         diagnostics.refuse(
-            &text,
+            text,
             format!(
                 "`{key}` does not know `\"{given}\"`{meant}\nthe choices are {}",
-                quoted(choices)
+                quoted(&choices)
             ),
         );
     }
@@ -54,7 +64,11 @@ pub(crate) fn choice(
 }
 
 /// A number above 0, or a `const` expression of type `usize` that the compiler checks.
-pub(crate) fn count(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<TokenStream> {
+pub(crate) fn count(
+    argument: &Argument,
+    krate: &Path,
+    diagnostics: &mut Diagnostics,
+) -> Option<TokenStream> {
     let key = &argument.key;
     let value = &argument.value;
     match literal(value) {
@@ -66,7 +80,7 @@ pub(crate) fn count(argument: &Argument, diagnostics: &mut Diagnostics) -> Optio
             None
         }
         Some(Lit::Int(number)) if matches!(number.suffix(), "" | "usize") => Some(quote!(#number)),
-        None if !matches!(value, Expr::Unary(_)) => Some(quote!(#value)),
+        None if !matches!(value, Expr::Unary(_)) => Some(checked(krate, key, value)),
         _ => {
             diagnostics.refuse(
                 value,
@@ -82,12 +96,16 @@ pub(crate) fn duration(
     argument: &Argument,
     example: &str,
     zero: Zero,
+    krate: &Path,
     diagnostics: &mut Diagnostics,
 ) -> Option<TokenStream> {
     let key = &argument.key;
     let value = &argument.value;
     match literal(value) {
-        None if !matches!(value, Expr::Unary(_)) => Some(quote!(#value)),
+        None if !matches!(value, Expr::Unary(_)) => Some(match zero {
+            Zero::Allowed => quote!(#value),
+            Zero::Refused => checked(krate, key, value),
+        }),
         Some(Lit::Str(text)) => match read_duration(&text.value()) {
             Some(0) if zero == Zero::Refused => {
                 diagnostics.refuse(
@@ -118,6 +136,12 @@ pub(crate) fn duration(
     }
 }
 
+/// A constant whose value the compiler checks, and tells at the constant.
+fn checked(krate: &Path, key: &Ident, value: &Expr) -> TokenStream {
+    let key = Ident::new(&key.unraw().to_string(), Span::mixed_site());
+    located(quote!(#krate::__private::checked::#key(#value)), first_span(value))
+}
+
 /// Whether a duration of zero makes sense for an argument.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Zero {
@@ -144,10 +168,10 @@ pub(crate) fn path(
     argument: &Argument,
     example: &str,
     diagnostics: &mut Diagnostics,
-) -> Option<syn::Path> {
+) -> Option<Path> {
     let text = text(argument, example, diagnostics)?;
     let key = &argument.key;
-    let path = text.parse_with(syn::Path::parse_mod_style).ok();
+    let path = text.parse_with(Path::parse_mod_style).ok();
     if path.is_none() {
         diagnostics.refuse(&text, format!("`{key}` takes a path: write `{key} = \"{example}\"`"));
     }

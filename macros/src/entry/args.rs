@@ -5,12 +5,18 @@ use quote::quote;
 use syn::Path;
 
 use crate::{
-    arguments::Arguments,
+    arguments::{Arguments, Known},
     diagnostics::Diagnostics,
     values::{self, Zero},
 };
 
-const KNOWN: &[&str] = &["grace", "linger", "flavor", "worker_threads", "crate"];
+const KNOWN: &[Known] = &[
+    ("grace", "\"25s\""),
+    ("linger", "\"5s\""),
+    ("flavor", "\"current_thread\""),
+    ("worker_threads", "4"),
+    ("crate", "\"::my_crate::supervised\""),
+];
 
 pub(crate) struct Args {
     pub(crate) krate: Path,
@@ -24,17 +30,17 @@ impl Args {
     pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
         let mut given = Arguments::parse(tokens, KNOWN, diagnostics);
         let worker_threads = given.take("worker_threads");
+        let krate = given
+            .take("crate")
+            .and_then(|argument| values::path(&argument, "::my_crate::supervised", diagnostics))
+            .unwrap_or_else(|| syn::parse_quote!(::tokio_supervised));
         let mut args = Self {
-            krate: given
-                .take("crate")
-                .and_then(|argument| values::path(&argument, "::my_crate::supervised", diagnostics))
-                .unwrap_or_else(|| syn::parse_quote!(::tokio_supervised)),
             grace: given.take("grace").and_then(|argument| {
-                values::duration(&argument, "25s", Zero::Refused, diagnostics)
+                values::duration(&argument, "25s", Zero::Refused, &krate, diagnostics)
             }),
-            linger: given
-                .take("linger")
-                .and_then(|argument| values::duration(&argument, "5s", Zero::Allowed, diagnostics)),
+            linger: given.take("linger").and_then(|argument| {
+                values::duration(&argument, "5s", Zero::Allowed, &krate, diagnostics)
+            }),
             current_thread: given
                 .take("flavor")
                 .and_then(|argument| {
@@ -42,6 +48,7 @@ impl Args {
                 })
                 .is_some_and(|flavor| flavor == "current_thread"),
             worker_threads: None,
+            krate,
         };
         if let Some(argument) = worker_threads {
             if args.current_thread {
@@ -50,7 +57,7 @@ impl Args {
                     "`worker_threads` needs the flavor that has workers: write `flavor = \"multi_thread\"` or remove it",
                 );
             } else {
-                args.worker_threads = values::count(&argument, diagnostics);
+                args.worker_threads = values::count(&argument, &args.krate, diagnostics);
             }
         }
         given.refuse_the_rest(diagnostics);
@@ -64,12 +71,14 @@ impl Args {
         let linger = self.linger.iter();
         let current_thread = self.current_thread.then(|| quote!()).into_iter();
         let worker_threads = self.worker_threads.iter();
-        quote! {
-            #krate::__private::MainOptions::DEFAULT
-                #(.grace(#grace))*
-                #(.linger(#linger))*
-                #(.current_thread() #current_thread)*
-                #(.worker_threads(#worker_threads))*
-        }
+        quote! {{
+            const TOKIO_SUPERVISED_OPTIONS: #krate::__private::MainOptions =
+                #krate::__private::MainOptions::DEFAULT
+                    #(.grace(#grace))*
+                    #(.linger(#linger))*
+                    #(.current_thread() #current_thread)*
+                    #(.worker_threads(#worker_threads))*;
+            TOKIO_SUPERVISED_OPTIONS
+        }}
     }
 }

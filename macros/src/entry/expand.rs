@@ -4,7 +4,7 @@
 //! Input   async fn main(token: CancellationToken) -> Result<(), Error> { body }
 //!
 //! Output  fn main() -> ExitCode {
-//!             __private::main(options, spec, verdict, |token| async move { let token = token; { body } })
+//!             __private::main(options, spec, exit, |token| async move { let token = token; { body } })
 //!         }
 //! ```
 
@@ -14,6 +14,8 @@ use syn::{PatType, Type};
 
 use super::args::Args;
 use crate::{
+    diagnostics::first_span,
+    function::expand::lent,
     function::item::{Start, split_inner_attributes},
     output::Output,
 };
@@ -27,7 +29,7 @@ pub(crate) fn main(
     let krate = &args.krate;
     let options = args.options();
     let output = Output::new(&start.signature.output);
-    let verdict = output.verdict(krate);
+    let exit = output.exit(krate);
     let return_edge = output.return_edge();
     let policy = if token.is_some() {
         quote!(.cooperate().grace(::core::option::Option::None))
@@ -36,10 +38,16 @@ pub(crate) fn main(
     };
     let injected = Ident::new("token", Span::mixed_site());
     let binding = match token {
+        // Told at the type, where it is none of a token.
         Some(PatType { attrs, pat, ty, .. }) if matches!(**ty, Type::Reference(_)) => {
-            quote!(#(#attrs)* let #pat = &#injected;)
+            let value = located(&injected, ty);
+            let ty = lent(ty);
+            quote!(#(#attrs)* let #pat: #ty = &#value;)
         }
-        Some(PatType { attrs, pat, ty, .. }) => quote!(#(#attrs)* let #pat: #ty = #injected;),
+        Some(PatType { attrs, pat, ty, .. }) => {
+            let value = located(&injected, ty);
+            quote!(#(#attrs)* let #pat: #ty = #value;)
+        }
         None => quote!(let _ = #injected;),
     };
     let (inner, body) = split_inner_attributes(body);
@@ -62,7 +70,7 @@ pub(crate) fn main(
                         );
                     &TOKIO_SUPERVISED_SPEC
                 },
-                #verdict,
+                #exit,
                 |#injected: #krate::CancellationToken| async move {
                     #binding
                     #return_edge
@@ -71,4 +79,9 @@ pub(crate) fn main(
             )
         }
     }
+}
+
+/// The same name, told at a type of the user's.
+fn located(name: &Ident, ty: &Type) -> Ident {
+    Ident::new(&name.to_string(), name.span().located_at(first_span(ty)))
 }

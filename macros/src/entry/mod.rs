@@ -6,7 +6,7 @@ mod expand;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{
-    FnArg, Signature, Type,
+    Attribute, FnArg, Signature, Type,
     parse::{Parse, Parser},
 };
 
@@ -22,7 +22,9 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let start = Start::parse.parse2(item.clone());
     let body = start.as_ref().ok().and_then(Start::body);
     let expanded = match (start, body) {
-        (Ok(start), Some(body)) => {
+        (Ok(mut start), Some(body)) => {
+            refuse_misplaced(&mut start.attributes, &mut diagnostics);
+            refuse_qualifiers(&mut start.signature, &mut diagnostics);
             let token = check(&start.signature, &mut diagnostics);
             expand::main(&args, &start, &body, token)
         }
@@ -36,6 +38,36 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     };
     let refusals = diagnostics.into_tokens();
     quote!(#expanded #refusals)
+}
+
+/// Refuses what an entry cannot be.
+fn refuse_qualifiers(signature: &mut Signature, diagnostics: &mut Diagnostics) {
+    if let Some(constness) = signature.constness.take() {
+        diagnostics
+            .refuse(&constness, "the entry of a program runs when it starts: remove `const`");
+    }
+    if let Some(abi) = signature.abi.take() {
+        diagnostics.refuse(&abi, "the entry of a program is called by Rust: remove `extern`");
+    }
+}
+
+/// Refuses attributes that build a runtime of their own, and takes them off.
+fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) {
+    attributes.retain(|attribute| {
+        let path = attribute.path();
+        let is = |names: [&str; 2]| {
+            path.segments.len() == 2
+                && path.segments.iter().zip(names).all(|(segment, name)| segment.ident == name)
+        };
+        let misplaced = is(["tokio", "main"]) || is(["tokio", "test"]);
+        if misplaced {
+            diagnostics.refuse(
+                path,
+                "`#[supervised::main]` builds the runtime, and one is enough: remove this attribute",
+            );
+        }
+        !misplaced
+    });
 }
 
 /// Refuses a header that cannot be an entry; tells which parameter is the token.

@@ -5,13 +5,25 @@ use quote::{quote, quote_spanned};
 use syn::{Ident, Path};
 
 use crate::{
-    arguments::Arguments,
+    arguments::{Arguments, Known},
     diagnostics::Diagnostics,
     values::{self, Zero},
 };
 
-const KNOWN: &[&str] =
-    &["name", "limit", "on_full", "timeout", "on_cancel", "grace", "token", "crate"];
+/// What a function takes.
+const OF_A_FUNCTION: &[Known] =
+    &[NAME, LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, ("token", "shutdown"), CRATE];
+
+/// What `task!` takes: its name stands first, and its closure names the token.
+const OF_A_TASK: &[Known] = &[LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, CRATE];
+
+const NAME: Known = ("name", "\"worker\"");
+const LIMIT: Known = ("limit", "16");
+const ON_FULL: Known = ("on_full", "\"reject\"");
+const TIMEOUT: Known = ("timeout", "\"10s\"");
+const ON_CANCEL: Known = ("on_cancel", "\"cooperate\"");
+const GRACE: Known = ("grace", "\"5s\"");
+const CRATE: Known = ("crate", "\"::my_crate::supervised\"");
 
 /// What happens to the body when the token fires.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,6 +47,7 @@ pub(crate) struct Args {
     on_full: Option<Given<&'static str>>,
     timeout: Option<TokenStream>,
     on_cancel: Option<OnCancel>,
+    on_a_task: bool,
     grace: Option<Given<Grace>>,
     limit_was_given: bool,
 }
@@ -45,14 +58,24 @@ pub(crate) enum Grace {
 }
 
 impl Args {
-    pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
-        let mut given = Arguments::parse(tokens, KNOWN, diagnostics);
+    /// The arguments of `#[supervised]`.
+    pub(crate) fn of_function(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+        Self::parse(Arguments::parse(tokens, OF_A_FUNCTION, diagnostics), false, diagnostics)
+    }
+
+    /// The arguments of `task!`.
+    pub(crate) fn of_task(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+        Self::parse(Arguments::parse(tokens, OF_A_TASK, diagnostics), true, diagnostics)
+    }
+
+    fn parse(mut given: Arguments, on_a_task: bool, diagnostics: &mut Diagnostics) -> Self {
         let limit = given.take("limit");
+        let krate = given
+            .take("crate")
+            .and_then(|argument| values::path(&argument, "::my_crate::supervised", diagnostics))
+            .unwrap_or_else(|| syn::parse_quote!(::tokio_supervised));
         let args = Self {
-            krate: given
-                .take("crate")
-                .and_then(|argument| values::path(&argument, "::my_crate::supervised", diagnostics))
-                .unwrap_or_else(|| syn::parse_quote!(::tokio_supervised)),
+            on_a_task,
             name: given.take("name").and_then(|argument| {
                 let name = values::text(&argument, "worker", diagnostics)?;
                 if name.value().trim().is_empty() {
@@ -65,14 +88,14 @@ impl Args {
                 Some(name)
             }),
             limit_was_given: limit.is_some(),
-            limit: limit.and_then(|argument| values::count(&argument, diagnostics)),
+            limit: limit.and_then(|argument| values::count(&argument, &krate, diagnostics)),
             on_full: given.take("on_full").and_then(|argument| {
                 let value = values::choice(&argument, &["wait", "reject"], diagnostics)?;
                 Some(Given { key: argument.key, value })
             }),
             timeout: given
                 .take("timeout")
-                .and_then(|argument| values::duration(&argument, "10s", Zero::Refused, diagnostics)),
+                .and_then(|argument| values::duration(&argument, "10s", Zero::Refused, &krate, diagnostics)),
             on_cancel: given.take("on_cancel").and_then(|argument| {
                 match values::choice(&argument, &["drop", "cooperate"], diagnostics)? {
                     "drop" => Some(OnCancel::Drop),
@@ -83,7 +106,7 @@ impl Args {
                 let value = if is_none(&argument.value) {
                     Grace::Never
                 } else {
-                    Grace::For(values::duration(&argument, "5s", Zero::Refused, diagnostics)?)
+                    Grace::For(values::duration(&argument, "5s", Zero::Refused, &krate, diagnostics)?)
                 };
                 Some(Given { key: argument.key, value })
             }),
@@ -97,6 +120,7 @@ impl Args {
                 }
                 Some(Given { key: argument.key, value: value? })
             }),
+            krate,
         };
         given.refuse_the_rest(diagnostics);
         args
@@ -115,9 +139,14 @@ impl Args {
         if let Some(grace) = &self.grace
             && self.on_cancel(has_token) == OnCancel::Drop
         {
+            let instead = match (self.on_cancel, self.on_a_task) {
+                (Some(_), _) => "remove it, or write `on_cancel = \"cooperate\"`",
+                (None, true) => "name the token, as in `|token| …`",
+                (None, false) => "take `token: &CancellationToken` first",
+            };
             diagnostics.refuse(
                 &grace.key,
-                "`grace` has no effect here: the body is dropped as soon as the token fires; take `token: &CancellationToken` first, or add `on_cancel = \"cooperate\"`",
+                format!("`grace` has no effect where the body is dropped as soon as the token fires: {instead}"),
             );
         }
     }

@@ -28,16 +28,17 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
-use syn::{FnArg, Pat, PatType};
+use syn::{FnArg, Pat, PatType, Type};
 
 use super::{
     args::Args,
     item::Function,
     signature::{Header, TokenForm},
 };
+use crate::diagnostics::{first_span, located};
 
 /// The only `quote!` of a whole function.
-pub(crate) fn function(args: &Args, function: Function, header: Header) -> TokenStream {
+pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> TokenStream {
     let Function { attributes, visibility, defaultness, signature, body } = function;
     let krate = &args.krate;
     let has_token = header.has_token();
@@ -51,7 +52,8 @@ pub(crate) fn function(args: &Args, function: Function, header: Header) -> Token
     let mut token = injected("token");
     if !has_token {
         let receiver = signature.receiver().map(|receiver| quote!(#receiver,));
-        parameters.push(quote!(#receiver #token: impl #krate::AsToken));
+        let as_token = as_token(krate, signature.ident.span());
+        parameters.push(quote!(#receiver #token: #as_token));
     }
     for (at, input) in signature.inputs.iter().enumerate() {
         match (input, header.token) {
@@ -78,8 +80,10 @@ pub(crate) fn function(args: &Args, function: Function, header: Header) -> Token
     let given = matches!(header.token, Some((_, TokenForm::Given)));
     let token_type =
         if given { quote!(#krate::CancellationToken) } else { quote!(impl #krate::AsToken) };
-    let own_token =
-        if has_token { quote!(::core::clone::Clone::clone(&#token)) } else { quote!(#token) };
+    let own_token = match header.token_type() {
+        Some(ty) => located(quote!(::core::clone::Clone::clone(&#token)), first_span(ty)),
+        None => quote!(#token),
+    };
 
     let safety = &signature.safety;
     let fn_token = &signature.fn_token;
@@ -139,18 +143,42 @@ fn bind(parameter: &PatType, at: usize) -> Bound {
 }
 
 fn bind_token(krate: &syn::Path, parameter: &PatType, form: TokenForm) -> Bound {
-    let PatType { attrs, pat, .. } = parameter;
+    let PatType { attrs, pat, ty, .. } = parameter;
     let mut bound = bind(parameter, 0);
     if form == TokenForm::Lent {
         let ident = &bound.ident;
         let kept = injected("__token");
-        bound.parameter = quote!(#(#attrs)* #ident: impl #krate::AsToken);
+        let as_token = as_token(krate, first_span(ty));
+        bound.parameter = quote!(#(#attrs)* #ident: #as_token);
+        // The type is written again, so that it is checked, and that its import is used.
+        let ty = lent(ty);
+        let look = located(quote!(#krate::AsToken::as_token(&#kept)), first_span(&ty));
         bound.binding = quote! {
             #(#attrs)* let #kept = #ident;
-            #(#attrs)* let #pat = #krate::AsToken::as_token(&#kept);
+            #(#attrs)* let #pat: #ty = #look;
         };
     }
     bound
+}
+
+/// The type of a token's parameter that hides how it came in; a bound that fails is told at `place`.
+fn as_token(krate: &syn::Path, place: Span) -> TokenStream {
+    located(quote!(impl #krate::AsToken), place)
+}
+
+/// The reference that the body gets: it lives as long as the body, and changes nothing.
+pub(crate) fn lent(ty: &Type) -> Type {
+    match ty {
+        Type::Reference(reference) => {
+            let mut elem = &*reference.elem;
+            while let Type::Reference(inner) = elem {
+                elem = &inner.elem;
+            }
+            let and_token = reference.and_token;
+            syn::parse_quote!(#and_token #elem)
+        }
+        other => other.clone(),
+    }
 }
 
 /// A name that the user's code cannot meet.

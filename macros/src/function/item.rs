@@ -21,8 +21,8 @@ pub(crate) struct Function {
 pub(crate) enum Item {
     /// To be expanded, whatever was refused about it.
     Function(Box<Function>),
-    /// Refused; a program still needs its entry point.
-    Main,
+    /// Refused; a program still needs its entry point, and what it uses stays in use.
+    Main(Box<Function>),
     /// Refused; stays as it is.
     Foreign,
 }
@@ -54,19 +54,19 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
         return Item::Foreign;
     };
     let misplaced = refuse_misplaced(&mut attributes, diagnostics);
-    if signature.ident == "main" {
-        if !misplaced {
-            diagnostics.refuse(
-                &signature.ident,
-                "`main` is where signals and the runtime begin: write `#[supervised::main]` in place of `#[supervised]`",
-            );
-        }
-        return Item::Main;
+    let is_main = signature.ident == "main";
+    if !is_main {
+        refuse_qualifiers(&mut signature, misplaced, diagnostics);
+    } else if !misplaced {
+        diagnostics.refuse(
+            &signature.ident,
+            "`main` is where signals and the runtime begin: write `#[supervised::main]` in place of `#[supervised]`",
+        );
     }
-    refuse_qualifiers(&mut signature, misplaced, diagnostics);
     let (mut inner, body) = split_inner_attributes(&body);
     attributes.append(&mut inner);
-    Item::Function(Box::new(Function { attributes, visibility, defaultness, signature, body }))
+    let function = Function { attributes, visibility, defaultness, signature, body };
+    if is_main { Item::Main(Box::new(function)) } else { Item::Function(Box::new(function)) }
 }
 
 /// The header, and what stands behind it.

@@ -1,7 +1,7 @@
 //! `#[supervised]`: one function in, one function out.
 
 pub(crate) mod args;
-mod expand;
+pub(crate) mod expand;
 pub(crate) mod item;
 pub(crate) mod signature;
 
@@ -10,22 +10,29 @@ use quote::quote;
 
 use crate::diagnostics::Diagnostics;
 use args::Args;
-use item::Item;
+use item::{Function, Item};
 use signature::Header;
 
 /// Parses, checks and expands; every refusal arrives beside the expanded function.
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
-    let args = Args::parse(arguments, &mut diagnostics);
+    let args = Args::of_function(arguments, &mut diagnostics);
     let expanded = match item::read(item.clone(), &mut diagnostics) {
         Item::Function(function) => {
             let header = Header::read(&function.signature, &args, &mut diagnostics);
             args.check(header.has_token(), &mut diagnostics);
-            expand::function(&args, *function, header)
+            expand::function(&args, &function, header)
         }
-        Item::Main => quote!(
-            fn main() {}
-        ),
+        Item::Main(function) => {
+            let Function { attributes, signature, body, .. } = *function;
+            quote! {
+                fn main() {
+                    #(#attributes)*
+                    #[allow(dead_code)]
+                    #signature #body
+                }
+            }
+        }
         Item::Foreign => item,
     };
     let refusals = diagnostics.into_tokens();

@@ -15,18 +15,32 @@ pub(crate) enum TokenForm {
 }
 
 /// What the expansion needs to know of a header.
-pub(crate) struct Header {
+pub(crate) struct Header<'a> {
     /// Which parameter is the token, and its form; none where the attribute inserts one.
     pub(crate) token: Option<(usize, TokenForm)>,
+    token_type: Option<&'a Type>,
     pub(crate) output: Output,
 }
 
-impl Header {
+impl<'a> Header<'a> {
     /// Finds the token and the output, and refuses what cannot be supervised.
-    pub(crate) fn read(signature: &Signature, args: &Args, diagnostics: &mut Diagnostics) -> Self {
+    pub(crate) fn read(
+        signature: &'a Signature,
+        args: &Args,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
         let mut output = Output::new(&signature.output);
         output.check(diagnostics);
-        Self { token: find_token(signature, args, diagnostics), output }
+        let found = find_token(signature, args, diagnostics);
+        Self {
+            token: found.map(|(at, form, _)| (at, form)),
+            token_type: found.map(|(_, _, ty)| ty),
+            output,
+        }
+    }
+
+    pub(crate) fn token_type(&self) -> Option<&'a Type> {
+        self.token_type
     }
 
     pub(crate) fn has_token(&self) -> bool {
@@ -34,11 +48,11 @@ impl Header {
     }
 }
 
-fn find_token(
-    signature: &Signature,
+fn find_token<'a>(
+    signature: &'a Signature,
     args: &Args,
     diagnostics: &mut Diagnostics,
-) -> Option<(usize, TokenForm)> {
+) -> Option<(usize, TokenForm, &'a Type)> {
     let typed = signature.inputs.iter().enumerate().filter_map(|(at, input)| match input {
         FnArg::Typed(parameter) => Some((at, parameter)),
         FnArg::Receiver(_) => None,
@@ -71,7 +85,7 @@ fn find_token(
             "a supervised function obeys one token: remove this one, or hand it in inside another type",
         );
     }
-    Some((at, form(parameter, diagnostics)))
+    Some((at, form(parameter, diagnostics), &parameter.ty))
 }
 
 /// Whether a parameter counts against the token's first place: one under `cfg` may not be there.
@@ -92,6 +106,10 @@ fn form(parameter: &PatType, diagnostics: &mut Diagnostics) -> TokenForm {
                     mutability,
                     "a token is shared, not changed: write `&CancellationToken`",
                 );
+            }
+            if let Type::Reference(second) = &*reference.elem {
+                diagnostics
+                    .refuse(&second.and_token, "a token is lent once: write `&CancellationToken`");
             }
             TokenForm::Lent
         }

@@ -1,0 +1,8 @@
+use tokio_supervised::{supervised, TaskError};
+
+#[supervised(on_cancel = "cooperate", grace = "soon")]
+async fn work() -> Result<(), TaskError> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,16 @@
+use tokio_supervised::supervised;
+
+#[supervised]
+trait Work {
+    fn run(&self);
+}
+
+struct Idle;
+
+impl Work for Idle {
+    fn run(&self) {}
+}
+
+fn main() {
+    Idle.run();
+}

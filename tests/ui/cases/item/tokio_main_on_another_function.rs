@@ -1,0 +1,9 @@
+use tokio_supervised::{supervised, TaskError};
+
+#[supervised]
+#[tokio::main]
+async fn work() -> Result<(), TaskError> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+use tokio_supervised::supervised;
+
+#[supervised::main(flavour = "current_thread")]
+async fn main() {}

@@ -1,0 +1,6 @@
+use tokio_supervised::supervised;
+
+#[supervised::main]
+async fn main() -> u32 {
+    1
+}

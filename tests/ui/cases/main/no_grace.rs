@@ -1,0 +1,4 @@
+use tokio_supervised::supervised;
+
+#[supervised::main(grace = "0s")]
+async fn main() {}

@@ -1,0 +1,6 @@
+use tokio_supervised::supervised;
+
+#[supervised::main]
+struct Main;
+
+fn main() {}

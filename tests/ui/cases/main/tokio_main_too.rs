@@ -1,0 +1,5 @@
+use tokio_supervised::supervised;
+
+#[supervised::main]
+#[tokio::main]
+async fn main() {}

@@ -1,0 +1,4 @@
+use tokio_supervised::supervised;
+
+#[supervised::main(workers = 4)]
+async fn main() {}

@@ -1,0 +1,8 @@
+use tokio_supervised::supervised;
+
+#[supervised]
+async fn pass(text: &str) -> &str {
+    text
+}
+
+fn main() {}

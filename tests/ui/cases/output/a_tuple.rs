@@ -1,0 +1,8 @@
+use tokio_supervised::supervised;
+
+#[supervised]
+async fn pair() -> (u32, u32) {
+    (1, 2)
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use tokio_supervised::supervised;
+
+#[supervised]
+async fn forever() -> ! {
+    loop {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn main() {}
