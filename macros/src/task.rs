@@ -12,7 +12,7 @@
 //!
 //! Output  move |token: CancellationToken| {
 //!             let own = Clone::clone(&token);
-//!             supervise(spec, own, output::<Result<(), Error>>(…), async move { let token = token; { body } })
+//!             supervise(spec, own, output::<Result<(), Error>>(…), async move { let token = token; ({ body }) })
 //!         }
 //! ```
 //!
@@ -149,7 +149,6 @@ impl Call {
                 }
                 let contract = output.contract(krate);
                 let return_edge = output.return_edge();
-                let body = block(body);
                 quote! {
                     #krate::__private::supervise(
                         #spec,
@@ -158,7 +157,7 @@ impl Call {
                         async move {
                             let #pattern = #token;
                             #return_edge
-                            #body
+                            (#body)
                         },
                     )
                 }
@@ -171,10 +170,4 @@ impl Call {
             }
         })
     }
-}
-
-/// The body as one group of tokens, which is how a function's body is emitted too.
-fn block(body: &syn::Expr) -> TokenStream {
-    let syn::Expr::Block(block) = body else { return quote!(#body) };
-    quote!(#block)
 }

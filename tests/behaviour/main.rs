@@ -16,3 +16,5 @@ mod size;
 mod support;
 mod task;
 mod timeout;
+mod forms;
+mod smoke;

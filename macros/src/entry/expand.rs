@@ -4,7 +4,7 @@
 //! Input   async fn main(token: CancellationToken) -> Result<(), Error> { body }
 //!
 //! Output  fn main() -> ExitCode {
-//!             __private::main(options, spec, exit, |token| async move { let token = token; { body } })
+//!             __private::main(options, spec, exit, |token| async move { let token = token; ({ body }) })
 //!         }
 //! ```
 
@@ -74,7 +74,7 @@ pub(crate) fn main(
                 |#injected: #krate::CancellationToken| async move {
                     #binding
                     #return_edge
-                    #body
+                    (#body)
                 },
             )
         }

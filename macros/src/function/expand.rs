@@ -14,7 +14,7 @@
 //!                 async move {
 //!                     let mut client = client;
 //!                     let __arg1 = __arg1; let (host, path) = __arg1;
-//!                     { body }
+//!                     ({ body })
 //!                 },
 //!             )
 //!         }
@@ -25,6 +25,8 @@
 //! 3. `impl` keeps the span of this crate, whose edition captures every lifetime, as an `async fn` does;
 //!    so do the braces of the `async` block, whose edition drops what the body's last expression borrows
 //!    before the parameters.
+//! 4. The body stands in parentheses, which no lint reads: as a block's bare last expression, a body of one
+//!    line would be told to drop its braces.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -33,7 +35,7 @@ use syn::{FnArg, Pat, PatType, Type};
 use super::{
     args::Args,
     item::Function,
-    signature::{Header, TokenForm},
+    signature::{Header, TokenForm, is_always_there},
 };
 use crate::diagnostics::{first_span, located};
 
@@ -91,9 +93,17 @@ pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> 
     let (generics, where_clause) = (&signature.generics, &signature.generics.where_clause);
     // With a token that is given, the function may implement a trait's method, which names the plain future.
     let refining = given.then(|| quote!(#[allow(refining_impl_trait)]));
+    // The injected token must not be the one parameter too many.
+    let crowded = (!has_token && signature.inputs.len() >= MOST_PARAMETERS)
+        .then(|| quote!(#[allow(clippy::too_many_arguments)]))
+        .filter(|_| {
+            signature.inputs.iter().filter(|input| is_always_there(input)).count()
+                <= MOST_PARAMETERS
+        });
     quote! {
         #(#attributes)*
         #refining
+        #crowded
         #visibility #defaultness #safety #fn_token #ident #generics (#(#parameters),*)
             -> #krate::Supervised<impl ::core::future::Future<Output = #declared>, #token_type>
         #where_clause
@@ -106,12 +116,15 @@ pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> 
                     #keep_receiver
                     #(#bindings)*
                     #return_edge
-                    #body
+                    (#body)
                 },
             )
         }
     }
 }
+
+/// As many as clippy takes without a word.
+const MOST_PARAMETERS: usize = 7;
 
 /// A parameter, outside and inside.
 struct Bound {

@@ -72,8 +72,8 @@ fn find_token<'a>(
         }
         return None;
     };
-    let others = signature.inputs.iter().take(at).filter(|input| is_counted(input)).count();
-    if others > 0 {
+    let is_other = |input: &&FnArg| matches!(input, FnArg::Typed(_)) && is_always_there(input);
+    if signature.inputs.iter().take(at).any(|input| is_other(&input)) {
         diagnostics.refuse(
             &parameter.pat,
             "the token is the first parameter, right after `self`: move it to the front",
@@ -88,14 +88,13 @@ fn find_token<'a>(
     Some((at, form(parameter, diagnostics), &parameter.ty))
 }
 
-/// Whether a parameter counts against the token's first place: one under `cfg` may not be there.
-fn is_counted(input: &FnArg) -> bool {
-    match input {
-        FnArg::Receiver(_) => false,
-        FnArg::Typed(parameter) => {
-            !parameter.attrs.iter().any(|attribute| attribute.path().is_ident("cfg"))
-        }
-    }
+/// Whether a parameter counts: one under `cfg` may not be there.
+pub(super) fn is_always_there(input: &FnArg) -> bool {
+    let attributes = match input {
+        FnArg::Receiver(receiver) => &receiver.attrs,
+        FnArg::Typed(parameter) => &parameter.attrs,
+    };
+    !attributes.iter().any(|attribute| attribute.path().is_ident("cfg"))
 }
 
 fn form(parameter: &PatType, diagnostics: &mut Diagnostics) -> TokenForm {

@@ -1,0 +1,18 @@
+//! Supervised functions in edition 2021, under every lint that a crate may turn on.
+//!
+//! `forms` is compiled a second time, in edition 2024, by `tests/behaviour/forms.rs`.
+
+#![deny(
+    warnings,
+    missing_docs,
+    missing_debug_implementations,
+    single_use_lifetimes,
+    unreachable_pub,
+    unused_qualifications,
+    rust_2018_idioms,
+    future_incompatible,
+    clippy::all,
+    clippy::pedantic
+)]
+
+pub mod forms;
