@@ -7,7 +7,10 @@ use syn::{
     visit_mut::{VisitMut, visit_type_mut},
 };
 
-use crate::diagnostics::{Diagnostics, first_span};
+use crate::{
+    diagnostics::{Diagnostics, first_span},
+    function::signature::bare,
+};
 
 /// The return type of a supervised body.
 pub(crate) struct Output {
@@ -24,7 +27,7 @@ impl Output {
     pub(crate) fn new(written: &ReturnType) -> Self {
         let declared = match written {
             ReturnType::Default => syn::parse_quote!(()),
-            ReturnType::Type(_, ty) => (**ty).clone(),
+            ReturnType::Type(_, ty) => bare(ty).clone(),
         };
         let span = match written {
             ReturnType::Default => Span::call_site(),
@@ -60,7 +63,7 @@ impl Output {
             return TokenStream::new();
         }
         let nameable = &self.nameable;
-        let never = Ident::new("never", Span::mixed_site());
+        let never = Ident::new("__supervised_never", Span::mixed_site());
         quote_spanned! {self.span=>
             if let ::core::option::Option::Some(#never) = ::core::option::Option::None::<#nameable> {
                 return #never;
@@ -128,8 +131,6 @@ fn instead_of(declared: &Type) -> Option<String> {
             let name = path.path.get_ident()?.to_string();
             PRIMITIVES.contains(&name.as_str()).then(|| format!("Result<{name}, TaskError>"))
         }
-        Type::Group(group) => instead_of(&group.elem),
-        Type::Paren(paren) => instead_of(&paren.elem),
         _ => None,
     }
 }
@@ -154,7 +155,7 @@ impl VisitMut for ImplToInfer {
 
 /// Whether the `E` of a `Result<T, E>` visibly borrows: nothing can be looked for in its sources.
 fn error_is_borrowed(ty: &Type) -> bool {
-    let Type::Path(path) = ty else { return false };
+    let Type::Path(path) = bare(ty) else { return false };
     let Some(PathArguments::AngleBracketed(arguments)) =
         path.path.segments.last().map(|segment| &segment.arguments)
     else {

@@ -121,8 +121,8 @@ impl Call {
         let has_token = !matches!(pattern, Pat::Wild(_));
         args.check(has_token, diagnostics);
         let spec = args.spec(&name.value(), name.span(), has_token);
-        let token = Ident::new("token", Span::mixed_site());
-        let own = Ident::new("own", Span::mixed_site());
+        let token = Ident::new("__supervised_token", Span::mixed_site());
+        let own = Ident::new("__supervised_own", Span::mixed_site());
         let body = &closure.body;
         let at_body = first_span(body);
         let supervised = match &closure.output {

@@ -179,7 +179,7 @@ pub(crate) fn path(
 }
 
 /// The literal that an expression is, also where a `macro_rules!` fragment wraps it.
-fn literal(value: &Expr) -> Option<&Lit> {
+pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
     match value {
         Expr::Lit(ExprLit { lit, .. }) => Some(lit),
         Expr::Group(group) => literal(&group.expr),

@@ -16,5 +16,7 @@ mod size;
 mod support;
 mod task;
 mod timeout;
+mod drop_order;
 mod forms;
+mod hygiene;
 mod smoke;

@@ -15,8 +15,8 @@ use syn::{PatType, Type};
 use super::args::Args;
 use crate::{
     diagnostics::first_span,
-    function::expand::lent,
     function::item::{Start, split_inner_attributes},
+    function::{expand::lent, signature::bare},
     output::Output,
 };
 
@@ -36,10 +36,10 @@ pub(crate) fn main(
     } else {
         TokenStream::new()
     };
-    let injected = Ident::new("token", Span::mixed_site());
+    let injected = Ident::new("__supervised_token", Span::mixed_site());
     let binding = match token {
         // Told at the type, where it is none of a token.
-        Some(PatType { attrs, pat, ty, .. }) if matches!(**ty, Type::Reference(_)) => {
+        Some(PatType { attrs, pat, ty, .. }) if matches!(bare(ty), Type::Reference(_)) => {
             let value = located(&injected, ty);
             let ty = lent(ty);
             quote!(#(#attrs)* let #pat: #ty = &#value;)

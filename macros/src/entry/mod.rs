@@ -12,7 +12,10 @@ use syn::{
 
 use crate::{
     diagnostics::Diagnostics,
-    function::item::{Start, first_item_span},
+    function::{
+        item::{Start, first_item_span},
+        signature::bare,
+    },
 };
 use args::Args;
 
@@ -87,7 +90,7 @@ fn check<'a>(signature: &'a Signature, diagnostics: &mut Diagnostics) -> Option<
     for (at, input) in signature.inputs.iter().enumerate() {
         match input {
             FnArg::Typed(parameter) if at == 0 => {
-                if let Type::Reference(reference) = &*parameter.ty
+                if let Type::Reference(reference) = bare(&parameter.ty)
                     && let Some(mutability) = &reference.mutability
                 {
                     diagnostics.refuse(

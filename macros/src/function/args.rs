@@ -191,12 +191,13 @@ impl Args {
 }
 
 fn is_none(value: &syn::Expr) -> bool {
-    matches!(value, syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) if text.value() == "none")
+    matches!(values::literal(value), Some(syn::Lit::Str(text)) if text.value() == "none")
 }
 
 fn parameter_name(value: &syn::Expr) -> Option<Ident> {
     match value {
         syn::Expr::Path(path) if path.qself.is_none() => path.path.get_ident().cloned(),
+        syn::Expr::Group(group) => parameter_name(&group.expr),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@
 //! Input   #[supervised(limit = 16)]
 //!         async fn fetch(mut client: Client, (host, path): Where) -> Result<Page, Error> { body }
 //!
-//! Output  fn fetch(token: impl AsToken, client: Client, __arg1: Where)
+//! Output  fn fetch(token: impl AsToken, client: Client, __supervised_1: Where)
 //!             -> Supervised<impl Future<Output = Result<Page, Error>>, impl AsToken>
 //!         {
 //!             supervise(
@@ -13,7 +13,7 @@
 //!                 output::<Result<Page, Error>>(…),
 //!                 async move {
 //!                     let mut client = client;
-//!                     let __arg1 = __arg1; let (host, path) = __arg1;
+//!                     let __supervised_1 = __supervised_1; let (host, path) = __supervised_1;
 //!                     ({ body })
 //!                 },
 //!             )
@@ -35,7 +35,7 @@ use syn::{FnArg, Pat, PatType, Type};
 use super::{
     args::Args,
     item::Function,
-    signature::{Header, TokenForm, is_always_there},
+    signature::{Header, TokenForm, bare, is_always_there},
 };
 use crate::diagnostics::{first_span, located};
 
@@ -93,6 +93,12 @@ pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> 
     let (generics, where_clause) = (&signature.generics, &signature.generics.where_clause);
     // With a token that is given, the function may implement a trait's method, which names the plain future.
     let refining = given.then(|| quote!(#[allow(refining_impl_trait)]));
+    // A receiver cannot be bound again inside: changes of a captured one are called unused where they are
+    // only for its drop to see.
+    let assigned = signature
+        .receiver()
+        .filter(|receiver| receiver.mutability.is_some())
+        .map(|_| quote!(#[allow(unused_assignments)]));
     // The injected token must not be the one parameter too many.
     let crowded = (!has_token && signature.inputs.len() >= MOST_PARAMETERS)
         .then(|| quote!(#[allow(clippy::too_many_arguments)]))
@@ -104,6 +110,7 @@ pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> 
         #(#attributes)*
         #refining
         #crowded
+        #assigned
         #visibility #defaultness #safety #fn_token #ident #generics (#(#parameters),*)
             -> #krate::Supervised<impl ::core::future::Future<Output = #declared>, #token_type>
         #where_clause
@@ -147,7 +154,7 @@ fn bind(parameter: &PatType, at: usize) -> Bound {
             binding: quote!(#(#attrs)* let #mutability #ident = #ident;),
         };
     }
-    let ident = injected(&format!("__arg{at}"));
+    let ident = injected(&format!("__supervised_{at}"));
     Bound {
         parameter: quote!(#(#attrs)* #ident: #ty),
         binding: quote!(#(#attrs)* let #ident = #ident; #(#attrs)* let #pat = #ident;),
@@ -160,7 +167,7 @@ fn bind_token(krate: &syn::Path, parameter: &PatType, form: TokenForm) -> Bound 
     let mut bound = bind(parameter, 0);
     if form == TokenForm::Lent {
         let ident = &bound.ident;
-        let kept = injected("__token");
+        let kept = injected("__supervised_token");
         let as_token = as_token(krate, first_span(ty));
         bound.parameter = quote!(#(#attrs)* #ident: #as_token);
         // The type is written again, so that it is checked, and that its import is used.
@@ -181,11 +188,11 @@ fn as_token(krate: &syn::Path, place: Span) -> TokenStream {
 
 /// The reference that the body gets: it lives as long as the body, and changes nothing.
 pub(crate) fn lent(ty: &Type) -> Type {
-    match ty {
+    match bare(ty) {
         Type::Reference(reference) => {
-            let mut elem = &*reference.elem;
+            let mut elem = bare(&reference.elem);
             while let Type::Reference(inner) = elem {
-                elem = &inner.elem;
+                elem = bare(&inner.elem);
             }
             let and_token = reference.and_token;
             syn::parse_quote!(#and_token #elem)
@@ -194,7 +201,8 @@ pub(crate) fn lent(ty: &Type) -> Type {
     }
 }
 
-/// A name that the user's code cannot meet.
+/// A name that the user's code cannot meet, as far as it names no item: a constant is seen through any
+/// hygiene, where a binding stands. `token` alone is a plain word, since it shows in the documentation.
 fn injected(name: &str) -> Ident {
     format_ident!("{name}", span = Span::mixed_site())
 }

@@ -81,13 +81,20 @@ pub(crate) struct Start {
 impl Start {
     /// The body, where one brace group is all that follows the header.
     pub(crate) fn body(&self) -> Option<Group> {
-        let mut rest = self.rest.clone().into_iter();
-        match (rest.next(), rest.next()) {
-            (Some(TokenTree::Group(body)), None) if body.delimiter() == Delimiter::Brace => {
-                Some(body)
-            }
+        lone_block(self.rest.clone())
+    }
+}
+
+/// A brace group that is alone, also where a `macro_rules!` fragment wraps it.
+fn lone_block(tokens: TokenStream) -> Option<Group> {
+    let mut tokens = tokens.into_iter();
+    match (tokens.next(), tokens.next()) {
+        (Some(TokenTree::Group(group)), None) => match group.delimiter() {
+            Delimiter::Brace => Some(group),
+            Delimiter::None => lone_block(group.stream()),
             _ => None,
-        }
+        },
+        _ => None,
     }
 }
 

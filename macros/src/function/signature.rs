@@ -98,7 +98,7 @@ pub(super) fn is_always_there(input: &FnArg) -> bool {
 }
 
 fn form(parameter: &PatType, diagnostics: &mut Diagnostics) -> TokenForm {
-    match &*parameter.ty {
+    match bare(&parameter.ty) {
         Type::Reference(reference) => {
             if let Some(mutability) = &reference.mutability {
                 diagnostics.refuse(
@@ -106,7 +106,7 @@ fn form(parameter: &PatType, diagnostics: &mut Diagnostics) -> TokenForm {
                     "a token is shared, not changed: write `&CancellationToken`",
                 );
             }
-            if let Type::Reference(second) = &*reference.elem {
+            if let Type::Reference(second) = bare(&reference.elem) {
                 diagnostics
                     .refuse(&second.and_token, "a token is lent once: write `&CancellationToken`");
             }
@@ -116,18 +116,25 @@ fn form(parameter: &PatType, diagnostics: &mut Diagnostics) -> TokenForm {
     }
 }
 
+/// The type itself, out of parentheses and of the group that a `macro_rules!` fragment wraps it in.
+pub(crate) fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        ty => ty,
+    }
+}
+
 fn is_named(pattern: &Pat, name: &syn::Ident) -> bool {
     matches!(pattern, Pat::Ident(pattern) if pattern.ident == *name)
 }
 
 fn is_token(ty: &Type) -> bool {
-    match ty {
+    match bare(ty) {
         Type::Path(path) => {
             path.path.segments.last().is_some_and(|segment| segment.ident == "CancellationToken")
         }
         Type::Reference(reference) => is_token(&reference.elem),
-        Type::Group(group) => is_token(&group.elem),
-        Type::Paren(paren) => is_token(&paren.elem),
         _ => false,
     }
 }
