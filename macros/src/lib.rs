@@ -12,6 +12,8 @@ mod diagnostics;
 mod entry;
 mod function;
 mod output;
+#[cfg(test)]
+mod robustness;
 mod task;
 mod values;
 

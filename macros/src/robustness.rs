@@ -1,0 +1,253 @@
+//! Odd input: half-typed code, and what no person types. The macros answer with tokens, always.
+
+use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
+
+use crate::{entry, function, task};
+
+/// Attribute and item, as they are when everything is in order.
+const WHOLE: &[(&str, &str)] = &[
+    (
+        r#"limit = 16, name = "fetch", on_full = "reject", timeout = "10s", crate = "::a::b""#,
+        r#"
+            /// Documented.
+            #[doc(hidden)]
+            pub(crate) async unsafe fn fetch<'a, T: Clone + 'a, const N: usize>(
+                &'a mut self,
+                #[cfg(unix)] mut client: &'a [T; N],
+                (host, _): (impl AsRef<str>, u32),
+            ) -> Result<Vec<impl Iterator<Item = &'a T>>, Error<'a>>
+            where
+                T: Send,
+            {
+                #![allow(unused)]
+                let page = client.get(host).await?;
+                Ok(page)
+            }
+        "#,
+    ),
+    (
+        r#"token = stop, grace = "none", on_cancel = "cooperate", limit = MOST + 1"#,
+        "async fn watch(self: Arc<Self>, stop: &Stop, _: u32) -> ! { loop {} }",
+    ),
+    ("limit, => ? 1, limit limit = = , name = -1", "const extern \"C\" fn f(a: u8, ...);"),
+    (
+        r#"flavor = "current_thread", worker_threads = 2, grace = "1s", linger = LONG"#,
+        "async fn main(token: &mut CancellationToken, more: u32) -> impl Termination { 0 }",
+    ),
+    ("", "#[tokio::main] #[test] pub default async fn main<T>() where T: X {}"),
+    ("", "impl<T> Work for T { async fn work(&self) {} }"),
+];
+
+const TASKS: &[&str] = &[
+    r#""http", |token| serve(listener).with_graceful_shutdown(token.cancelled_owned())"#,
+    r#""tick", limit = 4, timeout = "1s", move |mut token: Token, item| -> Result<(), E> { f(item).await? },"#,
+    r#""a" async move |_| {}, limit = 4"#,
+    r#""", || {}"#,
+];
+
+/// Every prefix of a run of tokens, also within its groups, whose ends are then missing no brace.
+fn prefixes(tokens: TokenStream) -> Vec<TokenStream> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut prefixes = vec![TokenStream::new()];
+    for (at, token) in tokens.iter().enumerate() {
+        let before = || tokens[..at].iter().cloned();
+        if let TokenTree::Group(group) = token {
+            for inner in self::prefixes(group.stream()) {
+                let cut = TokenTree::from(Group::new(group.delimiter(), inner));
+                prefixes.push(before().chain([cut]).collect());
+            }
+        }
+        prefixes.push(before().chain([token.clone()]).collect());
+    }
+    prefixes
+}
+
+fn tokens(text: &str) -> TokenStream {
+    text.parse().expect("the text of a test is made of tokens")
+}
+
+/// Whether a run of tokens names something, at any depth.
+fn names(tokens: TokenStream, name: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == name,
+        TokenTree::Group(group) => names(group.stream(), name),
+        _ => false,
+    })
+}
+
+/// Whether a run of tokens can be written out and read again: one that ends in half a lifetime cannot.
+fn is_readable(tokens: &TokenStream) -> bool {
+    tokens.to_string().parse::<TokenStream>().is_ok()
+}
+
+/// Every door with the same input.
+fn through_every_door(arguments: &TokenStream, item: &TokenStream) {
+    for expanded in [
+        function::expand(arguments.clone(), item.clone()),
+        entry::expand(arguments.clone(), item.clone()),
+        task::expand(item.clone()),
+        task::expand(arguments.clone()),
+    ] {
+        assert!(!expanded.is_empty(), "nothing is made of: {item}");
+        if is_readable(arguments) && is_readable(item) {
+            assert!(is_readable(&expanded), "unreadable: {expanded}");
+        }
+    }
+}
+
+#[test]
+fn every_prefix_of_an_item_expands_to_something() {
+    for (arguments, item) in WHOLE {
+        let arguments = tokens(arguments);
+        for item in prefixes(tokens(item)) {
+            through_every_door(&arguments, &item);
+        }
+    }
+}
+
+#[test]
+fn every_prefix_of_the_arguments_expands_to_something() {
+    for (arguments, item) in WHOLE {
+        let item = tokens(item);
+        for arguments in prefixes(tokens(arguments)) {
+            through_every_door(&arguments, &item);
+        }
+    }
+}
+
+#[test]
+fn every_prefix_of_a_task_expands_to_something() {
+    for call in TASKS {
+        for call in prefixes(tokens(call)) {
+            through_every_door(&call, &call);
+        }
+    }
+}
+
+#[test]
+fn a_function_keeps_its_name_however_little_of_it_is_typed() {
+    for (arguments, item) in WHOLE {
+        let whole = tokens(item);
+        for name in ["fetch", "watch", "f", "work"] {
+            for item in prefixes(whole.clone()).into_iter().filter(|item| names(item.clone(), name))
+            {
+                let expanded = function::expand(tokens(arguments), item.clone());
+                assert!(names(expanded, name), "`{name}` is lost from: {item}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_body_that_does_not_parse_stays_for_the_compiler_to_judge() {
+    let item = tokens("async fn work() -> Result<(), E> { let half_typed = client. ; }");
+    let expanded = function::expand(TokenStream::new(), item);
+    assert!(names(expanded.clone(), "half_typed"));
+    assert!(!names(expanded, "compile_error"));
+}
+
+/// A small generator with a fixed seed (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % sides as u64).expect("smaller than `sides`")
+    }
+
+    fn soup(&mut self, depth: usize) -> TokenStream {
+        (0..self.roll(9)).map(|_| self.token(depth)).collect()
+    }
+
+    fn token(&mut self, depth: usize) -> TokenTree {
+        const WORDS: &[&str] = &[
+            "async",
+            "fn",
+            "pub",
+            "const",
+            "unsafe",
+            "extern",
+            "self",
+            "mut",
+            "where",
+            "impl",
+            "dyn",
+            "for",
+            "move",
+            "work",
+            "main",
+            "token",
+            "limit",
+            "name",
+            "grace",
+            "timeout",
+            "crate",
+            "on_full",
+            "CancellationToken",
+            "Result",
+            "_",
+            "tokio",
+            "test",
+        ];
+        const MARKS: &[u8] = b"=,.:;<>&|!?#-'+*@$";
+        const DELIMITERS: [Delimiter; 4] =
+            [Delimiter::Parenthesis, Delimiter::Brace, Delimiter::Bracket, Delimiter::None];
+        match self.roll(if depth == 0 { 9 } else { 12 }) {
+            0..4 => Ident::new(WORDS[self.roll(WORDS.len())], Span::call_site()).into(),
+            4..7 => {
+                let spacing = [Spacing::Alone, Spacing::Joint][self.roll(2)];
+                Punct::new(char::from(MARKS[self.roll(MARKS.len())]), spacing).into()
+            }
+            7 => Literal::string(["", "10s", "wait", "none", "a::b", "\u{1f980}"][self.roll(6)])
+                .into(),
+            8 => Literal::usize_unsuffixed(self.roll(3)).into(),
+            _ => Group::new(DELIMITERS[self.roll(4)], self.soup(depth - 1)).into(),
+        }
+    }
+}
+
+#[test]
+fn token_soup_expands_to_something() {
+    let mut dice = Dice(0x5eed_5eed_5eed_5eed);
+    for _ in 0..20_000 {
+        let (arguments, item) = (dice.soup(3), dice.soup(3));
+        for expand in [function::expand, entry::expand] {
+            _ = expand(arguments.clone(), item.clone());
+        }
+        _ = task::expand(item);
+    }
+}
+
+#[test]
+fn a_whole_item_with_one_token_changed_expands_to_something() {
+    let mut dice = Dice(0x0dd_5eed);
+    for (arguments, item) in WHOLE {
+        let (arguments, item) = (tokens(arguments), tokens(item));
+        for _ in 0..1_000 {
+            let (arguments, item) = (mutated(&mut dice, &arguments), mutated(&mut dice, &item));
+            for expand in [function::expand, entry::expand] {
+                _ = expand(arguments.clone(), item.clone());
+            }
+        }
+    }
+}
+
+fn mutated(dice: &mut Dice, tokens: &TokenStream) -> TokenStream {
+    let mut tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    if tokens.is_empty() {
+        return TokenStream::new();
+    }
+    let at = dice.roll(tokens.len());
+    match (dice.roll(4), &tokens[at]) {
+        (0, _) => _ = tokens.remove(at),
+        (1, _) => tokens.insert(at, dice.token(2)),
+        (2, TokenTree::Group(group)) => {
+            let inner = mutated(dice, &group.stream());
+            tokens[at] = Group::new(group.delimiter(), inner).into();
+        }
+        _ => tokens[at] = dice.token(2),
+    }
+    tokens.into_iter().collect()
+}
