@@ -1,7 +1,14 @@
 //! The forms of `tests/edition_2021`, compiled and called in edition 2024.
 
 #[path = "../edition_2021/src/forms.rs"]
-#[deny(warnings, single_use_lifetimes, unused_qualifications, clippy::all, clippy::pedantic)]
+#[deny(
+    warnings,
+    single_use_lifetimes,
+    unused_qualifications,
+    clippy::all,
+    clippy::nursery,
+    clippy::pedantic
+)]
 // Public in a test, the functions are unreachable, and some of them unused.
 #[allow(unreachable_pub)]
 mod written;

@@ -90,13 +90,13 @@ fn check<'a>(signature: &'a Signature, diagnostics: &mut Diagnostics) -> Option<
     for (at, input) in signature.inputs.iter().enumerate() {
         match input {
             FnArg::Typed(parameter) if at == 0 => {
-                if let Type::Reference(reference) = bare(&parameter.ty)
-                    && let Some(mutability) = &reference.mutability
-                {
-                    diagnostics.refuse(
-                        mutability,
-                        "a token is shared, not changed: write `token: CancellationToken`",
-                    );
+                if let Type::Reference(reference) = bare(&parameter.ty) {
+                    if let Some(mutability) = &reference.mutability {
+                        diagnostics.refuse(
+                            mutability,
+                            "a token is shared, not changed: write `token: CancellationToken`",
+                        );
+                    }
                 }
                 token = Some(parameter);
             }

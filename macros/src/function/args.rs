@@ -128,17 +128,13 @@ impl Args {
 
     /// Refuses what does not go together.
     pub(crate) fn check(&self, has_token: bool, diagnostics: &mut Diagnostics) {
-        if let Some(on_full) = &self.on_full
-            && !self.limit_was_given
-        {
+        if let (Some(on_full), false) = (&self.on_full, self.limit_was_given) {
             diagnostics.refuse(
                 &on_full.key,
                 "`on_full` needs a `limit` that can be full: add `limit = 16`",
             );
         }
-        if let Some(grace) = &self.grace
-            && self.on_cancel(has_token) == OnCancel::Drop
-        {
+        if let (Some(grace), OnCancel::Drop) = (&self.grace, self.on_cancel(has_token)) {
             let instead = match (self.on_cancel, self.on_a_task) {
                 (Some(_), _) => "remove it, or write `on_cancel = \"cooperate\"`",
                 (None, true) => "name the token, as in `|token| …`",

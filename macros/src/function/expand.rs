@@ -142,12 +142,13 @@ struct Bound {
 
 fn bind(parameter: &PatType, at: usize) -> Bound {
     let PatType { attrs, pat, ty, .. } = parameter;
-    if let Pat::Ident(pattern) = &**pat
-        && pattern.by_ref.is_none()
-        && pattern.subpat.is_none()
-    {
-        let ident = &pattern.ident;
-        let mutability = &pattern.mutability;
+    let plain = match &**pat {
+        Pat::Ident(pattern) => {
+            Some(pattern).filter(|pattern| pattern.by_ref.is_none() && pattern.subpat.is_none())
+        }
+        _ => None,
+    };
+    if let Some(syn::PatIdent { ident, mutability, .. }) = plain {
         return Bound {
             ident: ident.clone(),
             parameter: quote!(#(#attrs)* #ident: #ty),

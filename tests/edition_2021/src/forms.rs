@@ -181,6 +181,17 @@ pub async fn impl_argument(shown: impl Display, n: impl Into<u32>) -> Result<Str
     Ok(format!("{shown} {}", n.into()))
 }
 
+/// The same inside other types.
+#[supervised]
+pub async fn impl_arguments_inside(
+    shown: Vec<impl Display>,
+    f: impl FnOnce(u32) -> u32,
+    boxed: Box<dyn Fn() -> u32 + '_>,
+) -> Result<u32, TaskError> {
+    let lengths: usize = shown.iter().map(|shown| shown.to_string().len()).sum();
+    Ok(f(boxed()) + u32::try_from(lengths).unwrap_or_default())
+}
+
 /// A result of a type that has no name.
 #[supervised]
 pub async fn impl_result(items: &[u32]) -> Result<impl Iterator<Item = u32> + '_, TaskError> {
@@ -219,6 +230,7 @@ pub async fn tail_borrows(items: Mutex<Vec<u32>>) -> Result<usize, TaskError> {
 
 /// The last expression matches on what borrows from a parameter.
 #[supervised]
+#[allow(clippy::option_if_let_else)]
 pub async fn tail_matches(items: Mutex<Vec<u32>>) -> Result<u32, TaskError> {
     match items.lock().expect("nobody panicked").first() {
         Some(n) => Ok(*n),
@@ -329,6 +341,21 @@ impl Counter {
     #[supervised]
     pub async fn shared(self: Arc<Self>, token: &CancellationToken) -> Result<u32, TaskError> {
         plain(token, self.count).await
+    }
+
+    /// Takes itself, boxed, and changes itself.
+    #[supervised]
+    pub async fn boxed(mut self: Box<Self>, n: u32) -> Result<Box<Self>, TaskError> {
+        self.count += n;
+        Ok(self)
+    }
+
+    /// Borrows, written out.
+    #[supervised]
+    #[allow(clippy::needless_arbitrary_self_type)]
+    pub async fn written_out<'a>(self: &'a Self, other: &str) -> Result<&'a u32, TaskError> {
+        let _ = other.len();
+        Ok(&self.count)
     }
 
     /// Takes itself, pinned.

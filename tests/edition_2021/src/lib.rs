@@ -12,6 +12,7 @@
     rust_2018_idioms,
     future_incompatible,
     clippy::all,
+    clippy::nursery,
     clippy::pedantic
 )]
 

@@ -55,6 +55,8 @@ async fn generics_and_lifetimes_stay_as_their_author_wrote_them() -> Result<(), 
     assert_eq!(forms::elided(&token, " a ").await?, "a");
     assert_eq!(forms::anonymous(&token, "ab".chars(), "c").await?, 3);
     assert_eq!(forms::impl_argument(&token, 'a', 1_u8).await?, "a 1");
+    let inside = forms::impl_arguments_inside(&token, vec!['a', 'b'], |n| n + 1, Box::new(|| 3));
+    assert_eq!(inside.await?, 2 + 3 + 1);
     assert_eq!(forms::impl_result(&token, &[1, 2]).await?.sum::<u32>(), 6);
     let map = [("a".to_owned(), 1)].into();
     let found = {
@@ -87,6 +89,8 @@ async fn methods_keep_their_receivers() -> Result<(), TaskError> {
     assert_eq!(counter.add(&token, 1).await?.count, 2);
     assert_eq!(Pin::new(&mut counter).pinned(&token, 1).await?, 3);
     counter.idle(&token).await?;
+    assert_eq!(*counter.written_out(&token, "other").await?, 2);
+    assert_eq!(Box::new(Counter::default()).boxed(&token, 1).await?.count, 1);
     assert_eq!(counter.save(token.clone(), 1).await?, 3);
     assert_eq!(counter.load(token.clone()).await?, 3);
     assert_eq!(counter.load_twice(token.clone()).await?, 4 + 5);
