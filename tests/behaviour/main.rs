@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod cancel;
+mod drop_order;
 mod events;
+mod forms;
 mod grace;
 mod group;
 mod group_stop;
+mod hygiene;
 mod limit;
 mod map;
 mod map_failure;
@@ -16,7 +19,3 @@ mod size;
 mod support;
 mod task;
 mod timeout;
-mod drop_order;
-mod forms;
-mod hygiene;
-mod smoke;
