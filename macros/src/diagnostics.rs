@@ -1,7 +1,7 @@
 //! Refusals, collected: all mistakes of one item arrive in one compile.
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 
 /// Collects the refusals of one macro call.
 #[derive(Default)]
@@ -51,6 +51,21 @@ pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
         token
     };
     tokens.into_iter().map(locate).collect()
+}
+
+/// An item of the runtime crate, with errors told at a place of the user's. A crate path of the user's own
+/// stays where he wrote it, so that a wrong one is told there, once.
+pub(crate) fn item_of(krate: &syn::Path, path: TokenStream, place: Span) -> TokenStream {
+    let is_default = krate.leading_colon.is_some()
+        && krate.segments.len() == 1
+        && krate.segments[0].ident == "tokio_supervised";
+    let path = located(path, place);
+    if is_default {
+        let krate = located(krate.to_token_stream(), place);
+        quote!(#krate #path)
+    } else {
+        quote!(#krate #path)
+    }
 }
 
 /// Quotes names for a message: `` `a`, `b`, `c` ``.

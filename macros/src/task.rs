@@ -5,7 +5,7 @@
 //!
 //! Output  move |token: CancellationToken| {
 //!             let own = Clone::clone(&token);
-//!             supervise(spec, own, inferred(), IntoFuture::into_future(axum::serve(…)…))
+//!             supervise_foreign(spec, own, axum::serve(…)…)
 //!         }
 //!
 //! Input   task!("tick", |token| -> Result<(), Error> { body })
@@ -20,17 +20,13 @@
 //! what it captured before it hands the clone on.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::{
     ExprClosure, LitStr, Pat, ReturnType, Token,
     parse::{Parse, ParseStream, Parser},
 };
 
-use crate::{
-    diagnostics::{Diagnostics, first_span, located},
-    function::args::Args,
-    output::Output,
-};
+use crate::{diagnostics::Diagnostics, function::args::Args, output::Output};
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
@@ -124,23 +120,11 @@ impl Call {
         let token = Ident::new("__supervised_token", Span::mixed_site());
         let own = Ident::new("__supervised_own", Span::mixed_site());
         let body = &closure.body;
-        let at_body = first_span(body);
         let supervised = match &closure.output {
-            ReturnType::Default => {
-                let inferred = located(quote!(#krate::__private::inferred()), at_body);
-                let into_future = quote_spanned!(Span::mixed_site().located_at(at_body)=>
-                    ::core::future::IntoFuture::into_future(#body)
-                );
-                quote! {
-                    let #pattern = #token;
-                    #krate::__private::supervise(
-                        #spec,
-                        #own,
-                        #inferred,
-                        #into_future,
-                    )
-                }
-            }
+            ReturnType::Default => quote! {
+                let #pattern = #token;
+                #krate::__private::supervise_foreign(#spec, #own, #body)
+            },
             written => {
                 let mut output = Output::new(written);
                 output.check(diagnostics);

@@ -85,10 +85,10 @@ pub mod __private {
         lifecycle::main::{MainOptions, exit, main},
         run::{
             output::{
-                ByAnyError, ByAnything, ByError, ByResult, BySharedError, Probe, always_ok,
-                inferred, output, refused,
+                ByAnyError, ByAnything, ByError, ByResult, BySharedError, Probe, always_ok, output,
+                refused,
             },
-            supervise,
+            supervise, supervise_foreign,
         },
         spec::{Policy, TaskSpec, checked},
     };

@@ -37,7 +37,7 @@ use super::{
     item::Function,
     signature::{Header, TokenForm, bare, is_always_there},
 };
-use crate::diagnostics::{first_span, located};
+use crate::diagnostics::{first_span, item_of, located};
 
 /// The only `quote!` of a whole function.
 pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> TokenStream {
@@ -173,7 +173,7 @@ fn bind_token(krate: &syn::Path, parameter: &PatType, form: TokenForm) -> Bound 
         bound.parameter = quote!(#(#attrs)* #ident: #as_token);
         // The type is written again, so that it is checked, and that its import is used.
         let ty = lent(ty);
-        let look = located(quote!(#krate::AsToken::as_token(&#kept)), first_span(&ty));
+        let look = item_of(krate, quote!(::AsToken::as_token(&#kept)), first_span(&ty));
         bound.binding = quote! {
             #(#attrs)* let #kept = #ident;
             #(#attrs)* let #pat: #ty = #look;
@@ -184,7 +184,9 @@ fn bind_token(krate: &syn::Path, parameter: &PatType, form: TokenForm) -> Bound 
 
 /// The type of a token's parameter that hides how it came in; a bound that fails is told at `place`.
 fn as_token(krate: &syn::Path, place: Span) -> TokenStream {
-    located(quote!(impl #krate::AsToken), place)
+    let path = item_of(krate, quote!(::AsToken), place);
+    let keyword = located(quote!(impl), place);
+    quote!(#keyword #path)
 }
 
 /// The reference that the body gets: it lives as long as the body, and changes nothing.

@@ -16,7 +16,7 @@ pub(crate) mod output;
 mod supervised;
 
 pub(crate) use supervised::{Ended, Prepared};
-pub use supervised::{ErrInto, Supervised, SupervisedFuture, supervise};
+pub use supervised::{ErrInto, Supervised, SupervisedFuture, supervise, supervise_foreign};
 
 use std::{
     future::Future,

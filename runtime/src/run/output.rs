@@ -100,12 +100,6 @@ pub fn output<R: SupervisedOutput>(verdict: fn(&R) -> Verdict) -> Output<R> {
     Output { verdict, from_task_error: R::from_task_error }
 }
 
-/// The same for a future whose type nobody wrote down: an error is judged by its being one.
-#[must_use]
-pub fn inferred<R: SupervisedOutput>() -> Output<R> {
-    output(R::by_shape)
-}
-
 /// Stands in where the return type was refused already: it keeps the rest of the function compiling.
 pub fn refused<R>(verdict: fn(&R) -> Verdict) -> Output<R> {
     Output { verdict, from_task_error: |error| unreachable!("a refused function ran: {error}") }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Run, Settled,
-    output::{Output, SupervisedOutput},
+    output::{Output, SupervisedOutput, output},
 };
 use crate::{AsToken, Outcome, TaskError, limit::Permit, spec::TaskSpec};
 
@@ -57,6 +57,19 @@ pub fn supervise<F: Future, T: AsToken>(
         run: Run::new(spec, token, output.verdict, body),
         from_task_error: output.from_task_error,
     }
+}
+
+/// The same for a future whose type nobody wrote down: an error is judged by its being one.
+pub fn supervise_foreign<I, T>(
+    spec: &'static TaskSpec,
+    token: T,
+    future: I,
+) -> Supervised<I::IntoFuture, T>
+where
+    I: IntoFuture<Output: SupervisedOutput>,
+    T: AsToken,
+{
+    supervise(spec, token, output(I::Output::by_shape), future.into_future())
 }
 
 impl<F: Future, T: AsToken> Future for Supervised<F, T> {
