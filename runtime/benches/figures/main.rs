@@ -1,0 +1,36 @@
+//! The figures of the crate, as ratios to what one would write by hand.
+//!
+//! ```text
+//! cargo bench                     all of them
+//! cargo bench -- --quick          fewer and shorter rounds
+//! cargo bench -- inline           only one of `inline`, `fan-out`, `spawn`
+//! ```
+//!
+//! Each contender and what it is compared with take turns in one process over many rounds. A ratio is the
+//! median of the rounds' own ratios: what slows the machine down for a while slows both sides of it.
+
+mod allocations;
+mod contest;
+mod fan_out;
+mod inline;
+mod settings;
+mod spawn;
+
+use settings::Settings;
+
+fn main() {
+    let settings = Settings::of_this_process();
+    println!(
+        "{} cores, {} rounds of each contest; `over bare` is without the cost of the bare call",
+        settings.cores, settings.rounds
+    );
+    if settings.wants("inline") {
+        inline::run(&settings);
+    }
+    if settings.wants("fan-out") {
+        fan_out::run(&settings);
+    }
+    if settings.wants("spawn") {
+        spawn::run(&settings);
+    }
+}
