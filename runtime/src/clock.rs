@@ -16,6 +16,7 @@ static CLOCK: OnceLock<Clock> = OnceLock::new();
 
 /// Made at the registration of the first supervised function. Calibrating takes well under a
 /// millisecond as a rule, and 200 ms at the very worst.
+#[inline]
 fn clock() -> &'static Clock {
     CLOCK.get_or_init(Clock::new)
 }
@@ -24,11 +25,13 @@ impl Ticks {
     /// A place to keep readings in, before the first.
     pub(crate) const NEVER: Self = Self(0);
 
+    #[inline]
     pub(crate) fn now() -> Self {
         Self(clock().raw())
     }
 
     /// Nanoseconds since this reading.
+    #[inline]
     pub(crate) fn elapsed_nanos(self) -> u64 {
         let clock = clock();
         clock.delta_as_nanos(self.0, clock.raw())

@@ -45,6 +45,7 @@ impl Limit {
 }
 
 impl Drop for Permit {
+    #[inline]
     fn drop(&mut self) {
         self.0.permits.add_permits(1);
     }

@@ -133,6 +133,7 @@ impl TaskSpec {
         }
     }
 
+    #[inline]
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }
@@ -141,18 +142,22 @@ impl TaskSpec {
         self.place
     }
 
+    #[inline]
     pub(crate) fn limit(&self) -> Option<&Limit> {
         self.limit.as_ref()
     }
 
+    #[inline]
     pub(crate) fn rejects_when_full(&self) -> bool {
         self.policy.rejects_when_full
     }
 
+    #[inline]
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.policy.timeout
     }
 
+    #[inline]
     pub(crate) fn cooperates(&self) -> bool {
         self.policy.cooperates
     }
@@ -162,13 +167,17 @@ impl TaskSpec {
     }
 
     /// This thread's counters. The first use makes the function known, and the panic hook present.
+    #[inline]
     pub(crate) fn here(&'static self) -> Here<'static, Stripe> {
-        self.metrics.here(|| {
-            self.registered.call_once(|| {
-                SPECS.lock().unwrap_or_else(PoisonError::into_inner).push(self);
-            });
-            panic::install_hook();
-        })
+        self.metrics.here(|| self.register())
+    }
+
+    #[cold]
+    fn register(&'static self) {
+        self.registered.call_once(|| {
+            SPECS.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+        });
+        panic::install_hook();
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -50,6 +50,7 @@ pub(super) struct Buckets {
 
 impl Buckets {
     /// The counters that a duration goes into: its bucket, and the sum.
+    #[inline]
     pub(super) fn at(&self, nanos: u64) -> (&Counter, &Counter) {
         (&self.counts[bucket(nanos)], &self.sum_nanos)
     }
@@ -62,6 +63,7 @@ impl Buckets {
     }
 }
 
+#[inline]
 fn bucket(nanos: u64) -> usize {
     let bits = 64 - nanos.leading_zeros() as usize;
     let first = FIRST[bits] as usize;

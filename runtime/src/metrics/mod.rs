@@ -51,6 +51,7 @@ impl Metrics {
     }
 
     /// This thread's share; `first_use` runs when this thread is the first of its size class.
+    #[inline]
     pub(crate) fn here(&self, first_use: impl FnOnce()) -> Here<'_, Stripe> {
         self.stripes.here(first_use)
     }
@@ -90,14 +91,17 @@ impl Totals {
 }
 
 impl Here<'_, Stripe> {
+    #[inline]
     pub(crate) fn started(&self) {
         self.add(&self.stripe.started, 1);
     }
 
+    #[inline]
     pub(crate) fn ended(&self, outcome: Outcome) {
         self.add(&self.stripe.ended[outcome as usize], 1);
     }
 
+    #[inline]
     pub(crate) fn ran_for(&self, nanos: u64) {
         self.observe(&self.stripe.durations, nanos);
     }
@@ -110,10 +114,12 @@ impl Here<'_, Stripe> {
         self.add(&self.stripe.waits_ended, 1);
     }
 
+    #[inline]
     pub(crate) fn waited_for(&self, nanos: u64) {
         self.observe(&self.stripe.permit_waits, nanos);
     }
 
+    #[inline]
     fn observe(&self, buckets: &Buckets, nanos: u64) {
         let (bucket, sum) = buckets.at(nanos);
         self.add(bucket, 1);

@@ -33,6 +33,7 @@ impl<S: Default> Stripes<S> {
         Self { boxes: [const { OnceLock::new() }; BOXES] }
     }
 
+    #[inline]
     pub(super) fn here(&self, first_use: impl FnOnce()) -> Here<'_, S> {
         let number = threads::number();
         let (at, within) = place(number);
@@ -42,6 +43,7 @@ impl<S: Default> Stripes<S> {
         self.share(at, within, number != SHARED, first_use)
     }
 
+    #[inline]
     fn share(&self, at: usize, within: usize, own: bool, first_use: impl FnOnce()) -> Here<'_, S> {
         let shares = self.boxes[at].get_or_init(|| {
             first_use();
@@ -56,6 +58,7 @@ impl<S: Default> Stripes<S> {
 }
 
 /// The box of a thread's share, and the place in it.
+#[inline]
 fn place(number: usize) -> (usize, usize) {
     let at = (number + 1).ilog2() as usize;
     (at, number + 1 - (1 << at))
@@ -64,6 +67,7 @@ fn place(number: usize) -> (usize, usize) {
 impl<S> Here<'_, S> {
     /// `Release`, so that who sees an end sees its start: the start was written before, on this thread
     /// or on one that handed the run over.
+    #[inline]
     pub(super) fn add(&self, counter: &Counter, n: u64) {
         if self.own {
             counter.0.store(counter.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);

@@ -28,6 +28,7 @@ struct Free {
 static FREE: Mutex<Free> = Mutex::new(Free { next: SHARED + 1, returned: Vec::new() });
 
 /// This thread's number.
+#[inline]
 pub(super) fn number() -> usize {
     match NUMBER.get() {
         UNKNOWN => take_number(),
