@@ -18,9 +18,13 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use super::{shutdown::Shutdown, signals};
+use super::{
+    bounded::{self, TELLING},
+    shutdown::Shutdown,
+    signals,
+};
 use crate::{
-    Outcome, TaskError, panic,
+    Outcome, Signal, TaskError, panic,
     run::{
         Run, Settled,
         frame::{self, Scope},
@@ -61,9 +65,13 @@ impl MainOptions {
         self
     }
 
-    /// `linger = "5s"`.
+    /// `linger = "5s"`, after the `grace` that it is part of.
     #[must_use]
     pub const fn linger(mut self, linger: Duration) -> Self {
+        assert!(
+            linger.as_nanos() < self.grace.as_nanos(),
+            "`linger` is part of `grace`, and must be shorter"
+        );
         self.linger = linger;
         self
     }
@@ -116,7 +124,8 @@ where
     let (runtime, shutdown) = match begun {
         Ok(begun) => begun,
         Err(error) => {
-            eprintln!("Error: the runtime cannot start: {error}");
+            // Not `eprintln!`, which panics where stderr is closed.
+            _ = writeln!(std::io::stderr(), "Error: the runtime cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -126,9 +135,10 @@ where
         let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token)));
         runtime.block_on(poll_fn(|cx| frame::within(&mut scope, || run.as_mut().poll_settled(cx))))
     };
-    shutdown.body_ended();
-    runtime.shutdown_timeout(RUNTIME_SHUTDOWN);
-    exit_code(settled, how.report, &shutdown)
+    let signal = shutdown.body_ended();
+    // On a thread, since tasks are dropped by it: a drop that blocks is not bounded by tokio.
+    bounded::run(RUNTIME_SHUTDOWN, move || runtime.shutdown_timeout(RUNTIME_SHUTDOWN));
+    exit_code(settled, how.report, signal)
 }
 
 /// How the value that `main` returns becomes an exit code.
@@ -142,21 +152,26 @@ pub fn exit<R: Termination>(verdict: fn(&R) -> Verdict) -> Exit<R> {
     Exit { verdict, report: R::report }
 }
 
-fn exit_code<R>(settled: Settled<R>, report: fn(R) -> ExitCode, shutdown: &Shutdown) -> ExitCode {
+/// What the process ends with, after a signal that came before the body's end, or after none.
+fn exit_code<R>(
+    settled: Settled<R>,
+    report: fn(R) -> ExitCode,
+    signal: Option<Signal>,
+) -> ExitCode {
     let Settled { outcome, result } = settled;
-    if outcome == Outcome::Cancelled
-        && let Some(signal) = shutdown.signal()
-    {
-        panic::drop_quietly(result);
-        // Death by a signal runs no destructors: what was printed must be out before.
-        _ = std::io::stdout().flush();
-        return signals::raise_again(signal);
+    if outcome == Outcome::Cancelled {
+        if let Some(signal) = signal {
+            panic::drop_quietly(result);
+            // Death by a signal runs no destructors: what was printed must be out before.
+            bounded::run(TELLING, || _ = std::io::stdout().flush());
+            return signals::raise_again(signal);
+        }
     }
     match result {
         Ok(value) => report(value),
         Err(TaskError::Panicked(_)) => ExitCode::from(PANICKED),
         Err(error) => {
-            eprintln!("Error: {error}");
+            _ = writeln!(std::io::stderr(), "Error: {error}");
             ExitCode::FAILURE
         }
     }

@@ -5,15 +5,18 @@
 //! first signal ── linger ──> token fires ── rest of the grace ──> exit 75
 //!       └────────── a second signal, at any time: exit 128 + signal ──┘
 //! ```
+//!
+//! That thread calls nothing that can block or panic, but through [`bounded`].
 
 use std::{
-    fmt::Write,
-    io,
+    fmt::Write as _,
+    io::{self, Write as _},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
+    task::Poll,
     thread,
     time::Duration,
 };
@@ -21,11 +24,20 @@ use std::{
 use tokio::{runtime::Builder, time};
 use tokio_util::sync::CancellationToken;
 
-use super::signals::Signals;
+use super::{
+    bounded::{self, TELLING},
+    signals::Signals,
+};
 use crate::{Cause, Signal, events, run::frame::Scope, spec::TaskSpec};
 
 /// `EX_TEMPFAIL`: the work is not done, and may be tried again.
 const GRACE_SPENT: i32 = 75;
+
+/// What a body that has ended may take to become an exit: the runtime's shutdown, a flush, its report.
+const AFTER_BODY: Duration = Duration::from_secs(2);
+
+/// How many mains of this process have not returned.
+static MAINS: AtomicUsize = AtomicUsize::new(0);
 
 /// What the watching thread knows, for the main thread to ask.
 pub(super) struct Shutdown(Arc<State>);
@@ -34,6 +46,7 @@ pub(super) struct Shutdown(Arc<State>);
 struct State {
     signal: OnceLock<Signal>,
     body_ended: AtomicBool,
+    returned: AtomicBool,
 }
 
 struct Plan {
@@ -51,7 +64,7 @@ impl Shutdown {
         token: CancellationToken,
     ) -> io::Result<Self> {
         let state = Arc::new(State::default());
-        let plan = Plan { grace, linger: linger.min(grace), token, state: state.clone() };
+        let plan = Plan { grace, linger, token, state: state.clone() };
         let (caught, is_caught) = mpsc::channel();
         thread::Builder::new().name("supervised-signals".to_owned()).spawn(move || {
             let runtime = match Builder::new_current_thread().enable_all().build() {
@@ -71,39 +84,55 @@ impl Shutdown {
         })?;
         let gone = || io::Error::other("the thread that watches the signals is gone");
         is_caught.recv().map_err(|_| gone())??;
+        MAINS.fetch_add(1, Ordering::Relaxed);
         Ok(Self(state))
     }
 
-    /// The signal that began the shutdown.
-    pub(super) fn signal(&self) -> Option<Signal> {
+    /// The body has ended: what is left has bounds of its own. Gives the signal that came before.
+    pub(super) fn body_ended(&self) -> Option<Signal> {
+        self.0.body_ended.store(true, Ordering::Release);
         self.0.signal.get().copied()
     }
+}
 
-    /// What is left is the runtime's own shutdown, which has a bound of its own.
-    pub(super) fn body_ended(&self) {
-        self.0.body_ended.store(true, Ordering::Release);
+impl Drop for Shutdown {
+    fn drop(&mut self) {
+        MAINS.fetch_sub(1, Ordering::Relaxed);
+        self.0.returned.store(true, Ordering::Release);
+    }
+}
+
+impl State {
+    /// This main is over and another one of the process is not: that one answers the signals.
+    fn is_succeeded(&self) -> bool {
+        self.returned.load(Ordering::Acquire) && MAINS.load(Ordering::Relaxed) > 0
     }
 }
 
 impl Plan {
     async fn carry_out(self, mut signals: Signals) {
         let first = signals.next().await;
-        _ = self.state.signal.set(first);
-        events::shutting_down(first, self.grace);
-        let end = time::Instant::now() + self.grace;
-        if !self.linger.is_zero() {
-            or_exit(&mut signals, time::sleep(self.linger)).await;
+        let Self { grace, linger, token, state } = self;
+        _ = state.signal.set(first);
+        let mut spent = std::pin::pin!(time::sleep(grace));
+        if !state.is_succeeded() {
+            bounded::run(TELLING, move || events::shutting_down(first, grace));
+        }
+        if !linger.is_zero() {
+            or_exit(&mut signals, time::sleep(linger)).await;
         }
         Scope::main().explain(Cause::Signal(first));
-        self.token.cancel();
-        or_exit(&mut signals, time::sleep_until(end)).await;
-        if self.state.body_ended.load(Ordering::Acquire) {
+        // The wakers that this calls are the user's too.
+        bounded::run(TELLING, move || token.cancel());
+        or_exit(&mut signals, spent.as_mut()).await;
+        if state.body_ended.load(Ordering::Acquire) {
+            or_exit(&mut signals, time::sleep(AFTER_BODY)).await;
+        }
+        if state.is_succeeded() {
             or_exit(&mut signals, std::future::pending()).await;
         }
-        let unfinished = unfinished();
-        events::grace_spent(self.grace, &unfinished);
-        eprintln!("The grace of {:?} is spent. What did not stop:\n{unfinished}", self.grace);
-        std::process::exit(GRACE_SPENT);
+        bounded::run(TELLING, move || tell_spent(grace));
+        bounded::exit(GRACE_SPENT);
     }
 }
 
@@ -112,13 +141,20 @@ async fn or_exit(signals: &mut Signals, wait: impl Future<Output = ()>) {
     let mut wait = std::pin::pin!(wait);
     let second = std::future::poll_fn(|cx| {
         if wait.as_mut().poll(cx).is_ready() {
-            return std::task::Poll::Ready(None);
+            return Poll::Ready(None);
         }
         signals.poll_next(cx).map(Some)
     });
     if let Some(signal) = second.await {
-        std::process::exit(128 + signal.number());
+        bounded::exit(128 + signal.number());
     }
+}
+
+/// To stderr first: a subscriber may block, and then nobody would be told.
+fn tell_spent(grace: Duration) {
+    let unfinished = unfinished();
+    _ = write!(io::stderr(), "The grace of {grace:?} is spent. What did not stop:\n{unfinished}");
+    events::grace_spent(grace, &unfinished);
 }
 
 /// A line for each function of which something is left.
@@ -131,6 +167,9 @@ fn unfinished() -> String {
             let (name, place) = (spec.name(), spec.place());
             _ = writeln!(lines, "  {name}: {running} running, {waiting} waiting ({place})");
         }
+    }
+    if lines.is_empty() {
+        lines.push_str("  nothing that is supervised\n");
     }
     lines
 }

@@ -41,8 +41,17 @@ mod platform {
     }
 
     /// Restores the default action, which tokio never does, and raises.
+    ///
+    /// The first process of a PID namespace, as in most containers, has no default action: the kernel
+    /// discards the signal, and the abort that would follow looks like a crash.
     pub(super) fn raise(signal: Signal) {
-        _ = signal_hook::low_level::emulate_default_handler(signal.number());
+        if std::process::id() != 1 {
+            _ = signal_hook::low_level::emulate_default_handler(signal.number());
+        }
+    }
+
+    pub(super) fn end_at_once(code: i32) -> ! {
+        signal_hook::low_level::exit(code)
     }
 }
 
@@ -92,6 +101,10 @@ mod platform {
 
     /// There is nothing to raise: the exit code tells.
     pub(super) fn raise(_: Signal) {}
+
+    pub(super) fn end_at_once(_: i32) -> ! {
+        std::process::abort()
+    }
 }
 
 /// SIGINT and SIGTERM, or what stands for them.
@@ -109,6 +122,11 @@ impl Signals {
     pub(super) async fn next(&mut self) -> Signal {
         poll_fn(|cx| self.poll_next(cx)).await
     }
+}
+
+/// Ends the process without hooks, flushes and destructors.
+pub(super) fn end_at_once(code: i32) -> ! {
+    platform::end_at_once(code)
 }
 
 /// Ends the process as the signal would have; comes back only where the platform has no such end.
