@@ -1,0 +1,15 @@
+//! `#[supervised::main]` on real processes, under real signals.
+//!
+//! Every program tells `READY` before a test sends anything, and every wait has a watchdog. Lower bounds of
+//! time are exact; upper bounds leave room for a busy machine.
+
+#![cfg(unix)]
+
+mod cause;
+mod child;
+mod hostile;
+mod one_signal;
+mod reports;
+mod second_signal;
+mod spent;
+mod storm;

@@ -1,0 +1,87 @@
+//! One signal: the body is told, and how it ends is what the process ends with.
+
+use std::{process::Command, time::Instant};
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+use crate::child::{Ended, Program, SIGINT, SIGTERM, SLACK, Signal};
+
+const TOKEN: &str = env!("CARGO_BIN_EXE_main_token");
+const PLAIN: &str = env!("CARGO_BIN_EXE_main_plain");
+const CURRENT: &str = env!("CARGO_BIN_EXE_main_current_thread");
+
+fn told(path: &str, body: &str, signal: Signal) -> Ended {
+    let mut program = Program::start(path, body);
+    program.wait_for("READY").send(signal);
+    let sent = Instant::now();
+    let ended = program.end();
+    assert!(sent.elapsed() < SLACK, "{body}: {:?}", sent.elapsed());
+    ended
+}
+
+#[test]
+fn a_body_that_returns_ok_after_a_signal_exits_with_0() {
+    for signal in [SIGINT, SIGTERM] {
+        told(TOKEN, "obeys", signal).with_code(0);
+    }
+}
+
+#[test]
+fn a_body_that_returns_its_cancellation_dies_by_the_signal() {
+    for signal in [SIGINT, SIGTERM] {
+        told(TOKEN, "cancelled", signal).by_signal(signal).that_printed("half a line");
+        told(TOKEN, "cancelled with context", signal).by_signal(signal);
+        told(CURRENT, "cancelled", signal).by_signal(signal);
+    }
+}
+
+#[test]
+fn an_error_or_a_panic_after_the_signal_stays_what_it_is() {
+    told(TOKEN, "fails on its way down", SIGTERM).with_code(1).that_told("the flush failed");
+    told(TOKEN, "panics on its way down", SIGTERM).with_code(101).that_told("the flush is broken");
+}
+
+#[test]
+fn a_main_without_a_token_is_dropped_at_its_next_await_and_dies_by_the_signal() {
+    for signal in [SIGINT, SIGTERM] {
+        for body in ["waits", "waits between two"] {
+            told(PLAIN, body, signal).by_signal(signal).that_printed("dropped");
+        }
+    }
+}
+
+#[test]
+fn a_signal_before_the_first_await_is_heard_at_it() {
+    let mut program = Program::start(PLAIN, "blocks before its first await");
+    program.wait_for("READY").send(SIGTERM).close_stdin().wait_for("UNBLOCKED");
+    program.end().by_signal(SIGTERM).that_printed("dropped");
+}
+
+#[test]
+fn a_panic_in_the_drop_of_a_cancelled_main_exits_with_101() {
+    told(PLAIN, "panics when dropped", SIGTERM).with_code(101).that_told("the drop is broken");
+}
+
+/// The first process of a container has no default action to die by.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_first_process_of_a_pid_namespace_exits_with_128_and_the_signal() {
+    let namespace = ["--user", "--map-root-user", "--pid", "--fork", "--kill-child"];
+    let unshare = |program: &str| {
+        let mut command = Command::new("unshare");
+        command.args(namespace).arg(program);
+        command
+    };
+    if !unshare("true").output().is_ok_and(|output| output.status.success()) {
+        eprintln!("not tested: this machine allows no PID namespace");
+        return;
+    }
+    let mut program = Program::spawn(unshare(TOKEN).arg("cancelled"));
+    program.wait_for("READY");
+    let unshare = program.id();
+    let children = std::fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children"));
+    let inner: i32 = children.unwrap().trim().parse().unwrap();
+    kill(Pid::from_raw(inner), SIGTERM).unwrap();
+    program.end().with_code(143).that_printed("half a line");
+}

@@ -1,0 +1,33 @@
+//! What the programs share.
+
+#![allow(dead_code, reason = "no program uses all of it")]
+
+use std::io::Write;
+
+/// Which body the test asks for.
+pub(crate) fn wanted() -> String {
+    std::env::args().nth(1).expect("the test names a body")
+}
+
+/// Tells the test, which reads stdout by the line.
+pub(crate) fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").expect("the test reads stdout");
+    out.flush().expect("the test reads stdout");
+}
+
+/// Blocks this thread for good.
+pub(crate) fn block() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Prints at its drop, without the end of line that would flush it.
+pub(crate) struct PrintsAtDrop;
+
+impl Drop for PrintsAtDrop {
+    fn drop(&mut self) {
+        print!("dropped");
+    }
+}

@@ -1,0 +1,11 @@
+//! A main that returns its exit code.
+
+use std::process::ExitCode;
+
+use tokio_supervised::supervised;
+
+#[supervised::main]
+async fn main() -> ExitCode {
+    tokio::task::yield_now().await;
+    ExitCode::from(7)
+}

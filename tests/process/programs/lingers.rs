@@ -1,0 +1,18 @@
+//! A main that goes on for a while after the signal.
+
+#[path = "common.rs"]
+mod common;
+
+use common::{say, wanted};
+use tokio_supervised::{CancellationToken, supervised};
+
+#[supervised::main(grace = "3s", linger = "2s")]
+async fn main(token: CancellationToken) -> anyhow::Result<()> {
+    say("READY");
+    token.cancelled().await;
+    say("TOLD");
+    match wanted().as_str() {
+        "obeys" => Ok(()),
+        _ => std::future::pending().await,
+    }
+}

@@ -1,0 +1,48 @@
+//! A main without a token, that returns nothing.
+
+#[path = "common.rs"]
+mod common;
+
+use std::{future::pending, io::Read};
+
+use common::{PrintsAtDrop, say, wanted};
+use tokio_supervised::supervised;
+
+#[supervised::main(grace = "20s")]
+async fn main() {
+    match wanted().as_str() {
+        "returns" => {}
+        "panics" => panic!("the body is broken"),
+        "waits" => {
+            let _guard = PrintsAtDrop;
+            say("READY");
+            pending().await
+        }
+        "waits between two" => {
+            let _guard = PrintsAtDrop;
+            say("READY");
+            loop {
+                tokio::task::yield_now().await;
+            }
+        }
+        "blocks before its first await" => {
+            let _guard = PrintsAtDrop;
+            say("READY");
+            _ = std::io::stdin().read(&mut [0]);
+            say("UNBLOCKED");
+            pending().await
+        }
+        "panics when dropped" => {
+            struct Broken;
+            impl Drop for Broken {
+                fn drop(&mut self) {
+                    panic!("the drop is broken");
+                }
+            }
+            let _broken = Broken;
+            say("READY");
+            pending().await
+        }
+        other => panic!("no such body: {other}"),
+    }
+}

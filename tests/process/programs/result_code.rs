@@ -1,0 +1,29 @@
+//! A main that returns an exit code or fails.
+
+#[path = "common.rs"]
+mod common;
+
+use std::process::ExitCode;
+
+use common::wanted;
+use tokio_supervised::{CancellationToken, TaskError, supervised};
+
+#[derive(Debug)]
+#[allow(dead_code, reason = "its `Debug` is what is printed")]
+struct Bad {
+    reason: &'static str,
+}
+
+impl From<TaskError> for Bad {
+    fn from(_: TaskError) -> Self {
+        Self { reason: "a task" }
+    }
+}
+
+#[supervised::main]
+async fn main(_token: &CancellationToken) -> Result<ExitCode, Bad> {
+    match wanted().as_str() {
+        "nine" => Ok(ExitCode::from(9)),
+        _ => Err(Bad { reason: "no such code" }),
+    }
+}

@@ -1,0 +1,52 @@
+//! A main with a short grace.
+
+#[path = "common.rs"]
+mod common;
+
+use std::{future::pending, time::Duration};
+
+use common::{block, say, wanted};
+use tokio_supervised::{CancellationToken, Group, TaskError, map, supervised};
+
+/// Deaf, but alive.
+#[supervised(name = "deaf", grace = "none")]
+async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
+    let _ = token;
+    pending().await
+}
+
+#[supervised(name = "step")]
+async fn step(n: u64) -> Result<u64, TaskError> {
+    tokio::time::sleep(Duration::from_millis(n % 3)).await;
+    Ok(n)
+}
+
+#[supervised::main(grace = "1s", worker_threads = 2)]
+async fn main(token: CancellationToken) -> anyhow::Result<()> {
+    match wanted().as_str() {
+        "two are deaf" => {
+            let group = Group::new(&token);
+            group.spawn(deaf).await;
+            group.spawn(deaf).await;
+            while tokio_supervised::stats().iter().all(|task| task.running < 2) {
+                tokio::task::yield_now().await;
+            }
+            say("READY");
+            group.join().await?;
+            Ok(())
+        }
+        "blocks" => {
+            say("READY");
+            block()
+        }
+        "storm" => {
+            say("READY");
+            for round in 0..40 {
+                map(&token, round..round + 20, step).await?;
+                step(&token, round).await?;
+            }
+            Ok(())
+        }
+        other => anyhow::bail!("no such body: {other}"),
+    }
+}

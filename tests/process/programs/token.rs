@@ -1,0 +1,94 @@
+//! A main with a token and the time to obey it.
+
+#[path = "token/cause.rs"]
+mod cause;
+#[path = "common.rs"]
+mod common;
+#[path = "token/hostile.rs"]
+mod hostile;
+
+use std::future::pending;
+
+use anyhow::{Context, bail};
+use common::{block, say, wanted};
+use tokio_supervised::{CancellationToken, TaskError, supervised};
+
+#[supervised]
+async fn never() -> Result<(), TaskError> {
+    pending().await
+}
+
+#[supervised::main(grace = "20s", worker_threads = 2)]
+async fn main(token: CancellationToken) -> anyhow::Result<()> {
+    match wanted().as_str() {
+        "ok" => Ok(()),
+        "error" => bail!("the disk is full"),
+        "panic" => panic!("the body is broken"),
+        "obeys" => {
+            say("READY");
+            token.cancelled().await;
+            Ok(())
+        }
+        "cancelled" => {
+            say("READY");
+            print!("half a line");
+            Ok(never(&token).await?)
+        }
+        "cancelled with context" => {
+            say("READY");
+            never(&token).await.context("while serving").context("in main")
+        }
+        "fails on its way down" => {
+            say("READY");
+            token.cancelled().await;
+            bail!("the flush failed")
+        }
+        "panics on its way down" => {
+            say("READY");
+            token.cancelled().await;
+            panic!("the flush is broken")
+        }
+        "cancels itself" => {
+            token.cancel();
+            Ok(never(&token).await?)
+        }
+        "cancels a child of its own" => {
+            let child = token.child_token();
+            child.cancel();
+            Ok(never(&child).await?)
+        }
+        "never stops" => {
+            say("READY");
+            token.cancelled().await;
+            say("TOLD");
+            pending().await
+        }
+        "leaves a blocking thread" => {
+            let (began, has_begun) = tokio::sync::oneshot::channel();
+            tokio::task::spawn_blocking(|| {
+                _ = began.send(());
+                block()
+            });
+            has_begun.await?;
+            say("READY");
+            Ok(())
+        }
+        "leaves a task" => {
+            tokio::spawn(pending::<()>());
+            say("READY");
+            Ok(())
+        }
+        "leaves a task that blocks its worker" => {
+            let (began, has_begun) = tokio::sync::oneshot::channel();
+            tokio::spawn(async {
+                _ = began.send(());
+                block()
+            });
+            has_begun.await?;
+            say("READY");
+            Ok(())
+        }
+        body if body.starts_with("cause in ") => cause::body(body, &token).await,
+        body => hostile::body(body, &token).await,
+    }
+}

@@ -1,0 +1,63 @@
+//! The grace and what it is made of.
+
+use std::time::{Duration, Instant};
+
+use crate::child::{Program, SIGINT, SIGTERM, SLACK};
+
+const SPENT: &str = env!("CARGO_BIN_EXE_main_spent");
+const LINGERS: &str = env!("CARGO_BIN_EXE_main_lingers");
+const SPENT_GRACE: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(2);
+const LINGERS_GRACE: Duration = Duration::from_secs(3);
+
+#[test]
+fn a_spent_grace_exits_with_75_and_names_what_did_not_stop() {
+    let mut program = Program::start(SPENT, "two are deaf");
+    program.wait_for("READY");
+    let sent = Instant::now();
+    let ended = program.send(SIGTERM).end();
+    let took = sent.elapsed();
+    assert!(took >= SPENT_GRACE && took < SPENT_GRACE + SLACK, "{took:?}");
+    let ended = ended.with_code(75).that_told("The grace of 1s is spent. What did not stop:\n");
+    let deaf = ended.stderr.lines().find(|line| line.starts_with("  deaf: "));
+    assert!(deaf.unwrap().starts_with("  deaf: 2 running, 0 waiting ("), "{}", ended.stderr);
+    ended.that_told("  main: 1 running, 0 waiting (");
+}
+
+#[test]
+fn a_body_that_blocks_its_thread_does_not_stop_the_clock() {
+    let mut program = Program::start(SPENT, "blocks");
+    program.wait_for("READY");
+    let sent = Instant::now();
+    program.send(SIGINT).end().with_code(75).that_told("  main: 1 running");
+    assert!(sent.elapsed() >= SPENT_GRACE, "{:?}", sent.elapsed());
+}
+
+#[test]
+fn a_spent_grace_needs_no_stderr_to_end_the_process() {
+    let mut program = Program::start_without_stderr(SPENT, "two are deaf");
+    program.wait_for("READY").send(SIGTERM).end().with_code(75);
+}
+
+#[test]
+fn the_token_fires_after_the_linger() {
+    let mut program = Program::start(LINGERS, "obeys");
+    program.wait_for("READY");
+    let sent = Instant::now();
+    program.send(SIGTERM).wait_for("TOLD");
+    assert!(sent.elapsed() >= LINGER, "{:?}", sent.elapsed());
+    program.end().with_code(0);
+}
+
+#[test]
+fn the_linger_is_part_of_the_grace() {
+    let mut program = Program::start(LINGERS, "never stops");
+    program.wait_for("READY");
+    let sent = Instant::now();
+    program.send(SIGTERM).wait_for("TOLD");
+    let told = Instant::now();
+    program.end().with_code(75);
+    assert!(sent.elapsed() >= LINGERS_GRACE, "{:?}", sent.elapsed());
+    // A linger before the grace would leave the whole of it here.
+    assert!(told.elapsed() < LINGERS_GRACE, "{:?}", told.elapsed());
+}

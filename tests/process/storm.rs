@@ -1,0 +1,33 @@
+//! A signal at any point of a program's life.
+
+use std::{
+    os::unix::process::ExitStatusExt,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::child::{Program, SIGTERM};
+
+/// Its grace of 1 s, what the runtime may take, and room for a busy machine.
+const LONGEST: Duration = Duration::from_secs(1 + 2 + 6);
+
+#[test]
+fn a_signal_at_any_point_ends_the_process_with_what_is_documented() {
+    for run in 0..30 {
+        let mut program = Program::start(env!("CARGO_BIN_EXE_main_spent"), "storm");
+        program.wait_for("READY");
+        // Not to wait for something: the point of the signal is what is varied.
+        thread::sleep(Duration::from_millis(run * 7));
+        let sent = Instant::now();
+        program.send(SIGTERM);
+        let ended = program.end();
+        let (code, signal) = (ended.status.code(), ended.status.signal());
+        assert!(
+            code == Some(0) || signal == Some(15),
+            "run {run}: {} {:?}",
+            ended.status,
+            ended.stderr
+        );
+        assert!(sent.elapsed() < LONGEST, "run {run}: {:?}", sent.elapsed());
+    }
+}
