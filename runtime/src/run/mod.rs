@@ -400,6 +400,12 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
     /// The owner drops the run.
     fn abandon(&mut self) {
         if !matches!(*self.stage, Stage::Waiting | Stage::Running) {
+            // A body that never began is no run, but what it was given may panic when it is dropped.
+            if self.body.is_some() {
+                if let Err(caught) = self.drop_body() {
+                    _ = self.panicked(caught);
+                }
+            }
             return;
         }
         let outcome = match self.drop_body() {
