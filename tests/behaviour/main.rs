@@ -4,6 +4,7 @@
 
 mod cancel;
 mod drop_order;
+mod drop_scope;
 mod drop_unpolled;
 mod events;
 mod forms;

@@ -50,6 +50,15 @@ struct State<T, E> {
     joiner: Option<Waker>,
 }
 
+/// What nobody has taken is dropped one by one: two panics at once would abort the process.
+impl<T, E> Drop for State<T, E> {
+    fn drop(&mut self) {
+        drop_each_quietly(std::mem::take(&mut self.tasks));
+        drop_quietly(self.failure.take());
+        drop_quietly(self.refused.take());
+    }
+}
+
 enum Entry<T> {
     /// The handle arrives after the spawn.
     Running(Option<AbortHandle>),

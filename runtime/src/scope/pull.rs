@@ -82,9 +82,25 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
     }
 }
 
+/// What nobody has taken is dropped one by one: two panics at once would abort the process.
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for State<I, F, S, K> {
+    fn drop(&mut self) {
+        drop_source(self.source.take());
+        drop_each_quietly(std::mem::take(&mut self.results));
+        drop_quietly(self.failure.take());
+    }
+}
+
 struct Source<I, F> {
     items: I,
     f: F,
+}
+
+fn drop_source<I, F>(source: Option<Source<I, F>>) {
+    if let Some(Source { items, f }) = source {
+        drop_quietly(items);
+        drop_quietly(f);
+    }
 }
 
 /// A run to be driven, and where its end goes.
@@ -197,7 +213,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         for handle in handles {
             handle.abort();
         }
-        drop_quietly(source);
+        drop_source(source);
     }
 
     /// Stores an end where no next item is wanted: the runner is being aborted.
@@ -247,7 +263,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         if let Some(task) = failed {
             self.stop(Cause::SiblingFailed { task });
         }
-        drop_quietly(source);
+        drop_source(source);
         drop_quietly(surplus);
     }
 }
