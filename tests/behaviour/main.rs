@@ -18,6 +18,7 @@ mod map_failure;
 mod outcome;
 mod panics;
 mod size;
+mod spawn_outside;
 mod support;
 mod task;
 mod timeout;

@@ -94,6 +94,7 @@ where
         else {
             unreachable!("looked at above");
         };
+        let _waited = Waited(self.group);
         match admitted {
             Some(admission) => {
                 counted.granted();
@@ -106,7 +107,6 @@ where
                 self.refuse(task);
             }
         }
-        self.group.wait_ended();
         Poll::Ready(())
     }
 
@@ -154,6 +154,15 @@ where
             }
             Stage::Done => panic!("a spawn was polled after it had ended"),
         }
+    }
+}
+
+/// Tells the group when a wait is over, also where the spawn panics: outside a runtime it does.
+struct Waited<'a, T, E>(&'a Shared<T, E>);
+
+impl<T, E> Drop for Waited<'_, T, E> {
+    fn drop(&mut self) {
+        self.0.wait_ended();
     }
 }
 
