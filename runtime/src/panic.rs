@@ -196,6 +196,12 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
 }
 
 impl Caught {
+    /// Goes on with a panic that nothing can carry as a value.
+    pub(crate) fn resume(self) -> ! {
+        let payload = self.0.payload.take().expect("a payload is taken once, by value");
+        std::panic::resume_unwind(payload)
+    }
+
     #[cold]
     fn new(payload: Box<dyn Any + Send>) -> Self {
         let message = message_of(&*payload);

@@ -6,6 +6,7 @@ mod cancel;
 mod drop_order;
 mod drop_scope;
 mod drop_unpolled;
+mod error_panics;
 mod events;
 mod forms;
 mod grace;

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, marker::PhantomData};
 
-use crate::{Cancelled, TaskError, events};
+use crate::{Cancelled, Panic, TaskError, events, panic};
 
 mod sealed {
     pub trait Sealed {}
@@ -62,20 +62,35 @@ impl<T, E: From<TaskError>> SupervisedOutput for Result<T, E> {
     type Error = E;
 
     fn from_task_error(error: TaskError) -> Self {
-        Err(error.into())
+        Err(Self::error(error))
     }
 
     fn error(error: TaskError) -> E {
-        error.into()
+        let task = error.task();
+        converted(task, || E::from(error), E::from)
     }
 
     fn settle(result: Result<Self, TaskError>) -> Result<T, E> {
-        result.unwrap_or_else(|error| Err(error.into()))
+        result.unwrap_or_else(|error| Err(Self::error(error)))
     }
 
     fn by_shape(&self) -> Verdict {
         by_shape(self)
     }
+}
+
+/// Converts an error by the user's `From`. One that panics is asked once more, with that panic; a second
+/// panic has nowhere to go but out.
+pub(super) fn converted<E>(
+    task: &'static str,
+    convert: impl FnOnce() -> E,
+    of_the_panic: impl FnOnce(TaskError) -> E,
+) -> E {
+    panic::catch(convert).unwrap_or_else(|caught| {
+        let panic = Panic::new(task, caught);
+        events::panicked(&panic);
+        of_the_panic(TaskError::Panicked(panic))
+    })
 }
 
 /// What a returned value says of its run.

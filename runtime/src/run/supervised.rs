@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Run, Settled,
-    output::{Output, SupervisedOutput, output},
+    output::{Output, SupervisedOutput, converted, output},
 };
 use crate::{AsToken, Outcome, TaskError, limit::Permit, spec::TaskSpec};
 
@@ -244,13 +244,17 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
-        self.project()
-            .supervised
-            .poll_ended(cx)
-            .map(|Ended { outcome, result }| Ended { outcome, result: result.map_err(E::from) })
+        let task = self.spec().name();
+        self.project().supervised.poll_ended(cx).map(|Ended { outcome, result }| {
+            let of_the_panic = |error| S::error(error).into();
+            let convert = |error| converted(task, || E::from(error), of_the_panic);
+            Ended { outcome, result: result.map_err(convert) }
+        })
     }
 
     fn error(error: TaskError) -> E {
-        S::error(error).into()
+        let task = error.task();
+        let of_the_panic = |error| S::error(error).into();
+        converted(task, || S::error(error).into(), of_the_panic)
     }
 }

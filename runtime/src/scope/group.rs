@@ -133,6 +133,10 @@ where
     /// token had fired. After [`until_first_exit`](Self::until_first_exit) the first real error, and a
     /// cancellation only where it came from outside.
     ///
+    /// # Panics
+    ///
+    /// Where no `E` could be made of how a task ended: its `From<TaskError>` panics, also on that panic.
+    ///
     /// # Cancel safety
     ///
     /// Dropped, it drops the group: its tasks are cancelled and aborted.

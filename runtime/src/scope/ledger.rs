@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::slots::Slots;
 use crate::{
     Cause, Outcome, events,
-    panic::{drop_each_quietly, drop_quietly},
+    panic::{Caught, drop_each_quietly, drop_quietly},
     run::frame::Scope,
 };
 
@@ -44,6 +44,8 @@ struct State<T, E> {
     failure: Option<(Outcome, E)>,
     /// A spawn that the fired token refused.
     refused: Option<E>,
+    /// A panic of an error's conversion: there is no `E` to tell it with, and the join panics.
+    untold: Option<Caught>,
     /// The group has stopped itself because a task has ended.
     exited: bool,
     closed: bool,
@@ -85,6 +87,7 @@ impl<T, E> Shared<T, E> {
                 pending: 0,
                 failure: None,
                 refused: None,
+                untold: None,
                 exited: false,
                 closed: false,
                 joiner: None,
@@ -176,6 +179,19 @@ impl<T, E> Shared<T, E> {
         wake_joiner(state);
     }
 
+    /// A task has ended, and no error could be made of how.
+    pub(super) fn leave_untold(&self, index: Index, task: &'static str, caught: Caught) {
+        let mut state = self.state();
+        state.tasks[index.0] = Entry::GaveNothing;
+        state.untold.get_or_insert(caught);
+        drop(state);
+        self.stop(Cause::SiblingFailed { task });
+        let mut state = self.state();
+        state.running -= 1;
+        state.pending -= 1;
+        wake_joiner(state);
+    }
+
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
     fn stop(&self, cause: Cause) {
         if !self.token.is_cancelled() {
@@ -247,13 +263,21 @@ impl<T, E> Shared<T, E> {
         let tasks = std::mem::take(&mut state.tasks);
         let failure = state.failure.take().map(|(_, error)| error);
         let refused = state.refused.take();
+        let untold = state.untold.take();
         drop(state);
-        match failure.or(refused) {
-            Some(error) => {
+        match (failure, untold) {
+            (None, Some(caught)) => {
                 drop_each_quietly(tasks);
-                Err(error)
+                drop_quietly(refused);
+                caught.resume()
             }
-            None => Ok(tasks.into_iter().filter_map(Entry::into_value).collect()),
+            (failure, _) => match failure.or(refused) {
+                Some(error) => {
+                    drop_each_quietly(tasks);
+                    Err(error)
+                }
+                None => Ok(tasks.into_iter().filter_map(Entry::into_value).collect()),
+            },
         }
     }
 

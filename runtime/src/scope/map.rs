@@ -69,7 +69,8 @@ where
 ///
 /// # Panics
 ///
-/// When it is awaited outside a tokio runtime.
+/// When it is awaited outside a tokio runtime, and where no error could be made of how a run ended: its
+/// `From<TaskError>` panics, also on that panic.
 ///
 /// # Cancel safety
 ///
@@ -142,7 +143,8 @@ where
 ///
 /// # Panics
 ///
-/// When it is awaited outside a tokio runtime.
+/// When it is awaited outside a tokio runtime, and where no error could be made of how a run ended: its
+/// `From<TaskError>` panics, also on that panic.
 ///
 /// # Cancel safety
 ///

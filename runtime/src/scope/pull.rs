@@ -66,6 +66,8 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// One for each item that was pulled, in order.
     results: Vec<Option<K::Kept>>,
     failure: Option<S::Error>,
+    /// A panic of an error's conversion: there is no error to tell it with, and the map panics.
+    untold: Option<Caught>,
     runners: usize,
     limit: usize,
     handles: Vec<AbortHandle>,
@@ -132,6 +134,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
                 source: Some(Source { items, f }),
                 results: Vec::new(),
                 failure: None,
+                untold: None,
                 runners: 1,
                 limit: 1,
                 handles: Vec::new(),
@@ -192,13 +195,18 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         let mut state = self.state();
         let results = std::mem::take(&mut state.results);
         let failure = state.failure.take();
+        let untold = state.untold.take();
         drop(state);
-        match failure {
-            Some(error) => {
+        match (failure, untold) {
+            (Some(error), _) => {
                 drop_each_quietly(results);
                 Err(error)
             }
-            None => Ok(results.into_iter().flatten().collect()),
+            (None, Some(caught)) => {
+                drop_each_quietly(results);
+                caught.resume()
+            }
+            (None, None) => Ok(results.into_iter().flatten().collect()),
         }
     }
 
@@ -222,6 +230,14 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         let (stops, surplus) = self.record(&mut state, index, ended);
         let source = if stops { state.source.take() } else { None };
         self.release(state, stops.then_some(task), source, surplus);
+    }
+
+    /// A run has ended, and no error could be made of how.
+    pub(super) fn store_untold(&self, task: &'static str, caught: Caught) {
+        let mut state = self.state();
+        state.untold.get_or_insert(caught);
+        let source = state.source.take();
+        self.release(state, Some(task), source, None);
     }
 
     fn record(
@@ -314,7 +330,14 @@ where
                 Next::Panicked { caught, of_the_iterator } => {
                     let panic = Panic::new(CLOSURE, caught);
                     events::panicked(&panic);
-                    let error = S::error(TaskError::Panicked(panic));
+                    let error = match panic::catch(|| S::error(TaskError::Panicked(panic))) {
+                        Ok(error) => error,
+                        Err(caught) => {
+                            self.release(state, None, None, surplus);
+                            self.store_untold(CLOSURE, caught);
+                            return None;
+                        }
+                    };
                     let index = state.results.len();
                     state.results.push(None);
                     let ended = Ended { outcome: Outcome::Panicked, result: Err(error) };

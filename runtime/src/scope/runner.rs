@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pull::{Driven, Keep, Pulled, Shared};
 use crate::{
-    Cancelled, Cause, Outcome, TaskError,
+    Cancelled, Cause, Outcome, TaskError, panic,
     run::{
         Ended, SupervisedFuture,
         frame::{self, Scope},
@@ -148,9 +148,14 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F,
             let task = run.spec().name();
             frame::within(self.scope, || self.run.set(None));
             let cause = self.shared.scope.cause().unwrap_or(Cause::ScopeDropped);
-            let error = S::error(TaskError::Cancelled(Cancelled::new(task, cause)));
-            let ended = Ended { outcome: Outcome::Cancelled, result: Err(error) };
-            self.shared.store(Driven { task, index: *self.index, ended });
+            let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
+            match panic::catch(|| S::error(cancelled)) {
+                Ok(error) => {
+                    let ended = Ended { outcome: Outcome::Cancelled, result: Err(error) };
+                    self.shared.store(Driven { task, index: *self.index, ended });
+                }
+                Err(caught) => self.shared.store_untold(task, caught),
+            }
         }
         self.shared.leave();
     }

@@ -190,7 +190,16 @@ impl<S: SupervisedFuture> Report<S> for InGroup<S::Value, S::Error> {
 
     fn aborted(self, task: &'static str) {
         let cause = self.group.scope.cause().unwrap_or(crate::Cause::ScopeDropped);
-        let error = S::error(TaskError::Cancelled(Cancelled::new(task, cause)));
-        Report::<S>::ended(self, task, Ended { outcome: Outcome::Cancelled, result: Err(error) });
+        let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
+        match panic::catch(|| S::error(cancelled)) {
+            Ok(error) => {
+                let ended = Ended { outcome: Outcome::Cancelled, result: Err(error) };
+                Report::<S>::ended(self, task, ended);
+            }
+            Err(caught) => {
+                drop(self.slot);
+                self.group.leave_untold(self.index, task, caught);
+            }
+        }
     }
 }
