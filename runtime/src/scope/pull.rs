@@ -297,6 +297,8 @@ where
         token: &CancellationToken,
         done: Option<Driven<S>>,
     ) -> Option<Pulled<S>> {
+        // A clone takes the token's lock: not under this one.
+        let mut given = token.clone();
         let mut state = self.state();
         let mut surplus = None;
         if let Some(Driven { task, index, ended }) = done {
@@ -314,7 +316,7 @@ where
                 self.release(state, None, None, surplus);
                 return None;
             };
-            match source.next(token) {
+            match source.next(given) {
                 Next::Run(run, more) => {
                     let index = state.results.len();
                     state.results.push(None);
@@ -328,6 +330,7 @@ where
                     return None;
                 }
                 Next::Panicked { caught, of_the_iterator } => {
+                    given = token.clone();
                     let panic = Panic::new(CLOSURE, caught);
                     events::panicked(&panic);
                     let error = match panic::catch(|| S::error(TaskError::Panicked(panic))) {
@@ -366,7 +369,7 @@ enum Next<S> {
 }
 
 impl<I: Iterator, F> Source<I, F> {
-    fn next<S>(&mut self, token: &CancellationToken) -> Next<S>
+    fn next<S>(&mut self, token: CancellationToken) -> Next<S>
     where
         F: FnMut(CancellationToken, I::Item) -> S,
     {
@@ -375,7 +378,7 @@ impl<I: Iterator, F> Source<I, F> {
             let item = self.items.next()?;
             let more = self.items.size_hint().1 != Some(0);
             of_the_iterator = false;
-            Some(((self.f)(token.clone(), item), more))
+            Some(((self.f)(token, item), more))
         });
         match next {
             Ok(Some((run, more))) => Next::Run(run, more),
