@@ -181,9 +181,11 @@ thread_local! {
 }
 
 /// Runs the user's code; a panic in it becomes a value.
+#[inline]
 pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     struct Inside;
     impl Drop for Inside {
+        #[inline]
         fn drop(&mut self) {
             DEPTH.set(DEPTH.get() - 1);
         }

@@ -183,6 +183,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
 }
 
 impl<F: Future, T: AsToken> Projected<'_, F, T> {
+    #[inline]
     fn poll_new(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
         if self.token.as_token().is_cancelled() {
             *self.stage = Stage::Refused;
@@ -208,6 +209,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
     }
 
     /// The function is at its limit.
+    #[cold]
     fn poll_full(
         &mut self,
         limit: &'static Limit,
@@ -240,6 +242,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         self.poll_body(cx)
     }
 
+    #[inline]
     fn begin(&mut self) {
         self.spec.here().started();
         *self.stage = Stage::Running;
@@ -267,6 +270,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         std::pin::pin!(unconstrained(watch)).poll(cx).is_ready()
     }
 
+    #[inline]
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
         let mut returned = None;
         let mut verdict = Verdict::Ok;
@@ -335,6 +339,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
     }
 
     /// The token has fired, and the body ends by itself: within the grace, if there is one.
+    #[cold]
     fn ask_to_stop(&mut self) {
         *self.stop = Stop::Asked;
         self.watch.set(None);
@@ -352,12 +357,14 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         *self.stop = Stop::Within(grace);
     }
 
+    #[cold]
     fn end_cancelled(&mut self) -> Settled<F::Output> {
         let cancelled = Cancelled::new(self.spec.name(), frame::cause());
         self.end_without_value(TaskError::Cancelled(cancelled))
     }
 
     /// Drops the body and ends the run with what the boundary has to say.
+    #[cold]
     fn end_without_value(&mut self, error: TaskError) -> Settled<F::Output> {
         let error = match self.drop_body() {
             Ok(()) => error,
@@ -368,6 +375,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         Settled { outcome, result: Err(error) }
     }
 
+    #[cold]
     fn panicked(&self, caught: Caught) -> TaskError {
         let panic = Panic::new(self.spec.name(), caught);
         events::panicked(&panic);
@@ -392,9 +400,16 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         }
         here.ended(outcome);
         *self.stage = Stage::Done;
-        self.permit.take();
-        *self.aside = Aside::Nothing;
-        self.watch.set(None);
+        // Most runs have none of these: a look costs less than the drop of nothing.
+        if self.permit.is_some() {
+            *self.permit = None;
+        }
+        if !matches!(self.aside, Aside::Nothing) {
+            *self.aside = Aside::Nothing;
+        }
+        if self.watch.is_some() {
+            self.watch.set(None);
+        }
     }
 
     /// The owner drops the run.
