@@ -160,6 +160,7 @@ impl Drop for Payload {
 
 /// Drops a value whose drop may panic. A panic is told by the hook, and goes no further.
 pub(crate) fn drop_quietly<T>(value: T) {
+    let _outer = OuterSite::put_aside();
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         // Its drop panicked: the payload of that panic is not asked again.
         std::mem::forget(again);
@@ -180,6 +181,24 @@ thread_local! {
     static SITE: Cell<Option<Box<Site>>> = const { Cell::new(None) };
 }
 
+/// The site of a panic that is unwinding through a drop: one that begins inside must not take its place.
+struct OuterSite(Option<Box<Site>>);
+
+impl OuterSite {
+    fn put_aside() -> Self {
+        let unwinding = std::thread::panicking();
+        Self(if unwinding { SITE.try_with(Cell::take).ok().flatten() } else { None })
+    }
+}
+
+impl Drop for OuterSite {
+    fn drop(&mut self) {
+        if let Some(site) = self.0.take() {
+            _ = SITE.try_with(|slot| slot.set(Some(site)));
+        }
+    }
+}
+
 /// Runs the user's code; a panic in it becomes a value.
 #[inline]
 pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
@@ -190,6 +209,7 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
             DEPTH.set(DEPTH.get() - 1);
         }
     }
+    let _outer = OuterSite::put_aside();
     DEPTH.set(DEPTH.get() + 1);
     let inside = Inside;
     let result = catch_unwind(AssertUnwindSafe(code));

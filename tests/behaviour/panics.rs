@@ -81,6 +81,25 @@ async fn a_resumed_panic_has_no_place() {
 }
 
 #[tokio::test]
+async fn a_panic_in_a_drop_during_another_does_not_take_its_place() {
+    #[supervised(name = "panics: inner")]
+    async fn inner(bomb: Bomb) -> Result<(), TaskError> {
+        let _bomb = bomb;
+        pending().await
+    }
+    #[supervised(name = "panics: outer")]
+    async fn outer(token: &CancellationToken) -> Result<(), TaskError> {
+        let mut unfinished = Box::pin(inner(token, Bomb));
+        assert!(poll_once(unfinished.as_mut()).is_pending());
+        panic!("the first")
+    }
+
+    let panic = panic_of(outer(&CancellationToken::new()).await);
+    assert_eq!(panic.message(), "the first");
+    assert!(panic.location().is_some(), "{panic}");
+}
+
+#[tokio::test]
 async fn a_panic_that_the_body_catches_itself_is_none_of_ours() {
     #[supervised(name = "panics: own catch")]
     async fn careful() -> Result<bool, TaskError> {
