@@ -44,6 +44,10 @@ impl Alive {
         count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         Self(count.clone())
     }
+
+    pub(crate) fn another(&self) -> Self {
+        Self::new(&self.0)
+    }
 }
 
 impl Drop for Alive {
