@@ -1,0 +1,11 @@
+//! The example `fetch_all`, run as a program against a real server.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+mod columns;
+mod demo;
+mod interrupt;
+mod lines;
+mod pages;
+mod program;
+mod server;
