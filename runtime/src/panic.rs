@@ -7,7 +7,8 @@
 //! 2. The hook is installed once and chains: what was there before speaks first, always.
 //! 3. The hook stores a site only inside [`catch`], and takes no lock of this crate.
 //! 4. A site is believed only if its message is that of the payload: someone else's hook that replaced
-//!    ours costs the place and the backtrace, never gives wrong ones.
+//!    ours costs the place and the backtrace, and gives no wrong ones. (One panic can be told the place of
+//!    another: resumed without a hook, after one with the same message that the user's code caught itself.)
 
 use std::{
     any::Any,

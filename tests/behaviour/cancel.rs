@@ -210,3 +210,23 @@ async fn a_token_is_lent_lent_again_or_given() {
     assert_eq!(run(token.child_token()).await.unwrap(), 1);
     assert_eq!(run(token).await.unwrap(), 1);
 }
+
+#[test]
+fn outside_a_runtime_a_body_that_has_the_token_ends_by_itself_without_a_grace() {
+    #[supervised(name = "cancel: no runtime")]
+    async fn finish(token: &CancellationToken) -> Result<&'static str, TaskError> {
+        token.cancelled().await;
+        std::future::poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::Ready(())
+        })
+        .await;
+        Ok("finished")
+    }
+
+    let token = CancellationToken::new();
+    let mut run = Box::pin(finish(&token));
+    assert!(poll_once(run.as_mut()).is_pending());
+    token.cancel();
+    assert!(matches!(poll_once(run.as_mut()), Poll::Ready(Ok("finished"))));
+}

@@ -208,3 +208,19 @@ async fn functions_of_different_errors_fit_into_one_group() {
     let numbers: anyhow::Result<Vec<u32>> = in_time(group.join()).await;
     assert_eq!(numbers.unwrap(), [2, 1]);
 }
+
+#[tokio::test]
+async fn a_task_that_is_aborted_before_its_first_poll_is_a_run_that_was_dropped() {
+    #[supervised(limit = 3, name = "group: unpolled")]
+    async fn never() -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    let group = Group::new(&CancellationToken::new());
+    group.spawn(never).await;
+    group.spawn(never).await;
+    drop(group);
+    turn().await;
+    assert_eq!(outcomes_of("group: unpolled"), [(Outcome::Dropped, 2)]);
+    assert_eq!(stats_of("group: unpolled").started, 2);
+}

@@ -27,6 +27,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 use tokio::{
+    runtime::Handle,
     task::coop::{poll_proceed, unconstrained},
     time::{Instant, Sleep},
 };
@@ -86,6 +87,8 @@ pin_project! {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     New,
+    /// In a task of its own, which has not been polled: a run, if it is dropped now.
+    Spawned,
     /// The token had fired before the first poll.
     Refused,
     /// For a permit.
@@ -161,8 +164,10 @@ impl<F: Future, T: AsToken> Run<F, T> {
         self.spec
     }
 
-    /// Hands over a permit that was acquired for this run, and what its scope allows as grace.
+    /// Hands over a permit that was acquired for this run, and what its scope allows as grace: it is about
+    /// to be spawned.
     pub(crate) fn prepare(&mut self, permit: Option<Permit>, longest_grace: Option<Duration>) {
+        self.stage = Stage::Spawned;
         self.permit = permit;
         self.longest_grace = Grace::of(longest_grace);
     }
@@ -173,7 +178,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
     ) -> Poll<Settled<F::Output>> {
         let mut this = self.project();
         match this.stage {
-            Stage::New => this.poll_new(cx),
+            Stage::New | Stage::Spawned => this.poll_new(cx),
             Stage::Refused => Poll::Ready(this.end_cancelled()),
             Stage::Waiting => this.poll_waiting(cx),
             Stage::Running => this.poll_running(cx),
@@ -344,7 +349,8 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         *self.stop = Stop::Asked;
         self.watch.set(None);
         let grace = Grace::of(self.spec.grace()).min(*self.longest_grace);
-        if grace == Grace::NONE {
+        // Outside a runtime there is no clock to count the grace with.
+        if grace == Grace::NONE || Handle::try_current().is_err() {
             return;
         }
         self.arm_timeout();
@@ -414,7 +420,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
 
     /// The owner drops the run.
     fn abandon(&mut self) {
-        if !matches!(*self.stage, Stage::Waiting | Stage::Running) {
+        if !matches!(*self.stage, Stage::Spawned | Stage::Waiting | Stage::Running) {
             // A body that never began is no run, but what it was given may panic when it is dropped.
             if self.body.is_some() {
                 if let Err(caught) = self.drop_body() {

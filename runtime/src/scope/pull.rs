@@ -76,6 +76,12 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
 }
 
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
+    /// The place of the next result.
+    fn place(&mut self) -> usize {
+        self.results.push(None);
+        self.results.len() - 1
+    }
+
     /// Takes a place for one more runner, if there is work for it.
     fn grow(&mut self, more: bool) -> bool {
         let grow = more && self.runners < self.limit;
@@ -295,10 +301,31 @@ where
     pub(super) fn pull(
         &self,
         token: &CancellationToken,
-        done: Option<Driven<S>>,
+        mut done: Option<Driven<S>>,
     ) -> Option<Pulled<S>> {
-        // A clone takes the token's lock: not under this one.
-        let mut given = token.clone();
+        loop {
+            // A clone takes the token's lock: not under this one.
+            let (index, caught) = match self.step(token.clone(), done) {
+                Step::Run(pulled) => return Some(pulled),
+                Step::Nothing => return None,
+                Step::Panicked(index, caught) => (index, caught),
+            };
+            let panic = Panic::new(CLOSURE, caught);
+            events::panicked(&panic);
+            match panic::catch(|| S::error(TaskError::Panicked(panic))) {
+                Ok(error) => {
+                    let ended = Ended { outcome: Outcome::Panicked, result: Err(error) };
+                    done = Some(Driven { task: CLOSURE, index, ended });
+                }
+                Err(caught) => {
+                    self.store_untold(CLOSURE, caught);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn step(&self, token: CancellationToken, done: Option<Driven<S>>) -> Step<S> {
         let mut state = self.state();
         let mut surplus = None;
         if let Some(Driven { task, index, ended }) = done {
@@ -308,54 +335,31 @@ where
             if stops || cut_short {
                 let source = state.source.take();
                 self.release(state, stops.then_some(task), source, surplus);
-                return None;
+                return Step::Nothing;
             }
         }
-        loop {
-            let Some(source) = &mut state.source else {
-                self.release(state, None, None, surplus);
-                return None;
-            };
-            match source.next(given) {
-                Next::Run(run, more) => {
-                    let index = state.results.len();
-                    state.results.push(None);
-                    let grow = state.grow(more);
-                    self.release(state, None, None, surplus);
-                    return Some(Pulled { index, run, more, grow });
-                }
-                Next::Exhausted => {
-                    let source = state.source.take();
-                    self.release(state, None, source, surplus);
-                    return None;
-                }
-                Next::Panicked { caught, of_the_iterator } => {
-                    given = token.clone();
-                    let panic = Panic::new(CLOSURE, caught);
-                    events::panicked(&panic);
-                    let error = match panic::catch(|| S::error(TaskError::Panicked(panic))) {
-                        Ok(error) => error,
-                        Err(caught) => {
-                            self.release(state, None, None, surplus);
-                            self.store_untold(CLOSURE, caught);
-                            return None;
-                        }
-                    };
-                    let index = state.results.len();
-                    state.results.push(None);
-                    let ended = Ended { outcome: Outcome::Panicked, result: Err(error) };
-                    let (stops, error) = self.record(&mut state, index, ended);
-                    if stops || of_the_iterator {
-                        let source = state.source.take();
-                        let failed = stops.then_some(CLOSURE);
-                        drop_quietly(error);
-                        self.release(state, failed, source, surplus);
-                        return None;
-                    }
-                }
+        let next = state.source.as_mut().map(|source| source.next(token));
+        let is_over =
+            matches!(next, Some(Next::Exhausted | Next::Panicked { of_the_iterator: true, .. }));
+        let source = if is_over { state.source.take() } else { None };
+        let step = match next {
+            None | Some(Next::Exhausted) => Step::Nothing,
+            Some(Next::Run(run, more)) => {
+                let (index, grow) = (state.place(), state.grow(more));
+                Step::Run(Pulled { index, run, more, grow })
             }
-        }
+            Some(Next::Panicked { caught, .. }) => Step::Panicked(state.place(), caught),
+        };
+        self.release(state, None, source, surplus);
+        step
     }
+}
+
+enum Step<S> {
+    Run(Pulled<S>),
+    Nothing,
+    /// The item at this place could not be made.
+    Panicked(usize, Caught),
 }
 
 enum Next<S> {
