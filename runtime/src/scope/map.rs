@@ -11,7 +11,8 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    pull::{Apart, Keep, Shared, Together},
+    keep::{Apart, Keep, Together},
+    pull::Shared,
     runner,
 };
 use crate::run::SupervisedFuture;

@@ -1,11 +1,13 @@
 //! What runs together.
 
 mod group;
+mod keep;
 mod ledger;
 mod map;
 mod pull;
 mod runner;
 mod slots;
+mod source;
 mod spawn;
 mod task;
 

@@ -15,6 +15,10 @@ use std::{
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::{
+    keep::Keep,
+    source::{Next, Source, drop_source},
+};
 use crate::{
     Cause, Outcome, Panic, TaskError, events,
     panic::{self, Caught, drop_each_quietly, drop_quietly},
@@ -25,39 +29,6 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     pub(super) token: CancellationToken,
     pub(super) scope: Arc<Scope>,
     state: Mutex<State<I, F, S, K>>,
-}
-
-/// What is kept of an item's end.
-pub(super) trait Keep<S: SupervisedFuture> {
-    /// A place in the results.
-    type Kept: Send + 'static;
-    /// What goes there, or the failure that stops the rest.
-    fn keep(result: Result<S::Value, S::Error>) -> Result<Self::Kept, S::Error>;
-}
-
-/// The first failure stops the rest.
-pub(super) struct Together;
-
-/// Every item has its own end.
-pub(super) struct Apart;
-
-impl<S: SupervisedFuture<Value: Send + 'static>> Keep<S> for Together {
-    type Kept = S::Value;
-
-    fn keep(result: Result<S::Value, S::Error>) -> Result<S::Value, S::Error> {
-        result
-    }
-}
-
-impl<S> Keep<S> for Apart
-where
-    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
-{
-    type Kept = Result<S::Value, S::Error>;
-
-    fn keep(result: Result<S::Value, S::Error>) -> Result<Self::Kept, S::Error> {
-        Ok(result)
-    }
 }
 
 struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
@@ -96,18 +67,6 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for State<I, F, S, K>
         drop_source(self.source.take());
         drop_each_quietly(std::mem::take(&mut self.results));
         drop_quietly(self.failure.take());
-    }
-}
-
-struct Source<I, F> {
-    items: I,
-    f: F,
-}
-
-fn drop_source<I, F>(source: Option<Source<I, F>>) {
-    if let Some(Source { items, f }) = source {
-        drop_quietly(items);
-        drop_quietly(f);
     }
 }
 
@@ -360,34 +319,4 @@ enum Step<S> {
     Nothing,
     /// The item at this place could not be made.
     Panicked(usize, Caught),
-}
-
-enum Next<S> {
-    /// A run, and whether there may be more items.
-    Run(S, bool),
-    Exhausted,
-    Panicked {
-        caught: Caught,
-        of_the_iterator: bool,
-    },
-}
-
-impl<I: Iterator, F> Source<I, F> {
-    fn next<S>(&mut self, token: CancellationToken) -> Next<S>
-    where
-        F: FnMut(CancellationToken, I::Item) -> S,
-    {
-        let mut of_the_iterator = true;
-        let next = panic::catch(|| {
-            let item = self.items.next()?;
-            let more = self.items.size_hint().1 != Some(0);
-            of_the_iterator = false;
-            Some(((self.f)(token, item), more))
-        });
-        match next {
-            Ok(Some((run, more))) => Next::Run(run, more),
-            Ok(None) => Next::Exhausted,
-            Err(caught) => Next::Panicked { caught, of_the_iterator },
-        }
-    }
 }

@@ -13,7 +13,10 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
-use super::pull::{Driven, Keep, Pulled, Shared};
+use super::{
+    keep::Keep,
+    pull::{Driven, Pulled, Shared},
+};
 use crate::{
     Cancelled, Cause, Outcome, TaskError, panic,
     run::{

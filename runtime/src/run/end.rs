@@ -1,0 +1,84 @@
+//! The end of a run: what it is counted as, and what is given back, whichever way it ends.
+
+use std::future::Future;
+
+use super::{Aside, Projected, Settled, Stage, frame};
+use crate::{
+    AsToken, Cancelled, Outcome, Panic, TaskError, events,
+    panic::{self, Caught},
+};
+
+impl<F: Future, T: AsToken> Projected<'_, F, T> {
+    #[cold]
+    pub(super) fn end_cancelled(&mut self) -> Settled<F::Output> {
+        let cancelled = Cancelled::new(self.spec.name(), frame::cause());
+        self.end_without_value(TaskError::Cancelled(cancelled))
+    }
+
+    /// Drops the body and ends the run with what the boundary has to say.
+    #[cold]
+    pub(super) fn end_without_value(&mut self, error: TaskError) -> Settled<F::Output> {
+        let error = match self.drop_body() {
+            Ok(()) => error,
+            Err(caught) => self.panicked(caught),
+        };
+        let outcome = error.outcome();
+        self.settle(outcome);
+        Settled { outcome, result: Err(error) }
+    }
+
+    #[cold]
+    pub(super) fn panicked(&self, caught: Caught) -> TaskError {
+        let panic = Panic::new(self.spec.name(), caught);
+        events::panicked(&panic);
+        TaskError::Panicked(panic)
+    }
+
+    pub(super) fn drop_body(&mut self) -> Result<(), Caught> {
+        panic::catch(|| self.body.set(None))
+    }
+
+    /// Counts the end, then gives everything back.
+    pub(super) fn settle(&mut self, outcome: Outcome) {
+        let here = self.spec.here();
+        match *self.stage {
+            Stage::Running => here.ran_for(self.since.elapsed_nanos()),
+            stage => {
+                if stage == Stage::Waiting {
+                    here.wait_ended();
+                }
+                here.started();
+            }
+        }
+        here.ended(outcome);
+        *self.stage = Stage::Done;
+        // Most runs have none of these: a look costs less than the drop of nothing.
+        if self.permit.is_some() {
+            *self.permit = None;
+        }
+        if !matches!(self.aside, Aside::Nothing) {
+            *self.aside = Aside::Nothing;
+        }
+        if self.watch.is_some() {
+            self.watch.set(None);
+        }
+    }
+
+    /// The owner drops the run.
+    pub(super) fn abandon(&mut self) {
+        if !matches!(*self.stage, Stage::Spawned | Stage::Waiting | Stage::Running) {
+            // A body that never began is no run, but what it was given may panic when it is dropped.
+            if self.body.is_some() {
+                if let Err(caught) = self.drop_body() {
+                    _ = self.panicked(caught);
+                }
+            }
+            return;
+        }
+        let outcome = match self.drop_body() {
+            Ok(()) => Outcome::Dropped,
+            Err(caught) => self.panicked(caught).outcome(),
+        };
+        self.settle(outcome);
+    }
+}
