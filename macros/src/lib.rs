@@ -26,9 +26,7 @@ pub fn supervised(arguments: TokenStream, item: TokenStream) -> TokenStream {
     function::expand(arguments.into(), item.into()).into()
 }
 
-/// Runs an `async fn main` under signals, on a runtime of its own.
-///
-/// See the documentation of `tokio_supervised::supervised::main`.
+#[allow(missing_docs)]
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand(arguments.into(), item.into()).into()

@@ -75,6 +75,7 @@ pub use tokio_util::sync::CancellationToken;
 
 /// The attributes beside `#[supervised]`: `use tokio_supervised::supervised;` brings them all.
 pub mod supervised {
+    #[doc = include_str!("docs/main.md")]
     pub use tokio_supervised_macros::main;
 }
 

@@ -13,3 +13,4 @@ mod reports;
 mod second_signal;
 mod spent;
 mod storm;
+mod twice;

@@ -40,6 +40,14 @@ fn a_spent_grace_needs_no_stderr_to_end_the_process() {
 }
 
 #[test]
+fn a_report_that_blocks_is_ended_too() {
+    let mut program = Program::start(SPENT, "reports for ever");
+    program.wait_for("READY").send(SIGTERM).wait_for("REPORTING");
+    // The report holds stderr: nothing can be told.
+    program.end().with_code(75);
+}
+
+#[test]
 fn the_token_fires_after_the_linger() {
     let mut program = Program::start(LINGERS, "obeys");
     program.wait_for("READY");

@@ -131,7 +131,7 @@ impl Plan {
         if state.is_succeeded() {
             or_exit(&mut signals, std::future::pending()).await;
         }
-        bounded::run(TELLING, move || tell_spent(grace));
+        tell_spent(grace);
         bounded::exit(GRACE_SPENT);
     }
 }
@@ -150,11 +150,12 @@ async fn or_exit(signals: &mut Signals, wait: impl Future<Output = ()>) {
     }
 }
 
-/// To stderr first: a subscriber may block, and then nobody would be told.
+/// On two threads: whoever holds stderr, or the subscriber, holds back only that.
 fn tell_spent(grace: Duration) {
     let unfinished = unfinished();
-    _ = write!(io::stderr(), "The grace of {grace:?} is spent. What did not stop:\n{unfinished}");
-    events::grace_spent(grace, &unfinished);
+    let text = format!("The grace of {grace:?} is spent. What did not stop:\n{unfinished}");
+    bounded::run(TELLING, move || _ = io::stderr().write_all(text.as_bytes()));
+    bounded::run(TELLING, move || events::grace_spent(grace, &unfinished));
 }
 
 /// A line for each function of which something is left.

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "no program uses all of it")]
 
-use std::io::Write;
+use std::{fmt, io::Write};
 
 /// Which body the test asks for.
 pub(crate) fn wanted() -> String {
@@ -31,3 +31,16 @@ impl Drop for PrintsAtDrop {
         print!("dropped");
     }
 }
+
+/// An error that cannot be printed.
+#[derive(Debug)]
+pub(crate) struct BlockingReport;
+
+impl fmt::Display for BlockingReport {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        say("REPORTING");
+        block()
+    }
+}
+
+impl std::error::Error for BlockingReport {}

@@ -5,7 +5,7 @@ mod common;
 
 use std::{future::pending, time::Duration};
 
-use common::{block, say, wanted};
+use common::{BlockingReport, block, say, wanted};
 use tokio_supervised::{CancellationToken, Group, TaskError, map, supervised};
 
 /// Deaf, but alive.
@@ -38,6 +38,11 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
         "blocks" => {
             say("READY");
             block()
+        }
+        "reports for ever" => {
+            say("READY");
+            token.cancelled().await;
+            Err(BlockingReport.into())
         }
         "storm" => {
             say("READY");

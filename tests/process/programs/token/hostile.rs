@@ -1,11 +1,11 @@
 //! Surroundings that block or panic at the worst moment.
 
-use std::{fmt, future::pending, io::Write};
+use std::{future::pending, io::Write};
 
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 use tracing::{Event, Metadata, Subscriber, span};
 
-use crate::common::{block, say};
+use crate::common::{BlockingReport, block, say};
 
 #[supervised]
 async fn never() -> Result<(), TaskError> {
@@ -35,7 +35,7 @@ pub(crate) async fn body(wanted: &str, token: &CancellationToken) -> anyhow::Res
         "an error whose report blocks" => {
             say("READY");
             token.cancelled().await;
-            Err(anyhow::Error::new(Blocks))
+            Err(anyhow::Error::new(BlockingReport))
         }
         _ => anyhow::bail!("no such body: {wanted}"),
     }
@@ -59,15 +59,3 @@ impl Subscriber for Hostile {
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}
 }
-
-#[derive(Debug)]
-struct Blocks;
-
-impl fmt::Display for Blocks {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        say("REPORTING");
-        block()
-    }
-}
-
-impl std::error::Error for Blocks {}

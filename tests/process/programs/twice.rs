@@ -1,0 +1,33 @@
+//! Two mains of one process, one after the other; the grace of the second is as good as none.
+
+#[path = "common.rs"]
+mod common;
+
+use std::{process::ExitCode, time::Duration};
+
+use common::{say, wanted};
+use tokio_supervised::{CancellationToken, supervised};
+
+#[supervised::main(grace = "1s")]
+async fn first() {
+    tokio::task::yield_now().await;
+}
+
+#[supervised::main(grace = Duration::MAX)]
+async fn second(token: CancellationToken) -> ExitCode {
+    say("READY");
+    token.cancelled().await;
+    say("TOLD");
+    if wanted() == "obeys late" {
+        // Longer than the first main would wait.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        ExitCode::from(5)
+    } else {
+        std::future::pending().await
+    }
+}
+
+fn main() -> ExitCode {
+    first();
+    second()
+}
