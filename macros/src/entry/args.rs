@@ -1,12 +1,12 @@
 //! The arguments of `#[supervised::main]`.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::Path;
 
 use crate::{
     arguments::{Arguments, Known},
-    diagnostics::Diagnostics,
+    diagnostics::{Diagnostics, item_of},
     values::{self, Zero},
 };
 
@@ -39,7 +39,13 @@ impl Args {
                 values::duration(&argument, "25s", Zero::Refused, &krate, diagnostics)
             }),
             linger: given.take("linger").and_then(|argument| {
-                values::duration(&argument, "5s", Zero::Allowed, &krate, diagnostics)
+                let linger = values::duration(&argument, "5s", Zero::Allowed, &krate, diagnostics)?;
+                // Told at the argument, where it is not shorter than the grace.
+                let place = argument.key.span();
+                let add = item_of(&krate, quote!(::__private::MainOptions::linger), place);
+                let options = so_far();
+                let given = quote_spanned!(place=> (#options, #linger));
+                Some(quote!(#add #given))
             }),
             current_thread: given
                 .take("flavor")
@@ -71,14 +77,23 @@ impl Args {
         let linger = self.linger.iter();
         let current_thread = self.current_thread.then(|| quote!()).into_iter();
         let worker_threads = self.worker_threads.iter();
+        let options = so_far();
         quote! {{
             const TOKIO_SUPERVISED_OPTIONS: #krate::__private::MainOptions =
-                #krate::__private::MainOptions::DEFAULT
-                    #(.grace(#grace))*
-                    #(.linger(#linger))*
-                    #(.current_thread() #current_thread)*
-                    #(.worker_threads(#worker_threads))*;
+                {
+                    let #options = #krate::__private::MainOptions::DEFAULT
+                        #(.grace(#grace))*
+                        #(.current_thread() #current_thread)*
+                        #(.worker_threads(#worker_threads))*;
+                    #(let #options = #linger;)*
+                    #options
+                };
             TOKIO_SUPERVISED_OPTIONS
         }}
     }
+}
+
+/// The options so far, where the user's expressions cannot see them.
+fn so_far() -> Ident {
+    Ident::new("__supervised_options", Span::mixed_site())
 }

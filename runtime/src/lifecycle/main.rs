@@ -67,10 +67,11 @@ impl MainOptions {
 
     /// `linger = "5s"`, after the `grace` that it is part of.
     #[must_use]
+    #[track_caller]
     pub const fn linger(mut self, linger: Duration) -> Self {
         assert!(
             linger.as_nanos() < self.grace.as_nanos(),
-            "`linger` is part of `grace`, and must be shorter"
+            "`linger` is part of `grace` and must be shorter: leave time for what is to stop"
         );
         self.linger = linger;
         self
