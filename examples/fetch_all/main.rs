@@ -52,9 +52,9 @@
 //! * 7, channels for flow, locks for state: the results are owned by one place; there is no lock here.
 //! * 8, no sleeping to synchronise: the demo waits for a count, not for a while.
 //! * 10, concurrency is bounded: `limit = 16`, and `map` begins no more than that.
-//! * 11, concurrency safety is documented: the attribute writes the exit story into the docs of `fetch`.
+//! * 11, concurrency safety is documented: `Tools` is all that the fetches share.
 //!
-//! The race detector (9) and the leak check (12) look at the library's own tests.
+//! The race detector (9) and the leak check (12) have nothing to do here yet.
 
 mod arguments;
 mod demo;
