@@ -60,7 +60,12 @@ fn main() {
     let (few, many) = runtime.block_on(async {
         // What is allocated once for the process is allocated now.
         peak_of(10_000).await;
-        (peak_of(10_000).await, peak_of(1_000_000).await)
+        // The peak is lower where the results happen to grow while few pages are there: the highest counts.
+        let mut few = 0;
+        for _ in 0..20 {
+            few = few.max(peak_of(10_000).await);
+        }
+        (few, peak_of(1_000_000).await)
     });
     println!("peak of a map with limit 64: {few} bytes for 10,000 items, {many} for 1,000,000");
     let bound = few + few / 20;
