@@ -8,6 +8,8 @@ use crate::{Cause, Outcome, Panic};
 ///
 /// A supervised function returns it as its declared error: `E: From<TaskError>`.
 ///
+/// Its `source` is the inner struct, with the same text: a report of the whole chain shows the text twice.
+///
 /// ```
 /// # use tokio_supervised::{supervised, CancellationToken, TaskError};
 /// #[supervised]

@@ -35,7 +35,7 @@ impl Outcome {
         Self::Dropped,
     ];
 
-    /// The name, as in the label `outcome` of the metrics.
+    /// The name, in lower case: `ok`, `timed_out`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -29,6 +29,9 @@ use crate::run::SupervisedFuture;
 /// # }
 /// ```
 ///
+/// A task that waits for a slot of its own full group waits for itself: give a group whose tasks spawn
+/// siblings no limit.
+///
 /// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts
 /// as one that returns `Result<(), TaskError>`, and
 /// [`err_into`](crate::Supervised::err_into) converts an error that differs.
@@ -105,7 +108,8 @@ where
 
     /// Waits for a slot of the group and a permit of the function, then spawns.
     ///
-    /// The closure is called at once, with the group's token; the future that it makes is lazy. Once
+    /// The closure is called at once, with the group's token; the future that it makes is lazy, and
+    /// `'static`: pass owned values, and the token as it was given (`move |token| work(token, job)`). Once
     /// the group is cancelled, the closure is not called, a spawn that waits ends, and nothing is
     /// spawned: the [`join`](Self::join) tells. A panic of the closure is a failure like any other.
     ///
