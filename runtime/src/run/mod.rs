@@ -7,7 +7,8 @@
 //! 2. The body, its drop, and the drop of its output run under [`panic::catch`].
 //! 3. Each run that was counted as started is counted as ended once, whichever way it ends; its permit is
 //!    given back after that, and before whoever awaits it goes on.
-//! 4. The token is watched only while the body is really pending, and then always.
+//! 4. The token is watched only while the run is really pending, for a permit or in its body, and then
+//!    always, until it has fired.
 //!
 //! `tests/behaviour/` checks 1 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 4 in `cancel.rs`.
 

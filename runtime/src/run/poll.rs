@@ -30,9 +30,8 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // A loop over runs that are ready at once would never give its worker back.
-        // The unit is spent before the body is polled: given back later, it would take what the body has
-        // spent along.
+        // A loop over runs that are ready at once would never give its worker back without it. The unit is
+        // spent before the body is polled: given back afterwards, it would refund what the body has spent.
         ready!(poll_proceed(cx)).made_progress();
         match self.spec.limit() {
             Some(limit) if self.permit.is_none() => {
