@@ -7,7 +7,6 @@ mod drop_order;
 mod drop_scope;
 mod drop_unpolled;
 mod error_panics;
-mod events;
 mod every_poll;
 mod forms;
 mod grace;

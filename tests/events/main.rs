@@ -1,21 +1,30 @@
 //! What is told through `tracing`, once each.
+//!
+//! A program of its own, with one subscriber for all its tests, set before any of them tells a thing: `tracing`
+//! remembers for each place whether anyone listens, and a place that is first reached on a thread without a
+//! subscriber, while another thread sets its own, can be remembered as unheard.
+
+#![allow(clippy::unwrap_used, dead_code)]
+
+#[path = "../behaviour/support.rs"]
+mod support;
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     fmt::Debug,
     future::pending,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
 use tracing::{
     Level, Subscriber,
     field::{Field, Visit},
-    subscriber::DefaultGuard,
 };
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
 
-use crate::support::{in_time, turn};
+use crate::support::{in_time, poll_once, turn};
 
 #[tokio::test]
 async fn a_panic_is_one_error_event_with_its_place_and_backtrace() {
@@ -28,7 +37,7 @@ async fn a_panic_is_one_error_event_with_its_place_and_backtrace() {
         inner(token).await
     }
 
-    let (events, _guard) = listen();
+    let events = listen();
     outer(&CancellationToken::new()).await.unwrap_err();
     let events = events.lock().unwrap();
     let [event] = &events[..] else { panic!("one event: {events:#?}") };
@@ -37,7 +46,7 @@ async fn a_panic_is_one_error_event_with_its_place_and_backtrace() {
     assert_eq!(event.fields["exception.type"], "panic");
     assert_eq!(event.fields["exception.message"], "boom");
     assert!(event.fields["exception.stacktrace"].contains("inner"));
-    assert!(event.fields["code.file.path"].ends_with("events.rs"));
+    assert!(event.fields["code.file.path"].ends_with("events/main.rs"));
     assert!(event.fields.contains_key("code.line.number"));
 }
 
@@ -49,7 +58,7 @@ async fn a_spent_grace_is_one_warning_that_names_the_task() {
         pending().await
     }
 
-    let (events, _guard) = listen();
+    let events = listen();
     let token = CancellationToken::new();
     let (result, ()) = tokio::join!(stubborn(&token), async { token.cancel() });
     result.unwrap_err();
@@ -69,11 +78,11 @@ async fn a_function_without_a_result_tells_what_it_cannot_return() {
         pending().await
     }
 
-    let (events, _guard) = listen();
+    let events = listen();
     let token = CancellationToken::new();
     wait(&token).await;
     let mut first = Box::pin(full(&token));
-    assert!(crate::support::poll_once(first.as_mut()).is_pending());
+    assert!(poll_once(first.as_mut()).is_pending());
     full(&token).await;
     let events = events.lock().unwrap();
     let told: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
@@ -87,7 +96,7 @@ async fn a_group_that_is_dropped_unjoined_warns_unless_its_token_had_fired() {
         pending().await
     }
 
-    let (events, _guard) = listen();
+    let events = listen();
     let token = CancellationToken::new();
     for fired in [false, true] {
         let group = Group::new(&token);
@@ -102,7 +111,7 @@ async fn a_group_that_is_dropped_unjoined_warns_unless_its_token_had_fired() {
     let events = events.lock().unwrap();
     let [event] = &events[..] else { panic!("one event: {events:#?}") };
     assert_eq!((event.level, &*event.fields["tasks"]), (Level::WARN, "1"));
-    assert!(event.fields["message"].contains("events.rs"), "says where the group was made");
+    assert!(event.fields["message"].contains("events/main.rs"), "says where the group was made");
 }
 
 #[derive(Debug)]
@@ -119,25 +128,34 @@ impl Told {
 
 type Events = Arc<Mutex<Vec<Told>>>;
 
-/// Captures what this thread's code tells.
-fn listen() -> (Events, DefaultGuard) {
-    let events = Events::default();
-    let subscriber = tracing_subscriber::registry().with(Capture(events.clone()));
-    (events, tracing::subscriber::set_default(subscriber))
+thread_local! {
+    /// Where this thread's events go: each test has a thread of its own.
+    static HEARD: RefCell<Events> = RefCell::default();
 }
 
-struct Capture(Events);
+/// Captures what this thread's code tells from now on.
+fn listen() -> Events {
+    static SUBSCRIBED: Once = Once::new();
+    SUBSCRIBED.call_once(|| {
+        let subscriber = tracing_subscriber::registry().with(Capture);
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+    let events = Events::default();
+    HEARD.set(events.clone());
+    events
+}
+
+struct Capture;
 
 impl<S: Subscriber> Layer<S> for Capture {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() != "tokio_supervised"
-            || *event.metadata().level() > Level::INFO
-        {
+        let metadata = event.metadata();
+        if metadata.target() != "tokio_supervised" || *metadata.level() > Level::INFO {
             return;
         }
-        let mut told = Told { level: *event.metadata().level(), fields: BTreeMap::new() };
+        let mut told = Told { level: *metadata.level(), fields: BTreeMap::new() };
         event.record(&mut told);
-        self.0.lock().unwrap().push(told);
+        HEARD.with_borrow(|events| events.lock().unwrap().push(told));
     }
 }
 
