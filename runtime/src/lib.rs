@@ -30,6 +30,7 @@
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a process that obeys signals | [`#[supervised::main]`](macro@supervised::main) |
 //! | what has happened so far | [`stats()`] |
+//! | a limit that changes while it runs | [`set_limit()`] |
 //!
 //! # What is shared, and between whom
 //!
@@ -60,7 +61,7 @@ mod token;
 
 pub use cause::{Cause, Signal};
 pub use error::{Cancelled, Rejected, TaskError, TimedOut};
-pub use inspect::{TaskStats, stats};
+pub use inspect::{SetLimitError, TaskStats, set_limit, stats};
 pub use metrics::Histogram;
 pub use outcome::Outcome;
 pub use panic::{Panic, PanicLocation};

@@ -18,6 +18,7 @@ mod map;
 mod map_failure;
 mod outcome;
 mod panics;
+mod set_limit;
 mod size;
 mod spawn_outside;
 mod stress;

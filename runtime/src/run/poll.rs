@@ -35,7 +35,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         ready!(poll_proceed(cx)).made_progress();
         match self.spec.limit() {
             Some(limit) if self.permit.is_none() => {
-                *self.permit = limit.try_acquire();
+                *self.permit = Limit::try_acquire(limit);
                 if self.permit.is_none() {
                     return self.poll_full(limit, cx);
                 }
@@ -58,7 +58,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
             let rejected = Rejected::new(self.spec.name(), limit.size());
             return Poll::Ready(self.end_without_value(TaskError::Rejected(rejected)));
         }
-        *self.aside = Aside::Permit(Box::new(Box::pin(limit.acquire())));
+        *self.aside = Aside::Permit(Box::new(Box::pin(Limit::acquire(limit))));
         *self.stage = Stage::Waiting;
         *self.since = Ticks::now();
         self.spec.here().wait_begun();

@@ -8,18 +8,22 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Outcome, clock::Ticks, limit::Permit, spec::TaskSpec};
+use crate::{
+    Outcome,
+    clock::Ticks,
+    limit::{Limit, Permit, Slot},
+    spec::TaskSpec,
+};
 
 /// How many tasks a scope may have at once; without a number, any.
 #[derive(Clone)]
-pub(super) struct Slots(Option<Arc<Semaphore>>);
+pub(super) struct Slots(Option<Arc<Limit>>);
 
 /// A place in a scope, and a permit of the function where it has a limit that is waited for.
 pub(super) struct Admission {
-    pub(super) slot: Option<OwnedSemaphorePermit>,
+    pub(super) slot: Option<Slot>,
     pub(super) permit: Option<Permit>,
 }
 
@@ -33,8 +37,7 @@ impl Slots {
     /// Where `limit` is 0.
     #[track_caller]
     pub(super) fn bounded(limit: usize) -> Self {
-        assert!(limit > 0, "a limit must not be 0: nothing would ever run");
-        Self(Some(Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)))))
+        Self(Some(Arc::new(Limit::new(limit))))
     }
 
     /// Both at once, without waiting.
@@ -65,19 +68,17 @@ impl Slots {
         }
     }
 
-    fn try_slot(&self) -> Option<Option<OwnedSemaphorePermit>> {
+    fn try_slot(&self) -> Option<Option<Slot>> {
         match &self.0 {
             None => Some(None),
-            Some(slots) => slots.clone().try_acquire_owned().ok().map(Some),
+            Some(limit) => Limit::try_acquire(limit.clone()).map(Some),
         }
     }
 
-    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+    async fn slot(&self) -> Option<Slot> {
         match &self.0 {
             None => None,
-            Some(slots) => {
-                Some(slots.clone().acquire_owned().await.expect("slots are never closed"))
-            }
+            Some(limit) => Some(Limit::acquire(limit.clone()).await),
         }
     }
 }
@@ -89,14 +90,14 @@ fn asks_itself(spec: &TaskSpec) -> bool {
 
 fn try_permit(spec: &'static TaskSpec) -> Option<Option<Permit>> {
     match spec.limit() {
-        Some(limit) if !asks_itself(spec) => limit.try_acquire().map(Some),
+        Some(limit) if !asks_itself(spec) => Limit::try_acquire(limit).map(Some),
         _ => Some(None),
     }
 }
 
 async fn permit(spec: &'static TaskSpec) -> Option<Permit> {
     match spec.limit() {
-        Some(limit) if !asks_itself(spec) => Some(limit.acquire().await),
+        Some(limit) if !asks_itself(spec) => Some(Limit::acquire(limit).await),
         _ => None,
     }
 }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Cancelled, Outcome, Panic, TaskError, events,
+    limit::Slot,
     panic::{self, drop_quietly},
     run::{Ended, Prepared, SupervisedFuture},
 };
@@ -179,7 +180,7 @@ impl<S: SupervisedFuture> Drop for Spawn<'_, S> {
 struct InGroup<T, E> {
     group: Arc<Shared<T, E>>,
     index: Index,
-    slot: Option<tokio::sync::OwnedSemaphorePermit>,
+    slot: Option<Slot>,
 }
 
 impl<S: SupervisedFuture> Report<S> for InGroup<S::Value, S::Error> {

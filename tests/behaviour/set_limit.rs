@@ -1,0 +1,162 @@
+//! A limit that changes while its function runs.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+
+use tokio::sync::{Barrier, mpsc};
+use tokio_supervised::{CancellationToken, TaskError, set_limit, supervised};
+
+use crate::support::{in_time, stats_of, turn};
+
+/// Begins, says so, and ends when it is told.
+#[derive(Clone)]
+struct Gate {
+    begun: mpsc::UnboundedSender<()>,
+    end: Arc<tokio::sync::Semaphore>,
+}
+
+impl Gate {
+    fn new() -> (Self, mpsc::UnboundedReceiver<()>) {
+        let (begun, has_begun) = mpsc::unbounded_channel();
+        (Self { begun, end: Arc::new(tokio::sync::Semaphore::new(0)) }, has_begun)
+    }
+
+    async fn pass(self) {
+        self.begun.send(()).unwrap();
+        self.end.acquire().await.unwrap().forget();
+    }
+}
+
+#[tokio::test]
+async fn a_larger_limit_lets_waiting_runs_begin_at_once() {
+    #[supervised(limit = 1, name = "set_limit: larger")]
+    async fn gated(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+
+    let token = CancellationToken::new();
+    let (gate, mut begun) = Gate::new();
+    let runs: Vec<_> = (0..3).map(|_| tokio::spawn(gated(token.clone(), gate.clone()))).collect();
+    in_time(begun.recv()).await.unwrap();
+    turn().await;
+    assert!(begun.try_recv().is_err(), "one at a time");
+
+    set_limit("set_limit: larger", 3).unwrap();
+    in_time(begun.recv()).await.unwrap();
+    in_time(begun.recv()).await.unwrap();
+    assert_eq!(stats_of("set_limit: larger").limit, Some(3));
+    gate.end.add_permits(3);
+    for run in runs {
+        in_time(run).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_smaller_limit_stops_nothing_and_lets_nothing_begin_until_the_surplus_has_ended() {
+    #[supervised(limit = 3, name = "set_limit: smaller")]
+    async fn gated(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+
+    let token = CancellationToken::new();
+    let (gate, mut begun) = Gate::new();
+    let runs: Vec<_> = (0..5).map(|_| tokio::spawn(gated(token.clone(), gate.clone()))).collect();
+    for _ in 0..3 {
+        in_time(begun.recv()).await.unwrap();
+    }
+    set_limit("set_limit: smaller", 1).unwrap();
+    assert_eq!(stats_of("set_limit: smaller").running, 3);
+
+    for left in [2, 1] {
+        gate.end.add_permits(1);
+        while stats_of("set_limit: smaller").running > left {
+            turn().await;
+        }
+        turn().await;
+        assert!(begun.try_recv().is_err(), "{left} still run");
+    }
+    gate.end.add_permits(1);
+    in_time(begun.recv()).await.unwrap();
+    turn().await;
+    assert!(begun.try_recv().is_err(), "one at a time from now on");
+    gate.end.add_permits(2);
+    for run in runs {
+        in_time(run).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_limit_that_changes_all_the_time_loses_and_duplicates_no_permit() {
+    static RUNNING: AtomicUsize = AtomicUsize::new(0);
+    static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+    #[supervised(limit = 4, name = "set_limit: storm")]
+    async fn counted(together: Option<Arc<Barrier>>) -> Result<(), TaskError> {
+        PEAK.fetch_max(RUNNING.fetch_add(1, SeqCst) + 1, SeqCst);
+        match together {
+            Some(barrier) => _ = barrier.wait().await,
+            None => turn().await,
+        }
+        RUNNING.fetch_sub(1, SeqCst);
+        Ok(())
+    }
+
+    let token = CancellationToken::new();
+    counted(&token, None).await.unwrap();
+    let done = CancellationToken::new();
+    let resizer = tokio::spawn(done.clone().run_until_cancelled_owned(async {
+        for change in 0_usize.. {
+            set_limit("set_limit: storm", 1 + (change * 5) % 9).unwrap();
+            turn().await;
+        }
+    }));
+    let all = |count, together: Option<Arc<Barrier>>| {
+        let run = |_| tokio::spawn(counted(token.clone(), together.clone()));
+        let runs: Vec<_> = (0..count).map(run).collect();
+        async {
+            for run in runs {
+                in_time(run).await.unwrap().unwrap();
+            }
+        }
+    };
+    all(5_000, None).await;
+    done.cancel();
+    in_time(resizer).await.unwrap();
+    assert!(PEAK.load(SeqCst) <= 9, "never more than the largest limit");
+
+    // So many runs can be under way together, or this hangs; and no more.
+    for limit in [5, 2, 9] {
+        set_limit("set_limit: storm", limit).unwrap();
+        PEAK.store(0, SeqCst);
+        all(limit * 4, Some(Arc::new(Barrier::new(limit)))).await;
+        assert_eq!(PEAK.load(SeqCst), limit);
+    }
+}
+
+#[test]
+fn a_limit_of_nothing_an_unknown_name_and_a_function_without_a_limit_are_errors() {
+    #[supervised(name = "set_limit: unlimited")]
+    async fn unlimited() -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(unlimited(&CancellationToken::new())).unwrap();
+    let told = |name, limit| set_limit(name, limit).unwrap_err().to_string();
+    assert_eq!(
+        told("set_limit: unlimited", 0),
+        "the limit of `set_limit: unlimited` must not be 0: nothing would ever run"
+    );
+    assert_eq!(
+        told("set_limit: none", 1),
+        "no supervised function named `set_limit: none` has run"
+    );
+    assert_eq!(
+        told("set_limit: unlimited", 1),
+        "`set_limit: unlimited` has no `limit` that could be changed"
+    );
+}
