@@ -22,6 +22,8 @@ pub enum Cause {
     },
     /// The group, or the future of the `map`, was dropped.
     ScopeDropped,
+    /// The [`shield`](crate::shield()) around it was open for as long as it may be.
+    ShieldLimit,
 }
 
 impl fmt::Display for Cause {
@@ -32,6 +34,7 @@ impl fmt::Display for Cause {
             Self::SiblingFailed { task } => write!(f, "its sibling `{task}` failed"),
             Self::SiblingExited { task } => write!(f, "its sibling `{task}` has ended"),
             Self::ScopeDropped => f.write_str("the scope that owned it was dropped"),
+            Self::ShieldLimit => f.write_str("the limit of its shield has passed"),
         }
     }
 }

@@ -162,16 +162,51 @@ impl fmt::Display for TimedOut {
 
 impl std::error::Error for TimedOut {}
 
-/// A run was refused before it began: its function was at its `limit`, with `on_full = "reject"`.
+/// A run was refused before it began: its function was at its `limit`, with `on_full = "reject"`; or it
+/// would have waited for itself.
+///
+/// A run waits for itself where it, or a run that awaits it, holds the permit or the slot that it would
+/// wait for, through inline calls, `map` and `Group`. It would hang, at once or under load; it is
+/// refused instead. Where a permit is free it is simply taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     task: &'static str,
     limit: usize,
+    itself: Option<Box<Itself>>,
+}
+
+/// How a run would have waited for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Itself {
+    chain: Box<[&'static str]>,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Permit,
+    Slot,
 }
 
 impl Rejected {
-    pub(crate) fn new(task: &'static str, limit: usize) -> Self {
-        Self { task, limit }
+    pub(crate) fn full(task: &'static str, limit: usize) -> Self {
+        Self { task, limit, itself: None }
+    }
+
+    pub(crate) fn waits_for_permit(
+        task: &'static str,
+        limit: usize,
+        chain: Box<[&'static str]>,
+    ) -> Self {
+        Self { task, limit, itself: Some(Box::new(Itself { chain, what: What::Permit })) }
+    }
+
+    pub(crate) fn waits_for_slot(
+        task: &'static str,
+        limit: usize,
+        chain: Box<[&'static str]>,
+    ) -> Self {
+        Self { task, limit, itself: Some(Box::new(Itself { chain, what: What::Slot })) }
     }
 
     /// The task's `name`.
@@ -180,16 +215,56 @@ impl Rejected {
         self.task
     }
 
-    /// The limit that was reached.
+    /// The limit that was reached: of the function, or of the scope whose slot it would have waited for.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Where the run would have waited for itself: the names from the run that holds what it would have
+    /// waited for, through those that await each other, to the refused one. Empty otherwise.
+    ///
+    /// ```
+    /// # use tokio_supervised::{supervised, CancellationToken, TaskError};
+    /// #[supervised(limit = 1)]
+    /// async fn walk(token: &CancellationToken, depth: u32) -> Result<u32, TaskError> {
+    ///     if depth == 0 { Ok(0) } else { Ok(1 + Box::pin(walk(token, depth - 1)).await?) }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let error = walk(&CancellationToken::new(), 3).await.unwrap_err();
+    /// let TaskError::Rejected(rejected) = error else { panic!("{error}") };
+    /// assert_eq!(rejected.chain(), ["walk", "walk"]);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn chain(&self) -> &[&'static str] {
+        self.itself.as_ref().map_or(&[], |itself| &itself.chain)
     }
 }
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task `{}` was rejected: all {} permits are taken", self.task, self.limit)
+        let Self { task, limit, itself } = self;
+        write!(f, "task `{task}` was rejected: ")?;
+        let Some(itself) = itself else {
+            return match limit {
+                1 => write!(f, "its only permit is taken"),
+                _ => write!(f, "all {limit} permits are taken"),
+            };
+        };
+        write!(f, "it would wait for itself (")?;
+        for (at, name) in itself.chain.iter().enumerate() {
+            let arrow = if at == 0 { "" } else { " -> " };
+            write!(f, "{arrow}`{name}`")?;
+        }
+        match (itself.what, limit) {
+            (What::Permit, 1) => write!(f, "): the only permit of `{task}` is taken"),
+            (What::Permit, _) => write!(f, "): all {limit} permits of `{task}` are taken"),
+            (What::Slot, 1) => write!(f, "): the only slot of their scope is taken"),
+            (What::Slot, _) => write!(f, "): all {limit} slots of their scope are taken"),
+        }
     }
 }
 

@@ -65,7 +65,11 @@ pub use inspect::{SetLimitError, TaskStats, set_limit, stats};
 pub use metrics::Histogram;
 pub use outcome::Outcome;
 pub use panic::{Panic, PanicLocation};
-pub use run::{ErrInto, Supervised, SupervisedFuture, output::SupervisedOutput};
+pub use run::{
+    ErrInto, Supervised, SupervisedFuture,
+    output::SupervisedOutput,
+    shield::{Shield, shield},
+};
 pub use scope::{Group, GroupHandle, Map, Settled, Spawn, map};
 pub use token::AsToken;
 #[doc = include_str!("docs/supervised.md")]

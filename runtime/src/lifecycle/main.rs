@@ -25,11 +25,7 @@ use super::{
 };
 use crate::{
     Outcome, Signal, TaskError, panic,
-    run::{
-        Run, Settled,
-        frame::{self, Scope},
-        output::Verdict,
-    },
+    run::{Run, Settled, frame, output::Verdict, scope::Scope},
     spec::TaskSpec,
 };
 

@@ -28,7 +28,7 @@ use super::{
     bounded::{self, TELLING},
     signals::Signals,
 };
-use crate::{Cause, Signal, events, run::frame::Scope, spec::TaskSpec};
+use crate::{Cause, Signal, events, run::scope::Scope, spec::TaskSpec};
 
 /// `EX_TEMPFAIL`: the work is not done, and may be tried again.
 const GRACE_SPENT: i32 = 75;

@@ -2,9 +2,9 @@
 
 use std::future::Future;
 
-use super::{Aside, Projected, Settled, Stage, frame};
+use super::{Overdue, Projected, Settled, Stage, frame};
 use crate::{
-    AsToken, Cancelled, Outcome, Panic, TaskError, events,
+    AsToken, Cancelled, Outcome, Panic, TaskError, TimedOut, events,
     panic::{self, Caught},
 };
 
@@ -13,6 +13,24 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
     pub(super) fn end_cancelled(&mut self) -> Settled<F::Output> {
         let cancelled = Cancelled::new(self.spec.name(), frame::cause());
         self.end_without_value(TaskError::Cancelled(cancelled))
+    }
+
+    /// Drops a body that could not be left to end by itself.
+    #[cold]
+    pub(super) fn end_overdue(&mut self, why: Overdue) -> Settled<F::Output> {
+        match why {
+            Overdue::Cancelled => self.end_cancelled(),
+            Overdue::GraceSpent(grace) => {
+                events::did_not_stop(self.spec.name(), grace.into());
+                self.end_cancelled()
+            }
+            Overdue::TimedOut => {
+                let timeout =
+                    self.spec.timeout().expect("a timer without grace is that of a timeout");
+                let timed_out = TimedOut::new(self.spec.name(), timeout);
+                self.end_without_value(TaskError::TimedOut(timed_out))
+            }
+        }
     }
 
     /// Drops the body and ends the run with what the boundary has to say.
@@ -56,8 +74,11 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         if self.permit.is_some() {
             *self.permit = None;
         }
-        if !matches!(self.aside, Aside::Nothing) {
-            *self.aside = Aside::Nothing;
+        if self.aside.is_some() {
+            *self.aside = None;
+        }
+        if self.frame.is_some() {
+            *self.frame = None;
         }
         if self.watch.is_some() {
             self.watch.set(None);

@@ -1,91 +1,163 @@
-//! Who runs now: the scope around the code that is being polled, which knows why it was cancelled.
+//! Who runs now: the runs that are being polled on this thread, and the scopes around them.
 //!
 //! Invariants
 //!
-//! 1. While a scope's task is polled on a thread, [`CURRENT`] holds its scope; before and after, what
-//!    was there. The handle moves in and out: entering counts no references.
-//! 2. A cause is set once, before the token that it explains fires.
+//! 1. While a run's body or a scope's task is polled on a thread, it has an entry on that thread's
+//!    [`STACK`]; what it handed in comes back when it leaves. Entering counts no references, and allocates
+//!    only where the stack is deeper than ever before.
+//! 2. No user code runs while the stack is borrowed.
+//! 3. A run has a [`Frame`] from the moment someone else has to refer to it, and lets go of it when it
+//!    ends: whoever finds it gone knows that the run holds nothing.
 
 use std::{
-    cell::Cell,
-    sync::{Arc, OnceLock},
+    cell::RefCell,
+    sync::{Arc, Weak},
 };
 
-use crate::Cause;
+use super::{scope::Scope, shield::Protection};
+use crate::{Cause, spec::TaskSpec};
 
-/// A group, a `map`, a main: something that can be cancelled as a whole, for a reason.
-pub(crate) struct Scope {
-    cause: OnceLock<Cause>,
-    parent: Option<Arc<Scope>>,
+/// What others know of a run that is under way.
+#[derive(Default)]
+pub(crate) struct Frame {
+    pub(super) protection: Protection,
+}
+
+pub(super) enum Entry {
+    Scope {
+        scope: Option<Arc<Scope>>,
+        /// What lies below belongs to another task, or to none.
+        begins_task: bool,
+    },
+    Run {
+        spec: &'static TaskSpec,
+        holds_permit: bool,
+        frame: Option<Arc<Frame>>,
+    },
 }
 
 thread_local! {
-    static CURRENT: Cell<Option<Arc<Scope>>> = const { Cell::new(None) };
+    static STACK: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The scope of `#[supervised::main]`: around everything, also where a bare spawn lost the way to it.
-static MAIN: OnceLock<Arc<Scope>> = OnceLock::new();
+/// Takes the entry off again, also where the code unwinds.
+struct Entered<'a> {
+    scope: Option<&'a mut Option<Arc<Scope>>>,
+    frame: Option<&'a mut Option<Arc<Frame>>>,
+}
 
-impl Scope {
-    /// A scope inside the one that runs now.
-    pub(crate) fn nested() -> Arc<Self> {
-        let parent = with_current(|scope| scope.cloned());
-        Arc::new(Self { cause: OnceLock::new(), parent })
-    }
-
-    /// The scope of main; a second main in one process shares it.
-    pub(crate) fn main() -> Arc<Self> {
-        MAIN.get_or_init(|| Arc::new(Self { cause: OnceLock::new(), parent: None })).clone()
-    }
-
-    /// Says why, for who asks after the token has fired. The first reason stays.
-    pub(crate) fn explain(&self, cause: Cause) {
-        _ = self.cause.set(cause);
-    }
-
-    /// The cause of this scope, else of the nearest one around it, main last.
-    pub(crate) fn cause(&self) -> Option<Cause> {
-        let mut scope = Some(self);
-        while let Some(here) = scope {
-            if let Some(cause) = here.cause.get() {
-                return Some(*cause);
+impl Drop for Entered<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        match STACK.try_with(|stack| stack.borrow_mut().pop()).ok().flatten() {
+            Some(Entry::Scope { scope, .. }) => {
+                if let Some(slot) = &mut self.scope {
+                    **slot = scope;
+                }
             }
-            scope = here.parent.as_deref();
+            Some(Entry::Run { frame: Some(frame), .. }) => {
+                if let Some(slot) = &mut self.frame {
+                    **slot = Some(frame);
+                }
+            }
+            Some(Entry::Run { frame: None, .. }) | None => {}
         }
-        MAIN.get()?.cause.get().copied()
     }
 }
 
-/// Runs `code` inside a scope.
+/// Polls a task of a scope.
 pub(crate) fn within<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnce() -> R) -> R {
-    struct Restore<'a> {
-        outer: Option<Arc<Scope>>,
-        inner: &'a mut Option<Arc<Scope>>,
+    enter_scope(scope, true, code)
+}
+
+/// Polls a part of a task that has a scope of its own.
+pub(super) fn within_section<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnce() -> R) -> R {
+    enter_scope(scope, false, code)
+}
+
+fn enter_scope<R>(
+    scope: &mut Option<Arc<Scope>>,
+    begins_task: bool,
+    code: impl FnOnce() -> R,
+) -> R {
+    push(Entry::Scope { scope: scope.take(), begins_task });
+    let _entered = Entered { scope: Some(scope), frame: None };
+    code()
+}
+
+/// Polls the body of a run.
+#[inline]
+pub(super) fn run<R>(
+    spec: &'static TaskSpec,
+    holds_permit: bool,
+    frame: &mut Option<Arc<Frame>>,
+    code: impl FnOnce() -> R,
+) -> R {
+    push(Entry::Run { spec, holds_permit, frame: frame.take() });
+    let _entered = Entered { scope: None, frame: Some(frame) };
+    code()
+}
+
+#[inline]
+fn push(entry: Entry) {
+    _ = STACK.try_with(|stack| stack.borrow_mut().push(entry));
+}
+
+/// Looks at the entries, the innermost last.
+pub(super) fn with_entries<R>(look: impl FnOnce(&mut [Entry]) -> R) -> R {
+    let mut look = Some(look);
+    let found = STACK.try_with(|stack| {
+        let look = look.take()?;
+        Some(look(&mut stack.borrow_mut()))
+    });
+    match (found, look) {
+        (Ok(Some(found)), _) => found,
+        // The thread is ending: nothing is known.
+        (_, Some(look)) => look(&mut []),
+        (_, None) => unreachable!("a look that was taken has been used"),
     }
-    impl Drop for Restore<'_> {
-        fn drop(&mut self) {
-            let outer = self.outer.take();
-            *self.inner = CURRENT.try_with(|current| current.replace(outer)).ok().flatten();
+}
+
+/// The part of the stack that is one task.
+pub(super) fn of_this_task(entries: &mut [Entry]) -> &mut [Entry] {
+    let begins = |entry: &Entry| matches!(entry, Entry::Scope { begins_task: true, .. });
+    let from = entries.iter().rposition(begins).unwrap_or(0);
+    &mut entries[from..]
+}
+
+impl Entry {
+    /// Lets someone refer to the run, if it is one.
+    pub(super) fn frame(&mut self) -> Option<&Arc<Frame>> {
+        match self {
+            Self::Run { frame, .. } => Some(frame.get_or_insert_default()),
+            Self::Scope { .. } => None,
         }
     }
-    let entering = scope.take();
-    let outer = CURRENT.try_with(|current| current.replace(entering)).ok().flatten();
-    let _restore = Restore { outer, inner: scope };
-    code()
+
+    /// The same, weakly, where it holds a permit.
+    pub(super) fn holder(&mut self) -> Option<Weak<Frame>> {
+        match self {
+            Self::Run { holds_permit: true, .. } => self.frame().map(Arc::downgrade),
+            _ => None,
+        }
+    }
+}
+
+/// The scope of the code that runs now.
+pub(super) fn current_scope() -> Option<Arc<Scope>> {
+    with_entries(|entries| {
+        entries.iter().rev().find_map(|entry| match entry {
+            Entry::Scope { scope, .. } => scope.clone(),
+            Entry::Run { .. } => None,
+        })
+    })
 }
 
 /// Why the code that runs now was cancelled, if its token has fired.
 pub(crate) fn cause() -> Cause {
-    with_current(|scope| match scope {
+    let cause = match current_scope() {
         Some(scope) => scope.cause(),
-        None => MAIN.get()?.cause(),
-    })
-    .unwrap_or(Cause::Token)
-}
-
-fn with_current<R>(look: impl FnOnce(Option<&Arc<Scope>>) -> R) -> R {
-    let current = CURRENT.try_with(Cell::take).ok().flatten();
-    let found = look(current.as_ref());
-    _ = CURRENT.try_with(|slot| slot.set(current));
-    found
+        None => Scope::cause_of_main(),
+    };
+    cause.unwrap_or(Cause::Token)
 }

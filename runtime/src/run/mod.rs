@@ -9,13 +9,19 @@
 //!    given back after that, and before whoever awaits it goes on.
 //! 4. The token is watched only while the run is really pending, for a permit or in its body, and then
 //!    always, until it has fired.
+//! 5. A run whose body is to be dropped, and in which a shield is pending, is overdue: it ends when the last
+//!    shield does, or its body by itself.
 //!
-//! `tests/behaviour/` checks 1 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 4 in `cancel.rs`.
+//! `tests/behaviour/` checks 1 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 4 in `cancel.rs`, 5 in
+//! `shield.rs`.
 
 mod end;
 pub(crate) mod frame;
+pub(crate) mod itself;
 pub(crate) mod output;
 mod poll;
+pub(crate) mod scope;
+pub(crate) mod shield;
 mod supervised;
 
 pub(crate) use supervised::{Ended, Prepared};
@@ -24,6 +30,7 @@ pub use supervised::{ErrInto, Supervised, SupervisedFuture, supervise, supervise
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -33,6 +40,7 @@ use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{AsToken, Outcome, TaskError, clock::Ticks, limit::Permit, spec::TaskSpec};
+use frame::Frame;
 use output::Verdict;
 
 /// How a run ended, and what it gave: its value, or what the boundary has to say.
@@ -58,7 +66,8 @@ pin_project! {
         since: Ticks,
         permit: Option<Permit>,
         longest_grace: Grace,
-        aside: Aside,
+        aside: Option<Pin<Box<Aside>>>,
+        frame: Option<Arc<Frame>>,
         #[pin]
         watch: Option<WaitForCancellationFutureOwned>,
         #[pin]
@@ -98,6 +107,16 @@ enum Stop {
     Asked,
     /// The same, and the timer counts its grace.
     Within(Grace),
+    /// To be dropped, as soon as no shield holds it.
+    Overdue(Overdue),
+}
+
+/// What a body is to be dropped for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Overdue {
+    Cancelled,
+    GraceSpent(Grace),
+    TimedOut,
 }
 
 /// Milliseconds, small enough for every run to carry; one beyond 49 days is as good as none.
@@ -119,13 +138,14 @@ impl From<Grace> for Duration {
     }
 }
 
-/// What a pending run needs besides its token; boxed, since most runs never do.
-enum Aside {
-    Nothing,
-    /// Boxed once more, since a run pays for the larger variant.
-    Permit(Box<WaitForPermit>),
-    /// The end of the timeout, or of the grace, whichever comes first.
-    Timer(Pin<Box<Sleep>>),
+pin_project! {
+    /// What a pending run needs besides its token; boxed, since most runs never do.
+    #[project = AsideProjected]
+    enum Aside {
+        Permit { wait: WaitForPermit },
+        /// The end of the timeout, of the grace, or of the last shield.
+        Timer { #[pin] sleep: Sleep },
+    }
 }
 
 type WaitForPermit = Pin<Box<dyn Future<Output = Permit> + Send>>;
@@ -146,7 +166,8 @@ impl<F: Future, T: AsToken> Run<F, T> {
             since: Ticks::NEVER,
             permit: None,
             longest_grace: Grace::NONE,
-            aside: Aside::Nothing,
+            aside: None,
+            frame: None,
             watch: None,
             body: Some(body),
         }

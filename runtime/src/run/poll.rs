@@ -10,14 +10,16 @@ use std::{
 use tokio::{
     runtime::Handle,
     task::coop::{poll_proceed, unconstrained},
-    time::Instant,
+    time::{Instant, Sleep},
 };
 
-use super::{Aside, Grace, Projected, Settled, Stage, Stop, output::Verdict};
+use super::{
+    Aside, AsideProjected, Grace, Overdue, Projected, Settled, Stage, Stop, frame, itself,
+    output::Verdict,
+};
 use crate::{
-    AsToken, Outcome, Rejected, TaskError, TimedOut,
+    AsToken, Outcome, Rejected, TaskError,
     clock::Ticks,
-    events,
     limit::Limit,
     panic::{self, drop_quietly},
 };
@@ -55,10 +57,14 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         cx: &mut Context<'_>,
     ) -> Poll<Settled<F::Output>> {
         if self.spec.rejects_when_full() {
-            let rejected = Rejected::new(self.spec.name(), limit.size());
+            let rejected = Rejected::full(self.spec.name(), limit.size());
             return Poll::Ready(self.end_without_value(TaskError::Rejected(rejected)));
         }
-        *self.aside = Aside::Permit(Box::new(Box::pin(Limit::acquire(limit))));
+        if let Some(rejected) = itself::for_a_permit(self.spec) {
+            return Poll::Ready(self.end_without_value(TaskError::Rejected(rejected)));
+        }
+        let wait = Box::pin(Limit::acquire(limit));
+        *self.aside = Some(Box::pin(Aside::Permit { wait }));
         *self.stage = Stage::Waiting;
         *self.since = Ticks::now();
         self.spec.here().wait_begun();
@@ -69,11 +75,11 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         if self.poll_fired(cx) {
             return Poll::Ready(self.end_cancelled());
         }
-        let Aside::Permit(permit) = self.aside else {
+        let Some(AsideProjected::Permit { wait }) = self.aside_projected() else {
             unreachable!("a run that waits has what it waits for");
         };
-        *self.permit = Some(ready!(Pin::as_mut(permit).poll(cx)));
-        *self.aside = Aside::Nothing;
+        *self.permit = Some(ready!(wait.as_mut().poll(cx)));
+        *self.aside = None;
         let here = self.spec.here();
         here.wait_ended();
         here.waited_for(self.since.elapsed_nanos());
@@ -90,10 +96,9 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
 
     pub(super) fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
         if *self.stop == Stop::No && self.poll_fired(cx) {
-            if !self.spec.cooperates() {
-                return Poll::Ready(self.end_cancelled());
+            if let Some(ended) = self.heed_token() {
+                return Poll::Ready(ended);
             }
-            self.ask_to_stop();
         }
         self.poll_body(cx)
     }
@@ -113,14 +118,16 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
         let mut returned = None;
         let mut verdict = Verdict::Ok;
-        let caught = panic::catch(|| {
+        let poll_body = || {
             let body = self.body.as_mut().as_pin_mut().expect("a running body is there");
             if let Poll::Ready(value) = body.poll(cx) {
                 let value = returned.insert(value);
                 verdict = (self.verdict)(value);
                 self.body.set(None);
             }
-        });
+        };
+        let caught =
+            frame::run(self.spec, self.permit.is_some(), self.frame, || panic::catch(poll_body));
         match (caught, returned) {
             (Ok(()), None) => self.poll_pending(cx),
             (Ok(()), Some(value)) => {
@@ -147,41 +154,71 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
     /// The body is pending: sees to it that the token and the clock are heard.
     fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
         if *self.stop == Stop::No && self.watch.is_none() && self.poll_fired(cx) {
-            if !self.spec.cooperates() {
-                return Poll::Ready(self.end_cancelled());
+            if let Some(ended) = self.heed_token() {
+                return Poll::Ready(ended);
             }
-            self.ask_to_stop();
+        }
+        if matches!(self.stop, Stop::Overdue(_)) {
+            return self.poll_overdue(cx);
         }
         self.arm_timeout();
-        let Aside::Timer(timer) = self.aside else { return Poll::Pending };
-        ready!(std::pin::pin!(unconstrained(timer.as_mut())).poll(cx));
-        let name = self.spec.name();
-        match (*self.stop, self.spec.timeout()) {
-            (Stop::Within(grace), _) => {
-                events::did_not_stop(name, grace.into());
-                Poll::Ready(self.end_cancelled())
-            }
-            (_, timeout) => {
-                let timeout = timeout.expect("a timer without grace is that of a timeout");
-                let timed_out = TimedOut::new(name, timeout);
-                Poll::Ready(self.end_without_value(TaskError::TimedOut(timed_out)))
-            }
+        let Some(timer) = self.timer() else { return Poll::Pending };
+        ready!(std::pin::pin!(unconstrained(timer)).poll(cx));
+        let why = match *self.stop {
+            Stop::Within(grace) => Overdue::GraceSpent(grace),
+            _ => Overdue::TimedOut,
+        };
+        match self.end_unless_shielded(why) {
+            Some(ended) => Poll::Ready(ended),
+            None => self.poll_overdue(cx),
+        }
+    }
+
+    /// The token has fired: the body is asked to end by itself, or dropped.
+    #[cold]
+    fn heed_token(&mut self) -> Option<Settled<F::Output>> {
+        self.watch.set(None);
+        if self.spec.cooperates() {
+            self.ask_to_stop();
+            return None;
+        }
+        self.end_unless_shielded(Overdue::Cancelled)
+    }
+
+    fn end_unless_shielded(&mut self, why: Overdue) -> Option<Settled<F::Output>> {
+        if self.frame.as_ref().is_some_and(|frame| frame.protection.until().is_some()) {
+            *self.stop = Stop::Overdue(why);
+            return None;
+        }
+        Some(self.end_overdue(why))
+    }
+
+    /// Waits for the shields that hold the body.
+    #[cold]
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
+        let Stop::Overdue(why) = *self.stop else {
+            unreachable!("only an overdue run is asked to");
+        };
+        loop {
+            let frame = self.frame.as_ref();
+            let until = frame.and_then(|frame| frame.protection.until_or_wake(cx.waker()));
+            let Some(until) = until else { return Poll::Ready(self.end_overdue(why)) };
+            let mut timer = self.set_timer(until);
+            ready!(std::pin::pin!(unconstrained(timer.as_mut())).poll(cx));
         }
     }
 
     fn arm_timeout(&mut self) {
-        if let (Some(timeout), Aside::Nothing) = (self.spec.timeout(), &self.aside) {
+        if let (Some(timeout), None) = (self.spec.timeout(), &self.aside) {
             let spent = Duration::from_nanos(self.since.elapsed_nanos());
-            let rest = tokio::time::sleep(timeout.saturating_sub(spent));
-            *self.aside = Aside::Timer(Box::pin(rest));
+            let sleep = tokio::time::sleep(timeout.saturating_sub(spent));
+            *self.aside = Some(Box::pin(Aside::Timer { sleep }));
         }
     }
 
-    /// The token has fired, and the body ends by itself: within the grace, if there is one.
-    #[cold]
+    /// The body ends by itself: within the grace, if there is one.
     fn ask_to_stop(&mut self) {
         *self.stop = Stop::Asked;
-        self.watch.set(None);
         let grace = Grace::of(self.spec.grace()).min(*self.longest_grace);
         // Outside a runtime there is no clock to count the grace with.
         if grace == Grace::NONE || Handle::try_current().is_err() {
@@ -189,11 +226,33 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         }
         self.arm_timeout();
         let end = Instant::now() + grace.into();
-        match self.aside {
-            Aside::Timer(timeout) if timeout.deadline() <= end => return,
-            Aside::Timer(timeout) => timeout.as_mut().reset(end),
-            _ => *self.aside = Aside::Timer(Box::pin(tokio::time::sleep_until(end))),
+        if self.timer().is_some_and(|timeout| timeout.deadline() <= end) {
+            return;
         }
+        self.set_timer(end);
         *self.stop = Stop::Within(grace);
+    }
+
+    fn set_timer(&mut self, deadline: Instant) -> Pin<&mut Sleep> {
+        match self.timer() {
+            Some(timer) if timer.deadline() == deadline => {}
+            Some(timer) => timer.reset(deadline),
+            None => {
+                let sleep = tokio::time::sleep_until(deadline);
+                *self.aside = Some(Box::pin(Aside::Timer { sleep }));
+            }
+        }
+        self.timer().expect("a running body that was given a timer has it")
+    }
+
+    fn timer(&mut self) -> Option<Pin<&mut Sleep>> {
+        match self.aside_projected() {
+            Some(AsideProjected::Timer { sleep }) => Some(sleep),
+            _ => None,
+        }
+    }
+
+    fn aside_projected(&mut self) -> Option<AsideProjected<'_>> {
+        self.aside.as_mut().map(|aside| aside.as_mut().project())
     }
 }

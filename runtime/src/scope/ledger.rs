@@ -23,7 +23,7 @@ use super::slots::Slots;
 use crate::{
     Cause, Outcome, events,
     panic::{Caught, drop_each_quietly, drop_quietly},
-    run::frame::Scope,
+    run::scope::Scope,
 };
 
 pub(super) struct Shared<T, E> {

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Cause, Outcome, Panic, TaskError, events,
     panic::{self, Caught, drop_each_quietly, drop_quietly},
-    run::{Ended, SupervisedFuture, frame::Scope},
+    run::{Ended, SupervisedFuture, scope::Scope},
 };
 
 pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {

@@ -19,10 +19,7 @@ use super::{
 };
 use crate::{
     Cancelled, Cause, Outcome, TaskError, panic,
-    run::{
-        Ended, SupervisedFuture,
-        frame::{self, Scope},
-    },
+    run::{Ended, SupervisedFuture, frame, scope::Scope},
 };
 
 pin_project! {

@@ -5,15 +5,18 @@
 //! 1. Neither is held while the other is waited for: it waits for one, tries the other, gives the first
 //!    back if that fails, and waits for the other. Two scopes and one function cannot block each other.
 //! 2. A wait is counted as such, and ends counted, whichever way it ends.
+//! 3. No wait begins that waits for itself: for a slot that a task of the scope waits for in its own scope,
+//!    for a permit that a run around it holds.
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Outcome,
+    Outcome, Rejected,
     clock::Ticks,
     limit::{Limit, Permit, Slot},
+    run::{itself, scope::Scope},
     spec::TaskSpec,
 };
 
@@ -25,6 +28,19 @@ pub(super) struct Slots(Option<Arc<Limit>>);
 pub(super) struct Admission {
     pub(super) slot: Option<Slot>,
     pub(super) permit: Option<Permit>,
+}
+
+/// Why there is no admission.
+pub(super) enum Refusal {
+    /// The token fired first.
+    Fired,
+    WaitsForItself(Rejected),
+}
+
+impl From<Rejected> for Refusal {
+    fn from(rejected: Rejected) -> Self {
+        Self::WaitsForItself(rejected)
+    }
 }
 
 impl Slots {
@@ -45,25 +61,31 @@ impl Slots {
         Some(Admission { permit: try_permit(spec)?, slot: self.try_slot()? })
     }
 
-    /// Waits for both; `None` when the token fires before.
+    /// Waits for both, in the runs that the spawn waits in; the token ends the wait.
     pub(super) async fn admit(
         self,
         spec: &'static TaskSpec,
+        scope: Arc<Scope>,
         token: CancellationToken,
-    ) -> Option<Admission> {
-        token.run_until_cancelled(self.admitted(spec)).await
+    ) -> Result<Admission, Refusal> {
+        let admitted = token.run_until_cancelled(self.admitted(spec, &scope)).await;
+        Ok(admitted.ok_or(Refusal::Fired)??)
     }
 
-    async fn admitted(&self, spec: &'static TaskSpec) -> Admission {
+    async fn admitted(
+        &self,
+        spec: &'static TaskSpec,
+        scope: &Arc<Scope>,
+    ) -> Result<Admission, Rejected> {
         loop {
-            let permit = permit(spec).await;
+            let permit = permit(spec).await?;
             if let Some(slot) = self.try_slot() {
-                return Admission { slot, permit };
+                return Ok(Admission { slot, permit });
             }
             drop(permit);
-            let slot = self.slot().await;
+            let slot = self.slot(spec, scope).await?;
             if let Some(permit) = try_permit(spec) {
-                return Admission { slot, permit };
+                return Ok(Admission { slot, permit });
             }
         }
     }
@@ -75,30 +97,42 @@ impl Slots {
         }
     }
 
-    async fn slot(&self) -> Option<Slot> {
-        match &self.0 {
-            None => None,
-            Some(limit) => Some(Limit::acquire(limit.clone()).await),
+    async fn slot(
+        &self,
+        spec: &'static TaskSpec,
+        scope: &Arc<Scope>,
+    ) -> Result<Option<Slot>, Rejected> {
+        let Some(limit) = &self.0 else { return Ok(None) };
+        if let Some(slot) = self.try_slot() {
+            return Ok(slot);
+        }
+        match itself::for_a_slot(spec, scope, limit.size()) {
+            Some(rejected) => Err(rejected),
+            None => Ok(Some(Limit::acquire(limit.clone()).await)),
         }
     }
 }
 
-/// A function that rejects when it is full asks for its permit by itself, in its task.
-fn asks_itself(spec: &TaskSpec) -> bool {
-    spec.rejects_when_full()
+/// The limit that a spawn waits for; a function that rejects when it is full asks by itself, in its task.
+fn waited_for(spec: &'static TaskSpec) -> Option<&'static Limit> {
+    spec.limit().filter(|_| !spec.rejects_when_full())
 }
 
 fn try_permit(spec: &'static TaskSpec) -> Option<Option<Permit>> {
-    match spec.limit() {
-        Some(limit) if !asks_itself(spec) => Limit::try_acquire(limit).map(Some),
-        _ => Some(None),
+    match waited_for(spec) {
+        None => Some(None),
+        Some(limit) => Limit::try_acquire(limit).map(Some),
     }
 }
 
-async fn permit(spec: &'static TaskSpec) -> Option<Permit> {
-    match spec.limit() {
-        Some(limit) if !asks_itself(spec) => Some(Limit::acquire(limit).await),
-        _ => None,
+async fn permit(spec: &'static TaskSpec) -> Result<Option<Permit>, Rejected> {
+    let Some(limit) = waited_for(spec) else { return Ok(None) };
+    if let Some(permit) = Limit::try_acquire(limit) {
+        return Ok(Some(permit));
+    }
+    match itself::for_a_permit(spec) {
+        Some(rejected) => Err(rejected),
+        None => Ok(Some(Limit::acquire(limit).await)),
     }
 }
 
@@ -124,8 +158,8 @@ impl Waiting {
         }
     }
 
-    pub(super) fn cancelled(mut self) {
-        self.end(Outcome::Cancelled);
+    pub(super) fn ended(mut self, outcome: Outcome) {
+        self.end(outcome);
     }
 
     fn end(&mut self, outcome: Outcome) {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ledger::{Index, Shared},
-    slots::{Admission, Waiting},
+    slots::{Admission, Refusal, Waiting},
     task::{Report, Task},
 };
 use crate::{
@@ -36,7 +36,7 @@ enum Stage<S: SupervisedFuture> {
     Done,
 }
 
-type WaitForAdmission = Pin<Box<dyn Future<Output = Option<Admission>> + Send>>;
+type WaitForAdmission = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send>>;
 
 /// The name of a task whose closure panicked before it could tell.
 const CLOSURE: &str = "spawn";
@@ -80,7 +80,8 @@ where
             return Poll::Ready(());
         }
         self.group.wait_begun();
-        let admission = self.group.slots.clone().admit(spec, self.group.token.clone());
+        let (scope, token) = (self.group.scope.clone(), self.group.token.clone());
+        let admission = self.group.slots.clone().admit(spec, scope, token);
         self.stage =
             Stage::Waiting { run, admission: Box::pin(admission), counted: Waiting::begin(spec) };
         self.wait(cx)
@@ -97,15 +98,24 @@ where
         };
         let _waited = Waited(self.group);
         match admitted {
-            Some(admission) => {
+            Ok(admission) => {
                 counted.granted();
                 self.launch(run, admission);
             }
-            None => {
-                counted.cancelled();
+            Err(refusal) => {
                 let task = run.spec().name();
                 drop_quietly(run);
-                self.refuse(task);
+                match refusal {
+                    Refusal::Fired => {
+                        counted.ended(Outcome::Cancelled);
+                        self.refuse(task);
+                    }
+                    Refusal::WaitsForItself(rejected) => {
+                        counted.ended(Outcome::Rejected);
+                        let error = S::error(TaskError::Rejected(rejected));
+                        self.group.fail(task, Outcome::Rejected, error);
+                    }
+                }
             }
         }
         Poll::Ready(())

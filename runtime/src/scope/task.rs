@@ -14,10 +14,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::run::{
-    Ended, SupervisedFuture,
-    frame::{self, Scope},
-};
+use crate::run::{Ended, SupervisedFuture, frame, scope::Scope};
 
 /// Where a task's end is told.
 pub(super) trait Report<S: SupervisedFuture> {

@@ -1,0 +1,89 @@
+//! Waiting for oneself: a run that would wait for what it, or a run that awaits it, holds.
+//!
+//! It is looked for when a wait begins, and told instead of suffered: whoever holds what is waited for
+//! cannot give it back before the wait is over. Looked at are the runs of this task, then those that the
+//! scopes around it were made in, outwards.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use super::{
+    frame::{self, Entry},
+    scope::Scope,
+};
+use crate::{Rejected, spec::TaskSpec};
+
+/// Something around the code that runs now.
+enum Around<'a> {
+    Run { spec: &'static TaskSpec, holds_permit: bool },
+    Scope(&'a Arc<Scope>),
+}
+
+/// Whether a wait for a permit of `spec` waits for itself.
+#[cold]
+pub(crate) fn for_a_permit(spec: &'static TaskSpec) -> Option<Rejected> {
+    let limit = spec.limit()?.size();
+    let chain = chain_to(
+        spec,
+        |around| matches!(around, Around::Run { spec: other, holds_permit: true } if std::ptr::eq(*other, spec)),
+    )?;
+    Some(Rejected::waits_for_permit(spec.name(), limit, chain))
+}
+
+/// Whether a wait for a slot of `scope`, which has `limit` of them, waits for itself.
+#[cold]
+pub(crate) fn for_a_slot(
+    spec: &'static TaskSpec,
+    scope: &Arc<Scope>,
+    limit: usize,
+) -> Option<Rejected> {
+    let chain = chain_to(
+        spec,
+        |around| matches!(around, Around::Scope(other) if Arc::ptr_eq(other, scope)),
+    )?;
+    Some(Rejected::waits_for_slot(spec.name(), limit, chain))
+}
+
+/// The names from the one that holds what is waited for to the one that waits; `None` where nobody does.
+fn chain_to(
+    spec: &'static TaskSpec,
+    mut holds: impl FnMut(&Around<'_>) -> bool,
+) -> Option<Box<[&'static str]>> {
+    let mut names = vec![spec.name()];
+    let found = outwards(|around| {
+        if let Around::Run { spec, .. } = &around {
+            names.push(spec.name());
+        }
+        if holds(&around) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    names.reverse();
+    found.is_break().then(|| names.into())
+}
+
+fn outwards(mut visit: impl FnMut(Around<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
+    let mut scope = None;
+    frame::with_entries(|entries| {
+        for entry in frame::of_this_task(entries).iter().rev() {
+            match entry {
+                Entry::Run { spec, holds_permit, .. } => {
+                    visit(Around::Run { spec, holds_permit: *holds_permit })?;
+                }
+                Entry::Scope { scope: around, begins_task } => {
+                    // A section has no runs of its own, and nothing to be waited for.
+                    if *begins_task {
+                        scope.clone_from(around);
+                    }
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    while let Some(around) = scope {
+        visit(Around::Scope(&around))?;
+        for run in around.made_in.iter().rev() {
+            let holds_permit = run.holder.as_ref().is_some_and(|holder| holder.strong_count() > 0);
+            visit(Around::Run { spec: run.spec, holds_permit })?;
+        }
+        scope = around.parent.clone();
+    }
+    ControlFlow::Continue(())
+}

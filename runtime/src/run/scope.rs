@@ -1,0 +1,82 @@
+//! A group, a `map`, a pool, a main: something that can be cancelled as a whole, for a reason.
+//!
+//! Invariants
+//!
+//! 1. A cause is set once, before the token that it explains fires.
+//! 2. A scope knows the runs that it was made in, which wait for it. They may have ended since: what they
+//!    held is held only as long as their frame is there.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use super::frame::{self, Entry, Frame};
+use crate::{Cause, spec::TaskSpec};
+
+pub(crate) struct Scope {
+    cause: OnceLock<Cause>,
+    pub(super) parent: Option<Arc<Scope>>,
+    /// The runs of the task that made this scope, the innermost last.
+    pub(super) made_in: Box<[MadeIn]>,
+}
+
+/// A run that a scope was made in.
+pub(super) struct MadeIn {
+    pub(super) spec: &'static TaskSpec,
+    /// There where it held a permit.
+    pub(super) holder: Option<Weak<Frame>>,
+}
+
+/// The scope of `#[supervised::main]`: around everything, also where a bare spawn lost the way to it.
+static MAIN: OnceLock<Arc<Scope>> = OnceLock::new();
+
+impl Scope {
+    /// A scope inside the runs of now, which wait for it.
+    pub(crate) fn nested() -> Arc<Self> {
+        let made_in = frame::with_entries(|entries| {
+            frame::of_this_task(entries).iter_mut().filter_map(MadeIn::of).collect()
+        });
+        Arc::new(Self { cause: OnceLock::new(), parent: frame::current_scope(), made_in })
+    }
+
+    /// A part of a task that is cancelled for a reason of its own.
+    pub(super) fn section() -> Arc<Self> {
+        let parent = frame::current_scope();
+        Arc::new(Self { cause: OnceLock::new(), parent, made_in: Box::default() })
+    }
+
+    /// The scope of main; a second main in one process shares it.
+    pub(crate) fn main() -> Arc<Self> {
+        let none = || Self { cause: OnceLock::new(), parent: None, made_in: Box::default() };
+        MAIN.get_or_init(|| Arc::new(none())).clone()
+    }
+
+    /// Says why, for who asks after the token has fired. The first reason stays.
+    pub(crate) fn explain(&self, cause: Cause) {
+        _ = self.cause.set(cause);
+    }
+
+    /// The cause of this scope, else of the nearest one around it, main last.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        let mut scope = Some(self);
+        while let Some(here) = scope {
+            if let Some(cause) = here.cause.get() {
+                return Some(*cause);
+            }
+            scope = here.parent.as_deref();
+        }
+        Self::cause_of_main()
+    }
+
+    pub(super) fn cause_of_main() -> Option<Cause> {
+        MAIN.get()?.cause.get().copied()
+    }
+}
+
+impl MadeIn {
+    fn of(entry: &mut Entry) -> Option<Self> {
+        let holder = entry.holder();
+        match entry {
+            Entry::Run { spec, .. } => Some(Self { spec, holder }),
+            Entry::Scope { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A section that cancellation does not interrupt, with a deadline.
+//!
+//! Invariants, checked by `tests/behaviour/shield.rs`
+//!
+//! 1. Every run that a pending shield is polled in counts it, once, until it has ended, was dropped or has
+//!    passed its limit. A branch that is not polled for a while (`select!`, `FuturesUnordered`) counts on.
+//! 2. Whichever of these happens first, the runs that were to end are woken.
+//! 3. A run that is to end waits for the limits of the shields that it counts at the longest: a shield
+//!    that nobody polls any more cannot hold it.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+use tokio::{
+    task::coop::unconstrained,
+    time::{Instant, Sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    frame::{self, Frame},
+    scope::Scope,
+};
+use crate::Cause;
+
+/// Runs a section that cancellation does not interrupt, for `limit` at the longest: for commits, flushes,
+/// acknowledgements.
+///
+/// While the section is pending, the supervised runs around it are not dropped by their token, their
+/// timeout or their grace; they end right after. What does end it: an abort, a `select!` branch that loses,
+/// a dropped owner, and the end of the process at the grace of `#[supervised::main]`.
+///
+/// The section gets a token of its own, for the supervised calls inside. It fires when `limit` has passed
+/// since the first poll; from then on the section has no protection, and the call gives whatever it gives.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokio_supervised::{CancellationToken, TaskError, shield, supervised};
+///
+/// #[supervised]
+/// async fn commit(batch: Vec<u8>) -> Result<(), TaskError> {
+/// #   _ = batch;
+///     // … an exchange that must not stop halfway
+///     Ok(())
+/// }
+///
+/// #[supervised]
+/// async fn store(batch: Vec<u8>) -> Result<(), TaskError> {
+///     // … dropped here when its token fires, but not in here:
+///     shield(Duration::from_secs(5), |token| commit(token, batch)).await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), TaskError> {
+/// store(&CancellationToken::new(), vec![1]).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Follows trio's shielded cancel scopes, which should always have a deadline, too; here they do.
+///
+/// # Panics
+///
+/// When it is polled outside a tokio runtime that has its timer enabled, and when it is polled again after
+/// it has ended.
+///
+/// # Cancel safety
+///
+/// Dropped, it drops the section where it is: what would have dropped it by cancellation waits, what drops
+/// it by hand does not.
+pub fn shield<S, F>(limit: Duration, section: S) -> Shield<F>
+where
+    S: FnOnce(CancellationToken) -> F,
+    F: Future,
+{
+    let token = CancellationToken::new();
+    Shield {
+        limit,
+        section: Some(section(token.clone())),
+        token,
+        scope: None,
+        stage: Stage::New,
+        deadline: None,
+        counted_by: Vec::new(),
+    }
+}
+
+pin_project! {
+    /// The future of [`shield`].
+    #[must_use = "a section does nothing until it is awaited"]
+    pub struct Shield<F> {
+        limit: Duration,
+        token: CancellationToken,
+        scope: Option<Arc<Scope>>,
+        stage: Stage,
+        #[pin]
+        deadline: Option<Sleep>,
+        counted_by: Vec<Arc<Frame>>,
+        #[pin]
+        section: Option<F>,
+    }
+
+    impl<F> PinnedDrop for Shield<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            this.section.set(None);
+            uncount(this.counted_by);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    New,
+    Protects,
+    PastItsLimit,
+}
+
+impl<F: Future> Future for Shield<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        if *this.stage == Stage::New {
+            *this.stage = Stage::Protects;
+            *this.scope = Some(Scope::section());
+            this.deadline.set(Some(tokio::time::sleep(*this.limit)));
+        }
+        if *this.stage == Stage::Protects {
+            let deadline = this.deadline.as_mut().as_pin_mut();
+            let mut deadline = deadline.expect("a shield that protects has a deadline");
+            count(this.counted_by, deadline.deadline());
+            // The section may have spent the budget, and the deadline must be heard all the same.
+            if std::pin::pin!(unconstrained(deadline.as_mut())).poll(cx).is_ready() {
+                *this.stage = Stage::PastItsLimit;
+                if let Some(scope) = this.scope {
+                    scope.explain(Cause::ShieldLimit);
+                }
+                this.token.cancel();
+                uncount(this.counted_by);
+            }
+        }
+        let polled = frame::within_section(this.scope, || {
+            let section = this.section.as_mut().as_pin_mut();
+            section.expect("a shield is polled until it has ended").poll(cx)
+        });
+        if polled.is_ready() {
+            this.section.set(None);
+            uncount(this.counted_by);
+        }
+        polled
+    }
+}
+
+impl<F> fmt::Debug for Shield<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shield").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// Sees to it that every run that polls this shield counts it: it may have been moved into others.
+fn count(counted_by: &mut Vec<Arc<Frame>>, deadline: Instant) {
+    frame::with_entries(|entries| {
+        for entry in entries {
+            let Some(frame) = entry.frame() else { continue };
+            if !counted_by.iter().any(|counting| Arc::ptr_eq(counting, frame)) {
+                frame.protection.begin(deadline);
+                counted_by.push(frame.clone());
+            }
+        }
+    });
+}
+
+fn uncount(counted_by: &mut Vec<Arc<Frame>>) {
+    for frame in counted_by.drain(..) {
+        frame.protection.end();
+    }
+}
+
+/// The shields that a run counts.
+#[derive(Default)]
+pub(super) struct Protection(Mutex<Pending>);
+
+#[derive(Default)]
+struct Pending {
+    shields: usize,
+    /// The latest of their deadlines; of no meaning without shields.
+    until: Option<Instant>,
+    /// The task of a run that is to end.
+    waiting: Option<Waker>,
+}
+
+impl Protection {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, deadline: Instant) {
+        let mut pending = self.pending();
+        let before = if pending.shields == 0 { None } else { pending.until };
+        pending.until = before.max(Some(deadline));
+        pending.shields += 1;
+    }
+
+    fn end(&self) {
+        let mut pending = self.pending();
+        pending.shields -= 1;
+        if pending.shields > 0 {
+            return;
+        }
+        let waiting = pending.waiting.take();
+        drop(pending);
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
+
+    /// Until when the run is protected, if it is.
+    pub(super) fn until(&self) -> Option<Instant> {
+        let pending = self.pending();
+        pending.until.filter(|until| pending.shields > 0 && *until > Instant::now())
+    }
+
+    /// The same; the task is woken when the last shield ends.
+    pub(super) fn until_or_wake(&self, waker: &Waker) -> Option<Instant> {
+        let mut pending = self.pending();
+        let before = pending.waiting.replace(waker.clone());
+        let until = pending.until.filter(|until| pending.shields > 0 && *until > Instant::now());
+        drop(pending);
+        drop(before);
+        until
+    }
+}
