@@ -28,6 +28,7 @@
 //! | many runs of one function | [`map()`] |
 //! | tasks that succeed or fail together | [`Group`] |
 //! | a future that is not a supervised function's | [`task!`] |
+//! | a section that must not stop halfway | [`shield()`] |
 //! | a process that obeys signals | [`#[supervised::main]`](macro@supervised::main) |
 //! | what has happened so far | [`stats()`] |
 //! | a limit that changes while it runs | [`set_limit()`] |

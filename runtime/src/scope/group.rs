@@ -29,8 +29,8 @@ use crate::run::SupervisedFuture;
 /// # }
 /// ```
 ///
-/// A task that waits for a slot of its own full group waits for itself: give a group whose tasks spawn
-/// siblings no limit.
+/// A task that would wait for a slot of its own full group would wait for itself: the group fails with
+/// [`Rejected`](crate::Rejected), which names the chain. Give a group whose tasks spawn siblings no limit.
 ///
 /// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts
 /// as one that returns `Result<(), TaskError>`, and
@@ -111,7 +111,9 @@ where
     /// The closure is called at once, with the group's token; the future that it makes is lazy, and
     /// `'static`: pass owned values, and the token as it was given (`move |token| work(token, job)`). Once
     /// the group is cancelled, the closure is not called, a spawn that waits ends, and nothing is
-    /// spawned: the [`join`](Self::join) tells. A panic of the closure is a failure like any other.
+    /// spawned: the [`join`](Self::join) tells. A panic of the closure is a failure like any other, and so is
+    /// a spawn that would wait for itself: for a permit that a run around it holds, or for a slot of its own
+    /// full group.
     ///
     /// # Panics
     ///

@@ -1,0 +1,269 @@
+//! A run that would wait for what it, or a run that awaits it, holds: refused with the names, not hung.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use tokio::sync::Notify;
+use tokio_supervised::{CancellationToken, Group, Outcome, Rejected, TaskError, map, supervised};
+
+use crate::support::{in_time, outcomes_of, poll_once, stats_of, turn};
+
+/// Of a function that comes back to itself: without a box of a known type it would contain itself.
+type Boxed = Pin<Box<dyn Future<Output = Result<(), TaskError>> + Send>>;
+
+/// The refusal that an error is.
+fn rejected(error: TaskError) -> Rejected {
+    match error {
+        TaskError::Rejected(rejected) => rejected,
+        other => panic!("rejected is expected: {other}"),
+    }
+}
+
+#[tokio::test]
+async fn a_recursion_deeper_than_its_limit_is_refused_and_names_itself() {
+    #[supervised(limit = 3, name = "itself: walk")]
+    async fn walk(token: &CancellationToken, depth: u32) -> Result<u32, TaskError> {
+        if depth == 0 {
+            return Ok(0);
+        }
+        Ok(1 + Box::pin(walk(token, depth - 1)).await?)
+    }
+
+    let token = CancellationToken::new();
+    assert_eq!(in_time(walk(&token, 2)).await.unwrap(), 2, "free permits are simply taken");
+    let refused = rejected(in_time(walk(&token, 3)).await.unwrap_err());
+    assert_eq!((refused.task(), refused.limit()), ("itself: walk", 3));
+    assert_eq!(
+        refused.to_string(),
+        "task `itself: walk` was rejected: it would wait for itself (`itself: walk` -> `itself: walk`): \
+         all 3 permits of `itself: walk` are taken"
+    );
+    assert_eq!(in_time(walk(&token, 2)).await.unwrap(), 2, "every permit is back");
+    assert_eq!(
+        outcomes_of("itself: walk"),
+        [(Outcome::Ok, 6), (Outcome::Error, 3), (Outcome::Rejected, 1)]
+    );
+}
+
+#[tokio::test]
+async fn the_functions_between_are_named_also_those_without_a_limit() {
+    #[supervised(limit = 1, name = "itself: outer")]
+    async fn outer(token: &CancellationToken, again: bool) -> Result<(), TaskError> {
+        if again { between(token).await } else { Ok(()) }
+    }
+
+    #[supervised(name = "itself: between")]
+    async fn between(token: &CancellationToken) -> Result<(), TaskError> {
+        Box::pin(outer(token, false)).await
+    }
+
+    let refused = rejected(in_time(outer(&CancellationToken::new(), true)).await.unwrap_err());
+    assert_eq!(refused.chain(), ["itself: outer", "itself: between", "itself: outer"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_found_through_a_map() {
+    #[supervised(limit = 1, name = "itself: mapped")]
+    async fn mapped(token: &CancellationToken, again: bool) -> Result<(), TaskError> {
+        if again {
+            let token = token.clone();
+            let items = map(&token, [false], boxed);
+            in_time(items).await?;
+        }
+        Ok(())
+    }
+
+    #[supervised(name = "itself: boxed")]
+    async fn boxed(token: &CancellationToken, again: bool) -> Result<(), TaskError> {
+        in_time(mapped_boxed(token.clone(), again)).await
+    }
+
+    fn mapped_boxed(token: CancellationToken, again: bool) -> Boxed {
+        Box::pin(mapped(token, again))
+    }
+
+    let refused = rejected(in_time(mapped(&CancellationToken::new(), true)).await.unwrap_err());
+    assert_eq!(refused.chain(), ["itself: mapped", "itself: boxed", "itself: mapped"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_found_in_the_spawn_of_a_group_and_in_a_task_of_a_group_of_a_group() {
+    #[supervised(limit = 1, name = "itself: root")]
+    async fn root(token: &CancellationToken, deep: bool) -> Result<(), TaskError> {
+        let group = Group::new(token);
+        if deep {
+            in_time(group.spawn(middle)).await;
+        } else {
+            in_time(group.spawn(same)).await;
+        }
+        in_time(group.join()).await.map(|_| ())
+    }
+
+    /// A group of its own, whose task calls the function that holds everything up.
+    #[supervised(name = "itself: middle")]
+    async fn middle(token: &CancellationToken) -> Result<(), TaskError> {
+        let group = Group::new(token);
+        in_time(group.spawn(same)).await;
+        in_time(group.join()).await.map(|_| ())
+    }
+
+    #[supervised(name = "itself: same")]
+    async fn same(token: &CancellationToken) -> Result<(), TaskError> {
+        in_time(root_boxed(token.clone())).await
+    }
+
+    fn root_boxed(token: CancellationToken) -> Boxed {
+        Box::pin(root(token, false))
+    }
+
+    let token = CancellationToken::new();
+    let refused = rejected(in_time(root(&token, false)).await.unwrap_err());
+    assert_eq!(refused.chain(), ["itself: root", "itself: same", "itself: root"]);
+    let refused = rejected(in_time(root(&token, true)).await.unwrap_err());
+    assert_eq!(refused.chain(), ["itself: root", "itself: middle", "itself: same", "itself: root"]);
+}
+
+#[tokio::test]
+async fn a_spawn_that_waits_for_a_permit_of_its_spawner_fails_its_group() {
+    #[supervised(limit = 1, name = "itself: spawner")]
+    async fn spawner(spawn_again: fn() -> Boxed, again: bool) -> Result<(), TaskError> {
+        if again { in_time(spawn_again()).await } else { Ok(()) }
+    }
+
+    fn spawn_again() -> Boxed {
+        Box::pin(async {
+            let group = Group::new(&CancellationToken::new());
+            in_time(group.spawn(|token| spawner(token, spawn_again, false))).await;
+            in_time(group.join()).await.map(|_| ())
+        })
+    }
+
+    let token = CancellationToken::new();
+    let refused = rejected(in_time(spawner(&token, spawn_again, true)).await.unwrap_err());
+    assert_eq!(refused.chain(), ["itself: spawner", "itself: spawner"]);
+    assert_eq!(stats_of("itself: spawner").waiting, 0);
+}
+
+#[tokio::test]
+async fn a_task_that_waits_for_a_slot_of_its_own_full_group_fails_the_group() {
+    #[supervised(name = "itself: sibling")]
+    async fn sibling(_: u32) -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    let group = Group::<(), TaskError>::new(&CancellationToken::new()).limit(1);
+    let handle = group.handle();
+    group
+        .spawn(tokio_supervised::task!("itself: parent", |token| -> Result<(), TaskError> {
+            _ = &token;
+            in_time(handle.spawn(|token| sibling(token, 1))).await;
+            Ok(())
+        }))
+        .await;
+    let refused = rejected(in_time(group.join()).await.unwrap_err());
+    assert_eq!(
+        refused.to_string(),
+        "task `itself: sibling` was rejected: it would wait for itself \
+         (`itself: parent` -> `itself: sibling`): the only slot of their scope is taken"
+    );
+    assert_eq!(outcomes_of("itself: sibling"), [(Outcome::Rejected, 1)]);
+    assert_eq!(stats_of("itself: sibling").waiting, 0);
+}
+
+#[tokio::test]
+async fn a_wait_for_someone_else_is_a_wait() {
+    #[supervised(limit = 1, name = "itself: other")]
+    async fn other(gate: Arc<Notify>) -> Result<(), TaskError> {
+        gate.notified().await;
+        Ok(())
+    }
+
+    #[supervised(limit = 1, name = "itself: caller")]
+    async fn caller(token: &CancellationToken, gate: Arc<Notify>) -> Result<(), TaskError> {
+        // Both in one task, beside each other: neither awaits the other.
+        let (first, second) = tokio::join!(other(token, gate.clone()), other(token, gate.clone()));
+        first.and(second)
+    }
+
+    let gate = Arc::new(Notify::new());
+    let run = tokio::spawn(caller(CancellationToken::new(), gate.clone()));
+    while stats_of_or_none("itself: other") != Some((1, 1)) {
+        turn().await;
+    }
+    gate.notify_one();
+    while stats_of("itself: other").ended(Outcome::Ok) < 1 {
+        turn().await;
+    }
+    gate.notify_one();
+    in_time(run).await.unwrap().unwrap();
+}
+
+/// Running and waiting.
+fn stats_of_or_none(name: &str) -> Option<(u64, u64)> {
+    let all = tokio_supervised::stats();
+    all.iter().find(|task| task.name == name).map(|task| (task.running, task.waiting))
+}
+
+#[tokio::test]
+async fn a_scope_that_outlives_the_run_it_was_made_in_is_held_up_by_nobody_there() {
+    /// Makes a group and leaves, or stays with its permit.
+    #[supervised(limit = 1, name = "itself: maker")]
+    async fn maker(
+        token: &CancellationToken,
+        stay: Option<Arc<Notify>>,
+    ) -> Result<Group<(), TaskError>, TaskError> {
+        if let Some(stay) = stay {
+            stay.notified().await;
+        }
+        Ok(Group::new(token))
+    }
+
+    #[supervised(name = "itself: visitor")]
+    async fn visitor(token: &CancellationToken) -> Result<(), TaskError> {
+        drop(maker(token, None).await?);
+        Ok(())
+    }
+
+    let token = CancellationToken::new();
+    let group = maker(&token, None).await.unwrap();
+    let leave = Arc::new(Notify::new());
+    let mut staying = Box::pin(maker(&token, Some(leave.clone())));
+    assert!(poll_once(staying.as_mut()).is_pending());
+    // The only permit is another run's: its task waits for it, and gets it.
+    group.spawn(visitor).await;
+    while stats_of("itself: maker").waiting == 0 {
+        turn().await;
+    }
+    leave.notify_one();
+    drop(in_time(staying).await.unwrap());
+    in_time(group.join()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn slot_and_permit_in_both_orders_at_once_do_not_block_each_other() {
+    #[supervised(limit = 2, name = "itself: both orders")]
+    async fn both() -> Result<(), TaskError> {
+        turn().await;
+        Ok(())
+    }
+
+    // Spawns wait for slots of a full group while they could have permits, and the reverse: inline calls
+    // and a second group take the permits meanwhile.
+    let token = CancellationToken::new();
+    let groups = [Group::new(&token).limit(1), Group::new(&token).limit(3)];
+    let spawns = async {
+        for _ in 0..2_000 {
+            tokio::join!(groups[0].spawn(both), groups[1].spawn(both));
+        }
+    };
+    let inline = async {
+        for _ in 0..2_000 {
+            both(&token).await.unwrap();
+        }
+    };
+    in_time(async { tokio::join!(spawns, inline) }).await;
+    for group in groups {
+        assert_eq!(in_time(group.join()).await.unwrap().len(), 2_000);
+    }
+    let stats = stats_of("itself: both orders");
+    assert_eq!((stats.started, stats.running, stats.waiting), (6_000, 0, 0));
+}
