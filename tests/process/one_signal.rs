@@ -52,6 +52,13 @@ fn a_main_without_a_token_is_dropped_at_its_next_await_and_dies_by_the_signal() 
 }
 
 #[test]
+fn a_main_without_a_token_is_dropped_after_its_shielded_section() {
+    let mut program = Program::start(PLAIN, "waits in a section");
+    program.wait_for("READY").send(SIGTERM).wait_for("HEARD").close_stdin().wait_for("COMMITTED");
+    program.end().by_signal(SIGTERM).that_printed("dropped");
+}
+
+#[test]
 fn a_signal_before_the_first_await_is_heard_at_it() {
     let mut program = Program::start(PLAIN, "blocks before its first await");
     program.wait_for("READY").send(SIGTERM).close_stdin().wait_for("UNBLOCKED");

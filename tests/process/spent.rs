@@ -34,6 +34,15 @@ fn a_body_that_blocks_its_thread_does_not_stop_the_clock() {
 }
 
 #[test]
+fn the_grace_of_main_ends_a_shielded_section() {
+    let mut program = Program::start(SPENT, "shielded for longer");
+    program.wait_for("READY");
+    let sent = Instant::now();
+    program.send(SIGTERM).end().with_code(75).that_told("  shielded: 1 running");
+    assert!(sent.elapsed() >= SPENT_GRACE, "{:?}", sent.elapsed());
+}
+
+#[test]
 fn a_spent_grace_needs_no_stderr_to_end_the_process() {
     let mut program = Program::start_without_stderr(SPENT, "two are deaf");
     program.wait_for("READY").send(SIGTERM).end().with_code(75);

@@ -32,6 +32,22 @@ async fn main() {
             say("UNBLOCKED");
             pending().await
         }
+        #[cfg(unix)]
+        "waits in a section" => {
+            use tokio::signal::unix::{SignalKind, signal};
+            let _guard = PrintsAtDrop;
+            let mut terminate = signal(SignalKind::terminate()).expect("it is installed");
+            tokio_supervised::shield(std::time::Duration::from_secs(3600), |_| async {
+                say("READY");
+                terminate.recv().await;
+                say("HEARD");
+                let closed = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
+                _ = closed.await;
+                say("COMMITTED");
+            })
+            .await;
+            pending().await
+        }
         "panics when dropped" => {
             struct Broken;
             impl Drop for Broken {

@@ -6,13 +6,19 @@ mod common;
 use std::{future::pending, time::Duration};
 
 use common::{BlockingReport, block, say, wanted};
-use tokio_supervised::{CancellationToken, Group, TaskError, map, supervised};
+use tokio_supervised::{CancellationToken, Group, TaskError, map, shield, supervised};
 
 /// Deaf, but alive.
 #[supervised(name = "deaf", grace = "none")]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
     pending().await
+}
+
+/// In a section that is open for longer than the grace of main.
+#[supervised(name = "shielded")]
+async fn shielded() -> Result<(), TaskError> {
+    shield(Duration::from_secs(3600), |_| pending()).await
 }
 
 #[supervised(name = "step")]
@@ -38,6 +44,13 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
         "blocks" => {
             say("READY");
             block()
+        }
+        "shielded for longer" => {
+            let group = Group::new(&token);
+            group.spawn(shielded).await;
+            say("READY");
+            group.join().await?;
+            Ok(())
         }
         "reports for ever" => {
             say("READY");
