@@ -20,7 +20,9 @@ pub enum Cause {
         /// Its name.
         task: &'static str,
     },
-    /// The group, or the future of the `map`, was dropped.
+    /// The pool is being drained, and half of the time that it has for that was over.
+    Drained,
+    /// The group, or the future of the `map`, or the last handle of the pool was dropped.
     ScopeDropped,
     /// The [`shield`](crate::shield()) around it was open for as long as it may be.
     ShieldLimit,
@@ -33,6 +35,7 @@ impl fmt::Display for Cause {
             Self::Signal(signal) => write!(f, "the process received {signal}"),
             Self::SiblingFailed { task } => write!(f, "its sibling `{task}` failed"),
             Self::SiblingExited { task } => write!(f, "its sibling `{task}` has ended"),
+            Self::Drained => f.write_str("its pool is drained"),
             Self::ScopeDropped => f.write_str("the scope that owned it was dropped"),
             Self::ShieldLimit => f.write_str("the limit of its shield has passed"),
         }

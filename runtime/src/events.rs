@@ -4,7 +4,7 @@ use std::{panic::Location, time::Duration};
 
 use tracing::field;
 
-use crate::{Panic, PanicLocation, Signal, TaskError};
+use crate::{Outcome, Panic, PanicLocation, Signal, TaskError, UnfinishedTask};
 
 /// `ERROR`: a panic that a boundary caught.
 #[cold]
@@ -59,6 +59,52 @@ pub(crate) fn group_dropped(tasks: usize, place: &Location<'_>) {
         target: "tokio_supervised",
         { "tasks" = tasks },
         "a group made at {place} was dropped with {tasks} of its tasks running: cancelled and aborted; call `join` to wait for them"
+    );
+}
+
+/// `WARN`: a task of a pool failed; where it was told to stop, `DEBUG`.
+pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str) {
+    macro_rules! tell {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "tokio_supervised",
+                {
+                    "task.name" = task,
+                    "task.id" = tokio::task::try_id().map(field::display),
+                    "outcome" = outcome.as_str(),
+                    "error" = error,
+                },
+                "task `{task}` of a pool ended as {outcome}: {error}"
+            )
+        };
+    }
+    match outcome {
+        Outcome::Cancelled => tell!(debug),
+        _ => tell!(warn),
+    }
+}
+
+/// `WARN`: a pool was drained, and a task of it did not stop.
+#[cold]
+pub(crate) fn not_drained(task: &UnfinishedTask, grace: Duration) {
+    tracing::warn!(
+        target: "tokio_supervised",
+        {
+            "task.name" = task.name,
+            "task.id" = task.id.map(field::display),
+            "grace" = ?grace,
+        },
+        "a pool was drained, and a task did not stop within {grace:?}: {task}"
+    );
+}
+
+/// `WARN`: the last handle of a pool was dropped while tasks of it were running.
+#[cold]
+pub(crate) fn pool_dropped(tasks: usize, place: &Location<'_>) {
+    tracing::warn!(
+        target: "tokio_supervised",
+        { "tasks" = tasks },
+        "a pool made at {place} was dropped with {tasks} of its tasks running: cancelled and aborted; call `drain` to let them finish"
     );
 }
 

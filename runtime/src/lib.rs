@@ -27,6 +27,7 @@
 //! | one function | [`supervised`](macro@supervised), [`Supervised`], [`TaskError`] |
 //! | many runs of one function | [`map()`] |
 //! | tasks that succeed or fail together | [`Group`] |
+//! | tasks that outlive who spawned them | [`Pool`], [`Slot`], [`Unfinished`] |
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a section that must not stop halfway | [`shield()`] |
 //! | a process that obeys signals | [`#[supervised::main]`](macro@supervised::main) |
@@ -55,10 +56,12 @@ mod limit;
 mod metrics;
 mod outcome;
 mod panic;
+mod registry;
 mod run;
 mod scope;
 mod spec;
 mod token;
+mod unfinished;
 
 pub use cause::{Cause, Signal};
 pub use error::{Cancelled, Rejected, TaskError, TimedOut};
@@ -71,13 +74,17 @@ pub use run::{
     output::SupervisedOutput,
     shield::{Shield, shield},
 };
-pub use scope::{Group, GroupHandle, Map, Settled, Spawn, map};
+pub use scope::{
+    Closed, Group, GroupHandle, Launch, LoggedError, Map, OnWorkers, Pool, PoolSpawn, Settled,
+    Slot, Spawn, SpawnError, TrySpawnError, ZeroLimit, map,
+};
 pub use token::AsToken;
 #[doc = include_str!("docs/supervised.md")]
 pub use tokio_supervised_macros::supervised;
 #[doc = include_str!("docs/task.md")]
 pub use tokio_supervised_macros::task;
 pub use tokio_util::sync::CancellationToken;
+pub use unfinished::{Unfinished, UnfinishedTask};
 
 /// The attributes beside `#[supervised]`: `use tokio_supervised::supervised;` brings them all.
 pub mod supervised {

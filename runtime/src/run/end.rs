@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{Overdue, Projected, Settled, Stage, frame};
+use super::{Overdue, Projected, Settled, Stage, Stop, frame};
 use crate::{
     AsToken, Cancelled, Outcome, Panic, TaskError, TimedOut, events,
     panic::{self, Caught},
@@ -22,6 +22,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
             Overdue::Cancelled => self.end_cancelled(),
             Overdue::GraceSpent(grace) => {
                 events::did_not_stop(self.spec.name(), grace.into());
+                *self.stop = Stop::Spent;
                 self.end_cancelled()
             }
             Overdue::TimedOut => {

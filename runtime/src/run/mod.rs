@@ -109,6 +109,8 @@ enum Stop {
     Within(Grace),
     /// To be dropped, as soon as no shield holds it.
     Overdue(Overdue),
+    /// It had not ended within its grace, and was dropped.
+    Spent,
 }
 
 /// What a body is to be dropped for.
@@ -183,6 +185,11 @@ impl<F: Future, T: AsToken> Run<F, T> {
         self.stage = Stage::Spawned;
         self.permit = permit;
         self.longest_grace = Grace::of(longest_grace);
+    }
+
+    /// Whether the body was dropped since it had not ended within its grace.
+    pub(crate) fn was_overdue(&self) -> bool {
+        self.stop == Stop::Spent
     }
 
     pub(crate) fn poll_settled(

@@ -37,6 +37,11 @@ impl Scope {
         Arc::new(Self { cause: OnceLock::new(), parent: frame::current_scope(), made_in })
     }
 
+    /// A scope inside none: main's cause alone is around it.
+    pub(crate) fn root() -> Arc<Self> {
+        Arc::new(Self { cause: OnceLock::new(), parent: None, made_in: Box::default() })
+    }
+
     /// A part of a task that is cancelled for a reason of its own.
     pub(super) fn section() -> Arc<Self> {
         let parent = frame::current_scope();
@@ -45,8 +50,7 @@ impl Scope {
 
     /// The scope of main; a second main in one process shares it.
     pub(crate) fn main() -> Arc<Self> {
-        let none = || Self { cause: OnceLock::new(), parent: None, made_in: Box::default() };
-        MAIN.get_or_init(|| Arc::new(none())).clone()
+        MAIN.get_or_init(Self::root).clone()
     }
 
     /// Says why, for who asks after the token has fired. The first reason stays.

@@ -149,7 +149,16 @@ where
 /// How a spawned run ended, with the value and the error that its group knows.
 pub struct Ended<T, E> {
     pub(crate) outcome: Outcome,
+    /// It had not stopped within its grace, and was dropped.
+    pub(crate) overdue: bool,
     pub(crate) result: Result<T, E>,
+}
+
+impl<T, E> Ended<T, E> {
+    /// Of a run that its owner aborted; its scope counts it as cancelled.
+    pub(crate) fn aborted(error: E) -> Self {
+        Self { outcome: Outcome::Cancelled, overdue: false, result: Err(error) }
+    }
 }
 
 mod sealed {
@@ -213,10 +222,11 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
-        let this = self.project();
-        this.run
-            .poll_settled(cx)
-            .map(|Settled { outcome, result }| Ended { outcome, result: F::Output::settle(result) })
+        let mut run = self.project().run;
+        run.as_mut().poll_settled(cx).map(|Settled { outcome, result }| {
+            let overdue = run.was_overdue();
+            Ended { outcome, overdue, result: F::Output::settle(result) }
+        })
     }
 
     fn error(error: TaskError) -> Self::Error {
@@ -245,10 +255,10 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let task = self.spec().name();
-        self.project().supervised.poll_ended(cx).map(|Ended { outcome, result }| {
+        self.project().supervised.poll_ended(cx).map(|Ended { outcome, overdue, result }| {
             let of_the_panic = |error| S::error(error).into();
             let convert = |error| converted(task, || E::from(error), of_the_panic);
-            Ended { outcome, result: result.map_err(convert) }
+            Ended { outcome, overdue, result: result.map_err(convert) }
         })
     }
 

@@ -1,16 +1,29 @@
 //! What runs together.
 
+mod drain;
 mod group;
 mod keep;
+mod launch;
 mod ledger;
 mod map;
+mod pool;
+mod pool_spawn;
+mod pool_state;
+mod pool_task;
 mod pull;
+mod refused;
 mod runner;
+mod slot;
 mod slots;
 mod source;
 mod spawn;
 mod task;
 
 pub use group::{Group, GroupHandle};
+pub use launch::{Launch, OnWorkers};
 pub use map::{Map, Settled, map};
+pub use pool::Pool;
+pub use pool_spawn::PoolSpawn;
+pub use refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit};
+pub use slot::Slot;
 pub use spawn::Spawn;

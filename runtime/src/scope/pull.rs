@@ -273,7 +273,8 @@ where
             events::panicked(&panic);
             match panic::catch(|| S::error(TaskError::Panicked(panic))) {
                 Ok(error) => {
-                    let ended = Ended { outcome: Outcome::Panicked, result: Err(error) };
+                    let ended =
+                        Ended { outcome: Outcome::Panicked, overdue: false, result: Err(error) };
                     done = Some(Driven { task: CLOSURE, index, ended });
                 }
                 Err(caught) => {

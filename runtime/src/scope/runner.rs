@@ -18,7 +18,7 @@ use super::{
     pull::{Driven, Pulled, Shared},
 };
 use crate::{
-    Cancelled, Cause, Outcome, TaskError, panic,
+    Cancelled, Cause, TaskError, panic,
     run::{Ended, SupervisedFuture, frame, scope::Scope},
 };
 
@@ -151,7 +151,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F,
             let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
             match panic::catch(|| S::error(cancelled)) {
                 Ok(error) => {
-                    let ended = Ended { outcome: Outcome::Cancelled, result: Err(error) };
+                    let ended = Ended::aborted(error);
                     self.shared.store(Driven { task, index: *self.index, ended });
                 }
                 Err(caught) => self.shared.store_untold(task, caught),

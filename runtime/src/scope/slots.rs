@@ -56,6 +56,11 @@ impl Slots {
         Self(Some(Arc::new(Limit::new(limit))))
     }
 
+    /// As many as a limit that can change meanwhile.
+    pub(super) fn of(limit: Arc<Limit>) -> Self {
+        Self(Some(limit))
+    }
+
     /// Both at once, without waiting.
     pub(super) fn try_admit(&self, spec: &'static TaskSpec) -> Option<Admission> {
         Some(Admission { permit: try_permit(spec)?, slot: self.try_slot()? })

@@ -39,7 +39,7 @@ enum Stage<S: SupervisedFuture> {
 type WaitForAdmission = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send>>;
 
 /// The name of a task whose closure panicked before it could tell.
-const CLOSURE: &str = "spawn";
+pub(super) const CLOSURE: &str = "spawn";
 
 /// The run is pinned only once it is in its task.
 impl<S: SupervisedFuture> Unpin for Spawn<'_, S> {}
@@ -204,7 +204,7 @@ impl<S: SupervisedFuture> Report<S> for InGroup<S::Value, S::Error> {
         let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
         match panic::catch(|| S::error(cancelled)) {
             Ok(error) => {
-                let ended = Ended { outcome: Outcome::Cancelled, result: Err(error) };
+                let ended = Ended::aborted(error);
                 Report::<S>::ended(self, task, ended);
             }
             Err(caught) => {

@@ -17,16 +17,18 @@ use pin_project_lite::pin_project;
 use crate::run::{Ended, SupervisedFuture, frame, scope::Scope};
 
 /// Where a task's end is told.
-pub(super) trait Report<S: SupervisedFuture> {
+pub trait Report<S: SupervisedFuture> {
     /// The run has ended by itself.
     fn ended(self, task: &'static str, ended: Ended<S::Value, S::Error>);
     /// The task was aborted.
     fn aborted(self, task: &'static str);
+    /// A poll begins or ends.
+    fn polling(&self, _now: bool) {}
 }
 
 pin_project! {
     /// The future that tokio is given.
-    pub(super) struct Task<S, R>
+    pub struct Task<S, R>
     where
         S: SupervisedFuture,
         R: Report<S>,
@@ -64,10 +66,15 @@ impl<S: SupervisedFuture, R: Report<S>> Future for Task<S, R> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        let ended = ready!(frame::within(this.scope, || {
+        let polling =
+            |report: &Option<R>, now| report.iter().for_each(|report| report.polling(now));
+        polling(this.report, true);
+        let ended = frame::within(this.scope, || {
             let run = this.run.as_mut().as_pin_mut();
             run.expect("a task is polled until it has ended").poll_ended(cx)
-        }));
+        });
+        polling(this.report, false);
+        let ended = ready!(ended);
         this.run.set(None);
         let report = this.report.take().expect("a task ends once");
         report.ended(this.name, ended);

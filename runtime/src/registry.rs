@@ -1,0 +1,87 @@
+//! The live tasks, as others see them.
+
+use std::{
+    panic::Location,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::task::AbortHandle;
+
+use crate::{UnfinishedTask, clock::Ticks, unfinished::Activity};
+
+/// One live task.
+pub(crate) struct Row {
+    name: &'static str,
+    place: &'static Location<'static>,
+    born: Ticks,
+    on_blocking_thread: bool,
+    polled: AtomicBool,
+    told: AtomicBool,
+    /// Arrives after the spawn.
+    handle: OnceLock<AbortHandle>,
+}
+
+impl Row {
+    /// A task that is about to be spawned.
+    pub(crate) fn new(
+        name: &'static str,
+        place: &'static Location<'static>,
+        on_blocking_thread: bool,
+    ) -> Self {
+        Self {
+            name,
+            place,
+            born: Ticks::now(),
+            on_blocking_thread,
+            polled: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+            handle: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn spawned(&self, handle: AbortHandle) {
+        _ = self.handle.set(handle);
+    }
+
+    /// Aborts the task, unless it is being spawned: then its handle has not arrived.
+    pub(crate) fn abort(&self) {
+        if let Some(handle) = self.handle.get() {
+            handle.abort();
+        }
+    }
+
+    /// A poll begins or ends. Its own task alone writes it.
+    pub(crate) fn polled(&self, now: bool) {
+        self.polled.store(now, Ordering::Relaxed);
+    }
+
+    /// True once: that it did not stop is told once, however many drains find it.
+    pub(crate) fn tells(&self) -> bool {
+        !self.told.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn activity(&self) -> Activity {
+        match (self.on_blocking_thread, self.polled.load(Ordering::Relaxed)) {
+            (false, false) => Activity::Waits,
+            (false, true) => Activity::Polled,
+            (true, false) => Activity::Queued,
+            (true, true) => Activity::Blocking,
+        }
+    }
+
+    /// What is to be told of it.
+    pub(crate) fn describe(&self, activity: Activity) -> UnfinishedTask {
+        UnfinishedTask {
+            name: self.name,
+            id: self.handle.get().map(AbortHandle::id),
+            age: Duration::from_nanos(self.born.elapsed_nanos()),
+            place: self.place,
+            blocks_thread: matches!(activity, Activity::Polled | Activity::Blocking),
+            activity,
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! A bounded set of tasks that live longer than who spawned them.
+
+use std::{fmt, panic::Location, sync::Arc, time::Duration};
+
+use super::{
+    launch::OnWorkers,
+    pool_spawn::PoolSpawn,
+    pool_state::{Shared, Ticket},
+    pool_task::{launch, make},
+    refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
+    slot::Slot,
+};
+use crate::{
+    CancellationToken, Unfinished, limit::Limit, panic::drop_quietly, run::SupervisedFuture,
+};
+
+/// At most so many tasks at once, each for itself: for work that outlives the request that brought it.
+///
+/// A failure is logged, once, and harms nobody else. The pool has a root token of its own: a request's, or
+/// main's, cancels none of its tasks. They end when the pool is [drained](Self::drain).
+///
+/// ```
+/// use std::time::Duration;
+/// use tokio_supervised::{Pool, TaskError, supervised};
+///
+/// #[supervised]
+/// async fn store(_body: String) -> Result<(), TaskError> {
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::new(100);
+/// pool.spawn(|token| store(token, "waits for a slot".into())).await?;
+/// if pool.try_spawn(|token| store(token, "or not at all".into())).is_err() {
+///     println!("503 Service Unavailable");
+/// }
+/// pool.drain(Duration::from_secs(10)).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `Clone` gives another handle on the same pool. [`#[supervised::main]`](macro@crate::supervised::main)
+/// drains what is still live when its body has ended. Where the last handle is dropped before, the tasks
+/// are cancelled and aborted, and a warning tells it.
+///
+/// Follows tokio's `TaskTracker` in what it keeps of its tasks, which is nothing once they have ended, and
+/// Go's `errgroup` in `TryGo`, that never waits; `conc`'s pools wait for ever for what does not stop, which
+/// this one names and aborts.
+///
+/// Shared between threads freely; each spawn and each end takes a short lock.
+#[derive(Clone)]
+pub struct Pool {
+    handle: Arc<Handle>,
+}
+
+/// What the last handle, or slot, is the end of.
+pub(super) struct Handle {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.abandon();
+    }
+}
+
+impl Pool {
+    /// A pool of at most `limit` tasks at once.
+    ///
+    /// # Panics
+    ///
+    /// Where `limit` is 0.
+    #[must_use]
+    #[track_caller]
+    pub fn new(limit: usize) -> Self {
+        let shared = Arc::new(Shared::new(limit, Location::caller()));
+        Self { handle: Arc::new(Handle { shared }) }
+    }
+
+    /// Waits for a slot of the pool and a permit of the function, then spawns.
+    ///
+    /// The closure is called at once, with the pool's token, unless the pool is closed; the future that it
+    /// makes is lazy and `'static`. Neither a slot nor a permit is held while the other is waited for. A
+    /// panic of the closure is told as a task's is: there is nothing to spawn then, and no error.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::Closed`] as soon as the pool is closed: nothing was spawned, and what waited is dropped.
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    #[track_caller]
+    pub fn spawn<S, F>(&self, task: F) -> PoolSpawn<'_, S>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture + Send + 'static,
+        S::Value: Send + 'static,
+        S::Error: LoggedError + Send + 'static,
+    {
+        PoolSpawn::new(&self.handle.shared, task, Location::caller())
+    }
+
+    /// Spawns if nothing has to be waited for: for a server that answers 503 where it is full.
+    ///
+    /// The slot comes first: the closure is not called where the pool is full. A refused call is no run, and
+    /// is counted nowhere. A panic of the closure is told as a task's is.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySpawnError::Full`] where all slots are taken, or all permits of the function, whatever its
+    /// `on_full`; [`TrySpawnError::Closed`] where the pool is closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, where it spawns.
+    #[track_caller]
+    pub fn try_spawn<S, F>(&self, task: F) -> Result<(), TrySpawnError>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture + Send + 'static,
+        S::Value: Send + 'static,
+        S::Error: LoggedError + Send + 'static,
+    {
+        let place = Location::caller();
+        let pool = &self.handle.shared;
+        let refuse = |task: F, error| {
+            drop_quietly(task);
+            Err(error)
+        };
+        if pool.is_closed() {
+            return refuse(task, TrySpawnError::Closed);
+        }
+        let Some(slot) = Limit::try_acquire(pool.limit.clone()) else {
+            return refuse(task, TrySpawnError::Full);
+        };
+        let Some(run) = make(pool, task) else { return Ok(()) };
+        let spec = run.spec();
+        let permit = spec.limit().map(Limit::try_acquire);
+        if let Some(None) = permit {
+            drop_quietly(run);
+            return Err(TrySpawnError::Full);
+        }
+        if permit.is_some() {
+            spec.here().waited_for(0);
+        }
+        Ok(launch::<S, OnWorkers>(pool, run, (slot, permit.flatten()), place, Ticket::New)?)
+    }
+
+    /// Waits for a slot of the pool: take it before you accept the work, and the work is done.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::Closed`] as soon as the pool is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it gives up its place in the queue and takes nothing.
+    pub async fn reserve(&self) -> Result<Slot, SpawnError> {
+        let pool = &self.handle.shared;
+        let slot = Limit::acquire(pool.limit.clone());
+        let slot = pool.closing.run_until_cancelled(slot).await.ok_or(Closed)?;
+        pool.reserve()?;
+        Ok(Slot::new(self.handle.clone(), slot))
+    }
+
+    /// Takes no new work, and lets running work finish.
+    ///
+    /// `grace` is the whole budget. Spawns and reservations that wait end at once, as closed. What is left
+    /// at half of it is told to stop, by the pool's token; what is left at its end is aborted. A task's own
+    /// `grace` can only shorten that. A grace of zero tells to stop, gives one turn, then aborts.
+    ///
+    /// It may be called again, and more than once at a time. It counts in tokio's time.
+    ///
+    /// # Errors
+    ///
+    /// What did not stop, by name and spawn place: what had to be aborted or was dropped by its own spent
+    /// `grace`, and what nothing can abort, since it blocks a thread. Each is a `WARN` event too.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime that has its timer enabled, unless nothing is left to wait for.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves the pool closed and its tasks running: call it again.
+    pub async fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
+        self.handle.shared.drain(grace).await
+    }
+
+    /// How many tasks have not ended.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.handle.shared.state().tasks()
+    }
+
+    /// Whether every task has ended.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many tasks there may be at once.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.handle.shared.limit.size()
+    }
+
+    /// Changes how many tasks there may be at once. A smaller limit stops nothing: no task begins until
+    /// there are fewer.
+    ///
+    /// # Errors
+    ///
+    /// Where `limit` is 0: nothing would ever run. Nothing is changed then.
+    pub fn set_limit(&self, limit: usize) -> Result<(), ZeroLimit> {
+        if limit == 0 {
+            return Err(ZeroLimit);
+        }
+        self.handle.shared.limit.resize(limit);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("tasks", &self.len())
+            .field("limit", &self.limit())
+            .field("closed", &self.handle.shared.is_closed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+//! The future of a spawn into a pool: it waits to be admitted, then spawns.
+
+use std::{
+    future::Future,
+    marker::PhantomData,
+    panic::Location,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    launch::{Launch, OnWorkers},
+    pool_state::{Shared, Ticket},
+    pool_task::{launch, make},
+    refused::{Closed, LoggedError, SpawnError},
+    slots::{Admission, Refusal, Waiting},
+};
+use crate::{Outcome, panic::drop_quietly, run::SupervisedFuture};
+
+/// The future of [`Pool::spawn`](super::pool::Pool::spawn); it spawns when it is awaited.
+#[must_use = "nothing is spawned until this is awaited"]
+pub struct PoolSpawn<'a, S, L = OnWorkers> {
+    pool: &'a Arc<Shared>,
+    place: &'static Location<'static>,
+    stage: Stage<S>,
+    launch: PhantomData<fn() -> L>,
+}
+
+enum Stage<S> {
+    New(S),
+    Waiting {
+        run: S,
+        admission: WaitForAdmission,
+        counted: Waiting,
+    },
+    /// The closure panicked, which was told.
+    Panicked,
+    Closed,
+    Done,
+}
+
+type WaitForAdmission = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send>>;
+
+/// The run is pinned only once it is in its task.
+impl<S, L> Unpin for PoolSpawn<'_, S, L> {}
+
+impl<'a, S, L> PoolSpawn<'a, S, L> {
+    pub(super) fn new(
+        pool: &'a Arc<Shared>,
+        task: impl FnOnce(CancellationToken) -> S,
+        place: &'static Location<'static>,
+    ) -> Self {
+        let stage = if pool.is_closed() {
+            drop_quietly(task);
+            Stage::Closed
+        } else {
+            make(pool, task).map_or(Stage::Panicked, Stage::New)
+        };
+        Self { pool, place, stage, launch: PhantomData }
+    }
+}
+
+impl<S, L> PoolSpawn<'_, S, L>
+where
+    S: SupervisedFuture<Error: LoggedError>,
+    L: Launch<S>,
+{
+    fn begin(&mut self, run: S, cx: &mut Context<'_>) -> Poll<Result<(), SpawnError>> {
+        let spec = run.spec();
+        if let Some(admission) = self.pool.slots.try_admit(spec) {
+            if admission.permit.is_some() {
+                spec.here().waited_for(0);
+            }
+            return Poll::Ready(self.launch(run, admission));
+        }
+        let (scope, closing) = (self.pool.scope.clone(), self.pool.closing.clone());
+        let admission = self.pool.slots.clone().admit(spec, scope, closing);
+        self.stage =
+            Stage::Waiting { run, admission: Box::pin(admission), counted: Waiting::begin(spec) };
+        self.wait(cx)
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SpawnError>> {
+        let Stage::Waiting { admission, .. } = &mut self.stage else {
+            unreachable!("only a spawn that waits is asked to");
+        };
+        let admitted = ready!(admission.as_mut().poll(cx));
+        let Stage::Waiting { run, counted, .. } = std::mem::replace(&mut self.stage, Stage::Done)
+        else {
+            unreachable!("looked at above");
+        };
+        Poll::Ready(match admitted {
+            Ok(admission) => {
+                counted.granted();
+                self.launch(run, admission)
+            }
+            Err(refusal) => {
+                drop_quietly(run);
+                let (outcome, error) = match refusal {
+                    Refusal::Fired => (Outcome::Cancelled, Closed.into()),
+                    Refusal::WaitsForItself(rejected) => (Outcome::Rejected, rejected.into()),
+                };
+                counted.ended(outcome);
+                Err(error)
+            }
+        })
+    }
+
+    fn launch(&self, run: S, admission: Admission) -> Result<(), SpawnError> {
+        let slot = admission.slot.expect("the slots of a pool are bounded");
+        let admission = (slot, admission.permit);
+        Ok(launch::<S, L>(self.pool, run, admission, self.place, Ticket::New)?)
+    }
+}
+
+impl<S, L> Future for PoolSpawn<'_, S, L>
+where
+    S: SupervisedFuture<Error: LoggedError>,
+    L: Launch<S>,
+{
+    type Output = Result<(), SpawnError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::New(run) => self.begin(run, cx),
+            waiting @ Stage::Waiting { .. } => {
+                self.stage = waiting;
+                self.wait(cx)
+            }
+            Stage::Panicked => Poll::Ready(Ok(())),
+            Stage::Closed => Poll::Ready(Err(Closed.into())),
+            Stage::Done => panic!("a spawn was polled after it had ended"),
+        }
+    }
+}
+
+impl<S, L> Drop for PoolSpawn<'_, S, L> {
+    fn drop(&mut self) {
+        drop_quietly(std::mem::replace(&mut self.stage, Stage::Done));
+    }
+}

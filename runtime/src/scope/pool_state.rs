@@ -1,0 +1,212 @@
+//! What a pool knows of its tasks.
+//!
+//! Invariants
+//!
+//! 1. What was accepted, a task or a reserved slot, is counted before the accepting call returns, and until
+//!    it has ended: a drain waits for all of it.
+//! 2. Nothing is accepted after the pool has closed, but what a reserved slot was for. Both are decided
+//!    under one lock.
+//! 3. A task leaves before it gives its slot back: there are never more tasks than slots.
+//! 4. Nothing grows with the number of tasks that have ended.
+//! 5. No user code runs under the lock: closures, futures, errors and wakers are called and dropped outside.
+
+use std::{
+    panic::Location,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{sync::Notify, task::AbortHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{drain::Drains, refused::Closed, slots::Slots};
+use crate::{Cause, events, limit::Limit, registry::Row, run::scope::Scope};
+
+/// What the handles and the tasks of a pool share.
+pub(super) struct Shared {
+    pub(super) token: CancellationToken,
+    pub(super) scope: Arc<Scope>,
+    pub(super) limit: Arc<Limit>,
+    pub(super) slots: Slots,
+    /// Fires when the pool closes: wakes the spawns that wait.
+    pub(super) closing: CancellationToken,
+    pub(super) place: &'static Location<'static>,
+    /// Told when nothing is left of a closed pool.
+    pub(super) idle: Notify,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    rows: Vec<Option<Arc<Row>>>,
+    free: Vec<usize>,
+    pub(super) reserved: usize,
+    closed: bool,
+    /// What there was has been aborted: so is what arrives.
+    aborted: bool,
+    /// There is no handle any more.
+    pub(super) abandoned: bool,
+    pub(super) drains: Drains,
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy)]
+pub(super) struct Index(usize);
+
+/// What a task is accepted with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ticket {
+    /// A slot that was free a moment ago.
+    New,
+    /// A reserved one.
+    Reserved,
+}
+
+impl State {
+    /// How many tasks have not ended.
+    pub(super) fn tasks(&self) -> usize {
+        self.rows.len() - self.free.len()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.tasks() + self.reserved == 0
+    }
+
+    pub(super) fn live(&self) -> impl Iterator<Item = &Arc<Row>> {
+        self.rows.iter().flatten()
+    }
+}
+
+impl Shared {
+    pub(super) fn new(limit: usize, place: &'static Location<'static>) -> Self {
+        let limit = Arc::new(Limit::new(limit));
+        Self {
+            token: CancellationToken::new(),
+            scope: Scope::root(),
+            slots: Slots::of(limit.clone()),
+            limit,
+            closing: CancellationToken::new(),
+            place,
+            idle: Notify::new(),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    /// Takes nothing more, and ends the spawns that wait.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.closing.cancel();
+    }
+
+    /// A slot was taken for work to come.
+    pub(super) fn reserve(&self) -> Result<(), Closed> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(Closed);
+        }
+        state.reserved += 1;
+        Ok(())
+    }
+
+    /// A reserved slot was dropped.
+    pub(super) fn unreserve(&self) {
+        let mut state = self.state();
+        state.reserved -= 1;
+        self.wake_drains(state);
+    }
+
+    /// Enters a task that is about to be spawned.
+    pub(super) fn enter(&self, row: &Arc<Row>, ticket: Ticket) -> Result<Index, Closed> {
+        let mut state = self.state();
+        match ticket {
+            Ticket::New if state.closed => return Err(Closed),
+            Ticket::New => {}
+            Ticket::Reserved => state.reserved -= 1,
+        }
+        let row = Some(row.clone());
+        let index = match state.free.pop() {
+            Some(index) => {
+                state.rows[index] = row;
+                index
+            }
+            None => {
+                state.rows.push(row);
+                state.rows.len() - 1
+            }
+        };
+        Ok(Index(index))
+    }
+
+    /// Keeps the handle of a task that was spawned.
+    pub(super) fn entered(&self, row: &Row, handle: AbortHandle) {
+        // Under the lock: who aborts all rows finds the handle, or is found here.
+        let state = self.state();
+        row.spawned(handle);
+        let aborted = state.aborted;
+        drop(state);
+        if aborted {
+            row.abort();
+        }
+    }
+
+    /// A task has ended.
+    pub(super) fn leave(&self, index: Index) {
+        let mut state = self.state();
+        let row = state.rows[index.0].take();
+        state.free.push(index.0);
+        self.wake_drains(state);
+        // The last handle of the task may be in it.
+        drop(row);
+    }
+
+    fn wake_drains(&self, state: MutexGuard<'_, State>) {
+        let drained = state.closed && state.is_idle();
+        drop(state);
+        if drained {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// Cancels what runs; where it is cancelled already, that has a cause of its own.
+    pub(super) fn stop(&self, cause: Cause) {
+        if !self.token.is_cancelled() {
+            self.scope.explain(cause);
+            self.token.cancel();
+        }
+    }
+
+    /// Aborts what runs, and what is being spawned.
+    pub(super) fn abort(&self) {
+        let mut state = self.state();
+        state.aborted = true;
+        let rows: Vec<_> = state.live().cloned().collect();
+        drop(state);
+        for row in rows {
+            row.abort();
+        }
+    }
+
+    /// The last handle is gone. What is being drained is left to the drain.
+    pub(super) fn abandon(&self) {
+        let mut state = self.state();
+        state.abandoned = true;
+        if state.drains.under_way() {
+            return;
+        }
+        let (tasks, drained) = (state.tasks(), state.drains.came_to_an_end());
+        drop(state);
+        self.close();
+        if tasks > 0 && !drained {
+            self.stop(Cause::ScopeDropped);
+            self.abort();
+            events::pool_dropped(tasks, self.place);
+        }
+    }
+}

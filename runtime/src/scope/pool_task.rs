@@ -1,0 +1,107 @@
+//! One task of a pool: made by its closure, entered, launched, told.
+
+use std::{fmt, panic::Location, sync::Arc};
+
+use super::{
+    launch::Launch,
+    pool_state::{Index, Shared, Ticket},
+    refused::{Closed, LoggedError},
+    spawn::CLOSURE,
+    task::{Report, Task},
+};
+use crate::{
+    CancellationToken, Outcome, Panic, events,
+    limit::{Permit, Slot},
+    panic::{self, drop_quietly},
+    registry::Row,
+    run::{Ended, Prepared, SupervisedFuture},
+};
+
+/// Calls the closure of a spawn. There is nothing to spawn where it panics, which is told here.
+pub(super) fn make<S>(pool: &Shared, task: impl FnOnce(CancellationToken) -> S) -> Option<S> {
+    let made = panic::catch(|| task(pool.token.clone()));
+    made.map_err(|caught| events::panicked(&Panic::new(CLOSURE, caught))).ok()
+}
+
+/// Spawns a run that has its slot, and its permit unless it waits for that by itself.
+pub(super) fn launch<S, L>(
+    pool: &Arc<Shared>,
+    mut run: S,
+    (slot, permit): (Slot, Option<Permit>),
+    place: &'static Location<'static>,
+    ticket: Ticket,
+) -> Result<(), Closed>
+where
+    S: SupervisedFuture<Error: LoggedError>,
+    L: Launch<S>,
+{
+    let row = Arc::new(Row::new(run.spec().name(), place, L::ON_BLOCKING_THREAD));
+    let index = match pool.enter(&row, ticket) {
+        Ok(index) => index,
+        Err(closed) => {
+            drop_quietly(run);
+            return Err(closed);
+        }
+    };
+    run.prepare(Prepared { permit, longest_grace: None });
+    let report = InPool { pool: pool.clone(), row: row.clone(), index, _slot: slot };
+    let handle = L::launch(Task::new(pool.scope.clone(), run, report));
+    pool.entered(&row, handle);
+    Ok(())
+}
+
+/// Tells the pool; dropped, the task has left it, whatever happened on the way.
+struct InPool {
+    pool: Arc<Shared>,
+    row: Arc<Row>,
+    index: Index,
+    /// Given back after the task has left.
+    _slot: Slot,
+}
+
+impl Drop for InPool {
+    fn drop(&mut self) {
+        self.pool.leave(self.index);
+    }
+}
+
+impl<S> Report<S> for InPool
+where
+    S: SupervisedFuture<Error: LoggedError>,
+{
+    fn ended(self, task: &'static str, ended: Ended<S::Value, S::Error>) {
+        if ended.overdue {
+            self.pool.overdue(&self.row);
+        }
+        match ended.result {
+            Ok(value) => drop_quietly(value),
+            Err(error) => {
+                tell(task, ended.outcome, &error);
+                drop_quietly(error);
+            }
+        }
+    }
+
+    fn aborted(self, _: &'static str) {}
+
+    fn polling(&self, now: bool) {
+        self.row.polled(now);
+    }
+}
+
+/// A panic was told where it was caught.
+fn tell(task: &'static str, outcome: Outcome, error: &impl fmt::Display) {
+    if outcome == Outcome::Panicked {
+        return;
+    }
+    // An error of the function's own may have a chain, which the alternate form of `anyhow` shows.
+    let text = panic::catch(|| match outcome {
+        Outcome::Error => format!("{error:#}"),
+        _ => error.to_string(),
+    });
+    let text = text.unwrap_or_else(|caught| {
+        events::panicked(&Panic::new(task, caught));
+        "its error panicked when it was displayed".to_owned()
+    });
+    events::pool_task_failed(task, outcome, &text);
+}

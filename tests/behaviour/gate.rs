@@ -1,0 +1,51 @@
+//! A task that says when it has begun, and ends when it is told.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::support::in_time;
+
+/// What the tasks get.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    begun: mpsc::UnboundedSender<()>,
+    end: Arc<Semaphore>,
+}
+
+/// What the test keeps.
+pub(crate) struct Gatekeeper {
+    begun: mpsc::UnboundedReceiver<()>,
+    end: Arc<Semaphore>,
+}
+
+pub(crate) fn gate() -> (Gate, Gatekeeper) {
+    let (begun, has_begun) = mpsc::unbounded_channel();
+    let end = Arc::new(Semaphore::new(0));
+    (Gate { begun, end: end.clone() }, Gatekeeper { begun: has_begun, end })
+}
+
+impl Gate {
+    pub(crate) async fn pass(self) {
+        self.begun.send(()).unwrap();
+        self.end.acquire().await.unwrap().forget();
+    }
+}
+
+impl Gatekeeper {
+    /// Waits until so many more have begun.
+    pub(crate) async fn begun(&mut self, count: usize) {
+        for _ in 0..count {
+            in_time(self.begun.recv()).await.unwrap();
+        }
+    }
+
+    pub(crate) fn nobody_has_begun(&mut self) -> bool {
+        self.begun.try_recv().is_err()
+    }
+
+    /// Lets so many end.
+    pub(crate) fn open(&self, count: usize) {
+        self.end.add_permits(count);
+    }
+}

@@ -1,0 +1,265 @@
+//! What a pool takes, and what it refuses.
+
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use tokio_supervised::{
+    CancellationToken, Outcome, Pool, SpawnError, TaskError, TrySpawnError, supervised,
+};
+
+use crate::{
+    gate::{Gate, gate},
+    support::{Alive, in_time, outcomes_of, poll_once, stats_of, turn},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[supervised(name = "pool: gated")]
+async fn gated(gate: Gate) -> Result<(), TaskError> {
+    gate.pass().await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spawn_waits_for_a_slot_and_len_counts_what_has_not_ended() {
+    let (gate, mut keeper) = gate();
+    let pool = Pool::new(2);
+    assert!(pool.is_empty());
+    assert_eq!(pool.limit(), 2);
+    for _ in 0..2 {
+        pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
+    }
+    keeper.begun(2).await;
+    assert_eq!(pool.len(), 2);
+    let mut third = Box::pin(pool.spawn(|token| gated(token, gate.clone())));
+    assert!(poll_once(third.as_mut()).is_pending());
+    keeper.open(1);
+    in_time(third).await.unwrap();
+    keeper.begun(1).await;
+    assert_eq!(pool.len(), 2);
+    keeper.open(2);
+    in_time(pool.drain(SECOND)).await.unwrap();
+    assert!(pool.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_pool_refuses_without_calling_the_closure() {
+    let (gate, mut keeper) = gate();
+    let pool = Pool::new(1);
+    pool.try_spawn(|token| gated(token, gate.clone())).unwrap();
+    keeper.begun(1).await;
+    let mut called = false;
+    let refused = pool.try_spawn(|token| {
+        called = true;
+        gated(token, gate.clone())
+    });
+    assert_eq!(refused, Err(TrySpawnError::Full));
+    assert!(!called);
+    keeper.open(1);
+    in_time(pool.drain(SECOND)).await.unwrap();
+    assert_eq!(pool.try_spawn(|token| gated(token, gate.clone())), Err(TrySpawnError::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_function_is_full_to_try_spawn_whatever_its_on_full_and_no_run() {
+    #[supervised(limit = 1, name = "pool: waits when full")]
+    async fn waits(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+    #[supervised(limit = 1, on_full = "reject", name = "pool: rejects when full")]
+    async fn rejects(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+
+    let (gate, mut keeper) = gate();
+    let pool = Pool::new(8);
+    pool.try_spawn(|token| waits(token, gate.clone())).unwrap();
+    pool.try_spawn(|token| rejects(token, gate.clone())).unwrap();
+    keeper.begun(2).await;
+    for _ in 0..3 {
+        assert_eq!(pool.try_spawn(|token| waits(token, gate.clone())), Err(TrySpawnError::Full));
+        assert_eq!(pool.try_spawn(|token| rejects(token, gate.clone())), Err(TrySpawnError::Full));
+    }
+    assert_eq!(pool.len(), 2, "what was refused took no slot");
+    keeper.open(2);
+    in_time(pool.drain(SECOND)).await.unwrap();
+    for name in ["pool: waits when full", "pool: rejects when full"] {
+        assert_eq!(outcomes_of(name), [(Outcome::Ok, 1)]);
+        assert_eq!((stats_of(name).started, stats_of(name).waiting), (1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spawn_that_is_dropped_while_it_waits_has_spawned_nothing() {
+    let (gate, mut keeper) = gate();
+    let pool = Pool::new(1);
+    let count = Arc::new(AtomicUsize::new(0));
+    #[supervised(name = "pool: carries")]
+    async fn carries(_alive: Alive) -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
+    keeper.begun(1).await;
+    let alive = Alive::new(&count);
+    let mut waiting = Box::pin(pool.spawn(|token| carries(token, alive)));
+    assert!(poll_once(waiting.as_mut()).is_pending());
+    drop(waiting);
+    assert_eq!(count.load(SeqCst), 0);
+    keeper.open(1);
+    in_time(pool.drain(SECOND)).await.unwrap();
+    assert_eq!(outcomes_of("pool: carries"), [(Outcome::Dropped, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_spawn_and_a_waiting_reserve_end_closed_as_soon_as_the_pool_closes() {
+    let (gate, mut keeper) = gate();
+    let pool = Pool::new(1);
+    pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
+    keeper.begun(1).await;
+    let mut spawn = Box::pin(pool.spawn(|token| gated(token, gate.clone())));
+    let mut reserve = Box::pin(pool.reserve());
+    assert!(poll_once(spawn.as_mut()).is_pending());
+    assert!(poll_once(reserve.as_mut()).is_pending());
+    let mut drain = Box::pin(pool.drain(SECOND));
+    assert!(poll_once(drain.as_mut()).is_pending());
+    assert!(matches!(in_time(spawn).await, Err(SpawnError::Closed(_))));
+    assert!(matches!(in_time(reserve).await, Err(SpawnError::Closed(_))));
+    assert!(matches!(pool.reserve().await, Err(SpawnError::Closed(_))));
+    let mut called = false;
+    let late = pool.spawn(|token| {
+        called = true;
+        gated(token, gate.clone())
+    });
+    assert!(matches!(late.await, Err(SpawnError::Closed(_))));
+    assert!(!called);
+    keeper.open(1);
+    in_time(drain).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reserved_slot_holds_a_place_and_gives_it_back_when_it_is_dropped() {
+    let pool = Pool::new(1);
+    let slot = pool.reserve().await.unwrap();
+    let (gate, keeper) = gate();
+    let refused = pool.try_spawn(|token| gated(token, gate.clone()));
+    assert_eq!(refused, Err(TrySpawnError::Full));
+    assert_eq!(pool.len(), 0, "a reserved slot is no task yet");
+    drop(slot);
+    pool.try_spawn(|token| gated(token, gate)).unwrap();
+    keeper.open(1);
+    in_time(pool.drain(SECOND)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reserved_slot_spawns_after_the_pool_has_closed_and_the_drain_waits_for_it() {
+    let (gate, mut keeper) = gate();
+    let pool = Pool::new(1);
+    let slot = pool.reserve().await.unwrap();
+    let mut drain = Box::pin(pool.drain(SECOND));
+    assert!(poll_once(drain.as_mut()).is_pending());
+    slot.spawn(|token| gated(token, gate));
+    keeper.begun(1).await;
+    assert!(poll_once(drain.as_mut()).is_pending());
+    keeper.open(1);
+    in_time(drain).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_of_a_reserved_slot_waits_for_the_permit_of_its_function_by_itself() {
+    #[supervised(limit = 1, name = "pool: one at a time")]
+    async fn one(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+
+    let (gate, mut keeper) = gate();
+    let pool = Pool::new(2);
+    let slots = [pool.reserve().await.unwrap(), pool.reserve().await.unwrap()];
+    for slot in slots {
+        let gate = gate.clone();
+        slot.spawn(|token| one(token, gate));
+    }
+    keeper.begun(1).await;
+    for _ in 0..5 {
+        turn().await;
+    }
+    assert!(keeper.nobody_has_begun());
+    assert_eq!((stats_of("pool: one at a time").waiting, pool.len()), (1, 2));
+    keeper.open(2);
+    in_time(pool.drain(SECOND)).await.unwrap();
+    assert_eq!(outcomes_of("pool: one at a time"), [(Outcome::Ok, 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_larger_limit_lets_a_waiting_spawn_go_on_and_none_of_zero_is_set() {
+    let (gate, mut keeper) = gate();
+    let pool = Pool::new(1);
+    pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
+    let mut waiting = Box::pin(pool.spawn(|token| gated(token, gate.clone())));
+    assert!(poll_once(waiting.as_mut()).is_pending());
+    pool.set_limit(0).unwrap_err();
+    assert_eq!(pool.limit(), 1);
+    pool.set_limit(2).unwrap();
+    in_time(waiting).await.unwrap();
+    keeper.begun(2).await;
+    assert_eq!((pool.len(), pool.limit()), (2, 2));
+    keeper.open(2);
+    in_time(pool.drain(SECOND)).await.unwrap();
+}
+
+#[test]
+#[should_panic(expected = "`limit` must not be 0")]
+fn a_pool_of_nothing_panics() {
+    _ = Pool::new(0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_handle_aborts_what_runs_and_says_why() {
+    #[supervised(name = "pool: obeys")]
+    async fn obeys(token: &CancellationToken, alive: Alive) -> Result<(), TaskError> {
+        let _alive = alive;
+        token.cancelled().await;
+        pending().await
+    }
+
+    let count = Arc::new(AtomicUsize::new(0));
+    let pool = Pool::new(2);
+    let other = pool.clone();
+    let alive = Alive::new(&count);
+    pool.spawn(|token| obeys(token, alive)).await.unwrap();
+    turn().await;
+    drop(pool);
+    turn().await;
+    assert_eq!((other.len(), count.load(SeqCst)), (1, 1), "another handle is there");
+    drop(other);
+    turn().await;
+    assert_eq!(count.load(SeqCst), 0);
+    assert_eq!(outcomes_of("pool: obeys"), [(Outcome::Dropped, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_jobs_of_which_every_fifth_panics_leave_the_pool_as_it_was() {
+    #[supervised(name = "pool: every fifth")]
+    async fn job(n: u32) -> anyhow::Result<u32> {
+        turn().await;
+        assert!(n % 5 != 0, "the fifth");
+        Ok(n)
+    }
+    let pool = Pool::new(16);
+    for n in 0..1_000 {
+        in_time(pool.spawn(move |token| job(token, n))).await.unwrap();
+    }
+    in_time(pool.drain(60 * SECOND)).await.unwrap();
+    assert_eq!(outcomes_of("pool: every fifth"), [(Outcome::Ok, 800), (Outcome::Panicked, 200)]);
+    let stats = stats_of("pool: every fifth");
+    assert_eq!((stats.started, stats.running, stats.waiting), (1_000, 0, 0));
+}
