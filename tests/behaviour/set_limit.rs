@@ -5,29 +5,13 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-use tokio::sync::{Barrier, mpsc};
+use tokio::sync::Barrier;
 use tokio_supervised::{CancellationToken, TaskError, set_limit, supervised};
 
-use crate::support::{in_time, stats_of, turn};
-
-/// Begins, says so, and ends when it is told.
-#[derive(Clone)]
-struct Gate {
-    begun: mpsc::UnboundedSender<()>,
-    end: Arc<tokio::sync::Semaphore>,
-}
-
-impl Gate {
-    fn new() -> (Self, mpsc::UnboundedReceiver<()>) {
-        let (begun, has_begun) = mpsc::unbounded_channel();
-        (Self { begun, end: Arc::new(tokio::sync::Semaphore::new(0)) }, has_begun)
-    }
-
-    async fn pass(self) {
-        self.begun.send(()).unwrap();
-        self.end.acquire().await.unwrap().forget();
-    }
-}
+use crate::{
+    gate::{Gate, gate},
+    support::{in_time, stats_of, turn},
+};
 
 #[tokio::test]
 async fn a_larger_limit_lets_waiting_runs_begin_at_once() {
@@ -38,17 +22,16 @@ async fn a_larger_limit_lets_waiting_runs_begin_at_once() {
     }
 
     let token = CancellationToken::new();
-    let (gate, mut begun) = Gate::new();
+    let (gate, mut keeper) = gate();
     let runs: Vec<_> = (0..3).map(|_| tokio::spawn(gated(token.clone(), gate.clone()))).collect();
-    in_time(begun.recv()).await.unwrap();
+    keeper.begun(1).await;
     turn().await;
-    assert!(begun.try_recv().is_err(), "one at a time");
+    assert!(keeper.nobody_has_begun(), "one at a time");
 
     set_limit("set_limit: larger", 3).unwrap();
-    in_time(begun.recv()).await.unwrap();
-    in_time(begun.recv()).await.unwrap();
+    keeper.begun(2).await;
     assert_eq!(stats_of("set_limit: larger").limit, Some(3));
-    gate.end.add_permits(3);
+    keeper.open(3);
     for run in runs {
         in_time(run).await.unwrap().unwrap();
     }
@@ -63,27 +46,25 @@ async fn a_smaller_limit_stops_nothing_and_lets_nothing_begin_until_the_surplus_
     }
 
     let token = CancellationToken::new();
-    let (gate, mut begun) = Gate::new();
+    let (gate, mut keeper) = gate();
     let runs: Vec<_> = (0..5).map(|_| tokio::spawn(gated(token.clone(), gate.clone()))).collect();
-    for _ in 0..3 {
-        in_time(begun.recv()).await.unwrap();
-    }
+    keeper.begun(3).await;
     set_limit("set_limit: smaller", 1).unwrap();
     assert_eq!(stats_of("set_limit: smaller").running, 3);
 
     for left in [2, 1] {
-        gate.end.add_permits(1);
+        keeper.open(1);
         while stats_of("set_limit: smaller").running > left {
             turn().await;
         }
         turn().await;
-        assert!(begun.try_recv().is_err(), "{left} still run");
+        assert!(keeper.nobody_has_begun(), "{left} still run");
     }
-    gate.end.add_permits(1);
-    in_time(begun.recv()).await.unwrap();
+    keeper.open(1);
+    keeper.begun(1).await;
     turn().await;
-    assert!(begun.try_recv().is_err(), "one at a time from now on");
-    gate.end.add_permits(2);
+    assert!(keeper.nobody_has_begun(), "one at a time from now on");
+    keeper.open(2);
     for run in runs {
         in_time(run).await.unwrap().unwrap();
     }

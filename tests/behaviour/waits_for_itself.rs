@@ -1,9 +1,11 @@
 //! A run that would wait for what it, or a run that awaits it, holds: refused with the names, not hung.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
-use tokio_supervised::{CancellationToken, Group, Outcome, Rejected, TaskError, map, supervised};
+use tokio::sync::{Notify, oneshot};
+use tokio_supervised::{
+    CancellationToken, Group, Outcome, Pool, Rejected, Slot, SpawnError, TaskError, map, supervised,
+};
 
 use crate::support::{in_time, outcomes_of, poll_once, stats_of, turn};
 
@@ -167,6 +169,109 @@ async fn a_task_that_waits_for_a_slot_of_its_own_full_group_fails_the_group() {
     );
     assert_eq!(outcomes_of("itself: sibling"), [(Outcome::Rejected, 1)]);
     assert_eq!(stats_of("itself: sibling").waiting, 0);
+}
+
+#[tokio::test]
+async fn a_task_that_waits_for_a_slot_of_its_own_full_pool_is_told_so() {
+    #[supervised(name = "itself: leaf of a pool")]
+    async fn leaf() -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    /// Through a group of its own, since that task is awaited, too.
+    #[supervised(name = "itself: helper of a pool's")]
+    async fn helper(pool: Pool) -> Result<Vec<SpawnError>, TaskError> {
+        let spawned = in_time(pool.spawn(leaf)).await.unwrap_err();
+        let reserved = in_time(pool.reserve()).await.unwrap_err();
+        Ok(vec![spawned, reserved])
+    }
+
+    #[supervised(name = "itself: in a pool")]
+    async fn in_a_pool(
+        token: &CancellationToken,
+        pool: Pool,
+        tell: oneshot::Sender<Vec<SpawnError>>,
+    ) -> Result<(), TaskError> {
+        let spawned = in_time(pool.spawn(leaf)).await.unwrap_err();
+        let reserved = in_time(pool.reserve()).await.unwrap_err();
+        let group = Group::new(token);
+        let again = pool.clone();
+        group.spawn(|token| helper(token, again)).await;
+        let mut all = vec![spawned, reserved];
+        all.extend(in_time(group.join()).await?.remove(0));
+        tell.send(all).unwrap();
+        Ok(())
+    }
+
+    let pool = Pool::new(1);
+    let (tell, told) = oneshot::channel();
+    let again = pool.clone();
+    pool.spawn(|token| in_a_pool(token, again, tell)).await.unwrap();
+    let errors: Vec<_> = in_time(told).await.unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            "task `itself: leaf of a pool` was rejected: it would wait for itself (`itself: in a pool` -> \
+             `itself: leaf of a pool`): the only slot of their scope is taken",
+            "task `itself: in a pool` was rejected: it would wait for itself (`itself: in a pool`): the \
+             only slot of their scope is taken",
+            "task `itself: leaf of a pool` was rejected: it would wait for itself (`itself: in a pool` -> \
+             `itself: helper of a pool's` -> `itself: leaf of a pool`): the only slot of their scope is \
+             taken",
+            "task `itself: helper of a pool's` was rejected: it would wait for itself (`itself: in a pool` \
+             -> `itself: helper of a pool's`): the only slot of their scope is taken",
+        ]
+    );
+    in_time(pool.drain(Duration::from_secs(1))).await.unwrap();
+    assert_eq!(outcomes_of("itself: leaf of a pool"), [(Outcome::Rejected, 2)]);
+}
+
+#[tokio::test]
+async fn a_spawn_into_a_pool_that_waits_for_a_permit_of_its_spawner_is_told_so() {
+    #[supervised(limit = 1, name = "itself: into a pool")]
+    async fn into_a_pool(spawn_again: Option<fn() -> Spawned>) -> Result<(), TaskError> {
+        if let Some(spawn_again) = spawn_again {
+            let error = in_time(spawn_again()).await.unwrap_err();
+            let SpawnError::Rejected(rejected) = error else { panic!("{error}") };
+            return Err(TaskError::Rejected(rejected));
+        }
+        Ok(())
+    }
+
+    type Spawned = Pin<Box<dyn Future<Output = Result<(), SpawnError>> + Send>>;
+    fn spawn_again() -> Spawned {
+        Box::pin(async { Pool::new(4).spawn(|token| into_a_pool(token, None)).await })
+    }
+
+    let run = into_a_pool(CancellationToken::new(), Some(spawn_again));
+    let refused = rejected(in_time(run).await.unwrap_err());
+    assert_eq!(refused.chain(), ["itself: into a pool", "itself: into a pool"]);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_task_of_a_pool() {
+    /// Holds its permit until the task that it spawned waits for one.
+    #[supervised(limit = 1, name = "itself: not awaited")]
+    async fn not_awaited(slot: Option<(Slot, fn(Slot))>) -> Result<(), TaskError> {
+        if let Some((slot, spawn)) = slot {
+            spawn(slot);
+            while stats_of("itself: not awaited").waiting == 0 {
+                turn().await;
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(slot: Slot) {
+        slot.spawn(|token| not_awaited(token, None));
+    }
+
+    let pool = Pool::new(1);
+    let slot = pool.reserve().await.unwrap();
+    let run = not_awaited(CancellationToken::new(), Some((slot, spawn)));
+    in_time(run).await.unwrap();
+    in_time(pool.drain(Duration::from_secs(1))).await.unwrap();
+    assert_eq!(outcomes_of("itself: not awaited"), [(Outcome::Ok, 2)]);
 }
 
 #[tokio::test]

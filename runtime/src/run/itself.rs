@@ -36,19 +36,36 @@ pub(crate) fn for_a_slot(
     scope: &Arc<Scope>,
     limit: usize,
 ) -> Option<Rejected> {
-    let chain = chain_to(
-        spec,
-        |around| matches!(around, Around::Scope(other) if Arc::ptr_eq(other, scope)),
-    )?;
+    let chain = chain_to(spec, |around| is(around, scope))?;
     Some(Rejected::waits_for_slot(spec.name(), limit, chain))
+}
+
+/// Whether a wait for a slot of `scope` that nothing is known for yet waits for itself; who waits is the run
+/// that would reserve it.
+#[cold]
+pub(crate) fn for_a_reservation(scope: &Arc<Scope>, limit: usize) -> Option<Rejected> {
+    let chain = chain(|around| is(around, scope))?;
+    let task = chain.last().copied()?;
+    Some(Rejected::waits_for_slot(task, limit, chain.into()))
+}
+
+fn is(around: &Around<'_>, scope: &Arc<Scope>) -> bool {
+    matches!(around, Around::Scope(other) if Arc::ptr_eq(other, scope))
 }
 
 /// The names from the one that holds what is waited for to the one that waits; `None` where nobody does.
 fn chain_to(
     spec: &'static TaskSpec,
-    mut holds: impl FnMut(&Around<'_>) -> bool,
+    holds: impl FnMut(&Around<'_>) -> bool,
 ) -> Option<Box<[&'static str]>> {
-    let mut names = vec![spec.name()];
+    let mut chain = chain(holds)?;
+    chain.push(spec.name());
+    Some(chain.into())
+}
+
+/// The same without the one that waits.
+fn chain(mut holds: impl FnMut(&Around<'_>) -> bool) -> Option<Vec<&'static str>> {
+    let mut names = Vec::new();
     let found = outwards(|around| {
         if let Around::Run { spec, .. } = &around {
             names.push(spec.name());
@@ -56,7 +73,7 @@ fn chain_to(
         if holds(&around) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     names.reverse();
-    found.is_break().then(|| names.into())
+    found.is_break().then_some(names)
 }
 
 fn outwards(mut visit: impl FnMut(Around<'_>) -> ControlFlow<()>) -> ControlFlow<()> {

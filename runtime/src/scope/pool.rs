@@ -9,6 +9,7 @@ use super::{
     pool_task::{launch, make},
     refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
     slot::Slot,
+    slots,
 };
 use crate::{
     CancellationToken, Unfinished, limit::Limit, panic::drop_quietly, run::SupervisedFuture,
@@ -87,6 +88,9 @@ impl Pool {
     /// # Errors
     ///
     /// [`SpawnError::Closed`] as soon as the pool is closed: nothing was spawned, and what waited is dropped.
+    /// [`SpawnError::Rejected`] where the call would wait for itself: a task for a slot of its own full pool, a
+    /// run for a permit that it, or a run that awaits it, holds. Give such work a pool of its own, or
+    /// [`try_spawn`](Self::try_spawn).
     ///
     /// # Panics
     ///
@@ -156,15 +160,16 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`SpawnError::Closed`] as soon as the pool is closed.
+    /// [`SpawnError::Closed`] as soon as the pool is closed; [`SpawnError::Rejected`] where a task would wait
+    /// for a slot of its own full pool.
     ///
     /// # Cancel safety
     ///
     /// Dropped while it waits, it gives up its place in the queue and takes nothing.
     pub async fn reserve(&self) -> Result<Slot, SpawnError> {
         let pool = &self.handle.shared;
-        let slot = Limit::acquire(pool.limit.clone());
-        let slot = pool.closing.run_until_cancelled(slot).await.ok_or(Closed)?;
+        let slot = pool.closing.run_until_cancelled(slots::reserve(&pool.limit, &pool.scope));
+        let slot = slot.await.ok_or(Closed)??;
         pool.reserve()?;
         Ok(Slot::new(self.handle.clone(), slot))
     }

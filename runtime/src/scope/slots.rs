@@ -118,6 +118,17 @@ impl Slots {
     }
 }
 
+/// Waits for a slot of a scope before it is known what it is for.
+pub(super) async fn reserve(limit: &Arc<Limit>, scope: &Arc<Scope>) -> Result<Slot, Rejected> {
+    if let Some(slot) = Limit::try_acquire(limit.clone()) {
+        return Ok(slot);
+    }
+    match itself::for_a_reservation(scope, limit.size()) {
+        Some(rejected) => Err(rejected),
+        None => Ok(Limit::acquire(limit.clone()).await),
+    }
+}
+
 /// The limit that a spawn waits for; a function that rejects when it is full asks by itself, in its task.
 fn waited_for(spec: &'static TaskSpec) -> Option<&'static Limit> {
     spec.limit().filter(|_| !spec.rejects_when_full())
