@@ -1,0 +1,71 @@
+//! One file: its lines, into the statistics that all files share.
+
+use std::{ffi::OsString, io, sync::Arc};
+
+use tokio::{
+    fs::File,
+    io::{AsyncRead, AsyncReadExt, stdin},
+};
+use tokio_supervised::supervised;
+
+use crate::statistics::Statistics;
+
+/// What is read at once, and all of a file that is in memory, however long its lines are.
+const CHUNK: usize = 64 * 1024;
+
+/// Counts the words of every line. Files that are being read count into the statistics together.
+#[supervised(limit = 16, name = "count")]
+pub(crate) async fn count(statistics: Arc<dyn Statistics>, source: OsString) -> io::Result<()> {
+    if source == "-" {
+        count_lines(stdin(), &*statistics).await
+    } else {
+        count_lines(File::open(source).await?, &*statistics).await
+    }
+}
+
+async fn count_lines(
+    mut from: impl AsyncRead + Unpin,
+    statistics: &dyn Statistics,
+) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    let mut line = Line::default();
+    loop {
+        let read = from.read(&mut chunk).await?;
+        if read == 0 {
+            line.end_of_input(statistics);
+            return Ok(());
+        }
+        for &byte in &chunk[..read] {
+            line.add(byte, statistics);
+        }
+    }
+}
+
+/// The line that is being read: it may have begun chunks ago.
+#[derive(Default)]
+struct Line {
+    words: u64,
+    begun: bool,
+    in_word: bool,
+}
+
+impl Line {
+    fn add(&mut self, byte: u8, statistics: &dyn Statistics) {
+        if byte == b'\n' {
+            statistics.record(self.words);
+            *self = Self::default();
+            return;
+        }
+        let in_word = !byte.is_ascii_whitespace();
+        self.words += u64::from(in_word && !self.in_word);
+        self.in_word = in_word;
+        self.begun = true;
+    }
+
+    /// A last line may go without its line end.
+    fn end_of_input(&self, statistics: &dyn Statistics) {
+        if self.begun {
+            statistics.record(self.words);
+        }
+    }
+}

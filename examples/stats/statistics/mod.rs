@@ -1,0 +1,38 @@
+//! What many tasks count together, and two ways to share it.
+//!
+//! | | [`Locked`] | [`Atomics`] |
+//! |---|---|---|
+//! | `record` | waits for the lock | never waits; five atomic operations |
+//! | totals, when all recorders have been joined | exact | exact |
+//! | a summary while others record | whole: it holds all of a line or nothing of it | may be torn: each number is exact for itself, but a line that is being recorded may be in some and not yet in others |
+//! | two summaries, one after the other, by one thread | no number of the second is behind the first | the same |
+//!
+//! What depends on several numbers at once (a mean, a rate, "is the sum of the bars the number of lines?") may
+//! be asked of [`Locked`] at any time, of [`Atomics`] only when nobody records any more.
+
+mod atomics;
+mod locked;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use atomics::Atomics;
+pub(crate) use locked::Locked;
+pub(crate) use summary::{BUCKETS, Summary, bucket};
+
+/// Shared by all tasks through one `Arc`: every method takes `&self`, from any thread.
+pub(crate) trait Statistics: Send + Sync {
+    /// Counts one line of so many words.
+    fn record(&self, words: u64);
+
+    /// What has been counted.
+    fn summary(&self) -> Summary;
+}
+
+/// Two threads may share either: a `Cell` in one of them would end the build here.
+const _: () = {
+    const fn shared_between_threads<T: Send + Sync + ?Sized>() {}
+    shared_between_threads::<Locked>();
+    shared_between_threads::<Atomics>();
+    shared_between_threads::<dyn Statistics>();
+};
