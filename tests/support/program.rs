@@ -56,6 +56,8 @@ pub(crate) struct Program {
     stdin: Option<ChildStdin>,
     stdout: Output,
     stderr: Output,
+    /// Dropped with the program: its standard input is closed then.
+    _feeding: Option<mpsc::Sender<()>>,
     /// Dropped with the program: its watchdog ends then.
     _ended: mpsc::Sender<()>,
 }
@@ -94,12 +96,24 @@ impl Program {
                 _ = kill(pid, Signal::SIGKILL);
             }
         });
-        Self { child, stdin, stdout, stderr, _ended: ended }
+        Self { child, stdin, stdout, stderr, _feeding: None, _ended: ended }
     }
 
     /// Writes to its standard input. A program that has stopped reading is no failure of the test.
     pub(crate) fn feed(&mut self, text: &str) {
         _ = self.stdin.as_mut().expect("standard input is open").write_all(text.as_bytes());
+    }
+
+    /// Writes to its standard input from a thread, for more than the pipes hold, and closes it only when the
+    /// program has ended.
+    pub(crate) fn feed_beside(&mut self, text: String) {
+        let mut stdin = self.stdin.take().expect("standard input is open");
+        let (ended, is_ended) = mpsc::channel::<()>();
+        self._feeding = Some(ended);
+        thread::spawn(move || {
+            _ = stdin.write_all(text.as_bytes());
+            _ = is_ended.recv();
+        });
     }
 
     /// Waits for the next line of standard output: it has said so far what its input made it say.
