@@ -1,0 +1,47 @@
+//! Events: who hears them, and who is silent since they are heard.
+
+use std::{
+    io, panic,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use tracing_subscriber::fmt::{self, format};
+
+use crate::arguments::Log;
+
+/// Whether somebody hears the events.
+static HEARD: AtomicBool = AtomicBool::new(false);
+
+/// Lets the print of a panic be, once its event is heard: what is told twice is counted twice.
+///
+/// To be called before anything is supervised. The panic hook of the library is installed then, for good: it
+/// calls the one before it first, and the one that were set after it would be without the place.
+pub(crate) fn replace_the_print() {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !HEARD.load(Relaxed) {
+            print(info);
+        }
+    }));
+}
+
+/// Writes events to standard error from now on.
+pub(crate) fn hear(log: Log) {
+    let subscriber = fmt().with_writer(io::stderr);
+    match log {
+        Log::Text => {
+            let message = format::debug_fn(|to, field, value| match field.name() {
+                "message" => write!(to, "{value:?}"),
+                // A backtrace that nobody writes is not symbolised either.
+                _ => Ok(()),
+            });
+            subscriber.fmt_fields(message).init();
+        }
+        Log::Json => subscriber.json().flatten_event(true).init(),
+    }
+    HEARD.store(true, Relaxed);
+}
+
+fn fmt() -> fmt::SubscriberBuilder {
+    fmt::Subscriber::builder().with_target(false)
+}

@@ -1,0 +1,130 @@
+//! The example `panics`, run as a program.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code, reason = "other examples need the rest")]
+#[path = "../support/program.rs"]
+mod program;
+
+use std::{os::unix::process::ExitStatusExt, path::Path};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use program::{Ended, Program};
+
+fn start<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Program {
+    Program::start("panics", Path::new("."), arguments)
+}
+
+/// A row of the table: jobs, ok, panicked, cancelled.
+fn row(ended: &Ended, name: &str) -> [u64; 4] {
+    let row = ended.stdout.lines().find_map(|line| line.strip_prefix(name));
+    let row = row.unwrap_or_else(|| panic!("no row `{name}`: {ended:#?}")).split_whitespace();
+    row.map(|count| count.parse().unwrap()).collect::<Vec<_>>().try_into().unwrap()
+}
+
+/// The file of the job, as the compiler was given it.
+const PLACE: &str = "examples/panics/average.rs";
+
+#[test]
+fn every_fifth_of_a_thousand_jobs_panics_and_all_others_finish() {
+    let ended = start([]).end();
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    assert_eq!(row(&ended, "results"), [1_000, 800, 200, 0]);
+    assert_eq!(row(&ended, "counters"), [1_000, 800, 200, 0]);
+    let place = ended.stdout.lines().find(|line| line.starts_with("200 x ")).unwrap();
+    assert!(place.starts_with(&format!("200 x {PLACE}:")), "{place}");
+    assert!(place.ends_with(": attempt to divide by zero (first: job 5)"), "{place}");
+}
+
+#[test]
+fn as_text_every_panic_is_one_line_of_the_log_and_nothing_else_is() {
+    let ended = start(["--log", "text"]).end();
+    let begin = format!("ERROR task `average` panicked at {PLACE}:");
+    assert_eq!(ended.stderr.lines().count(), 200, "{ended:#?}");
+    for line in ended.stderr.lines() {
+        assert!(line.contains(&begin), "{line}");
+        assert!(line.ends_with(": attempt to divide by zero"), "{line}");
+    }
+}
+
+#[test]
+fn as_json_every_panic_is_one_object_with_its_place_and_backtrace() {
+    let ended = start(["--log", "json"]).end();
+    assert_eq!(ended.status.code(), Some(0));
+    let events: Vec<Value> =
+        ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), 200);
+    for event in events {
+        assert_eq!(event["level"], "ERROR");
+        assert_eq!(event["task.name"], "average");
+        assert_eq!(event["exception.type"], "panic");
+        assert_eq!(event["exception.message"], "attempt to divide by zero");
+        assert_eq!(event["code.file.path"], PLACE);
+        assert!(event["code.line.number"].as_u64() > Some(0), "{event}");
+        let trace = event["exception.stacktrace"].as_str().unwrap();
+        assert!(trace.contains("panics::average::average"), "{trace}");
+    }
+}
+
+#[test]
+fn the_error_carries_the_backtrace_of_the_panic_site() {
+    let ended = start(["--jobs", "10", "--backtrace"]).end();
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    let (_, shown) = ended.stdout.split_once("\n\n").unwrap();
+    assert!(shown.starts_with(&format!("task `average` panicked at {PLACE}:")), "{shown}");
+    assert!(shown.contains("panics::average::average"), "{shown}");
+}
+
+#[test]
+fn strict_tells_a_panic_by_the_exit_code() {
+    let cases = [("5", 200, 1), ("1", 1_000, 1), ("1001", 0, 0), ("0", 0, 0)];
+    for (every, panicked, code) in cases {
+        for (strict, code) in [(None, 0), (Some("--strict"), code)] {
+            let ended = start(["--every", every].into_iter().chain(strict)).end();
+            assert_eq!(ended.status.code(), Some(code), "{every} {strict:?}: {ended:#?}");
+            let expected = [1_000, 1_000 - panicked, panicked, 0];
+            assert_eq!(row(&ended, "results"), expected);
+            assert_eq!(row(&ended, "counters"), expected);
+        }
+    }
+}
+
+#[test]
+fn no_job_at_all_adds_up_too() {
+    let ended = start(["--jobs", "0", "--backtrace", "--strict"]).end();
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    assert_eq!(row(&ended, "results"), [0; 4]);
+}
+
+#[test]
+fn an_interrupt_shows_what_has_ended_and_ends_by_the_signal() {
+    let mut program = start(["--jobs", "1000000000", "--every", "1000"]);
+    program.next_remark();
+    program.send(Signal::SIGINT);
+    let ended = program.end_by_itself();
+    assert_eq!(ended.status.signal(), Some(2), "{}", ended.stdout);
+    let results = row(&ended, "results");
+    assert_eq!(row(&ended, "counters"), results);
+    let [jobs, ok, panicked, cancelled] = results;
+    assert_eq!(jobs, ok + panicked + cancelled);
+    assert!(panicked >= 1 && cancelled <= 16 && jobs < 1_000_000_000, "{results:?}");
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_two() {
+    for wrong in [&["--log", "xml"], &["--jobs", "-1"]] {
+        let ended = start(wrong.iter().copied()).end();
+        assert_eq!(ended.status.code(), Some(2), "{ended:#?}");
+    }
+}
+
+#[test]
+fn help_tells_the_exit_codes() {
+    let ended = start(["--help"]).end();
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    for said in ["  0  every job", "  1  with --strict", "  2  the command", "130", "json"] {
+        assert!(ended.stdout.contains(said), "no `{said}`: {ended:#?}");
+    }
+}
