@@ -1,0 +1,78 @@
+//! The cookbook of the README, compiled: what stands there between two fences is what stands here between
+//! `readme` marks. Narrow lines, since a before and its after stand side by side.
+
+#![allow(dead_code, clippy::unwrap_used)]
+
+mod fetch_all {
+    #[rustfmt::skip]
+    mod after;
+    #[rustfmt::skip]
+    mod before;
+}
+mod panics {
+    #[rustfmt::skip]
+    mod after;
+    #[rustfmt::skip]
+    mod before;
+}
+mod pipeline {
+    #[rustfmt::skip]
+    mod after;
+    #[rustfmt::skip]
+    mod before;
+}
+mod stats {
+    #[rustfmt::skip]
+    mod after;
+    #[rustfmt::skip]
+    mod before;
+}
+
+use std::{fs, path::Path};
+
+/// What two columns of a page hold.
+const WIDEST: usize = 70;
+
+fn read(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The part of a source between its marks.
+fn shown(path: &str) -> String {
+    let source = read(path);
+    let (_, from_mark) = source.split_once("// readme\n").expect(path);
+    let (shown, _) = from_mark.split_once("// end\n").expect(path);
+    shown.trim_end().to_owned()
+}
+
+#[test]
+fn the_readme_shows_what_compiles_here() {
+    let readme = read("README.md");
+    for example in EXAMPLES {
+        for side in ["before", "after"] {
+            let shown = shown(&format!("tests/cookbook/{example}/{side}.rs"));
+            let block = format!("```rust,ignore\n{shown}\n```\n");
+            assert!(readme.contains(&block), "{example}, {side}: the README should have\n{block}");
+            let too_wide = shown.lines().find(|line| line.chars().count() > WIDEST);
+            assert_eq!(too_wide, None, "{example}, {side}: wider than {WIDEST}");
+        }
+    }
+}
+
+#[test]
+fn every_example_has_its_place_in_the_cookbook() {
+    let readme = read("README.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    for entry in fs::read_dir(root.join("examples")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let name = entry.file_name().into_string().unwrap();
+            assert!(EXAMPLES.contains(&name.as_str()), "{name} is not in the cookbook");
+            let link = format!("[`{name}`](examples/{name}/main.rs)");
+            assert!(readme.contains(&link), "the README should link to {link}");
+        }
+    }
+}
+
+const EXAMPLES: &[&str] = &["fetch_all", "stats", "pipeline", "panics"];
