@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cancel;
+mod drain;
 mod drop_order;
 mod drop_scope;
 mod drop_unpolled;
@@ -14,6 +15,7 @@ mod grace;
 mod group;
 mod group_stop;
 mod hygiene;
+mod known_faults;
 mod limit;
 mod map;
 mod map_failure;

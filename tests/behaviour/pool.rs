@@ -246,6 +246,86 @@ async fn the_last_handle_aborts_what_runs_and_says_why() {
     assert_eq!(outcomes_of("pool: obeys"), [(Outcome::Dropped, 1)]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_task_that_would_wait_for_a_slot_of_its_own_full_pool_is_refused() {
+    #[supervised(name = "pool: outer")]
+    async fn outer(pool: Pool, gate: Gate) -> anyhow::Result<()> {
+        let refused = pool.spawn(|token| gated(token, gate.clone())).await.unwrap_err();
+        let SpawnError::Rejected(rejected) = refused else { panic!("{refused}") };
+        assert_eq!(rejected.chain(), ["pool: outer", "pool: gated"]);
+        Ok(())
+    }
+
+    let (gate, _keeper) = gate();
+    let pool = Pool::new(1);
+    let inside = pool.clone();
+    in_time(pool.spawn(|token| outer(token, inside, gate))).await.unwrap();
+    in_time(async {
+        while !pool.is_empty() {
+            turn().await;
+        }
+    })
+    .await;
+    in_time(pool.drain(SECOND)).await.unwrap();
+    assert_eq!(outcomes_of("pool: outer"), [(Outcome::Ok, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closure_that_panics_takes_no_place_and_is_no_error() {
+    let pool = Pool::new(1);
+    #[supervised(name = "pool: never made")]
+    async fn never_made(_: u32) -> Result<(), TaskError> {
+        Ok(())
+    }
+    let broken = |token| never_made(token, "no number".parse().unwrap());
+    pool.spawn(broken).await.unwrap();
+    pool.try_spawn(broken).unwrap();
+    pool.reserve().await.unwrap().spawn(broken);
+    assert!(pool.is_empty());
+    drop(in_time(pool.reserve()).await.unwrap());
+    in_time(pool.drain(SECOND)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_and_errors_that_panic_harm_nobody() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped a bomb");
+        }
+    }
+    struct Unspeakable;
+    impl std::fmt::Display for Unspeakable {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("it cannot be said")
+        }
+    }
+    impl From<TaskError> for Unspeakable {
+        fn from(error: TaskError) -> Self {
+            assert!(matches!(error, TaskError::TimedOut(_)), "not even made");
+            Self
+        }
+    }
+    #[supervised(name = "pool: gives a bomb")]
+    async fn gives_a_bomb() -> Result<Bomb, TaskError> {
+        Ok(Bomb)
+    }
+    #[supervised(name = "pool: unspeakable")]
+    async fn unspeakable(panics: bool) -> Result<(), Unspeakable> {
+        assert!(!panics, "and its error cannot be made");
+        Err(Unspeakable)
+    }
+
+    let pool = Pool::new(4);
+    pool.spawn(gives_a_bomb).await.unwrap();
+    pool.spawn(|token| unspeakable(token, false)).await.unwrap();
+    pool.spawn(|token| unspeakable(token, true)).await.unwrap();
+    in_time(pool.drain(SECOND)).await.unwrap();
+    assert_eq!(pool.len(), 0);
+    assert_eq!(outcomes_of("pool: gives a bomb"), [(Outcome::Ok, 1)]);
+    assert_eq!(outcomes_of("pool: unspeakable"), [(Outcome::Error, 1), (Outcome::Panicked, 1)]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_jobs_of_which_every_fifth_panics_leave_the_pool_as_it_was() {
     #[supervised(name = "pool: every fifth")]

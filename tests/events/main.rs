@@ -15,9 +15,10 @@ use std::{
     fmt::Debug,
     future::pending,
     sync::{Arc, Mutex, Once},
+    time::Duration,
 };
 
-use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
+use tokio_supervised::{CancellationToken, Group, Pool, TaskError, supervised};
 use tracing::{
     Level, Subscriber,
     field::{Field, Visit},
@@ -112,6 +113,104 @@ async fn a_group_that_is_dropped_unjoined_warns_unless_its_token_had_fired() {
     let [event] = &events[..] else { panic!("one event: {events:#?}") };
     assert_eq!((event.level, &*event.fields["tasks"]), (Level::WARN, "1"));
     assert!(event.fields["message"].contains("events/main.rs"), "says where the group was made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_a_pools_task_is_one_warning_with_its_error_and_a_cancellation_is_none() {
+    #[supervised(name = "events: fails")]
+    async fn fails() -> anyhow::Result<()> {
+        Err(anyhow::anyhow!("the disk is full").context("saving"))
+    }
+    #[supervised(name = "events: too slow", timeout = "1s")]
+    async fn too_slow() -> anyhow::Result<()> {
+        pending().await
+    }
+    #[supervised(name = "events: stops")]
+    async fn stops() -> anyhow::Result<()> {
+        pending().await
+    }
+
+    let events = listen();
+    let pool = Pool::new(4);
+    pool.spawn(fails).await.unwrap();
+    pool.spawn(too_slow).await.unwrap();
+    pool.spawn(stops).await.unwrap();
+    in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
+    let events = events.lock().unwrap();
+    let told: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
+    assert_eq!(told, [(Level::WARN, "events: fails"), (Level::WARN, "events: too slow")]);
+    assert_eq!(events[0].fields["outcome"], "error");
+    assert_eq!(events[0].fields["error"], "saving: the disk is full");
+    assert!(events[0].fields.contains_key("task.id"));
+    assert_eq!(events[1].fields["outcome"], "timed_out");
+    assert_eq!(events[1].fields["error"], "task `events: too slow` timed out after 1s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_pool_is_told_once_of_a_task_and_of_a_closure() {
+    #[supervised(name = "events: pool panic")]
+    async fn breaks(_: u32) -> anyhow::Result<()> {
+        panic!("boom in a pool")
+    }
+
+    let events = listen();
+    let pool = Pool::new(4);
+    pool.spawn(|token| breaks(token, 0)).await.unwrap();
+    pool.try_spawn(|token| breaks(token, "no number".parse().expect("a number"))).unwrap();
+    in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
+    let events = events.lock().unwrap();
+    let told: Vec<_> =
+        events.iter().map(|event| (event.level, &*event.fields["exception.message"])).collect();
+    let [(Level::ERROR, closure), (Level::ERROR, "boom in a pool")] = told[..] else {
+        panic!("two events: {told:#?}")
+    };
+    assert!(closure.starts_with("a number"), "{closure}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_task_that_a_drain_aborts_is_one_warning_however_often_it_is_drained() {
+    #[supervised(name = "events: not drained", grace = "none")]
+    async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
+        token.cancelled().await;
+        pending().await
+    }
+
+    let events = listen();
+    let pool = Pool::new(4);
+    pool.spawn(deaf).await.unwrap();
+    turn().await;
+    let second = Duration::from_secs(1);
+    let (first, other) =
+        in_time(async { tokio::join!(pool.drain(second), pool.drain(second)) }).await;
+    first.unwrap_err();
+    other.unwrap_err();
+    let events = events.lock().unwrap();
+    let [event] = &events[..] else { panic!("one event: {events:#?}") };
+    assert_eq!((event.level, event.name()), (Level::WARN, "events: not drained"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_last_handle_is_dropped_warns_only_where_something_runs() {
+    #[supervised(name = "events: pool dropped")]
+    async fn wait() -> Result<(), TaskError> {
+        pending().await
+    }
+
+    let events = listen();
+    drop(Pool::new(1));
+    let drained = Pool::new(1);
+    drained.spawn(wait).await.unwrap();
+    in_time(drained.drain(Duration::ZERO)).await.unwrap();
+    drop(drained);
+    let pool = Pool::new(1);
+    pool.spawn(wait).await.unwrap();
+    drop(pool);
+    in_time(turn()).await;
+    let events = events.lock().unwrap();
+    let warnings: Vec<_> = events.iter().filter(|event| event.level == Level::WARN).collect();
+    let [event] = &warnings[..] else { panic!("one warning: {events:#?}") };
+    assert_eq!(&*event.fields["tasks"], "1");
+    assert!(event.fields["message"].contains("events/main.rs"), "says where the pool was made");
 }
 
 #[derive(Debug)]

@@ -1,0 +1,247 @@
+//! The end of a pool.
+
+use std::{
+    future::pending,
+    panic::Location,
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tokio_supervised::{
+    CancellationToken, Cause, Outcome, Pool, TaskError, TrySpawnError, Unfinished, supervised,
+};
+
+use crate::{
+    gate::{Gate, gate},
+    support::{in_time, outcomes_of, poll_once, runtime, turn},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[supervised(name = "drain: never")]
+async fn never() -> Result<(), TaskError> {
+    pending().await
+}
+
+/// Has the token, and does not obey it.
+#[supervised(name = "drain: deaf", grace = "none")]
+async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
+    token.cancelled().await;
+    pending().await
+}
+
+#[supervised(name = "drain: sleeps")]
+async fn sleeps(time: Duration) -> Result<(), TaskError> {
+    tokio::time::sleep(time).await;
+    Ok(())
+}
+
+fn names(unfinished: &Unfinished) -> Vec<&'static str> {
+    unfinished.tasks().iter().map(|task| task.name).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_ends_before_half_of_the_grace_is_not_disturbed() {
+    #[supervised(name = "drain: undisturbed")]
+    async fn undisturbed() -> Result<(), TaskError> {
+        tokio::time::sleep(4 * SECOND).await;
+        Ok(())
+    }
+
+    let pool = Pool::new(2);
+    pool.spawn(undisturbed).await.unwrap();
+    let begun = Instant::now();
+    in_time(pool.drain(10 * SECOND)).await.unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 4);
+    assert_eq!(outcomes_of("drain: undisturbed"), [(Outcome::Ok, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_half_of_the_grace_the_token_fires_and_the_cause_is_the_drain() {
+    type Told = Arc<Mutex<Option<(Duration, Cause)>>>;
+    #[supervised(name = "drain: inner")]
+    async fn inner() -> Result<(), TaskError> {
+        pending().await
+    }
+    #[supervised(name = "drain: asked")]
+    async fn asked(token: &CancellationToken, told: Told) -> Result<(), TaskError> {
+        let begun = Instant::now();
+        if let Err(TaskError::Cancelled(cancelled)) = inner(token).await {
+            *told.lock().unwrap() = Some((begun.elapsed(), cancelled.cause()));
+        }
+        tokio::time::sleep(SECOND).await;
+        Ok(())
+    }
+
+    let (pool, told) = (Pool::new(2), Told::default());
+    pool.spawn(|token| asked(token, told.clone())).await.unwrap();
+    turn().await;
+    let begun = Instant::now();
+    in_time(pool.drain(10 * SECOND)).await.unwrap();
+    let (after, cause) = told.lock().unwrap().take().unwrap();
+    assert_eq!((after.as_secs(), cause), (5, Cause::Drained));
+    assert_eq!(begun.elapsed().as_secs(), 6, "the drain ends with the last task");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_at_the_end_of_the_grace_is_aborted_and_named() {
+    let pool = Pool::new(4);
+    let (here, spawned) = (Location::caller(), pool.spawn(deaf));
+    spawned.await.unwrap();
+    pool.spawn(|token| sleeps(token, SECOND)).await.unwrap();
+    turn().await;
+    let begun = Instant::now();
+    let unfinished = in_time(pool.drain(10 * SECOND)).await.unwrap_err();
+    assert_eq!(begun.elapsed().as_secs(), 10);
+    let [task] = unfinished.tasks() else { panic!("{unfinished}") };
+    assert_eq!((task.name, task.blocks_thread), ("drain: deaf", false));
+    assert_eq!((task.place.file(), task.place.line()), (here.file(), here.line()));
+    assert_eq!((unfinished.grace(), unfinished.reserved()), (10 * SECOND, 0));
+    let told = unfinished.to_string();
+    let mut lines = told.lines();
+    assert_eq!(lines.next(), Some("1 task did not stop within 10s:"));
+    let line = lines.next().unwrap();
+    let begins = format!("  drain: deaf (task {}): waits at an .await, ", task.id.unwrap());
+    assert!(line.starts_with(&begins), "{line}");
+    assert!(line.ends_with(&format!("spawned at {}", task.place)), "{line}");
+    turn().await;
+    assert_eq!(pool.len(), 0, "aborted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_dropped_at_its_await_when_told_to_stop_has_stopped() {
+    let pool = Pool::new(4);
+    for _ in 0..3 {
+        pool.spawn(never).await.unwrap();
+    }
+    let begun = Instant::now();
+    in_time(pool.drain(10 * SECOND)).await.unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_dropped_by_its_own_spent_grace_has_not_stopped() {
+    #[supervised(name = "drain: own grace", grace = "1s")]
+    async fn own_grace(token: &CancellationToken) -> Result<(), TaskError> {
+        token.cancelled().await;
+        pending().await
+    }
+
+    let pool = Pool::new(4);
+    pool.spawn(own_grace).await.unwrap();
+    let begun = Instant::now();
+    let unfinished = in_time(pool.drain(10 * SECOND)).await.unwrap_err();
+    assert_eq!(begun.elapsed().as_secs(), 6, "half of the grace, then its own");
+    assert_eq!(names(&unfinished), ["drain: own grace"]);
+    in_time(pool.drain(SECOND)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grace_of_zero_cancels_gives_one_turn_and_aborts() {
+    let pool = Pool::new(4);
+    pool.spawn(never).await.unwrap();
+    pool.spawn(deaf).await.unwrap();
+    turn().await;
+    let unfinished = in_time(pool.drain(Duration::ZERO)).await.unwrap_err();
+    assert_eq!(names(&unfinished), ["drain: deaf"], "the other was dropped when it was told");
+    turn().await;
+    assert!(pool.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_drain_leaves_the_pool_closed_and_its_work_running() {
+    let (gate, mut keeper) = gate();
+    #[supervised(name = "drain: twice")]
+    async fn gated(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+
+    let pool = Pool::new(2);
+    pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
+    keeper.begun(1).await;
+    let mut drain = Box::pin(pool.drain(10 * SECOND));
+    assert!(poll_once(drain.as_mut()).is_pending());
+    drop(drain);
+    assert_eq!(pool.try_spawn(|token| gated(token, gate.clone())), Err(TrySpawnError::Closed));
+    assert_eq!(pool.len(), 1);
+    keeper.open(1);
+    in_time(pool.drain(10 * SECOND)).await.unwrap();
+    in_time(pool.drain(10 * SECOND)).await.unwrap();
+    assert_eq!(outcomes_of("drain: twice"), [(Outcome::Ok, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_drains_at_once_both_tell_what_the_shorter_one_aborted() {
+    let pool = Pool::new(2);
+    pool.spawn(deaf).await.unwrap();
+    turn().await;
+    let (short, long) =
+        in_time(async { tokio::join!(pool.drain(2 * SECOND), pool.drain(20 * SECOND)) }).await;
+    assert_eq!(names(&short.unwrap_err()), ["drain: deaf"]);
+    assert_eq!(names(&long.unwrap_err()), ["drain: deaf"]);
+    in_time(pool.drain(SECOND)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_without_end_waits_for_what_takes_long() {
+    let pool = Pool::new(1);
+    let year = 365 * 24 * 3600 * SECOND;
+    pool.spawn(|token| sleeps(token, year)).await.unwrap();
+    tokio::time::timeout(2 * year, pool.drain(Duration::MAX)).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reserved_slot_that_nobody_uses_is_told() {
+    let pool = Pool::new(2);
+    let slot = pool.reserve().await.unwrap();
+    let unfinished = in_time(pool.drain(2 * SECOND)).await.unwrap_err();
+    assert_eq!((unfinished.tasks().len(), unfinished.reserved()), (0, 1));
+    assert_eq!(unfinished.to_string(), "1 reserved slot was not used within 2s");
+    drop(slot);
+    in_time(pool.drain(2 * SECOND)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_blocks_its_worker_is_said_to() {
+    #[supervised(name = "drain: blocks")]
+    async fn blocks(
+        begun: mpsc::Sender<()>,
+        until: Arc<Mutex<mpsc::Receiver<()>>>,
+    ) -> Result<(), TaskError> {
+        begun.send(()).unwrap();
+        _ = until.lock().unwrap().recv();
+        Ok(())
+    }
+
+    let (begun, has_begun) = mpsc::channel();
+    let (release, until) = mpsc::channel();
+    let until = Arc::new(Mutex::new(until));
+    let pool = Pool::new(2);
+    pool.spawn(|token| blocks(token, begun, until)).await.unwrap();
+    tokio::task::spawn_blocking(move || has_begun.recv()).await.unwrap().unwrap();
+    let drained = in_time(pool.drain(Duration::from_millis(50))).await;
+    release.send(()).unwrap();
+    let unfinished = drained.unwrap_err();
+    let [task] = unfinished.tasks() else { panic!("{unfinished}") };
+    assert!(task.blocks_thread);
+    assert!(unfinished.to_string().contains(": blocks its worker, "), "{unfinished}");
+}
+
+#[test]
+fn a_drain_of_nothing_needs_no_clock() {
+    let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    bare.block_on(Pool::new(1).drain(SECOND)).unwrap();
+}
+
+#[test]
+fn a_pool_is_drained_when_its_runtime_has_dropped_its_tasks() {
+    let (first, second) = (runtime(), runtime());
+    let pool = Pool::new(2);
+    first.block_on(pool.spawn(never)).unwrap();
+    assert_eq!(pool.len(), 1);
+    drop(first);
+    assert_eq!(pool.len(), 0);
+    second.block_on(in_time(pool.drain(SECOND))).unwrap();
+}

@@ -1,0 +1,150 @@
+//! Faults that rewrites of such programs have had, each named after what went wrong.
+
+mod work_tied_to_the_token_of_its_request_dies_with_the_request {
+    use std::time::Duration;
+
+    use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, supervised};
+
+    use crate::{
+        gate::{Gate, gate},
+        support::{in_time, outcomes_of, turn},
+    };
+
+    #[supervised(name = "fault: store")]
+    async fn store(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+
+    #[supervised(name = "fault: request")]
+    async fn request(pool: Pool, gate: Gate) -> anyhow::Result<()> {
+        pool.spawn(|token| store(token, gate)).await?;
+        std::future::pending().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_in_a_pool_outlives_its_request() {
+        let (gate, mut keeper) = gate();
+        let (pool, client_left) = (Pool::new(1), CancellationToken::new());
+        let served = tokio::spawn(request(client_left.clone(), pool.clone(), gate));
+        keeper.begun(1).await;
+        client_left.cancel();
+        in_time(served).await.unwrap().unwrap_err();
+        turn().await;
+        assert_eq!(pool.len(), 1);
+        keeper.open(1);
+        in_time(pool.drain(Duration::from_secs(1))).await.unwrap();
+        assert_eq!(outcomes_of("fault: store"), [(Outcome::Ok, 1)]);
+        assert_eq!(outcomes_of("fault: request"), [(Outcome::Cancelled, 1)]);
+    }
+}
+
+mod a_full_pool_blocks_until_the_client_gives_up {
+    use std::time::Duration;
+
+    use tokio_supervised::{Pool, TaskError, TrySpawnError, supervised};
+
+    use crate::{
+        gate::{Gate, gate},
+        support::{in_time, poll_once},
+    };
+
+    #[supervised(name = "fault: slow")]
+    async fn slow(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_pool_refuses_at_once() {
+        let (gate, mut keeper) = gate();
+        let pool = Pool::new(2);
+        let handler = async || match pool.try_spawn(|token| slow(token, gate.clone())) {
+            Ok(()) => 202,
+            Err(TrySpawnError::Full) => 503,
+            Err(_) => 500,
+        };
+        let mut answers = Vec::new();
+        for _ in 0..4 {
+            let answer = poll_once(handler());
+            assert!(answer.is_ready(), "nothing is waited for");
+            answers.push(answer);
+        }
+        let answered = |code| answers.iter().filter(|answer| **answer == code).count();
+        assert_eq!((answered(202.into()), answered(503.into())), (2, 2));
+        keeper.begun(2).await;
+        keeper.open(2);
+        in_time(pool.drain(Duration::from_secs(1))).await.unwrap();
+    }
+}
+
+mod a_drain_drops_what_is_buffered {
+    use std::{
+        collections::VecDeque,
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use tokio_supervised::{Outcome, Pool, SpawnError, TaskError, supervised};
+
+    use crate::{
+        gate::{Gate, gate},
+        support::{in_time, outcomes_of, turn},
+    };
+
+    #[supervised(name = "fault: process")]
+    async fn process(
+        gate: Gate,
+        message: u32,
+        done: Arc<Mutex<Vec<u32>>>,
+    ) -> Result<(), TaskError> {
+        gate.pass().await;
+        done.lock().unwrap().push(message);
+        Ok(())
+    }
+
+    /// Takes a message only once there is room for it.
+    async fn produce(
+        pool: Pool,
+        queue: Arc<Mutex<VecDeque<u32>>>,
+        gate: Gate,
+        done: Arc<Mutex<Vec<u32>>>,
+    ) -> SpawnError {
+        loop {
+            let slot = match pool.reserve().await {
+                Ok(slot) => slot,
+                Err(closed) => return closed,
+            };
+            let Some(message) = queue.lock().unwrap().pop_front() else {
+                std::future::pending().await
+            };
+            let (gate, done) = (gate.clone(), done.clone());
+            turn().await;
+            slot.spawn(move |token| process(token, gate, message, done));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_accepted_is_finished_and_what_waits_is_untouched() {
+        let (gate, mut keeper) = gate();
+        let queue: Arc<Mutex<VecDeque<u32>>> = Arc::new(Mutex::new((0..10).collect()));
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let pool = Pool::new(3);
+        let producer =
+            tokio::spawn(produce(pool.clone(), queue.clone(), gate.clone(), done.clone()));
+        keeper.begun(3).await;
+        let drain = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.drain(Duration::from_secs(60)).await }
+        });
+        let refused = in_time(producer).await.unwrap();
+        assert!(matches!(refused, SpawnError::Closed(_)));
+        keeper.open(3);
+        in_time(drain).await.unwrap().unwrap();
+        let mut taken = done.lock().unwrap().clone();
+        taken.extend(queue.lock().unwrap().iter());
+        taken.sort_unstable();
+        assert_eq!(taken, (0..10).collect::<Vec<_>>(), "each is done, or still in the queue");
+        assert_eq!(outcomes_of("fault: process"), [(Outcome::Ok, 3)]);
+    }
+}
