@@ -120,9 +120,18 @@ impl TaskSpec {
     #[must_use]
     #[track_caller]
     pub const fn new(name: &'static str, policy: Policy) -> Self {
+        Self::at(name, Location::caller(), policy)
+    }
+
+    /// Describes a function at a place.
+    pub(crate) const fn at(
+        name: &'static str,
+        place: &'static Location<'static>,
+        policy: Policy,
+    ) -> Self {
         Self {
             name,
-            place: Location::caller(),
+            place,
             policy,
             limit: match policy.limit {
                 Some(size) => Some(Limit::new(size)),

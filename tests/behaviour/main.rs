@@ -25,6 +25,8 @@ mod pool;
 mod set_limit;
 mod shield;
 mod size;
+mod spawn_blocking;
+mod spawn_local;
 mod spawn_outside;
 mod stress;
 mod support;

@@ -4,8 +4,17 @@ use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{ledger::Shared, slots::Slots, spawn::Spawn};
-use crate::run::SupervisedFuture;
+use super::{
+    blocking::{Blocking, blocking},
+    launch::{OnBlockingThread, OnThisThread},
+    ledger::Shared,
+    slots::Slots,
+    spawn::Spawn,
+};
+use crate::{
+    TaskError,
+    run::{Supervised, SupervisedFuture},
+};
 
 /// Tasks that succeed or fail together: the first failure cancels the rest and is what
 /// [`join`](Group::join) returns, when every task has ended.
@@ -130,6 +139,86 @@ where
         Spawn::new(&self.shared, task)
     }
 
+    /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a [`LocalSet`](tokio::task::LocalSet) or a
+    /// [`LocalRuntime`](tokio::runtime::LocalRuntime); a current-thread runtime alone is neither.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    ///
+    /// ```
+    /// # use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
+    /// use std::rc::Rc;
+    ///
+    /// #[supervised]
+    /// async fn count(words: Rc<str>) -> Result<usize, TaskError> {
+    ///     tokio::task::yield_now().await;
+    ///     Ok(words.split(' ').count())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TaskError> {
+    /// let local = tokio::task::LocalSet::new();
+    /// let counts = local.run_until(async {
+    ///     let group = Group::new(&CancellationToken::new());
+    ///     group.spawn_local(|token| count(token, "two words".into())).await;
+    ///     group.join().await
+    /// });
+    /// assert_eq!(counts.await?, [2]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, S, OnThisThread>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture<Value = T, Error = E> + 'static,
+    {
+        Spawn::new(&self.shared, task)
+    }
+
+    /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
+    ///
+    /// `name` labels it in metrics, events and errors; there is one set of counters for each name and place
+    /// of the call. The closure has the group's token, and only itself to stop it: look at the token
+    /// between steps. Nothing can abort it once it has begun, so that the [`join`](Group::join) waits for
+    /// it, however long.
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    ///
+    /// ```
+    /// # use tokio_supervised::{CancellationToken, Group, TaskError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TaskError> {
+    /// let group: Group<u64, TaskError> = Group::new(&CancellationToken::new());
+    /// group.spawn_blocking("sum", |token| Ok((1..=4).take_while(|_| !token.is_cancelled()).sum())).await;
+    /// assert_eq!(group.join().await?, [10]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F>(
+        &self,
+        name: &'static str,
+        work: F,
+    ) -> Spawn<'_, Supervised<Blocking<F>>, OnBlockingThread>
+    where
+        F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
+        E: From<TaskError>,
+    {
+        let place = Location::caller();
+        Spawn::new(&self.shared, |token| blocking(name, place, token, work))
+    }
+
     /// Waits until every task has ended, and gives their results in the order of their spawns.
     ///
     /// # Errors
@@ -192,6 +281,47 @@ where
         S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
     {
         Spawn::new(&self.shared, task)
+    }
+
+    /// As [`Group::spawn_local`].
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a [`LocalSet`](tokio::task::LocalSet) or a
+    /// [`LocalRuntime`](tokio::runtime::LocalRuntime); a current-thread runtime alone is neither.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, S, OnThisThread>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture<Value = T, Error = E> + 'static,
+    {
+        Spawn::new(&self.shared, task)
+    }
+
+    /// As [`Group::spawn_blocking`].
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    #[track_caller]
+    pub fn spawn_blocking<F>(
+        &self,
+        name: &'static str,
+        work: F,
+    ) -> Spawn<'_, Supervised<Blocking<F>>, OnBlockingThread>
+    where
+        F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
+        E: From<TaskError>,
+    {
+        let place = Location::caller();
+        Spawn::new(&self.shared, |token| blocking(name, place, token, work))
     }
 }
 

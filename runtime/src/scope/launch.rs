@@ -1,5 +1,11 @@
 //! Where a task runs.
 
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Waker},
+};
+
 use tokio::task::AbortHandle;
 
 use super::task::{Report, Task};
@@ -8,13 +14,16 @@ use crate::run::SupervisedFuture;
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::OnWorkers {}
+    impl Sealed for super::OnThisThread {}
+    impl Sealed for super::OnBlockingThread {}
 }
 
-/// Where a spawn puts its task. The trait is sealed.
+/// Where a spawn puts its task.
+///
+/// The trait is sealed.
 pub trait Launch<S: SupervisedFuture>: sealed::Sealed {
-    /// Whether the task has a thread of its own, for as long as it runs.
     #[doc(hidden)]
-    const ON_BLOCKING_THREAD: bool = false;
+    const ON_BLOCKING_THREAD: bool;
 
     #[doc(hidden)]
     fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle;
@@ -24,11 +33,42 @@ pub trait Launch<S: SupervisedFuture>: sealed::Sealed {
 #[derive(Debug)]
 pub struct OnWorkers;
 
-impl<S> Launch<S> for OnWorkers
-where
-    S: SupervisedFuture + Send + 'static,
-{
+impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnWorkers {
+    const ON_BLOCKING_THREAD: bool = false;
+
     fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle {
         tokio::spawn(task).abort_handle()
+    }
+}
+
+/// On the thread that spawns: what `spawn_local` does.
+#[derive(Debug)]
+pub struct OnThisThread;
+
+impl<S: SupervisedFuture + 'static> Launch<S> for OnThisThread {
+    const ON_BLOCKING_THREAD: bool = false;
+
+    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle {
+        tokio::task::spawn_local(task).abort_handle()
+    }
+}
+
+/// On a thread that may block: what `spawn_blocking` does.
+#[derive(Debug)]
+pub struct OnBlockingThread;
+
+impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnBlockingThread {
+    const ON_BLOCKING_THREAD: bool = true;
+
+    /// The task is polled there, so that its counters, its boundary and its report are those of any other;
+    /// it has ended when the thread is done with it.
+    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle {
+        let run = move || {
+            let mut task = pin!(task);
+            let mut cx = Context::from_waker(Waker::noop());
+            // It never waits: only a token that has fired already makes it pending, once.
+            while task.as_mut().poll(&mut cx).is_pending() {}
+        };
+        tokio::task::spawn_blocking(run).abort_handle()
     }
 }

@@ -1,5 +1,6 @@
 //! What runs together.
 
+mod blocking;
 mod drain;
 mod group;
 mod keep;
@@ -19,8 +20,9 @@ mod source;
 mod spawn;
 mod task;
 
+pub use blocking::Blocking;
 pub use group::{Group, GroupHandle};
-pub use launch::{Launch, OnWorkers};
+pub use launch::{Launch, OnBlockingThread, OnThisThread, OnWorkers};
 pub use map::{Map, Settled, map};
 pub use pool::Pool;
 pub use pool_spawn::PoolSpawn;

@@ -3,7 +3,8 @@
 use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 use super::{
-    launch::OnWorkers,
+    blocking::{Blocking, blocking},
+    launch::{OnBlockingThread, OnThisThread, OnWorkers},
     pool_spawn::PoolSpawn,
     pool_state::{Shared, Ticket},
     pool_task::{launch, make},
@@ -12,7 +13,10 @@ use super::{
     slots,
 };
 use crate::{
-    CancellationToken, Unfinished, limit::Limit, panic::drop_quietly, run::SupervisedFuture,
+    CancellationToken, TaskError, Unfinished,
+    limit::Limit,
+    panic::drop_quietly,
+    run::{Supervised, SupervisedFuture},
 };
 
 /// At most so many tasks at once, each for itself: for work that outlives the request that brought it.
@@ -108,6 +112,113 @@ impl Pool {
         S::Error: LoggedError + Send + 'static,
     {
         PoolSpawn::new(&self.handle.shared, task, Location::caller())
+    }
+
+    /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a [`LocalSet`](tokio::task::LocalSet) or a
+    /// [`LocalRuntime`](tokio::runtime::LocalRuntime); a current-thread runtime alone is neither.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    ///
+    /// ```
+    /// # use tokio_supervised::{Pool, TaskError, supervised};
+    /// use std::{cell::Cell, rc::Rc, time::Duration};
+    ///
+    /// #[supervised]
+    /// async fn add(sum: Rc<Cell<u32>>, n: u32) -> Result<(), TaskError> {
+    ///     tokio::task::yield_now().await;
+    ///     sum.set(sum.get() + n);
+    ///     Ok(())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sum = Rc::new(Cell::new(0));
+    /// let pool = Pool::new(2);
+    /// tokio::task::LocalSet::new().run_until(async {
+    ///     for n in 1..=3 {
+    ///         let sum = sum.clone();
+    ///         pool.spawn_local(move |token| add(token, sum, n)).await?;
+    ///     }
+    ///     pool.drain(Duration::from_secs(1)).await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// }).await?;
+    /// assert_eq!(sum.get(), 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_local<S, F>(&self, task: F) -> PoolSpawn<'_, S, OnThisThread>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture + 'static,
+        S::Value: 'static,
+        S::Error: LoggedError + 'static,
+    {
+        PoolSpawn::new(&self.handle.shared, task, Location::caller())
+    }
+
+    /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
+    ///
+    /// `name` labels it in metrics, events and errors; there is one set of counters for each name and place
+    /// of the call. The closure has the pool's token, and only itself to stop it: look at the token between
+    /// steps. Nothing can abort it once it has begun. It counts until its thread is done with it, and a
+    /// [`drain`](Self::drain) that cannot wait so long names it.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    ///
+    /// ```
+    /// # use tokio_supervised::Pool;
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::new(2);
+    /// let path = std::env::temp_dir();
+    /// pool.spawn_blocking("list", move |token| -> anyhow::Result<()> {
+    ///     for entry in path.read_dir()? {
+    ///         if token.is_cancelled() {
+    ///             break;
+    ///         }
+    ///         entry?.metadata()?;
+    ///     }
+    ///     Ok(())
+    /// }).await?;
+    /// pool.drain(Duration::from_secs(10)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<T, E, F>(
+        &self,
+        name: &'static str,
+        work: F,
+    ) -> PoolSpawn<'_, Supervised<Blocking<F>>, OnBlockingThread>
+    where
+        F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<TaskError> + LoggedError + Send + 'static,
+    {
+        let place = Location::caller();
+        PoolSpawn::new(&self.handle.shared, |token| blocking(name, place, token, work), place)
     }
 
     /// Spawns if nothing has to be waited for: for a server that answers 503 where it is full.

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    marker::PhantomData,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -10,6 +11,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    launch::{Launch, OnWorkers},
     ledger::{Index, Shared},
     slots::{Admission, Refusal, Waiting},
     task::{Report, Task},
@@ -23,9 +25,10 @@ use crate::{
 
 /// The future of [`Group::spawn`](super::group::Group::spawn); it spawns when it is awaited.
 #[must_use = "nothing is spawned until this is awaited"]
-pub struct Spawn<'a, S: SupervisedFuture> {
+pub struct Spawn<'a, S: SupervisedFuture, L = OnWorkers> {
     group: &'a Arc<Shared<S::Value, S::Error>>,
     stage: Stage<S>,
+    launch: PhantomData<fn() -> L>,
 }
 
 enum Stage<S: SupervisedFuture> {
@@ -42,14 +45,9 @@ type WaitForAdmission = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> 
 pub(super) const CLOSURE: &str = "spawn";
 
 /// The run is pinned only once it is in its task.
-impl<S: SupervisedFuture> Unpin for Spawn<'_, S> {}
+impl<S: SupervisedFuture, L> Unpin for Spawn<'_, S, L> {}
 
-impl<'a, S> Spawn<'a, S>
-where
-    S: SupervisedFuture + Send + 'static,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
-{
+impl<'a, S: SupervisedFuture, L> Spawn<'a, S, L> {
     pub(super) fn new(
         group: &'a Arc<Shared<S::Value, S::Error>>,
         task: impl FnOnce(CancellationToken) -> S,
@@ -67,9 +65,17 @@ where
                 }
             }
         };
-        Self { group, stage }
+        Self { group, stage, launch: PhantomData }
     }
+}
 
+impl<S, L> Spawn<'_, S, L>
+where
+    S: SupervisedFuture,
+    S::Value: Send + 'static,
+    S::Error: Send + 'static,
+    L: Launch<S>,
+{
     fn begin(&mut self, run: S, cx: &mut Context<'_>) -> Poll<()> {
         let spec = run.spec();
         if let Some(admission) = self.group.slots.try_admit(spec) {
@@ -128,8 +134,7 @@ where
         };
         run.prepare(Prepared { permit: admission.permit, longest_grace: self.group.grace });
         let report = InGroup { group: self.group.clone(), index, slot: admission.slot };
-        let task = Task::new(self.group.scope.clone(), run, report);
-        let handle = tokio::spawn(task).abort_handle();
+        let handle = L::launch(Task::new(self.group.scope.clone(), run, report));
         self.group.entered(index, handle);
     }
 
@@ -140,11 +145,12 @@ where
     }
 }
 
-impl<S> Future for Spawn<'_, S>
+impl<S, L> Future for Spawn<'_, S, L>
 where
-    S: SupervisedFuture + Send + 'static,
+    S: SupervisedFuture,
     S::Value: Send + 'static,
     S::Error: Send + 'static,
+    L: Launch<S>,
 {
     type Output = ();
 
@@ -177,7 +183,7 @@ impl<T, E> Drop for Waited<'_, T, E> {
     }
 }
 
-impl<S: SupervisedFuture> Drop for Spawn<'_, S> {
+impl<S: SupervisedFuture, L> Drop for Spawn<'_, S, L> {
     fn drop(&mut self) {
         if let Stage::Waiting { .. } = self.stage {
             drop_quietly(std::mem::replace(&mut self.stage, Stage::Done));
