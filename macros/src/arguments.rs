@@ -66,6 +66,17 @@ impl Arguments {
         Some(self.untaken.remove(found))
     }
 
+    /// Refuses an argument of another macro's, with a word of its own.
+    pub(crate) fn refuse(&mut self, key: &str, message: &str, diagnostics: &mut Diagnostics) {
+        self.untaken.retain(|given| {
+            let is_it = given.key.unraw() == key;
+            if is_it {
+                diagnostics.refuse(&given.key, message);
+            }
+            !is_it
+        });
+    }
+
     /// Refuses what nobody took.
     pub(crate) fn refuse_the_rest(self, diagnostics: &mut Diagnostics) {
         for argument in self.untaken {

@@ -47,6 +47,14 @@ pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
             inner.set_span(group.span());
             token = inner.into();
         }
+        token
+    };
+    located_around(tokens.into_iter().map(locate).collect(), place)
+}
+
+/// The same for the outermost tokens alone: what stands within a pair of braces stays where it is.
+pub(crate) fn located_around(tokens: TokenStream, place: Span) -> TokenStream {
+    let locate = |mut token: TokenTree| {
         token.set_span(token.span().located_at(place));
         token
     };

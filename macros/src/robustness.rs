@@ -29,6 +29,14 @@ const WHOLE: &[(&str, &str)] = &[
         r#"token = stop, grace = "none", on_cancel = "cooperate", limit = MOST + 1"#,
         "async fn watch(self: Arc<Self>, stop: &Stop, _: u32) -> ! { loop {} }",
     ),
+    (
+        r#"restart = "on-failure", backoff = "100ms..30s", max_restarts = "5/1m""#,
+        "async fn watch(mut self: Box<Self>, (a, _): (u8, &'a mut T), #[cfg(x)] mut b: impl Fn()) { self.a }",
+    ),
+    (
+        r#"restart = "always", backoff = LOW..HIGH, max_restarts = "0/0s""#,
+        "async fn watch<'a>(&'a mut self, token: CancellationToken, ref a @ B { .. }: (B)) -> ! {}",
+    ),
     ("limit, => ? 1, limit limit = = , name = -1", "const extern \"C\" fn f(a: u8, ...);"),
     (
         r#"flavor = "current_thread", worker_threads = 2, grace = "1s", linger = LONG"#,
@@ -183,6 +191,9 @@ impl Dice {
             "name",
             "grace",
             "timeout",
+            "restart",
+            "backoff",
+            "max_restarts",
             "crate",
             "on_full",
             "CancellationToken",
@@ -200,8 +211,11 @@ impl Dice {
                 let spacing = [Spacing::Alone, Spacing::Joint][self.roll(2)];
                 Punct::new(char::from(MARKS[self.roll(MARKS.len())]), spacing).into()
             }
-            7 => Literal::string(["", "10s", "wait", "none", "a::b", "\u{1f980}"][self.roll(6)])
-                .into(),
+            7 => Literal::string(
+                ["", "10s", "wait", "none", "a::b", "\u{1f980}", "always", "1s..", "1/"]
+                    [self.roll(9)],
+            )
+            .into(),
             8 => Literal::usize_unsuffixed(self.roll(3)).into(),
             _ => Group::new(DELIMITERS[self.roll(4)], self.soup(depth - 1)).into(),
         }

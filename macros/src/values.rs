@@ -137,7 +137,7 @@ pub(crate) fn duration(
 }
 
 /// A constant whose value the compiler checks, and tells at the constant.
-fn checked(krate: &Path, key: &Ident, value: &Expr) -> TokenStream {
+pub(crate) fn checked(krate: &Path, key: &Ident, value: &Expr) -> TokenStream {
     let key = Ident::new(&key.unraw().to_string(), Span::mixed_site());
     item_of(krate, quote!(::__private::checked::#key(#value)), first_span(value))
 }
@@ -150,7 +150,7 @@ pub(crate) enum Zero {
 }
 
 /// `"10s"` in milliseconds.
-fn read_duration(text: &str) -> Option<u64> {
+pub(crate) fn read_duration(text: &str) -> Option<u64> {
     let unit_at = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit_at);
     let unit = match unit {

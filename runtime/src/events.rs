@@ -35,6 +35,26 @@ pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
     );
 }
 
+/// `WARN`: a run ended, and another one follows.
+#[cold]
+pub(crate) fn restarts(task: &'static str, outcome: Outcome, number: u64, wait: Duration) {
+    tracing::warn!(
+        target: "tokio_supervised",
+        { "task.name" = task, "outcome" = outcome.as_str(), "restart" = number, "wait" = ?wait },
+        "task `{task}` ended as `{outcome}`: restart {number} in {wait:?}"
+    );
+}
+
+/// `ERROR`: a run ended, and no other one follows, since there were too many.
+#[cold]
+pub(crate) fn gave_up(task: &'static str, outcome: Outcome, most: u32, window: Duration) {
+    tracing::error!(
+        target: "tokio_supervised",
+        { "task.name" = task, "outcome" = outcome.as_str(), "restarts" = most, "window" = ?window },
+        "task `{task}` ended as `{outcome}` and gives up: {most} restarts within {window:?} were allowed"
+    );
+}
+
 /// What a function that returns `()` has no other way to tell.
 #[cold]
 pub(crate) fn swallowed(error: &TaskError) {

@@ -70,7 +70,7 @@ pub use metrics::Histogram;
 pub use outcome::Outcome;
 pub use panic::{Panic, PanicLocation};
 pub use run::{
-    ErrInto, Supervised, SupervisedFuture,
+    ErrInto, Restarting, Supervised, SupervisedFuture,
     output::SupervisedOutput,
     shield::{Shield, shield},
 };
@@ -98,13 +98,14 @@ pub mod __private {
     pub use crate::{
         lifecycle::main::{MainOptions, exit, main},
         run::{
+            Anew, ClonedForEachRun, Kept, Runs, kept,
             output::{
                 ByAnyError, ByAnything, ByError, ByResult, BySharedError, Probe, always_ok, output,
                 refused,
             },
-            supervise, supervise_foreign,
+            supervise, supervise_foreign, supervise_restarting,
         },
-        spec::{Policy, TaskSpec, checked},
+        spec::{Policy, Restart, TaskSpec, checked},
     };
 }
 

@@ -1,5 +1,7 @@
 //! The static description of a supervised function.
 
+mod restart;
+
 use std::{
     panic::Location,
     sync::{Mutex, Once, PoisonError},
@@ -11,6 +13,7 @@ use crate::{
     metrics::{Here, Metrics, Stripe},
     panic,
 };
+pub use restart::Restart;
 
 /// What the attribute's arguments ask for.
 #[derive(Clone, Copy)]
@@ -20,16 +23,18 @@ pub struct Policy {
     timeout: Option<Duration>,
     cooperates: bool,
     grace: Option<Duration>,
+    restart: Option<Restart>,
 }
 
 impl Policy {
-    /// No limit, no timeout; the body is dropped when the token fires.
+    /// No limit, no timeout, no restart; the body is dropped when the token fires.
     pub const DEFAULT: Self = Self {
         limit: None,
         rejects_when_full: false,
         timeout: None,
         cooperates: false,
         grace: Some(Duration::from_secs(20)),
+        restart: None,
     };
 
     /// `limit = N`.
@@ -67,11 +72,18 @@ impl Policy {
         self.grace = grace;
         self
     }
+
+    /// `restart = "on-failure"`, and what goes with it.
+    #[must_use]
+    pub const fn restart(mut self, restart: Restart) -> Self {
+        self.restart = Some(restart);
+        self
+    }
 }
 
 /// Values that only the compiler knows: a wrong one ends the build, at the value.
 pub mod checked {
-    use std::time::Duration;
+    use std::{ops::Range, time::Duration};
 
     /// `limit = CONST`.
     #[must_use]
@@ -99,6 +111,17 @@ pub mod checked {
     pub const fn grace(grace: Duration) -> Duration {
         assert!(!grace.is_zero(), "`grace` must be longer than 0");
         grace
+    }
+
+    /// `backoff = CONST`.
+    #[must_use]
+    pub const fn backoff(bounds: Range<Duration>) -> Range<Duration> {
+        assert!(!bounds.start.is_zero(), "`backoff` must begin above 0");
+        assert!(
+            bounds.start.as_nanos() <= bounds.end.as_nanos(),
+            "`backoff` must end where it begins, or above: its bounds are the other way round"
+        );
+        bounds
     }
 }
 
@@ -173,6 +196,10 @@ impl TaskSpec {
 
     pub(crate) fn grace(&self) -> Option<Duration> {
         self.policy.grace
+    }
+
+    pub(crate) fn restart(&self) -> Option<&Restart> {
+        self.policy.restart.as_ref()
     }
 
     /// This thread's counters. The first use makes the function known, and the panic hook present.

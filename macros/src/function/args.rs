@@ -10,9 +10,22 @@ use crate::{
     values::{self, Zero},
 };
 
+use super::restart::Restart;
+
 /// What a function takes.
-const OF_A_FUNCTION: &[Known] =
-    &[NAME, LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, ("token", "shutdown"), CRATE];
+const OF_A_FUNCTION: &[Known] = &[
+    NAME,
+    LIMIT,
+    ON_FULL,
+    TIMEOUT,
+    ON_CANCEL,
+    GRACE,
+    RESTART,
+    BACKOFF,
+    MAX_RESTARTS,
+    ("token", "shutdown"),
+    CRATE,
+];
 
 /// What `task!` takes: its name stands first, and its closure names the token.
 const OF_A_TASK: &[Known] = &[LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, CRATE];
@@ -23,6 +36,9 @@ const ON_FULL: Known = ("on_full", "\"reject\"");
 const TIMEOUT: Known = ("timeout", "\"10s\"");
 const ON_CANCEL: Known = ("on_cancel", "\"cooperate\"");
 const GRACE: Known = ("grace", "\"5s\"");
+const RESTART: Known = ("restart", "\"on-failure\"");
+const BACKOFF: Known = ("backoff", "\"100ms..30s\"");
+const MAX_RESTARTS: Known = ("max_restarts", "\"5/1m\"");
 const CRATE: Known = ("crate", "\"::my_crate::supervised\"");
 
 /// What happens to the body when the token fires.
@@ -42,6 +58,7 @@ pub(crate) struct Given<T> {
 pub(crate) struct Args {
     pub(crate) krate: Path,
     pub(crate) token: Option<Given<Ident>>,
+    pub(crate) restart: Restart,
     name: Option<syn::LitStr>,
     limit: Option<TokenStream>,
     on_full: Option<Given<&'static str>>,
@@ -120,14 +137,21 @@ impl Args {
                 }
                 Some(Given { key: argument.key, value: value? })
             }),
+            restart: Restart::take(&mut given, &krate, diagnostics),
             krate,
         };
+        if on_a_task {
+            for key in ["restart", "backoff", "max_restarts"] {
+                given.refuse(key, "the closure of `task!` is called once, so that its body cannot be made anew: write a function with `#[supervised(restart = \"on-failure\")]`", diagnostics);
+            }
+        }
         given.refuse_the_rest(diagnostics);
         args
     }
 
     /// Refuses what does not go together.
     pub(crate) fn check(&self, has_token: bool, diagnostics: &mut Diagnostics) {
+        self.restart.check(diagnostics);
         if let (Some(on_full), false) = (&self.on_full, self.limit_was_given) {
             diagnostics.refuse(
                 &on_full.key,
@@ -168,6 +192,7 @@ impl Args {
             Grace::Never => quote!(::core::option::Option::None),
             Grace::For(duration) => quote!(::core::option::Option::Some(#duration)),
         });
+        let restart = self.restart.policy(krate).into_iter();
         // The call carries the place of the function's name, which `TaskSpec::new` looks up.
         let new = quote_spanned!(place=> new);
         quote! {{
@@ -180,6 +205,7 @@ impl Args {
                         #(.timeout(#timeout))*
                         #(.cooperate() #cooperate)*
                         #(.grace(#grace))*
+                        #(.restart(#restart))*
                 );
             &TOKIO_SUPERVISED_SPEC
         }}

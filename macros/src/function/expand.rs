@@ -25,19 +25,23 @@
 //! 3. `impl` keeps the span of this crate, whose edition captures every lifetime, as an `async fn` does;
 //!    so do the braces of the `async` block, whose edition drops what the body's last expression borrows
 //!    before the parameters.
-//! 4. The body stands in parentheses, which no lint reads: as a block's bare last expression, a body of one
+//! 4. With `restart`, the call keeps the parameters instead of moving them in, and a closure makes each run of
+//!    clones: `let client = __supervised_kept_1.take(); let mut client = client;`. It captures the token and
+//!    the receiver as they are, since nothing but a receiver can be called `self`.
+//! 5. The body stands in parentheses, which no lint reads: as a block's bare last expression, a body of one
 //!    line would be told to drop its braces.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::{FnArg, Pat, PatType, Type};
 
 use super::{
     args::Args,
     item::Function,
+    restart::cloned_receiver,
     signature::{Header, TokenForm, bare, is_always_there},
 };
-use crate::diagnostics::{first_span, item_of, located};
+use crate::diagnostics::{first_span, item_of, located, located_around};
 
 /// The only `quote!` of a whole function.
 pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> TokenStream {
@@ -48,9 +52,11 @@ pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> 
     let contract = header.output.contract(krate);
     let return_edge = header.output.return_edge();
     let declared = &header.output.declared;
+    let restarts = args.restart.applies_to(signature, &header);
 
     let mut parameters = Vec::new();
     let mut bindings = Vec::new();
+    let mut kept = Vec::new();
     let mut token = injected("token");
     if !has_token {
         let receiver = signature.receiver().map(|receiver| quote!(#receiver,));
@@ -68,7 +74,9 @@ pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> 
                 bindings.push(bound.binding);
             }
             (FnArg::Typed(parameter), _) => {
-                let bound = bind(parameter, at);
+                let bound =
+                    if restarts { bind_kept(krate, parameter, at) } else { bind(parameter, at) };
+                kept.extend(bound.kept);
                 parameters.push(bound.parameter);
                 bindings.push(bound.binding);
             }
@@ -106,25 +114,46 @@ pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> 
             signature.inputs.iter().filter(|input| is_always_there(input)).count()
                 <= MOST_PARAMETERS
         });
+    let (future, supervise) = if restarts {
+        let runs = quote!(impl #krate::__private::Runs<Output = #declared>);
+        // The type of a given token is said here, since the runs hide it.
+        let token = given.then(|| quote!(::<_, _, #token_type>));
+        (quote!(Restarting<#runs>), quote!(supervise_restarting #token))
+    } else {
+        let body = quote!(impl ::core::future::Future<Output = #declared>);
+        (quote!(Supervised<#body, #token_type>), quote!(supervise))
+    };
+    let run = quote! {
+        async move {
+            #keep_receiver
+            #(#bindings)*
+            #return_edge
+            (#body)
+        }
+    };
+    let body = match cloned_receiver(signature) {
+        // That the receiver cannot be cloned is told at the closure: whatever else it captures can be.
+        Some(receiver) if restarts => {
+            located_around(quote!(move || #run), receiver.self_token.span)
+        }
+        _ if restarts => quote!(move || #run),
+        _ => run,
+    };
     quote! {
         #(#attributes)*
         #refining
         #crowded
         #assigned
         #visibility #defaultness #safety #fn_token #ident #generics (#(#parameters),*)
-            -> #krate::Supervised<impl ::core::future::Future<Output = #declared>, #token_type>
+            -> #krate::#future
         #where_clause
         {
-            #krate::__private::supervise(
+            #(#kept)*
+            #krate::__private::#supervise(
                 #spec,
                 #own_token,
                 #contract,
-                async move {
-                    #keep_receiver
-                    #(#bindings)*
-                    #return_edge
-                    (#body)
-                },
+                #body,
             )
         }
     }
@@ -138,6 +167,8 @@ struct Bound {
     ident: Ident,
     parameter: TokenStream,
     binding: TokenStream,
+    /// What is said before the call.
+    kept: Option<TokenStream>,
 }
 
 fn bind(parameter: &PatType, at: usize) -> Bound {
@@ -153,13 +184,31 @@ fn bind(parameter: &PatType, at: usize) -> Bound {
             ident: ident.clone(),
             parameter: quote!(#(#attrs)* #ident: #ty),
             binding: quote!(#(#attrs)* let #mutability #ident = #ident;),
+            kept: None,
         };
     }
     let ident = injected(&format!("__supervised_{at}"));
     Bound {
         parameter: quote!(#(#attrs)* #ident: #ty),
         binding: quote!(#(#attrs)* let #ident = #ident; #(#attrs)* let #pat = #ident;),
+        kept: None,
         ident,
+    }
+}
+
+/// A parameter that is kept outside, and cloned for each run; one that cannot be is told at its type.
+fn bind_kept(krate: &syn::Path, parameter: &PatType, at: usize) -> Bound {
+    let PatType { attrs, ty, .. } = parameter;
+    let bound = bind(parameter, at);
+    let (ident, binding) = (&bound.ident, &bound.binding);
+    let place = first_span(ty);
+    let kept = injected(&format!("__supervised_kept_{at}"));
+    let keep = item_of(krate, quote!(::__private::kept), place);
+    let given = located(ident.to_token_stream(), place);
+    Bound {
+        binding: quote!(#(#attrs)* let #ident = #kept.take(); #binding),
+        kept: Some(quote!(#(#attrs)* let #kept = #keep(#given);)),
+        ..bound
     }
 }
 

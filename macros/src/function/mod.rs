@@ -3,6 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod expand;
 pub(crate) mod item;
+mod restart;
 pub(crate) mod signature;
 
 use proc_macro2::TokenStream;
@@ -21,6 +22,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
         Item::Function(function) => {
             let header = Header::read(&function.signature, &args, &mut diagnostics);
             args.check(header.has_token(), &mut diagnostics);
+            args.restart.check_signature(&function.signature, &header, &mut diagnostics);
             expand::function(&args, &function, header)
         }
         Item::Main(function) => {

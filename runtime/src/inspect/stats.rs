@@ -21,6 +21,8 @@ pub struct TaskStats {
     pub running: u64,
     /// Runs that wait for a permit, or to be spawned.
     pub waiting: u64,
+    /// Runs that followed another one of the same call: see `restart`.
+    pub restarts: u64,
     /// The function's `limit`.
     pub limit: Option<usize>,
     /// How long the runs took, from the permit to the end, in real time.
@@ -40,13 +42,14 @@ impl TaskStats {
     fn of(spec: &'static TaskSpec) -> Self {
         let totals = spec.metrics().totals();
         let running = totals.running();
-        let Totals { started, ended, waiting, durations, permit_waits } = totals;
+        let Totals { started, ended, waiting, restarts, durations, permit_waits } = totals;
         Self {
             name: spec.name(),
             place: spec.place(),
             started,
             running,
             waiting,
+            restarts,
             limit: spec.limit().map(crate::limit::Limit::size),
             durations,
             permit_waits,

@@ -32,6 +32,7 @@ pub(crate) struct Stripe {
     ended: [stripes::Counter; Outcome::ALL.len()],
     waits_begun: stripes::Counter,
     waits_ended: stripes::Counter,
+    restarts: stripes::Counter,
     durations: Buckets,
     permit_waits: Buckets,
 }
@@ -41,6 +42,7 @@ pub(crate) struct Totals {
     pub(crate) started: u64,
     pub(crate) ended: [u64; Outcome::ALL.len()],
     pub(crate) waiting: u64,
+    pub(crate) restarts: u64,
     pub(crate) durations: Histogram,
     pub(crate) permit_waits: Histogram,
 }
@@ -61,6 +63,7 @@ impl Metrics {
             started: 0,
             ended: [0; Outcome::ALL.len()],
             waiting: 0,
+            restarts: 0,
             durations: Histogram::empty(),
             permit_waits: Histogram::empty(),
         };
@@ -70,6 +73,7 @@ impl Metrics {
                 *sum += ended.get();
             }
             waits_ended += stripe.waits_ended.get();
+            totals.restarts += stripe.restarts.get();
             stripe.durations.add_to(&mut totals.durations);
             stripe.permit_waits.add_to(&mut totals.permit_waits);
         }
@@ -104,6 +108,10 @@ impl Here<'_, Stripe> {
     #[inline]
     pub(crate) fn ran_for(&self, nanos: u64) {
         self.observe(&self.stripe.durations, nanos);
+    }
+
+    pub(crate) fn restarted(&self) {
+        self.add(&self.stripe.restarts, 1);
     }
 
     pub(crate) fn wait_begun(&self) {

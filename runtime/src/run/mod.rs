@@ -15,15 +15,21 @@
 //! `tests/behaviour/` checks 1 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 4 in `cancel.rs`, 5 in
 //! `shield.rs`.
 
+mod backoff;
+mod call;
 mod end;
 pub(crate) mod frame;
 pub(crate) mod itself;
+mod kept;
 pub(crate) mod output;
 mod poll;
+mod restarting;
 pub(crate) mod scope;
 pub(crate) mod shield;
 mod supervised;
 
+pub use kept::{Anew, ClonedForEachRun, Kept, kept};
+pub use restarting::{Restarting, Runs, supervise_restarting};
 pub(crate) use supervised::{Ended, Prepared};
 pub use supervised::{ErrInto, Supervised, SupervisedFuture, supervise, supervise_foreign};
 
@@ -177,6 +183,11 @@ impl<F: Future, T: AsToken> Run<F, T> {
 
     pub(crate) fn spec(&self) -> &'static TaskSpec {
         self.spec
+    }
+
+    /// Whether the body has been polled.
+    fn has_begun(&self) -> bool {
+        !matches!(self.stage, Stage::New | Stage::Spawned | Stage::Refused | Stage::Waiting)
     }
 
     /// Hands over a permit that was acquired for this run, and what its scope allows as grace: it is about

@@ -120,7 +120,7 @@ where
     where
         E: From<<F::Output as SupervisedOutput>::Error>,
     {
-        ErrInto { supervised: self, error: PhantomData }
+        ErrInto::of(self)
     }
 }
 
@@ -131,6 +131,12 @@ pin_project! {
         #[pin]
         supervised: S,
         error: PhantomData<fn() -> E>,
+    }
+}
+
+impl<S, E> ErrInto<S, E> {
+    pub(super) fn of(supervised: S) -> Self {
+        Self { supervised, error: PhantomData }
     }
 }
 
@@ -165,6 +171,7 @@ mod sealed {
     pub trait Sealed {}
     impl<F: Future, T: crate::AsToken> Sealed for super::Supervised<F, T> {}
     impl<S, E> Sealed for super::ErrInto<S, E> {}
+    impl<C: super::super::Runs> Sealed for super::super::Restarting<C> {}
 }
 
 /// What [`map`](crate::map()) and [`Group::spawn`](crate::Group::spawn) take: the call of a supervised function, or a

@@ -1,0 +1,269 @@
+//! One call of several runs: each made anew, with a wait before the next.
+//!
+//! Invariants
+//!
+//! 1. The next run is decided by the outcome of the last one and by the own token, never by an error's kind.
+//! 2. While the call waits for its next run, it holds no permit, no body and no result; a token that fires
+//!    then ends it, and nothing is started or counted.
+//! 3. Parameters are cloned and dropped under [`panic::catch`]: a clone that panics is a run that panicked.
+//! 4. A permit that was acquired for the call is its first run's.
+//!
+//! `tests/behaviour/` checks 1 and 2 in `restart.rs`, 3 in `restart_panics.rs`, 4 in `restart_scopes.rs`.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+use tokio::{
+    task::coop::unconstrained,
+    time::{Instant, Sleep},
+};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::{Anew, Prepared, Run, Settled, backoff::Restarts, frame, output::Verdict};
+use crate::{
+    AsToken, Cancelled, Outcome, Panic, TaskError, events,
+    panic::{self, Caught, drop_quietly},
+    spec::TaskSpec,
+};
+
+pin_project! {
+    /// The call, with its current run inline.
+    #[project = Projected]
+    pub(super) struct Call<M, F, T>
+    where
+        F: Future,
+        T: AsToken,
+    {
+        spec: &'static TaskSpec,
+        token: T,
+        verdict: fn(&F::Output) -> Verdict,
+        // Until the call has ended.
+        factory: Option<M>,
+        // Until the first run has been made.
+        prepared: Option<Prepared>,
+        longest_grace: Option<Duration>,
+        // When the body of the current run was polled first.
+        begun: Option<Instant>,
+        // Whether the last run had not ended within its grace.
+        overdue: bool,
+        restarts: Restarts,
+        // Boxed, since most calls end with their first run.
+        backoff: Option<Pin<Box<Sleep>>>,
+        #[pin]
+        watch: Option<WaitForCancellationFutureOwned>,
+        #[pin]
+        run: Option<Run<F, T>>,
+    }
+
+    impl<M, F, T> PinnedDrop for Call<M, F, T>
+    where
+        F: Future,
+        T: AsToken,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            this.project().abandon();
+        }
+    }
+}
+
+impl<M, F: Future, T: AsToken> Call<M, F, T> {
+    pub(super) fn new(
+        spec: &'static TaskSpec,
+        token: T,
+        verdict: fn(&F::Output) -> Verdict,
+        factory: M,
+    ) -> Self {
+        Self {
+            spec,
+            token,
+            verdict,
+            factory: Some(factory),
+            prepared: None,
+            longest_grace: None,
+            begun: None,
+            overdue: false,
+            restarts: Restarts::default(),
+            backoff: None,
+            watch: None,
+            run: None,
+        }
+    }
+
+    pub(super) fn spec(&self) -> &'static TaskSpec {
+        self.spec
+    }
+
+    /// Whether the last run was dropped since it had not ended within its grace.
+    pub(super) fn was_overdue(&self) -> bool {
+        self.overdue
+    }
+
+    /// Hands over what was acquired for the call, which is about to be spawned.
+    pub(super) fn prepare(&mut self, prepared: Prepared) {
+        self.longest_grace = prepared.longest_grace;
+        self.prepared = Some(prepared);
+    }
+}
+
+impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
+    pub(super) fn poll_settled(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Settled<F::Output>> {
+        let mut this = self.project();
+        loop {
+            if this.backoff.is_some() {
+                if this.poll_fired(cx) {
+                    return Poll::Ready(this.end_cancelled());
+                }
+                ready!(this.poll_backoff(cx));
+            }
+            let settled = ready!(this.poll_run(cx));
+            let Some(wait) = this.wait_after(settled.outcome) else {
+                this.end();
+                return Poll::Ready(settled);
+            };
+            drop_quietly(settled.result);
+            *this.backoff = Some(Box::pin(tokio::time::sleep(wait)));
+        }
+    }
+}
+
+impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
+        if self.run.is_none() {
+            if let Err(caught) = self.make() {
+                return Poll::Ready(self.end_unmade(caught));
+            }
+        }
+        // Read before the poll: a body that begins in this poll may end in it.
+        let now = self.begun.is_none().then(Instant::now);
+        let mut run = self.run.as_mut().as_pin_mut().expect("a run was made");
+        let polled = run.as_mut().poll_settled(cx);
+        if polled.is_ready() || run.has_begun() {
+            *self.begun = self.begun.or(now);
+        }
+        let settled = ready!(polled);
+        *self.overdue = run.was_overdue();
+        self.run.set(None);
+        Poll::Ready(settled)
+    }
+
+    /// Makes the next run of fresh clones.
+    fn make(&mut self) -> Result<(), Caught> {
+        let factory =
+            self.factory.as_ref().expect("a supervised future was polled after it had ended");
+        // The hook that knows where a clone panics comes with the first count.
+        _ = self.spec.here();
+        let body = panic::catch(|| factory.anew())?;
+        let mut run = Run::new(self.spec, self.token.clone(), *self.verdict, body);
+        let prepared = self.prepared.take();
+        if prepared.is_some() || self.longest_grace.is_some() {
+            run.prepare(prepared.and_then(|prepared| prepared.permit), *self.longest_grace);
+        }
+        self.run.set(Some(run));
+        Ok(())
+    }
+
+    /// A clone has panicked: the run ends before its body is there.
+    #[cold]
+    fn end_unmade(&mut self, caught: Caught) -> Settled<F::Output> {
+        let panicked = self.panicked(caught);
+        self.count_unmade(Outcome::Panicked);
+        Settled { outcome: Outcome::Panicked, result: Err(panicked) }
+    }
+
+    /// The wait before the next run, if one follows.
+    fn wait_after(&mut self, outcome: Outcome) -> Option<Duration> {
+        let restart = self.spec.restart().expect("a function that restarts says how");
+        let begun = self.begun.take();
+        if self.token.as_token().is_cancelled() || !restart.follows(outcome) {
+            return None;
+        }
+        let now = Instant::now();
+        let lasted = begun.map_or(Duration::ZERO, |begun| now.duration_since(begun));
+        let wait = self.restarts.after(lasted, now, restart);
+        let name = self.spec.name();
+        match wait {
+            Some(wait) => events::restarts(name, outcome, self.restarts.total(), wait),
+            None => events::gave_up(name, outcome, restart.most(), restart.window()),
+        }
+        wait
+    }
+}
+
+impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
+    /// Whether the token has fired; if not, the task is woken when it does.
+    fn poll_fired(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.watch.is_none() {
+            let token = self.token.as_token().clone();
+            self.watch.set(Some(token.cancelled_owned()));
+        }
+        let watch = self.watch.as_mut().as_pin_mut().expect("set above");
+        std::pin::pin!(unconstrained(watch)).poll(cx).is_ready()
+    }
+
+    fn poll_backoff(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(backoff) = self.backoff {
+            ready!(std::pin::pin!(unconstrained(backoff.as_mut())).poll(cx));
+        }
+        *self.backoff = None;
+        self.watch.set(None);
+        self.spec.here().restarted();
+        Poll::Ready(())
+    }
+
+    #[cold]
+    fn end_cancelled(&mut self) -> Settled<F::Output> {
+        self.end();
+        let cancelled = Cancelled::new(self.spec.name(), frame::cause());
+        Settled { outcome: Outcome::Cancelled, result: Err(TaskError::Cancelled(cancelled)) }
+    }
+
+    /// Gives everything back. What was kept may panic when it is dropped, and is no part of any run.
+    fn end(&mut self) {
+        *self.backoff = None;
+        self.watch.set(None);
+        if let Err(caught) = self.drop_kept() {
+            _ = self.panicked(caught);
+        }
+    }
+
+    fn drop_kept(&mut self) -> Result<(), Caught> {
+        let factory = self.factory.take();
+        panic::catch(|| drop(factory))
+    }
+
+    #[cold]
+    fn panicked(&self, caught: Caught) -> TaskError {
+        let panic = Panic::new(self.spec.name(), caught);
+        events::panicked(&panic);
+        TaskError::Panicked(panic)
+    }
+
+    /// Counts a run that ended before there was a body, then gives back what was acquired for it.
+    fn count_unmade(&mut self, outcome: Outcome) {
+        let here = self.spec.here();
+        here.started();
+        here.ended(outcome);
+        *self.prepared = None;
+    }
+
+    /// The owner drops the call.
+    fn abandon(&mut self) {
+        // The run counts itself.
+        self.run.set(None);
+        let dropped = match self.drop_kept() {
+            Ok(()) => Outcome::Dropped,
+            Err(caught) => self.panicked(caught).outcome(),
+        };
+        if self.prepared.is_some() {
+            self.count_unmade(dropped);
+        }
+    }
+}

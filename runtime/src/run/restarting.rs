@@ -1,0 +1,180 @@
+//! The future that a supervised function with `restart` returns.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use super::{
+    Anew, Ended, ErrInto, Prepared, Settled, SupervisedFuture,
+    call::Call,
+    output::{Output, SupervisedOutput},
+};
+use crate::{AsToken, TaskError, spec::TaskSpec};
+
+pin_project! {
+    /// A call of a supervised function with `restart`, lazy like any future: nothing runs until it is polled.
+    ///
+    /// Awaited, it gives what the last run gave. One call is several runs: each begins with clones of the
+    /// parameters, and has a permit, a timeout and an outcome of its own. Between two runs the call holds
+    /// nothing but its parameters and its token.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled again after it has ended; when a run that is followed by another ends outside a
+    /// tokio runtime that has its timer enabled; and where a [`Supervised`](crate::Supervised) call does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it runs, it drops the body where it is, counts the run as `dropped` and gives its
+    /// permit back. Dropped between two runs, it starts and counts nothing.
+    #[must_use = "a supervised call does nothing until it is awaited or spawned"]
+    pub struct Restarting<C>
+    where
+        C: Runs,
+    {
+        #[pin]
+        call: C,
+        from_task_error: fn(TaskError) -> C::Output,
+    }
+}
+
+/// The runs of one call, with the body, the kept parameters and the token inside: as one opaque type it says
+/// by itself whether it is `Send`.
+pub trait Runs {
+    /// What the body returns.
+    type Output;
+
+    #[doc(hidden)]
+    fn spec(&self) -> &'static TaskSpec;
+    #[doc(hidden)]
+    fn prepare(&mut self, prepared: Prepared);
+    #[doc(hidden)]
+    fn poll_call(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Ended<Self::Output, TaskError>>;
+}
+
+impl<M: Anew<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
+    type Output = F::Output;
+
+    fn spec(&self) -> &'static TaskSpec {
+        Self::spec(self)
+    }
+
+    fn prepare(&mut self, prepared: Prepared) {
+        Self::prepare(self, prepared);
+    }
+
+    fn poll_call(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Ended<F::Output, TaskError>> {
+        self.as_mut().poll_settled(cx).map(|Settled { outcome, result }| Ended {
+            outcome,
+            overdue: self.was_overdue(),
+            result,
+        })
+    }
+}
+
+/// What the attribute's expansion calls where `restart` is given.
+pub fn supervise_restarting<M, F, T>(
+    spec: &'static TaskSpec,
+    token: T,
+    output: Output<F::Output>,
+    factory: M,
+) -> Restarting<impl Runs<Output = F::Output>>
+where
+    M: Anew<F>,
+    F: Future,
+    T: AsToken,
+{
+    Restarting {
+        call: Call::new(spec, token, output.verdict, factory),
+        from_task_error: output.from_task_error,
+    }
+}
+
+impl<C: Runs> Future for Restarting<C> {
+    type Output = C::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
+        let this = self.project();
+        this.call.poll_call(cx).map(|ended| ended.result.unwrap_or_else(this.from_task_error))
+    }
+}
+
+impl<C: Runs> fmt::Debug for Restarting<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Restarting").field("task", &self.call.spec().name()).finish_non_exhaustive()
+    }
+}
+
+impl<C> Restarting<C>
+where
+    C: Runs,
+    C::Output: SupervisedOutput,
+{
+    /// Converts the error, so that functions with different errors fit into one group or `map`.
+    ///
+    /// ```
+    /// # use tokio_supervised::{supervised, CancellationToken, Group};
+    /// # use std::io;
+    /// #[supervised(restart = "on-failure")]
+    /// async fn read() -> io::Result<u32> { Ok(1) }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyhow::Result<()> {
+    /// let group = Group::new(&CancellationToken::new());
+    /// group.spawn(|token| read(token).err_into()).await;
+    /// let numbers: anyhow::Result<Vec<u32>> = group.join().await;
+    /// assert_eq!(numbers?, [1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn err_into<E>(self) -> ErrInto<Self, E>
+    where
+        E: From<<C::Output as SupervisedOutput>::Error>,
+    {
+        ErrInto::of(self)
+    }
+}
+
+impl<C> SupervisedFuture for Restarting<C>
+where
+    C: Runs,
+    C::Output: SupervisedOutput,
+{
+    type Value = <C::Output as SupervisedOutput>::Value;
+    type Error = <C::Output as SupervisedOutput>::Error;
+
+    fn spec(&self) -> &'static TaskSpec {
+        self.call.spec()
+    }
+
+    fn prepare(&mut self, prepared: Prepared) {
+        self.call.prepare(prepared);
+    }
+
+    fn poll_ended(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Ended<Self::Value, Self::Error>> {
+        let this = self.project();
+        this.call.poll_call(cx).map(|Ended { outcome, overdue, result }| Ended {
+            outcome,
+            overdue,
+            result: C::Output::settle(result),
+        })
+    }
+
+    fn error(error: TaskError) -> Self::Error {
+        C::Output::error(error)
+    }
+}
