@@ -1,0 +1,12 @@
+use std::{ops::Range, time::Duration};
+
+use tokio_supervised::{supervised, TaskError};
+
+const WAITS: Range<Duration> = Duration::ZERO..Duration::from_secs(1);
+
+#[supervised(restart = "always", backoff = WAITS)]
+async fn work() -> Result<(), TaskError> {
+    Ok(())
+}
+
+fn main() {}
