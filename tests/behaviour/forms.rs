@@ -16,3 +16,19 @@ use written as forms;
 
 #[path = "../edition_2021/tests/calls.rs"]
 mod calls;
+
+#[path = "../edition_2021/src/restarts.rs"]
+#[deny(
+    warnings,
+    single_use_lifetimes,
+    unused_qualifications,
+    clippy::all,
+    clippy::nursery,
+    clippy::pedantic
+)]
+#[allow(unreachable_pub)]
+mod written_restarts;
+use written_restarts as restarts;
+
+#[path = "../edition_2021/tests/restarts.rs"]
+mod restart_calls;

@@ -30,6 +30,10 @@ mod hostile {
     pub trait Into {}
     pub trait AsToken {}
     pub struct Supervised;
+    pub struct Restarting;
+    pub struct Restart;
+    pub trait Runs {}
+    pub fn kept() {}
     pub struct CancellationToken;
     pub struct TaskSpec;
     pub struct Policy;
@@ -63,6 +67,35 @@ mod hostile {
     #[ts::supervised(name = "hostile", limit = MOST, on_full = "reject", timeout = "1s")]
     pub async fn plain(n: u32, (a, _): (u32, u32)) -> Outcome<u32, ts::TaskError> {
         ::core::result::Result::Ok(n + a + SPEC + __arg1)
+    }
+
+    const WAITS: ::core::ops::Range<::core::time::Duration> =
+        ::core::time::Duration::from_secs(1)..::core::time::Duration::from_secs(1);
+
+    #[ts::supervised(restart = "on-failure", backoff = WAITS, max_restarts = "1/1s")]
+    pub async fn restarts(n: u32, (a, _): (u32, u32)) -> Outcome<u32, ts::TaskError> {
+        ::core::result::Result::Ok(n + a + SPEC + __arg1)
+    }
+
+    pub struct Owner(pub u32);
+
+    // The derive of it would name what means something else here.
+    impl ::core::clone::Clone for Owner {
+        fn clone(&self) -> Self {
+            Self(self.0)
+        }
+    }
+
+    impl Owner {
+        #[ts::supervised(restart = "always", backoff = "1s..2s", max_restarts = "1/1s")]
+        pub async fn restarts(
+            mut self,
+            stop: ts::CancellationToken,
+        ) -> Outcome<u32, ts::TaskError> {
+            self.0 += 1;
+            stop.cancel();
+            ::core::result::Result::Ok(self.0)
+        }
     }
 
     #[ts::supervised(grace = "1s")]
@@ -118,6 +151,8 @@ async fn nothing_that_is_generated_depends_on_names_around_it() {
     let token = CancellationToken::new();
     assert_eq!(hostile::plain(&token, 1, (1, 0)).await.unwrap(), 4);
     assert_eq!(hostile::lent(&token, 1).await.unwrap(), 4);
+    assert_eq!(hostile::restarts(&token, 1, (1, 0)).await.unwrap(), 4);
+    assert_eq!(hostile::Owner(1).restarts(token.child_token()).await.unwrap(), 2);
     hostile::given(token.clone()).await;
     let Err(hostile::Borrowed(text)) = hostile::borrowed_error(&token, "text").await else {
         panic!("it fails");

@@ -14,6 +14,12 @@ pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("the test hangs")
 }
 
+/// The same where the paused clock passes hours.
+pub(crate) async fn in_hours<F: Future>(future: F) -> F::Output {
+    let hours = Duration::from_secs(100 * 3_600);
+    tokio::time::timeout(hours, future).await.expect("the test hangs")
+}
+
 /// What a function has done; tests give their functions names of their own.
 pub(crate) fn stats_of(name: &str) -> TaskStats {
     stats().into_iter().find(|task| task.name == name).expect("the function has run")

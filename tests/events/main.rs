@@ -69,6 +69,52 @@ async fn a_spent_grace_is_one_warning_that_names_the_task() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_restart_is_one_warning_and_giving_up_is_one_error() {
+    #[supervised(
+        name = "events: restarts",
+        restart = "on-failure",
+        backoff = "2s..2s",
+        max_restarts = "2/1m"
+    )]
+    async fn fails() -> anyhow::Result<()> {
+        anyhow::bail!("as it was asked to")
+    }
+
+    let events = listen();
+    fails(&CancellationToken::new()).await.unwrap_err();
+    let events = events.lock().unwrap();
+    let [first, second, last] = &events[..] else { panic!("three events: {events:#?}") };
+    for (event, number) in [(first, "1"), (second, "2")] {
+        assert_eq!((event.level, event.name()), (Level::WARN, "events: restarts"));
+        assert_eq!(event.fields["outcome"], "error");
+        assert_eq!(event.fields["restart"], number);
+        assert_eq!(event.fields["wait"], "2s");
+        let message = format!("task `events: restarts` ended as `error`: restart {number} in 2s");
+        assert_eq!(event.fields["message"], message);
+    }
+    assert_eq!((last.level, last.name()), (Level::ERROR, "events: restarts"));
+    assert_eq!(last.fields["outcome"], "error");
+    assert_eq!((&*last.fields["restarts"], &*last.fields["window"]), ("2", "60s"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_after_a_panic_is_told_beside_the_panic() {
+    #[supervised(name = "events: panics", restart = "on-failure", max_restarts = "1/1m")]
+    async fn panics() {
+        panic!("boom")
+    }
+
+    let events = listen();
+    panics(&CancellationToken::new()).await;
+    let events = events.lock().unwrap();
+    let told: Vec<_> =
+        events.iter().map(|event| (event.level, event.fields.contains_key("outcome"))).collect();
+    let (panic, restart, gave_up) =
+        ((Level::ERROR, false), (Level::WARN, true), (Level::ERROR, true));
+    assert_eq!(told, [panic, restart, panic, gave_up]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_function_without_a_result_tells_what_it_cannot_return() {
     #[supervised(name = "events: timeout", timeout = "1s")]
     async fn wait() {

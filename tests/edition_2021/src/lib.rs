@@ -1,6 +1,6 @@
 //! Supervised functions in edition 2021, under every lint that a crate may turn on.
 //!
-//! `forms` is compiled a second time, in edition 2024, by `tests/behaviour/forms.rs`.
+//! `forms` and `restarts` are compiled a second time, in edition 2024, by `tests/behaviour/forms.rs`.
 
 #![deny(
     warnings,
@@ -17,3 +17,4 @@
 )]
 
 pub mod forms;
+pub mod restarts;

@@ -1,9 +1,13 @@
-//! What depends on the edition, in edition 2021: the forms of `src/forms.rs`, drop order, hygiene.
+//! What depends on the edition, in edition 2021: the forms of `src/`, drop order, hygiene.
 
-use supervised_edition_2021::forms;
+use supervised_edition_2021::{forms, restarts};
 
 mod calls;
 #[path = "../../behaviour/drop_order.rs"]
 mod drop_order;
 #[path = "../../behaviour/hygiene.rs"]
 mod hygiene;
+#[path = "restarts.rs"]
+mod restart_calls;
+#[path = "../../behaviour/restart_drop_order.rs"]
+mod restart_drop_order;
