@@ -137,6 +137,15 @@ pub(crate) fn shutting_down(signal: Signal, grace: Duration) {
     );
 }
 
+/// `ERROR`: main has ended, and pools are left that could not be drained.
+pub(crate) fn undrained(unfinished: &str) {
+    tracing::error!(
+        target: "tokio_supervised",
+        { "unfinished" = unfinished },
+        "the pools could not be drained: exiting with what did not stop"
+    );
+}
+
 /// `ERROR`: the grace of main is spent.
 pub(crate) fn grace_spent(grace: Duration, unfinished: &str) {
     tracing::error!(

@@ -1,17 +1,19 @@
-//! The live tasks, as others see them.
+//! The live tasks, as others see them, and the pools that are to be drained at the end of a process.
 
 use std::{
+    future::Future,
     panic::Location,
+    pin::Pin,
     sync::{
-        OnceLock,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use tokio::task::AbortHandle;
+use tokio::{runtime, task::AbortHandle};
 
-use crate::{UnfinishedTask, clock::Ticks, unfinished::Activity};
+use crate::{Unfinished, UnfinishedTask, clock::Ticks, unfinished::Activity};
 
 /// One live task.
 pub(crate) struct Row {
@@ -84,4 +86,31 @@ impl Row {
             activity,
         }
     }
+}
+
+/// A pool, for who ends a process and knows no scopes.
+pub(crate) trait Drain: Send + Sync {
+    /// Takes no more work, and ends what there is within the grace.
+    fn drain(self: Arc<Self>, grace: Duration) -> Draining;
+    /// Whether it was made, or first used, in that runtime.
+    fn belongs_to(&self, runtime: runtime::Id) -> bool;
+    /// Its tasks that have not ended.
+    fn live(&self) -> Vec<UnfinishedTask>;
+}
+
+pub(crate) type Draining = Pin<Box<dyn Future<Output = Result<(), Unfinished>> + Send>>;
+
+static POOLS: Mutex<Vec<Weak<dyn Drain>>> = Mutex::new(Vec::new());
+
+/// A pool was made. Those that are gone are swept out.
+pub(crate) fn add(pool: Weak<dyn Drain>) {
+    let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    pools.retain(|pool| pool.strong_count() > 0);
+    pools.push(pool);
+}
+
+/// The pools of the process of which something is left.
+pub(crate) fn pools() -> Vec<Arc<dyn Drain>> {
+    let pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    pools.iter().filter_map(Weak::upgrade).collect()
 }

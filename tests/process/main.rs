@@ -9,6 +9,7 @@ mod cause;
 mod child;
 mod hostile;
 mod one_signal;
+mod pools;
 mod reports;
 mod second_signal;
 mod spent;

@@ -12,6 +12,7 @@ use std::{
     io::Write,
     pin::pin,
     process::{ExitCode, Termination},
+    thread,
     time::Duration,
 };
 
@@ -20,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     bounded::{self, TELLING},
-    shutdown::Shutdown,
+    pools,
+    shutdown::{GRACE_SPENT, Shutdown, tell_undrained},
     signals,
 };
 use crate::{
@@ -133,9 +135,34 @@ where
         runtime.block_on(poll_fn(|cx| frame::within(&mut scope, || run.as_mut().poll_settled(cx))))
     };
     let signal = shutdown.body_ended();
-    // On a thread, since tasks are dropped by it: a drop that blocks is not bounded by tokio.
-    bounded::run(RUNTIME_SHUTDOWN, move || runtime.shutdown_timeout(RUNTIME_SHUTDOWN));
+    if let Some(undrained) = pools::drain(&runtime, &shutdown) {
+        report_before(settled, how.report, signal);
+        if !shutdown.state().may_tell() {
+            // Another thread has begun to end the process.
+            loop {
+                thread::park();
+            }
+        }
+        tell_undrained(&undrained);
+        shut_down(runtime);
+        return ExitCode::from(GRACE_SPENT);
+    }
+    shut_down(runtime);
     exit_code(settled, how.report, signal)
+}
+
+/// On a thread, since tasks are dropped by it: a drop that blocks is not bounded by tokio.
+fn shut_down(runtime: Runtime) {
+    bounded::run(RUNTIME_SHUTDOWN, move || runtime.shutdown_timeout(RUNTIME_SHUTDOWN));
+}
+
+/// Says what the body has to say, where something else decides the exit code.
+fn report_before<R>(settled: Settled<R>, report: fn(R) -> ExitCode, signal: Option<Signal>) {
+    if settled.outcome == Outcome::Cancelled && signal.is_some() {
+        panic::drop_quietly(settled.result);
+    } else {
+        _ = exit_code(settled, report, None);
+    }
 }
 
 /// How the value that `main` returns becomes an exit code.

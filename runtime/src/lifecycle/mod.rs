@@ -2,5 +2,6 @@
 
 mod bounded;
 pub(crate) mod main;
+mod pools;
 mod shutdown;
 mod signals;

@@ -18,7 +18,7 @@ use std::{
     },
     task::Poll,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{runtime::Builder, time};
@@ -28,10 +28,10 @@ use super::{
     bounded::{self, TELLING},
     signals::Signals,
 };
-use crate::{Cause, Signal, events, run::scope::Scope, spec::TaskSpec};
+use crate::{Cause, Signal, events, registry, run::scope::Scope, spec::TaskSpec};
 
 /// `EX_TEMPFAIL`: the work is not done, and may be tried again.
-const GRACE_SPENT: i32 = 75;
+pub(super) const GRACE_SPENT: u8 = 75;
 
 /// What a body that has ended may take to become an exit: the runtime's shutdown, a flush, its report.
 const AFTER_BODY: Duration = Duration::from_secs(2);
@@ -42,11 +42,13 @@ static MAINS: AtomicUsize = AtomicUsize::new(0);
 /// What the watching thread knows, for the main thread to ask.
 pub(super) struct Shutdown(Arc<State>);
 
-#[derive(Default)]
-struct State {
+pub(super) struct State {
+    grace: Duration,
     signal: OnceLock<Signal>,
+    since: OnceLock<Instant>,
     body_ended: AtomicBool,
     returned: AtomicBool,
+    told: AtomicBool,
 }
 
 struct Plan {
@@ -63,7 +65,7 @@ impl Shutdown {
         linger: Duration,
         token: CancellationToken,
     ) -> io::Result<Self> {
-        let state = Arc::new(State::default());
+        let state = Arc::new(State::new(grace));
         let plan = Plan { grace, linger, token, state: state.clone() };
         let (caught, is_caught) = mpsc::channel();
         thread::Builder::new().name("supervised-signals".to_owned()).spawn(move || {
@@ -93,6 +95,17 @@ impl Shutdown {
         self.0.body_ended.store(true, Ordering::Release);
         self.0.signal.get().copied()
     }
+
+    /// What is left of the grace: all of it before a signal, and never so little that nobody could obey.
+    pub(super) fn left(&self) -> Duration {
+        let State { grace, since, .. } = &*self.0;
+        let spent = since.get().map_or(Duration::ZERO, Instant::elapsed);
+        grace.saturating_sub(spent).max(TELLING.min(*grace))
+    }
+
+    pub(super) fn state(&self) -> Arc<State> {
+        self.0.clone()
+    }
 }
 
 impl Drop for Shutdown {
@@ -103,6 +116,22 @@ impl Drop for Shutdown {
 }
 
 impl State {
+    fn new(grace: Duration) -> Self {
+        Self {
+            grace,
+            signal: OnceLock::new(),
+            since: OnceLock::new(),
+            body_ended: AtomicBool::new(false),
+            returned: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+        }
+    }
+
+    /// True once: what did not stop is told by one thread, which then ends the process.
+    pub(super) fn may_tell(&self) -> bool {
+        !self.told.swap(true, Ordering::AcqRel)
+    }
+
     /// This main is over and another one of the process is not: that one answers the signals.
     fn is_succeeded(&self) -> bool {
         self.returned.load(Ordering::Acquire) && MAINS.load(Ordering::Relaxed) > 0
@@ -113,6 +142,7 @@ impl Plan {
     async fn carry_out(self, mut signals: Signals) {
         let first = signals.next().await;
         let Self { grace, linger, token, state } = self;
+        _ = state.since.set(Instant::now());
         _ = state.signal.set(first);
         let mut spent = std::pin::pin!(time::sleep(grace));
         if !state.is_succeeded() {
@@ -131,8 +161,13 @@ impl Plan {
         if state.is_succeeded() {
             or_exit(&mut signals, std::future::pending()).await;
         }
-        tell_spent(grace);
-        bounded::exit(GRACE_SPENT);
+        if state.may_tell() {
+            tell_spent(grace);
+        } else {
+            // Someone tells, and exits.
+            or_exit(&mut signals, time::sleep(AFTER_BODY)).await;
+        }
+        bounded::exit(GRACE_SPENT.into());
     }
 }
 
@@ -158,7 +193,15 @@ fn tell_spent(grace: Duration) {
     bounded::run(TELLING, move || events::grace_spent(grace, &unfinished));
 }
 
-/// A line for each function of which something is left.
+/// The same for pools that could not be drained.
+pub(super) fn tell_undrained(list: &str) {
+    let text = format!("The pools could not be drained.\n{list}");
+    bounded::run(TELLING, move || _ = io::stderr().write_all(text.as_bytes()));
+    let list = list.to_owned();
+    bounded::run(TELLING, move || events::undrained(&list));
+}
+
+/// A line for each task of a pool, and one for each function of which something is left.
 fn unfinished() -> String {
     let mut lines = String::new();
     for spec in TaskSpec::all() {
@@ -168,6 +211,9 @@ fn unfinished() -> String {
             let (name, place) = (spec.name(), spec.place());
             _ = writeln!(lines, "  {name}: {running} running, {waiting} waiting ({place})");
         }
+    }
+    for task in registry::pools().iter().flat_map(|pool| pool.live()) {
+        _ = writeln!(lines, "  {task}");
     }
     if lines.is_empty() {
         lines.push_str("  nothing that is supervised\n");

@@ -9,12 +9,17 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
+    runtime,
     task::yield_now,
     time::{Instant, timeout_at},
 };
 
 use super::pool_state::Shared;
-use crate::{Cause, Unfinished, UnfinishedTask, events, registry::Row, unfinished::Activity};
+use crate::{
+    Cause, Unfinished, UnfinishedTask, events,
+    registry::{Drain, Draining, Row},
+    unfinished::Activity,
+};
 
 /// What the drains of a pool share.
 #[derive(Default)]
@@ -144,5 +149,22 @@ impl Drop for UnderWay<'_> {
         if abandoned {
             self.0.abandon();
         }
+    }
+}
+
+impl Drain for Shared {
+    fn drain(self: Arc<Self>, grace: Duration) -> Draining {
+        Box::pin(async move {
+            // It was cancelled and aborted with its last handle, and that was told.
+            if self.state().abandoned { Ok(()) } else { Self::drain(&self, grace).await }
+        })
+    }
+
+    fn belongs_to(&self, runtime: runtime::Id) -> bool {
+        self.state().home == Some(runtime)
+    }
+
+    fn live(&self) -> Vec<UnfinishedTask> {
+        self.state().live().map(|row| row.describe(row.activity())).collect()
     }
 }

@@ -1,6 +1,11 @@
 //! A bounded set of tasks that live longer than who spawned them.
 
-use std::{fmt, panic::Location, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::Location,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::{
     blocking::{Blocking, blocking},
@@ -16,6 +21,7 @@ use crate::{
     CancellationToken, TaskError, Unfinished,
     limit::Limit,
     panic::drop_quietly,
+    registry,
     run::{Supervised, SupervisedFuture},
 };
 
@@ -80,6 +86,8 @@ impl Pool {
     #[track_caller]
     pub fn new(limit: usize) -> Self {
         let shared = Arc::new(Shared::new(limit, Location::caller()));
+        let weak = Arc::downgrade(&shared);
+        registry::add(weak as Weak<dyn registry::Drain>);
         Self { handle: Arc::new(Handle { shared }) }
     }
 

@@ -15,7 +15,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{sync::Notify, task::AbortHandle};
+use tokio::{
+    runtime::{self, Handle},
+    sync::Notify,
+    task::AbortHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{drain::Drains, refused::Closed, slots::Slots};
@@ -41,6 +45,8 @@ pub(super) struct State {
     free: Vec<usize>,
     pub(super) reserved: usize,
     closed: bool,
+    /// The runtime that it was made or first used in.
+    pub(super) home: Option<runtime::Id>,
     /// What there was has been aborted: so is what arrives.
     aborted: bool,
     /// There is no handle any more.
@@ -87,7 +93,7 @@ impl Shared {
             closing: CancellationToken::new(),
             place,
             idle: Notify::new(),
-            state: Mutex::default(),
+            state: Mutex::new(State { home: current_runtime(), ..State::default() }),
         }
     }
 
@@ -112,6 +118,7 @@ impl Shared {
             return Err(Closed);
         }
         state.reserved += 1;
+        state.home = state.home.or_else(current_runtime);
         Ok(())
     }
 
@@ -130,6 +137,7 @@ impl Shared {
             Ticket::New => {}
             Ticket::Reserved => state.reserved -= 1,
         }
+        state.home = state.home.or_else(current_runtime);
         let row = Some(row.clone());
         let index = match state.free.pop() {
             Some(index) => {
@@ -209,4 +217,8 @@ impl Shared {
             events::pool_dropped(tasks, self.place);
         }
     }
+}
+
+fn current_runtime() -> Option<runtime::Id> {
+    Handle::try_current().ok().map(|runtime| runtime.id())
 }

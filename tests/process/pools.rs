@@ -1,0 +1,122 @@
+//! What the body of a main leaves in a pool.
+
+use std::time::{Duration, Instant};
+
+use crate::child::{Program, SIGINT, SIGTERM, SLACK};
+
+const POOLS: &str = env!("CARGO_BIN_EXE_main_pools");
+const SHORT_GRACE: Duration = Duration::from_secs(1);
+
+/// Ends long before the grace of 40 s.
+const AT_ONCE: Duration = Duration::from_secs(15);
+
+/// The place of a spawn of the program under test.
+const PLACE: &str = "spawned at tests/process/programs/pools.rs:";
+
+#[test]
+fn work_in_a_static_pool_is_finished_after_the_body_on_either_runtime() {
+    for flavor in ["long", "long on one thread"] {
+        let mut program = Program::start(POOLS, &format!("{flavor}: finishes"));
+        program.wait_for("READY").close_stdin();
+        program.end().with_code(0).that_printed("DONE\n");
+    }
+}
+
+#[test]
+fn work_in_a_pool_that_another_task_holds_is_finished_too() {
+    let mut program = Program::start(POOLS, "long: is leaked in a task");
+    program.wait_for("READY").close_stdin();
+    program.end().with_code(0).that_printed("DONE\n");
+}
+
+#[test]
+fn an_idle_pool_costs_no_time() {
+    let begun = Instant::now();
+    Program::start(POOLS, "long: is idle").end().with_code(0);
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_body_that_was_cancelled_by_a_signal_dies_by_it_after_the_drain() {
+    let mut program = Program::start(POOLS, "long: is cancelled");
+    program.wait_for("READY").send(SIGTERM).close_stdin();
+    program.end().by_signal(SIGTERM).that_printed("DONE\n");
+}
+
+#[test]
+fn a_task_that_does_not_stop_ends_with_75_and_is_named_with_its_place() {
+    for flavor in ["short", "short on one thread"] {
+        let begun = Instant::now();
+        let ended = Program::start(POOLS, &format!("{flavor}: is deaf")).end().with_code(75);
+        assert!(begun.elapsed() >= SHORT_GRACE, "{:?}", begun.elapsed());
+        let ended = ended
+            .that_told(
+                "The pools could not be drained.\n1 task did not stop within 1s:\n  deaf (task ",
+            )
+            .that_told("): waits at an .await, ")
+            .that_told(PLACE);
+        assert_eq!(ended.stderr.matches("  deaf (task ").count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_error_of_the_body_is_printed_before_the_list() {
+    let mut program = Program::start(POOLS, "short: is deaf, and the body fails");
+    let ended = program.end().with_code(75);
+    let at = |wanted| ended.stderr.find(wanted).expect("it is told");
+    assert!(at("Error: the disk is full") < at("  deaf (task "), "{}", ended.stderr);
+}
+
+#[test]
+fn a_report_that_blocks_does_not_hold_the_exit() {
+    let mut program = Program::start(POOLS, "short: is deaf, and the report blocks");
+    let begun = Instant::now();
+    // It holds stderr: nothing can be told.
+    program.wait_for("REPORTING").end().with_code(75);
+    assert!(begun.elapsed() < SHORT_GRACE + SLACK, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_body_that_was_cancelled_ends_with_75_where_the_drain_fails() {
+    let mut program = Program::start(POOLS, "short: is deaf, and the body is cancelled");
+    let ended = program.wait_for("READY").send(SIGINT).end().with_code(75);
+    assert_eq!(ended.stderr.matches("  deaf (task ").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn a_task_that_blocks_its_worker_is_told_so_and_the_exit_does_not_wait_for_it() {
+    for flavor in ["short", "short on one thread"] {
+        let begun = Instant::now();
+        let mut program = Program::start(POOLS, &format!("{flavor}: blocks"));
+        let ended = program.wait_for("READY").end().with_code(75);
+        assert!(begun.elapsed() < SHORT_GRACE + SLACK, "{:?}", begun.elapsed());
+        let ended = ended.that_told("): blocks its worker, ").that_told(PLACE);
+        assert_eq!(ended.stderr.matches("  blocks (task ").count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_closure_that_holds_its_thread_is_told_so() {
+    let mut program = Program::start(POOLS, "short: has a thread");
+    let ended = program.wait_for("READY").end().with_code(75);
+    ended.that_told("  holds (task ").that_told("): blocks a blocking thread, ").that_told(PLACE);
+}
+
+#[test]
+fn a_second_signal_ends_a_drain() {
+    for flavor in ["long", "long on one thread"] {
+        let body = format!("{flavor}: is deaf, and says when it drains");
+        let mut program = Program::start(POOLS, &body);
+        program.wait_for("READY").send(SIGINT).wait_for("DRAINING").send(SIGTERM);
+        let sent = Instant::now();
+        program.end().with_code(143);
+        assert!(sent.elapsed() < AT_ONCE, "{:?}", sent.elapsed());
+    }
+}
+
+#[test]
+fn a_spent_grace_names_the_tasks_of_pools_too() {
+    let mut program = Program::start(POOLS, "short: is deaf, and so is the body");
+    let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
+    ended.that_told("The grace of 1s is spent.").that_told("  deaf (task ").that_told(PLACE);
+}
