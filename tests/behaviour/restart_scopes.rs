@@ -1,8 +1,10 @@
-//! Functions that restart in groups, maps and tasks.
+//! Functions that restart in groups, maps, pools and tasks, and around shields.
 
 use std::{
+    cell::Cell,
     future::pending,
     io,
+    rc::Rc,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -10,10 +12,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-use tokio_supervised::{CancellationToken, Cause, Group, Outcome, TaskError, map, supervised};
+use tokio::{task::LocalSet, time::Instant};
+use tokio_supervised::{
+    CancellationToken, Cause, Group, Outcome, Pool, TaskError, map, shield, stats, supervised,
+};
 
-use crate::support::{in_hours, in_time, outcomes_of, stats_of, turn};
+use crate::support::{in_hours, in_time, outcomes_of, runtime, stats_of, turn};
 
 #[supervised(restart = "on-failure", name = "restart scopes: second")]
 async fn second(n: u32, runs: Arc<AtomicU32>) -> Result<u32, TaskError> {
@@ -150,4 +154,126 @@ async fn the_grace_of_the_group_holds_for_every_run() {
     assert_eq!(begun.elapsed(), Duration::from_secs(2));
     let ended = [(Outcome::Panicked, 1), (Outcome::Cancelled, 1)];
     assert_eq!(outcomes_of("restart scopes: grace"), ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_names_a_call_whose_last_run_spent_its_grace() {
+    #[supervised(
+        restart = "on-failure",
+        backoff = "1s..1s",
+        grace = "1s",
+        name = "restart scopes: overdue"
+    )]
+    async fn work(token: &CancellationToken, runs: Arc<AtomicU32>) -> Result<(), TaskError> {
+        assert!(runs.fetch_add(1, Ordering::SeqCst) > 0, "the first run fails");
+        token.cancelled().await;
+        pending().await
+    }
+
+    let pool = Pool::new(1);
+    pool.spawn(|token| work(token, Arc::default())).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let unfinished = in_time(pool.drain(Duration::from_secs(10))).await.unwrap_err();
+    let names: Vec<_> = unfinished.tasks().iter().map(|task| task.name).collect();
+    assert_eq!(names, ["restart scopes: overdue"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_between_two_runs_stops_at_once_for_a_drain() {
+    #[supervised(restart = "on-failure", backoff = "1h..1h", name = "restart scopes: drained")]
+    async fn work() -> Result<(), TaskError> {
+        panic!("it restarts in an hour")
+    }
+
+    let pool = Pool::new(1);
+    pool.spawn(work).await.unwrap();
+    turn().await;
+    let begun = Instant::now();
+    in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::from_secs(5), "at half of the grace it is told to stop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_timeout_a_shield_held_up_is_followed_by_the_next_after_the_section() {
+    #[supervised(
+        restart = "on-failure",
+        timeout = "1s",
+        backoff = "1s..1s",
+        name = "restart scopes: shield"
+    )]
+    async fn work(sections: Arc<AtomicU32>) -> Result<u32, TaskError> {
+        if sections.load(Ordering::SeqCst) == 1 {
+            return Ok(1);
+        }
+        shield(Duration::from_secs(60), |_| async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            sections.fetch_add(1, Ordering::SeqCst);
+        })
+        .await;
+        pending().await
+    }
+
+    let begun = Instant::now();
+    assert_eq!(in_time(work(&CancellationToken::new(), Arc::default())).await.unwrap(), 1);
+    assert_eq!(begun.elapsed(), Duration::from_secs(6), "the section, then the wait");
+    let ended = [(Outcome::Ok, 1), (Outcome::TimedOut, 1)];
+    assert_eq!(outcomes_of("restart scopes: shield"), ended);
+}
+
+#[test]
+fn a_function_that_is_not_send_restarts_in_a_group_on_its_thread() {
+    #[supervised(restart = "on-failure", backoff = "1ms..1ms", name = "restart scopes: local")]
+    async fn work(runs: Rc<Cell<u32>>) -> Result<u32, TaskError> {
+        runs.set(runs.get() + 1);
+        turn().await;
+        assert!(runs.get() > 1, "the first run fails");
+        Ok(runs.get())
+    }
+
+    let joined = runtime().block_on(LocalSet::new().run_until(in_time(async {
+        let group = Group::new(&CancellationToken::new());
+        group.spawn_local(|token| work(token, Rc::default())).await;
+        group.join().await
+    })));
+    assert_eq!(joined.unwrap(), [2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whenever_the_token_fires_every_run_that_was_started_is_ended() {
+    #[supervised(
+        restart = "always",
+        backoff = "1ms..2ms",
+        max_restarts = "1000000/1s",
+        limit = 4,
+        name = "restart scopes: stress"
+    )]
+    async fn work(n: u64) -> anyhow::Result<u64> {
+        turn().await;
+        anyhow::ensure!(n % 3 > 0, "every third fails");
+        Ok(n)
+    }
+
+    for round in 0..20 {
+        let token = CancellationToken::new();
+        let calls: Vec<_> = (0..16).map(|n| tokio::spawn(work(token.clone(), n))).collect();
+        let restarts = || {
+            let stats = stats();
+            let stress = stats.iter().find(|task| task.name == "restart scopes: stress");
+            stress.map_or(0, |task| task.restarts)
+        };
+        in_time(async {
+            while restarts() < round * 20 {
+                turn().await;
+            }
+        })
+        .await;
+        token.cancel();
+        for call in calls {
+            _ = in_time(call).await.unwrap();
+        }
+        let stats = stats_of("restart scopes: stress");
+        let ended: u64 = Outcome::ALL.iter().map(|outcome| stats.ended(*outcome)).sum();
+        assert_eq!((stats.started, stats.running, stats.waiting), (ended, 0, 0));
+        assert_eq!(stats.limit, Some(4));
+    }
 }
