@@ -23,6 +23,23 @@ pin_project! {
     /// parameters, and has a permit, a timeout and an outcome of its own. Between two runs the call holds
     /// nothing but its parameters and its token.
     ///
+    /// ```
+    /// # use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+    /// # use tokio_supervised::{supervised, CancellationToken};
+    /// #[supervised(restart = "on-failure", backoff = "1ms..10ms")]
+    /// async fn connect(tries: Arc<AtomicU32>) -> anyhow::Result<u32> {
+    ///     let tries = tries.fetch_add(1, Ordering::Relaxed) + 1;
+    ///     anyhow::ensure!(tries == 3, "nobody listens yet");
+    ///     Ok(tries)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyhow::Result<()> {
+    /// assert_eq!(connect(&CancellationToken::new(), Arc::default()).await?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Panics
     ///
     /// When it is polled again after it has ended; when a run that is followed by another ends outside a
