@@ -3,10 +3,12 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    future::Future,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Duration,
 };
 
-use tokio_supervised::{CancellationToken, TaskError, map, supervised};
+use tokio_supervised::{CancellationToken, Pool, TaskError, map, supervised};
 
 /// Counts the bytes that are allocated now, and the most that ever were.
 struct Counting;
@@ -51,24 +53,51 @@ async fn peak_of(items: usize) -> usize {
     (PEAK.load(Relaxed) - before).saturating_sub(place + place / 2)
 }
 
+#[supervised(name = "memory: pool")]
+async fn in_a_pool(_page: Vec<u8>) -> Result<(), TaskError> {
+    tokio::task::yield_now().await;
+    Ok(())
+}
+
+/// The most bytes that a pool had at once while so many tasks went through it.
+async fn peak_of_a_pool(tasks: usize) -> usize {
+    let before = LIVE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let pool = Pool::new(64);
+    for _ in 0..tasks {
+        pool.spawn(|token| in_a_pool(token, vec![0; 1024])).await.expect("the pool is open");
+    }
+    pool.drain(Duration::from_secs(600)).await.expect("no task is stuck");
+    PEAK.load(Relaxed) - before
+}
+
+/// Few items, as often as it takes to meet the highest peak, then many.
+async fn compare<F: Future<Output = usize>>(what: &str, many: usize, peak: impl Fn(usize) -> F) {
+    const FEW: usize = 10_000;
+    // What is allocated once for the process is allocated now.
+    peak(FEW).await;
+    // The peak is lower where the results happen to grow while few pages are there: the highest counts.
+    let mut of_few = 0;
+    for _ in 0..20 {
+        of_few = of_few.max(peak(FEW).await);
+    }
+    let of_many = peak(many).await;
+    println!("peak of a {what} of 64: {of_few} bytes for {FEW} items, {of_many} for {many}");
+    let bound = of_few + of_few / 20;
+    assert!(of_many <= bound, "memory grows with the input: {of_many} > {bound}");
+}
+
 fn main() {
+    // `cargo test --release -p supervised-tests --test memory -- 10000000` runs the figure of the design.
+    let items = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("the runtime starts");
-    let (few, many) = runtime.block_on(async {
-        // What is allocated once for the process is allocated now.
-        peak_of(10_000).await;
-        // The peak is lower where the results happen to grow while few pages are there: the highest counts.
-        let mut few = 0;
-        for _ in 0..20 {
-            few = few.max(peak_of(10_000).await);
-        }
-        (few, peak_of(1_000_000).await)
+    runtime.block_on(async {
+        compare("map", items.unwrap_or(1_000_000), peak_of).await;
+        compare("pool", items.unwrap_or(300_000), peak_of_a_pool).await;
     });
-    println!("peak of a map with limit 64: {few} bytes for 10,000 items, {many} for 1,000,000");
-    let bound = few + few / 20;
-    assert!(many <= bound, "memory grows with the input: {many} > {bound}");
-    println!("1 passed, 0 failed");
+    println!("2 passed, 0 failed");
 }
