@@ -1,0 +1,59 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::Parser;
+
+/// Stores what is posted to it, in the background, a bounded number of bodies at once.
+///
+/// `POST /save` answers 202 with the name of the file that the body goes to, or 503 with `Retry-After` where
+/// all slots are taken. `GET /healthz` answers 200 while the process lives, `GET /readyz` 503 once it stops.
+#[derive(Parser)]
+#[command(name = "http_saver", after_help = STOPPING)]
+pub(crate) struct Arguments {
+    /// Where to listen; with port 0 the system chooses one. The first line on standard output tells it
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+
+    /// Where the bodies go, each to a file of its own
+    #[arg(long, value_name = "DIR", default_value = "saved")]
+    pub(crate) directory: PathBuf,
+
+    /// How many bodies may be on their way to the disk at once
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) slots: u16,
+
+    /// Makes saving slow, to see what happens then: how long each body waits before it is written
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    pub(crate) delay: Duration,
+
+    /// How long to answer after the signal while `/readyz` says 503 already, for a load balancer; at most 5
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = up_to::<5>)]
+    pub(crate) linger: Duration,
+
+    /// How long the accepted bodies may take at the end, at half of which they are told to hurry; at most 14
+    #[arg(long, value_name = "SECONDS", default_value = "14", value_parser = up_to::<14>)]
+    pub(crate) grace: Duration,
+}
+
+const STOPPING: &str = "\
+On SIGTERM or Ctrl-C it drops its readiness, stops accepting, finishes its requests (for 5 s at most), and
+then writes every body that it has answered with 202. A second signal exits at once.
+
+Exit codes:
+  0  told to stop, and every accepted body is on disk
+  1  it could not begin, or some accepted body was not saved: standard error names each
+  2  the command line is wrong";
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|error| format!("{error}"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn up_to<const MOST: u64>(text: &str) -> Result<Duration, String> {
+    let duration = seconds(text)?;
+    if duration > Duration::from_secs(MOST) {
+        return Err(format!("at most {MOST}"));
+    }
+    Ok(duration)
+}

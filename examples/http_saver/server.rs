@@ -1,0 +1,116 @@
+//! The requests: what is accepted, and what is refused.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, FromRequest, Request, State, rejection::BytesRejection},
+    http::{StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tokio::time::sleep;
+use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, TrySpawnError, supervised};
+
+use crate::store::{Accepted, Store};
+
+/// The longest body; with the limit of [`receive`] it bounds what requests hold in memory.
+const LONGEST_BODY: usize = 1 << 20;
+
+/// What a client is told to wait before it tries again, in seconds.
+const RETRY_SECONDS: &str = "1";
+
+/// What all requests share.
+#[derive(Clone)]
+pub(crate) struct Saver {
+    pub(crate) pool: Pool,
+    pub(crate) store: Arc<Store>,
+    pub(crate) delay: Duration,
+    /// Fires when the process is told to stop.
+    pub(crate) stopping: CancellationToken,
+    /// Fires when the server is.
+    pub(crate) closing: CancellationToken,
+}
+
+pub(crate) fn router(saver: Saver) -> Router {
+    Router::new()
+        .route("/save", post(accept).layer(DefaultBodyLimit::max(LONGEST_BODY)))
+        .route("/healthz", get(StatusCode::OK))
+        .route("/readyz", get(readiness))
+        .with_state(saver)
+}
+
+async fn readiness(State(saver): State<Saver>) -> StatusCode {
+    match saver.stopping.is_cancelled() {
+        true => StatusCode::SERVICE_UNAVAILABLE,
+        false => StatusCode::OK,
+    }
+}
+
+/// The body is read first, so that no slot waits for a slow client; the answer comes last, so that no 202
+/// is without a slot.
+async fn accept(
+    State(saver): State<Saver>,
+    request: Request,
+) -> Result<(StatusCode, String), Refusal> {
+    let body = receive(&saver.closing, request).await?;
+    let Saver { pool, store, delay, .. } = saver;
+    let name = store.next_name();
+    let accepted = name.clone();
+    // The closure runs where there is a slot for it: what is not accepted cannot be lost.
+    pool.try_spawn(move |token| save(token, Accepted::new(store, accepted, body), delay))?;
+    Ok((StatusCode::ACCEPTED, name + "\n"))
+}
+
+/// Reads a body, of at most 256 clients at once, which may be slow, but not for ever.
+#[supervised(
+    limit = 256,
+    on_full = "reject",
+    timeout = "10s",
+    on_cancel = "cooperate",
+    grace = "2s"
+)]
+async fn receive(request: Request) -> Result<Bytes, Refusal> {
+    Ok(Bytes::from_request(request, &()).await?)
+}
+
+/// Saves what was accepted. Told to stop, it hurries: it is never dropped before the pool's grace is spent.
+#[supervised]
+async fn save(token: &CancellationToken, accepted: Accepted, delay: Duration) -> io::Result<()> {
+    token.run_until_cancelled(sleep(delay)).await;
+    accepted.save().await
+}
+
+/// Why a body was not accepted.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    /// What the boundary of `receive` says: too many at once, too slow, too late.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// Too long, or cut off.
+    #[error(transparent)]
+    Body(#[from] BytesRejection),
+    /// The pool is full, or closed.
+    #[error(transparent)]
+    Pool(#[from] TrySpawnError),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let text = format!("{self}\n");
+        let outcome = match self {
+            Self::Task(error) => error.outcome(),
+            Self::Body(rejection) => return rejection.into_response(),
+            Self::Pool(_) => Outcome::Rejected,
+        };
+        match outcome {
+            Outcome::Rejected | Outcome::Cancelled => {
+                (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, RETRY_SECONDS)], text)
+                    .into_response()
+            }
+            Outcome::TimedOut => (StatusCode::REQUEST_TIMEOUT, text).into_response(),
+            _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+}
