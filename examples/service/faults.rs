@@ -1,0 +1,32 @@
+//! Failures on demand, to see what the others make of them.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+/// What strikes one component. Clones are the same fault.
+#[derive(Clone)]
+pub(crate) struct Fault {
+    component: &'static str,
+    told: Arc<Notify>,
+}
+
+impl Fault {
+    pub(crate) fn of(component: &'static str) -> Self {
+        Self { component, told: Arc::default() }
+    }
+
+    pub(crate) fn component(&self) -> &'static str {
+        self.component
+    }
+
+    pub(crate) fn strike(&self) {
+        self.told.notify_one();
+    }
+
+    /// Waits for it.
+    pub(crate) async fn strikes(&self) -> anyhow::Error {
+        self.told.notified().await;
+        anyhow::anyhow!("the {} was told to fail", self.component)
+    }
+}

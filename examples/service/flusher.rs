@@ -1,0 +1,59 @@
+//! The flusher: writes the numbers from time to time, and when nothing changes them any more.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{
+    fs,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_supervised::{CancellationToken, supervised};
+
+use crate::{faults::Fault, numbers::Numbers, row::Place};
+
+pub(crate) struct Metrics {
+    pub(crate) path: PathBuf,
+    /// Not zero.
+    pub(crate) every: Duration,
+    pub(crate) numbers: Arc<Numbers>,
+    pub(crate) fault: Fault,
+}
+
+/// The first numbers are written before anyone is told that it has begun: a file that cannot be written stops
+/// the process before it has accepted anything.
+#[supervised(name = "flusher", grace = "3s")]
+pub(crate) async fn flush(
+    token: &CancellationToken,
+    mut place: Place,
+    metrics: Metrics,
+) -> anyhow::Result<()> {
+    let mut ticks = interval(metrics.every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !token.is_cancelled() {
+        tokio::select! {
+            _ = ticks.tick() => {
+                metrics.write().await?;
+                place.begun();
+            }
+            error = metrics.fault.strikes() => return Err(error),
+            () = token.cancelled() => {}
+        }
+    }
+    // Everybody else has ended by now: these are the last numbers.
+    metrics.write().await
+}
+
+impl Metrics {
+    async fn write(&self) -> anyhow::Result<()> {
+        let written = self.replace().await;
+        written.with_context(|| format!("the flusher cannot write `{}`", self.path.display()))
+    }
+
+    /// Who reads the file sees the numbers of one moment.
+    async fn replace(&self) -> io::Result<()> {
+        let mut partial = self.path.clone().into_os_string();
+        partial.push(".part");
+        fs::write(&partial, self.numbers.text()).await?;
+        fs::rename(&partial, &self.path).await
+    }
+}

@@ -1,0 +1,133 @@
+//! An HTTP server, the consumer of its queue and the flusher of the numbers, under one main.
+//!
+//! ```text
+//! cargo run --example service -- --faults --work 0.5
+//! curl -i -d 'a job' http://127.0.0.1:8080/jobs
+//! curl -i -X POST http://127.0.0.1:8080/fail/consumer              # and look at metrics.txt
+//! ```
+//!
+//! # Before
+//!
+//! By hand each component is a spawned task, and `main` waits for whichever ends first:
+//!
+//! ```ignore
+//! let server = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(sigterm()).into_future());
+//! let consumer = tokio::spawn(async move {
+//!     while let Some(job) = jobs.recv().await {
+//!         work(job).await.unwrap();                  // a panic: the server goes on answering 202
+//!     }
+//! });
+//! let flusher = tokio::spawn(async move {
+//!     loop {
+//!         write(&metrics).await.ok();                // a failure is nobody's
+//!         sleep(SECOND).await;                       // no end: the last second's numbers are lost
+//!     }
+//! });
+//! select! {                                          // the first to end drops the others where they are,
+//!     _ = server => {}                               // what is queued included; its error is lost, and
+//!     _ = consumer => {}                             // the exit code is 0
+//!     _ = flusher => {}
+//! }
+//! ```
+//!
+//! # After
+//!
+//! A `Group` that lives [`until_first_exit`](tokio_supervised::Group::until_first_exit), and a
+//! [`row`] of places in it: each component has a token of its own, which fires when everyone before it has
+//! ended. A signal and a failure take the same way: readiness, server, consumer, flusher. The join returns
+//! the failure, if there was one.
+//!
+//! # The rules that it follows
+//!
+//! * 1, every task has an exit story: told to stop, the server ends within 5 s, the consumer within 8, the
+//!   flusher within 3; each grace begins when it is that component's turn.
+//! * 2, registration happens in the parent: the group knows a component before it begins, and the server is
+//!   spawned when what it needs is there.
+//! * 3, loop variables are passed in: a component owns what it works with.
+//! * 4, cancellation is threaded through: from the signal to the first place, from each place to the next.
+//! * 5, panics stop at the task boundary: a component that panics is the group's failure like any other.
+//! * 6, groups, not counters and channels: no channel carries errors here, and no flag is polled.
+//! * 7, channels for flow, locks for state: jobs go through a channel; the numbers are atomics.
+//! * 8, no sleeping to synchronise: its sleeps are what `--work`, `--every` and `--linger` ask for.
+//! * 10, concurrency is bounded: four tasks, a queue of `--queue` jobs; more is refused.
+//! * 11, concurrency safety is documented: `Numbers` and `Place` say who shares them.
+
+mod arguments;
+mod consumer;
+mod faults;
+mod flusher;
+mod numbers;
+mod row;
+mod server;
+
+use std::{io::stderr, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Parser;
+use tokio::{net::TcpListener, sync::mpsc, time::sleep};
+use tokio_supervised::{CancellationToken, Group, supervised, task};
+
+use arguments::Arguments;
+use consumer::{Done, Work, consume};
+use faults::Fault;
+use flusher::{Metrics, flush};
+use numbers::Numbers;
+use row::{in_a_row, start};
+use server::{Queue, router};
+
+/// Linger, server, consumer and flusher have 5, 5, 8 and 3 s of it.
+#[supervised::main(grace = "25s")]
+async fn main(token: CancellationToken) -> anyhow::Result<()> {
+    let Arguments { listen, done, metrics, every, queue, work, linger, faults } =
+        Arguments::parse();
+    tracing_subscriber::fmt().with_writer(stderr).init();
+    let done = Done::open(&done).await?;
+    let bound = TcpListener::bind(listen).await;
+    let listener = bound.with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    let numbers = Arc::new(Numbers::default());
+    let (sender, jobs) = mpsc::channel(queue.into());
+    let [server_fails, consumer_fails, flusher_fails] =
+        ["server", "consumer", "flusher"].map(Fault::of);
+    let all_faults = [&server_fails, &consumer_fails, &flusher_fails].map(Fault::clone);
+
+    let group = Group::new(&token).until_first_exit();
+    let [announcing, serving, consuming, flushing] =
+        in_a_row(["readiness", "server", "consumer", "flusher"]);
+
+    // They begin from the last to stop to the first: nobody is asked for what is not there yet.
+    let metrics = Metrics { path: metrics, every, numbers: numbers.clone(), fault: flusher_fails };
+    start(&group, flushing, |stop, place| flush(stop, place, metrics)).await;
+
+    let work = Work { jobs, done, takes: work, numbers: numbers.clone(), fault: consumer_fails };
+    start(&group, consuming, |stop, place| consume(stop, place, work)).await;
+
+    let faults = if faults { all_faults.to_vec() } else { Vec::new() };
+    let app = router(Queue { jobs: sender, numbers: numbers.clone(), faults });
+    start(&group, serving, |stop, mut place| {
+        task!("server", grace = "5s", |token| -> anyhow::Result<()> {
+            place.begun();
+            let server = axum::serve(listener, app).with_graceful_shutdown(token.cancelled_owned());
+            tokio::select! {
+                served = server.into_future() => served.context("the server failed"),
+                error = server_fails.strikes() => Err(error),
+            }
+        })(stop)
+    })
+    .await;
+
+    start(&group, announcing, |stop, mut place| {
+        task!("readiness", |token| -> anyhow::Result<()> {
+            let ready = numbers.ready();
+            place.begun();
+            println!("READY {address}");
+            token.cancelled().await;
+            drop(ready);
+            sleep(linger).await;
+            Ok(())
+        })(stop)
+    })
+    .await;
+
+    group.join().await.map(drop)
+}

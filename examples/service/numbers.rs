@@ -1,0 +1,69 @@
+//! What the components count.
+
+use std::{
+    fmt::Write,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+};
+
+use tokio_supervised::{Outcome, stats};
+
+/// Shared by all components: the server counts what it accepts before it is in the queue, the consumer what
+/// it has done, so that `done` is never above `accepted`.
+#[derive(Default)]
+pub(crate) struct Numbers {
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    done: AtomicU64,
+    ready: AtomicBool,
+}
+
+impl Numbers {
+    pub(crate) fn accepted(&self) {
+        self.accepted.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn done(&self) {
+        self.done.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Relaxed)
+    }
+
+    /// Ready until the guard is dropped, by whatever end.
+    pub(crate) fn ready(&self) -> impl Drop + '_ {
+        self.ready.store(true, Relaxed);
+        Ready(self)
+    }
+
+    /// One number on a line, and one line for each end of each supervised function.
+    pub(crate) fn text(&self) -> String {
+        // What follows comes first: read in this order, no job is done before it is accepted.
+        let done = self.done.load(Relaxed);
+        let accepted = self.accepted.load(Relaxed);
+        let refused = self.refused.load(Relaxed);
+        let ready = u8::from(self.is_ready());
+        let mut text = format!(
+            "jobs_accepted {accepted}\njobs_refused {refused}\njobs_done {done}\nready {ready}\n"
+        );
+        for task in stats() {
+            for outcome in [Outcome::Ok, Outcome::Error, Outcome::Panicked, Outcome::Cancelled] {
+                let (name, ended) = (task.name, task.ended(outcome));
+                _ = writeln!(text, "tasks_ended{{task=\"{name}\",outcome=\"{outcome}\"}} {ended}");
+            }
+        }
+        text
+    }
+}
+
+struct Ready<'a>(&'a Numbers);
+
+impl Drop for Ready<'_> {
+    fn drop(&mut self) {
+        self.0.ready.store(false, Relaxed);
+    }
+}

@@ -1,0 +1,65 @@
+//! The server: what goes into the queue, and what does not.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tokio::sync::mpsc;
+
+use crate::{faults::Fault, numbers::Numbers};
+
+/// The way to the consumer, and what all requests share.
+#[derive(Clone)]
+pub(crate) struct Queue {
+    pub(crate) jobs: mpsc::Sender<String>,
+    pub(crate) numbers: Arc<Numbers>,
+    /// None, unless it was asked for.
+    pub(crate) faults: Vec<Fault>,
+}
+
+pub(crate) fn router(queue: Queue) -> Router {
+    Router::new()
+        .route("/jobs", post(enqueue))
+        .route("/healthz", get(StatusCode::OK))
+        .route("/readyz", get(readiness))
+        .route("/fail/{component}", post(fail))
+        .with_state(queue)
+}
+
+async fn readiness(State(queue): State<Queue>) -> StatusCode {
+    match queue.numbers.is_ready() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// The place in the queue is taken first: what is answered with 202 is in it.
+async fn enqueue(State(queue): State<Queue>, job: String) -> Response {
+    match queue.jobs.try_reserve() {
+        Ok(place) => {
+            queue.numbers.accepted();
+            place.send(job);
+            StatusCode::ACCEPTED.into_response()
+        }
+        Err(why) => {
+            queue.numbers.refused();
+            let text = format!("the queue takes nothing: {why}\n");
+            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], text).into_response()
+        }
+    }
+}
+
+async fn fail(State(queue): State<Queue>, Path(component): Path<String>) -> StatusCode {
+    match queue.faults.iter().find(|fault| fault.component() == component) {
+        Some(fault) => {
+            fault.strike();
+            StatusCode::ACCEPTED
+        }
+        None => StatusCode::NOT_FOUND,
+    }
+}

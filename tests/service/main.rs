@@ -1,0 +1,14 @@
+//! The example `service`, run as a program and asked over loopback.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+mod begin;
+mod failure;
+#[path = "../support/http.rs"]
+#[allow(dead_code, reason = "other examples need the rest")]
+mod http;
+mod order;
+#[allow(dead_code, reason = "other examples need the rest")]
+#[path = "../support/program.rs"]
+mod program;
+mod service;
