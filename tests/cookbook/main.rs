@@ -9,6 +9,18 @@ mod fetch_all {
     #[rustfmt::skip]
     mod before;
 }
+mod flusher {
+    #[rustfmt::skip]
+    mod after;
+    #[rustfmt::skip]
+    mod before;
+}
+mod http_saver {
+    #[rustfmt::skip]
+    mod after;
+    #[rustfmt::skip]
+    mod before;
+}
 mod panics {
     #[rustfmt::skip]
     mod after;
@@ -16,6 +28,18 @@ mod panics {
     mod before;
 }
 mod pipeline {
+    #[rustfmt::skip]
+    mod after;
+    #[rustfmt::skip]
+    mod before;
+}
+mod queue_workers {
+    #[rustfmt::skip]
+    mod after;
+    #[rustfmt::skip]
+    mod before;
+}
+mod service {
     #[rustfmt::skip]
     mod after;
     #[rustfmt::skip]
@@ -75,4 +99,13 @@ fn every_example_has_its_place_in_the_cookbook() {
     }
 }
 
-const EXAMPLES: &[&str] = &["fetch_all", "stats", "pipeline", "panics"];
+const EXAMPLES: &[&str] = &[
+    "fetch_all",
+    "queue_workers",
+    "flusher",
+    "http_saver",
+    "stats",
+    "pipeline",
+    "service",
+    "panics",
+];

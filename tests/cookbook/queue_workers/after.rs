@@ -1,0 +1,61 @@
+use std::{sync::Arc, time::Duration};
+use tokio_supervised::{CancellationToken, Pool, shield, supervised};
+
+struct Queue;
+struct Message {
+    offset: u64,
+    text: String,
+}
+
+impl Queue {
+    async fn take(&self) -> anyhow::Result<Option<Message>> {
+        Ok(None)
+    }
+    async fn acknowledge(&self, _offset: u64) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+async fn work(_text: String) -> anyhow::Result<()> {
+    Ok(())
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+// readme
+// an error or a panic is told, and stops nobody else
+#[supervised(timeout = "10s")]
+async fn handle(
+    queue: Arc<Queue>,
+    message: Message,
+) -> anyhow::Result<()> {
+    work(message.text).await?;
+    // done: not to be cut off between the work and this
+    shield(SECOND, |_| queue.acknowledge(message.offset)).await
+}
+
+#[supervised] // stops here first, at its next `.await`
+async fn produce(
+    queue: Arc<Queue>,
+    pool: Pool,
+) -> anyhow::Result<()> {
+    loop {
+        let slot = pool.reserve().await?; // before it takes
+        let Some(message) = queue.take().await? else {
+            return Ok(());
+        };
+        let queue = queue.clone();
+        slot.spawn(|token| handle(token, queue, message));
+    }
+}
+
+async fn run(
+    token: &CancellationToken,
+    queue: Queue,
+) -> anyhow::Result<()> {
+    let pool = Pool::new(8);
+    let read = produce(token, queue.into(), pool.clone()).await;
+    pool.drain(20 * SECOND).await?; // what was taken is finished
+    read
+}
+// end
