@@ -39,6 +39,7 @@ pub(crate) async fn consume(
         let job = tokio::select! {
             biased;
             error = fault.strikes() => return Err(error),
+            // It is closed when the last sender is gone. A connection that outlives its server has one.
             () = token.cancelled(), if !jobs.is_closed() => {
                 jobs.close();
                 continue;

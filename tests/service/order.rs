@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    os::unix::process::ExitStatusExt,
     time::{Duration, Instant},
 };
 
@@ -131,9 +132,24 @@ async fn a_full_queue_refuses_and_a_second_signal_ends_what_hangs() {
 }
 
 #[tokio::test]
-async fn what_does_not_stop_in_its_time_is_named_and_the_others_still_end_in_order() {
-    use std::os::unix::process::ExitStatusExt;
+async fn a_request_that_never_ends_takes_its_server_down_and_no_job() {
+    let service = Service::start(["--work", "0.1"]);
+    // Its connection outlives the server, with a way into the queue: the consumer must close it by itself.
+    let mut half = Connection::open(&service.address).await.unwrap();
+    half.send(b"POST /jo").await.unwrap();
+    // More than the server's grace of work.
+    let jobs = post_jobs(&service, 60).await;
+    service.terminate();
+    let left = service.end().await;
+    assert_eq!(left.ended.status.signal(), Some(15), "a request was cut off: {left:#?}");
+    assert!(left.ended.stderr.contains("task `server` did not stop"), "{left:#?}");
+    assert!(!left.ended.stderr.contains("task `consumer` did not stop"), "{left:#?}");
+    assert_eq!(left.order(), IN_ORDER);
+    left.is_complete(&jobs);
+}
 
+#[tokio::test]
+async fn what_does_not_stop_in_its_time_is_named_and_the_others_still_end_in_order() {
     let service = Service::start(["--work", "3600"]);
     let jobs = post_jobs(&service, 3).await;
     service.terminate();
