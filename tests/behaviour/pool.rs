@@ -271,6 +271,21 @@ async fn a_task_that_would_wait_for_a_slot_of_its_own_full_pool_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_closure_that_was_called_is_not_refused_because_the_pool_closes_meanwhile() {
+    let (gate, mut keeper) = gate();
+    let pool = Pool::new(1);
+    let closing = pool.clone();
+    let accepted = pool.try_spawn(|token| {
+        assert!(poll_once(closing.drain(SECOND)).is_pending());
+        gated(token, gate)
+    });
+    assert_eq!(accepted, Ok(()));
+    keeper.begun(1).await;
+    keeper.open(1);
+    in_time(pool.drain(SECOND)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_closure_that_panics_takes_no_place_and_is_no_error() {
     let pool = Pool::new(1);
     #[supervised(name = "pool: never made")]

@@ -9,10 +9,10 @@ use std::{
 
 use super::{
     blocking::{Blocking, blocking},
-    launch::{OnBlockingThread, OnThisThread, OnWorkers},
+    launch::{OnBlockingThread, OnThisThread},
     pool_spawn::PoolSpawn,
-    pool_state::{Shared, Ticket},
-    pool_task::{launch, make},
+    pool_state::Shared,
+    pool_task::make,
     refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
     slot::Slot,
     slots,
@@ -231,8 +231,8 @@ impl Pool {
 
     /// Spawns if nothing has to be waited for: for a server that answers 503 where it is full.
     ///
-    /// The slot comes first: the closure is not called where the pool is full. A refused call is no run, and
-    /// is counted nowhere. A panic of the closure is told as a task's is.
+    /// The slot comes first: the closure is not called where the pool is full or closed. A refused call is no
+    /// run, and is counted nowhere. A panic of the closure is told as a task's is.
     ///
     /// # Errors
     ///
@@ -262,6 +262,11 @@ impl Pool {
         let Some(slot) = Limit::try_acquire(pool.limit.clone()) else {
             return refuse(task, TrySpawnError::Full);
         };
+        // The closure is not called for nothing: from here on a close waits for it.
+        if let Err(closed) = pool.reserve() {
+            return refuse(task, closed.into());
+        }
+        let slot = Slot::new(self.handle.clone(), slot);
         let Some(run) = make(pool, task) else { return Ok(()) };
         let spec = run.spec();
         let permit = spec.limit().map(Limit::try_acquire);
@@ -272,7 +277,8 @@ impl Pool {
         if permit.is_some() {
             spec.here().waited_for(0);
         }
-        Ok(launch::<S, OnWorkers>(pool, run, (slot, permit.flatten()), place, Ticket::New)?)
+        slot.launch(run, permit.flatten(), place);
+        Ok(())
     }
 
     /// Waits for a slot of the pool: take it before you accept the work, and the work is done.

@@ -9,7 +9,11 @@ use super::{
     pool_task::{launch, make},
     refused::LoggedError,
 };
-use crate::{CancellationToken, limit, run::SupervisedFuture};
+use crate::{
+    CancellationToken,
+    limit::{self, Permit},
+    run::SupervisedFuture,
+};
 
 /// A place in a [`Pool`](crate::Pool) that [`reserve`](crate::Pool::reserve) has taken.
 ///
@@ -52,7 +56,7 @@ impl Slot {
     ///
     /// Outside a tokio runtime.
     #[track_caller]
-    pub fn spawn<S, F>(mut self, task: F)
+    pub fn spawn<S, F>(self, task: F)
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture + Send + 'static,
@@ -60,10 +64,22 @@ impl Slot {
         S::Error: LoggedError + Send + 'static,
     {
         let place = Location::caller();
-        let pool = &self.pool.shared;
-        let Some(run) = make(pool, task) else { return };
+        if let Some(run) = make(&self.pool.shared, task) {
+            self.launch(run, None, place);
+        }
+    }
+
+    /// Spawns a run, with its permit unless it waits for that by itself.
+    pub(super) fn launch<S>(
+        mut self,
+        run: S,
+        permit: Option<Permit>,
+        place: &'static Location<'static>,
+    ) where
+        S: SupervisedFuture<Error: LoggedError> + Send + 'static,
+    {
         let slot = self.permit.take().expect("a slot is used once, by value");
-        launch::<S, OnWorkers>(pool, run, (slot, None), place, Ticket::Reserved)
+        launch::<S, OnWorkers>(&self.pool.shared, run, (slot, permit), place, Ticket::Reserved)
             .expect("a reserved slot is accepted work");
     }
 }

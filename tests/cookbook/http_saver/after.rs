@@ -1,44 +1,54 @@
+use std::time::Duration;
+
 use axum::{
-    body::Bytes, extract::State, http::{StatusCode, header::RETRY_AFTER},
+    body::Bytes,
+    extract::State,
+    http::{StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
+    routing::post,
 };
-use std::{io, time::Duration};
-use tokio_supervised::{Pool, supervised};
+use tokio_supervised::{CancellationToken, Group, Pool, supervised, task};
 
-async fn write(_body: Bytes) -> io::Result<()> {
-    Ok(())
-}
-
-async fn serve(_pool: Pool) -> io::Result<()> {
+async fn write(_body: Bytes) -> std::io::Result<()> {
     Ok(())
 }
 
 // readme
-// not dropped at an `.await`: it ends by itself, or is named
+// finishes what it has begun: only the drain's end aborts it
 #[supervised(on_cancel = "cooperate")]
-async fn store(body: Bytes) -> io::Result<()> {
-    write(body).await
+async fn save(body: Bytes) -> std::io::Result<()> {
+    write(body).await // an error is logged, once, and counted
 }
 
-async fn save(State(pool): State<Pool>, body: Bytes) -> Response {
-    // no slot, no task, no 202; the request's end stops nothing
-    match pool.try_spawn(|token| store(token, body)) {
+async fn accept(State(pool): State<Pool>, body: Bytes) -> Response {
+    // a slot, or 503 at once; the pool's token, not a request's
+    match pool.try_spawn(|token| save(token, body)) {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
-        Err(_) => {
-            let again = [(RETRY_AFTER, "1")];
-            let full = StatusCode::SERVICE_UNAVAILABLE;
-            (full, again).into_response()
-        }
+        Err(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(RETRY_AFTER, "1")],
+            why.to_string(),
+        )
+            .into_response(),
     }
 }
 
-async fn run(pool: Pool) -> anyhow::Result<()> {
-    serve(pool.clone()).await?; // until SIGTERM
-    // what was accepted is stored, or named as the error
-    Ok(pool.drain(Duration::from_secs(14)).await?)
+async fn run(
+    token: &CancellationToken,
+    listener: tokio::net::TcpListener,
+) -> anyhow::Result<()> {
+    let pool = Pool::new(100);
+    let app = axum::Router::new()
+        .route("/save", post(accept))
+        .with_state(pool.clone());
+    let server = Group::new(token);
+    let serve = task!("http", |token| {
+        axum::serve(listener, app)
+            .with_graceful_shutdown(token.cancelled_owned())
+    });
+    server.spawn(serve).await;
+    let served = server.join().await; // its requests end first
+    pool.drain(Duration::from_secs(14)).await?; // names the rest
+    Ok(served.map(drop)?)
 }
 // end
-
-fn router(pool: Pool) -> axum::Router {
-    axum::Router::new().route("/save", axum::routing::post(save)).with_state(pool)
-}

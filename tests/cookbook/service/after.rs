@@ -1,10 +1,12 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc::Receiver, time::sleep};
 use tokio_supervised::{CancellationToken, Group, supervised};
+use tokio_util::sync::DropGuard;
 type Job = u32;
+type Alive = Arc<DropGuard>;
 
 #[supervised(grace = "5s")]
-async fn serve(token: &CancellationToken) -> anyhow::Result<()> {
+async fn serve(token: &CancellationToken, _alive: Alive) -> anyhow::Result<()> {
     token.cancelled().await;
     Ok(())
 }
@@ -22,7 +24,10 @@ const SECOND: Duration = Duration::from_secs(1);
 // readme
 // it ends when the server has: then the channel is closed
 #[supervised(on_cancel = "cooperate", grace = "8s")]
-async fn consume(mut jobs: Receiver<Job>) -> anyhow::Result<()> {
+async fn consume(
+    mut jobs: Receiver<Job>,
+    _alive: Alive, // dropped at the end, also of a panic
+) -> anyhow::Result<()> {
     while let Some(job) = jobs.recv().await {
         work(job).await?;
     }
@@ -35,19 +40,23 @@ async fn flush(token: &CancellationToken) -> anyhow::Result<()> {
         write_numbers().await?;
         token.run_until_cancelled(sleep(SECOND)).await;
     }
-    write_numbers().await // the last ones
+    write_numbers().await // nothing changes them any more
 }
 
 async fn run(
     token: &CancellationToken,
     jobs: Receiver<Job>,
 ) -> anyhow::Result<()> {
+    // the flusher's own token fires when both others are gone
+    let both_gone = CancellationToken::new();
+    let alive = Arc::new(both_gone.clone().drop_guard());
+    let too = alive.clone();
     // the first to end, even well, stops the others; a
     // failure or a panic is what `join` returns, and exit 1
     let group = Group::new(token).until_first_exit();
-    group.spawn(flush).await;
-    group.spawn(|token| consume(token, jobs)).await;
-    group.spawn(serve).await;
+    group.spawn(|_| flush(both_gone)).await;
+    group.spawn(|token| consume(token, jobs, too)).await;
+    group.spawn(|token| serve(token, alive)).await;
     group.join().await.map(drop)
 }
 // end
