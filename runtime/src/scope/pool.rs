@@ -305,7 +305,8 @@ impl Pool {
     /// at half of it is told to stop, by the pool's token; what is left at its end is aborted. A task's own
     /// `grace` can only shorten that. A grace of zero tells to stop, gives one turn, then aborts.
     ///
-    /// It may be called again, and more than once at a time. It counts in tokio's time.
+    /// It may be called again, and more than once at a time. It counts in tokio's time. A task that drains
+    /// its own pool waits for itself, until it is told to stop.
     ///
     /// # Errors
     ///

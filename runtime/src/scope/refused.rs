@@ -96,7 +96,7 @@ impl std::error::Error for ZeroLimit {}
 #[diagnostic::on_unimplemented(
     message = "a pool logs the failures of its tasks, and `{Self}` cannot be displayed",
     label = "`{Self}` has no `Display`",
-    note = "implement `Display` for it, or convert it on the way: `.err_into::<anyhow::Error>()`"
+    note = "implement `Display` for it, or convert it into an error that has one: `|token| save(token).err_into::<SaveError>()`"
 )]
 pub trait LoggedError: fmt::Display {}
 
