@@ -71,6 +71,13 @@ async fn peak_of_a_pool(tasks: usize) -> usize {
     PEAK.load(Relaxed) - before
 }
 
+/// What the process has in memory, in bytes; none where nobody tells.
+fn resident() -> Option<usize> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: usize = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * 4096)
+}
+
 /// Few items, as often as it takes to meet the highest peak, then many.
 async fn compare<F: Future<Output = usize>>(what: &str, many: usize, peak: impl Fn(usize) -> F) {
     const FEW: usize = 10_000;
@@ -81,10 +88,18 @@ async fn compare<F: Future<Output = usize>>(what: &str, many: usize, peak: impl 
     for _ in 0..20 {
         of_few = of_few.max(peak(FEW).await);
     }
+    let resident_before = resident();
     let of_many = peak(many).await;
     println!("peak of a {what} of 64: {of_few} bytes for {FEW} items, {of_many} for {many}");
     let bound = of_few + of_few / 20;
     assert!(of_many <= bound, "memory grows with the input: {of_many} > {bound}");
+    if let (Some(before), Some(after)) = (resident_before, resident()) {
+        println!("resident: {before} bytes after {FEW}, {after} after {many}");
+        // The results of a map are in it, and pages that the allocator keeps.
+        if what == "pool" {
+            assert!(after <= before + before / 20, "{after} > {before} + 5 %");
+        }
+    }
 }
 
 fn main() {
