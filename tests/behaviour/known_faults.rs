@@ -148,3 +148,74 @@ mod a_drain_drops_what_is_buffered {
         assert_eq!(outcomes_of("fault: process"), [(Outcome::Ok, 3)]);
     }
 }
+
+mod a_recovered_loop_ends_silently {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicU32, Ordering},
+        },
+        time::Duration,
+    };
+
+    use tokio::{sync::mpsc, time::interval};
+    use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, supervised};
+
+    use crate::support::{in_time, outcomes_of, stats_of};
+
+    #[supervised(
+        name = "fault: flush",
+        restart = "on-failure",
+        backoff = "10ms..1s",
+        max_restarts = "5/1m"
+    )]
+    async fn flush_every_tick(
+        ticks: Arc<AtomicU32>,
+        flushed: mpsc::UnboundedSender<u32>,
+    ) -> Result<(), TaskError> {
+        let mut ticker = interval(Duration::from_millis(100));
+        loop {
+            ticker.tick().await;
+            let tick = ticks.fetch_add(1, Ordering::SeqCst) + 1;
+            assert!(![3, 5].contains(&tick), "tick {tick} was to panic");
+            flushed.send(tick).unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_panics_runs_on_and_its_panics_are_counted() {
+        let token = CancellationToken::new();
+        let (flushed, mut has_flushed) = mpsc::unbounded_channel();
+        let looping = tokio::spawn(flush_every_tick(token.clone(), Arc::default(), flushed));
+        for tick in [1, 2, 4, 6, 7] {
+            assert_eq!(in_time(has_flushed.recv()).await, Some(tick));
+        }
+        assert_eq!(stats_of("fault: flush").restarts, 2);
+        token.cancel();
+        let ended = in_time(looping).await.unwrap();
+        assert!(matches!(ended, Err(TaskError::Cancelled(_))), "{ended:?}");
+        let outcomes = outcomes_of("fault: flush");
+        assert_eq!(outcomes, [(Outcome::Panicked, 2), (Outcome::Cancelled, 1)]);
+    }
+
+    #[supervised(name = "fault: broken", restart = "on-failure", max_restarts = "2/1m")]
+    async fn broken() -> Result<(), TaskError> {
+        panic!("as always")
+    }
+
+    #[supervised(name = "fault: reader")]
+    async fn read() -> Result<(), TaskError> {
+        std::future::pending().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_gives_up_takes_those_with_it_that_rely_on_it() {
+        let group = Group::new(&CancellationToken::new()).until_first_exit();
+        group.spawn(read).await;
+        group.spawn(broken).await;
+        let ended = in_time(group.join()).await;
+        assert!(matches!(ended, Err(TaskError::Panicked(_))), "{ended:?}");
+        assert_eq!(outcomes_of("fault: broken"), [(Outcome::Panicked, 3)]);
+        assert_eq!(outcomes_of("fault: reader"), [(Outcome::Cancelled, 1)]);
+    }
+}
