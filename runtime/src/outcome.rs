@@ -19,7 +19,8 @@ pub enum Outcome {
     TimedOut,
     /// The function was at its `limit`, and its calls do not wait.
     Rejected,
-    /// Whoever owned the run dropped or aborted it: a losing `select!` branch, an `abort`.
+    /// Whoever owned the run dropped or aborted it, and its own token had not fired: a losing `select!`
+    /// branch, an `abort`.
     Dropped,
 }
 

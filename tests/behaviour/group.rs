@@ -210,7 +210,7 @@ async fn functions_of_different_errors_fit_into_one_group() {
 }
 
 #[tokio::test]
-async fn a_task_that_is_aborted_before_its_first_poll_is_a_run_that_was_dropped() {
+async fn a_task_that_its_group_drops_before_its_first_poll_is_a_run_that_was_cancelled() {
     #[supervised(limit = 3, name = "group: unpolled")]
     async fn never() -> Result<(), TaskError> {
         Ok(())
@@ -221,6 +221,6 @@ async fn a_task_that_is_aborted_before_its_first_poll_is_a_run_that_was_dropped(
     group.spawn(never).await;
     drop(group);
     turn().await;
-    assert_eq!(outcomes_of("group: unpolled"), [(Outcome::Dropped, 2)]);
+    assert_eq!(outcomes_of("group: unpolled"), [(Outcome::Cancelled, 2)]);
     assert_eq!(stats_of("group: unpolled").started, 2);
 }

@@ -197,5 +197,5 @@ async fn a_dropped_map_leaves_nothing_running() {
         }
     })
     .await;
-    assert_eq!(stats_of("map: dropped").ended(Outcome::Dropped), 4);
+    assert_eq!(stats_of("map: dropped").ended(Outcome::Cancelled), 4);
 }

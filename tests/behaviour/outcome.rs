@@ -4,7 +4,7 @@ use std::{error::Error, fmt, io};
 
 use tokio_supervised::{CancellationToken, Cause, Outcome, TaskError, supervised};
 
-use crate::support::outcomes_of;
+use crate::support::{outcomes_of, poll_once};
 
 /// Fires its own token, then returns what an inner cancelled call gave it.
 macro_rules! returns_the_cancellation {
@@ -170,4 +170,25 @@ async fn the_cause_of_a_plain_token_is_the_token() {
     let Err(TaskError::Cancelled(cancelled)) = inner(&token).await else { panic!("cancelled") };
     assert_eq!(cancelled.cause(), Cause::Token);
     assert_eq!(cancelled.to_string(), "task `outcome: inner` was cancelled: its token fired");
+}
+
+#[tokio::test]
+async fn a_call_inside_a_body_that_their_token_drops_is_cancelled_too() {
+    #[supervised(name = "outcome: inside")]
+    async fn inside() -> Result<(), TaskError> {
+        std::future::pending().await
+    }
+
+    #[supervised(name = "outcome: around", on_cancel = "drop")]
+    async fn around(token: &CancellationToken) -> Result<(), TaskError> {
+        inside(token).await
+    }
+
+    let token = CancellationToken::new();
+    let mut run = Box::pin(around(&token));
+    assert!(poll_once(run.as_mut()).is_pending());
+    token.cancel();
+    assert!(poll_once(run.as_mut()).is_ready());
+    assert_eq!(outcomes_of("outcome: around"), [(Outcome::Cancelled, 1)]);
+    assert_eq!(outcomes_of("outcome: inside"), [(Outcome::Cancelled, 1)]);
 }

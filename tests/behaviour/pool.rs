@@ -243,7 +243,7 @@ async fn the_last_handle_aborts_what_runs_and_says_why() {
     drop(other);
     turn().await;
     assert_eq!(count.load(SeqCst), 0);
-    assert_eq!(outcomes_of("pool: obeys"), [(Outcome::Dropped, 1)]);
+    assert_eq!(outcomes_of("pool: obeys"), [(Outcome::Cancelled, 1)]);
 }
 
 #[tokio::test(start_paused = true)]

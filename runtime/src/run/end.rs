@@ -98,6 +98,8 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
             return;
         }
         let outcome = match self.drop_body() {
+            // Who owns it may have been dropped by the same token, a moment before it was asked.
+            Ok(()) if self.token.as_token().is_cancelled() => Outcome::Cancelled,
             Ok(()) => Outcome::Dropped,
             Err(caught) => self.panicked(caught).outcome(),
         };

@@ -1,46 +1,53 @@
-use std::{io, sync::{Arc, Mutex, PoisonError}, time::Duration};
-use tokio::time::sleep;
-use tokio_supervised::{CancellationToken, shield, supervised};
+use std::{io, sync::Arc, time::Duration};
+use tokio::time::interval;
+use tokio_supervised::{CancellationToken, Group, shield, supervised};
 
-#[derive(Default)]
-struct Buffer(Mutex<Vec<String>>);
+struct Store;
 
-impl Buffer {
-    fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-    fn remove(&self, count: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..count);
+impl Store {
+    async fn flush(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
-async fn append(_lines: &[String]) -> io::Result<()> {
+#[supervised]
+async fn read(_store: Arc<Store>) -> io::Result<()> {
     Ok(())
 }
 
-const SECOND: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_secs(1);
+const FLUSHING: Duration = Duration::from_secs(5);
 
 // readme
-async fn flush(buffer: &Buffer) -> io::Result<()> {
-    let lines = buffer.lines();
-    append(&lines).await?;
-    buffer.remove(lines.len()); // on disk: only now
-    Ok(())
+// a panic or an error: told, counted, and begun again
+#[supervised(restart = "on-failure", max_restarts = "5/1m")]
+async fn flush_every_tick(store: Arc<Store>) -> io::Result<()> {
+    let mut ticker = interval(EVERY);
+    loop {
+        ticker.tick().await;
+        // it stays in the buffer until it is on the disk;
+        // the token does not stop it halfway
+        shield(FLUSHING, |_| store.flush()).await?;
+    }
 }
 
-// an error or a panic: told, counted, and begun again
 #[supervised(restart = "on-failure", max_restarts = "5/1m")]
-async fn flusher(
+async fn flush_rest(store: Arc<Store>) -> io::Result<()> {
+    store.flush().await
+}
+
+async fn read_and_flush(
     token: &CancellationToken,
-    buffer: Arc<Buffer>,
+    store: Arc<Store>,
 ) -> io::Result<()> {
-    loop {
-        token.run_until_cancelled(sleep(SECOND)).await;
-        // not in the middle of a line, whatever happens
-        shield(5 * SECOND, |_| flush(&buffer)).await?;
-        if token.is_cancelled() {
-            return Ok(()); // the last second is written
-        }
-    }
+    let group = Group::new(token).until_first_exit();
+    let (lines, batches) = (store.clone(), store.clone());
+    group.spawn(|token| read(token, lines)).await;
+    group.spawn(|token| flush_every_tick(token, batches)).await;
+    // the end of the input, SIGTERM, or a sixth failure
+    let ended = group.join().await;
+    // the token in here has not fired
+    shield(FLUSHING, |token| flush_rest(token, store)).await?;
+    ended.map(drop)
 }
 // end

@@ -1,23 +1,32 @@
-use std::{io, sync::{Arc, Mutex}, time::Duration};
-use tokio::time::sleep;
+use std::{sync::{Arc, Mutex}, time::Duration};
+use tokio::{
+    fs::File,
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, stdin},
+    time::interval,
+};
 
-async fn append(_lines: &[String]) -> io::Result<()> {
-    Ok(())
-}
-
-const SECOND: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_secs(1);
 
 // readme
-fn start(buffer: Arc<Mutex<Vec<String>>>) {
+async fn read_and_flush(mut file: File) -> anyhow::Result<()> {
+    let buffer = Arc::new(Mutex::new(Vec::new()));
+    let lines = buffer.clone();
     tokio::spawn(async move {
+        let mut ticker = interval(EVERY);
         loop {
-            sleep(SECOND).await;
-            // no longer in the buffer, not yet on disk:
-            // an error or a panic here, and they are gone,
-            let lines = std::mem::take(&mut *buffer.lock().unwrap());
-            // and the loop has ended; nobody looks at the handle
-            append(&lines).await.unwrap();
+            ticker.tick().await;
+            let batch = std::mem::take(&mut *lines.lock().unwrap());
+            // a full disk: the batch is gone, and the loop;
+            // lines pile up in memory, and nobody is told
+            file.write_all(&batch).await.unwrap();
         }
-    }); // SIGTERM: the last second is never written
+    });
+    let mut input = BufReader::new(stdin()).lines();
+    while let Some(line) = input.next_line().await? {
+        let mut buffer = buffer.lock().unwrap();
+        buffer.extend_from_slice(line.as_bytes());
+        buffer.push(b'\n');
+    }
+    Ok(()) // what no tick has flushed is lost
 }
 // end
