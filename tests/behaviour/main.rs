@@ -22,6 +22,7 @@ mod map_failure;
 mod outcome;
 mod panics;
 mod pool;
+mod pool_races;
 mod pool_storm;
 mod restart;
 mod restart_backoff;

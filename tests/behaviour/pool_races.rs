@@ -1,0 +1,233 @@
+//! Pools from several sides at once: closes, drops, limits and drains that meet spawns.
+
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Barrier, time::Instant};
+use tokio_supervised::{
+    CancellationToken, Outcome, Pool, TaskError, TrySpawnError, set_limit, supervised,
+};
+
+use crate::{
+    gate::{Gate, gate},
+    support::{in_time, outcomes_of, poll_once, runtime, stats_of, turn},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_accepted_while_the_pool_closed_has_ended_when_the_drain_returns() {
+    #[supervised(name = "races: accepted")]
+    async fn counts(ended: Arc<AtomicUsize>) -> Result<(), TaskError> {
+        turn().await;
+        ended.fetch_add(1, SeqCst);
+        Ok(())
+    }
+
+    for _ in 0..200 {
+        let pool = Pool::new(3);
+        let (accepted, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let barrier = Arc::new(Barrier::new(4));
+        let mut spawners = tokio::task::JoinSet::new();
+        for way in 0..3 {
+            let (pool, accepted, ended, barrier) =
+                (pool.clone(), accepted.clone(), ended.clone(), barrier.clone());
+            spawners.spawn(async move {
+                barrier.wait().await;
+                for _ in 0..8 {
+                    let taken = match way {
+                        0 => pool.spawn(|token| counts(token, ended.clone())).await.is_ok(),
+                        1 => pool.try_spawn(|token| counts(token, ended.clone())).is_ok(),
+                        _ => match pool.reserve().await {
+                            Ok(slot) => {
+                                turn().await;
+                                slot.spawn(|token| counts(token, ended.clone()));
+                                true
+                            }
+                            Err(_) => false,
+                        },
+                    };
+                    accepted.fetch_add(usize::from(taken), SeqCst);
+                }
+            });
+        }
+        barrier.wait().await;
+        in_time(pool.drain(60 * SECOND)).await.unwrap();
+        let at_the_end = ended.load(SeqCst);
+        in_time(spawners.join_all()).await;
+        assert_eq!((accepted.load(SeqCst), ended.load(SeqCst)), (at_the_end, at_the_end));
+        assert!(pool.is_empty());
+    }
+    let stats = stats_of("races: accepted");
+    assert_eq!((stats.running, stats.waiting), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn limits_of_pool_and_function_that_change_under_load_lose_no_slot_and_no_permit() {
+    static NOW: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    #[supervised(name = "races: limits", limit = 4)]
+    async fn counted() -> Result<(), TaskError> {
+        MOST.fetch_max(NOW.fetch_add(1, SeqCst) + 1, SeqCst);
+        turn().await;
+        NOW.fetch_sub(1, SeqCst);
+        Ok(())
+    }
+
+    let pool = Pool::new(3);
+    let mut spawners = tokio::task::JoinSet::new();
+    for way in 0..4 {
+        let pool = pool.clone();
+        spawners.spawn(async move {
+            for n in 0..1_000 {
+                match way {
+                    0 => _ = pool.try_spawn(counted),
+                    // Given up in the queue.
+                    1 if n % 3 == 0 => {
+                        tokio::select! {
+                            biased;
+                            _ = pool.spawn(counted) => {}
+                            () = turn() => {}
+                        }
+                    }
+                    2 if n % 3 == 0 => drop(pool.reserve().await.unwrap()),
+                    2 => pool.reserve().await.unwrap().spawn(counted),
+                    _ => pool.spawn(counted).await.unwrap(),
+                }
+            }
+        });
+    }
+    let resizer = tokio::spawn({
+        let pool = pool.clone();
+        async move {
+            for n in 0..2_000 {
+                pool.set_limit(n % 5 + 1).unwrap();
+                _ = set_limit("races: limits", n % 3 + 1);
+                turn().await;
+            }
+            pool.set_limit(3).unwrap();
+            set_limit("races: limits", 2).unwrap();
+        }
+    });
+    in_time(spawners.join_all()).await;
+    in_time(resizer).await.unwrap();
+    while !pool.is_empty() {
+        turn().await;
+    }
+    assert!(MOST.load(SeqCst) <= 4, "{}", MOST.load(SeqCst));
+    let slots: Vec<_> = (0..3).map(|_| poll_once(pool.reserve())).collect();
+    assert!(slots.iter().all(std::task::Poll::is_ready), "each slot is there");
+    assert!(poll_once(pool.reserve()).is_pending(), "and none twice");
+    drop(slots);
+    let token = CancellationToken::new();
+    let (mut first, mut second) = (Box::pin(counted(&token)), Box::pin(counted(&token)));
+    assert!(poll_once(first.as_mut()).is_pending() && poll_once(second.as_mut()).is_pending());
+    assert_eq!(stats_of("races: limits").running, 2, "each permit is there");
+    drop((first, second));
+    let stats = stats_of("races: limits");
+    let ended: u64 = Outcome::ALL.iter().map(|outcome| stats.ended(*outcome)).sum();
+    assert_eq!((stats.running, stats.waiting, stats.started), (0, 0, ended));
+    in_time(pool.drain(SECOND)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_spawn_that_is_dropped_at_any_poll_leaves_slot_and_permit_free() {
+    #[supervised(name = "races: any poll", limit = 1)]
+    async fn gated(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+
+    for polls in 0..4 {
+        let (pool, (gate, mut keeper)) = (Pool::new(1), gate());
+        pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
+        keeper.begun(1).await;
+        let mut waits = Box::pin(pool.spawn(|token| gated(token, gate.clone())));
+        for poll in 0..polls {
+            assert!(poll_once(waits.as_mut()).is_pending());
+            if poll == 1 {
+                // Permit and slot are granted to the spawn that is dropped before it is polled again.
+                keeper.open(1);
+                while !pool.is_empty() {
+                    turn().await;
+                }
+                break;
+            }
+        }
+        drop(waits);
+        keeper.open(2);
+        in_time(pool.spawn(|token| gated(token, gate))).await.unwrap();
+        in_time(pool.drain(10 * SECOND)).await.unwrap();
+        assert_eq!(
+            (stats_of("races: any poll").running, stats_of("races: any poll").waiting),
+            (0, 0)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_restarts_in_a_pool_ends_cancelled_in_its_backoff_at_half_of_the_grace() {
+    #[supervised(
+        name = "races: restarts",
+        restart = "always",
+        backoff = "1h..1h",
+        max_restarts = "1000/1m"
+    )]
+    async fn fails() -> Result<(), TaskError> {
+        panic!("each time")
+    }
+
+    let pool = Pool::new(1);
+    pool.spawn(fails).await.unwrap();
+    turn().await;
+    let begun = Instant::now();
+    in_time(pool.drain(10 * SECOND)).await.unwrap();
+    assert_eq!(begun.elapsed(), 5 * SECOND);
+    assert_eq!(outcomes_of("races: restarts"), [(Outcome::Panicked, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_drains_its_own_pool_is_told_to_stop_at_half_of_the_grace() {
+    #[supervised(name = "races: drains itself")]
+    async fn drains(pool: Pool) -> Result<(), TaskError> {
+        pool.drain(10 * SECOND).await.unwrap();
+        Ok(())
+    }
+
+    let pool = Pool::new(1);
+    let (again, begun) = (pool.clone(), Instant::now());
+    pool.spawn(|token| drains(token, again)).await.unwrap();
+    while !pool.is_empty() {
+        tokio::time::sleep(SECOND / 10).await;
+    }
+    assert_eq!(begun.elapsed().as_secs(), 5);
+    in_time(pool.drain(SECOND)).await.unwrap();
+    assert_eq!(outcomes_of("races: drains itself"), [(Outcome::Cancelled, 1)]);
+}
+
+#[test]
+fn two_runtimes_share_a_pool_and_its_limit() {
+    #[supervised(name = "races: shared")]
+    async fn never() -> Result<(), TaskError> {
+        pending().await
+    }
+
+    let (first, second) = (runtime(), runtime());
+    let pool = Pool::new(2);
+    first.block_on(pool.spawn(never)).unwrap();
+    second.block_on(pool.spawn(never)).unwrap();
+    assert_eq!(second.block_on(async { pool.try_spawn(never) }), Err(TrySpawnError::Full));
+    drop(first);
+    assert_eq!(pool.len(), 1);
+    second.block_on(async {
+        pool.try_spawn(never).unwrap();
+        in_time(pool.drain(Duration::from_millis(20))).await.unwrap();
+    });
+    assert!(pool.is_empty());
+}
