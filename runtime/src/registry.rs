@@ -23,6 +23,8 @@ pub(crate) struct Row {
     on_blocking_thread: bool,
     polled: AtomicBool,
     told: AtomicBool,
+    /// Whether the drains of its pool have it in their list.
+    listed: AtomicBool,
     /// Arrives after the spawn.
     handle: OnceLock<AbortHandle>,
 }
@@ -41,6 +43,7 @@ impl Row {
             on_blocking_thread,
             polled: AtomicBool::new(false),
             told: AtomicBool::new(false),
+            listed: AtomicBool::new(false),
             handle: OnceLock::new(),
         }
     }
@@ -64,6 +67,15 @@ impl Row {
     /// True once: that it did not stop is told once, however many drains find it.
     pub(crate) fn tells(&self) -> bool {
         !self.told.swap(true, Ordering::Relaxed)
+    }
+
+    /// True where it was not in the list yet. The lock of its pool is held, here and below.
+    pub(crate) fn enlist(&self) -> bool {
+        !self.listed.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn delist(&self) {
+        self.listed.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn activity(&self) -> Activity {

@@ -231,3 +231,23 @@ fn two_runtimes_share_a_pool_and_its_limit() {
     });
     assert!(pool.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_tasks_that_do_not_stop_are_listed_within_the_grace() {
+    #[supervised(name = "races: many", grace = "none")]
+    async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
+        token.cancelled().await;
+        pending().await
+    }
+
+    const TASKS: usize = 50_000;
+    let pool = Pool::new(TASKS);
+    for _ in 0..TASKS {
+        pool.spawn(deaf).await.unwrap();
+    }
+    let begun = std::time::Instant::now();
+    let unfinished = pool.drain(Duration::ZERO).await.unwrap_err();
+    assert_eq!(unfinished.tasks().len(), TASKS);
+    // All pairs of them take much longer than a look at each.
+    assert!(begun.elapsed() < 5 * SECOND, "{:?}", begun.elapsed());
+}

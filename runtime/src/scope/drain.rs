@@ -41,7 +41,8 @@ impl Drains {
     }
 
     fn did_not_stop(&mut self, row: &Arc<Row>, activity: Activity) {
-        if !self.did_not_stop.iter().any(|(known, _)| Arc::ptr_eq(known, row)) {
+        // There may be very many of them: none looks through the others.
+        if row.enlist() {
             self.did_not_stop.push((row.clone(), row.describe(activity)));
         }
     }
@@ -139,6 +140,7 @@ impl Drop for UnderWay<'_> {
         drains.under_way -= 1;
         let surplus = if !drains.under_way() && drains.told {
             drains.told = false;
+            drains.did_not_stop.iter().for_each(|(row, _)| row.delist());
             std::mem::take(&mut drains.did_not_stop)
         } else {
             Vec::new()
