@@ -9,9 +9,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Barrier, time::Instant};
+use tokio::{
+    sync::{Barrier, oneshot},
+    time::Instant,
+};
 use tokio_supervised::{
-    CancellationToken, Outcome, Pool, TaskError, TrySpawnError, set_limit, supervised,
+    CancellationToken, Group, Outcome, Pool, SpawnError, TaskError, TrySpawnError, set_limit,
+    stats, supervised,
 };
 
 use crate::{
@@ -250,4 +254,53 @@ async fn many_tasks_that_do_not_stop_are_listed_within_the_grace() {
     assert_eq!(unfinished.tasks().len(), TASKS);
     // All pairs of them take much longer than a look at each.
     assert!(begun.elapsed() < 5 * SECOND, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_outlives_the_task_it_was_made_in_waits_for_a_slot_of_that_pool() {
+    #[supervised(name = "races: maker")]
+    async fn maker(
+        token: &CancellationToken,
+        give: oneshot::Sender<Group<(), TaskError>>,
+    ) -> Result<(), TaskError> {
+        assert!(give.send(Group::new(&token.clone())).is_ok());
+        Ok(())
+    }
+    #[supervised(name = "races: holder")]
+    async fn holder(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+    #[supervised(name = "races: visitor")]
+    async fn visitor(pool: Pool, gate: Gate) -> Result<(), TaskError> {
+        let spawned = pool.spawn(|token| holder(token, gate)).await;
+        spawned.map_err(|error| match error {
+            SpawnError::Rejected(rejected) => TaskError::Rejected(rejected),
+            error => panic!("{error}"),
+        })
+    }
+
+    let (pool, (gate, mut keeper)) = (Pool::new(1), gate());
+    let (give, given) = oneshot::channel();
+    pool.spawn(|token| maker(token, give)).await.unwrap();
+    let group = in_time(given).await.unwrap();
+    while !pool.is_empty() {
+        turn().await;
+    }
+    pool.spawn(|token| holder(token, gate.clone())).await.unwrap();
+    keeper.begun(1).await;
+    let again = pool.clone();
+    group.spawn(|token| visitor(token, again, gate)).await;
+    while stats().iter().all(|task| task.name != "races: holder" || task.waiting == 0) {
+        assert_eq!(outcome_of("races: visitor"), None, "nobody waits for itself");
+        turn().await;
+    }
+    keeper.open(2);
+    in_time(group.join()).await.unwrap();
+    in_time(pool.drain(SECOND)).await.unwrap();
+}
+
+fn outcome_of(name: &str) -> Option<Outcome> {
+    let stats = stats().into_iter().find(|task| task.name == name)?;
+    Outcome::ALL.iter().copied().find(|outcome| stats.ended(*outcome) > 0)
 }

@@ -15,7 +15,7 @@ use crate::{Rejected, spec::TaskSpec};
 /// Something around the code that runs now.
 enum Around<'a> {
     Run { spec: &'static TaskSpec, holds_permit: bool },
-    Scope(&'a Arc<Scope>),
+    Scope { scope: &'a Arc<Scope>, holds_slot: bool },
 }
 
 /// Whether a wait for a permit of `spec` waits for itself.
@@ -50,7 +50,7 @@ pub(crate) fn for_a_reservation(scope: &Arc<Scope>, limit: usize) -> Option<Reje
 }
 
 fn is(around: &Around<'_>, scope: &Arc<Scope>) -> bool {
-    matches!(around, Around::Scope(other) if Arc::ptr_eq(other, scope))
+    matches!(around, Around::Scope { scope: other, holds_slot: true } if Arc::ptr_eq(other, scope))
 }
 
 /// The names from the one that holds what is waited for to the one that waits; `None` where nobody does.
@@ -94,8 +94,11 @@ fn outwards(mut visit: impl FnMut(Around<'_>) -> ControlFlow<()>) -> ControlFlow
         }
         ControlFlow::Continue(())
     })?;
+    let mut holds_slot = true;
     while let Some(around) = scope {
-        visit(Around::Scope(&around))?;
+        visit(Around::Scope { scope: &around, holds_slot })?;
+        // A section is a part of its task, and made by nobody.
+        holds_slot = around.maker.as_ref().map_or(holds_slot, |maker| maker.strong_count() > 0);
         for run in around.made_in.iter().rev() {
             let holds_permit = run.holder.as_ref().is_some_and(|holder| holder.strong_count() > 0);
             visit(Around::Run { spec: run.spec, holds_permit })?;

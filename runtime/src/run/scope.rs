@@ -16,6 +16,8 @@ pub(crate) struct Scope {
     pub(super) parent: Option<Arc<Scope>>,
     /// The runs of the task that made this scope, the innermost last.
     pub(super) made_in: Box<[MadeIn]>,
+    /// The outermost of them, where it is a task of the scope around: gone, it holds no slot there.
+    pub(super) maker: Option<Weak<Frame>>,
 }
 
 /// A run that a scope was made in.
@@ -31,21 +33,30 @@ static MAIN: OnceLock<Arc<Scope>> = OnceLock::new();
 impl Scope {
     /// A scope inside the runs of now, which wait for it.
     pub(crate) fn nested() -> Arc<Self> {
-        let made_in = frame::with_entries(|entries| {
-            frame::of_this_task(entries).iter_mut().filter_map(MadeIn::of).collect()
+        let parent = frame::current_scope();
+        let (made_in, maker) = frame::with_entries(|entries| {
+            let entries = frame::of_this_task(entries);
+            let outermost = entries.iter_mut().find_map(Entry::frame).filter(|_| parent.is_some());
+            let maker = outermost.map(Arc::downgrade);
+            (entries.iter_mut().filter_map(MadeIn::of).collect(), maker)
         });
-        Arc::new(Self { cause: OnceLock::new(), parent: frame::current_scope(), made_in })
+        Arc::new(Self { cause: OnceLock::new(), parent, made_in, maker })
     }
 
     /// A scope inside none: main's cause alone is around it.
     pub(crate) fn root() -> Arc<Self> {
-        Arc::new(Self { cause: OnceLock::new(), parent: None, made_in: Box::default() })
+        Arc::new(Self {
+            cause: OnceLock::new(),
+            parent: None,
+            made_in: Box::default(),
+            maker: None,
+        })
     }
 
     /// A part of a task that is cancelled for a reason of its own.
     pub(super) fn section() -> Arc<Self> {
         let parent = frame::current_scope();
-        Arc::new(Self { cause: OnceLock::new(), parent, made_in: Box::default() })
+        Arc::new(Self { cause: OnceLock::new(), parent, made_in: Box::default(), maker: None })
     }
 
     /// The scope of main; a second main in one process shares it.
