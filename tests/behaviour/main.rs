@@ -31,6 +31,7 @@ mod restart_panics;
 mod restart_scopes;
 mod set_limit;
 mod shield;
+mod shield_edges;
 mod size;
 mod spawn_blocking;
 mod spawn_local;

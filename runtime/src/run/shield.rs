@@ -6,7 +6,7 @@
 //!    passed its limit. A branch that is not polled for a while (`select!`, `FuturesUnordered`) counts on.
 //! 2. Whichever of these happens first, the runs that were to end are woken.
 //! 3. A run that is to end waits for the limits of the shields that it counts at the longest: a shield
-//!    that nobody polls any more cannot hold it.
+//!    that nobody polls any more cannot hold it. (`shield_edges.rs`)
 
 use std::{
     fmt,
@@ -88,7 +88,7 @@ where
         scope: None,
         stage: Stage::New,
         deadline: None,
-        counted_by: Vec::new(),
+        counted: Counted::default(),
     }
 }
 
@@ -102,17 +102,10 @@ pin_project! {
         stage: Stage,
         #[pin]
         deadline: Option<Sleep>,
-        counted_by: Vec<Arc<Frame>>,
         #[pin]
         section: Option<F>,
-    }
-
-    impl<F> PinnedDrop for Shield<F> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            this.section.set(None);
-            uncount(this.counted_by);
-        }
+        // Behind the section, whose drop it protects, and let go of also where that panics.
+        counted: Counted,
     }
 }
 
@@ -136,7 +129,7 @@ impl<F: Future> Future for Shield<F> {
         if *this.stage == Stage::Protects {
             let deadline = this.deadline.as_mut().as_pin_mut();
             let mut deadline = deadline.expect("a shield that protects has a deadline");
-            count(this.counted_by, deadline.deadline());
+            this.counted.count(deadline.deadline());
             // The section may have spent the budget, and the deadline must be heard all the same.
             if std::pin::pin!(unconstrained(deadline.as_mut())).poll(cx).is_ready() {
                 *this.stage = Stage::PastItsLimit;
@@ -144,7 +137,7 @@ impl<F: Future> Future for Shield<F> {
                     scope.explain(Cause::ShieldLimit);
                 }
                 this.token.cancel();
-                uncount(this.counted_by);
+                this.counted.uncount();
             }
         }
         let polled = frame::within_section(this.scope, || {
@@ -153,7 +146,7 @@ impl<F: Future> Future for Shield<F> {
         });
         if polled.is_ready() {
             this.section.set(None);
-            uncount(this.counted_by);
+            this.counted.uncount();
         }
         polled
     }
@@ -165,22 +158,34 @@ impl<F> fmt::Debug for Shield<F> {
     }
 }
 
-/// Sees to it that every run that polls this shield counts it: it may have been moved into others.
-fn count(counted_by: &mut Vec<Arc<Frame>>, deadline: Instant) {
-    frame::with_entries(|entries| {
-        for entry in entries {
-            let Some(frame) = entry.frame() else { continue };
-            if !counted_by.iter().any(|counting| Arc::ptr_eq(counting, frame)) {
-                frame.protection.begin(deadline);
-                counted_by.push(frame.clone());
+/// The runs that count a shield, each with the deadline that it was told, until the shield lets go of them.
+#[derive(Default)]
+struct Counted(Vec<(Arc<Frame>, Instant)>);
+
+impl Counted {
+    /// Sees to it that every run that polls this shield counts it: it may have been moved into others.
+    fn count(&mut self, deadline: Instant) {
+        frame::with_entries(|entries| {
+            for entry in entries {
+                let Some(frame) = entry.frame() else { continue };
+                if !self.0.iter().any(|(counting, _)| Arc::ptr_eq(counting, frame)) {
+                    frame.protection.begin(deadline);
+                    self.0.push((frame.clone(), deadline));
+                }
             }
+        });
+    }
+
+    fn uncount(&mut self) {
+        for (frame, deadline) in self.0.drain(..) {
+            frame.protection.end(deadline);
         }
-    });
+    }
 }
 
-fn uncount(counted_by: &mut Vec<Arc<Frame>>) {
-    for frame in counted_by.drain(..) {
-        frame.protection.end();
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.uncount();
     }
 }
 
@@ -190,11 +195,16 @@ pub(super) struct Protection(Mutex<Pending>);
 
 #[derive(Default)]
 struct Pending {
-    shields: usize,
-    /// The latest of their deadlines; of no meaning without shields.
-    until: Option<Instant>,
+    deadlines: Vec<Instant>,
     /// The task of a run that is to end.
     waiting: Option<Waker>,
+}
+
+impl Pending {
+    fn until(&self) -> Option<Instant> {
+        let latest = self.deadlines.iter().max().copied();
+        latest.filter(|until| *until > Instant::now())
+    }
 }
 
 impl Protection {
@@ -203,16 +213,15 @@ impl Protection {
     }
 
     fn begin(&self, deadline: Instant) {
-        let mut pending = self.pending();
-        let before = if pending.shields == 0 { None } else { pending.until };
-        pending.until = before.max(Some(deadline));
-        pending.shields += 1;
+        self.pending().deadlines.push(deadline);
     }
 
-    fn end(&self) {
+    fn end(&self, deadline: Instant) {
         let mut pending = self.pending();
-        pending.shields -= 1;
-        if pending.shields > 0 {
+        if let Some(index) = pending.deadlines.iter().position(|other| *other == deadline) {
+            pending.deadlines.swap_remove(index);
+        }
+        if !pending.deadlines.is_empty() {
             return;
         }
         let waiting = pending.waiting.take();
@@ -224,15 +233,14 @@ impl Protection {
 
     /// Until when the run is protected, if it is.
     pub(super) fn until(&self) -> Option<Instant> {
-        let pending = self.pending();
-        pending.until.filter(|until| pending.shields > 0 && *until > Instant::now())
+        self.pending().until()
     }
 
     /// The same; the task is woken when the last shield ends.
     pub(super) fn until_or_wake(&self, waker: &Waker) -> Option<Instant> {
         let mut pending = self.pending();
         let before = pending.waiting.replace(waker.clone());
-        let until = pending.until.filter(|until| pending.shields > 0 && *until > Instant::now());
+        let until = pending.until();
         drop(pending);
         drop(before);
         until
