@@ -10,6 +10,40 @@ use crate::support::{in_time, outcomes_of, poll_once, turn};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_is_to_end_begins_no_further_section() {
+    /// Never pending outside of a section.
+    #[supervised(name = "shield: one after another")]
+    async fn flushes() -> Result<(), TaskError> {
+        loop {
+            shield(10 * SECOND, |_| tokio::time::sleep(SECOND)).await;
+        }
+    }
+
+    let token = CancellationToken::new();
+    let begun = Instant::now();
+    let run = tokio::spawn(flushes(token.clone()));
+    turn().await;
+    token.cancel();
+    in_time(run).await.unwrap().unwrap_err();
+    assert_eq!(begun.elapsed(), SECOND, "right after the section that was pending");
+    assert_eq!(outcomes_of("shield: one after another"), [(Outcome::Cancelled, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_is_not_put_off_by_a_further_section() {
+    #[supervised(name = "shield: timeout between", timeout = "1500ms")]
+    async fn flushes() -> Result<(), TaskError> {
+        loop {
+            shield(10 * SECOND, |_| tokio::time::sleep(SECOND)).await;
+        }
+    }
+
+    let begun = Instant::now();
+    let error = in_time(flushes(&CancellationToken::new())).await.unwrap_err();
+    assert_eq!((begun.elapsed(), error.outcome()), (2 * SECOND, Outcome::TimedOut));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_section_begun_inside_of_one_is_a_part_of_it() {
     #[supervised(name = "shield: part")]
     async fn nested(

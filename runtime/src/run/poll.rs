@@ -186,7 +186,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
     }
 
     fn end_unless_shielded(&mut self, why: Overdue) -> Option<Settled<F::Output>> {
-        if self.frame.as_ref().is_some_and(|frame| frame.protection.until().is_some()) {
+        if self.frame.as_ref().is_some_and(|frame| frame.protection.holds_the_end()) {
             *self.stop = Stop::Overdue(why);
             return None;
         }

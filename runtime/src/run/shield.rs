@@ -7,6 +7,8 @@
 //! 2. Whichever of these happens first, the runs that were to end are woken.
 //! 3. A run that is to end waits for the limits of the shields that it counts at the longest: a shield
 //!    that nobody polls any more cannot hold it. (`shield_edges.rs`)
+//! 4. A run that is to end begins no further section, but what is a part of a pending one: it ends right
+//!    after that, also where its body would go from one section to the next. (`shield_edges.rs`)
 
 use std::{
     fmt,
@@ -25,7 +27,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    frame::{self, Frame},
+    frame::{self, Entry, Frame},
     scope::Scope,
 };
 use crate::Cause;
@@ -34,8 +36,9 @@ use crate::Cause;
 /// acknowledgements.
 ///
 /// While the section is pending, the supervised runs around it are not dropped by their token, their
-/// timeout or their grace; they end right after. What does end it: an abort, a `select!` branch that loses,
-/// a dropped owner, and the end of the process at the grace of `#[supervised::main]`.
+/// timeout or their grace; they end right after: a run that is to end begins no further section, so put
+/// what belongs together into one. What does end it: an abort, a `select!` branch that loses, a dropped
+/// owner, and the end of the process at the grace of `#[supervised::main]`.
 ///
 /// The section gets a token of its own, for the supervised calls inside. It fires when `limit` has passed
 /// since the first poll; from then on the section has no protection, and the call gives whatever it gives.
@@ -122,6 +125,10 @@ impl<F: Future> Future for Shield<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         if *this.stage == Stage::New {
+            if begins_too_late() {
+                // The run sees that its body is pending, and drops it.
+                return Poll::Pending;
+            }
             *this.stage = Stage::Protects;
             *this.scope = Some(Scope::section());
             this.deadline.set(Some(tokio::time::sleep(*this.limit)));
@@ -156,6 +163,17 @@ impl<F> fmt::Debug for Shield<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shield").field("limit", &self.limit).finish_non_exhaustive()
     }
+}
+
+/// Whether a run around is to end, up to the section that this one is a part of.
+fn begins_too_late() -> bool {
+    frame::with_entries(|entries| {
+        let runs = entries.iter().rev().map_while(|entry| match entry {
+            Entry::Run { frame, .. } => Some(frame),
+            Entry::Scope { .. } => None,
+        });
+        runs.flatten().any(|frame| frame.protection.is_to_end())
+    })
 }
 
 /// The runs that count a shield, each with the deadline that it was told, until the shield lets go of them.
@@ -196,6 +214,8 @@ pub(super) struct Protection(Mutex<Pending>);
 #[derive(Default)]
 struct Pending {
     deadlines: Vec<Instant>,
+    /// Whether the run is to end.
+    is_to_end: bool,
     /// The task of a run that is to end.
     waiting: Option<Waker>,
 }
@@ -231,12 +251,18 @@ impl Protection {
         }
     }
 
-    /// Until when the run is protected, if it is.
-    pub(super) fn until(&self) -> Option<Instant> {
-        self.pending().until()
+    /// The run is to end: whether it is protected still. If so, it begins no further section.
+    pub(super) fn holds_the_end(&self) -> bool {
+        let mut pending = self.pending();
+        pending.is_to_end = true;
+        pending.until().is_some()
     }
 
-    /// The same; the task is woken when the last shield ends.
+    fn is_to_end(&self) -> bool {
+        self.pending().is_to_end
+    }
+
+    /// Until when the run is protected, if it is; the task is woken when the last shield ends.
     pub(super) fn until_or_wake(&self, waker: &Waker) -> Option<Instant> {
         let mut pending = self.pending();
         let before = pending.waiting.replace(waker.clone());
