@@ -120,13 +120,22 @@ pub(crate) fn not_drained(task: &UnfinishedTask, grace: Duration) {
 
 /// `WARN`: the last handle of a pool was dropped while tasks of it were running.
 #[cold]
-pub(crate) fn pool_dropped(tasks: usize, place: &Location<'_>) {
+pub(crate) fn pool_dropped(tasks: &[UnfinishedTask], place: &Location<'_>) {
+    let count = tasks.len();
+    let mut list: Vec<_> = tasks.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+    if count > MOST_NAMED {
+        list.push(format!("and {} more", count - MOST_NAMED));
+    }
+    let list = list.join("; ");
     tracing::warn!(
         target: "tokio_supervised",
-        { "tasks" = tasks },
-        "a pool made at {place} was dropped with {tasks} of its tasks running: cancelled and aborted; call `drain` to let them finish"
+        { "tasks" = count, "unfinished" = list.as_str() },
+        "a pool made at {place} was dropped with {count} of its tasks running: cancelled, and aborted where they can be; call `drain` to let them finish: {list}"
     );
 }
+
+/// As many as a line of a log can bear.
+const MOST_NAMED: usize = 8;
 
 /// `INFO`: the process was told to stop.
 pub(crate) fn shutting_down(signal: Signal, grace: Duration) {

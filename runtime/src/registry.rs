@@ -21,6 +21,7 @@ pub(crate) struct Row {
     place: &'static Location<'static>,
     born: Ticks,
     on_blocking_thread: bool,
+    begun: AtomicBool,
     polled: AtomicBool,
     told: AtomicBool,
     /// Whether the drains of its pool have it in their list.
@@ -41,6 +42,7 @@ impl Row {
             place,
             born: Ticks::now(),
             on_blocking_thread,
+            begun: AtomicBool::new(false),
             polled: AtomicBool::new(false),
             told: AtomicBool::new(false),
             listed: AtomicBool::new(false),
@@ -62,6 +64,12 @@ impl Row {
     /// A poll begins or ends. Its own task alone writes it.
     pub(crate) fn polled(&self, now: bool) {
         self.polled.store(now, Ordering::Relaxed);
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the code that runs now is this task's.
+    pub(crate) fn runs_here(&self) -> bool {
+        self.handle.get().is_some_and(|handle| Some(handle.id()) == tokio::task::try_id())
     }
 
     /// True once: that it did not stop is told once, however many drains find it.
@@ -80,6 +88,7 @@ impl Row {
 
     pub(crate) fn activity(&self) -> Activity {
         match (self.on_blocking_thread, self.polled.load(Ordering::Relaxed)) {
+            (false, false) if !self.begun.load(Ordering::Relaxed) => Activity::NotBegun,
             (false, false) => Activity::Waits,
             (false, true) => Activity::Polled,
             (true, false) => Activity::Queued,

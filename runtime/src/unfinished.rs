@@ -74,7 +74,7 @@ pub struct UnfinishedTask {
     /// Where it was spawned.
     pub place: &'static Location<'static>,
     /// Whether it held a thread at that moment: a worker, by a poll that had not returned, or a thread of
-    /// its own. Else it was pending at an `.await`.
+    /// its own. Else it was pending at an `.await`, or had not begun.
     pub blocks_thread: bool,
     pub(crate) activity: Activity,
 }
@@ -82,6 +82,8 @@ pub struct UnfinishedTask {
 /// What a task does with a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
+    /// Nothing yet: it has not been polled, since no worker was free for it.
+    NotBegun,
     /// Nothing.
     Waits,
     /// It is being polled.
@@ -100,6 +102,7 @@ impl fmt::Display for UnfinishedTask {
             write!(f, " (task {id})")?;
         }
         let does = match self.activity {
+            Activity::NotBegun => "has not begun",
             Activity::Waits => "waits at an .await",
             Activity::Polled => "blocks its worker",
             Activity::Queued => "waits for a blocking thread",

@@ -304,3 +304,21 @@ fn outcome_of(name: &str) -> Option<Outcome> {
     let stats = stats().into_iter().find(|task| task.name == name)?;
     Outcome::ALL.iter().copied().find(|outcome| stats.ended(*outcome) > 0)
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_last_task_of_a_pool_may_be_its_last_handle() {
+    #[supervised(name = "pool races: last handle")]
+    async fn holds(pool: Pool, ends: oneshot::Sender<()>) -> Result<(), TaskError> {
+        turn().await;
+        drop(pool);
+        ends.send(()).unwrap();
+        Ok(())
+    }
+
+    let pool = Pool::new(1);
+    let slot = pool.reserve().await.unwrap();
+    let (ends, has_ended) = oneshot::channel();
+    slot.spawn(|token| holds(token, pool, ends));
+    in_time(has_ended).await.unwrap();
+    assert_eq!(outcomes_of("pool races: last handle"), [(Outcome::Ok, 1)]);
+}

@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::oneshot;
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, supervised};
 use tracing::{
     Level, Subscriber,
@@ -257,6 +258,29 @@ async fn a_pool_whose_last_handle_is_dropped_warns_only_where_something_runs() {
     let [event] = &warnings[..] else { panic!("one warning: {events:#?}") };
     assert_eq!(&*event.fields["tasks"], "1");
     assert!(event.fields["message"].contains("events/main.rs"), "says where the pool was made");
+    let list = &event.fields["unfinished"];
+    assert!(list.starts_with("events: pool dropped (task "), "{list}");
+    assert!(list.contains("): has not begun, "), "{list}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_last_handle_is_its_last_task_warns_nobody() {
+    #[supervised(name = "events: own pool")]
+    async fn holds(pool: Pool, ends: oneshot::Sender<()>) -> Result<(), TaskError> {
+        turn().await;
+        drop(pool);
+        ends.send(()).unwrap();
+        Ok(())
+    }
+
+    let events = listen();
+    let pool = Pool::new(1);
+    let slot = pool.reserve().await.unwrap();
+    let (ends, has_ended) = oneshot::channel();
+    slot.spawn(|token| holds(token, pool, ends));
+    in_time(has_ended).await.unwrap();
+    in_time(turn()).await;
+    assert!(events.lock().unwrap().is_empty(), "{events:?}");
 }
 
 #[derive(Debug)]

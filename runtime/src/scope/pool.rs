@@ -286,7 +286,7 @@ impl Pool {
     /// # Errors
     ///
     /// [`SpawnError::Closed`] as soon as the pool is closed; [`SpawnError::Rejected`] where a task would wait
-    /// for a slot of its own full pool.
+    /// for a slot of its own full pool. (Slots that the same code has reserved and holds are not looked at.)
     ///
     /// # Cancel safety
     ///

@@ -208,13 +208,20 @@ impl Shared {
         if state.drains.under_way() {
             return;
         }
-        let (tasks, drained) = (state.tasks(), state.drains.came_to_an_end());
+        let drained = state.drains.came_to_an_end();
+        // A task that drops its own pool is on its way out, or told to be.
+        let (own, others): (Vec<_>, Vec<_>) =
+            state.live().cloned().partition(|row| row.runs_here());
         drop(state);
         self.close();
-        if tasks > 0 && !drained {
-            self.stop(Cause::ScopeDropped);
+        if drained || own.len() + others.len() == 0 {
+            return;
+        }
+        self.stop(Cause::ScopeDropped);
+        if !others.is_empty() {
+            let told = others.iter().map(|row| row.describe(row.activity())).collect::<Vec<_>>();
             self.abort();
-            events::pool_dropped(tasks, self.place);
+            events::pool_dropped(&told, self.place);
         }
     }
 }
