@@ -1,19 +1,25 @@
-//! The grammar that all the macros share: `key = value, …`, each key at most once, in any order.
+//! The grammar that all the macros share: `key = value, …`, each key at most once, in any order; `allow(…)`
+//! is the one that takes a list.
 //!
 //! Raw arguments keep their spans. What a key means is the business of the macro that takes it.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use syn::{
     Expr, Ident, Token,
     ext::IdentExt,
     parse::{ParseStream, Parser},
+    token,
 };
 
-use crate::diagnostics::{Diagnostics, nearest, quoted};
+use crate::{
+    diagnostics::{Diagnostics, nearest, quoted},
+    function::allow::ALLOW,
+};
 
 /// One `key = value`, as written.
 pub(crate) struct Argument {
     pub(crate) key: Ident,
+    /// That of a list is its parentheses, with all that is in them.
     pub(crate) value: Expr,
 }
 
@@ -66,6 +72,11 @@ impl Arguments {
         Some(self.untaken.remove(found))
     }
 
+    /// The value of an argument that was given, and that nobody has taken yet.
+    pub(crate) fn value_of(&self, key: &str) -> Option<&Expr> {
+        self.untaken.iter().find(|given| given.key.unraw() == key).map(|given| &given.value)
+    }
+
     /// Refuses an argument of another macro's, with a word of its own.
     pub(crate) fn refuse(&mut self, key: &str, message: &str, diagnostics: &mut Diagnostics) {
         self.untaken.retain(|given| {
@@ -115,6 +126,10 @@ fn parse_one(input: ParseStream<'_>, known: &[Known]) -> syn::Result<Argument> {
     let Some((name, example)) = known.iter().find(|(name, _)| key.unraw() == name) else {
         return parse_unknown(key, input);
     };
+    if *name == ALLOW.0 {
+        let value = parse_list(&key, input)?;
+        return Ok(Argument { key, value });
+    }
     if !input.peek(Token![=]) {
         return Err(syn::Error::new(
             key.span(),
@@ -137,6 +152,28 @@ fn parse_one(input: ParseStream<'_>, known: &[Known]) -> syn::Result<Argument> {
     Ok(Argument { key, value })
 }
 
+/// `(a, b)`, as a tuple.
+fn parse_list(key: &Ident, input: ParseStream<'_>) -> syn::Result<Expr> {
+    let example = ALLOW.1;
+    if !input.peek(token::Paren) {
+        let place = if input.peek(Token![=]) { input.span() } else { key.span() };
+        return Err(syn::Error::new(
+            place,
+            format!("`{key}` takes a list in parentheses: write `{key}{example}`"),
+        ));
+    }
+    let list: TokenTree = input.parse()?;
+    if !(input.is_empty() || input.peek(Token![,])) {
+        return Err(input.error(format!("`{key}` ends with its list: write `{key}{example}`")));
+    }
+    syn::parse2(list.into()).map_err(|error| {
+        syn::Error::new(
+            error.span(),
+            format!("the list of `{key}` cannot be read: write `{key}{example}`"),
+        )
+    })
+}
+
 /// An argument that will be refused for its name: its value, if any, matters to nobody.
 fn parse_unknown(key: Ident, input: ParseStream<'_>) -> syn::Result<Argument> {
     skip_to_comma(input)?;
@@ -150,7 +187,7 @@ fn names(known: &[Known]) -> Vec<&'static str> {
 /// Goes on behind a mistake, so that the arguments after it are read too.
 fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
-        input.parse::<proc_macro2::TokenTree>()?;
+        input.parse::<TokenTree>()?;
     }
     Ok(())
 }

@@ -26,7 +26,14 @@ use syn::{
     parse::{Parse, ParseStream, Parser},
 };
 
-use crate::{diagnostics::Diagnostics, function::args::Args, output::Output};
+use crate::{
+    diagnostics::Diagnostics,
+    function::{
+        args::{Args, OnCancel},
+        body::{self, Owner, TokenParameter},
+    },
+    output::Output,
+};
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
@@ -120,6 +127,11 @@ impl Call {
         let token = Ident::new("__supervised_token", Span::mixed_site());
         let own = Ident::new("__supervised_own", Span::mixed_site());
         let body = &closure.body;
+        let parameter = (has_token && args.on_cancel(true) == OnCancel::Cooperate)
+            .then_some(TokenParameter { pattern, owner: Owner::Task });
+        // Without a return type it is a future, which is awaited.
+        let is_future = matches!(closure.output, ReturnType::Default);
+        body::check_expression(body, is_future, parameter, &args.allow, diagnostics);
         let supervised = match &closure.output {
             ReturnType::Default => quote! {
                 let #pattern = #token;

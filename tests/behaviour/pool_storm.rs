@@ -120,7 +120,7 @@ async fn what_was_accepted_is_run_and_there_are_never_more_than_slots() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn drains_and_last_handles_race_with_spawns_and_leave_nothing_behind() {
-    #[supervised(name = "pool storm: raced", grace = "none")]
+    #[supervised(name = "pool storm: raced", grace = "none", allow(unused_token))]
     async fn raced(token: &CancellationToken, _alive: Arc<()>) -> Result<(), TaskError> {
         let _ = token;
         std::future::pending().await

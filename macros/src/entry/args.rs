@@ -7,6 +7,7 @@ use syn::Path;
 use crate::{
     arguments::{Arguments, Known},
     diagnostics::{Diagnostics, item_of},
+    function::allow::{ALLOW, Allow},
     values::{self, Zero},
 };
 
@@ -15,11 +16,13 @@ const KNOWN: &[Known] = &[
     ("linger", "\"5s\""),
     ("flavor", "\"current_thread\""),
     ("worker_threads", "4"),
+    ALLOW,
     ("crate", "\"::my_crate::supervised\""),
 ];
 
 pub(crate) struct Args {
     pub(crate) krate: Path,
+    pub(crate) allow: Allow,
     grace: Option<TokenStream>,
     linger: Option<TokenStream>,
     current_thread: bool,
@@ -54,6 +57,7 @@ impl Args {
                 })
                 .is_some_and(|flavor| flavor == "current_thread"),
             worker_threads: None,
+            allow: Allow::take(&mut given, diagnostics),
             krate,
         };
         if let Some(argument) = worker_threads {

@@ -13,6 +13,7 @@ use syn::{
 use crate::{
     diagnostics::Diagnostics,
     function::{
+        body::{self, Owner, TokenParameter},
         item::{Start, first_item_span},
         signature::bare,
     },
@@ -29,6 +30,9 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             refuse_misplaced(&mut start.attributes, &mut diagnostics);
             refuse_qualifiers(&mut start.signature, &mut diagnostics);
             let token = check(&start.signature, &mut diagnostics);
+            let parameter =
+                token.map(|token| TokenParameter { pattern: &token.pat, owner: Owner::Main });
+            body::check(&body, parameter, &args.allow, &mut diagnostics);
             expand::main(&args, &start, &body, token)
         }
         _ => {

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Ident, Path};
+use syn::{Attribute, Ident, Path, Type};
 
 use crate::{
     arguments::{Arguments, Known},
@@ -10,7 +10,11 @@ use crate::{
     values::{self, Zero},
 };
 
-use super::restart::Restart;
+use super::{
+    allow::{ALLOW, Allow},
+    restart::Restart,
+    story::Story,
+};
 
 /// What a function takes.
 const OF_A_FUNCTION: &[Known] = &[
@@ -24,11 +28,12 @@ const OF_A_FUNCTION: &[Known] = &[
     BACKOFF,
     MAX_RESTARTS,
     ("token", "shutdown"),
+    ALLOW,
     CRATE,
 ];
 
 /// What `task!` takes: its name stands first, and its closure names the token.
-const OF_A_TASK: &[Known] = &[LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, CRATE];
+const OF_A_TASK: &[Known] = &[LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, ALLOW, CRATE];
 
 const NAME: Known = ("name", "\"worker\"");
 const LIMIT: Known = ("limit", "16");
@@ -59,6 +64,8 @@ pub(crate) struct Args {
     pub(crate) krate: Path,
     pub(crate) token: Option<Given<Ident>>,
     pub(crate) restart: Restart,
+    pub(crate) allow: Allow,
+    story: Story,
     name: Option<syn::LitStr>,
     limit: Option<TokenStream>,
     on_full: Option<Given<&'static str>>,
@@ -86,6 +93,7 @@ impl Args {
     }
 
     fn parse(mut given: Arguments, on_a_task: bool, diagnostics: &mut Diagnostics) -> Self {
+        let story = Story::read(&given);
         let limit = given.take("limit");
         let krate = given
             .take("crate")
@@ -138,6 +146,8 @@ impl Args {
                 Some(Given { key: argument.key, value: value? })
             }),
             restart: Restart::take(&mut given, &krate, diagnostics),
+            allow: Allow::take(&mut given, diagnostics),
+            story,
             krate,
         };
         if on_a_task {
@@ -174,6 +184,17 @@ impl Args {
     /// What happens to the body when the token fires: a body that has the token ends by itself.
     pub(crate) fn on_cancel(&self, has_token: bool) -> OnCancel {
         self.on_cancel.unwrap_or(if has_token { OnCancel::Cooperate } else { OnCancel::Drop })
+    }
+
+    /// The exit story, for a function that is documented.
+    pub(super) fn story(
+        &self,
+        attributes: &[Attribute],
+        has_token: bool,
+        declared: &Type,
+    ) -> Option<TokenStream> {
+        let cooperates = self.on_cancel(has_token) == OnCancel::Cooperate;
+        self.story.section(attributes, cooperates, declared)
     }
 
     /// The static that describes the function, in a block of its own: the body must not see it.

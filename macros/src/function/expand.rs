@@ -53,6 +53,7 @@ pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> 
     let return_edge = header.output.return_edge();
     let declared = &header.output.declared;
     let restarts = args.restart.applies_to(signature, &header);
+    let story = args.story(attributes, has_token, declared);
 
     let mut parameters = Vec::new();
     let mut bindings = Vec::new();
@@ -141,6 +142,7 @@ pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> 
     };
     quote! {
         #(#attributes)*
+        #story
         #refining
         #crowded
         #assigned

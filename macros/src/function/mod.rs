@@ -1,16 +1,20 @@
 //! `#[supervised]`: one function in, one function out.
 
+pub(crate) mod allow;
 pub(crate) mod args;
+pub(crate) mod body;
 pub(crate) mod expand;
 pub(crate) mod item;
 mod restart;
 pub(crate) mod signature;
+mod story;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::diagnostics::Diagnostics;
-use args::Args;
+use args::{Args, OnCancel};
+use body::{Owner, TokenParameter};
 use item::{Function, Item};
 use signature::Header;
 
@@ -23,6 +27,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             let header = Header::read(&function.signature, &args, &mut diagnostics);
             args.check(header.has_token(), &mut diagnostics);
             args.restart.check_signature(&function.signature, &header, &mut diagnostics);
+            check_body(&args, &function, &header, &mut diagnostics);
             expand::function(&args, &function, header)
         }
         Item::Main(function) => {
@@ -39,4 +44,17 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     };
     let refusals = diagnostics.into_tokens();
     quote!(#expanded #refusals)
+}
+
+fn check_body(
+    args: &Args,
+    function: &Function,
+    header: &Header<'_>,
+    diagnostics: &mut Diagnostics,
+) {
+    let token = header
+        .token_parameter()
+        .filter(|_| args.on_cancel(true) == OnCancel::Cooperate)
+        .map(|parameter| TokenParameter { pattern: &parameter.pat, owner: Owner::Function });
+    body::check(&function.body, token, &args.allow, diagnostics);
 }

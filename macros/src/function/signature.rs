@@ -18,7 +18,7 @@ pub(crate) enum TokenForm {
 pub(crate) struct Header<'a> {
     /// Which parameter is the token, and its form; none where the attribute inserts one.
     pub(crate) token: Option<(usize, TokenForm)>,
-    token_type: Option<&'a Type>,
+    token_parameter: Option<&'a PatType>,
     pub(crate) output: Output,
 }
 
@@ -34,13 +34,17 @@ impl<'a> Header<'a> {
         let found = find_token(signature, args, diagnostics);
         Self {
             token: found.map(|(at, form, _)| (at, form)),
-            token_type: found.map(|(_, _, ty)| ty),
+            token_parameter: found.map(|(_, _, parameter)| parameter),
             output,
         }
     }
 
     pub(crate) fn token_type(&self) -> Option<&'a Type> {
-        self.token_type
+        self.token_parameter.map(|parameter| &*parameter.ty)
+    }
+
+    pub(crate) fn token_parameter(&self) -> Option<&'a PatType> {
+        self.token_parameter
     }
 
     pub(crate) fn has_token(&self) -> bool {
@@ -52,7 +56,7 @@ fn find_token<'a>(
     signature: &'a Signature,
     args: &Args,
     diagnostics: &mut Diagnostics,
-) -> Option<(usize, TokenForm, &'a Type)> {
+) -> Option<(usize, TokenForm, &'a PatType)> {
     let typed = signature.inputs.iter().enumerate().filter_map(|(at, input)| match input {
         FnArg::Typed(parameter) => Some((at, parameter)),
         FnArg::Receiver(_) => None,
@@ -85,7 +89,7 @@ fn find_token<'a>(
             "a supervised function obeys one token: remove this one, or hand it in inside another type",
         );
     }
-    Some((at, form(parameter, diagnostics), &parameter.ty))
+    Some((at, form(parameter, diagnostics), parameter))
 }
 
 /// Whether a parameter counts: one under `cfg` may not be there.

@@ -21,7 +21,8 @@ impl Drop for BlocksAtDrop {
     }
 }
 
-#[supervised::main(flavor = "current_thread", grace = "20s")]
+// A task that is left behind is what one of the tests is about.
+#[supervised::main(flavor = "current_thread", grace = "20s", allow(detached_spawn))]
 async fn main(token: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
     match wanted().as_str() {
         "parks" => {

@@ -16,9 +16,10 @@ use tokio_supervised::{CancellationToken, Pool, TaskError, supervised};
 static POOL: LazyLock<Pool> = LazyLock::new(|| Pool::new(1));
 
 /// Ends when the test closes stdin, whatever its token says.
-#[supervised(name = "finishes", grace = "none")]
+#[supervised(name = "finishes", grace = "none", allow(unused_token, detached_spawn))]
 async fn finishes(token: &CancellationToken) -> anyhow::Result<()> {
     let _ = token;
+    // Reading, before the test is told that it may go on.
     let read = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
     say("READY");
     read.await??;
@@ -27,7 +28,7 @@ async fn finishes(token: &CancellationToken) -> anyhow::Result<()> {
 }
 
 /// Has the token, and does not obey it.
-#[supervised(name = "deaf", grace = "none")]
+#[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
     pending().await

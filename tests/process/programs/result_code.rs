@@ -20,7 +20,8 @@ impl From<TaskError> for Bad {
     }
 }
 
-#[supervised::main]
+// The form with a token that is lent; it is the exit code that matters here.
+#[supervised::main(allow(unused_token))]
 async fn main(_token: &CancellationToken) -> Result<ExitCode, Bad> {
     match wanted().as_str() {
         "nine" => Ok(ExitCode::from(9)),

@@ -9,7 +9,7 @@ use common::{BlockingReport, block, say, wanted};
 use tokio_supervised::{CancellationToken, Group, TaskError, map, shield, supervised};
 
 /// Deaf, but alive.
-#[supervised(name = "deaf", grace = "none")]
+#[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
     pending().await

@@ -18,7 +18,8 @@ async fn never() -> Result<(), TaskError> {
     pending().await
 }
 
-#[supervised::main(grace = "20s", worker_threads = 2)]
+// What is left behind is what some of the tests are about.
+#[supervised::main(grace = "20s", worker_threads = 2, allow(detached_spawn))]
 async fn main(token: CancellationToken) -> anyhow::Result<()> {
     match wanted().as_str() {
         "ok" => Ok(()),

@@ -1,0 +1,54 @@
+//! What the body of a supervised function may not do, as far as its syntax shows it.
+//!
+//! 1. A copy is read; what is expanded are the tokens as they were written.
+//! 2. A body that does not parse is left to the compiler, without a word.
+//! 3. What cannot be seen is not refused: closures, nested items and macro calls are not looked into, and a
+//!    name that stands alone may be anyone's.
+//! 4. An `async` block belongs to the body that it stands in.
+
+mod calls;
+mod depth;
+mod exits;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use proc_macro2::Group;
+use quote::ToTokens;
+use syn::{Expr, ExprBlock};
+
+use super::allow::Allow;
+use crate::diagnostics::Diagnostics;
+
+pub(crate) use token::{Owner, TokenParameter};
+
+/// Refuses what a body may not do; one that cannot be read is not judged.
+pub(crate) fn check(
+    body: &Group,
+    token: Option<TokenParameter<'_>>,
+    allow: &Allow,
+    diagnostics: &mut Diagnostics,
+) {
+    let body = body.to_token_stream();
+    if !depth::is_shallow(body.clone()) {
+        return;
+    }
+    if let Ok(body) = syn::parse2::<ExprBlock>(body) {
+        check_expression(&Expr::Block(body), false, token, allow, diagnostics);
+    }
+}
+
+/// The same for a body that has been read already; `awaited` says that its value will be.
+pub(crate) fn check_expression(
+    body: &Expr,
+    awaited: bool,
+    token: Option<TokenParameter<'_>>,
+    allow: &Allow,
+    diagnostics: &mut Diagnostics,
+) {
+    if let Some(token) = token {
+        token.check(body.to_token_stream(), allow, diagnostics);
+    }
+    exits::check(body, allow, diagnostics);
+    calls::check(body, awaited, allow, diagnostics);
+}
