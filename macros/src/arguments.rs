@@ -109,7 +109,8 @@ impl Arguments {
 fn keep(argument: Argument, kept: &mut Vec<Argument>, diagnostics: &mut Diagnostics) {
     let key = argument.key.unraw();
     if kept.iter().any(|earlier| earlier.key.unraw() == key) {
-        diagnostics.refuse(&argument.key, format!("`{key}` is given twice: keep one of them"));
+        let instead = if key == ALLOW.0 { "put all names in one list" } else { "keep one of them" };
+        diagnostics.refuse(&argument.key, format!("`{key}` is given twice: {instead}"));
     } else {
         kept.push(argument);
     }

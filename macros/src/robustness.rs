@@ -37,6 +37,18 @@ const WHOLE: &[(&str, &str)] = &[
         r#"restart = "always", backoff = LOW..HIGH, max_restarts = "0/0s""#,
         "async fn watch<'a>(&'a mut self, token: CancellationToken, ref a @ B { .. }: (B)) -> ! {}",
     ),
+    (
+        "allow(no_exit, detached_spawn), token = stop, allow(x), allow = 1",
+        r#"
+            /// Documented.
+            async fn watch(stop: Stop) {
+                let _ = stop;
+                'a: loop { while true { continue 'a; } async { f(async move { g.await? }).await } }
+                task::spawn_blocking(|| 1); Handle::current().spawn(h!(tokio::spawn(1)));
+                thread::sleep(if a { break 'a } else { loop {} }); x.block_on(1);
+            }
+        "#,
+    ),
     ("limit, => ? 1, limit limit = = , name = -1", "const extern \"C\" fn f(a: u8, ...);"),
     (
         r#"flavor = "current_thread", worker_threads = 2, grace = "1s", linger = LONG"#,
@@ -49,6 +61,7 @@ const WHOLE: &[(&str, &str)] = &[
 const TASKS: &[&str] = &[
     r#""http", |token| serve(listener).with_graceful_shutdown(token.cancelled_owned())"#,
     r#""tick", limit = 4, timeout = "1s", move |mut token: Token, item| -> Result<(), E> { f(item).await? },"#,
+    r#""clock", allow(no_exit), |token| -> R { loop { _ = token; tokio::spawn(x); } }"#,
     r#""a" async move |_| {}, limit = 4"#,
     r#""", || {}"#,
 ];
@@ -186,6 +199,15 @@ impl Dice {
             "move",
             "work",
             "main",
+            "loop",
+            "while",
+            "true",
+            "break",
+            "return",
+            "await",
+            "spawn",
+            "allow",
+            "no_exit",
             "token",
             "limit",
             "name",

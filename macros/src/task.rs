@@ -22,7 +22,7 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::{
-    ExprClosure, LitStr, Pat, ReturnType, Token,
+    Expr, ExprClosure, LitStr, Pat, ReturnType, Token,
     parse::{Parse, ParseStream, Parser},
 };
 
@@ -131,7 +131,11 @@ impl Call {
             .then_some(TokenParameter { pattern, owner: Owner::Task });
         // Without a return type it is a future, which is awaited.
         let is_future = matches!(closure.output, ReturnType::Default);
-        body::check_expression(body, is_future, parameter, &args.allow, diagnostics);
+        let refused = body::check_expression(body, is_future, parameter, &args.allow, diagnostics);
+        if is_future && refused.calls && matches!(**body, Expr::Call(_) | Expr::MethodCall(_)) {
+            // What it gives is no supervised output either, which is not another mistake.
+            return None;
+        }
         let supervised = match &closure.output {
             ReturnType::Default => quote! {
                 let #pattern = #token;

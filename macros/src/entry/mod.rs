@@ -3,19 +3,19 @@
 mod args;
 mod expand;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Group, TokenStream};
 use quote::quote;
 use syn::{
-    Attribute, FnArg, Signature, Type,
+    Attribute, FnArg, PatType, Signature, Type,
     parse::{Parse, Parser},
 };
 
 use crate::{
     diagnostics::Diagnostics,
     function::{
-        body::{self, Owner, TokenParameter},
+        body::{self, Owner, Refused, TokenParameter, silenced},
         item::{Start, first_item_span},
-        signature::bare,
+        signature::{bare, is_token},
     },
 };
 use args::Args;
@@ -30,10 +30,9 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             refuse_misplaced(&mut start.attributes, &mut diagnostics);
             refuse_qualifiers(&mut start.signature, &mut diagnostics);
             let token = check(&start.signature, &mut diagnostics);
-            let parameter =
-                token.map(|token| TokenParameter { pattern: &token.pat, owner: Owner::Main });
-            body::check(&body, parameter, &args.allow, &mut diagnostics);
-            expand::main(&args, &start, &body, token)
+            let refused = check_body(&args, &start, &body, token, &mut diagnostics);
+            let token = token.map(|token| silenced(token, refused.token));
+            expand::main(&args, &start, &body, token.as_ref())
         }
         _ => {
             diagnostics.refuse_at(
@@ -45,6 +44,24 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     };
     let refusals = diagnostics.into_tokens();
     quote!(#expanded #refusals)
+}
+
+fn check_body(
+    args: &Args,
+    start: &Start,
+    body: &Group,
+    token: Option<&PatType>,
+    diagnostics: &mut Diagnostics,
+) -> Refused {
+    // What is not async may have been made so by an attribute above: its body is not the author's.
+    if start.signature.asyncness.is_none() {
+        return Refused::default();
+    }
+    // Whatever stands in the place of the token is refused for its type.
+    let token = token
+        .filter(|token| is_token(&token.ty))
+        .map(|token| TokenParameter { pattern: &token.pat, owner: Owner::Main });
+    body::check(body, token, &args.allow, diagnostics)
 }
 
 /// Refuses what an entry cannot be.
@@ -78,7 +95,7 @@ fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnosti
 }
 
 /// Refuses a header that cannot be an entry; tells which parameter is the token.
-fn check<'a>(signature: &'a Signature, diagnostics: &mut Diagnostics) -> Option<&'a syn::PatType> {
+fn check<'a>(signature: &'a Signature, diagnostics: &mut Diagnostics) -> Option<&'a PatType> {
     if signature.asyncness.is_none() {
         diagnostics
             .refuse(&signature.fn_token, "the runtime drives an async function: write `async fn`");

@@ -1,5 +1,6 @@
 //! `allow(…)`: which checks of the body are waived.
 
+use quote::ToTokens;
 use syn::{Expr, ext::IdentExt};
 
 use crate::{
@@ -66,7 +67,9 @@ impl Allow {
         for name in names {
             match check_of(name) {
                 Ok(check) if allow.allows(check) => {
-                    diagnostics.refuse(name, "this is given twice: keep one of them");
+                    let written = name.to_token_stream();
+                    diagnostics
+                        .refuse(name, format!("`{written}` is given twice: keep one of them"));
                 }
                 Ok(check) => allow.0.push(check),
                 Err(message) => diagnostics.refuse(name, message),

@@ -37,6 +37,7 @@ use syn::{FnArg, Pat, PatType, Type};
 
 use super::{
     args::Args,
+    body::{Refused, silenced},
     item::Function,
     restart::cloned_receiver,
     signature::{Header, TokenForm, bare, is_always_there},
@@ -44,8 +45,13 @@ use super::{
 use crate::diagnostics::{first_span, item_of, located, located_around};
 
 /// The only `quote!` of a whole function.
-pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> TokenStream {
-    let Function { attributes, visibility, defaultness, signature, body } = function;
+pub(crate) fn function(
+    args: &Args,
+    function: &Function,
+    header: Header<'_>,
+    refused: Refused,
+) -> TokenStream {
+    let Function { attributes, visibility, defaultness, signature, body, .. } = function;
     let krate = &args.krate;
     let has_token = header.has_token();
     let spec = args.spec(&unraw(&signature.ident), signature.ident.span(), has_token);
@@ -69,7 +75,7 @@ pub(crate) fn function(args: &Args, function: &Function, header: Header<'_>) -> 
             (FnArg::Receiver(_), None) => {}
             (FnArg::Receiver(receiver), Some(_)) => parameters.push(quote!(#receiver)),
             (FnArg::Typed(parameter), Some((found, form))) if found == at => {
-                let bound = bind_token(krate, parameter, form);
+                let bound = bind_token(krate, &silenced(parameter, refused.token), form);
                 token = bound.ident;
                 parameters.push(bound.parameter);
                 bindings.push(bound.binding);

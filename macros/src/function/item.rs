@@ -15,6 +15,8 @@ pub(crate) struct Function {
     pub(crate) visibility: Visibility,
     pub(crate) defaultness: Option<Token![default]>,
     pub(crate) signature: Signature,
+    /// As it was written: the signature is that of a plain function by now.
+    pub(crate) is_async: bool,
     pub(crate) body: Group,
 }
 
@@ -53,6 +55,7 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
         );
         return Item::Foreign;
     };
+    let is_async = signature.asyncness.is_some();
     let misplaced = refuse_misplaced(&mut attributes, diagnostics);
     let is_main = signature.ident == "main";
     if !is_main {
@@ -65,7 +68,7 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
     }
     let (mut inner, body) = split_inner_attributes(&body);
     attributes.append(&mut inner);
-    let function = Function { attributes, visibility, defaultness, signature, body };
+    let function = Function { attributes, visibility, defaultness, signature, is_async, body };
     if is_main { Item::Main(Box::new(function)) } else { Item::Function(Box::new(function)) }
 }
 

@@ -14,7 +14,7 @@ use quote::quote;
 
 use crate::diagnostics::Diagnostics;
 use args::{Args, OnCancel};
-use body::{Owner, TokenParameter};
+use body::{Owner, Refused, TokenParameter};
 use item::{Function, Item};
 use signature::Header;
 
@@ -27,8 +27,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             let header = Header::read(&function.signature, &args, &mut diagnostics);
             args.check(header.has_token(), &mut diagnostics);
             args.restart.check_signature(&function.signature, &header, &mut diagnostics);
-            check_body(&args, &function, &header, &mut diagnostics);
-            expand::function(&args, &function, header)
+            let refused = check_body(&args, &function, &header, &mut diagnostics);
+            expand::function(&args, &function, header, refused)
         }
         Item::Main(function) => {
             let Function { attributes, signature, body, .. } = *function;
@@ -51,10 +51,14 @@ fn check_body(
     function: &Function,
     header: &Header<'_>,
     diagnostics: &mut Diagnostics,
-) {
+) -> Refused {
+    // What is not async may have been made so by an attribute above: its body is not the author's.
+    if !function.is_async {
+        return Refused::default();
+    }
     let token = header
         .token_parameter()
         .filter(|_| args.on_cancel(true) == OnCancel::Cooperate)
         .map(|parameter| TokenParameter { pattern: &parameter.pat, owner: Owner::Function });
-    body::check(&function.body, token, &args.allow, diagnostics);
+    body::check(&function.body, token, &args.allow, diagnostics)
 }

@@ -133,7 +133,8 @@ fn is_named(pattern: &Pat, name: &syn::Ident) -> bool {
     matches!(pattern, Pat::Ident(pattern) if pattern.ident == *name)
 }
 
-fn is_token(ty: &Type) -> bool {
+/// Whether a type visibly is a token, lent or given.
+pub(crate) fn is_token(ty: &Type) -> bool {
     match bare(ty) {
         Type::Path(path) => {
             path.path.segments.last().is_some_and(|segment| segment.ident == "CancellationToken")

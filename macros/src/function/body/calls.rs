@@ -11,13 +11,22 @@ use syn::{
 use super::super::allow::{Allow, Check};
 use crate::diagnostics::Diagnostics;
 
-pub(super) fn check(body: &Expr, awaited: bool, allow: &Allow, diagnostics: &mut Diagnostics) {
-    Calls { awaited, allow, diagnostics }.visit_expr(body);
+/// Tells whether it refused any.
+pub(super) fn check(
+    body: &Expr,
+    awaited: bool,
+    allow: &Allow,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let mut calls = Calls { awaited, refused: false, allow, diagnostics };
+    calls.visit_expr(body);
+    calls.refused
 }
 
 struct Calls<'a> {
     /// Whether what is looked at is part of an expression that is awaited.
     awaited: bool,
+    refused: bool,
     allow: &'a Allow,
     diagnostics: &'a mut Diagnostics,
 }
@@ -37,19 +46,19 @@ impl Calls<'_> {
         let (check, message) = match known {
             Known::Spawn => (
                 Check::DetachedSpawn,
-                "nobody stops or joins this task: write `group.spawn(task!(\"name\", |token| …)).await` with a `Group`, or with a `Pool` where it outlives the run\nwhere it is meant to be on its own, add `allow(detached_spawn)`",
+                "this task outlives the run, and nobody stops it: write `group.spawn(task!(\"name\", |token| …)).await` with a `Group`, or with a `Pool` where it is to outlive the run\nwhere nobody is to stop it, add `allow(detached_spawn)`",
             ),
             Known::SpawnLocal => (
                 Check::DetachedSpawn,
-                "nobody stops or joins this task: write `group.spawn_local(task!(\"name\", |token| …)).await` with a `Group`, or with a `Pool` where it outlives the run\nwhere it is meant to be on its own, add `allow(detached_spawn)`",
+                "this task outlives the run, and nobody stops it: write `group.spawn_local(task!(\"name\", |token| …)).await` with a `Group`, or with a `Pool` where it is to outlive the run\nwhere nobody is to stop it, add `allow(detached_spawn)`",
             ),
             Known::SpawnBlocking => (
                 Check::DetachedSpawn,
-                "nobody waits for this work where it stands: write `spawn_blocking(…).await`, or `group.spawn_blocking(\"name\", |token| …).await` with a `Group`\nwhere it is meant to be on its own, add `allow(detached_spawn)`",
+                "this work outlives the run unless it is awaited where it stands: write `spawn_blocking(…).await`, or `group.spawn_blocking(\"name\", |token| …).await` with a `Group`\nwhere nobody is to wait for it, add `allow(detached_spawn)`",
             ),
             Known::Sleep => (
                 Check::BlockingSleep,
-                "this blocks the worker, and no token ends it: write `tokio::time::sleep(…).await`\nwhere it is meant to, add `allow(blocking_sleep)`",
+                "this blocks the worker, and no token ends it: write `tokio::time::sleep(…).await`\nwhere it is meant to block, add `allow(blocking_sleep)`",
             ),
             Known::BlockOn => (
                 Check::BlockOn,
@@ -58,6 +67,7 @@ impl Calls<'_> {
         };
         if !self.allow.allows(check) {
             self.diagnostics.refuse(tokens, message);
+            self.refused = true;
         }
     }
 

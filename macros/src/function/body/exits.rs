@@ -21,7 +21,7 @@ pub(super) fn check(body: &Expr, allow: &Allow, diagnostics: &mut Diagnostics) {
         diagnostics.refuse_at(
             place,
             format!(
-                "this {keyword} neither awaits nor leaves, so that no token can stop it: write `tokio::task::yield_now().await` in it, or leave it with `break`\nwhere it is meant to, add `allow(no_exit)`"
+                "this {keyword} neither awaits nor leaves, so that no token can stop it: write `tokio::task::yield_now().await` in it, or leave it with `break`\nwhere it is meant to run for ever, add `allow(no_exit)`"
             ),
         );
     }

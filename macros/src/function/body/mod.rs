@@ -20,7 +20,14 @@ use syn::{Expr, ExprBlock};
 use super::allow::Allow;
 use crate::diagnostics::Diagnostics;
 
-pub(crate) use token::{Owner, TokenParameter};
+pub(crate) use token::{Owner, TokenParameter, silenced};
+
+/// What was refused, as far as the expansion has to know of it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Refused {
+    pub(crate) token: bool,
+    pub(crate) calls: bool,
+}
 
 /// Refuses what a body may not do; one that cannot be read is not judged.
 pub(crate) fn check(
@@ -28,14 +35,15 @@ pub(crate) fn check(
     token: Option<TokenParameter<'_>>,
     allow: &Allow,
     diagnostics: &mut Diagnostics,
-) {
+) -> Refused {
     let body = body.to_token_stream();
     if !depth::is_shallow(body.clone()) {
-        return;
+        return Refused::default();
     }
-    if let Ok(body) = syn::parse2::<ExprBlock>(body) {
-        check_expression(&Expr::Block(body), false, token, allow, diagnostics);
-    }
+    syn::parse2::<ExprBlock>(body).map_or_else(
+        |_| Refused::default(),
+        |body| check_expression(&Expr::Block(body), false, token, allow, diagnostics),
+    )
 }
 
 /// The same for a body that has been read already; `awaited` says that its value will be.
@@ -45,10 +53,9 @@ pub(crate) fn check_expression(
     token: Option<TokenParameter<'_>>,
     allow: &Allow,
     diagnostics: &mut Diagnostics,
-) {
-    if let Some(token) = token {
-        token.check(body.to_token_stream(), allow, diagnostics);
-    }
+) -> Refused {
+    let token = token.is_some_and(|token| token.check(body.to_token_stream(), allow, diagnostics));
     exits::check(body, allow, diagnostics);
-    calls::check(body, awaited, allow, diagnostics);
+    let calls = calls::check(body, awaited, allow, diagnostics);
+    Refused { token, calls }
 }

@@ -1,7 +1,7 @@
 //! A token that the body has, and never looks at.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use syn::{Pat, ext::IdentExt, spanned::Spanned};
+use syn::{Pat, PatType, ext::IdentExt, spanned::Spanned};
 
 use super::super::allow::{Allow, Check};
 use crate::diagnostics::Diagnostics;
@@ -21,8 +21,16 @@ pub(crate) enum Owner {
 }
 
 impl TokenParameter<'_> {
-    /// Refuses the parameter where the body does nothing with it.
-    pub(super) fn check(self, body: TokenStream, allow: &Allow, diagnostics: &mut Diagnostics) {
+    /// Refuses the parameter where the body does nothing with it; tells whether it did.
+    pub(super) fn check(
+        self,
+        body: TokenStream,
+        allow: &Allow,
+        diagnostics: &mut Diagnostics,
+    ) -> bool {
+        if allow.allows(Check::UnusedToken) {
+            return false;
+        }
         let unused = match self.pattern {
             Pat::Ident(pattern) => {
                 let name = pattern.ident.unraw().to_string();
@@ -31,12 +39,11 @@ impl TokenParameter<'_> {
             Pat::Wild(pattern) => Some((pattern.span(), "_".to_owned())),
             _ => None,
         };
-        if allow.allows(Check::UnusedToken) {
-            return;
-        }
+        let is_refused = unused.is_some();
         if let Some((place, name)) = unused {
             self.refuse(place, &name, diagnostics);
         }
+        is_refused
     }
 
     fn refuse(&self, place: Span, name: &str, diagnostics: &mut Diagnostics) {
@@ -59,6 +66,15 @@ impl TokenParameter<'_> {
             ),
         );
     }
+}
+
+/// The parameter, without the lint that would tell of it once more.
+pub(crate) fn silenced(parameter: &PatType, is_refused: bool) -> PatType {
+    let mut parameter = parameter.clone();
+    if is_refused {
+        parameter.attrs.push(syn::parse_quote!(#[allow(unused_variables)]));
+    }
+    parameter
 }
 
 /// Whether the name stands anywhere but behind a dot and where it is thrown away at once.

@@ -8,12 +8,12 @@ pub async fn fetch(mut first: u32, (second, _): (u32, u32)) -> Result<(), TaskEr
     Ok(())
 }
 
-#[supervised]
+#[supervised(allow(unused_token))]
 pub async fn watch(token: &CancellationToken, url: &str) -> Result<(), TaskError> {
     Ok(())
 }
 
-#[supervised]
+#[supervised(allow(unused_token))]
 pub async fn given(token: CancellationToken) -> Result<(), TaskError> {
     Ok(())
 }

@@ -2,7 +2,7 @@ use tokio_supervised::{supervised, TaskError};
 
 #[supervised]
 async fn work() -> Result<Missing, TaskError> {
-    loop {}
+    std::future::pending().await
 }
 
 fn main() {}

@@ -2,7 +2,7 @@ use tokio_supervised::{supervised, TaskError};
 
 #[supervised(token = stop)]
 async fn fetch(stop: &str) -> Result<(), TaskError> {
-    let _ = stop;
+    drop(stop);
     Ok(())
 }
 

@@ -2,7 +2,7 @@ use tokio_supervised::{supervised, TaskError};
 
 #[supervised(token = stop)]
 async fn fetch(stop: u32) -> Result<(), TaskError> {
-    let _ = stop;
+    drop(stop);
     Ok(())
 }
 

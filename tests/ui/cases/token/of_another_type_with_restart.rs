@@ -4,13 +4,13 @@ struct Stop;
 
 #[supervised(token = stop, restart = "on-failure")]
 async fn given(stop: Stop) -> Result<(), TaskError> {
-    let _ = stop;
+    drop(stop);
     Ok(())
 }
 
 #[supervised(token = stop, restart = "on-failure")]
 async fn lent(stop: &Stop) -> Result<(), TaskError> {
-    let _ = stop;
+    drop(stop);
     Ok(())
 }
 

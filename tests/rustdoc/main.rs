@@ -1,0 +1,49 @@
+//! What the documentation of a supervised function tells of it, as a reader sees it.
+
+use std::{fs, path::PathBuf, process::Command};
+
+/// Documents the crate of all forms, and gives the folder of its pages.
+fn pages() -> PathBuf {
+    // `target/debug/deps/rustdoc-…`, wherever the target directory is.
+    let test = std::env::current_exe().expect("the test knows where it is");
+    let target = test.ancestors().nth(3).expect("the test is in a target directory");
+    let documented = Command::new(env!("CARGO"))
+        .args(["doc", "--package", "supervised-edition-2021", "--no-deps", "--quiet"])
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .expect("cargo runs");
+    assert!(documented.success(), "the crate of all forms cannot be documented");
+    target.join("doc/supervised_edition_2021")
+}
+
+#[test]
+fn the_documentation_of_a_function_ends_with_its_exit_story() {
+    let pages = pages();
+    for (page, own_words, story) in [
+        (
+            "forms/fn.plain.html",
+            "<p>No token.</p>",
+            "<p><strong>Supervised.</strong> Runs at most 16 times at once. \
+             Stops at its next <code>.await</code> when the token fires. Gives up after 10 s. \
+             A panic becomes an <code>Err</code>.</p>",
+        ),
+        (
+            "forms/fn.lent.html",
+            "<p>When the token fires.</p>",
+            "<p><strong>Supervised.</strong> Ends by itself when the token fires, or is dropped 5 s later. \
+             A panic becomes an <code>Err</code>.</p>",
+        ),
+        (
+            "forms/fn.unit.html",
+            "<p>Nothing in, nothing out.</p>",
+            "<p><strong>Supervised.</strong> Stops at its next <code>.await</code> when the token fires. \
+             A panic is told by an event and a counter.</p>",
+        ),
+    ] {
+        let html = fs::read_to_string(pages.join(page)).expect("the function has a page");
+        let html = html.replace('\n', " ");
+        assert!(html.contains(&format!("{own_words} {story}")), "{page}: {html}");
+    }
+}

@@ -1,0 +1,4 @@
+use tokio_supervised::supervised;
+
+#[supervised::main(allow(no_exits))]
+async fn main() {}

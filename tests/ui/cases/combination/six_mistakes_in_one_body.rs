@@ -1,0 +1,14 @@
+use tokio_supervised::{CancellationToken, TaskError, supervised};
+
+#[supervised]
+async fn work(token: &CancellationToken) -> Result<(), TaskError> {
+    tokio::spawn(async {});
+    tokio::task::spawn_blocking(|| 1);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    futures::executor::block_on(async {});
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+fn main() {}

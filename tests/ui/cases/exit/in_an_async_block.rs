@@ -1,0 +1,13 @@
+use tokio_supervised::{supervised, TaskError};
+
+#[supervised]
+async fn work() -> Result<(), TaskError> {
+    async {
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+    .await
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use tokio_supervised::{supervised, CancellationToken, TaskError};
+
+#[supervised]
+async fn work(_: &CancellationToken) -> Result<(), TaskError> {
+    std::future::ready(()).await;
+    Ok(())
+}
+
+fn main() {}
