@@ -5,6 +5,7 @@
 //! 3. What cannot be seen is not refused: closures, nested items and macro calls are not looked into, and a
 //!    name that stands alone may be anyone's.
 //! 4. An `async` block belongs to the body that it stands in.
+//! 5. Most bodies are not parsed at all: only those that have a word of what is refused.
 
 mod calls;
 mod depth;
@@ -13,7 +14,7 @@ mod exits;
 mod tests;
 mod token;
 
-use proc_macro2::Group;
+use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Expr, ExprBlock};
 
@@ -37,13 +38,26 @@ pub(crate) fn check(
     diagnostics: &mut Diagnostics,
 ) -> Refused {
     let body = body.to_token_stream();
-    if !depth::is_shallow(body.clone()) {
+    let is_suspect = token.as_ref().is_some_and(|token| token.is_unused_in(body.clone()))
+        || has_a_word_of_what_is_refused(body.clone());
+    if !is_suspect || !depth::is_shallow(body.clone()) {
         return Refused::default();
     }
     syn::parse2::<ExprBlock>(body).map_or_else(
         |_| Refused::default(),
         |body| check_expression(&Expr::Block(body), false, token, allow, diagnostics),
     )
+}
+
+/// Whether one of the words is in it that everything that is refused has one of.
+fn has_a_word_of_what_is_refused(body: TokenStream) -> bool {
+    const WORDS: [&str; 7] =
+        ["loop", "while", "spawn", "spawn_local", "spawn_blocking", "sleep", "block_on"];
+    body.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => WORDS.iter().any(|word| ident == word),
+        TokenTree::Group(group) => has_a_word_of_what_is_refused(group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
 }
 
 /// The same for a body that has been read already; `awaited` says that its value will be.

@@ -1,7 +1,7 @@
 //! A token that the body has, and never looks at.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
-use syn::{Pat, PatType, ext::IdentExt, spanned::Spanned};
+use proc_macro2::{TokenStream, TokenTree};
+use syn::{Pat, PatIdent, PatType, ext::IdentExt, spanned::Spanned};
 
 use super::super::allow::{Allow, Check};
 use crate::diagnostics::Diagnostics;
@@ -28,25 +28,28 @@ impl TokenParameter<'_> {
         allow: &Allow,
         diagnostics: &mut Diagnostics,
     ) -> bool {
-        if allow.allows(Check::UnusedToken) {
-            return false;
-        }
-        let unused = match self.pattern {
-            Pat::Ident(pattern) => {
-                let name = pattern.ident.unraw().to_string();
-                (!is_used(body, &name)).then(|| (pattern.ident.span(), name))
-            }
-            Pat::Wild(pattern) => Some((pattern.span(), "_".to_owned())),
-            _ => None,
-        };
-        let is_refused = unused.is_some();
-        if let Some((place, name)) = unused {
-            self.refuse(place, &name, diagnostics);
+        let is_refused = !allow.allows(Check::UnusedToken) && self.is_unused_in(body);
+        if is_refused {
+            self.refuse(diagnostics);
         }
         is_refused
     }
 
-    fn refuse(&self, place: Span, name: &str, diagnostics: &mut Diagnostics) {
+    pub(super) fn is_unused_in(&self, body: TokenStream) -> bool {
+        match self.pattern {
+            Pat::Ident(pattern) => !is_used(body, &pattern.ident.unraw().to_string()),
+            Pat::Wild(_) => true,
+            _ => false,
+        }
+    }
+
+    fn refuse(&self, diagnostics: &mut Diagnostics) {
+        let (place, wanted) = match self.pattern {
+            Pat::Ident(PatIdent { ident, .. }) => {
+                (ident.span(), format!("write `{ident}.cancelled()`, hand `{ident}` on"))
+            }
+            pattern => (pattern.span(), "name it and look at it".to_owned()),
+        };
         let remove = match self.owner {
             Owner::Task => "write `|_|`",
             Owner::Function | Owner::Main => "remove the parameter",
@@ -55,14 +58,10 @@ impl TokenParameter<'_> {
             Owner::Function => "\nwhere the signature is a trait's, add `on_cancel = \"drop\"`",
             Owner::Main | Owner::Task => "",
         };
-        let wanted = match name {
-            "_" => "name it and look at it".to_owned(),
-            name => format!("write `{name}.cancelled()`, hand `{name}` on"),
-        };
         diagnostics.refuse_at(
             place,
             format!(
-                "the body never looks at its token, so that nothing tells it to stop: {wanted}, or {remove} to be dropped at the next `.await`{keep}"
+                "the body never looks at its token, so that nothing tells it to stop: {wanted}, or {remove}, and the body is dropped at its next `.await`{keep}"
             ),
         );
     }
