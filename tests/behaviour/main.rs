@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod body_checks;
 mod cancel;
 mod drain;
 mod drop_order;

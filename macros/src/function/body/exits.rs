@@ -3,7 +3,8 @@
 use proc_macro2::Span;
 use syn::{
     Expr, ExprAsync, ExprAwait, ExprBlock, ExprBreak, ExprCall, ExprClosure, ExprContinue,
-    ExprForLoop, ExprLoop, ExprReturn, ExprTry, ExprWhile, ExprYield, Item, Label, Lit, Macro,
+    ExprForLoop, ExprIf, ExprLoop, ExprReturn, ExprTry, ExprWhile, ExprYield, Item, Label, Lit,
+    Macro,
     visit::{self, Visit},
 };
 
@@ -46,6 +47,17 @@ impl<'ast> Visit<'ast> for Endless {
 
     fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
 
+    /// What stands under `if false` gives types to what stands elsewhere, and never runs.
+    fn visit_expr_if(&mut self, node: &'ast ExprIf) {
+        if is_bool(&node.cond, false) {
+            if let Some((_, otherwise)) = &node.else_branch {
+                self.visit_expr(otherwise);
+            }
+        } else {
+            visit::visit_expr_if(self, node);
+        }
+    }
+
     fn visit_expr_loop(&mut self, node: &'ast ExprLoop) {
         let ExprLoop { label, loop_token, body, .. } = node;
         let looped =
@@ -55,7 +67,7 @@ impl<'ast> Visit<'ast> for Endless {
 
     fn visit_expr_while(&mut self, node: &'ast ExprWhile) {
         let ExprWhile { label, while_token, cond, body, .. } = node;
-        if is_true(cond) {
+        if is_bool(cond, true) {
             let label = label.as_ref();
             let looped = Loop { place: while_token.span, keyword: "`while true`", label, body };
             self.judge(looped, |this| visit::visit_expr_while(this, node));
@@ -65,11 +77,11 @@ impl<'ast> Visit<'ast> for Endless {
     }
 }
 
-fn is_true(condition: &Expr) -> bool {
+fn is_bool(condition: &Expr, wanted: bool) -> bool {
     match condition {
-        Expr::Lit(literal) => matches!(&literal.lit, Lit::Bool(value) if value.value),
-        Expr::Paren(paren) => is_true(&paren.expr),
-        Expr::Group(group) => is_true(&group.expr),
+        Expr::Lit(literal) => matches!(&literal.lit, Lit::Bool(value) if value.value == wanted),
+        Expr::Paren(paren) => is_bool(&paren.expr, wanted),
+        Expr::Group(group) => is_bool(&group.expr, wanted),
         _ => false,
     }
 }

@@ -92,6 +92,15 @@ fn a_loop_with_a_way_out_is_fine() {
 }
 
 #[test]
+fn the_dead_edge_of_an_attribute_above_is_no_loop() {
+    // What `#[tracing::instrument]` puts in front of a body, for its return type.
+    let edge = "if false { let __tracing_attr_fake_return: R = loop {}; return __tracing_attr_fake_return; }";
+    refuses(edge, &[]);
+    refuses(&format!("{edge} {{ loop {{}} }}"), &["exit"]);
+    refuses("if false {} else { loop {} }", &["exit"]);
+}
+
+#[test]
 fn of_loops_in_loops_the_innermost_is_the_mistake() {
     refuses("loop { loop {} }", &["exit"]);
     refuses("loop { loop {} while true {} }", &["exit", "exit"]);

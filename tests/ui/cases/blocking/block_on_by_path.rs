@@ -1,8 +1,9 @@
+use tokio::runtime::Handle;
 use tokio_supervised::{supervised, TaskError};
 
 #[supervised]
 async fn work() -> Result<(), TaskError> {
-    futures::executor::block_on(async {});
+    Handle::block_on(&Handle::current(), async {});
     Ok(())
 }
 
