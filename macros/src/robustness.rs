@@ -167,6 +167,20 @@ fn a_body_that_does_not_parse_stays_for_the_compiler_to_judge() {
     assert!(!names(expanded, "compile_error"));
 }
 
+#[test]
+fn a_token_of_a_type_in_parentheses_keeps_them() {
+    let item = tokens("async fn main(read: &(dyn Read + Unpin)) {}");
+    for expanded in [
+        function::expand(
+            tokens("token = read"),
+            tokens("async fn f(read: &mut &(dyn Read + Unpin)) {}"),
+        ),
+        entry::expand(TokenStream::new(), item),
+    ] {
+        assert!(expanded.to_string().contains("& (dyn Read + Unpin)"), "they are lost: {expanded}");
+    }
+}
+
 /// A small generator with a fixed seed (xorshift).
 struct Dice(u64);
 

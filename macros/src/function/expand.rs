@@ -33,7 +33,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
-use syn::{FnArg, Pat, PatType, Type};
+use syn::{FnArg, Pat, PatType, Type, TypeReference};
 
 use super::{
     args::Args,
@@ -248,17 +248,19 @@ fn as_token(krate: &syn::Path, place: Span) -> TokenStream {
 
 /// The reference that the body gets: it lives as long as the body, and changes nothing.
 pub(crate) fn lent(ty: &Type) -> Type {
-    match bare(ty) {
-        Type::Reference(reference) => {
-            let mut elem = bare(&reference.elem);
-            while let Type::Reference(inner) = elem {
-                elem = bare(&inner.elem);
-            }
-            let and_token = reference.and_token;
-            syn::parse_quote!(#and_token #elem)
-        }
-        other => other.clone(),
+    let Type::Reference(reference) = bare(ty) else { return bare(ty).clone() };
+    let mut elem = &reference.elem;
+    while let Type::Reference(inner) = bare(elem) {
+        elem = &inner.elem;
     }
+    // Put together, not parsed: of what a reference can be to, some stands in parentheses only.
+    Type::Reference(TypeReference {
+        attrs: Vec::new(),
+        and_token: reference.and_token,
+        lifetime: None,
+        mutability: None,
+        elem: elem.clone(),
+    })
 }
 
 /// A name that the user's code cannot meet, as far as it names no item: a constant is seen through any
