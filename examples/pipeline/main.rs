@@ -86,23 +86,23 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
 }
 
 async fn open(table: Option<&Path>) -> anyhow::Result<Pin<Box<dyn AsyncRead + Send>>> {
-    match table {
+    let input: Pin<Box<dyn AsyncRead + Send>> = match table {
         Some(path) if path != Path::new("-") => {
             let file = File::open(path).await;
-            let file = file.with_context(|| format!("`{}` cannot be read", path.display()))?;
-            Ok(Box::pin(file))
+            Box::pin(file.with_context(|| format!("`{}` cannot be read", path.display()))?)
         }
-        _ => Ok(Box::pin(stdin())),
-    }
+        _ => Box::pin(stdin()),
+    };
+    Ok(input)
 }
 
 async fn create(out: Option<&Path>) -> anyhow::Result<Pin<Box<dyn AsyncWrite + Send>>> {
-    match out {
+    let output: Pin<Box<dyn AsyncWrite + Send>> = match out {
         Some(path) => {
             let file = File::create(path).await;
-            let file = file.with_context(|| format!("`{}` cannot be written", path.display()))?;
-            Ok(Box::pin(file))
+            Box::pin(file.with_context(|| format!("`{}` cannot be written", path.display()))?)
         }
-        None => Ok(Box::pin(stdout())),
-    }
+        None => Box::pin(stdout()),
+    };
+    Ok(output)
 }
