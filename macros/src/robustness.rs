@@ -1,6 +1,10 @@
 //! Odd input: half-typed code, and what no person types. The macros answer with tokens, always.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
+
+use quote::{ToTokens, quote};
 
 use crate::{entry, function, task};
 
@@ -146,17 +150,75 @@ fn every_prefix_of_a_task_expands_to_something() {
 }
 
 #[test]
-fn a_function_keeps_its_name_however_little_of_it_is_typed() {
+fn a_function_keeps_its_name_and_parameters_however_little_of_it_is_typed() {
     for (arguments, item) in WHOLE {
-        let whole = tokens(item);
-        for name in ["fetch", "watch", "f", "work"] {
-            for item in prefixes(whole.clone()).into_iter().filter(|item| names(item.clone(), name))
-            {
-                let expanded = function::expand(tokens(arguments), item.clone());
-                assert!(names(expanded, name), "`{name}` is lost from: {item}");
+        for item in prefixes(tokens(item)) {
+            let expanded = words(function::expand(tokens(arguments), item.clone()));
+            for word in words(item.clone()) {
+                let of_main = expanded.contains("main") && TAKEN_OFF_MAIN.contains(&word.as_str());
+                let may_go = of_main || TAKEN_OFF.contains(&word.as_str());
+                assert!(may_go || expanded.contains(&word), "`{word}` is lost from: {item}");
             }
         }
     }
+}
+
+/// What a supervised function is without, or is refused for.
+const TAKEN_OFF: [&str; 5] = ["async", "const", "extern", "test", "tokio"];
+
+/// What else a `main` is without, which is refused and stays as a plain entry.
+const TAKEN_OFF_MAIN: [&str; 2] = ["default", "pub"];
+
+/// All the words of a run of tokens, at any depth.
+fn words(tokens: TokenStream) -> BTreeSet<String> {
+    tokens
+        .into_iter()
+        .flat_map(|token| match token {
+            TokenTree::Ident(word) => BTreeSet::from([word.to_string()]),
+            TokenTree::Group(group) => words(group.stream()),
+            _ => BTreeSet::new(),
+        })
+        .collect()
+}
+
+#[test]
+fn a_call_of_a_function_that_is_being_typed_finds_its_parameters_in_their_places() {
+    for (arguments, item) in WHOLE {
+        for item in prefixes(tokens(item)) {
+            let Ok(before) = syn::parse2::<syn::ItemFn>(item.clone()) else { continue };
+            if before.sig.ident == "main" {
+                continue;
+            }
+            let expanded = function::expand(tokens(arguments), item.clone());
+            let after: syn::ItemImpl = syn::parse2(quote!(impl Typed { #expanded }))
+                .unwrap_or_else(|error| panic!("{error}: {expanded}"));
+            let Some(syn::ImplItem::Fn(after)) = after.items.first() else {
+                panic!("no function is made of: {item}");
+            };
+            let (before, after) = (parameters(&before.sig), parameters(&after.sig));
+            // The token is the one that may be new, and whose type may be another.
+            let is_token = |parameter: &String| parameter.contains("AsToken");
+            let kept: Vec<_> = after.iter().filter(|parameter| !is_token(parameter)).collect();
+            let is_kept = |skipped: Option<usize>| {
+                let rest = before.iter().enumerate().filter(|(at, _)| Some(*at) != skipped);
+                rest.map(|(_, parameter)| parameter).eq(kept.iter().copied())
+            };
+            assert!(
+                is_kept(None) || (0..before.len()).any(|at| is_kept(Some(at))),
+                "of {before:?} only {after:?} is left"
+            );
+            assert!(after.len() >= before.len(), "of {before:?} only {after:?} is left");
+        }
+    }
+}
+
+/// Each parameter as a caller sees it: its type, or `self` in all its forms.
+fn parameters(signature: &syn::Signature) -> Vec<String> {
+    let seen = |input: &syn::FnArg| match input {
+        syn::FnArg::Receiver(receiver) => receiver.to_token_stream().to_string(),
+        syn::FnArg::Typed(parameter) => parameter.ty.to_token_stream().to_string(),
+    };
+    signature.inputs.iter().map(seen).collect()
 }
 
 #[test]
