@@ -1,0 +1,117 @@
+//! The expander and what people really write: each `async fn` with a body in the sources of well-known crates.
+//!
+//! 1. A function is put through the macro as if the attribute stood on it: nothing panics, and what comes out
+//!    parses, with the function's name and parameters in it.
+//! 2. What is refused is told, by message; `CORPUS_REPORT=FILE` writes down each refused function. That each was
+//!    refused rightly is for a reader to say: the program cannot know.
+//!    `CORPUS_SEEDS=FOLDER` writes down every function, for the fuzzer to begin with.
+//! 3. The sources are those of the lock file, and for the test that is ignored, those of `MORE` and of all that
+//!    these depend on. None of them is kept here.
+
+// The macros as ordinary functions: a crate of macros exports nothing else.
+#[path = "../../macros/src/arguments.rs"]
+mod arguments;
+#[path = "../../macros/src/diagnostics.rs"]
+mod diagnostics;
+#[path = "../../macros/src/entry/mod.rs"]
+mod entry;
+#[path = "../../macros/src/function/mod.rs"]
+mod function;
+#[path = "../../macros/src/output.rs"]
+mod output;
+#[path = "../../macros/src/task.rs"]
+mod task;
+#[path = "../../macros/src/values.rs"]
+mod values;
+
+mod expanded;
+mod report;
+mod sources;
+mod written;
+
+use std::{path::Path, thread};
+
+use quote::ToTokens;
+use report::Report;
+
+/// Crates with much async code; each in its newest version.
+const MORE: &[&str] = &[
+    "async-nats",
+    "aws-config",
+    "kube",
+    "lapin",
+    "mongodb",
+    "octocrab",
+    "opendal",
+    "quinn",
+    "redis",
+    "sea-orm",
+    "serenity",
+    "sqlx",
+    "tokio-postgres",
+    "tonic",
+];
+
+#[test]
+fn each_function_of_the_crates_that_are_built_here_expands() {
+    let report = look(sources::of_this_workspace());
+    assert!(report.crates > 100 && report.functions > 100, "too little was looked at: {report}");
+}
+
+#[test]
+#[ignore = "fetches some hundred crates"]
+fn each_function_of_many_well_known_crates_expands() {
+    let mut crates = sources::of_this_workspace();
+    crates.extend(sources::of_crates(MORE));
+    crates.sort();
+    crates.dedup();
+    let report = look(crates);
+    assert!(report.functions > 5_000, "too little was looked at: {report}");
+}
+
+fn look(crates: Vec<sources::Crate>) -> Report {
+    if let Ok(folder) = std::env::var("CORPUS_SEEDS") {
+        std::fs::create_dir_all(folder).expect("the folder of the seeds is made");
+    }
+    let work = move || {
+        let mut report = Report::default();
+        for source in &crates {
+            report.crates += 1;
+            sources::each_file(&source.folder, &mut |path| look_at_file(source, path, &mut report));
+        }
+        report
+    };
+    // As much stack as a compiler's thread has: what overflows it here would there.
+    let thread = thread::Builder::new().stack_size(8 << 20).spawn(work);
+    let report = thread.expect("a thread starts").join().expect("the corpus is read to its end");
+    println!("{report}");
+    if let Ok(path) = std::env::var("CORPUS_REPORT") {
+        std::fs::write(path, report.refused_functions()).expect("the report is written");
+    }
+    assert!(report.faults.is_empty(), "{:#?}", report.faults);
+    report
+}
+
+fn look_at_file(source: &sources::Crate, path: &Path, report: &mut Report) {
+    let Ok(text) = std::fs::read_to_string(path) else { return };
+    if !text.contains("async") {
+        return;
+    }
+    let Some(found) = written::functions(&text) else {
+        report.unreadable += 1;
+        return;
+    };
+    report.fragments += found.fragments;
+    let seeds = std::env::var("CORPUS_SEEDS");
+    let file = path.strip_prefix(&source.folder).unwrap_or(path);
+    for item in found.items {
+        let (name, output) = (&item.sig.ident, item.sig.output.to_token_stream());
+        let place = format!("{} {} fn {name} {output}", source.name, file.display());
+        report.add(&place, expanded::judge(&item));
+        if let Ok(folder) = &seeds {
+            let seed = Path::new(folder).join(report.functions.to_string());
+            let text = format!("#[supervised()] {}", item.to_token_stream());
+            std::fs::write(seed, text).expect("the folder of the seeds is there");
+        }
+    }
+}
