@@ -1,0 +1,70 @@
+//! Arbitrary tokens at every door of the macros: never a panic, never a hang.
+//!
+//! An input that begins with `#` is text, as in `#[supervised(limit = 4)] async fn …`: real functions are seeds.
+//! Any other is a run of bytes, each of which stands for one token (`alphabet.rs`).
+
+#![no_main]
+
+// The macros as ordinary functions: a crate of macros exports nothing else.
+#[path = "../../src/arguments.rs"]
+mod arguments;
+#[path = "../../src/diagnostics.rs"]
+mod diagnostics;
+#[path = "../../src/entry/mod.rs"]
+mod entry;
+#[path = "../../src/function/mod.rs"]
+mod function;
+#[path = "../../src/output.rs"]
+mod output;
+#[path = "../../src/task.rs"]
+mod task;
+#[path = "../../src/values.rs"]
+mod values;
+
+mod alphabet;
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::quote;
+
+fuzz_target!(|data: &[u8]| -> Corpus {
+    let Some((arguments, item)) = (if data.starts_with(b"#") {
+        std::str::from_utf8(data).ok().and_then(of_text)
+    } else {
+        Some(alphabet::arguments_and_item(data))
+    }) else {
+        return Corpus::Reject;
+    };
+    let expanded = function::expand(arguments.clone(), item.clone());
+    stays_a_function(&item, expanded);
+    _ = entry::expand(arguments.clone(), item.clone());
+    _ = task::expand(arguments);
+    _ = task::expand(item);
+    Corpus::Keep
+});
+
+/// What the attribute at the head of a text is given, and what it stands on.
+fn of_text(text: &str) -> Option<(TokenStream, TokenStream)> {
+    let mut tokens = text.parse::<TokenStream>().ok()?.into_iter().skip(1);
+    let TokenTree::Group(attribute) = tokens.next()? else { return None };
+    let is_list = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis);
+    let arguments = match attribute.stream().into_iter().find(is_list) {
+        Some(TokenTree::Group(list)) => list.stream(),
+        _ => TokenStream::new(),
+    };
+    Some((arguments, tokens.collect()))
+}
+
+/// A function that parses becomes one that parses.
+fn stays_a_function(item: &TokenStream, expanded: TokenStream) {
+    let Ok(before) = syn::parse2::<syn::ItemFn>(item.clone()) else { return };
+    let items = Group::new(Delimiter::Brace, expanded.clone());
+    let Ok(after) = syn::parse2::<syn::ItemImpl>(quote!(impl Fuzz #items)) else {
+        panic!("no Rust is made of: {item}\n{expanded}");
+    };
+    let first = after.items.first();
+    assert!(
+        matches!(first, Some(syn::ImplItem::Fn(first)) if first.sig.ident == before.sig.ident),
+        "another item is made of: {item}\n{expanded}"
+    );
+}
