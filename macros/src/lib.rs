@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod depth;
 mod diagnostics;
 mod entry;
 mod function;

@@ -321,6 +321,47 @@ impl Dice {
 }
 
 #[test]
+fn what_nests_too_deeply_to_be_parsed_is_refused() {
+    let deep = |open: &str, inner: &str, close: &str| {
+        format!("{}{inner}{}", open.repeat(3_000), close.repeat(3_000))
+    };
+    let types = [
+        deep("Vec<", "u8", ">"),
+        deep("(", "u8", ")"),
+        deep("Pair<u8, ", "u8", ">"),
+        deep("[", "u8", "; 2]"),
+        deep("&", "u8", ""),
+    ];
+    for ty in types {
+        let item = tokens(&format!("async fn work(value: {ty}) -> Result<(), E> {{ Ok(()) }}"));
+        let expanded = through(&TokenStream::new(), &item);
+        assert!(expanded.contains("nests too deeply"), "{:.80}", ty);
+    }
+    let item = tokens("async fn work() -> Result<(), E> { Ok(()) }");
+    for value in [deep("(", "1", ")"), deep("!", "1", ""), deep("1 + ", "1", "")] {
+        let expanded = through(&tokens(&format!("limit = {value}")), &item);
+        assert!(expanded.contains("nests too deeply"), "{:.80}", value);
+    }
+    let call = format!("\"deep\", |token| {}", deep("(", "token", ")"));
+    assert!(crate::task::expand(tokens(&call)).to_string().contains("nests too deeply"));
+
+    /// Both attributes; the first one's expansion.
+    fn through(arguments: &TokenStream, item: &TokenStream) -> String {
+        let main = crate::entry::expand(arguments.clone(), item.clone()).to_string();
+        assert!(main.contains("nests too deeply"));
+        crate::function::expand(arguments.clone(), item.clone()).to_string()
+    }
+}
+
+#[test]
+fn what_people_write_does_not_nest_too_deeply() {
+    let nested = "Arc<Mutex<HashMap<(String, Vec<Option<u8>>), Box<dyn Fn(&[Result<u8, Vec<u8>>]) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Box<dyn Error>>>>>>>>>";
+    let item = tokens(&format!("async fn work(value: {nested}) -> Result<(), E> {{ Ok(()) }}"));
+    let expanded = crate::function::expand(tokens("limit = (1 + 2) * (3 - (4 / 5))"), item);
+    assert!(!expanded.to_string().contains("compile_error"));
+}
+
+#[test]
 fn token_soup_expands_to_something() {
     let mut dice = Dice(0x5eed_5eed_5eed_5eed);
     for _ in 0..20_000 {

@@ -27,6 +27,7 @@ use syn::{
 };
 
 use crate::{
+    depth,
     diagnostics::Diagnostics,
     function::{
         args::{Args, OnCancel},
@@ -36,6 +37,11 @@ use crate::{
 };
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
+    // The closure is parsed with its body.
+    if !depth::is_shallow(input.clone()) {
+        let refusal = depth::refused_arguments(&input);
+        return quote!({ #refusal });
+    }
     let mut diagnostics = Diagnostics::default();
     let expanded = Call::parse
         .parse2(input)

@@ -2,8 +2,45 @@
 //!
 //! The snapshots are those of the toolchain that the repository names. After a change of a message,
 //! `TRYBUILD=overwrite cargo test -p supervised-tests --test ui` writes them; read each.
+//!
+//! With the component `rust-src` the compiler quotes the standard library where it has a place in it, and
+//! without it names the place alone. The snapshots are made without it; where it is installed, the few
+//! cases that have such a place are left out, by name.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 #[test]
 fn every_refusal_says_what_is_wrong_and_what_to_write() {
-    trybuild::TestCases::new().compile_fail("ui/cases/*/*.rs");
+    let cases = trybuild::TestCases::new();
+    if !has_rust_src() {
+        return cases.compile_fail("ui/cases/*/*.rs");
+    }
+    for case in all_cases() {
+        let said = fs::read_to_string(case.with_extension("stderr")).unwrap_or_default();
+        if said.contains("$RUST/") {
+            println!("not tested, since `rust-src` is installed: {}", case.display());
+        } else {
+            cases.compile_fail(case);
+        }
+    }
+}
+
+fn all_cases() -> Vec<PathBuf> {
+    let folders = fs::read_dir("ui/cases").unwrap();
+    let files = folders.flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap());
+    let files = files.map(|file| file.unwrap().path());
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "rs")).collect()
+}
+
+fn has_rust_src() -> bool {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let sysroot = Command::new(rustc).args(["--print", "sysroot"]).output().unwrap();
+    let sysroot = String::from_utf8(sysroot.stdout).unwrap();
+    Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core").exists()
 }

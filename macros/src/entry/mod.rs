@@ -11,6 +11,7 @@ use syn::{
 };
 
 use crate::{
+    depth::{refused_arguments, refused_header},
     diagnostics::Diagnostics,
     function::{
         body::{self, Owner, Refused, TokenParameter, silenced},
@@ -21,6 +22,9 @@ use crate::{
 use args::Args;
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    if let Some(refusal) = refused_arguments(&arguments).or_else(|| refused_header(&item)) {
+        return quote!(#item #refusal);
+    }
     let mut diagnostics = Diagnostics::default();
     let args = Args::parse(arguments, &mut diagnostics);
     let start = Start::parse.parse2(item.clone());

@@ -12,7 +12,10 @@ mod story;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::diagnostics::Diagnostics;
+use crate::{
+    depth::{refused_arguments, refused_header},
+    diagnostics::Diagnostics,
+};
 use args::{Args, OnCancel};
 use body::{Owner, Refused, TokenParameter};
 use item::{Function, Item};
@@ -20,6 +23,9 @@ use signature::Header;
 
 /// Parses, checks and expands; every refusal arrives beside the expanded function.
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    if let Some(refusal) = refused_arguments(&arguments).or_else(|| refused_header(&item)) {
+        return quote!(#item #refusal);
+    }
     let mut diagnostics = Diagnostics::default();
     let args = Args::of_function(arguments, &mut diagnostics);
     let expanded = match item::read(item.clone(), &mut diagnostics) {

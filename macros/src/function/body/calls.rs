@@ -71,6 +71,18 @@ impl Calls<'_> {
         }
     }
 
+    /// A `task` may be any module: `tokio_test::task::spawn` makes a value to look at, and no task.
+    fn refuse_thrown_away(&mut self, call: &ExprCall) {
+        let Expr::Path(path) = &*call.func else { return };
+        let names = names(path);
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        match &names[..] {
+            ["task", "spawn"] => self.refuse(Known::Spawn, path),
+            ["task", "spawn_local"] => self.refuse(Known::SpawnLocal, path),
+            _ => {}
+        }
+    }
+
     fn while_awaited(&mut self, awaited: bool, visit: impl FnOnce(&mut Self)) {
         let outer = std::mem::replace(&mut self.awaited, awaited);
         visit(self);
@@ -95,6 +107,9 @@ impl<'ast> Visit<'ast> for Calls<'_> {
         for (at, statement) in node.stmts.iter().enumerate() {
             let is_value = at + 1 == node.stmts.len() && matches!(statement, Stmt::Expr(_, None));
             let awaited = self.awaited && is_value;
+            if let Stmt::Expr(Expr::Call(call), Some(_)) = statement {
+                self.refuse_thrown_away(call);
+            }
             self.while_awaited(awaited, |this| this.visit_stmt(statement));
         }
     }
@@ -136,8 +151,8 @@ fn known_function(path: &ExprPath) -> Option<Known> {
     let names = names(path);
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     Some(match &names[..] {
-        ["tokio", "spawn"] | ["task", "spawn"] | ["tokio", "task", "spawn"] => Known::Spawn,
-        ["task", "spawn_local"] | ["tokio", "task", "spawn_local"] => Known::SpawnLocal,
+        ["tokio", "spawn"] | ["tokio", "task", "spawn"] => Known::Spawn,
+        ["tokio", "task", "spawn_local"] => Known::SpawnLocal,
         ["thread", "sleep"] | ["std", "thread", "sleep"] => Known::Sleep,
         // A function of that name in the user's own crate may block on anything.
         ["self" | "Self" | "super" | "crate", .., "block_on"] => return None,

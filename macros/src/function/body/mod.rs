@@ -8,7 +8,6 @@
 //! 5. Most bodies are not parsed at all: only those that have a word of what is refused.
 
 mod calls;
-mod depth;
 mod exits;
 #[cfg(test)]
 mod tests;
@@ -19,7 +18,7 @@ use quote::ToTokens;
 use syn::{Expr, ExprBlock};
 
 use super::allow::Allow;
-use crate::diagnostics::Diagnostics;
+use crate::{depth, diagnostics::Diagnostics};
 
 pub(crate) use token::{Owner, TokenParameter, silenced};
 
