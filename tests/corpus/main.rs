@@ -11,6 +11,8 @@
 // The macros as ordinary functions: a crate of macros exports nothing else.
 #[path = "../../macros/src/arguments.rs"]
 mod arguments;
+#[path = "../../macros/src/depth.rs"]
+mod depth;
 #[path = "../../macros/src/diagnostics.rs"]
 mod diagnostics;
 #[path = "../../macros/src/entry/mod.rs"]

@@ -8,6 +8,8 @@
 // The macros as ordinary functions: a crate of macros exports nothing else.
 #[path = "../../src/arguments.rs"]
 mod arguments;
+#[path = "../../src/depth.rs"]
+mod depth;
 #[path = "../../src/diagnostics.rs"]
 mod diagnostics;
 #[path = "../../src/entry/mod.rs"]
