@@ -167,7 +167,8 @@ impl std::error::Error for TimedOut {}
 ///
 /// A run waits for itself where it, or a run that awaits it, holds the permit or the slot that it would
 /// wait for, through inline calls, `map` and `Group`. It would hang, at once or under load; it is
-/// refused instead. Where a permit is free it is simply taken.
+/// refused instead. Where a permit is free it is simply taken. What to do about it:
+/// [Recursion, and limits](macro@crate::supervised#recursion-and-limits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     task: &'static str,

@@ -40,6 +40,27 @@
 //! the steady state no two threads write the same cache line. The panic hook is installed at the first
 //! supervised run, once, and calls the one before it first.
 //!
+//! # What a panic prints
+//!
+//! That hook first, then one `ERROR` event: with a `tracing` subscriber a panic is on stderr twice, since the
+//! default hook prints it too. Where the event will do, set a silent hook before the first run. The body of
+//! `#[supervised::main]` is a run, so there it takes a `main` around it (one that is set later, and does not
+//! call the one before it, takes the place and the backtrace from the event):
+//!
+//! ```no_run
+//! # use tokio_supervised::supervised;
+//! #[supervised::main]
+//! async fn run() -> anyhow::Result<()> {
+//!     // … install a subscriber, and work …
+//!     Ok(())
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     std::panic::set_hook(Box::new(|_| {}));
+//!     run()
+//! }
+//! ```
+//!
 //! # Panics must unwind
 //!
 //! With `panic = "abort"` a panic ends the process, and no boundary can catch it.

@@ -7,7 +7,8 @@ use crate::spec::TaskSpec;
 /// Changes the limit of every supervised function of that name that has run and has one.
 ///
 /// A larger limit lets waiting calls go on at once. A smaller one stops nothing: the runs beyond it go on,
-/// and nothing new begins until they have ended.
+/// and nothing new begins until they have ended. A [`map`](crate::map()) that is under way follows a smaller
+/// limit, but not a larger one: it runs as many at once as the limit allowed when it began.
 ///
 /// ```
 /// # use tokio_supervised::{supervised, set_limit, stats, CancellationToken, TaskError};

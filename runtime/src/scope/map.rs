@@ -86,8 +86,8 @@ where
     I: Iterator,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
 {
-    /// At most `limit` runs at once. Without it: the function's own `limit`, else four times the number of
-    /// threads that the machine runs at once; never without a bound.
+    /// At most `limit` runs at once. Without it: the function's own `limit` when the map begins, else four
+    /// times the number of threads that the machine runs at once; never without a bound.
     ///
     /// # Panics
     ///

@@ -52,8 +52,11 @@ use crate::{
 /// ```
 ///
 /// `Clone` gives another handle on the same pool. [`#[supervised::main]`](macro@crate::supervised::main)
-/// drains what is still live when its body has ended. Where the last handle is dropped before, the tasks
-/// are cancelled and aborted, and a warning tells it.
+/// drains what is still live when its body has ended, which a pool in a variable of the body is not. Where
+/// the last handle is dropped before, the tasks are cancelled and aborted, and a warning tells it.
+///
+/// A task without an end, a ticker, belongs in a [`Group`](crate::Group): a drain lets it run for half of its
+/// grace before it tells it to stop.
 ///
 /// Follows tokio's `TaskTracker` in what it keeps of its tasks, which is nothing once they have ended, and
 /// Go's `errgroup` in `TryGo`, that never waits; `conc`'s pools wait for ever for what does not stop, which
@@ -178,8 +181,9 @@ impl Pool {
     /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
     ///
     /// `name` labels it in metrics, events and errors; there is one set of counters for each name and place
-    /// of the call. The closure has the pool's token, and only itself to stop it: look at the token between
-    /// steps. Nothing can abort it once it has begun. It counts until its thread is done with it, and a
+    /// of the call. It returns a `Result`, `Ok::<_, TaskError>(())` where nothing fails. The closure has the
+    /// pool's token, and only itself to stop it: look at the token between steps. Nothing can abort it once
+    /// it has begun. It counts until its thread is done with it, and a
     /// [`drain`](Self::drain) that cannot wait so long names it.
     ///
     /// # Errors
