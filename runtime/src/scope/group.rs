@@ -43,7 +43,9 @@ use crate::{
 ///
 /// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts
 /// as one that returns `Result<(), TaskError>`, and
-/// [`err_into`](crate::Supervised::err_into) converts an error that differs.
+/// [`err_into`](crate::Supervised::err_into) converts an error that differs. For a value that differs there is
+/// a [`task!`](crate::task) around the call:
+/// `task!("count", |token| -> anyhow::Result<()> { count(token).await.map(drop) })`.
 ///
 /// Follows Go's `errgroup` (`WithContext`, `SetLimit`), with panics caught, results kept and blocked
 /// spawns woken by the cancellation; and trio's nurseries, in that nothing outlives the group: dropped
