@@ -96,8 +96,8 @@ pub use run::{
     shield::{Shield, shield},
 };
 pub use scope::{
-    Blocking, Closed, Group, GroupHandle, Launch, LoggedError, Map, OnBlockingThread, OnThisThread,
-    OnWorkers, Pool, PoolSpawn, Settled, Slot, Spawn, SpawnError, TrySpawnError, ZeroLimit, map,
+    Blocking, Closed, Group, GroupHandle, LoggedError, Map, Pool, PoolSpawn, Settled, Slot, Spawn,
+    SpawnError, TrySpawnError, ZeroLimit, map,
 };
 pub use token::AsToken;
 #[doc = include_str!("docs/supervised.md")]

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use tokio::sync::Barrier;
-use tokio_supervised::{CancellationToken, TaskError, set_limit, supervised};
+use tokio_supervised::{CancellationToken, TaskError, map, set_limit, supervised};
 
 use crate::{
     gate::{Gate, gate},
@@ -118,6 +118,31 @@ async fn a_limit_that_changes_all_the_time_loses_and_duplicates_no_permit() {
     }
 }
 
+#[tokio::test]
+async fn a_map_under_way_follows_a_larger_limit() {
+    #[supervised(limit = 1, name = "set_limit: map")]
+    async fn gated(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+
+    let token = CancellationToken::new();
+    let (gate, mut keeper) = gate();
+    let items = vec![gate; 6];
+    let all = tokio::spawn(map(&token, items, gated));
+    keeper.begun(1).await;
+    turn().await;
+    assert!(keeper.nobody_has_begun(), "one at a time");
+    set_limit("set_limit: map", 3).unwrap();
+    keeper.open(1);
+    // The end of one finds that there may be three.
+    keeper.begun(3).await;
+    turn().await;
+    assert!(keeper.nobody_has_begun(), "three at a time");
+    keeper.open(5);
+    in_time(all).await.unwrap().unwrap();
+}
+
 #[test]
 fn a_limit_of_nothing_an_unknown_name_and_a_function_without_a_limit_are_errors() {
     #[supervised(name = "set_limit: unlimited")]
@@ -134,7 +159,7 @@ fn a_limit_of_nothing_an_unknown_name_and_a_function_without_a_limit_are_errors(
     );
     assert_eq!(
         told("set_limit: none", 1),
-        "no supervised function named `set_limit: none` has run"
+        "no supervised function named `set_limit: none` has run yet: set its limit after its first run"
     );
     assert_eq!(
         told("set_limit: unlimited", 1),

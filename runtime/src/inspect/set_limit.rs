@@ -7,8 +7,8 @@ use crate::spec::TaskSpec;
 /// Changes the limit of every supervised function of that name that has run and has one.
 ///
 /// A larger limit lets waiting calls go on at once. A smaller one stops nothing: the runs beyond it go on,
-/// and nothing new begins until they have ended. A [`map`](crate::map()) that is under way follows a smaller
-/// limit, but not a larger one: it runs as many at once as the limit allowed when it began.
+/// and nothing new begins until they have ended. A [`map`](crate::map()) that is under way without a limit
+/// of its own follows both.
 ///
 /// ```
 /// # use tokio_supervised::{supervised, set_limit, stats, CancellationToken, TaskError};
@@ -68,7 +68,10 @@ impl fmt::Display for SetLimitError {
             Reason::Zero => {
                 write!(f, "the limit of `{name}` must not be 0: nothing would ever run")
             }
-            Reason::Unknown => write!(f, "no supervised function named `{name}` has run"),
+            Reason::Unknown => write!(
+                f,
+                "no supervised function named `{name}` has run yet: set its limit after its first run"
+            ),
             Reason::Unlimited => write!(f, "`{name}` has no `limit` that could be changed"),
         }
     }

@@ -2,9 +2,9 @@
 
 /// A parameter of a function that restarts.
 #[diagnostic::on_unimplemented(
-    message = "`restart` needs parameters that are `Clone`, and `{Self}` is not: each run begins with clones",
+    message = "`restart` needs parameters that are `Clone`, and `{Self}` is not: derive it, or share the value as in `Arc<_>`",
     label = "not `Clone`",
-    note = "derive or require `Clone`, or share it: `&_`, `Arc<_>`"
+    note = "each run begins with clones of the parameters"
 )]
 pub trait ClonedForEachRun: Sized {
     #[doc(hidden)]

@@ -6,10 +6,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     blocking::{Blocking, blocking},
-    launch::{OnBlockingThread, OnThisThread},
+    launch::{OnBlockingThread, OnThisThread, OnWorkers},
     ledger::Shared,
     slots::Slots,
-    spawn::Spawn,
+    spawn::{self, Spawn},
 };
 use crate::{
     TaskError,
@@ -138,7 +138,7 @@ where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
     {
-        Spawn::new(&self.shared, task)
+        Spawn::new(&self.shared, task, spawn::launch::<_, OnWorkers>)
     }
 
     /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
@@ -174,12 +174,12 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, S, OnThisThread>
+    pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + 'static,
     {
-        Spawn::new(&self.shared, task)
+        Spawn::new(&self.shared, task, spawn::launch::<_, OnThisThread>)
     }
 
     /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
@@ -212,13 +212,14 @@ where
         &self,
         name: &'static str,
         work: F,
-    ) -> Spawn<'_, Supervised<Blocking<F>>, OnBlockingThread>
+    ) -> Spawn<'_, Supervised<Blocking<F>>>
     where
         F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
         E: From<TaskError>,
     {
         let place = Location::caller();
-        Spawn::new(&self.shared, |token| blocking(name, place, token, work))
+        let task = |token| blocking(name, place, token, work);
+        Spawn::new(&self.shared, task, spawn::launch::<_, OnBlockingThread>)
     }
 
     /// Waits until every task has ended, and gives their results in the order of their spawns.
@@ -282,7 +283,7 @@ where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
     {
-        Spawn::new(&self.shared, task)
+        Spawn::new(&self.shared, task, spawn::launch::<_, OnWorkers>)
     }
 
     /// As [`Group::spawn_local`].
@@ -295,12 +296,12 @@ where
     /// # Cancel safety
     ///
     /// Dropped while it waits, it has spawned nothing.
-    pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, S, OnThisThread>
+    pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + 'static,
     {
-        Spawn::new(&self.shared, task)
+        Spawn::new(&self.shared, task, spawn::launch::<_, OnThisThread>)
     }
 
     /// As [`Group::spawn_blocking`].
@@ -317,13 +318,14 @@ where
         &self,
         name: &'static str,
         work: F,
-    ) -> Spawn<'_, Supervised<Blocking<F>>, OnBlockingThread>
+    ) -> Spawn<'_, Supervised<Blocking<F>>>
     where
         F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
         E: From<TaskError>,
     {
         let place = Location::caller();
-        Spawn::new(&self.shared, |token| blocking(name, place, token, work))
+        let task = |token| blocking(name, place, token, work);
+        Spawn::new(&self.shared, task, spawn::launch::<_, OnBlockingThread>)
     }
 }
 

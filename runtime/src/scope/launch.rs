@@ -11,27 +11,15 @@ use tokio::task::AbortHandle;
 use super::task::{Report, Task};
 use crate::run::SupervisedFuture;
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for super::OnWorkers {}
-    impl Sealed for super::OnThisThread {}
-    impl Sealed for super::OnBlockingThread {}
-}
-
 /// Where a spawn puts its task.
-///
-/// The trait is sealed.
-pub trait Launch<S: SupervisedFuture>: sealed::Sealed {
-    #[doc(hidden)]
+pub(super) trait Launch<S: SupervisedFuture> {
     const ON_BLOCKING_THREAD: bool;
 
-    #[doc(hidden)]
     fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle;
 }
 
 /// On the workers of the runtime: what `spawn` does.
-#[derive(Debug)]
-pub struct OnWorkers;
+pub(super) struct OnWorkers;
 
 impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnWorkers {
     const ON_BLOCKING_THREAD: bool = false;
@@ -42,8 +30,7 @@ impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnWorkers {
 }
 
 /// On the thread that spawns: what `spawn_local` does.
-#[derive(Debug)]
-pub struct OnThisThread;
+pub(super) struct OnThisThread;
 
 impl<S: SupervisedFuture + 'static> Launch<S> for OnThisThread {
     const ON_BLOCKING_THREAD: bool = false;
@@ -54,8 +41,7 @@ impl<S: SupervisedFuture + 'static> Launch<S> for OnThisThread {
 }
 
 /// On a thread that may block: what `spawn_blocking` does.
-#[derive(Debug)]
-pub struct OnBlockingThread;
+pub(super) struct OnBlockingThread;
 
 impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnBlockingThread {
     const ON_BLOCKING_THREAD: bool = true;

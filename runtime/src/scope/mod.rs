@@ -22,7 +22,6 @@ mod task;
 
 pub use blocking::Blocking;
 pub use group::{Group, GroupHandle};
-pub use launch::{Launch, OnBlockingThread, OnThisThread, OnWorkers};
 pub use map::{Map, Settled, map};
 pub use pool::Pool;
 pub use pool_spawn::PoolSpawn;

@@ -9,8 +9,8 @@ use std::{
 
 use super::{
     blocking::{Blocking, blocking},
-    launch::{OnBlockingThread, OnThisThread},
-    pool_spawn::PoolSpawn,
+    launch::{OnBlockingThread, OnThisThread, OnWorkers},
+    pool_spawn::{PoolSpawn, launch_admitted},
     pool_state::Shared,
     pool_task::make,
     refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
@@ -122,7 +122,8 @@ impl Pool {
         S::Value: Send + 'static,
         S::Error: LoggedError + Send + 'static,
     {
-        PoolSpawn::new(&self.handle.shared, task, Location::caller())
+        let launch = launch_admitted::<_, OnWorkers>;
+        PoolSpawn::new(&self.handle.shared, task, Location::caller(), launch)
     }
 
     /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
@@ -168,14 +169,15 @@ impl Pool {
     /// # }
     /// ```
     #[track_caller]
-    pub fn spawn_local<S, F>(&self, task: F) -> PoolSpawn<'_, S, OnThisThread>
+    pub fn spawn_local<S, F>(&self, task: F) -> PoolSpawn<'_, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture + 'static,
         S::Value: 'static,
         S::Error: LoggedError + 'static,
     {
-        PoolSpawn::new(&self.handle.shared, task, Location::caller())
+        let launch = launch_admitted::<_, OnThisThread>;
+        PoolSpawn::new(&self.handle.shared, task, Location::caller(), launch)
     }
 
     /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
@@ -223,14 +225,15 @@ impl Pool {
         &self,
         name: &'static str,
         work: F,
-    ) -> PoolSpawn<'_, Supervised<Blocking<F>>, OnBlockingThread>
+    ) -> PoolSpawn<'_, Supervised<Blocking<F>>>
     where
         F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<TaskError> + LoggedError + Send + 'static,
     {
         let place = Location::caller();
-        PoolSpawn::new(&self.handle.shared, |token| blocking(name, place, token, work), place)
+        let task = |token| blocking(name, place, token, work);
+        PoolSpawn::new(&self.handle.shared, task, place, launch_admitted::<_, OnBlockingThread>)
     }
 
     /// Spawns if nothing has to be waited for: for a server that answers 503 where it is full.

@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    marker::PhantomData,
     panic::Location,
     pin::Pin,
     sync::Arc,
@@ -12,7 +11,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    launch::{Launch, OnWorkers},
+    launch::Launch,
     pool_state::{Shared, Ticket},
     pool_task::{launch, make},
     refused::{Closed, LoggedError, SpawnError},
@@ -22,12 +21,15 @@ use crate::{Outcome, panic::drop_quietly, run::SupervisedFuture};
 
 /// The future of [`Pool::spawn`](super::pool::Pool::spawn); it spawns when it is awaited.
 #[must_use = "nothing is spawned until this is awaited"]
-pub struct PoolSpawn<'a, S, L = OnWorkers> {
+pub struct PoolSpawn<'a, S> {
     pool: &'a Arc<Shared>,
     place: &'static Location<'static>,
     stage: Stage<S>,
-    launch: PhantomData<fn() -> L>,
+    launch: LaunchFn<S>,
 }
+
+/// A pointer, so that what a run must be to be spawned is asked at the spawn, and not at its `.await` again.
+type LaunchFn<S> = fn(&Arc<Shared>, S, Admission, &'static Location<'static>) -> Result<(), Closed>;
 
 enum Stage<S> {
     New(S),
@@ -45,13 +47,14 @@ enum Stage<S> {
 type WaitForAdmission = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send>>;
 
 /// The run is pinned only once it is in its task.
-impl<S, L> Unpin for PoolSpawn<'_, S, L> {}
+impl<S> Unpin for PoolSpawn<'_, S> {}
 
-impl<'a, S, L> PoolSpawn<'a, S, L> {
+impl<'a, S> PoolSpawn<'a, S> {
     pub(super) fn new(
         pool: &'a Arc<Shared>,
         task: impl FnOnce(CancellationToken) -> S,
         place: &'static Location<'static>,
+        launch: LaunchFn<S>,
     ) -> Self {
         let stage = if pool.is_closed() {
             drop_quietly(task);
@@ -59,15 +62,26 @@ impl<'a, S, L> PoolSpawn<'a, S, L> {
         } else {
             make(pool, task).map_or(Stage::Panicked, Stage::New)
         };
-        Self { pool, place, stage, launch: PhantomData }
+        Self { pool, place, stage, launch }
     }
 }
 
-impl<S, L> PoolSpawn<'_, S, L>
+/// Spawns a run that has been admitted.
+pub(super) fn launch_admitted<S, L>(
+    pool: &Arc<Shared>,
+    run: S,
+    admission: Admission,
+    place: &'static Location<'static>,
+) -> Result<(), Closed>
 where
     S: SupervisedFuture<Error: LoggedError>,
     L: Launch<S>,
 {
+    let slot = admission.slot.expect("the slots of a pool are bounded");
+    launch::<S, L>(pool, run, (slot, admission.permit), place, Ticket::New)
+}
+
+impl<S: SupervisedFuture> PoolSpawn<'_, S> {
     fn begin(&mut self, run: S, cx: &mut Context<'_>) -> Poll<Result<(), SpawnError>> {
         let spec = run.spec();
         if let Some(admission) = self.pool.slots.try_admit(spec) {
@@ -110,17 +124,11 @@ where
     }
 
     fn launch(&self, run: S, admission: Admission) -> Result<(), SpawnError> {
-        let slot = admission.slot.expect("the slots of a pool are bounded");
-        let admission = (slot, admission.permit);
-        Ok(launch::<S, L>(self.pool, run, admission, self.place, Ticket::New)?)
+        Ok((self.launch)(self.pool, run, admission, self.place)?)
     }
 }
 
-impl<S, L> Future for PoolSpawn<'_, S, L>
-where
-    S: SupervisedFuture<Error: LoggedError>,
-    L: Launch<S>,
-{
+impl<S: SupervisedFuture> Future for PoolSpawn<'_, S> {
     type Output = Result<(), SpawnError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -137,7 +145,7 @@ where
     }
 }
 
-impl<S, L> Drop for PoolSpawn<'_, S, L> {
+impl<S> Drop for PoolSpawn<'_, S> {
     fn drop(&mut self) {
         drop_quietly(std::mem::replace(&mut self.stage, Stage::Done));
     }

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     Cause, Outcome, Panic, TaskError, events,
+    limit::Limit,
     panic::{self, Caught, drop_each_quietly, drop_quietly},
     run::{Ended, SupervisedFuture, scope::Scope},
 };
@@ -40,7 +41,7 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// A panic of an error's conversion: there is no error to tell it with, and the map panics.
     untold: Option<Caught>,
     runners: usize,
-    limit: usize,
+    limit: Bound,
     handles: Vec<AbortHandle>,
     closed: bool,
     waiting: Option<Waker>,
@@ -55,7 +56,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
 
     /// Takes a place for one more runner, if there is work for it.
     fn grow(&mut self, more: bool) -> bool {
-        let grow = more && self.runners < self.limit;
+        let grow = more && self.runners < self.limit.size();
         self.runners += usize::from(grow);
         grow
     }
@@ -67,6 +68,23 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for State<I, F, S, K>
         drop_source(self.source.take());
         drop_each_quietly(std::mem::take(&mut self.results));
         drop_quietly(self.failure.take());
+    }
+}
+
+/// How many runners there may be.
+#[derive(Clone, Copy)]
+pub(super) enum Bound {
+    Fixed(usize),
+    /// As many as the function's own limit says, which may change.
+    Own(&'static Limit),
+}
+
+impl Bound {
+    fn size(self) -> usize {
+        match self {
+            Self::Fixed(size) => size,
+            Self::Own(limit) => limit.size(),
+        }
     }
 }
 
@@ -101,7 +119,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
                 failure: None,
                 untold: None,
                 runners: 1,
-                limit: 1,
+                limit: Bound::Fixed(1),
                 handles: Vec::new(),
                 closed: false,
                 waiting: None,
@@ -115,7 +133,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
 
     /// Sets the limit, once the first run has told its function's; whether there is more to do than there
     /// are runners, as in [`Pulled::grow`].
-    pub(super) fn set_limit(&self, limit: usize, more: bool) -> bool {
+    pub(super) fn set_limit(&self, limit: Bound, more: bool) -> bool {
         let mut state = self.state();
         state.limit = limit;
         state.grow(more)

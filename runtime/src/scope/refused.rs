@@ -69,7 +69,7 @@ impl From<Closed> for TrySpawnError {
 impl fmt::Display for TrySpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => f.write_str("the pool is full"),
+            Self::Full => f.write_str("no slot of the pool is free, or no permit of the function"),
             Self::Closed => Closed.fmt(f),
         }
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     keep::Keep,
-    pull::{Driven, Pulled, Shared},
+    pull::{Bound, Driven, Pulled, Shared},
 };
 use crate::{
     Cancelled, Cause, TaskError, panic,
@@ -66,8 +66,9 @@ where
         shared.leave();
         return;
     };
-    let own = || first.run.spec().limit().map(crate::limit::Limit::size);
-    let limit = limit.or_else(own).unwrap_or_else(default_limit);
+    let own = first.run.spec().limit().map(Bound::Own);
+    let limit = limit.map(Bound::Fixed).or(own);
+    let limit = limit.unwrap_or_else(|| Bound::Fixed(default_limit()));
     let grow = shared.set_limit(limit, first.more);
     spawn(shared.clone(), token, Some(first));
     if grow {

@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    marker::PhantomData,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -11,7 +10,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    launch::{Launch, OnWorkers},
+    launch::Launch,
     ledger::{Index, Shared},
     slots::{Admission, Refusal, Waiting},
     task::{Report, Task},
@@ -25,11 +24,15 @@ use crate::{
 
 /// The future of [`Group::spawn`](super::group::Group::spawn); it spawns when it is awaited.
 #[must_use = "nothing is spawned until this is awaited"]
-pub struct Spawn<'a, S: SupervisedFuture, L = OnWorkers> {
+pub struct Spawn<'a, S: SupervisedFuture> {
     group: &'a Arc<Shared<S::Value, S::Error>>,
     stage: Stage<S>,
-    launch: PhantomData<fn() -> L>,
+    launch: LaunchFn<S>,
 }
+
+/// A pointer, so that what a run must be to be spawned is asked at the spawn, and not at its `.await` again.
+type LaunchFn<S> =
+    fn(&Arc<Shared<<S as SupervisedFuture>::Value, <S as SupervisedFuture>::Error>>, S, Admission);
 
 enum Stage<S: SupervisedFuture> {
     New(S),
@@ -45,12 +48,13 @@ type WaitForAdmission = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> 
 pub(super) const CLOSURE: &str = "spawn";
 
 /// The run is pinned only once it is in its task.
-impl<S: SupervisedFuture, L> Unpin for Spawn<'_, S, L> {}
+impl<S: SupervisedFuture> Unpin for Spawn<'_, S> {}
 
-impl<'a, S: SupervisedFuture, L> Spawn<'a, S, L> {
+impl<'a, S: SupervisedFuture> Spawn<'a, S> {
     pub(super) fn new(
         group: &'a Arc<Shared<S::Value, S::Error>>,
         task: impl FnOnce(CancellationToken) -> S,
+        launch: LaunchFn<S>,
     ) -> Self {
         let stage = if group.refuses() {
             drop_quietly(task);
@@ -65,24 +69,37 @@ impl<'a, S: SupervisedFuture, L> Spawn<'a, S, L> {
                 }
             }
         };
-        Self { group, stage, launch: PhantomData }
+        Self { group, stage, launch }
     }
 }
 
-impl<S, L> Spawn<'_, S, L>
-where
-    S: SupervisedFuture,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
+/// Spawns a run that has been admitted.
+pub(super) fn launch<S, L>(
+    group: &Arc<Shared<S::Value, S::Error>>,
+    mut run: S,
+    admission: Admission,
+) where
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
     L: Launch<S>,
 {
+    let Some(index) = group.enter() else {
+        drop_quietly(run);
+        return;
+    };
+    run.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
+    let report = InGroup { group: group.clone(), index, slot: admission.slot };
+    let handle = L::launch(Task::new(group.scope.clone(), run, report));
+    group.entered(index, handle);
+}
+
+impl<S: SupervisedFuture> Spawn<'_, S> {
     fn begin(&mut self, run: S, cx: &mut Context<'_>) -> Poll<()> {
         let spec = run.spec();
         if let Some(admission) = self.group.slots.try_admit(spec) {
             if admission.permit.is_some() {
                 spec.here().waited_for(0);
             }
-            self.launch(run, admission);
+            (self.launch)(self.group, run, admission);
             return Poll::Ready(());
         }
         self.group.wait_begun();
@@ -106,7 +123,7 @@ where
         match admitted {
             Ok(admission) => {
                 counted.granted();
-                self.launch(run, admission);
+                (self.launch)(self.group, run, admission);
             }
             Err(refusal) => {
                 let task = run.spec().name();
@@ -127,17 +144,6 @@ where
         Poll::Ready(())
     }
 
-    fn launch(&self, mut run: S, admission: Admission) {
-        let Some(index) = self.group.enter() else {
-            drop_quietly(run);
-            return;
-        };
-        run.prepare(Prepared { permit: admission.permit, longest_grace: self.group.grace });
-        let report = InGroup { group: self.group.clone(), index, slot: admission.slot };
-        let handle = L::launch(Task::new(self.group.scope.clone(), run, report));
-        self.group.entered(index, handle);
-    }
-
     fn refuse(&self, task: &'static str) {
         let cause = self.group.scope.cause().unwrap_or(crate::Cause::Token);
         let cancelled = Cancelled::new(task, cause);
@@ -145,13 +151,7 @@ where
     }
 }
 
-impl<S, L> Future for Spawn<'_, S, L>
-where
-    S: SupervisedFuture,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
-    L: Launch<S>,
-{
+impl<S: SupervisedFuture> Future for Spawn<'_, S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -183,7 +183,7 @@ impl<T, E> Drop for Waited<'_, T, E> {
     }
 }
 
-impl<S: SupervisedFuture, L> Drop for Spawn<'_, S, L> {
+impl<S: SupervisedFuture> Drop for Spawn<'_, S> {
     fn drop(&mut self) {
         if let Stage::Waiting { .. } = self.stage {
             drop_quietly(std::mem::replace(&mut self.stage, Stage::Done));

@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 use crate::run::{Ended, SupervisedFuture, frame, scope::Scope};
 
 /// Where a task's end is told.
-pub trait Report<S: SupervisedFuture> {
+pub(super) trait Report<S: SupervisedFuture> {
     /// The run has ended by itself.
     fn ended(self, task: &'static str, ended: Ended<S::Value, S::Error>);
     /// The task was aborted.

@@ -34,19 +34,20 @@ async fn handle(
     shield(SECOND, |_| queue.acknowledge(message.offset)).await
 }
 
-#[supervised] // stops here first, at its next `.await`
+#[supervised] // stops first, and between two messages
 async fn produce(
+    token: &CancellationToken,
     queue: Arc<Queue>,
     pool: Pool,
 ) -> anyhow::Result<()> {
-    loop {
-        let slot = pool.reserve().await?; // before it takes
-        let Some(message) = queue.take().await? else {
-            return Ok(());
-        };
+    let slot = || token.run_until_cancelled(pool.reserve());
+    while let Some(slot) = slot().await {
+        let slot = slot?; // there is room: now take one
+        let Some(message) = queue.take().await? else { break };
         let queue = queue.clone();
         slot.spawn(|token| handle(token, queue, message));
     }
+    Ok(())
 }
 
 async fn run(
