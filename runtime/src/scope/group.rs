@@ -133,7 +133,7 @@ where
     /// # Cancel safety
     ///
     /// Dropped while it waits, it has spawned nothing.
-    pub fn spawn<S, F>(&self, task: F) -> Spawn<'_, S>
+    pub fn spawn<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
@@ -174,7 +174,7 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, S>
+    pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + 'static,
@@ -212,7 +212,7 @@ where
         &self,
         name: &'static str,
         work: F,
-    ) -> Spawn<'_, Supervised<Blocking<F>>>
+    ) -> Spawn<'_, T, E, Supervised<Blocking<F>>>
     where
         F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
         E: From<TaskError>,
@@ -278,7 +278,7 @@ where
     /// # Cancel safety
     ///
     /// Dropped while it waits, it has spawned nothing.
-    pub fn spawn<S, F>(&self, task: F) -> Spawn<'_, S>
+    pub fn spawn<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
@@ -296,7 +296,7 @@ where
     /// # Cancel safety
     ///
     /// Dropped while it waits, it has spawned nothing.
-    pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, S>
+    pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + 'static,
@@ -318,7 +318,7 @@ where
         &self,
         name: &'static str,
         work: F,
-    ) -> Spawn<'_, Supervised<Blocking<F>>>
+    ) -> Spawn<'_, T, E, Supervised<Blocking<F>>>
     where
         F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
         E: From<TaskError>,

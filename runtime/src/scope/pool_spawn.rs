@@ -17,7 +17,7 @@ use super::{
     refused::{Closed, LoggedError, SpawnError},
     slots::{Admission, Refusal, Waiting},
 };
-use crate::{Outcome, panic::drop_quietly, run::SupervisedFuture};
+use crate::{Outcome, panic::drop_quietly, run::SupervisedFuture, spec::TaskSpec};
 
 /// The future of [`Pool::spawn`](super::pool::Pool::spawn); it spawns when it is awaited.
 #[must_use = "nothing is spawned until this is awaited"]
@@ -32,7 +32,10 @@ pub struct PoolSpawn<'a, S> {
 type LaunchFn<S> = fn(&Arc<Shared>, S, Admission, &'static Location<'static>) -> Result<(), Closed>;
 
 enum Stage<S> {
-    New(S),
+    New {
+        run: S,
+        spec: &'static TaskSpec,
+    },
     Waiting {
         run: S,
         admission: WaitForAdmission,
@@ -49,7 +52,7 @@ type WaitForAdmission = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> 
 /// The run is pinned only once it is in its task.
 impl<S> Unpin for PoolSpawn<'_, S> {}
 
-impl<'a, S> PoolSpawn<'a, S> {
+impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
     pub(super) fn new(
         pool: &'a Arc<Shared>,
         task: impl FnOnce(CancellationToken) -> S,
@@ -60,7 +63,8 @@ impl<'a, S> PoolSpawn<'a, S> {
             drop_quietly(task);
             Stage::Closed
         } else {
-            make(pool, task).map_or(Stage::Panicked, Stage::New)
+            let made = make(pool, task);
+            made.map_or(Stage::Panicked, |run| Stage::New { spec: run.spec(), run })
         };
         Self { pool, place, stage, launch }
     }
@@ -81,9 +85,13 @@ where
     launch::<S, L>(pool, run, (slot, admission.permit), place, Ticket::New)
 }
 
-impl<S: SupervisedFuture> PoolSpawn<'_, S> {
-    fn begin(&mut self, run: S, cx: &mut Context<'_>) -> Poll<Result<(), SpawnError>> {
-        let spec = run.spec();
+impl<S> PoolSpawn<'_, S> {
+    fn begin(
+        &mut self,
+        run: S,
+        spec: &'static TaskSpec,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SpawnError>> {
         if let Some(admission) = self.pool.slots.try_admit(spec) {
             if admission.permit.is_some() {
                 spec.here().waited_for(0);
@@ -128,12 +136,12 @@ impl<S: SupervisedFuture> PoolSpawn<'_, S> {
     }
 }
 
-impl<S: SupervisedFuture> Future for PoolSpawn<'_, S> {
+impl<S> Future for PoolSpawn<'_, S> {
     type Output = Result<(), SpawnError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::New(run) => self.begin(run, cx),
+            Stage::New { run, spec } => self.begin(run, spec, cx),
             waiting @ Stage::Waiting { .. } => {
                 self.stage = waiting;
                 self.wait(cx)

@@ -20,24 +20,23 @@ use crate::{
     limit::Slot,
     panic::{self, drop_quietly},
     run::{Ended, Prepared, SupervisedFuture},
+    spec::TaskSpec,
 };
 
 /// The future of [`Group::spawn`](super::group::Group::spawn); it spawns when it is awaited.
 #[must_use = "nothing is spawned until this is awaited"]
-pub struct Spawn<'a, S: SupervisedFuture> {
-    group: &'a Arc<Shared<S::Value, S::Error>>,
-    stage: Stage<S>,
-    launch: LaunchFn<S>,
+pub struct Spawn<'a, T, E, S> {
+    group: &'a Arc<Shared<T, E>>,
+    stage: Stage<E, S>,
+    // Pointers, so that what a run must be is asked at the spawn, and not at its `.await` again.
+    error: fn(TaskError) -> E,
+    launch: fn(&Arc<Shared<T, E>>, S, Admission),
 }
 
-/// A pointer, so that what a run must be to be spawned is asked at the spawn, and not at its `.await` again.
-type LaunchFn<S> =
-    fn(&Arc<Shared<<S as SupervisedFuture>::Value, <S as SupervisedFuture>::Error>>, S, Admission);
-
-enum Stage<S: SupervisedFuture> {
-    New(S),
-    Waiting { run: S, admission: WaitForAdmission, counted: Waiting },
-    Failed(S::Error),
+enum Stage<E, S> {
+    New { run: S, spec: &'static TaskSpec },
+    Waiting { run: S, spec: &'static TaskSpec, admission: WaitForAdmission, counted: Waiting },
+    Failed(E),
     Refused,
     Done,
 }
@@ -48,20 +47,23 @@ type WaitForAdmission = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> 
 pub(super) const CLOSURE: &str = "spawn";
 
 /// The run is pinned only once it is in its task.
-impl<S: SupervisedFuture> Unpin for Spawn<'_, S> {}
+impl<T, E, S> Unpin for Spawn<'_, T, E, S> {}
 
-impl<'a, S: SupervisedFuture> Spawn<'a, S> {
+impl<'a, T, E, S> Spawn<'a, T, E, S>
+where
+    S: SupervisedFuture<Value = T, Error = E>,
+{
     pub(super) fn new(
-        group: &'a Arc<Shared<S::Value, S::Error>>,
+        group: &'a Arc<Shared<T, E>>,
         task: impl FnOnce(CancellationToken) -> S,
-        launch: LaunchFn<S>,
+        launch: fn(&Arc<Shared<T, E>>, S, Admission),
     ) -> Self {
         let stage = if group.refuses() {
             drop_quietly(task);
             Stage::Refused
         } else {
             match panic::catch(|| task(group.token.clone())) {
-                Ok(run) => Stage::New(run),
+                Ok(run) => Stage::New { spec: run.spec(), run },
                 Err(caught) => {
                     let panic = Panic::new(CLOSURE, caught);
                     events::panicked(&panic);
@@ -69,7 +71,7 @@ impl<'a, S: SupervisedFuture> Spawn<'a, S> {
                 }
             }
         };
-        Self { group, stage, launch }
+        Self { group, stage, error: S::error, launch }
     }
 }
 
@@ -92,9 +94,8 @@ pub(super) fn launch<S, L>(
     group.entered(index, handle);
 }
 
-impl<S: SupervisedFuture> Spawn<'_, S> {
-    fn begin(&mut self, run: S, cx: &mut Context<'_>) -> Poll<()> {
-        let spec = run.spec();
+impl<T, E, S> Spawn<'_, T, E, S> {
+    fn begin(&mut self, run: S, spec: &'static TaskSpec, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(admission) = self.group.slots.try_admit(spec) {
             if admission.permit.is_some() {
                 spec.here().waited_for(0);
@@ -105,8 +106,12 @@ impl<S: SupervisedFuture> Spawn<'_, S> {
         self.group.wait_begun();
         let (scope, token) = (self.group.scope.clone(), self.group.token.clone());
         let admission = self.group.slots.clone().admit(spec, scope, token);
-        self.stage =
-            Stage::Waiting { run, admission: Box::pin(admission), counted: Waiting::begin(spec) };
+        self.stage = Stage::Waiting {
+            run,
+            spec,
+            admission: Box::pin(admission),
+            counted: Waiting::begin(spec),
+        };
         self.wait(cx)
     }
 
@@ -115,7 +120,8 @@ impl<S: SupervisedFuture> Spawn<'_, S> {
             unreachable!("only a spawn that waits is asked to");
         };
         let admitted = ready!(admission.as_mut().poll(cx));
-        let Stage::Waiting { run, counted, .. } = std::mem::replace(&mut self.stage, Stage::Done)
+        let Stage::Waiting { run, spec, counted, .. } =
+            std::mem::replace(&mut self.stage, Stage::Done)
         else {
             unreachable!("looked at above");
         };
@@ -126,7 +132,7 @@ impl<S: SupervisedFuture> Spawn<'_, S> {
                 (self.launch)(self.group, run, admission);
             }
             Err(refusal) => {
-                let task = run.spec().name();
+                let task = spec.name();
                 drop_quietly(run);
                 match refusal {
                     Refusal::Fired => {
@@ -135,7 +141,7 @@ impl<S: SupervisedFuture> Spawn<'_, S> {
                     }
                     Refusal::WaitsForItself(rejected) => {
                         counted.ended(Outcome::Rejected);
-                        let error = S::error(TaskError::Rejected(rejected));
+                        let error = (self.error)(TaskError::Rejected(rejected));
                         self.group.fail(task, Outcome::Rejected, error);
                     }
                 }
@@ -147,16 +153,16 @@ impl<S: SupervisedFuture> Spawn<'_, S> {
     fn refuse(&self, task: &'static str) {
         let cause = self.group.scope.cause().unwrap_or(crate::Cause::Token);
         let cancelled = Cancelled::new(task, cause);
-        self.group.refuse(S::error(TaskError::Cancelled(cancelled)));
+        self.group.refuse((self.error)(TaskError::Cancelled(cancelled)));
     }
 }
 
-impl<S: SupervisedFuture> Future for Spawn<'_, S> {
+impl<T, E, S> Future for Spawn<'_, T, E, S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::New(run) => self.begin(run, cx),
+            Stage::New { run, spec } => self.begin(run, spec, cx),
             waiting @ Stage::Waiting { .. } => {
                 self.stage = waiting;
                 self.wait(cx)
@@ -183,7 +189,7 @@ impl<T, E> Drop for Waited<'_, T, E> {
     }
 }
 
-impl<S: SupervisedFuture> Drop for Spawn<'_, S> {
+impl<T, E, S> Drop for Spawn<'_, T, E, S> {
     fn drop(&mut self) {
         if let Stage::Waiting { .. } = self.stage {
             drop_quietly(std::mem::replace(&mut self.stage, Stage::Done));
