@@ -1,6 +1,10 @@
 //! What the crate promises, one behaviour a test.
 
 #![allow(clippy::unwrap_used)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
+)]
 
 mod body_checks;
 mod cancel;

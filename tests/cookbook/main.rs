@@ -2,6 +2,10 @@
 //! `readme` marks. Narrow lines, since a before and its after stand side by side.
 
 #![allow(dead_code, clippy::unwrap_used)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the befores of the cookbook are what one writes by hand"
+)]
 
 mod fetch_all {
     #[rustfmt::skip]

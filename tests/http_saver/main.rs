@@ -1,6 +1,10 @@
 //! The example `http_saver`, run as a program and asked over loopback.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the other side of the program is made of plain tasks"
+)]
 
 mod accepted;
 mod begin;

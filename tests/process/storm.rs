@@ -16,7 +16,10 @@ fn a_signal_at_any_point_ends_the_process_with_what_is_documented() {
     for run in 0..30 {
         let mut program = Program::start(env!("CARGO_BIN_EXE_main_spent"), "storm");
         program.wait_for("READY");
-        // Not to wait for something: the point of the signal is what is varied.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "not to wait for something: the point of the signal is what is varied"
+        )]
         thread::sleep(Duration::from_millis(run * 7));
         let sent = Instant::now();
         program.send(SIGTERM);

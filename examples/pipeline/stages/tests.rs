@@ -3,6 +3,11 @@
 //! All on one thread and on paused time: the clock moves on only when no task can, so that a `timeout` is no
 //! guess here, but the moment at which nothing moves any more.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
+)]
+
 use std::{
     io,
     pin::Pin,

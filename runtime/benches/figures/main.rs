@@ -9,6 +9,11 @@
 //! Each contender and what it is compared with take turns in one process over many rounds. A ratio is the
 //! median of the rounds' own ratios: what slows the machine down for a while slows both sides of it.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "what the crate is measured against is written by hand"
+)]
+
 mod allocations;
 mod contest;
 mod fan_out;

@@ -48,6 +48,10 @@ pub(super) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
         let list = drained_within(grace, for_thread);
         _ = tell.send(list.clone());
         if let Some(list) = list {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a thread of its own, on which no task runs"
+            )]
             thread::sleep(REPORTING);
             exit_instead(&state, &list);
         }
@@ -78,6 +82,10 @@ fn drained_within(grace: Duration, pools: Pools) -> Option<String> {
 async fn drain_all(grace: Duration, pools: Pools) -> Option<String> {
     let mut drains = JoinSet::new();
     for pool in pools {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "each ends within the grace, and all are joined below"
+        )]
         drains.spawn(pool.drain(grace));
     }
     let mut list = String::new();

@@ -25,6 +25,7 @@ impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnWorkers {
     const ON_BLOCKING_THREAD: bool = false;
 
     fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle {
+        #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
         tokio::spawn(task).abort_handle()
     }
 }
@@ -36,6 +37,7 @@ impl<S: SupervisedFuture + 'static> Launch<S> for OnThisThread {
     const ON_BLOCKING_THREAD: bool = false;
 
     fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle {
+        #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
         tokio::task::spawn_local(task).abort_handle()
     }
 }

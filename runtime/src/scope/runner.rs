@@ -99,7 +99,12 @@ fn spawn<I, F, S, K>(
     };
     let scope = Some(shared.scope.clone());
     let runner = Runner { shared: shared.clone(), token, scope, index, run, left: false };
-    shared.keep(tokio::spawn(runner).abort_handle());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a runner of `map`, which aborts it when it is dropped"
+    )]
+    let spawned = tokio::spawn(runner);
+    shared.keep(spawned.abort_handle());
 }
 
 impl<I, F, S, K> Future for Runner<I, F, S, K>

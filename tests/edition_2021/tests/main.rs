@@ -1,5 +1,10 @@
 //! What depends on the edition, in edition 2021: the forms of `src/`, drop order, hygiene.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
+)]
+
 use supervised_edition_2021::{forms, restarts};
 
 mod calls;

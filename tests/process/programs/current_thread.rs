@@ -1,5 +1,10 @@
 //! A main whose only thread its body can block.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a program to be stopped has tasks that nobody stops"
+)]
+
 #[path = "common.rs"]
 mod common;
 

@@ -1,5 +1,10 @@
 //! Mains whose bodies leave something in a pool.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a program to be stopped has tasks that nobody stops"
+)]
+
 #[path = "common.rs"]
 mod common;
 

@@ -1,5 +1,10 @@
 //! A main with a token and the time to obey it.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a program to be stopped has tasks that nobody stops"
+)]
+
 #[path = "token/cause.rs"]
 mod cause;
 #[path = "common.rs"]

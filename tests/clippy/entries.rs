@@ -1,0 +1,59 @@
+//! The entries of the shipped `clippy.toml`: each speaks, with its reason.
+
+use std::{fs, path::Path};
+
+use crate::run::told;
+
+/// An item that is not to be called, and what is said of it.
+#[derive(Debug)]
+struct Entry {
+    path: String,
+    reason: String,
+}
+
+fn read(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    fs::read_to_string(root.join(path)).expect(path)
+}
+
+/// One a line, as they stand in the file.
+fn entries(file: &str) -> Vec<Entry> {
+    let between = |line: &str, before: &str| {
+        let (_, from) = line.split_once(before)?;
+        Some(from.split_once('"')?.0.to_owned())
+    };
+    let lines = file.lines().map(str::trim).filter(|line| line.starts_with('{'));
+    lines
+        .map(|line| Entry {
+            path: between(line, "path = \"").expect(line),
+            reason: between(line, "reason = \"").expect(line),
+        })
+        .collect()
+}
+
+#[test]
+fn every_entry_speaks_once_with_its_reason() {
+    let uses: Vec<_> = told().iter().filter(|told| told.file.ends_with("/uses.rs")).collect();
+    let entries = entries(&read("runtime/lints/clippy.toml"));
+    assert!(!entries.is_empty());
+    for Entry { path, reason } in &entries {
+        let told: Vec<_> = uses.iter().filter(|told| told.disallowed() == Some(path)).collect();
+        assert_eq!(told.len(), 1, "`{path}` is used once in the fixture: {told:?}");
+        assert!(told[0].notes.contains(reason), "{:?} should say: {reason}", told[0]);
+    }
+    // Nothing else in the fixture is spoken to, tokio's own entry included.
+    let others: Vec<_> = uses
+        .iter()
+        .filter(|told| !entries.iter().any(|entry| told.disallowed() == Some(&entry.path)))
+        .collect();
+    assert!(others.is_empty(), "{others:#?}");
+}
+
+#[test]
+fn this_repository_obeys_what_it_ships() {
+    let shipped = read("runtime/lints/clippy.toml");
+    assert!(
+        read("clippy.toml").ends_with(&shipped),
+        "`clippy.toml` ends with the text of `runtime/lints/clippy.toml`"
+    );
+}

@@ -1,0 +1,87 @@
+//! One run of clippy over the packages that it is asked about, and what it said.
+
+use std::{env, path::Path, process::Command, sync::OnceLock};
+
+use serde_json::Value;
+
+/// One message.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// The package that it is about.
+    pub(crate) package: String,
+    /// The file, from the workspace's root.
+    pub(crate) file: String,
+    pub(crate) message: String,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Told {
+    /// The item that the message calls disallowed, if it is of that kind.
+    pub(crate) fn disallowed(&self) -> Option<&str> {
+        self.message.strip_prefix("use of a disallowed method `")?.strip_suffix('`')
+    }
+}
+
+/// What clippy says; it runs once for all tests, and must reach the end of every package.
+pub(crate) fn told() -> &'static [Told] {
+    static TOLD: OnceLock<Vec<Told>> = OnceLock::new();
+    TOLD.get_or_init(run)
+}
+
+fn run() -> Vec<Told> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    // A folder of its own: nobody else's build is waited for, nor made stale by the flag below.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clippy");
+    let run = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(root)
+        .args(["clippy", "--locked", "--offline", "--keep-going", "--message-format=json"])
+        .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
+        .arg("--target-dir")
+        .arg(target)
+        .args(["--", "--force-warn", "clippy::disallowed_methods"])
+        .env_remove("RUSTFLAGS")
+        .output()
+        .expect("cargo runs");
+    let said = String::from_utf8(run.stdout).expect("cargo writes JSON");
+    let messages: Vec<Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("each line is a message"))
+        .collect();
+    for package in PACKAGES {
+        let looked_at = messages.iter().any(|message| {
+            package_of(message).is_some_and(|of| of == *package)
+                && (message["reason"] == "compiler-artifact"
+                    || message["reason"] == "compiler-message")
+        });
+        assert!(looked_at, "{package}: {}", String::from_utf8_lossy(&run.stderr));
+    }
+    messages.iter().filter_map(read).collect()
+}
+
+pub(crate) const PACKAGES: &[&str] =
+    &["supervised-plain-tokio", "supervised-edition-2021", "supervised-edition-2024"];
+
+/// The name in `path+file:///…#name@0.0.0`, or in `path+file:///…/name#0.0.0`.
+fn package_of(message: &Value) -> Option<&str> {
+    let (path, version) = message["package_id"].as_str()?.split_once('#')?;
+    Some(match version.split_once('@') {
+        Some((name, _)) => name,
+        None => path.rsplit('/').next()?,
+    })
+}
+
+fn read(line: &Value) -> Option<Told> {
+    if line["reason"] != "compiler-message" {
+        return None;
+    }
+    let message = &line["message"];
+    // The last message of a package counts the others, and stands nowhere.
+    let place = message["spans"].as_array()?.first()?;
+    let texts = |value: &Value| value["message"].as_str().map(str::to_owned);
+    Some(Told {
+        package: package_of(line)?.to_owned(),
+        file: place["file_name"].as_str()?.to_owned(),
+        message: texts(message)?,
+        notes: message["children"].as_array()?.iter().filter_map(texts).collect(),
+    })
+}

@@ -1,0 +1,22 @@
+//! Supervised functions in edition 2024, under every lint that a crate may turn on.
+//!
+//! The sources are those of `tests/edition_2021`; `tests/behaviour` calls them.
+
+#![deny(
+    warnings,
+    missing_docs,
+    missing_debug_implementations,
+    single_use_lifetimes,
+    unreachable_pub,
+    unused_qualifications,
+    rust_2018_idioms,
+    future_incompatible,
+    clippy::all,
+    clippy::nursery,
+    clippy::pedantic
+)]
+
+#[path = "../../edition_2021/src/forms.rs"]
+pub mod forms;
+#[path = "../../edition_2021/src/restarts.rs"]
+pub mod restarts;
