@@ -15,6 +15,8 @@ mod function;
 mod output;
 #[cfg(test)]
 mod robustness;
+#[cfg(test)]
+mod snapshots;
 mod task;
 mod values;
 

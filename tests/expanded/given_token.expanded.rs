@@ -1,0 +1,41 @@
+impl Store for Disk {
+    #[allow(refining_impl_trait)]
+    fn save(
+        &self,
+        token: CancellationToken,
+        name: &str,
+    ) -> ::tokio_supervised::Supervised<
+        impl ::core::future::Future<Output = Result<(), StoreError>>,
+        ::tokio_supervised::CancellationToken,
+    > {
+        ::tokio_supervised::__private::supervise(
+            {
+                static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
+                    ::tokio_supervised::__private::TaskSpec::new(
+                        "save",
+                        ::tokio_supervised::__private::Policy::DEFAULT.cooperate(),
+                    );
+                &TOKIO_SUPERVISED_SPEC
+            },
+            ::core::clone::Clone::clone(&token),
+            ::tokio_supervised::__private::output::<Result<(), StoreError>>({
+                use ::tokio_supervised::__private::{
+                    ByAnyError as _, ByAnything as _, ByError as _, ByResult as _,
+                    BySharedError as _,
+                };
+                (&&&&::tokio_supervised::__private::Probe::<Result<(), StoreError>>::NEW).verdict()
+            }),
+            async move {
+                let _ = &self;
+                let token = token;
+                let name = name;
+                if let ::core::option::Option::Some(__supervised_never) =
+                    ::core::option::Option::None::<Result<(), StoreError>>
+                {
+                    return __supervised_never;
+                }
+                ({ self.write(&token, name).await })
+            },
+        )
+    }
+}

@@ -1,0 +1,50 @@
+/// Copies until there is no more, or the token fires.
+#[doc = "\n\n**Supervised.** Ends by itself when the token fires, or is dropped 5 s later. A panic becomes an `Err`."]
+fn copy<R>(
+    token: impl ::tokio_supervised::AsToken,
+    from: &mut R,
+) -> ::tokio_supervised::Supervised<
+    impl ::core::future::Future<Output = io::Result<u64>>,
+    impl ::tokio_supervised::AsToken,
+>
+where
+    R: AsyncRead + Unpin,
+{
+    ::tokio_supervised::__private::supervise(
+        {
+            static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
+                ::tokio_supervised::__private::TaskSpec::new(
+                    "copy",
+                    ::tokio_supervised::__private::Policy::DEFAULT.cooperate().grace(
+                        ::core::option::Option::Some(::core::time::Duration::from_millis(5000u64)),
+                    ),
+                );
+            &TOKIO_SUPERVISED_SPEC
+        },
+        ::core::clone::Clone::clone(&token),
+        ::tokio_supervised::__private::output::<io::Result<u64>>({
+            use ::tokio_supervised::__private::{
+                ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
+            };
+            (&&&&::tokio_supervised::__private::Probe::<io::Result<u64>>::NEW).verdict()
+        }),
+        async move {
+            let __supervised_token = token;
+            let token: &CancellationToken =
+                ::tokio_supervised::AsToken::as_token(&__supervised_token);
+            let from = from;
+            if let ::core::option::Option::Some(__supervised_never) =
+                ::core::option::Option::None::<io::Result<u64>>
+            {
+                return __supervised_never;
+            }
+            ({
+                let mut copied = 0;
+                while let Some(n) = token.run_until_cancelled(read(from)).await.transpose()? {
+                    copied += n;
+                }
+                Ok(copied)
+            })
+        },
+    )
+}

@@ -1,0 +1,37 @@
+fn main() -> ::std::process::ExitCode {
+    ::tokio_supervised::__private::main(
+        {
+            const TOKIO_SUPERVISED_OPTIONS: ::tokio_supervised::__private::MainOptions = {
+                let __supervised_options = ::tokio_supervised::__private::MainOptions::DEFAULT
+                    .grace(::core::time::Duration::from_millis(10000u64));
+                __supervised_options
+            };
+            TOKIO_SUPERVISED_OPTIONS
+        },
+        {
+            static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
+                ::tokio_supervised::__private::TaskSpec::new(
+                    "main",
+                    ::tokio_supervised::__private::Policy::DEFAULT
+                        .cooperate()
+                        .grace(::core::option::Option::None),
+                );
+            &TOKIO_SUPERVISED_SPEC
+        },
+        ::tokio_supervised::__private::exit::<anyhow::Result<()>>({
+            use ::tokio_supervised::__private::{
+                ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
+            };
+            (&&&&::tokio_supervised::__private::Probe::<anyhow::Result<()>>::NEW).verdict()
+        }),
+        |__supervised_token: ::tokio_supervised::CancellationToken| async move {
+            let token: CancellationToken = __supervised_token;
+            if let ::core::option::Option::Some(__supervised_never) =
+                ::core::option::Option::None::<anyhow::Result<()>>
+            {
+                return __supervised_never;
+            }
+            ({ serve(&token).await })
+        },
+    )
+}

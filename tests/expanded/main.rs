@@ -1,0 +1,4 @@
+#[supervised::main(grace = "10s")]
+async fn main(token: CancellationToken) -> anyhow::Result<()> {
+    serve(&token).await
+}

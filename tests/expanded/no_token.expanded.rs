@@ -1,0 +1,41 @@
+/// Downloads one page.
+#[doc = "\n\n**Supervised.** Runs at most 16 times at once. Stops at its next `.await` when the token fires. Gives up after 10 s. A panic becomes an `Err`."]
+pub fn fetch(
+    token: impl ::tokio_supervised::AsToken,
+    client: Client,
+    __supervised_1: (String, String),
+) -> ::tokio_supervised::Supervised<
+    impl ::core::future::Future<Output = Result<Page, Error>>,
+    impl ::tokio_supervised::AsToken,
+> {
+    ::tokio_supervised::__private::supervise(
+        {
+            static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
+                ::tokio_supervised::__private::TaskSpec::new(
+                    "fetch",
+                    ::tokio_supervised::__private::Policy::DEFAULT
+                        .limit(16)
+                        .timeout(::core::time::Duration::from_millis(10000u64)),
+                );
+            &TOKIO_SUPERVISED_SPEC
+        },
+        token,
+        ::tokio_supervised::__private::output::<Result<Page, Error>>({
+            use ::tokio_supervised::__private::{
+                ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
+            };
+            (&&&&::tokio_supervised::__private::Probe::<Result<Page, Error>>::NEW).verdict()
+        }),
+        async move {
+            let mut client = client;
+            let __supervised_1 = __supervised_1;
+            let (host, path) = __supervised_1;
+            if let ::core::option::Option::Some(__supervised_never) =
+                ::core::option::Option::None::<Result<Page, Error>>
+            {
+                return __supervised_never;
+            }
+            ({ client.get(host, path).await })
+        },
+    )
+}

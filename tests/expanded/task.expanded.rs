@@ -1,0 +1,55 @@
+fn tasks() {
+    let served = {
+        move |__supervised_token: ::tokio_supervised::CancellationToken| {
+            let __supervised_own = ::core::clone::Clone::clone(&__supervised_token);
+            let token = __supervised_token;
+            ::tokio_supervised::__private::supervise_foreign(
+                {
+                    static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
+                        ::tokio_supervised::__private::TaskSpec::new(
+                            "http",
+                            ::tokio_supervised::__private::Policy::DEFAULT.cooperate(),
+                        );
+                    &TOKIO_SUPERVISED_SPEC
+                },
+                __supervised_own,
+                { axum::serve(listener, app).with_graceful_shutdown(token.cancelled_owned()) },
+            )
+        }
+    };
+    let ticked = {
+        move |__supervised_token: ::tokio_supervised::CancellationToken| {
+            let __supervised_own = ::core::clone::Clone::clone(&__supervised_token);
+            ::tokio_supervised::__private::supervise(
+                {
+                    static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
+                        ::tokio_supervised::__private::TaskSpec::new(
+                            "tick",
+                            ::tokio_supervised::__private::Policy::DEFAULT
+                                .timeout(::core::time::Duration::from_millis(60000u64))
+                                .cooperate(),
+                        );
+                    &TOKIO_SUPERVISED_SPEC
+                },
+                __supervised_own,
+                ::tokio_supervised::__private::output::<Result<(), TaskError>>({
+                    use ::tokio_supervised::__private::{
+                        ByAnyError as _, ByAnything as _, ByError as _, ByResult as _,
+                        BySharedError as _,
+                    };
+                    (&&&&::tokio_supervised::__private::Probe::<Result<(), TaskError>>::NEW)
+                        .verdict()
+                }),
+                async move {
+                    let token = __supervised_token;
+                    if let ::core::option::Option::Some(__supervised_never) =
+                        ::core::option::Option::None::<Result<(), TaskError>>
+                    {
+                        return __supervised_never;
+                    }
+                    ({ tick(&token).await })
+                },
+            )
+        }
+    };
+}
