@@ -33,7 +33,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
-use syn::{FnArg, Pat, PatType, Type, TypeReference};
+use syn::{Attribute, FnArg, Meta, Pat, PatType, Type, TypeReference};
 
 use super::{
     args::Args,
@@ -179,8 +179,24 @@ struct Bound {
     kept: Option<TokenStream>,
 }
 
+/// The attributes of a parameter, for each of the places that it is bound at.
+///
+/// What is expected of one place does not come true at the others: there it is allowed.
+fn attributes(parameter: &PatType) -> Vec<Attribute> {
+    let mut attributes = parameter.attrs.clone();
+    for attribute in &mut attributes {
+        if let Meta::List(list) = &mut attribute.meta {
+            if list.path.is_ident("expect") {
+                list.path = Ident::new("allow", first_span(&list.path)).into();
+            }
+        }
+    }
+    attributes
+}
+
 fn bind(parameter: &PatType, at: usize) -> Bound {
-    let PatType { attrs, pat, ty, .. } = parameter;
+    let PatType { pat, ty, .. } = parameter;
+    let attrs = attributes(parameter);
     let plain = match &**pat {
         Pat::Ident(pattern) => {
             Some(pattern).filter(|pattern| pattern.by_ref.is_none() && pattern.subpat.is_none())
@@ -206,7 +222,8 @@ fn bind(parameter: &PatType, at: usize) -> Bound {
 
 /// A parameter that is kept outside, and cloned for each run; one that cannot be is told at its type.
 fn bind_kept(krate: &syn::Path, parameter: &PatType, at: usize) -> Bound {
-    let PatType { attrs, ty, .. } = parameter;
+    let PatType { ty, .. } = parameter;
+    let attrs = attributes(parameter);
     let bound = bind(parameter, at);
     let (ident, binding) = (&bound.ident, &bound.binding);
     let place = first_span(ty);
@@ -221,7 +238,8 @@ fn bind_kept(krate: &syn::Path, parameter: &PatType, at: usize) -> Bound {
 }
 
 fn bind_token(krate: &syn::Path, parameter: &PatType, form: TokenForm) -> Bound {
-    let PatType { attrs, pat, ty, .. } = parameter;
+    let PatType { pat, ty, .. } = parameter;
+    let attrs = attributes(parameter);
     let mut bound = bind(parameter, 0);
     if form == TokenForm::Lent {
         let ident = &bound.ident;
