@@ -4,6 +4,7 @@ pub(crate) mod allow;
 pub(crate) mod args;
 pub(crate) mod body;
 pub(crate) mod expand;
+mod instrument;
 pub(crate) mod item;
 mod restart;
 pub(crate) mod signature;
@@ -25,6 +26,9 @@ use signature::Header;
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     if let Some(refusal) = refused_arguments(&arguments).or_else(|| refused_header(&item)) {
         return quote!(#item #refusal);
+    }
+    if let Some(swapped) = instrument::swapped(&arguments, &item) {
+        return swapped;
     }
     let mut diagnostics = Diagnostics::default();
     let args = Args::of_function(arguments, &mut diagnostics);

@@ -1,0 +1,21 @@
+//! It goes first, and breeds nothing of its own: a token of the attribute's is nothing that it could record.
+
+use tokio_supervised::{CancellationToken, TaskError, supervised};
+
+#[supervised]
+#[tracing::instrument]
+async fn spawns() -> Result<(), TaskError> {
+    tokio::spawn(async {});
+    Ok(())
+}
+
+#[supervised(limt = 3)]
+#[tracing::instrument]
+fn not_async() -> Result<(), TaskError> {
+    Ok(())
+}
+
+fn main() {
+    let token = CancellationToken::new();
+    drop((spawns(&token), not_async(&token)));
+}
