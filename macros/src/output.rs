@@ -74,7 +74,8 @@ impl Output {
     /// The function that tells how a value of this type ended its run.
     ///
     /// The method is found by how much is known of the error type: the traits are implemented for
-    /// ever fewer references, and the first that fits wins.
+    /// ever fewer references, and the first that fits wins. Its name is none that a trait of the user's has,
+    /// which may be implemented for everything.
     pub(crate) fn verdict(&self, krate: &Path) -> TokenStream {
         let nameable = &self.nameable;
         if self.refused || matches!(self.declared, Type::Never(_)) {
@@ -87,7 +88,7 @@ impl Output {
             use #krate::__private::{
                 ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
             };
-            (&&&&#krate::__private::Probe::<#nameable>::NEW).verdict()
+            (&&&&#krate::__private::Probe::<#nameable>::NEW).__supervised_verdict()
         }}
     }
 

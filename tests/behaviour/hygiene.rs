@@ -14,6 +14,7 @@ mod hostile {
     pub mod alloc {}
     pub mod tokio {}
     pub mod tokio_supervised {}
+    pub mod __private {}
     pub struct Result;
     pub struct Option;
     pub enum Poll {}
@@ -29,6 +30,10 @@ mod hostile {
     pub trait From {}
     pub trait Into {}
     pub trait AsToken {}
+    pub trait Fn {}
+    pub trait FnOnce {}
+    pub trait Drop {}
+    pub trait Copy {}
     pub struct Supervised;
     pub struct Restarting;
     pub struct Restart;
@@ -38,6 +43,8 @@ mod hostile {
     pub struct TaskSpec;
     pub struct Policy;
     pub struct Probe;
+    pub type u64 = ();
+    pub type bool = ();
     pub type usize = ();
     pub type str = ();
     pub const SPEC: u32 = 1;
@@ -61,6 +68,29 @@ mod hostile {
     macro_rules! unreachable {
         () => {};
     }
+    #[allow(unused_macros)]
+    macro_rules! supervised {
+        () => {};
+    }
+    #[allow(unused_macros)]
+    macro_rules! token {
+        () => {};
+    }
+
+    /// Methods of everything, called like those that generated code calls.
+    pub trait Blanket: ::core::marker::Sized {
+        fn verdict(&self) {}
+        fn take(self) {}
+        fn limit(self, _: ::core::primitive::usize) {}
+        fn grace(self, _: ::core::time::Duration) {}
+        fn timeout(self, _: ::core::time::Duration) {}
+        fn cooperate(self) {}
+        fn restart(self) {}
+        fn backoff(self) {}
+        fn clone(&self) {}
+        fn as_token(&self) {}
+    }
+    impl<T> Blanket for T {}
 
     const MOST: ::core::primitive::usize = 16;
 
@@ -164,6 +194,7 @@ async fn nothing_that_is_generated_depends_on_names_around_it() {
 #[test]
 fn an_entry_depends_on_no_names_around_it() {
     hostile::run();
+    let _ = bare::main();
 }
 
 use tokio_supervised::{CancellationToken, TaskError, supervised};
@@ -183,6 +214,56 @@ async fn named_like_ours(
 ) -> Done {
     let spec = token + value + never + own;
     Ok(spec + __token + __arg0 + __arg6 + output)
+}
+
+/// Parameters named like what the prelude has, as far as a binding may be.
+#[supervised]
+#[allow(non_snake_case)]
+async fn named_like_the_prelude(Option: u32, Result: u32, this: u32, __private: u32) -> Done {
+    Ok(Option + Result + this + __private)
+}
+
+/// The same where each run is made of clones.
+#[supervised(restart = "on-failure")]
+#[allow(non_snake_case)]
+async fn kept_like_the_prelude(
+    Option: u32,
+    Kept: u32,
+    token: u32,
+    __supervised_kept_0: u32,
+) -> Done {
+    Ok(Option + Kept + token + __supervised_kept_0)
+}
+
+/// Where nothing is imported that is not asked for.
+#[no_implicit_prelude]
+mod bare {
+    #[::tokio_supervised::supervised(limit = 4, timeout = "1s")]
+    pub(super) async fn plain(n: u32) -> super::Done {
+        super::Done::Ok(n)
+    }
+
+    #[::tokio_supervised::supervised(restart = "always", max_restarts = "1/1s")]
+    pub(super) async fn restarts(
+        token: &::tokio_supervised::CancellationToken,
+        n: u32,
+    ) -> super::Done {
+        token.cancel();
+        super::Done::Ok(n)
+    }
+
+    pub(super) async fn task(token: ::tokio_supervised::CancellationToken) -> super::Done {
+        let task =
+            ::tokio_supervised::task!("bare", |token| -> super::Done { plain(&token, 1).await });
+        task(token).await
+    }
+
+    #[::tokio_supervised::supervised::main(flavor = "current_thread", grace = "1s")]
+    pub(super) async fn main(
+        token: ::tokio_supervised::CancellationToken,
+    ) -> ::std::result::Result<(), ::tokio_supervised::TaskError> {
+        plain(&token, 1).await.map(::std::mem::drop)
+    }
 }
 
 /// The same with a token of the user's.
@@ -216,6 +297,16 @@ async fn a_parameter_may_have_any_name() {
     assert_eq!(named_like_ours(&token, 1, 2, 4, 8, 16, 32, (64, 128)).await.unwrap(), 255);
     assert_eq!(named_like_ours_with_a_token(&token, 1, 2, (4, 0)).await.unwrap(), 7);
     assert_eq!(shadowed_inside(&token).await.unwrap(), 7);
+    assert_eq!(named_like_the_prelude(&token, 1, 2, 4, 8).await.unwrap(), 15);
+    assert_eq!(kept_like_the_prelude(&token, 1, 2, 4, 8).await.unwrap(), 15);
+}
+
+#[tokio::test]
+async fn nothing_that_is_generated_depends_on_the_prelude() {
+    let token = CancellationToken::new();
+    assert_eq!(bare::plain(&token, 1).await.unwrap(), 1);
+    assert_eq!(bare::restarts(&token.child_token(), 1).await.unwrap(), 1);
+    assert_eq!(bare::task(token).await.unwrap(), 1);
 }
 
 /// The whole function inside the macro.

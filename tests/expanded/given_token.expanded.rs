@@ -23,7 +23,8 @@ impl Store for Disk {
                     ByAnyError as _, ByAnything as _, ByError as _, ByResult as _,
                     BySharedError as _,
                 };
-                (&&&&::tokio_supervised::__private::Probe::<Result<(), StoreError>>::NEW).verdict()
+                (&&&&::tokio_supervised::__private::Probe::<Result<(), StoreError>>::NEW)
+                    .__supervised_verdict()
             }),
             async move {
                 let _ = &self;

@@ -26,7 +26,8 @@ where
             use ::tokio_supervised::__private::{
                 ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
             };
-            (&&&&::tokio_supervised::__private::Probe::<io::Result<u64>>::NEW).verdict()
+            (&&&&::tokio_supervised::__private::Probe::<io::Result<u64>>::NEW)
+                .__supervised_verdict()
         }),
         async move {
             let __supervised_token = token;

@@ -22,7 +22,8 @@ fn main() -> ::std::process::ExitCode {
             use ::tokio_supervised::__private::{
                 ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
             };
-            (&&&&::tokio_supervised::__private::Probe::<anyhow::Result<()>>::NEW).verdict()
+            (&&&&::tokio_supervised::__private::Probe::<anyhow::Result<()>>::NEW)
+                .__supervised_verdict()
         }),
         |__supervised_token: ::tokio_supervised::CancellationToken| async move {
             let token: CancellationToken = __supervised_token;

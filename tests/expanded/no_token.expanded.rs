@@ -24,7 +24,8 @@ pub fn fetch(
             use ::tokio_supervised::__private::{
                 ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
             };
-            (&&&&::tokio_supervised::__private::Probe::<Result<Page, Error>>::NEW).verdict()
+            (&&&&::tokio_supervised::__private::Probe::<Result<Page, Error>>::NEW)
+                .__supervised_verdict()
         }),
         async move {
             let mut client = client;

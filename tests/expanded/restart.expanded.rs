@@ -25,7 +25,7 @@ impl Consumer {
                     ByAnyError as _, ByAnything as _, ByError as _, ByResult as _,
                     BySharedError as _,
                 };
-                (&&&&::tokio_supervised::__private::Probe::<()>::NEW).verdict()
+                (&&&&::tokio_supervised::__private::Probe::<()>::NEW).__supervised_verdict()
             }),
             move || async move {
                 let _ = &self;

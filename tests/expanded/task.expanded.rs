@@ -38,7 +38,7 @@ fn tasks() {
                         BySharedError as _,
                     };
                     (&&&&::tokio_supervised::__private::Probe::<Result<(), TaskError>>::NEW)
-                        .verdict()
+                        .__supervised_verdict()
                 }),
                 async move {
                     let token = __supervised_token;

@@ -175,11 +175,11 @@ macro_rules! probes {
             /// The return type.
             type Output;
             /// The verdict on values of it.
-            fn verdict(self) -> fn(&Self::Output) -> Verdict;
+            fn __supervised_verdict(self) -> fn(&Self::Output) -> Verdict;
         }
         impl<$($generics)*> $name for $probe {
             type Output = $out;
-            fn verdict(self) -> fn(&$out) -> Verdict {
+            fn __supervised_verdict(self) -> fn(&$out) -> Verdict {
                 $verdict
             }
         }
