@@ -5,9 +5,11 @@
     reason = "a test stands outside of what it tests, and drives it from tasks of its own"
 )]
 
-use supervised_edition_2021::{forms, restarts};
+use supervised_edition_2021::{compositions, forms, restarts};
 
 mod calls;
+#[path = "compositions.rs"]
+mod composition_calls;
 #[path = "../../behaviour/drop_order.rs"]
 mod drop_order;
 #[path = "../../behaviour/hygiene.rs"]

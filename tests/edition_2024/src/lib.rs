@@ -6,7 +6,17 @@
     warnings,
     missing_docs,
     missing_debug_implementations,
+    explicit_outlives_requirements,
+    keyword_idents,
+    let_underscore,
+    redundant_lifetimes,
+    refining_impl_trait,
+    rust_2024_compatibility,
     single_use_lifetimes,
+    trivial_casts,
+    unit_bindings,
+    unused,
+    unused_lifetimes,
     unreachable_pub,
     unused_qualifications,
     rust_2018_idioms,
@@ -16,6 +26,8 @@
     clippy::pedantic
 )]
 
+#[path = "../../edition_2021/src/compositions.rs"]
+pub mod compositions;
 #[path = "../../edition_2021/src/forms.rs"]
 pub mod forms;
 #[path = "../../edition_2021/src/restarts.rs"]

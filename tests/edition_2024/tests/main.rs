@@ -1,0 +1,11 @@
+//! What the compositions of `tests/edition_2021` do in edition 2024.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
+)]
+
+use supervised_edition_2024::compositions;
+
+#[path = "../../edition_2021/tests/compositions.rs"]
+mod composition_calls;
