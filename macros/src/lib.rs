@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+#[cfg(test)]
+mod befores;
 mod depth;
 mod diagnostics;
 mod entry;

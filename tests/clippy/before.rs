@@ -1,4 +1,6 @@
 //! The befores of the cookbook, under no attribute: which entries of the shipped `clippy.toml` speak to them.
+//!
+//! What the attribute says of them is in `macros/src/befores.rs`.
 
 use crate::run::told;
 
