@@ -343,13 +343,13 @@ fn what_nests_too_deeply_to_be_parsed_is_refused() {
         assert!(expanded.contains("nests too deeply"), "{:.80}", value);
     }
     let call = format!("\"deep\", |token| {}", deep("(", "token", ")"));
-    assert!(crate::task::expand(tokens(&call)).to_string().contains("nests too deeply"));
+    assert!(task::expand(tokens(&call)).to_string().contains("nests too deeply"));
 
     /// Both attributes; the first one's expansion.
     fn through(arguments: &TokenStream, item: &TokenStream) -> String {
-        let main = crate::entry::expand(arguments.clone(), item.clone()).to_string();
+        let main = entry::expand(arguments.clone(), item.clone()).to_string();
         assert!(main.contains("nests too deeply"));
-        crate::function::expand(arguments.clone(), item.clone()).to_string()
+        function::expand(arguments.clone(), item.clone()).to_string()
     }
 }
 
@@ -357,7 +357,7 @@ fn what_nests_too_deeply_to_be_parsed_is_refused() {
 fn what_people_write_does_not_nest_too_deeply() {
     let nested = "Arc<Mutex<HashMap<(String, Vec<Option<u8>>), Box<dyn Fn(&[Result<u8, Vec<u8>>]) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Box<dyn Error>>>>>>>>>";
     let item = tokens(&format!("async fn work(value: {nested}) -> Result<(), E> {{ Ok(()) }}"));
-    let expanded = crate::function::expand(tokens("limit = (1 + 2) * (3 - (4 / 5))"), item);
+    let expanded = function::expand(tokens("limit = (1 + 2) * (3 - (4 / 5))"), item);
     assert!(!expanded.to_string().contains("compile_error"));
 }
 
