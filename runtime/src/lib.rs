@@ -63,9 +63,15 @@
 //!
 //! # Panics must unwind
 //!
-//! With `panic = "abort"` a panic ends the process, and no boundary can catch it.
+//! With `panic = "abort"` a panic ends the process, and no boundary can catch it: the crate does not compile
+//! then, unless the feature `panic-abort` accepts it. Everything but the boundary works as it does without.
 
 #![deny(unsafe_code)]
+
+#[cfg(all(panic = "abort", not(feature = "panic-abort")))]
+compile_error!(
+    "with `panic = \"abort\"` a panic ends the process, and no supervised function can catch it: remove `panic = \"abort\"` from the profile in `Cargo.toml`, or accept it with `tokio-supervised = { features = [\"panic-abort\"] }`"
+);
 
 mod cause;
 mod clock;

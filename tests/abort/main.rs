@@ -1,0 +1,33 @@
+//! `panic = "abort"` makes the boundary impossible: it is refused when the crate is built, or accepted
+//! knowingly. A cargo of its own, with a target folder of its own, checks the crate under such a profile.
+
+#![allow(clippy::unwrap_used)]
+
+use std::process::{Command, Output};
+
+fn check_with_abort(features: &[&str]) -> Output {
+    let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/abort");
+    Command::new(env!("CARGO"))
+        .args(["check", "--offline", "--quiet", "--package", "tokio-supervised"])
+        .args(["--lib", "--target-dir", folder, "--features", &features.join(",")])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .env("CARGO_PROFILE_DEV_PANIC", "abort")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_profile_that_aborts_is_refused_or_accepted_knowingly() {
+    let refused = check_with_abort(&[]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success());
+    assert_eq!(
+        told.matches("error: ").count(),
+        2,
+        "one mistake, and that it does not compile: {told}"
+    );
+    assert!(told.contains("remove `panic = \"abort\"` from the profile in `Cargo.toml`"), "{told}");
+
+    let accepted = check_with_abort(&["panic-abort"]);
+    assert!(accepted.status.success(), "{}", String::from_utf8_lossy(&accepted.stderr));
+}
