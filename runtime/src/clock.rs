@@ -4,12 +4,15 @@
 //! `std::time::Instant` costs there; where it is not to be trusted, `quanta` falls back to the latter.
 //! Paused tokio time does not touch it.
 
-use std::sync::OnceLock;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 use quanta::Clock;
 
 /// A reading of the clock; only the difference of two means something.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticks(u64);
 
 static CLOCK: OnceLock<Clock> = OnceLock::new();
@@ -30,10 +33,33 @@ impl Ticks {
         Self(clock().raw())
     }
 
+    pub(crate) fn is_never(self) -> bool {
+        self.0 == Self::NEVER.0
+    }
+
     /// Nanoseconds since this reading.
     #[inline]
     pub(crate) fn elapsed_nanos(self) -> u64 {
         let clock = clock();
         clock.delta_as_nanos(self.0, clock.raw())
+    }
+}
+
+/// A reading that one thread writes and others look at.
+pub(crate) struct AtomicTicks(AtomicU64);
+
+impl AtomicTicks {
+    pub(crate) const fn new(ticks: Ticks) -> Self {
+        Self(AtomicU64::new(ticks.0))
+    }
+
+    #[inline]
+    pub(crate) fn load(&self) -> Ticks {
+        Ticks(self.0.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    pub(crate) fn store(&self, ticks: Ticks) {
+        self.0.store(ticks.0, Ordering::Relaxed);
     }
 }

@@ -1,14 +1,49 @@
 //! What is told through `tracing`, once each, at the boundary.
 
-use std::{panic::Location, time::Duration};
+use std::{fmt, panic::Location, time::Duration};
 
-use tracing::field;
+use tokio::task::Id;
+use tracing::{Span, field};
 
-use crate::{Outcome, Panic, PanicLocation, Signal, TaskError, UnfinishedTask};
+use crate::{Outcome, Panic, PanicLocation, Signal, TaskError, recent};
+
+/// The span of a task of a group or a map: inside that of who spawns it.
+pub(crate) fn task_span(spawner: &Span, name: &'static str) -> Span {
+    tracing::info_span!(
+        target: "tokio_supervised",
+        parent: spawner,
+        "task",
+        task.name = name,
+        task.id = field::Empty
+    )
+}
+
+/// The span of a task of a pool, which outlives who spawns it: inside none.
+pub(crate) fn root_task_span(name: &'static str) -> Span {
+    let span = tracing::info_span!(
+        target: "tokio_supervised",
+        parent: None,
+        "task",
+        task.name = name,
+        task.id = field::Empty
+    );
+    if !span.is_disabled() {
+        span.follows_from(Span::current().id());
+    }
+    span
+}
+
+/// What tokio calls the task, as soon as that is known.
+pub(crate) fn task_began(span: &Span) {
+    if !span.is_disabled() {
+        span.record("task.id", tokio::task::try_id().map(field::display));
+    }
+}
 
 /// `ERROR`: a panic that a boundary caught.
 #[cold]
 pub(crate) fn panicked(panic: &Panic) {
+    recent::remember(panic);
     let location = panic.location();
     tracing::error!(
         target: "tokio_supervised",
@@ -106,12 +141,17 @@ pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str
 
 /// `WARN`: a pool was drained, and a task of it did not stop.
 #[cold]
-pub(crate) fn not_drained(task: &UnfinishedTask, grace: Duration) {
+pub(crate) fn not_drained(
+    name: &'static str,
+    id: Option<Id>,
+    task: &impl fmt::Display,
+    grace: Duration,
+) {
     tracing::warn!(
         target: "tokio_supervised",
         {
-            "task.name" = task.name,
-            "task.id" = task.id.map(field::display),
+            "task.name" = name,
+            "task.id" = id.map(field::display),
             "grace" = ?grace,
         },
         "a pool was drained, and a task did not stop within {grace:?}: {task}"
@@ -120,7 +160,7 @@ pub(crate) fn not_drained(task: &UnfinishedTask, grace: Duration) {
 
 /// `WARN`: the last handle of a pool was dropped while tasks of it were running.
 #[cold]
-pub(crate) fn pool_dropped(tasks: &[UnfinishedTask], place: &Location<'_>) {
+pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
     let count = tasks.len();
     let mut list: Vec<_> = tasks.iter().take(MOST_NAMED).map(ToString::to_string).collect();
     if count > MOST_NAMED {

@@ -83,19 +83,23 @@ mod limit;
 mod metrics;
 mod outcome;
 mod panic;
+mod ready;
+mod recent;
 mod registry;
 mod run;
 mod scope;
 mod spec;
 mod token;
-mod unfinished;
 
 pub use cause::{Cause, Signal};
 pub use error::{Cancelled, Rejected, TaskError, TimedOut};
-pub use inspect::{SetLimitError, TaskStats, set_limit, stats};
+pub use inspect::{SetLimitError, TaskStats, set_limit, stats, tasks};
 pub use metrics::Histogram;
 pub use outcome::Outcome;
 pub use panic::{Panic, PanicLocation};
+pub use ready::is_ready;
+pub use recent::{RecentPanic, recent_panics};
+pub use registry::{LiveTask, ParentTask, TaskState, Tasks, Unfinished};
 pub use run::{
     ErrInto, Restarting, Supervised, SupervisedFuture,
     output::SupervisedOutput,
@@ -111,7 +115,6 @@ pub use tokio_supervised_macros::supervised;
 #[doc = include_str!("docs/task.md")]
 pub use tokio_supervised_macros::task;
 pub use tokio_util::sync::CancellationToken;
-pub use unfinished::{Unfinished, UnfinishedTask};
 
 /// The attributes beside `#[supervised]`: `use tokio_supervised::supervised;` brings them all.
 pub mod supervised {

@@ -16,7 +16,7 @@ use std::{
     cell::Cell,
     fmt,
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind},
-    sync::{Mutex, Once, PoisonError},
+    sync::{Arc, Mutex, Once, PoisonError},
 };
 
 /// A panic that a supervised function's boundary has caught.
@@ -96,6 +96,10 @@ impl Panic {
         self.caught.0.site.as_ref().map(|site| &site.backtrace)
     }
 
+    pub(crate) fn site(&self) -> Option<Arc<Site>> {
+        self.caught.0.site.clone()
+    }
+
     /// The payload, for `std::panic::resume_unwind` or a downcast.
     #[must_use]
     pub fn into_payload(self) -> Box<dyn Any + Send> {
@@ -131,15 +135,15 @@ pub(crate) struct Caught(Box<Inner>);
 
 struct Inner {
     message: Box<str>,
-    site: Option<Site>,
+    site: Option<Arc<Site>>,
     payload: Payload,
 }
 
-/// Left by the hook, for the boundary to pick up.
-struct Site {
+/// Left by the hook, for the boundary to pick up; shared with the list of recent panics.
+pub(crate) struct Site {
     message: Box<str>,
-    location: PanicLocation,
-    backtrace: Backtrace,
+    pub(crate) location: PanicLocation,
+    pub(crate) backtrace: Backtrace,
 }
 
 /// A payload may panic when it is dropped; nobody may ask it to be `Sync`.
@@ -229,7 +233,7 @@ impl Caught {
     fn new(payload: Box<dyn Any + Send>) -> Self {
         let message = message_of(&*payload);
         let site = SITE.try_with(Cell::take).ok().flatten();
-        let site = site.filter(|site| site.message == message).map(|site| *site);
+        let site = site.filter(|site| site.message == message).map(Arc::from);
         Self(Box::new(Inner { message, site, payload: Payload(Mutex::new(Some(payload))) }))
     }
 }

@@ -95,14 +95,14 @@ async fn what_is_left_at_the_end_of_the_grace_is_aborted_and_named() {
     let unfinished = in_time(pool.drain(10 * SECOND)).await.unwrap_err();
     assert_eq!(begun.elapsed().as_secs(), 10);
     let [task] = unfinished.tasks() else { panic!("{unfinished}") };
-    assert_eq!((task.name, task.blocks_thread), ("drain: deaf", false));
+    assert_eq!((task.name, task.state.blocks_thread()), ("drain: deaf", false));
     assert_eq!((task.place.file(), task.place.line()), (here.file(), here.line()));
     assert_eq!((unfinished.grace(), unfinished.reserved()), (10 * SECOND, 0));
     let told = unfinished.to_string();
     let mut lines = told.lines();
     assert_eq!(lines.next(), Some("1 task did not stop within 10s:"));
     let line = lines.next().unwrap();
-    let begins = format!("  drain: deaf (task {}): waits at an .await, ", task.id.unwrap());
+    let begins = format!("  drain: deaf (task {}): stopping, ", task.id.unwrap());
     assert!(line.starts_with(&begins), "{line}");
     assert!(line.ends_with(&format!("spawned at {}", task.place)), "{line}");
     turn().await;
@@ -225,8 +225,8 @@ async fn a_task_that_blocks_its_worker_is_said_to() {
     release.send(()).unwrap();
     let unfinished = drained.unwrap_err();
     let [task] = unfinished.tasks() else { panic!("{unfinished}") };
-    assert!(task.blocks_thread);
-    assert!(unfinished.to_string().contains(": blocks its worker, "), "{unfinished}");
+    assert!(task.state.blocks_thread());
+    assert!(unfinished.to_string().contains(" (blocks its worker), "), "{unfinished}");
 }
 
 #[test]

@@ -124,8 +124,8 @@ async fn a_drain_names_the_closure_that_holds_its_thread_and_returns_all_the_sam
         let drained = in_time(pool.drain(Duration::from_millis(20))).await;
         let unfinished = drained.unwrap_err();
         let [task] = unfinished.tasks() else { panic!("{unfinished}") };
-        assert_eq!((task.name, task.blocks_thread), ("blocking: stuck", true));
-        assert!(unfinished.to_string().contains(": blocks a blocking thread, "), "{unfinished}");
+        assert_eq!((task.name, task.state.blocks_thread()), ("blocking: stuck", true));
+        assert!(unfinished.to_string().contains(": blocking for "), "{unfinished}");
     }
     assert_eq!(pool.len(), 1, "nothing can abort it");
     keeper.end.send(1).unwrap();

@@ -53,7 +53,7 @@ fn a_task_that_does_not_stop_ends_with_75_and_is_named_with_its_place() {
             .that_told(
                 "The pools could not be drained.\n1 task did not stop within 1s:\n  deaf (task ",
             )
-            .that_told("): waits at an .await, ")
+            .that_told("): stopping, ")
             .that_told(PLACE);
         assert_eq!(ended.stderr.matches("  deaf (task ").count(), 1, "{}", ended.stderr);
     }
@@ -90,7 +90,7 @@ fn a_task_that_blocks_its_worker_is_told_so_and_the_exit_does_not_wait_for_it() 
         let mut program = Program::start(POOLS, &format!("{flavor}: blocks"));
         let ended = program.wait_for("READY").end().with_code(75);
         assert!(begun.elapsed() < SHORT_GRACE + SLACK, "{:?}", begun.elapsed());
-        let ended = ended.that_told("): blocks its worker, ").that_told(PLACE);
+        let ended = ended.that_told(" (blocks its worker), ").that_told(PLACE);
         assert_eq!(ended.stderr.matches("  blocks (task ").count(), 1, "{}", ended.stderr);
     }
 }
@@ -99,7 +99,7 @@ fn a_task_that_blocks_its_worker_is_told_so_and_the_exit_does_not_wait_for_it() 
 fn a_closure_that_holds_its_thread_is_told_so() {
     let mut program = Program::start(POOLS, "short: has a thread");
     let ended = program.wait_for("READY").end().with_code(75);
-    ended.that_told("  holds (task ").that_told("): blocks a blocking thread, ").that_told(PLACE);
+    ended.that_told("  holds (task ").that_told("): blocking for ").that_told(PLACE);
 }
 
 #[test]
@@ -118,5 +118,5 @@ fn a_second_signal_ends_a_drain() {
 fn a_spent_grace_names_the_tasks_of_pools_too() {
     let mut program = Program::start(POOLS, "short: is deaf, and so is the body");
     let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
-    ended.that_told("The grace of 1s is spent.").that_told("  deaf (task ").that_told(PLACE);
+    ended.that_told("The grace of 1s is spent.").that_told("\ndeaf (task ").that_told(PLACE);
 }

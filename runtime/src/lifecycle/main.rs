@@ -21,13 +21,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     bounded::{self, TELLING},
+    entry::Entry,
     pools,
     shutdown::{GRACE_SPENT, Shutdown, tell_undrained},
     signals,
 };
 use crate::{
     Outcome, Signal, TaskError, panic,
-    run::{Run, Settled, frame, output::Verdict, scope::Scope},
+    run::{Run, Settled, output::Verdict},
     spec::TaskSpec,
 };
 
@@ -130,9 +131,9 @@ where
     };
 
     let settled = {
-        let mut scope = Some(Scope::main());
+        let mut body_of = Entry::new(spec, &token);
         let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token)));
-        runtime.block_on(poll_fn(|cx| frame::within(&mut scope, || run.as_mut().poll_settled(cx))))
+        runtime.block_on(poll_fn(|cx| body_of.poll(|| run.as_mut().poll_settled(cx))))
     };
     let signal = shutdown.body_ended();
     if let Some(undrained) = pools::drain(&runtime, &shutdown) {

@@ -36,7 +36,8 @@ type Pools = Vec<Arc<dyn Drain>>;
 /// Drains the pools of a runtime, while the main thread drives its runtime. Gives the list of what did not stop.
 pub(super) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
     let home = runtime.handle().id();
-    let pools: Pools = registry::pools().into_iter().filter(|pool| pool.belongs_to(home)).collect();
+    let pools: Pools =
+        registry::POOLS.all().into_iter().filter(|pool| pool.belongs_to(home)).collect();
     if pools.is_empty() {
         return None;
     }

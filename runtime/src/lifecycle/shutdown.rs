@@ -9,7 +9,6 @@
 //! That thread calls nothing that can block or panic, but through [`bounded`].
 
 use std::{
-    fmt::Write as _,
     io::{self, Write as _},
     sync::{
         Arc, OnceLock,
@@ -26,9 +25,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     bounded::{self, TELLING},
+    report,
     signals::Signals,
 };
-use crate::{Cause, Signal, events, registry, run::scope::Scope, spec::TaskSpec};
+use crate::{Cause, Signal, events, ready, run::scope::Scope};
 
 /// `EX_TEMPFAIL`: the work is not done, and may be tried again.
 pub(super) const GRACE_SPENT: u8 = 75;
@@ -74,8 +74,9 @@ impl Shutdown {
                 Err(error) => return caught.send(Err(error)),
             };
             runtime.block_on(async {
-                match Signals::listen() {
+                match Self::listen() {
                     Ok(signals) => {
+                        ready::set(true);
                         let told = caught.send(Ok(()));
                         plan.carry_out(signals).await;
                         told
@@ -88,6 +89,13 @@ impl Shutdown {
         is_caught.recv().map_err(|_| gone())??;
         MAINS.fetch_add(1, Ordering::Relaxed);
         Ok(Self(state))
+    }
+
+    fn listen() -> io::Result<Signals> {
+        #[cfg(unix)]
+        #[expect(clippy::disallowed_methods, reason = "it ends with this thread's own runtime")]
+        tokio::spawn(super::tree::on_request()?);
+        Signals::listen()
     }
 
     /// The body has ended: what is left has bounds of its own. Gives the signal that came before.
@@ -144,6 +152,7 @@ impl Plan {
         let Self { grace, linger, token, state } = self;
         _ = state.since.set(Instant::now());
         _ = state.signal.set(first);
+        ready::set(false);
         let mut spent = std::pin::pin!(time::sleep(grace));
         if !state.is_succeeded() {
             bounded::run(TELLING, move || events::shutting_down(first, grace));
@@ -185,12 +194,15 @@ async fn or_exit(signals: &mut Signals, wait: impl Future<Output = ()>) {
     }
 }
 
-/// On two threads: whoever holds stderr, or the subscriber, holds back only that.
+/// On two threads: whoever holds stderr, or the subscriber, holds back only that. To look may drop the last
+/// of a group, which is foreign code too.
 fn tell_spent(grace: Duration) {
-    let unfinished = unfinished();
-    let text = format!("The grace of {grace:?} is spent. What did not stop:\n{unfinished}");
-    bounded::run(TELLING, move || _ = io::stderr().write_all(text.as_bytes()));
-    bounded::run(TELLING, move || events::grace_spent(grace, &unfinished));
+    bounded::run(TELLING, move || {
+        let unfinished = report::of_what_runs();
+        let text = format!("The grace of {grace:?} is spent. What did not stop:\n{unfinished}");
+        _ = io::stderr().write_all(text.as_bytes());
+    });
+    bounded::run(TELLING, move || events::grace_spent(grace, &report::of_what_runs()));
 }
 
 /// The same for pools that could not be drained.
@@ -199,24 +211,4 @@ pub(super) fn tell_undrained(list: &str) {
     bounded::run(TELLING, move || _ = io::stderr().write_all(text.as_bytes()));
     let list = list.to_owned();
     bounded::run(TELLING, move || events::undrained(&list));
-}
-
-/// A line for each task of a pool, and one for each function of which something is left.
-fn unfinished() -> String {
-    let mut lines = String::new();
-    for spec in TaskSpec::all() {
-        let totals = spec.metrics().totals();
-        let (running, waiting) = (totals.running(), totals.waiting);
-        if running + waiting > 0 {
-            let (name, place) = (spec.name(), spec.place());
-            _ = writeln!(lines, "  {name}: {running} running, {waiting} waiting ({place})");
-        }
-    }
-    for task in registry::pools().iter().flat_map(|pool| pool.live()) {
-        _ = writeln!(lines, "  {task}");
-    }
-    if lines.is_empty() {
-        lines.push_str("  nothing that is supervised\n");
-    }
-    lines
 }

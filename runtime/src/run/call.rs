@@ -130,6 +130,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
             };
             drop_quietly(settled.result);
             *this.backoff = Some(Box::pin(tokio::time::sleep(wait)));
+            frame::waits(true);
         }
     }
 }
@@ -214,6 +215,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         }
         *self.backoff = None;
         self.watch.set(None);
+        frame::waits(false);
         self.spec.here().restarted();
         Poll::Ready(())
     }

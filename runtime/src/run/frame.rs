@@ -1,8 +1,8 @@
-//! Who runs now: the runs that are being polled on this thread, and the scopes around them.
+//! Who runs now: the runs that are being polled on this thread, and the tasks and sections around them.
 //!
 //! Invariants
 //!
-//! 1. While a run's body or a scope's task is polled on a thread, it has an entry on that thread's
+//! 1. While a run's body, a task or a section is polled on a thread, it has an entry on that thread's
 //!    [`STACK`]; what it handed in comes back when it leaves. Entering counts no references, and allocates
 //!    only where the stack is deeper than ever before.
 //! 2. No user code runs while the stack is borrowed.
@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{scope::Scope, shield::Protection};
+use super::{row::Row, scope::Scope, shield::Protection};
 use crate::{Cause, spec::TaskSpec};
 
 /// What others know of a run that is under way.
@@ -24,10 +24,13 @@ pub(crate) struct Frame {
 }
 
 pub(super) enum Entry {
-    Scope {
+    /// What lies below belongs to another task, or to none.
+    Task {
+        row: Option<Arc<Row>>,
+    },
+    /// A part of a task that has a scope of its own.
+    Section {
         scope: Option<Arc<Scope>>,
-        /// What lies below belongs to another task, or to none.
-        begins_task: bool,
     },
     Run {
         spec: &'static TaskSpec,
@@ -40,48 +43,37 @@ thread_local! {
     static STACK: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Takes the entry off again, also where the code unwinds.
-struct Entered<'a> {
-    scope: Option<&'a mut Option<Arc<Scope>>>,
-    frame: Option<&'a mut Option<Arc<Frame>>>,
+/// Takes the entry off again, also where the code unwinds, and puts what it held back in its place.
+enum Entered<'a> {
+    Task(&'a mut Option<Arc<Row>>),
+    Section(&'a mut Option<Arc<Scope>>),
+    Run(&'a mut Option<Arc<Frame>>),
 }
 
 impl Drop for Entered<'_> {
     #[inline]
     fn drop(&mut self) {
-        match STACK.try_with(|stack| stack.borrow_mut().pop()).ok().flatten() {
-            Some(Entry::Scope { scope, .. }) => {
-                if let Some(slot) = &mut self.scope {
-                    **slot = scope;
-                }
-            }
-            Some(Entry::Run { frame: Some(frame), .. }) => {
-                if let Some(slot) = &mut self.frame {
-                    **slot = Some(frame);
-                }
-            }
-            Some(Entry::Run { frame: None, .. }) | None => {}
+        let entry = STACK.try_with(|stack| stack.borrow_mut().pop()).ok().flatten();
+        match (self, entry) {
+            (Self::Task(slot), Some(Entry::Task { row })) => **slot = row,
+            (Self::Section(slot), Some(Entry::Section { scope })) => **slot = scope,
+            (Self::Run(slot), Some(Entry::Run { frame: Some(frame), .. })) => **slot = Some(frame),
+            _ => {}
         }
     }
 }
 
-/// Polls a task of a scope.
-pub(crate) fn within<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnce() -> R) -> R {
-    enter_scope(scope, true, code)
+/// Polls, or drops, a task.
+pub(crate) fn within<R>(row: &mut Option<Arc<Row>>, code: impl FnOnce() -> R) -> R {
+    push(Entry::Task { row: row.take() });
+    let _entered = Entered::Task(row);
+    code()
 }
 
 /// Polls a part of a task that has a scope of its own.
 pub(super) fn within_section<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnce() -> R) -> R {
-    enter_scope(scope, false, code)
-}
-
-fn enter_scope<R>(
-    scope: &mut Option<Arc<Scope>>,
-    begins_task: bool,
-    code: impl FnOnce() -> R,
-) -> R {
-    push(Entry::Scope { scope: scope.take(), begins_task });
-    let _entered = Entered { scope: Some(scope), frame: None };
+    push(Entry::Section { scope: scope.take() });
+    let _entered = Entered::Section(scope);
     code()
 }
 
@@ -94,7 +86,7 @@ pub(super) fn run<R>(
     code: impl FnOnce() -> R,
 ) -> R {
     push(Entry::Run { spec, holds_permit, frame: frame.take() });
-    let _entered = Entered { scope: None, frame: Some(frame) };
+    let _entered = Entered::Run(frame);
     code()
 }
 
@@ -120,7 +112,7 @@ pub(super) fn with_entries<R>(look: impl FnOnce(&mut [Entry]) -> R) -> R {
 
 /// The part of the stack that is one task.
 pub(super) fn of_this_task(entries: &mut [Entry]) -> &mut [Entry] {
-    let begins = |entry: &Entry| matches!(entry, Entry::Scope { begins_task: true, .. });
+    let begins = |entry: &Entry| matches!(entry, Entry::Task { .. });
     let from = entries.iter().rposition(begins).unwrap_or(0);
     &mut entries[from..]
 }
@@ -130,7 +122,7 @@ impl Entry {
     pub(super) fn frame(&mut self) -> Option<&Arc<Frame>> {
         match self {
             Self::Run { frame, .. } => Some(frame.get_or_insert_default()),
-            Self::Scope { .. } => None,
+            Self::Task { .. } | Self::Section { .. } => None,
         }
     }
 
@@ -147,10 +139,30 @@ impl Entry {
 pub(super) fn current_scope() -> Option<Arc<Scope>> {
     with_entries(|entries| {
         entries.iter().rev().find_map(|entry| match entry {
-            Entry::Scope { scope, .. } => scope.clone(),
+            Entry::Task { row } => row.as_ref().map(|row| row.scope().clone()),
+            Entry::Section { scope } => scope.clone(),
             Entry::Run { .. } => None,
         })
     })
+}
+
+/// Looks at the task that runs now, if it is one of ours.
+pub(super) fn current_row<R>(look: impl FnOnce(&Arc<Row>) -> R) -> Option<R> {
+    with_entries(|entries| match of_this_task(entries).first() {
+        Some(Entry::Task { row: Some(row) }) => Some(look(row)),
+        _ => None,
+    })
+}
+
+/// The run that is about to wait, or has waited, for its permit or its restart: where it is the task itself,
+/// and not a call within, the task's row tells.
+#[cold]
+pub(super) fn waits(now: bool) {
+    with_entries(|entries| {
+        if let [Entry::Task { row: Some(row) }] = of_this_task(entries) {
+            row.waits(now);
+        }
+    });
 }
 
 /// Why the code that runs now was cancelled, if its token has fired.

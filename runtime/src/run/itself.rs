@@ -84,12 +84,9 @@ fn outwards(mut visit: impl FnMut(Around<'_>) -> ControlFlow<()>) -> ControlFlow
                 Entry::Run { spec, holds_permit, .. } => {
                     visit(Around::Run { spec, holds_permit: *holds_permit })?;
                 }
-                Entry::Scope { scope: around, begins_task } => {
-                    // A section has no runs of its own, and nothing to be waited for.
-                    if *begins_task {
-                        scope.clone_from(around);
-                    }
-                }
+                Entry::Task { row } => scope = row.as_ref().map(|row| row.scope().clone()),
+                // A section has no runs of its own, and nothing to be waited for.
+                Entry::Section { .. } => {}
             }
         }
         ControlFlow::Continue(())

@@ -24,6 +24,7 @@ mod kept;
 pub(crate) mod output;
 mod poll;
 mod restarting;
+pub(crate) mod row;
 pub(crate) mod scope;
 pub(crate) mod shield;
 mod supervised;

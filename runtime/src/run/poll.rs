@@ -68,6 +68,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         *self.stage = Stage::Waiting;
         *self.since = Ticks::now();
         self.spec.here().wait_begun();
+        frame::waits(true);
         self.poll_waiting(cx)
     }
 
@@ -83,6 +84,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         let here = self.spec.here();
         here.wait_ended();
         here.waited_for(self.since.elapsed_nanos());
+        frame::waits(false);
         self.begin();
         self.poll_body(cx)
     }

@@ -4,16 +4,25 @@
 //!
 //! 1. A cause is set once, before the token that it explains fires.
 //! 2. A scope knows the runs that it was made in, which wait for it. They may have ended since: what they
-//!    held is held only as long as their frame is there.
+//!    held is held only as long as their frame is there. So may the task: it is known by its row.
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::frame::{self, Entry, Frame};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    frame::{self, Entry, Frame},
+    row::Row,
+};
 use crate::{Cause, spec::TaskSpec};
 
 pub(crate) struct Scope {
     cause: OnceLock<Cause>,
+    /// What its tasks are told to stop by.
+    token: Option<CancellationToken>,
     pub(super) parent: Option<Arc<Scope>>,
+    /// The task that made it.
+    made_by: Option<Arc<Row>>,
     /// The runs of the task that made this scope, the innermost last.
     pub(super) made_in: Box<[MadeIn]>,
     /// The outermost of them, where it is a task of the scope around: gone, it holds no slot there.
@@ -32,36 +41,56 @@ static MAIN: OnceLock<Arc<Scope>> = OnceLock::new();
 
 impl Scope {
     /// A scope inside the runs of now, which wait for it.
-    pub(crate) fn nested() -> Arc<Self> {
+    pub(crate) fn nested(token: CancellationToken) -> Arc<Self> {
         let parent = frame::current_scope();
+        let made_by = frame::current_row(Arc::clone);
         let (made_in, maker) = frame::with_entries(|entries| {
             let entries = frame::of_this_task(entries);
             let outermost = entries.iter_mut().find_map(Entry::frame).filter(|_| parent.is_some());
             let maker = outermost.map(Arc::downgrade);
             (entries.iter_mut().filter_map(MadeIn::of).collect(), maker)
         });
-        Arc::new(Self { cause: OnceLock::new(), parent, made_in, maker })
+        Arc::new(Self { made_by, made_in, maker, ..Self::within(parent, Some(token)) })
     }
 
     /// A scope inside none: main's cause alone is around it.
-    pub(crate) fn root() -> Arc<Self> {
-        Arc::new(Self {
-            cause: OnceLock::new(),
-            parent: None,
-            made_in: Box::default(),
-            maker: None,
-        })
+    pub(crate) fn root(token: CancellationToken) -> Arc<Self> {
+        Arc::new(Self::within(None, Some(token)))
     }
 
     /// A part of a task that is cancelled for a reason of its own.
     pub(super) fn section() -> Arc<Self> {
-        let parent = frame::current_scope();
-        Arc::new(Self { cause: OnceLock::new(), parent, made_in: Box::default(), maker: None })
+        Arc::new(Self::within(frame::current_scope(), None))
     }
 
     /// The scope of main; a second main in one process shares it.
     pub(crate) fn main() -> Arc<Self> {
-        MAIN.get_or_init(Self::root).clone()
+        MAIN.get_or_init(|| Arc::new(Self::within(None, None))).clone()
+    }
+
+    /// What the body of a main is a task of.
+    pub(crate) fn of_main(token: CancellationToken) -> Arc<Self> {
+        Arc::new(Self::within(Some(Self::main()), Some(token)))
+    }
+
+    fn within(parent: Option<Arc<Self>>, token: Option<CancellationToken>) -> Self {
+        Self {
+            cause: OnceLock::new(),
+            token,
+            parent,
+            made_by: None,
+            made_in: Box::default(),
+            maker: None,
+        }
+    }
+
+    pub(crate) fn made_by(&self) -> Option<&Arc<Row>> {
+        self.made_by.as_ref()
+    }
+
+    /// Whether its tasks have been told to stop. Takes a lock.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.token.as_ref().is_some_and(CancellationToken::is_cancelled)
     }
 
     /// Says why, for who asks after the token has fired. The first reason stays.
@@ -91,7 +120,7 @@ impl MadeIn {
         let holder = entry.holder();
         match entry {
             Entry::Run { spec, .. } => Some(Self { spec, holder }),
-            Entry::Scope { .. } => None,
+            Entry::Task { .. } | Entry::Section { .. } => None,
         }
     }
 }

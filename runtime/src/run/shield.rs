@@ -170,7 +170,7 @@ fn begins_too_late() -> bool {
     frame::with_entries(|entries| {
         let runs = entries.iter().rev().map_while(|entry| match entry {
             Entry::Run { frame, .. } => Some(frame),
-            Entry::Scope { .. } => None,
+            Entry::Task { .. } | Entry::Section { .. } => None,
         });
         runs.flatten().any(|frame| frame.protection.is_to_end())
     })

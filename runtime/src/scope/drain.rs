@@ -16,9 +16,9 @@ use tokio::{
 
 use super::pool_state::Shared;
 use crate::{
-    Cause, Unfinished, UnfinishedTask, events,
-    registry::{Drain, Draining, Row},
-    unfinished::Activity,
+    Cause, LiveTask, Unfinished, events,
+    registry::{Drain, Draining},
+    run::row::Row,
 };
 
 /// What the drains of a pool share.
@@ -27,7 +27,7 @@ pub(super) struct Drains {
     under_way: usize,
     came_to_an_end: bool,
     /// Until every drain that is under way has told of them.
-    did_not_stop: Vec<(Arc<Row>, UnfinishedTask)>,
+    did_not_stop: Vec<(Arc<Row>, LiveTask)>,
     told: bool,
 }
 
@@ -40,10 +40,10 @@ impl Drains {
         self.came_to_an_end
     }
 
-    fn did_not_stop(&mut self, row: &Arc<Row>, activity: Activity) {
+    fn did_not_stop(&mut self, row: &Arc<Row>) {
         // There may be very many of them: none looks through the others.
         if row.enlist() {
-            self.did_not_stop.push((row.clone(), row.describe(activity)));
+            self.did_not_stop.push((row.clone(), LiveTask::of(row)));
         }
     }
 }
@@ -54,7 +54,7 @@ impl Shared {
         let mut state = self.state();
         if state.drains.under_way() {
             row.tells();
-            state.drains.did_not_stop(row, Activity::Waits);
+            state.drains.did_not_stop(row);
         }
     }
 
@@ -113,7 +113,7 @@ impl<'a> UnderWay<'a> {
         let left: Vec<_> = state.live().cloned().collect();
         let drains = &mut state.drains;
         for row in &left {
-            drains.did_not_stop(row, row.activity());
+            drains.did_not_stop(row);
         }
         drains.came_to_an_end = true;
         drains.told = true;
@@ -124,7 +124,8 @@ impl<'a> UnderWay<'a> {
             self.0.abort();
         }
         for row in left.into_iter().filter(|row| row.tells()) {
-            events::not_drained(&row.describe(row.activity()), grace);
+            let task = LiveTask::of(&row);
+            events::not_drained(task.name, task.id, &task, grace);
         }
         if tasks.is_empty() && reserved == 0 {
             return Ok(());
@@ -166,7 +167,8 @@ impl Drain for Shared {
         self.state().home == Some(runtime)
     }
 
-    fn live(&self) -> Vec<UnfinishedTask> {
-        self.state().live().map(|row| row.describe(row.activity())).collect()
+    fn live(&self) -> Vec<LiveTask> {
+        let rows: Vec<_> = self.state().live().cloned().collect();
+        rows.iter().map(|row| LiveTask::of(row)).collect()
     }
 }

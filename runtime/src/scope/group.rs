@@ -133,12 +133,13 @@ where
     /// # Cancel safety
     ///
     /// Dropped while it waits, it has spawned nothing.
+    #[track_caller]
     pub fn spawn<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
     {
-        Spawn::new(&self.shared, task, spawn::launch::<_, OnWorkers>)
+        Spawn::new(&self.shared, task, Location::caller(), spawn::launch::<_, OnWorkers>)
     }
 
     /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
@@ -174,12 +175,13 @@ where
     /// # Ok(())
     /// # }
     /// ```
+    #[track_caller]
     pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + 'static,
     {
-        Spawn::new(&self.shared, task, spawn::launch::<_, OnThisThread>)
+        Spawn::new(&self.shared, task, Location::caller(), spawn::launch::<_, OnThisThread>)
     }
 
     /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
@@ -219,7 +221,7 @@ where
     {
         let place = Location::caller();
         let task = |token| blocking(name, place, token, work);
-        Spawn::new(&self.shared, task, spawn::launch::<_, OnBlockingThread>)
+        Spawn::new(&self.shared, task, place, spawn::launch::<_, OnBlockingThread>)
     }
 
     /// Waits until every task has ended, and gives their results in the order of their spawns.
@@ -278,12 +280,13 @@ where
     /// # Cancel safety
     ///
     /// Dropped while it waits, it has spawned nothing.
+    #[track_caller]
     pub fn spawn<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
     {
-        Spawn::new(&self.shared, task, spawn::launch::<_, OnWorkers>)
+        Spawn::new(&self.shared, task, Location::caller(), spawn::launch::<_, OnWorkers>)
     }
 
     /// As [`Group::spawn_local`].
@@ -296,12 +299,13 @@ where
     /// # Cancel safety
     ///
     /// Dropped while it waits, it has spawned nothing.
+    #[track_caller]
     pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + 'static,
     {
-        Spawn::new(&self.shared, task, spawn::launch::<_, OnThisThread>)
+        Spawn::new(&self.shared, task, Location::caller(), spawn::launch::<_, OnThisThread>)
     }
 
     /// As [`Group::spawn_blocking`].
@@ -325,7 +329,7 @@ where
     {
         let place = Location::caller();
         let task = |token| blocking(name, place, token, work);
-        Spawn::new(&self.shared, task, spawn::launch::<_, OnBlockingThread>)
+        Spawn::new(&self.shared, task, place, spawn::launch::<_, OnBlockingThread>)
     }
 }
 

@@ -9,11 +9,11 @@ use std::{
 use tokio::task::AbortHandle;
 
 use super::task::{Report, Task};
-use crate::run::SupervisedFuture;
+use crate::run::{SupervisedFuture, row::OnThread};
 
 /// Where a spawn puts its task.
 pub(super) trait Launch<S: SupervisedFuture> {
-    const ON_BLOCKING_THREAD: bool;
+    const THREAD: OnThread;
 
     fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle;
 }
@@ -22,7 +22,7 @@ pub(super) trait Launch<S: SupervisedFuture> {
 pub(super) struct OnWorkers;
 
 impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnWorkers {
-    const ON_BLOCKING_THREAD: bool = false;
+    const THREAD: OnThread = OnThread::Worker;
 
     fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle {
         #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
@@ -34,7 +34,7 @@ impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnWorkers {
 pub(super) struct OnThisThread;
 
 impl<S: SupervisedFuture + 'static> Launch<S> for OnThisThread {
-    const ON_BLOCKING_THREAD: bool = false;
+    const THREAD: OnThread = OnThread::Local;
 
     fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle {
         #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
@@ -46,7 +46,7 @@ impl<S: SupervisedFuture + 'static> Launch<S> for OnThisThread {
 pub(super) struct OnBlockingThread;
 
 impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnBlockingThread {
-    const ON_BLOCKING_THREAD: bool = true;
+    const THREAD: OnThread = OnThread::Blocking;
 
     /// The task is polled there, so that its counters, its boundary and its report are those of any other;
     /// it has ended when the thread is done with it.

@@ -11,7 +11,7 @@
 use std::{
     future::poll_fn,
     panic::Location,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::{Poll, Waker},
     time::Duration,
 };
@@ -23,7 +23,8 @@ use super::slots::Slots;
 use crate::{
     Cause, Outcome, events,
     panic::{Caught, drop_each_quietly, drop_quietly},
-    run::scope::Scope,
+    registry::{self, HasTasks, Listed},
+    run::{row::Row, scope::Scope},
 };
 
 pub(super) struct Shared<T, E> {
@@ -33,6 +34,8 @@ pub(super) struct Shared<T, E> {
     pub(super) grace: Option<Duration>,
     pub(super) until_first_exit: bool,
     place: &'static Location<'static>,
+    /// From the first task on.
+    listed: OnceLock<Listed<dyn HasTasks>>,
     state: Mutex<State<T, E>>,
 }
 
@@ -62,8 +65,7 @@ impl<T, E> Drop for State<T, E> {
 }
 
 enum Entry<T> {
-    /// The handle arrives after the spawn.
-    Running(Option<AbortHandle>),
+    Running(Arc<Row>),
     Gave(T),
     GaveNothing,
 }
@@ -75,8 +77,9 @@ pub(super) struct Index(usize);
 impl<T, E> Shared<T, E> {
     pub(super) fn new(token: CancellationToken, place: &'static Location<'static>) -> Self {
         Self {
+            scope: Scope::nested(token.clone()),
             token,
-            scope: Scope::nested(),
+            listed: OnceLock::new(),
             slots: Slots::unbounded(),
             grace: None,
             until_first_exit: false,
@@ -121,24 +124,31 @@ impl<T, E> Shared<T, E> {
     }
 
     /// Enters a task that is about to be spawned; `None` where the group is closed.
-    pub(super) fn enter(&self) -> Option<Index> {
+    pub(super) fn enter(self: &Arc<Self>, row: &Arc<Row>) -> Option<Index>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.listed.get_or_init(|| registry::list(self));
         let mut state = self.state();
         if state.closed {
             return None;
         }
         state.running += 1;
         state.pending += 1;
-        state.tasks.push(Entry::Running(None));
+        state.tasks.push(Entry::Running(row.clone()));
         Some(Index(state.tasks.len() - 1))
     }
 
-    /// Keeps the handle of a task that was spawned, unless it has ended already.
-    pub(super) fn entered(&self, index: Index, handle: AbortHandle) {
-        let mut state = self.state();
-        if state.closed {
-            handle.abort();
-        } else if let Entry::Running(slot) = &mut state.tasks[index.0] {
-            *slot = Some(handle);
+    /// Keeps the handle of a task that was spawned.
+    pub(super) fn entered(&self, row: &Row, handle: AbortHandle) {
+        // Under the lock: who aborts all rows finds the handle, or is found here.
+        let state = self.state();
+        row.spawned(handle);
+        let closed = state.closed;
+        drop(state);
+        if closed {
+            row.abort();
         }
     }
 
@@ -287,10 +297,10 @@ impl<T, E> Shared<T, E> {
         state.closed = true;
         let running = state.running;
         let mut values = Vec::new();
-        let mut handles = Vec::new();
+        let mut rows = Vec::new();
         for task in &mut state.tasks {
             match std::mem::replace(task, Entry::GaveNothing) {
-                Entry::Running(handle) => handles.extend(handle),
+                Entry::Running(row) => rows.push(row),
                 Entry::Gave(value) => values.push(value),
                 Entry::GaveNothing => {}
             }
@@ -298,13 +308,24 @@ impl<T, E> Shared<T, E> {
         drop(state);
         let was_cancelled = self.token.is_cancelled();
         self.stop(Cause::ScopeDropped);
-        for handle in handles {
-            handle.abort();
+        for row in rows {
+            row.abort();
         }
         drop_each_quietly(values);
         if running > 0 && !was_cancelled {
             events::group_dropped(running, self.place);
         }
+    }
+}
+
+impl<T: Send, E: Send> HasTasks for Shared<T, E> {
+    fn rows(&self, into: &mut Vec<Arc<Row>>) {
+        let state = self.state();
+        let running = state.tasks.iter().filter_map(|entry| match entry {
+            Entry::Running(row) => Some(row.clone()),
+            Entry::Gave(_) | Entry::GaveNothing => None,
+        });
+        into.extend(running.take(state.running));
     }
 }
 

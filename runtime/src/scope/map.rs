@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    panic::Location,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -48,6 +49,7 @@ use crate::run::SupervisedFuture;
 /// Items, `f` and its futures are `'static`: pass owned items (`into_iter`, not `iter`).
 ///
 /// Follows Go's `errgroup` with a limit, and conc's `ResultPool`.
+#[track_caller]
 pub fn map<I, F, S>(token: &CancellationToken, items: I, f: F) -> Map<I::IntoIter, F, S>
 where
     I: IntoIterator,
@@ -58,6 +60,7 @@ where
     Map(Drive {
         stage: Stage::New { items: items.into_iter(), f },
         token: token.clone(),
+        place: Location::caller(),
         limit: None,
     })
 }
@@ -113,7 +116,8 @@ where
             Stage::New { items, f } => Stage::New { items, f },
             Stage::Running(_) | Stage::Done => panic!("a map is settled before it is polled"),
         };
-        Settled(Drive { stage, token: self.0.token.clone(), limit: self.0.limit })
+        let Drive { token, place, limit, .. } = &self.0;
+        Settled(Drive { stage, token: token.clone(), place, limit: *limit })
     }
 }
 
@@ -186,6 +190,7 @@ where
 struct Drive<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     stage: Stage<I, F, S, K>,
     token: CancellationToken,
+    place: &'static Location<'static>,
     limit: Option<usize>,
 }
 
@@ -208,7 +213,8 @@ where
     fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Kept>, S::Error>> {
         let shared = match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::New { items, f } => {
-                let shared = Arc::new(Shared::new(self.token.child_token(), items, f));
+                let token = self.token.child_token();
+                let shared = Arc::new(Shared::new(token, self.place, items, f));
                 runner::start(&shared, self.limit);
                 shared
             }

@@ -1,11 +1,6 @@
 //! A bounded set of tasks that live longer than who spawned them.
 
-use std::{
-    fmt,
-    panic::Location,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 use super::{
     blocking::{Blocking, blocking},
@@ -21,7 +16,6 @@ use crate::{
     CancellationToken, TaskError, Unfinished,
     limit::Limit,
     panic::drop_quietly,
-    registry,
     run::{Supervised, SupervisedFuture},
 };
 
@@ -89,8 +83,7 @@ impl Pool {
     #[track_caller]
     pub fn new(limit: usize) -> Self {
         let shared = Arc::new(Shared::new(limit, Location::caller()));
-        let weak = Arc::downgrade(&shared);
-        registry::add(weak as Weak<dyn registry::Drain>);
+        shared.list();
         Self { handle: Arc::new(Handle { shared }) }
     }
 

@@ -12,7 +12,7 @@
 
 use std::{
     panic::Location,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
 };
 
 use tokio::{
@@ -23,7 +23,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{drain::Drains, refused::Closed, slots::Slots};
-use crate::{Cause, events, limit::Limit, registry::Row, run::scope::Scope};
+use crate::{
+    Cause, LiveTask, events,
+    limit::Limit,
+    registry::{self, Drain, HasTasks, Key, Listed, POOLS, Slab},
+    run::{row::Row, scope::Scope},
+};
 
 /// What the handles and the tasks of a pool share.
 pub(super) struct Shared {
@@ -36,13 +41,14 @@ pub(super) struct Shared {
     pub(super) place: &'static Location<'static>,
     /// Told when nothing is left of a closed pool.
     pub(super) idle: Notify,
+    /// With its tasks, and to be drained.
+    listed: OnceLock<(Listed<dyn HasTasks>, Listed<dyn Drain>)>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 pub(super) struct State {
-    rows: Vec<Option<Arc<Row>>>,
-    free: Vec<usize>,
+    rows: Slab<Arc<Row>>,
     pub(super) reserved: usize,
     closed: bool,
     /// The runtime that it was made or first used in.
@@ -53,10 +59,6 @@ pub(super) struct State {
     pub(super) abandoned: bool,
     pub(super) drains: Drains,
 }
-
-/// Where a task stands.
-#[derive(Clone, Copy)]
-pub(super) struct Index(usize);
 
 /// What a task is accepted with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,7 +72,7 @@ pub(super) enum Ticket {
 impl State {
     /// How many tasks have not ended.
     pub(super) fn tasks(&self) -> usize {
-        self.rows.len() - self.free.len()
+        self.rows.len()
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -78,16 +80,18 @@ impl State {
     }
 
     pub(super) fn live(&self) -> impl Iterator<Item = &Arc<Row>> {
-        self.rows.iter().flatten()
+        self.rows.iter()
     }
 }
 
 impl Shared {
     pub(super) fn new(limit: usize, place: &'static Location<'static>) -> Self {
         let limit = Arc::new(Limit::new(limit));
+        let token = CancellationToken::new();
         Self {
-            token: CancellationToken::new(),
-            scope: Scope::root(),
+            scope: Scope::root(token.clone()),
+            token,
+            listed: OnceLock::new(),
             slots: Slots::of(limit.clone()),
             limit,
             closing: CancellationToken::new(),
@@ -95,6 +99,12 @@ impl Shared {
             idle: Notify::new(),
             state: Mutex::new(State { home: current_runtime(), ..State::default() }),
         }
+    }
+
+    /// Puts it into the lists of the process.
+    pub(super) fn list(self: &Arc<Self>) {
+        let weak: Weak<Self> = Arc::downgrade(self);
+        self.listed.get_or_init(|| (registry::list(self), POOLS.list(weak)));
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -130,7 +140,7 @@ impl Shared {
     }
 
     /// Enters a task that is about to be spawned.
-    pub(super) fn enter(&self, row: &Arc<Row>, ticket: Ticket) -> Result<Index, Closed> {
+    pub(super) fn enter(&self, row: &Arc<Row>, ticket: Ticket) -> Result<Key, Closed> {
         let mut state = self.state();
         match ticket {
             Ticket::New if state.closed => return Err(Closed),
@@ -138,18 +148,7 @@ impl Shared {
             Ticket::Reserved => state.reserved -= 1,
         }
         state.home = state.home.or_else(current_runtime);
-        let row = Some(row.clone());
-        let index = match state.free.pop() {
-            Some(index) => {
-                state.rows[index] = row;
-                index
-            }
-            None => {
-                state.rows.push(row);
-                state.rows.len() - 1
-            }
-        };
-        Ok(Index(index))
+        Ok(state.rows.insert(row.clone()))
     }
 
     /// Keeps the handle of a task that was spawned.
@@ -165,10 +164,9 @@ impl Shared {
     }
 
     /// A task has ended.
-    pub(super) fn leave(&self, index: Index) {
+    pub(super) fn leave(&self, key: Key) {
         let mut state = self.state();
-        let row = state.rows[index.0].take();
-        state.free.push(index.0);
+        let row = state.rows.remove(key);
         self.wake_drains(state);
         // The last handle of the task may be in it.
         drop(row);
@@ -219,10 +217,16 @@ impl Shared {
         }
         self.stop(Cause::ScopeDropped);
         if !others.is_empty() {
-            let told = others.iter().map(|row| row.describe(row.activity())).collect::<Vec<_>>();
+            let told = others.iter().map(|row| LiveTask::of(row)).collect::<Vec<_>>();
             self.abort();
             events::pool_dropped(&told, self.place);
         }
+    }
+}
+
+impl HasTasks for Shared {
+    fn rows(&self, into: &mut Vec<Arc<Row>>) {
+        into.extend(self.state().live().cloned());
     }
 }
 

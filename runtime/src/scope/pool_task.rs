@@ -4,7 +4,7 @@ use std::{fmt, panic::Location, sync::Arc};
 
 use super::{
     launch::Launch,
-    pool_state::{Index, Shared, Ticket},
+    pool_state::{Shared, Ticket},
     refused::{Closed, LoggedError},
     spawn::CLOSURE,
     task::{Report, Task},
@@ -13,8 +13,8 @@ use crate::{
     CancellationToken, Outcome, Panic, events,
     limit::{Permit, Slot},
     panic::{self, drop_quietly},
-    registry::Row,
-    run::{Ended, Prepared, SupervisedFuture},
+    registry::Key,
+    run::{Ended, Prepared, SupervisedFuture, row::Row},
 };
 
 /// Calls the closure of a spawn. There is nothing to spawn where it panics, which is told here.
@@ -35,17 +35,19 @@ where
     S: SupervisedFuture<Error: LoggedError>,
     L: Launch<S>,
 {
-    let row = Arc::new(Row::new(run.spec().name(), place, L::ON_BLOCKING_THREAD));
-    let index = match pool.enter(&row, ticket) {
-        Ok(index) => index,
+    let spec = run.spec();
+    let row = Arc::new(Row::new(spec, place, pool.scope.clone(), L::THREAD));
+    let key = match pool.enter(&row, ticket) {
+        Ok(key) => key,
         Err(closed) => {
             drop_quietly(run);
             return Err(closed);
         }
     };
     run.prepare(Prepared { permit, longest_grace: None });
-    let report = InPool { pool: pool.clone(), row: row.clone(), index, _slot: slot };
-    let handle = L::launch(Task::new(pool.scope.clone(), run, report));
+    let report = InPool { pool: pool.clone(), key, _slot: slot };
+    let span = events::root_task_span(spec.name());
+    let handle = L::launch(Task::new(row.clone(), span, run, report));
     pool.entered(&row, handle);
     Ok(())
 }
@@ -53,15 +55,14 @@ where
 /// Tells the pool; dropped, the task has left it, whatever happened on the way.
 struct InPool {
     pool: Arc<Shared>,
-    row: Arc<Row>,
-    index: Index,
+    key: Key,
     /// Given back after the task has left.
     _slot: Slot,
 }
 
 impl Drop for InPool {
     fn drop(&mut self) {
-        self.pool.leave(self.index);
+        self.pool.leave(self.key);
     }
 }
 
@@ -69,24 +70,20 @@ impl<S> Report<S> for InPool
 where
     S: SupervisedFuture<Error: LoggedError>,
 {
-    fn ended(self, task: &'static str, ended: Ended<S::Value, S::Error>) {
+    fn ended(self, row: &Arc<Row>, ended: Ended<S::Value, S::Error>) {
         if ended.overdue {
-            self.pool.overdue(&self.row);
+            self.pool.overdue(row);
         }
         match ended.result {
             Ok(value) => drop_quietly(value),
             Err(error) => {
-                tell(task, ended.outcome, &error);
+                tell(row.spec().name(), ended.outcome, &error);
                 drop_quietly(error);
             }
         }
     }
 
-    fn aborted(self, _: &'static str) {}
-
-    fn polling(&self, now: bool) {
-        self.row.polled(now);
-    }
+    fn aborted(self, _: &Arc<Row>) {}
 }
 
 /// A panic was told where it was caught.

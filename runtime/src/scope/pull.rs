@@ -8,12 +8,14 @@
 //!    it, under [`panic::catch`], by one runner at a time.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    panic::Location,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::{
     keep::Keep,
@@ -23,12 +25,19 @@ use crate::{
     Cause, Outcome, Panic, TaskError, events,
     limit::Limit,
     panic::{self, Caught, drop_each_quietly, drop_quietly},
-    run::{Ended, SupervisedFuture, scope::Scope},
+    registry::{self, HasTasks, Key, Listed, Slab},
+    run::{Ended, SupervisedFuture, row::Row, scope::Scope},
 };
 
 pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     pub(super) token: CancellationToken,
     pub(super) scope: Arc<Scope>,
+    pub(super) place: &'static Location<'static>,
+    /// Of who called the map: its runners' spans are inside.
+    pub(super) span: Span,
+    /// Under a lock of their own: the iterator runs under the other one, and may look at the live tasks.
+    runners: Mutex<Slab<Arc<Row>>>,
+    listed: OnceLock<Listed<dyn HasTasks>>,
     state: Mutex<State<I, F, S, K>>,
 }
 
@@ -42,7 +51,6 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     untold: Option<Caught>,
     runners: usize,
     limit: Bound,
-    handles: Vec<AbortHandle>,
     closed: bool,
     waiting: Option<Waker>,
 }
@@ -109,10 +117,19 @@ pub(super) struct Driven<S: SupervisedFuture> {
 const CLOSURE: &str = "map";
 
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
-    pub(super) fn new(token: CancellationToken, items: I, f: F) -> Self {
+    pub(super) fn new(
+        token: CancellationToken,
+        place: &'static Location<'static>,
+        items: I,
+        f: F,
+    ) -> Self {
         Self {
+            scope: Scope::nested(token.clone()),
             token,
-            scope: Scope::nested(),
+            place,
+            span: Span::current(),
+            runners: Mutex::default(),
+            listed: OnceLock::new(),
             state: Mutex::new(State {
                 source: Some(Source { items, f }),
                 results: Vec::new(),
@@ -120,7 +137,6 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
                 untold: None,
                 runners: 1,
                 limit: Bound::Fixed(1),
-                handles: Vec::new(),
                 closed: false,
                 waiting: None,
             }),
@@ -139,18 +155,37 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         state.grow(more)
     }
 
+    fn runners(&self) -> MutexGuard<'_, Slab<Arc<Row>>> {
+        self.runners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a runner that is about to be spawned.
+    pub(super) fn enter(self: &Arc<Self>, row: &Arc<Row>) -> Key
+    where
+        Self: Send + Sync + 'static,
+    {
+        self.listed.get_or_init(|| registry::list(self));
+        self.runners().insert(row.clone())
+    }
+
     /// Keeps the handle of a runner that was spawned.
-    pub(super) fn keep(&self, handle: AbortHandle) {
-        let mut state = self.state();
-        if state.closed {
-            handle.abort();
-        } else {
-            state.handles.push(handle);
+    pub(super) fn entered(&self, row: &Row, handle: AbortHandle) {
+        // Under the lock: who aborts all rows finds the handle, or is found here.
+        let state = self.state();
+        row.spawned(handle);
+        let closed = state.closed;
+        drop(state);
+        if closed {
+            row.abort();
         }
     }
 
     /// A runner has nothing more to do.
-    pub(super) fn leave(&self) {
+    pub(super) fn leave(&self, key: Option<Key>) {
+        if let Some(key) = key {
+            let row = self.runners().remove(key);
+            drop(row);
+        }
         let mut state = self.state();
         state.runners -= 1;
         if state.runners > 0 {
@@ -198,11 +233,11 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         let mut state = self.state();
         state.closed = true;
         let source = state.source.take();
-        let handles = std::mem::take(&mut state.handles);
         drop(state);
+        let runners: Vec<_> = self.runners().iter().cloned().collect();
         self.stop(Cause::ScopeDropped);
-        for handle in handles {
-            handle.abort();
+        for runner in runners {
+            runner.abort();
         }
         drop_source(source);
     }
@@ -330,6 +365,18 @@ where
         };
         self.release(state, None, source, surplus);
         step
+    }
+}
+
+impl<I, F, S, K> HasTasks for Shared<I, F, S, K>
+where
+    I: Iterator,
+    S: SupervisedFuture,
+    K: Keep<S>,
+    Self: Send + Sync,
+{
+    fn rows(&self, into: &mut Vec<Arc<Row>>) {
+        into.extend(self.runners().iter().cloned());
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::{
     future::Future,
+    panic::Location,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::{
     launch::Launch,
@@ -19,7 +21,7 @@ use crate::{
     Cancelled, Outcome, Panic, TaskError, events,
     limit::Slot,
     panic::{self, drop_quietly},
-    run::{Ended, Prepared, SupervisedFuture},
+    run::{Ended, Prepared, SupervisedFuture, row::Row},
     spec::TaskSpec,
 };
 
@@ -30,8 +32,11 @@ pub struct Spawn<'a, T, E, S> {
     stage: Stage<E, S>,
     // Pointers, so that what a run must be is asked at the spawn, and not at its `.await` again.
     error: fn(TaskError) -> E,
-    launch: fn(&Arc<Shared<T, E>>, S, Admission),
+    launch: LaunchFn<T, E, S>,
+    place: &'static Location<'static>,
 }
+
+type LaunchFn<T, E, S> = fn(&Arc<Shared<T, E>>, S, Admission, &'static Location<'static>);
 
 enum Stage<E, S> {
     New { run: S, spec: &'static TaskSpec },
@@ -56,7 +61,8 @@ where
     pub(super) fn new(
         group: &'a Arc<Shared<T, E>>,
         task: impl FnOnce(CancellationToken) -> S,
-        launch: fn(&Arc<Shared<T, E>>, S, Admission),
+        place: &'static Location<'static>,
+        launch: LaunchFn<T, E, S>,
     ) -> Self {
         let stage = if group.refuses() {
             drop_quietly(task);
@@ -71,7 +77,7 @@ where
                 }
             }
         };
-        Self { group, stage, error: S::error, launch }
+        Self { group, stage, error: S::error, launch, place }
     }
 }
 
@@ -80,18 +86,22 @@ pub(super) fn launch<S, L>(
     group: &Arc<Shared<S::Value, S::Error>>,
     mut run: S,
     admission: Admission,
+    place: &'static Location<'static>,
 ) where
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
     L: Launch<S>,
 {
-    let Some(index) = group.enter() else {
+    let spec = run.spec();
+    let row = Arc::new(Row::new(spec, place, group.scope.clone(), L::THREAD));
+    let Some(index) = group.enter(&row) else {
         drop_quietly(run);
         return;
     };
     run.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
     let report = InGroup { group: group.clone(), index, slot: admission.slot };
-    let handle = L::launch(Task::new(group.scope.clone(), run, report));
-    group.entered(index, handle);
+    let span = events::task_span(&Span::current(), spec.name());
+    let handle = L::launch(Task::new(row.clone(), span, run, report));
+    group.entered(&row, handle);
 }
 
 impl<T, E, S> Spawn<'_, T, E, S> {
@@ -100,7 +110,7 @@ impl<T, E, S> Spawn<'_, T, E, S> {
             if admission.permit.is_some() {
                 spec.here().waited_for(0);
             }
-            (self.launch)(self.group, run, admission);
+            (self.launch)(self.group, run, admission, self.place);
             return Poll::Ready(());
         }
         self.group.wait_begun();
@@ -129,7 +139,7 @@ impl<T, E, S> Spawn<'_, T, E, S> {
         match admitted {
             Ok(admission) => {
                 counted.granted();
-                (self.launch)(self.group, run, admission);
+                (self.launch)(self.group, run, admission, self.place);
             }
             Err(refusal) => {
                 let task = spec.name();
@@ -206,18 +216,19 @@ struct InGroup<T, E> {
 }
 
 impl<S: SupervisedFuture> Report<S> for InGroup<S::Value, S::Error> {
-    fn ended(self, task: &'static str, ended: Ended<S::Value, S::Error>) {
+    fn ended(self, row: &Arc<Row>, ended: Ended<S::Value, S::Error>) {
         drop(self.slot);
-        self.group.leave(self.index, task, ended.outcome, ended.result);
+        self.group.leave(self.index, row.spec().name(), ended.outcome, ended.result);
     }
 
-    fn aborted(self, task: &'static str) {
+    fn aborted(self, row: &Arc<Row>) {
+        let task = row.spec().name();
         let cause = self.group.scope.cause().unwrap_or(crate::Cause::ScopeDropped);
         let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
         match panic::catch(|| S::error(cancelled)) {
             Ok(error) => {
                 let ended = Ended::aborted(error);
-                Report::<S>::ended(self, task, ended);
+                Report::<S>::ended(self, row, ended);
             }
             Err(caught) => {
                 drop(self.slot);

@@ -1,0 +1,115 @@
+//! The last few panics, for who looks after the fact.
+
+use std::{
+    backtrace::Backtrace,
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use tokio::task::Id;
+
+use crate::{Panic, PanicLocation, panic::Site};
+
+/// A backtrace is some kilobytes: what is kept must not grow.
+const KEPT: usize = 16;
+
+static PANICS: Mutex<VecDeque<RecentPanic>> = Mutex::new(VecDeque::new());
+
+/// A panic that a boundary caught some time ago.
+#[derive(Clone)]
+pub struct RecentPanic {
+    task: &'static str,
+    id: Option<Id>,
+    message: Arc<str>,
+    at: SystemTime,
+    site: Option<Arc<Site>>,
+}
+
+impl RecentPanic {
+    /// The task that panicked: its `name`.
+    #[must_use]
+    pub fn task(&self) -> &'static str {
+        self.task
+    }
+
+    /// The tokio task in which it was caught, if it was in one.
+    #[must_use]
+    pub fn id(&self) -> Option<Id> {
+        self.id
+    }
+
+    /// What the panic said.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// When it was caught.
+    #[must_use]
+    pub fn at(&self) -> SystemTime {
+        self.at
+    }
+
+    /// Where it began; `None` where [`Panic::location`] is.
+    #[must_use]
+    pub fn location(&self) -> Option<&PanicLocation> {
+        self.site.as_ref().map(|site| &site.location)
+    }
+
+    /// The backtrace of the panic site, symbolised when it is first displayed; `None` where
+    /// [`location`](Self::location) is.
+    #[must_use]
+    pub fn backtrace(&self) -> Option<&Backtrace> {
+        self.site.as_ref().map(|site| &site.backtrace)
+    }
+}
+
+impl fmt::Debug for RecentPanic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecentPanic")
+            .field("task", &self.task)
+            .field("message", &self.message)
+            .field("location", &self.location())
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The last panics of supervised code that a boundary caught, the newest first, 16 at most.
+///
+/// ```
+/// # use tokio_supervised::{supervised, recent_panics, CancellationToken, TaskError};
+/// #[supervised(name = "divide")]
+/// async fn divide(by: u32) -> Result<u32, TaskError> { Ok(1 / by) }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// divide(&CancellationToken::new(), 0).await.unwrap_err();
+/// assert_eq!(recent_panics()[0].message(), "attempt to divide by zero");
+/// # }
+/// ```
+#[must_use]
+pub fn recent_panics() -> Vec<RecentPanic> {
+    kept().iter().cloned().collect()
+}
+
+pub(crate) fn remember(panic: &Panic) {
+    let panic = RecentPanic {
+        task: panic.task(),
+        id: tokio::task::try_id(),
+        message: panic.message().into(),
+        at: SystemTime::now(),
+        site: panic.site(),
+    };
+    let mut kept = kept();
+    let surplus = if kept.len() == KEPT { kept.pop_back() } else { None };
+    kept.push_front(panic);
+    drop(kept);
+    drop(surplus);
+}
+
+fn kept() -> MutexGuard<'static, VecDeque<RecentPanic>> {
+    PANICS.lock().unwrap_or_else(PoisonError::into_inner)
+}

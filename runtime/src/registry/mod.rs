@@ -1,0 +1,61 @@
+//! What lives: the scopes of the process, their tasks, and the pools that are to be drained at its end.
+//!
+//! A scope lists its tasks itself, under the lock that it takes for them anyway; it is listed here from its
+//! first task on. So a spawn pays nothing for being found.
+
+mod age;
+mod live;
+mod roster;
+mod slab;
+mod snapshot;
+mod tree;
+mod unfinished;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::runtime;
+
+pub(crate) use age::Age;
+pub use live::{LiveTask, ParentTask, TaskState};
+pub(crate) use roster::{Listed, Roster};
+pub(crate) use slab::{Key, Slab};
+pub use snapshot::Tasks;
+pub(crate) use snapshot::tasks;
+pub use unfinished::Unfinished;
+
+use crate::run::row::Row;
+
+/// A group, a pool, a map, a main: what has tasks.
+pub(crate) trait HasTasks: Send + Sync {
+    /// Adds the rows of those that have not ended.
+    fn rows(&self, into: &mut Vec<Arc<Row>>);
+}
+
+/// Every scope that has had a task.
+pub(crate) static SCOPES: Roster<dyn HasTasks> = Roster::new();
+
+/// A pool, for who ends a process and knows no scopes.
+pub(crate) trait Drain: Send + Sync {
+    /// Takes no more work, and ends what there is within the grace.
+    fn drain(self: Arc<Self>, grace: Duration) -> Draining;
+    /// Whether it was made, or first used, in that runtime.
+    fn belongs_to(&self, runtime: runtime::Id) -> bool;
+    /// Its tasks that have not ended.
+    fn live(&self) -> Vec<LiveTask>;
+}
+
+pub(crate) type Draining = Pin<Box<dyn Future<Output = Result<(), Unfinished>> + Send>>;
+
+/// Every pool.
+pub(crate) static POOLS: Roster<dyn Drain> = Roster::new();
+
+/// Lists a scope that has its first task.
+pub(crate) fn list<S: HasTasks + 'static>(scope: &Arc<S>) -> Listed<dyn HasTasks> {
+    let scope: Weak<S> = Arc::downgrade(scope);
+    SCOPES.list(scope)
+}

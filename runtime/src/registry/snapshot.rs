@@ -1,0 +1,83 @@
+//! All live tasks at one moment, parents before their children.
+
+use std::{cmp::Reverse, collections::HashMap, slice, sync::Arc};
+
+use super::{LiveTask, SCOPES};
+use crate::run::row::Row;
+
+/// The live tasks, parents before their children: see [`tasks()`](crate::tasks()).
+///
+/// `Display` draws them as a tree, with a line for each; of many that are alike it shows those that block
+/// their worker and the oldest, and counts the others.
+#[derive(Clone, Debug)]
+pub struct Tasks(pub(super) Vec<LiveTask>);
+
+impl Tasks {
+    /// The tasks, each followed by its children; [`depth`](LiveTask::depth) tells how deep it is.
+    pub fn iter(&self) -> slice::Iter<'_, LiveTask> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> IntoIterator for &'a Tasks {
+    type Item = &'a LiveTask;
+    type IntoIter = slice::Iter<'a, LiveTask>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// The rows of the tasks that live now, scope by scope.
+pub(crate) fn live() -> Vec<Arc<Row>> {
+    let mut rows = Vec::new();
+    for scope in SCOPES.all() {
+        scope.rows(&mut rows);
+    }
+    rows
+}
+
+pub(crate) fn tasks() -> Tasks {
+    arranged(&live())
+}
+
+/// Puts each task behind its parent, siblings in the order of their ages.
+///
+/// A task whose parent has ended, which takes a group that was moved out of it, counts as a root.
+pub(crate) fn arranged(rows: &[Arc<Row>]) -> Tasks {
+    let index: HashMap<_, _> = rows.iter().map(Arc::as_ptr).zip(0_usize..).collect();
+    let mut children = vec![Vec::new(); rows.len()];
+    let mut roots = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        match row.parent().and_then(|parent| index.get(&Arc::as_ptr(parent))) {
+            Some(parent) => children[*parent].push(at),
+            None => roots.push(at),
+        }
+    }
+    // A stack, since nothing bounds how deep tasks nest: the oldest is met first.
+    let youngest_first = |siblings: &mut Vec<usize>| {
+        siblings.sort_by_key(|at| Reverse(rows[*at].born()));
+    };
+    youngest_first(&mut roots);
+    let mut ahead: Vec<_> = roots.into_iter().map(|at| (at, 0)).collect();
+    let mut tasks = Vec::with_capacity(rows.len());
+    while let Some((at, depth)) = ahead.pop() {
+        tasks.push(LiveTask { depth, ..LiveTask::of(&rows[at]) });
+        let mut siblings = std::mem::take(&mut children[at]);
+        youngest_first(&mut siblings);
+        ahead.extend(siblings.into_iter().map(|child| (child, depth + 1)));
+    }
+    Tasks(tasks)
+}

@@ -1,0 +1,213 @@
+//! The live tasks, drawn: a line for each, and one for many that are alike.
+
+use std::{collections::HashMap, fmt, ops::Range, time::Duration};
+
+use super::{Age, LiveTask, Tasks};
+
+/// How many siblings that are alike are drawn one by one.
+const MOST_ALIKE: usize = 10;
+
+/// One line of the tree.
+pub(crate) enum Line<'a> {
+    Task(&'a LiveTask),
+    /// Siblings of one name and place that are not drawn, each with what is below it.
+    More {
+        depth: usize,
+        name: &'static str,
+        count: usize,
+        /// How many tasks are below them.
+        below: usize,
+        oldest: Duration,
+        /// How many of all these block their worker.
+        blocking: usize,
+    },
+}
+
+impl Line<'_> {
+    pub(crate) fn depth(&self) -> usize {
+        match self {
+            Self::Task(task) => task.depth,
+            Self::More { depth, .. } => *depth,
+        }
+    }
+}
+
+/// Of the siblings of one name and place only `most_alike`: those with a task that blocks its worker first,
+/// then the oldest. The others are one line behind them.
+pub(crate) fn folded(tasks: &Tasks, most_alike: usize) -> Vec<Line<'_>> {
+    let tasks = &tasks.0;
+    let ends = subtree_ends(tasks);
+    let blocking = Blocking::of(tasks);
+    let mut lines = Vec::new();
+    // What is still to be drawn, the next one last: one task with what is below it, or a line for many.
+    let mut ahead = Vec::new();
+    push_siblings(&mut ahead, tasks, &ends, &blocking, 0..tasks.len(), most_alike);
+    while let Some(next) = ahead.pop() {
+        match next {
+            Ahead::Task(at) => {
+                lines.push(Line::Task(&tasks[at]));
+                push_siblings(&mut ahead, tasks, &ends, &blocking, at + 1..ends[at], most_alike);
+            }
+            Ahead::More(more) => lines.push(more),
+        }
+    }
+    lines
+}
+
+enum Ahead<'a> {
+    Task(usize),
+    More(Line<'a>),
+}
+
+/// For each task the end of what is below it.
+fn subtree_ends(tasks: &[LiveTask]) -> Vec<usize> {
+    let mut ends = vec![tasks.len(); tasks.len()];
+    let mut open: Vec<usize> = Vec::new();
+    for (at, task) in tasks.iter().enumerate() {
+        while open.last().is_some_and(|above| tasks[*above].depth >= task.depth) {
+            if let Some(closed) = open.pop() {
+                ends[closed] = at;
+            }
+        }
+        open.push(at);
+    }
+    ends
+}
+
+/// How many of the tasks before each place block their worker.
+struct Blocking(Vec<usize>);
+
+impl Blocking {
+    fn of(tasks: &[LiveTask]) -> Self {
+        let mut so_far = 0;
+        let counts = tasks.iter().map(|task| {
+            so_far += usize::from(matches!(task.state, super::TaskState::Polling(_)));
+            so_far
+        });
+        Self([0].into_iter().chain(counts).collect())
+    }
+
+    fn within(&self, range: &Range<usize>) -> usize {
+        self.0[range.end] - self.0[range.start]
+    }
+}
+
+/// Puts the tasks of one depth in a range, and what stands for many of them, on the stack.
+fn push_siblings<'a>(
+    ahead: &mut Vec<Ahead<'a>>,
+    tasks: &'a [LiveTask],
+    ends: &[usize],
+    blocking: &Blocking,
+    range: Range<usize>,
+    most_alike: usize,
+) {
+    let mut alike: Vec<Vec<usize>> = Vec::new();
+    let mut index = HashMap::new();
+    let mut at = range.start;
+    while at < range.end {
+        let task = &tasks[at];
+        let place: *const _ = task.place;
+        let kind = *index.entry((task.name, place)).or_insert_with(|| {
+            alike.push(Vec::new());
+            alike.len() - 1
+        });
+        alike[kind].push(at);
+        at = ends[at];
+    }
+    for mut siblings in alike.into_iter().rev() {
+        let subtree = |at: usize| at..ends[at];
+        // Stable: among equals the oldest stay in front.
+        siblings.sort_by_key(|at| blocking.within(&subtree(*at)) == 0);
+        // A line for one would be no shorter than the one itself.
+        if siblings.len() > most_alike + 1 {
+            let rest = siblings.split_off(most_alike);
+            let sizes = rest.iter().map(|at| ends[*at] - at - 1);
+            ahead.push(Ahead::More(Line::More {
+                depth: tasks[rest[0]].depth,
+                name: tasks[rest[0]].name,
+                count: rest.len(),
+                below: sizes.sum(),
+                oldest: rest.iter().map(|at| tasks[*at].age).max().unwrap_or_default(),
+                blocking: rest.iter().map(|at| blocking.within(&subtree(*at))).sum(),
+            }));
+        }
+        siblings.sort_unstable();
+        ahead.extend(siblings.into_iter().rev().map(Ahead::Task));
+    }
+}
+
+/// For each line the strokes before it: `│  ├─ `.
+fn strokes(lines: &[Line<'_>]) -> Vec<String> {
+    // Whether a line of that depth follows, before one further out.
+    let mut follows: Vec<bool> = Vec::new();
+    let mut strokes: Vec<_> = lines
+        .iter()
+        .rev()
+        .map(|line| {
+            let depth = line.depth();
+            let another = follows.get(depth).copied().unwrap_or(false);
+            follows.resize(depth, false);
+            let mut strokes = String::new();
+            for above in follows.iter().skip(1) {
+                strokes.push_str(if *above { "│  " } else { "   " });
+            }
+            if depth > 0 {
+                strokes.push_str(if another { "├─ " } else { "└─ " });
+            }
+            follows.push(true);
+            strokes
+        })
+        .collect();
+    strokes.reverse();
+    strokes
+}
+
+impl fmt::Display for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = folded(self, MOST_ALIKE);
+        if lines.is_empty() {
+            return f.write_str("no live tasks");
+        }
+        let mut table = vec![["task".into(), "state".into(), "age".into(), "spawned at".into()]];
+        for (line, strokes) in lines.iter().zip(strokes(&lines)) {
+            table.push(cells(line, &strokes));
+        }
+        let width = |column: usize| {
+            table.iter().map(|cells: &[String; 4]| cells[column].chars().count()).max().unwrap_or(0)
+        };
+        let (task, state, age) = (width(0), width(1), width(2));
+        for (at, cells) in table.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            let [name, does, old, place] = cells;
+            let line = format!("{name:task$}  {does:state$}  {old:>age$}  {place}");
+            f.write_str(line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+fn cells(line: &Line<'_>, strokes: &str) -> [String; 4] {
+    match line {
+        Line::Task(LiveTask { name, id, state, age, place, .. }) => {
+            let name = match id {
+                Some(id) => format!("{strokes}{name} (task {id})"),
+                None => format!("{strokes}{name}"),
+            };
+            [name, state.to_string(), Age(*age).to_string(), place.to_string()]
+        }
+        Line::More { name, count, below, oldest, blocking, .. } => {
+            let below = match below {
+                0 => String::new(),
+                below => format!(", with {below} below"),
+            };
+            let blocking = match blocking {
+                0 => String::new(),
+                blocking => format!("{blocking} polling"),
+            };
+            let name = format!("{strokes}… {count} more {name}{below}");
+            [name, blocking, format!("≤ {}", Age(*oldest)), String::new()]
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! One live task, as others see it.
+//!
+//! Invariants
+//!
+//! 1. A row is listed before its task is given to tokio, and until the task has ended or was dropped:
+//!    there is nothing to forget, and no moment at which a live task is missing.
+//! 2. Its own task alone writes the times; who looks at them may see one poll late.
+
+use std::{
+    panic::Location,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    runtime::{self, Handle},
+    task::AbortHandle,
+};
+
+use super::{frame, scope::Scope};
+use crate::{
+    clock::{AtomicTicks, Ticks},
+    spec::TaskSpec,
+};
+
+pub(crate) struct Row {
+    spec: &'static TaskSpec,
+    place: &'static Location<'static>,
+    scope: Arc<Scope>,
+    thread: OnThread,
+    /// Of the spawn; where a task drives one run after another, of the run under way.
+    born: AtomicTicks,
+    /// Of the poll under way.
+    polled_since: AtomicTicks,
+    begun: AtomicBool,
+    /// The run has begun, and has no permit: it waits for one, or for its restart.
+    waits: AtomicBool,
+    told: AtomicBool,
+    /// Whether the drains of its pool have it in their list.
+    listed: AtomicBool,
+    /// Arrives after the spawn.
+    handle: OnceLock<AbortHandle>,
+    /// Known where someone looks for leaks.
+    runtime: Option<runtime::Id>,
+}
+
+/// The thread that a task has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnThread {
+    /// A worker of the runtime.
+    Worker,
+    /// The one that spawned it.
+    Local,
+    /// One for work that blocks.
+    Blocking,
+    /// That of the body of a `main` or a test, which tokio knows as no task.
+    Entry,
+}
+
+/// What a task does with its thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// Nothing yet: it has not been polled, since no thread was free for it.
+    NotBegun,
+    /// It waits for a permit, or for its restart.
+    WaitsToRun,
+    /// It is pending at an `.await`.
+    Pending,
+    /// It has been polled for so long.
+    Polled(Duration),
+}
+
+impl Row {
+    /// A task that is about to be spawned.
+    pub(crate) fn new(
+        spec: &'static TaskSpec,
+        place: &'static Location<'static>,
+        scope: Arc<Scope>,
+        thread: OnThread,
+    ) -> Self {
+        Self {
+            spec,
+            place,
+            scope,
+            thread,
+            born: AtomicTicks::new(Ticks::now()),
+            polled_since: AtomicTicks::new(Ticks::NEVER),
+            begun: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+            listed: AtomicBool::new(false),
+            handle: OnceLock::new(),
+            runtime: watch::runtime(),
+        }
+    }
+
+    pub(crate) fn spec(&self) -> &'static TaskSpec {
+        self.spec
+    }
+
+    pub(crate) fn place(&self) -> &'static Location<'static> {
+        self.place
+    }
+
+    pub(crate) fn scope(&self) -> &Arc<Scope> {
+        &self.scope
+    }
+
+    /// The task that its scope was made in.
+    pub(crate) fn parent(&self) -> Option<&Arc<Self>> {
+        self.scope.made_by()
+    }
+
+    pub(crate) fn thread(&self) -> OnThread {
+        self.thread
+    }
+
+    pub(crate) fn runtime(&self) -> Option<runtime::Id> {
+        self.runtime
+    }
+
+    pub(crate) fn id(&self) -> Option<tokio::task::Id> {
+        self.handle.get().map(AbortHandle::id)
+    }
+
+    /// For an order: the older, the less.
+    pub(crate) fn born(&self) -> Ticks {
+        self.born.load()
+    }
+
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_nanos(self.born.load().elapsed_nanos())
+    }
+
+    pub(crate) fn spawned(&self, handle: AbortHandle) {
+        _ = self.handle.set(handle);
+    }
+
+    /// Aborts the task, unless it is being spawned: then its handle has not arrived.
+    pub(crate) fn abort(&self) {
+        if let Some(handle) = self.handle.get() {
+            handle.abort();
+        }
+    }
+
+    /// True for the first poll.
+    pub(crate) fn poll_begins(&self) -> bool {
+        self.polled_since.store(Ticks::now());
+        let begun = self.begun.load(Ordering::Relaxed);
+        if !begun {
+            self.begun.store(true, Ordering::Relaxed);
+        }
+        !begun
+    }
+
+    pub(crate) fn poll_ends(&self) {
+        self.polled_since.store(Ticks::NEVER);
+    }
+
+    /// The task drives another run from now on. Read off the poll under way, since a clock costs.
+    pub(crate) fn begins_anew(&self) {
+        self.born.store(self.polled_since.load());
+    }
+
+    /// The run that the task is has begun to wait for a permit or a restart, or waits no more.
+    pub(super) fn waits(&self, now: bool) {
+        self.waits.store(now, Ordering::Relaxed);
+    }
+
+    /// Whether the code that runs now is this task's.
+    pub(crate) fn runs_here(&self) -> bool {
+        frame::current_row(|row| std::ptr::eq(Arc::as_ptr(row), self)).unwrap_or(false)
+    }
+
+    /// True once: that it did not stop is told once, however many drains find it.
+    pub(crate) fn tells(&self) -> bool {
+        !self.told.swap(true, Ordering::Relaxed)
+    }
+
+    /// True where it was not in the list yet. The lock of its pool is held, here and below.
+    pub(crate) fn enlist(&self) -> bool {
+        !self.listed.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn delist(&self) {
+        self.listed.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn activity(&self) -> Activity {
+        let since = self.polled_since.load();
+        if !since.is_never() {
+            return Activity::Polled(Duration::from_nanos(since.elapsed_nanos()));
+        }
+        if !self.begun.load(Ordering::Relaxed) {
+            return Activity::NotBegun;
+        }
+        if self.waits.load(Ordering::Relaxed) { Activity::WaitsToRun } else { Activity::Pending }
+    }
+}
+
+/// Whether rows keep their runtime, which costs each spawn a little: only who looks for leaks asks.
+pub(crate) mod watch {
+    use super::{AtomicBool, Handle, Ordering, runtime};
+
+    static WATCHED: AtomicBool = AtomicBool::new(false);
+
+    /// From now on, in the whole process.
+    pub(crate) fn begin() {
+        WATCHED.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn runtime() -> Option<runtime::Id> {
+        if !WATCHED.load(Ordering::Relaxed) {
+            return None;
+        }
+        Handle::try_current().ok().map(|runtime| runtime.id())
+    }
+}
