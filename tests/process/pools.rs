@@ -118,5 +118,8 @@ fn a_second_signal_ends_a_drain() {
 fn a_spent_grace_names_the_tasks_of_pools_too() {
     let mut program = Program::start(POOLS, "short: is deaf, and so is the body");
     let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
-    ended.that_told("The grace of 1s is spent.").that_told("\ndeaf (task ").that_told(PLACE);
+    ended
+        .that_told("The grace of 1s is spent.")
+        .that_told("\ndeaf (task ")
+        .that_told("tests/process/programs/pools.rs:");
 }
