@@ -44,5 +44,6 @@ mod spawn_outside;
 mod stress;
 mod support;
 mod task;
+mod tasks;
 mod timeout;
 mod waits_for_itself;

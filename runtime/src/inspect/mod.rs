@@ -1,5 +1,7 @@
 //! Looking inside.
 
+#[cfg(feature = "serde")]
+mod serialize;
 mod set_limit;
 mod stats;
 mod tasks;

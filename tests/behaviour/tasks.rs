@@ -1,0 +1,388 @@
+//! The live tasks: who is there, whose it is, what it does, and that it is gone when it has ended.
+
+use std::{
+    future::pending,
+    panic::Location,
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, oneshot};
+use tokio_supervised::{
+    CancellationToken, Group, LiveTask, Pool, TaskError, TaskState, map, shield, supervised, task,
+    tasks,
+};
+
+use crate::support::{in_time, turn};
+
+/// The live tasks of that name: other tests have theirs.
+fn named(name: &str) -> Vec<LiveTask> {
+    tasks().iter().filter(|task| task.name == name).cloned().collect()
+}
+
+fn the_one(name: &str) -> LiveTask {
+    let mut found = named(name);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found.remove(0)
+}
+
+/// Turns until the one of that name does that.
+async fn until(name: &str, does: impl Fn(&LiveTask) -> bool) -> LiveTask {
+    in_time(async {
+        loop {
+            if let [task] = &named(name)[..] {
+                if does(task) {
+                    return task.clone();
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_task_tells_its_name_id_place_and_age() {
+    #[supervised(name = "tasks: told")]
+    async fn told(id: oneshot::Sender<tokio::task::Id>) -> Result<(), TaskError> {
+        _ = id.send(tokio::task::id());
+        pending().await
+    }
+
+    let (id, is) = oneshot::channel();
+    let pool = Pool::new(1);
+    let spawned = pool.spawn(|token| told(token, id));
+    let here = Location::caller();
+    spawned.await.unwrap();
+    let id = is.await.unwrap();
+    let task = the_one("tasks: told");
+    assert_eq!(task.id, Some(id));
+    assert_eq!((task.place.file(), task.place.line()), (here.file(), here.line() - 1));
+    let first = task.age;
+    assert!(the_one("tasks: told").age > first, "it grows older");
+}
+
+#[tokio::test]
+async fn a_group_s_tasks_are_children_of_the_task_that_made_the_group() {
+    #[supervised(name = "tasks: child")]
+    async fn child(begun: Arc<Notify>) -> Result<(), TaskError> {
+        begun.notify_one();
+        pending().await
+    }
+    #[supervised(name = "tasks: inline")]
+    async fn inline(token: &CancellationToken, begun: Arc<Notify>) -> Result<(), TaskError> {
+        let group = Group::new(token);
+        group.spawn(|token| child(token, begun)).await;
+        group.join().await.map(drop)
+    }
+    #[supervised(name = "tasks: parent")]
+    async fn parent(token: &CancellationToken, begun: Arc<Notify>) -> Result<(), TaskError> {
+        inline(token, begun).await
+    }
+
+    let pool = Pool::new(1);
+    let begun = Arc::new(Notify::new());
+    pool.spawn(|token| parent(token, begun.clone())).await.unwrap();
+    in_time(begun.notified()).await;
+    let parent = the_one("tasks: parent");
+    let child = the_one("tasks: child");
+    assert_eq!((parent.depth, child.depth), (0, 1));
+    assert_eq!(parent.parent, None);
+    let above = child.parent.expect("the child has a parent");
+    assert_eq!((above.name, above.id), ("tasks: parent", parent.id));
+    assert!(
+        named("tasks: inline").is_empty(),
+        "a run that is awaited where it is called is no task"
+    );
+    let all = tasks();
+    let at = all.iter().position(|task| task.id == parent.id).expect("the parent lives");
+    assert_eq!(all.iter().nth(at + 1).expect("something follows").id, child.id);
+}
+
+#[tokio::test]
+async fn a_pool_s_task_is_a_root_wherever_it_was_spawned() {
+    #[supervised(name = "tasks: background")]
+    async fn background() -> Result<(), TaskError> {
+        pending().await
+    }
+    #[supervised(name = "tasks: spawns")]
+    async fn spawns(pool: Pool, done: oneshot::Sender<()>) -> Result<(), TaskError> {
+        pool.spawn(background).await.expect("the pool is open");
+        _ = done.send(());
+        pending().await
+    }
+
+    let (pool, other) = (Pool::new(1), Pool::new(1));
+    let (done, is_done) = oneshot::channel();
+    let given = other.clone();
+    pool.spawn(|token| spawns(token, given, done)).await.unwrap();
+    is_done.await.unwrap();
+    let task = the_one("tasks: background");
+    assert_eq!((task.depth, task.parent), (0, None));
+}
+
+#[tokio::test]
+async fn a_task_whose_parent_has_ended_is_a_root_that_still_names_it() {
+    #[supervised(name = "tasks: orphan")]
+    async fn orphan() -> Result<(), TaskError> {
+        pending().await
+    }
+    type Orphans = Group<(), TaskError>;
+    #[supervised(name = "tasks: leaves")]
+    async fn leaves(
+        token: &CancellationToken,
+        group: oneshot::Sender<Orphans>,
+    ) -> Result<(), TaskError> {
+        let orphans = Group::new(&CancellationToken::new());
+        orphans.spawn(orphan).await;
+        _ = token.is_cancelled();
+        _ = group.send(orphans);
+        Ok(())
+    }
+
+    let pool = Pool::new(1);
+    let (give, group) = oneshot::channel();
+    pool.spawn(|token| leaves(token, give)).await.unwrap();
+    let _group = group.await.unwrap();
+    in_time(async {
+        while !pool.is_empty() {
+            turn().await;
+        }
+    })
+    .await;
+    let task = the_one("tasks: orphan");
+    assert_eq!((task.depth, task.parent.map(|parent| parent.name)), (0, Some("tasks: leaves")));
+}
+
+#[tokio::test]
+async fn a_map_is_as_many_tasks_as_it_has_runners_each_as_old_as_its_run() {
+    #[supervised(name = "tasks: mapped")]
+    async fn mapped(n: u32) -> Result<(), TaskError> {
+        match n {
+            0..100 => Ok(()),
+            _ => pending().await,
+        }
+    }
+
+    let token = CancellationToken::new();
+    let here = Location::caller().line() + 1;
+    let results = map(&token, 0..1_000, mapped).limit(3);
+    let driven = tokio::spawn(results.settled());
+    in_time(async {
+        while named("tasks: mapped").iter().filter(|task| task.state == TaskState::Running).count()
+            < 3
+        {
+            turn().await;
+        }
+    })
+    .await;
+    for task in named("tasks: mapped") {
+        assert_eq!((task.place.file(), task.place.line()), (file!(), here));
+    }
+    token.cancel();
+    in_time(driven).await.unwrap();
+    assert!(named("tasks: mapped").is_empty());
+}
+
+#[tokio::test]
+async fn an_iterator_of_a_map_may_look_at_the_live_tasks() {
+    #[supervised(name = "tasks: looked at")]
+    async fn looked_at(_seen: usize) -> Result<(), TaskError> {
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    let token = CancellationToken::new();
+    let items = (0..10).map(|_| tasks().len());
+    in_time(map(&token, items, |token, n| looked_at(token, n + tasks().len()))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_task_waits_until_it_has_a_thread_and_its_permit() {
+    #[supervised(name = "tasks: one at a time", limit = 1)]
+    async fn one_at_a_time() -> Result<(), TaskError> {
+        pending().await
+    }
+
+    let pool = Pool::new(2);
+    let slots = [pool.reserve().await.unwrap(), pool.reserve().await.unwrap()];
+    for slot in slots {
+        slot.spawn(one_at_a_time);
+    }
+    let states = || named("tasks: one at a time").iter().map(|task| task.state).collect::<Vec<_>>();
+    assert_eq!(states(), [TaskState::Waiting, TaskState::Waiting], "no thread was free yet");
+    turn().await;
+    assert_eq!(states(), [TaskState::Running, TaskState::Waiting], "the second has no permit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_its_restart_is_said_to_wait() {
+    #[supervised(name = "tasks: restarts", restart = "always", backoff = "1h..1h")]
+    async fn restarts() -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    let pool = Pool::new(1);
+    pool.spawn(restarts).await.unwrap();
+    turn().await;
+    assert_eq!(the_one("tasks: restarts").state, TaskState::Waiting);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_blocks_its_worker_is_said_to_and_for_how_long() {
+    #[supervised(name = "tasks: blocks")]
+    async fn blocks(until: Arc<Mutex<mpsc::Receiver<()>>>) -> Result<(), TaskError> {
+        _ = until.lock().unwrap().recv();
+        Ok(())
+    }
+
+    let (release, until_released) = mpsc::channel();
+    let until_released = Arc::new(Mutex::new(until_released));
+    let pool = Pool::new(1);
+    pool.spawn(|token| blocks(token, until_released)).await.unwrap();
+    let blocked = |task: &LiveTask| matches!(task.state, TaskState::Polling(_));
+    let task = until("tasks: blocks", blocked).await;
+    release.send(()).unwrap();
+    let TaskState::Polling(since) = task.state else { panic!("{task:?}") };
+    assert!(since >= Duration::from_millis(10) && since <= task.age, "{task:?}");
+    assert!(task.state.blocks_thread());
+    assert!(task.to_string().contains(": polling for "), "{task}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closure_that_has_a_thread_is_blocking_and_is_no_task_of_a_worker() {
+    let (release, until_released) = mpsc::channel::<()>();
+    let pool = Pool::new(1);
+    let work = move |_| {
+        _ = until_released.recv();
+        Ok::<_, TaskError>(())
+    };
+    pool.spawn_blocking("tasks: has a thread", work).await.unwrap();
+    let blocking = |task: &LiveTask| matches!(task.state, TaskState::Blocking(_));
+    let task = until("tasks: has a thread", blocking).await;
+    release.send(()).unwrap();
+    assert!(task.state.blocks_thread());
+}
+
+#[tokio::test]
+async fn a_task_that_was_told_to_stop_is_stopping_until_it_has() {
+    #[supervised(name = "tasks: stops")]
+    async fn stops(go_on: Arc<Notify>) -> Result<(), TaskError> {
+        shield(Duration::from_secs(60), |_| go_on.notified()).await;
+        pending().await
+    }
+
+    let token = CancellationToken::new();
+    let go_on = Arc::new(Notify::new());
+    let group = Group::new(&token);
+    group.spawn(|token| stops(token, go_on.clone())).await;
+    turn().await;
+    assert_eq!(the_one("tasks: stops").state, TaskState::Running);
+    token.cancel();
+    turn().await;
+    assert_eq!(the_one("tasks: stops").state, TaskState::Stopping);
+    go_on.notify_one();
+    in_time(group.join()).await.unwrap_err();
+    assert!(named("tasks: stops").is_empty());
+}
+
+#[tokio::test]
+async fn whichever_way_a_task_ends_it_is_gone() {
+    #[supervised(name = "tasks: ends", timeout = "1ms")]
+    async fn ends(how: u32) -> anyhow::Result<()> {
+        match how {
+            0 => Ok(()),
+            1 => anyhow::bail!("no"),
+            2 => panic!("tasks: ends"),
+            _ => pending().await,
+        }
+    }
+
+    let pool = Pool::new(16);
+    for how in 0..4 {
+        pool.spawn(|token| ends(token, how)).await.unwrap();
+    }
+    in_time(async {
+        while !named("tasks: ends").is_empty() {
+            turn().await;
+        }
+    })
+    .await;
+    let group = Group::new(&CancellationToken::new());
+    group.spawn(|token| ends(token, 3)).await;
+    drop(group);
+    in_time(async {
+        while !named("tasks: ends").is_empty() {
+            turn().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_group_that_was_joined_and_a_pool_that_was_dropped_are_in_no_list() {
+    #[supervised(name = "tasks: listed")]
+    async fn listed() -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    for _ in 0..100 {
+        let group = Group::new(&CancellationToken::new());
+        group.spawn(listed).await;
+        group.join().await.unwrap();
+        let pool = Pool::new(1);
+        pool.spawn(listed).await.unwrap();
+        pool.drain(Duration::from_secs(1)).await.unwrap();
+    }
+    assert!(named("tasks: listed").is_empty());
+}
+
+#[tokio::test]
+async fn the_tree_is_drawn_with_aligned_columns_and_many_alike_are_one_line() {
+    #[supervised(name = "tasks: drawn child")]
+    async fn child() -> Result<(), TaskError> {
+        pending().await
+    }
+    #[supervised(name = "tasks: drawn")]
+    async fn drawn(token: &CancellationToken, begun: Arc<Notify>) -> Result<(), TaskError> {
+        let group = Group::new(token);
+        for _ in 0..30 {
+            group.spawn(child).await;
+        }
+        group.spawn(|token| task_once(token)).await;
+        begun.notify_one();
+        group.join().await.map(drop)
+    }
+    #[supervised(name = "tasks: drawn other")]
+    async fn task_once() -> Result<(), TaskError> {
+        pending().await
+    }
+
+    let pool = Pool::new(1);
+    let begun = Arc::new(Notify::new());
+    pool.spawn(|token| drawn(token, begun.clone())).await.unwrap();
+    in_time(begun.notified()).await;
+    turn().await;
+    let tree = tasks().to_string();
+    let mut lines = tree.lines().skip_while(|line| !line.starts_with("tasks: drawn (task "));
+    let root = lines.next().expect("the parent is there");
+    let lines: Vec<_> = lines.take(12).collect();
+    for line in &lines[..10] {
+        assert!(line.starts_with("├─ tasks: drawn child (task "), "{tree}");
+    }
+    assert!(lines[10].starts_with("├─ … 20 more tasks: drawn child "), "{tree}");
+    assert!(lines[10].contains("≤ "), "{tree}");
+    assert!(lines[11].starts_with("└─ tasks: drawn other (task "), "{tree}");
+    let place_at = |line: &str| line.chars().position(|c| c == '/').expect("a place");
+    assert_eq!(place_at(root), place_at(lines[0]), "{tree}");
+    assert_eq!(place_at(root), place_at(lines[11]), "{tree}");
+    assert!(tree.starts_with("task "), "{tree}");
+}
+
+#[tokio::test]
+async fn a_foreign_future_is_a_task_under_its_name() {
+    let pool = Pool::new(1);
+    let foreign = task!("tasks: foreign", |_| -> Result<(), TaskError> { pending().await });
+    pool.spawn(foreign).await.unwrap();
+    assert_eq!(the_one("tasks: foreign").depth, 0);
+}
