@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+mod spans;
 #[path = "../behaviour/support.rs"]
 mod support;
 
@@ -306,7 +307,7 @@ thread_local! {
 fn listen() -> Events {
     static SUBSCRIBED: Once = Once::new();
     SUBSCRIBED.call_once(|| {
-        let subscriber = tracing_subscriber::registry().with(Capture);
+        let subscriber = tracing_subscriber::registry().with(Capture).with(spans::Capture);
         tracing::subscriber::set_global_default(subscriber).unwrap();
     });
     let events = Events::default();

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use nix::sys::signal::Signal::{self, SIGINT, SIGTERM};
+pub(crate) use nix::sys::signal::Signal::{self, SIGINT, SIGTERM, SIGUSR1};
 use nix::{sys::signal::kill, unistd::Pid};
 
 /// Longer than any program may take, however busy the machine.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::child::{Program, SIGINT, SIGTERM, SLACK};
+use crate::child::{Program, SIGINT, SIGTERM, SIGUSR1, SLACK};
 
 const SPENT: &str = env!("CARGO_BIN_EXE_main_spent");
 const LINGERS: &str = env!("CARGO_BIN_EXE_main_lingers");
@@ -20,6 +20,18 @@ fn a_spent_grace_exits_with_75_and_names_what_did_not_stop() {
     assert!(took >= SPENT_GRACE && took < SPENT_GRACE + SLACK, "{took:?}");
     let ended = ended.with_code(75).that_told("The grace of 1s is spent. What did not stop:\n");
     ended.that_told("\nmain  ").that_told("\n├─ deaf (task ").that_told("\n└─ deaf (task ");
+}
+
+#[test]
+fn sigusr1_prints_the_live_tasks_and_the_process_goes_on() {
+    let mut program = Program::start(SPENT, "two are deaf");
+    program.wait_for("READY").send(SIGUSR1).send(SIGUSR1).send(SIGTERM);
+    let ended = program.end().with_code(75);
+    let (asked, spent) = ended.stderr.split_once("The grace of 1s is spent.").expect("both");
+    assert!(asked.starts_with("Live tasks of process "), "{asked}");
+    for line in ["\nmain  ", "\n├─ deaf (task ", "\n└─ deaf (task "] {
+        assert!(asked.contains(line) && spent.contains(line), "{asked}{spent}");
+    }
 }
 
 #[test]
