@@ -4,6 +4,8 @@
 //! first task on. So a spawn pays nothing for being found.
 
 mod age;
+#[cfg(test)]
+mod cost;
 mod live;
 mod roster;
 mod slab;

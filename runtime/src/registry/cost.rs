@@ -1,0 +1,99 @@
+//! What it costs a spawn to be seen: its row, its readings of the clock, its span that nobody listens to.
+//!
+//! `cargo test --release -p tokio-supervised --lib -- --ignored --nocapture being_seen`
+
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+use std::{
+    hint::black_box,
+    panic::Location,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+use tracing::Span;
+
+use crate::{
+    Group, TaskError, events,
+    run::{
+        output::{SupervisedOutput as _, output},
+        row::{OnThread, Row},
+        scope::Scope,
+        supervise,
+    },
+    spec::{Policy, TaskSpec},
+};
+
+static SPEC: TaskSpec = TaskSpec::new("cost", Policy::DEFAULT);
+
+const TASKS: u32 = 20_000;
+const ROUNDS: usize = 25;
+
+/// A task that waits once, as most do.
+async fn spawns(tasks: u32) -> Duration {
+    let group: Group<(), TaskError> = Group::new(&CancellationToken::new());
+    let begun = Instant::now();
+    for _ in 0..tasks {
+        let body = |token| {
+            let body = async {
+                tokio::task::yield_now().await;
+                Ok::<_, TaskError>(())
+            };
+            supervise(&SPEC, token, output(Result::<(), TaskError>::by_shape), body)
+        };
+        group.spawn(body).await;
+    }
+    group.join().await.unwrap();
+    begun.elapsed()
+}
+
+/// All that such a task does for others to see it, in the order in which it does it.
+fn seen(tasks: u32) -> Duration {
+    let scope = Scope::root(CancellationToken::new());
+    let place = Location::caller();
+    let list = Mutex::new(Vec::new());
+    let begun = Instant::now();
+    for _ in 0..tasks {
+        let row = Arc::new(Row::new(&SPEC, place, scope.clone(), OnThread::Worker));
+        list.lock().unwrap().push(row.clone());
+        let span = events::task_span(&Span::current(), SPEC.name());
+        for _ in 0..2 {
+            let _inside = span.enter();
+            if row.poll_begins() {
+                events::task_began(&span);
+            }
+            black_box(&row).poll_ends();
+        }
+        drop(black_box(span));
+        let first = list.lock().unwrap().pop();
+        drop(black_box((first, row)));
+    }
+    begun.elapsed()
+}
+
+/// The median over the rounds of what being seen adds to the rest of a spawn.
+fn ratio() -> f64 {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut ratios: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let spawn = runtime.block_on(spawns(TASKS)).as_secs_f64();
+            let seen = seen(TASKS).as_secs_f64();
+            // The spawn holds it, too.
+            seen / (spawn - seen)
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    ratios[ROUNDS / 2]
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn being_seen_costs_little_of_a_spawn() {
+    let unheard = ratio();
+    println!("row and span add {unheard:.3} of a spawn (goal: at most 0.15)");
+    let subscriber = tracing_subscriber::registry();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    println!("with a subscriber that keeps spans: {:.3}, most of it the subscriber's", ratio());
+    assert!(unheard <= 0.15, "{unheard}");
+}
