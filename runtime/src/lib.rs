@@ -31,7 +31,9 @@
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a section that must not stop halfway | [`shield()`] |
 //! | a process that obeys signals | [`#[supervised::main]`](macro@supervised::main) |
-//! | what has happened so far | [`stats()`] |
+//! | what has happened so far | [`stats()`], [`recent_panics()`] |
+//! | what every task does now | [`tasks()`] |
+//! | a readiness probe | [`is_ready()`] |
 //! | a limit that changes while it runs | [`set_limit()`] |
 //!
 //! # What is shared, and between whom
