@@ -36,6 +36,17 @@
 //! | a readiness probe | [`is_ready()`] |
 //! | a limit that changes while it runs | [`set_limit()`] |
 //!
+//! # Features
+//!
+//! None is on by default, and each only adds. What a function counts is counted without any of them: a run pays
+//! nothing for an exporter.
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `prometheus` | `prometheus::text()`, what Prometheus scrapes; no further dependency |
+//! | `serde` | `Serialize` for what is looked at: `tasks()`, `stats()`, `recent_panics()` |
+//! | `panic-abort` | see [below](#panics-must-unwind) |
+//!
 //! # What is shared, and between whom
 //!
 //! A function's limit and counters are shared by all its callers in the process. Counters are striped: in
@@ -95,6 +106,8 @@ mod token;
 
 pub use cause::{Cause, Signal};
 pub use error::{Cancelled, Rejected, TaskError, TimedOut};
+#[cfg(feature = "prometheus")]
+pub use inspect::prometheus;
 pub use inspect::{SetLimitError, TaskStats, set_limit, stats, tasks};
 pub use metrics::Histogram;
 pub use outcome::Outcome;

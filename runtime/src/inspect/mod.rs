@@ -1,7 +1,11 @@
 //! Looking inside.
 
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 #[cfg(feature = "serde")]
 mod serialize;
+#[cfg(feature = "prometheus")]
+mod series;
 mod set_limit;
 mod stats;
 mod tasks;

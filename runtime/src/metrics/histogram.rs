@@ -85,6 +85,14 @@ impl Histogram {
         Self { counts: [0; BUCKETS], sum_nanos: 0 }
     }
 
+    #[cfg(feature = "prometheus")]
+    pub(super) fn add(&mut self, other: &Self) {
+        for (sum, count) in self.counts.iter_mut().zip(other.counts) {
+            *sum += count;
+        }
+        self.sum_nanos = self.sum_nanos.wrapping_add(other.sum_nanos);
+    }
+
     /// How many durations were observed.
     #[must_use]
     pub fn count(&self) -> u64 {

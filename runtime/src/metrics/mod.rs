@@ -88,6 +88,19 @@ impl Metrics {
 }
 
 impl Totals {
+    /// Adds those of another function.
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.started += other.started;
+        for (sum, ended) in self.ended.iter_mut().zip(other.ended) {
+            *sum += ended;
+        }
+        self.waiting += other.waiting;
+        self.restarts += other.restarts;
+        self.durations.add(&other.durations);
+        self.permit_waits.add(&other.permit_waits);
+    }
+
     /// Runs whose body is under way.
     pub(crate) fn running(&self) -> u64 {
         self.started.saturating_sub(self.ended.iter().sum())
