@@ -44,6 +44,7 @@
 //! | feature | brings |
 //! |---|---|
 //! | `prometheus` | `prometheus::text()`, what Prometheus scrapes; no further dependency |
+//! | `metrics` | `publish_metrics()`, the same for the recorder of the [`metrics`](https://docs.rs/metrics) facade |
 //! | `serde` | `Serialize` for what is looked at: `tasks()`, `stats()`, `recent_panics()` |
 //! | `panic-abort` | see [below](#panics-must-unwind) |
 //!
@@ -104,12 +105,14 @@ mod scope;
 mod spec;
 mod token;
 
+pub use crate::metrics::Histogram;
 pub use cause::{Cause, Signal};
 pub use error::{Cancelled, Rejected, TaskError, TimedOut};
 #[cfg(feature = "prometheus")]
 pub use inspect::prometheus;
+#[cfg(feature = "metrics")]
+pub use inspect::publish_metrics;
 pub use inspect::{SetLimitError, TaskStats, set_limit, stats, tasks};
-pub use metrics::Histogram;
 pub use outcome::Outcome;
 pub use panic::{Panic, PanicLocation};
 pub use ready::is_ready;

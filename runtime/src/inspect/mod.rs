@@ -1,15 +1,19 @@
 //! Looking inside.
 
+#[cfg(feature = "metrics")]
+mod facade;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 #[cfg(feature = "serde")]
 mod serialize;
-#[cfg(feature = "prometheus")]
+#[cfg(any(feature = "metrics", feature = "prometheus"))]
 mod series;
 mod set_limit;
 mod stats;
 mod tasks;
 
+#[cfg(feature = "metrics")]
+pub use facade::publish_metrics;
 pub use set_limit::{SetLimitError, set_limit};
 pub use stats::{TaskStats, stats};
 pub use tasks::tasks;
