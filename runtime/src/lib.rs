@@ -45,6 +45,7 @@
 //! |---|---|
 //! | `prometheus` | `prometheus::text()`, what Prometheus scrapes; no further dependency |
 //! | `metrics` | `publish_metrics()`, the same for the recorder of the [`metrics`](https://docs.rs/metrics) facade |
+//! | `opentelemetry` | `register_metrics(&meter)`, the same as OpenTelemetry instruments |
 //! | `serde` | `Serialize` for what is looked at: `tasks()`, `stats()`, `recent_panics()` |
 //! | `panic-abort` | see [below](#panics-must-unwind) |
 //!
@@ -112,6 +113,8 @@ pub use error::{Cancelled, Rejected, TaskError, TimedOut};
 pub use inspect::prometheus;
 #[cfg(feature = "metrics")]
 pub use inspect::publish_metrics;
+#[cfg(feature = "opentelemetry")]
+pub use inspect::register_metrics;
 pub use inspect::{SetLimitError, TaskStats, set_limit, stats, tasks};
 pub use outcome::Outcome;
 pub use panic::{Panic, PanicLocation};

@@ -85,7 +85,7 @@ impl Histogram {
         Self { counts: [0; BUCKETS], sum_nanos: 0 }
     }
 
-    #[cfg(any(feature = "metrics", feature = "prometheus"))]
+    #[cfg(any(feature = "metrics", feature = "opentelemetry", feature = "prometheus"))]
     pub(super) fn add(&mut self, other: &Self) {
         for (sum, count) in self.counts.iter_mut().zip(other.counts) {
             *sum += count;

@@ -89,7 +89,7 @@ impl Metrics {
 
 impl Totals {
     /// Adds those of another function.
-    #[cfg(any(feature = "metrics", feature = "prometheus"))]
+    #[cfg(any(feature = "metrics", feature = "opentelemetry", feature = "prometheus"))]
     pub(crate) fn add(&mut self, other: &Self) {
         self.started += other.started;
         for (sum, ended) in self.ended.iter_mut().zip(other.ended) {
