@@ -1,0 +1,74 @@
+//! `publish_metrics()`, and the Prometheus exporter of the facade.
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use tokio_supervised::{CancellationToken, prometheus, publish_metrics, supervised};
+
+use crate::{Samples, of, page::Page, run, value};
+
+fn recorder() -> PrometheusRecorder {
+    PrometheusBuilder::new().build_recorder()
+}
+
+/// What its exporter shows of a function once it has been told.
+fn published(recorder: &PrometheusRecorder, task: &str) -> Samples {
+    metrics::with_local_recorder(recorder, publish_metrics);
+    of(task, Page::read(&recorder.handle().render()).samples)
+}
+
+#[test]
+fn the_recorder_is_told_what_the_page_tells() {
+    #[supervised(name = "facade: \"all\"\\", limit = 2)]
+    async fn all() {
+        tokio::task::yield_now().await;
+    }
+
+    run(all(&CancellationToken::new()));
+    let page = of("facade: \"all\"\\", Page::read(&prometheus::text()).samples);
+    assert_eq!(page.len(), 62);
+    assert_eq!(published(&recorder(), "facade: \"all\"\\"), page);
+}
+
+#[test]
+fn counters_are_set_and_not_added_to() {
+    #[supervised(name = "facade: again")]
+    async fn again() {}
+
+    let recorder = recorder();
+    for runs in 1..=3 {
+        run(again(&CancellationToken::new()));
+        for _ in 0..2 {
+            let samples = published(&recorder, "facade: again");
+            let labels = [("task", "facade: again")];
+            let started = value(&samples, "supervised_tasks_started_total", &labels);
+            assert_eq!(started, Some(f64::from(runs)));
+        }
+    }
+}
+
+#[test]
+fn every_series_has_a_description_and_none_a_second_unit() {
+    #[supervised(name = "facade: described", limit = 1)]
+    async fn described() {}
+
+    run(described(&CancellationToken::new()));
+    let recorder = PrometheusBuilder::new().with_recommended_naming(true).build_recorder();
+    metrics::with_local_recorder(&recorder, publish_metrics);
+    let text = recorder.handle().render();
+    let page = Page::read(&text);
+    assert_eq!(page.families.len(), 6 + 2 * 3, "{:?}", page.families);
+    for (name, _) in &page.families {
+        assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+        assert!(!name.ends_with("_seconds"), "{name}");
+    }
+}
+
+#[test]
+fn without_a_recorder_nobody_is_told() {
+    #[supervised(name = "facade: nobody")]
+    async fn nobody() {}
+
+    run(nobody(&CancellationToken::new()));
+    publish_metrics();
+    let recorder = recorder();
+    assert_eq!(recorder.handle().render(), "", "what was told before is not kept for it");
+}

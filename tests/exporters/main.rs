@@ -1,0 +1,39 @@
+//! What the exporters tell, read by those who will read it: a strict parser, the recorders and SDKs of others,
+//! and a Prometheus server.
+//!
+//! All tests share the counters of one process: each has functions with names of its own.
+#![allow(clippy::unwrap_used)]
+
+mod facade;
+mod otel;
+mod page;
+mod promtool;
+mod server;
+mod text;
+mod tool;
+
+use std::{collections::BTreeMap, time::Duration};
+
+/// A name and labels, and the value.
+type Samples = BTreeMap<(String, BTreeMap<String, String>), f64>;
+
+/// Longer than anything here takes on a machine under load.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// Runs it on this thread, and never for ever.
+fn run<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(WATCHDOG, future).await.expect("it ends") })
+}
+
+/// Those of one function.
+fn of(task: &str, samples: Samples) -> Samples {
+    let is_it = |labels: &BTreeMap<String, String>| labels["task"] == task;
+    samples.into_iter().filter(|((_, labels), _)| is_it(labels)).collect()
+}
+
+/// The value of one series.
+fn value(samples: &Samples, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let labels = labels.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    samples.get(&(name.into(), labels)).copied()
+}

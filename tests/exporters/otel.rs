@@ -1,0 +1,139 @@
+//! `register_metrics()`, and the SDK's exporter into memory.
+
+use std::collections::BTreeMap;
+
+use opentelemetry::{KeyValue, metrics::MeterProvider};
+use opentelemetry_sdk::metrics::{
+    InMemoryMetricExporter, InMemoryMetricExporterBuilder, PeriodicReader, SdkMeterProvider,
+    Temporality,
+    data::{AggregatedMetrics, Metric, MetricData, Sum},
+};
+use tokio_supervised::{CancellationToken, prometheus, register_metrics, supervised};
+
+use crate::{Samples, of, page::Page, run, value};
+
+/// An SDK whose collections are kept.
+struct Collected {
+    provider: SdkMeterProvider,
+    exporter: InMemoryMetricExporter,
+}
+
+impl Collected {
+    fn new(temporality: Temporality) -> Self {
+        let exporter = InMemoryMetricExporterBuilder::new().with_temporality(temporality).build();
+        let reader = PeriodicReader::builder(exporter.clone()).build();
+        let provider = SdkMeterProvider::builder().with_reader(reader).build();
+        register_metrics(&provider.meter("test"));
+        Self { provider, exporter }
+    }
+
+    /// Collects, and gives what was found, by `look` at each metric.
+    fn collect<T>(&self, mut look: impl FnMut(&Metric) -> Vec<T>) -> Vec<T> {
+        self.exporter.reset();
+        self.provider.force_flush().unwrap();
+        let collections = self.exporter.get_finished_metrics().unwrap();
+        let [collection] = &collections[..] else { panic!("one collection: {collections:?}") };
+        let scopes = collection.scope_metrics();
+        scopes.flat_map(|scope| scope.metrics()).flat_map(&mut look).collect()
+    }
+
+    fn samples(&self, task: &str) -> Samples {
+        let points = self.collect(|metric| {
+            let points = match metric.data() {
+                AggregatedMetrics::U64(MetricData::Sum(sum)) => points(sum, |value| value as f64),
+                AggregatedMetrics::I64(MetricData::Sum(sum)) => points(sum, |value| value as f64),
+                AggregatedMetrics::F64(MetricData::Sum(sum)) => points(sum, |value| value),
+                other => panic!("sums only: {other:?}"),
+            };
+            points
+                .into_iter()
+                .map(|(labels, value)| (metric.name().to_owned(), labels, value))
+                .collect()
+        });
+        let mut samples = Samples::new();
+        for (name, labels, value) in points {
+            let before = samples.insert((name.clone(), labels), value);
+            assert_eq!(before, None, "a series twice: {name}");
+        }
+        of(task, samples)
+    }
+}
+
+type Labels = BTreeMap<String, String>;
+
+fn points<T: Copy>(sum: &Sum<T>, number: impl Fn(T) -> f64) -> Vec<(Labels, f64)> {
+    let labels = |label: &KeyValue| (label.key.to_string(), label.value.to_string());
+    let points = sum.data_points();
+    points.map(|point| (point.attributes().map(labels).collect(), number(point.value()))).collect()
+}
+
+#[test]
+fn a_collection_has_what_the_page_has() {
+    #[supervised(name = "otel: \"all\"", limit = 2)]
+    async fn all() {
+        tokio::task::yield_now().await;
+    }
+
+    run(all(&CancellationToken::new()));
+    let page = of("otel: \"all\"", Page::read(&prometheus::text()).samples);
+    assert_eq!(page.len(), 62);
+    let collected = Collected::new(Temporality::Cumulative);
+    assert_eq!(collected.samples("otel: \"all\""), page);
+    assert_eq!(collected.samples("otel: \"all\""), page, "nothing happened since");
+}
+
+#[test]
+fn a_function_that_comes_later_is_in_the_next_collection() {
+    #[supervised(name = "otel: later")]
+    async fn later() {}
+
+    let collected = Collected::new(Temporality::Cumulative);
+    assert_eq!(collected.samples("otel: later"), Samples::new());
+    run(later(&CancellationToken::new()));
+    let samples = collected.samples("otel: later");
+    let started = value(&samples, "supervised_tasks_started_total", &[("task", "otel: later")]);
+    assert_eq!(started, Some(1.0));
+}
+
+#[test]
+fn a_backend_that_wants_differences_gets_them_of_buckets_too() {
+    #[supervised(name = "otel: delta")]
+    async fn delta() {}
+
+    let collected = Collected::new(Temporality::Delta);
+    for runs in [3_u8, 2] {
+        (0..runs).for_each(|_| run(delta(&CancellationToken::new())));
+        let samples = collected.samples("otel: delta");
+        for (name, more) in [
+            ("supervised_tasks_started_total", &[][..]),
+            ("supervised_task_duration_seconds_count", &[]),
+            ("supervised_task_duration_seconds_bucket", &[("le", "+Inf")]),
+        ] {
+            let labels = [&[("task", "otel: delta")], more].concat();
+            assert_eq!(value(&samples, name, &labels), Some(f64::from(runs)), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_only_grows_is_monotonic_and_the_rest_is_not() {
+    #[supervised(name = "otel: kinds", limit = 1)]
+    async fn kinds() {}
+
+    run(kinds(&CancellationToken::new()));
+    let kinds = Collected::new(Temporality::Cumulative).collect(|metric| {
+        assert!(!metric.description().is_empty(), "{}", metric.name());
+        let monotonic = match metric.data() {
+            AggregatedMetrics::U64(MetricData::Sum(sum)) => sum.is_monotonic(),
+            AggregatedMetrics::I64(MetricData::Sum(sum)) => sum.is_monotonic(),
+            AggregatedMetrics::F64(MetricData::Sum(sum)) => sum.is_monotonic(),
+            other => panic!("sums only: {other:?}"),
+        };
+        vec![(metric.name().to_owned(), monotonic)]
+    });
+    assert_eq!(kinds.len(), 12, "{kinds:?}");
+    for (name, monotonic) in kinds {
+        let falls = ["_running", "_waiting", "_limit"].iter().any(|end| name.ends_with(end));
+        assert_eq!(monotonic, !falls, "{name}");
+    }
+}
