@@ -349,7 +349,7 @@ async fn the_tree_is_drawn_with_aligned_columns_and_many_alike_are_one_line() {
         for _ in 0..30 {
             group.spawn(child).await;
         }
-        group.spawn(|token| task_once(token)).await;
+        group.spawn(task_once).await;
         begun.notify_one();
         group.join().await.map(drop)
     }

@@ -67,7 +67,7 @@ async fn a_pool_s_task_has_a_span_of_its_own_that_follows_from_its_spawner_s() {
     let told = told.lock().unwrap();
     let [request, task] = &told.spans[..] else { panic!("two spans: {told:#?}") };
     assert_eq!(task.parent, None);
-    assert_eq!(task.follows, [request.id.clone()]);
+    assert_eq!(task.follows, std::slice::from_ref(&request.id));
     assert!(task.closed && !request.closed);
 }
 
