@@ -164,12 +164,17 @@ impl Drop for Payload {
 }
 
 /// Drops a value whose drop may panic. A panic is told by the hook, and goes no further.
+#[inline]
 pub(crate) fn drop_quietly<T>(value: T) {
-    let _outer = OuterSite::put_aside();
+    if !std::mem::needs_drop::<T>() {
+        return;
+    }
+    let outer = put_outer_site_aside();
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         // Its drop panicked: the payload of that panic is not asked again.
         std::mem::forget(again);
     }
+    put_outer_site_back(outer);
 }
 
 /// The same for many: a collection that drops two of them that panic would abort the process.
@@ -187,39 +192,28 @@ thread_local! {
 }
 
 /// The site of a panic that is unwinding through a drop: one that begins inside must not take its place.
-struct OuterSite(Option<Box<Site>>);
-
-impl OuterSite {
-    fn put_aside() -> Self {
-        let unwinding = std::thread::panicking();
-        Self(if unwinding { SITE.try_with(Cell::take).ok().flatten() } else { None })
-    }
+#[inline]
+fn put_outer_site_aside() -> Option<Box<Site>> {
+    if std::thread::panicking() { SITE.try_with(Cell::take).ok().flatten() } else { None }
 }
 
-impl Drop for OuterSite {
-    fn drop(&mut self) {
-        if let Some(site) = self.0.take() {
-            _ = SITE.try_with(|slot| slot.set(Some(site)));
-        }
+#[inline]
+fn put_outer_site_back(outer: Option<Box<Site>>) {
+    if outer.is_some() {
+        _ = SITE.try_with(|slot| slot.set(outer));
     }
 }
 
 /// Runs the user's code; a panic in it becomes a value.
 #[inline]
 pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
-    struct Inside;
-    impl Drop for Inside {
-        #[inline]
-        fn drop(&mut self) {
-            DEPTH.set(DEPTH.get() - 1);
-        }
-    }
-    let _outer = OuterSite::put_aside();
+    let outer = put_outer_site_aside();
     DEPTH.set(DEPTH.get() + 1);
-    let inside = Inside;
     let result = catch_unwind(AssertUnwindSafe(code));
-    drop(inside);
-    result.map_err(Caught::new)
+    DEPTH.set(DEPTH.get() - 1);
+    let result = result.map_err(Caught::new);
+    put_outer_site_back(outer);
+    result
 }
 
 impl Caught {

@@ -2,20 +2,20 @@
 //!
 //! Invariants
 //!
-//! 1. While a run's body, a task or a section is polled on a thread, it has an entry on that thread's
-//!    [`STACK`]; what it handed in comes back when it leaves. Entering counts no references, and allocates
-//!    only where the stack is deeper than ever before.
+//! 1. While a run's body, a task or a section is polled on a thread, it has an entry on that thread's stack;
+//!    what it handed in comes back when it leaves. Most runs hand nothing in: to enter and to leave is then
+//!    two stores, with nothing to be counted, allocated or dropped.
 //! 2. No user code runs while the stack is borrowed.
 //! 3. A run has a [`Frame`] from the moment someone else has to refer to it, and lets go of it when it
 //!    ends: whoever finds it gone knows that the run holds nothing.
 
-use std::{
-    cell::RefCell,
-    sync::{Arc, Weak},
-};
+mod stack;
+
+use std::sync::{Arc, Weak};
 
 use super::{row::Row, scope::Scope, shield::Protection};
 use crate::{Cause, spec::TaskSpec};
+use stack::{Held, Kind, Pushed};
 
 /// What others know of a run that is under way.
 #[derive(Default)]
@@ -39,41 +39,15 @@ pub(super) enum Entry {
     },
 }
 
-thread_local! {
-    static STACK: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Takes the entry off again, also where the code unwinds, and puts what it held back in its place.
-enum Entered<'a> {
-    Task(&'a mut Option<Arc<Row>>),
-    Section(&'a mut Option<Arc<Scope>>),
-    Run(&'a mut Option<Arc<Frame>>),
-}
-
-impl Drop for Entered<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        let entry = STACK.try_with(|stack| stack.borrow_mut().pop()).ok().flatten();
-        match (self, entry) {
-            (Self::Task(slot), Some(Entry::Task { row })) => **slot = row,
-            (Self::Section(slot), Some(Entry::Section { scope })) => **slot = scope,
-            (Self::Run(slot), Some(Entry::Run { frame: Some(frame), .. })) => **slot = Some(frame),
-            _ => {}
-        }
-    }
-}
-
 /// Polls, or drops, a task.
 pub(crate) fn within<R>(row: &mut Option<Arc<Row>>, code: impl FnOnce() -> R) -> R {
-    push(Entry::Task { row: row.take() });
-    let _entered = Entered::Task(row);
+    let _entered = Entered::new(Kind::Task, row, Held::Row, Held::into_row);
     code()
 }
 
 /// Polls a part of a task that has a scope of its own.
 pub(super) fn within_section<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnce() -> R) -> R {
-    push(Entry::Section { scope: scope.take() });
-    let _entered = Entered::Section(scope);
+    let _entered = Entered::new(Kind::Section, scope, Held::Scope, Held::into_scope);
     code()
 }
 
@@ -85,29 +59,46 @@ pub(super) fn run<R>(
     frame: &mut Option<Arc<Frame>>,
     code: impl FnOnce() -> R,
 ) -> R {
-    push(Entry::Run { spec, holds_permit, frame: frame.take() });
-    let _entered = Entered::Run(frame);
+    let kind = Kind::Run { spec, holds_permit };
+    let _entered = Entered::new(kind, frame, Held::Frame, Held::into_frame);
     code()
 }
 
-#[inline]
-fn push(entry: Entry) {
-    _ = STACK.try_with(|stack| stack.borrow_mut().push(entry));
+/// Takes the entry off again, also where the code unwinds, and puts what it held back in its place.
+struct Entered<'a, T> {
+    pushed: Pushed,
+    place: &'a mut Option<Arc<T>>,
+    back: fn(Held) -> Option<Arc<T>>,
 }
 
-/// Looks at the entries, the innermost last.
-pub(super) fn with_entries<R>(look: impl FnOnce(&mut [Entry]) -> R) -> R {
-    let mut look = Some(look);
-    let found = STACK.try_with(|stack| {
-        let look = look.take()?;
-        Some(look(&mut stack.borrow_mut()))
-    });
-    match (found, look) {
-        (Ok(Some(found)), _) => found,
-        // The thread is ending: nothing is known.
-        (_, Some(look)) => look(&mut []),
-        (_, None) => unreachable!("a look that was taken has been used"),
+impl<'a, T> Entered<'a, T> {
+    #[inline]
+    fn new(
+        kind: Kind,
+        place: &'a mut Option<Arc<T>>,
+        held: fn(Arc<T>) -> Held,
+        back: fn(Held) -> Option<Arc<T>>,
+    ) -> Self {
+        let held = if place.is_some() { place.take().map(held) } else { None };
+        Self { pushed: stack::push(kind, held), place, back }
     }
+}
+
+impl<T> Drop for Entered<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(held) = stack::pop(self.pushed) {
+            *self.place = (self.back)(held);
+        }
+    }
+}
+
+/// Looks at the entries, the innermost last. It may give runs a frame.
+pub(super) fn with_entries<R>(look: impl FnOnce(&mut [Entry]) -> R) -> R {
+    let mut entries = stack::take_all();
+    let found = look(&mut entries);
+    stack::give_back(entries);
+    found
 }
 
 /// The part of the stack that is one task.
