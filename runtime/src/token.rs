@@ -21,11 +21,21 @@ mod sealed {
 pub trait AsToken: sealed::Sealed + Clone {
     /// The token itself.
     fn as_token(&self) -> &CancellationToken;
+
+    /// The token, where it was given: for who can use it again, since each clone and each drop takes its lock.
+    #[doc(hidden)]
+    fn into_given(self) -> Option<CancellationToken> {
+        None
+    }
 }
 
 impl AsToken for CancellationToken {
     fn as_token(&self) -> &CancellationToken {
         self
+    }
+
+    fn into_given(self) -> Option<CancellationToken> {
+        Some(self)
     }
 }
 

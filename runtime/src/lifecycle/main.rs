@@ -183,7 +183,7 @@ fn exit_code<R>(
     report: fn(R) -> ExitCode,
     signal: Option<Signal>,
 ) -> ExitCode {
-    let Settled { outcome, result } = settled;
+    let Settled { outcome, result, .. } = settled;
     if outcome == Outcome::Cancelled {
         if let Some(signal) = signal {
             panic::drop_quietly(result);

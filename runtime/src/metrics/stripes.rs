@@ -18,6 +18,7 @@ pub(super) struct Stripes<S> {
 }
 
 /// This thread's share of one function's counters.
+#[derive(Clone, Copy)]
 pub(crate) struct Here<'a, S> {
     pub(super) stripe: &'a S,
     /// Whether this thread is the only one that writes it.

@@ -176,7 +176,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     fn end_unmade(&mut self, caught: Caught) -> Settled<F::Output> {
         let panicked = self.panicked(caught);
         self.count_unmade(Outcome::Panicked);
-        Settled { outcome: Outcome::Panicked, result: Err(panicked) }
+        Settled { outcome: Outcome::Panicked, nanos: 0, result: Err(panicked) }
     }
 
     /// The wait before the next run, if one follows.
@@ -224,7 +224,8 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     fn end_cancelled(&mut self) -> Settled<F::Output> {
         self.end();
         let cancelled = Cancelled::new(self.spec.name(), frame::cause());
-        Settled { outcome: Outcome::Cancelled, result: Err(TaskError::Cancelled(cancelled)) }
+        let cancelled = TaskError::Cancelled(cancelled);
+        Settled { outcome: Outcome::Cancelled, nanos: 0, result: Err(cancelled) }
     }
 
     /// Gives everything back. What was kept may panic when it is dropped, and is no part of any run.

@@ -5,6 +5,7 @@ use std::future::Future;
 use super::{Overdue, Projected, Settled, Stage, Stop, frame};
 use crate::{
     AsToken, Cancelled, Outcome, Panic, TaskError, TimedOut, events,
+    metrics::{Here, Stripe},
     panic::{self, Caught},
 };
 
@@ -42,8 +43,8 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
             Err(caught) => self.panicked(caught),
         };
         let outcome = error.outcome();
-        self.settle(outcome);
-        Settled { outcome, result: Err(error) }
+        let nanos = self.settle(outcome);
+        Settled { outcome, nanos, result: Err(error) }
     }
 
     #[cold]
@@ -58,10 +59,20 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
     }
 
     /// Counts the end, then gives everything back.
-    pub(super) fn settle(&mut self, outcome: Outcome) {
-        let here = self.spec.here();
+    #[cold]
+    pub(super) fn settle(&mut self, outcome: Outcome) -> u64 {
+        self.settle_here(outcome, self.spec.here())
+    }
+
+    /// The same, where this thread's counters are at hand.
+    #[inline]
+    pub(super) fn settle_here(&mut self, outcome: Outcome, here: Here<'_, Stripe>) -> u64 {
+        let mut nanos = 0;
         match *self.stage {
-            Stage::Running => here.ran_for(self.since.elapsed_nanos()),
+            Stage::Running => {
+                nanos = self.since.elapsed_nanos();
+                here.ran_for(nanos);
+            }
             stage => {
                 if stage == Stage::Waiting {
                     here.wait_ended();
@@ -84,6 +95,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         if self.watch.is_some() {
             self.watch.set(None);
         }
+        nanos
     }
 
     /// The owner drops the run.
@@ -99,7 +111,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         }
         let outcome = match self.drop_body() {
             // Who owns it may have been dropped by the same token, a moment before it was asked.
-            Ok(()) if self.token.as_token().is_cancelled() => Outcome::Cancelled,
+            Ok(()) if self.token().is_cancelled() => Outcome::Cancelled,
             Ok(()) => Outcome::Dropped,
             Err(caught) => self.panicked(caught).outcome(),
         };

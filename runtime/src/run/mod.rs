@@ -44,7 +44,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{AsToken, Outcome, TaskError, clock::Ticks, limit::Permit, spec::TaskSpec};
 use frame::Frame;
@@ -53,6 +53,8 @@ use output::Verdict;
 /// How a run ended, and what it gave: its value, or what the boundary has to say.
 pub(crate) struct Settled<R> {
     pub(crate) outcome: Outcome,
+    /// How long the body took; 0 where it was not reached.
+    pub(crate) nanos: u64,
     pub(crate) result: Result<R, TaskError>,
 }
 
@@ -65,7 +67,8 @@ pin_project! {
         T: AsToken,
     {
         spec: &'static TaskSpec,
-        token: T,
+        // There until it is taken back, when the run has ended.
+        token: Option<T>,
         verdict: fn(&F::Output) -> Verdict,
         stage: Stage,
         stop: Stop,
@@ -168,7 +171,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
     ) -> Self {
         Self {
             spec,
-            token,
+            token: Some(token),
             verdict,
             stage: Stage::New,
             stop: Stop::No,
@@ -197,6 +200,11 @@ impl<F: Future, T: AsToken> Run<F, T> {
         self.stage = Stage::Spawned;
         self.permit = permit;
         self.longest_grace = Grace::of(longest_grace);
+    }
+
+    /// The token that was given to a run that has ended.
+    pub(crate) fn take_back_token(self: Pin<&mut Self>) -> Option<CancellationToken> {
+        self.project().token.take().and_then(AsToken::into_given)
     }
 
     /// Whether the body was dropped since it had not ended within its grace.

@@ -18,16 +18,23 @@ use super::{
     output::Verdict,
 };
 use crate::{
-    AsToken, Outcome, Rejected, TaskError,
+    AsToken, CancellationToken, Outcome, Rejected, TaskError,
     clock::Ticks,
     limit::Limit,
-    panic::{self, drop_quietly},
+    metrics::{Here, Stripe},
+    panic::{self, Caught, drop_quietly},
 };
 
 impl<F: Future, T: AsToken> Projected<'_, F, T> {
     #[inline]
+    pub(super) fn token(&self) -> &CancellationToken {
+        let token = self.token.as_ref().expect("a run has its token until it has ended");
+        token.as_token()
+    }
+
+    #[inline]
     pub(super) fn poll_new(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
-        if self.token.as_token().is_cancelled() {
+        if self.token().is_cancelled() {
             *self.stage = Stage::Refused;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -45,8 +52,8 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
             }
             _ => {}
         }
-        self.begin();
-        self.poll_body(cx)
+        let here = self.begin();
+        self.poll_body(cx, || here)
     }
 
     /// The function is at its limit.
@@ -85,15 +92,17 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         here.wait_ended();
         here.waited_for(self.since.elapsed_nanos());
         frame::waits(false);
-        self.begin();
-        self.poll_body(cx)
+        let here = self.begin();
+        self.poll_body(cx, || here)
     }
 
     #[inline]
-    fn begin(&mut self) {
-        self.spec.here().started();
+    fn begin(&mut self) -> Here<'static, Stripe> {
+        let here = self.spec.here();
+        here.started();
         *self.stage = Stage::Running;
         *self.since = Ticks::now();
+        here
     }
 
     pub(super) fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
@@ -102,13 +111,14 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
                 return Poll::Ready(ended);
             }
         }
-        self.poll_body(cx)
+        let spec = *self.spec;
+        self.poll_body(cx, || spec.here())
     }
 
     /// Whether the token has fired; if not, the task is woken when it does.
     fn poll_fired(&mut self, cx: &mut Context<'_>) -> bool {
         if self.watch.is_none() {
-            let token = self.token.as_token().clone();
+            let token = self.token().clone();
             self.watch.set(Some(token.cancelled_owned()));
         }
         let watch = self.watch.as_mut().as_pin_mut().expect("set above");
@@ -117,7 +127,11 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
     }
 
     #[inline]
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        here: impl FnOnce() -> Here<'static, Stripe>,
+    ) -> Poll<Settled<F::Output>> {
         let mut returned = None;
         let mut verdict = Verdict::Ok;
         let poll_body = || {
@@ -135,22 +149,23 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
             (Ok(()), Some(value)) => {
                 let outcome = match verdict {
                     Verdict::Ok => Outcome::Ok,
-                    Verdict::CarriesCancelled if self.token.as_token().is_cancelled() => {
-                        Outcome::Cancelled
-                    }
+                    Verdict::CarriesCancelled if self.token().is_cancelled() => Outcome::Cancelled,
                     Verdict::Error | Verdict::CarriesCancelled => Outcome::Error,
                 };
-                self.settle(outcome);
-                Poll::Ready(Settled { outcome, result: Ok(value) })
+                let nanos = self.settle_here(outcome, here());
+                Poll::Ready(Settled { outcome, nanos, result: Ok(value) })
             }
-            (Err(caught), value) => {
-                drop_quietly(value);
-                // A second panic, in the drop of a body that has panicked, is told by the hook alone.
-                _ = self.drop_body();
-                let panicked = self.panicked(caught);
-                Poll::Ready(self.end_without_value(panicked))
-            }
+            (Err(caught), value) => Poll::Ready(self.end_panicked(caught, value)),
         }
+    }
+
+    #[cold]
+    fn end_panicked(&mut self, caught: Caught, value: Option<F::Output>) -> Settled<F::Output> {
+        drop_quietly(value);
+        // A second panic, in the drop of a body that has panicked, is told by the hook alone.
+        _ = self.drop_body();
+        let panicked = self.panicked(caught);
+        self.end_without_value(panicked)
     }
 
     /// The body is pending: sees to it that the token and the clock are heard.

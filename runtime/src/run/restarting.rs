@@ -92,7 +92,8 @@ impl<M: Anew<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Ended<F::Output, TaskError>> {
-        self.as_mut().poll_settled(cx).map(|Settled { outcome, result }| Ended {
+        self.as_mut().poll_settled(cx).map(|Settled { outcome, nanos, result }| Ended {
+            nanos,
             outcome,
             overdue: self.was_overdue(),
             result,
@@ -184,9 +185,10 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let this = self.project();
-        this.call.poll_call(cx).map(|Ended { outcome, overdue, result }| Ended {
+        this.call.poll_call(cx).map(|Ended { outcome, overdue, nanos, result }| Ended {
             outcome,
             overdue,
+            nanos,
             result: C::Output::settle(result),
         })
     }

@@ -157,13 +157,15 @@ pub struct Ended<T, E> {
     pub(crate) outcome: Outcome,
     /// It had not stopped within its grace, and was dropped.
     pub(crate) overdue: bool,
+    /// How long the body took; 0 where that is not known.
+    pub(crate) nanos: u64,
     pub(crate) result: Result<T, E>,
 }
 
 impl<T, E> Ended<T, E> {
     /// Of a run that its owner aborted; its scope counts it as cancelled.
     pub(crate) fn aborted(error: E) -> Self {
-        Self { outcome: Outcome::Cancelled, overdue: false, result: Err(error) }
+        Self { outcome: Outcome::Cancelled, overdue: false, nanos: 0, result: Err(error) }
     }
 }
 
@@ -200,6 +202,11 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     ) -> Poll<Ended<Self::Value, Self::Error>>;
     #[doc(hidden)]
     fn error(error: TaskError) -> Self::Error;
+    /// Of a future that has ended: the token that it was given.
+    #[doc(hidden)]
+    fn take_back_token(self: Pin<&mut Self>) -> Option<CancellationToken> {
+        None
+    }
 }
 
 /// What a scope hands to a run before it spawns it.
@@ -230,10 +237,14 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let mut run = self.project().run;
-        run.as_mut().poll_settled(cx).map(|Settled { outcome, result }| {
+        run.as_mut().poll_settled(cx).map(|Settled { outcome, nanos, result }| {
             let overdue = run.was_overdue();
-            Ended { outcome, overdue, result: F::Output::settle(result) }
+            Ended { outcome, overdue, nanos, result: F::Output::settle(result) }
         })
+    }
+
+    fn take_back_token(self: Pin<&mut Self>) -> Option<CancellationToken> {
+        self.project().run.take_back_token()
     }
 
     fn error(error: TaskError) -> Self::Error {
@@ -262,11 +273,15 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let task = self.spec().name();
-        self.project().supervised.poll_ended(cx).map(|Ended { outcome, overdue, result }| {
+        self.project().supervised.poll_ended(cx).map(|Ended { outcome, overdue, nanos, result }| {
             let of_the_panic = |error| S::error(error).into();
             let convert = |error| converted(task, || E::from(error), of_the_panic);
-            Ended { outcome, overdue, result: result.map_err(convert) }
+            Ended { outcome, overdue, nanos, result: result.map_err(convert) }
         })
+    }
+
+    fn take_back_token(self: Pin<&mut Self>) -> Option<CancellationToken> {
+        self.project().supervised.take_back_token()
     }
 
     fn error(error: TaskError) -> E {

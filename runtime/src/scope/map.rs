@@ -114,7 +114,7 @@ where
     pub fn settled(mut self) -> Settled<I, F, S> {
         let stage = match std::mem::replace(&mut self.0.stage, Stage::Done) {
             Stage::New { items, f } => Stage::New { items, f },
-            Stage::Running(_) | Stage::Done => panic!("a map is settled before it is polled"),
+            Stage::Running(..) | Stage::Done => panic!("a map is settled before it is polled"),
         };
         let Drive { token, place, limit, .. } = &self.0;
         Settled(Drive { stage, token: token.clone(), place, limit: *limit })
@@ -196,8 +196,46 @@ struct Drive<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
 
 enum Stage<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     New { items: I, f: F },
-    Running(Arc<Shared<I, F, S, K>>),
+    Running(Arc<Shared<I, F, S, K>>, Watch),
     Done,
+}
+
+/// The map's own future looks at its runners until something has moved: where all of them compute, nobody
+/// else would start another one.
+struct Watch {
+    looks: u32,
+    pulled: usize,
+}
+
+impl Watch {
+    const BEGIN: Self = Self { looks: 256, pulled: 1 };
+
+    /// Whether it has to look again.
+    fn goes_on<I, F, S, K>(&mut self, shared: &Arc<Shared<I, F, S, K>>) -> bool
+    where
+        I: Iterator + Send + 'static,
+        F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+        S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
+        K: Keep<S> + 'static,
+    {
+        if self.looks == 0 {
+            return false;
+        }
+        self.looks -= 1;
+        let progress = shared.progress();
+        let goes_on = progress.is_some_and(|progress| {
+            if !progress.begun {
+                return true;
+            }
+            // What has been pulled since by a runner that this has started is no end of another one.
+            let expected = std::mem::replace(&mut self.pulled, progress.pulled + 1);
+            progress.polled && progress.pulled <= expected && runner::grow(shared)
+        });
+        if !goes_on {
+            self.looks = 0;
+        }
+        goes_on
+    }
 }
 
 /// Nothing is pinned here: the runs are, in their tasks.
@@ -211,18 +249,21 @@ where
     K: Keep<S> + 'static,
 {
     fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Kept>, S::Error>> {
-        let shared = match std::mem::replace(&mut self.stage, Stage::Done) {
+        let (shared, mut watch) = match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::New { items, f } => {
                 let token = self.token.child_token();
                 let shared = Arc::new(Shared::new(token, self.place, items, f));
                 runner::start(&shared, self.limit);
-                shared
+                (shared, Watch::BEGIN)
             }
-            Stage::Running(shared) => shared,
+            Stage::Running(shared, watch) => (shared, watch),
             Stage::Done => panic!("a map was polled after it had ended"),
         };
         if shared.poll_ended(cx).is_pending() {
-            self.stage = Stage::Running(shared);
+            if watch.goes_on(&shared) {
+                cx.waker().wake_by_ref();
+            }
+            self.stage = Stage::Running(shared, watch);
             return Poll::Pending;
         }
         Poll::Ready(shared.take_results())
@@ -231,7 +272,7 @@ where
 
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for Drive<I, F, S, K> {
     fn drop(&mut self) {
-        if let Stage::Running(shared) = &self.stage {
+        if let Stage::Running(shared, _) = &self.stage {
             shared.abandon();
         }
     }

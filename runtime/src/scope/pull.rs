@@ -9,7 +9,10 @@
 
 use std::{
     panic::Location,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -26,7 +29,12 @@ use crate::{
     limit::Limit,
     panic::{self, Caught, drop_each_quietly, drop_quietly},
     registry::{self, HasTasks, Key, Listed, Slab},
-    run::{Ended, SupervisedFuture, row::Row, scope::Scope},
+    run::{
+        Ended, SupervisedFuture,
+        row::{Activity, Row},
+        scope::Scope,
+    },
+    spec::TaskSpec,
 };
 
 pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
@@ -38,6 +46,8 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// Under a lock of their own: the iterator runs under the other one, and may look at the live tasks.
     runners: Mutex<Slab<Arc<Row>>>,
     listed: OnceLock<Listed<dyn HasTasks>>,
+    /// Whether one more runner would have something to do, as of the last look at the state.
+    may_grow: AtomicBool,
     state: Mutex<State<I, F, S, K>>,
 }
 
@@ -50,23 +60,25 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// A panic of an error's conversion: there is no error to tell it with, and the map panics.
     untold: Option<Caught>,
     runners: usize,
+    /// The function, once the first run has told it.
+    spec: Option<&'static TaskSpec>,
     limit: Bound,
+    /// Whether there may be more items.
+    more: bool,
     closed: bool,
     waiting: Option<Waker>,
 }
 
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
     /// The place of the next result.
-    fn place(&mut self) -> usize {
+    fn place(&mut self) -> Index {
         self.results.push(None);
-        self.results.len() - 1
+        Index(self.results.len() - 1)
     }
 
-    /// Takes a place for one more runner, if there is work for it.
-    fn grow(&mut self, more: bool) -> bool {
-        let grow = more && self.runners < self.limit.size();
-        self.runners += usize::from(grow);
-        grow
+    /// Whether there is work for one more runner.
+    fn may_grow(&self) -> bool {
+        self.more && self.source.is_some() && self.runners < self.limit.size()
     }
 }
 
@@ -96,20 +108,14 @@ impl Bound {
     }
 }
 
-/// A run to be driven, and where its end goes.
-pub(super) struct Pulled<S> {
-    pub(super) index: usize,
-    pub(super) run: S,
-    /// Whether there may be more items.
-    pub(super) more: bool,
-    /// Whether there is more to do than there are runners: a place was taken for one more.
-    pub(super) grow: bool,
-}
+/// Where the end of a run that was pulled goes.
+#[derive(Clone, Copy)]
+pub(super) struct Index(usize);
 
 /// A run that a runner has driven to its end.
 pub(super) struct Driven<S: SupervisedFuture> {
     pub(super) task: &'static str,
-    pub(super) index: usize,
+    pub(super) index: Index,
     pub(super) ended: Ended<S::Value, S::Error>,
 }
 
@@ -130,13 +136,16 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             span: Span::current(),
             runners: Mutex::default(),
             listed: OnceLock::new(),
+            may_grow: AtomicBool::new(false),
             state: Mutex::new(State {
                 source: Some(Source { items, f }),
                 results: Vec::new(),
                 failure: None,
                 untold: None,
                 runners: 1,
+                spec: None,
                 limit: Bound::Fixed(1),
+                more: true,
                 closed: false,
                 waiting: None,
             }),
@@ -147,12 +156,42 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the limit, once the first run has told its function's; whether there is more to do than there
-    /// are runners, as in [`Pulled::grow`].
-    pub(super) fn set_limit(&self, limit: Bound, more: bool) -> bool {
+    /// Sets the limit, once the first run has told its function.
+    pub(super) fn begin(&self, spec: &'static TaskSpec, limit: Bound) {
         let mut state = self.state();
+        state.spec = Some(spec);
         state.limit = limit;
-        state.grow(more)
+        self.may_grow.store(state.may_grow(), Ordering::Relaxed);
+    }
+
+    /// Takes a place for one more runner, if there is work for it.
+    pub(super) fn grow(&self) -> Option<&'static TaskSpec> {
+        if !self.may_grow.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut state = self.state();
+        let grows = state.spec.filter(|_| state.may_grow());
+        state.runners += usize::from(grows.is_some());
+        self.may_grow.store(state.may_grow(), Ordering::Relaxed);
+        grows
+    }
+
+    /// How many items have been pulled, and whether all that is known to run is being polled at this moment;
+    /// `None` where one more runner would have nothing to do.
+    pub(super) fn progress(&self) -> Option<Progress> {
+        if !self.may_grow.load(Ordering::Relaxed) {
+            return None;
+        }
+        let pulled = self.state().results.len();
+        let mut progress = Progress { pulled, begun: true, polled: true };
+        for runner in self.runners().iter() {
+            match runner.activity() {
+                Activity::NotBegun => progress.begun = false,
+                Activity::Polled(_) => {}
+                Activity::Pending | Activity::WaitsToRun => progress.polled = false,
+            }
+        }
+        Some(progress)
     }
 
     fn runners(&self) -> MutexGuard<'_, Slab<Arc<Row>>> {
@@ -261,12 +300,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     fn record(
         &self,
         state: &mut State<I, F, S, K>,
-        index: usize,
+        index: Index,
         ended: Ended<S::Value, S::Error>,
     ) -> (bool, Option<S::Error>) {
         match K::keep(ended.result) {
             Ok(kept) => {
-                state.results[index] = Some(kept);
+                state.results[index.0] = Some(kept);
                 (false, None)
             }
             Err(error) if state.failure.is_none() => {
@@ -309,16 +348,18 @@ where
     S: SupervisedFuture,
     K: Keep<S>,
 {
-    /// Stores what the runner has done, and gives it the next run.
+    /// Stores what the runner has done, and makes the next run, where it is put.
+    ///
+    /// The token for it comes from `token`: to clone it takes its lock, and is not done under this one.
     pub(super) fn pull(
         &self,
-        token: &CancellationToken,
+        mut token: impl FnMut() -> CancellationToken,
         mut done: Option<Driven<S>>,
-    ) -> Option<Pulled<S>> {
+        mut put: impl FnMut(S),
+    ) -> Option<Index> {
         loop {
-            // A clone takes the token's lock: not under this one.
-            let (index, caught) = match self.step(token.clone(), done) {
-                Step::Run(pulled) => return Some(pulled),
+            let (index, caught) = match self.step(token(), done, &mut put) {
+                Step::Run(index) => return Some(index),
                 Step::Nothing => return None,
                 Step::Panicked(index, caught) => (index, caught),
             };
@@ -326,8 +367,8 @@ where
             events::panicked(&panic);
             match panic::catch(|| S::error(TaskError::Panicked(panic))) {
                 Ok(error) => {
-                    let ended =
-                        Ended { outcome: Outcome::Panicked, overdue: false, result: Err(error) };
+                    let outcome = Outcome::Panicked;
+                    let ended = Ended { outcome, overdue: false, nanos: 0, result: Err(error) };
                     done = Some(Driven { task: CLOSURE, index, ended });
                 }
                 Err(caught) => {
@@ -338,7 +379,8 @@ where
         }
     }
 
-    fn step(&self, token: CancellationToken, done: Option<Driven<S>>) -> Step<S> {
+    #[inline]
+    fn step(&self, token: CancellationToken, done: Option<Driven<S>>, put: impl FnOnce(S)) -> Step {
         let mut state = self.state();
         let mut surplus = None;
         if let Some(Driven { task, index, ended }) = done {
@@ -351,18 +393,22 @@ where
                 return Step::Nothing;
             }
         }
-        let next = state.source.as_mut().map(|source| source.next(token));
+        let next = state.source.as_mut().map(|source| source.next(token, put));
         let is_over =
             matches!(next, Some(Next::Exhausted | Next::Panicked { of_the_iterator: true, .. }));
         let source = if is_over { state.source.take() } else { None };
         let step = match next {
             None | Some(Next::Exhausted) => Step::Nothing,
-            Some(Next::Run(run, more)) => {
-                let (index, grow) = (state.place(), state.grow(more));
-                Step::Run(Pulled { index, run, more, grow })
+            Some(Next::Made { more }) => {
+                state.more = more;
+                Step::Run(state.place())
             }
             Some(Next::Panicked { caught, .. }) => Step::Panicked(state.place(), caught),
         };
+        let may_grow = state.may_grow();
+        if may_grow != self.may_grow.load(Ordering::Relaxed) {
+            self.may_grow.store(may_grow, Ordering::Relaxed);
+        }
         self.release(state, None, source, surplus);
         step
     }
@@ -380,9 +426,18 @@ where
     }
 }
 
-enum Step<S> {
-    Run(Pulled<S>),
+enum Step {
+    Run(Index),
     Nothing,
     /// The item at this place could not be made.
-    Panicked(usize, Caught),
+    Panicked(Index, Caught),
+}
+
+/// How far a map has come.
+pub(super) struct Progress {
+    pub(super) pulled: usize,
+    /// Every runner has had a thread.
+    pub(super) begun: bool,
+    /// None waits at an `.await`.
+    pub(super) polled: bool,
 }

@@ -1,13 +1,21 @@
 //! A runner of a map: a tokio task that drives one run after another.
 //!
 //! Each runner has a child token of its own, lent to all its runs by handle: no other thread fights for
-//! its lock. A runner that finds more items than runners starts one more.
+//! its lock. What a run was given comes back when it has ended, for the next one.
+//!
+//! A map begins with one runner, and gets another one wherever that would help:
+//!
+//! 1. a run becomes pending: something else can be done meanwhile;
+//! 2. runs take long, in sum and each: other threads can take a share;
+//! 3. no run has ended since the map's own future looked, and all are being polled: they compute.
+//!
+//! Runs that are ready at once stay on one thread, where nobody fights for the map's lock.
 
 use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use pin_project_lite::pin_project;
@@ -16,7 +24,7 @@ use tracing::Span;
 
 use super::{
     keep::Keep,
-    pull::{Bound, Driven, Pulled, Shared},
+    pull::{Bound, Driven, Index, Shared},
 };
 use crate::{
     Cancelled, Cause, TaskError, events, panic,
@@ -28,6 +36,12 @@ use crate::{
     spec::TaskSpec,
 };
 
+/// How long the runs of a runner are in sum before it asks whether they are long.
+const ASKS_AFTER: u64 = 50_000;
+
+/// From how many nanoseconds a run a share for another thread pays.
+const LONG: u64 = 1_000;
+
 pin_project! {
     #[project = RunnerProjection]
     struct Runner<I, F, S, K>
@@ -38,11 +52,17 @@ pin_project! {
     {
         shared: Arc<Shared<I, F, S, K>>,
         token: CancellationToken,
+        // A handle on it that a run has given back.
+        spare: Option<CancellationToken>,
         row: Option<Arc<Row>>,
         span: Span,
-        index: usize,
+        // Of the run under way, if there is one.
+        index: Option<Index>,
         #[pin]
         run: Option<S>,
+        // Whether it has been pending.
+        pended: bool,
+        busy: Busy,
         // There until it has left.
         key: Option<Key>,
     }
@@ -59,6 +79,29 @@ pin_project! {
     }
 }
 
+/// How much a runner's runs have computed since it last asked.
+#[derive(Default)]
+struct Busy {
+    runs: u64,
+    nanos: u64,
+}
+
+impl Busy {
+    /// A run has ended; how many more runners its length asks for.
+    #[inline]
+    fn with(&mut self, nanos: u64) -> u64 {
+        self.runs += 1;
+        self.nanos += nanos;
+        if self.nanos < ASKS_AFTER { 0 } else { self.ask() }
+    }
+
+    #[cold]
+    fn ask(&mut self) -> u64 {
+        let Self { runs, nanos } = std::mem::take(self);
+        if nanos / runs >= LONG { nanos / ASKS_AFTER } else { 0 }
+    }
+}
+
 /// Starts the first runner, with the first run, which tells the function's own limit.
 pub(super) fn start<I, F, S, K>(shared: &Arc<Shared<I, F, S, K>>, limit: Option<usize>)
 where
@@ -70,19 +113,17 @@ where
     K: Keep<S> + 'static,
 {
     let token = shared.token.child_token();
-    let Some(first) = shared.pull(&token, None) else {
+    let mut first = None;
+    let index = shared.pull(|| token.clone(), None, |run| first = Some(run));
+    let (Some(index), Some(run)) = (index, first) else {
         shared.leave(None);
         return;
     };
-    let spec = first.run.spec();
+    let spec = run.spec();
     let own = spec.limit().map(Bound::Own);
     let limit = limit.map(Bound::Fixed).or(own);
-    let limit = limit.unwrap_or_else(|| Bound::Fixed(default_limit()));
-    let grow = shared.set_limit(limit, first.more);
-    spawn(shared.clone(), token, spec, Some(first));
-    if grow {
-        spawn(shared.clone(), shared.token.child_token(), spec, None);
-    }
+    shared.begin(spec, limit.unwrap_or_else(|| Bound::Fixed(default_limit())));
+    spawn(shared, token, spec, Some((index, run)));
 }
 
 /// Four times as many as threads run at once: runs wait as a rule.
@@ -90,11 +131,26 @@ fn default_limit() -> usize {
     4 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// Starts one more runner, if there is work for it.
+pub(super) fn grow<I, F, S, K>(shared: &Arc<Shared<I, F, S, K>>) -> bool
+where
+    I: Iterator + Send + 'static,
+    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+    S: SupervisedFuture + Send + 'static,
+    S::Value: Send + 'static,
+    S::Error: Send + 'static,
+    K: Keep<S> + 'static,
+{
+    let Some(spec) = shared.grow() else { return false };
+    spawn(shared, shared.token.child_token(), spec, None);
+    true
+}
+
 fn spawn<I, F, S, K>(
-    shared: Arc<Shared<I, F, S, K>>,
+    shared: &Arc<Shared<I, F, S, K>>,
     token: CancellationToken,
     spec: &'static TaskSpec,
-    first: Option<Pulled<S>>,
+    first: Option<(Index, S)>,
 ) where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
@@ -103,19 +159,19 @@ fn spawn<I, F, S, K>(
     S::Error: Send + 'static,
     K: Keep<S> + 'static,
 {
-    let (index, run) = match first {
-        Some(first) => (first.index, Some(first.run)),
-        None => (0, None),
-    };
+    let (index, run) = first.unzip();
     let row = Arc::new(Row::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
     let runner = Runner {
         key: Some(shared.enter(&row)),
         shared: shared.clone(),
         token,
+        spare: None,
         row: Some(row.clone()),
         span: events::task_span(&shared.span, spec.name()),
         index,
         run,
+        pended: false,
+        busy: Busy::default(),
     };
     #[expect(
         clippy::disallowed_methods,
@@ -138,17 +194,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        // Out of its place meanwhile, since it is entered while the rest is used.
+        // Out of its place meanwhile, since it is entered while the rest is used; so is the row.
         let span = std::mem::replace(this.span, Span::none());
-        let row = this.row.as_ref().expect("a runner has its row back when its poll has ended");
-        let spec = row.spec();
-        if row.poll_begins() {
+        let mut row = this.row.take();
+        let entered = row.clone().expect("a runner has its row back when its poll has ended");
+        if entered.poll_begins() {
             events::task_began(&span);
         }
-        let polled = span.in_scope(|| this.drive(spec, cx));
-        if let Some(row) = this.row {
-            row.poll_ends();
-        }
+        let polled = span.in_scope(|| frame::within(&mut row, || this.drive(&entered, cx)));
+        entered.poll_ends();
+        *this.row = row;
         *this.span = span;
         polled
     }
@@ -164,29 +219,44 @@ where
     K: Keep<S> + 'static,
 {
     /// One run after another, until one is pending or there is nothing more to do.
-    fn drive(&mut self, spec: &'static TaskSpec, cx: &mut Context<'_>) -> Poll<()> {
+    fn drive(&mut self, row: &Row, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let done = match self.run.as_mut().as_pin_mut() {
-                None => None,
-                Some(run) => {
+            // The index stays until the run has ended: a poll may unwind.
+            let done = match (self.run.as_mut().as_pin_mut(), *self.index) {
+                (Some(mut run), Some(index)) => {
+                    let Poll::Ready(ended) = run.as_mut().poll_ended(cx) else {
+                        if !std::mem::replace(self.pended, true) {
+                            grow(self.shared);
+                        }
+                        return Poll::Pending;
+                    };
+                    *self.index = None;
                     let task = run.spec().name();
-                    let ended = ready!(frame::within(self.row, || run.poll_ended(cx)));
+                    // What is another token's handle, or that of a part of it, is dropped.
+                    let given = run.take_back_token();
+                    *self.spare = given.filter(|given| given == self.token);
                     self.run.set(None);
-                    Some(Driven { task, index: *self.index, ended })
+                    if !*self.pended {
+                        for _ in 0..self.busy.with(ended.nanos) {
+                            if !grow(self.shared) {
+                                break;
+                            }
+                        }
+                    }
+                    Some(Driven { task, index, ended })
                 }
+                _ => None,
             };
-            let Some(pulled) = self.shared.pull(self.token, done) else {
+            let (token, spare, run) = (&*self.token, &mut *self.spare, &mut self.run);
+            let given = || spare.take().unwrap_or_else(|| token.clone());
+            let pulled = self.shared.pull(given, done, |next| run.set(Some(next)));
+            if pulled.is_none() {
                 self.shared.leave(self.key.take());
                 return Poll::Ready(());
-            };
-            *self.index = pulled.index;
-            self.run.set(Some(pulled.run));
-            if let Some(row) = self.row {
-                row.begins_anew();
             }
-            if pulled.grow {
-                spawn(self.shared.clone(), self.shared.token.child_token(), spec, None);
-            }
+            *self.index = pulled;
+            *self.pended = false;
+            row.begins_anew();
         }
     }
 }
@@ -198,7 +268,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F,
             return;
         }
         let _inside = self.span.enter();
-        if let Some(run) = self.run.as_mut().as_pin_mut() {
+        if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
             let task = run.spec().name();
             frame::within(self.row, || self.run.set(None));
             let cause = self.shared.scope.cause().unwrap_or(Cause::ScopeDropped);
@@ -206,7 +276,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F,
             match panic::catch(|| S::error(cancelled)) {
                 Ok(error) => {
                     let ended = Ended::aborted(error);
-                    self.shared.store(Driven { task, index: *self.index, ended });
+                    self.shared.store(Driven { task, index, ended });
                 }
                 Err(caught) => self.shared.store_untold(task, caught),
             }

@@ -16,9 +16,11 @@ pub(super) fn drop_source<I, F>(source: Option<Source<I, F>>) {
     }
 }
 
-pub(super) enum Next<S> {
-    /// A run, and whether there may be more items.
-    Run(S, bool),
+pub(super) enum Next {
+    /// A run was made. Whether there may be more items.
+    Made {
+        more: bool,
+    },
     Exhausted,
     Panicked {
         caught: Caught,
@@ -27,7 +29,8 @@ pub(super) enum Next<S> {
 }
 
 impl<I: Iterator, F> Source<I, F> {
-    pub(super) fn next<S>(&mut self, token: CancellationToken) -> Next<S>
+    /// Makes the run of the next item, where it is put.
+    pub(super) fn next<S>(&mut self, token: CancellationToken, put: impl FnOnce(S)) -> Next
     where
         F: FnMut(CancellationToken, I::Item) -> S,
     {
@@ -36,10 +39,11 @@ impl<I: Iterator, F> Source<I, F> {
             let item = self.items.next()?;
             let more = self.items.size_hint().1 != Some(0);
             of_the_iterator = false;
-            Some(((self.f)(token, item), more))
+            put((self.f)(token, item));
+            Some(more)
         });
         match next {
-            Ok(Some((run, more))) => Next::Run(run, more),
+            Ok(Some(more)) => Next::Made { more },
             Ok(None) => Next::Exhausted,
             Err(caught) => Next::Panicked { caught, of_the_iterator },
         }

@@ -146,7 +146,9 @@ pub(super) fn take_all() -> Vec<Entry> {
     let depth = ENTRIES.with(|entries| entries.depth.get());
     let mut all: Vec<_> = (0..depth)
         .map(|depth| match plain(depth).map(|plain| plain.kind) {
-            Some(Kind::Run { spec, holds_permit }) => Entry::Run { spec, holds_permit, frame: None },
+            Some(Kind::Run { spec, holds_permit }) => {
+                Entry::Run { spec, holds_permit, frame: None }
+            }
             Some(Kind::Section) => Entry::Section { scope: None },
             Some(Kind::Task) | None => Entry::Task { row: None },
         })
