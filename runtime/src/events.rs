@@ -7,8 +7,18 @@ use tracing::{Span, field};
 
 use crate::{Outcome, Panic, PanicLocation, Signal, TaskError, recent};
 
-/// The span of a task of a group or a map: inside that of who spawns it.
-pub(crate) fn task_span(spawner: &Span, name: &'static str) -> Span {
+/// The span of a task of a group: inside that of who spawns it.
+pub(crate) fn task_span(name: &'static str) -> Span {
+    tracing::info_span!(
+        target: "tokio_supervised",
+        "task",
+        task.name = name,
+        task.id = field::Empty
+    )
+}
+
+/// The same for a runner of a map, which another runner may spawn: inside that of who called the map.
+pub(crate) fn task_span_in(spawner: &Span, name: &'static str) -> Span {
     tracing::info_span!(
         target: "tokio_supervised",
         parent: spawner,

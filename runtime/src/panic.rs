@@ -199,8 +199,10 @@ fn put_outer_site_aside() -> Option<Box<Site>> {
 
 #[inline]
 fn put_outer_site_back(outer: Option<Box<Site>>) {
-    if outer.is_some() {
-        _ = SITE.try_with(|slot| slot.set(outer));
+    // By arms: where there is none there is nothing to drop.
+    match outer {
+        None => {}
+        Some(site) => _ = SITE.try_with(|slot| slot.set(Some(site))),
     }
 }
 

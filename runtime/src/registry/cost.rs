@@ -12,7 +12,6 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 use crate::{
     Group, TaskError, events,
@@ -57,7 +56,7 @@ fn seen(tasks: u32) -> Duration {
     for _ in 0..tasks {
         let row = Arc::new(Row::new(&SPEC, place, scope.clone(), OnThread::Worker));
         list.lock().unwrap().push(row.clone());
-        let span = events::task_span(&Span::current(), SPEC.name());
+        let span = events::task_span(SPEC.name());
         for _ in 0..2 {
             let _inside = span.enter();
             if row.poll_begins() {

@@ -59,7 +59,6 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
     }
 
     /// Counts the end, then gives everything back.
-    #[cold]
     pub(super) fn settle(&mut self, outcome: Outcome) -> u64 {
         self.settle_here(outcome, self.spec.here())
     }

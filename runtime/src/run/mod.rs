@@ -18,6 +18,7 @@
 mod backoff;
 mod call;
 mod end;
+mod first;
 pub(crate) mod frame;
 pub(crate) mod itself;
 mod kept;
@@ -90,7 +91,9 @@ pin_project! {
         T: AsToken,
     {
         fn drop(this: Pin<&mut Self>) {
-            this.project().abandon();
+            if this.stage != Stage::Done {
+                this.project().abandon();
+            }
         }
     }
 }
@@ -212,13 +215,21 @@ impl<F: Future, T: AsToken> Run<F, T> {
         self.stop == Stop::Spent
     }
 
+    #[inline]
     pub(crate) fn poll_settled(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Settled<F::Output>> {
+        match self.stage {
+            Stage::New | Stage::Spawned => self.poll_first(cx),
+            _ => self.poll_again(cx),
+        }
+    }
+
+    fn poll_again(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
         let mut this = self.project();
         match this.stage {
-            Stage::New | Stage::Spawned => this.poll_new(cx),
+            Stage::New | Stage::Spawned => unreachable!("polled for the first time elsewhere"),
             Stage::Refused => Poll::Ready(this.end_cancelled()),
             Stage::Waiting => this.poll_waiting(cx),
             Stage::Running => this.poll_running(cx),

@@ -9,10 +9,11 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    task::coop::{poll_proceed, unconstrained},
+    task::coop::unconstrained,
     time::{Instant, Sleep},
 };
 
+use super::first::{Polled, poll_body};
 use super::{
     Aside, AsideProjected, Grace, Overdue, Projected, Settled, Stage, Stop, frame, itself,
     output::Verdict,
@@ -21,8 +22,7 @@ use crate::{
     AsToken, CancellationToken, Outcome, Rejected, TaskError,
     clock::Ticks,
     limit::Limit,
-    metrics::{Here, Stripe},
-    panic::{self, Caught, drop_quietly},
+    panic::{Caught, drop_quietly},
 };
 
 impl<F: Future, T: AsToken> Projected<'_, F, T> {
@@ -32,28 +32,22 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         token.as_token()
     }
 
-    #[inline]
-    pub(super) fn poll_new(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
-        if self.token().is_cancelled() {
-            *self.stage = Stage::Refused;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+    /// The token had fired before the first poll.
+    #[cold]
+    pub(super) fn refuse(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
+        *self.stage = Stage::Refused;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    pub(super) fn poll_for_permit(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
+        let limit = self.spec.limit().expect("only a run of a function with a limit is asked to");
+        *self.permit = Limit::try_acquire(limit);
+        if self.permit.is_none() {
+            return self.poll_full(limit, cx);
         }
-        // A loop over runs that are ready at once would never give its worker back without it. The unit is
-        // spent before the body is polled: given back afterwards, it would refund what the body has spent.
-        ready!(poll_proceed(cx)).made_progress();
-        match self.spec.limit() {
-            Some(limit) if self.permit.is_none() => {
-                *self.permit = Limit::try_acquire(limit);
-                if self.permit.is_none() {
-                    return self.poll_full(limit, cx);
-                }
-                self.spec.here().waited_for(0);
-            }
-            _ => {}
-        }
-        let here = self.begin();
-        self.poll_body(cx, || here)
+        self.spec.here().waited_for(0);
+        self.begin(cx)
     }
 
     /// The function is at its limit.
@@ -92,17 +86,14 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         here.wait_ended();
         here.waited_for(self.since.elapsed_nanos());
         frame::waits(false);
-        let here = self.begin();
-        self.poll_body(cx, || here)
+        self.begin(cx)
     }
 
-    #[inline]
-    fn begin(&mut self) -> Here<'static, Stripe> {
-        let here = self.spec.here();
-        here.started();
+    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
+        self.spec.here().started();
         *self.stage = Stage::Running;
         *self.since = Ticks::now();
-        here
+        self.poll_body(cx)
     }
 
     pub(super) fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
@@ -111,8 +102,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
                 return Poll::Ready(ended);
             }
         }
-        let spec = *self.spec;
-        self.poll_body(cx, || spec.here())
+        self.poll_body(cx)
     }
 
     /// Whether the token has fired; if not, the task is woken when it does.
@@ -126,41 +116,36 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         std::pin::pin!(unconstrained(watch)).poll(cx).is_ready()
     }
 
-    #[inline]
-    fn poll_body(
-        &mut self,
-        cx: &mut Context<'_>,
-        here: impl FnOnce() -> Here<'static, Stripe>,
-    ) -> Poll<Settled<F::Output>> {
-        let mut returned = None;
-        let mut verdict = Verdict::Ok;
-        let poll_body = || {
-            let body = self.body.as_mut().as_pin_mut().expect("a running body is there");
-            if let Poll::Ready(value) = body.poll(cx) {
-                let value = returned.insert(value);
-                verdict = (self.verdict)(value);
-                self.body.set(None);
-            }
-        };
-        let caught =
-            frame::run(self.spec, self.permit.is_some(), self.frame, || panic::catch(poll_body));
-        match (caught, returned) {
-            (Ok(()), None) => self.poll_pending(cx),
-            (Ok(()), Some(value)) => {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
+        let holds_permit = self.permit.is_some();
+        let body = self.body.as_mut();
+        match poll_body(self.spec, holds_permit, self.frame, body, *self.verdict, cx) {
+            Polled::Returned(value, verdict) => {
                 let outcome = match verdict {
                     Verdict::Ok => Outcome::Ok,
-                    Verdict::CarriesCancelled if self.token().is_cancelled() => Outcome::Cancelled,
-                    Verdict::Error | Verdict::CarriesCancelled => Outcome::Error,
+                    Verdict::Error => Outcome::Error,
+                    Verdict::CarriesCancelled => self.whose_cancellation(),
                 };
-                let nanos = self.settle_here(outcome, here());
+                let nanos = self.settle(outcome);
                 Poll::Ready(Settled { outcome, nanos, result: Ok(value) })
             }
-            (Err(caught), value) => Poll::Ready(self.end_panicked(caught, value)),
+            Polled::Pending => self.poll_pending(cx),
+            Polled::Panicked(caught, value) => Poll::Ready(self.end_panicked(caught, value)),
         }
     }
 
+    /// The body has returned an error that carries a cancellation.
     #[cold]
-    fn end_panicked(&mut self, caught: Caught, value: Option<F::Output>) -> Settled<F::Output> {
+    pub(super) fn whose_cancellation(&self) -> Outcome {
+        if self.token().is_cancelled() { Outcome::Cancelled } else { Outcome::Error }
+    }
+
+    #[cold]
+    pub(super) fn end_panicked(
+        &mut self,
+        caught: Caught,
+        value: Option<F::Output>,
+    ) -> Settled<F::Output> {
         drop_quietly(value);
         // A second panic, in the drop of a body that has panicked, is told by the hook alone.
         _ = self.drop_body();
@@ -169,7 +154,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
     }
 
     /// The body is pending: sees to it that the token and the clock are heard.
-    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
+    pub(super) fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
         if *self.stop == Stop::No && self.watch.is_none() && self.poll_fired(cx) {
             if let Some(ended) = self.heed_token() {
                 return Poll::Ready(ended);

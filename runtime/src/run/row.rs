@@ -9,7 +9,7 @@
 use std::{
     panic::Location,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -42,7 +42,7 @@ pub(crate) struct Row {
     /// Whether the drains of its pool have it in their list.
     listed: AtomicBool,
     /// Arrives after the spawn.
-    handle: OnceLock<AbortHandle>,
+    handle: Mutex<Option<AbortHandle>>,
     /// Known where someone looks for leaks.
     runtime: Option<runtime::Id>,
 }
@@ -92,7 +92,7 @@ impl Row {
             waits: AtomicBool::new(false),
             told: AtomicBool::new(false),
             listed: AtomicBool::new(false),
-            handle: OnceLock::new(),
+            handle: Mutex::new(None),
             runtime: watch::runtime(),
         }
     }
@@ -123,7 +123,7 @@ impl Row {
     }
 
     pub(crate) fn id(&self) -> Option<tokio::task::Id> {
-        self.handle.get().map(AbortHandle::id)
+        self.handle().as_ref().map(AbortHandle::id)
     }
 
     /// For an order: the older, the less.
@@ -136,12 +136,18 @@ impl Row {
     }
 
     pub(crate) fn spawned(&self, handle: AbortHandle) {
-        _ = self.handle.set(handle);
+        *self.handle() = Some(handle);
+    }
+
+    fn handle(&self) -> MutexGuard<'_, Option<AbortHandle>> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Aborts the task, unless it is being spawned: then its handle has not arrived.
     pub(crate) fn abort(&self) {
-        if let Some(handle) = self.handle.get() {
+        // An abort may drop the task, which is its user's code: not under the lock.
+        let handle = self.handle().clone();
+        if let Some(handle) = handle {
             handle.abort();
         }
     }

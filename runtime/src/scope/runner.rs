@@ -167,7 +167,7 @@ fn spawn<I, F, S, K>(
         token,
         spare: None,
         row: Some(row.clone()),
-        span: events::task_span(&shared.span, spec.name()),
+        span: events::task_span_in(&shared.span, spec.name()),
         index,
         run,
         pended: false,

@@ -9,7 +9,6 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 use super::{
     launch::Launch,
@@ -99,7 +98,7 @@ pub(super) fn launch<S, L>(
     };
     run.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
     let report = InGroup { group: group.clone(), index, slot: admission.slot };
-    let span = events::task_span(&Span::current(), spec.name());
+    let span = events::task_span(spec.name());
     let handle = L::launch(Task::new(row.clone(), span, run, report));
     group.entered(&row, handle);
 }
