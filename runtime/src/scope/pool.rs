@@ -267,8 +267,8 @@ impl Pool {
             return refuse(task, closed.into());
         }
         let slot = Slot::new(self.handle.clone(), slot);
-        let Some(run) = make(pool, task) else { return Ok(()) };
-        let spec = run.spec();
+        let mut run = None;
+        let Some(spec) = make(pool, task, &mut run) else { return Ok(()) };
         let permit = spec.limit().map(Limit::try_acquire);
         if let Some(None) = permit {
             drop_quietly(run);
@@ -277,7 +277,7 @@ impl Pool {
         if permit.is_some() {
             spec.here().waited_for(0);
         }
-        slot.launch(run, permit.flatten(), place);
+        slot.launch(&mut run, permit.flatten(), place);
         Ok(())
     }
 

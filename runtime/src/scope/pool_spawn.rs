@@ -24,20 +24,23 @@ use crate::{Outcome, panic::drop_quietly, run::SupervisedFuture, spec::TaskSpec}
 pub struct PoolSpawn<'a, S> {
     pool: &'a Arc<Shared>,
     place: &'static Location<'static>,
-    stage: Stage<S>,
+    /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
+    run: Option<S>,
+    stage: Stage,
     launch: LaunchFn<S>,
 }
 
 /// A pointer, so that what a run must be to be spawned is asked at the spawn, and not at its `.await` again.
-type LaunchFn<S> = fn(&Arc<Shared>, S, Admission, &'static Location<'static>) -> Result<(), Closed>;
+///
+/// It takes the run out of its place.
+type LaunchFn<S> =
+    fn(&Arc<Shared>, &mut Option<S>, Admission, &'static Location<'static>) -> Result<(), Closed>;
 
-enum Stage<S> {
+enum Stage {
     New {
-        run: S,
         spec: &'static TaskSpec,
     },
     Waiting {
-        run: S,
         admission: WaitForAdmission,
         counted: Waiting,
     },
@@ -59,21 +62,21 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
         place: &'static Location<'static>,
         launch: LaunchFn<S>,
     ) -> Self {
+        let mut run = None;
         let stage = if pool.is_closed() {
             drop_quietly(task);
             Stage::Closed
         } else {
-            let made = make(pool, task);
-            made.map_or(Stage::Panicked, |run| Stage::New { spec: run.spec(), run })
+            make(pool, task, &mut run).map_or(Stage::Panicked, |spec| Stage::New { spec })
         };
-        Self { pool, place, stage, launch }
+        Self { pool, place, run, stage, launch }
     }
 }
 
 /// Spawns a run that has been admitted.
 pub(super) fn launch_admitted<S, L>(
     pool: &Arc<Shared>,
-    run: S,
+    run: &mut Option<S>,
     admission: Admission,
     place: &'static Location<'static>,
 ) -> Result<(), Closed>
@@ -88,7 +91,6 @@ where
 impl<S> PoolSpawn<'_, S> {
     fn begin(
         &mut self,
-        run: S,
         spec: &'static TaskSpec,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SpawnError>> {
@@ -96,12 +98,12 @@ impl<S> PoolSpawn<'_, S> {
             if admission.permit.is_some() {
                 spec.here().waited_for(0);
             }
-            return Poll::Ready(self.launch(run, admission));
+            return Poll::Ready(self.launch(admission));
         }
         let (scope, closing) = (self.pool.scope.clone(), self.pool.closing.clone());
         let admission = self.pool.slots.clone().admit(spec, scope, closing);
         self.stage =
-            Stage::Waiting { run, admission: Box::pin(admission), counted: Waiting::begin(spec) };
+            Stage::Waiting { admission: Box::pin(admission), counted: Waiting::begin(spec) };
         self.wait(cx)
     }
 
@@ -110,17 +112,16 @@ impl<S> PoolSpawn<'_, S> {
             unreachable!("only a spawn that waits is asked to");
         };
         let admitted = ready!(admission.as_mut().poll(cx));
-        let Stage::Waiting { run, counted, .. } = std::mem::replace(&mut self.stage, Stage::Done)
-        else {
+        let Stage::Waiting { counted, .. } = std::mem::replace(&mut self.stage, Stage::Done) else {
             unreachable!("looked at above");
         };
         Poll::Ready(match admitted {
             Ok(admission) => {
                 counted.granted();
-                self.launch(run, admission)
+                self.launch(admission)
             }
             Err(refusal) => {
-                drop_quietly(run);
+                drop_quietly(self.run.take());
                 let (outcome, error) = match refusal {
                     Refusal::Fired => (Outcome::Cancelled, Closed.into()),
                     Refusal::WaitsForItself(rejected) => (Outcome::Rejected, rejected.into()),
@@ -131,8 +132,8 @@ impl<S> PoolSpawn<'_, S> {
         })
     }
 
-    fn launch(&self, run: S, admission: Admission) -> Result<(), SpawnError> {
-        Ok((self.launch)(self.pool, run, admission, self.place)?)
+    fn launch(&mut self, admission: Admission) -> Result<(), SpawnError> {
+        Ok((self.launch)(self.pool, &mut self.run, admission, self.place)?)
     }
 }
 
@@ -141,7 +142,7 @@ impl<S> Future for PoolSpawn<'_, S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::New { run, spec } => self.begin(run, spec, cx),
+            Stage::New { spec } => self.begin(spec, cx),
             waiting @ Stage::Waiting { .. } => {
                 self.stage = waiting;
                 self.wait(cx)
@@ -156,5 +157,8 @@ impl<S> Future for PoolSpawn<'_, S> {
 impl<S> Drop for PoolSpawn<'_, S> {
     fn drop(&mut self) {
         drop_quietly(std::mem::replace(&mut self.stage, Stage::Done));
+        if self.run.is_some() {
+            drop_quietly(self.run.take());
+        }
     }
 }

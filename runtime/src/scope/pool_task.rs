@@ -15,18 +15,25 @@ use crate::{
     panic::{self, drop_quietly},
     registry::Key,
     run::{Ended, Prepared, SupervisedFuture, row::Row},
+    spec::TaskSpec,
 };
 
 /// Calls the closure of a spawn. There is nothing to spawn where it panics, which is told here.
-pub(super) fn make<S>(pool: &Shared, task: impl FnOnce(CancellationToken) -> S) -> Option<S> {
-    let made = panic::catch(|| task(pool.token.clone()));
+///
+/// The run is put into its place.
+pub(super) fn make<S: SupervisedFuture>(
+    pool: &Shared,
+    task: impl FnOnce(CancellationToken) -> S,
+    run: &mut Option<S>,
+) -> Option<&'static TaskSpec> {
+    let made = panic::catch(|| run.insert(task(pool.token.clone())).spec());
     made.map_err(|caught| events::panicked(&Panic::new(CLOSURE, caught))).ok()
 }
 
 /// Spawns a run that has its slot, and its permit unless it waits for that by itself.
 pub(super) fn launch<S, L>(
     pool: &Arc<Shared>,
-    mut run: S,
+    run: &mut Option<S>,
     (slot, permit): (Slot, Option<Permit>),
     place: &'static Location<'static>,
     ticket: Ticket,
@@ -35,16 +42,17 @@ where
     S: SupervisedFuture<Error: LoggedError>,
     L: Launch<S>,
 {
-    let spec = run.spec();
+    let waiting = run.as_mut().expect("a run is spawned once");
+    let spec = waiting.spec();
     let row = Arc::new(Row::new(spec, place, pool.scope.clone(), L::THREAD));
     let key = match pool.enter(&row, ticket) {
         Ok(key) => key,
         Err(closed) => {
-            drop_quietly(run);
+            drop_quietly(run.take());
             return Err(closed);
         }
     };
-    run.prepare(Prepared { permit, longest_grace: None });
+    waiting.prepare(Prepared { permit, longest_grace: None });
     let report = InPool { pool: pool.clone(), key, _slot: slot };
     let span = events::root_task_span(spec.name());
     let handle = L::launch(Task::new(row.clone(), span, run, report));

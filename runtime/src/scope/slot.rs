@@ -65,15 +65,16 @@ impl Slot {
         S::Error: LoggedError + Send + 'static,
     {
         let place = Location::caller();
-        if let Some(run) = make(&self.pool.shared, task) {
-            self.launch(run, None, place);
+        let mut run = None;
+        if make(&self.pool.shared, task, &mut run).is_some() {
+            self.launch(&mut run, None, place);
         }
     }
 
     /// Spawns a run, with its permit unless it waits for that by itself.
     pub(super) fn launch<S>(
         mut self,
-        run: S,
+        run: &mut Option<S>,
         permit: Option<Permit>,
         place: &'static Location<'static>,
     ) where

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Cancelled, Outcome, Panic, TaskError, events,
     limit::Slot,
-    panic::{self, drop_quietly},
+    panic::{self, Caught, drop_quietly},
     run::{Ended, Prepared, SupervisedFuture, row::Row},
     spec::TaskSpec,
 };
@@ -28,18 +28,22 @@ use crate::{
 #[must_use = "nothing is spawned until this is awaited"]
 pub struct Spawn<'a, T, E, S> {
     group: &'a Arc<Shared<T, E>>,
-    stage: Stage<E, S>,
+    /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
+    run: Option<S>,
+    stage: Stage<E>,
     // Pointers, so that what a run must be is asked at the spawn, and not at its `.await` again.
     error: fn(TaskError) -> E,
     launch: LaunchFn<T, E, S>,
     place: &'static Location<'static>,
 }
 
-type LaunchFn<T, E, S> = fn(&Arc<Shared<T, E>>, S, Admission, &'static Location<'static>);
+/// Takes the run out of its place.
+type LaunchFn<T, E, S> =
+    fn(&Arc<Shared<T, E>>, &mut Option<S>, Admission, &'static Location<'static>);
 
-enum Stage<E, S> {
-    New { run: S, spec: &'static TaskSpec },
-    Waiting { run: S, spec: &'static TaskSpec, admission: WaitForAdmission, counted: Waiting },
+enum Stage<E> {
+    New { spec: &'static TaskSpec },
+    Waiting { spec: &'static TaskSpec, admission: WaitForAdmission, counted: Waiting },
     Failed(E),
     Refused,
     Done,
@@ -57,46 +61,54 @@ impl<'a, T, E, S> Spawn<'a, T, E, S>
 where
     S: SupervisedFuture<Value = T, Error = E>,
 {
+    #[inline]
     pub(super) fn new(
         group: &'a Arc<Shared<T, E>>,
         task: impl FnOnce(CancellationToken) -> S,
         place: &'static Location<'static>,
         launch: LaunchFn<T, E, S>,
     ) -> Self {
+        let mut run = None;
         let stage = if group.refuses() {
             drop_quietly(task);
             Stage::Refused
         } else {
-            match panic::catch(|| task(group.token.clone())) {
-                Ok(run) => Stage::New { spec: run.spec(), run },
-                Err(caught) => {
-                    let panic = Panic::new(CLOSURE, caught);
-                    events::panicked(&panic);
-                    Stage::Failed(S::error(TaskError::Panicked(panic)))
-                }
+            let make = || run.insert(task(group.token.clone())).spec();
+            match panic::catch(make) {
+                Ok(spec) => Stage::New { spec },
+                Err(caught) => Stage::Failed(unmade::<S>(caught)),
             }
         };
-        Self { group, stage, error: S::error, launch, place }
+        Self { group, run, stage, error: S::error, launch, place }
     }
+}
+
+/// The closure has panicked.
+#[cold]
+fn unmade<S: SupervisedFuture>(caught: Caught) -> S::Error {
+    let panic = Panic::new(CLOSURE, caught);
+    events::panicked(&panic);
+    S::error(TaskError::Panicked(panic))
 }
 
 /// Spawns a run that has been admitted.
 pub(super) fn launch<S, L>(
     group: &Arc<Shared<S::Value, S::Error>>,
-    mut run: S,
+    run: &mut Option<S>,
     admission: Admission,
     place: &'static Location<'static>,
 ) where
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
     L: Launch<S>,
 {
-    let spec = run.spec();
+    let waiting = run.as_mut().expect("a run is spawned once");
+    let spec = waiting.spec();
     let row = Arc::new(Row::new(spec, place, group.scope.clone(), L::THREAD));
     let Some(index) = group.enter(&row) else {
-        drop_quietly(run);
+        drop_quietly(run.take());
         return;
     };
-    run.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
+    waiting.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
     let report = InGroup { group: group.clone(), index, slot: admission.slot };
     let span = events::task_span(spec.name());
     let handle = L::launch(Task::new(row.clone(), span, run, report));
@@ -104,23 +116,24 @@ pub(super) fn launch<S, L>(
 }
 
 impl<T, E, S> Spawn<'_, T, E, S> {
-    fn begin(&mut self, run: S, spec: &'static TaskSpec, cx: &mut Context<'_>) -> Poll<()> {
+    fn begin(&mut self, spec: &'static TaskSpec, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(admission) = self.group.slots.try_admit(spec) {
             if admission.permit.is_some() {
                 spec.here().waited_for(0);
             }
-            (self.launch)(self.group, run, admission, self.place);
+            (self.launch)(self.group, &mut self.run, admission, self.place);
             return Poll::Ready(());
         }
+        self.wait_for_admission(spec, cx)
+    }
+
+    #[cold]
+    fn wait_for_admission(&mut self, spec: &'static TaskSpec, cx: &mut Context<'_>) -> Poll<()> {
         self.group.wait_begun();
         let (scope, token) = (self.group.scope.clone(), self.group.token.clone());
         let admission = self.group.slots.clone().admit(spec, scope, token);
-        self.stage = Stage::Waiting {
-            run,
-            spec,
-            admission: Box::pin(admission),
-            counted: Waiting::begin(spec),
-        };
+        let (admission, counted) = (Box::pin(admission), Waiting::begin(spec));
+        self.stage = Stage::Waiting { spec, admission, counted };
         self.wait(cx)
     }
 
@@ -129,8 +142,7 @@ impl<T, E, S> Spawn<'_, T, E, S> {
             unreachable!("only a spawn that waits is asked to");
         };
         let admitted = ready!(admission.as_mut().poll(cx));
-        let Stage::Waiting { run, spec, counted, .. } =
-            std::mem::replace(&mut self.stage, Stage::Done)
+        let Stage::Waiting { spec, counted, .. } = std::mem::replace(&mut self.stage, Stage::Done)
         else {
             unreachable!("looked at above");
         };
@@ -138,11 +150,11 @@ impl<T, E, S> Spawn<'_, T, E, S> {
         match admitted {
             Ok(admission) => {
                 counted.granted();
-                (self.launch)(self.group, run, admission, self.place);
+                (self.launch)(self.group, &mut self.run, admission, self.place);
             }
             Err(refusal) => {
                 let task = spec.name();
-                drop_quietly(run);
+                drop_quietly(self.run.take());
                 match refusal {
                     Refusal::Fired => {
                         counted.ended(Outcome::Cancelled);
@@ -171,7 +183,7 @@ impl<T, E, S> Future for Spawn<'_, T, E, S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::New { run, spec } => self.begin(run, spec, cx),
+            Stage::New { spec } => self.begin(spec, cx),
             waiting @ Stage::Waiting { .. } => {
                 self.stage = waiting;
                 self.wait(cx)
@@ -202,6 +214,7 @@ impl<T, E, S> Drop for Spawn<'_, T, E, S> {
     fn drop(&mut self) {
         if let Stage::Waiting { .. } = self.stage {
             drop_quietly(std::mem::replace(&mut self.stage, Stage::Done));
+            drop_quietly(self.run.take());
             self.group.wait_ended();
         }
     }

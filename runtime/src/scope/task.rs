@@ -65,8 +65,10 @@ fn row_of(row: &Option<Arc<Row>>) -> &Arc<Row> {
 }
 
 impl<S: SupervisedFuture, R: Report<S>> Task<S, R> {
-    pub(super) fn new(row: Arc<Row>, span: Span, run: S, report: R) -> Self {
-        Self { row: Some(row), span, run: Some(run), report: Some(report) }
+    /// Takes the run out of its place.
+    #[inline]
+    pub(super) fn new(row: Arc<Row>, span: Span, run: &mut Option<S>, report: R) -> Self {
+        Self { row: Some(row), span, run: run.take(), report: Some(report) }
     }
 }
 
