@@ -46,6 +46,7 @@
 //! | `prometheus` | `prometheus::text()`, what Prometheus scrapes; no further dependency |
 //! | `metrics` | `publish_metrics()`, the same for the recorder of the [`metrics`](https://docs.rs/metrics) facade |
 //! | `opentelemetry` | `register_metrics(&meter)`, the same as OpenTelemetry instruments |
+//! | `axum` | 503 with `Retry-After` for the refusals of pools and limits |
 //! | `serde` | `Serialize` for what is looked at: `tasks()`, `stats()`, `recent_panics()` |
 //! | `panic-abort` | see [below](#panics-must-unwind) |
 //!
@@ -101,6 +102,8 @@ mod panic;
 mod ready;
 mod recent;
 mod registry;
+#[cfg(feature = "axum")]
+mod respond;
 mod run;
 mod scope;
 mod spec;
