@@ -46,7 +46,7 @@
 //! | `prometheus` | `prometheus::text()`, what Prometheus scrapes; no further dependency |
 //! | `metrics` | `publish_metrics()`, the same for the recorder of the [`metrics`](https://docs.rs/metrics) facade |
 //! | `opentelemetry` | `register_metrics(&meter)`, the same as OpenTelemetry instruments |
-//! | `axum` | 503 with `Retry-After` for the refusals of pools and limits |
+//! | `axum` | `ops::listen(port)`, a page that shows it all, with metrics and probes; 503 with `Retry-After` for the refusals of pools and limits; implies `prometheus` and `serde` |
 //! | `serde` | `Serialize` for what is looked at: `tasks()`, `stats()`, `recent_panics()` |
 //! | `panic-abort` | see [below](#panics-must-unwind) |
 //!
@@ -112,6 +112,8 @@ mod token;
 pub use crate::metrics::Histogram;
 pub use cause::{Cause, Signal};
 pub use error::{Cancelled, Rejected, TaskError, TimedOut};
+#[cfg(feature = "axum")]
+pub use inspect::ops;
 #[cfg(feature = "prometheus")]
 pub use inspect::prometheus;
 #[cfg(feature = "metrics")]

@@ -4,6 +4,8 @@
 mod facade;
 #[cfg(feature = "opentelemetry")]
 mod opentelemetry;
+#[cfg(feature = "axum")]
+pub mod ops;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 #[cfg(feature = "serde")]

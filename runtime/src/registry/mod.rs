@@ -28,6 +28,8 @@ pub(crate) use roster::{Listed, Roster};
 pub(crate) use slab::{Key, Slab};
 pub use snapshot::Tasks;
 pub(crate) use snapshot::tasks;
+#[cfg(feature = "axum")]
+pub(crate) use tree::{Line, folded};
 pub use unfinished::Unfinished;
 
 use crate::run::row::Row;

@@ -1,0 +1,209 @@
+//! What a snapshot tells, bounded however much there is; what was left out is counted.
+//!
+//! The page reads it as JSON, and so may programs: keys carry their units, and are added to, not changed.
+
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+
+use super::feed::rest;
+use crate::{
+    LiveTask, RecentPanic, TaskState, TaskStats, Tasks,
+    inspect::{stats, tasks},
+    ready::is_ready,
+    recent::recent_panics,
+    registry::{Line, folded},
+};
+
+/// Of siblings that are alike, this many have a line of their own.
+const MOST_ALIKE: usize = 8;
+const MOST_LINES: usize = 300;
+const MOST_POLLING: usize = 20;
+const MOST_FUNCTIONS: usize = 100;
+/// Characters of a panic's message.
+const LONGEST_MESSAGE: usize = 2000;
+
+pub(super) struct Document {
+    /// The name of the program.
+    pub(super) process: String,
+    pub(super) pid: u32,
+    /// Since the Unix epoch.
+    pub(super) at: Duration,
+    /// When the next one is to be expected.
+    pub(super) next: Duration,
+    pub(super) ready: bool,
+    pub(super) live: usize,
+    /// Those that block their worker, the longest first.
+    pub(super) polling: Vec<LiveTask>,
+    pub(super) polling_left_out: usize,
+    /// The tree: parents before their children.
+    pub(super) lines: Vec<Entry>,
+    pub(super) lines_left_out: usize,
+    pub(super) tasks_left_out: usize,
+    pub(super) functions: Vec<TaskStats>,
+    pub(super) functions_left_out: usize,
+    /// The newest first.
+    pub(super) panics: Vec<RecentPanic>,
+}
+
+/// A line of the tree that owns what it shows.
+pub(super) enum Entry {
+    Task(LiveTask),
+    /// Siblings that are alike.
+    More {
+        depth: usize,
+        name: &'static str,
+        count: usize,
+        below: usize,
+        oldest: Duration,
+        polling: usize,
+    },
+}
+
+impl Document {
+    pub(super) fn now(begun: Instant) -> Self {
+        let tasks = tasks();
+        let (polling, polling_left_out) = polling(&tasks);
+        let (lines, lines_left_out, tasks_left_out) = lines(&tasks);
+        let (functions, functions_left_out) = functions(stats());
+        let live = tasks.len();
+        drop(tasks);
+        let took = begun.elapsed();
+        Self {
+            process: process(),
+            pid: std::process::id(),
+            at: since_epoch(SystemTime::now()),
+            next: took + rest(took),
+            ready: is_ready(),
+            live,
+            polling,
+            polling_left_out,
+            lines,
+            lines_left_out,
+            tasks_left_out,
+            functions,
+            functions_left_out,
+            panics: recent_panics(),
+        }
+    }
+
+    pub(super) fn json(&self) -> String {
+        let value = json!({
+            "process": self.process,
+            "pid": self.pid,
+            "at_unix_seconds": self.at.as_secs_f64(),
+            "next_seconds": self.next.as_secs_f64(),
+            "ready": self.ready,
+            "live": self.live,
+            "polling": self.polling,
+            "polling_left_out": self.polling_left_out,
+            "lines": self.lines.iter().map(Entry::json).collect::<Vec<_>>(),
+            "lines_left_out": self.lines_left_out,
+            "tasks_left_out": self.tasks_left_out,
+            "functions": self.functions,
+            "functions_left_out": self.functions_left_out,
+            "panics": self.panics.iter().map(panic_json).collect::<Vec<_>>(),
+        });
+        value.to_string()
+    }
+}
+
+fn polling(tasks: &Tasks) -> (Vec<LiveTask>, usize) {
+    let since = |task: &&LiveTask| match task.state {
+        TaskState::Polling(since) => Some(since),
+        _ => None,
+    };
+    let mut polling: Vec<_> = tasks.iter().filter(|task| since(task).is_some()).collect();
+    polling.sort_by_key(|task| Reverse(since(task)));
+    let shown = polling.iter().copied().take(MOST_POLLING).cloned().collect();
+    (shown, polling.len().saturating_sub(MOST_POLLING))
+}
+
+/// The lines, and how many lines and tasks there are beyond them.
+fn lines(tasks: &Tasks) -> (Vec<Entry>, usize, usize) {
+    let mut folded = folded(tasks, MOST_ALIKE);
+    let left_out = folded.split_off(MOST_LINES.min(folded.len()));
+    let tasks_left_out = left_out.iter().map(|line| match line {
+        Line::Task(_) => 1,
+        Line::More { count, below, .. } => count + below,
+    });
+    let tasks_left_out = tasks_left_out.sum();
+    (folded.iter().map(Entry::of).collect(), left_out.len(), tasks_left_out)
+}
+
+fn functions(mut stats: Vec<TaskStats>) -> (Vec<TaskStats>, usize) {
+    let left_out = stats.len().saturating_sub(MOST_FUNCTIONS);
+    if left_out > 0 {
+        // Those that do something now, then those that have done the most.
+        stats.sort_by_key(|each| {
+            let idle = each.running + each.waiting == 0;
+            (idle, Reverse(each.started))
+        });
+        stats.truncate(MOST_FUNCTIONS);
+    }
+    (stats, left_out)
+}
+
+impl Entry {
+    fn of(line: &Line<'_>) -> Self {
+        match *line {
+            Line::Task(task) => Self::Task(task.clone()),
+            Line::More { depth, name, count, below, oldest, blocking: polling } => {
+                Self::More { depth, name, count, below, oldest, polling }
+            }
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Task(task) => json!(task),
+            Self::More { depth, name, count, below, oldest, polling } => json!({
+                "depth": depth,
+                "name": name,
+                "more": count,
+                "below": below,
+                "oldest_seconds": oldest.as_secs_f64(),
+                "polling": polling,
+            }),
+        }
+    }
+}
+
+/// Without its backtrace, which takes long to write, and is long.
+fn panic_json(panic: &RecentPanic) -> Value {
+    json!({
+        "key": key(panic),
+        "task": panic.task(),
+        "id": panic.id().map(|id| id.to_string()),
+        "message": panic.message().chars().take(LONGEST_MESSAGE).collect::<String>(),
+        "location": panic.location().map(ToString::to_string),
+        "at_unix_seconds": since_epoch(panic.at()).as_secs_f64(),
+    })
+}
+
+/// What it is asked by. No two panics of one task come at one time.
+fn key(panic: &RecentPanic) -> String {
+    let id = panic.id().map(|id| id.to_string()).unwrap_or_default();
+    format!("{}-{id}", since_epoch(panic.at()).as_nanos())
+}
+
+/// The backtrace of one of the last panics. The first time it looks up symbols, which takes a while.
+pub(super) fn backtrace(of: &str) -> Option<String> {
+    let panics = recent_panics();
+    let panic = panics.iter().find(|panic| key(panic) == of)?;
+    let backtrace = panic.backtrace().map(ToString::to_string);
+    Some(backtrace.unwrap_or_else(|| "No panic hook was there to take it.\n".to_owned()))
+}
+
+fn process() -> String {
+    let program = std::env::current_exe().ok();
+    let name = program.as_deref().and_then(|program| program.file_name());
+    name.map_or_else(|| "process".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
