@@ -1,0 +1,78 @@
+//! A busy service with some ill-behaved tasks, to look at on its ops page.
+//!
+//! ```text
+//! cargo run --example console                     # then open the address that it prints; Ctrl-C ends it
+//! curl http://127.0.0.1:7070/debug/tasks          # the same as text
+//! curl http://127.0.0.1:7070/metrics              # for Prometheus
+//! cargo run --release --example console -- --sessions 1000000
+//! ```
+//!
+//! # What to look for
+//!
+//! * `checksum` computes for 2 s without an `.await`, every 8 s: it *blocks its worker*, and stands at the top.
+//! * `resize` is at its limit of 4, and its callers wait.
+//! * `deliver` runs in a pool, and fails now and then: each failure is one delivery's.
+//! * `parse` panics now and then: the message, the place and the backtrace are at the bottom of the page.
+//! * `fetch` gives up after 300 ms, which is not always enough.
+//! * `subscribe` loses its connection, and is restarted.
+//! * `pack` holds a thread, but one that is there to be held: `blocking`, and no worker is.
+//! * `session` is there 200 times: alike siblings are one line.
+//! * `journal` ignores its token for 3 s. Press Ctrl-C, and see who is left.
+//!
+//! # How it is served
+//!
+//! [`ops::listen`] has a thread of its own, so that the page is there when every worker is blocked, and until the
+//! process is gone. It answers to this machine alone.
+//!
+//! # The rules that it follows
+//!
+//! * 1, every task has an exit story: all stop at their next `.await`, `journal` 3 s after it was told to.
+//! * 2, registration happens in the parent: the page knows a task before it runs.
+//! * 4, cancellation is threaded through: Ctrl-C reaches each of them.
+//! * 5, panics stop at the task boundary: `read`, which calls `parse`, goes on.
+//! * 6, groups, not counters and channels: what the page shows, nobody had to write down.
+//! * 10, concurrency is bounded: limits, a pool, and groups of a known size.
+
+mod arguments;
+mod ill;
+mod well;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio_supervised::{CancellationToken, Group, Pool, ops, supervised};
+
+use arguments::Arguments;
+
+fn main() -> ExitCode {
+    // The page tells of panics.
+    std::panic::set_hook(Box::new(|_| {}));
+    run()
+}
+
+#[supervised::main(grace = "10s")]
+async fn run(token: CancellationToken) -> anyhow::Result<()> {
+    let Arguments { port, sessions } = Arguments::parse();
+    let address = ops::listen(port)?;
+    println!("http://{address}/debug/tasks");
+
+    let group = Group::new(&token);
+    let pool = Pool::new(16);
+    for _ in 0..3 {
+        group.spawn(well::gallery).await;
+    }
+    let mail = pool.clone();
+    group.spawn(move |token| well::accept(token, mail)).await;
+    group.spawn(move |token| well::chat(token, sessions)).await;
+    group.spawn(well::archive).await;
+    group.spawn(ill::checksums).await;
+    group.spawn(ill::read).await;
+    group.spawn(ill::poll).await;
+    group.spawn(ill::subscribe).await;
+    group.spawn(ill::journal).await;
+
+    // Ctrl-C ends them: a cancellation is what is expected here.
+    let ended = group.join().await;
+    pool.drain(std::time::Duration::from_secs(1)).await?;
+    if token.is_cancelled() { Ok(()) } else { ended.map(drop) }
+}

@@ -1,0 +1,83 @@
+//! Those that behave.
+
+use std::{thread, time::Duration};
+
+use tokio::time::{interval, sleep};
+use tokio_supervised::{CancellationToken, Group, Pool, map, supervised};
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// Has pictures made smaller: more at once than `resize` allows.
+#[supervised(on_cancel = "drop")]
+pub(crate) async fn gallery(token: &CancellationToken) -> anyhow::Result<()> {
+    loop {
+        map(token, 0..40, resize).limit(4).await?;
+    }
+}
+
+/// Makes one smaller.
+#[supervised(limit = 4)]
+async fn resize(picture: u64) -> anyhow::Result<()> {
+    sleep(ms(40 + 37 * (picture % 5))).await;
+    Ok(())
+}
+
+/// Takes messages in, as long as the pool takes them.
+#[supervised]
+pub(crate) async fn accept(pool: Pool) -> anyhow::Result<()> {
+    for message in 0_u64.. {
+        sleep(ms(3 + message / 64 % 12)).await;
+        pool.spawn(move |token| deliver(token, message)).await?;
+    }
+    Ok(())
+}
+
+/// Delivers one message, unless nobody is there.
+#[supervised]
+async fn deliver(message: u64) -> anyhow::Result<()> {
+    sleep(ms(20 + message % 7 * 15)).await;
+    anyhow::ensure!(message % 53 != 0, "nobody answers the door");
+    Ok(())
+}
+
+/// Holds the sessions.
+#[supervised]
+pub(crate) async fn chat(token: &CancellationToken, sessions: usize) -> anyhow::Result<()> {
+    let group = Group::new(token);
+    for _ in 0..sessions {
+        group.spawn(session).await;
+    }
+    group.join().await.map(drop)
+}
+
+/// One visitor, who says nothing.
+#[supervised]
+async fn session() -> anyhow::Result<()> {
+    std::future::pending().await
+}
+
+/// Packs from time to time, on a thread that is there for such work.
+#[supervised]
+pub(crate) async fn archive(token: &CancellationToken) -> anyhow::Result<()> {
+    let mut ticks = interval(ms(6000));
+    while token.run_until_cancelled(ticks.tick()).await.is_some() {
+        let group = Group::new(token);
+        group.spawn_blocking("pack", pack).await;
+        group.join().await?;
+    }
+    Ok(())
+}
+
+/// It asks for its token between two files: nothing else could stop it.
+#[expect(clippy::disallowed_methods, reason = "it stands for work that holds a thread")]
+fn pack(token: CancellationToken) -> anyhow::Result<()> {
+    for _file in 0..40 {
+        if token.is_cancelled() {
+            break;
+        }
+        thread::sleep(ms(100));
+    }
+    Ok(())
+}
