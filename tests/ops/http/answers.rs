@@ -1,0 +1,110 @@
+//! What each path answers.
+
+use serde_json::Value;
+use tokio_supervised::{CancellationToken, Pool, TaskError, ops, supervised, task};
+
+use super::{HTML, JSON, ask, json_until, object_of, tasks_until};
+
+const HOSTILE: &str = "<img src=x onerror=\"alert(1)\">\u{1b}[31m'\n";
+
+#[tokio::test]
+async fn each_path_says_what_it_is() {
+    let address = ops::listen(0).unwrap();
+    let paths = [
+        ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
+        ("/healthz", "text/plain; charset=utf-8"),
+        ("/readyz", "text/plain; charset=utf-8"),
+        ("/debug/tasks", "text/plain; charset=utf-8"),
+    ];
+    for (path, content_type) in paths {
+        let answer = ask(address, path, &[]).await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, Some(content_type)),
+            "{path}"
+        );
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+    }
+    assert_eq!(ask(address, "/", &[]).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_same_tasks_come_as_text_as_json_and_as_a_page() {
+    let address = ops::listen(0).unwrap();
+    let pool = Pool::new(1);
+    pool.spawn(task!("three forms", |_| -> Result<(), TaskError> { std::future::pending().await }))
+        .await
+        .unwrap();
+
+    let is_it = |text: &str| text.contains("\"three forms\" (task ");
+    tasks_until(address, is_it).await;
+
+    let line = json_until(address, |json| object_of(json, "lines", "name", "three forms")).await;
+    assert!(line["place"].as_str().unwrap().contains("answers.rs:"), "{line}");
+    let function = |json: &Value| object_of(json, "functions", "name", "three forms");
+    let function = json_until(address, function).await;
+    assert_eq!((&function["running"], &function["started"]), (&1.into(), &1.into()));
+    let json = ask(address, "/debug/tasks", &[JSON]).await;
+    assert_eq!(json.header("content-type"), Some("application/json"));
+    assert_eq!(json.header("vary"), Some("accept"));
+
+    let page = ask(address, "/debug/tasks", &[HTML]).await;
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.text().starts_with("<!doctype html>"));
+}
+
+#[tokio::test]
+async fn the_page_runs_what_has_its_nonce_and_no_two_pages_share_one() {
+    let address = ops::listen(0).unwrap();
+    let mut nonces = Vec::new();
+    for _ in 0..2 {
+        let page = ask(address, "/debug/tasks", &[HTML]).await;
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let nonce = policy.split("script-src 'nonce-").nth(1).unwrap().split('\'').next().unwrap();
+        assert_eq!(nonce.len(), 32);
+        assert!(page.text().contains(&format!("<script nonce=\"{nonce}\">")));
+        assert!(!page.text().contains("{{nonce}}"));
+        nonces.push(nonce.to_owned());
+    }
+    assert_ne!(nonces[0], nonces[1]);
+}
+
+#[tokio::test]
+async fn a_hostile_name_is_a_string_in_json_and_one_line_without_control_characters_in_text() {
+    let address = ops::listen(0).unwrap();
+    let pool = Pool::new(1);
+    pool.spawn(task!("<img src=x onerror=\"alert(1)\">\u{1b}[31m'\n", |_| -> Result<
+        (),
+        TaskError,
+    > {
+        std::future::pending().await
+    }))
+    .await
+    .unwrap();
+    json_until(address, |json| object_of(json, "lines", "name", HOSTILE)).await;
+    let quoted = format!("{HOSTILE:?} (task ");
+    let text = tasks_until(address, |text| text.contains(&quoted)).await;
+    assert!(text.chars().all(|each| each == '\n' || !each.is_control()));
+}
+
+#[supervised(name = "breaks")]
+async fn breaks(by: u32) -> Result<u32, TaskError> {
+    Ok(1 / by)
+}
+
+#[tokio::test]
+async fn the_backtrace_of_a_panic_is_asked_for_by_its_key() {
+    let address = ops::listen(0).unwrap();
+    breaks(&CancellationToken::new(), 0).await.unwrap_err();
+    let panic = json_until(address, |json| object_of(json, "panics", "task", "breaks")).await;
+    assert_eq!(panic["message"], "attempt to divide by zero");
+    assert!(panic["location"].as_str().unwrap().contains("answers.rs:"), "{panic}");
+    let path = format!("/debug/tasks/backtraces/{}", panic["key"].as_str().unwrap());
+    let backtrace = ask(address, &path, &[]).await;
+    assert!(backtrace.text().contains("answers::breaks"), "{}", backtrace.text());
+    let unknown = ask(address, "/debug/tasks/backtraces/0-1", &[]).await;
+    assert_eq!(unknown.status, 404);
+}

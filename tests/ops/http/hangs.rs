@@ -1,0 +1,65 @@
+//! A runtime of which every worker is blocked.
+
+use std::{sync::mpsc, thread};
+
+use tokio_supervised::{Pool, TaskError, ops, task};
+
+use super::{ask, json_until, object_of, tasks_until};
+
+/// Its one worker, in the hands of a task, until it is dropped.
+struct Hanging {
+    address: std::net::SocketAddr,
+    ends: Option<mpsc::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Hanging {
+    fn begin() -> Self {
+        let (begun, is_begun) = mpsc::channel();
+        let (ends, end) = mpsc::channel::<()>();
+        let thread = thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let address = ops::listen(0).unwrap();
+                let pool = Pool::new(1);
+                let hangs = move || {
+                    begun.send(address).unwrap();
+                    _ = end.recv();
+                };
+                pool.spawn(task!("hangs", |_| -> Result<(), TaskError> {
+                    hangs();
+                    Ok(())
+                }))
+                .await
+                .unwrap();
+                pool.drain(std::time::Duration::from_secs(60)).await.unwrap();
+            });
+        });
+        Self { address: is_begun.recv().unwrap(), ends: Some(ends), thread: Some(thread) }
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        drop(self.ends.take());
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_page_is_there_and_names_the_task_that_blocks_the_worker() {
+    let hanging = Hanging::begin();
+    let address = hanging.address;
+    let task = json_until(address, |json| object_of(json, "polling", "name", "hangs")).await;
+    assert_eq!(task["state"], "polling");
+    let first = "\nTASKS THAT BLOCK THEIR WORKER\n  hangs (task ";
+    tasks_until(address, |text| text.contains(first)).await;
+}
+
+#[tokio::test]
+async fn the_health_of_a_runtime_without_a_free_worker_is_503() {
+    let hanging = Hanging::begin();
+    let answer = ask(hanging.address, "/healthz", &[]).await;
+    assert_eq!((answer.status, answer.text()), (503, "no worker of the runtime was free for 2s\n"));
+}

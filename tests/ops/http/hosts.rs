@@ -1,0 +1,40 @@
+//! Who is answered.
+
+use tokio_supervised::ops;
+
+use super::{Connection, HTML, ask};
+
+#[tokio::test]
+async fn what_was_asked_of_another_host_is_refused_on_every_path() {
+    let address = ops::listen(0).unwrap();
+    let paths = ["/metrics", "/healthz", "/readyz", "/debug/tasks", "/debug/tasks/events", "/"];
+    for path in paths {
+        let answer = ask(address, path, &[("host", "evil.example:7070"), HTML]).await;
+        assert_eq!(answer.status, 403, "{path}");
+        assert_eq!(answer.text(), "this answers to localhost alone\n");
+    }
+    assert_eq!(ask(address, "http://evil.example/metrics", &[]).await.status, 403);
+}
+
+#[tokio::test]
+async fn this_machine_is_answered_by_any_of_its_own_names() {
+    let address = ops::listen(0).unwrap();
+    for host in ["127.0.0.1:1", "localhost", "[::1]:80"] {
+        assert_eq!(ask(address, "/readyz", &[("host", host)]).await.status, 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn who_names_no_host_is_refused() {
+    let address = ops::listen(0).unwrap();
+    let mut connection = Connection::open(&address.to_string()).await.unwrap();
+    connection.send(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+    assert_eq!(connection.answer().await.unwrap().status, 403);
+}
+
+#[tokio::test]
+async fn it_listens_on_the_loopback_address_alone() {
+    let address = ops::listen(0).unwrap();
+    assert!(address.ip().is_loopback());
+    assert!(ops::listen(address.port()).is_err(), "the port is taken");
+}

@@ -1,0 +1,78 @@
+//! The ops server as a client sees it, without a browser.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the server under test is beside what supervises, and a worker is blocked on purpose"
+)]
+
+mod answers;
+mod hangs;
+mod hosts;
+#[path = "../../support/http.rs"]
+#[allow(dead_code, reason = "other tests need the rest")]
+mod http;
+#[path = "../../support/program.rs"]
+#[allow(dead_code, reason = "other tests need the rest")]
+mod program;
+mod stops;
+mod streams;
+
+use std::time::Duration;
+
+use http::{Answer, Connection};
+use serde_json::Value;
+use tokio::time::timeout;
+
+/// A request with headers of one's own, on a connection of its own.
+async fn ask(address: impl ToString, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut connection = Connection::open(&address.to_string()).await.unwrap();
+    connection.send(request(path, headers).as_bytes()).await.unwrap();
+    connection.answer().await.unwrap()
+}
+
+/// Asks for the live tasks until they are as expected: a snapshot may be half a second old.
+async fn tasks_until(address: impl ToString, is_so: impl Fn(&str) -> bool) -> String {
+    let looks = async {
+        loop {
+            let answer = ask(address.to_string(), "/debug/tasks", &[]).await;
+            if is_so(answer.text()) {
+                return answer.text().to_owned();
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), looks).await.expect("it comes to it")
+}
+
+/// The same for JSON: until it finds something.
+async fn json_until<T>(address: impl ToString, find: impl Fn(&Value) -> Option<T>) -> T {
+    let looks = async {
+        loop {
+            let answer = ask(address.to_string(), "/debug/tasks", &[JSON]).await;
+            if let Some(found) = find(&serde_json::from_str(answer.text()).unwrap()) {
+                return found;
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), looks).await.expect("it comes to it")
+}
+
+/// The object with that value in a list.
+fn object_of(json: &Value, list: &str, key: &str, value: &str) -> Option<Value> {
+    json[list].as_array().unwrap().iter().find(|each| each[key] == value).cloned()
+}
+
+/// To `localhost`, unless a host is given.
+fn request(path: &str, headers: &[(&str, &str)]) -> String {
+    let mut request = format!("GET {path} HTTP/1.1\r\n");
+    if headers.iter().all(|(name, _)| *name != "host") {
+        request += "host: localhost\r\n";
+    }
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request + "\r\n"
+}
+
+const JSON: (&str, &str) = ("accept", "application/json");
+const HTML: (&str, &str) = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");

@@ -1,0 +1,215 @@
+//! A headless Chromium, driven through the DevTools protocol by two pipes: no port, no driver, and it ends with
+//! the pipes.
+//!
+//! A message is JSON that ends with a zero byte: <https://chromedevtools.github.io/devtools-protocol/>.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Longer than anything takes, however busy the machine.
+const WATCHDOG: Duration = Duration::from_secs(45);
+
+/// Where the browser is; says loudly where there is none.
+fn program() -> Option<PathBuf> {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&paths);
+    let found = folders.find_map(|folder| {
+        let mut names = ["chromium", "chromium-browser", "google-chrome"].iter();
+        names.find_map(|name| Some(folder.join(name)).filter(|path| path.is_file()))
+    });
+    if found.is_none() {
+        // Not by a macro: a test that passes would swallow it.
+        _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: no Chromium in the PATH, the ops page is not looked at (apt-get install chromium)"
+        );
+    }
+    found
+}
+
+/// A browser with one page.
+pub(crate) struct Browser {
+    child: Child,
+    /// Closed, it ends the browser.
+    to: Option<ChildStdin>,
+    from: Receiver<Value>,
+    session: String,
+    last_id: u64,
+    complaints: Vec<Value>,
+    _profile: TempDir,
+}
+
+/// Of the viewport.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+impl Browser {
+    /// Opens an address; `None` where there is no browser.
+    pub(crate) fn open(address: &str) -> Option<Self> {
+        let program = program()?;
+        let profile = tempfile::tempdir().unwrap();
+        // The browser's pipes are its descriptors 3 and 4.
+        let mut child = Command::new("sh")
+            .args(["-c", r#"exec "$0" "$@" 3<&0 4>&1 0</dev/null 1>/dev/null 2>&1"#])
+            .arg(program)
+            .args(["--headless", "--remote-debugging-pipe", "--no-first-run", "--no-sandbox"])
+            .args(["--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions"])
+            .args(["--disable-background-networking", "--disable-component-update"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg("about:blank")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let to = child.stdin.take();
+        let mut messages = BufReader::new(child.stdout.take().unwrap());
+        let (sender, from) = mpsc::channel();
+        thread::spawn(move || {
+            let mut message = Vec::new();
+            while messages.read_until(0, &mut message).is_ok_and(|length| length > 0) {
+                message.pop();
+                // Nobody listens any more where the test has ended first.
+                _ = serde_json::from_slice(&message).map(|message| sender.send(message));
+                message.clear();
+            }
+        });
+        let mut browser = Self {
+            child,
+            to,
+            from,
+            session: String::new(),
+            last_id: 0,
+            complaints: Vec::new(),
+            _profile: profile,
+        };
+        let page = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
+        let target = json!({ "targetId": page["targetId"], "flatten": true });
+        let attached = browser.call("Target.attachToTarget", target);
+        attached["sessionId"].as_str().unwrap().clone_into(&mut browser.session);
+        for domain in ["Runtime", "Log", "Page"] {
+            browser.call(&format!("{domain}.enable"), json!({}));
+        }
+        browser.resize(Size { width: 1280, height: 900 });
+        browser.go(address);
+        Some(browser)
+    }
+
+    pub(crate) fn go(&mut self, address: &str) {
+        self.call("Page.navigate", json!({ "url": address }));
+        self.until("document.readyState === 'complete' && location.href !== 'about:blank'");
+    }
+
+    /// The value of an expression; a promise is waited for.
+    pub(crate) fn value(&mut self, expression: &str) -> Value {
+        let question = json!({
+            "expression": expression, "returnByValue": true, "awaitPromise": true,
+        });
+        let answer = self.call("Runtime.evaluate", question);
+        assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer:#}");
+        answer["result"]["value"].clone()
+    }
+
+    /// Waits until an expression is true of the page, and tells how long that took.
+    pub(crate) fn until(&mut self, expression: &str) -> Duration {
+        let begun = Instant::now();
+        // It looks again when something may have changed; a page that goes away takes the promise with it.
+        let looks = format!(
+            "new Promise((found) => {{ \
+               const look = () => ({expression}) ? found(true) : setTimeout(look, 20); \
+               setTimeout(() => found(false), 30000); \
+               look(); }})"
+        );
+        assert_eq!(self.value(&looks), true, "it never comes to it: {expression}");
+        begun.elapsed()
+    }
+
+    pub(crate) fn resize(&mut self, Size { width, height }: Size) {
+        let metrics = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
+        });
+        self.call("Emulation.setDeviceMetricsOverride", metrics);
+    }
+
+    pub(crate) fn prefer_dark(&mut self) {
+        let dark = json!([{ "name": "prefers-color-scheme", "value": "dark" }]);
+        self.call("Emulation.setEmulatedMedia", json!({ "features": dark }));
+    }
+
+    /// Writes what is to be seen where CI keeps artefacts: `target/artifacts`.
+    pub(crate) fn screenshot(&mut self, name: &str) {
+        let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }));
+        let picture = STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
+        // `target/debug/deps/ops_page-…`, wherever the target directory is.
+        let test = std::env::current_exe().unwrap();
+        let folder = test.ancestors().nth(3).unwrap().join(Path::new("artifacts"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(name), picture).unwrap();
+    }
+
+    /// What the console has said so far that is no mere remark: exceptions, errors, violations of the policy.
+    pub(crate) fn complaints(&mut self) -> Vec<Value> {
+        // What was said before this answer has come before it.
+        self.value("0");
+        std::mem::take(&mut self.complaints)
+    }
+
+    fn call(&mut self, method: &str, parameters: Value) -> Value {
+        self.last_id += 1;
+        let mut message = json!({ "id": self.last_id, "method": method, "params": parameters });
+        if !self.session.is_empty() {
+            message["sessionId"] = self.session.as_str().into();
+        }
+        let to = self.to.as_mut().unwrap();
+        to.write_all(format!("{message}\0").as_bytes()).expect("the browser is there");
+        loop {
+            let message = self.from.recv_timeout(WATCHDOG);
+            let mut message = message.unwrap_or_else(|error| panic!("{method}: {error}"));
+            if message["id"] == self.last_id {
+                assert!(message.get("error").is_none(), "{method}: {message:#}");
+                return message["result"].take();
+            }
+            if is_complaint(&message) {
+                self.complaints.push(message["params"].take());
+            }
+        }
+    }
+}
+
+fn is_complaint(message: &Value) -> bool {
+    let parameters = &message["params"];
+    match message["method"].as_str() {
+        Some("Runtime.exceptionThrown") => true,
+        Some("Runtime.consoleAPICalled") => parameters["type"] == "error",
+        Some("Log.entryAdded") => parameters["entry"]["level"] == "error",
+        _ => false,
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        drop(self.to.take());
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(5) {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            thread::yield_now();
+        }
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}

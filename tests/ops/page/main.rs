@@ -1,0 +1,10 @@
+//! The ops page in a real browser.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+mod browser;
+mod console;
+mod hostile;
+#[path = "../../support/program.rs"]
+#[allow(dead_code, reason = "other tests need the rest")]
+mod program;
