@@ -34,7 +34,13 @@ pub fn supervised(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[allow(missing_docs)]
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    entry::expand(arguments.into(), item.into()).into()
+    entry::main(arguments.into(), item.into()).into()
+}
+
+#[allow(missing_docs)]
+#[proc_macro_attribute]
+pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    entry::test(arguments.into(), item.into(), cfg!(feature = "test-util")).into()
 }
 
 #[allow(missing_docs)]

@@ -78,7 +78,8 @@ impl Output {
     /// which may be implemented for everything.
     pub(crate) fn verdict(&self, krate: &Path) -> TokenStream {
         let nameable = &self.nameable;
-        if self.refused || matches!(self.declared, Type::Never(_)) {
+        // Of an `impl Termination` nothing is known.
+        if self.refused || matches!(self.declared, Type::Never(_) | Type::ImplTrait(_)) {
             return quote!(#krate::__private::always_ok);
         }
         if error_is_borrowed(&self.declared) {

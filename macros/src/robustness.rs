@@ -58,6 +58,11 @@ const WHOLE: &[(&str, &str)] = &[
         r#"flavor = "current_thread", worker_threads = 2, grace = "1s", linger = LONG"#,
         "async fn main(token: &mut CancellationToken, more: u32) -> impl Termination { 0 }",
     ),
+    (
+        r#"flavor = "multi_thread", worker_threads = N, start_paused = true, leaks = "allow", allow(no_exit)"#,
+        "#[should_panic] #[supervised] #[cfg(x)] async fn works(token: &CancellationToken) -> Result<(), E> { loop {} }",
+    ),
+    ("start_paused = maybe, leaks = 1", "#[test] pub fn works(self) -> ! { f() }"),
     ("", "#[tokio::main] #[test] pub default async fn main<T>() where T: X {}"),
     ("", "impl<T> Work for T { async fn work(&self) {} }"),
 ];
@@ -105,14 +110,23 @@ fn is_readable(tokens: &TokenStream) -> bool {
     tokens.to_string().parse::<TokenStream>().is_ok()
 }
 
+/// `#[supervised::test]`, with and without the feature that pauses time: the same tokens, but for a refusal.
+fn test_entry(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let without = entry::test(arguments.clone(), item.clone(), false);
+    let with = entry::test(arguments, item, true);
+    assert!(with.is_empty() == without.is_empty());
+    with
+}
+
+/// The attributes' doors.
+const DOORS: [fn(TokenStream, TokenStream) -> TokenStream; 3] =
+    [function::expand, entry::main, test_entry];
+
 /// Every door with the same input.
 fn through_every_door(arguments: &TokenStream, item: &TokenStream) {
-    for expanded in [
-        function::expand(arguments.clone(), item.clone()),
-        entry::expand(arguments.clone(), item.clone()),
-        task::expand(item.clone()),
-        task::expand(arguments.clone()),
-    ] {
+    let of_attributes = DOORS.map(|expand| expand(arguments.clone(), item.clone()));
+    let of_calls = [item, arguments].map(|call| task::expand(call.clone()));
+    for expanded in of_attributes.into_iter().chain(of_calls) {
         assert!(!expanded.is_empty(), "nothing is made of: {item}");
         if is_readable(arguments) && is_readable(item) {
             assert!(is_readable(&expanded), "unreadable: {expanded}");
@@ -237,7 +251,8 @@ fn a_token_of_a_type_in_parentheses_keeps_them() {
             tokens("token = read"),
             tokens("async fn f(read: &mut &(dyn Read + Unpin)) {}"),
         ),
-        entry::expand(TokenStream::new(), item),
+        entry::main(TokenStream::new(), item.clone()),
+        test_entry(TokenStream::new(), item),
     ] {
         assert!(expanded.to_string().contains("& (dyn Read + Unpin)"), "they are lost: {expanded}");
     }
@@ -299,6 +314,9 @@ impl Dice {
             "_",
             "tokio",
             "test",
+            "start_paused",
+            "leaks",
+            "flavor",
         ];
         const MARKS: &[u8] = b"=,.:;<>&|!?#-'+*@$";
         const DELIMITERS: [Delimiter; 4] =
@@ -346,10 +364,11 @@ fn what_nests_too_deeply_to_be_parsed_is_refused() {
     };
     assert!(says_so(block.stream()));
 
-    /// By both attributes.
+    /// By every attribute.
     fn refused(arguments: &TokenStream, item: &TokenStream) {
-        assert!(says_so(entry::expand(arguments.clone(), item.clone())));
-        assert!(says_so(function::expand(arguments.clone(), item.clone())));
+        for expand in DOORS {
+            assert!(says_so(expand(arguments.clone(), item.clone())));
+        }
     }
 
     /// Looks at the outermost tokens alone: to write such tokens down recurses, too.
@@ -380,7 +399,7 @@ fn token_soup_expands_to_something() {
     let mut dice = Dice(0x5eed_5eed_5eed_5eed);
     for _ in 0..20_000 {
         let (arguments, item) = (dice.soup(3), dice.soup(3));
-        for expand in [function::expand, entry::expand] {
+        for expand in DOORS {
             _ = expand(arguments.clone(), item.clone());
         }
         _ = task::expand(item);
@@ -394,7 +413,7 @@ fn a_whole_item_with_one_token_changed_expands_to_something() {
         let (arguments, item) = (tokens(arguments), tokens(item));
         for _ in 0..1_000 {
             let (arguments, item) = (mutated(&mut dice, &arguments), mutated(&mut dice, &item));
-            for expand in [function::expand, entry::expand] {
+            for expand in DOORS {
                 _ = expand(arguments.clone(), item.clone());
             }
         }

@@ -118,8 +118,13 @@ fn expand(
         Meta::List(list) => list.tokens.clone(),
         _ => TokenStream::new(),
     };
-    let expand = if ours.path().is_ident("supervised") { function::expand } else { entry::expand };
-    Some(expand(arguments, left(attributes.clone())))
+    let item = left(attributes.clone());
+    let last = ours.path().segments.last().map(|segment| segment.ident.to_string());
+    Some(match last.as_deref() {
+        Some("main") => entry::main(arguments, item),
+        Some("test") => entry::test(arguments, item, true),
+        _ => function::expand(arguments, item),
+    })
 }
 
 fn formatted(source: &str) -> String {

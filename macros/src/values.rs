@@ -5,7 +5,7 @@ use quote::quote;
 use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path, ext::IdentExt};
 
 use crate::{
-    arguments::Argument,
+    arguments::{Argument, Arguments},
     diagnostics::{Diagnostics, first_span, item_of, nearest, quoted},
 };
 
@@ -52,13 +52,12 @@ pub(crate) fn choice(
         let meant = nearest(&format!("\"{given}\""), &choices)
             .map(|name| format!("; did you mean `{name}`?"))
             .unwrap_or_default();
-        diagnostics.refuse(
-            text,
-            format!(
-                "`{key}` does not know `\"{given}\"`{meant}\nthe choices are {}",
-                quoted(&choices)
-            ),
-        );
+        let list = quoted(&choices);
+        let list = match choices[..] {
+            [_] => format!("the only choice is {list}"),
+            _ => format!("the choices are {list}"),
+        };
+        diagnostics.refuse(text, format!("`{key}` does not know `\"{given}\"`{meant}\n{list}"));
     }
     found
 }
@@ -164,11 +163,7 @@ pub(crate) fn read_duration(text: &str) -> Option<u64> {
 }
 
 /// A path in a string, as in `crate = "my_crate::supervised"`.
-pub(crate) fn path(
-    argument: &Argument,
-    example: &str,
-    diagnostics: &mut Diagnostics,
-) -> Option<Path> {
+fn path(argument: &Argument, example: &str, diagnostics: &mut Diagnostics) -> Option<Path> {
     let text = text(argument, example, diagnostics)?;
     let key = &argument.key;
     let path = text.parse_with(Path::parse_mod_style).ok();
@@ -176,6 +171,29 @@ pub(crate) fn path(
         diagnostics.refuse(&text, format!("`{key}` takes a path: write `{key} = \"{example}\"`"));
     }
     path
+}
+
+/// `crate = "…"`, else the path of this crate.
+pub(crate) fn krate(given: &mut Arguments, diagnostics: &mut Diagnostics) -> Path {
+    given
+        .take("crate")
+        .and_then(|argument| path(&argument, "::my_crate::supervised", diagnostics))
+        .unwrap_or_else(|| syn::parse_quote!(::tokio_supervised))
+}
+
+/// `true` or `false`.
+pub(crate) fn switch(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<bool> {
+    let key = &argument.key;
+    match literal(&argument.value) {
+        Some(Lit::Bool(switch)) => Some(switch.value),
+        _ => {
+            diagnostics.refuse(
+                &argument.value,
+                format!("`{key}` takes `true` or `false`: write `{key} = true`"),
+            );
+            None
+        }
+    }
 }
 
 /// The literal that an expression is, also where a `macro_rules!` fragment wraps it.

@@ -23,7 +23,8 @@ pub(crate) fn judge(item: &ItemFn) -> Judgement {
         let arguments: TokenStream = arguments.parse().map_err(|_| "arguments".to_owned())?;
         expand(function::expand, arguments, item)?;
     }
-    expand(entry::expand, TokenStream::new(), item)?;
+    expand(entry::main, TokenStream::new(), item)?;
+    expand(|arguments, item| entry::test(arguments, item, true), TokenStream::new(), item)?;
     expand_task(item)?;
     let expanded = expand(function::expand, TokenStream::new(), item)?;
     // An entry is refused, and keeps nothing but its name.

@@ -39,7 +39,8 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     };
     let expanded = function::expand(arguments.clone(), item.clone());
     stays_a_function(&item, expanded);
-    _ = entry::expand(arguments.clone(), item.clone());
+    _ = entry::main(arguments.clone(), item.clone());
+    _ = entry::test(arguments.clone(), item.clone(), true);
     _ = task::expand(arguments);
     _ = task::expand(item);
     Corpus::Keep

@@ -6,13 +6,20 @@
 //! Output  fn main() -> ExitCode {
 //!             __private::main(options, spec, exit, |token| async move { let token = token; ({ body }) })
 //!         }
+//!
+//! Input   async fn it_works() -> Result<(), Error> { body }
+//!
+//! Output  #[test]
+//!         fn it_works() -> Result<(), Error> {
+//!             __private::test(options, spec, verdict, |token| async move { let _ = token; ({ body }) })
+//!         }
 //! ```
 
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{PatType, Type};
+use syn::{PatType, Path, Type};
 
-use super::args::Args;
+use super::{main_args::MainArgs, test_args::TestArgs};
 use crate::{
     diagnostics::first_span,
     function::item::{Start, split_inner_attributes},
@@ -20,64 +27,114 @@ use crate::{
     output::Output,
 };
 
-pub(crate) fn main(
-    args: &Args,
-    start: &Start,
-    body: &Group,
-    token: Option<&PatType>,
-) -> TokenStream {
+/// What is to be rewritten.
+pub(super) struct Rewritten<'a> {
+    pub(super) start: &'a Start,
+    pub(super) body: &'a Group,
+    pub(super) token: Option<&'a PatType>,
+}
+
+pub(super) fn main(args: &MainArgs, rewritten: Rewritten<'_>) -> TokenStream {
     let krate = &args.krate;
-    let options = args.options();
-    let output = Output::new(&start.signature.output);
+    let mark = TokenStream::new();
+    let output = Output::new(&rewritten.start.signature.output);
     let exit = output.exit(krate);
-    let return_edge = output.return_edge();
-    let policy = if token.is_some() {
-        quote!(.cooperate().grace(::core::option::Option::None))
-    } else {
-        TokenStream::new()
-    };
-    let injected = Ident::new("__supervised_token", Span::mixed_site());
-    let binding = match token {
+    let Parts { head, arguments } = Parts::new(krate, args.options(), exit, mark, &rewritten);
+    quote! {
+        #head -> ::std::process::ExitCode {
+            #krate::__private::main(#arguments)
+        }
+    }
+}
+
+pub(super) fn test(args: &TestArgs, rewritten: Rewritten<'_>) -> TokenStream {
+    let krate = &args.krate;
+    let written = &rewritten.start.signature.output;
+    // What a test may return is asked by `#[test]`, at the same place.
+    let verdict = Output::new(written).verdict(krate);
+    // Behind the author's own, so that a `cfg` of theirs decides first.
+    let mark = quote!(#[::core::prelude::v1::test]);
+    let Parts { head, arguments } = Parts::new(krate, args.options(), verdict, mark, &rewritten);
+    quote! {
+        #head #written {
+            #krate::__private::test(#arguments)
+        }
+    }
+}
+
+/// What both entries are made of.
+struct Parts {
+    /// Up to the return type.
+    head: TokenStream,
+    /// Of the one call.
+    arguments: TokenStream,
+}
+
+impl Parts {
+    /// `judge` says how the output is judged, and `mark` is what makes an entry of it.
+    fn new(
+        krate: &Path,
+        options: TokenStream,
+        judge: TokenStream,
+        mark: TokenStream,
+        rewritten: &Rewritten<'_>,
+    ) -> Self {
+        let Rewritten { start, body, token } = rewritten;
+        let output = Output::new(&start.signature.output);
+        let return_edge = output.return_edge();
+        let policy = if token.is_some() {
+            quote!(.cooperate().grace(::core::option::Option::None))
+        } else {
+            TokenStream::new()
+        };
+        let injected = Ident::new("__supervised_token", Span::mixed_site());
+        let binding = binding(&injected, *token);
+        let (inner, body) = split_inner_attributes(body);
+        let Start { attributes, visibility, signature, .. } = start;
+        let fn_token = &signature.fn_token;
+        let ident = &signature.ident;
+        let name = ident.to_string();
+        let new = quote_spanned!(ident.span()=> new);
+        let head = quote! {
+            #(#attributes)*
+            #(#inner)*
+            #mark
+            #visibility #fn_token #ident()
+        };
+        let arguments = quote! {
+            #options,
+            {
+                static TOKIO_SUPERVISED_SPEC: #krate::__private::TaskSpec =
+                    #krate::__private::TaskSpec::#new(
+                        #name,
+                        #krate::__private::Policy::DEFAULT #policy
+                    );
+                &TOKIO_SUPERVISED_SPEC
+            },
+            #judge,
+            |#injected: #krate::CancellationToken| async move {
+                #binding
+                #return_edge
+                (#body)
+            },
+        };
+        Self { head, arguments }
+    }
+}
+
+fn binding(injected: &Ident, token: Option<&PatType>) -> TokenStream {
+    match token {
         // Told at the type, where it is none of a token.
         Some(PatType { attrs, pat, ty, .. }) if matches!(bare(ty), Type::Reference(_)) => {
-            let value = located(&injected, ty);
+            let value = located(injected, ty);
             let ty = lent(ty);
             quote!(#(#attrs)* let #pat: #ty = &#value;)
         }
         Some(PatType { attrs, pat, ty, .. }) => {
-            let value = located(&injected, ty);
+            let value = located(injected, ty);
             quote!(#(#attrs)* let #pat: #ty = #value;)
         }
         None => quote!(let _ = #injected;),
-    };
-    let (inner, body) = split_inner_attributes(body);
-    let Start { attributes, visibility, signature, .. } = start;
-    let fn_token = &signature.fn_token;
-    let ident = &signature.ident;
-    let name = ident.to_string();
-    let new = quote_spanned!(ident.span()=> new);
-    quote! {
-        #(#attributes)*
-        #(#inner)*
-        #visibility #fn_token #ident() -> ::std::process::ExitCode {
-            #krate::__private::main(
-                #options,
-                {
-                    static TOKIO_SUPERVISED_SPEC: #krate::__private::TaskSpec =
-                        #krate::__private::TaskSpec::#new(
-                            #name,
-                            #krate::__private::Policy::DEFAULT #policy
-                        );
-                    &TOKIO_SUPERVISED_SPEC
-                },
-                #exit,
-                |#injected: #krate::CancellationToken| async move {
-                    #binding
-                    #return_edge
-                    (#body)
-                },
-            )
-        }
     }
 }
 

@@ -1,12 +1,16 @@
-//! `#[supervised::main]`: an `async fn main` in, a plain one out.
+//! `#[supervised::main]` and `#[supervised::test]`: an `async fn` in, a plain one out.
 
-mod args;
 mod expand;
+mod flavor;
+mod main_args;
+mod misplaced;
+mod test_args;
+mod words;
 
 use proc_macro2::{Group, TokenStream};
 use quote::quote;
 use syn::{
-    Attribute, FnArg, PatType, Signature, Type,
+    FnArg, PatType, Signature, Type,
     parse::{Parse, Parser},
 };
 
@@ -14,44 +18,77 @@ use crate::{
     depth::{refused_arguments, refused_header},
     diagnostics::Diagnostics,
     function::{
+        allow::Allow,
         body::{self, Owner, Refused, TokenParameter, silenced},
         item::{Start, first_item_span},
         signature::{bare, is_token},
     },
 };
-use args::Args;
+use expand::Rewritten;
+use main_args::MainArgs;
+use test_args::TestArgs;
+use words::Entry;
 
-pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+/// `#[supervised::main]`.
+pub(crate) fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     if let Some(refusal) = refused_arguments(&arguments).or_else(|| refused_header(&item)) {
         return quote!(#item #refusal);
     }
     let mut diagnostics = Diagnostics::default();
-    let args = Args::parse(arguments, &mut diagnostics);
-    let start = Start::parse.parse2(item.clone());
-    let body = start.as_ref().ok().and_then(Start::body);
-    let expanded = match (start, body) {
-        (Ok(mut start), Some(body)) => {
-            refuse_misplaced(&mut start.attributes, &mut diagnostics);
-            refuse_qualifiers(&mut start.signature, &mut diagnostics);
-            let token = check(&start.signature, &mut diagnostics);
-            let refused = check_body(&args, &start, &body, token, &mut diagnostics);
-            let token = token.map(|token| silenced(token, refused.token));
-            expand::main(&args, &start, &body, token.as_ref())
-        }
-        _ => {
-            diagnostics.refuse_at(
-                first_item_span(item.clone()),
-                "`#[supervised::main]` goes on the program's entry: write `async fn main(token: CancellationToken)`",
-            );
-            item
-        }
-    };
+    let args = MainArgs::parse(arguments, &mut diagnostics);
+    let expanded = rewrite(Entry::Main, item, &args.allow, &mut diagnostics, |rewritten| {
+        expand::main(&args, rewritten)
+    });
     let refusals = diagnostics.into_tokens();
     quote!(#expanded #refusals)
 }
 
+/// `#[supervised::test]`; `has_test_util` is that feature, without which time cannot be paused.
+pub(crate) fn test(arguments: TokenStream, item: TokenStream, has_test_util: bool) -> TokenStream {
+    if let Some(refusal) = refused_arguments(&arguments).or_else(|| refused_header(&item)) {
+        return quote!(#item #refusal);
+    }
+    let mut diagnostics = Diagnostics::default();
+    let args = TestArgs::parse(arguments, has_test_util, &mut diagnostics);
+    let expanded = rewrite(Entry::Test, item, &args.allow, &mut diagnostics, |rewritten| {
+        expand::test(&args, rewritten)
+    });
+    let refusals = diagnostics.into_tokens();
+    quote!(#expanded #refusals)
+}
+
+/// What both do with the item: refuse what it cannot be, and expand it all the same.
+fn rewrite(
+    entry: Entry,
+    item: TokenStream,
+    allow: &Allow,
+    diagnostics: &mut Diagnostics,
+    expand: impl FnOnce(Rewritten<'_>) -> TokenStream,
+) -> TokenStream {
+    let start = Start::parse.parse2(item.clone());
+    let body = start.as_ref().ok().and_then(Start::body);
+    let (Ok(mut start), Some(body)) = (start, body) else {
+        diagnostics.refuse_at(first_item_span(item.clone()), entry.is_no_function());
+        return item;
+    };
+    let misplaced = misplaced::refuse(entry, &mut start.attributes, diagnostics);
+    // `#[tokio::test]` above has made a test of it: the body is not the author's any more.
+    if misplaced && entry == Entry::Test && start.signature.asyncness.is_none() {
+        return item;
+    }
+    refuse_qualifiers(entry, &mut start.signature, diagnostics);
+    let token = check(entry, &start.signature, diagnostics);
+    // A method is no test to Rust either, and its body may name `self`.
+    if entry == Entry::Test && start.signature.receiver().is_some() {
+        return item;
+    }
+    let refused = check_body(allow, &start, &body, token, diagnostics);
+    let token = token.map(|token| silenced(token, refused.token));
+    expand(Rewritten { start: &start, body: &body, token: token.as_ref() })
+}
+
 fn check_body(
-    args: &Args,
+    allow: &Allow,
     start: &Start,
     body: &Group,
     token: Option<&PatType>,
@@ -64,52 +101,33 @@ fn check_body(
     // Whatever stands in the place of the token is refused for its type.
     let token = token
         .filter(|token| is_token(&token.ty))
-        .map(|token| TokenParameter { pattern: &token.pat, owner: Owner::Main });
-    body::check(body, token, &args.allow, diagnostics)
+        .map(|token| TokenParameter { pattern: &token.pat, owner: Owner::Entry });
+    body::check(body, token, allow, diagnostics)
 }
 
 /// Refuses what an entry cannot be.
-fn refuse_qualifiers(signature: &mut Signature, diagnostics: &mut Diagnostics) {
+fn refuse_qualifiers(entry: Entry, signature: &mut Signature, diagnostics: &mut Diagnostics) {
     if let Some(constness) = signature.constness.take() {
-        diagnostics
-            .refuse(&constness, "the entry of a program runs when it starts: remove `const`");
+        diagnostics.refuse(&constness, entry.is_const());
     }
     if let Some(abi) = signature.abi.take() {
-        diagnostics.refuse(&abi, "the entry of a program is called by Rust: remove `extern`");
+        diagnostics.refuse(&abi, entry.is_extern());
     }
-}
-
-/// Refuses attributes that build a runtime of their own, and takes them off.
-fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) {
-    attributes.retain(|attribute| {
-        let path = attribute.path();
-        let is = |names: [&str; 2]| {
-            path.segments.len() == 2
-                && path.segments.iter().zip(names).all(|(segment, name)| segment.ident == name)
-        };
-        let misplaced = is(["tokio", "main"]) || is(["tokio", "test"]);
-        if misplaced {
-            diagnostics.refuse(
-                path,
-                "`#[supervised::main]` builds the runtime, and one is enough: remove this attribute",
-            );
-        }
-        !misplaced
-    });
 }
 
 /// Refuses a header that cannot be an entry; tells which parameter is the token.
-fn check<'a>(signature: &'a Signature, diagnostics: &mut Diagnostics) -> Option<&'a PatType> {
+fn check<'a>(
+    entry: Entry,
+    signature: &'a Signature,
+    diagnostics: &mut Diagnostics,
+) -> Option<&'a PatType> {
     if signature.asyncness.is_none() {
         diagnostics
             .refuse(&signature.fn_token, "the runtime drives an async function: write `async fn`");
     }
     let generics = &signature.generics;
     if !generics.params.is_empty() {
-        diagnostics.refuse(
-            &generics.params,
-            "the entry of a program is not generic: remove the parameters",
-        );
+        diagnostics.refuse(&generics.params, entry.is_generic());
     }
     let mut token = None;
     for (at, input) in signature.inputs.iter().enumerate() {
@@ -125,10 +143,7 @@ fn check<'a>(signature: &'a Signature, diagnostics: &mut Diagnostics) -> Option<
                 }
                 token = Some(parameter);
             }
-            surplus => diagnostics.refuse(
-                surplus,
-                "the entry takes the root token and nothing else: write `async fn main(token: CancellationToken)`",
-            ),
+            surplus => diagnostics.refuse(surplus, entry.takes_more(&signature.ident)),
         }
     }
     token

@@ -95,10 +95,7 @@ impl Args {
     fn parse(mut given: Arguments, on_a_task: bool, diagnostics: &mut Diagnostics) -> Self {
         let story = Story::read(&given);
         let limit = given.take("limit");
-        let krate = given
-            .take("crate")
-            .and_then(|argument| values::path(&argument, "::my_crate::supervised", diagnostics))
-            .unwrap_or_else(|| syn::parse_quote!(::tokio_supervised));
+        let krate = values::krate(&mut given, diagnostics);
         let args = Self {
             on_a_task,
             name: given.take("name").and_then(|argument| {

@@ -16,7 +16,8 @@ pub(crate) struct TokenParameter<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Owner {
     Function,
-    Main,
+    /// That of `main` or of a test.
+    Entry,
     Task,
 }
 
@@ -52,11 +53,11 @@ impl TokenParameter<'_> {
         };
         let remove = match self.owner {
             Owner::Task => "write `|_|`",
-            Owner::Function | Owner::Main => "remove the parameter",
+            Owner::Function | Owner::Entry => "remove the parameter",
         };
         let keep = match self.owner {
             Owner::Function => "\nwhere the signature is a trait's, add `on_cancel = \"drop\"`",
-            Owner::Main | Owner::Task => "",
+            Owner::Entry | Owner::Task => "",
         };
         diagnostics.refuse_at(
             place,

@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Path;
 
+use super::flavor::{self, Flavor};
 use crate::{
     arguments::{Arguments, Known},
     diagnostics::{Diagnostics, item_of},
@@ -14,30 +15,25 @@ use crate::{
 const KNOWN: &[Known] = &[
     ("grace", "\"25s\""),
     ("linger", "\"5s\""),
-    ("flavor", "\"current_thread\""),
-    ("worker_threads", "4"),
+    flavor::FLAVOR,
+    flavor::WORKER_THREADS,
     ALLOW,
     ("crate", "\"::my_crate::supervised\""),
 ];
 
-pub(crate) struct Args {
-    pub(crate) krate: Path,
-    pub(crate) allow: Allow,
+pub(super) struct MainArgs {
+    pub(super) krate: Path,
+    pub(super) allow: Allow,
     grace: Option<TokenStream>,
     linger: Option<TokenStream>,
-    current_thread: bool,
-    worker_threads: Option<TokenStream>,
+    flavor: Flavor,
 }
 
-impl Args {
-    pub(crate) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
+impl MainArgs {
+    pub(super) fn parse(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
         let mut given = Arguments::parse(tokens, KNOWN, diagnostics);
-        let worker_threads = given.take("worker_threads");
-        let krate = given
-            .take("crate")
-            .and_then(|argument| values::path(&argument, "::my_crate::supervised", diagnostics))
-            .unwrap_or_else(|| syn::parse_quote!(::tokio_supervised));
-        let mut args = Self {
+        let krate = values::krate(&mut given, diagnostics);
+        let args = Self {
             grace: given.take("grace").and_then(|argument| {
                 values::duration(&argument, "25s", Zero::Refused, &krate, diagnostics)
             }),
@@ -50,45 +46,27 @@ impl Args {
                 let given = quote_spanned!(place=> (#options, #linger));
                 Some(quote!(#add #given))
             }),
-            current_thread: given
-                .take("flavor")
-                .and_then(|argument| {
-                    values::choice(&argument, &["multi_thread", "current_thread"], diagnostics)
-                })
-                .is_some_and(|flavor| flavor == "current_thread"),
-            worker_threads: None,
+            flavor: Flavor::take(&mut given, Flavor::MULTI_THREAD, &krate, diagnostics),
             allow: Allow::take(&mut given, diagnostics),
             krate,
         };
-        if let Some(argument) = worker_threads {
-            if args.current_thread {
-                diagnostics.refuse(
-                    &argument.key,
-                    "`worker_threads` needs the flavor that has workers: write `flavor = \"multi_thread\"` or remove it",
-                );
-            } else {
-                args.worker_threads = values::count(&argument, &args.krate, diagnostics);
-            }
-        }
         given.refuse_the_rest(diagnostics);
         args
     }
 
     /// The options as the runtime crate takes them.
-    pub(crate) fn options(&self) -> TokenStream {
+    pub(super) fn options(&self) -> TokenStream {
         let krate = &self.krate;
         let grace = self.grace.iter();
         let linger = self.linger.iter();
-        let current_thread = self.current_thread.then(|| quote!()).into_iter();
-        let worker_threads = self.worker_threads.iter();
+        let flavor = self.flavor.options();
         let options = so_far();
         quote! {{
             const TOKIO_SUPERVISED_OPTIONS: #krate::__private::MainOptions =
                 {
                     let #options = #krate::__private::MainOptions::DEFAULT
                         #(.grace(#grace))*
-                        #(.current_thread() #current_thread)*
-                        #(.worker_threads(#worker_threads))*;
+                        #flavor;
                     #(let #options = #linger;)*
                     #options
                 };
