@@ -299,10 +299,11 @@ impl<T, E> Shared<T, E> {
         let mut values = Vec::new();
         let mut rows = Vec::new();
         for task in &mut state.tasks {
-            match std::mem::replace(task, Entry::GaveNothing) {
-                Entry::Running(row) => rows.push(row),
-                Entry::Gave(value) => values.push(value),
-                Entry::GaveNothing => {}
+            // What runs is in the list until it has ended: an abort may not reach it.
+            if let Entry::Running(row) = task {
+                rows.push(row.clone());
+            } else if let Entry::Gave(value) = std::mem::replace(task, Entry::GaveNothing) {
+                values.push(value);
             }
         }
         drop(state);
