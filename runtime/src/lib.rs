@@ -31,6 +31,7 @@
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a section that must not stop halfway | [`shield()`] |
 //! | a process that obeys signals | [`#[supervised::main]`](macro@supervised::main) |
+//! | a test that fails for what it leaves behind | [`#[supervised::test]`](macro@supervised::test), [`LeakCheck`] |
 //! | what has happened so far | [`stats()`], [`recent_panics()`] |
 //! | what every task does now | [`tasks()`] |
 //! | a readiness probe | [`is_ready()`] |
@@ -48,6 +49,7 @@
 //! | `opentelemetry` | `register_metrics(&meter)`, the same as OpenTelemetry instruments |
 //! | `axum` | `ops::listen(port)`, a page that shows it all, with metrics and probes; 503 with `Retry-After` for the refusals of pools and limits; implies `prometheus` and `serde` |
 //! | `serde` | `Serialize` for what is looked at: `tasks()`, `stats()`, `recent_panics()` |
+//! | `test-util` | `#[supervised::test(start_paused = true)]` |
 //! | `panic-abort` | see [below](#panics-must-unwind) |
 //!
 //! # What is shared, and between whom
@@ -121,6 +123,7 @@ pub use inspect::publish_metrics;
 #[cfg(feature = "opentelemetry")]
 pub use inspect::register_metrics;
 pub use inspect::{SetLimitError, TaskStats, set_limit, stats, tasks};
+pub use lifecycle::{LeakCheck, Leaks};
 pub use outcome::Outcome;
 pub use panic::{Panic, PanicLocation};
 pub use ready::is_ready;
@@ -146,13 +149,18 @@ pub use tokio_util::sync::CancellationToken;
 pub mod supervised {
     #[doc = include_str!("docs/main.md")]
     pub use tokio_supervised_macros::main;
+    #[doc = include_str!("docs/test.md")]
+    pub use tokio_supervised_macros::test;
 }
 
 /// What generated code calls. Not part of the API: it changes in any release.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{
-        lifecycle::main::{MainOptions, exit, main},
+        lifecycle::{
+            main::{MainOptions, exit, main},
+            test::{TestOptions, test},
+        },
         run::{
             Anew, ClonedForEachRun, Kept, Runs, kept,
             output::{

@@ -1,11 +1,20 @@
-//! Beginning and end of a process.
+//! Beginning and end of a process, and of a test.
 
 mod bounded;
+mod driver;
 mod entry;
+mod leak_check;
+mod leaks;
+mod looks;
 pub(crate) mod main;
 mod pools;
 mod report;
 mod shutdown;
 mod signals;
+pub(crate) mod test;
+mod threads;
 #[cfg(unix)]
 mod tree;
+
+pub use leak_check::LeakCheck;
+pub use leaks::Leaks;

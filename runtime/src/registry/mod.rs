@@ -27,7 +27,7 @@ pub use live::{LiveTask, ParentTask, TaskState};
 pub(crate) use roster::{Listed, Roster};
 pub(crate) use slab::{Key, Slab};
 pub use snapshot::Tasks;
-pub(crate) use snapshot::tasks;
+pub(crate) use snapshot::{arranged, live, tasks};
 #[cfg(feature = "axum")]
 pub(crate) use tree::{Line, folded};
 pub use unfinished::Unfinished;

@@ -1,0 +1,246 @@
+//! What lives in a runtime, and should not.
+//!
+//! Invariants
+//!
+//! 1. What is blamed was there at the last of the looks, and at none of them was everything gone.
+//! 2. A count that others change meanwhile errs to the side of the one who is judged: too many before,
+//!    too few now.
+//! 3. tokio's own count lags behind the registry: a row is gone before its task is.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    thread,
+};
+
+use tokio::runtime::Handle;
+
+use super::{
+    leaks::Leaks,
+    looks::{Looked, Looking, pauses},
+    threads::Threads,
+};
+use crate::{
+    registry::{self, arranged},
+    run::row::{Activity, OnThread, Row, watch},
+};
+
+/// Tells whether code has left tasks behind in the runtime that it runs in.
+///
+/// ```
+/// use tokio_supervised::{Group, LeakCheck, TaskError, supervised};
+///
+/// #[supervised]
+/// async fn greet() -> Result<(), TaskError> {
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let check = LeakCheck::new();
+/// let group = Group::new(&tokio_supervised::CancellationToken::new());
+/// group.spawn(|token| greet(token)).await;
+/// group.join().await?;
+/// check.verify().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What lived when the check was made is ignored. [`#[supervised::test]`](macro@crate::supervised::test) has
+/// such a check at its end; this one is for any other async code: a test of another kind, a soak test, the
+/// end of a stage.
+///
+/// # What it sees
+///
+/// Supervised tasks by name, on workers, of `spawn_local` and of `spawn_blocking`; other tasks of the runtime
+/// by their number: a task of before that ends meanwhile hides one that was left behind. Not seen are
+/// blocking threads of `tokio::task::spawn_blocking`, since only who builds a runtime can count them, tasks of
+/// another runtime, and tasks of tokio's own in a `LocalSet`.
+///
+/// The first check of a process lets each spawn note its runtime from then on, which costs it some
+/// nanoseconds.
+#[derive(Debug)]
+#[must_use = "a check that nobody verifies finds nothing"]
+pub struct LeakCheck {
+    runtime: Handle,
+    /// The rows of before, by their addresses: as long as one is known here, no other has its address.
+    before: HashMap<usize, Weak<Row>>,
+    unsupervised_before: usize,
+    ignored: Vec<String>,
+    test: Option<Test>,
+}
+
+/// The runtime is a test's own, and nothing else is in it.
+#[derive(Debug)]
+struct Test {
+    name: &'static str,
+    threads: Arc<Threads>,
+}
+
+/// What one look found.
+pub(super) struct Found {
+    rows: Vec<Arc<Row>>,
+    unsupervised: usize,
+    threads: usize,
+}
+
+impl LeakCheck {
+    /// Ignores what lives in the current runtime now.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    #[track_caller]
+    pub fn new() -> Self {
+        watch::begin();
+        let runtime = Handle::current();
+        let alive = || runtime.metrics().num_alive_tasks();
+        let alive_first = alive();
+        let all = registry::live();
+        let alive = alive_first.max(alive());
+        let is_counted = |row: &&Arc<Row>| {
+            let is_here = row.runtime() == Some(runtime.id());
+            // One without an id is being spawned.
+            is_here && row.thread() == OnThread::Worker && row.id().is_some()
+        };
+        let unsupervised_before = alive.saturating_sub(all.iter().filter(is_counted).count());
+        let before = all.iter().map(|row| (address(row), Arc::downgrade(row))).collect();
+        Self { runtime, before, unsupervised_before, ignored: Vec::new(), test: None }
+    }
+
+    /// Of all that is in a test's own runtime.
+    pub(super) fn of_test(name: &'static str, runtime: Handle, threads: Arc<Threads>) -> Self {
+        Self {
+            runtime,
+            before: HashMap::new(),
+            unsupervised_before: 0,
+            ignored: Vec::new(),
+            test: Some(Test { name, threads }),
+        }
+    }
+
+    /// Ignores tasks of that `name`, whenever they begin.
+    pub fn ignore(mut self, name: impl Into<String>) -> Self {
+        self.ignored.push(name.into());
+        self
+    }
+
+    /// Looks at once, and if something is left, again and again in the next 0.43 s, at ever longer intervals:
+    /// a task that ends a moment late is no leak. It takes no time where nothing is left. May be called again.
+    ///
+    /// Between two looks it yields to the runtime, then pauses its thread: it uses no timer, so that paused
+    /// time stays where it is. On a runtime with one thread the other tasks pause with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Leaks`], with what is left at the last look.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has looked less often, and changed nothing.
+    pub async fn verify(&self) -> Result<(), Leaks> {
+        let mut looking = Looking::begin();
+        if self.look(&mut looking).is_none() {
+            return Ok(());
+        }
+        let mut found = None;
+        for pause in pauses() {
+            tokio::task::yield_now().await;
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "paused time would run ahead to a timer"
+            )]
+            thread::sleep(pause);
+            tokio::task::yield_now().await;
+            found = self.look(&mut looking);
+            if found.is_none() {
+                break;
+            }
+        }
+        found.map_or(Ok(()), |found| Err(self.blame(&found, looking.end())))
+    }
+
+    /// The same for a runtime that goes on elsewhere.
+    pub(super) fn verify_from_outside(&self, looking: Looking) -> Result<(), Leaks> {
+        let mut looking = looking;
+        let mut found = None;
+        for pause in pauses() {
+            #[expect(clippy::disallowed_methods, reason = "it is no thread of the runtime")]
+            thread::sleep(pause);
+            found = self.look(&mut looking);
+            if found.is_none() {
+                break;
+            }
+        }
+        found.map_or(Ok(()), |found| Err(self.blame(&found, looking.end())))
+    }
+
+    /// Nothing where nothing is left.
+    pub(super) fn look(&self, looking: &mut Looking) -> Option<Found> {
+        looking.once();
+        let alive = || self.runtime.metrics().num_alive_tasks();
+        let alive_first = alive();
+        let mut rows = registry::live();
+        rows.retain(|row| {
+            row.runtime() == Some(self.runtime.id()) && row.thread() != OnThread::Entry
+        });
+        let alive = alive_first.min(alive());
+        let on = |thread| rows.iter().filter(move |row| row.thread() == thread);
+        // tokio counts the tasks of its `LocalRuntime`, and not those of a `LocalSet`; here they are one.
+        let maybe_counted = match self.test {
+            Some(_) => 0,
+            None => on(OnThread::Local).filter(|row| !self.lived_before(row)).count(),
+        };
+        let unsupervised = alive
+            .saturating_sub(on(OnThread::Worker).count() + maybe_counted)
+            .saturating_sub(self.unsupervised_before);
+        let blocking =
+            on(OnThread::Blocking).filter(|row| row.activity() != Activity::NotBegun).count();
+        let threads = self.test.as_ref().map_or(0, |test| {
+            let workers = match self.runtime.runtime_flavor() {
+                tokio::runtime::RuntimeFlavor::CurrentThread => 0,
+                _ => self.runtime.metrics().num_workers(),
+            };
+            test.threads.live().saturating_sub(workers + blocking)
+        });
+        rows.retain(|row| !self.ignores(row));
+        let found = Found { rows, unsupervised, threads };
+        (!found.is_nothing()).then_some(found)
+    }
+
+    fn lived_before(&self, row: &Arc<Row>) -> bool {
+        self.before.contains_key(&address(row))
+    }
+
+    fn ignores(&self, row: &Arc<Row>) -> bool {
+        let name = row.spec().name();
+        self.lived_before(row) || self.ignored.iter().any(|known| known == name)
+    }
+
+    fn blame(&self, found: &Found, looked: Looked) -> Leaks {
+        Leaks {
+            test: self.test.as_ref().map(|test| test.name),
+            tasks: arranged(&found.rows),
+            unsupervised: found.unsupervised,
+            threads: found.threads,
+            looked,
+        }
+    }
+}
+
+impl Default for LeakCheck {
+    #[track_caller]
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Found {
+    fn is_nothing(&self) -> bool {
+        self.rows.is_empty() && self.unsupervised == 0 && self.threads == 0
+    }
+}
+
+fn address(row: &Arc<Row>) -> usize {
+    Arc::as_ptr(row).addr()
+}

@@ -1,0 +1,172 @@
+//! What is no leak.
+
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::mpsc, task::LocalSet};
+use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, supervised, task};
+
+use crate::support::{kept_pool, wait_for_ever};
+
+#[supervised]
+async fn double(number: u32) -> Result<u32, TaskError> {
+    tokio::task::yield_now().await;
+    Ok(2 * number)
+}
+
+#[supervised::test]
+async fn a_task_that_ends_a_moment_late() {
+    let late = task!("late", |_| -> Result<(), TaskError> {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(())
+    });
+    kept_pool().spawn(late).await.unwrap();
+}
+
+#[supervised::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_ends_a_moment_late_on_a_worker() {
+    let late = task!("late", |_| -> Result<(), TaskError> {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(())
+    });
+    kept_pool().spawn(late).await.unwrap();
+}
+
+#[supervised::test(allow(detached_spawn))]
+async fn a_bare_task_and_a_bare_thread_that_end_a_moment_late() {
+    tokio::spawn(tokio::time::sleep(Duration::from_millis(1)));
+    let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    tokio::task::spawn_blocking(move || receiver.recv());
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        drop(sender);
+    });
+}
+
+#[supervised::test]
+async fn what_is_dropped_with_the_body(token: &CancellationToken) {
+    let group = Group::new(token);
+    group.spawn(wait_for_ever).await;
+    let pool = Pool::new(1);
+    pool.spawn(wait_for_ever).await.unwrap();
+}
+
+async fn map_group_and_pool(token: &CancellationToken) {
+    let doubled = map(token, 0..100, double).await.unwrap();
+    assert_eq!(doubled[99], 198);
+    let group = Group::new(token);
+    for number in 0..100 {
+        group.spawn(|token| double(token, number)).await;
+    }
+    assert_eq!(group.join().await.unwrap().len(), 100);
+    let pool = Pool::new(8);
+    for _ in 0..100 {
+        pool.spawn(task!("nothing", |_| async { Ok::<_, TaskError>(()) })).await.unwrap();
+    }
+    pool.spawn_blocking("nothing", |_| Ok::<_, TaskError>(())).await.unwrap();
+    pool.drain(Duration::from_secs(60)).await.unwrap();
+}
+
+#[supervised::test]
+async fn a_map_a_group_and_a_pool_that_have_ended(token: &CancellationToken) {
+    map_group_and_pool(token).await;
+}
+
+#[supervised::test(flavor = "multi_thread")]
+async fn a_map_a_group_and_a_pool_that_have_ended_on_workers(token: &CancellationToken) {
+    map_group_and_pool(token).await;
+}
+
+#[supervised::test]
+async fn what_a_local_set_ran(token: &CancellationToken) {
+    let (sender, mut receiver) = mpsc::channel(1);
+    let set = LocalSet::new();
+    set.run_until(async {
+        let group = Group::new(token);
+        group
+            .spawn_local(task!("local", |_| -> Result<(), TaskError> {
+                sender.send(std::rc::Rc::new(1)).await.unwrap();
+                Ok(())
+            }))
+            .await;
+        assert_eq!(*receiver.recv().await.unwrap(), 1);
+        group.join().await.unwrap();
+    })
+    .await;
+}
+
+/// Each test has tasks of its own in it, and a runtime of its own.
+static SHARED: LazyLock<Pool> = LazyLock::new(|| Pool::new(64));
+
+async fn uses_the_shared_pool() {
+    let (sender, mut receiver) = mpsc::channel(100);
+    for _ in 0..100 {
+        let sender = sender.clone();
+        let task = task!("in_the_shared_pool", |_| -> Result<(), TaskError> {
+            tokio::task::yield_now().await;
+            sender.send(()).await.unwrap();
+            Ok(())
+        });
+        SHARED.spawn(task).await.unwrap();
+    }
+    for _ in 0..100 {
+        receiver.recv().await.unwrap();
+    }
+}
+
+#[supervised::test]
+async fn a_pool_that_tests_share() {
+    uses_the_shared_pool().await;
+}
+
+#[supervised::test(flavor = "multi_thread")]
+async fn a_pool_that_tests_share_on_workers() {
+    uses_the_shared_pool().await;
+}
+
+#[supervised::test]
+async fn a_task_of_another_runtime_in_a_pool_that_tests_share() {
+    let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let elsewhere = task!("elsewhere", |_| -> Result<(), TaskError> {
+        begun.send(()).unwrap();
+        std::future::pending().await
+    });
+    let spawning = {
+        let _entered = other.enter();
+        SHARED.spawn(elsewhere)
+    };
+    let entered = other.handle().clone();
+    let mut spawning = std::pin::pin!(spawning);
+    std::future::poll_fn(|cx| {
+        let _entered = entered.enter();
+        spawning.as_mut().poll(cx)
+    })
+    .await
+    .unwrap();
+    has_begun.await.unwrap();
+    // It lives on, as does its runtime.
+    std::mem::forget(other);
+}
+
+#[supervised::test(leaks = "allow")]
+async fn leaks_that_are_allowed() {
+    kept_pool().spawn(wait_for_ever).await.unwrap();
+}
+
+#[test]
+fn a_clean_test_takes_no_time_to_look() {
+    let begun = Instant::now();
+    for _ in 0..100 {
+        a_clean_test();
+    }
+    // A hundred times the looks after a leak would be 43 s.
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[supervised::test]
+async fn a_clean_test() {
+    tokio::task::yield_now().await;
+}

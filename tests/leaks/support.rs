@@ -1,0 +1,42 @@
+//! What the tests leave behind, and how they look at what is said of it.
+
+use std::{
+    future::pending,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use tokio_supervised::{Pool, TaskError, supervised};
+
+/// Waits for what never comes.
+#[supervised]
+pub(crate) async fn wait_for_ever() -> Result<(), TaskError> {
+    pending().await
+}
+
+/// Keeps something for good: no drop of it ends what it holds.
+pub(crate) fn keep<T>(kept: T) {
+    std::mem::forget(kept);
+}
+
+/// A pool that nobody drains, and that no drop ends.
+pub(crate) fn kept_pool() -> Pool {
+    let pool = Pool::new(64);
+    keep(pool.clone());
+    pool
+}
+
+/// Blocks its thread, and nothing else, until the process ends.
+pub(crate) fn block_for_ever() {
+    let (sender, receiver) = std::sync::mpsc::channel::<()>();
+    keep(sender);
+    _ = receiver.recv();
+}
+
+/// What a test that fails says.
+pub(crate) fn said_by(test: fn()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(test)).expect_err("it fails");
+    match payload.downcast::<String>() {
+        Ok(said) => *said,
+        Err(payload) => (*payload.downcast_ref::<&str>().expect("a text")).to_owned(),
+    }
+}

@@ -1,0 +1,103 @@
+//! What a test build says of `#[supervised::test]`: elsewhere a test is left out before its types are looked at.
+//!
+//! A package of its own, with a target folder of its own, since features are those of a whole build: here the
+//! crate is without `test-util`, and with it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+};
+
+/// One build at a time, since they share a folder.
+static FOLDER: Mutex<()> = Mutex::new(());
+
+/// What the compiler says of a file of tests; nothing, where it says nothing.
+fn said_of(tests: &str, features: &str) -> String {
+    let _alone = FOLDER.lock().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("test_builds");
+    fs::create_dir_all(folder.join("src")).unwrap();
+    let manifest = format!(
+        "[package]\nname = \"judged\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\ntokio-supervised = {{ path = {:?}, features = [{features}] }}\n",
+        root.join("runtime")
+    );
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    fs::write(folder.join("src/lib.rs"), tests).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["check", "--offline", "--quiet", "--tests"])
+        .current_dir(&folder)
+        .env("CARGO_TARGET_DIR", folder.join("target"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.success(), !said.contains("error"), "{said}");
+    said
+}
+
+/// How many mistakes are told; the last line says that it does not compile.
+fn errors(said: &str) -> usize {
+    said.lines().filter(|line| line.starts_with("error")).count() - 1
+}
+
+const PAUSED: &str = r#"
+    #[tokio_supervised::supervised::test(start_paused = true)]
+    async fn works() {}
+"#;
+
+#[test]
+fn paused_time_without_its_feature_is_one_error_that_names_it() {
+    let said = said_of(PAUSED, "");
+    assert!(
+        said.contains("`start_paused` needs the feature `test-util`: write `tokio-supervised = { features = [\"test-util\"] }` in the `[dev-dependencies]` of `Cargo.toml`"),
+        "{said}"
+    );
+    assert_eq!(errors(&said), 1, "{said}");
+    assert_eq!(said_of(PAUSED, "\"test-util\""), "");
+}
+
+#[test]
+fn a_return_type_that_is_no_result_of_a_test_is_told_where_it_stands() {
+    let said = said_of(
+        "#[tokio_supervised::supervised::test]\nasync fn works() -> u32 {\n    1\n}\n",
+        "\"test-util\"",
+    );
+    assert!(said.contains("the trait bound `u32: Termination` is not satisfied"), "{said}");
+    assert!(said.contains("src/lib.rs:2:21"), "{said}");
+    assert_eq!(errors(&said), 1, "{said}");
+}
+
+#[test]
+fn a_first_parameter_that_is_no_token_is_told_where_it_stands() {
+    let said = said_of(
+        "#[tokio_supervised::supervised::test]\nasync fn works(case: u32) {\n    drop(case);\n}\n",
+        "\"test-util\"",
+    );
+    assert!(said.contains("expected `u32`, found `CancellationToken`"), "{said}");
+    assert!(said.contains("src/lib.rs:2:22"), "{said}");
+    assert_eq!(errors(&said), 1, "{said}");
+}
+
+#[test]
+fn a_test_in_an_ordinary_module_of_tests_builds_without_a_warning() {
+    let tests = "
+        #[cfg(test)]
+        mod tests {
+            use tokio_supervised::{CancellationToken, supervised};
+
+            #[supervised::test]
+            async fn works() {}
+
+            #[supervised::test]
+            async fn works_with_a_token(token: CancellationToken) -> Result<(), String> {
+                token.cancel();
+                Ok(())
+            }
+        }
+    ";
+    assert_eq!(said_of(tests, ""), "");
+}
