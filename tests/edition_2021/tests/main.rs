@@ -12,6 +12,7 @@ mod calls;
 mod composition_calls;
 #[path = "../../behaviour/drop_order.rs"]
 mod drop_order;
+mod entries;
 #[path = "../../behaviour/hygiene.rs"]
 mod hygiene;
 #[path = "restarts.rs"]

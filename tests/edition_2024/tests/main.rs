@@ -9,3 +9,5 @@ use supervised_edition_2024::compositions;
 
 #[path = "../../edition_2021/tests/compositions.rs"]
 mod composition_calls;
+#[path = "../../edition_2021/tests/entries.rs"]
+mod entries;

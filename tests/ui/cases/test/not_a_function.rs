@@ -1,0 +1,6 @@
+use tokio_supervised::supervised;
+
+#[supervised::test]
+struct Works;
+
+fn main() {}

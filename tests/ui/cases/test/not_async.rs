@@ -1,0 +1,6 @@
+use tokio_supervised::supervised;
+
+#[supervised::test]
+fn works() {}
+
+fn main() {}
