@@ -1,7 +1,7 @@
 //! What the head of the module promises.
 //!
 //! All on one thread and on paused time: the clock moves on only when no task can, so that a `timeout` is no
-//! guess here, but the moment at which nothing moves any more.
+//! guess here, but the moment at which nothing moves any more. Each test also fails for a task that it leaves.
 
 #![expect(
     clippy::disallowed_methods,
@@ -21,27 +21,13 @@ use tokio::{
         AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadBuf,
         duplex, sink,
     },
-    runtime::Handle,
-    task::{JoinHandle, yield_now},
+    task::JoinHandle,
     time::{Instant, timeout},
 };
-use tokio_supervised::{CancellationToken, TaskError};
+use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 use super::{CAPACITY, LONGEST, PipelineError, Progress, run};
 use crate::inlet::{AllStarted, channel};
-
-/// What `#[supervised::test]` is to do for any test: no task of this runtime may be left. The count lags
-/// behind the join of a task, so it is looked at again.
-async fn no_task_is_left() {
-    let metrics = Handle::current().metrics();
-    for _ in 0..100 {
-        if metrics.num_alive_tasks() == 0 {
-            return;
-        }
-        yield_now().await;
-    }
-    panic!("{} tasks are left", metrics.num_alive_tasks());
-}
 
 /// Waits until nothing moves any more, or the future is ready.
 async fn until_idle<F: Future>(future: F) -> Option<F::Output> {
@@ -75,7 +61,6 @@ impl Pipeline {
     async fn end(self) -> (Result<(), PipelineError>, u64, u64) {
         let longest = Duration::from_secs(3600);
         let result = timeout(longest, self.running).await.expect("it ends").unwrap();
-        no_task_is_left().await;
         (result, self.progress.read(), self.progress.written())
     }
 }
@@ -90,7 +75,7 @@ fn is_cancelled<T>(result: &Result<T, PipelineError>) -> bool {
     matches!(result, Err(PipelineError::Task(TaskError::Cancelled(_))))
 }
 
-#[tokio::test(start_paused = true)]
+#[supervised::test(start_paused = true)]
 async fn lines_leave_in_order_with_their_checksums() {
     let (to, from) = duplex(1 << 20);
     let text = "a\t123456789\nb\t\nc\tx\ty\nno line end\t1";
@@ -109,7 +94,7 @@ async fn lines_leave_in_order_with_their_checksums() {
     assert_eq!(got.lines().collect::<Vec<_>>(), expected);
 }
 
-#[tokio::test(start_paused = true)]
+#[supervised::test(start_paused = true)]
 async fn a_bad_line_is_the_error_and_all_lines_before_it_are_written() {
     for before in [0, 1, 2, 63, 64, 65, 1_000] {
         for (bad, reason) in [("no tab", "no tab between"), ("\tvalue", "the key is empty")] {
@@ -124,7 +109,7 @@ async fn a_bad_line_is_the_error_and_all_lines_before_it_are_written() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[supervised::test(start_paused = true)]
 async fn a_line_without_end_is_refused_before_it_fills_the_memory() {
     let text = table(3) + &"x".repeat(LONGEST + 1);
     let (result, read, written) = Pipeline::start(io::Cursor::new(text), sink()).end().await;
@@ -173,7 +158,7 @@ impl AsyncWrite for Broken {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[supervised::test(start_paused = true)]
 async fn a_writer_that_fails_is_the_error_and_stops_an_input_without_end() {
     let (mut input, from) = duplex(1024);
     let pipeline = Pipeline::start(from, Broken::Fails);
@@ -183,7 +168,7 @@ async fn a_writer_that_fails_is_the_error_and_stops_an_input_without_end() {
     assert_eq!(written, 0);
 }
 
-#[tokio::test(start_paused = true)]
+#[supervised::test(start_paused = true)]
 async fn a_reader_that_fails_is_the_error_and_what_came_before_is_written() {
     let text = io::Cursor::new(table(100));
     let (result, read, written) = Pipeline::start(text.chain(Broken::Fails), sink()).end().await;
@@ -191,7 +176,7 @@ async fn a_reader_that_fails_is_the_error_and_what_came_before_is_written() {
     assert_eq!((read, written), (100, 100));
 }
 
-#[tokio::test(start_paused = true)]
+#[supervised::test(start_paused = true)]
 async fn a_stage_that_panics_is_the_error_and_stops_the_others() {
     let text = io::Cursor::new(table(100));
     let (result, read, written) = Pipeline::start(text.chain(Broken::Panics), sink()).end().await;
@@ -215,7 +200,7 @@ async fn stalled() -> (Pipeline, DuplexStream, JoinHandle<()>) {
     (pipeline, output, feeding)
 }
 
-#[tokio::test(start_paused = true)]
+#[supervised::test(start_paused = true)]
 async fn a_slow_writer_holds_the_source() {
     let (pipeline, output, feeding) = stalled().await;
     let bound = 3 * CAPACITY as u64 + 4;
@@ -223,10 +208,9 @@ async fn a_slow_writer_holds_the_source() {
     drop((pipeline.token.drop_guard(), output));
     feeding.await.unwrap();
     assert!(pipeline.running.await.unwrap().is_err());
-    no_task_is_left().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[supervised::test(start_paused = true, allow(detached_spawn))]
 async fn the_token_stops_the_source_first_and_what_is_in_the_channels_is_written() {
     let (pipeline, output, feeding) = stalled().await;
     pipeline.token.cancel();
@@ -242,7 +226,7 @@ async fn the_token_stops_the_source_first_and_what_is_in_the_channels_is_written
     assert!(begun.elapsed() < Duration::from_secs(1), "nobody waited for the grace");
 }
 
-#[tokio::test(start_paused = true)]
+#[supervised::test(start_paused = true)]
 async fn an_output_that_takes_nothing_costs_the_grace_and_no_more() {
     let (pipeline, output, feeding) = stalled().await;
     pipeline.token.cancel();
@@ -256,7 +240,7 @@ async fn an_output_that_takes_nothing_costs_the_grace_and_no_more() {
     drop(output);
 }
 
-#[tokio::test(start_paused = true)]
+#[supervised::test(start_paused = true)]
 async fn a_read_that_waits_for_a_line_stops_at_once() {
     let (mut input, from) = duplex(1024);
     let (to, mut output) = duplex(1024);
@@ -272,16 +256,15 @@ async fn a_read_that_waits_for_a_line_stops_at_once() {
     assert_eq!(all_of(output).await, "");
 }
 
-#[tokio::test(start_paused = true)]
+#[supervised::test(start_paused = true)]
 async fn a_token_that_has_fired_reads_nothing() {
     let (token, progress) = (CancellationToken::new(), Arc::default());
     token.cancel();
     let result = run(&token, BufReader::new(Broken::Panics), sink(), &progress).await;
     assert!(is_cancelled(&result), "{result:?}");
-    no_task_is_left().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[supervised::test(start_paused = true)]
 async fn the_source_waits_until_every_stage_has_begun_or_is_gone() {
     let (starting, all_started) = AllStarted::new();
     let (_first, opened) = channel::<()>(1, &starting);
