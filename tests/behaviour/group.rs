@@ -33,7 +33,7 @@ async fn results_come_in_the_order_of_the_spawns() {
 #[tokio::test]
 async fn an_empty_group_joins_at_once() {
     let group = Group::<u32, TaskError>::new(&CancellationToken::new());
-    assert_eq!(in_time(group.join()).await.unwrap(), []);
+    assert_eq!(in_time(group.join()).await.unwrap(), [0_u32; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
