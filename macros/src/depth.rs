@@ -1,37 +1,68 @@
 //! How deep tokens nest: the parser, and whoever walks what it has read, recurses once a level.
+//!
+//! 1. What is counted is the stack, in KiB, that a level takes where nothing is optimised, as macros are built:
+//!    `robustness` tries it out, on a thread of 2 MiB.
+//! 2. A level ends where its group does, and before it only where no parser is still at work on it: at a `;`, a `=>`,
+//!    a comma that no generics and no closure can own, and a block that no expression goes on behind.
+//! 3. What is counted too high costs a check of a body, what is counted too low the compiler.
 
 use proc_macro2::{Delimiter, Ident, Spacing, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 
-/// Far more than anyone writes, and far less than a thread's stack holds.
-const MOST: usize = 256;
+/// Far more than anyone writes, and less than a thread's stack holds.
+const MOST: usize = 1_600;
 
-/// What a group takes, beside an operator: the parser goes through all of its levels again.
-const OF_A_GROUP: usize = 4;
+/// As deep as the groups of a body may nest that is not parsed: it is walked all the same.
+const MOST_GROUPS: usize = 256;
 
-/// Whether a body can be read without fear for the stack.
+const OF_A_BLOCK: usize = 20;
+const OF_A_GROUP: usize = 28;
+const OF_AN_ANGLE: usize = 48;
+const OF_AN_ARROW: usize = 32;
+const OF_A_BORROW: usize = 30;
+const OF_AN_ITEM: usize = 24;
+const OF_A_WORD: usize = 12;
+const OF_A_MARK: usize = 7;
+/// What is parsed in a loop, and recursed into when it is copied: `a.b()?[0]`, `1 + 1`; also half of a `::`.
+const OF_A_LINK: usize = 4;
+
+/// What an expression or a type begins behind.
+const WORDS: [&str; 19] = [
+    "as", "become", "box", "break", "const", "dyn", "else", "for", "if", "impl", "in", "let",
+    "match", "move", "mut", "return", "where", "while", "yield",
+];
+
+/// What an item within a body begins with, beside those.
+const ITEMS: [&str; 9] =
+    ["enum", "extern", "fn", "mod", "static", "struct", "trait", "type", "union"];
+
+/// What to say of arguments that cannot be read, beside the item as it is.
+pub(crate) fn refused_arguments(arguments: &TokenStream) -> Option<TokenStream> {
+    (!is_shallow(arguments.clone())).then(refusal)
+}
+
+/// What to say of an item whose header cannot be read, or whose body not even be walked.
+pub(crate) fn refused_header(item: &TokenStream) -> Option<TokenStream> {
+    let fits = nests(item.clone(), MOST_GROUPS) && is_shallow(without_body(item.clone()));
+    (!fits).then(refusal)
+}
+
+fn refusal() -> TokenStream {
+    quote_spanned! {Span::call_site()=>
+        ::core::compile_error!("this nests too deeply to be read: give its inner parts a name, as in `type Inner = …;`");
+    }
+}
+
+/// Whether tokens can be parsed without fear for the stack.
 pub(crate) fn is_shallow(tokens: TokenStream) -> bool {
     fits(tokens, MOST)
 }
 
-/// As deep as types and arguments may nest; the parser takes more of the stack for a level of theirs.
-const MOST_OF_A_HEADER: usize = 48;
-
-/// What to say of arguments that cannot be read, beside the item as it is.
-pub(crate) fn refused_arguments(arguments: &TokenStream) -> Option<TokenStream> {
-    let fit = is_shallow(arguments.clone()) && header_fits(arguments.clone(), MOST_OF_A_HEADER);
-    (!fit).then(|| refusal(Span::call_site()))
-}
-
-/// What to say of an item whose header cannot be read.
-pub(crate) fn refused_header(item: &TokenStream) -> Option<TokenStream> {
-    (!header_fits(without_body(item.clone()), MOST_OF_A_HEADER)).then(|| refusal(Span::call_site()))
-}
-
-fn refusal(place: Span) -> TokenStream {
-    quote_spanned! {place=>
-        ::core::compile_error!("this nests too deeply to be read: give its inner parts a name, as in `type Inner = …;`");
-    }
+fn nests(tokens: TokenStream, most: usize) -> bool {
+    tokens.into_iter().all(|token| match token {
+        TokenTree::Group(group) => most > 0 && nests(group.stream(), most - 1),
+        _ => true,
+    })
 }
 
 /// An item up to its body, also where a `macro_rules!` fragment wraps it.
@@ -47,73 +78,122 @@ fn without_body(item: TokenStream) -> TokenStream {
     tokens.into_iter().collect()
 }
 
-/// Each group, each angle bracket and each mark in a row is a level: `[[T; 2]; 2]`, `Vec<Vec<T>>`, `&&T`.
-fn header_fits(tokens: TokenStream, most: usize) -> bool {
-    let (mut angles, mut marks, mut after_joint) = (0_usize, 0, false);
-    for token in tokens {
-        let is_mark = matches!(token, TokenTree::Punct(_));
-        marks = if is_mark { marks + 1 } else { 0 };
-        match &token {
-            TokenTree::Punct(mark) if mark.as_char() == '<' => angles += 1,
-            // The arrows `->` and `=>` close nothing.
-            TokenTree::Punct(mark) if mark.as_char() == '>' && !after_joint => {
-                angles = angles.saturating_sub(1);
-            }
-            TokenTree::Group(group) => {
-                let left = most.checked_sub(angles + 1);
-                if !left.is_some_and(|left| header_fits(group.stream(), left)) {
-                    return false;
-                }
-            }
-            _ => {}
-        }
-        if angles + marks > most {
-            return false;
-        }
-        after_joint = matches!(&token, TokenTree::Punct(mark)
-            if mark.spacing() == Spacing::Joint && matches!(mark.as_char(), '-' | '='));
-    }
-    true
-}
-
-/// Each group is a level, and so is each operator of an expression: `!!a`, `a.b()?`, `else if`.
 fn fits(tokens: TokenStream, most: usize) -> bool {
-    let mut operators = 0;
+    let mut level = Level::default();
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
-        match token {
-            TokenTree::Punct(mark) if matches!(mark.as_char(), ',' | ';') => operators = 0,
-            TokenTree::Punct(mark) if matches!(mark.as_char(), ':' | '#' | '\'') => {}
-            TokenTree::Punct(_) => operators += 1,
-            TokenTree::Ident(word) => operators += usize::from(is_operator(&word)),
-            TokenTree::Literal(_) => {}
+        let next = tokens.peek();
+        match &token {
             TokenTree::Group(group) => {
-                let left = most.checked_sub(operators + OF_A_GROUP);
+                let is_block = group.delimiter() == Delimiter::Brace;
+                let of_it = if is_block { OF_A_BLOCK } else { OF_A_GROUP };
+                let left = most.checked_sub(level.taken() + of_it);
                 if !left.is_some_and(|left| fits(group.stream(), left)) {
                     return false;
                 }
-                let is_braced = group.delimiter() == Delimiter::Brace;
-                if is_braced && !tokens.peek().is_some_and(goes_on) {
-                    operators = 0;
+                if is_block && !next.is_some_and(goes_on) {
+                    level = Level::default();
+                } else {
+                    level.group();
                 }
             }
+            TokenTree::Ident(word) => level.word(word),
+            TokenTree::Punct(mark) => level.mark(mark.as_char(), mark.spacing() == Spacing::Joint),
+            TokenTree::Literal(_) => level.literal(),
         }
-        if operators > most {
+        if level.taken() > most {
             return false;
         }
     }
     true
-}
-
-fn is_operator(word: &Ident) -> bool {
-    ["as", "break", "else", "return", "yield"].iter().any(|operator| word == operator)
 }
 
 /// Whether the expression that holds a block does not end with it.
 fn goes_on(next: &TokenTree) -> bool {
     match next {
-        TokenTree::Ident(word) => is_operator(word),
+        TokenTree::Ident(word) => ["as", "else", "in"].iter().any(|known| word == known),
         TokenTree::Punct(mark) => !matches!(mark.as_char(), '#' | '\''),
-        TokenTree::Group(_) | TokenTree::Literal(_) => false,
+        TokenTree::Group(_) => true,
+        TokenTree::Literal(_) => false,
+    }
+}
+
+/// What is not yet ended between the tokens of one group.
+#[derive(Default)]
+struct Level {
+    others: usize,
+    angles: usize,
+    /// A comma may be one of a closure's.
+    has_bars: bool,
+    last: Last,
+}
+
+/// The token before.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Last {
+    /// What a `&` begins a type or an expression behind.
+    #[default]
+    Other,
+    /// What a `&` goes on behind.
+    Value,
+    /// The first half of an operator behind a value, as of `&&`.
+    JointToValue,
+    /// The first half of an arrow, `->` or `=>`.
+    Arrow(char),
+    /// What begins a lifetime, or an attribute.
+    Prefix,
+}
+
+impl Level {
+    fn taken(&self) -> usize {
+        self.others + self.angles * OF_AN_ANGLE
+    }
+
+    /// One that stands behind a value is another level of it, as in `a()()`; that of an attribute is none.
+    fn group(&mut self) {
+        if self.last != Last::Prefix {
+            self.others += OF_A_LINK;
+        }
+        self.last = Last::Value;
+    }
+
+    /// One may be two fields, as in `a.0.0`.
+    fn literal(&mut self) {
+        self.others += OF_A_LINK;
+        self.last = Last::Value;
+    }
+
+    fn word(&mut self, word: &Ident) {
+        let is_word = WORDS.iter().any(|known| word == known);
+        if is_word {
+            self.others += OF_A_WORD;
+        } else if ITEMS.iter().any(|known| word == known) {
+            self.others += OF_AN_ITEM;
+        }
+        // That of a lifetime is followed by a type.
+        self.last = if is_word || self.last == Last::Prefix { Last::Other } else { Last::Value };
+    }
+
+    fn mark(&mut self, mark: char, is_joint: bool) {
+        let last = std::mem::take(&mut self.last);
+        match (mark, last) {
+            ('#' | '\'', _) => return self.last = Last::Prefix,
+            // `#![…]`.
+            ('!', Last::Prefix) => return self.last = Last::Prefix,
+            (';', _) | ('>', Last::Arrow('=')) => return *self = Self::default(),
+            (',', _) if self.angles == 0 && !self.has_bars => return *self = Self::default(),
+            ('>', Last::Arrow(_)) => self.others += OF_AN_ARROW,
+            ('>', _) => self.angles = self.angles.saturating_sub(1),
+            ('<', _) => self.angles += 1,
+            ('&' | '*', Last::Other | Last::Prefix) => self.others += OF_A_BORROW,
+            ('.' | '?' | ':' | '+' | '/' | '%' | '^', _) => self.others += OF_A_LINK,
+            _ => self.others += OF_A_MARK,
+        }
+        self.has_bars |= mark == '|';
+        self.last = match (mark, last) {
+            ('-' | '=', _) if is_joint => Last::Arrow(mark),
+            (_, Last::Value) if is_joint => Last::JointToValue,
+            _ => Last::Other,
+        };
     }
 }

@@ -338,60 +338,219 @@ impl Dice {
     }
 }
 
-#[test]
-fn what_nests_too_deeply_to_be_parsed_is_refused() {
-    let deep = |open: &str, inner: &str, close: &str| {
-        format!("{}{inner}{}", open.repeat(1_000), close.repeat(1_000))
-    };
-    let types = [
-        deep("Vec<", "u8", ">"),
-        deep("(", "u8", ")"),
-        deep("Pair<u8, ", "u8", ">"),
-        deep("[", "u8", "; 2]"),
-        deep("&", "u8", ""),
-    ];
-    for ty in types {
-        let item = tokens(&format!("async fn work(value: {ty}) -> Result<(), E> {{ Ok(()) }}"));
-        refused(&TokenStream::new(), &item);
-    }
-    let item = tokens("async fn work() -> Result<(), E> { Ok(()) }");
-    for value in [deep("(", "1", ")"), deep("!", "1", ""), deep("1 + ", "1", "")] {
-        refused(&tokens(&format!("limit = {value}")), &item);
-    }
-    let call = format!("\"deep\", |token| {}", deep("(", "token", ")"));
-    let Some(TokenTree::Group(block)) = task::expand(tokens(&call)).into_iter().next() else {
-        panic!("`task!` gives a block");
-    };
-    assert!(says_so(block.stream()));
+/// The stack of a thread that asks for none; the compiler has four times as much.
+const STACK: usize = 2 << 20;
 
-    /// By every attribute.
-    fn refused(arguments: &TokenStream, item: &TokenStream) {
-        for expand in DOORS {
-            assert!(says_so(expand(arguments.clone(), item.clone())));
-        }
-    }
+/// Levels that have no end: what opens one, what is inside all, what closes one.
+type Chain = (&'static str, &'static str, &'static str);
 
-    /// Looks at the outermost tokens alone: to write such tokens down recurses, too.
-    fn says_so(expanded: TokenStream) -> bool {
-        expanded.into_iter().any(|token| match token {
-            TokenTree::Group(group) => {
-                let first = group.stream().into_iter().next();
-                first.is_some_and(|first| match first {
-                    TokenTree::Literal(text) => text.to_string().contains("nests too deeply"),
-                    _ => false,
-                })
-            }
-            _ => false,
+const EXPRESSIONS: &[Chain] = &[
+    ("!", "1", ""),
+    ("&mut ", "1", ""),
+    ("", "a", ".b"),
+    ("", "a", ".b()"),
+    ("", "a", ".0"),
+    ("", "a", "()"),
+    ("", "a", "[0]"),
+    ("", "a", "?"),
+    ("", "a", " as u8"),
+    ("1 + ", "1", ""),
+    ("a = ", "1", ""),
+    ("a && ", "b", ""),
+    ("..= ", "1", ""),
+    ("return ", "1", ""),
+    ("|| ", "1", ""),
+    ("move |a, b| ", "1", ""),
+    ("!&return |a, b| ", "1", ""),
+    ("if ", "a", " {}"),
+    ("match ", "a", " {}"),
+    ("for A {} in ", "a", " {}"),
+    ("if a {} else ", "{}", ""),
+    ("!match a {} (", "1", ")"),
+    ("match a { _ => ", "1", " }"),
+    ("|a: [u8; { ", "1", " }]| b"),
+    ("f(move |a| async move { ", "1", " })"),
+    ("(", "1", ")"),
+    ("[", "1", "; 2]"),
+    ("{ ", "1", " }"),
+    ("a::<u8, ", "u8", ">"),
+    ("<", "a", ">::b"),
+    // It never closes: that is found out in the depth.
+    ("<", "", ""),
+];
+
+const TYPES: &[Chain] = &[
+    ("&", "u8", ""),
+    ("&'a ", "u8", ""),
+    ("&mut ", "u8", ""),
+    ("*const ", "u8", ""),
+    ("(", "u8", ")"),
+    ("[", "u8", "; 2]"),
+    ("Vec<", "u8", ">"),
+    ("Pair<u8, ", "u8", ">"),
+    ("fn(u8) -> ", "u8", ""),
+    ("Pair<fn() -> u8, ", "u8", ">"),
+    ("Box<dyn A<", "u8", ">>"),
+    ("impl A<B = ", "u8", ">"),
+    ("<", "u8", " as A>::B"),
+    ("[u8; ", "1", "]"),
+    ("<", "", ""),
+];
+
+const PATTERNS: &[Chain] = &[
+    ("&", "a", ""),
+    ("a @ ", "a", ""),
+    ("box ", "a", ""),
+    ("(", "a", ")"),
+    ("A { a: ", "a", "}"),
+    ("A::<", "u8", ">"),
+];
+
+const ITEMS: &[Chain] = &[
+    ("fn f() { ", "", " }"),
+    ("mod a { ", "", " }"),
+    ("impl A { fn f() { ", "", " } }"),
+    ("trait A { type B = [u8; { ", "1", " }]; }"),
+    ("const A: u8 = { ", "1", " };"),
+    ("struct A([u8; { ", "1", " }]);"),
+    ("fn f() where [u8; { ", "1", " }]: A {}"),
+    ("extern { fn f(a: [u8; { ", "1", " }]); }"),
+];
+
+/// Each chain, of so many levels that the guard is for it or against it; the last are too many for any.
+fn chains(of: &[Chain]) -> impl Iterator<Item = (usize, String)> {
+    const LEVELS: [usize; 7] = [20, 35, 60, 110, 190, 370, 3_000];
+    of.iter().flat_map(|(open, inner, close)| {
+        LEVELS.map(|levels| {
+            (levels, format!("{}{inner}{}", open.repeat(levels), close.repeat(levels)))
         })
+    })
+}
+
+/// On a stack that is no larger than it may be; one that overflows ends the process.
+fn on_a_small_stack(work: fn()) {
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(work);
+    thread.expect("a thread can be spawned").join().expect("what is looked for is found");
+}
+
+/// Looks at the outermost tokens alone: to write such tokens down recurses, too.
+fn says_that_it_is_too_deep(expanded: TokenStream) -> bool {
+    expanded.into_iter().any(|token| match token {
+        TokenTree::Group(group) => {
+            let first = group.stream().into_iter().next();
+            first.is_some_and(|first| match first {
+                TokenTree::Literal(text) => text.to_string().contains("nests too deeply"),
+                _ => false,
+            })
+        }
+        _ => false,
+    })
+}
+
+/// Through every attribute: what is too deep for anyone is refused by each.
+fn refused_by_each(levels: usize, arguments: &str, item: &str) {
+    for expand in DOORS {
+        let expanded = expand(tokens(arguments), tokens(item));
+        assert!(levels < 3_000 || says_that_it_is_too_deep(expanded), "not refused: {item}");
     }
+}
+
+/// The closure is parsed as a whole.
+fn refused_by_task(levels: usize, closure: &str) {
+    let mut expanded = task::expand(tokens(&format!("\"deep\", {closure}"))).into_iter();
+    let Some(TokenTree::Group(block)) = expanded.next() else { panic!("`task!` gives a block") };
+    let is_refused = says_that_it_is_too_deep(block.stream());
+    assert!(levels < 3_000 || is_refused, "not refused: {closure}");
+}
+
+#[test]
+fn expressions_that_nest_too_deeply_to_be_parsed_are_refused() {
+    on_a_small_stack(|| {
+        for (levels, deep) in chains(EXPRESSIONS) {
+            refused_by_each(levels, &format!("limit = {deep}"), "async fn work() {}");
+            refused_by_each(levels, "", &format!("#[doc = {deep}] async fn work() {{}}"));
+            refused_by_each(levels, "", &format!("async fn work(a: [u8; {deep}]) {{}}"));
+            refused_by_task(levels, &format!("|token| {deep}"));
+        }
+    });
+}
+
+#[test]
+fn types_that_nest_too_deeply_to_be_parsed_are_refused() {
+    on_a_small_stack(|| {
+        for (levels, deep) in chains(TYPES) {
+            refused_by_each(levels, "", &format!("async fn work() -> {deep} {{}}"));
+            refused_by_each(
+                levels,
+                "restart = \"always\"",
+                &format!("async fn work(a: {deep}, b: u8) {{}}"),
+            );
+            refused_by_each(levels, "", &format!("async fn work<A: Fn() -> {deep}>() {{}}"));
+            refused_by_task(levels, &format!("|token| -> {deep} {{}}"));
+        }
+    });
+}
+
+#[test]
+fn patterns_that_nest_too_deeply_to_be_parsed_are_refused() {
+    on_a_small_stack(|| {
+        for (levels, deep) in chains(PATTERNS) {
+            refused_by_each(levels, "", &format!("async fn work({deep}: u8) {{}}"));
+            refused_by_task(levels, &format!("|{deep}| token"));
+        }
+    });
+}
+
+#[test]
+fn a_body_that_nests_too_deeply_to_be_parsed_is_not_judged() {
+    on_a_small_stack(|| {
+        let within = |statement: String| {
+            let item = format!("async fn work() {{ loop {{ {statement} }} }}");
+            for expand in DOORS {
+                assert!(!expand(TokenStream::new(), tokens(&item)).is_empty());
+            }
+        };
+        for (_, deep) in chains(EXPRESSIONS) {
+            within(format!("let x = {deep};"));
+            within(deep);
+        }
+        for (_, deep) in chains(TYPES) {
+            within(format!("let x: {deep} = 1;"));
+            within(format!("1 as {deep}"));
+            within(format!("struct X(pub {deep});"));
+        }
+        for (_, deep) in chains(PATTERNS) {
+            within(format!("let {deep} = 1;"));
+        }
+        for (_, deep) in chains(ITEMS) {
+            within(deep);
+        }
+        within(format!("use {}a;", "a::".repeat(3_000)));
+    });
+}
+
+#[test]
+fn a_body_whose_groups_nest_too_deeply_to_be_walked_is_refused() {
+    on_a_small_stack(|| {
+        for (open, close) in [("(", ")"), ("{", "}"), ("m!(", ")")] {
+            let deep = format!("{}{}", open.repeat(3_000), close.repeat(3_000));
+            refused_by_each(3_000, "", &format!("async fn work() {{ loop {{ {deep} }} }}"));
+        }
+    });
 }
 
 #[test]
 fn what_people_write_does_not_nest_too_deeply() {
     let nested = "Arc<Mutex<HashMap<(String, Vec<Option<u8>>), Box<dyn Fn(&[Result<u8, Vec<u8>>]) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Box<dyn Error>>>>>>>>>";
-    let item = tokens(&format!("async fn work(value: {nested}) -> Result<(), E> {{ Ok(()) }}"));
-    let expanded = function::expand(tokens("limit = (1 + 2) * (3 - (4 / 5))"), item);
+    let documented = "/// A line.\n".repeat(1_000);
+    let item = format!("{documented} async fn work(value: {nested}) -> Result<(), E> {{ Ok(()) }}");
+    let expanded = function::expand(tokens("limit = (1 + 2) * (3 - (4 / 5))"), tokens(&item));
     assert!(!expanded.to_string().contains("compile_error"));
+    let routes = ".route(\"/a\", get(|| async { a.b::<C>(&d)? }))".repeat(100);
+    let arms =
+        "Some(A::B(a) | A::C(a)) if a < 10 && b > 2 => f::<T>(&a, |b, c| b + c),".repeat(500);
+    let call = format!("\"a\", |_| serve(Router::new(){routes}, match a {{ {arms} _ => 1 }})");
+    assert!(!task::expand(tokens(&call)).to_string().contains("compile_error"));
 }
 
 #[test]

@@ -303,16 +303,16 @@ fn a_body_as_deep_as_is_read_fits_into_a_small_stack() {
         format!("loop {{}} let x = {}0{};", open.repeat(times), close.repeat(times))
     };
     for body in [
-        deep("(", ")", 60),
-        deep("!", "", 240),
-        deep("", ".a()", 200),
-        deep("1 + ", "", 240),
+        deep("(", ")", 50),
+        deep("!", "", 200),
+        deep("", ".a()", 180),
+        deep("1 + ", "", 180),
         deep("match a { _ => ", "}", 40),
         deep("async { ", "}", 60),
-        format!("loop {{}} {} {{}}", "if a {} else ".repeat(120)),
-        deep("f(a, ", ")", 60),
-        deep("if a { ", "}", 60),
-        deep("return ", "", 240),
+        format!("loop {{}} {} {{}}", "if a {} else ".repeat(50)),
+        deep("f(a, ", ")", 50),
+        deep("if a { ", "}", 45),
+        deep("return ", "", 120),
     ] {
         refuses(&body, &["exit"]);
     }
