@@ -540,6 +540,17 @@ fn a_body_whose_groups_nest_too_deeply_to_be_walked_is_refused() {
 }
 
 #[test]
+fn a_crate_path_that_nests_in_its_text_is_refused_unread() {
+    on_a_small_stack(|| {
+        let deep = format!("crate = \"{}{}\"", "(".repeat(20_000), ")".repeat(20_000));
+        for expand in [function::expand, entry::expand] {
+            let expanded = expand(tokens(&deep), tokens("async fn main() {}")).to_string();
+            assert!(expanded.contains("`crate` takes a path"));
+        }
+    });
+}
+
+#[test]
 fn what_people_write_does_not_nest_too_deeply() {
     let nested = "Arc<Mutex<HashMap<(String, Vec<Option<u8>>), Box<dyn Fn(&[Result<u8, Vec<u8>>]) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Box<dyn Error>>>>>>>>>";
     let documented = "/// A line.\n".repeat(1_000);

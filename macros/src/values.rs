@@ -166,7 +166,9 @@ pub(crate) fn read_duration(text: &str) -> Option<u64> {
 fn path(argument: &Argument, example: &str, diagnostics: &mut Diagnostics) -> Option<Path> {
     let text = text(argument, example, diagnostics)?;
     let key = &argument.key;
-    let path = text.parse_with(Path::parse_mod_style).ok();
+    // What it nests would be walked before it is refused.
+    let is_flat = !text.value().contains(['(', '[', '{']);
+    let path = is_flat.then(|| text.parse_with(Path::parse_mod_style).ok()).flatten();
     if path.is_none() {
         diagnostics.refuse(&text, format!("`{key}` takes a path: write `{key} = \"{example}\"`"));
     }
