@@ -543,7 +543,7 @@ fn a_body_whose_groups_nest_too_deeply_to_be_walked_is_refused() {
 fn a_crate_path_that_nests_in_its_text_is_refused_unread() {
     on_a_small_stack(|| {
         let deep = format!("crate = \"{}{}\"", "(".repeat(20_000), ")".repeat(20_000));
-        for expand in [function::expand, entry::expand] {
+        for expand in DOORS {
             let expanded = expand(tokens(&deep), tokens("async fn main() {}")).to_string();
             assert!(expanded.contains("`crate` takes a path"));
         }
