@@ -41,7 +41,7 @@ fn every_fifth_of_a_thousand_jobs_panics_and_all_others_finish() {
 #[test]
 fn as_text_every_panic_is_one_line_of_the_log_and_nothing_else_is() {
     let ended = start(["--log", "text"]).end();
-    let begin = format!("ERROR task `average` panicked at {PLACE}:");
+    let begin = format!("ERROR task: task `average` panicked at {PLACE}:");
     assert_eq!(ended.stderr.lines().count(), 200, "{ended:#?}");
     for line in ended.stderr.lines() {
         assert!(line.contains(&begin), "{line}");
