@@ -137,3 +137,22 @@ async fn a_limit_of_zero_panics_with_a_sentence() {
 
     drop(map(&CancellationToken::new(), [1], never).limit(0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn runs_that_compute_are_shared_between_the_threads() {
+    /// Goes on when the other one is here as well; a barrier would wait for ever.
+    #[supervised(name = "map: computes")]
+    async fn computes(here: Arc<AtomicUsize>) -> Result<(), TaskError> {
+        here.fetch_add(1, SeqCst);
+        let begun = std::time::Instant::now();
+        while here.load(SeqCst) < 2 {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60), "alone");
+            std::hint::spin_loop();
+        }
+        Ok(())
+    }
+
+    let here = Arc::new(AtomicUsize::new(0));
+    let items = [here.clone(), here];
+    in_time(map(&CancellationToken::new(), items, computes).limit(2)).await.unwrap();
+}

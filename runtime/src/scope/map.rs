@@ -16,7 +16,7 @@ use super::{
     pull::Shared,
     runner,
 };
-use crate::run::SupervisedFuture;
+use crate::{clock::Ticks, run::SupervisedFuture};
 
 /// Runs a supervised function over the items of an iterator, a bounded number at once, and gives the
 /// results in the order of the items.
@@ -43,7 +43,8 @@ use crate::run::SupervisedFuture;
 ///
 /// The iterator is read as runs end: memory grows with the limit and the results, not with the input.
 /// It is read, and `f` called, by one thread at a time. Runs are driven by a few tokio tasks, as many
-/// as the limit at most, each one run after another. A panic of the iterator or of `f` is a failure
+/// as the limit at most, each one run after another: it begins with one, and starts others as soon as runs are
+/// pending, or are long, or compute while the map is awaited. What is ready at once stays on one thread. A panic of the iterator or of `f` is a failure
 /// like any other.
 ///
 /// Items, `f` and its futures are `'static`: pass owned items (`into_iter`, not `iter`).
@@ -204,11 +205,18 @@ enum Stage<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
 /// else would start another one.
 struct Watch {
     looks: u32,
+    /// How many items had been pulled when they were counted last, and when that was.
     pulled: usize,
+    since: Ticks,
 }
 
 impl Watch {
-    const BEGIN: Self = Self { looks: 256, pulled: 1 };
+    /// In nanoseconds: a run that takes so long computes.
+    const LONG: u64 = 20_000;
+
+    fn begin() -> Self {
+        Self { looks: 4_096, pulled: 1, since: Ticks::NEVER }
+    }
 
     /// Whether it has to look again.
     fn goes_on<I, F, S, K>(&mut self, shared: &Arc<Shared<I, F, S, K>>) -> bool
@@ -227,9 +235,19 @@ impl Watch {
             if !progress.begun {
                 return true;
             }
-            // What has been pulled since by a runner that this has started is no end of another one.
-            let expected = std::mem::replace(&mut self.pulled, progress.pulled + 1);
-            progress.polled && progress.pulled <= expected && runner::grow(shared)
+            if !progress.polled || progress.pulled > self.pulled {
+                return false;
+            }
+            if self.since.is_never() {
+                self.since = Ticks::now();
+            }
+            if self.since.elapsed_nanos() < Self::LONG {
+                return true;
+            }
+            // What the new one pulls is no end of another one.
+            self.pulled = progress.pulled + 1;
+            self.since = Ticks::NEVER;
+            runner::grow(shared)
         });
         if !goes_on {
             self.looks = 0;
@@ -254,7 +272,7 @@ where
                 let token = self.token.child_token();
                 let shared = Arc::new(Shared::new(token, self.place, items, f));
                 runner::start(&shared, self.limit);
-                (shared, Watch::BEGIN)
+                (shared, Watch::begin())
             }
             Stage::Running(shared, watch) => (shared, watch),
             Stage::Done => panic!("a map was polled after it had ended"),

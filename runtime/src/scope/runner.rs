@@ -19,6 +19,7 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
+use tokio::task::coop::has_budget_remaining;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
@@ -83,6 +84,7 @@ pin_project! {
 #[derive(Default)]
 struct Busy {
     runs: u64,
+    long: u64,
     nanos: u64,
 }
 
@@ -91,14 +93,16 @@ impl Busy {
     #[inline]
     fn with(&mut self, nanos: u64) -> u64 {
         self.runs += 1;
+        self.long += u64::from(nanos >= LONG);
         self.nanos += nanos;
         if self.nanos < ASKS_AFTER { 0 } else { self.ask() }
     }
 
     #[cold]
     fn ask(&mut self) -> u64 {
-        let Self { runs, nanos } = std::mem::take(self);
-        if nanos / runs >= LONG { nanos / ASKS_AFTER } else { 0 }
+        let Self { runs, long, nanos } = std::mem::take(self);
+        // Most of them, and not one that the system took the thread from.
+        if 2 * long >= runs { nanos / ASKS_AFTER } else { 0 }
     }
 }
 
@@ -225,7 +229,8 @@ where
             let done = match (self.run.as_mut().as_pin_mut(), *self.index) {
                 (Some(mut run), Some(index)) => {
                     let Poll::Ready(ended) = run.as_mut().poll_ended(cx) else {
-                        if !std::mem::replace(self.pended, true) {
+                        // Without budget everything is pending, and nothing is known.
+                        if has_budget_remaining() && !std::mem::replace(self.pended, true) {
                             grow(self.shared);
                         }
                         return Poll::Pending;
