@@ -202,10 +202,10 @@ enum Stage<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
 }
 
 /// The map's own future looks at its runners until something has moved: where all of them compute, nobody
-/// else would start another one.
+/// else would start another one. A runner wakes it when it begins.
 struct Watch {
-    looks: u32,
-    /// How many items had been pulled when they were counted last, and when that was.
+    over: bool,
+    /// How many items had been pulled when they were counted last, and since when they are.
     pulled: usize,
     since: Ticks,
 }
@@ -215,44 +215,42 @@ impl Watch {
     const LONG: u64 = 20_000;
 
     fn begin() -> Self {
-        Self { looks: 4_096, pulled: 1, since: Ticks::NEVER }
+        Self { over: false, pulled: 1, since: Ticks::NEVER }
     }
 
-    /// Whether it has to look again.
-    fn goes_on<I, F, S, K>(&mut self, shared: &Arc<Shared<I, F, S, K>>) -> bool
+    /// Whether it has to look again at once.
+    fn looks<I, F, S, K>(&mut self, shared: &Arc<Shared<I, F, S, K>>) -> bool
     where
         I: Iterator + Send + 'static,
         F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
         S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
         K: Keep<S> + 'static,
     {
-        if self.looks == 0 {
+        if self.over {
             return false;
         }
-        self.looks -= 1;
-        let progress = shared.progress();
-        let goes_on = progress.is_some_and(|progress| {
-            if !progress.begun {
-                return true;
-            }
-            if !progress.polled || progress.pulled > self.pulled {
-                return false;
-            }
-            if self.since.is_never() {
-                self.since = Ticks::now();
-            }
-            if self.since.elapsed_nanos() < Self::LONG {
-                return true;
-            }
+        let Some(progress) = shared.progress() else {
+            self.over = true;
+            return false;
+        };
+        if !progress.begun {
+            return false;
+        }
+        if !progress.polled || progress.pulled > self.pulled {
+            self.over = true;
+            return false;
+        }
+        if self.since.is_never() {
+            self.since = Ticks::now();
+        }
+        if self.since.elapsed_nanos() >= Self::LONG {
             // What the new one pulls is no end of another one.
             self.pulled = progress.pulled + 1;
             self.since = Ticks::NEVER;
-            runner::grow(shared)
-        });
-        if !goes_on {
-            self.looks = 0;
+            self.over = !runner::grow(shared);
+            return false;
         }
-        goes_on
+        true
     }
 }
 
@@ -278,7 +276,7 @@ where
             Stage::Done => panic!("a map was polled after it had ended"),
         };
         if shared.poll_ended(cx).is_pending() {
-            if watch.goes_on(&shared) {
+            if watch.looks(&shared) {
                 cx.waker().wake_by_ref();
             }
             self.stage = Stage::Running(shared, watch);

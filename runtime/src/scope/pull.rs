@@ -7,6 +7,8 @@
 //! 3. The iterator and `f` are dropped before the last runner leaves, and outside the lock; they run under
 //!    it, under [`panic::catch`], by one runner at a time.
 
+mod runners;
+
 use std::{
     panic::Location,
     sync::{
@@ -16,7 +18,6 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
@@ -28,12 +29,8 @@ use crate::{
     Cause, Outcome, Panic, TaskError, events,
     limit::Limit,
     panic::{self, Caught, drop_each_quietly, drop_quietly},
-    registry::{self, HasTasks, Key, Listed, Slab},
-    run::{
-        Ended, SupervisedFuture,
-        row::{Activity, Row},
-        scope::Scope,
-    },
+    registry::{HasTasks, Listed, Slab},
+    run::{Ended, SupervisedFuture, row::Row, scope::Scope},
     spec::TaskSpec,
 };
 
@@ -156,82 +153,10 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the limit, once the first run has told its function.
-    pub(super) fn begin(&self, spec: &'static TaskSpec, limit: Bound) {
-        let mut state = self.state();
-        state.spec = Some(spec);
-        state.limit = limit;
-        self.may_grow.store(state.may_grow(), Ordering::Relaxed);
-    }
-
-    /// Takes a place for one more runner, if there is work for it.
-    pub(super) fn grow(&self) -> Option<&'static TaskSpec> {
-        if !self.may_grow.load(Ordering::Relaxed) {
-            return None;
-        }
-        let mut state = self.state();
-        let grows = state.spec.filter(|_| state.may_grow());
-        state.runners += usize::from(grows.is_some());
-        self.may_grow.store(state.may_grow(), Ordering::Relaxed);
-        grows
-    }
-
-    /// How many items have been pulled, and whether all that is known to run is being polled at this moment;
-    /// `None` where one more runner would have nothing to do.
-    pub(super) fn progress(&self) -> Option<Progress> {
-        if !self.may_grow.load(Ordering::Relaxed) {
-            return None;
-        }
-        let pulled = self.state().results.len();
-        let mut progress = Progress { pulled, begun: true, polled: true };
-        for runner in self.runners().iter() {
-            match runner.activity() {
-                Activity::NotBegun => progress.begun = false,
-                Activity::Polled(_) => {}
-                Activity::Pending | Activity::WaitsToRun => progress.polled = false,
-            }
-        }
-        Some(progress)
-    }
-
-    fn runners(&self) -> MutexGuard<'_, Slab<Arc<Row>>> {
-        self.runners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Enters a runner that is about to be spawned.
-    pub(super) fn enter(self: &Arc<Self>, row: &Arc<Row>) -> Key
-    where
-        Self: Send + Sync + 'static,
-    {
-        self.listed.get_or_init(|| registry::list(self));
-        self.runners().insert(row.clone())
-    }
-
-    /// Keeps the handle of a runner that was spawned.
-    pub(super) fn entered(&self, row: &Row, handle: AbortHandle) {
-        // Under the lock: who aborts all rows finds the handle, or is found here.
-        let state = self.state();
-        row.spawned(handle);
-        let closed = state.closed;
-        drop(state);
-        if closed {
-            row.abort();
-        }
-    }
-
-    /// A runner has nothing more to do.
-    pub(super) fn leave(&self, key: Option<Key>) {
-        if let Some(key) = key {
-            let row = self.runners().remove(key);
-            drop(row);
-        }
-        let mut state = self.state();
-        state.runners -= 1;
-        if state.runners > 0 {
-            return;
-        }
-        if let Some(waiting) = state.waiting.take() {
-            drop(state);
+    /// Wakes the map's own future, to look at its runners.
+    pub(super) fn wake(&self) {
+        let waiting = self.state().waiting.take();
+        if let Some(waiting) = waiting {
             waiting.wake();
         }
     }
@@ -414,30 +339,9 @@ where
     }
 }
 
-impl<I, F, S, K> HasTasks for Shared<I, F, S, K>
-where
-    I: Iterator,
-    S: SupervisedFuture,
-    K: Keep<S>,
-    Self: Send + Sync,
-{
-    fn rows(&self, into: &mut Vec<Arc<Row>>) {
-        into.extend(self.runners().iter().cloned());
-    }
-}
-
 enum Step {
     Run(Index),
     Nothing,
     /// The item at this place could not be made.
     Panicked(Index, Caught),
-}
-
-/// How far a map has come.
-pub(super) struct Progress {
-    pub(super) pulled: usize,
-    /// Every runner has had a thread.
-    pub(super) begun: bool,
-    /// None waits at an `.await`.
-    pub(super) polled: bool,
 }

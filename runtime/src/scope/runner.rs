@@ -204,6 +204,7 @@ where
         let entered = row.clone().expect("a runner has its row back when its poll has ended");
         if entered.poll_begins() {
             events::task_began(&span);
+            this.shared.wake();
         }
         let polled = span.in_scope(|| frame::within(&mut row, || this.drive(&entered, cx)));
         entered.poll_ends();
