@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     Outcome, Signal, TaskError, panic,
-    run::{Run, Settled, output::Verdict},
+    run::{Around, Run, Settled, output::Verdict},
     spec::TaskSpec,
 };
 
@@ -133,7 +133,9 @@ where
     let settled = {
         let mut body_of = Entry::new(spec, &token);
         let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token)));
-        runtime.block_on(poll_fn(|cx| body_of.poll(|| run.as_mut().poll_settled(cx))))
+        runtime.block_on(poll_fn(|cx| {
+            body_of.poll(|| run.as_mut().poll_settled(cx, Around::default()))
+        }))
     };
     let signal = shutdown.body_ended();
     if let Some(undrained) = pools::drain(&runtime, &shutdown) {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Outcome, TaskError, panic,
-    run::{Run, Settled, output::Verdict, row::watch},
+    run::{Around, Run, Settled, output::Verdict, row::watch},
     spec::TaskSpec,
 };
 
@@ -157,5 +157,5 @@ where
     let token = CancellationToken::new();
     let mut entry = Entry::new(spec, &token);
     let mut run = pin!(Run::new(spec, token.clone(), verdict, body(token)));
-    runtime.block_on(poll_fn(|cx| entry.poll(|| run.as_mut().poll_settled(cx))))
+    runtime.block_on(poll_fn(|cx| entry.poll(|| run.as_mut().poll_settled(cx, Around::default()))))
 }

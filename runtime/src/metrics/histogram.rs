@@ -65,6 +65,9 @@ impl Buckets {
 
 #[inline]
 fn bucket(nanos: u64) -> usize {
+    if nanos <= BOUNDS[0] {
+        return 0;
+    }
     let bits = 64 - nanos.leading_zeros() as usize;
     let first = FIRST[bits] as usize;
     match BOUNDS.get(first) {

@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::threads::{self, SHARED};
+use super::threads::{self, Place};
 
 /// Boxes of shares: enough for 4,095 threads at once; the threads beyond that use the shared one.
 const BOXES: usize = 12;
@@ -36,33 +36,33 @@ impl<S: Default> Stripes<S> {
 
     #[inline]
     pub(super) fn here(&self, first_use: impl FnOnce()) -> Here<'_, S> {
-        let number = threads::number();
-        let (at, within) = place(number);
-        if at >= BOXES {
-            return self.share(0, 0, false, first_use);
+        let Place { at, within } = threads::place();
+        if let Some(stripe) = self.share(at, within) {
+            return Here { stripe, own: at != Place::SHARED.at };
         }
-        self.share(at, within, number != SHARED, first_use)
+        self.make(first_use)
     }
 
     #[inline]
-    fn share(&self, at: usize, within: usize, own: bool, first_use: impl FnOnce()) -> Here<'_, S> {
+    fn share(&self, at: usize, within: usize) -> Option<&S> {
+        self.boxes.get(at)?.get()?.get(within)
+    }
+
+    /// The first use of the box by any thread, or this thread's first of all.
+    #[cold]
+    fn make(&self, first_use: impl FnOnce()) -> Here<'_, S> {
+        let place = threads::take_place();
+        let Place { at, within } = if place.at < BOXES { place } else { Place::SHARED };
         let shares = self.boxes[at].get_or_init(|| {
             first_use();
             (0..1_usize << at).map(|_| S::default()).collect()
         });
-        Here { stripe: &shares[within], own }
+        Here { stripe: &shares[within], own: at != Place::SHARED.at }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &S> {
         self.boxes.iter().filter_map(OnceLock::get).flatten()
     }
-}
-
-/// The box of a thread's share, and the place in it.
-#[inline]
-fn place(number: usize) -> (usize, usize) {
-    let at = (number + 1).ilog2() as usize;
-    (at, number + 1 - (1 << at))
 }
 
 impl<S> Here<'_, S> {
@@ -87,12 +87,6 @@ impl Counter {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_thread_has_a_place_of_its_own() {
-        let places: Vec<_> = (0..7).map(place).collect();
-        assert_eq!(places, [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3)]);
-    }
 
     #[test]
     fn nothing_is_lost_over_threads_that_come_and_go() {

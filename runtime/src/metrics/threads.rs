@@ -11,12 +11,33 @@ use std::{
 };
 
 /// The number of a thread that has none: it is ending, or its thread-locals are gone.
-pub(super) const SHARED: usize = 0;
+const SHARED: usize = 0;
 
-const UNKNOWN: usize = usize::MAX;
+/// Where the share of a thread is: in which box, and where in it. Box `n` has 2^n places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) at: usize,
+    pub(super) within: usize,
+}
+
+impl Place {
+    /// The one that several threads may use at once.
+    pub(super) const SHARED: Self = Self { at: 0, within: 0 };
+
+    const UNKNOWN: Self = Self { at: usize::MAX, within: 0 };
+
+    pub(super) fn of(number: usize) -> Self {
+        let at = (number + 1).ilog2() as usize;
+        Self { at, within: number + 1 - (1 << at) }
+    }
+
+    fn number(self) -> usize {
+        (1 << self.at) + self.within - 1
+    }
+}
 
 thread_local! {
-    static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
+    static PLACE: Cell<Place> = const { Cell::new(Place::UNKNOWN) };
     static RETURNED: ReturnedAtExit = const { ReturnedAtExit };
 }
 
@@ -27,17 +48,18 @@ struct Free {
 
 static FREE: Mutex<Free> = Mutex::new(Free { next: SHARED + 1, returned: Vec::new() });
 
-/// This thread's number.
+/// This thread's place, if it has taken one already: there is no box for others.
 #[inline]
-pub(super) fn number() -> usize {
-    match NUMBER.get() {
-        UNKNOWN => take_number(),
-        number => number,
-    }
+pub(super) fn place() -> Place {
+    PLACE.get()
 }
 
-#[cold]
-fn take_number() -> usize {
+/// This thread's place, from now on.
+pub(super) fn take_place() -> Place {
+    let known = PLACE.get();
+    if known != Place::UNKNOWN {
+        return known;
+    }
     // Where the destructor cannot be registered, the number could never come back.
     let number = match RETURNED.try_with(|_| ()) {
         Ok(()) => {
@@ -49,17 +71,31 @@ fn take_number() -> usize {
         }
         Err(_) => SHARED,
     };
-    NUMBER.set(number);
-    number
+    let place = Place::of(number);
+    PLACE.set(place);
+    place
 }
 
 struct ReturnedAtExit;
 
 impl Drop for ReturnedAtExit {
     fn drop(&mut self) {
-        let number = NUMBER.replace(SHARED);
-        if number != SHARED && number != UNKNOWN {
-            FREE.lock().unwrap_or_else(PoisonError::into_inner).returned.push(number);
+        let place = PLACE.replace(Place::SHARED);
+        if place != Place::SHARED && place != Place::UNKNOWN {
+            FREE.lock().unwrap_or_else(PoisonError::into_inner).returned.push(place.number());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_thread_has_a_place_of_its_own() {
+        let places: Vec<_> = (0..7).map(Place::of).collect();
+        let expected = [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3)];
+        assert_eq!(places, expected.map(|(at, within)| Place { at, within }));
+        assert!((0..100_000).all(|number| Place::of(number).number() == number));
     }
 }

@@ -24,7 +24,9 @@ use tokio::{
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{Anew, Prepared, Run, Settled, backoff::Restarts, frame, output::Verdict};
+use super::{
+    Anew, Around, Prepared, Run, Settled, alarm::Alarm, backoff::Restarts, frame, output::Verdict,
+};
 use crate::{
     AsToken, Cancelled, Outcome, Panic, TaskError, events,
     panic::{self, Caught, drop_quietly},
@@ -49,8 +51,6 @@ pin_project! {
         longest_grace: Option<Duration>,
         // When the body of the current run was polled first.
         begun: Option<Instant>,
-        // Whether the last run had not ended within its grace.
-        overdue: bool,
         restarts: Restarts,
         // Boxed, since most calls end with their first run.
         backoff: Option<Pin<Box<Sleep>>>,
@@ -86,7 +86,6 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
             prepared: None,
             longest_grace: None,
             begun: None,
-            overdue: false,
             restarts: Restarts::default(),
             backoff: None,
             watch: None,
@@ -96,11 +95,6 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
 
     pub(super) fn spec(&self) -> &'static TaskSpec {
         self.spec
-    }
-
-    /// Whether the last run was dropped since it had not ended within its grace.
-    pub(super) fn was_overdue(&self) -> bool {
-        self.overdue
     }
 
     /// Hands over what was acquired for the call, which is about to be spawned.
@@ -114,16 +108,19 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
     pub(super) fn poll_settled(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
+        Around { alarm, .. }: Around<'_>,
     ) -> Poll<Settled<F::Output>> {
         let mut this = self.project();
+        // The clock is read anew: parameters are cloned before a run.
+        let around = Around { alarm, now: None };
         loop {
             if this.backoff.is_some() {
-                if this.poll_fired(cx) {
+                if this.poll_fired(cx, alarm) {
                     return Poll::Ready(this.end_cancelled());
                 }
                 ready!(this.poll_backoff(cx));
             }
-            let settled = ready!(this.poll_run(cx));
+            let settled = ready!(this.poll_run(cx, around));
             let Some(wait) = this.wait_after(settled.outcome) else {
                 this.end();
                 return Poll::Ready(settled);
@@ -136,7 +133,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
 }
 
 impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
-    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
+    fn poll_run(&mut self, cx: &mut Context<'_>, around: Around<'_>) -> Poll<Settled<F::Output>> {
         if self.run.is_none() {
             if let Err(caught) = self.make() {
                 return Poll::Ready(self.end_unmade(caught));
@@ -145,12 +142,11 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         // Read before the poll: a body that begins in this poll may end in it.
         let now = self.begun.is_none().then(Instant::now);
         let mut run = self.run.as_mut().as_pin_mut().expect("a run was made");
-        let polled = run.as_mut().poll_settled(cx);
+        let polled = run.as_mut().poll_settled(cx, around);
         if polled.is_ready() || run.has_begun() {
             *self.begun = self.begun.or(now);
         }
         let settled = ready!(polled);
-        *self.overdue = run.was_overdue();
         self.run.set(None);
         Poll::Ready(settled)
     }
@@ -176,7 +172,8 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     fn end_unmade(&mut self, caught: Caught) -> Settled<F::Output> {
         let panicked = self.panicked(caught);
         self.count_unmade(Outcome::Panicked);
-        Settled { outcome: Outcome::Panicked, nanos: 0, result: Err(panicked) }
+        let outcome = Outcome::Panicked;
+        Settled { outcome, overdue: false, nanos: 0, result: Err(panicked) }
     }
 
     /// The wait before the next run, if one follows.
@@ -200,7 +197,10 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
 
 impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     /// Whether the token has fired; if not, the task is woken when it does.
-    fn poll_fired(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_fired(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> bool {
+        if let Some(alarm) = alarm.filter(|alarm| alarm.is_for(self.token.as_token())) {
+            return alarm.has_rung();
+        }
         if self.watch.is_none() {
             let token = self.token.as_token().clone();
             self.watch.set(Some(token.cancelled_owned()));
@@ -225,7 +225,8 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         self.end();
         let cancelled = Cancelled::new(self.spec.name(), frame::cause());
         let cancelled = TaskError::Cancelled(cancelled);
-        Settled { outcome: Outcome::Cancelled, nanos: 0, result: Err(cancelled) }
+        let outcome = Outcome::Cancelled;
+        Settled { outcome, overdue: false, nanos: 0, result: Err(cancelled) }
     }
 
     /// Gives everything back. What was kept may panic when it is dropped, and is no part of any run.

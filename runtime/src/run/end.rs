@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{Overdue, Projected, Settled, Stage, Stop, frame};
+use super::{Overdue, Projected, Settled, Stage, frame};
 use crate::{
     AsToken, Cancelled, Outcome, Panic, TaskError, TimedOut, events,
     metrics::{Here, Stripe},
@@ -23,8 +23,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
             Overdue::Cancelled => self.end_cancelled(),
             Overdue::GraceSpent(grace) => {
                 events::did_not_stop(self.spec.name(), grace.into());
-                *self.stop = Stop::Spent;
-                self.end_cancelled()
+                Settled { overdue: true, ..self.end_cancelled() }
             }
             Overdue::TimedOut => {
                 let timeout =
@@ -44,7 +43,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         };
         let outcome = error.outcome();
         let nanos = self.settle(outcome);
-        Settled { outcome, nanos, result: Err(error) }
+        Settled { outcome, overdue: false, nanos, result: Err(error) }
     }
 
     #[cold]
@@ -85,14 +84,8 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         if self.permit.is_some() {
             *self.permit = None;
         }
-        if self.aside.is_some() {
-            *self.aside = None;
-        }
-        if self.frame.is_some() {
-            *self.frame = None;
-        }
-        if self.watch.is_some() {
-            self.watch.set(None);
+        if self.more.is_some() {
+            self.more.set(None);
         }
         nanos
     }

@@ -8,13 +8,14 @@
 //! 3. Each run that was counted as started is counted as ended once, whichever way it ends; its permit is
 //!    given back after that, and before whoever awaits it goes on.
 //! 4. The token is watched only while the run is really pending, for a permit or in its body, and then
-//!    always, until it has fired.
+//!    always, until it has fired: by the run itself, or by the alarm of its scope.
 //! 5. A run whose body is to be dropped, and in which a shield is pending, is overdue: it ends when the last
 //!    shield does, or its body by itself.
 //!
 //! `tests/behaviour/` checks 1 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 4 in `cancel.rs`, 5 in
 //! `shield.rs`.
 
+pub(crate) mod alarm;
 mod backoff;
 mod call;
 mod end;
@@ -48,12 +49,24 @@ use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{AsToken, Outcome, TaskError, clock::Ticks, limit::Permit, spec::TaskSpec};
+use alarm::Alarm;
 use frame::Frame;
 use output::Verdict;
+
+/// What the task that polls a run knows already.
+#[derive(Clone, Copy, Default)]
+pub struct Around<'a> {
+    /// Wakes the task when its token fires: a run with the same token need not watch it.
+    pub(crate) alarm: Option<&'a Alarm>,
+    /// The clock, where it was read just now.
+    pub(crate) now: Option<Ticks>,
+}
 
 /// How a run ended, and what it gave: its value, or what the boundary has to say.
 pub(crate) struct Settled<R> {
     pub(crate) outcome: Outcome,
+    /// It had not ended within its grace, and was dropped.
+    pub(crate) overdue: bool,
     /// How long the body took; 0 where it was not reached.
     pub(crate) nanos: u64,
     pub(crate) result: Result<R, TaskError>,
@@ -72,15 +85,12 @@ pin_project! {
         token: Option<T>,
         verdict: fn(&F::Output) -> Verdict,
         stage: Stage,
-        stop: Stop,
         // Of the wait while it waits, of the run while it runs.
         since: Ticks,
         permit: Option<Permit>,
-        longest_grace: Grace,
-        aside: Option<Pin<Box<Aside>>>,
-        frame: Option<Arc<Frame>>,
+        // What a run that is ready at once has no use for: it is neither made nor looked through there.
         #[pin]
-        watch: Option<WaitForCancellationFutureOwned>,
+        more: Option<More>,
         #[pin]
         body: Option<F>,
     }
@@ -98,6 +108,21 @@ pin_project! {
     }
 }
 
+pin_project! {
+    /// What a run needs that is pending, was spawned with a grace, or whose frame others know.
+    #[project = MoreProjected]
+    #[derive(Default)]
+    struct More {
+        stop: Stop,
+        longest_grace: Grace,
+        aside: Option<Pin<Box<Aside>>>,
+        frame: Option<Arc<Frame>>,
+        // Where no alarm is for its token.
+        #[pin]
+        watch: Option<WaitForCancellationFutureOwned>,
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     New,
@@ -112,9 +137,10 @@ enum Stage {
 }
 
 /// What has been asked of a running body.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Stop {
     /// Nothing yet.
+    #[default]
     No,
     /// To end by itself: its token has fired.
     Asked,
@@ -122,8 +148,6 @@ enum Stop {
     Within(Grace),
     /// To be dropped, as soon as no shield holds it.
     Overdue(Overdue),
-    /// It had not ended within its grace, and was dropped.
-    Spent,
 }
 
 /// What a body is to be dropped for.
@@ -144,6 +168,12 @@ impl Grace {
     fn of(grace: Option<Duration>) -> Self {
         let millis = grace.map(|grace| u32::try_from(grace.as_millis()));
         millis.map_or(Self::NONE, |millis| millis.map_or(Self::NONE, Self))
+    }
+}
+
+impl Default for Grace {
+    fn default() -> Self {
+        Self::NONE
     }
 }
 
@@ -177,13 +207,9 @@ impl<F: Future, T: AsToken> Run<F, T> {
             token: Some(token),
             verdict,
             stage: Stage::New,
-            stop: Stop::No,
             since: Ticks::NEVER,
             permit: None,
-            longest_grace: Grace::NONE,
-            aside: None,
-            frame: None,
-            watch: None,
+            more: None,
             body: Some(body),
         }
     }
@@ -202,7 +228,10 @@ impl<F: Future, T: AsToken> Run<F, T> {
     pub(crate) fn prepare(&mut self, permit: Option<Permit>, longest_grace: Option<Duration>) {
         self.stage = Stage::Spawned;
         self.permit = permit;
-        self.longest_grace = Grace::of(longest_grace);
+        if longest_grace.is_some() {
+            let longest_grace = Grace::of(longest_grace);
+            self.more = Some(More { longest_grace, ..More::default() });
+        }
     }
 
     /// The token that was given to a run that has ended.
@@ -210,29 +239,39 @@ impl<F: Future, T: AsToken> Run<F, T> {
         self.project().token.take().and_then(AsToken::into_given)
     }
 
-    /// Whether the body was dropped since it had not ended within its grace.
-    pub(crate) fn was_overdue(&self) -> bool {
-        self.stop == Stop::Spent
-    }
-
-    #[inline]
     pub(crate) fn poll_settled(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
+        around: Around<'_>,
     ) -> Poll<Settled<F::Output>> {
+        self.poll_told(cx, around, |settled| settled)
+    }
+
+    /// The same, for who makes something else of it at once.
+    #[inline]
+    pub(crate) fn poll_told<R>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        around: Around<'_>,
+        told: impl FnOnce(Settled<F::Output>) -> R,
+    ) -> Poll<R> {
         match self.stage {
-            Stage::New | Stage::Spawned => self.poll_first(cx),
-            _ => self.poll_again(cx),
+            Stage::New | Stage::Spawned => self.poll_first(cx, around, told),
+            _ => self.poll_again(cx, around.alarm).map(told),
         }
     }
 
-    fn poll_again(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Settled<F::Output>> {
+    fn poll_again(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        alarm: Option<&Alarm>,
+    ) -> Poll<Settled<F::Output>> {
         let mut this = self.project();
         match this.stage {
             Stage::New | Stage::Spawned => unreachable!("polled for the first time elsewhere"),
             Stage::Refused => Poll::Ready(this.end_cancelled()),
-            Stage::Waiting => this.poll_waiting(cx),
-            Stage::Running => this.poll_running(cx),
+            Stage::Waiting => this.poll_waiting(cx, alarm),
+            Stage::Running => this.poll_running(cx, alarm),
             Stage::Done => panic!("a supervised future was polled after it had ended"),
         }
     }

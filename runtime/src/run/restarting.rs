@@ -10,7 +10,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    Anew, Ended, ErrInto, Prepared, Settled, SupervisedFuture,
+    Anew, Around, Ended, ErrInto, Prepared, Settled, SupervisedFuture,
     call::Call,
     output::{Output, SupervisedOutput},
 };
@@ -74,6 +74,7 @@ pub trait Runs {
     fn poll_call(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
+        around: Around<'_>,
     ) -> Poll<Ended<Self::Output, TaskError>>;
 }
 
@@ -89,13 +90,15 @@ impl<M: Anew<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
     }
 
     fn poll_call(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
+        around: Around<'_>,
     ) -> Poll<Ended<F::Output, TaskError>> {
-        self.as_mut().poll_settled(cx).map(|Settled { outcome, nanos, result }| Ended {
-            nanos,
+        let polled = self.poll_settled(cx, around);
+        polled.map(|Settled { outcome, overdue, nanos, result }| Ended {
             outcome,
-            overdue: self.was_overdue(),
+            overdue,
+            nanos,
             result,
         })
     }
@@ -124,7 +127,8 @@ impl<C: Runs> Future for Restarting<C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
         let this = self.project();
-        this.call.poll_call(cx).map(|ended| ended.result.unwrap_or_else(this.from_task_error))
+        let polled = this.call.poll_call(cx, Around::default());
+        polled.map(|ended| ended.result.unwrap_or_else(this.from_task_error))
     }
 }
 
@@ -183,9 +187,10 @@ where
     fn poll_ended(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
+        around: Around<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let this = self.project();
-        this.call.poll_call(cx).map(|Ended { outcome, overdue, nanos, result }| Ended {
+        this.call.poll_call(cx, around).map(|Ended { outcome, overdue, nanos, result }| Ended {
             outcome,
             overdue,
             nanos,

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Run, Settled,
+    Around, Run, Settled,
     output::{Output, SupervisedOutput, converted, output},
 };
 use crate::{AsToken, Outcome, TaskError, limit::Permit, spec::TaskSpec};
@@ -77,7 +77,7 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        this.run.poll_settled(cx).map(|settled| match settled.result {
+        this.run.poll_told(cx, Around::default(), |settled| match settled.result {
             Ok(value) => value,
             Err(error) => (this.from_task_error)(error),
         })
@@ -148,7 +148,7 @@ where
     type Output = Result<S::Value, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_ended(cx).map(|ended| ended.result)
+        self.poll_ended(cx, Around::default()).map(|ended| ended.result)
     }
 }
 
@@ -199,6 +199,7 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     fn poll_ended(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
+        around: Around<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>>;
     #[doc(hidden)]
     fn error(error: TaskError) -> Self::Error;
@@ -235,11 +236,14 @@ where
     fn poll_ended(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
+        around: Around<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
-        let mut run = self.project().run;
-        run.as_mut().poll_settled(cx).map(|Settled { outcome, nanos, result }| {
-            let overdue = run.was_overdue();
-            Ended { outcome, overdue, nanos, result: F::Output::settle(result) }
+        let run = self.project().run;
+        run.poll_told(cx, around, |Settled { outcome, overdue, nanos, result }| Ended {
+            outcome,
+            overdue,
+            nanos,
+            result: F::Output::settle(result),
         })
     }
 
@@ -271,9 +275,11 @@ where
     fn poll_ended(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
+        around: Around<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let task = self.spec().name();
-        self.project().supervised.poll_ended(cx).map(|Ended { outcome, overdue, nanos, result }| {
+        let polled = self.project().supervised.poll_ended(cx, around);
+        polled.map(|Ended { outcome, overdue, nanos, result }| {
             let of_the_panic = |error| S::error(error).into();
             let convert = |error| converted(task, || E::from(error), of_the_panic);
             Ended { outcome, overdue, nanos, result: result.map_err(convert) }

@@ -31,7 +31,7 @@ use crate::{
     Cancelled, Cause, TaskError, events, panic,
     registry::Key,
     run::{
-        Ended, SupervisedFuture, frame,
+        Around, Ended, SupervisedFuture, frame,
         row::{OnThread, Row},
     },
     spec::TaskSpec,
@@ -229,7 +229,7 @@ where
             // The index stays until the run has ended: a poll may unwind.
             let done = match (self.run.as_mut().as_pin_mut(), *self.index) {
                 (Some(mut run), Some(index)) => {
-                    let Poll::Ready(ended) = run.as_mut().poll_ended(cx) else {
+                    let Poll::Ready(ended) = run.as_mut().poll_ended(cx, Around::default()) else {
                         // Without budget everything is pending, and nothing is known.
                         if has_budget_remaining() && !std::mem::replace(self.pended, true) {
                             grow(self.shared);

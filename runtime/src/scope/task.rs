@@ -18,7 +18,7 @@ use tracing::Span;
 
 use crate::{
     events,
-    run::{Ended, SupervisedFuture, frame, row::Row},
+    run::{Around, Ended, SupervisedFuture, frame, row::Row},
 };
 
 /// Where a task's end is told.
@@ -83,7 +83,7 @@ impl<S: SupervisedFuture, R: Report<S>> Future for Task<S, R> {
         }
         let polled = frame::within(this.row, || {
             let run = this.run.as_mut().as_pin_mut();
-            run.expect("a task is polled until it has ended").poll_ended(cx)
+            run.expect("a task is polled until it has ended").poll_ended(cx, Around::default())
         });
         let row = row_of(this.row);
         row.poll_ends();

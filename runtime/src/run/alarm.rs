@@ -1,0 +1,91 @@
+//! One watch over a token for all the tasks of a scope, so that none of them has to watch it by itself.
+//!
+//! Invariants
+//!
+//! 1. It has rung before `cancel` returns, and before any task is woken for it.
+//! 2. A task that keeps its waker and then finds that the alarm has not rung is woken when it does: who rings
+//!    says so first, and then asks each task for its waker, under the lock that the waker is kept under.
+//! 3. It serves a run only where the run's token is its own: what the run was given may be any other.
+//!
+//! `tests/behaviour/cancel.rs` and `group_stop.rs` check them from the outside.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Wake, Waker},
+};
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// Whose tasks an alarm wakes.
+pub(crate) trait Wakes: Send + Sync {
+    /// Wakes the tasks that have kept their waker.
+    fn wake_tasks(&self);
+}
+
+pub(crate) struct Alarm {
+    token: CancellationToken,
+    bell: Arc<Bell>,
+    /// Dropped, it is deaf.
+    _listens: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+struct Bell {
+    rung: AtomicBool,
+    wakes: Weak<dyn Wakes>,
+}
+
+impl Alarm {
+    /// Listens to the token from now on.
+    pub(crate) fn new(token: &CancellationToken, wakes: Weak<dyn Wakes>) -> Self {
+        let bell = Arc::new(Bell { rung: AtomicBool::new(false), wakes });
+        let mut listens = Box::pin(token.clone().cancelled_owned());
+        let waker = Waker::from(bell.clone());
+        let listening = std::pin::pin!(tokio::task::coop::unconstrained(listens.as_mut()));
+        if listening.poll(&mut Context::from_waker(&waker)).is_ready() {
+            bell.rung.store(true, Ordering::Release);
+        }
+        Self { token: token.clone(), bell, _listens: listens }
+    }
+
+    pub(crate) fn has_rung(&self) -> bool {
+        self.bell.rung.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_for(&self, token: &CancellationToken) -> bool {
+        self.token == *token
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.rung.store(true, Ordering::Release);
+        if let Some(wakes) = self.wakes.upgrade() {
+            wakes.wake_tasks();
+        }
+    }
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Alarm").field("has_rung", &self.has_rung()).finish_non_exhaustive()
+    }
+}
+
+/// Whether the token of a run has fired.
+#[inline]
+pub(super) fn has_fired(token: &CancellationToken, alarm: Option<&Alarm>) -> bool {
+    match alarm {
+        Some(alarm) if alarm.is_for(token) => alarm.has_rung(),
+        _ => token.is_cancelled(),
+    }
+}
