@@ -32,12 +32,22 @@ pub(crate) use snapshot::{arranged, live, tasks};
 pub(crate) use tree::{Line, folded};
 pub use unfinished::Unfinished;
 
-use crate::run::row::Row;
+use crate::run::{alarm::Wakes, row::Row};
 
 /// A group, a pool, a map, a main: what has tasks.
 pub(crate) trait HasTasks: Send + Sync {
     /// Adds the rows of those that have not ended.
     fn rows(&self, into: &mut Vec<Arc<Row>>);
+}
+
+impl<S: HasTasks> Wakes for S {
+    fn wake_tasks(&self) {
+        let mut rows = Vec::new();
+        self.rows(&mut rows);
+        for row in rows {
+            row.wake_tasks();
+        }
+    }
 }
 
 /// Every scope that has had a task.

@@ -85,7 +85,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
             *self.permit = None;
         }
         if self.more.is_some() {
-            self.more.set(None);
+            *self.more = None;
         }
         nanos
     }

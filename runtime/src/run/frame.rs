@@ -3,7 +3,7 @@
 //! Invariants
 //!
 //! 1. While a run's body, a task or a section is polled on a thread, it has an entry on that thread's stack;
-//!    what it handed in comes back when it leaves. Most runs hand nothing in: to enter and to leave is then
+//!    what it handed in comes back when it leaves, at the latest. Most runs hand nothing in: to enter and to leave is then
 //!    two stores, with nothing to be counted, allocated or dropped.
 //! 2. No user code runs while the stack is borrowed.
 //! 3. A run has a [`Frame`] from the moment someone else has to refer to it, and lets go of it when it
@@ -80,7 +80,11 @@ impl<'a, T> Entered<'a, T> {
         back: fn(Held) -> Option<Arc<T>>,
     ) -> Self {
         let held = if place.is_some() { place.take().map(held) } else { None };
-        Self { pushed: stack::push(kind, held), place, back }
+        let (pushed, refused) = stack::push(kind, held);
+        if let Some(refused) = refused {
+            *place = back(refused);
+        }
+        Self { pushed, place, back }
     }
 }
 

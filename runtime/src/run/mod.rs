@@ -88,9 +88,8 @@ pin_project! {
         // Of the wait while it waits, of the run while it runs.
         since: Ticks,
         permit: Option<Permit>,
-        // What a run that is ready at once has no use for: it is neither made nor looked through there.
-        #[pin]
-        more: Option<More>,
+        // Boxed, since most runs have no use for it: it is neither made nor looked through nor moved there.
+        more: Option<Pin<Box<More>>>,
         #[pin]
         body: Option<F>,
     }
@@ -230,7 +229,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
         self.permit = permit;
         if longest_grace.is_some() {
             let longest_grace = Grace::of(longest_grace);
-            self.more = Some(More { longest_grace, ..More::default() });
+            self.more = Some(Box::pin(More { longest_grace, ..More::default() }));
         }
     }
 

@@ -136,6 +136,13 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         pin!(unconstrained(watch)).poll(cx).is_ready()
     }
 
+    /// Whether someone wakes the task when the token fires.
+    #[inline]
+    fn is_watched(&self, alarm: Option<&Alarm>) -> bool {
+        alarm.is_some_and(|alarm| alarm.is_for(self.token()))
+            || self.more.as_ref().is_some_and(|more| more.watch.is_some())
+    }
+
     fn poll_body(
         &mut self,
         cx: &mut Context<'_>,
@@ -187,11 +194,7 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
         cx: &mut Context<'_>,
         alarm: Option<&Alarm>,
     ) -> Poll<Settled<F::Output>> {
-        let is_watched = |more: MoreProjected<'_>| more.watch.is_some();
-        if self.stop() == Stop::No
-            && !self.more_if_any().is_some_and(is_watched)
-            && self.poll_fired(cx, alarm)
-        {
+        if self.stop() == Stop::No && !self.is_watched(alarm) && self.poll_fired(cx, alarm) {
             if let Some(ended) = self.heed_token() {
                 return Poll::Ready(ended);
             }
@@ -305,18 +308,15 @@ impl<F: Future, T: AsToken> Projected<'_, F, T> {
 
     #[inline]
     fn more_if_any(&mut self) -> Option<MoreProjected<'_>> {
-        self.more.as_mut().as_pin_mut().map(More::project)
+        self.more.as_mut().map(|more| more.as_mut().project())
     }
 
     fn more(&mut self) -> MoreProjected<'_> {
-        if self.more.is_none() {
-            self.more.set(Some(More::default()));
-        }
-        self.more_if_any().expect("set above")
+        self.more.get_or_insert_with(|| Box::pin(More::default())).as_mut().project()
     }
 
     fn stop(&self) -> Stop {
-        self.more.as_ref().as_pin_ref().map_or(Stop::No, |more| more.stop)
+        self.more.as_ref().map_or(Stop::No, |more| more.stop)
     }
 
     /// Someone may have been given the frame of the run while its body was polled.

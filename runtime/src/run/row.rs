@@ -5,22 +5,25 @@
 //! 1. A row is listed before its task is given to tokio, and until the task has ended or was dropped:
 //!    there is nothing to forget, and no moment at which a live task is missing.
 //! 2. Its own task alone writes the times; who looks at them may see one poll late.
+//! 3. Who aborts it says so before they ask for its waker; the task keeps its waker before it asks whether it
+//!    is aborted. One of the two finds the other.
 
 use std::{
     panic::Location,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::Waker,
     time::Duration,
 };
 
 use tokio::{
     runtime::{self, Handle},
-    task::AbortHandle,
+    task::Id,
 };
 
-use super::{frame, scope::Scope};
+use super::{alarm::Wakes, frame, scope::Scope};
 use crate::{
     clock::{AtomicTicks, Ticks},
     spec::TaskSpec,
@@ -41,8 +44,12 @@ pub(crate) struct Row {
     told: AtomicBool,
     /// Whether the drains of its pool have it in their list.
     listed: AtomicBool,
+    /// To be dropped by its next poll.
+    aborted: AtomicBool,
+    /// Of the task, once it has been pending.
+    waker: Mutex<Option<Waker>>,
     /// Arrives after the spawn.
-    handle: Mutex<Option<AbortHandle>>,
+    id: OnceLock<Id>,
     /// Known where someone looks for leaks.
     runtime: Option<runtime::Id>,
 }
@@ -92,7 +99,9 @@ impl Row {
             waits: AtomicBool::new(false),
             told: AtomicBool::new(false),
             listed: AtomicBool::new(false),
-            handle: Mutex::new(None),
+            aborted: AtomicBool::new(false),
+            waker: Mutex::new(None),
+            id: OnceLock::new(),
             runtime: watch::runtime(),
         }
     }
@@ -122,8 +131,8 @@ impl Row {
         self.runtime
     }
 
-    pub(crate) fn id(&self) -> Option<tokio::task::Id> {
-        self.handle().as_ref().map(AbortHandle::id)
+    pub(crate) fn id(&self) -> Option<Id> {
+        self.id.get().copied()
     }
 
     /// For an order: the older, the less.
@@ -135,31 +144,40 @@ impl Row {
         Duration::from_nanos(self.born.load().elapsed_nanos())
     }
 
-    pub(crate) fn spawned(&self, handle: AbortHandle) {
-        *self.handle() = Some(handle);
+    pub(crate) fn spawned(&self, id: Id) {
+        _ = self.id.set(id);
     }
 
-    fn handle(&self) -> MutexGuard<'_, Option<AbortHandle>> {
-        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Aborts the task, unless it is being spawned: then its handle has not arrived.
+    /// Drops the task, at its next `.await`: as an abort of tokio's does, without a handle for each task.
     pub(crate) fn abort(&self) {
-        // An abort may drop the task, which is its user's code: not under the lock.
-        let handle = self.handle().clone();
-        if let Some(handle) = handle {
-            handle.abort();
-        }
+        self.aborted.store(true, Ordering::Release);
+        self.wake_tasks();
     }
 
-    /// True for the first poll.
-    pub(crate) fn poll_begins(&self) -> bool {
-        self.polled_since.store(Ticks::now());
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Acquire)
+    }
+
+    /// The task is pending for the first time. Who wakes it from now on finds it; who was to wake it before did
+    /// not: the caller has to look.
+    pub(crate) fn keep_waker(&self, waker: &Waker) {
+        let before = self.waker().replace(waker.clone());
+        drop(before);
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The reading of the clock, and whether it is the first poll.
+    pub(crate) fn poll_begins(&self) -> (Ticks, bool) {
+        let now = Ticks::now();
+        self.polled_since.store(now);
         let begun = self.begun.load(Ordering::Relaxed);
         if !begun {
             self.begun.store(true, Ordering::Relaxed);
         }
-        !begun
+        (now, !begun)
     }
 
     pub(crate) fn poll_ends(&self) {
@@ -204,6 +222,16 @@ impl Row {
             return Activity::NotBegun;
         }
         if self.waits.load(Ordering::Relaxed) { Activity::WaitsToRun } else { Activity::Pending }
+    }
+}
+
+impl Wakes for Row {
+    fn wake_tasks(&self) {
+        // A waker is foreign code: not under the lock.
+        let waker = self.waker().clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 

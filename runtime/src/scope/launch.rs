@@ -6,7 +6,7 @@ use std::{
     task::{Context, Waker},
 };
 
-use tokio::task::AbortHandle;
+use tokio::task::Id;
 
 use super::task::{Report, Task};
 use crate::run::{SupervisedFuture, row::OnThread};
@@ -15,7 +15,7 @@ use crate::run::{SupervisedFuture, row::OnThread};
 pub(super) trait Launch<S: SupervisedFuture> {
     const THREAD: OnThread;
 
-    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle;
+    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> Id;
 }
 
 /// On the workers of the runtime: what `spawn` does.
@@ -24,9 +24,9 @@ pub(super) struct OnWorkers;
 impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnWorkers {
     const THREAD: OnThread = OnThread::Worker;
 
-    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle {
+    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> Id {
         #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
-        tokio::spawn(task).abort_handle()
+        tokio::spawn(task).id()
     }
 }
 
@@ -36,9 +36,9 @@ pub(super) struct OnThisThread;
 impl<S: SupervisedFuture + 'static> Launch<S> for OnThisThread {
     const THREAD: OnThread = OnThread::Local;
 
-    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle {
+    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> Id {
         #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
-        tokio::task::spawn_local(task).abort_handle()
+        tokio::task::spawn_local(task).id()
     }
 }
 
@@ -50,13 +50,13 @@ impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnBlockingThread {
 
     /// The task is polled there, so that its counters, its boundary and its report are those of any other;
     /// it has ended when the thread is done with it.
-    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> AbortHandle {
+    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> Id {
         let run = move || {
             let mut task = pin!(task);
             let mut cx = Context::from_waker(Waker::noop());
             // It never waits: only a token that has fired already makes it pending, once.
             while task.as_mut().poll(&mut cx).is_pending() {}
         };
-        tokio::task::spawn_blocking(run).abort_handle()
+        tokio::task::spawn_blocking(run).id()
     }
 }

@@ -11,20 +11,19 @@
 use std::{
     future::poll_fn,
     panic::Location,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     task::{Poll, Waker},
     time::Duration,
 };
 
-use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::slots::Slots;
+use super::{slots::Slots, spares::Spares};
 use crate::{
     Cause, Outcome, events,
     panic::{Caught, drop_each_quietly, drop_quietly},
     registry::{self, HasTasks, Listed},
-    run::{row::Row, scope::Scope},
+    run::{alarm::Alarm, row::Row, scope::Scope},
 };
 
 pub(super) struct Shared<T, E> {
@@ -35,8 +34,14 @@ pub(super) struct Shared<T, E> {
     pub(super) until_first_exit: bool,
     place: &'static Location<'static>,
     /// From the first task on.
-    listed: OnceLock<Listed<dyn HasTasks>>,
+    seen: OnceLock<Seen>,
     state: Mutex<State<T, E>>,
+}
+
+/// What a scope has that has tasks.
+struct Seen {
+    alarm: Alarm,
+    _listed: Listed<dyn HasTasks>,
 }
 
 struct State<T, E> {
@@ -53,6 +58,7 @@ struct State<T, E> {
     exited: bool,
     closed: bool,
     joiner: Option<Waker>,
+    spares: Spares,
 }
 
 /// What nobody has taken is dropped one by one: two panics at once would abort the process.
@@ -79,7 +85,7 @@ impl<T, E> Shared<T, E> {
         Self {
             scope: Scope::nested(token.clone()),
             token,
-            listed: OnceLock::new(),
+            seen: OnceLock::new(),
             slots: Slots::unbounded(),
             grace: None,
             until_first_exit: false,
@@ -94,6 +100,7 @@ impl<T, E> Shared<T, E> {
                 exited: false,
                 closed: false,
                 joiner: None,
+                spares: Spares::default(),
             }),
         }
     }
@@ -106,9 +113,27 @@ impl<T, E> Shared<T, E> {
         self.state().running
     }
 
-    /// Whether the group takes nothing more.
-    pub(super) fn refuses(&self) -> bool {
-        self.token.is_cancelled() || self.state().closed
+    /// Wakes the tasks when the token fires; there from the first one on.
+    pub(super) fn alarm(&self) -> Option<&Alarm> {
+        self.seen.get().map(|seen| &seen.alarm)
+    }
+
+    fn has_fired(&self) -> bool {
+        self.alarm().map_or_else(|| self.token.is_cancelled(), Alarm::has_rung)
+    }
+
+    /// A handle on the token for one more task; `None` where the group takes nothing more.
+    pub(super) fn token(&self) -> Option<CancellationToken> {
+        if self.has_fired() {
+            return None;
+        }
+        let mut state = self.state();
+        let (closed, spare) = (state.closed, state.spares.take());
+        drop(state);
+        if closed {
+            return None;
+        }
+        Some(spare.unwrap_or_else(|| self.token.clone()))
     }
 
     /// A spawn begins to wait.
@@ -129,7 +154,10 @@ impl<T, E> Shared<T, E> {
         T: Send + 'static,
         E: Send + 'static,
     {
-        self.listed.get_or_init(|| registry::list(self));
+        self.seen.get_or_init(|| {
+            let weak: Weak<Self> = Arc::downgrade(self);
+            Seen { alarm: Alarm::new(&self.token, weak), _listed: registry::list(self) }
+        });
         let mut state = self.state();
         if state.closed {
             return None;
@@ -140,18 +168,6 @@ impl<T, E> Shared<T, E> {
         Some(Index(state.tasks.len() - 1))
     }
 
-    /// Keeps the handle of a task that was spawned.
-    pub(super) fn entered(&self, row: &Row, handle: AbortHandle) {
-        // Under the lock: who aborts all rows finds the handle, or is found here.
-        let state = self.state();
-        row.spawned(handle);
-        let closed = state.closed;
-        drop(state);
-        if closed {
-            row.abort();
-        }
-    }
-
     /// A task has ended.
     pub(super) fn leave(
         &self,
@@ -159,13 +175,15 @@ impl<T, E> Shared<T, E> {
         task: &'static str,
         outcome: Outcome,
         result: Result<T, E>,
+        token: Option<CancellationToken>,
     ) {
         let mut state = self.state();
+        let surplus_token = state.spares.keep(token, &self.token);
         let (entry, error) = match result {
             Ok(value) => (Entry::Gave(value), None),
             Err(error) => (Entry::GaveNothing, Some(error)),
         };
-        state.tasks[index.0] = entry;
+        let row = std::mem::replace(&mut state.tasks[index.0], entry);
         let cause = match &error {
             Some(_) => Cause::SiblingFailed { task },
             None => Cause::SiblingExited { task },
@@ -187,6 +205,7 @@ impl<T, E> Shared<T, E> {
         state.running -= 1;
         state.pending -= 1;
         wake_joiner(state);
+        drop((surplus_token, row));
     }
 
     /// A task has ended, and no error could be made of how.

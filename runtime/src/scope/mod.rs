@@ -17,6 +17,7 @@ mod runner;
 mod slot;
 mod slots;
 mod source;
+mod spares;
 mod spawn;
 mod task;
 

@@ -18,16 +18,15 @@ use std::{
 use tokio::{
     runtime::{self, Handle},
     sync::Notify,
-    task::AbortHandle,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{drain::Drains, refused::Closed, slots::Slots};
+use super::{drain::Drains, refused::Closed, slots::Slots, spares::Spares};
 use crate::{
     Cause, LiveTask, events,
     limit::Limit,
     registry::{self, Drain, HasTasks, Key, Listed, POOLS, Slab},
-    run::{row::Row, scope::Scope},
+    run::{alarm::Alarm, row::Row, scope::Scope},
 };
 
 /// What the handles and the tasks of a pool share.
@@ -41,9 +40,18 @@ pub(super) struct Shared {
     pub(super) place: &'static Location<'static>,
     /// Told when nothing is left of a closed pool.
     pub(super) idle: Notify,
-    /// With its tasks, and to be drained.
-    listed: OnceLock<(Listed<dyn HasTasks>, Listed<dyn Drain>)>,
+    seen: OnceLock<Seen>,
     state: Mutex<State>,
+}
+
+/// What a pool has since it was made.
+struct Seen {
+    /// Wakes its tasks when its token fires.
+    alarm: Alarm,
+    /// With its tasks.
+    _listed: Listed<dyn HasTasks>,
+    /// To be drained.
+    _to_drain: Listed<dyn Drain>,
 }
 
 #[derive(Default)]
@@ -58,6 +66,7 @@ pub(super) struct State {
     /// There is no handle any more.
     pub(super) abandoned: bool,
     pub(super) drains: Drains,
+    spares: Spares,
 }
 
 /// What a task is accepted with.
@@ -91,7 +100,7 @@ impl Shared {
         Self {
             scope: Scope::root(token.clone()),
             token,
-            listed: OnceLock::new(),
+            seen: OnceLock::new(),
             slots: Slots::of(limit.clone()),
             limit,
             closing: CancellationToken::new(),
@@ -104,7 +113,21 @@ impl Shared {
     /// Puts it into the lists of the process.
     pub(super) fn list(self: &Arc<Self>) {
         let weak: Weak<Self> = Arc::downgrade(self);
-        self.listed.get_or_init(|| (registry::list(self), POOLS.list(weak)));
+        self.seen.get_or_init(|| Seen {
+            alarm: Alarm::new(&self.token, weak.clone()),
+            _listed: registry::list(self),
+            _to_drain: POOLS.list(weak),
+        });
+    }
+
+    /// A handle on the token for one more task.
+    pub(super) fn token(&self) -> CancellationToken {
+        let spare = self.state().spares.take();
+        spare.unwrap_or_else(|| self.token.clone())
+    }
+
+    pub(super) fn alarm(&self) -> Option<&Alarm> {
+        self.seen.get().map(|seen| &seen.alarm)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -148,28 +171,20 @@ impl Shared {
             Ticket::Reserved => state.reserved -= 1,
         }
         state.home = state.home.or_else(current_runtime);
+        if state.aborted {
+            row.abort();
+        }
         Ok(state.rows.insert(row.clone()))
     }
 
-    /// Keeps the handle of a task that was spawned.
-    pub(super) fn entered(&self, row: &Row, handle: AbortHandle) {
-        // Under the lock: who aborts all rows finds the handle, or is found here.
-        let state = self.state();
-        row.spawned(handle);
-        let aborted = state.aborted;
-        drop(state);
-        if aborted {
-            row.abort();
-        }
-    }
-
     /// A task has ended.
-    pub(super) fn leave(&self, key: Key) {
+    pub(super) fn leave(&self, key: Key, token: Option<CancellationToken>) {
         let mut state = self.state();
         let row = state.rows.remove(key);
+        let surplus = state.spares.keep(token, &self.token);
         self.wake_drains(state);
         // The last handle of the task may be in it.
-        drop(row);
+        drop((row, surplus));
     }
 
     fn wake_drains(&self, state: MutexGuard<'_, State>) {

@@ -14,7 +14,7 @@ use crate::{
     limit::{Permit, Slot},
     panic::{self, drop_quietly},
     registry::Key,
-    run::{Ended, Prepared, SupervisedFuture, row::Row},
+    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, row::Row},
     spec::TaskSpec,
 };
 
@@ -26,7 +26,8 @@ pub(super) fn make<S: SupervisedFuture>(
     task: impl FnOnce(CancellationToken) -> S,
     run: &mut Option<S>,
 ) -> Option<&'static TaskSpec> {
-    let made = panic::catch(|| run.insert(task(pool.token.clone())).spec());
+    let token = pool.token();
+    let made = panic::catch(|| run.insert(task(token)).spec());
     made.map_err(|caught| events::panicked(&Panic::new(CLOSURE, caught))).ok()
 }
 
@@ -53,10 +54,10 @@ where
         }
     };
     waiting.prepare(Prepared { permit, longest_grace: None });
-    let report = InPool { pool: pool.clone(), key, _slot: slot };
+    let report = InPool { pool: pool.clone(), key, token: None, _slot: slot };
     let span = events::root_task_span(spec.name());
-    let handle = L::launch(Task::new(row.clone(), span, run, report));
-    pool.entered(&row, handle);
+    let id = L::launch(Task::new(row.clone(), span, run, report));
+    row.spawned(id);
     Ok(())
 }
 
@@ -64,13 +65,15 @@ where
 struct InPool {
     pool: Arc<Shared>,
     key: Key,
+    /// What the run was given, once it has ended.
+    token: Option<CancellationToken>,
     /// Given back after the task has left.
     _slot: Slot,
 }
 
 impl Drop for InPool {
     fn drop(&mut self) {
-        self.pool.leave(self.key);
+        self.pool.leave(self.key, self.token.take());
     }
 }
 
@@ -78,7 +81,13 @@ impl<S> Report<S> for InPool
 where
     S: SupervisedFuture<Error: LoggedError>,
 {
-    fn ended(self, row: &Arc<Row>, ended: Ended<S::Value, S::Error>) {
+    fn ended(
+        mut self,
+        row: &Arc<Row>,
+        ended: Ended<S::Value, S::Error>,
+        token: Option<CancellationToken>,
+    ) {
+        self.token = token;
         if ended.overdue {
             self.pool.overdue(row);
         }
@@ -92,6 +101,10 @@ where
     }
 
     fn aborted(self, _: &Arc<Row>) {}
+
+    fn alarm(&self) -> Option<&Alarm> {
+        self.pool.alarm()
+    }
 }
 
 /// A panic was told where it was caught.

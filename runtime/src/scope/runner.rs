@@ -14,7 +14,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll},
 };
 
@@ -28,10 +28,14 @@ use super::{
     pull::{Bound, Driven, Index, Shared},
 };
 use crate::{
-    Cancelled, Cause, TaskError, events, panic,
+    Cancelled, Cause, TaskError,
+    clock::Ticks,
+    events, panic,
     registry::Key,
     run::{
-        Around, Ended, SupervisedFuture, frame,
+        Around, Ended, SupervisedFuture,
+        alarm::Alarm,
+        frame,
         row::{OnThread, Row},
     },
     spec::TaskSpec,
@@ -55,7 +59,11 @@ pin_project! {
         token: CancellationToken,
         // A handle on it that a run has given back.
         spare: Option<CancellationToken>,
-        row: Option<Arc<Row>>,
+        row: Arc<Row>,
+        // Lent to who asks which task runs, while it does.
+        lent: Option<Arc<Row>>,
+        alarm: Alarm,
+        kept_waker: bool,
         span: Span,
         // Of the run under way, if there is one.
         index: Option<Index>,
@@ -150,6 +158,11 @@ where
     true
 }
 
+fn alarm(token: &CancellationToken, row: &Arc<Row>) -> Alarm {
+    let row: Weak<Row> = Arc::downgrade(row);
+    Alarm::new(token, row)
+}
+
 fn spawn<I, F, S, K>(
     shared: &Arc<Shared<I, F, S, K>>,
     token: CancellationToken,
@@ -168,9 +181,12 @@ fn spawn<I, F, S, K>(
     let runner = Runner {
         key: Some(shared.enter(&row)),
         shared: shared.clone(),
+        alarm: alarm(&token, &row),
         token,
         spare: None,
-        row: Some(row.clone()),
+        lent: Some(row.clone()),
+        row: row.clone(),
+        kept_waker: false,
         span: events::task_span_in(&shared.span, spec.name()),
         index,
         run,
@@ -182,7 +198,7 @@ fn spawn<I, F, S, K>(
         reason = "a runner of `map`, which aborts it when it is dropped"
     )]
     let spawned = tokio::spawn(runner);
-    shared.entered(&row, spawned.abort_handle());
+    row.spawned(spawned.id());
 }
 
 impl<I, F, S, K> Future for Runner<I, F, S, K>
@@ -198,18 +214,28 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        // Out of its place meanwhile, since it is entered while the rest is used; so is the row.
+        if this.row.is_aborted() {
+            this.abort();
+            return Poll::Ready(());
+        }
+        // Out of their places meanwhile, since they are entered while the rest is used.
         let span = std::mem::replace(this.span, Span::none());
-        let mut row = this.row.take();
-        let entered = row.clone().expect("a runner has its row back when its poll has ended");
-        if entered.poll_begins() {
+        let mut lent = this.lent.take();
+        let (now, first) = this.row.poll_begins();
+        if first {
             events::task_began(&span);
             this.shared.wake();
         }
-        let polled = span.in_scope(|| frame::within(&mut row, || this.drive(&entered, cx)));
-        entered.poll_ends();
-        *this.row = row;
+        let polled = span.in_scope(|| frame::within(&mut lent, || this.drive(now, cx)));
+        this.row.poll_ends();
+        *this.lent = lent;
         *this.span = span;
+        if polled.is_pending() && !std::mem::replace(this.kept_waker, true) {
+            this.row.keep_waker(cx.waker());
+            if this.row.is_aborted() || this.alarm.has_rung() {
+                cx.waker().wake_by_ref();
+            }
+        }
         polled
     }
 }
@@ -224,12 +250,14 @@ where
     K: Keep<S> + 'static,
 {
     /// One run after another, until one is pending or there is nothing more to do.
-    fn drive(&mut self, row: &Row, cx: &mut Context<'_>) -> Poll<()> {
+    fn drive(&mut self, now: Ticks, cx: &mut Context<'_>) -> Poll<()> {
+        let mut now = Some(now);
         loop {
             // The index stays until the run has ended: a poll may unwind.
             let done = match (self.run.as_mut().as_pin_mut(), *self.index) {
                 (Some(mut run), Some(index)) => {
-                    let Poll::Ready(ended) = run.as_mut().poll_ended(cx, Around::default()) else {
+                    let around = Around { alarm: Some(self.alarm), now: now.take() };
+                    let Poll::Ready(ended) = run.as_mut().poll_ended(cx, around) else {
                         // Without budget everything is pending, and nothing is known.
                         if has_budget_remaining() && !std::mem::replace(self.pended, true) {
                             grow(self.shared);
@@ -242,6 +270,9 @@ where
                     let given = run.take_back_token();
                     *self.spare = given.filter(|given| given == self.token);
                     self.run.set(None);
+                    if self.alarm.has_rung() {
+                        self.renew_token();
+                    }
                     if !*self.pended {
                         for _ in 0..self.busy.with(ended.nanos) {
                             if !grow(self.shared) {
@@ -262,12 +293,24 @@ where
             }
             *self.index = pulled;
             *self.pended = false;
-            row.begins_anew();
+            // An item was read since.
+            now = None;
+            self.row.begins_anew();
         }
     }
 }
 
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F, S, K> {
+    /// A run may fire the token that it was given, which is no other run's business.
+    #[cold]
+    fn renew_token(&mut self) {
+        if !self.shared.token.is_cancelled() {
+            *self.token = self.shared.token.child_token();
+            *self.alarm = alarm(self.token, self.row);
+            *self.spare = None;
+        }
+    }
+
     /// The task is dropped before its end: the map, or the runtime, is going away.
     fn abort(&mut self) {
         if self.key.is_none() {
@@ -276,7 +319,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F,
         let _inside = self.span.enter();
         if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
             let task = run.spec().name();
-            frame::within(self.row, || self.run.set(None));
+            frame::within(self.lent, || self.run.set(None));
             let cause = self.shared.scope.cause().unwrap_or(Cause::ScopeDropped);
             let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
             match panic::catch(|| S::error(cancelled)) {

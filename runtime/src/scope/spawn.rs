@@ -20,7 +20,7 @@ use crate::{
     Cancelled, Outcome, Panic, TaskError, events,
     limit::Slot,
     panic::{self, Caught, drop_quietly},
-    run::{Ended, Prepared, SupervisedFuture, row::Row},
+    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, row::Row},
     spec::TaskSpec,
 };
 
@@ -69,15 +69,15 @@ where
         launch: LaunchFn<T, E, S>,
     ) -> Self {
         let mut run = None;
-        let stage = if group.refuses() {
-            drop_quietly(task);
-            Stage::Refused
-        } else {
-            let make = || run.insert(task(group.token.clone())).spec();
-            match panic::catch(make) {
+        let stage = match group.token() {
+            None => {
+                drop_quietly(task);
+                Stage::Refused
+            }
+            Some(token) => match panic::catch(|| run.insert(task(token)).spec()) {
                 Ok(spec) => Stage::New { spec },
                 Err(caught) => Stage::Failed(unmade::<S>(caught)),
-            }
+            },
         };
         Self { group, run, stage, error: S::error, launch, place }
     }
@@ -111,8 +111,8 @@ pub(super) fn launch<S, L>(
     waiting.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
     let report = InGroup { group: group.clone(), index, slot: admission.slot };
     let span = events::task_span(spec.name());
-    let handle = L::launch(Task::new(row.clone(), span, run, report));
-    group.entered(&row, handle);
+    let id = L::launch(Task::new(row.clone(), span, run, report));
+    row.spawned(id);
 }
 
 impl<T, E, S> Spawn<'_, T, E, S> {
@@ -228,9 +228,18 @@ struct InGroup<T, E> {
 }
 
 impl<S: SupervisedFuture> Report<S> for InGroup<S::Value, S::Error> {
-    fn ended(self, row: &Arc<Row>, ended: Ended<S::Value, S::Error>) {
+    fn alarm(&self) -> Option<&Alarm> {
+        self.group.alarm()
+    }
+
+    fn ended(
+        self,
+        row: &Arc<Row>,
+        Ended { outcome, result, .. }: Ended<S::Value, S::Error>,
+        token: Option<CancellationToken>,
+    ) {
         drop(self.slot);
-        self.group.leave(self.index, row.spec().name(), ended.outcome, ended.result);
+        self.group.leave(self.index, row.spec().name(), outcome, result, token);
     }
 
     fn aborted(self, row: &Arc<Row>) {
@@ -240,7 +249,7 @@ impl<S: SupervisedFuture> Report<S> for InGroup<S::Value, S::Error> {
         match panic::catch(|| S::error(cancelled)) {
             Ok(error) => {
                 let ended = Ended::aborted(error);
-                Report::<S>::ended(self, row, ended);
+                Report::<S>::ended(self, row, ended, None);
             }
             Err(caught) => {
                 drop(self.slot);

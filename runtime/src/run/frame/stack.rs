@@ -5,6 +5,8 @@
 //!
 //! 1. An entry at depth `n` has at most one thing aside, under `n`, and says so.
 //! 2. Entries leave in the reverse order of their coming, also where code unwinds.
+//! 3. Where the thread is ending there is no aside: what an entry would hold stays with who enters, and nothing
+//!    is known of it.
 
 use std::{
     cell::{Cell, RefCell},
@@ -23,7 +25,8 @@ thread_local! {
         Entries { depth: Cell::new(0), shallow: [const { Cell::new(None) }; SHALLOW] }
     };
     static DEEP: RefCell<Vec<Option<Plain>>> = const { RefCell::new(Vec::new()) };
-    static ASIDE: RefCell<Vec<(usize, Held)>> = const { RefCell::new(Vec::new()) };
+    static ASIDE: [Cell<Option<Held>>; SHALLOW] = const { [const { Cell::new(None) }; SHALLOW] };
+    static DEEP_ASIDE: RefCell<Vec<(usize, Held)>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Entries {
@@ -68,21 +71,27 @@ impl Held {
 #[derive(Clone, Copy)]
 pub(super) struct Pushed(usize);
 
+/// Gives back what could not be put aside.
 #[inline]
-pub(super) fn push(kind: Kind, held: Option<Held>) -> Pushed {
-    let plain = Plain { kind, holds: held.is_some() };
-    let depth = ENTRIES.with(|entries| {
-        let depth = entries.depth.get();
+pub(super) fn push(kind: Kind, held: Option<Held>) -> (Pushed, Option<Held>) {
+    let depth = ENTRIES.with(|entries| entries.depth.get());
+    // By arms: where there is none there is nothing to drop.
+    let refused = match held {
+        None => return (push_plain(depth, Plain { kind, holds: false }), None),
+        Some(held) => put_aside(depth, held),
+    };
+    (push_plain(depth, Plain { kind, holds: refused.is_none() }), refused)
+}
+
+#[inline]
+fn push_plain(depth: usize, plain: Plain) -> Pushed {
+    ENTRIES.with(|entries| {
         entries.depth.set(depth + 1);
         match entries.shallow.get(depth) {
             Some(place) => place.set(Some(plain)),
             None => push_deep(depth, plain),
         }
-        depth
     });
-    if let Some(held) = held {
-        put_aside(depth, held);
-    }
     Pushed(depth)
 }
 
@@ -119,13 +128,27 @@ fn pop_deep(depth: usize) -> bool {
     popped.unwrap_or(false)
 }
 
-/// Where the thread is ending there is no aside: what was held is let go of, and nothing is known of it.
-fn put_aside(depth: usize, held: Held) {
-    _ = ASIDE.try_with(|aside| aside.borrow_mut().push((depth, held)));
+/// Gives it back where the thread has no place for it.
+#[inline]
+fn put_aside(depth: usize, held: Held) -> Option<Held> {
+    let mut held = Some(held);
+    if depth < SHALLOW {
+        _ = ASIDE.try_with(|aside| aside[depth].set(held.take()));
+    } else {
+        let deep = |aside: &RefCell<Vec<_>>| {
+            aside.borrow_mut().extend(held.take().map(|held| (depth, held)));
+        };
+        _ = DEEP_ASIDE.try_with(deep);
+    }
+    held
 }
 
+#[inline]
 fn take_from_aside(depth: usize) -> Option<Held> {
-    let taken = ASIDE.try_with(|aside| {
+    if depth < SHALLOW {
+        return ASIDE.try_with(|aside| aside[depth].take()).ok().flatten();
+    }
+    let taken = DEEP_ASIDE.try_with(|aside| {
         let mut aside = aside.borrow_mut();
         // The innermost as a rule.
         let at = aside.iter().rposition(|(of, _)| *of == depth)?;
@@ -144,26 +167,19 @@ fn plain(depth: usize) -> Option<Plain> {
 /// All entries, with what they hold, the innermost last.
 pub(super) fn take_all() -> Vec<Entry> {
     let depth = ENTRIES.with(|entries| entries.depth.get());
-    let mut all: Vec<_> = (0..depth)
-        .map(|depth| match plain(depth).map(|plain| plain.kind) {
-            Some(Kind::Run { spec, holds_permit }) => {
-                Entry::Run { spec, holds_permit, frame: None }
-            }
-            Some(Kind::Section) => Entry::Section { scope: None },
-            Some(Kind::Task) | None => Entry::Task { row: None },
-        })
-        .collect();
-    _ = ASIDE.try_with(|aside| {
-        for (depth, held) in aside.borrow_mut().drain(..) {
-            match (all.get_mut(depth), held) {
-                (Some(Entry::Task { row }), Held::Row(held)) => *row = Some(held),
-                (Some(Entry::Section { scope }), Held::Scope(held)) => *scope = Some(held),
-                (Some(Entry::Run { frame, .. }), Held::Frame(held)) => *frame = Some(held),
-                _ => {}
-            }
+    (0..depth).map(take_entry).collect()
+}
+
+fn take_entry(depth: usize) -> Entry {
+    let Some(Plain { kind, holds }) = plain(depth) else { return Entry::Task { row: None } };
+    let held = if holds { take_from_aside(depth) } else { None };
+    match kind {
+        Kind::Task => Entry::Task { row: held.and_then(Held::into_row) },
+        Kind::Section => Entry::Section { scope: held.and_then(Held::into_scope) },
+        Kind::Run { spec, holds_permit } => {
+            Entry::Run { spec, holds_permit, frame: held.and_then(Held::into_frame) }
         }
-    });
-    all
+    }
 }
 
 /// Puts back what [`take_all`] has taken, with what has been added.
@@ -175,8 +191,8 @@ pub(super) fn give_back(entries: Vec<Entry>) {
             Entry::Run { frame, .. } => frame.map(Held::Frame),
         };
         let Some(held) = held else { continue };
-        put_aside(depth, held);
-        let holds = |plain: Plain| Plain { holds: true, ..plain };
+        let holds = put_aside(depth, held).is_none();
+        let holds = |plain: Plain| Plain { holds, ..plain };
         let shallow = ENTRIES.with(|entries| match entries.shallow.get(depth) {
             Some(place) => {
                 place.set(place.get().map(holds));
@@ -187,7 +203,7 @@ pub(super) fn give_back(entries: Vec<Entry>) {
         if !shallow {
             _ = DEEP.try_with(|deep| {
                 if let Some(Some(plain)) = deep.borrow_mut().get_mut(depth - SHALLOW) {
-                    plain.holds = true;
+                    *plain = holds(*plain);
                 }
             });
         }

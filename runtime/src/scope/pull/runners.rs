@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError, atomic::Ordering};
 
-use tokio::task::AbortHandle;
-
 use super::{super::keep::Keep, Bound, Shared};
 use crate::{
     registry::{self, HasTasks, Key, Slab},
@@ -63,19 +61,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         Self: Send + Sync + 'static,
     {
         self.listed.get_or_init(|| registry::list(self));
-        self.runners().insert(row.clone())
-    }
-
-    /// Keeps the handle of a runner that was spawned.
-    pub(in super::super) fn entered(&self, row: &Row, handle: AbortHandle) {
-        // Under the lock: who aborts all rows finds the handle, or is found here.
-        let state = self.state();
-        row.spawned(handle);
-        let closed = state.closed;
-        drop(state);
-        if closed {
+        let key = self.runners().insert(row.clone());
+        // Who aborts all rows finds this one, or has closed the map before.
+        if self.state().closed {
             row.abort();
         }
+        key
     }
 
     /// A runner has nothing more to do.
