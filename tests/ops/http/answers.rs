@@ -108,3 +108,26 @@ async fn the_backtrace_of_a_panic_is_asked_for_by_its_key() {
     let unknown = ask(address, "/debug/tasks/backtraces/0-1", &[]).await;
     assert_eq!(unknown.status, 404);
 }
+
+#[supervised(name = "many functions")]
+async fn one_of_many() -> Result<(), TaskError> {
+    Ok(())
+}
+
+#[tokio::test]
+async fn json_has_the_totals_of_all_functions() {
+    let address = ops::listen(0).unwrap();
+    one_of_many(&CancellationToken::new()).await.unwrap();
+    let json = json_until(address, |json| {
+        object_of(json, "functions", "name", "many functions").map(|_| json.clone())
+    })
+    .await;
+    assert_eq!(json["functions_left_out"], 0);
+    let functions = json["functions"].as_array().unwrap();
+    for outcome in tokio_supervised::Outcome::ALL {
+        let ended = |it: &Value| it["ended"][outcome.as_str()].as_u64().unwrap();
+        assert_eq!(ended(&json["totals"]), functions.iter().map(ended).sum::<u64>(), "{outcome}");
+    }
+    let waiting = |it: &Value| it["waiting"].as_u64().unwrap();
+    assert_eq!(waiting(&json["totals"]), functions.iter().map(waiting).sum::<u64>());
+}

@@ -5,6 +5,8 @@
 mod browser;
 mod console;
 mod hostile;
+mod left_out;
 #[path = "../../support/program.rs"]
 #[allow(dead_code, reason = "other tests need the rest")]
 mod program;
+mod twins;

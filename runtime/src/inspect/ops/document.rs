@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::feed::rest;
+use super::{feed::rest, totals::Totals};
 use crate::{
     LiveTask, RecentPanic, TaskState, TaskStats, Tasks,
     inspect::{stats, tasks},
@@ -43,6 +43,7 @@ pub(super) struct Document {
     pub(super) lines: Vec<Entry>,
     pub(super) lines_left_out: usize,
     pub(super) tasks_left_out: usize,
+    totals: Totals,
     pub(super) functions: Vec<TaskStats>,
     pub(super) functions_left_out: usize,
     /// The newest first.
@@ -68,7 +69,9 @@ impl Document {
         let tasks = tasks();
         let (polling, polling_left_out) = polling(&tasks);
         let (lines, lines_left_out, tasks_left_out) = lines(&tasks);
-        let (functions, functions_left_out) = functions(stats());
+        let stats = stats();
+        let totals = Totals::of(&stats);
+        let (functions, functions_left_out) = functions(stats);
         let live = tasks.len();
         drop(tasks);
         let took = begun.elapsed();
@@ -84,6 +87,7 @@ impl Document {
             lines,
             lines_left_out,
             tasks_left_out,
+            totals,
             functions,
             functions_left_out,
             panics: recent_panics(),
@@ -103,6 +107,7 @@ impl Document {
             "lines": self.lines.iter().map(Entry::json).collect::<Vec<_>>(),
             "lines_left_out": self.lines_left_out,
             "tasks_left_out": self.tasks_left_out,
+            "totals": self.totals.json(),
             "functions": self.functions,
             "functions_left_out": self.functions_left_out,
             "panics": self.panics.iter().map(panic_json).collect::<Vec<_>>(),

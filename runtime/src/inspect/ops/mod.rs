@@ -63,6 +63,7 @@ mod page;
 mod probes;
 mod routes;
 mod text;
+mod totals;
 
 pub use listen::listen;
 pub use routes::router;
