@@ -59,6 +59,7 @@ mod document;
 mod feed;
 mod host;
 mod listen;
+mod message;
 mod page;
 mod probes;
 mod routes;
