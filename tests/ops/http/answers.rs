@@ -15,6 +15,7 @@ async fn each_path_says_what_it_is() {
         ("/healthz", "text/plain; charset=utf-8"),
         ("/readyz", "text/plain; charset=utf-8"),
         ("/debug/tasks", "text/plain; charset=utf-8"),
+        ("/debug/tasks/", "text/plain; charset=utf-8"),
     ];
     for (path, content_type) in paths {
         let answer = ask(address, path, &[]).await;
