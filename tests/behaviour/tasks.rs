@@ -380,6 +380,17 @@ async fn the_tree_is_drawn_with_aligned_columns_and_many_alike_are_one_line() {
 }
 
 #[tokio::test]
+async fn a_name_with_a_line_break_is_one_line_of_the_tree() {
+    let pool = Pool::new(1);
+    let odd = task!("tasks: odd\n\u{1b}[31m", |_| -> Result<(), TaskError> { pending().await });
+    pool.spawn(odd).await.unwrap();
+    let tree = tasks().to_string();
+    assert!(tree.lines().any(|line| line.starts_with("tasks: odd\\n\\u{1b}[31m (task ")), "{tree}");
+    let task = the_one("tasks: odd\n\u{1b}[31m");
+    assert!(task.to_string().starts_with("tasks: odd\\n\\u{1b}[31m (task "), "{task}");
+}
+
+#[tokio::test]
 async fn a_foreign_future_is_a_task_under_its_name() {
     let pool = Pool::new(1);
     let foreign = task!("tasks: foreign", |_| -> Result<(), TaskError> { pending().await });

@@ -14,4 +14,5 @@ mod reports;
 mod second_signal;
 mod spent;
 mod storm;
+mod told;
 mod twice;

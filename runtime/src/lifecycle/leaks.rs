@@ -3,7 +3,7 @@
 use std::{error::Error, fmt};
 
 use super::looks::Looked;
-use crate::registry::{Age, LiveTask, Tasks};
+use crate::registry::{Age, LiveTask, Name, Tasks};
 
 /// As many tasks as the message lists one by one.
 const MOST_LISTED: usize = 20;
@@ -128,7 +128,7 @@ struct UnderParent<'a>(&'a LiveTask);
 impl fmt::Display for UnderParent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(parent) = self.0.parent else { return Ok(()) };
-        write!(f, ", under {}", parent.name)?;
+        write!(f, ", under {}", Name(parent.name))?;
         match parent.id {
             Some(id) => write!(f, " (task {id})"),
             None => Ok(()),

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use crate::{registry, spec::TaskSpec};
+use crate::{
+    registry::{self, Name},
+    spec::TaskSpec,
+};
 
 /// The tree of the live tasks, and a line for each function of which more is under way than that: runs that
 /// are awaited where they are called.
@@ -20,7 +23,7 @@ pub(super) fn of_what_runs() -> String {
         let totals = spec.metrics().totals();
         let (running, waiting) = (totals.running(), totals.waiting);
         if running + waiting > in_tree.get(spec.name()).copied().unwrap_or(0) {
-            let (name, place) = (spec.name(), spec.place());
+            let (name, place) = (Name(spec.name()), spec.place());
             _ = writeln!(report, "{name}: {running} running, {waiting} waiting ({place})");
         }
     }

@@ -4,7 +4,7 @@ use std::{fmt, panic::Location, time::Duration};
 
 use tokio::task::Id;
 
-use super::Age;
+use super::{Age, Name};
 use crate::run::row::{Activity, OnThread, Row};
 
 /// A poll that takes this long blocks its worker: nothing else runs there meanwhile.
@@ -88,7 +88,7 @@ impl LiveTask {
 impl fmt::Display for LiveTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, state, age, place, .. } = self;
-        write!(f, "{name}")?;
+        write!(f, "{}", Name(name))?;
         if let Some(id) = self.id {
             write!(f, " (task {id})")?;
         }

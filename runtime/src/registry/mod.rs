@@ -7,6 +7,7 @@ mod age;
 #[cfg(test)]
 mod cost;
 mod live;
+mod name;
 mod roster;
 mod slab;
 mod snapshot;
@@ -24,6 +25,7 @@ use tokio::runtime;
 
 pub(crate) use age::Age;
 pub use live::{LiveTask, ParentTask, TaskState};
+pub(crate) use name::Name;
 pub(crate) use roster::{Listed, Roster};
 pub(crate) use slab::{Key, Slab};
 pub use snapshot::Tasks;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, ops::Range, time::Duration};
 
-use super::{Age, LiveTask, Tasks};
+use super::{Age, LiveTask, Name, Tasks};
 
 /// How many siblings that are alike are drawn one by one.
 const MOST_ALIKE: usize = 10;
@@ -191,6 +191,7 @@ impl fmt::Display for Tasks {
 fn cells(line: &Line<'_>, strokes: &str) -> [String; 4] {
     match line {
         Line::Task(LiveTask { name, id, state, age, place, .. }) => {
+            let name = Name(name);
             let name = match id {
                 Some(id) => format!("{strokes}{name} (task {id})"),
                 None => format!("{strokes}{name}"),
@@ -206,7 +207,7 @@ fn cells(line: &Line<'_>, strokes: &str) -> [String; 4] {
                 0 => String::new(),
                 blocking => format!("{blocking} polling"),
             };
-            let name = format!("{strokes}… {count} more {name}{below}");
+            let name = format!("{strokes}… {count} more {}{below}", Name(name));
             [name, blocking, format!("≤ {}", Age(*oldest)), String::new()]
         }
     }

@@ -15,6 +15,7 @@ async fn each_path_says_what_it_is() {
         ("/healthz", "text/plain; charset=utf-8"),
         ("/readyz", "text/plain; charset=utf-8"),
         ("/debug/tasks", "text/plain; charset=utf-8"),
+        ("/debug/tasks/", "text/plain; charset=utf-8"),
     ];
     for (path, content_type) in paths {
         let answer = ask(address, path, &[]).await;
@@ -107,4 +108,64 @@ async fn the_backtrace_of_a_panic_is_asked_for_by_its_key() {
     assert!(backtrace.text().contains("answers::breaks"), "{}", backtrace.text());
     let unknown = ask(address, "/debug/tasks/backtraces/0-1", &[]).await;
     assert_eq!(unknown.status, 404);
+}
+
+#[supervised(name = "resumes")]
+async fn resumes() -> Result<(), TaskError> {
+    std::panic::resume_unwind(Box::new("no hook has seen it"))
+}
+
+#[tokio::test]
+async fn a_panic_without_a_backtrace_says_why_it_has_none() {
+    let address = ops::listen(0).unwrap();
+    resumes(&CancellationToken::new()).await.unwrap_err();
+    let panic = json_until(address, |json| object_of(json, "panics", "task", "resumes")).await;
+    assert_eq!(
+        (&panic["message"], &panic["location"]),
+        (&"no hook has seen it".into(), &Value::Null)
+    );
+    let path = format!("/debug/tasks/backtraces/{}", panic["key"].as_str().unwrap());
+    let backtrace = ask(address, &path, &[]).await;
+    assert!(backtrace.text().starts_with("There is none: the panic hook was replaced "));
+    assert!(backtrace.text().contains(" or the panic was resumed,"));
+}
+
+#[supervised(name = "many functions")]
+async fn one_of_many() -> Result<(), TaskError> {
+    Ok(())
+}
+
+#[tokio::test]
+async fn json_has_the_totals_of_all_functions() {
+    let address = ops::listen(0).unwrap();
+    one_of_many(&CancellationToken::new()).await.unwrap();
+    let json = json_until(address, |json| {
+        object_of(json, "functions", "name", "many functions").map(|_| json.clone())
+    })
+    .await;
+    assert_eq!(json["functions_left_out"], 0);
+    let functions = json["functions"].as_array().unwrap();
+    for outcome in tokio_supervised::Outcome::ALL {
+        let ended = |it: &Value| it["ended"][outcome.as_str()].as_u64().unwrap();
+        assert_eq!(ended(&json["totals"]), functions.iter().map(ended).sum::<u64>(), "{outcome}");
+    }
+    let waiting = |it: &Value| it["waiting"].as_u64().unwrap();
+    assert_eq!(waiting(&json["totals"]), functions.iter().map(waiting).sum::<u64>());
+}
+
+#[supervised(name = "tells much")]
+async fn tells_much() -> Result<(), TaskError> {
+    panic!("it's \"{}\"", "a lot of ".repeat(100_000))
+}
+
+#[tokio::test]
+async fn a_long_message_of_a_panic_is_cut_in_each_form_and_says_so() {
+    let address = ops::listen(0).unwrap();
+    tells_much(&CancellationToken::new()).await.unwrap_err();
+    let panic = json_until(address, |json| object_of(json, "panics", "task", "tells much")).await;
+    let message = panic["message"].as_str().unwrap();
+    assert!(message.ends_with("… (898007 characters more)"), "{message}");
+    let line = format!(": {message}\n");
+    let text = tasks_until(address, |text| text.contains(&line)).await;
+    assert!(text.len() < 100_000, "{} bytes", text.len());
 }

@@ -36,5 +36,13 @@ async fn who_names_no_host_is_refused() {
 async fn it_listens_on_the_loopback_address_alone() {
     let address = ops::listen(0).unwrap();
     assert!(address.ip().is_loopback());
-    assert!(ops::listen(address.port()).is_err(), "the port is taken");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_an_error_that_names_the_address() {
+    let address = ops::listen(0).unwrap();
+    let error = ops::listen(address.port()).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    let expected = format!("the ops page cannot be served at {address}: ");
+    assert!(error.to_string().starts_with(&expected), "{error}");
 }

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::feed::rest;
+use super::{feed::rest, message, totals::Totals};
 use crate::{
     LiveTask, RecentPanic, TaskState, TaskStats, Tasks,
     inspect::{stats, tasks},
@@ -23,8 +23,6 @@ const MOST_ALIKE: usize = 8;
 const MOST_LINES: usize = 300;
 const MOST_POLLING: usize = 20;
 const MOST_FUNCTIONS: usize = 100;
-/// Characters of a panic's message.
-const LONGEST_MESSAGE: usize = 2000;
 
 pub(super) struct Document {
     /// The name of the program.
@@ -43,6 +41,7 @@ pub(super) struct Document {
     pub(super) lines: Vec<Entry>,
     pub(super) lines_left_out: usize,
     pub(super) tasks_left_out: usize,
+    totals: Totals,
     pub(super) functions: Vec<TaskStats>,
     pub(super) functions_left_out: usize,
     /// The newest first.
@@ -68,7 +67,9 @@ impl Document {
         let tasks = tasks();
         let (polling, polling_left_out) = polling(&tasks);
         let (lines, lines_left_out, tasks_left_out) = lines(&tasks);
-        let (functions, functions_left_out) = functions(stats());
+        let stats = stats();
+        let totals = Totals::of(&stats);
+        let (functions, functions_left_out) = functions(stats);
         let live = tasks.len();
         drop(tasks);
         let took = begun.elapsed();
@@ -84,6 +85,7 @@ impl Document {
             lines,
             lines_left_out,
             tasks_left_out,
+            totals,
             functions,
             functions_left_out,
             panics: recent_panics(),
@@ -103,6 +105,7 @@ impl Document {
             "lines": self.lines.iter().map(Entry::json).collect::<Vec<_>>(),
             "lines_left_out": self.lines_left_out,
             "tasks_left_out": self.tasks_left_out,
+            "totals": self.totals.json(),
             "functions": self.functions,
             "functions_left_out": self.functions_left_out,
             "panics": self.panics.iter().map(panic_json).collect::<Vec<_>>(),
@@ -178,7 +181,7 @@ fn panic_json(panic: &RecentPanic) -> Value {
         "key": key(panic),
         "task": panic.task(),
         "id": panic.id().map(|id| id.to_string()),
-        "message": panic.message().chars().take(LONGEST_MESSAGE).collect::<String>(),
+        "message": message::cut(panic.message()),
         "location": panic.location().map(ToString::to_string),
         "at_unix_seconds": since_epoch(panic.at()).as_secs_f64(),
     })
@@ -190,12 +193,17 @@ fn key(panic: &RecentPanic) -> String {
     format!("{}-{id}", since_epoch(panic.at()).as_nanos())
 }
 
+const NO_BACKTRACE: &str = "\
+There is none: the panic hook was replaced by one that does not call the one before it, or the panic was resumed,
+which calls no hook.
+";
+
 /// The backtrace of one of the last panics. The first time it looks up symbols, which takes a while.
 pub(super) fn backtrace(of: &str) -> Option<String> {
     let panics = recent_panics();
     let panic = panics.iter().find(|panic| key(panic) == of)?;
     let backtrace = panic.backtrace().map(ToString::to_string);
-    Some(backtrace.unwrap_or_else(|| "No panic hook was there to take it.\n".to_owned()))
+    Some(backtrace.unwrap_or_else(|| NO_BACKTRACE.to_owned()))
 }
 
 fn process() -> String {

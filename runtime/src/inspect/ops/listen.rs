@@ -30,9 +30,10 @@ use super::{host::only_local, routes};
 ///
 /// # Errors
 ///
-/// Where the port is taken, or may not be had, or a thread cannot be started.
+/// Where the port is taken, or may not be had, which the error names; or a thread cannot be started.
 pub fn listen(port: u16) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .map_err(|error| cannot_listen(port, &error))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -47,6 +48,12 @@ pub fn listen(port: u16) -> io::Result<SocketAddr> {
         }
     })?;
     Ok(address)
+}
+
+/// Of the same kind, with the address: a program has more ports than this one.
+fn cannot_listen(port: u16, error: &io::Error) -> io::Error {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    io::Error::new(error.kind(), format!("the ops page cannot be served at {address}: {error}"))
 }
 
 async fn serve(listener: tokio::net::TcpListener, app: Router) -> io::Result<()> {

@@ -59,10 +59,12 @@ mod document;
 mod feed;
 mod host;
 mod listen;
+mod message;
 mod page;
 mod probes;
 mod routes;
 mod text;
+mod totals;
 
 pub use listen::listen;
 pub use routes::router;

@@ -71,6 +71,7 @@ pub(super) fn watching(runtime: Option<Handle>) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/debug/tasks", get(tasks))
+        .route("/debug/tasks/", get(tasks))
         .route("/debug/tasks/events", get(events))
         .route("/debug/tasks/backtraces/{panic}", get(backtrace))
         .layer(map_response(private))

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::document::{Document, Entry};
+use super::{
+    document::{Document, Entry},
+    message,
+};
 use crate::{LiveTask, Outcome, TaskStats, registry::Age};
 
 impl fmt::Display for Document {
@@ -49,7 +52,7 @@ impl fmt::Display for Document {
             if let Some(location) = panic.location() {
                 write!(f, " at {location}")?;
             }
-            writeln!(f, ": {}", panic.message().escape_debug())?;
+            writeln!(f, ": {}", message::on_a_line(panic.message()))?;
         }
         Ok(())
     }

@@ -1,0 +1,48 @@
+//! A panic's message, bounded: a snapshot has many, and anything may be in one.
+
+use std::borrow::Cow;
+
+/// Characters of a message.
+const LONGEST: usize = 2000;
+
+/// The message, or its beginning and how much more there is.
+pub(super) fn cut(message: &str) -> Cow<'_, str> {
+    match message.char_indices().nth(LONGEST) {
+        None => Cow::Borrowed(message),
+        Some((end, _)) => {
+            let (beginning, rest) = message.split_at(end);
+            let more = rest.chars().count();
+            Cow::Owned(format!("{beginning}… ({more} characters more)"))
+        }
+    }
+}
+
+/// For a line of a terminal, which obeys control characters. Quotes stay as they are: nothing ends at them.
+pub(super) fn on_a_line(message: &str) -> String {
+    let mut line = String::new();
+    for each in cut(message).chars() {
+        match each {
+            '"' | '\'' => line.push(each),
+            other => line.extend(other.escape_debug()),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_says_how_much_is_missing() {
+        let longest = "é".repeat(LONGEST);
+        assert_eq!(cut(&longest), longest);
+        assert_eq!(cut(&format!("{longest}123")), format!("{longest}… (3 characters more)"));
+    }
+
+    #[test]
+    fn a_line_has_no_control_characters_and_its_quotes_as_they_were() {
+        let line = on_a_line("it's \"so\"\n\u{1b}[31m \u{202e}");
+        assert_eq!(line, "it's \"so\"\\n\\u{1b}[31m \\u{202e}");
+    }
+}

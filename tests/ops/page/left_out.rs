@@ -1,0 +1,48 @@
+//! More functions than a snapshot lists: what is left out is counted, and no rate is made up.
+
+use serde_json::json;
+use tokio_supervised::{CancellationToken, TaskError, ops, supervised};
+
+use crate::browser::Browser;
+
+#[supervised(name = "now and then")]
+async fn now_and_then() -> Result<(), TaskError> {
+    Ok(())
+}
+
+/// What the page makes of two snapshots of another process: the function is left out of the first. All at once,
+/// since those of this process go on to come.
+const LOOKS: &str = r##"
+fetch(here, { headers: { accept: "application/json" } }).then((answer) => answer.json()).then((told) => {
+  const one = told.functions.find((each) => each.name === "now and then");
+  one.ended.ok = one.started = 1000000;
+  const snapshot = { ...told, pid: 1, functions_left_out: 1, totals: { waiting: 7, ended: { ok: 2000000 } } };
+  show({ ...snapshot, functions: [], at_unix_seconds: 1000 });
+  show({ ...snapshot, functions: [one], at_unix_seconds: 1005 });
+  const row = [...document.querySelectorAll("#functions tbody tr")].find((row) => row.innerText.startsWith("now and then"));
+  return {
+    outcomes: row.querySelector(".outcomes").innerText,
+    curve: row.querySelector(".curve").getAttribute("d"),
+    ended: past.map((sample) => sample.ended),
+    waiting: past.map((sample) => sample.waiting),
+  };
+})"##;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_was_left_out_has_no_rate_when_it_is_seen_again() {
+    let address = ops::listen(0).unwrap();
+    now_and_then(&CancellationToken::new()).await.unwrap();
+
+    let looks = move || {
+        let Some(mut browser) = Browser::open(&format!("http://{address}/debug/tasks")) else {
+            return;
+        };
+        browser.until("past.length > 0");
+        let shown = json!({
+            "outcomes": "", "curve": "", "ended": [2_000_000, 2_000_000], "waiting": [7, 7],
+        });
+        assert_eq!(browser.value(LOOKS), shown);
+        assert_eq!(browser.complaints(), [0; 0]);
+    };
+    tokio::task::spawn_blocking(looks).await.unwrap();
+}

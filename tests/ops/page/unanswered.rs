@@ -1,0 +1,36 @@
+//! The page where nobody tells it anything.
+
+use axum::{Router, response::Html, routing::get};
+use tokio::net::TcpListener;
+use tokio_supervised::ops;
+
+use crate::{browser::Browser, http::Connection};
+
+/// The page without what feeds it.
+async fn page_alone() -> Router {
+    let address = ops::listen(0).unwrap();
+    let mut connection = Connection::open(&address.to_string()).await.unwrap();
+    let request = "GET /debug/tasks HTTP/1.1\r\nhost: localhost\r\naccept: text/html\r\n\r\n";
+    connection.send(request.as_bytes()).await.unwrap();
+    let page = connection.answer().await.unwrap().text().to_owned();
+    Router::new().route("/debug/tasks", get(|| async { Html(page) }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_without_a_snapshot_says_so_and_not_that_all_is_well() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = axum::serve(listener, page_alone().await).into_future();
+    let looks = move || {
+        let Some(mut browser) = Browser::open(&format!("http://{address}/debug/tasks")) else {
+            return;
+        };
+        browser.until("document.querySelector('#state').innerText === 'no answer, trying again'");
+        let claims = "/No task|None so far/.test(document.body.innerText)";
+        assert_eq!(browser.value(claims), false);
+    };
+    tokio::select! {
+        ended = served => panic!("{ended:?}"),
+        looked = tokio::task::spawn_blocking(looks) => looked.unwrap(),
+    }
+}

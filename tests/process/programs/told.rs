@@ -1,0 +1,84 @@
+//! Mains that are told to stop, and what they tell through `tracing`, each event a line on stdout.
+
+#[path = "common.rs"]
+mod common;
+
+use std::{
+    fmt::{Debug, Write},
+    future::pending,
+};
+
+use common::{say, wanted};
+use tokio_supervised::{CancellationToken, Group, Pool, TaskError, supervised};
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
+
+/// Has the token, and does not obey it.
+#[supervised(name = "deaf", grace = "none", allow(unused_token))]
+async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
+    let _ = token;
+    pending().await
+}
+
+#[supervised::main(grace = "1s", worker_threads = 2)]
+async fn main(token: CancellationToken) -> anyhow::Result<()> {
+    tracing::subscriber::set_global_default(Lines)?;
+    match wanted().as_str() {
+        "obeys" => {
+            say("READY");
+            token.cancelled().await;
+        }
+        "has a deaf task" => {
+            let group = Group::new(&token);
+            group.spawn(deaf).await;
+            say("READY");
+            group.join().await?;
+        }
+        "leaves a deaf pool" => {
+            let pool = Pool::new(1);
+            pool.spawn(deaf).await?;
+            // Nobody drops it.
+            Box::leak(Box::new(pool));
+        }
+        other => anyhow::bail!("no such body: {other}"),
+    }
+    Ok(())
+}
+
+/// `INFO message=… signal=SIGTERM grace=1s`: the message is the first of the fields.
+struct Lines;
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        _ = write!(self.0, " {field}={value:?}");
+    }
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, of: &Metadata<'_>) -> bool {
+        of.target() == "tokio_supervised" && *of.level() <= tracing::Level::INFO
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        say(&line.0);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}

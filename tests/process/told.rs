@@ -1,0 +1,42 @@
+//! What a main tells through `tracing`: each thing once.
+
+use crate::child::{Program, SIGTERM};
+
+const TOLD: &str = env!("CARGO_BIN_EXE_main_told");
+
+const SHUTTING_DOWN: &str = "INFO message=shutting down: received SIGTERM signal=SIGTERM grace=1s";
+
+/// The lines of events.
+fn events(stdout: &str) -> Vec<&str> {
+    stdout.lines().filter(|line| *line != "READY").collect()
+}
+
+#[test]
+fn a_signal_is_one_info_event() {
+    let ended = Program::start(TOLD, "obeys").wait_for("READY").send(SIGTERM).end().with_code(0);
+    assert_eq!(events(&ended.stdout), [SHUTTING_DOWN]);
+}
+
+#[test]
+fn a_spent_grace_is_one_error_event_with_the_list_of_what_runs() {
+    let mut program = Program::start(TOLD, "has a deaf task");
+    let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
+    let [SHUTTING_DOWN, spent] = events(&ended.stdout)[..] else { panic!("{}", ended.stdout) };
+    let list = spent
+        .strip_prefix("ERROR message=the grace of 1s is spent: exiting with what did not stop ");
+    let list = list.unwrap_or_else(|| panic!("{spent}"));
+    assert!(list.starts_with("grace=1s unfinished=\"task "), "{list}");
+    assert!(list.contains("\\n└─ deaf (task "), "{list}");
+}
+
+#[test]
+fn a_pool_that_could_not_be_drained_is_a_warning_for_each_task_and_one_error_event() {
+    let ended = Program::start(TOLD, "leaves a deaf pool").end().with_code(75);
+    let [task, undrained] = events(&ended.stdout)[..] else { panic!("{}", ended.stdout) };
+    assert!(task.starts_with("WARN ") && task.contains("task.name=\"deaf\""), "{task}");
+    assert!(undrained.starts_with("ERROR "), "{undrained}");
+    assert!(
+        undrained.contains(" unfinished=\"1 task did not stop within 1s:\\n  deaf (task "),
+        "{undrained}"
+    );
+}
