@@ -10,7 +10,7 @@ use std::{
 struct Counting;
 
 thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
+    static COUNT: Cell<usize> = const { Cell::new(0) };
 }
 
 fn count() {
@@ -48,6 +48,6 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-pub(crate) fn of_this_thread() -> u64 {
+pub(crate) fn of_this_thread() -> usize {
     COUNT.get()
 }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Each contender and what it is compared with take turns in one process over many rounds. A ratio is the
-//! median of the rounds' own ratios: what slows the machine down for a while slows both sides of it.
+//! median of the rounds' own ratios: what slows the machine down for a while slows both sides of it. That is
+//! why the harness is a small one of its own: criterion and divan measure one side to its end, then the other.
 
 #![expect(
     clippy::disallowed_methods,
@@ -18,15 +19,19 @@ mod allocations;
 mod contest;
 mod fan_out;
 mod inline;
+mod report;
 mod settings;
 mod spawn;
+mod spread;
 
 use settings::Settings;
 
 fn main() {
     let settings = Settings::of_this_process();
     println!(
-        "{} cores, {} rounds of each contest; `over bare` is without the cost of the bare call",
+        "{} cores, {} rounds of each contest; `over bare` is without the cost of the bare call, and after
+`no` stands what a contender does not give: a token that stops it, panics caught, a bound on what runs
+at once, metrics (counts and durations), and what else its line says",
         settings.cores, settings.rounds
     );
     if settings.wants("inline") {
@@ -38,4 +43,5 @@ fn main() {
     if settings.wants("spawn") {
         spawn::run(&settings);
     }
+    report::summary();
 }
