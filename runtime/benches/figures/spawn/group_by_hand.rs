@@ -77,7 +77,9 @@ async fn one(
 }
 
 /// What a run that was to stop with the token, and not to panic, has failed for.
-fn failure(ended: Option<std::thread::Result<Result<(), TaskError>>>) -> Option<Failure> {
+pub(super) fn failure(
+    ended: Option<std::thread::Result<Result<(), TaskError>>>,
+) -> Option<Failure> {
     match ended {
         Some(Ok(Ok(()))) => None,
         Some(Ok(Err(_))) => Some(Failure::Failed),

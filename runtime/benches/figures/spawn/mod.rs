@@ -1,6 +1,7 @@
 //! Tasks of their own, of a future with ten states: row 4.
 
 mod group_by_hand;
+mod pool_by_hand;
 mod supervised;
 mod ten_states;
 
@@ -37,19 +38,25 @@ pub(crate) fn run(settings: &Settings) {
     let runtime = &settings.all_cores();
     report::row(4, &format!("{} spawns of a future with ten states", settings.tasks));
     let (plain, supervised) = (ten_states::at_once, ten_states::supervised_at_once);
-    in_groups(settings, runtime, Work { what: "ten awaits, ready", plain, supervised });
+    in_groups_and_pools(settings, runtime, Work { what: "ten awaits, ready", plain, supervised });
     let (plain, supervised) = (ten_states::yielding, ten_states::supervised_yielding);
-    in_groups(settings, runtime, Work { what: "ten awaits, yielding", plain, supervised });
+    in_groups_and_pools(
+        settings,
+        runtime,
+        Work { what: "ten awaits, yielding", plain, supervised },
+    );
 }
 
-fn in_groups<F, S>(settings: &Settings, runtime: &Runtime, work: Work<F, S>)
+fn in_groups_and_pools<F, S>(settings: &Settings, runtime: &Runtime, work: Work<F, S>)
 where
     F: Future<Output = Result<(), TaskError>> + Send + 'static,
     S: SupervisedFuture<Value = (), Error = TaskError> + Send + 'static,
 {
     let token = &CancellationToken::new();
     let (tasks, Work { what, plain, supervised }) = (settings.tasks, work);
+    // A pool always has a limit: one that is never reached stands beside a group that has none.
     for (limit, bound) in [(Some(LIMIT), "limit 64"), (None, "no limit")] {
+        let slots = limit.unwrap_or(tasks as usize);
         let contenders = vec![
             Contender::new("Group", "", || {
                 let group = supervised::group(token.clone(), limit, tasks, supervised);
@@ -59,13 +66,24 @@ where
                 let group = group_by_hand::group(token.clone(), limit, tasks, plain);
                 round(runtime, group).expect("no task fails");
             }),
+            Contender::new("Pool", "", || {
+                round(runtime, supervised::pool(slots, tasks, supervised));
+            }),
+            Contender::new(
+                "pool by hand",
+                "metrics, name, backtrace, deadline of the drain",
+                || {
+                    round(runtime, pool_by_hand::pool(token.clone(), slots, tasks, plain));
+                },
+            ),
         ];
         let times = contest::hold(contenders, settings.rounds, tasks);
-        let (ours, by_hand) = ("Group", "group by hand");
-        let line = |rest: &str| format!("{what}, {bound}: {rest}");
-        times.print(ours, &line(ours));
-        times.print(by_hand, &line(by_hand));
-        let ratio = times.ratio(ours, by_hand);
-        report::ratio(&line(&format!("{ours} to by hand")), &ratio, &Goal::at_most(0.8));
+        for (ours, by_hand) in [("Group", "group by hand"), ("Pool", "pool by hand")] {
+            let line = |rest: &str| format!("{what}, {bound}: {rest}");
+            times.print(ours, &line(ours));
+            times.print(by_hand, &line(by_hand));
+            let ratio = times.ratio(ours, by_hand);
+            report::ratio(&line(&format!("{ours} to by hand")), &ratio, &Goal::at_most(0.8));
+        }
     }
 }
