@@ -3,6 +3,7 @@
 mod group_by_hand;
 mod pool_by_hand;
 mod supervised;
+mod supervisors;
 mod ten_states;
 
 use std::future::Future;
@@ -45,6 +46,8 @@ pub(crate) fn run(settings: &Settings) {
         runtime,
         Work { what: "ten awaits, yielding", plain, supervised },
     );
+    let (plain, supervised) = (ten_states::at_once, ten_states::supervised_at_once);
+    beside_supervisors(settings, runtime, Work { what: "ten awaits, ready", plain, supervised });
 }
 
 fn in_groups_and_pools<F, S>(settings: &Settings, runtime: &Runtime, work: Work<F, S>)
@@ -85,5 +88,40 @@ where
             let ratio = times.ratio(ours, by_hand);
             report::ratio(&line(&format!("{ours} to by hand")), &ratio, &Goal::at_most(0.8));
         }
+    }
+}
+
+/// For orientation: neither has a limit, so neither has the group here.
+fn beside_supervisors<F, S>(settings: &Settings, runtime: &Runtime, work: Work<F, S>)
+where
+    F: Future<Output = Result<(), TaskError>> + Send + 'static,
+    S: SupervisedFuture<Value = (), Error = TaskError> + Send + 'static,
+{
+    let token = &CancellationToken::new();
+    let (tasks, Work { what, plain, supervised }) = (settings.tasks / 20, work);
+    let contenders = vec![
+        Contender::new("Group", "bound (none asked for)", || {
+            let group = supervised::group(token.clone(), None, tasks, supervised);
+            round(runtime, group).expect("no task fails");
+        }),
+        Contender::new("task-supervisor", "bound, metrics, results, backtrace", || {
+            round(runtime, supervisors::task_supervisor(tasks, plain));
+        }),
+        Contender::new(
+            "tokio-graceful-shutdown",
+            "bound, metrics, results, panic message, backtrace",
+            || {
+                round(runtime, supervisors::graceful_shutdown(tasks, plain));
+            },
+        ),
+    ];
+    let times = contest::hold(contenders, settings.rounds, tasks);
+    println!("    of {tasks} spawns, beside supervisors for services:");
+    for name in ["Group", "task-supervisor", "tokio-graceful-shutdown"] {
+        times.print(name, &format!("{what}: {name}"));
+    }
+    for other in ["task-supervisor", "tokio-graceful-shutdown"] {
+        let ratio = times.ratio("Group", other);
+        report::ratio_alone(&format!("{what}: Group to {other}"), &ratio);
     }
 }
