@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench                     all of them
 //! cargo bench -- --quick          fewer and shorter rounds
-//! cargo bench -- inline           only one of `inline`, `fan-out`, `spawn`
+//! cargo bench -- inline           only one of `inline`, `fan-out`, `spawn`, `memory`
 //! ```
 //!
 //! Each contender and what it is compared with take turns in one process over many rounds. A ratio is the
@@ -16,9 +16,11 @@
 )]
 
 mod allocations;
+mod bytes;
 mod contest;
 mod fan_out;
 mod inline;
+mod memory;
 mod report;
 mod settings;
 mod spawn;
@@ -42,6 +44,10 @@ at once, metrics (counts and durations), and what else its line says",
     }
     if settings.wants("spawn") {
         spawn::run(&settings);
+    }
+    if settings.wants("memory") {
+        memory::live(&settings);
+        memory::flat(&settings);
     }
     report::summary();
 }

@@ -18,6 +18,11 @@ pub(crate) fn nanos(what: &str, nanos: &Spread, lacks: &str) {
     println!("    {what:<62} {:>9.1} ns {:<22} {lacks}", nanos.median, nanos.shown(1));
 }
 
+/// A number of bytes, for orientation.
+pub(crate) fn bytes(what: &str, bytes: f64) {
+    println!("    {what:<62} {bytes:>9.0} bytes");
+}
+
 /// What a figure is to be.
 pub(crate) enum Goal {
     AtMost { goal: f64, aim: f64 },

@@ -14,6 +14,11 @@ impl Spread {
         Self { median: at(0.5), p10: at(0.1), p90: at(0.9) }
     }
 
+    /// Of a value that is the same whenever it is looked at.
+    pub(crate) fn exactly(value: f64) -> Self {
+        Self { median: value, p10: value, p90: value }
+    }
+
     pub(crate) fn shown(&self, decimals: usize) -> String {
         if self.p10 == self.p90 {
             return String::new();
