@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench                     all of them
 //! cargo bench -- --quick          fewer and shorter rounds
-//! cargo bench -- inline           only one of `inline`, `fan-out`, `spawn`, `memory`
+//! cargo bench -- inline           only one of `inline`, `fan-out`, `spawn`, `memory`, `size`
 //! ```
 //!
 //! Each contender and what it is compared with take turns in one process over many rounds. A ratio is the
@@ -23,6 +23,7 @@ mod inline;
 mod memory;
 mod report;
 mod settings;
+mod size;
 mod spawn;
 mod spread;
 
@@ -48,6 +49,9 @@ at once, metrics (counts and durations), and what else its line says",
     if settings.wants("memory") {
         memory::live(&settings);
         memory::flat(&settings);
+    }
+    if settings.wants("size") {
+        size::run();
     }
     report::summary();
 }
