@@ -81,6 +81,12 @@ impl Times {
         Spread::of(pairs.map(|((name, other), bare)| (name - bare) / (other - bare)))
     }
 
+    /// How many times more the first pair's ratio is than the second one's, round by round.
+    pub(crate) fn ratio_of_ratios(&self, [a, b]: [&str; 2], [c, d]: [&str; 2]) -> Spread {
+        let pairs = self.of(a).zip(self.of(b)).zip(self.of(c).zip(self.of(d)));
+        Spread::of(pairs.map(|((a, b), (c, d))| a / b / (c / d)))
+    }
+
     /// A line of one contender's nanoseconds.
     pub(crate) fn print(&self, name: &str, what: &str) {
         report::nanos(what, &self.nanos(name), self.contenders[self.place(name)].1);

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench                     all of them
 //! cargo bench -- --quick          fewer and shorter rounds
-//! cargo bench -- inline           only one of `inline`, `fan-out`, `spawn`, `memory`, `size`
+//! cargo bench -- inline           only one of `inline`, `fan-out`, `spawn`, `memory`, `size`, `threads`
 //! ```
 //!
 //! Each contender and what it is compared with take turns in one process over many rounds. A ratio is the
@@ -21,11 +21,13 @@ mod contest;
 mod fan_out;
 mod inline;
 mod memory;
+mod on_threads;
 mod report;
 mod settings;
 mod size;
 mod spawn;
 mod spread;
+mod threads;
 
 use settings::Settings;
 
@@ -52,6 +54,9 @@ at once, metrics (counts and durations), and what else its line says",
     }
     if settings.wants("size") {
         size::run();
+    }
+    if settings.wants("threads") {
+        threads::run(&settings);
     }
     report::summary();
 }
