@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench                     all of them
 //! cargo bench -- --quick          fewer and shorter rounds
+//! cargo bench -- scaling          what grows with the number of functions, tasks, threads, …; not in `all`
 //! cargo bench -- inline           only one of `inline`, `fan-out`, `spawn`, `memory`, `size`, `threads`
 //! ```
 //!
@@ -23,6 +24,7 @@ mod inline;
 mod memory;
 mod on_threads;
 mod report;
+mod scaling;
 mod settings;
 mod size;
 mod spawn;
@@ -57,6 +59,9 @@ at once, metrics (counts and durations), and what else its line says",
     }
     if settings.wants("threads") {
         threads::run(&settings);
+    }
+    if settings.names("scaling") {
+        scaling::run(&settings);
     }
     report::summary();
 }
