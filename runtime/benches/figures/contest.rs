@@ -2,21 +2,31 @@
 
 use std::time::Instant;
 
-/// One side of a contest: a name, and what it does in one round.
+use crate::{report, spread::Spread};
+
+/// One side of a contest: what it does in one round, and which guarantees it does it without.
 pub(crate) struct Contender<'a> {
     name: &'static str,
+    lacks: &'static str,
     round: Box<dyn FnMut() + 'a>,
+    tidy: Box<dyn FnMut() + 'a>,
 }
 
 impl<'a> Contender<'a> {
-    pub(crate) fn new(name: &'static str, round: impl FnMut() + 'a) -> Self {
-        Self { name, round: Box::new(round) }
+    pub(crate) fn new(name: &'static str, lacks: &'static str, round: impl FnMut() + 'a) -> Self {
+        Self { name, lacks, round: Box::new(round), tidy: Box::new(|| ()) }
+    }
+
+    /// What has to be done after each round, and is not counted.
+    pub(crate) fn tidied_by(mut self, tidy: impl FnMut() + 'a) -> Self {
+        self.tidy = Box::new(tidy);
+        self
     }
 }
 
 /// Nanoseconds for one unit of work, by contender and round.
 pub(crate) struct Times {
-    names: Vec<&'static str>,
+    contenders: Vec<(&'static str, &'static str)>,
     rounds: Vec<Vec<f64>>,
 }
 
@@ -24,7 +34,7 @@ pub(crate) struct Times {
 /// from round to round, so that none always follows the same one.
 pub(crate) fn hold(mut contenders: Vec<Contender<'_>>, rounds: usize, units: u64) -> Times {
     let mut times = Times {
-        names: contenders.iter().map(|contender| contender.name).collect(),
+        contenders: contenders.iter().map(|one| (one.name, one.lacks)).collect(),
         rounds: Vec::with_capacity(rounds),
     };
     let mut order: Vec<usize> = (0..contenders.len()).collect();
@@ -34,6 +44,7 @@ pub(crate) fn hold(mut contenders: Vec<Contender<'_>>, rounds: usize, units: u64
             let start = Instant::now();
             (contenders[at].round)();
             taken[at] = start.elapsed().as_nanos() as f64 / units as f64;
+            (contenders[at].tidy)();
         }
         order.reverse();
         if round > 0 {
@@ -44,20 +55,19 @@ pub(crate) fn hold(mut contenders: Vec<Contender<'_>>, rounds: usize, units: u64
 }
 
 impl Times {
+    fn place(&self, name: &str) -> usize {
+        let at = self.contenders.iter().position(|(other, _)| *other == name);
+        at.expect("the name is that of a contender")
+    }
+
     fn of<'a>(&'a self, name: &str) -> impl Iterator<Item = f64> + 'a {
-        let at = self.names.iter().position(|other| *other == name);
-        let at = at.expect("the name is that of a contender");
+        let at = self.place(name);
         self.rounds.iter().map(move |round| round[at])
     }
 
     /// One contender's nanoseconds.
     pub(crate) fn nanos(&self, name: &str) -> Spread {
         Spread::of(self.of(name))
-    }
-
-    /// One contender's nanoseconds over those of another, round by round.
-    pub(crate) fn over(&self, name: &str, bare: &str) -> Spread {
-        Spread::of(self.of(name).zip(self.of(bare)).map(|(name, bare)| name - bare))
     }
 
     /// The ratio of two contenders, round by round.
@@ -70,45 +80,21 @@ impl Times {
         let pairs = self.of(name).zip(self.of(reference)).zip(self.of(bare));
         Spread::of(pairs.map(|((name, other), bare)| (name - bare) / (other - bare)))
     }
-}
 
-/// The middle of some values, and where most of them are.
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    p10: f64,
-    p90: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<_> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
-        Self { median: at(0.5), p10: at(0.1), p90: at(0.9) }
+    /// How many times more the first pair's ratio is than the second one's, round by round.
+    pub(crate) fn ratio_of_ratios(&self, [a, b]: [&str; 2], [c, d]: [&str; 2]) -> Spread {
+        let pairs = self.of(a).zip(self.of(b)).zip(self.of(c).zip(self.of(d)));
+        Spread::of(pairs.map(|((a, b), (c, d))| a / b / (c / d)))
     }
-}
 
-/// A line of nanoseconds, for orientation.
-pub(crate) fn print_nanos(what: &str, nanos: &Spread) {
-    println!("    {what:<58} {:>8.1} ns  ({:.1} .. {:.1})", nanos.median, nanos.p10, nanos.p90);
-}
+    /// A line of one contender's nanoseconds.
+    pub(crate) fn print(&self, name: &str, what: &str) {
+        report::nanos(what, &self.nanos(name), self.contenders[self.place(name)].1);
+    }
 
-/// What a ratio is to be.
-pub(crate) enum Goal {
-    AtMost { goal: f64, aim: f64 },
-    Below(f64),
-}
-
-/// A line with a ratio and its goal.
-pub(crate) fn print_ratio(what: &str, ratio: &Spread, goal: &Goal) {
-    let (met, goal) = match goal {
-        Goal::AtMost { goal, aim } if goal == aim => (ratio.median <= *goal, format!("<= {goal}")),
-        Goal::AtMost { goal, aim } => (ratio.median <= *goal, format!("<= {goal}, aim {aim}")),
-        Goal::Below(limit) => (ratio.median < *limit, format!("< {limit}")),
-    };
-    let verdict = if met { "met" } else { "NOT MET" };
-    println!(
-        "  * {what:<58} {:>8.3}     ({:.3} .. {:.3})  goal {goal}: {verdict}",
-        ratio.median, ratio.p10, ratio.p90
-    );
+    /// The same over those of another, round by round.
+    pub(crate) fn print_over(&self, name: &str, bare: &str, what: &str) {
+        let over = Spread::of(self.of(name).zip(self.of(bare)).map(|(name, bare)| name - bare));
+        report::nanos(what, &over, self.contenders[self.place(name)].1);
+    }
 }

@@ -3,11 +3,13 @@
 //! ```text
 //! cargo bench                     all of them
 //! cargo bench -- --quick          fewer and shorter rounds
-//! cargo bench -- inline           only one of `inline`, `fan-out`, `spawn`
+//! cargo bench -- scaling          what grows with the number of functions, tasks, threads, …; not in `all`
+//! cargo bench -- inline           only one of `inline`, `fan-out`, `spawn`, `memory`, `size`, `threads`
 //! ```
 //!
 //! Each contender and what it is compared with take turns in one process over many rounds. A ratio is the
-//! median of the rounds' own ratios: what slows the machine down for a while slows both sides of it.
+//! median of the rounds' own ratios: what slows the machine down for a while slows both sides of it. That is
+//! why the harness is a small one of its own: criterion and divan measure one side to its end, then the other.
 
 #![expect(
     clippy::disallowed_methods,
@@ -15,18 +17,28 @@
 )]
 
 mod allocations;
+mod bytes;
 mod contest;
 mod fan_out;
 mod inline;
+mod memory;
+mod on_threads;
+mod report;
+mod scaling;
 mod settings;
+mod size;
 mod spawn;
+mod spread;
+mod threads;
 
 use settings::Settings;
 
 fn main() {
     let settings = Settings::of_this_process();
     println!(
-        "{} cores, {} rounds of each contest; `over bare` is without the cost of the bare call",
+        "{} cores, {} rounds of each contest; `over bare` is without the cost of the bare call, and after
+`no` stands what a contender does not give: a token that stops it, panics caught, a bound on what runs
+at once, metrics (counts and durations), and what else its line says",
         settings.cores, settings.rounds
     );
     if settings.wants("inline") {
@@ -38,4 +50,18 @@ fn main() {
     if settings.wants("spawn") {
         spawn::run(&settings);
     }
+    if settings.wants("memory") {
+        memory::live(&settings);
+        memory::flat(&settings);
+    }
+    if settings.wants("size") {
+        size::run();
+    }
+    if settings.wants("threads") {
+        threads::run(&settings);
+    }
+    if settings.names("scaling") {
+        scaling::run(&settings);
+    }
+    report::summary();
 }

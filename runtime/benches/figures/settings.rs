@@ -3,6 +3,7 @@
 use tokio::runtime::Runtime;
 
 pub(crate) struct Settings {
+    pub(crate) quick: bool,
     pub(crate) cores: usize,
     pub(crate) rounds: usize,
     /// Calls in one round of an inline contender.
@@ -21,6 +22,7 @@ impl Settings {
             std::env::args().skip(1).partition(|argument| argument.starts_with('-'));
         let quick = flags.iter().any(|flag| flag == "--quick");
         Self {
+            quick,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             rounds: if quick { 7 } else { 15 },
             calls: if quick { 100_000 } else { 400_000 },
@@ -30,8 +32,14 @@ impl Settings {
         }
     }
 
+    /// Whether a part of the table is to be measured.
     pub(crate) fn wants(&self, part: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == part)
+        self.only.is_empty() || self.names(part)
+    }
+
+    /// The same for one that takes its time.
+    pub(crate) fn names(&self, part: &str) -> bool {
+        self.only.iter().any(|only| only == part)
     }
 
     /// The runtime that a program has by default: one worker for each core.

@@ -1,0 +1,126 @@
+//! One run inside the caller's task, its body ready at once: rows 1 and 2.
+//!
+//! All contenders are awaited in one loop of one task on a current-thread runtime. Those that spend tokio's
+//! cooperative budget give their thread back every 128 runs, which is part of their price.
+
+mod by_hand;
+mod instrumented;
+mod no_allocation;
+
+use std::{hint::black_box, io};
+
+use tokio::{runtime::Builder, sync::Semaphore};
+use tokio_supervised::{CancellationToken, TaskError, supervised};
+use tracing_subscriber::{Registry, fmt, layer::SubscriberExt as _};
+
+use crate::{
+    contest::{self, Contender, Times},
+    report::{self, Goal},
+    settings::Settings,
+};
+
+/// What every contender runs.
+async fn bare(n: u64) -> Result<u64, TaskError> {
+    Ok(black_box(n))
+}
+
+#[supervised]
+async fn ours(n: u64) -> Result<u64, TaskError> {
+    Ok(black_box(n))
+}
+
+#[supervised(limit = 64)]
+async fn limited(n: u64) -> Result<u64, TaskError> {
+    Ok(black_box(n))
+}
+
+/// One round: `calls` awaits of what `$call` makes of a number, in one task.
+macro_rules! calls {
+    ($runtime:expr, $calls:expr, |$n:ident| $call:expr) => {
+        $runtime.block_on(async {
+            for at in 0..$calls {
+                let $n = black_box(at);
+                _ = black_box($call.await);
+            }
+        })
+    };
+}
+
+pub(crate) fn run(settings: &Settings) {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = &runtime.expect("the operating system gives a runtime");
+    let calls = settings.calls;
+    let token = &CancellationToken::new();
+    let permits = &Semaphore::new(64);
+    let recorder = instrumented::install_metrics();
+    let registry = tracing::Dispatch::new(Registry::default());
+    let formatting = Registry::default().with(fmt::layer().with_writer(io::sink));
+    let formatting = tracing::Dispatch::new(formatting);
+    let traced = |subscriber: &tracing::Dispatch| {
+        tracing::dispatcher::with_default(subscriber, || {
+            calls!(runtime, calls, |n| instrumented::with_tracing(n));
+        });
+    };
+
+    let contenders = vec![
+        Contender::new("bare", "token, panics, bound, metrics", || {
+            calls!(runtime, calls, |n| bare(n));
+        }),
+        Contender::new("ours", "bound (none asked for)", || {
+            calls!(runtime, calls, |n| ours(token, n));
+        }),
+        Contender::new("limited", "", || calls!(runtime, calls, |n| limited(token, n))),
+        Contender::new("hand", "metrics (a clock alone), name, backtrace", || {
+            calls!(runtime, calls, |n| by_hand::bounded(permits, token, n));
+        }),
+        Contender::new("unbounded", "bound, metrics (a clock alone), name, backtrace", || {
+            calls!(runtime, calls, |n| by_hand::unbounded(token, n));
+        }),
+        Contender::new("tokio-metrics", "token, panics, bound, outcomes", || {
+            calls!(runtime, calls, |n| instrumented::with_tokio_metrics(n));
+        }),
+        Contender::new("autometrics", "token, panics, bound", || {
+            calls!(runtime, calls, |n| instrumented::with_autometrics(n));
+        }),
+        // Its histogram keeps every value until someone collects them, which an exporter's own task does.
+        Contender::new("metrics", "token, panics, bound, outcomes", || {
+            calls!(runtime, calls, |n| instrumented::with_metrics(n));
+        })
+        .tidied_by(|| recorder.run_upkeep()),
+        Contender::new("tracing, registry", "token, panics, bound, metrics", || traced(&registry)),
+        Contender::new("tracing, fmt", "token, panics, bound, metrics", || traced(&formatting)),
+    ];
+    let times = contest::hold(contenders, 3 * settings.rounds, calls);
+
+    report::row(1, "one inline run, no limit, body ready at once");
+    print_by_hand(&times);
+    let goal = Goal::at_most(0.0);
+    report::count("allocations in 1000 runs", no_allocation::in_1000_runs(runtime, token), &goal);
+    report::row(2, "the same against instrumentation that neither stops nor catches");
+    for other in ["tokio-metrics", "autometrics", "metrics", "tracing, registry", "tracing, fmt"] {
+        times.print_over(other, "bare", &format!("{other}, over bare"));
+        report::ratio(
+            &format!("supervised to {other}, both over bare"),
+            &times.ratio_over("ours", other, "bare"),
+            &Goal::Below(1.0),
+        );
+    }
+}
+
+fn print_by_hand(times: &Times) {
+    times.print("bare", "bare");
+    times.print_over("ours", "bare", "supervised, over bare");
+    times.print_over("limited", "bare", "supervised with a limit of 64, over bare");
+    let by_hand = "semaphore + token + catch_unwind + clock by hand, over bare";
+    times.print_over("hand", "bare", by_hand);
+    times.print_over("unbounded", "bare", "the same without the semaphore, over bare");
+    report::ratio(
+        "supervised to by hand, both over bare",
+        &times.ratio_over("ours", "hand", "bare"),
+        &Goal::AtMost { goal: 0.2, aim: 0.15 },
+    );
+    report::ratio_alone(
+        "supervised with a limit to by hand, both over bare",
+        &times.ratio_over("limited", "hand", "bare"),
+    );
+}

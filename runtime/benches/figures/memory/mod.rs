@@ -1,0 +1,8 @@
+//! What tasks hold while they live, and what is left of those that have ended: rows 5 and 6.
+
+mod flat;
+mod gate;
+mod live;
+
+pub(crate) use flat::run as flat;
+pub(crate) use live::run as live;

@@ -1,0 +1,47 @@
+//! One function on more and more threads.
+
+use std::hint::black_box;
+
+use tokio_supervised::{CancellationToken, TaskError, supervised};
+
+use super::curve;
+use crate::{on_threads::on_threads, settings::Settings};
+
+const THREADS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
+
+#[supervised]
+async fn counted(n: u64) -> Result<u64, TaskError> {
+    Ok(black_box(n))
+}
+
+/// What shares nothing, and costs as much.
+async fn alone(n: u64) -> u64 {
+    (0..64).fold(n, |sum, _| black_box(sum.wrapping_mul(3)))
+}
+
+pub(super) fn run(settings: &Settings) {
+    // As long as every core is at work, whatever the threads are more than cores.
+    let calls = 4 * settings.calls;
+    let of_each = |threads: usize| calls * threads.min(settings.cores) as u64 / threads as u64;
+    let what = "threads, each with a loop and a token of its own: one run";
+    curve::draw(what, settings, calls, &THREADS, |threads| {
+        Box::new(move || {
+            on_threads(threads, || async {
+                let token = CancellationToken::new();
+                for n in 0..of_each(threads) {
+                    _ = black_box(counted(&token, n).await);
+                }
+            });
+        })
+    });
+    let what = "threads, the same of what shares nothing: what the machine makes of them";
+    curve::draw(what, settings, calls, &THREADS, |threads| {
+        Box::new(move || {
+            on_threads(threads, || async {
+                for n in 0..of_each(threads) {
+                    _ = black_box(alone(n).await);
+                }
+            });
+        })
+    });
+}

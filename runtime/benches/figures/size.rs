@@ -1,0 +1,79 @@
+//! How much larger than its body a supervised future is: row 7.
+
+use std::{hint::black_box, mem::size_of_val, sync::Arc};
+
+use tokio::task::yield_now;
+use tokio_supervised::{CancellationToken, TaskError, supervised};
+
+use crate::report::{self, Goal};
+
+/// Aligned as strictly as what vector instructions load.
+#[repr(align(32))]
+struct Wide([u64; 4]);
+
+/// The same function without supervision and with it.
+macro_rules! functions {
+    ($($plain:ident $supervised:ident ($($argument:ident: $type:ty),*) $body:block)*) => {$(
+        async fn $plain($($argument: $type),*) -> Result<(), TaskError> $body
+
+        #[supervised]
+        async fn $supervised($($argument: $type),*) -> Result<(), TaskError> $body
+    )*};
+}
+
+functions! {
+    empty supervised_empty() { Ok(()) }
+
+    arguments supervised_arguments(name: String, shared: Arc<str>) {
+        yield_now().await;
+        black_box((name, shared));
+        Ok(())
+    }
+
+    wide supervised_wide(wide: Wide) {
+        yield_now().await;
+        black_box(wide.0);
+        Ok(())
+    }
+
+    large_number supervised_large_number(n: u128) {
+        yield_now().await;
+        black_box(n);
+        Ok(())
+    }
+
+    kibibyte supervised_kibibyte() {
+        let kept = black_box([7_u8; 1024]);
+        yield_now().await;
+        black_box(&kept);
+        Ok(())
+    }
+
+    mebibyte supervised_mebibyte() {
+        let kept = black_box([7_u8; 1 << 20]);
+        yield_now().await;
+        black_box(&kept);
+        Ok(())
+    }
+}
+
+pub(crate) fn run() {
+    report::row(7, "bytes that a supervised future is larger than its body");
+    let token = CancellationToken::new();
+    let argument = || Wide([7; 4]);
+    let shared = || Arc::from("shared");
+    look("nothing", &empty(), &supervised_empty(token.clone()));
+    look("nothing, its token lent", &empty(), &supervised_empty(&token));
+    let supervised = supervised_arguments(token.clone(), String::new(), shared());
+    look("two arguments", &arguments(String::new(), shared()), &supervised);
+    look("one of 128 bits", &large_number(7), &supervised_large_number(token.clone(), 7));
+    look("one aligned to 32 bytes", &wide(argument()), &supervised_wide(token.clone(), argument()));
+    look("1 KiB over an await", &kibibyte(), &supervised_kibibyte(token.clone()));
+    look("1 MiB over an await", &mebibyte(), &supervised_mebibyte(token.clone()));
+}
+
+fn look<F, S>(what: &str, body: &F, supervised: &S) {
+    let (body, supervised) = (size_of_val(body), size_of_val(supervised));
+    let what = format!("{what}: {supervised} bytes, its body {body}");
+    report::count(&what, supervised - body, &Goal::at_most(160.0));
+}

@@ -1,0 +1,127 @@
+//! Tasks of their own, of a future with ten states: row 4.
+
+mod group_by_hand;
+mod pool_by_hand;
+mod supervised;
+mod supervisors;
+mod ten_states;
+
+use std::future::Future;
+
+use tokio::runtime::Runtime;
+use tokio_supervised::{CancellationToken, SupervisedFuture, TaskError};
+
+use crate::{
+    contest::{self, Contender},
+    report::{self, Goal},
+    settings::Settings,
+};
+
+const LIMIT: usize = 64;
+
+/// What is spawned, without supervision and with it.
+#[derive(Clone, Copy)]
+struct Work<F, S> {
+    what: &'static str,
+    plain: fn() -> F,
+    supervised: fn(CancellationToken) -> S,
+}
+
+/// One round, in a task of the runtime: there the hand-written program is quickest.
+fn round<T: Send + 'static>(
+    runtime: &Runtime,
+    program: impl Future<Output = T> + Send + 'static,
+) -> T {
+    runtime.block_on(runtime.spawn(program)).expect("what spawns does not panic")
+}
+
+pub(crate) fn run(settings: &Settings) {
+    let runtime = &settings.all_cores();
+    report::row(4, &format!("{} spawns of a future with ten states", settings.tasks));
+    let (plain, supervised) = (ten_states::at_once, ten_states::supervised_at_once);
+    in_groups_and_pools(settings, runtime, Work { what: "ten awaits, ready", plain, supervised });
+    let (plain, supervised) = (ten_states::yielding, ten_states::supervised_yielding);
+    in_groups_and_pools(
+        settings,
+        runtime,
+        Work { what: "ten awaits, yielding", plain, supervised },
+    );
+    let (plain, supervised) = (ten_states::at_once, ten_states::supervised_at_once);
+    beside_supervisors(settings, runtime, Work { what: "ten awaits, ready", plain, supervised });
+}
+
+fn in_groups_and_pools<F, S>(settings: &Settings, runtime: &Runtime, work: Work<F, S>)
+where
+    F: Future<Output = Result<(), TaskError>> + Send + 'static,
+    S: SupervisedFuture<Value = (), Error = TaskError> + Send + 'static,
+{
+    let token = &CancellationToken::new();
+    let (tasks, Work { what, plain, supervised }) = (settings.tasks, work);
+    // A pool always has a limit: one that is never reached stands beside a group that has none.
+    for (limit, bound) in [(Some(LIMIT), "limit 64"), (None, "no limit")] {
+        let slots = limit.unwrap_or(tasks as usize);
+        let contenders = vec![
+            Contender::new("Group", "", || {
+                let group = supervised::group(token.clone(), limit, tasks, supervised);
+                round(runtime, group).expect("no task fails");
+            }),
+            Contender::new("group by hand", "metrics, name, backtrace, results", || {
+                let group = group_by_hand::group(token.clone(), limit, tasks, plain);
+                round(runtime, group).expect("no task fails");
+            }),
+            Contender::new("Pool", "", || {
+                round(runtime, supervised::pool(slots, tasks, supervised));
+            }),
+            Contender::new(
+                "pool by hand",
+                "metrics, name, backtrace, deadline of the drain",
+                || {
+                    round(runtime, pool_by_hand::pool(token.clone(), slots, tasks, plain));
+                },
+            ),
+        ];
+        let times = contest::hold(contenders, settings.rounds, tasks);
+        for (ours, by_hand) in [("Group", "group by hand"), ("Pool", "pool by hand")] {
+            let line = |rest: &str| format!("{what}, {bound}: {rest}");
+            times.print(ours, &line(ours));
+            times.print(by_hand, &line(by_hand));
+            let ratio = times.ratio(ours, by_hand);
+            report::ratio(&line(&format!("{ours} to by hand")), &ratio, &Goal::at_most(0.8));
+        }
+    }
+}
+
+/// For orientation: neither has a limit, so neither has the group here.
+fn beside_supervisors<F, S>(settings: &Settings, runtime: &Runtime, work: Work<F, S>)
+where
+    F: Future<Output = Result<(), TaskError>> + Send + 'static,
+    S: SupervisedFuture<Value = (), Error = TaskError> + Send + 'static,
+{
+    let token = &CancellationToken::new();
+    let (tasks, Work { what, plain, supervised }) = (settings.tasks / 20, work);
+    let contenders = vec![
+        Contender::new("Group", "bound (none asked for)", || {
+            let group = supervised::group(token.clone(), None, tasks, supervised);
+            round(runtime, group).expect("no task fails");
+        }),
+        Contender::new("task-supervisor", "bound, metrics, results, backtrace", || {
+            round(runtime, supervisors::task_supervisor(tasks, plain));
+        }),
+        Contender::new(
+            "tokio-graceful-shutdown",
+            "bound, metrics, results, panic message, backtrace",
+            || {
+                round(runtime, supervisors::graceful_shutdown(tasks, plain));
+            },
+        ),
+    ];
+    let times = contest::hold(contenders, settings.rounds, tasks);
+    println!("    of {tasks} spawns, beside supervisors for services:");
+    for name in ["Group", "task-supervisor", "tokio-graceful-shutdown"] {
+        times.print(name, &format!("{what}: {name}"));
+    }
+    for other in ["task-supervisor", "tokio-graceful-shutdown"] {
+        let ratio = times.ratio("Group", other);
+        report::ratio_alone(&format!("{what}: Group to {other}"), &ratio);
+    }
+}
