@@ -15,7 +15,7 @@ use std::sync::{Arc, Weak};
 
 use super::{row::Row, scope::Scope, shield::Protection};
 use crate::{Cause, spec::TaskSpec};
-use stack::{Held, Kind, Pushed};
+use stack::{Holdable, Kind, Pushed};
 
 /// What others know of a run that is under way.
 #[derive(Default)]
@@ -40,14 +40,15 @@ pub(super) enum Entry {
 }
 
 /// Polls, or drops, a task.
+#[inline]
 pub(crate) fn within<R>(row: &mut Option<Arc<Row>>, code: impl FnOnce() -> R) -> R {
-    let _entered = Entered::new(Kind::Task, row, Held::Row, Held::into_row);
+    let _entered = Entered::new(Kind::Task, row);
     code()
 }
 
 /// Polls a part of a task that has a scope of its own.
 pub(super) fn within_section<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnce() -> R) -> R {
-    let _entered = Entered::new(Kind::Section, scope, Held::Scope, Held::into_scope);
+    let _entered = Entered::new(Kind::Section, scope);
     code()
 }
 
@@ -60,40 +61,27 @@ pub(super) fn run<R>(
     code: impl FnOnce() -> R,
 ) -> R {
     let kind = Kind::Run { spec, holds_permit };
-    let _entered = Entered::new(kind, frame, Held::Frame, Held::into_frame);
+    let _entered = Entered::new(kind, frame);
     code()
 }
 
 /// Takes the entry off again, also where the code unwinds, and puts what it held back in its place.
-struct Entered<'a, T> {
+struct Entered<'a, T: Holdable> {
     pushed: Pushed,
     place: &'a mut Option<Arc<T>>,
-    back: fn(Held) -> Option<Arc<T>>,
 }
 
-impl<'a, T> Entered<'a, T> {
+impl<'a, T: Holdable> Entered<'a, T> {
     #[inline]
-    fn new(
-        kind: Kind,
-        place: &'a mut Option<Arc<T>>,
-        held: fn(Arc<T>) -> Held,
-        back: fn(Held) -> Option<Arc<T>>,
-    ) -> Self {
-        let held = if place.is_some() { place.take().map(held) } else { None };
-        let (pushed, refused) = stack::push(kind, held);
-        if let Some(refused) = refused {
-            *place = back(refused);
-        }
-        Self { pushed, place, back }
+    fn new(kind: Kind, place: &'a mut Option<Arc<T>>) -> Self {
+        Self { pushed: stack::push(kind, place), place }
     }
 }
 
-impl<T> Drop for Entered<'_, T> {
+impl<T: Holdable> Drop for Entered<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(held) = stack::pop(self.pushed) {
-            *self.place = (self.back)(held);
-        }
+        stack::pop(self.pushed, self.place);
     }
 }
 

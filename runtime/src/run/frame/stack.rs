@@ -25,8 +25,14 @@ thread_local! {
         Entries { depth: Cell::new(0), shallow: [const { Cell::new(None) }; SHALLOW] }
     };
     static DEEP: RefCell<Vec<Option<Plain>>> = const { RefCell::new(Vec::new()) };
-    static ASIDE: [Cell<Option<Held>>; SHALLOW] = const { [const { Cell::new(None) }; SHALLOW] };
-    static DEEP_ASIDE: RefCell<Vec<(usize, Held)>> = const { RefCell::new(Vec::new()) };
+    static ASIDE: Aside = const {
+        Aside {
+            rows: [const { Cell::new(None) }; SHALLOW],
+            scopes: [const { Cell::new(None) }; SHALLOW],
+            frames: [const { Cell::new(None) }; SHALLOW],
+            deep: RefCell::new(Vec::new()),
+        }
+    };
 }
 
 struct Entries {
@@ -47,44 +53,64 @@ pub(super) enum Kind {
     Run { spec: &'static TaskSpec, holds_permit: bool },
 }
 
+type Places<T> = [Cell<Option<Arc<T>>>; SHALLOW];
+
+/// What entries hold.
+pub(super) struct Aside {
+    rows: Places<Row>,
+    scopes: Places<Scope>,
+    frames: Places<Frame>,
+    deep: RefCell<Vec<(usize, Held)>>,
+}
+
 pub(super) enum Held {
     Row(Arc<Row>),
     Scope(Arc<Scope>),
     Frame(Arc<Frame>),
 }
 
-impl Held {
-    pub(super) fn into_row(self) -> Option<Arc<Row>> {
-        if let Self::Row(row) = self { Some(row) } else { None }
-    }
+/// Something that an entry of one kind holds.
+pub(super) trait Holdable: Sized {
+    fn places(aside: &Aside) -> &Places<Self>;
+    fn into_held(this: Arc<Self>) -> Held;
+    fn from_held(held: Held) -> Option<Arc<Self>>;
+}
 
-    pub(super) fn into_scope(self) -> Option<Arc<Scope>> {
-        if let Self::Scope(scope) = self { Some(scope) } else { None }
-    }
+macro_rules! holdable {
+    ($($type:ident in $places:ident;)*) => {$(
+        impl Holdable for $type {
+            #[inline]
+            fn places(aside: &Aside) -> &Places<Self> {
+                &aside.$places
+            }
 
-    pub(super) fn into_frame(self) -> Option<Arc<Frame>> {
-        if let Self::Frame(frame) = self { Some(frame) } else { None }
-    }
+            fn into_held(this: Arc<Self>) -> Held {
+                Held::$type(this)
+            }
+
+            fn from_held(held: Held) -> Option<Arc<Self>> {
+                if let Held::$type(this) = held { Some(this) } else { None }
+            }
+        }
+    )*};
+}
+
+holdable! {
+    Row in rows;
+    Scope in scopes;
+    Frame in frames;
 }
 
 /// Where an entry stands.
 #[derive(Clone, Copy)]
 pub(super) struct Pushed(usize);
 
-/// Gives back what could not be put aside.
+/// Takes what the entry is to hold out of its place; it stays there where it cannot be put aside.
 #[inline]
-pub(super) fn push(kind: Kind, held: Option<Held>) -> (Pushed, Option<Held>) {
+pub(super) fn push<T: Holdable>(kind: Kind, place: &mut Option<Arc<T>>) -> Pushed {
     let depth = ENTRIES.with(|entries| entries.depth.get());
-    // By arms: where there is none there is nothing to drop.
-    let refused = match held {
-        None => return (push_plain(depth, Plain { kind, holds: false }), None),
-        Some(held) => put_aside(depth, held),
-    };
-    (push_plain(depth, Plain { kind, holds: refused.is_none() }), refused)
-}
-
-#[inline]
-fn push_plain(depth: usize, plain: Plain) -> Pushed {
+    let holds = place.is_some() && put_aside(depth, place);
+    let plain = Plain { kind, holds };
     ENTRIES.with(|entries| {
         entries.depth.set(depth + 1);
         match entries.shallow.get(depth) {
@@ -95,9 +121,9 @@ fn push_plain(depth: usize, plain: Plain) -> Pushed {
     Pushed(depth)
 }
 
-/// Takes an entry off; gives what it held, or has been given meanwhile.
+/// Takes an entry off; puts what it held, or has been given meanwhile, into its place.
 #[inline]
-pub(super) fn pop(Pushed(depth): Pushed) -> Option<Held> {
+pub(super) fn pop<T: Holdable>(Pushed(depth): Pushed, place: &mut Option<Arc<T>>) {
     let holds = ENTRIES.with(|entries| {
         entries.depth.set(depth);
         match entries.shallow.get(depth) {
@@ -105,7 +131,9 @@ pub(super) fn pop(Pushed(depth): Pushed) -> Option<Held> {
             None => pop_deep(depth),
         }
     });
-    if holds { take_from_aside(depth) } else { None }
+    if holds {
+        *place = take_from_aside(depth);
+    }
 }
 
 #[cold]
@@ -128,33 +156,36 @@ fn pop_deep(depth: usize) -> bool {
     popped.unwrap_or(false)
 }
 
-/// Gives it back where the thread has no place for it.
+/// Whether the thread had a place for it.
 #[inline]
-fn put_aside(depth: usize, held: Held) -> Option<Held> {
-    let mut held = Some(held);
-    if depth < SHALLOW {
-        _ = ASIDE.try_with(|aside| aside[depth].set(held.take()));
-    } else {
-        let deep = |aside: &RefCell<Vec<_>>| {
-            aside.borrow_mut().extend(held.take().map(|held| (depth, held)));
-        };
-        _ = DEEP_ASIDE.try_with(deep);
-    }
-    held
+fn put_aside<T: Holdable>(depth: usize, place: &mut Option<Arc<T>>) -> bool {
+    let put = ASIDE.try_with(|aside| match T::places(aside).get(depth) {
+        Some(shallow) => shallow.set(place.take()),
+        None => put_deep_aside(aside, depth, place.take().map(T::into_held)),
+    });
+    put.is_ok()
 }
 
 #[inline]
-fn take_from_aside(depth: usize) -> Option<Held> {
-    if depth < SHALLOW {
-        return ASIDE.try_with(|aside| aside[depth].take()).ok().flatten();
-    }
-    let taken = DEEP_ASIDE.try_with(|aside| {
-        let mut aside = aside.borrow_mut();
-        // The innermost as a rule.
-        let at = aside.iter().rposition(|(of, _)| *of == depth)?;
-        Some(aside.swap_remove(at).1)
+fn take_from_aside<T: Holdable>(depth: usize) -> Option<Arc<T>> {
+    let taken = ASIDE.try_with(|aside| match T::places(aside).get(depth) {
+        Some(shallow) => shallow.take(),
+        None => take_from_deep_aside(aside, depth).and_then(T::from_held),
     });
     taken.ok().flatten()
+}
+
+#[cold]
+fn put_deep_aside(aside: &Aside, depth: usize, held: Option<Held>) {
+    aside.deep.borrow_mut().extend(held.map(|held| (depth, held)));
+}
+
+#[cold]
+fn take_from_deep_aside(aside: &Aside, depth: usize) -> Option<Held> {
+    let mut deep = aside.deep.borrow_mut();
+    // The innermost as a rule.
+    let at = deep.iter().rposition(|(of, _)| *of == depth)?;
+    Some(deep.swap_remove(at).1)
 }
 
 fn plain(depth: usize) -> Option<Plain> {
@@ -172,40 +203,48 @@ pub(super) fn take_all() -> Vec<Entry> {
 
 fn take_entry(depth: usize) -> Entry {
     let Some(Plain { kind, holds }) = plain(depth) else { return Entry::Task { row: None } };
-    let held = if holds { take_from_aside(depth) } else { None };
     match kind {
-        Kind::Task => Entry::Task { row: held.and_then(Held::into_row) },
-        Kind::Section => Entry::Section { scope: held.and_then(Held::into_scope) },
+        Kind::Task => Entry::Task { row: take_if(holds, depth) },
+        Kind::Section => Entry::Section { scope: take_if(holds, depth) },
         Kind::Run { spec, holds_permit } => {
-            Entry::Run { spec, holds_permit, frame: held.and_then(Held::into_frame) }
+            Entry::Run { spec, holds_permit, frame: take_if(holds, depth) }
         }
     }
+}
+
+fn take_if<T: Holdable>(holds: bool, depth: usize) -> Option<Arc<T>> {
+    if holds { take_from_aside(depth) } else { None }
 }
 
 /// Puts back what [`take_all`] has taken, with what has been added.
 pub(super) fn give_back(entries: Vec<Entry>) {
     for (depth, entry) in entries.into_iter().enumerate() {
-        let held = match entry {
-            Entry::Task { row } => row.map(Held::Row),
-            Entry::Section { scope } => scope.map(Held::Scope),
-            Entry::Run { frame, .. } => frame.map(Held::Frame),
-        };
-        let Some(held) = held else { continue };
-        let holds = put_aside(depth, held).is_none();
-        let holds = |plain: Plain| Plain { holds, ..plain };
-        let shallow = ENTRIES.with(|entries| match entries.shallow.get(depth) {
-            Some(place) => {
-                place.set(place.get().map(holds));
-                true
-            }
-            None => false,
-        });
-        if !shallow {
-            _ = DEEP.try_with(|deep| {
-                if let Some(Some(plain)) = deep.borrow_mut().get_mut(depth - SHALLOW) {
-                    *plain = holds(*plain);
-                }
-            });
+        match entry {
+            Entry::Task { row } => give(depth, row),
+            Entry::Section { scope } => give(depth, scope),
+            Entry::Run { frame, .. } => give(depth, frame),
         }
+    }
+}
+
+fn give<T: Holdable>(depth: usize, mut held: Option<Arc<T>>) {
+    if held.is_none() {
+        return;
+    }
+    let holds = put_aside(depth, &mut held);
+    let holds = |plain: Plain| Plain { holds, ..plain };
+    let shallow = ENTRIES.with(|entries| match entries.shallow.get(depth) {
+        Some(place) => {
+            place.set(place.get().map(holds));
+            true
+        }
+        None => false,
+    });
+    if !shallow {
+        _ = DEEP.try_with(|deep| {
+            if let Some(Some(plain)) = deep.borrow_mut().get_mut(depth - SHALLOW) {
+                *plain = holds(*plain);
+            }
+        });
     }
 }
