@@ -81,6 +81,39 @@ pub(crate) enum Activity {
 }
 
 impl Row {
+    /// The same, in the row of a task of the same scope that has ended, if that has let go of it.
+    pub(crate) fn anew(
+        spare: Option<Arc<Self>>,
+        spec: &'static TaskSpec,
+        place: &'static Location<'static>,
+        scope: &Arc<Scope>,
+        thread: OnThread,
+    ) -> Arc<Self> {
+        let Some(mut spare) = spare else {
+            return Arc::new(Self::new(spec, place, scope.clone(), thread));
+        };
+        match Arc::get_mut(&mut spare) {
+            // Its scope stays: to count a reference more and less is what all threads would fight for.
+            Some(row) => {
+                row.spec = spec;
+                row.place = place;
+                row.thread = thread;
+                row.born = AtomicTicks::new(Ticks::now());
+                row.polled_since = AtomicTicks::new(Ticks::NEVER);
+                row.begun = AtomicBool::new(false);
+                row.waits = AtomicBool::new(false);
+                row.told = AtomicBool::new(false);
+                row.listed = AtomicBool::new(false);
+                row.aborted = AtomicBool::new(false);
+                row.waker = Mutex::new(None);
+                row.id = OnceLock::new();
+                row.runtime = watch::runtime();
+                spare
+            }
+            None => Arc::new(Self::new(spec, place, scope.clone(), thread)),
+        }
+    }
+
     /// A task that is about to be spawned.
     pub(crate) fn new(
         spec: &'static TaskSpec,
@@ -163,6 +196,12 @@ impl Row {
     pub(crate) fn keep_waker(&self, waker: &Waker) {
         let before = self.waker().replace(waker.clone());
         drop(before);
+    }
+
+    /// The task has ended: its waker would keep its memory.
+    pub(crate) fn forget_waker(&self) {
+        let waker = self.waker().take();
+        drop(waker);
     }
 
     fn waker(&self) -> MutexGuard<'_, Option<Waker>> {

@@ -18,7 +18,10 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{slots::Slots, spares::Spares};
+use super::{
+    slots::Slots,
+    spares::{Spare, Spares},
+};
 use crate::{
     Cause, Outcome, events,
     panic::{Caught, drop_each_quietly, drop_quietly},
@@ -122,18 +125,19 @@ impl<T, E> Shared<T, E> {
         self.alarm().map_or_else(|| self.token.is_cancelled(), Alarm::has_rung)
     }
 
-    /// A handle on the token for one more task; `None` where the group takes nothing more.
-    pub(super) fn token(&self) -> Option<CancellationToken> {
+    /// A handle on the token for one more task, and a row if there is one to spare; `None` where the group
+    /// takes nothing more.
+    pub(super) fn token(&self) -> Option<(CancellationToken, Option<Arc<Row>>)> {
         if self.has_fired() {
             return None;
         }
         let mut state = self.state();
-        let (closed, spare) = (state.closed, state.spares.take());
-        drop(state);
-        if closed {
+        if state.closed {
             return None;
         }
-        Some(spare.unwrap_or_else(|| self.token.clone()))
+        let Spare { token, row } = state.spares.take();
+        drop(state);
+        Some((token.unwrap_or_else(|| self.token.clone()), row))
     }
 
     /// A spawn begins to wait.
@@ -178,12 +182,15 @@ impl<T, E> Shared<T, E> {
         token: Option<CancellationToken>,
     ) {
         let mut state = self.state();
-        let surplus_token = state.spares.keep(token, &self.token);
         let (entry, error) = match result {
             Ok(value) => (Entry::Gave(value), None),
             Err(error) => (Entry::GaveNothing, Some(error)),
         };
-        let row = std::mem::replace(&mut state.tasks[index.0], entry);
+        let row = match std::mem::replace(&mut state.tasks[index.0], entry) {
+            Entry::Running(row) => Some(row),
+            Entry::Gave(_) | Entry::GaveNothing => None,
+        };
+        let surplus_spare = state.spares.keep(Spare { token, row }, &self.token);
         let cause = match &error {
             Some(_) => Cause::SiblingFailed { task },
             None => Cause::SiblingExited { task },
@@ -205,7 +212,7 @@ impl<T, E> Shared<T, E> {
         state.running -= 1;
         state.pending -= 1;
         wake_joiner(state);
-        drop((surplus_token, row));
+        drop(surplus_spare);
     }
 
     /// A task has ended, and no error could be made of how.

@@ -7,7 +7,7 @@ use super::{
     launch::{OnBlockingThread, OnThisThread, OnWorkers},
     pool_spawn::{PoolSpawn, launch_admitted},
     pool_state::Shared,
-    pool_task::make,
+    pool_task::{Made, make},
     refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
     slot::Slot,
     slots,
@@ -268,7 +268,7 @@ impl Pool {
         }
         let slot = Slot::new(self.handle.clone(), slot);
         let mut run = None;
-        let Some(spec) = make(pool, task, &mut run) else { return Ok(()) };
+        let Some(Made { spec, row }) = make(pool, task, &mut run) else { return Ok(()) };
         let permit = spec.limit().map(Limit::try_acquire);
         if let Some(None) = permit {
             drop_quietly(run);
@@ -277,7 +277,7 @@ impl Pool {
         if permit.is_some() {
             spec.here().waited_for(0);
         }
-        slot.launch(&mut run, permit.flatten(), place);
+        slot.launch(&mut run, row, permit.flatten(), place);
         Ok(())
     }
 

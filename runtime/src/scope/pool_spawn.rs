@@ -13,11 +13,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     launch::Launch,
     pool_state::{Shared, Ticket},
-    pool_task::{launch, make},
+    pool_task::{Made, launch, make},
     refused::{Closed, LoggedError, SpawnError},
     slots::{Admission, Refusal, Waiting},
 };
-use crate::{Outcome, panic::drop_quietly, run::SupervisedFuture, spec::TaskSpec};
+use crate::{
+    Outcome,
+    panic::drop_quietly,
+    run::{SupervisedFuture, row::Row},
+    spec::TaskSpec,
+};
 
 /// The future of [`Pool::spawn`](super::pool::Pool::spawn); it spawns when it is awaited.
 #[must_use = "nothing is spawned until this is awaited"]
@@ -26,6 +31,8 @@ pub struct PoolSpawn<'a, S> {
     place: &'static Location<'static>,
     /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
     run: Option<S>,
+    /// What an ended task has left.
+    row: Option<Arc<Row>>,
     stage: Stage,
     launch: LaunchFn<S>,
 }
@@ -33,8 +40,13 @@ pub struct PoolSpawn<'a, S> {
 /// A pointer, so that what a run must be to be spawned is asked at the spawn, and not at its `.await` again.
 ///
 /// It takes the run out of its place.
-type LaunchFn<S> =
-    fn(&Arc<Shared>, &mut Option<S>, Admission, &'static Location<'static>) -> Result<(), Closed>;
+type LaunchFn<S> = fn(
+    &Arc<Shared>,
+    &mut Option<S>,
+    Option<Arc<Row>>,
+    Admission,
+    &'static Location<'static>,
+) -> Result<(), Closed>;
 
 enum Stage {
     New {
@@ -62,14 +74,20 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
         place: &'static Location<'static>,
         launch: LaunchFn<S>,
     ) -> Self {
-        let mut run = None;
+        let (mut run, mut spare) = (None, None);
         let stage = if pool.is_closed() {
             drop_quietly(task);
             Stage::Closed
         } else {
-            make(pool, task, &mut run).map_or(Stage::Panicked, |spec| Stage::New { spec })
+            match make(pool, task, &mut run) {
+                Some(Made { spec, row }) => {
+                    spare = row;
+                    Stage::New { spec }
+                }
+                None => Stage::Panicked,
+            }
         };
-        Self { pool, place, run, stage, launch }
+        Self { pool, place, run, row: spare, stage, launch }
     }
 }
 
@@ -77,6 +95,7 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
 pub(super) fn launch_admitted<S, L>(
     pool: &Arc<Shared>,
     run: &mut Option<S>,
+    row: Option<Arc<Row>>,
     admission: Admission,
     place: &'static Location<'static>,
 ) -> Result<(), Closed>
@@ -85,7 +104,7 @@ where
     L: Launch<S>,
 {
     let slot = admission.slot.expect("the slots of a pool are bounded");
-    launch::<S, L>(pool, run, (slot, admission.permit), place, Ticket::New)
+    launch::<S, L>(pool, run, row, (slot, admission.permit), place, Ticket::New)
 }
 
 impl<S> PoolSpawn<'_, S> {
@@ -133,7 +152,8 @@ impl<S> PoolSpawn<'_, S> {
     }
 
     fn launch(&mut self, admission: Admission) -> Result<(), SpawnError> {
-        Ok((self.launch)(self.pool, &mut self.run, admission, self.place)?)
+        let row = self.row.take();
+        Ok((self.launch)(self.pool, &mut self.run, row, admission, self.place)?)
     }
 }
 

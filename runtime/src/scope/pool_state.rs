@@ -21,7 +21,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{drain::Drains, refused::Closed, slots::Slots, spares::Spares};
+use super::{
+    drain::Drains,
+    refused::Closed,
+    slots::Slots,
+    spares::{Spare, Spares},
+};
 use crate::{
     Cause, LiveTask, events,
     limit::Limit,
@@ -120,10 +125,10 @@ impl Shared {
         });
     }
 
-    /// A handle on the token for one more task.
-    pub(super) fn token(&self) -> CancellationToken {
-        let spare = self.state().spares.take();
-        spare.unwrap_or_else(|| self.token.clone())
+    /// A handle on the token for one more task, and a row if there is one to spare.
+    pub(super) fn token(&self) -> (CancellationToken, Option<Arc<Row>>) {
+        let Spare { token, row } = self.state().spares.take();
+        (token.unwrap_or_else(|| self.token.clone()), row)
     }
 
     pub(super) fn alarm(&self) -> Option<&Alarm> {
@@ -181,10 +186,9 @@ impl Shared {
     pub(super) fn leave(&self, key: Key, token: Option<CancellationToken>) {
         let mut state = self.state();
         let row = state.rows.remove(key);
-        let surplus = state.spares.keep(token, &self.token);
+        let surplus = state.spares.keep(Spare { token, row }, &self.token);
         self.wake_drains(state);
-        // The last handle of the task may be in it.
-        drop((row, surplus));
+        drop(surplus);
     }
 
     fn wake_drains(&self, state: MutexGuard<'_, State>) {

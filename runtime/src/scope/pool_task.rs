@@ -25,16 +25,25 @@ pub(super) fn make<S: SupervisedFuture>(
     pool: &Shared,
     task: impl FnOnce(CancellationToken) -> S,
     run: &mut Option<S>,
-) -> Option<&'static TaskSpec> {
-    let token = pool.token();
+) -> Option<Made> {
+    let (token, row) = pool.token();
     let made = panic::catch(|| run.insert(task(token)).spec());
-    made.map_err(|caught| events::panicked(&Panic::new(CLOSURE, caught))).ok()
+    let spec = made.map_err(|caught| events::panicked(&Panic::new(CLOSURE, caught))).ok()?;
+    Some(Made { spec, row })
+}
+
+/// What a spawn knows of the run that was made for it.
+pub(super) struct Made {
+    pub(super) spec: &'static TaskSpec,
+    /// What an ended task has left.
+    pub(super) row: Option<Arc<Row>>,
 }
 
 /// Spawns a run that has its slot, and its permit unless it waits for that by itself.
 pub(super) fn launch<S, L>(
     pool: &Arc<Shared>,
     run: &mut Option<S>,
+    row: Option<Arc<Row>>,
     (slot, permit): (Slot, Option<Permit>),
     place: &'static Location<'static>,
     ticket: Ticket,
@@ -45,7 +54,7 @@ where
 {
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
-    let row = Arc::new(Row::new(spec, place, pool.scope.clone(), L::THREAD));
+    let row = Row::anew(row, spec, place, &pool.scope, L::THREAD);
     let key = match pool.enter(&row, ticket) {
         Ok(key) => key,
         Err(closed) => {

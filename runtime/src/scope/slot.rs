@@ -6,13 +6,13 @@ use super::{
     launch::OnWorkers,
     pool::Handle,
     pool_state::Ticket,
-    pool_task::{launch, make},
+    pool_task::{Made, launch, make},
     refused::LoggedError,
 };
 use crate::{
     CancellationToken,
     limit::{self, Permit},
-    run::SupervisedFuture,
+    run::{SupervisedFuture, row::Row},
 };
 
 /// A place in a [`Pool`](crate::Pool) that [`reserve`](crate::Pool::reserve) has taken.
@@ -66,8 +66,8 @@ impl Slot {
     {
         let place = Location::caller();
         let mut run = None;
-        if make(&self.pool.shared, task, &mut run).is_some() {
-            self.launch(&mut run, None, place);
+        if let Some(Made { row, .. }) = make(&self.pool.shared, task, &mut run) {
+            self.launch(&mut run, row, None, place);
         }
     }
 
@@ -75,13 +75,15 @@ impl Slot {
     pub(super) fn launch<S>(
         mut self,
         run: &mut Option<S>,
+        row: Option<Arc<Row>>,
         permit: Option<Permit>,
         place: &'static Location<'static>,
     ) where
         S: SupervisedFuture<Error: LoggedError> + Send + 'static,
     {
         let slot = self.permit.take().expect("a slot is used once, by value");
-        launch::<S, OnWorkers>(&self.pool.shared, run, (slot, permit), place, Ticket::Reserved)
+        let admission = (slot, permit);
+        launch::<S, OnWorkers>(&self.pool.shared, run, row, admission, place, Ticket::Reserved)
             .expect("a reserved slot is accepted work");
     }
 }

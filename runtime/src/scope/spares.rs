@@ -1,33 +1,45 @@
-//! Handles on a scope's token that runs have given back.
+//! What the tasks of a scope leave for the next ones.
 //!
-//! To make and to drop a handle takes the token's lock, for which all threads of a scope would fight; what an
-//! ended run gives back is given to the next one, under the lock that the scope takes for them anyway.
+//! A handle on the scope's token, since to make and to drop one takes the token's lock, for which all threads of
+//! a scope would fight; and a row, since what one thread allocates and another frees makes them meet in the
+//! allocator. Both change hands under the lock that the scope takes for each task anyway.
+
+use std::{collections::VecDeque, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::run::row::Row;
+
 #[derive(Default)]
-pub(super) struct Spares(Vec<CancellationToken>);
+pub(super) struct Spares {
+    tokens: Vec<CancellationToken>,
+    /// The oldest first: its task is the likeliest to have let go of it.
+    rows: VecDeque<Arc<Row>>,
+}
+
+/// For one task.
+pub(super) struct Spare {
+    pub(super) token: Option<CancellationToken>,
+    pub(super) row: Option<Arc<Row>>,
+}
 
 impl Spares {
-    /// Enough for what ends at once as a rule.
+    /// Of each kind: enough for what ends at once as a rule.
     const MOST: usize = 32;
 
-    pub(super) fn take(&mut self) -> Option<CancellationToken> {
-        self.0.pop()
+    pub(super) fn take(&mut self) -> Spare {
+        Spare { token: self.tokens.pop(), row: self.rows.pop_front() }
     }
 
     /// Gives back what is too much, or another token's, to be dropped outside of the lock.
-    pub(super) fn keep(
-        &mut self,
-        spare: Option<CancellationToken>,
-        of: &CancellationToken,
-    ) -> Option<CancellationToken> {
-        match spare {
-            Some(spare) if self.0.len() < Self::MOST && spare == *of => {
-                self.0.push(spare);
-                None
-            }
-            surplus => surplus,
+    pub(super) fn keep(&mut self, spare: Spare, of: &CancellationToken) -> Spare {
+        let Spare { mut token, mut row } = spare;
+        if self.tokens.len() < Self::MOST && token.as_ref() == Some(of) {
+            self.tokens.extend(token.take());
         }
+        if self.rows.len() < Self::MOST {
+            self.rows.extend(row.take());
+        }
+        Spare { token, row }
     }
 }

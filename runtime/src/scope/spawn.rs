@@ -30,6 +30,8 @@ pub struct Spawn<'a, T, E, S> {
     group: &'a Arc<Shared<T, E>>,
     /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
     run: Option<S>,
+    /// What an ended task has left.
+    row: Option<Arc<Row>>,
     stage: Stage<E>,
     // Pointers, so that what a run must be is asked at the spawn, and not at its `.await` again.
     error: fn(TaskError) -> E,
@@ -39,7 +41,7 @@ pub struct Spawn<'a, T, E, S> {
 
 /// Takes the run out of its place.
 type LaunchFn<T, E, S> =
-    fn(&Arc<Shared<T, E>>, &mut Option<S>, Admission, &'static Location<'static>);
+    fn(&Arc<Shared<T, E>>, &mut Option<S>, Option<Arc<Row>>, Admission, &'static Location<'static>);
 
 enum Stage<E> {
     New { spec: &'static TaskSpec },
@@ -68,18 +70,21 @@ where
         place: &'static Location<'static>,
         launch: LaunchFn<T, E, S>,
     ) -> Self {
-        let mut run = None;
+        let (mut run, mut row) = (None, None);
         let stage = match group.token() {
             None => {
                 drop_quietly(task);
                 Stage::Refused
             }
-            Some(token) => match panic::catch(|| run.insert(task(token)).spec()) {
-                Ok(spec) => Stage::New { spec },
-                Err(caught) => Stage::Failed(unmade::<S>(caught)),
-            },
+            Some((token, spare)) => {
+                row = spare;
+                match panic::catch(|| run.insert(task(token)).spec()) {
+                    Ok(spec) => Stage::New { spec },
+                    Err(caught) => Stage::Failed(unmade::<S>(caught)),
+                }
+            }
         };
-        Self { group, run, stage, error: S::error, launch, place }
+        Self { group, run, row, stage, error: S::error, launch, place }
     }
 }
 
@@ -95,6 +100,7 @@ fn unmade<S: SupervisedFuture>(caught: Caught) -> S::Error {
 pub(super) fn launch<S, L>(
     group: &Arc<Shared<S::Value, S::Error>>,
     run: &mut Option<S>,
+    row: Option<Arc<Row>>,
     admission: Admission,
     place: &'static Location<'static>,
 ) where
@@ -103,7 +109,7 @@ pub(super) fn launch<S, L>(
 {
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
-    let row = Arc::new(Row::new(spec, place, group.scope.clone(), L::THREAD));
+    let row = Row::anew(row, spec, place, &group.scope, L::THREAD);
     let Some(index) = group.enter(&row) else {
         drop_quietly(run.take());
         return;
@@ -121,7 +127,7 @@ impl<T, E, S> Spawn<'_, T, E, S> {
             if admission.permit.is_some() {
                 spec.here().waited_for(0);
             }
-            (self.launch)(self.group, &mut self.run, admission, self.place);
+            (self.launch)(self.group, &mut self.run, self.row.take(), admission, self.place);
             return Poll::Ready(());
         }
         self.wait_for_admission(spec, cx)
@@ -150,7 +156,7 @@ impl<T, E, S> Spawn<'_, T, E, S> {
         match admitted {
             Ok(admission) => {
                 counted.granted();
-                (self.launch)(self.group, &mut self.run, admission, self.place);
+                (self.launch)(self.group, &mut self.run, self.row.take(), admission, self.place);
             }
             Err(refusal) => {
                 let task = spec.name();

@@ -117,6 +117,9 @@ impl<S: SupervisedFuture, R: Report<S>> Future for Task<S, R> {
         };
         let token = this.run.as_mut().as_pin_mut().and_then(S::take_back_token);
         this.run.set(None);
+        if *this.kept_waker {
+            row.forget_waker();
+        }
         let report = this.report.take().expect("a task ends once");
         report.ended(row, ended, token);
         Poll::Ready(())
@@ -129,7 +132,9 @@ impl<S: SupervisedFuture, R: Report<S>> TaskProjection<'_, S, R> {
         if let Some(report) = self.report.take() {
             let _inside = self.span.as_ref().map(|span| span.enter());
             frame::within(self.row, || self.run.set(None));
-            report.aborted(row_of(self.row));
+            let row = row_of(self.row);
+            row.forget_waker();
+            report.aborted(row);
         }
     }
 }

@@ -1,0 +1,56 @@
+//! The counts that were last accepted, as they are kept in the repository.
+
+use std::{collections::BTreeMap, fmt, fs};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.txt");
+
+const HEAD: &str = "\
+# Instructions of one unit of work, as counted by callgrind. Written by
+# `cargo run --release -p supervised-instructions -- --bless`.
+";
+
+pub(crate) struct Baseline {
+    /// What made them.
+    pub(crate) compiler: String,
+    /// By case.
+    pub(crate) counts: BTreeMap<String, u64>,
+}
+
+pub(crate) fn read() -> Baseline {
+    parse(&fs::read_to_string(FILE).expect("the baseline is readable"))
+}
+
+pub(crate) fn write(baseline: &Baseline) {
+    fs::write(FILE, format!("{HEAD}{baseline}")).expect("the baseline is writable");
+}
+
+fn parse(text: &str) -> Baseline {
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    let compiler = lines.next().expect("the baseline says which compiler it is of").to_owned();
+    let counts = lines.map(|line| {
+        let (name, count) = line.split_once(' ').expect("a line has a name and a count");
+        (name.to_owned(), count.trim().parse().expect("a count is a number"))
+    });
+    Baseline { compiler, counts: counts.collect() }
+}
+
+impl fmt::Display for Baseline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.compiler)?;
+        self.counts.iter().try_for_each(|(name, count)| writeln!(f, "{name:<20} {count:>8}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let counts =
+            BTreeMap::from([("a".to_owned(), 7), ("a_longer_name".to_owned(), 12_345_678)]);
+        let written = Baseline { compiler: "rustc 1.2.3 (4 5), host".to_owned(), counts };
+        let read = parse(&format!("{HEAD}{written}"));
+        assert_eq!((read.compiler, read.counts), (written.compiler, written.counts));
+    }
+}

@@ -1,0 +1,140 @@
+//! What is counted: each case does its work for some number of units.
+
+use std::hint::black_box;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio_supervised::{CancellationToken, Group, Pool, map};
+
+use crate::work::{alone, limited, panicking, ready, restarting, yielding};
+
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) units: u64,
+    run: fn(&Runtime, u64),
+}
+
+macro_rules! cases {
+    ($($name:ident: $units:literal,)*) => {
+        /// In the order in which they run.
+        pub(crate) const ALL: &[Case] = &[$(Case {
+            name: stringify!($name),
+            units: $units,
+            run: |runtime, units| runtime.block_on($name(CancellationToken::new(), units)),
+        }),*];
+    };
+}
+
+// So many that what comes once in a while, such as a spent budget, is spread evenly.
+cases! {
+    inline_ready: 4096,
+    inline_yields: 4096,
+    free_permit: 4096,
+    contended_permit: 1024,
+    restart_unneeded: 4096,
+    panic_caught: 256,
+    group_spawn: 2048,
+    pool_spawn: 2048,
+    map_ready: 8192,
+    map_yields: 8192,
+}
+
+/// A call in the caller's task, whose body is ready at once.
+async fn inline_ready(token: CancellationToken, units: u64) {
+    for n in 0..units {
+        _ = black_box(ready(&token, n).await);
+    }
+}
+
+/// The same, its body pending once.
+async fn inline_yields(token: CancellationToken, units: u64) {
+    for n in 0..units {
+        _ = black_box(yielding(&token, n).await);
+    }
+}
+
+/// A call that takes a permit of 64.
+async fn free_permit(token: CancellationToken, units: u64) {
+    for n in 0..units {
+        _ = black_box(limited(&token, n).await);
+    }
+}
+
+/// Two calls for one permit: one waits until the other, pending once, gives it back.
+async fn contended_permit(token: CancellationToken, units: u64) {
+    for n in 0..units {
+        _ = black_box(tokio::join!(alone(&token, n), alone(&token, n)));
+    }
+}
+
+/// A call that would be made again if it failed.
+async fn restart_unneeded(token: CancellationToken, units: u64) {
+    for n in 0..units {
+        _ = black_box(restarting(&token, n).await);
+    }
+}
+
+/// A call that panics, with the backtrace that the error keeps.
+async fn panic_caught(token: CancellationToken, units: u64) {
+    for n in 0..units {
+        assert!(black_box(panicking(&token, n).await).is_err());
+    }
+}
+
+/// A task of a group, from its spawn to its result.
+async fn group_spawn(token: CancellationToken, units: u64) {
+    let group = Group::new(&token).limit(64);
+    for n in 0..units {
+        group.spawn(|token| ready(token, n)).await;
+    }
+    assert_eq!(group.join().await.expect("no task fails").len() as u64, units);
+}
+
+/// A task of a pool, from its spawn to its end.
+async fn pool_spawn(_: CancellationToken, units: u64) {
+    let pool = Pool::new(64);
+    for n in 0..units {
+        pool.spawn(move |token| ready(token, n)).await.expect("the pool is open");
+    }
+    pool.drain(std::time::Duration::from_secs(600)).await.expect("no task is stuck");
+}
+
+/// An item of a map, whose body is ready at once.
+async fn map_ready(token: CancellationToken, units: u64) {
+    let results = map(&token, 0..units, ready).limit(16).await;
+    assert_eq!(results.expect("no item fails").len() as u64, units);
+}
+
+/// The same, its body pending once.
+async fn map_yields(token: CancellationToken, units: u64) {
+    let results = map(&token, 0..units, yielding).limit(16).await;
+    assert_eq!(results.expect("no item fails").len() as u64, units);
+}
+
+/// How callgrind knows where a part ends: each has a count of its own.
+pub(crate) const MARK: &str = "counted_from_here";
+
+#[inline(never)]
+fn counted_from_here() {
+    black_box(());
+}
+
+/// The parts that a case is counted in: its units once, then twice as many, then what comes before the next
+/// case's first.
+pub(crate) const PARTS: usize = 3;
+pub(crate) const SINGLE: usize = 0;
+pub(crate) const DOUBLE: usize = 1;
+
+pub(crate) fn run_all() {
+    // The hook that was there would print each of them.
+    std::panic::set_hook(Box::new(|_| {}));
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("the operating system gives a runtime");
+    for case in ALL {
+        (case.run)(&runtime, case.units);
+        counted_from_here();
+        (case.run)(&runtime, case.units);
+        counted_from_here();
+        (case.run)(&runtime, 2 * case.units);
+        counted_from_here();
+    }
+}

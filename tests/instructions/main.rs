@@ -1,0 +1,60 @@
+//! How many instructions one unit of work takes, against what it took when that was last accepted.
+//!
+//! ```text
+//! cargo run --release -p supervised-instructions              compares with baseline.txt
+//! cargo run --release -p supervised-instructions -- --bless   writes it anew
+//! ```
+//!
+//! 1. A wall clock on a shared machine cannot tell 5 %. Valgrind's callgrind counts the same instructions
+//!    whatever else runs. Everything happens on one thread, so that there is one order of events.
+//! 2. The program runs itself under callgrind once. Each case does its work for N units to warm up, then for
+//!    N and for 2 N; callgrind writes the count down at each call of [`cases::counted_from_here`]. What the 2 N
+//!    took more, divided by N, is one unit: what happens once (a runtime, a group, its join) is in both.
+//! 3. That is all of it. Gungraun (iai-callgrind before) starts valgrind for each case, and needs a second
+//!    program of just its own version, which takes longer to build than all of this takes to run.
+//! 4. Valgrind's processor has no counter that `quanta` trusts, on whatever machine: the clock is the operating
+//!    system's here, and read twice a run.
+//! 5. A compiler of another version, or for another machine, makes other instructions: nothing is compared
+//!    then, and that is said.
+
+mod baseline;
+mod callgrind;
+mod cases;
+mod compiler;
+mod verdict;
+mod work;
+
+use std::process::ExitCode;
+
+use baseline::Baseline;
+use verdict::Comparison;
+
+fn main() -> ExitCode {
+    let asked = |flag: &str| std::env::args().skip(1).any(|argument| argument == flag);
+    if asked(callgrind::COUNTED) {
+        cases::run_all();
+        return ExitCode::SUCCESS;
+    }
+    let Some(counts) = callgrind::count() else {
+        eprintln!(
+            "SKIPPED, and nothing was counted: there is no `valgrind`; Debian's package is `valgrind`"
+        );
+        return ExitCode::SUCCESS;
+    };
+    let now = Baseline { compiler: compiler::version(), counts };
+    if asked("--bless") {
+        baseline::write(&now);
+        println!("{now}");
+        return ExitCode::SUCCESS;
+    }
+    let accepted = baseline::read();
+    if accepted.compiler != now.compiler {
+        println!("{now}");
+        println!("NOTHING WAS COMPARED: the baseline is of another compiler");
+        println!("  now       {}\n  baseline  {}", now.compiler, accepted.compiler);
+        return ExitCode::SUCCESS;
+    }
+    let comparison = Comparison::of(&now.counts, &accepted.counts);
+    println!("{comparison}");
+    if comparison.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
