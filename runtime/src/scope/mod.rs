@@ -7,6 +7,7 @@ mod keep;
 mod launch;
 mod ledger;
 mod map;
+mod ordered;
 mod pool;
 mod pool_spawn;
 mod pool_state;

@@ -23,6 +23,7 @@ use tracing::Span;
 
 use super::{
     keep::Keep,
+    ordered::{Index, Ordered},
     source::{Next, Source, drop_source},
 };
 use crate::{
@@ -51,8 +52,8 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
 struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// Gone when it is exhausted, or nothing more is to be run.
     source: Option<Source<I, F>>,
-    /// One for each item that was pulled, in order.
-    results: Vec<Option<K::Kept>>,
+    /// A place for each item that was pulled.
+    results: Ordered<K::Kept>,
     failure: Option<S::Error>,
     /// A panic of an error's conversion: there is no error to tell it with, and the map panics.
     untold: Option<Caught>,
@@ -60,22 +61,14 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// The function, once the first run has told it.
     spec: Option<&'static TaskSpec>,
     limit: Bound,
-    /// Whether there may be more items.
-    more: bool,
     closed: bool,
     waiting: Option<Waker>,
 }
 
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
-    /// The place of the next result.
-    fn place(&mut self) -> Index {
-        self.results.push(None);
-        Index(self.results.len() - 1)
-    }
-
-    /// Whether there is work for one more runner.
+    /// Whether there may be work for one more runner, and room for it.
     fn may_grow(&self) -> bool {
-        self.more && self.source.is_some() && self.runners < self.limit.size()
+        self.source.is_some() && self.runners < self.limit.size()
     }
 }
 
@@ -83,7 +76,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for State<I, F, S, K> {
     fn drop(&mut self) {
         drop_source(self.source.take());
-        drop_each_quietly(std::mem::take(&mut self.results));
+        drop_each_quietly(self.results.take());
         drop_quietly(self.failure.take());
     }
 }
@@ -104,10 +97,6 @@ impl Bound {
         }
     }
 }
-
-/// Where the end of a run that was pulled goes.
-#[derive(Clone, Copy)]
-pub(super) struct Index(usize);
 
 /// A run that a runner has driven to its end.
 pub(super) struct Driven<S: SupervisedFuture> {
@@ -136,13 +125,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             may_grow: AtomicBool::new(false),
             state: Mutex::new(State {
                 source: Some(Source { items, f }),
-                results: Vec::new(),
+                results: Ordered::new(),
                 failure: None,
                 untold: None,
                 runners: 1,
                 spec: None,
                 limit: Bound::Fixed(1),
-                more: true,
                 closed: false,
                 waiting: None,
             }),
@@ -175,7 +163,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
 
     pub(super) fn take_results(&self) -> Result<Vec<K::Kept>, S::Error> {
         let mut state = self.state();
-        let results = std::mem::take(&mut state.results);
+        let results = state.results.take();
         let failure = state.failure.take();
         let untold = state.untold.take();
         drop(state);
@@ -188,7 +176,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
                 drop_each_quietly(results);
                 caught.resume()
             }
-            (None, None) => Ok(results.into_iter().flatten().collect()),
+            (None, None) => Ok(results),
         }
     }
 
@@ -230,7 +218,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     ) -> (bool, Option<S::Error>) {
         match K::keep(ended.result) {
             Ok(kept) => {
-                state.results[index.0] = Some(kept);
+                state.results.put(index, kept);
                 (false, None)
             }
             Err(error) if state.failure.is_none() => {
@@ -314,6 +302,7 @@ where
             surplus = error;
             if stops || cut_short {
                 let source = state.source.take();
+                self.may_grow.store(false, Ordering::Relaxed);
                 self.release(state, stops.then_some(task), source, surplus);
                 return Step::Nothing;
             }
@@ -324,17 +313,16 @@ where
         let source = if is_over { state.source.take() } else { None };
         let step = match next {
             None | Some(Next::Exhausted) => Step::Nothing,
-            Some(Next::Made { more }) => {
-                state.more = more;
-                Step::Run(state.place())
-            }
-            Some(Next::Panicked { caught, .. }) => Step::Panicked(state.place(), caught),
+            Some(Next::Made) => Step::Run(state.results.place()),
+            Some(Next::Panicked { caught, .. }) => Step::Panicked(state.results.place(), caught),
         };
         let may_grow = state.may_grow();
         if may_grow != self.may_grow.load(Ordering::Relaxed) {
             self.may_grow.store(may_grow, Ordering::Relaxed);
         }
-        self.release(state, None, source, surplus);
+        if source.is_some() || surplus.is_some() {
+            self.release(state, None, source, surplus);
+        }
         step
     }
 }

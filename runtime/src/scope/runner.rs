@@ -25,7 +25,8 @@ use tracing::Span;
 
 use super::{
     keep::Keep,
-    pull::{Bound, Driven, Index, Shared},
+    ordered::Index,
+    pull::{Bound, Driven, Shared},
 };
 use crate::{
     Cancelled, Cause, TaskError,

@@ -17,10 +17,8 @@ pub(super) fn drop_source<I, F>(source: Option<Source<I, F>>) {
 }
 
 pub(super) enum Next {
-    /// A run was made. Whether there may be more items.
-    Made {
-        more: bool,
-    },
+    /// A run was made.
+    Made,
     Exhausted,
     Panicked {
         caught: Caught,
@@ -29,6 +27,11 @@ pub(super) enum Next {
 }
 
 impl<I: Iterator, F> Source<I, F> {
+    /// Whether the iterator does not say that it is at its end; one that panics will say so when it is read.
+    pub(super) fn may_have_more(&self) -> bool {
+        panic::catch(|| self.items.size_hint().1 != Some(0)).unwrap_or(true)
+    }
+
     /// Makes the run of the next item, where it is put.
     pub(super) fn next<S>(&mut self, token: CancellationToken, put: impl FnOnce(S)) -> Next
     where
@@ -37,13 +40,12 @@ impl<I: Iterator, F> Source<I, F> {
         let mut of_the_iterator = true;
         let next = panic::catch(|| {
             let item = self.items.next()?;
-            let more = self.items.size_hint().1 != Some(0);
             of_the_iterator = false;
             put((self.f)(token, item));
-            Some(more)
+            Some(())
         });
         match next {
-            Ok(Some(more)) => Next::Made { more },
+            Ok(Some(())) => Next::Made,
             Ok(None) => Next::Exhausted,
             Err(caught) => Next::Panicked { caught, of_the_iterator },
         }

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError, atomic::Ordering};
 
-use super::{super::keep::Keep, Bound, Shared};
+use super::{
+    super::{keep::Keep, source::Source},
+    Bound, Shared,
+};
 use crate::{
     registry::{self, HasTasks, Key, Slab},
     run::{
@@ -27,7 +30,8 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             return None;
         }
         let mut state = self.state();
-        let grows = state.spec.filter(|_| state.may_grow());
+        let has_more = state.source.as_ref().is_some_and(Source::may_have_more);
+        let grows = state.spec.filter(|_| has_more && state.may_grow());
         state.runners += usize::from(grows.is_some());
         self.may_grow.store(state.may_grow(), Ordering::Relaxed);
         grows
@@ -39,7 +43,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         if !self.may_grow.load(Ordering::Relaxed) {
             return None;
         }
-        let pulled = self.state().results.len();
+        let pulled = self.state().results.placed();
         let mut progress = Progress { pulled, begun: true, polled: true };
         for runner in self.runners().iter() {
             match runner.activity() {

@@ -1,0 +1,114 @@
+//! Results in the order of their items, whatever the order of their ends.
+//!
+//! Invariant: `ahead` begins with the first item that has no result yet, or is empty. What ends in its turn goes
+//! straight to its place; only what overtakes an earlier item waits.
+
+use std::collections::VecDeque;
+
+pub(super) struct Ordered<T> {
+    /// How many items have a place.
+    placed: usize,
+    in_turn: Vec<T>,
+    ahead: VecDeque<Option<T>>,
+}
+
+/// The place of an item's result.
+#[derive(Clone, Copy)]
+pub(super) struct Index(usize);
+
+impl<T> Ordered<T> {
+    pub(super) const fn new() -> Self {
+        Self { placed: 0, in_turn: Vec::new(), ahead: VecDeque::new() }
+    }
+
+    /// How many items have a place.
+    pub(super) fn placed(&self) -> usize {
+        self.placed
+    }
+
+    /// The next place.
+    pub(super) fn place(&mut self) -> Index {
+        self.placed += 1;
+        Index(self.placed - 1)
+    }
+
+    /// Once for each place, at the most.
+    #[inline]
+    pub(super) fn put(&mut self, index: Index, result: T) {
+        if index.0 == self.in_turn.len() && self.ahead.is_empty() {
+            self.in_turn.push(result);
+        } else {
+            self.put_ahead(index, result);
+        }
+    }
+
+    fn put_ahead(&mut self, Index(index): Index, result: T) {
+        let at = index - self.in_turn.len();
+        if at >= self.ahead.len() {
+            self.ahead.resize_with(at + 1, || None);
+        }
+        self.ahead[at] = Some(result);
+        while let Some(Some(_)) = self.ahead.front() {
+            self.in_turn.extend(self.ahead.pop_front().flatten());
+        }
+    }
+
+    /// What was put, in the order of the places.
+    pub(super) fn take(&mut self) -> Vec<T> {
+        let mut all = std::mem::take(&mut self.in_turn);
+        all.extend(std::mem::take(&mut self.ahead).into_iter().flatten());
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all_orders(of: Vec<usize>) -> Vec<Vec<usize>> {
+        if of.is_empty() {
+            return vec![Vec::new()];
+        }
+        let mut orders = Vec::new();
+        for first in &of {
+            let rest = of.iter().copied().filter(|other| other != first).collect();
+            for mut order in all_orders(rest) {
+                order.insert(0, *first);
+                orders.push(order);
+            }
+        }
+        orders
+    }
+
+    #[test]
+    fn results_are_in_the_order_of_their_places_whatever_the_order_of_their_ends() {
+        for order in all_orders((0..6).collect()) {
+            let mut ordered = Ordered::new();
+            let places: Vec<_> = (0..6).map(|_| ordered.place()).collect();
+            order.iter().for_each(|at| ordered.put(places[*at], *at));
+            assert_eq!(ordered.take(), [0, 1, 2, 3, 4, 5], "{order:?}");
+        }
+    }
+
+    #[test]
+    fn what_ends_in_its_turn_waits_for_nothing() {
+        let mut ordered = Ordered::new();
+        for n in 0..1_000 {
+            let (first, second) = (ordered.place(), ordered.place());
+            ordered.put(second, 2 * n + 1);
+            ordered.put(first, 2 * n);
+            assert!(ordered.ahead.is_empty());
+        }
+        assert!(ordered.ahead.capacity() < 8, "it is as long as the longest overtaking");
+        assert_eq!(ordered.take(), (0..2_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_place_that_is_left_empty_is_left_out() {
+        let mut ordered = Ordered::new();
+        let places: Vec<_> = (0..4).map(|_| ordered.place()).collect();
+        ordered.put(places[3], 'd');
+        ordered.put(places[1], 'b');
+        assert_eq!((ordered.placed(), ordered.take()), (4, vec!['b', 'd']));
+    }
+}
