@@ -23,6 +23,7 @@ mod hygiene;
 mod known_faults;
 mod limit;
 mod map;
+mod map_batch;
 mod map_failure;
 mod outcome;
 mod panics;

@@ -1,5 +1,6 @@
 //! What runs together.
 
+mod batch;
 mod blocking;
 mod drain;
 mod group;
