@@ -33,7 +33,7 @@ pub struct PoolSpawn<'a, S> {
     run: Option<S>,
     /// What an ended task has left.
     row: Option<Arc<Row>>,
-    stage: Stage,
+    stage: Stage<'a>,
     launch: LaunchFn<S>,
 }
 
@@ -48,12 +48,12 @@ type LaunchFn<S> = fn(
     &'static Location<'static>,
 ) -> Result<(), Closed>;
 
-enum Stage {
+enum Stage<'a> {
     New {
         spec: &'static TaskSpec,
     },
     Waiting {
-        admission: WaitForAdmission,
+        admission: WaitForAdmission<'a>,
         counted: Waiting,
     },
     /// The closure panicked, which was told.
@@ -62,7 +62,7 @@ enum Stage {
     Done,
 }
 
-type WaitForAdmission = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send>>;
+type WaitForAdmission<'a> = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send + 'a>>;
 
 /// The run is pinned only once it is in its task.
 impl<S> Unpin for PoolSpawn<'_, S> {}
@@ -107,7 +107,7 @@ where
     launch::<S, L>(pool, run, row, (slot, admission.permit), place, Ticket::New)
 }
 
-impl<S> PoolSpawn<'_, S> {
+impl<'a, S> PoolSpawn<'a, S> {
     fn begin(
         &mut self,
         spec: &'static TaskSpec,
@@ -119,8 +119,8 @@ impl<S> PoolSpawn<'_, S> {
             }
             return Poll::Ready(self.launch(admission));
         }
-        let (scope, closing) = (self.pool.scope.clone(), self.pool.closing.clone());
-        let admission = self.pool.slots.clone().admit(spec, scope, closing);
+        let pool: &'a Shared = self.pool;
+        let admission = pool.slots.admit(spec, &pool.scope, &pool.closing);
         self.stage =
             Stage::Waiting { admission: Box::pin(admission), counted: Waiting::begin(spec) };
         self.wait(cx)

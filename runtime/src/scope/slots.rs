@@ -68,12 +68,12 @@ impl Slots {
 
     /// Waits for both, in the runs that the spawn waits in; the token ends the wait.
     pub(super) async fn admit(
-        self,
+        &self,
         spec: &'static TaskSpec,
-        scope: Arc<Scope>,
-        token: CancellationToken,
+        scope: &Arc<Scope>,
+        token: &CancellationToken,
     ) -> Result<Admission, Refusal> {
-        let admitted = token.run_until_cancelled(self.admitted(spec, &scope)).await;
+        let admitted = token.run_until_cancelled(self.admitted(spec, scope)).await;
         Ok(admitted.ok_or(Refusal::Fired)??)
     }
 

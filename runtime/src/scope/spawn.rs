@@ -32,7 +32,7 @@ pub struct Spawn<'a, T, E, S> {
     run: Option<S>,
     /// What an ended task has left.
     row: Option<Arc<Row>>,
-    stage: Stage<E>,
+    stage: Stage<'a, E>,
     // Pointers, so that what a run must be is asked at the spawn, and not at its `.await` again.
     error: fn(TaskError) -> E,
     launch: LaunchFn<T, E, S>,
@@ -43,15 +43,15 @@ pub struct Spawn<'a, T, E, S> {
 type LaunchFn<T, E, S> =
     fn(&Arc<Shared<T, E>>, &mut Option<S>, Option<Arc<Row>>, Admission, &'static Location<'static>);
 
-enum Stage<E> {
+enum Stage<'a, E> {
     New { spec: &'static TaskSpec },
-    Waiting { spec: &'static TaskSpec, admission: WaitForAdmission, counted: Waiting },
+    Waiting { spec: &'static TaskSpec, admission: WaitForAdmission<'a>, counted: Waiting },
     Failed(E),
     Refused,
     Done,
 }
 
-type WaitForAdmission = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send>>;
+type WaitForAdmission<'a> = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send + 'a>>;
 
 /// The name of a task whose closure panicked before it could tell.
 pub(super) const CLOSURE: &str = "spawn";
@@ -121,7 +121,7 @@ pub(super) fn launch<S, L>(
     row.spawned(id);
 }
 
-impl<T, E, S> Spawn<'_, T, E, S> {
+impl<'a, T, E, S> Spawn<'a, T, E, S> {
     fn begin(&mut self, spec: &'static TaskSpec, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(admission) = self.group.slots.try_admit(spec) {
             if admission.permit.is_some() {
@@ -136,8 +136,8 @@ impl<T, E, S> Spawn<'_, T, E, S> {
     #[cold]
     fn wait_for_admission(&mut self, spec: &'static TaskSpec, cx: &mut Context<'_>) -> Poll<()> {
         self.group.wait_begun();
-        let (scope, token) = (self.group.scope.clone(), self.group.token.clone());
-        let admission = self.group.slots.clone().admit(spec, scope, token);
+        let group: &'a Shared<T, E> = self.group;
+        let admission = group.slots.admit(spec, &group.scope, &group.token);
         let (admission, counted) = (Box::pin(admission), Waiting::begin(spec));
         self.stage = Stage::Waiting { spec, admission, counted };
         self.wait(cx)
@@ -188,12 +188,16 @@ impl<T, E, S> Future for Spawn<'_, T, E, S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::New { spec } => self.begin(spec, cx),
-            waiting @ Stage::Waiting { .. } => {
-                self.stage = waiting;
-                self.wait(cx)
+        match self.stage {
+            Stage::New { spec } => {
+                self.stage = Stage::Done;
+                return self.begin(spec, cx);
             }
+            Stage::Waiting { .. } => return self.wait(cx),
+            _ => {}
+        }
+        match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::New { .. } | Stage::Waiting { .. } => unreachable!("looked at above"),
             Stage::Failed(error) => {
                 self.group.fail(CLOSURE, Outcome::Panicked, error);
                 Poll::Ready(())
