@@ -44,12 +44,8 @@ use crate::{clock::Ticks, run::SupervisedFuture};
 /// The iterator is read as runs end: memory grows with the limit and the results, not with the input.
 /// It is read, and `f` called, by one thread at a time. Runs are driven by a few tokio tasks, as many
 /// as the limit at most, each one run after another: it begins with one, and starts others as soon as runs are
-/// pending, or are long, or compute while the map is awaited, or are many. A panic of the iterator or of `f` is a
-/// failure like any other.
-///
-/// Where runs are ready at once, in less than a microsecond each, up to 32 items are read, and given to `f`, before
-/// the first of them begins: only from an iterator whose `size_hint` says that it has them, and that reads as
-/// quickly. One that waits for its items is read item by item.
+/// pending, or are long, or compute while the map is awaited. What is ready at once stays on one thread. A panic of the iterator or of `f` is a failure
+/// like any other.
 ///
 /// Items, `f` and its futures are `'static`: pass owned items (`into_iter`, not `iter`).
 ///
@@ -251,7 +247,7 @@ impl Watch {
             // What the new one pulls is no end of another one.
             self.pulled = progress.pulled + 1;
             self.since = Ticks::NEVER;
-            self.over = !runner::grow(shared, usize::MAX);
+            self.over = !runner::grow(shared);
             return false;
         }
         true

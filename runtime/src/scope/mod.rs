@@ -1,6 +1,5 @@
 //! What runs together.
 
-mod batch;
 mod blocking;
 mod drain;
 mod group;

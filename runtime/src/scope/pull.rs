@@ -10,7 +10,6 @@
 mod runners;
 
 use std::{
-    collections::VecDeque,
     panic::Location,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -23,19 +22,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::{
-    batch::Batch,
     keep::Keep,
     ordered::{Index, Ordered},
     source::{Next, Source, drop_source},
 };
 use crate::{
-    Cause, Outcome, Panic, TaskError,
-    clock::Ticks,
-    events,
+    Cause, Outcome, Panic, TaskError, events,
     limit::Limit,
     panic::{self, Caught, drop_each_quietly, drop_quietly},
     registry::{HasTasks, Listed, Slab},
-    run::{SupervisedFuture, row::Row, scope::Scope},
+    run::{Ended, SupervisedFuture, row::Row, scope::Scope},
     spec::TaskSpec,
 };
 
@@ -58,8 +54,6 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     source: Option<Source<I, F>>,
     /// A place for each item that was pulled.
     results: Ordered<K::Kept>,
-    /// Runs that were pulled ahead and given back before they had begun.
-    returned: VecDeque<(Index, S)>,
     failure: Option<S::Error>,
     /// A panic of an error's conversion: there is no error to tell it with, and the map panics.
     untold: Option<Caught>,
@@ -74,7 +68,7 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
     /// Whether there may be work for one more runner, and room for it.
     fn may_grow(&self) -> bool {
-        (self.source.is_some() || !self.returned.is_empty()) && self.runners < self.limit.size()
+        self.source.is_some() && self.runners < self.limit.size()
     }
 }
 
@@ -83,7 +77,6 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for State<I, F, S, K>
     fn drop(&mut self) {
         drop_source(self.source.take());
         drop_each_quietly(self.results.take());
-        drop_each_quietly(std::mem::take(&mut self.returned));
         drop_quietly(self.failure.take());
     }
 }
@@ -106,12 +99,10 @@ impl Bound {
 }
 
 /// A run that a runner has driven to its end.
-pub(super) struct Driven<T, E> {
+pub(super) struct Driven<S: SupervisedFuture> {
     pub(super) task: &'static str,
     pub(super) index: Index,
-    pub(super) outcome: Outcome,
-    /// What is kept of it, or the failure that stops the rest.
-    pub(super) kept: Result<T, E>,
+    pub(super) ended: Ended<S::Value, S::Error>,
 }
 
 /// The name of a task whose item could not be made.
@@ -135,7 +126,6 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             state: Mutex::new(State {
                 source: Some(Source { items, f }),
                 results: Ordered::new(),
-                returned: VecDeque::new(),
                 failure: None,
                 untold: None,
                 runners: 1,
@@ -205,27 +195,11 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     }
 
     /// Stores an end where no next item is wanted: the runner is being aborted.
-    pub(super) fn store(&self, driven: Driven<K::Kept, S::Error>) {
-        let task = driven.task;
+    pub(super) fn store(&self, Driven { task, index, ended }: Driven<S>) {
         let mut state = self.state();
-        let (stops, surplus) = Self::record(&mut state, driven);
+        let (stops, surplus) = self.record(&mut state, index, ended);
         let source = if stops { state.source.take() } else { None };
         self.release(state, stops.then_some(task), source, surplus);
-    }
-
-    /// Takes back what a runner has pulled ahead, and puts what it has done into its place.
-    pub(super) fn give_back(&self, batch: &mut Batch<S, K::Kept>) {
-        let mut state = self.state();
-        for (index, kept) in batch.ends.drain(..) {
-            state.results.put(index, kept);
-        }
-        state.returned.extend(batch.ahead.drain(..));
-        self.may_grow.store(state.may_grow(), Ordering::Relaxed);
-    }
-
-    /// What was given back, for who will not begin it either.
-    pub(super) fn take_returned(&self) -> VecDeque<(Index, S)> {
-        std::mem::take(&mut self.state().returned)
     }
 
     /// A run has ended, and no error could be made of how.
@@ -237,10 +211,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     }
 
     fn record(
+        &self,
         state: &mut State<I, F, S, K>,
-        Driven { index, kept, .. }: Driven<K::Kept, S::Error>,
+        index: Index,
+        ended: Ended<S::Value, S::Error>,
     ) -> (bool, Option<S::Error>) {
-        match kept {
+        match K::keep(ended.result) {
             Ok(kept) => {
                 state.results.put(index, kept);
                 (false, None)
@@ -285,143 +261,75 @@ where
     S: SupervisedFuture,
     K: Keep<S>,
 {
-    /// Stores what the runner has done, and makes the next run, where it is put; others are put into the batch.
+    /// Stores what the runner has done, and makes the next run, where it is put.
     ///
-    /// `spares` are handles on the runner's token: to clone one takes its lock, and is not done under this one.
+    /// The token for it comes from `token`: to clone it takes its lock, and is not done under this one.
     pub(super) fn pull(
         &self,
-        (token, spares): (&CancellationToken, &mut Vec<CancellationToken>),
-        mut done: Option<Driven<K::Kept, S::Error>>,
-        batch: &mut Batch<S, K::Kept>,
+        mut token: impl FnMut() -> CancellationToken,
+        mut done: Option<Driven<S>>,
         mut put: impl FnMut(S),
     ) -> Option<Index> {
         loop {
-            while spares.len() < batch.size() {
-                spares.push(token.clone());
-            }
-            let Step { run, panicked } = self.step(spares, done, batch, &mut put);
-            let Some((index, caught)) = panicked else { return run };
+            let (index, caught) = match self.step(token(), done, &mut put) {
+                Step::Run(index) => return Some(index),
+                Step::Nothing => return None,
+                Step::Panicked(index, caught) => (index, caught),
+            };
             let panic = Panic::new(CLOSURE, caught);
             events::panicked(&panic);
             match panic::catch(|| S::error(TaskError::Panicked(panic))) {
                 Ok(error) => {
-                    let (task, outcome, kept) = (CLOSURE, Outcome::Panicked, K::keep(Err(error)));
-                    let driven = Driven { task, index, outcome, kept };
-                    if run.is_some() {
-                        self.store(driven);
-                        return run;
-                    }
-                    done = Some(driven);
+                    let outcome = Outcome::Panicked;
+                    let ended = Ended { outcome, overdue: false, nanos: 0, result: Err(error) };
+                    done = Some(Driven { task: CLOSURE, index, ended });
                 }
                 Err(caught) => {
                     self.store_untold(CLOSURE, caught);
-                    return run;
+                    return None;
                 }
             }
         }
     }
 
     #[inline]
-    fn step(
-        &self,
-        spares: &mut Vec<CancellationToken>,
-        done: Option<Driven<K::Kept, S::Error>>,
-        batch: &mut Batch<S, K::Kept>,
-        put: &mut impl FnMut(S),
-    ) -> Step {
+    fn step(&self, token: CancellationToken, done: Option<Driven<S>>, put: impl FnOnce(S)) -> Step {
         let mut state = self.state();
-        for (index, kept) in batch.ends.drain(..) {
-            state.results.put(index, kept);
-        }
-        if let Some(driven) = done {
-            let task = driven.task;
-            let cut_short = driven.outcome == Outcome::Cancelled && self.token.is_cancelled();
-            let (stops, surplus) = Self::record(&mut state, driven);
-            if stops || surplus.is_some() || cut_short {
+        let mut surplus = None;
+        if let Some(Driven { task, index, ended }) = done {
+            let cut_short = ended.outcome == Outcome::Cancelled && self.token.is_cancelled();
+            let (stops, error) = self.record(&mut state, index, ended);
+            surplus = error;
+            if stops || cut_short {
                 let source = state.source.take();
-                // What has not begun has no end of its own where the map fails; else it ends cancelled.
-                let failed = state.failure.is_some();
-                let doomed =
-                    if failed { std::mem::take(&mut state.returned) } else { VecDeque::new() };
-                self.may_grow.store(state.may_grow(), Ordering::Relaxed);
+                self.may_grow.store(false, Ordering::Relaxed);
                 self.release(state, stops.then_some(task), source, surplus);
-                drop_each_quietly(doomed);
-                if failed {
-                    drop_each_quietly(batch.ahead.drain(..));
-                    return Step::default();
-                }
-                state = self.state();
+                return Step::Nothing;
             }
         }
-        // In the order of the items, where there is a choice.
-        if let Some((index, run)) = batch.ahead.pop_front() {
-            state.returned.extend(batch.ahead.drain(..));
-            drop(state);
-            put(run);
-            return Step { run: Some(index), panicked: None };
-        }
-        if let Some((index, run)) = state.returned.pop_front() {
-            drop(state);
-            put(run);
-            return Step { run: Some(index), panicked: None };
-        }
-        let (step, source) = read(&mut state, spares, batch, put);
+        let next = state.source.as_mut().map(|source| source.next(token, put));
+        let is_over =
+            matches!(next, Some(Next::Exhausted | Next::Panicked { of_the_iterator: true, .. }));
+        let source = if is_over { state.source.take() } else { None };
+        let step = match next {
+            None | Some(Next::Exhausted) => Step::Nothing,
+            Some(Next::Made) => Step::Run(state.results.place()),
+            Some(Next::Panicked { caught, .. }) => Step::Panicked(state.results.place(), caught),
+        };
         let may_grow = state.may_grow();
         if may_grow != self.may_grow.load(Ordering::Relaxed) {
             self.may_grow.store(may_grow, Ordering::Relaxed);
         }
-        if source.is_some() {
-            self.release(state, None, source, None);
+        if source.is_some() || surplus.is_some() {
+            self.release(state, None, source, surplus);
         }
         step
     }
 }
 
-/// Reads the next item, and others where the batch wants them. Gives the source back where it is at its end.
-#[inline]
-fn read<I, F, S, K>(
-    state: &mut State<I, F, S, K>,
-    spares: &mut Vec<CancellationToken>,
-    batch: &mut Batch<S, K::Kept>,
-    put: &mut impl FnMut(S),
-) -> (Step, Option<Source<I, F>>)
-where
-    I: Iterator,
-    F: FnMut(CancellationToken, I::Item) -> S,
-    S: SupervisedFuture,
-    K: Keep<S>,
-{
-    let Some(source) = &mut state.source else { return (Step::default(), None) };
-    let wanted = batch.wanted(source);
-    let begun = (wanted > 1).then(Ticks::now);
-    let mut spare = || spares.pop().expect("there are as many handles as a batch has runs");
-    let mut step = Step::default();
-    let mut next = source.next(spare(), &mut *put);
-    if let Next::Made = next {
-        step.run = Some(state.results.place());
-        for _ in 1..wanted {
-            let mut made = None;
-            next = source.next(spare(), |run| made = Some(run));
-            let Some(run) = made else { break };
-            batch.ahead.push_back((state.results.place(), run));
-        }
-    }
-    batch.were_read(1 + batch.ahead.len(), begun);
-    let is_over = match next {
-        Next::Made => false,
-        Next::Exhausted => true,
-        Next::Panicked { caught, of_the_iterator } => {
-            step.panicked = Some((state.results.place(), caught));
-            of_the_iterator
-        }
-    };
-    (step, if is_over { state.source.take() } else { None })
-}
-
-/// What a look at the map gave a runner.
-#[derive(Default)]
-struct Step {
-    run: Option<Index>,
+enum Step {
+    Run(Index),
+    Nothing,
     /// The item at this place could not be made.
-    panicked: Option<(Index, Caught)>,
+    Panicked(Index, Caught),
 }

@@ -9,9 +9,7 @@
 //! 2. runs take long, in sum and each: other threads can take a share;
 //! 3. no run has ended since the map's own future looked, and all are being polled: they compute.
 //!
-//! 4. whole batches of quick runs come one after the other: another thread can do as many, up to all of them.
-//!
-//! A few runs that are ready at once stay on one thread, where nobody fights for the map's lock.
+//! Runs that are ready at once stay on one thread, where nobody fights for the map's lock.
 
 use std::{
     future::Future,
@@ -21,21 +19,19 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tokio::{runtime::Handle, task::coop::has_budget_remaining};
+use tokio::task::coop::has_budget_remaining;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::{
-    batch::{Batch, LONG},
     keep::Keep,
     ordered::Index,
     pull::{Bound, Driven, Shared},
 };
 use crate::{
-    Cancelled, Cause, Outcome, TaskError,
+    Cancelled, Cause, TaskError,
     clock::Ticks,
-    events,
-    panic::{self, drop_quietly},
+    events, panic,
     registry::Key,
     run::{
         Around, Ended, SupervisedFuture,
@@ -49,6 +45,9 @@ use crate::{
 /// How long the runs of a runner are in sum before it asks whether they are long.
 const ASKS_AFTER: u64 = 50_000;
 
+/// From how many nanoseconds a run a share for another thread pays.
+const LONG: u64 = 1_000;
+
 pin_project! {
     #[project = RunnerProjection]
     struct Runner<I, F, S, K>
@@ -59,8 +58,8 @@ pin_project! {
     {
         shared: Arc<Shared<I, F, S, K>>,
         token: CancellationToken,
-        // Handles on it that runs have given back.
-        spares: Vec<CancellationToken>,
+        // A handle on it that a run has given back.
+        spare: Option<CancellationToken>,
         row: Arc<Row>,
         // Lent to who asks which task runs, while it does.
         lent: Option<Arc<Row>>,
@@ -74,9 +73,6 @@ pin_project! {
         // Whether it has been pending.
         pended: bool,
         busy: Busy,
-        batch: Batch<S, K::Kept>,
-        // How many threads the runtime has for it.
-        workers: usize,
         // There until it has left.
         key: Option<Key>,
     }
@@ -130,9 +126,8 @@ where
     K: Keep<S> + 'static,
 {
     let token = shared.token.child_token();
-    let (mut first, mut batch) = (None, Batch::new());
-    let spares = (&token, &mut Vec::new());
-    let index = shared.pull(spares, None, &mut batch, |run| first = Some(run));
+    let mut first = None;
+    let index = shared.pull(|| token.clone(), None, |run| first = Some(run));
     let (Some(index), Some(run)) = (index, first) else {
         shared.leave(None);
         return;
@@ -149,8 +144,8 @@ fn default_limit() -> usize {
     4 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Starts one more runner, if there is work for it, and fewer than `most` of them.
-pub(super) fn grow<I, F, S, K>(shared: &Arc<Shared<I, F, S, K>>, most: usize) -> bool
+/// Starts one more runner, if there is work for it.
+pub(super) fn grow<I, F, S, K>(shared: &Arc<Shared<I, F, S, K>>) -> bool
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
@@ -159,7 +154,7 @@ where
     S::Error: Send + 'static,
     K: Keep<S> + 'static,
 {
-    let Some(spec) = shared.grow(most) else { return false };
+    let Some(spec) = shared.grow() else { return false };
     spawn(shared, shared.token.child_token(), spec, None);
     true
 }
@@ -189,7 +184,7 @@ fn spawn<I, F, S, K>(
         shared: shared.clone(),
         alarm: alarm(&token, &row),
         token,
-        spares: Vec::new(),
+        spare: None,
         lent: Some(row.clone()),
         row: row.clone(),
         kept_waker: false,
@@ -198,8 +193,6 @@ fn spawn<I, F, S, K>(
         run,
         pended: false,
         busy: Busy::default(),
-        batch: Batch::new(),
-        workers: Handle::current().metrics().num_workers(),
     };
     #[expect(
         clippy::disallowed_methods,
@@ -268,77 +261,43 @@ where
                     let Poll::Ready(ended) = run.as_mut().poll_ended(cx, around) else {
                         // Without budget everything is pending, and nothing is known.
                         if has_budget_remaining() && !std::mem::replace(self.pended, true) {
-                            self.is_pending();
+                            grow(self.shared);
                         }
                         return Poll::Pending;
                     };
                     *self.index = None;
                     let task = run.spec().name();
+                    // What is another token's handle, or that of a part of it, is dropped.
                     let given = run.take_back_token();
+                    *self.spare = given.filter(|given| given == self.token);
                     self.run.set(None);
-                    self.keep(given);
-                    let Ended { outcome, nanos, result, .. } = ended;
-                    self.took(nanos);
-                    match (K::keep(result), self.batch.ahead.pop_front()) {
-                        (Ok(kept), Some((next, run))) => {
-                            self.batch.ends.push((index, kept));
-                            self.run.set(Some(run));
-                            *self.index = Some(next);
-                            self.begins_anew();
-                            continue;
-                        }
-                        (kept, next) => {
-                            self.batch.ahead.extend(next);
-                            Some(Driven { task, index, outcome, kept })
+                    if self.alarm.has_rung() {
+                        self.renew_token();
+                    }
+                    if !*self.pended {
+                        for _ in 0..self.busy.with(ended.nanos) {
+                            if !grow(self.shared) {
+                                break;
+                            }
                         }
                     }
+                    Some(Driven { task, index, ended })
                 }
                 _ => None,
             };
-            let (spares, run) = ((&*self.token, &mut *self.spares), &mut self.run);
-            let pulled = self.shared.pull(spares, done, self.batch, |next| run.set(Some(next)));
+            let (token, spare, run) = (&*self.token, &mut *self.spare, &mut self.run);
+            let given = || spare.take().unwrap_or_else(|| token.clone());
+            let pulled = self.shared.pull(given, done, |next| run.set(Some(next)));
             if pulled.is_none() {
                 self.shared.leave(self.key.take());
                 return Poll::Ready(());
             }
             *self.index = pulled;
+            *self.pended = false;
             // An item was read since.
             now = None;
-            self.begins_anew();
+            self.row.begins_anew();
         }
-    }
-
-    /// The run under way is pending: others can be begun meanwhile.
-    fn is_pending(&mut self) {
-        self.batch.was_slow();
-        if !self.batch.ahead.is_empty() || !self.batch.ends.is_empty() {
-            self.shared.give_back(self.batch);
-        }
-        grow(self.shared, usize::MAX);
-    }
-
-    /// A run has ended: whether others should get a share of the next ones.
-    #[inline]
-    fn took(&mut self, nanos: u64) {
-        if *self.pended {
-            return;
-        }
-        if nanos >= LONG {
-            self.batch.was_slow();
-        } else if self.batch.ahead.is_empty() && self.batch.was_quick() {
-            grow(self.shared, *self.workers);
-        }
-        for _ in 0..self.busy.with(nanos) {
-            if !grow(self.shared, usize::MAX) {
-                break;
-            }
-        }
-    }
-
-    #[inline]
-    fn begins_anew(&mut self) {
-        *self.pended = false;
-        self.row.begins_anew();
     }
 }
 
@@ -349,20 +308,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F,
         if !self.shared.token.is_cancelled() {
             *self.token = self.shared.token.child_token();
             *self.alarm = alarm(self.token, self.row);
-            self.spares.clear();
-        }
-    }
-
-    /// Keeps a handle for another run; what is another token's, or that of a part of it, is dropped.
-    #[inline]
-    fn keep(&mut self, given: Option<CancellationToken>) {
-        if let Some(given) = given {
-            if given == *self.token {
-                self.spares.push(given);
-            }
-        }
-        if self.alarm.has_rung() {
-            self.renew_token();
+            *self.spare = None;
         }
     }
 
@@ -375,28 +321,16 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F,
         if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
             let task = run.spec().name();
             frame::within(self.lent, || self.run.set(None));
-            self.ends_aborted(task, index);
-        }
-        // What has not begun ends here too: nobody else will begin it.
-        self.batch.ahead.extend(self.shared.take_returned());
-        while let Some((index, run)) = self.batch.ahead.pop_front() {
-            let task = run.spec().name();
-            drop_quietly(run);
-            self.ends_aborted(task, index);
-        }
-        self.shared.give_back(self.batch);
-        self.shared.leave(self.key.take());
-    }
-
-    fn ends_aborted(&self, task: &'static str, index: Index) {
-        let cause = self.shared.scope.cause().unwrap_or(Cause::ScopeDropped);
-        let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
-        match panic::catch(|| S::error(cancelled)) {
-            Ok(error) => {
-                let (outcome, kept) = (Outcome::Cancelled, K::keep(Err(error)));
-                self.shared.store(Driven { task, index, outcome, kept });
+            let cause = self.shared.scope.cause().unwrap_or(Cause::ScopeDropped);
+            let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
+            match panic::catch(|| S::error(cancelled)) {
+                Ok(error) => {
+                    let ended = Ended::aborted(error);
+                    self.shared.store(Driven { task, index, ended });
+                }
+                Err(caught) => self.shared.store_untold(task, caught),
             }
-            Err(caught) => self.shared.store_untold(task, caught),
         }
+        self.shared.leave(self.key.take());
     }
 }

@@ -32,11 +32,6 @@ impl<I: Iterator, F> Source<I, F> {
         panic::catch(|| self.items.size_hint().1 != Some(0)).unwrap_or(true)
     }
 
-    /// How many more items there are at least, by the iterator's own account.
-    pub(super) fn at_least(&self) -> usize {
-        panic::catch(|| self.items.size_hint().0).unwrap_or(0)
-    }
-
     /// Makes the run of the next item, where it is put.
     pub(super) fn next<S>(&mut self, token: CancellationToken, put: impl FnOnce(S)) -> Next
     where

@@ -24,16 +24,14 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         self.may_grow.store(state.may_grow(), Ordering::Relaxed);
     }
 
-    /// Takes a place for one more runner, if there is work for it and there are fewer than `most`.
-    pub(in super::super) fn grow(&self, most: usize) -> Option<&'static TaskSpec> {
+    /// Takes a place for one more runner, if there is work for it.
+    pub(in super::super) fn grow(&self) -> Option<&'static TaskSpec> {
         if !self.may_grow.load(Ordering::Relaxed) {
             return None;
         }
         let mut state = self.state();
-        let has_more =
-            !state.returned.is_empty() || state.source.as_ref().is_some_and(Source::may_have_more);
-        let may_grow = has_more && state.runners < most && state.may_grow();
-        let grows = state.spec.filter(|_| may_grow);
+        let has_more = state.source.as_ref().is_some_and(Source::may_have_more);
+        let grows = state.spec.filter(|_| has_more && state.may_grow());
         state.runners += usize::from(grows.is_some());
         self.may_grow.store(state.may_grow(), Ordering::Relaxed);
         grows
