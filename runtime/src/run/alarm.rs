@@ -9,6 +9,8 @@
 //!
 //! `tests/behaviour/cancel.rs` and `group_stop.rs` check them from the outside.
 
+mod watched;
+
 use std::{
     fmt,
     future::Future,
@@ -86,6 +88,6 @@ impl fmt::Debug for Alarm {
 pub(super) fn has_fired(token: &CancellationToken, alarm: Option<&Alarm>) -> bool {
     match alarm {
         Some(alarm) if alarm.is_for(token) => alarm.has_rung(),
-        _ => token.is_cancelled(),
+        _ => watched::has_fired(token),
     }
 }

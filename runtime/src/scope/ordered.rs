@@ -3,7 +3,7 @@
 //! Invariant: `ahead` begins with the first item that has no result yet, or is empty. What ends in its turn goes
 //! straight to its place; only what overtakes an earlier item waits.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, iter};
 
 pub(super) struct Ordered<T> {
     /// How many items have a place.
@@ -44,12 +44,18 @@ impl<T> Ordered<T> {
 
     fn put_ahead(&mut self, Index(index): Index, result: T) {
         let at = index - self.in_turn.len();
-        if at >= self.ahead.len() {
-            self.ahead.resize_with(at + 1, || None);
+        match self.ahead.get_mut(at) {
+            Some(place) => *place = Some(result),
+            None => {
+                let missing = at - self.ahead.len();
+                self.ahead.extend(iter::repeat_with(|| None).take(missing));
+                self.ahead.push_back(Some(result));
+            }
         }
-        self.ahead[at] = Some(result);
-        while let Some(Some(_)) = self.ahead.front() {
-            self.in_turn.extend(self.ahead.pop_front().flatten());
+        if at == 0 {
+            while let Some(Some(_)) = self.ahead.front() {
+                self.in_turn.extend(self.ahead.pop_front().flatten());
+            }
         }
     }
 

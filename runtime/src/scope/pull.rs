@@ -264,35 +264,42 @@ where
     /// Stores what the runner has done, and makes the next run, where it is put.
     ///
     /// The token for it comes from `token`: to clone it takes its lock, and is not done under this one.
+    #[inline]
     pub(super) fn pull(
         &self,
         mut token: impl FnMut() -> CancellationToken,
-        mut done: Option<Driven<S>>,
+        done: Option<Driven<S>>,
         mut put: impl FnMut(S),
     ) -> Option<Index> {
+        let mut step = self.step(token(), done, &mut put);
         loop {
-            let (index, caught) = match self.step(token(), done, &mut put) {
+            let (index, caught) = match step {
                 Step::Run(index) => return Some(index),
                 Step::Nothing => return None,
                 Step::Panicked(index, caught) => (index, caught),
             };
-            let panic = Panic::new(CLOSURE, caught);
-            events::panicked(&panic);
-            match panic::catch(|| S::error(TaskError::Panicked(panic))) {
-                Ok(error) => {
-                    let outcome = Outcome::Panicked;
-                    let ended = Ended { outcome, overdue: false, nanos: 0, result: Err(error) };
-                    done = Some(Driven { task: CLOSURE, index, ended });
-                }
-                Err(caught) => {
-                    self.store_untold(CLOSURE, caught);
-                    return None;
-                }
+            step = self.step(token(), Some(self.unmade(index, caught)?), &mut put);
+        }
+    }
+
+    /// An item could not be made; `None` where no error could be made of that either.
+    #[cold]
+    fn unmade(&self, index: Index, caught: Caught) -> Option<Driven<S>> {
+        let panic = Panic::new(CLOSURE, caught);
+        events::panicked(&panic);
+        match panic::catch(|| S::error(TaskError::Panicked(panic))) {
+            Ok(error) => {
+                let outcome = Outcome::Panicked;
+                let ended = Ended { outcome, overdue: false, nanos: 0, result: Err(error) };
+                Some(Driven { task: CLOSURE, index, ended })
+            }
+            Err(caught) => {
+                self.store_untold(CLOSURE, caught);
+                None
             }
         }
     }
 
-    #[inline]
     fn step(&self, token: CancellationToken, done: Option<Driven<S>>, put: impl FnOnce(S)) -> Step {
         let mut state = self.state();
         let mut surplus = None;

@@ -6,6 +6,7 @@
 mod by_hand;
 mod instrumented;
 mod no_allocation;
+mod parts;
 
 use std::{hint::black_box, io};
 
@@ -76,6 +77,16 @@ pub(crate) fn run(settings: &Settings) {
         Contender::new("unbounded", "bound, metrics (a clock alone), name, backtrace", || {
             calls!(runtime, calls, |n| by_hand::unbounded(token, n));
         }),
+        Contender::new("clock", "anything else", || calls!(runtime, calls, |n| parts::clock(n))),
+        Contender::new("std clock", "anything else", || {
+            calls!(runtime, calls, |n| parts::std_clock(n));
+        }),
+        Contender::new("token", "anything else", || {
+            calls!(runtime, calls, |n| parts::token(token, n));
+        }),
+        Contender::new("budget", "anything else", || {
+            calls!(runtime, calls, |n| parts::budget(n));
+        }),
         Contender::new("tokio-metrics", "token, panics, bound, outcomes", || {
             calls!(runtime, calls, |n| instrumented::with_tokio_metrics(n));
         }),
@@ -118,6 +129,18 @@ fn print_by_hand(times: &Times) {
         "supervised to by hand, both over bare",
         &times.ratio_over("ours", "hand", "bare"),
         &Goal::AtMost { goal: 0.2, aim: 0.15 },
+    );
+    for (part, what) in [
+        ("clock", "two readings of the clock alone, over bare"),
+        ("std clock", "the same with std's clock, over bare"),
+        ("budget", "a unit of the cooperative budget alone, over bare"),
+        ("token", "a look at a token alone, over bare"),
+    ] {
+        times.print_over(part, "bare", what);
+    }
+    report::ratio_alone(
+        "two readings of the clock alone to by hand, both over bare",
+        &times.ratio_over("clock", "hand", "bare"),
     );
     report::ratio_alone(
         "supervised with a limit to by hand, both over bare",
