@@ -5,6 +5,7 @@
 
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -30,7 +31,8 @@ pub(super) struct InPlace<'a, F: Future> {
 impl<F: Future> Body for InPlace<'_, F> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Option<Verdict> {
         let running = self.body.as_mut().as_pin_mut().expect("a running body is there");
-        *self.value = running.poll(cx);
+        // Its place is empty: there is nothing to be dropped, and no code for it.
+        mem::forget(mem::replace(self.value, running.poll(cx)));
         // It has its place before it is looked at, which is the user's code as well.
         let Poll::Ready(value) = &*self.value else { return None };
         let verdict = (self.verdict)(value);

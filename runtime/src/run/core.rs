@@ -107,11 +107,6 @@ pin_project! {
 type WaitForPermit = Pin<Box<dyn Future<Output = Permit> + Send>>;
 
 impl Core {
-    #[inline]
-    pub(super) fn new(spec: &'static TaskSpec) -> Self {
-        Self { spec, stage: Stage::New, since: Ticks::NEVER, permit: None, more: None }
-    }
-
     /// It is about to be spawned: with a permit that was acquired for it, and what its scope allows as grace.
     pub(super) fn prepare(&mut self, permit: Option<Permit>, longest_grace: Option<Duration>) {
         self.stage = Stage::Spawned;
@@ -135,6 +130,7 @@ impl Core {
         self.more.get_or_insert_with(|| Box::pin(More::default())).as_mut().project()
     }
 
+    #[inline]
     pub(super) fn more_if_any(&mut self) -> Option<MoreProjected<'_>> {
         self.more.as_mut().map(|more| more.as_mut().project())
     }
@@ -171,6 +167,11 @@ impl Core {
             Some(AsideProjected::Timer { sleep }) => Some(sleep),
             _ => None,
         }
+    }
+
+    #[inline]
+    pub(super) fn take_frame(&mut self) -> Option<Arc<Frame>> {
+        self.more_if_any().and_then(|more| more.frame.take())
     }
 
     /// Someone may have been given the frame of the run while its body was polled.

@@ -4,12 +4,11 @@ use super::{
     core::{Overdue, Stage},
     frame,
     output::Verdict,
-    step::Step,
+    step::{Here, Step},
 };
 use crate::{
     Cancelled, Outcome, Panic, TaskError, TimedOut, events,
-    metrics::{Here, Stripe},
-    panic::Caught,
+    panic::{self, Caught},
 };
 
 /// How a run ended: with what its body returned, unless there is an error.
@@ -25,14 +24,14 @@ pub(super) struct End {
 impl Step<'_> {
     /// The body has returned; `here` are this thread's counters.
     #[inline]
-    pub(super) fn end_returned(&mut self, verdict: Verdict, here: Here<'_, Stripe>) -> End {
+    pub(super) fn end_returned(&mut self, verdict: Verdict, here: Here) -> End {
         let outcome = match verdict {
             Verdict::Ok => Outcome::Ok,
             Verdict::Error => Outcome::Error,
             Verdict::CarriesCancelled if self.token.is_cancelled() => Outcome::Cancelled,
             Verdict::CarriesCancelled => Outcome::Error,
         };
-        let nanos = self.settle(outcome, here);
+        let nanos = self.settle_running(outcome, here);
         End { outcome, overdue: false, nanos, error: None }
     }
 
@@ -77,7 +76,7 @@ impl Step<'_> {
             Err(caught) => self.panicked(caught),
         };
         let outcome = error.outcome();
-        let nanos = self.settle(outcome, self.core.spec.here());
+        let nanos = self.settle(outcome);
         End { outcome, overdue: false, nanos, error: Some(error) }
     }
 
@@ -88,33 +87,45 @@ impl Step<'_> {
         TaskError::Panicked(panic)
     }
 
+    /// Drops the body, or what it has returned.
+    fn drop_body(&mut self) -> Result<(), Caught> {
+        panic::catch(|| self.body.discard())
+    }
+
     /// Counts the end, then gives everything back.
+    fn settle(&mut self, outcome: Outcome) -> u64 {
+        let here = self.core.spec.here();
+        match self.core.stage {
+            Stage::Running => return self.settle_running(outcome, here),
+            Stage::Waiting => here.wait_ended(),
+            _ => {}
+        }
+        here.started();
+        self.give_back(outcome, here);
+        0
+    }
+
+    /// The same for a run whose body has begun; how long it took.
     #[inline]
-    fn settle(&mut self, outcome: Outcome, here: Here<'_, Stripe>) -> u64 {
-        let core = &mut *self.core;
-        let mut nanos = 0;
-        match core.stage {
-            Stage::Running => {
-                nanos = core.since.elapsed_nanos();
-                here.ran_for(nanos);
-            }
-            stage => {
-                if stage == Stage::Waiting {
-                    here.wait_ended();
-                }
-                here.started();
-            }
-        }
-        here.ended(outcome);
-        core.stage = Stage::Done;
-        // Most runs have none of these: a look costs less than the drop of nothing.
-        if core.permit.is_some() {
-            core.permit = None;
-        }
-        if core.more.is_some() {
-            core.more = None;
-        }
+    fn settle_running(&mut self, outcome: Outcome, here: Here) -> u64 {
+        let nanos = self.core.since.elapsed_nanos();
+        here.ran_for(nanos);
+        self.give_back(outcome, here);
         nanos
+    }
+
+    // By force: it is small, though what it seldom does is not, and a run that has just returned comes by here.
+    #[inline(always)]
+    fn give_back(&mut self, outcome: Outcome, here: Here) {
+        here.ended(outcome);
+        self.core.stage = Stage::Done;
+        // Most runs have none of these: a look costs less than the drop of nothing.
+        if self.core.permit.is_some() {
+            self.core.permit = None;
+        }
+        if self.core.more.is_some() {
+            self.core.more = None;
+        }
     }
 
     /// The owner drops the run.
@@ -133,6 +144,6 @@ impl Step<'_> {
             Ok(()) => Outcome::Dropped,
             Err(caught) => self.panicked(caught).outcome(),
         };
-        self.settle(outcome, self.core.spec.here());
+        self.settle(outcome);
     }
 }

@@ -2,46 +2,41 @@
 //!
 //! What only some runs need is done elsewhere, and costs the others a look at most.
 
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::task::coop::poll_proceed;
 
-use super::{Around, alarm, core::Stage, end::End, step::Step};
-use crate::{clock::Ticks, limit::Limit};
+use super::{
+    Around, alarm,
+    core::Stage,
+    end::End,
+    step::{Go, Step},
+};
+use crate::limit::Limit;
 
 impl Step<'_> {
     #[inline]
-    pub(super) fn poll_first(&mut self, cx: &mut Context<'_>, around: Around<'_>) -> Poll<End> {
+    pub(super) fn first(&mut self, cx: &mut Context<'_>, around: Around<'_>) -> Go {
         if alarm::has_fired(self.token, around.alarm) {
-            return self.refuse(cx);
+            return Go::Break(self.refuse(cx));
         }
         // A loop over runs that are ready at once would never give its worker back without it. The unit is
         // spent before the body is polled: given back afterwards, it would refund what the body has spent.
-        ready!(poll_proceed(cx)).made_progress();
+        match poll_proceed(cx) {
+            Poll::Ready(unit) => unit.made_progress(),
+            Poll::Pending => return Go::Break(Poll::Pending),
+        }
         let spec = self.core.spec;
         if let Some(limit) = spec.limit() {
             if self.core.permit.is_none() {
-                self.core.permit = Limit::try_acquire(limit);
-                if self.core.permit.is_none() {
-                    return self.poll_full(limit, cx, around.alarm);
-                }
+                let Some(permit) = Limit::try_acquire(limit) else {
+                    return self.begin_to_wait(limit, cx, around.alarm);
+                };
+                self.core.permit = Some(permit);
                 spec.here().waited_for(0);
             }
         }
-        let here = spec.here();
-        here.started();
-        self.core.stage = Stage::Running;
-        self.core.since = around.now.unwrap_or_else(Ticks::now);
-        // It has none before its first poll.
-        let mut frame = None;
-        match self.poll_body(&mut frame, cx) {
-            Ok(Some(verdict)) => Poll::Ready(self.end_returned(verdict, here)),
-            Ok(None) => {
-                self.core.keep_frame(frame);
-                self.poll_pending(cx, around.alarm)
-            }
-            Err(caught) => Poll::Ready(self.end_panicked(caught)),
-        }
+        self.begin(around.now)
     }
 
     /// The token had fired before the first poll.

@@ -26,13 +26,14 @@ pub(crate) mod frame;
 pub(crate) mod itself;
 mod kept;
 pub(crate) mod output;
-mod poll;
+mod pending;
 mod restarting;
 pub(crate) mod row;
 pub(crate) mod scope;
 pub(crate) mod shield;
 mod step;
 mod supervised;
+mod wait;
 
 pub use kept::{Anew, ClonedForEachRun, Kept, kept};
 pub use restarting::{Restarting, Runs, supervise_restarting};
@@ -118,7 +119,9 @@ impl<F: Future, T: AsToken> Run<F, T> {
         verdict: fn(&F::Output) -> Verdict,
         body: F,
     ) -> Self {
-        Self { token: Some(token), verdict, core: Core::new(spec), body: Some(body) }
+        // Written down, not called: nothing can panic while the body is moved.
+        let core = Core { spec, stage: Stage::New, since: Ticks::NEVER, permit: None, more: None };
+        Self { token: Some(token), verdict, core, body: Some(body) }
     }
 
     pub(crate) fn spec(&self) -> &'static TaskSpec {
@@ -166,10 +169,13 @@ impl<F: Future, T: AsToken> Run<F, T> {
 }
 
 /// What a run that has ended gives.
+#[inline]
 fn result<R>(value: Poll<R>, error: Option<TaskError>) -> Result<R, TaskError> {
-    match (value, error) {
-        (_, Some(error)) => Err(error),
-        (Poll::Ready(value), None) => Ok(value),
-        (Poll::Pending, None) => unreachable!("a run without an error has returned"),
+    match error {
+        Some(error) => Err(error),
+        None => match value {
+            Poll::Ready(value) => Ok(value),
+            Poll::Pending => unreachable!("a run without an error has returned"),
+        },
     }
 }

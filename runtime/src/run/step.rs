@@ -1,21 +1,25 @@
 //! One step of a run, whatever its function: a poll, or the drop by its owner.
+//!
+//! Whatever a run waits for, there is one place that polls its body: the compiler makes one piece of code of all
+//! that lies between the call and the body.
 
 use std::{
-    sync::Arc,
+    ops::ControlFlow,
     task::{Context, Poll},
 };
 
 use super::{
     Around,
+    alarm::Alarm,
     body::Body,
     core::{Core, Stage},
     end::End,
-    frame::{self, Frame},
-    output::Verdict,
+    frame,
 };
 use crate::{
     CancellationToken,
-    panic::{self, Caught},
+    clock::Ticks,
+    metrics::{self, Stripe},
 };
 
 /// A run, lent for one step.
@@ -25,7 +29,13 @@ pub(super) struct Step<'a> {
     pub(super) body: &'a mut dyn Body,
 }
 
-/// Polls a run. Where it ends without an error, the body has returned.
+/// This thread's counters of the function.
+pub(super) type Here = metrics::Here<'static, Stripe>;
+
+/// Whether the body is to be polled now; if not, what the poll of the run comes to.
+pub(super) type Go = ControlFlow<Poll<End>, Here>;
+
+/// Polls a run. Where it ends without an error, its body has returned.
 pub(super) fn poll(
     core: &mut Core,
     token: &CancellationToken,
@@ -34,12 +44,16 @@ pub(super) fn poll(
     around: Around<'_>,
 ) -> Poll<End> {
     let mut step = Step { core, token, body };
-    match step.core.stage {
-        Stage::New | Stage::Spawned => step.poll_first(cx, around),
-        Stage::Refused => Poll::Ready(step.end_cancelled()),
-        Stage::Waiting => step.poll_waiting(cx, around.alarm),
-        Stage::Running => step.poll_running(cx, around.alarm),
+    let go = match step.core.stage {
+        Stage::New | Stage::Spawned => step.first(cx, around),
+        Stage::Running => step.again(cx, around.alarm),
+        Stage::Waiting => step.wait(cx, around.alarm),
+        Stage::Refused => Go::Break(Poll::Ready(step.end_cancelled())),
         Stage::Done => panic!("a supervised future was polled after it had ended"),
+    };
+    match go {
+        Go::Continue(here) => step.poll_body(here, cx, around.alarm),
+        Go::Break(polled) => polled,
     }
 }
 
@@ -49,19 +63,28 @@ pub(super) fn abandon(core: &mut Core, token: &CancellationToken, body: &mut dyn
 }
 
 impl Step<'_> {
-    /// Polls the body, with the frame that the run has so far; a verdict is there where it has returned.
+    /// The run has all that it waited for.
     #[inline]
-    pub(super) fn poll_body(
-        &mut self,
-        frame: &mut Option<Arc<Frame>>,
-        cx: &mut Context<'_>,
-    ) -> Result<Option<Verdict>, Caught> {
-        let holds_permit = self.core.permit.is_some();
-        frame::run(self.core.spec, holds_permit, frame, || panic::catch(|| self.body.poll(cx)))
+    pub(super) fn begin(&mut self, now: Option<Ticks>) -> Go {
+        let here = self.core.spec.here();
+        here.started();
+        self.core.stage = Stage::Running;
+        self.core.since = now.unwrap_or_else(Ticks::now);
+        Go::Continue(here)
     }
 
-    /// Drops the body, or what it has returned.
-    pub(super) fn drop_body(&mut self) -> Result<(), Caught> {
-        panic::catch(|| self.body.discard())
+    #[inline]
+    fn poll_body(&mut self, here: Here, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Poll<End> {
+        let (spec, holds_permit) = (self.core.spec, self.core.permit.is_some());
+        let mut frame = self.core.take_frame();
+        let polled = frame::run(spec, holds_permit, &mut frame, || self.body.poll(cx));
+        match polled {
+            Ok(Some(verdict)) => Poll::Ready(self.end_returned(verdict, here)),
+            Ok(None) => {
+                self.core.keep_frame(frame);
+                self.poll_pending(cx, alarm)
+            }
+            Err(caught) => Poll::Ready(self.end_panicked(caught)),
+        }
     }
 }

@@ -80,12 +80,19 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let mut value = Poll::Pending;
-        let end = ready!(this.run.poll_end(cx, Around::default(), &mut value));
-        if let Some(error) = end.error {
-            value = Poll::Ready((this.from_task_error)(error));
+        if let Poll::Ready(End { error: Some(error), .. }) =
+            this.run.poll_end(cx, Around::default(), &mut value)
+        {
+            put_error(&mut value, error, *this.from_task_error);
         }
         value
     }
+}
+
+/// Puts into the place of a value what the function declares for a run that has none.
+#[cold]
+fn put_error<R>(value: &mut Poll<R>, error: TaskError, from_task_error: fn(TaskError) -> R) {
+    *value = Poll::Ready(from_task_error(error));
 }
 
 impl<F: Future, T: AsToken> fmt::Debug for Supervised<F, T> {

@@ -1,4 +1,4 @@
-//! A run under way: what each poll after the first looks at, in which order.
+//! A run whose body is pending: what each poll looks at, in which order.
 
 use std::{
     future::Future,
@@ -11,81 +11,25 @@ use tokio::{runtime::Handle, task::coop::unconstrained, time::Instant};
 
 use super::{
     alarm::Alarm,
-    core::{Aside, AsideProjected, Grace, MoreProjected, Overdue, Stage, Stop},
+    core::{Grace, MoreProjected, Overdue, Stop},
     end::End,
-    frame::{self, Frame},
-    itself,
-    step::Step,
+    frame::Frame,
+    step::{Go, Step},
 };
-use crate::{Rejected, TaskError, clock::Ticks, limit::Limit};
-
 impl Step<'_> {
-    /// The function is at its limit.
-    #[cold]
-    pub(super) fn poll_full(
-        &mut self,
-        limit: &'static Limit,
-        cx: &mut Context<'_>,
-        alarm: Option<&Alarm>,
-    ) -> Poll<End> {
-        if self.core.spec.rejects_when_full() {
-            let rejected = Rejected::full(self.core.spec.name(), limit.size());
-            return Poll::Ready(self.end_without_value(TaskError::Rejected(rejected)));
-        }
-        if let Some(rejected) = itself::for_a_permit(self.core.spec) {
-            return Poll::Ready(self.end_without_value(TaskError::Rejected(rejected)));
-        }
-        let wait = Box::pin(Limit::acquire(limit));
-        *self.core.more().aside = Some(Box::pin(Aside::Permit { wait }));
-        self.core.stage = Stage::Waiting;
-        self.core.since = Ticks::now();
-        self.core.spec.here().wait_begun();
-        frame::waits(true);
-        self.poll_waiting(cx, alarm)
-    }
-
-    pub(super) fn poll_waiting(
-        &mut self,
-        cx: &mut Context<'_>,
-        alarm: Option<&Alarm>,
-    ) -> Poll<End> {
-        if self.poll_fired(cx, alarm) {
-            return Poll::Ready(self.end_cancelled());
-        }
-        let Some(AsideProjected::Permit { wait }) = self.core.aside() else {
-            unreachable!("a run that waits has what it waits for");
-        };
-        self.core.permit = Some(ready!(wait.as_mut().poll(cx)));
-        *self.core.more().aside = None;
-        let here = self.core.spec.here();
-        here.wait_ended();
-        here.waited_for(self.core.since.elapsed_nanos());
-        frame::waits(false);
-        self.begin(cx, alarm)
-    }
-
-    fn begin(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Poll<End> {
-        self.core.spec.here().started();
-        self.core.stage = Stage::Running;
-        self.core.since = Ticks::now();
-        self.poll_under_way(cx, alarm)
-    }
-
-    pub(super) fn poll_running(
-        &mut self,
-        cx: &mut Context<'_>,
-        alarm: Option<&Alarm>,
-    ) -> Poll<End> {
+    /// The body has been polled, and was pending.
+    #[inline]
+    pub(super) fn again(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Go {
         if self.core.stop() == Stop::No && self.poll_fired(cx, alarm) {
             if let Some(ended) = self.heed_token() {
-                return Poll::Ready(ended);
+                return Go::Break(Poll::Ready(ended));
             }
         }
-        self.poll_under_way(cx, alarm)
+        Go::Continue(self.core.spec.here())
     }
 
     /// Whether the token has fired; if not, the task is woken when it does.
-    fn poll_fired(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> bool {
+    pub(super) fn poll_fired(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> bool {
         if let Some(alarm) = alarm.filter(|alarm| alarm.is_for(self.token)) {
             return alarm.has_rung();
         }
@@ -103,17 +47,6 @@ impl Step<'_> {
     fn is_watched(&self, alarm: Option<&Alarm>) -> bool {
         alarm.is_some_and(|alarm| alarm.is_for(self.token))
             || self.core.more.as_ref().is_some_and(|more| more.watch.is_some())
-    }
-
-    fn poll_under_way(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Poll<End> {
-        let mut frame = self.core.more_if_any().and_then(|more| more.frame.take());
-        let polled = self.poll_body(&mut frame, cx);
-        self.core.keep_frame(frame);
-        match polled {
-            Ok(Some(verdict)) => Poll::Ready(self.end_returned(verdict, self.core.spec.here())),
-            Ok(None) => self.poll_pending(cx, alarm),
-            Err(caught) => Poll::Ready(self.end_panicked(caught)),
-        }
     }
 
     /// The body is pending: sees to it that the token and the clock are heard.
