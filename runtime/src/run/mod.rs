@@ -1,5 +1,8 @@
 //! One run of a supervised function: permit, token, body, outcome.
 //!
+//! What is here has the types of one function, and is compiled for each; it lends the body, and a place for its
+//! value, to [`step`], which is compiled once.
+//!
 //! Invariants
 //!
 //! 1. Every poll looks at the token before the body. A token that had fired before the first poll never
