@@ -16,6 +16,7 @@ use super::{
     frame::Frame,
     step::{Go, Step},
 };
+
 impl Step<'_> {
     /// The body has been polled, and was pending.
     #[inline]
