@@ -193,29 +193,60 @@ thread_local! {
 
 /// The site of a panic that is unwinding through a drop: one that begins inside must not take its place.
 #[inline]
-fn put_outer_site_aside() -> Option<Box<Site>> {
+fn put_outer_site_aside() -> Outer {
     if std::thread::panicking() { SITE.try_with(Cell::take).ok().flatten() } else { None }
 }
 
 #[inline]
-fn put_outer_site_back(outer: Option<Box<Site>>) {
+fn put_outer_site_back(outer: Outer) {
     // By arms: where there is none there is nothing to drop.
     match outer {
         None => {}
-        Some(site) => _ = SITE.try_with(|slot| slot.set(Some(site))),
+        Some(site) => put_back(site),
     }
 }
 
+#[cold]
+fn put_back(site: Box<Site>) {
+    _ = SITE.try_with(|slot| slot.set(Some(site)));
+}
+
 /// Runs the user's code; a panic in it becomes a value.
+///
+/// What differs from one piece of code to the next is `catch_unwind` alone: each has a copy of this.
 #[inline]
 pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
+    let outer = enter();
+    match catch_unwind(AssertUnwindSafe(code)) {
+        Ok(value) => {
+            leave(outer);
+            Ok(value)
+        }
+        Err(payload) => Err(caught(payload, outer)),
+    }
+}
+
+/// The site of a panic around the boundary, until it is left again.
+type Outer = Option<Box<Site>>;
+
+#[inline]
+fn enter() -> Outer {
     let outer = put_outer_site_aside();
     DEPTH.set(DEPTH.get() + 1);
-    let result = catch_unwind(AssertUnwindSafe(code));
+    outer
+}
+
+#[inline]
+fn leave(outer: Outer) {
     DEPTH.set(DEPTH.get() - 1);
-    let result = result.map_err(Caught::new);
     put_outer_site_back(outer);
-    result
+}
+
+#[cold]
+fn caught(payload: Box<dyn Any + Send>, outer: Outer) -> Caught {
+    let caught = Caught::new(payload);
+    leave(outer);
+    caught
 }
 
 impl Caught {

@@ -1,109 +1,146 @@
 //! The end of a run: what it is counted as, and what is given back, whichever way it ends.
 
-use std::future::Future;
-
-use super::{Overdue, Projected, Settled, Stage, frame};
+use super::{
+    core::{Overdue, Stage},
+    frame,
+    output::Verdict,
+    step::{Here, Step},
+};
 use crate::{
-    AsToken, Cancelled, Outcome, Panic, TaskError, TimedOut, events,
-    metrics::{Here, Stripe},
+    Cancelled, Outcome, Panic, TaskError, TimedOut, events,
     panic::{self, Caught},
 };
 
-impl<F: Future, T: AsToken> Projected<'_, F, T> {
+/// How a run ended: with what its body returned, unless there is an error.
+pub(super) struct End {
+    pub(super) outcome: Outcome,
+    /// It had not ended within its grace, and was dropped.
+    pub(super) overdue: bool,
+    /// How long the body took; 0 where it was not reached.
+    pub(super) nanos: u64,
+    pub(super) error: Option<TaskError>,
+}
+
+impl Step<'_> {
+    /// The body has returned; `here` are this thread's counters.
+    #[inline]
+    pub(super) fn end_returned(&mut self, verdict: Verdict, here: Here) -> End {
+        let outcome = match verdict {
+            Verdict::Ok => Outcome::Ok,
+            Verdict::Error => Outcome::Error,
+            Verdict::CarriesCancelled if self.token.is_cancelled() => Outcome::Cancelled,
+            Verdict::CarriesCancelled => Outcome::Error,
+        };
+        let nanos = self.settle_running(outcome, here);
+        End { outcome, overdue: false, nanos, error: None }
+    }
+
     #[cold]
-    pub(super) fn end_cancelled(&mut self) -> Settled<F::Output> {
-        let cancelled = Cancelled::new(self.spec.name(), frame::cause());
+    pub(super) fn end_cancelled(&mut self) -> End {
+        let cancelled = Cancelled::new(self.core.spec.name(), frame::cause());
         self.end_without_value(TaskError::Cancelled(cancelled))
     }
 
     /// Drops a body that could not be left to end by itself.
     #[cold]
-    pub(super) fn end_overdue(&mut self, why: Overdue) -> Settled<F::Output> {
+    pub(super) fn end_overdue(&mut self, why: Overdue) -> End {
         match why {
             Overdue::Cancelled => self.end_cancelled(),
             Overdue::GraceSpent(grace) => {
-                events::did_not_stop(self.spec.name(), grace.into());
-                Settled { overdue: true, ..self.end_cancelled() }
+                events::did_not_stop(self.core.spec.name(), grace.into());
+                End { overdue: true, ..self.end_cancelled() }
             }
             Overdue::TimedOut => {
-                let timeout =
-                    self.spec.timeout().expect("a timer without grace is that of a timeout");
-                let timed_out = TimedOut::new(self.spec.name(), timeout);
+                let spec = self.core.spec;
+                let timeout = spec.timeout().expect("a timer without grace is that of a timeout");
+                let timed_out = TimedOut::new(spec.name(), timeout);
                 self.end_without_value(TaskError::TimedOut(timed_out))
             }
         }
     }
 
+    #[cold]
+    pub(super) fn end_panicked(&mut self, caught: Caught) -> End {
+        // What it has returned, then the body. A second panic, in the drop of either, is told by the hook alone.
+        _ = self.drop_body();
+        _ = self.drop_body();
+        let panicked = self.panicked(caught);
+        self.end_without_value(panicked)
+    }
+
     /// Drops the body and ends the run with what the boundary has to say.
     #[cold]
-    pub(super) fn end_without_value(&mut self, error: TaskError) -> Settled<F::Output> {
+    pub(super) fn end_without_value(&mut self, error: TaskError) -> End {
         let error = match self.drop_body() {
             Ok(()) => error,
             Err(caught) => self.panicked(caught),
         };
         let outcome = error.outcome();
         let nanos = self.settle(outcome);
-        Settled { outcome, overdue: false, nanos, result: Err(error) }
+        End { outcome, overdue: false, nanos, error: Some(error) }
     }
 
     #[cold]
-    pub(super) fn panicked(&self, caught: Caught) -> TaskError {
-        let panic = Panic::new(self.spec.name(), caught);
+    fn panicked(&self, caught: Caught) -> TaskError {
+        let panic = Panic::new(self.core.spec.name(), caught);
         events::panicked(&panic);
         TaskError::Panicked(panic)
     }
 
-    pub(super) fn drop_body(&mut self) -> Result<(), Caught> {
-        panic::catch(|| self.body.set(None))
+    /// Drops the body, or what it has returned.
+    fn drop_body(&mut self) -> Result<(), Caught> {
+        panic::catch(|| self.body.discard())
     }
 
     /// Counts the end, then gives everything back.
-    pub(super) fn settle(&mut self, outcome: Outcome) -> u64 {
-        self.settle_here(outcome, self.spec.here())
+    fn settle(&mut self, outcome: Outcome) -> u64 {
+        let here = self.core.spec.here();
+        match self.core.stage {
+            Stage::Running => return self.settle_running(outcome, here),
+            Stage::Waiting => here.wait_ended(),
+            _ => {}
+        }
+        here.started();
+        self.give_back(outcome, here);
+        0
     }
 
-    /// The same, where this thread's counters are at hand.
+    /// The same for a run whose body has begun; how long it took.
     #[inline]
-    pub(super) fn settle_here(&mut self, outcome: Outcome, here: Here<'_, Stripe>) -> u64 {
-        let mut nanos = 0;
-        match *self.stage {
-            Stage::Running => {
-                nanos = self.since.elapsed_nanos();
-                here.ran_for(nanos);
-            }
-            stage => {
-                if stage == Stage::Waiting {
-                    here.wait_ended();
-                }
-                here.started();
-            }
-        }
-        here.ended(outcome);
-        *self.stage = Stage::Done;
-        // Most runs have none of these: a look costs less than the drop of nothing.
-        if self.permit.is_some() {
-            *self.permit = None;
-        }
-        if self.more.is_some() {
-            *self.more = None;
-        }
+    fn settle_running(&mut self, outcome: Outcome, here: Here) -> u64 {
+        let nanos = self.core.since.elapsed_nanos();
+        here.ran_for(nanos);
+        self.give_back(outcome, here);
         nanos
+    }
+
+    // By force: it is small, though what it seldom does is not, and a run that has just returned comes by here.
+    #[inline(always)]
+    fn give_back(&mut self, outcome: Outcome, here: Here) {
+        here.ended(outcome);
+        self.core.stage = Stage::Done;
+        // Most runs have none of these: a look costs less than the drop of nothing.
+        if self.core.permit.is_some() {
+            self.core.permit = None;
+        }
+        if self.core.more.is_some() {
+            self.core.more = None;
+        }
     }
 
     /// The owner drops the run.
     pub(super) fn abandon(&mut self) {
-        if !matches!(*self.stage, Stage::Spawned | Stage::Waiting | Stage::Running) {
+        let dropped = self.drop_body();
+        if !matches!(self.core.stage, Stage::Spawned | Stage::Waiting | Stage::Running) {
             // A body that never began is no run, but what it was given may panic when it is dropped.
-            if self.body.is_some() {
-                if let Err(caught) = self.drop_body() {
-                    _ = self.panicked(caught);
-                }
+            if let Err(caught) = dropped {
+                _ = self.panicked(caught);
             }
             return;
         }
-        let outcome = match self.drop_body() {
+        let outcome = match dropped {
             // Who owns it may have been dropped by the same token, a moment before it was asked.
-            Ok(()) if self.token().is_cancelled() => Outcome::Cancelled,
+            Ok(()) if self.token.is_cancelled() => Outcome::Cancelled,
             Ok(()) => Outcome::Dropped,
             Err(caught) => self.panicked(caught).outcome(),
         };

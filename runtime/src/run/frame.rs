@@ -14,7 +14,11 @@ mod stack;
 use std::sync::{Arc, Weak};
 
 use super::{row::Row, scope::Scope, shield::Protection};
-use crate::{Cause, spec::TaskSpec};
+use crate::{
+    Cause,
+    panic::{self, Caught},
+    spec::TaskSpec,
+};
 use stack::{Holdable, Kind, Pushed};
 
 /// What others know of a run that is under way.
@@ -52,17 +56,18 @@ pub(super) fn within_section<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnc
     code()
 }
 
-/// Polls the body of a run.
+/// Polls the body of a run. Nothing unwinds out of it, so that what is entered is left without a guard.
 #[inline]
 pub(super) fn run<R>(
     spec: &'static TaskSpec,
     holds_permit: bool,
     frame: &mut Option<Arc<Frame>>,
-    code: impl FnOnce() -> R,
-) -> R {
-    let kind = Kind::Run { spec, holds_permit };
-    let _entered = Entered::new(kind, frame);
-    code()
+    body: impl FnOnce() -> R,
+) -> Result<R, Caught> {
+    let pushed = stack::push(Kind::Run { spec, holds_permit }, frame);
+    let result = panic::catch(body);
+    stack::pop(pushed, frame);
+    result
 }
 
 /// Takes the entry off again, also where the code unwinds, and puts what it held back in its place.

@@ -1,5 +1,8 @@
 //! One run of a supervised function: permit, token, body, outcome.
 //!
+//! What is here has the types of one function, and is compiled for each; it lends the body, and a place for its
+//! value, to [`step`], which is compiled once.
+//!
 //! Invariants
 //!
 //! 1. Every poll looks at the token before the body. A token that had fired before the first poll never
@@ -17,19 +20,23 @@
 
 pub(crate) mod alarm;
 mod backoff;
+mod body;
 mod call;
+mod core;
 mod end;
 mod first;
 pub(crate) mod frame;
 pub(crate) mod itself;
 mod kept;
 pub(crate) mod output;
-mod poll;
+mod pending;
 mod restarting;
 pub(crate) mod row;
 pub(crate) mod scope;
 pub(crate) mod shield;
+mod step;
 mod supervised;
+mod wait;
 
 pub use kept::{Anew, ClonedForEachRun, Kept, kept};
 pub use restarting::{Restarting, Runs, supervise_restarting};
@@ -39,18 +46,18 @@ pub use supervised::{ErrInto, Supervised, SupervisedFuture, supervise, supervise
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 
 use crate::{AsToken, Outcome, TaskError, clock::Ticks, limit::Permit, spec::TaskSpec};
 use alarm::Alarm;
-use frame::Frame;
+use body::InPlace;
+use core::{Core, Stage};
+use end::End;
 use output::Verdict;
 
 /// What the task that polls a run knows already.
@@ -74,22 +81,15 @@ pub(crate) struct Settled<R> {
 
 pin_project! {
     /// The run, with its body inline.
-    #[project = Projected]
     pub(crate) struct Run<F, T>
     where
         F: Future,
         T: AsToken,
     {
-        spec: &'static TaskSpec,
         // There until it is taken back, when the run has ended.
         token: Option<T>,
         verdict: fn(&F::Output) -> Verdict,
-        stage: Stage,
-        // Of the wait while it waits, of the run while it runs.
-        since: Ticks,
-        permit: Option<Permit>,
-        // Boxed, since most runs have no use for it: it is neither made nor looked through nor moved there.
-        more: Option<Pin<Box<More>>>,
+        core: Core,
         #[pin]
         body: Option<F>,
     }
@@ -100,99 +100,20 @@ pin_project! {
         T: AsToken,
     {
         fn drop(this: Pin<&mut Self>) {
-            if this.stage != Stage::Done {
-                this.project().abandon();
+            if this.core.stage != Stage::Done {
+                let this = this.project();
+                let mut value = Poll::Pending;
+                let mut body = InPlace { body: this.body, verdict: *this.verdict, value: &mut value };
+                step::abandon(this.core, lent(this.token), &mut body);
             }
         }
     }
 }
 
-pin_project! {
-    /// What a run needs that is pending, was spawned with a grace, or whose frame others know.
-    #[project = MoreProjected]
-    #[derive(Default)]
-    struct More {
-        stop: Stop,
-        longest_grace: Grace,
-        aside: Option<Pin<Box<Aside>>>,
-        frame: Option<Arc<Frame>>,
-        // Where no alarm is for its token.
-        #[pin]
-        watch: Option<WaitForCancellationFutureOwned>,
-    }
+/// The token of a run that has not ended.
+fn lent<T: AsToken>(token: &Option<T>) -> &CancellationToken {
+    token.as_ref().expect("a run has its token until it has ended").as_token()
 }
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    New,
-    /// In a task of its own, which has not been polled: a run, if it is dropped now.
-    Spawned,
-    /// The token had fired before the first poll.
-    Refused,
-    /// For a permit.
-    Waiting,
-    Running,
-    Done,
-}
-
-/// What has been asked of a running body.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Stop {
-    /// Nothing yet.
-    #[default]
-    No,
-    /// To end by itself: its token has fired.
-    Asked,
-    /// The same, and the timer counts its grace.
-    Within(Grace),
-    /// To be dropped, as soon as no shield holds it.
-    Overdue(Overdue),
-}
-
-/// What a body is to be dropped for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Overdue {
-    Cancelled,
-    GraceSpent(Grace),
-    TimedOut,
-}
-
-/// Milliseconds, small enough for every run to carry; one beyond 49 days is as good as none.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Grace(u32);
-
-impl Grace {
-    const NONE: Self = Self(u32::MAX);
-
-    fn of(grace: Option<Duration>) -> Self {
-        let millis = grace.map(|grace| u32::try_from(grace.as_millis()));
-        millis.map_or(Self::NONE, |millis| millis.map_or(Self::NONE, Self))
-    }
-}
-
-impl Default for Grace {
-    fn default() -> Self {
-        Self::NONE
-    }
-}
-
-impl From<Grace> for Duration {
-    fn from(Grace(millis): Grace) -> Self {
-        Self::from_millis(millis.into())
-    }
-}
-
-pin_project! {
-    /// What a pending run needs besides its token; boxed, since most runs never do.
-    #[project = AsideProjected]
-    enum Aside {
-        Permit { wait: WaitForPermit },
-        /// The end of the timeout, of the grace, or of the last shield.
-        Timer { #[pin] sleep: Sleep },
-    }
-}
-
-type WaitForPermit = Pin<Box<dyn Future<Output = Permit> + Send>>;
 
 impl<F: Future, T: AsToken> Run<F, T> {
     pub(crate) fn new(
@@ -201,36 +122,24 @@ impl<F: Future, T: AsToken> Run<F, T> {
         verdict: fn(&F::Output) -> Verdict,
         body: F,
     ) -> Self {
-        Self {
-            spec,
-            token: Some(token),
-            verdict,
-            stage: Stage::New,
-            since: Ticks::NEVER,
-            permit: None,
-            more: None,
-            body: Some(body),
-        }
+        // Written down, not called: nothing can panic while the body is moved.
+        let core = Core { spec, stage: Stage::New, since: Ticks::NEVER, permit: None, more: None };
+        Self { token: Some(token), verdict, core, body: Some(body) }
     }
 
     pub(crate) fn spec(&self) -> &'static TaskSpec {
-        self.spec
+        self.core.spec
     }
 
     /// Whether the body has been polled.
     fn has_begun(&self) -> bool {
-        !matches!(self.stage, Stage::New | Stage::Spawned | Stage::Refused | Stage::Waiting)
+        self.core.has_begun()
     }
 
     /// Hands over a permit that was acquired for this run, and what its scope allows as grace: it is about
     /// to be spawned.
     pub(crate) fn prepare(&mut self, permit: Option<Permit>, longest_grace: Option<Duration>) {
-        self.stage = Stage::Spawned;
-        self.permit = permit;
-        if longest_grace.is_some() {
-            let longest_grace = Grace::of(longest_grace);
-            self.more = Some(Box::pin(More { longest_grace, ..More::default() }));
-        }
+        self.core.prepare(permit, longest_grace);
     }
 
     /// The token that was given to a run that has ended.
@@ -238,40 +147,38 @@ impl<F: Future, T: AsToken> Run<F, T> {
         self.project().token.take().and_then(AsToken::into_given)
     }
 
+    /// What the body returns is put into its place, which is empty before; it is there where the run has ended
+    /// without an error.
+    fn poll_end(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        around: Around<'_>,
+        value: &mut Poll<F::Output>,
+    ) -> Poll<End> {
+        let this = self.project();
+        let mut body = InPlace { body: this.body, verdict: *this.verdict, value };
+        step::poll(this.core, lent(this.token), &mut body, cx, around)
+    }
+
     pub(crate) fn poll_settled(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         around: Around<'_>,
     ) -> Poll<Settled<F::Output>> {
-        self.poll_told(cx, around, |settled| settled)
+        let mut value = Poll::Pending;
+        let End { outcome, overdue, nanos, error } = ready!(self.poll_end(cx, around, &mut value));
+        Poll::Ready(Settled { outcome, overdue, nanos, result: result(value, error) })
     }
+}
 
-    /// The same, for who makes something else of it at once.
-    #[inline]
-    pub(crate) fn poll_told<R>(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        around: Around<'_>,
-        told: impl FnOnce(Settled<F::Output>) -> R,
-    ) -> Poll<R> {
-        match self.stage {
-            Stage::New | Stage::Spawned => self.poll_first(cx, around, told),
-            _ => self.poll_again(cx, around.alarm).map(told),
-        }
-    }
-
-    fn poll_again(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        alarm: Option<&Alarm>,
-    ) -> Poll<Settled<F::Output>> {
-        let mut this = self.project();
-        match this.stage {
-            Stage::New | Stage::Spawned => unreachable!("polled for the first time elsewhere"),
-            Stage::Refused => Poll::Ready(this.end_cancelled()),
-            Stage::Waiting => this.poll_waiting(cx, alarm),
-            Stage::Running => this.poll_running(cx, alarm),
-            Stage::Done => panic!("a supervised future was polled after it had ended"),
-        }
+/// What a run that has ended gives.
+#[inline]
+fn result<R>(value: Poll<R>, error: Option<TaskError>) -> Result<R, TaskError> {
+    match error {
+        Some(error) => Err(error),
+        None => match value {
+            Poll::Ready(value) => Ok(value),
+            Poll::Pending => unreachable!("a run without an error has returned"),
+        },
     }
 }

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     marker::PhantomData,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -13,8 +13,10 @@ use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Around, Run, Settled,
+    Around, Run,
+    end::End,
     output::{Output, SupervisedOutput, converted, output},
+    result,
 };
 use crate::{AsToken, Outcome, TaskError, limit::Permit, spec::TaskSpec};
 
@@ -77,11 +79,20 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        this.run.poll_told(cx, Around::default(), |settled| match settled.result {
-            Ok(value) => value,
-            Err(error) => (this.from_task_error)(error),
-        })
+        let mut value = Poll::Pending;
+        if let Poll::Ready(End { error: Some(error), .. }) =
+            this.run.poll_end(cx, Around::default(), &mut value)
+        {
+            put_error(&mut value, error, *this.from_task_error);
+        }
+        value
     }
+}
+
+/// Puts into the place of a value what the function declares for a run that has none.
+#[cold]
+fn put_error<R>(value: &mut Poll<R>, error: TaskError, from_task_error: fn(TaskError) -> R) {
+    *value = Poll::Ready(from_task_error(error));
 }
 
 impl<F: Future, T: AsToken> fmt::Debug for Supervised<F, T> {
@@ -238,13 +249,11 @@ where
         cx: &mut Context<'_>,
         around: Around<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
+        let mut value = Poll::Pending;
         let run = self.project().run;
-        run.poll_told(cx, around, |Settled { outcome, overdue, nanos, result }| Ended {
-            outcome,
-            overdue,
-            nanos,
-            result: F::Output::settle(result),
-        })
+        let End { outcome, overdue, nanos, error } = ready!(run.poll_end(cx, around, &mut value));
+        let result = F::Output::settle(result(value, error));
+        Poll::Ready(Ended { outcome, overdue, nanos, result })
     }
 
     fn take_back_token(self: Pin<&mut Self>) -> Option<CancellationToken> {

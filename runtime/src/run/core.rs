@@ -1,0 +1,184 @@
+//! All of a run but its token and its body, which alone have types of their own.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::frame::Frame;
+use crate::{clock::Ticks, limit::Permit, spec::TaskSpec};
+
+pub(super) struct Core {
+    pub(super) spec: &'static TaskSpec,
+    pub(super) stage: Stage,
+    // Of the wait while it waits, of the run while it runs.
+    pub(super) since: Ticks,
+    pub(super) permit: Option<Permit>,
+    // Boxed, since most runs have no use for it: it is neither made nor looked through nor moved there.
+    pub(super) more: Option<Pin<Box<More>>>,
+}
+
+pin_project! {
+    /// What a run needs that is pending, was spawned with a grace, or whose frame others know.
+    #[project = MoreProjected]
+    #[derive(Default)]
+    pub(super) struct More {
+        pub(super) stop: Stop,
+        pub(super) longest_grace: Grace,
+        pub(super) aside: Option<Pin<Box<Aside>>>,
+        pub(super) frame: Option<Arc<Frame>>,
+        // Where no alarm is for its token.
+        #[pin]
+        pub(super) watch: Option<WaitForCancellationFutureOwned>,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    New,
+    /// In a task of its own, which has not been polled: a run, if it is dropped now.
+    Spawned,
+    /// The token had fired before the first poll.
+    Refused,
+    /// For a permit.
+    Waiting,
+    Running,
+    Done,
+}
+
+/// What has been asked of a running body.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Nothing yet.
+    #[default]
+    No,
+    /// To end by itself: its token has fired.
+    Asked,
+    /// The same, and the timer counts its grace.
+    Within(Grace),
+    /// To be dropped, as soon as no shield holds it.
+    Overdue(Overdue),
+}
+
+/// What a body is to be dropped for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overdue {
+    Cancelled,
+    GraceSpent(Grace),
+    TimedOut,
+}
+
+/// Milliseconds, small enough for every run to carry; one beyond 49 days is as good as none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Grace(u32);
+
+impl Grace {
+    pub(super) const NONE: Self = Self(u32::MAX);
+
+    pub(super) fn of(grace: Option<Duration>) -> Self {
+        let millis = grace.map(|grace| u32::try_from(grace.as_millis()));
+        millis.map_or(Self::NONE, |millis| millis.map_or(Self::NONE, Self))
+    }
+}
+
+impl Default for Grace {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl From<Grace> for Duration {
+    fn from(Grace(millis): Grace) -> Self {
+        Self::from_millis(millis.into())
+    }
+}
+
+pin_project! {
+    /// What a pending run needs besides its token; boxed, since most runs never do.
+    #[project = AsideProjected]
+    pub(super) enum Aside {
+        Permit { wait: WaitForPermit },
+        /// The end of the timeout, of the grace, or of the last shield.
+        Timer { #[pin] sleep: Sleep },
+    }
+}
+
+type WaitForPermit = Pin<Box<dyn Future<Output = Permit> + Send>>;
+
+impl Core {
+    /// It is about to be spawned: with a permit that was acquired for it, and what its scope allows as grace.
+    pub(super) fn prepare(&mut self, permit: Option<Permit>, longest_grace: Option<Duration>) {
+        self.stage = Stage::Spawned;
+        self.permit = permit;
+        if longest_grace.is_some() {
+            let longest_grace = Grace::of(longest_grace);
+            self.more = Some(Box::pin(More { longest_grace, ..More::default() }));
+        }
+    }
+
+    /// Whether the body has been polled.
+    pub(super) fn has_begun(&self) -> bool {
+        !matches!(self.stage, Stage::New | Stage::Spawned | Stage::Refused | Stage::Waiting)
+    }
+
+    pub(super) fn stop(&self) -> Stop {
+        self.more.as_ref().map_or(Stop::No, |more| more.stop)
+    }
+
+    pub(super) fn more(&mut self) -> MoreProjected<'_> {
+        self.more.get_or_insert_with(|| Box::pin(More::default())).as_mut().project()
+    }
+
+    #[inline]
+    pub(super) fn more_if_any(&mut self) -> Option<MoreProjected<'_>> {
+        self.more.as_mut().map(|more| more.as_mut().project())
+    }
+
+    pub(super) fn aside(&mut self) -> Option<AsideProjected<'_>> {
+        let more = self.more_if_any()?;
+        more.aside.as_mut().map(|aside| aside.as_mut().project())
+    }
+
+    /// Counts the timeout, if the function has one, from the begin of the run.
+    pub(super) fn arm_timeout(&mut self) {
+        let Some(timeout) = self.spec.timeout() else { return };
+        if self.more().aside.is_none() {
+            let spent = Duration::from_nanos(self.since.elapsed_nanos());
+            let sleep = tokio::time::sleep(timeout.saturating_sub(spent));
+            *self.more().aside = Some(Box::pin(Aside::Timer { sleep }));
+        }
+    }
+
+    pub(super) fn set_timer(&mut self, deadline: Instant) -> Pin<&mut Sleep> {
+        match self.timer() {
+            Some(timer) if timer.deadline() == deadline => {}
+            Some(timer) => timer.reset(deadline),
+            None => {
+                let sleep = tokio::time::sleep_until(deadline);
+                *self.more().aside = Some(Box::pin(Aside::Timer { sleep }));
+            }
+        }
+        self.timer().expect("a running body that was given a timer has it")
+    }
+
+    pub(super) fn timer(&mut self) -> Option<Pin<&mut Sleep>> {
+        match self.aside() {
+            Some(AsideProjected::Timer { sleep }) => Some(sleep),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn take_frame(&mut self) -> Option<Arc<Frame>> {
+        self.more_if_any().and_then(|more| more.frame.take())
+    }
+
+    /// Someone may have been given the frame of the run while its body was polled.
+    #[inline]
+    pub(super) fn keep_frame(&mut self, frame: Option<Arc<Frame>>) {
+        if frame.is_some() {
+            *self.more().frame = frame;
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A run whose body is pending: what each poll looks at, in which order.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{runtime::Handle, task::coop::unconstrained, time::Instant};
+
+use super::{
+    alarm::Alarm,
+    core::{Grace, MoreProjected, Overdue, Stop},
+    end::End,
+    frame::Frame,
+    step::{Go, Step},
+};
+
+impl Step<'_> {
+    /// The body has been polled, and was pending.
+    #[inline]
+    pub(super) fn again(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Go {
+        if self.core.stop() == Stop::No && self.poll_fired(cx, alarm) {
+            if let Some(ended) = self.heed_token() {
+                return Go::Break(Poll::Ready(ended));
+            }
+        }
+        Go::Continue(self.core.spec.here())
+    }
+
+    /// Whether the token has fired; if not, the task is woken when it does.
+    pub(super) fn poll_fired(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> bool {
+        if let Some(alarm) = alarm.filter(|alarm| alarm.is_for(self.token)) {
+            return alarm.has_rung();
+        }
+        if self.core.more().watch.is_none() {
+            let token = self.token.clone();
+            self.core.more().watch.set(Some(token.cancelled_owned()));
+        }
+        let watch = self.core.more().watch.as_pin_mut().expect("set above");
+        // The body may have spent the budget, and the token must be heard all the same.
+        pin!(unconstrained(watch)).poll(cx).is_ready()
+    }
+
+    /// Whether someone wakes the task when the token fires.
+    #[inline]
+    fn is_watched(&self, alarm: Option<&Alarm>) -> bool {
+        alarm.is_some_and(|alarm| alarm.is_for(self.token))
+            || self.core.more.as_ref().is_some_and(|more| more.watch.is_some())
+    }
+
+    /// The body is pending: sees to it that the token and the clock are heard.
+    pub(super) fn poll_pending(
+        &mut self,
+        cx: &mut Context<'_>,
+        alarm: Option<&Alarm>,
+    ) -> Poll<End> {
+        if self.core.stop() == Stop::No && !self.is_watched(alarm) && self.poll_fired(cx, alarm) {
+            if let Some(ended) = self.heed_token() {
+                return Poll::Ready(ended);
+            }
+        }
+        if matches!(self.core.stop(), Stop::Overdue(_)) {
+            return self.poll_overdue(cx);
+        }
+        self.core.arm_timeout();
+        let Some(timer) = self.core.timer() else { return Poll::Pending };
+        ready!(pin!(unconstrained(timer)).poll(cx));
+        let why = match self.core.stop() {
+            Stop::Within(grace) => Overdue::GraceSpent(grace),
+            _ => Overdue::TimedOut,
+        };
+        match self.end_unless_shielded(why) {
+            Some(ended) => Poll::Ready(ended),
+            None => self.poll_overdue(cx),
+        }
+    }
+
+    /// The token has fired: the body is asked to end by itself, or dropped.
+    #[cold]
+    fn heed_token(&mut self) -> Option<End> {
+        if let Some(mut more) = self.core.more_if_any() {
+            more.watch.set(None);
+        }
+        if self.core.spec.cooperates() {
+            self.ask_to_stop();
+            return None;
+        }
+        self.end_unless_shielded(Overdue::Cancelled)
+    }
+
+    fn end_unless_shielded(&mut self, why: Overdue) -> Option<End> {
+        let holds = |frame: &Arc<Frame>| frame.protection.holds_the_end();
+        let held = |more: MoreProjected<'_>| more.frame.as_ref().is_some_and(holds);
+        if self.core.more_if_any().is_some_and(held) {
+            *self.core.more().stop = Stop::Overdue(why);
+            return None;
+        }
+        Some(self.end_overdue(why))
+    }
+
+    /// Waits for the shields that hold the body.
+    #[cold]
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let Stop::Overdue(why) = self.core.stop() else {
+            unreachable!("only an overdue run is asked to");
+        };
+        loop {
+            let more = self.core.more();
+            let until =
+                more.frame.as_ref().and_then(|frame| frame.protection.until_or_wake(cx.waker()));
+            let Some(until) = until else { return Poll::Ready(self.end_overdue(why)) };
+            let mut timer = self.core.set_timer(until);
+            ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
+        }
+    }
+
+    /// The body ends by itself: within the grace, if there is one.
+    fn ask_to_stop(&mut self) {
+        let more = self.core.more();
+        *more.stop = Stop::Asked;
+        let longest_grace = *more.longest_grace;
+        let grace = Grace::of(self.core.spec.grace()).min(longest_grace);
+        // Outside a runtime there is no clock to count the grace with.
+        if grace == Grace::NONE || Handle::try_current().is_err() {
+            return;
+        }
+        self.core.arm_timeout();
+        let end = Instant::now() + grace.into();
+        if self.core.timer().is_some_and(|timeout| timeout.deadline() <= end) {
+            return;
+        }
+        self.core.set_timer(end);
+        *self.core.more().stop = Stop::Within(grace);
+    }
+}

@@ -1,0 +1,57 @@
+//! A run of a function that is at its limit: it is refused, or waits for its permit.
+
+use std::task::{Context, Poll};
+
+use super::{
+    alarm::Alarm,
+    core::{Aside, AsideProjected, Stage},
+    frame, itself,
+    step::{Go, Step},
+};
+use crate::{Rejected, TaskError, clock::Ticks, limit::Limit};
+
+impl Step<'_> {
+    #[cold]
+    pub(super) fn begin_to_wait(
+        &mut self,
+        limit: &'static Limit,
+        cx: &mut Context<'_>,
+        alarm: Option<&Alarm>,
+    ) -> Go {
+        if self.core.spec.rejects_when_full() {
+            let rejected = Rejected::full(self.core.spec.name(), limit.size());
+            return self.reject(rejected);
+        }
+        if let Some(rejected) = itself::for_a_permit(self.core.spec) {
+            return self.reject(rejected);
+        }
+        let wait = Box::pin(Limit::acquire(limit));
+        *self.core.more().aside = Some(Box::pin(Aside::Permit { wait }));
+        self.core.stage = Stage::Waiting;
+        self.core.since = Ticks::now();
+        self.core.spec.here().wait_begun();
+        frame::waits(true);
+        self.wait(cx, alarm)
+    }
+
+    fn reject(&mut self, rejected: Rejected) -> Go {
+        Go::Break(Poll::Ready(self.end_without_value(TaskError::Rejected(rejected))))
+    }
+
+    pub(super) fn wait(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Go {
+        if self.poll_fired(cx, alarm) {
+            return Go::Break(Poll::Ready(self.end_cancelled()));
+        }
+        let Some(AsideProjected::Permit { wait }) = self.core.aside() else {
+            unreachable!("a run that waits has what it waits for");
+        };
+        let Poll::Ready(permit) = wait.as_mut().poll(cx) else { return Go::Break(Poll::Pending) };
+        self.core.permit = Some(permit);
+        *self.core.more().aside = None;
+        let here = self.core.spec.here();
+        here.wait_ended();
+        here.waited_for(self.core.since.elapsed_nanos());
+        frame::waits(false);
+        self.begin(None)
+    }
+}
