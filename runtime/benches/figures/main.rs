@@ -11,6 +11,8 @@
 //! median of the rounds' own ratios: what slows the machine down for a while slows both sides of it. That is
 //! why the harness is a small one of its own: criterion and divan measure one side to its end, then the other.
 
+// Thirty-two functions, each awaiting the next one, are one type.
+#![recursion_limit = "256"]
 #![expect(
     clippy::disallowed_methods,
     reason = "what the crate is measured against is written by hand"

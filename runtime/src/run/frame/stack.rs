@@ -22,7 +22,7 @@ const SHALLOW: usize = 32;
 thread_local! {
     /// Nothing in it has to be dropped: it is there also while the thread ends.
     static ENTRIES: Entries = const {
-        Entries { depth: Cell::new(0), shallow: [const { Cell::new(None) }; SHALLOW] }
+        Entries { depth: Cell::new(0), shallow: [const { Place::EMPTY }; SHALLOW] }
     };
     static DEEP: RefCell<Vec<Option<Plain>>> = const { RefCell::new(Vec::new()) };
     static ASIDE: Aside = const {
@@ -37,13 +37,61 @@ thread_local! {
 
 struct Entries {
     depth: Cell<usize>,
-    shallow: [Cell<Option<Plain>>; SHALLOW],
+    shallow: [Place; SHALLOW],
 }
 
 #[derive(Clone, Copy)]
 struct Plain {
     kind: Kind,
     holds: bool,
+}
+
+/// Where a [`Plain`] lies, part by part: put together first, and moved as a whole, it would be read back before
+/// the processor has it, which costs more than all the rest.
+struct Place {
+    tag: Cell<Tag>,
+    holds: Cell<bool>,
+    spec: Cell<Option<&'static TaskSpec>>,
+}
+
+#[derive(Clone, Copy)]
+enum Tag {
+    Task,
+    Section,
+    Run,
+    RunWithPermit,
+}
+
+impl Place {
+    const EMPTY: Self =
+        Self { tag: Cell::new(Tag::Task), holds: Cell::new(false), spec: Cell::new(None) };
+
+    #[inline]
+    fn set(&self, Plain { kind, holds }: Plain) {
+        self.holds.set(holds);
+        match kind {
+            Kind::Task => self.tag.set(Tag::Task),
+            Kind::Section => self.tag.set(Tag::Section),
+            Kind::Run { spec, holds_permit } => {
+                self.tag.set(if holds_permit { Tag::RunWithPermit } else { Tag::Run });
+                self.spec.set(Some(spec));
+            }
+        }
+    }
+
+    fn get(&self) -> Plain {
+        let run = |holds_permit| {
+            let spec = self.spec.get().expect("an entry of a run has its function");
+            Kind::Run { spec, holds_permit }
+        };
+        let kind = match self.tag.get() {
+            Tag::Task => Kind::Task,
+            Tag::Section => Kind::Section,
+            Tag::Run => run(false),
+            Tag::RunWithPermit => run(true),
+        };
+        Plain { kind, holds: self.holds.get() }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -114,7 +162,7 @@ pub(super) fn push<T: Holdable>(kind: Kind, place: &mut Option<Arc<T>>) -> Pushe
     ENTRIES.with(|entries| {
         entries.depth.set(depth + 1);
         match entries.shallow.get(depth) {
-            Some(place) => place.set(Some(plain)),
+            Some(place) => place.set(plain),
             None => push_deep(depth, plain),
         }
     });
@@ -127,7 +175,7 @@ pub(super) fn pop<T: Holdable>(Pushed(depth): Pushed, place: &mut Option<Arc<T>>
     let holds = ENTRIES.with(|entries| {
         entries.depth.set(depth);
         match entries.shallow.get(depth) {
-            Some(place) => place.get().is_some_and(|plain| plain.holds),
+            Some(place) => place.holds.get(),
             None => pop_deep(depth),
         }
     });
@@ -189,8 +237,8 @@ fn take_from_deep_aside(aside: &Aside, depth: usize) -> Option<Held> {
 }
 
 fn plain(depth: usize) -> Option<Plain> {
-    match ENTRIES.with(|entries| entries.shallow.get(depth).map(Cell::get)) {
-        Some(plain) => plain,
+    match ENTRIES.with(|entries| entries.shallow.get(depth).map(Place::get)) {
+        Some(plain) => Some(plain),
         None => DEEP.try_with(|deep| deep.borrow().get(depth - SHALLOW).copied().flatten()).ok()?,
     }
 }
@@ -232,10 +280,9 @@ fn give<T: Holdable>(depth: usize, mut held: Option<Arc<T>>) {
         return;
     }
     let holds = put_aside(depth, &mut held);
-    let holds = |plain: Plain| Plain { holds, ..plain };
     let shallow = ENTRIES.with(|entries| match entries.shallow.get(depth) {
         Some(place) => {
-            place.set(place.get().map(holds));
+            place.holds.set(holds);
             true
         }
         None => false,
@@ -243,7 +290,7 @@ fn give<T: Holdable>(depth: usize, mut held: Option<Arc<T>>) {
     if !shallow {
         _ = DEEP.try_with(|deep| {
             if let Some(Some(plain)) = deep.borrow_mut().get_mut(depth - SHALLOW) {
-                *plain = holds(*plain);
+                plain.holds = holds;
             }
         });
     }
