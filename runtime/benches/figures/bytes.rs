@@ -41,11 +41,11 @@ impl Watch {
     pub(crate) fn live(&self) -> f64 {
         LIVE.load(SeqCst) as f64
     }
+}
 
-    /// The most that it ever was.
-    pub(crate) fn peak(&self) -> f64 {
-        PEAK.load(SeqCst) as f64
-    }
+/// The most that it was since this was asked before.
+pub(crate) fn next_peak() -> f64 {
+    PEAK.swap(LIVE.load(SeqCst), SeqCst) as f64
 }
 
 impl Drop for Watch {

@@ -17,6 +17,9 @@ pub(super) struct Ordered<T> {
 pub(super) struct Index(usize);
 
 impl<T> Ordered<T> {
+    /// What so many have waited in is kept for others; more was one slow item's.
+    const KEPT: usize = 1_024;
+
     pub(super) const fn new() -> Self {
         Self { placed: 0, in_turn: Vec::new(), ahead: VecDeque::new() }
     }
@@ -55,6 +58,9 @@ impl<T> Ordered<T> {
         if at == 0 {
             while let Some(Some(_)) = self.ahead.front() {
                 self.in_turn.extend(self.ahead.pop_front().flatten());
+            }
+            if self.ahead.is_empty() && self.ahead.capacity() > Self::KEPT {
+                self.ahead = VecDeque::new();
             }
         }
     }
@@ -107,6 +113,19 @@ mod tests {
         }
         assert!(ordered.ahead.capacity() < 8, "it is as long as the longest overtaking");
         assert_eq!(ordered.take(), (0..2_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_a_slow_item_held_up_leaves_no_memory_behind() {
+        let mut ordered = Ordered::new();
+        let slow = ordered.place();
+        for n in 1..100_000 {
+            let place = ordered.place();
+            ordered.put(place, n);
+        }
+        ordered.put(slow, 0);
+        assert!(ordered.ahead.capacity() <= Ordered::<usize>::KEPT);
+        assert!(ordered.take().into_iter().eq(0..100_000));
     }
 
     #[test]
