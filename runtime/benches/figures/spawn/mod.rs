@@ -1,5 +1,6 @@
 //! Tasks of their own, of a future with ten states: row 4.
 
+mod alone;
 mod group_by_hand;
 mod pool_by_hand;
 mod supervised;
@@ -61,6 +62,9 @@ where
     for (limit, bound) in [(Some(LIMIT), "limit 64"), (None, "no limit")] {
         let slots = limit.unwrap_or(tasks as usize);
         let contenders = vec![
+            Contender::new("tokio::spawn", "token, panics, bound, metrics, failure", || {
+                round(runtime, alone::spawned(tasks, plain));
+            }),
             Contender::new("Group", "", || {
                 let group = supervised::group(token.clone(), limit, tasks, supervised);
                 round(runtime, group).expect("no task fails");
@@ -87,6 +91,12 @@ where
             times.print(by_hand, &line(by_hand));
             let ratio = times.ratio(ours, by_hand);
             report::ratio(&line(&format!("{ours} to by hand")), &ratio, &Goal::at_most(0.8));
+        }
+        if limit.is_none() {
+            let alone = |rest| format!("{what}, {bound}: tokio::spawn alone{rest}");
+            times.print("tokio::spawn", &alone(""));
+            let ratio = times.ratio("tokio::spawn", "group by hand");
+            report::ratio_alone(&alone(" to group by hand"), &ratio);
         }
     }
 }
