@@ -6,6 +6,7 @@
     reason = "a test stands outside of what it tests, and drives it from tasks of its own"
 )]
 
+mod alarm;
 mod body_checks;
 mod cancel;
 mod drain;

@@ -2,14 +2,13 @@
 //!
 //! Invariants
 //!
-//! 1. It has rung before `cancel` returns, and before any task is woken for it.
+//! 1. It wakes, and is no answer to whether the token has fired: `cancel` marks the whole tree of tokens first,
+//!    and then lets one after the other ring. Who has to know asks the token.
 //! 2. A task that keeps its waker and then finds that the alarm has not rung is woken when it does: who rings
 //!    says so first, and then asks each task for its waker, under the lock that the waker is kept under.
 //! 3. It serves a run only where the run's token is its own: what the run was given may be any other.
 //!
-//! `tests/behaviour/cancel.rs` and `group_stop.rs` check them from the outside.
-
-mod watched;
+//! `tests/behaviour/alarm.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside.
 
 use std::{
     fmt,
@@ -80,14 +79,5 @@ impl Wake for Bell {
 impl fmt::Debug for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Alarm").field("has_rung", &self.has_rung()).finish_non_exhaustive()
-    }
-}
-
-/// Whether the token of a run has fired.
-#[inline]
-pub(super) fn has_fired(token: &CancellationToken, alarm: Option<&Alarm>) -> bool {
-    match alarm {
-        Some(alarm) if alarm.is_for(token) => alarm.has_rung(),
-        _ => watched::has_fired(token),
     }
 }

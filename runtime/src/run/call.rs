@@ -198,8 +198,9 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
 impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     /// Whether the token has fired; if not, the task is woken when it does.
     fn poll_fired(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> bool {
-        if let Some(alarm) = alarm.filter(|alarm| alarm.is_for(self.token.as_token())) {
-            return alarm.has_rung();
+        let token = self.token.as_token();
+        if alarm.is_some_and(|alarm| alarm.is_for(token)) {
+            return token.is_cancelled();
         }
         if self.watch.is_none() {
             let token = self.token.as_token().clone();

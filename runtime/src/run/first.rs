@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::task::coop::poll_proceed;
 
 use super::{
-    Around, alarm,
+    Around,
     core::Stage,
     end::End,
     step::{Go, Step},
@@ -17,7 +17,7 @@ use crate::limit::Limit;
 impl Step<'_> {
     #[inline]
     pub(super) fn first(&mut self, cx: &mut Context<'_>, around: Around<'_>) -> Go {
-        if alarm::has_fired(self.token, around.alarm) {
+        if self.token.is_cancelled() {
             return Go::Break(self.refuse(cx));
         }
         // A loop over runs that are ready at once would never give its worker back without it. The unit is

@@ -31,8 +31,8 @@ impl Step<'_> {
 
     /// Whether the token has fired; if not, the task is woken when it does.
     pub(super) fn poll_fired(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> bool {
-        if let Some(alarm) = alarm.filter(|alarm| alarm.is_for(self.token)) {
-            return alarm.has_rung();
+        if alarm.is_some_and(|alarm| alarm.is_for(self.token)) {
+            return self.token.is_cancelled();
         }
         if self.core.more().watch.is_none() {
             let token = self.token.clone();

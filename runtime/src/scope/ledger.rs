@@ -121,14 +121,10 @@ impl<T, E> Shared<T, E> {
         self.seen.get().map(|seen| &seen.alarm)
     }
 
-    fn has_fired(&self) -> bool {
-        self.alarm().map_or_else(|| self.token.is_cancelled(), Alarm::has_rung)
-    }
-
     /// A handle on the token for one more task, and a row if there is one to spare; `None` where the group
     /// takes nothing more.
     pub(super) fn token(&self) -> Option<(CancellationToken, Option<Arc<Row>>)> {
-        if self.has_fired() {
+        if self.token.is_cancelled() {
             return None;
         }
         let mut state = self.state();
@@ -182,9 +178,12 @@ impl<T, E> Shared<T, E> {
         token: Option<CancellationToken>,
     ) {
         let mut state = self.state();
-        let (entry, error) = match result {
-            Ok(value) => (Entry::Gave(value), None),
-            Err(error) => (Entry::GaveNothing, Some(error)),
+        // Of a group that was dropped nobody takes the values: they are dropped here, and not where the last
+        // reference to the group happens to be, which may be within someone's `cancel`.
+        let (entry, error, unwanted) = match result {
+            Ok(value) if state.closed => (Entry::GaveNothing, None, Some(value)),
+            Ok(value) => (Entry::Gave(value), None, None),
+            Err(error) => (Entry::GaveNothing, Some(error), None),
         };
         let row = match std::mem::replace(&mut state.tasks[index.0], entry) {
             Entry::Running(row) => Some(row),
@@ -213,6 +212,7 @@ impl<T, E> Shared<T, E> {
         state.pending -= 1;
         wake_joiner(state);
         drop(surplus_spare);
+        drop_quietly(unwanted);
     }
 
     /// A task has ended, and no error could be made of how.

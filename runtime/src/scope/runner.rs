@@ -29,7 +29,7 @@ use super::{
     pull::{Bound, Driven, Shared},
 };
 use crate::{
-    Cancelled, Cause, TaskError,
+    Cancelled, Cause, Outcome, TaskError,
     clock::Ticks,
     events, panic,
     registry::Key,
@@ -231,7 +231,9 @@ where
         this.row.poll_ends();
         *this.lent = lent;
         *this.span = span;
-        if polled.is_pending() && !std::mem::replace(this.kept_waker, true) {
+        if polled.is_ready() {
+            this.row.forget_waker();
+        } else if !std::mem::replace(this.kept_waker, true) {
             this.row.keep_waker(cx.waker());
             if this.row.is_aborted() || this.alarm.has_rung() {
                 cx.waker().wake_by_ref();
@@ -271,7 +273,7 @@ where
                     let given = run.take_back_token();
                     *self.spare = given.filter(|given| given == self.token);
                     self.run.set(None);
-                    if self.alarm.has_rung() {
+                    if self.alarm.has_rung() || ended.outcome == Outcome::Cancelled {
                         self.renew_token();
                     }
                     if !*self.pended {
@@ -305,7 +307,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F,
     /// A run may fire the token that it was given, which is no other run's business.
     #[cold]
     fn renew_token(&mut self) {
-        if !self.shared.token.is_cancelled() {
+        if self.token.is_cancelled() && !self.shared.token.is_cancelled() {
             *self.token = self.shared.token.child_token();
             *self.alarm = alarm(self.token, self.row);
             *self.spare = None;
@@ -317,6 +319,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F,
         if self.key.is_none() {
             return;
         }
+        self.row.forget_waker();
         let _inside = self.span.enter();
         if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
             let task = run.spec().name();

@@ -110,13 +110,14 @@ pub(super) fn launch<S, L>(
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
     let row = Row::anew(row, spec, place, &group.scope, L::THREAD);
+    // Before the task is entered: a subscriber may panic.
+    let span = events::task_span(spec.name());
     let Some(index) = group.enter(&row) else {
         drop_quietly(run.take());
         return;
     };
     waiting.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
     let report = InGroup { group: group.clone(), index, slot: admission.slot };
-    let span = events::task_span(spec.name());
     let id = L::launch(Task::new(row.clone(), span, run, report));
     row.spawned(id);
 }

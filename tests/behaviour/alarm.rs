@@ -1,0 +1,126 @@
+//! A token that has fired, while those who wait for it are being woken one after the other.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+        mpsc,
+    },
+    task::{Context, Wake, Waker},
+    thread,
+};
+
+use tokio::sync::Notify;
+use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, map, supervised};
+
+use crate::support::{in_time, outcomes_of, turn};
+
+/// Holds up who wakes it, until it is let go.
+struct Holds {
+    entered: mpsc::SyncSender<()>,
+    leave: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Wake for Holds {
+    fn wake(self: Arc<Self>) {
+        self.entered.send(()).unwrap();
+        self.leave.lock().unwrap().recv().unwrap();
+    }
+}
+
+/// A `cancel` that is held up after the token has fired, and before anyone who came later is woken.
+struct HeldUp {
+    _waits: Pin<Box<dyn Future<Output = ()> + Send>>,
+    entered: mpsc::Receiver<()>,
+    leave: mpsc::SyncSender<()>,
+}
+
+impl HeldUp {
+    fn at(token: &CancellationToken) -> Self {
+        let ((enters, entered), (leave, left)) = (mpsc::sync_channel(1), mpsc::sync_channel(1));
+        let mut waits: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(token.clone().cancelled_owned());
+        let waker = Waker::from(Arc::new(Holds { entered: enters, leave: Mutex::new(left) }));
+        assert!(waits.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        Self { _waits: waits, entered, leave }
+    }
+
+    /// Fires the token on another thread; from here on it has fired.
+    fn fire(&self, token: &CancellationToken) -> thread::JoinHandle<()> {
+        let token = token.clone();
+        let fires = thread::spawn(move || token.cancel());
+        self.entered.recv().unwrap();
+        fires
+    }
+
+    fn go_on(self, fires: thread::JoinHandle<()>) {
+        self.leave.send(()).unwrap();
+        fires.join().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_wakes_for_something_else_after_its_token_has_fired_does_not_go_on() {
+    #[supervised(name = "alarm: something else")]
+    async fn wait(something: Arc<Notify>, went_on: Arc<AtomicUsize>) -> Result<(), TaskError> {
+        something.notified().await;
+        went_on.fetch_add(1, SeqCst);
+        Ok(())
+    }
+    #[supervised(name = "alarm: spawned after")]
+    async fn begin(begun: Arc<AtomicUsize>) -> Result<(), TaskError> {
+        begun.fetch_add(1, SeqCst);
+        Ok(())
+    }
+
+    let (root, something) = (CancellationToken::new(), Arc::new(Notify::new()));
+    let (went_on, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let group = Group::new(&root);
+    let mut held_up = None;
+    let spawned = group.spawn(|token| {
+        held_up = Some(HeldUp::at(&token));
+        wait(token, something.clone(), went_on.clone())
+    });
+    spawned.await;
+    turn().await;
+    let held_up = held_up.unwrap();
+    let fires = held_up.fire(&root);
+    something.notify_one();
+    for _ in 0..3 {
+        turn().await;
+    }
+    group.spawn(|token| begin(token, begun.clone())).await;
+    turn().await;
+    assert_eq!((went_on.load(SeqCst), begun.load(SeqCst)), (0, 0));
+    held_up.go_on(fires);
+    let error = in_time(group.join()).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Cancelled);
+    assert_eq!(outcomes_of("alarm: something else"), [(Outcome::Cancelled, 1)]);
+}
+
+#[tokio::test]
+async fn a_token_that_has_fired_starts_nothing_however_often_it_was_asked_before() {
+    #[supervised(name = "alarm: in a loop")]
+    async fn count(begun: Arc<AtomicUsize>) -> Result<(), TaskError> {
+        begun.fetch_add(1, SeqCst);
+        Ok(())
+    }
+
+    let (token, begun) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+    let held_up = HeldUp::at(&token);
+    for _ in 0..1_000 {
+        count(&token, begun.clone()).await.unwrap();
+    }
+    let fires = held_up.fire(&token);
+    let error = count(&token, begun.clone()).await.unwrap_err();
+    let of_a_map = map(&token, 0..3, {
+        let begun = begun.clone();
+        move |token, _| count(token, begun.clone())
+    });
+    let of_a_map = in_time(of_a_map).await.unwrap_err();
+    assert_eq!((error.outcome(), of_a_map.outcome()), (Outcome::Cancelled, Outcome::Cancelled));
+    assert_eq!(begun.load(SeqCst), 1_000);
+    held_up.go_on(fires);
+}
