@@ -22,7 +22,7 @@ const SHALLOW: usize = 32;
 thread_local! {
     /// Nothing in it has to be dropped: it is there also while the thread ends.
     static ENTRIES: Entries = const {
-        Entries { depth: Cell::new(0), shallow: [const { Place::EMPTY }; SHALLOW] }
+        Entries { depth: Cell::new(0), shallow: [const { Place::empty() }; SHALLOW] }
     };
     static DEEP: RefCell<Vec<Option<Plain>>> = const { RefCell::new(Vec::new()) };
     static ASIDE: Aside = const {
@@ -63,8 +63,9 @@ enum Tag {
 }
 
 impl Place {
-    const EMPTY: Self =
-        Self { tag: Cell::new(Tag::Task), holds: Cell::new(false), spec: Cell::new(None) };
+    const fn empty() -> Self {
+        Self { tag: Cell::new(Tag::Task), holds: Cell::new(false), spec: Cell::new(None) }
+    }
 
     #[inline]
     fn set(&self, Plain { kind, holds }: Plain) {
