@@ -21,7 +21,6 @@ use crate::{
 };
 
 /// How many tasks a scope may have at once; without a number, any.
-#[derive(Clone)]
 pub(super) struct Slots(Option<Arc<Limit>>);
 
 /// A place in a scope, and a permit of the function where it has a limit that is waited for.
