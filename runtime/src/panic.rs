@@ -166,11 +166,16 @@ impl Drop for Payload {
 /// Drops a value whose drop may panic. A panic is told by the hook, and goes no further.
 #[inline]
 pub(crate) fn drop_quietly<T>(value: T) {
-    if !std::mem::needs_drop::<T>() {
-        return;
+    if std::mem::needs_drop::<T>() {
+        let mut value = Some(value);
+        quietly(&mut || drop(value.take()));
     }
+}
+
+/// One copy for all types.
+fn quietly(drop: &mut dyn FnMut()) {
     let outer = put_outer_site_aside();
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(drop)) {
         // Its drop panicked: the payload of that panic is not asked again.
         std::mem::forget(again);
     }
