@@ -145,6 +145,12 @@ pub use tokio_supervised_macros::supervised;
 pub use tokio_supervised_macros::task;
 pub use tokio_util::sync::CancellationToken;
 
+/// What the service manager is told: for programs that systemd starts (`Type=notify`).
+#[cfg(feature = "systemd")]
+pub mod systemd {
+    pub use crate::lifecycle::systemd::ready;
+}
+
 /// The attributes beside `#[supervised]`: `use tokio_supervised::supervised;` brings them all.
 pub mod supervised {
     #[doc = include_str!("docs/main.md")]
