@@ -189,7 +189,7 @@ pub(crate) fn drop_each_quietly<T>(values: impl IntoIterator<Item = T>) {
     }
 }
 
-thread_local! {
+std::thread_local! {
     /// How many boundaries are on this thread's stack.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     /// The last panic's site, until its boundary takes it.

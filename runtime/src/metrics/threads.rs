@@ -36,7 +36,7 @@ impl Place {
     }
 }
 
-thread_local! {
+std::thread_local! {
     static PLACE: Cell<Place> = const { Cell::new(Place::UNKNOWN) };
     static RETURNED: ReturnedAtExit = const { ReturnedAtExit };
 }

@@ -247,10 +247,12 @@ impl<T, E> Shared<T, E> {
         drop_quietly(surplus);
     }
 
-    /// A spawn was refused since the token has fired: the join must not pass for complete.
+    /// A spawn was refused since the token has fired: the join must not pass for complete. One that came after
+    /// the join is none of its business.
     pub(super) fn refuse(&self, error: E) {
         let mut state = self.state();
-        let surplus = if state.exited { Some(error) } else { state.refused.replace(error) };
+        let after = state.exited || state.closed;
+        let surplus = if after { Some(error) } else { state.refused.replace(error) };
         drop(state);
         drop_quietly(surplus);
     }
@@ -372,5 +374,19 @@ impl<T> Entry<T> {
             Self::Gave(value) => Some(value),
             Self::Running(_) | Self::GaveNothing => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_spawn_that_meets_the_end_of_the_join_does_not_make_it_fail() {
+        let group: Shared<u8, &str> = Shared::new(CancellationToken::new(), Location::caller());
+        group.all_ended().await;
+        assert!(group.token().is_none(), "it takes nothing more");
+        group.refuse("a spawn through a handle, before the results are taken");
+        assert_eq!(group.take_results(), Ok(vec![]));
     }
 }
