@@ -25,4 +25,5 @@ mod steps_inline;
 mod steps_map;
 mod steps_nested;
 mod steps_pool;
+mod subscriber;
 mod watched;

@@ -19,7 +19,6 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 use super::{
     keep::Keep,
@@ -32,6 +31,7 @@ use crate::{
     panic::{self, Caught, drop_each_quietly, drop_quietly},
     registry::{HasTasks, Listed, Slab},
     run::{Ended, SupervisedFuture, row::Row, scope::Scope},
+    span::TaskSpan,
     spec::TaskSpec,
 };
 
@@ -40,7 +40,7 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     pub(super) scope: Arc<Scope>,
     pub(super) place: &'static Location<'static>,
     /// Of who called the map: its runners' spans are inside.
-    pub(super) span: Span,
+    pub(super) span: TaskSpan,
     /// Under a lock of their own: the iterator runs under the other one, and may look at the live tasks.
     runners: Mutex<Slab<Arc<Row>>>,
     listed: OnceLock<Listed<dyn HasTasks>>,
@@ -119,7 +119,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             scope: Scope::nested(token.clone()),
             token,
             place,
-            span: Span::current(),
+            span: TaskSpan::current(),
             runners: Mutex::default(),
             listed: OnceLock::new(),
             may_grow: AtomicBool::new(false),
