@@ -26,4 +26,5 @@ mod steps_map;
 mod steps_nested;
 mod steps_pool;
 mod subscriber;
+mod wakers;
 mod watched;

@@ -237,7 +237,7 @@ where
             this.row.forget_waker();
         } else if !std::mem::replace(this.kept_waker, true) {
             this.row.keep_waker(cx.waker());
-            if this.row.is_aborted() || this.alarm.has_rung() {
+            if this.row.is_aborted() || this.token.is_cancelled() {
                 cx.waker().wake_by_ref();
             }
         }
