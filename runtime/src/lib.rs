@@ -108,6 +108,7 @@ mod registry;
 mod respond;
 mod run;
 mod scope;
+mod span;
 mod spec;
 mod token;
 

@@ -167,19 +167,35 @@ impl Drop for Payload {
 #[inline]
 pub(crate) fn drop_quietly<T>(value: T) {
     if std::mem::needs_drop::<T>() {
-        let mut value = Some(value);
-        quietly(&mut || drop(value.take()));
+        quietly(|| drop(value));
     }
 }
 
+/// Calls foreign code that nobody waits for: a waker, a drop. A panic is told by the hook, and goes no further.
+/// Whether it came to its end.
+#[inline]
+pub(crate) fn quietly(code: impl FnOnce()) -> bool {
+    let mut code = Some(code);
+    call_quietly(&mut || {
+        if let Some(code) = code.take() {
+            code();
+        }
+    })
+}
+
 /// One copy for all types.
-fn quietly(drop: &mut dyn FnMut()) {
+fn call_quietly(code: &mut dyn FnMut()) -> bool {
     let outer = put_outer_site_aside();
-    if let Err(again) = catch_unwind(AssertUnwindSafe(drop)) {
-        // Its drop panicked: the payload of that panic is not asked again.
-        std::mem::forget(again);
-    }
+    let ended = catch_unwind(AssertUnwindSafe(code));
     put_outer_site_back(outer);
+    match ended {
+        Ok(()) => true,
+        Err(again) => {
+            // The payload of that panic is not asked again.
+            std::mem::forget(again);
+            false
+        }
+    }
 }
 
 /// The same for many: a collection that drops two of them that panic would abort the process.

@@ -6,7 +6,10 @@
 //!    can come first.
 //! 2. `pending` counts the tasks and the spawns that wait. Only when it is 0 does `join` go on, and it
 //!    closes the group under the same lock: nothing is spawned after it.
-//! 3. No user code runs under the lock: values, errors and tasks are dropped outside.
+//! 3. No user code runs under the lock: values, errors and tasks are dropped outside, wakers called and cloned
+//!    there.
+//! 4. A waker that panics, of the joiner or of who waits for the token, harms no task and no count.
+//!    (`tests/faults/wakers.rs`)
 
 use std::{
     future::poll_fn,
@@ -24,7 +27,7 @@ use super::{
 };
 use crate::{
     Cause, Outcome, events,
-    panic::{Caught, drop_each_quietly, drop_quietly},
+    panic::{Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{self, HasTasks, Listed},
     run::{alarm::Alarm, row::Row, scope::Scope},
 };
@@ -232,7 +235,9 @@ impl<T, E> Shared<T, E> {
     fn stop(&self, cause: Cause) {
         if !self.token.is_cancelled() {
             self.scope.explain(cause);
-            self.token.cancel();
+            if !quietly(|| self.token.cancel()) {
+                self.alarm().inspect(|alarm| alarm.ring());
+            }
         }
     }
 
@@ -282,18 +287,23 @@ impl<T, E> Shared<T, E> {
     /// Waits until nothing is pending, and closes the group.
     pub(super) async fn all_ended(&self) {
         poll_fn(|cx| {
-            let mut state = self.state();
-            if state.pending == 0 {
-                state.closed = true;
+            if self.closes_if_ended(self.state()) {
                 return Poll::Ready(());
             }
-            match &mut state.joiner {
-                Some(joiner) => joiner.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
-            Poll::Pending
+            let joiner = cx.waker().clone();
+            let mut state = self.state();
+            let before = state.joiner.replace(joiner);
+            let ended = self.closes_if_ended(state);
+            drop(before);
+            if ended { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+
+    fn closes_if_ended(&self, mut state: MutexGuard<'_, State<T, E>>) -> bool {
+        let ended = state.pending == 0;
+        state.closed |= ended;
+        ended
     }
 
     pub(super) fn take_results(&self) -> Result<Vec<T>, E> {
@@ -364,7 +374,7 @@ fn wake_joiner<T, E>(mut state: MutexGuard<'_, State<T, E>>) {
     }
     if let Some(joiner) = state.joiner.take() {
         drop(state);
-        joiner.wake();
+        quietly(|| joiner.wake());
     }
 }
 

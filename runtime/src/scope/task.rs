@@ -17,13 +17,13 @@ use std::{
 
 use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 use crate::{
     TaskError,
     clock::Ticks,
     events,
     run::{Around, Ended, SupervisedFuture, alarm::Alarm, frame, row::Row},
+    span::TaskSpan,
 };
 
 /// Where a task's end is told.
@@ -67,7 +67,7 @@ pin_project! {
 impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
     /// Takes the run out of its place.
     #[inline]
-    pub(super) fn new(row: Arc<Row>, span: Span, run: &mut Option<S>, report: R) -> Self {
+    pub(super) fn new(row: Arc<Row>, span: TaskSpan, run: &mut Option<S>, report: R) -> Self {
         Self { seat: Seat::new(row, span), run: run.take(), report: Some(report) }
     }
 
@@ -150,7 +150,7 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Seated for InPlace<'_, 
 struct Seat {
     row: Option<Arc<Row>>,
     // Boxed where a subscriber wants it: without one, tasks are the smaller.
-    span: Option<Box<Span>>,
+    span: Option<Box<TaskSpan>>,
     kept_waker: bool,
 }
 
@@ -161,7 +161,7 @@ fn row_of(row: &Option<Arc<Row>>) -> &Arc<Row> {
 
 impl Seat {
     #[inline]
-    fn new(row: Arc<Row>, span: Span) -> Self {
+    fn new(row: Arc<Row>, span: TaskSpan) -> Self {
         let span = if span.is_disabled() { None } else { Some(Box::new(span)) };
         Self { row: Some(row), span, kept_waker: false }
     }
