@@ -7,11 +7,14 @@
 //! 2. `pending` counts the tasks and the spawns that wait. Only when it is 0 does `join` go on, and it
 //!    closes the group under the same lock: nothing is spawned after it.
 //! 3. No user code runs under the lock: values, errors and tasks are dropped outside.
+//! 4. What is entered while the group is dropped is aborted, or refused.
+//!
+//! `ledger/loom.rs` checks 1, 2 and 4 for every interleaving.
 
 use std::{
     future::poll_fn,
     panic::Location,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
     task::{Poll, Waker},
     time::Duration,
 };
@@ -27,7 +30,11 @@ use crate::{
     panic::{Caught, drop_each_quietly, drop_quietly},
     registry::{self, HasTasks, Listed},
     run::{alarm::Alarm, row::Row, scope::Scope},
+    sync::{Mutex, MutexGuard, OnceLock},
 };
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 pub(super) struct Shared<T, E> {
     pub(super) token: CancellationToken,
