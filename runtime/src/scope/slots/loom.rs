@@ -37,7 +37,7 @@ fn two_scopes_and_one_function_do_not_block_each_other() {
     });
 }
 
-/// Invariant 1: a slot is not held for a permit that another scope's task holds, nor the reverse.
+/// Invariant 1: a slot is not held for a permit.
 #[test]
 fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
     model(Some(2), || {
@@ -55,6 +55,26 @@ fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
         let admitted = block_on(slots.admit(unlimited, &scope, &token));
         assert!(admitted.is_ok());
         drop(admitted);
+        drop(held);
+        ended(waits);
+    });
+}
+
+/// Invariant 1: a permit is not held for a slot.
+#[test]
+fn a_permit_is_free_while_its_spawn_waits_for_a_slot() {
+    model(Some(2), || {
+        let spec = model_spec(Policy::DEFAULT.limit(1));
+        let token = CancellationToken::new();
+        let scope = Scope::root(token.clone());
+        let slots = Arc::new(Slots::bounded(1));
+        let held = slots.try_slot();
+        let waits = thread::spawn({
+            let slots = slots.clone();
+            move || drop(block_on(slots.admit(spec, &scope, &token)))
+        });
+        // The slot comes back only after this.
+        drop(block_on(Limit::acquire(limit(spec))));
         drop(held);
         ended(waits);
     });
