@@ -91,6 +91,10 @@ compile_error!(
     "with `panic = \"abort\"` a panic ends the process, and no supervised function can catch it: remove `panic = \"abort\"` from the profile in `Cargo.toml`, or accept it with `tokio-supervised = { features = [\"panic-abort\"] }`"
 );
 
+// The models' tokens are made of what loom knows: all of the crate means those.
+#[cfg(all(test, supervised_loom))]
+extern crate self as tokio_util;
+
 mod cause;
 mod clock;
 mod error;
@@ -110,6 +114,7 @@ mod run;
 mod scope;
 mod span;
 mod spec;
+mod sync;
 mod token;
 
 pub use crate::metrics::Histogram;

@@ -1,6 +1,6 @@
 //! How many runs of one function, or tasks of one scope, may be under way at once; it can change meanwhile.
 //!
-//! Invariants, checked by `tests/behaviour/set_limit.rs`
+//! Invariants, checked by `tests/behaviour/set_limit.rs`, and for every interleaving by `limit/loom.rs`
 //!
 //! 1. Permits that are out, and free ones, are `size + debt` together: none is lost or made twice.
 //! 2. Who takes a permit after a smaller size was set finds the debt, and pays it with that permit: at most
@@ -8,13 +8,13 @@
 
 use std::{
     borrow::Borrow,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError},
 };
 
-use tokio::sync::Semaphore;
+use crate::sync::{
+    self, Mutex, Semaphore,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use crate::panic::quietly;
 
@@ -34,18 +34,20 @@ pub(crate) struct Permit<L: Borrow<Limit> = &'static Limit>(L);
 pub(crate) type Slot = Permit<Arc<Limit>>;
 
 impl Limit {
-    /// # Panics
-    ///
-    /// Where `size` is 0. In a `static` the compiler tells.
-    #[track_caller]
-    pub(crate) const fn new(size: usize) -> Self {
-        assert!(size > 0, "`limit` must not be 0: nothing would ever run");
-        let size = at_most(size);
-        Self {
-            permits: Semaphore::const_new(size),
-            size: AtomicUsize::new(size),
-            debt: AtomicUsize::new(0),
-            resizing: Mutex::new(()),
+    sync::const_fn! {
+        /// # Panics
+        ///
+        /// Where `size` is 0. In a `static` the compiler tells.
+        #[track_caller]
+        pub(crate) const fn new(size: usize) -> Self {
+            assert!(size > 0, "`limit` must not be 0: nothing would ever run");
+            let size = at_most(size);
+            Self {
+                permits: Semaphore::const_new(size),
+                size: AtomicUsize::new(size),
+                debt: AtomicUsize::new(0),
+                resizing: Mutex::new(()),
+            }
         }
     }
 
@@ -109,6 +111,9 @@ impl Limit {
         self.debt.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_ok()
     }
 }
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 const fn at_most(size: usize) -> usize {
     if size > Semaphore::MAX_PERMITS { Semaphore::MAX_PERMITS } else { size }

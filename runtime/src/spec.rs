@@ -1,17 +1,23 @@
 //! The static description of a supervised function.
+//!
+//! Invariant, checked for every interleaving by `spec/loom.rs`
+//!
+//! 1. A function is listed once, before any of its runs is counted: a thread that finds its counters there finds
+//!    the function in the list.
 
+#[cfg(all(test, supervised_loom))]
+mod loom;
 mod restart;
 
-use std::{
-    panic::Location,
-    sync::{Mutex, Once, PoisonError},
-    time::Duration,
-};
+use std::{panic::Location, sync::PoisonError, time::Duration};
 
+#[cfg(all(test, supervised_loom))]
+pub(crate) use self::loom::spec as model_spec;
 use crate::{
     limit::Limit,
     metrics::{Here, Metrics, Stripe},
     panic,
+    sync::{self, Mutex, Once},
 };
 pub use restart::Restart;
 
@@ -135,33 +141,39 @@ pub struct TaskSpec {
     registered: Once,
 }
 
-/// Every function that has run, in the order of their first runs.
-static SPECS: Mutex<Vec<&'static TaskSpec>> = Mutex::new(Vec::new());
+sync::global! {
+    /// Every function that has run, in the order of their first runs.
+    static SPECS: Mutex<Vec<&'static TaskSpec>> = Mutex::new(Vec::new());
+}
 
 impl TaskSpec {
-    /// Describes a function at the place of the call.
-    #[must_use]
-    #[track_caller]
-    pub const fn new(name: &'static str, policy: Policy) -> Self {
-        Self::at(name, Location::caller(), policy)
+    sync::const_fn! {
+        /// Describes a function at the place of the call.
+        #[must_use]
+        #[track_caller]
+        pub const fn new(name: &'static str, policy: Policy) -> Self {
+            Self::at(name, Location::caller(), policy)
+        }
     }
 
-    /// Describes a function at a place.
-    pub(crate) const fn at(
-        name: &'static str,
-        place: &'static Location<'static>,
-        policy: Policy,
-    ) -> Self {
-        Self {
-            name,
-            place,
-            policy,
-            limit: match policy.limit {
-                Some(size) => Some(Limit::new(size)),
-                None => None,
-            },
-            metrics: Metrics::new(),
-            registered: Once::new(),
+    sync::const_fn! {
+        /// Describes a function at a place.
+        pub(crate) const fn at(
+            name: &'static str,
+            place: &'static Location<'static>,
+            policy: Policy,
+        ) -> Self {
+            Self {
+                name,
+                place,
+                policy,
+                limit: match policy.limit {
+                    Some(size) => Some(Limit::new(size)),
+                    None => None,
+                },
+                metrics: Metrics::new(),
+                registered: Once::new(),
+            }
         }
     }
 

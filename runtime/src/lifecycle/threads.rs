@@ -5,16 +5,17 @@
 //! 1. A thread counts from before the call that makes it returns: a `spawn_blocking` that has been called is
 //!    never missed, though its thread has yet to begin.
 //! 2. One that is idle stops after [`KEEP_ALIVE`]: what still counts then is busy. Workers never are idle.
+//! 3. Where one stops while they are counted, no other is missed: who sees it stop sees it begin.
+//!    (for every interleaving: `threads/loom.rs`)
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::runtime::Builder;
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 /// How long an idle thread stays. Short, since a test that is over waits for it.
 const KEEP_ALIVE: Duration = Duration::from_millis(1);
@@ -36,11 +37,19 @@ impl Threads {
         builder
             .thread_keep_alive(KEEP_ALIVE)
             .thread_name_fn(move || {
-                begun.begun.fetch_add(1, Ordering::Relaxed);
+                begun.begins();
                 NAME.to_owned()
             })
-            .on_thread_stop(move || _ = stopped.stopped.fetch_add(1, Ordering::Release));
+            .on_thread_stop(move || stopped.stops());
         threads
+    }
+
+    fn begins(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn stops(&self) {
+        self.stopped.fetch_add(1, Ordering::Release);
     }
 
     /// How many there are, or are about to be.

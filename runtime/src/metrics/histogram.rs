@@ -3,6 +3,9 @@
 //! The bounds are round for the person who reads them, the same for every function, and mergeable
 //! over machines. Between one power of two and the next there is at most one of them, so that finding
 //! a bucket is a table look-up and one comparison.
+//!
+//! A bucket and the sum are counters like any other: who reads them twice sees neither go down, and may see a
+//! duration in one of them before it is in the other. `metrics/loom.rs` checks it for every interleaving.
 
 use std::time::Duration;
 

@@ -6,8 +6,12 @@
 //!    [`Stripe`]. Where a thread has none (it is ending), a shared one takes atomic additions.
 //! 2. `running` is derived, never stored: ends are stored with `Release` and read, with `Acquire`,
 //!    before starts. Every start whose end is seen is seen too, so that it is never negative.
+//!
+//! `stripes/loom.rs` and `threads/loom.rs` check 1 for every interleaving, `loom.rs` 2.
 
 mod histogram;
+#[cfg(all(test, supervised_loom))]
+mod loom;
 mod stripes;
 mod threads;
 
@@ -16,8 +20,10 @@ pub use histogram::Histogram;
 use histogram::Buckets;
 pub(crate) use stripes::Here;
 use stripes::Stripes;
+#[cfg(all(test, supervised_loom))]
+pub(crate) use threads::give_back;
 
-use crate::outcome::Outcome;
+use crate::{outcome::Outcome, sync};
 
 /// All that is counted, striped over the threads that count.
 pub(crate) struct Metrics {
@@ -48,8 +54,10 @@ pub(crate) struct Totals {
 }
 
 impl Metrics {
-    pub(crate) const fn new() -> Self {
-        Self { stripes: Stripes::new() }
+    sync::const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { stripes: Stripes::new() }
+        }
     }
 
     /// This thread's share; `first_use` runs when this thread is the first of its size class.

@@ -2,13 +2,19 @@
 //!
 //! Shares live in boxes of 1, 2, 4, … of them, so that an index finds its share with one shift, no
 //! share ever moves, and a function that one thread runs has one share.
-
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicU64, Ordering},
-};
+//!
+//! Invariants, checked for every interleaving by `stripes/loom.rs`
+//!
+//! 1. A share has one thread at a time, which loads and stores: nothing is lost, also where a thread takes the
+//!    share of one that has ended.
+//! 2. The shared one takes additions that lose nothing, whoever makes them.
+//! 3. Who reads a counter twice never sees it go down.
 
 use super::threads::{self, Place};
+use crate::sync::{
+    self, OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// Boxes of shares: enough for 4,095 threads at once; the threads beyond that use the shared one.
 const BOXES: usize = 12;
@@ -30,8 +36,10 @@ pub(crate) struct Here<'a, S> {
 pub(super) struct Counter(AtomicU64);
 
 impl<S: Default> Stripes<S> {
-    pub(super) const fn new() -> Self {
-        Self { boxes: [const { OnceLock::new() }; BOXES] }
+    sync::const_fn! {
+        pub(super) const fn new() -> Self {
+            Self { boxes: sync::each![OnceLock::new(); BOXES] }
+        }
     }
 
     #[inline]
@@ -83,6 +91,9 @@ impl Counter {
         self.0.load(Ordering::Acquire)
     }
 }
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 #[cfg(test)]
 mod tests {

@@ -1,14 +1,13 @@
 //! A small number for each living thread, used again when the thread has ended.
 //!
-//! Invariants
+//! Invariants, checked for every interleaving by `threads/loom.rs`
 //!
 //! 1. Two living threads never share a number other than [`SHARED`].
 //! 2. The next owner of a number sees all that the last one wrote: the list of free ones is under a lock.
 
-use std::{
-    cell::Cell,
-    sync::{Mutex, PoisonError},
-};
+use std::{cell::Cell, sync::PoisonError};
+
+use crate::sync::{self, Mutex};
 
 /// The number of a thread that has none: it is ending, or its thread-locals are gone.
 const SHARED: usize = 0;
@@ -36,7 +35,7 @@ impl Place {
     }
 }
 
-std::thread_local! {
+sync::thread_local! {
     static PLACE: Cell<Place> = const { Cell::new(Place::UNKNOWN) };
     static RETURNED: ReturnedAtExit = const { ReturnedAtExit };
 }
@@ -46,17 +45,19 @@ struct Free {
     returned: Vec<usize>,
 }
 
-static FREE: Mutex<Free> = Mutex::new(Free { next: SHARED + 1, returned: Vec::new() });
+sync::global! {
+    static FREE: Mutex<Free> = Mutex::new(Free { next: SHARED + 1, returned: Vec::new() });
+}
 
 /// This thread's place, if it has taken one already: there is no box for others.
 #[inline]
 pub(super) fn place() -> Place {
-    PLACE.get()
+    PLACE.with(Cell::get)
 }
 
 /// This thread's place, from now on.
 pub(super) fn take_place() -> Place {
-    let known = PLACE.get();
+    let known = place();
     if known != Place::UNKNOWN {
         return known;
     }
@@ -72,7 +73,7 @@ pub(super) fn take_place() -> Place {
         Err(_) => SHARED,
     };
     let place = Place::of(number);
-    PLACE.set(place);
+    PLACE.with(|here| here.set(place));
     place
 }
 
@@ -80,12 +81,20 @@ struct ReturnedAtExit;
 
 impl Drop for ReturnedAtExit {
     fn drop(&mut self) {
-        let place = PLACE.replace(Place::SHARED);
-        if place != Place::SHARED && place != Place::UNKNOWN {
-            FREE.lock().unwrap_or_else(PoisonError::into_inner).returned.push(place.number());
-        }
+        give_back();
     }
 }
+
+/// The thread has no place of its own any more.
+pub(crate) fn give_back() {
+    let Ok(place) = PLACE.try_with(|place| place.replace(Place::SHARED)) else { return };
+    if place != Place::SHARED && place != Place::UNKNOWN {
+        FREE.lock().unwrap_or_else(PoisonError::into_inner).returned.push(place.number());
+    }
+}
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 #[cfg(test)]
 mod tests {

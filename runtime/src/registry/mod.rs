@@ -4,7 +4,7 @@
 //! first task on. So a spawn pays nothing for being found.
 
 mod age;
-#[cfg(test)]
+#[cfg(all(test, not(supervised_loom)))]
 mod cost;
 mod live;
 mod name;
@@ -34,7 +34,10 @@ pub(crate) use snapshot::{arranged, live, tasks};
 pub(crate) use tree::{Line, folded};
 pub use unfinished::Unfinished;
 
-use crate::run::{alarm::Wakes, row::Row};
+use crate::{
+    run::{alarm::Wakes, row::Row},
+    sync,
+};
 
 /// A group, a pool, a map, a main: what has tasks.
 pub(crate) trait HasTasks: Send + Sync {
@@ -52,8 +55,10 @@ impl<S: HasTasks> Wakes for S {
     }
 }
 
-/// Every scope that has had a task.
-pub(crate) static SCOPES: Roster<dyn HasTasks> = Roster::new();
+sync::global! {
+    /// Every scope that has had a task.
+    pub(crate) static SCOPES: Roster<dyn HasTasks> = Roster::new();
+}
 
 /// A pool, for who ends a process and knows no scopes.
 pub(crate) trait Drain: Send + Sync {
@@ -67,8 +72,10 @@ pub(crate) trait Drain: Send + Sync {
 
 pub(crate) type Draining = Pin<Box<dyn Future<Output = Result<(), Unfinished>> + Send>>;
 
-/// Every pool.
-pub(crate) static POOLS: Roster<dyn Drain> = Roster::new();
+sync::global! {
+    /// Every pool.
+    pub(crate) static POOLS: Roster<dyn Drain> = Roster::new();
+}
 
 /// Lists a scope that has its first task.
 pub(crate) fn list<S: HasTasks + 'static>(scope: &Arc<S>) -> Listed<dyn HasTasks> {

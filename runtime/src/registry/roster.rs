@@ -1,18 +1,25 @@
 //! A list of what lives somewhere else: whoever is listed is taken off when its [`Listed`] is dropped.
 //!
 //! It is in parts, and each thread uses one of them: scopes that come and go on many threads do not meet.
+//!
+//! Invariants, checked for every interleaving by `roster/loom.rs`
+//!
+//! 1. Who is listed is found from then on, as long as it is there, until it is taken off.
+//! 2. It is taken off by its own [`Listed`] alone: its place is given to another one only after that.
 
 use std::{
     cell::Cell,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, PoisonError, Weak},
 };
 
 use super::slab::{Key, Slab};
+use crate::sync::{
+    self, Mutex, MutexGuard,
+    atomic::{AtomicUsize, Ordering},
+};
 
-const PARTS: usize = 16;
+/// In the models all threads meet in one.
+const PARTS: usize = if cfg!(all(test, supervised_loom)) { 1 } else { 16 };
 
 pub(crate) struct Roster<T: ?Sized> {
     parts: [Part<T>; PARTS],
@@ -29,8 +36,10 @@ impl<T: ?Sized> Part<T> {
 }
 
 impl<T: ?Sized> Roster<T> {
-    pub(crate) const fn new() -> Self {
-        Self { parts: [const { Part(Mutex::new(Slab::new())) }; PARTS] }
+    sync::const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { parts: sync::each![Part(Mutex::new(Slab::new())); PARTS] }
+        }
     }
 
     pub(crate) fn list(&'static self, one: Weak<T>) -> Listed<T> {
@@ -63,9 +72,14 @@ impl<T: ?Sized> Drop for Listed<T> {
     }
 }
 
+#[cfg(all(test, supervised_loom))]
+mod loom;
+
 fn part_of_this_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
+    sync::global! {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+    }
+    sync::thread_local! {
         static PART: Cell<Option<usize>> = const { Cell::new(None) };
     }
     let part = PART.try_with(|part| {

@@ -8,20 +8,23 @@
 //!    says so first, and then asks each task for its waker, under the lock that the waker is kept under.
 //! 3. It serves a run only where the run's token is its own: what the run was given may be any other.
 //!
-//! `tests/behaviour/alarm.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside.
+//! `tests/behaviour/alarm.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside; `alarm/loom.rs`
+//! checks 1 and 2 for every interleaving.
 
 use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
     task::{Context, Wake, Waker},
 };
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::sync::atomic::{AtomicBool, Ordering};
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 /// Whose tasks an alarm wakes.
 pub(crate) trait Wakes: Send + Sync {

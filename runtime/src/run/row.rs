@@ -7,13 +7,12 @@
 //! 2. Its own task alone writes the times; who looks at them may see one poll late.
 //! 3. Who aborts it says so before they ask for its waker; the task keeps its waker before it asks whether it
 //!    is aborted. One of the two finds the other.
+//!
+//! `row/loom.rs` checks 3 for every interleaving, `scope/ledger/loom.rs` what 1 says of an abort.
 
 use std::{
     panic::Location,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock, PoisonError},
     task::Waker,
     time::Duration,
 };
@@ -27,7 +26,16 @@ use super::{alarm::Wakes, frame, scope::Scope};
 use crate::{
     clock::{AtomicTicks, Ticks},
     spec::TaskSpec,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
+#[cfg(all(test, supervised_loom))]
+pub(crate) use self::loom::row as model_row;
 
 pub(crate) struct Row {
     spec: &'static TaskSpec,
@@ -276,7 +284,9 @@ impl Wakes for Row {
 
 /// Whether rows keep their runtime, which costs each spawn a little: only who looks for leaks asks.
 pub(crate) mod watch {
-    use super::{AtomicBool, Handle, Ordering, runtime};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::{Handle, runtime};
 
     static WATCHED: AtomicBool = AtomicBool::new(false);
 

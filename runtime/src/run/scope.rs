@@ -2,11 +2,11 @@
 //!
 //! Invariants
 //!
-//! 1. A cause is set once, before the token that it explains fires.
+//! 1. A cause is set once, before the token that it explains fires. (for every interleaving: `scope/loom.rs`)
 //! 2. A scope knows the runs that it was made in, which wait for it. They may have ended since: what they
 //!    held is held only as long as their frame is there. So may the task: it is known by its row.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,14 @@ use super::{
     frame::{self, Entry, Frame},
     row::Row,
 };
-use crate::{Cause, spec::TaskSpec};
+use crate::{
+    Cause,
+    spec::TaskSpec,
+    sync::{self, OnceLock},
+};
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 pub(crate) struct Scope {
     cause: OnceLock<Cause>,
@@ -36,8 +43,10 @@ pub(super) struct MadeIn {
     pub(super) holder: Option<Weak<Frame>>,
 }
 
-/// The scope of `#[supervised::main]`: around everything, also where a bare spawn lost the way to it.
-static MAIN: OnceLock<Arc<Scope>> = OnceLock::new();
+sync::global! {
+    /// The scope of `#[supervised::main]`: around everything, also where a bare spawn lost the way to it.
+    static MAIN: OnceLock<Arc<Scope>> = OnceLock::new();
+}
 
 impl Scope {
     /// A scope inside the runs of now, which wait for it.

@@ -9,12 +9,14 @@
 //!    that nobody polls any more cannot hold it. (`shield_edges.rs`)
 //! 4. A run that is to end begins no further section, but what is a part of a pending one: it ends right
 //!    after that, also where its body would go from one section to the next. (`shield_edges.rs`)
+//!
+//! `shield/loom.rs` checks for every interleaving that 2 holds where shields end on other threads than the run's.
 
 use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -30,7 +32,14 @@ use super::{
     frame::{self, Entry, Frame},
     scope::Scope,
 };
-use crate::{Cause, panic::quietly};
+use crate::{
+    Cause,
+    panic::quietly,
+    sync::{Mutex, MutexGuard},
+};
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 /// Runs a section that cancellation does not interrupt, for `limit` at the longest: for commits, flushes,
 /// acknowledgements.

@@ -85,7 +85,7 @@ impl Shared {
         }
     }
 
-    async fn all_ended(&self) {
+    pub(super) async fn all_ended(&self) {
         loop {
             let mut idle = pin!(self.idle.notified());
             // Heard from now on, also while it looks.

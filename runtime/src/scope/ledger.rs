@@ -10,11 +10,14 @@
 //!    there.
 //! 4. A waker that panics, of the joiner or of who waits for the token, harms no task and no count.
 //!    (`tests/faults/wakers.rs`)
+//! 5. What is entered while the group is dropped is aborted, or refused.
+//!
+//! `ledger/loom.rs` checks 1, 2 and 5 for every interleaving.
 
 use std::{
     future::poll_fn,
     panic::Location,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
     task::{Poll, Waker},
     time::Duration,
 };
@@ -30,7 +33,11 @@ use crate::{
     panic::{Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{self, HasTasks, Listed},
     run::{alarm::Alarm, row::Row, scope::Scope},
+    sync::{Mutex, MutexGuard, OnceLock},
 };
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 pub(super) struct Shared<T, E> {
     pub(super) token: CancellationToken,

@@ -9,16 +9,16 @@
 //! 3. A task leaves before it gives its slot back: there are never more tasks than slots.
 //! 4. Nothing grows with the number of tasks that have ended.
 //! 5. No user code runs under the lock: closures, futures, errors and wakers are called and dropped outside.
+//! 6. What there is when all is aborted is aborted, and so is what is entered later.
+//!
+//! `pool_state/loom.rs` checks 1, 2, 3 and 6 for every interleaving.
 
 use std::{
     panic::Location,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
 };
 
-use tokio::{
-    runtime::{self, Handle},
-    sync::Notify,
-};
+use tokio::runtime::{self, Handle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -33,7 +33,11 @@ use crate::{
     panic::quietly,
     registry::{self, Drain, HasTasks, Key, Listed, POOLS, Slab},
     run::{alarm::Alarm, row::Row, scope::Scope},
+    sync::{Mutex, MutexGuard, Notify, OnceLock},
 };
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 /// What the handles and the tasks of a pool share.
 pub(super) struct Shared {

@@ -7,6 +7,8 @@
 //! 2. A wait is counted as such, and ends counted, whichever way it ends.
 //! 3. No wait begins that waits for itself: for a slot that a task of the scope waits for in its own scope,
 //!    for a permit that a run around it holds.
+//!
+//! `slots/loom.rs` checks 1 for every interleaving.
 
 use std::sync::Arc;
 
@@ -19,6 +21,9 @@ use crate::{
     run::{itself, scope::Scope},
     spec::TaskSpec,
 };
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 /// How many tasks a scope may have at once; without a number, any.
 pub(super) struct Slots(Option<Arc<Limit>>);

@@ -3,12 +3,19 @@
 //! A handle on the scope's token, since to make and to drop one takes the token's lock, for which all threads of
 //! a scope would fight; and a row, since what one thread allocates and another frees makes them meet in the
 //! allocator. Both change hands under the lock that the scope takes for each task anyway.
+//!
+//! Invariant, checked for every interleaving by `spares/loom.rs`
+//!
+//! 1. A row is used again only where nobody else has it: who meant the task that had it does nothing to the next.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::run::row::Row;
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 #[derive(Default)]
 pub(super) struct Spares {

@@ -1,0 +1,30 @@
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::Threads;
+use crate::sync::{ended, model};
+
+/// What 3 says.
+#[test]
+fn a_thread_that_lives_is_never_missed_because_of_one_that_stops() {
+    model(None, || {
+        let threads = Arc::new(Threads::default());
+        threads.begins();
+        let makes_one = thread::spawn({
+            let threads = threads.clone();
+            move || {
+                threads.begins();
+                let stops = thread::spawn({
+                    let threads = threads.clone();
+                    move || threads.stops()
+                });
+                ended(stops);
+            }
+        });
+        let live = threads.live();
+        assert!((1..=2).contains(&live), "{live} threads");
+        ended(makes_one);
+        assert_eq!(threads.live(), 1);
+    });
+}

@@ -1,0 +1,106 @@
+use std::{sync::Arc, time::Duration};
+
+use loom::thread;
+
+use super::{Metrics, Totals, threads::give_back};
+use crate::{
+    Outcome,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        ended, model,
+    },
+};
+
+/// `running` itself would hide it.
+fn assert_not_negative(totals: &Totals) {
+    let ended: u64 = totals.ended.iter().sum();
+    assert!(ended <= totals.started, "{ended} ended, {} started", totals.started);
+}
+
+// Who looks is a thread that comes last, since loom tries all values that a load may find, new and old, once
+// they are there: it does not put a load before a store whose own thread has loaded in between.
+
+/// Invariant 2.
+#[test]
+fn a_run_whose_end_is_seen_is_seen_to_have_started() {
+    model(None, || {
+        let metrics = Arc::new(Metrics::new());
+        let runs = thread::spawn({
+            let metrics = metrics.clone();
+            move || {
+                let here = metrics.here(|| ());
+                here.started();
+                here.ended(Outcome::Ok);
+                give_back();
+            }
+        });
+        let looks = thread::spawn({
+            let metrics = metrics.clone();
+            move || assert_not_negative(&metrics.totals())
+        });
+        ended(runs);
+        ended(looks);
+        assert_eq!(metrics.totals().running(), 0);
+    });
+}
+
+/// Invariant 2.
+#[test]
+fn so_is_one_that_another_thread_has_ended() {
+    model(Some(3), || {
+        let metrics = Arc::new(Metrics::new());
+        let handed_over = Arc::new(AtomicBool::new(false));
+        let begins = thread::spawn({
+            let (metrics, handed_over) = (metrics.clone(), handed_over.clone());
+            move || {
+                metrics.here(|| ()).started();
+                handed_over.store(true, Ordering::Release);
+                give_back();
+            }
+        });
+        let ends = thread::spawn({
+            let metrics = metrics.clone();
+            move || {
+                let here = metrics.here(|| ());
+                if handed_over.load(Ordering::Acquire) {
+                    here.ended(Outcome::Dropped);
+                }
+                give_back();
+            }
+        });
+        let looks = thread::spawn({
+            let metrics = metrics.clone();
+            move || assert_not_negative(&metrics.totals())
+        });
+        ended(begins);
+        ended(ends);
+        ended(looks);
+    });
+}
+
+#[test]
+fn a_histogram_never_goes_down_and_ends_with_all_that_was_observed() {
+    model(None, || {
+        let metrics = Arc::new(Metrics::new());
+        let observes = thread::spawn({
+            let metrics = metrics.clone();
+            move || {
+                metrics.here(|| ()).ran_for(5);
+                metrics.here(|| ()).ran_for(7);
+                give_back();
+            }
+        });
+        let looks = thread::spawn({
+            let metrics = metrics.clone();
+            move || {
+                let before = metrics.totals().durations;
+                let after = metrics.totals().durations;
+                assert!(before.count() <= after.count() && before.sum() <= after.sum());
+            }
+        });
+        ended(observes);
+        ended(looks);
+        let all = metrics.totals().durations;
+        assert_eq!((all.count(), all.sum()), (2, Duration::from_nanos(12)));
+    });
+}

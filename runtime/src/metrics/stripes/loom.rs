@@ -1,0 +1,82 @@
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::{Counter, Stripes};
+use crate::{
+    metrics::threads::give_back,
+    sync::{ended, model},
+};
+
+fn sum(stripes: &Stripes<Counter>) -> u64 {
+    stripes.iter().map(Counter::get).sum()
+}
+
+fn count(stripes: &Stripes<Counter>) {
+    let here = stripes.here(|| ());
+    here.add(here.stripe, 1);
+}
+
+/// Invariant 1.
+#[test]
+fn nothing_is_lost_where_a_thread_takes_the_share_of_one_that_has_ended() {
+    model(None, || {
+        let stripes = Arc::new(Stripes::new());
+        let lives = {
+            let stripes = stripes.clone();
+            move || {
+                count(&stripes);
+                count(&stripes);
+                give_back();
+            }
+        };
+        let threads = [thread::spawn(lives.clone()), thread::spawn(lives)];
+        threads.into_iter().for_each(ended);
+        assert_eq!(sum(&stripes), 4);
+    });
+}
+
+/// Invariant 2.
+#[test]
+fn nothing_is_lost_in_the_share_of_those_that_have_none() {
+    model(None, || {
+        let stripes = Arc::new(Stripes::new());
+        let ends = {
+            let stripes = stripes.clone();
+            move || {
+                // As where its thread-locals are gone: it has the shared one from now on.
+                _ = crate::metrics::threads::take_place();
+                give_back();
+                count(&stripes);
+                count(&stripes);
+            }
+        };
+        let threads = [thread::spawn(ends.clone()), thread::spawn(ends)];
+        threads.into_iter().for_each(ended);
+        assert_eq!(sum(&stripes), 4);
+    });
+}
+
+/// Invariant 3.
+#[test]
+fn a_sum_never_goes_down() {
+    model(Some(2), || {
+        let stripes = Arc::new(Stripes::new());
+        let lives = {
+            let stripes = stripes.clone();
+            move || {
+                count(&stripes);
+                count(&stripes);
+                give_back();
+            }
+        };
+        let threads = [thread::spawn(lives.clone()), thread::spawn(lives)];
+        // The last of them, so that its loads find all that they may find.
+        let looks = thread::spawn(move || {
+            let (first, second) = (sum(&stripes), sum(&stripes));
+            assert!(first <= second, "{first}, then {second}");
+        });
+        threads.into_iter().for_each(ended);
+        ended(looks);
+    });
+}

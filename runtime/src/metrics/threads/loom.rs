@@ -1,0 +1,27 @@
+use std::sync::Arc;
+
+use loom::{cell::UnsafeCell, thread};
+
+use super::{Place, give_back, take_place};
+use crate::sync::{ended, model};
+
+/// Invariants 1 and 2.
+#[test]
+fn a_number_has_one_owner_at_a_time_who_sees_what_the_last_one_did() {
+    model(None, || {
+        let shares: Arc<[_; 4]> = Arc::new(std::array::from_fn(|_| UnsafeCell::new(())));
+        let lives = {
+            let shares = shares.clone();
+            move || {
+                let place = take_place();
+                assert_ne!(place, Place::SHARED);
+                // Loom fails where two write at once, or one cannot know what was written before.
+                shares[place.number()].with_mut(|_| ());
+                give_back();
+            }
+        };
+        let others = [thread::spawn(lives.clone()), thread::spawn(lives.clone())];
+        lives();
+        others.into_iter().for_each(ended);
+    });
+}

@@ -1,0 +1,74 @@
+use std::{
+    future::poll_fn,
+    sync::{Arc, Weak},
+    task::Poll,
+};
+
+use loom::{future::block_on, thread};
+
+use super::{Alarm, Wakes};
+use crate::{
+    CancellationToken,
+    run::row::{Row, model_row},
+    sync::{ended, model},
+};
+
+struct OneTask(Arc<Row>);
+
+impl Wakes for OneTask {
+    fn wake_tasks(&self) {
+        self.0.wake_tasks();
+    }
+}
+
+/// Invariant 2.
+#[test]
+fn a_task_that_goes_to_sleep_while_the_alarm_rings_is_woken() {
+    model(None, || {
+        let token = CancellationToken::new();
+        let tasks = Arc::new(OneTask(model_row(&token)));
+        let weak: Weak<OneTask> = Arc::downgrade(&tasks);
+        let alarm = Alarm::new(&token, weak);
+        let fires = thread::spawn({
+            let token = token.clone();
+            move || token.cancel()
+        });
+        let row = &tasks.0;
+        let mut kept = false;
+        block_on(poll_fn(|cx| {
+            if token.is_cancelled() {
+                return Poll::Ready(());
+            }
+            if !std::mem::replace(&mut kept, true) {
+                row.keep_waker(cx.waker());
+                if alarm.has_rung() {
+                    cx.waker().wake_by_ref();
+                }
+            }
+            Poll::Pending
+        }));
+        row.forget_waker();
+        ended(fires);
+    });
+}
+
+/// Invariant 1.
+#[test]
+fn an_alarm_that_has_rung_is_of_a_token_that_has_fired() {
+    model(None, || {
+        let token = CancellationToken::new();
+        let tasks = Arc::new(OneTask(model_row(&token)));
+        let weak: Weak<OneTask> = Arc::downgrade(&tasks);
+        let fires = thread::spawn({
+            let token = token.clone();
+            move || token.cancel()
+        });
+        // Also where it is made while the token fires.
+        let alarm = Alarm::new(&token, weak);
+        if alarm.has_rung() {
+            assert!(token.is_cancelled());
+        }
+        ended(fires);
+        assert!(alarm.has_rung());
+    });
+}

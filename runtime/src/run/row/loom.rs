@@ -1,0 +1,60 @@
+use std::{future::poll_fn, panic::Location, sync::Arc, task::Poll};
+
+use loom::{future::block_on, thread};
+
+use super::{OnThread, Row};
+use crate::{
+    CancellationToken,
+    run::scope::Scope,
+    spec::{Policy, model_spec},
+    sync::{ended, model},
+};
+
+pub(crate) fn row(token: &CancellationToken) -> Arc<Row> {
+    let scope = Scope::root(token.clone());
+    Arc::new(Row::new(model_spec(Policy::DEFAULT), Location::caller(), scope, OnThread::Worker))
+}
+
+/// Invariant 3.
+#[test]
+fn who_aborts_and_the_task_that_goes_to_sleep_find_each_other() {
+    model(None, || {
+        let row = row(&CancellationToken::new());
+        let aborts = thread::spawn({
+            let row = row.clone();
+            move || row.abort()
+        });
+        // As a task does; loom fails where it is never woken.
+        let mut kept = false;
+        block_on(poll_fn(|cx| {
+            if row.is_aborted() {
+                return Poll::Ready(());
+            }
+            if !std::mem::replace(&mut kept, true) {
+                row.keep_waker(cx.waker());
+                if row.is_aborted() {
+                    cx.waker().wake_by_ref();
+                }
+            }
+            Poll::Pending
+        }));
+        row.forget_waker();
+        ended(aborts);
+    });
+}
+
+#[test]
+fn what_did_not_stop_is_told_once_and_listed_once() {
+    model(None, || {
+        let row = row(&CancellationToken::new());
+        let drains = {
+            let row = row.clone();
+            move || (row.tells(), row.enlist())
+        };
+        let other = thread::spawn(drains.clone());
+        let (told, listed) = drains();
+        let (other_told, other_listed) =
+            other.join().expect("loom ends the test where a thread panics");
+        assert!(told != other_told && listed != other_listed);
+    });
+}

@@ -1,0 +1,138 @@
+use std::{panic::Location, sync::Arc};
+
+use loom::{future::block_on, thread};
+
+use super::{Index, Shared};
+use crate::{
+    CancellationToken, Cause, Outcome,
+    run::row::{OnThread, Row},
+    spec::{Policy, model_spec},
+    sync::{ended, model},
+};
+
+#[derive(Debug, PartialEq, Eq)]
+enum Failure {
+    Real,
+    Cancelled,
+}
+
+type Group = Shared<u8, Failure>;
+
+fn group() -> Arc<Group> {
+    Arc::new(Group::new(CancellationToken::new(), Location::caller()))
+}
+
+fn row(group: &Group) -> Arc<Row> {
+    let spec = model_spec(Policy::DEFAULT);
+    Row::anew(None, spec, Location::caller(), &group.scope, OnThread::Worker)
+}
+
+fn enter(group: &Arc<Group>) -> Index {
+    group.enter(&row(group)).expect("the group is open")
+}
+
+/// Invariant 1.
+#[test]
+fn no_cancellation_comes_before_the_failure_that_it_follows() {
+    model(Some(3), || {
+        let group = group();
+        let (fails, stops) = (enter(&group), enter(&group));
+        let fails = thread::spawn({
+            let group = group.clone();
+            move || group.leave(fails, "a", Outcome::Error, Err(Failure::Real), None)
+        });
+        let stops = thread::spawn({
+            let group = group.clone();
+            move || {
+                let (outcome, result) = if group.token.is_cancelled() {
+                    assert_eq!(group.scope.cause(), Some(Cause::SiblingFailed { task: "a" }));
+                    (Outcome::Cancelled, Err(Failure::Cancelled))
+                } else {
+                    (Outcome::Ok, Ok(1))
+                };
+                group.leave(stops, "b", outcome, result, None);
+            }
+        });
+        block_on(group.all_ended());
+        assert_eq!(group.take_results(), Err(Failure::Real));
+        ended(fails);
+        ended(stops);
+    });
+}
+
+/// Invariant 2: loom fails where the join is not woken.
+#[test]
+fn a_join_waits_for_all_tasks_and_is_woken_by_the_last() {
+    model(None, || {
+        let group = group();
+        let entered = [enter(&group), enter(&group)];
+        let tasks = entered.map(|index| {
+            let group = group.clone();
+            thread::spawn(move || group.leave(index, "a", Outcome::Ok, Ok(1), None))
+        });
+        block_on(group.all_ended());
+        assert_eq!(group.take_results(), Ok(vec![1, 1]));
+        tasks.into_iter().for_each(ended);
+    });
+}
+
+/// Invariant 2: what is entered is waited for, or is not entered.
+#[test]
+fn nothing_is_entered_after_the_join() {
+    model(Some(3), || {
+        let group = group();
+        let spawns = thread::spawn({
+            let group = group.clone();
+            move || match group.enter(&row(&group)) {
+                Some(index) => {
+                    group.leave(index, "a", Outcome::Ok, Ok(1), None);
+                    1
+                }
+                None => 0,
+            }
+        });
+        block_on(group.all_ended());
+        let joined = group.take_results().expect("none has failed").len();
+        assert_eq!(joined, spawns.join().expect("loom ends the test where a thread panics"));
+    });
+}
+
+/// Invariant 2: a spawn that waits holds the join until its task has taken its place.
+#[test]
+fn a_spawn_that_waits_is_waited_for() {
+    model(Some(3), || {
+        let group = group();
+        group.wait_begun();
+        let spawns = thread::spawn({
+            let group = group.clone();
+            move || {
+                let index = enter(&group);
+                group.wait_ended();
+                group.leave(index, "a", Outcome::Ok, Ok(1), None);
+            }
+        });
+        block_on(group.all_ended());
+        assert_eq!(group.take_results(), Ok(vec![1]));
+        ended(spawns);
+    });
+}
+
+/// Invariant 5.
+#[test]
+fn no_task_is_left_running_in_a_group_that_is_dropped() {
+    model(Some(3), || {
+        let group = group();
+        let spawns = thread::spawn({
+            let group = group.clone();
+            move || {
+                let row = row(&group);
+                group.enter(&row).map(|_| row)
+            }
+        });
+        group.abandon();
+        if let Some(row) = spawns.join().expect("loom ends the test where a thread panics") {
+            assert!(row.is_aborted());
+        }
+        assert_eq!(group.scope.cause(), Some(Cause::ScopeDropped));
+    });
+}

@@ -1,0 +1,148 @@
+use std::{panic::Location, sync::Arc, time::Duration};
+
+use loom::{future::block_on, thread};
+
+use super::{Closed, Shared, Ticket};
+use crate::{
+    limit::Limit,
+    run::row::{OnThread, Row},
+    scope::slots::reserve,
+    spec::{Policy, model_spec},
+    sync::{ended, model},
+};
+
+fn pool(limit: usize) -> Arc<Shared> {
+    let pool = Arc::new(Shared::new(limit, Location::caller()));
+    pool.list();
+    pool
+}
+
+fn row(pool: &Shared) -> Arc<Row> {
+    let spec = model_spec(Policy::DEFAULT);
+    let (_, spare) = pool.token();
+    Row::anew(spare, spec, Location::caller(), &pool.scope, OnThread::Worker)
+}
+
+/// As a spawn and its task: what was accepted.
+fn spawn_and_end(pool: &Shared) -> Result<(), Closed> {
+    let slot = Limit::try_acquire(&*pool.limit).ok_or(Closed)?;
+    let key = pool.enter(&row(pool), Ticket::New)?;
+    pool.leave(key, None);
+    drop(slot);
+    Ok(())
+}
+
+/// Invariants 1 and 2: loom fails where the drain is not woken.
+#[test]
+fn a_drain_ends_when_the_last_task_has_and_nothing_is_accepted_after_it() {
+    model(Some(3), || {
+        let pool = pool(2);
+        let spawns = [(); 2].map(|()| {
+            let pool = pool.clone();
+            thread::spawn(move || spawn_and_end(&pool).is_ok())
+        });
+        pool.close();
+        block_on(pool.all_ended());
+        assert_eq!(spawn_and_end(&pool), Err(Closed));
+        assert!(pool.state().is_idle());
+        spawns.into_iter().for_each(ended);
+        assert!(pool.state().is_idle(), "accepted after the drain");
+    });
+}
+
+/// Invariants 1 and 2.
+#[test]
+fn a_reserved_slot_is_waited_for_and_its_work_accepted_after_the_close() {
+    model(Some(3), || {
+        let pool = pool(1);
+        let reserves = thread::spawn({
+            let pool = pool.clone();
+            move || {
+                let slot = block_on(reserve(&pool.limit, &pool.scope)).ok();
+                if pool.reserve().is_ok() {
+                    let key = pool.enter(&row(&pool), Ticket::Reserved);
+                    pool.leave(key.expect("a reserved slot is accepted work"), None);
+                }
+                drop(slot);
+            }
+        });
+        pool.close();
+        block_on(pool.all_ended());
+        assert_eq!(pool.reserve(), Err(Closed));
+        ended(reserves);
+        assert!(pool.state().is_idle());
+    });
+}
+
+/// Invariant 1: a slot that is given back unused.
+#[test]
+fn a_reserved_slot_that_is_dropped_ends_the_drain() {
+    model(None, || {
+        let pool = pool(1);
+        pool.reserve().expect("the pool is open");
+        let drops = thread::spawn({
+            let pool = pool.clone();
+            move || pool.unreserve()
+        });
+        pool.close();
+        block_on(pool.all_ended());
+        ended(drops);
+    });
+}
+
+/// Invariant 3.
+#[test]
+fn there_are_never_more_tasks_than_slots() {
+    model(Some(3), || {
+        let pool = pool(1);
+        let spawns = [(); 2].map(|()| {
+            let pool = pool.clone();
+            thread::spawn(move || {
+                let Some(slot) = Limit::try_acquire(&*pool.limit) else { return };
+                let key = pool.enter(&row(&pool), Ticket::New).expect("the pool is open");
+                assert!(pool.state().tasks() <= 1);
+                pool.leave(key, None);
+                drop(slot);
+            })
+        });
+        spawns.into_iter().for_each(ended);
+    });
+}
+
+/// Invariant 6.
+#[test]
+fn no_task_escapes_an_abort() {
+    model(None, || {
+        let pool = pool(2);
+        let spawns = thread::spawn({
+            let pool = pool.clone();
+            move || {
+                let row = row(&pool);
+                pool.enter(&row, Ticket::New).expect("the pool is open");
+                row
+            }
+        });
+        pool.abort();
+        let row = spawns.join().expect("loom ends the test where a thread panics");
+        assert!(row.is_aborted());
+    });
+}
+
+/// Two drains at once: both end, and what did not stop is told by each.
+#[test]
+fn two_drains_tell_both_of_a_task_that_did_not_stop() {
+    model(Some(2), || {
+        let pool = pool(1);
+        let row = row(&pool);
+        pool.enter(&row, Ticket::New).expect("the pool is open");
+        let drains = {
+            let pool = pool.clone();
+            move || block_on(pool.drain(Duration::ZERO)).map_err(|left| left.tasks().len())
+        };
+        let other = thread::spawn(drains.clone());
+        assert_eq!(drains(), Err(1));
+        let other = other.join().expect("loom ends the test where a thread panics");
+        assert_eq!(other, Err(1));
+        assert!(row.is_aborted());
+    });
+}

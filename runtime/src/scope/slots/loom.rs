@@ -1,0 +1,112 @@
+use std::sync::Arc;
+
+use loom::{future::block_on, thread};
+
+use super::{Refusal, Slots};
+use crate::{
+    CancellationToken,
+    limit::Limit,
+    run::scope::Scope,
+    spec::{Policy, model_spec},
+    sync::{ended, model},
+};
+
+/// Invariant 1: loom fails where all threads wait.
+#[test]
+fn two_scopes_and_one_function_do_not_block_each_other() {
+    model(Some(2), || {
+        let spec = model_spec(Policy::DEFAULT.limit(1));
+        let token = CancellationToken::new();
+        let scope = Scope::root(token.clone());
+        let slots = Arc::new(Slots::bounded(1));
+        let spawns = {
+            let (slots, scope, token) = (slots.clone(), scope.clone(), token.clone());
+            move || {
+                let admission = block_on(slots.admit(spec, &scope, &token)).ok();
+                let admission = admission.expect("the token does not fire");
+                assert!(admission.slot.is_some() && admission.permit.is_some());
+            }
+        };
+        // One more waits for the permit alone, and takes it whenever it is free.
+        let elsewhere = thread::spawn(move || drop(block_on(Limit::acquire(limit(spec)))));
+        let other = thread::spawn(spawns.clone());
+        spawns();
+        ended(other);
+        ended(elsewhere);
+        assert!(slots.try_admit(spec).is_some(), "all of it has come back");
+    });
+}
+
+/// Invariant 1: a slot is not held for a permit.
+#[test]
+fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
+    model(Some(2), || {
+        let spec = model_spec(Policy::DEFAULT.limit(1));
+        let unlimited = model_spec(Policy::DEFAULT);
+        let token = CancellationToken::new();
+        let scope = Scope::root(token.clone());
+        let slots = Arc::new(Slots::bounded(1));
+        let held = Limit::try_acquire(limit(spec));
+        let waits = thread::spawn({
+            let (slots, scope, token) = (slots.clone(), scope.clone(), token.clone());
+            move || drop(block_on(slots.admit(spec, &scope, &token)))
+        });
+        // The permit comes back only after this.
+        let admitted = block_on(slots.admit(unlimited, &scope, &token));
+        assert!(admitted.is_ok());
+        drop(admitted);
+        drop(held);
+        ended(waits);
+    });
+}
+
+/// Invariant 1: a permit is not held for a slot.
+#[test]
+fn a_permit_is_free_while_its_spawn_waits_for_a_slot() {
+    model(Some(2), || {
+        let spec = model_spec(Policy::DEFAULT.limit(1));
+        let token = CancellationToken::new();
+        let scope = Scope::root(token.clone());
+        let slots = Arc::new(Slots::bounded(1));
+        let held = slots.try_slot();
+        let waits = thread::spawn({
+            let slots = slots.clone();
+            move || drop(block_on(slots.admit(spec, &scope, &token)))
+        });
+        // The slot comes back only after this.
+        drop(block_on(Limit::acquire(limit(spec))));
+        drop(held);
+        ended(waits);
+    });
+}
+
+/// A wait that the token ends takes nothing along.
+#[test]
+fn a_token_that_fires_ends_the_wait_and_loses_nothing() {
+    model(Some(3), || {
+        let spec = model_spec(Policy::DEFAULT.limit(1));
+        let token = CancellationToken::new();
+        let scope = Scope::root(token.clone());
+        let slots = Arc::new(Slots::bounded(1));
+        let held = slots.try_admit(spec);
+        let fires = thread::spawn({
+            let token = token.clone();
+            move || token.cancel()
+        });
+        let waits = thread::spawn({
+            let slots = slots.clone();
+            move || {
+                let admitted = block_on(slots.admit(spec, &scope, &token));
+                assert!(matches!(admitted, Ok(_) | Err(Refusal::Fired)));
+            }
+        });
+        drop(held);
+        ended(fires);
+        ended(waits);
+        assert!(slots.try_admit(spec).is_some(), "all of it has come back");
+    });
+}
+
+fn limit(spec: &'static crate::spec::TaskSpec) -> &'static Limit {
+    spec.limit().expect("it has one")
+}

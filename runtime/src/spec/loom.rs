@@ -1,0 +1,35 @@
+use loom::thread;
+
+use super::{Policy, TaskSpec};
+use crate::{
+    metrics::give_back,
+    sync::{ended, model},
+};
+
+/// A function of its own for each run of a model.
+pub(crate) fn spec(policy: Policy) -> &'static TaskSpec {
+    Box::leak(Box::new(TaskSpec::new("model", policy)))
+}
+
+/// Invariant 1.
+#[test]
+fn a_function_is_listed_once_and_before_anyone_counts_its_runs() {
+    // The third thread has its share in another box, and registers all the same.
+    model(Some(3), || {
+        let spec = spec(Policy::DEFAULT);
+        let runs = move || {
+            spec.here().started();
+            let listed = TaskSpec::all().iter().filter(|other| std::ptr::eq(**other, spec)).count();
+            assert_eq!(listed, 1);
+        };
+        let others = [(); 2].map(|()| {
+            thread::spawn(move || {
+                runs();
+                give_back();
+            })
+        });
+        runs();
+        others.into_iter().for_each(ended);
+        give_back();
+    });
+}

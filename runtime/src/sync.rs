@@ -1,0 +1,137 @@
+//! What threads share is made of this: `std`'s and tokio's own types, but in the models, which loom runs.
+//!
+//! A model is a test that loom runs once for each order of what its threads do to one another, and for each
+//! value that a weak ordering lets them read. `RUSTFLAGS="--cfg supervised_loom" cargo test --release -p
+//! tokio-supervised --lib loom` runs them all; each is in a module `loom` beneath the code that it is about.
+//!
+//! The `cfg` is a private one. Under `--cfg loom` tokio has no signals and no net, so that the crate would not
+//! compile; and a program that is tested under it does not get our models' types into its build.
+//!
+//! What loom does not know has a stand-in: [`OnceLock`] and [`Once`], tokio's `Semaphore` and `Notify`,
+//! tokio-util's `CancellationToken`. `Arc` and `Weak` stay `std`'s: where a model is about a count of references, it says so
+//! with an atomic of its own. Tasks of tokio, clocks and thread-locals beyond those made here are not modelled.
+
+#[cfg(all(test, supervised_loom))]
+mod notify;
+#[cfg(all(test, supervised_loom))]
+mod once;
+#[cfg(all(test, supervised_loom))]
+mod semaphore;
+#[cfg(all(test, supervised_loom))]
+#[allow(missing_docs, unreachable_pub, reason = "tokio-util has the documentation")]
+mod token;
+
+#[cfg(not(all(test, supervised_loom)))]
+mod types {
+    pub(crate) use std::{
+        sync::{Mutex, MutexGuard, Once, OnceLock, atomic},
+        thread_local,
+    };
+
+    pub(crate) use tokio::sync::{Notify, Semaphore};
+
+    /// A function that is `const`, but in the models: loom makes nothing before a model runs.
+    macro_rules! const_fn {
+        ($($function:tt)*) => { $($function)* };
+    }
+
+    /// A `static`, made anew for each run of a model.
+    macro_rules! global {
+        ($($global:tt)*) => { $($global)* };
+    }
+
+    /// An array of what an expression makes.
+    macro_rules! each {
+        ($one:expr; $count:expr) => {
+            [const { $one }; $count]
+        };
+    }
+
+    pub(crate) use {const_fn, each, global};
+}
+
+#[cfg(all(test, supervised_loom))]
+mod types {
+    pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
+
+    pub(crate) use super::{
+        notify::Notify,
+        once::{Once, OnceLock},
+        semaphore::Semaphore,
+    };
+
+    macro_rules! const_fn {
+        ($(#[$attribute:meta])* $visible:vis const fn $($function:tt)*) => {
+            $(#[$attribute])* $visible fn $($function)*
+        };
+    }
+
+    macro_rules! global {
+        ($(#[$attribute:meta])* $visible:vis static $name:ident: $type:ty = $made:expr;) => {
+            #[allow(non_camel_case_types)]
+            $visible struct $name {}
+            $(#[$attribute])*
+            $visible static $name: $name = $name {};
+
+            impl std::ops::Deref for $name {
+                type Target = $type;
+
+                fn deref(&self) -> &$type {
+                    static MADE: ::loom::lazy_static::Lazy<$type> = ::loom::lazy_static::Lazy {
+                        init: || $made,
+                        _p: std::marker::PhantomData,
+                    };
+                    MADE.get()
+                }
+            }
+        };
+    }
+
+    macro_rules! each {
+        ($one:expr; $count:expr) => {
+            std::array::from_fn::<_, { $count }, _>(|_| $one)
+        };
+    }
+
+    macro_rules! local {
+        ($($visible:vis static $name:ident: $type:ty = const { $made:expr };)*) => {
+            ::loom::thread_local! { $($visible static $name: $type = $made;)* }
+        };
+    }
+
+    pub(crate) use {const_fn, each, global, local as thread_local};
+}
+
+#[cfg(all(test, supervised_loom))]
+#[allow(unreachable_pub, reason = "the crate exports it, as it does tokio-util's")]
+pub use token::{CancellationToken, WaitForCancellationFutureOwned};
+pub(crate) use types::*;
+
+/// Waits for a thread of a model.
+#[cfg(all(test, supervised_loom))]
+pub(crate) fn ended<T>(thread: loom::thread::JoinHandle<T>) {
+    thread.join().map(drop).expect("loom ends the test where a thread panics");
+}
+
+/// Runs a model, and tells what it took. With a bound, loom takes a thread off at most so many times where it
+/// could have gone on.
+#[cfg(all(test, supervised_loom))]
+#[allow(clippy::print_stdout)]
+pub(crate) fn model(bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    use std::sync::{Arc, atomic};
+
+    let runs = Arc::new(atomic::AtomicU64::new(0));
+    let counted = runs.clone();
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(bound);
+    builder.max_branches = 20_000;
+    let begun = std::time::Instant::now();
+    builder.check(move || {
+        counted.fetch_add(1, atomic::Ordering::Relaxed);
+        model();
+    });
+    let name = std::thread::current().name().map(str::to_owned).unwrap_or_default();
+    let (runs, took) = (runs.load(atomic::Ordering::Relaxed), begun.elapsed());
+    let bound = builder.preemption_bound.map_or("none".to_owned(), |bound| bound.to_string());
+    println!("{name}: {runs} interleavings, preemption bound {bound}, {took:.1?}");
+}
