@@ -8,6 +8,8 @@
 
 use std::{
     borrow::Borrow,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError},
 };
 
@@ -15,8 +17,6 @@ use crate::sync::{
     self, Mutex, Semaphore,
     atomic::{AtomicUsize, Ordering},
 };
-
-use crate::panic::quietly;
 
 /// The permits of a function, or the slots of a scope; first come, first served.
 pub(crate) struct Limit {
@@ -124,8 +124,9 @@ impl<L: Borrow<Limit>> Drop for Permit<L> {
     fn drop(&mut self) {
         let limit: &Limit = self.0.borrow();
         if !limit.pay_debt() {
-            // It wakes who waits next, whose waker is no fault of who gives the permit back.
-            quietly(|| limit.permits.add_permits(1));
+            // It wakes who waits next, whose waker is no fault of who gives the permit back: the hook tells its panic.
+            let woken = catch_unwind(AssertUnwindSafe(|| limit.permits.add_permits(1)));
+            woken.unwrap_or_else(mem::forget);
         }
     }
 }

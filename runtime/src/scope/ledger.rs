@@ -242,8 +242,9 @@ impl<T, E> Shared<T, E> {
     fn stop(&self, cause: Cause) {
         if !self.token.is_cancelled() {
             self.scope.explain(cause);
-            if !quietly(|| self.token.cancel()) {
-                self.alarm().inspect(|alarm| alarm.ring());
+            let rung = quietly(|| self.token.cancel());
+            if let (false, Some(alarm)) = (rung, self.alarm()) {
+                alarm.ring();
             }
         }
     }

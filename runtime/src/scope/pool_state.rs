@@ -208,8 +208,9 @@ impl Shared {
     pub(super) fn stop(&self, cause: Cause) {
         if !self.token.is_cancelled() {
             self.scope.explain(cause);
-            if !quietly(|| self.token.cancel()) {
-                self.alarm().inspect(|alarm| alarm.ring());
+            let rung = quietly(|| self.token.cancel());
+            if let (false, Some(alarm)) = (rung, self.alarm()) {
+                alarm.ring();
             }
         }
     }
