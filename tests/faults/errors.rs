@@ -3,7 +3,9 @@
 use std::{error::Error, fmt, time::Duration};
 
 use tokio::runtime::Builder;
-use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, map, stats, supervised};
+use tokio_supervised::{
+    CancellationToken, Outcome, Pool, TaskError, map, recent_panics, stats, supervised,
+};
 
 use crate::{
     books::{Books, holding},
@@ -112,6 +114,9 @@ fn a_pool_goes_on_after_an_error_that_panics_when_it_is_displayed() {
             pool.drain(Duration::from_secs(60)).await.unwrap();
         });
         assert_eq!(ended("errors: display", Outcome::Error), 3);
+        let caught = recent_panics();
+        let it = caught.iter().find(|panic| panic.task() == "errors: display");
+        assert_eq!(it.expect("it is caught, and told").message(), "it was displayed");
         books.must_balance("an error that is displayed");
     });
 }

@@ -13,6 +13,13 @@ use crate::{
 
 const SOON: Duration = Duration::from_millis(6);
 
+/// What was aborted leaves by itself.
+async fn until_empty(pool: &Pool) {
+    while !pool.is_empty() {
+        turn().await;
+    }
+}
+
 #[test]
 fn a_pool_whose_spawns_wait_for_slots_and_permits_and_which_is_drained() {
     #[supervised(name = "pool: limited", limit = 2)]
@@ -41,6 +48,7 @@ fn a_pool_whose_spawns_wait_for_slots_and_permits_and_which_is_drained() {
                 () = spawned => {}
             }
             _ = pool.drain(SOON).await;
+            until_empty(&pool).await;
         })
     });
 }
@@ -88,6 +96,7 @@ fn slots_that_are_reserved_used_and_given_back() {
             _ = pool.drain(Duration::ZERO).await;
             let slot = pool.reserve().await;
             assert!(slot.is_err(), "it is closed");
+            until_empty(&pool).await;
         })
     });
 }
@@ -118,6 +127,7 @@ fn a_drain_that_has_to_cancel_and_to_abort() {
             let grace = if token.is_cancelled() { Duration::ZERO } else { SOON };
             let (first, second) = join!(pool.drain(grace), pool.drain(SOON / 2));
             assert!(first.is_err() && second.is_err(), "two do not stop");
+            until_empty(&pool).await;
         })
     });
 }
