@@ -30,11 +30,13 @@ where
     })
 }
 
+type Limited = (&'static str, usize, fn(Load) -> Holding);
+
 pub(crate) struct Books {
     /// Every function that the test runs: nobody else runs them.
     names: &'static [&'static str],
     /// How many may run of each function that has a limit, and how to hold one of its permits.
-    limited: Vec<(&'static str, usize, fn(Load) -> Holding)>,
+    limited: Vec<Limited>,
     alive: Arc<AtomicUsize>,
 }
 

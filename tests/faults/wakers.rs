@@ -120,9 +120,11 @@ fn books() -> Books {
 
 type Polled = Pin<Box<dyn Future<Output = ()>>>;
 
+type Situation = (&'static str, fn(CancellationToken, Loads) -> Polled);
+
 /// What is polled with the faulty waker. Nothing in it is woken by the runtime's own driver, by a timer or after a
 /// `yield_now`: a panic there comes out of `block_on`, whatever this crate does.
-const SITUATIONS: [(&str, fn(CancellationToken, Loads) -> Polled); 8] = [
+const SITUATIONS: [Situation; 8] = [
     ("a call", |token, loads| {
         Box::pin(async move {
             _ = free(&token, loads.held()).await;

@@ -203,7 +203,7 @@ impl Lag {
 
     fn stop(&self, watch: thread::JoinHandle<()>) {
         self.0.1.store(true, SeqCst);
-        watch.join().unwrap();
+        watch.join().expect("it only waits");
     }
 }
 
@@ -220,13 +220,13 @@ fn a_storm_of_signals_ends_every_shape_of_main_in_time_and_with_what_is_document
             scope.spawn(|| {
                 while let Some(drawn) = drawn.get(next.fetch_add(1, SeqCst)) {
                     let outcome = storm(drawn, &lag);
-                    outcomes.lock().unwrap().push(outcome);
+                    outcomes.lock().expect("no storm panics").push(outcome);
                 }
             });
         }
     });
     lag.stop(watch);
-    let outcomes = outcomes.into_inner().unwrap();
+    let outcomes = outcomes.into_inner().expect("no storm panics");
     let (mut ends, mut longest) = (BTreeMap::new(), Duration::ZERO);
     let mut of_shapes: BTreeMap<_, BTreeMap<_, u32>> = BTreeMap::new();
     for Outcome { ended, shape, took, .. } in &outcomes {
