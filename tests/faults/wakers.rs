@@ -321,6 +321,30 @@ fn a_map_whose_token_wakes_a_waker_that_panics_ends_all_the_same() {
 }
 
 #[test]
+fn a_map_whose_waker_cannot_be_cloned_stops_its_runners_when_it_is_dropped() {
+    alone(|| {
+        let books = books();
+        let loads = books.loads();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let items = [loads.held(), loads.held()];
+            let mut mapped = Box::pin(map(&CancellationToken::new(), items, free));
+            let waker = faulty(Call::Clone, Does::Panic);
+            let poll = || mapped.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+            catch_unwind(AssertUnwindSafe(poll)).unwrap_err();
+            turn().await;
+            assert!(books.complaint().is_some(), "it runs");
+            drop(mapped);
+            for _ in 0..20 {
+                turn().await;
+            }
+            assert_eq!(books.complaint(), None);
+        });
+        books.must_balance("a map that is dropped");
+    });
+}
+
+#[test]
 fn a_task_that_gives_its_permit_to_a_waker_that_panics_keeps_its_result() {
     alone(|| {
         let books = books();

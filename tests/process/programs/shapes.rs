@@ -1,10 +1,5 @@
 //! Mains of every shape, with a grace of a second, to be stormed with signals.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a program to be stopped has tasks that nobody stops"
-)]
-
 #[path = "common.rs"]
 mod common;
 
