@@ -48,6 +48,7 @@
 //! | `metrics` | `publish_metrics()`, the same for the recorder of the [`metrics`](https://docs.rs/metrics) facade |
 //! | `opentelemetry` | `register_metrics(&meter)`, the same as OpenTelemetry instruments |
 //! | `axum` | `ops::listen(port)`, a page that shows it all, with metrics and probes; 503 with `Retry-After` for the refusals of pools and limits; implies `prometheus` and `serde` |
+//! | `systemd` | `systemd::ready()`; `main` tells systemd that it stops, and the watchdog that the runtime turns over |
 //! | `serde` | `Serialize` for what is looked at: `tasks()`, `stats()`, `recent_panics()` |
 //! | `test-util` | `#[supervised::test(start_paused = true)]` |
 //! | `panic-abort` | see [below](#panics-must-unwind) |

@@ -136,8 +136,9 @@ impl<'a, S> PoolSpawn<'a, S> {
         };
         Poll::Ready(match admitted {
             Ok(admission) => {
-                counted.granted();
-                self.launch(admission)
+                let wait = counted.granted();
+                // Closed since it was admitted.
+                self.launch(admission).inspect_err(|_| wait.in_vain(Outcome::Cancelled))
             }
             Err(refusal) => {
                 drop_quietly(self.run.take());

@@ -169,13 +169,15 @@ impl Waiting {
         Self { spec, since: Ticks::now(), over: false }
     }
 
-    pub(super) fn granted(mut self) {
+    /// It is admitted: what is spawned counts from now on.
+    pub(super) fn granted(mut self) -> Granting {
         self.over = true;
         let here = self.spec.here();
         here.wait_ended();
         if self.spec.limit().is_some() {
             here.waited_for(self.since.elapsed_nanos());
         }
+        Granting { spec: self.spec }
     }
 
     pub(super) fn ended(mut self, outcome: Outcome) {
@@ -186,6 +188,20 @@ impl Waiting {
         self.over = true;
         let here = self.spec.here();
         here.wait_ended();
+        here.started();
+        here.ended(outcome);
+    }
+}
+
+/// A wait that has ended well.
+pub(super) struct Granting {
+    spec: &'static TaskSpec,
+}
+
+impl Granting {
+    /// Nothing was spawned after all, which is an end of the run that waited.
+    pub(super) fn in_vain(self, outcome: Outcome) {
+        let here = self.spec.here();
         here.started();
         here.ended(outcome);
     }

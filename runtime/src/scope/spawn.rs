@@ -39,9 +39,14 @@ pub struct Spawn<'a, T, E, S> {
     place: &'static Location<'static>,
 }
 
-/// Takes the run out of its place.
-type LaunchFn<T, E, S> =
-    fn(&Arc<Shared<T, E>>, &mut Option<S>, Option<Arc<Row>>, Admission, &'static Location<'static>);
+/// Takes the run out of its place. Whether there is a task then: not in a group that is closed.
+type LaunchFn<T, E, S> = fn(
+    &Arc<Shared<T, E>>,
+    &mut Option<S>,
+    Option<Arc<Row>>,
+    Admission,
+    &'static Location<'static>,
+) -> bool;
 
 /// The name of a task whose closure panicked before it could tell.
 pub(super) const CLOSURE: &str = "spawn";
@@ -93,23 +98,24 @@ pub(super) fn launch<S, L>(
     row: Option<Arc<Row>>,
     admission: Admission,
     place: &'static Location<'static>,
-) where
+) -> bool
+where
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
     L: Launch<S>,
 {
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
     let row = Row::anew(row, spec, place, &group.scope, L::THREAD);
-    // Before the task is entered: a subscriber may panic.
     let span = events::task_span(spec.name());
     let Some(index) = group.enter(&row) else {
         drop_quietly(run.take());
-        return;
+        return false;
     };
     waiting.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
     let report = InGroup { group: group.clone(), index, slot: admission.slot };
     let id = L::launch(Task::new(row.clone(), span, run, report));
     row.spawned(id);
+    true
 }
 
 impl<T, E, S> Future for Spawn<'_, T, E, S> {
@@ -118,8 +124,11 @@ impl<T, E, S> Future for Spawn<'_, T, E, S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { candidate, run, row, launch, place } = &mut *self;
         match ready!(candidate.poll(cx)) {
-            Answer::Admitted(admission, _waited) => {
-                launch(candidate.group, run, row.take(), admission, place);
+            Answer::Admitted(admission, granted) => {
+                let entered = launch(candidate.group, run, row.take(), admission, place);
+                if let (false, Some(granted)) = (entered, granted) {
+                    granted.in_vain();
+                }
             }
             Answer::No(no) => {
                 drop_quietly(run.take());

@@ -11,7 +11,7 @@ use std::{
 use super::{
     super::{
         ledger::Shared,
-        slots::{Admission, Refusal, Waiting},
+        slots::{Admission, Granting, Refusal, Waiting},
     },
     CLOSURE,
 };
@@ -36,9 +36,22 @@ type WaitForAdmission<'a> = Pin<Box<dyn Future<Output = Result<Admission, Refusa
 
 /// What has become of it.
 pub(super) enum Answer<'a, T, E> {
-    Admitted(Admission, Option<Waited<'a, T, E>>),
+    Admitted(Admission, Option<Granted<'a, T, E>>),
     /// To be said once the run is dropped.
     No(No<'a, T, E>),
+}
+
+/// It has waited, and is to be spawned.
+pub(super) struct Granted<'a, T, E> {
+    wait: Granting,
+    _waited: Waited<'a, T, E>,
+}
+
+impl<T, E> Granted<'_, T, E> {
+    /// There is no task: the group was closed since it was admitted.
+    pub(super) fn in_vain(self) {
+        self.wait.in_vain(Outcome::Dropped);
+    }
 }
 
 pub(super) struct No<'a, T, E> {
@@ -116,14 +129,15 @@ impl<'a, T, E> Candidate<'a, T, E> {
         else {
             unreachable!("looked at above");
         };
-        let waited = Some(Waited(self.group));
+        let waited = Waited(self.group);
         Poll::Ready(match admitted {
             Ok(admission) => {
-                counted.granted();
-                Answer::Admitted(admission, waited)
+                let wait = counted.granted();
+                Answer::Admitted(admission, Some(Granted { wait, _waited: waited }))
             }
             Err(refusal) => {
-                Answer::No(No { why: Why::Waited { spec, counted, refusal }, _waited: waited })
+                let why = Why::Waited { spec, counted, refusal };
+                Answer::No(No { why, _waited: Some(waited) })
             }
         })
     }
