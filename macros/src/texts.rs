@@ -12,61 +12,71 @@ use quote::quote;
 
 use crate::{entry, function};
 
-/// An argument whose value is a text with a grammar.
-struct Key {
-    name: &'static str,
-    expand: fn(TokenStream) -> TokenStream,
-    /// The numbers that a text stands for.
-    read: fn(&str) -> Option<Vec<u128>>,
-}
+/// An argument whose value is a text with a grammar, and the numbers that a text stands for.
+type Key = (&'static str, fn(&str) -> Option<Vec<u128>>);
 
-const KEYS: [Key; 6] = [
-    Key { name: "timeout", expand: on_a_function, read: duration },
-    Key { name: "grace", expand: on_a_function, read: duration_or_none },
-    Key { name: "backoff", expand: on_a_function, read: range },
-    Key { name: "max_restarts", expand: on_a_function, read: rate },
-    Key { name: "grace", expand: on_main, read: duration },
-    Key { name: "linger", expand: on_main, read: duration_or_zero },
+const OF_A_FUNCTION: [Key; 4] = [
+    ("timeout", duration),
+    ("grace", duration_or_none),
+    ("backoff", range),
+    ("max_restarts", rate),
 ];
+
+const OF_MAIN: [Key; 2] = [("grace", duration), ("linger", duration_or_zero)];
 
 /// Puts a text into each place where one may stand.
 pub(crate) fn check(text: &str) {
-    for key in &KEYS {
-        let expanded = key.expanded(text);
-        let errors = errors(expanded.clone());
-        let numbers = numbers(expanded, key.name);
-        match ((key.read)(text), &errors[..]) {
-            (Some(read), []) => assert_eq!(numbers, read, "{} = {text:?}", key.name),
-            (None, [refusal]) => key.check_advice(text, refusal),
-            (read, _) => panic!("{} = {text:?} is {read:?}, and was told: {errors:?}", key.name),
+    check_at(&OF_A_FUNCTION, on_a_function, text);
+    check_at(&OF_MAIN, on_main, text);
+}
+
+fn check_at(keys: &[Key], expand: fn(TokenStream) -> TokenStream, text: &str) {
+    let expanded = expand(keys.iter().map(|(key, _)| argument(key, text)).collect());
+    let mut errors = errors(expanded.clone());
+    for (key, read) in keys {
+        let about_it;
+        (about_it, errors) =
+            errors.into_iter().partition::<Vec<_>, _>(|error| is_about(key, keys, error));
+        match (read(text), &about_it[..]) {
+            (Some(read), []) => {
+                assert_eq!(numbers(expanded.clone(), key), read, "{key} = {text:?}");
+            }
+            (None, [refusal]) => check_advice(key, expand, text, refusal),
+            (read, _) => panic!("{key} = {text:?} is {read:?}, and was told: {about_it:?}"),
         }
+    }
+    assert!(errors.is_empty(), "{text:?} was told: {errors:?}");
+}
+
+fn argument(key: &str, text: &str) -> TokenStream {
+    let key: TokenStream = key.parse().expect("a name is a token");
+    quote!(#key = #text,)
+}
+
+/// Where the advice of an error begins: what is quoted last.
+fn advice_at(key: &str, error: &str) -> Option<usize> {
+    error.rfind(&format!("`{key} = \""))
+}
+
+fn is_about(key: &str, keys: &[Key], error: &str) -> bool {
+    let about = keys.iter().max_by_key(|(key, _)| advice_at(key, error));
+    match about {
+        Some((about, _)) if advice_at(about, error).is_some() => *about == key,
+        _ => error == "`max_restarts` of 0 allows none: remove `restart`" && key == "max_restarts",
     }
 }
 
-impl Key {
-    fn expanded(&self, text: &str) -> TokenStream {
-        let name: TokenStream = self.name.parse().expect("a name is a token");
-        (self.expand)(quote!(#name = #text))
-    }
-
-    /// The last `key = "…"` of a refusal is what to write instead.
-    fn check_advice(&self, text: &str, refusal: &str) {
-        let Some((_, advice)) = refusal.rsplit_once(&format!("`{} = \"", self.name)) else {
-            return assert!(
-                refusal.ends_with("remove `restart`"),
-                "{text:?}: no advice: {refusal}"
-            );
-        };
-        let (advice, _) = advice.split_once("\"`").expect("what is quoted ends");
-        let errors = errors(self.expanded(advice));
-        assert!(errors.is_empty(), "{text:?}: {refusal}\nbut then: {errors:?}");
-    }
+fn check_advice(key: &str, expand: fn(TokenStream) -> TokenStream, text: &str, refusal: &str) {
+    let Some(at) = advice_at(key, refusal) else { return };
+    let (advice, _) = refusal[at + key.len() + 5..].split_once("\"`").expect("what is quoted ends");
+    let errors = errors(expand(argument(key, advice)));
+    assert!(errors.is_empty(), "{text:?}: {refusal}\nbut then: {errors:?}");
 }
 
 /// The documentation tells the texts too.
-fn on_a_function(argument: TokenStream) -> TokenStream {
+fn on_a_function(arguments: TokenStream) -> TokenStream {
     function::expand(
-        quote!(restart = "always", #argument),
+        quote!(restart = "always", #arguments),
         quote! {
             /// Documented.
             async fn work(token: &CancellationToken) { token.cancelled().await }
@@ -74,9 +84,9 @@ fn on_a_function(argument: TokenStream) -> TokenStream {
     )
 }
 
-fn on_main(argument: TokenStream) -> TokenStream {
+fn on_main(arguments: TokenStream) -> TokenStream {
     entry::main(
-        argument,
+        arguments,
         quote!(
             async fn main() {}
         ),
