@@ -1,6 +1,13 @@
 //! What uses the functions: a driver draws one way after another, until it is told to stop.
 
-use std::{pin::pin, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::task::yield_now;
 use tokio_supervised::{
@@ -160,7 +167,8 @@ async fn drained(random: &mut Random) {
 /// Counts the calls, so that the books can tell what the restarts must be.
 async fn restarting(random: &mut Random) -> Result<u64, Failed> {
     books::RESTARTED.calls.fetch_add(1, Relaxed);
-    restarted(CancellationToken::new(), random.next()).await
+    let runs = Arc::new(AtomicU64::new(random.next()));
+    restarted(CancellationToken::new(), runs).await
 }
 
 fn resized(pool: &Pool, random: &mut Random) {

@@ -1,6 +1,13 @@
 //! What is run: functions that do what their part of the seed says.
 
-use std::{future::pending, time::Duration};
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::{task::yield_now, time::sleep};
 use tokio_supervised::{CancellationToken, Outcome, TaskError, shield, supervised};
@@ -97,22 +104,23 @@ pub(crate) async fn member(token: &CancellationToken, mut random: Random) -> Res
     backoff = "1ms..2ms",
     max_restarts = "3/1h"
 )]
-pub(crate) async fn restarted(seed: u64) -> Result<u64, Failed> {
-    // Another one for each run.
+pub(crate) async fn restarted(runs: Arc<AtomicU64>) -> Result<u64, Failed> {
     let entry = Entry::new(&books::RESTARTED);
+    // Each run goes on where the one before it was.
+    let run = runs.fetch_add(1, Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     yield_now().await;
-    match fastrand::u64(..) ^ seed {
-        thrown if thrown % 5 == 0 => {
+    match run % 5 {
+        0 => {
             entry.ends(Outcome::Panicked);
             panic!("{THROWN}");
         }
-        failed if failed % 5 == 1 => {
+        1 => {
             entry.ends(Outcome::Error);
             Err(Failed::AsTold)
         }
-        done => {
+        _ => {
             entry.ends(Outcome::Ok);
-            Ok(done)
+            Ok(run)
         }
     }
 }
