@@ -71,6 +71,10 @@ fn a_service_under_full_load_keeps_its_books_and_its_memory() {
     println!("{}", books::totals(begun.elapsed()));
     let (Some(before), Some(after)) = (after_warm_up, resident()) else { return };
     println!("resident: {before} bytes after the warm-up, {after} at the end");
+    // Where a sanitizer keeps its notes in it, it tells nothing.
+    if std::env::var_os("RESIDENT").is_some_and(|told| told == "ignored") {
+        return;
+    }
     let slack = if minutes.is_some() { before / 20 } else { LEAST_SLACK.max(before / 20) };
     assert!(after <= before + slack, "memory grows: {after} > {before} + {slack}");
 }
