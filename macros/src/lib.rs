@@ -20,6 +20,8 @@ mod robustness;
 #[cfg(test)]
 mod snapshots;
 mod task;
+#[cfg(test)]
+mod texts;
 mod values;
 
 use proc_macro::TokenStream;

@@ -28,6 +28,16 @@ pub struct RecentPanic {
 }
 
 impl RecentPanic {
+    pub(crate) fn now(panic: &Panic) -> Self {
+        Self {
+            task: panic.task(),
+            id: tokio::task::try_id(),
+            message: panic.message().into(),
+            at: SystemTime::now(),
+            site: panic.site(),
+        }
+    }
+
     /// The task that panicked: its `name`.
     #[must_use]
     pub fn task(&self) -> &'static str {
@@ -96,13 +106,7 @@ pub fn recent_panics() -> Vec<RecentPanic> {
 }
 
 pub(crate) fn remember(panic: &Panic) {
-    let panic = RecentPanic {
-        task: panic.task(),
-        id: tokio::task::try_id(),
-        message: panic.message().into(),
-        at: SystemTime::now(),
-        site: panic.site(),
-    };
+    let panic = RecentPanic::now(panic);
     let mut kept = kept();
     let surplus = if kept.len() == KEPT { kept.pop_back() } else { None };
     kept.push_front(panic);

@@ -118,7 +118,8 @@ fn backoff(
     });
     let refusal = match bounds {
         None => format!("`{written}` is not a range of two durations: {EXAMPLE}"),
-        Some(((_, 0), _)) => format!("`backoff` must begin above 0: {EXAMPLE}"),
+        // Turned round, the second of the two would begin it.
+        Some(((_, 0), _) | (_, (_, 0))) => format!("`backoff` must begin above 0: {EXAMPLE}"),
         Some(((low, lowest), (high, highest))) if lowest > highest => {
             format!(
                 "the bounds of `backoff` are the other way round: write `backoff = \"{high}..{low}\"`"

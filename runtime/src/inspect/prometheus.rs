@@ -66,10 +66,13 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// ```
 #[must_use]
 pub fn text() -> String {
-    let all: Vec<_> = series::all().collect();
+    text_of(&series::all().collect::<Vec<_>>())
+}
+
+pub(super) fn text_of(all: &[Series]) -> String {
     let mut text = String::new();
     for family in &FAMILIES {
-        write_family(&mut text, family, &all).expect("a String takes what is written");
+        write_family(&mut text, family, all).expect("a String takes what is written");
     }
     text
 }

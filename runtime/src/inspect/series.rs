@@ -103,7 +103,7 @@ pub(super) fn all() -> impl Iterator<Item = Series> {
 }
 
 impl Series {
-    fn of(spec: &'static TaskSpec) -> Self {
+    pub(super) fn of(spec: &'static TaskSpec) -> Self {
         let totals = spec.metrics().totals();
         let limit = spec.limit().map(|limit| limit.size() as u64);
         Self { name: spec.name(), running: totals.running(), limit, totals }

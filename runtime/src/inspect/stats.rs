@@ -39,7 +39,7 @@ impl TaskStats {
         self.ended[outcome as usize]
     }
 
-    fn of(spec: &'static TaskSpec) -> Self {
+    pub(super) fn of(spec: &'static TaskSpec) -> Self {
         let totals = spec.metrics().totals();
         let running = totals.running();
         let Totals { started, ended, waiting, restarts, durations, permit_waits } = totals;

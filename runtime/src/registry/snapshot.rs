@@ -10,7 +10,7 @@ use crate::run::row::Row;
 /// `Display` draws them as a tree, with a line for each; of many that are alike it shows those that block
 /// their worker and the oldest, and counts the others.
 #[derive(Clone, Debug)]
-pub struct Tasks(pub(super) Vec<LiveTask>);
+pub struct Tasks(pub(crate) Vec<LiveTask>);
 
 impl Tasks {
     /// The tasks, each followed by its children; [`depth`](LiveTask::depth) tells how deep it is.

@@ -62,6 +62,9 @@ mod listen;
 mod message;
 mod page;
 mod probes;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod read_back;
 mod routes;
 mod text;
 mod totals;

@@ -1,0 +1,12 @@
+//! Arbitrary names and messages in what is exported and shown: each writer is read back.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tokio_supervised::ops::read_back;
+
+fuzz_target!(|given: &str| {
+    // SAFETY: what `check` makes of it is dropped before it returns, and the input outlives the call.
+    let given = unsafe { std::mem::transmute::<&str, &'static str>(given) };
+    read_back::check(given);
+});

@@ -1,0 +1,148 @@
+//! What is counted on our side, and held against `stats()`.
+
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use tokio_supervised::{Outcome, TaskStats, stats};
+
+/// One function's books.
+pub(crate) struct Account {
+    name: &'static str,
+    /// Bodies that began.
+    begun: AtomicU64,
+    /// Bodies that were dropped before their end.
+    stopped: AtomicU64,
+    /// By how they ended, as the body itself, or as the caller was told.
+    ended: [AtomicU64; Outcome::ALL.len()],
+    /// Whether the caller was told the end of each run.
+    by_callers: bool,
+    /// Calls of a function that restarts: all runs but the first of each are restarts.
+    pub(crate) calls: AtomicU64,
+}
+
+/// Each run is called by a driver, which is told how it ended, or drops it.
+pub(crate) static CALLS: Account = Account::of("soak: call", true);
+pub(crate) static ITEMS: Account = Account::of("soak: item", false);
+pub(crate) static JOBS: Account = Account::of("soak: job", false);
+pub(crate) static MEMBERS: Account = Account::of("soak: member", false);
+pub(crate) static RESTARTED: Account = Account::of("soak: restarted", false);
+pub(crate) static SECTIONS: Account = Account::of("soak: section", false);
+
+static ALL: [&Account; 6] = [&CALLS, &ITEMS, &JOBS, &MEMBERS, &RESTARTED, &SECTIONS];
+
+impl Account {
+    const fn of(name: &'static str, by_callers: bool) -> Self {
+        Self {
+            name,
+            begun: AtomicU64::new(0),
+            stopped: AtomicU64::new(0),
+            ended: [const { AtomicU64::new(0) }; Outcome::ALL.len()],
+            by_callers,
+            calls: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn ended(&self, outcome: Outcome) {
+        self.ended[outcome as usize].fetch_add(1, Relaxed);
+    }
+
+    fn balance(&self, stats: &TaskStats) {
+        let name = self.name;
+        let told = |outcome| stats.ended(outcome);
+        let counted = |outcome: Outcome| self.ended[outcome as usize].load(Relaxed);
+        let sum: u64 = Outcome::ALL.into_iter().map(told).sum();
+        assert_eq!((stats.running, stats.waiting, stats.started), (0, 0, sum), "{name}");
+        assert!(stats.durations.count() <= stats.started, "{name}");
+        let (begun, stopped) = (self.begun.load(Relaxed), self.stopped.load(Relaxed));
+        let by_itself = [Outcome::Ok, Outcome::Error, Outcome::Panicked];
+        for outcome in Outcome::ALL {
+            if self.by_callers || by_itself.contains(&outcome) {
+                assert_eq!(counted(outcome), told(outcome), "{name}: {outcome}, {}", told_of(self));
+            }
+        }
+        let ended_by_itself: u64 = by_itself.into_iter().map(told).sum();
+        assert_eq!(begun, ended_by_itself + stopped, "{name}: bodies");
+        let others = sum - ended_by_itself;
+        assert!(stopped <= others, "{name}: {stopped} were stopped, and {others} counted");
+        // A body that waits for nothing but its timeout is stopped by it, or by what came before.
+        assert!(told(Outcome::TimedOut) <= stopped, "{name}: timed out without a body");
+        let again = begun.max(stats.started) - self.calls.load(Relaxed);
+        if self.calls.load(Relaxed) > 0 {
+            assert_eq!(stats.restarts, again, "{name}: restarts");
+        } else {
+            assert_eq!(stats.restarts, 0, "{name}: restarts");
+        }
+    }
+}
+
+/// A body's entry in the books.
+pub(crate) struct Entry(Option<&'static Account>);
+
+impl Entry {
+    pub(crate) fn new(account: &'static Account) -> Self {
+        account.begun.fetch_add(1, Relaxed);
+        Self(Some(account))
+    }
+
+    /// The body ends with what comes next, without an `.await` in between.
+    pub(crate) fn ends(mut self, outcome: Outcome) {
+        let account = self.0.take().expect("it ends once");
+        if !account.by_callers {
+            account.ended(outcome);
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some(account) = self.0 {
+            account.stopped.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+fn all_stats() -> impl Iterator<Item = (&'static Account, TaskStats)> {
+    let mut stats = stats();
+    ALL.iter().filter_map(move |account| {
+        let at = stats.iter().position(|each| each.name == account.name)?;
+        Some((*account, stats.swap_remove(at)))
+    })
+}
+
+pub(crate) fn anything_runs() -> bool {
+    all_stats().any(|(_, stats)| stats.running + stats.waiting > 0)
+}
+
+/// Holds the books against what the crate has counted.
+pub(crate) fn balance() {
+    assert_eq!(all_stats().count(), ALL.len(), "each function has run");
+    all_stats().for_each(|(account, stats)| account.balance(&stats));
+}
+
+fn told_of(account: &Account) -> String {
+    let found = all_stats().find(|(each, _)| each.name == account.name);
+    found.map(|(_, stats)| format!("{stats:?}")).unwrap_or_default()
+}
+
+/// What each function has done.
+pub(crate) fn told() -> String {
+    all_stats().map(|(_, stats)| format!("{stats:?}\n")).collect()
+}
+
+/// Runs, how many a second, and how they ended.
+pub(crate) fn totals(within: Duration) -> String {
+    let sum = |value: &dyn Fn(&TaskStats) -> u64| -> u64 {
+        all_stats().map(|(_, stats)| value(&stats)).sum()
+    };
+    let started = sum(&|stats| stats.started);
+    let mut text = format!("{started} runs, {:.0} a second", started as f64 / within.as_secs_f64());
+    for outcome in Outcome::ALL {
+        let ended = sum(&|stats| stats.ended(outcome));
+        write!(text, ", {ended} {outcome}").expect("a String takes what is written");
+    }
+    write!(text, "; {} restarts", sum(&|stats| stats.restarts)).expect("as above");
+    text
+}
