@@ -35,7 +35,7 @@ fn spawn_and_end(pool: &Shared) -> Result<(), Closed> {
 /// Invariants 1 and 2: loom fails where the drain is not woken.
 #[test]
 fn a_drain_ends_when_the_last_task_has_and_nothing_is_accepted_after_it() {
-    model(Some(3), || {
+    model(Some(2), || {
         let pool = pool(2);
         let spawns = [(); 2].map(|()| {
             let pool = pool.clone();
