@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use loom::{future::block_on, thread};
 
-use super::{Refusal, Slots};
+use super::{Admission, Refusal, Slots};
 use crate::{
     CancellationToken,
     limit::Limit,
@@ -23,8 +23,7 @@ fn two_scopes_and_one_function_do_not_block_each_other() {
             let (slots, scope, token) = (slots.clone(), scope.clone(), token.clone());
             move || {
                 let admission = block_on(slots.admit(spec, &scope, &token)).ok();
-                let admission = admission.expect("the token does not fire");
-                assert!(admission.slot.is_some() && admission.permit.is_some());
+                give_back(admission.expect("the token does not fire"));
             }
         };
         let others = [&one, &other].map(|slots| thread::spawn(spawns(slots)));
@@ -109,7 +108,7 @@ fn what_comes_back_while_the_token_fires_is_given_or_free() {
         let token = CancellationToken::new();
         let scope = Scope::root(token.clone());
         let slots = Arc::new(Slots::bounded(1));
-        let held = slots.try_admit(spec);
+        let held = slots.try_admit(spec).expect("nobody else has any of it");
         let fires = thread::spawn({
             let token = token.clone();
             move || token.cancel()
@@ -121,7 +120,7 @@ fn what_comes_back_while_the_token_fires_is_given_or_free() {
                 assert!(matches!(admitted, Ok(_) | Err(Refusal::Fired)));
             }
         });
-        drop(held);
+        give_back(held);
         ended(fires);
         ended(waits);
         assert!(slots.try_admit(spec).is_some(), "all of it has come back");
@@ -130,4 +129,11 @@ fn what_comes_back_while_the_token_fires_is_given_or_free() {
 
 fn limit(spec: &'static crate::spec::TaskSpec) -> &'static Limit {
     spec.limit().expect("it has one")
+}
+
+/// As a task that ends: the permit is the run's, and the slot comes back after it.
+fn give_back(Admission { slot, permit }: Admission) {
+    assert!(slot.is_some() && permit.is_some());
+    drop(permit);
+    drop(slot);
 }
