@@ -14,7 +14,7 @@ use crate::{
 /// Invariant 1: loom fails where all threads wait.
 #[test]
 fn two_scopes_and_one_function_do_not_block_each_other() {
-    model(Some(2), || {
+    model(Some(1), || {
         let spec = model_spec(Policy::DEFAULT.limit(1));
         let token = CancellationToken::new();
         let scope = Scope::root(token.clone());
