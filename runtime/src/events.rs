@@ -1,52 +1,62 @@
-//! What is told through `tracing`, once each, at the boundary.
+//! What is told through `tracing`, once each, at the boundary. A subscriber that panics loses what it is told,
+//! and nothing else: see `span.rs`.
 
 use std::{fmt, panic::Location, time::Duration};
 
 use tokio::task::Id;
 use tracing::{Span, field};
 
-use crate::{Outcome, Panic, PanicLocation, Signal, TaskError, recent};
+use crate::{
+    Outcome, Panic, PanicLocation, Signal, TaskError, recent,
+    span::{TaskSpan, tell},
+};
 
 /// The span of a task of a group: inside that of who spawns it.
-pub(crate) fn task_span(name: &'static str) -> Span {
-    tracing::info_span!(
-        target: "tokio_supervised",
-        "task",
-        task.name = name,
-        task.id = field::Empty
-    )
+pub(crate) fn task_span(name: &'static str) -> TaskSpan {
+    TaskSpan::new(|| {
+        tracing::info_span!(
+            target: "tokio_supervised",
+            "task",
+            task.name = name,
+            task.id = field::Empty
+        )
+    })
 }
 
 /// The same for a runner of a map, which another runner may spawn: inside that of who called the map.
-pub(crate) fn task_span_in(spawner: &Span, name: &'static str) -> Span {
-    tracing::info_span!(
-        target: "tokio_supervised",
-        parent: spawner,
-        "task",
-        task.name = name,
-        task.id = field::Empty
-    )
+pub(crate) fn task_span_in(spawner: &TaskSpan, name: &'static str) -> TaskSpan {
+    TaskSpan::new(|| {
+        tracing::info_span!(
+            target: "tokio_supervised",
+            parent: spawner.as_span(),
+            "task",
+            task.name = name,
+            task.id = field::Empty
+        )
+    })
 }
 
 /// The span of a task of a pool, which outlives who spawns it: inside none.
-pub(crate) fn root_task_span(name: &'static str) -> Span {
-    let span = tracing::info_span!(
-        target: "tokio_supervised",
-        parent: None,
-        "task",
-        task.name = name,
-        task.id = field::Empty
-    );
+pub(crate) fn root_task_span(name: &'static str) -> TaskSpan {
+    let span = TaskSpan::new(|| {
+        tracing::info_span!(
+            target: "tokio_supervised",
+            parent: None,
+            "task",
+            task.name = name,
+            task.id = field::Empty
+        )
+    });
     if !span.is_disabled() {
-        span.follows_from(Span::current().id());
+        tell(|| _ = span.as_span().follows_from(Span::current().id()));
     }
     span
 }
 
 /// What tokio calls the task, as soon as that is known.
-pub(crate) fn task_began(span: &Span) {
+pub(crate) fn task_began(span: &TaskSpan) {
     if !span.is_disabled() {
-        span.record("task.id", tokio::task::try_id().map(field::display));
+        tell(|| _ = span.as_span().record("task.id", tokio::task::try_id().map(field::display)));
     }
 }
 
@@ -55,49 +65,57 @@ pub(crate) fn task_began(span: &Span) {
 pub(crate) fn panicked(panic: &Panic) {
     recent::remember(panic);
     let location = panic.location();
-    tracing::error!(
-        target: "tokio_supervised",
-        {
-            "task.name" = panic.task(),
-            "task.id" = tokio::task::try_id().map(field::display),
-            "exception.type" = "panic",
-            "exception.message" = panic.message(),
-            "exception.stacktrace" = panic.backtrace().map(field::display),
-            "code.file.path" = location.map(PanicLocation::file),
-            "code.line.number" = location.map(PanicLocation::line),
-        },
-        "{panic}"
-    );
+    tell(|| {
+        tracing::error!(
+            target: "tokio_supervised",
+            {
+                "task.name" = panic.task(),
+                "task.id" = tokio::task::try_id().map(field::display),
+                "exception.type" = "panic",
+                "exception.message" = panic.message(),
+                "exception.stacktrace" = panic.backtrace().map(field::display),
+                "code.file.path" = location.map(PanicLocation::file),
+                "code.line.number" = location.map(PanicLocation::line),
+            },
+            "{panic}"
+        );
+    });
 }
 
 /// `WARN`: a body that had the token did not end within its grace, and was dropped.
 #[cold]
 pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
-    tracing::warn!(
-        target: "tokio_supervised",
-        { "task.name" = task, "grace" = ?grace },
-        "task `{task}` did not stop within its grace of {grace:?}: dropped"
-    );
+    tell(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "task.name" = task, "grace" = ?grace },
+            "task `{task}` did not stop within its grace of {grace:?}: dropped"
+        );
+    });
 }
 
 /// `WARN`: a run ended, and another one follows.
 #[cold]
 pub(crate) fn restarts(task: &'static str, outcome: Outcome, number: u64, wait: Duration) {
-    tracing::warn!(
-        target: "tokio_supervised",
-        { "task.name" = task, "outcome" = outcome.as_str(), "restart" = number, "wait" = ?wait },
-        "task `{task}` ended as `{outcome}`: restart {number} in {wait:?}"
-    );
+    tell(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "task.name" = task, "outcome" = outcome.as_str(), "restart" = number, "wait" = ?wait },
+            "task `{task}` ended as `{outcome}`: restart {number} in {wait:?}"
+        );
+    });
 }
 
 /// `ERROR`: a run ended, and no other one follows, since there were too many.
 #[cold]
 pub(crate) fn gave_up(task: &'static str, outcome: Outcome, most: u32, window: Duration) {
-    tracing::error!(
-        target: "tokio_supervised",
-        { "task.name" = task, "outcome" = outcome.as_str(), "restarts" = most, "window" = ?window },
-        "task `{task}` ended as `{outcome}` and gives up: {most} restarts within {window:?} were allowed"
-    );
+    tell(|| {
+        tracing::error!(
+            target: "tokio_supervised",
+            { "task.name" = task, "outcome" = outcome.as_str(), "restarts" = most, "window" = ?window },
+            "task `{task}` ended as `{outcome}` and gives up: {most} restarts within {window:?} were allowed"
+        );
+    });
 }
 
 /// What a function that returns `()` has no other way to tell.
@@ -109,10 +127,10 @@ pub(crate) fn swallowed(error: &TaskError) {
         TaskError::Panicked(_) => {}
         // Someone asked for it.
         TaskError::Cancelled(_) => {
-            tracing::debug!(target: "tokio_supervised", { "task.name" = task }, "{error}");
+            tell(|| tracing::debug!(target: "tokio_supervised", { "task.name" = task }, "{error}"));
         }
         TaskError::TimedOut(_) | TaskError::Rejected(_) => {
-            tracing::warn!(target: "tokio_supervised", { "task.name" = task }, "{error}");
+            tell(|| tracing::warn!(target: "tokio_supervised", { "task.name" = task }, "{error}"));
         }
     }
 }
@@ -120,16 +138,18 @@ pub(crate) fn swallowed(error: &TaskError) {
 /// `WARN`: a group was dropped while tasks of it were running.
 #[cold]
 pub(crate) fn group_dropped(tasks: usize, place: &Location<'_>) {
-    tracing::warn!(
-        target: "tokio_supervised",
-        { "tasks" = tasks },
-        "a group made at {place} was dropped with {tasks} of its tasks running: cancelled and aborted; call `join` to wait for them"
-    );
+    tell(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "tasks" = tasks },
+            "a group made at {place} was dropped with {tasks} of its tasks running: cancelled and aborted; call `join` to wait for them"
+        );
+    });
 }
 
 /// `WARN`: a task of a pool failed; where it was told to stop, `DEBUG`.
 pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str) {
-    macro_rules! tell {
+    macro_rules! at {
         ($level:ident) => {
             tracing::$level!(
                 target: "tokio_supervised",
@@ -143,10 +163,10 @@ pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str
             )
         };
     }
-    match outcome {
-        Outcome::Cancelled => tell!(debug),
-        _ => tell!(warn),
-    }
+    tell(|| match outcome {
+        Outcome::Cancelled => at!(debug),
+        _ => at!(warn),
+    });
 }
 
 /// `WARN`: a pool was drained, and a task of it did not stop.
@@ -157,15 +177,17 @@ pub(crate) fn not_drained(
     task: &impl fmt::Display,
     grace: Duration,
 ) {
-    tracing::warn!(
-        target: "tokio_supervised",
-        {
-            "task.name" = name,
-            "task.id" = id.map(field::display),
-            "grace" = ?grace,
-        },
-        "a pool was drained, and a task did not stop within {grace:?}: {task}"
-    );
+    tell(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            {
+                "task.name" = name,
+                "task.id" = id.map(field::display),
+                "grace" = ?grace,
+            },
+            "a pool was drained, and a task did not stop within {grace:?}: {task}"
+        );
+    });
 }
 
 /// `WARN`: the last handle of a pool was dropped while tasks of it were running.
@@ -177,11 +199,13 @@ pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
         list.push(format!("and {} more", count - MOST_NAMED));
     }
     let list = list.join("; ");
-    tracing::warn!(
-        target: "tokio_supervised",
-        { "tasks" = count, "unfinished" = list.as_str() },
-        "a pool made at {place} was dropped with {count} of its tasks running: cancelled, and aborted where they can be; call `drain` to let them finish: {list}"
-    );
+    tell(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "tasks" = count, "unfinished" = list.as_str() },
+            "a pool made at {place} was dropped with {count} of its tasks running: cancelled, and aborted where they can be; call `drain` to let them finish: {list}"
+        );
+    });
 }
 
 /// As many as a line of a log can bear.
@@ -189,27 +213,33 @@ const MOST_NAMED: usize = 8;
 
 /// `INFO`: the process was told to stop.
 pub(crate) fn shutting_down(signal: Signal, grace: Duration) {
-    tracing::info!(
-        target: "tokio_supervised",
-        { "signal" = %signal, "grace" = ?grace },
-        "shutting down: received {signal}"
-    );
+    tell(|| {
+        tracing::info!(
+            target: "tokio_supervised",
+            { "signal" = %signal, "grace" = ?grace },
+            "shutting down: received {signal}"
+        );
+    });
 }
 
 /// `ERROR`: main has ended, and pools are left that could not be drained.
 pub(crate) fn undrained(unfinished: &str) {
-    tracing::error!(
-        target: "tokio_supervised",
-        { "unfinished" = unfinished },
-        "the pools could not be drained: exiting with what did not stop"
-    );
+    tell(|| {
+        tracing::error!(
+            target: "tokio_supervised",
+            { "unfinished" = unfinished },
+            "the pools could not be drained: exiting with what did not stop"
+        );
+    });
 }
 
 /// `ERROR`: the grace of main is spent.
 pub(crate) fn grace_spent(grace: Duration, unfinished: &str) {
-    tracing::error!(
-        target: "tokio_supervised",
-        { "grace" = ?grace, "unfinished" = unfinished },
-        "the grace of {grace:?} is spent: exiting with what did not stop"
-    );
+    tell(|| {
+        tracing::error!(
+            target: "tokio_supervised",
+            { "grace" = ?grace, "unfinished" = unfinished },
+            "the grace of {grace:?} is spent: exiting with what did not stop"
+        );
+    });
 }

@@ -112,6 +112,7 @@ mod registry;
 mod respond;
 mod run;
 mod scope;
+mod span;
 mod spec;
 mod sync;
 mod token;
@@ -149,6 +150,12 @@ pub use tokio_supervised_macros::supervised;
 #[doc = include_str!("docs/task.md")]
 pub use tokio_supervised_macros::task;
 pub use tokio_util::sync::CancellationToken;
+
+/// What the service manager is told: for programs that systemd starts (`Type=notify`).
+#[cfg(feature = "systemd")]
+pub mod systemd {
+    pub use crate::lifecycle::systemd::ready;
+}
 
 /// The attributes beside `#[supervised]`: `use tokio_supervised::supervised;` brings them all.
 pub mod supervised {

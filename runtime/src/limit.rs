@@ -16,6 +16,8 @@ use crate::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use crate::panic::quietly;
+
 /// The permits of a function, or the slots of a scope; first come, first served.
 pub(crate) struct Limit {
     permits: Semaphore,
@@ -122,7 +124,8 @@ impl<L: Borrow<Limit>> Drop for Permit<L> {
     fn drop(&mut self) {
         let limit: &Limit = self.0.borrow();
         if !limit.pay_debt() {
-            limit.permits.add_permits(1);
+            // It wakes who waits next, whose waker is no fault of who gives the permit back.
+            quietly(|| limit.permits.add_permits(1));
         }
     }
 }

@@ -166,15 +166,36 @@ impl Drop for Payload {
 /// Drops a value whose drop may panic. A panic is told by the hook, and goes no further.
 #[inline]
 pub(crate) fn drop_quietly<T>(value: T) {
-    if !std::mem::needs_drop::<T>() {
-        return;
+    if std::mem::needs_drop::<T>() {
+        quietly(|| drop(value));
     }
+}
+
+/// Calls foreign code that nobody waits for: a waker, a drop. A panic is told by the hook, and goes no further.
+/// Whether it came to its end.
+#[inline]
+pub(crate) fn quietly(code: impl FnOnce()) -> bool {
+    let mut code = Some(code);
+    call_quietly(&mut || {
+        if let Some(code) = code.take() {
+            code();
+        }
+    })
+}
+
+/// One copy for all types.
+fn call_quietly(code: &mut dyn FnMut()) -> bool {
     let outer = put_outer_site_aside();
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        // Its drop panicked: the payload of that panic is not asked again.
-        std::mem::forget(again);
-    }
+    let ended = catch_unwind(AssertUnwindSafe(code));
     put_outer_site_back(outer);
+    match ended {
+        Ok(()) => true,
+        Err(again) => {
+            // The payload of that panic is not asked again.
+            std::mem::forget(again);
+            false
+        }
+    }
 }
 
 /// The same for many: a collection that drops two of them that panic would abort the process.
@@ -184,7 +205,7 @@ pub(crate) fn drop_each_quietly<T>(values: impl IntoIterator<Item = T>) {
     }
 }
 
-thread_local! {
+std::thread_local! {
     /// How many boundaries are on this thread's stack.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     /// The last panic's site, until its boundary takes it.

@@ -10,9 +10,13 @@ mod child;
 mod hostile;
 mod one_signal;
 mod pools;
+#[path = "../support/random.rs"]
+#[allow(dead_code, reason = "storms need no bytes")]
+mod random;
 mod reports;
 mod second_signal;
 mod spent;
 mod storm;
+mod storms;
 mod told;
 mod twice;

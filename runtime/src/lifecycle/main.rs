@@ -24,7 +24,7 @@ use super::{
     entry::Entry,
     pools,
     shutdown::{GRACE_SPENT, Shutdown, tell_undrained},
-    signals,
+    signals, systemd,
 };
 use crate::{
     Outcome, Signal, TaskError, panic,
@@ -130,6 +130,7 @@ where
         }
     };
 
+    systemd::watch(&runtime);
     let settled = {
         let mut body_of = Entry::new(spec, &token);
         let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token)));

@@ -11,6 +11,7 @@ mod pools;
 mod report;
 mod shutdown;
 mod signals;
+pub(crate) mod systemd;
 pub(crate) mod test;
 mod threads;
 #[cfg(unix)]

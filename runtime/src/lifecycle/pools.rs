@@ -42,6 +42,7 @@ pub(super) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
         return None;
     }
     let (grace, state) = (shutdown.left(), shutdown.state());
+    state.tell_stopping(grace);
     let (tell, told) = oneshot::channel();
     let thread = thread::Builder::new().name("supervised-drain".to_owned());
     let for_thread = pools.clone();

@@ -27,6 +27,7 @@ use super::{
     bounded::{self, TELLING},
     report,
     signals::Signals,
+    systemd,
 };
 use crate::{Cause, Signal, events, ready, run::scope::Scope};
 
@@ -49,6 +50,7 @@ pub(super) struct State {
     body_ended: AtomicBool,
     returned: AtomicBool,
     told: AtomicBool,
+    stopping: AtomicBool,
 }
 
 struct Plan {
@@ -132,12 +134,20 @@ impl State {
             body_ended: AtomicBool::new(false),
             returned: AtomicBool::new(false),
             told: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
         }
     }
 
     /// True once: what did not stop is told by one thread, which then ends the process.
     pub(super) fn may_tell(&self) -> bool {
         !self.told.swap(true, Ordering::AcqRel)
+    }
+
+    /// Tells the service manager once that the process goes down, and within what time.
+    pub(super) fn tell_stopping(&self, grace: Duration) {
+        if !self.stopping.swap(true, Ordering::Relaxed) {
+            systemd::stopping(grace.saturating_add(AFTER_BODY));
+        }
     }
 
     /// This main is over and another one of the process is not: that one answers the signals.
@@ -153,6 +163,7 @@ impl Plan {
         _ = state.since.set(Instant::now());
         _ = state.signal.set(first);
         ready::set(false);
+        state.tell_stopping(grace);
         let mut spent = std::pin::pin!(time::sleep(grace));
         if !state.is_succeeded() {
             bounded::run(TELLING, move || events::shutting_down(first, grace));

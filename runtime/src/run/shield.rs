@@ -34,6 +34,7 @@ use super::{
 };
 use crate::{
     Cause,
+    panic::quietly,
     sync::{Mutex, MutexGuard},
 };
 
@@ -151,7 +152,7 @@ impl<F: Future> Future for Shield<F> {
                 if let Some(scope) = this.scope {
                     scope.explain(Cause::ShieldLimit);
                 }
-                this.token.cancel();
+                quietly(|| this.token.cancel());
                 this.counted.uncount();
             }
         }
@@ -255,7 +256,7 @@ impl Protection {
         let waiting = pending.waiting.take();
         drop(pending);
         if let Some(waiting) = waiting {
-            waiting.wake();
+            quietly(|| waiting.wake());
         }
     }
 
@@ -272,8 +273,10 @@ impl Protection {
 
     /// Until when the run is protected, if it is; the task is woken when the last shield ends.
     pub(super) fn until_or_wake(&self, waker: &Waker) -> Option<Instant> {
+        // Foreign code: not under the lock.
+        let waker = waker.clone();
         let mut pending = self.pending();
-        let before = pending.waiting.replace(waker.clone());
+        let before = pending.waiting.replace(waker);
         let until = pending.until();
         drop(pending);
         drop(before);

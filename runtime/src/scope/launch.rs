@@ -15,7 +15,7 @@ use crate::run::{SupervisedFuture, row::OnThread};
 pub(super) trait Launch<S: SupervisedFuture> {
     const THREAD: OnThread;
 
-    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> Id;
+    fn launch<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id;
 }
 
 /// On the workers of the runtime: what `spawn` does.
@@ -24,7 +24,7 @@ pub(super) struct OnWorkers;
 impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnWorkers {
     const THREAD: OnThread = OnThread::Worker;
 
-    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> Id {
+    fn launch<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
         #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
         tokio::spawn(task).id()
     }
@@ -36,7 +36,7 @@ pub(super) struct OnThisThread;
 impl<S: SupervisedFuture + 'static> Launch<S> for OnThisThread {
     const THREAD: OnThread = OnThread::Local;
 
-    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> Id {
+    fn launch<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
         #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
         tokio::task::spawn_local(task).id()
     }
@@ -50,7 +50,7 @@ impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnBlockingThread {
 
     /// The task is polled there, so that its counters, its boundary and its report are those of any other;
     /// it has ended when the thread is done with it.
-    fn launch<R: Report<S> + Send + 'static>(task: Task<S, R>) -> Id {
+    fn launch<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
         let run = move || {
             let mut task = pin!(task);
             let mut cx = Context::from_waker(Waker::noop());

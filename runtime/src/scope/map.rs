@@ -264,24 +264,32 @@ where
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
     K: Keep<S> + 'static,
 {
+    fn begin(&mut self) {
+        if !matches!(self.stage, Stage::New { .. }) {
+            return;
+        }
+        if let Stage::New { items, f } = std::mem::replace(&mut self.stage, Stage::Done) {
+            let token = self.token.child_token();
+            let shared = Arc::new(Shared::new(token, self.place, items, f));
+            self.stage = Stage::Running(shared.clone(), Watch::begin());
+            runner::start(&shared, self.limit);
+        }
+    }
+
     fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Kept>, S::Error>> {
-        let (shared, mut watch) = match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::New { items, f } => {
-                let token = self.token.child_token();
-                let shared = Arc::new(Shared::new(token, self.place, items, f));
-                runner::start(&shared, self.limit);
-                (shared, Watch::begin())
-            }
-            Stage::Running(shared, watch) => (shared, watch),
-            Stage::Done => panic!("a map was polled after it had ended"),
+        // In its place whatever panics: who drops the map stops its runners.
+        self.begin();
+        let Stage::Running(shared, watch) = &mut self.stage else {
+            panic!("a map was polled after it had ended");
         };
         if shared.poll_ended(cx).is_pending() {
-            if watch.looks(&shared) {
+            if watch.looks(shared) {
                 cx.waker().wake_by_ref();
             }
-            self.stage = Stage::Running(shared, watch);
             return Poll::Pending;
         }
+        let shared = shared.clone();
+        self.stage = Stage::Done;
         Poll::Ready(shared.take_results())
     }
 }

@@ -30,6 +30,7 @@ use super::{
 use crate::{
     Cause, LiveTask, events,
     limit::Limit,
+    panic::quietly,
     registry::{self, Drain, HasTasks, Key, Listed, POOLS, Slab},
     run::{alarm::Alarm, row::Row, scope::Scope},
     sync::{Mutex, MutexGuard, Notify, OnceLock},
@@ -150,7 +151,7 @@ impl Shared {
     /// Takes nothing more, and ends the spawns that wait.
     pub(super) fn close(&self) {
         self.state().closed = true;
-        self.closing.cancel();
+        quietly(|| self.closing.cancel());
     }
 
     /// A slot was taken for work to come.
@@ -199,7 +200,7 @@ impl Shared {
         let drained = state.closed && state.is_idle();
         drop(state);
         if drained {
-            self.idle.notify_waiters();
+            quietly(|| self.idle.notify_waiters());
         }
     }
 
@@ -207,7 +208,9 @@ impl Shared {
     pub(super) fn stop(&self, cause: Cause) {
         if !self.token.is_cancelled() {
             self.scope.explain(cause);
-            self.token.cancel();
+            if !quietly(|| self.token.cancel()) {
+                self.alarm().inspect(|alarm| alarm.ring());
+            }
         }
     }
 

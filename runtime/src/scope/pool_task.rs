@@ -10,7 +10,7 @@ use super::{
     task::{Report, Task},
 };
 use crate::{
-    CancellationToken, Outcome, Panic, events,
+    CancellationToken, Outcome, Panic, TaskError, events,
     limit::{Permit, Slot},
     panic::{self, drop_quietly},
     registry::Key,
@@ -86,16 +86,8 @@ impl Drop for InPool {
     }
 }
 
-impl<S> Report<S> for InPool
-where
-    S: SupervisedFuture<Error: LoggedError>,
-{
-    fn ended(
-        mut self,
-        row: &Arc<Row>,
-        ended: Ended<S::Value, S::Error>,
-        token: Option<CancellationToken>,
-    ) {
+impl<T, E: LoggedError> Report<T, E> for InPool {
+    fn ended(mut self, row: &Arc<Row>, ended: Ended<T, E>, token: Option<CancellationToken>) {
         self.token = token;
         if ended.overdue {
             self.pool.overdue(row);
@@ -109,7 +101,7 @@ where
         }
     }
 
-    fn aborted(self, _: &Arc<Row>) {}
+    fn aborted(self, _: &Arc<Row>, _: fn(TaskError) -> E) {}
 
     fn alarm(&self) -> Option<&Alarm> {
         self.pool.alarm()
@@ -117,7 +109,7 @@ where
 }
 
 /// A panic was told where it was caught.
-fn tell(task: &'static str, outcome: Outcome, error: &impl fmt::Display) {
+fn tell(task: &'static str, outcome: Outcome, error: &dyn fmt::Display) {
     if outcome == Outcome::Panicked {
         return;
     }

@@ -21,7 +21,6 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 use super::{
     keep::Keep,
@@ -31,9 +30,10 @@ use super::{
 use crate::{
     Cause, Outcome, Panic, TaskError, events,
     limit::Limit,
-    panic::{self, Caught, drop_each_quietly, drop_quietly},
+    panic::{self, Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{HasTasks, Listed, Slab},
     run::{Ended, SupervisedFuture, row::Row, scope::Scope},
+    span::TaskSpan,
     spec::TaskSpec,
     sync::{
         Mutex, MutexGuard, OnceLock,
@@ -46,7 +46,7 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     pub(super) scope: Arc<Scope>,
     pub(super) place: &'static Location<'static>,
     /// Of who called the map: its runners' spans are inside.
-    pub(super) span: Span,
+    pub(super) span: TaskSpan,
     /// Under a lock of their own: the iterator runs under the other one, and may look at the live tasks.
     runners: Mutex<Slab<Arc<Row>>>,
     listed: OnceLock<Listed<dyn HasTasks>>,
@@ -125,7 +125,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             scope: Scope::nested(token.clone()),
             token,
             place,
-            span: Span::current(),
+            span: TaskSpan::current(),
             runners: Mutex::default(),
             listed: OnceLock::new(),
             may_grow: AtomicBool::new(false),
@@ -151,20 +151,27 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     pub(super) fn wake(&self) {
         let waiting = self.state().waiting.take();
         if let Some(waiting) = waiting {
-            waiting.wake();
+            quietly(|| waiting.wake());
         }
     }
 
     pub(super) fn poll_ended(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut state = self.state();
+        let state = self.state();
         if state.runners == 0 {
             return Poll::Ready(());
         }
-        match &mut state.waiting {
-            Some(waiting) => waiting.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
+        if state.waiting.as_ref().is_some_and(|waiting| waiting.will_wake(cx.waker())) {
+            return Poll::Pending;
         }
-        Poll::Pending
+        drop(state);
+        // Foreign code: not under the lock.
+        let waiting = cx.waker().clone();
+        let mut state = self.state();
+        let before = state.waiting.replace(waiting);
+        let ended = state.runners == 0;
+        drop(state);
+        drop(before);
+        if ended { Poll::Ready(()) } else { Poll::Pending }
     }
 
     pub(super) fn take_results(&self) -> Result<Vec<K::Kept>, S::Error> {
@@ -239,7 +246,9 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     fn stop(&self, cause: Cause) {
         if !self.token.is_cancelled() {
             self.scope.explain(cause);
-            self.token.cancel();
+            if !quietly(|| self.token.cancel()) {
+                self.wake_runners();
+            }
         }
     }
 

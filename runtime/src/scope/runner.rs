@@ -21,7 +21,6 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio::task::coop::has_budget_remaining;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 use super::{
     keep::Keep,
@@ -39,6 +38,7 @@ use crate::{
         frame,
         row::{OnThread, Row},
     },
+    span::TaskSpan,
     spec::TaskSpec,
 };
 
@@ -65,7 +65,7 @@ pin_project! {
         lent: Option<Arc<Row>>,
         alarm: Alarm,
         kept_waker: bool,
-        span: Span,
+        span: TaskSpan,
         // Of the run under way, if there is one.
         index: Option<Index>,
         #[pin]
@@ -220,14 +220,16 @@ where
             return Poll::Ready(());
         }
         // Out of their places meanwhile, since they are entered while the rest is used.
-        let span = std::mem::replace(this.span, Span::none());
+        let span = std::mem::replace(this.span, TaskSpan::none());
         let mut lent = this.lent.take();
         let (now, first) = this.row.poll_begins();
         if first {
             events::task_began(&span);
             this.shared.wake();
         }
-        let polled = span.in_scope(|| frame::within(&mut lent, || this.drive(now, cx)));
+        let inside = span.enter();
+        let polled = frame::within(&mut lent, || this.drive(now, cx));
+        drop(inside);
         this.row.poll_ends();
         *this.lent = lent;
         *this.span = span;
@@ -235,7 +237,7 @@ where
             this.row.forget_waker();
         } else if !std::mem::replace(this.kept_waker, true) {
             this.row.keep_waker(cx.waker());
-            if this.row.is_aborted() || this.alarm.has_rung() {
+            if this.row.is_aborted() || this.token.is_cancelled() {
                 cx.waker().wake_by_ref();
             }
         }

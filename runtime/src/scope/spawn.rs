@@ -1,5 +1,7 @@
 //! The future of a spawn into a group: it waits to be admitted, then spawns.
 
+mod candidate;
+
 use std::{
     future::Future,
     panic::Location,
@@ -13,28 +15,26 @@ use tokio_util::sync::CancellationToken;
 use super::{
     launch::Launch,
     ledger::{Index, Shared},
-    slots::{Admission, Refusal, Waiting},
+    slots::Admission,
     task::{Report, Task},
 };
 use crate::{
-    Cancelled, Outcome, Panic, TaskError, events,
+    Cancelled, Cause, Panic, TaskError, events,
     limit::Slot,
     panic::{self, Caught, drop_quietly},
     run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, row::Row},
-    spec::TaskSpec,
 };
+use candidate::{Answer, Candidate, Stage};
 
 /// The future of [`Group::spawn`](super::group::Group::spawn); it spawns when it is awaited.
 #[must_use = "nothing is spawned until this is awaited"]
 pub struct Spawn<'a, T, E, S> {
-    group: &'a Arc<Shared<T, E>>,
+    candidate: Candidate<'a, T, E>,
     /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
     run: Option<S>,
     /// What an ended task has left.
     row: Option<Arc<Row>>,
-    stage: Stage<'a, E>,
-    // Pointers, so that what a run must be is asked at the spawn, and not at its `.await` again.
-    error: fn(TaskError) -> E,
+    // A pointer, as the candidate's.
     launch: LaunchFn<T, E, S>,
     place: &'static Location<'static>,
 }
@@ -42,16 +42,6 @@ pub struct Spawn<'a, T, E, S> {
 /// Takes the run out of its place.
 type LaunchFn<T, E, S> =
     fn(&Arc<Shared<T, E>>, &mut Option<S>, Option<Arc<Row>>, Admission, &'static Location<'static>);
-
-enum Stage<'a, E> {
-    New { spec: &'static TaskSpec },
-    Waiting { spec: &'static TaskSpec, admission: WaitForAdmission<'a>, counted: Waiting },
-    Failed(E),
-    Refused,
-    Done,
-}
-
-type WaitForAdmission<'a> = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send + 'a>>;
 
 /// The name of a task whose closure panicked before it could tell.
 pub(super) const CLOSURE: &str = "spawn";
@@ -84,7 +74,7 @@ where
                 }
             }
         };
-        Self { group, run, row, stage, error: S::error, launch, place }
+        Self { candidate: Candidate::new(group, stage, S::error), run, row, launch, place }
     }
 }
 
@@ -122,111 +112,28 @@ pub(super) fn launch<S, L>(
     row.spawned(id);
 }
 
-impl<'a, T, E, S> Spawn<'a, T, E, S> {
-    fn begin(&mut self, spec: &'static TaskSpec, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(admission) = self.group.slots.try_admit(spec) {
-            if admission.permit.is_some() {
-                spec.here().waited_for(0);
-            }
-            (self.launch)(self.group, &mut self.run, self.row.take(), admission, self.place);
-            return Poll::Ready(());
-        }
-        self.wait_for_admission(spec, cx)
-    }
-
-    #[cold]
-    fn wait_for_admission(&mut self, spec: &'static TaskSpec, cx: &mut Context<'_>) -> Poll<()> {
-        self.group.wait_begun();
-        let group: &'a Shared<T, E> = self.group;
-        let admission = group.slots.admit(spec, &group.scope, &group.token);
-        let (admission, counted) = (Box::pin(admission), Waiting::begin(spec));
-        self.stage = Stage::Waiting { spec, admission, counted };
-        self.wait(cx)
-    }
-
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Stage::Waiting { admission, .. } = &mut self.stage else {
-            unreachable!("only a spawn that waits is asked to");
-        };
-        let admitted = ready!(admission.as_mut().poll(cx));
-        let Stage::Waiting { spec, counted, .. } = std::mem::replace(&mut self.stage, Stage::Done)
-        else {
-            unreachable!("looked at above");
-        };
-        let _waited = Waited(self.group);
-        match admitted {
-            Ok(admission) => {
-                counted.granted();
-                (self.launch)(self.group, &mut self.run, self.row.take(), admission, self.place);
-            }
-            Err(refusal) => {
-                let task = spec.name();
-                drop_quietly(self.run.take());
-                match refusal {
-                    Refusal::Fired => {
-                        counted.ended(Outcome::Cancelled);
-                        self.refuse(task);
-                    }
-                    Refusal::WaitsForItself(rejected) => {
-                        counted.ended(Outcome::Rejected);
-                        let error = (self.error)(TaskError::Rejected(rejected));
-                        self.group.fail(task, Outcome::Rejected, error);
-                    }
-                }
-            }
-        }
-        Poll::Ready(())
-    }
-
-    fn refuse(&self, task: &'static str) {
-        let cause = self.group.scope.cause().unwrap_or(crate::Cause::Token);
-        let cancelled = Cancelled::new(task, cause);
-        self.group.refuse((self.error)(TaskError::Cancelled(cancelled)));
-    }
-}
-
 impl<T, E, S> Future for Spawn<'_, T, E, S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match self.stage {
-            Stage::New { spec } => {
-                self.stage = Stage::Done;
-                return self.begin(spec, cx);
+        let Self { candidate, run, row, launch, place } = &mut *self;
+        match ready!(candidate.poll(cx)) {
+            Answer::Admitted(admission, _waited) => {
+                launch(candidate.group, run, row.take(), admission, place);
             }
-            Stage::Waiting { .. } => return self.wait(cx),
-            _ => {}
+            Answer::No(no) => {
+                drop_quietly(run.take());
+                candidate.say(no);
+            }
         }
-        match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::New { .. } | Stage::Waiting { .. } => unreachable!("looked at above"),
-            Stage::Failed(error) => {
-                self.group.fail(CLOSURE, Outcome::Panicked, error);
-                Poll::Ready(())
-            }
-            Stage::Refused => {
-                self.refuse(CLOSURE);
-                Poll::Ready(())
-            }
-            Stage::Done => panic!("a spawn was polled after it had ended"),
-        }
-    }
-}
-
-/// Tells the group when a wait is over, also where the spawn panics: outside a runtime it does.
-struct Waited<'a, T, E>(&'a Shared<T, E>);
-
-impl<T, E> Drop for Waited<'_, T, E> {
-    fn drop(&mut self) {
-        self.0.wait_ended();
+        Poll::Ready(())
     }
 }
 
 impl<T, E, S> Drop for Spawn<'_, T, E, S> {
     fn drop(&mut self) {
-        if let Stage::Waiting { .. } = self.stage {
-            drop_quietly(std::mem::replace(&mut self.stage, Stage::Done));
+        if let Some(_waited) = self.candidate.give_up() {
             drop_quietly(self.run.take());
-            self.group.wait_ended();
         }
     }
 }
@@ -238,7 +145,7 @@ struct InGroup<T, E> {
     slot: Option<Slot>,
 }
 
-impl<S: SupervisedFuture> Report<S> for InGroup<S::Value, S::Error> {
+impl<T, E> Report<T, E> for InGroup<T, E> {
     fn alarm(&self) -> Option<&Alarm> {
         self.group.alarm()
     }
@@ -246,22 +153,19 @@ impl<S: SupervisedFuture> Report<S> for InGroup<S::Value, S::Error> {
     fn ended(
         self,
         row: &Arc<Row>,
-        Ended { outcome, result, .. }: Ended<S::Value, S::Error>,
+        Ended { outcome, result, .. }: Ended<T, E>,
         token: Option<CancellationToken>,
     ) {
         drop(self.slot);
         self.group.leave(self.index, row.spec().name(), outcome, result, token);
     }
 
-    fn aborted(self, row: &Arc<Row>) {
+    fn aborted(self, row: &Arc<Row>, error: fn(TaskError) -> E) {
         let task = row.spec().name();
-        let cause = self.group.scope.cause().unwrap_or(crate::Cause::ScopeDropped);
+        let cause = self.group.scope.cause().unwrap_or(Cause::ScopeDropped);
         let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
-        match panic::catch(|| S::error(cancelled)) {
-            Ok(error) => {
-                let ended = Ended::aborted(error);
-                Report::<S>::ended(self, row, ended, None);
-            }
+        match panic::catch(|| error(cancelled)) {
+            Ok(error) => self.ended(row, Ended::aborted(error), None),
             Err(caught) => {
                 drop(self.slot);
                 self.group.leave_untold(self.index, task, caught);

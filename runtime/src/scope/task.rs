@@ -17,26 +17,23 @@ use std::{
 
 use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 use crate::{
+    TaskError,
+    clock::Ticks,
     events,
     run::{Around, Ended, SupervisedFuture, alarm::Alarm, frame, row::Row},
+    span::TaskSpan,
 };
 
 /// Where a task's end is told.
-pub(super) trait Report<S: SupervisedFuture> {
+pub(super) trait Report<T, E> {
     /// The run has ended by itself.
     ///
     /// `token` is what it was given, where it has it still.
-    fn ended(
-        self,
-        row: &Arc<Row>,
-        ended: Ended<S::Value, S::Error>,
-        token: Option<CancellationToken>,
-    );
-    /// The task was aborted.
-    fn aborted(self, row: &Arc<Row>);
+    fn ended(self, row: &Arc<Row>, ended: Ended<T, E>, token: Option<CancellationToken>);
+    /// The task was aborted. What an error of the run would be made with is `error`.
+    fn aborted(self, row: &Arc<Row>, error: fn(TaskError) -> E);
     /// Wakes the task when the token of its scope fires.
     fn alarm(&self) -> Option<&Alarm>;
 }
@@ -47,26 +44,114 @@ pin_project! {
     pub struct Task<S, R>
     where
         S: SupervisedFuture,
-        R: Report<S>,
+        R: Report<S::Value, S::Error>,
     {
-        row: Option<Arc<Row>>,
-        // Boxed where a subscriber wants it: without one, tasks are the smaller.
-        span: Option<Box<Span>>,
+        seat: Seat,
         #[pin]
         run: Option<S>,
         report: Option<R>,
-        kept_waker: bool,
     }
 
     impl<S, R> PinnedDrop for Task<S, R>
     where
         S: SupervisedFuture,
-        R: Report<S>,
+        R: Report<S::Value, S::Error>,
     {
         fn drop(this: Pin<&mut Self>) {
-            this.project().abort();
+            let (seat, mut seated) = this.parts();
+            seat.abort(&mut seated);
         }
     }
+}
+
+impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
+    /// Takes the run out of its place.
+    #[inline]
+    pub(super) fn new(row: Arc<Row>, span: TaskSpan, run: &mut Option<S>, report: R) -> Self {
+        Self { seat: Seat::new(row, span), run: run.take(), report: Some(report) }
+    }
+
+    #[inline]
+    fn parts(self: Pin<&mut Self>) -> (&mut Seat, InPlace<'_, S, R>) {
+        let TaskProjection { seat, run, report } = self.project();
+        (seat, InPlace { run, report, ended: None })
+    }
+}
+
+impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Future for Task<S, R> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let (seat, mut seated) = self.parts();
+        seat.poll(&mut seated, cx)
+    }
+}
+
+/// A run and who is told of its end, as those see it who do not know their types.
+trait Seated {
+    /// Whether its end is to be told yet.
+    fn is_there(&self) -> bool;
+    fn alarm(&self) -> Option<&Alarm>;
+    /// Whether the run has ended.
+    fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool;
+    /// Drops the run.
+    fn drop_run(&mut self);
+    /// Drops the run that has ended, and tells its end.
+    fn tell_ended(&mut self, row: &Arc<Row>);
+    fn tell_aborted(&mut self, row: &Arc<Row>);
+}
+
+/// It borrows the places of a task for one poll, or for its drop.
+struct InPlace<'a, S: SupervisedFuture, R> {
+    run: Pin<&'a mut Option<S>>,
+    report: &'a mut Option<R>,
+    ended: Option<Ended<S::Value, S::Error>>,
+}
+
+impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Seated for InPlace<'_, S, R> {
+    fn is_there(&self) -> bool {
+        self.report.is_some()
+    }
+
+    fn alarm(&self) -> Option<&Alarm> {
+        self.report.as_ref().and_then(Report::alarm)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool {
+        let alarm = self.report.as_ref().and_then(Report::alarm);
+        let run = self.run.as_mut().as_pin_mut().expect("a task is polled until it has ended");
+        let Poll::Ready(ended) = run.poll_ended(cx, Around { alarm, now: Some(now) }) else {
+            return false;
+        };
+        self.ended = Some(ended);
+        true
+    }
+
+    fn drop_run(&mut self) {
+        self.run.set(None);
+    }
+
+    fn tell_ended(&mut self, row: &Arc<Row>) {
+        let token = self.run.as_mut().as_pin_mut().and_then(S::take_back_token);
+        self.run.set(None);
+        if let (Some(report), Some(ended)) = (self.report.take(), self.ended.take()) {
+            report.ended(row, ended, token);
+        }
+    }
+
+    fn tell_aborted(&mut self, row: &Arc<Row>) {
+        if let Some(report) = self.report.take() {
+            report.aborted(row, S::error);
+        }
+    }
+}
+
+/// All of a task but its run and who is told: the same code for all functions.
+struct Seat {
+    row: Option<Arc<Row>>,
+    // Boxed where a subscriber wants it: without one, tasks are the smaller.
+    span: Option<Box<TaskSpan>>,
+    kept_waker: bool,
 }
 
 /// It is there but while the task is polled: then whoever asks who runs now has it.
@@ -74,67 +159,52 @@ fn row_of(row: &Option<Arc<Row>>) -> &Arc<Row> {
     row.as_ref().expect("a task has its row back when its poll has ended")
 }
 
-impl<S: SupervisedFuture, R: Report<S>> Task<S, R> {
-    /// Takes the run out of its place.
+impl Seat {
     #[inline]
-    pub(super) fn new(row: Arc<Row>, span: Span, run: &mut Option<S>, report: R) -> Self {
+    fn new(row: Arc<Row>, span: TaskSpan) -> Self {
         let span = if span.is_disabled() { None } else { Some(Box::new(span)) };
-        Self { row: Some(row), span, run: run.take(), report: Some(report), kept_waker: false }
+        Self { row: Some(row), span, kept_waker: false }
     }
-}
 
-impl<S: SupervisedFuture, R: Report<S>> Future for Task<S, R> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        let row = row_of(this.row);
+    fn poll(&mut self, seated: &mut dyn Seated, cx: &mut Context<'_>) -> Poll<()> {
+        let row = row_of(&self.row);
         if row.is_aborted() {
-            this.abort();
+            self.abort(seated);
             return Poll::Ready(());
         }
-        let _inside = this.span.as_ref().map(|span| span.enter());
+        let _inside = self.span.as_ref().map(|span| span.enter());
         let (now, first) = row.poll_begins();
         if first {
-            this.span.iter().for_each(|span| events::task_began(span));
+            self.span.iter().for_each(|span| events::task_began(span));
         }
-        let report = this.report.as_ref().expect("a task is polled until it has ended");
-        let around = Around { alarm: report.alarm(), now: Some(now) };
-        let polled = frame::within(this.row, || {
-            let run = this.run.as_mut().as_pin_mut();
-            run.expect("a task is polled until it has ended").poll_ended(cx, around)
-        });
-        let row = row_of(this.row);
+        let has_ended = frame::within(&mut self.row, || seated.poll(cx, now));
+        let row = row_of(&self.row);
         row.poll_ends();
-        let Poll::Ready(ended) = polled else {
-            if !std::mem::replace(this.kept_waker, true) {
-                row.keep_waker(cx.waker());
-                if row.is_aborted() || around.alarm.is_some_and(Alarm::has_rung) {
-                    cx.waker().wake_by_ref();
-                }
+        if has_ended {
+            if self.kept_waker {
+                row.forget_waker();
             }
-            return Poll::Pending;
-        };
-        let token = this.run.as_mut().as_pin_mut().and_then(S::take_back_token);
-        this.run.set(None);
-        if *this.kept_waker {
-            row.forget_waker();
+            seated.tell_ended(row);
+            return Poll::Ready(());
         }
-        let report = this.report.take().expect("a task ends once");
-        report.ended(row, ended, token);
-        Poll::Ready(())
+        if !std::mem::replace(&mut self.kept_waker, true) {
+            row.keep_waker(cx.waker());
+            if row.is_aborted() || seated.alarm().is_some_and(Alarm::has_rung) {
+                cx.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
     }
-}
 
-impl<S: SupervisedFuture, R: Report<S>> TaskProjection<'_, S, R> {
     /// Ends the task before its run has ended.
-    fn abort(&mut self) {
-        if let Some(report) = self.report.take() {
-            let _inside = self.span.as_ref().map(|span| span.enter());
-            frame::within(self.row, || self.run.set(None));
-            let row = row_of(self.row);
-            row.forget_waker();
-            report.aborted(row);
+    fn abort(&mut self, seated: &mut dyn Seated) {
+        if !seated.is_there() {
+            return;
         }
+        let _inside = self.span.as_ref().map(|span| span.enter());
+        frame::within(&mut self.row, || seated.drop_run());
+        let row = row_of(&self.row);
+        row.forget_waker();
+        seated.tell_aborted(row);
     }
 }

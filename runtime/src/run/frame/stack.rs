@@ -19,7 +19,7 @@ use crate::spec::TaskSpec;
 /// What is nested deeper than this lies in a vector: recursion, as a rule.
 const SHALLOW: usize = 32;
 
-thread_local! {
+std::thread_local! {
     /// Nothing in it has to be dropped: it is there also while the thread ends.
     static ENTRIES: Entries = const {
         Entries { depth: Cell::new(0), shallow: [const { Place::empty() }; SHALLOW] }

@@ -117,7 +117,7 @@ fn a_spawn_that_waits_is_waited_for() {
     });
 }
 
-/// Invariant 4.
+/// Invariant 5.
 #[test]
 fn no_task_is_left_running_in_a_group_that_is_dropped() {
     model(Some(3), || {

@@ -7,9 +7,11 @@ use super::{
     Bound, Shared,
 };
 use crate::{
+    panic::quietly,
     registry::{self, HasTasks, Key, Slab},
     run::{
         SupervisedFuture,
+        alarm::Wakes,
         row::{Activity, Row},
     },
     spec::TaskSpec,
@@ -60,6 +62,15 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         self.runners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Each looks at its token then: for a `cancel` that has not come to all of their alarms.
+    #[cold]
+    pub(super) fn wake_runners(&self) {
+        let runners: Vec<_> = self.runners().iter().cloned().collect();
+        for runner in runners {
+            runner.wake_tasks();
+        }
+    }
+
     /// Enters a runner that is about to be spawned.
     pub(in super::super) fn enter(self: &Arc<Self>, row: &Arc<Row>) -> Key
     where
@@ -87,7 +98,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         }
         if let Some(waiting) = state.waiting.take() {
             drop(state);
-            waiting.wake();
+            quietly(|| waiting.wake());
         }
     }
 }

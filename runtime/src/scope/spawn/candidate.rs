@@ -1,0 +1,173 @@
+//! A spawn that asks its group for admission; the run that it is for is elsewhere, since this is the same code
+//! for all of a group's functions.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use super::{
+    super::{
+        ledger::Shared,
+        slots::{Admission, Refusal, Waiting},
+    },
+    CLOSURE,
+};
+use crate::{Cancelled, Cause, Outcome, TaskError, panic::drop_quietly, spec::TaskSpec};
+
+pub(super) struct Candidate<'a, T, E> {
+    pub(super) group: &'a Arc<Shared<T, E>>,
+    stage: Stage<'a, E>,
+    // A pointer, so that what a run must be is asked at the spawn, and not at its `.await` again.
+    error: fn(TaskError) -> E,
+}
+
+pub(super) enum Stage<'a, E> {
+    New { spec: &'static TaskSpec },
+    Waiting { spec: &'static TaskSpec, admission: WaitForAdmission<'a>, counted: Waiting },
+    Failed(E),
+    Refused,
+    Done,
+}
+
+type WaitForAdmission<'a> = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send + 'a>>;
+
+/// What has become of it.
+pub(super) enum Answer<'a, T, E> {
+    Admitted(Admission, Option<Waited<'a, T, E>>),
+    /// To be said once the run is dropped.
+    No(No<'a, T, E>),
+}
+
+pub(super) struct No<'a, T, E> {
+    why: Why<E>,
+    _waited: Option<Waited<'a, T, E>>,
+}
+
+enum Why<E> {
+    Failed(E),
+    /// Before it was known what it was for.
+    Refused,
+    Waited {
+        spec: &'static TaskSpec,
+        counted: Waiting,
+        refusal: Refusal,
+    },
+}
+
+impl<'a, T, E> Candidate<'a, T, E> {
+    pub(super) fn new(
+        group: &'a Arc<Shared<T, E>>,
+        stage: Stage<'a, E>,
+        error: fn(TaskError) -> E,
+    ) -> Self {
+        Self { group, stage, error }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer<'a, T, E>> {
+        let why = match self.stage {
+            Stage::New { spec } => {
+                self.stage = Stage::Done;
+                return self.begin(spec, cx);
+            }
+            Stage::Waiting { .. } => return self.wait(cx),
+            _ => match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Failed(error) => Why::Failed(error),
+                Stage::Refused => Why::Refused,
+                Stage::Done => panic!("a spawn was polled after it had ended"),
+                Stage::New { .. } | Stage::Waiting { .. } => unreachable!("looked at above"),
+            },
+        };
+        Poll::Ready(Answer::No(No { why, _waited: None }))
+    }
+
+    fn begin(&mut self, spec: &'static TaskSpec, cx: &mut Context<'_>) -> Poll<Answer<'a, T, E>> {
+        if let Some(admission) = self.group.slots.try_admit(spec) {
+            if admission.permit.is_some() {
+                spec.here().waited_for(0);
+            }
+            return Poll::Ready(Answer::Admitted(admission, None));
+        }
+        self.wait_for_admission(spec, cx)
+    }
+
+    #[cold]
+    fn wait_for_admission(
+        &mut self,
+        spec: &'static TaskSpec,
+        cx: &mut Context<'_>,
+    ) -> Poll<Answer<'a, T, E>> {
+        self.group.wait_begun();
+        let group: &'a Shared<T, E> = self.group;
+        let admission = group.slots.admit(spec, &group.scope, &group.token);
+        let (admission, counted) = (Box::pin(admission), Waiting::begin(spec));
+        self.stage = Stage::Waiting { spec, admission, counted };
+        self.wait(cx)
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Answer<'a, T, E>> {
+        let Stage::Waiting { admission, .. } = &mut self.stage else {
+            unreachable!("only a spawn that waits is asked to");
+        };
+        let admitted = ready!(admission.as_mut().poll(cx));
+        let Stage::Waiting { spec, counted, .. } = std::mem::replace(&mut self.stage, Stage::Done)
+        else {
+            unreachable!("looked at above");
+        };
+        let waited = Some(Waited(self.group));
+        Poll::Ready(match admitted {
+            Ok(admission) => {
+                counted.granted();
+                Answer::Admitted(admission, waited)
+            }
+            Err(refusal) => {
+                Answer::No(No { why: Why::Waited { spec, counted, refusal }, _waited: waited })
+            }
+        })
+    }
+
+    /// Tells the group why nothing is spawned.
+    pub(super) fn say(&self, no: No<'_, T, E>) {
+        match no.why {
+            Why::Failed(error) => self.group.fail(CLOSURE, Outcome::Panicked, error),
+            Why::Refused => self.refuse(CLOSURE),
+            Why::Waited { spec, counted, refusal } => match refusal {
+                Refusal::Fired => {
+                    counted.ended(Outcome::Cancelled);
+                    self.refuse(spec.name());
+                }
+                Refusal::WaitsForItself(rejected) => {
+                    counted.ended(Outcome::Rejected);
+                    let error = (self.error)(TaskError::Rejected(rejected));
+                    self.group.fail(spec.name(), Outcome::Rejected, error);
+                }
+            },
+        }
+    }
+
+    fn refuse(&self, task: &'static str) {
+        let cause = self.group.scope.cause().unwrap_or(Cause::Token);
+        let cancelled = Cancelled::new(task, cause);
+        self.group.refuse((self.error)(TaskError::Cancelled(cancelled)));
+    }
+
+    /// Leaves the queue, if it stands in it; then it tells when the wait is over.
+    pub(super) fn give_up(&mut self) -> Option<Waited<'a, T, E>> {
+        if !matches!(self.stage, Stage::Waiting { .. }) {
+            return None;
+        }
+        drop_quietly(std::mem::replace(&mut self.stage, Stage::Done));
+        Some(Waited(self.group))
+    }
+}
+
+/// Tells the group when a wait is over, also where the spawn panics: outside a runtime it does.
+pub(super) struct Waited<'a, T, E>(&'a Shared<T, E>);
+
+impl<T, E> Drop for Waited<'_, T, E> {
+    fn drop(&mut self) {
+        self.0.wait_ended();
+    }
+}

@@ -1,0 +1,104 @@
+//! What is left of some functions when all is over: nothing.
+//!
+//! 1. Every run that was started has ended, and none runs or waits (`stats()`).
+//! 2. No task of theirs has a row (`tasks()`).
+//! 3. What their runs were given is dropped.
+//! 4. Every permit is there, and none twice.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Waker},
+};
+
+use tokio_supervised::{Outcome, stats, tasks};
+
+use crate::load::{Load, Loads};
+
+/// A run that holds its permit until it is dropped.
+pub(crate) type Holding = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+pub(crate) fn holding<F>(call: F) -> Holding
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    Box::pin(async move {
+        _ = call.await;
+    })
+}
+
+pub(crate) struct Books {
+    /// Every function that the test runs: nobody else runs them.
+    names: &'static [&'static str],
+    /// How many may run of each function that has a limit, and how to hold one of its permits.
+    limited: Vec<(&'static str, usize, fn(Load) -> Holding)>,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Books {
+    pub(crate) fn of(names: &'static [&'static str]) -> Self {
+        Self { names, limited: Vec::new(), alive: Arc::default() }
+    }
+
+    pub(crate) fn limited(
+        mut self,
+        name: &'static str,
+        limit: usize,
+        hold: fn(Load) -> Holding,
+    ) -> Self {
+        assert!(self.names.contains(&name));
+        self.limited.push((name, limit, hold));
+        self
+    }
+
+    pub(crate) fn loads(&self) -> Loads {
+        Loads::new(&self.alive)
+    }
+
+    /// What does not add up, if anything does not.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        for task in stats().into_iter().filter(|task| self.names.contains(&task.name)) {
+            let ended: u64 = Outcome::ALL.iter().map(|outcome| task.ended(*outcome)).sum();
+            if (task.started, task.running, task.waiting) != (ended, 0, 0) {
+                let (name, started) = (task.name, task.started);
+                return Some(format!(
+                    "{name}: {started} started, {ended} ended, {} running, {} waiting",
+                    task.running, task.waiting
+                ));
+            }
+        }
+        if let Some(row) = tasks().iter().find(|row| self.names.contains(&row.name)) {
+            return Some(format!("a row is left: {row}"));
+        }
+        let alive = self.alive.load(SeqCst);
+        (alive > 0).then(|| format!("{alive} loads are not dropped"))
+    }
+
+    /// Everything has ended: reads the books, and takes every permit.
+    #[track_caller]
+    pub(crate) fn must_balance(&self, when: &str) {
+        if let Some(complaint) = self.complaint() {
+            panic!("{when}: {complaint}");
+        }
+        // Some of them have a timeout: its clock is that of a runtime.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _inside = runtime.enter();
+        for (name, limit, hold) in &self.limited {
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut holding: Vec<_> = (0..=*limit).map(|_| hold(self.loads().held())).collect();
+            for run in &mut holding {
+                assert!(run.as_mut().poll(&mut cx).is_pending());
+            }
+            let (running, waiting) = stats()
+                .into_iter()
+                .filter(|task| task.name == *name)
+                .fold((0, 0), |(running, waiting), task| {
+                    (running + task.running, waiting + task.waiting)
+                });
+            assert_eq!((running, waiting), (*limit as u64, 1), "{when}: the permits of {name}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Clocks that jump. `steps.rs` jumps before each step of what waits for a clock.
+
+use std::time::Duration;
+
+use tokio::{runtime::Builder, time::Instant};
+use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, stats, supervised, tasks};
+
+use crate::{
+    books::{Books, holding},
+    load::{Failed, Load, turn},
+    watched::watched,
+};
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+fn in_paused_time(test: impl Future<Output = ()>) {
+    Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(test);
+}
+
+#[test]
+fn ages_and_durations_are_those_of_the_process_whatever_paused_time_does() {
+    #[supervised(name = "clock: old")]
+    async fn old(load: Load) -> Result<u32, Failed> {
+        load.carry().await
+    }
+
+    watched(|| {
+        let books = Books::of(&["clock: old"]);
+        let loads = books.loads();
+        let begun = std::time::Instant::now();
+        in_paused_time(async {
+            let token = CancellationToken::new();
+            let group = Group::new(&token);
+            group.spawn(|token| old(token, loads.held())).await;
+            turn().await;
+            tokio::time::advance(300 * YEAR).await;
+            let age = tasks().iter().find(|task| task.name == "clock: old").unwrap().age;
+            assert!(age <= begun.elapsed(), "{age:?}");
+            token.cancel();
+            group.join().await.unwrap_err();
+        });
+        let stats = stats().into_iter().find(|task| task.name == "clock: old").unwrap();
+        assert!(stats.durations.sum() <= begun.elapsed(), "{:?}", stats.durations.sum());
+        books.must_balance("an old task");
+    });
+}
+
+#[test]
+fn a_timeout_of_years_is_over_after_those_years() {
+    #[supervised(name = "clock: years", timeout = "87600h")]
+    async fn patient(load: Load) -> Result<u32, Failed> {
+        load.carry().await
+    }
+
+    watched(|| {
+        let books = Books::of(&["clock: years"]);
+        let loads = books.loads();
+        in_paused_time(async {
+            let begun = Instant::now();
+            let ended = patient(&CancellationToken::new(), loads.held()).await.unwrap_err();
+            assert!(matches!(ended, Failed::Told(TaskError::TimedOut(_))), "{ended}");
+            assert_eq!(begun.elapsed().as_secs() / YEAR.as_secs(), 10);
+        });
+        books.must_balance("years");
+    });
+}
+
+#[test]
+fn a_timeout_that_no_clock_can_count_never_comes() {
+    #[supervised(name = "clock: for ever", timeout = Duration::MAX, grace = Duration::MAX)]
+    async fn endless(token: &CancellationToken, load: Load) -> Result<u32, Failed> {
+        token.cancelled().await;
+        load.carry().await
+    }
+
+    watched(|| {
+        let books = Books::of(&["clock: for ever"]);
+        let loads = books.loads();
+        in_paused_time(async {
+            let token = CancellationToken::new();
+            let mut run = Box::pin(endless(&token, loads.sleeps(0, 1)));
+            for _ in 0..3 {
+                tokio::select! {
+                    biased;
+                    ended = run.as_mut() => panic!("{ended:?}"),
+                    () = turn() => {}
+                }
+                tokio::time::advance(5 * YEAR).await;
+            }
+            token.cancel();
+            run.await.unwrap();
+        });
+        books.must_balance("for ever");
+    });
+}
+
+#[test]
+fn whatever_is_due_after_a_long_sleep_comes_once_and_all_at_once() {
+    #[supervised(name = "clock: due", limit = 2, timeout = "1s")]
+    async fn due(load: Load) -> Result<u32, Failed> {
+        load.carry().await
+    }
+
+    watched(|| {
+        let books = Books::of(&["clock: due"])
+            .limited("clock: due", 2, |load| holding(due(CancellationToken::new(), load)));
+        let loads = books.loads();
+        in_paused_time(async {
+            let token = CancellationToken::new();
+            let (mut one, mut other) =
+                (Box::pin(due(&token, loads.held())), Box::pin(due(&token, loads.held())));
+            let mut waits = Box::pin(due(&token, loads.turns(1)));
+            tokio::select! {
+                biased;
+                _ = one.as_mut() => unreachable!(),
+                _ = other.as_mut() => unreachable!(),
+                _ = waits.as_mut() => unreachable!("it has no permit"),
+                () = turn() => {}
+            }
+            tokio::time::advance(20 * YEAR).await;
+            let (one, other, waits) = tokio::join!(one, other, waits);
+            assert!(one.is_err() && other.is_err());
+            assert_eq!(waits.unwrap(), 1, "its clock begins with its permit");
+        });
+        let stats = stats().into_iter().find(|task| task.name == "clock: due").unwrap();
+        assert_eq!((stats.ended(Outcome::TimedOut), stats.ended(Outcome::Ok)), (2, 1));
+        books.must_balance("all at once");
+    });
+}

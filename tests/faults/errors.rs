@@ -1,0 +1,153 @@
+//! Errors and iterators whose methods panic where the runtime asks them, and a hook that panics.
+
+use std::{error::Error, fmt, time::Duration};
+
+use tokio::runtime::Builder;
+use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, map, stats, supervised};
+
+use crate::{
+    books::{Books, holding},
+    load::{Failed, Load},
+    watched::watched,
+};
+
+/// Panics when it is displayed, and when it is asked for its source.
+enum Fragile {
+    Itself(#[allow(dead_code, reason = "it is there to be dropped")] Load),
+    Told(TaskError),
+}
+
+impl From<TaskError> for Fragile {
+    fn from(error: TaskError) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl fmt::Display for Fragile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Itself(_) => panic!("it was displayed"),
+            Self::Told(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Fragile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fragile")
+    }
+}
+
+impl Error for Fragile {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Itself(_) => panic!("its source was asked for"),
+            Self::Told(error) => Some(error),
+        }
+    }
+}
+
+fn in_a_runtime(test: impl Future<Output = ()>) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(test);
+    assert_eq!(runtime.metrics().num_alive_tasks(), 0);
+}
+
+fn ended(name: &str, outcome: Outcome) -> u64 {
+    stats().iter().filter(|task| task.name == name).map(|task| task.ended(outcome)).sum()
+}
+
+#[test]
+fn an_error_whose_source_panics_is_a_panic_of_its_run() {
+    #[supervised(name = "errors: source", limit = 1)]
+    async fn gives(load: Load) -> Result<u32, Fragile> {
+        Err(Fragile::Itself(load))
+    }
+
+    watched(|| {
+        let books = Books::of(&["errors: source"]);
+        let load = books.loads().turns(0);
+        in_a_runtime(async {
+            let failed = gives(&CancellationToken::new(), load).await.unwrap_err();
+            let Fragile::Told(TaskError::Panicked(panic)) = failed else {
+                panic!("not a panic");
+            };
+            assert_eq!(panic.message(), "its source was asked for");
+        });
+        assert_eq!(ended("errors: source", Outcome::Panicked), 1);
+        books.must_balance("a source that panics");
+    });
+}
+
+/// Of a generic error nothing is asked but how it is displayed.
+struct Undisplayable(#[allow(dead_code, reason = "it is there to be dropped")] Load);
+
+impl From<TaskError> for Undisplayable {
+    fn from(error: TaskError) -> Self {
+        panic!("{error}")
+    }
+}
+
+impl fmt::Display for Undisplayable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("it was displayed")
+    }
+}
+
+#[test]
+fn a_pool_goes_on_after_an_error_that_panics_when_it_is_displayed() {
+    #[supervised(name = "errors: display", limit = 1)]
+    async fn gives(load: Load) -> Result<u32, Undisplayable> {
+        Err(Undisplayable(load))
+    }
+
+    watched(|| {
+        let books = Books::of(&["errors: display"]);
+        let loads = books.loads();
+        in_a_runtime(async {
+            let pool = Pool::new(1);
+            for _ in 0..3 {
+                pool.spawn(|token| gives(token, loads.turns(0))).await.unwrap();
+            }
+            pool.drain(Duration::from_secs(60)).await.unwrap();
+        });
+        assert_eq!(ended("errors: display", Outcome::Error), 3);
+        books.must_balance("an error that is displayed");
+    });
+}
+
+/// Panics where it is asked how long it is.
+struct OfUnknownLength(std::vec::IntoIter<Load>);
+
+impl Iterator for OfUnknownLength {
+    type Item = Load;
+
+    fn next(&mut self) -> Option<Load> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        panic!("nobody knows")
+    }
+}
+
+#[test]
+fn a_map_reads_all_of_an_iterator_that_panics_when_it_is_asked_for_its_length() {
+    #[supervised(name = "errors: length", limit = 2)]
+    async fn work(load: Load) -> Result<u32, Failed> {
+        load.carry().await
+    }
+
+    watched(|| {
+        let books = Books::of(&["errors: length"])
+            .limited("errors: length", 2, |load| holding(work(CancellationToken::new(), load)));
+        let loads = books.loads();
+        in_a_runtime(async {
+            let items: Vec<_> = (0..20).map(|turns| loads.turns(turns)).collect();
+            let items = OfUnknownLength(items.into_iter());
+            let done = map(&CancellationToken::new(), items, work).await.unwrap();
+            assert_eq!(done, (0..20).collect::<Vec<_>>());
+        });
+        books.must_balance("a length that panics");
+    });
+}

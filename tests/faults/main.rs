@@ -1,0 +1,30 @@
+//! What is done to the crate by those around it: owners, clocks, wakers, subscribers, hooks, a shut-down.
+//!
+//! After each fault the books are read: see [`books`]. Every test runs under a watchdog of its own: see [`watched`].
+
+#![allow(clippy::unwrap_used)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
+)]
+
+mod books;
+#[cfg(unix)]
+#[path = "../process/child.rs"]
+#[allow(dead_code, unused_imports, reason = "no test uses all of it")]
+mod child;
+mod clock;
+mod errors;
+mod load;
+#[cfg(unix)]
+mod processes;
+mod shut_down;
+mod steps;
+mod steps_group;
+mod steps_inline;
+mod steps_map;
+mod steps_nested;
+mod steps_pool;
+mod subscriber;
+mod wakers;
+mod watched;

@@ -1,0 +1,244 @@
+//! Something happens to a scenario before one of its steps: before each of them, one after the other.
+//!
+//! A step is a poll of one task: of the scenario, where it was woken, or of what it spawned. They are counted by a
+//! runtime of one thread, whose time is paused and moves a little from step to step.
+//!
+//! 1. The scenario is polled where it was woken, and never otherwise: a wake that gets lost is a hang.
+//! 2. A scenario that does not come to its end within [`MOST`] steps hangs.
+//! 3. What happens before step `k` happens to the same state each time: all is in one thread, and in order.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio_supervised::CancellationToken;
+
+use crate::{books::Books, load::turn, watched::watched};
+
+/// Far more than any scenario takes.
+const MOST: usize = 20_000;
+
+/// How far the clock moves, and in how many steps.
+const STEPS_OF_A_TICK: usize = 3;
+const TICK: Duration = Duration::from_millis(1);
+
+/// What happens to a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Its token fires, and it goes on to its end.
+    Fired,
+    /// Its owner drops it where it is.
+    Dropped,
+    /// The same, by an abort of the task that it is in.
+    Aborted,
+    /// Its token fires, and its owner drops it so many steps later.
+    FiredThenDropped(usize),
+    /// The runtime of what it has spawned is shut down, and it goes on in another one.
+    ShutDown,
+    /// The clock goes on by three years, as after a long sleep of the machine.
+    ClockJumps,
+}
+
+pub(crate) const ALL: [Fault; 9] = [
+    Fault::Fired,
+    Fault::Dropped,
+    Fault::Aborted,
+    Fault::FiredThenDropped(0),
+    Fault::FiredThenDropped(1),
+    Fault::FiredThenDropped(2),
+    Fault::FiredThenDropped(5),
+    Fault::ShutDown,
+    Fault::ClockJumps,
+];
+
+const YEARS: Duration = Duration::from_secs(3 * 365 * 86_400);
+
+/// What is tried.
+pub(crate) type Scenario = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Runs a scenario to its end, then again and again with each fault before each of its steps.
+///
+/// The books must balance each time.
+pub(crate) fn at_every_step(
+    books: Books,
+    scenario: impl Fn(CancellationToken) -> Scenario + Send + 'static,
+) {
+    watched(move || {
+        let steps = run(&books, &scenario, None).expect("it ends by itself");
+        assert!(steps > 3, "{steps} steps are no scenario");
+        for fault in ALL {
+            for at in 0..=steps {
+                run(&books, &scenario, Some((fault, at)));
+            }
+        }
+    });
+}
+
+/// How many steps it took, where it came to its end in the runtime that it began in.
+fn run(
+    books: &Books,
+    scenario: &impl Fn(CancellationToken) -> Scenario,
+    fault: Option<(Fault, usize)>,
+) -> Option<usize> {
+    let when = format!("{fault:?}");
+    let first = runtime();
+    let token = CancellationToken::new();
+    let is_shut_down = matches!(fault, Some((Fault::ShutDown, _)));
+    let mut own = Own::Polled(Polled::new(scenario(token.clone())));
+    if matches!(fault, Some((Fault::Aborted, _))) {
+        own = Own::Spawned(first.spawn(scenario(token.clone())));
+    }
+    let ended = first.block_on(drive(&mut own, &token, fault, books, &when));
+    if let Ended::HereAfter(steps) = ended {
+        assert_eq!(first.metrics().num_alive_tasks(), 0, "{when}: a task of tokio's is left");
+        drop(first);
+        books.must_balance(&when);
+        return Some(steps);
+    }
+    drop(first);
+    if is_shut_down {
+        // What waits in it for the timer of the first one panics, as it is documented.
+        let second = runtime();
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            second.block_on(drive(&mut own, &token, None, books, &when))
+        }));
+        if ended.is_err() {
+            drop(own);
+        }
+        second.block_on(settle(books, &when));
+    }
+    books.must_balance(&when);
+    None
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .event_interval(1)
+        .build()
+        .expect("a runtime")
+}
+
+enum Ended {
+    HereAfter(usize),
+    /// It is to go on elsewhere.
+    Elsewhere,
+}
+
+/// How the scenario is polled.
+enum Own {
+    Polled(Polled),
+    Spawned(tokio::task::JoinHandle<()>),
+}
+
+async fn drive(
+    own: &mut Own,
+    token: &CancellationToken,
+    fault: Option<(Fault, usize)>,
+    books: &Books,
+    when: &str,
+) -> Ended {
+    for step in 0..MOST {
+        if let Some((fault, at)) = fault {
+            match fault {
+                Fault::Fired | Fault::FiredThenDropped(_) if step == at => token.cancel(),
+                Fault::ShutDown if step == at => return Ended::Elsewhere,
+                Fault::ClockJumps if step == at => advance(YEARS),
+                Fault::Dropped if step == at => own.end(),
+                Fault::Aborted if step == at => own.end(),
+                _ => {}
+            }
+            if let Fault::FiredThenDropped(later) = fault {
+                if step == at + later {
+                    own.end();
+                }
+            }
+        }
+        if own.has_ended() {
+            settle(books, when).await;
+            return Ended::HereAfter(step);
+        }
+        turn().await;
+        if step % STEPS_OF_A_TICK == 0 {
+            advance(TICK);
+        }
+    }
+    panic!("{when}: it hangs; {:?}", books.complaint());
+}
+
+/// Moves the clock, and takes no step: what is due is woken in the next one.
+fn advance(by: Duration) {
+    let advance = pin!(tokio::time::advance(by));
+    _ = advance.poll(&mut Context::from_waker(Waker::noop()));
+}
+
+/// What was dropped or aborted ends by itself, in its next turns.
+async fn settle(books: &Books, when: &str) {
+    for step in 0..MOST {
+        let Some(complaint) = books.complaint() else { break };
+        assert!(step < MOST - 1, "{when}: {complaint}");
+        turn().await;
+    }
+    // What has reported its end is still to be taken down by tokio.
+    for _ in 0..8 {
+        turn().await;
+    }
+}
+
+impl Own {
+    fn has_ended(&mut self) -> bool {
+        match self {
+            Self::Polled(polled) => polled.step(),
+            Self::Spawned(task) => task.is_finished(),
+        }
+    }
+
+    fn end(&mut self) {
+        match self {
+            Self::Polled(polled) => polled.scenario = None,
+            Self::Spawned(task) => task.abort(),
+        }
+    }
+}
+
+/// A scenario that is polled where it was woken.
+struct Polled {
+    scenario: Option<Scenario>,
+    woken: Arc<Woken>,
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+impl Polled {
+    fn new(scenario: Scenario) -> Self {
+        Self { scenario: Some(scenario), woken: Arc::new(Woken(AtomicBool::new(true))) }
+    }
+
+    /// True when there is nothing more to do.
+    fn step(&mut self) -> bool {
+        let Some(scenario) = &mut self.scenario else { return true };
+        if !self.woken.0.swap(false, SeqCst) {
+            return false;
+        }
+        let waker = Waker::from(self.woken.clone());
+        if let Poll::Ready(()) = scenario.as_mut().poll(&mut Context::from_waker(&waker)) {
+            self.scenario = None;
+        }
+        self.scenario.is_none()
+    }
+}

@@ -1,0 +1,369 @@
+//! Wakers that panic, and wakers that look at the crate while it calls them.
+//!
+//! Who polls a future brings the waker: what it does is that executor's fault, and harms nobody else.
+//!
+//! Not tried is a waker that panics when it is dropped, of who waits for a permit. The permit is lost then, since the
+//! compiler leaks what an `.await` gives where the drop of what was awaited panics, as the last test sees.
+
+use std::{
+    cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, RawWaker, RawWakerVTable, Waker},
+    thread,
+    time::Duration,
+};
+
+use tokio::runtime::Builder;
+use tokio_supervised::{CancellationToken, Group, Pool, map, shield, stats, supervised, tasks};
+
+use crate::{
+    books::{Books, holding},
+    load::{Failed, Load, Loads, turn},
+    watched::watched,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Clone,
+    Wake,
+    Drop,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    Panic,
+    /// Takes the locks of all scopes, one after the other.
+    Look,
+}
+
+/// Two panics at once would abort the process, whoever is to blame.
+fn act(waker: &Faulty, call: Call) {
+    if waker.at != call || thread::panicking() {
+        return;
+    }
+    ACTED.set(ACTED.get() + 1);
+    match waker.does {
+        Does::Panic => panic!("the waker"),
+        Does::Look => _ = (tasks(), stats()),
+    }
+}
+
+thread_local! {
+    /// How often a waker has done what it is for.
+    static ACTED: Cell<u32> = const { Cell::new(0) };
+}
+
+struct Faulty {
+    at: Call,
+    does: Does,
+}
+
+fn faulty(at: Call, does: Does) -> Waker {
+    let data = Arc::into_raw(Arc::new(Faulty { at, does })).cast();
+    // SAFETY: the functions of the table keep the count of the `Arc` that the pointer came from.
+    unsafe { Waker::from_raw(RawWaker::new(data, &TABLE)) }
+}
+
+static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dropped);
+
+unsafe fn clone(data: *const ()) -> RawWaker {
+    let data = data.cast::<Faulty>();
+    // SAFETY: a waker that is cloned is alive, and so is what it points to; the clone has a count of its own.
+    unsafe {
+        act(&*data, Call::Clone);
+        Arc::increment_strong_count(data);
+    }
+    RawWaker::new(data.cast(), &TABLE)
+}
+
+unsafe fn wake(data: *const ()) {
+    // SAFETY: the waker that is used up had one count, which is this `Arc`'s now.
+    let waker = unsafe { Arc::from_raw(data.cast::<Faulty>()) };
+    act(&waker, Call::Wake);
+}
+
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: the waker is alive, and so is what it points to.
+    act(unsafe { &*data.cast::<Faulty>() }, Call::Wake);
+}
+
+unsafe fn dropped(data: *const ()) {
+    // SAFETY: as in `wake`.
+    let waker = unsafe { Arc::from_raw(data.cast::<Faulty>()) };
+    act(&waker, Call::Drop);
+}
+
+#[supervised(name = "wakers: limited", limit = 1)]
+async fn limited(load: Load) -> Result<u32, Failed> {
+    load.carry().await
+}
+
+#[supervised(name = "wakers: free")]
+async fn free(load: Load) -> Result<u32, Failed> {
+    load.carry().await
+}
+
+#[supervised(name = "wakers: in a section")]
+async fn sectioned(load: Load) -> Result<u32, Failed> {
+    shield(Duration::from_secs(9), |token| free(token, load)).await
+}
+
+fn books() -> Books {
+    Books::of(&["wakers: limited", "wakers: free", "wakers: in a section"]).limited(
+        "wakers: limited",
+        1,
+        |load| holding(limited(CancellationToken::new(), load)),
+    )
+}
+
+type Polled = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What is polled with the faulty waker. Nothing in it is woken by the runtime's own driver, by a timer or after a
+/// `yield_now`: a panic there comes out of `block_on`, whatever this crate does.
+const SITUATIONS: [(&str, fn(CancellationToken, Loads) -> Polled); 8] = [
+    ("a call", |token, loads| {
+        Box::pin(async move {
+            _ = free(&token, loads.held()).await;
+        })
+    }),
+    ("a call that waits for its permit", |token, loads| {
+        Box::pin(async move {
+            let other = tokio::spawn(limited(token.clone(), loads.turns(6)));
+            turn().await;
+            _ = limited(&token, loads.turns(1)).await;
+            _ = other.await;
+        })
+    }),
+    ("a section", |token, loads| {
+        Box::pin(async move {
+            _ = sectioned(&token, loads.turns(3)).await;
+        })
+    }),
+    ("a join", |token, loads| {
+        Box::pin(async move {
+            let group = Group::new(&token);
+            for load in [loads.turns(3), loads.turns(5), loads.held(), loads.fails(8)] {
+                group.spawn(|token| free(token, load)).await;
+            }
+            _ = group.join().await;
+        })
+    }),
+    ("a spawn into a group that waits", |token, loads| {
+        Box::pin(async move {
+            let group = Group::new(&token).limit(1);
+            for load in [loads.turns(3), loads.turns(5), loads.turns(1)] {
+                group.spawn(|token| free(token, load)).await;
+            }
+            _ = group.join().await;
+        })
+    }),
+    ("a map", |token, loads| {
+        Box::pin(async move {
+            let items = [loads.turns(3), loads.turns(5), loads.turns(1), loads.held()];
+            _ = map(&token, items, free).limit(2).await;
+        })
+    }),
+    ("a reservation", |token, loads| {
+        Box::pin(async move {
+            let pool = Pool::new(1);
+            for load in [loads.turns(3), loads.turns(4)] {
+                let Ok(slot) = pool.reserve().await else { return };
+                slot.spawn(|token| free(token, load));
+            }
+            let drained = pool.drain(Duration::from_secs(100));
+            tokio::select! { () = token.cancelled() => {}, _ = drained => {} }
+        })
+    }),
+    ("a spawn into a pool that waits", |token, loads| {
+        Box::pin(async move {
+            let pool = Pool::new(1);
+            for load in [loads.turns(3), loads.turns(4)] {
+                _ = pool.spawn(|token| limited(token, load)).await;
+            }
+            let drained = pool.drain(Duration::from_secs(100));
+            tokio::select! { () = token.cancelled() => {}, _ = drained => {} }
+        })
+    }),
+];
+
+/// Polls it at each turn, whether it was woken or not, since its waker may have had other things to do.
+async fn drive(token: CancellationToken, mut polled: Polled, at: Call, does: Does) {
+    for turns in 0..400 {
+        if turns == 200 {
+            _ = catch_unwind(AssertUnwindSafe(|| token.cancel()));
+        }
+        let waker = faulty(at, does);
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            polled.as_mut().poll(&mut Context::from_waker(&waker))
+        }));
+        _ = catch_unwind(AssertUnwindSafe(|| drop(waker)));
+        match ended {
+            Ok(Poll::Pending) => {}
+            // An async block that has panicked is not polled again.
+            Ok(Poll::Ready(())) | Err(_) => break,
+        }
+        turn().await;
+    }
+    _ = catch_unwind(AssertUnwindSafe(|| drop(polled)));
+    _ = catch_unwind(AssertUnwindSafe(|| token.cancel()));
+}
+
+/// The tests run the same functions, and read the same books.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone(test: impl FnOnce() + Send + 'static) {
+    watched(|| {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        test();
+    });
+}
+
+#[test]
+fn a_waker_that_panics_or_looks_around_leaves_the_books_in_balance() {
+    alone(|| {
+        let books = books();
+        for (situation, begin) in SITUATIONS {
+            for at in [Call::Clone, Call::Wake, Call::Drop] {
+                for does in [Does::Look, Does::Panic] {
+                    let queues = situation.contains("waits") || situation == "a reservation";
+                    if queues && at == Call::Drop && does == Does::Panic {
+                        continue;
+                    }
+                    let when = format!("{situation}, {at:?}, {does:?}");
+                    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+                    let before = ACTED.get();
+                    runtime.block_on(async {
+                        let token = CancellationToken::new();
+                        let polled = begin(token.clone(), books.loads());
+                        drive(token, polled, at, does).await;
+                        for _ in 0..200 {
+                            turn().await;
+                        }
+                        assert_eq!(books.complaint(), None, "{when}");
+                    });
+                    drop(runtime);
+                    books.must_balance(&when);
+                    assert!(ACTED.get() > before, "{when}: the waker was not called");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_group_whose_token_wakes_a_waker_that_panics_is_joined_all_the_same() {
+    alone(|| {
+        let books = books();
+        let loads = books.loads();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let group = Group::new(&CancellationToken::new());
+            let mut of_the_group = None;
+            group
+                .spawn(|token| {
+                    of_the_group = Some(token.clone());
+                    free(token, loads.held())
+                })
+                .await;
+            let (waker, mut calls) = (faulty(Call::Wake, Does::Panic), Vec::new());
+            for _ in 0..40 {
+                let mut call = Box::pin(free(of_the_group.clone().unwrap(), loads.held()));
+                assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+                calls.push(call);
+            }
+            group.spawn(|token| free(token, loads.held())).await;
+            group.spawn(|token| free(token, loads.fails(2))).await;
+            let joined = tokio::time::timeout(Duration::from_secs(20), group.join()).await;
+            let failed = joined.expect("it hangs").unwrap_err();
+            assert!(matches!(failed, Failed::AsAsked), "{failed}");
+            drop(calls);
+        });
+        books.must_balance("a token that wakes");
+    });
+}
+
+#[test]
+fn a_map_whose_token_wakes_a_waker_that_panics_ends_all_the_same() {
+    alone(|| {
+        let books = books();
+        let loads = books.loads();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (tell, told) = std::sync::mpsc::channel();
+            let items = [loads.held(), loads.held(), loads.fails(5_000), loads.held()];
+            let mapped = map(&CancellationToken::new(), items, move |token, load| {
+                tell.send(token.clone()).unwrap();
+                free(token, load)
+            });
+            let mapped = tokio::spawn(mapped.limit(4).into_future());
+            let waker = faulty(Call::Wake, Does::Panic);
+            let mut calls = Vec::new();
+            for _ in 0..10 {
+                turn().await;
+                for token in told.try_iter() {
+                    let mut call = Box::pin(free(token, loads.held()));
+                    assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+                    calls.push(call);
+                }
+            }
+            assert_eq!(calls.len(), 4);
+            let ended = tokio::time::timeout(Duration::from_secs(20), mapped).await;
+            let failed = ended.expect("it hangs").unwrap().unwrap_err();
+            assert!(matches!(failed, Failed::AsAsked), "{failed}");
+            drop(calls);
+        });
+        books.must_balance("a token that wakes");
+    });
+}
+
+#[test]
+fn a_task_that_gives_its_permit_to_a_waker_that_panics_keeps_its_result() {
+    alone(|| {
+        let books = books();
+        let loads = books.loads();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let token = CancellationToken::new();
+            let group = Group::new(&token);
+            group.spawn(|token| limited(token, loads.turns(3))).await;
+            let mut waits = Box::pin(limited(&token, loads.turns(1)));
+            let waker = faulty(Call::Wake, Does::Panic);
+            assert!(waits.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            assert_eq!(group.join().await.unwrap(), [3]);
+            assert_eq!(waits.await.unwrap(), 1);
+        });
+        books.must_balance("a permit that wakes");
+    });
+}
+
+/// Were it no longer so, the situations that are left out above could be tried.
+#[test]
+fn an_await_leaks_what_it_gave_where_what_was_awaited_panics_when_it_is_dropped() {
+    struct Gives(Option<Arc<()>>);
+
+    impl Future for Gives {
+        type Output = Arc<()>;
+
+        fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Arc<()>> {
+            Poll::Ready(self.0.take().unwrap())
+        }
+    }
+
+    impl Drop for Gives {
+        fn drop(&mut self) {
+            panic!("the drop");
+        }
+    }
+
+    let permit = Arc::new(());
+    let mut awaits = Box::pin({
+        let permit = permit.clone();
+        async { drop(Gives(Some(permit)).await) }
+    });
+    let poll = || awaits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+    catch_unwind(AssertUnwindSafe(poll)).unwrap_err();
+    drop(awaits);
+    assert_eq!(Arc::strong_count(&permit), 2);
+}

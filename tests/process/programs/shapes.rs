@@ -1,0 +1,149 @@
+//! Mains of every shape, with a grace of a second, to be stormed with signals.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a program to be stopped has tasks that nobody stops"
+)]
+
+#[path = "common.rs"]
+mod common;
+
+use std::{
+    future::pending,
+    process::{ExitCode, Termination},
+    time::Duration,
+};
+
+use anyhow::bail;
+use common::{block, say, wanted};
+use tokio::sync::mpsc;
+use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, shield, supervised};
+
+#[supervised(name = "step", limit = 3)]
+async fn step(n: u64) -> Result<u64, TaskError> {
+    tokio::time::sleep(Duration::from_millis(n % 5)).await;
+    Ok(n)
+}
+
+/// Has the token, and does not obey it.
+#[supervised(name = "deaf", grace = "none", allow(unused_token))]
+async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
+    let _ = token;
+    pending().await
+}
+
+/// One section after the other, each of some length.
+#[supervised(name = "commit")]
+async fn commit(takes: Duration, begun: mpsc::Sender<()>) -> Result<(), TaskError> {
+    loop {
+        let section = shield(takes * 2, |_| async {
+            // Nobody listens any more to those that come later.
+            _ = begun.try_send(());
+            tokio::time::sleep(takes).await;
+        });
+        section.await;
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn in_a_group(token: &CancellationToken, takes: Duration) -> anyhow::Result<()> {
+    let group = Group::new(token);
+    let (begun, mut has_begun) = mpsc::channel(1);
+    group.spawn(|token| commit(token, takes, begun)).await;
+    // `None` where the token had fired before.
+    if has_begun.recv().await.is_some() {
+        say("READY");
+    }
+    group.join().await?;
+    Ok(())
+}
+
+async fn works(token: &CancellationToken) -> anyhow::Result<()> {
+    say("READY");
+    loop {
+        map(token, 0..20, step).await?;
+    }
+}
+
+// A task that is left behind is what one of the shapes is about.
+#[supervised::main(grace = "1s", worker_threads = 2, allow(detached_spawn))]
+async fn with_a_token(token: CancellationToken) -> anyhow::Result<()> {
+    match wanted().as_str() {
+        "cooperates" => {
+            let works = works(&token).await;
+            assert!(token.is_cancelled(), "{works:?}");
+            Ok(())
+        }
+        "hands on its cancellation" => works(&token).await,
+        "ignores its token" => {
+            say("READY");
+            pending().await
+        }
+        "blocks its worker" => {
+            say("READY");
+            block()
+        }
+        "panics when told" => {
+            say("READY");
+            token.cancelled().await;
+            panic!("the flush is broken")
+        }
+        "fails when told" => {
+            say("READY");
+            token.cancelled().await;
+            bail!("the flush failed")
+        }
+        "returns quickly" => {
+            say("READY");
+            Ok(())
+        }
+        "leaves a blocking thread" => {
+            tokio::task::spawn_blocking(|| block());
+            say("READY");
+            token.cancelled().await;
+            Ok(())
+        }
+        "drains a pool" => {
+            let pool = Pool::new(4);
+            say("READY");
+            while !token.is_cancelled() {
+                pool.spawn(|token| step(token, 4)).await?;
+            }
+            pool.drain(Duration::from_millis(700)).await?;
+            Ok(())
+        }
+        "leaves a pool" => {
+            let pool = Box::leak(Box::new(Pool::new(4)));
+            say("READY");
+            while !token.is_cancelled() {
+                pool.spawn(|token| step(token, 3)).await?;
+            }
+            Ok(())
+        }
+        "leaves a deaf pool" => {
+            let pool = Box::leak(Box::new(Pool::new(1)));
+            pool.spawn(deaf).await?;
+            say("READY");
+            token.cancelled().await;
+            Ok(())
+        }
+        "is in sections" => in_a_group(&token, Duration::from_millis(150)).await,
+        "is in long sections" => in_a_group(&token, Duration::from_secs(3600)).await,
+        other => bail!("no such shape: {other}"),
+    }
+}
+
+#[supervised::main(grace = "1s", flavor = "current_thread")]
+async fn without_a_token() {
+    say("READY");
+    loop {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn main() -> ExitCode {
+    match wanted().as_str() {
+        "has no token" => without_a_token().report(),
+        _ => with_a_token().report(),
+    }
+}

@@ -1,0 +1,64 @@
+//! Clients that post jobs until they are told to stop, and forgive nothing.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{task::JoinSet, time::sleep};
+
+use crate::http::Connection;
+
+/// Between two requests of one client: the instances are replaced under load, and not overloaded, which they answer with 503.
+const PAUSE: Duration = Duration::from_millis(20);
+
+pub(crate) struct Load {
+    clients: JoinSet<io::Result<Vec<String>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Load {
+    /// Half of the clients keep their connection, half make one for each request.
+    pub(crate) fn start(address: &str, clients: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut load = Self { clients: JoinSet::new(), stop };
+        for client in 0..clients {
+            load.clients.spawn(post(address.to_owned(), client, load.stop.clone()));
+        }
+        load
+    }
+
+    /// The jobs that were accepted, which are all that were posted.
+    pub(crate) async fn end(mut self) -> Vec<String> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut accepted = Vec::new();
+        while let Some(client) = self.clients.join_next().await {
+            accepted.extend(client.unwrap().expect("every request is answered"));
+        }
+        accepted
+    }
+}
+
+async fn post(address: String, client: usize, stop: Arc<AtomicBool>) -> io::Result<Vec<String>> {
+    let keeps = client % 2 == 0;
+    let (mut accepted, mut kept) = (Vec::new(), None);
+    while !stop.load(Ordering::Relaxed) {
+        let job = format!("{client}-{}", accepted.len());
+        let mut connection = match kept.take() {
+            Some(connection) => connection,
+            None => Connection::open(&address).await?,
+        };
+        let answer = connection.exchange("POST", "/jobs", job.as_bytes()).await?;
+        assert_eq!(answer.status, 202, "{job}: {answer:?}");
+        // The proxy may close it, and says so.
+        let closes = answer.header("connection") == Some("close");
+        kept = (keeps && !closes).then_some(connection);
+        accepted.push(job);
+        sleep(PAUSE).await;
+    }
+    Ok(accepted)
+}

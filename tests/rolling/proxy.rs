@@ -1,0 +1,112 @@
+//! An haproxy in front of two instances.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
+
+use crate::random::Random;
+
+/// How often the proxy is asked how it sees an instance: it tells nobody by itself.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// Dropped, it is killed.
+pub(crate) struct Proxy {
+    child: Child,
+    pub(crate) address: String,
+    talk: PathBuf,
+}
+
+/// Whether the proxy is installed. Loud where it is not: the test looks at nothing then.
+pub(crate) fn is_installed() -> bool {
+    let found = Command::new("haproxy").arg("-v").stdout(Stdio::null()).status();
+    let found = found.is_ok_and(|status| status.success());
+    if !found {
+        eprintln!("SKIPPED: no `haproxy` is installed (`apt-get install haproxy`)");
+    }
+    found
+}
+
+/// A port that nobody has, below those that the system gives to whoever connects.
+pub(crate) fn free_port(random: &mut Random) -> u16 {
+    loop {
+        let port = 20_000 + u16::try_from(random.below(12_000)).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl Proxy {
+    /// It asks each instance five times a second whether it is ready, and never sends a request twice.
+    pub(crate) fn start(folder: &Path, instances: [&str; 2], random: &mut Random) -> Self {
+        let address = format!("127.0.0.1:{}", free_port(random));
+        let talk = folder.join("haproxy.sock");
+        let [a, b] = instances;
+        let text = format!(
+            "global
+               stats socket {}
+             defaults
+               mode http
+               retries 0
+               timeout connect 5s
+               timeout client 30s
+               timeout server 30s
+               timeout check 10s
+             frontend service
+               bind {address}
+               default_backend instances
+             backend instances
+               balance roundrobin
+               option httpchk GET /readyz
+               http-check expect status 200
+               default-server check inter 200ms fall 1 rise 1
+               server a {a}
+               server b {b}\n",
+            talk.display()
+        );
+        let file = folder.join("haproxy.cfg");
+        std::fs::write(&file, text).unwrap();
+        let child = Command::new("haproxy").arg("-db").arg("-f").arg(&file).spawn().unwrap();
+        Self { child, address, talk }
+    }
+
+    /// Waits until it sees an instance as `UP` or as `DOWN`.
+    pub(crate) async fn sees(&self, instance: &str, wanted: &str) {
+        let (began, line) = (Instant::now(), format!("instances,{instance},"));
+        loop {
+            let all = self.states().await.unwrap_or_default();
+            let state = all.lines().find(|state| state.starts_with(&line));
+            if state.is_some_and(|state| state.split(',').any(|field| field == wanted)) {
+                return;
+            }
+            assert!(began.elapsed() < WATCHDOG, "{instance} is not {wanted}: {all}");
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// A line for each instance. An error before it listens.
+    async fn states(&self) -> std::io::Result<String> {
+        let mut talk = UnixStream::connect(&self.talk).await?;
+        talk.write_all(b"show stat\n").await?;
+        let mut states = String::new();
+        talk.read_to_string(&mut states).await?;
+        Ok(states)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // Both fail where it has ended.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
