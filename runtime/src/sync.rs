@@ -4,6 +4,9 @@
 //! value that a weak ordering lets them read. `RUSTFLAGS="--cfg supervised_loom" cargo test --release -p
 //! tokio-supervised --lib loom` runs them all; each is in a module `loom` beneath the code that it is about.
 //!
+//! A unit test that needs a runtime, or a `static` of these types, is for `all(test, not(supervised_loom))`: the
+//! models are built without the other dev-dependencies.
+//!
 //! The `cfg` is a private one. Under `--cfg loom` tokio has no signals and no net, so that the crate would not
 //! compile; and a program that is tested under it does not get our models' types into its build.
 //!
