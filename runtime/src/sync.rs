@@ -4,6 +4,9 @@
 //! value that a weak ordering lets them read. `RUSTFLAGS="--cfg supervised_loom" cargo test --release -p
 //! tokio-supervised --lib loom` runs them all; each is in a module `loom` beneath the code that it is about.
 //!
+//! A unit test that needs a runtime, or a `static` of these types, is for `all(test, not(supervised_loom))`: the
+//! models are built without the other dev-dependencies.
+//!
 //! The `cfg` is a private one. Under `--cfg loom` tokio has no signals and no net, so that the crate would not
 //! compile; and a program that is tested under it does not get our models' types into its build.
 //!
@@ -114,7 +117,7 @@ pub(crate) fn ended<T>(thread: loom::thread::JoinHandle<T>) {
 }
 
 /// Runs a model, and tells what it took. With a bound, loom takes a thread off at most so many times where it
-/// could have gone on.
+/// could have gone on; `LOOM_MAX_PREEMPTIONS` raises the bounds of those that have one.
 #[cfg(all(test, supervised_loom))]
 #[allow(clippy::print_stdout)]
 pub(crate) fn model(bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
@@ -123,7 +126,8 @@ pub(crate) fn model(bound: Option<usize>, model: impl Fn() + Send + Sync + 'stat
     let runs = Arc::new(atomic::AtomicU64::new(0));
     let counted = runs.clone();
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(bound);
+    let asked = builder.preemption_bound;
+    builder.preemption_bound = bound.map(|bound| asked.map_or(bound, |asked| asked.max(bound)));
     builder.max_branches = 20_000;
     let begun = std::time::Instant::now();
     builder.check(move || {

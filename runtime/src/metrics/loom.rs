@@ -47,7 +47,7 @@ fn a_run_whose_end_is_seen_is_seen_to_have_started() {
 /// Invariant 2.
 #[test]
 fn so_is_one_that_another_thread_has_ended() {
-    model(Some(3), || {
+    model(Some(2), || {
         let metrics = Arc::new(Metrics::new());
         let handed_over = Arc::new(AtomicBool::new(false));
         let begins = thread::spawn({

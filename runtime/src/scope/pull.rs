@@ -6,15 +6,17 @@
 //! 2. The first failure is recorded before the cancellation that it triggers.
 //! 3. The iterator and `f` are dropped before the last runner leaves, and outside the lock; they run under
 //!    it, under [`panic::catch`], by one runner at a time.
+//! 4. A runner that is entered while the map is dropped is aborted.
+//!
+//! `pull/loom.rs` checks 1, 2 and 4 for every interleaving.
 
+#[cfg(all(test, supervised_loom))]
+mod loom;
 mod runners;
 
 use std::{
     panic::Location,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -33,6 +35,10 @@ use crate::{
     run::{Ended, SupervisedFuture, row::Row, scope::Scope},
     span::TaskSpan,
     spec::TaskSpec,
+    sync::{
+        Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {

@@ -1,6 +1,6 @@
 //! The runners of a map: how many there may be, who they are, and how far they have come.
 
-use std::sync::{Arc, MutexGuard, PoisonError, atomic::Ordering};
+use std::sync::{Arc, PoisonError};
 
 use super::{
     super::{keep::Keep, source::Source},
@@ -15,6 +15,7 @@ use crate::{
         row::{Activity, Row},
     },
     spec::TaskSpec,
+    sync::{MutexGuard, atomic::Ordering},
 };
 
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use loom::{future::block_on, thread};
 
-use super::{Refusal, Slots};
+use super::{Admission, Refusal, Slots};
 use crate::{
     CancellationToken,
     limit::Limit,
@@ -14,48 +14,48 @@ use crate::{
 /// Invariant 1: loom fails where all threads wait.
 #[test]
 fn two_scopes_and_one_function_do_not_block_each_other() {
-    model(Some(2), || {
+    model(Some(1), || {
         let spec = model_spec(Policy::DEFAULT.limit(1));
         let token = CancellationToken::new();
         let scope = Scope::root(token.clone());
-        let slots = Arc::new(Slots::bounded(1));
-        let spawns = {
+        let [one, other] = [(); 2].map(|()| Arc::new(Slots::bounded(1)));
+        let spawns = |slots: &Arc<Slots>| {
             let (slots, scope, token) = (slots.clone(), scope.clone(), token.clone());
             move || {
                 let admission = block_on(slots.admit(spec, &scope, &token)).ok();
-                let admission = admission.expect("the token does not fire");
-                assert!(admission.slot.is_some() && admission.permit.is_some());
+                give_back(admission.expect("the token does not fire"));
             }
         };
-        // One more waits for the permit alone, and takes it whenever it is free.
-        let elsewhere = thread::spawn(move || drop(block_on(Limit::acquire(limit(spec)))));
-        let other = thread::spawn(spawns.clone());
-        spawns();
-        ended(other);
-        ended(elsewhere);
-        assert!(slots.try_admit(spec).is_some(), "all of it has come back");
+        let others = [&one, &other].map(|slots| thread::spawn(spawns(slots)));
+        spawns(&one)();
+        others.into_iter().for_each(ended);
+        for slots in [one, other] {
+            assert!(slots.try_admit(spec).is_some(), "all of it has come back");
+        }
     });
 }
 
 /// Invariant 1: a slot is not held for a permit.
 #[test]
 fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
-    model(Some(2), || {
+    model(Some(3), || {
         let spec = model_spec(Policy::DEFAULT.limit(1));
         let unlimited = model_spec(Policy::DEFAULT);
         let token = CancellationToken::new();
         let scope = Scope::root(token.clone());
         let slots = Arc::new(Slots::bounded(1));
-        let held = Limit::try_acquire(limit(spec));
+        let held = slots.try_slot();
         let waits = thread::spawn({
             let (slots, scope, token) = (slots.clone(), scope.clone(), token.clone());
             move || drop(block_on(slots.admit(spec, &scope, &token)))
         });
+        let permit = block_on(Limit::acquire(limit(spec)));
+        drop(held);
         // The permit comes back only after this.
         let admitted = block_on(slots.admit(unlimited, &scope, &token));
         assert!(admitted.is_ok());
         drop(admitted);
-        drop(held);
+        drop(permit);
         ended(waits);
     });
 }
@@ -80,15 +80,35 @@ fn a_permit_is_free_while_its_spawn_waits_for_a_slot() {
     });
 }
 
-/// A wait that the token ends takes nothing along.
+/// Whichever of the two is waited for.
 #[test]
-fn a_token_that_fires_ends_the_wait_and_loses_nothing() {
+fn a_token_that_fires_ends_the_wait() {
     model(Some(3), || {
         let spec = model_spec(Policy::DEFAULT.limit(1));
         let token = CancellationToken::new();
         let scope = Scope::root(token.clone());
         let slots = Arc::new(Slots::bounded(1));
-        let held = slots.try_admit(spec);
+        let held = slots.try_slot();
+        let fires = thread::spawn({
+            let token = token.clone();
+            move || token.cancel()
+        });
+        let admitted = block_on(slots.admit(spec, &scope, &token));
+        assert!(matches!(admitted, Err(Refusal::Fired)));
+        drop(held);
+        ended(fires);
+        assert!(slots.try_admit(spec).is_some(), "all of it has come back");
+    });
+}
+
+#[test]
+fn what_comes_back_while_the_token_fires_is_given_or_free() {
+    model(Some(3), || {
+        let spec = model_spec(Policy::DEFAULT.limit(1));
+        let token = CancellationToken::new();
+        let scope = Scope::root(token.clone());
+        let slots = Arc::new(Slots::bounded(1));
+        let held = slots.try_admit(spec).expect("nobody else has any of it");
         let fires = thread::spawn({
             let token = token.clone();
             move || token.cancel()
@@ -100,7 +120,7 @@ fn a_token_that_fires_ends_the_wait_and_loses_nothing() {
                 assert!(matches!(admitted, Ok(_) | Err(Refusal::Fired)));
             }
         });
-        drop(held);
+        give_back(held);
         ended(fires);
         ended(waits);
         assert!(slots.try_admit(spec).is_some(), "all of it has come back");
@@ -109,4 +129,11 @@ fn a_token_that_fires_ends_the_wait_and_loses_nothing() {
 
 fn limit(spec: &'static crate::spec::TaskSpec) -> &'static Limit {
     spec.limit().expect("it has one")
+}
+
+/// As a task that ends: the permit is the run's, and the slot comes back after it.
+fn give_back(Admission { slot, permit }: Admission) {
+    assert!(slot.is_some() && permit.is_some());
+    drop(permit);
+    drop(slot);
 }
