@@ -159,7 +159,8 @@ proptest! {
     #[test]
     fn a_limit_does_what_its_model_does(steps in steps()) {
         // Registered by its first run, which the limit can be told then.
-        run(async { task(&CancellationToken::new(), Tasks::default().add(Work::Short(0))).await.unwrap() });
+        let first = Tasks::default().add(Work::Short(0));
+        run(in_time(task(&CancellationToken::new(), first))).unwrap();
         run(compare(steps))?;
     }
 }
