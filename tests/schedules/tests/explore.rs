@@ -142,6 +142,10 @@ fn tell_of_panics() {
 fn watch() {
     loop {
         let seed = SEED.load(SeqCst);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a thread of the watch alone, which waits for nothing"
+        )]
         thread::sleep(LONGEST);
         if SEED.load(SeqCst) == seed {
             eprintln!("this schedule hangs: SEED={seed}");
