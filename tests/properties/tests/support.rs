@@ -1,0 +1,254 @@
+//! What the programs share: tasks that end when they are told to, and what the runtime counts of them.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use proptest::prelude::*;
+use tokio::sync::Semaphore;
+use tokio_supervised::{Outcome, TaskError, TaskStats, stats};
+
+/// How a task ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Ok,
+    Error,
+    Panic,
+}
+
+/// What a task does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Ends well after so many turns.
+    Short(usize),
+    /// Ends when its gate is opened.
+    Gated(End),
+}
+
+pub(crate) fn ends() -> impl Strategy<Value = End> {
+    prop_oneof![3 => Just(End::Ok), 1 => Just(End::Error), 1 => Just(End::Panic)]
+}
+
+pub(crate) fn works() -> impl Strategy<Value = Work> {
+    prop_oneof![1 => (0..3_usize).prop_map(Work::Short), 3 => ends().prop_map(Work::Gated)]
+}
+
+/// An error that says whose it is.
+#[derive(Debug)]
+pub(crate) enum Error {
+    Own(usize),
+    Task(TaskError),
+}
+
+impl From<TaskError> for Error {
+    fn from(error: TaskError) -> Self {
+        Self::Task(error)
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The same, to be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    Own(usize),
+    Panicked,
+    Cancelled,
+    Other,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Own(number) => Self::Own(number),
+            Error::Task(TaskError::Panicked(_)) => Self::Panicked,
+            Error::Task(TaskError::Cancelled(_)) => Self::Cancelled,
+            Error::Task(_) => Self::Other,
+        }
+    }
+}
+
+/// What a task of a program has.
+#[derive(Clone)]
+pub(crate) struct Task {
+    pub(crate) number: usize,
+    pub(crate) work: Work,
+    gate: Arc<Semaphore>,
+    seen: Arc<Seen>,
+}
+
+/// What is seen of the tasks from within.
+#[derive(Default)]
+struct Seen {
+    running: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+struct Running(Arc<Seen>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Task {
+    /// The body of the tests' functions.
+    pub(crate) async fn run(self) -> Result<usize, Error> {
+        self.seen.peak.fetch_max(self.seen.running.fetch_add(1, SeqCst) + 1, SeqCst);
+        let _running = Running(self.seen.clone());
+        match self.work {
+            Work::Short(turns) => {
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
+                }
+                Ok(self.number)
+            }
+            Work::Gated(end) => {
+                self.gate.acquire().await.expect("a gate is not closed").forget();
+                match end {
+                    End::Ok => Ok(self.number),
+                    End::Error => Err(Error::Own(self.number)),
+                    // No hook hears it: it is meant.
+                    End::Panic => std::panic::resume_unwind(Box::new("meant")),
+                }
+            }
+        }
+    }
+}
+
+/// The tasks of one program.
+#[derive(Default)]
+pub(crate) struct Tasks {
+    gates: Vec<Arc<Semaphore>>,
+    seen: Arc<Seen>,
+}
+
+impl Tasks {
+    /// The next one.
+    pub(crate) fn add(&mut self, work: Work) -> Task {
+        let (number, gate) = (self.gates.len(), Arc::new(Semaphore::new(0)));
+        self.gates.push(gate.clone());
+        Task { number, work, gate, seen: self.seen.clone() }
+    }
+
+    pub(crate) fn open(&self, number: usize) {
+        self.gates[number].add_permits(1);
+    }
+
+    pub(crate) fn open_all(&self) {
+        self.gates.iter().for_each(|gate| gate.add_permits(1));
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        self.seen.running.load(SeqCst)
+    }
+
+    pub(crate) fn peak(&self) -> usize {
+        self.seen.peak.load(SeqCst)
+    }
+}
+
+/// How many ended so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) ok: usize,
+    pub(crate) error: usize,
+    pub(crate) panicked: usize,
+    /// Told to stop, or dropped by who had them.
+    pub(crate) stopped: usize,
+}
+
+impl Ends {
+    pub(crate) fn add(&mut self, end: End) {
+        match end {
+            End::Ok => self.ok += 1,
+            End::Error => self.error += 1,
+            End::Panic => self.panicked += 1,
+        }
+    }
+
+    pub(crate) fn all(&self) -> usize {
+        self.ok + self.error + self.panicked + self.stopped
+    }
+}
+
+/// What a function had done when a program began.
+pub(crate) struct Since {
+    name: &'static str,
+    before: Ends,
+    started_before: usize,
+}
+
+impl Since {
+    pub(crate) fn now(name: &'static str) -> Self {
+        let stats = stats_of(name);
+        let (before, started_before) =
+            stats.map_or((Ends::default(), 0), |stats| (ends_of(&stats), stats.started as usize));
+        Self { name, before, started_before }
+    }
+
+    /// How its runs have ended since, how many run, and how many wait.
+    pub(crate) fn done(&self) -> (Ends, usize, usize) {
+        let Some(stats) = stats_of(self.name) else { return (Ends::default(), 0, 0) };
+        let (now, before) = (ends_of(&stats), self.before);
+        let ends = Ends {
+            ok: now.ok - before.ok,
+            error: now.error - before.error,
+            panicked: now.panicked - before.panicked,
+            stopped: now.stopped - before.stopped,
+        };
+        let (running, waiting) = (stats.running as usize, stats.waiting as usize);
+        let started = stats.started as usize - self.started_before;
+        assert_eq!(started, ends.all() + running, "started, and ended or running");
+        (ends, running, waiting)
+    }
+}
+
+fn stats_of(name: &str) -> Option<TaskStats> {
+    stats().into_iter().find(|task| task.name == name)
+}
+
+fn ends_of(stats: &TaskStats) -> Ends {
+    let count = |outcome| stats.ended(outcome) as usize;
+    Ends {
+        ok: count(Outcome::Ok),
+        error: count(Outcome::Error),
+        panicked: count(Outcome::Panicked),
+        stopped: count(Outcome::Cancelled) + count(Outcome::Dropped),
+    }
+}
+
+/// Runs a program in a runtime of its own.
+pub(crate) fn run<F: Future>(program: F) -> F::Output {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().unwrap().block_on(program)
+}
+
+/// Until nothing is ready.
+pub(crate) async fn settle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// Fails instead of hanging.
+pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(1_000), future).await.expect("someone waits for ever")
+}
+
+/// So many programs where the environment does not say otherwise.
+pub(crate) fn programs(cases: u32) -> ProptestConfig {
+    let is_told = std::env::var_os("PROPTEST_CASES").is_some();
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: if is_told { config.cases } else { cases }, ..config }
+}

@@ -1,0 +1,124 @@
+//! Atomics: before one is touched, another task may go first.
+//!
+//! All are as `SeqCst`: what a weaker order lets happen is not seen here.
+
+pub use ::std::sync::atomic::{Ordering, fence};
+
+use ::std::{fmt, sync::atomic};
+
+use crate::step::step;
+
+macro_rules! any_atomic {
+    ($name:ident, $value:ty) => {
+        /// As in `std`.
+        #[derive(Default)]
+        pub struct $name(atomic::$name);
+
+        impl $name {
+            /// With a value.
+            pub const fn new(value: $value) -> Self {
+                Self(atomic::$name::new(value))
+            }
+
+            /// The value.
+            pub fn load(&self, _: Ordering) -> $value {
+                step();
+                self.0.load(Ordering::SeqCst)
+            }
+
+            /// Another value.
+            pub fn store(&self, value: $value, _: Ordering) {
+                step();
+                self.0.store(value, Ordering::SeqCst);
+            }
+
+            /// Another value, for the one that was there.
+            pub fn swap(&self, value: $value, _: Ordering) -> $value {
+                step();
+                self.0.swap(value, Ordering::SeqCst)
+            }
+
+            /// Another value where the expected one is there.
+            ///
+            /// # Errors
+            ///
+            /// Where it is not: what is there.
+            pub fn compare_exchange(
+                &self,
+                expected: $value,
+                value: $value,
+                _: Ordering,
+                _: Ordering,
+            ) -> Result<$value, $value> {
+                step();
+                self.0.compare_exchange(expected, value, Ordering::SeqCst, Ordering::SeqCst)
+            }
+
+            /// Another value, made of the one that is there.
+            ///
+            /// # Errors
+            ///
+            /// Where none is made: what is there.
+            pub fn fetch_update(
+                &self,
+                _: Ordering,
+                _: Ordering,
+                mut update: impl FnMut($value) -> Option<$value>,
+            ) -> Result<$value, $value> {
+                step();
+                let mut now = self.0.load(Ordering::SeqCst);
+                while let Some(next) = update(now) {
+                    step();
+                    match self.0.compare_exchange(now, next, Ordering::SeqCst, Ordering::SeqCst) {
+                        Ok(before) => return Ok(before),
+                        Err(changed) => now = changed,
+                    }
+                }
+                Err(now)
+            }
+
+            /// The value, as what is borrowed by nobody else.
+            pub fn get_mut(&mut self) -> &mut $value {
+                self.0.get_mut()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+macro_rules! number {
+    ($name:ident, $value:ty) => {
+        any_atomic!($name, $value);
+
+        impl $name {
+            /// Adds, and gives what was there.
+            pub fn fetch_add(&self, more: $value, _: Ordering) -> $value {
+                step();
+                self.0.fetch_add(more, Ordering::SeqCst)
+            }
+
+            /// Takes away, and gives what was there.
+            pub fn fetch_sub(&self, less: $value, _: Ordering) -> $value {
+                step();
+                self.0.fetch_sub(less, Ordering::SeqCst)
+            }
+
+            /// The greater of the two, and gives what was there.
+            pub fn fetch_max(&self, other: $value, _: Ordering) -> $value {
+                step();
+                self.0.fetch_max(other, Ordering::SeqCst)
+            }
+        }
+    };
+}
+
+any_atomic!(AtomicBool, bool);
+number!(AtomicU8, u8);
+number!(AtomicU32, u32);
+number!(AtomicU64, u64);
+number!(AtomicUsize, usize);

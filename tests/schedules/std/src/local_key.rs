@@ -1,0 +1,74 @@
+//! A thread-local of a task's own thread.
+
+use ::std::{cell::Cell, marker::PhantomData, mem::needs_drop};
+
+use shuttle_engine::thread_support::{AccessError, DestroyedLastKey, LocalKey as Dropped};
+
+use crate::step::is_in_a_task;
+
+/// As in `std`: what needs no drop is there as long as its thread.
+pub struct LocalKey<T: 'static> {
+    fill: fn() -> T,
+    dropped: Dropped<T>,
+    plain: DestroyedLastKey<T>,
+}
+
+impl<T: 'static> LocalKey<T> {
+    #[doc(hidden)]
+    pub const fn new(fill: fn() -> T) -> Self {
+        Self {
+            fill,
+            dropped: Dropped { init: fill, _p: PhantomData },
+            plain: DestroyedLastKey::new(fill),
+        }
+    }
+
+    /// Lends the value, which is a new one where no schedule runs: a panic hook may look there.
+    ///
+    /// # Errors
+    ///
+    /// Where it was dropped already.
+    pub fn try_with<R>(&'static self, look: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
+        if !is_in_a_task() {
+            return Ok(look(&(self.fill)()));
+        }
+        if needs_drop::<T>() { self.dropped.try_with(look) } else { self.plain.try_with(look) }
+    }
+
+    /// The same.
+    ///
+    /// # Panics
+    ///
+    /// Where it was dropped already.
+    pub fn with<R>(&'static self, look: impl FnOnce(&T) -> R) -> R {
+        self.try_with(look).expect("a thread-local is there until its thread ends")
+    }
+}
+
+impl<T: 'static> LocalKey<Cell<T>> {
+    /// A copy of the value.
+    pub fn get(&'static self) -> T
+    where
+        T: Copy,
+    {
+        self.with(Cell::get)
+    }
+
+    /// Puts a value in.
+    pub fn set(&'static self, value: T) {
+        self.with(|cell| cell.set(value));
+    }
+
+    /// Takes the value out.
+    pub fn take(&'static self) -> T
+    where
+        T: Default,
+    {
+        self.with(Cell::take)
+    }
+
+    /// Puts a value in, and takes the other out.
+    pub fn replace(&'static self, value: T) -> T {
+        self.with(|cell| cell.replace(value))
+    }
+}

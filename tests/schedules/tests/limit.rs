@@ -1,0 +1,100 @@
+//! A function's limit and its timeout, without a scope around.
+
+use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::yield_now;
+use tokio_supervised::{CancellationToken, Outcome, TaskError, set_limit, supervised};
+
+use crate::{
+    explore::{any, below},
+    seen::{Act, Clock, Error, Seen, Since, act, every_permit_is_back, some_turns},
+};
+
+const ACTS: &[Act] = &[Act::End(0), Act::End(1), Act::End(3), Act::Fail(1), Act::Panic(1)];
+
+#[supervised(name = "limit: run", limit = 2)]
+async fn run(token: &CancellationToken, what: Act, seen: Arc<Seen>) -> Result<usize, Error> {
+    act(token, 0, what, seen).await
+}
+
+#[supervised(name = "limit: timed", limit = 1, timeout = "1s")]
+async fn timed(token: &CancellationToken, what: Act, seen: Arc<Seen>) -> Result<usize, Error> {
+    act(token, 0, what, seen).await
+}
+
+in_many_orders! {
+    async fn whoever_waits_for_a_permit_gets_it_while_the_limit_changes() {
+        let since = Since::now("limit: run");
+        let seen = Arc::new(Seen::default());
+        let token = CancellationToken::new();
+        let runs: Vec<_> = (0..4)
+            .map(|_| {
+                let (token, what, seen) = (token.clone(), any(ACTS), seen.clone());
+                tokio::spawn(async move { run(&token, what, seen).await.is_ok() })
+            })
+            .collect();
+        let changes = tokio::spawn(async {
+            for _ in 0..1 + below(3) {
+                set_limit("limit: run", 1 + below(3)).unwrap();
+                yield_now().await;
+            }
+        });
+        // Some are dropped while they wait, or run.
+        some_turns().await;
+        for run in &runs {
+            if below(4) == 0 {
+                run.abort();
+            }
+        }
+        if below(4) == 0 {
+            token.cancel();
+        }
+        for run in runs {
+            _ = run.await;
+        }
+        changes.await.unwrap();
+        seen.all_over();
+        let done = since.all_ended();
+        assert!(seen.peak() <= 3, "{} at once", seen.peak());
+        assert!(done.started <= 4, "{done:?}");
+        set_limit("limit: run", 2).unwrap();
+        every_permit_is_back(2, |seen| run(CancellationToken::new(), Act::Hang, seen)).await;
+    }
+}
+
+in_many_orders! {
+    async fn a_run_ends_once_when_its_token_and_its_timeout_meet() {
+        let since = Since::now("limit: timed");
+        let (seen, timed_out) = (Arc::new(Seen::default()), Arc::new(AtomicUsize::new(0)));
+        let token = CancellationToken::new();
+        let is_cancelled = below(2) == 0;
+        let runs: Vec<_> = (0..3)
+            .map(|_| {
+                let what = any(&[Act::End(2), Act::Fail(1), Act::UntilToldTo, Act::Hang]);
+                let (token, seen, timed_out) = (token.clone(), seen.clone(), timed_out.clone());
+                tokio::spawn(async move {
+                    match timed(&token, what, seen).await {
+                        Err(Error::Task(TaskError::TimedOut(_))) => timed_out.fetch_add(1, SeqCst),
+                        _ => 0,
+                    };
+                })
+            })
+            .collect();
+        let clock = Clock::steps(Duration::from_millis(500));
+        some_turns().await;
+        if is_cancelled {
+            token.cancel();
+        }
+        for run in runs {
+            run.await.unwrap();
+        }
+        clock.stop().await;
+        seen.all_over();
+        let done = since.all_ended();
+        assert_eq!(done.ended(Outcome::TimedOut), timed_out.load(SeqCst) as u64, "{done:?}");
+        assert_eq!(done.started, 3);
+        assert!(seen.peak() <= 1);
+        every_permit_is_back(1, |seen| timed(CancellationToken::new(), Act::Hang, seen)).await;
+    }
+}

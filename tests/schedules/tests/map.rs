@@ -1,0 +1,120 @@
+//! One run for each item.
+
+use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::Arc;
+
+use tokio::schedule::all_ended;
+use tokio_supervised::{CancellationToken, Outcome, TaskError, map, supervised};
+
+use crate::{
+    explore::{any, below},
+    seen::{Act, ENDING, Error, FAILING, Seen, Since, act, every_permit_is_back, some_turns},
+};
+
+#[supervised(name = "map: item", limit = 3)]
+async fn item(
+    token: &CancellationToken,
+    number: usize,
+    what: Act,
+    seen: Arc<Seen>,
+) -> Result<usize, Error> {
+    act(token, number, what, seen).await
+}
+
+fn items(of: &[Act]) -> Vec<(usize, Act)> {
+    (0..2 + below(4)).map(|number| (number, any(of))).collect()
+}
+
+in_many_orders! {
+    async fn a_map_gives_its_values_in_order_or_its_first_failure() {
+        let since = Since::now("map: item");
+        let seen = Arc::new(Seen::default());
+        let token = CancellationToken::new();
+        let is_cancelled = below(2) == 0;
+        let acts = if is_cancelled { FAILING } else { &FAILING[..FAILING.len() - 1] };
+        let items = items(if below(2) == 0 { acts } else { ENDING });
+        let (count, limit) = (items.len(), 1 + below(3));
+        if is_cancelled {
+            let token = token.clone();
+            tokio::spawn(async move {
+                some_turns().await;
+                token.cancel();
+            });
+        }
+        let of_items = seen.clone();
+        let all = map(&token, items, move |token, (number, what)| {
+            item(token, number, what, of_items.clone())
+        });
+        let mapped = all.limit(limit).await;
+        seen.all_over();
+        let done = since.all_ended();
+        assert!(seen.peak() <= limit, "{} at once", seen.peak());
+        match mapped {
+            Ok(values) => assert_eq!(values, (0..count).collect::<Vec<_>>()),
+            Err(Error::Own { number, token_had_fired }) => {
+                assert!(is_cancelled || !token_had_fired, "{number} was not the first to fail");
+            }
+            Err(Error::Task(TaskError::Panicked(_))) => {
+                assert!(done.ended(Outcome::Panicked) > 0, "{done:?}");
+            }
+            Err(error) => assert!(is_cancelled, "{error:?}"),
+        }
+        every_permit_is_back(3, |seen| item(CancellationToken::new(), 0, Act::Hang, seen)).await;
+    }
+}
+
+in_many_orders! {
+    async fn a_settled_map_gives_every_item_its_own_end() {
+        let since = Since::now("map: item");
+        let seen = Arc::new(Seen::default());
+        let items = items(&FAILING[..FAILING.len() - 1]);
+        let (acts, limit) = (items.clone(), 1 + below(3));
+        let of_items = seen.clone();
+        let all = map(&CancellationToken::new(), items, move |token, (number, what)| {
+            item(token, number, what, of_items.clone())
+        });
+        let settled = all.limit(limit).settled().await;
+        seen.all_over();
+        since.all_ended();
+        assert!(seen.peak() <= limit, "{} at once", seen.peak());
+        assert_eq!(settled.len(), acts.len());
+        for (end, (number, what)) in settled.iter().zip(acts) {
+            match (end, what) {
+                (Ok(value), Act::End(_)) => assert_eq!(*value, number),
+                (Err(Error::Own { number: of, token_had_fired: false }), Act::Fail(_)) => {
+                    assert_eq!(*of, number);
+                }
+                (Err(Error::Task(TaskError::Panicked(_))), Act::Panic(_)) => {}
+                (end, what) => panic!("{what:?} gave {end:?}"),
+            }
+        }
+    }
+}
+
+in_many_orders! {
+    async fn a_map_that_is_dropped_at_any_moment_leaves_nothing_and_reads_no_more() {
+        let since = Since::now("map: item");
+        let (seen, read) = (Arc::new(Seen::default()), Arc::new(AtomicUsize::new(0)));
+        let (of_items, counts) = (seen.clone(), read.clone());
+        let items = items(&[Act::End(1), Act::Fail(3), Act::UntilToldTo, Act::Hang]);
+        let items = items.into_iter().inspect(move |_| {
+            counts.fetch_add(1, SeqCst);
+        });
+        let mapping = tokio::spawn(async move {
+            let token = CancellationToken::new();
+            let all = map(&token, items, move |token, (number, what)| {
+                item(token, number, what, of_items.clone())
+            });
+            all.limit(2).await.map(|values| values.len())
+        });
+        some_turns().await;
+        mapping.abort();
+        _ = mapping.await;
+        let so_far = read.load(SeqCst);
+        all_ended().await;
+        seen.all_over();
+        since.all_ended();
+        assert!(read.load(SeqCst) <= so_far + 1, "items are read after the drop");
+        every_permit_is_back(3, |seen| item(CancellationToken::new(), 0, Act::Hang, seen)).await;
+    }
+}

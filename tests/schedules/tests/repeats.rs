@@ -1,0 +1,19 @@
+//! That a seed can be relied on.
+
+use crate::explore::{TRACE, in_a_process_of_its_own};
+
+const TEST: &str = "pool::what_was_accepted_has_ended_when_the_drain_returns";
+
+/// The number of the order of seed 40, as the test tells it.
+fn order(key: &str, value: &str) -> String {
+    let mut command = in_a_process_of_its_own(TEST);
+    command.env_remove("SEED").env_remove("SCHEDULES").env(key, value).env(TRACE, "");
+    let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let line = told.lines().find(|line| line.starts_with("40: "));
+    line.unwrap_or_else(|| panic!("seed 40 is not told of:\n{told}")).to_owned()
+}
+
+#[test]
+fn a_seed_gives_the_same_order_alone_as_after_others() {
+    assert_eq!(order("SEED", "40"), order("SCHEDULES", "40"));
+}

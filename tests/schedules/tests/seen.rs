@@ -1,0 +1,251 @@
+//! What is seen of the tasks of one schedule, beside what the runtime tells of them.
+//!
+//! The counters are those of `core`: to look is no step of a schedule.
+
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::{
+    future::{Future, pending, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tokio::{
+    task::{JoinHandle, yield_now},
+    time::pass,
+};
+use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, TaskStats, stats};
+
+use crate::explore::below;
+
+/// What a task does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    /// Ends after so many turns.
+    End(usize),
+    Fail(usize),
+    Panic(usize),
+    /// Ends when its token fires.
+    UntilToldTo,
+    /// Never ends by itself.
+    Hang,
+}
+
+pub(crate) const ENDING: &[Act] = &[Act::End(0), Act::End(1), Act::End(2), Act::End(3)];
+
+pub(crate) const FAILING: &[Act] =
+    &[Act::End(0), Act::End(2), Act::Fail(0), Act::Fail(1), Act::Panic(1), Act::UntilToldTo];
+
+/// An error that says whose it is, and whether its group went on when it came to be.
+#[derive(Debug)]
+pub(crate) enum Error {
+    Own { number: usize, token_had_fired: bool },
+    Task(TaskError),
+}
+
+impl From<TaskError> for Error {
+    fn from(error: TaskError) -> Self {
+        Self::Task(error)
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Own { .. } => None,
+            Self::Task(error) => Some(error),
+        }
+    }
+}
+
+/// Of the bodies of one schedule.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) running: AtomicUsize,
+    pub(crate) peak: AtomicUsize,
+    pub(crate) begun: AtomicUsize,
+    over: AtomicBool,
+}
+
+/// A body that runs.
+pub(crate) struct Running(Arc<Seen>);
+
+impl Seen {
+    pub(crate) fn enter(self: &Arc<Self>) -> Running {
+        assert!(!self.over.load(SeqCst), "a body begins after all was over");
+        self.begun.fetch_add(1, SeqCst);
+        self.peak.fetch_max(self.running.fetch_add(1, SeqCst) + 1, SeqCst);
+        Running(self.clone())
+    }
+
+    /// Nothing runs, and nothing may from now on.
+    pub(crate) fn all_over(&self) {
+        self.over.store(true, SeqCst);
+        assert_eq!(self.running.load(SeqCst), 0, "bodies run after all was over");
+    }
+
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.load(SeqCst)
+    }
+
+    pub(crate) fn begun(&self) -> usize {
+        self.begun.load(SeqCst)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, SeqCst);
+    }
+}
+
+/// The body of the tests' functions.
+pub(crate) async fn act(
+    token: &CancellationToken,
+    number: usize,
+    act: Act,
+    seen: Arc<Seen>,
+) -> Result<usize, Error> {
+    let _running = seen.enter();
+    let turns = match act {
+        Act::End(turns) | Act::Fail(turns) | Act::Panic(turns) => turns,
+        Act::UntilToldTo | Act::Hang => 0,
+    };
+    for _ in 0..turns {
+        yield_now().await;
+    }
+    match act {
+        Act::End(_) => Ok(number),
+        Act::Fail(_) => Err(Error::Own { number, token_had_fired: token.is_cancelled() }),
+        // No hook hears it: it is meant.
+        Act::Panic(_) => std::panic::resume_unwind(Box::new("meant")),
+        Act::UntilToldTo => {
+            token.cancelled().await;
+            Ok(number)
+        }
+        Act::Hang => pending().await,
+    }
+}
+
+/// What a function had done when a schedule began.
+pub(crate) struct Since {
+    name: &'static str,
+    before: Option<TaskStats>,
+}
+
+/// What it has done since then.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) started: u64,
+    pub(crate) running: u64,
+    pub(crate) waiting: u64,
+    ended: Vec<u64>,
+}
+
+impl Since {
+    pub(crate) fn now(name: &'static str) -> Self {
+        Self { name, before: stats_of(name) }
+    }
+
+    pub(crate) fn done(&self) -> Done {
+        let Some(now) = stats_of(self.name) else {
+            return Done { started: 0, running: 0, waiting: 0, ended: vec![0; Outcome::ALL.len()] };
+        };
+        let before = |count: fn(&TaskStats) -> u64| self.before.as_ref().map_or(0, count);
+        let ended = Outcome::ALL.iter().map(|outcome| {
+            now.ended(*outcome) - self.before.as_ref().map_or(0, |before| before.ended(*outcome))
+        });
+        Done {
+            started: now.started - before(|stats| stats.started),
+            running: now.running,
+            waiting: now.waiting,
+            ended: ended.collect(),
+        }
+    }
+
+    /// Nothing of the function runs or waits, and what was started has ended.
+    pub(crate) fn all_ended(&self) -> Done {
+        let done = self.done();
+        assert_eq!((done.running, done.waiting), (0, 0), "{done:?}");
+        assert_eq!(done.started, done.ended.iter().sum::<u64>(), "{done:?}");
+        done
+    }
+}
+
+impl Done {
+    pub(crate) fn ended(&self, outcome: Outcome) -> u64 {
+        self.ended[outcome as usize]
+    }
+}
+
+fn stats_of(name: &str) -> Option<TaskStats> {
+    std::step::looking(|| stats().into_iter().find(|task| task.name == name))
+}
+
+/// Polls once, with a waker that nobody hears.
+pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Of a function with such a limit so many begin, and no more. What ended a moment ago may give its permit back
+/// only now.
+pub(crate) async fn every_permit_is_back<F: Future>(limit: usize, run: impl Fn(Arc<Seen>) -> F) {
+    let seen = Arc::new(Seen::default());
+    let mut runs: Vec<_> = (0..limit).map(|_| Box::pin(run(seen.clone()))).collect();
+    poll_fn(|cx| {
+        runs.iter_mut().for_each(|run| assert!(run.as_mut().poll(cx).is_pending()));
+        if seen.running.load(SeqCst) == limit { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    assert!(poll_once(run(seen.clone())).is_pending());
+    assert_eq!(seen.peak(), limit, "at once");
+}
+
+/// A pool that nobody uses lends as many slots as its limit says, and no more.
+pub(crate) async fn every_slot_is_back(pool: &Pool) {
+    let mut slots = Vec::new();
+    for _ in 0..pool.limit() {
+        slots.push(pool.reserve().await.expect("the pool is open"));
+    }
+    assert!(poll_once(pool.reserve()).is_pending(), "more than {}", pool.limit());
+}
+
+/// Lets time pass, step by step, until it is stopped.
+pub(crate) struct Clock {
+    stopped: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Clock {
+    pub(crate) fn steps(step: Duration) -> Self {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let is_stopped = stopped.clone();
+        let task = tokio::spawn(async move {
+            while !is_stopped.load(SeqCst) {
+                some_turns().await;
+                pass(step);
+                yield_now().await;
+            }
+        });
+        Self { stopped, task }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stopped.store(true, SeqCst);
+        self.task.await.expect("nobody aborts the clock");
+    }
+}
+
+/// A few turns, so that others may go first.
+pub(crate) async fn some_turns() {
+    for _ in 0..below(6) {
+        yield_now().await;
+    }
+}

@@ -1,0 +1,23 @@
+//! What the tests themselves need of a schedule.
+
+use std::future::Future;
+
+use crate::{task, time};
+
+/// The first task of a schedule, which ends with the last one: where some task waits for ever, that is a deadlock.
+/// The clock and the numbers of the tasks begin anew.
+pub fn first<F: Future>(future: F) -> F::Output {
+    time::begin();
+    task::begin();
+    let all = async {
+        let value = future.await;
+        task::all_ended().await;
+        value
+    };
+    shuttle::future::block_on(task::remembering(all, None))
+}
+
+/// The first task waits until all others have ended.
+pub async fn all_ended() {
+    task::all_ended().await;
+}

@@ -1,0 +1,217 @@
+//! Tasks of a schedule.
+//!
+//! Invariant: a wake-up or an abort that arrives while a future is polled is not lost. The engine keeps one flag for each
+//! task, and a poll that waits for a lock takes it: a task would then sleep that has to be polled again.
+
+use std::{
+    cell::Cell,
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use pin_project_lite::pin_project;
+use shuttle::future::AbortHandle;
+pub use shuttle::future::yield_now;
+use shuttle_engine::current;
+pub use tokio::task::{JoinSet, LocalSet, coop, futures};
+
+/// The number of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(usize);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How many tasks of the schedule have not ended, the first one aside, which may wait for that.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static TASKS: Mutex<Vec<AbortHandle>> = Mutex::new(Vec::new());
+static WAITS: Mutex<Option<Waker>> = Mutex::new(None);
+
+static NEXT: AtomicUsize = AtomicUsize::new(1);
+
+shuttle::thread_local! {
+    static ID: Cell<Option<Id>> = Cell::new(None);
+}
+
+/// That of the task that runs now.
+pub fn try_id() -> Option<Id> {
+    current::try_get_current_task()?;
+    ID.try_with(Cell::get).ok().flatten()
+}
+
+/// A task that somebody may wait for. Dropped, it goes on.
+#[derive(Debug)]
+pub struct JoinHandle<T> {
+    inner: shuttle::future::JoinHandle<T>,
+    task: Spawned,
+}
+
+/// A task, as it is known to itself and to its handle.
+#[derive(Clone, Debug)]
+pub(crate) struct Spawned {
+    id: Id,
+    is_aborted: Arc<AtomicBool>,
+}
+
+/// The task has been aborted.
+pub type JoinError = shuttle::future::JoinError;
+
+impl<T> JoinHandle<T> {
+    /// The number of the task.
+    pub fn id(&self) -> Id {
+        self.task.id
+    }
+
+    /// Drops the task at its next `.await`.
+    pub fn abort(&self) {
+        self.inner.abort();
+        // No step in between: a task that knew of it alone would be polled again and again.
+        self.task.is_aborted.store(true, SeqCst);
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        pin!(&mut self.inner).poll(cx)
+    }
+}
+
+/// Spawns a task with a thread of its own.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let task = Spawned::new();
+    of(shuttle::future::spawn(remembering(future, Some(task.clone()))), task)
+}
+
+/// The same without `Send`.
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let task = Spawned::new();
+    of(shuttle::future::spawn_local(remembering(future, Some(task.clone()))), task)
+}
+
+/// The same for a closure.
+pub fn spawn_blocking<F, R>(run: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    spawn(async { run() })
+}
+
+fn of<T>(inner: shuttle::future::JoinHandle<T>, task: Spawned) -> JoinHandle<T> {
+    tasks().push(inner.abort_handle());
+    JoinHandle { inner, task }
+}
+
+impl Spawned {
+    fn new() -> Self {
+        LIVE.fetch_add(1, SeqCst);
+        Self { id: Id(NEXT.fetch_add(1, SeqCst)), is_aborted: Arc::default() }
+    }
+}
+
+/// The next task is the first one again.
+pub(crate) fn begin() {
+    LIVE.store(0, SeqCst);
+    NEXT.store(1, SeqCst);
+    tasks().clear();
+}
+
+/// Waits until all tasks but the first have ended.
+pub(crate) async fn all_ended() {
+    poll_fn(|cx| {
+        *waits() = Some(cx.waker().clone());
+        if LIVE.load(SeqCst) == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    // Their futures are gone. What their threads leave behind is, too, when they have finished.
+    while tasks().iter().any(|task| !task.is_finished()) {
+        yield_now().await;
+    }
+}
+
+fn tasks() -> MutexGuard<'static, Vec<AbortHandle>> {
+    TASKS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn waits() -> MutexGuard<'static, Option<Waker>> {
+    WAITS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pin_project! {
+    /// Keeps the wake-ups that arrive while it is polled.
+    pub(crate) struct Remembering<F> {
+        #[pin]
+        future: F,
+        task: Option<Spawned>,
+        woken: Option<Arc<Woken>>,
+    }
+
+    impl<F> PinnedDrop for Remembering<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if this.task.is_some() && LIVE.fetch_sub(1, SeqCst) == 1 {
+                let waker = waits().take();
+                waker.into_iter().for_each(Waker::wake);
+            }
+        }
+    }
+}
+
+pub(crate) fn remembering<F: Future>(future: F, task: Option<Spawned>) -> Remembering<F> {
+    Remembering { future, task, woken: None }
+}
+
+#[derive(Debug)]
+struct Woken {
+    flag: AtomicBool,
+    task: Waker,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.flag.store(true, SeqCst);
+        self.task.wake_by_ref();
+    }
+}
+
+impl<F: Future> Future for Remembering<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let woken = this.woken.get_or_insert_with(|| {
+            ID.with(|id| id.set(this.task.as_ref().map(|task| task.id)));
+            Arc::new(Woken { flag: AtomicBool::new(false), task: cx.waker().clone() })
+        });
+        woken.flag.store(false, SeqCst);
+        let polled = this.future.poll(&mut Context::from_waker(&Waker::from(woken.clone())));
+        let is_aborted = this.task.as_ref().is_some_and(|task| task.is_aborted.load(SeqCst));
+        if polled.is_pending() && (woken.flag.load(SeqCst) || is_aborted) {
+            cx.waker().wake_by_ref();
+        }
+        polled
+    }
+}

@@ -1,0 +1,232 @@
+//! Time that passes when a schedule says so, and never by itself: who waits for a wake-up that was lost waits for
+//! ever, and is found.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    future::Future,
+    marker::PhantomPinned,
+    ops::{Add, AddAssign, Sub},
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+use schedules_std::step::step;
+
+/// Since the begin of the schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Instant(Duration);
+
+#[derive(Default)]
+struct Clock {
+    now: Duration,
+    next: u64,
+    sleeps: BTreeMap<(Instant, u64), Waker>,
+}
+
+thread_local! {
+    /// One for a schedule, whose tasks all run on one thread of the operating system.
+    static CLOCK: RefCell<Clock> = RefCell::default();
+}
+
+pub(crate) fn begin() {
+    let before = CLOCK.take();
+    drop(before);
+}
+
+/// Time passes, and wakes one sleep after the other.
+pub fn pass(time: Duration) {
+    let end = Instant::now() + time;
+    loop {
+        step();
+        let woken = CLOCK.with_borrow_mut(|clock| {
+            let due = clock.sleeps.first_entry().filter(|sleep| sleep.key().0 <= end)?;
+            let ((deadline, _), waker) = due.remove_entry();
+            clock.now = clock.now.max(deadline.0);
+            Some(waker)
+        });
+        match woken {
+            Some(waker) => waker.wake(),
+            None => break,
+        }
+    }
+    CLOCK.with_borrow_mut(|clock| clock.now = clock.now.max(end.0));
+}
+
+impl Instant {
+    /// This moment.
+    pub fn now() -> Self {
+        CLOCK.with_borrow(|clock| Self(clock.now))
+    }
+
+    /// How long it is since then.
+    pub fn elapsed(&self) -> Duration {
+        Self::now().duration_since(*self)
+    }
+
+    /// How much later it is than the other, or zero.
+    pub fn duration_since(&self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The same.
+    pub fn saturating_duration_since(&self, earlier: Self) -> Duration {
+        self.duration_since(earlier)
+    }
+
+    /// So much later, if there is such a moment.
+    pub fn checked_add(&self, time: Duration) -> Option<Self> {
+        self.0.checked_add(time).map(Self)
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, time: Duration) -> Self {
+        Self(self.0 + time)
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, time: Duration) {
+        self.0 += time;
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Self;
+
+    fn sub(self, time: Duration) -> Self {
+        Self(self.0 - time)
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        self.duration_since(earlier)
+    }
+}
+
+pin_project! {
+    /// Waits for a moment.
+    #[derive(Debug)]
+    pub struct Sleep {
+        deadline: Instant,
+        entry: Option<(Instant, u64)>,
+        // As tokio's is not `Unpin`, code that would need it does not compile here either.
+        #[pin]
+        pinned: PhantomPinned,
+    }
+
+    impl PinnedDrop for Sleep {
+        fn drop(this: Pin<&mut Self>) {
+            forget(this.project().entry);
+        }
+    }
+}
+
+/// Waits so long.
+pub fn sleep(time: Duration) -> Sleep {
+    sleep_until(Instant::now().checked_add(time).unwrap_or(Instant(Duration::MAX)))
+}
+
+/// Waits for the moment.
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep { deadline, entry: None, pinned: PhantomPinned }
+}
+
+impl Sleep {
+    /// What it waits for.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether it has come.
+    pub fn is_elapsed(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// It waits for another moment from now on.
+    pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
+        let this = self.project();
+        forget(this.entry);
+        *this.deadline = deadline;
+    }
+}
+
+fn forget(entry: &mut Option<(Instant, u64)>) {
+    let Some(entry) = entry.take() else { return };
+    // The clock is gone where the thread of a failed schedule ends.
+    let waker = CLOCK.try_with(|clock| clock.borrow_mut().sleeps.remove(&entry));
+    drop(waker);
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        step();
+        if self.is_elapsed() {
+            return Poll::Ready(());
+        }
+        let this = self.project();
+        forget(this.entry);
+        *this.entry = Some(CLOCK.with_borrow_mut(|clock| {
+            clock.next += 1;
+            let entry = (*this.deadline, clock.next);
+            clock.sleeps.insert(entry, cx.waker().clone());
+            entry
+        }));
+        Poll::Pending
+    }
+}
+
+pin_project! {
+    /// What ends at a moment, whatever it waits for.
+    #[derive(Debug)]
+    pub struct Timeout<F> {
+        #[pin]
+        future: F,
+        #[pin]
+        sleep: Sleep,
+    }
+}
+
+/// The time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+impl std::fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("deadline has elapsed")
+    }
+}
+
+impl std::error::Error for Elapsed {}
+
+/// Ends the future after so long.
+pub fn timeout<F: Future>(time: Duration, future: F) -> Timeout<F> {
+    Timeout { future, sleep: sleep(time) }
+}
+
+/// Ends the future at that moment.
+pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
+    Timeout { future, sleep: sleep_until(deadline) }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(value) = this.future.poll(cx) {
+            return Poll::Ready(Ok(value));
+        }
+        this.sleep.poll(cx).map(|()| Err(Elapsed))
+    }
+}

@@ -1,0 +1,12 @@
+//! `tokio-util`, as the runtime's source finds it here: a token that the schedules know.
+
+/// Tokens.
+pub mod sync {
+    pub use crate::{
+        token::CancellationToken,
+        wait::{WaitForCancellationFuture, WaitForCancellationFutureOwned},
+    };
+}
+
+mod token;
+mod wait;
