@@ -10,6 +10,8 @@
 mod arguments;
 #[cfg(test)]
 mod befores;
+#[cfg(test)]
+mod cases;
 mod depth;
 mod diagnostics;
 mod entry;

@@ -85,7 +85,7 @@
 //! With `panic = "abort"` a panic ends the process, and no boundary can catch it: the crate does not compile
 //! then, unless the feature `panic-abort` accepts it. Everything but the boundary works as it does without.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 #[cfg(all(panic = "abort", not(feature = "panic-abort")))]
 compile_error!(

@@ -160,6 +160,10 @@ where
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the future drops this one, with what that says.
     pub fn err_into<E>(self) -> ErrInto<Self, E>
     where
         E: From<<C::Output as SupervisedOutput>::Error>,

@@ -106,6 +106,10 @@ where
 
 pin_project! {
     /// The future of [`shield`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it drops the section where it is: it holds off cancellation, not a drop by hand.
     #[must_use = "a section does nothing until it is awaited"]
     pub struct Shield<F> {
         limit: Duration,

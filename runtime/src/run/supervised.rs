@@ -127,6 +127,10 @@ where
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the future drops this one, with what that says.
     pub fn err_into<E>(self) -> ErrInto<Self, E>
     where
         E: From<<F::Output as SupervisedOutput>::Error>,
@@ -137,6 +141,10 @@ where
 
 pin_project! {
     /// A supervised future whose error is converted: see [`Supervised::err_into`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it drops the call that it converts, with what that says.
     #[must_use = "a supervised call does nothing until it is awaited or spawned"]
     pub struct ErrInto<S, E> {
         #[pin]

@@ -21,6 +21,10 @@ use crate::{
 };
 
 /// The body of a task of `spawn_blocking`: a closure that is called where it is polled.
+///
+/// # Cancel safety
+///
+/// Dropped before it is polled, it has not called the closure; the call itself is not interrupted.
 pub struct Blocking<F> {
     work: Option<(F, CancellationToken)>,
 }

@@ -50,6 +50,10 @@ use crate::{clock::Ticks, run::SupervisedFuture};
 /// Items, `f` and its futures are `'static`: pass owned items (`into_iter`, not `iter`).
 ///
 /// Follows Go's `errgroup` with a limit, and conc's `ResultPool`.
+///
+/// # Cancel safety
+///
+/// Dropped, the future cancels and aborts what runs, and reads no more items.
 #[track_caller]
 pub fn map<I, F, S>(token: &CancellationToken, items: I, f: F) -> Map<I::IntoIter, F, S>
 where
@@ -112,6 +116,10 @@ where
     /// # Panics
     ///
     /// Where the map has been polled already.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the future cancels and aborts what runs, and reads no more items.
     pub fn settled(mut self) -> Settled<I, F, S> {
         let stage = match std::mem::replace(&mut self.0.stage, Stage::Done) {
             Stage::New { items, f } => Stage::New { items, f },

@@ -25,6 +25,10 @@ use crate::{
 };
 
 /// The future of [`Pool::spawn`](super::pool::Pool::spawn); it spawns when it is awaited.
+///
+/// # Cancel safety
+///
+/// Dropped while it waits, it has spawned nothing.
 #[must_use = "nothing is spawned until this is awaited"]
 pub struct PoolSpawn<'a, S> {
     pool: &'a Arc<Shared>,

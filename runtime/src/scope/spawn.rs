@@ -27,6 +27,10 @@ use crate::{
 use candidate::{Answer, Candidate, Stage};
 
 /// The future of [`Group::spawn`](super::group::Group::spawn); it spawns when it is awaited.
+///
+/// # Cancel safety
+///
+/// Dropped while it waits, it has spawned nothing.
 #[must_use = "nothing is spawned until this is awaited"]
 pub struct Spawn<'a, T, E, S> {
     candidate: Candidate<'a, T, E>,

@@ -1,0 +1,106 @@
+//! The copy with all faults in it.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::faults;
+
+/// The question that each fault asks; it tells of itself when it is asked first.
+const ASKED: &str = r#"
+use std::{
+    env,
+    fs::OpenOptions,
+    io::Write as _,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+static CHOSEN: OnceLock<(usize, Option<std::ffi::OsString>)> = OnceLock::new();
+static ASKED: [AtomicBool; COUNT] = [const { AtomicBool::new(false) }; COUNT];
+
+pub(crate) fn on(number: usize) -> bool {
+    let (chosen, reached) = CHOSEN.get_or_init(|| {
+        let chosen = env::var("MUTANT").ok().and_then(|number| number.parse().ok());
+        (chosen.unwrap_or(usize::MAX), env::var_os("MUTANTS_REACHED"))
+    });
+    if let Some(file) = reached {
+        if !ASKED[number].swap(true, Ordering::Relaxed) {
+            let file = OpenOptions::new().append(true).create(true).open(file);
+            _ = file.and_then(|mut file| file.write_all(format!("{number}\n").as_bytes()));
+        }
+    }
+    *chosen == number
+}
+"#;
+
+/// `FOLDER/mutants.txt` lists the faults, one a line, by their numbers. `FOLDER/unviable.txt`, where it is, has a
+/// `file:line` in each line at which no fault compiles.
+pub(crate) fn prepare(folder: &Path) {
+    let unviable = fs::read_to_string(folder.join("unviable.txt")).unwrap_or_default();
+    let unviable: Vec<_> = unviable.lines().filter_map(|line| line.rsplit_once(':')).collect();
+    let mut list = String::new();
+    let mut count = 0;
+    for crate_ in ["macros/src", "runtime/src"] {
+        let only_tested = only_tested(&folder.join(crate_).join("lib.rs"));
+        for path in files(&folder.join(crate_)) {
+            if only_tested.iter().any(|file| path.ends_with(file)) {
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("a source file is readable");
+            let name =
+                path.strip_prefix(folder).expect("it is in the folder").display().to_string();
+            let passed_over: Vec<usize> = unviable
+                .iter()
+                .filter(|(file, _)| *file == name)
+                .filter_map(|(_, line)| line.parse().ok())
+                .collect();
+            let (made, faults) = faults::put_into(&text, count, &passed_over);
+            fs::write(&path, made).expect("the copy is writable");
+            for fault in faults {
+                _ = writeln!(list, "{count} {name}:{} {}", fault.line, fault.what);
+                count += 1;
+            }
+        }
+    }
+    for crate_ in ["macros/src", "runtime/src"] {
+        let asked = format!("const COUNT: usize = {count};\n{ASKED}");
+        fs::write(folder.join(crate_).join("mutants.rs"), asked).expect("the copy is writable");
+        let front = folder.join(crate_).join("lib.rs");
+        let text = fs::read_to_string(&front).expect("there is a front page") + "\nmod mutants;\n";
+        fs::write(front, text).expect("the copy is writable");
+    }
+    fs::write(folder.join("mutants.txt"), list).expect("the copy is writable");
+    println!("{count} mutants");
+}
+
+/// Files beside the front page that are built for tests alone.
+fn only_tested(front: &Path) -> Vec<String> {
+    let text = fs::read_to_string(front).expect("there is a front page");
+    let file = syn::parse_file(&text).expect("a source file parses");
+    let modules = file.items.iter().filter_map(|item| match item {
+        syn::Item::Mod(module) if faults::of_tests(&module.attrs) => Some(&module.ident),
+        _ => None,
+    });
+    modules.map(|name| format!("src/{name}.rs")).collect()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    let mut paths: Vec<_> =
+        entries.map(|entry| entry.expect("the folder is readable").path()).collect();
+    paths.sort();
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
