@@ -27,6 +27,10 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let mut load = Self { clients: JoinSet::new(), stop };
         for client in 0..clients {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "clients, which end when they are told to"
+            )]
             load.clients.spawn(post(address.to_owned(), client, load.stop.clone()));
         }
         load

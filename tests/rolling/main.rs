@@ -1,6 +1,7 @@
 //! The service behind a proxy, while its instances are replaced one after the other.
 
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)]
 
 #[path = "../support/http.rs"]
 #[expect(dead_code, reason = "no test target uses all of it")]

@@ -1,9 +1,10 @@
 //! What a program under `#[supervised::main]` tells systemd, as a service manager's socket hears it.
 
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)]
 
 #[path = "../process/child.rs"]
-#[expect(dead_code, reason = "no test target uses all of it")]
+#[expect(dead_code, unused_imports, reason = "no test target uses all of it")]
 mod child;
 mod manager;
 

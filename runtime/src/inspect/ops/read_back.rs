@@ -96,11 +96,7 @@ fn sample(line: &str, name: &str) -> String {
 }
 
 /// Up to what ends it, and what is behind that.
-fn unescaped<'a>(
-    text: &'a str,
-    end: Option<char>,
-    escape: impl Fn(char) -> char,
-) -> (String, &'a str) {
+fn unescaped(text: &str, end: Option<char>, escape: impl Fn(char) -> char) -> (String, &str) {
     let mut read = String::new();
     let mut chars = text.chars();
     while let Some(each) = chars.next() {
@@ -143,7 +139,7 @@ fn task(name: &'static str, state: TaskState) -> LiveTask {
 /// With the name wherever there is one.
 fn document(name: &'static str) -> Document {
     let caught = catch(|| -> () { resume_unwind(Box::new(name.to_owned())) });
-    let panic = Panic::new(name, caught.err().expect("it panics"));
+    let panic = Panic::new(name, caught.expect_err("it panics"));
     let mut document = Document::now(Instant::now());
     document.process = name.to_owned();
     document.polling = vec![task(name, TaskState::Polling(Duration::ZERO))];
