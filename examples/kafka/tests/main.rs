@@ -1,0 +1,90 @@
+//! The workers of a topic, as processes, on a mock cluster that speaks Kafka's protocol.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+mod cluster;
+mod worker;
+
+use cluster::{Cluster, PARTITIONS};
+use worker::{Worker, until_done};
+
+/// What the workers of one member may have under way.
+const AT_ONCE: usize = 8;
+
+fn numbers(to: usize) -> impl Iterator<Item = String> {
+    (0..to).map(|number| number.to_string())
+}
+
+#[test]
+fn members_come_and_go_and_each_message_is_done_once() {
+    const JOBS: usize = 12_000;
+    let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
+    cluster.produce(numbers(JOBS));
+    let start = |name| Worker::start(&cluster, folder.path(), name);
+
+    let first = start("first");
+    first.does(500);
+    // It joins under load: the first one drains what it has to give away.
+    let second = start("second");
+    second.does(500);
+    first.leaves();
+    let third = start("third");
+    third.does(500);
+    second.leaves();
+    let done = until_done(folder.path(), JOBS);
+    third.leaves();
+
+    let twice = done.values().filter(|times| **times > 1).count();
+    println!("{JOBS} jobs, 3 members, 4 rebalances: {twice} done twice, 0 lost");
+    assert_eq!((done.len(), twice), (JOBS, 0));
+}
+
+#[test]
+fn a_member_that_is_killed_loses_nothing_and_little_is_done_again() {
+    const JOBS: usize = 8_000;
+    let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
+    cluster.produce(numbers(JOBS));
+    let start = |name| Worker::start(&cluster, folder.path(), name);
+
+    let killed = start("killed");
+    killed.does(1_000);
+    let heir = start("heir");
+    heir.does(100);
+    killed.is_killed();
+    let done = until_done(folder.path(), JOBS);
+    heir.leaves();
+
+    let again: usize = done.values().map(|times| times - 1).sum();
+    println!("{JOBS} jobs, 1 kill: {again} done again, 0 lost");
+    assert_eq!(done.len(), JOBS);
+    assert!(again < JOBS / 2, "{again}: what is done is committed about once a second");
+}
+
+#[test]
+fn a_poisoned_message_is_dead_and_costs_no_other() {
+    const JOBS: usize = 600;
+    let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
+    cluster.produce(
+        numbers(JOBS).map(|job| if job.ends_with('7') { "seven".to_owned() } else { job }),
+    );
+    let worker = Worker::start(&cluster, folder.path(), "worker");
+    until_done(folder.path(), JOBS);
+    let lines = worker.lines();
+    worker.leaves();
+    let dead = lines.iter().filter(|line| line.contains(" dead task `square` panicked")).count();
+    assert_eq!((lines.len(), dead), (JOBS, JOBS / 10));
+}
+
+#[test]
+fn what_is_committed_is_not_done_again_by_the_next_start() {
+    let jobs = AT_ONCE * PARTITIONS as usize * 4;
+    let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
+    for round in 1..=3 {
+        cluster.produce(numbers(jobs));
+        let worker = Worker::start(&cluster, folder.path(), "worker");
+        let done = until_done(folder.path(), round * jobs);
+        worker.leaves();
+        assert!(done.values().all(|times| *times == 1), "round {round}: {done:?}");
+    }
+}
