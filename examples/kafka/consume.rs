@@ -132,9 +132,9 @@ pub(crate) fn leave(consumer: &Joined) -> KafkaResult<()> {
     let begun = Instant::now();
     loop {
         match settle(consumer) {
-            Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::RebalanceInProgress))
-                if begun.elapsed() < DRAINING =>
-            {
+            Err(KafkaError::ConsumerCommit(
+                RDKafkaErrorCode::RebalanceInProgress | RDKafkaErrorCode::IllegalGeneration,
+            )) if begun.elapsed() < DRAINING => {
                 // A message that comes now is not begun, and so not committed.
                 _ = consumer.poll(LOOK);
             }

@@ -1,6 +1,10 @@
 //! librdkafka's own mock cluster: it speaks Kafka's protocol on the loopback interface, groups and commits included.
 
-use std::time::Duration;
+use std::{
+    sync::mpsc::{self, RecvTimeoutError},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 use rdkafka::{
     ClientConfig,
@@ -26,13 +30,53 @@ impl Cluster {
 
     /// Appends jobs, spread over the partitions.
     pub(crate) fn produce(&self, jobs: impl IntoIterator<Item = String>) {
-        let producer: BaseProducer =
-            ClientConfig::new().set("bootstrap.servers", self.brokers()).create().unwrap();
+        let producer = producer(&self.brokers());
         for (number, job) in (0..).zip(jobs) {
             let record =
                 BaseRecord::<(), _>::to(TOPIC).partition(number % PARTITIONS).payload(&job);
             producer.send(record).map_err(|(error, _)| error).unwrap();
         }
         producer.flush(Duration::from_secs(30)).unwrap();
+    }
+
+    /// Appends jobs until it is told to stop.
+    pub(crate) fn feed(&self) -> Feed {
+        let (stop, stopped) = mpsc::channel();
+        let producer = producer(&self.brokers());
+        let feeding = thread::spawn(move || {
+            let mut jobs = 0;
+            while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+                for partition in (0..PARTITIONS).cycle().take(BATCH) {
+                    let job = jobs.to_string();
+                    let record = BaseRecord::<(), _>::to(TOPIC).partition(partition).payload(&job);
+                    producer.send(record).map_err(|(error, _)| error).unwrap();
+                    jobs += 1;
+                }
+                producer.flush(Duration::from_secs(30)).unwrap();
+            }
+            jobs
+        });
+        Feed { stop, feeding }
+    }
+}
+
+fn producer(brokers: &str) -> BaseProducer {
+    ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap()
+}
+
+/// Between two batches of a feed: about half of what one member can do.
+const PAUSE: Duration = Duration::from_millis(50);
+const BATCH: usize = 5 * PARTITIONS as usize;
+
+pub(crate) struct Feed {
+    stop: mpsc::Sender<()>,
+    feeding: JoinHandle<usize>,
+}
+
+impl Feed {
+    /// How many jobs there are.
+    pub(crate) fn end(self) -> usize {
+        drop(self.stop);
+        self.feeding.join().unwrap()
     }
 }

@@ -38,7 +38,7 @@ impl Worker {
     pub(crate) fn start(cluster: &Cluster, folder: &Path, name: &str) -> Self {
         let done = folder.join(name);
         let mut child = Command::new(env!("CARGO_BIN_EXE_kafka_workers"))
-            .args(["--brokers", &cluster.brokers(), "--topic", TOPIC, "--work-ms", "10"])
+            .args(["--brokers", &cluster.brokers(), "--topic", TOPIC, "--work-ms", "5"])
             .args(["--session-ms", "6000", "--done"])
             .arg(&done)
             .env("RUST_BACKTRACE", "0")
@@ -80,7 +80,7 @@ impl Worker {
         assert_eq!(status.code(), Some(0));
     }
 
-    pub(crate) fn is_killed(mut self) {
+    pub(crate) fn dies(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
