@@ -64,9 +64,9 @@ fn producer(brokers: &str) -> BaseProducer {
     ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap()
 }
 
-/// Between two batches of a feed: about half of what one member can do.
+/// Between two batches of a feed: more than one member can do, and less than two.
 const PAUSE: Duration = Duration::from_millis(50);
-const BATCH: usize = 5 * PARTITIONS as usize;
+const BATCH: usize = 2 * PARTITIONS as usize;
 
 pub(crate) struct Feed {
     stop: mpsc::Sender<()>,

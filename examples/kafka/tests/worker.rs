@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs,
+    fs::{self, File},
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -28,6 +28,9 @@ fn look_again() {
     thread::sleep(LOOK_AGAIN);
 }
 
+/// Where the members' files are.
+const DONE: &str = "done";
+
 /// Dropped, it is killed.
 pub(crate) struct Worker {
     child: Child,
@@ -35,14 +38,18 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn start(cluster: &Cluster, folder: &Path, name: &str) -> Self {
-        let done = folder.join(name);
+    /// Each message takes it so long.
+    pub(crate) fn start(cluster: &Cluster, folder: &Path, name: &str, work: Duration) -> Self {
+        let done = folder.join(DONE).join(name);
+        fs::create_dir_all(folder.join(DONE)).unwrap();
+        let told = folder.join(name);
         let mut child = Command::new(env!("CARGO_BIN_EXE_kafka_workers"))
-            .args(["--brokers", &cluster.brokers(), "--topic", TOPIC, "--work-ms", "5"])
-            .args(["--session-ms", "6000", "--done"])
+            .args(["--brokers", &cluster.brokers(), "--topic", TOPIC, "--session-ms", "6000"])
+            .args(["--work-ms", &work.as_millis().to_string(), "--done"])
             .arg(&done)
             .env("RUST_BACKTRACE", "0")
             .stdout(Stdio::piped())
+            .stderr(File::create(&told).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -94,10 +101,17 @@ impl Drop for Worker {
     }
 }
 
+/// How often the cluster refused the commit of a partition that was taken away. The mock does in the midst of a
+/// rebalance, where a broker takes it.
+pub(crate) fn refusals(folder: &Path, members: &[&str]) -> usize {
+    let told = members.iter().map(|member| fs::read_to_string(folder.join(member)).unwrap());
+    told.map(|told| told.matches("could not be committed").count()).sum()
+}
+
 /// How often each message was done, by partition and offset, in all files of a folder.
 pub(crate) fn done(folder: &Path) -> HashMap<String, usize> {
     let mut done = HashMap::new();
-    for file in fs::read_dir(folder).unwrap() {
+    for file in fs::read_dir(folder.join(DONE)).unwrap() {
         for line in fs::read_to_string(file.unwrap().path()).unwrap().lines() {
             let mut words = line.split(' ');
             let message = format!("{} {}", words.next().unwrap(), words.next().unwrap());
