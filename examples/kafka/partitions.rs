@@ -1,0 +1,154 @@
+//! What is under way in which partition, and up to where all is done.
+//!
+//! Invariants
+//!
+//! 1. The offset of a partition is that of its first message that has not ended: a commit says that all
+//!    before it is done.
+//! 2. A message that was given up on (its task was dropped) never ends: the offset stays before it.
+//! 3. A partition is idle when none of its messages is under way; whoever waits for that is woken.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Shared by the thread that takes messages and the tasks that end them, behind one short lock.
+#[derive(Default)]
+pub(crate) struct Partitions {
+    of: Mutex<HashMap<i32, Partition>>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Partition {
+    /// The messages from the first one that has not ended.
+    begun: BTreeMap<i64, State>,
+    /// The next one to be read by whoever has the partition next.
+    offset: Option<i64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    UnderWay,
+    Ended,
+    GivenUp,
+}
+
+/// A message that is under way; dropped before its end, it was given up on.
+pub(crate) struct UnderWay {
+    partitions: Arc<Partitions>,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    ended: bool,
+}
+
+impl Partitions {
+    fn of(&self) -> MutexGuard<'_, HashMap<i32, Partition>> {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A message was taken.
+    pub(crate) fn begin(self: &Arc<Self>, partition: i32, offset: i64) -> UnderWay {
+        self.of().entry(partition).or_default().begun.insert(offset, State::UnderWay);
+        UnderWay { partitions: self.clone(), partition, offset, ended: false }
+    }
+
+    fn set(&self, partition: i32, offset: i64, state: State) {
+        let mut of = self.of();
+        let Some(partition) = of.get_mut(&partition) else { return };
+        if let Some(entry) = partition.begun.get_mut(&offset) {
+            *entry = state;
+        }
+        while let Some(first) = partition.begun.first_entry() {
+            if *first.get() != State::Ended {
+                break;
+            }
+            partition.offset = Some(*first.key() + 1);
+            first.remove();
+        }
+        drop(of);
+        self.changed.notify_all();
+    }
+
+    /// Where whoever has the partitions next is to begin, of those in which something has ended.
+    pub(crate) fn offsets(&self) -> Vec<(i32, i64)> {
+        let of = self.of();
+        of.iter().filter_map(|(number, partition)| Some((*number, partition.offset?))).collect()
+    }
+
+    /// Waits until nothing of these is under way; whether that came in time.
+    pub(crate) fn wait_until_idle(&self, partitions: &[i32], limit: Duration) -> bool {
+        let is_busy = |of: &mut HashMap<i32, Partition>| {
+            partitions.iter().filter_map(|number| of.get(number)).any(Partition::is_busy)
+        };
+        let waited = self.changed.wait_timeout_while(self.of(), limit, is_busy);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Another member has them: what is still under way here ends unheard.
+    pub(crate) fn forget(&self, partitions: &[i32]) {
+        let mut of = self.of();
+        for number in partitions {
+            of.remove(number);
+        }
+    }
+}
+
+impl Partition {
+    fn is_busy(&self) -> bool {
+        self.begun.values().any(|state| *state == State::UnderWay)
+    }
+}
+
+impl UnderWay {
+    /// Its effect is written.
+    pub(crate) fn ended(mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let state = if self.ended { State::Ended } else { State::GivenUp };
+        self.partitions.set(self.partition, self.offset, state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_waits_for_the_slowest_before_it() {
+        let partitions = Arc::new(Partitions::default());
+        let [first, second, third] = [7, 8, 12].map(|offset| partitions.begin(3, offset));
+        second.ended();
+        assert_eq!(partitions.offsets(), []);
+        first.ended();
+        assert_eq!(partitions.offsets(), [(3, 9)]);
+        third.ended();
+        assert_eq!(partitions.offsets(), [(3, 13)]);
+    }
+
+    #[test]
+    fn what_was_given_up_on_holds_the_offset_and_nobody_waits_for_it() {
+        let partitions = Arc::new(Partitions::default());
+        let [first, second] = [0, 1].map(|offset| partitions.begin(0, offset));
+        assert!(!partitions.wait_until_idle(&[0], Duration::ZERO));
+        drop(first);
+        second.ended();
+        assert!(partitions.wait_until_idle(&[0, 1], Duration::ZERO));
+        assert_eq!(partitions.offsets(), []);
+    }
+
+    #[test]
+    fn a_partition_that_another_member_has_is_forgotten() {
+        let partitions = Arc::new(Partitions::default());
+        let late = partitions.begin(0, 5);
+        partitions.begin(1, 5).ended();
+        partitions.forget(&[0]);
+        late.ended();
+        assert_eq!(partitions.offsets(), [(1, 6)]);
+    }
+}

@@ -1,0 +1,121 @@
+//! The workers of a topic, as processes, on a mock cluster that speaks Kafka's protocol.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+mod cluster;
+mod worker;
+
+use std::time::Duration;
+
+use cluster::{Cluster, PARTITIONS};
+use worker::{Worker, refusals, until_done};
+
+/// What the workers of one member may have under way.
+const AT_ONCE: usize = 8;
+
+/// What a message takes: one member does 160 in a second.
+const QUICK: Duration = Duration::from_millis(50);
+
+fn numbers(to: usize) -> impl Iterator<Item = String> {
+    (0..to).map(|number| number.to_string())
+}
+
+#[test]
+fn members_come_and_go_and_each_message_is_done_once() {
+    let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
+    let start = |name| Worker::start(&cluster, folder.path(), name, QUICK);
+
+    let feed = cluster.feed();
+    let first = start("first");
+    first.does(120);
+    // It joins under load: the first one drains what it has to give away.
+    let second = start("second");
+    second.does(120);
+    first.leaves();
+    let third = start("third");
+    third.does(120);
+    second.leaves();
+    third.does(120);
+    let jobs = feed.end();
+    let done = until_done(folder.path(), jobs);
+    third.leaves();
+
+    let twice = done.values().filter(|times| **times > 1).count();
+    let refused = refusals(folder.path(), &["first", "second", "third"]);
+    println!(
+        "{jobs} jobs, 3 members, 4 rebalances: {twice} done twice, {refused} commits refused, 0 lost"
+    );
+    assert_eq!(done.len(), jobs);
+    assert!(twice == 0 || refused > 0, "{twice} done twice");
+}
+
+#[test]
+fn a_partition_that_is_taken_away_is_drained_first() {
+    let jobs = AT_ONCE * PARTITIONS as usize;
+    let slow = Duration::from_millis(1_500);
+    let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
+    cluster.produce(numbers(jobs));
+
+    let first = Worker::start(&cluster, folder.path(), "first", slow);
+    first.does(1);
+    let second = Worker::start(&cluster, folder.path(), "second", slow);
+    second.does(1);
+    let done = until_done(folder.path(), jobs);
+    first.leaves();
+    second.leaves();
+
+    let twice = done.values().filter(|times| **times > 1).count();
+    assert!(twice == 0 || refusals(folder.path(), &["first", "second"]) > 0, "{twice} done twice");
+}
+
+#[test]
+fn a_member_that_dies_loses_nothing_and_little_is_done_again() {
+    let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
+    let start = |name| Worker::start(&cluster, folder.path(), name, QUICK);
+
+    let feed = cluster.feed();
+    let killed = start("killed");
+    let heir = start("heir");
+    heir.does(120);
+    killed.does(120);
+    let before = killed.lines().len();
+    killed.dies();
+    heir.does(120);
+    let jobs = feed.end();
+    let done = until_done(folder.path(), jobs);
+    heir.leaves();
+
+    let again: usize = done.values().map(|times| times - 1).sum();
+    println!("{jobs} jobs, 1 member killed after {before}: {again} done again, 0 lost");
+    assert_eq!(done.len(), jobs);
+    assert!(again < before, "{again} of {before}: what is done is committed about once a second");
+}
+
+#[test]
+fn a_poisoned_message_is_dead_and_costs_no_other() {
+    const JOBS: usize = 300;
+    let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
+    cluster.produce(
+        numbers(JOBS).map(|job| if job.ends_with('7') { "seven".to_owned() } else { job }),
+    );
+    let worker = Worker::start(&cluster, folder.path(), "worker", QUICK);
+    until_done(folder.path(), JOBS);
+    let lines = worker.lines();
+    worker.leaves();
+    let dead = lines.iter().filter(|line| line.contains(" dead task `square` panicked")).count();
+    assert_eq!((lines.len(), dead), (JOBS, JOBS / 10));
+}
+
+#[test]
+fn what_is_committed_is_not_done_again_by_the_next_start() {
+    let jobs = AT_ONCE * PARTITIONS as usize;
+    let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
+    for round in 1..=3 {
+        cluster.produce(numbers(jobs));
+        let worker = Worker::start(&cluster, folder.path(), "worker", QUICK);
+        let done = until_done(folder.path(), round * jobs);
+        worker.leaves();
+        assert!(done.values().all(|times| *times == 1), "round {round}: {done:?}");
+    }
+}
