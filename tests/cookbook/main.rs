@@ -96,7 +96,8 @@ fn every_example_has_its_place_in_the_cookbook() {
         let entry = entry.unwrap();
         if entry.path().join("main.rs").exists() {
             let name = entry.file_name().into_string().unwrap();
-            let has_a_place = EXAMPLES.contains(&name.as_str()) || ELSEWHERE.contains(&name.as_str());
+            let has_a_place =
+                EXAMPLES.contains(&name.as_str()) || ELSEWHERE.contains(&name.as_str());
             assert!(has_a_place, "{name} is not in the cookbook");
             let link = format!("[`{name}`](examples/{name}/main.rs)");
             assert!(readme.contains(&link), "the README should link to {link}");

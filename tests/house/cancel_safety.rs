@@ -21,7 +21,10 @@ fn whatever_is_awaited_says_what_happens_when_it_is_dropped() {
         .into_iter()
         .partition(|source| source.path.ends_with("src/lib.rs"));
     let [front_page] = &front_page[..] else { panic!("there is one front page") };
-    let others: Vec<_> = others.into_iter().map(|source| source.parsed).collect();
+    // What stands in for tokio-util's token in the models is exported there, and nowhere else.
+    let is_a_model = |source: &sources::Source| source.path.ends_with("src/sync/token.rs");
+    let others = others.into_iter().filter(|source| !is_a_model(source));
+    let others: Vec<_> = others.map(|source| source.parsed).collect();
     let looked_at = look(&front_page.parsed, &others);
     for known in ["Supervised", "Map", "map", "Group::join", "Pool::reserve", "LeakCheck::verify"] {
         assert!(looked_at.iter().any(|each| each.name == known), "{known} was not looked at");
