@@ -76,7 +76,7 @@ use std::{
 };
 
 use clap::Parser;
-use tokio_supervised::{CancellationToken, Pool, TaskError, supervised};
+use tokio_supervised::{CancellationToken, Pool, supervised};
 use tracing::warn;
 
 use arguments::{Arguments, Command, Work};
@@ -120,8 +120,10 @@ async fn work(
     writeln!(stdout(), "{report}")?;
     drained?;
     match consumed {
-        // That is how a consumer stops that was about to begin anew.
-        Err(error) if matches!(error.downcast_ref(), Some(TaskError::Cancelled(_))) => {}
+        // The broker or the database was away just then: what matters is what became of the orders.
+        Err(error) if token.is_cancelled() => {
+            warn!(error = format!("{error:#}"), "stopped in trouble")
+        }
         consumed => consumed?,
     }
     Ok(if report.all_settled() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

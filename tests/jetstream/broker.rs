@@ -103,6 +103,28 @@ impl Kept {
         Some(workers.cached_info().delivered.consumer_sequence)
     }
 
+    /// How many messages are still to be delivered, or are with a worker.
+    pub(crate) async fn unsettled(&self) -> Option<u64> {
+        let stream = self.0.get_stream("ORDERS").await.ok()?;
+        let workers: consumer::PullConsumer = stream.get_consumer("workers").await.ok()?;
+        let info = workers.cached_info();
+        Some(info.num_pending + u64::try_from(info.num_ack_pending).unwrap())
+    }
+
+    /// Takes away what the broker knows of deliveries and acknowledgements.
+    pub(crate) async fn forget_consumer(&self) {
+        let stream = self.0.get_stream("ORDERS").await.unwrap();
+        stream.delete_consumer("workers").await.unwrap();
+    }
+
+    /// What the broker says of the queue and its consumer, for a test that fails.
+    pub(crate) async fn state(&self) -> String {
+        let Ok(stream) = self.0.get_stream("ORDERS").await else { return "no stream".into() };
+        let workers = stream.get_consumer::<consumer::pull::Config>("workers").await;
+        let workers = workers.map(|workers| workers.cached_info().clone());
+        format!("{:#?}\n{workers:#?}", stream.cached_info().state)
+    }
+
     pub(crate) async fn dead(&self) -> Vec<Dead> {
         let stream = self.0.get_stream("ORDERS_DEAD").await.unwrap();
         let state = stream.cached_info().state.clone();

@@ -12,6 +12,7 @@ mod child;
 mod database;
 mod fleet;
 mod given_up;
+mod killed;
 
 mod lines;
 mod long;

@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeSet,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
@@ -12,7 +13,6 @@ use tokio_postgres::Client;
 
 use crate::{
     broker::{Broker, Dead, Kept},
-    child::until,
     database::Database,
     tool::Tools,
 };
@@ -92,7 +92,30 @@ impl Place {
 
     /// Waits until nothing is in the queue any more.
     pub(crate) fn until_empty(&self, limit: Duration) {
-        let waiting = || self.runtime.block_on(self.kept.waiting()) == Some(0);
-        until("the queue is empty", limit, waiting);
+        self.until_none(limit, || self.waiting());
+    }
+
+    /// Waits until the broker has nothing to deliver any more, and nothing that is delivered is unsettled.
+    pub(crate) fn until_settled(&self, limit: Duration) {
+        self.until_none(limit, || self.runtime.block_on(self.kept.unsettled()));
+    }
+
+    fn until_none(&self, limit: Duration, left: impl Fn() -> Option<u64>) {
+        let begun = Instant::now();
+        while left() != Some(0) {
+            let state = || self.runtime.block_on(self.kept.state());
+            assert!(begun.elapsed() < limit, "it never comes to an end: {}", state());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// How many orders are in the queue; `None` while the broker does not say.
+    pub(crate) fn waiting(&self) -> Option<u64> {
+        self.runtime.block_on(self.kept.waiting())
+    }
+
+    /// Has the broker forget what it has delivered: all that is in the queue is delivered again.
+    pub(crate) fn forget_consumer(&self) {
+        self.runtime.block_on(self.kept.forget_consumer());
     }
 }
