@@ -7,6 +7,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tokio_supervised::{CancellationToken, Pool, Slot, SpawnError, supervised};
+use tracing::warn;
 
 use crate::{
     arguments::Work, broker::Broker, desk::Desk, handle::handle, pulls::Pulls, sink::Sink,
@@ -61,6 +62,12 @@ pub(crate) async fn consume(
     session: Session,
     pool: &Pool,
 ) -> anyhow::Result<()> {
+    let ended = take(token, session, pool).await;
+    // That it begins anew is told by the boundary, which knows of any error only that it is one.
+    ended.inspect_err(|error| warn!(error = format!("{error:#}"), "the session is over"))
+}
+
+async fn take(token: &CancellationToken, session: Session, pool: &Pool) -> anyhow::Result<()> {
     let (desk, mut pulls) = session.begin().await?;
     writeln!(stdout(), "ready")?;
     while let Some(mut slots) = free(token, pool).await? {

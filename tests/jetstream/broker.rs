@@ -129,7 +129,7 @@ impl Kept {
         let stream = self.0.get_stream("ORDERS_DEAD").await.unwrap();
         let state = stream.cached_info().state.clone();
         let mut dead = Vec::new();
-        for sequence in state.first_sequence..=state.last_sequence {
+        for sequence in state.first_sequence.max(1)..=state.last_sequence {
             dead.push(Dead::new(&stream, sequence).await);
         }
         dead

@@ -53,7 +53,7 @@ fn killed_with_its_workers_and_its_broker_the_work_of_each_order_has_its_effect_
     let (mut kills, mut stops, mut broker_kills, mut untold) = (0, 0, 0, 0);
     for (moment, event) in events(&mut random, jobs()) {
         until("so many are recorded", LIMIT, || place.recorded() >= moment);
-        eprintln!("{event:?} after {moment} orders");
+        eprintln!("{event:?} after {moment} orders, {:.1?}", begun.elapsed());
         let chosen = random.below(WORKERS);
         match event {
             Event::Kill => {
@@ -78,7 +78,9 @@ fn killed_with_its_workers_and_its_broker_the_work_of_each_order_has_its_effect_
             }
         }
     }
+    eprintln!("events over {:.1?}", begun.elapsed());
     let published = publisher.end();
+    eprintln!("published {:.1?}", begun.elapsed());
     assert!(published.status.success(), "{published:?} {:#?}", said.trouble());
     place.until_settled(LIMIT);
     let took = begun.elapsed();
