@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Takes orders from the queue and does them, until a signal comes
-    Work(Work),
+    Work(Box<Work>),
     /// Puts orders into the queue: lines of `ORDER ITEMS CENTS`, each stored once for each ORDER
     Publish {
         /// The file of lines [default: standard input]

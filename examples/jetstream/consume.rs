@@ -25,8 +25,8 @@ impl Session {
     /// Connections to the database: of this session, and of those before it that tasks still hold.
     pub(crate) const CONNECTIONS: usize = 8;
 
-    pub(crate) fn new(broker: Broker, arguments: Work, connections: Pool) -> Self {
-        Self { broker, arguments: Arc::new(arguments), connections }
+    pub(crate) fn new(broker: Broker, arguments: Box<Work>, connections: Pool) -> Self {
+        Self { broker, arguments: arguments.into(), connections }
     }
 
     /// The database first: nothing is taken from the queue that could not be recorded.

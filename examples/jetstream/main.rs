@@ -102,7 +102,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
 async fn work(
     token: &CancellationToken,
     broker: Broker,
-    arguments: Work,
+    arguments: Box<Work>,
 ) -> anyhow::Result<ExitCode> {
     let pool = Pool::new(arguments.slots.get());
     let connections = Pool::new(Session::CONNECTIONS);

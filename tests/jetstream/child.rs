@@ -70,7 +70,7 @@ impl Running {
                 return Some(status);
             }
             // Nobody tells of a child's end without taking all signals of the process.
-            thread::sleep(Duration::from_millis(2));
+            pause(Duration::from_millis(2));
         }
         _ = self.child.kill();
         _ = self.child.wait();
@@ -96,6 +96,12 @@ pub(crate) fn until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < limit, "it never comes to it: {what}");
-        thread::sleep(Duration::from_millis(5));
+        pause(Duration::from_millis(5));
     }
+}
+
+/// Lets a time pass on the test's own thread: between two looks, or while something is measured.
+#[expect(clippy::disallowed_methods, reason = "no task runs on this thread meanwhile")]
+pub(crate) fn pause(time: Duration) {
+    thread::sleep(time);
 }

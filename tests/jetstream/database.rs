@@ -72,6 +72,10 @@ impl Database {
     }
 
     /// A connection, once it takes one.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the client, or with the test's runtime"
+    )]
     pub(crate) async fn connect(&self) -> Client {
         let connected = async {
             loop {

@@ -56,7 +56,7 @@ fn killed_with_its_workers_and_its_broker_the_work_of_each_order_has_its_effect_
     let (mut kills, mut stops, mut broker_kills, mut untold) = (0, 0, 0, 0);
     for (moment, event) in events(&mut random, jobs()) {
         until("so many are recorded", LIMIT, || place.recorded() >= moment);
-        eprintln!("{event:?} after {moment} orders, {:.1?}", begun.elapsed());
+        eprintln!("{:6.1?} {moment:5} recorded: {event:?}", begun.elapsed());
         let chosen = random.below(WORKERS);
         match event {
             Event::Kill => {
@@ -81,13 +81,13 @@ fn killed_with_its_workers_and_its_broker_the_work_of_each_order_has_its_effect_
                 broker_kills += 1;
             }
             // Also of orders that are done, and that the broker has forgotten since: the database knows them.
-            Event::PublishAgain => publishers.push(publishing(&place, &said, &orders.lines)),
+            Event::PublishAgain => publishers.push(publishing(&place, &said, &orders.again)),
         }
     }
     for published in publishers.into_iter().map(Process::end) {
         assert!(published.status.success(), "{published:?} {:#?}", said.trouble());
     }
-    eprintln!("all is published, {:.1?}", begun.elapsed());
+    eprintln!("{:6.1?} all is published", begun.elapsed());
     place.until_settled(LIMIT);
     let took = begun.elapsed();
     let missed = jobs() - place.recorded() - place.dead_ids().len();

@@ -12,6 +12,8 @@ pub(crate) fn jobs() -> usize {
 pub(crate) struct Orders {
     /// What is published.
     pub(crate) lines: String,
+    /// Every fourth of them, to be published a second time: one that were lost of the others would stay so.
+    pub(crate) again: String,
     /// Ids and prices, in the order of the ids' numbers.
     pub(crate) good: Vec<(String, i64)>,
     pub(crate) bad: BTreeSet<String>,
@@ -26,7 +28,11 @@ impl Orders {
                 321 => "many",
                 _ => "2",
             };
-            writeln!(orders.lines, "{order} {items} {}", 2 * order).unwrap();
+            let line = format!("{order} {items} {}", 2 * order);
+            writeln!(orders.lines, "{line}").unwrap();
+            if order % 4 == 0 {
+                writeln!(orders.again, "{line}").unwrap();
+            }
             if items == "2" {
                 orders.good.push((order.to_string(), i64::try_from(order).unwrap()));
             } else {

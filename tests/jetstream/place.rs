@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeSet,
     sync::{Mutex, MutexGuard, PoisonError},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -13,6 +12,7 @@ use tokio_postgres::Client;
 
 use crate::{
     broker::{Broker, Dead, Kept},
+    child::pause,
     database::Database,
     tool::Tools,
 };
@@ -105,7 +105,7 @@ impl Place {
         while left() != Some(0) {
             let state = || self.runtime.block_on(self.kept.state());
             assert!(begun.elapsed() < limit, "it never comes to an end: {}", state());
-            thread::sleep(Duration::from_millis(20));
+            pause(Duration::from_millis(20));
         }
     }
 

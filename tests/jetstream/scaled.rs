@@ -1,13 +1,11 @@
 //! Processes that come and go as they are asked to: each message is delivered exactly once.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use crate::{
+    child::pause,
     fleet::{Process, Said, Settings, publish},
     orders::{Orders, jobs},
     place::Place,
@@ -42,7 +40,7 @@ fn from_two_to_eight_workers_and_back_nothing_is_delivered_twice_and_more_of_the
         stop_all(workers.split_off(count), &said);
         let (begun, before) = (Instant::now(), place.recorded());
         // What is measured is what is done in a time.
-        thread::sleep(step);
+        pause(step);
         let done = place.recorded() - before;
         let rate = done as f64 / begun.elapsed().as_secs_f64();
         eprintln!("{count} workers, {} slots: {rate:.0} orders/s", count * 4);
