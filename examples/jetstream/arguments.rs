@@ -40,7 +40,7 @@ pub(crate) struct Work {
     #[arg(long, value_name = "N", default_value = "8")]
     pub(crate) slots: NonZeroUsize,
 
-    /// How often an order is begun before it is given up
+    /// How often an order may fail before it is given up; it is, too, after twice as many deliveries without an end
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) attempts: u32,
 
@@ -68,6 +68,10 @@ impl Work {
 
     pub(crate) fn retry(&self) -> Duration {
         Duration::from_millis(self.retry_ms)
+    }
+
+    pub(crate) fn deliveries(&self) -> i64 {
+        2 * i64::from(self.attempts)
     }
 
     /// The whole of a drain: half of it is what is left to the orders, the other half to those told to stop.

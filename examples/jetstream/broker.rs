@@ -29,7 +29,7 @@ const MAX_ORDERS: i64 = 1_000_000;
 /// A message that is published again within this time is known by its id, and not stored again.
 const DUPLICATES: Duration = Duration::from_secs(120);
 
-/// Beyond the attempts that a worker counts: for those at which not even giving up succeeded. A message that
+/// Beyond the deliveries that a worker counts: for those at which not even giving up succeeded. A message that
 /// uses up these too stays in the stream, delivered to nobody, and the broker says so in an advisory.
 const SPARE_DELIVERIES: i64 = 20;
 
@@ -88,14 +88,14 @@ impl Broker {
     pub(crate) async fn consumer(
         &self,
         ack_wait: Duration,
-        attempts: u32,
+        deliveries: i64,
     ) -> anyhow::Result<Consumer<pull::Config>> {
         let config = pull::Config {
             durable_name: Some(WORKERS.into()),
             ack_policy: AckPolicy::Explicit,
             ack_wait,
             max_ack_pending: MAX_ACK_PENDING,
-            max_deliver: i64::from(attempts) + SPARE_DELIVERIES,
+            max_deliver: deliveries + SPARE_DELIVERIES,
             ..Default::default()
         };
         Ok(self.streams().await?.create_consumer(config).await?)

@@ -36,11 +36,12 @@ impl Session {
             sink: Sink::connect(&arguments.database, &self.connections).await?,
             broker: self.broker.clone(),
             attempts: arguments.attempts.into(),
+            deliveries: arguments.deliveries(),
             ack_wait: arguments.ack_wait(),
             retry: arguments.retry(),
             work: arguments.work(),
         };
-        let consumer = self.broker.consumer(desk.ack_wait, arguments.attempts).await?;
+        let consumer = self.broker.consumer(desk.ack_wait, desk.deliveries).await?;
         let pulls = Pulls::new(&self.broker, consumer).await?;
         Ok((Arc::new(desk), pulls))
     }

@@ -31,8 +31,8 @@ pub(crate) async fn handle(
     if order.delivered > 1 {
         info!(id = order.id, delivered = order.delivered, "delivered again");
     }
-    let end = if order.delivered > desk.attempts {
-        Err(WorkError::NeverEnded(desk.attempts))
+    let end = if order.delivered > desk.deliveries {
+        Err(WorkError::NeverEnded(desk.deliveries))
     } else {
         select! {
             end = item_price(token, &order.text, desk.work) => end,

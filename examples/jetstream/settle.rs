@@ -36,7 +36,7 @@ pub(crate) async fn settle(
                 }
                 tell(token, desk.broker.clone(), order.reply, AckKind::Ack).await
             }
-            // No fault of the order's: it is not counted against it here, and left to a worker that can.
+            // No fault of the order's, and not counted against it: it is left to a worker that can.
             Err(error) => {
                 put_back(token, desk.clone(), order, desk.retry).await?;
                 Err(error)

@@ -1,7 +1,7 @@
 //! The database: where an order has its effect, once.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -19,12 +19,14 @@ const CONNECTING: Duration = Duration::from_secs(2);
 /// How many rows the totals are spread over: who adds to one waits for who does so too.
 const TOTALS: i64 = 16;
 
-/// One at a time: two workers that create the same table at once disturb each other.
+/// One at a time: two workers that create the same table at once disturb each other. The last line is there to see
+/// that the database does take changes.
 const SCHEMA: &str = "
     select pg_advisory_xact_lock(7263548);
     create table if not exists prices (id text primary key, order_number bigint not null, cents bigint not null);
     create table if not exists totals (place bigint primary key, orders bigint not null, cents bigint not null);
     insert into totals select place, 0, 0 from generate_series(0, 15) as place on conflict do nothing;
+    update totals set orders = orders where place = 0;
 ";
 
 /// One statement, so one transaction: the order is in `prices` and in its total, or in neither.
@@ -43,6 +45,8 @@ const RECORD: &str = "
 pub(crate) struct Sink {
     client: Client,
     record: Statement,
+    /// Something was not recorded: enough to begin anew, before more orders are taken in vain.
+    failed: AtomicBool,
 }
 
 impl Sink {
@@ -54,12 +58,13 @@ impl Sink {
         connections.spawn(move |token| drive(token, connection)).await?;
         client.batch_execute(SCHEMA).await?;
         let record = client.prepare(RECORD).await?;
-        Ok(Self { client, record })
+        Ok(Self { client, record, failed: AtomicBool::new(false) })
     }
 
     /// Fails where orders that are taken from now on could not be recorded.
     pub(crate) fn still_there(&self) -> anyhow::Result<()> {
         ensure!(!self.client.is_closed(), "the connection to the database is closed");
+        ensure!(!self.failed.load(Ordering::Relaxed), "the database has not recorded an order");
         Ok(())
     }
 
@@ -70,7 +75,8 @@ impl Sink {
         id: &str,
         price: &Price,
     ) -> anyhow::Result<bool> {
-        let is_new = record(token, self, id, price).await?;
+        let recorded = record(token, self, id, price).await;
+        let is_new = recorded.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
         if !is_new {
             KNOWN.fetch_add(1, Ordering::Relaxed);
         }
