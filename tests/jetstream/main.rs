@@ -2,8 +2,7 @@
 //! and counted.
 //!
 //! Both servers are started by each test, in a folder of its own and for this machine alone, and end with it.
-//! `JOBS=20000` asks for the long form, `SEED=…` for the same moments again. The tests take turns: each has
-//! all cores, since some of them measure.
+//! `JOBS=20000` asks for the long form, `SEED=…` for the same moments again.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -17,8 +17,8 @@ use crate::{
     tool::Tools,
 };
 
-/// One test at a time.
-static TURN: Mutex<()> = Mutex::new(());
+/// A test that measures has the machine for itself.
+static MACHINE: RwLock<()> = RwLock::new(());
 
 pub(crate) struct Place {
     // Dropped in this order: the folder last.
@@ -29,14 +29,30 @@ pub(crate) struct Place {
     runtime: Runtime,
     pub(crate) tools: Tools,
     pub(crate) folder: TempDir,
-    _turn: MutexGuard<'static, ()>,
+    _beside: Option<RwLockReadGuard<'static, ()>>,
+    _alone: Option<RwLockWriteGuard<'static, ()>>,
 }
 
 impl Place {
     /// Starts both servers; `None` where a program is missing.
     pub(crate) fn new() -> Option<Self> {
         let tools = Tools::find()?;
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let beside = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Self::start(tools, Some(beside), None))
+    }
+
+    /// The same, with no other test beside it.
+    pub(crate) fn alone() -> Option<Self> {
+        let tools = Tools::find()?;
+        let alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+        Some(Self::start(tools, None, Some(alone)))
+    }
+
+    fn start(
+        tools: Tools,
+        beside: Option<RwLockReadGuard<'static, ()>>,
+        alone: Option<RwLockWriteGuard<'static, ()>>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let broker = Broker::start(&tools, folder.path());
         let database = Database::start(&tools, folder.path());
@@ -45,7 +61,17 @@ impl Place {
             let (kept, client) = (Kept::connect(&broker).await, database.connect().await);
             (kept, client)
         });
-        Some(Self { broker, database, kept, client, runtime, tools, folder, _turn: turn })
+        Self {
+            broker,
+            database,
+            kept,
+            client,
+            runtime,
+            tools,
+            folder,
+            _beside: beside,
+            _alone: alone,
+        }
     }
 
     /// Connects to a database that was started anew.

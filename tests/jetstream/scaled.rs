@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 #[test]
 fn from_two_to_eight_workers_and_back_nothing_is_delivered_twice_and_more_of_them_do_more() {
-    let Some(place) = Place::new() else { return };
+    let Some(place) = Place::alone() else { return };
     let said = Said::default();
     let orders = Orders::good(jobs());
     let lines = publish(&place, &said, &orders.lines);
