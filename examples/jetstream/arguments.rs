@@ -1,0 +1,103 @@
+//! The command line.
+
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Works through a queue of orders that is kept by NATS JetStream, in as many processes as are started.
+///
+/// The price of one item of each order goes into a PostgreSQL database, once for each order, however often
+/// its message is delivered.
+#[derive(Parser)]
+#[command(name = "jetstream", after_help = ENDS)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Where the broker listens; it may be away at the start, and later
+    #[arg(long, global = true, value_name = "URL", default_value = "nats://127.0.0.1:4222")]
+    pub(crate) broker: String,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Takes orders from the queue and does them, until a signal comes
+    Work(Box<Work>),
+    /// Puts orders into the queue: lines of `ORDER ITEMS CENTS`, each stored once for each ORDER
+    Publish {
+        /// The file of lines [default: standard input]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Work {
+    /// How to reach the database, as libpq would be told
+    #[arg(long, value_name = "WORDS", default_value = "host=127.0.0.1 user=postgres")]
+    pub(crate) database: tokio_postgres::Config,
+
+    /// How many orders this process does at once; it never has more of them than that
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub(crate) slots: NonZeroUsize,
+
+    /// How often an order may fail before it is given up; it is, too, after twice as many deliveries without an end
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) attempts: u32,
+
+    /// How long the broker waits for a word about an order before it gives it to another
+    #[arg(long, value_name = "MS", default_value = "30000", value_parser = clap::value_parser!(u64).range(100..))]
+    ack_wait_ms: u64,
+
+    /// How long an order that failed waits for its second attempt; twice as long for each that follows
+    #[arg(long, value_name = "MS", default_value = "1000")]
+    retry_ms: u64,
+
+    /// How long orders that are under way may go on after the signal; then they are given back
+    #[arg(long, value_name = "MS", default_value = "10000", value_parser = clap::value_parser!(u64).range(..=10_000))]
+    finish_ms: u64,
+
+    /// Demonstration: each order takes so many milliseconds more, as an exchange with a server would
+    #[arg(long, value_name = "MS", default_value = "0")]
+    work_ms: u64,
+}
+
+impl Work {
+    pub(crate) fn ack_wait(&self) -> Duration {
+        Duration::from_millis(self.ack_wait_ms)
+    }
+
+    pub(crate) fn retry(&self) -> Duration {
+        Duration::from_millis(self.retry_ms)
+    }
+
+    pub(crate) fn deliveries(&self) -> i64 {
+        2 * i64::from(self.attempts)
+    }
+
+    /// The whole of a drain: half of it is what is left to the orders, the other half to those told to stop.
+    pub(crate) fn draining(&self) -> Duration {
+        2 * Duration::from_millis(self.finish_ms)
+    }
+
+    pub(crate) fn work(&self) -> Duration {
+        Duration::from_millis(self.work_ms)
+    }
+}
+
+const ENDS: &str = "\
+On the broker:
+  stream ORDERS       what is to be done; a message is gone when it is acknowledged
+  stream ORDERS_DEAD  what was given up, with its reason; it is kept
+  consumer `workers`  which order is with a worker, and since when: one for all workers, as the last of them
+                      to start has set it
+In the database:
+  table prices        a row for each order that is done
+  table totals        how many, and their sum
+
+Exit codes:
+  0  every order that was taken is done, given up, or back in the queue; also after Ctrl-C or SIGTERM.
+     Of `publish`: every line is stored
+  1  of some order the broker could not be told in time what became of it: it comes again after the wait,
+     and what was recorded is not recorded again. Of `publish`: not every line is stored; publish them again
+  2  the command line is wrong
+A second signal exits at once; the broker gives what was under way to another after the wait.";

@@ -1,0 +1,102 @@
+//! One order: the functions that the rest of the program is about.
+
+use std::{convert::Infallible, num::ParseIntError, str::Utf8Error, sync::Arc, time::Duration};
+
+use tokio::{
+    select,
+    time::{Instant, interval_at, sleep},
+};
+use tokio_supervised::{CancellationToken, TaskError, shield, supervised};
+use tracing::{info, warn};
+
+use crate::{
+    desk::Desk,
+    order::Order,
+    settle::{put_back, settle},
+};
+
+/// How long the end of an order may take: to be recorded, and to be told to the broker.
+const SETTLING: Duration = Duration::from_secs(8);
+
+/// Does one order, and tells the broker what has become of it, however that ended.
+///
+/// Told to stop, it leaves the work where it is, and gives the order back at once; but what has come to an end
+/// is settled.
+#[supervised(name = "handle", grace = "9s")]
+pub(crate) async fn handle(
+    token: &CancellationToken,
+    desk: Arc<Desk>,
+    order: Order,
+) -> anyhow::Result<()> {
+    if order.delivered > 1 {
+        info!(id = order.id, delivered = order.delivered, "delivered again");
+    }
+    let end = if order.delivered > desk.deliveries {
+        Err(WorkError::NeverEnded(desk.deliveries))
+    } else {
+        select! {
+            end = item_price(token, &order.text, desk.work) => end,
+            never = say_that_it_goes_on(&desk, &order) => match never {},
+        }
+    };
+    if let Err(WorkError::Task(error @ TaskError::Cancelled(_))) = end {
+        shield(SETTLING, |token| put_back(token, desk, order, Duration::ZERO)).await?;
+        return Err(error.into());
+    }
+    shield(SETTLING, |token| settle(token, desk, order, end)).await
+}
+
+/// What one item of an order costs: `17 3 600` gives 200 for the order 17.
+///
+/// It trusts the order to have items, as code that was written against good messages does: one without
+/// divides by zero, and that panics. It costs that order alone.
+#[supervised(name = "item price", timeout = "10s")]
+async fn item_price(message: &[u8], work: Duration) -> Result<Price, WorkError> {
+    if !work.is_zero() {
+        sleep(work).await;
+    }
+    let mut numbers = std::str::from_utf8(message)?.split_ascii_whitespace().map(str::parse::<i64>);
+    let mut number = |what| numbers.next().ok_or(WorkError::Missing(what));
+    let (order, items, cents) = (number("order")??, number("items")??, number("cents")??);
+    Ok(Price { order, cents: cents / items })
+}
+
+/// Says so before a third of the broker's patience has passed, again and again: two words may be lost.
+async fn say_that_it_goes_on(desk: &Desk, order: &Order) -> Infallible {
+    let often = desk.ack_wait / 3;
+    let mut due = interval_at(Instant::now() + often, often);
+    loop {
+        due.tick().await;
+        if let Err(error) = desk.broker.tell_under_way(order.reply.clone()).await {
+            warn!(id = order.id, %error, "not told that it goes on");
+        }
+    }
+}
+
+pub(crate) struct Price {
+    pub(crate) order: i64,
+    pub(crate) cents: i64,
+}
+
+/// Why an order has no price.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkError {
+    /// What the boundary says: a panic, the timeout.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    #[error("{0} deliveries, and no worker came to an end with it")]
+    NeverEnded(i64),
+    #[error("it has no {0}")]
+    Missing(&'static str),
+    #[error(transparent)]
+    Number(#[from] ParseIntError),
+    #[error(transparent)]
+    Text(#[from] Utf8Error),
+}
+
+impl WorkError {
+    /// Another attempt may end otherwise: a panic or a timeout may be that of a moment, a text stays as it is.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Task(_))
+    }
+}

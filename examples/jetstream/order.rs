@@ -1,0 +1,31 @@
+//! One message of the queue.
+
+use anyhow::Context as _;
+use async_nats::{Message, Subject, header::NATS_MESSAGE_ID, jetstream};
+use bytes::Bytes;
+
+#[derive(Clone)]
+pub(crate) struct Order {
+    /// The same at each delivery, and in each copy that was published: the key of the effect.
+    pub(crate) id: String,
+    pub(crate) text: Bytes,
+    /// The how manieth delivery this is, of all workers.
+    pub(crate) delivered: i64,
+    /// Where the broker is told what becomes of it.
+    pub(crate) reply: Subject,
+}
+
+impl Order {
+    pub(crate) fn new(context: &jetstream::Context, mut message: Message) -> anyhow::Result<Self> {
+        let text = std::mem::take(&mut message.payload);
+        let id = message.headers.as_ref().and_then(|headers| headers.get(NATS_MESSAGE_ID));
+        let id = id.map(ToString::to_string);
+        let message = jetstream::Message { message, context: context.clone() };
+        let info = message.info().map_err(anyhow::Error::from_boxed)?;
+        // Of a publisher who gives none: the place in the stream, which does not tell copies apart.
+        let id = id.unwrap_or_else(|| format!("at {}", info.stream_sequence));
+        let delivered = info.delivered;
+        let reply = message.message.reply.context("a message without a reply subject")?;
+        Ok(Self { id, text, delivered, reply })
+    }
+}

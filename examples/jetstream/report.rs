@@ -1,0 +1,48 @@
+//! How many orders ended how.
+
+use std::{fmt, sync::atomic::Ordering};
+
+use tokio_supervised::{Outcome, stats};
+
+use crate::sink::KNOWN;
+
+/// What this process has done, as its supervised functions have counted it.
+pub(crate) struct Report {
+    taken: u64,
+    ends: [(&'static str, u64); 4],
+    told: u64,
+}
+
+impl Report {
+    pub(crate) fn now() -> Self {
+        let stats = stats();
+        let of = |name| stats.iter().find(|task| task.name == name);
+        let ok = |name| of(name).map_or(0, |task| task.ended(Outcome::Ok));
+        let known = KNOWN.load(Ordering::Relaxed);
+        Self {
+            taken: of("handle").map_or(0, |task| task.started),
+            ends: [
+                ("recorded", ok("record") - known),
+                ("known", known),
+                ("put back", ok("put back")),
+                ("given up", ok("bury")),
+            ],
+            told: ok("tell"),
+        }
+    }
+
+    /// The broker knows of each order what has become of it.
+    pub(crate) fn all_settled(&self) -> bool {
+        self.told == self.taken
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} taken:", self.taken)?;
+        for (name, count) in self.ends {
+            write!(f, " {count} {name},")?;
+        }
+        write!(f, " {} told", self.told)
+    }
+}

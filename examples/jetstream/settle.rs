@@ -1,0 +1,102 @@
+//! What becomes of an order: it is done, tried again, or given up.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::{
+    Subject,
+    jetstream::{AckKind, message::PublishMessage},
+};
+use tokio_supervised::{CancellationToken, supervised};
+use tracing::{info, warn};
+
+use crate::{
+    broker::Broker,
+    desk::Desk,
+    handle::{Price, WorkError},
+    order::Order,
+};
+
+/// The longest wait for another attempt.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The effect first, then the word to the broker, never the other way round: killed in between, the order comes
+/// again, and the database knows it.
+#[supervised(name = "settle")]
+pub(crate) async fn settle(
+    token: &CancellationToken,
+    desk: Arc<Desk>,
+    order: Order,
+    end: Result<Price, WorkError>,
+) -> anyhow::Result<()> {
+    match end {
+        Ok(price) => match desk.sink.record(token, &order.id, &price).await {
+            Ok(is_new) => {
+                if !is_new {
+                    info!(id = order.id, "recorded before");
+                }
+                tell(token, desk.broker.clone(), order.reply, AckKind::Ack).await
+            }
+            // No fault of the order's, and not counted against it: it is left to a worker that can.
+            Err(error) => {
+                put_back(token, desk.clone(), order, desk.retry).await?;
+                Err(error)
+            }
+        },
+        Err(error) if error.may_pass() && order.delivered < desk.attempts => {
+            let doubled = 1 << (order.delivered - 1).clamp(0, 16);
+            let after = desk.retry.saturating_mul(doubled).min(LONGEST);
+            warn!(id = order.id, delivered = order.delivered, ?after, "fails, and is tried again");
+            put_back(token, desk, order, after).await
+        }
+        // Its end may have been recorded by a worker who could tell nobody.
+        Err(_) if desk.sink.knows(token, &order.id).await? => {
+            info!(id = order.id, "recorded before");
+            tell(token, desk.broker.clone(), order.reply, AckKind::Ack).await
+        }
+        Err(error) => bury(token, desk, order, error).await,
+    }
+}
+
+/// Gives an order back to the queue, for whoever comes first after a while.
+#[supervised(name = "put back")]
+pub(crate) async fn put_back(
+    token: &CancellationToken,
+    desk: Arc<Desk>,
+    order: Order,
+    after: Duration,
+) -> anyhow::Result<()> {
+    let after = (!after.is_zero()).then_some(after);
+    tell(token, desk.broker.clone(), order.reply, AckKind::Nak(after)).await
+}
+
+/// Gives an order up: it is among the dead, and then gone from the queue. Killed in between, it is buried again,
+/// under the same id.
+#[supervised(name = "bury")]
+async fn bury(
+    token: &CancellationToken,
+    desk: Arc<Desk>,
+    order: Order,
+    error: WorkError,
+) -> anyhow::Result<()> {
+    let reason = error.to_string().replace(|c: char| c.is_control(), " ");
+    warn!(id = order.id, delivered = order.delivered, reason, "given up");
+    let message = PublishMessage::build()
+        .message_id(&order.id)
+        .header("Reason", reason.as_str())
+        .header("Delivered", order.delivered.to_string())
+        .payload(order.text);
+    desk.broker.send_dead(message).await?;
+    tell(token, desk.broker.clone(), order.reply, AckKind::Term).await
+}
+
+/// Tells the broker, until it has confirmed it: to be told twice is the same to it.
+#[supervised(
+    name = "tell",
+    timeout = "2s",
+    restart = "on-failure",
+    backoff = "50ms..500ms",
+    max_restarts = "100/1m"
+)]
+async fn tell(broker: Broker, message: Subject, what: AckKind) -> anyhow::Result<()> {
+    broker.tell(message, what).await
+}

@@ -1,0 +1,60 @@
+//! Orders that cannot be done.
+
+use std::time::Duration;
+
+use crate::{
+    child::until,
+    fleet::{Said, Settings, publish},
+    place::Place,
+};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[test]
+fn what_panics_is_tried_again_and_then_dead_and_what_cannot_be_read_is_dead_at_once() {
+    let Some(place) = Place::new() else { return };
+    let said = Said::default();
+    publish(&place, &said, "1 2 20\n2 0 20\n3 two 20\n4 2\n5 2 100\n");
+    let settings =
+        Settings { slots: 2, work_ms: 0, ack_wait_ms: 30_000, attempts: 3, retry_ms: 10 };
+    let worker = settings.worker(&place, &said).ready();
+    place.until_empty(LIMIT);
+    let ended = worker.stop();
+
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert_eq!(ended.report, "7 taken: 2 recorded, 0 known, 2 put back, 3 given up, 7 told");
+    assert_eq!(place.prices(), [("1".to_owned(), 10), ("5".to_owned(), 50)]);
+    let mut dead = place.dead();
+    dead.sort_by(|a, b| a.id.cmp(&b.id));
+    let seen = |n: usize| (&*dead[n].text, &*dead[n].delivered, &*dead[n].reason);
+    assert_eq!(dead.len(), 3, "{dead:#?}");
+    assert!(dead[0].reason.starts_with("task `item price` panicked at "), "{dead:#?}");
+    assert!(dead[0].reason.ends_with(": attempt to divide by zero"), "{dead:#?}");
+    assert_eq!((seen(0).0, seen(0).1), ("2 0 20", "3"));
+    assert_eq!(seen(1), ("3 two 20", "1", "invalid digit found in string"));
+    assert_eq!(seen(2), ("4 2", "1", "it has no cents"));
+}
+
+#[test]
+fn an_order_that_no_worker_survives_is_given_up_without_being_begun() {
+    let Some(place) = Place::new() else { return };
+    let said = Said::default();
+    publish(&place, &said, "1 2 20\n");
+    let mut settings =
+        Settings { slots: 2, work_ms: 9_000, ack_wait_ms: 300, attempts: 2, retry_ms: 10 };
+    // Twice as often as it may fail.
+    for delivery in 1..=4 {
+        let worker = settings.worker(&place, &said).ready();
+        until("it is with a worker", LIMIT, || place.delivered() == delivery);
+        worker.kill();
+    }
+    settings.work_ms = 0;
+    let worker = settings.worker(&place, &said).ready();
+    place.until_empty(LIMIT);
+    let ended = worker.stop();
+
+    assert_eq!(ended.report, "1 taken: 0 recorded, 0 known, 0 put back, 1 given up, 1 told");
+    let dead = place.dead();
+    assert_eq!(dead.len(), 1, "{dead:#?}");
+    assert_eq!(dead[0].reason, "4 deliveries, and no worker came to an end with it");
+}

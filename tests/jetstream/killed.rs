@@ -1,0 +1,119 @@
+//! Processes that are killed, workers and the broker: at least once each delivery, exactly once the effect.
+
+use std::{
+    os::unix::process::ExitStatusExt,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    child::until,
+    fleet::{Process, Said, Settings, publishing},
+    orders::{Orders, jobs},
+    place::Place,
+    random::Random,
+};
+
+const WORKERS: usize = 5;
+
+/// For each step of it.
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Event {
+    Kill,
+    Stop,
+    KillBroker,
+    PublishAgain,
+}
+
+/// What happens, each with how many orders are recorded before it does.
+fn events(random: &mut Random, jobs: usize) -> Vec<(usize, Event)> {
+    let many = jobs / 1_000;
+    let kinds = [
+        (Event::Kill, 4 + many),
+        (Event::Stop, 3 + many / 2),
+        (Event::KillBroker, 2 + many / 5),
+        (Event::PublishAgain, 1),
+    ];
+    let each = kinds.into_iter().flat_map(|(event, count)| std::iter::repeat_n(event, count));
+    // Something is left to do after the last.
+    let mut events: Vec<_> = each.map(|event| (random.below(jobs * 9 / 10), event)).collect();
+    events.sort_by_key(|(moment, _)| *moment);
+    events
+}
+
+#[test]
+fn killed_with_its_workers_and_its_broker_the_work_of_each_order_has_its_effect_exactly_once() {
+    let Some(mut place) = Place::alone() else { return };
+    let mut random = Random::from_environment();
+    let (said, orders) = (Said::default(), Orders::new(jobs()));
+    let settings = Settings { slots: 4, work_ms: 5, ack_wait_ms: 2_000, attempts: 5, retry_ms: 50 };
+    let begun = Instant::now();
+    let mut publishers = vec![publishing(&place, &said, &orders.lines)];
+    let worker = |place: &Place| settings.worker(place, &said);
+    let mut workers: Vec<_> = (0..WORKERS).map(|_| worker(&place)).collect();
+
+    let (mut kills, mut stops, mut broker_kills, mut untold) = (0, 0, 0, 0);
+    for (moment, event) in events(&mut random, jobs()) {
+        until("so many are recorded", LIMIT, || place.recorded() >= moment);
+        eprintln!("{:6.1?} {moment:5} recorded: {event:?}", begun.elapsed());
+        let chosen = random.below(WORKERS);
+        match event {
+            Event::Kill => {
+                std::mem::replace(&mut workers[chosen], worker(&place)).kill();
+                kills += 1;
+            }
+            Event::Stop => {
+                let ended = std::mem::replace(&mut workers[chosen], worker(&place)).stop();
+                match ended.status.code() {
+                    Some(0) => {}
+                    // The broker had been killed just before, and was not told in time.
+                    Some(1) => untold += 1,
+                    // It had only just been started, and took no signals yet, nor any order.
+                    None if ended.status.signal() == Some(15) => assert_eq!(ended.report, ""),
+                    _ => panic!("{ended:?}"),
+                }
+                stops += 1;
+            }
+            Event::KillBroker => {
+                place.broker.kill();
+                place.broker.run();
+                broker_kills += 1;
+            }
+            // Also of orders that are done, and that the broker has forgotten since: the database knows them.
+            Event::PublishAgain => publishers.push(publishing(&place, &said, &orders.again)),
+        }
+    }
+    for published in publishers.into_iter().map(Process::end) {
+        assert!(published.status.success(), "{published:?} {:#?}", said.trouble());
+    }
+    eprintln!("{:6.1?} all is published", begun.elapsed());
+    place.until_settled(LIMIT);
+    let took = begun.elapsed();
+    let missed = jobs().saturating_sub(place.recorded() + place.dead_ids().len());
+    // A broker that is killed may find messages again that it had removed, beneath what its consumer remembers: they
+    // are delivered to nobody, and stay. A consumer that is made anew, as the workers do by themselves, shows
+    // them to the workers again.
+    let left = place.waiting().unwrap();
+    place.forget_consumer();
+    place.until_empty(LIMIT);
+    let ended: Vec<_> = workers.into_iter().map(Process::stop).collect();
+
+    let (prices, dead) = (place.prices(), place.dead_ids());
+    let effects = place.totals();
+    let lost = orders.good.len().saturating_sub(prices.len()) + orders.bad.len() - dead.len();
+    eprintln!(
+        "{} jobs in {took:.1?}: {kills} workers killed, {stops} stopped ({untold} with something untold), \
+         broker killed {broker_kills} times; {} redeliveries, {} effects suppressed, {} given up, \
+         {left} left in the stream ({missed} of them not done), lost: {lost}",
+        jobs(),
+        said.count("delivered again"),
+        said.count("recorded before"),
+        dead.len(),
+    );
+    assert_eq!(lost, 0);
+    assert!(prices == orders.good, "each good order is recorded, and no other");
+    assert_eq!(effects, orders.totals(), "each had its effect once");
+    assert_eq!(dead, orders.bad, "each bad order is given up, and no other: {:#?}", place.dead());
+    assert!(ended.iter().all(|it| it.status.success()), "{ended:?} {:#?}", said.trouble());
+}

@@ -1,0 +1,66 @@
+//! Servers that are away for a while.
+
+use std::time::Duration;
+
+use crate::{
+    child::until,
+    fleet::{Said, Settings, publish},
+    orders::Orders,
+    place::Place,
+};
+
+const LIMIT: Duration = Duration::from_secs(120);
+const ORDERS: usize = 600;
+
+const SETTINGS: Settings =
+    Settings { slots: 4, work_ms: 10, ack_wait_ms: 2_000, attempts: 3, retry_ms: 100 };
+
+#[test]
+fn a_database_that_is_away_costs_no_order_its_attempts() {
+    let Some(mut place) = Place::new() else { return };
+    let said = Said::default();
+    let orders = Orders::good(ORDERS);
+    publish(&place, &said, &orders.lines);
+    let workers = [(); 2].map(|()| SETTINGS.worker(&place, &said).ready());
+    for part in [1, 2] {
+        until("so many are recorded", LIMIT, || place.recorded() >= ORDERS * part / 4);
+        place.database.stop();
+        until("the workers notice", LIMIT, || {
+            said.count("no connection to the database") >= 4 * part
+        });
+        place.database.run();
+        place.reconnect();
+    }
+    place.until_empty(LIMIT);
+    for ended in workers.map(|worker| worker.stop()) {
+        assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", said.trouble());
+    }
+
+    assert!(place.prices() == orders.good, "each order is recorded");
+    assert_eq!(place.totals(), orders.totals());
+    assert_eq!(place.dead_ids().len(), 0, "{:#?}", place.dead());
+}
+
+#[test]
+fn workers_wait_for_a_broker_that_comes_later_and_for_one_that_forgets_all() {
+    let Some(mut place) = Place::new() else { return };
+    let said = Said::default();
+    place.broker.kill();
+    let worker = SETTINGS.worker(&place, &said);
+    until("it has tried", LIMIT, || said.count("consume") >= 1);
+    place.broker.run();
+    let worker = worker.ready();
+    publish(&place, &said, "1 2 20\n");
+    until("the first is recorded", LIMIT, || place.recorded() == 1);
+
+    place.broker.kill();
+    std::fs::remove_dir_all(place.folder.path().join("store")).unwrap();
+    place.broker.run();
+    publish(&place, &said, "2 2 40\n");
+    until("the second is recorded", LIMIT, || place.recorded() == 2);
+    place.until_empty(LIMIT);
+    let ended = worker.stop();
+
+    assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", said.trouble());
+    assert_eq!(ended.report, "2 taken: 2 recorded, 0 known, 0 put back, 0 given up, 2 told");
+}

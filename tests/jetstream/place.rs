@@ -1,0 +1,147 @@
+//! Where a test takes place: a broker, a database, and what is known of both.
+
+use std::{
+    collections::BTreeSet,
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_postgres::Client;
+
+use crate::{
+    broker::{Broker, Dead, Kept},
+    child::pause,
+    database::Database,
+    tool::Tools,
+};
+
+/// A test that measures has the machine for itself.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+pub(crate) struct Place {
+    // Dropped in this order: the folder last.
+    pub(crate) broker: Broker,
+    pub(crate) database: Database,
+    kept: Kept,
+    client: Client,
+    runtime: Runtime,
+    pub(crate) tools: Tools,
+    pub(crate) folder: TempDir,
+    _beside: Option<RwLockReadGuard<'static, ()>>,
+    _alone: Option<RwLockWriteGuard<'static, ()>>,
+}
+
+impl Place {
+    /// Starts both servers; `None` where a program is missing.
+    pub(crate) fn new() -> Option<Self> {
+        let tools = Tools::find()?;
+        let beside = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Self::start(tools, Some(beside), None))
+    }
+
+    /// The same, with no other test beside it.
+    pub(crate) fn alone() -> Option<Self> {
+        let tools = Tools::find()?;
+        let alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+        Some(Self::start(tools, None, Some(alone)))
+    }
+
+    fn start(
+        tools: Tools,
+        beside: Option<RwLockReadGuard<'static, ()>>,
+        alone: Option<RwLockWriteGuard<'static, ()>>,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Broker::start(&tools, folder.path());
+        let database = Database::start(&tools, folder.path());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (kept, client) = runtime.block_on(async {
+            let (kept, client) = (Kept::connect(&broker).await, database.connect().await);
+            (kept, client)
+        });
+        Self {
+            broker,
+            database,
+            kept,
+            client,
+            runtime,
+            tools,
+            folder,
+            _beside: beside,
+            _alone: alone,
+        }
+    }
+
+    /// Connects to a database that was started anew.
+    pub(crate) fn reconnect(&mut self) {
+        self.client = self.runtime.block_on(self.database.connect());
+    }
+
+    /// How many orders are recorded; none while there is no table.
+    pub(crate) fn recorded(&self) -> usize {
+        let rows = self.client.query_one("select sum(orders)::bigint from totals", &[]);
+        self.runtime.block_on(rows).map_or(0, |row| row.get::<_, i64>(0).try_into().unwrap())
+    }
+
+    /// The orders that are recorded, each with its price.
+    pub(crate) fn prices(&self) -> Vec<(String, i64)> {
+        let rows = self.client.query("select id, cents from prices order by order_number", &[]);
+        let rows = self.runtime.block_on(rows).unwrap();
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    }
+
+    /// How many effects there were, and their sum.
+    pub(crate) fn totals(&self) -> (i64, i64) {
+        let rows = "select sum(orders)::bigint, sum(cents)::bigint from totals";
+        let row = self.runtime.block_on(self.client.query_one(rows, &[])).unwrap();
+        (row.get(0), row.get(1))
+    }
+
+    pub(crate) fn dead(&self) -> Vec<Dead> {
+        self.runtime.block_on(self.kept.dead())
+    }
+
+    /// The ids of the dead, none of which may be there twice.
+    pub(crate) fn dead_ids(&self) -> BTreeSet<String> {
+        let dead = self.dead();
+        let ids: BTreeSet<_> = dead.iter().map(|dead| dead.id.clone()).collect();
+        assert_eq!(ids.len(), dead.len(), "each of the dead once: {dead:#?}");
+        ids
+    }
+
+    /// How many messages were delivered, each as often as it was.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.runtime.block_on(self.kept.delivered()).expect("the broker says")
+    }
+
+    /// Waits until nothing is in the queue any more.
+    pub(crate) fn until_empty(&self, limit: Duration) {
+        self.until_none(limit, || self.waiting());
+    }
+
+    /// Waits until the broker has nothing to deliver any more, and nothing that is delivered is unsettled.
+    pub(crate) fn until_settled(&self, limit: Duration) {
+        self.until_none(limit, || self.runtime.block_on(self.kept.unsettled()));
+    }
+
+    fn until_none(&self, limit: Duration, left: impl Fn() -> Option<u64>) {
+        let begun = Instant::now();
+        while left() != Some(0) {
+            let state = || self.runtime.block_on(self.kept.state());
+            assert!(begun.elapsed() < limit, "it never comes to an end: {}", state());
+            pause(Duration::from_millis(20));
+        }
+    }
+
+    /// How many orders are in the queue; `None` while the broker does not say.
+    pub(crate) fn waiting(&self) -> Option<u64> {
+        self.runtime.block_on(self.kept.waiting())
+    }
+
+    /// Has the broker forget what it has delivered: all that is in the queue is delivered again.
+    pub(crate) fn forget_consumer(&self) {
+        self.runtime.block_on(self.kept.forget_consumer());
+    }
+}
