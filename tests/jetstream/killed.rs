@@ -21,7 +21,7 @@ fn limit() -> Duration {
 }
 
 /// Some times as long as the workers' orders may be without a word.
-const SETTLING: Duration = Duration::from_secs(8);
+const SETTLING: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Event {
