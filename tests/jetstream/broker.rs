@@ -9,7 +9,7 @@ use std::{
 
 use async_nats::{
     ConnectOptions, HeaderMap,
-    jetstream::{self, Context, consumer, stream},
+    jetstream::{self, Context, consumer, message::PublishMessage, stream},
 };
 use nix::sys::signal::Signal;
 
@@ -90,6 +90,13 @@ impl Kept {
         Self(context)
     }
 
+    /// Puts one order into the queue, and waits until it is stored.
+    pub(crate) async fn publish(&self, order: usize) {
+        let message = PublishMessage::build().message_id(order.to_string());
+        let message = message.payload(format!("{order} 2 20").into());
+        self.0.send_publish("orders.new", message).await.unwrap().await.unwrap();
+    }
+
     /// How many orders are in the queue; `None` while the broker does not say.
     pub(crate) async fn waiting(&self) -> Option<u64> {
         let stream = self.0.get_stream("ORDERS").await.ok()?;
@@ -123,6 +130,11 @@ impl Kept {
         let workers = stream.get_consumer::<consumer::pull::Config>("workers").await;
         let workers = workers.map(|workers| workers.cached_info().clone());
         format!("{:#?}\n{workers:#?}", stream.cached_info().state)
+    }
+
+    /// How many messages are among the dead; `None` while the broker does not say.
+    pub(crate) async fn given_up(&self) -> Option<u64> {
+        Some(self.0.get_stream("ORDERS_DEAD").await.ok()?.cached_info().state.messages)
     }
 
     pub(crate) async fn dead(&self) -> Vec<Dead> {

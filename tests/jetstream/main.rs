@@ -22,4 +22,5 @@ mod place;
 #[path = "../support/random.rs"]
 mod random;
 mod scaled;
+mod stopped;
 mod tool;

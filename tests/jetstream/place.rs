@@ -118,21 +118,37 @@ impl Place {
 
     /// Waits until nothing is in the queue any more.
     pub(crate) fn until_empty(&self, limit: Duration) {
-        self.until_none(limit, || self.waiting());
+        if !self.within(limit, || self.waiting() == Some(0)) {
+            panic!("the queue is never empty: {}", self.runtime.block_on(self.kept.state()));
+        }
     }
 
-    /// Waits until the broker has nothing to deliver any more, and nothing that is delivered is unsettled.
-    pub(crate) fn until_settled(&self, limit: Duration) {
-        self.until_none(limit, || self.runtime.block_on(self.kept.unsettled()));
+    /// Waits until so many orders are recorded or given up, and the broker waits for no word about any; at most so
+    /// long for each of both. Gives how many are neither.
+    pub(crate) fn until_done(&self, jobs: usize, limit: Duration, settling: Duration) -> usize {
+        let missed = || {
+            let given_up = self.runtime.block_on(self.kept.given_up())?;
+            Some(jobs.saturating_sub(self.recorded() + given_up as usize))
+        };
+        self.within(limit, || missed() == Some(0));
+        self.within(settling, || self.runtime.block_on(self.kept.unsettled()) == Some(0));
+        missed().expect("the broker says")
     }
 
-    fn until_none(&self, limit: Duration, left: impl Fn() -> Option<u64>) {
+    fn within(&self, limit: Duration, is_so: impl Fn() -> bool) -> bool {
         let begun = Instant::now();
-        while left() != Some(0) {
-            let state = || self.runtime.block_on(self.kept.state());
-            assert!(begun.elapsed() < limit, "it never comes to an end: {}", state());
+        while begun.elapsed() < limit {
+            if is_so() {
+                return true;
+            }
             pause(Duration::from_millis(20));
         }
+        false
+    }
+
+    /// Puts one order into the queue.
+    pub(crate) fn publish(&self, order: usize) {
+        self.runtime.block_on(self.kept.publish(order));
     }
 
     /// How many orders are in the queue; `None` while the broker does not say.
