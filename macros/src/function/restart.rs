@@ -211,3 +211,20 @@ pub(super) fn cloned_receiver(signature: &Signature) -> Option<&Receiver> {
         _ => true,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    #[test]
+    fn a_backoff_whose_bounds_are_equal_is_accepted() {
+        let arguments = quote!(restart = "on-failure", backoff = "1s..1s");
+        let function = quote!(
+            async fn work() -> Result<(), TaskError> {
+                Ok(())
+            }
+        );
+        let expanded = crate::function::expand(arguments, function).to_string();
+        assert!(!expanded.contains("compile_error"), "{expanded}");
+    }
+}

@@ -122,4 +122,30 @@ mod tests {
         }
         assert_eq!(restarts.total(), 1_000);
     }
+
+    #[test]
+    fn only_a_run_that_outlived_the_upper_bound_begins_the_waits_anew() {
+        let restart = Restart::ON_FAILURE.backoff(SECOND..10 * SECOND).max_restarts(100, SECOND);
+        let now = Instant::now();
+        let mut restarts = Restarts::default();
+        for (lasted, consecutive) in [(0, 1), (0, 2), (9, 3), (10, 4), (11, 1), (10, 2)] {
+            restarts.after(lasted * SECOND, now, &restart).expect("it may restart");
+            assert_eq!(restarts.consecutive, consecutive, "after a run of {lasted} s");
+        }
+    }
+
+    #[test]
+    fn a_window_that_is_full_has_room_again_when_its_oldest_is_as_old_as_it() {
+        let restart = Restart::ON_FAILURE.max_restarts(2, SECOND);
+        let begun = Instant::now();
+        let mut restarts = Restarts::default();
+        let mut may = |millis| {
+            let now = begun + Duration::from_millis(millis);
+            restarts.after(Duration::ZERO, now, &restart).is_some()
+        };
+        assert!(may(0) && may(500));
+        assert!(!may(999));
+        assert!(may(1_000));
+        assert!(!may(1_499));
+    }
 }
