@@ -11,10 +11,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    runtime::Runtime,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::{runtime::Runtime, time::sleep};
 
 use super::bounded::{self, TELLING};
 
@@ -121,10 +118,8 @@ pub(super) fn watch(runtime: &Runtime) {
 
 /// A task like any other: it is polled only where a worker is free.
 async fn heart(period: Duration, beat: SyncSender<()>) {
-    let mut interval = interval(period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        interval.tick().await;
         _ = beat.try_send(());
+        sleep(period).await;
     }
 }
