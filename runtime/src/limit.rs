@@ -13,9 +13,12 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use crate::sync::{
-    self, Mutex, Semaphore,
-    atomic::{AtomicUsize, Ordering},
+use crate::{
+    panic::quietly,
+    sync::{
+        self, Mutex, Semaphore,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// The permits of a function, or the slots of a scope; first come, first served.
@@ -32,6 +35,9 @@ pub(crate) struct Permit<L: Borrow<Limit> = &'static Limit>(L);
 
 /// A permit of a scope, which shares its limit with its tasks.
 pub(crate) type Slot = Permit<Arc<Limit>>;
+
+/// How many of the permits of a larger limit are handed out one by one.
+const SINGLY: usize = 1_024;
 
 impl Limit {
     sync::const_fn! {
@@ -95,7 +101,11 @@ impl Limit {
         } else {
             let more = size - before;
             let unpaid = (0..more).find(|_| !self.pay_debt()).map_or(0, |paid| more - paid);
-            self.permits.add_permits(unpaid);
+            // One by one where many may wait: a waker that panics costs nobody else a permit.
+            for _ in 0..unpaid.min(SINGLY) {
+                quietly(|| self.permits.add_permits(1));
+            }
+            quietly(|| self.permits.add_permits(unpaid.saturating_sub(SINGLY)));
         }
     }
 

@@ -186,16 +186,17 @@ pub(crate) fn quietly(code: impl FnOnce()) -> bool {
 /// One copy for all types.
 fn call_quietly(code: &mut dyn FnMut()) -> bool {
     let outer = put_outer_site_aside();
-    let ended = catch_unwind(AssertUnwindSafe(code));
-    put_outer_site_back(outer);
-    match ended {
+    let ended = match catch_unwind(AssertUnwindSafe(code)) {
         Ok(()) => true,
         Err(again) => {
-            // The payload of that panic is not asked again.
+            // The payload of that panic is not asked again, and its site is nobody's.
             std::mem::forget(again);
+            _ = SITE.try_with(Cell::take);
             false
         }
-    }
+    };
+    put_outer_site_back(outer);
+    ended
 }
 
 /// The same for many: a collection that drops two of them that panic would abort the process.

@@ -16,7 +16,7 @@ use manager::Manager;
 const BEAT: &str = "WATCHDOG=1\n";
 
 /// Grace of the program, and what its exit may take after its body.
-const STOPPING: &str = "STOPPING=1\nEXTEND_TIMEOUT_USEC=9000000\n";
+const STOPPING: &str = "STOPPING=1\nEXTEND_TIMEOUT_USEC=10500000\n";
 
 #[test]
 fn a_service_is_ready_when_it_says_so_and_no_sooner() {

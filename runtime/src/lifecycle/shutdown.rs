@@ -146,7 +146,8 @@ impl State {
     /// Tells the service manager once that the process goes down, and within what time.
     pub(super) fn tell_stopping(&self, grace: Duration) {
         if !self.stopping.swap(true, Ordering::Relaxed) {
-            systemd::stopping(grace.saturating_add(AFTER_BODY));
+            // The body may end at the last moment, and what is left may have to be told.
+            systemd::stopping(grace.saturating_add(AFTER_BODY + 3 * TELLING));
         }
     }
 
@@ -163,9 +164,9 @@ impl Plan {
         _ = state.since.set(Instant::now());
         _ = state.signal.set(first);
         ready::set(false);
-        state.tell_stopping(grace);
         let mut spent = std::pin::pin!(time::sleep(grace));
         if !state.is_succeeded() {
+            state.tell_stopping(grace);
             bounded::run(TELLING, move || events::shutting_down(first, grace));
         }
         if !linger.is_zero() {

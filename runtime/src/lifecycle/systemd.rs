@@ -77,7 +77,7 @@ mod manager {
 ///
 /// # Errors
 ///
-/// Where the service manager's socket does not take the message. A unit would wait for it until its
+/// Where the service manager's socket does not take the message, or is none with a path (systemd's has one). A unit would wait for it until its
 /// `TimeoutStartSec`.
 #[cfg(feature = "systemd")]
 pub fn ready() -> io::Result<()> {

@@ -25,6 +25,7 @@ use tokio::{
 use super::{alarm::Wakes, frame, scope::Scope};
 use crate::{
     clock::{AtomicTicks, Ticks},
+    panic::quietly,
     spec::TaskSpec,
     sync::{
         Mutex, MutexGuard,
@@ -277,7 +278,8 @@ impl Wakes for Row {
         // A waker is foreign code: not under the lock.
         let waker = self.waker().clone();
         if let Some(waker) = waker {
-            waker.wake();
+            // That of who polls a `LocalSet` may be anybody's.
+            quietly(|| waker.wake());
         }
     }
 }

@@ -275,7 +275,11 @@ where
                     let given = run.take_back_token();
                     *self.spare = given.filter(|given| given == self.token);
                     self.run.set(None);
-                    if self.alarm.has_rung() || ended.outcome == Outcome::Cancelled {
+                    // The token itself is asked, as far as it costs little: it has fired before the alarm rings.
+                    if self.alarm.has_rung()
+                        || ended.outcome == Outcome::Cancelled
+                        || (*self.pended && self.token.is_cancelled())
+                    {
                         self.renew_token();
                     }
                     if !*self.pended {

@@ -50,7 +50,7 @@ pub(super) struct Granted<'a, T, E> {
 impl<T, E> Granted<'_, T, E> {
     /// There is no task: the group was closed since it was admitted.
     pub(super) fn in_vain(self) {
-        self.wait.in_vain(Outcome::Dropped);
+        self.wait.in_vain(Outcome::Cancelled);
     }
 }
 
