@@ -118,8 +118,12 @@ pub(crate) fn anything_runs() -> bool {
 
 /// Holds the books against what the crate has counted.
 pub(crate) fn balance() {
-    assert_eq!(all_stats().count(), ALL.len(), "each function has run");
     all_stats().for_each(|(account, stats)| account.balance(&stats));
+}
+
+/// Whether there is no function that the drivers have not come to yet.
+pub(crate) fn each_has_run() -> bool {
+    all_stats().count() == ALL.len()
 }
 
 fn told_of(account: &Account) -> String {
