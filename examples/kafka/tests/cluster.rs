@@ -39,14 +39,14 @@ impl Cluster {
         producer.flush(Duration::from_secs(30)).unwrap();
     }
 
-    /// Appends jobs until it is told to stop.
-    pub(crate) fn feed(&self) -> Feed {
+    /// Appends jobs until it is told to stop: so many to each partition, and again after a pause.
+    pub(crate) fn feed(&self, each: usize, pause: Duration) -> Feed {
         let (stop, stopped) = mpsc::channel();
         let producer = producer(&self.brokers());
         let feeding = thread::spawn(move || {
             let mut jobs = 0;
-            while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
-                for partition in (0..PARTITIONS).cycle().take(BATCH) {
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                for partition in (0..PARTITIONS).cycle().take(each * PARTITIONS as usize) {
                     let job = jobs.to_string();
                     let record = BaseRecord::<(), _>::to(TOPIC).partition(partition).payload(&job);
                     producer.send(record).map_err(|(error, _)| error).unwrap();
@@ -63,10 +63,6 @@ impl Cluster {
 fn producer(brokers: &str) -> BaseProducer {
     ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap()
 }
-
-/// Between two batches of a feed: more than one member can do, and less than two.
-const PAUSE: Duration = Duration::from_millis(50);
-const BATCH: usize = 2 * PARTITIONS as usize;
 
 pub(crate) struct Feed {
     stop: mpsc::Sender<()>,

@@ -17,6 +17,9 @@ const AT_ONCE: usize = 8;
 /// What a message takes: one member does 160 in a second.
 const QUICK: Duration = Duration::from_millis(50);
 
+/// Between two batches of twelve: more than one member can do, and less than two.
+const FEED: Duration = Duration::from_millis(50);
+
 fn numbers(to: usize) -> impl Iterator<Item = String> {
     (0..to).map(|number| number.to_string())
 }
@@ -26,7 +29,7 @@ fn members_come_and_go_and_each_message_is_done_once() {
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
     let start = |name| Worker::start(&cluster, folder.path(), name, QUICK);
 
-    let feed = cluster.feed();
+    let feed = cluster.feed(2, FEED);
     let first = start("first");
     first.does(120);
     // It joins under load: the first one drains what it has to give away.
@@ -52,15 +55,16 @@ fn members_come_and_go_and_each_message_is_done_once() {
 
 #[test]
 fn a_partition_that_is_taken_away_is_drained_first() {
-    let jobs = AT_ONCE * PARTITIONS as usize;
     let slow = Duration::from_millis(1_500);
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
-    cluster.produce(numbers(jobs));
 
+    // A little more than one member can do: it always has as much under way as it can.
+    let feed = cluster.feed(1, Duration::from_secs(1));
     let first = Worker::start(&cluster, folder.path(), "first", slow);
     first.does(1);
     let second = Worker::start(&cluster, folder.path(), "second", slow);
     second.does(1);
+    let jobs = feed.end();
     let done = until_done(folder.path(), jobs);
     first.leaves();
     second.leaves();
@@ -74,7 +78,7 @@ fn a_member_that_dies_loses_nothing_and_little_is_done_again() {
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
     let start = |name| Worker::start(&cluster, folder.path(), name, QUICK);
 
-    let feed = cluster.feed();
+    let feed = cluster.feed(2, FEED);
     let killed = start("killed");
     let heir = start("heir");
     heir.does(120);
