@@ -16,7 +16,9 @@ use std::{
 };
 
 use tokio::runtime::Builder;
-use tokio_supervised::{CancellationToken, Group, Pool, map, shield, stats, supervised, tasks};
+use tokio_supervised::{
+    CancellationToken, Group, Pool, map, set_limit, shield, stats, supervised, tasks,
+};
 
 use crate::{
     books::{Books, holding},
@@ -361,6 +363,36 @@ fn a_task_that_gives_its_permit_to_a_waker_that_panics_keeps_its_result() {
             assert_eq!(waits.await.unwrap(), 1);
         });
         books.must_balance("a permit that wakes");
+    });
+}
+
+/// More wait than tokio wakes at once: what it had counted off for the others was lost with the panic.
+#[test]
+fn a_larger_limit_reaches_all_who_wait_though_the_waker_of_the_first_panics() {
+    const WAIT: usize = 40;
+
+    #[supervised(name = "wakers: grows", limit = 1)]
+    async fn grows() -> Result<(), Failed> {
+        std::future::pending().await
+    }
+
+    alone(|| {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (token, panics) = (CancellationToken::new(), faulty(Call::Wake, Does::Panic));
+            let mut calls: Vec<_> = (0..=WAIT).map(|_| Box::pin(grows(&token))).collect();
+            for (number, call) in calls.iter_mut().enumerate() {
+                let waker = if number == 1 { &panics } else { Waker::noop() };
+                assert!(call.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+            }
+            set_limit("wakers: grows", WAIT + 1).unwrap();
+            for call in &mut calls {
+                let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                assert!(polled.is_pending());
+            }
+            let stats = stats().into_iter().find(|each| each.name == "wakers: grows").unwrap();
+            assert_eq!((stats.running, stats.waiting), (WAIT as u64 + 1, 0));
+        });
     });
 }
 
