@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! apt-get install --no-install-recommends nats-server postgresql
-//! nats-server -a 127.0.0.1 -js -sd /tmp/queue &
+//! nats-server -a 127.0.0.1 -js -sd queue &
 //! seq 20000 | awk '{ print $1, $1 % 500, 600 }' |                # every 500th has no items
 //!   cargo run -p supervised-jetstream -- publish                 # again: each is known, and stored once
 //! cargo run -p supervised-jetstream -- work --work-ms 20         # in several terminals; Ctrl-C, kill, again
