@@ -1,6 +1,6 @@
 //! What the compiler would tell of an expansion, for tests.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// The text of a test as tokens.
 pub(crate) fn tokens(text: &str) -> TokenStream {
@@ -24,4 +24,15 @@ pub(crate) fn refusals(expanded: TokenStream) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether a run of tokens is in what was expanded, wherever its spaces are.
+pub(crate) fn has(expanded: &TokenStream, part: &str) -> bool {
+    let without_spaces = |text: &str| text.replace(char::is_whitespace, "");
+    without_spaces(&expanded.to_string()).contains(&without_spaces(part))
+}
+
+/// Tokens in the group that a `macro_rules!` fragment is wrapped in.
+pub(crate) fn fragment(text: &str) -> TokenTree {
+    Group::new(Delimiter::None, tokens(text)).into()
 }

@@ -86,6 +86,11 @@ fn a_loop_with_a_way_out_is_fine() {
         "fn helper() -> ! { loop {} }",
         "impl Work for Other { fn work() { loop {} } }",
         "spin!(loop {});",
+        "loop { if a() { break } if b() { break } }",
+        "'a: loop { loop { if b { continue 'a } if c { continue 'a } } d.await }",
+        "loop { if failed() { abort() } if done() { std::process::exit(0) } }",
+        "loop { while more() { work().await } }",
+        "loop { yield next() }",
     ] {
         refuses(body, &[]);
     }
