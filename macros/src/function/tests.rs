@@ -128,7 +128,35 @@ fn a_restarted_function_takes_no_mutable_borrow_in_any_form() {
     {
         let item = format!("async fn work({parameter}) {{}}");
         is_taken("restart = \"always\"", &item);
-        assert!(has(&supervised("restart = \"always\"", &item), "supervise_restarting("), "{item}");
+        let expanded = supervised("restart = \"always\"", &item);
+        assert!(has(&expanded, "supervise_restarting("), "{item}");
+        assert!(has(&expanded, "move || async move {"), "{item}");
+    }
+}
+
+#[test]
+fn each_argument_is_in_the_policy() {
+    const BARE: &str = "TaskSpec::new(\"work\", ::tokio_supervised::__private::Policy::DEFAULT";
+    for (arguments, policy) in [
+        ("", ")"),
+        ("limit = 4", ".limit(4))"),
+        ("limit = 4, on_full = \"wait\"", ".limit(4))"),
+        ("limit = 4, on_full = \"reject\"", ".limit(4).reject_when_full())"),
+        ("timeout = \"10s\"", ".timeout(::core::time::Duration::from_millis(10000u64)))"),
+        ("on_cancel = \"drop\"", ")"),
+        ("on_cancel = \"cooperate\"", ".cooperate())"),
+        (
+            "on_cancel = \"cooperate\", grace = \"none\"",
+            ".cooperate().grace(::core::option::Option::None))",
+        ),
+        (
+            "on_cancel = \"cooperate\", grace = \"5s\"",
+            ".cooperate().grace(::core::option::Option::Some(::core::time::Duration::from_millis(5000u64))))",
+        ),
+    ] {
+        let expanded = supervised(arguments, "async fn work() {}");
+        assert!(refusals(expanded.clone()).is_empty(), "{arguments}");
+        assert!(has(&expanded, &format!("{BARE}{policy}")), "{arguments}: {expanded}");
     }
 }
 

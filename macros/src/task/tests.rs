@@ -54,6 +54,13 @@ fn a_closure_that_has_no_use_for_the_token_is_dropped_when_it_fires() {
 }
 
 #[test]
+fn a_return_type_that_is_refused_leaves_no_closure() {
+    let expanded = expand(tokens("\"a\", |token| -> u8 { f(token) }"));
+    assert_eq!(refusals(expanded.clone()).len(), 1);
+    assert!(!has(&expanded, CLOSURE));
+}
+
+#[test]
 fn a_closure_keeps_its_other_parameters() {
     let expanded = expand(tokens("\"a\", |token, item: Item, (a, b)| f(token, item, a, b)"));
     assert!(has(&expanded, "CancellationToken, item: Item, (a, b)|"));
