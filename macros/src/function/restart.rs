@@ -228,20 +228,4 @@ mod tests {
         );
         assert_eq!(refusals(expand(arguments, function)), [""; 0]);
     }
-
-    #[test]
-    fn a_backoff_is_no_number_with_a_sign() {
-        for value in [quote!(-1), quote!(!1), quote!(1)] {
-            let arguments = quote!(restart = "always", backoff = #value);
-            let told = refusals(expand(
-                arguments,
-                quote!(
-                    async fn work() {}
-                ),
-            ));
-            let is_told =
-                matches!(&told[..], [only] if only.starts_with("`backoff` takes two durations"));
-            assert!(is_told, "{value}: {told:?}");
-        }
-    }
 }

@@ -181,6 +181,37 @@ fn a_token_borrowed_mutably_is_refused_as_a_token_where_it_would_be_restarted() 
 }
 
 #[test]
+fn a_function_that_is_not_restarted_is_one_run() {
+    for receiver in ["", "self", "&self", "self: Arc<Self>"] {
+        let expanded = supervised("", &format!("async fn work({receiver}) {{}}"));
+        assert!(!has(&expanded, "move ||"), "{receiver}");
+    }
+}
+
+#[test]
+fn a_value_may_come_from_a_macro() {
+    let (four, ten) = (fragment("4"), fragment("\"10s\""));
+    let arguments = quote!(limit = #four, timeout = #ten);
+    let expanded = expand(arguments, tokens("async fn work() {}"));
+    assert!(refusals(expanded.clone()).is_empty());
+    assert!(has(&expanded, ".limit(4).timeout(::core::time::Duration::from_millis(10000u64))"));
+}
+
+#[test]
+fn a_value_with_a_sign_is_no_constant() {
+    for (arguments, beginning) in [
+        ("limit = -MOST", "`limit` takes a number"),
+        ("limit = !0", "`limit` takes a number"),
+        ("timeout = -1", "`timeout` takes a duration"),
+        ("timeout = -LONG", "`timeout` takes a duration"),
+        ("restart = \"always\", backoff = -1", "`backoff` takes two durations"),
+        ("restart = \"always\", backoff = !WAITS", "`backoff` takes two durations"),
+    ] {
+        is_refused(arguments, "async fn work() {}", beginning);
+    }
+}
+
+#[test]
 fn the_name_of_the_token_may_come_from_a_macro() {
     let name = fragment("stop");
     let item = tokens("async fn work(stop: Stop) { stop.wait().await }");
