@@ -17,6 +17,8 @@ mod function;
 mod output;
 #[path = "../../src/texts.rs"]
 mod texts;
+#[path = "../../src/told.rs"]
+mod told;
 #[path = "../../src/values.rs"]
 mod values;
 
