@@ -23,6 +23,9 @@ mod function;
 mod output;
 #[path = "../../macros/src/task.rs"]
 mod task;
+#[allow(dead_code, reason = "what the tests of these modules need")]
+#[path = "../../macros/src/told.rs"]
+mod told;
 #[path = "../../macros/src/values.rs"]
 mod values;
 

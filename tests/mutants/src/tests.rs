@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     env, fs,
     io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
@@ -91,6 +92,7 @@ impl Binary {
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]).current_dir(&self.folder);
         command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped());
+        command.process_group(0);
         command
     }
 
@@ -184,13 +186,16 @@ fn end(command: &mut Command, within: Duration) -> End {
             }
             Err(RecvTimeoutError::Disconnected) => {
                 let status = child.wait().expect("it can be waited for");
+                stop(&mut child);
                 return if status.success() { End::Survived } else { End::Killed(String::new()) };
             }
         }
     }
 }
 
+/// With the processes that it has started, whose ends it would have seen to.
 fn stop(child: &mut Child) {
-    _ = child.kill();
+    let group = format!("-{}", child.id());
+    _ = Command::new("kill").args(["-KILL", "--", &group]).status();
     _ = child.wait();
 }
