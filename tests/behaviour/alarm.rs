@@ -124,3 +124,40 @@ async fn a_token_that_has_fired_starts_nothing_however_often_it_was_asked_before
     assert_eq!(begun.load(SeqCst), 1_000);
     held_up.go_on(fires);
 }
+
+#[tokio::test]
+async fn a_run_of_a_map_whose_own_token_has_fired_leaves_none_of_that_to_the_next_one() {
+    #[supervised(name = "alarm: in a map")]
+    async fn wait(
+        token: CancellationToken,
+        something: Arc<Notify>,
+        had_fired: Arc<Mutex<Vec<bool>>>,
+    ) -> Result<(), TaskError> {
+        let fired = token.is_cancelled();
+        something.notified().await;
+        had_fired.lock().unwrap().push(fired);
+        Ok(())
+    }
+
+    let (something, had_fired) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())));
+    let (of_a_run, mut runs) = tokio::sync::mpsc::unbounded_channel();
+    let mapped = tokio::spawn({
+        let (something, had_fired) = (something.clone(), had_fired.clone());
+        let mapped = map(&CancellationToken::new(), 0..2, move |token, _| {
+            of_a_run.send((HeldUp::at(&token), token.clone())).unwrap();
+            wait(token, something.clone(), had_fired.clone())
+        });
+        mapped.limit(1).settled().into_future()
+    });
+    let (held_up, token) = runs.recv().await.unwrap();
+    turn().await;
+    let fires = held_up.fire(&token);
+    something.notify_one();
+    let second = in_time(runs.recv()).await.unwrap();
+    something.notify_one();
+    let results = in_time(mapped).await.unwrap();
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(*had_fired.lock().unwrap(), [false, false]);
+    drop(second);
+    held_up.go_on(fires);
+}

@@ -9,6 +9,8 @@
 mod alarm;
 mod body_checks;
 mod cancel;
+mod debug;
+mod deep;
 mod drain;
 mod drop_order;
 mod drop_scope;
@@ -47,5 +49,7 @@ mod stress;
 mod support;
 mod task;
 mod tasks;
+mod texts;
+mod thread_end;
 mod timeout;
 mod waits_for_itself;

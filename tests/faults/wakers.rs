@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::runtime::Builder;
+use tokio::{runtime::Builder, task::LocalSet};
 use tokio_supervised::{
     CancellationToken, Group, Pool, map, set_limit, shield, stats, supervised, tasks,
 };
@@ -319,6 +319,46 @@ fn a_map_whose_token_wakes_a_waker_that_panics_ends_all_the_same() {
             drop(calls);
         });
         books.must_balance("a token that wakes");
+    });
+}
+
+/// Each task of a `LocalSet` wakes who polls that.
+#[test]
+fn a_drain_aborts_all_local_tasks_though_whoever_polls_them_has_a_waker_that_panics() {
+    #[supervised(name = "wakers: deaf", grace = "none", allow(unused_token))]
+    async fn deaf(token: &CancellationToken, load: Load) -> Result<u32, Failed> {
+        _ = token;
+        load.carry().await
+    }
+
+    alone(|| {
+        let books = Books::of(&["wakers: deaf"]);
+        let loads = books.loads();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (local, pool) = (LocalSet::new(), Pool::new(3));
+            let spawns = async {
+                for _ in 0..3 {
+                    pool.spawn_local(|token| deaf(token, loads.held())).await.unwrap();
+                    turn().await;
+                }
+            };
+            local.run_until(spawns).await;
+            let mut local = Box::pin(local);
+            let mut poll =
+                |waker: &Waker| local.as_mut().poll(&mut Context::from_waker(waker)).is_ready();
+            let mut drained = Box::pin(pool.drain(Duration::ZERO));
+            let mut drain = || drained.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(drain().is_pending());
+            assert!(!poll(&faulty(Call::Wake, Does::Panic)), "they are told to stop, and do not");
+            let before = ACTED.get();
+            let ended = catch_unwind(AssertUnwindSafe(drain)).expect("the waker is not the pool's");
+            assert_eq!(ACTED.get(), before + 1);
+            let Poll::Ready(Err(unfinished)) = ended else { panic!("{ended:?}") };
+            assert_eq!(unfinished.tasks().len(), 3);
+            assert!(poll(Waker::noop()), "each of them is aborted");
+        });
+        books.must_balance("local tasks");
     });
 }
 

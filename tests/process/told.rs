@@ -40,3 +40,11 @@ fn a_pool_that_could_not_be_drained_is_a_warning_for_each_task_and_one_error_eve
         "{undrained}"
     );
 }
+
+#[test]
+fn a_subscriber_that_never_returns_hides_no_task_that_did_not_stop() {
+    let mut program = Program::start(TOLD, "leaves a deaf pool, and its warning never returns");
+    let ended = program.end().with_code(75);
+    let list = "The pools could not be drained.\n  deaf (task ";
+    assert_eq!(ended.stderr.matches(list).count(), 1, "{}", ended.stderr);
+}

@@ -60,7 +60,7 @@ pub(super) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
     });
     match spawned {
         // The sender is gone only where that thread has panicked.
-        Ok(_) => runtime.block_on(told).unwrap_or_else(|_| what_lives(&pools)),
+        Ok(_) => runtime.block_on(told).unwrap_or_else(|_| what_is_left(&pools)),
         // No thread to be had: the runtime of the tasks has a clock, too.
         Err(_) => runtime.block_on(drain_all(grace, pools)),
     }
@@ -78,7 +78,7 @@ fn drained_within(grace: Duration, pools: Pools) -> Option<String> {
         }
     });
     let drained = drained.lock().unwrap_or_else(PoisonError::into_inner).take();
-    drained.unwrap_or_else(|| what_lives(&pools))
+    drained.unwrap_or_else(|| what_is_left(&pools))
 }
 
 async fn drain_all(grace: Duration, pools: Pools) -> Option<String> {
@@ -99,10 +99,10 @@ async fn drain_all(grace: Duration, pools: Pools) -> Option<String> {
     (!list.is_empty()).then_some(list)
 }
 
-/// The same list, where the drain itself is held.
-fn what_lives(pools: &[Arc<dyn Drain>]) -> Option<String> {
+/// The same list, where the drain itself is held: by a subscriber, as a rule.
+fn what_is_left(pools: &[Arc<dyn Drain>]) -> Option<String> {
     let mut list = String::new();
-    for task in pools.iter().flat_map(|pool| pool.live()) {
+    for task in pools.iter().flat_map(|pool| pool.left()) {
         _ = writeln!(list, "  {task}");
     }
     (!list.is_empty()).then_some(list)

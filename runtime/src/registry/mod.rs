@@ -66,8 +66,8 @@ pub(crate) trait Drain: Send + Sync {
     fn drain(self: Arc<Self>, grace: Duration) -> Draining;
     /// Whether it was made, or first used, in that runtime.
     fn belongs_to(&self, runtime: runtime::Id) -> bool;
-    /// Its tasks that have not ended.
-    fn live(&self) -> Vec<LiveTask>;
+    /// Its tasks that have not ended, and those that a drain has aborted which has not told of them yet.
+    fn left(&self) -> Vec<LiveTask>;
 }
 
 pub(crate) type Draining = Pin<Box<dyn Future<Output = Result<(), Unfinished>> + Send>>;

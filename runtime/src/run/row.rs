@@ -257,6 +257,10 @@ impl Row {
         !self.listed.swap(true, Ordering::Relaxed)
     }
 
+    pub(crate) fn is_enlisted(&self) -> bool {
+        self.listed.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn delist(&self) {
         self.listed.store(false, Ordering::Relaxed);
     }

@@ -167,8 +167,13 @@ impl Drain for Shared {
         self.state().home == Some(runtime)
     }
 
-    fn live(&self) -> Vec<LiveTask> {
-        let rows: Vec<_> = self.state().live().cloned().collect();
-        rows.iter().map(|row| LiveTask::of(row)).collect()
+    fn left(&self) -> Vec<LiveTask> {
+        let state = self.state();
+        let drains = &state.drains;
+        let mut left: Vec<_> = drains.did_not_stop.iter().map(|(_, task)| task.clone()).collect();
+        let others: Vec<_> = state.live().filter(|row| !row.is_enlisted()).cloned().collect();
+        drop(state);
+        left.extend(others.iter().map(|row| LiveTask::of(row)));
+        left
     }
 }

@@ -1,7 +1,12 @@
 //! What each path answers.
 
-use serde_json::Value;
-use tokio_supervised::{CancellationToken, Pool, TaskError, ops, supervised, task};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio_supervised::{
+    CancellationToken, Group, Pool, TaskError, TaskState, ops, recent_panics, supervised, task,
+    tasks,
+};
 
 use super::{HTML, JSON, ask, json_until, object_of, tasks_until};
 
@@ -168,4 +173,41 @@ async fn a_long_message_of_a_panic_is_cut_in_each_form_and_says_so() {
     let line = format!(": {message}\n");
     let text = tasks_until(address, |text| text.contains(&line)).await;
     assert!(text.len() < 100_000, "{} bytes", text.len());
+}
+
+#[tokio::test]
+async fn what_is_looked_at_can_be_serialised_by_itself() {
+    let pool = Pool::new(1);
+    let parent = task!("serialised: parent", |token| -> Result<(), TaskError> {
+        let group = Group::new(&token);
+        let child = task!("serialised: child", |_| -> Result<(), TaskError> {
+            std::future::pending().await
+        });
+        group.spawn(child).await;
+        breaks(&token, 0).await.unwrap_err();
+        group.join().await.map(drop)
+    });
+    pool.spawn(parent).await.unwrap();
+    let (child, panic) = loop {
+        let live = tasks();
+        let child = live.iter().find(|task| task.name == "serialised: child" && task.id.is_some());
+        let panic = recent_panics().into_iter().find(|panic| panic.task() == "breaks");
+        if let (Some(child), Some(panic)) = (child, panic) {
+            break (child.clone(), panic);
+        }
+        tokio::task::yield_now().await;
+    };
+    let all = serde_json::to_value(tasks()).unwrap();
+    let told = all.as_array().unwrap().iter().find(|task| task["name"] == "serialised: child");
+    let told = told.expect("it lives");
+    assert_eq!(told["id"], child.id.unwrap().to_string());
+    assert_eq!(told["parent"]["name"], "serialised: parent");
+    assert_eq!(told["depth"], 1);
+    let states = [TaskState::Waiting, TaskState::Stopping, TaskState::Polling(Duration::ZERO)];
+    assert_eq!(serde_json::to_value(states).unwrap(), json!(["waiting", "stopping", "polling"]));
+    let told = serde_json::to_value(&panic).unwrap();
+    assert_eq!((&told["task"], &told["message"]), (&json!("breaks"), &json!(panic.message())));
+    assert_eq!(told["location"], panic.location().unwrap().to_string());
+    assert!(told["at_unix_seconds"].as_f64().unwrap() > 1e9);
+    assert!(told["backtrace"].as_str().unwrap().contains("breaks"));
 }

@@ -5,6 +5,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use tokio_supervised::ops;
 
 use super::{ask, program::Program, request, tasks_until};
 
@@ -35,4 +36,15 @@ async fn from_the_signal_on_it_is_not_ready_but_served_to_the_end() {
 
     let ended = console.end();
     assert!(ended.status.success(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn the_health_of_a_runtime_that_has_ended_is_bad() {
+    let ended = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { ops::listen(0).unwrap() })
+    });
+    let address = ended.join().unwrap();
+    let answer = ask(address, "/healthz", &[]).await;
+    assert_eq!((answer.status, answer.text()), (503, "the runtime has ended\n"));
 }

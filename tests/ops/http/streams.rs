@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -12,7 +13,7 @@ use tokio::{
 };
 use tokio_supervised::ops;
 
-use super::request;
+use super::{HTML, JSON, ask, program::Program, request, tasks_until};
 
 struct Stream(BufReader<TcpStream>);
 
@@ -21,6 +22,13 @@ impl Stream {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request(path, &[]).as_bytes()).await.unwrap();
         Self(BufReader::new(stream))
+    }
+
+    /// Of the answer that begins.
+    async fn status(&mut self) -> u16 {
+        let mut line = String::new();
+        self.0.read_line(&mut line).await.unwrap();
+        line.split(' ').nth(1).expect("a status line").parse().unwrap()
     }
 
     async fn next(&mut self) -> Value {
@@ -54,6 +62,50 @@ async fn all_who_look_see_the_same_snapshot() {
         [one.next().await, one.next().await, one.next().await].iter().map(moment).collect();
     let second: Vec<_> = [other.next().await, other.next().await].iter().map(moment).collect();
     assert!(second.iter().all(|each| first.contains(each)), "{second:?} of {first:?}");
+}
+
+/// In a process of its own: all who look share the places.
+#[tokio::test]
+async fn who_comes_when_32_look_is_told_to_try_again_soon() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut console = Program::start("console", directory.path(), ["--port", "0"]);
+    let line = console.next_line();
+    let address = line.strip_prefix("http://").unwrap().strip_suffix("/debug/tasks").unwrap();
+
+    let (mut streams, mut refused) = (Vec::new(), None);
+    let answer = loop {
+        assert!(streams.len() < 1_000, "nobody is refused");
+        let mut stream = Stream::open(address.parse().unwrap(), "/debug/tasks/events").await;
+        match stream.status().await {
+            200 => streams.push(stream),
+            status => refused = Some(status),
+        }
+        let answer = ask(address, "/debug/tasks", &[JSON]).await;
+        // A stream ends after a while, and gives its place to another one.
+        if let (503, Some(stream)) = (answer.status, refused) {
+            assert_eq!(stream, 503);
+            break answer;
+        }
+    };
+    assert!(streams.len() >= 32, "{} have a place", streams.len());
+    assert_eq!(answer.header("retry-after"), Some("5"));
+    assert_eq!(answer.text(), "too many look already: try again soon\n");
+    assert_eq!(ask(address, "/debug/tasks", &[HTML]).await.status, 200, "the page tries again");
+
+    drop(streams);
+    tasks_until(address, |text| text.starts_with("console (process ")).await;
+    console.send(Signal::SIGTERM);
+    assert!(console.end().status.success());
+}
+
+#[tokio::test]
+async fn a_server_that_answers_for_itself_is_healthy() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(axum::serve(listener, ops::router()).into_future());
+    let answer = ask(address, "/healthz", &[]).await;
+    assert_eq!((answer.status, answer.text()), (200, "ok\n"));
+    server.abort();
 }
 
 /// Its clock does not wait for the stream's 10 s to pass.

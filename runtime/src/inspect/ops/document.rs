@@ -215,3 +215,64 @@ fn process() -> String {
 fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+    use crate::spec::{Policy, TaskSpec};
+
+    static SPEC: TaskSpec = TaskSpec::new("one of many", Policy::DEFAULT);
+
+    fn task(name: &'static str, depth: usize) -> LiveTask {
+        let (state, age, place) = (TaskState::Running, Duration::ZERO, Location::caller());
+        LiveTask { name, id: None, state, age, place, parent: None, depth }
+    }
+
+    #[test]
+    fn of_too_many_lines_those_left_out_are_counted_with_the_tasks_behind_them() {
+        let each = (0..MOST_LINES + 10).map(|number| task(number.to_string().leak(), 0));
+        let families = (0..MOST_ALIKE + 3).flat_map(|_| [("alike", 0), ("child", 1), ("child", 1)]);
+        let tasks: Vec<_> = each.chain(families.map(|(name, depth)| task(name, depth))).collect();
+        let all = tasks.len();
+        let (shown, lines, tasks) = lines(&Tasks(tasks));
+        assert_eq!((shown.len(), lines), (MOST_LINES, 10 + 3 * MOST_ALIKE + 1));
+        assert_eq!(tasks, all - MOST_LINES);
+    }
+
+    #[test]
+    fn of_too_many_functions_those_are_shown_that_do_something_and_those_that_have_done_most() {
+        let numbered = |started: u64| {
+            let mut stats = TaskStats::of(&SPEC);
+            (stats.started, stats.running) = (started, u64::from(started == 0));
+            stats
+        };
+        let all: Vec<_> = (0..MOST_FUNCTIONS as u64 + 2).map(numbered).collect();
+        let (shown, left_out) = functions(all);
+        assert_eq!((shown.len(), left_out), (MOST_FUNCTIONS, 2));
+        let first: Vec<_> = shown.iter().take(3).map(|each| each.started).collect();
+        assert_eq!(first, [0, 101, 100]);
+        assert!(shown.iter().all(|each| each.started != 1 && each.started != 2));
+    }
+
+    #[test]
+    fn a_text_says_how_many_there_are_of_what_it_does_not_list() {
+        let mut document = Document::now(Instant::now());
+        let oldest = Duration::from_secs(2);
+        let more = Entry::More { depth: 1, name: "alike", count: 3, below: 6, oldest, polling: 2 };
+        document.lines = vec![more];
+        document.polling = vec![task("blocks", 0)];
+        (document.polling_left_out, document.tasks_left_out, document.functions_left_out) =
+            (4, 5, 6);
+        let text = document.to_string();
+        for said in [
+            "\n    … 3 more alike, with 6 below, 2 polling (blocks its worker), at most 2.0 s old\n",
+            "\n  … and 4 more tasks that block their worker, left out\n",
+            "\n  … and 5 more tasks, left out\n",
+            "\n  … and 6 more functions, left out\n",
+        ] {
+            assert!(text.contains(said), "no {said:?} in {text}");
+        }
+    }
+}
