@@ -203,15 +203,6 @@ fn mutable_reference(ty: &Type) -> Option<TokenStream> {
     }
 }
 
-/// The receiver, where it is cloned for each run: any but a shared borrow.
-pub(super) fn cloned_receiver(signature: &Signature) -> Option<&Receiver> {
-    signature.receiver().filter(|receiver| match &receiver.kind {
-        ReceiverKind::Reference(..) => false,
-        ReceiverKind::Typed(_, ty) => !matches!(bare(ty), Type::Reference(_)),
-        _ => true,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use quote::quote;
