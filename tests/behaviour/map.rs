@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Semaphore};
 use tokio_supervised::{CancellationToken, TaskError, map, supervised};
 
 use crate::support::{in_time, stats_of, turn};

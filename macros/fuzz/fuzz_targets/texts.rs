@@ -5,7 +5,7 @@
 // The macros as ordinary functions: a crate of macros exports nothing else.
 #[path = "../../src/arguments.rs"]
 mod arguments;
-#[path = "../../src/depth.rs"]
+#[path = "../../src/depth/mod.rs"]
 mod depth;
 #[path = "../../src/diagnostics.rs"]
 mod diagnostics;

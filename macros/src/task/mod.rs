@@ -20,7 +20,6 @@
 //! what it captured before it hands the clone on.
 
 #[cfg(test)]
-#[path = "task/tests.rs"]
 mod tests;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};

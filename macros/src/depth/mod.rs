@@ -7,7 +7,6 @@
 //! 3. What is counted too high costs a check of a body, what is counted too low the compiler.
 
 #[cfg(test)]
-#[path = "depth/tests.rs"]
 mod tests;
 
 use proc_macro2::{Delimiter, Ident, Spacing, Span, TokenStream, TokenTree};
