@@ -126,6 +126,6 @@ async fn what_is_kept_drops_when_the_call_has_ended_and_not_with_its_future() {
     fired.cancel();
     let mut call = Box::pin(restarting::ready(&fired, n("a"), n("b"), log.pair("c", "d"), n("e")));
     call.as_mut().await.unwrap_err();
-    assert_eq!(log.take().len(), 5);
+    assert_eq!(log.take().len(), 10);
     drop(call);
 }
