@@ -6,9 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio_supervised::{
-    CancellationToken, Group, Pool, SupervisedFuture, TaskError, map, shield, supervised,
-};
+use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, shield, supervised};
 
 use crate::support::{in_time, poll_once};
 
