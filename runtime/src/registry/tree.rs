@@ -239,10 +239,12 @@ mod tests {
     #[test]
     fn many_that_are_alike_are_a_line_that_says_how_many_of_them_block_their_worker() {
         let blocks = TaskState::Polling(Duration::from_secs(1));
-        let drawn = Tasks(vec![task("alike", 0, blocks); MOST_ALIKE + 5]).to_string();
-        assert_eq!(drawn.lines().count(), 1 + MOST_ALIKE + 1);
+        let each = || [task("alike", 0, blocks), task("child", 1, TaskState::Running)];
+        let drawn = Tasks((0..MOST_ALIKE + 5).flat_map(|_| each()).collect()).to_string();
+        assert_eq!(drawn.lines().count(), 1 + 2 * MOST_ALIKE + 1);
         let last = drawn.lines().last().unwrap_or_default();
-        assert!(last.starts_with("… 5 more alike ") && last.contains(" 5 polling "), "{last}");
+        assert!(last.starts_with("… 5 more alike, with 5 below "), "{last}");
+        assert!(last.contains(" 5 polling "), "{last}");
     }
 
     #[test]
