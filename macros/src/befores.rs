@@ -4,10 +4,10 @@
 
 use std::{fs, path::Path};
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-use crate::function::expand;
+use crate::{function::expand, told::refusals};
 
 /// An example; each of its async functions, with what its refusals begin with, in their order.
 ///
@@ -39,24 +39,6 @@ fn shown(example: &str) -> Vec<syn::Item> {
     let (_, from_mark) = source.split_once("// readme\n").expect("it has a mark");
     let (shown, _) = from_mark.split_once("// end\n").expect("it has an end");
     syn::parse_file(shown).expect("it compiles").items
-}
-
-/// The texts of the refusals in what was expanded.
-fn refusals(expanded: TokenStream) -> Vec<String> {
-    let mut refusals = Vec::new();
-    let mut is_refusal = false;
-    for token in expanded {
-        match token {
-            TokenTree::Ident(ident) => is_refusal = ident == "compile_error",
-            TokenTree::Group(group) if is_refusal => {
-                let text: syn::LitStr = syn::parse2(group.stream()).expect("a refusal is a text");
-                refusals.push(text.value());
-            }
-            TokenTree::Group(group) => refusals.extend(self::refusals(group.stream())),
-            _ => {}
-        }
-    }
-    refusals
 }
 
 #[test]

@@ -7,11 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Attribute, visit::Visit};
 
-use crate::{entry, function, task};
+use crate::{entry, function, task, told::refusals};
 
 /// Where the compiler speaks too, or another attribute or macro is expanded before ours.
 const NOT_OURS_ALONE: &[&str] = &[
@@ -27,7 +27,7 @@ const NOT_OURS_ALONE: &[&str] = &[
     "restart/not_send_where_it_is_spawned",
 ];
 
-/// The first lines of what is refused in a file, in no order.
+/// What is refused in a file, in no order.
 struct Refusals(Vec<String>);
 
 impl Refusals {
@@ -71,21 +71,7 @@ impl Refusals {
     }
 
     fn add(&mut self, expanded: TokenStream) {
-        let mut is_refusal = false;
-        for token in expanded {
-            match token {
-                TokenTree::Ident(ident) => is_refusal = ident == "compile_error",
-                TokenTree::Group(group) if is_refusal => {
-                    let text: syn::LitStr =
-                        syn::parse2(group.stream()).expect("a refusal is a text");
-                    let text = text.value();
-                    self.0.push(text.lines().next().expect("it says something").to_owned());
-                    is_refusal = false;
-                }
-                TokenTree::Group(group) => self.add(group.stream()),
-                TokenTree::Punct(_) | TokenTree::Literal(_) => {}
-            }
-        }
+        self.0.extend(refusals(expanded));
     }
 }
 
@@ -157,13 +143,17 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The messages that have no number, as the compiler's own have.
+/// The messages that have no number, as the compiler's own have, each with all of its lines.
 fn told(messages: &str) -> Vec<String> {
-    let mut told: Vec<_> = messages
-        .lines()
-        .filter_map(|line| line.strip_prefix("error: "))
-        .map(str::to_owned)
-        .collect();
+    /// What the compiler puts before each line behind the first.
+    const INDENT: &str = "       ";
+    let mut told = Vec::new();
+    let mut lines = messages.lines();
+    while let Some(line) = lines.next() {
+        let Some(first) = line.strip_prefix("error: ") else { continue };
+        let behind = lines.clone().map_while(|line| line.strip_prefix(INDENT));
+        told.push([first].into_iter().chain(behind).collect::<Vec<_>>().join("\n"));
+    }
     told.sort();
     told
 }

@@ -121,6 +121,23 @@ mod tests {
     }
 
     #[test]
+    fn the_longer_a_name_is_the_more_slips_are_forgiven() {
+        for (given, name) in
+            [("nmae", "name"), ("tmout", "timeout"), ("maxrestrat", "max_restarts")]
+        {
+            assert_eq!(nearest(given, &[name]), Some(name), "{given}");
+        }
+        for (given, name) in [("xyzname", "name"), ("namexyz", "name"), ("tmut", "timeout")] {
+            assert_eq!(nearest(given, &[name]), None, "{given}");
+        }
+    }
+
+    #[test]
+    fn of_two_names_the_nearer_one_was_meant() {
+        assert_eq!(nearest("no_exist", &["no_exits_", "no_exit"]), Some("no_exit"));
+    }
+
+    #[test]
     fn a_different_word_suggests_nothing() {
         assert_eq!(nearest("colour", &["name", "limit"]), None);
     }

@@ -24,6 +24,8 @@ mod snapshots;
 mod task;
 #[cfg(test)]
 mod texts;
+#[cfg(test)]
+mod told;
 mod values;
 
 use proc_macro::TokenStream;

@@ -6,7 +6,7 @@ use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenS
 
 use quote::{ToTokens, quote};
 
-use crate::{entry, function, task};
+use crate::{entry, function, task, told::tokens};
 
 /// Attribute and item, as they are when everything is in order.
 const WHOLE: &[(&str, &str)] = &[
@@ -90,10 +90,6 @@ fn prefixes(tokens: TokenStream) -> Vec<TokenStream> {
         prefixes.push(before().chain([token.clone()]).collect());
     }
     prefixes
-}
-
-fn tokens(text: &str) -> TokenStream {
-    text.parse().expect("the text of a test is made of tokens")
 }
 
 /// Whether a run of tokens names something, at any depth.

@@ -10,7 +10,7 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 
-use crate::{entry, function};
+use crate::{entry, function, told::refusals};
 
 /// An argument whose value is a text with a grammar, and the numbers that a text stands for.
 type Key = (&'static str, fn(&str) -> Option<Vec<u128>>);
@@ -32,7 +32,7 @@ pub(crate) fn check(text: &str) {
 
 fn check_at(keys: &[Key], expand: fn(TokenStream) -> TokenStream, text: &str) {
     let expanded = expand(keys.iter().map(|(key, _)| argument(key, text)).collect());
-    let mut errors = errors(expanded.clone());
+    let mut errors = refusals(expanded.clone());
     for (key, read) in keys {
         let about_it;
         (about_it, errors) =
@@ -69,7 +69,7 @@ fn is_about(key: &str, keys: &[Key], error: &str) -> bool {
 fn check_advice(key: &str, expand: fn(TokenStream) -> TokenStream, text: &str, refusal: &str) {
     let Some(at) = advice_at(key, refusal) else { return };
     let (advice, _) = refusal[at + key.len() + 5..].split_once("\"`").expect("what is quoted ends");
-    let errors = errors(expand(argument(key, advice)));
+    let errors = refusals(expand(argument(key, advice)));
     assert!(errors.is_empty(), "{text:?}: {refusal}\nbut then: {errors:?}");
 }
 
@@ -166,25 +166,6 @@ fn integers(tokens: TokenStream) -> Vec<u128> {
         _ => Vec::new(),
     });
     integers.collect()
-}
-
-/// What the compiler would tell.
-fn errors(tokens: TokenStream) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut is_error = false;
-    for token in tokens {
-        match token {
-            TokenTree::Group(group) if is_error => {
-                let text = syn::parse2::<syn::LitStr>(group.stream()).expect("an error has a text");
-                found.push(text.value());
-                is_error = false;
-            }
-            TokenTree::Group(group) => found.extend(errors(group.stream())),
-            TokenTree::Ident(name) => is_error = name == "compile_error",
-            _ => {}
-        }
-    }
-    found
 }
 
 #[test]

@@ -2,11 +2,15 @@
 //!
 //! A run reads the clock twice. The processor's own counter (through `quanta`) costs half of what
 //! `std::time::Instant` costs there; where it is not to be trusted, `quanta` falls back to the latter.
-//! Paused tokio time does not touch it.
+//! Paused tokio time does not touch it; what counts by tokio's clock and begins here asks
+//! [`Ticks::elapsed_by_tokio`].
 
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use quanta::Clock;
@@ -42,6 +46,20 @@ impl Ticks {
     pub(crate) fn elapsed_nanos(self) -> u64 {
         let clock = clock();
         clock.delta_as_nanos(self.0, clock.raw())
+    }
+
+    /// What has passed since this reading, where tokio's clock runs with the process's, and nothing where it does
+    /// not: a test's clock is paused, and stands still while a body takes its time. Less than tokio's own resolution
+    /// of a millisecond is nothing too.
+    pub(crate) fn elapsed_by_tokio(self) -> Duration {
+        let elapsed = Duration::from_nanos(self.elapsed_nanos());
+        if elapsed < Duration::from_millis(1) {
+            return Duration::ZERO;
+        }
+        let before = Instant::now();
+        let by_tokio = tokio::time::Instant::now().into_std();
+        let runs = (before..=Instant::now()).contains(&by_tokio);
+        if runs { elapsed } else { Duration::ZERO }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use tokio_supervised::{CancellationToken, Group, TaskError, map, supervised};
+use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, supervised};
 
 use crate::support::{in_time, poll_once, turn};
 
@@ -70,4 +70,24 @@ async fn the_failure_of_a_group_that_is_dropped_may_panic_when_it_is_dropped() {
     group.spawn(fail).await;
     turn().await;
     catch_unwind(AssertUnwindSafe(|| drop(group))).expect("the panic is caught");
+}
+
+/// One that is given may be among what else is dropped while a panic unwinds.
+#[tokio::test]
+async fn what_a_spawn_into_a_pool_holds_may_panic_when_it_is_dropped() {
+    #[supervised(name = "drop scope: spawn")]
+    async fn never(bomb: Bomb) -> Result<(), TaskError> {
+        let _bomb = bomb;
+        pending().await
+    }
+
+    let pool = Pool::new(1);
+    let slot = pool.reserve().await.unwrap();
+    let bomb = Bomb;
+    drop(pool.spawn(move |token| never(token, bomb)));
+    let bomb = Bomb;
+    let mut waits = Box::pin(pool.spawn(move |token| never(token, bomb)));
+    assert!(poll_once(waits.as_mut()).is_pending());
+    drop(waits);
+    drop(slot);
 }

@@ -230,6 +230,22 @@ async fn functions_of_different_errors_fit_into_one_group() {
 }
 
 #[tokio::test]
+async fn a_task_has_the_permit_of_its_spawn_also_where_its_error_is_converted() {
+    #[supervised(name = "group: converted", limit = 1)]
+    async fn io() -> std::io::Result<u32> {
+        Ok(1)
+    }
+
+    let token = CancellationToken::new();
+    let group: Group<u32, anyhow::Error> = Group::new(&token);
+    group.spawn(|token| io(token).err_into()).await;
+    let mut another = Box::pin(io(&token));
+    assert!(poll_once(another.as_mut()).is_pending(), "the task has the only permit");
+    assert_eq!(in_time(group.join()).await.unwrap(), [1]);
+    assert_eq!(in_time(another).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn a_task_that_its_group_drops_before_its_first_poll_is_a_run_that_was_cancelled() {
     #[supervised(limit = 3, name = "group: unpolled")]
     async fn never() -> Result<(), TaskError> {

@@ -155,6 +155,55 @@ async fn a_group_of_services_that_was_cancelled_from_outside_says_so() {
     assert!(matches!(error, Failure::Task(TaskError::Cancelled(_))), "{error}");
 }
 
+/// Told to stop, it takes a turn and fails.
+#[supervised(name = "stop: fails when told")]
+async fn fails_when_told(token: &CancellationToken) -> Result<(), Failure> {
+    token.cancelled().await;
+    turn().await;
+    Err(Failure::Own)
+}
+
+#[tokio::test]
+async fn a_group_of_services_that_is_cancelled_tells_a_real_error_rather_than_that() {
+    let token = CancellationToken::new();
+    let group = Group::new(&token).until_first_exit();
+    group.spawn(wait).await;
+    group.spawn(fails_when_told).await;
+    turn().await;
+    token.cancel();
+    assert!(matches!(in_time(group.join()).await, Err(Failure::Own)));
+}
+
+#[tokio::test]
+async fn of_two_real_errors_of_services_and_of_two_cancellations_the_first_is_told() {
+    let group = Group::new(&CancellationToken::new()).until_first_exit();
+    group.spawn(fails_when_told).await;
+    group.spawn(task!("stop: first", |_| -> Result<(), Failure> { panic!("the first") })).await;
+    let error = in_time(group.join()).await.unwrap_err();
+    assert!(error.to_string().contains("the first"), "{error}");
+
+    let token = CancellationToken::new();
+    let group = Group::new(&token).until_first_exit();
+    group.spawn(wait).await;
+    group.spawn(task!("stop: later", |token| -> Result<(), Failure> { wait(token).await })).await;
+    turn().await;
+    token.cancel();
+    let error = in_time(group.join()).await.unwrap_err();
+    assert!(error.to_string().starts_with("task `stop: wait` was cancelled"), "{error}");
+}
+
+#[tokio::test]
+async fn a_task_that_was_given_another_token_ends_with_that_one_and_is_the_first_failure() {
+    let other = CancellationToken::new();
+    let group = Group::new(&CancellationToken::new());
+    group.spawn(|_| wait(other.clone())).await;
+    group.spawn(fails_when_told).await;
+    turn().await;
+    other.cancel();
+    let error = in_time(group.join()).await.unwrap_err();
+    assert!(matches!(error, Failure::Task(TaskError::Cancelled(_))), "{error}");
+}
+
 #[tokio::test]
 async fn in_a_group_of_services_that_was_cancelled_a_real_error_is_what_returns() {
     #[supervised(name = "stop: fails on its way down")]

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Semaphore};
 use tokio_supervised::{CancellationToken, TaskError, map, supervised};
 
 use crate::support::{in_time, stats_of, turn};
@@ -75,6 +75,38 @@ async fn without_a_limit_the_functions_own_is_taken() {
     let peaks = in_time(map(&CancellationToken::new(), items, meet)).await.unwrap();
     assert_eq!(peaks.into_iter().max(), Some(3));
     assert_eq!(stats_of("map: own limit").permit_waits.count(), 9);
+}
+
+#[tokio::test]
+async fn without_any_limit_four_run_for_each_thread_of_the_machine() {
+    #[supervised(name = "map: no limit")]
+    async fn meet((running, go_on): (Arc<AtomicUsize>, Arc<Semaphore>)) -> Result<(), TaskError> {
+        running.fetch_add(1, SeqCst);
+        _ = go_on.acquire().await;
+        Ok(())
+    }
+
+    let most = 4 * std::thread::available_parallelism().unwrap().get();
+    let (running, go_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let given = (running.clone(), go_on.clone());
+    let items = (0..10 * most).map(move |_| given.clone());
+    let token = CancellationToken::new();
+    let map = map(&token, items, meet);
+    let (ended, ()) = in_time(async {
+        tokio::join!(map, async {
+            while running.load(SeqCst) < most {
+                turn().await;
+            }
+            // What else would begin has its turns.
+            for _ in 0..100 {
+                turn().await;
+            }
+            assert_eq!(running.load(SeqCst), most);
+            go_on.close();
+        })
+    })
+    .await;
+    assert_eq!(ended.unwrap().len(), 10 * most);
 }
 
 #[tokio::test]

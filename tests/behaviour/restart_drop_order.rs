@@ -112,3 +112,20 @@ async fn what_is_kept_drops_behind_the_last_run() {
     assert_eq!(dropped.len(), 8);
     assert!(dropped[..4].iter().all(|name| name.starts_with("run's ")), "{dropped:?}");
 }
+
+#[tokio::test]
+async fn what_is_kept_drops_when_the_call_has_ended_and_not_with_its_future() {
+    let (log, token) = (Log::default(), CancellationToken::new());
+    let n = |name| log.noisy(name);
+    let mut call = Box::pin(restarting::ready(&token, n("a"), n("b"), log.pair("c", "d"), n("e")));
+    call.as_mut().await.unwrap();
+    assert_eq!(log.take().len(), 10);
+    drop(call);
+    assert_eq!(log.take(), Vec::<String>::new());
+    let fired = CancellationToken::new();
+    fired.cancel();
+    let mut call = Box::pin(restarting::ready(&fired, n("a"), n("b"), log.pair("c", "d"), n("e")));
+    call.as_mut().await.unwrap_err();
+    assert_eq!(log.take().len(), 5);
+    drop(call);
+}

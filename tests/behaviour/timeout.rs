@@ -1,11 +1,11 @@
 //! The longest a run may take.
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, pin::pin, sync::mpsc, thread, time::Duration};
 
 use tokio::time::{Instant, sleep};
 use tokio_supervised::{CancellationToken, Outcome, TaskError, supervised};
 
-use crate::support::{outcomes_of, turn};
+use crate::support::{outcomes_of, poll_once, turn};
 
 #[tokio::test(start_paused = true)]
 async fn a_run_gives_up_after_its_timeout() {
@@ -19,6 +19,44 @@ async fn a_run_gives_up_after_its_timeout() {
     assert_eq!(begun.elapsed(), Duration::from_secs(10));
     assert_eq!(error.to_string(), "task `timeout: gives up` timed out after 10s");
     assert_eq!(error.outcome(), Outcome::TimedOut);
+}
+
+/// The body is at its first `.await` after some time, during which nobody else has the thread.
+async fn takes_its_time() {
+    thread::sleep(Duration::from_millis(30));
+    pending().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_paused_time_what_a_body_takes_by_the_wall_is_no_part_of_its_timeout() {
+    #[supervised(timeout = "10s", name = "timeout: paused")]
+    async fn wait() -> Result<(), TaskError> {
+        takes_its_time().await;
+        Ok(())
+    }
+
+    let begun = Instant::now();
+    wait(&CancellationToken::new()).await.unwrap_err();
+    assert_eq!(begun.elapsed(), Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_timeout_counts_from_the_begin_of_the_run_and_not_from_its_first_await() {
+    #[supervised(timeout = "60s", name = "timeout: from the begin")]
+    async fn wait(begins: mpsc::Sender<Instant>) -> Result<(), TaskError> {
+        _ = begins.send(Instant::now());
+        takes_its_time().await;
+        Ok(())
+    }
+
+    let (token, (begins, begun)) = (CancellationToken::new(), mpsc::channel());
+    let mut run = pin!(wait(&token, begins));
+    assert!(poll_once(run.as_mut()).is_pending());
+    // The rest of the minute passes at once, and no more than that.
+    tokio::time::pause();
+    let begun = begun.recv().unwrap();
+    tokio::time::advance(Duration::from_secs(60).saturating_sub(begun.elapsed())).await;
+    tokio::time::timeout(Duration::from_millis(10), run).await.unwrap().unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@
 // The macros as ordinary functions: a crate of macros exports nothing else.
 #[path = "../../macros/src/arguments.rs"]
 mod arguments;
-#[path = "../../macros/src/depth.rs"]
+#[path = "../../macros/src/depth/mod.rs"]
 mod depth;
 #[path = "../../macros/src/diagnostics.rs"]
 mod diagnostics;
@@ -21,8 +21,10 @@ mod entry;
 mod function;
 #[path = "../../macros/src/output.rs"]
 mod output;
-#[path = "../../macros/src/task.rs"]
+#[path = "../../macros/src/task/mod.rs"]
 mod task;
+#[path = "../../macros/src/told.rs"]
+mod told;
 #[path = "../../macros/src/values.rs"]
 mod values;
 

@@ -286,6 +286,30 @@ async fn a_pool_that_is_dropped_with_many_tasks_names_eight_and_counts_the_other
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_the_tasks_of_a_dropped_pool_eight_are_named_and_the_others_counted() {
+    #[supervised(name = "events: one of many")]
+    async fn wait() -> Result<(), TaskError> {
+        pending().await
+    }
+
+    let events = listen();
+    for tasks in [8, 9, 10] {
+        let pool = Pool::new(tasks);
+        for _ in 0..tasks {
+            pool.spawn(wait).await.unwrap();
+        }
+        drop(pool);
+    }
+    let events = events.lock().unwrap();
+    let lists: Vec<_> = events.iter().filter_map(|event| event.fields.get("unfinished")).collect();
+    let named = |list: &&String| list.matches("events: one of many (task ").count();
+    assert_eq!(lists.iter().map(|list| named(list)).collect::<Vec<_>>(), [8, 8, 8]);
+    let more = |list: &&String| list.split_once("; and ").map(|(_, more)| more.to_owned());
+    let more: Vec<_> = lists.iter().map(|list| more(list)).collect();
+    assert_eq!(more, [None, Some("1 more".to_owned()), Some("2 more".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pool_whose_last_handle_is_its_last_task_warns_nobody() {
     #[supervised(name = "events: own pool")]
     async fn holds(pool: Pool, ends: oneshot::Sender<()>) -> Result<(), TaskError> {

@@ -8,6 +8,7 @@
     reason = "a test stands outside of what it tests, and drives it from tasks of its own"
 )]
 
+mod blocking;
 mod books;
 #[cfg(unix)]
 #[path = "../process/child.rs"]
@@ -22,6 +23,7 @@ mod shut_down;
 mod steps;
 mod steps_group;
 mod steps_inline;
+mod steps_local;
 mod steps_map;
 mod steps_nested;
 mod steps_pool;

@@ -1,7 +1,7 @@
 //! Something happens to a scenario before one of its steps: before each of them, one after the other.
 //!
 //! A step is a poll of one task: of the scenario, where it was woken, or of what it spawned. They are counted by a
-//! runtime of one thread, whose time is paused and moves a little from step to step.
+//! local runtime, of one thread, whose time is paused and moves a little from step to step.
 //!
 //! 1. The scenario is polled where it was woken, and never otherwise: a wake that gets lost is a hang.
 //! 2. A scenario that does not come to its end within [`MOST`] steps hangs.
@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio_supervised::CancellationToken;
 
 use crate::{books::Books, load::turn, watched::watched};
@@ -62,7 +62,7 @@ pub(crate) const ALL: [Fault; 9] = [
 const YEARS: Duration = Duration::from_secs(3 * 365 * 86_400);
 
 /// What is tried.
-pub(crate) type Scenario = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Scenario = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Runs a scenario to its end, then again and again with each fault before each of its steps.
 ///
@@ -94,11 +94,15 @@ fn run(
     let is_shut_down = matches!(fault, Some((Fault::ShutDown, _)));
     let mut own = Own::Polled(Polled::new(scenario(token.clone())));
     if matches!(fault, Some((Fault::Aborted, _))) {
-        own = Own::Spawned(first.spawn(scenario(token.clone())));
+        own = Own::Spawned(first.spawn_local(scenario(token.clone())));
     }
     let ended = first.block_on(drive(&mut own, &token, fault, books, &when));
     if let Ended::HereAfter(steps) = ended {
-        assert_eq!(first.metrics().num_alive_tasks(), 0, "{when}: a task of tokio's is left");
+        assert_eq!(
+            first.handle().metrics().num_alive_tasks(),
+            0,
+            "{when}: a task of tokio's is left"
+        );
         drop(first);
         books.must_balance(&when);
         return Some(steps);
@@ -114,12 +118,12 @@ fn run(
     None
 }
 
-fn runtime() -> Runtime {
+fn runtime() -> LocalRuntime {
     Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .event_interval(1)
-        .build()
+        .build_local(LocalOptions::default())
         .expect("a runtime")
 }
 

@@ -41,6 +41,20 @@ impl Program {
         program
     }
 
+    /// The same, and the caller has the lines of its stderr as they come.
+    pub(crate) fn start_and_read(path: &str, body: &str) -> (Self, Receiver<String>) {
+        let mut program = Self::spawn(Command::new(path).arg(body));
+        let stderr = BufReader::new(program.child.stderr.take().expect("it is piped"));
+        let (tell, lines) = channel();
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                // All are read, whoever listens: a full pipe would hold the program up.
+                _ = tell.send(line);
+            }
+        });
+        (program, lines)
+    }
+
     /// The same, and nobody reads its stderr: a write to it fails.
     pub(crate) fn start_without_stderr(path: &str, body: &str) -> Self {
         let mut program = Self::spawn(Command::new(path).arg(body));

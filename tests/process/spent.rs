@@ -32,6 +32,28 @@ fn sigusr1_prints_the_live_tasks_and_the_process_goes_on() {
     for line in ["\nmain  ", "\n├─ deaf (task ", "\n└─ deaf (task "] {
         assert!(asked.contains(line) && spent.contains(line), "{asked}{spent}");
     }
+    assert!(!asked.contains("deaf: "), "both are in the tree: {asked}");
+}
+
+#[test]
+fn a_run_that_is_awaited_where_it_is_called_is_a_line_below_the_tree() {
+    let mut program = Program::start(SPENT, "a call is deaf");
+    let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
+    ended.that_told("\nmain  ").that_told("\ndeaf: 1 running, 0 waiting (");
+}
+
+#[test]
+fn a_sigusr1_after_a_print_prints_again() {
+    let (mut program, stderr) = Program::start_and_read(SPENT, "two are deaf");
+    program.wait_for("READY");
+    for _ in 0..2 {
+        // One that comes in the midst of a print is answered by that.
+        let printed = || stderr.recv_timeout(Duration::from_millis(100));
+        while !printed().is_ok_and(|line| line.starts_with("Live tasks of process ")) {
+            program.send(SIGUSR1);
+        }
+    }
+    program.send(SIGTERM).end().with_code(75);
 }
 
 #[test]

@@ -10,7 +10,7 @@
 // The macros as ordinary functions: a crate of macros exports nothing else.
 #[path = "../../src/arguments.rs"]
 mod arguments;
-#[path = "../../src/depth.rs"]
+#[path = "../../src/depth/mod.rs"]
 mod depth;
 #[path = "../../src/diagnostics.rs"]
 mod diagnostics;
@@ -20,7 +20,7 @@ mod entry;
 mod function;
 #[path = "../../src/output.rs"]
 mod output;
-#[path = "../../src/task.rs"]
+#[path = "../../src/task/mod.rs"]
 mod task;
 #[path = "../../src/values.rs"]
 mod values;

@@ -5,6 +5,8 @@ mod flavor;
 mod main_args;
 mod misplaced;
 mod test_args;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use proc_macro2::{Group, TokenStream};

@@ -81,7 +81,7 @@ impl Allow {
 
 fn check_of(name: &Expr) -> Result<Check, String> {
     let ident = match name {
-        Expr::Path(path) if path.qself.is_none() => path.path.get_ident(),
+        Expr::Path(path) => path.path.get_ident(),
         _ => None,
     };
     let Some(ident) = ident else {

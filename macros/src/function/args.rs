@@ -236,7 +236,7 @@ fn is_none(value: &syn::Expr) -> bool {
 
 fn parameter_name(value: &syn::Expr) -> Option<Ident> {
     match value {
-        syn::Expr::Path(path) if path.qself.is_none() => path.path.get_ident().cloned(),
+        syn::Expr::Path(path) => path.path.get_ident().cloned(),
         syn::Expr::Group(group) => parameter_name(&group.expr),
         _ => None,
     }

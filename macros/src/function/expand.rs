@@ -39,7 +39,6 @@ use super::{
     args::Args,
     body::{Refused, silenced},
     item::Function,
-    restart::cloned_receiver,
     signature::{Header, TokenForm, bare, is_always_there},
 };
 use crate::diagnostics::{first_span, item_of, located, located_around};
@@ -138,7 +137,7 @@ pub(crate) fn function(
             (#body)
         }
     };
-    let body = match cloned_receiver(signature) {
+    let body = match signature.receiver() {
         // That the receiver cannot be cloned is told at the closure: whatever else it captures can be.
         Some(receiver) if restarts => {
             located_around(quote!(move || #run), receiver.self_token.span)

@@ -9,6 +9,8 @@ pub(crate) mod item;
 mod restart;
 pub(crate) mod signature;
 mod story;
+#[cfg(test)]
+mod tests;
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -141,6 +141,30 @@ fn le(bound: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Policy;
+
+    static SPEC: TaskSpec = TaskSpec::new("one of two", Policy::DEFAULT.limit(3));
+
+    /// Each number another one, and those of `times` so many times those of 1.
+    fn counted(times: u64) -> Series {
+        let mut series = Series::of(&SPEC);
+        series.running = 2 * times;
+        (series.totals.started, series.totals.waiting) = (3 * times, 5 * times);
+        series.totals.restarts = 7 * times;
+        series.totals.ended = std::array::from_fn(|at| (11 + at as u64) * times);
+        series
+    }
+
+    #[test]
+    fn the_functions_of_one_name_are_added_up_number_by_number() {
+        let mut sum = counted(1);
+        sum.add(&counted(4));
+        let all = counted(5);
+        assert_eq!((sum.running, sum.limit), (all.running, Some(6)));
+        let (sum, all) = (sum.totals, all.totals);
+        assert_eq!((sum.started, sum.ended), (all.started, all.ended));
+        assert_eq!((sum.waiting, sum.restarts), (all.waiting, all.restarts));
+    }
 
     #[test]
     fn families_are_in_the_order_of_their_names() {

@@ -217,10 +217,49 @@ fn cells(line: &Line<'_>, strokes: &str) -> [String; 4] {
 mod tests {
     use std::panic::Location;
 
-    use super::*;
-    use crate::TaskState;
+    use super::{super::TaskState, *};
 
-    fn task(name: &'static str, depth: usize, state: TaskState) -> LiveTask {
+    /// Tasks of one name and place, each at a depth; those of the age 0 block their worker.
+    fn tasks(of: &[(usize, u64)]) -> Tasks {
+        let place = Location::caller();
+        let each = of.iter().map(|(depth, age)| {
+            let age = Duration::from_secs(*age);
+            let state = if age.is_zero() { TaskState::Polling(age) } else { TaskState::Running };
+            LiveTask { name: "alike", id: None, state, age, place, parent: None, depth: *depth }
+        });
+        Tasks(each.collect())
+    }
+
+    /// `depth:age` of a task, `depth:count/below/oldest/blocking` of a line for many.
+    fn drawn(of: &[(usize, u64)], most_alike: usize) -> Vec<String> {
+        let told = |line: &Line<'_>| match line {
+            Line::Task(task) => format!("{}:{}", task.depth, task.age.as_secs()),
+            Line::More { depth, count, below, oldest, blocking, .. } => {
+                format!("{depth}:{count}/{below}/{}/{blocking}", oldest.as_secs())
+            }
+        };
+        folded(&tasks(of), most_alike).iter().map(told).collect()
+    }
+
+    #[test]
+    fn one_more_than_are_drawn_is_drawn_too() {
+        assert_eq!(drawn(&[(0, 9), (0, 8), (0, 7)], 2), ["0:9", "0:8", "0:7"]);
+        assert_eq!(drawn(&[(0, 9), (0, 8), (0, 7), (0, 6)], 2), ["0:9", "0:8", "0:2/0/7/0"]);
+    }
+
+    #[test]
+    fn who_has_one_below_it_that_blocks_its_worker_is_drawn_before_older_ones() {
+        let of = [(0, 9), (1, 8), (0, 7), (1, 0), (0, 6), (1, 5), (0, 4), (1, 3)];
+        assert_eq!(drawn(&of, 1), ["0:7", "1:0", "0:3/3/9/0"]);
+    }
+
+    #[test]
+    fn a_line_for_many_tells_all_that_is_below_them_and_what_blocks_there() {
+        let of = [(0, 9), (0, 0), (1, 0), (2, 5), (0, 0), (1, 4), (0, 7), (1, 0), (1, 2)];
+        assert_eq!(drawn(&of, 1), ["0:0", "1:0", "2:5", "0:3/3/9/2"]);
+    }
+
+    fn named(name: &'static str, depth: usize, state: TaskState) -> LiveTask {
         let (age, place) = (Duration::ZERO, Location::caller());
         LiveTask { name, id: None, state, age, place, parent: None, depth }
     }
@@ -228,7 +267,7 @@ mod tests {
     #[test]
     fn strokes_lead_from_each_task_to_its_parent() {
         let tree = [("a", 0), ("b", 1), ("c", 2), ("d", 1), ("e", 2), ("f", 0)];
-        let tree = tree.map(|(name, depth)| task(name, depth, TaskState::Running));
+        let tree = tree.map(|(name, depth)| named(name, depth, TaskState::Running));
         let drawn = Tasks(tree.into()).to_string();
         let names =
             drawn.lines().skip(1).map(|line| line.split_once("  running").unwrap_or_default().0);
@@ -239,7 +278,7 @@ mod tests {
     #[test]
     fn many_that_are_alike_are_a_line_that_says_how_many_of_them_block_their_worker() {
         let blocks = TaskState::Polling(Duration::from_secs(1));
-        let each = || [task("alike", 0, blocks), task("child", 1, TaskState::Running)];
+        let each = || [named("alike", 0, blocks), named("child", 1, TaskState::Running)];
         let drawn = Tasks((0..MOST_ALIKE + 5).flat_map(|_| each()).collect()).to_string();
         assert_eq!(drawn.lines().count(), 1 + 2 * MOST_ALIKE + 1);
         let last = drawn.lines().last().unwrap_or_default();

@@ -144,7 +144,7 @@ impl Core {
     pub(super) fn arm_timeout(&mut self) {
         let Some(timeout) = self.spec.timeout() else { return };
         if self.more().aside.is_none() {
-            let spent = Duration::from_nanos(self.since.elapsed_nanos());
+            let spent = self.since.elapsed_by_tokio();
             let sleep = tokio::time::sleep(timeout.saturating_sub(spent));
             *self.more().aside = Some(Box::pin(Aside::Timer { sleep }));
         }

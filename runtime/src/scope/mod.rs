@@ -1,6 +1,7 @@
 //! What runs together.
 
 mod blocking;
+mod busy;
 mod drain;
 mod group;
 mod keep;

@@ -23,6 +23,7 @@ use tokio::task::coop::has_budget_remaining;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    busy::Busy,
     keep::Keep,
     ordered::Index,
     pull::{Bound, Driven, Shared},
@@ -41,12 +42,6 @@ use crate::{
     span::TaskSpan,
     spec::TaskSpec,
 };
-
-/// How long the runs of a runner are in sum before it asks whether they are long.
-const ASKS_AFTER: u64 = 50_000;
-
-/// From how many nanoseconds a run a share for another thread pays.
-const LONG: u64 = 1_000;
 
 pin_project! {
     #[project = RunnerProjection]
@@ -86,32 +81,6 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             this.project().abort();
         }
-    }
-}
-
-/// How much a runner's runs have computed since it last asked.
-#[derive(Default)]
-struct Busy {
-    runs: u64,
-    long: u64,
-    nanos: u64,
-}
-
-impl Busy {
-    /// A run has ended; how many more runners its length asks for.
-    #[inline]
-    fn with(&mut self, nanos: u64) -> u64 {
-        self.runs += 1;
-        self.long += u64::from(nanos >= LONG);
-        self.nanos += nanos;
-        if self.nanos < ASKS_AFTER { 0 } else { self.ask() }
-    }
-
-    #[cold]
-    fn ask(&mut self) -> u64 {
-        let Self { runs, long, nanos } = std::mem::take(self);
-        // Most of them, and not one that the system took the thread from.
-        if 2 * long >= runs { nanos / ASKS_AFTER } else { 0 }
     }
 }
 

@@ -225,7 +225,8 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 pub(crate) fn of_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let text = attribute.meta.to_token_stream().to_string();
-        text == "test" || text.starts_with("cfg (test)") || text.starts_with("cfg (all (test")
+        let beginnings = ["cfg (test)", "cfg (all (test", "cfg (any (test"];
+        text == "test" || beginnings.iter().any(|beginning| text.starts_with(beginning))
     })
 }
 

@@ -46,9 +46,10 @@ pub(crate) fn prepare(folder: &Path) {
     let mut list = String::new();
     let mut count = 0;
     for crate_ in ["macros/src", "runtime/src"] {
-        let only_tested = only_tested(&folder.join(crate_).join("lib.rs"));
-        for path in files(&folder.join(crate_)) {
-            if path.ends_with("tests.rs") || only_tested.iter().any(|file| path.ends_with(file)) {
+        let files = files(&folder.join(crate_));
+        let only_tested: Vec<_> = files.iter().flat_map(|file| only_tested(file)).collect();
+        for path in files {
+            if path.ends_with("tests.rs") || only_tested.contains(&path) {
                 continue;
             }
             let text = fs::read_to_string(&path).expect("a source file is readable");
@@ -78,15 +79,19 @@ pub(crate) fn prepare(folder: &Path) {
     println!("{count} mutants");
 }
 
-/// Files beside the front page that are built for tests alone.
-fn only_tested(front: &Path) -> Vec<String> {
-    let text = fs::read_to_string(front).expect("there is a front page");
+/// Files of the modules of a file that are built for tests alone.
+fn only_tested(of: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(of).expect("a source file is readable");
     let file = syn::parse_file(&text).expect("a source file parses");
+    let beneath = match of.file_name().and_then(|name| name.to_str()) {
+        Some("lib.rs" | "mod.rs") => of.with_file_name(""),
+        _ => of.with_extension(""),
+    };
     let modules = file.items.iter().filter_map(|item| match item {
         syn::Item::Mod(module) if faults::of_tests(&module.attrs) => Some(&module.ident),
         _ => None,
     });
-    modules.map(|name| format!("src/{name}.rs")).collect()
+    modules.map(|name| beneath.join(format!("{name}.rs"))).collect()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -1,142 +1,100 @@
 //! The tests, with one fault after the other.
 
 use std::{
-    collections::{HashMap, HashSet},
-    env,
+    collections::{BTreeMap, HashSet},
     fs::{self, OpenOptions},
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     path::Path,
-    process::{Child, Command, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
-    thread,
-    time::{Duration, Instant},
+    sync::{Mutex, PoisonError},
 };
 
-/// How a fault fared.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    Killed,
-    TimedOut,
-    Survived,
-    NotReached,
-}
-
-impl End {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Killed => "killed",
-            Self::TimedOut => "timed-out",
-            Self::Survived => "survived",
-            Self::NotReached => "not-reached",
-        }
-    }
-}
-
-/// A test binary, run in the folder of its package: `folder=binary argument…`.
-struct Tests {
-    folder: String,
-    command: Vec<String>,
-    reached: HashSet<usize>,
-    took: Duration,
-}
+use crate::{
+    each::each,
+    tests::{End, Tests},
+};
 
 /// Goes on where an earlier run ended: what is in `results` is not run again.
-pub(crate) fn run(list: &Path, results: &Path, filter: &str, binaries: &[&str]) {
+///
+/// `equivalent` lists the faults that nothing can tell, with the reason, one a line: `file: function: what: why`.
+pub(crate) fn run(list: &Path, equivalent: &Path, results: &Path, filter: &str, binaries: &[&str]) {
     let list = fs::read_to_string(list).expect("there is a list");
     let known = fs::read_to_string(results).unwrap_or_default();
-    let known: HashSet<_> =
-        known.lines().filter_map(|line| line.split_once(' ')).map(|(_, of)| of).collect();
+    let known: HashSet<_> = known.lines().filter_map(place).collect();
     let todo: Vec<_> = list
         .lines()
         .filter(|line| line.contains(filter))
         .map(|line| line.split_once(' ').expect("a number and a place"))
         .filter(|(_, of)| !known.contains(of))
         .collect();
-    let tests: Vec<_> = binaries.iter().map(|binary| Tests::look(binary)).collect();
-    let mut results =
-        OpenOptions::new().append(true).create(true).open(results).expect("results are writable");
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    for (number, of) in todo {
-        let number = number.parse().expect("a number");
-        let end = tests.iter().fold(End::NotReached, |end, tests| match end {
-            End::Killed | End::TimedOut => end,
-            _ if tests.reached.contains(&number) => tests.with(number),
-            _ => end,
+    if !todo.is_empty() {
+        let file = OpenOptions::new().append(true).create(true).open(results);
+        let file = Mutex::new(file.expect("results are writable"));
+        let tests = Tests::look(binaries);
+        each(todo, |(number, of)| {
+            let line = match tests.with(number.parse().expect("a number")) {
+                End::Killed(by) => format!("killed {of}\tby {by}"),
+                End::TimedOut(by) => format!("timed-out {of}\tby {by}"),
+                End::Survived => format!("survived {of}"),
+                End::NotReached => format!("not-reached {of}"),
+            };
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            writeln!(file, "{line}").expect("results are writable");
+            println!("{line}");
         });
-        writeln!(results, "{} {of}", end.as_str()).expect("results are writable");
-        println!("{} {of}", end.as_str());
-        *counts.entry(end.as_str()).or_default() += 1;
     }
-    println!("{counts:?}");
+    let equivalent = fs::read_to_string(equivalent).expect("there is a list, maybe an empty one");
+    tell(&fs::read_to_string(results).unwrap_or_default(), &equivalent);
 }
 
-impl Tests {
-    fn look(binary: &str) -> Self {
-        let (folder, command) = binary.split_once('=').expect("folder=binary argument…");
-        let command = command.split(' ').map(str::to_owned).collect();
-        let mut tests = Self {
-            folder: folder.to_owned(),
-            command,
-            reached: HashSet::new(),
-            took: Duration::from_secs(300),
-        };
-        let reached = env::temp_dir().join(format!("mutants-reached-{}", std::process::id()));
-        let begun = Instant::now();
-        let end = tests.end(tests.command().env("MUTANTS_REACHED", &reached));
-        assert!(end == End::Survived, "without a fault the tests pass: {binary}");
-        tests.took = begun.elapsed();
-        let numbers = fs::read_to_string(&reached).unwrap_or_default();
-        _ = fs::remove_file(&reached);
-        tests.reached = numbers.lines().filter_map(|number| number.parse().ok()).collect();
-        println!("{binary}: reaches {}, in {:?}", tests.reached.len(), tests.took);
-        tests
-    }
+/// `file:line what in function` of a line of results.
+fn place(line: &str) -> Option<&str> {
+    let (_, of) = line.split_once(' ')?;
+    Some(of.split('\t').next().unwrap_or(of))
+}
 
-    fn with(&self, number: usize) -> End {
-        self.end(self.command().env("MUTANT", number.to_string()))
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.command[0]);
-        command.args(&self.command[1..]).current_dir(&self.folder);
-        command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped());
-        command
-    }
-
-    /// The first failure is enough: the rest is not waited for.
-    fn end(&self, command: &mut Command) -> End {
-        let mut child = command.spawn().expect("the tests start");
-        let output = child.stdout.take().expect("it is piped");
-        let (line, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for each in BufReader::new(output).lines().map_while(Result::ok) {
-                if line.send(each).is_err() {
-                    return;
-                }
-            }
-        });
-        let until = Instant::now() + 4 * self.took + Duration::from_secs(20);
-        loop {
-            match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.ends_with("FAILED") => {
-                    stop(&mut child);
-                    return End::Killed;
-                }
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    stop(&mut child);
-                    return End::TimedOut;
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    let status = child.wait().expect("it can be waited for");
-                    return if status.success() { End::Survived } else { End::Killed };
-                }
-            }
+fn tell(results: &str, equivalent: &str) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in results.lines() {
+        let (end, of) = line.split_once(' ').expect("an end and a place");
+        let lives = matches!(end, "survived" | "not-reached");
+        let end = if lives && is_equivalent(of, equivalent) { "equivalent" } else { end };
+        if matches!(end, "survived" | "not-reached") {
+            println!("{end}: {of}");
         }
+        *counts.entry(end).or_default() += 1;
     }
+    let of = |end| counts.get(end).copied().unwrap_or_default();
+    let killed = of("killed") + of("timed-out");
+    let viable = killed + of("survived") + of("not-reached");
+    #[allow(clippy::cast_precision_loss, reason = "thousands")]
+    let share = 100.0 * killed as f64 / viable.max(1) as f64;
+    println!("{counts:?}: {killed} of {viable} killed, {share:.1} %");
 }
 
-fn stop(child: &mut Child) {
-    _ = child.kill();
-    _ = child.wait();
+/// Lines move: a fault is known by its file, its function and what it is.
+fn is_equivalent(of: &str, equivalent: &str) -> bool {
+    let Some((file, rest)) = of.split_once(':') else { return false };
+    let Some((_, rest)) = rest.split_once(' ') else { return false };
+    let Some((what, function)) = rest.rsplit_once(" in ") else { return false };
+    equivalent.lines().any(|line| line.starts_with(&format!("{file}: {function}: {what}: ")))
+}
+
+#[cfg(test)]
+mod checks {
+    use super::*;
+
+    const EQUIVALENT: &str = "a/b.rs: f: || for &&: both are the same there\n";
+
+    #[test]
+    fn what_is_equivalent_is_known_wherever_its_line_has_gone() {
+        assert!(is_equivalent("a/b.rs:17 || for && in f", EQUIVALENT));
+        assert!(!is_equivalent("a/b.rs:17 || for && in g", EQUIVALENT));
+        assert!(!is_equivalent("a/b.rs:17 no ! in f", EQUIVALENT));
+    }
+
+    #[test]
+    fn a_place_is_the_same_whoever_killed_it() {
+        assert_eq!(place("killed a/b.rs:17 no ! in f\tby a::test"), Some("a/b.rs:17 no ! in f"));
+        assert_eq!(place("survived a/b.rs:17 no ! in f"), Some("a/b.rs:17 no ! in f"));
+    }
 }

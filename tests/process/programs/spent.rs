@@ -41,6 +41,10 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             group.join().await?;
             Ok(())
         }
+        "a call is deaf" => {
+            say("READY");
+            Ok(deaf(&token).await?)
+        }
         "blocks" => {
             say("READY");
             block()

@@ -1,10 +1,16 @@
 //! What is refused, and above all what is not.
 
-use proc_macro2::{Group, TokenStream, TokenTree};
+use proc_macro2::{TokenStream, TokenTree};
+use quote::quote;
 use syn::{Pat, parse::Parser};
 
-use super::{Owner, TokenParameter, check};
-use crate::{arguments::Arguments, diagnostics::Diagnostics, function::allow};
+use super::{Owner, TokenParameter, check, has_a_word_of_what_is_refused};
+use crate::{
+    arguments::Arguments,
+    diagnostics::Diagnostics,
+    function::allow,
+    told::{self, fragment, tokens},
+};
 
 /// The refusals of a body, by a word of each message.
 fn refusals(allowed: &str, token: Option<&str>, body: &str) -> Vec<&'static str> {
@@ -86,6 +92,13 @@ fn a_loop_with_a_way_out_is_fine() {
         "fn helper() -> ! { loop {} }",
         "impl Work for Other { fn work() { loop {} } }",
         "spin!(loop {});",
+        "loop { if a() { break } if b() { break } }",
+        "'a: loop { loop { if b { continue 'a } if c { continue 'a } } d.await }",
+        "loop { if failed() { abort() } if done() { std::process::exit(0) } }",
+        "loop { while more() { work().await } }",
+        "loop { yield next() }",
+        "loop { if a() { become b() } become c() }",
+        "loop { for x in y {} loop { break } while z() {} break }",
     ] {
         refuses(body, &[]);
     }
@@ -138,6 +151,8 @@ fn blocking_work_is_refused_unless_it_is_awaited_where_it_stands() {
         "async { tokio::task::spawn_blocking(work); }.await",
         "{ tokio::task::spawn_blocking(a); b }.await",
         "async { tokio::task::spawn_blocking(work) }.await",
+        "{ tokio::task::spawn_blocking(work); }.await",
+        "{ unsafe { tokio::task::spawn_blocking(a) } b }.await",
     ] {
         refuses(body, &["blocking"]);
     }
@@ -149,6 +164,7 @@ fn blocking_work_is_refused_unless_it_is_awaited_where_it_stands() {
         "match tokio::task::spawn_blocking(work).await { Ok(_) => {} Err(_) => {} }",
         "(if fast { task::spawn_blocking(a) } else { task::spawn_blocking(b) }).await",
         "Handle::current().spawn_blocking(work).await",
+        "Handle::spawn_blocking(&handle, work).await",
         "tokio::join!(tokio::task::spawn_blocking(work))",
     ] {
         refuses(body, &[]);
@@ -266,15 +282,25 @@ fn a_pattern_that_binds_the_token_to_no_one_name_is_not_judged() {
 #[test]
 fn inner_attributes_and_fragments_of_macros_are_no_obstacle() {
     refuses("#![allow(unused)] loop {}", &["exit"]);
-    let grouped = |text: &str| {
-        let tokens = text.parse().expect("tokens");
-        TokenTree::from(Group::new(proc_macro2::Delimiter::None, tokens))
-    };
-    let looped: TokenStream = [grouped("loop {}")].into_iter().collect();
-    let body = Group::new(proc_macro2::Delimiter::Brace, looped);
-    let mut diagnostics = Diagnostics::default();
-    _ = check(&body, None, &allow::Allow::default(), &mut diagnostics);
-    assert!(!diagnostics.into_tokens().is_empty());
+    let (looped, always) = (fragment("loop {}"), fragment("true"));
+    for body in [quote!({ #looped }), quote!({ while #always {} })] {
+        let body = syn::parse2(body).expect("the body is a block");
+        let mut diagnostics = Diagnostics::default();
+        _ = check(&body, None, &allow::Allow::default(), &mut diagnostics);
+        assert_eq!(told::refusals(diagnostics.into_tokens()).len(), 1);
+    }
+}
+
+#[test]
+fn a_body_without_a_word_of_what_is_refused_is_not_parsed() {
+    for (body, is_parsed) in [
+        ("work(&token).await?; for x in y { z(x) }", false),
+        ("queue.push(async { spawner.run() })", false),
+        ("if a { m!(b, { loop {} }) }", true),
+        ("group.spawn(a)", true),
+    ] {
+        assert_eq!(has_a_word_of_what_is_refused(tokens(body)), is_parsed, "{body}");
+    }
 }
 
 #[test]

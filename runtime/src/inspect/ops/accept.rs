@@ -68,6 +68,7 @@ mod tests {
         assert_eq!(wanted("application/json"), Form::Json);
         assert_eq!(wanted("text/html;q=0.5, application/json;q=0.9"), Form::Json);
         assert_eq!(wanted("text/html;q=0, */*;q=0.1"), Form::Text);
+        assert_eq!(wanted("application/json;q=0.2, text/plain;q=0.3"), Form::Text);
         assert_eq!(wanted("Application/JSON; charset=utf-8"), Form::Json);
     }
 }

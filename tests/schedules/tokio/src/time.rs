@@ -61,6 +61,11 @@ impl Instant {
         CLOCK.with_borrow(|clock| Self(clock.now))
     }
 
+    /// A moment of the process's clock, which has nothing to do with this one.
+    pub fn into_std(self) -> std::time::Instant {
+        std::time::Instant::now()
+    }
+
     /// How long it is since then.
     pub fn elapsed(&self) -> Duration {
         Self::now().duration_since(*self)

@@ -19,6 +19,9 @@
 //! The expression form makes its future in the closure, so that a closure for many items may clone
 //! what it captured before it hands the clone on.
 
+#[cfg(test)]
+mod tests;
+
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::{

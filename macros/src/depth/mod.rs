@@ -6,6 +6,9 @@
 //!    a comma that no generics and no closure can own, and a block that no expression goes on behind.
 //! 3. What is counted too high costs a check of a body, what is counted too low the compiler.
 
+#[cfg(test)]
+mod tests;
+
 use proc_macro2::{Delimiter, Ident, Spacing, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 

@@ -1,0 +1,110 @@
+//! What is counted, and where its end is. That what is read fits into a stack is tried out in `robustness`.
+
+use quote::quote;
+
+use super::{MOST_GROUPS, is_shallow, refused_arguments, refused_header};
+use crate::told::{fragment, tokens};
+
+fn is_read(text: &str) -> bool {
+    is_shallow(tokens(text))
+}
+
+#[test]
+fn a_stack_is_used_to_its_last_kib() {
+    for link in [".b", "?", ".0"] {
+        assert!(is_read(&format!("a{}", link.repeat(400))), "{link}");
+        assert!(!is_read(&format!("a{}", link.repeat(402))), "{link}");
+    }
+}
+
+#[test]
+fn what_has_ended_is_not_counted_on() {
+    for ended in [
+        "a.b(); ",
+        "a.b(), ",
+        "a.b() => ",
+        "a::<B>(), ",
+        "A<B<C>>, ",
+        "a < b; ",
+        "fn() -> B, ",
+        "if a {} ",
+        "loop {} ",
+        "a(|b, c| d); ",
+        "#[a] {} ",
+        "'a: {} ",
+        "#![a] ",
+        "#[a] ",
+        "'a ",
+    ] {
+        assert!(is_read(&ended.repeat(500)), "{ended}");
+    }
+}
+
+#[test]
+fn what_has_not_ended_is_counted() {
+    for open in [
+        "a::<B, ",
+        "A<fn() -> B, ",
+        "|a, b| ",
+        "a | |b, c| ",
+        "if a {} else ",
+        "a {} + ",
+        "a {} () ",
+        "{} as ",
+        "for A {} in ",
+        "a = &",
+        "a() ",
+        "1 ",
+        "struct ",
+    ] {
+        assert!(!is_read(&open.repeat(500)), "{open}");
+    }
+}
+
+#[test]
+fn an_operator_between_values_is_no_borrow() {
+    for operator in ["&&", "&", "*", "==", "||", "+", "-"] {
+        assert!(is_read(&format!("a {operator} ").repeat(100)), "{operator}");
+    }
+    for borrow in ["&", "*", "&mut ", "a = &", "a - &"] {
+        assert!(!is_read(&borrow.repeat(100)), "{borrow}");
+    }
+}
+
+#[test]
+fn arguments_that_are_too_deep_are_refused() {
+    assert!(refused_arguments(&tokens("limit = 1 + 1")).is_none());
+    assert!(refused_arguments(&tokens(&format!("limit = {}1", "!".repeat(500)))).is_some());
+}
+
+#[test]
+fn a_body_may_be_deeper_than_is_read_but_not_deeper_than_is_walked() {
+    let nested = |levels: usize| format!("{}{}", "(".repeat(levels), ")".repeat(levels));
+    // The body is a group too.
+    for (levels, is_refused) in [(100, false), (MOST_GROUPS - 1, false), (MOST_GROUPS, true)] {
+        let body = tokens(&format!("{{ {} }}", nested(levels)));
+        assert_eq!(
+            refused_header(&quote!(async fn work() #body)).is_some(),
+            is_refused,
+            "{levels}"
+        );
+    }
+    let (body, item) = (format!("{{ {} }}", nested(100)), tokens("async fn work()"));
+    let wrapped = fragment(&body);
+    assert!(refused_header(&quote!(#item #wrapped)).is_none(), "a body from a macro");
+    let wrapped = fragment(&format!("async fn work() {body}"));
+    assert!(refused_header(&quote!(#wrapped)).is_none(), "a function from a macro");
+}
+
+#[test]
+fn a_header_without_a_body_is_read_as_a_whole() {
+    let deep = format!("{{ {}1{} }}", "(".repeat(100), ")".repeat(100));
+    for header in [
+        format!("async fn work(a: [u8; {deep}])"),
+        format!("async fn work() -> [u8; {deep}]"),
+        format!("async fn work(a: [u8; {deep}]) {{}}"),
+        format!("async fn work() -> [u8; {deep}];"),
+    ] {
+        assert!(refused_header(&tokens(&header)).is_some(), "{header}");
+    }
+}
