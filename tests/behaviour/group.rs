@@ -177,6 +177,26 @@ async fn a_task_spawns_siblings_and_the_join_waits_for_them() {
 }
 
 #[tokio::test]
+async fn a_handle_may_be_cloned_and_a_task_be_lent_a_token_that_lives_for_ever() {
+    #[supervised(name = "group: lent for ever")]
+    async fn hold() -> Result<(), TaskError> {
+        pending().await
+    }
+
+    let forever: &'static CancellationToken = Box::leak(Box::new(CancellationToken::new()));
+    let group = Group::new(&CancellationToken::new());
+    let handle = group.handle();
+    handle.clone().spawn(|_| hold(forever)).await;
+    handle.spawn(|_| hold(forever)).await;
+    turn().await;
+    assert_eq!(stats_of("group: lent for ever").running, 2);
+    forever.cancel();
+    let error = in_time(group.join()).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Cancelled);
+    assert_eq!(outcomes_of("group: lent for ever"), [(Outcome::Cancelled, 2)]);
+}
+
+#[tokio::test]
 async fn a_handle_does_nothing_after_the_join() {
     #[supervised(name = "group: late")]
     async fn late() -> Result<(), TaskError> {

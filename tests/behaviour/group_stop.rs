@@ -205,6 +205,48 @@ async fn a_task_that_was_given_another_token_ends_with_that_one_and_is_the_first
 }
 
 #[tokio::test]
+async fn in_a_group_of_services_that_was_cancelled_a_real_error_is_what_returns() {
+    #[supervised(name = "stop: fails on its way down")]
+    async fn fails_late(token: &CancellationToken) -> Result<(), Failure> {
+        token.cancelled().await;
+        for _ in 0..5 {
+            turn().await;
+        }
+        Err(Failure::Own)
+    }
+
+    let token = CancellationToken::new();
+    let group = Group::new(&token).until_first_exit();
+    group.spawn(wait).await;
+    group.spawn(fails_late).await;
+    turn().await;
+    token.cancel();
+    assert!(matches!(in_time(group.join()).await, Err(Failure::Own)));
+}
+
+#[tokio::test]
+async fn a_panic_of_the_closure_is_a_failure_also_where_there_is_no_value_or_another_error() {
+    #[supervised(name = "stop: without a value")]
+    async fn quiet(_number: u32) {}
+
+    fn number() -> u32 {
+        "no number".parse().unwrap()
+    }
+
+    let group = Group::new(&CancellationToken::new());
+    group.spawn(|token| quiet(token, number())).await;
+    let error = in_time(group.join()).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Panicked);
+
+    let group = Group::new(&CancellationToken::new());
+    let spawned = group.spawn(|token| fail(token, number()).err_into::<anyhow::Error>());
+    spawned.await;
+    let error = in_time(group.join()).await.unwrap_err();
+    let Some(Failure::Task(error)) = error.downcast_ref() else { panic!("{error}") };
+    assert_eq!(error.outcome(), Outcome::Panicked);
+}
+
+#[tokio::test]
 async fn a_dropped_group_leaves_nothing_running() {
     #[supervised(name = "stop: dropped")]
     async fn stubborn(token: &CancellationToken, alive: Alive) -> Result<(), TaskError> {

@@ -28,6 +28,7 @@ mod limit;
 mod map;
 mod map_failure;
 mod map_quick;
+mod misuse;
 mod outcome;
 mod panics;
 mod pool;

@@ -78,6 +78,7 @@ async fn a_resumed_panic_has_no_place() {
     let panic = panic_of(resume(&CancellationToken::new()).await);
     assert_eq!(panic.message(), "later");
     assert!(panic.location().is_none(), "that of the earlier panic is not this one's");
+    assert_eq!(panic.to_string(), "task `panics: resumed` panicked: later");
 }
 
 #[tokio::test]
@@ -214,4 +215,27 @@ async fn a_function_without_a_result_survives_a_panic() {
 
     tick(&CancellationToken::new()).await;
     assert_eq!(outcomes_of("panics: unit"), [(Outcome::Panicked, 1)]);
+}
+
+#[test]
+fn a_call_in_a_drop_while_the_thread_panics_runs_and_leaves_the_panic_alone() {
+    #[supervised(name = "panics: cleans up")]
+    async fn clean_up() -> Result<(), TaskError> {
+        Ok(())
+    }
+
+    struct CleansUp;
+
+    impl Drop for CleansUp {
+        fn drop(&mut self) {
+            assert!(poll_once(clean_up(&CancellationToken::new())).is_ready());
+        }
+    }
+
+    let ended = catch_unwind(|| {
+        let _cleans_up = CleansUp;
+        panic!("the cause");
+    });
+    assert_eq!(*ended.unwrap_err().downcast::<&str>().unwrap(), "the cause");
+    assert_eq!(outcomes_of("panics: cleans up"), [(Outcome::Ok, 1)]);
 }

@@ -358,3 +358,35 @@ async fn a_thousand_jobs_of_which_every_fifth_panics_leave_the_pool_as_it_was() 
     let stats = stats_of("pool: every fifth");
     assert_eq!((stats.started, stats.running, stats.waiting), (1_000, 0, 0));
 }
+
+#[tokio::test]
+async fn what_a_reserved_slot_is_used_for_after_a_drain_is_not_begun() {
+    #[supervised(name = "pool: deaf", grace = "none", allow(unused_token))]
+    async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
+        _ = token;
+        pending().await
+    }
+    #[supervised(name = "pool: after a drain")]
+    async fn late(begun: Arc<AtomicUsize>) -> Result<(), TaskError> {
+        begun.fetch_add(1, SeqCst);
+        Ok(())
+    }
+
+    let begun = Arc::new(AtomicUsize::new(0));
+    for others in 0..2 {
+        let pool = Pool::new(1 + others);
+        for _ in 0..others {
+            pool.spawn(deaf).await.unwrap();
+        }
+        turn().await;
+        let slot = pool.reserve().await.unwrap();
+        let unfinished = in_time(pool.drain(Duration::ZERO)).await.unwrap_err();
+        assert_eq!((unfinished.tasks().len(), unfinished.reserved()), (others, 1));
+        slot.spawn(|token| late(token, begun.clone()));
+        while !pool.is_empty() {
+            turn().await;
+        }
+        in_time(pool.drain(Duration::ZERO)).await.unwrap();
+    }
+    assert_eq!(begun.load(SeqCst), 0);
+}

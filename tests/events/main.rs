@@ -264,6 +264,27 @@ async fn a_pool_whose_last_handle_is_dropped_warns_only_where_something_runs() {
     assert!(list.contains("): waiting, "), "{list}");
 }
 
+#[tokio::test]
+async fn a_pool_that_is_dropped_with_many_tasks_names_eight_and_counts_the_others() {
+    #[supervised(name = "events: of many")]
+    async fn wait() -> Result<(), TaskError> {
+        pending().await
+    }
+
+    let events = listen();
+    let pool = Pool::new(20);
+    for _ in 0..20 {
+        pool.spawn(wait).await.unwrap();
+    }
+    drop(pool);
+    let events = events.lock().unwrap();
+    let [event] = &events[..] else { panic!("one warning: {events:#?}") };
+    assert_eq!((event.level, &*event.fields["tasks"]), (Level::WARN, "20"));
+    let list = &event.fields["unfinished"];
+    assert_eq!(list.matches("events: of many (task ").count(), 8, "{list}");
+    assert!(list.ends_with("; and 12 more"), "{list}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_the_tasks_of_a_dropped_pool_eight_are_named_and_the_others_counted() {
     #[supervised(name = "events: one of many")]

@@ -30,6 +30,19 @@ async fn what_lived_before_hides_nothing_of_what_comes() {
 }
 
 #[tokio::test]
+async fn a_check_that_finds_bare_spawns_alone_names_none_to_be_ignored() {
+    let check = LeakCheck::default();
+    for _ in 0..2 {
+        tokio::spawn(std::future::pending::<()>());
+    }
+    let leaks = check.verify().await.unwrap_err();
+    assert_eq!((leaks.tasks().len(), leaks.unsupervised()), (0, 2));
+    let said = leaks.to_string();
+    assert!(said.contains("left behind 2 unsupervised tasks:\n"), "{said}");
+    assert!(said.ends_with(" make the `LeakCheck` after its start."), "{said}");
+}
+
+#[tokio::test]
 async fn what_is_ignored_by_name_may_begin_later() {
     let check = LeakCheck::new().ignore("ticker");
     let pool = kept_pool();

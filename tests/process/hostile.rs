@@ -37,3 +37,13 @@ fn an_error_whose_report_blocks_is_cut_short_by_a_second_signal() {
     program.end().with_code(143);
     assert!(sent.elapsed() < SOON, "{:?}", sent.elapsed());
 }
+
+/// No second thread gets through `std::process::exit`, and there is no going on without it.
+#[test]
+fn a_program_that_hangs_in_an_exit_of_its_own_is_ended_by_a_second_signal() {
+    let mut program = Program::start(TOKEN, "an exit of its own that hangs");
+    program.wait_for("READY").send(SIGTERM).wait_for("TOLD").send(SIGTERM);
+    let sent = Instant::now();
+    program.end().with_code(143);
+    assert!(sent.elapsed() < SOON, "{:?}", sent.elapsed());
+}

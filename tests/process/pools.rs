@@ -30,6 +30,13 @@ fn work_in_a_pool_that_another_task_holds_is_finished_too() {
 }
 
 #[test]
+fn work_in_a_pool_whose_last_handle_is_dropped_during_the_drain_is_finished_too() {
+    let mut program = Program::start(POOLS, "long: is let go while it is drained");
+    program.wait_for("LET GO").close_stdin();
+    program.end().with_code(0).that_printed("DONE\n");
+}
+
+#[test]
 fn an_idle_pool_costs_no_time() {
     let begun = Instant::now();
     Program::start(POOLS, "long: is idle").end().with_code(0);

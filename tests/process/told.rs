@@ -43,8 +43,11 @@ fn a_pool_that_could_not_be_drained_is_a_warning_for_each_task_and_one_error_eve
 
 #[test]
 fn a_subscriber_that_never_returns_hides_no_task_that_did_not_stop() {
-    let mut program = Program::start(TOLD, "leaves a deaf pool, and its warning never returns");
-    let ended = program.end().with_code(75);
-    let list = "The pools could not be drained.\n  deaf (task ";
-    assert_eq!(ended.stderr.matches(list).count(), 1, "{}", ended.stderr);
+    for (left, named) in [("a deaf pool", "deaf"), ("a closure that blocks", "holds")] {
+        let body = format!("leaves {left}, and its warning never returns");
+        let ended = Program::start(TOLD, &body).end().with_code(75);
+        let list = format!("The pools could not be drained.\n  {named} (task ");
+        assert_eq!(ended.stderr.matches(&list).count(), 1, "{}", ended.stderr);
+        assert_eq!(ended.stderr.matches("(task ").count(), 1, "{}", ended.stderr);
+    }
 }

@@ -258,4 +258,36 @@ mod tests {
         let of = [(0, 9), (0, 0), (1, 0), (2, 5), (0, 0), (1, 4), (0, 7), (1, 0), (1, 2)];
         assert_eq!(drawn(&of, 1), ["0:0", "1:0", "2:5", "0:3/3/9/2"]);
     }
+
+    fn named(name: &'static str, depth: usize, state: TaskState) -> LiveTask {
+        let (age, place) = (Duration::ZERO, Location::caller());
+        LiveTask { name, id: None, state, age, place, parent: None, depth }
+    }
+
+    #[test]
+    fn strokes_lead_from_each_task_to_its_parent() {
+        let tree = [("a", 0), ("b", 1), ("c", 2), ("d", 1), ("e", 2), ("f", 0)];
+        let tree = tree.map(|(name, depth)| named(name, depth, TaskState::Running));
+        let drawn = Tasks(tree.into()).to_string();
+        let names =
+            drawn.lines().skip(1).map(|line| line.split_once("  running").unwrap_or_default().0);
+        let names: Vec<_> = names.map(str::trim_end).collect();
+        assert_eq!(names, ["a", "├─ b", "│  └─ c", "└─ d", "   └─ e", "f"]);
+    }
+
+    #[test]
+    fn many_that_are_alike_are_a_line_that_says_how_many_of_them_block_their_worker() {
+        let blocks = TaskState::Polling(Duration::from_secs(1));
+        let each = || [named("alike", 0, blocks), named("child", 1, TaskState::Running)];
+        let drawn = Tasks((0..MOST_ALIKE + 5).flat_map(|_| each()).collect()).to_string();
+        assert_eq!(drawn.lines().count(), 1 + 2 * MOST_ALIKE + 1);
+        let last = drawn.lines().last().unwrap_or_default();
+        assert!(last.starts_with("… 5 more alike, with 5 below "), "{last}");
+        assert!(last.contains(" 5 polling "), "{last}");
+    }
+
+    #[test]
+    fn where_nothing_lives_it_says_so() {
+        assert_eq!(Tasks(Vec::new()).to_string(), "no live tasks");
+    }
 }

@@ -12,7 +12,6 @@
 //! checks 1 and 2 for every interleaving.
 
 use std::{
-    fmt,
     future::Future,
     pin::Pin,
     sync::{Arc, Weak},
@@ -82,11 +81,5 @@ impl Wake for Bell {
         if let Some(wakes) = self.wakes.upgrade() {
             wakes.wake_tasks();
         }
-    }
-}
-
-impl fmt::Debug for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Alarm").field("has_rung", &self.has_rung()).finish_non_exhaustive()
     }
 }

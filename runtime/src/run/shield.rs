@@ -162,7 +162,7 @@ impl<F: Future> Future for Shield<F> {
         }
         let polled = frame::within_section(this.scope, || {
             let section = this.section.as_mut().as_pin_mut();
-            section.expect("a shield is polled until it has ended").poll(cx)
+            section.expect("a shield was polled after it had ended").poll(cx)
         });
         if polled.is_ready() {
             this.section.set(None);

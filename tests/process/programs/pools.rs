@@ -108,6 +108,17 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
                 pending::<()>().await;
             });
         }
+        "is let go while it is drained" => {
+            let pool = Pool::new(1);
+            pool.spawn(finishes).await?;
+            tokio::spawn(async move {
+                // It is full, until it closes.
+                let closed = pool.reserve().await.is_err();
+                drop(pool);
+                assert!(closed);
+                say("LET GO");
+            });
+        }
         other => anyhow::bail!("no such body: {other}"),
     }
     Ok(())

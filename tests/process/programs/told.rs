@@ -43,6 +43,11 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             // Nobody drops it.
             Box::leak(Box::new(pool));
         }
+        "leaves a closure that blocks, and its warning never returns" => {
+            let pool = Pool::new(1);
+            pool.spawn_blocking("holds", |_| -> anyhow::Result<()> { block() }).await?;
+            Box::leak(Box::new(pool));
+        }
         other => anyhow::bail!("no such body: {other}"),
     }
     Ok(())

@@ -32,6 +32,15 @@ pub(crate) async fn body(wanted: &str, token: &CancellationToken) -> anyhow::Res
             });
             Ok(never(token).await?)
         }
+        "an exit of its own that hangs" => {
+            std::thread::spawn(|| {
+                LAST.with(|_| ());
+                std::process::exit(3)
+            });
+            token.cancelled().await;
+            say("TOLD");
+            pending().await
+        }
         "an error whose report blocks" => {
             say("READY");
             token.cancelled().await;
@@ -39,6 +48,20 @@ pub(crate) async fn body(wanted: &str, token: &CancellationToken) -> anyhow::Res
         }
         _ => anyhow::bail!("no such body: {wanted}"),
     }
+}
+
+/// Is dropped by the thread that ends the process, which then does not.
+struct Hangs;
+
+impl Drop for Hangs {
+    fn drop(&mut self) {
+        say("READY");
+        block()
+    }
+}
+
+thread_local! {
+    static LAST: Hangs = const { Hangs };
 }
 
 /// Does something unkind with each event of the crate.
