@@ -78,6 +78,27 @@ async fn without_a_limit_the_functions_own_is_taken() {
 }
 
 #[tokio::test]
+async fn a_token_of_its_own_that_a_run_was_given_is_no_later_items() {
+    #[supervised(name = "map: own token")]
+    async fn work(given: bool) -> Result<bool, TaskError> {
+        Ok(given)
+    }
+
+    let own = CancellationToken::new();
+    let token = CancellationToken::new();
+    let given = in_time(map(&token, 0..4, move |token, n| {
+        let is_fired = token.is_cancelled();
+        if n == 0 {
+            work(own.clone(), is_fired)
+        } else {
+            own.cancel();
+            work(token, is_fired)
+        }
+    }));
+    assert_eq!(given.await.unwrap(), [false; 4]);
+}
+
+#[tokio::test]
 async fn without_any_limit_four_run_for_each_thread_of_the_machine() {
     #[supervised(name = "map: no limit")]
     async fn meet((running, go_on): (Arc<AtomicUsize>, Arc<Semaphore>)) -> Result<(), TaskError> {

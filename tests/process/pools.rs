@@ -88,6 +88,14 @@ fn a_body_that_was_cancelled_ends_with_75_where_the_drain_fails() {
     let mut program = Program::start(POOLS, "short: is deaf, and the body is cancelled");
     let ended = program.wait_for("READY").send(SIGINT).end().with_code(75);
     assert_eq!(ended.stderr.matches("  deaf (task ").count(), 1, "{}", ended.stderr);
+    assert!(!ended.stderr.contains("Error"), "it was asked for: {}", ended.stderr);
+}
+
+#[test]
+fn a_body_that_fails_when_it_is_told_to_stop_says_so_where_the_drain_fails() {
+    let mut program = Program::start(POOLS, "short: is deaf, and the body fails when it is told");
+    let ended = program.wait_for("READY").send(SIGINT).end().with_code(75);
+    ended.that_told("Error: the disk is full").that_told("  deaf (task ");
 }
 
 #[test]

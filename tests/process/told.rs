@@ -30,6 +30,14 @@ fn a_spent_grace_is_one_error_event_with_the_list_of_what_runs() {
 }
 
 #[test]
+fn a_subscriber_of_level_info_has_the_span_of_each_task() {
+    let mut program = Program::start(TOLD, "has a deaf task, and shows spans");
+    let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
+    let mut spans = ended.stdout.lines().filter(|line| line.starts_with("SPAN "));
+    assert!(spans.any(|span| span.contains("deaf")), "{}", ended.stdout);
+}
+
+#[test]
 fn a_pool_that_could_not_be_drained_is_a_warning_for_each_task_and_one_error_event() {
     let ended = Program::start(TOLD, "leaves a deaf pool").end().with_code(75);
     let [task, undrained] = events(&ended.stdout)[..] else { panic!("{}", ended.stdout) };

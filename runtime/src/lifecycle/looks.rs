@@ -46,6 +46,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_look_is_counted() {
+        let mut looking = Looking::begin();
+        assert_eq!(looking.times, 0);
+        looking.once();
+        looking.once();
+        looking.once();
+        assert_eq!(looking.end().times, 3);
+    }
+
+    #[test]
     fn the_looks_take_less_than_half_a_second() {
         let all: Duration = pauses().sum();
         assert!((400..500).contains(&all.as_millis()), "{all:?}");

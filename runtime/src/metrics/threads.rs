@@ -107,4 +107,23 @@ mod tests {
         assert_eq!(places, expected.map(|(at, within)| Place { at, within }));
         assert!((0..100_000).all(|number| Place::of(number).number() == number));
     }
+
+    #[test]
+    fn a_thread_gives_its_place_back_once_and_what_all_share_never() {
+        std::thread::spawn(|| {
+            let place = take_place();
+            give_back();
+            give_back();
+            // What is not known yet has no number.
+            PLACE.with(|here| here.set(Place::UNKNOWN));
+            give_back();
+            let free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+            let returned =
+                |of: Place| free.returned.iter().filter(|at| **at == of.number()).count();
+            assert!(returned(place) <= 1, "another thread may have taken it by now");
+            assert_eq!(returned(Place::SHARED), 0);
+        })
+        .join()
+        .expect("it ends well");
+    }
 }

@@ -72,6 +72,12 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
             POOL.spawn(deaf).await?;
             anyhow::bail!("the disk is full");
         }
+        "is deaf, and the body fails when it is told" => {
+            POOL.spawn(deaf).await?;
+            say("READY");
+            token.cancelled().await;
+            anyhow::bail!("the disk is full");
+        }
         "is deaf, and the report blocks" => {
             POOL.spawn(deaf).await?;
             return Err(BlockingReport.into());

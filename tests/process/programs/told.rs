@@ -13,6 +13,7 @@ use tokio_supervised::{CancellationToken, Group, Pool, TaskError, supervised};
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
+    level_filters::LevelFilter,
     span::{Attributes, Id, Record},
 };
 
@@ -31,7 +32,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             say("READY");
             token.cancelled().await;
         }
-        "has a deaf task" => {
+        "has a deaf task" | "has a deaf task, and shows spans" => {
             let group = Group::new(&token);
             group.spawn(deaf).await;
             say("READY");
@@ -80,7 +81,16 @@ impl Subscriber for Lines {
         }
     }
 
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::INFO)
+    }
+
+    fn new_span(&self, of: &Attributes<'_>) -> Id {
+        if wanted() == "has a deaf task, and shows spans" {
+            let mut line = Line("SPAN".to_owned());
+            of.record(&mut line);
+            say(&line.0);
+        }
         Id::from_u64(1)
     }
 

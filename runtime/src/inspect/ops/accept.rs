@@ -69,6 +69,12 @@ mod tests {
         assert_eq!(wanted("text/html;q=0.5, application/json;q=0.9"), Form::Json);
         assert_eq!(wanted("text/html;q=0, */*;q=0.1"), Form::Text);
         assert_eq!(wanted("application/json;q=0.2, text/plain;q=0.3"), Form::Text);
+    }
+
+    #[test]
+    fn of_equal_weights_the_first_wins() {
+        assert_eq!(wanted("text/html, application/json"), Form::Page);
+        assert_eq!(wanted("application/json;q=0.5, text/html;q=0.5"), Form::Json);
         assert_eq!(wanted("Application/JSON; charset=utf-8"), Form::Json);
     }
 }
