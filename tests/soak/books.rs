@@ -30,8 +30,12 @@ pub(crate) static JOBS: Account = Account::of("soak: job", false);
 pub(crate) static MEMBERS: Account = Account::of("soak: member", false);
 pub(crate) static RESTARTED: Account = Account::of("soak: restarted", false);
 pub(crate) static SECTIONS: Account = Account::of("soak: section", false);
+pub(crate) static BLOCKS: Account = Account::of("soak: blocks", false);
+pub(crate) static BLOCKS_IN_A_POOL: Account = Account::of("soak: blocks in a pool", false);
+pub(crate) static FOREIGN: Account = Account::of("soak: foreign", false);
 
-static ALL: [&Account; 6] = [&CALLS, &ITEMS, &JOBS, &MEMBERS, &RESTARTED, &SECTIONS];
+static ALL: [&Account; 9] =
+    [&CALLS, &ITEMS, &JOBS, &MEMBERS, &RESTARTED, &SECTIONS, &BLOCKS, &BLOCKS_IN_A_POOL, &FOREIGN];
 
 impl Account {
     const fn of(name: &'static str, by_callers: bool) -> Self {

@@ -11,13 +11,13 @@ use std::{
 
 use tokio::task::yield_now;
 use tokio_supervised::{
-    CancellationToken, Group, Outcome, Pool, TaskError, TrySpawnError, map, set_limit,
+    CancellationToken, Group, Outcome, Pool, TaskError, TrySpawnError, map, set_limit, task,
 };
 
 use crate::{
     books,
     random::Random,
-    work::{Failed, call, item, job, member, restarted},
+    work::{Failed, blocks, call, foreign, item, job, member, restarted},
 };
 
 pub(crate) async fn until(stop: CancellationToken, pool: Pool, mut random: Random) {
@@ -116,7 +116,11 @@ async fn grouped(random: &mut Random) {
     }
     for _ in 0..random.below(8) {
         let part = random.fork();
-        group.spawn(move |token| member(token, part)).await;
+        match random.below(4) {
+            0 => group.spawn_blocking("soak: blocks", move |_| blocks(&books::BLOCKS, part)).await,
+            1 => group.spawn(task!("soak: foreign", timeout = "5ms", |_| foreign(part))).await,
+            _ => group.spawn(move |token| member(token, part)).await,
+        }
     }
     match random.below(4) {
         0 => drop(group),
@@ -131,7 +135,11 @@ async fn grouped(random: &mut Random) {
 /// The round's pool takes what comes until its drain, which is when the drivers have stopped.
 async fn pooled(pool: &Pool, random: &mut Random) {
     let part = random.fork();
-    match random.below(4) {
+    match random.below(5) {
+        4 => {
+            let blocks = move |_| blocks(&books::BLOCKS_IN_A_POOL, part);
+            pool.spawn_blocking("soak: blocks in a pool", blocks).await.expect("it is open");
+        }
         0 => pool.spawn(move |token| job(token, part)).await.expect("it is open"),
         1 => match pool.try_spawn(move |token| job(token, part)) {
             Ok(()) | Err(TrySpawnError::Full) => {}

@@ -82,6 +82,31 @@ pub(crate) async fn job(random: Random) -> Result<u64, Failed> {
     act(&books::JOBS, random).await
 }
 
+/// On a thread of its own, which nothing takes from it.
+pub(crate) fn blocks(account: &'static Account, mut random: Random) -> Result<u64, Failed> {
+    let entry = Entry::new(account);
+    std::thread::yield_now();
+    match random.below(50) {
+        0 => {
+            entry.ends(Outcome::Panicked);
+            panic!("{THROWN}");
+        }
+        1 => {
+            entry.ends(Outcome::Error);
+            Err(Failed::AsTold)
+        }
+        _ => {
+            entry.ends(Outcome::Ok);
+            Ok(random.next())
+        }
+    }
+}
+
+/// What a `task!` does.
+pub(crate) async fn foreign(random: Random) -> Result<u64, Failed> {
+    act(&books::FOREIGN, random).await
+}
+
 /// It ends by itself: told to stop, it takes no more turns.
 #[supervised(name = "soak: member", timeout = "5ms", grace = "2ms")]
 pub(crate) async fn member(token: &CancellationToken, mut random: Random) -> Result<u64, Failed> {
