@@ -77,3 +77,10 @@ fn what_the_body_leaves_behind_does_not_hold_the_exit() {
         assert!(ready.elapsed() < SLACK, "{body}: {:?}", ready.elapsed());
     }
 }
+
+#[test]
+fn a_panic_on_a_thread_that_has_left_all_runs_is_reported_as_ever() {
+    let ended = Program::start(TOKEN, "panics beside its runs").end().with_code(0);
+    let ended = ended.that_told("panicked at ");
+    ended.that_told("tests/process/programs/token.rs:").that_told("beside");
+}

@@ -30,6 +30,16 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
         "ok" => Ok(()),
         "error" => bail!("the disk is full"),
         "panic" => panic!("the body is broken"),
+        "panics beside its runs" => {
+            let thread = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build();
+                token.cancel();
+                _ = runtime.expect("a runtime").block_on(never(&token));
+                panic!("beside");
+            });
+            thread.join().expect_err("it panics");
+            Ok(())
+        }
         "obeys" => {
             say("READY");
             token.cancelled().await;

@@ -257,6 +257,18 @@ mod tests {
     }
 
     #[test]
+    fn where_all_functions_are_shown_they_stay_in_their_order() {
+        let numbered = |started: u64| {
+            let mut stats = TaskStats::of(&SPEC);
+            stats.started = started;
+            stats
+        };
+        let (shown, left_out) = functions([1, 3, 2].map(numbered).into());
+        assert_eq!(left_out, 0);
+        assert_eq!(shown.iter().map(|each| each.started).collect::<Vec<_>>(), [1, 3, 2]);
+    }
+
+    #[test]
     fn a_text_says_how_many_there_are_of_what_it_does_not_list() {
         let mut document = Document::now(Instant::now());
         let oldest = Duration::from_secs(2);
