@@ -117,3 +117,26 @@ pub(crate) fn remember(panic: &Panic) {
 fn kept() -> MutexGuard<'static, VecDeque<RecentPanic>> {
     PANICS.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::panic::catch;
+
+    #[test]
+    fn the_last_ones_are_kept_and_the_latest_is_the_first() {
+        let mine =
+            |kept: &[RecentPanic]| kept.iter().filter(|kept| kept.task() == "recent").count();
+        for number in 1..=KEPT + 3 {
+            let message = number.to_string();
+            let caught = catch(|| panic!("{message}")).expect_err("it panics");
+            remember(&Panic::new("recent", caught));
+            let kept = recent_panics();
+            let latest = kept.iter().find(|kept| kept.task() == "recent");
+            assert_eq!(latest.map(RecentPanic::message), Some(&*message));
+            // Other tests may panic meanwhile.
+            assert!(kept.len() == KEPT || mine(&kept) == number, "{} of {number}", mine(&kept));
+            assert!(kept.len() <= KEPT);
+        }
+    }
+}

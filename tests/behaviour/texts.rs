@@ -161,6 +161,8 @@ async fn what_did_not_stop_is_counted_with_the_slots_that_nobody_used() {
 
 #[tokio::test]
 async fn a_panic_is_remembered_with_its_task_its_place_and_its_time() {
+    const LINE: u32 = line!() + 4;
+
     #[supervised(name = "texts: panics")]
     async fn panics() -> Result<(), TaskError> {
         panic!("the disk is full")
@@ -182,7 +184,7 @@ async fn a_panic_is_remembered_with_its_task_its_place_and_its_time() {
     assert!(before <= kept.at() && kept.at() <= SystemTime::now());
     let place = kept.location().unwrap();
     assert_eq!(Some(place), panic.location());
-    assert_eq!((place.file(), place.column()), (file!(), 9));
+    assert_eq!((place.file(), place.line(), place.column()), (file!(), LINE, 9));
     assert!(kept.backtrace().unwrap().to_string().contains("texts"));
     let shown = format!("{kept:?} {panic:?}");
     assert_eq!(shown.matches("task: \"texts: panics\", message: \"the disk is full\"").count(), 2);
