@@ -8,7 +8,9 @@ use std::{
     },
 };
 
-use tokio_supervised::{CancellationToken, Cause, Group, Outcome, TaskError, supervised, task};
+use tokio_supervised::{
+    CancellationToken, Cause, Group, Outcome, Pool, TaskError, supervised, task,
+};
 
 use crate::support::{Alive, in_time, poll_once, stats_of, turn};
 
@@ -164,17 +166,6 @@ async fn fails_when_told(token: &CancellationToken) -> Result<(), Failure> {
 }
 
 #[tokio::test]
-async fn a_group_of_services_that_is_cancelled_tells_a_real_error_rather_than_that() {
-    let token = CancellationToken::new();
-    let group = Group::new(&token).until_first_exit();
-    group.spawn(wait).await;
-    group.spawn(fails_when_told).await;
-    turn().await;
-    token.cancel();
-    assert!(matches!(in_time(group.join()).await, Err(Failure::Own)));
-}
-
-#[tokio::test]
 async fn of_two_real_errors_of_services_and_of_two_cancellations_the_first_is_told() {
     let group = Group::new(&CancellationToken::new()).until_first_exit();
     group.spawn(fails_when_told).await;
@@ -244,6 +235,32 @@ async fn a_panic_of_the_closure_is_a_failure_also_where_there_is_no_value_or_ano
     let error = in_time(group.join()).await.unwrap_err();
     let Some(Failure::Task(error)) = error.downcast_ref() else { panic!("{error}") };
     assert_eq!(error.outcome(), Outcome::Panicked);
+}
+
+#[tokio::test]
+async fn a_token_of_its_own_that_a_task_was_given_is_no_later_tasks() {
+    let (other, token) = (CancellationToken::new(), CancellationToken::new());
+    let (group, pool) = (Group::new(&token), Pool::new(1));
+    let mut given = Vec::new();
+    for _ in 0..3 {
+        group.spawn(|_| quick(other.clone())).await;
+        pool.spawn(|_| quick(other.clone())).await.unwrap();
+        while !pool.is_empty() {
+            turn().await;
+        }
+    }
+    other.cancel();
+    for _ in 0..3 {
+        group.spawn(|token| quick(remembered(token, &mut given))).await;
+        pool.spawn(|token| quick(remembered(token, &mut given))).await.unwrap();
+    }
+    assert_eq!(given, [false; 6]);
+    in_time(group.join()).await.unwrap();
+}
+
+fn remembered(token: CancellationToken, fired: &mut Vec<bool>) -> CancellationToken {
+    fired.push(token.is_cancelled());
+    token
 }
 
 #[tokio::test]
