@@ -303,9 +303,9 @@ async fn of_the_tasks_of_a_dropped_pool_eight_are_named_and_the_others_counted()
     let events = events.lock().unwrap();
     let lists: Vec<_> = events.iter().filter_map(|event| event.fields.get("unfinished")).collect();
     let named = |list: &&String| list.matches("events: one of many (task ").count();
-    assert_eq!(lists.iter().map(|list| named(list)).collect::<Vec<_>>(), [8, 8, 8]);
+    assert_eq!(lists.iter().map(named).collect::<Vec<_>>(), [8, 8, 8]);
     let more = |list: &&String| list.split_once("; and ").map(|(_, more)| more.to_owned());
-    let more: Vec<_> = lists.iter().map(|list| more(list)).collect();
+    let more: Vec<_> = lists.iter().map(more).collect();
     assert_eq!(more, [None, Some("1 more".to_owned()), Some("2 more".to_owned())]);
 }
 
