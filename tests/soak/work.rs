@@ -86,7 +86,12 @@ pub(crate) async fn job(random: Random) -> Result<u64, Failed> {
 pub(crate) fn blocks(account: &'static Account, mut random: Random) -> Result<u64, Failed> {
     let entry = Entry::new(account);
     std::thread::yield_now();
-    match random.below(50) {
+    end(entry, random.below(50), random.next())
+}
+
+/// One of the ways to end: a panic, an error, or well.
+fn end(entry: Entry, way: usize, value: u64) -> Result<u64, Failed> {
+    match way {
         0 => {
             entry.ends(Outcome::Panicked);
             panic!("{THROWN}");
@@ -97,7 +102,7 @@ pub(crate) fn blocks(account: &'static Account, mut random: Random) -> Result<u6
         }
         _ => {
             entry.ends(Outcome::Ok);
-            Ok(random.next())
+            Ok(value)
         }
     }
 }
@@ -134,18 +139,5 @@ pub(crate) async fn restarted(runs: Arc<AtomicU64>) -> Result<u64, Failed> {
     // Each run goes on where the one before it was.
     let run = runs.fetch_add(1, Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     yield_now().await;
-    match run % 5 {
-        0 => {
-            entry.ends(Outcome::Panicked);
-            panic!("{THROWN}");
-        }
-        1 => {
-            entry.ends(Outcome::Error);
-            Err(Failed::AsTold)
-        }
-        _ => {
-            entry.ends(Outcome::Ok);
-            Ok(run)
-        }
-    }
+    end(entry, (run % 5) as usize, run)
 }
