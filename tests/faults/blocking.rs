@@ -2,7 +2,10 @@
 //!
 //! Nothing can take its thread from a closure. The gate opens after the fault, and all must come to an end.
 
-use std::{sync::mpsc, time::Duration};
+use std::{
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
 use tokio::runtime::Builder;
 use tokio_supervised::{CancellationToken, Group, Pool};
@@ -60,6 +63,7 @@ fn closures_end_and_are_counted_whatever_happens_to_their_scope() {
 }
 
 fn run(books: &Books, fault: Fault, stage: Stage) {
+    let when = &format!("{fault:?}, {stage:?}");
     let runtime =
         Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).enable_all().build();
     let runtime = runtime.unwrap();
@@ -88,7 +92,7 @@ fn run(books: &Books, fault: Fault, stage: Stage) {
     let mut opens = Some(opens);
     if stage == Stage::Ended {
         drop(opens.take());
-        until_all_is_over(books);
+        until_all_is_over(books, when);
     }
     match fault {
         Fault::None | Fault::Panics => {
@@ -115,21 +119,24 @@ fn run(books: &Books, fault: Fault, stage: Stage) {
         }
         Fault::NoGrace => {
             let drained = runtime.block_on(drain(&pool, 0));
-            assert!(stage != Stage::Ended || drained.is_ok(), "nothing is left: {drained:?}");
+            assert!(
+                stage != Stage::Ended || drained.is_ok(),
+                "{when}: nothing is left: {drained:?}"
+            );
             drop(group);
         }
         // Otherwise it would wait for the closure that runs.
         Fault::ShutDown => {
             runtime.shutdown_background();
             drop(opens);
-            until_all_is_over(books);
-            return books.must_balance(&format!("{fault:?}, {stage:?}"));
+            until_all_is_over(books, when);
+            return books.must_balance(when);
         }
     }
     drop(opens);
-    until_all_is_over(books);
+    until_all_is_over(books, when);
     drop(runtime);
-    books.must_balance(&format!("{fault:?}, {stage:?}"));
+    books.must_balance(when);
 }
 
 fn drain(
@@ -140,8 +147,14 @@ fn drain(
     async move { pool.drain(Duration::from_secs(seconds)).await }
 }
 
-fn until_all_is_over(books: &Books) {
-    while books.complaint().is_some() {
+/// Longer than any of it takes, however busy the machine, and shorter than the watchdog, which cannot say what is left.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[track_caller]
+fn until_all_is_over(books: &Books, when: &str) {
+    let begun = Instant::now();
+    while let Some(complaint) = books.complaint() {
+        assert!(begun.elapsed() < PATIENCE, "{when}: {complaint}");
         std::thread::yield_now();
     }
 }
