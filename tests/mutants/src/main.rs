@@ -12,7 +12,8 @@
 //! ```
 //!
 //! `.ci/mutants` makes the copy, builds it and runs it. `equivalent.txt` lists what no test can tell, with reasons;
-//! `unviable.txt` where no fault compiles.
+//! `unviable.txt` where no fault compiles; `ui_alone.txt` those of the macros that `tests/ui` kills and no unit test,
+//! for a reader: `.ci/mutants macros` tells them as survivors.
 //!
 //! Not looked at: `const fn`, constants, the inside of macro calls, `Debug`, and tests.
 
