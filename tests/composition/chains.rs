@@ -1,0 +1,1 @@
+//! Spans, scopes, causes and records form no chain that grows with uptime.

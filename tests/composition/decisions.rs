@@ -1,0 +1,1 @@
+//! A map takes its decisions again when their moment was missed.

@@ -1,0 +1,1 @@
+//! Recursion and large bodies fit into the stack of a worker.

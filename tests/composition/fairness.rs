@@ -1,0 +1,1 @@
+//! A wait for two resources is admitted in bounded time.

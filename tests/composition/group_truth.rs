@@ -1,0 +1,1 @@
+//! A group reports what happened, and nothing else.

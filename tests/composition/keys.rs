@@ -1,0 +1,1 @@
+//! Nothing that changes concurrently is used as a sort key, an index or a length twice.

@@ -1,0 +1,1 @@
+//! Memory and cost do not depend on what has ended.

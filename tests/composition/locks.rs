@@ -1,0 +1,1 @@
+//! No user code runs under a lock.

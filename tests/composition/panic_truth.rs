@@ -1,0 +1,1 @@
+//! Panics and errors are reported once, with their names and causes.

@@ -1,0 +1,1 @@
+//! A pool, its drains and main report what happened, and nothing else.

@@ -1,0 +1,1 @@
+//! Every public async operation is pending now and then.

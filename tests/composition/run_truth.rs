@@ -1,0 +1,1 @@
+//! A run reports its own causes, states and counts.

@@ -1,0 +1,88 @@
+//! Watchdogs, child processes and what else the tests share.
+
+use std::{
+    process::{Command, Output, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// Longer than any test takes, however busy the machine.
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// Runs `body` on a thread of its own, and fails if it does not finish: a loop that is always ready blocks every timer
+/// of its runtime.
+#[track_caller]
+pub(crate) fn finishes<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || _ = send.send(body()));
+    match receive.recv_timeout(WATCHDOG) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => panic!("the body does not finish"),
+        Err(RecvTimeoutError::Disconnected) => panic!("the body panicked"),
+    }
+}
+
+/// Runs an ignored test of this target, by its full path (`"chains::fixture_deep_nest"`), in a process of its own. The
+/// process is killed when `WATCHDOG` has passed.
+pub(crate) fn child(fixture: &str) -> Output {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", fixture, "--ignored", "--nocapture", "--test-threads", "1"])
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    let (ended, is_ended) = mpsc::channel::<()>();
+    let watchdog = thread::spawn(move || {
+        if is_ended.recv_timeout(WATCHDOG) == Err(RecvTimeoutError::Timeout) {
+            _ = kill(pid, Signal::SIGKILL);
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(ended);
+    watchdog.join().unwrap();
+    output
+}
+
+/// The same; the fixture must pass. Returns what it wrote.
+#[track_caller]
+pub(crate) fn child_passes(fixture: &str) -> String {
+    let output = child(fixture);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{}: {stdout}\n{stderr}", output.status);
+    assert!(stdout.contains("1 passed"), "no fixture `{fixture}`: {stdout}");
+    stdout
+}
+
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixture_that_fails_fails_its_test() {
+        assert!(!child("support::tests::fixture_fails").status.success());
+    }
+
+    #[test]
+    fn a_fixture_that_passes_is_found() {
+        child_passes("support::tests::fixture_passes");
+    }
+
+    #[test]
+    #[ignore = "fixture of another test"]
+    fn fixture_fails() {
+        panic!("it fails");
+    }
+
+    #[test]
+    #[ignore = "fixture of another test"]
+    fn fixture_passes() {}
+}

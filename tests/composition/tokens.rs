@@ -1,0 +1,1 @@
+//! A task cannot cancel its siblings by the token that it was given.
