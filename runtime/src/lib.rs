@@ -98,6 +98,7 @@ extern crate self as tokio_util;
 
 mod cause;
 mod clock;
+mod deadline;
 mod error;
 mod events;
 mod inspect;

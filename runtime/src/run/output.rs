@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, marker::PhantomData};
 
-use crate::{Cancelled, Panic, TaskError, events, panic};
+use crate::{Cancelled, Panic, TaskError, Unfinished, events, panic};
 
 mod sealed {
     pub trait Sealed {}
@@ -102,6 +102,8 @@ pub enum Verdict {
     Error,
     /// An `Err` that carries `TaskError::Cancelled`.
     CarriesCancelled,
+    /// An `Err` that carries an `Unfinished`, whatever else it carries.
+    CarriesUnfinished,
 }
 
 /// The two functions that a run needs of its return type, as plain pointers.
@@ -132,11 +134,10 @@ fn by_shape<T, E>(result: &Result<T, E>) -> Verdict {
     }
 }
 
-fn of<T, E>(result: &Result<T, E>, carries: impl FnOnce(&E) -> bool) -> Verdict {
+fn of<T, E>(result: &Result<T, E>, carries: impl FnOnce(&E) -> Verdict) -> Verdict {
     match result {
         Ok(_) => Verdict::Ok,
-        Err(error) if carries(error) => Verdict::CarriesCancelled,
-        Err(_) => Verdict::Error,
+        Err(error) => carries(error),
     }
 }
 
@@ -189,13 +190,13 @@ macro_rules! probes {
 probes! {
     /// The error is an `Error`: its sources are looked through.
     ByError for &&&&Probe<Result<T, E>>, Result<T, E>, [T, E: Error + 'static],
-        |result| of(result, |error| carries_cancelled(error));
+        |result| of(result, |error| carried(error));
     /// The error holds any shared error: `anyhow::Error`, `eyre::Report`, `Box<dyn Error + Send + Sync>`.
     BySharedError for &&&Probe<Result<T, E>>, Result<T, E>, [T, E: AsRef<dyn Error + Send + Sync + 'static>],
-        |result| of(result, |error| carries_cancelled(error.as_ref()));
+        |result| of(result, |error| carried(error.as_ref()));
     /// The error holds any error: `Box<dyn Error>`.
     ByAnyError for &&Probe<Result<T, E>>, Result<T, E>, [T, E: AsRef<dyn Error + 'static>],
-        |result| of(result, |error| carries_cancelled(error.as_ref()));
+        |result| of(result, |error| carried(error.as_ref()));
     /// The error is something else.
     ByResult for &Probe<Result<T, E>>, Result<T, E>, [T, E],
         by_shape;
@@ -207,14 +208,18 @@ probes! {
 /// How far a chain of sources is followed: a chain may be a ring.
 const DEEPEST: usize = 64;
 
-/// Whether an error is, or comes from, a cancellation.
-fn carries_cancelled(error: &(dyn Error + 'static)) -> bool {
+/// Whether an error is, or comes from, a cancellation or the work that a pool did not finish.
+fn carried(error: &(dyn Error + 'static)) -> Verdict {
     let mut next = Some(error);
+    let mut verdict = Verdict::Error;
     for _ in 0..DEEPEST {
-        let Some(error) = next else { return false };
+        let Some(error) = next else { break };
+        if error.is::<Unfinished>() {
+            return Verdict::CarriesUnfinished;
+        }
         if matches!(error.downcast_ref(), Some(TaskError::Cancelled(_))) || error.is::<Cancelled>()
         {
-            return true;
+            verdict = Verdict::CarriesCancelled;
         }
         // An `io::Error` names as its source the source of what it holds.
         next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
@@ -222,5 +227,5 @@ fn carries_cancelled(error: &(dyn Error + 'static)) -> bool {
             None => error.source(),
         };
     }
-    false
+    verdict
 }

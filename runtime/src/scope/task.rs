@@ -181,6 +181,7 @@ impl Seat {
         let row = row_of(&self.row);
         row.poll_ends();
         if has_ended {
+            row.ends();
             if self.kept_waker {
                 row.forget_waker();
             }
