@@ -96,6 +96,7 @@ async fn drain_all(grace: Duration, home: runtime::Id) -> Option<String> {
     // Kept, so that no other pool gets the address of one that is gone.
     let (mut drained, mut seen) = (Pools::new(), HashSet::new());
     let mut list = String::new();
+    let mut left = grace;
     loop {
         for pool in pools_of(home) {
             if !seen.insert(Arc::as_ptr(&pool).cast::<()>()) {
@@ -106,7 +107,7 @@ async fn drain_all(grace: Duration, home: runtime::Id) -> Option<String> {
                 clippy::disallowed_methods,
                 reason = "each ends within the grace, and all are joined below"
             )]
-            drains.spawn(pool.drain(grace.saturating_sub(begun.elapsed())));
+            drains.spawn(pool.drain(left));
         }
         match timeout(LOOK, drains.join_next()).await {
             Ok(Some(Ok(Err(unfinished)))) => _ = writeln!(list, "{unfinished}"),
@@ -115,6 +116,7 @@ async fn drain_all(grace: Duration, home: runtime::Id) -> Option<String> {
             // All have ended, and their tasks have made no others.
             Ok(None) => break,
         }
+        left = grace.saturating_sub(begun.elapsed());
     }
     (!list.is_empty()).then_some(list)
 }

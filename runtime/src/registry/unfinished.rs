@@ -162,7 +162,7 @@ impl Unfinished {
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = Text { f, room: MOST_NAMED, sections: 0 };
-        let grace = self.grace;
+        let grace = Millis(self.grace);
         let still_ran = self.still_ran().iter().map(|task| Line { task, why: Why::StillRan });
         text.section(still_ran, 0, |f, count| {
             write!(f, "{} did not stop within {grace:?}:", Count(count, "task"))
@@ -198,6 +198,20 @@ impl std::error::Error for Unfinished {}
 impl From<Unfinished> for io::Error {
     fn from(unfinished: Unfinished) -> Self {
         Self::other(unfinished)
+    }
+}
+
+/// Rounded: one that main's grace cut short is no round number.
+struct Millis(Duration);
+
+impl fmt::Debug for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(exact) = *self;
+        let rounded = exact.checked_add(Duration::from_micros(500)).and_then(|more| {
+            let below = Duration::from_nanos(u64::from(more.subsec_nanos()) % 1_000_000);
+            more.checked_sub(below)
+        });
+        fmt::Debug::fmt(&rounded.unwrap_or(exact), f)
     }
 }
 
@@ -354,6 +368,11 @@ mod tests {
             ]
         );
         assert_eq!(text(vec![], 0, 1), ["1 reserved slot was not used within 2s"]);
+        let graces = [(999_987_982, "1s"), (498_400_001, "498ms"), (0, "0ns")];
+        for (nanos, text) in graces {
+            assert_eq!(format!("{:?}", Millis(Duration::from_nanos(nanos))), text);
+        }
+        assert_eq!(format!("{:?}", Millis(Duration::MAX)), format!("{:?}", Duration::MAX));
     }
 
     #[test]
