@@ -127,7 +127,7 @@ mod token;
 
 pub use crate::metrics::Histogram;
 pub use cause::{Cause, Signal};
-pub use error::{Cancelled, Rejected, TaskError, TimedOut};
+pub use error::{Cancelled, Rejected, TaskError, TimedOut, is_cancelled};
 #[cfg(feature = "axum")]
 pub use inspect::ops;
 #[cfg(feature = "prometheus")]

@@ -21,12 +21,15 @@ use std::{
     backtrace::Backtrace,
     borrow::Cow,
     cell::Cell,
+    error::Error,
     fmt,
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
     time::Duration,
 };
+
+use crate::error::Origin;
 
 /// How much of a message is kept, in bytes.
 const LONGEST_MESSAGE: usize = 8 * 1024;
@@ -39,7 +42,7 @@ const INSTALL_TIMEOUT: Duration = Duration::from_millis(10);
 /// `Display` tells the task, the place and the message; [`backtrace`](Panic::backtrace) is that of the
 /// panic site, through any number of `.await`s.
 pub struct Panic {
-    task: &'static str,
+    task: Origin,
     caught: Caught,
 }
 
@@ -78,14 +81,14 @@ impl fmt::Display for PanicLocation {
 }
 
 impl Panic {
-    pub(crate) fn new(task: &'static str, caught: Caught) -> Self {
-        Self { task, caught }
+    pub(crate) fn new(task: impl Into<Origin>, caught: Caught) -> Self {
+        Self { task: task.into(), caught }
     }
 
     /// The task that panicked: its `name`.
     #[must_use]
     pub fn task(&self) -> &'static str {
-        self.task
+        self.task.name()
     }
 
     /// The message of the panic, or a remark that the payload is not a string.
@@ -150,7 +153,12 @@ impl fmt::Debug for Panic {
     }
 }
 
-impl std::error::Error for Panic {}
+impl Error for Panic {
+    /// Where the function is defined.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.task)
+    }
+}
 
 /// What [`catch`] caught, before anyone knows whose it is.
 pub(crate) struct Caught(Box<Inner>);

@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    error::Error,
     fmt::Debug,
+    future::pending,
     panic,
     sync::{
         Arc, Mutex,
@@ -11,7 +13,7 @@ use std::{
     thread,
 };
 
-use tokio_supervised::{CancellationToken, TaskError, supervised};
+use tokio_supervised::{CancellationToken, TaskError, is_cancelled, supervised};
 use tracing::{
     Level, Subscriber,
     field::{Field, Visit},
@@ -113,6 +115,71 @@ fn fixture_no_backtrace() {
         assert_eq!(event.level, Level::ERROR, "{:?}", event.fields);
     }
     assert!(!has_thread("supervised-back"), "no thread is started for backtraces");
+}
+
+#[derive(Debug, thiserror::Error)]
+enum App {
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    #[error("the app failed")]
+    Because(#[source] TaskError),
+}
+
+/// Every link of the chain, the outermost first.
+fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut links = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        links.push(error.to_string());
+        next = error.source();
+    }
+    links
+}
+
+async fn failures() -> [TaskError; 4] {
+    #[supervised(name = "panic truth: late", timeout = "1ms", limit = 1, on_full = "reject")]
+    async fn late() -> Result<(), TaskError> {
+        pending().await
+    }
+    let (token, fired) = (CancellationToken::new(), CancellationToken::new());
+    fired.cancel();
+    let cancelled = late(&fired).await.unwrap_err();
+    let (timed_out, rejected) = tokio::join!(late(&token), late(&token));
+    [breaks(&token).await.unwrap_err(), cancelled, timed_out.unwrap_err(), rejected.unwrap_err()]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_of_sources_repeats_nothing() {
+    for error in failures().await {
+        let said = error.to_string();
+        let links = chain(&error);
+        assert_eq!(links.len(), 2, "{links:?}");
+        assert!(links[1].starts_with("the function is defined at "), "{links:?}");
+        for (at, link) in links.iter().enumerate() {
+            assert!(links[..at].iter().all(|before| !before.contains(&**link)), "{links:?}");
+            assert!(links[..at].iter().all(|before| !link.contains(&**before)), "{links:?}");
+        }
+        let report = format!("{:#}", anyhow::Error::from(error));
+        assert_eq!(report.matches(&said).count(), 1, "{report}");
+    }
+    for error in failures().await {
+        let links = chain(&std::io::Error::from(error));
+        assert_eq!(links.len(), 2, "{links:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_is_found_through_what_wraps_it() {
+    for (at, error) in failures().await.into_iter().enumerate() {
+        assert_eq!(is_cancelled(&error), at == 1, "{error}");
+        assert_eq!(is_cancelled(&App::Task(error)), at == 1);
+    }
+    for (at, error) in failures().await.into_iter().enumerate() {
+        assert_eq!(is_cancelled(&App::Because(error)), at == 1);
+    }
+    for (at, error) in failures().await.into_iter().enumerate() {
+        assert_eq!(is_cancelled(&std::io::Error::other(App::Task(error))), at == 1);
+    }
 }
 
 /// Whether this process has a thread whose name begins so; the system keeps 15 bytes of a name.
