@@ -30,7 +30,7 @@ use super::{
     signals, systemd,
 };
 use crate::{
-    Outcome, Signal, TaskError,
+    Outcome, Signal, TaskError, backtraces,
     events::rate,
     panic,
     run::{Around, Run, Settled, output::Verdict, scope::MainScope},
@@ -173,8 +173,11 @@ fn may_tell_or_park(shutdown: &Shutdown) {
     }
 }
 
-/// On a thread, since tasks are dropped by it: a drop that blocks is not bounded by tokio.
+/// The backtraces first: the panics that they belong to are logged already. On a thread, since tasks are dropped by it: a drop that blocks is not bounded by tokio.
 fn shut_down(runtime: Runtime) {
+    if backtraces::are_in_use() {
+        bounded::run(TELLING, backtraces::flush);
+    }
     bounded::run(RUNTIME_SHUTDOWN, move || runtime.shutdown_timeout(RUNTIME_SHUTDOWN));
     if rate::has_counted() {
         bounded::run(TELLING, rate::flush_all);

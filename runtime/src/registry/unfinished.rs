@@ -1,8 +1,9 @@
 //! The tasks of a pool that did not finish, as an error that prints as text.
 
-use std::{fmt, io, time::Duration};
+use std::{error::Error, fmt, io, panic::Location, time::Duration};
 
 use super::LiveTask;
+use crate::error::UnfinishedPool;
 
 /// How many tasks one text names.
 const MOST_NAMED: usize = 64;
@@ -11,7 +12,8 @@ const MOST_NAMED: usize = 64;
 /// runtime dropped it.
 ///
 /// `Display` and `Debug` write the same text, with a line for each of up to 64 tasks. If the error of
-/// [`#[supervised::main]`](macro@crate::supervised::main)'s body is or carries one, the process exits with 75.
+/// [`#[supervised::main]`](macro@crate::supervised::main)'s body is or carries one, the process exits with 75. Its
+/// `source` says where the pool was made.
 ///
 /// ```
 /// # use std::{future::pending, time::Duration};
@@ -44,6 +46,7 @@ pub struct Unfinished {
     /// Tasks that were cut short beyond those in `cut`.
     more_cut: usize,
     reserved: usize,
+    pool: UnfinishedPool,
 }
 
 /// A task that did not finish, as it was when that was found.
@@ -88,6 +91,7 @@ impl Unfinished {
         found: Vec<NotFinished>,
         more_cut: usize,
         reserved: usize,
+        pool: &'static Location<'static>,
     ) -> Self {
         let mut unfinished = Self {
             grace,
@@ -97,6 +101,7 @@ impl Unfinished {
             reasons: Vec::new(),
             more_cut,
             reserved,
+            pool: UnfinishedPool(pool),
         };
         let mut overdue = Vec::new();
         for NotFinished { task, why } in found {
@@ -192,7 +197,12 @@ impl fmt::Debug for Unfinished {
     }
 }
 
-impl std::error::Error for Unfinished {}
+impl Error for Unfinished {
+    /// Where the pool was made.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.pool)
+    }
+}
 
 /// Its kind is `Other`: `TimedOut` and `Interrupted` would make callers try again.
 impl From<Unfinished> for io::Error {
@@ -317,8 +327,6 @@ fn joined(found: &[&NotFinished], room: usize, more: usize) -> String {
 
 #[cfg(all(test, not(supervised_loom)))]
 mod tests {
-    use std::panic::Location;
-
     use super::*;
     use crate::TaskState;
 
@@ -335,8 +343,12 @@ mod tests {
         NotFinished { task, why }
     }
 
+    fn unfinished(found: Vec<NotFinished>, more: usize, reserved: usize) -> Unfinished {
+        Unfinished::new(Duration::from_secs(2), found, more, reserved, Location::caller())
+    }
+
     fn text(found: Vec<NotFinished>, more: usize, reserved: usize) -> Vec<String> {
-        let text = Unfinished::new(Duration::from_secs(2), found, more, reserved).to_string();
+        let text = unfinished(found, more, reserved).to_string();
         let place = |line: &str| line.split(", spawned at").next().unwrap_or(line).to_owned();
         text.lines().map(place).collect()
     }
@@ -389,11 +401,13 @@ mod tests {
 
     #[test]
     fn its_text_survives_an_io_error() {
-        let unfinished = Unfinished::new(Duration::ZERO, vec![found(Why::Cancelled)], 0, 0);
+        let unfinished = unfinished(vec![found(Why::Cancelled)], 0, 0);
         let text = unfinished.to_string();
         assert_eq!(format!("{unfinished:?}"), text);
         let error = io::Error::from(unfinished);
-        assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::Other, text));
+        assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::Other, text.clone()));
         assert!(error.get_ref().is_some_and(|error| error.is::<Unfinished>()));
+        let source = error.source().expect("the pool").to_string();
+        assert!(source.starts_with("the pool was made at ") && !text.contains(&source));
     }
 }

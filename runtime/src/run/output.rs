@@ -1,8 +1,12 @@
 //! What a supervised function may return, and how a returned value is judged.
 
-use std::{error::Error, io, marker::PhantomData};
+use std::{error::Error, marker::PhantomData};
 
-use crate::{Cancelled, Panic, TaskError, Unfinished, events, panic};
+use crate::{
+    Panic, TaskError,
+    error::{is_cancelled, is_unfinished},
+    events, panic,
+};
 
 mod sealed {
     pub trait Sealed {}
@@ -205,27 +209,13 @@ probes! {
         always_ok;
 }
 
-/// How far a chain of sources is followed: a chain may be a ring.
-const DEEPEST: usize = 64;
-
-/// Whether an error is, or comes from, a cancellation or the work that a pool did not finish.
+/// What an error is, or comes from.
 fn carried(error: &(dyn Error + 'static)) -> Verdict {
-    let mut next = Some(error);
-    let mut verdict = Verdict::Error;
-    for _ in 0..DEEPEST {
-        let Some(error) = next else { break };
-        if error.is::<Unfinished>() {
-            return Verdict::CarriesUnfinished;
-        }
-        if matches!(error.downcast_ref(), Some(TaskError::Cancelled(_))) || error.is::<Cancelled>()
-        {
-            verdict = Verdict::CarriesCancelled;
-        }
-        // An `io::Error` names as its source the source of what it holds.
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(held) => Some(held),
-            None => error.source(),
-        };
+    if is_unfinished(error) {
+        Verdict::CarriesUnfinished
+    } else if is_cancelled(error) {
+        Verdict::CarriesCancelled
+    } else {
+        Verdict::Error
     }
-    verdict
 }

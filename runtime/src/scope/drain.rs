@@ -168,27 +168,29 @@ impl<'a> UnderWay<'a> {
     fn end(self, caller: Caller, grace: Duration) -> Result<(), Unfinished> {
         let mut state = self.0.state();
         let live: Vec<_> = state.live().cloned().collect();
-        let mut found = state.not_finished.not_returned().to_vec();
+        let not_returned = state.not_finished.not_returned().to_vec();
         for row in &live {
             state.not_finished.enter(row, Why::StillRan, true);
         }
         let State { drains, not_finished, reserved, .. } = &mut *state;
         drains.came_to_an_end = true;
-        let unfinished = match caller {
+        let (grace, (found, more)) = match caller {
             Caller::User => {
                 if !live.is_empty() {
                     drains.grace.get_or_insert(grace);
                 }
-                not_finished.all(drains.grace.unwrap_or(grace), *reserved)
+                (drains.grace.unwrap_or(grace), not_finished.all())
             }
             Caller::Main => {
                 // What the body was given is its own business, unless it still runs.
                 let task = |row| NotFinished { task: LiveTask::of(row), why: Why::StillRan };
-                found.extend(live.iter().map(|row| task(row)));
-                let is_empty = found.is_empty() && *reserved == 0;
-                (!is_empty).then(|| Unfinished::new(grace, found, 0, *reserved))
+                let live = live.iter().map(|row| task(row));
+                (grace, (not_returned.into_iter().chain(live).collect(), 0))
             }
         };
+        let finished = found.len() + more + *reserved == 0;
+        let place = self.0.place;
+        let unfinished = (!finished).then(|| Unfinished::new(grace, found, more, *reserved, place));
         let (kept, unlogged) = (not_finished.kept(), not_finished.take_unlogged());
         drop(state);
         if !live.is_empty() {

@@ -11,7 +11,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    LiveTask, TaskState, Unfinished,
+    LiveTask, TaskState,
     clock::Ticks,
     registry::{NotFinished, Why},
     run::row::Row,
@@ -80,9 +80,8 @@ impl NotFinishedTasks {
     }
 
     /// For the caller of a drain: what any drain has found.
-    pub(super) fn all(&self, grace: Duration, reserved: usize) -> Option<Unfinished> {
-        let is_empty = self.kept.is_empty() && reserved == 0;
-        (!is_empty).then(|| Unfinished::new(grace, self.kept.clone(), self.more, reserved))
+    pub(super) fn all(&self) -> (Vec<NotFinished>, usize) {
+        (self.kept.clone(), self.more)
     }
 
     /// How many there are, for [`returned`](Self::returned).
