@@ -141,7 +141,9 @@ fn a_spent_grace_names_the_tasks_of_pools_too() {
 
 #[test]
 fn an_error_that_carries_an_unfinished_ends_with_75_and_prints_as_text() {
-    for main in ["short: is deaf, and drained by the body", "boxed: ", "io: ", "plain: "] {
+    let mains =
+        ["short: is deaf, and drained by the body", "boxed: ", "io: ", "plain: ", "transparent: "];
+    for main in mains {
         let ended = Program::start(POOLS, main).end().with_code(75);
         let ended = ended
             .that_told("1 task did not stop within 200ms:")

@@ -9,6 +9,7 @@
 mod common;
 
 use std::{
+    error::Error as _,
     future::pending,
     io::Read,
     process::{ExitCode, Termination},
@@ -215,6 +216,28 @@ async fn io() -> std::io::Result<()> {
     Ok(POOL.drain(Duration::from_millis(200)).await?)
 }
 
+/// Nothing of what it holds is seen in its chain, but the sources of that.
+#[derive(Debug)]
+struct Transparent(Unfinished);
+
+impl std::fmt::Display for Transparent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for Transparent {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+#[supervised::main(grace = "1s", worker_threads = 2)]
+async fn transparent() -> Result<(), Transparent> {
+    POOL.spawn(deaf).await.expect("the pool is open");
+    POOL.drain(Duration::from_millis(200)).await.map_err(Transparent)
+}
+
 #[supervised::main(grace = "1s", worker_threads = 2)]
 async fn plain() -> Result<(), Unfinished> {
     POOL.spawn(deaf).await.expect("the pool is open");
@@ -246,6 +269,7 @@ fn main() -> ExitCode {
         "boxed" => boxed().report(),
         "io" => io().report(),
         "plain" => plain().report(),
+        "transparent" => transparent().report(),
         other => panic!("no such main: {other}"),
     }
 }
