@@ -11,10 +11,7 @@
 //! 3. Who reads a counter twice never sees it go down.
 
 use super::threads::{self, Place};
-use crate::sync::{
-    self, OnceLock,
-    atomic::{AtomicU64, Ordering},
-};
+use crate::sync::{self, AtomicU64, OnceLock, atomic::Ordering};
 
 /// Boxes of shares: enough for 4,095 threads at once; the threads beyond that use the shared one.
 const BOXES: usize = 12;
