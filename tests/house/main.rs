@@ -3,3 +3,4 @@
 mod cancel_safety;
 mod oldest_compiler;
 mod sources;
+mod targets;
