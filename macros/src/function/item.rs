@@ -12,6 +12,8 @@ use crate::diagnostics::{Diagnostics, first_span};
 /// A function whose body stays a run of tokens, so that a half-typed one still expands.
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
+    /// `#![…]` at the head of the body.
+    pub(crate) inner_attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) defaultness: Option<Token![default]>,
     pub(crate) signature: Signature,
@@ -66,9 +68,16 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
             "`main` is where signals and the runtime begin: write `#[supervised::main]` in place of `#[supervised]`",
         );
     }
-    let (mut inner, body) = split_inner_attributes(&body);
-    attributes.append(&mut inner);
-    let function = Function { attributes, visibility, defaultness, signature, is_async, body };
+    let (inner_attributes, body) = split_inner_attributes(&body, &mut attributes);
+    let function = Function {
+        attributes,
+        inner_attributes,
+        visibility,
+        defaultness,
+        signature,
+        is_async,
+        body,
+    };
     if is_main { Item::Main(Box::new(function)) } else { Item::Function(Box::new(function)) }
 }
 
@@ -171,21 +180,27 @@ fn is_async_trait(signature: &Signature) -> bool {
         && signature.generics.lifetimes().any(|generic| generic.lifetime.ident == "async_trait")
 }
 
-/// `#![…]` at the head of a body belongs to the function, not to the block that the body becomes.
-pub(crate) fn split_inner_attributes(body: &Group) -> (Vec<Attribute>, Group) {
+/// Splits off the `#![…]` at the head of a body, which belong to the function, not to the block that the body
+/// becomes. Documentation joins the outer attributes; the rest stays as it is written, since some lints ask.
+pub(crate) fn split_inner_attributes(
+    body: &Group,
+    outer: &mut Vec<Attribute>,
+) -> (Vec<Attribute>, Group) {
     let split = |input: ParseStream<'_>| {
-        let mut attributes = input.call(Attribute::parse_inner)?;
-        for attribute in &mut attributes {
-            attribute.style = syn::AttrStyle::Outer;
-        }
-        Ok((attributes, input.parse::<TokenStream>()?))
+        Ok((input.call(Attribute::parse_inner)?, input.parse::<TokenStream>()?))
     };
-    let Ok((attributes, stream)) = split.parse2(body.stream()) else {
+    let Ok((inner, stream)) = split.parse2(body.stream()) else {
         return (Vec::new(), body.clone());
     };
+    let (documentation, inner): (Vec<_>, _) =
+        inner.into_iter().partition(|attribute| attribute.path().is_ident("doc"));
+    outer.extend(documentation.into_iter().map(|mut attribute| {
+        attribute.style = syn::AttrStyle::Outer;
+        attribute
+    }));
     let mut rest = Group::new(Delimiter::Brace, stream);
     rest.set_span(body.span());
-    (attributes, rest)
+    (inner, rest)
 }
 
 /// The item's own first token, behind its attributes.

@@ -238,10 +238,17 @@ fn the_injected_token_is_not_the_parameter_too_many() {
 }
 
 #[test]
-fn an_expectation_of_a_parameter_is_allowed_where_it_is_bound() {
-    let expanded = supervised("", "async fn work(#[expect(unused)] #[cfg(x)] mut a: u8) {}");
-    assert!(has(&expanded, "#[allow(unused)] #[cfg(x)] a: u8"));
-    assert!(has(&expanded, "#[allow(unused)] #[cfg(x)] let mut a = a;"));
+fn an_expectation_about_a_name_stays_where_it_is_bound() {
+    let expanded = supervised("", "async fn work(#[expect(unused_mut)] #[cfg(x)] mut a: u8) {}");
+    assert!(has(&expanded, "#[allow(unused_mut)] #[cfg(x)] a: u8"));
+    assert!(has(&expanded, "#[expect(unused_mut)] #[cfg(x)] let (mut a,) = (a,);"));
+}
+
+#[test]
+fn an_expectation_about_a_type_is_allowed_at_both_places() {
+    let expanded = supervised("", "async fn work(#[expect(clippy::ptr_arg)] a: &String) {}");
+    assert!(has(&expanded, "#[allow(clippy::ptr_arg)] a: &String"));
+    assert!(has(&expanded, "#[allow(clippy::ptr_arg)] let a = a;"));
     assert!(!has(&expanded, "expect"));
 }
 

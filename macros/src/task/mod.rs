@@ -23,9 +23,9 @@
 mod tests;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::{
-    Expr, ExprClosure, LitStr, Pat, ReturnType, Token,
+    Expr, ExprClosure, LitStr, Pat, PatType, ReturnType, Token,
     parse::{Parse, ParseStream, Parser},
 };
 
@@ -35,6 +35,7 @@ use crate::{
     function::{
         args::{Args, OnCancel},
         body::{self, Owner, TokenParameter},
+        expand::asynchronous,
     },
     output::Output,
 };
@@ -126,9 +127,9 @@ impl Call {
             );
             return None;
         };
-        let pattern = match first {
-            Pat::Type(typed) => &*typed.pat,
-            pattern => pattern,
+        let (pattern, ty) = match first {
+            Pat::Type(PatType { pat, ty, .. }) => (&**pat, Some(quote!(: #ty))),
+            pattern => (pattern, None),
         };
         let has_token = !matches!(pattern, Pat::Wild(_));
         args.check(has_token, diagnostics);
@@ -147,7 +148,7 @@ impl Call {
         }
         let supervised = match &closure.output {
             ReturnType::Default => quote! {
-                let #pattern = #token;
+                let #pattern #ty = #token;
                 #krate::__private::supervise_foreign(#spec, #own, #body)
             },
             written => {
@@ -158,16 +159,19 @@ impl Call {
                 }
                 let contract = output.contract(krate);
                 let return_edge = output.return_edge();
+                let before = quote!(let #pattern #ty = #token; #return_edge);
+                let run = match body.to_token_stream().into_iter().next() {
+                    Some(TokenTree::Group(block)) if matches!(**body, Expr::Block(_)) => {
+                        asynchronous(&block, before)
+                    }
+                    _ => quote!(async move { #before (#body) }),
+                };
                 quote! {
                     #krate::__private::supervise(
                         #spec,
                         #own,
                         #contract,
-                        async move {
-                            let #pattern = #token;
-                            #return_edge
-                            (#body)
-                        },
+                        #run,
                     )
                 }
             }
