@@ -70,11 +70,17 @@ pub(crate) fn function(
     let mut parameters = Vec::new();
     let mut bindings = Vec::new();
     let mut kept = Vec::new();
-    let mut token = injected("token");
+    let mut token = injected("__token");
     if !has_token {
         let receiver = signature.receiver().map(|receiver| quote!(#receiver,));
         let as_token = as_token(krate, signature.ident.span());
-        parameters.push(quote!(#receiver #token: #as_token));
+        // A constant of the user's is seen through any hygiene, where a binding stands. The plain word is
+        // for the documentation alone.
+        let shown = injected("token");
+        parameters.push(quote! {
+            #receiver #[cfg(not(doc))] #token: #as_token, #[cfg(doc)] #shown: #as_token
+        });
+        kept.push(quote!(#[cfg(doc)] let #token = #shown;));
     }
     for (at, input) in signature.inputs.iter().enumerate() {
         match (input, header.token) {
@@ -89,6 +95,9 @@ pub(crate) fn function(
             (FnArg::Typed(parameter), _) => {
                 let bound =
                     if restarts { bind_kept(krate, parameter, at) } else { bind(parameter, at) };
+                if !restarts && args.restart.was_given() {
+                    kept.extend(would_be_kept(krate, parameter));
+                }
                 kept.extend(bound.kept);
                 parameters.push(bound.parameter);
                 bindings.push(bound.binding);
@@ -286,6 +295,18 @@ fn bind_kept(krate: &syn::Path, parameter: &PatType, at: usize) -> Bound {
     }
 }
 
+/// The check of [`bind_kept`] for a function that was refused: all of its parameters are judged in one compile.
+fn would_be_kept(krate: &syn::Path, parameter: &PatType) -> Option<TokenStream> {
+    let ty = &parameter.ty;
+    // A borrow is refused for itself, and an `impl Trait` has no name.
+    if matches!(bare(ty), Type::Reference(_)) || has_impl(ty.to_token_stream()) {
+        return None;
+    }
+    let outer = outside(parameter);
+    let keep = item_of(krate, quote!(::__private::kept), first_span(ty));
+    Some(quote!(#(#outer)* let _ = #keep::<#ty>;))
+}
+
 fn bind_token(krate: &syn::Path, parameter: &PatType, form: TokenForm) -> Bound {
     let PatType { pat, ty, .. } = parameter;
     let (outer, attrs) = (outside(parameter), inside(parameter));
@@ -347,16 +368,17 @@ fn returned(krate: &syn::Path, future: TokenStream, signature: &Signature) -> To
 
 /// Whether one of the author's parameters is an `impl Trait`.
 fn has_unnamed_types(signature: &Signature) -> bool {
-    fn has_impl(tokens: TokenStream) -> bool {
-        tokens.into_iter().any(|token| match token {
-            TokenTree::Ident(ident) => ident == "impl",
-            TokenTree::Group(group) => has_impl(group.stream()),
-            _ => false,
-        })
-    }
     signature.inputs.iter().any(|input| match input {
         FnArg::Typed(parameter) => has_impl(parameter.ty.to_token_stream()),
         FnArg::Receiver(_) => false,
+    })
+}
+
+fn has_impl(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "impl",
+        TokenTree::Group(group) => has_impl(group.stream()),
+        _ => false,
     })
 }
 
@@ -385,8 +407,8 @@ pub(crate) fn lent(ty: &Type) -> Type {
     })
 }
 
-/// A name that the user's code cannot meet, as far as it names no item: a constant is seen through any
-/// hygiene, where a binding stands. `token` alone is a plain word, since it shows in the documentation.
+/// A name that the user's code cannot meet. A constant is seen through any hygiene, where a binding stands: the
+/// name is none that a user gives to one.
 fn injected(name: &str) -> Ident {
     format_ident!("{name}", span = Span::mixed_site())
 }

@@ -1,7 +1,7 @@
 //! What the attribute stands on: a function's header, its body left as tokens, or something else.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::{
     Attribute, Signature, Token, Visibility,
     parse::{Parse, ParseStream, Parser},
@@ -27,6 +27,8 @@ pub(crate) enum Item {
     Function(Box<Function>),
     /// Refused; a program still needs its entry point, and what it uses stays in use.
     Main(Box<Function>),
+    /// A function whose header does not parse: the compiler says so already, and better.
+    Unreadable(TokenStream),
     /// Refused; stays as it is.
     Foreign,
 }
@@ -34,6 +36,9 @@ pub(crate) enum Item {
 /// Reads the item and refuses what cannot be supervised.
 pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
     let Ok(start) = Start::parse.parse2(tokens.clone()) else {
+        if let Some(trapped) = trapped(tokens.clone()) {
+            return Item::Unreadable(trapped);
+        }
         diagnostics.refuse_at(
             first_item_span(tokens),
             "`#[supervised]` goes on an `async fn`: put it on the function that does the work",
@@ -201,6 +206,51 @@ pub(crate) fn split_inner_attributes(
     let mut rest = Group::new(Delimiter::Brace, stream);
     rest.set_span(body.span());
     (inner, rest)
+}
+
+/// A function whose header does not parse, with a body that does not compile.
+///
+/// The compiler parses a header before any attribute sees it. It has reported this one, and whatever is said
+/// here would be a second error about the same mistake. The constant has its say only where the compiler
+/// understands more than this crate does: it is not evaluated before the rest has compiled.
+pub(crate) fn trapped(tokens: TokenStream) -> Option<TokenStream> {
+    let mut tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is_function = starts_function(&tokens);
+    let Some(TokenTree::Group(body)) = tokens.last_mut() else { return None };
+    if !is_function || body.delimiter() != Delimiter::Brace {
+        return None;
+    }
+    let (trap, stream) = (trap(), body.stream());
+    let mut trapped = Group::new(Delimiter::Brace, quote!(#trap #stream));
+    trapped.set_span(body.span());
+    *body = trapped;
+    Some(tokens.into_iter().collect())
+}
+
+/// What compiles in no program.
+pub(crate) fn trap() -> TokenStream {
+    quote! {
+        const {
+            ::core::panic!("`tokio-supervised` cannot read the header of this function")
+        }
+    }
+}
+
+/// Whether nothing but attributes, a visibility and qualifiers stand before an `fn`.
+fn starts_function(tokens: &[TokenTree]) -> bool {
+    const QUALIFIERS: [&str; 7] = ["async", "const", "default", "extern", "pub", "safe", "unsafe"];
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) if ident == "fn" => return true,
+            TokenTree::Ident(ident) if QUALIFIERS.iter().any(|word| ident == word) => {}
+            TokenTree::Punct(mark) if mark.as_char() == '#' => {}
+            TokenTree::Group(group)
+                if matches!(group.delimiter(), Delimiter::Bracket | Delimiter::Parenthesis) => {}
+            TokenTree::Literal(_) => {}
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// The item's own first token, behind its attributes.

@@ -55,6 +55,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
                 }
             }
         }
+        Item::Unreadable(item) => item,
         Item::Foreign => item,
     };
     let refusals = diagnostics.into_tokens();

@@ -27,12 +27,14 @@ use quote::{ToTokens, quote};
 use syn::{
     Expr, ExprClosure, LitStr, Pat, PatType, ReturnType, Token,
     parse::{Parse, ParseStream, Parser},
+    token,
 };
 
 use crate::{
     depth,
     diagnostics::Diagnostics,
     function::{
+        allow::ALLOW,
         args::{Args, OnCancel},
         body::{self, Owner, TokenParameter},
         expand::asynchronous,
@@ -78,16 +80,31 @@ impl Parse for Call {
                 "the name must not be empty, since it labels metrics, events and errors: write `task!(\"http\", |token| …)`",
             ));
         }
-        let comma: Option<Token![,]> = input.parse()?;
+        if input.is_empty() {
+            return Err(no_closure(name.span()));
+        }
+        if !input.peek(Token![,]) {
+            return Err(input.error(
+                "`task!` needs a comma between the name and what follows\nhelp: write `task!(\"http\", |token| …)`",
+            ));
+        }
+        input.parse::<Token![,]>()?;
         let mut arguments = TokenStream::new();
+        // Where the last of them begins, if it is not an argument.
+        let mut other = None;
+        let mut begins = true;
         while !input.is_empty() && !starts_closure(input) {
+            if starts_future(input) {
+                return Err(no_closure_but_a_future(input.span()));
+            }
+            if begins {
+                other = (!starts_argument(input)).then(|| input.span());
+            }
+            begins = input.peek(Token![,]);
             arguments.extend([input.parse::<TokenTree>()?]);
         }
-        if comma.is_none() || input.is_empty() {
-            return Err(syn::Error::new(
-                name.span(),
-                "`task!` ends with a closure that takes the token: write `task!(\"http\", |token| …)`",
-            ));
+        if input.is_empty() {
+            return Err(other.map_or_else(|| no_closure(name.span()), no_closure_but_a_future));
         }
         let closure = input.parse()?;
         input.parse::<Option<Token![,]>>()?;
@@ -101,10 +118,35 @@ impl Parse for Call {
 }
 
 fn starts_closure(input: ParseStream<'_>) -> bool {
-    input.peek(Token![|])
-        || input.peek(Token![||])
-        || input.peek(Token![move])
-        || input.peek(Token![async]) && !input.peek2(Token![=])
+    let ahead = input.fork();
+    let is_cut = ahead.parse::<Option<Token![async]>>().is_err()
+        || ahead.parse::<Option<Token![move]>>().is_err();
+    !is_cut && (ahead.peek(Token![|]) || ahead.peek(Token![||]))
+}
+
+fn starts_argument(input: ParseStream<'_>) -> bool {
+    input.peek2(Token![=])
+        || input.peek2(token::Paren)
+            && input.fork().parse::<Ident>().is_ok_and(|key| key == ALLOW.0)
+}
+
+/// Whether an `async` block stands where the closure belongs.
+fn starts_future(input: ParseStream<'_>) -> bool {
+    (input.peek(Token![async]) || input.peek(Token![move])) && !input.peek2(Token![=])
+}
+
+fn no_closure(place: Span) -> syn::Error {
+    syn::Error::new(
+        place,
+        "`task!` needs a closure that takes the token\nhelp: add it last: `task!(\"http\", |token| …)`",
+    )
+}
+
+fn no_closure_but_a_future(place: Span) -> syn::Error {
+    syn::Error::new(
+        place,
+        "`task!` takes a closure that makes the future, since the future needs the token of its scope\nhelp: write `|token| async move { … }`, or `|token| work(token)`",
+    )
 }
 
 impl Call {
