@@ -39,7 +39,10 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, FnArg, Meta, Pat, PatType, ReturnType, Signature, Type, TypeReference};
+use syn::{
+    Attribute, FnArg, Meta, Pat, PatType, Receiver, ReceiverKind, ReturnType, Signature, Type,
+    TypeReference,
+};
 
 use super::{
     args::Args,
@@ -103,6 +106,9 @@ pub(crate) fn function(
                 bindings.push(bound.binding);
             }
         }
+    }
+    if restarts {
+        kept.extend(signature.receiver().and_then(|receiver| kept_receiver(krate, receiver)));
     }
     // A receiver that the body never names would drop before the future does.
     let keep_receiver = signature.receiver().map(|receiver| {
@@ -293,6 +299,19 @@ fn bind_kept(krate: &syn::Path, parameter: &PatType, at: usize) -> Bound {
         kept: Some(quote!(#(#outer)* let #kept = #keep(#given);)),
         ..bound
     }
+}
+
+/// The check of [`bind_kept`] for a receiver, at its place. That of the closure comes late: a parameter that
+/// fails hides it.
+fn kept_receiver(krate: &syn::Path, receiver: &Receiver) -> Option<TokenStream> {
+    let place = receiver.self_token.span;
+    let ty = match &receiver.kind {
+        ReceiverKind::Value => quote_spanned!(place=> Self),
+        ReceiverKind::Typed(_, ty) if !matches!(bare(ty), Type::Reference(_)) => quote!(#ty),
+        _ => return None,
+    };
+    let keep = item_of(krate, quote!(::__private::kept), place);
+    Some(quote!(let _ = #keep::<#ty>;))
 }
 
 /// The check of [`bind_kept`] for a function that was refused: all of its parameters are judged in one compile.
