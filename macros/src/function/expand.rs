@@ -130,10 +130,10 @@ pub(crate) fn function(
     // With a token that is given, the function may implement a trait's method, which names the plain future.
     let refining = given.then(|| quote!(#[allow(refining_impl_trait)]));
     // A receiver cannot be bound again inside: changes of a captured one are called unused where they are
-    // only for its drop to see.
+    // only for its drop to see. A body without such a change keeps the lint.
     let assigned = signature
         .receiver()
-        .filter(|receiver| receiver.mutability.is_some())
+        .filter(|receiver| receiver.mutability.is_some() && assigns_self(body.stream()))
         .map(|_| quote!(#[allow(unused_assignments)]));
     // The injected token must not be the one parameter too many.
     let crowded = (!has_token && signature.inputs.len() >= MOST_PARAMETERS)
@@ -399,6 +399,36 @@ fn has_impl(tokens: TokenStream) -> bool {
         TokenTree::Group(group) => has_impl(group.stream()),
         _ => false,
     })
+}
+
+/// Whether `self`, or a field of it, is visibly assigned to.
+fn assigns_self(body: TokenStream) -> bool {
+    let tokens: Vec<TokenTree> = body.into_iter().collect();
+    tokens.iter().enumerate().any(|(at, token)| match token {
+        TokenTree::Group(group) => assigns_self(group.stream()),
+        TokenTree::Ident(ident) if ident == "self" => is_assigned(&tokens[at + 1..]),
+        _ => false,
+    })
+}
+
+/// Whether an `=`, or an operator that ends in one, follows what can be assigned to.
+fn is_assigned(mut rest: &[TokenTree]) -> bool {
+    let is = |token: &TokenTree, marks: &str| matches!(token, TokenTree::Punct(mark) if marks.contains(mark.as_char()));
+    while let [first, behind @ ..] = rest {
+        let is_place = is(first, ".")
+            || matches!(first, TokenTree::Ident(_) | TokenTree::Literal(_))
+            || matches!(first, TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket);
+        if !is_place {
+            break;
+        }
+        rest = behind;
+    }
+    match rest {
+        [equals, next, ..] if is(equals, "=") => !is(next, "=>"),
+        [operator, equals, ..] if is(operator, "+-*/%^&|") => is(equals, "="),
+        [first, second, equals, ..] if is(first, "<>") && is(second, "<>") => is(equals, "="),
+        _ => false,
+    }
 }
 
 /// The type of a token's parameter that hides how it came in; a bound that fails is told at `place`.

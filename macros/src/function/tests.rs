@@ -253,6 +253,25 @@ fn an_expectation_about_a_type_is_allowed_at_both_places() {
 }
 
 #[test]
+fn unused_assignments_are_allowed_where_the_receiver_is_assigned() {
+    for (statement, allowed) in [
+        ("self = other;", true),
+        ("self.a = 1;", true),
+        ("self.a.0[1] += 1;", true),
+        ("if a { *self.a <<= 1; }", true),
+        ("self.a == 1;", false),
+        ("self.a <= 1;", false),
+        ("self.a(); b = 1;", false),
+        ("match self { a => b }", false),
+        ("let a = self; let b = a;", false),
+    ] {
+        let function = format!("async fn work(mut self) {{ {statement} }}");
+        let expanded = supervised("", &function);
+        assert_eq!(has(&expanded, "#[allow(unused_assignments)]"), allowed, "{statement}");
+    }
+}
+
+#[test]
 fn a_pattern_is_taken_apart_inside() {
     for (pattern, bound) in [
         ("(a, b)", "let (a, b) = __supervised_0;"),

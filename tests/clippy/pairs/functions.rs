@@ -470,6 +470,13 @@ pub async fn expects(#[expect(unused_mut)] n: u32) -> Result<u32, TaskError> {
     Ok(n)
 }
 
+/// Changes itself only, and drops what it has.
+#[tokio_supervised::supervised]
+pub async fn two_same(_x: u32, x: u32) -> Result<u32, TaskError> {
+    std::future::ready(_x).await;
+    Ok(x)
+}
+
 /// Loops.
 #[tokio_supervised::supervised]
 pub async fn loops(list: Vec<u32>, mut n: u32) -> Result<u32, TaskError> {
@@ -492,6 +499,13 @@ pub async fn loops(list: Vec<u32>, mut n: u32) -> Result<u32, TaskError> {
 pub async fn items() -> Result<u32, TaskError> {
     std::future::ready(()).await;
     const INSIDE: u32 = 1;
+    let big = [0_u64; 100_000];
+    let mut counter = 0;
+    for n in big {
+        drop(n);
+        counter += 1;
+    }
+    drop(counter);
     use std::fmt::Debug;
     fn helper(n: u32) -> u32 { n }
     Ok(helper(INSIDE))

@@ -114,15 +114,43 @@ impl Shop {
         Ok(url.len())
     }
 
+    /// Assigns what nobody reads.
+    #[tokio_supervised::supervised]
+    pub async fn assigns(mut self) -> Result<u32, TaskError> {
+        let mut n = 1;
+        n = 2;
+        std::future::ready(()).await;
+        self.items.clear();
+        Ok(n)
+    }
+
+    /// Assigns itself what only its drop sees.
+    #[tokio_supervised::supervised]
+    pub async fn assigns_itself(mut self) -> Result<u32, TaskError> {
+        let mut beside = 1;
+        beside = 2;
+        std::future::ready(()).await;
+        self.items = Vec::new();
+        Ok(beside)
+    }
+
+    /// Its last expression borrows.
+    #[tokio_supervised::supervised(restart = "always")]
+    pub async fn unused_names(self: Arc<Self>, mut first: u32, second: String, _: u32, [third, ..]: [u32; 2]) -> Result<u32, TaskError> {
+        std::future::ready(()).await;
+        first = 1;
+        Ok(1)
+    }
+
     fn plain_between(&self) {}
 }
 
 /// A trait.
 pub trait Store {
     /// Saves.
-    fn save(&self, token: CancellationToken, name: &str) -> impl Future<Output = Result<(), TaskError>> + Send;
+    fn save(&self, token: CancellationToken, name: &str) -> impl std::future::Future<Output = Result<(), TaskError>> + Send;
     /// Loads.
-    fn load(&self, token: CancellationToken, name: String) -> impl Future<Output = Result<(), TaskError>> + Send;
+    fn load(&self, token: CancellationToken, name: String) -> impl std::future::Future<Output = Result<(), TaskError>> + Send;
 }
 
 impl Store for Shop {
