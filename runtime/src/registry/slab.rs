@@ -6,7 +6,7 @@ pub(crate) struct Slab<T> {
 }
 
 /// Where an entry stands.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key(usize);
 
 impl<T> Slab<T> {
@@ -34,6 +34,11 @@ impl<T> Slab<T> {
             self.free.push(index);
         }
         entry
+    }
+
+    /// Puts another entry in the place of one that is there; returns that.
+    pub(crate) fn replace(&mut self, Key(index): Key, entry: T) -> Option<T> {
+        self.entries[index].replace(entry)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -5,16 +5,20 @@ use std::{
     future::Future,
     panic::Location,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    sync::{Arc, Weak},
+    task::{Context, Poll, ready},
 };
 
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::coop::poll_proceed,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     keep::{Apart, Keep, Together},
     pull::Shared,
-    runner,
+    runner, watch,
 };
 use crate::{clock::Ticks, run::SupervisedFuture};
 
@@ -209,57 +213,107 @@ enum Stage<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     Done,
 }
 
-/// The map's own future looks at its runners until something has moved: where all of them compute, nobody
-/// else would start another one. A runner wakes it when it begins.
+/// What the map's own future looks at when it is polled.
+///
+/// At first it looks again and again, for some microseconds, until something has moved: if the first runs compute, no
+/// one else would start another runner. From then on `watch.rs` wakes it.
 struct Watch {
     over: bool,
-    /// How many items had been pulled when they were counted last, and since when they are.
+    /// Whether other threads could take a share.
+    has_workers: bool,
+    /// How many items had been read when they were counted last, and since when they are.
     pulled: usize,
     since: Ticks,
+    /// Since when only a blocked iterator keeps the map from its end.
+    blocked_since: Ticks,
 }
 
 impl Watch {
     /// In nanoseconds: a run that takes so long computes.
     const LONG: u64 = 20_000;
 
+    /// In nanoseconds: an iterator that takes so long blocks.
+    const BLOCKS: u64 = 10_000_000;
+
     fn begin() -> Self {
-        Self { over: false, pulled: 1, since: Ticks::NEVER }
+        let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+        Self {
+            over: false,
+            has_workers: flavor.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread),
+            pulled: 1,
+            since: Ticks::NEVER,
+            blocked_since: Ticks::NEVER,
+        }
     }
 
-    /// Whether it has to look again at once.
-    fn looks<I, F, S, K>(&mut self, shared: &Arc<Shared<I, F, S, K>>) -> bool
+    /// Starts another runner if the runs compute, or if one was asked for.
+    fn looks<I, F, S, K>(&mut self, shared: &Arc<Shared<I, F, S, K>>) -> Looks
     where
         I: Iterator + Send + 'static,
         F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
         S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
         K: Keep<S> + 'static,
     {
-        if self.over {
-            return false;
+        let Some(progress) = shared.progress(self.has_workers) else { return Looks::WhenWoken };
+        if progress.to_watch {
+            let shared: Weak<Shared<I, F, S, K>> = Arc::downgrade(shared);
+            watch::add(shared);
         }
-        let Some(progress) = shared.progress() else {
-            self.over = true;
-            return false;
-        };
-        if !progress.begun {
-            return false;
+        if progress.wants_more {
+            runner::grow_exactly(shared);
+            return Looks::WhenWoken;
         }
-        if !progress.polled || progress.pulled > self.pulled {
+        // A runner that has no run yet wakes this future when it has one.
+        if self.over || progress.is_idle {
+            return Looks::WhenWoken;
+        }
+        if !self.has_workers || progress.pulled > self.pulled {
             self.over = true;
-            return false;
+            return Looks::WhenWoken;
         }
         if self.since.is_never() {
             self.since = Ticks::now();
         }
-        if self.since.elapsed_nanos() >= Self::LONG {
-            // What the new one pulls is no end of another one.
-            self.pulled = progress.pulled + 1;
-            self.since = Ticks::NEVER;
-            self.over = !runner::grow(shared);
-            return false;
+        if self.since.elapsed_nanos() < Self::LONG {
+            return Looks::Again;
         }
-        true
+        // The item that the new one reads ends no run.
+        self.pulled = progress.pulled + 1;
+        self.since = Ticks::NEVER;
+        runner::grow_exactly(shared);
+        Looks::WhenWoken
     }
+
+    /// The token has fired: ends the map without its iterator if that blocks and no run is left.
+    #[cold]
+    fn looks_at_the_iterator<I, F, S, K>(&mut self, shared: &Shared<I, F, S, K>) -> Looks
+    where
+        I: Iterator,
+        S: SupervisedFuture,
+        K: Keep<S>,
+    {
+        let since = self.blocked_since;
+        let gives_up = !since.is_never() && since.elapsed_nanos() >= Self::BLOCKS;
+        if !shared.waits_for_the_iterator(gives_up) {
+            self.blocked_since = Ticks::NEVER;
+            return Looks::WhenWoken;
+        }
+        if gives_up {
+            return Looks::NoMore;
+        }
+        if since.is_never() {
+            self.blocked_since = Ticks::now();
+        }
+        Looks::Again
+    }
+}
+
+/// When the map's own future looks again.
+enum Looks {
+    Again,
+    WhenWoken,
+    /// The map ends.
+    NoMore,
 }
 
 /// Nothing is pinned here: the runs are, in their tasks.
@@ -280,25 +334,41 @@ where
             let token = self.token.child_token();
             let shared = Arc::new(Shared::new(token, self.place, items, f));
             self.stage = Stage::Running(shared.clone(), Watch::begin());
-            runner::start(&shared, self.limit);
+            if shared.has_work() {
+                shared.listen();
+                runner::start(&shared, self.limit);
+            }
         }
     }
 
     fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Kept>, S::Error>> {
+        let unit = ready!(poll_proceed(cx));
         // In its place whatever panics: who drops the map stops its runners.
         self.begin();
         let Stage::Running(shared, watch) = &mut self.stage else {
             panic!("a map was polled after it had ended");
         };
         if shared.poll_ended(cx).is_pending() {
-            if watch.looks(shared) {
-                cx.waker().wake_by_ref();
+            let looks = match shared.token.is_cancelled() {
+                true => watch.looks_at_the_iterator(shared),
+                false => watch.looks(shared),
+            };
+            match looks {
+                Looks::Again => cx.waker().wake_by_ref(),
+                Looks::WhenWoken => {}
+                Looks::NoMore => return self.ends(),
             }
             return Poll::Pending;
         }
-        let shared = shared.clone();
-        self.stage = Stage::Done;
-        Poll::Ready(shared.take_results())
+        unit.made_progress();
+        self.ends()
+    }
+
+    fn ends(&mut self) -> Poll<Result<Vec<K::Kept>, S::Error>> {
+        match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Running(shared, _) => Poll::Ready(shared.take_results()),
+            Stage::New { .. } | Stage::Done => unreachable!("a map ends once, after it began"),
+        }
     }
 }
 
