@@ -38,8 +38,9 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A task that would wait for a slot of its own full group would wait for itself: the group fails with
-/// [`Rejected`](crate::Rejected), which names the chain. Give a group whose tasks spawn siblings no limit.
+/// A task that waits for a slot of its own full group waits for itself: the spawn of its
+/// [handle](GroupHandle::spawn) returns [`Rejected`](crate::Rejected), which names the chain. Give a group whose
+/// tasks spawn siblings no limit.
 ///
 /// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts
 /// as one that returns `Result<(), TaskError>`, and
