@@ -142,7 +142,7 @@ pub(crate) fn group_dropped(tasks: usize, place: &Location<'_>) {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks },
-            "a group made at {place} was dropped with {tasks} of its tasks running: cancelled and aborted; call `join` to wait for them"
+            "a group made at {place} was dropped with {tasks} of its tasks running: cancelled, and aborted where they can be; call `join` to wait for them"
         );
     });
 }

@@ -60,7 +60,7 @@ fn untimed() -> tokio::runtime::Runtime {
 }
 
 #[test]
-fn without_a_timer_a_group_reports_the_panic() {
+fn without_a_timer_a_run_reports_the_panic() {
     #[supervised(timeout = "10s", name = "group truth: untimed")]
     async fn slow() -> Result<(), TaskError> {
         tokio::task::yield_now().await;
@@ -75,9 +75,11 @@ fn without_a_timer_a_group_reports_the_panic() {
             assert_eq!(error.outcome(), Outcome::Panicked, "{error}");
             let error = map(&CancellationToken::new(), [()], |token, ()| slow(token)).await;
             assert_eq!(error.unwrap_err().outcome(), Outcome::Panicked);
+            let error = slow(&CancellationToken::new()).await.unwrap_err();
+            assert_eq!(error.outcome(), Outcome::Panicked);
         });
         let stats = stats().into_iter().find(|stats| stats.name == "group truth: untimed");
-        assert_eq!(stats.unwrap().ended(Outcome::Panicked), 2);
+        assert_eq!(stats.unwrap().ended(Outcome::Panicked), 3);
         let panics = recent_panics();
         assert!(panics.iter().any(|panic| panic.task() == "group truth: untimed"));
     });

@@ -30,8 +30,8 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// When it is polled again after it has ended; with a `timeout` or a `grace`, when a pending body is
-    /// polled outside a tokio runtime that has its timer enabled.
+    /// When it is polled again after it has ended. A `timeout` or a `grace` needs a tokio runtime that has its timer
+    /// enabled: without one, a run that is pending ends as `panicked`.
     ///
     /// # Cancel safety
     ///
