@@ -86,6 +86,9 @@ impl Error for TaskError {
     }
 }
 
+/// How many sources of an error are followed: a chain may be a ring.
+pub(crate) const DEEPEST: usize = 64;
+
 /// Whether an error is, or comes from, a cancellation.
 ///
 /// Follows the sources of the error, also through `io::Error`, and through enums and boxes that are transparent over a
@@ -109,9 +112,6 @@ impl Error for TaskError {
 /// ```
 #[must_use]
 pub fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
-    /// How many sources are followed: a chain may be a ring.
-    const DEEPEST: usize = 64;
-
     let mut next = Some(error);
     for _ in 0..DEEPEST {
         let Some(error) = next else { return false };
