@@ -96,6 +96,7 @@ compile_error!(
 #[cfg(all(test, supervised_loom))]
 extern crate self as tokio_util;
 
+mod budget;
 mod cause;
 mod clock;
 mod error;

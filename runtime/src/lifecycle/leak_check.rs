@@ -21,6 +21,7 @@ use super::{
     threads::Threads,
 };
 use crate::{
+    budget,
     registry::{self, arranged},
     run::row::{Activity, OnThread, Row, watch},
 };
@@ -139,6 +140,7 @@ impl LeakCheck {
     ///
     /// Dropped, it has looked less often, and changed nothing.
     pub async fn verify(&self) -> Result<(), Leaks> {
+        budget::spent().await;
         let mut looking = Looking::begin();
         if self.look(&mut looking).is_none() {
             return Ok(());

@@ -6,7 +6,7 @@ use std::{
     panic::Location,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use super::{
     pull::Shared,
     runner,
 };
-use crate::{clock::Ticks, run::SupervisedFuture};
+use crate::{budget, clock::Ticks, run::SupervisedFuture};
 
 /// Runs a supervised function over the items of an iterator, a bounded number at once, and gives the
 /// results in the order of the items.
@@ -285,6 +285,9 @@ where
     }
 
     fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Kept>, S::Error>> {
+        if matches!(self.stage, Stage::New { .. }) {
+            ready!(budget::spend(cx));
+        }
         // In its place whatever panics: who drops the map stops its runners.
         self.begin();
         let Stage::Running(shared, watch) = &mut self.stage else {

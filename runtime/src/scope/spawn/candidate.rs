@@ -15,7 +15,7 @@ use super::{
     },
     CLOSURE,
 };
-use crate::{Cancelled, Cause, Outcome, TaskError, panic::drop_quietly, spec::TaskSpec};
+use crate::{Cancelled, Cause, Outcome, TaskError, budget, panic::drop_quietly, spec::TaskSpec};
 
 pub(super) struct Candidate<'a, T, E> {
     pub(super) group: &'a Arc<Shared<T, E>>,
@@ -80,6 +80,9 @@ impl<'a, T, E> Candidate<'a, T, E> {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer<'a, T, E>> {
+        if !matches!(self.stage, Stage::Waiting { .. }) {
+            ready!(budget::spend(cx));
+        }
         let why = match self.stage {
             Stage::New { spec } => {
                 self.stage = Stage::Done;
