@@ -10,7 +10,7 @@
 //! The `cfg` is a private one. Under `--cfg loom` tokio has no signals and no net, so that the crate would not
 //! compile; and a program that is tested under it does not get our models' types into its build.
 //!
-//! What loom does not know has a stand-in: [`OnceLock`] and [`Once`], tokio's `Semaphore` and `Notify`,
+//! What loom does not know has a stand-in: [`OnceLock`] and [`Once`], tokio's `Notify`,
 //! tokio-util's `CancellationToken`. `Arc` and `Weak` stay `std`'s: where a model is about a count of references, it says so
 //! with an atomic of its own. Tasks of tokio, clocks and thread-locals beyond those made here are not modelled.
 
@@ -18,8 +18,6 @@
 mod notify;
 #[cfg(all(test, supervised_loom))]
 mod once;
-#[cfg(all(test, supervised_loom))]
-mod semaphore;
 #[cfg(all(test, supervised_loom))]
 #[allow(missing_docs, unreachable_pub, reason = "tokio-util has the documentation")]
 mod token;
@@ -31,7 +29,7 @@ mod types {
         thread_local,
     };
 
-    pub(crate) use tokio::sync::{Notify, Semaphore};
+    pub(crate) use tokio::sync::Notify;
 
     /// A function that is `const`, but in the models: loom makes nothing before a model runs.
     macro_rules! const_fn {
@@ -60,7 +58,6 @@ mod types {
     pub(crate) use super::{
         notify::Notify,
         once::{Once, OnceLock},
-        semaphore::Semaphore,
     };
 
     macro_rules! const_fn {
