@@ -103,6 +103,7 @@ compile_error!(
 extern crate self as tokio_util;
 
 mod backtraces;
+mod budget;
 mod cause;
 mod clock;
 mod error;

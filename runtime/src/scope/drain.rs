@@ -16,7 +16,7 @@ use tokio::{
 
 use super::pool_state::Shared;
 use crate::{
-    Cause, LiveTask, Unfinished, events,
+    Cause, LiveTask, Unfinished, budget, events,
     registry::{Drain, Draining},
     run::row::Row,
 };
@@ -61,6 +61,7 @@ impl Shared {
     pub(super) async fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
         let under_way = UnderWay::begin(self);
         self.close();
+        budget::spent().await;
         if grace.is_zero() {
             self.stop(Cause::Drained);
             yield_now().await;

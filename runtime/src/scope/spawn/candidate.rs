@@ -14,7 +14,7 @@ use super::super::{
     refused::SpawnError,
     slots::{Admission, Granting, Refusal, Waiting},
 };
-use crate::{Cancelled, Cause, Outcome, TaskError, panic::drop_quietly, spec::TaskSpec};
+use crate::{Cancelled, Cause, Outcome, TaskError, budget, panic::drop_quietly, spec::TaskSpec};
 
 pub(super) struct Candidate<'a, T, E> {
     pub(super) group: &'a Arc<Shared<T, E>>,
@@ -87,6 +87,9 @@ impl<'a, T, E> Candidate<'a, T, E> {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer<'a, T, E>> {
+        if !matches!(self.stage, Stage::Waiting { .. }) {
+            ready!(budget::spend(cx));
+        }
         let why = match self.stage {
             Stage::New { spec } => {
                 self.stage = Stage::Done;
