@@ -463,16 +463,16 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Runner<I, F, S, K> {
         self.row.forget_waker();
         let _inside = self.span.enter();
         if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
-            let task = run.spec().name();
+            let spec = run.spec();
             frame::within(&mut self.lent, || self.run.set(None));
             let cause = cause_of_abort(&self.shared.scope, &self.shared.token);
-            let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
+            let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
             match panic::catch(|| S::error(cancelled)) {
                 Ok(error) => {
                     let ended = Ended::aborted(error);
-                    self.shared.store(Driven { task, index, ended });
+                    self.shared.store(Driven { task: spec.name(), index, ended });
                 }
-                Err(caught) => self.shared.store_untold(task, caught),
+                Err(caught) => self.shared.store_untold(spec.name(), caught),
             }
         }
         self.shared.leave(self.key.take());

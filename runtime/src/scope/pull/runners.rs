@@ -9,6 +9,7 @@ use std::{
 use super::{
     super::{
         keep::Keep,
+        source::drop_source,
         watch::{Seen, Watched},
     },
     Bound, Shared,
@@ -173,6 +174,13 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             state.queue.retain(|(queued, _)| *queued != key);
         }
         state.runners -= 1;
+        let unread = if state.runners == 0 && !state.stopped {
+            // The last runner was dropped together with its runtime: nobody reads on.
+            state.cut = !state.no_more;
+            state.stop().0
+        } else {
+            None
+        };
         let ends = state.runners == 0 || state.only_reads();
         let waiting = if ends { state.waiting.take() } else { None };
         if !state.queue.is_empty() {
@@ -183,6 +191,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         if let Some(waiting) = waiting {
             quietly(|| waiting.wake());
         }
+        drop_source(unread);
     }
 }
 

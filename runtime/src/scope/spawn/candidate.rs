@@ -14,7 +14,10 @@ use super::super::{
     refused::SpawnError,
     slots::{Admission, Granting, Refusal, Waiting},
 };
-use crate::{Cancelled, Cause, Outcome, TaskError, budget, panic::drop_quietly, spec::TaskSpec};
+use crate::{
+    Cancelled, Cause, Outcome, TaskError, budget, error::Origin, panic::drop_quietly,
+    spec::TaskSpec,
+};
 
 pub(super) struct Candidate<'a, T, E> {
     pub(super) group: &'a Arc<Shared<T, E>>,
@@ -166,7 +169,7 @@ impl<'a, T, E> Candidate<'a, T, E> {
             Why::Waited { spec, counted, refusal } => match refusal {
                 Refusal::Fired => {
                     counted.ended(Outcome::Cancelled);
-                    return self.refuse(spec.name(), returns);
+                    return self.refuse(spec, returns);
                 }
                 Refusal::WaitsForItself(rejected) => {
                     counted.ended(Outcome::Rejected);
@@ -183,16 +186,17 @@ impl<'a, T, E> Candidate<'a, T, E> {
         Ok(())
     }
 
-    fn refuse(&self, task: &'static str, returns: bool) -> Result<(), SpawnError> {
+    fn refuse(&self, task: impl Into<Origin>, returns: bool) -> Result<(), SpawnError> {
         let refusal = self.refusal(task);
         let SpawnError::Cancelled(cancelled) = &refusal else { return Err(refusal) };
-        let (cause, error) = (cancelled.cause(), TaskError::Cancelled(cancelled.clone()));
+        let (task, cause) = (cancelled.task(), cancelled.cause());
+        let error = TaskError::Cancelled(cancelled.clone());
         self.group.refuse(task, cause, (self.error)(error), returns);
         if returns { Err(refusal) } else { Ok(()) }
     }
 
     /// Why the group takes no task: it was joined, or it is cancelled.
-    pub(super) fn refusal(&self, task: &'static str) -> SpawnError {
+    pub(super) fn refusal(&self, task: impl Into<Origin>) -> SpawnError {
         if self.group.is_joined() {
             return SpawnError::Joined;
         }
