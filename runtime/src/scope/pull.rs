@@ -278,7 +278,10 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         mut results: Vec<K::Kept>,
         spec: Option<&'static TaskSpec>,
     ) -> Result<Vec<K::Kept>, S::Error> {
-        let cause = self.scope.cause().unwrap_or(Cause::Token);
+        // Unfired, it is the runtime that is gone.
+        let unexplained =
+            if self.token.is_cancelled() { Cause::Token } else { Cause::ScopeDropped };
+        let cause = self.scope.cause().unwrap_or(unexplained);
         let cancelled = Cancelled::new(spec.map_or(CLOSURE, TaskSpec::name), cause);
         match panic::catch(|| S::error(TaskError::Cancelled(cancelled)))
             .map(|error| K::keep(Err(error)))
@@ -422,7 +425,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         false
     }
 
-    /// The token has fired: reads no further item.
+    /// Reads no further item: the token has fired, or the last runner leaves.
     #[cold]
     pub(super) fn stop_reading(&self) {
         let mut state = self.state();

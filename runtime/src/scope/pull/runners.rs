@@ -172,6 +172,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         if let Some(key) = key {
             state.queue.retain(|(queued, _)| *queued != key);
         }
+        if state.runners == 1 && state.source.is_some() {
+            // Its runtime drops it: what is unread is not run.
+            drop(state);
+            self.stop_reading();
+            state = self.state();
+        }
         state.runners -= 1;
         let ends = state.runners == 0 || state.only_reads();
         let waiting = if ends { state.waiting.take() } else { None };
