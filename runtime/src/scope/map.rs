@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{clock::Ticks, run::SupervisedFuture};
 
-/// Runs a supervised function over the items of an iterator, a bounded number at once, and gives the
+/// Runs a supervised function over the items of an iterator, a bounded number at once, and returns the
 /// results in the order of the items.
 ///
 /// ```
@@ -46,10 +46,44 @@ use crate::{clock::Ticks, run::SupervisedFuture};
 /// returns, when all runs have ended; [`settled`](Map::settled) lets every item have its own end.
 ///
 /// The iterator is read as runs end: memory grows with the limit and the results, not with the input.
-/// It is read, and `f` called, by one thread at a time. Runs are driven by a few tokio tasks, as many
-/// as the limit at most, each one run after another: it begins with one, and starts others as soon as runs are
-/// pending, or are long, or compute while the map is awaited. What is ready at once stays on one thread. A panic of the iterator or of `f` is a failure
-/// like any other.
+/// It is read, and `f` called, by one thread at a time. A few tokio tasks drive the runs, one run after another and as
+/// many tasks as the limit at most. A map starts with one of them, and starts others as soon as runs pend, take long, or
+/// compute. What is ready at once stays on one thread. A panic of the iterator or of `f` is a failure like any other.
+///
+/// Once `token` has fired, no further item is read. A map that was cut short by it returns an error, also if each run
+/// that had started returned its value; a map whose input was exhausted does not. An iterator whose `size_hint` says
+/// that there is nothing more counts as exhausted.
+///
+/// # Iterators that block
+///
+/// The iterator is read on a worker of the runtime, so it should not block. One that does (lines of standard input, a
+/// `std::sync::mpsc::Receiver`) blocks one worker, with what is queued on that worker. The other runs continue, and the
+/// map still ends when its token fires or when it is dropped; its iterator is dropped when `next` returns. Read such an
+/// input on a thread of its own, and take it from a channel:
+///
+/// ```
+/// # use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
+/// # #[supervised(limit = 16)]
+/// # async fn work(line: String) -> Result<usize, TaskError> { Ok(line.len()) }
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), TaskError> {
+/// # let token = CancellationToken::new();
+/// let (send, mut lines) = tokio::sync::mpsc::channel(16);
+/// std::thread::spawn(move || {
+///     for line in std::io::stdin().lines().map_while(Result::ok) {
+///         if send.blocking_send(line).is_err() {
+///             break;
+///         }
+///     }
+/// });
+/// let group = Group::new(&token).limit(16);
+/// while let Some(Some(line)) = token.run_until_cancelled(lines.recv()).await {
+///     group.spawn(|token| work(token, line)).await;
+/// }
+/// let lengths = group.join().await?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// Items, `f` and its futures are `'static`: pass owned items (`into_iter`, not `iter`).
 ///
@@ -78,7 +112,7 @@ where
 ///
 /// # Errors
 ///
-/// The first failure of a run; a [`Cancelled`](crate::Cancelled) where the token fired first.
+/// The first failure of a run; a [`Cancelled`](crate::Cancelled) if the token fired before all items were read.
 ///
 /// # Panics
 ///
@@ -111,11 +145,28 @@ where
         self
     }
 
-    /// Lets every item have its own end: awaited, it gives `Vec<Result<T, E>>`, and no failure cancels
+    /// Lets every item have its own end: awaited, it returns `Vec<Result<T, E>>`, and no failure cancels
     /// another item.
     ///
-    /// Once the token has fired, no further item is read: the results end with those that were begun,
-    /// the last ones [`Cancelled`](crate::Cancelled).
+    /// Once the token has fired, no further item is read. The items that were read have their own results; a run that
+    /// the token ended has a [`Cancelled`](crate::Cancelled). If items may be left unread, one more result follows: a
+    /// [`Cancelled`](crate::Cancelled), which stands for all of them. So a `Vec` without one covers the whole input.
+    ///
+    /// ```
+    /// # use tokio_supervised::{CancellationToken, TaskError, map, supervised};
+    /// # #[supervised]
+    /// # async fn double(n: u32) -> Result<u32, TaskError> { Ok(2 * n) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let token = CancellationToken::new();
+    /// let ends = map(&token, 1..=4, double).settled().await;
+    /// assert!(ends.into_iter().map(Result::unwrap).eq([2, 4, 6, 8]));
+    ///
+    /// token.cancel();
+    /// let ends = map(&token, 1..=4, double).settled().await;
+    /// assert!(matches!(ends[..], [Err(TaskError::Cancelled(_))]));
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///

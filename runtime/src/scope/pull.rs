@@ -426,7 +426,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         false
     }
 
-    /// The token has fired: reads no further item.
+    /// Reads no further item: the token has fired, or the last runner leaves.
     #[cold]
     pub(super) fn stop_reading(&self) {
         let mut state = self.state();

@@ -9,7 +9,6 @@ use std::{
 use super::{
     super::{
         keep::Keep,
-        source::drop_source,
         watch::{Seen, Watched},
     },
     Bound, Shared,
@@ -173,14 +172,13 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         if let Some(key) = key {
             state.queue.retain(|(queued, _)| *queued != key);
         }
+        if state.runners == 1 && state.source.is_some() {
+            // Its runtime drops it: what is unread is not run.
+            drop(state);
+            self.stop_reading();
+            state = self.state();
+        }
         state.runners -= 1;
-        let unread = if state.runners == 0 && !state.stopped {
-            // The last runner was dropped together with its runtime: nobody reads on.
-            state.cut = !state.no_more;
-            state.stop().0
-        } else {
-            None
-        };
         let ends = state.runners == 0 || state.only_reads();
         let waiting = if ends { state.waiting.take() } else { None };
         if !state.queue.is_empty() {
@@ -191,7 +189,6 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         if let Some(waiting) = waiting {
             quietly(|| waiting.wake());
         }
-        drop_source(unread);
     }
 }
 
