@@ -35,10 +35,10 @@ mod groups {
         let token = CancellationToken::new();
         let group: Group<(), TaskError> = Group::new(&token).limit(64);
         // The first of the group: all that follow end before it.
-        group.spawn(|token| ticker(token)).await;
+        group.spawn(ticker).await;
         let spawn = async |tasks| {
             for _ in 0..tasks {
-                group.spawn(|token| connection(token)).await;
+                group.spawn(connection).await;
             }
         };
         spawn(50_000).await;
