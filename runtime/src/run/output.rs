@@ -1,8 +1,8 @@
 //! What a supervised function may return, and how a returned value is judged.
 
-use std::{cell::Cell, error::Error, fmt, io, marker::PhantomData};
+use std::{cell::Cell, error::Error, fmt, marker::PhantomData};
 
-use crate::{Cancelled, Panic, TaskError, events, panic};
+use crate::{Panic, TaskError, error::is_cancelled, events, panic};
 
 mod sealed {
     pub trait Sealed {}
@@ -113,11 +113,13 @@ pub struct Text(String);
 
 impl Text {
     const MOST: usize = 4_096;
+    /// How many sources are followed: a chain may be a ring.
+    const DEEPEST: usize = 64;
 
     /// Writes an error and its sources, as far as they add something.
     fn write(&mut self, error: &(dyn Error + 'static)) {
         let mut next = Some(error);
-        for _ in 0..DEEPEST {
+        for _ in 0..Self::DEEPEST {
             let Some(error) = next else { return };
             let mut link = Self::default();
             // One that is too long is cut, which is no failure.
@@ -203,7 +205,7 @@ fn of<T, E>(
             let error = as_error(error);
             match text {
                 Some(text) => text.write(error),
-                None if carries_cancelled(error) => return Verdict::CarriesCancelled,
+                None if is_cancelled(error) => return Verdict::CarriesCancelled,
                 None => {}
             }
             Verdict::Error
@@ -273,25 +275,4 @@ probes! {
     /// There is no error.
     ByAnything for Probe<R>, R, [R],
         always_ok;
-}
-
-/// How far a chain of sources is followed: a chain may be a ring.
-const DEEPEST: usize = 64;
-
-/// Whether an error is, or comes from, a cancellation.
-fn carries_cancelled(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    for _ in 0..DEEPEST {
-        let Some(error) = next else { return false };
-        if matches!(error.downcast_ref(), Some(TaskError::Cancelled(_))) || error.is::<Cancelled>()
-        {
-            return true;
-        }
-        // An `io::Error` names as its source the source of what it holds.
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(held) => Some(held),
-            None => error.source(),
-        };
-    }
-    false
 }

@@ -298,10 +298,11 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F,
         self.row.forget_waker();
         let _inside = self.span.enter();
         if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
-            let task = run.spec().name();
+            let spec = run.spec();
+            let task = spec.name();
             frame::within(self.lent, || self.run.set(None));
             let cause = cause_of_abort(&self.shared.scope, &self.shared.token);
-            let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
+            let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
             match panic::catch(|| S::error(cancelled)) {
                 Ok(error) => {
                     let ended = Ended::aborted(error);

@@ -26,6 +26,7 @@ use crate::{
     panic::{self, Caught, drop_quietly},
     registry::Key,
     run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, row::Row},
+    spec::TaskSpec,
 };
 use candidate::{Answer, Candidate, Stage};
 
@@ -46,14 +47,14 @@ pub struct Spawn<'a, T, E, S> {
     place: &'static Location<'static>,
 }
 
-/// Takes the run out of its place. There is no task in a group that is closed: then it returns the name.
+/// Takes the run out of its place. There is no task in a group that is closed: then it returns the function.
 type LaunchFn<T, E, S> = fn(
     &Arc<Shared<T, E>>,
     &mut Option<S>,
     Option<Arc<Row>>,
     Admission,
     &'static Location<'static>,
-) -> Result<(), &'static str>;
+) -> Result<(), &'static TaskSpec>;
 
 /// The name of a task whose closure has made none: that of its function, else that of the closure.
 #[cold]
@@ -110,7 +111,7 @@ pub(super) fn launch<S, L>(
     row: Option<Arc<Row>>,
     admission: Admission,
     place: &'static Location<'static>,
-) -> Result<(), &'static str>
+) -> Result<(), &'static TaskSpec>
 where
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
     L: Launch<S>,
@@ -121,7 +122,7 @@ where
     let span = events::task_span(spec.name());
     let Some(key) = group.enter(&row) else {
         drop_quietly(run.take());
-        return Err(spec.name());
+        return Err(spec);
     };
     waiting.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
     let report = InGroup { group: group.clone(), key, slot: admission.slot };
@@ -141,11 +142,11 @@ impl<T, E, S> Spawn<'_, T, E, S> {
         match ready!(candidate.poll(cx)) {
             Answer::Admitted(admission, granted) => {
                 let launched = launch(candidate.group, run, row.take(), admission, place);
-                Poll::Ready(launched.map_err(|task| {
+                Poll::Ready(launched.map_err(|spec| {
                     if let Some(granted) = granted {
                         granted.in_vain();
                     }
-                    candidate.refusal(task)
+                    candidate.refusal(spec.into())
                 }))
             }
             Answer::No(no) => {
@@ -235,7 +236,7 @@ impl<T, E> Report<T, E> for InGroup<T, E> {
 
     fn aborted(self, row: &Arc<Row>, error: fn(TaskError) -> E) {
         let cause = cause_of_abort(&self.group.scope, &self.group.token);
-        let cancelled = TaskError::Cancelled(Cancelled::new(row.spec().name(), cause));
+        let cancelled = TaskError::Cancelled(Cancelled::new(row.spec(), cause));
         match panic::catch(|| error(cancelled)) {
             Ok(error) => self.ended(row, Ended::aborted(error), None),
             Err(caught) => self.unwound(row, caught, error),

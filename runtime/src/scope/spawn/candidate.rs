@@ -14,7 +14,9 @@ use super::super::{
     refused::SpawnError,
     slots::{Admission, Granting, Refusal, Waiting},
 };
-use crate::{Cancelled, Cause, Outcome, TaskError, panic::drop_quietly, spec::TaskSpec};
+use crate::{
+    Cancelled, Cause, Outcome, TaskError, error::Origin, panic::drop_quietly, spec::TaskSpec,
+};
 
 pub(super) struct Candidate<'a, T, E> {
     pub(super) group: &'a Arc<Shared<T, E>>,
@@ -159,11 +161,11 @@ impl<'a, T, E> Candidate<'a, T, E> {
     ) -> Result<(), SpawnError> {
         let (task, outcome, error, text) = match no.why {
             Why::Failed { task, error } => (task, Outcome::Panicked, error, None),
-            Why::Refused { task } => return self.refuse(task, returns),
+            Why::Refused { task } => return self.refuse(task.into(), returns),
             Why::Waited { spec, counted, refusal } => match refusal {
                 Refusal::Fired => {
                     counted.ended(Outcome::Cancelled);
-                    return self.refuse(spec.name(), returns);
+                    return self.refuse(spec.into(), returns);
                 }
                 Refusal::WaitsForItself(rejected) => {
                     counted.ended(Outcome::Rejected);
@@ -180,16 +182,16 @@ impl<'a, T, E> Candidate<'a, T, E> {
         Ok(())
     }
 
-    fn refuse(&self, task: &'static str, returns: bool) -> Result<(), SpawnError> {
+    fn refuse(&self, task: Origin, returns: bool) -> Result<(), SpawnError> {
         let refusal = self.refusal(task);
         let SpawnError::Cancelled(cancelled) = &refusal else { return Err(refusal) };
         let (cause, error) = (cancelled.cause(), TaskError::Cancelled(cancelled.clone()));
-        self.group.refuse(task, cause, (self.error)(error), returns);
+        self.group.refuse(task.name(), cause, (self.error)(error), returns);
         if returns { Err(refusal) } else { Ok(()) }
     }
 
     /// Why the group takes no task: it was joined, or it is cancelled.
-    pub(super) fn refusal(&self, task: &'static str) -> SpawnError {
+    pub(super) fn refusal(&self, task: Origin) -> SpawnError {
         if self.group.is_joined() {
             return SpawnError::Joined;
         }
