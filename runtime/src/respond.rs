@@ -61,6 +61,7 @@ impl IntoResponse for SpawnError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Cancelled, Cause};
 
     #[test]
     fn a_refusal_says_when_to_try_again_and_names_nothing() {
@@ -73,6 +74,7 @@ mod tests {
                 .into_response(),
             SpawnError::Closed(Closed).into_response(),
             SpawnError::Joined.into_response(),
+            SpawnError::Cancelled(Cancelled::new("secret", Cause::Token)).into_response(),
         ];
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for refusal in refusals {

@@ -70,7 +70,7 @@ fn without_a_timer_a_run_reports_the_panic() {
     finishes(|| {
         untimed().block_on(async {
             let group: Group<(), TaskError> = Group::new(&CancellationToken::new());
-            group.spawn(|token| slow(token)).await;
+            group.spawn(slow).await;
             let error = group.join().await.unwrap_err();
             assert_eq!(error.outcome(), Outcome::Panicked, "{error}");
             let error = map(&CancellationToken::new(), [()], |token, ()| slow(token)).await;
@@ -93,7 +93,7 @@ fn in_a_runtime_that_is_gone_no_scope_was_dropped() {
         drop(gone);
         let _entered = handle.enter();
         let group: Group<(), TaskError> = Group::new(&CancellationToken::new());
-        block_on(group.spawn(|token| timed(token)));
+        block_on(group.spawn(timed));
         let error = block_on(group.join()).unwrap_err();
         assert!(
             error.to_string().ends_with("the runtime or `LocalSet` that ran it is gone"),

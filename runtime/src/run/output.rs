@@ -119,11 +119,13 @@ pub struct Text(String);
 
 impl Text {
     const MOST: usize = 4_096;
+    /// How many sources are followed: a chain may be a ring.
+    const DEEPEST: usize = 64;
 
     /// Writes an error and its sources, as far as they add something.
     fn write(&mut self, error: &(dyn Error + 'static)) {
         let mut next = Some(error);
-        for _ in 0..DEEPEST {
+        for _ in 0..Self::DEEPEST {
             let Some(error) = next else { return };
             let mut link = Self::default();
             // One that is too long is cut, which is no failure.

@@ -43,8 +43,8 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// When it is polled again after it has ended; when a run that is followed by another ends outside a
-    /// tokio runtime that has its timer enabled; and where a [`Supervised`](crate::Supervised) call does.
+    /// When it is polled again after it has ended. A restart needs a tokio runtime that has its timer enabled: without
+    /// one the call ends as `panicked` rather than with another run.
     ///
     /// # Cancel safety
     ///

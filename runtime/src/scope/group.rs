@@ -325,23 +325,27 @@ where
     /// use tokio_supervised::{CancellationToken, Group, GroupHandle, SpawnError, TaskError, supervised};
     ///
     /// #[supervised]
-    /// async fn visit(siblings: GroupHandle<u32, TaskError>, page: u32) -> Result<u32, TaskError> {
-    ///     for link in 2 * page..=2 * page + 1 {
-    ///         if link < 6 && siblings.spawn(|token| visit(token, siblings.clone(), link)).await.is_err() {
-    ///             break; // the group is cancelled: this task is about to be, too
+    /// async fn fetch(page: u32) -> Result<u32, TaskError> {
+    ///     Ok(page)
+    /// }
+    ///
+    /// #[supervised]
+    /// async fn crawl(siblings: GroupHandle<u32, TaskError>) -> Result<u32, TaskError> {
+    ///     for page in 1..=4 {
+    ///         if siblings.spawn(move |token| fetch(token, page)).await.is_err() {
+    ///             break; // the group is cancelled
     ///         }
     ///     }
-    ///     Ok(page)
+    ///     Ok(0)
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), TaskError> {
     /// let group = Group::new(&CancellationToken::new());
     /// let handle = group.handle();
-    /// group.spawn(|token| visit(token, handle.clone(), 1)).await;
-    /// assert_eq!(group.join().await?.len(), 5);
-    /// let late = handle.spawn(|token| visit(token, handle.clone(), 9)).await;
-    /// assert_eq!(late, Err(SpawnError::Joined));
+    /// group.spawn(|token| crawl(token, handle.clone())).await;
+    /// assert_eq!(group.join().await?, [0, 1, 2, 3, 4]);
+    /// assert_eq!(handle.spawn(|token| fetch(token, 5)).await, Err(SpawnError::Joined));
     /// # Ok(())
     /// # }
     /// ```

@@ -47,7 +47,7 @@ pub struct Spawn<'a, T, E, S> {
     place: &'static Location<'static>,
 }
 
-/// Takes the run out of its place. There is no task in a group that is closed: then it returns the name.
+/// Takes the run out of its place. There is no task in a group that is closed: then it returns the function.
 type LaunchFn<T, E, S> = fn(
     &Arc<Shared<T, E>>,
     &mut Option<S>,
@@ -146,7 +146,7 @@ impl<T, E, S> Spawn<'_, T, E, S> {
                     if let Some(granted) = granted {
                         granted.in_vain();
                     }
-                    candidate.refusal(spec)
+                    candidate.refusal(spec.into())
                 }))
             }
             Answer::No(no) => {

@@ -165,11 +165,11 @@ impl<'a, T, E> Candidate<'a, T, E> {
     ) -> Result<(), SpawnError> {
         let (task, outcome, error, text) = match no.why {
             Why::Failed { task, error } => (task, Outcome::Panicked, error, None),
-            Why::Refused { task } => return self.refuse(task, returns),
+            Why::Refused { task } => return self.refuse(task.into(), returns),
             Why::Waited { spec, counted, refusal } => match refusal {
                 Refusal::Fired => {
                     counted.ended(Outcome::Cancelled);
-                    return self.refuse(spec, returns);
+                    return self.refuse(spec.into(), returns);
                 }
                 Refusal::WaitsForItself(rejected) => {
                     counted.ended(Outcome::Rejected);
@@ -186,17 +186,16 @@ impl<'a, T, E> Candidate<'a, T, E> {
         Ok(())
     }
 
-    fn refuse(&self, task: impl Into<Origin>, returns: bool) -> Result<(), SpawnError> {
+    fn refuse(&self, task: Origin, returns: bool) -> Result<(), SpawnError> {
         let refusal = self.refusal(task);
         let SpawnError::Cancelled(cancelled) = &refusal else { return Err(refusal) };
-        let (task, cause) = (cancelled.task(), cancelled.cause());
-        let error = TaskError::Cancelled(cancelled.clone());
-        self.group.refuse(task, cause, (self.error)(error), returns);
+        let (cause, error) = (cancelled.cause(), TaskError::Cancelled(cancelled.clone()));
+        self.group.refuse(task.name(), cause, (self.error)(error), returns);
         if returns { Err(refusal) } else { Ok(()) }
     }
 
     /// Why the group takes no task: it was joined, or it is cancelled.
-    pub(super) fn refusal(&self, task: impl Into<Origin>) -> SpawnError {
+    pub(super) fn refusal(&self, task: Origin) -> SpawnError {
         if self.group.is_joined() {
             return SpawnError::Joined;
         }
