@@ -2,4 +2,5 @@
 
 mod cancel_safety;
 mod oldest_compiler;
+mod ready;
 mod sources;
