@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     Outcome, Signal, TaskError, backtraces, panic,
-    run::{Around, Run, Settled, output::Verdict},
+    run::{Around, Run, Settled, output::Judge},
     spec::TaskSpec,
 };
 
@@ -174,12 +174,12 @@ fn report_before<R>(settled: Settled<R>, report: fn(R) -> ExitCode, signal: Opti
 
 /// How the value that `main` returns becomes an exit code.
 pub struct Exit<R> {
-    verdict: fn(&R) -> Verdict,
+    verdict: Judge<R>,
     report: fn(R) -> ExitCode,
 }
 
 /// Asks the bound on what `main` returns, once, at its return type.
-pub fn exit<R: Termination>(verdict: fn(&R) -> Verdict) -> Exit<R> {
+pub fn exit<R: Termination>(verdict: Judge<R>) -> Exit<R> {
     Exit { verdict, report: R::report }
 }
 

@@ -30,4 +30,4 @@ pub use pool::Pool;
 pub use pool_spawn::PoolSpawn;
 pub use refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit};
 pub use slot::Slot;
-pub use spawn::Spawn;
+pub use spawn::{HandleSpawn, Spawn};

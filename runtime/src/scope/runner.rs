@@ -27,9 +27,10 @@ use super::{
     keep::Keep,
     ordered::Index,
     pull::{Bound, Driven, Shared},
+    task::cause_of_abort,
 };
 use crate::{
-    Cancelled, Cause, Outcome, TaskError,
+    Cancelled, Outcome, TaskError,
     clock::Ticks,
     events, panic,
     registry::Key,
@@ -230,7 +231,7 @@ where
             // The index stays until the run has ended: a poll may unwind.
             let done = match (self.run.as_mut().as_pin_mut(), *self.index) {
                 (Some(mut run), Some(index)) => {
-                    let around = Around { alarm: Some(self.alarm), now: now.take() };
+                    let around = Around { alarm: Some(self.alarm), now: now.take(), text: None };
                     let Poll::Ready(ended) = run.as_mut().poll_ended(cx, around) else {
                         // Without budget everything is pending, and nothing is known.
                         if has_budget_remaining() && !std::mem::replace(self.pended, true) {
@@ -297,10 +298,11 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F,
         self.row.forget_waker();
         let _inside = self.span.enter();
         if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
-            let task = run.spec().name();
+            let spec = run.spec();
+            let task = spec.name();
             frame::within(self.lent, || self.run.set(None));
-            let cause = self.shared.scope.cause().unwrap_or(Cause::ScopeDropped);
-            let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
+            let cause = cause_of_abort(&self.shared.scope, &self.shared.token);
+            let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
             match panic::catch(|| S::error(cancelled)) {
                 Ok(error) => {
                     let ended = Ended::aborted(error);
