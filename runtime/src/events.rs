@@ -233,12 +233,12 @@ fn more_pool_tasks_failed(task: &'static str, count: u64, within: Duration) {
 /// `WARN`: a pool was drained, and some of its tasks did not finish. The lists name them.
 #[cold]
 pub(crate) fn not_drained(tasks: usize, unfinished: &str, cut: &str, place: &Location<'_>) {
-    let list = named(unfinished, cut);
+    let [unfinished, cut] = [unfinished, cut].map(|list| (!list.is_empty()).then_some(list));
     tell(|| {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks, "unfinished" = unfinished, "cut" = cut },
-            "a pool made at {place} was drained, and {tasks} of its tasks did not finish: {list}"
+            "a pool made at {place} was drained, and {tasks} of its tasks did not finish"
         );
     });
 }
@@ -250,17 +250,9 @@ pub(crate) fn pool_tasks_lost(tasks: usize, cut: &str, place: &Location<'_>) {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks, "cut" = cut },
-            "a pool made at {place} lost {tasks} of its tasks: {cut}"
+            "a pool made at {place} lost {tasks} of its tasks"
         );
     });
-}
-
-fn named(unfinished: &str, cut: &str) -> String {
-    match (unfinished, cut) {
-        (unfinished, "") => format!("did not stop: {unfinished}"),
-        ("", cut) => format!("cut short: {cut}"),
-        _ => format!("did not stop: {unfinished}; cut short: {cut}"),
-    }
 }
 
 /// `WARN`: the last handle of a pool was dropped while tasks of it were running.

@@ -4,7 +4,7 @@ use std::{cell::Cell, error::Error, fmt, marker::PhantomData};
 
 use crate::{
     Panic, TaskError,
-    error::{DEEPEST, is_cancelled, is_unfinished},
+    error::{is_cancelled, is_unfinished},
     events, panic,
 };
 
