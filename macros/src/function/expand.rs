@@ -164,18 +164,26 @@ pub(crate) fn function(
         _ if restarts => quote!(move || #run),
         _ => run,
     };
-    // With a `return`, since there is a lint that asks for one.
+    // With a `return`, since there is a lint that asks for one. It is the author's, for the errors that stand at
+    // what a function returns.
+    let call = as_body(
+        body,
+        quote!((
+            #spec,
+            #own_token,
+            #contract,
+            #run,
+        )),
+    );
+    let path = as_body(body, quote!(::__private::#supervise));
+    let krate = if is_default(krate) { as_body(body, quote!(#krate)) } else { quote!(#krate) };
+    let keyword = as_body(body, quote!(return));
     let block = braced_as(
         body,
         quote! {
             #(#inner_attributes)*
             #(#kept)*
-            return #krate::__private::#supervise(
-                #spec,
-                #own_token,
-                #contract,
-                #run,
-            );
+            #keyword #krate #path #call;
         },
     );
     quote! {
@@ -351,6 +359,15 @@ pub(crate) fn braced_as(body: &Group, tokens: TokenStream) -> TokenStream {
     let mut block = Group::new(Delimiter::Brace, tokens);
     block.set_span(body.span());
     block.into_token_stream()
+}
+
+/// The outermost of the tokens at the place of the author's body, and as his.
+fn as_body(body: &Group, tokens: TokenStream) -> TokenStream {
+    let locate = |mut token: TokenTree| {
+        token.set_span(body.span());
+        token
+    };
+    tokens.into_iter().map(locate).collect()
 }
 
 /// The author's body in an `async` block, behind what it is told first.

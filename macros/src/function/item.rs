@@ -127,7 +127,7 @@ impl Parse for Start {
     }
 }
 
-/// Refuses `#[test]`, `#[tokio::test]` and `#[tokio::main]`, and takes them off.
+/// Refuses `#[test]`, `#[tokio::test]`, `#[tokio::main]` and a second `#[supervised]`, and takes them off.
 fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) -> bool {
     let before = attributes.len();
     attributes.retain(|attribute| {
@@ -142,6 +142,10 @@ fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnosti
             Some("main") if first.as_deref() == Some("tokio") => diagnostics.refuse(
                 path,
                 "`#[tokio::main]` builds a runtime around the function: write `#[supervised::main]` in place of both attributes",
+            ),
+            Some("supervised") => diagnostics.refuse(
+                path,
+                "this function has `#[supervised]` twice\nhelp: remove one, and put all arguments into the other",
             ),
             _ => return true,
         }

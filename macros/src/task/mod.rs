@@ -25,19 +25,20 @@ mod tests;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
-    Expr, ExprClosure, LitStr, Pat, PatType, ReturnType, Token,
+    Expr, ExprClosure, LitStr, Pat, PatType, ReturnType, Token, Type,
     parse::{Parse, ParseStream, Parser},
     token,
 };
 
 use crate::{
     depth,
-    diagnostics::Diagnostics,
+    diagnostics::{Diagnostics, first_span},
     function::{
         allow::ALLOW,
         args::{Args, OnCancel},
         body::{self, Owner, TokenParameter},
         expand::asynchronous,
+        signature::bare,
     },
     output::Output,
 };
@@ -170,13 +171,29 @@ impl Call {
             return None;
         };
         let (pattern, ty) = match first {
-            Pat::Type(PatType { pat, ty, .. }) => (&**pat, Some(quote!(: #ty))),
+            Pat::Type(PatType { pat, ty, .. }) => (&**pat, Some(&**ty)),
             pattern => (pattern, None),
         };
+        if let Some(Type::Reference(reference)) = ty.map(bare) {
+            diagnostics.refuse(
+                reference,
+                "the closure of `task!` is given its token, not a borrow of it\nhelp: leave the type out, as in `|token| …`",
+            );
+            return None;
+        }
         let has_token = !matches!(pattern, Pat::Wild(_));
         args.check(has_token, diagnostics);
         let spec = args.spec(&name.value(), name.span(), has_token);
         let token = Ident::new("__supervised_token", Span::mixed_site());
+        // A type that is none of a token's is told where it stands.
+        let taken = ty.map_or_else(
+            || quote!(let #pattern = #token;),
+            |ty| {
+                let given =
+                    Ident::new("__supervised_token", token.span().located_at(first_span(ty)));
+                quote!(let #pattern: #ty = #given;)
+            },
+        );
         let own = Ident::new("__supervised_own", Span::mixed_site());
         let body = &closure.body;
         let parameter = (has_token && args.on_cancel(true) == OnCancel::Cooperate)
@@ -190,7 +207,7 @@ impl Call {
         }
         let supervised = match &closure.output {
             ReturnType::Default => quote! {
-                let #pattern #ty = #token;
+                #taken
                 #krate::__private::supervise_foreign(#spec, #own, #body)
             },
             written => {
@@ -201,7 +218,7 @@ impl Call {
                 }
                 let contract = output.contract(krate);
                 let return_edge = output.return_edge();
-                let before = quote!(let #pattern #ty = #token; #return_edge);
+                let before = quote!(#taken #return_edge);
                 let run = match body.to_token_stream().into_iter().next() {
                     Some(TokenTree::Group(block)) if matches!(**body, Expr::Block(_)) => {
                         asynchronous(&block, before)
