@@ -25,6 +25,8 @@ pub enum Cause {
     Drained,
     /// The group, or the future of the `map`, or the last handle of the pool was dropped.
     ScopeDropped,
+    /// The runtime, or the [`LocalSet`](tokio::task::LocalSet), that ran the task is gone: it shut down or was dropped.
+    RuntimeGone,
     /// The [`shield`](crate::shield()) around it was open for as long as it may be.
     ShieldLimit,
 }
@@ -38,6 +40,7 @@ impl fmt::Display for Cause {
             Self::SiblingExited { task } => write!(f, "its sibling `{task}` has ended"),
             Self::Drained => f.write_str("its pool is drained"),
             Self::ScopeDropped => f.write_str("the scope that owned it was dropped"),
+            Self::RuntimeGone => f.write_str("the runtime or `LocalSet` that ran it is gone"),
             Self::ShieldLimit => f.write_str("the limit of its shield has passed"),
         }
     }

@@ -86,6 +86,9 @@ impl Error for TaskError {
     }
 }
 
+/// How many sources of an error are followed: a chain may be a ring.
+pub(crate) const DEEPEST: usize = 64;
+
 /// Whether an error is, or comes from, a cancellation.
 ///
 /// Follows the sources of the error, also through `io::Error`, and through enums and boxes that are transparent over a
@@ -125,9 +128,6 @@ fn any_source(
     error: &(dyn Error + 'static),
     is_it: impl Fn(&(dyn Error + 'static)) -> bool,
 ) -> bool {
-    /// How many sources are followed: a chain may be a ring.
-    const DEEPEST: usize = 64;
-
     let mut next = Some(error);
     for _ in 0..DEEPEST {
         let Some(error) = next else { return false };

@@ -8,7 +8,7 @@ use std::{fmt, panic::Location, time::Duration};
 use tracing::{Span, field};
 
 use crate::{
-    Outcome, Panic, PanicLocation, Signal, TaskError, backtraces, recent,
+    Cause, Outcome, Panic, PanicLocation, Signal, TaskError, backtraces, recent,
     span::{TaskSpan, tell},
 };
 
@@ -143,7 +143,54 @@ pub(crate) fn group_dropped(tasks: usize, place: &Location<'_>) {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks },
-            "a group made at {place} was dropped with {tasks} of its tasks running: cancelled and aborted; call `join` to wait for them"
+            "a group made at {place} was dropped with {tasks} of its tasks running: cancelled, and aborted where they can be; call `join` to wait for them"
+        );
+    });
+}
+
+/// `WARN`: a task of a group failed, and no join returns it. If it was cancelled, `DEBUG`; a panic was logged when it
+/// was caught.
+pub(crate) fn group_task_failed(
+    task: &'static str,
+    place: &Location<'_>,
+    group: &Location<'_>,
+    outcome: Outcome,
+    error: Option<&str>,
+    why: &str,
+) {
+    macro_rules! at {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "tokio_supervised",
+                {
+                    "task.name" = task,
+                    "task.id" = tokio::task::try_id().map(field::display),
+                    "task.place" = %place,
+                    "outcome" = outcome.as_str(),
+                    "error" = error,
+                },
+                "task `{task}` spawned at {place} ended as {outcome}{}{}; its group made at {group} {why}",
+                if error.is_some() { ": " } else { "" },
+                error.unwrap_or_default()
+            )
+        };
+    }
+    match outcome {
+        Outcome::Panicked => {}
+        Outcome::Cancelled => _ = tell(|| at!(debug)),
+        _ => _ = tell(|| at!(warn)),
+    }
+}
+
+/// `WARN`: a group refused spawns, and their callers do not know.
+#[cold]
+pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, place: &Location<'_>) {
+    let spawns_of = if spawns == 1 { "spawn, of" } else { "spawns, the first of" };
+    tell(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "task.name" = task, "refused" = spawns, "cause" = %cause },
+            "a group made at {place} refused {spawns} {spawns_of} task `{task}`, since it was cancelled: {cause}"
         );
     });
 }

@@ -37,7 +37,7 @@ fn a_group_runs_them_on_its_thread() {
         let handle = group.handle();
         for n in 0..4 {
             let log = log.clone();
-            handle.spawn_local(move |token| writes(token, log, n)).await;
+            handle.spawn_local(move |token| writes(token, log, n)).await.unwrap();
         }
         group.join().await
     })));

@@ -93,8 +93,13 @@ async fn a_wait_for_one_of_several_slots_that_would_never_end_says_how_many_ther
         let holds = task!("texts: holds", |token| -> Result<(), TaskError> {
             turn().await;
             let leaf = task!("texts: leaf", |_| -> Result<(), TaskError> { Ok(()) });
-            tokio::select! { () = in_time(handle.spawn(leaf)) => {}, () = token.cancelled() => {} }
-            Ok(())
+            tokio::select! {
+                spawned = in_time(handle.spawn(leaf)) => match spawned {
+                    Err(SpawnError::Rejected(rejected)) => Err(TaskError::Rejected(rejected)),
+                    _ => Ok(()),
+                },
+                () = token.cancelled() => Ok(()),
+            }
         });
         group.spawn(holds).await;
     }

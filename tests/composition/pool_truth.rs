@@ -360,16 +360,11 @@ fn fixture_nothing_can_run() {
                 while !pool.is_empty() {
                     tokio::task::yield_now().await;
                 }
-                let drained = pool.drain(SECOND).await;
-                let text = drained.expect_err("the task did not finish").to_string();
-                assert!(
-                    text.contains("slow (task ") && text.contains("its poll panicked"),
-                    "{text}"
-                );
+                // A run that cannot have its timer has ended, with a panic.
+                pool.drain(SECOND).await.unwrap();
             });
             let [told] = &log.warnings()[..] else { panic!("one: {:?}", log.warnings()) };
-            assert!(told.contains("lost 1 of its tasks"), "{told}");
-            assert!(told.contains("slow (task ") && told.contains("its poll panicked"), "{told}");
+            assert!(told.contains("ERROR") && told.contains("task `slow` panicked"), "{told}");
         }
     });
     log.0.lock().unwrap().clear();

@@ -33,7 +33,11 @@ use crate::{
     Outcome, Signal, TaskError, backtraces,
     events::rate,
     panic,
-    run::{Around, Run, Settled, output::Verdict, scope::MainScope},
+    run::{
+        Around, Run, Settled,
+        output::{Judge, Verdict},
+        scope::MainScope,
+    },
     spec::TaskSpec,
 };
 
@@ -195,12 +199,12 @@ fn report_before<R>(settled: Settled<R>, how: Exit<R>, signal: Option<Signal>) {
 
 /// How the value that `main` returns becomes an exit code.
 pub struct Exit<R> {
-    verdict: fn(&R) -> Verdict,
+    verdict: Judge<R>,
     report: fn(R) -> ExitCode,
 }
 
 /// Asks the bound on what `main` returns, once, at its return type.
-pub fn exit<R: Termination>(verdict: fn(&R) -> Verdict) -> Exit<R> {
+pub fn exit<R: Termination>(verdict: Judge<R>) -> Exit<R> {
     Exit { verdict, report: R::report }
 }
 
@@ -218,7 +222,7 @@ fn exit_code<R>(settled: Settled<R>, how: Exit<R>, signal: Option<Signal>) -> Ex
     match result {
         Ok(value) => {
             // The chain of an error is the user's code.
-            let verdict = panic::catch(|| (how.verdict)(&value));
+            let verdict = panic::catch(|| (how.verdict)(&value, None));
             let code = (how.report)(value);
             if matches!(verdict, Ok(Verdict::CarriesUnfinished)) {
                 ExitCode::from(GRACE_SPENT)

@@ -23,7 +23,7 @@ use tokio::{
 
 use super::pool_state::{Shared, State};
 use crate::{
-    Cause, LiveTask, Unfinished,
+    Cause, LiveTask, Unfinished, budget,
     deadline::Deadline,
     events::rate,
     registry::{Drain, Draining, NotFinished, Why},
@@ -84,6 +84,7 @@ impl Shared {
     async fn drain_for(&self, caller: Caller, grace: Duration) -> Result<(), Unfinished> {
         let under_way = UnderWay::begin(self);
         self.close();
+        budget::spent().await;
         let grace = if grace.is_zero() {
             self.cancel_for_drain();
             yield_now().await;

@@ -23,6 +23,7 @@ mod source;
 mod spares;
 mod spawn;
 mod task;
+mod watch;
 
 pub use blocking::Blocking;
 pub use group::{Group, GroupHandle};
@@ -31,4 +32,4 @@ pub use pool::Pool;
 pub use pool_spawn::PoolSpawn;
 pub use refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit};
 pub use slot::Slot;
-pub use spawn::Spawn;
+pub use spawn::{HandleSpawn, Spawn};

@@ -13,7 +13,7 @@ use super::{
     slots,
 };
 use crate::{
-    CancellationToken, TaskError, Unfinished,
+    CancellationToken, TaskError, Unfinished, budget,
     limit::Limit,
     panic::drop_quietly,
     run::{Supervised, SupervisedFuture},
@@ -297,6 +297,7 @@ impl Pool {
     ///
     /// Dropped while it waits, it gives up its place in the queue and takes nothing.
     pub async fn reserve(&self) -> Result<Slot, SpawnError> {
+        budget::spent().await;
         let pool = &self.handle.shared;
         let slot = pool.closing.run_until_cancelled(slots::reserve(&pool.limit, &pool.scope));
         let slot = slot.await.ok_or(Closed)??;

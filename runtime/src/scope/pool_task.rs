@@ -6,7 +6,7 @@ use super::{
     launch::Launch,
     pool_state::{Shared, Ticket},
     refused::{Closed, LoggedError},
-    spawn::CLOSURE,
+    spawn::name_of,
     task::{Report, Task},
 };
 use crate::{
@@ -22,14 +22,15 @@ use crate::{
 /// Calls the closure of a spawn. There is nothing to spawn where it panics, which is told here.
 ///
 /// The run is put into its place.
-pub(super) fn make<S: SupervisedFuture>(
+pub(super) fn make<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     pool: &Shared,
-    task: impl FnOnce(CancellationToken) -> S,
+    task: F,
     run: &mut Option<S>,
 ) -> Option<Made> {
     let (token, row) = pool.token();
     let made = panic::catch(|| run.insert(task(token)).spec());
-    let spec = made.map_err(|caught| events::panicked(&Panic::new(CLOSURE, caught))).ok()?;
+    let spec =
+        made.map_err(|caught| events::panicked(&Panic::new(name_of::<S, F>(), caught))).ok()?;
     Some(Made { spec, row })
 }
 
