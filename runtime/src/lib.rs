@@ -103,8 +103,10 @@ compile_error!(
 extern crate self as tokio_util;
 
 mod backtraces;
+mod budget;
 mod cause;
 mod clock;
+mod deadline;
 mod error;
 mod events;
 mod inspect;

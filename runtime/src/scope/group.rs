@@ -12,7 +12,7 @@ use super::{
     spawn::{self, HandleSpawn, Spawn},
 };
 use crate::{
-    TaskError,
+    TaskError, budget,
     run::{Supervised, SupervisedFuture},
 };
 
@@ -279,6 +279,7 @@ where
     ///
     /// Dropped, it drops the group: its tasks are cancelled and aborted.
     pub async fn join(self) -> Result<Vec<T>, E> {
+        budget::spent().await;
         self.shared.all_ended().await;
         self.shared.take_results()
     }

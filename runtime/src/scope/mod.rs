@@ -13,6 +13,7 @@ mod pool;
 mod pool_spawn;
 mod pool_state;
 mod pool_task;
+mod pool_unfinished;
 mod pull;
 mod refused;
 mod runner;
@@ -22,6 +23,7 @@ mod source;
 mod spares;
 mod spawn;
 mod task;
+mod watch;
 
 pub use blocking::Blocking;
 pub use group::{Group, GroupHandle};

@@ -241,6 +241,7 @@ impl Seat {
         };
         let row = row_of(&self.row);
         if has_ended {
+            row.ends();
             if self.kept_waker {
                 row.forget_waker();
             }

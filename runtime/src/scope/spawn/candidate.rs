@@ -15,7 +15,8 @@ use super::super::{
     slots::{Admission, Granting, Refusal, Waiting},
 };
 use crate::{
-    Cancelled, Cause, Outcome, TaskError, error::Origin, panic::drop_quietly, spec::TaskSpec,
+    Cancelled, Cause, Outcome, TaskError, budget, error::Origin, panic::drop_quietly,
+    spec::TaskSpec,
 };
 
 pub(super) struct Candidate<'a, T, E> {
@@ -89,6 +90,9 @@ impl<'a, T, E> Candidate<'a, T, E> {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer<'a, T, E>> {
+        if !matches!(self.stage, Stage::Waiting { .. }) {
+            ready!(budget::spend(cx));
+        }
         let why = match self.stage {
             Stage::New { spec } => {
                 self.stage = Stage::Done;
