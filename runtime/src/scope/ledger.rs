@@ -229,9 +229,13 @@ impl<T, E> Shared<T, E> {
     pub(super) fn leave_untold(&self, index: Index, task: &'static str, caught: Caught) {
         let mut state = self.state();
         state.tasks[index.0] = Entry::GaveNothing;
-        state.untold.get_or_insert(caught);
+        let surplus = match state.untold {
+            Some(_) => Some(caught),
+            None => state.untold.replace(caught),
+        };
         drop(state);
         self.stop(Cause::SiblingFailed { task });
+        drop_quietly(surplus);
         let mut state = self.state();
         state.running -= 1;
         state.pending -= 1;
