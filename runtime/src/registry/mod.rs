@@ -33,6 +33,7 @@ pub(crate) use snapshot::{arranged, live, tasks};
 #[cfg(feature = "axum")]
 pub(crate) use tree::{Line, folded};
 pub use unfinished::Unfinished;
+pub(crate) use unfinished::{Lines, NotFinished, Why};
 
 use crate::{
     run::{alarm::Wakes, row::Row},

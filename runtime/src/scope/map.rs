@@ -407,7 +407,10 @@ where
             match looks {
                 Looks::Again => cx.waker().wake_by_ref(),
                 Looks::WhenWoken => {}
-                Looks::NoMore => return self.ends(),
+                Looks::NoMore => {
+                    unit.made_progress();
+                    return self.ends();
+                }
             }
             return Poll::Pending;
         }

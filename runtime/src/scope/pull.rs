@@ -39,9 +39,12 @@ use super::{
     keep::Keep,
     ordered::{Index, Ordered},
     source::{Next, Source, drop_source},
+    task::cause_of_abort,
 };
 use crate::{
-    Cancelled, Cause, Outcome, Panic, TaskError, events,
+    Cancelled, Cause, Outcome, Panic, TaskError,
+    error::Origin,
+    events,
     limit::Limit,
     panic::{self, Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{HasTasks, Key, Listed, Slab},
@@ -278,11 +281,9 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         mut results: Vec<K::Kept>,
         spec: Option<&'static TaskSpec>,
     ) -> Result<Vec<K::Kept>, S::Error> {
-        // Unfired, it is the runtime that is gone.
-        let unexplained =
-            if self.token.is_cancelled() { Cause::Token } else { Cause::ScopeDropped };
-        let cause = self.scope.cause().unwrap_or(unexplained);
-        let cancelled = Cancelled::new(spec.map_or(CLOSURE, TaskSpec::name), cause);
+        let cause = cause_of_abort(&self.scope, &self.token);
+        let origin = spec.map_or(Origin::from(CLOSURE), Origin::from);
+        let cancelled = Cancelled::new(origin, cause);
         match panic::catch(|| S::error(TaskError::Cancelled(cancelled)))
             .map(|error| K::keep(Err(error)))
         {

@@ -30,9 +30,10 @@ use super::{
     keep::Keep,
     ordered::Index,
     pull::{Bound, CLOSURE, Driven, Pulled, Shared},
+    task::cause_of_abort,
 };
 use crate::{
-    Cancelled, Cause, TaskError,
+    Cancelled, TaskError,
     clock::Ticks,
     events, panic,
     registry::Key,
@@ -311,7 +312,7 @@ where
             // The index stays until the run has ended: a poll may unwind.
             let done = match (self.run.as_mut().as_pin_mut(), self.index) {
                 (Some(mut run), Some(index)) => {
-                    let around = Around { alarm: Some(&self.alarm), now: now.take() };
+                    let around = Around { alarm: Some(&self.alarm), now: now.take(), text: None };
                     let Poll::Ready(ended) = run.as_mut().poll_ended(cx, around) else {
                         self.is_pending(cx);
                         return Poll::Pending;
@@ -462,16 +463,16 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Runner<I, F, S, K> {
         self.row.forget_waker();
         let _inside = self.span.enter();
         if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
-            let task = run.spec().name();
+            let spec = run.spec();
             frame::within(&mut self.lent, || self.run.set(None));
-            let cause = self.shared.scope.cause().unwrap_or(Cause::ScopeDropped);
-            let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
+            let cause = cause_of_abort(&self.shared.scope, &self.shared.token);
+            let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
             match panic::catch(|| S::error(cancelled)) {
                 Ok(error) => {
                     let ended = Ended::aborted(error);
-                    self.shared.store(Driven { task, index, ended });
+                    self.shared.store(Driven { task: spec.name(), index, ended });
                 }
-                Err(caught) => self.shared.store_untold(task, caught),
+                Err(caught) => self.shared.store_untold(spec.name(), caught),
             }
         }
         self.shared.leave(self.key.take());
