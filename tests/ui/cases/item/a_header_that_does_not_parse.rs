@@ -1,0 +1,9 @@
+use tokio_supervised::{supervised, TaskError};
+
+#[supervised]
+async fn work(count u32) -> Result<(), TaskError> {
+    drop(count);
+    Ok(())
+}
+
+fn main() {}

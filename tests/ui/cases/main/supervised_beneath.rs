@@ -1,0 +1,5 @@
+use tokio_supervised::supervised;
+
+#[supervised::main]
+#[supervised]
+async fn main() {}
