@@ -2,7 +2,6 @@ use tokio_supervised::{supervised, TaskError};
 
 #[supervised]
 async fn work(count u32) -> Result<(), TaskError> {
-    drop(count);
     Ok(())
 }
 

@@ -1,5 +1,0 @@
-use tokio_supervised::supervised;
-
-#[supervised::main]
-#[supervised]
-async fn main() {}
