@@ -22,6 +22,7 @@ mod source;
 mod spares;
 mod spawn;
 mod task;
+mod timer;
 
 pub use blocking::Blocking;
 pub use group::{Group, GroupHandle};
