@@ -2,5 +2,6 @@
 
 mod cancel_safety;
 mod oldest_compiler;
+mod packages;
 mod sources;
 mod targets;
