@@ -20,7 +20,8 @@ pub enum Cause {
         /// Its name.
         task: &'static str,
     },
-    /// The pool is being drained, and half of the time that it has for that was over.
+    /// The pool is being drained, and the time in which its tasks run undisturbed was over: until 5 s before the end of the
+    /// drain's grace, or half of a grace below 10 s.
     Drained,
     /// The group, or the future of the `map`, or the last handle of the pool was dropped.
     ScopeDropped,

@@ -106,6 +106,7 @@ mod backtraces;
 mod budget;
 mod cause;
 mod clock;
+mod deadline;
 mod error;
 mod events;
 mod inspect;

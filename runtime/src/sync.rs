@@ -14,6 +14,7 @@
 //! tokio-util's `CancellationToken`. `Arc` and `Weak` stay `std`'s: where a model is about a count of references, it says so
 //! with an atomic of its own. Tasks of tokio, clocks and thread-locals beyond those made here are not modelled.
 
+pub(crate) mod atomic64;
 #[cfg(all(test, supervised_loom))]
 mod notify;
 #[cfg(all(test, supervised_loom))]
@@ -30,6 +31,8 @@ mod types {
     };
 
     pub(crate) use tokio::sync::Notify;
+
+    pub(crate) use super::atomic64::AtomicU64;
 
     /// A function that is `const`, but in the models: loom makes nothing before a model runs.
     macro_rules! const_fn {
@@ -53,7 +56,10 @@ mod types {
 
 #[cfg(all(test, supervised_loom))]
 mod types {
-    pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
+    pub(crate) use loom::sync::{
+        Mutex, MutexGuard,
+        atomic::{self, AtomicU64},
+    };
 
     pub(crate) use super::{
         notify::Notify,

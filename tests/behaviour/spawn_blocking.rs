@@ -136,7 +136,8 @@ async fn a_drain_names_the_closure_that_holds_its_thread_and_returns_all_the_sam
         }
     })
     .await;
-    in_time(pool.drain(SECOND)).await.unwrap();
+    let again = in_time(pool.drain(SECOND)).await.unwrap_err();
+    assert_eq!(again.tasks().len(), 1, "as the first: {again}");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ struct Entry<T> {
 }
 
 /// Stands for an entry.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key(usize);
 
 impl<T> Slab<T> {
@@ -61,6 +61,13 @@ impl<T> Slab<T> {
             }
         }
         Some(value)
+    }
+
+    /// Puts another entry in the place of one; returns that.
+    pub(crate) fn replace(&mut self, Key(key): Key, value: T) -> Option<T> {
+        let place = *self.slots.get(key)?;
+        let entry = self.entries.get_mut(place).filter(|entry| entry.key == key)?;
+        Some(std::mem::replace(&mut entry.value, value))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -2,7 +2,11 @@
 
 use std::{cell::Cell, error::Error, fmt, marker::PhantomData};
 
-use crate::{Panic, TaskError, error::is_cancelled, events, panic};
+use crate::{
+    Panic, TaskError,
+    error::{is_cancelled, is_unfinished},
+    events, panic,
+};
 
 mod sealed {
     pub trait Sealed {}
@@ -102,6 +106,8 @@ pub enum Verdict {
     Error,
     /// An `Err` that carries `TaskError::Cancelled`.
     CarriesCancelled,
+    /// An `Err` that carries an `Unfinished`, whatever else it carries.
+    CarriesUnfinished,
 }
 
 /// Judges a returned value. With a place for it, it writes what the error says instead.
@@ -205,8 +211,7 @@ fn of<T, E>(
             let error = as_error(error);
             match text {
                 Some(text) => text.write(error),
-                None if is_cancelled(error) => return Verdict::CarriesCancelled,
-                None => {}
+                None => return carried(error),
             }
             Verdict::Error
         }
@@ -275,4 +280,15 @@ probes! {
     /// There is no error.
     ByAnything for Probe<R>, R, [R],
         always_ok;
+}
+
+/// What an error is, or comes from.
+fn carried(error: &(dyn Error + 'static)) -> Verdict {
+    if is_unfinished(error) {
+        Verdict::CarriesUnfinished
+    } else if is_cancelled(error) {
+        Verdict::CarriesCancelled
+    } else {
+        Verdict::Error
+    }
 }

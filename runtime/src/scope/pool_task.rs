@@ -10,7 +10,8 @@ use super::{
     task::{Report, Task},
 };
 use crate::{
-    CancellationToken, Outcome, Panic, TaskError, events,
+    CancellationToken, Outcome, Panic, TaskError,
+    events::{self, rate},
     limit::{Permit, Slot},
     panic::{self, drop_quietly},
     registry::Key,
@@ -92,6 +93,8 @@ impl<T, E: LoggedError> Report<T, E> for InPool {
         self.token = token;
         if ended.overdue {
             self.pool.overdue(row);
+        } else if ended.outcome == Outcome::Cancelled {
+            self.pool.cancelled(row);
         }
         match ended.result {
             Ok(value) => drop_quietly(value),
@@ -102,16 +105,21 @@ impl<T, E: LoggedError> Report<T, E> for InPool {
         }
     }
 
-    fn aborted(self, _: &Arc<Row>, _: fn(TaskError) -> E) {}
+    fn aborted(self, row: &Arc<Row>, _: fn(TaskError) -> E) {
+        self.pool.aborted(row);
+    }
 
     fn alarm(&self) -> Option<&Alarm> {
         self.pool.alarm()
     }
 }
 
-/// A panic was told where it was caught.
+/// Logs a failure that nobody awaits. A panic was logged where it was caught.
 fn tell(task: &'static str, outcome: Outcome, error: &dyn fmt::Display) {
     if outcome == Outcome::Panicked {
+        return;
+    }
+    if outcome != Outcome::Cancelled && !rate::POOL_FAILURES.admits(task) {
         return;
     }
     // An error of the function's own may have a chain, which the alternate form of `anyhow` shows.

@@ -55,7 +55,16 @@ impl fmt::Display for SpawnError {
     }
 }
 
-impl std::error::Error for SpawnError {}
+impl std::error::Error for SpawnError {
+    /// Where the function is defined, if one was refused.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Closed(_) | Self::Joined => None,
+            Self::Cancelled(cancelled) => cancelled.source(),
+            Self::Rejected(rejected) => rejected.source(),
+        }
+    }
+}
 
 /// Why [`Pool::try_spawn`](crate::Pool::try_spawn) did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
