@@ -178,8 +178,20 @@ pub(crate) fn group_task_failed(
     match outcome {
         Outcome::Panicked => {}
         Outcome::Cancelled => _ = tell(|| at!(debug)),
-        _ => _ = tell(|| at!(warn)),
+        _ if rate::GROUP_FAILURES.admits(task) => _ = tell(|| at!(warn)),
+        _ => {}
     }
+}
+
+/// `WARN`: tasks of groups failed, more than are logged one by one.
+#[cold]
+fn more_group_tasks_failed(task: &'static str, count: u64, within: Duration) {
+    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    tracing::warn!(
+        target: "tokio_supervised",
+        { "task.name" = task, "failures" = count, "within" = ?within },
+        "task `{task}` of a group failed {count} more times within {within:?}"
+    );
 }
 
 /// `WARN`: a group refused spawns, and their callers do not know.

@@ -262,7 +262,8 @@ where
     /// Waits until every task has ended, and gives their results in the order of their spawns.
     ///
     /// Until then the group keeps the values, and nothing else of a task that has ended: a `Group<(), _>` may live as
-    /// long as the program. Failures after the first are logged at `WARN`, cancellations at `DEBUG`.
+    /// long as the program. Failures after the first are logged at `WARN`, at most 10 a second of one function, and
+    /// the rest as one line a second; cancellations at `DEBUG`.
     ///
     /// # Errors
     ///

@@ -4,8 +4,8 @@
 //!
 //! 1. The first failure is recorded before the cancellation that it triggers: no sibling's `Cancelled`
 //!    can come first.
-//! 2. `pending` counts the tasks and the spawns that wait. Only when it is 0 does `join` go on, and it
-//!    closes the group under the same lock: nothing is spawned after it.
+//! 2. `pending` counts the tasks and the spawns that wait. When it is 0, or counts only spawns that nobody polls
+//!    (`held.rs`), `join` closes the group under the same lock, and goes on: nothing is spawned after it.
 //! 3. No user code runs under the lock: values, errors and tasks are dropped outside, wakers called and cloned
 //!    there.
 //! 4. A waker that panics, of the joiner or of who waits for the token, harms no task and no count.
@@ -18,6 +18,7 @@
 //! `ledger/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
 
 use std::{
+    collections::BTreeMap,
     future::poll_fn,
     panic::Location,
     sync::{Arc, PoisonError, Weak},
@@ -33,15 +34,19 @@ use super::{
     spares::{Spare, Spares},
 };
 use crate::{
-    Cause, Outcome, events,
+    Cause, Outcome, TaskError, events,
     panic::{Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{self, HasTasks, Key, Listed, Slab},
     run::{alarm::Alarm, row::Row, scope::Scope},
+    spec::TaskSpec,
     sync::{Mutex, MutexGuard, OnceLock},
 };
+use held::Wait;
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
+
+mod held;
 
 pub(super) struct Shared<T, E> {
     pub(super) token: CancellationToken,
@@ -66,6 +71,9 @@ struct State<T, E> {
     /// In the order of the spawns.
     values: Ordered<T>,
     pending: usize,
+    /// The spawns that wait, by their numbers.
+    waits: BTreeMap<u64, Wait<E>>,
+    next_wait: u64,
     failure: Option<Failure<E>>,
     refused: Refused<E>,
     /// A panic of an error's conversion: there is no `E` to tell it with, and the join panics.
@@ -137,6 +145,8 @@ impl<T, E> Shared<T, E> {
                 live: Slab::new(),
                 values: Ordered::new(),
                 pending: 0,
+                waits: BTreeMap::new(),
+                next_wait: 0,
                 failure: None,
                 refused: Refused::NONE,
                 untold: None,
@@ -177,16 +187,23 @@ impl<T, E> Shared<T, E> {
         Some((token.unwrap_or_else(|| self.token.clone()), row))
     }
 
-    /// A spawn begins to wait.
-    pub(super) fn wait_begun(&self) {
-        self.state().pending += 1;
+    /// A spawn begins to wait. Returns its number.
+    pub(super) fn wait_begun(&self, spec: &'static TaskSpec, error: fn(TaskError) -> E) -> u64 {
+        let mut state = self.state();
+        state.pending += 1;
+        let number = state.next_wait;
+        state.next_wait += 1;
+        state.waits.insert(number, Wait::new(spec, error));
+        number
     }
 
     /// A spawn that waited has ended, one way or the other.
-    pub(super) fn wait_ended(&self) {
+    pub(super) fn wait_ended(&self, number: u64) {
         let mut state = self.state();
         state.pending -= 1;
+        let wait = state.waits.remove(&number);
         wake_joiner(state);
+        drop(wait);
     }
 
     /// Enters a task that is about to be spawned; `None` where the group is closed.
@@ -345,8 +362,9 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    /// Waits until nothing is pending, and closes the group.
+    /// Waits until nothing is pending but spawns that nobody polls, and closes the group.
     pub(super) async fn all_ended(&self) {
+        let mut silence = None;
         poll_fn(|cx| {
             if self.closes_if_ended(self.state()) {
                 return Poll::Ready(());
@@ -356,7 +374,7 @@ impl<T, E> Shared<T, E> {
             let before = state.joiner.replace(joiner);
             let ended = self.closes_if_ended(state);
             drop(before);
-            if ended { Poll::Ready(()) } else { Poll::Pending }
+            if ended { Poll::Ready(()) } else { self.poll_held(&mut silence, cx) }
         })
         .await;
     }
@@ -437,6 +455,11 @@ impl<T: Send, E: Send> HasTasks for Shared<T, E> {
 }
 
 impl<T, E> State<T, E> {
+    /// Whether no task is left; spawns may wait.
+    fn only_waits(&self) -> bool {
+        self.pending == self.waits.len()
+    }
+
     /// Whether a join may still return the values.
     fn keeps_values(&self) -> bool {
         !self.closed && self.failure.is_none() && self.untold.is_none()
@@ -454,7 +477,7 @@ impl<E> Failure<E> {
 }
 
 fn wake_joiner<T, E>(mut state: MutexGuard<'_, State<T, E>>) {
-    if state.pending > 0 {
+    if !state.only_waits() {
         return;
     }
     if let Some(joiner) = state.joiner.take() {
