@@ -66,9 +66,11 @@ pub(crate) fn arranged(rows: &[Arc<Row>]) -> Tasks {
             None => roots.push(at),
         }
     }
+    // Read once: a runner of a map writes its row anew with each run.
+    let born: Vec<_> = rows.iter().map(|row| row.born()).collect();
     // A stack, since nothing bounds how deep tasks nest: the oldest is met first.
     let youngest_first = |siblings: &mut Vec<usize>| {
-        siblings.sort_by_key(|at| Reverse(rows[*at].born()));
+        siblings.sort_by_key(|at| Reverse(born[*at]));
     };
     youngest_first(&mut roots);
     let mut ahead: Vec<_> = roots.into_iter().map(|at| (at, 0)).collect();
