@@ -61,7 +61,7 @@ pub(crate) fn arranged(rows: &[Arc<Row>]) -> Tasks {
     let mut children = vec![Vec::new(); rows.len()];
     let mut roots = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        match row.parent().and_then(|parent| index.get(&Arc::as_ptr(parent))) {
+        match row.parent().and_then(|parent| index.get(&parent.row())) {
             Some(parent) => children[*parent].push(at),
             None => roots.push(at),
         }

@@ -26,6 +26,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     Anew, Around, Prepared, Run, Settled, alarm::Alarm, backoff::Restarts, frame, output::Verdict,
+    scope::Seen,
 };
 use crate::{
     AsToken, Cancelled, Outcome, Panic, TaskError, events,
@@ -224,7 +225,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     #[cold]
     fn end_cancelled(&mut self) -> Settled<F::Output> {
         self.end();
-        let cancelled = Cancelled::new(self.spec.name(), frame::cause());
+        let cancelled = Cancelled::new(self.spec.name(), frame::cause(Seen::NEVER));
         let cancelled = TaskError::Cancelled(cancelled);
         let outcome = Outcome::Cancelled;
         Settled { outcome, overdue: false, nanos: 0, result: Err(cancelled) }

@@ -38,7 +38,7 @@ impl Step<'_> {
     #[cold]
     pub(super) fn end_cancelled(&mut self) -> End {
         let cancelled =
-            Cancelled::new(self.core.spec.name(), frame::cause());
+            Cancelled::new(self.core.spec.name(), frame::cause(self.core.uncancelled()));
         self.end_without_value(TaskError::Cancelled(cancelled))
     }
 

@@ -129,8 +129,8 @@ where
 }
 
 fn alarm(token: &CancellationToken, row: &Arc<Row>) -> Alarm {
-    let row: Weak<Row> = Arc::downgrade(row);
-    Alarm::new(token, row)
+    let wakes: Weak<Row> = Arc::downgrade(row);
+    Alarm::new(token, row.scope(), wakes)
 }
 
 fn spawn<I, F, S, K>(
@@ -157,7 +157,7 @@ fn spawn<I, F, S, K>(
         lent: Some(row.clone()),
         row: row.clone(),
         kept_waker: false,
-        span: events::task_span_in(&shared.span, spec.name()),
+        span: events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name()),
         index,
         run,
         pended: false,
