@@ -7,7 +7,7 @@ use tokio::task::Id;
 use tracing::{Span, field, span};
 
 use crate::{
-    Outcome, Panic, PanicLocation, Signal, TaskError, recent,
+    Outcome, Panic, PanicLocation, Signal, TaskError, backtraces, recent,
     span::{TaskSpan, tell},
 };
 
@@ -65,7 +65,7 @@ pub(crate) fn task_began(span: &TaskSpan) {
     }
 }
 
-/// `ERROR`: a panic that a boundary caught.
+/// `ERROR`: a panic that a boundary caught; its backtrace follows as `INFO`.
 #[cold]
 pub(crate) fn panicked(panic: &Panic) {
     recent::remember(panic);
@@ -78,13 +78,13 @@ pub(crate) fn panicked(panic: &Panic) {
                 "task.id" = tokio::task::try_id().map(field::display),
                 "exception.type" = "panic",
                 "exception.message" = panic.message(),
-                "exception.stacktrace" = panic.backtrace().map(field::display),
                 "code.file.path" = location.map(PanicLocation::file),
                 "code.line.number" = location.map(PanicLocation::line),
             },
             "{panic}"
         );
     });
+    backtraces::log(panic);
 }
 
 /// `WARN`: a body that had the token did not end within its grace, and was dropped.

@@ -30,7 +30,7 @@ use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
 use crate::support::{in_time, poll_once, turn};
 
 #[tokio::test]
-async fn a_panic_is_one_error_event_with_its_place_and_backtrace() {
+async fn a_panic_is_one_error_event_with_its_place() {
     #[supervised(name = "events: panic")]
     async fn inner() -> Result<(), TaskError> {
         panic!("boom")
@@ -48,7 +48,7 @@ async fn a_panic_is_one_error_event_with_its_place_and_backtrace() {
     assert_eq!(event.fields["task.name"], "events: panic");
     assert_eq!(event.fields["exception.type"], "panic");
     assert_eq!(event.fields["exception.message"], "boom");
-    assert!(event.fields["exception.stacktrace"].contains("inner"));
+    assert!(!event.fields.contains_key("exception.stacktrace"), "no worker symbolises it");
     assert!(event.fields["code.file.path"].ends_with("events/main.rs"));
     assert!(event.fields.contains_key("code.line.number"));
 }

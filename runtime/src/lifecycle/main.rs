@@ -27,7 +27,7 @@ use super::{
     signals, systemd,
 };
 use crate::{
-    Outcome, Signal, TaskError, panic,
+    Outcome, Signal, TaskError, backtraces, panic,
     run::{Around, Run, Settled, output::Verdict},
     spec::TaskSpec,
 };
@@ -155,8 +155,11 @@ where
     exit_code(settled, how.report, signal)
 }
 
-/// On a thread, since tasks are dropped by it: a drop that blocks is not bounded by tokio.
+/// The backtraces first: the panics that they belong to are logged already. On a thread, since tasks are dropped by it: a drop that blocks is not bounded by tokio.
 fn shut_down(runtime: Runtime) {
+    if backtraces::are_in_use() {
+        bounded::run(TELLING, backtraces::flush);
+    }
     bounded::run(RUNTIME_SHUTDOWN, move || runtime.shutdown_timeout(RUNTIME_SHUTDOWN));
 }
 

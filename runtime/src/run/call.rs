@@ -225,7 +225,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     #[cold]
     fn end_cancelled(&mut self) -> Settled<F::Output> {
         self.end();
-        let cancelled = Cancelled::new(self.spec.name(), frame::cause(Seen::NEVER));
+        let cancelled = Cancelled::new(*self.spec, frame::cause(Seen::NEVER));
         let cancelled = TaskError::Cancelled(cancelled);
         let outcome = Outcome::Cancelled;
         Settled { outcome, overdue: false, nanos: 0, result: Err(cancelled) }
@@ -247,7 +247,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
 
     #[cold]
     fn panicked(&self, caught: Caught) -> TaskError {
-        let panic = Panic::new(self.spec.name(), caught);
+        let panic = Panic::new(*self.spec, caught);
         events::panicked(&panic);
         TaskError::Panicked(panic)
     }

@@ -1,8 +1,8 @@
 //! What a supervised function may return, and how a returned value is judged.
 
-use std::{error::Error, io, marker::PhantomData};
+use std::{error::Error, marker::PhantomData};
 
-use crate::{Cancelled, Panic, TaskError, events, panic};
+use crate::{Panic, TaskError, error::is_cancelled, events, panic};
 
 mod sealed {
     pub trait Sealed {}
@@ -189,38 +189,17 @@ macro_rules! probes {
 probes! {
     /// The error is an `Error`: its sources are looked through.
     ByError for &&&&Probe<Result<T, E>>, Result<T, E>, [T, E: Error + 'static],
-        |result| of(result, |error| carries_cancelled(error));
+        |result| of(result, |error| is_cancelled(error));
     /// The error holds any shared error: `anyhow::Error`, `eyre::Report`, `Box<dyn Error + Send + Sync>`.
     BySharedError for &&&Probe<Result<T, E>>, Result<T, E>, [T, E: AsRef<dyn Error + Send + Sync + 'static>],
-        |result| of(result, |error| carries_cancelled(error.as_ref()));
+        |result| of(result, |error| is_cancelled(error.as_ref()));
     /// The error holds any error: `Box<dyn Error>`.
     ByAnyError for &&Probe<Result<T, E>>, Result<T, E>, [T, E: AsRef<dyn Error + 'static>],
-        |result| of(result, |error| carries_cancelled(error.as_ref()));
+        |result| of(result, |error| is_cancelled(error.as_ref()));
     /// The error is something else.
     ByResult for &Probe<Result<T, E>>, Result<T, E>, [T, E],
         by_shape;
     /// There is no error.
     ByAnything for Probe<R>, R, [R],
         always_ok;
-}
-
-/// How far a chain of sources is followed: a chain may be a ring.
-const DEEPEST: usize = 64;
-
-/// Whether an error is, or comes from, a cancellation.
-fn carries_cancelled(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    for _ in 0..DEEPEST {
-        let Some(error) = next else { return false };
-        if matches!(error.downcast_ref(), Some(TaskError::Cancelled(_))) || error.is::<Cancelled>()
-        {
-            return true;
-        }
-        // An `io::Error` names as its source the source of what it holds.
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(held) => Some(held),
-            None => error.source(),
-        };
-    }
-    false
 }
