@@ -23,12 +23,9 @@ use super::{
     scope::{Scope, Seen},
     shield::Protection,
 };
-use crate::{
-    Cause,
-    panic::{self, Caught},
-    spec::TaskSpec,
-};
-use stack::{Holdable, Kind, Pushed};
+use crate::{Cause, spec::TaskSpec};
+pub(super) use stack::Pushed;
+use stack::{Holdable, Kind};
 
 /// What others know of a run that is under way.
 #[derive(Default)]
@@ -82,19 +79,20 @@ pub(super) fn within_section<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnc
     code()
 }
 
-/// Polls the body of a run. Nothing unwinds out of it, so that what is entered is left without a guard.
+/// A run enters the stack, to leave it by [`leave_run`]: nothing unwinds out of its body, so that there is no guard.
 #[inline]
-pub(super) fn run<R>(
+pub(super) fn enter_run(
     spec: &'static TaskSpec,
     holds_permit: bool,
     frame: &mut Option<Arc<Frame>>,
-    body: impl FnOnce() -> R,
-) -> Result<R, Caught> {
+) -> Pushed {
     let permit = if holds_permit { Permit::HeldBy(tokio::task::try_id()) } else { Permit::None };
-    let pushed = stack::push(Kind::Run { spec, permit }, frame);
-    let result = panic::catch(body);
+    stack::push(Kind::Run { spec, permit }, frame)
+}
+
+#[inline]
+pub(super) fn leave_run(pushed: Pushed, frame: &mut Option<Arc<Frame>>) {
     stack::pop(pushed, frame);
-    result
 }
 
 /// Takes the entry off again, also where the code unwinds, and puts what it held back in its place.

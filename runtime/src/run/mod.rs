@@ -59,6 +59,7 @@ use body::InPlace;
 use core::{Core, Stage};
 use end::End;
 use output::Verdict;
+use step::Lent;
 
 /// What the task that polls a run knows already.
 #[derive(Clone, Copy, Default)]
@@ -103,11 +104,23 @@ pin_project! {
             if this.core.stage != Stage::Done {
                 let this = this.project();
                 let mut value = Poll::Pending;
-                let mut body = InPlace { body: this.body, verdict: *this.verdict, value: &mut value };
+                let mut body = InPlace {
+                    body: this.body,
+                    verdict: *this.verdict,
+                    value: &mut value,
+                    from_task_error: None,
+                };
                 step::abandon(this.core, lent(this.token), &mut body);
             }
         }
     }
+}
+
+/// A call that is awaited where it is made, lent for one poll.
+struct Call<'a, 'c, F: Future> {
+    lent: Lent<'a>,
+    body: InPlace<'a, F>,
+    cx: &'a mut Context<'c>,
 }
 
 /// The token of a run that has not ended.
@@ -156,8 +169,26 @@ impl<F: Future, T: AsToken> Run<F, T> {
         value: &mut Poll<F::Output>,
     ) -> Poll<End> {
         let this = self.project();
-        let mut body = InPlace { body: this.body, verdict: *this.verdict, value };
+        let mut body =
+            InPlace { body: this.body, verdict: *this.verdict, value, from_task_error: None };
         step::poll(this.core, lent(this.token), &mut body, cx, around)
+    }
+
+    /// Lends all of the run for one poll, as a call that is awaited where it is made.
+    #[inline]
+    fn lend_call<'a, 'c>(
+        self: Pin<&'a mut Self>,
+        cx: &'a mut Context<'c>,
+        value: &'a mut Poll<F::Output>,
+        from_task_error: fn(TaskError) -> F::Output,
+    ) -> Call<'a, 'c, F> {
+        let this = self.project();
+        let from_task_error = Some(from_task_error);
+        Call {
+            lent: Lent { core: this.core, token: lent(this.token), entered: None },
+            body: InPlace { body: this.body, verdict: *this.verdict, value, from_task_error },
+            cx,
+        }
     }
 
     pub(crate) fn poll_settled(

@@ -66,7 +66,7 @@ sync::global! {
 }
 
 sync::thread_local! {
-    /// Why the tokens are cancelled that this thread is cancelling now.
+    // Why the tokens are cancelled that this thread is cancelling now.
     static CANCELS_FOR: RefCell<Option<Arc<Reason>>> = const { RefCell::new(None) };
 }
 

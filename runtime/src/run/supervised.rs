@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomData,
+    panic::{UnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -13,10 +14,10 @@ use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Around, Run,
+    Around, Call, Run,
     end::End,
-    output::{Output, SupervisedOutput, converted, output},
-    result,
+    output::{Output, SupervisedOutput, Verdict, converted, output},
+    result, step,
 };
 use crate::{AsToken, Outcome, TaskError, limit::Permit, spec::TaskSpec};
 
@@ -78,21 +79,43 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
         let mut value = Poll::Pending;
-        if let Poll::Ready(End { error: Some(error), .. }) =
-            this.run.poll_end(cx, Around::default(), &mut value)
-        {
-            put_error(&mut value, error, *this.from_task_error);
+        let mut call = self.lend(cx, &mut value);
+        // In halves, and the body between them polled right here: each level of a function that calls itself has on the
+        // stack what is in this function, and what it calls now.
+        if step::enter(&mut call.lent, &mut call.body, call.cx) {
+            let mut between = Between(&mut call);
+            let polled = catch_unwind(move || between.poll());
+            step::leave(&mut call.lent, &mut call.body, call.cx, polled);
         }
         value
     }
 }
 
-/// Puts into the place of a value what the function declares for a run that has none.
-#[cold]
-fn put_error<R>(value: &mut Poll<R>, error: TaskError, from_task_error: fn(TaskError) -> R) {
-    *value = Poll::Ready(from_task_error(error));
+impl<F: Future, T: AsToken> Supervised<F, T> {
+    #[inline]
+    fn lend<'a, 'c>(
+        self: Pin<&'a mut Self>,
+        cx: &'a mut Context<'c>,
+        value: &'a mut Poll<F::Output>,
+    ) -> Call<'a, 'c, F> {
+        let this = self.project();
+        this.run.lend_call(cx, value, *this.from_task_error)
+    }
+}
+
+/// A call between its halves. After a panic only the boundary uses it, which knows.
+struct Between<'a, 'b, 'c, F: Future>(&'a mut Call<'b, 'c, F>);
+
+impl<F: Future> UnwindSafe for Between<'_, '_, '_, F> {}
+
+impl<F: Future> Between<'_, '_, '_, F> {
+    // By force, here and below, since a frame less is on the stack in a debug build.
+    #[inline(always)]
+    fn poll(&mut self) -> Option<Verdict> {
+        self.0.body.advance(self.0.cx);
+        self.0.body.judge()
+    }
 }
 
 impl<F: Future, T: AsToken> fmt::Debug for Supervised<F, T> {

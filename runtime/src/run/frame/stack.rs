@@ -170,7 +170,7 @@ holdable! {
 
 /// Where an entry stands.
 #[derive(Clone, Copy)]
-pub(super) struct Pushed(usize);
+pub(in super::super) struct Pushed(usize);
 
 /// Takes what the entry is to hold out of its place; it stays there where it cannot be put aside.
 #[inline]

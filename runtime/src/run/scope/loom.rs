@@ -14,7 +14,7 @@ use crate::{
 /// Invariant 1.
 #[test]
 fn who_finds_the_token_fired_finds_the_first_cause() {
-    model(None, || {
+    model(Some(3), || {
         let token = CancellationToken::new();
         let scope = Scope::root(token.clone());
         let stops = [Cause::Drained, Cause::ScopeDropped].map(|cause| {
