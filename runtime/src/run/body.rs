@@ -11,15 +11,16 @@ use std::{
 };
 
 use super::output::Verdict;
+#[cfg(debug_assertions)]
 use crate::TaskError;
 
-#[inline]
+#[cfg(debug_assertions)]
 fn running<'a, F>(body: &'a mut Pin<&mut Option<F>>) -> Pin<&'a mut F> {
     body.as_mut().as_pin_mut().expect("a running body is there")
 }
 
 /// Elsewhere, so that what the drop of a value needs is not on the stack while a body is polled.
-#[inline]
+#[cfg(debug_assertions)]
 fn put<R>(place: &mut Poll<R>, polled: Poll<R>) {
     // The place is empty: there is nothing to be dropped, and no code for it.
     mem::forget(mem::replace(place, polled));
@@ -30,6 +31,7 @@ pub(super) trait Body {
     /// Polls it, and drops it when it has returned; what it returned stays, also where the drop panics.
     fn poll(&mut self, cx: &mut Context<'_>) -> Option<Verdict>;
 
+    #[cfg(debug_assertions)]
     /// Puts what the function declares for a run without a value into the place of the value.
     fn fail(&mut self, error: TaskError);
 
@@ -42,11 +44,13 @@ pub(super) struct InPlace<'a, F: Future> {
     pub(super) body: Pin<&'a mut Option<F>>,
     pub(super) verdict: fn(&F::Output) -> Verdict,
     pub(super) value: &'a mut Poll<F::Output>,
+    #[cfg(debug_assertions)]
     /// There if the poll is that of a call, whose value is what the function declares.
     pub(super) from_task_error: Option<fn(TaskError) -> F::Output>,
 }
 
 impl<F: Future> InPlace<'_, F> {
+    #[cfg(debug_assertions)]
     /// Polls the body. Little else is on the stack meanwhile.
     #[inline(always)]
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) {
@@ -66,10 +70,13 @@ impl<F: Future> InPlace<'_, F> {
 
 impl<F: Future> Body for InPlace<'_, F> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Option<Verdict> {
-        self.advance(cx);
+        let running = self.body.as_mut().as_pin_mut().expect("a running body is there");
+        // Its place is empty: there is nothing to be dropped, and no code for it.
+        mem::forget(mem::replace(self.value, running.poll(cx)));
         self.judge()
     }
 
+    #[cfg(debug_assertions)]
     #[cold]
     fn fail(&mut self, error: TaskError) {
         if let Some(from_task_error) = self.from_task_error {

@@ -23,7 +23,11 @@ use super::{
     scope::{Scope, Seen},
     shield::Protection,
 };
-use crate::{Cause, spec::TaskSpec};
+use crate::{
+    Cause,
+    panic::{self, Caught},
+    spec::TaskSpec,
+};
 pub(super) use stack::Pushed;
 use stack::{Holdable, Kind};
 
@@ -79,7 +83,21 @@ pub(super) fn within_section<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnc
     code()
 }
 
-/// A run enters the stack, to leave it by [`leave_run`]: nothing unwinds out of its body, so that there is no guard.
+/// Polls the body of a run. Nothing unwinds out of it, so that what is entered is left without a guard.
+#[inline]
+pub(super) fn run<R>(
+    spec: &'static TaskSpec,
+    holds_permit: bool,
+    frame: &mut Option<Arc<Frame>>,
+    body: impl FnOnce() -> R,
+) -> Result<R, Caught> {
+    let pushed = enter_run(spec, holds_permit, frame);
+    let result = panic::catch(body);
+    leave_run(pushed, frame);
+    result
+}
+
+/// A run enters the stack, to leave it by [`leave_run`].
 #[inline]
 pub(super) fn enter_run(
     spec: &'static TaskSpec,

@@ -26,6 +26,8 @@ mod core;
 mod end;
 mod first;
 pub(crate) mod frame;
+#[cfg(debug_assertions)]
+mod halves;
 pub(crate) mod itself;
 mod kept;
 pub(crate) mod output;
@@ -59,7 +61,6 @@ use body::InPlace;
 use core::{Core, Stage};
 use end::End;
 use output::Verdict;
-use step::Lent;
 
 /// What the task that polls a run knows already.
 #[derive(Clone, Copy, Default)]
@@ -108,19 +109,13 @@ pin_project! {
                     body: this.body,
                     verdict: *this.verdict,
                     value: &mut value,
+                    #[cfg(debug_assertions)]
                     from_task_error: None,
                 };
                 step::abandon(this.core, lent(this.token), &mut body);
             }
         }
     }
-}
-
-/// A call that is awaited where it is made, lent for one poll.
-struct Call<'a, 'c, F: Future> {
-    lent: Lent<'a>,
-    body: InPlace<'a, F>,
-    cx: &'a mut Context<'c>,
 }
 
 /// The token of a run that has not ended.
@@ -169,26 +164,14 @@ impl<F: Future, T: AsToken> Run<F, T> {
         value: &mut Poll<F::Output>,
     ) -> Poll<End> {
         let this = self.project();
-        let mut body =
-            InPlace { body: this.body, verdict: *this.verdict, value, from_task_error: None };
+        let mut body = InPlace {
+            body: this.body,
+            verdict: *this.verdict,
+            value,
+            #[cfg(debug_assertions)]
+            from_task_error: None,
+        };
         step::poll(this.core, lent(this.token), &mut body, cx, around)
-    }
-
-    /// Lends all of the run for one poll, as a call that is awaited where it is made.
-    #[inline]
-    fn lend_call<'a, 'c>(
-        self: Pin<&'a mut Self>,
-        cx: &'a mut Context<'c>,
-        value: &'a mut Poll<F::Output>,
-        from_task_error: fn(TaskError) -> F::Output,
-    ) -> Call<'a, 'c, F> {
-        let this = self.project();
-        let from_task_error = Some(from_task_error);
-        Call {
-            lent: Lent { core: this.core, token: lent(this.token), entered: None },
-            body: InPlace { body: this.body, verdict: *this.verdict, value, from_task_error },
-            cx,
-        }
     }
 
     pub(crate) fn poll_settled(

@@ -4,7 +4,6 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomData,
-    panic::{UnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -14,10 +13,10 @@ use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Around, Call, Run,
+    Around, Run,
     end::End,
-    output::{Output, SupervisedOutput, Verdict, converted, output},
-    result, step,
+    output::{Output, SupervisedOutput, converted, output},
+    result,
 };
 use crate::{AsToken, Outcome, TaskError, limit::Permit, spec::TaskSpec};
 
@@ -44,8 +43,8 @@ pin_project! {
         T: AsToken,
     {
         #[pin]
-        run: Run<F, T>,
-        from_task_error: fn(TaskError) -> F::Output,
+        pub(super) run: Run<F, T>,
+        pub(super) from_task_error: fn(TaskError) -> F::Output,
     }
 }
 
@@ -80,41 +79,39 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut value = Poll::Pending;
-        let mut call = self.lend(cx, &mut value);
-        // In halves, and the body between them polled right here: each level of a function that calls itself has on the
-        // stack what is in this function, and what it calls now.
-        if step::enter(&mut call.lent, &mut call.body, call.cx) {
-            let mut between = Between(&mut call);
-            let polled = catch_unwind(move || between.poll());
-            step::leave(&mut call.lent, &mut call.body, call.cx, polled);
+        // See `halves.rs`. Here, since each function between this one and the body takes of the stack.
+        #[cfg(debug_assertions)]
+        {
+            let mut call = self.lend(cx, &mut value);
+            if call.enter() {
+                let mut between = super::halves::Between(&mut call);
+                let polled = std::panic::catch_unwind(move || between.poll());
+                call.leave(polled);
+            }
         }
+        #[cfg(not(debug_assertions))]
+        self.poll_at_once(cx, &mut value);
         value
     }
 }
 
-impl<F: Future, T: AsToken> Supervised<F, T> {
-    #[inline]
-    fn lend<'a, 'c>(
-        self: Pin<&'a mut Self>,
-        cx: &'a mut Context<'c>,
-        value: &'a mut Poll<F::Output>,
-    ) -> Call<'a, 'c, F> {
-        let this = self.project();
-        this.run.lend_call(cx, value, *this.from_task_error)
-    }
+/// Puts into the place of a value what the function declares for a run that has none.
+#[cfg(not(debug_assertions))]
+#[cold]
+fn put_error<R>(value: &mut Poll<R>, error: TaskError, from_task_error: fn(TaskError) -> R) {
+    *value = Poll::Ready(from_task_error(error));
 }
 
-/// A call between its halves. After a panic only the boundary uses it, which knows.
-struct Between<'a, 'b, 'c, F: Future>(&'a mut Call<'b, 'c, F>);
-
-impl<F: Future> UnwindSafe for Between<'_, '_, '_, F> {}
-
-impl<F: Future> Between<'_, '_, '_, F> {
-    // By force, here and below, since a frame less is on the stack in a debug build.
-    #[inline(always)]
-    fn poll(&mut self) -> Option<Verdict> {
-        self.0.body.advance(self.0.cx);
-        self.0.body.judge()
+#[cfg(not(debug_assertions))]
+impl<F: Future, T: AsToken> Supervised<F, T> {
+    #[inline]
+    fn poll_at_once(self: Pin<&mut Self>, cx: &mut Context<'_>, value: &mut Poll<F::Output>) {
+        let this = self.project();
+        if let Poll::Ready(End { error: Some(error), .. }) =
+            this.run.poll_end(cx, Around::default(), value)
+        {
+            put_error(value, error, *this.from_task_error);
+        }
     }
 }
 
