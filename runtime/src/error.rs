@@ -1,6 +1,6 @@
 //! What a supervised function's boundary can say instead of a value.
 
-use std::{error::Error, fmt, io, time::Duration};
+use std::{error::Error, fmt, io, panic::Location, time::Duration};
 
 use crate::{Cause, Outcome, Panic, spec::TaskSpec};
 
@@ -86,6 +86,9 @@ impl Error for TaskError {
     }
 }
 
+/// How many sources of an error are followed: a chain may be a ring.
+pub(crate) const DEEPEST: usize = 64;
+
 /// Whether an error is, or comes from, a cancellation.
 ///
 /// Follows the sources of the error, also through `io::Error`, and through enums and boxes that are transparent over a
@@ -109,16 +112,26 @@ impl Error for TaskError {
 /// ```
 #[must_use]
 pub fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
-    /// How many sources are followed: a chain may be a ring.
-    const DEEPEST: usize = 64;
+    any_source(error, |error| {
+        matches!(error.downcast_ref(), Some(TaskError::Cancelled(_)))
+            || error.is::<Cancelled>()
+            || error.is::<CancelledFunction>()
+    })
+}
 
+/// Whether an error is, or comes from, the work that a pool did not finish.
+pub(crate) fn is_unfinished(error: &(dyn Error + 'static)) -> bool {
+    any_source(error, |error| error.is::<UnfinishedPool>())
+}
+
+fn any_source(
+    error: &(dyn Error + 'static),
+    is_it: impl Fn(&(dyn Error + 'static)) -> bool,
+) -> bool {
     let mut next = Some(error);
     for _ in 0..DEEPEST {
         let Some(error) = next else { return false };
-        if matches!(error.downcast_ref(), Some(TaskError::Cancelled(_)))
-            || error.is::<Cancelled>()
-            || error.is::<CancelledFunction>()
-        {
+        if is_it(error) {
             return true;
         }
         // An `io::Error` names as its source the source of what it holds.
@@ -129,6 +142,19 @@ pub fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
     }
     false
 }
+
+/// The source of an [`Unfinished`](crate::Unfinished), which is known by it: through an error that is transparent over
+/// one, nothing else of it is seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnfinishedPool(pub(crate) &'static Location<'static>);
+
+impl fmt::Display for UnfinishedPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the pool was made at {}", self.0)
+    }
+}
+
+impl Error for UnfinishedPool {}
 
 /// What a task is named after. As the source of an error, it says where that is defined.
 #[derive(Clone, Copy)]

@@ -103,8 +103,10 @@ compile_error!(
 extern crate self as tokio_util;
 
 mod backtraces;
+mod budget;
 mod cause;
 mod clock;
+mod deadline;
 mod error;
 mod events;
 mod inspect;
@@ -149,8 +151,8 @@ pub use run::{
     shield::{Shield, shield},
 };
 pub use scope::{
-    Blocking, Closed, Group, GroupHandle, LoggedError, Map, Pool, PoolSpawn, Settled, Slot, Spawn,
-    SpawnError, TrySpawnError, ZeroLimit, map,
+    Blocking, Closed, Group, GroupHandle, HandleSpawn, LoggedError, Map, Pool, PoolSpawn, Settled,
+    Slot, Spawn, SpawnError, TrySpawnError, ZeroLimit, map,
 };
 pub use token::AsToken;
 #[doc = include_str!("docs/supervised.md")]

@@ -278,6 +278,12 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     }
 }
 
+/// As [`catch`], for code whose boundaries have caught what they could: it costs nothing, and knows no place.
+#[inline]
+pub(crate) fn catch_escaped<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(Caught::new)
+}
+
 /// The site of a panic around the boundary, until it is left again.
 pub(crate) type Outer = Option<Box<Site>>;
 

@@ -20,6 +20,7 @@ use super::{
     threads::Threads,
 };
 use crate::{
+    budget,
     registry::{self, arranged},
     run::row::{Activity, OnThread, Row, watch},
 };
@@ -141,6 +142,7 @@ impl LeakCheck {
     ///
     /// Dropped, it has looked less often, and changed nothing.
     pub async fn verify(&self) -> Result<(), Leaks> {
+        budget::spent().await;
         let mut looking = Looking::begin();
         let mut pauses = Pauses::new();
         while let Some(left) = self.look(&mut looking) {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Outcome, TaskError, panic,
-    run::{Around, Run, Settled, output::Verdict, row::watch},
+    run::{Around, Run, Settled, output::Judge, row::watch},
     spec::TaskSpec,
 };
 
@@ -103,7 +103,7 @@ impl TestOptions {
 pub fn test<B, F>(
     options: TestOptions,
     spec: &'static TaskSpec,
-    verdict: fn(&F::Output) -> Verdict,
+    verdict: Judge<F::Output>,
     body: B,
 ) -> F::Output
 where
@@ -151,7 +151,7 @@ where
 fn run<B, F>(
     runtime: &Runtime,
     spec: &'static TaskSpec,
-    verdict: fn(&F::Output) -> Verdict,
+    verdict: Judge<F::Output>,
     body: B,
 ) -> Settled<F::Output>
 where

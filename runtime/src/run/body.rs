@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::output::Verdict;
+use super::output::{Judge, Verdict};
 #[cfg(debug_assertions)]
 use crate::TaskError;
 
@@ -42,7 +42,7 @@ pub(super) trait Body {
 /// It borrows both places, that of the body and that of its value, for one poll or for the drop of the run.
 pub(super) struct InPlace<'a, F: Future> {
     pub(super) body: Pin<&'a mut Option<F>>,
-    pub(super) verdict: fn(&F::Output) -> Verdict,
+    pub(super) verdict: Judge<F::Output>,
     pub(super) value: &'a mut Poll<F::Output>,
     #[cfg(debug_assertions)]
     /// There if the poll is that of a call, whose value is what the function declares.
@@ -62,7 +62,7 @@ impl<F: Future> InPlace<'_, F> {
     pub(super) fn judge(&mut self) -> Option<Verdict> {
         // It has its place before it is looked at, which is the user's code as well.
         let Poll::Ready(value) = &*self.value else { return None };
-        let verdict = (self.verdict)(value);
+        let verdict = (self.verdict)(value, None);
         self.body.set(None);
         Some(verdict)
     }

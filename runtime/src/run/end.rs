@@ -29,7 +29,7 @@ impl Step<'_> {
             Verdict::Ok => Outcome::Ok,
             Verdict::Error => Outcome::Error,
             Verdict::CarriesCancelled if self.token.is_cancelled() => Outcome::Cancelled,
-            Verdict::CarriesCancelled => Outcome::Error,
+            Verdict::CarriesCancelled | Verdict::CarriesUnfinished => Outcome::Error,
         };
         let nanos = self.settle_running(outcome, here);
         End { outcome, overdue: false, nanos, error: None }

@@ -14,7 +14,7 @@
 
 use std::{
     cell::RefCell,
-    sync::{Arc, Weak},
+    sync::{Arc, PoisonError, Weak},
 };
 
 use tokio::task::Id;
@@ -28,7 +28,7 @@ use crate::{
     Cause,
     spec::TaskSpec,
     sync::{
-        self, OnceLock,
+        self, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -145,8 +145,40 @@ pub(super) struct MadeIn {
 }
 
 sync::global! {
-    /// The scope of `#[supervised::main]`: around everything, also where a bare spawn lost the way to it.
-    static MAIN: OnceLock<Arc<Scope>> = OnceLock::new();
+    /// The scopes of the mains that have not returned, the latest last. The latest is around everything, also where a
+    /// bare spawn lost the way to it.
+    static MAINS: Mutex<Vec<Arc<Scope>>> = Mutex::new(Vec::new());
+}
+
+/// The scope of a main that has not returned.
+pub(crate) struct MainScope(Arc<Scope>);
+
+impl MainScope {
+    pub(crate) fn begin() -> Self {
+        let scope = Arc::new(Scope::within(None, None));
+        mains().push(scope.clone());
+        Self(scope)
+    }
+
+    /// For the thread that explains it.
+    pub(crate) fn scope(&self) -> Arc<Scope> {
+        self.0.clone()
+    }
+
+    /// What the body of this main is a task of.
+    pub(crate) fn of_body(&self, token: CancellationToken) -> Arc<Scope> {
+        Arc::new(Scope::within(Some(&self.0), Some(token)))
+    }
+}
+
+impl Drop for MainScope {
+    fn drop(&mut self) {
+        mains().retain(|scope| !Arc::ptr_eq(scope, &self.0));
+    }
+}
+
+fn mains() -> MutexGuard<'static, Vec<Arc<Scope>>> {
+    MAINS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Scope {
@@ -177,16 +209,6 @@ impl Scope {
         let parent = frame::current_scope();
         let nesting = parent.as_ref().map_or(0, |parent| parent.nesting);
         Arc::new(Self { nesting, ..Self::within(parent.as_ref(), None) })
-    }
-
-    /// The scope of main; a second main in one process shares it.
-    pub(crate) fn main() -> Arc<Self> {
-        MAIN.get_or_init(|| Arc::new(Self::within(None, None))).clone()
-    }
-
-    /// What the body of a main is a task of.
-    pub(crate) fn of_main(token: CancellationToken) -> Arc<Self> {
-        Arc::new(Self::within(Some(&Self::main()), Some(token)))
     }
 
     fn within(parent: Option<&Arc<Self>>, token: Option<CancellationToken>) -> Self {
@@ -302,7 +324,8 @@ impl Scope {
     }
 
     fn reason_of_main(uncancelled: Seen) -> Option<Arc<Reason>> {
-        MAIN.get()?.reason_of(uncancelled, &mut false).flatten()
+        let main = mains().last().cloned()?;
+        main.reason_of(uncancelled, &mut false).flatten()
     }
 
     /// The same for code that runs in no scope.

@@ -57,6 +57,10 @@ pub async fn renamed(stop: &Stop, n: u32) -> Result<u32, TaskError> {
 pub type Stop = CancellationToken;
 
 /// A body that only panics.
+///
+/// # Panics
+///
+/// Always.
 #[supervised]
 pub async fn panics() -> Result<u32, TaskError> {
     panic!("as it was asked to")
@@ -72,6 +76,7 @@ pub async fn forever() -> Result<(), TaskError> {
 
 /// As many parameters as clippy allows, and the token.
 #[supervised]
+#[allow(clippy::many_single_char_names)]
 pub async fn seven(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8) -> Result<u8, TaskError> {
     Ok(a + b + c + d + e + f + g)
 }
@@ -198,6 +203,63 @@ pub async fn impl_result(items: &[u32]) -> Result<impl Iterator<Item = u32> + '_
     Ok(items.iter().map(|n| n * 2))
 }
 
+/// A result of a type that has no name, and borrows nothing. Without the bound it would borrow the token.
+#[supervised]
+pub async fn impl_result_of_its_own(
+    n: u32,
+) -> Result<impl Iterator<Item = u32> + 'static, TaskError> {
+    Ok(0..n)
+}
+
+/// Constants that have the names of parameters.
+pub mod constants {
+    #![allow(non_upper_case_globals)]
+
+    use tokio_supervised::{CancellationToken, TaskError, supervised, task};
+
+    /// A constant named as the parameter that is inserted is documented.
+    pub const token: u32 = 1;
+
+    /// A static of such a name.
+    pub static shutdown: u32 = 2;
+
+    /// A token that is inserted.
+    #[supervised]
+    pub async fn inserted(n: u32) -> Result<u32, TaskError> {
+        Ok(token + shutdown + n)
+    }
+
+    /// A token that is inserted, and kept.
+    #[supervised(restart = "on-failure")]
+    pub async fn restarting(n: u32) -> Result<u32, TaskError> {
+        Ok(token + shutdown + n)
+    }
+
+    /// A token that has a name of its own.
+    #[supervised]
+    pub async fn lent(stop: &CancellationToken) -> Result<u32, TaskError> {
+        task!("inserted", |_| -> Result<u32, TaskError> { Ok(token) })(stop.clone()).await
+    }
+
+    /// A method.
+    #[derive(Debug)]
+    pub struct Held(u32);
+
+    impl Held {
+        /// Makes one.
+        #[supervised]
+        pub async fn new() -> Result<Self, TaskError> {
+            Ok(Self(token))
+        }
+
+        /// Adds.
+        #[supervised]
+        pub async fn add(&self, n: u32) -> Result<u32, TaskError> {
+            Ok(self.0 + n)
+        }
+    }
+}
+
 /// A result that has a lifetime of its own, and an error that is boxed.
 #[supervised]
 pub async fn boxed_error<'a>(
@@ -223,12 +285,20 @@ pub async fn early(text: &str) -> Result<u32, Box<dyn std::error::Error + Send +
 }
 
 /// The last expression borrows from a parameter.
+///
+/// # Panics
+///
+/// When a holder of the lock panicked.
 #[supervised]
 pub async fn tail_borrows(items: Mutex<Vec<u32>>) -> Result<usize, TaskError> {
     Ok(items.lock().expect("nobody panicked").len())
 }
 
 /// The last expression matches on what borrows from a parameter.
+///
+/// # Panics
+///
+/// When a holder of the lock panicked.
 #[supervised]
 #[allow(clippy::option_if_let_else)]
 pub async fn tail_matches(items: Mutex<Vec<u32>>) -> Result<u32, TaskError> {
@@ -239,6 +309,10 @@ pub async fn tail_matches(items: Mutex<Vec<u32>>) -> Result<u32, TaskError> {
 }
 
 /// The same without a value.
+///
+/// # Panics
+///
+/// When a holder of the lock panicked.
 #[supervised]
 pub async fn tail_of_nothing(items: Mutex<Vec<u32>>) {
     if let Some(n) = items.lock().expect("nobody panicked").first_mut() {
