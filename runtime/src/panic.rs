@@ -285,23 +285,23 @@ pub(crate) fn catch_escaped<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
 }
 
 /// The site of a panic around the boundary, until it is left again.
-type Outer = Option<Box<Site>>;
+pub(crate) type Outer = Option<Box<Site>>;
 
 #[inline]
-fn enter() -> Outer {
+pub(crate) fn enter() -> Outer {
     let outer = put_outer_site_aside();
     DEPTH.set(DEPTH.get() + 1);
     outer
 }
 
 #[inline]
-fn leave(outer: Outer) {
+pub(crate) fn leave(outer: Outer) {
     DEPTH.set(DEPTH.get() - 1);
     put_outer_site_back(outer);
 }
 
 #[cold]
-fn caught(payload: Box<dyn Any + Send>, outer: Outer) -> Caught {
+pub(crate) fn caught(payload: Box<dyn Any + Send>, outer: Outer) -> Caught {
     let caught = Caught::new(payload);
     leave(outer);
     caught

@@ -38,6 +38,7 @@ use crate::{
     panic::{Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{self, HasTasks, Key, Listed, Slab},
     run::{alarm::Alarm, row::Row, scope::Scope},
+    span::TaskSpan,
     spec::TaskSpec,
     sync::{Mutex, MutexGuard, OnceLock},
 };
@@ -51,6 +52,8 @@ mod held;
 pub(super) struct Shared<T, E> {
     pub(super) token: CancellationToken,
     pub(super) scope: Arc<Scope>,
+    /// The one that the group was made in: the spans of its tasks are inside.
+    pub(super) span: TaskSpan,
     pub(super) slots: Slots,
     pub(super) grace: Option<Duration>,
     pub(super) until_first_exit: bool,
@@ -136,6 +139,7 @@ impl<T, E> Shared<T, E> {
         Self {
             scope: Scope::nested(token.clone()),
             token,
+            span: TaskSpan::current(),
             seen: OnceLock::new(),
             slots: Slots::unbounded(),
             grace: None,
@@ -214,7 +218,8 @@ impl<T, E> Shared<T, E> {
     {
         self.seen.get_or_init(|| {
             let weak: Weak<Self> = Arc::downgrade(self);
-            Seen { alarm: Alarm::new(&self.token, weak), _listed: registry::list(self) }
+            let alarm = Alarm::new(&self.token, &self.scope, weak);
+            Seen { alarm, _listed: registry::list(self) }
         });
         let mut state = self.state();
         if state.closed {
@@ -291,8 +296,7 @@ impl<T, E> Shared<T, E> {
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
     fn stop(&self, cause: Cause) {
         if !self.token.is_cancelled() {
-            self.scope.explain(cause);
-            let rung = quietly(|| self.token.cancel());
+            let rung = self.scope.cancel(cause, || quietly(|| self.token.cancel()));
             if let (false, Some(alarm)) = (rung, self.alarm()) {
                 alarm.ring();
             }

@@ -138,7 +138,7 @@ impl Shared {
     pub(super) fn list(self: &Arc<Self>) {
         let weak: Weak<Self> = Arc::downgrade(self);
         self.seen.get_or_init(|| Seen {
-            alarm: Alarm::new(&self.token, weak.clone()),
+            alarm: Alarm::new(&self.token, &self.scope, weak.clone()),
             _listed: registry::list(self),
             _to_drain: POOLS.list(weak),
         });
@@ -286,8 +286,7 @@ impl Shared {
     /// Cancels what runs; where it is cancelled already, that has a cause of its own.
     pub(super) fn stop(&self, cause: Cause) {
         if !self.token.is_cancelled() {
-            self.scope.explain(cause);
-            let rung = quietly(|| self.token.cancel());
+            let rung = self.scope.cancel(cause, || quietly(|| self.token.cancel()));
             if let (false, Some(alarm)) = (rung, self.alarm()) {
                 alarm.ring();
             }

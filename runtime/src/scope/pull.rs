@@ -382,11 +382,11 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
 
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
     fn stop(&self, cause: Cause) {
-        if !self.token.is_cancelled() {
-            self.scope.explain(cause);
-            if !quietly(|| self.token.cancel()) {
-                self.wake_runners();
-            }
+        if self.token.is_cancelled() {
+            return;
+        }
+        if !self.scope.cancel(cause, || quietly(|| self.token.cancel())) {
+            self.wake_runners();
         }
     }
 
