@@ -14,7 +14,7 @@ use std::{
     env,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver, SyncSender},
     },
     thread,
@@ -50,7 +50,7 @@ static QUEUE: OnceLock<Queue> = OnceLock::new();
 struct Queue {
     // None where there was no thread to be had.
     jobs: Option<SyncSender<Job>>,
-    skipped: AtomicU64,
+    skipped: AtomicUsize,
 }
 
 /// Logs the backtrace of a panic soon, at `INFO`, unless `RUST_BACKTRACE` (or `RUST_LIB_BACKTRACE`) is `0`.
@@ -100,7 +100,7 @@ impl Queue {
         let spawned = thread::Builder::new()
             .name("supervised-backtraces".to_owned())
             .spawn(move || log_all(&queued));
-        Self { jobs: spawned.is_ok().then_some(jobs), skipped: AtomicU64::new(0) }
+        Self { jobs: spawned.is_ok().then_some(jobs), skipped: AtomicUsize::new(0) }
     }
 
     fn push(&self, entry: Entry) {
