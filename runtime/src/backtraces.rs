@@ -136,7 +136,7 @@ fn log_all(queued: &Receiver<Job>) {
 }
 
 impl Entry {
-    fn log(self, skipped: u64) {
+    fn log(self, skipped: usize) {
         let Self { task, id, site, span, subscriber } = self;
         let location = &site.location;
         let backtrace: &Backtrace = &site.backtrace;
