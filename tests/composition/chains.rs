@@ -60,7 +60,8 @@ fn session(into: GroupHandle<(), TaskError>, left: u32) -> Boxed {
             into.spawn(task!("session", |_| -> Result<(), TaskError> {
                 session(next, left - 1).await
             }))
-            .await;
+            .await
+            .unwrap();
         }
         Ok(())
     })

@@ -296,7 +296,8 @@ async fn a_local_task_holds_no_slot_and_no_scope_of_the_task_that_drives_its_set
         set.spawn_local(async move {
             _ = begun.send(());
             // It waits for the slot of the task that drives the set, which ends.
-            handle.spawn(task!("run truth: next", |_| -> Result<(), TaskError> { Ok(()) })).await;
+            let next = task!("run truth: next", |_| -> Result<(), TaskError> { Ok(()) });
+            handle.spawn(next).await.unwrap();
         });
         set.run_until(async {
             _ = has_begun.await;
