@@ -301,6 +301,19 @@ const OPERATIONS: &[(&str, Begin)] = &[
             drop((a, b, c));
         })
     }),
+    ("calls whose limit is raised", |token, eyes| {
+        Box::pin(async move {
+            let call = |how| limited(token.clone(), how, Nosy(eyes.clone()));
+            let raises = async {
+                yield_now().await;
+                // Its hooks make it smaller again.
+                _ = set_limit("locks: limited", 3);
+            };
+            let (a, b, c, ()) =
+                tokio::join!(call(How::Holds), call(How::Ends), call(How::Turns), raises);
+            drop((a, b, c));
+        })
+    }),
     ("a section", |token, eyes| {
         Box::pin(async move {
             drop(shield(Duration::from_secs(9), |_| free(&token, How::Turns, Nosy(eyes))).await);
