@@ -12,6 +12,7 @@
 //!                 token,
 //!                 output::<Result<Page, Error>>(…),
 //!                 async move {
+//!                     let token = own_token(token); // where the body takes it
 //!                     let mut client = client;
 //!                     let __supervised_1 = __supervised_1; let (host, path) = __supervised_1;
 //!                     ({ body })
@@ -53,7 +54,7 @@ pub(crate) fn function(
     let Function { attributes, visibility, defaultness, signature, body, .. } = function;
     let krate = &args.krate;
     let has_token = header.has_token();
-    let spec = args.spec(&unraw(&signature.ident), signature.ident.span(), has_token);
+    let spec = args.spec(&unraw(&signature.ident), signature.ident.span(), has_token, has_token);
     let contract = header.output.contract(krate);
     let return_edge = header.output.return_edge();
     let declared = &header.output.declared;
@@ -88,6 +89,7 @@ pub(crate) fn function(
             }
         }
     }
+    let take_own = has_token.then(|| quote!(let #token = #krate::__private::own_token(#token);));
     // A receiver that the body never names would drop before the future does.
     let keep_receiver = signature.receiver().map(|receiver| {
         let this = receiver.self_token;
@@ -132,6 +134,7 @@ pub(crate) fn function(
     let run = quote! {
         async move {
             #keep_receiver
+            #take_own
             #(#bindings)*
             #return_edge
             (#body)

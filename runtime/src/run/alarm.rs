@@ -66,6 +66,11 @@ impl Alarm {
         self.bell.rung.load(Ordering::Acquire)
     }
 
+    /// Whether the token has fired. Takes its lock.
+    pub(crate) fn has_fired(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
     pub(crate) fn is_for(&self, token: &CancellationToken) -> bool {
         self.token == *token
     }

@@ -12,6 +12,10 @@ use crate::{clock::Ticks, limit::Permit, spec::TaskSpec};
 pub(super) struct Core {
     pub(super) spec: &'static TaskSpec,
     pub(super) stage: Stage,
+    /// It is a task of its own, or an item: not a call that is awaited where it was made.
+    pub(super) spawned: bool,
+    /// Its token is a child that was made for it, which its body takes at its first poll.
+    pub(super) owns_token: bool,
     // Of the wait while it waits, of the run while it runs.
     pub(super) since: Ticks,
     pub(super) permit: Option<Permit>,
@@ -110,6 +114,7 @@ impl Core {
     /// It is about to be spawned: with a permit that was acquired for it, and what its scope allows as grace.
     pub(super) fn prepare(&mut self, permit: Option<Permit>, longest_grace: Option<Duration>) {
         self.stage = Stage::Spawned;
+        self.spawned = true;
         self.permit = permit;
         if longest_grace.is_some() {
             let longest_grace = Grace::of(longest_grace);

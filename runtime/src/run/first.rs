@@ -8,6 +8,7 @@ use tokio::task::coop::poll_proceed;
 
 use super::{
     Around,
+    alarm::Alarm,
     core::Stage,
     end::End,
     step::{Go, Step},
@@ -17,7 +18,9 @@ use crate::limit::Limit;
 impl Step<'_> {
     #[inline]
     pub(super) fn first(&mut self, cx: &mut Context<'_>, around: Around<'_>) -> Go {
-        if self.token.is_cancelled() {
+        if self.token.is_cancelled()
+            || around.alarm.is_some_and(|alarm| self.scope_has_fired(alarm))
+        {
             return Go::Break(self.refuse(cx));
         }
         // A loop over runs that are ready at once would never give its worker back without it. The unit is
@@ -37,6 +40,13 @@ impl Step<'_> {
             }
         }
         self.begin(around.now)
+    }
+
+    /// Whether the token of its scope has fired, where the run was given another one. A child has fired with it.
+    #[inline]
+    fn scope_has_fired(&mut self, alarm: &Alarm) -> bool {
+        self.core.spawned = true;
+        !self.core.owns_token && !alarm.is_for(self.token) && alarm.has_fired()
     }
 
     /// The token had fired before the first poll.

@@ -153,6 +153,21 @@ pub(super) fn waits(now: bool) {
     });
 }
 
+/// The run that has been told to stop: where it is the task itself, the task's row tells.
+#[cold]
+pub(super) fn stops() {
+    with_entries(|entries| {
+        if let [Entry::Task { row: Some(row) }] = of_this_task(entries) {
+            row.stops();
+        }
+    });
+}
+
+/// Whether the scope of the task that runs now has been told to stop.
+pub(super) fn is_stopping() -> bool {
+    current_row(|row| row.scope().is_stopping()).unwrap_or(false)
+}
+
 /// Why the code that runs now was cancelled, if its token has fired.
 pub(crate) fn cause() -> Cause {
     let cause = match current_scope() {

@@ -12,11 +12,13 @@
 //!    given back after that, and before whoever awaits it goes on.
 //! 4. The token is watched only while the run is really pending, for a permit or in its body, and then
 //!    always, until it has fired: by the run itself, or by the alarm of its scope.
-//! 5. A run whose body is to be dropped, and in which a shield is pending, is overdue: it ends when the last
+//! 5. A spawned run that takes its token has a child of its own before its first poll: what its body fires is
+//!    no other run's. A spawned run obeys the token of its scope besides its own.
+//! 6. A run whose body is to be dropped, and in which a shield is pending, is overdue: it ends when the last
 //!    shield does, or its body by itself.
 //!
-//! `tests/behaviour/` checks 1 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 4 in `cancel.rs`, 5 in
-//! `shield.rs`.
+//! `tests/behaviour/` checks 1 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 4 in `cancel.rs`, 6 in
+//! `shield.rs`; `tests/composition/tokens.rs` checks 5.
 
 pub(crate) mod alarm;
 mod backoff;
@@ -29,6 +31,7 @@ pub(crate) mod frame;
 pub(crate) mod itself;
 mod kept;
 pub(crate) mod output;
+pub(crate) mod own;
 mod pending;
 mod restarting;
 pub(crate) mod row;
@@ -67,6 +70,13 @@ pub struct Around<'a> {
     pub(crate) alarm: Option<&'a Alarm>,
     /// The clock, where it was read just now.
     pub(crate) now: Option<Ticks>,
+}
+
+impl Around<'_> {
+    /// Whether the run is that of a spawned task, or of an item; else it is awaited where it was made.
+    pub(super) fn is_spawned(&self) -> bool {
+        self.alarm.is_some()
+    }
 }
 
 /// How a run ended, and what it gave: its value, or what the boundary has to say.
@@ -123,7 +133,15 @@ impl<F: Future, T: AsToken> Run<F, T> {
         body: F,
     ) -> Self {
         // Written down, not called: nothing can panic while the body is moved.
-        let core = Core { spec, stage: Stage::New, since: Ticks::NEVER, permit: None, more: None };
+        let core = Core {
+            spec,
+            stage: Stage::New,
+            spawned: false,
+            owns_token: false,
+            since: Ticks::NEVER,
+            permit: None,
+            more: None,
+        };
         Self { token: Some(token), verdict, core, body: Some(body) }
     }
 
@@ -140,6 +158,23 @@ impl<F: Future, T: AsToken> Run<F, T> {
     /// to be spawned.
     pub(crate) fn prepare(&mut self, permit: Option<Permit>, longest_grace: Option<Duration>) {
         self.core.prepare(permit, longest_grace);
+    }
+
+    /// Gives a spawned run a child of its token, if its body takes the token.
+    #[inline]
+    fn own_token(self: Pin<&mut Self>, around: Around<'_>) {
+        if T::IS_OWNED && around.is_spawned() {
+            let this = self.project();
+            if this.core.spec.takes_token() && !this.core.owns_token && !this.core.has_begun() {
+                own::replace(this.token);
+                this.core.owns_token = true;
+            }
+        }
+    }
+
+    /// The token of the run is its own already: that of a call of several runs.
+    pub(super) fn owns_token(&mut self) {
+        self.core.owns_token = true;
     }
 
     /// The token that was given to a run that has ended.

@@ -50,6 +50,8 @@ pub(crate) struct Row {
     begun: AtomicBool,
     /// The run has begun, and has no permit: it waits for one, or for its restart.
     waits: AtomicBool,
+    /// The run has been told to stop, by its own token or by that of its scope.
+    stopping: AtomicBool,
     told: AtomicBool,
     /// Whether the drains of its pool have it in their list.
     listed: AtomicBool,
@@ -111,6 +113,7 @@ impl Row {
                 row.polled_since = AtomicTicks::new(Ticks::NEVER);
                 row.begun = AtomicBool::new(false);
                 row.waits = AtomicBool::new(false);
+                row.stopping = AtomicBool::new(false);
                 row.told = AtomicBool::new(false);
                 row.listed = AtomicBool::new(false);
                 row.aborted = AtomicBool::new(false);
@@ -139,6 +142,7 @@ impl Row {
             polled_since: AtomicTicks::new(Ticks::NEVER),
             begun: AtomicBool::new(false),
             waits: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             told: AtomicBool::new(false),
             listed: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
@@ -235,11 +239,22 @@ impl Row {
     /// The task drives another run from now on. Read off the poll under way, since a clock costs.
     pub(crate) fn begins_anew(&self) {
         self.born.store(self.polled_since.load());
+        self.stopping.store(false, Ordering::Relaxed);
     }
 
     /// The run that the task is has begun to wait for a permit or a restart, or waits no more.
     pub(super) fn waits(&self, now: bool) {
         self.waits.store(now, Ordering::Relaxed);
+    }
+
+    /// The run that the task is has been told to stop.
+    pub(super) fn stops(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the run has been told to stop, or is about to be.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed) || self.scope.is_stopping()
     }
 
     /// Whether the code that runs now is this task's.

@@ -14,7 +14,7 @@ use super::{
     body::Body,
     core::{Core, Stage},
     end::End,
-    frame,
+    frame, own,
 };
 use crate::{
     CancellationToken,
@@ -69,6 +69,9 @@ impl Step<'_> {
         let here = self.core.spec.here();
         here.started();
         self.core.stage = Stage::Running;
+        if self.core.owns_token {
+            own::hand(self.token);
+        }
         self.core.since = now.unwrap_or_else(Ticks::now);
         Go::Continue(here)
     }

@@ -258,7 +258,8 @@ where
         around: Around<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let mut value = Poll::Pending;
-        let run = self.project().run;
+        let mut run = self.project().run;
+        run.as_mut().own_token(around);
         let End { outcome, overdue, nanos, error } = ready!(run.poll_end(cx, around, &mut value));
         let result = F::Output::settle(result(value, error));
         Poll::Ready(Ended { outcome, overdue, nanos, result })

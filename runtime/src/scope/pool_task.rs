@@ -14,7 +14,7 @@ use crate::{
     limit::{Permit, Slot},
     panic::{self, drop_quietly},
     registry::Key,
-    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, row::Row},
+    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, own, row::Row},
     spec::TaskSpec,
 };
 
@@ -27,7 +27,7 @@ pub(super) fn make<S: SupervisedFuture>(
     run: &mut Option<S>,
 ) -> Option<Made> {
     let (token, row) = pool.token();
-    let made = panic::catch(|| run.insert(task(token)).spec());
+    let made = own::making(|| run.insert(task(token)).spec());
     let spec = made.map_err(|caught| events::panicked(&Panic::new(CLOSURE, caught))).ok()?;
     Some(Made { spec, row })
 }

@@ -22,7 +22,7 @@ use crate::{
     Cancelled, Cause, Panic, TaskError, events,
     limit::Slot,
     panic::{self, Caught, drop_quietly},
-    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, row::Row},
+    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, own, row::Row},
 };
 use candidate::{Answer, Candidate, Stage};
 
@@ -77,7 +77,7 @@ where
             }
             Some((token, spare)) => {
                 row = spare;
-                match panic::catch(|| run.insert(task(token)).spec()) {
+                match own::making(|| run.insert(task(token)).spec()) {
                     Ok(spec) => Stage::New { spec },
                     Err(caught) => Stage::Failed(unmade::<S>(caught)),
                 }
