@@ -34,6 +34,10 @@ pub trait AsToken: sealed::Sealed + Clone {
         None
     }
 
+    /// Becomes a handle on the second token, if it is one on the first and is owned.
+    #[doc(hidden)]
+    fn renew(&mut self, _from: &CancellationToken, _to: &CancellationToken) {}
+
     /// A child of an owned token; the same token if it is lent.
     #[doc(hidden)]
     #[must_use]
@@ -58,6 +62,12 @@ impl AsToken for CancellationToken {
 
     fn into_given(self) -> Option<CancellationToken> {
         Some(self)
+    }
+
+    fn renew(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        if self == from {
+            *self = to.clone();
+        }
     }
 
     fn child(&self) -> Self {

@@ -6,10 +6,12 @@
 //!    and then lets one after the other ring. Who has to know asks the token.
 //! 2. A task that keeps its waker and then finds that the alarm has not rung is woken when it does: who rings
 //!    says so first, and then asks each task for its waker, under the lock that the waker is kept under.
-//! 3. It serves a run only where the run's token is its own: what the run was given may be any other.
+//! 3. It takes the place of a run's own watch only if the run has the alarm's token: a run that has another one, or a
+//!    child of its own, watches that. Such a run is cancelled by either: that the alarm has rung is enough, since its
+//!    token has fired then.
 //!
-//! `tests/behaviour/alarm.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside; `alarm/loom.rs`
-//! checks 1 and 2 for every interleaving.
+//! `tests/behaviour/alarm.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside, and
+//! `tests/composition/tokens.rs` 3; `alarm/loom.rs` checks 1 and 2 for every interleaving.
 
 use std::{
     future::Future,

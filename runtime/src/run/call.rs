@@ -22,7 +22,7 @@ use tokio::{
     task::coop::unconstrained,
     time::{Instant, Sleep},
 };
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     Anew, Around, Prepared, Run, Settled, alarm::Alarm, backoff::Restarts, frame, output::Verdict,
@@ -104,6 +104,10 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
     pub(super) fn prepare(&mut self, prepared: Prepared) {
         self.longest_grace = prepared.longest_grace;
         self.prepared = Some(prepared);
+    }
+
+    pub(super) fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        self.token.renew(from, to);
     }
 }
 

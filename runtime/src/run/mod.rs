@@ -160,6 +160,13 @@ impl<F: Future, T: AsToken> Run<F, T> {
         self.core.prepare(permit, longest_grace);
     }
 
+    /// Before the first poll: if it was given the first token, it has the second one from now on.
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        if let Some(token) = &mut self.token {
+            token.renew(from, to);
+        }
+    }
+
     /// Gives a spawned run a child of its token, if its body takes the token.
     #[inline]
     fn own_token(self: Pin<&mut Self>, around: Around<'_>) {

@@ -214,6 +214,9 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     fn spec(&self) -> &'static TaskSpec;
     #[doc(hidden)]
     fn prepare(&mut self, prepared: Prepared);
+    /// Before the first poll: if it was given the first token, it has the second one from now on.
+    #[doc(hidden)]
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
     #[doc(hidden)]
     fn poll_ended(
         self: Pin<&mut Self>,
@@ -252,6 +255,10 @@ where
         self.run.prepare(prepared.permit, prepared.longest_grace);
     }
 
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        self.run.renew_token(from, to);
+    }
+
     fn poll_ended(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -288,6 +295,10 @@ where
 
     fn prepare(&mut self, prepared: Prepared) {
         self.supervised.prepare(prepared);
+    }
+
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        self.supervised.renew_token(from, to);
     }
 
     fn poll_ended(
