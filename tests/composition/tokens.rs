@@ -20,24 +20,29 @@ use tokio_supervised::{
     tasks,
 };
 
+use crate::support::WATCHDOG;
+
 /// Fails instead of hanging.
 #[track_caller]
 fn in_time<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let place = Location::caller();
     async move {
-        let ended = timeout(Duration::from_secs(50), future).await;
+        let ended = timeout(WATCHDOG, future).await;
         ended.unwrap_or_else(|_| panic!("hangs at {place}"))
     }
 }
 
-/// Waits until what other tasks of the thread do has come true.
-async fn until(holds: impl Fn() -> bool) {
-    in_time(async {
+/// Waits until what other tasks of the thread do has come true. A paused clock does not pass meanwhile.
+#[track_caller]
+fn until(holds: impl Fn() -> bool) -> impl Future<Output = ()> {
+    let place = Location::caller();
+    async move {
+        let begun = std::time::Instant::now();
         while !holds() {
+            assert!(begun.elapsed() < WATCHDOG, "hangs at {place}");
             yield_now().await;
         }
-    })
-    .await;
+    }
 }
 
 /// What the bodies of one scope share.
