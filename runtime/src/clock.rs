@@ -6,14 +6,13 @@
 //! [`Ticks::elapsed_by_tokio`].
 
 use std::{
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{OnceLock, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use quanta::Clock;
+
+use crate::sync::atomic64::AtomicU64;
 
 /// A reading of the clock; only the difference of two means something.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -161,16 +161,27 @@ impl TaskSpec {
         #[must_use]
         #[track_caller]
         pub const fn new(name: &'static str, policy: Policy) -> Self {
-            Self::at(name, Location::caller(), policy)
+            Self::at(name, Location::caller(), policy, Metrics::new())
         }
     }
 
     sync::const_fn! {
-        /// Describes a function at a place.
-        pub(crate) const fn at(
+        /// Describes a closure that blocks, at the place of its spawn.
+        pub(crate) const fn blocking(
             name: &'static str,
             place: &'static Location<'static>,
             policy: Policy,
+        ) -> Self {
+            Self::at(name, place, policy, Metrics::shared())
+        }
+    }
+
+    sync::const_fn! {
+        const fn at(
+            name: &'static str,
+            place: &'static Location<'static>,
+            policy: Policy,
+            metrics: Metrics,
         ) -> Self {
             Self {
                 name,
@@ -180,7 +191,7 @@ impl TaskSpec {
                     Some(size) => Some(Limit::new(size)),
                     None => None,
                 },
-                metrics: Metrics::new(),
+                metrics,
                 registered: Once::new(),
             }
         }

@@ -10,16 +10,15 @@
 //! The `cfg` is a private one. Under `--cfg loom` tokio has no signals and no net, so that the crate would not
 //! compile; and a program that is tested under it does not get our models' types into its build.
 //!
-//! What loom does not know has a stand-in: [`OnceLock`] and [`Once`], tokio's `Semaphore` and `Notify`,
+//! What loom does not know has a stand-in: [`OnceLock`] and [`Once`], tokio's `Notify`,
 //! tokio-util's `CancellationToken`. `Arc` and `Weak` stay `std`'s: where a model is about a count of references, it says so
 //! with an atomic of its own. Tasks of tokio, clocks and thread-locals beyond those made here are not modelled.
 
+pub(crate) mod atomic64;
 #[cfg(all(test, supervised_loom))]
 mod notify;
 #[cfg(all(test, supervised_loom))]
 mod once;
-#[cfg(all(test, supervised_loom))]
-mod semaphore;
 #[cfg(all(test, supervised_loom))]
 #[allow(missing_docs, unreachable_pub, reason = "tokio-util has the documentation")]
 mod token;
@@ -31,7 +30,9 @@ mod types {
         thread_local,
     };
 
-    pub(crate) use tokio::sync::{Notify, Semaphore};
+    pub(crate) use tokio::sync::Notify;
+
+    pub(crate) use super::atomic64::AtomicU64;
 
     /// A function that is `const`, but in the models: loom makes nothing before a model runs.
     macro_rules! const_fn {
@@ -55,12 +56,14 @@ mod types {
 
 #[cfg(all(test, supervised_loom))]
 mod types {
-    pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
+    pub(crate) use loom::sync::{
+        Mutex, MutexGuard,
+        atomic::{self, AtomicU64},
+    };
 
     pub(crate) use super::{
         notify::Notify,
         once::{Once, OnceLock},
-        semaphore::Semaphore,
     };
 
     macro_rules! const_fn {

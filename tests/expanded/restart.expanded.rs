@@ -1,11 +1,16 @@
 impl Consumer {
+    #[allow(clippy::impl_trait_in_params)]
     fn consume(
         self: Arc<Self>,
-        token: impl ::tokio_supervised::AsToken,
+        #[cfg(not(doc))] __token: impl ::tokio_supervised::AsToken,
+        #[cfg(doc)] token: impl ::tokio_supervised::AsToken,
         queue: Queue,
     ) -> ::tokio_supervised::Restarting<impl ::tokio_supervised::__private::Runs<Output = ()>> {
+        #[cfg(doc)]
+        let __token = token;
         let __supervised_kept_1 = ::tokio_supervised::__private::kept(queue);
-        ::tokio_supervised::__private::supervise_restarting(
+        let _ = ::tokio_supervised::__private::kept::<Arc<Self>>;
+        return ::tokio_supervised::__private::supervise_restarting(
             {
                 static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
                     ::tokio_supervised::__private::TaskSpec::new(
@@ -19,7 +24,7 @@ impl Consumer {
                     );
                 &TOKIO_SUPERVISED_SPEC
             },
-            token,
+            __token,
             ::tokio_supervised::__private::output::<()>({
                 use ::tokio_supervised::__private::{
                     ByAnyError as _, ByAnything as _, ByError as _, ByResult as _,
@@ -30,18 +35,22 @@ impl Consumer {
             move || async move {
                 let _ = &self;
                 let queue = __supervised_kept_1.take();
-                let mut queue = queue;
+                let (mut queue,) = (queue,);
                 if let ::core::option::Option::Some(__supervised_never) =
                     ::core::option::Option::None::<()>
                 {
                     return __supervised_never;
                 }
-                ({
-                    while let Some(job) = queue.next().await {
-                        self.work(job).await;
+                match () {
+                    () => {
+                        ({
+                            while let Some(job) = queue.next().await {
+                                self.work(job).await;
+                            }
+                        })
                     }
-                })
+                }
             },
-        )
+        );
     }
 }

@@ -44,13 +44,17 @@ fn tasks() {
                         .__supervised_verdict()
                 }),
                 async move {
-                    let token = ::tokio_supervised::__private::own_token(__supervised_token);
+                    let __supervised_token =
+                        ::tokio_supervised::__private::own_token(__supervised_token);
+                    let token = __supervised_token;
                     if let ::core::option::Option::Some(__supervised_never) =
                         ::core::option::Option::None::<Result<(), TaskError>>
                     {
                         return __supervised_never;
                     }
-                    ({ tick(&token).await })
+                    match () {
+                        () => ({ tick(&token).await }),
+                    }
                 },
             )
         }

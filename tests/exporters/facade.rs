@@ -29,6 +29,17 @@ fn the_recorder_is_told_what_the_page_tells() {
 }
 
 #[test]
+fn the_recorder_has_no_waits_of_a_function_without_a_limit() {
+    #[supervised(name = "facade: never waits")]
+    async fn never_waits() {}
+
+    run(never_waits(&CancellationToken::new()));
+    let page = of("facade: never waits", Page::read(&prometheus::text()).samples);
+    assert_eq!(page.len(), 62 - 1 - 25, "neither the limit nor the waits");
+    assert_eq!(published(&recorder(), "facade: never waits"), page);
+}
+
+#[test]
 fn counters_are_set_and_not_added_to() {
     #[supervised(name = "facade: again")]
     async fn again() {}

@@ -83,6 +83,17 @@ fn a_collection_has_what_the_page_has() {
 }
 
 #[test]
+fn a_collection_has_no_waits_of_a_function_without_a_limit() {
+    #[supervised(name = "otel: never waits")]
+    async fn never_waits() {}
+
+    run(never_waits(&CancellationToken::new()));
+    let page = of("otel: never waits", Page::read(&prometheus::text()).samples);
+    assert_eq!(page.len(), 62 - 1 - 25, "neither the limit nor the waits");
+    assert_eq!(Collected::new(Temporality::Cumulative).samples("otel: never waits"), page);
+}
+
+#[test]
 fn a_function_that_comes_later_is_in_the_next_collection() {
     #[supervised(name = "otel: later")]
     async fn later() {}

@@ -57,6 +57,20 @@ fn a_function_without_a_limit_has_none_on_the_page() {
     let samples = samples("text: unlimited");
     assert_eq!(value(&samples, "supervised_task_limit", &labels), None);
     assert_eq!(value(&samples, "supervised_tasks_started_total", &labels), Some(1.0));
+    assert_eq!(value(&samples, "supervised_task_duration_seconds_count", &labels), Some(1.0));
+}
+
+/// By every exporter: the others have what the page has.
+#[test]
+fn a_function_without_a_limit_has_no_waits_for_permits() {
+    #[supervised(name = "text: never waits")]
+    async fn never_waits() {}
+
+    run(never_waits(&CancellationToken::new()));
+    let samples = samples("text: never waits");
+    let waits: Vec<_> =
+        samples.keys().filter(|key| format!("{key:?}").contains("permit_wait")).collect();
+    assert!(waits.is_empty(), "{waits:#?}");
 }
 
 #[test]

@@ -2,4 +2,6 @@
 
 mod cancel_safety;
 mod oldest_compiler;
+mod ready;
 mod sources;
+mod targets;

@@ -108,3 +108,23 @@ fn a_service_manager_that_is_gone_is_an_error_where_the_service_gets_ready() {
     program.close_stdin();
     program.end().with_code(1);
 }
+
+#[test]
+fn ready_fails_if_the_manager_does_not_read() {
+    let manager = Manager::new();
+    let mut program = manager.start("serves");
+    program.wait_for("BEGUN");
+    manager.stop_reading();
+    program.close_stdin();
+    program.end().with_code(1);
+}
+
+#[test]
+fn a_manager_that_does_not_read_does_not_hold_the_exit() {
+    let manager = Manager::new();
+    let mut program = manager.start_watched("serves", Duration::from_millis(100));
+    program.close_stdin().wait_for("READY");
+    manager.stop_reading();
+    program.send(SIGTERM);
+    program.end().with_code(0);
+}

@@ -41,6 +41,19 @@ impl Manager {
         command
     }
 
+    /// From now on its queue is full, and it does not read.
+    pub(crate) fn stop_reading(&self) {
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.set_nonblocking(true).unwrap();
+        sender.connect(self.folder.path().join("notify")).unwrap();
+        let error = loop {
+            if let Err(error) = sender.send(b"FILLER=1\n") {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    }
+
     /// The next message.
     pub(crate) fn hears(&self) -> String {
         self.hears_within(WATCHDOG).expect("a program that goes on tells something")

@@ -29,6 +29,8 @@ use crate::{Histogram, Outcome};
 /// | `supervised_task_duration_seconds_bucket`, `supervised_permit_wait_seconds_bucket` | `task`, `le` | counter |
 /// | `…_count`, `…_sum` of both | `task` | counter |
 ///
+/// The waits for permits are those of functions that have a limit.
+///
 /// # Histograms
 ///
 /// OpenTelemetry has no histogram that is asked, and one that is told would cost every run. So the buckets, which
@@ -66,21 +68,25 @@ fn seconds(
     meter: &Meter,
     name: &'static str,
     help: &'static str,
-    histogram: fn(&Series) -> &Histogram,
+    histogram: fn(&Series) -> Option<&Histogram>,
 ) {
     counter(meter, format!("{name}_bucket"), help, move |series, observe| {
-        for (le, count) in series::cumulative(histogram(series)) {
+        for (le, count) in histogram(series).into_iter().flat_map(series::cumulative) {
             observe(count, Some(KeyValue::new(LE, le)));
         }
     });
     counter(meter, format!("{name}_count"), help, move |series, observe| {
-        observe(histogram(series).count(), None);
+        if let Some(histogram) = histogram(series) {
+            observe(histogram.count(), None);
+        }
     });
     let sum = meter.f64_observable_counter(format!("{name}_sum")).with_description(help);
     _ = sum
         .with_callback(move |observer| {
             for series in series::all() {
-                observer.observe(histogram(&series).sum().as_secs_f64(), &[task(&series)]);
+                if let Some(histogram) = histogram(&series) {
+                    observer.observe(histogram.sum().as_secs_f64(), &[task(&series)]);
+                }
             }
         })
         .build();

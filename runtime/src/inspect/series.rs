@@ -41,8 +41,8 @@ pub(super) enum Values {
     Outcomes,
     /// A number that rises and falls; `None` where the function has none.
     Gauge(fn(&Series) -> Option<u64>),
-    /// Durations.
-    Seconds(fn(&Series) -> &Histogram),
+    /// Durations; `None` if the function has none.
+    Seconds(fn(&Series) -> Option<&Histogram>),
 }
 
 /// All there are, in the order of their names.
@@ -50,12 +50,12 @@ pub(super) static FAMILIES: [Family; 8] = [
     Family {
         name: "supervised_permit_wait_seconds",
         help: "How long the runs of a function with a limit waited for their permits.",
-        values: Values::Seconds(|series| &series.totals.permit_waits),
+        values: Values::Seconds(|series| series.limit.map(|_| &series.totals.permit_waits)),
     },
     Family {
         name: "supervised_task_duration_seconds",
         help: "How long the runs took, from the permit to the end.",
-        values: Values::Seconds(|series| &series.totals.durations),
+        values: Values::Seconds(|series| Some(&series.totals.durations)),
     },
     Family {
         name: "supervised_task_limit",

@@ -1,7 +1,7 @@
 //! What a program under `#[supervised::main]` tells systemd, where it was started by it (`Type=notify`).
 //!
-//! Nothing here waits for the service manager: what is told on the way out goes through [`bounded`], and the
-//! watchdog has a thread of its own.
+//! A message is a datagram to the service manager's socket, whose queue is full if the manager does not read. Nothing
+//! waits for it without a bound: [`ready`] not at all, the exit within [`bounded`], the watchdog on a thread of its own.
 
 #[cfg(feature = "systemd")]
 use std::io;
@@ -17,20 +17,33 @@ use super::bounded::{self, TELLING};
 
 #[cfg(all(unix, feature = "systemd"))]
 mod manager {
-    use std::{io, time::Duration};
+    use std::{env, io, os::unix::net::UnixDatagram, process, time::Duration};
 
-    use sd_notify::NotifyState;
+    const SOCKET: &str = "NOTIFY_SOCKET";
 
     pub(super) fn is_there() -> bool {
-        std::env::var_os("NOTIFY_SOCKET").is_some()
+        env::var_os(SOCKET).is_some()
     }
 
-    pub(super) fn tell(what: &str) -> io::Result<()> {
-        sd_notify::notify(&[NotifyState::Custom(what)])
+    /// Sends within that time, or at once if it is zero.
+    pub(super) fn tell(what: &str, within: Duration) -> io::Result<()> {
+        let Some(path) = env::var_os(SOCKET) else { return Ok(()) };
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(within.is_zero())?;
+        if !within.is_zero() {
+            socket.set_write_timeout(Some(within))?;
+        }
+        socket.connect(path)?;
+        let message = format!("{what}\n");
+        let sent = socket.send(message.as_bytes())?;
+        if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
+    /// Of the unit, if it is for this process.
     pub(super) fn watchdog() -> Option<Duration> {
-        sd_notify::watchdog_enabled()
+        let number = |name| env::var(name).ok()?.parse::<u64>().ok();
+        let for_process = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(process::id()));
+        number("WATCHDOG_USEC").filter(|_| for_process).map(Duration::from_micros)
     }
 }
 
@@ -42,7 +55,7 @@ mod manager {
         false
     }
 
-    pub(super) fn tell(_: &str) -> io::Result<()> {
+    pub(super) fn tell(_: &str, _: Duration) -> io::Result<()> {
         Ok(())
     }
 
@@ -59,7 +72,8 @@ mod manager {
 /// and `WATCHDOG=1`, if the unit has a `WatchdogSec`, twice in that time, as long as the runtime turns over:
 /// when every worker is blocked, systemd hears nothing, and restarts the service.
 ///
-/// Where systemd did not start the process it does nothing. Callable from any thread; it may be called again.
+/// Where systemd did not start the process it does nothing. Callable from any thread; it may be called again. It does
+/// not block.
 ///
 /// ```no_run
 /// use tokio_supervised::{CancellationToken, supervised, systemd};
@@ -77,11 +91,12 @@ mod manager {
 ///
 /// # Errors
 ///
-/// Where the service manager's socket does not take the message, or is none with a path (systemd's has one). A unit would wait for it until its
-/// `TimeoutStartSec`.
+/// If the service manager's socket does not accept the message, or is not a path (systemd's is one). The unit would wait
+/// for the message until its `TimeoutStartSec`. `WouldBlock` means that the socket's queue is full, since the manager
+/// does not read it: another call may succeed later.
 #[cfg(feature = "systemd")]
 pub fn ready() -> io::Result<()> {
-    manager::tell("READY=1")
+    manager::tell("READY=1", Duration::ZERO)
 }
 
 /// The process is going down, and has so long until it is gone.
@@ -91,7 +106,8 @@ pub(super) fn stopping(within: Duration) {
     }
     bounded::run(TELLING, move || {
         // Where it is not heard, the manager's own timeout counts: there is nobody to tell that.
-        _ = manager::tell(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", within.as_micros()));
+        let message = format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", within.as_micros());
+        _ = manager::tell(&message, TELLING);
     });
 }
 
@@ -106,7 +122,7 @@ pub(super) fn watch(runtime: &Runtime) {
     let teller = thread::Builder::new().name("supervised-systemd".to_owned()).spawn(move || {
         for () in beats {
             // A message that got lost is one beat less: the next one tells the same.
-            _ = manager::tell("WATCHDOG=1");
+            _ = manager::tell("WATCHDOG=1", period);
         }
     });
     // Without a thread for it nothing is told, and the manager restarts the service.

@@ -3,7 +3,8 @@
 //! Invariants
 //!
 //! 1. In the steady state a counter's cache line is written by one thread: each thread has its own
-//!    [`Stripe`]. Where a thread has none (it is ending), a shared one takes atomic additions.
+//!    [`Stripe`]. If a thread has none (it is ending, or there are too many threads), or if the runs of the function
+//!    have a thread each, a shared one takes atomic additions.
 //! 2. `running` is derived, never stored: ends are stored with `Release` and read, with `Acquire`,
 //!    before starts. Every start whose end is seen is seen too, so that it is never negative.
 //!
@@ -57,6 +58,13 @@ impl Metrics {
     sync::const_fn! {
         pub(crate) const fn new() -> Self {
             Self { stripes: Stripes::new() }
+        }
+    }
+
+    sync::const_fn! {
+        /// For runs that have a thread each, which costs more than an addition that others see.
+        pub(crate) const fn shared() -> Self {
+            Self { stripes: Stripes::shared() }
         }
     }
 

@@ -3,24 +3,23 @@
 //! Shares live in boxes of 1, 2, 4, … of them, so that an index finds its share with one shift, no
 //! share ever moves, and a function that one thread runs has one share.
 //!
-//! Invariants, checked for every interleaving by `stripes/loom.rs`
+//! Invariants; 1 to 3 are checked for every interleaving by `stripes/loom.rs`, 4 by `tests/composition/bounds.rs`
 //!
 //! 1. A share has one thread at a time, which loads and stores: nothing is lost, also where a thread takes the
 //!    share of one that has ended.
-//! 2. The shared one takes additions that lose nothing, whoever makes them.
+//! 2. The shared ones take additions that lose nothing, whoever makes them.
 //! 3. Who reads a counter twice never sees it go down.
+//! 4. However many threads run a function, it has at most 254 shares and 8 shared ones: half a kilobyte each. A
+//!    function of which every run has a thread of its own (`spawn_blocking`) has one. Otherwise each function keeps a
+//!    share for each thread that ever lived at once, and every reader adds all of them up.
 
-use super::threads::{self, Place};
-use crate::sync::{
-    self, OnceLock,
-    atomic::{AtomicU64, Ordering},
-};
-
-/// Boxes of shares: enough for 4,095 threads at once; the threads beyond that use the shared one.
-const BOXES: usize = 12;
+use super::threads::{self, BOXES, Place, SHARED_PLACES};
+use crate::sync::{self, AtomicU64, OnceLock, atomic::Ordering};
 
 pub(super) struct Stripes<S> {
     boxes: [OnceLock<Box<[S]>>; BOXES],
+    /// Whether all threads use the first share.
+    is_shared: bool,
 }
 
 /// This thread's share of one function's counters.
@@ -38,7 +37,14 @@ pub(super) struct Counter(AtomicU64);
 impl<S: Default> Stripes<S> {
     sync::const_fn! {
         pub(super) const fn new() -> Self {
-            Self { boxes: sync::each![OnceLock::new(); BOXES] }
+            Self { boxes: sync::each![OnceLock::new(); BOXES], is_shared: false }
+        }
+    }
+
+    sync::const_fn! {
+        /// One share for all threads.
+        pub(super) const fn shared() -> Self {
+            Self { boxes: sync::each![OnceLock::new(); BOXES], is_shared: true }
         }
     }
 
@@ -59,11 +65,17 @@ impl<S: Default> Stripes<S> {
     /// The first use of the box by any thread, or this thread's first of all.
     #[cold]
     fn make(&self, first_use: impl FnOnce()) -> Here<'_, S> {
-        let place = threads::take_place();
-        let Place { at, within } = if place.at < BOXES { place } else { Place::SHARED };
+        // A shared one is no reason for this thread to take a place.
+        let Place { at, within } =
+            if self.is_shared { Place::SHARED } else { threads::take_place() };
         let shares = self.boxes[at].get_or_init(|| {
             first_use();
-            (0..1_usize << at).map(|_| S::default()).collect()
+            let count = match at {
+                _ if self.is_shared => 1,
+                0 => SHARED_PLACES,
+                _ => 1 << at,
+            };
+            (0..count).map(|_| S::default()).collect()
         });
         Here { stripe: &shares[within], own: at != Place::SHARED.at }
     }

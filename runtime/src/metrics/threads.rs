@@ -1,26 +1,37 @@
 //! A small number for each living thread, used again when the thread has ended.
 //!
-//! Invariants, checked for every interleaving by `threads/loom.rs`
+//! Invariants, checked for every interleaving by `threads/loom.rs`, 3 by the test below
 //!
 //! 1. Two living threads never share a number other than [`SHARED`].
 //! 2. The next owner of a number sees all that the last one wrote: the list of free ones is under a lock.
+//! 3. There are [`LAST`] numbers. A thread that finds none free has a shared place until it ends: otherwise counters
+//!    grow with the number of threads.
 
 use std::{cell::Cell, sync::PoisonError};
 
 use crate::sync::{self, Mutex};
 
-/// The number of a thread that has none: it is ending, or its thread-locals are gone.
+/// The number of a thread that has none: it is ending, its thread-locals are gone, or all numbers are taken.
 const SHARED: usize = 0;
 
-/// Where the share of a thread is: in which box, and where in it. Box `n` has 2^n places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Boxes of places. With as many workers as a large machine has processors, each has a place of its own.
+pub(super) const BOXES: usize = 8;
+
+const LAST: usize = (1 << BOXES) - 2;
+
+/// Places in box 0. Threads without a number are spread over them, so that not all write the same cache line.
+pub(super) const SHARED_PLACES: usize = 8;
+
+/// Where the share of a thread is: in which box, and where in it. Box `n` has 2^n places, but for box 0, whose places
+/// are shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) at: usize,
     pub(super) within: usize,
 }
 
 impl Place {
-    /// The one that several threads may use at once.
+    /// One that several threads may use at once.
     pub(super) const SHARED: Self = Self { at: 0, within: 0 };
 
     const UNKNOWN: Self = Self { at: usize::MAX, within: 0 };
@@ -43,10 +54,28 @@ sync::thread_local! {
 struct Free {
     next: usize,
     returned: Vec<usize>,
+    next_shared: usize,
+}
+
+impl Free {
+    const ALL: Self = Self { next: SHARED + 1, returned: Vec::new(), next_shared: 0 };
+
+    fn take(&mut self) -> Place {
+        if let Some(number) = self.returned.pop() {
+            return Place::of(number);
+        }
+        if self.next <= LAST {
+            self.next += 1;
+            return Place::of(self.next - 1);
+        }
+        let within = self.next_shared;
+        self.next_shared = (within + 1) % SHARED_PLACES;
+        Place { within, ..Place::SHARED }
+    }
 }
 
 sync::global! {
-    static FREE: Mutex<Free> = Mutex::new(Free { next: SHARED + 1, returned: Vec::new() });
+    static FREE: Mutex<Free> = Mutex::new(Free::ALL);
 }
 
 /// This thread's place, if it has taken one already: there is no box for others.
@@ -62,17 +91,10 @@ pub(super) fn take_place() -> Place {
         return known;
     }
     // Where the destructor cannot be registered, the number could never come back.
-    let number = match RETURNED.try_with(|_| ()) {
-        Ok(()) => {
-            let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-            free.returned.pop().unwrap_or_else(|| {
-                free.next += 1;
-                free.next - 1
-            })
-        }
-        Err(_) => SHARED,
+    let place = match RETURNED.try_with(|_| ()) {
+        Ok(()) => FREE.lock().unwrap_or_else(PoisonError::into_inner).take(),
+        Err(_) => Place::SHARED,
     };
-    let place = Place::of(number);
     PLACE.with(|here| here.set(place));
     place
 }
@@ -88,7 +110,7 @@ impl Drop for ReturnedAtExit {
 /// The thread has no place of its own any more.
 pub(crate) fn give_back() {
     let Ok(place) = PLACE.try_with(|place| place.replace(Place::SHARED)) else { return };
-    if place != Place::SHARED && place != Place::UNKNOWN {
+    if place.at != Place::SHARED.at && place != Place::UNKNOWN {
         FREE.lock().unwrap_or_else(PoisonError::into_inner).returned.push(place.number());
     }
 }
@@ -98,6 +120,8 @@ mod loom;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -105,7 +129,20 @@ mod tests {
         let places: Vec<_> = (0..7).map(Place::of).collect();
         let expected = [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3)];
         assert_eq!(places, expected.map(|(at, within)| Place { at, within }));
-        assert!((0..100_000).all(|number| Place::of(number).number() == number));
+        assert!((0..=LAST).all(|number| Place::of(number).number() == number));
+    }
+
+    #[test]
+    fn threads_beyond_the_last_number_share_the_places_of_box_0() {
+        let mut free = Free::ALL;
+        let own: HashSet<_> = (0..LAST).map(|_| free.take()).collect();
+        assert_eq!(own.len(), LAST);
+        assert!(own.iter().all(|place| (1..BOXES).contains(&place.at)));
+        let shared: Vec<_> = (0..2 * SHARED_PLACES).map(|_| free.take()).collect();
+        let expected = (0..SHARED_PLACES).cycle().map(|within| Place { at: 0, within });
+        assert!(shared.into_iter().eq(expected.take(2 * SHARED_PLACES)));
+        free.returned.push(7);
+        assert_eq!(free.take(), Place::of(7));
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod core;
 mod end;
 mod first;
 pub(crate) mod frame;
+mod function;
 pub(crate) mod itself;
 mod kept;
 pub(crate) mod output;
@@ -47,6 +48,7 @@ pub(crate) use supervised::{Ended, Prepared};
 pub use supervised::{ErrInto, Supervised, SupervisedFuture, supervise, supervise_foreign};
 
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -61,7 +63,7 @@ use alarm::Alarm;
 use body::InPlace;
 use core::{Core, Stage};
 use end::End;
-use output::Verdict;
+use output::{Judge, put_text};
 
 /// What the task that polls a run knows already.
 #[derive(Clone, Copy, Default)]
@@ -70,6 +72,8 @@ pub struct Around<'a> {
     pub(crate) alarm: Option<&'a Alarm>,
     /// The clock, where it was read just now.
     pub(crate) now: Option<Ticks>,
+    /// Where the text of an error goes, if it may be logged.
+    pub(crate) text: Option<&'a Cell<Option<Box<str>>>>,
 }
 
 impl Around<'_> {
@@ -98,7 +102,7 @@ pin_project! {
     {
         // There until it is taken back, when the run has ended.
         token: Option<T>,
-        verdict: fn(&F::Output) -> Verdict,
+        verdict: Judge<F::Output>,
         core: Core,
         #[pin]
         body: Option<F>,
@@ -129,7 +133,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
     pub(crate) fn new(
         spec: &'static TaskSpec,
         token: T,
-        verdict: fn(&F::Output) -> Verdict,
+        verdict: Judge<F::Output>,
         body: F,
     ) -> Self {
         // Written down, not called: nothing can panic while the body is moved.
@@ -184,6 +188,24 @@ impl<F: Future, T: AsToken> Run<F, T> {
         self.core.owns_token = true;
     }
 
+    /// Puts what the error of a run that has ended says into its place, if it failed and someone asks.
+    #[inline]
+    fn put_text(
+        &self,
+        around: Around<'_>,
+        outcome: Outcome,
+        value: &Poll<F::Output>,
+        error: Option<&TaskError>,
+    ) {
+        let Some(place) = around.text.filter(|_| fails(outcome)) else { return };
+        let result = match (error, value) {
+            (Some(error), _) => Err(error),
+            (None, Poll::Ready(value)) => Ok(value),
+            (None, Poll::Pending) => return,
+        };
+        put_text(place, result, self.verdict);
+    }
+
     /// The token that was given to a run that has ended.
     pub(crate) fn take_back_token(self: Pin<&mut Self>) -> Option<CancellationToken> {
         self.project().token.take().and_then(AsToken::into_given)
@@ -211,6 +233,12 @@ impl<F: Future, T: AsToken> Run<F, T> {
         let End { outcome, overdue, nanos, error } = ready!(self.poll_end(cx, around, &mut value));
         Poll::Ready(Settled { outcome, overdue, nanos, result: result(value, error) })
     }
+}
+
+/// Whether the error of such an end may be logged: a panic was logged when it was caught, and a cancellation is no
+/// failure.
+fn fails(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Error | Outcome::TimedOut | Outcome::Rejected)
 }
 
 /// What a run that has ended gives.

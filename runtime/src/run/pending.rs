@@ -16,7 +16,7 @@ use super::{
     frame::{self, Frame},
     step::{Go, Step},
 };
-use crate::panic::quietly;
+use crate::panic::{self, quietly};
 
 impl Step<'_> {
     /// The body has been polled, and was pending.
@@ -69,8 +69,22 @@ impl Step<'_> {
             }
         }
         if matches!(self.core.stop(), Stop::Overdue(_)) {
-            return self.poll_overdue(cx);
+            return match panic::catch(|| self.poll_overdue(cx)) {
+                Ok(polled) => polled,
+                Err(caught) => Poll::Ready(self.end_panicked(caught)),
+            };
         }
+        if self.core.spec.timeout().is_none() && self.core.timer().is_none() {
+            return Poll::Pending;
+        }
+        // Without a timer in its runtime, tokio panics.
+        match panic::catch(|| self.poll_timer(cx)) {
+            Ok(polled) => polled,
+            Err(caught) => Poll::Ready(self.end_panicked(caught)),
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.core.arm_timeout();
         let Some(timer) = self.core.timer() else { return Poll::Pending };
         ready!(pin!(unconstrained(timer)).poll(cx));
@@ -90,8 +104,12 @@ impl Step<'_> {
         if let Some(mut more) = self.core.more_if_any() {
             more.watch.set(None);
         }
-        let ended = if self.core.spec.cooperates() && self.ask_to_stop() {
-            None
+        let ended = if self.core.spec.cooperates() {
+            match panic::catch(|| self.ask_to_stop()) {
+                Ok(true) => None,
+                Ok(false) => self.end_unless_shielded(Overdue::Cancelled),
+                Err(caught) => return Some(self.end_panicked(caught)),
+            }
         } else {
             self.end_unless_shielded(Overdue::Cancelled)
         };

@@ -76,5 +76,5 @@ fn spec(name: &'static str, place: &'static Location<'static>) -> &'static TaskS
     let mut specs = SPECS.lock().unwrap_or_else(PoisonError::into_inner);
     specs
         .entry((name, place))
-        .or_insert_with(|| Box::leak(Box::new(TaskSpec::at(name, place, POLICY))))
+        .or_insert_with(|| Box::leak(Box::new(TaskSpec::blocking(name, place, POLICY))))
 }

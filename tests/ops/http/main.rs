@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod bounds;
 mod hangs;
 mod hosts;
 #[path = "../../support/http.rs"]

@@ -52,7 +52,19 @@
 //! Nothing while nobody looks. A snapshot is made on a thread of its own, for all who look: at most every
 //! 500 ms, and less often where there are so many tasks that it would take more than a tenth of a core. What is
 //! sent is bounded, however many tasks there are: alike siblings are one line, lines beyond 300 and functions
-//! beyond 100 are counted instead. At most 32 pages are served at once.
+//! beyond 100 are counted instead.
+//!
+//! What clients can pile up is bounded too. Per process, at most 32 clients follow the tasks at once; further ones get
+//! 503. A place is free again after 10 s, whether its client reads or not; the page asks for the next one by itself.
+//! [`listen`] bounds connections too:
+//!
+//! | what | bound | beyond it |
+//! |---|---|---|
+//! | open connections | 64 | the next one waits until a place is free |
+//! | time until the head of a request has come, or the next request on a connection | 5 s | the connection is closed |
+//! | bytes of a head | 32 KiB | 431, and the connection is closed |
+//! | time in which a client reads nothing of what is sent | 5 s | the connection is closed |
+//! | time in which it reads all that is ready to be sent | 30 s | the connection is closed |
 
 mod accept;
 mod document;
@@ -66,8 +78,10 @@ mod probes;
 #[doc(hidden)]
 pub mod read_back;
 mod routes;
+mod serve;
 mod text;
 mod totals;
+mod write_timeout;
 
 pub use listen::listen;
 pub use routes::router;

@@ -1,6 +1,6 @@
 //! What is asked, and what is answered.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, thread, time::Duration};
 
 use axum::{
     Router,
@@ -19,10 +19,11 @@ use axum::{
     },
     routing::get,
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::{
     runtime::Handle,
-    time::{Instant, timeout_at},
+    sync::{Semaphore, mpsc, oneshot},
+    time::timeout,
 };
 
 use super::{
@@ -34,8 +35,15 @@ use super::{
 };
 use crate::{inspect::prometheus, ready::is_ready};
 
-/// After which a stream ends, and the page asks for another: a graceful shutdown waits for no longer.
+/// After which a stream ends, and the page asks for another: a graceful shutdown waits for no longer, and a viewer that
+/// does not read has its place for no longer.
 const STREAM: Duration = Duration::from_secs(10);
+
+/// After which a request for one snapshot gives up.
+const SNAPSHOT: Duration = Duration::from_secs(30);
+
+/// Lookups of symbols at once, each on a thread of its own.
+const LOOKUPS: usize = 4;
 
 /// After which the page does so.
 const RETRY: Duration = Duration::from_millis(250);
@@ -47,7 +55,10 @@ const RETRY: Duration = Duration::from_millis(250);
 ///
 /// The page is fed by a stream. A graceful shutdown of the server waits for it: a stream that is open ends with
 /// the next snapshot once [`is_ready`](crate::is_ready) is false, and after 10 s anyway. The page reconnects
-/// by itself.
+/// by itself. After 10 s the place of a viewer is free, whether it reads or not.
+///
+/// A router cannot bound connections, the bytes of their headers, or the time in which a client sends and reads: that is
+/// for your server to do. `axum::serve` does none of it, [`listen`](super::listen) does.
 ///
 /// ```no_run
 /// # use axum::Router;
@@ -109,31 +120,58 @@ async fn tasks(headers: HeaderMap) -> Response {
 }
 
 async fn snapshot() -> Option<Arc<Snapshot>> {
-    Listener::new().ok()??.next().await
+    let mut listener = Listener::new().ok()??;
+    timeout(SNAPSHOT, listener.next()).await.ok()?
 }
 
 async fn events() -> Response {
     let Ok(Some(listener)) = Listener::new() else { return busy() };
-    let until = Instant::now() + STREAM;
-    let snapshots = stream::unfold(Some(listener), move |listener| async move {
-        let mut listener = listener?;
-        let next = timeout_at(until, pin!(listener.next())).await;
-        let snapshot = next.ok()??;
-        let event = Event::default().retry(RETRY).data(&snapshot.json);
-        // One is enough then: the page asks again, and a server that stops does not wait.
-        let listener = is_ready().then_some(listener);
-        Some((Ok::<_, Infallible>(event), listener))
+    let (send, mut receive) = mpsc::channel(1);
+    #[expect(clippy::disallowed_methods, reason = "its time is bounded, and nothing waits for it")]
+    tokio::spawn(timeout(STREAM, forward(listener, send)));
+    let snapshots = stream::poll_fn(move |context| receive.poll_recv(context));
+    let events = snapshots.map(|snapshot: Arc<Snapshot>| {
+        Ok::<_, Infallible>(Event::default().retry(RETRY).data(&snapshot.json))
     });
-    Sse::new(snapshots).into_response()
+    Sse::new(events).into_response()
+}
+
+/// Holds the place of a viewer beside its connection: a server polls a response only while its client reads.
+async fn forward(mut listener: Listener, viewer: mpsc::Sender<Arc<Snapshot>>) {
+    let snapshots = async {
+        while let Some(snapshot) = listener.next().await {
+            // One is enough then: the page asks again, and a server that stops does not wait.
+            let is_last = !is_ready();
+            if viewer.send(snapshot).await.is_err() || is_last {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        () = snapshots => {}
+        () = viewer.closed() => {}
+    }
 }
 
 /// Looking up symbols takes its time: it is not done on a worker.
 async fn backtrace(Path(panic): Path<String>) -> Response {
-    let found = tokio::task::spawn_blocking(move || document::backtrace(&panic)).await;
-    match found {
-        Ok(Some(backtrace)) => backtrace.into_response(),
-        _ => (StatusCode::NOT_FOUND, "newer panics have taken its place\n").into_response(),
+    static PLACES: Semaphore = Semaphore::const_new(LOOKUPS);
+    let Ok(_place) = PLACES.acquire().await else { return busy() };
+    match on_a_thread(move || document::backtrace(&panic)).await {
+        Some(Some(backtrace)) => backtrace.into_response(),
+        Some(None) => {
+            (StatusCode::NOT_FOUND, "newer panics have taken its place\n").into_response()
+        }
+        None => busy(),
     }
+}
+
+/// `None` if there is no thread to be had: `spawn_blocking` would panic.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (send, receive) = oneshot::channel();
+    let thread = thread::Builder::new().name("supervised-symbols".to_owned());
+    thread.spawn(move || _ = send.send(work())).ok()?;
+    receive.await.ok()
 }
 
 fn busy() -> Response {

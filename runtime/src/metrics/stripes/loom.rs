@@ -57,6 +57,24 @@ fn nothing_is_lost_in_the_share_of_those_that_have_none() {
     });
 }
 
+/// Invariants 2 and 4.
+#[test]
+fn nothing_is_lost_in_the_one_share_of_all_threads() {
+    model(None, || {
+        let stripes = Arc::new(Stripes::shared());
+        let counts = {
+            let stripes = stripes.clone();
+            move || {
+                count(&stripes);
+                count(&stripes);
+            }
+        };
+        let threads = [thread::spawn(counts.clone()), thread::spawn(counts)];
+        threads.into_iter().for_each(ended);
+        assert_eq!((sum(&stripes), stripes.iter().count()), (4, 1));
+    });
+}
+
 /// Invariant 3.
 #[test]
 fn a_sum_never_goes_down() {

@@ -4,7 +4,7 @@ use loom::{future::block_on, thread};
 
 use super::{Closed, Shared, Ticket};
 use crate::{
-    Cause,
+    Cause, Unfinished,
     limit::Limit,
     run::row::{OnThread, Row},
     scope::slots::reserve,
@@ -136,7 +136,7 @@ fn no_task_escapes_an_abort() {
     });
 }
 
-/// Invariant 7: what is made after something else has fired the token is not cancelled by it.
+/// Invariant 8: what is made after something else has fired the token is not cancelled by it.
 #[test]
 fn a_token_that_something_else_fired_is_replaced() {
     model(Some(2), || {
@@ -156,7 +156,7 @@ fn a_token_that_something_else_fired_is_replaced() {
     });
 }
 
-/// Invariant 7: the tokens of a pool that stops have fired, also if something else fires and replaces one meanwhile.
+/// Invariant 8: the tokens of a pool that stops have fired, also if something else fires and replaces one meanwhile.
 #[test]
 fn no_token_escapes_the_stop() {
     model(Some(2), || {
@@ -173,6 +173,34 @@ fn no_token_escapes_the_stop() {
         let token = spawns.join().expect("loom ends the test where a thread panics");
         assert!(token.is_cancelled());
         assert!(pool.token().0.is_cancelled());
+    });
+}
+
+/// Invariant 7: what a task does at its end beside a drain that cancels it.
+#[test]
+fn a_task_that_a_drain_cancels_is_returned_by_each_drain() {
+    model(Some(2), || {
+        let pool = pool(1);
+        let row = row(&pool);
+        let key = pool.enter(&row, Ticket::New).expect("the pool is open");
+        let task = thread::spawn({
+            let pool = pool.clone();
+            move || {
+                let is_cut = pool.token.is_cancelled();
+                if is_cut {
+                    pool.cancelled(&row);
+                }
+                pool.leave(key, None);
+                is_cut
+            }
+        });
+        let found = |drained: Result<(), Unfinished>| {
+            drained.map_or_else(|found| found.tasks().len() + found.cut().len(), |()| 0)
+        };
+        let first = found(block_on(pool.drain(Duration::ZERO)));
+        let is_cut = task.join().expect("loom ends the test where a thread panics");
+        assert!(!is_cut || first == 1, "a drain returned `Ok` for work that it cut");
+        assert_eq!(found(block_on(pool.drain(Duration::ZERO))), first);
     });
 }
 
