@@ -2,7 +2,7 @@
 #[doc = "\n\n**Supervised.** Runs at most 16 times at once. Stops at its next `.await` when the token fires. Gives up after 10 s. A panic becomes an `Err`."]
 #[allow(clippy::impl_trait_in_params)]
 pub fn fetch(
-    #[cfg(not(doc))] __token: impl ::tokio_supervised::AsToken,
+    #[cfg(not(doc))] __supervised_token: impl ::tokio_supervised::AsToken,
     #[cfg(doc)] token: impl ::tokio_supervised::AsToken,
     client: Client,
     __supervised_1: (String, String),
@@ -11,7 +11,7 @@ pub fn fetch(
     impl ::tokio_supervised::AsToken,
 > {
     #[cfg(doc)]
-    let __token = token;
+    let __supervised_token = token;
     return ::tokio_supervised::__private::supervise(
         {
             static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
@@ -23,7 +23,7 @@ pub fn fetch(
                 );
             &TOKIO_SUPERVISED_SPEC
         },
-        __token,
+        __supervised_token,
         ::tokio_supervised::__private::output::<Result<Page, Error>>({
             use ::tokio_supervised::__private::{
                 ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,

@@ -2,12 +2,12 @@ impl Consumer {
     #[allow(clippy::impl_trait_in_params)]
     fn consume(
         self: Arc<Self>,
-        #[cfg(not(doc))] __token: impl ::tokio_supervised::AsToken,
+        #[cfg(not(doc))] __supervised_token: impl ::tokio_supervised::AsToken,
         #[cfg(doc)] token: impl ::tokio_supervised::AsToken,
         queue: Queue,
     ) -> ::tokio_supervised::Restarting<impl ::tokio_supervised::__private::Runs<Output = ()>> {
         #[cfg(doc)]
-        let __token = token;
+        let __supervised_token = token;
         let __supervised_kept_1 = ::tokio_supervised::__private::kept(queue);
         let _ = ::tokio_supervised::__private::kept::<Arc<Self>>;
         return ::tokio_supervised::__private::supervise_restarting(
@@ -24,7 +24,7 @@ impl Consumer {
                     );
                 &TOKIO_SUPERVISED_SPEC
             },
-            __token,
+            __supervised_token,
             ::tokio_supervised::__private::output::<()>({
                 use ::tokio_supervised::__private::{
                     ByAnyError as _, ByAnything as _, ByError as _, ByResult as _,

@@ -74,36 +74,48 @@ pub(crate) fn function(
     let mut parameters = Vec::new();
     let mut bindings = Vec::new();
     let mut kept = Vec::new();
-    let mut token = injected("__token");
+    let mut token = injected("__supervised_token");
     if !has_token {
         let receiver = signature.receiver().map(|receiver| quote!(#receiver,));
         let as_token = as_token(krate, signature.ident.span());
+        parameters.extend(receiver);
         // A constant of the user's is seen through any hygiene, where a binding stands. The plain word is
         // for the documentation alone.
         let shown = injected("token");
-        parameters.push(quote! {
-            #receiver #[cfg(not(doc))] #token: #as_token, #[cfg(doc)] #shown: #as_token
-        });
-        kept.push(quote!(#[cfg(doc)] let #token = #shown;));
+        if names(signature).any(|name| shown == name) {
+            parameters.push(quote!(#token: #as_token,));
+        } else {
+            parameters.push(quote! {
+                #[cfg(not(doc))] #token: #as_token,
+                #[cfg(doc)] #shown: #as_token,
+            });
+            kept.push(quote!(#[cfg(doc)] let #token = #shown;));
+        }
     }
     for (at, input) in signature.inputs.iter().enumerate() {
         match (input, header.token) {
             (FnArg::Receiver(_), None) => {}
-            (FnArg::Receiver(receiver), Some(_)) => parameters.push(quote!(#receiver)),
+            (FnArg::Receiver(receiver), Some(_)) => parameters.push(quote!(#receiver,)),
             (FnArg::Typed(parameter), Some((found, form))) if found == at => {
-                let bound = bind_token(krate, &silenced(parameter, refused.token), form);
+                let parameter = silenced(parameter, refused.token);
+                let bound = bind_token(krate, signature, &parameter, form);
                 token = bound.ident;
-                parameters.push(bound.parameter);
+                let parameter = bound.parameter;
+                parameters.push(quote!(#parameter,));
                 bindings.push(bound.binding);
             }
             (FnArg::Typed(parameter), _) => {
-                let bound =
-                    if restarts { bind_kept(krate, parameter, at) } else { bind(parameter, at) };
+                let bound = if restarts {
+                    bind_kept(krate, signature, parameter, at)
+                } else {
+                    bind(signature, parameter, at)
+                };
                 if !restarts && args.restart.was_given() {
                     kept.extend(would_be_kept(krate, parameter));
                 }
                 kept.extend(bound.kept);
-                parameters.push(bound.parameter);
+                let parameter = bound.parameter;
+                parameters.push(quote!(#parameter,));
                 bindings.push(bound.binding);
             }
         }
@@ -201,7 +213,7 @@ pub(crate) fn function(
         #crowded
         #unnamed
         #assigned
-        #visibility #defaultness #safety #fn_token #ident #generics (#(#parameters),*)
+        #visibility #defaultness #safety #fn_token #ident #generics (#(#parameters)*)
             -> #future
         #where_clause
         #block
@@ -258,13 +270,29 @@ fn allowed(attribute: &Attribute) -> Attribute {
 }
 
 /// The name that the signature has for a parameter: it reads like the author's, but no lint takes it for his.
-fn hidden(ident: &Ident) -> Ident {
+///
+/// A macro may give one name to two parameters, which its hygiene tells apart, and ours would not.
+fn hidden(signature: &Signature, ident: &Ident) -> Ident {
     let mut hidden = ident.clone();
-    hidden.set_span(Span::mixed_site().located_at(ident.span()));
+    let same = names(signature).filter(|name| ident == name).count();
+    if same == 1 && !ident.to_string().starts_with("__supervised") {
+        hidden.set_span(Span::mixed_site().located_at(ident.span()));
+    }
     hidden
 }
 
-fn bind(parameter: &PatType, at: usize) -> Bound {
+/// The names of the parameters, where they are no patterns.
+fn names(signature: &Signature) -> impl Iterator<Item = String> {
+    signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(parameter) => match &*parameter.pat {
+            Pat::Ident(pattern) => Some(pattern.ident.to_string()),
+            _ => None,
+        },
+        FnArg::Receiver(_) => None,
+    })
+}
+
+fn bind(signature: &Signature, parameter: &PatType, at: usize) -> Bound {
     let PatType { pat, ty, .. } = parameter;
     let (outer, attrs) = (outside(parameter), inside(parameter));
     let plain = match &**pat {
@@ -274,14 +302,21 @@ fn bind(parameter: &PatType, at: usize) -> Bound {
         _ => None,
     };
     if let Some(syn::PatIdent { ident, mutability, .. }) = plain {
-        let given = hidden(ident);
-        // As part of a pattern, an assignment that nothing reads is told at the name, and a `_name` is not
-        // called one without effect.
+        let given = hidden(signature, ident);
+        // As part of a pattern, a value that nothing reads is told at the name, and a `_name` is not called one
+        // without effect. Both sides are the author's: what a function from a macro assigns in its body would
+        // count as a part of the value, if that came from another macro.
         let is_plain = mutability.is_none() && !ident.to_string().starts_with('_');
         let binding = if is_plain {
             quote!(#(#attrs)* let #ident = #given;)
         } else {
-            quote!(#(#attrs)* let (#mutability #ident,) = (#given,);)
+            let one = |tokens: TokenStream| {
+                let mut one = Group::new(Delimiter::Parenthesis, quote!(#tokens,));
+                one.set_span(ident.span());
+                one
+            };
+            let (pattern, value) = (one(quote!(#mutability #ident)), one(quote!(#given)));
+            quote!(#(#attrs)* let #pattern = #value;)
         };
         return Bound {
             parameter: quote!(#(#outer)* #given: #ty),
@@ -301,10 +336,10 @@ fn bind(parameter: &PatType, at: usize) -> Bound {
 }
 
 /// A parameter that is kept outside, and cloned for each run; one that cannot be is told at its type.
-fn bind_kept(krate: &syn::Path, parameter: &PatType, at: usize) -> Bound {
+fn bind_kept(krate: &syn::Path, signature: &Signature, parameter: &PatType, at: usize) -> Bound {
     let PatType { ty, .. } = parameter;
     let outer = outside(parameter);
-    let bound = bind(parameter, at);
+    let bound = bind(signature, parameter, at);
     let (ident, binding) = (&bound.ident, &bound.binding);
     let place = first_span(ty);
     let kept = injected(&format!("__supervised_kept_{at}"));
@@ -342,10 +377,15 @@ fn would_be_kept(krate: &syn::Path, parameter: &PatType) -> Option<TokenStream> 
     Some(quote!(#(#outer)* let _ = #keep::<#ty>;))
 }
 
-fn bind_token(krate: &syn::Path, parameter: &PatType, form: TokenForm) -> Bound {
+fn bind_token(
+    krate: &syn::Path,
+    signature: &Signature,
+    parameter: &PatType,
+    form: TokenForm,
+) -> Bound {
     let PatType { pat, ty, .. } = parameter;
     let (outer, attrs) = (outside(parameter), inside(parameter));
-    let mut bound = bind(parameter, 0);
+    let mut bound = bind(signature, parameter, 0);
     if form == TokenForm::Lent {
         let ident = &bound.ident;
         let kept = injected("__supervised_token");
