@@ -1,7 +1,7 @@
 //! The end of a run: what it is counted as, and what is given back, whichever way it ends.
 
 use super::{
-    core::{Overdue, Stage},
+    core::{Form, Overdue, Stage},
     frame,
     output::Verdict,
     step::{Here, Step},
@@ -130,7 +130,7 @@ impl Step<'_> {
 
     /// Whether the scope of a spawned run has been cancelled: its token may be another one.
     fn scope_is_stopping(&self) -> bool {
-        self.core.spawned && frame::is_stopping()
+        self.core.form != Form::Awaited && frame::is_stopping()
     }
 
     /// The owner drops the run.

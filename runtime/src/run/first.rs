@@ -40,8 +40,8 @@ impl Step<'_> {
     /// Whether the token of its scope has fired, where the run was given another one. A child has fired with it.
     #[inline]
     fn scope_has_fired(&mut self, alarm: &Alarm) -> bool {
-        self.core.spawned = true;
-        !self.core.owns_token && !alarm.is_for(self.token) && alarm.has_fired()
+        self.core.spawned();
+        !self.core.owns_token() && !alarm.is_for(self.token) && alarm.has_fired()
     }
 
     /// The token had fired before the first poll.

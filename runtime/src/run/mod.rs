@@ -61,7 +61,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{AsToken, Outcome, TaskError, clock::Ticks, limit::Permit, spec::TaskSpec};
 use alarm::Alarm;
 use body::InPlace;
-use core::{Core, Stage};
+use core::{Core, Form, Stage};
 use end::End;
 use output::{Judge, put_text};
 
@@ -140,8 +140,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
         let core = Core {
             spec,
             stage: Stage::New,
-            spawned: false,
-            owns_token: false,
+            form: Form::Awaited,
             since: Ticks::NEVER,
             permit: None,
             more: None,
@@ -174,18 +173,24 @@ impl<F: Future, T: AsToken> Run<F, T> {
     /// Gives a spawned run a child of its token, if its body takes the token.
     #[inline]
     fn own_token(self: Pin<&mut Self>, around: Around<'_>) {
-        if T::IS_OWNED && around.is_spawned() {
-            let this = self.project();
-            if this.core.spec.takes_token() && !this.core.owns_token && !this.core.has_begun() {
-                own::replace(this.token);
-                this.core.owns_token = true;
-            }
+        if T::IS_OWNED && self.core.spec.takes_token() && around.is_spawned() {
+            self.make_own_token();
+        }
+    }
+
+    // Elsewhere, so that what drives the others stays small.
+    #[inline(never)]
+    fn make_own_token(self: Pin<&mut Self>) {
+        let this = self.project();
+        if !this.core.owns_token() && !this.core.has_begun() {
+            own::replace(this.token);
+            this.core.form = Form::OwnsToken;
         }
     }
 
     /// The token of the run is its own already: that of a call of several runs.
     pub(super) fn owns_token(&mut self) {
-        self.core.owns_token = true;
+        self.core.form = Form::OwnsToken;
     }
 
     /// Puts what the error of a run that has ended says into its place, if it failed and someone asks.

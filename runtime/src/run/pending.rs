@@ -123,7 +123,7 @@ impl Step<'_> {
     /// is fired here, unless others may wait for it.
     fn tell_body(&self) -> bool {
         let knows = self.token.is_cancelled();
-        if !knows && self.core.owns_token {
+        if !knows && self.core.owns_token() {
             quietly(|| self.token.cancel());
             return true;
         }

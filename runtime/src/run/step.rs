@@ -69,7 +69,7 @@ impl Step<'_> {
         let here = self.core.spec.here();
         here.started();
         self.core.stage = Stage::Running;
-        if self.core.owns_token {
+        if self.core.owns_token() {
             own::hand(self.token);
         }
         self.core.since = now.unwrap_or_else(Ticks::now);
