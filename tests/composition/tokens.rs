@@ -1,5 +1,7 @@
 //! A body that fires its token cancels none of its siblings; a scope cancels every run in it.
 
+#![allow(clippy::redundant_closure, reason = "each form of a spawn is written as users write it")]
+
 use std::{
     future::pending,
     panic::Location,
