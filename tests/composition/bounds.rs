@@ -101,7 +101,7 @@ async fn on_all_threads(
         };
         pool.spawn_blocking(name, closure).await.unwrap();
     }
-    while pool.len() > 0 {
+    while !pool.is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

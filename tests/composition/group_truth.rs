@@ -259,6 +259,28 @@ async fn fixture_failures() {
     let levels: Vec<_> = logged().iter().map(|event| event.level).collect();
     assert_eq!(levels, [Level::ERROR; 2]);
 
+    // Of many a second, ten of one function are logged and the others counted.
+    #[supervised]
+    async fn fails_often(token: &CancellationToken) -> Result<u32, Failure> {
+        token.cancelled().await;
+        Err(Failure::Full(9))
+    }
+    let group = Group::new(&CancellationToken::new());
+    for _ in 0..30 {
+        group.spawn(fails_often).await;
+    }
+    group.spawn(|token| store(token, 1)).await;
+    group.join().await.unwrap_err();
+    let mut events_of = logged();
+    while !events_of.iter().any(|event| event.fields.contains_key("failures")) {
+        std::thread::yield_now();
+        events_of.extend(logged());
+    }
+    let (counts, alone): (Vec<_>, Vec<_>) =
+        events_of.iter().partition(|event| event.fields.contains_key("failures"));
+    let counted: Vec<_> = counts.iter().map(|event| event.field("failures")).collect();
+    assert_eq!((alone.len(), counted), (10, vec!["20".to_owned()]), "{events_of:#?}");
+
     // Cancellations that the owner asked for are no failures.
     let token = CancellationToken::new();
     let group = Group::new(&token);

@@ -153,6 +153,9 @@ fn rows() -> Vec<Row> {
         row("GroupHandle::spawn", handle, |handle| async move {
             _ = handle.spawn(|token| quick(token)).await;
         }),
+        row("HandleSpawn", refusing, |group| async move {
+            _ = group.handle().spawn(|token| quick(token)).await;
+        }),
         row("GroupHandle::spawn_local", handle, |handle| async move {
             _ = handle.spawn_local(|token| quick(token)).await;
         }),

@@ -2,6 +2,7 @@
 
 mod cancel_safety;
 mod oldest_compiler;
+mod packages;
 mod ready;
 mod sources;
 mod targets;

@@ -79,7 +79,7 @@ impl LiveTask {
             state,
             age: row.age(),
             place: row.place(),
-            parent: row.parent().map(|row| ParentTask { name: row.spec().name(), id: row.id() }),
+            parent: row.parent().map(|made| ParentTask { name: made.name(), id: made.id() }),
             depth: 0,
         }
     }

@@ -30,6 +30,7 @@ use super::{
     backoff::Restarts,
     fails, frame,
     output::{Judge, put_text},
+    scope::Seen,
 };
 use crate::{
     AsToken, Cancelled, Outcome, Panic, TaskError, events,
@@ -257,7 +258,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     #[cold]
     fn end_cancelled(&mut self) -> Settled<F::Output> {
         self.end();
-        let cancelled = Cancelled::new(*self.spec, frame::cause());
+        let cancelled = Cancelled::new(*self.spec, frame::cause(Seen::NEVER));
         let cancelled = TaskError::Cancelled(cancelled);
         let outcome = Outcome::Cancelled;
         Settled { outcome, overdue: false, nanos: 0, result: Err(cancelled) }

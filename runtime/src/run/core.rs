@@ -6,7 +6,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::frame::Frame;
+use super::{frame::Frame, scope::Seen};
 use crate::{clock::Ticks, limit::Permit, spec::TaskSpec};
 
 pub(super) struct Core {
@@ -29,6 +29,8 @@ pin_project! {
         pub(super) longest_grace: Grace,
         pub(super) aside: Option<Pin<Box<Aside>>>,
         pub(super) frame: Option<Arc<Frame>>,
+        // The token had not fired at that time.
+        pub(super) uncancelled: Seen,
         // Where no alarm is for its token.
         #[pin]
         pub(super) watch: Option<WaitForCancellationFutureOwned>,
@@ -148,6 +150,11 @@ impl Core {
 
     pub(super) fn stop(&self) -> Stop {
         self.more.as_ref().map_or(Stop::No, |more| more.stop)
+    }
+
+    /// When its token was seen last that had not fired, if that is known.
+    pub(super) fn uncancelled(&self) -> Seen {
+        self.more.as_ref().map_or(Seen::NEVER, |more| more.uncancelled)
     }
 
     pub(super) fn more(&mut self) -> MoreProjected<'_> {

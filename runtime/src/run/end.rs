@@ -37,7 +37,7 @@ impl Step<'_> {
 
     #[cold]
     pub(super) fn end_cancelled(&mut self) -> End {
-        let cancelled = Cancelled::new(self.core.spec, frame::cause());
+        let cancelled = Cancelled::new(self.core.spec, frame::cause(self.core.uncancelled()));
         self.end_without_value(TaskError::Cancelled(cancelled))
     }
 
@@ -136,8 +136,8 @@ impl Step<'_> {
     /// The owner drops the run.
     pub(super) fn abandon(&mut self) {
         let dropped = self.drop_body();
-        if !matches!(self.core.stage, Stage::Spawned | Stage::Waiting | Stage::Running) {
-            // A body that never began is no run, but what it was given may panic when it is dropped.
+        if matches!(self.core.stage, Stage::New | Stage::Done) {
+            // A call that was never polled is no run, but what it was given may panic when it is dropped.
             if let Err(caught) = dropped {
                 _ = self.panicked(caught);
             }

@@ -29,6 +29,8 @@ mod end;
 mod first;
 pub(crate) mod frame;
 mod function;
+#[cfg(debug_assertions)]
+mod halves;
 pub(crate) mod itself;
 mod kept;
 pub(crate) mod output;
@@ -117,7 +119,13 @@ pin_project! {
             if this.core.stage != Stage::Done {
                 let this = this.project();
                 let mut value = Poll::Pending;
-                let mut body = InPlace { body: this.body, verdict: *this.verdict, value: &mut value };
+                let mut body = InPlace {
+                    body: this.body,
+                    verdict: *this.verdict,
+                    value: &mut value,
+                    #[cfg(debug_assertions)]
+                    from_task_error: None,
+                };
                 step::abandon(this.core, lent(this.token), &mut body);
             }
         }
@@ -225,7 +233,13 @@ impl<F: Future, T: AsToken> Run<F, T> {
         value: &mut Poll<F::Output>,
     ) -> Poll<End> {
         let this = self.project();
-        let mut body = InPlace { body: this.body, verdict: *this.verdict, value };
+        let mut body = InPlace {
+            body: this.body,
+            verdict: *this.verdict,
+            value,
+            #[cfg(debug_assertions)]
+            from_task_error: None,
+        };
         step::poll(this.core, lent(this.token), &mut body, cx, around)
     }
 

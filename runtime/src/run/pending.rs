@@ -14,6 +14,7 @@ use super::{
     core::{Grace, MoreProjected, Overdue, Stop},
     end::End,
     frame::{self, Frame},
+    scope::Seen,
     step::{Go, Step},
 };
 use crate::panic::{self, quietly};
@@ -41,13 +42,18 @@ impl Step<'_> {
                 return true;
             }
         }
-        if self.core.more().watch.is_none() {
-            let token = self.token.clone();
-            self.core.more().watch.set(Some(token.cancelled_owned()));
+        let seen = Seen::now();
+        let mut more = self.core.more();
+        if more.watch.is_none() {
+            more.watch.set(Some(self.token.clone().cancelled_owned()));
         }
-        let watch = self.core.more().watch.as_pin_mut().expect("set above");
+        let watch = more.watch.as_pin_mut().expect("set above");
         // The body may have spent the budget, and the token must be heard all the same.
-        pin!(unconstrained(watch)).poll(cx).is_ready()
+        let fired = pin!(unconstrained(watch)).poll(cx).is_ready();
+        if !fired {
+            *more.uncancelled = seen;
+        }
+        fired
     }
 
     /// Whether someone wakes the task when the token fires.

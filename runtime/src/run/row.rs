@@ -22,7 +22,11 @@ use tokio::{
     task::Id,
 };
 
-use super::{alarm::Wakes, frame, scope::Scope};
+use super::{
+    alarm::Wakes,
+    frame,
+    scope::{MadeBy, Scope},
+};
 use crate::{
     clock::{AtomicTicks, Ticks},
     panic::quietly,
@@ -166,7 +170,7 @@ impl Row {
     }
 
     /// The task that its scope was made in.
-    pub(crate) fn parent(&self) -> Option<&Arc<Self>> {
+    pub(crate) fn parent(&self) -> Option<&MadeBy> {
         self.scope.made_by()
     }
 
@@ -256,6 +260,17 @@ impl Row {
     /// Whether the run has been told to stop, or is about to be.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed) || self.scope.is_stopping()
+    }
+
+    /// Whether tokio polls, or drops, this task now, as far as its id is known: what runs on top of a `LocalSet` that
+    /// the task drives is another task.
+    pub(super) fn is_current(&self) -> bool {
+        match (self.id(), tokio::task::try_id()) {
+            (Some(own), Some(now)) => own == now,
+            // The body of a main is no task to tokio; the id of any other may still be on its way.
+            (None, Some(_)) => self.thread != OnThread::Entry,
+            (_, None) => true,
+        }
     }
 
     /// Whether the code that runs now is this task's.

@@ -44,8 +44,8 @@ pin_project! {
         T: AsToken,
     {
         #[pin]
-        run: Run<F, T>,
-        from_task_error: fn(TaskError) -> F::Output,
+        pub(super) run: Run<F, T>,
+        pub(super) from_task_error: fn(TaskError) -> F::Output,
     }
 }
 
@@ -79,21 +79,41 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
         let mut value = Poll::Pending;
-        if let Poll::Ready(End { error: Some(error), .. }) =
-            this.run.poll_end(cx, Around::default(), &mut value)
+        // See `halves.rs`. Here, since each function between this one and the body takes of the stack.
+        #[cfg(debug_assertions)]
         {
-            put_error(&mut value, error, *this.from_task_error);
+            let mut call = self.lend(cx, &mut value);
+            if call.enter() {
+                let mut between = super::halves::Between(&mut call);
+                let polled = std::panic::catch_unwind(move || between.poll());
+                call.leave(polled);
+            }
         }
+        #[cfg(not(debug_assertions))]
+        self.poll_at_once(cx, &mut value);
         value
     }
 }
 
 /// Puts into the place of a value what the function declares for a run that has none.
+#[cfg(not(debug_assertions))]
 #[cold]
 fn put_error<R>(value: &mut Poll<R>, error: TaskError, from_task_error: fn(TaskError) -> R) {
     *value = Poll::Ready(from_task_error(error));
+}
+
+#[cfg(not(debug_assertions))]
+impl<F: Future, T: AsToken> Supervised<F, T> {
+    #[inline]
+    fn poll_at_once(self: Pin<&mut Self>, cx: &mut Context<'_>, value: &mut Poll<F::Output>) {
+        let this = self.project();
+        if let Poll::Ready(End { error: Some(error), .. }) =
+            this.run.poll_end(cx, Around::default(), value)
+        {
+            put_error(value, error, *this.from_task_error);
+        }
+    }
 }
 
 impl<F: Future, T: AsToken> fmt::Debug for Supervised<F, T> {

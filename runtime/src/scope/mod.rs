@@ -24,6 +24,7 @@ mod source;
 mod spares;
 mod spawn;
 mod task;
+mod timer;
 mod watch;
 
 pub use blocking::Blocking;

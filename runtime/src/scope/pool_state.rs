@@ -148,7 +148,7 @@ impl Shared {
     pub(super) fn list(self: &Arc<Self>) {
         let weak: Weak<Self> = Arc::downgrade(self);
         self.seen.get_or_init(|| Seen {
-            alarm: Alarm::new(&self.token, weak.clone()),
+            alarm: Alarm::new(&self.token, &self.scope, weak.clone()),
             _listed: registry::list(self),
             _to_drain: POOLS.list(weak.clone()),
             weak,
@@ -229,15 +229,22 @@ impl Shared {
     pub(super) fn leave(&self, key: Key, token: Option<CancellationToken>) {
         let mut state = self.state();
         let row = state.rows.remove(key);
-        let unlogged = if state.not_finished.has_unlogged() {
-            let finished = row.as_ref().is_some_and(|row| !row.is_enlisted());
-            state.logs_now(finished).then(|| state.not_finished.take_unlogged()).flatten()
-        } else {
-            None
-        };
+        if state.not_finished.has_unlogged() {
+            return self.leave_and_log(state, row);
+        }
         let surplus = state.keep(Spare { token, row }, &self.token);
         self.wake_drains(state);
         drop(surplus);
+    }
+
+    /// The same where tasks did not finish.
+    #[cold]
+    fn leave_and_log(&self, mut state: MutexGuard<'_, State>, row: Option<Arc<Row>>) {
+        let finished = row.as_ref().is_some_and(|row| !row.is_enlisted());
+        let logs_now = state.logs_now(finished);
+        let unlogged = if logs_now { state.not_finished.take_unlogged() } else { None };
+        self.wake_drains(state);
+        drop(row);
         self.log(unlogged);
     }
 
@@ -308,8 +315,7 @@ impl Shared {
         drop(state);
         let (token, scope, alarm) = self.current(&renewed);
         if !token.is_cancelled() {
-            scope.explain(cause);
-            let rung = quietly(|| token.cancel());
+            let rung = scope.cancel(cause, || quietly(|| token.cancel()));
             if let (false, Some(alarm)) = (rung, alarm) {
                 alarm.ring();
             }

@@ -125,7 +125,7 @@ impl Shared {
         drop(state);
         let token = CancellationToken::new();
         let scope = Scope::renewed(token.clone(), &self.scope);
-        let fresh = Renewed { alarm: Alarm::new(&token, weak), scope, token, before };
+        let fresh = Renewed { alarm: Alarm::new(&token, &scope, weak), scope, token, before };
         let fresh = Some(Arc::new(fresh));
 
         let mut state = self.state();

@@ -119,7 +119,7 @@ where
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
     let row = Row::anew(row, spec, place, &group.scope, L::THREAD);
-    let span = events::task_span(spec.name());
+    let span = events::task_span(&group.span, group.scope.cuts_spans(), spec.name());
     let Some(key) = group.enter(&row) else {
         drop_quietly(run.take());
         return Err(spec);

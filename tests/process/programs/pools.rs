@@ -123,8 +123,9 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
         }
         "is deaf, and so is the body" => {
             POOL.spawn(deaf).await?;
-            say("READY");
-            deaf(&token).await?;
+            // Not before its first poll: the signal could refuse it.
+            let (ended, ()) = tokio::join!(deaf(&token), async { say("READY") });
+            ended?;
         }
         "is deaf, and drained by the body" => {
             POOL.spawn(deaf).await?;
