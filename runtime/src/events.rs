@@ -290,6 +290,17 @@ pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
     });
 }
 
+/// `WARN`: the token of a pool was fired by something other than the pool.
+#[cold]
+pub(crate) fn pool_cancelled_by_another(place: &Location<'_>) {
+    tell(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            "the token of the pool made at {place} was cancelled by something other than the pool, and its running tasks with it: later tasks get a new token; in the closure of a spawn, cancel `token.child_token()` instead"
+        );
+    });
+}
+
 /// As many as a line of a log can bear.
 const MOST_NAMED: usize = 8;
 

@@ -189,6 +189,7 @@ pub mod __private {
                 ByAnyError, ByAnything, ByError, ByResult, BySharedError, Probe, always_ok, output,
                 refused,
             },
+            own::{own_token, own_token_of_closure},
             supervise, supervise_foreign, supervise_restarting,
         },
         spec::{Policy, Restart, TaskSpec, checked},

@@ -12,6 +12,7 @@
 //!                 token,
 //!                 output::<Result<Page, Error>>(…),
 //!                 async move {
+//!                     let token = own_token(token); // where the body takes it
 //!                     let (mut client,) = (client,);
 //!                     let mut __supervised_1 = __supervised_1; let (host, path) = __supervised_1;
 //!                     match () { () => ({ body }) }
@@ -63,7 +64,7 @@ pub(crate) fn function(
         function;
     let krate = &args.krate;
     let has_token = header.has_token();
-    let spec = args.spec(&unraw(&signature.ident), signature.ident.span(), has_token);
+    let spec = args.spec(&unraw(&signature.ident), signature.ident.span(), has_token, has_token);
     let contract = header.output.contract(krate);
     let return_edge = header.output.return_edge();
     let declared = &header.output.declared;
@@ -119,6 +120,13 @@ pub(crate) fn function(
             }
         }
     }
+    // Of a type that is no token's, the error is that of the call: the same one at the same place is told once.
+    let take_own = header.token_type().map(|ty| {
+        let place = first_span(ty);
+        let own_token = item_of(krate, quote!(::__private::own_token), place);
+        let given = located(quote!(#token), place);
+        quote!(let #token = #own_token(#given);)
+    });
     if restarts {
         kept.extend(signature.receiver().and_then(|receiver| kept_receiver(krate, receiver)));
     }
@@ -166,7 +174,7 @@ pub(crate) fn function(
         let body = quote!(impl ::core::future::Future<Output = #declared>);
         (returned(krate, quote!(Supervised<#body, #token_type), signature), quote!(supervise))
     };
-    let run = asynchronous(body, quote!(#keep_receiver #(#bindings)* #return_edge));
+    let run = asynchronous(body, quote!(#keep_receiver #take_own #(#bindings)* #return_edge));
     let run = match signature.receiver() {
         // That the receiver cannot be cloned is told at the closure: whatever else it captures can be.
         Some(receiver) if restarts => {

@@ -6,12 +6,14 @@
 //!    and then lets one after the other ring. Who has to know asks the token.
 //! 2. A task that keeps its waker and then finds that the alarm has not rung is woken when it does: who rings
 //!    says so first, and then asks each task for its waker, under the lock that the waker is kept under.
-//! 3. It serves a run only where the run's token is its own: what the run was given may be any other.
+//! 3. It takes the place of a run's own watch only if the run has the alarm's token: a run that has another one, or a
+//!    child of its own, watches that. Such a run is cancelled by either: that the alarm has rung is enough, since its
+//!    token has fired then.
 //! 4. It rings inside the call that fires its token, and its scope learns there why: see `scope.rs`. It asks no
 //!    token then, since `cancel` may hold the locks of those around.
 //!
-//! `tests/behaviour/alarm.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside; `alarm/loom.rs`
-//! checks 1 and 2 for every interleaving.
+//! `tests/behaviour/alarm.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside, and
+//! `tests/composition/tokens.rs` 3; `alarm/loom.rs` checks 1 and 2 for every interleaving.
 
 use std::{
     future::Future,
@@ -76,6 +78,11 @@ impl Alarm {
 
     pub(crate) fn has_rung(&self) -> bool {
         self.bell.rung.load(Ordering::Acquire)
+    }
+
+    /// Whether the token has fired. Takes its lock.
+    pub(crate) fn has_fired(&self) -> bool {
+        self.token.is_cancelled()
     }
 
     pub(crate) fn is_for(&self, token: &CancellationToken) -> bool {

@@ -1,7 +1,7 @@
 //! The end of a run: what it is counted as, and what is given back, whichever way it ends.
 
 use super::{
-    core::{Overdue, Stage},
+    core::{Form, Overdue, Stage},
     frame,
     output::Verdict,
     step::{Here, Step},
@@ -128,6 +128,11 @@ impl Step<'_> {
         }
     }
 
+    /// Whether the scope of a spawned run has been cancelled: its token may be another one.
+    fn scope_is_stopping(&self) -> bool {
+        self.core.form != Form::Awaited && frame::is_stopping()
+    }
+
     /// The owner drops the run.
     pub(super) fn abandon(&mut self) {
         let dropped = self.drop_body();
@@ -140,7 +145,7 @@ impl Step<'_> {
         }
         let outcome = match dropped {
             // Who owns it may have been dropped by the same token, a moment before it was asked.
-            Ok(()) if self.token.is_cancelled() => Outcome::Cancelled,
+            Ok(()) if self.token.is_cancelled() || self.scope_is_stopping() => Outcome::Cancelled,
             Ok(()) => Outcome::Dropped,
             Err(caught) => self.panicked(caught).outcome(),
         };

@@ -201,6 +201,21 @@ pub(super) fn waits(now: bool) {
     });
 }
 
+/// The run that has been told to stop: where it is the task itself, the task's row tells.
+#[cold]
+pub(super) fn stops() {
+    with_entries(|entries| {
+        if let [Entry::Task { row: Some(row) }] = of_this_task(entries) {
+            row.stops();
+        }
+    });
+}
+
+/// Whether the scope of the task that runs now has been told to stop.
+pub(super) fn is_stopping() -> bool {
+    current_row(|row| row.scope().is_stopping()).unwrap_or(false)
+}
+
 /// Why the code that runs now was cancelled, if its token has fired. It was seen uncancelled then.
 pub(super) fn cause(uncancelled: Seen) -> Cause {
     let cause = match current_scope() {

@@ -204,6 +204,12 @@ impl Scope {
         Arc::new(Self::within(None, Some(token)))
     }
 
+    /// The scope of the later tasks of a pool whose token was replaced: inside the first one, so that a task that would
+    /// wait for a slot of its own pool is found.
+    pub(crate) fn renewed(token: CancellationToken, first: &Arc<Self>) -> Arc<Self> {
+        Arc::new(Self::within(Some(first), Some(token)))
+    }
+
     /// A part of a task that is cancelled for a reason of its own.
     pub(super) fn section() -> Arc<Self> {
         let parent = frame::current_scope();

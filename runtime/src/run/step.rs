@@ -17,6 +17,7 @@ use super::{
     end::End,
     frame::{self, Frame},
     output::Verdict,
+    own,
 };
 use crate::{
     CancellationToken,
@@ -77,6 +78,9 @@ impl Step<'_> {
         let here = self.core.spec.here();
         here.started();
         self.core.stage = Stage::Running;
+        if self.core.owns_token() {
+            own::hand(self.token);
+        }
         self.core.since = now.unwrap_or_else(Ticks::now);
         Go::Continue(here)
     }

@@ -235,6 +235,9 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     fn spec(&self) -> &'static TaskSpec;
     #[doc(hidden)]
     fn prepare(&mut self, prepared: Prepared);
+    /// Before the first poll: if it was given the first token, it has the second one from now on.
+    #[doc(hidden)]
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
     #[doc(hidden)]
     fn poll_ended(
         self: Pin<&mut Self>,
@@ -276,6 +279,10 @@ where
         self.run.prepare(prepared.permit, prepared.longest_grace);
     }
 
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        self.run.renew_token(from, to);
+    }
+
     fn poll_ended(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -283,6 +290,7 @@ where
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let mut value = Poll::Pending;
         let mut run = self.project().run;
+        run.as_mut().own_token(around);
         let End { outcome, overdue, nanos, error } =
             ready!(run.as_mut().poll_end(cx, around, &mut value));
         run.put_text(around, outcome, &value, error.as_ref());
@@ -317,6 +325,10 @@ where
 
     fn prepare(&mut self, prepared: Prepared) {
         self.supervised.prepare(prepared);
+    }
+
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        self.supervised.renew_token(from, to);
     }
 
     fn poll_ended(

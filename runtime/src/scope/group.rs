@@ -159,7 +159,8 @@ where
     /// spawned: the [`join`](Self::join) returns an error, and one `WARN` at the join, or at the drop of the group,
     /// says how many spawns were refused and why. A panic of the closure is a failure like any other, and so is
     /// a spawn that would wait for itself: for a permit that a run around it holds, or for a slot of its own
-    /// full group.
+    /// full group. A body that takes the token gets a child of the group's at its first poll: firing it cancels no
+    /// sibling.
     ///
     /// A spawn that waits for both keeps its place in both queues, and takes both as soon as both are free. After 8
     /// missed turns it holds the next one that is free until it has the other: for at most 10 ms, then, after a rest as

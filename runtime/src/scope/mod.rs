@@ -13,6 +13,7 @@ mod pool;
 mod pool_spawn;
 mod pool_state;
 mod pool_task;
+mod pool_token;
 mod pool_unfinished;
 mod pull;
 mod refused;

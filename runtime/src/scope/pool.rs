@@ -100,6 +100,9 @@ impl Pool {
     /// bounded time while it waits for the other. A
     /// panic of the closure is told as a task's is: there is nothing to spawn then, and no error.
     ///
+    /// A body that takes the token gets a child of the pool's at its first poll. A closure that cancels the pool's token
+    /// itself cancels the tasks that run: later tasks get a new token, and one `WARN` says so.
+    ///
     /// # Errors
     ///
     /// [`SpawnError::Closed`] as soon as the pool is closed: nothing was spawned, and what waited is dropped.

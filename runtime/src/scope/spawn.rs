@@ -25,7 +25,7 @@ use crate::{
     limit::Slot,
     panic::{self, Caught, drop_quietly},
     registry::Key,
-    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, row::Row},
+    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, own, row::Row},
     spec::TaskSpec,
 };
 use candidate::{Answer, Candidate, Stage};
@@ -86,7 +86,7 @@ where
             }
             Some((token, spare)) => {
                 row = spare;
-                match panic::catch(|| run.insert(task(token)).spec()) {
+                match own::making(|| run.insert(task(token)).spec()) {
                     Ok(spec) => Stage::New { spec },
                     Err(caught) => unmade::<S>(name.unwrap_or_else(name_of::<S, F>), caught),
                 }
