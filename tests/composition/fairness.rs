@@ -245,7 +245,7 @@ async fn a_spawn_that_is_dropped_while_it_holds_one_returns_it() {
         if timeout(5 * MS, spawns).await.is_err() {
             assert_eq!(turn, 8, "missed turns before it holds the slot");
             drop(waits);
-            _ = timeout(MS, group.spawn(|token| other(token, MS))).await.expect("it is free");
+            timeout(MS, group.spawn(|token| other(token, MS))).await.expect("it is free");
             long.abort();
             return;
         }
@@ -299,7 +299,7 @@ fn a_spawn_that_waits_for_both_needs_no_timer() {
                 _ = handle.spawn(move |token| gated(token, opens)).await;
             });
             for _ in 0..100 {
-                _ = group.spawn(|token| turn(token)).await;
+                _ = group.spawn(turn).await;
                 yield_now().await;
                 assert!(!spawn.is_finished());
             }
@@ -458,14 +458,14 @@ fn wakers_that_change_the_limit_they_wait_for_do_not_deadlock() {
                 assert!(polled.is_pending());
                 set_limit(NAME, 1).unwrap();
                 if waits_for_slots {
-                    assert!(poll(&mut Box::pin(group.spawn(|token| turn(token)))).is_ready());
-                    assert!(poll(&mut Box::pin(pool.spawn(|token| turn(token)))).is_ready());
+                    assert!(poll(&mut Box::pin(group.spawn(turn))).is_ready());
+                    assert!(poll(&mut Box::pin(pool.spawn(turn))).is_ready());
                 }
                 let (called, into) = (token.clone(), pool.clone());
                 let mut waits: Vec<Wait> = vec![
                     Box::pin(async move { _ = one(&called).await }),
-                    Box::pin(async move { _ = handle.spawn(|token| one(token)).await }),
-                    Box::pin(async move { _ = into.spawn(|token| one(token)).await }),
+                    Box::pin(async move { _ = handle.spawn(one).await }),
+                    Box::pin(async move { _ = into.spawn(one).await }),
                     Box::pin(async move { drop(pool.reserve().await) }),
                 ];
                 // Each poll has a waker of its own, and drops the one before it.
