@@ -422,7 +422,7 @@ const OPERATIONS: &[(&str, Begin)] = &[
                     return;
                 };
                 let nosy = Nosy(eyes.clone());
-                _ = slot.spawn(|token| free(token, how, nosy));
+                slot.spawn(|token| free(token, how, nosy));
             }
             _ = pool.drain(Duration::from_millis(10)).await;
         })

@@ -9,7 +9,6 @@
 mod common;
 
 use std::{
-    error::Error as _,
     future::pending,
     io::Read,
     process::{ExitCode, Termination},
