@@ -28,13 +28,10 @@ impl Store for Disk {
             }),
             async move {
                 let _ = &self;
-                let token = ::tokio_supervised::__private::own_token(token);
-                let token = token;
+                let token = ::tokio_supervised::__private::own_given_token(token);
                 let name = name;
-                if let ::core::option::Option::Some(__supervised_never) =
-                    ::core::option::Option::None::<Result<(), StoreError>>
-                {
-                    return __supervised_never;
+                if false {
+                    return ::tokio_supervised::__private::declared::<Result<(), StoreError>>();
                 }
                 match () {
                     () => ({ self.write(&token, name).await }),

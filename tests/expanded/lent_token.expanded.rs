@@ -31,15 +31,12 @@ where
                 .__supervised_verdict()
         }),
         async move {
-            let token = ::tokio_supervised::__private::own_token(token);
-            let __supervised_token = token;
+            let __supervised_token = ::tokio_supervised::__private::own_token(token);
             let token: &CancellationToken =
                 ::tokio_supervised::AsToken::as_token(&__supervised_token);
             let from = from;
-            if let ::core::option::Option::Some(__supervised_never) =
-                ::core::option::Option::None::<io::Result<u64>>
-            {
-                return __supervised_never;
+            if false {
+                return ::tokio_supervised::__private::declared::<io::Result<u64>>();
             }
             match () {
                 () => {

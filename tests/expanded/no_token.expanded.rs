@@ -35,10 +35,8 @@ pub fn fetch(
             let (mut client,) = (client,);
             let mut __supervised_1 = __supervised_1;
             let (host, path) = __supervised_1;
-            if let ::core::option::Option::Some(__supervised_never) =
-                ::core::option::Option::None::<Result<Page, Error>>
-            {
-                return __supervised_never;
+            if false {
+                return ::tokio_supervised::__private::declared::<Result<Page, Error>>();
             }
             match () {
                 () => ({ client.get(host, path).await }),

@@ -36,10 +36,8 @@ impl Consumer {
                 let _ = &self;
                 let queue = __supervised_kept_1.take();
                 let (mut queue,) = (queue,);
-                if let ::core::option::Option::Some(__supervised_never) =
-                    ::core::option::Option::None::<()>
-                {
-                    return __supervised_never;
+                if false {
+                    return ::tokio_supervised::__private::declared::<()>();
                 }
                 match () {
                     () => {

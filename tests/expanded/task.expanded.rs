@@ -47,10 +47,8 @@ fn tasks() {
                     let __supervised_token =
                         ::tokio_supervised::__private::own_token(__supervised_token);
                     let token = __supervised_token;
-                    if let ::core::option::Option::Some(__supervised_never) =
-                        ::core::option::Option::None::<Result<(), TaskError>>
-                    {
-                        return __supervised_never;
+                    if false {
+                        return ::tokio_supervised::__private::declared::<Result<(), TaskError>>();
                     }
                     match () {
                         () => ({ tick(&token).await }),

@@ -12,7 +12,7 @@
 //!                 token,
 //!                 output::<Result<Page, Error>>(…),
 //!                 async move {
-//!                     let token = own_token(token); // where the body takes it
+//!                     let token = own_token(token); // if the body takes it
 //!                     let (mut client,) = (client,);
 //!                     let mut __supervised_1 = __supervised_1; let (host, path) = __supervised_1;
 //!                     match () { () => ({ body }) }
@@ -66,7 +66,7 @@ pub(crate) fn function(
     let has_token = header.has_token();
     let spec = args.spec(&unraw(&signature.ident), signature.ident.span(), has_token, has_token);
     let contract = header.output.contract(krate);
-    let return_edge = header.output.return_edge();
+    let return_edge = header.output.return_edge(krate);
     let declared = &header.output.declared;
     let restarts = args.restart.applies_to(signature, &header);
     let story = args.story(attributes, has_token, declared);
@@ -120,13 +120,6 @@ pub(crate) fn function(
             }
         }
     }
-    // Of a type that is no token's, the error is that of the call: the same one at the same place is told once.
-    let take_own = header.token_type().map(|ty| {
-        let place = first_span(ty);
-        let own_token = item_of(krate, quote!(::__private::own_token), place);
-        let given = located(quote!(#token), place);
-        quote!(let #token = #own_token(#given);)
-    });
     if restarts {
         kept.extend(signature.receiver().and_then(|receiver| kept_receiver(krate, receiver)));
     }
@@ -174,7 +167,7 @@ pub(crate) fn function(
         let body = quote!(impl ::core::future::Future<Output = #declared>);
         (returned(krate, quote!(Supervised<#body, #token_type), signature), quote!(supervise))
     };
-    let run = asynchronous(body, quote!(#keep_receiver #take_own #(#bindings)* #return_edge));
+    let run = asynchronous(body, quote!(#keep_receiver #(#bindings)* #return_edge));
     let run = match signature.receiver() {
         // That the receiver cannot be cloned is told at the closure: whatever else it captures can be.
         Some(receiver) if restarts => {
@@ -293,6 +286,16 @@ fn names(signature: &Signature) -> impl Iterator<Item = String> {
 }
 
 fn bind(signature: &Signature, parameter: &PatType, at: usize) -> Bound {
+    bind_to(signature, parameter, at, |given| quote!(#given))
+}
+
+/// The same, with what `value` makes of the argument.
+fn bind_to(
+    signature: &Signature,
+    parameter: &PatType,
+    at: usize,
+    value: impl Fn(&Ident) -> TokenStream,
+) -> Bound {
     let PatType { pat, ty, .. } = parameter;
     let (outer, attrs) = (outside(parameter), inside(parameter));
     let plain = match &**pat {
@@ -307,15 +310,16 @@ fn bind(signature: &Signature, parameter: &PatType, at: usize) -> Bound {
         // without effect. Both sides are the author's: what a function from a macro assigns in its body would
         // count as a part of the value, if that came from another macro.
         let is_plain = mutability.is_none() && !ident.to_string().starts_with('_');
+        let value = value(&given);
         let binding = if is_plain {
-            quote!(#(#attrs)* let #ident = #given;)
+            quote!(#(#attrs)* let #ident = #value;)
         } else {
             let one = |tokens: TokenStream| {
                 let mut one = Group::new(Delimiter::Parenthesis, quote!(#tokens,));
                 one.set_span(ident.span());
                 one
             };
-            let (pattern, value) = (one(quote!(#mutability #ident)), one(quote!(#given)));
+            let (pattern, value) = (one(quote!(#mutability #ident)), one(value));
             quote!(#(#attrs)* let #pattern = #value;)
         };
         return Bound {
@@ -326,10 +330,11 @@ fn bind(signature: &Signature, parameter: &PatType, at: usize) -> Bound {
         };
     }
     let ident = injected(&format!("__supervised_{at}"));
+    let value = value(&ident);
     Bound {
         parameter: quote!(#(#outer)* #ident: #ty),
         // Mutable, since a `ref mut` pattern borrows from it.
-        binding: quote!(#(#outer)* let mut #ident = #ident; #(#attrs)* let #pat = #ident;),
+        binding: quote!(#(#outer)* let mut #ident = #value; #(#attrs)* let #pat = #ident;),
         kept: None,
         ident,
     }
@@ -385,9 +390,21 @@ fn bind_token(
 ) -> Bound {
     let PatType { pat, ty, .. } = parameter;
     let (outer, attrs) = (outside(parameter), inside(parameter));
-    let mut bound = bind(signature, parameter, 0);
+    // A body takes the token of its run, which may be a child.
+    let own = |given: &Ident| {
+        let place = first_span(ty);
+        let own_token = match form {
+            TokenForm::Given => quote!(::__private::own_given_token),
+            TokenForm::Lent => quote!(::__private::own_token),
+        };
+        let own_token = item_of(krate, own_token, place);
+        let given = located(quote!(#given), place);
+        quote!(#own_token(#given))
+    };
+    let mut bound = bind_to(signature, parameter, 0, own);
     if form == TokenForm::Lent {
         let ident = &bound.ident;
+        let value = own(ident);
         let kept = injected("__supervised_token");
         let as_token = as_token(krate, first_span(ty));
         bound.parameter = quote!(#(#outer)* #ident: #as_token);
@@ -395,7 +412,7 @@ fn bind_token(
         let ty = lent(ty);
         let look = item_of(krate, quote!(::AsToken::as_token(&#kept)), first_span(&ty));
         bound.binding = quote! {
-            #(#outer)* let #kept = #ident;
+            #(#outer)* let #kept = #value;
             #(#attrs)* let #pat: #ty = #look;
         };
     }

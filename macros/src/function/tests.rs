@@ -341,7 +341,7 @@ fn an_expression_leaves_open_what_is_opaque_in_the_return_type() {
     let expanded = supervised("", "async fn work() -> Result<Vec<impl Iterator>, E> { f() }");
     assert!(has(&expanded, "Output = Result<Vec<impl Iterator>, E>"));
     assert!(has(&expanded, "output::<Result<Vec<_>, E>>"));
-    assert!(has(&expanded, "None::<Result<Vec<_>, E>>"));
+    assert!(has(&expanded, "declared::<Result<Vec<_>, E>>"));
 }
 
 #[test]

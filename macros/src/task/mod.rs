@@ -224,7 +224,7 @@ impl Call {
                     return None;
                 }
                 let contract = output.contract(krate);
-                let return_edge = output.return_edge();
+                let return_edge = output.return_edge(krate);
                 let before = quote!(#take_own #taken #return_edge);
                 let run = match body.to_token_stream().into_iter().next() {
                     Some(TokenTree::Group(block)) if matches!(**body, Expr::Block(_)) => {

@@ -12,7 +12,7 @@
 //!
 //! `tests/composition/tokens.rs` checks 1, for each form of a body and each way to spawn it.
 
-use std::cell::Cell;
+use std::{any::Any, cell::Cell};
 
 use crate::{
     AsToken, CancellationToken,
@@ -33,6 +33,19 @@ std::thread_local! {
 #[inline]
 pub fn own_token<T: AsToken>(given: T) -> T {
     given.or_own()
+}
+
+/// The same for a parameter whose type is written as that of an owned token. Any type will do: of one that is no token's,
+/// the error is that of the call, and the body adds none.
+#[inline]
+pub fn own_given_token<T: Any>(given: T) -> T {
+    let mut given = Some(given);
+    if let Some(token) = (&mut given as &mut dyn Any).downcast_mut::<Option<CancellationToken>>() {
+        if let Some(own) = take() {
+            *token = Some(own);
+        }
+    }
+    given.expect("it was put there above")
 }
 
 /// The token of a `task!` that makes its future in its closure: a child if a scope calls the closure.
