@@ -71,7 +71,8 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// Whether one more runner would have something to do. False while it matters only if another runner has the duty
     /// to ask later (invariant 7).
     may_grow: AtomicBool,
-    /// Whether the source is in the state, or gone: for a runner that spins before it waits.
+    /// Whether the source is in the state, or gone: for a runner that spins before it waits. Written under the lock,
+    /// together with `is_away`.
     is_back: AtomicBool,
     /// As in the state, for who reads an item without the lock.
     closed: AtomicBool,
@@ -509,8 +510,10 @@ where
         };
         state.is_away = true;
         state.is_reading = true;
-        drop(state);
+        // Under the lock: a runner that finds the source away and this flag still set would ask again without end, until
+        // this thread runs on.
         self.is_back.store(false, Ordering::Relaxed);
+        drop(state);
         let next = source.next(token(), || !self.closed.load(Ordering::Relaxed), put);
         let mut state = self.state();
         match next {
