@@ -14,6 +14,8 @@ use crate::fetch::{FetchError, Page};
 pub(crate) struct Report {
     urls: Vec<Url>,
     ends: Vec<Result<Page, FetchError>>,
+    /// The cancellation that stands for the pages that were never begun.
+    rest: Option<FetchError>,
 }
 
 /// A column of the table each.
@@ -27,9 +29,10 @@ pub(crate) struct Counts {
 }
 
 impl Report {
-    /// `ends` may be shorter than `urls`: pages that were never begun have no end.
-    pub(crate) fn new(urls: Vec<Url>, ends: Vec<Result<Page, FetchError>>) -> Self {
-        Self { urls, ends }
+    /// `ends` may be shorter than `urls`: pages that were never begun have the last one in common.
+    pub(crate) fn new(urls: Vec<Url>, mut ends: Vec<Result<Page, FetchError>>) -> Self {
+        let rest = if ends.len() < urls.len() { ends.pop() } else { None };
+        Self { urls, ends, rest: rest.and_then(Result::err) }
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -53,8 +56,9 @@ impl Report {
 
     /// The cancellation that cut the work short, for `main` to return.
     pub(crate) fn into_cancellation(self) -> Option<TaskError> {
-        self.ends.into_iter().find_map(|end| match end {
-            Err(FetchError::Task(error @ TaskError::Cancelled(_))) => Some(error),
+        let mut errors = self.ends.into_iter().filter_map(Result::err).chain(self.rest);
+        errors.find_map(|error| match error {
+            FetchError::Task(error @ TaskError::Cancelled(_)) => Some(error),
             _ => None,
         })
     }

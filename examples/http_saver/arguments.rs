@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = up_to::<5>)]
     pub(crate) linger: Duration,
 
-    /// How long the accepted bodies may take at the end, at half of which they are told to hurry; at most 14
+    /// How long the accepted bodies may take at the end; 5 s before, or at half of less than 10, they hurry; at most 14
     #[arg(long, value_name = "SECONDS", default_value = "14", value_parser = up_to::<14>)]
     pub(crate) grace: Duration,
 }
@@ -43,7 +43,8 @@ then writes every body that it has answered with 202. A second signal exits at o
 Exit codes:
   0  told to stop, and every accepted body is on disk
   1  it could not begin, or some accepted body was not saved: standard error names each
-  2  the command line is wrong";
+  2  the command line is wrong
+  75 there was not enough time for some accepted body: standard error names it";
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().map_err(|error| format!("{error}"))?;

@@ -74,9 +74,11 @@ impl Work {
         2 * i64::from(self.attempts)
     }
 
-    /// The whole of a drain: half of it is what is left to the orders, the other half to those told to stop.
+    /// The whole of a drain: the time in which orders finish, and 5 s for those that are cancelled then; as much again as
+    /// the former, if that is less.
     pub(crate) fn draining(&self) -> Duration {
-        2 * Duration::from_millis(self.finish_ms)
+        let finish = Duration::from_millis(self.finish_ms);
+        finish + finish.min(Duration::from_secs(5))
     }
 
     pub(crate) fn work(&self) -> Duration {
@@ -100,4 +102,5 @@ Exit codes:
   1  of some order the broker could not be told in time what became of it: it comes again after the wait,
      and what was recorded is not recorded again. Of `publish`: not every line is stored; publish them again
   2  the command line is wrong
+  75 some order did not stop in time: it comes again after the wait
 A second signal exits at once; the broker gives what was under way to another after the wait.";

@@ -5,6 +5,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
+use tracing::Level;
 use tracing_subscriber::fmt::{self, format};
 
 use crate::arguments::Log;
@@ -32,10 +33,10 @@ pub(crate) fn hear(log: Log) {
         Log::Text => {
             let message = format::debug_fn(|to, field, value| match field.name() {
                 "message" => write!(to, "{value:?}"),
-                // A backtrace that nobody writes is not symbolised either.
                 _ => Ok(()),
             });
-            subscriber.fmt_fields(message).init();
+            // The backtraces are events of level `INFO`.
+            subscriber.with_max_level(Level::WARN).fmt_fields(message).init();
         }
         Log::Json => subscriber.json().flatten_event(true).init(),
     }

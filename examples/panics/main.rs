@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 async fn run(token: CancellationToken) -> anyhow::Result<ExitCode> {
     let Arguments { jobs, every, log, backtrace, strict } = Arguments::parse();
     events::hear(log);
-    let report = Report::new(map(&token, batches(jobs, every), average).settled().await);
+    let report = Report::new(map(&token, batches(jobs, every), average).settled().await, jobs);
 
     let to = &mut stdout();
     report.write_table(to)?;

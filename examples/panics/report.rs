@@ -14,7 +14,11 @@ const OUTCOMES: [Outcome; 3] = [Outcome::Ok, Outcome::Panicked, Outcome::Cancell
 pub(crate) struct Report(Vec<Result<u64, TaskError>>);
 
 impl Report {
-    pub(crate) fn new(ends: Vec<Result<u64, TaskError>>) -> Self {
+    /// If there are fewer than `jobs`, the last end stands for the jobs that were not begun.
+    pub(crate) fn new(mut ends: Vec<Result<u64, TaskError>>, jobs: u64) -> Self {
+        if (ends.len() as u64) < jobs {
+            ends.pop();
+        }
         Self(ends)
     }
 

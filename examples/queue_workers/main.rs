@@ -77,7 +77,7 @@ use journal::Journal;
 use queue::Queue;
 use report::Report;
 
-/// Less than main's own grace. Half of it is what a message may take; then the work is told to stop.
+/// Less than main's own grace. A message may take all but the last 5 s of it; then the work is cancelled.
 const DRAINING: Duration = Duration::from_secs(20);
 
 #[supervised::main]

@@ -39,6 +39,14 @@ pub(crate) fn first_span(tokens: &impl ToTokens) -> Span {
     tokens.to_token_stream().into_iter().next().map_or_else(Span::call_site, |token| token.span())
 }
 
+/// The last token's place.
+pub(crate) fn last_span(tokens: &impl ToTokens) -> Span {
+    tokens.to_token_stream().into_iter().last().map_or_else(Span::call_site, |token| match token {
+        TokenTree::Group(group) => group.span_close(),
+        token => token.span(),
+    })
+}
+
 /// The same tokens, each with its own hygiene, with errors told at a place of the user's.
 pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
     let locate = |mut token: TokenTree| {
@@ -64,16 +72,20 @@ pub(crate) fn located_around(tokens: TokenStream, place: Span) -> TokenStream {
 /// An item of the runtime crate, with errors told at a place of the user's. A crate path of the user's own
 /// stays where he wrote it, so that a wrong one is told there, once.
 pub(crate) fn item_of(krate: &syn::Path, path: TokenStream, place: Span) -> TokenStream {
-    let is_default = krate.leading_colon.is_some()
-        && krate.segments.len() == 1
-        && krate.segments[0].ident == "tokio_supervised";
     let path = located(path, place);
-    if is_default {
+    if is_default(krate) {
         let krate = located(krate.to_token_stream(), place);
         quote!(#krate #path)
     } else {
         quote!(#krate #path)
     }
+}
+
+/// Whether the path is the one that stands for a crate path that the user did not give.
+pub(crate) fn is_default(krate: &syn::Path) -> bool {
+    krate.leading_colon.is_some()
+        && krate.segments.len() == 1
+        && krate.segments[0].ident == "tokio_supervised"
 }
 
 /// Quotes names for a message: `` `a`, `b`, `c` ``.

@@ -20,10 +20,13 @@ pub enum Cause {
         /// Its name.
         task: &'static str,
     },
-    /// The pool is being drained, and half of the time that it has for that was over.
+    /// The pool is being drained, and the time in which its tasks run undisturbed was over: until 5 s before the end of the
+    /// drain's grace, or half of a grace below 10 s.
     Drained,
     /// The group, or the future of the `map`, or the last handle of the pool was dropped.
     ScopeDropped,
+    /// The runtime, or the [`LocalSet`](tokio::task::LocalSet), that ran the task is gone: it shut down or was dropped.
+    RuntimeGone,
     /// The [`shield`](crate::shield()) around it was open for as long as it may be.
     ShieldLimit,
 }
@@ -37,6 +40,7 @@ impl fmt::Display for Cause {
             Self::SiblingExited { task } => write!(f, "its sibling `{task}` has ended"),
             Self::Drained => f.write_str("its pool is drained"),
             Self::ScopeDropped => f.write_str("the scope that owned it was dropped"),
+            Self::RuntimeGone => f.write_str("the runtime or `LocalSet` that ran it is gone"),
             Self::ShieldLimit => f.write_str("the limit of its shield has passed"),
         }
     }

@@ -1,14 +1,15 @@
 //! What a supervised function's boundary can say instead of a value.
 
-use std::{fmt, io, time::Duration};
+use std::{error::Error, fmt, io, panic::Location, time::Duration};
 
-use crate::{Cause, Outcome, Panic};
+use crate::{Cause, Outcome, Panic, spec::TaskSpec};
 
 /// Why a run gave no value of its own.
 ///
 /// A supervised function returns it as its declared error: `E: From<TaskError>`.
 ///
-/// Its `source` is the inner struct, with the same text: a report of the whole chain shows the text twice.
+/// Its `source` says where the function is defined. To ask whether any error comes from a cancellation, also through an
+/// enum that is transparent over this one: [`is_cancelled`].
 ///
 /// ```
 /// # use tokio_supervised::{supervised, CancellationToken, TaskError};
@@ -44,9 +45,9 @@ impl TaskError {
     pub fn task(&self) -> &'static str {
         match self {
             Self::Panicked(panic) => panic.task(),
-            Self::Cancelled(cancelled) => cancelled.task,
-            Self::TimedOut(timed_out) => timed_out.task,
-            Self::Rejected(rejected) => rejected.task,
+            Self::Cancelled(cancelled) => cancelled.task(),
+            Self::TimedOut(timed_out) => timed_out.task(),
+            Self::Rejected(rejected) => rejected.task(),
         }
     }
 
@@ -60,29 +61,173 @@ impl TaskError {
             Self::Rejected(_) => Outcome::Rejected,
         }
     }
-
-    fn inner(&self) -> &(dyn std::error::Error + 'static) {
-        match self {
-            Self::Panicked(panic) => panic,
-            Self::Cancelled(cancelled) => cancelled,
-            Self::TimedOut(timed_out) => timed_out,
-            Self::Rejected(rejected) => rejected,
-        }
-    }
 }
 
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.inner(), f)
+        match self {
+            Self::Panicked(panic) => panic.fmt(f),
+            Self::Cancelled(cancelled) => cancelled.fmt(f),
+            Self::TimedOut(timed_out) => timed_out.fmt(f),
+            Self::Rejected(rejected) => rejected.fmt(f),
+        }
     }
 }
 
-impl std::error::Error for TaskError {
-    /// The inner struct, so that it is found in the chain of an enum that is transparent over this one.
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(self.inner())
+impl Error for TaskError {
+    /// Where the function is defined.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Panicked(panic) => panic.source(),
+            Self::Cancelled(cancelled) => cancelled.source(),
+            Self::TimedOut(timed_out) => timed_out.source(),
+            Self::Rejected(rejected) => rejected.source(),
+        }
     }
 }
+
+/// How many sources of an error are followed: a chain may be a ring.
+pub(crate) const DEEPEST: usize = 64;
+
+/// Whether an error is, or comes from, a cancellation.
+///
+/// Follows the sources of the error, also through `io::Error`, and through enums and boxes that are transparent over a
+/// [`TaskError`].
+///
+/// ```
+/// use tokio_supervised::{CancellationToken, TaskError, is_cancelled, supervised};
+///
+/// #[supervised]
+/// async fn fetch() -> anyhow::Result<()> {
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let token = CancellationToken::new();
+/// token.cancel();
+/// let error = fetch(&token).await.unwrap_err();
+/// assert!(is_cancelled(error.as_ref()));
+/// # }
+/// ```
+#[must_use]
+pub fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
+    any_source(error, |error| {
+        matches!(error.downcast_ref(), Some(TaskError::Cancelled(_)))
+            || error.is::<Cancelled>()
+            || error.is::<CancelledFunction>()
+    })
+}
+
+/// Whether an error is, or comes from, the work that a pool did not finish.
+pub(crate) fn is_unfinished(error: &(dyn Error + 'static)) -> bool {
+    any_source(error, |error| error.is::<UnfinishedPool>())
+}
+
+fn any_source(
+    error: &(dyn Error + 'static),
+    is_it: impl Fn(&(dyn Error + 'static)) -> bool,
+) -> bool {
+    let mut next = Some(error);
+    for _ in 0..DEEPEST {
+        let Some(error) = next else { return false };
+        if is_it(error) {
+            return true;
+        }
+        // An `io::Error` names as its source the source of what it holds.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+/// The source of an [`Unfinished`](crate::Unfinished), which is known by it: through an error that is transparent over
+/// one, nothing else of it is seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnfinishedPool(pub(crate) &'static Location<'static>);
+
+impl fmt::Display for UnfinishedPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the pool was made at {}", self.0)
+    }
+}
+
+impl Error for UnfinishedPool {}
+
+/// What a task is named after. As the source of an error, it says where that is defined.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin {
+    Function(&'static TaskSpec),
+    /// The closure that names the function was not called, or did not return.
+    Unmade(&'static str),
+}
+
+impl Origin {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Function(spec) => spec.name(),
+            Self::Unmade(name) => name,
+        }
+    }
+}
+
+impl From<&'static TaskSpec> for Origin {
+    fn from(spec: &'static TaskSpec) -> Self {
+        Self::Function(spec)
+    }
+}
+
+impl From<&'static str> for Origin {
+    fn from(name: &'static str) -> Self {
+        Self::Unmade(name)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Function(spec) => write!(f, "the function is defined at {}", spec.place()),
+            Self::Unmade(_) => f.write_str("its function had not been called"),
+        }
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name().fmt(f)
+    }
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Origin {}
+
+impl Error for Origin {}
+
+/// The same for a cancellation, which [`is_cancelled`] knows by it: through an error that is transparent over a
+/// [`TaskError`] nothing else of that is seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct CancelledFunction(Origin);
+
+impl fmt::Display for CancelledFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for CancelledFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Error for CancelledFunction {}
 
 /// `TimedOut` keeps its kind; everything else is `Other` (`Interrupted` would make callers try again).
 impl From<TaskError> for io::Error {
@@ -98,19 +243,19 @@ impl From<TaskError> for io::Error {
 /// The token of a run had fired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cancelled {
-    task: &'static str,
+    task: CancelledFunction,
     cause: Cause,
 }
 
 impl Cancelled {
-    pub(crate) fn new(task: &'static str, cause: Cause) -> Self {
-        Self { task, cause }
+    pub(crate) fn new(task: impl Into<Origin>, cause: Cause) -> Self {
+        Self { task: CancelledFunction(task.into()), cause }
     }
 
     /// The task's `name`.
     #[must_use]
     pub fn task(&self) -> &'static str {
-        self.task
+        self.task.0.name()
     }
 
     /// Why: what the nearest enclosing group, `map` or main says that was cancelled, else
@@ -123,28 +268,33 @@ impl Cancelled {
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task `{}` was cancelled: {}", self.task, self.cause)
+        write!(f, "task `{}` was cancelled: {}", self.task(), self.cause)
     }
 }
 
-impl std::error::Error for Cancelled {}
+impl Error for Cancelled {
+    /// Where the function is defined.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.task)
+    }
+}
 
 /// A run took longer than its `timeout`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimedOut {
-    task: &'static str,
+    task: Origin,
     timeout: Duration,
 }
 
 impl TimedOut {
-    pub(crate) fn new(task: &'static str, timeout: Duration) -> Self {
-        Self { task, timeout }
+    pub(crate) fn new(task: impl Into<Origin>, timeout: Duration) -> Self {
+        Self { task: task.into(), timeout }
     }
 
     /// The task's `name`.
     #[must_use]
     pub fn task(&self) -> &'static str {
-        self.task
+        self.task.name()
     }
 
     /// The time that the run had.
@@ -156,11 +306,16 @@ impl TimedOut {
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task `{}` timed out after {:?}", self.task, self.timeout)
+        write!(f, "task `{}` timed out after {:?}", self.task(), self.timeout)
     }
 }
 
-impl std::error::Error for TimedOut {}
+impl Error for TimedOut {
+    /// Where the function is defined.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.task)
+    }
+}
 
 /// A run was refused before it began: its function was at its `limit`, with `on_full = "reject"`; or it
 /// would have waited for itself.
@@ -171,7 +326,7 @@ impl std::error::Error for TimedOut {}
 /// [Recursion, and limits](macro@crate::supervised#recursion-and-limits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
-    task: &'static str,
+    task: Origin,
     limit: usize,
     itself: Option<Box<Itself>>,
 }
@@ -190,30 +345,38 @@ enum What {
 }
 
 impl Rejected {
-    pub(crate) fn full(task: &'static str, limit: usize) -> Self {
-        Self { task, limit, itself: None }
+    pub(crate) fn full(task: impl Into<Origin>, limit: usize) -> Self {
+        Self { task: task.into(), limit, itself: None }
     }
 
     pub(crate) fn waits_for_permit(
-        task: &'static str,
+        task: impl Into<Origin>,
         limit: usize,
         chain: Box<[&'static str]>,
     ) -> Self {
-        Self { task, limit, itself: Some(Box::new(Itself { chain, what: What::Permit })) }
+        Self {
+            task: task.into(),
+            limit,
+            itself: Some(Box::new(Itself { chain, what: What::Permit })),
+        }
     }
 
     pub(crate) fn waits_for_slot(
-        task: &'static str,
+        task: impl Into<Origin>,
         limit: usize,
         chain: Box<[&'static str]>,
     ) -> Self {
-        Self { task, limit, itself: Some(Box::new(Itself { chain, what: What::Slot })) }
+        Self {
+            task: task.into(),
+            limit,
+            itself: Some(Box::new(Itself { chain, what: What::Slot })),
+        }
     }
 
     /// The task's `name`.
     #[must_use]
     pub fn task(&self) -> &'static str {
-        self.task
+        self.task.name()
     }
 
     /// The limit that was reached: of the function, or of the scope whose slot it would have waited for.
@@ -247,7 +410,7 @@ impl Rejected {
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { task, limit, itself } = self;
+        let (task, Self { limit, itself, .. }) = (self.task(), self);
         write!(f, "task `{task}` was rejected: ")?;
         let Some(itself) = itself else {
             return match limit {
@@ -269,4 +432,9 @@ impl fmt::Display for Rejected {
     }
 }
 
-impl std::error::Error for Rejected {}
+impl Error for Rejected {
+    /// Where the function is defined.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.task)
+    }
+}

@@ -1,13 +1,14 @@
 //! What is told through `tracing`, once each, at the boundary. A subscriber that panics loses what it is told,
 //! and nothing else: see `span.rs`.
 
+pub(crate) mod rate;
+
 use std::{fmt, panic::Location, time::Duration};
 
-use tokio::task::Id;
 use tracing::{Span, field};
 
 use crate::{
-    Outcome, Panic, PanicLocation, Signal, TaskError, recent,
+    Cause, Outcome, Panic, PanicLocation, Signal, TaskError, backtraces, recent,
     span::{TaskSpan, tell},
 };
 
@@ -60,7 +61,7 @@ pub(crate) fn task_began(span: &TaskSpan) {
     }
 }
 
-/// `ERROR`: a panic that a boundary caught.
+/// `ERROR`: a panic that a boundary caught; its backtrace follows as `INFO`.
 #[cold]
 pub(crate) fn panicked(panic: &Panic) {
     recent::remember(panic);
@@ -73,13 +74,13 @@ pub(crate) fn panicked(panic: &Panic) {
                 "task.id" = tokio::task::try_id().map(field::display),
                 "exception.type" = "panic",
                 "exception.message" = panic.message(),
-                "exception.stacktrace" = panic.backtrace().map(field::display),
                 "code.file.path" = location.map(PanicLocation::file),
                 "code.line.number" = location.map(PanicLocation::line),
             },
             "{panic}"
         );
     });
+    backtraces::log(panic);
 }
 
 /// `WARN`: a body that had the token did not end within its grace, and was dropped.
@@ -142,12 +143,61 @@ pub(crate) fn group_dropped(tasks: usize, place: &Location<'_>) {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks },
-            "a group made at {place} was dropped with {tasks} of its tasks running: cancelled and aborted; call `join` to wait for them"
+            "a group made at {place} was dropped with {tasks} of its tasks running: cancelled, and aborted where they can be; call `join` to wait for them"
         );
     });
 }
 
-/// `WARN`: a task of a pool failed; where it was told to stop, `DEBUG`.
+/// `WARN`: a task of a group failed, and no join returns it. If it was cancelled, `DEBUG`; a panic was logged when it
+/// was caught.
+pub(crate) fn group_task_failed(
+    task: &'static str,
+    place: &Location<'_>,
+    group: &Location<'_>,
+    outcome: Outcome,
+    error: Option<&str>,
+    why: &str,
+) {
+    macro_rules! at {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "tokio_supervised",
+                {
+                    "task.name" = task,
+                    "task.id" = tokio::task::try_id().map(field::display),
+                    "task.place" = %place,
+                    "outcome" = outcome.as_str(),
+                    "error" = error,
+                },
+                "task `{task}` spawned at {place} ended as {outcome}{}{}; its group made at {group} {why}",
+                if error.is_some() { ": " } else { "" },
+                error.unwrap_or_default()
+            )
+        };
+    }
+    match outcome {
+        Outcome::Panicked => {}
+        Outcome::Cancelled => _ = tell(|| at!(debug)),
+        _ => _ = tell(|| at!(warn)),
+    }
+}
+
+/// `WARN`: a group refused spawns, and their callers do not know.
+#[cold]
+pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, place: &Location<'_>) {
+    let spawns_of = if spawns == 1 { "spawn, of" } else { "spawns, the first of" };
+    tell(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "task.name" = task, "refused" = spawns, "cause" = %cause },
+            "a group made at {place} refused {spawns} {spawns_of} task `{task}`, since it was cancelled: {cause}"
+        );
+    });
+}
+
+/// `ERROR`: a task of a pool failed, and nobody awaits it. If it was cancelled, `DEBUG`.
+///
+/// The caller asks [`rate::POOL_FAILURES`] before.
 pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str) {
     macro_rules! at {
         ($level:ident) => {
@@ -165,27 +215,42 @@ pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str
     }
     tell(|| match outcome {
         Outcome::Cancelled => at!(debug),
-        _ => at!(warn),
+        _ => at!(error),
     });
 }
 
-/// `WARN`: a pool was drained, and a task of it did not stop.
+/// `ERROR`: tasks of pools failed, more than are logged one by one.
 #[cold]
-pub(crate) fn not_drained(
-    name: &'static str,
-    id: Option<Id>,
-    task: &impl fmt::Display,
-    grace: Duration,
-) {
+fn more_pool_tasks_failed(task: &'static str, count: u64, within: Duration) {
+    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    tracing::error!(
+        target: "tokio_supervised",
+        { "task.name" = task, "failures" = count, "within" = ?within },
+        "task `{task}` of a pool failed {count} more times within {within:?}"
+    );
+}
+
+/// `WARN`: a pool was drained, and some of its tasks did not finish. The lists name them.
+#[cold]
+pub(crate) fn not_drained(tasks: usize, unfinished: &str, cut: &str, place: &Location<'_>) {
+    let [unfinished, cut] = [unfinished, cut].map(|list| (!list.is_empty()).then_some(list));
     tell(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            {
-                "task.name" = name,
-                "task.id" = id.map(field::display),
-                "grace" = ?grace,
-            },
-            "a pool was drained, and a task did not stop within {grace:?}: {task}"
+            { "tasks" = tasks, "unfinished" = unfinished, "cut" = cut },
+            "a pool made at {place} was drained, and {tasks} of its tasks did not finish"
+        );
+    });
+}
+
+/// `WARN`: tasks of a pool were dropped by their runtime, or were ended by a panic outside of their bodies.
+#[cold]
+pub(crate) fn pool_tasks_lost(tasks: usize, cut: &str, place: &Location<'_>) {
+    tell(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "tasks" = tasks, "cut" = cut },
+            "a pool made at {place} lost {tasks} of its tasks"
         );
     });
 }

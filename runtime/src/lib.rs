@@ -61,10 +61,16 @@
 //!
 //! # What a panic prints
 //!
-//! That hook first, then one `ERROR` event: with a `tracing` subscriber a panic is on stderr twice, since the
+//! That hook first, then one `ERROR` event with the message and the place, and soon after it one `INFO` event with the
+//! backtrace, from a thread of its own: a worker that symbolised the first backtrace of the process would stand still
+//! for some 150 ms. `RUST_BACKTRACE=0` (or `RUST_LIB_BACKTRACE=0`) turns the second event off. `#[supervised::main]`
+//! waits for it at its end, for at most half a second; another kind of `main` may end before it is written.
+//! [`recent_panics`] has the backtraces in any case.
+//!
+//! With a `tracing` subscriber a panic is on stderr twice, since the
 //! default hook prints it too. Where the event will do, set a silent hook before the first run. The body of
 //! `#[supervised::main]` is a run, so there it takes a `main` around it (one that is set later, and does not
-//! call the one before it, takes the place and the backtrace from the event):
+//! call the one before it, takes the place and the backtrace from the events):
 //!
 //! ```no_run
 //! # use tokio_supervised::supervised;
@@ -96,8 +102,11 @@ compile_error!(
 #[cfg(all(test, supervised_loom))]
 extern crate self as tokio_util;
 
+mod backtraces;
+mod budget;
 mod cause;
 mod clock;
+mod deadline;
 mod error;
 mod events;
 mod inspect;
@@ -120,7 +129,7 @@ mod token;
 
 pub use crate::metrics::Histogram;
 pub use cause::{Cause, Signal};
-pub use error::{Cancelled, Rejected, TaskError, TimedOut};
+pub use error::{Cancelled, Rejected, TaskError, TimedOut, is_cancelled};
 #[cfg(feature = "axum")]
 pub use inspect::ops;
 #[cfg(feature = "prometheus")]
@@ -142,8 +151,8 @@ pub use run::{
     shield::{Shield, shield},
 };
 pub use scope::{
-    Blocking, Closed, Group, GroupHandle, LoggedError, Map, Pool, PoolSpawn, Settled, Slot, Spawn,
-    SpawnError, TrySpawnError, ZeroLimit, map,
+    Blocking, Closed, Group, GroupHandle, HandleSpawn, LoggedError, Map, Pool, PoolSpawn, Settled,
+    Slot, Spawn, SpawnError, TrySpawnError, ZeroLimit, map,
 };
 pub use token::AsToken;
 #[doc = include_str!("docs/supervised.md")]

@@ -6,25 +6,43 @@
 //!    (`tests/behaviour/panics.rs`)
 //! 2. The hook is installed once and chains: what was there before speaks first, always.
 //! 3. The hook stores a site only inside [`catch`], and takes no lock of this crate.
-//! 4. A site is believed only if its message is that of the payload: someone else's hook that replaced
+//! 4. What is kept of a message is bounded, and kept once: the error, the site and the list of recent panics share it.
+//!    Without the bound, sixteen failed `assert_eq!` of large buffers would hold hundreds of megabytes.
+//!    (`tests/composition/life.rs`)
+//! 5. No supervised run waits for the hook: to install it takes a lock of `std`, which a panic hook that is blocked
+//!    holds. A run that cannot have it soon goes on, and its panics have no place until it is installed.
+//!    (`tests/composition/panic_truth.rs`)
+//! 6. A site is believed only if its message is that of the payload: someone else's hook that replaced
 //!    ours costs the place and the backtrace, and gives no wrong ones. (One panic can be told the place of
 //!    another: resumed without a hook, after one with the same message that the user's code caught itself.)
 
 use std::{
     any::Any,
     backtrace::Backtrace,
+    borrow::Cow,
     cell::Cell,
+    error::Error,
     fmt,
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind},
-    sync::{Arc, Mutex, Once, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread,
+    time::Duration,
 };
+
+use crate::error::Origin;
+
+/// How much of a message is kept, in bytes.
+const LONGEST_MESSAGE: usize = 8 * 1024;
+
+/// How long a run waits for the hook to be installed; as a rule that takes some microseconds.
+const INSTALL_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// A panic that a supervised function's boundary has caught.
 ///
 /// `Display` tells the task, the place and the message; [`backtrace`](Panic::backtrace) is that of the
 /// panic site, through any number of `.await`s.
 pub struct Panic {
-    task: &'static str,
+    task: Origin,
     caught: Caught,
 }
 
@@ -63,20 +81,27 @@ impl fmt::Display for PanicLocation {
 }
 
 impl Panic {
-    pub(crate) fn new(task: &'static str, caught: Caught) -> Self {
-        Self { task, caught }
+    pub(crate) fn new(task: impl Into<Origin>, caught: Caught) -> Self {
+        Self { task: task.into(), caught }
     }
 
     /// The task that panicked: its `name`.
     #[must_use]
     pub fn task(&self) -> &'static str {
-        self.task
+        self.task.name()
     }
 
-    /// What the panic said; for a payload that is no string, that it is none.
+    /// The message of the panic, or a remark that the payload is not a string.
+    ///
+    /// Of a message of more than 8 KiB it has the beginning, and says how long it was; the whole is in the
+    /// [payload](Self::into_payload).
     #[must_use]
     pub fn message(&self) -> &str {
         &self.caught.0.message
+    }
+
+    pub(crate) fn shared_message(&self) -> Arc<str> {
+        self.caught.0.message.clone()
     }
 
     /// Where it began.
@@ -128,20 +153,25 @@ impl fmt::Debug for Panic {
     }
 }
 
-impl std::error::Error for Panic {}
+impl Error for Panic {
+    /// Where the function is defined.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.task)
+    }
+}
 
 /// What [`catch`] caught, before anyone knows whose it is.
 pub(crate) struct Caught(Box<Inner>);
 
 struct Inner {
-    message: Box<str>,
+    message: Arc<str>,
     site: Option<Arc<Site>>,
     payload: Payload,
 }
 
 /// Left by the hook, for the boundary to pick up; shared with the list of recent panics.
 pub(crate) struct Site {
-    message: Box<str>,
+    message: Arc<str>,
     pub(crate) location: PanicLocation,
     pub(crate) backtrace: Backtrace,
 }
@@ -216,7 +246,7 @@ std::thread_local! {
 /// The site of a panic that is unwinding through a drop: one that begins inside must not take its place.
 #[inline]
 fn put_outer_site_aside() -> Outer {
-    if std::thread::panicking() { SITE.try_with(Cell::take).ok().flatten() } else { None }
+    if thread::panicking() { SITE.try_with(Cell::take).ok().flatten() } else { None }
 }
 
 #[inline]
@@ -282,36 +312,69 @@ impl Caught {
     fn new(payload: Box<dyn Any + Send>) -> Self {
         let message = message_of(&*payload);
         let site = SITE.try_with(Cell::take).ok().flatten();
-        let site = site.filter(|site| site.message == message).map(Arc::from);
+        let site: Option<Arc<Site>> = site.filter(|site| *site.message == *message).map(Arc::from);
+        let message = match &site {
+            Some(site) => site.message.clone(),
+            None => message.into(),
+        };
         Self(Box::new(Inner { message, site, payload: Payload(Mutex::new(Some(payload))) }))
     }
 }
 
-fn message_of(payload: &(dyn Any + Send)) -> Box<str> {
-    if let Some(message) = payload.downcast_ref::<&str>() {
-        (*message).into()
-    } else if let Some(message) = payload.downcast_ref::<String>() {
-        message.as_str().into()
-    } else {
-        "the payload is not a string".into()
+fn message_of(payload: &(dyn Any + Send)) -> Cow<'_, str> {
+    let message = match payload.downcast_ref::<&str>() {
+        Some(message) => message,
+        None => match payload.downcast_ref::<String>() {
+            Some(message) => message.as_str(),
+            None => "the payload is not a string",
+        },
+    };
+    if message.len() <= LONGEST_MESSAGE {
+        return message.into();
     }
+    let end = (0..=LONGEST_MESSAGE).rev().find(|end| message.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}… ({} bytes)", &message[..end], message.len()).into()
 }
 
 /// Installs the hook, once for the process.
 ///
-/// A thread that is panicking cannot: the first supervised run after that does.
+/// Returns when it is installed, or when [`INSTALL_TIMEOUT`] has passed, since `std` waits for a hook that is running.
+/// (While it waits, a panic elsewhere waits too: `std` lets no hook start before the one that waits to be installed.)
+#[cold]
 pub(crate) fn install_hook() {
-    static INSTALLED: Once = Once::new();
-    if std::thread::panicking() {
-        return;
+    static HOOK: (Mutex<Hook>, Condvar) = (Mutex::new(Hook::Absent), Condvar::new());
+    let (hook, changed) = &HOOK;
+    let mut state = hook.lock().unwrap_or_else(PoisonError::into_inner);
+    if *state == Hook::Absent {
+        let spawned = thread::Builder::new().name("supervised-hook".to_owned()).spawn(|| {
+            chain_hook();
+            *hook.lock().unwrap_or_else(PoisonError::into_inner) = Hook::Installed;
+            changed.notify_all();
+        });
+        // Without a thread, the next function that runs for the first time tries again.
+        if spawned.is_err() {
+            return;
+        }
+        *state = Hook::Awaited;
     }
-    INSTALLED.call_once(|| {
-        let previous = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            previous(info);
-            remember(info);
-        }));
-    });
+    let is_awaited = |state: &mut Hook| *state == Hook::Awaited;
+    drop(changed.wait_timeout_while(state, INSTALL_TIMEOUT, is_awaited));
+}
+
+#[derive(PartialEq, Eq)]
+enum Hook {
+    Absent,
+    /// A thread installs it, as soon as no hook is running.
+    Awaited,
+    Installed,
+}
+
+fn chain_hook() {
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        previous(info);
+        remember(info);
+    }));
 }
 
 fn remember(info: &PanicHookInfo<'_>) {
@@ -320,7 +383,7 @@ fn remember(info: &PanicHookInfo<'_>) {
     }
     let Some(location) = info.location() else { return };
     let site = Site {
-        message: message_of(info.payload()),
+        message: message_of(info.payload()).into(),
         location: PanicLocation {
             file: location.file().into(),
             line: location.line(),

@@ -32,7 +32,7 @@ impl RecentPanic {
         Self {
             task: panic.task(),
             id: tokio::task::try_id(),
-            message: panic.message().into(),
+            message: panic.shared_message(),
             at: SystemTime::now(),
             site: panic.site(),
         }
@@ -50,7 +50,7 @@ impl RecentPanic {
         self.id
     }
 
-    /// What the panic said.
+    /// The message, as [`Panic::message`] returns it: at most about 8 KiB.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

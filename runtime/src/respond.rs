@@ -47,11 +47,12 @@ impl IntoResponse for TrySpawnError {
     }
 }
 
-/// 503 with `Retry-After`: the pool is closed, or the call would have waited for itself.
+/// 503 with `Retry-After`: the pool or the group takes no more tasks, or the call would have waited for itself.
 impl IntoResponse for SpawnError {
     fn into_response(self) -> Response {
         match self {
             Self::Closed(closed) => closed.into_response(),
+            Self::Joined | Self::Cancelled(_) => stopping(),
             Self::Rejected(rejected) => rejected.into_response(),
         }
     }
@@ -60,6 +61,7 @@ impl IntoResponse for SpawnError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Cancelled, Cause};
 
     #[test]
     fn a_refusal_says_when_to_try_again_and_names_nothing() {
@@ -71,6 +73,8 @@ mod tests {
             SpawnError::Rejected(Rejected::waits_for_slot("secret", 7, ["secret"].into()))
                 .into_response(),
             SpawnError::Closed(Closed).into_response(),
+            SpawnError::Joined.into_response(),
+            SpawnError::Cancelled(Cancelled::new("secret", Cause::Token)).into_response(),
         ];
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for refusal in refusals {

@@ -10,7 +10,7 @@
 //! The `cfg` is a private one. Under `--cfg loom` tokio has no signals and no net, so that the crate would not
 //! compile; and a program that is tested under it does not get our models' types into its build.
 //!
-//! What loom does not know has a stand-in: [`OnceLock`] and [`Once`], tokio's `Semaphore` and `Notify`,
+//! What loom does not know has a stand-in: [`OnceLock`] and [`Once`], tokio's `Notify`,
 //! tokio-util's `CancellationToken`. `Arc` and `Weak` stay `std`'s: where a model is about a count of references, it says so
 //! with an atomic of its own. Tasks of tokio, clocks and thread-locals beyond those made here are not modelled.
 
@@ -19,8 +19,6 @@ pub(crate) mod atomic64;
 mod notify;
 #[cfg(all(test, supervised_loom))]
 mod once;
-#[cfg(all(test, supervised_loom))]
-mod semaphore;
 #[cfg(all(test, supervised_loom))]
 #[allow(missing_docs, unreachable_pub, reason = "tokio-util has the documentation")]
 mod token;
@@ -32,7 +30,7 @@ mod types {
         thread_local,
     };
 
-    pub(crate) use tokio::sync::{Notify, Semaphore};
+    pub(crate) use tokio::sync::Notify;
 
     pub(crate) use super::atomic64::AtomicU64;
 
@@ -66,7 +64,6 @@ mod types {
     pub(crate) use super::{
         notify::Notify,
         once::{Once, OnceLock},
-        semaphore::Semaphore,
     };
 
     macro_rules! const_fn {

@@ -14,7 +14,7 @@ use tokio_supervised::{
 
 use crate::{
     gate::{Gate, gate},
-    support::{in_time, outcomes_of, poll_once, runtime, turn},
+    support::{in_hours, in_time, outcomes_of, poll_once, runtime, turn},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ fn names(unfinished: &Unfinished) -> Vec<&'static str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_that_ends_before_half_of_the_grace_is_not_disturbed() {
+async fn work_that_ends_before_the_tokens_fire_is_not_disturbed() {
     #[supervised(name = "drain: undisturbed")]
     async fn undisturbed() -> Result<(), TaskError> {
         tokio::time::sleep(4 * SECOND).await;
@@ -58,7 +58,7 @@ async fn work_that_ends_before_half_of_the_grace_is_not_disturbed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_half_of_the_grace_the_token_fires_and_the_cause_is_the_drain() {
+async fn five_seconds_before_the_end_the_token_fires_and_the_cause_is_the_drain() {
     type Told = Arc<Mutex<Option<(Duration, Cause)>>>;
     #[supervised(name = "drain: inner")]
     async fn inner() -> Result<(), TaskError> {
@@ -110,14 +110,27 @@ async fn what_is_left_at_the_end_of_the_grace_is_aborted_and_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_dropped_at_its_await_when_told_to_stop_has_stopped() {
+async fn tasks_run_until_5_s_before_the_end_or_half_of_a_short_grace() {
+    for (grace, cancelled) in [(60_000, 55_000), (10_000, 5_000), (6_000, 3_000), (100, 50)] {
+        let pool = Pool::new(4);
+        pool.spawn(never).await.unwrap();
+        let (grace, begun) = (Duration::from_millis(grace), Instant::now());
+        in_hours(pool.drain(grace)).await.unwrap_err();
+        assert_eq!(begun.elapsed().as_millis(), cancelled, "{grace:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_dropped_at_its_await_was_cut_short() {
     let pool = Pool::new(4);
     for _ in 0..3 {
         pool.spawn(never).await.unwrap();
     }
     let begun = Instant::now();
-    in_time(pool.drain(10 * SECOND)).await.unwrap();
-    assert_eq!(begun.elapsed().as_secs(), 5);
+    let unfinished = in_time(pool.drain(10 * SECOND)).await.unwrap_err();
+    assert_eq!(begun.elapsed().as_secs(), 5, "nothing is left to wait for");
+    assert_eq!((unfinished.tasks().len(), unfinished.cut().len()), (0, 3), "{unfinished}");
+    assert_eq!(unfinished.cut()[0].name, "drain: never");
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +147,8 @@ async fn a_task_dropped_by_its_own_spent_grace_has_not_stopped() {
     let unfinished = in_time(pool.drain(10 * SECOND)).await.unwrap_err();
     assert_eq!(begun.elapsed().as_secs(), 6, "half of the grace, then its own");
     assert_eq!(names(&unfinished), ["drain: own grace"]);
-    in_time(pool.drain(SECOND)).await.unwrap();
+    let again = in_time(pool.drain(SECOND)).await.unwrap_err();
+    assert_eq!(again.to_string(), unfinished.to_string());
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,6 +159,7 @@ async fn a_grace_of_zero_cancels_gives_one_turn_and_aborts() {
     turn().await;
     let unfinished = in_time(pool.drain(Duration::ZERO)).await.unwrap_err();
     assert_eq!(names(&unfinished), ["drain: deaf"], "the other was dropped when it was told");
+    assert_eq!(unfinished.cut()[0].name, "drain: never");
     turn().await;
     assert!(pool.is_empty());
 }
@@ -181,7 +196,8 @@ async fn two_drains_at_once_both_tell_what_the_shorter_one_aborted() {
         in_time(async { tokio::join!(pool.drain(2 * SECOND), pool.drain(20 * SECOND)) }).await;
     assert_eq!(names(&short.unwrap_err()), ["drain: deaf"]);
     assert_eq!(names(&long.unwrap_err()), ["drain: deaf"]);
-    in_time(pool.drain(SECOND)).await.unwrap();
+    let again = in_time(pool.drain(SECOND)).await.unwrap_err();
+    assert_eq!((names(&again), again.grace()), (vec!["drain: deaf"], 2 * SECOND));
 }
 
 #[tokio::test(start_paused = true)]
@@ -236,12 +252,13 @@ fn a_drain_of_nothing_needs_no_clock() {
 }
 
 #[test]
-fn a_pool_is_drained_when_its_runtime_has_dropped_its_tasks() {
+fn a_drain_returns_what_its_runtime_has_dropped() {
     let (first, second) = (runtime(), runtime());
     let pool = Pool::new(2);
     first.block_on(pool.spawn(never)).unwrap();
     assert_eq!(pool.len(), 1);
     drop(first);
     assert_eq!(pool.len(), 0);
-    second.block_on(in_time(pool.drain(SECOND))).unwrap();
+    let unfinished = second.block_on(in_time(pool.drain(SECOND))).unwrap_err();
+    assert_eq!(unfinished.cut()[0].name, "drain: never");
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::sync::{Barrier, Notify};
-use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, supervised};
+use tokio_supervised::{CancellationToken, Group, Outcome, SpawnError, TaskError, supervised};
 
 use crate::support::{in_time, outcomes_of, poll_once, stats_of, turn};
 
@@ -160,7 +160,7 @@ async fn a_task_spawns_siblings_and_the_join_waits_for_them() {
     ) -> Result<u32, TaskError> {
         for n in 1..=5 {
             turn().await;
-            siblings.spawn(move |token| child(token, n)).await;
+            siblings.spawn(move |token| child(token, n)).await.unwrap();
         }
         Ok(0)
     }
@@ -186,8 +186,8 @@ async fn a_handle_may_be_cloned_and_a_task_be_lent_a_token_that_lives_for_ever()
     let forever: &'static CancellationToken = Box::leak(Box::new(CancellationToken::new()));
     let group = Group::new(&CancellationToken::new());
     let handle = group.handle();
-    handle.clone().spawn(|_| hold(forever)).await;
-    handle.spawn(|_| hold(forever)).await;
+    handle.clone().spawn(|_| hold(forever)).await.unwrap();
+    handle.spawn(|_| hold(forever)).await.unwrap();
     turn().await;
     assert_eq!(stats_of("group: lent for ever").running, 2);
     forever.cancel();
@@ -197,7 +197,7 @@ async fn a_handle_may_be_cloned_and_a_task_be_lent_a_token_that_lives_for_ever()
 }
 
 #[tokio::test]
-async fn a_handle_does_nothing_after_the_join() {
+async fn a_handle_spawns_nothing_after_the_join() {
     #[supervised(name = "group: late")]
     async fn late() -> Result<(), TaskError> {
         Ok(())
@@ -207,7 +207,7 @@ async fn a_handle_does_nothing_after_the_join() {
     let handle = group.handle();
     in_time(group.spawn(late)).await;
     in_time(group.join()).await.unwrap();
-    in_time(handle.spawn(late)).await;
+    assert_eq!(in_time(handle.spawn(late)).await, Err(SpawnError::Joined));
     assert_eq!(stats_of("group: late").started, 1);
 }
 

@@ -335,7 +335,8 @@ async fn values_and_errors_that_panic_harm_nobody() {
     pool.spawn(gives_a_bomb).await.unwrap();
     pool.spawn(|token| unspeakable(token, false)).await.unwrap();
     pool.spawn(|token| unspeakable(token, true)).await.unwrap();
-    in_time(pool.drain(SECOND)).await.unwrap();
+    let unfinished = in_time(pool.drain(SECOND)).await.unwrap_err();
+    assert_eq!(unfinished.cut().len(), 1, "of its panic no error could be made: {unfinished}");
     assert_eq!(pool.len(), 0);
     assert_eq!(outcomes_of("pool: gives a bomb"), [(Outcome::Ok, 1)]);
     assert_eq!(outcomes_of("pool: unspeakable"), [(Outcome::Error, 1), (Outcome::Panicked, 1)]);
@@ -386,7 +387,8 @@ async fn what_a_reserved_slot_is_used_for_after_a_drain_is_not_begun() {
         while !pool.is_empty() {
             turn().await;
         }
-        in_time(pool.drain(Duration::ZERO)).await.unwrap();
+        let unfinished = in_time(pool.drain(Duration::ZERO)).await.unwrap_err();
+        assert_eq!(unfinished.cut()[0].name, "pool: after a drain");
     }
     assert_eq!(begun.load(SeqCst), 0);
 }

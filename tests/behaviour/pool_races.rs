@@ -176,7 +176,7 @@ async fn a_waiting_spawn_that_is_dropped_at_any_poll_leaves_slot_and_permit_free
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_restarts_in_a_pool_ends_cancelled_in_its_backoff_at_half_of_the_grace() {
+async fn a_call_in_its_backoff_is_cut_short_when_a_drain_cancels_it() {
     #[supervised(
         name = "races: restarts",
         restart = "always",
@@ -191,13 +191,13 @@ async fn a_call_that_restarts_in_a_pool_ends_cancelled_in_its_backoff_at_half_of
     pool.spawn(fails).await.unwrap();
     turn().await;
     let begun = Instant::now();
-    in_time(pool.drain(10 * SECOND)).await.unwrap();
-    assert_eq!(begun.elapsed(), 5 * SECOND);
+    let unfinished = in_time(pool.drain(10 * SECOND)).await.unwrap_err();
+    assert_eq!((begun.elapsed(), unfinished.cut().len()), (5 * SECOND, 1));
     assert_eq!(outcomes_of("races: restarts"), [(Outcome::Panicked, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_drains_its_own_pool_is_told_to_stop_at_half_of_the_grace() {
+async fn a_task_that_drains_its_own_pool_is_cut_short() {
     #[supervised(name = "races: drains itself")]
     async fn drains(pool: Pool) -> Result<(), TaskError> {
         pool.drain(10 * SECOND).await.unwrap();
@@ -211,7 +211,8 @@ async fn a_task_that_drains_its_own_pool_is_told_to_stop_at_half_of_the_grace() 
         tokio::time::sleep(SECOND / 10).await;
     }
     assert_eq!(begun.elapsed().as_secs(), 5);
-    in_time(pool.drain(SECOND)).await.unwrap();
+    let unfinished = in_time(pool.drain(SECOND)).await.unwrap_err();
+    assert_eq!(unfinished.cut()[0].name, "races: drains itself");
     assert_eq!(outcomes_of("races: drains itself"), [(Outcome::Cancelled, 1)]);
 }
 
@@ -231,7 +232,8 @@ fn two_runtimes_share_a_pool_and_its_limit() {
     assert_eq!(pool.len(), 1);
     second.block_on(async {
         pool.try_spawn(never).unwrap();
-        in_time(pool.drain(Duration::from_secs(1))).await.unwrap();
+        let unfinished = in_time(pool.drain(Duration::from_secs(1))).await.unwrap_err();
+        assert_eq!(unfinished.cut().len(), 3, "one by the end of its runtime: {unfinished}");
     });
     assert!(pool.is_empty());
 }

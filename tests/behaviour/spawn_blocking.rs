@@ -62,7 +62,8 @@ async fn a_panic_of_a_closure_is_that_of_a_task_and_cancels_the_siblings() {
         })
         .await;
     tokio::task::spawn_blocking(move || is_told.recv()).await.unwrap().unwrap();
-    handle.spawn_blocking("blocking: panics", |_| panic!("a broken closure")).await;
+    let panics = |_: CancellationToken| panic!("a broken closure");
+    handle.spawn_blocking("blocking: panics", panics).await.unwrap();
     let error = in_time(group.join()).await.unwrap_err();
     let error = error.downcast::<TaskError>().unwrap();
     assert_eq!((error.task(), error.outcome()), ("blocking: panics", Outcome::Panicked));
@@ -135,7 +136,8 @@ async fn a_drain_names_the_closure_that_holds_its_thread_and_returns_all_the_sam
         }
     })
     .await;
-    in_time(pool.drain(SECOND)).await.unwrap();
+    let again = in_time(pool.drain(SECOND)).await.unwrap_err();
+    assert_eq!(again.tasks().len(), 1, "as the first: {again}");
 }
 
 #[tokio::test]

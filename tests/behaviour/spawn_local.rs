@@ -37,7 +37,7 @@ fn a_group_runs_them_on_its_thread() {
         let handle = group.handle();
         for n in 0..4 {
             let log = log.clone();
-            handle.spawn_local(move |token| writes(token, log, n)).await;
+            handle.spawn_local(move |token| writes(token, log, n)).await.unwrap();
         }
         group.join().await
     })));
@@ -64,7 +64,8 @@ fn a_pool_runs_them_on_its_thread_and_drains_them() {
         }
         let idle = log.clone();
         pool.spawn_local(move |token| never(token, idle)).await.unwrap();
-        pool.drain(Duration::from_secs(1)).await.unwrap();
+        let unfinished = pool.drain(Duration::from_secs(1)).await.unwrap_err();
+        assert_eq!(unfinished.cut().len(), 1, "{unfinished}");
     })));
     assert_eq!(log.borrow().len(), 4);
     assert_eq!(Rc::strong_count(&log), 1, "nothing is left of them");

@@ -71,7 +71,7 @@ async fn branch(
     let (mut patience, sibling) = (dice.clone(), alive.another());
     // Its own slot may be the last one: it must not wait for ever.
     tokio::select! {
-        () = siblings.spawn(move |token| leaf(token, dice, sibling)) => {}
+        _ = siblings.spawn(move |token| leaf(token, dice, sibling)) => {}
         () = turns(&mut patience) => {}
     }
     Ok(0)
@@ -98,9 +98,9 @@ async fn scope(mut dice: Dice, alive: Arc<AtomicUsize>) {
         }
         _ => _ = group.join().await,
     }
-    // After the join or the drop, a handle does nothing.
+    // After the join or the drop, a handle spawns nothing.
     let (dice, late) = (dice.clone(), Alive::new(&alive));
-    handle.spawn(move |token| leaf(token, dice, late)).await;
+    handle.spawn(move |token| leaf(token, dice, late)).await.unwrap_err();
 }
 
 /// Nothing unwinds out of a scope; some were aborted.

@@ -146,7 +146,7 @@ async fn a_spawn_that_waits_for_a_permit_of_its_spawner_fails_its_group() {
 }
 
 #[tokio::test]
-async fn a_task_that_waits_for_a_slot_of_its_own_full_group_fails_the_group() {
+async fn a_task_that_waits_for_a_slot_of_its_own_full_group_gets_an_error() {
     #[supervised(name = "itself: sibling")]
     async fn sibling(_: u32) -> Result<(), TaskError> {
         Ok(())
@@ -157,8 +157,10 @@ async fn a_task_that_waits_for_a_slot_of_its_own_full_group_fails_the_group() {
     group
         .spawn(tokio_supervised::task!("itself: parent", |token| -> Result<(), TaskError> {
             _ = &token;
-            in_time(handle.spawn(|token| sibling(token, 1))).await;
-            Ok(())
+            match in_time(handle.spawn(|token| sibling(token, 1))).await {
+                Err(SpawnError::Rejected(rejected)) => Err(TaskError::Rejected(rejected)),
+                other => panic!("it waits for itself: {other:?}"),
+            }
         }))
         .await;
     let refused = rejected(in_time(group.join()).await.unwrap_err());

@@ -1,6 +1,11 @@
 //! One run of clippy over the packages that it is asked about, and what it said.
 
-use std::{env, path::Path, process::Command, sync::OnceLock};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
 
 use serde_json::Value;
 
@@ -24,11 +29,25 @@ impl Told {
 
 /// What clippy says; it runs once for all tests, and must reach the end of every package.
 pub(crate) fn told() -> &'static [Told] {
-    static TOLD: OnceLock<Vec<Told>> = OnceLock::new();
-    TOLD.get_or_init(run)
+    &run().told
 }
 
-fn run() -> Vec<Told> {
+/// The `tokio_supervised` that the packages were compiled with, beside all that it needs.
+pub(crate) fn library() -> &'static Path {
+    &run().library
+}
+
+struct Run {
+    told: Vec<Told>,
+    library: PathBuf,
+}
+
+fn run() -> &'static Run {
+    static RUN: OnceLock<Run> = OnceLock::new();
+    RUN.get_or_init(start)
+}
+
+fn start() -> Run {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     // A folder of its own: nobody else's build is waited for, nor made stale by the flag below.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clippy");
@@ -55,7 +74,16 @@ fn run() -> Vec<Told> {
         });
         assert!(looked_at, "{package}: {}", String::from_utf8_lossy(&run.stderr));
     }
-    messages.iter().filter_map(read).collect()
+    let files = messages
+        .iter()
+        .filter(|message| message["target"]["name"] == "tokio_supervised")
+        .flat_map(|message| message["filenames"].as_array().into_iter().flatten());
+    let library = files
+        .filter_map(Value::as_str)
+        .find(|file| file.ends_with(".rmeta"))
+        .expect("the packages depend on it")
+        .into();
+    Run { told: messages.iter().filter_map(read).collect(), library }
 }
 
 pub(crate) const PACKAGES: &[&str] =

@@ -1,1 +1,440 @@
 //! A wait for two resources is admitted in bounded time.
+//!
+//! A spawn that needs a slot of its scope and a permit of its function keeps its place in both queues, and holds one
+//! of them for a bounded time once it has missed 8 turns. A hold lasts 10 ms at first, and twice as long each time.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    task::{JoinSet, yield_now},
+    time::{Instant, sleep, timeout},
+};
+use tokio_supervised::{CancellationToken, Group, Pool, TaskError, set_limit, supervised};
+
+use crate::support::finishes;
+
+const MS: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+
+type Tasks = Group<(), TaskError>;
+
+/// A function with one permit, for each test its own: tests run in parallel.
+macro_rules! limited {
+    ($name:ident) => {
+        #[supervised(limit = 1)]
+        async fn $name(lasts: Duration) -> Result<(), TaskError> {
+            sleep(lasts).await;
+            Ok(())
+        }
+    };
+}
+
+#[supervised]
+async fn other(lasts: Duration) -> Result<(), TaskError> {
+    sleep(lasts).await;
+    Ok(())
+}
+
+#[supervised]
+async fn turn() -> Result<(), TaskError> {
+    yield_now().await;
+    Ok(())
+}
+
+/// How long a spawn waits for the slot of a group and the permit of `limited`, both of which others take all the time.
+macro_rules! waits_beside_others {
+    ($limited:ident, $slot_for:expr, $permit_for:expr) => {{
+        let token = CancellationToken::new();
+        let group: Tasks = Group::new(&token).limit(1);
+        let mut others = JoinSet::new();
+        for _ in 0..2 {
+            let (token, handle) = (token.clone(), group.handle());
+            others.spawn(async move { while $limited(&token, $permit_for).await.is_ok() {} });
+            others.spawn(async move {
+                loop {
+                    _ = handle.spawn(|token| other(token, $slot_for)).await;
+                }
+            });
+        }
+        sleep(100 * MS).await;
+        let begun = Instant::now();
+        let spawned = timeout(HOUR, group.spawn(|token| $limited(token, MS))).await;
+        assert!(spawned.is_ok(), "not admitted within an hour");
+        begun.elapsed()
+    }};
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spawn_is_admitted_while_its_slot_and_its_permit_are_always_taken() {
+    limited!(hot);
+    let waited = waits_beside_others!(hot, 10 * MS, 10 * MS);
+    // 8 turns of 5 ms, then one hold, or a few.
+    assert!(waited < 300 * MS, "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spawn_is_admitted_however_long_the_others_run() {
+    limited!(even);
+    limited!(slow_slots);
+    limited!(slow_permits);
+    limited!(odd);
+    let second = 1_000 * MS;
+    for (waited, longest) in [
+        (waits_beside_others!(even, second, second), second),
+        (waits_beside_others!(slow_slots, 60 * second, 10 * MS), 60 * second),
+        (waits_beside_others!(slow_permits, 10 * MS, 60 * second), 60 * second),
+        (waits_beside_others!(odd, 7 * second, 11 * second), 11 * second),
+    ] {
+        // 8 turns and a rest between two holds, and less than 14 of these double until they last a minute.
+        assert!(waited < 100 * longest, "{waited:?} beside runs of {longest:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spawn_into_a_pool_is_admitted_while_its_slot_and_its_permit_are_always_taken() {
+    limited!(hot);
+    let (token, pool) = (CancellationToken::new(), Pool::new(1));
+    let mut others = JoinSet::new();
+    for _ in 0..2 {
+        let (token, pool) = (token.clone(), pool.clone());
+        others.spawn(async move { while hot(&token, 10 * MS).await.is_ok() {} });
+        others
+            .spawn(async move { while pool.spawn(|token| other(token, 10 * MS)).await.is_ok() {} });
+    }
+    sleep(100 * MS).await;
+    let spawned = timeout(300 * MS, pool.spawn(|token| hot(token, MS))).await;
+    assert!(spawned.expect("admitted in time").is_ok());
+}
+
+/// A permit that is held cannot come back while its run waits for a slot that the spawn holds.
+#[tokio::test(start_paused = true)]
+async fn a_run_with_the_permit_spawns_into_the_group_of_a_spawn_that_waits() {
+    #[supervised(limit = 1)]
+    async fn feeds(
+        into: Option<tokio_supervised::GroupHandle<(), TaskError>>,
+    ) -> Result<(), TaskError> {
+        for _ in 0..1_000 {
+            let Some(into) = &into else { break };
+            _ = into.spawn(|token| other(token, MS)).await;
+        }
+        Ok(())
+    }
+
+    let token = CancellationToken::new();
+    let group: Tasks = Group::new(&token).limit(1);
+    let (feeder, handle) = (token.clone(), group.handle());
+    let feeder = tokio::spawn(async move { feeds(&feeder, Some(handle)).await });
+    sleep(10 * MS).await;
+    let begun = Instant::now();
+    let spawned = timeout(HOUR, group.spawn(|token| feeds(token, None)));
+    assert!(spawned.await.is_ok(), "a deadlock");
+    assert!(feeder.await.unwrap().is_ok());
+    // 1,000 spawns of 1 ms, and holds that last as long as the rests.
+    assert!(begun.elapsed() < 3_000 * MS, "{:?}", begun.elapsed());
+    assert!(group.join().await.is_ok());
+}
+
+/// What two scopes need is needed in either order: tasks that hold a slot call the function, spawns wait for both.
+#[test]
+fn scopes_and_functions_that_need_each_other_come_to_an_end() {
+    #[supervised(limit = 2)]
+    async fn first(yields: u32) -> Result<(), TaskError> {
+        for _ in 0..yields {
+            yield_now().await;
+        }
+        Ok(())
+    }
+
+    #[supervised(limit = 1)]
+    async fn second(yields: u32) -> Result<(), TaskError> {
+        for _ in 0..yields {
+            yield_now().await;
+        }
+        Ok(())
+    }
+
+    #[supervised]
+    async fn calls_both(token: &CancellationToken, n: u32) -> Result<(), TaskError> {
+        if n % 2 == 0 {
+            first(token, n % 5).await?;
+        }
+        second(token, n % 3).await
+    }
+
+    finishes(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(4)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let token = CancellationToken::new();
+            let groups: [Tasks; 2] = [3, 1].map(|limit| Group::new(&token).limit(limit));
+            let mut producers = JoinSet::new();
+            for (producer, group) in groups
+                .iter()
+                .enumerate()
+                .flat_map(|(at, group)| [(2 * at, group.handle()), (2 * at + 1, group.handle())])
+            {
+                producers.spawn(async move {
+                    for n in 0..2_000_u32 {
+                        match (n + u32::try_from(producer).unwrap()) % 4 {
+                            0 => _ = group.spawn(move |token| first(token, n % 4)).await,
+                            1 => _ = group.spawn(move |token| second(token, n % 3)).await,
+                            2 => {
+                                // Dropped while it waits, at any stage of that.
+                                let spawn = group.spawn(move |token| second(token, n % 3));
+                                _ = timeout(Duration::from_micros(n.into()), spawn).await;
+                            }
+                            _ => {
+                                let called = move |token| calls_both_owned(token, n);
+                                _ = group.spawn(called).await;
+                            }
+                        }
+                    }
+                });
+            }
+            while let Some(ended) = producers.join_next().await {
+                ended.unwrap();
+            }
+            for group in groups {
+                group.join().await.unwrap();
+            }
+            // Every permit has come back.
+            let both =
+                async { tokio::join!(first(&token, 1), first(&token, 1), second(&token, 1)) };
+            let (one, two, three) = timeout(60 * 1_000 * MS, both).await.unwrap();
+            assert!(one.is_ok() && two.is_ok() && three.is_ok());
+        });
+    });
+
+    #[supervised(name = "fairness: calls both")]
+    async fn calls_both_owned(token: &CancellationToken, n: u32) -> Result<(), TaskError> {
+        calls_both(token, n).await
+    }
+}
+
+/// A spawn that is dropped while it holds a slot, or a permit, returns it.
+#[tokio::test(start_paused = true)]
+async fn a_spawn_that_is_dropped_while_it_holds_one_returns_it() {
+    limited!(hot);
+    let token = CancellationToken::new();
+    let group: Tasks = Group::new(&token).limit(1);
+    let long = tokio::spawn({
+        let token = token.clone();
+        async move { hot(&token, HOUR).await }
+    });
+    yield_now().await;
+    let mut waits = Box::pin(group.spawn(|token| hot(token, MS)));
+    assert!(poll(&mut waits).is_pending());
+    // It misses turns until it holds the slot: then nobody else gets it.
+    for turn in 0..20 {
+        let spawns = group.spawn(|token| other(token, MS));
+        if timeout(5 * MS, spawns).await.is_err() {
+            assert_eq!(turn, 8, "missed turns before it holds the slot");
+            drop(waits);
+            _ = timeout(MS, group.spawn(|token| other(token, MS))).await.expect("it is free");
+            long.abort();
+            return;
+        }
+        sleep(2 * MS).await;
+    }
+    panic!("it has never held the slot");
+}
+
+/// The wait of one resource alone is not overtaken by those that wait for two.
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_permit_alone_passes_the_spawn_that_lacks_its_slot() {
+    limited!(hot);
+    let token = CancellationToken::new();
+    let group: Tasks = Group::new(&token).limit(1);
+    _ = group.spawn(|token| other(token, HOUR)).await;
+    let first = tokio::spawn({
+        let token = token.clone();
+        async move { hot(&token, 10 * MS).await }
+    });
+    yield_now().await;
+    // Before the call in the queue of the permits, but without a slot for an hour.
+    let mut spawn = Box::pin(group.spawn(|token| hot(token, MS)));
+    assert!(poll(&mut spawn).is_pending());
+    assert!(timeout(20 * MS, hot(&token, MS)).await.is_ok());
+    first.await.unwrap().unwrap();
+}
+
+fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A runtime that has no timers has none for holds: a spawn is admitted when both are free, and nothing hangs.
+#[test]
+fn a_spawn_that_waits_for_both_needs_no_timer() {
+    #[supervised(limit = 1)]
+    async fn gated(gate: Arc<Notify>) -> Result<(), TaskError> {
+        gate.notified().await;
+        Ok(())
+    }
+
+    finishes(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (token, gate) = (CancellationToken::new(), Arc::new(Notify::new()));
+            let group: Tasks = Group::new(&token).limit(1);
+            let (running, opens) = (token.clone(), gate.clone());
+            let long = tokio::spawn(async move { gated(&running, opens).await });
+            yield_now().await;
+            let (handle, opens) = (group.handle(), gate.clone());
+            let spawn = tokio::spawn(async move {
+                _ = handle.spawn(move |token| gated(token, opens)).await;
+            });
+            for _ in 0..100 {
+                _ = group.spawn(|token| turn(token)).await;
+                yield_now().await;
+                assert!(!spawn.is_finished());
+            }
+            gate.notify_one();
+            long.await.unwrap().unwrap();
+            spawn.await.unwrap();
+            gate.notify_one();
+            group.join().await.unwrap();
+        });
+    });
+}
+
+/// Changes a limit when it is woken, and when it is dropped.
+struct Meddler {
+    limited: &'static str,
+    sets: AtomicUsize,
+    inside: AtomicBool,
+}
+
+impl Meddler {
+    fn waker(limited: &'static str) -> Waker {
+        let (sets, inside) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Waker::from(Arc::new(Self { limited, sets, inside }))
+    }
+
+    fn meddle(&self) {
+        if !self.inside.swap(true, SeqCst) {
+            set_limit(self.limited, 1 + self.sets.fetch_add(1, SeqCst) % 3).unwrap();
+            self.inside.store(false, SeqCst);
+        }
+    }
+}
+
+impl Wake for Meddler {
+    fn wake(self: Arc<Self>) {
+        self.meddle();
+    }
+}
+
+impl Drop for Meddler {
+    fn drop(&mut self) {
+        self.meddle();
+    }
+}
+
+/// A waker that runs its task at once, which is legal.
+struct Inline(Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>);
+
+impl Inline {
+    fn run(self: &Arc<Self>) {
+        let taken = self.0.lock().unwrap().take();
+        if let Some(mut task) = taken {
+            let waker = self.clone().into();
+            if task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+                *self.0.lock().unwrap() = Some(task);
+            }
+        }
+    }
+}
+
+impl Wake for Inline {
+    fn wake(self: Arc<Self>) {
+        self.run();
+    }
+}
+
+#[test]
+fn a_task_that_is_woken_by_a_new_limit_may_change_it() {
+    #[supervised(limit = 1, name = "fairness: inline")]
+    async fn one(holds: bool) -> Result<(), TaskError> {
+        if holds {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    finishes(|| {
+        let token = CancellationToken::new();
+        let mut holder = Box::pin(one(token.clone(), true));
+        assert!(poll(&mut holder).is_pending());
+        let task = Arc::new(Inline(Mutex::new(None)));
+        *task.0.lock().unwrap() = Some(Box::pin(async move {
+            one(&token, false).await.unwrap();
+            set_limit("fairness: inline", 3).unwrap();
+        }));
+        task.run();
+        set_limit("fairness: inline", 2).unwrap();
+        assert!(task.0.lock().unwrap().is_none(), "the task has ended");
+    });
+}
+
+/// Woken, replaced or dropped: no waker of a wait is touched under a lock that a change of the limit takes.
+#[test]
+fn wakers_that_change_the_limit_they_wait_for_do_not_deadlock() {
+    #[supervised(limit = 1, name = "fairness: meddled")]
+    async fn one() -> Result<(), TaskError> {
+        std::future::pending().await
+    }
+
+    type Wait = Pin<Box<dyn Future<Output = ()>>>;
+    const NAME: &str = "fairness: meddled";
+
+    finishes(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _entered = runtime.enter();
+        for waits_for_slots in [false, true] {
+            for rounds in 0..4 {
+                let token = CancellationToken::new();
+                let group: Tasks = Group::new(&token).limit(1);
+                let (handle, pool) = (group.handle(), Pool::new(1));
+                let mut holder = Box::pin(one(&token));
+                let polled = poll(&mut holder);
+                assert!(polled.is_pending());
+                set_limit(NAME, 1).unwrap();
+                if waits_for_slots {
+                    assert!(poll(&mut Box::pin(group.spawn(|token| turn(token)))).is_ready());
+                    assert!(poll(&mut Box::pin(pool.spawn(|token| turn(token)))).is_ready());
+                }
+                let (called, into) = (token.clone(), pool.clone());
+                let mut waits: Vec<Wait> = vec![
+                    Box::pin(async move { _ = one(&called).await }),
+                    Box::pin(async move { _ = handle.spawn(|token| one(token)).await }),
+                    Box::pin(async move { _ = into.spawn(|token| one(token)).await }),
+                    Box::pin(async move { drop(pool.reserve().await) }),
+                ];
+                // Each poll has a waker of its own, and drops the one before it.
+                for _ in 0..rounds {
+                    let pending = |wait: &mut Wait| {
+                        let waker = Meddler::waker(NAME);
+                        wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending()
+                    };
+                    waits.retain_mut(pending);
+                }
+                set_limit(NAME, 3).unwrap();
+                drop(holder);
+                drop(waits);
+            }
+        }
+    });
+}

@@ -31,9 +31,14 @@ pub(crate) fn finishes<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'sta
 /// Runs an ignored test of this target, by its full path (`"chains::fixture_deep_nest"`), in a process of its own. The
 /// process is killed when `WATCHDOG` has passed.
 pub(crate) fn child(fixture: &str) -> Output {
+    child_with(fixture, "0")
+}
+
+/// The same with a value of `RUST_BACKTRACE`.
+pub(crate) fn child_with(fixture: &str, backtrace: &str) -> Output {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", fixture, "--ignored", "--nocapture", "--test-threads", "1"])
-        .env("RUST_BACKTRACE", "0")
+        .env("RUST_BACKTRACE", backtrace)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -55,7 +60,12 @@ pub(crate) fn child(fixture: &str) -> Output {
 /// The same; the fixture must pass. Returns what it wrote.
 #[track_caller]
 pub(crate) fn child_passes(fixture: &str) -> String {
-    let output = child(fixture);
+    passed(fixture, &child(fixture))
+}
+
+/// What a fixture wrote, which must have passed.
+#[track_caller]
+pub(crate) fn passed(fixture: &str, output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{}: {stdout}\n{stderr}", output.status);

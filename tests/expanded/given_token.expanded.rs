@@ -8,7 +8,7 @@ impl Store for Disk {
         impl ::core::future::Future<Output = Result<(), StoreError>>,
         ::tokio_supervised::CancellationToken,
     > {
-        ::tokio_supervised::__private::supervise(
+        return ::tokio_supervised::__private::supervise(
             {
                 static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
                     ::tokio_supervised::__private::TaskSpec::new(
@@ -35,8 +35,10 @@ impl Store for Disk {
                 {
                     return __supervised_never;
                 }
-                ({ self.write(&token, name).await })
+                match () {
+                    () => ({ self.write(&token, name).await }),
+                }
             },
-        )
+        );
     }
 }

@@ -1,5 +1,6 @@
 /// Copies until there is no more, or the token fires.
 #[doc = "\n\n**Supervised.** Ends by itself when the token fires, or is dropped 5 s later. A panic becomes an `Err`."]
+#[allow(clippy::impl_trait_in_params)]
 fn copy<R>(
     token: impl ::tokio_supervised::AsToken,
     from: &mut R,
@@ -10,7 +11,7 @@ fn copy<R>(
 where
     R: AsyncRead + Unpin,
 {
-    ::tokio_supervised::__private::supervise(
+    return ::tokio_supervised::__private::supervise(
         {
             static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
                 ::tokio_supervised::__private::TaskSpec::new(
@@ -39,13 +40,19 @@ where
             {
                 return __supervised_never;
             }
-            ({
-                let mut copied = 0;
-                while let Some(n) = token.run_until_cancelled(read(from)).await.transpose()? {
-                    copied += n;
+            match () {
+                () => {
+                    ({
+                        let mut copied = 0;
+                        while let Some(n) =
+                            token.run_until_cancelled(read(from)).await.transpose()?
+                        {
+                            copied += n;
+                        }
+                        Ok(copied)
+                    })
                 }
-                Ok(copied)
-            })
+            }
         },
-    )
+    );
 }

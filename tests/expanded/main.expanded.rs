@@ -1,5 +1,5 @@
 fn main() -> ::std::process::ExitCode {
-    ::tokio_supervised::__private::main(
+    return ::tokio_supervised::__private::main(
         {
             const TOKIO_SUPERVISED_OPTIONS: ::tokio_supervised::__private::MainOptions = {
                 let __supervised_options = ::tokio_supervised::__private::MainOptions::DEFAULT
@@ -32,7 +32,9 @@ fn main() -> ::std::process::ExitCode {
             {
                 return __supervised_never;
             }
-            ({ serve(&token).await })
+            match () {
+                () => ({ serve(&token).await }),
+            }
         },
-    )
+    );
 }

@@ -1,5 +1,6 @@
 /// Downloads one page.
 #[doc = "\n\n**Supervised.** Runs at most 16 times at once. Stops at its next `.await` when the token fires. Gives up after 10 s. A panic becomes an `Err`."]
+#[allow(clippy::impl_trait_in_params)]
 pub fn fetch(
     token: impl ::tokio_supervised::AsToken,
     client: Client,
@@ -8,7 +9,7 @@ pub fn fetch(
     impl ::core::future::Future<Output = Result<Page, Error>>,
     impl ::tokio_supervised::AsToken,
 > {
-    ::tokio_supervised::__private::supervise(
+    return ::tokio_supervised::__private::supervise(
         {
             static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
                 ::tokio_supervised::__private::TaskSpec::new(
@@ -28,15 +29,17 @@ pub fn fetch(
                 .__supervised_verdict()
         }),
         async move {
-            let mut client = client;
-            let __supervised_1 = __supervised_1;
+            let (mut client,) = (client,);
+            let mut __supervised_1 = __supervised_1;
             let (host, path) = __supervised_1;
             if let ::core::option::Option::Some(__supervised_never) =
                 ::core::option::Option::None::<Result<Page, Error>>
             {
                 return __supervised_never;
             }
-            ({ client.get(host, path).await })
+            match () {
+                () => ({ client.get(host, path).await }),
+            }
         },
-    )
+    );
 }

@@ -1,11 +1,12 @@
 impl Consumer {
+    #[allow(clippy::impl_trait_in_params)]
     fn consume(
         self: Arc<Self>,
         token: impl ::tokio_supervised::AsToken,
         queue: Queue,
     ) -> ::tokio_supervised::Restarting<impl ::tokio_supervised::__private::Runs<Output = ()>> {
         let __supervised_kept_1 = ::tokio_supervised::__private::kept(queue);
-        ::tokio_supervised::__private::supervise_restarting(
+        return ::tokio_supervised::__private::supervise_restarting(
             {
                 static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
                     ::tokio_supervised::__private::TaskSpec::new(
@@ -30,18 +31,22 @@ impl Consumer {
             move || async move {
                 let _ = &self;
                 let queue = __supervised_kept_1.take();
-                let mut queue = queue;
+                let (mut queue,) = (queue,);
                 if let ::core::option::Option::Some(__supervised_never) =
                     ::core::option::Option::None::<()>
                 {
                     return __supervised_never;
                 }
-                ({
-                    while let Some(job) = queue.next().await {
-                        self.work(job).await;
+                match () {
+                    () => {
+                        ({
+                            while let Some(job) = queue.next().await {
+                                self.work(job).await;
+                            }
+                        })
                     }
-                })
+                }
             },
-        )
+        );
     }
 }

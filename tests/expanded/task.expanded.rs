@@ -47,7 +47,9 @@ fn tasks() {
                     {
                         return __supervised_never;
                     }
-                    ({ tick(&token).await })
+                    match () {
+                        () => ({ tick(&token).await }),
+                    }
                 },
             )
         }

@@ -2,7 +2,7 @@
 #[should_panic(expected = "lost")]
 #[::core::prelude::v1::test]
 fn keeps_orders() -> anyhow::Result<()> {
-    ::tokio_supervised::__private::test(
+    return ::tokio_supervised::__private::test(
         {
             const TOKIO_SUPERVISED_OPTIONS: ::tokio_supervised::__private::TestOptions =
                 ::tokio_supervised::__private::TestOptions::DEFAULT.current_thread().start_paused();
@@ -32,13 +32,15 @@ fn keeps_orders() -> anyhow::Result<()> {
             {
                 return __supervised_never;
             }
-            ({ serve(token).await })
+            match () {
+                () => ({ serve(token).await }),
+            }
         },
-    )
+    );
 }
 #[::core::prelude::v1::test]
 fn begins() {
-    ::tokio_supervised::__private::test(
+    return ::tokio_supervised::__private::test(
         {
             const TOKIO_SUPERVISED_OPTIONS: ::tokio_supervised::__private::TestOptions =
                 ::tokio_supervised::__private::TestOptions::DEFAULT.worker_threads(2).allow_leaks();
@@ -65,9 +67,13 @@ fn begins() {
             {
                 return __supervised_never;
             }
-            ({
-                begin().await;
-            })
+            match () {
+                () => {
+                    ({
+                        begin().await;
+                    })
+                }
+            }
         },
-    )
+    );
 }

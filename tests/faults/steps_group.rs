@@ -41,7 +41,7 @@ fn a_group_whose_tasks_spawn_siblings() {
     #[supervised(name = "group: parent")]
     async fn parent(siblings: GroupHandle<u32, Failed>, load: Load) -> Result<u32, Failed> {
         let sibling = load.clone();
-        siblings.spawn(|token| child(token, sibling)).await;
+        _ = siblings.spawn(|token| child(token, sibling)).await;
         load.carry().await
     }
     #[supervised(name = "group: child", limit = 1)]

@@ -17,15 +17,7 @@ const SECTION: &str = "# Cancel safety";
 
 #[test]
 fn whatever_is_awaited_says_what_happens_when_it_is_dropped() {
-    let (front_page, others): (Vec<_>, Vec<_>) = sources::under(sources::RUNTIME)
-        .into_iter()
-        .partition(|source| source.path.ends_with("src/lib.rs"));
-    let [front_page] = &front_page[..] else { panic!("there is one front page") };
-    // What stands in for tokio-util's token in the models is exported there, and nowhere else.
-    let is_a_model = |source: &sources::Source| source.path.ends_with("src/sync/token.rs");
-    let others = others.into_iter().filter(|source| !is_a_model(source));
-    let others: Vec<_> = others.map(|source| source.parsed).collect();
-    let looked_at = look(&front_page.parsed, &others);
+    let looked_at = awaited();
     for known in ["Supervised", "Map", "map", "Group::join", "Pool::reserve", "LeakCheck::verify"] {
         assert!(looked_at.iter().any(|each| each.name == known), "{known} was not looked at");
     }
@@ -73,9 +65,22 @@ fn what_says_nothing_is_found_and_what_is_private_is_not() {
     );
 }
 
-struct Awaited {
-    name: String,
+pub(crate) struct Awaited {
+    pub(crate) name: String,
     documented: bool,
+}
+
+/// Every public future, and every public function that is awaited.
+pub(crate) fn awaited() -> Vec<Awaited> {
+    let (front_page, others): (Vec<_>, Vec<_>) = sources::under(sources::RUNTIME)
+        .into_iter()
+        .partition(|source| source.path.ends_with("src/lib.rs"));
+    let [front_page] = &front_page[..] else { panic!("there is one front page") };
+    // What stands in for tokio-util's token in the models is exported there, and nowhere else.
+    let is_a_model = |source: &sources::Source| source.path.ends_with("src/sync/token.rs");
+    let others = others.into_iter().filter(|source| !is_a_model(source));
+    let others: Vec<_> = others.map(|source| source.parsed).collect();
+    look(&front_page.parsed, &others)
 }
 
 fn look(front_page: &syn::File, others: &[syn::File]) -> Vec<Awaited> {

@@ -3,5 +3,6 @@
 mod cancel_safety;
 mod oldest_compiler;
 mod packages;
+mod ready;
 mod sources;
 mod targets;

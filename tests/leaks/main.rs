@@ -13,4 +13,5 @@ mod left_behind;
 mod message;
 mod no_leak;
 mod paused;
+mod starved;
 mod support;

@@ -17,6 +17,11 @@ fn start<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Program {
     Program::start("panics", Path::new("."), arguments)
 }
 
+/// The same with a value of `RUST_BACKTRACE`.
+fn start_with<'a>(backtrace: &str, arguments: impl IntoIterator<Item = &'a str>) -> Program {
+    Program::start_with("panics", Path::new("."), arguments, [("RUST_BACKTRACE", backtrace)])
+}
+
 /// A row of the table: jobs, ok, panicked, cancelled.
 fn row(ended: &Ended, name: &str) -> [u64; 4] {
     let row = ended.stdout.lines().find_map(|line| line.strip_prefix(name));
@@ -41,7 +46,7 @@ fn every_fifth_of_a_thousand_jobs_panics_and_all_others_finish() {
 #[test]
 fn as_text_every_panic_is_one_line_of_the_log_and_nothing_else_is() {
     let ended = start(["--log", "text"]).end();
-    let begin = format!("ERROR task: task `average` panicked at {PLACE}:");
+    let begin = format!("ERROR task `average` panicked at {PLACE}:");
     assert_eq!(ended.stderr.lines().count(), 200, "{ended:#?}");
     for line in ended.stderr.lines() {
         assert!(line.contains(&begin), "{line}");
@@ -50,22 +55,35 @@ fn as_text_every_panic_is_one_line_of_the_log_and_nothing_else_is() {
 }
 
 #[test]
-fn as_json_every_panic_is_one_object_with_its_place_and_backtrace() {
-    let ended = start(["--log", "json"]).end();
+fn as_json_every_panic_is_one_object_and_its_backtrace_another() {
+    let ended = start_with("1", ["--log", "json"]).end();
     assert_eq!(ended.status.code(), Some(0));
     let events: Vec<Value> =
         ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(events.len(), 200);
-    for event in events {
-        assert_eq!(event["level"], "ERROR");
+    let (panics, backtraces): (Vec<_>, Vec<_>) =
+        events.iter().partition(|event| event["level"] == "ERROR");
+    assert_eq!(panics.len(), 200);
+    for event in panics {
         assert_eq!(event["task.name"], "average");
         assert_eq!(event["exception.type"], "panic");
         assert_eq!(event["exception.message"], "attempt to divide by zero");
         assert_eq!(event["code.file.path"], PLACE);
         assert!(event["code.line.number"].as_u64() > Some(0), "{event}");
+    }
+    assert!(!backtraces.is_empty(), "the first one is written before the exit");
+    for event in backtraces {
+        assert_eq!((&event["level"], &event["task.name"]), (&"INFO".into(), &"average".into()));
+        assert_eq!(event["code.file.path"], PLACE);
         let trace = event["exception.stacktrace"].as_str().unwrap();
         assert!(trace.contains("panics::average::average"), "{trace}");
     }
+}
+
+#[test]
+fn without_backtraces_every_panic_is_one_object() {
+    let ended = start_with("0", ["--log", "json"]).end();
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(ended.stderr.lines().count(), 200, "{ended:#?}");
 }
 
 #[test]

@@ -138,3 +138,60 @@ fn a_spent_grace_names_the_tasks_of_pools_too() {
         .that_told("\ndeaf (task ")
         .that_told("tests/process/programs/pools.rs:");
 }
+
+#[test]
+fn an_error_that_carries_an_unfinished_ends_with_75_and_prints_as_text() {
+    let mains =
+        ["short: is deaf, and drained by the body", "boxed: ", "io: ", "plain: ", "transparent: "];
+    for main in mains {
+        let ended = Program::start(POOLS, main).end().with_code(75);
+        let ended = ended
+            .that_told("1 task did not stop within 200ms:")
+            .that_told("  deaf (task ")
+            .that_told("): stopping, ")
+            .that_told(PLACE);
+        assert_eq!(ended.stderr.matches("deaf (task ").count(), 1, "{main}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("LiveTask"), "{main}: {}", ended.stderr);
+    }
+    let body = "short: is deaf, and drained by a body that adds to the error";
+    let ended = Program::start(POOLS, body).end().with_code(75);
+    ended.that_told("Error: saving").that_told("1 task did not stop within 200ms:");
+}
+
+#[test]
+fn a_body_that_was_given_what_did_not_finish_decides_the_exit() {
+    let body = "short: is deaf, and drained by a body that makes do";
+    let ended = Program::start(POOLS, body).end().with_code(0);
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn a_drain_in_the_body_ends_before_the_grace_of_main() {
+    for (when, ready) in [("after the signal", "READY"), ("when the signal comes", "DRAINING")] {
+        let mut program = Program::start(POOLS, &format!("short: is deaf, and drained {when}"));
+        program.wait_for(ready).send(SIGTERM);
+        let ended = program.end().with_code(75);
+        // Main reports the body's error, and not that its own grace is spent.
+        let ended = ended.that_told("1 task did not stop within ").that_told("  deaf (task ");
+        assert!(!ended.stderr.contains("The grace of"), "{when}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("within 60s"), "{when}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_pool_that_is_first_used_while_main_drains_is_drained_too() {
+    for flavor in ["long", "long on one thread"] {
+        let mut program = Program::start(POOLS, &format!("{flavor}: uses another"));
+        program.wait_for("ACCEPTED").close_stdin();
+        program.end().with_code(0).that_printed("DONE\n");
+    }
+}
+
+#[test]
+fn work_that_is_lost_with_the_runtime_ends_with_75() {
+    for flavor in ["short", "short on one thread"] {
+        let body = format!("{flavor}: is used by what is dropped with the runtime");
+        let ended = Program::start(POOLS, &body).end().with_code(75);
+        ended.that_told("The pools could not be drained.\n  never").that_told(PLACE);
+    }
+}

@@ -77,10 +77,21 @@ impl Program {
         directory: &Path,
         arguments: impl IntoIterator<Item = A>,
     ) -> Self {
+        Self::start_with(example, directory, arguments, [])
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) fn start_with<A: AsRef<OsStr>, const N: usize>(
+        example: &'static str,
+        directory: &Path,
+        arguments: impl IntoIterator<Item = A>,
+        variables: [(&str, &str); N],
+    ) -> Self {
         let mut child = Command::new(executable(example))
             .args(arguments)
             .current_dir(directory)
             .env("RUST_BACKTRACE", "0")
+            .envs(variables)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

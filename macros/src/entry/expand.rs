@@ -4,26 +4,29 @@
 //! Input   async fn main(token: CancellationToken) -> Result<(), Error> { body }
 //!
 //! Output  fn main() -> ExitCode {
-//!             __private::main(options, spec, exit, |token| async move { let token = token; ({ body }) })
+//!             return __private::main(options, spec, exit, |token| async move { let token = token; match () { () => ({ body }) } });
 //!         }
 //!
 //! Input   async fn it_works() -> Result<(), Error> { body }
 //!
 //! Output  #[test]
 //!         fn it_works() -> Result<(), Error> {
-//!             __private::test(options, spec, verdict, |token| async move { let _ = token; ({ body }) })
+//!             return __private::test(options, spec, verdict, |token| async move { let _ = token; match () { () => ({ body }) } });
 //!         }
 //! ```
 
 use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{PatType, Path, Type};
+use syn::{PatType, Path, Type, Visibility};
 
 use super::{main_args::MainArgs, test_args::TestArgs};
 use crate::{
-    diagnostics::first_span,
+    diagnostics::{first_span, last_span},
     function::item::{Start, split_inner_attributes},
-    function::{expand::lent, signature::bare},
+    function::{
+        expand::{asynchronous, braced_as, lent},
+        signature::bare,
+    },
     output::Output,
 };
 
@@ -36,15 +39,22 @@ pub(super) struct Rewritten<'a> {
 
 pub(super) fn main(args: &MainArgs, rewritten: Rewritten<'_>) -> TokenStream {
     let krate = &args.krate;
-    let mark = TokenStream::new();
     let output = Output::new(&rewritten.start.signature.output);
     let exit = output.exit(krate);
-    let Parts { head, arguments } = Parts::new(krate, args.options(), exit, mark, &rewritten);
-    quote! {
-        #head -> ::std::process::ExitCode {
-            #krate::__private::main(#arguments)
-        }
-    }
+    // The exit code of a public entry is no value that the author has to say more about.
+    let mark = (!matches!(rewritten.start.visibility, Visibility::Inherited))
+        .then(|| quote!(#[allow(clippy::must_use_candidate)]));
+    let Parts { head, inner, arguments } =
+        Parts::new(krate, args.options(), exit, mark.unwrap_or_default(), &rewritten);
+    let exit_code = quote_spanned!(last_span(&rewritten.start.signature)=> ExitCode);
+    let block = braced_as(
+        rewritten.body,
+        quote! {
+            #inner
+            return #krate::__private::main(#arguments);
+        },
+    );
+    quote!(#head -> ::std::process::#exit_code #block)
 }
 
 pub(super) fn test(args: &TestArgs, rewritten: Rewritten<'_>) -> TokenStream {
@@ -54,18 +64,24 @@ pub(super) fn test(args: &TestArgs, rewritten: Rewritten<'_>) -> TokenStream {
     let verdict = Output::new(written).verdict(krate);
     // Behind the author's own, so that a `cfg` of theirs decides first.
     let mark = quote!(#[::core::prelude::v1::test]);
-    let Parts { head, arguments } = Parts::new(krate, args.options(), verdict, mark, &rewritten);
-    quote! {
-        #head #written {
-            #krate::__private::test(#arguments)
-        }
-    }
+    let Parts { head, inner, arguments } =
+        Parts::new(krate, args.options(), verdict, mark, &rewritten);
+    let block = braced_as(
+        rewritten.body,
+        quote! {
+            #inner
+            return #krate::__private::test(#arguments);
+        },
+    );
+    quote!(#head #written #block)
 }
 
 /// What both entries are made of.
 struct Parts {
     /// Up to the return type.
     head: TokenStream,
+    /// `#![…]` at the head of the body.
+    inner: TokenStream,
     /// Of the one call.
     arguments: TokenStream,
 }
@@ -89,18 +105,19 @@ impl Parts {
         };
         let injected = Ident::new("__supervised_token", Span::mixed_site());
         let binding = binding(&injected, *token);
-        let (inner, body) = split_inner_attributes(body);
         let Start { attributes, visibility, signature, .. } = start;
+        let mut attributes = attributes.clone();
+        let (inner, body) = split_inner_attributes(body, &mut attributes);
         let fn_token = &signature.fn_token;
         let ident = &signature.ident;
         let name = ident.to_string();
         let new = quote_spanned!(ident.span()=> new);
         let head = quote! {
             #(#attributes)*
-            #(#inner)*
             #mark
             #visibility #fn_token #ident()
         };
+        let run = asynchronous(&body, quote!(#binding #return_edge));
         let arguments = quote! {
             #options,
             {
@@ -112,13 +129,9 @@ impl Parts {
                 &TOKIO_SUPERVISED_SPEC
             },
             #judge,
-            |#injected: #krate::CancellationToken| async move {
-                #binding
-                #return_edge
-                (#body)
-            },
+            |#injected: #krate::CancellationToken| #run,
         };
-        Self { head, arguments }
+        Self { head, inner: quote!(#(#inner)*), arguments }
     }
 }
 

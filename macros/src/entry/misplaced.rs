@@ -28,9 +28,21 @@ pub(super) fn refuse(
 
 fn beneath_main(path: &Path) -> Option<&'static str> {
     let is_tokios = is(path, &["tokio", "main"]) || is(path, &["tokio", "test"]);
-    is_tokios.then_some(
-        "`#[supervised::main]` builds the runtime, and one is enough: remove this attribute",
+    let is_second = ends_with(path, &["supervised", "main"]);
+    if is_tokios || is_second {
+        return Some(
+            "`#[supervised::main]` builds the runtime, and one is enough: remove this attribute",
+        );
+    }
+    ends_with(path, &["supervised"]).then_some(
+        "the body of `main` is supervised by `#[supervised::main]`\nhelp: remove this attribute",
     )
+}
+
+fn ends_with(path: &Path, names: &[&str]) -> bool {
+    let segments = path.segments.iter().rev();
+    path.segments.len() >= names.len()
+        && segments.zip(names.iter().rev()).all(|(segment, name)| segment.ident == name)
 }
 
 fn beneath_test(path: &Path) -> Option<&'static str> {

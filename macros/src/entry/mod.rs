@@ -22,7 +22,7 @@ use crate::{
     function::{
         allow::Allow,
         body::{self, Owner, Refused, TokenParameter, silenced},
-        item::{Start, first_item_span},
+        item::{Start, first_item_span, trap, trapped},
         signature::{bare, is_token},
     },
 };
@@ -69,6 +69,16 @@ fn rewrite(
 ) -> TokenStream {
     let start = Start::parse.parse2(item.clone());
     let body = start.as_ref().ok().and_then(Start::body);
+    if let (Err(_), Some(trapped)) = (&start, trapped(item.clone())) {
+        return match entry {
+            // An `async fn main` would be one more error.
+            Entry::Main => {
+                let trap = trap();
+                quote!(fn main() { #trap })
+            }
+            Entry::Test => trapped,
+        };
+    }
     let (Ok(mut start), Some(body)) = (start, body) else {
         diagnostics.refuse_at(first_item_span(item.clone()), entry.is_no_function());
         return item;

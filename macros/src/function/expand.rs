@@ -7,33 +7,42 @@
 //! Output  fn fetch(token: impl AsToken, client: Client, __supervised_1: Where)
 //!             -> Supervised<impl Future<Output = Result<Page, Error>>, impl AsToken>
 //!         {
-//!             supervise(
+//!             return supervise(
 //!                 { static SPEC: TaskSpec = TaskSpec::new("fetch", Policy::DEFAULT.limit(16)); &SPEC },
 //!                 token,
 //!                 output::<Result<Page, Error>>(…),
 //!                 async move {
-//!                     let mut client = client;
-//!                     let __supervised_1 = __supervised_1; let (host, path) = __supervised_1;
-//!                     ({ body })
+//!                     let (mut client,) = (client,);
+//!                     let mut __supervised_1 = __supervised_1; let (host, path) = __supervised_1;
+//!                     match () { () => ({ body }) }
 //!                 },
-//!             )
+//!             );
 //!         }
 //! ```
 //!
-//! 1. Parameters are bound again inside, in their order: they drop as those of an `async fn` do.
-//! 2. What the user wrote keeps its spans; what is injected has mixed-site ones, which his code cannot meet.
-//! 3. `impl` keeps the span of this crate, whose edition captures every lifetime, as an `async fn` does;
-//!    so do the braces of the `async` block, whose edition drops what the body's last expression borrows
-//!    before the parameters.
-//! 4. With `restart`, the call keeps the parameters instead of moving them in, and a closure makes each run of
+//! 1. Parameters are bound again inside, in their order: they drop as those of an `async fn` do. The body is
+//!    the arm of a `match`, which drops what its last expression borrows before them, in every edition.
+//! 2. What the user wrote keeps its spans. Names that are inserted have mixed-site hygiene, so that they cannot
+//!    collide with the user's; the signature's names of his own parameters too, or lints would say that the
+//!    body's shadow them.
+//! 3. Lints ask an item, a signature, a body for its span, and pass over one that begins or ends in a macro.
+//!    These begin and end where the user's do: the return type, the braces of the function, the `async`
+//!    block, the `match` around the body. What is between has spans of this crate, and is passed over.
+//!    `tests/clippy/pairs.rs` compiles functions with and without the attribute, and compares the warnings.
+//! 4. `impl` of the return type keeps the span of this crate, whose edition captures every lifetime, as an
+//!    `async fn` does.
+//! 5. With `restart`, the call keeps the parameters instead of moving them in, and a closure makes each run of
 //!    clones: `let client = __supervised_kept_1.take(); let mut client = client;`. It captures the token and
 //!    the receiver as they are, since nothing but a receiver can be called `self`.
-//! 5. The body stands in parentheses, which no lint reads: as a block's bare last expression, a body of one
-//!    line would be told to drop its braces.
+//! 6. The body stands in parentheses, which no lint reads: as an arm of a `match`, a body of one line would
+//!    be told to drop its braces.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote};
-use syn::{Attribute, FnArg, Meta, Pat, PatType, Type, TypeReference};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{
+    Attribute, FnArg, Meta, Pat, PatType, Receiver, ReceiverKind, ReturnType, Signature, Type,
+    TypeReference,
+};
 
 use super::{
     args::Args,
@@ -41,7 +50,7 @@ use super::{
     item::Function,
     signature::{Header, TokenForm, bare, is_always_there},
 };
-use crate::diagnostics::{first_span, item_of, located, located_around};
+use crate::diagnostics::{first_span, is_default, item_of, last_span, located, located_around};
 
 /// The only `quote!` of a whole function.
 pub(crate) fn function(
@@ -50,7 +59,8 @@ pub(crate) fn function(
     header: Header<'_>,
     refused: Refused,
 ) -> TokenStream {
-    let Function { attributes, visibility, defaultness, signature, body, .. } = function;
+    let Function { attributes, inner_attributes, visibility, defaultness, signature, body, .. } =
+        function;
     let krate = &args.krate;
     let has_token = header.has_token();
     let spec = args.spec(&unraw(&signature.ident), signature.ident.span(), has_token);
@@ -63,11 +73,17 @@ pub(crate) fn function(
     let mut parameters = Vec::new();
     let mut bindings = Vec::new();
     let mut kept = Vec::new();
-    let mut token = injected("token");
+    let mut token = injected("__token");
     if !has_token {
         let receiver = signature.receiver().map(|receiver| quote!(#receiver,));
         let as_token = as_token(krate, signature.ident.span());
-        parameters.push(quote!(#receiver #token: #as_token));
+        // A constant of the user's is seen through any hygiene, where a binding stands. The plain word is
+        // for the documentation alone.
+        let shown = injected("token");
+        parameters.push(quote! {
+            #receiver #[cfg(not(doc))] #token: #as_token, #[cfg(doc)] #shown: #as_token
+        });
+        kept.push(quote!(#[cfg(doc)] let #token = #shown;));
     }
     for (at, input) in signature.inputs.iter().enumerate() {
         match (input, header.token) {
@@ -82,11 +98,17 @@ pub(crate) fn function(
             (FnArg::Typed(parameter), _) => {
                 let bound =
                     if restarts { bind_kept(krate, parameter, at) } else { bind(parameter, at) };
+                if !restarts && args.restart.was_given() {
+                    kept.extend(would_be_kept(krate, parameter));
+                }
                 kept.extend(bound.kept);
                 parameters.push(bound.parameter);
                 bindings.push(bound.binding);
             }
         }
+    }
+    if restarts {
+        kept.extend(signature.receiver().and_then(|receiver| kept_receiver(krate, receiver)));
     }
     // A receiver that the body never names would drop before the future does.
     let keep_receiver = signature.receiver().map(|receiver| {
@@ -108,10 +130,10 @@ pub(crate) fn function(
     // With a token that is given, the function may implement a trait's method, which names the plain future.
     let refining = given.then(|| quote!(#[allow(refining_impl_trait)]));
     // A receiver cannot be bound again inside: changes of a captured one are called unused where they are
-    // only for its drop to see.
+    // only for its drop to see. A body without such a change keeps the lint.
     let assigned = signature
         .receiver()
-        .filter(|receiver| receiver.mutability.is_some())
+        .filter(|receiver| receiver.mutability.is_some() && assigns_self(body.stream()))
         .map(|_| quote!(#[allow(unused_assignments)]));
     // The injected token must not be the one parameter too many.
     let crowded = (!has_token && signature.inputs.len() >= MOST_PARAMETERS)
@@ -120,49 +142,61 @@ pub(crate) fn function(
             signature.inputs.iter().filter(|input| is_always_there(input)).count()
                 <= MOST_PARAMETERS
         });
+    // Nor must it be the parameter whose type has no name. Where the author has one, the lint has its say.
+    let unnamed = ((!has_token || !given) && !has_unnamed_types(signature))
+        .then(|| quote!(#[allow(clippy::impl_trait_in_params)]));
     let (future, supervise) = if restarts {
         let runs = quote!(impl #krate::__private::Runs<Output = #declared>);
         // The type of a given token is said here, since the runs hide it.
         let token = given.then(|| quote!(::<_, _, #token_type>));
-        (quote!(Restarting<#runs>), quote!(supervise_restarting #token))
+        (returned(krate, quote!(Restarting<#runs), signature), quote!(supervise_restarting #token))
     } else {
         let body = quote!(impl ::core::future::Future<Output = #declared>);
-        (quote!(Supervised<#body, #token_type>), quote!(supervise))
+        (returned(krate, quote!(Supervised<#body, #token_type), signature), quote!(supervise))
     };
-    let run = quote! {
-        async move {
-            #keep_receiver
-            #(#bindings)*
-            #return_edge
-            (#body)
-        }
-    };
-    let body = match signature.receiver() {
+    let run = asynchronous(body, quote!(#keep_receiver #(#bindings)* #return_edge));
+    let run = match signature.receiver() {
         // That the receiver cannot be cloned is told at the closure: whatever else it captures can be.
         Some(receiver) if restarts => {
-            located_around(quote!(move || #run), receiver.self_token.span)
+            let closure = located_around(quote!(move ||), receiver.self_token.span);
+            quote!(#closure #run)
         }
         _ if restarts => quote!(move || #run),
         _ => run,
     };
+    // With a `return`, since there is a lint that asks for one. It is the author's, for the errors that stand at
+    // what a function returns.
+    let call = as_body(
+        body,
+        quote!((
+            #spec,
+            #own_token,
+            #contract,
+            #run,
+        )),
+    );
+    let path = as_body(body, quote!(::__private::#supervise));
+    let krate = if is_default(krate) { as_body(body, quote!(#krate)) } else { quote!(#krate) };
+    let keyword = as_body(body, quote!(return));
+    let block = braced_as(
+        body,
+        quote! {
+            #(#inner_attributes)*
+            #(#kept)*
+            #keyword #krate #path #call;
+        },
+    );
     quote! {
         #(#attributes)*
         #story
         #refining
         #crowded
+        #unnamed
         #assigned
         #visibility #defaultness #safety #fn_token #ident #generics (#(#parameters),*)
-            -> #krate::#future
+            -> #future
         #where_clause
-        {
-            #(#kept)*
-            #krate::__private::#supervise(
-                #spec,
-                #own_token,
-                #contract,
-                #body,
-            )
-        }
+        #block
     }
 }
 
@@ -178,24 +212,53 @@ struct Bound {
     kept: Option<TokenStream>,
 }
 
-/// The attributes of a parameter, for each of the places that it is bound at.
+/// The attributes of a parameter where the signature has it: what is expected of it there is allowed.
 ///
-/// What is expected of one place does not come true at the others: there it is allowed.
-fn attributes(parameter: &PatType) -> Vec<Attribute> {
-    let mut attributes = parameter.attrs.clone();
-    for attribute in &mut attributes {
-        if let Meta::List(list) = &mut attribute.meta {
-            if list.path.is_ident("expect") {
-                list.path = Ident::new("allow", first_span(&list.path)).into();
-            }
+/// Lints about a type look here, those about a name where the body binds it. One expectation cannot stand at both.
+fn outside(parameter: &PatType) -> Vec<Attribute> {
+    parameter.attrs.iter().map(allowed).collect()
+}
+
+/// The attributes of a parameter where the body binds it: an expectation about the name stays one.
+fn inside(parameter: &PatType) -> Vec<Attribute> {
+    let of_a_name = |attribute: &Attribute| match &attribute.meta {
+        Meta::List(list) => list.tokens.clone().into_iter().all(|token| match token {
+            TokenTree::Ident(lint) => OF_NAMES.iter().any(|name| lint == name),
+            TokenTree::Punct(mark) => mark.as_char() == ',',
+            _ => false,
+        }),
+        _ => false,
+    };
+    let stays = |attribute: &Attribute| match of_a_name(attribute) {
+        true => attribute.clone(),
+        false => allowed(attribute),
+    };
+    parameter.attrs.iter().map(stays).collect()
+}
+
+/// What may be expected of a name alone.
+const OF_NAMES: [&str; 3] = ["unused_assignments", "unused_mut", "unused_variables"];
+
+fn allowed(attribute: &Attribute) -> Attribute {
+    let mut attribute = attribute.clone();
+    if let Meta::List(list) = &mut attribute.meta {
+        if list.path.is_ident("expect") {
+            list.path = Ident::new("allow", first_span(&list.path)).into();
         }
     }
-    attributes
+    attribute
+}
+
+/// The name that the signature has for a parameter: it reads like the author's, but no lint takes it for his.
+fn hidden(ident: &Ident) -> Ident {
+    let mut hidden = ident.clone();
+    hidden.set_span(Span::mixed_site().located_at(ident.span()));
+    hidden
 }
 
 fn bind(parameter: &PatType, at: usize) -> Bound {
     let PatType { pat, ty, .. } = parameter;
-    let attrs = attributes(parameter);
+    let (outer, attrs) = (outside(parameter), inside(parameter));
     let plain = match &**pat {
         Pat::Ident(pattern) => {
             Some(pattern).filter(|pattern| pattern.by_ref.is_none() && pattern.subpat.is_none())
@@ -203,17 +266,27 @@ fn bind(parameter: &PatType, at: usize) -> Bound {
         _ => None,
     };
     if let Some(syn::PatIdent { ident, mutability, .. }) = plain {
+        let given = hidden(ident);
+        // As part of a pattern, an assignment that nothing reads is told at the name, and a `_name` is not
+        // called one without effect.
+        let is_plain = mutability.is_none() && !ident.to_string().starts_with('_');
+        let binding = if is_plain {
+            quote!(#(#attrs)* let #ident = #given;)
+        } else {
+            quote!(#(#attrs)* let (#mutability #ident,) = (#given,);)
+        };
         return Bound {
-            ident: ident.clone(),
-            parameter: quote!(#(#attrs)* #ident: #ty),
-            binding: quote!(#(#attrs)* let #mutability #ident = #ident;),
+            parameter: quote!(#(#outer)* #given: #ty),
+            binding,
             kept: None,
+            ident: given,
         };
     }
     let ident = injected(&format!("__supervised_{at}"));
     Bound {
-        parameter: quote!(#(#attrs)* #ident: #ty),
-        binding: quote!(#(#attrs)* let #ident = #ident; #(#attrs)* let #pat = #ident;),
+        parameter: quote!(#(#outer)* #ident: #ty),
+        // Mutable, since a `ref mut` pattern borrows from it.
+        binding: quote!(#(#outer)* let mut #ident = #ident; #(#attrs)* let #pat = #ident;),
         kept: None,
         ident,
     }
@@ -222,7 +295,7 @@ fn bind(parameter: &PatType, at: usize) -> Bound {
 /// A parameter that is kept outside, and cloned for each run; one that cannot be is told at its type.
 fn bind_kept(krate: &syn::Path, parameter: &PatType, at: usize) -> Bound {
     let PatType { ty, .. } = parameter;
-    let attrs = attributes(parameter);
+    let outer = outside(parameter);
     let bound = bind(parameter, at);
     let (ident, binding) = (&bound.ident, &bound.binding);
     let place = first_span(ty);
@@ -230,37 +303,157 @@ fn bind_kept(krate: &syn::Path, parameter: &PatType, at: usize) -> Bound {
     let keep = item_of(krate, quote!(::__private::kept), place);
     let given = located(ident.to_token_stream(), place);
     Bound {
-        binding: quote!(#(#attrs)* let #ident = #kept.take(); #binding),
-        kept: Some(quote!(#(#attrs)* let #kept = #keep(#given);)),
+        binding: quote!(#(#outer)* let #ident = #kept.take(); #binding),
+        kept: Some(quote!(#(#outer)* let #kept = #keep(#given);)),
         ..bound
     }
 }
 
+/// The check of [`bind_kept`] for a receiver, at its place. That of the closure comes late: a parameter that
+/// fails hides it.
+fn kept_receiver(krate: &syn::Path, receiver: &Receiver) -> Option<TokenStream> {
+    let place = receiver.self_token.span;
+    let ty = match &receiver.kind {
+        ReceiverKind::Value => quote_spanned!(place=> Self),
+        ReceiverKind::Typed(_, ty) if !matches!(bare(ty), Type::Reference(_)) => quote!(#ty),
+        _ => return None,
+    };
+    let keep = item_of(krate, quote!(::__private::kept), place);
+    Some(quote!(let _ = #keep::<#ty>;))
+}
+
+/// The check of [`bind_kept`] for a function that was refused: all of its parameters are judged in one compile.
+fn would_be_kept(krate: &syn::Path, parameter: &PatType) -> Option<TokenStream> {
+    let ty = &parameter.ty;
+    // A borrow is refused for itself, and an `impl Trait` has no name.
+    if matches!(bare(ty), Type::Reference(_)) || has_impl(ty.to_token_stream()) {
+        return None;
+    }
+    let outer = outside(parameter);
+    let keep = item_of(krate, quote!(::__private::kept), first_span(ty));
+    Some(quote!(#(#outer)* let _ = #keep::<#ty>;))
+}
+
 fn bind_token(krate: &syn::Path, parameter: &PatType, form: TokenForm) -> Bound {
     let PatType { pat, ty, .. } = parameter;
-    let attrs = attributes(parameter);
+    let (outer, attrs) = (outside(parameter), inside(parameter));
     let mut bound = bind(parameter, 0);
     if form == TokenForm::Lent {
         let ident = &bound.ident;
         let kept = injected("__supervised_token");
         let as_token = as_token(krate, first_span(ty));
-        bound.parameter = quote!(#(#attrs)* #ident: #as_token);
+        bound.parameter = quote!(#(#outer)* #ident: #as_token);
         // The type is written again, so that it is checked, and that its import is used.
         let ty = lent(ty);
         let look = item_of(krate, quote!(::AsToken::as_token(&#kept)), first_span(&ty));
         bound.binding = quote! {
-            #(#attrs)* let #kept = #ident;
+            #(#outer)* let #kept = #ident;
             #(#attrs)* let #pat: #ty = #look;
         };
     }
     bound
 }
 
+/// The tokens in braces that count as those of the author's body.
+pub(crate) fn braced_as(body: &Group, tokens: TokenStream) -> TokenStream {
+    let mut block = Group::new(Delimiter::Brace, tokens);
+    block.set_span(body.span());
+    block.into_token_stream()
+}
+
+/// The outermost of the tokens at the place of the author's body, and as his.
+fn as_body(body: &Group, tokens: TokenStream) -> TokenStream {
+    let locate = |mut token: TokenTree| {
+        token.set_span(body.span());
+        token
+    };
+    tokens.into_iter().map(locate).collect()
+}
+
+/// The author's body in an `async` block, behind what it is told first.
+///
+/// The block and the `match` are the author's, for the lints that ask where a body ends. An arm drops what the
+/// body's last expression borrows before the parameters, in every edition; an `async fn` does so too.
+pub(crate) fn asynchronous(body: &Group, before: TokenStream) -> TokenStream {
+    let open = body.span_open();
+    let (asynchronous, matched) = (quote_spanned!(open=> async), quote_spanned!(open=> match));
+    let arm = braced_as(body, quote!(() => (#body)));
+    let block = braced_as(body, quote!(#before #matched () #arm));
+    quote!(#asynchronous move #block)
+}
+
+/// The return type, up to its last `>`, from the beginning of the author's to its end.
+///
+/// Lints ask whether a signature is the author's, and one that begins or ends in a macro is not.
+fn returned(krate: &syn::Path, future: TokenStream, signature: &Signature) -> TokenStream {
+    let (first, last) = match &signature.output {
+        ReturnType::Type(_, ty) => (first_span(ty), last_span(ty)),
+        ReturnType::Default => {
+            let close = signature.paren_token.span.close();
+            (close, close)
+        }
+    };
+    let end = quote_spanned!(last=> >);
+    if !is_default(krate) {
+        return quote!(#krate::#future #end);
+    }
+    let segments = &krate.segments;
+    let begin = quote_spanned!(first=> ::);
+    quote!(#begin #segments::#future #end)
+}
+
+/// Whether one of the author's parameters is an `impl Trait`.
+fn has_unnamed_types(signature: &Signature) -> bool {
+    signature.inputs.iter().any(|input| match input {
+        FnArg::Typed(parameter) => has_impl(parameter.ty.to_token_stream()),
+        FnArg::Receiver(_) => false,
+    })
+}
+
+fn has_impl(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "impl",
+        TokenTree::Group(group) => has_impl(group.stream()),
+        _ => false,
+    })
+}
+
+/// Whether `self`, or a field of it, is visibly assigned to.
+fn assigns_self(body: TokenStream) -> bool {
+    let tokens: Vec<TokenTree> = body.into_iter().collect();
+    tokens.iter().enumerate().any(|(at, token)| match token {
+        TokenTree::Group(group) => assigns_self(group.stream()),
+        TokenTree::Ident(ident) if ident == "self" => is_assigned(&tokens[at + 1..]),
+        _ => false,
+    })
+}
+
+/// Whether an `=`, or an operator that ends in one, follows what can be assigned to.
+fn is_assigned(mut rest: &[TokenTree]) -> bool {
+    let is = |token: &TokenTree, marks: &str| matches!(token, TokenTree::Punct(mark) if marks.contains(mark.as_char()));
+    while let [first, behind @ ..] = rest {
+        let is_place = is(first, ".")
+            || matches!(first, TokenTree::Ident(_) | TokenTree::Literal(_))
+            || matches!(first, TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket);
+        if !is_place {
+            break;
+        }
+        rest = behind;
+    }
+    match rest {
+        [equals, next, ..] if is(equals, "=") => !is(next, "=>"),
+        [operator, equals, ..] if is(operator, "+-*/%^&|") => is(equals, "="),
+        [first, second, equals, ..] if is(first, "<>") && is(second, "<>") => is(equals, "="),
+        _ => false,
+    }
+}
+
 /// The type of a token's parameter that hides how it came in; a bound that fails is told at `place`.
+///
+/// All of it counts as the author's: lints about generics pass over a function that has another's.
 fn as_token(krate: &syn::Path, place: Span) -> TokenStream {
-    let path = item_of(krate, quote!(::AsToken), place);
-    let keyword = located(quote!(impl), place);
-    quote!(#keyword #path)
+    let path = item_of(krate, quote_spanned!(place=> ::AsToken), place);
+    quote_spanned!(place=> impl #path)
 }
 
 /// The reference that the body gets: it lives as long as the body, and changes nothing.
@@ -280,8 +473,8 @@ pub(crate) fn lent(ty: &Type) -> Type {
     })
 }
 
-/// A name that the user's code cannot meet, as far as it names no item: a constant is seen through any
-/// hygiene, where a binding stands. `token` alone is a plain word, since it shows in the documentation.
+/// A name that the user's code cannot meet. A constant is seen through any hygiene, where a binding stands: the
+/// name is none that a user gives to one.
 fn injected(name: &str) -> Ident {
     format_ident!("{name}", span = Span::mixed_site())
 }

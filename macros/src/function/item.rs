@@ -1,7 +1,7 @@
 //! What the attribute stands on: a function's header, its body left as tokens, or something else.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::{
     Attribute, Signature, Token, Visibility,
     parse::{Parse, ParseStream, Parser},
@@ -12,6 +12,8 @@ use crate::diagnostics::{Diagnostics, first_span};
 /// A function whose body stays a run of tokens, so that a half-typed one still expands.
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
+    /// `#![…]` at the head of the body.
+    pub(crate) inner_attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) defaultness: Option<Token![default]>,
     pub(crate) signature: Signature,
@@ -25,6 +27,8 @@ pub(crate) enum Item {
     Function(Box<Function>),
     /// Refused; a program still needs its entry point, and what it uses stays in use.
     Main(Box<Function>),
+    /// A function whose header does not parse: the compiler says so already, and better.
+    Unreadable(TokenStream),
     /// Refused; stays as it is.
     Foreign,
 }
@@ -32,6 +36,9 @@ pub(crate) enum Item {
 /// Reads the item and refuses what cannot be supervised.
 pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
     let Ok(start) = Start::parse.parse2(tokens.clone()) else {
+        if let Some(trapped) = trapped(tokens.clone()) {
+            return Item::Unreadable(trapped);
+        }
         diagnostics.refuse_at(
             first_item_span(tokens),
             "`#[supervised]` goes on an `async fn`: put it on the function that does the work",
@@ -66,9 +73,16 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
             "`main` is where signals and the runtime begin: write `#[supervised::main]` in place of `#[supervised]`",
         );
     }
-    let (mut inner, body) = split_inner_attributes(&body);
-    attributes.append(&mut inner);
-    let function = Function { attributes, visibility, defaultness, signature, is_async, body };
+    let (inner_attributes, body) = split_inner_attributes(&body, &mut attributes);
+    let function = Function {
+        attributes,
+        inner_attributes,
+        visibility,
+        defaultness,
+        signature,
+        is_async,
+        body,
+    };
     if is_main { Item::Main(Box::new(function)) } else { Item::Function(Box::new(function)) }
 }
 
@@ -113,7 +127,7 @@ impl Parse for Start {
     }
 }
 
-/// Refuses `#[test]`, `#[tokio::test]` and `#[tokio::main]`, and takes them off.
+/// Refuses `#[test]`, `#[tokio::test]`, `#[tokio::main]` and a second `#[supervised]`, and takes them off.
 fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) -> bool {
     let before = attributes.len();
     attributes.retain(|attribute| {
@@ -128,6 +142,10 @@ fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnosti
             Some("main") if first.as_deref() == Some("tokio") => diagnostics.refuse(
                 path,
                 "`#[tokio::main]` builds a runtime around the function: write `#[supervised::main]` in place of both attributes",
+            ),
+            Some("supervised") => diagnostics.refuse(
+                path,
+                "this function has `#[supervised]` twice\nhelp: remove one, and put all arguments into the other",
             ),
             _ => return true,
         }
@@ -171,21 +189,72 @@ fn is_async_trait(signature: &Signature) -> bool {
         && signature.generics.lifetimes().any(|generic| generic.lifetime.ident == "async_trait")
 }
 
-/// `#![…]` at the head of a body belongs to the function, not to the block that the body becomes.
-pub(crate) fn split_inner_attributes(body: &Group) -> (Vec<Attribute>, Group) {
+/// Splits off the `#![…]` at the head of a body, which belong to the function, not to the block that the body
+/// becomes. Documentation joins the outer attributes; the rest stays as it is written, since some lints ask.
+pub(crate) fn split_inner_attributes(
+    body: &Group,
+    outer: &mut Vec<Attribute>,
+) -> (Vec<Attribute>, Group) {
     let split = |input: ParseStream<'_>| {
-        let mut attributes = input.call(Attribute::parse_inner)?;
-        for attribute in &mut attributes {
-            attribute.style = syn::AttrStyle::Outer;
-        }
-        Ok((attributes, input.parse::<TokenStream>()?))
+        Ok((input.call(Attribute::parse_inner)?, input.parse::<TokenStream>()?))
     };
-    let Ok((attributes, stream)) = split.parse2(body.stream()) else {
+    let Ok((inner, stream)) = split.parse2(body.stream()) else {
         return (Vec::new(), body.clone());
     };
+    let (documentation, inner): (Vec<_>, _) =
+        inner.into_iter().partition(|attribute| attribute.path().is_ident("doc"));
+    outer.extend(documentation.into_iter().map(|mut attribute| {
+        attribute.style = syn::AttrStyle::Outer;
+        attribute
+    }));
     let mut rest = Group::new(Delimiter::Brace, stream);
     rest.set_span(body.span());
-    (attributes, rest)
+    (inner, rest)
+}
+
+/// A function whose header does not parse, with a body that does not compile.
+///
+/// The compiler parses a header before any attribute sees it. It has reported this one, and whatever is said
+/// here would be a second error about the same mistake. The constant has its say only where the compiler
+/// understands more than this crate does: it is not evaluated before the rest has compiled.
+pub(crate) fn trapped(tokens: TokenStream) -> Option<TokenStream> {
+    let mut tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is_function = starts_function(&tokens);
+    let Some(TokenTree::Group(body)) = tokens.last_mut() else { return None };
+    if !is_function || body.delimiter() != Delimiter::Brace {
+        return None;
+    }
+    let (trap, stream) = (trap(), body.stream());
+    let mut trapped = Group::new(Delimiter::Brace, quote!(#trap #stream));
+    trapped.set_span(body.span());
+    *body = trapped;
+    Some(tokens.into_iter().collect())
+}
+
+/// What compiles in no program.
+pub(crate) fn trap() -> TokenStream {
+    quote! {
+        const {
+            ::core::panic!("`tokio-supervised` cannot read the header of this function")
+        }
+    }
+}
+
+/// Whether nothing but attributes, a visibility and qualifiers stand before an `fn`.
+fn starts_function(tokens: &[TokenTree]) -> bool {
+    const QUALIFIERS: [&str; 7] = ["async", "const", "default", "extern", "pub", "safe", "unsafe"];
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) if ident == "fn" => return true,
+            TokenTree::Ident(ident) if QUALIFIERS.iter().any(|word| ident == word) => {}
+            TokenTree::Punct(mark) if mark.as_char() == '#' => {}
+            TokenTree::Group(group)
+                if matches!(group.delimiter(), Delimiter::Bracket | Delimiter::Parenthesis) => {}
+            TokenTree::Literal(_) => {}
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// The item's own first token, behind its attributes.

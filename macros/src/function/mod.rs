@@ -43,15 +43,19 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             expand::function(&args, &function, header, refused)
         }
         Item::Main(function) => {
-            let Function { attributes, signature, body, .. } = *function;
+            let Function { attributes, inner_attributes, signature, body, .. } = *function;
             quote! {
                 fn main() {
                     #(#attributes)*
                     #[allow(dead_code)]
-                    #signature #body
+                    #signature {
+                        #(#inner_attributes)*
+                        #body
+                    }
                 }
             }
         }
+        Item::Unreadable(item) => item,
         Item::Foreign => item,
     };
     let refusals = diagnostics.into_tokens();

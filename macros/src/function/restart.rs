@@ -73,6 +73,10 @@ impl Restart {
         }
     }
 
+    pub(super) fn was_given(&self) -> bool {
+        self.was_given
+    }
+
     /// Whether the function is expanded as one that restarts: one that was refused is not.
     pub(super) fn applies_to(&self, signature: &Signature, header: &Header<'_>) -> bool {
         self.after.is_some() && mutable_borrows(signature, header).next().is_none()

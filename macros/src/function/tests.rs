@@ -238,11 +238,37 @@ fn the_injected_token_is_not_the_parameter_too_many() {
 }
 
 #[test]
-fn an_expectation_of_a_parameter_is_allowed_where_it_is_bound() {
-    let expanded = supervised("", "async fn work(#[expect(unused)] #[cfg(x)] mut a: u8) {}");
-    assert!(has(&expanded, "#[allow(unused)] #[cfg(x)] a: u8"));
-    assert!(has(&expanded, "#[allow(unused)] #[cfg(x)] let mut a = a;"));
+fn an_expectation_about_a_name_stays_where_it_is_bound() {
+    let expanded = supervised("", "async fn work(#[expect(unused_mut)] #[cfg(x)] mut a: u8) {}");
+    assert!(has(&expanded, "#[allow(unused_mut)] #[cfg(x)] a: u8"));
+    assert!(has(&expanded, "#[expect(unused_mut)] #[cfg(x)] let (mut a,) = (a,);"));
+}
+
+#[test]
+fn an_expectation_about_a_type_is_allowed_at_both_places() {
+    let expanded = supervised("", "async fn work(#[expect(clippy::ptr_arg)] a: &String) {}");
+    assert!(has(&expanded, "#[allow(clippy::ptr_arg)] a: &String"));
+    assert!(has(&expanded, "#[allow(clippy::ptr_arg)] let a = a;"));
     assert!(!has(&expanded, "expect"));
+}
+
+#[test]
+fn unused_assignments_are_allowed_where_the_receiver_is_assigned() {
+    for (statement, allowed) in [
+        ("self = other;", true),
+        ("self.a = 1;", true),
+        ("self.a.0[1] += 1;", true),
+        ("if a { *self.a <<= 1; }", true),
+        ("self.a == 1;", false),
+        ("self.a <= 1;", false),
+        ("self.a(); b = 1;", false),
+        ("match self { a => b }", false),
+        ("let a = self; let b = a;", false),
+    ] {
+        let function = format!("async fn work(mut self) {{ {statement} }}");
+        let expanded = supervised("", &function);
+        assert_eq!(has(&expanded, "#[allow(unused_assignments)]"), allowed, "{statement}");
+    }
 }
 
 #[test]

@@ -23,18 +23,22 @@
 mod tests;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::{
-    Expr, ExprClosure, LitStr, Pat, ReturnType, Token,
+    Expr, ExprClosure, LitStr, Pat, PatType, ReturnType, Token, Type,
     parse::{Parse, ParseStream, Parser},
+    token,
 };
 
 use crate::{
     depth,
-    diagnostics::Diagnostics,
+    diagnostics::{Diagnostics, first_span},
     function::{
+        allow::ALLOW,
         args::{Args, OnCancel},
         body::{self, Owner, TokenParameter},
+        expand::asynchronous,
+        signature::bare,
     },
     output::Output,
 };
@@ -77,16 +81,31 @@ impl Parse for Call {
                 "the name must not be empty, since it labels metrics, events and errors: write `task!(\"http\", |token| …)`",
             ));
         }
-        let comma: Option<Token![,]> = input.parse()?;
+        if input.is_empty() {
+            return Err(no_closure(name.span()));
+        }
+        if !input.peek(Token![,]) {
+            return Err(input.error(
+                "`task!` needs a comma between the name and what follows\nhelp: write `task!(\"http\", |token| …)`",
+            ));
+        }
+        input.parse::<Token![,]>()?;
         let mut arguments = TokenStream::new();
+        // Where the last of them begins, if it is not an argument.
+        let mut other = None;
+        let mut begins = true;
         while !input.is_empty() && !starts_closure(input) {
+            if starts_future(input) {
+                return Err(no_closure_but_a_future(input.span()));
+            }
+            if begins {
+                other = (!starts_argument(input)).then(|| input.span());
+            }
+            begins = input.peek(Token![,]);
             arguments.extend([input.parse::<TokenTree>()?]);
         }
-        if comma.is_none() || input.is_empty() {
-            return Err(syn::Error::new(
-                name.span(),
-                "`task!` ends with a closure that takes the token: write `task!(\"http\", |token| …)`",
-            ));
+        if input.is_empty() {
+            return Err(other.map_or_else(|| no_closure(name.span()), no_closure_but_a_future));
         }
         let closure = input.parse()?;
         input.parse::<Option<Token![,]>>()?;
@@ -100,10 +119,35 @@ impl Parse for Call {
 }
 
 fn starts_closure(input: ParseStream<'_>) -> bool {
-    input.peek(Token![|])
-        || input.peek(Token![||])
-        || input.peek(Token![move])
-        || input.peek(Token![async]) && !input.peek2(Token![=])
+    let ahead = input.fork();
+    let is_cut = ahead.parse::<Option<Token![async]>>().is_err()
+        || ahead.parse::<Option<Token![move]>>().is_err();
+    !is_cut && (ahead.peek(Token![|]) || ahead.peek(Token![||]))
+}
+
+fn starts_argument(input: ParseStream<'_>) -> bool {
+    input.peek2(Token![=])
+        || input.peek2(token::Paren)
+            && input.fork().parse::<Ident>().is_ok_and(|key| key == ALLOW.0)
+}
+
+/// Whether an `async` block stands where the closure belongs.
+fn starts_future(input: ParseStream<'_>) -> bool {
+    (input.peek(Token![async]) || input.peek(Token![move])) && !input.peek2(Token![=])
+}
+
+fn no_closure(place: Span) -> syn::Error {
+    syn::Error::new(
+        place,
+        "`task!` needs a closure that takes the token\nhelp: add it last: `task!(\"http\", |token| …)`",
+    )
+}
+
+fn no_closure_but_a_future(place: Span) -> syn::Error {
+    syn::Error::new(
+        place,
+        "`task!` takes a closure that makes the future, since the future needs the token of its scope\nhelp: write `|token| async move { … }`, or `|token| work(token)`",
+    )
 }
 
 impl Call {
@@ -126,14 +170,30 @@ impl Call {
             );
             return None;
         };
-        let pattern = match first {
-            Pat::Type(typed) => &*typed.pat,
-            pattern => pattern,
+        let (pattern, ty) = match first {
+            Pat::Type(PatType { pat, ty, .. }) => (&**pat, Some(&**ty)),
+            pattern => (pattern, None),
         };
+        if let Some(Type::Reference(reference)) = ty.map(bare) {
+            diagnostics.refuse(
+                reference,
+                "the closure of `task!` is given its token, not a borrow of it\nhelp: leave the type out, as in `|token| …`",
+            );
+            return None;
+        }
         let has_token = !matches!(pattern, Pat::Wild(_));
         args.check(has_token, diagnostics);
         let spec = args.spec(&name.value(), name.span(), has_token);
         let token = Ident::new("__supervised_token", Span::mixed_site());
+        // A type that is none of a token's is told where it stands.
+        let taken = ty.map_or_else(
+            || quote!(let #pattern = #token;),
+            |ty| {
+                let given =
+                    Ident::new("__supervised_token", token.span().located_at(first_span(ty)));
+                quote!(let #pattern: #ty = #given;)
+            },
+        );
         let own = Ident::new("__supervised_own", Span::mixed_site());
         let body = &closure.body;
         let parameter = (has_token && args.on_cancel(true) == OnCancel::Cooperate)
@@ -147,7 +207,7 @@ impl Call {
         }
         let supervised = match &closure.output {
             ReturnType::Default => quote! {
-                let #pattern = #token;
+                #taken
                 #krate::__private::supervise_foreign(#spec, #own, #body)
             },
             written => {
@@ -158,16 +218,19 @@ impl Call {
                 }
                 let contract = output.contract(krate);
                 let return_edge = output.return_edge();
+                let before = quote!(#taken #return_edge);
+                let run = match body.to_token_stream().into_iter().next() {
+                    Some(TokenTree::Group(block)) if matches!(**body, Expr::Block(_)) => {
+                        asynchronous(&block, before)
+                    }
+                    _ => quote!(async move { #before (#body) }),
+                };
                 quote! {
                     #krate::__private::supervise(
                         #spec,
                         #own,
                         #contract,
-                        async move {
-                            let #pattern = #token;
-                            #return_edge
-                            (#body)
-                        },
+                        #run,
                     )
                 }
             }

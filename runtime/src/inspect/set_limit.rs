@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::spec::TaskSpec;
+use crate::{registry::SCOPES, spec::TaskSpec};
 
 /// Changes the limit of every supervised function of that name that has run and has one.
 ///
@@ -43,6 +43,9 @@ pub fn set_limit(name: &str, limit: usize) -> Result<(), SetLimitError> {
     }
     for each in limits {
         each.resize(limit);
+    }
+    for scope in SCOPES.all() {
+        scope.limit_changed();
     }
     Ok(())
 }

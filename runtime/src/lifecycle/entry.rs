@@ -9,7 +9,7 @@ use crate::{
     run::{
         frame,
         row::{OnThread, Row},
-        scope::Scope,
+        scope::{MainScope, Scope},
     },
     spec::TaskSpec,
 };
@@ -30,8 +30,21 @@ impl HasTasks for Body {
 }
 
 impl Entry {
+    /// Of a test.
     pub(super) fn new(spec: &'static TaskSpec, token: &CancellationToken) -> Self {
-        let scope = Scope::of_main(token.clone());
+        Self::within(spec, Scope::root(token.clone()))
+    }
+
+    /// Of a main.
+    pub(super) fn of_main(
+        spec: &'static TaskSpec,
+        main: &MainScope,
+        token: &CancellationToken,
+    ) -> Self {
+        Self::within(spec, main.of_body(token.clone()))
+    }
+
+    fn within(spec: &'static TaskSpec, scope: Arc<Scope>) -> Self {
         let row = Arc::new(Row::new(spec, spec.place(), scope, OnThread::Entry));
         let body = Arc::new(Body(row.clone()));
         Self { row: Some(row), _listed: registry::list(&body), _body: body }

@@ -10,17 +10,17 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
-    thread,
 };
 
 use tokio::runtime::Handle;
 
 use super::{
     leaks::Leaks,
-    looks::{Looked, Looking, pauses},
+    looks::{Looked, Looking, Pauses},
     threads::Threads,
 };
 use crate::{
+    budget,
     registry::{self, arranged},
     run::row::{Activity, OnThread, Row, watch},
 };
@@ -125,10 +125,13 @@ impl LeakCheck {
         self
     }
 
-    /// Looks at once, and if something is left, again and again in the next 0.43 s, at ever longer intervals:
-    /// a task that ends a moment late is no leak. It takes no time where nothing is left. May be called again.
+    /// Checks at once, and if something is left, 20 times more in the next 0.43 s, at growing intervals: a task that
+    /// ends a moment late is no leak. If nothing is left, it takes no time. May be called again.
     ///
-    /// Between two looks it yields to the runtime, then pauses its thread: it uses no timer, so that paused
+    /// On a machine that has no processor to spare, it takes longer, up to 10 s: an interval that ends late, since the
+    /// system has not run this process, is repeated.
+    ///
+    /// Between two checks it yields to the runtime, then pauses its thread: it uses no timer, so that paused
     /// time stays where it is. On a runtime with one thread the other tasks pause with it.
     ///
     /// # Errors
@@ -139,40 +142,33 @@ impl LeakCheck {
     ///
     /// Dropped, it has looked less often, and changed nothing.
     pub async fn verify(&self) -> Result<(), Leaks> {
+        budget::spent().await;
         let mut looking = Looking::begin();
-        if self.look(&mut looking).is_none() {
-            return Ok(());
-        }
-        let mut found = None;
-        for pause in pauses() {
+        let mut pauses = Pauses::new();
+        while let Some(left) = self.look(&mut looking) {
             tokio::task::yield_now().await;
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "paused time would run ahead to a timer"
-            )]
-            thread::sleep(pause);
-            tokio::task::yield_now().await;
-            found = self.look(&mut looking);
-            if found.is_none() {
-                break;
+            if !pauses.pause(left.threads_needed()) {
+                return Err(self.blame(&left, looking.end()));
             }
+            tokio::task::yield_now().await;
         }
-        found.map_or(Ok(()), |found| Err(self.blame(&found, looking.end())))
+        Ok(())
     }
 
     /// The same for a runtime that goes on elsewhere.
-    pub(super) fn verify_from_outside(&self, looking: Looking) -> Result<(), Leaks> {
-        let mut looking = looking;
-        let mut found = None;
-        for pause in pauses() {
-            #[expect(clippy::disallowed_methods, reason = "it is no thread of the runtime")]
-            thread::sleep(pause);
-            found = self.look(&mut looking);
-            if found.is_none() {
-                break;
+    pub(super) fn verify_from_outside(
+        &self,
+        mut looking: Looking,
+        first: Found,
+    ) -> Result<(), Leaks> {
+        let (mut pauses, mut found) = (Pauses::new(), Some(first));
+        while let Some(left) = found {
+            if !pauses.pause(left.threads_needed()) {
+                return Err(self.blame(&left, looking.end()));
             }
+            found = self.look(&mut looking);
         }
-        found.map_or(Ok(()), |found| Err(self.blame(&found, looking.end())))
+        Ok(())
     }
 
     /// Nothing where nothing is left.
@@ -236,6 +232,11 @@ impl Default for LeakCheck {
 }
 
 impl Found {
+    /// How many threads have to run before it can all be gone, at most.
+    fn threads_needed(&self) -> usize {
+        self.rows.len() + self.unsupervised + self.threads
+    }
+
     fn is_nothing(&self) -> bool {
         self.rows.is_empty() && self.unsupervised == 0 && self.threads == 0
     }

@@ -4,8 +4,11 @@
 //!
 //! 1. Whatever the body does, two signals end the process, and one does within the grace.
 //! 2. The exit tells what happened: 0 or what the body reports, 1 for `Err`, 101 for a panic, the signal
-//!    itself for work that it cut short, 75 for a grace that was not enough, `128 + signal` for a second
+//!    itself for work that it cut short, 75 for a grace that was not enough, also if the body's error carries
+//!    an [`Unfinished`](crate::Unfinished) or a pool lost tasks with the runtime, `128 + signal` for a second
 //!    signal.
+//! 3. A main reports its own causes: what a main before it was told, or a signal that came then, is none.
+//!    (`composition/pool_truth.rs`)
 
 use std::{
     future::poll_fn,
@@ -27,8 +30,14 @@ use super::{
     signals, systemd,
 };
 use crate::{
-    Outcome, Signal, TaskError, panic,
-    run::{Around, Run, Settled, output::Verdict},
+    Outcome, Signal, TaskError, backtraces,
+    events::rate,
+    panic,
+    run::{
+        Around, Run, Settled,
+        output::{Judge, Verdict},
+        scope::MainScope,
+    },
     spec::TaskSpec,
 };
 
@@ -116,9 +125,9 @@ where
     F: Future,
 {
     panic::install_hook();
-    let token = CancellationToken::new();
+    let (token, scope) = (CancellationToken::new(), MainScope::begin());
     let begun = options.runtime().and_then(|runtime| {
-        let shutdown = Shutdown::watch(options.grace, options.linger, token.clone())?;
+        let shutdown = Shutdown::watch(options.grace, options.linger, token.clone(), &scope)?;
         Ok((runtime, shutdown))
     });
     let (runtime, shutdown) = match begun {
@@ -132,60 +141,75 @@ where
 
     systemd::watch(&runtime);
     let settled = {
-        let mut body_of = Entry::new(spec, &token);
+        let mut body_of = Entry::of_main(spec, &scope, &token);
         let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token)));
         runtime.block_on(poll_fn(|cx| {
             body_of.poll(|| run.as_mut().poll_settled(cx, Around::default()))
         }))
     };
     let signal = shutdown.body_ended();
+    let home = runtime.handle().id();
     if let Some(undrained) = pools::drain(&runtime, &shutdown) {
-        report_before(settled, how.report, signal);
-        if !shutdown.state().may_tell() {
-            // Another thread has begun to end the process.
-            loop {
-                thread::park();
-            }
-        }
+        report_before(settled, how, signal);
+        may_tell_or_park(&shutdown);
         tell_undrained(&undrained);
         shut_down(runtime);
         return ExitCode::from(GRACE_SPENT);
     }
     shut_down(runtime);
-    exit_code(settled, how.report, signal)
+    // A task that nobody drains may have spawned into a pool until the runtime was gone.
+    if let Some(lost) = pools::what_is_left(home) {
+        report_before(settled, how, signal);
+        may_tell_or_park(&shutdown);
+        tell_undrained(&lost);
+        return ExitCode::from(GRACE_SPENT);
+    }
+    exit_code(settled, how, signal)
 }
 
-/// On a thread, since tasks are dropped by it: a drop that blocks is not bounded by tokio.
+/// Returns if this thread is the one that tells, and ends the process.
+fn may_tell_or_park(shutdown: &Shutdown) {
+    if !shutdown.state().may_tell() {
+        // Another thread has begun to end the process.
+        loop {
+            thread::park();
+        }
+    }
+}
+
+/// The backtraces first: the panics that they belong to are logged already. On a thread, since tasks are dropped by it: a drop that blocks is not bounded by tokio.
 fn shut_down(runtime: Runtime) {
+    if backtraces::are_in_use() {
+        bounded::run(TELLING, backtraces::flush);
+    }
     bounded::run(RUNTIME_SHUTDOWN, move || runtime.shutdown_timeout(RUNTIME_SHUTDOWN));
+    if rate::has_counted() {
+        bounded::run(TELLING, rate::flush_all);
+    }
 }
 
 /// Says what the body has to say, where something else decides the exit code.
-fn report_before<R>(settled: Settled<R>, report: fn(R) -> ExitCode, signal: Option<Signal>) {
+fn report_before<R>(settled: Settled<R>, how: Exit<R>, signal: Option<Signal>) {
     if settled.outcome == Outcome::Cancelled && signal.is_some() {
         panic::drop_quietly(settled.result);
     } else {
-        _ = exit_code(settled, report, None);
+        _ = exit_code(settled, how, None);
     }
 }
 
 /// How the value that `main` returns becomes an exit code.
 pub struct Exit<R> {
-    verdict: fn(&R) -> Verdict,
+    verdict: Judge<R>,
     report: fn(R) -> ExitCode,
 }
 
 /// Asks the bound on what `main` returns, once, at its return type.
-pub fn exit<R: Termination>(verdict: fn(&R) -> Verdict) -> Exit<R> {
+pub fn exit<R: Termination>(verdict: Judge<R>) -> Exit<R> {
     Exit { verdict, report: R::report }
 }
 
 /// What the process ends with, after a signal that came before the body's end, or after none.
-fn exit_code<R>(
-    settled: Settled<R>,
-    report: fn(R) -> ExitCode,
-    signal: Option<Signal>,
-) -> ExitCode {
+fn exit_code<R>(settled: Settled<R>, how: Exit<R>, signal: Option<Signal>) -> ExitCode {
     let Settled { outcome, result, .. } = settled;
     if outcome == Outcome::Cancelled {
         if let Some(signal) = signal {
@@ -196,7 +220,16 @@ fn exit_code<R>(
         }
     }
     match result {
-        Ok(value) => report(value),
+        Ok(value) => {
+            // The chain of an error is the user's code.
+            let verdict = panic::catch(|| (how.verdict)(&value, None));
+            let code = (how.report)(value);
+            if matches!(verdict, Ok(Verdict::CarriesUnfinished)) {
+                ExitCode::from(GRACE_SPENT)
+            } else {
+                code
+            }
+        }
         Err(TaskError::Panicked(_)) => ExitCode::from(PANICKED),
         Err(error) => {
             _ = writeln!(std::io::stderr(), "Error: {error}");

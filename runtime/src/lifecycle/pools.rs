@@ -1,5 +1,6 @@
-//! The pools that are left when the body of main has ended: in a static, in a task, leaked. Those of other
-//! runtimes are left alone: tests that run beside each other have a runtime each.
+//! The pools that are left when the body of main has ended: in a static, in a task, leaked; also those that are made
+//! or first used while the others are drained. Those of other runtimes are left alone: tests that run beside each other
+//! have a runtime each.
 //!
 //! ```text
 //! main thread   body ends ── drives its runtime ──────── reports the body, tells what is left: exit 75
@@ -10,6 +11,7 @@
 //! the runtime, or a subscriber that never returns, delays the exit and does not prevent it.
 
 use std::{
+    collections::HashSet,
     fmt::Write as _,
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -17,9 +19,10 @@ use std::{
 };
 
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{self, Builder, Runtime},
     sync::oneshot,
     task::JoinSet,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -31,23 +34,28 @@ use crate::registry::{self, Drain};
 /// How long the main thread may take to report the body, before the draining thread tells what is left.
 const REPORTING: Duration = Duration::from_secs(1);
 
+/// How often main looks for pools that were made, or first used, while it drains.
+const LOOK: Duration = Duration::from_millis(50);
+
 type Pools = Vec<Arc<dyn Drain>>;
+
+/// The pools that were made or first used in a runtime.
+fn pools_of(home: runtime::Id) -> Pools {
+    registry::POOLS.all().into_iter().filter(|pool| pool.belongs_to(home)).collect()
+}
 
 /// Drains the pools of a runtime, while the main thread drives its runtime. Gives the list of what did not stop.
 pub(super) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
     let home = runtime.handle().id();
-    let pools: Pools =
-        registry::POOLS.all().into_iter().filter(|pool| pool.belongs_to(home)).collect();
-    if pools.is_empty() {
+    if pools_of(home).is_empty() {
         return None;
     }
     let (grace, state) = (shutdown.left(), shutdown.state());
     state.tell_stopping(grace);
     let (tell, told) = oneshot::channel();
     let thread = thread::Builder::new().name("supervised-drain".to_owned());
-    let for_thread = pools.clone();
     let spawned = thread.spawn(move || {
-        let list = drained_within(grace, for_thread);
+        let list = drained_within(grace, home);
         _ = tell.send(list.clone());
         if let Some(list) = list {
             #[expect(
@@ -60,49 +68,64 @@ pub(super) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
     });
     match spawned {
         // The sender is gone only where that thread has panicked.
-        Ok(_) => runtime.block_on(told).unwrap_or_else(|_| what_is_left(&pools)),
+        Ok(_) => runtime.block_on(told).unwrap_or_else(|_| what_is_left(home)),
         // No thread to be had: the runtime of the tasks has a clock, too.
-        Err(_) => runtime.block_on(drain_all(grace, pools)),
+        Err(_) => runtime.block_on(drain_all(grace, home)),
     }
 }
 
 /// On a thread of its own once more, since what is told on the way may block.
-fn drained_within(grace: Duration, pools: Pools) -> Option<String> {
+fn drained_within(grace: Duration, home: runtime::Id) -> Option<String> {
     let drained = Arc::new(Mutex::new(None));
     bounded::run(grace.saturating_add(TELLING), {
-        let (drained, pools) = (drained.clone(), pools.clone());
+        let drained = drained.clone();
         move || {
             let Ok(runtime) = Builder::new_current_thread().enable_time().build() else { return };
-            let list = runtime.block_on(drain_all(grace, pools));
+            let list = runtime.block_on(drain_all(grace, home));
             *drained.lock().unwrap_or_else(PoisonError::into_inner) = Some(list);
         }
     });
     let drained = drained.lock().unwrap_or_else(PoisonError::into_inner).take();
-    drained.unwrap_or_else(|| what_is_left(&pools))
+    drained.unwrap_or_else(|| what_is_left(home))
 }
 
-async fn drain_all(grace: Duration, pools: Pools) -> Option<String> {
+/// Drains all pools, also those that their tasks make or first use meanwhile: all have the same end.
+async fn drain_all(grace: Duration, home: runtime::Id) -> Option<String> {
+    let begun = Instant::now();
     let mut drains = JoinSet::new();
-    for pool in pools {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "each ends within the grace, and all are joined below"
-        )]
-        drains.spawn(pool.drain(grace));
-    }
+    // Kept, so that no other pool gets the address of one that is gone.
+    let (mut drained, mut seen) = (Pools::new(), HashSet::new());
     let mut list = String::new();
-    while let Some(drained) = drains.join_next().await {
-        if let Ok(Err(unfinished)) = drained {
-            _ = writeln!(list, "{unfinished}");
+    let mut left = grace;
+    loop {
+        for pool in pools_of(home) {
+            if !seen.insert(Arc::as_ptr(&pool).cast::<()>()) {
+                continue;
+            }
+            drained.push(pool.clone());
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "each ends within the grace, and all are joined below"
+            )]
+            drains.spawn(pool.drain(left));
         }
+        match timeout(LOOK, drains.join_next()).await {
+            Ok(Some(Ok(Err(unfinished)))) => _ = writeln!(list, "{unfinished}"),
+            // The end of a drain, or time to look again.
+            Ok(Some(_)) | Err(_) => {}
+            // All have ended, and their tasks have made no others.
+            Ok(None) => break,
+        }
+        left = grace.saturating_sub(begun.elapsed());
     }
     (!list.is_empty()).then_some(list)
 }
 
-/// The same list, where the drain itself is held: by a subscriber, as a rule.
-fn what_is_left(pools: &[Arc<dyn Drain>]) -> Option<String> {
+/// The tasks that no drain has returned: where the drain itself is held, by a subscriber as a rule; or what was lost
+/// with the runtime.
+pub(super) fn what_is_left(home: runtime::Id) -> Option<String> {
     let mut list = String::new();
-    for task in pools.iter().flat_map(|pool| pool.left()) {
+    for task in pools_of(home).iter().flat_map(|pool| pool.left()) {
         _ = writeln!(list, "  {task}");
     }
     (!list.is_empty()).then_some(list)

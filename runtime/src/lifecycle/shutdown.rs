@@ -29,7 +29,12 @@ use super::{
     signals::Signals,
     systemd,
 };
-use crate::{Cause, Signal, events, ready, run::scope::Scope};
+use crate::{
+    Cause, Signal,
+    deadline::Deadline,
+    events, ready,
+    run::scope::{MainScope, Scope},
+};
 
 /// `EX_TEMPFAIL`: the work is not done, and may be tried again.
 pub(super) const GRACE_SPENT: u8 = 75;
@@ -41,7 +46,10 @@ const AFTER_BODY: Duration = Duration::from_secs(2);
 static MAINS: AtomicUsize = AtomicUsize::new(0);
 
 /// What the watching thread knows, for the main thread to ask.
-pub(super) struct Shutdown(Arc<State>);
+pub(super) struct Shutdown {
+    state: Arc<State>,
+    deadline: Arc<Deadline>,
+}
 
 pub(super) struct State {
     grace: Duration,
@@ -57,6 +65,8 @@ struct Plan {
     grace: Duration,
     linger: Duration,
     token: CancellationToken,
+    scope: Arc<Scope>,
+    deadline: Arc<Deadline>,
     state: Arc<State>,
 }
 
@@ -66,9 +76,12 @@ impl Shutdown {
         grace: Duration,
         linger: Duration,
         token: CancellationToken,
+        main: &MainScope,
     ) -> io::Result<Self> {
-        let state = Arc::new(State::new(grace));
-        let plan = Plan { grace, linger, token, state: state.clone() };
+        let this = Self { state: Arc::new(State::new(grace)), deadline: Deadline::begin() };
+        MAINS.fetch_add(1, Ordering::Relaxed);
+        let (scope, deadline, state) = (main.scope(), this.deadline.clone(), this.state.clone());
+        let plan = Plan { grace, linger, token, scope, deadline, state };
         let (caught, is_caught) = mpsc::channel();
         thread::Builder::new().name("supervised-signals".to_owned()).spawn(move || {
             let runtime = match Builder::new_current_thread().enable_all().build() {
@@ -89,8 +102,7 @@ impl Shutdown {
         })?;
         let gone = || io::Error::other("the thread that watches the signals is gone");
         is_caught.recv().map_err(|_| gone())??;
-        MAINS.fetch_add(1, Ordering::Relaxed);
-        Ok(Self(state))
+        Ok(this)
     }
 
     fn listen() -> io::Result<Signals> {
@@ -102,26 +114,28 @@ impl Shutdown {
 
     /// The body has ended: what is left has bounds of its own. Gives the signal that came before.
     pub(super) fn body_ended(&self) -> Option<Signal> {
-        self.0.body_ended.store(true, Ordering::Release);
-        self.0.signal.get().copied()
+        self.deadline.over();
+        self.state.body_ended.store(true, Ordering::Release);
+        self.state.signal.get().copied()
     }
 
     /// What is left of the grace: all of it before a signal, and never so little that nobody could obey.
     pub(super) fn left(&self) -> Duration {
-        let State { grace, since, .. } = &*self.0;
+        let State { grace, since, .. } = &*self.state;
         let spent = since.get().map_or(Duration::ZERO, Instant::elapsed);
         grace.saturating_sub(spent).max(TELLING.min(*grace))
     }
 
     pub(super) fn state(&self) -> Arc<State> {
-        self.0.clone()
+        self.state.clone()
     }
 }
 
 impl Drop for Shutdown {
     fn drop(&mut self) {
+        self.deadline.over();
         MAINS.fetch_sub(1, Ordering::Relaxed);
-        self.0.returned.store(true, Ordering::Release);
+        self.state.returned.store(true, Ordering::Release);
     }
 }
 
@@ -160,11 +174,13 @@ impl State {
 impl Plan {
     async fn carry_out(self, mut signals: Signals) {
         let first = signals.next().await;
-        let Self { grace, linger, token, state } = self;
+        let Self { grace, linger, token, scope, deadline, state } = self;
         _ = state.since.set(Instant::now());
         _ = state.signal.set(first);
         ready::set(false);
         let mut spent = std::pin::pin!(time::sleep(grace));
+        // Wakes the drains in the body, by wakers that may be the user's.
+        bounded::run(TELLING, move || deadline.set(grace));
         if !state.is_succeeded() {
             state.tell_stopping(grace);
             bounded::run(TELLING, move || events::shutting_down(first, grace));
@@ -172,7 +188,7 @@ impl Plan {
         if !linger.is_zero() {
             or_exit(&mut signals, time::sleep(linger)).await;
         }
-        Scope::main().explain(Cause::Signal(first));
+        scope.explain(Cause::Signal(first));
         // The wakers that this calls are the user's too.
         bounded::run(TELLING, move || token.cancel());
         or_exit(&mut signals, spent.as_mut()).await;

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Outcome, TaskError, panic,
-    run::{Around, Run, Settled, output::Verdict, row::watch},
+    run::{Around, Run, Settled, output::Judge, row::watch},
     spec::TaskSpec,
 };
 
@@ -103,7 +103,7 @@ impl TestOptions {
 pub fn test<B, F>(
     options: TestOptions,
     spec: &'static TaskSpec,
-    verdict: fn(&F::Output) -> Verdict,
+    verdict: Judge<F::Output>,
     body: B,
 ) -> F::Output
 where
@@ -120,17 +120,21 @@ where
     let is_judged = settled.outcome == Outcome::Ok && !options.leaks_allowed;
 
     let mut looking = Looking::begin();
-    let found = if check.look(&mut looking).is_none() {
-        runtime.shutdown_timeout(SHUTDOWN);
-        Ok(())
-    } else if is_judged {
-        let driver = Driver::start(runtime);
-        let found = check.verify_from_outside(looking);
-        driver.stop(if found.is_ok() { SHUTDOWN } else { SHUTDOWN_OF_LEAKS });
-        found
-    } else {
-        Driver::shut_down(runtime, SHUTDOWN);
-        Ok(())
+    let found = match check.look(&mut looking) {
+        None => {
+            runtime.shutdown_timeout(SHUTDOWN);
+            Ok(())
+        }
+        Some(found) if is_judged => {
+            let driver = Driver::start(runtime);
+            let found = check.verify_from_outside(looking, found);
+            driver.stop(if found.is_ok() { SHUTDOWN } else { SHUTDOWN_OF_LEAKS });
+            found
+        }
+        Some(_) => {
+            Driver::shut_down(runtime, SHUTDOWN);
+            Ok(())
+        }
     };
     match settled.result {
         Ok(value) => {
@@ -147,7 +151,7 @@ where
 fn run<B, F>(
     runtime: &Runtime,
     spec: &'static TaskSpec,
-    verdict: fn(&F::Output) -> Verdict,
+    verdict: Judge<F::Output>,
     body: B,
 ) -> Settled<F::Output>
 where

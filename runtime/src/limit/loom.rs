@@ -1,9 +1,13 @@
-use std::sync::Arc;
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use loom::{future::block_on, thread};
 
-use super::Limit;
-use crate::sync::{atomic::Ordering, ended, model};
+use super::{Limit, PairStatus, PairWait, Permit, Slot};
+use crate::sync::{ended, model};
 
 /// All that can be taken, once nothing is out.
 fn free(limit: &Limit) -> usize {
@@ -29,7 +33,7 @@ fn no_permit_is_lost_or_made_twice_by_a_smaller_size() {
         ended(resizes);
         ended(runs);
         assert_eq!(free(&limit), 1);
-        assert_eq!(limit.debt.load(Ordering::Relaxed), 0);
+        assert_eq!(limit.queue().debt, 0);
     });
 }
 
@@ -49,7 +53,7 @@ fn no_permit_is_lost_or_made_twice_by_two_changes_at_once() {
         drop(out);
         sizes.into_iter().for_each(ended);
         assert_eq!(free(&limit), 1);
-        assert_eq!(limit.debt.load(Ordering::Relaxed), 0);
+        assert_eq!(limit.queue().debt, 0);
     });
 }
 
@@ -87,5 +91,148 @@ fn who_waits_gets_the_permit_that_comes_back_while_the_size_changes() {
         ended(waits);
         ended(resizes);
         assert_eq!(free(&limit), 1);
+    });
+}
+
+/// Invariant 3 and 4: who begins to wait while a permit comes back finds it.
+#[test]
+fn two_that_wait_get_the_one_permit_one_after_the_other() {
+    model(Some(2), || {
+        let limit = Arc::new(Limit::new(1));
+        let waits = [(); 2].map(|()| {
+            let limit = limit.clone();
+            thread::spawn(move || drop(block_on(Limit::acquire(limit))))
+        });
+        drop(block_on(Limit::acquire(&*limit)));
+        waits.into_iter().for_each(ended);
+        assert_eq!(free(&limit), 1);
+    });
+}
+
+/// Invariant 1: a wait that is dropped while its permit arrives passes it on.
+#[test]
+fn a_dropped_wait_passes_on_the_permit_that_it_has_been_granted() {
+    model(Some(3), || {
+        let limit = Arc::new(Limit::new(1));
+        let out = Limit::try_acquire(limit.clone());
+        let drops = thread::spawn({
+            let limit = limit.clone();
+            move || {
+                let mut wait = Box::pin(Limit::acquire(limit));
+                _ = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            }
+        });
+        let waits = thread::spawn({
+            let limit = limit.clone();
+            move || drop(block_on(Limit::acquire(limit)))
+        });
+        drop(out);
+        ended(drops);
+        ended(waits);
+        assert_eq!(free(&limit), 1);
+        assert_eq!(limit.free.load(std::sync::atomic::Ordering::Relaxed), super::ONE);
+    });
+}
+
+/// A slot and a permit, as a scope and a function have them.
+fn limits() -> (Arc<Limit>, &'static Limit) {
+    (Arc::new(Limit::new(1)), Box::leak(Box::new(Limit::new(1))))
+}
+
+/// Waits for both; it lets go at once of what it holds, so that only what is free together admits it.
+async fn both(slots: Arc<Limit>, permits: &'static Limit) -> (Slot, Permit) {
+    let mut wait = PairWait::new(slots, permits);
+    poll_fn(|cx| {
+        loop {
+            match wait.poll(cx) {
+                PairStatus::Admitted(slot, permit) => return Poll::Ready((slot, permit)),
+                PairStatus::Holds => wait.let_go(),
+                PairStatus::Waits => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}
+
+/// `pair.rs`, invariant 1: whichever of the two comes back last finds it.
+#[test]
+fn a_pair_is_admitted_when_both_come_back_at_once() {
+    model(Some(3), || {
+        let (slots, permits) = limits();
+        let slot = Limit::try_acquire(slots.clone());
+        let permit = Limit::try_acquire(permits);
+        let waits = thread::spawn({
+            let slots = slots.clone();
+            move || drop(block_on(both(slots, permits)))
+        });
+        let returns = thread::spawn(move || drop(permit));
+        drop(slot);
+        ended(returns);
+        ended(waits);
+        assert_eq!((free(&slots), free(permits)), (1, 1));
+    });
+}
+
+/// `pair.rs`, invariant 2: nothing is lost by a pair that is dropped at any stage.
+#[test]
+fn a_dropped_pair_returns_what_it_has_been_granted() {
+    model(Some(2), || {
+        let (slots, permits) = limits();
+        let slot = Limit::try_acquire(slots.clone());
+        let permit = Limit::try_acquire(permits);
+        let drops = thread::spawn({
+            let slots = slots.clone();
+            move || {
+                let mut wait = PairWait::new(slots, permits);
+                _ = wait.poll(&Context::from_waker(Waker::noop()));
+            }
+        });
+        let waits = thread::spawn(move || drop(block_on(Limit::acquire(permits))));
+        drop(slot);
+        drop(permit);
+        ended(drops);
+        ended(waits);
+        assert_eq!((free(&slots), free(permits)), (1, 1));
+    });
+}
+
+/// One that waits for a slot alone and one that waits for both need the same slot.
+#[test]
+fn a_pair_and_a_wait_for_one_of_the_two_are_both_served() {
+    model(Some(2), || {
+        let (slots, permits) = limits();
+        let permit = Limit::try_acquire(permits);
+        let pair = thread::spawn({
+            let slots = slots.clone();
+            move || drop(block_on(both(slots, permits)))
+        });
+        let alone = thread::spawn({
+            let slots = slots.clone();
+            move || drop(block_on(Limit::acquire(slots)))
+        });
+        drop(permit);
+        ended(pair);
+        ended(alone);
+        assert_eq!((free(&slots), free(permits)), (1, 1));
+    });
+}
+
+/// A limit that changes, and a pair in its queue.
+#[test]
+fn a_pair_is_admitted_by_a_larger_limit() {
+    model(Some(2), || {
+        let (slots, permits) = limits();
+        let slot = Limit::try_acquire(slots.clone());
+        let permit = Limit::try_acquire(permits);
+        let waits = thread::spawn({
+            let slots = slots.clone();
+            move || drop(block_on(both(slots, permits)))
+        });
+        let resizes = thread::spawn(move || permits.resize(2));
+        slots.resize(2);
+        ended(resizes);
+        ended(waits);
+        drop((slot, permit));
+        assert_eq!((free(&slots), free(permits)), (2, 2));
     });
 }

@@ -85,18 +85,25 @@ impl LiveTask {
     }
 }
 
-impl fmt::Display for LiveTask {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, state, age, place, .. } = self;
+impl LiveTask {
+    /// Its line, with another text for its state.
+    pub(super) fn line(&self, f: &mut fmt::Formatter<'_>, state: impl fmt::Display) -> fmt::Result {
+        let Self { name, age, place, .. } = self;
         write!(f, "{}", Name(name))?;
         if let Some(id) = self.id {
             write!(f, " (task {id})")?;
         }
-        write!(f, ": {state}")?;
-        if let TaskState::Polling(_) = state {
-            f.write_str(" (blocks its worker)")?;
+        write!(f, ": {state}, {} old, spawned at {place}", Age(*age))
+    }
+}
+
+impl fmt::Display for LiveTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state;
+        match state {
+            TaskState::Polling(_) => self.line(f, format_args!("{state} (blocks its worker)")),
+            _ => self.line(f, state),
         }
-        write!(f, ", {} old, spawned at {place}", Age(*age))
     }
 }
 

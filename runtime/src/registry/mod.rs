@@ -33,6 +33,7 @@ pub(crate) use snapshot::{arranged, live, tasks};
 #[cfg(feature = "axum")]
 pub(crate) use tree::{Line, folded};
 pub use unfinished::Unfinished;
+pub(crate) use unfinished::{Lines, NotFinished, Why};
 
 use crate::{
     run::{alarm::Wakes, row::Row},
@@ -43,15 +44,23 @@ use crate::{
 pub(crate) trait HasTasks: Send + Sync {
     /// Adds the rows of those that have not ended.
     fn rows(&self, into: &mut Vec<Arc<Row>>);
-}
 
-impl<S: HasTasks> Wakes for S {
-    fn wake_tasks(&self) {
+    /// Wakes what the token of the scope ends: its tasks.
+    fn token_fired(&self) {
         let mut rows = Vec::new();
         self.rows(&mut rows);
         for row in rows {
             row.wake_tasks();
         }
+    }
+
+    /// The limit of some function was changed.
+    fn limit_changed(&self) {}
+}
+
+impl<S: HasTasks> Wakes for S {
+    fn wake_tasks(&self) {
+        self.token_fired();
     }
 }
 

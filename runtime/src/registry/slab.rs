@@ -1,52 +1,125 @@
-//! A list whose entries keep their places, and which takes the places of those that have left.
+//! A list whose entries have keys that stay valid, and which reuses the keys of those that have left.
+//!
+//! Invariants, checked by the tests below
+//!
+//! 1. The entries stand side by side: a walk depends on how many there are, and not on how many there once were.
+//! 2. `slots[key]` is the place of the entry that has the key, or else the next free key.
+//! 3. Memory follows the entries, beyond that of `KEPT`; a key takes a word until the list is empty.
 
 pub(crate) struct Slab<T> {
-    entries: Vec<Option<T>>,
-    free: Vec<usize>,
+    entries: Vec<Entry<T>>,
+    slots: Vec<usize>,
+    /// The first free key, or one that there is not yet.
+    free: usize,
 }
 
-/// Where an entry stands.
-#[derive(Clone, Copy)]
+struct Entry<T> {
+    key: usize,
+    value: T,
+}
+
+/// Stands for an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key(usize);
 
 impl<T> Slab<T> {
+    const KEPT: usize = 1_024;
+
     pub(crate) const fn new() -> Self {
-        Self { entries: Vec::new(), free: Vec::new() }
+        Self { entries: Vec::new(), slots: Vec::new(), free: 0 }
     }
 
-    pub(crate) fn insert(&mut self, entry: T) -> Key {
-        let entry = Some(entry);
-        match self.free.pop() {
-            Some(index) => {
-                self.entries[index] = entry;
-                Key(index)
-            }
+    pub(crate) fn insert(&mut self, value: T) -> Key {
+        let (key, place) = (self.free, self.entries.len());
+        match self.slots.get_mut(key) {
+            Some(slot) => self.free = std::mem::replace(slot, place),
             None => {
-                self.entries.push(entry);
-                Key(self.entries.len() - 1)
+                self.slots.push(place);
+                self.free += 1;
             }
         }
+        self.entries.push(Entry { key, value });
+        Key(key)
     }
 
-    pub(crate) fn remove(&mut self, Key(index): Key) -> Option<T> {
-        let entry = self.entries[index].take();
-        if entry.is_some() {
-            self.free.push(index);
+    pub(crate) fn remove(&mut self, Key(key): Key) -> Option<T> {
+        let place = *self.slots.get(key)?;
+        if self.entries.get(place).is_none_or(|entry| entry.key != key) {
+            return None;
         }
-        entry
+        let Entry { value, .. } = self.entries.swap_remove(place);
+        if let Some(moved) = self.entries.get(place) {
+            self.slots[moved.key] = place;
+        }
+        self.slots[key] = std::mem::replace(&mut self.free, key);
+        let room = self.entries.capacity();
+        if room > Self::KEPT && self.entries.len() < room / 4 {
+            if self.entries.is_empty() {
+                *self = Self::new();
+            } else {
+                self.entries.shrink_to(room / 2);
+            }
+        }
+        Some(value)
+    }
+
+    /// Puts another entry in the place of one; returns that.
+    pub(crate) fn replace(&mut self, Key(key): Key, value: T) -> Option<T> {
+        let place = *self.slots.get(key)?;
+        let entry = self.entries.get_mut(place).filter(|entry| entry.key == key)?;
+        Some(std::mem::replace(&mut entry.value, value))
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.entries.len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.entries.iter().flatten()
+        self.entries.iter().map(|entry| &entry.value)
     }
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(all(test, not(supervised_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_stands_for_its_entry_until_it_is_removed() {
+        let mut slab = Slab::new();
+        let mut keys: Vec<_> = (0..100).map(|n| (slab.insert(n), n)).collect();
+        // Every other one leaves, in an order of its own, and others take their keys.
+        for round in 0..10 {
+            for at in (0..50).rev() {
+                let (key, n) = keys.remove((at * 7 + round) % keys.len());
+                assert_eq!((slab.remove(key), slab.remove(key)), (Some(n), None));
+            }
+            let next = 100 * (round + 1);
+            keys.extend((next..next + 50).map(|n| (slab.insert(n), n)));
+            assert_eq!((slab.len(), slab.slots.len()), (100, 100));
+        }
+        let mut left: Vec<_> = slab.iter().copied().collect();
+        let mut of_keys: Vec<_> = keys.iter().map(|(_, n)| *n).collect();
+        left.sort_unstable();
+        of_keys.sort_unstable();
+        assert_eq!(left, of_keys);
+    }
+
+    #[test]
+    fn what_has_left_costs_neither_a_walk_nor_memory() {
+        let mut slab = Slab::new();
+        let keys: Vec<_> = (0..100_000).map(|n| slab.insert(n)).collect();
+        let (last, others) = keys.split_last().expect("there are some");
+        for key in others {
+            slab.remove(*key);
+        }
+        assert!(slab.entries.len() == 1 && slab.entries.capacity() <= 2 * Slab::<usize>::KEPT);
+        assert_eq!(slab.remove(*last), Some(99_999));
+        assert!(slab.entries.capacity() <= Slab::<usize>::KEPT);
     }
 }

@@ -1,29 +1,140 @@
-//! What did not stop when it was told to.
+//! The tasks of a pool that did not finish, as an error that prints as text.
 
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, io, panic::Location, time::Duration};
 
 use super::LiveTask;
+use crate::error::UnfinishedPool;
 
-/// The tasks that a [`Pool`](crate::Pool) could not drain: what had to be aborted, or what nothing can
-/// abort.
+/// How many tasks one text names.
+const MOST_NAMED: usize = 64;
+
+/// The work that a [`Pool`](crate::Pool) did not finish: [`drain`](crate::Pool::drain) had to cancel or abort it, or its
+/// runtime dropped it.
 ///
-/// `Display` has a line for each.
-#[derive(Clone, Debug)]
+/// `Display` and `Debug` write the same text, with a line for each of up to 64 tasks. If the error of
+/// [`#[supervised::main]`](macro@crate::supervised::main)'s body is or carries one, the process exits with 75. Its
+/// `source` says where the pool was made.
+///
+/// ```
+/// # use std::{future::pending, time::Duration};
+/// # use tokio_supervised::{Pool, TaskError, supervised};
+/// #[supervised]
+/// async fn save() -> Result<(), TaskError> {
+///     pending().await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::new(8);
+/// pool.spawn(save).await?;
+/// let unfinished = pool.drain(Duration::from_secs(2)).await.unwrap_err();
+/// assert_eq!(unfinished.cut()[0].name, "save");
+/// assert!(unfinished.to_string().starts_with("1 task was cut short:\n  save (task "));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
 pub struct Unfinished {
     grace: Duration,
+    /// Those that still ran at the end of the grace, then those whose own grace had passed.
     tasks: Vec<LiveTask>,
+    /// Of the tasks that were dropped since their own grace had passed, the last of `tasks`.
+    own_graces: Vec<Option<Duration>>,
+    cut: Vec<LiveTask>,
+    /// Of each task in `cut`.
+    reasons: Vec<Why>,
+    /// Tasks that were cut short beyond those in `cut`.
+    more_cut: usize,
     reserved: usize,
+    pool: UnfinishedPool,
+}
+
+/// A task that did not finish, as it was when that was found.
+#[derive(Clone)]
+pub(crate) struct NotFinished {
+    pub(crate) task: LiveTask,
+    pub(crate) why: Why,
+}
+
+/// Why a task did not finish.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It still ran at the end of the drain's grace. It is aborted, if it can be.
+    StillRan,
+    /// It was dropped since it had not stopped within its own grace.
+    OwnGrace(Option<Duration>),
+    /// It stopped when its token fired.
+    Cancelled,
+    /// It was aborted, since the pool had aborted its tasks before.
+    Aborted,
+    /// Its runtime, or its `LocalSet`, dropped it.
+    RuntimeGone,
+    /// Its poll panicked outside of its body: in a runtime without a timer, for example.
+    PollPanicked,
+}
+
+impl fmt::Display for NotFinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Line { task: &self.task, why: self.why }, f)
+    }
+}
+
+impl Why {
+    fn did_not_stop(self) -> bool {
+        matches!(self, Self::StillRan | Self::OwnGrace(_))
+    }
 }
 
 impl Unfinished {
-    pub(crate) fn new(grace: Duration, tasks: Vec<LiveTask>, reserved: usize) -> Self {
-        Self { grace, tasks, reserved }
+    pub(crate) fn new(
+        grace: Duration,
+        found: Vec<NotFinished>,
+        more_cut: usize,
+        reserved: usize,
+        pool: &'static Location<'static>,
+    ) -> Self {
+        let mut unfinished = Self {
+            grace,
+            tasks: Vec::new(),
+            own_graces: Vec::new(),
+            cut: Vec::new(),
+            reasons: Vec::new(),
+            more_cut,
+            reserved,
+            pool: UnfinishedPool(pool),
+        };
+        let mut overdue = Vec::new();
+        for NotFinished { task, why } in found {
+            match why {
+                Why::StillRan => unfinished.tasks.push(task),
+                Why::OwnGrace(grace) => {
+                    overdue.push(task);
+                    unfinished.own_graces.push(grace);
+                }
+                why => {
+                    unfinished.cut.push(task);
+                    unfinished.reasons.push(why);
+                }
+            }
+        }
+        unfinished.tasks.append(&mut overdue);
+        unfinished
     }
 
-    /// The tasks, in no particular order.
+    /// The tasks that did not stop within the grace, or within their own, in no particular order.
+    ///
+    /// They were aborted, except those that nothing can abort, since they block a thread.
     #[must_use]
     pub fn tasks(&self) -> &[LiveTask] {
         &self.tasks
+    }
+
+    /// The tasks that were cut short: they stopped when the drain cancelled them, or their runtime dropped them.
+    ///
+    /// Of tasks that were dropped before the pool was closed, the first 64.
+    #[must_use]
+    pub fn cut(&self) -> &[LiveTask] {
+        &self.cut
     }
 
     /// Slots that were reserved and neither used nor dropped: work that was accepted and never came.
@@ -32,33 +143,271 @@ impl Unfinished {
         self.reserved
     }
 
-    /// The time that the drain had.
+    /// The time that the drain had: less than it was given if main's grace ended before.
     #[must_use]
     pub fn grace(&self) -> Duration {
         self.grace
+    }
+
+    fn still_ran(&self) -> &[LiveTask] {
+        &self.tasks[..self.tasks.len() - self.own_graces.len()]
+    }
+
+    fn overdue(&self) -> impl ExactSizeIterator<Item = Line<'_>> {
+        let overdue = &self.tasks[self.still_ran().len()..];
+        let graces = overdue.iter().zip(&self.own_graces);
+        graces.map(|(task, grace)| Line { task, why: Why::OwnGrace(*grace) })
+    }
+
+    fn cut_short(&self) -> impl ExactSizeIterator<Item = Line<'_>> {
+        self.cut.iter().zip(&self.reasons).map(|(task, why)| Line { task, why: *why })
     }
 }
 
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (grace, tasks) = (self.grace, self.tasks.len());
-        match (tasks, self.reserved) {
-            (0, 1) => return write!(f, "1 reserved slot was not used within {grace:?}"),
-            (0, slots) => {
-                return write!(f, "{slots} reserved slots were not used within {grace:?}");
-            }
-            (1, _) => write!(f, "1 task did not stop within {grace:?}:")?,
-            (tasks, _) => write!(f, "{tasks} tasks did not stop within {grace:?}:")?,
-        }
-        for task in &self.tasks {
-            write!(f, "\n  {task}")?;
-        }
-        match self.reserved {
-            0 => Ok(()),
-            1 => f.write_str("\n  and 1 reserved slot was not used"),
-            slots => write!(f, "\n  and {slots} reserved slots were not used"),
+        let mut text = Text { f, room: MOST_NAMED, sections: 0 };
+        let grace = Millis(self.grace);
+        let still_ran = self.still_ran().iter().map(|task| Line { task, why: Why::StillRan });
+        text.section(still_ran, 0, |f, count| {
+            write!(f, "{} did not stop within {grace:?}:", Count(count, "task"))
+        })?;
+        text.section(self.overdue(), 0, |f, count| {
+            let own = if count == 1 { "its own grace" } else { "their own graces" };
+            write!(f, "{} did not stop within {own}:", Count(count, "task"))
+        })?;
+        text.section(self.cut_short(), self.more_cut, |f, count| {
+            let was = if count == 1 { "was" } else { "were" };
+            write!(f, "{} {was} cut short:", Count(count, "task"))
+        })?;
+        let was = if self.reserved == 1 { "was" } else { "were" };
+        let slots = Count(self.reserved, "reserved slot");
+        match (self.reserved, text.sections) {
+            (0, _) => Ok(()),
+            (_, 0) => write!(text.f, "{slots} {was} not used within {grace:?}"),
+            _ => write!(text.f, "\nand {slots} {was} not used"),
         }
     }
 }
 
-impl std::error::Error for Unfinished {}
+/// The same text as `Display`, since a `main` that returns a `Result` prints its error with `Debug`.
+impl fmt::Debug for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for Unfinished {
+    /// Where the pool was made.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.pool)
+    }
+}
+
+/// Its kind is `Other`: `TimedOut` and `Interrupted` would make callers try again.
+impl From<Unfinished> for io::Error {
+    fn from(unfinished: Unfinished) -> Self {
+        Self::other(unfinished)
+    }
+}
+
+/// Rounded: one that main's grace cut short is no round number.
+struct Millis(Duration);
+
+impl fmt::Debug for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(exact) = *self;
+        let rounded = exact.checked_add(Duration::from_micros(500)).and_then(|more| {
+            let below = Duration::from_nanos(u64::from(more.subsec_nanos()) % 1_000_000);
+            more.checked_sub(below)
+        });
+        fmt::Debug::fmt(&rounded.unwrap_or(exact), f)
+    }
+}
+
+/// `1 task`, `2 tasks`.
+struct Count(usize, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, what) = self;
+        let plural = if *count == 1 { "" } else { "s" };
+        write!(f, "{count} {what}{plural}")
+    }
+}
+
+/// A text in sections, with a line for each task as long as there is room.
+struct Text<'a, 'b> {
+    f: &'a mut fmt::Formatter<'b>,
+    room: usize,
+    sections: usize,
+}
+
+impl Text<'_, '_> {
+    fn section<'a>(
+        &mut self,
+        mut lines: impl ExactSizeIterator<Item = Line<'a>>,
+        more: usize,
+        title: impl FnOnce(&mut fmt::Formatter<'_>, usize) -> fmt::Result,
+    ) -> fmt::Result {
+        let count = lines.len() + more;
+        if count == 0 {
+            return Ok(());
+        }
+        if self.sections > 0 {
+            self.f.write_str("\n")?;
+        }
+        self.sections += 1;
+        title(self.f, count)?;
+        for line in lines.by_ref().take(self.room) {
+            write!(self.f, "\n  {line}")?;
+        }
+        let unnamed = lines.len() + more;
+        self.room -= self.room.min(count - unnamed);
+        if unnamed > 0 {
+            write!(self.f, "\n  and {unnamed} more")?;
+        }
+        Ok(())
+    }
+}
+
+/// One task, and why it did not finish.
+struct Line<'a> {
+    task: &'a LiveTask,
+    why: Why,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.why {
+            Why::StillRan => fmt::Display::fmt(self.task, f),
+            Why::OwnGrace(Some(grace)) => {
+                self.task.line(f, format_args!("dropped after its grace of {grace:?}"))
+            }
+            Why::OwnGrace(None) => self.task.line(f, "dropped after its grace"),
+            Why::Cancelled => self.task.line(f, "cancelled"),
+            Why::Aborted => self.task.line(f, "aborted"),
+            Why::RuntimeGone => self.task.line(f, "dropped with its runtime"),
+            Why::PollPanicked => self.task.line(f, "its poll panicked"),
+        }
+    }
+}
+
+/// The tasks of a pool that one log event names.
+pub(crate) struct Lines {
+    /// How many there are, with those that are not named.
+    pub(crate) count: usize,
+    /// Those that did not stop, one after the other.
+    pub(crate) unfinished: String,
+    /// Those that were cut short, one after the other.
+    pub(crate) cut: String,
+}
+
+impl Lines {
+    pub(crate) fn of(found: &[NotFinished], more_cut: usize) -> Self {
+        let (unfinished, cut): (Vec<_>, Vec<_>) =
+            found.iter().partition(|found| found.why.did_not_stop());
+        let named = unfinished.len().min(MOST_NAMED);
+        Self {
+            count: found.len() + more_cut,
+            unfinished: joined(&unfinished, MOST_NAMED, 0),
+            cut: joined(&cut, MOST_NAMED - named, more_cut),
+        }
+    }
+}
+
+fn joined(found: &[&NotFinished], room: usize, more: usize) -> String {
+    let mut lines: Vec<_> = found.iter().take(room).map(ToString::to_string).collect();
+    let unnamed = found.len() - lines.len() + more;
+    if unnamed > 0 {
+        lines.push(format!("and {unnamed} more"));
+    }
+    lines.join("; ")
+}
+
+#[cfg(all(test, not(supervised_loom)))]
+mod tests {
+    use super::*;
+    use crate::TaskState;
+
+    fn found(why: Why) -> NotFinished {
+        let task = LiveTask {
+            name: "save",
+            id: None,
+            state: TaskState::Stopping,
+            age: Duration::from_secs(3),
+            place: Location::caller(),
+            parent: None,
+            depth: 0,
+        };
+        NotFinished { task, why }
+    }
+
+    fn unfinished(found: Vec<NotFinished>, more: usize, reserved: usize) -> Unfinished {
+        Unfinished::new(Duration::from_secs(2), found, more, reserved, Location::caller())
+    }
+
+    fn text(found: Vec<NotFinished>, more: usize, reserved: usize) -> Vec<String> {
+        let text = unfinished(found, more, reserved).to_string();
+        let place = |line: &str| line.split(", spawned at").next().unwrap_or(line).to_owned();
+        text.lines().map(place).collect()
+    }
+
+    #[test]
+    fn each_way_not_to_finish_has_its_section() {
+        let half = Duration::from_millis(500);
+        let all = [
+            Why::Cancelled,
+            Why::StillRan,
+            Why::OwnGrace(Some(half)),
+            Why::Aborted,
+            Why::RuntimeGone,
+            Why::PollPanicked,
+        ];
+        assert_eq!(
+            text(all.map(found).to_vec(), 0, 2),
+            [
+                "1 task did not stop within 2s:",
+                "  save: stopping, 3.0 s old",
+                "1 task did not stop within its own grace:",
+                "  save: dropped after its grace of 500ms, 3.0 s old",
+                "4 tasks were cut short:",
+                "  save: cancelled, 3.0 s old",
+                "  save: aborted, 3.0 s old",
+                "  save: dropped with its runtime, 3.0 s old",
+                "  save: its poll panicked, 3.0 s old",
+                "and 2 reserved slots were not used",
+            ]
+        );
+        assert_eq!(text(vec![], 0, 1), ["1 reserved slot was not used within 2s"]);
+        let graces = [(999_987_982, "1s"), (498_400_001, "498ms"), (0, "0ns")];
+        for (nanos, text) in graces {
+            assert_eq!(format!("{:?}", Millis(Duration::from_nanos(nanos))), text);
+        }
+        assert_eq!(format!("{:?}", Millis(Duration::MAX)), format!("{:?}", Duration::MAX));
+    }
+
+    #[test]
+    fn a_text_names_64_tasks_and_counts_the_others() {
+        let many = [vec![found(Why::StillRan); 60], vec![found(Why::Cancelled); 10]].concat();
+        let lines = text(many.clone(), 3, 0);
+        assert_eq!(lines.len(), 2 + 64 + 1);
+        assert_eq!(lines[61], "13 tasks were cut short:");
+        assert_eq!(lines[66], "  and 9 more");
+        let lines = Lines::of(&many, 3);
+        assert_eq!((lines.count, lines.unfinished.matches("save").count()), (73, 60));
+        assert!(lines.cut.matches("save").count() == 4 && lines.cut.ends_with("; and 9 more"));
+    }
+
+    #[test]
+    fn its_text_survives_an_io_error() {
+        let unfinished = unfinished(vec![found(Why::Cancelled)], 0, 0);
+        let text = unfinished.to_string();
+        assert_eq!(format!("{unfinished:?}"), text);
+        let error = io::Error::from(unfinished);
+        assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::Other, text.clone()));
+        assert!(error.get_ref().is_some_and(|error| error.is::<Unfinished>()));
+        let source = error.source().expect("the pool").to_string();
+        assert!(source.starts_with("the pool was made at ") && !text.contains(&source));
+    }
+}

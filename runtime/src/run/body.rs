@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::output::Verdict;
+use super::output::{Judge, Verdict};
 
 /// A body that may be polled and dropped. All of it is the user's code, and may panic.
 pub(super) trait Body {
@@ -24,7 +24,7 @@ pub(super) trait Body {
 /// It borrows both places, that of the body and that of its value, for one poll or for the drop of the run.
 pub(super) struct InPlace<'a, F: Future> {
     pub(super) body: Pin<&'a mut Option<F>>,
-    pub(super) verdict: fn(&F::Output) -> Verdict,
+    pub(super) verdict: Judge<F::Output>,
     pub(super) value: &'a mut Poll<F::Output>,
 }
 
@@ -35,7 +35,7 @@ impl<F: Future> Body for InPlace<'_, F> {
         mem::forget(mem::replace(self.value, running.poll(cx)));
         // It has its place before it is looked at, which is the user's code as well.
         let Poll::Ready(value) = &*self.value else { return None };
-        let verdict = (self.verdict)(value);
+        let verdict = (self.verdict)(value, None);
         self.body.set(None);
         Some(verdict)
     }

@@ -25,7 +25,11 @@ use tokio::{
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
-    Anew, Around, Prepared, Run, Settled, alarm::Alarm, backoff::Restarts, frame, output::Verdict,
+    Anew, Around, Prepared, Run, Settled,
+    alarm::Alarm,
+    backoff::Restarts,
+    fails, frame,
+    output::{Judge, put_text},
 };
 use crate::{
     AsToken, Cancelled, Outcome, Panic, TaskError, events,
@@ -43,7 +47,7 @@ pin_project! {
     {
         spec: &'static TaskSpec,
         token: T,
-        verdict: fn(&F::Output) -> Verdict,
+        verdict: Judge<F::Output>,
         // Until the call has ended.
         factory: Option<M>,
         // Until the first run has been made.
@@ -75,7 +79,7 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
     pub(super) fn new(
         spec: &'static TaskSpec,
         token: T,
-        verdict: fn(&F::Output) -> Verdict,
+        verdict: Judge<F::Output>,
         factory: M,
     ) -> Self {
         Self {
@@ -108,11 +112,11 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
     pub(super) fn poll_settled(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        Around { alarm, .. }: Around<'_>,
+        Around { alarm, text, .. }: Around<'_>,
     ) -> Poll<Settled<F::Output>> {
         let mut this = self.project();
         // The clock is read anew: parameters are cloned before a run.
-        let around = Around { alarm, now: None };
+        let around = Around { alarm, now: None, text: None };
         loop {
             if this.backoff.is_some() {
                 if this.poll_fired(cx, alarm) {
@@ -123,10 +127,17 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
             let settled = ready!(this.poll_run(cx, around));
             let Some(wait) = this.wait_after(settled.outcome) else {
                 this.end();
+                if let (Some(text), true) = (text, fails(settled.outcome)) {
+                    put_text(text, settled.result.as_ref(), *this.verdict);
+                }
                 return Poll::Ready(settled);
             };
             drop_quietly(settled.result);
-            *this.backoff = Some(Box::pin(tokio::time::sleep(wait)));
+            // Without a timer in its runtime, tokio panics.
+            match panic::catch(|| Box::pin(tokio::time::sleep(wait))) {
+                Ok(backoff) => *this.backoff = Some(backoff),
+                Err(caught) => return Poll::Ready(this.end_without_timer(caught)),
+            }
             frame::waits(true);
         }
     }
@@ -224,10 +235,19 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     #[cold]
     fn end_cancelled(&mut self) -> Settled<F::Output> {
         self.end();
-        let cancelled = Cancelled::new(self.spec.name(), frame::cause());
+        let cancelled = Cancelled::new(*self.spec, frame::cause());
         let cancelled = TaskError::Cancelled(cancelled);
         let outcome = Outcome::Cancelled;
         Settled { outcome, overdue: false, nanos: 0, result: Err(cancelled) }
+    }
+
+    /// No run follows, though one should: the last one was counted.
+    #[cold]
+    fn end_without_timer<R>(&mut self, caught: Caught) -> Settled<R> {
+        let panicked = self.panicked(caught);
+        self.end();
+        let outcome = Outcome::Panicked;
+        Settled { outcome, overdue: false, nanos: 0, result: Err(panicked) }
     }
 
     /// Gives everything back. What was kept may panic when it is dropped, and is no part of any run.
@@ -246,7 +266,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
 
     #[cold]
     fn panicked(&self, caught: Caught) -> TaskError {
-        let panic = Panic::new(self.spec.name(), caught);
+        let panic = Panic::new(*self.spec, caught);
         events::panicked(&panic);
         TaskError::Panicked(panic)
     }

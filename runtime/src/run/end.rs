@@ -29,7 +29,7 @@ impl Step<'_> {
             Verdict::Ok => Outcome::Ok,
             Verdict::Error => Outcome::Error,
             Verdict::CarriesCancelled if self.token.is_cancelled() => Outcome::Cancelled,
-            Verdict::CarriesCancelled => Outcome::Error,
+            Verdict::CarriesCancelled | Verdict::CarriesUnfinished => Outcome::Error,
         };
         let nanos = self.settle_running(outcome, here);
         End { outcome, overdue: false, nanos, error: None }
@@ -37,7 +37,7 @@ impl Step<'_> {
 
     #[cold]
     pub(super) fn end_cancelled(&mut self) -> End {
-        let cancelled = Cancelled::new(self.core.spec.name(), frame::cause());
+        let cancelled = Cancelled::new(self.core.spec, frame::cause());
         self.end_without_value(TaskError::Cancelled(cancelled))
     }
 
@@ -53,7 +53,7 @@ impl Step<'_> {
             Overdue::TimedOut => {
                 let spec = self.core.spec;
                 let timeout = spec.timeout().expect("a timer without grace is that of a timeout");
-                let timed_out = TimedOut::new(spec.name(), timeout);
+                let timed_out = TimedOut::new(spec, timeout);
                 self.end_without_value(TaskError::TimedOut(timed_out))
             }
         }
@@ -82,7 +82,7 @@ impl Step<'_> {
 
     #[cold]
     fn panicked(&self, caught: Caught) -> TaskError {
-        let panic = Panic::new(self.core.spec.name(), caught);
+        let panic = Panic::new(self.core.spec, caught);
         events::panicked(&panic);
         TaskError::Panicked(panic)
     }

@@ -4,15 +4,13 @@
 
 use std::task::{Context, Poll};
 
-use tokio::task::coop::poll_proceed;
-
 use super::{
     Around,
     core::Stage,
     end::End,
     step::{Go, Step},
 };
-use crate::limit::Limit;
+use crate::{budget, limit::Limit};
 
 impl Step<'_> {
     #[inline]
@@ -20,11 +18,8 @@ impl Step<'_> {
         if self.token.is_cancelled() {
             return Go::Break(self.refuse(cx));
         }
-        // A loop over runs that are ready at once would never give its worker back without it. The unit is
-        // spent before the body is polled: given back afterwards, it would refund what the body has spent.
-        match poll_proceed(cx) {
-            Poll::Ready(unit) => unit.made_progress(),
-            Poll::Pending => return Go::Break(Poll::Pending),
+        if budget::spend(cx).is_pending() {
+            return Go::Break(Poll::Pending);
         }
         let spec = self.core.spec;
         if let Some(limit) = spec.limit() {

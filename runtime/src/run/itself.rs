@@ -26,7 +26,7 @@ pub(crate) fn for_a_permit(spec: &'static TaskSpec) -> Option<Rejected> {
         spec,
         |around| matches!(around, Around::Run { spec: other, holds_permit: true } if std::ptr::eq(*other, spec)),
     )?;
-    Some(Rejected::waits_for_permit(spec.name(), limit, chain))
+    Some(Rejected::waits_for_permit(spec, limit, chain))
 }
 
 /// Whether a wait for a slot of `scope`, which has `limit` of them, waits for itself.
@@ -37,7 +37,7 @@ pub(crate) fn for_a_slot(
     limit: usize,
 ) -> Option<Rejected> {
     let chain = chain_to(spec, |around| is(around, scope))?;
-    Some(Rejected::waits_for_slot(spec.name(), limit, chain))
+    Some(Rejected::waits_for_slot(spec, limit, chain))
 }
 
 /// Whether a wait for a slot of `scope` that nothing is known for yet waits for itself; who waits is the run

@@ -26,6 +26,7 @@ mod core;
 mod end;
 mod first;
 pub(crate) mod frame;
+mod function;
 pub(crate) mod itself;
 mod kept;
 pub(crate) mod output;
@@ -44,6 +45,7 @@ pub(crate) use supervised::{Ended, Prepared};
 pub use supervised::{ErrInto, Supervised, SupervisedFuture, supervise, supervise_foreign};
 
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -58,7 +60,7 @@ use alarm::Alarm;
 use body::InPlace;
 use core::{Core, Stage};
 use end::End;
-use output::Verdict;
+use output::{Judge, put_text};
 
 /// What the task that polls a run knows already.
 #[derive(Clone, Copy, Default)]
@@ -67,6 +69,8 @@ pub struct Around<'a> {
     pub(crate) alarm: Option<&'a Alarm>,
     /// The clock, where it was read just now.
     pub(crate) now: Option<Ticks>,
+    /// Where the text of an error goes, if it may be logged.
+    pub(crate) text: Option<&'a Cell<Option<Box<str>>>>,
 }
 
 /// How a run ended, and what it gave: its value, or what the boundary has to say.
@@ -88,7 +92,7 @@ pin_project! {
     {
         // There until it is taken back, when the run has ended.
         token: Option<T>,
-        verdict: fn(&F::Output) -> Verdict,
+        verdict: Judge<F::Output>,
         core: Core,
         #[pin]
         body: Option<F>,
@@ -119,7 +123,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
     pub(crate) fn new(
         spec: &'static TaskSpec,
         token: T,
-        verdict: fn(&F::Output) -> Verdict,
+        verdict: Judge<F::Output>,
         body: F,
     ) -> Self {
         // Written down, not called: nothing can panic while the body is moved.
@@ -140,6 +144,24 @@ impl<F: Future, T: AsToken> Run<F, T> {
     /// to be spawned.
     pub(crate) fn prepare(&mut self, permit: Option<Permit>, longest_grace: Option<Duration>) {
         self.core.prepare(permit, longest_grace);
+    }
+
+    /// Puts what the error of a run that has ended says into its place, if it failed and someone asks.
+    #[inline]
+    fn put_text(
+        &self,
+        around: Around<'_>,
+        outcome: Outcome,
+        value: &Poll<F::Output>,
+        error: Option<&TaskError>,
+    ) {
+        let Some(place) = around.text.filter(|_| fails(outcome)) else { return };
+        let result = match (error, value) {
+            (Some(error), _) => Err(error),
+            (None, Poll::Ready(value)) => Ok(value),
+            (None, Poll::Pending) => return,
+        };
+        put_text(place, result, self.verdict);
     }
 
     /// The token that was given to a run that has ended.
@@ -169,6 +191,12 @@ impl<F: Future, T: AsToken> Run<F, T> {
         let End { outcome, overdue, nanos, error } = ready!(self.poll_end(cx, around, &mut value));
         Poll::Ready(Settled { outcome, overdue, nanos, result: result(value, error) })
     }
+}
+
+/// Whether the error of such an end may be logged: a panic was logged when it was caught, and a cancellation is no
+/// failure.
+fn fails(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Error | Outcome::TimedOut | Outcome::Rejected)
 }
 
 /// What a run that has ended gives.

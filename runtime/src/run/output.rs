@@ -1,8 +1,12 @@
 //! What a supervised function may return, and how a returned value is judged.
 
-use std::{error::Error, io, marker::PhantomData};
+use std::{cell::Cell, error::Error, fmt, marker::PhantomData};
 
-use crate::{Cancelled, Panic, TaskError, events, panic};
+use crate::{
+    Panic, TaskError,
+    error::{is_cancelled, is_unfinished},
+    events, panic,
+};
 
 mod sealed {
     pub trait Sealed {}
@@ -31,7 +35,7 @@ pub trait SupervisedOutput: sealed::Sealed + Sized {
     #[doc(hidden)]
     fn settle(result: Result<Self, TaskError>) -> Result<Self::Value, Self::Error>;
     #[doc(hidden)]
-    fn by_shape(&self) -> Verdict;
+    fn by_shape(&self, text: Option<&mut Text>) -> Verdict;
 }
 
 #[diagnostic::do_not_recommend]
@@ -51,7 +55,7 @@ impl SupervisedOutput for () {
         result
     }
 
-    fn by_shape(&self) -> Verdict {
+    fn by_shape(&self, _: Option<&mut Text>) -> Verdict {
         Verdict::Ok
     }
 }
@@ -74,8 +78,8 @@ impl<T, E: From<TaskError>> SupervisedOutput for Result<T, E> {
         result.unwrap_or_else(|error| Err(Self::error(error)))
     }
 
-    fn by_shape(&self) -> Verdict {
-        by_shape(self)
+    fn by_shape(&self, text: Option<&mut Text>) -> Verdict {
+        by_shape(self, text)
     }
 }
 
@@ -102,41 +106,115 @@ pub enum Verdict {
     Error,
     /// An `Err` that carries `TaskError::Cancelled`.
     CarriesCancelled,
+    /// An `Err` that carries an `Unfinished`, whatever else it carries.
+    CarriesUnfinished,
+}
+
+/// Judges a returned value. With a place for it, it writes what the error says instead.
+pub(crate) type Judge<R> = fn(&R, Option<&mut Text>) -> Verdict;
+
+/// What an error says, cut after 4 KiB.
+#[derive(Default)]
+pub struct Text(String);
+
+impl Text {
+    const MOST: usize = 4_096;
+    /// How many sources are followed: a chain may be a ring.
+    const DEEPEST: usize = 64;
+
+    /// Writes an error and its sources, as far as they add something.
+    fn write(&mut self, error: &(dyn Error + 'static)) {
+        let mut next = Some(error);
+        for _ in 0..Self::DEEPEST {
+            let Some(error) = next else { return };
+            let mut link = Self::default();
+            // One that is too long is cut, which is no failure.
+            if panic::catch(|| _ = fmt::write(&mut link, format_args!("{error}"))).is_err() {
+                link.0.push_str("(its `Display` panicked)");
+            }
+            if !self.0.contains(&link.0) {
+                let colon = if self.0.is_empty() { "" } else { ": " };
+                _ = fmt::write(self, format_args!("{colon}{}", link.0));
+            }
+            next = panic::catch(|| error.source()).unwrap_or(None);
+        }
+    }
+}
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let room = Self::MOST.saturating_sub(self.0.len());
+        if piece.len() <= room {
+            self.0.push_str(piece);
+            return Ok(());
+        }
+        let end = (0..=room).rev().find(|end| piece.is_char_boundary(*end)).unwrap_or(0);
+        self.0.push_str(&piece[..end]);
+        Err(fmt::Error)
+    }
+}
+
+/// Puts what the error of a run says into its place.
+#[cold]
+pub(super) fn put_text<R>(
+    place: &Cell<Option<Box<str>>>,
+    result: Result<&R, &TaskError>,
+    judge: Judge<R>,
+) {
+    let mut text = Text::default();
+    match result {
+        Ok(value) => _ = judge(value, Some(&mut text)),
+        Err(error) => text.write(error),
+    }
+    let Text(text) = text;
+    if !text.is_empty() {
+        place.set(Some(text.into()));
+    }
 }
 
 /// The two functions that a run needs of its return type, as plain pointers.
 pub struct Output<R> {
-    pub(super) verdict: fn(&R) -> Verdict,
+    pub(super) verdict: Judge<R>,
     pub(super) from_task_error: fn(TaskError) -> R,
 }
 
 /// Asks the return type's bound, once for a function, at its return type.
-pub fn output<R: SupervisedOutput>(verdict: fn(&R) -> Verdict) -> Output<R> {
+pub fn output<R: SupervisedOutput>(verdict: Judge<R>) -> Output<R> {
     Output { verdict, from_task_error: R::from_task_error }
 }
 
 /// Stands in where the return type was refused already: it keeps the rest of the function compiling.
-pub fn refused<R>(verdict: fn(&R) -> Verdict) -> Output<R> {
+pub fn refused<R>(verdict: Judge<R>) -> Output<R> {
     Output { verdict, from_task_error: |error| unreachable!("a refused function ran: {error}") }
 }
 
 /// The verdict where nothing is known of the type.
-pub fn always_ok<R>(_: &R) -> Verdict {
+pub fn always_ok<R>(_: &R, _: Option<&mut Text>) -> Verdict {
     Verdict::Ok
 }
 
-fn by_shape<T, E>(result: &Result<T, E>) -> Verdict {
+fn by_shape<T, E>(result: &Result<T, E>, _: Option<&mut Text>) -> Verdict {
     match result {
         Ok(_) => Verdict::Ok,
         Err(_) => Verdict::Error,
     }
 }
 
-fn of<T, E>(result: &Result<T, E>, carries: impl FnOnce(&E) -> bool) -> Verdict {
+fn of<T, E>(
+    result: &Result<T, E>,
+    text: Option<&mut Text>,
+    as_error: impl FnOnce(&E) -> &(dyn Error + 'static),
+) -> Verdict {
     match result {
         Ok(_) => Verdict::Ok,
-        Err(error) if carries(error) => Verdict::CarriesCancelled,
-        Err(_) => Verdict::Error,
+        Err(error) => {
+            let error = as_error(error);
+            match text {
+                Some(text) => text.write(error),
+                None => return carried(error),
+            }
+            Verdict::Error
+        }
     }
 }
 
@@ -162,7 +240,7 @@ impl<R> Probe<R> {
 impl<T, E> Probe<Result<T, E>> {
     /// The verdict for an error that borrows: nothing can be looked for in it.
     #[must_use]
-    pub fn by_shape() -> fn(&Result<T, E>) -> Verdict {
+    pub fn by_shape() -> Judge<Result<T, E>> {
         by_shape
     }
 }
@@ -175,11 +253,11 @@ macro_rules! probes {
             /// The return type.
             type Output;
             /// The verdict on values of it.
-            fn __supervised_verdict(self) -> fn(&Self::Output) -> Verdict;
+            fn __supervised_verdict(self) -> Judge<Self::Output>;
         }
         impl<$($generics)*> $name for $probe {
             type Output = $out;
-            fn __supervised_verdict(self) -> fn(&$out) -> Verdict {
+            fn __supervised_verdict(self) -> Judge<$out> {
                 $verdict
             }
         }
@@ -189,13 +267,13 @@ macro_rules! probes {
 probes! {
     /// The error is an `Error`: its sources are looked through.
     ByError for &&&&Probe<Result<T, E>>, Result<T, E>, [T, E: Error + 'static],
-        |result| of(result, |error| carries_cancelled(error));
+        |result, text| of(result, text, |error| error);
     /// The error holds any shared error: `anyhow::Error`, `eyre::Report`, `Box<dyn Error + Send + Sync>`.
     BySharedError for &&&Probe<Result<T, E>>, Result<T, E>, [T, E: AsRef<dyn Error + Send + Sync + 'static>],
-        |result| of(result, |error| carries_cancelled(error.as_ref()));
+        |result, text| of(result, text, |error| error.as_ref());
     /// The error holds any error: `Box<dyn Error>`.
     ByAnyError for &&Probe<Result<T, E>>, Result<T, E>, [T, E: AsRef<dyn Error + 'static>],
-        |result| of(result, |error| carries_cancelled(error.as_ref()));
+        |result, text| of(result, text, |error| error.as_ref());
     /// The error is something else.
     ByResult for &Probe<Result<T, E>>, Result<T, E>, [T, E],
         by_shape;
@@ -204,23 +282,13 @@ probes! {
         always_ok;
 }
 
-/// How far a chain of sources is followed: a chain may be a ring.
-const DEEPEST: usize = 64;
-
-/// Whether an error is, or comes from, a cancellation.
-fn carries_cancelled(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    for _ in 0..DEEPEST {
-        let Some(error) = next else { return false };
-        if matches!(error.downcast_ref(), Some(TaskError::Cancelled(_))) || error.is::<Cancelled>()
-        {
-            return true;
-        }
-        // An `io::Error` names as its source the source of what it holds.
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(held) => Some(held),
-            None => error.source(),
-        };
+/// What an error is, or comes from.
+fn carried(error: &(dyn Error + 'static)) -> Verdict {
+    if is_unfinished(error) {
+        Verdict::CarriesUnfinished
+    } else if is_cancelled(error) {
+        Verdict::CarriesCancelled
+    } else {
+        Verdict::Error
     }
-    false
 }

@@ -16,6 +16,7 @@ use super::{
     frame::Frame,
     step::{Go, Step},
 };
+use crate::panic;
 
 impl Step<'_> {
     /// The body has been polled, and was pending.
@@ -62,8 +63,22 @@ impl Step<'_> {
             }
         }
         if matches!(self.core.stop(), Stop::Overdue(_)) {
-            return self.poll_overdue(cx);
+            return match panic::catch(|| self.poll_overdue(cx)) {
+                Ok(polled) => polled,
+                Err(caught) => Poll::Ready(self.end_panicked(caught)),
+            };
         }
+        if self.core.spec.timeout().is_none() && self.core.timer().is_none() {
+            return Poll::Pending;
+        }
+        // Without a timer in its runtime, tokio panics.
+        match panic::catch(|| self.poll_timer(cx)) {
+            Ok(polled) => polled,
+            Err(caught) => Poll::Ready(self.end_panicked(caught)),
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.core.arm_timeout();
         let Some(timer) = self.core.timer() else { return Poll::Pending };
         ready!(pin!(unconstrained(timer)).poll(cx));
@@ -84,8 +99,10 @@ impl Step<'_> {
             more.watch.set(None);
         }
         if self.core.spec.cooperates() {
-            self.ask_to_stop();
-            return None;
+            return match panic::catch(|| self.ask_to_stop()) {
+                Ok(()) => None,
+                Err(caught) => Some(self.end_panicked(caught)),
+            };
         }
         self.end_unless_shielded(Overdue::Cancelled)
     }

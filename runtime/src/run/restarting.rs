@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use super::{
     Anew, Around, Ended, ErrInto, Prepared, Settled, SupervisedFuture,
     call::Call,
+    function,
     output::{Output, SupervisedOutput},
 };
 use crate::{AsToken, TaskError, spec::TaskSpec};
@@ -42,8 +43,8 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// When it is polled again after it has ended; when a run that is followed by another ends outside a
-    /// tokio runtime that has its timer enabled; and where a [`Supervised`](crate::Supervised) call does.
+    /// When it is polled again after it has ended. A restart needs a tokio runtime that has its timer enabled: without
+    /// one the call ends as `panicked` rather than with another run.
     ///
     /// # Cancel safety
     ///
@@ -69,6 +70,8 @@ pub trait Runs {
     #[doc(hidden)]
     fn spec(&self) -> &'static TaskSpec;
     #[doc(hidden)]
+    fn function() -> Option<&'static str>;
+    #[doc(hidden)]
     fn prepare(&mut self, prepared: Prepared);
     #[doc(hidden)]
     fn poll_call(
@@ -83,6 +86,11 @@ impl<M: Anew<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
 
     fn spec(&self) -> &'static TaskSpec {
         Self::spec(self)
+    }
+
+    /// The body is made by a closure of the function.
+    fn function() -> Option<&'static str> {
+        function::of_body::<F>(2)
     }
 
     fn prepare(&mut self, prepared: Prepared) {
@@ -204,5 +212,9 @@ where
 
     fn error(error: TaskError) -> Self::Error {
         C::Output::error(error)
+    }
+
+    fn function() -> Option<&'static str> {
+        C::function()
     }
 }

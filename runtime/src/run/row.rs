@@ -50,8 +50,9 @@ pub(crate) struct Row {
     begun: AtomicBool,
     /// The run has begun, and has no permit: it waits for one, or for its restart.
     waits: AtomicBool,
-    told: AtomicBool,
-    /// Whether the drains of its pool have it in their list.
+    /// The run has ended; the task is about to report that.
+    ended: AtomicBool,
+    /// Whether its pool has entered it as one that did not finish.
     listed: AtomicBool,
     /// To be dropped by its next poll.
     aborted: AtomicBool,
@@ -111,7 +112,7 @@ impl Row {
                 row.polled_since = AtomicTicks::new(Ticks::NEVER);
                 row.begun = AtomicBool::new(false);
                 row.waits = AtomicBool::new(false);
-                row.told = AtomicBool::new(false);
+                row.ended = AtomicBool::new(false);
                 row.listed = AtomicBool::new(false);
                 row.aborted = AtomicBool::new(false);
                 row.waker = Mutex::new(None);
@@ -139,7 +140,7 @@ impl Row {
             polled_since: AtomicTicks::new(Ticks::NEVER),
             begun: AtomicBool::new(false),
             waits: AtomicBool::new(false),
-            told: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             listed: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             waker: Mutex::new(None),
@@ -247,9 +248,13 @@ impl Row {
         frame::current_row(|row| std::ptr::eq(Arc::as_ptr(row), self)).unwrap_or(false)
     }
 
-    /// True once: that it did not stop is told once, however many drains find it.
-    pub(crate) fn tells(&self) -> bool {
-        !self.told.swap(true, Ordering::Relaxed)
+    /// The run has ended, and what it returned may be dropped before the task leaves its scope.
+    pub(crate) fn ends(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// True where it was not in the list yet. The lock of its pool is held, here and below.
@@ -259,10 +264,6 @@ impl Row {
 
     pub(crate) fn is_enlisted(&self) -> bool {
         self.listed.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn delist(&self) {
-        self.listed.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn activity(&self) -> Activity {

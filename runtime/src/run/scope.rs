@@ -6,7 +6,7 @@
 //! 2. A scope knows the runs that it was made in, which wait for it. They may have ended since: what they
 //!    held is held only as long as their frame is there. So may the task: it is known by its row.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Cause,
     spec::TaskSpec,
-    sync::{self, OnceLock},
+    sync::{self, Mutex, MutexGuard, OnceLock},
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -44,8 +44,40 @@ pub(super) struct MadeIn {
 }
 
 sync::global! {
-    /// The scope of `#[supervised::main]`: around everything, also where a bare spawn lost the way to it.
-    static MAIN: OnceLock<Arc<Scope>> = OnceLock::new();
+    /// The scopes of the mains that have not returned, the latest last. The latest is around everything, also where a
+    /// bare spawn lost the way to it.
+    static MAINS: Mutex<Vec<Arc<Scope>>> = Mutex::new(Vec::new());
+}
+
+/// The scope of a main that has not returned.
+pub(crate) struct MainScope(Arc<Scope>);
+
+impl MainScope {
+    pub(crate) fn begin() -> Self {
+        let scope = Arc::new(Scope::within(None, None));
+        mains().push(scope.clone());
+        Self(scope)
+    }
+
+    /// For the thread that explains it.
+    pub(crate) fn scope(&self) -> Arc<Scope> {
+        self.0.clone()
+    }
+
+    /// What the body of this main is a task of.
+    pub(crate) fn of_body(&self, token: CancellationToken) -> Arc<Scope> {
+        Arc::new(Scope::within(Some(self.scope()), Some(token)))
+    }
+}
+
+impl Drop for MainScope {
+    fn drop(&mut self) {
+        mains().retain(|scope| !Arc::ptr_eq(scope, &self.0));
+    }
+}
+
+fn mains() -> MutexGuard<'static, Vec<Arc<Scope>>> {
+    MAINS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Scope {
@@ -70,16 +102,6 @@ impl Scope {
     /// A part of a task that is cancelled for a reason of its own.
     pub(super) fn section() -> Arc<Self> {
         Arc::new(Self::within(frame::current_scope(), None))
-    }
-
-    /// The scope of main; a second main in one process shares it.
-    pub(crate) fn main() -> Arc<Self> {
-        MAIN.get_or_init(|| Arc::new(Self::within(None, None))).clone()
-    }
-
-    /// What the body of a main is a task of.
-    pub(crate) fn of_main(token: CancellationToken) -> Arc<Self> {
-        Arc::new(Self::within(Some(Self::main()), Some(token)))
     }
 
     fn within(parent: Option<Arc<Self>>, token: Option<CancellationToken>) -> Self {
@@ -120,7 +142,8 @@ impl Scope {
     }
 
     pub(super) fn cause_of_main() -> Option<Cause> {
-        MAIN.get()?.cause.get().copied()
+        let main = mains().last().cloned()?;
+        main.cause.get().copied()
     }
 }
 

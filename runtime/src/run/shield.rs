@@ -17,7 +17,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -33,7 +33,7 @@ use super::{
     scope::Scope,
 };
 use crate::{
-    Cause,
+    Cause, budget,
     panic::quietly,
     sync::{Mutex, MutexGuard},
 };
@@ -142,6 +142,7 @@ impl<F: Future> Future for Shield<F> {
                 // The run sees that its body is pending, and drops it.
                 return Poll::Pending;
             }
+            ready!(budget::spend(cx));
             *this.stage = Stage::Protects;
             *this.scope = Some(Scope::section());
             this.deadline.set(Some(tokio::time::sleep(*this.limit)));

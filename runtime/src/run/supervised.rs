@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Around, Run,
     end::End,
+    function,
     output::{Output, SupervisedOutput, converted, output},
     result,
 };
@@ -29,8 +30,8 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// When it is polled again after it has ended; with a `timeout` or a `grace`, when a pending body is
-    /// polled outside a tokio runtime that has its timer enabled.
+    /// When it is polled again after it has ended. A `timeout` or a `grace` needs a tokio runtime that has its timer
+    /// enabled: without one, a run that is pending ends as `panicked`.
     ///
     /// # Cancel safety
     ///
@@ -222,6 +223,9 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     ) -> Poll<Ended<Self::Value, Self::Error>>;
     #[doc(hidden)]
     fn error(error: TaskError) -> Self::Error;
+    /// The function that makes such calls, if it is known.
+    #[doc(hidden)]
+    fn function() -> Option<&'static str>;
     /// Of a future that has ended: the token that it was given.
     #[doc(hidden)]
     fn take_back_token(self: Pin<&mut Self>) -> Option<CancellationToken> {
@@ -258,8 +262,10 @@ where
         around: Around<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let mut value = Poll::Pending;
-        let run = self.project().run;
-        let End { outcome, overdue, nanos, error } = ready!(run.poll_end(cx, around, &mut value));
+        let mut run = self.project().run;
+        let End { outcome, overdue, nanos, error } =
+            ready!(run.as_mut().poll_end(cx, around, &mut value));
+        run.put_text(around, outcome, &value, error.as_ref());
         let result = F::Output::settle(result(value, error));
         Poll::Ready(Ended { outcome, overdue, nanos, result })
     }
@@ -270,6 +276,10 @@ where
 
     fn error(error: TaskError) -> Self::Error {
         F::Output::error(error)
+    }
+
+    fn function() -> Option<&'static str> {
+        function::of_body::<F>(1)
     }
 }
 
@@ -311,5 +321,9 @@ where
         let task = error.task();
         let of_the_panic = |error| S::error(error).into();
         converted(task, || S::error(error).into(), of_the_panic)
+    }
+
+    fn function() -> Option<&'static str> {
+        S::function()
     }
 }

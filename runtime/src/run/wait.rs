@@ -19,7 +19,7 @@ impl Step<'_> {
         alarm: Option<&Alarm>,
     ) -> Go {
         if self.core.spec.rejects_when_full() {
-            let rejected = Rejected::full(self.core.spec.name(), limit.size());
+            let rejected = Rejected::full(self.core.spec, limit.size());
             return self.reject(rejected);
         }
         if let Some(rejected) = itself::for_a_permit(self.core.spec) {

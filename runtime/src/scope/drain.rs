@@ -1,10 +1,17 @@
 //! The end of a pool: it takes no new work, and lets running work finish.
 //!
 //! ```text
-//! closed ── work finishes ── half of the grace: the token fires ── its end: what is left is aborted
+//! closed ── work finishes ── `stopping` before the end: the token fires ── the end: what is left is aborted
 //! ```
 //!
-//! Any number of drains may be under way, and any may be dropped: what they know is in the pool.
+//! Any number of drains may be under way, and any may be dropped: what they know is in the pool. A drain in the body
+//! of a main ends before main's grace does.
+//!
+//! Invariants, checked by `tests/behaviour/drain.rs` and `tests/composition/pool_truth.rs`
+//!
+//! 1. `Ok` means that every task finished by itself: whatever was cancelled, aborted or dropped is entered in
+//!    `pool_unfinished` before it leaves the pool, and each drain returns all of it.
+//! 2. The pool notes that it cancels before its token fires: no task that ends as cancelled by the drain is missed.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -14,21 +21,32 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::pool_state::Shared;
+use super::pool_state::{Shared, State};
 use crate::{
-    Cause, LiveTask, Unfinished, events,
-    registry::{Drain, Draining},
-    run::row::Row,
+    Cause, LiveTask, Unfinished, budget,
+    deadline::Deadline,
+    events::rate,
+    registry::{Drain, Draining, NotFinished, Why},
 };
+
+/// How long before the end of a drain its tasks are cancelled.
+const STOPPING: Duration = Duration::from_secs(5);
+
+/// The same for a grace: half of one that is below 10 s.
+fn stopping(grace: Duration) -> Duration {
+    STOPPING.min(grace / 2)
+}
 
 /// What the drains of a pool share.
 #[derive(Default)]
 pub(super) struct Drains {
     under_way: usize,
+    has_begun: bool,
+    /// The tokens of the tasks were fired, by a drain.
+    has_cancelled: bool,
     came_to_an_end: bool,
-    /// Until every drain that is under way has told of them.
-    did_not_stop: Vec<(Arc<Row>, LiveTask)>,
-    told: bool,
+    /// Of the first drain at whose end tasks still ran: the others abort nothing more.
+    grace: Option<Duration>,
 }
 
 impl Drains {
@@ -36,53 +54,83 @@ impl Drains {
         self.under_way > 0
     }
 
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    pub(super) fn has_cancelled(&self) -> bool {
+        self.has_cancelled
+    }
+
     pub(super) fn came_to_an_end(&self) -> bool {
         self.came_to_an_end
     }
+}
 
-    fn did_not_stop(&mut self, row: &Arc<Row>) {
-        // There may be very many of them: none looks through the others.
-        if row.enlist() {
-            self.did_not_stop.push((row.clone(), LiveTask::of(row)));
-        }
-    }
+/// Who drains a pool.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    /// The program, which is given all that did not finish.
+    User,
+    /// Main, for what nobody has been given.
+    Main,
 }
 
 impl Shared {
-    /// A task was dropped since its own grace was spent, which it has told.
-    pub(super) fn overdue(&self, row: &Arc<Row>) {
-        let mut state = self.state();
-        if state.drains.under_way() {
-            row.tells();
-            state.drains.did_not_stop(row);
-        }
+    pub(super) async fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
+        self.drain_for(Caller::User, grace).await
     }
 
-    pub(super) async fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
+    async fn drain_for(&self, caller: Caller, grace: Duration) -> Result<(), Unfinished> {
         let under_way = UnderWay::begin(self);
         self.close();
-        if grace.is_zero() {
-            self.stop(Cause::Drained);
+        budget::spent().await;
+        let grace = if grace.is_zero() {
+            self.cancel_for_drain();
             yield_now().await;
-        } else if !self.state().is_idle() {
-            let begun = Instant::now();
-            if !self.ended_by(begun.checked_add(grace / 2)).await {
-                self.stop(Cause::Drained);
-                self.ended_by(begun.checked_add(grace)).await;
-            }
-        }
-        under_way.end(grace)
+            grace
+        } else if self.state().is_idle() {
+            grace
+        } else {
+            self.finish_within(grace).await
+        };
+        under_way.end(caller, grace)
     }
 
-    /// Whether nothing is left before the end comes; one that no clock can tell never does.
-    async fn ended_by(&self, end: Option<Instant>) -> bool {
-        match end {
-            Some(end) => timeout_at(end, self.all_ended()).await.is_ok(),
-            None => {
-                self.all_ended().await;
-                true
+    /// Waits until nothing is left, or for as long as there is. Returns how long that is.
+    async fn finish_within(&self, grace: Duration) -> Duration {
+        let begun = Instant::now();
+        let mut has_cancelled = false;
+        loop {
+            let main = Deadline::current();
+            let left_of_main = main.as_ref().and_then(|main| main.left());
+            let grace = match left_of_main {
+                Some(left) => grace.min(begun.elapsed().saturating_add(left)),
+                None => grace,
+            };
+            let wait = if has_cancelled { grace } else { grace - stopping(grace) };
+            let ended = async {
+                match &main {
+                    Some(main) => main.before_a_signal(self.all_ended()).await,
+                    None => Some(self.all_ended().await),
+                }
+            };
+            match within(begun.checked_add(wait), ended).await {
+                Some(Some(())) => return grace,
+                // A signal: there may be less time now.
+                Some(None) => {}
+                None if has_cancelled => return grace,
+                None => {
+                    self.cancel_for_drain();
+                    has_cancelled = true;
+                }
             }
         }
+    }
+
+    fn cancel_for_drain(&self) {
+        self.state().drains.has_cancelled = true;
+        self.stop(Cause::Drained);
     }
 
     pub(super) async fn all_ended(&self) {
@@ -98,57 +146,73 @@ impl Shared {
     }
 }
 
+/// `None` if the end comes first; one that no clock can tell never does.
+async fn within<F: Future>(end: Option<Instant>, work: F) -> Option<F::Output> {
+    match end {
+        Some(end) => timeout_at(end, work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
 /// A drain that has not ended.
 struct UnderWay<'a>(&'a Shared);
 
 impl<'a> UnderWay<'a> {
     fn begin(pool: &'a Shared) -> Self {
-        pool.state().drains.under_way += 1;
+        let drains = &mut pool.state().drains;
+        drains.under_way += 1;
+        drains.has_begun = true;
         Self(pool)
     }
 
-    /// Aborts what is left, and tells of it.
-    fn end(self, grace: Duration) -> Result<(), Unfinished> {
+    /// Aborts what is left, logs what did not finish, and returns it.
+    fn end(self, caller: Caller, grace: Duration) -> Result<(), Unfinished> {
         let mut state = self.0.state();
-        let left: Vec<_> = state.live().cloned().collect();
-        let drains = &mut state.drains;
-        for row in &left {
-            drains.did_not_stop(row);
+        let live: Vec<_> = state.live().cloned().collect();
+        let not_returned = state.not_finished.not_returned().to_vec();
+        for row in &live {
+            state.not_finished.enter(row, Why::StillRan, true);
         }
+        let State { drains, not_finished, reserved, .. } = &mut *state;
         drains.came_to_an_end = true;
-        drains.told = true;
-        let tasks: Vec<_> = drains.did_not_stop.iter().map(|(_, task)| task.clone()).collect();
-        let reserved = state.reserved;
+        let (grace, (found, more)) = match caller {
+            Caller::User => {
+                if !live.is_empty() {
+                    drains.grace.get_or_insert(grace);
+                }
+                (drains.grace.unwrap_or(grace), not_finished.all())
+            }
+            Caller::Main => {
+                // What the body was given is its own business, unless it still runs.
+                let task = |row| NotFinished { task: LiveTask::of(row), why: Why::StillRan };
+                let live = live.iter().map(|row| task(row));
+                (grace, (not_returned.into_iter().chain(live).collect(), 0))
+            }
+        };
+        let finished = found.len() + more + *reserved == 0;
+        let place = self.0.place;
+        let unfinished = (!finished).then(|| Unfinished::new(grace, found, more, *reserved, place));
+        let (kept, unlogged) = (not_finished.kept(), not_finished.take_unlogged());
         drop(state);
-        if !left.is_empty() {
+        if !live.is_empty() {
             self.0.abort();
         }
-        for row in left.into_iter().filter(|row| row.tells()) {
-            let task = LiveTask::of(&row);
-            events::not_drained(task.name, task.id, &task, grace);
+        self.0.log(unlogged);
+        if rate::has_counted() {
+            rate::flush_all();
         }
-        if tasks.is_empty() && reserved == 0 {
-            return Ok(());
-        }
-        Err(Unfinished::new(grace, tasks, reserved))
+        // Not before: the log may never return, and main asks for what nobody was given.
+        self.0.state().not_finished.returned(kept);
+        unfinished.map_or(Ok(()), Err)
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        let drains = &mut state.drains;
-        drains.under_way -= 1;
-        let surplus = if !drains.under_way() && drains.told {
-            drains.told = false;
-            drains.did_not_stop.iter().for_each(|(row, _)| row.delist());
-            std::mem::take(&mut drains.did_not_stop)
-        } else {
-            Vec::new()
-        };
+        state.drains.under_way -= 1;
         let abandoned = state.abandoned;
         drop(state);
-        drop(surplus);
         if abandoned {
             self.0.abandon();
         }
@@ -158,8 +222,8 @@ impl Drop for UnderWay<'_> {
 impl Drain for Shared {
     fn drain(self: Arc<Self>, grace: Duration) -> Draining {
         Box::pin(async move {
-            // It was cancelled and aborted with its last handle, and that was told.
-            if self.state().abandoned { Ok(()) } else { Self::drain(&self, grace).await }
+            // If it is abandoned, its tasks were cancelled and aborted with its last handle, and that was logged.
+            if self.state().abandoned { Ok(()) } else { self.drain_for(Caller::Main, grace).await }
         })
     }
 
@@ -169,9 +233,15 @@ impl Drain for Shared {
 
     fn left(&self) -> Vec<LiveTask> {
         let state = self.state();
-        let drains = &state.drains;
-        let mut left: Vec<_> = drains.did_not_stop.iter().map(|(_, task)| task.clone()).collect();
-        let others: Vec<_> = state.live().filter(|row| !row.is_enlisted()).cloned().collect();
+        if state.abandoned {
+            return Vec::new();
+        }
+        let found = state.not_finished.not_returned();
+        let mut left: Vec<_> = found.iter().map(|found| found.task.clone()).collect();
+        // A task that is enlisted is among those found, unless a caller was given it.
+        let all = found.is_empty();
+        let others: Vec<_> =
+            state.live().filter(|row| all || !row.is_enlisted()).cloned().collect();
         drop(state);
         left.extend(others.iter().map(|row| LiveTask::of(row)));
         left

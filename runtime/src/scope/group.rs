@@ -9,10 +9,10 @@ use super::{
     launch::{OnBlockingThread, OnThisThread, OnWorkers},
     ledger::Shared,
     slots::Slots,
-    spawn::{self, Spawn},
+    spawn::{self, HandleSpawn, Spawn},
 };
 use crate::{
-    TaskError,
+    TaskError, budget,
     run::{Supervised, SupervisedFuture},
 };
 
@@ -38,8 +38,9 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A task that would wait for a slot of its own full group would wait for itself: the group fails with
-/// [`Rejected`](crate::Rejected), which names the chain. Give a group whose tasks spawn siblings no limit.
+/// A task that waits for a slot of its own full group waits for itself: the spawn of its
+/// [handle](GroupHandle::spawn) returns [`Rejected`](crate::Rejected), which names the chain. Give a group whose
+/// tasks spawn siblings no limit.
 ///
 /// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts
 /// as one that returns `Result<(), TaskError>`, and
@@ -49,7 +50,7 @@ use crate::{
 ///
 /// Follows Go's `errgroup` (`WithContext`, `SetLimit`), with panics caught, results kept and blocked
 /// spawns woken by the cancellation; and trio's nurseries, in that nothing outlives the group: dropped
-/// without a join, it cancels and aborts its tasks, and warns unless its token had fired.
+/// without a join, it cancels and aborts its tasks, warns unless its token had fired, and logs its first failure.
 ///
 /// Shared between threads freely; each spawn and each end takes a short lock.
 #[must_use = "a group that is dropped cancels its tasks: `join` it"]
@@ -112,6 +113,39 @@ where
             .expect("a group is configured before it has handles or tasks")
     }
 
+    /// The token of the group: it fires when the token that the group was given fires, and on the first failure.
+    ///
+    /// A producer that waits for its source with it stops in time. Otherwise it takes items that a failed group only
+    /// refuses:
+    ///
+    /// ```
+    /// use tokio_supervised::{CancellationToken, Group, supervised};
+    ///
+    /// #[supervised]
+    /// async fn store(n: u32) -> anyhow::Result<()> {
+    ///     anyhow::ensure!(n != 3, "disk full");
+    ///     Ok(())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let token = CancellationToken::new();
+    /// # let (items, mut rx) = tokio::sync::mpsc::channel(16);
+    /// # tokio::spawn(async move { for n in 0..1_000 { _ = items.send(n).await; } });
+    /// let group = Group::new(&token).limit(4);
+    /// while let Some(Some(n)) = group.token().run_until_cancelled(rx.recv()).await {
+    ///     group.spawn(|token| store(token, n)).await;
+    /// }
+    /// assert_eq!(group.join().await.unwrap_err().to_string(), "disk full");
+    /// # }
+    /// ```
+    ///
+    /// Cancel it to stop the tasks of the group and nothing else.
+    #[must_use]
+    pub fn token(&self) -> &CancellationToken {
+        &self.shared.token
+    }
+
     /// A handle that its tasks can spawn siblings with.
     pub fn handle(&self) -> GroupHandle<T, E> {
         GroupHandle { shared: self.shared.clone() }
@@ -122,7 +156,8 @@ where
     /// The closure is called at once, with the group's token; the future that it makes is lazy, and
     /// `'static`: pass owned values, and the token as it was given (`move |token| work(token, job)`). Once
     /// the group is cancelled, the closure is not called, a spawn that waits ends, and nothing is
-    /// spawned: the [`join`](Self::join) tells. A panic of the closure is a failure like any other, and so is
+    /// spawned: the [`join`](Self::join) returns an error, and one `WARN` at the join, or at the drop of the group,
+    /// says how many spawns were refused and why. A panic of the closure is a failure like any other, and so is
     /// a spawn that would wait for itself: for a permit that a run around it holds, or for a slot of its own
     /// full group.
     ///
@@ -139,7 +174,7 @@ where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
     {
-        Spawn::new(&self.shared, task, Location::caller(), spawn::launch::<_, OnWorkers>)
+        Spawn::new(&self.shared, None, task, Location::caller(), spawn::launch::<_, OnWorkers>)
     }
 
     /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
@@ -181,7 +216,7 @@ where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + 'static,
     {
-        Spawn::new(&self.shared, task, Location::caller(), spawn::launch::<_, OnThisThread>)
+        Spawn::new(&self.shared, None, task, Location::caller(), spawn::launch::<_, OnThisThread>)
     }
 
     /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
@@ -221,10 +256,13 @@ where
     {
         let place = Location::caller();
         let task = |token| blocking(name, place, token, work);
-        Spawn::new(&self.shared, task, place, spawn::launch::<_, OnBlockingThread>)
+        Spawn::new(&self.shared, Some(name), task, place, spawn::launch::<_, OnBlockingThread>)
     }
 
     /// Waits until every task has ended, and gives their results in the order of their spawns.
+    ///
+    /// Until then the group keeps the values, and nothing else of a task that has ended: a `Group<(), _>` may live as
+    /// long as the program. Failures after the first are logged at `WARN`, cancellations at `DEBUG`.
     ///
     /// # Errors
     ///
@@ -241,6 +279,7 @@ where
     ///
     /// Dropped, it drops the group: its tasks are cancelled and aborted.
     pub async fn join(self) -> Result<Vec<T>, E> {
+        budget::spent().await;
         self.shared.all_ended().await;
         self.shared.take_results()
     }
@@ -261,7 +300,7 @@ impl<T, E> fmt::Debug for Group<T, E> {
 /// Spawns into a [`Group`] from anywhere, its own tasks first of all.
 ///
 /// The group's `join` waits for what was spawned through a handle; after the join, or the drop of the
-/// group, a handle does nothing.
+/// group, a spawn is refused.
 pub struct GroupHandle<T, E> {
     shared: Arc<Shared<T, E>>,
 }
@@ -271,7 +310,51 @@ where
     T: Send + 'static,
     E: Send + 'static,
 {
-    /// As [`Group::spawn`].
+    /// The token of the group: see [`Group::token`].
+    #[must_use]
+    pub fn token(&self) -> &CancellationToken {
+        &self.shared.token
+    }
+
+    /// As [`Group::spawn`], but returns why nothing was spawned: who has a handle does not see the `join`.
+    ///
+    /// A panic of the closure is a failure of the group, as with [`Group::spawn`], and not an error here. A refusal
+    /// is not one of the spawns that the group logs; the `join` of a cancelled group is an `Err` all the same.
+    ///
+    /// ```
+    /// use tokio_supervised::{CancellationToken, Group, GroupHandle, SpawnError, TaskError, supervised};
+    ///
+    /// #[supervised]
+    /// async fn fetch(page: u32) -> Result<u32, TaskError> {
+    ///     Ok(page)
+    /// }
+    ///
+    /// #[supervised]
+    /// async fn crawl(siblings: GroupHandle<u32, TaskError>) -> Result<u32, TaskError> {
+    ///     for page in 1..=4 {
+    ///         if siblings.spawn(move |token| fetch(token, page)).await.is_err() {
+    ///             break; // the group is cancelled
+    ///         }
+    ///     }
+    ///     Ok(0)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TaskError> {
+    /// let group = Group::new(&CancellationToken::new());
+    /// let handle = group.handle();
+    /// group.spawn(|token| crawl(token, handle.clone())).await;
+    /// assert_eq!(group.join().await?, [0, 1, 2, 3, 4]);
+    /// assert_eq!(handle.spawn(|token| fetch(token, 5)).await, Err(SpawnError::Joined));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::Joined`] after the join; [`SpawnError::Cancelled`] where the group is cancelled, which a drop of
+    /// the group does as well; [`SpawnError::Rejected`] where the call would wait for itself: for a permit that a run
+    /// around it holds, or for a slot of its own full group.
     ///
     /// # Panics
     ///
@@ -281,15 +364,25 @@ where
     ///
     /// Dropped while it waits, it has spawned nothing.
     #[track_caller]
-    pub fn spawn<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
+    pub fn spawn<S, F>(&self, task: F) -> HandleSpawn<'_, T, E, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
     {
-        Spawn::new(&self.shared, task, Location::caller(), spawn::launch::<_, OnWorkers>)
+        HandleSpawn(Spawn::new(
+            &self.shared,
+            None,
+            task,
+            Location::caller(),
+            spawn::launch::<_, OnWorkers>,
+        ))
     }
 
-    /// As [`Group::spawn_local`].
+    /// As [`Group::spawn_local`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`spawn`](Self::spawn).
     ///
     /// # Panics
     ///
@@ -300,15 +393,25 @@ where
     ///
     /// Dropped while it waits, it has spawned nothing.
     #[track_caller]
-    pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
+    pub fn spawn_local<S, F>(&self, task: F) -> HandleSpawn<'_, T, E, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + 'static,
     {
-        Spawn::new(&self.shared, task, Location::caller(), spawn::launch::<_, OnThisThread>)
+        HandleSpawn(Spawn::new(
+            &self.shared,
+            None,
+            task,
+            Location::caller(),
+            spawn::launch::<_, OnThisThread>,
+        ))
     }
 
-    /// As [`Group::spawn_blocking`].
+    /// As [`Group::spawn_blocking`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`spawn`](Self::spawn).
     ///
     /// # Panics
     ///
@@ -322,14 +425,15 @@ where
         &self,
         name: &'static str,
         work: F,
-    ) -> Spawn<'_, T, E, Supervised<Blocking<F>>>
+    ) -> HandleSpawn<'_, T, E, Supervised<Blocking<F>>>
     where
         F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
         E: From<TaskError>,
     {
         let place = Location::caller();
         let task = |token| blocking(name, place, token, work);
-        Spawn::new(&self.shared, task, place, spawn::launch::<_, OnBlockingThread>)
+        let launch = spawn::launch::<_, OnBlockingThread>;
+        HandleSpawn(Spawn::new(&self.shared, Some(name), task, place, launch))
     }
 }
 

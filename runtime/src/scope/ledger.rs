@@ -11,8 +11,11 @@
 //! 4. A waker that panics, of the joiner or of who waits for the token, harms no task and no count.
 //!    (`tests/faults/wakers.rs`)
 //! 5. What is entered while the group is dropped is aborted, or refused.
+//! 6. An ended task leaves its value and nothing else: memory, `tasks()` and a cancel depend on the live tasks.
+//!    (the tests below, `tests/composition/life.rs`)
+//! 7. Each failure is reported once: by the join, or else as an event. (`tests/composition/group_truth.rs`)
 //!
-//! `ledger/loom.rs` checks 1, 2 and 5 for every interleaving.
+//! `ledger/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
 
 use std::{
     future::poll_fn,
@@ -25,13 +28,14 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    ordered::{Index, Ordered},
     slots::Slots,
     spares::{Spare, Spares},
 };
 use crate::{
     Cause, Outcome, events,
     panic::{Caught, drop_each_quietly, drop_quietly, quietly},
-    registry::{self, HasTasks, Listed},
+    registry::{self, HasTasks, Key, Listed, Slab},
     run::{alarm::Alarm, row::Row, scope::Scope},
     sync::{Mutex, MutexGuard, OnceLock},
 };
@@ -58,18 +62,19 @@ struct Seen {
 }
 
 struct State<T, E> {
+    live: Slab<Live>,
     /// In the order of the spawns.
-    tasks: Vec<Entry<T>>,
-    running: usize,
+    values: Ordered<T>,
     pending: usize,
-    failure: Option<(Outcome, E)>,
-    /// A spawn that the fired token refused.
-    refused: Option<E>,
+    failure: Option<Failure<E>>,
+    refused: Refused<E>,
     /// A panic of an error's conversion: there is no `E` to tell it with, and the join panics.
     untold: Option<Caught>,
     /// The group has stopped itself because a task has ended.
     exited: bool,
     closed: bool,
+    /// Closed without a join.
+    dropped: bool,
     joiner: Option<Waker>,
     spares: Spares,
 }
@@ -77,21 +82,46 @@ struct State<T, E> {
 /// What nobody has taken is dropped one by one: two panics at once would abort the process.
 impl<T, E> Drop for State<T, E> {
     fn drop(&mut self) {
-        drop_each_quietly(std::mem::take(&mut self.tasks));
+        drop_each_quietly(self.values.take());
         drop_quietly(self.failure.take());
-        drop_quietly(self.refused.take());
+        drop_quietly(self.refused.error.take());
     }
 }
 
-enum Entry<T> {
-    Running(Arc<Row>),
-    Gave(T),
-    GaveNothing,
+/// A task that has not ended.
+struct Live {
+    row: Arc<Row>,
+    value: Index,
 }
 
-/// Where a task stands in the ledger.
-#[derive(Clone, Copy)]
-pub(super) struct Index(usize);
+/// How a task failed.
+pub(super) struct Failure<E> {
+    pub(super) task: &'static str,
+    pub(super) place: &'static Location<'static>,
+    pub(super) outcome: Outcome,
+    pub(super) error: E,
+    /// What the error says, if that is known.
+    pub(super) text: Option<Box<str>>,
+}
+
+/// The spawns that the group refused, since its token had fired.
+struct Refused<E> {
+    /// What the join returns if no task has failed.
+    error: Option<E>,
+    /// How many, of those whose caller does not know; why, and what the first one was to spawn.
+    spawns: usize,
+    first: Option<(&'static str, Cause)>,
+}
+
+impl<E> Refused<E> {
+    const NONE: Self = Self { error: None, spawns: 0, first: None };
+
+    fn log(&self, place: &Location<'_>) {
+        if let Some((task, cause)) = self.first {
+            events::group_refused(self.spawns, task, cause, place);
+        }
+    }
+}
 
 impl<T, E> Shared<T, E> {
     pub(super) fn new(token: CancellationToken, place: &'static Location<'static>) -> Self {
@@ -104,14 +134,15 @@ impl<T, E> Shared<T, E> {
             until_first_exit: false,
             place,
             state: Mutex::new(State {
-                tasks: Vec::new(),
-                running: 0,
+                live: Slab::new(),
+                values: Ordered::new(),
                 pending: 0,
                 failure: None,
-                refused: None,
+                refused: Refused::NONE,
                 untold: None,
                 exited: false,
                 closed: false,
+                dropped: false,
                 joiner: None,
                 spares: Spares::default(),
             }),
@@ -123,7 +154,7 @@ impl<T, E> Shared<T, E> {
     }
 
     pub(super) fn tasks(&self) -> usize {
-        self.state().running
+        self.state().live.len()
     }
 
     /// Wakes the tasks when the token fires; there from the first one on.
@@ -159,7 +190,7 @@ impl<T, E> Shared<T, E> {
     }
 
     /// Enters a task that is about to be spawned; `None` where the group is closed.
-    pub(super) fn enter(self: &Arc<Self>, row: &Arc<Row>) -> Option<Index>
+    pub(super) fn enter(self: &Arc<Self>, row: &Arc<Row>) -> Option<Key>
     where
         T: Send + 'static,
         E: Send + 'static,
@@ -172,40 +203,39 @@ impl<T, E> Shared<T, E> {
         if state.closed {
             return None;
         }
-        state.running += 1;
         state.pending += 1;
-        state.tasks.push(Entry::Running(row.clone()));
-        Some(Index(state.tasks.len() - 1))
+        let value = state.values.place();
+        Some(state.live.insert(Live { row: row.clone(), value }))
     }
 
     /// A task has ended.
     pub(super) fn leave(
         &self,
-        index: Index,
+        key: Key,
         task: &'static str,
-        outcome: Outcome,
-        result: Result<T, E>,
+        result: Result<T, Failure<E>>,
         token: Option<CancellationToken>,
     ) {
         let mut state = self.state();
-        // Of a group that was dropped nobody takes the values: they are dropped here, and not where the last
-        // reference to the group happens to be, which may be within someone's `cancel`.
-        let (entry, error, unwanted) = match result {
-            Ok(value) if state.closed => (Entry::GaveNothing, None, Some(value)),
-            Ok(value) => (Entry::Gave(value), None, None),
-            Err(error) => (Entry::GaveNothing, Some(error), None),
+        let dropped = state.dropped;
+        let Live { row, value: place } = state.live.remove(key).expect("a task leaves once");
+        let surplus_spare = state.spares.keep(Spare { token, row: Some(row) }, &self.token);
+        let (failure, unwanted) = match result {
+            Ok(value) if state.keeps_values() => {
+                state.values.put(place, value);
+                (None, None)
+            }
+            // Nobody takes it: it is dropped here, and not where the last reference to the group happens to be,
+            // which may be within someone's `cancel`.
+            Ok(value) => (None, Some(value)),
+            Err(failure) => (Some(failure), None),
         };
-        let row = match std::mem::replace(&mut state.tasks[index.0], entry) {
-            Entry::Running(row) => Some(row),
-            Entry::Gave(_) | Entry::GaveNothing => None,
-        };
-        let surplus_spare = state.spares.keep(Spare { token, row }, &self.token);
-        let cause = match &error {
+        let cause = match &failure {
             Some(_) => Cause::SiblingFailed { task },
             None => Cause::SiblingExited { task },
         };
-        let (stops, surplus) = match error {
-            Some(error) => self.record(&mut state, outcome, error),
+        let (stops, surplus) = match failure {
+            Some(failure) => self.record(&mut state, failure),
             None => (false, None),
         };
         let exits = self.until_first_exit && !state.exited && !self.token.is_cancelled();
@@ -215,10 +245,9 @@ impl<T, E> Shared<T, E> {
             if stops || exits {
                 self.stop(cause);
             }
-            drop_quietly(surplus);
+            self.log_surplus(surplus, dropped);
             state = self.state();
         }
-        state.running -= 1;
         state.pending -= 1;
         wake_joiner(state);
         drop(surplus_spare);
@@ -226,14 +255,18 @@ impl<T, E> Shared<T, E> {
     }
 
     /// A task has ended, and no error could be made of how.
-    pub(super) fn leave_untold(&self, index: Index, task: &'static str, caught: Caught) {
+    pub(super) fn leave_untold(&self, key: Key, task: &'static str, caught: Caught) {
         let mut state = self.state();
-        state.tasks[index.0] = Entry::GaveNothing;
-        state.untold.get_or_insert(caught);
+        let left = state.live.remove(key);
+        let surplus = match state.untold {
+            None => state.untold.replace(caught),
+            Some(_) => Some(caught),
+        };
         drop(state);
+        drop(left);
+        drop_quietly(surplus);
         self.stop(Cause::SiblingFailed { task });
         let mut state = self.state();
-        state.running -= 1;
         state.pending -= 1;
         wake_joiner(state);
     }
@@ -249,46 +282,66 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    /// A closure panicked before there was a task.
-    pub(super) fn fail(&self, task: &'static str, outcome: Outcome, error: E) {
+    /// There is no task: its closure panicked, or it would have waited for itself.
+    pub(super) fn fail(&self, failure: Failure<E>) {
+        let task = failure.task;
         let mut state = self.state();
-        let (stops, surplus) = self.record(&mut state, outcome, error);
+        let dropped = state.dropped;
+        let (stops, surplus) = self.record(&mut state, failure);
         drop(state);
         if stops {
             self.stop(Cause::SiblingFailed { task });
         }
-        drop_quietly(surplus);
+        self.log_surplus(surplus, dropped);
     }
 
     /// A spawn was refused since the token has fired: the join must not pass for complete. One that came after
-    /// the join is none of its business.
-    pub(super) fn refuse(&self, error: E) {
+    /// the join is none of its business. `known` says that the caller of the spawn knows.
+    pub(super) fn refuse(&self, task: &'static str, cause: Cause, error: E, known: bool) {
         let mut state = self.state();
+        if !known {
+            state.refused.spawns += 1;
+            state.refused.first.get_or_insert((task, cause));
+        }
         let after = state.exited || state.closed;
-        let surplus = if after { Some(error) } else { state.refused.replace(error) };
+        let surplus = if after { Some(error) } else { state.refused.error.replace(error) };
         drop(state);
         drop_quietly(surplus);
     }
 
-    /// Records a failure, if it is the first; tells whether it stops the group, and gives back the
-    /// error that nobody will see.
-    fn record(&self, state: &mut State<T, E>, outcome: Outcome, error: E) -> (bool, Option<E>) {
+    /// Whether the join has closed the group.
+    pub(super) fn is_joined(&self) -> bool {
+        let state = self.state();
+        state.closed && !state.dropped
+    }
+
+    /// Records a failure, if it is the first. Returns whether it stops the group, and the failure that no join
+    /// returns.
+    fn record(&self, state: &mut State<T, E>, failure: Failure<E>) -> (bool, Option<Failure<E>>) {
         // What follows an exit is no failure; in such a group a real error beats a cancellation.
-        let follows = state.exited && outcome == Outcome::Cancelled;
-        let beats = |first: &Outcome| {
-            self.until_first_exit && *first == Outcome::Cancelled && outcome != Outcome::Cancelled
+        let follows = state.exited && failure.outcome == Outcome::Cancelled;
+        let beats = |first: &Failure<E>| {
+            self.until_first_exit
+                && first.outcome == Outcome::Cancelled
+                && failure.outcome != Outcome::Cancelled
         };
         match &state.failure {
-            _ if follows => (false, Some(error)),
+            // A task of a group that was dropped.
+            _ if follows || state.closed => (false, Some(failure)),
             None => {
-                state.failure = Some((outcome, error));
+                state.failure = Some(failure);
                 (true, None)
             }
-            Some((first, _)) if beats(first) => {
-                let before = state.failure.replace((outcome, error));
-                (false, before.map(|(_, error)| error))
-            }
-            Some(_) => (false, Some(error)),
+            Some(first) if beats(first) => (false, state.failure.replace(failure)),
+            Some(_) => (false, Some(failure)),
+        }
+    }
+
+    /// Logs a failure that no join returns, and drops its error.
+    fn log_surplus(&self, surplus: Option<Failure<E>>, dropped: bool) {
+        if let Some(failure) = surplus {
+            let why = if dropped { "had been dropped" } else { "had failed already" };
+            failure.log(self.place, why);
         }
     }
 
@@ -316,63 +369,87 @@ impl<T, E> Shared<T, E> {
 
     pub(super) fn take_results(&self) -> Result<Vec<T>, E> {
         let mut state = self.state();
-        let tasks = std::mem::take(&mut state.tasks);
-        let failure = state.failure.take().map(|(_, error)| error);
-        let refused = state.refused.take();
+        let values = state.values.take();
+        let failure = state.failure.take().map(|failure| failure.error);
+        let mut refused = std::mem::replace(&mut state.refused, Refused::NONE);
         let untold = state.untold.take();
         drop(state);
+        refused.log(self.place);
         match (failure, untold) {
             (None, Some(caught)) => {
-                drop_each_quietly(tasks);
-                drop_quietly(refused);
+                drop_each_quietly(values);
+                drop_quietly(refused.error.take());
                 caught.resume()
             }
-            (failure, _) => match failure.or(refused) {
-                Some(error) => {
-                    drop_each_quietly(tasks);
-                    Err(error)
+            (failure, untold) => {
+                drop_quietly(untold);
+                match failure.or_else(|| refused.error.take()) {
+                    Some(error) => {
+                        drop_each_quietly(values);
+                        drop_quietly(refused.error.take());
+                        Err(error)
+                    }
+                    None => Ok(values),
                 }
-                None => Ok(tasks.into_iter().filter_map(Entry::into_value).collect()),
-            },
+            }
         }
     }
 
     /// The group is dropped: what still runs is cancelled and aborted.
     pub(super) fn abandon(&self) {
         let mut state = self.state();
+        // Of a group that was joined there is nothing left.
+        let joined = state.closed;
+        state.dropped = !joined;
         state.closed = true;
-        let running = state.running;
-        let mut values = Vec::new();
-        let mut rows = Vec::new();
-        for task in &mut state.tasks {
-            // What runs is in the list until it has ended: an abort may not reach it.
-            if let Entry::Running(row) = task {
-                rows.push(row.clone());
-            } else if let Entry::Gave(value) = std::mem::replace(task, Entry::GaveNothing) {
-                values.push(value);
-            }
-        }
+        // What runs is in the list until it has ended: an abort may not reach it.
+        let rows: Vec<_> = state.live.iter().map(|live| live.row.clone()).collect();
+        let values = state.values.take();
+        let failure = state.failure.take();
+        let mut refused = std::mem::replace(&mut state.refused, Refused::NONE);
         drop(state);
         let was_cancelled = self.token.is_cancelled();
-        self.stop(Cause::ScopeDropped);
-        for row in rows {
+        if joined {
+            // For what was made of the token and has left the tasks; it was not dropped.
+            quietly(|| self.token.cancel());
+        } else {
+            self.stop(Cause::ScopeDropped);
+        }
+        for row in &rows {
             row.abort();
         }
         drop_each_quietly(values);
-        if running > 0 && !was_cancelled {
-            events::group_dropped(running, self.place);
+        if !rows.is_empty() && !was_cancelled {
+            events::group_dropped(rows.len(), self.place);
         }
+        if let Some(failure) = failure {
+            failure.log(self.place, "was dropped without a join");
+        }
+        refused.log(self.place);
+        drop_quietly(refused.error.take());
     }
 }
 
 impl<T: Send, E: Send> HasTasks for Shared<T, E> {
     fn rows(&self, into: &mut Vec<Arc<Row>>) {
-        let state = self.state();
-        let running = state.tasks.iter().filter_map(|entry| match entry {
-            Entry::Running(row) => Some(row.clone()),
-            Entry::Gave(_) | Entry::GaveNothing => None,
-        });
-        into.extend(running.take(state.running));
+        into.extend(self.state().live.iter().map(|live| live.row.clone()));
+    }
+}
+
+impl<T, E> State<T, E> {
+    /// Whether a join may still return the values.
+    fn keeps_values(&self) -> bool {
+        !self.closed && self.failure.is_none() && self.untold.is_none()
+    }
+}
+
+impl<E> Failure<E> {
+    /// Logs it, and drops the error. A cancellation is no failure, and a panic was logged when it was caught.
+    #[cold]
+    fn log(self, group: &Location<'_>, why: &str) {
+        let Self { task, place, outcome, error, text } = self;
+        events::group_task_failed(task, place, group, outcome, text.as_deref(), why);
+        drop_quietly(error);
     }
 }
 
@@ -386,15 +463,6 @@ fn wake_joiner<T, E>(mut state: MutexGuard<'_, State<T, E>>) {
     }
 }
 
-impl<T> Entry<T> {
-    fn into_value(self) -> Option<T> {
-        match self {
-            Self::Gave(value) => Some(value),
-            Self::Running(_) | Self::GaveNothing => None,
-        }
-    }
-}
-
 #[cfg(all(test, not(supervised_loom)))]
 mod tests {
     use super::*;
@@ -404,7 +472,12 @@ mod tests {
         let group: Shared<u8, &str> = Shared::new(CancellationToken::new(), Location::caller());
         group.all_ended().await;
         assert!(group.token().is_none(), "it takes nothing more");
-        group.refuse("a spawn through a handle, before the results are taken");
+        group.refuse(
+            "late",
+            Cause::Token,
+            "a spawn through a handle before the results are taken",
+            true,
+        );
         assert_eq!(group.take_results(), Ok(vec![]));
     }
 }

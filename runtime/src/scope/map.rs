@@ -5,20 +5,24 @@ use std::{
     future::Future,
     panic::Location,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    sync::{Arc, Weak},
+    task::{Context, Poll, ready},
 };
 
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::coop::poll_proceed,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     keep::{Apart, Keep, Together},
     pull::Shared,
-    runner,
+    runner, watch,
 };
 use crate::{clock::Ticks, run::SupervisedFuture};
 
-/// Runs a supervised function over the items of an iterator, a bounded number at once, and gives the
+/// Runs a supervised function over the items of an iterator, a bounded number at once, and returns the
 /// results in the order of the items.
 ///
 /// ```
@@ -42,10 +46,44 @@ use crate::{clock::Ticks, run::SupervisedFuture};
 /// returns, when all runs have ended; [`settled`](Map::settled) lets every item have its own end.
 ///
 /// The iterator is read as runs end: memory grows with the limit and the results, not with the input.
-/// It is read, and `f` called, by one thread at a time. Runs are driven by a few tokio tasks, as many
-/// as the limit at most, each one run after another: it begins with one, and starts others as soon as runs are
-/// pending, or are long, or compute while the map is awaited. What is ready at once stays on one thread. A panic of the iterator or of `f` is a failure
-/// like any other.
+/// It is read, and `f` called, by one thread at a time. A few tokio tasks drive the runs, one run after another and as
+/// many tasks as the limit at most. A map starts with one of them, and starts others as soon as runs pend, take long, or
+/// compute. What is ready at once stays on one thread. A panic of the iterator or of `f` is a failure like any other.
+///
+/// Once `token` has fired, no further item is read. A map that was cut short by it returns an error, also if each run
+/// that had started returned its value; a map whose input was exhausted does not. An iterator whose `size_hint` says
+/// that there is nothing more counts as exhausted.
+///
+/// # Iterators that block
+///
+/// The iterator is read on a worker of the runtime, so it should not block. One that does (lines of standard input, a
+/// `std::sync::mpsc::Receiver`) blocks one worker, with what is queued on that worker. The other runs continue, and the
+/// map still ends when its token fires or when it is dropped; its iterator is dropped when `next` returns. Read such an
+/// input on a thread of its own, and take it from a channel:
+///
+/// ```
+/// # use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
+/// # #[supervised(limit = 16)]
+/// # async fn work(line: String) -> Result<usize, TaskError> { Ok(line.len()) }
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), TaskError> {
+/// # let token = CancellationToken::new();
+/// let (send, mut lines) = tokio::sync::mpsc::channel(16);
+/// std::thread::spawn(move || {
+///     for line in std::io::stdin().lines().map_while(Result::ok) {
+///         if send.blocking_send(line).is_err() {
+///             break;
+///         }
+///     }
+/// });
+/// let group = Group::new(&token).limit(16);
+/// while let Some(Some(line)) = token.run_until_cancelled(lines.recv()).await {
+///     group.spawn(|token| work(token, line)).await;
+/// }
+/// let lengths = group.join().await?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// Items, `f` and its futures are `'static`: pass owned items (`into_iter`, not `iter`).
 ///
@@ -74,7 +112,7 @@ where
 ///
 /// # Errors
 ///
-/// The first failure of a run; a [`Cancelled`](crate::Cancelled) where the token fired first.
+/// The first failure of a run; a [`Cancelled`](crate::Cancelled) if the token fired before all items were read.
 ///
 /// # Panics
 ///
@@ -107,11 +145,28 @@ where
         self
     }
 
-    /// Lets every item have its own end: awaited, it gives `Vec<Result<T, E>>`, and no failure cancels
+    /// Lets every item have its own end: awaited, it returns `Vec<Result<T, E>>`, and no failure cancels
     /// another item.
     ///
-    /// Once the token has fired, no further item is read: the results end with those that were begun,
-    /// the last ones [`Cancelled`](crate::Cancelled).
+    /// Once the token has fired, no further item is read. The items that were read have their own results; a run that
+    /// the token ended has a [`Cancelled`](crate::Cancelled). If items may be left unread, one more result follows: a
+    /// [`Cancelled`](crate::Cancelled), which stands for all of them. So a `Vec` without one covers the whole input.
+    ///
+    /// ```
+    /// # use tokio_supervised::{CancellationToken, TaskError, map, supervised};
+    /// # #[supervised]
+    /// # async fn double(n: u32) -> Result<u32, TaskError> { Ok(2 * n) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let token = CancellationToken::new();
+    /// let ends = map(&token, 1..=4, double).settled().await;
+    /// assert!(ends.into_iter().map(Result::unwrap).eq([2, 4, 6, 8]));
+    ///
+    /// token.cancel();
+    /// let ends = map(&token, 1..=4, double).settled().await;
+    /// assert!(matches!(ends[..], [Err(TaskError::Cancelled(_))]));
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
@@ -209,57 +264,107 @@ enum Stage<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     Done,
 }
 
-/// The map's own future looks at its runners until something has moved: where all of them compute, nobody
-/// else would start another one. A runner wakes it when it begins.
+/// What the map's own future looks at when it is polled.
+///
+/// At first it looks again and again, for some microseconds, until something has moved: if the first runs compute, no
+/// one else would start another runner. From then on `watch.rs` wakes it.
 struct Watch {
     over: bool,
-    /// How many items had been pulled when they were counted last, and since when they are.
+    /// Whether other threads could take a share.
+    has_workers: bool,
+    /// How many items had been read when they were counted last, and since when they are.
     pulled: usize,
     since: Ticks,
+    /// Since when only a blocked iterator keeps the map from its end.
+    blocked_since: Ticks,
 }
 
 impl Watch {
     /// In nanoseconds: a run that takes so long computes.
     const LONG: u64 = 20_000;
 
+    /// In nanoseconds: an iterator that takes so long blocks.
+    const BLOCKS: u64 = 10_000_000;
+
     fn begin() -> Self {
-        Self { over: false, pulled: 1, since: Ticks::NEVER }
+        let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+        Self {
+            over: false,
+            has_workers: flavor.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread),
+            pulled: 1,
+            since: Ticks::NEVER,
+            blocked_since: Ticks::NEVER,
+        }
     }
 
-    /// Whether it has to look again at once.
-    fn looks<I, F, S, K>(&mut self, shared: &Arc<Shared<I, F, S, K>>) -> bool
+    /// Starts another runner if the runs compute, or if one was asked for.
+    fn looks<I, F, S, K>(&mut self, shared: &Arc<Shared<I, F, S, K>>) -> Looks
     where
         I: Iterator + Send + 'static,
         F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
         S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
         K: Keep<S> + 'static,
     {
-        if self.over {
-            return false;
+        let Some(progress) = shared.progress(self.has_workers) else { return Looks::WhenWoken };
+        if progress.to_watch {
+            let shared: Weak<Shared<I, F, S, K>> = Arc::downgrade(shared);
+            watch::add(shared);
         }
-        let Some(progress) = shared.progress() else {
-            self.over = true;
-            return false;
-        };
-        if !progress.begun {
-            return false;
+        if progress.wants_more {
+            runner::grow_exactly(shared);
+            return Looks::WhenWoken;
         }
-        if !progress.polled || progress.pulled > self.pulled {
+        // A runner that has no run yet wakes this future when it has one.
+        if self.over || progress.is_idle {
+            return Looks::WhenWoken;
+        }
+        if !self.has_workers || progress.pulled > self.pulled {
             self.over = true;
-            return false;
+            return Looks::WhenWoken;
         }
         if self.since.is_never() {
             self.since = Ticks::now();
         }
-        if self.since.elapsed_nanos() >= Self::LONG {
-            // What the new one pulls is no end of another one.
-            self.pulled = progress.pulled + 1;
-            self.since = Ticks::NEVER;
-            self.over = !runner::grow(shared);
-            return false;
+        if self.since.elapsed_nanos() < Self::LONG {
+            return Looks::Again;
         }
-        true
+        // The item that the new one reads ends no run.
+        self.pulled = progress.pulled + 1;
+        self.since = Ticks::NEVER;
+        runner::grow_exactly(shared);
+        Looks::WhenWoken
     }
+
+    /// The token has fired: ends the map without its iterator if that blocks and no run is left.
+    #[cold]
+    fn looks_at_the_iterator<I, F, S, K>(&mut self, shared: &Shared<I, F, S, K>) -> Looks
+    where
+        I: Iterator,
+        S: SupervisedFuture,
+        K: Keep<S>,
+    {
+        let since = self.blocked_since;
+        let gives_up = !since.is_never() && since.elapsed_nanos() >= Self::BLOCKS;
+        if !shared.waits_for_the_iterator(gives_up) {
+            self.blocked_since = Ticks::NEVER;
+            return Looks::WhenWoken;
+        }
+        if gives_up {
+            return Looks::NoMore;
+        }
+        if since.is_never() {
+            self.blocked_since = Ticks::now();
+        }
+        Looks::Again
+    }
+}
+
+/// When the map's own future looks again.
+enum Looks {
+    Again,
+    WhenWoken,
+    /// The map ends.
+    NoMore,
 }
 
 /// Nothing is pinned here: the runs are, in their tasks.
@@ -280,25 +385,44 @@ where
             let token = self.token.child_token();
             let shared = Arc::new(Shared::new(token, self.place, items, f));
             self.stage = Stage::Running(shared.clone(), Watch::begin());
-            runner::start(&shared, self.limit);
+            if shared.has_work() {
+                shared.listen();
+                runner::start(&shared, self.limit);
+            }
         }
     }
 
     fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Kept>, S::Error>> {
+        let unit = ready!(poll_proceed(cx));
         // In its place whatever panics: who drops the map stops its runners.
         self.begin();
         let Stage::Running(shared, watch) = &mut self.stage else {
             panic!("a map was polled after it had ended");
         };
         if shared.poll_ended(cx).is_pending() {
-            if watch.looks(shared) {
-                cx.waker().wake_by_ref();
+            let looks = match shared.token.is_cancelled() {
+                true => watch.looks_at_the_iterator(shared),
+                false => watch.looks(shared),
+            };
+            match looks {
+                Looks::Again => cx.waker().wake_by_ref(),
+                Looks::WhenWoken => {}
+                Looks::NoMore => {
+                    unit.made_progress();
+                    return self.ends();
+                }
             }
             return Poll::Pending;
         }
-        let shared = shared.clone();
-        self.stage = Stage::Done;
-        Poll::Ready(shared.take_results())
+        unit.made_progress();
+        self.ends()
+    }
+
+    fn ends(&mut self) -> Poll<Result<Vec<K::Kept>, S::Error>> {
+        match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Running(shared, _) => Poll::Ready(shared.take_results()),
+            Stage::New { .. } | Stage::Done => unreachable!("a map ends once, after it began"),
+        }
     }
 }
 

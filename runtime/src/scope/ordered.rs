@@ -1,7 +1,7 @@
 //! Results in the order of their items, whatever the order of their ends.
 //!
 //! Invariant: `ahead` begins with the first item that has no result yet, or is empty. What ends in its turn goes
-//! straight to its place; only what overtakes an earlier item waits.
+//! straight to its place; only what overtakes an earlier item waits. Values without a size are only counted.
 
 use std::{collections::VecDeque, iter};
 
@@ -38,7 +38,9 @@ impl<T> Ordered<T> {
     /// Once for each place, at the most.
     #[inline]
     pub(super) fn put(&mut self, index: Index, result: T) {
-        if index.0 == self.in_turn.len() && self.ahead.is_empty() {
+        // Values without a size are all alike: a place in `ahead` would cost a byte each, for as long as a slow item
+        // runs.
+        if size_of::<T>() == 0 || (index.0 == self.in_turn.len() && self.ahead.is_empty()) {
             self.in_turn.push(result);
         } else {
             self.put_ahead(index, result);
@@ -126,6 +128,17 @@ mod tests {
         ordered.put(slow, 0);
         assert!(ordered.ahead.capacity() <= Ordered::<usize>::KEPT);
         assert!(ordered.take().into_iter().eq(0..100_000));
+    }
+
+    #[test]
+    fn values_without_a_size_need_no_memory() {
+        let mut ordered = Ordered::new();
+        let _slow = ordered.place();
+        for _ in 0..1_000 {
+            let place = ordered.place();
+            ordered.put(place, ());
+        }
+        assert_eq!((ordered.ahead.capacity(), ordered.take().len()), (0, 1_000));
     }
 
     #[test]

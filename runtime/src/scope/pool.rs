@@ -13,7 +13,7 @@ use super::{
     slots,
 };
 use crate::{
-    CancellationToken, TaskError, Unfinished,
+    CancellationToken, TaskError, Unfinished, budget,
     limit::Limit,
     panic::drop_quietly,
     run::{Supervised, SupervisedFuture},
@@ -21,8 +21,9 @@ use crate::{
 
 /// At most so many tasks at once, each for itself: for work that outlives the request that brought it.
 ///
-/// A failure is logged, once, and harms nobody else. The pool has a root token of its own: a request's, or
-/// main's, cancels none of its tasks. They end when the pool is [drained](Self::drain).
+/// A failure is logged once, at `ERROR`, and harms nobody else; of more than 10 failures of one function in a second the
+/// rest is counted and logged as one line. The pool has a root token of its own: a request's, or main's, cancels none of
+/// its tasks. They end when the pool is [drained](Self::drain).
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,11 +47,15 @@ use crate::{
 /// ```
 ///
 /// `Clone` gives another handle on the same pool. [`#[supervised::main]`](macro@crate::supervised::main)
-/// drains what is still live when its body has ended, which a pool in a variable of the body is not. Where
-/// the last handle is dropped before, the tasks are cancelled and aborted, and a warning tells it.
+/// drains what is still live when its body has ended, which a pool in a variable of the body is not. If the last handle
+/// is dropped before, the pool cancels and aborts its tasks and logs a `WARN` that names them. If it is dropped in a task
+/// of the pool, that task is cancelled too; it is named unless it finishes by itself.
 ///
-/// A task without an end, a ticker, belongs in a [`Group`](crate::Group): a drain lets it run for half of its
-/// grace before it tells it to stop.
+/// Each task of a pool finishes, fails, or is named in a `WARN`: also if its runtime shuts down, or if its poll panics
+/// outside of its body, as in a runtime without a timer.
+///
+/// Put endless tasks such as tickers in a [`Group`](crate::Group): a drain waits for them until it cancels them, and
+/// returns them as cut short.
 ///
 /// Follows tokio's `TaskTracker` in what it keeps of its tasks, which is nothing once they have ended, and
 /// Go's `errgroup` in `TryGo`, that never waits; `conc`'s pools wait for ever for what does not stop, which
@@ -292,6 +297,7 @@ impl Pool {
     ///
     /// Dropped while it waits, it gives up its place in the queue and takes nothing.
     pub async fn reserve(&self) -> Result<Slot, SpawnError> {
+        budget::spent().await;
         let pool = &self.handle.shared;
         let slot = pool.closing.run_until_cancelled(slots::reserve(&pool.limit, &pool.scope));
         let slot = slot.await.ok_or(Closed)??;
@@ -301,17 +307,24 @@ impl Pool {
 
     /// Takes no new work, and lets running work finish.
     ///
-    /// `grace` is the whole budget. Spawns and reservations that wait end at once, as closed. What is left
-    /// at half of it is told to stop, by the pool's token; what is left at its end is aborted. A task's own
-    /// `grace` can only shorten that. A grace of zero tells to stop, gives one turn, then aborts.
+    /// `grace` is the whole budget. Spawns and reservations that wait end at once, as closed. Tasks run undisturbed until
+    /// 5 s before its end, or until half of a grace below 10 s. Then the pool cancels them by their tokens; at the end it
+    /// aborts what is left. A task's own `grace` can only shorten that. A grace of zero cancels, gives one turn, then
+    /// aborts.
     ///
-    /// It may be called again, and more than once at a time. It counts in tokio's time. A task that drains
-    /// its own pool waits for itself, until it is told to stop.
+    /// In the body of [`#[supervised::main]`](macro@crate::supervised::main), once the process has received a signal, a
+    /// drain ends 0.5 s before main's grace does, or with half of main's grace if that is below 1 s: the body returns and
+    /// reports before the process exits.
+    ///
+    /// It may be called again, and more than once at a time: a second drain continues the first, and returns what either
+    /// found. It counts in tokio's time. A task that drains its own pool waits for itself, until it is cancelled.
     ///
     /// # Errors
     ///
-    /// What did not stop, by name and spawn place: what had to be aborted or was dropped by its own spent
-    /// `grace`, and what nothing can abort, since it blocks a thread. Each is a `WARN` event too.
+    /// [`Unfinished`] unless every task finished by itself, which one does that returns a result of its own after its
+    /// token has fired. It names the tasks that the drain cut short or had to abort, those that were dropped after their
+    /// own `grace`, those that nothing can abort, since they block a thread, and those that their runtime dropped at any
+    /// time before. One `WARN` names up to 64 of them.
     ///
     /// # Panics
     ///

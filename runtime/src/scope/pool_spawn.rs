@@ -18,7 +18,7 @@ use super::{
     slots::{Admission, Refusal, Waiting},
 };
 use crate::{
-    Outcome,
+    Outcome, budget,
     panic::drop_quietly,
     run::{SupervisedFuture, row::Row},
     spec::TaskSpec,
@@ -166,6 +166,9 @@ impl<S> Future for PoolSpawn<'_, S> {
     type Output = Result<(), SpawnError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !matches!(self.stage, Stage::Waiting { .. }) {
+            ready!(budget::spend(cx));
+        }
         match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::New { spec } => self.begin(spec, cx),
             waiting @ Stage::Waiting { .. } => {

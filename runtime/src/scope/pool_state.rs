@@ -10,8 +10,9 @@
 //! 4. Nothing grows with the number of tasks that have ended.
 //! 5. No user code runs under the lock: closures, futures, errors and wakers are called and dropped outside.
 //! 6. What there is when all is aborted is aborted, and so is what is entered later.
+//! 7. A task that did not finish is entered in `not_finished` before it leaves: no drain returns `Ok` for it.
 //!
-//! `pool_state/loom.rs` checks 1, 2, 3 and 6 for every interleaving.
+//! `pool_state/loom.rs` checks 1, 2, 3, 6 and 7 for every interleaving.
 
 use std::{
     panic::Location,
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     drain::Drains,
+    pool_unfinished::{NotFinishedTasks, Unlogged},
     refused::Closed,
     slots::Slots,
     spares::{Spare, Spares},
@@ -31,8 +33,12 @@ use crate::{
     Cause, LiveTask, events,
     limit::Limit,
     panic::quietly,
-    registry::{self, Drain, HasTasks, Key, Listed, POOLS, Slab},
-    run::{alarm::Alarm, row::Row, scope::Scope},
+    registry::{self, Drain, HasTasks, Key, Lines, Listed, POOLS, Slab, Why},
+    run::{
+        alarm::Alarm,
+        row::{Activity, Row},
+        scope::Scope,
+    },
     sync::{Mutex, MutexGuard, Notify, OnceLock},
 };
 
@@ -76,6 +82,7 @@ pub(super) struct State {
     /// There is no handle any more.
     pub(super) abandoned: bool,
     pub(super) drains: Drains,
+    pub(super) not_finished: NotFinishedTasks,
     spares: Spares,
 }
 
@@ -100,6 +107,13 @@ impl State {
 
     pub(super) fn live(&self) -> impl Iterator<Item = &Arc<Row>> {
         self.rows.iter()
+    }
+
+    /// Whether the task that leaves logs what did not finish: a drain that is under way does it by itself, and of the
+    /// tasks of a runtime that is gone more will come.
+    fn logs_now(&self, finished: bool) -> bool {
+        let more_will_come = !finished && !self.is_idle() && !self.not_finished.is_due();
+        !self.drains.under_way() && !more_will_come
     }
 }
 
@@ -191,9 +205,67 @@ impl Shared {
     pub(super) fn leave(&self, key: Key, token: Option<CancellationToken>) {
         let mut state = self.state();
         let row = state.rows.remove(key);
+        let unlogged = if state.not_finished.has_unlogged() {
+            let finished = row.as_ref().is_some_and(|row| !row.is_enlisted());
+            state.logs_now(finished).then(|| state.not_finished.take_unlogged()).flatten()
+        } else {
+            None
+        };
         let surplus = state.spares.keep(Spare { token, row }, &self.token);
         self.wake_drains(state);
         drop(surplus);
+        self.log(unlogged);
+    }
+
+    /// A task was dropped since it had not stopped within its own grace, which is logged.
+    pub(super) fn overdue(&self, row: &Arc<Row>) {
+        let mut state = self.state();
+        // Without a drain that is the business of who cancelled it.
+        if state.drains.has_begun() || state.abandoned {
+            let why = Why::OwnGrace(row.spec().grace());
+            state.not_finished.enter(row, why, true);
+        }
+    }
+
+    /// A task has ended as cancelled.
+    pub(super) fn cancelled(&self, row: &Arc<Row>) {
+        let mut state = self.state();
+        if state.drains.has_cancelled() || state.abandoned {
+            state.not_finished.enter(row, Why::Cancelled, true);
+        }
+    }
+
+    /// A task was dropped before its run had ended.
+    #[cold]
+    pub(super) fn aborted(&self, row: &Arc<Row>) {
+        let unwinds = std::thread::panicking();
+        let why = match row.activity() {
+            _ if row.is_aborted() => Why::Aborted,
+            Activity::Polled(_) if unwinds => Why::PollPanicked,
+            // Its spawn panicked, outside of a runtime, which the caller has.
+            Activity::NotBegun if unwinds && row.id().is_none() => return,
+            _ => Why::RuntimeGone,
+        };
+        let mut state = self.state();
+        let is_closed = state.closed;
+        state.not_finished.enter(row, why, is_closed);
+    }
+
+    /// Logs tasks that did not finish.
+    pub(super) fn log(&self, unlogged: Option<Unlogged>) {
+        let Some(Unlogged { tasks, more }) = unlogged else { return };
+        let state = self.state();
+        let (drained, abandoned) = (state.drains.has_begun(), state.abandoned);
+        drop(state);
+        if abandoned && !drained {
+            return events::pool_dropped(&tasks, self.place);
+        }
+        let Lines { count, unfinished, cut } = Lines::of(&tasks, more);
+        if drained {
+            events::not_drained(count, &unfinished, &cut, self.place);
+        } else {
+            events::pool_tasks_lost(count, &cut, self.place);
+        }
     }
 
     fn wake_drains(&self, state: MutexGuard<'_, State>) {
@@ -234,11 +306,18 @@ impl Shared {
             return;
         }
         let drained = state.drains.came_to_an_end();
-        // A task that drops its own pool is on its way out, or told to be.
-        let (own, others): (Vec<_>, Vec<_>) =
-            state.live().cloned().partition(|row| row.runs_here());
+        // A task whose run has ended drops what it returned. One that drops its own pool goes on: it is logged if it
+        // ends as cancelled.
+        let live = state.live().filter(|row| !row.has_ended()).cloned();
+        let (own, others): (Vec<_>, Vec<_>) = live.partition(|row| row.runs_here());
+        if !drained {
+            // Logged below, and not once more at their ends.
+            others.iter().for_each(|row| _ = row.enlist());
+        }
+        let unlogged = state.not_finished.take_unlogged();
         drop(state);
         self.close();
+        self.log(unlogged);
         if drained || own.len() + others.len() == 0 {
             return;
         }

@@ -6,11 +6,12 @@ use super::{
     launch::Launch,
     pool_state::{Shared, Ticket},
     refused::{Closed, LoggedError},
-    spawn::CLOSURE,
+    spawn::name_of,
     task::{Report, Task},
 };
 use crate::{
-    CancellationToken, Outcome, Panic, TaskError, events,
+    CancellationToken, Outcome, Panic, TaskError,
+    events::{self, rate},
     limit::{Permit, Slot},
     panic::{self, drop_quietly},
     registry::Key,
@@ -21,14 +22,15 @@ use crate::{
 /// Calls the closure of a spawn. There is nothing to spawn where it panics, which is told here.
 ///
 /// The run is put into its place.
-pub(super) fn make<S: SupervisedFuture>(
+pub(super) fn make<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     pool: &Shared,
-    task: impl FnOnce(CancellationToken) -> S,
+    task: F,
     run: &mut Option<S>,
 ) -> Option<Made> {
     let (token, row) = pool.token();
     let made = panic::catch(|| run.insert(task(token)).spec());
-    let spec = made.map_err(|caught| events::panicked(&Panic::new(CLOSURE, caught))).ok()?;
+    let spec =
+        made.map_err(|caught| events::panicked(&Panic::new(name_of::<S, F>(), caught))).ok()?;
     Some(Made { spec, row })
 }
 
@@ -91,6 +93,8 @@ impl<T, E: LoggedError> Report<T, E> for InPool {
         self.token = token;
         if ended.overdue {
             self.pool.overdue(row);
+        } else if ended.outcome == Outcome::Cancelled {
+            self.pool.cancelled(row);
         }
         match ended.result {
             Ok(value) => drop_quietly(value),
@@ -101,16 +105,21 @@ impl<T, E: LoggedError> Report<T, E> for InPool {
         }
     }
 
-    fn aborted(self, _: &Arc<Row>, _: fn(TaskError) -> E) {}
+    fn aborted(self, row: &Arc<Row>, _: fn(TaskError) -> E) {
+        self.pool.aborted(row);
+    }
 
     fn alarm(&self) -> Option<&Alarm> {
         self.pool.alarm()
     }
 }
 
-/// A panic was told where it was caught.
+/// Logs a failure that nobody awaits. A panic was logged where it was caught.
 fn tell(task: &'static str, outcome: Outcome, error: &dyn fmt::Display) {
     if outcome == Outcome::Panicked {
+        return;
+    }
+    if outcome != Outcome::Cancelled && !rate::POOL_FAILURES.admits(task) {
         return;
     }
     // An error of the function's own may have a chain, which the alternate form of `anyhow` shows.

@@ -1,20 +1,33 @@
-//! What the runners of a map share: the iterator that they pull from, and the results.
+//! What the runners of a map share: the iterator that they read from, and the results.
+//!
+//! The source (the iterator and `f`) is in the state while no one uses it. Whoever uses it takes it out, and no lock
+//! is held meanwhile: an iterator that blocks holds the thread that reads, and nothing else.
 //!
 //! Invariants
 //!
-//! 1. An item's end is stored, and the next item pulled, under one lock: once per item.
+//! 1. Each item is read by one runner, and its end is stored once.
 //! 2. The first failure is recorded before the cancellation that it triggers.
-//! 3. The iterator and `f` are dropped before the last runner leaves, and outside the lock; they run under
-//!    it, under [`panic::catch`], by one runner at a time.
+//! 3. The iterator, `f`, their drops, items, errors, payloads and wakers run outside all locks, under [`panic::catch`]
+//!    or [`quietly`]. The iterator and `f` run on one thread at a time.
 //! 4. A runner that is entered while the map is dropped is aborted.
+//! 5. A runner that waits for the source is woken: whoever puts the source back wakes one of those that wait, and
+//!    whoever ends the reading wakes all. Without it a map hangs whose next item would end the runs under way.
+//! 6. A map waits for its runs, not for the iterator: once nothing more is to be read, a runner that is still inside
+//!    the iterator does not keep the map from its end.
+//! 7. If the source may have more and the limit has room, then a runner without a run is there, which reads next, or
+//!    some run will ask for one more runner: when it pends, when it ends after a while, when the limit is raised, or
+//!    when no item was read for a while (`watch.rs`). A runner that is refused since another one reads leaves the
+//!    question to that one's run.
 //!
-//! `pull/loom.rs` checks 1, 2 and 4 for every interleaving.
+//! `pull/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/composition/decisions.rs` 6 and 7,
+//! `tests/composition/locks.rs` 3.
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
 mod runners;
 
 use std::{
+    collections::VecDeque,
     panic::Location,
     sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
@@ -26,13 +39,16 @@ use super::{
     keep::Keep,
     ordered::{Index, Ordered},
     source::{Next, Source, drop_source},
+    task::cause_of_abort,
 };
 use crate::{
-    Cause, Outcome, Panic, TaskError, events,
+    Cancelled, Cause, Outcome, Panic, TaskError,
+    error::Origin,
+    events,
     limit::Limit,
     panic::{self, Caught, drop_each_quietly, drop_quietly, quietly},
-    registry::{HasTasks, Listed, Slab},
-    run::{Ended, SupervisedFuture, row::Row, scope::Scope},
+    registry::{HasTasks, Key, Listed, Slab},
+    run::{Ended, SupervisedFuture, alarm::Alarm, row::Row, scope::Scope},
     span::TaskSpan,
     spec::TaskSpec,
     sync::{
@@ -47,34 +63,83 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     pub(super) place: &'static Location<'static>,
     /// Of who called the map: its runners' spans are inside.
     pub(super) span: TaskSpan,
-    /// Under a lock of their own: the iterator runs under the other one, and may look at the live tasks.
+    /// Under a lock of their own, which is taken to list the live tasks.
     runners: Mutex<Slab<Arc<Row>>>,
     listed: OnceLock<Listed<dyn HasTasks>>,
-    /// Whether one more runner would have something to do, as of the last look at the state.
+    /// Wakes the map's own future when the token fires.
+    alarm: OnceLock<Alarm>,
+    /// Whether one more runner would have something to do. False while it matters only if another runner has the duty
+    /// to ask later (invariant 7).
     may_grow: AtomicBool,
+    /// Whether the source is in the state, or gone: for a runner that spins before it waits.
+    is_back: AtomicBool,
+    /// As in the state, for who reads an item without the lock.
+    closed: AtomicBool,
     state: Mutex<State<I, F, S, K>>,
 }
 
 struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
-    /// Gone when it is exhausted, or nothing more is to be run.
-    source: Option<Source<I, F>>,
-    /// A place for each item that was pulled.
+    /// Boxed, since it changes hands for each item. Absent while someone has it, and once nothing is to be read.
+    source: Option<Box<Source<I, F>>>,
+    /// Someone has the source, and brings it back.
+    is_away: bool,
+    /// It is a runner that reads an item, and has no run.
+    is_reading: bool,
+    /// No further item is to be read: exhausted, failed, cancelled or dropped.
+    stopped: bool,
+    /// The token fired before all items were read.
+    cut: bool,
+    /// The iterator says that it has no more: not worth another runner.
+    no_more: bool,
+    /// Runners that wait for the source, the longest first.
+    queue: VecDeque<(Key, Waker)>,
+    /// A place for each item whose run was made.
     results: Ordered<K::Kept>,
     failure: Option<S::Error>,
-    /// A panic of an error's conversion: there is no error to tell it with, and the map panics.
+    /// A panic of an error's conversion: there is no error to report it with, and the map panics.
     untold: Option<Caught>,
     runners: usize,
-    /// The function, once the first run has told it.
+    /// Those that have not asked for an item yet.
+    starting: usize,
+    /// The function, once the first run was made.
     spec: Option<&'static TaskSpec>,
     limit: Bound,
+    /// The map was dropped, or has ended without its last reader.
     closed: bool,
+    /// The map's own future is to start one more runner.
+    wants_more: bool,
+    /// `watch.rs` looks at the map now and then.
+    is_watched: bool,
     waiting: Option<Waker>,
 }
 
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
-    /// Whether there may be work for one more runner, and room for it.
-    fn may_grow(&self) -> bool {
-        self.source.is_some() && self.runners < self.limit.size()
+    /// Whether there may be work for one more runner, and the limit has room for it.
+    fn has_room(&self) -> bool {
+        let readable = self.source.is_some() || self.is_away;
+        readable && !self.stopped && !self.no_more && self.runners < self.limit.size()
+    }
+
+    /// How many runners have no run: they read next.
+    fn idle(&self) -> usize {
+        self.starting + self.queue.len() + usize::from(self.is_away)
+    }
+
+    /// Only a runner is left that is inside the iterator, and whose item would not be run.
+    fn only_reads(&self) -> bool {
+        self.stopped && self.is_reading && self.runners == 1
+    }
+
+    /// Reads no further item: what is to be dropped and woken outside of the lock.
+    fn stop(&mut self) -> (Option<Box<Source<I, F>>>, VecDeque<(Key, Waker)>) {
+        self.stopped = true;
+        (self.source.take(), std::mem::take(&mut self.queue))
+    }
+}
+
+fn wake_each(queue: VecDeque<(Key, Waker)>) {
+    for (_, waker) in queue {
+        quietly(|| waker.wake());
     }
 }
 
@@ -112,7 +177,7 @@ pub(super) struct Driven<S: SupervisedFuture> {
 }
 
 /// The name of a task whose item could not be made.
-const CLOSURE: &str = "map";
+pub(super) const CLOSURE: &str = "map";
 
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     pub(super) fn new(
@@ -128,16 +193,28 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             span: TaskSpan::current(),
             runners: Mutex::default(),
             listed: OnceLock::new(),
+            alarm: OnceLock::new(),
             may_grow: AtomicBool::new(false),
+            is_back: AtomicBool::new(true),
+            closed: AtomicBool::new(false),
             state: Mutex::new(State {
-                source: Some(Source { items, f }),
+                source: Some(Box::new(Source { items, f })),
+                is_away: false,
+                is_reading: false,
+                stopped: false,
+                cut: false,
+                no_more: false,
+                queue: VecDeque::new(),
                 results: Ordered::new(),
                 failure: None,
                 untold: None,
                 runners: 1,
+                starting: 0,
                 spec: None,
                 limit: Bound::Fixed(1),
                 closed: false,
+                wants_more: false,
+                is_watched: false,
                 waiting: None,
             }),
         }
@@ -174,53 +251,114 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         if ended { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// The results, once the map is over.
     pub(super) fn take_results(&self) -> Result<Vec<K::Kept>, S::Error> {
         let mut state = self.state();
         let results = state.results.take();
         let failure = state.failure.take();
         let untold = state.untold.take();
+        let (cut, spec) = (state.cut, state.spec);
         drop(state);
         match (failure, untold) {
-            (Some(error), _) => {
+            (Some(error), untold) => {
                 drop_each_quietly(results);
+                drop_quietly(untold);
                 Err(error)
             }
             (None, Some(caught)) => {
                 drop_each_quietly(results);
                 caught.resume()
             }
+            (None, None) if cut => self.cut_off(results, spec),
             (None, None) => Ok(results),
+        }
+    }
+
+    /// Ends the results with a cancellation, which stands for the items that were not read.
+    #[cold]
+    fn cut_off(
+        &self,
+        mut results: Vec<K::Kept>,
+        spec: Option<&'static TaskSpec>,
+    ) -> Result<Vec<K::Kept>, S::Error> {
+        let cause = cause_of_abort(&self.scope, &self.token);
+        let origin = spec.map_or(Origin::from(CLOSURE), Origin::from);
+        let cancelled = Cancelled::new(origin, cause);
+        match panic::catch(|| S::error(TaskError::Cancelled(cancelled)))
+            .map(|error| K::keep(Err(error)))
+        {
+            Ok(Ok(kept)) => {
+                results.push(kept);
+                Ok(results)
+            }
+            Ok(Err(error)) => {
+                drop_each_quietly(results);
+                Err(error)
+            }
+            Err(caught) => {
+                drop_each_quietly(results);
+                caught.resume()
+            }
         }
     }
 
     /// The future of the map is dropped.
     pub(super) fn abandon(&self) {
-        let mut state = self.state();
-        state.closed = true;
-        let source = state.source.take();
-        drop(state);
+        let (source, queue) = self.close(&mut self.state());
         let runners: Vec<_> = self.runners().iter().cloned().collect();
         self.stop(Cause::ScopeDropped);
         for runner in runners {
             runner.abort();
         }
+        wake_each(queue);
         drop_source(source);
     }
 
-    /// Stores an end where no next item is wanted: the runner is being aborted.
+    fn close(
+        &self,
+        state: &mut State<I, F, S, K>,
+    ) -> (Option<Box<Source<I, F>>>, VecDeque<(Key, Waker)>) {
+        state.closed = true;
+        self.closed.store(true, Ordering::Relaxed);
+        state.stop()
+    }
+
+    /// Whether only the iterator keeps the map from its end. With `gives_up` the map ends without it.
+    ///
+    /// The token has fired.
+    pub(super) fn waits_for_the_iterator(&self, gives_up: bool) -> bool {
+        let mut state = self.state();
+        if !state.is_reading {
+            return false;
+        }
+        let (source, mut queue) = state.stop();
+        let only_reads = state.only_reads();
+        if only_reads && gives_up {
+            state.cut = true;
+            queue.extend(self.close(&mut state).1);
+        }
+        drop(state);
+        wake_each(queue);
+        drop_source(source);
+        only_reads
+    }
+
+    /// Stores an end where no next item is wanted.
     pub(super) fn store(&self, Driven { task, index, ended }: Driven<S>) {
         let mut state = self.state();
         let (stops, surplus) = self.record(&mut state, index, ended);
-        let source = if stops { state.source.take() } else { None };
-        self.release(state, stops.then_some(task), source, surplus);
+        self.release(state, stops.then_some(task), surplus);
     }
 
     /// A run has ended, and no error could be made of how.
     pub(super) fn store_untold(&self, task: &'static str, caught: Caught) {
         let mut state = self.state();
-        state.untold.get_or_insert(caught);
-        let source = state.source.take();
-        self.release(state, Some(task), source, None);
+        let surplus = match state.untold {
+            Some(_) => Some(caught),
+            None => state.untold.replace(caught),
+        };
+        self.release(state, Some(task), None);
+        drop_quietly(surplus);
     }
 
     fn record(
@@ -252,20 +390,91 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         }
     }
 
-    /// Gives the lock back, then does what must not be done under it.
+    /// Releases the lock, then does what must not be done under it.
     fn release(
         &self,
-        state: MutexGuard<'_, State<I, F, S, K>>,
+        mut state: MutexGuard<'_, State<I, F, S, K>>,
         failed: Option<&'static str>,
-        source: Option<Source<I, F>>,
         surplus: Option<S::Error>,
     ) {
+        let stopped = failed.map(|task| (task, state.stop()));
         drop(state);
-        if let Some(task) = failed {
+        if let Some((task, (source, queue))) = stopped {
             self.stop(Cause::SiblingFailed { task });
+            wake_each(queue);
+            drop_source(source);
         }
-        drop_source(source);
         drop_quietly(surplus);
+    }
+
+    /// Before the first runner: whether there is one to start. If there is nothing to read, the map is over.
+    pub(super) fn has_work(&self) -> bool {
+        let mut state = self.state();
+        let Some(source) = state.source.take() else { return false };
+        drop(state);
+        let (has_fired, has_more) = (self.token.is_cancelled(), source.may_have_more());
+        let mut state = self.state();
+        if has_more && !has_fired {
+            state.source = Some(source);
+            return true;
+        }
+        state.stopped = true;
+        state.cut = has_more;
+        state.runners = 0;
+        drop(state);
+        drop_source(Some(source));
+        false
+    }
+
+    /// Reads no further item: the token has fired, or the last runner leaves.
+    #[cold]
+    pub(super) fn stop_reading(&self) {
+        let mut state = self.state();
+        let (source, queue) = state.stop();
+        state.is_away |= source.is_some();
+        drop(state);
+        wake_each(queue);
+        let Some(source) = source else { return };
+        let cut = source.may_have_more();
+        drop_source(Some(source));
+        let mut state = self.state();
+        state.is_away = false;
+        state.cut |= cut;
+    }
+
+    /// Brings the source back, which `state` had lent; releases the lock. Returns whether a runner was woken.
+    #[inline]
+    fn put_back(
+        &self,
+        mut state: MutexGuard<'_, State<I, F, S, K>>,
+        source: Box<Source<I, F>>,
+    ) -> bool {
+        state.is_away = false;
+        state.is_reading = false;
+        self.is_back.store(true, Ordering::Relaxed);
+        if state.stopped {
+            drop(state);
+            drop_source(Some(source));
+            return false;
+        }
+        state.source = Some(source);
+        let may_grow = state.has_room() && state.idle() == 0;
+        if may_grow != self.may_grow.load(Ordering::Relaxed) {
+            self.may_grow.store(may_grow, Ordering::Relaxed);
+        }
+        if state.queue.is_empty() {
+            return false;
+        }
+        Self::wake_next(state);
+        true
+    }
+
+    /// Wakes a runner that waits for the source, if it is there; releases the lock.
+    #[cold]
+    fn wake_next(mut state: MutexGuard<'_, State<I, F, S, K>>) {
+        let next = if state.source.is_some() { state.queue.pop_front() } else { None };
+        drop(state);
+        wake_each(next.into_iter().collect());
     }
 }
 
@@ -276,30 +485,78 @@ where
     S: SupervisedFuture,
     K: Keep<S>,
 {
-    /// Stores what the runner has done, and makes the next run, where it is put.
+    /// Stores what the runner has done, then reads the next item and makes its run, which goes to `put`.
     ///
-    /// The token for it comes from `token`: to clone it takes its lock, and is not done under this one.
+    /// `token` is called, and its handle dropped, without a lock. `woke` becomes true if another runner was woken.
     #[inline]
     pub(super) fn pull(
         &self,
-        mut token: impl FnMut() -> CancellationToken,
         done: Option<Driven<S>>,
-        mut put: impl FnMut(S),
-    ) -> Option<Index> {
-        let mut step = self.step(token(), done, &mut put);
-        loop {
-            let (index, caught) = match step {
-                Step::Run(index) => return Some(index),
-                Step::Nothing => return None,
-                Step::Panicked(index, caught) => (index, caught),
-            };
-            step = self.step(token(), Some(self.unmade(index, caught)?), &mut put);
+        token: impl FnOnce() -> CancellationToken,
+        put: impl FnOnce(S),
+        woke: &mut bool,
+    ) -> Pulled {
+        let mut state = self.state();
+        if let Some(Driven { task, index, ended }) = done {
+            let (stops, surplus) = self.record(&mut state, index, ended);
+            if stops || surplus.is_some() {
+                self.release(state, stops.then_some(task), surplus);
+                state = self.state();
+            }
         }
+        let Some(mut source) = state.source.take() else {
+            return if state.is_away && !state.stopped { Pulled::Busy } else { Pulled::Nothing };
+        };
+        state.is_away = true;
+        state.is_reading = true;
+        drop(state);
+        self.is_back.store(false, Ordering::Relaxed);
+        let next = source.next(token(), || !self.closed.load(Ordering::Relaxed), put);
+        let mut state = self.state();
+        match next {
+            Next::Made if !state.stopped => {
+                let index = state.results.place();
+                *woke |= self.put_back(state, source);
+                Pulled::Run(index)
+            }
+            next => self.read_otherwise(state, source, next, woke),
+        }
+    }
+
+    /// Not an item of a map that goes on.
+    #[cold]
+    fn read_otherwise<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<I, F, S, K>>,
+        source: Box<Source<I, F>>,
+        next: Next,
+        woke: &mut bool,
+    ) -> Pulled {
+        let (pulled, ends) = match next {
+            _ if state.closed => (Pulled::Unwanted, true),
+            Next::Made => (Pulled::Run(state.results.place()), false),
+            Next::Panicked { caught, of_the_iterator } => {
+                (Pulled::Panicked(state.results.place(), caught), of_the_iterator)
+            }
+            Next::Exhausted => (Pulled::Nothing, true),
+            Next::Unwanted => (Pulled::Nothing, false),
+        };
+        if !ends && state.stopped {
+            // The token fired, or a run failed, while the item was read.
+            drop(state);
+            let cut = source.may_have_more();
+            state = self.state();
+            state.cut |= cut;
+        }
+        let queue = if ends { state.stop().1 } else { VecDeque::new() };
+        *woke |= self.put_back(state, source);
+        wake_each(queue);
+        pulled
     }
 
     /// An item could not be made; `None` where no error could be made of that either.
     #[cold]
-    fn unmade(&self, index: Index, caught: Caught) -> Option<Driven<S>> {
+    pub(super) fn unmade(&self, index: Index, caught: Caught) -> Option<Driven<S>> {
         let panic = Panic::new(CLOSURE, caught);
         events::panicked(&panic);
         match panic::catch(|| S::error(TaskError::Panicked(panic))) {
@@ -314,44 +571,17 @@ where
             }
         }
     }
-
-    fn step(&self, token: CancellationToken, done: Option<Driven<S>>, put: impl FnOnce(S)) -> Step {
-        let mut state = self.state();
-        let mut surplus = None;
-        if let Some(Driven { task, index, ended }) = done {
-            let cut_short = ended.outcome == Outcome::Cancelled && self.token.is_cancelled();
-            let (stops, error) = self.record(&mut state, index, ended);
-            surplus = error;
-            if stops || cut_short {
-                let source = state.source.take();
-                self.may_grow.store(false, Ordering::Relaxed);
-                self.release(state, stops.then_some(task), source, surplus);
-                return Step::Nothing;
-            }
-        }
-        let next = state.source.as_mut().map(|source| source.next(token, put));
-        let is_over =
-            matches!(next, Some(Next::Exhausted | Next::Panicked { of_the_iterator: true, .. }));
-        let source = if is_over { state.source.take() } else { None };
-        let step = match next {
-            None | Some(Next::Exhausted) => Step::Nothing,
-            Some(Next::Made) => Step::Run(state.results.place()),
-            Some(Next::Panicked { caught, .. }) => Step::Panicked(state.results.place(), caught),
-        };
-        let may_grow = state.may_grow();
-        if may_grow != self.may_grow.load(Ordering::Relaxed) {
-            self.may_grow.store(may_grow, Ordering::Relaxed);
-        }
-        if source.is_some() || surplus.is_some() {
-            self.release(state, None, source, surplus);
-        }
-        step
-    }
 }
 
-enum Step {
+/// What there is to do for a runner that has no run.
+pub(super) enum Pulled {
+    /// The run that was put.
     Run(Index),
+    /// Wait: another runner has the source.
+    Busy,
     Nothing,
+    /// Drop what was put: the map has gone.
+    Unwanted,
     /// The item at this place could not be made.
     Panicked(Index, Caught),
 }

@@ -1,8 +1,8 @@
-//! Why a pool takes no work, and what it asks of the errors of the work it takes.
+//! Why a pool or a group takes no work, and what it asks of the errors of the work it takes.
 
 use std::fmt;
 
-use crate::Rejected;
+use crate::{Cancelled, Rejected};
 
 /// The pool is closed: it was drained, or its last handle was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +17,17 @@ impl fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
-/// Why [`Pool::spawn`](crate::Pool::spawn) and [`Pool::reserve`](crate::Pool::reserve) did nothing.
+/// Why [`Pool::spawn`](crate::Pool::spawn), [`Pool::reserve`](crate::Pool::reserve) or
+/// [`GroupHandle::spawn`](crate::GroupHandle::spawn) did nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpawnError {
     /// The pool is closed, or was while the call waited.
     Closed(Closed),
+    /// The group was joined: all of its tasks have ended.
+    Joined,
+    /// The group is cancelled: its token fired, a task of it failed, or it was dropped.
+    Cancelled(Cancelled),
     /// The call could only have waited for itself: it came from a task that holds what it would wait for.
     Rejected(Rejected),
 }
@@ -43,12 +48,23 @@ impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed(closed) => fmt::Display::fmt(closed, f),
+            Self::Joined => f.write_str("the group was joined: it takes no more tasks"),
+            Self::Cancelled(cancelled) => fmt::Display::fmt(cancelled, f),
             Self::Rejected(rejected) => fmt::Display::fmt(rejected, f),
         }
     }
 }
 
-impl std::error::Error for SpawnError {}
+impl std::error::Error for SpawnError {
+    /// Where the function is defined, if one was refused.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Closed(_) | Self::Joined => None,
+            Self::Cancelled(cancelled) => cancelled.source(),
+            Self::Rejected(rejected) => rejected.source(),
+        }
+    }
+}
 
 /// Why [`Pool::try_spawn`](crate::Pool::try_spawn) did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,33 +3,37 @@
 //! Each runner has a child token of its own, lent to all its runs by handle: no other thread fights for
 //! its lock. What a run was given comes back when it has ended, for the next one.
 //!
-//! A map begins with one runner, and gets another one wherever that would help:
+//! A map begins with one runner, which reads the first item: the iterator may block. It gets another one whenever that
+//! would help:
 //!
 //! 1. a run becomes pending: something else can be done meanwhile;
 //! 2. runs take long, in sum and each: other threads can take a share;
-//! 3. no run has ended since the map's own future looked, and all are being polled: they compute.
+//! 3. no item was read for a while, and no runner is without a run: they compute (`map.rs`, `watch.rs`);
+//! 4. the function's limit was raised.
 //!
-//! Runs that are ready at once stay on one thread, where nobody fights for the map's lock.
+//! Runs that are ready at once stay on one thread, where no one fights for the map's lock.
+//!
+//! A runner that finds the source with another one waits for it, without a run and without blocking its thread.
 
 use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Weak},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use pin_project_lite::pin_project;
-use tokio::task::coop::has_budget_remaining;
+use tokio::task::coop::{has_budget_remaining, poll_proceed};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     busy::Busy,
     keep::Keep,
     ordered::Index,
-    pull::{Bound, Driven, Shared},
+    pull::{Bound, CLOSURE, Driven, Pulled, Shared},
+    task::cause_of_abort,
 };
 use crate::{
-    Cancelled, Cause, Outcome, TaskError,
+    Cancelled, TaskError,
     clock::Ticks,
     events, panic,
     registry::Key,
@@ -40,51 +44,60 @@ use crate::{
         row::{OnThread, Row},
     },
     span::TaskSpan,
-    spec::TaskSpec,
+    spec::{Policy, TaskSpec},
+    sync,
 };
 
-pin_project! {
-    #[project = RunnerProjection]
-    struct Runner<I, F, S, K>
-    where
-        I: Iterator,
-        S: SupervisedFuture,
-        K: Keep<S>,
-    {
-        shared: Arc<Shared<I, F, S, K>>,
-        token: CancellationToken,
-        // A handle on it that a run has given back.
-        spare: Option<CancellationToken>,
-        row: Arc<Row>,
-        // Lent to who asks which task runs, while it does.
-        lent: Option<Arc<Row>>,
-        alarm: Alarm,
-        kept_waker: bool,
-        span: TaskSpan,
-        // Of the run under way, if there is one.
-        index: Option<Index>,
-        #[pin]
-        run: Option<S>,
-        // Whether it has been pending.
-        pended: bool,
-        busy: Busy,
-        // There until it has left.
-        key: Option<Key>,
-    }
+sync::global! {
+    /// What a runner is until it knows the function, which the first run tells.
+    static UNKNOWN: TaskSpec = TaskSpec::new(CLOSURE, Policy::DEFAULT);
+}
 
-    impl<I, F, S, K> PinnedDrop for Runner<I, F, S, K>
-    where
-        I: Iterator,
-        S: SupervisedFuture,
-        K: Keep<S>,
-    {
-        fn drop(this: Pin<&mut Self>) {
-            this.project().abort();
-        }
+struct Runner<I, F, S, K>
+where
+    I: Iterator,
+    S: SupervisedFuture,
+    K: Keep<S>,
+{
+    shared: Arc<Shared<I, F, S, K>>,
+    token: CancellationToken,
+    /// A handle on it that a run has given back.
+    spare: Option<CancellationToken>,
+    row: Arc<Row>,
+    /// Lent to whoever asks which task runs, while it does.
+    lent: Option<Arc<Row>>,
+    alarm: Alarm,
+    kept_waker: bool,
+    span: TaskSpan,
+    /// The limit that the map was given, until the first run has told its function.
+    first: Option<Option<usize>>,
+    /// Of the run under way, if there is one.
+    index: Option<Index>,
+    /// Boxed, so that a large one is made in its place and never moved.
+    run: Pin<Box<Option<S>>>,
+    /// Whether it has been pending, and another runner was asked for since.
+    pended: bool,
+    /// Whether it has no item yet, and is not the first runner.
+    fresh: bool,
+    /// Whether it may be in the queue for the source.
+    queued: bool,
+    /// Whether it has woken or spawned a task since its poll began.
+    woke: bool,
+    busy: Busy,
+    /// There until it has left.
+    key: Option<Key>,
+}
+
+/// Nothing is pinned here but the run, in its box.
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Unpin for Runner<I, F, S, K> {}
+
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for Runner<I, F, S, K> {
+    fn drop(&mut self) {
+        self.abort();
     }
 }
 
-/// Starts the first runner, with the first run, which tells the function's own limit.
+/// Starts the first runner. Its first run tells the function's own limit.
 pub(super) fn start<I, F, S, K>(shared: &Arc<Shared<I, F, S, K>>, limit: Option<usize>)
 where
     I: Iterator + Send + 'static,
@@ -94,18 +107,7 @@ where
     S::Error: Send + 'static,
     K: Keep<S> + 'static,
 {
-    let token = shared.token.child_token();
-    let mut first = None;
-    let index = shared.pull(|| token.clone(), None, |run| first = Some(run));
-    let (Some(index), Some(run)) = (index, first) else {
-        shared.leave(None);
-        return;
-    };
-    let spec = run.spec();
-    let own = spec.limit().map(Bound::Own);
-    let limit = limit.map(Bound::Fixed).or(own);
-    shared.begin(spec, limit.unwrap_or_else(|| Bound::Fixed(default_limit())));
-    spawn(shared, token, spec, Some((index, run)));
+    spawn(shared, &UNKNOWN, Some(limit));
 }
 
 /// Four times as many as threads run at once: runs wait as a rule.
@@ -113,8 +115,9 @@ fn default_limit() -> usize {
     4 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Starts one more runner, if there is work for it.
-pub(super) fn grow<I, F, S, K>(shared: &Arc<Shared<I, F, S, K>>) -> bool
+/// Starts one more runner, if there is work for it and fewer than `idle` are without a run.
+#[inline]
+fn grow<I, F, S, K>(shared: &Arc<Shared<I, F, S, K>>, idle: usize) -> bool
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
@@ -123,9 +126,23 @@ where
     S::Error: Send + 'static,
     K: Keep<S> + 'static,
 {
-    let Some(spec) = shared.grow() else { return false };
-    spawn(shared, shared.token.child_token(), spec, None);
-    true
+    let spec = shared.grow(idle);
+    spec.into_iter().for_each(|spec| spawn(shared, spec, None));
+    spec.is_some()
+}
+
+/// The same for the map's own future.
+pub(super) fn grow_exactly<I, F, S, K>(shared: &Arc<Shared<I, F, S, K>>)
+where
+    I: Iterator + Send + 'static,
+    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+    S: SupervisedFuture + Send + 'static,
+    S::Value: Send + 'static,
+    S::Error: Send + 'static,
+    K: Keep<S> + 'static,
+{
+    let spec = shared.grow_exactly(1);
+    spec.into_iter().for_each(|spec| spawn(shared, spec, None));
 }
 
 fn alarm(token: &CancellationToken, row: &Arc<Row>) -> Alarm {
@@ -135,9 +152,8 @@ fn alarm(token: &CancellationToken, row: &Arc<Row>) -> Alarm {
 
 fn spawn<I, F, S, K>(
     shared: &Arc<Shared<I, F, S, K>>,
-    token: CancellationToken,
     spec: &'static TaskSpec,
-    first: Option<(Index, S)>,
+    first: Option<Option<usize>>,
 ) where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
@@ -146,8 +162,12 @@ fn spawn<I, F, S, K>(
     S::Error: Send + 'static,
     K: Keep<S> + 'static,
 {
-    let (index, run) = first.unzip();
+    let token = shared.token.child_token();
     let row = Arc::new(Row::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
+    let span = match first {
+        Some(_) => TaskSpan::none(),
+        None => events::task_span_in(&shared.span, spec.name()),
+    };
     let runner = Runner {
         key: Some(shared.enter(&row)),
         shared: shared.clone(),
@@ -157,10 +177,14 @@ fn spawn<I, F, S, K>(
         lent: Some(row.clone()),
         row: row.clone(),
         kept_waker: false,
-        span: events::task_span_in(&shared.span, spec.name()),
-        index,
-        run,
+        span,
+        first,
+        index: None,
+        run: Box::pin(None),
         pended: false,
+        fresh: first.is_none(),
+        queued: false,
+        woke: false,
         busy: Busy::default(),
     };
     #[expect(
@@ -183,28 +207,22 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
+        let this = self.get_mut();
         if this.row.is_aborted() {
             this.abort();
             return Poll::Ready(());
         }
-        // Out of their places meanwhile, since they are entered while the rest is used.
-        let span = std::mem::replace(this.span, TaskSpan::none());
-        let mut lent = this.lent.take();
-        let (now, first) = this.row.poll_begins();
-        if first {
-            events::task_began(&span);
-            this.shared.wake();
+        this.woke = false;
+        let mut polled = Poll::Ready(());
+        if this.first.is_some() {
+            polled = this.poll_first(cx);
         }
-        let inside = span.enter();
-        let polled = frame::within(&mut lent, || this.drive(now, cx));
-        drop(inside);
-        this.row.poll_ends();
-        *this.lent = lent;
-        *this.span = span;
+        if polled.is_ready() && this.key.is_some() {
+            polled = this.poll_runs(cx);
+        }
         if polled.is_ready() {
             this.row.forget_waker();
-        } else if !std::mem::replace(this.kept_waker, true) {
+        } else if !std::mem::replace(&mut this.kept_waker, true) {
             this.row.keep_waker(cx.waker());
             if this.row.is_aborted() || this.token.is_cancelled() {
                 cx.waker().wake_by_ref();
@@ -214,7 +232,7 @@ where
     }
 }
 
-impl<I, F, S, K> RunnerProjection<'_, I, F, S, K>
+impl<I, F, S, K> Runner<I, F, S, K>
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
@@ -223,70 +241,218 @@ where
     S::Error: Send + 'static,
     K: Keep<S> + 'static,
 {
+    /// Makes the first run of the map, and becomes a task of its function. If there is none, the runner has left.
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut lent = self.lent.take();
+        self.row.poll_begins();
+        let shared = self.shared.clone();
+        let inside = shared.span.enter();
+        let polled = frame::within(&mut lent, || self.poll_next(None, cx));
+        drop(inside);
+        self.row.poll_ends();
+        self.lent = lent;
+        if ready!(polled) {
+            self.knows_its_function();
+        } else {
+            self.leave();
+        }
+        Poll::Ready(())
+    }
+
+    fn knows_its_function(&mut self) {
+        let (Some(run), Some(limit)) = (self.run.as_ref().as_pin_ref(), self.first.take()) else {
+            return;
+        };
+        let (shared, spec) = (&self.shared, run.spec());
+        let row = Arc::new(Row::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
+        tokio::task::try_id().into_iter().for_each(|id| row.spawned(id));
+        if let Some(key) = self.key {
+            shared.replace(key, &row);
+        }
+        self.row.forget_waker();
+        self.kept_waker = false;
+        self.alarm = alarm(&self.token, &row);
+        self.lent = Some(row.clone());
+        self.row = row;
+        self.span = events::task_span_in(&shared.span, spec.name());
+        let own = spec.limit().map(Bound::Own);
+        let limit = limit.map(Bound::Fixed).or(own);
+        shared.begin(spec, limit.unwrap_or_else(|| Bound::Fixed(default_limit())));
+        shared.wake();
+        self.woke = true;
+    }
+
+    fn poll_runs(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.queued) {
+            self.key.into_iter().for_each(|key| self.shared.leave_queue(key));
+        }
+        // Out of their places meanwhile, since they are entered while the rest is used.
+        let span = std::mem::replace(&mut self.span, TaskSpan::none());
+        let mut lent = self.lent.take();
+        let (now, first) = self.row.poll_begins();
+        if first {
+            events::task_began(&span);
+            if self.fresh {
+                self.shared.started();
+            }
+        }
+        let inside = span.enter();
+        let polled = frame::within(&mut lent, || self.drive(now, cx));
+        drop(inside);
+        self.row.poll_ends();
+        self.lent = lent;
+        self.span = span;
+        polled
+    }
+
     /// One run after another, until one is pending or there is nothing more to do.
     fn drive(&mut self, now: Ticks, cx: &mut Context<'_>) -> Poll<()> {
         let mut now = Some(now);
         loop {
             // The index stays until the run has ended: a poll may unwind.
-            let done = match (self.run.as_mut().as_pin_mut(), *self.index) {
+            let done = match (self.run.as_mut().as_pin_mut(), self.index) {
                 (Some(mut run), Some(index)) => {
-                    let around = Around { alarm: Some(self.alarm), now: now.take() };
+                    let around = Around { alarm: Some(&self.alarm), now: now.take(), text: None };
                     let Poll::Ready(ended) = run.as_mut().poll_ended(cx, around) else {
-                        // Without budget everything is pending, and nothing is known.
-                        if has_budget_remaining() && !std::mem::replace(self.pended, true) {
-                            grow(self.shared);
-                        }
+                        self.is_pending(cx);
                         return Poll::Pending;
                     };
-                    *self.index = None;
+                    self.index = None;
                     let task = run.spec().name();
                     // What is another token's handle, or that of a part of it, is dropped.
                     let given = run.take_back_token();
-                    *self.spare = given.filter(|given| given == self.token);
+                    self.spare = given.filter(|given| *given == self.token);
                     self.run.set(None);
-                    // The token itself is asked, as far as it costs little: it has fired before the alarm rings.
-                    if self.alarm.has_rung()
-                        || ended.outcome == Outcome::Cancelled
-                        || (*self.pended && self.token.is_cancelled())
-                    {
-                        self.renew_token();
-                    }
-                    if !*self.pended {
-                        for _ in 0..self.busy.with(ended.nanos) {
-                            if !grow(self.shared) {
+                    if !self.pended {
+                        let asks = self.busy.with(ended.nanos);
+                        for _ in 0..asks {
+                            if !grow(&self.shared, usize::try_from(asks).unwrap_or(usize::MAX)) {
                                 break;
                             }
+                            self.woke = true;
                         }
                     }
                     Some(Driven { task, index, ended })
                 }
                 _ => None,
             };
-            let (token, spare, run) = (&*self.token, &mut *self.spare, &mut self.run);
-            let given = || spare.take().unwrap_or_else(|| token.clone());
-            let pulled = self.shared.pull(given, done, |next| run.set(Some(next)));
-            if pulled.is_none() {
-                self.shared.leave(self.key.take());
+            if !ready!(self.poll_next(done, cx)) {
+                self.leave();
                 return Poll::Ready(());
             }
-            *self.index = pulled;
-            *self.pended = false;
             // An item was read since.
             now = None;
             self.row.begins_anew();
         }
     }
+
+    /// The run is pending: once, another runner is asked for.
+    fn is_pending(&mut self, cx: &Context<'_>) {
+        if self.pended {
+            return;
+        }
+        if has_budget_remaining() {
+            self.pended = true;
+            grow(&self.shared, 1);
+        } else {
+            // Without budget everything is pending, and nothing is known: the next poll has some.
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Stores what was done, and makes the next run in its place; false if there is none.
+    #[inline]
+    fn poll_next(&mut self, mut done: Option<Driven<S>>, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            if !self.may_read() {
+                self.stop_reading(done.take());
+                return Poll::Ready(false);
+            }
+            if self.woke {
+                return self.gives_way(done.take(), cx);
+            }
+            let (token, spare, run) = (&self.token, &mut self.spare, &mut self.run);
+            let given = || spare.take().unwrap_or_else(|| token.clone());
+            let pulled =
+                self.shared.pull(done.take(), given, |next| run.set(Some(next)), &mut self.woke);
+            if let Pulled::Run(index) = pulled {
+                self.index = Some(index);
+                self.pended = false;
+                if std::mem::take(&mut self.fresh) {
+                    self.shared.wake();
+                    self.woke = true;
+                }
+                return Poll::Ready(true);
+            }
+            if let Some(next) = ready!(self.poll_otherwise(pulled, cx)) {
+                return Poll::Ready(next);
+            }
+        }
+    }
+
+    /// Lets the tasks run that were woken, before the iterator may block: one of them, which may be the map's own, is in
+    /// a place of this worker that no other one takes it from (tokio's LIFO slot).
+    #[cold]
+    fn gives_way(&mut self, done: Option<Driven<S>>, cx: &Context<'_>) -> Poll<bool> {
+        done.into_iter().for_each(|done| self.shared.store(done));
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// There is no run yet: `None` to ask again.
+    #[cold]
+    fn poll_otherwise(&mut self, pulled: Pulled, cx: &mut Context<'_>) -> Poll<Option<bool>> {
+        match pulled {
+            Pulled::Run(_) | Pulled::Nothing => Poll::Ready(Some(false)),
+            Pulled::Unwanted => {
+                _ = panic::catch(|| self.run.set(None));
+                Poll::Ready(Some(false))
+            }
+            Pulled::Busy => {
+                let Some(key) = self.key else { return Poll::Ready(Some(false)) };
+                self.queued =
+                    !self.shared.is_back_soon() && self.shared.wait_for_source(key, cx.waker());
+                if self.queued { Poll::Pending } else { Poll::Ready(None) }
+            }
+            Pulled::Panicked(index, caught) => {
+                let Some(unmade) = self.shared.unmade(index, caught) else {
+                    return Poll::Ready(Some(false));
+                };
+                self.shared.store(unmade);
+                // A run spends a unit when it begins; what was never made spends one here.
+                ready!(poll_proceed(cx)).made_progress();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    /// Whether the map goes on. A run may have fired the token that it was given, which is no other run's business.
+    #[inline]
+    fn may_read(&mut self) -> bool {
+        !self.token.is_cancelled() || self.renews_token()
+    }
+
+    #[cold]
+    fn renews_token(&mut self) -> bool {
+        if self.shared.token.is_cancelled() {
+            return false;
+        }
+        self.token = self.shared.token.child_token();
+        self.alarm = alarm(&self.token, &self.row);
+        self.spare = None;
+        true
+    }
+
+    #[cold]
+    fn stop_reading(&self, done: Option<Driven<S>>) {
+        done.into_iter().for_each(|done| self.shared.store(done));
+        self.shared.stop_reading();
+    }
 }
 
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F, S, K> {
-    /// A run may fire the token that it was given, which is no other run's business.
-    #[cold]
-    fn renew_token(&mut self) {
-        if self.token.is_cancelled() && !self.shared.token.is_cancelled() {
-            *self.token = self.shared.token.child_token();
-            *self.alarm = alarm(self.token, self.row);
-            *self.spare = None;
-        }
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Runner<I, F, S, K> {
+    fn leave(&mut self) {
+        self.shared.leave(self.key.take());
     }
 
     /// The task is dropped before its end: the map, or the runtime, is going away.
@@ -297,16 +463,16 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> RunnerProjection<'_, I, F,
         self.row.forget_waker();
         let _inside = self.span.enter();
         if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
-            let task = run.spec().name();
-            frame::within(self.lent, || self.run.set(None));
-            let cause = self.shared.scope.cause().unwrap_or(Cause::ScopeDropped);
-            let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
+            let spec = run.spec();
+            frame::within(&mut self.lent, || self.run.set(None));
+            let cause = cause_of_abort(&self.shared.scope, &self.shared.token);
+            let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
             match panic::catch(|| S::error(cancelled)) {
                 Ok(error) => {
                     let ended = Ended::aborted(error);
-                    self.shared.store(Driven { task, index, ended });
+                    self.shared.store(Driven { task: spec.name(), index, ended });
                 }
-                Err(caught) => self.shared.store_untold(task, caught),
+                Err(caught) => self.shared.store_untold(spec.name(), caught),
             }
         }
         self.shared.leave(self.key.take());

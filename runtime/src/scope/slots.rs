@@ -2,28 +2,37 @@
 //!
 //! Invariants
 //!
-//! 1. Neither is held while the other is waited for: it waits for one, tries the other, gives the first
-//!    back if that fails, and waits for the other. Two scopes and one function cannot block each other.
+//! 1. A wait for both has a place in both queues, and holds neither while it waits for the other, but for a bounded
+//!    time (`limit/pair.rs`). Two scopes and one function cannot block each other, nor can a run with the permit that
+//!    spawns into the scope; and none of them waits for ever while runs end.
 //! 2. A wait is counted as such, and ends counted, whichever way it ends.
 //! 3. No wait begins that waits for itself: for a slot that a task of the scope waits for in its own scope,
 //!    for a permit that a run around it holds.
 //!
 //! `slots/loom.rs` checks 1 for every interleaving.
 
-use std::sync::Arc;
+mod patience;
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Poll, ready},
+};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Outcome, Rejected,
     clock::Ticks,
-    limit::{Limit, Permit, Slot},
+    limit::{Limit, PairStatus, PairWait, Permit, Slot},
     run::{itself, scope::Scope},
     spec::TaskSpec,
 };
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
+
+use patience::Patience;
 
 /// How many tasks a scope may have at once; without a number, any.
 pub(super) struct Slots(Option<Arc<Limit>>);
@@ -67,6 +76,10 @@ impl Slots {
 
     /// Both at once, without waiting.
     pub(super) fn try_admit(&self, spec: &'static TaskSpec) -> Option<Admission> {
+        // A permit that is only taken to be returned would be a missed turn of who waits for it.
+        if self.0.as_ref().is_some_and(|slots| slots.is_full()) {
+            return None;
+        }
         Some(Admission { permit: try_permit(spec)?, slot: self.try_slot()? })
     }
 
@@ -82,6 +95,25 @@ impl Slots {
     }
 
     async fn admitted(
+        &self,
+        spec: &'static TaskSpec,
+        scope: &Arc<Scope>,
+    ) -> Result<Admission, Rejected> {
+        let (Some(slots), Some(permits)) = (&self.0, waited_for(spec)) else {
+            return self.one_after_the_other(spec, scope).await;
+        };
+        let holds_one = itself::for_a_permit(spec).is_some()
+            || itself::for_a_slot(spec, scope, slots.size()).is_some();
+        if holds_one {
+            return self.one_after_the_other(spec, scope).await;
+        }
+        let (slot, permit) = both(slots, permits).await;
+        Ok(Admission { slot: Some(slot), permit: Some(permit) })
+    }
+
+    /// Waits for what there is to wait for. If this is both, a run around holds one of them, and a wait for that
+    /// one is rejected: this comes to an end after the first wait.
+    async fn one_after_the_other(
         &self,
         spec: &'static TaskSpec,
         scope: &Arc<Scope>,
@@ -120,6 +152,29 @@ impl Slots {
             None => Ok(Some(Limit::acquire(limit.clone()).await)),
         }
     }
+}
+
+/// Waits for a slot and a permit.
+async fn both(slots: &Arc<Limit>, permits: &'static Limit) -> (Slot, Permit) {
+    let mut wait = PairWait::new(slots.clone(), permits);
+    let mut patience = Patience::new();
+    poll_fn(|cx| {
+        loop {
+            match wait.poll(cx) {
+                PairStatus::Admitted(slot, permit) => return Poll::Ready((slot, permit)),
+                PairStatus::Holds => {
+                    ready!(patience.poll_hold(cx));
+                    wait.let_go();
+                }
+                PairStatus::Waits => {
+                    ready!(patience.poll_rest(cx));
+                    wait.may_hold();
+                    return Poll::Pending;
+                }
+            }
+        }
+    })
+    .await
 }
 
 /// Waits for a slot of a scope before it is known what it is for.

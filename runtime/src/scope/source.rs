@@ -9,8 +9,9 @@ pub(super) struct Source<I, F> {
     pub(super) f: F,
 }
 
-pub(super) fn drop_source<I, F>(source: Option<Source<I, F>>) {
-    if let Some(Source { items, f }) = source {
+pub(super) fn drop_source<I, F>(source: Option<Box<Source<I, F>>>) {
+    if let Some(source) = source {
+        let Source { items, f } = *source;
         drop_quietly(items);
         drop_quietly(f);
     }
@@ -20,6 +21,8 @@ pub(super) enum Next {
     /// A run was made.
     Made,
     Exhausted,
+    /// An item was read that no one wants any more.
+    Unwanted,
     Panicked {
         caught: Caught,
         of_the_iterator: bool,
@@ -27,27 +30,32 @@ pub(super) enum Next {
 }
 
 impl<I: Iterator, F> Source<I, F> {
-    /// Whether the iterator does not say that it is at its end; one that panics will say so when it is read.
+    /// Whether the iterator may have another item; one that panics is assumed to.
     pub(super) fn may_have_more(&self) -> bool {
         panic::catch(|| self.items.size_hint().1 != Some(0)).unwrap_or(true)
     }
 
-    /// Makes the run of the next item, where it is put.
-    pub(super) fn next<S>(&mut self, token: CancellationToken, put: impl FnOnce(S)) -> Next
+    /// Reads the next item and makes its run, if it is still wanted then. The run goes to `put`.
+    #[inline]
+    pub(super) fn next<S>(
+        &mut self,
+        token: CancellationToken,
+        is_wanted: impl FnOnce() -> bool,
+        put: impl FnOnce(S),
+    ) -> Next
     where
         F: FnMut(CancellationToken, I::Item) -> S,
     {
         let mut of_the_iterator = true;
         let next = panic::catch(|| {
-            let item = self.items.next()?;
+            let Some(item) = self.items.next() else { return Next::Exhausted };
             of_the_iterator = false;
+            if !is_wanted() {
+                return Next::Unwanted;
+            }
             put((self.f)(token, item));
-            Some(())
+            Next::Made
         });
-        match next {
-            Ok(Some(())) => Next::Made,
-            Ok(None) => Next::Exhausted,
-            Err(caught) => Next::Panicked { caught, of_the_iterator },
-        }
+        next.unwrap_or_else(|caught| Next::Panicked { caught, of_the_iterator })
     }
 }

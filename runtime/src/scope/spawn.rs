@@ -3,6 +3,7 @@
 mod candidate;
 
 use std::{
+    any::type_name,
     future::Future,
     panic::Location,
     pin::Pin,
@@ -14,15 +15,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     launch::Launch,
-    ledger::{Index, Shared},
+    ledger::{Failure, Shared},
+    refused::SpawnError,
     slots::Admission,
-    task::{Report, Task},
+    task::{Report, Task, cause_of_abort},
 };
 use crate::{
-    Cancelled, Cause, Panic, TaskError, events,
+    Cancelled, Panic, TaskError, events,
     limit::Slot,
     panic::{self, Caught, drop_quietly},
+    registry::Key,
     run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, row::Row},
+    spec::TaskSpec,
 };
 use candidate::{Answer, Candidate, Stage};
 
@@ -43,17 +47,20 @@ pub struct Spawn<'a, T, E, S> {
     place: &'static Location<'static>,
 }
 
-/// Takes the run out of its place. Whether there is a task then: not in a group that is closed.
+/// Takes the run out of its place. There is no task in a group that is closed: then it returns the function.
 type LaunchFn<T, E, S> = fn(
     &Arc<Shared<T, E>>,
     &mut Option<S>,
     Option<Arc<Row>>,
     Admission,
     &'static Location<'static>,
-) -> bool;
+) -> Result<(), &'static TaskSpec>;
 
-/// The name of a task whose closure panicked before it could tell.
-pub(super) const CLOSURE: &str = "spawn";
+/// The name of a task whose closure has made none: that of its function, else that of the closure.
+#[cold]
+pub(super) fn name_of<S: SupervisedFuture, F>() -> &'static str {
+    S::function().unwrap_or_else(type_name::<F>)
+}
 
 /// The run is pinned only once it is in its task.
 impl<T, E, S> Unpin for Spawn<'_, T, E, S> {}
@@ -62,10 +69,12 @@ impl<'a, T, E, S> Spawn<'a, T, E, S>
 where
     S: SupervisedFuture<Value = T, Error = E>,
 {
+    /// `name` is that of a task which has one before its closure is called.
     #[inline]
-    pub(super) fn new(
+    pub(super) fn new<F: FnOnce(CancellationToken) -> S>(
         group: &'a Arc<Shared<T, E>>,
-        task: impl FnOnce(CancellationToken) -> S,
+        name: Option<&'static str>,
+        task: F,
         place: &'static Location<'static>,
         launch: LaunchFn<T, E, S>,
     ) -> Self {
@@ -73,13 +82,13 @@ where
         let stage = match group.token() {
             None => {
                 drop_quietly(task);
-                Stage::Refused
+                Stage::Refused { task: name.unwrap_or_else(name_of::<S, F>) }
             }
             Some((token, spare)) => {
                 row = spare;
                 match panic::catch(|| run.insert(task(token)).spec()) {
                     Ok(spec) => Stage::New { spec },
-                    Err(caught) => Stage::Failed(unmade::<S>(caught)),
+                    Err(caught) => unmade::<S>(name.unwrap_or_else(name_of::<S, F>), caught),
                 }
             }
         };
@@ -89,10 +98,10 @@ where
 
 /// The closure has panicked.
 #[cold]
-fn unmade<S: SupervisedFuture>(caught: Caught) -> S::Error {
-    let panic = Panic::new(CLOSURE, caught);
+fn unmade<S: SupervisedFuture>(task: &'static str, caught: Caught) -> Stage<'static, S::Error> {
+    let panic = Panic::new(task, caught);
     events::panicked(&panic);
-    S::error(TaskError::Panicked(panic))
+    Stage::Failed { task, error: S::error(TaskError::Panicked(panic)) }
 }
 
 /// Spawns a run that has been admitted.
@@ -102,7 +111,7 @@ pub(super) fn launch<S, L>(
     row: Option<Arc<Row>>,
     admission: Admission,
     place: &'static Location<'static>,
-) -> bool
+) -> Result<(), &'static TaskSpec>
 where
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
     L: Launch<S>,
@@ -111,35 +120,65 @@ where
     let spec = waiting.spec();
     let row = Row::anew(row, spec, place, &group.scope, L::THREAD);
     let span = events::task_span(spec.name());
-    let Some(index) = group.enter(&row) else {
+    let Some(key) = group.enter(&row) else {
         drop_quietly(run.take());
-        return false;
+        return Err(spec);
     };
     waiting.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
-    let report = InGroup { group: group.clone(), index, slot: admission.slot };
+    let report = InGroup { group: group.clone(), key, slot: admission.slot };
     let id = L::launch(Task::new(row.clone(), span, run, report));
     row.spawned(id);
-    true
+    Ok(())
+}
+
+impl<T, E, S> Spawn<'_, T, E, S> {
+    /// With `returns`, why nothing is spawned is returned rather than reported by the join.
+    fn poll_spawned(
+        &mut self,
+        cx: &mut Context<'_>,
+        returns: bool,
+    ) -> Poll<Result<(), SpawnError>> {
+        let Self { candidate, run, row, launch, place } = self;
+        match ready!(candidate.poll(cx)) {
+            Answer::Admitted(admission, granted) => {
+                let launched = launch(candidate.group, run, row.take(), admission, place);
+                Poll::Ready(launched.map_err(|spec| {
+                    if let Some(granted) = granted {
+                        granted.in_vain();
+                    }
+                    candidate.refusal(spec.into())
+                }))
+            }
+            Answer::No(no) => {
+                drop_quietly(run.take());
+                Poll::Ready(candidate.say(no, place, returns))
+            }
+        }
+    }
 }
 
 impl<T, E, S> Future for Spawn<'_, T, E, S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { candidate, run, row, launch, place } = &mut *self;
-        match ready!(candidate.poll(cx)) {
-            Answer::Admitted(admission, granted) => {
-                let entered = launch(candidate.group, run, row.take(), admission, place);
-                if let (false, Some(granted)) = (entered, granted) {
-                    granted.in_vain();
-                }
-            }
-            Answer::No(no) => {
-                drop_quietly(run.take());
-                candidate.say(no);
-            }
-        }
-        Poll::Ready(())
+        // While it is borrowed nobody can join the group: nothing but its own failures can refuse it.
+        self.poll_spawned(cx, false).map(drop)
+    }
+}
+
+/// The future of [`GroupHandle::spawn`](super::group::GroupHandle::spawn); it spawns when it is awaited.
+///
+/// # Cancel safety
+///
+/// Dropped while it waits, it has spawned nothing.
+#[must_use = "nothing is spawned until this is awaited"]
+pub struct HandleSpawn<'a, T, E, S>(pub(super) Spawn<'a, T, E, S>);
+
+impl<T, E, S> Future for HandleSpawn<'_, T, E, S> {
+    type Output = Result<(), SpawnError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_spawned(cx, true)
     }
 }
 
@@ -154,35 +193,58 @@ impl<T, E, S> Drop for Spawn<'_, T, E, S> {
 /// Tells the group.
 struct InGroup<T, E> {
     group: Arc<Shared<T, E>>,
-    index: Index,
+    key: Key,
     slot: Option<Slot>,
 }
 
+impl<T, E> InGroup<T, E> {
+    fn leave(
+        self,
+        row: &Row,
+        Ended { outcome, result, .. }: Ended<T, E>,
+        token: Option<CancellationToken>,
+        text: Option<Box<str>>,
+    ) {
+        let (task, place) = (row.spec().name(), row.place());
+        let result = result.map_err(|error| Failure { task, place, outcome, error, text });
+        drop(self.slot);
+        self.group.leave(self.key, task, result, token);
+    }
+}
+
 impl<T, E> Report<T, E> for InGroup<T, E> {
+    /// What the join does not return is logged.
+    const LOGS: bool = true;
+
     fn alarm(&self) -> Option<&Alarm> {
         self.group.alarm()
     }
 
-    fn ended(
+    fn ended(self, row: &Arc<Row>, ended: Ended<T, E>, token: Option<CancellationToken>) {
+        self.leave(row, ended, token, None);
+    }
+
+    fn failed(
         self,
         row: &Arc<Row>,
-        Ended { outcome, result, .. }: Ended<T, E>,
+        ended: Ended<T, E>,
         token: Option<CancellationToken>,
+        text: Option<Box<str>>,
     ) {
-        drop(self.slot);
-        self.group.leave(self.index, row.spec().name(), outcome, result, token);
+        self.leave(row, ended, token, text);
     }
 
     fn aborted(self, row: &Arc<Row>, error: fn(TaskError) -> E) {
-        let task = row.spec().name();
-        let cause = self.group.scope.cause().unwrap_or(Cause::ScopeDropped);
-        let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
+        let cause = cause_of_abort(&self.group.scope, &self.group.token);
+        let cancelled = TaskError::Cancelled(Cancelled::new(row.spec(), cause));
         match panic::catch(|| error(cancelled)) {
             Ok(error) => self.ended(row, Ended::aborted(error), None),
-            Err(caught) => {
-                drop(self.slot);
-                self.group.leave_untold(self.index, task, caught);
-            }
+            Err(caught) => self.unwound(row, caught, error),
         }
+    }
+
+    fn unwound(self, row: &Arc<Row>, caught: Caught, _: fn(TaskError) -> E) {
+        drop(self.slot);
+        self.group.leave_untold(self.key, row.spec().name(), caught);
     }
 }

@@ -9,6 +9,7 @@
 //!    rung: who rings or aborts wakes it, or is seen.
 
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -19,10 +20,11 @@ use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    TaskError,
+    Cause, TaskError,
     clock::Ticks,
     events,
-    run::{Around, Ended, SupervisedFuture, alarm::Alarm, frame, row::Row},
+    panic::{self, Caught, drop_quietly},
+    run::{Around, Ended, SupervisedFuture, alarm::Alarm, frame, row::Row, scope::Scope},
     span::TaskSpan,
 };
 
@@ -32,10 +34,39 @@ pub(super) trait Report<T, E> {
     ///
     /// `token` is what it was given, where it has it still.
     fn ended(self, row: &Arc<Row>, ended: Ended<T, E>, token: Option<CancellationToken>);
+    /// As [`ended`](Self::ended), where the run failed: with what its error says, if [`Self::LOGS`] and if that is
+    /// known.
+    fn failed(
+        self,
+        row: &Arc<Row>,
+        ended: Ended<T, E>,
+        token: Option<CancellationToken>,
+        _text: Option<Box<str>>,
+    ) where
+        Self: Sized,
+    {
+        self.ended(row, ended, token);
+    }
+    /// Whether it may log errors whose type it knows nothing of.
+    const LOGS: bool = false;
     /// The task was aborted. What an error of the run would be made with is `error`.
     fn aborted(self, row: &Arc<Row>, error: fn(TaskError) -> E);
+    /// A poll of the task panicked outside of all boundaries: no error could be made of how its run ended.
+    fn unwound(self, row: &Arc<Row>, caught: Caught, error: fn(TaskError) -> E)
+    where
+        Self: Sized,
+    {
+        drop_quietly(caught);
+        self.aborted(row, error);
+    }
     /// Wakes the task when the token of its scope fires.
     fn alarm(&self) -> Option<&Alarm>;
+}
+
+/// Why a task was dropped before its run ended. Its scope fires the token before it aborts; otherwise it was dropped
+/// together with its runtime.
+pub(super) fn cause_of_abort(scope: &Scope, token: &CancellationToken) -> Cause {
+    if token.is_cancelled() { scope.cause().unwrap_or(Cause::Token) } else { Cause::RuntimeGone }
 }
 
 pin_project! {
@@ -74,7 +105,7 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
     #[inline]
     fn parts(self: Pin<&mut Self>) -> (&mut Seat, InPlace<'_, S, R>) {
         let TaskProjection { seat, run, report } = self.project();
-        (seat, InPlace { run, report, ended: None })
+        (seat, InPlace { run, report, ended: None, text: Cell::new(None) })
     }
 }
 
@@ -99,6 +130,7 @@ trait Seated {
     /// Drops the run that has ended, and tells its end.
     fn tell_ended(&mut self, row: &Arc<Row>);
     fn tell_aborted(&mut self, row: &Arc<Row>);
+    fn tell_unwound(&mut self, row: &Arc<Row>, caught: Caught);
 }
 
 /// It borrows the places of a task for one poll, or for its drop.
@@ -106,6 +138,8 @@ struct InPlace<'a, S: SupervisedFuture, R> {
     run: Pin<&'a mut Option<S>>,
     report: &'a mut Option<R>,
     ended: Option<Ended<S::Value, S::Error>>,
+    /// What the error says.
+    text: Cell<Option<Box<str>>>,
 }
 
 impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Seated for InPlace<'_, S, R> {
@@ -120,7 +154,8 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Seated for InPlace<'_, 
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool {
         let alarm = self.report.as_ref().and_then(Report::alarm);
         let run = self.run.as_mut().as_pin_mut().expect("a task is polled until it has ended");
-        let Poll::Ready(ended) = run.poll_ended(cx, Around { alarm, now: Some(now) }) else {
+        let text = R::LOGS.then_some(&self.text);
+        let Poll::Ready(ended) = run.poll_ended(cx, Around { alarm, now: Some(now), text }) else {
             return false;
         };
         self.ended = Some(ended);
@@ -135,13 +170,22 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Seated for InPlace<'_, 
         let token = self.run.as_mut().as_pin_mut().and_then(S::take_back_token);
         self.run.set(None);
         if let (Some(report), Some(ended)) = (self.report.take(), self.ended.take()) {
-            report.ended(row, ended, token);
+            match ended.result {
+                Ok(_) => report.ended(row, ended, token),
+                Err(_) => report.failed(row, ended, token, self.text.take()),
+            }
         }
     }
 
     fn tell_aborted(&mut self, row: &Arc<Row>) {
         if let Some(report) = self.report.take() {
             report.aborted(row, S::error);
+        }
+    }
+
+    fn tell_unwound(&mut self, row: &Arc<Row>, caught: Caught) {
+        if let Some(report) = self.report.take() {
+            report.unwound(row, caught, S::error);
         }
     }
 }
@@ -157,6 +201,15 @@ struct Seat {
 /// It is there but while the task is polled: then whoever asks who runs now has it.
 fn row_of(row: &Option<Arc<Row>>) -> &Arc<Row> {
     row.as_ref().expect("a task has its row back when its poll has ended")
+}
+
+/// Drops the run whose poll panicked.
+#[cold]
+fn unwound(row: &mut Option<Arc<Row>>, seated: &mut dyn Seated, caught: Caught) {
+    frame::within(row, || seated.drop_run());
+    let row = row_of(row);
+    row.forget_waker();
+    seated.tell_unwound(row, caught);
 }
 
 impl Seat {
@@ -177,10 +230,18 @@ impl Seat {
         if first {
             self.span.iter().for_each(|span| events::task_began(span));
         }
-        let has_ended = frame::within(&mut self.row, || seated.poll(cx, now));
+        let polled = frame::within(&mut self.row, || panic::catch(|| seated.poll(cx, now)));
+        row_of(&self.row).poll_ends();
+        let has_ended = match polled {
+            Ok(has_ended) => has_ended,
+            Err(caught) => {
+                unwound(&mut self.row, seated, caught);
+                return Poll::Ready(());
+            }
+        };
         let row = row_of(&self.row);
-        row.poll_ends();
         if has_ended {
+            row.ends();
             if self.kept_waker {
                 row.forget_waker();
             }

@@ -57,6 +57,10 @@ pub async fn renamed(stop: &Stop, n: u32) -> Result<u32, TaskError> {
 pub type Stop = CancellationToken;
 
 /// A body that only panics.
+///
+/// # Panics
+///
+/// Always.
 #[supervised]
 pub async fn panics() -> Result<u32, TaskError> {
     panic!("as it was asked to")
@@ -72,6 +76,7 @@ pub async fn forever() -> Result<(), TaskError> {
 
 /// As many parameters as clippy allows, and the token.
 #[supervised]
+#[allow(clippy::many_single_char_names)]
 pub async fn seven(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8) -> Result<u8, TaskError> {
     Ok(a + b + c + d + e + f + g)
 }
@@ -223,12 +228,20 @@ pub async fn early(text: &str) -> Result<u32, Box<dyn std::error::Error + Send +
 }
 
 /// The last expression borrows from a parameter.
+///
+/// # Panics
+///
+/// When a holder of the lock panicked.
 #[supervised]
 pub async fn tail_borrows(items: Mutex<Vec<u32>>) -> Result<usize, TaskError> {
     Ok(items.lock().expect("nobody panicked").len())
 }
 
 /// The last expression matches on what borrows from a parameter.
+///
+/// # Panics
+///
+/// When a holder of the lock panicked.
 #[supervised]
 #[allow(clippy::option_if_let_else)]
 pub async fn tail_matches(items: Mutex<Vec<u32>>) -> Result<u32, TaskError> {
@@ -239,6 +252,10 @@ pub async fn tail_matches(items: Mutex<Vec<u32>>) -> Result<u32, TaskError> {
 }
 
 /// The same without a value.
+///
+/// # Panics
+///
+/// When a holder of the lock panicked.
 #[supervised]
 pub async fn tail_of_nothing(items: Mutex<Vec<u32>>) {
     if let Some(n) = items.lock().expect("nobody panicked").first_mut() {

@@ -68,6 +68,10 @@ pub async fn given(token: CancellationToken, runs: Runs) -> Result<bool, TaskErr
 }
 
 /// Patterns, `mut`, `_`, `ref`, `@`.
+///
+/// # Panics
+///
+/// When a run sees what another has changed.
 #[supervised(restart = "on-failure")]
 pub async fn patterns(
     (first, mut second): (u32, u32),
@@ -164,6 +168,10 @@ pub async fn early(
 }
 
 /// The last expression borrows from a parameter.
+///
+/// # Panics
+///
+/// When a holder of the lock panicked.
 #[supervised(restart = "on-failure")]
 pub async fn tail_borrows(items: Arc<Mutex<Vec<u32>>>, runs: Runs) -> Result<usize, TaskError> {
     runs.fail_once();
@@ -238,6 +246,10 @@ impl Counter {
     }
 
     /// Takes and changes itself, also in macros and in closures.
+    ///
+    /// # Panics
+    ///
+    /// When a run sees what another has changed.
     #[supervised(restart = "on-failure")]
     pub async fn changed(mut self, n: u32) -> Result<Self, TaskError> {
         let mut add = || self.count += n;

@@ -9,16 +9,20 @@
 mod common;
 
 use std::{
+    error::Error as _,
     future::pending,
     io::Read,
     process::{ExitCode, Termination},
     sync::LazyLock,
+    time::Duration,
 };
 
+use anyhow::Context as _;
 use common::{BlockingReport, block, say, wanted};
-use tokio_supervised::{CancellationToken, Pool, TaskError, supervised};
+use tokio_supervised::{CancellationToken, Pool, TaskError, Unfinished, supervised};
 
 static POOL: LazyLock<Pool> = LazyLock::new(|| Pool::new(1));
+static ANOTHER: LazyLock<Pool> = LazyLock::new(|| Pool::new(8));
 
 /// Ends when the test closes stdin, whatever its token says.
 #[supervised(name = "finishes", grace = "none", allow(unused_token, detached_spawn))]
@@ -48,6 +52,30 @@ async fn blocks() -> Result<(), TaskError> {
 #[supervised(name = "never")]
 async fn never() -> Result<(), TaskError> {
     pending().await
+}
+
+/// Waits until main drains, then uses a pool that nobody has used before.
+#[supervised(name = "uses another")]
+async fn uses_another() -> anyhow::Result<()> {
+    closed().await;
+    ANOTHER.spawn(finishes).await?;
+    say("ACCEPTED");
+    Ok(())
+}
+
+/// Returns when the pool has closed: it is full.
+async fn closed() {
+    _ = POOL.reserve().await;
+}
+
+/// Spawns when it is dropped, with its runtime.
+struct SpawnsWhenDropped(tokio::runtime::Handle);
+
+impl Drop for SpawnsWhenDropped {
+    fn drop(&mut self) {
+        let _inside = self.0.enter();
+        ANOTHER.try_spawn(never).expect("the pool is open");
+    }
 }
 
 /// Says when the pool has closed, which is full.
@@ -98,6 +126,41 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
             say("READY");
             deaf(&token).await?;
         }
+        "is deaf, and drained by the body" => {
+            POOL.spawn(deaf).await?;
+            POOL.drain(Duration::from_millis(200)).await?;
+        }
+        "is deaf, and drained by a body that adds to the error" => {
+            POOL.spawn(deaf).await?;
+            POOL.drain(Duration::from_millis(200)).await.context("saving")?;
+        }
+        "is deaf, and drained by a body that makes do" => {
+            POOL.spawn(deaf).await?;
+            POOL.drain(Duration::from_millis(200)).await.expect_err("it is deaf");
+        }
+        "is deaf, and drained after the signal" => {
+            POOL.spawn(deaf).await?;
+            say("READY");
+            token.cancelled().await;
+            POOL.drain(Duration::from_secs(60)).await?;
+        }
+        "is deaf, and drained when the signal comes" => {
+            POOL.spawn(deaf).await?;
+            say_when_it_drains();
+            POOL.drain(Duration::from_secs(60)).await?;
+        }
+        "uses another" => {
+            POOL.spawn(uses_another).await?;
+        }
+        "is used by what is dropped with the runtime" => {
+            let guard = SpawnsWhenDropped(tokio::runtime::Handle::current());
+            tokio::spawn(async move {
+                let _guard = guard;
+                pending::<()>().await;
+            });
+            // It has been polled, and is dropped with its guard.
+            tokio::task::yield_now().await;
+        }
         "blocks" => POOL.spawn(blocks).await?,
         "has a thread" => {
             POOL.spawn_blocking("holds", |_| -> anyhow::Result<()> {
@@ -140,6 +203,47 @@ async fn short(token: CancellationToken) -> anyhow::Result<()> {
     body(token, second_half()).await
 }
 
+/// The error is what the attribute can look into, in one way or the other.
+#[supervised::main(grace = "1s", worker_threads = 2)]
+async fn boxed() -> Result<(), Box<dyn std::error::Error>> {
+    POOL.spawn(deaf).await?;
+    Ok(POOL.drain(Duration::from_millis(200)).await?)
+}
+
+#[supervised::main(grace = "1s", worker_threads = 2)]
+async fn io() -> std::io::Result<()> {
+    POOL.spawn(deaf).await.map_err(std::io::Error::other)?;
+    Ok(POOL.drain(Duration::from_millis(200)).await?)
+}
+
+/// Nothing of what it holds is seen in its chain, but the sources of that.
+#[derive(Debug)]
+struct Transparent(Unfinished);
+
+impl std::fmt::Display for Transparent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for Transparent {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+#[supervised::main(grace = "1s", worker_threads = 2)]
+async fn transparent() -> Result<(), Transparent> {
+    POOL.spawn(deaf).await.expect("the pool is open");
+    POOL.drain(Duration::from_millis(200)).await.map_err(Transparent)
+}
+
+#[supervised::main(grace = "1s", worker_threads = 2)]
+async fn plain() -> Result<(), Unfinished> {
+    POOL.spawn(deaf).await.expect("the pool is open");
+    POOL.drain(Duration::from_millis(200)).await
+}
+
 #[supervised::main(grace = "40s", flavor = "current_thread")]
 async fn long_on_one_thread(token: CancellationToken) -> anyhow::Result<()> {
     body(token, second_half()).await
@@ -162,6 +266,10 @@ fn main() -> ExitCode {
         "short" => short().report(),
         "long on one thread" => long_on_one_thread().report(),
         "short on one thread" => short_on_one_thread().report(),
+        "boxed" => boxed().report(),
+        "io" => io().report(),
+        "plain" => plain().report(),
+        "transparent" => transparent().report(),
         other => panic!("no such main: {other}"),
     }
 }

@@ -42,8 +42,9 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             Ok(())
         }
         "a call is deaf" => {
-            say("READY");
-            Ok(deaf(&token).await?)
+            // Not before its first poll: the signal could refuse it.
+            let (ended, ()) = tokio::join!(deaf(&token), async { say("READY") });
+            Ok(ended?)
         }
         "blocks" => {
             say("READY");

@@ -36,7 +36,7 @@ async fn parent(
     let _running = seen.enter();
     for child in 1..=2 {
         let seen = seen.clone();
-        group.spawn(move |token| task(token, number + child, any(ENDING), seen)).await;
+        group.spawn(move |token| task(token, number + child, any(ENDING), seen)).await.unwrap();
     }
     if token.is_cancelled() { Ok(0) } else { Ok(number) }
 }
@@ -46,7 +46,7 @@ async fn feed(group: GroupHandle<usize, Error>, first: usize, of: &'static [Act]
     for number in first..first + 1 + below(3) {
         let seen = seen.clone();
         let what = any(of);
-        group.spawn(move |token| task(token, number, what, seen)).await;
+        _ = group.spawn(move |token| task(token, number, what, seen)).await;
     }
 }
 
@@ -175,7 +175,7 @@ in_many_orders! {
         let group = Group::new(&CancellationToken::new());
         let (handle, of_task) = (group.handle(), seen.clone());
         tokio::spawn(async move {
-            handle.spawn(|token| task(token, 1, Act::End(0), of_task)).await;
+            _ = handle.spawn(|token| task(token, 1, Act::End(0), of_task)).await;
         });
         let values = group.join().await.unwrap();
         seen.all_over();

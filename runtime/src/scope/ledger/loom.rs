@@ -2,21 +2,22 @@ use std::{panic::Location, sync::Arc};
 
 use loom::{future::block_on, thread};
 
-use super::{Index, Shared};
+use super::{Failure, Shared};
 use crate::{
     CancellationToken, Cause, Outcome,
+    registry::Key,
     run::row::{OnThread, Row},
     spec::{Policy, model_spec},
     sync::{ended, model},
 };
 
 #[derive(Debug, PartialEq, Eq)]
-enum Failure {
+enum Error {
     Real,
     Cancelled,
 }
 
-type Group = Shared<u8, Failure>;
+type Group = Shared<u8, Error>;
 
 fn group() -> Arc<Group> {
     Arc::new(Group::new(CancellationToken::new(), Location::caller()))
@@ -27,8 +28,12 @@ fn row(group: &Group) -> Arc<Row> {
     Row::anew(None, spec, Location::caller(), &group.scope, OnThread::Worker)
 }
 
-fn enter(group: &Arc<Group>) -> Index {
+fn enter(group: &Arc<Group>) -> Key {
     group.enter(&row(group)).expect("the group is open")
+}
+
+fn failed(task: &'static str, outcome: Outcome, error: Error) -> Result<u8, Failure<Error>> {
+    Err(Failure { task, place: Location::caller(), outcome, error, text: None })
 }
 
 /// Invariant 1.
@@ -39,22 +44,22 @@ fn no_cancellation_comes_before_the_failure_that_it_follows() {
         let (fails, stops) = (enter(&group), enter(&group));
         let fails = thread::spawn({
             let group = group.clone();
-            move || group.leave(fails, "a", Outcome::Error, Err(Failure::Real), None)
+            move || group.leave(fails, "a", failed("a", Outcome::Error, Error::Real), None)
         });
         let stops = thread::spawn({
             let group = group.clone();
             move || {
-                let (outcome, result) = if group.token.is_cancelled() {
+                let result = if group.token.is_cancelled() {
                     assert_eq!(group.scope.cause(), Some(Cause::SiblingFailed { task: "a" }));
-                    (Outcome::Cancelled, Err(Failure::Cancelled))
+                    failed("b", Outcome::Cancelled, Error::Cancelled)
                 } else {
-                    (Outcome::Ok, Ok(1))
+                    Ok(1)
                 };
-                group.leave(stops, "b", outcome, result, None);
+                group.leave(stops, "b", result, None);
             }
         });
         block_on(group.all_ended());
-        assert_eq!(group.take_results(), Err(Failure::Real));
+        assert_eq!(group.take_results(), Err(Error::Real));
         ended(fails);
         ended(stops);
     });
@@ -68,7 +73,7 @@ fn a_join_waits_for_all_tasks_and_is_woken_by_the_last() {
         let entered = [enter(&group), enter(&group)];
         let tasks = entered.map(|index| {
             let group = group.clone();
-            thread::spawn(move || group.leave(index, "a", Outcome::Ok, Ok(1), None))
+            thread::spawn(move || group.leave(index, "a", Ok(1), None))
         });
         block_on(group.all_ended());
         assert_eq!(group.take_results(), Ok(vec![1, 1]));
@@ -85,7 +90,7 @@ fn nothing_is_entered_after_the_join() {
             let group = group.clone();
             move || match group.enter(&row(&group)) {
                 Some(index) => {
-                    group.leave(index, "a", Outcome::Ok, Ok(1), None);
+                    group.leave(index, "a", Ok(1), None);
                     1
                 }
                 None => 0,
@@ -108,7 +113,7 @@ fn a_spawn_that_waits_is_waited_for() {
             move || {
                 let index = enter(&group);
                 group.wait_ended();
-                group.leave(index, "a", Outcome::Ok, Ok(1), None);
+                group.leave(index, "a", Ok(1), None);
             }
         });
         block_on(group.all_ended());
@@ -134,5 +139,54 @@ fn no_task_is_left_running_in_a_group_that_is_dropped() {
             assert!(row.is_aborted());
         }
         assert_eq!(group.scope.cause(), Some(Cause::ScopeDropped));
+    });
+}
+
+/// Invariant 7: whoever comes first, a failure and a value are neither kept nor taken twice.
+#[test]
+fn nothing_is_left_in_a_group_that_is_dropped() {
+    model(Some(3), || {
+        let group = group();
+        let (fails, gives) = (enter(&group), enter(&group));
+        let fails = thread::spawn({
+            let group = group.clone();
+            move || group.leave(fails, "a", failed("a", Outcome::Error, Error::Real), None)
+        });
+        let gives = thread::spawn({
+            let group = group.clone();
+            move || group.leave(gives, "b", Ok(1), None)
+        });
+        group.abandon();
+        ended(fails);
+        ended(gives);
+        let mut state = group.state();
+        assert!(state.failure.is_none() && state.values.take().is_empty());
+        assert_eq!((state.live.len(), state.pending), (0, 0));
+    });
+}
+
+/// Invariant 7: a spawn is refused, or its task is waited for, whoever fires the token meanwhile.
+#[test]
+fn a_refused_spawn_is_the_joins_or_its_task_is() {
+    model(Some(3), || {
+        let group = group();
+        let fires = thread::spawn({
+            let group = group.clone();
+            move || group.token.cancel()
+        });
+        match group.token() {
+            Some(_) => {
+                let key = enter(&group);
+                group.leave(key, "a", Ok(1), None);
+            }
+            None => group.refuse("a", Cause::Token, Error::Cancelled, false),
+        }
+        block_on(group.all_ended());
+        let refused = group.state().refused.spawns;
+        match group.take_results() {
+            Ok(values) => assert_eq!((values, refused), (vec![1], 0)),
+            Err(error) => assert_eq!((error, refused), (Error::Cancelled, 1)),
+        }
+        ended(fires);
     });
 }

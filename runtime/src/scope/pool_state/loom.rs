@@ -4,6 +4,7 @@ use loom::{future::block_on, thread};
 
 use super::{Closed, Shared, Ticket};
 use crate::{
+    Unfinished,
     limit::Limit,
     run::row::{OnThread, Row},
     scope::slots::reserve,
@@ -132,6 +133,34 @@ fn no_task_escapes_an_abort() {
         pool.abort();
         let row = spawns.join().expect("loom ends the test where a thread panics");
         assert!(row.is_aborted());
+    });
+}
+
+/// Invariant 7: what a task does at its end beside a drain that cancels it.
+#[test]
+fn a_task_that_a_drain_cancels_is_returned_by_each_drain() {
+    model(Some(2), || {
+        let pool = pool(1);
+        let row = row(&pool);
+        let key = pool.enter(&row, Ticket::New).expect("the pool is open");
+        let task = thread::spawn({
+            let pool = pool.clone();
+            move || {
+                let is_cut = pool.token.is_cancelled();
+                if is_cut {
+                    pool.cancelled(&row);
+                }
+                pool.leave(key, None);
+                is_cut
+            }
+        });
+        let found = |drained: Result<(), Unfinished>| {
+            drained.map_or_else(|found| found.tasks().len() + found.cut().len(), |()| 0)
+        };
+        let first = found(block_on(pool.drain(Duration::ZERO)));
+        let is_cut = task.join().expect("loom ends the test where a thread panics");
+        assert!(!is_cut || first == 1, "a drain returned `Ok` for work that it cut");
+        assert_eq!(found(block_on(pool.drain(Duration::ZERO))), first);
     });
 }
 

@@ -2,11 +2,12 @@ use std::{
     future::{Ready, poll_fn, ready},
     panic::Location,
     sync::Arc,
+    task::Poll,
 };
 
-use loom::{future::block_on, thread};
+use loom::{future::block_on, sync::Condvar, thread};
 
-use super::{Bound, Driven, Shared};
+use super::{Bound, Driven, Pulled, Shared};
 use crate::{
     CancellationToken, Outcome, Supervised, TaskError,
     registry::Key,
@@ -16,7 +17,7 @@ use crate::{
         row::{OnThread, Row},
         supervise,
     },
-    scope::keep::Together,
+    scope::{keep::Together, ordered::Index},
     spec::{Policy, model_spec},
     sync::{Mutex, ended, model},
 };
@@ -33,31 +34,63 @@ impl From<TaskError> for Failure {
     }
 }
 
-type Items = std::ops::Range<u8>;
+type Items = Box<dyn Iterator<Item = u8> + Send>;
 type Run = Supervised<Ready<Result<u8, Failure>>, CancellationToken>;
 type Make = Box<dyn FnMut(CancellationToken, u8) -> Run + Send>;
 type Map = Arc<Shared<Items, Make, Run, Together>>;
 
+/// A map with room for so many runners, two of which are there.
+fn map_of(items: Items, make: Make, limit: usize) -> Map {
+    let map = Shared::new(CancellationToken::new(), Location::caller(), items, make);
+    map.begin(model_spec(Policy::DEFAULT), Bound::Fixed(limit));
+    assert!(map.grow(1).is_some(), "there is work for one more");
+    Arc::new(map)
+}
+
+fn make(mut reads: impl FnMut(u8) + Send + 'static) -> Make {
+    let spec = model_spec(Policy::DEFAULT);
+    Box::new(move |token, item| {
+        reads(item);
+        supervise(spec, token, output(Result::<u8, Failure>::by_shape), ready(Ok(item)))
+    })
+}
+
 /// A map with places for two runners, both taken, and what is pulled.
 fn map(items: u8) -> (Map, Arc<Mutex<Vec<u8>>>) {
-    let spec = model_spec(Policy::DEFAULT);
     let pulled: Arc<Mutex<Vec<u8>>> = Arc::default();
-    let make: Make = Box::new({
-        let pulled = pulled.clone();
-        move |token, item| {
-            pulled.lock().expect("loom's locks are not poisoned").push(item);
-            supervise(spec, token, output(Result::<u8, Failure>::by_shape), ready(Ok(item)))
-        }
+    let reads = pulled.clone();
+    let make = make(move |item| {
+        reads.lock().expect("loom's locks are not poisoned").push(item);
     });
-    let map = Shared::new(CancellationToken::new(), Location::caller(), 0..items, make);
-    map.begin(spec, Bound::Fixed(2));
-    assert!(map.grow().is_some(), "there is work for one more");
-    (Arc::new(map), pulled)
+    let map = map_of(Box::new(0..items), make, 2);
+    map.started();
+    (map, pulled)
 }
 
 fn row(map: &Map) -> Arc<Row> {
     let spec = model_spec(Policy::DEFAULT);
     Row::anew(None, spec, Location::caller(), &map.scope, OnThread::Worker)
+}
+
+/// What a runner finds when it has stored an end, once it has waited for the source.
+fn pull(map: &Map, key: Key, mut done: Option<Driven<Run>>) -> Option<Index> {
+    block_on(poll_fn(|cx| {
+        map.leave_queue(key);
+        loop {
+            if map.token.is_cancelled() {
+                done.take().into_iter().for_each(|done| map.store(done));
+                map.stop_reading();
+                return Poll::Ready(None);
+            }
+            match map.pull(done.take(), || map.token.clone(), drop, &mut false) {
+                Pulled::Run(index) => return Poll::Ready(Some(index)),
+                Pulled::Nothing | Pulled::Unwanted => return Poll::Ready(None),
+                Pulled::Panicked(..) => unreachable!("nothing panics here"),
+                Pulled::Busy if map.wait_for_source(key, cx.waker()) => return Poll::Pending,
+                Pulled::Busy => {}
+            }
+        }
+    }))
 }
 
 /// As a runner: drives one run after another, whose ends are given.
@@ -68,7 +101,7 @@ fn drive(
     end: impl Fn(&Map) -> (Outcome, Result<u8, Failure>),
 ) {
     let mut done = None;
-    while let Some(index) = map.pull(|| map.token.clone(), done, drop) {
+    while let Some(index) = pull(map, key, done) {
         let (outcome, result) = end(map);
         let ended = Ended { outcome, overdue: false, nanos: 0, result };
         done = Some(Driven { task, index, ended });
@@ -76,7 +109,7 @@ fn drive(
     map.leave(Some(key));
 }
 
-/// Invariant 1; loom fails where the map is not woken.
+/// Invariants 1 and 5; loom fails if the map, or a runner that waits for the source, is not woken.
 #[test]
 fn each_item_is_pulled_once_and_has_its_end() {
     model(Some(3), || {
@@ -133,6 +166,67 @@ fn no_runner_escapes_the_drop_of_its_map() {
         map.abandon();
         let row = spawns.join().expect("loom ends the test where a thread panics");
         assert!(row.is_aborted());
-        assert!(map.pull(|| map.token.clone(), None, drop).is_none(), "nothing more is run");
+        let pulled = map.pull(None, || map.token.clone(), drop, &mut false);
+        assert!(matches!(pulled, Pulled::Nothing), "nothing more is run");
+    });
+}
+
+/// Invariant 6: an iterator that blocks until it may go on keeps no end from being stored, and no map from its end.
+#[test]
+fn a_blocked_iterator_keeps_no_map_from_its_end() {
+    model(Some(2), || {
+        let gate = Arc::new((Mutex::new(false), Condvar::new()));
+        let blocks = std::iter::from_fn({
+            let gate = gate.clone();
+            move || {
+                let (is_open, opened) = &*gate;
+                let mut is_open = is_open.lock().expect("loom's locks are not poisoned");
+                while !*is_open {
+                    is_open = opened.wait(is_open).expect("loom's locks are not poisoned");
+                }
+                Some(1)
+            }
+        });
+        let map = map_of(Box::new(std::iter::once(0).chain(blocks)), make(drop), 2);
+        map.started();
+        let runners = ["a", "b"].map(|task| {
+            let (map, key) = (map.clone(), map.enter(&row(&map)));
+            thread::spawn(move || drive(&map, key, task, |_| (Outcome::Error, Err(Failure::Real))))
+        });
+        // The first item fails, which fires the token.
+        block_on(poll_fn(|cx| {
+            let ended = map.poll_ended(cx).is_ready();
+            let ended = ended || (map.token.is_cancelled() && map.waits_for_the_iterator(true));
+            if ended { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        assert_eq!(map.take_results(), Err(Failure::Real));
+        let (is_open, opened) = &*gate;
+        *is_open.lock().expect("loom's locks are not poisoned") = true;
+        opened.notify_all();
+        runners.into_iter().for_each(ended);
+    });
+}
+
+/// Invariant 7: a run that pends asks for one more runner, or leaves the question to a runner that reads.
+#[test]
+fn a_map_with_room_has_a_runner_that_reads_or_one_that_asks() {
+    model(Some(2), || {
+        let map = map_of(Box::new(0..3), make(drop), 3);
+        // Each reads one item, whose run pends.
+        let asked = Arc::new(Mutex::new(0));
+        let runners = [false, true].map(|is_fresh| {
+            let (map, asked) = (map.clone(), asked.clone());
+            thread::spawn(move || {
+                let key = map.enter(&row(&map));
+                if is_fresh {
+                    map.started();
+                }
+                assert!(pull(&map, key, None).is_some());
+                let grew = usize::from(map.grow(1).is_some());
+                *asked.lock().expect("loom's locks are not poisoned") += grew;
+            })
+        });
+        runners.into_iter().for_each(ended);
+        assert_eq!(*asked.lock().expect("loom's locks are not poisoned"), 1);
     });
 }

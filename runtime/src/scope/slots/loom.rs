@@ -35,7 +35,7 @@ fn two_scopes_and_one_function_do_not_block_each_other() {
     });
 }
 
-/// Invariant 1: a slot is not held for a permit.
+/// Invariant 1: a slot is not held for a permit for ever.
 #[test]
 fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
     model(Some(3), || {
@@ -60,7 +60,7 @@ fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
     });
 }
 
-/// Invariant 1: a permit is not held for a slot.
+/// Invariant 1: a permit is not held for a slot for ever.
 #[test]
 fn a_permit_is_free_while_its_spawn_waits_for_a_slot() {
     model(Some(2), || {

@@ -3,19 +3,21 @@
 
 use std::{
     future::Future,
+    panic::Location,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use super::{
-    super::{
-        ledger::Shared,
-        slots::{Admission, Granting, Refusal, Waiting},
-    },
-    CLOSURE,
+use super::super::{
+    ledger::{Failure, Shared},
+    refused::SpawnError,
+    slots::{Admission, Granting, Refusal, Waiting},
 };
-use crate::{Cancelled, Cause, Outcome, TaskError, panic::drop_quietly, spec::TaskSpec};
+use crate::{
+    Cancelled, Cause, Outcome, TaskError, budget, error::Origin, panic::drop_quietly,
+    spec::TaskSpec,
+};
 
 pub(super) struct Candidate<'a, T, E> {
     pub(super) group: &'a Arc<Shared<T, E>>,
@@ -25,10 +27,23 @@ pub(super) struct Candidate<'a, T, E> {
 }
 
 pub(super) enum Stage<'a, E> {
-    New { spec: &'static TaskSpec },
-    Waiting { spec: &'static TaskSpec, admission: WaitForAdmission<'a>, counted: Waiting },
-    Failed(E),
-    Refused,
+    New {
+        spec: &'static TaskSpec,
+    },
+    Waiting {
+        spec: &'static TaskSpec,
+        admission: WaitForAdmission<'a>,
+        counted: Waiting,
+    },
+    /// The closure panicked; the name is that of the task that it would have made.
+    Failed {
+        task: &'static str,
+        error: E,
+    },
+    /// Before the closure was called.
+    Refused {
+        task: &'static str,
+    },
     Done,
 }
 
@@ -60,14 +75,9 @@ pub(super) struct No<'a, T, E> {
 }
 
 enum Why<E> {
-    Failed(E),
-    /// Before it was known what it was for.
-    Refused,
-    Waited {
-        spec: &'static TaskSpec,
-        counted: Waiting,
-        refusal: Refusal,
-    },
+    Failed { task: &'static str, error: E },
+    Refused { task: &'static str },
+    Waited { spec: &'static TaskSpec, counted: Waiting, refusal: Refusal },
 }
 
 impl<'a, T, E> Candidate<'a, T, E> {
@@ -80,6 +90,9 @@ impl<'a, T, E> Candidate<'a, T, E> {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer<'a, T, E>> {
+        if !matches!(self.stage, Stage::Waiting { .. }) {
+            ready!(budget::spend(cx));
+        }
         let why = match self.stage {
             Stage::New { spec } => {
                 self.stage = Stage::Done;
@@ -87,8 +100,8 @@ impl<'a, T, E> Candidate<'a, T, E> {
             }
             Stage::Waiting { .. } => return self.wait(cx),
             _ => match std::mem::replace(&mut self.stage, Stage::Done) {
-                Stage::Failed(error) => Why::Failed(error),
-                Stage::Refused => Why::Refused,
+                Stage::Failed { task, error } => Why::Failed { task, error },
+                Stage::Refused { task } => Why::Refused { task },
                 Stage::Done => panic!("a spawn was polled after it had ended"),
                 Stage::New { .. } | Stage::Waiting { .. } => unreachable!("looked at above"),
             },
@@ -142,29 +155,52 @@ impl<'a, T, E> Candidate<'a, T, E> {
         })
     }
 
-    /// Tells the group why nothing is spawned.
-    pub(super) fn say(&self, no: No<'_, T, E>) {
-        match no.why {
-            Why::Failed(error) => self.group.fail(CLOSURE, Outcome::Panicked, error),
-            Why::Refused => self.refuse(CLOSURE),
+    /// Tells the group why nothing is spawned; with `returns`, the caller of the spawn instead, as far as it has not
+    /// begun to be a task.
+    pub(super) fn say(
+        &self,
+        no: No<'_, T, E>,
+        place: &'static Location<'static>,
+        returns: bool,
+    ) -> Result<(), SpawnError> {
+        let (task, outcome, error, text) = match no.why {
+            Why::Failed { task, error } => (task, Outcome::Panicked, error, None),
+            Why::Refused { task } => return self.refuse(task.into(), returns),
             Why::Waited { spec, counted, refusal } => match refusal {
                 Refusal::Fired => {
                     counted.ended(Outcome::Cancelled);
-                    self.refuse(spec.name());
+                    return self.refuse(spec.into(), returns);
                 }
                 Refusal::WaitsForItself(rejected) => {
                     counted.ended(Outcome::Rejected);
+                    if returns {
+                        return Err(rejected.into());
+                    }
+                    let text = rejected.to_string().into();
                     let error = (self.error)(TaskError::Rejected(rejected));
-                    self.group.fail(spec.name(), Outcome::Rejected, error);
+                    (spec.name(), Outcome::Rejected, error, Some(text))
                 }
             },
-        }
+        };
+        self.group.fail(Failure { task, place, outcome, error, text });
+        Ok(())
     }
 
-    fn refuse(&self, task: &'static str) {
+    fn refuse(&self, task: Origin, returns: bool) -> Result<(), SpawnError> {
+        let refusal = self.refusal(task);
+        let SpawnError::Cancelled(cancelled) = &refusal else { return Err(refusal) };
+        let (cause, error) = (cancelled.cause(), TaskError::Cancelled(cancelled.clone()));
+        self.group.refuse(task.name(), cause, (self.error)(error), returns);
+        if returns { Err(refusal) } else { Ok(()) }
+    }
+
+    /// Why the group takes no task: it was joined, or it is cancelled.
+    pub(super) fn refusal(&self, task: Origin) -> SpawnError {
+        if self.group.is_joined() {
+            return SpawnError::Joined;
+        }
         let cause = self.group.scope.cause().unwrap_or(Cause::Token);
-        let cancelled = Cancelled::new(task, cause);
-        self.group.refuse((self.error)(TaskError::Cancelled(cancelled)));
+        SpawnError::Cancelled(Cancelled::new(task, cause))
     }
 
     /// Leaves the queue, if it stands in it; then it tells when the wait is over.

@@ -1,0 +1,26 @@
+//! tokio's cooperative budget.
+//!
+//! A loop over operations that are ready at once never returns to its worker: no timer fires, no grace ends, no
+//! other task runs there. Therefore every public operation of the crate spends one unit per call, also one that
+//! is refused. `tests/composition/ready.rs` drives each of them in a loop.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, ready},
+};
+
+use tokio::task::coop::poll_proceed;
+
+/// Spends one unit of the task's budget. Pending, and woken, if none is left.
+///
+/// Spend it before anything else is polled: given back afterwards, it would refund what that has spent.
+#[inline]
+pub(crate) fn spend(cx: &mut Context<'_>) -> Poll<()> {
+    ready!(poll_proceed(cx)).made_progress();
+    Poll::Ready(())
+}
+
+/// The same, for an `async fn`.
+pub(crate) async fn spent() {
+    poll_fn(spend).await;
+}

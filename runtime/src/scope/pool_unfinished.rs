@@ -1,0 +1,101 @@
+//! The tasks of a pool that did not finish, from when that is found until it is logged and returned.
+//!
+//! Invariants
+//!
+//! 1. A task is entered once, whoever finds it: the drain that aborts it, or the task itself, at its end.
+//! 2. What is entered is logged once, by the drain that is under way, else when the pool is idle or a task finishes.
+//! 3. It is kept, for each drain to return: as much as there is of a pool that is closed, and 64 of one that is open.
+//!
+//! `tests/behaviour/drain.rs` and `tests/events/pools.rs` check them, `pool_state/loom.rs` 1 and 3 for two drains.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    LiveTask, TaskState,
+    clock::Ticks,
+    registry::{NotFinished, Why},
+    run::row::Row,
+};
+
+/// How many tasks are kept of a pool that is open, which goes on.
+const MOST_OF_OPEN: usize = 64;
+
+/// How long the log of the first one waits for others, while no task finishes.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(super) struct NotFinishedTasks {
+    kept: Vec<NotFinished>,
+    /// Beyond those that are kept.
+    more: usize,
+    logged: usize,
+    more_logged: usize,
+    /// How many of those that are kept drains have returned to their callers.
+    returned: usize,
+    /// When the first one was entered that is not logged.
+    since: Option<Ticks>,
+}
+
+/// Tasks that one event names.
+pub(super) struct Unlogged {
+    pub(super) tasks: Vec<NotFinished>,
+    pub(super) more: usize,
+}
+
+impl NotFinishedTasks {
+    /// The lock of the pool is held, here and below.
+    pub(super) fn enter(&mut self, row: &Arc<Row>, why: Why, is_closed: bool) {
+        // There may be very many of them: none looks through the others.
+        if !row.enlist() {
+            return;
+        }
+        self.since.get_or_insert_with(Ticks::now);
+        if !is_closed && self.kept.len() >= MOST_OF_OPEN {
+            self.more += 1;
+            return;
+        }
+        let mut task = LiveTask::of(row);
+        if matches!(why, Why::OwnGrace(_) | Why::Cancelled) {
+            // Its token has fired; by now it is between its last poll and its end.
+            task.state = TaskState::Stopping;
+        }
+        self.kept.push(NotFinished { task, why });
+    }
+
+    pub(super) fn has_unlogged(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// Whether those that are not logged have waited for long enough.
+    pub(super) fn is_due(&self) -> bool {
+        self.since.is_some_and(|since| u128::from(since.elapsed_nanos()) > PATIENCE.as_nanos())
+    }
+
+    pub(super) fn take_unlogged(&mut self) -> Option<Unlogged> {
+        self.since.take()?;
+        let tasks = self.kept[self.logged..].to_vec();
+        let more = self.more - self.more_logged;
+        (self.logged, self.more_logged) = (self.kept.len(), self.more);
+        Some(Unlogged { tasks, more })
+    }
+
+    /// For the caller of a drain: what any drain has found.
+    pub(super) fn all(&self) -> (Vec<NotFinished>, usize) {
+        (self.kept.clone(), self.more)
+    }
+
+    /// How many there are, for [`returned`](Self::returned).
+    pub(super) fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// The caller of a drain has so many of them.
+    pub(super) fn returned(&mut self, kept: usize) {
+        self.returned = self.returned.max(kept);
+    }
+
+    /// Those that no caller of a drain has.
+    pub(super) fn not_returned(&self) -> &[NotFinished] {
+        &self.kept[self.returned..]
+    }
+}

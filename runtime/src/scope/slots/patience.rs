@@ -1,0 +1,107 @@
+//! How long a spawn holds a slot while it waits for a permit, or the other way round, and how long it rests then.
+
+use std::{
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use crate::limit::HOLD;
+
+/// Each hold may last twice as long as the one before it, and is followed by a rest of its own length.
+pub(super) struct Patience {
+    longest: Duration,
+    timer: Option<Timer>,
+    rests: bool,
+}
+
+impl Patience {
+    pub(super) fn new() -> Self {
+        Self { longest: HOLD, timer: None, rests: false }
+    }
+
+    /// Ready once the hold is over; a rest begins then.
+    pub(super) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.timer.is_none() {
+            self.timer = Timer::begin(self.longest);
+        }
+        if let Some(timer) = &mut self.timer {
+            ready!(timer.poll(cx));
+        }
+        self.rests = true;
+        // Without a timer it rests for ever: it holds nothing again.
+        if self.timer.is_some() {
+            self.timer = Timer::begin(self.longest);
+            self.longest = self.longest.saturating_mul(2);
+        }
+        Poll::Ready(())
+    }
+
+    /// Ready once, when the rest is over.
+    pub(super) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (true, Some(timer)) = (self.rests, &mut self.timer) else { return Poll::Pending };
+        ready!(timer.poll(cx));
+        self.timer = None;
+        self.rests = false;
+        Poll::Ready(())
+    }
+}
+
+#[cfg(not(all(test, supervised_loom)))]
+mod timer {
+    use std::{
+        future::Future,
+        pin::{Pin, pin},
+        task::{Context, Poll},
+        time::Duration,
+    };
+
+    use tokio::{
+        task::coop::unconstrained,
+        time::{Sleep, sleep},
+    };
+
+    use crate::panic;
+
+    pub(in super::super) struct Timer(Pin<Box<Sleep>>);
+
+    impl Timer {
+        /// `None` in a runtime without timers, where tokio panics.
+        pub(super) fn begin(lasts: Duration) -> Option<Self> {
+            panic::catch(|| Self(Box::pin(sleep(lasts)))).ok()
+        }
+
+        pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+            pin!(unconstrained(self.0.as_mut())).poll(cx)
+        }
+    }
+}
+
+/// In the models a timer is over at its second poll; that other threads do something before it is for loom to try.
+#[cfg(all(test, supervised_loom))]
+mod timer {
+    use std::{
+        task::{Context, Poll},
+        time::Duration,
+    };
+
+    pub(in super::super) struct Timer {
+        polled: bool,
+    }
+
+    impl Timer {
+        pub(super) fn begin(_: Duration) -> Option<Self> {
+            Some(Self { polled: false })
+        }
+
+        pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+            if self.polled {
+                return Poll::Ready(());
+            }
+            self.polled = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    }
+}
+
+use timer::Timer;
