@@ -119,10 +119,10 @@ async fn work(
     let report = Report::now();
     writeln!(stdout(), "{report}")?;
     // An order that was cut short is back in the queue, or the report says that it is not.
-    if let Err(unfinished) = drained {
-        if !unfinished.tasks().is_empty() {
-            return Err(unfinished.into());
-        }
+    if let Err(unfinished) = drained
+        && !unfinished.tasks().is_empty()
+    {
+        return Err(unfinished.into());
     }
     match consumed {
         // The broker or the database was away just then: what matters is what became of the orders.

@@ -22,7 +22,6 @@ const NOT_OURS_ALONE: &[&str] = &[
     "combination/from_a_macro_by_example",
     "item/tokio_main_above",
     "limit/too_large",
-    "main/supervised_too",
     "pool/a_future_that_is_not_send",
     "restart/not_send_where_it_is_spawned",
 ];

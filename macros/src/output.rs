@@ -1,6 +1,6 @@
 //! The declared return type, as a type of the signature and as one that an expression can name.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{
     GenericArgument, Path, PathArguments, ReturnType, Type,
@@ -57,16 +57,17 @@ impl Output {
     }
 
     /// A dead edge that returns the declared type: it gives the body its type, and the author native errors.
-    pub(crate) fn return_edge(&self) -> TokenStream {
+    ///
+    /// The compiler removes it, also from a debug build: a body has no place on the stack for it.
+    pub(crate) fn return_edge(&self, krate: &Path) -> TokenStream {
         // `!` is no type that an expression may name.
         if self.refused || matches!(self.declared, Type::Never(_)) {
             return TokenStream::new();
         }
         let nameable = &self.nameable;
-        let never = Ident::new("__supervised_never", Span::mixed_site());
         quote_spanned! {self.span=>
-            if let ::core::option::Option::Some(#never) = ::core::option::Option::None::<#nameable> {
-                return #never;
+            if false {
+                return #krate::__private::declared::<#nameable>();
             }
         }
     }

@@ -174,7 +174,7 @@ fn a_function_keeps_its_name_and_parameters_however_little_of_it_is_typed() {
 }
 
 /// What a supervised function is without, or is refused for.
-const TAKEN_OFF: [&str; 5] = ["async", "const", "extern", "test", "tokio"];
+const TAKEN_OFF: [&str; 6] = ["async", "const", "extern", "supervised", "test", "tokio"];
 
 /// What else a `main` is without, which is refused and stays as a plain entry.
 const TAKEN_OFF_MAIN: [&str; 2] = ["default", "pub"];

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// Why a run was cancelled: what the nearest enclosing group, `map` or main says that was cancelled.
+/// Why a run was cancelled: the reason for which the group, `map`, pool or main was cancelled that fired its token.
+///
+/// A token that code fired has no reason: [`Token`](Cause::Token).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {

@@ -5,36 +5,31 @@ pub(crate) mod rate;
 
 use std::{fmt, panic::Location, time::Duration};
 
-use tracing::{Span, field};
+use tracing::{Span, field, span};
 
 use crate::{
     Cause, Outcome, Panic, PanicLocation, Signal, TaskError, backtraces, recent,
     span::{TaskSpan, tell},
 };
 
-/// The span of a task of a group: inside that of who spawns it.
-pub(crate) fn task_span(name: &'static str) -> TaskSpan {
-    TaskSpan::new(|| {
+/// The span of a task of a group or a runner of a map: inside the one that the scope was made in, whichever task
+/// spawns it. Inside that of the spawner, the spans of tasks that spawn their successors would nest without end.
+/// Cut, it is inside none, since too many are around it.
+pub(crate) fn task_span(made_in: &TaskSpan, is_cut: bool, name: &'static str) -> TaskSpan {
+    if is_cut {
+        return root_task_span(name);
+    }
+    let span = TaskSpan::new(|| {
         tracing::info_span!(
             target: "tokio_supervised",
+            parent: made_in.as_span(),
             "task",
             task.name = name,
             task.id = field::Empty
         )
-    })
-}
-
-/// The same for a runner of a map, which another runner may spawn: inside that of who called the map.
-pub(crate) fn task_span_in(spawner: &TaskSpan, name: &'static str) -> TaskSpan {
-    TaskSpan::new(|| {
-        tracing::info_span!(
-            target: "tokio_supervised",
-            parent: spawner.as_span(),
-            "task",
-            task.name = name,
-            task.id = field::Empty
-        )
-    })
+    });
+    follow_current(&span, made_in.as_span().id());
+    span
 }
 
 /// The span of a task of a pool, which outlives who spawns it: inside none.
@@ -48,10 +43,20 @@ pub(crate) fn root_task_span(name: &'static str) -> TaskSpan {
             task.id = field::Empty
         )
     });
-    if !span.is_disabled() {
-        tell(|| _ = span.as_span().follows_from(Span::current().id()));
-    }
+    follow_current(&span, None);
     span
+}
+
+/// Notes the span of the spawner, unless that is the parent.
+fn follow_current(span: &TaskSpan, parent: Option<span::Id>) {
+    if !span.is_disabled() {
+        tell(|| {
+            let spawner = Span::current().id();
+            if spawner != parent {
+                span.as_span().follows_from(spawner);
+            }
+        });
+    }
 }
 
 /// What tokio calls the task, as soon as that is known.
@@ -178,8 +183,20 @@ pub(crate) fn group_task_failed(
     match outcome {
         Outcome::Panicked => {}
         Outcome::Cancelled => _ = tell(|| at!(debug)),
-        _ => _ = tell(|| at!(warn)),
+        _ if rate::GROUP_FAILURES.admits(task) => _ = tell(|| at!(warn)),
+        _ => {}
     }
+}
+
+/// `WARN`: tasks of groups failed, more than are logged one by one.
+#[cold]
+fn more_group_tasks_failed(task: &'static str, count: u64, within: Duration) {
+    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    tracing::warn!(
+        target: "tokio_supervised",
+        { "task.name" = task, "failures" = count, "within" = ?within },
+        "task `{task}` of a group failed {count} more times within {within:?}"
+    );
 }
 
 /// `WARN`: a group refused spawns, and their callers do not know.
@@ -269,6 +286,17 @@ pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
             target: "tokio_supervised",
             { "tasks" = count, "unfinished" = list.as_str() },
             "a pool made at {place} was dropped with {count} of its tasks running: cancelled, and aborted where they can be; call `drain` to let them finish: {list}"
+        );
+    });
+}
+
+/// `WARN`: the token of a pool was fired by something other than the pool.
+#[cold]
+pub(crate) fn pool_cancelled_by_another(place: &Location<'_>) {
+    tell(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            "the token of the pool made at {place} was cancelled by something other than the pool, and its running tasks with it: later tasks get a new token; in the closure of a spawn, cancel `token.child_token()` instead"
         );
     });
 }

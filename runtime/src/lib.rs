@@ -186,9 +186,10 @@ pub mod __private {
         run::{
             Anew, ClonedForEachRun, Kept, Runs, kept,
             output::{
-                ByAnyError, ByAnything, ByError, ByResult, BySharedError, Probe, always_ok, output,
-                refused,
+                ByAnyError, ByAnything, ByError, ByResult, BySharedError, Probe, always_ok,
+                declared, output, refused,
             },
+            own::{own_given_token, own_token, own_token_of_closure},
             supervise, supervise_foreign, supervise_restarting,
         },
         spec::{Policy, Restart, TaskSpec, checked},

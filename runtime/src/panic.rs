@@ -278,24 +278,30 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     }
 }
 
+/// As [`catch`], for code whose boundaries have caught what they could: it costs nothing, and knows no place.
+#[inline]
+pub(crate) fn catch_escaped<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(Caught::new)
+}
+
 /// The site of a panic around the boundary, until it is left again.
-type Outer = Option<Box<Site>>;
+pub(crate) type Outer = Option<Box<Site>>;
 
 #[inline]
-fn enter() -> Outer {
+pub(crate) fn enter() -> Outer {
     let outer = put_outer_site_aside();
     DEPTH.set(DEPTH.get() + 1);
     outer
 }
 
 #[inline]
-fn leave(outer: Outer) {
+pub(crate) fn leave(outer: Outer) {
     DEPTH.set(DEPTH.get() - 1);
     put_outer_site_back(outer);
 }
 
 #[cold]
-fn caught(payload: Box<dyn Any + Send>, outer: Outer) -> Caught {
+pub(crate) fn caught(payload: Box<dyn Any + Send>, outer: Outer) -> Caught {
     let caught = Caught::new(payload);
     leave(outer);
     caught

@@ -28,6 +28,7 @@ pub struct Policy {
     rejects_when_full: bool,
     timeout: Option<Duration>,
     cooperates: bool,
+    takes_token: bool,
     grace: Option<Duration>,
     restart: Option<Restart>,
 }
@@ -39,6 +40,7 @@ impl Policy {
         rejects_when_full: false,
         timeout: None,
         cooperates: false,
+        takes_token: false,
         grace: Some(Duration::from_secs(20)),
         restart: None,
     };
@@ -69,6 +71,13 @@ impl Policy {
     #[must_use]
     pub const fn cooperate(mut self) -> Self {
         self.cooperates = true;
+        self
+    }
+
+    /// The body begins with [`own_token`](crate::__private::own_token).
+    #[must_use]
+    pub const fn take_token(mut self) -> Self {
+        self.takes_token = true;
         self
     }
 
@@ -215,6 +224,12 @@ impl TaskSpec {
     #[inline]
     pub(crate) fn cooperates(&self) -> bool {
         self.policy.cooperates
+    }
+
+    /// Whether the body takes the token, so that it could fire it.
+    #[inline]
+    pub(crate) fn takes_token(&self) -> bool {
+        self.policy.takes_token
     }
 
     pub(crate) fn grace(&self) -> Option<Duration> {

@@ -10,7 +10,7 @@
     clippy::pedantic
 )]
 // Public in a test, the functions are unreachable, and some of them unused.
-#[allow(unreachable_pub)]
+#[allow(unreachable_pub, clippy::redundant_pub_crate)]
 mod written;
 use written as forms;
 

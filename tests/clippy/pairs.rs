@@ -20,6 +20,7 @@ const PAIRS: &[(&str, bool)] = &[
     ("functions", false),
     ("methods", false),
     ("tasks", false),
+    ("from_macros", false),
     ("entry", false),
     ("tests", true),
 ];

@@ -117,7 +117,7 @@ fn a_map_follows_a_limit_that_is_raised_while_its_runs_wait() {
                     started.await.unwrap();
                     set_limit("decisions: raised", 1).unwrap();
                     let all = map(&token, 0..size, move |token, n| meets(token, n, meet.clone()));
-                    let all = tokio::spawn(async move { all.await });
+                    let all = tokio::spawn(all);
                     // The first run waits for the others.
                     while !tasks().iter().any(|task| task.name == "decisions: raised") {
                         yield_now().await;

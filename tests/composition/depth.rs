@@ -1,1 +1,155 @@
 //! Recursion and large bodies fit into the stack of a worker.
+
+use std::{
+    future::Future,
+    hint::black_box,
+    pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use tokio::runtime::Builder;
+use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, shield, supervised, task};
+
+use crate::support::{WATCHDOG, child_passes};
+
+type Boxed = Pin<Box<dyn Future<Output = Result<u32, TaskError>> + Send>>;
+
+/// Where the stack ends that a body is polled on.
+static BOTTOM: AtomicUsize = AtomicUsize::new(0);
+
+fn here() -> usize {
+    let local = 0_u8;
+    black_box(&raw const local).addr()
+}
+
+fn plain(token: CancellationToken, below: u32) -> Boxed {
+    Box::pin(async move {
+        if below == 0 {
+            BOTTOM.store(here(), Ordering::Relaxed);
+            return Ok(0);
+        }
+        Ok(1 + plain(token.clone(), below - 1).await?)
+    })
+}
+
+fn boxed(token: CancellationToken, below: u32) -> Boxed {
+    Box::pin(call(token, below))
+}
+
+#[supervised(name = "depth: call")]
+async fn call(token: CancellationToken, below: u32) -> Result<u32, TaskError> {
+    if below == 0 {
+        BOTTOM.store(here(), Ordering::Relaxed);
+        return Ok(0);
+    }
+    Ok(1 + boxed(token.clone(), below - 1).await?)
+}
+
+/// The bytes of the stack that one level takes. In a debug build: an optimized one takes less for both.
+fn bytes_of_a_level(call: impl FnOnce(u32) -> Boxed + Send + 'static) -> usize {
+    const LEVELS: u32 = 200;
+    let measure = move || {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let top = here();
+        assert_eq!(runtime.block_on(call(LEVELS)).unwrap(), LEVELS);
+        (top - BOTTOM.load(Ordering::Relaxed)) / LEVELS as usize
+    };
+    thread::Builder::new().stack_size(16 << 20).spawn(measure).unwrap().join().unwrap()
+}
+
+#[test]
+fn a_call_of_itself_takes_at_most_twice_the_stack_of_a_plain_one() {
+    let plain = bytes_of_a_level(|levels| plain(CancellationToken::new(), levels));
+    let supervised = bytes_of_a_level(|levels| boxed(CancellationToken::new(), levels));
+    println!("a plain level takes {plain} bytes, a supervised one {supervised}");
+    assert!(supervised <= 2 * plain, "{supervised} bytes of the stack, {plain} without");
+}
+
+const LARGE: usize = 96 << 10;
+
+#[supervised(name = "depth: large", limit = 4)]
+async fn large(_: u32) -> Result<usize, TaskError> {
+    let held = [1_u8; LARGE];
+    tokio::task::yield_now().await;
+    Ok(black_box(&held).iter().map(|byte| usize::from(*byte)).sum())
+}
+
+/// Runs `body` on a worker with as much stack as tokio gives it.
+fn on_a_worker(body: impl Future<Output = ()> + Send + 'static) {
+    let mut runtime = Builder::new_multi_thread();
+    runtime.worker_threads(1).thread_stack_size(2 << 20).enable_all();
+    runtime.build().unwrap().block_on(async { tokio::spawn(body).await.unwrap() });
+}
+
+#[test]
+fn a_large_body_fits_into_a_worker_s_stack_in_a_group() {
+    child_passes("depth::fixture_large_in_a_group");
+}
+
+#[test]
+fn a_large_body_fits_into_a_worker_s_stack_in_a_pool() {
+    child_passes("depth::fixture_large_in_a_pool");
+}
+
+#[test]
+fn a_large_body_fits_into_a_worker_s_stack_in_a_map() {
+    child_passes("depth::fixture_large_in_a_map");
+}
+
+#[test]
+fn a_large_body_fits_into_a_worker_s_stack_where_it_is_called() {
+    child_passes("depth::fixture_large_inline");
+}
+
+#[test]
+#[ignore = "fixture of another test"]
+fn fixture_large_in_a_group() {
+    on_a_worker(async {
+        let group: Group<usize, TaskError> = Group::new(&CancellationToken::new()).limit(2);
+        for n in 0..8 {
+            group.spawn(move |token| large(token, n)).await;
+        }
+        group
+            .spawn(task!("depth: task", |token| -> Result<usize, TaskError> {
+                large(&token, 8).await
+            }))
+            .await;
+        assert_eq!(group.join().await.unwrap(), [LARGE; 9]);
+    });
+}
+
+#[test]
+#[ignore = "fixture of another test"]
+fn fixture_large_in_a_pool() {
+    on_a_worker(async {
+        let pool = Pool::new(2);
+        for n in 0..8 {
+            pool.spawn(move |token| large(token, n)).await.unwrap();
+        }
+        pool.reserve().await.unwrap().spawn(|token| large(token, 8));
+        pool.drain(WATCHDOG).await.unwrap();
+    });
+}
+
+#[test]
+#[ignore = "fixture of another test"]
+fn fixture_large_in_a_map() {
+    on_a_worker(async {
+        let token = CancellationToken::new();
+        assert_eq!(map(&token, 0..8, large).await.unwrap(), [LARGE; 8]);
+        let ends = map(&token, 0..8, large).settled().await;
+        assert!(ends.into_iter().all(|end| end.unwrap() == LARGE));
+    });
+}
+
+#[test]
+#[ignore = "fixture of another test"]
+fn fixture_large_inline() {
+    on_a_worker(async {
+        let token = CancellationToken::new();
+        assert_eq!(large(&token, 0).await.unwrap(), LARGE);
+        let shielded = shield(WATCHDOG, |token| async move { large(&token, 0).await });
+        assert_eq!(shielded.await.unwrap(), LARGE);
+    });
+}

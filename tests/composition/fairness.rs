@@ -19,7 +19,9 @@ use tokio::{
     task::{JoinSet, yield_now},
     time::{Instant, sleep, timeout},
 };
-use tokio_supervised::{CancellationToken, Group, Pool, TaskError, set_limit, supervised};
+use tokio_supervised::{
+    CancellationToken, Group, Pool, SpawnError, TaskError, set_limit, supervised,
+};
 
 use crate::support::finishes;
 
@@ -243,7 +245,7 @@ async fn a_spawn_that_is_dropped_while_it_holds_one_returns_it() {
         if timeout(5 * MS, spawns).await.is_err() {
             assert_eq!(turn, 8, "missed turns before it holds the slot");
             drop(waits);
-            _ = timeout(MS, group.spawn(|token| other(token, MS))).await.expect("it is free");
+            timeout(MS, group.spawn(|token| other(token, MS))).await.expect("it is free");
             long.abort();
             return;
         }
@@ -297,7 +299,7 @@ fn a_spawn_that_waits_for_both_needs_no_timer() {
                 _ = handle.spawn(move |token| gated(token, opens)).await;
             });
             for _ in 0..100 {
-                _ = group.spawn(|token| turn(token)).await;
+                _ = group.spawn(turn).await;
                 yield_now().await;
                 assert!(!spawn.is_finished());
             }
@@ -308,6 +310,49 @@ fn a_spawn_that_waits_for_both_needs_no_timer() {
             group.join().await.unwrap();
         });
     });
+}
+
+/// A `select!` by reference keeps a spawn that it no longer polls.
+#[tokio::test(start_paused = true)]
+async fn a_join_does_not_wait_for_a_spawn_that_nobody_polls() {
+    for cancels in [false, true] {
+        let token = CancellationToken::new();
+        let group: Tasks = Group::new(&token).limit(1);
+        let handle = group.handle();
+        _ = group.spawn(|token| other(token, 100 * MS)).await;
+        let mut held = Box::pin(handle.spawn(|token| other(token, MS)));
+        assert!(timeout(50 * MS, &mut held).await.is_err());
+        if cancels {
+            token.cancel();
+        }
+        let joined = timeout(5_000 * MS, group.join()).await.expect("the join ends");
+        assert_eq!(joined.is_err(), cancels, "{joined:?}");
+        let refused = held.await;
+        assert_eq!(refused, Err(SpawnError::Joined));
+    }
+}
+
+/// However long it waits: each time it is asked, it answers.
+#[tokio::test(start_paused = true)]
+async fn a_join_waits_for_a_spawn_that_is_polled() {
+    limited!(hot);
+    let token = CancellationToken::new();
+    let group: Tasks = Group::new(&token);
+    let (running, handle) = (token.clone(), group.handle());
+    let long = tokio::spawn(async move { hot(&running, HOUR).await });
+    yield_now().await;
+    let spawns = tokio::spawn(async move { handle.spawn(|token| hot(token, MS)).await });
+    yield_now().await;
+    // Behind it in the queue.
+    let handle = group.handle();
+    let mut held = Box::pin(handle.spawn(|token| hot(token, MS)));
+    assert!(poll(&mut held).is_pending());
+    let begun = Instant::now();
+    assert_eq!(group.join().await.unwrap().len(), 1);
+    assert!(begun.elapsed() >= HOUR, "{:?}", begun.elapsed());
+    assert_eq!(spawns.await.unwrap(), Ok(()));
+    assert_eq!(held.await, Err(SpawnError::Joined));
+    long.await.unwrap().unwrap();
 }
 
 /// Changes a limit when it is woken, and when it is dropped.
@@ -413,14 +458,14 @@ fn wakers_that_change_the_limit_they_wait_for_do_not_deadlock() {
                 assert!(polled.is_pending());
                 set_limit(NAME, 1).unwrap();
                 if waits_for_slots {
-                    assert!(poll(&mut Box::pin(group.spawn(|token| turn(token)))).is_ready());
-                    assert!(poll(&mut Box::pin(pool.spawn(|token| turn(token)))).is_ready());
+                    assert!(poll(&mut Box::pin(group.spawn(turn))).is_ready());
+                    assert!(poll(&mut Box::pin(pool.spawn(turn))).is_ready());
                 }
                 let (called, into) = (token.clone(), pool.clone());
                 let mut waits: Vec<Wait> = vec![
                     Box::pin(async move { _ = one(&called).await }),
-                    Box::pin(async move { _ = handle.spawn(|token| one(token)).await }),
-                    Box::pin(async move { _ = into.spawn(|token| one(token)).await }),
+                    Box::pin(async move { _ = handle.spawn(one).await }),
+                    Box::pin(async move { _ = into.spawn(one).await }),
                     Box::pin(async move { drop(pool.reserve().await) }),
                 ];
                 // Each poll has a waker of its own, and drops the one before it.

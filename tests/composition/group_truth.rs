@@ -219,7 +219,10 @@ async fn fixture_failures() {
     group.spawn(|token| store(token, 1)).await;
     assert!(matches!(group.join().await, Err(Failure::Full(1))));
     let events_of = logged();
-    let texts: Vec<_> = events_of.iter().map(|event| (event.level, event.field("error"))).collect();
+    let mut texts: Vec<_> =
+        events_of.iter().map(|event| (event.level, event.field("error"))).collect();
+    // Each task has a token of its own: nothing says which one is woken first.
+    texts.sort_by(|a, b| a.1.cmp(&b.1));
     let full = |disk: u32| (Level::WARN, format!("disk {disk} is full"));
     assert_eq!(texts, [full(2), full(3)], "{events_of:#?}");
     assert!(events_of.iter().all(|event| event.field("task.name") == "fails_late"));
@@ -255,6 +258,28 @@ async fn fixture_failures() {
     drop(group);
     let levels: Vec<_> = logged().iter().map(|event| event.level).collect();
     assert_eq!(levels, [Level::ERROR; 2]);
+
+    // Of many a second, ten of one function are logged and the others counted.
+    #[supervised]
+    async fn fails_often(token: &CancellationToken) -> Result<u32, Failure> {
+        token.cancelled().await;
+        Err(Failure::Full(9))
+    }
+    let group = Group::new(&CancellationToken::new());
+    for _ in 0..30 {
+        group.spawn(fails_often).await;
+    }
+    group.spawn(|token| store(token, 1)).await;
+    group.join().await.unwrap_err();
+    let mut events_of = logged();
+    while !events_of.iter().any(|event| event.fields.contains_key("failures")) {
+        std::thread::yield_now();
+        events_of.extend(logged());
+    }
+    let (counts, alone): (Vec<_>, Vec<_>) =
+        events_of.iter().partition(|event| event.fields.contains_key("failures"));
+    let counted: Vec<_> = counts.iter().map(|event| event.field("failures")).collect();
+    assert_eq!((alone.len(), counted), (10, vec!["20".to_owned()]), "{events_of:#?}");
 
     // Cancellations that the owner asked for are no failures.
     let token = CancellationToken::new();

@@ -1,1 +1,85 @@
 //! Nothing that changes concurrently is used as a sort key, an index or a length twice.
+
+use std::{
+    panic,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio_supervised::{
+    CancellationToken, Group, Pool, TaskError, map, stats, supervised, task, tasks,
+};
+
+use crate::support::finishes;
+
+#[supervised(name = "keys: quick", limit = 64)]
+async fn quick(n: u64) -> Result<u64, TaskError> {
+    tokio::task::yield_now().await;
+    Ok(n)
+}
+
+/// Everything that reads live tasks and counters. Panics if one of them relies on a value that has changed since.
+fn look() {
+    let tasks = tasks();
+    let mut depth = 0;
+    for task in &tasks {
+        assert!(task.depth <= depth + 1, "a child comes right behind its parent or its siblings");
+        depth = task.depth;
+    }
+    assert!(!tasks.to_string().is_empty());
+    assert!(stats().iter().all(|stats| !stats.name.is_empty()));
+}
+
+/// Runners of a map write the birth of their run anew with each item; groups and pools come, grow and go.
+async fn churn(is_over: Arc<AtomicBool>) {
+    let token = CancellationToken::new();
+    while !is_over.load(Ordering::Relaxed) {
+        map(&token, 0..2_000, quick).await.unwrap();
+        let (group, pool) = (Group::<u64, TaskError>::new(&token), Pool::new(8));
+        for n in 0..32 {
+            group.spawn(move |token| quick(token, n)).await;
+            _ = pool.try_spawn(move |token| quick(token, n));
+        }
+        let nested = task!("keys: nested", |token| -> Result<u64, TaskError> {
+            let inner: Group<u64, TaskError> = Group::new(&token);
+            inner.spawn(|token| quick(token, 1)).await;
+            inner.join().await.map(|values| values.len() as u64)
+        });
+        group.spawn(nested).await;
+        group.join().await.unwrap();
+        _ = pool.drain(Duration::from_secs(60)).await;
+    }
+}
+
+#[test]
+fn looks_at_tasks_that_change_meanwhile_do_not_panic() {
+    let panicked = finishes(|| {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let looks: Vec<_> = (0..2)
+            .map(|_| {
+                let is_over = is_over.clone();
+                thread::spawn(move || {
+                    let begin = Instant::now();
+                    let mut panicked = false;
+                    while !panicked && begin.elapsed() < Duration::from_secs(3) {
+                        panicked = panic::catch_unwind(look).is_err();
+                    }
+                    is_over.store(true, Ordering::Relaxed);
+                    panicked
+                })
+            })
+            .collect();
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(4)
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(churn(is_over));
+        looks.into_iter().any(|look| look.join().unwrap())
+    });
+    assert!(!panicked, "a look at the live tasks panicked");
+}

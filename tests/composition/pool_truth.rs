@@ -299,7 +299,7 @@ fn seen(joined: Result<Vec<()>, TaskError>) {
 #[supervised::main]
 async fn first(token: CancellationToken) -> Result<(), TaskError> {
     let group: Group<(), TaskError> = Group::new(&token);
-    group.spawn(|token| waits(token)).await;
+    group.spawn(waits).await;
     nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM).unwrap();
     seen(group.join().await);
     Ok(())
@@ -309,7 +309,7 @@ async fn first(token: CancellationToken) -> Result<(), TaskError> {
 async fn second() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     let group: Group<(), TaskError> = Group::new(&token);
-    group.spawn(|token| waits(token)).await;
+    group.spawn(waits).await;
     token.cancel();
     seen(group.join().await);
     Ok(())
@@ -356,7 +356,7 @@ fn fixture_nothing_can_run() {
                 tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
             untimed.block_on(async {
                 let pool = Pool::new(1);
-                pool.spawn(|token| slow(token)).await.unwrap();
+                pool.spawn(slow).await.unwrap();
                 while !pool.is_empty() {
                     tokio::task::yield_now().await;
                 }
@@ -404,7 +404,7 @@ fn fixture_storm() {
     runtime.block_on(async {
         let pool = Pool::new(8);
         for _ in 0..TASKS {
-            pool.spawn(|token| storm(token)).await.unwrap();
+            pool.spawn(storm).await.unwrap();
         }
         pool.drain(60 * SECOND).await.unwrap();
     });

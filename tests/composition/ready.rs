@@ -130,15 +130,15 @@ fn rows() -> Vec<Row> {
         row("shield", live, |_| shield(SECOND, |_| ready(()))),
         row("Shield", live, |_| async { shield(Duration::ZERO, |_| ready(())).await }),
         row("Group::spawn", refusing, |group| async move {
-            _ = group.spawn(|token| quick(token)).await;
+            _ = group.spawn(quick).await;
         }),
         row("Spawn", live, |token| async move {
             // Each with a group of its own, which would otherwise keep what has ended.
             let group: Tasks = Group::new(&token);
-            _ = group.spawn(|token| quick(token)).await;
+            _ = group.spawn(quick).await;
         }),
         row("Group::spawn_local", refusing, |group| async move {
-            _ = group.spawn_local(|token| quick(token)).await;
+            _ = group.spawn_local(quick).await;
         }),
         row("Group::spawn_blocking", refusing, |group| async move {
             _ = group.spawn_blocking("ready: blocking", |_| Ok(())).await;
@@ -151,22 +151,25 @@ fn rows() -> Vec<Row> {
             drop(Tasks::new(&token).join().await);
         }),
         row("GroupHandle::spawn", handle, |handle| async move {
-            _ = handle.spawn(|token| quick(token)).await;
+            _ = handle.spawn(quick).await;
+        }),
+        row("HandleSpawn", refusing, |group| async move {
+            _ = group.handle().spawn(quick).await;
         }),
         row("GroupHandle::spawn_local", handle, |handle| async move {
-            _ = handle.spawn_local(|token| quick(token)).await;
+            _ = handle.spawn_local(quick).await;
         }),
         row("GroupHandle::spawn_blocking", handle, |handle| async move {
             _ = handle.spawn_blocking("ready: handle", |_| Ok(())).await;
         }),
         row("Pool::spawn", pool, |pool| async move {
-            _ = pool.spawn(|token| quick(token)).await.unwrap();
+            pool.spawn(quick).await.unwrap();
         }),
         row("PoolSpawn", closed, |pool| async move {
-            _ = pool.spawn(|token| quick(token)).await.unwrap_err();
+            _ = pool.spawn(quick).await.unwrap_err();
         }),
         row("Pool::spawn_local", closed, |pool| async move {
-            _ = pool.spawn_local(|token| quick(token)).await.unwrap_err();
+            _ = pool.spawn_local(quick).await.unwrap_err();
         }),
         row("Pool::spawn_blocking", closed, |pool| async move {
             let work = |_: CancellationToken| Ok::<_, TaskError>(());
@@ -249,7 +252,7 @@ fn a_loop_within_a_call_and_a_section_is_ended_by_its_timeout() {
     #[supervised(name = "ready: inner")]
     async fn inner(token: &CancellationToken) -> Result<(), TaskError> {
         let group: Tasks = Group::new(token);
-        group.spawn(|token| quick(token)).await;
+        group.spawn(quick).await;
         group.join().await.map(drop)
     }
 
@@ -271,7 +274,7 @@ fn a_retry_loop_around_a_failed_group_ends_within_its_grace() {
     async fn stay_connected(token: &CancellationToken) -> Result<(), TaskError> {
         loop {
             let group = Group::new(token);
-            _ = group.spawn(|token| session(token)).await;
+            _ = group.spawn(session).await;
             drop(group.join().await);
         }
     }
@@ -333,7 +336,7 @@ fn a_loop_of_refused_spawns_ends_within_its_grace() {
     async fn feed(token: &CancellationToken) -> Result<(), TaskError> {
         let group: Tasks = Group::new(token).limit(4);
         for n in 0_u64.. {
-            _ = group.spawn(|token| work(token)).await;
+            _ = group.spawn(work).await;
             SPAWNS.store(n, SeqCst);
         }
         group.join().await.map(drop)

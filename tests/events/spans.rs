@@ -28,7 +28,7 @@ async fn tells(line: &'static str) -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn a_group_s_task_has_one_span_inside_that_of_its_spawner() {
+async fn a_group_s_task_has_one_span_inside_that_of_its_group() {
     let told = capture();
     let request = tracing::info_span!(target: "spans", "request");
     let id = {
@@ -52,6 +52,23 @@ async fn a_group_s_task_has_one_span_inside_that_of_its_spawner() {
     assert_eq!(names, ["task.id", "task.name"], "nothing of the arguments");
     let inside: Vec<_> = told.events.iter().map(|event| event.inside.clone()).collect();
     assert_eq!(inside, [Some(task.id.clone()), Some(task.id.clone())], "in each poll");
+}
+
+#[tokio::test]
+async fn a_group_s_task_follows_from_a_spawner_that_is_not_where_the_group_was_made() {
+    let told = capture();
+    let group = Group::new(&CancellationToken::new());
+    let request = tracing::info_span!(target: "spans", "request");
+    {
+        let _inside = request.enter();
+        let spawn = group.spawn(|token| tells(token, "hello"));
+        in_time(spawn).await;
+    }
+    group.join().await.unwrap();
+    let told = told.lock().unwrap();
+    let [request, task] = &told.spans[..] else { panic!("two spans: {told:#?}") };
+    assert_eq!(task.parent, None, "as the group");
+    assert_eq!(task.follows, std::slice::from_ref(&request.id));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ impl Store for Disk {
                 static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
                     ::tokio_supervised::__private::TaskSpec::new(
                         "save",
-                        ::tokio_supervised::__private::Policy::DEFAULT.cooperate(),
+                        ::tokio_supervised::__private::Policy::DEFAULT.cooperate().take_token(),
                     );
                 &TOKIO_SUPERVISED_SPEC
             },
@@ -28,12 +28,10 @@ impl Store for Disk {
             }),
             async move {
                 let _ = &self;
-                let token = token;
+                let token = ::tokio_supervised::__private::own_given_token(token);
                 let name = name;
-                if let ::core::option::Option::Some(__supervised_never) =
-                    ::core::option::Option::None::<Result<(), StoreError>>
-                {
-                    return __supervised_never;
+                if false {
+                    return ::tokio_supervised::__private::declared::<Result<(), StoreError>>();
                 }
                 match () {
                     () => ({ self.write(&token, name).await }),

@@ -16,7 +16,7 @@ where
             static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
                 ::tokio_supervised::__private::TaskSpec::new(
                     "copy",
-                    ::tokio_supervised::__private::Policy::DEFAULT.cooperate().grace(
+                    ::tokio_supervised::__private::Policy::DEFAULT.cooperate().take_token().grace(
                         ::core::option::Option::Some(::core::time::Duration::from_millis(5000u64)),
                     ),
                 );
@@ -31,14 +31,12 @@ where
                 .__supervised_verdict()
         }),
         async move {
-            let __supervised_token = token;
+            let __supervised_token = ::tokio_supervised::__private::own_token(token);
             let token: &CancellationToken =
                 ::tokio_supervised::AsToken::as_token(&__supervised_token);
             let from = from;
-            if let ::core::option::Option::Some(__supervised_never) =
-                ::core::option::Option::None::<io::Result<u64>>
-            {
-                return __supervised_never;
+            if false {
+                return ::tokio_supervised::__private::declared::<io::Result<u64>>();
             }
             match () {
                 () => {

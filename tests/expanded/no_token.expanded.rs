@@ -2,13 +2,16 @@
 #[doc = "\n\n**Supervised.** Runs at most 16 times at once. Stops at its next `.await` when the token fires. Gives up after 10 s. A panic becomes an `Err`."]
 #[allow(clippy::impl_trait_in_params)]
 pub fn fetch(
-    token: impl ::tokio_supervised::AsToken,
+    #[cfg(not(doc))] __supervised_token: impl ::tokio_supervised::AsToken,
+    #[cfg(doc)] token: impl ::tokio_supervised::AsToken,
     client: Client,
     __supervised_1: (String, String),
 ) -> ::tokio_supervised::Supervised<
     impl ::core::future::Future<Output = Result<Page, Error>>,
     impl ::tokio_supervised::AsToken,
 > {
+    #[cfg(doc)]
+    let __supervised_token = token;
     return ::tokio_supervised::__private::supervise(
         {
             static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
@@ -20,7 +23,7 @@ pub fn fetch(
                 );
             &TOKIO_SUPERVISED_SPEC
         },
-        token,
+        __supervised_token,
         ::tokio_supervised::__private::output::<Result<Page, Error>>({
             use ::tokio_supervised::__private::{
                 ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
@@ -32,10 +35,8 @@ pub fn fetch(
             let (mut client,) = (client,);
             let mut __supervised_1 = __supervised_1;
             let (host, path) = __supervised_1;
-            if let ::core::option::Option::Some(__supervised_never) =
-                ::core::option::Option::None::<Result<Page, Error>>
-            {
-                return __supervised_never;
+            if false {
+                return ::tokio_supervised::__private::declared::<Result<Page, Error>>();
             }
             match () {
                 () => ({ client.get(host, path).await }),

@@ -2,10 +2,14 @@ impl Consumer {
     #[allow(clippy::impl_trait_in_params)]
     fn consume(
         self: Arc<Self>,
-        token: impl ::tokio_supervised::AsToken,
+        #[cfg(not(doc))] __supervised_token: impl ::tokio_supervised::AsToken,
+        #[cfg(doc)] token: impl ::tokio_supervised::AsToken,
         queue: Queue,
     ) -> ::tokio_supervised::Restarting<impl ::tokio_supervised::__private::Runs<Output = ()>> {
+        #[cfg(doc)]
+        let __supervised_token = token;
         let __supervised_kept_1 = ::tokio_supervised::__private::kept(queue);
+        let _ = ::tokio_supervised::__private::kept::<Arc<Self>>;
         return ::tokio_supervised::__private::supervise_restarting(
             {
                 static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =
@@ -20,7 +24,7 @@ impl Consumer {
                     );
                 &TOKIO_SUPERVISED_SPEC
             },
-            token,
+            __supervised_token,
             ::tokio_supervised::__private::output::<()>({
                 use ::tokio_supervised::__private::{
                     ByAnyError as _, ByAnything as _, ByError as _, ByResult as _,
@@ -32,10 +36,8 @@ impl Consumer {
                 let _ = &self;
                 let queue = __supervised_kept_1.take();
                 let (mut queue,) = (queue,);
-                if let ::core::option::Option::Some(__supervised_never) =
-                    ::core::option::Option::None::<()>
-                {
-                    return __supervised_never;
+                if false {
+                    return ::tokio_supervised::__private::declared::<()>();
                 }
                 match () {
                     () => {

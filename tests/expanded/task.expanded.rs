@@ -1,6 +1,8 @@
 fn tasks() {
     let served = {
         move |__supervised_token: ::tokio_supervised::CancellationToken| {
+            let __supervised_token =
+                ::tokio_supervised::__private::own_token_of_closure(__supervised_token);
             let __supervised_own = ::core::clone::Clone::clone(&__supervised_token);
             let token = __supervised_token;
             ::tokio_supervised::__private::supervise_foreign(
@@ -27,7 +29,8 @@ fn tasks() {
                             "tick",
                             ::tokio_supervised::__private::Policy::DEFAULT
                                 .timeout(::core::time::Duration::from_millis(60000u64))
-                                .cooperate(),
+                                .cooperate()
+                                .take_token(),
                         );
                     &TOKIO_SUPERVISED_SPEC
                 },
@@ -41,11 +44,11 @@ fn tasks() {
                         .__supervised_verdict()
                 }),
                 async move {
+                    let __supervised_token =
+                        ::tokio_supervised::__private::own_token(__supervised_token);
                     let token = __supervised_token;
-                    if let ::core::option::Option::Some(__supervised_never) =
-                        ::core::option::Option::None::<Result<(), TaskError>>
-                    {
-                        return __supervised_never;
+                    if false {
+                        return ::tokio_supervised::__private::declared::<Result<(), TaskError>>();
                     }
                     match () {
                         () => ({ tick(&token).await }),

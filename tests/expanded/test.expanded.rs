@@ -27,10 +27,8 @@ fn keeps_orders() -> anyhow::Result<()> {
         },
         |__supervised_token: ::tokio_supervised::CancellationToken| async move {
             let token: &CancellationToken = &__supervised_token;
-            if let ::core::option::Option::Some(__supervised_never) =
-                ::core::option::Option::None::<anyhow::Result<()>>
-            {
-                return __supervised_never;
+            if false {
+                return ::tokio_supervised::__private::declared::<anyhow::Result<()>>();
             }
             match () {
                 () => ({ serve(token).await }),
@@ -62,10 +60,8 @@ fn begins() {
         },
         |__supervised_token: ::tokio_supervised::CancellationToken| async move {
             let _ = __supervised_token;
-            if let ::core::option::Option::Some(__supervised_never) =
-                ::core::option::Option::None::<()>
-            {
-                return __supervised_never;
+            if false {
+                return ::tokio_supervised::__private::declared::<()>();
             }
             match () {
                 () => {

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use tokio::runtime::{Builder, Runtime};
 use tokio_supervised::{CancellationToken, Group, Pool, map};
 
-use crate::work::{alone, limited, panicking, ready, restarting, yielding};
+use crate::work::{alone, limited, panicking, ready, restarting, taking, yielding};
 
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -33,9 +33,11 @@ cases! {
     restart_unneeded: 4096,
     panic_caught: 256,
     group_spawn: 2048,
+    group_spawn_token: 2048,
     pool_spawn: 2048,
     map_ready: 8192,
     map_yields: 8192,
+    map_token: 8192,
 }
 
 /// A call in the caller's task, whose body is ready at once.
@@ -89,6 +91,15 @@ async fn group_spawn(token: CancellationToken, units: u64) {
     assert_eq!(group.join().await.expect("no task fails").len() as u64, units);
 }
 
+/// The same, its body taking a token of its own.
+async fn group_spawn_token(token: CancellationToken, units: u64) {
+    let group = Group::new(&token).limit(64);
+    for n in 0..units {
+        group.spawn(|token| taking(token, n)).await;
+    }
+    assert_eq!(group.join().await.expect("no task fails").len() as u64, units);
+}
+
 /// A task of a pool, from its spawn to its end.
 async fn pool_spawn(_: CancellationToken, units: u64) {
     let pool = Pool::new(64);
@@ -107,6 +118,12 @@ async fn map_ready(token: CancellationToken, units: u64) {
 /// The same, its body pending once.
 async fn map_yields(token: CancellationToken, units: u64) {
     let results = map(&token, 0..units, yielding).limit(16).await;
+    assert_eq!(results.expect("no item fails").len() as u64, units);
+}
+
+/// An item of a map, whose body takes a token of its own and is ready at once.
+async fn map_token(token: CancellationToken, units: u64) {
+    let results = map(&token, 0..units, taking).limit(16).await;
     assert_eq!(results.expect("no item fails").len() as u64, units);
 }
 

@@ -3,12 +3,18 @@
 use std::hint::black_box;
 
 use tokio::task::yield_now;
-use tokio_supervised::{TaskError, supervised};
+use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 pub(crate) type Worked = Result<u64, TaskError>;
 
 #[supervised]
 pub(crate) async fn ready(n: u64) -> Worked {
+    Ok(black_box(n))
+}
+
+#[supervised]
+pub(crate) async fn taking(token: &CancellationToken, n: u64) -> Worked {
+    black_box(token);
     Ok(black_box(n))
 }
 

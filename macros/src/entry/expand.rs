@@ -97,7 +97,7 @@ impl Parts {
     ) -> Self {
         let Rewritten { start, body, token } = rewritten;
         let output = Output::new(&start.signature.output);
-        let return_edge = output.return_edge();
+        let return_edge = output.return_edge(krate);
         let policy = if token.is_some() {
             quote!(.cooperate().grace(::core::option::Option::None))
         } else {

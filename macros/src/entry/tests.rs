@@ -77,7 +77,7 @@ fn an_entry_that_returns_nothing_an_expression_can_name_is_not_asked_for_it() {
     assert!(!has(&expanded, "__supervised_never"));
     let expanded = entry("async fn main() -> impl Termination { f().await }");
     assert!(has(&expanded, "exit::<_>(::tokio_supervised::__private::always_ok)"));
-    assert!(has(&expanded, "None::<_>"));
+    assert!(has(&expanded, "declared::<_>"));
     let expanded = tested("", "async fn works() -> ! { f().await }");
     assert!(has(&expanded, "::tokio_supervised::__private::always_ok, |"));
     assert!(!has(&expanded, "__supervised_never"));

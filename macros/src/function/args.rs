@@ -195,7 +195,15 @@ impl Args {
     }
 
     /// The static that describes the function, in a block of its own: the body must not see it.
-    pub(crate) fn spec(&self, name: &str, place: Span, has_token: bool) -> TokenStream {
+    ///
+    /// `takes_token`: the body begins with `own_token`.
+    pub(crate) fn spec(
+        &self,
+        name: &str,
+        place: Span,
+        has_token: bool,
+        takes_token: bool,
+    ) -> TokenStream {
         let krate = &self.krate;
         let name = match &self.name {
             Some(name) => quote!(#name),
@@ -206,6 +214,7 @@ impl Args {
         let reject = self.on_full.iter().filter(|given| given.value == "reject").map(|_| quote!());
         let cooperate =
             (self.on_cancel(has_token) == OnCancel::Cooperate).then(|| quote!()).into_iter();
+        let takes_token = takes_token.then(|| quote!()).into_iter();
         let grace = self.grace.iter().map(|given| match &given.value {
             Grace::Never => quote!(::core::option::Option::None),
             Grace::For(duration) => quote!(::core::option::Option::Some(#duration)),
@@ -222,6 +231,7 @@ impl Args {
                         #(.reject_when_full() #reject)*
                         #(.timeout(#timeout))*
                         #(.cooperate() #cooperate)*
+                        #(.take_token() #takes_token)*
                         #(.grace(#grace))*
                         #(.restart(#restart))*
                 );

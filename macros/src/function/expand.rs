@@ -12,6 +12,7 @@
 //!                 token,
 //!                 output::<Result<Page, Error>>(…),
 //!                 async move {
+//!                     let token = own_token(token); // if the body takes it
 //!                     let (mut client,) = (client,);
 //!                     let mut __supervised_1 = __supervised_1; let (host, path) = __supervised_1;
 //!                     match () { () => ({ body }) }
@@ -63,9 +64,9 @@ pub(crate) fn function(
         function;
     let krate = &args.krate;
     let has_token = header.has_token();
-    let spec = args.spec(&unraw(&signature.ident), signature.ident.span(), has_token);
+    let spec = args.spec(&unraw(&signature.ident), signature.ident.span(), has_token, has_token);
     let contract = header.output.contract(krate);
-    let return_edge = header.output.return_edge();
+    let return_edge = header.output.return_edge(krate);
     let declared = &header.output.declared;
     let restarts = args.restart.applies_to(signature, &header);
     let story = args.story(attributes, has_token, declared);
@@ -73,36 +74,48 @@ pub(crate) fn function(
     let mut parameters = Vec::new();
     let mut bindings = Vec::new();
     let mut kept = Vec::new();
-    let mut token = injected("__token");
+    let mut token = injected("__supervised_token");
     if !has_token {
         let receiver = signature.receiver().map(|receiver| quote!(#receiver,));
         let as_token = as_token(krate, signature.ident.span());
+        parameters.extend(receiver);
         // A constant of the user's is seen through any hygiene, where a binding stands. The plain word is
         // for the documentation alone.
         let shown = injected("token");
-        parameters.push(quote! {
-            #receiver #[cfg(not(doc))] #token: #as_token, #[cfg(doc)] #shown: #as_token
-        });
-        kept.push(quote!(#[cfg(doc)] let #token = #shown;));
+        if names(signature).any(|name| shown == name) {
+            parameters.push(quote!(#token: #as_token,));
+        } else {
+            parameters.push(quote! {
+                #[cfg(not(doc))] #token: #as_token,
+                #[cfg(doc)] #shown: #as_token,
+            });
+            kept.push(quote!(#[cfg(doc)] let #token = #shown;));
+        }
     }
     for (at, input) in signature.inputs.iter().enumerate() {
         match (input, header.token) {
             (FnArg::Receiver(_), None) => {}
-            (FnArg::Receiver(receiver), Some(_)) => parameters.push(quote!(#receiver)),
+            (FnArg::Receiver(receiver), Some(_)) => parameters.push(quote!(#receiver,)),
             (FnArg::Typed(parameter), Some((found, form))) if found == at => {
-                let bound = bind_token(krate, &silenced(parameter, refused.token), form);
+                let parameter = silenced(parameter, refused.token);
+                let bound = bind_token(krate, signature, &parameter, form);
                 token = bound.ident;
-                parameters.push(bound.parameter);
+                let parameter = bound.parameter;
+                parameters.push(quote!(#parameter,));
                 bindings.push(bound.binding);
             }
             (FnArg::Typed(parameter), _) => {
-                let bound =
-                    if restarts { bind_kept(krate, parameter, at) } else { bind(parameter, at) };
+                let bound = if restarts {
+                    bind_kept(krate, signature, parameter, at)
+                } else {
+                    bind(signature, parameter, at)
+                };
                 if !restarts && args.restart.was_given() {
                     kept.extend(would_be_kept(krate, parameter));
                 }
                 kept.extend(bound.kept);
-                parameters.push(bound.parameter);
+                let parameter = bound.parameter;
+                parameters.push(quote!(#parameter,));
                 bindings.push(bound.binding);
             }
         }
@@ -193,7 +206,7 @@ pub(crate) fn function(
         #crowded
         #unnamed
         #assigned
-        #visibility #defaultness #safety #fn_token #ident #generics (#(#parameters),*)
+        #visibility #defaultness #safety #fn_token #ident #generics (#(#parameters)*)
             -> #future
         #where_clause
         #block
@@ -250,13 +263,39 @@ fn allowed(attribute: &Attribute) -> Attribute {
 }
 
 /// The name that the signature has for a parameter: it reads like the author's, but no lint takes it for his.
-fn hidden(ident: &Ident) -> Ident {
+///
+/// A macro may give one name to two parameters, which its hygiene tells apart, and ours would not.
+fn hidden(signature: &Signature, ident: &Ident) -> Ident {
     let mut hidden = ident.clone();
-    hidden.set_span(Span::mixed_site().located_at(ident.span()));
+    let same = names(signature).filter(|name| ident == name).count();
+    if same == 1 && !ident.to_string().starts_with("__supervised") {
+        hidden.set_span(Span::mixed_site().located_at(ident.span()));
+    }
     hidden
 }
 
-fn bind(parameter: &PatType, at: usize) -> Bound {
+/// The names of the parameters, where they are no patterns.
+fn names(signature: &Signature) -> impl Iterator<Item = String> {
+    signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(parameter) => match &*parameter.pat {
+            Pat::Ident(pattern) => Some(pattern.ident.to_string()),
+            _ => None,
+        },
+        FnArg::Receiver(_) => None,
+    })
+}
+
+fn bind(signature: &Signature, parameter: &PatType, at: usize) -> Bound {
+    bind_to(signature, parameter, at, |given| quote!(#given))
+}
+
+/// The same, with what `value` makes of the argument.
+fn bind_to(
+    signature: &Signature,
+    parameter: &PatType,
+    at: usize,
+    value: impl Fn(&Ident) -> TokenStream,
+) -> Bound {
     let PatType { pat, ty, .. } = parameter;
     let (outer, attrs) = (outside(parameter), inside(parameter));
     let plain = match &**pat {
@@ -266,14 +305,22 @@ fn bind(parameter: &PatType, at: usize) -> Bound {
         _ => None,
     };
     if let Some(syn::PatIdent { ident, mutability, .. }) = plain {
-        let given = hidden(ident);
-        // As part of a pattern, an assignment that nothing reads is told at the name, and a `_name` is not
-        // called one without effect.
+        let given = hidden(signature, ident);
+        // As part of a pattern, a value that nothing reads is told at the name, and a `_name` is not called one
+        // without effect. Both sides are the author's: what a function from a macro assigns in its body would
+        // count as a part of the value, if that came from another macro.
         let is_plain = mutability.is_none() && !ident.to_string().starts_with('_');
+        let value = value(&given);
         let binding = if is_plain {
-            quote!(#(#attrs)* let #ident = #given;)
+            quote!(#(#attrs)* let #ident = #value;)
         } else {
-            quote!(#(#attrs)* let (#mutability #ident,) = (#given,);)
+            let one = |tokens: TokenStream| {
+                let mut one = Group::new(Delimiter::Parenthesis, quote!(#tokens,));
+                one.set_span(ident.span());
+                one
+            };
+            let (pattern, value) = (one(quote!(#mutability #ident)), one(value));
+            quote!(#(#attrs)* let #pattern = #value;)
         };
         return Bound {
             parameter: quote!(#(#outer)* #given: #ty),
@@ -283,20 +330,21 @@ fn bind(parameter: &PatType, at: usize) -> Bound {
         };
     }
     let ident = injected(&format!("__supervised_{at}"));
+    let value = value(&ident);
     Bound {
         parameter: quote!(#(#outer)* #ident: #ty),
         // Mutable, since a `ref mut` pattern borrows from it.
-        binding: quote!(#(#outer)* let mut #ident = #ident; #(#attrs)* let #pat = #ident;),
+        binding: quote!(#(#outer)* let mut #ident = #value; #(#attrs)* let #pat = #ident;),
         kept: None,
         ident,
     }
 }
 
 /// A parameter that is kept outside, and cloned for each run; one that cannot be is told at its type.
-fn bind_kept(krate: &syn::Path, parameter: &PatType, at: usize) -> Bound {
+fn bind_kept(krate: &syn::Path, signature: &Signature, parameter: &PatType, at: usize) -> Bound {
     let PatType { ty, .. } = parameter;
     let outer = outside(parameter);
-    let bound = bind(parameter, at);
+    let bound = bind(signature, parameter, at);
     let (ident, binding) = (&bound.ident, &bound.binding);
     let place = first_span(ty);
     let kept = injected(&format!("__supervised_kept_{at}"));
@@ -334,12 +382,29 @@ fn would_be_kept(krate: &syn::Path, parameter: &PatType) -> Option<TokenStream> 
     Some(quote!(#(#outer)* let _ = #keep::<#ty>;))
 }
 
-fn bind_token(krate: &syn::Path, parameter: &PatType, form: TokenForm) -> Bound {
+fn bind_token(
+    krate: &syn::Path,
+    signature: &Signature,
+    parameter: &PatType,
+    form: TokenForm,
+) -> Bound {
     let PatType { pat, ty, .. } = parameter;
     let (outer, attrs) = (outside(parameter), inside(parameter));
-    let mut bound = bind(parameter, 0);
+    // A body takes the token of its run, which may be a child.
+    let own = |given: &Ident| {
+        let place = first_span(ty);
+        let own_token = match form {
+            TokenForm::Given => quote!(::__private::own_given_token),
+            TokenForm::Lent => quote!(::__private::own_token),
+        };
+        let own_token = item_of(krate, own_token, place);
+        let given = located(quote!(#given), place);
+        quote!(#own_token(#given))
+    };
+    let mut bound = bind_to(signature, parameter, 0, own);
     if form == TokenForm::Lent {
         let ident = &bound.ident;
+        let value = own(ident);
         let kept = injected("__supervised_token");
         let as_token = as_token(krate, first_span(ty));
         bound.parameter = quote!(#(#outer)* #ident: #as_token);
@@ -347,7 +412,7 @@ fn bind_token(krate: &syn::Path, parameter: &PatType, form: TokenForm) -> Bound 
         let ty = lent(ty);
         let look = item_of(krate, quote!(::AsToken::as_token(&#kept)), first_span(&ty));
         bound.binding = quote! {
-            #(#outer)* let #kept = #ident;
+            #(#outer)* let #kept = #value;
             #(#attrs)* let #pat: #ty = #look;
         };
     }

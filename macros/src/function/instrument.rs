@@ -6,14 +6,18 @@
 //!         async fn fetch() { body }
 //!
 //! Output  #[tracing::instrument(skip_all)]
-//!         #[supervised(limit = 16)]
+//!         #[supervised(@ limit = 16)]
 //!         async fn fetch() { body }
 //! ```
 //!
 //! It puts an async body into a span. What is left of the function once it is supervised is no longer async:
 //! the span would hold the call that makes the future, and nothing of what the body does.
+//!
+//! The mark says that they are swapped. The compiler expands this attribute with the other one beneath it again
+//! if it cannot find the other, and a second swap would be one without end: the error would be the recursion limit,
+//! not that `tracing` is missing.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
     Attribute,
@@ -22,6 +26,13 @@ use syn::{
 
 use super::{args::Args, item::Start};
 use crate::diagnostics::Diagnostics;
+
+/// The arguments without the mark, if they have it.
+pub(super) fn unmarked(arguments: &TokenStream) -> Option<TokenStream> {
+    let mut tokens = arguments.clone().into_iter();
+    let first = tokens.next()?;
+    matches!(&first, TokenTree::Punct(mark) if mark.as_char() == '@').then(|| tokens.collect())
+}
 
 /// The same item with the two the other way round, if they are.
 pub(super) fn swapped(arguments: &TokenStream, item: &TokenStream) -> Option<TokenStream> {
@@ -36,8 +47,7 @@ pub(super) fn swapped(arguments: &TokenStream, item: &TokenStream) -> Option<Tok
     let instrument = attributes.remove(at);
     // What is wrong with the arguments is told where they are read again.
     let krate = Args::of_function(arguments.clone(), &mut Diagnostics::default()).krate;
-    let arguments = (!arguments.is_empty()).then(|| quote!((#arguments)));
-    let ours = quote!(#[#krate::supervised #arguments]);
+    let ours = quote!(#[#krate::supervised(@ #arguments)]);
     let attributes = attributes.iter().map(ToTokens::to_token_stream);
     Some(quote!(#instrument #ours #(#attributes)* #rest))
 }

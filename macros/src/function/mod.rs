@@ -29,9 +29,11 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     if let Some(refusal) = refused_arguments(&arguments).or_else(|| refused_header(&item)) {
         return quote!(#item #refusal);
     }
-    if let Some(swapped) = instrument::swapped(&arguments, &item) {
+    let unmarked = instrument::unmarked(&arguments);
+    if let (None, Some(swapped)) = (&unmarked, instrument::swapped(&arguments, &item)) {
         return swapped;
     }
+    let arguments = unmarked.unwrap_or(arguments);
     let mut diagnostics = Diagnostics::default();
     let args = Args::of_function(arguments, &mut diagnostics);
     let expanded = match item::read(item.clone(), &mut diagnostics) {

@@ -4,6 +4,7 @@
 //! Input   task!("http", |token| axum::serve(listener, app).with_graceful_shutdown(token.cancelled_owned()))
 //!
 //! Output  move |token: CancellationToken| {
+//!             let token = own_token_of_closure(token);
 //!             let own = Clone::clone(&token);
 //!             supervise_foreign(spec, own, axum::serve(…)…)
 //!         }
@@ -12,11 +13,11 @@
 //!
 //! Output  move |token: CancellationToken| {
 //!             let own = Clone::clone(&token);
-//!             supervise(spec, own, output::<Result<(), Error>>(…), async move { let token = token; ({ body }) })
+//!             supervise(spec, own, output::<Result<(), Error>>(…), async move { let token = own_token(token); ({ body }) })
 //!         }
 //! ```
 //!
-//! The expression form makes its future in the closure, so that a closure for many items may clone
+//! A closure without a name for the token hands on what it was given. The expression form makes its future in the closure, so that a closure for many items may clone
 //! what it captured before it hands the clone on.
 
 #[cfg(test)]
@@ -183,7 +184,6 @@ impl Call {
         }
         let has_token = !matches!(pattern, Pat::Wild(_));
         args.check(has_token, diagnostics);
-        let spec = args.spec(&name.value(), name.span(), has_token);
         let token = Ident::new("__supervised_token", Span::mixed_site());
         // A type that is none of a token's is told where it stands.
         let taken = ty.map_or_else(
@@ -200,11 +200,18 @@ impl Call {
             .then_some(TokenParameter { pattern, owner: Owner::Task });
         // Without a return type it is a future, which is awaited.
         let is_future = matches!(closure.output, ReturnType::Default);
+        let takes_token = has_token && !is_future;
+        let spec = args.spec(&name.value(), name.span(), has_token, takes_token);
         let refused = body::check_expression(body, is_future, parameter, &args.allow, diagnostics);
         if is_future && refused.calls && matches!(**body, Expr::Call(_) | Expr::MethodCall(_)) {
             // What it gives is no supervised output either, which is not another mistake.
             return None;
         }
+        let take_own =
+            takes_token.then(|| quote!(let #token = #krate::__private::own_token(#token);));
+        // The future takes the token before there is a run.
+        let take_now = (has_token && is_future)
+            .then(|| quote!(let #token = #krate::__private::own_token_of_closure(#token);));
         let supervised = match &closure.output {
             ReturnType::Default => quote! {
                 #taken
@@ -217,8 +224,8 @@ impl Call {
                     return None;
                 }
                 let contract = output.contract(krate);
-                let return_edge = output.return_edge();
-                let before = quote!(#taken #return_edge);
+                let return_edge = output.return_edge(krate);
+                let before = quote!(#take_own #taken #return_edge);
                 let run = match body.to_token_stream().into_iter().next() {
                     Some(TokenTree::Group(block)) if matches!(**body, Expr::Block(_)) => {
                         asynchronous(&block, before)
@@ -237,6 +244,7 @@ impl Call {
         };
         Some(quote! {
             move |#token: #krate::CancellationToken #(, #inputs)*| {
+                #take_now
                 let #own = ::core::clone::Clone::clone(&#token);
                 #supervised
             }

@@ -31,8 +31,11 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// The failures of pool tasks, which nobody awaits.
 pub(crate) static POOL_FAILURES: Rate = Rate::new(Level::ERROR, super::more_pool_tasks_failed);
 
+/// The failures of group tasks that no join returns.
+pub(crate) static GROUP_FAILURES: Rate = Rate::new(Level::WARN, super::more_group_tasks_failed);
+
 /// Every bound, for who flushes them.
-static ALL: [&Rate; 1] = [&POOL_FAILURES];
+static ALL: [&Rate; 2] = [&POOL_FAILURES, &GROUP_FAILURES];
 
 /// One kind of event.
 pub(crate) struct Rate {
@@ -223,7 +226,7 @@ mod tests {
         let almost = begun + WINDOW - Duration::from_nanos(1);
         assert_eq!(admitted(rate, "counted", 5, almost), 0);
         rate.flush(Some(almost));
-        assert_eq!(logged("counted"), []);
+        assert!(logged("counted").is_empty());
         // The next window, whose first event logs what was counted.
         assert_eq!(admitted(rate, "counted", 11, begun + WINDOW), 10);
         assert_eq!(logged("counted"), [20]);

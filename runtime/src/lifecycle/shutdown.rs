@@ -188,9 +188,10 @@ impl Plan {
         if !linger.is_zero() {
             or_exit(&mut signals, time::sleep(linger)).await;
         }
-        scope.explain(Cause::Signal(first));
         // The wakers that this calls are the user's too.
-        bounded::run(TELLING, move || token.cancel());
+        bounded::run(TELLING, move || {
+            scope.cancel(Cause::Signal(first), || token.cancel());
+        });
         or_exit(&mut signals, spent.as_mut()).await;
         if state.body_ended.load(Ordering::Acquire) {
             or_exit(&mut signals, time::sleep(AFTER_BODY)).await;

@@ -21,6 +21,7 @@ use crate::{
         scope::Scope,
         supervise,
     },
+    span::TaskSpan,
     spec::{Policy, TaskSpec},
 };
 
@@ -49,14 +50,14 @@ async fn spawns(tasks: u32) -> Duration {
 
 /// All that such a task does for others to see it, in the order in which it does it.
 fn seen(tasks: u32) -> Duration {
-    let scope = Scope::root(CancellationToken::new());
+    let (scope, made_in) = (Scope::root(CancellationToken::new()), TaskSpan::none());
     let place = Location::caller();
     let list = Mutex::new(Vec::new());
     let begun = Instant::now();
     for _ in 0..tasks {
         let row = Arc::new(Row::new(&SPEC, place, scope.clone(), OnThread::Worker));
         list.lock().unwrap().push(row.clone());
-        let span = events::task_span(SPEC.name());
+        let span = events::task_span(&made_in, scope.cuts_spans(), SPEC.name());
         for _ in 0..2 {
             let _inside = span.enter();
             if row.poll_begins().1 {

@@ -68,7 +68,7 @@ impl LiveTask {
             (Activity::Polled(since), OnThread::Blocking) => TaskState::Blocking(since),
             (Activity::Polled(since), _) if since >= BLOCKS => TaskState::Polling(since),
             (Activity::NotBegun | Activity::WaitsToRun, _) => TaskState::Waiting,
-            (Activity::Polled(_) | Activity::Pending, _) if row.scope().is_stopping() => {
+            (Activity::Polled(_) | Activity::Pending, _) if row.is_stopping() => {
                 TaskState::Stopping
             }
             (Activity::Polled(_) | Activity::Pending, _) => TaskState::Running,
@@ -79,7 +79,7 @@ impl LiveTask {
             state,
             age: row.age(),
             place: row.place(),
-            parent: row.parent().map(|row| ParentTask { name: row.spec().name(), id: row.id() }),
+            parent: row.parent().map(|made| ParentTask { name: made.name(), id: made.id() }),
             depth: 0,
         }
     }

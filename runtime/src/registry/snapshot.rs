@@ -61,14 +61,16 @@ pub(crate) fn arranged(rows: &[Arc<Row>]) -> Tasks {
     let mut children = vec![Vec::new(); rows.len()];
     let mut roots = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        match row.parent().and_then(|parent| index.get(&Arc::as_ptr(parent))) {
+        match row.parent().and_then(|parent| index.get(&parent.row())) {
             Some(parent) => children[*parent].push(at),
             None => roots.push(at),
         }
     }
+    // Read once: a runner of a map writes its row anew with each run.
+    let born: Vec<_> = rows.iter().map(|row| row.born()).collect();
     // A stack, since nothing bounds how deep tasks nest: the oldest is met first.
     let youngest_first = |siblings: &mut Vec<usize>| {
-        siblings.sort_by_key(|at| Reverse(rows[*at].born()));
+        siblings.sort_by_key(|at| Reverse(born[*at]));
     };
     youngest_first(&mut roots);
     let mut ahead: Vec<_> = roots.into_iter().map(|at| (at, 0)).collect();

@@ -7,6 +7,10 @@ use super::{Age, LiveTask, Name, Tasks};
 /// How many siblings that are alike are drawn one by one.
 const MOST_ALIKE: usize = 10;
 
+/// Deeper lines have a number in place of the strokes, so that a line is of bounded width, and the text linear in the
+/// depth.
+const MOST_INDENTED: usize = 32;
+
 /// One line of the tree.
 pub(crate) enum Line<'a> {
     Task(&'a LiveTask),
@@ -136,7 +140,7 @@ fn push_siblings<'a>(
     }
 }
 
-/// For each line the strokes before it: `│  ├─ `.
+/// For each line the strokes before it: `│  ├─ `, or `33 deep: `.
 fn strokes(lines: &[Line<'_>]) -> Vec<String> {
     // Whether a line of that depth follows, before one further out.
     let mut follows: Vec<bool> = Vec::new();
@@ -147,14 +151,17 @@ fn strokes(lines: &[Line<'_>]) -> Vec<String> {
             let depth = line.depth();
             let another = follows.get(depth).copied().unwrap_or(false);
             follows.resize(depth, false);
+            follows.push(true);
+            if depth > MOST_INDENTED {
+                return format!("{depth} deep: ");
+            }
             let mut strokes = String::new();
-            for above in follows.iter().skip(1) {
+            for above in follows.iter().take(depth).skip(1) {
                 strokes.push_str(if *above { "│  " } else { "   " });
             }
             if depth > 0 {
                 strokes.push_str(if another { "├─ " } else { "└─ " });
             }
-            follows.push(true);
             strokes
         })
         .collect();
@@ -273,6 +280,25 @@ mod tests {
             drawn.lines().skip(1).map(|line| line.split_once("  running").unwrap_or_default().0);
         let names: Vec<_> = names.map(str::trim_end).collect();
         assert_eq!(names, ["a", "├─ b", "│  └─ c", "└─ d", "   └─ e", "f"]);
+    }
+
+    #[test]
+    fn a_task_that_is_nested_too_deep_for_strokes_has_its_depth_before_its_name() {
+        let each = (0..35).map(|depth| named("n", depth, TaskState::Running));
+        let drawn = Tasks(each.collect()).to_string();
+        let lines: Vec<_> = drawn.lines().collect();
+        assert!(lines[33].starts_with(&format!("{}└─ n ", "   ".repeat(31))), "{}", lines[33]);
+        assert!(lines[34].starts_with("33 deep: n "), "{}", lines[34]);
+    }
+
+    #[test]
+    fn the_text_is_linear_in_the_depth() {
+        let size = |deepest: usize| {
+            let each = (0..deepest).map(|depth| named("n", depth, TaskState::Running));
+            Tasks(each.collect()).to_string().len()
+        };
+        let (small, large) = (size(2_200), size(22_000));
+        assert!(large < 11 * small, "{small} {large}");
     }
 
     #[test]

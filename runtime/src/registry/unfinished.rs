@@ -34,7 +34,10 @@ const MOST_NAMED: usize = 64;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Unfinished {
+pub struct Unfinished(Box<Found>);
+
+#[derive(Clone)]
+struct Found {
     grace: Duration,
     /// Those that still ran at the end of the grace, then those whose own grace had passed.
     tasks: Vec<LiveTask>,
@@ -93,7 +96,7 @@ impl Unfinished {
         reserved: usize,
         pool: &'static Location<'static>,
     ) -> Self {
-        let mut unfinished = Self {
+        let mut all = Found {
             grace,
             tasks: Vec::new(),
             own_graces: Vec::new(),
@@ -106,19 +109,19 @@ impl Unfinished {
         let mut overdue = Vec::new();
         for NotFinished { task, why } in found {
             match why {
-                Why::StillRan => unfinished.tasks.push(task),
+                Why::StillRan => all.tasks.push(task),
                 Why::OwnGrace(grace) => {
                     overdue.push(task);
-                    unfinished.own_graces.push(grace);
+                    all.own_graces.push(grace);
                 }
                 why => {
-                    unfinished.cut.push(task);
-                    unfinished.reasons.push(why);
+                    all.cut.push(task);
+                    all.reasons.push(why);
                 }
             }
         }
-        unfinished.tasks.append(&mut overdue);
-        unfinished
+        all.tasks.append(&mut overdue);
+        Self(Box::new(all))
     }
 
     /// The tasks that did not stop within the grace, or within their own, in no particular order.
@@ -126,7 +129,7 @@ impl Unfinished {
     /// They were aborted, except those that nothing can abort, since they block a thread.
     #[must_use]
     pub fn tasks(&self) -> &[LiveTask] {
-        &self.tasks
+        &self.0.tasks
     }
 
     /// The tasks that were cut short: they stopped when the drain cancelled them, or their runtime dropped them.
@@ -134,40 +137,40 @@ impl Unfinished {
     /// Of tasks that were dropped before the pool was closed, the first 64.
     #[must_use]
     pub fn cut(&self) -> &[LiveTask] {
-        &self.cut
+        &self.0.cut
     }
 
     /// Slots that were reserved and neither used nor dropped: work that was accepted and never came.
     #[must_use]
     pub fn reserved(&self) -> usize {
-        self.reserved
+        self.0.reserved
     }
 
     /// The time that the drain had: less than it was given if main's grace ended before.
     #[must_use]
     pub fn grace(&self) -> Duration {
-        self.grace
+        self.0.grace
     }
 
     fn still_ran(&self) -> &[LiveTask] {
-        &self.tasks[..self.tasks.len() - self.own_graces.len()]
+        &self.0.tasks[..self.0.tasks.len() - self.0.own_graces.len()]
     }
 
     fn overdue(&self) -> impl ExactSizeIterator<Item = Line<'_>> {
-        let overdue = &self.tasks[self.still_ran().len()..];
-        let graces = overdue.iter().zip(&self.own_graces);
+        let overdue = &self.0.tasks[self.still_ran().len()..];
+        let graces = overdue.iter().zip(&self.0.own_graces);
         graces.map(|(task, grace)| Line { task, why: Why::OwnGrace(*grace) })
     }
 
     fn cut_short(&self) -> impl ExactSizeIterator<Item = Line<'_>> {
-        self.cut.iter().zip(&self.reasons).map(|(task, why)| Line { task, why: *why })
+        self.0.cut.iter().zip(&self.0.reasons).map(|(task, why)| Line { task, why: *why })
     }
 }
 
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = Text { f, room: MOST_NAMED, sections: 0 };
-        let grace = Millis(self.grace);
+        let grace = Millis(self.0.grace);
         let still_ran = self.still_ran().iter().map(|task| Line { task, why: Why::StillRan });
         text.section(still_ran, 0, |f, count| {
             write!(f, "{} did not stop within {grace:?}:", Count(count, "task"))
@@ -176,13 +179,13 @@ impl fmt::Display for Unfinished {
             let own = if count == 1 { "its own grace" } else { "their own graces" };
             write!(f, "{} did not stop within {own}:", Count(count, "task"))
         })?;
-        text.section(self.cut_short(), self.more_cut, |f, count| {
+        text.section(self.cut_short(), self.0.more_cut, |f, count| {
             let was = if count == 1 { "was" } else { "were" };
             write!(f, "{} {was} cut short:", Count(count, "task"))
         })?;
-        let was = if self.reserved == 1 { "was" } else { "were" };
-        let slots = Count(self.reserved, "reserved slot");
-        match (self.reserved, text.sections) {
+        let was = if self.0.reserved == 1 { "was" } else { "were" };
+        let slots = Count(self.0.reserved, "reserved slot");
+        match (self.0.reserved, text.sections) {
             (0, _) => Ok(()),
             (_, 0) => write!(text.f, "{slots} {was} not used within {grace:?}"),
             _ => write!(text.f, "\nand {slots} {was} not used"),
@@ -200,7 +203,7 @@ impl fmt::Debug for Unfinished {
 impl Error for Unfinished {
     /// Where the pool was made.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.pool)
+        Some(&self.0.pool)
     }
 }
 

@@ -6,10 +6,14 @@
 //!    and then lets one after the other ring. Who has to know asks the token.
 //! 2. A task that keeps its waker and then finds that the alarm has not rung is woken when it does: who rings
 //!    says so first, and then asks each task for its waker, under the lock that the waker is kept under.
-//! 3. It serves a run only where the run's token is its own: what the run was given may be any other.
+//! 3. It takes the place of a run's own watch only if the run has the alarm's token: a run that has another one, or a
+//!    child of its own, watches that. Such a run is cancelled by either: that the alarm has rung is enough, since its
+//!    token has fired then.
+//! 4. It rings inside the call that fires its token, and its scope learns there why: see `scope.rs`. It asks no
+//!    token then, since `cancel` may hold the locks of those around.
 //!
-//! `tests/behaviour/alarm.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside; `alarm/loom.rs`
-//! checks 1 and 2 for every interleaving.
+//! `tests/behaviour/alarm.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside, and
+//! `tests/composition/tokens.rs` 3; `alarm/loom.rs` checks 1 and 2 for every interleaving.
 
 use std::{
     future::Future,
@@ -20,6 +24,7 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::scope::Scope;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
 #[cfg(all(test, supervised_loom))]
@@ -40,13 +45,22 @@ pub(crate) struct Alarm {
 
 struct Bell {
     rung: AtomicBool,
+    scope: Weak<Scope>,
+    /// The token is not the scope's, but a child of it.
+    is_part: bool,
     wakes: Weak<dyn Wakes>,
 }
 
 impl Alarm {
-    /// Listens to the token from now on.
-    pub(crate) fn new(token: &CancellationToken, wakes: Weak<dyn Wakes>) -> Self {
-        let bell = Arc::new(Bell { rung: AtomicBool::new(false), wakes });
+    /// Listens to the token of a scope from now on.
+    pub(crate) fn new(
+        token: &CancellationToken,
+        scope: &Arc<Scope>,
+        wakes: Weak<dyn Wakes>,
+    ) -> Self {
+        let is_part = !scope.has_token(token);
+        let scope = Arc::downgrade(scope);
+        let bell = Arc::new(Bell { rung: AtomicBool::new(false), scope, is_part, wakes });
         let mut listens = Box::pin(token.clone().cancelled_owned());
         let waker = Waker::from(bell.clone());
         let listening = std::pin::pin!(tokio::task::coop::unconstrained(listens.as_mut()));
@@ -66,6 +80,11 @@ impl Alarm {
         self.bell.rung.load(Ordering::Acquire)
     }
 
+    /// Whether the token has fired. Takes its lock.
+    pub(crate) fn has_fired(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
     pub(crate) fn is_for(&self, token: &CancellationToken) -> bool {
         self.token == *token
     }
@@ -77,6 +96,13 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(scope) = self.scope.upgrade() {
+            if self.is_part {
+                scope.part_fires();
+            } else {
+                scope.fires();
+            }
+        }
         self.rung.store(true, Ordering::Release);
         if let Some(wakes) = self.wakes.upgrade() {
             wakes.wake_tasks();

@@ -11,11 +11,29 @@ use std::{
 };
 
 use super::output::{Judge, Verdict};
+#[cfg(debug_assertions)]
+use crate::TaskError;
+
+#[cfg(debug_assertions)]
+fn running<'a, F>(body: &'a mut Pin<&mut Option<F>>) -> Pin<&'a mut F> {
+    body.as_mut().as_pin_mut().expect("a running body is there")
+}
+
+/// Elsewhere, so that what the drop of a value needs is not on the stack while a body is polled.
+#[cfg(debug_assertions)]
+fn put<R>(place: &mut Poll<R>, polled: Poll<R>) {
+    // The place is empty: there is nothing to be dropped, and no code for it.
+    mem::forget(mem::replace(place, polled));
+}
 
 /// A body that may be polled and dropped. All of it is the user's code, and may panic.
 pub(super) trait Body {
     /// Polls it, and drops it when it has returned; what it returned stays, also where the drop panics.
     fn poll(&mut self, cx: &mut Context<'_>) -> Option<Verdict>;
+
+    #[cfg(debug_assertions)]
+    /// Puts what the function declares for a run without a value into the place of the value.
+    fn fail(&mut self, error: TaskError);
 
     /// Drops what it returned, then itself: each at most once, also where one of them panics.
     fn discard(&mut self);
@@ -26,6 +44,28 @@ pub(super) struct InPlace<'a, F: Future> {
     pub(super) body: Pin<&'a mut Option<F>>,
     pub(super) verdict: Judge<F::Output>,
     pub(super) value: &'a mut Poll<F::Output>,
+    #[cfg(debug_assertions)]
+    /// There if the poll is that of a call, whose value is what the function declares.
+    pub(super) from_task_error: Option<fn(TaskError) -> F::Output>,
+}
+
+impl<F: Future> InPlace<'_, F> {
+    #[cfg(debug_assertions)]
+    /// Polls the body. Little else is on the stack meanwhile.
+    #[inline(always)]
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>) {
+        put(self.value, running(&mut self.body).poll(cx));
+    }
+
+    /// Judges what the body has returned, if it has, and drops it.
+    #[inline]
+    pub(super) fn judge(&mut self) -> Option<Verdict> {
+        // It has its place before it is looked at, which is the user's code as well.
+        let Poll::Ready(value) = &*self.value else { return None };
+        let verdict = (self.verdict)(value, None);
+        self.body.set(None);
+        Some(verdict)
+    }
 }
 
 impl<F: Future> Body for InPlace<'_, F> {
@@ -33,11 +73,15 @@ impl<F: Future> Body for InPlace<'_, F> {
         let running = self.body.as_mut().as_pin_mut().expect("a running body is there");
         // Its place is empty: there is nothing to be dropped, and no code for it.
         mem::forget(mem::replace(self.value, running.poll(cx)));
-        // It has its place before it is looked at, which is the user's code as well.
-        let Poll::Ready(value) = &*self.value else { return None };
-        let verdict = (self.verdict)(value, None);
-        self.body.set(None);
-        Some(verdict)
+        self.judge()
+    }
+
+    #[cfg(debug_assertions)]
+    #[cold]
+    fn fail(&mut self, error: TaskError) {
+        if let Some(from_task_error) = self.from_task_error {
+            *self.value = Poll::Ready(from_task_error(error));
+        }
     }
 
     fn discard(&mut self) {

@@ -22,7 +22,7 @@ use tokio::{
     task::coop::unconstrained,
     time::{Instant, Sleep},
 };
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     Anew, Around, Prepared, Run, Settled,
@@ -30,6 +30,7 @@ use super::{
     backoff::Restarts,
     fails, frame,
     output::{Judge, put_text},
+    scope::Seen,
 };
 use crate::{
     AsToken, Cancelled, Outcome, Panic, TaskError, events,
@@ -47,6 +48,8 @@ pin_project! {
     {
         spec: &'static TaskSpec,
         token: T,
+        // Whether the token is a child that was made for this call.
+        owns_token: bool,
         verdict: Judge<F::Output>,
         // Until the call has ended.
         factory: Option<M>,
@@ -85,6 +88,7 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
         Self {
             spec,
             token,
+            owns_token: false,
             verdict,
             factory: Some(factory),
             prepared: None,
@@ -106,6 +110,10 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
         self.longest_grace = prepared.longest_grace;
         self.prepared = Some(prepared);
     }
+
+    pub(super) fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        self.token.renew(from, to);
+    }
 }
 
 impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
@@ -115,6 +123,10 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
         Around { alarm, text, .. }: Around<'_>,
     ) -> Poll<Settled<F::Output>> {
         let mut this = self.project();
+        if T::IS_OWNED && alarm.is_some() && !*this.owns_token && this.spec.takes_token() {
+            *this.token = this.token.child();
+            *this.owns_token = true;
+        }
         // The clock is read anew: parameters are cloned before a run.
         let around = Around { alarm, now: None, text: None };
         loop {
@@ -125,7 +137,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
                 ready!(this.poll_backoff(cx));
             }
             let settled = ready!(this.poll_run(cx, around));
-            let Some(wait) = this.wait_after(settled.outcome) else {
+            let Some(wait) = this.wait_after(settled.outcome, alarm) else {
                 this.end();
                 if let (Some(text), true) = (text, fails(settled.outcome)) {
                     put_text(text, settled.result.as_ref(), *this.verdict);
@@ -174,6 +186,9 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         if prepared.is_some() || self.longest_grace.is_some() {
             run.prepare(prepared.and_then(|prepared| prepared.permit), *self.longest_grace);
         }
+        if *self.owns_token {
+            run.owns_token();
+        }
         self.run.set(Some(run));
         Ok(())
     }
@@ -188,10 +203,13 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     }
 
     /// The wait before the next run, if one follows.
-    fn wait_after(&mut self, outcome: Outcome) -> Option<Duration> {
+    fn wait_after(&mut self, outcome: Outcome, alarm: Option<&Alarm>) -> Option<Duration> {
         let restart = self.spec.restart().expect("a function that restarts says how");
         let begun = self.begun.take();
-        if self.token.as_token().is_cancelled() || !restart.follows(outcome) {
+        if !restart.follows(outcome)
+            || self.token.as_token().is_cancelled()
+            || alarm.is_some_and(Alarm::has_fired)
+        {
             return None;
         }
         let now = Instant::now();
@@ -210,8 +228,13 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     /// Whether the token has fired; if not, the task is woken when it does.
     fn poll_fired(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> bool {
         let token = self.token.as_token();
-        if alarm.is_some_and(|alarm| alarm.is_for(token)) {
-            return token.is_cancelled();
+        if let Some(alarm) = alarm {
+            if alarm.is_for(token) {
+                return token.is_cancelled();
+            }
+            if alarm.has_rung() {
+                return true;
+            }
         }
         if self.watch.is_none() {
             let token = self.token.as_token().clone();
@@ -235,7 +258,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     #[cold]
     fn end_cancelled(&mut self) -> Settled<F::Output> {
         self.end();
-        let cancelled = Cancelled::new(*self.spec, frame::cause());
+        let cancelled = Cancelled::new(*self.spec, frame::cause(Seen::NEVER));
         let cancelled = TaskError::Cancelled(cancelled);
         let outcome = Outcome::Cancelled;
         Settled { outcome, overdue: false, nanos: 0, result: Err(cancelled) }

@@ -6,12 +6,13 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::frame::Frame;
+use super::{frame::Frame, scope::Seen};
 use crate::{clock::Ticks, limit::Permit, spec::TaskSpec};
 
 pub(super) struct Core {
     pub(super) spec: &'static TaskSpec,
     pub(super) stage: Stage,
+    pub(super) form: Form,
     // Of the wait while it waits, of the run while it runs.
     pub(super) since: Ticks,
     pub(super) permit: Option<Permit>,
@@ -28,10 +29,23 @@ pin_project! {
         pub(super) longest_grace: Grace,
         pub(super) aside: Option<Pin<Box<Aside>>>,
         pub(super) frame: Option<Arc<Frame>>,
+        // The token had not fired at that time.
+        pub(super) uncancelled: Seen,
         // Where no alarm is for its token.
         #[pin]
         pub(super) watch: Option<WaitForCancellationFutureOwned>,
     }
+}
+
+/// How a run is driven. One byte, since each call writes it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Awaited where it was made.
+    Awaited,
+    /// A task of its own, or an item.
+    Spawned,
+    /// The same. Its token is a child that was made for it, which its body takes at its first poll.
+    OwnsToken,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,11 +124,23 @@ impl Core {
     /// It is about to be spawned: with a permit that was acquired for it, and what its scope allows as grace.
     pub(super) fn prepare(&mut self, permit: Option<Permit>, longest_grace: Option<Duration>) {
         self.stage = Stage::Spawned;
+        self.spawned();
         self.permit = permit;
         if longest_grace.is_some() {
             let longest_grace = Grace::of(longest_grace);
             self.more = Some(Box::pin(More { longest_grace, ..More::default() }));
         }
+    }
+
+    pub(super) fn spawned(&mut self) {
+        if self.form == Form::Awaited {
+            self.form = Form::Spawned;
+        }
+    }
+
+    #[inline]
+    pub(super) fn owns_token(&self) -> bool {
+        self.form == Form::OwnsToken
     }
 
     /// Whether the body has been polled.
@@ -124,6 +150,11 @@ impl Core {
 
     pub(super) fn stop(&self) -> Stop {
         self.more.as_ref().map_or(Stop::No, |more| more.stop)
+    }
+
+    /// When its token was seen last that had not fired, if that is known.
+    pub(super) fn uncancelled(&self) -> Seen {
+        self.more.as_ref().map_or(Seen::NEVER, |more| more.uncancelled)
     }
 
     pub(super) fn more(&mut self) -> MoreProjected<'_> {

@@ -1,7 +1,7 @@
 //! The end of a run: what it is counted as, and what is given back, whichever way it ends.
 
 use super::{
-    core::{Overdue, Stage},
+    core::{Form, Overdue, Stage},
     frame,
     output::Verdict,
     step::{Here, Step},
@@ -37,7 +37,7 @@ impl Step<'_> {
 
     #[cold]
     pub(super) fn end_cancelled(&mut self) -> End {
-        let cancelled = Cancelled::new(self.core.spec, frame::cause());
+        let cancelled = Cancelled::new(self.core.spec, frame::cause(self.core.uncancelled()));
         self.end_without_value(TaskError::Cancelled(cancelled))
     }
 
@@ -128,11 +128,16 @@ impl Step<'_> {
         }
     }
 
+    /// Whether the scope of a spawned run has been cancelled: its token may be another one.
+    fn scope_is_stopping(&self) -> bool {
+        self.core.form != Form::Awaited && frame::is_stopping()
+    }
+
     /// The owner drops the run.
     pub(super) fn abandon(&mut self) {
         let dropped = self.drop_body();
-        if !matches!(self.core.stage, Stage::Spawned | Stage::Waiting | Stage::Running) {
-            // A body that never began is no run, but what it was given may panic when it is dropped.
+        if matches!(self.core.stage, Stage::New | Stage::Done) {
+            // A call that was never polled is no run, but what it was given may panic when it is dropped.
             if let Err(caught) = dropped {
                 _ = self.panicked(caught);
             }
@@ -140,7 +145,7 @@ impl Step<'_> {
         }
         let outcome = match dropped {
             // Who owns it may have been dropped by the same token, a moment before it was asked.
-            Ok(()) if self.token.is_cancelled() => Outcome::Cancelled,
+            Ok(()) if self.token.is_cancelled() || self.scope_is_stopping() => Outcome::Cancelled,
             Ok(()) => Outcome::Dropped,
             Err(caught) => self.panicked(caught).outcome(),
         };

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use super::{
     Around,
+    alarm::Alarm,
     core::Stage,
     end::End,
     step::{Go, Step},
@@ -15,7 +16,9 @@ use crate::{budget, limit::Limit};
 impl Step<'_> {
     #[inline]
     pub(super) fn first(&mut self, cx: &mut Context<'_>, around: Around<'_>) -> Go {
-        if self.token.is_cancelled() {
+        if self.token.is_cancelled()
+            || around.alarm.is_some_and(|alarm| self.scope_has_fired(alarm))
+        {
             return Go::Break(self.refuse(cx));
         }
         if budget::spend(cx).is_pending() {
@@ -32,6 +35,13 @@ impl Step<'_> {
             }
         }
         self.begin(around.now)
+    }
+
+    /// Whether the token of its scope has fired, where the run was given another one. A child has fired with it.
+    #[inline]
+    fn scope_has_fired(&mut self, alarm: &Alarm) -> bool {
+        self.core.spawned();
+        !self.core.owns_token() && !alarm.is_for(self.token) && alarm.has_fired()
     }
 
     /// The token had fired before the first poll.

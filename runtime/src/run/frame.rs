@@ -8,18 +8,28 @@
 //! 2. No user code runs while the stack is borrowed.
 //! 3. A run has a [`Frame`] from the moment someone else has to refer to it, and lets go of it when it
 //!    ends: whoever finds it gone knows that the run holds nothing.
+//! 4. What lies below on the stack may belong to another tokio task: a run that drives a `LocalSet` polls the tasks
+//!    of others. Tasks and sections, and runs that hold a permit, know the tokio task that they are polled in, and
+//!    count for its code alone. (`tests/composition/run_truth.rs`)
 
 mod stack;
 
 use std::sync::{Arc, Weak};
 
-use super::{row::Row, scope::Scope, shield::Protection};
+use tokio::task::Id;
+
+use super::{
+    row::Row,
+    scope::{Scope, Seen},
+    shield::Protection,
+};
 use crate::{
     Cause,
     panic::{self, Caught},
     spec::TaskSpec,
 };
-use stack::{Holdable, Kind, Pushed};
+pub(super) use stack::Pushed;
+use stack::{Holdable, Kind};
 
 /// What others know of a run that is under way.
 #[derive(Default)]
@@ -34,13 +44,30 @@ pub(super) enum Entry {
     },
     /// A part of a task that has a scope of its own.
     Section {
+        task: Option<Id>,
         scope: Option<Arc<Scope>>,
     },
     Run {
         spec: &'static TaskSpec,
-        holds_permit: bool,
+        permit: Permit,
         frame: Option<Arc<Frame>>,
     },
+}
+
+/// Whether a run that is being polled holds a permit.
+#[derive(Clone, Copy)]
+pub(super) enum Permit {
+    None,
+    /// The run is polled in this tokio task, or in none.
+    HeldBy(Option<Id>),
+}
+
+impl Permit {
+    /// Whether a run holds one that is polled in the same tokio task as the code that runs now: it cannot return
+    /// the permit while that waits.
+    pub(super) fn is_held_here(self) -> bool {
+        matches!(self, Self::HeldBy(task) if task == tokio::task::try_id())
+    }
 }
 
 /// Polls, or drops, a task.
@@ -52,7 +79,7 @@ pub(crate) fn within<R>(row: &mut Option<Arc<Row>>, code: impl FnOnce() -> R) ->
 
 /// Polls a part of a task that has a scope of its own.
 pub(super) fn within_section<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnce() -> R) -> R {
-    let _entered = Entered::new(Kind::Section, scope);
+    let _entered = Entered::new(Kind::Section { task: tokio::task::try_id() }, scope);
     code()
 }
 
@@ -64,10 +91,26 @@ pub(super) fn run<R>(
     frame: &mut Option<Arc<Frame>>,
     body: impl FnOnce() -> R,
 ) -> Result<R, Caught> {
-    let pushed = stack::push(Kind::Run { spec, holds_permit }, frame);
+    let pushed = enter_run(spec, holds_permit, frame);
     let result = panic::catch(body);
-    stack::pop(pushed, frame);
+    leave_run(pushed, frame);
     result
+}
+
+/// A run enters the stack, to leave it by [`leave_run`].
+#[inline]
+pub(super) fn enter_run(
+    spec: &'static TaskSpec,
+    holds_permit: bool,
+    frame: &mut Option<Arc<Frame>>,
+) -> Pushed {
+    let permit = if holds_permit { Permit::HeldBy(tokio::task::try_id()) } else { Permit::None };
+    stack::push(Kind::Run { spec, permit }, frame)
+}
+
+#[inline]
+pub(super) fn leave_run(pushed: Pushed, frame: &mut Option<Arc<Frame>>) {
+    stack::pop(pushed, frame);
 }
 
 /// Takes the entry off again, also where the code unwinds, and puts what it held back in its place.
@@ -98,11 +141,15 @@ pub(super) fn with_entries<R>(look: impl FnOnce(&mut [Entry]) -> R) -> R {
     found
 }
 
-/// The part of the stack that is one task.
+/// The part of the stack that is one task. The task itself is missing if tokio polls another one on top of it; the
+/// runs of both are there then.
 pub(super) fn of_this_task(entries: &mut [Entry]) -> &mut [Entry] {
     let begins = |entry: &Entry| matches!(entry, Entry::Task { .. });
     let from = entries.iter().rposition(begins).unwrap_or(0);
-    &mut entries[from..]
+    match &entries[from..] {
+        [Entry::Task { row: Some(row) }, ..] if !row.is_current() => &mut entries[from + 1..],
+        _ => &mut entries[from..],
+    }
 }
 
 impl Entry {
@@ -117,7 +164,7 @@ impl Entry {
     /// The same, weakly, where it holds a permit.
     pub(super) fn holder(&mut self) -> Option<Weak<Frame>> {
         match self {
-            Self::Run { holds_permit: true, .. } => self.frame().map(Arc::downgrade),
+            Self::Run { permit, .. } if permit.is_held_here() => self.frame().map(Arc::downgrade),
             _ => None,
         }
     }
@@ -126,10 +173,11 @@ impl Entry {
 /// The scope of the code that runs now.
 pub(super) fn current_scope() -> Option<Arc<Scope>> {
     with_entries(|entries| {
-        entries.iter().rev().find_map(|entry| match entry {
+        let now = tokio::task::try_id();
+        of_this_task(entries).iter().rev().find_map(|entry| match entry {
             Entry::Task { row } => row.as_ref().map(|row| row.scope().clone()),
-            Entry::Section { scope } => scope.clone(),
-            Entry::Run { .. } => None,
+            Entry::Section { task, scope } if *task == now => scope.clone(),
+            Entry::Section { .. } | Entry::Run { .. } => None,
         })
     })
 }
@@ -153,11 +201,26 @@ pub(super) fn waits(now: bool) {
     });
 }
 
-/// Why the code that runs now was cancelled, if its token has fired.
-pub(crate) fn cause() -> Cause {
+/// The run that has been told to stop: where it is the task itself, the task's row tells.
+#[cold]
+pub(super) fn stops() {
+    with_entries(|entries| {
+        if let [Entry::Task { row: Some(row) }] = of_this_task(entries) {
+            row.stops();
+        }
+    });
+}
+
+/// Whether the scope of the task that runs now has been told to stop.
+pub(super) fn is_stopping() -> bool {
+    current_row(|row| row.scope().is_stopping()).unwrap_or(false)
+}
+
+/// Why the code that runs now was cancelled, if its token has fired. It was seen uncancelled then.
+pub(super) fn cause(uncancelled: Seen) -> Cause {
     let cause = match current_scope() {
-        Some(scope) => scope.cause(),
-        None => Scope::cause_of_main(),
+        Some(scope) => scope.cause_of(uncancelled),
+        None => Scope::cause_of_main(uncancelled),
     };
     cause.unwrap_or(Cause::Token)
 }

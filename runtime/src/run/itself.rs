@@ -2,7 +2,8 @@
 //!
 //! It is looked for when a wait begins, and told instead of suffered: whoever holds what is waited for
 //! cannot give it back before the wait is over. Looked at are the runs of this task, then those that the
-//! scopes around it were made in, outwards.
+//! scopes around it were made in, outwards, as far as they are live: behind a task that has ended nobody is known
+//! to wait for the scope that it made.
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -81,8 +82,8 @@ fn outwards(mut visit: impl FnMut(Around<'_>) -> ControlFlow<()>) -> ControlFlow
     frame::with_entries(|entries| {
         for entry in frame::of_this_task(entries).iter().rev() {
             match entry {
-                Entry::Run { spec, holds_permit, .. } => {
-                    visit(Around::Run { spec, holds_permit: *holds_permit })?;
+                Entry::Run { spec, permit, .. } => {
+                    visit(Around::Run { spec, holds_permit: permit.is_held_here() })?;
                 }
                 Entry::Task { row } => scope = row.as_ref().map(|row| row.scope().clone()),
                 // A section has no runs of its own, and nothing to be waited for.
@@ -100,7 +101,7 @@ fn outwards(mut visit: impl FnMut(Around<'_>) -> ControlFlow<()>) -> ControlFlow
             let holds_permit = run.holder.as_ref().is_some_and(|holder| holder.strong_count() > 0);
             visit(Around::Run { spec: run.spec, holds_permit })?;
         }
-        scope = around.parent.clone();
+        scope = around.parent();
     }
     ControlFlow::Continue(())
 }

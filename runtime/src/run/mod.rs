@@ -12,11 +12,13 @@
 //!    given back after that, and before whoever awaits it goes on.
 //! 4. The token is watched only while the run is really pending, for a permit or in its body, and then
 //!    always, until it has fired: by the run itself, or by the alarm of its scope.
-//! 5. A run whose body is to be dropped, and in which a shield is pending, is overdue: it ends when the last
+//! 5. A spawned run that takes its token has a child of its own before its first poll: what its body fires is
+//!    no other run's. A spawned run obeys the token of its scope besides its own.
+//! 6. A run whose body is to be dropped, and in which a shield is pending, is overdue: it ends when the last
 //!    shield does, or its body by itself.
 //!
-//! `tests/behaviour/` checks 1 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 4 in `cancel.rs`, 5 in
-//! `shield.rs`.
+//! `tests/behaviour/` checks 1 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 4 in `cancel.rs`, 6 in
+//! `shield.rs`; `tests/composition/tokens.rs` checks 5.
 
 pub(crate) mod alarm;
 mod backoff;
@@ -27,9 +29,12 @@ mod end;
 mod first;
 pub(crate) mod frame;
 mod function;
+#[cfg(debug_assertions)]
+mod halves;
 pub(crate) mod itself;
 mod kept;
 pub(crate) mod output;
+pub(crate) mod own;
 mod pending;
 mod restarting;
 pub(crate) mod row;
@@ -58,7 +63,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{AsToken, Outcome, TaskError, clock::Ticks, limit::Permit, spec::TaskSpec};
 use alarm::Alarm;
 use body::InPlace;
-use core::{Core, Stage};
+use core::{Core, Form, Stage};
 use end::End;
 use output::{Judge, put_text};
 
@@ -71,6 +76,13 @@ pub struct Around<'a> {
     pub(crate) now: Option<Ticks>,
     /// Where the text of an error goes, if it may be logged.
     pub(crate) text: Option<&'a Cell<Option<Box<str>>>>,
+}
+
+impl Around<'_> {
+    /// Whether the run is that of a spawned task, or of an item; else it is awaited where it was made.
+    pub(super) fn is_spawned(&self) -> bool {
+        self.alarm.is_some()
+    }
 }
 
 /// How a run ended, and what it gave: its value, or what the boundary has to say.
@@ -107,7 +119,13 @@ pin_project! {
             if this.core.stage != Stage::Done {
                 let this = this.project();
                 let mut value = Poll::Pending;
-                let mut body = InPlace { body: this.body, verdict: *this.verdict, value: &mut value };
+                let mut body = InPlace {
+                    body: this.body,
+                    verdict: *this.verdict,
+                    value: &mut value,
+                    #[cfg(debug_assertions)]
+                    from_task_error: None,
+                };
                 step::abandon(this.core, lent(this.token), &mut body);
             }
         }
@@ -127,7 +145,14 @@ impl<F: Future, T: AsToken> Run<F, T> {
         body: F,
     ) -> Self {
         // Written down, not called: nothing can panic while the body is moved.
-        let core = Core { spec, stage: Stage::New, since: Ticks::NEVER, permit: None, more: None };
+        let core = Core {
+            spec,
+            stage: Stage::New,
+            form: Form::Awaited,
+            since: Ticks::NEVER,
+            permit: None,
+            more: None,
+        };
         Self { token: Some(token), verdict, core, body: Some(body) }
     }
 
@@ -144,6 +169,36 @@ impl<F: Future, T: AsToken> Run<F, T> {
     /// to be spawned.
     pub(crate) fn prepare(&mut self, permit: Option<Permit>, longest_grace: Option<Duration>) {
         self.core.prepare(permit, longest_grace);
+    }
+
+    /// Before the first poll: if it was given the first token, it has the second one from now on.
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        if let Some(token) = &mut self.token {
+            token.renew(from, to);
+        }
+    }
+
+    /// Gives a spawned run a child of its token, if its body takes the token.
+    #[inline]
+    fn own_token(self: Pin<&mut Self>, around: Around<'_>) {
+        if T::IS_OWNED && self.core.spec.takes_token() && around.is_spawned() {
+            self.make_own_token();
+        }
+    }
+
+    // Elsewhere, so that what drives the others stays small.
+    #[inline(never)]
+    fn make_own_token(self: Pin<&mut Self>) {
+        let this = self.project();
+        if !this.core.owns_token() && !this.core.has_begun() {
+            own::replace(this.token);
+            this.core.form = Form::OwnsToken;
+        }
+    }
+
+    /// The token of the run is its own already: that of a call of several runs.
+    pub(super) fn owns_token(&mut self) {
+        self.core.form = Form::OwnsToken;
     }
 
     /// Puts what the error of a run that has ended says into its place, if it failed and someone asks.
@@ -178,7 +233,13 @@ impl<F: Future, T: AsToken> Run<F, T> {
         value: &mut Poll<F::Output>,
     ) -> Poll<End> {
         let this = self.project();
-        let mut body = InPlace { body: this.body, verdict: *this.verdict, value };
+        let mut body = InPlace {
+            body: this.body,
+            verdict: *this.verdict,
+            value,
+            #[cfg(debug_assertions)]
+            from_task_error: None,
+        };
         step::poll(this.core, lent(this.token), &mut body, cx, around)
     }
 

@@ -188,6 +188,12 @@ pub fn refused<R>(verdict: Judge<R>) -> Output<R> {
     Output { verdict, from_task_error: |error| unreachable!("a refused function ran: {error}") }
 }
 
+/// A value of the type that a function declares, for code that is never reached.
+#[cold]
+pub fn declared<R>() -> R {
+    unreachable!("it is called where no code is reached")
+}
+
 /// The verdict where nothing is known of the type.
 pub fn always_ok<R>(_: &R, _: Option<&mut Text>) -> Verdict {
     Verdict::Ok

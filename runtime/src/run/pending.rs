@@ -13,10 +13,11 @@ use super::{
     alarm::Alarm,
     core::{Grace, MoreProjected, Overdue, Stop},
     end::End,
-    frame::Frame,
+    frame::{self, Frame},
+    scope::Seen,
     step::{Go, Step},
 };
-use crate::panic;
+use crate::panic::{self, quietly};
 
 impl Step<'_> {
     /// The body has been polled, and was pending.
@@ -32,16 +33,27 @@ impl Step<'_> {
 
     /// Whether the token has fired; if not, the task is woken when it does.
     pub(super) fn poll_fired(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> bool {
-        if alarm.is_some_and(|alarm| alarm.is_for(self.token)) {
-            return self.token.is_cancelled();
+        if let Some(alarm) = alarm {
+            if alarm.is_for(self.token) {
+                return self.token.is_cancelled();
+            }
+            // The closure of the spawn may have ignored the token of its scope, which is obeyed all the same.
+            if alarm.has_rung() {
+                return true;
+            }
         }
-        if self.core.more().watch.is_none() {
-            let token = self.token.clone();
-            self.core.more().watch.set(Some(token.cancelled_owned()));
+        let seen = Seen::now();
+        let mut more = self.core.more();
+        if more.watch.is_none() {
+            more.watch.set(Some(self.token.clone().cancelled_owned()));
         }
-        let watch = self.core.more().watch.as_pin_mut().expect("set above");
+        let watch = more.watch.as_pin_mut().expect("set above");
         // The body may have spent the budget, and the token must be heard all the same.
-        pin!(unconstrained(watch)).poll(cx).is_ready()
+        let fired = pin!(unconstrained(watch)).poll(cx).is_ready();
+        if !fired {
+            *more.uncancelled = seen;
+        }
+        fired
     }
 
     /// Whether someone wakes the task when the token fires.
@@ -92,19 +104,36 @@ impl Step<'_> {
         }
     }
 
-    /// The token has fired: the body is asked to end by itself, or dropped.
+    /// The token has fired, its own or that of its scope: the body is asked to end by itself, or dropped.
     #[cold]
     fn heed_token(&mut self) -> Option<End> {
         if let Some(mut more) = self.core.more_if_any() {
             more.watch.set(None);
         }
-        if self.core.spec.cooperates() {
-            return match panic::catch(|| self.ask_to_stop()) {
-                Ok(()) => None,
-                Err(caught) => Some(self.end_panicked(caught)),
-            };
+        let ended = if self.core.spec.cooperates() {
+            match panic::catch(|| self.ask_to_stop()) {
+                Ok(true) => None,
+                Ok(false) => self.end_unless_shielded(Overdue::Cancelled),
+                Err(caught) => return Some(self.end_panicked(caught)),
+            }
+        } else {
+            self.end_unless_shielded(Overdue::Cancelled)
+        };
+        if ended.is_none() {
+            frame::stops();
         }
-        self.end_unless_shielded(Overdue::Cancelled)
+        ended
+    }
+
+    /// Whether the body knows that it is to stop: its own token has fired. If only that of its scope has, its own
+    /// is fired here, unless others may wait for it.
+    fn tell_body(&self) -> bool {
+        let knows = self.token.is_cancelled();
+        if !knows && self.core.owns_token() {
+            quietly(|| self.token.cancel());
+            return true;
+        }
+        knows
     }
 
     fn end_unless_shielded(&mut self, why: Overdue) -> Option<End> {
@@ -133,22 +162,26 @@ impl Step<'_> {
         }
     }
 
-    /// The body ends by itself: within the grace, if there is one.
-    fn ask_to_stop(&mut self) {
-        let more = self.core.more();
-        *more.stop = Stop::Asked;
-        let longest_grace = *more.longest_grace;
+    /// The body ends by itself: within the grace, if there is one. False if it has no grace, and cannot know that
+    /// it is to stop.
+    fn ask_to_stop(&mut self) -> bool {
+        let longest_grace = *self.core.more().longest_grace;
         let grace = Grace::of(self.core.spec.grace()).min(longest_grace);
+        if !self.tell_body() && grace == Grace::NONE {
+            return false;
+        }
+        *self.core.more().stop = Stop::Asked;
         // Outside a runtime there is no clock to count the grace with.
         if grace == Grace::NONE || Handle::try_current().is_err() {
-            return;
+            return true;
         }
         self.core.arm_timeout();
         let end = Instant::now() + grace.into();
         if self.core.timer().is_some_and(|timeout| timeout.deadline() <= end) {
-            return;
+            return true;
         }
         self.core.set_timer(end);
         *self.core.more().stop = Stop::Within(grace);
+        true
     }
 }

@@ -15,7 +15,7 @@ use super::{
     function,
     output::{Output, SupervisedOutput},
 };
-use crate::{AsToken, TaskError, spec::TaskSpec};
+use crate::{AsToken, CancellationToken, TaskError, spec::TaskSpec};
 
 pin_project! {
     /// A call of a supervised function with `restart`, lazy like any future: nothing runs until it is polled.
@@ -74,6 +74,8 @@ pub trait Runs {
     #[doc(hidden)]
     fn prepare(&mut self, prepared: Prepared);
     #[doc(hidden)]
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
+    #[doc(hidden)]
     fn poll_call(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -95,6 +97,10 @@ impl<M: Anew<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
 
     fn prepare(&mut self, prepared: Prepared) {
         Self::prepare(self, prepared);
+    }
+
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        Self::renew_token(self, from, to);
     }
 
     fn poll_call(
@@ -194,6 +200,10 @@ where
 
     fn prepare(&mut self, prepared: Prepared) {
         self.call.prepare(prepared);
+    }
+
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        self.call.renew_token(from, to);
     }
 
     fn poll_ended(

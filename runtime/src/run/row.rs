@@ -22,7 +22,11 @@ use tokio::{
     task::Id,
 };
 
-use super::{alarm::Wakes, frame, scope::Scope};
+use super::{
+    alarm::Wakes,
+    frame,
+    scope::{MadeBy, Scope},
+};
 use crate::{
     clock::{AtomicTicks, Ticks},
     panic::quietly,
@@ -50,6 +54,8 @@ pub(crate) struct Row {
     begun: AtomicBool,
     /// The run has begun, and has no permit: it waits for one, or for its restart.
     waits: AtomicBool,
+    /// The run has been told to stop, by its own token or by that of its scope.
+    stopping: AtomicBool,
     /// The run has ended; the task is about to report that.
     ended: AtomicBool,
     /// Whether its pool has entered it as one that did not finish.
@@ -112,6 +118,7 @@ impl Row {
                 row.polled_since = AtomicTicks::new(Ticks::NEVER);
                 row.begun = AtomicBool::new(false);
                 row.waits = AtomicBool::new(false);
+                row.stopping = AtomicBool::new(false);
                 row.ended = AtomicBool::new(false);
                 row.listed = AtomicBool::new(false);
                 row.aborted = AtomicBool::new(false);
@@ -140,6 +147,7 @@ impl Row {
             polled_since: AtomicTicks::new(Ticks::NEVER),
             begun: AtomicBool::new(false),
             waits: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             listed: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
@@ -162,7 +170,7 @@ impl Row {
     }
 
     /// The task that its scope was made in.
-    pub(crate) fn parent(&self) -> Option<&Arc<Self>> {
+    pub(crate) fn parent(&self) -> Option<&MadeBy> {
         self.scope.made_by()
     }
 
@@ -236,11 +244,33 @@ impl Row {
     /// The task drives another run from now on. Read off the poll under way, since a clock costs.
     pub(crate) fn begins_anew(&self) {
         self.born.store(self.polled_since.load());
+        self.stopping.store(false, Ordering::Relaxed);
     }
 
     /// The run that the task is has begun to wait for a permit or a restart, or waits no more.
     pub(super) fn waits(&self, now: bool) {
         self.waits.store(now, Ordering::Relaxed);
+    }
+
+    /// The run that the task is has been told to stop.
+    pub(super) fn stops(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the run has been told to stop, or is about to be.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed) || self.scope.is_stopping()
+    }
+
+    /// Whether tokio polls, or drops, this task now, as far as its id is known: what runs on top of a `LocalSet` that
+    /// the task drives is another task.
+    pub(super) fn is_current(&self) -> bool {
+        match (self.id(), tokio::task::try_id()) {
+            (Some(own), Some(now)) => own == now,
+            // The body of a main is no task to tokio; the id of any other may still be on its way.
+            (None, Some(_)) => self.thread != OnThread::Entry,
+            (_, None) => true,
+        }
     }
 
     /// Whether the code that runs now is this task's.

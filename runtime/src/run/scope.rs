@@ -5,9 +5,19 @@
 //! 1. A cause is set once, before the token that it explains fires. (for every interleaving: `scope/loom.rs`)
 //! 2. A scope knows the runs that it was made in, which wait for it. They may have ended since: what they
 //!    held is held only as long as their frame is there. So may the task: it is known by its row.
+//! 3. A scope owns nothing of the scopes and the tasks around it: a chain of scopes that were made in each other
+//!    would grow with the uptime of the program, and be dropped recursively. (`tests/composition/chains.rs`)
+//! 4. So a cause is not looked up in the scopes around, which may be gone: the thread that cancels a scope
+//!    publishes the [`Reason`], and every scope whose alarm rings inside that call keeps it. What rings inside the
+//!    call is, by the tree of tokens, what the call cancels. (`tests/composition/run_truth.rs`)
+//! 5. A reason explains nothing that was seen uncancelled after its call had returned.
 
-use std::sync::{Arc, PoisonError, Weak};
+use std::{
+    cell::RefCell,
+    sync::{Arc, PoisonError, Weak},
+};
 
+use tokio::task::Id;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,23 +27,114 @@ use super::{
 use crate::{
     Cause,
     spec::TaskSpec,
-    sync::{self, Mutex, MutexGuard, OnceLock},
+    sync::{
+        self, Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
 
 pub(crate) struct Scope {
-    cause: OnceLock<Cause>,
+    /// Why it was cancelled; `None` if code fired the token without a reason.
+    reason: OnceLock<Option<Arc<Reason>>>,
     /// What its tasks are told to stop by.
     token: Option<CancellationToken>,
-    pub(super) parent: Option<Arc<Scope>>,
-    /// The task that made it.
-    made_by: Option<Arc<Row>>,
+    /// The token had not fired at that time.
+    uncancelled: Seen,
+    parent: Weak<Scope>,
+    /// How many scopes were made in each other to come here, modulo 256.
+    nesting: u8,
+    made_by: Option<MadeBy>,
     /// The runs of the task that made this scope, the innermost last.
     pub(super) made_in: Box<[MadeIn]>,
     /// The outermost of them, where it is a task of the scope around: gone, it holds no slot there.
     pub(super) maker: Option<Weak<Frame>>,
+}
+
+/// Why a scope was cancelled, shared by all scopes that one call cancels.
+struct Reason {
+    cause: Cause,
+    /// The number of the call that cancelled, once it has returned; 0 before.
+    returned: AtomicUsize,
+}
+
+sync::global! {
+    /// How many calls that cancel for a reason have returned.
+    static RETURNED: AtomicUsize = AtomicUsize::new(0);
+}
+
+sync::thread_local! {
+    // Why the tokens are cancelled that this thread is cancelling now.
+    static CANCELS_FOR: RefCell<Option<Arc<Reason>>> = const { RefCell::new(None) };
+}
+
+/// A moment at which a token was seen that had not fired.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Seen(usize);
+
+impl Seen {
+    /// At no time.
+    pub(crate) const NEVER: Self = Self(0);
+
+    /// To be called before the token is asked.
+    #[inline]
+    pub(crate) fn now() -> Self {
+        Self(RETURNED.load(Ordering::Acquire))
+    }
+}
+
+impl Reason {
+    /// Whether it may explain a token that was seen uncancelled then: see invariant 5.
+    fn may_explain(&self, uncancelled: Seen) -> bool {
+        let returned = self.returned.load(Ordering::Acquire);
+        returned == 0 || returned > uncancelled.0
+    }
+}
+
+/// Publishes a reason on this thread until it is dropped.
+struct Publish(Option<Arc<Reason>>);
+
+impl Publish {
+    fn new(reason: Option<Arc<Reason>>) -> Self {
+        Self(CANCELS_FOR.try_with(|reasons| reasons.replace(reason)).ok().flatten())
+    }
+}
+
+impl Drop for Publish {
+    fn drop(&mut self) {
+        let before = self.0.take();
+        let published = CANCELS_FOR.try_with(|reasons| reasons.replace(before));
+        drop(published);
+    }
+}
+
+/// The task that a scope was made in. It may have ended: its name is known all the same.
+pub(crate) struct MadeBy {
+    row: Weak<Row>,
+    spec: &'static TaskSpec,
+    id: Option<Id>,
+}
+
+impl MadeBy {
+    fn new(row: &Arc<Row>) -> Self {
+        Self { row: Arc::downgrade(row), spec: row.spec(), id: row.id() }
+    }
+
+    /// The row of the task, to be compared only: the task may have ended.
+    pub(crate) fn row(&self) -> *const Row {
+        self.row.as_ptr()
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.spec.name()
+    }
+
+    pub(crate) fn id(&self) -> Option<Id> {
+        // It arrives after the spawn, which may be after the scope was made.
+        self.id.or_else(|| self.row.upgrade()?.id())
+    }
 }
 
 /// A run that a scope was made in.
@@ -66,7 +167,7 @@ impl MainScope {
 
     /// What the body of this main is a task of.
     pub(crate) fn of_body(&self, token: CancellationToken) -> Arc<Scope> {
-        Arc::new(Scope::within(Some(self.scope()), Some(token)))
+        Arc::new(Scope::within(Some(&self.0), Some(token)))
     }
 }
 
@@ -84,14 +185,18 @@ impl Scope {
     /// A scope inside the runs of now, which wait for it.
     pub(crate) fn nested(token: CancellationToken) -> Arc<Self> {
         let parent = frame::current_scope();
-        let made_by = frame::current_row(Arc::clone);
+        let made_by = frame::current_row(MadeBy::new);
         let (made_in, maker) = frame::with_entries(|entries| {
             let entries = frame::of_this_task(entries);
             let outermost = entries.iter_mut().find_map(Entry::frame).filter(|_| parent.is_some());
             let maker = outermost.map(Arc::downgrade);
             (entries.iter_mut().filter_map(MadeIn::of).collect(), maker)
         });
-        Arc::new(Self { made_by, made_in, maker, ..Self::within(parent, Some(token)) })
+        let uncancelled = Seen::now();
+        let uncancelled = if token.is_cancelled() { Seen::NEVER } else { uncancelled };
+        let nesting = parent.as_ref().map_or(0, |parent| parent.nesting.wrapping_add(1));
+        let within = Self::within(parent.as_ref(), Some(token));
+        Arc::new(Self { made_by, made_in, maker, uncancelled, nesting, ..within })
     }
 
     /// A scope inside none: main's cause alone is around it.
@@ -99,24 +204,51 @@ impl Scope {
         Arc::new(Self::within(None, Some(token)))
     }
 
-    /// A part of a task that is cancelled for a reason of its own.
-    pub(super) fn section() -> Arc<Self> {
-        Arc::new(Self::within(frame::current_scope(), None))
+    /// The scope of the later tasks of a pool whose token was replaced: inside the first one, so that a task that would
+    /// wait for a slot of its own pool is found.
+    pub(crate) fn renewed(token: CancellationToken, first: &Arc<Self>) -> Arc<Self> {
+        Arc::new(Self::within(Some(first), Some(token)))
     }
 
-    fn within(parent: Option<Arc<Self>>, token: Option<CancellationToken>) -> Self {
+    /// A part of a task that is cancelled for a reason of its own.
+    pub(super) fn section() -> Arc<Self> {
+        let parent = frame::current_scope();
+        let nesting = parent.as_ref().map_or(0, |parent| parent.nesting);
+        Arc::new(Self { nesting, ..Self::within(parent.as_ref(), None) })
+    }
+
+    fn within(parent: Option<&Arc<Self>>, token: Option<CancellationToken>) -> Self {
         Self {
-            cause: OnceLock::new(),
+            reason: OnceLock::new(),
             token,
-            parent,
+            uncancelled: Seen::NEVER,
+            parent: parent.map_or_else(Weak::new, Arc::downgrade),
+            nesting: 0,
             made_by: None,
             made_in: Box::default(),
             maker: None,
         }
     }
 
-    pub(crate) fn made_by(&self) -> Option<&Arc<Row>> {
+    /// The scope that it was made in, if that is live.
+    pub(super) fn parent(&self) -> Option<Arc<Self>> {
+        self.parent.upgrade()
+    }
+
+    /// The task that it was made in.
+    pub(crate) fn made_by(&self) -> Option<&MadeBy> {
         self.made_by.as_ref()
+    }
+
+    /// Whether the spans of its tasks are roots. A span keeps those around it, and closes them recursively: among
+    /// scopes that are made in each other without end, each sixteenth begins anew.
+    pub(crate) fn cuts_spans(&self) -> bool {
+        const MOST_NESTED: u8 = 16;
+        self.nesting % MOST_NESTED == MOST_NESTED - 1
+    }
+
+    pub(super) fn has_token(&self, token: &CancellationToken) -> bool {
+        self.token.as_ref() == Some(token)
     }
 
     /// Whether its tasks have been told to stop. Takes a lock.
@@ -124,26 +256,87 @@ impl Scope {
         self.token.as_ref().is_some_and(CancellationToken::is_cancelled)
     }
 
-    /// Says why, for who asks after the token has fired. The first reason stays.
-    pub(crate) fn explain(&self, cause: Cause) {
-        _ = self.cause.set(cause);
+    /// Cancels the scope: `fire` fires its token. The first cause stays.
+    pub(crate) fn cancel<R>(&self, cause: Cause, fire: impl FnOnce() -> R) -> R {
+        let reason = || Some(Arc::new(Reason { cause, returned: AtomicUsize::new(0) }));
+        let Some(reason) = self.reason.get_or_init(reason) else {
+            // Its token has fired without a reason.
+            return fire();
+        };
+        let published = Publish::new(Some(reason.clone()));
+        let fired = fire();
+        drop(published);
+        let returned = RETURNED.fetch_add(1, Ordering::AcqRel) + 1;
+        _ = reason.returned.compare_exchange(0, returned, Ordering::AcqRel, Ordering::Relaxed);
+        fired
     }
 
-    /// The cause of this scope, else of the nearest one around it, main last.
-    pub(crate) fn cause(&self) -> Option<Cause> {
-        let mut scope = Some(self);
-        while let Some(here) = scope {
-            if let Some(cause) = here.cause.get() {
-                return Some(*cause);
-            }
-            scope = here.parent.as_deref();
+    /// Its own token fires now, called by the alarm. No token may be asked: their locks may be held.
+    pub(super) fn fires(&self) {
+        self.reason.get_or_init(|| {
+            CANCELS_FOR.try_with(|reasons| reasons.borrow().clone()).ok().flatten()
+        });
+    }
+
+    /// The token of a part of it fires now: it is cancelled itself only if a reason is published.
+    pub(super) fn part_fires(&self) {
+        let reason = CANCELS_FOR.try_with(|reasons| reasons.borrow().clone()).ok().flatten();
+        if reason.is_some() {
+            _ = self.reason.set(reason);
         }
-        Self::cause_of_main()
     }
 
-    pub(super) fn cause_of_main() -> Option<Cause> {
+    /// Why its token has fired, if there is a reason.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.cause_of(self.uncancelled)
+    }
+
+    /// Why a token has fired in this scope that was seen uncancelled then: the reason of this scope, else of the
+    /// nearest one around it, main last.
+    pub(super) fn cause_of(&self, uncancelled: Seen) -> Option<Cause> {
+        let mut passed = Vec::new();
+        let mut skipped = false;
+        let mut found = self.reason_of(uncancelled, &mut skipped);
+        // A run that uses the alarm of its scope has not asked its token: the scope has, when it was made.
+        let uncancelled =
+            if self.is_stopping() { uncancelled.max(self.uncancelled) } else { uncancelled };
+        let mut above = self.parent();
+        while let (None, Some(scope)) = (&found, above) {
+            found = scope.reason_of(uncancelled, &mut skipped);
+            above = scope.parent();
+            passed.push(scope);
+        }
+        let found = found.unwrap_or_else(|| Self::reason_of_main(uncancelled));
+        if !skipped {
+            // Each scope is passed once, however many ask: what has fired is explained for good.
+            for scope in passed.iter().map(|scope| &**scope).chain([self]) {
+                if scope.reason.get().is_none() && scope.is_stopping() {
+                    _ = scope.reason.set(found.clone());
+                }
+            }
+        }
+        found.map(|reason| reason.cause)
+    }
+
+    /// The reason of this scope alone, if it may explain a token that was seen uncancelled then.
+    fn reason_of(&self, uncancelled: Seen, skipped: &mut bool) -> Option<Option<Arc<Reason>>> {
+        match self.reason.get()? {
+            Some(reason) if !reason.may_explain(uncancelled) => {
+                *skipped = true;
+                None
+            }
+            reason => Some(reason.clone()),
+        }
+    }
+
+    fn reason_of_main(uncancelled: Seen) -> Option<Arc<Reason>> {
         let main = mains().last().cloned()?;
-        main.cause.get().copied()
+        main.reason_of(uncancelled, &mut false).flatten()
+    }
+
+    /// The same for code that runs in no scope.
+    pub(super) fn cause_of_main(uncancelled: Seen) -> Option<Cause> {
+        Self::reason_of_main(uncancelled).map(|reason| reason.cause)
     }
 }
 

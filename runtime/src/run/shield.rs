@@ -23,7 +23,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 use tokio::{
-    task::coop::unconstrained,
+    task::{Id, coop::unconstrained},
     time::{Instant, Sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -154,10 +154,11 @@ impl<F: Future> Future for Shield<F> {
             // The section may have spent the budget, and the deadline must be heard all the same.
             if std::pin::pin!(unconstrained(deadline.as_mut())).poll(cx).is_ready() {
                 *this.stage = Stage::PastItsLimit;
-                if let Some(scope) = this.scope {
-                    scope.explain(Cause::ShieldLimit);
-                }
-                quietly(|| this.token.cancel());
+                let fire = || quietly(|| this.token.cancel());
+                match this.scope {
+                    Some(scope) => scope.cancel(Cause::ShieldLimit, fire),
+                    None => fire(),
+                };
                 this.counted.uncount();
             }
         }
@@ -186,7 +187,7 @@ fn begins_too_late() -> bool {
             Entry::Run { frame, .. } => Some(frame),
             Entry::Task { .. } | Entry::Section { .. } => None,
         });
-        runs.flatten().any(|frame| frame.protection.is_to_end())
+        runs.flatten().any(|frame| frame.protection.is_to_end_here())
     })
 }
 
@@ -228,8 +229,8 @@ pub(super) struct Protection(Mutex<Pending>);
 #[derive(Default)]
 struct Pending {
     deadlines: Vec<Instant>,
-    /// Whether the run is to end.
-    is_to_end: bool,
+    /// Whether the run is to end, and the tokio task that it is polled in.
+    is_to_end: Option<Option<Id>>,
     /// The task of a run that is to end.
     waiting: Option<Waker>,
 }
@@ -268,12 +269,14 @@ impl Protection {
     /// The run is to end: whether it is protected still. If so, it begins no further section.
     pub(super) fn holds_the_end(&self) -> bool {
         let mut pending = self.pending();
-        pending.is_to_end = true;
+        pending.is_to_end = Some(tokio::task::try_id());
         pending.until().is_some()
     }
 
-    fn is_to_end(&self) -> bool {
-        self.pending().is_to_end
+    /// Whether the run is to end, and waits in the tokio task that runs now: what that polls of other tasks, on a
+    /// `LocalSet`, goes on after the run.
+    fn is_to_end_here(&self) -> bool {
+        self.pending().is_to_end == Some(tokio::task::try_id())
     }
 
     /// Until when the run is protected, if it is; the task is woken when the last shield ends.

@@ -5,6 +5,7 @@
 
 use std::{
     ops::ControlFlow,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,12 +15,15 @@ use super::{
     body::Body,
     core::{Core, Stage},
     end::End,
-    frame,
+    frame::{self, Frame},
+    output::Verdict,
+    own,
 };
 use crate::{
     CancellationToken,
     clock::Ticks,
     metrics::{self, Stripe},
+    panic::Caught,
 };
 
 /// A run, lent for one step.
@@ -44,14 +48,7 @@ pub(super) fn poll(
     around: Around<'_>,
 ) -> Poll<End> {
     let mut step = Step { core, token, body };
-    let go = match step.core.stage {
-        Stage::New | Stage::Spawned => step.first(cx, around),
-        Stage::Running => step.again(cx, around.alarm),
-        Stage::Waiting => step.wait(cx, around.alarm),
-        Stage::Refused => Go::Break(Poll::Ready(step.end_cancelled())),
-        Stage::Done => panic!("a supervised future was polled after it had ended"),
-    };
-    match go {
+    match step.go(cx, around) {
         Go::Continue(here) => step.poll_body(here, cx, around.alarm),
         Go::Break(polled) => polled,
     }
@@ -63,12 +60,27 @@ pub(super) fn abandon(core: &mut Core, token: &CancellationToken, body: &mut dyn
 }
 
 impl Step<'_> {
+    /// All that comes before the body.
+    #[inline]
+    pub(super) fn go(&mut self, cx: &mut Context<'_>, around: Around<'_>) -> Go {
+        match self.core.stage {
+            Stage::New | Stage::Spawned => self.first(cx, around),
+            Stage::Running => self.again(cx, around.alarm),
+            Stage::Waiting => self.wait(cx, around.alarm),
+            Stage::Refused => Go::Break(Poll::Ready(self.end_cancelled())),
+            Stage::Done => panic!("a supervised future was polled after it had ended"),
+        }
+    }
+
     /// The run has all that it waited for.
     #[inline]
     pub(super) fn begin(&mut self, now: Option<Ticks>) -> Go {
         let here = self.core.spec.here();
         here.started();
         self.core.stage = Stage::Running;
+        if self.core.owns_token() {
+            own::hand(self.token);
+        }
         self.core.since = now.unwrap_or_else(Ticks::now);
         Go::Continue(here)
     }
@@ -78,6 +90,19 @@ impl Step<'_> {
         let (spec, holds_permit) = (self.core.spec, self.core.permit.is_some());
         let mut frame = self.core.take_frame();
         let polled = frame::run(spec, holds_permit, &mut frame, || self.body.poll(cx));
+        self.polled(polled, frame, here, cx, alarm)
+    }
+
+    /// What a poll of the body comes to.
+    #[inline]
+    pub(super) fn polled(
+        &mut self,
+        polled: Result<Option<Verdict>, Caught>,
+        frame: Option<Arc<Frame>>,
+        here: Here,
+        cx: &mut Context<'_>,
+        alarm: Option<&Alarm>,
+    ) -> Poll<End> {
         match polled {
             Ok(Some(verdict)) => Poll::Ready(self.end_returned(verdict, here)),
             Ok(None) => {

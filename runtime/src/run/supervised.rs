@@ -44,8 +44,8 @@ pin_project! {
         T: AsToken,
     {
         #[pin]
-        run: Run<F, T>,
-        from_task_error: fn(TaskError) -> F::Output,
+        pub(super) run: Run<F, T>,
+        pub(super) from_task_error: fn(TaskError) -> F::Output,
     }
 }
 
@@ -79,21 +79,41 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
         let mut value = Poll::Pending;
-        if let Poll::Ready(End { error: Some(error), .. }) =
-            this.run.poll_end(cx, Around::default(), &mut value)
+        // See `halves.rs`. Here, since each function between this one and the body takes of the stack.
+        #[cfg(debug_assertions)]
         {
-            put_error(&mut value, error, *this.from_task_error);
+            let mut call = self.lend(cx, &mut value);
+            if call.enter() {
+                let mut between = super::halves::Between(&mut call);
+                let polled = std::panic::catch_unwind(move || between.poll());
+                call.leave(polled);
+            }
         }
+        #[cfg(not(debug_assertions))]
+        self.poll_at_once(cx, &mut value);
         value
     }
 }
 
 /// Puts into the place of a value what the function declares for a run that has none.
+#[cfg(not(debug_assertions))]
 #[cold]
 fn put_error<R>(value: &mut Poll<R>, error: TaskError, from_task_error: fn(TaskError) -> R) {
     *value = Poll::Ready(from_task_error(error));
+}
+
+#[cfg(not(debug_assertions))]
+impl<F: Future, T: AsToken> Supervised<F, T> {
+    #[inline]
+    fn poll_at_once(self: Pin<&mut Self>, cx: &mut Context<'_>, value: &mut Poll<F::Output>) {
+        let this = self.project();
+        if let Poll::Ready(End { error: Some(error), .. }) =
+            this.run.poll_end(cx, Around::default(), value)
+        {
+            put_error(value, error, *this.from_task_error);
+        }
+    }
 }
 
 impl<F: Future, T: AsToken> fmt::Debug for Supervised<F, T> {
@@ -215,6 +235,9 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     fn spec(&self) -> &'static TaskSpec;
     #[doc(hidden)]
     fn prepare(&mut self, prepared: Prepared);
+    /// Before the first poll: if it was given the first token, it has the second one from now on.
+    #[doc(hidden)]
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
     #[doc(hidden)]
     fn poll_ended(
         self: Pin<&mut Self>,
@@ -256,6 +279,10 @@ where
         self.run.prepare(prepared.permit, prepared.longest_grace);
     }
 
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        self.run.renew_token(from, to);
+    }
+
     fn poll_ended(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -263,6 +290,7 @@ where
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let mut value = Poll::Pending;
         let mut run = self.project().run;
+        run.as_mut().own_token(around);
         let End { outcome, overdue, nanos, error } =
             ready!(run.as_mut().poll_end(cx, around, &mut value));
         run.put_text(around, outcome, &value, error.as_ref());
@@ -297,6 +325,10 @@ where
 
     fn prepare(&mut self, prepared: Prepared) {
         self.supervised.prepare(prepared);
+    }
+
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        self.supervised.renew_token(from, to);
     }
 
     fn poll_ended(

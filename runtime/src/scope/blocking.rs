@@ -15,6 +15,7 @@ use crate::{
     run::{
         Supervised,
         output::{SupervisedOutput, output},
+        own::own_token,
         supervise,
     },
     spec::{Policy, TaskSpec},
@@ -39,7 +40,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
         let (work, token) = self.work.take().expect("a body is polled until it has ended");
-        Poll::Ready(work(token))
+        Poll::Ready(work(own_token(token)))
     }
 }
 
@@ -50,7 +51,7 @@ impl<F> fmt::Debug for Blocking<F> {
 }
 
 /// The closure has the token, and nothing can take its thread from it: it ends by itself.
-const POLICY: Policy = Policy::DEFAULT.cooperate().grace(None);
+const POLICY: Policy = Policy::DEFAULT.cooperate().take_token().grace(None);
 
 pub(super) fn blocking<T, E, F>(
     name: &'static str,

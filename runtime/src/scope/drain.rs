@@ -109,16 +109,19 @@ impl Shared {
                 None => grace,
             };
             let wait = if has_cancelled { grace } else { grace - stopping(grace) };
-            let ended = async {
+            let all_ended = async {
                 match &main {
-                    Some(main) => main.before_a_signal(self.all_ended()).await,
-                    None => Some(self.all_ended().await),
+                    Some(main) => main.before_a_signal(self.all_ended()).await.is_some(),
+                    None => {
+                        self.all_ended().await;
+                        true
+                    }
                 }
             };
-            match within(begun.checked_add(wait), ended).await {
-                Some(Some(())) => return grace,
+            match within(begun.checked_add(wait), all_ended).await {
+                Some(true) => return grace,
                 // A signal: there may be less time now.
-                Some(None) => {}
+                Some(false) => {}
                 None if has_cancelled => return grace,
                 None => {
                     self.cancel_for_drain();

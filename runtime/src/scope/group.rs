@@ -159,7 +159,14 @@ where
     /// spawned: the [`join`](Self::join) returns an error, and one `WARN` at the join, or at the drop of the group,
     /// says how many spawns were refused and why. A panic of the closure is a failure like any other, and so is
     /// a spawn that would wait for itself: for a permit that a run around it holds, or for a slot of its own
-    /// full group.
+    /// full group. A body that takes the token gets a child of the group's at its first poll: firing it cancels no
+    /// sibling.
+    ///
+    /// A spawn that waits for both keeps its place in both queues, and takes both as soon as both are free. After 8
+    /// missed turns it holds the next one that is free until it has the other: for at most 10 ms, then, after a rest as
+    /// long, the other one for at most 20 ms, and so on, twice as long each time. While runs end it is therefore
+    /// admitted, and a run with the permit that spawns into the same group is delayed by a factor of two at most. In
+    /// a runtime without timers it holds nothing: it is admitted when both are free at once.
     ///
     /// # Panics
     ///
@@ -262,7 +269,14 @@ where
     /// Waits until every task has ended, and gives their results in the order of their spawns.
     ///
     /// Until then the group keeps the values, and nothing else of a task that has ended: a `Group<(), _>` may live as
-    /// long as the program. Failures after the first are logged at `WARN`, cancellations at `DEBUG`.
+    /// long as the program. Failures after the first are logged at `WARN`, at most 10 a second of one function, and
+    /// the rest as one line a second; cancellations at `DEBUG`.
+    ///
+    /// It also waits for the spawns of handles that wait for a slot or a permit, as long as someone polls them. A
+    /// spawn that is kept and not polled (in a `select!` by reference) does not hold it: if no task is left, and none
+    /// of the spawns that wait is polled for 1 s, they are refused, and their callers get
+    /// [`SpawnError::Joined`](crate::SpawnError::Joined). If the token has fired by then, the join returns the
+    /// [`Cancelled`](crate::Cancelled) of the first of them.
     ///
     /// # Errors
     ///

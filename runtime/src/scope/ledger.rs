@@ -4,8 +4,8 @@
 //!
 //! 1. The first failure is recorded before the cancellation that it triggers: no sibling's `Cancelled`
 //!    can come first.
-//! 2. `pending` counts the tasks and the spawns that wait. Only when it is 0 does `join` go on, and it
-//!    closes the group under the same lock: nothing is spawned after it.
+//! 2. `pending` counts the tasks and the spawns that wait. When it is 0, or counts only spawns that nobody polls
+//!    (`held.rs`), `join` closes the group under the same lock, and goes on: nothing is spawned after it.
 //! 3. No user code runs under the lock: values, errors and tasks are dropped outside, wakers called and cloned
 //!    there.
 //! 4. A waker that panics, of the joiner or of who waits for the token, harms no task and no count.
@@ -18,6 +18,7 @@
 //! `ledger/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
 
 use std::{
+    collections::BTreeMap,
     future::poll_fn,
     panic::Location,
     sync::{Arc, PoisonError, Weak},
@@ -33,19 +34,26 @@ use super::{
     spares::{Spare, Spares},
 };
 use crate::{
-    Cause, Outcome, events,
+    Cause, Outcome, TaskError, events,
     panic::{Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{self, HasTasks, Key, Listed, Slab},
     run::{alarm::Alarm, row::Row, scope::Scope},
+    span::TaskSpan,
+    spec::TaskSpec,
     sync::{Mutex, MutexGuard, OnceLock},
 };
+use held::Wait;
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
 
+mod held;
+
 pub(super) struct Shared<T, E> {
     pub(super) token: CancellationToken,
     pub(super) scope: Arc<Scope>,
+    /// The one that the group was made in: the spans of its tasks are inside.
+    pub(super) span: TaskSpan,
     pub(super) slots: Slots,
     pub(super) grace: Option<Duration>,
     pub(super) until_first_exit: bool,
@@ -66,6 +74,9 @@ struct State<T, E> {
     /// In the order of the spawns.
     values: Ordered<T>,
     pending: usize,
+    /// The spawns that wait, by their numbers.
+    waits: BTreeMap<u64, Wait<E>>,
+    next_wait: u64,
     failure: Option<Failure<E>>,
     refused: Refused<E>,
     /// A panic of an error's conversion: there is no `E` to tell it with, and the join panics.
@@ -128,6 +139,7 @@ impl<T, E> Shared<T, E> {
         Self {
             scope: Scope::nested(token.clone()),
             token,
+            span: TaskSpan::current(),
             seen: OnceLock::new(),
             slots: Slots::unbounded(),
             grace: None,
@@ -137,6 +149,8 @@ impl<T, E> Shared<T, E> {
                 live: Slab::new(),
                 values: Ordered::new(),
                 pending: 0,
+                waits: BTreeMap::new(),
+                next_wait: 0,
                 failure: None,
                 refused: Refused::NONE,
                 untold: None,
@@ -177,16 +191,23 @@ impl<T, E> Shared<T, E> {
         Some((token.unwrap_or_else(|| self.token.clone()), row))
     }
 
-    /// A spawn begins to wait.
-    pub(super) fn wait_begun(&self) {
-        self.state().pending += 1;
+    /// A spawn begins to wait. Returns its number.
+    pub(super) fn wait_begun(&self, spec: &'static TaskSpec, error: fn(TaskError) -> E) -> u64 {
+        let mut state = self.state();
+        state.pending += 1;
+        let number = state.next_wait;
+        state.next_wait += 1;
+        state.waits.insert(number, Wait::new(spec, error));
+        number
     }
 
     /// A spawn that waited has ended, one way or the other.
-    pub(super) fn wait_ended(&self) {
+    pub(super) fn wait_ended(&self, number: u64) {
         let mut state = self.state();
         state.pending -= 1;
+        let wait = state.waits.remove(&number);
         wake_joiner(state);
+        drop(wait);
     }
 
     /// Enters a task that is about to be spawned; `None` where the group is closed.
@@ -197,7 +218,8 @@ impl<T, E> Shared<T, E> {
     {
         self.seen.get_or_init(|| {
             let weak: Weak<Self> = Arc::downgrade(self);
-            Seen { alarm: Alarm::new(&self.token, weak), _listed: registry::list(self) }
+            let alarm = Alarm::new(&self.token, &self.scope, weak);
+            Seen { alarm, _listed: registry::list(self) }
         });
         let mut state = self.state();
         if state.closed {
@@ -274,8 +296,7 @@ impl<T, E> Shared<T, E> {
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
     fn stop(&self, cause: Cause) {
         if !self.token.is_cancelled() {
-            self.scope.explain(cause);
-            let rung = quietly(|| self.token.cancel());
+            let rung = self.scope.cancel(cause, || quietly(|| self.token.cancel()));
             if let (false, Some(alarm)) = (rung, self.alarm()) {
                 alarm.ring();
             }
@@ -345,8 +366,9 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    /// Waits until nothing is pending, and closes the group.
+    /// Waits until nothing is pending but spawns that nobody polls, and closes the group.
     pub(super) async fn all_ended(&self) {
+        let mut silence = None;
         poll_fn(|cx| {
             if self.closes_if_ended(self.state()) {
                 return Poll::Ready(());
@@ -356,7 +378,7 @@ impl<T, E> Shared<T, E> {
             let before = state.joiner.replace(joiner);
             let ended = self.closes_if_ended(state);
             drop(before);
-            if ended { Poll::Ready(()) } else { Poll::Pending }
+            if ended { Poll::Ready(()) } else { self.poll_held(&mut silence, cx) }
         })
         .await;
     }
@@ -437,6 +459,11 @@ impl<T: Send, E: Send> HasTasks for Shared<T, E> {
 }
 
 impl<T, E> State<T, E> {
+    /// Whether no task is left; spawns may wait.
+    fn only_waits(&self) -> bool {
+        self.pending == self.waits.len()
+    }
+
     /// Whether a join may still return the values.
     fn keeps_values(&self) -> bool {
         !self.closed && self.failure.is_none() && self.untold.is_none()
@@ -454,7 +481,7 @@ impl<E> Failure<E> {
 }
 
 fn wake_joiner<T, E>(mut state: MutexGuard<'_, State<T, E>>) {
-    if state.pending > 0 {
+    if !state.only_waits() {
         return;
     }
     if let Some(joiner) = state.joiner.take() {

@@ -42,7 +42,7 @@ use crate::{clock::Ticks, run::SupervisedFuture};
 /// # }
 /// ```
 ///
-/// Each run gets a token that fires with `token`. The first failure cancels the rest and is what
+/// Each run gets a token that fires with `token`; a body that takes it gets a child of its own. The first failure cancels the rest and is what
 /// returns, when all runs have ended; [`settled`](Map::settled) lets every item have its own end.
 ///
 /// The iterator is read as runs end: memory grows with the limit and the results, not with the input.

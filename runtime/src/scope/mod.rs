@@ -13,6 +13,7 @@ mod pool;
 mod pool_spawn;
 mod pool_state;
 mod pool_task;
+mod pool_token;
 mod pool_unfinished;
 mod pull;
 mod refused;
@@ -23,6 +24,7 @@ mod source;
 mod spares;
 mod spawn;
 mod task;
+mod timer;
 mod watch;
 
 pub use blocking::Blocking;

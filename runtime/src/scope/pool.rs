@@ -95,8 +95,13 @@ impl Pool {
     /// Waits for a slot of the pool and a permit of the function, then spawns.
     ///
     /// The closure is called at once, with the pool's token, unless the pool is closed; the future that it
-    /// makes is lazy and `'static`: pass owned values, and the token as it was given, not lent. Neither a slot nor a permit is held while the other is waited for. A
+    /// makes is lazy and `'static`: pass owned values, and the token as it was given, not lent. A spawn that waits for
+    /// a slot and a permit is served as in [`Group::spawn`](crate::Group::spawn): neither is held for longer than a
+    /// bounded time while it waits for the other. A
     /// panic of the closure is told as a task's is: there is nothing to spawn then, and no error.
+    ///
+    /// A body that takes the token gets a child of the pool's at its first poll. A closure that cancels the pool's token
+    /// itself cancels the tasks that run: later tasks get a new token, and one `WARN` says so.
     ///
     /// # Errors
     ///

@@ -11,8 +11,11 @@
 //! 5. No user code runs under the lock: closures, futures, errors and wakers are called and dropped outside.
 //! 6. What there is when all is aborted is aborted, and so is what is entered later.
 //! 7. A task that did not finish is entered in `not_finished` before it leaves: no drain returns `Ok` for it.
+//! 8. A token that something other than the pool has fired is replaced before the next task is made: later tasks are
+//!    not cancelled by it. Once the pool has stopped, its token has fired and stays. A task keeps the token, scope and
+//!    alarm that it was launched with.
 //!
-//! `pool_state/loom.rs` checks 1, 2, 3, 6 and 7 for every interleaving.
+//! `pool_state/loom.rs` checks 1, 2, 3, 6, 7 and 8 for every interleaving.
 
 use std::{
     panic::Location,
@@ -24,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     drain::Drains,
+    pool_token::Tokens,
     pool_unfinished::{NotFinishedTasks, Unlogged},
     refused::Closed,
     slots::Slots,
@@ -39,7 +43,7 @@ use crate::{
         row::{Activity, Row},
         scope::Scope,
     },
-    sync::{Mutex, MutexGuard, Notify, OnceLock},
+    sync::{Mutex, MutexGuard, Notify, OnceLock, atomic::AtomicBool},
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -47,6 +51,7 @@ mod loom;
 
 /// What the handles and the tasks of a pool share.
 pub(super) struct Shared {
+    /// The first one, as are the scope and the alarm: see `pool_token`.
     pub(super) token: CancellationToken,
     pub(super) scope: Arc<Scope>,
     pub(super) limit: Arc<Limit>,
@@ -56,12 +61,15 @@ pub(super) struct Shared {
     pub(super) place: &'static Location<'static>,
     /// Told when nothing is left of a closed pool.
     pub(super) idle: Notify,
+    /// Whether tasks have another token than the first one by now.
+    pub(super) is_renewed: AtomicBool,
     seen: OnceLock<Seen>,
     state: Mutex<State>,
 }
 
 /// What a pool has since it was made.
 struct Seen {
+    weak: Weak<Shared>,
     /// Wakes its tasks when its token fires.
     alarm: Alarm,
     /// With its tasks.
@@ -83,7 +91,8 @@ pub(super) struct State {
     pub(super) abandoned: bool,
     pub(super) drains: Drains,
     pub(super) not_finished: NotFinishedTasks,
-    spares: Spares,
+    pub(super) tokens: Tokens,
+    pub(super) spares: Spares,
 }
 
 /// What a task is accepted with.
@@ -130,6 +139,7 @@ impl Shared {
             closing: CancellationToken::new(),
             place,
             idle: Notify::new(),
+            is_renewed: AtomicBool::new(false),
             state: Mutex::new(State { home: current_runtime(), ..State::default() }),
         }
     }
@@ -138,20 +148,33 @@ impl Shared {
     pub(super) fn list(self: &Arc<Self>) {
         let weak: Weak<Self> = Arc::downgrade(self);
         self.seen.get_or_init(|| Seen {
-            alarm: Alarm::new(&self.token, weak.clone()),
+            alarm: Alarm::new(&self.token, &self.scope, weak.clone()),
             _listed: registry::list(self),
-            _to_drain: POOLS.list(weak),
+            _to_drain: POOLS.list(weak.clone()),
+            weak,
         });
     }
 
     /// A handle on the token for one more task, and a row if there is one to spare.
     pub(super) fn token(&self) -> (CancellationToken, Option<Arc<Row>>) {
-        let Spare { token, row } = self.state().spares.take();
-        (token.unwrap_or_else(|| self.token.clone()), row)
+        if self.may_be_cancelled() {
+            self.renew_if_cancelled();
+        }
+        let mut state = self.state();
+        let Spare { token, row } = state.spares.take();
+        let renewed = state.tokens.renewed();
+        drop(state);
+        (token.unwrap_or_else(|| self.current(&renewed).0.clone()), row)
     }
 
-    pub(super) fn alarm(&self) -> Option<&Alarm> {
+    /// Wakes the tasks that have the first token.
+    #[inline]
+    pub(super) fn first_alarm(&self) -> Option<&Alarm> {
         self.seen.get().map(|seen| &seen.alarm)
+    }
+
+    pub(super) fn weak(&self) -> Option<Weak<Self>> {
+        self.seen.get().map(|seen| seen.weak.clone())
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -165,6 +188,7 @@ impl Shared {
     /// Takes nothing more, and ends the spawns that wait.
     pub(super) fn close(&self) {
         self.state().closed = true;
+        self.log_if_cancelled();
         quietly(|| self.closing.cancel());
     }
 
@@ -205,15 +229,22 @@ impl Shared {
     pub(super) fn leave(&self, key: Key, token: Option<CancellationToken>) {
         let mut state = self.state();
         let row = state.rows.remove(key);
-        let unlogged = if state.not_finished.has_unlogged() {
-            let finished = row.as_ref().is_some_and(|row| !row.is_enlisted());
-            state.logs_now(finished).then(|| state.not_finished.take_unlogged()).flatten()
-        } else {
-            None
-        };
-        let surplus = state.spares.keep(Spare { token, row }, &self.token);
+        if state.not_finished.has_unlogged() {
+            return self.leave_and_log(state, row);
+        }
+        let surplus = state.keep(Spare { token, row }, &self.token);
         self.wake_drains(state);
         drop(surplus);
+    }
+
+    /// The same where tasks did not finish.
+    #[cold]
+    fn leave_and_log(&self, mut state: MutexGuard<'_, State>, row: Option<Arc<Row>>) {
+        let finished = row.as_ref().is_some_and(|row| !row.is_enlisted());
+        let logs_now = state.logs_now(finished);
+        let unlogged = if logs_now { state.not_finished.take_unlogged() } else { None };
+        self.wake_drains(state);
+        drop(row);
         self.log(unlogged);
     }
 
@@ -278,10 +309,14 @@ impl Shared {
 
     /// Cancels what runs; where it is cancelled already, that has a cause of its own.
     pub(super) fn stop(&self, cause: Cause) {
-        if !self.token.is_cancelled() {
-            self.scope.explain(cause);
-            let rung = quietly(|| self.token.cancel());
-            if let (false, Some(alarm)) = (rung, self.alarm()) {
+        let mut state = self.state();
+        state.tokens.stop();
+        let renewed = state.tokens.renewed();
+        drop(state);
+        let (token, scope, alarm) = self.current(&renewed);
+        if !token.is_cancelled() {
+            let rung = scope.cancel(cause, || quietly(|| token.cancel()));
+            if let (false, Some(alarm)) = (rung, alarm) {
                 alarm.ring();
             }
         }

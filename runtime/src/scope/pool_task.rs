@@ -5,6 +5,7 @@ use std::{fmt, panic::Location, sync::Arc};
 use super::{
     launch::Launch,
     pool_state::{Shared, Ticket},
+    pool_token::Renewed,
     refused::{Closed, LoggedError},
     spawn::name_of,
     task::{Report, Task},
@@ -15,7 +16,7 @@ use crate::{
     limit::{Permit, Slot},
     panic::{self, drop_quietly},
     registry::Key,
-    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, row::Row},
+    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, own, row::Row},
     spec::TaskSpec,
 };
 
@@ -28,7 +29,7 @@ pub(super) fn make<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     run: &mut Option<S>,
 ) -> Option<Made> {
     let (token, row) = pool.token();
-    let made = panic::catch(|| run.insert(task(token)).spec());
+    let made = own::making(|| run.insert(task(token)).spec());
     let spec =
         made.map_err(|caught| events::panicked(&Panic::new(name_of::<S, F>(), caught))).ok()?;
     Some(Made { spec, row })
@@ -56,7 +57,15 @@ where
 {
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
-    let row = Row::anew(row, spec, place, &pool.scope, L::THREAD);
+    let renewed = pool.renewed();
+    let row = match &renewed {
+        None => Row::anew(row, spec, place, &pool.scope, L::THREAD),
+        Some(renewed) => {
+            renewed.renew(waiting);
+            let row = row.filter(|row| Arc::ptr_eq(row.scope(), renewed.scope()));
+            Row::anew(row, spec, place, renewed.scope(), L::THREAD)
+        }
+    };
     let key = match pool.enter(&row, ticket) {
         Ok(key) => key,
         Err(closed) => {
@@ -65,7 +74,7 @@ where
         }
     };
     waiting.prepare(Prepared { permit, longest_grace: None });
-    let report = InPool { pool: pool.clone(), key, token: None, _slot: slot };
+    let report = InPool { pool: pool.clone(), key, token: None, renewed, _slot: slot };
     let span = events::root_task_span(spec.name());
     let id = L::launch(Task::new(row.clone(), span, run, report));
     row.spawned(id);
@@ -78,6 +87,8 @@ struct InPool {
     key: Key,
     /// What the run was given, once it has ended.
     token: Option<CancellationToken>,
+    /// What it was launched with, if the pool had renewed its token.
+    renewed: Option<Arc<Renewed>>,
     /// Given back after the task has left.
     _slot: Slot,
 }
@@ -110,7 +121,10 @@ impl<T, E: LoggedError> Report<T, E> for InPool {
     }
 
     fn alarm(&self) -> Option<&Alarm> {
-        self.pool.alarm()
+        match &self.renewed {
+            Some(renewed) => Some(renewed.alarm()),
+            None => self.pool.first_alarm(),
+        }
     }
 }
 

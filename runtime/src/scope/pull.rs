@@ -92,7 +92,7 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// The iterator says that it has no more: not worth another runner.
     no_more: bool,
     /// Runners that wait for the source, the longest first.
-    queue: VecDeque<(Key, Waker)>,
+    queue: Queue,
     /// A place for each item whose run was made.
     results: Ordered<K::Kept>,
     failure: Option<S::Error>,
@@ -113,6 +113,9 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     waiting: Option<Waker>,
 }
 
+/// Runners that wait, by their keys.
+type Queue = VecDeque<(Key, Waker)>;
+
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
     /// Whether there may be work for one more runner, and the limit has room for it.
     fn has_room(&self) -> bool {
@@ -131,13 +134,13 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
     }
 
     /// Reads no further item: what is to be dropped and woken outside of the lock.
-    fn stop(&mut self) -> (Option<Box<Source<I, F>>>, VecDeque<(Key, Waker)>) {
+    fn stop(&mut self) -> (Option<Box<Source<I, F>>>, Queue) {
         self.stopped = true;
         (self.source.take(), std::mem::take(&mut self.queue))
     }
 }
 
-fn wake_each(queue: VecDeque<(Key, Waker)>) {
+fn wake_each(queue: Queue) {
     for (_, waker) in queue {
         quietly(|| waker.wake());
     }
@@ -314,10 +317,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         drop_source(source);
     }
 
-    fn close(
-        &self,
-        state: &mut State<I, F, S, K>,
-    ) -> (Option<Box<Source<I, F>>>, VecDeque<(Key, Waker)>) {
+    fn close(&self, state: &mut State<I, F, S, K>) -> (Option<Box<Source<I, F>>>, Queue) {
         state.closed = true;
         self.closed.store(true, Ordering::Relaxed);
         state.stop()
@@ -382,11 +382,11 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
 
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
     fn stop(&self, cause: Cause) {
-        if !self.token.is_cancelled() {
-            self.scope.explain(cause);
-            if !quietly(|| self.token.cancel()) {
-                self.wake_runners();
-            }
+        if self.token.is_cancelled() {
+            return;
+        }
+        if !self.scope.cancel(cause, || quietly(|| self.token.cancel())) {
+            self.wake_runners();
         }
     }
 

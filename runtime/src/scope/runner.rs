@@ -146,8 +146,8 @@ where
 }
 
 fn alarm(token: &CancellationToken, row: &Arc<Row>) -> Alarm {
-    let row: Weak<Row> = Arc::downgrade(row);
-    Alarm::new(token, row)
+    let wakes: Weak<Row> = Arc::downgrade(row);
+    Alarm::new(token, row.scope(), wakes)
 }
 
 fn spawn<I, F, S, K>(
@@ -166,7 +166,7 @@ fn spawn<I, F, S, K>(
     let row = Arc::new(Row::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
     let span = match first {
         Some(_) => TaskSpan::none(),
-        None => events::task_span_in(&shared.span, spec.name()),
+        None => events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name()),
     };
     let runner = Runner {
         key: Some(shared.enter(&row)),
@@ -274,7 +274,7 @@ where
         self.alarm = alarm(&self.token, &row);
         self.lent = Some(row.clone());
         self.row = row;
-        self.span = events::task_span_in(&shared.span, spec.name());
+        self.span = events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name());
         let own = spec.limit().map(Bound::Own);
         let limit = limit.map(Bound::Fixed).or(own);
         shared.begin(spec, limit.unwrap_or_else(|| Bound::Fixed(default_limit())));

@@ -49,7 +49,7 @@ impl Slot {
 
     /// Spawns at once, also where the pool has closed meanwhile.
     ///
-    /// The closure is called with the pool's token. The function's permit, if it has a limit, is waited for
+    /// The closure is called with the pool's token, see [`Pool::spawn`](crate::Pool::spawn). The function's permit, if it has a limit, is waited for
     /// in the task. A panic of the closure is told as a task's is, and gives the place back. Keep a handle of
     /// the pool: where the slot was all that was left of it, the task is aborted as soon as it is spawned.
     ///

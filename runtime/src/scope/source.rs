@@ -2,7 +2,10 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::panic::{self, Caught, drop_quietly};
+use crate::{
+    panic::{self, Caught, drop_quietly},
+    run::own,
+};
 
 pub(super) struct Source<I, F> {
     pub(super) items: I,
@@ -47,7 +50,7 @@ impl<I: Iterator, F> Source<I, F> {
         F: FnMut(CancellationToken, I::Item) -> S,
     {
         let mut of_the_iterator = true;
-        let next = panic::catch(|| {
+        let next = own::making(|| {
             let Some(item) = self.items.next() else { return Next::Exhausted };
             of_the_iterator = false;
             if !is_wanted() {

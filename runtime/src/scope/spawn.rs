@@ -25,7 +25,7 @@ use crate::{
     limit::Slot,
     panic::{self, Caught, drop_quietly},
     registry::Key,
-    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, row::Row},
+    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, own, row::Row},
     spec::TaskSpec,
 };
 use candidate::{Answer, Candidate, Stage};
@@ -86,7 +86,7 @@ where
             }
             Some((token, spare)) => {
                 row = spare;
-                match panic::catch(|| run.insert(task(token)).spec()) {
+                match own::making(|| run.insert(task(token)).spec()) {
                     Ok(spec) => Stage::New { spec },
                     Err(caught) => unmade::<S>(name.unwrap_or_else(name_of::<S, F>), caught),
                 }
@@ -119,7 +119,7 @@ where
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
     let row = Row::anew(row, spec, place, &group.scope, L::THREAD);
-    let span = events::task_span(spec.name());
+    let span = events::task_span(&group.span, group.scope.cuts_spans(), spec.name());
     let Some(key) = group.enter(&row) else {
         drop_quietly(run.take());
         return Err(spec);

@@ -230,7 +230,7 @@ impl Seat {
         if first {
             self.span.iter().for_each(|span| events::task_began(span));
         }
-        let polled = frame::within(&mut self.row, || panic::catch(|| seated.poll(cx, now)));
+        let polled = frame::within(&mut self.row, || panic::catch_escaped(|| seated.poll(cx, now)));
         row_of(&self.row).poll_ends();
         let has_ended = match polled {
             Ok(has_ended) => has_ended,

@@ -89,6 +89,7 @@ fn look_for_ever() {
         all.retain_mut(|(watched, seen): &mut (Weak<dyn Watched>, Seen)| {
             watched.upgrade().is_some_and(|watched| watched.look(seen))
         });
+        #[expect(clippy::disallowed_methods, reason = "a thread of its own, outside all runtimes")]
         thread::sleep(pause);
         pause = (2 * pause).min(LONGEST);
     }

@@ -203,6 +203,63 @@ pub async fn impl_result(items: &[u32]) -> Result<impl Iterator<Item = u32> + '_
     Ok(items.iter().map(|n| n * 2))
 }
 
+/// A result of a type that has no name, and borrows nothing. Without the bound it would borrow the token.
+#[supervised]
+pub async fn impl_result_of_its_own(
+    n: u32,
+) -> Result<impl Iterator<Item = u32> + 'static, TaskError> {
+    Ok(0..n)
+}
+
+/// Constants that have the names of parameters.
+pub mod constants {
+    #![allow(non_upper_case_globals)]
+
+    use tokio_supervised::{CancellationToken, TaskError, supervised, task};
+
+    /// A constant named as the parameter that is inserted is documented.
+    pub const token: u32 = 1;
+
+    /// A static of such a name.
+    pub static shutdown: u32 = 2;
+
+    /// A token that is inserted.
+    #[supervised]
+    pub async fn inserted(n: u32) -> Result<u32, TaskError> {
+        Ok(token + shutdown + n)
+    }
+
+    /// A token that is inserted, and kept.
+    #[supervised(restart = "on-failure")]
+    pub async fn restarting(n: u32) -> Result<u32, TaskError> {
+        Ok(token + shutdown + n)
+    }
+
+    /// A token that has a name of its own.
+    #[supervised]
+    pub async fn lent(stop: &CancellationToken) -> Result<u32, TaskError> {
+        task!("inserted", |_| -> Result<u32, TaskError> { Ok(token) })(stop.clone()).await
+    }
+
+    /// A method.
+    #[derive(Debug)]
+    pub struct Held(u32);
+
+    impl Held {
+        /// Makes one.
+        #[supervised]
+        pub async fn new() -> Result<Self, TaskError> {
+            Ok(Self(token))
+        }
+
+        /// Adds.
+        #[supervised]
+        pub async fn add(&self, n: u32) -> Result<u32, TaskError> {
+            Ok(self.0 + n)
+        }
+    }
+}
+
 /// A result that has a lifetime of its own, and an error that is boxed.
 #[supervised]
 pub async fn boxed_error<'a>(

@@ -41,6 +41,27 @@ async fn parameters_stay_as_their_author_wrote_them() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
+async fn a_constant_may_have_the_name_of_the_token() -> Result<(), TaskError> {
+    let token = CancellationToken::new();
+    assert_eq!(forms::constants::inserted(&token, 1).await?, 4);
+    assert_eq!(forms::constants::restarting(&token, 2).await?, 5);
+    assert_eq!(forms::constants::lent(&token).await?, 1);
+    assert_eq!(forms::constants::Held::new(&token).await?.add(token, 1).await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_result_outlives_the_token_that_was_lent() -> Result<(), TaskError> {
+    let items = [1, 2];
+    let (borrowed, own) = {
+        let token = CancellationToken::new();
+        (forms::impl_result(&token, &items).await?, forms::impl_result_of_its_own(&token, 3).await?)
+    };
+    assert_eq!(borrowed.sum::<u32>() + own.sum::<u32>(), 6 + 3);
+    Ok(())
+}
+
+#[tokio::test]
 async fn generics_and_lifetimes_stay_as_their_author_wrote_them() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     assert_eq!(forms::generic::<_, 2>(&token, [1, 2]).await?, ["1", "2"]);

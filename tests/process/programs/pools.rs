@@ -9,7 +9,6 @@
 mod common;
 
 use std::{
-    error::Error as _,
     future::pending,
     io::Read,
     process::{ExitCode, Termination},
@@ -123,8 +122,9 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
         }
         "is deaf, and so is the body" => {
             POOL.spawn(deaf).await?;
-            say("READY");
-            deaf(&token).await?;
+            // Not before its first poll: the signal could refuse it.
+            let (ended, ()) = tokio::join!(deaf(&token), async { say("READY") });
+            ended?;
         }
         "is deaf, and drained by the body" => {
             POOL.spawn(deaf).await?;

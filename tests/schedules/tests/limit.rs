@@ -4,7 +4,9 @@ use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::{sync::Arc, time::Duration};
 
 use tokio::task::yield_now;
-use tokio_supervised::{CancellationToken, Outcome, TaskError, set_limit, supervised};
+use tokio_supervised::{
+    CancellationToken, Group, GroupHandle, Outcome, TaskError, set_limit, supervised,
+};
 
 use crate::{
     explore::{any, below},
@@ -96,5 +98,64 @@ in_many_orders! {
         assert_eq!(done.started, 3);
         assert!(seen.peak() <= 1);
         every_permit_is_back(1, |seen| timed(CancellationToken::new(), Act::Hang, seen)).await;
+    }
+}
+
+#[supervised(name = "limit: hot", limit = 1)]
+async fn hot(turns: usize, into: Option<GroupHandle<(), TaskError>>) -> Result<(), TaskError> {
+    for turn in 0..turns {
+        yield_now().await;
+        if let Some(into) = &into {
+            // It has the permit, and waits for a slot.
+            _ = into.spawn(move |token| cold(token, turn)).await;
+        }
+    }
+    Ok(())
+}
+
+#[supervised(name = "limit: cold")]
+async fn cold(turns: usize) -> Result<(), TaskError> {
+    for _ in 0..turns {
+        yield_now().await;
+    }
+    Ok(())
+}
+
+in_many_orders! {
+    async fn a_spawn_that_needs_a_slot_and_a_permit_is_overtaken_a_bounded_number_of_times() {
+        let token = CancellationToken::new();
+        let group: Group<(), TaskError> = Group::new(&token).limit(1);
+        let clock = Clock::steps(Duration::from_millis(5));
+        let (admitted, overtaken) =
+            (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let others: Vec<_> = (0..4)
+            .map(|other| {
+                let (token, into, turns) = (token.clone(), group.handle(), 1 + below(3));
+                let (admitted, overtaken) = (admitted.clone(), overtaken.clone());
+                let feeds = below(4) == 0;
+                tokio::spawn(async move {
+                    while admitted.load(SeqCst) == 0 {
+                        if other % 2 == 0 {
+                            hot(&token, turns, feeds.then(|| into.clone())).await.unwrap();
+                        } else {
+                            into.spawn(move |token| cold(token, turns)).await.unwrap();
+                        }
+                        overtaken.fetch_add(1, SeqCst);
+                    }
+                })
+            })
+            .collect();
+        some_turns().await;
+        let before = overtaken.load(SeqCst);
+        group.spawn(|token| hot(token, 1, None)).await;
+        admitted.store(1, SeqCst);
+        let times = overtaken.load(SeqCst) - before;
+        for other in others {
+            other.await.unwrap();
+        }
+        group.join().await.unwrap();
+        clock.stop().await;
+        assert!(times < 1_000, "overtaken {times} times");
+        set_limit("limit: hot", 1).unwrap();
     }
 }

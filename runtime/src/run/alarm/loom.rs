@@ -28,7 +28,7 @@ fn a_task_that_goes_to_sleep_while_the_alarm_rings_is_woken() {
         let token = CancellationToken::new();
         let tasks = Arc::new(OneTask(model_row(&token)));
         let weak: Weak<OneTask> = Arc::downgrade(&tasks);
-        let alarm = Alarm::new(&token, weak);
+        let alarm = Alarm::new(&token, tasks.0.scope(), weak);
         let fires = thread::spawn({
             let token = token.clone();
             move || token.cancel()
@@ -64,7 +64,7 @@ fn an_alarm_that_has_rung_is_of_a_token_that_has_fired() {
             move || token.cancel()
         });
         // Also where it is made while the token fires.
-        let alarm = Alarm::new(&token, weak);
+        let alarm = Alarm::new(&token, tasks.0.scope(), weak);
         if alarm.has_rung() {
             assert!(token.is_cancelled());
         }

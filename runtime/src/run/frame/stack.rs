@@ -13,7 +13,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{super::row::Row, super::scope::Scope, Entry, Frame};
+use tokio::task::Id;
+
+use super::{super::row::Row, super::scope::Scope, Entry, Frame, Permit};
 use crate::spec::TaskSpec;
 
 /// What is nested deeper than this lies in a vector: recursion, as a rule.
@@ -52,6 +54,8 @@ struct Place {
     tag: Cell<Tag>,
     holds: Cell<bool>,
     spec: Cell<Option<&'static TaskSpec>>,
+    /// Of a section, and of a run with a permit.
+    task: Cell<Option<Id>>,
 }
 
 #[derive(Clone, Copy)]
@@ -64,7 +68,12 @@ enum Tag {
 
 impl Place {
     const fn empty() -> Self {
-        Self { tag: Cell::new(Tag::Task), holds: Cell::new(false), spec: Cell::new(None) }
+        Self {
+            tag: Cell::new(Tag::Task),
+            holds: Cell::new(false),
+            spec: Cell::new(None),
+            task: Cell::new(None),
+        }
     }
 
     #[inline]
@@ -72,24 +81,33 @@ impl Place {
         self.holds.set(holds);
         match kind {
             Kind::Task => self.tag.set(Tag::Task),
-            Kind::Section => self.tag.set(Tag::Section),
-            Kind::Run { spec, holds_permit } => {
-                self.tag.set(if holds_permit { Tag::RunWithPermit } else { Tag::Run });
+            Kind::Section { task } => {
+                self.tag.set(Tag::Section);
+                self.task.set(task);
+            }
+            Kind::Run { spec, permit } => {
                 self.spec.set(Some(spec));
+                match permit {
+                    Permit::None => self.tag.set(Tag::Run),
+                    Permit::HeldBy(task) => {
+                        self.tag.set(Tag::RunWithPermit);
+                        self.task.set(task);
+                    }
+                }
             }
         }
     }
 
     fn get(&self) -> Plain {
-        let run = |holds_permit| {
+        let run = |permit| {
             let spec = self.spec.get().expect("an entry of a run has its function");
-            Kind::Run { spec, holds_permit }
+            Kind::Run { spec, permit }
         };
         let kind = match self.tag.get() {
             Tag::Task => Kind::Task,
-            Tag::Section => Kind::Section,
-            Tag::Run => run(false),
-            Tag::RunWithPermit => run(true),
+            Tag::Section => Kind::Section { task: self.task.get() },
+            Tag::Run => run(Permit::None),
+            Tag::RunWithPermit => run(Permit::HeldBy(self.task.get())),
         };
         Plain { kind, holds: self.holds.get() }
     }
@@ -98,8 +116,8 @@ impl Place {
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Task,
-    Section,
-    Run { spec: &'static TaskSpec, holds_permit: bool },
+    Section { task: Option<Id> },
+    Run { spec: &'static TaskSpec, permit: Permit },
 }
 
 type Places<T> = [Cell<Option<Arc<T>>>; SHALLOW];
@@ -152,7 +170,7 @@ holdable! {
 
 /// Where an entry stands.
 #[derive(Clone, Copy)]
-pub(super) struct Pushed(usize);
+pub(in super::super) struct Pushed(usize);
 
 /// Takes what the entry is to hold out of its place; it stays there where it cannot be put aside.
 #[inline]
@@ -254,10 +272,8 @@ fn take_entry(depth: usize) -> Entry {
     let Some(Plain { kind, holds }) = plain(depth) else { return Entry::Task { row: None } };
     match kind {
         Kind::Task => Entry::Task { row: take_if(holds, depth) },
-        Kind::Section => Entry::Section { scope: take_if(holds, depth) },
-        Kind::Run { spec, holds_permit } => {
-            Entry::Run { spec, holds_permit, frame: take_if(holds, depth) }
-        }
+        Kind::Section { task } => Entry::Section { task, scope: take_if(holds, depth) },
+        Kind::Run { spec, permit } => Entry::Run { spec, permit, frame: take_if(holds, depth) },
     }
 }
 
@@ -270,7 +286,7 @@ pub(super) fn give_back(entries: Vec<Entry>) {
     for (depth, entry) in entries.into_iter().enumerate() {
         match entry {
             Entry::Task { row } => give(depth, row),
-            Entry::Section { scope } => give(depth, scope),
+            Entry::Section { scope, .. } => give(depth, scope),
             Entry::Run { frame, .. } => give(depth, frame),
         }
     }

@@ -26,7 +26,7 @@ fn a_run_that_is_to_end_is_woken_by_the_last_shield_and_not_before() {
         }
         let left = protection.pending().deadlines.len();
         assert_eq!(left, 0, "shields that were not waited for");
-        assert!(protection.is_to_end());
+        assert!(protection.is_to_end_here());
         shields.into_iter().for_each(ended);
     });
 }

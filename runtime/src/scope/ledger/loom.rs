@@ -107,12 +107,12 @@ fn nothing_is_entered_after_the_join() {
 fn a_spawn_that_waits_is_waited_for() {
     model(Some(3), || {
         let group = group();
-        group.wait_begun();
+        let number = group.wait_begun(model_spec(Policy::DEFAULT), |_| Error::Cancelled);
         let spawns = thread::spawn({
             let group = group.clone();
             move || {
                 let index = enter(&group);
-                group.wait_ended();
+                group.wait_ended(number);
                 group.leave(index, "a", Ok(1), None);
             }
         });

@@ -4,7 +4,7 @@ use loom::{future::block_on, thread};
 
 use super::{Closed, Shared, Ticket};
 use crate::{
-    Unfinished,
+    Cause, Unfinished,
     limit::Limit,
     run::row::{OnThread, Row},
     scope::slots::reserve,
@@ -133,6 +133,46 @@ fn no_task_escapes_an_abort() {
         pool.abort();
         let row = spawns.join().expect("loom ends the test where a thread panics");
         assert!(row.is_aborted());
+    });
+}
+
+/// Invariant 8: what is made after something else has fired the token is not cancelled by it.
+#[test]
+fn a_token_that_something_else_fired_is_replaced() {
+    model(Some(2), || {
+        let pool = pool(2);
+        let (kept, _) = pool.token();
+        let fires = thread::spawn(move || kept.cancel());
+        let spawns = thread::spawn({
+            let pool = pool.clone();
+            move || drop(pool.token())
+        });
+        ended(fires);
+        let (token, _) = pool.token();
+        assert!(!token.is_cancelled());
+        ended(spawns);
+        let (again, _) = pool.token();
+        assert!(again == token, "a token that has not fired is not replaced");
+    });
+}
+
+/// Invariant 8: the tokens of a pool that stops have fired, also if something else fires and replaces one meanwhile.
+#[test]
+fn no_token_escapes_the_stop() {
+    model(Some(2), || {
+        let pool = pool(2);
+        let (kept, _) = pool.token();
+        let spawns = thread::spawn({
+            let pool = pool.clone();
+            move || {
+                kept.cancel();
+                pool.token().0
+            }
+        });
+        pool.stop(Cause::Drained);
+        let token = spawns.join().expect("loom ends the test where a thread panics");
+        assert!(token.is_cancelled());
+        assert!(pool.token().0.is_cancelled());
     });
 }
 

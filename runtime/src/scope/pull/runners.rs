@@ -95,7 +95,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         Self: Send + Sync + 'static,
     {
         let weak: Weak<Self> = Arc::downgrade(self);
-        self.alarm.get_or_init(|| Alarm::new(&self.token, weak));
+        self.alarm.get_or_init(|| Alarm::new(&self.token, &self.scope, weak));
     }
 
     /// Spins for a moment; whether the source may be back.

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use super::super::timer::Timer;
 use crate::limit::HOLD;
 
 /// Each hold may last twice as long as the one before it, and is followed by a rest of its own length.
@@ -45,63 +46,3 @@ impl Patience {
         Poll::Ready(())
     }
 }
-
-#[cfg(not(all(test, supervised_loom)))]
-mod timer {
-    use std::{
-        future::Future,
-        pin::{Pin, pin},
-        task::{Context, Poll},
-        time::Duration,
-    };
-
-    use tokio::{
-        task::coop::unconstrained,
-        time::{Sleep, sleep},
-    };
-
-    use crate::panic;
-
-    pub(in super::super) struct Timer(Pin<Box<Sleep>>);
-
-    impl Timer {
-        /// `None` in a runtime without timers, where tokio panics.
-        pub(super) fn begin(lasts: Duration) -> Option<Self> {
-            panic::catch(|| Self(Box::pin(sleep(lasts)))).ok()
-        }
-
-        pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-            pin!(unconstrained(self.0.as_mut())).poll(cx)
-        }
-    }
-}
-
-/// In the models a timer is over at its second poll; that other threads do something before it is for loom to try.
-#[cfg(all(test, supervised_loom))]
-mod timer {
-    use std::{
-        task::{Context, Poll},
-        time::Duration,
-    };
-
-    pub(in super::super) struct Timer {
-        polled: bool,
-    }
-
-    impl Timer {
-        pub(super) fn begin(_: Duration) -> Option<Self> {
-            Some(Self { polled: false })
-        }
-
-        pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-            if self.polled {
-                return Poll::Ready(());
-            }
-            self.polled = true;
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
-    }
-}
-
-use timer::Timer;

@@ -34,6 +34,8 @@ pub(super) enum Stage<'a, E> {
         spec: &'static TaskSpec,
         admission: WaitForAdmission<'a>,
         counted: Waiting,
+        /// Of the group's waits.
+        number: u64,
     },
     /// The closure panicked; the name is that of the task that it would have made.
     Failed {
@@ -125,24 +127,26 @@ impl<'a, T, E> Candidate<'a, T, E> {
         spec: &'static TaskSpec,
         cx: &mut Context<'_>,
     ) -> Poll<Answer<'a, T, E>> {
-        self.group.wait_begun();
+        let number = self.group.wait_begun(spec, self.error);
         let group: &'a Shared<T, E> = self.group;
         let admission = group.slots.admit(spec, &group.scope, &group.token);
         let (admission, counted) = (Box::pin(admission), Waiting::begin(spec));
-        self.stage = Stage::Waiting { spec, admission, counted };
+        self.stage = Stage::Waiting { spec, admission, counted, number };
         self.wait(cx)
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Answer<'a, T, E>> {
-        let Stage::Waiting { admission, .. } = &mut self.stage else {
+        let Stage::Waiting { admission, number, .. } = &mut self.stage else {
             unreachable!("only a spawn that waits is asked to");
         };
+        self.group.wait_polled(*number, cx);
         let admitted = ready!(admission.as_mut().poll(cx));
-        let Stage::Waiting { spec, counted, .. } = std::mem::replace(&mut self.stage, Stage::Done)
+        let Stage::Waiting { spec, counted, number, .. } =
+            std::mem::replace(&mut self.stage, Stage::Done)
         else {
             unreachable!("looked at above");
         };
-        let waited = Waited(self.group);
+        let waited = Waited { group: self.group, number };
         Poll::Ready(match admitted {
             Ok(admission) => {
                 let wait = counted.granted();
@@ -205,19 +209,20 @@ impl<'a, T, E> Candidate<'a, T, E> {
 
     /// Leaves the queue, if it stands in it; then it tells when the wait is over.
     pub(super) fn give_up(&mut self) -> Option<Waited<'a, T, E>> {
-        if !matches!(self.stage, Stage::Waiting { .. }) {
-            return None;
-        }
+        let Stage::Waiting { number, .. } = self.stage else { return None };
         drop_quietly(std::mem::replace(&mut self.stage, Stage::Done));
-        Some(Waited(self.group))
+        Some(Waited { group: self.group, number })
     }
 }
 
 /// Tells the group when a wait is over, also where the spawn panics: outside a runtime it does.
-pub(super) struct Waited<'a, T, E>(&'a Shared<T, E>);
+pub(super) struct Waited<'a, T, E> {
+    group: &'a Shared<T, E>,
+    number: u64,
+}
 
 impl<T, E> Drop for Waited<'_, T, E> {
     fn drop(&mut self) {
-        self.0.wait_ended();
+        self.group.wait_ended(self.number);
     }
 }

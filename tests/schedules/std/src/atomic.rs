@@ -54,6 +54,21 @@ macro_rules! any_atomic {
                 self.0.compare_exchange(expected, value, Ordering::SeqCst, Ordering::SeqCst)
             }
 
+            /// The same; it fails for no other reason here.
+            ///
+            /// # Errors
+            ///
+            /// If the expected value is not there: what is.
+            pub fn compare_exchange_weak(
+                &self,
+                expected: $value,
+                value: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                self.compare_exchange(expected, value, success, failure)
+            }
+
             /// Another value, made of the one that is there.
             ///
             /// # Errors
@@ -106,6 +121,18 @@ macro_rules! number {
             pub fn fetch_sub(&self, less: $value, _: Ordering) -> $value {
                 step();
                 self.0.fetch_sub(less, Ordering::SeqCst)
+            }
+
+            /// Sets bits, and returns what was there.
+            pub fn fetch_or(&self, bits: $value, _: Ordering) -> $value {
+                step();
+                self.0.fetch_or(bits, Ordering::SeqCst)
+            }
+
+            /// Keeps bits, and returns what was there.
+            pub fn fetch_and(&self, bits: $value, _: Ordering) -> $value {
+                step();
+                self.0.fetch_and(bits, Ordering::SeqCst)
             }
 
             /// The greater of the two, and gives what was there.

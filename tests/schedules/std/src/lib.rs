@@ -16,7 +16,7 @@ pub use local_key::LocalKey;
 pub mod sync {
     pub use ::std::sync::*;
 
-    pub use shuttle::sync::{Mutex, MutexGuard};
+    pub use shuttle::sync::{Condvar, Mutex, MutexGuard};
 
     pub use crate::once_lock::OnceLock;
 
@@ -27,7 +27,55 @@ pub mod sync {
 pub mod thread {
     pub use ::std::thread::*;
 
+    use ::std::io;
+
     pub use crate::LocalKey;
+
+    /// No thread of the operating system takes part in a schedule: what wants one does without.
+    #[derive(Debug, Default)]
+    pub struct Builder(());
+
+    impl Builder {
+        /// One that makes no thread.
+        pub fn new() -> Self {
+            Self(())
+        }
+
+        /// The name of none.
+        pub fn name(self, _: String) -> Self {
+            self
+        }
+
+        /// No thread.
+        ///
+        /// # Errors
+        ///
+        /// Always.
+        pub fn spawn<F, T>(self, _: F) -> io::Result<JoinHandle<T>>
+        where
+            F: FnOnce() -> T + Send + 'static,
+            T: Send + 'static,
+        {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        /// No thread.
+        ///
+        /// # Errors
+        ///
+        /// Always.
+        pub fn spawn_scoped<'scope, 'env, F, T>(
+            self,
+            _: &'scope Scope<'scope, 'env>,
+            _: F,
+        ) -> io::Result<ScopedJoinHandle<'scope, T>>
+        where
+            F: FnOnce() -> T + Send + 'scope,
+            T: Send + 'scope,
+        {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
 
     /// What `map` takes a multiple of where nobody says a limit: the same on every machine.
     pub fn available_parallelism() -> ::std::io::Result<::std::num::NonZeroUsize> {

@@ -1,0 +1,160 @@
+//! The token of a pool, and what takes its place.
+//!
+//! The closure of a spawn gets the token that the tasks share, and can fire it. That cancels the tasks that have it;
+//! the pool then gives its next tasks a new token, a new scope and a new alarm, and logs it.
+//!
+//! Invariants
+//!
+//! 1. A task keeps the token, the scope and the alarm that it was launched with: with another alarm it could miss
+//!    the cancellation.
+//! 2. Once the pool has stopped, nothing is replaced: what is made later is cancelled.
+//! 3. A replaced token is not kept: a pool whose token is fired again and again does not grow.
+//!
+//! `pool_state/loom.rs` checks 2, `tests/composition/tokens.rs` the others.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    pool_state::{Shared, State},
+    spares::Spare,
+};
+use crate::{
+    events,
+    run::{SupervisedFuture, alarm::Alarm, scope::Scope},
+    sync::atomic::Ordering,
+};
+
+/// What takes the place of the token of a pool that something else has fired.
+pub(super) struct Renewed {
+    token: CancellationToken,
+    scope: Arc<Scope>,
+    alarm: Alarm,
+    /// The token before this one.
+    before: CancellationToken,
+}
+
+/// What a pool knows of its token, besides the first one.
+#[derive(Default)]
+pub(super) struct Tokens {
+    renewed: Option<Arc<Renewed>>,
+    /// The pool has fired its token itself.
+    stopped: bool,
+    /// That something else has fired the present token was logged.
+    logged: bool,
+}
+
+impl Tokens {
+    pub(super) fn renewed(&self) -> Option<Arc<Renewed>> {
+        self.renewed.clone()
+    }
+
+    /// The pool is about to fire its token.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+    }
+}
+
+impl Renewed {
+    pub(super) fn scope(&self) -> &Arc<Scope> {
+        &self.scope
+    }
+
+    pub(super) fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
+    /// Gives its token to a run that was made with the one before and has not started.
+    pub(super) fn renew(&self, run: &mut impl SupervisedFuture) {
+        run.renew_token(&self.before, &self.token);
+    }
+}
+
+impl State {
+    /// Keeps what an ended task has left; returns what is of no use, to be dropped outside of the lock.
+    pub(super) fn keep(&mut self, spare: Spare, first: &CancellationToken) -> Spare {
+        let Some(renewed) = &self.tokens.renewed else { return self.spares.keep(spare, first) };
+        if spare.row.as_ref().is_some_and(|row| !Arc::ptr_eq(row.scope(), &renewed.scope)) {
+            return spare;
+        }
+        let token = renewed.token.clone();
+        self.spares.keep(spare, &token)
+    }
+}
+
+impl Shared {
+    /// The token, scope and alarm of the tasks that are launched now.
+    pub(super) fn current<'a>(
+        &'a self,
+        renewed: &'a Option<Arc<Renewed>>,
+    ) -> (&'a CancellationToken, &'a Arc<Scope>, Option<&'a Alarm>) {
+        match renewed {
+            Some(renewed) => (&renewed.token, &renewed.scope, Some(&renewed.alarm)),
+            None => (&self.token, &self.scope, self.first_alarm()),
+        }
+    }
+
+    /// What has taken the place of the first token, if it was fired by something other than the pool.
+    #[inline]
+    pub(super) fn renewed(&self) -> Option<Arc<Renewed>> {
+        if self.is_renewed.load(Ordering::Acquire) { self.state().tokens.renewed() } else { None }
+    }
+
+    /// Whether the present token may have been fired. Takes no lock.
+    #[inline]
+    pub(super) fn may_be_cancelled(&self) -> bool {
+        self.is_renewed.load(Ordering::Acquire) || self.first_alarm().is_some_and(Alarm::has_rung)
+    }
+
+    /// Whether something other than the pool has fired the present token.
+    fn is_cancelled_by_another(&self, state: &State) -> bool {
+        let (_, _, alarm) = self.current(&state.tokens.renewed);
+        !state.tokens.stopped && alarm.is_some_and(Alarm::has_rung)
+    }
+
+    /// Replaces the token if something other than the pool has fired it.
+    #[cold]
+    pub(super) fn renew_if_cancelled(&self) {
+        let state = self.state();
+        let (true, Some(weak)) = (self.is_cancelled_by_another(&state), self.weak()) else {
+            return;
+        };
+        let (before, ..) = self.current(&state.tokens.renewed);
+        let before = before.clone();
+        drop(state);
+        let token = CancellationToken::new();
+        let scope = Scope::renewed(token.clone(), &self.scope);
+        let fresh = Renewed { alarm: Alarm::new(&token, &scope, weak), scope, token, before };
+        let fresh = Some(Arc::new(fresh));
+
+        let mut state = self.state();
+        if !self.is_cancelled_by_another(&state) {
+            return;
+        }
+        let replaced = std::mem::replace(&mut state.tokens.renewed, fresh);
+        let spares = std::mem::take(&mut state.spares);
+        let logged = std::mem::take(&mut state.tokens.logged);
+        // Under the lock: who gets the new token finds the new scope.
+        self.is_renewed.store(true, Ordering::Release);
+        drop(state);
+        drop((replaced, spares));
+        if !logged {
+            events::pool_cancelled_by_another(self.place);
+        }
+    }
+
+    /// Logs that something other than the pool has fired its token, once: no later spawn may do it.
+    pub(super) fn log_if_cancelled(&self) {
+        if !self.may_be_cancelled() {
+            return;
+        }
+        let mut state = self.state();
+        let logs = self.is_cancelled_by_another(&state) && !state.tokens.logged;
+        state.tokens.logged |= logs;
+        drop(state);
+        if logs {
+            events::pool_cancelled_by_another(self.place);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! A timer, if the runtime has timers.
+
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+
+pub(super) use self::by_tokio::Timer;
+
+#[cfg(not(all(test, supervised_loom)))]
+mod by_tokio {
+    use std::{
+        future::Future,
+        pin::{Pin, pin},
+    };
+
+    use tokio::{
+        task::coop::unconstrained,
+        time::{Sleep, sleep},
+    };
+
+    use super::{Context, Duration, Poll};
+    use crate::panic;
+
+    pub(in super::super) struct Timer(Pin<Box<Sleep>>);
+
+    impl Timer {
+        /// `None` in a runtime without timers, where tokio panics.
+        pub(in super::super) fn begin(lasts: Duration) -> Option<Self> {
+            panic::catch(|| Self(Box::pin(sleep(lasts)))).ok()
+        }
+
+        /// Also if the task has spent its budget.
+        pub(in super::super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+            pin!(unconstrained(self.0.as_mut())).poll(cx)
+        }
+    }
+}
+
+/// In the models a short timer is over at its second poll, and a long one never; that other threads do something
+/// before it is for loom to try.
+#[cfg(all(test, supervised_loom))]
+mod by_tokio {
+    use super::{Context, Duration, Poll};
+
+    pub(in super::super) struct Timer {
+        polled: bool,
+    }
+
+    impl Timer {
+        pub(in super::super) fn begin(lasts: Duration) -> Option<Self> {
+            (lasts < Duration::from_secs(1)).then_some(Self { polled: false })
+        }
+
+        pub(in super::super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+            if self.polled {
+                return Poll::Ready(());
+            }
+            self.polled = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    }
+}
