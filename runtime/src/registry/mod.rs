@@ -25,6 +25,8 @@ use tokio::runtime;
 
 pub(crate) use age::Age;
 pub use live::{LiveTask, ParentTask, TaskState};
+#[cfg(all(feature = "axum", any(test, fuzzing)))]
+pub(crate) use name::MOST_CHARACTERS;
 pub(crate) use name::Name;
 pub(crate) use roster::{Listed, Roster};
 pub(crate) use slab::{Key, Slab};

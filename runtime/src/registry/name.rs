@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-const MOST_CHARACTERS: usize = 128;
+pub(crate) const MOST_CHARACTERS: usize = 128;
 
 /// As it was given, but for control characters: a line break would break a table, and a terminal obeys others. At
 /// most 128 characters of it: a table is as wide as its widest name, and a format width above 65,535 panics.

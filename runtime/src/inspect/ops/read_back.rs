@@ -7,7 +7,7 @@
 //! 2. JSON gives names back as they were, and a message as it was cut; no character below the space is in it as it is.
 //! 3. A text has the lines that it has for a plain name, and no other control character than their ends. Names
 //!    and messages can be read back, each up to what follows it.
-//! 4. A name in a report is as it was given, but for control characters.
+//! 4. A name in a report is as it was given, but for control characters, and up to [`MOST_CHARACTERS`] of it.
 
 use std::{
     panic::resume_unwind,
@@ -24,7 +24,7 @@ use crate::{
     LiveTask, Panic, ParentTask, RecentPanic, TaskState, TaskStats, Tasks,
     inspect::{prometheus::text_of, series::Series},
     panic::catch,
-    registry::Name,
+    registry::{MOST_CHARACTERS, Name},
     spec::{Policy, TaskSpec},
 };
 
@@ -212,11 +212,7 @@ fn lines(text: &str, count: usize) -> Vec<&str> {
 
 fn check_report(given: &'static str) {
     let mut expected = String::new();
-    for (at, each) in given.chars().enumerate() {
-        if at == 128 {
-            expected.push('…');
-            break;
-        }
+    for each in given.chars().take(MOST_CHARACTERS) {
         match each {
             '\0' => expected.push_str("\\0"),
             '\t' => expected.push_str("\\t"),
@@ -227,6 +223,9 @@ fn check_report(given: &'static str) {
             }
             each => expected.push(each),
         }
+    }
+    if given.chars().nth(MOST_CHARACTERS).is_some() {
+        expected.push('…');
     }
     assert_eq!(Name(given).to_string(), expected);
     let alike = vec![task(given, TaskState::Running); 13];
