@@ -491,13 +491,13 @@ where
     #[inline]
     pub(super) fn pull(
         &self,
-        done: Option<Driven<S>>,
+        done: &mut Option<Driven<S>>,
         token: impl FnOnce() -> CancellationToken,
         put: impl FnOnce(S),
         woke: &mut bool,
     ) -> Pulled {
         let mut state = self.state();
-        if let Some(Driven { task, index, ended }) = done {
+        if let Some(Driven { task, index, ended }) = done.take() {
             let (stops, surplus) = self.record(&mut state, index, ended);
             if stops || surplus.is_some() {
                 self.release(state, stops.then_some(task), surplus);
