@@ -375,8 +375,7 @@ where
             }
             let (token, spare, run) = (&self.token, &mut self.spare, &mut self.run);
             let given = || spare.take().unwrap_or_else(|| token.clone());
-            let pulled =
-                self.shared.pull(done, given, |next| run.set(Some(next)), &mut self.woke);
+            let pulled = self.shared.pull(done, given, |next| run.set(Some(next)), &mut self.woke);
             if let Pulled::Run(index) = pulled {
                 self.index = Some(index);
                 self.pended = false;
