@@ -72,7 +72,7 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// to ask later (invariant 7).
     may_grow: AtomicBool,
     /// Whether the source is in the state, or gone: for a runner that spins before it waits. Written under the lock,
-    /// together with `is_away`.
+    /// together with `lent`.
     is_back: AtomicBool,
     /// As in the state, for who reads an item without the lock.
     closed: AtomicBool,
@@ -82,10 +82,7 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
 struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// Boxed, since it changes hands for each item. Absent while someone has it, and once nothing is to be read.
     source: Option<Box<Source<I, F>>>,
-    /// Someone has the source, and brings it back.
-    is_away: bool,
-    /// It is a runner that reads an item, and has no run.
-    is_reading: bool,
+    lent: Lent,
     /// No further item is to be read: exhausted, failed, cancelled or dropped.
     stopped: bool,
     /// The token fired before all items were read.
@@ -117,21 +114,36 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
 /// Runners that wait, by their keys.
 type Queue = VecDeque<(Key, Waker)>;
 
+/// Whether someone has the source, and brings it back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lent {
+    No,
+    /// To ask whether there is more, or to drop it.
+    ToAsk,
+    /// To a runner that reads an item, and has no run.
+    ToReader,
+}
+
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
     /// Whether there may be work for one more runner, and the limit has room for it.
     fn has_room(&self) -> bool {
-        let readable = self.source.is_some() || self.is_away;
-        readable && !self.stopped && !self.no_more && self.runners < self.limit.size()
+        let readable = self.source.is_some() || self.lent != Lent::No;
+        readable && !self.stopped && self.has_room_to_read()
+    }
+
+    /// The same of a map that has a source, and is not stopped.
+    fn has_room_to_read(&self) -> bool {
+        !self.no_more && self.runners < self.limit.size()
     }
 
     /// How many runners have no run: they read next.
     fn idle(&self) -> usize {
-        self.starting + self.queue.len() + usize::from(self.is_away)
+        self.starting + self.queue.len() + usize::from(self.lent != Lent::No)
     }
 
     /// Only a runner is left that is inside the iterator, and whose item would not be run.
     fn only_reads(&self) -> bool {
-        self.stopped && self.is_reading && self.runners == 1
+        self.stopped && self.lent == Lent::ToReader && self.runners == 1
     }
 
     /// Reads no further item: what is to be dropped and woken outside of the lock.
@@ -203,8 +215,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             closed: AtomicBool::new(false),
             state: Mutex::new(State {
                 source: Some(Box::new(Source { items, f })),
-                is_away: false,
-                is_reading: false,
+                lent: Lent::No,
                 stopped: false,
                 cut: false,
                 no_more: false,
@@ -329,7 +340,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     /// The token has fired.
     pub(super) fn waits_for_the_iterator(&self, gives_up: bool) -> bool {
         let mut state = self.state();
-        if !state.is_reading {
+        if state.lent != Lent::ToReader {
             return false;
         }
         let (source, mut queue) = state.stop();
@@ -430,14 +441,16 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     pub(super) fn stop_reading(&self) {
         let mut state = self.state();
         let (source, queue) = state.stop();
-        state.is_away |= source.is_some();
+        if source.is_some() {
+            state.lent = Lent::ToAsk;
+        }
         drop(state);
         wake_each(queue);
         let Some(source) = source else { return };
         let cut = source.may_have_more();
         drop_source(Some(source));
         let mut state = self.state();
-        state.is_away = false;
+        state.lent = Lent::No;
         state.cut |= cut;
     }
 
@@ -448,8 +461,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         mut state: MutexGuard<'_, State<I, F, S, K>>,
         source: Box<Source<I, F>>,
     ) -> bool {
-        state.is_away = false;
-        state.is_reading = false;
+        state.lent = Lent::No;
         self.is_back.store(true, Ordering::Relaxed);
         if state.stopped {
             drop(state);
@@ -457,15 +469,17 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             return false;
         }
         state.source = Some(source);
-        let may_grow = state.has_room() && state.idle() == 0;
+        if !state.queue.is_empty() {
+            self.may_grow.store(false, Ordering::Relaxed);
+            Self::wake_next(state);
+            return true;
+        }
+        // No runner is idle, but for those that start.
+        let may_grow = state.starting == 0 && state.has_room_to_read();
         if may_grow != self.may_grow.load(Ordering::Relaxed) {
             self.may_grow.store(may_grow, Ordering::Relaxed);
         }
-        if state.queue.is_empty() {
-            return false;
-        }
-        Self::wake_next(state);
-        true
+        false
     }
 
     /// Wakes a runner that waits for the source, if it is there; releases the lock.
@@ -506,10 +520,13 @@ where
             }
         }
         let Some(mut source) = state.source.take() else {
-            return if state.is_away && !state.stopped { Pulled::Busy } else { Pulled::Nothing };
+            return if state.lent != Lent::No && !state.stopped {
+                Pulled::Busy
+            } else {
+                Pulled::Nothing
+            };
         };
-        state.is_away = true;
-        state.is_reading = true;
+        state.lent = Lent::ToReader;
         // Under the lock: a runner that finds the source away and this flag still set would ask again without end, until
         // this thread runs on.
         self.is_back.store(false, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use super::{
         keep::Keep,
         watch::{Seen, Watched},
     },
-    Bound, Shared,
+    Bound, Lent, Shared,
 };
 use crate::{
     panic::quietly,
@@ -53,7 +53,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         let spec = state.spec.filter(|_| state.has_room() && state.idle() < idle)?;
         // Without the source, what reads now asks again.
         let source = state.source.take()?;
-        state.is_away = true;
+        state.lent = Lent::ToAsk;
         self.is_back.store(false, Ordering::Relaxed);
         drop(state);
         let has_more = source.may_have_more();
@@ -113,7 +113,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         // A runner's waker is tokio's, but no lock is needed to clone it.
         let waker = waker.clone();
         let mut state = self.state();
-        let waits = state.is_away && !state.stopped;
+        let waits = state.lent != Lent::No && !state.stopped;
         if waits {
             state.queue.push_back((key, waker));
         }
