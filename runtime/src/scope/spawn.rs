@@ -56,10 +56,19 @@ type LaunchFn<T, E, S> = fn(
     &'static Location<'static>,
 ) -> Result<(), &'static TaskSpec>;
 
-/// The name of a task whose closure has made none: that of its function, else that of the closure.
+/// The name of a task whose closure has made none: that of its function, else of the code that has the closure.
 #[cold]
 pub(super) fn name_of<S: SupervisedFuture, F>() -> &'static str {
-    S::function().unwrap_or_else(type_name::<F>)
+    S::function().unwrap_or_else(|| without_closures(type_name::<F>()))
+}
+
+/// The path of the function around a closure: `a::b` for `a::b<T>::{{closure}}::{{closure}}`.
+fn without_closures(name: &'static str) -> &'static str {
+    let end = ["<", "::{{closure}}"].iter().filter_map(|end| name.find(end)).min();
+    match end {
+        Some(end) if end > 0 => &name[..end],
+        _ => name,
+    }
 }
 
 /// The run is pinned only once it is in its task.
@@ -246,5 +255,24 @@ impl<T, E> Report<T, E> for InGroup<T, E> {
     fn unwound(self, row: &Arc<Row>, caught: Caught, _: fn(TaskError) -> E) {
         drop(self.slot);
         self.group.leave_untold(self.key, row.spec().name(), caught);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_closures;
+
+    #[test]
+    fn a_closure_is_named_after_the_function_around_it() {
+        assert_eq!(
+            without_closures("app::start<app::Place>::{{closure}}::{{closure}}"),
+            "app::start"
+        );
+        assert_eq!(without_closures("app::main::{{closure}}"), "app::main");
+        assert_eq!(without_closures("app::fetch"), "app::fetch");
+        assert_eq!(
+            without_closures("<app::Store as app::Save>::run"),
+            "<app::Store as app::Save>::run"
+        );
     }
 }
