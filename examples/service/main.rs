@@ -32,20 +32,19 @@
 //!
 //! # After
 //!
-//! A `Group` that lives [`until_first_exit`](tokio_supervised::Group::until_first_exit), and a
-//! [`row`] of places in it: each component has a token of its own, which fires when everyone before it has
-//! ended. A signal and a failure take the same way: readiness, server, consumer, flusher. The join returns
+//! A [`row`] of places: each component has a `Group` and a token of its own, which fires when every component before it
+//! has ended. A signal and a failure take the same way: readiness, server, consumer, flusher. The joins return
 //! the failure, if there was one.
 //!
 //! # The rules that it follows
 //!
 //! * 1, every task has an exit story: told to stop, the server ends within 5 s, the consumer within 8, the
 //!   flusher within 3; each grace begins when it is that component's turn.
-//! * 2, registration happens in the parent: the group knows a component before it begins, and the server is
+//! * 2, registration happens in the parent: its group knows a component before it begins, and the server is
 //!   spawned when what it needs is there.
 //! * 3, loop variables are passed in: a component owns what it works with.
 //! * 4, cancellation is threaded through: from the signal to the first place, from each place to the next.
-//! * 5, panics stop at the task boundary: a component that panics is the group's failure like any other.
+//! * 5, panics stop at the task boundary: a component that panics is its group's failure like any other.
 //! * 6, groups, not counters and channels: no channel carries errors here, and no flag is polled.
 //! * 7, channels for flow, locks for state: jobs go through a channel; the numbers are atomics.
 //! * 8, no sleeping to synchronise: its sleeps are what `--work`, `--every` and `--linger` ask for.
@@ -65,14 +64,14 @@ use std::{io::stderr, sync::Arc};
 use anyhow::Context as _;
 use clap::Parser;
 use tokio::{net::TcpListener, sync::mpsc, time::sleep};
-use tokio_supervised::{CancellationToken, Group, supervised, task};
+use tokio_supervised::{CancellationToken, supervised, task};
 
 use arguments::Arguments;
 use consumer::{Done, Work, consume};
 use faults::Fault;
 use flusher::{Metrics, flush};
 use numbers::Numbers;
-use row::{in_a_row, start};
+use row::{in_a_row, join, start};
 use server::{Queue, router};
 
 /// Linger, server, consumer and flusher have 5, 5, 8 and 3 s of it.
@@ -91,20 +90,19 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
         ["server", "consumer", "flusher"].map(Fault::of);
     let all_faults = [&server_fails, &consumer_fails, &flusher_fails].map(Fault::clone);
 
-    let group = Group::new(&token).until_first_exit();
     let [announcing, serving, consuming, flushing] =
-        in_a_row(["readiness", "server", "consumer", "flusher"]);
+        in_a_row(&token, ["readiness", "server", "consumer", "flusher"]);
 
     // They begin from the last to stop to the first: nobody is asked for what is not there yet.
     let metrics = Metrics { path: metrics, every, numbers: numbers.clone(), fault: flusher_fails };
-    start(&group, flushing, |stop, place| flush(stop, place, metrics)).await;
+    let flusher = start(flushing, |stop, place| flush(stop, place, metrics)).await;
 
     let work = Work { jobs, done, takes: work, numbers: numbers.clone(), fault: consumer_fails };
-    start(&group, consuming, |stop, place| consume(stop, place, work)).await;
+    let consumer = start(consuming, |stop, place| consume(stop, place, work)).await;
 
     let faults = if faults { all_faults.to_vec() } else { Vec::new() };
     let app = router(Queue { jobs: sender, numbers: numbers.clone(), faults });
-    start(&group, serving, |stop, mut place| {
+    let server = start(serving, |stop, mut place| {
         task!("server", grace = "5s", |token| -> anyhow::Result<()> {
             place.begun();
             let server = axum::serve(listener, app).with_graceful_shutdown(token.cancelled_owned());
@@ -116,7 +114,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
     })
     .await;
 
-    start(&group, announcing, |stop, mut place| {
+    let readiness = start(announcing, |stop, mut place| {
         task!("readiness", |token| -> anyhow::Result<()> {
             let ready = numbers.ready();
             place.begun();
@@ -129,5 +127,5 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
     })
     .await;
 
-    group.join().await.map(drop)
+    join([readiness, server, consumer, flusher]).await
 }

@@ -1,23 +1,26 @@
-//! The order in which components stop: each has a place in a row, and a token of its own.
+//! The order in which components stop: each has a place in a row, and a group of its own.
 //!
-//! 1. The token of a place fires when every place before it is gone. The first has none before it: it stops
-//!    when the group does.
+//! 1. The token of a place fires when every place before it is gone. That of the first fires when main's token does, or
+//!    when any component is gone.
 //! 2. A place is gone with its component, however that ends: it has returned, failed, panicked, was dropped.
 //! 3. A component begins before the ones that stop before it: its token cannot have fired by then, since the
 //!    places before it are still there. (A token that has fired never starts a body, and a consumer that never
 //!    starts leaves its queue as it is.)
+//! 4. No two components share a group: a group cancels all that it has at once.
 
 use std::{array, sync::Arc};
 
 use tokio::sync::oneshot;
-use tokio_supervised::{CancellationToken, Group, SupervisedFuture};
+use tokio_supervised::{CancellationToken, Group, SupervisedFuture, is_cancelled};
 
 /// What a component holds while it is there. Owned by one task; the tokens are all that places share.
 pub(crate) struct Place {
     name: &'static str,
-    stop: Option<CancellationToken>,
+    stop: CancellationToken,
     begun: Option<oneshot::Sender<()>>,
-    /// The tokens of those that stop later. Dropped after [`Drop::drop`] has told of the end.
+    /// The token of the first place.
+    first: CancellationToken,
+    /// The tokens of those that stop later. Dropped after [`Drop::drop`] has logged the end.
     _behind: Vec<Arc<FiresWhenDropped>>,
 }
 
@@ -29,14 +32,19 @@ impl Drop for FiresWhenDropped {
     }
 }
 
-/// Places, the one that stops first at the beginning.
-pub(crate) fn in_a_row<const N: usize>(names: [&'static str; N]) -> [Place; N] {
+/// Places, the one that stops first at the beginning: it stops when `token` fires.
+pub(crate) fn in_a_row<const N: usize>(
+    token: &CancellationToken,
+    names: [&'static str; N],
+) -> [Place; N] {
+    let first = token.child_token();
     let tokens: [_; N] = array::from_fn(|_| CancellationToken::new());
     let guards = tokens.each_ref().map(|token| Arc::new(FiresWhenDropped(token.clone())));
     array::from_fn(|at| Place {
         name: names[at],
-        stop: (at > 0).then(|| tokens[at].clone()),
+        stop: if at == 0 { first.clone() } else { tokens[at].clone() },
         begun: None,
+        first: first.clone(),
         _behind: guards[at + 1..].to_vec(),
     })
 }
@@ -54,21 +62,37 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         tracing::info!("the {} has stopped", self.name);
+        self.first.cancel();
     }
 }
 
 /// Spawns a component with the token of its place, and waits until it has begun, or will never.
 pub(crate) async fn start<S>(
-    group: &Group<(), anyhow::Error>,
     mut place: Place,
     component: impl FnOnce(CancellationToken, Place) -> S,
-) where
+) -> Group<(), anyhow::Error>
+where
     S: SupervisedFuture<Value = (), Error = anyhow::Error> + Send + 'static,
 {
+    let group = Group::new(&place.stop);
     let (begun, has_begun) = oneshot::channel();
     place.begun = Some(begun);
-    let spawn = group.spawn(|token| component(place.stop.take().unwrap_or(token), place));
-    spawn.await;
+    group.spawn(|token| component(token, place)).await;
     // An error says that the place is gone: the join tells why.
     _ = has_begun.await;
+    group
+}
+
+/// Waits until all components are gone. A failure counts for more than a component that was cut off.
+pub(crate) async fn join<const N: usize>(
+    groups: [Group<(), anyhow::Error>; N],
+) -> anyhow::Result<()> {
+    let (mut failed, mut cut_off) = (None, None);
+    for group in groups {
+        if let Err(error) = group.join().await {
+            let first = if is_cancelled(error.as_ref()) { &mut cut_off } else { &mut failed };
+            first.get_or_insert(error);
+        }
+    }
+    failed.or(cut_off).map_or(Ok(()), Err)
 }

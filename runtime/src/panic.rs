@@ -342,6 +342,14 @@ fn message_of(payload: &(dyn Any + Send)) -> Cow<'_, str> {
     format!("{}… ({} bytes)", &message[..end], message.len()).into()
 }
 
+/// What the end of a message says of its length, if it was cut.
+#[cfg(feature = "axum")]
+pub(crate) fn length_of_cut(message: &str) -> Option<&str> {
+    let (_, end) = message.rsplit_once("… (")?;
+    let bytes = end.strip_suffix(" bytes)")?;
+    bytes.bytes().all(|digit| digit.is_ascii_digit()).then_some(bytes)
+}
+
 /// Installs the hook, once for the process.
 ///
 /// Returns when it is installed, or when [`INSTALL_TIMEOUT`] has passed, since `std` waits for a hook that is running.

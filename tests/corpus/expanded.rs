@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{ImplItem, ItemFn, LitStr};
+use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemFn, LitStr};
 
 use crate::{entry, function, task};
 
@@ -74,15 +74,30 @@ fn expand(door: Door, arguments: TokenStream, item: &ItemFn) -> Result<Vec<ImplI
     Ok(parsed.items)
 }
 
-/// Besides its own, a function may have gained the token.
+/// Besides its own, a function may have gained the token, which has another name in its documentation.
 fn keeps_its_parameters(item: &ItemFn, expanded: &[ImplItem]) -> Result<(), String> {
     let before = item.sig.inputs.len();
     match expanded {
         [ImplItem::Fn(function), ..]
-            if (before..=before + 1).contains(&function.sig.inputs.len()) =>
+            if (before..=before + 1).contains(&compiled_inputs(function)) =>
         {
             Ok(())
         }
         _ => Err(format!("of {before} parameters not all are left")),
     }
+}
+
+/// How many parameters there are but in the documentation.
+fn compiled_inputs(function: &ImplItemFn) -> usize {
+    let is_documentation = |input: &&FnArg| {
+        let attributes = match input {
+            FnArg::Receiver(receiver) => &receiver.attrs,
+            FnArg::Typed(parameter) => &parameter.attrs,
+        };
+        let is_doc = |attribute: &Attribute| {
+            attribute.to_token_stream().to_string() == quote!(#[cfg(doc)]).to_string()
+        };
+        attributes.iter().any(is_doc)
+    };
+    function.sig.inputs.iter().filter(|input| !is_documentation(input)).count()
 }

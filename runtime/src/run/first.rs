@@ -15,7 +15,7 @@ use crate::{budget, limit::Limit};
 
 impl Step<'_> {
     #[inline]
-    pub(super) fn first(&mut self, cx: &mut Context<'_>, around: Around<'_>) -> Go {
+    pub(super) fn first(&mut self, cx: &mut Context<'_>, around: &Around<'_>) -> Go {
         if self.token.is_cancelled()
             || around.alarm.is_some_and(|alarm| self.scope_has_fired(alarm))
         {

@@ -56,7 +56,7 @@ pub(super) type Polled = Result<Option<Verdict>, Box<dyn Any + Send>>;
 /// body, so that little else is on the stack meanwhile: a function may call itself. False if the poll is over.
 fn enter(lent: &mut Lent<'_>, body: &mut dyn Body, cx: &mut Context<'_>) -> bool {
     let mut step = Step { core: lent.core, token: lent.token, body };
-    let here = match step.go(cx, Around::default()) {
+    let here = match step.go(cx, &Around::ALONE) {
         Go::Continue(here) => here,
         Go::Break(polled) => {
             step.fail(polled);

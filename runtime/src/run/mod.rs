@@ -79,6 +79,9 @@ pub struct Around<'a> {
 }
 
 impl Around<'_> {
+    /// Of a call that is awaited where it was made: nothing. Lent from here, it is not written for each poll.
+    pub(crate) const ALONE: Self = Self { alarm: None, now: None, text: None };
+
     /// Whether the run is that of a spawned task, or of an item; else it is awaited where it was made.
     pub(super) fn is_spawned(&self) -> bool {
         self.alarm.is_some()
@@ -180,7 +183,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
 
     /// Gives a spawned run a child of its token, if its body takes the token.
     #[inline]
-    fn own_token(self: Pin<&mut Self>, around: Around<'_>) {
+    fn own_token(self: Pin<&mut Self>, around: &Around<'_>) {
         if T::IS_OWNED && self.core.spec.takes_token() && around.is_spawned() {
             self.make_own_token();
         }
@@ -205,7 +208,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
     #[inline]
     fn put_text(
         &self,
-        around: Around<'_>,
+        around: &Around<'_>,
         outcome: Outcome,
         value: &Poll<F::Output>,
         error: Option<&TaskError>,
@@ -229,7 +232,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
     fn poll_end(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        around: Around<'_>,
+        around: &Around<'_>,
         value: &mut Poll<F::Output>,
     ) -> Poll<End> {
         let this = self.project();
@@ -249,7 +252,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
         around: Around<'_>,
     ) -> Poll<Settled<F::Output>> {
         let mut value = Poll::Pending;
-        let End { outcome, overdue, nanos, error } = ready!(self.poll_end(cx, around, &mut value));
+        let End { outcome, overdue, nanos, error } = ready!(self.poll_end(cx, &around, &mut value));
         Poll::Ready(Settled { outcome, overdue, nanos, result: result(value, error) })
     }
 }

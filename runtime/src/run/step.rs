@@ -45,7 +45,7 @@ pub(super) fn poll(
     token: &CancellationToken,
     body: &mut dyn Body,
     cx: &mut Context<'_>,
-    around: Around<'_>,
+    around: &Around<'_>,
 ) -> Poll<End> {
     let mut step = Step { core, token, body };
     match step.go(cx, around) {
@@ -62,7 +62,7 @@ pub(super) fn abandon(core: &mut Core, token: &CancellationToken, body: &mut dyn
 impl Step<'_> {
     /// All that comes before the body.
     #[inline]
-    pub(super) fn go(&mut self, cx: &mut Context<'_>, around: Around<'_>) -> Go {
+    pub(super) fn go(&mut self, cx: &mut Context<'_>, around: &Around<'_>) -> Go {
         match self.core.stage {
             Stage::New | Stage::Spawned => self.first(cx, around),
             Stage::Running => self.again(cx, around.alarm),

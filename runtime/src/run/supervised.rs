@@ -109,7 +109,7 @@ impl<F: Future, T: AsToken> Supervised<F, T> {
     fn poll_at_once(self: Pin<&mut Self>, cx: &mut Context<'_>, value: &mut Poll<F::Output>) {
         let this = self.project();
         if let Poll::Ready(End { error: Some(error), .. }) =
-            this.run.poll_end(cx, Around::default(), value)
+            this.run.poll_end(cx, &Around::ALONE, value)
         {
             put_error(value, error, *this.from_task_error);
         }
@@ -290,10 +290,10 @@ where
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let mut value = Poll::Pending;
         let mut run = self.project().run;
-        run.as_mut().own_token(around);
+        run.as_mut().own_token(&around);
         let End { outcome, overdue, nanos, error } =
-            ready!(run.as_mut().poll_end(cx, around, &mut value));
-        run.put_text(around, outcome, &value, error.as_ref());
+            ready!(run.as_mut().poll_end(cx, &around, &mut value));
+        run.put_text(&around, outcome, &value, error.as_ref());
         let result = F::Output::settle(result(value, error));
         Poll::Ready(Ended { outcome, overdue, nanos, result })
     }

@@ -71,7 +71,8 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// Whether one more runner would have something to do. False while it matters only if another runner has the duty
     /// to ask later (invariant 7).
     may_grow: AtomicBool,
-    /// Whether the source is in the state, or gone: for a runner that spins before it waits.
+    /// Whether the source is in the state, or gone: for a runner that spins before it waits. Written under the lock,
+    /// together with `is_away`.
     is_back: AtomicBool,
     /// As in the state, for who reads an item without the lock.
     closed: AtomicBool,
@@ -346,8 +347,10 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     /// Stores an end where no next item is wanted.
     pub(super) fn store(&self, Driven { task, index, ended }: Driven<S>) {
         let mut state = self.state();
-        let (stops, surplus) = self.record(&mut state, index, ended);
-        self.release(state, stops.then_some(task), surplus);
+        match K::keep(ended.result) {
+            Ok(kept) => state.results.put(index, kept),
+            Err(error) => self.fail(state, task, error),
+        }
     }
 
     /// A run has ended, and no error could be made of how.
@@ -361,23 +364,19 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         drop_quietly(surplus);
     }
 
-    fn record(
+    /// A run has failed: the first one cancels the rest. Releases the lock.
+    #[cold]
+    fn fail(
         &self,
-        state: &mut State<I, F, S, K>,
-        index: Index,
-        ended: Ended<S::Value, S::Error>,
-    ) -> (bool, Option<S::Error>) {
-        match K::keep(ended.result) {
-            Ok(kept) => {
-                state.results.put(index, kept);
-                (false, None)
-            }
-            Err(error) if state.failure.is_none() => {
-                state.failure = Some(error);
-                (true, None)
-            }
-            Err(surplus) => (false, Some(surplus)),
-        }
+        mut state: MutexGuard<'_, State<I, F, S, K>>,
+        task: &'static str,
+        error: S::Error,
+    ) {
+        let (failed, surplus) = match state.failure {
+            Some(_) => (None, Some(error)),
+            None => (Some(task), state.failure.replace(error)),
+        };
+        self.release(state, failed, surplus);
     }
 
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
@@ -443,7 +442,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     }
 
     /// Brings the source back, which `state` had lent; releases the lock. Returns whether a runner was woken.
-    #[inline]
+    #[inline(always)]
     fn put_back(
         &self,
         mut state: MutexGuard<'_, State<I, F, S, K>>,
@@ -491,17 +490,19 @@ where
     #[inline]
     pub(super) fn pull(
         &self,
-        done: Option<Driven<S>>,
+        done: &mut Option<Driven<S>>,
         token: impl FnOnce() -> CancellationToken,
         put: impl FnOnce(S),
         woke: &mut bool,
     ) -> Pulled {
         let mut state = self.state();
-        if let Some(Driven { task, index, ended }) = done {
-            let (stops, surplus) = self.record(&mut state, index, ended);
-            if stops || surplus.is_some() {
-                self.release(state, stops.then_some(task), surplus);
-                state = self.state();
+        if let Some(Driven { task, index, ended }) = done.take() {
+            match K::keep(ended.result) {
+                Ok(kept) => state.results.put(index, kept),
+                Err(error) => {
+                    self.fail(state, task, error);
+                    state = self.state();
+                }
             }
         }
         let Some(mut source) = state.source.take() else {
@@ -509,8 +510,10 @@ where
         };
         state.is_away = true;
         state.is_reading = true;
-        drop(state);
+        // Under the lock: a runner that finds the source away and this flag still set would ask again without end, until
+        // this thread runs on.
         self.is_back.store(false, Ordering::Relaxed);
+        drop(state);
         let next = source.next(token(), || !self.closed.load(Ordering::Relaxed), put);
         let mut state = self.state();
         match next {

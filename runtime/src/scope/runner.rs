@@ -247,7 +247,7 @@ where
         self.row.poll_begins();
         let shared = self.shared.clone();
         let inside = shared.span.enter();
-        let polled = frame::within(&mut lent, || self.poll_next(None, cx));
+        let polled = frame::within(&mut lent, || self.poll_next(&mut None, cx));
         drop(inside);
         self.row.poll_ends();
         self.lent = lent;
@@ -310,7 +310,7 @@ where
         let mut now = Some(now);
         loop {
             // The index stays until the run has ended: a poll may unwind.
-            let done = match (self.run.as_mut().as_pin_mut(), self.index) {
+            let mut done = match (self.run.as_mut().as_pin_mut(), self.index) {
                 (Some(mut run), Some(index)) => {
                     let around = Around { alarm: Some(&self.alarm), now: now.take(), text: None };
                     let Poll::Ready(ended) = run.as_mut().poll_ended(cx, around) else {
@@ -336,7 +336,7 @@ where
                 }
                 _ => None,
             };
-            if !ready!(self.poll_next(done, cx)) {
+            if !ready!(self.poll_next(&mut done, cx)) {
                 self.leave();
                 return Poll::Ready(());
             }
@@ -361,8 +361,10 @@ where
     }
 
     /// Stores what was done, and makes the next run in its place; false if there is none.
+    ///
+    /// What was done is lent: it is as large as a result, and taken where it is stored.
     #[inline]
-    fn poll_next(&mut self, mut done: Option<Driven<S>>, cx: &mut Context<'_>) -> Poll<bool> {
+    fn poll_next(&mut self, done: &mut Option<Driven<S>>, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             if !self.may_read() {
                 self.stop_reading(done.take());
@@ -373,8 +375,7 @@ where
             }
             let (token, spare, run) = (&self.token, &mut self.spare, &mut self.run);
             let given = || spare.take().unwrap_or_else(|| token.clone());
-            let pulled =
-                self.shared.pull(done.take(), given, |next| run.set(Some(next)), &mut self.woke);
+            let pulled = self.shared.pull(done, given, |next| run.set(Some(next)), &mut self.woke);
             if let Pulled::Run(index) = pulled {
                 self.index = Some(index);
                 self.pended = false;

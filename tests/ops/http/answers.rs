@@ -169,7 +169,7 @@ async fn a_long_message_of_a_panic_is_cut_in_each_form_and_says_so() {
     tells_much(&CancellationToken::new()).await.unwrap_err();
     let panic = json_until(address, |json| object_of(json, "panics", "task", "tells much")).await;
     let message = panic["message"].as_str().unwrap();
-    assert!(message.ends_with("… (898007 characters more)"), "{message}");
+    assert!(message.ends_with("… (900007 bytes)"), "{message}");
     let line = format!(": {message}\n");
     let text = tasks_until(address, |text| text.contains(&line)).await;
     assert!(text.len() < 100_000, "{} bytes", text.len());

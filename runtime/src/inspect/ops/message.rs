@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::panic;
+
 /// Characters of a message.
 const LONGEST: usize = 2000;
 
@@ -11,8 +13,11 @@ pub(super) fn cut(message: &str) -> Cow<'_, str> {
         None => Cow::Borrowed(message),
         Some((end, _)) => {
             let (beginning, rest) = message.split_at(end);
-            let more = rest.chars().count();
-            Cow::Owned(format!("{beginning}… ({more} characters more)"))
+            // The panic's own bound has cut the rest already.
+            Cow::Owned(match panic::length_of_cut(rest) {
+                Some(bytes) => format!("{beginning}… ({bytes} bytes)"),
+                None => format!("{beginning}… ({} characters more)", rest.chars().count()),
+            })
         }
     }
 }
@@ -38,6 +43,7 @@ mod tests {
         let longest = "é".repeat(LONGEST);
         assert_eq!(cut(&longest), longest);
         assert_eq!(cut(&format!("{longest}123")), format!("{longest}… (3 characters more)"));
+        assert_eq!(cut(&format!("{longest}1… (9876 bytes)")), format!("{longest}… (9876 bytes)"));
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn pull(map: &Map, key: Key, mut done: Option<Driven<Run>>) -> Option<Index> {
                 map.stop_reading();
                 return Poll::Ready(None);
             }
-            match map.pull(done.take(), || map.token.clone(), drop, &mut false) {
+            match map.pull(&mut done, || map.token.clone(), drop, &mut false) {
                 Pulled::Run(index) => return Poll::Ready(Some(index)),
                 Pulled::Nothing | Pulled::Unwanted => return Poll::Ready(None),
                 Pulled::Panicked(..) => unreachable!("nothing panics here"),
@@ -166,7 +166,7 @@ fn no_runner_escapes_the_drop_of_its_map() {
         map.abandon();
         let row = spawns.join().expect("loom ends the test where a thread panics");
         assert!(row.is_aborted());
-        let pulled = map.pull(None, || map.token.clone(), drop, &mut false);
+        let pulled = map.pull(&mut None, || map.token.clone(), drop, &mut false);
         assert!(matches!(pulled, Pulled::Nothing), "nothing more is run");
     });
 }

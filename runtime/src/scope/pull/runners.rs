@@ -59,6 +59,8 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         let has_more = source.may_have_more();
         let mut state = self.state();
         state.no_more |= !has_more;
+        // Whoever stopped the reading meanwhile did not see the source, and could not ask it.
+        state.cut |= state.stopped && has_more;
         let grows = state.has_room();
         if grows {
             state.runners += 1;
