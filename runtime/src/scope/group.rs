@@ -275,7 +275,7 @@ where
     /// It also waits for the spawns of handles that wait for a slot or a permit, as long as someone polls them. A
     /// spawn that is kept and not polled (in a `select!` by reference) does not hold it: if no task is left, and none
     /// of the spawns that wait is polled for 1 s, they are refused, and their callers get
-    /// [`SpawnError::Joined`](crate::SpawnError::Joined). If the token has fired by then, the join returns the
+    /// [`SpawnError::Joined`](crate::SpawnError::Joined)(crate::SpawnError::Joined). If the token has fired by then, the join returns the
     /// [`Cancelled`](crate::Cancelled) of the first of them.
     ///
     /// # Errors
@@ -366,8 +366,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`SpawnError::Joined`] after the join; [`SpawnError::Cancelled`] where the group is cancelled, which a drop of
-    /// the group does as well; [`SpawnError::Rejected`] where the call would wait for itself: for a permit that a run
+    /// [`SpawnError::Joined`](crate::SpawnError::Joined) after the join; [`SpawnError::Cancelled`](crate::SpawnError::Cancelled) where the group is cancelled, which a drop of
+    /// the group does as well; [`SpawnError::Rejected`](crate::SpawnError::Rejected) where the call would wait for itself: for a permit that a run
     /// around it holds, or for a slot of its own full group.
     ///
     /// # Panics
