@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc::Receiver, time::sleep};
-use tokio_supervised::{CancellationToken, Group, supervised};
+use tokio_supervised::{CancellationToken, Group, supervised, task};
 use tokio_util::sync::DropGuard;
 type Job = u32;
 type Alive = Arc<DropGuard>;
@@ -51,12 +51,22 @@ async fn run(
     let both_gone = CancellationToken::new();
     let alive = Arc::new(both_gone.clone().drop_guard());
     let too = alive.clone();
+    // in a group of its own: a group cancels all that it has
+    let last = Group::new(&both_gone);
+    let failed = last.token().clone();
+    last.spawn(flush).await;
     // the first to end, even well, stops the others; a
     // failure or a panic is what `join` returns, and exit 1
     let group = Group::new(token).until_first_exit();
-    group.spawn(|_| flush(both_gone)).await;
     group.spawn(|token| consume(token, jobs, too)).await;
     group.spawn(|token| serve(token, alive)).await;
-    group.join().await.map(drop)
+    let watch = task!("flusher", |token| -> anyhow::Result<()> {
+        token.run_until_cancelled(failed.cancelled()).await;
+        Ok(())
+    });
+    group.spawn(watch).await;
+    let ended = group.join().await;
+    last.join().await?;
+    ended.map(drop)
 }
 // end
