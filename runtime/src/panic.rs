@@ -24,7 +24,7 @@ use std::{
     error::Error,
     fmt,
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -356,30 +356,36 @@ pub(crate) fn length_of_cut(message: &str) -> Option<&str> {
 /// (While it waits, a panic elsewhere waits too: `std` lets no hook start before the one that waits to be installed.)
 #[cold]
 pub(crate) fn install_hook() {
-    static HOOK: (Mutex<Hook>, Condvar) = (Mutex::new(Hook::Absent), Condvar::new());
-    let (hook, changed) = &HOOK;
-    let mut state = hook.lock().unwrap_or_else(PoisonError::into_inner);
-    if *state == Hook::Absent {
-        let spawned = thread::Builder::new().name("supervised-hook".to_owned()).spawn(|| {
-            chain_hook();
-            *hook.lock().unwrap_or_else(PoisonError::into_inner) = Hook::Installed;
-            changed.notify_all();
-        });
-        // Without a thread, the next function that runs for the first time tries again.
-        if spawned.is_err() {
-            return;
+    static HOOK: Mutex<Hook> = Mutex::new(Hook::Absent);
+    let lock = || HOOK.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let (installed, is_installed) = mpsc::channel();
+    let mut hook = lock();
+    match &mut *hook {
+        Hook::Installed => return,
+        Hook::Awaited(waiting) => waiting.push(installed),
+        Hook::Absent => {
+            let spawned =
+                thread::Builder::new().name("supervised-hook".to_owned()).spawn(move || {
+                    chain_hook();
+                    drop(std::mem::replace(&mut *lock(), Hook::Installed));
+                });
+            // Without a thread, the next function that runs for the first time tries again.
+            if spawned.is_err() {
+                return;
+            }
+            *hook = Hook::Awaited(vec![installed]);
         }
-        *state = Hook::Awaited;
     }
-    let is_awaited = |state: &mut Hook| *state == Hook::Awaited;
-    drop(changed.wait_timeout_while(state, INSTALL_TIMEOUT, is_awaited));
+    drop(hook);
+    // Nothing is ever sent: the drop of the sender ends the wait.
+    _ = is_installed.recv_timeout(INSTALL_TIMEOUT);
 }
 
-#[derive(PartialEq, Eq)]
 enum Hook {
     Absent,
-    /// A thread installs it, as soon as no hook is running.
-    Awaited,
+    /// A thread installs it, as soon as no hook is running, and then drops what the others wait for.
+    Awaited(Vec<mpsc::Sender<()>>),
     Installed,
 }
 
