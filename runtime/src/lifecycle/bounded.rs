@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::signals;
+use crate::{backtraces, events::rate};
 
 /// How long the exit waits for what is told or flushed on its way.
 pub(super) const TELLING: Duration = Duration::from_millis(500);
@@ -28,6 +29,16 @@ pub(super) fn run(limit: Duration, code: impl FnOnce() + Send + 'static) {
         Ok(_) => _ = is_done.recv_timeout(limit),
         // No thread to be had: unbounded is better than not at all.
         Err(_) => run_once(&code),
+    }
+}
+
+/// Logs what waits to be logged: the process ends, and nobody does it later.
+pub(super) fn flush_logs() {
+    if rate::has_counted() || backtraces::are_in_use() {
+        run(TELLING, || {
+            rate::flush_all();
+            backtraces::flush();
+        });
     }
 }
 

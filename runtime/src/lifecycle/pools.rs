@@ -135,6 +135,7 @@ pub(super) fn what_is_left(home: runtime::Id) -> Option<String> {
 fn exit_instead(state: &State, list: &str) {
     if state.may_tell() {
         tell_undrained(list);
+        bounded::flush_logs();
         bounded::exit(GRACE_SPENT.into());
     }
 }

@@ -201,6 +201,7 @@ impl Plan {
         }
         if state.may_tell() {
             tell_spent(grace);
+            bounded::flush_logs();
         } else {
             // Someone tells, and exits.
             or_exit(&mut signals, time::sleep(AFTER_BODY)).await;

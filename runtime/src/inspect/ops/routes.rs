@@ -156,8 +156,13 @@ async fn forward(mut listener: Listener, viewer: mpsc::Sender<Arc<Snapshot>>) {
 /// Looking up symbols takes its time: it is not done on a worker.
 async fn backtrace(Path(panic): Path<String>) -> Response {
     static PLACES: Semaphore = Semaphore::const_new(LOOKUPS);
-    let Ok(_place) = PLACES.acquire().await else { return busy() };
-    match on_a_thread(move || document::backtrace(&panic)).await {
+    let Ok(place) = PLACES.acquire().await else { return busy() };
+    // The thread holds the place: a client that leaves does not end it.
+    let look_up = move || {
+        let _place = place;
+        document::backtrace(&panic)
+    };
+    match on_a_thread(look_up).await {
         Some(Some(backtrace)) => backtrace.into_response(),
         Some(None) => {
             (StatusCode::NOT_FOUND, "newer panics have taken its place\n").into_response()
