@@ -337,6 +337,7 @@ async fn values_and_errors_that_panic_harm_nobody() {
     pool.spawn(|token| unspeakable(token, true)).await.unwrap();
     let unfinished = in_time(pool.drain(SECOND)).await.unwrap_err();
     assert_eq!(unfinished.cut().len(), 1, "of its panic no error could be made: {unfinished}");
+    assert!(unfinished.to_string().contains("): its poll panicked, "), "{unfinished}");
     assert_eq!(pool.len(), 0);
     assert_eq!(outcomes_of("pool: gives a bomb"), [(Outcome::Ok, 1)]);
     assert_eq!(outcomes_of("pool: unspeakable"), [(Outcome::Error, 1), (Outcome::Panicked, 1)]);

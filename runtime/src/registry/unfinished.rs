@@ -72,7 +72,7 @@ pub(crate) enum Why {
     Aborted,
     /// Its runtime, or its `LocalSet`, dropped it.
     RuntimeGone,
-    /// Its poll panicked outside of its body: in a runtime without a timer, for example.
+    /// Its poll panicked outside of all boundaries: no error could be made of a panic, for example.
     PollPanicked,
 }
 

@@ -52,7 +52,7 @@ use crate::{
 /// of the pool, that task is cancelled too; it is named unless it finishes by itself.
 ///
 /// Each task of a pool finishes, fails, or is named in a `WARN`: also if its runtime shuts down, or if its poll panics
-/// outside of its body, as in a runtime without a timer.
+/// outside of all boundaries, as when no error can be made of a panic.
 ///
 /// Put endless tasks such as tickers in a [`Group`](crate::Group): a drain waits for them until it cancels them, and
 /// returns them as cut short.

@@ -272,7 +272,6 @@ impl Shared {
         let unwinds = std::thread::panicking();
         let why = match row.activity() {
             _ if row.is_aborted() => Why::Aborted,
-            Activity::Polled(_) if unwinds => Why::PollPanicked,
             // Its spawn panicked, outside of a runtime, which the caller has.
             Activity::NotBegun if unwinds && row.id().is_none() => return,
             _ => Why::RuntimeGone,
@@ -280,6 +279,14 @@ impl Shared {
         let mut state = self.state();
         let is_closed = state.closed;
         state.not_finished.enter(row, why, is_closed);
+    }
+
+    /// A poll of a task panicked outside of all boundaries.
+    #[cold]
+    pub(super) fn unwound(&self, row: &Arc<Row>) {
+        let mut state = self.state();
+        let is_closed = state.closed;
+        state.not_finished.enter(row, Why::PollPanicked, is_closed);
     }
 
     /// Logs tasks that did not finish.

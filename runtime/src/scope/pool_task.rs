@@ -14,7 +14,7 @@ use crate::{
     CancellationToken, Outcome, Panic, TaskError,
     events::{self, rate},
     limit::{Permit, Slot},
-    panic::{self, drop_quietly},
+    panic::{self, Caught, drop_quietly},
     registry::Key,
     run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, own, row::Row},
     spec::TaskSpec,
@@ -118,6 +118,11 @@ impl<T, E: LoggedError> Report<T, E> for InPool {
 
     fn aborted(self, row: &Arc<Row>, _: fn(TaskError) -> E) {
         self.pool.aborted(row);
+    }
+
+    fn unwound(self, row: &Arc<Row>, caught: Caught, _: fn(TaskError) -> E) {
+        drop_quietly(caught);
+        self.pool.unwound(row);
     }
 
     fn alarm(&self) -> Option<&Alarm> {
