@@ -209,8 +209,10 @@ fn each_public_future_in_a_loop_lets_timers_and_tasks_run() {
                 }
             });
             println!("{name}");
-            assert!(timeout(WHILE, forever()).await.is_err());
-            assert!(ticks.get() > 1, "{name}: no other task has run");
+            // An operation that takes long may use up the time in one poll: the watchdog ends what never lets others run.
+            while ticks.get() < 2 {
+                assert!(timeout(WHILE, forever()).await.is_err());
+            }
             ticker.abort();
         });
     }
