@@ -433,3 +433,58 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for Drive<I, F, S, K>
         }
     }
 }
+
+#[cfg(all(test, not(supervised_loom)))]
+mod tests {
+    use std::{
+        future::{pending, poll_fn},
+        sync::atomic::{AtomicBool, Ordering},
+    };
+
+    use tokio::task::yield_now;
+
+    use super::*;
+    use crate::{
+        TaskError,
+        run::{
+            output::{SupervisedOutput as _, output},
+            supervise,
+        },
+        spec::{Policy, TaskSpec},
+    };
+
+    type Body = Pin<Box<dyn Future<Output = Result<Arc<()>, TaskError>> + Send>>;
+
+    #[tokio::test]
+    async fn a_dropped_map_drops_its_results_at_once() {
+        static SPEC: TaskSpec = TaskSpec::new("of a dropped map", Policy::DEFAULT);
+
+        static IS_STORED: AtomicBool = AtomicBool::new(false);
+
+        let value = Arc::new(());
+        let given = value.clone();
+        let runs = move |token: CancellationToken, n: u8| {
+            let value = given.clone();
+            let body: Body = match n {
+                0 => Box::pin(async { Ok(value) }),
+                _ => Box::pin(pending()),
+            };
+            // With one runner, the first result is stored before the second item is read.
+            IS_STORED.store(n == 1, Ordering::SeqCst);
+            supervise(&SPEC, token, output(Result::<Arc<()>, TaskError>::by_shape), body)
+        };
+        let mut map = map(&CancellationToken::new(), 0..2, runs).limit(1);
+        while !IS_STORED.load(Ordering::SeqCst) {
+            let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut map).poll(cx))).await;
+            assert!(polled.is_pending());
+            yield_now().await;
+        }
+        let Stage::Running(shared, _) = &map.0.stage else { panic!("the map runs") };
+        let last = shared.clone();
+        drop(map);
+        while Arc::strong_count(&last) > 1 {
+            yield_now().await;
+        }
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+}

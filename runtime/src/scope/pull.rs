@@ -9,9 +9,11 @@
 //! 2. The first failure is recorded before the cancellation that it triggers.
 //! 3. The iterator, `f`, their drops, items, errors, payloads and wakers run outside all locks, under [`panic::catch`]
 //!    or [`quietly`]. The iterator and `f` run on one thread at a time.
-//! 4. A runner that is entered while the map is dropped is aborted.
+//! 4. A runner that is entered while the map is dropped is aborted. The results are dropped by whoever drops the map,
+//!    and by the runners that end later: the last reference may be in someone's `cancel`, or in `watch.rs`.
 //! 5. A runner that waits for the source is woken: whoever puts the source back wakes one of those that wait, and
-//!    whoever ends the reading wakes all. Without it a map hangs whose next item would end the runs under way.
+//!    whoever ends the reading wakes all. Without it a map hangs whose next item would end the runs under way. A
+//!    runner leaves the queue before its key can be another one's.
 //! 6. A map waits for its runs, not for the iterator: once nothing more is to be read, a runner that is still inside
 //!    the iterator does not keep the map from its end.
 //! 7. If the source may have more and the limit has room, then a runner without a run is there, which reads next, or
@@ -104,6 +106,8 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     limit: Bound,
     /// The map was dropped, or has ended without its last reader.
     closed: bool,
+    /// The map was dropped: nobody takes the results.
+    abandoned: bool,
     /// The map's own future is to start one more runner.
     wants_more: bool,
     /// `watch.rs` looks at the map now and then.
@@ -150,6 +154,26 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
     fn stop(&mut self) -> (Option<Box<Source<I, F>>>, Queue) {
         self.stopped = true;
         (self.source.take(), std::mem::take(&mut self.queue))
+    }
+
+    fn take_unwanted(&mut self) -> Unwanted<K::Kept, S::Error> {
+        let (results, failure) = (self.results.take(), self.failure.take());
+        Unwanted { results, failure, untold: self.untold.take() }
+    }
+}
+
+/// What a map that was dropped does not return.
+struct Unwanted<T, E> {
+    results: Vec<T>,
+    failure: Option<E>,
+    untold: Option<Caught>,
+}
+
+impl<T, E> Unwanted<T, E> {
+    fn drop_quietly(self) {
+        drop_each_quietly(self.results);
+        drop_quietly(self.failure);
+        drop_quietly(self.untold);
     }
 }
 
@@ -228,6 +252,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
                 spec: None,
                 limit: Bound::Fixed(1),
                 closed: false,
+                abandoned: false,
                 wants_more: false,
                 is_watched: false,
                 waiting: None,
@@ -319,7 +344,11 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
 
     /// The future of the map is dropped.
     pub(super) fn abandon(&self) {
-        let (source, queue) = self.close(&mut self.state());
+        let mut state = self.state();
+        state.abandoned = true;
+        let (source, queue) = self.close(&mut state);
+        let unwanted = state.take_unwanted();
+        drop(state);
         let runners: Vec<_> = self.runners().iter().cloned().collect();
         self.stop(Cause::ScopeDropped);
         for runner in runners {
@@ -327,6 +356,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         }
         wake_each(queue);
         drop_source(source);
+        unwanted.drop_quietly();
     }
 
     fn close(&self, state: &mut State<I, F, S, K>) -> (Option<Box<Source<I, F>>>, Queue) {

@@ -462,6 +462,9 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Runner<I, F, S, K> {
             return;
         }
         self.row.forget_waker();
+        if std::mem::take(&mut self.queued) {
+            self.key.into_iter().for_each(|key| self.shared.leave_queue(key));
+        }
         let _inside = self.span.enter();
         if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
             let spec = run.spec();

@@ -230,3 +230,58 @@ fn a_map_with_room_has_a_runner_that_reads_or_one_that_asks() {
         assert_eq!(*asked.lock().expect("loom's locks are not poisoned"), 1);
     });
 }
+
+/// A token that fires while the source is asked whether it has more: what is left unread cuts the map.
+#[test]
+fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
+    model(Some(2), || {
+        let items: Items = Box::new(0..1);
+        let map = Shared::new(CancellationToken::new(), Location::caller(), items, make(drop));
+        map.begin(model_spec(Policy::DEFAULT), Bound::Fixed(2));
+        let map: Map = Arc::new(map);
+        let reads = thread::spawn({
+            let (map, key) = (map.clone(), map.enter(&row(&map)));
+            move || drive(&map, key, "a", |_| (Outcome::Ok, Ok(7)))
+        });
+        let fires = thread::spawn({
+            let map = map.clone();
+            move || map.token.cancel()
+        });
+        if map.grow_exactly(1).is_some() {
+            map.started();
+            drive(&map, map.enter(&row(&map)), "b", |_| (Outcome::Ok, Ok(7)));
+        }
+        block_on(poll_fn(|cx| map.poll_ended(cx)));
+        let result = map.take_results();
+        let is_whole = result.as_ref().is_ok_and(|values| values.len() == 1);
+        assert!(is_whole || result == Err(Failure::Cancelled), "{result:?}");
+        ended(reads);
+        ended(fires);
+    });
+}
+
+/// Invariant 5: a runner that leaves takes out of the queue no other one, which may have got its key.
+#[test]
+fn a_runner_that_leaves_takes_no_other_one_out_of_the_queue() {
+    model(Some(3), || {
+        let map = map_of(Box::new(0..2), make(drop), 3);
+        map.started();
+        assert!(map.grow_exactly(1).is_some(), "there is work for a third");
+        map.started();
+        let [reads, leaves] = [(); 2].map(|()| map.enter(&row(&map)));
+        let leaves = thread::spawn({
+            let map = map.clone();
+            // As one that is dropped before it has an item.
+            move || map.leave(Some(leaves))
+        });
+        let enters = thread::spawn({
+            let map = map.clone();
+            move || drive(&map, map.enter(&row(&map)), "b", |_| (Outcome::Ok, Ok(7)))
+        });
+        drive(&map, reads, "a", |_| (Outcome::Ok, Ok(7)));
+        block_on(poll_fn(|cx| map.poll_ended(cx)));
+        assert_eq!(map.take_results(), Ok(vec![7, 7]));
+        ended(leaves);
+        ended(enters);
+    });
+}

@@ -11,7 +11,7 @@ use super::{
         keep::Keep,
         watch::{Seen, Watched},
     },
-    Bound, Lent, Shared,
+    Bound, Lent, Shared, Unwanted,
 };
 use crate::{
     panic::quietly,
@@ -164,16 +164,13 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         }
     }
 
-    /// A runner has nothing more to do.
+    /// A runner has nothing more to do. It has left the queue: from here on another one may get its key.
     pub(in super::super) fn leave(&self, key: Option<Key>) {
         if let Some(key) = key {
             let row = self.runners().remove(key);
             drop(row);
         }
         let mut state = self.state();
-        if let Some(key) = key {
-            state.queue.retain(|(queued, _)| *queued != key);
-        }
         if state.runners == 1 && state.source.is_some() {
             // Its runtime drops it: what is unread is not run.
             drop(state);
@@ -183,6 +180,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         state.runners -= 1;
         let ends = state.runners == 0 || state.only_reads();
         let waiting = if ends { state.waiting.take() } else { None };
+        let unwanted = if state.abandoned { Some(state.take_unwanted()) } else { None };
         if !state.queue.is_empty() {
             Self::wake_next(state);
         } else {
@@ -191,6 +189,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         if let Some(waiting) = waiting {
             quietly(|| waiting.wake());
         }
+        unwanted.into_iter().for_each(Unwanted::drop_quietly);
     }
 }
 
