@@ -859,6 +859,30 @@ mod pool_token {
     }
 
     #[tokio::test]
+    async fn a_spawn_that_waits_runs_however_often_the_token_is_replaced() {
+        for times in [1, 2, 5] {
+            let (pool, scene) = (Pool::new(1), Scene::new());
+            spawn_and_keep(&pool, &scene).await;
+            until(|| scene.waiting.load(SeqCst) == 1).await;
+            let mut waits = Box::pin(pool.spawn(|token| listening(token, scene.clone())));
+            assert!(futures::poll!(&mut waits).is_pending());
+            // Each closure fires the token that it gets, which is a new one.
+            for _ in 0..times {
+                drop(pool.spawn(|token| {
+                    token.cancel();
+                    listening(token, scene.clone())
+                }));
+            }
+            in_time(waits).await.unwrap();
+            until(|| scene.waiting.load(SeqCst) == 2 || pool.is_empty()).await;
+            scene.released.close();
+            in_time(pool.drain(Duration::from_secs(40))).await.unwrap();
+            let ends = (scene.cancelled.load(SeqCst), scene.finished.load(SeqCst));
+            assert_eq!(ends, (1, 1), "fired {times} times");
+        }
+    }
+
+    #[tokio::test]
     async fn the_states_of_tasks_are_those_of_their_own_tokens() {
         #[supervised(name = "tokens: has the old token")]
         async fn old(token: CancellationToken, scene: Arc<Scene>) -> Result<(), TaskError> {

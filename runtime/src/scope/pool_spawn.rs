@@ -157,6 +157,10 @@ impl<'a, S> PoolSpawn<'a, S> {
     }
 
     fn launch(&mut self, admission: Admission) -> Result<(), SpawnError> {
+        // The token may have been fired since the run was made.
+        if self.pool.may_be_cancelled() {
+            self.pool.renew_if_cancelled();
+        }
         let row = self.row.take();
         Ok((self.launch)(self.pool, &mut self.run, row, admission, self.place)?)
     }

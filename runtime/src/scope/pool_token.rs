@@ -8,7 +8,9 @@
 //! 1. A task keeps the token, the scope and the alarm that it was launched with: with another alarm it could miss
 //!    the cancellation.
 //! 2. Once the pool has stopped, nothing is replaced: what is made later is cancelled.
-//! 3. A replaced token is not kept: a pool whose token is fired again and again does not grow.
+//! 3. At most `MOST_BEFORE` replaced tokens are kept: a pool whose token is fired again and again does not grow.
+//! 4. A run that waits to be spawned is launched with the present token, also if the one that it was made with was
+//!    replaced several times.
 //!
 //! `pool_state/loom.rs` checks 2, `tests/composition/tokens.rs` the others.
 
@@ -31,9 +33,12 @@ pub(super) struct Renewed {
     token: CancellationToken,
     scope: Arc<Scope>,
     alarm: Alarm,
-    /// The token before this one.
-    before: CancellationToken,
+    /// The tokens before this one, the latest last: a run may have been made with any of them.
+    before: Vec<CancellationToken>,
 }
+
+/// How many replaced tokens are known. A spawn that waits while more are replaced is cancelled.
+const MOST_BEFORE: usize = 32;
 
 /// What a pool knows of its token, besides the first one.
 #[derive(Default)]
@@ -65,21 +70,35 @@ impl Renewed {
         &self.alarm
     }
 
-    /// Gives its token to a run that was made with the one before and has not started.
+    /// Gives its token to a run that was made with one before and has not started.
     pub(super) fn renew(&self, run: &mut impl SupervisedFuture) {
-        run.renew_token(&self.before, &self.token);
+        self.before.iter().for_each(|before| run.renew_token(before, &self.token));
+    }
+
+    /// The tokens before the one that replaces the present one.
+    fn before_next(present: &CancellationToken, renewed: Option<&Self>) -> Vec<CancellationToken> {
+        let known = renewed.map_or(&[][..], |renewed| &renewed.before);
+        let known = &known[known.len().saturating_sub(MOST_BEFORE - 1)..];
+        known.iter().chain([present]).cloned().collect()
+    }
+}
+
+fn same(one: &Option<Arc<Renewed>>, other: &Option<Arc<Renewed>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
     }
 }
 
 impl State {
     /// Keeps what an ended task has left; returns what is of no use, to be dropped outside of the lock.
     pub(super) fn keep(&mut self, spare: Spare, first: &CancellationToken) -> Spare {
-        let Some(renewed) = &self.tokens.renewed else { return self.spares.keep(spare, first) };
+        let Some(renewed) = self.tokens.renewed() else { return self.spares.keep(spare, first) };
         if spare.row.as_ref().is_some_and(|row| !Arc::ptr_eq(row.scope(), &renewed.scope)) {
             return spare;
         }
-        let token = renewed.token.clone();
-        self.spares.keep(spare, &token)
+        self.spares.keep(spare, &renewed.token)
     }
 }
 
@@ -120,16 +139,17 @@ impl Shared {
         let (true, Some(weak)) = (self.is_cancelled_by_another(&state), self.weak()) else {
             return;
         };
-        let (before, ..) = self.current(&state.tokens.renewed);
-        let before = before.clone();
+        let present = state.tokens.renewed();
         drop(state);
+        let before = Renewed::before_next(self.current(&present).0, present.as_deref());
         let token = CancellationToken::new();
         let scope = Scope::renewed(token.clone(), &self.scope);
         let fresh = Renewed { alarm: Alarm::new(&token, &scope, weak), scope, token, before };
         let fresh = Some(Arc::new(fresh));
 
         let mut state = self.state();
-        if !self.is_cancelled_by_another(&state) {
+        let is_present = same(&state.tokens.renewed, &present);
+        if !is_present || !self.is_cancelled_by_another(&state) {
             return;
         }
         let replaced = std::mem::replace(&mut state.tokens.renewed, fresh);
