@@ -7,7 +7,10 @@ use std::{
     fmt::Debug,
     future::{Future, pending},
     pin::pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     task::{Poll, Waker},
     time::Duration,
 };
@@ -324,6 +327,50 @@ async fn fixture_refused() {
         let message = event.field("message");
         assert!(message.contains("its sibling `store` failed"), "{message}");
     }
+}
+
+/// A value whose drop takes a moment.
+struct Slow(Arc<AtomicBool>);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        std::thread::sleep(Duration::from_millis(50));
+        self.0.store(true, SeqCst);
+    }
+}
+
+#[test]
+fn a_failed_join_returns_after_the_drop_of_each_value() {
+    #[supervised]
+    async fn returns_late(
+        token: &CancellationToken,
+        dropped: Arc<AtomicBool>,
+    ) -> Result<Slow, Failure> {
+        token.cancelled().await;
+        Ok(Slow(dropped))
+    }
+
+    #[supervised]
+    async fn fails() -> Result<Slow, Failure> {
+        Err(Failure::Full(1))
+    }
+
+    finishes(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let group = Group::new(&CancellationToken::new());
+            let dropped = Arc::new(AtomicBool::new(false));
+            let given = dropped.clone();
+            group.spawn(|token| returns_late(token, given)).await;
+            group.spawn(fails).await;
+            assert!(matches!(group.join().await, Err(Failure::Full(1))));
+            assert!(dropped.load(SeqCst), "the join returned before the value was dropped");
+        });
+    });
 }
 
 #[derive(Debug)]

@@ -238,6 +238,8 @@ impl<T, E> Shared<T, E> {
         result: Result<T, Failure<E>>,
         token: Option<CancellationToken>,
     ) {
+        // Not under the lock: a `cancel` may hold the token's lock while it calls wakers.
+        let fired = self.until_first_exit && self.token.is_cancelled();
         let mut state = self.state();
         let dropped = state.dropped;
         let Live { row, value: place } = state.live.remove(key).expect("a task leaves once");
@@ -260,20 +262,21 @@ impl<T, E> Shared<T, E> {
             Some(failure) => self.record(&mut state, failure),
             None => (false, None),
         };
-        let exits = self.until_first_exit && !state.exited && !self.token.is_cancelled();
+        let exits = self.until_first_exit && !state.exited && !fired;
         state.exited |= exits;
-        if stops || exits || surplus.is_some() {
+        if stops || exits || surplus.is_some() || unwanted.is_some() {
             drop(state);
             if stops || exits {
                 self.stop(cause);
             }
             self.log_surplus(surplus, dropped);
+            // Before the task counts as ended: the join returns when nothing of a task is left.
+            drop_quietly(unwanted);
             state = self.state();
         }
         state.pending -= 1;
         wake_joiner(state);
         drop(surplus_spare);
-        drop_quietly(unwanted);
     }
 
     /// A task has ended, and no error could be made of how.
@@ -281,8 +284,8 @@ impl<T, E> Shared<T, E> {
         let mut state = self.state();
         let left = state.live.remove(key);
         let surplus = match state.untold {
-            None => state.untold.replace(caught),
-            Some(_) => Some(caught),
+            None if !state.closed => state.untold.replace(caught),
+            _ => Some(caught),
         };
         drop(state);
         drop(left);
@@ -428,6 +431,7 @@ impl<T, E> Shared<T, E> {
         let rows: Vec<_> = state.live.iter().map(|live| live.row.clone()).collect();
         let values = state.values.take();
         let failure = state.failure.take();
+        let untold = state.untold.take();
         let mut refused = std::mem::replace(&mut state.refused, Refused::NONE);
         drop(state);
         let was_cancelled = self.token.is_cancelled();
@@ -441,6 +445,7 @@ impl<T, E> Shared<T, E> {
             row.abort();
         }
         drop_each_quietly(values);
+        drop_quietly(untold);
         if !rows.is_empty() && !was_cancelled {
             events::group_dropped(rows.len(), self.place);
         }
@@ -493,6 +498,7 @@ fn wake_joiner<T, E>(mut state: MutexGuard<'_, State<T, E>>) {
 #[cfg(all(test, not(supervised_loom)))]
 mod tests {
     use super::*;
+    use crate::panic;
 
     #[tokio::test]
     async fn a_spawn_that_meets_the_end_of_the_join_does_not_make_it_fail() {
@@ -506,5 +512,20 @@ mod tests {
             true,
         );
         assert_eq!(group.take_results(), Ok(vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_group_drops_what_its_join_would_have_returned() {
+        let payload = Arc::new(());
+        let group: Shared<Arc<()>, Arc<()>> =
+            Shared::new(CancellationToken::new(), Location::caller());
+        let caught = panic::catch(|| std::panic::resume_unwind(Box::new(payload.clone())));
+        group.state().untold = caught.err();
+        let place = group.state().values.place();
+        group.state().values.put(place, payload.clone());
+        group.refuse("refused", Cause::Token, payload.clone(), true);
+        assert_eq!(Arc::strong_count(&payload), 4);
+        group.abandon();
+        assert_eq!(Arc::strong_count(&payload), 1, "the group is there yet");
     }
 }
