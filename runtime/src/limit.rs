@@ -64,11 +64,19 @@ struct Queue {
     alone: BTreeMap<u64, Arc<Waiter>>,
     /// Those that wait for a second limit too: by its address, then by place.
     pairs: BTreeMap<usize, BTreeMap<u64, Arc<Pair>>>,
+    /// The first place of each of these classes, and its class.
+    heads: BTreeMap<u64, usize>,
 }
 
 impl Queue {
     const fn new() -> Self {
-        Self { debt: 0, next: 0, alone: BTreeMap::new(), pairs: BTreeMap::new() }
+        Self {
+            debt: 0,
+            next: 0,
+            alone: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+            heads: BTreeMap::new(),
+        }
     }
 
     fn place(&mut self) -> u64 {

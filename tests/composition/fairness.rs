@@ -4,6 +4,7 @@
 //! of them for a bounded time once it has missed 8 turns. A hold lasts 10 ms at first, and twice as long each time.
 
 use std::{
+    collections::VecDeque,
     future::Future,
     pin::Pin,
     sync::{
@@ -482,4 +483,31 @@ fn wakers_that_change_the_limit_they_wait_for_do_not_deadlock() {
             }
         }
     });
+}
+
+/// Each permit that comes back goes to the first spawn, and does not look at those of all other groups.
+#[test]
+fn a_returned_permit_costs_no_more_if_many_groups_wait() {
+    limited!(hot);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _entered = runtime.enter();
+    let [few, many] = [250, 8_000].map(|groups| {
+        let token = CancellationToken::new();
+        let mut holder = Box::pin(hot(&token, HOUR));
+        assert!(poll(&mut holder).is_pending());
+        let groups: Vec<Tasks> = (0..groups).map(|_| Group::new(&token).limit(1)).collect();
+        let spawn = |group| Box::pin(Group::spawn(group, |token| hot(token, MS)));
+        let mut waits: VecDeque<_> = groups.iter().map(spawn).collect();
+        assert!(waits.iter_mut().all(|wait| poll(wait).is_pending()));
+        // The first has the permit from now on, and passes it on when it is dropped.
+        drop(holder);
+        let passes = (0..200).map(|_| {
+            let begun = std::time::Instant::now();
+            drop(waits.pop_front());
+            begun.elapsed()
+        });
+        passes.min().unwrap()
+    });
+    // By what all of them cost it would be 32 times as much.
+    assert!(many < 10 * few, "{few:?}, and {many:?} beside 8,000 groups");
 }

@@ -20,7 +20,8 @@
 //! 3. Only who holds `PAIRS` locks two queues.
 //!
 //! Pairs of the same two limits are one class, of which the first alone is asked: a queue of many equal spawns
-//! costs a permit that comes back no more than one.
+//! costs a permit that comes back no more than one. The classes are asked in the order of their first places, until
+//! one takes it: those behind cost nothing. Each that lacks its other limit costs a look.
 
 use std::{
     sync::{Arc, PoisonError},
@@ -94,13 +95,7 @@ impl Pair {
 
     /// Takes it out of one of its queues.
     fn leave(&self, side: Side, queue: &mut Queue) {
-        let class = address(self.limit(side.other()));
-        if let Some(pairs) = queue.pairs.get_mut(&class) {
-            pairs.remove(&self.place(side));
-            if pairs.is_empty() {
-                queue.pairs.remove(&class);
-            }
-        }
+        queue.remove_pair(address(self.limit(side.other())), self.place(side));
         self.limit(side).unless_queued(queue);
     }
 }
@@ -111,6 +106,35 @@ impl Side {
             Self::Slot => Self::Permit,
             Self::Permit => Self::Slot,
         }
+    }
+}
+
+impl Queue {
+    fn insert_pair(&mut self, class: usize, place: u64, pair: Arc<Pair>) {
+        let pairs = self.pairs.entry(class).or_default();
+        if pairs.is_empty() {
+            self.heads.insert(place, class);
+        }
+        pairs.insert(place, pair);
+    }
+
+    fn remove_pair(&mut self, class: usize, place: u64) {
+        let Some(pairs) = self.pairs.get_mut(&class) else { return };
+        pairs.remove(&place);
+        let head = pairs.first_key_value().map(|(head, _)| *head);
+        if head.is_none() {
+            self.pairs.remove(&class);
+        }
+        if self.heads.remove(&place).is_some() {
+            self.heads.extend(head.map(|head| (head, class)));
+        }
+    }
+
+    /// The first pair of a class that is the first one from this place on.
+    fn next_head(&self, from: u64) -> Option<(u64, Arc<Pair>)> {
+        let (place, class) = self.heads.range(from..).next()?;
+        let pair = self.pairs.get(class)?.get(place)?;
+        Some((*place, pair.clone()))
     }
 }
 
@@ -138,18 +162,19 @@ fn offer(limit: &Limit, queue: &mut Queue) -> Taken {
     if queue.debt > 0 || queue.pairs.is_empty() {
         return limit.hand_on_alone(queue);
     }
-    let first_alone = queue.alone.first_key_value().map(|(place, _)| (*place, None));
-    let first_pairs = queue.pairs.values().filter_map(|pairs| pairs.first_key_value());
-    let first_pairs = first_pairs.map(|(place, pair)| (*place, Some(pair.clone())));
-    let mut firsts: Vec<_> = first_alone.into_iter().chain(first_pairs).collect();
-    firsts.sort_unstable_by_key(|(place, _)| *place);
-    for (_, pair) in firsts {
-        let Some(pair) = pair else {
-            return limit.hand_on_alone(queue);
-        };
+    let first_alone = queue.alone.first_key_value().map(|(place, _)| *place);
+    let mut from = 0;
+    while let Some((place, pair)) = queue.next_head(from) {
+        if first_alone.is_some_and(|alone| alone < place) {
+            break;
+        }
         if let Some(waker) = pair.offered(limit, queue) {
             return Taken::By(waker);
         }
+        from = place + 1;
+    }
+    if first_alone.is_some() {
+        return limit.hand_on_alone(queue);
     }
     limit.free.fetch_add(ONE, Ordering::Release);
     Taken::ByNobody
@@ -262,10 +287,8 @@ impl PairWait {
                 waker: Some(waker),
             }),
         });
-        let of_slots = slots.pairs.entry(address(self.permits)).or_default();
-        of_slots.insert(pair.slots_place, pair.clone());
-        let of_permits = permits.pairs.entry(address(&self.slots)).or_default();
-        of_permits.insert(pair.permits_place, pair.clone());
+        slots.insert_pair(address(self.permits), pair.slots_place, pair.clone());
+        permits.insert_pair(address(&self.slots), pair.permits_place, pair.clone());
         drop((slots, permits, all));
         self.pair = Some(pair);
         PairStatus::Waits
