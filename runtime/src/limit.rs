@@ -3,6 +3,10 @@
 //! A queue of its own, where a semaphore would do for most waits: a wait for a slot and a permit must be able to let
 //! its turn pass and keep its place (`pair.rs`), which no semaphore offers.
 //!
+//! A wait that was granted a permit and is not polled keeps it until it is dropped, as with tokio's semaphore: nobody
+//! can tell it from one that is about to be polled. So the time for which a pair holds one of its two (`pair.rs`)
+//! is not enforced without a poll either: the same pair, granted both, would keep them anyway.
+//!
 //! Invariants, checked by `tests/behaviour/set_limit.rs`, and for every interleaving by `limit/loom.rs`
 //!
 //! 1. Permits that are out, and free ones, are `size + debt` together: none is lost or made twice.

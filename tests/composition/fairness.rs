@@ -56,7 +56,11 @@ async fn turn() -> Result<(), TaskError> {
 
 /// How long a spawn waits for the slot of a group and the permit of `limited`, both of which others take all the time.
 macro_rules! waits_beside_others {
-    ($limited:ident, $slot_for:expr, $permit_for:expr) => {{
+    ($limited:ident, $slot_for:expr, $permit_for:expr) => {
+        waits_beside_others!($limited, $slot_for, $permit_for, Duration::ZERO)
+    };
+    // The first run with a slot starts later than the first one with a permit.
+    ($limited:ident, $slot_for:expr, $permit_for:expr, $later:expr) => {{
         let token = CancellationToken::new();
         let group: Tasks = Group::new(&token).limit(1);
         let mut others = JoinSet::new();
@@ -64,12 +68,13 @@ macro_rules! waits_beside_others {
             let (token, handle) = (token.clone(), group.handle());
             others.spawn(async move { while $limited(&token, $permit_for).await.is_ok() {} });
             others.spawn(async move {
+                sleep($later).await;
                 loop {
                     _ = handle.spawn(|token| other(token, $slot_for)).await;
                 }
             });
         }
-        sleep(100 * MS).await;
+        sleep($later + 100 * MS).await;
         let begun = Instant::now();
         let spawned = timeout(HOUR, group.spawn(|token| $limited(token, MS))).await;
         assert!(spawned.is_ok(), "not admitted within an hour");
@@ -88,12 +93,15 @@ async fn a_spawn_is_admitted_while_its_slot_and_its_permit_are_always_taken() {
 #[tokio::test(start_paused = true)]
 async fn a_spawn_is_admitted_however_long_the_others_run() {
     limited!(even);
+    limited!(in_turns);
     limited!(slow_slots);
     limited!(slow_permits);
     limited!(odd);
     let second = 1_000 * MS;
     for (waited, longest) in [
         (waits_beside_others!(even, second, second), second),
+        // Never free within one hold of 10 ms.
+        (waits_beside_others!(in_turns, second, second, second / 2), second),
         (waits_beside_others!(slow_slots, 60 * second, 10 * MS), 60 * second),
         (waits_beside_others!(slow_permits, 10 * MS, 60 * second), 60 * second),
         (waits_beside_others!(odd, 7 * second, 11 * second), 11 * second),

@@ -6,7 +6,7 @@
 //! [`MISSED_TURNS`] of these it may hold the next one, for at most [`HOLD`] the first time; it then releases it,
 //! rests for as long, and holds the other one, twice as long. Therefore
 //!
-//! - no hold lasts for ever, and all of them together no longer than the rests: what the holds delay is delayed
+//! - no hold of a wait that is polled lasts for ever, and all of them together no longer than the rests: what the holds delay is delayed
 //!   by a factor of two at most, also where it is what the pair waits for;
 //! - if every run ends within `d`, the pair is admitted after at most `2 + log2(d / HOLD)` holds of each kind. Between
 //!   two of them, the first of its kind in a queue is overtaken by what runs in `MISSED_TURNS` turns and one rest.

@@ -168,6 +168,10 @@ where
     /// admitted, and a run with the permit that spawns into the same group is delayed by a factor of two at most. In
     /// a runtime without timers it holds nothing: it is admitted when both are free at once.
     ///
+    /// Poll it until it is ready, or drop it. A spawn that is kept and not polled, such as one in a `select!` by
+    /// reference, keeps its place in the queues, and the slot and the permit once it was granted them: others wait
+    /// until it is dropped. A hold ends at a poll, too.
+    ///
     /// # Panics
     ///
     /// When it is awaited outside a tokio runtime.
@@ -275,7 +279,7 @@ where
     /// It also waits for the spawns of handles that wait for a slot or a permit, as long as someone polls them. A
     /// spawn that is kept and not polled (in a `select!` by reference) does not hold it: if no task is left, and none
     /// of the spawns that wait is polled for 1 s, they are refused, and their callers get
-    /// [`SpawnError::Joined`](crate::SpawnError::Joined)(crate::SpawnError::Joined). If the token has fired by then, the join returns the
+    /// [`SpawnError::Joined`](crate::SpawnError::Joined). If the token has fired by then, the join returns the
     /// [`Cancelled`](crate::Cancelled) of the first of them.
     ///
     /// # Errors

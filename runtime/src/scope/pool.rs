@@ -100,6 +100,10 @@ impl Pool {
     /// bounded time while it waits for the other. A
     /// panic of the closure is told as a task's is: there is nothing to spawn then, and no error.
     ///
+    /// Poll it until it is ready, or drop it. A spawn that is kept and not polled, such as one in a `select!` by
+    /// reference, keeps its place in the queues, and the slot and the permit once it was granted them: others wait
+    /// until it is dropped. A hold ends at a poll, too.
+    ///
     /// A body that takes the token gets a child of the pool's at its first poll. A closure that cancels the pool's token
     /// itself cancels the tasks that run: later tasks get a new token, and one `WARN` says so.
     ///
