@@ -367,19 +367,19 @@ async fn a_join_waits_for_a_spawn_that_is_polled() {
 /// Changes a limit when it is woken, and when it is dropped.
 struct Meddler {
     limited: &'static str,
-    sets: AtomicUsize,
     inside: AtomicBool,
 }
 
 impl Meddler {
     fn waker(limited: &'static str) -> Waker {
-        let (sets, inside) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Waker::from(Arc::new(Self { limited, sets, inside }))
+        Waker::from(Arc::new(Self { limited, inside: AtomicBool::new(false) }))
     }
 
     fn meddle(&self) {
+        // Of all of them: a larger one gives a permit to the wait whose waker is dropped.
+        static SETS: AtomicUsize = AtomicUsize::new(0);
         if !self.inside.swap(true, SeqCst) {
-            set_limit(self.limited, 1 + self.sets.fetch_add(1, SeqCst) % 3).unwrap();
+            set_limit(self.limited, 1 + SETS.fetch_add(1, SeqCst) % 3).unwrap();
             self.inside.store(false, SeqCst);
         }
     }
