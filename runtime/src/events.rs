@@ -100,23 +100,60 @@ pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
     });
 }
 
-/// `WARN`: a run ended, and another one follows.
+/// `WARN`: a run ended, and another one follows. Nothing else reports the error of the run.
 #[cold]
-pub(crate) fn restarts(task: &'static str, outcome: Outcome, number: u64, wait: Duration) {
+pub(crate) fn restarts(
+    task: &'static str,
+    outcome: Outcome,
+    error: Option<&str>,
+    number: u64,
+    wait: Duration,
+) {
     tell(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "task.name" = task, "outcome" = outcome.as_str(), "restart" = number, "wait" = ?wait },
-            "task `{task}` ended as `{outcome}`: restart {number} in {wait:?}"
+            {
+                "task.name" = task,
+                "outcome" = outcome.as_str(),
+                "error" = error,
+                "restart" = number,
+                "wait" = ?wait,
+            },
+            "task `{task}` ended as `{outcome}`{}: restart {number} in {wait:?}",
+            InParentheses(error)
         );
     });
 }
 
-/// `ERROR`: a run ended, and no other one follows, since there were too many.
+/// The text of an error, if there is one.
+struct InParentheses<'a>(Option<&'a str>);
+
+impl fmt::Display for InParentheses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |text| write!(f, " ({text})"))
+    }
+}
+
+/// `WARN`: a run ended, and the runtime has no timer for the wait before the next one. Nothing else reports the error
+/// of the run: the call returns the panic of the timer.
+#[cold]
+pub(crate) fn cannot_restart(task: &'static str, outcome: Outcome, error: Option<&str>) {
+    tell(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "task.name" = task, "outcome" = outcome.as_str(), "error" = error },
+            "task `{task}` ended as `{outcome}`{}: it cannot restart, since its runtime has no timer",
+            InParentheses(error)
+        );
+    });
+}
+
+/// `WARN`: a run ended, and no other one follows, since there were too many. The failure itself is the result of the
+/// call: who awaits it reports it, or the pool or group that it was spawned into.
 #[cold]
 pub(crate) fn gave_up(task: &'static str, outcome: Outcome, most: u32, window: Duration) {
     tell(|| {
-        tracing::error!(
+        tracing::warn!(
             target: "tokio_supervised",
             { "task.name" = task, "outcome" = outcome.as_str(), "restarts" = most, "window" = ?window },
             "task `{task}` ended as `{outcome}` and gives up: {most} restarts within {window:?} were allowed"
