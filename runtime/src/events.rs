@@ -225,6 +225,51 @@ pub(crate) fn group_task_failed(
     }
 }
 
+/// `WARN`: a run of a map failed, and the map does not return it. If it was cancelled, `DEBUG`; a panic was logged when
+/// it was caught.
+pub(crate) fn map_item_failed(
+    task: &'static str,
+    place: &Location<'_>,
+    outcome: Outcome,
+    error: Option<&str>,
+    why: &str,
+) {
+    macro_rules! at {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "tokio_supervised",
+                {
+                    "task.name" = task,
+                    "task.id" = tokio::task::try_id().map(field::display),
+                    "task.place" = %place,
+                    "outcome" = outcome.as_str(),
+                    "error" = error,
+                },
+                "task `{task}` of a map made at {place} ended as {outcome}{}{}; the map {why}",
+                if error.is_some() { ": " } else { "" },
+                error.unwrap_or_default()
+            )
+        };
+    }
+    match outcome {
+        Outcome::Panicked => {}
+        Outcome::Cancelled => _ = tell(|| at!(debug)),
+        _ if rate::MAP_FAILURES.admits(task) => _ = tell(|| at!(warn)),
+        _ => {}
+    }
+}
+
+/// `WARN`: runs of maps failed, more than are logged one by one.
+#[cold]
+fn more_map_items_failed(task: &'static str, count: u64, within: Duration) {
+    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    tracing::warn!(
+        target: "tokio_supervised",
+        { "task.name" = task, "failures" = count, "within" = ?within },
+        "task `{task}` of a map failed {count} more times within {within:?}"
+    );
+}
+
 /// `WARN`: tasks of groups failed, more than are logged one by one.
 #[cold]
 fn more_group_tasks_failed(task: &'static str, count: u64, within: Duration) {

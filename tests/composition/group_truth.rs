@@ -327,21 +327,21 @@ async fn fixture_refused() {
 }
 
 #[derive(Debug)]
-struct Event {
-    level: Level,
-    fields: BTreeMap<&'static str, String>,
+pub(crate) struct Event {
+    pub(crate) level: Level,
+    pub(crate) fields: BTreeMap<&'static str, String>,
 }
 
 impl Event {
-    fn field(&self, name: &str) -> String {
+    pub(crate) fn field(&self, name: &str) -> String {
         self.fields.get(name).cloned().unwrap_or_default()
     }
 }
 
-type Events = Arc<Mutex<Vec<Event>>>;
+pub(crate) type Events = Arc<Mutex<Vec<Event>>>;
 
 /// Captures what this process logs above `DEBUG`.
-fn listen() -> Events {
+pub(crate) fn listen() -> Events {
     let events = Events::default();
     let subscriber = tracing_subscriber::registry().with(Capture(events.clone()));
     tracing::subscriber::set_global_default(subscriber).unwrap();

@@ -34,8 +34,11 @@ pub(crate) static POOL_FAILURES: Rate = Rate::new(Level::ERROR, super::more_pool
 /// The failures of group tasks that no join returns.
 pub(crate) static GROUP_FAILURES: Rate = Rate::new(Level::WARN, super::more_group_tasks_failed);
 
+/// The failures of runs that a map does not return.
+pub(crate) static MAP_FAILURES: Rate = Rate::new(Level::WARN, super::more_map_items_failed);
+
 /// Every bound, for who flushes them.
-static ALL: [&Rate; 2] = [&POOL_FAILURES, &GROUP_FAILURES];
+static ALL: [&Rate; 3] = [&POOL_FAILURES, &GROUP_FAILURES, &MAP_FAILURES];
 
 /// One kind of event.
 pub(crate) struct Rate {
