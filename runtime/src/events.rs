@@ -367,7 +367,7 @@ pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = count, "unfinished" = list.as_str() },
-            "a pool made at {place} was dropped with {count} of its tasks running: cancelled, and aborted where they can be; call `drain` to let them finish: {list}"
+            "a pool made at {place} was dropped with {count} of its tasks running: cancelled, and aborted where they can be; call `drain` to let them finish"
         );
     });
 }
@@ -383,8 +383,8 @@ pub(crate) fn pool_cancelled_by_another(place: &Location<'_>) {
     });
 }
 
-/// As many as a line of a log can bear.
-const MOST_NAMED: usize = 8;
+/// How many tasks a report names, in an event or in an `Unfinished`; the others are counted.
+pub(crate) const MOST_NAMED: usize = 64;
 
 /// `INFO`: the process was told to stop.
 pub(crate) fn shutting_down(signal: Signal, grace: Duration) {

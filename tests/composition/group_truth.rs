@@ -22,7 +22,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
 
-use crate::support::{child_passes, finishes};
+use crate::support::{child_passes, child_with, finishes, passed};
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -291,6 +291,38 @@ async fn fixture_failures() {
     drop(group);
     let events_of = logged();
     assert!(events_of.is_empty(), "{events_of:#?}");
+}
+
+#[test]
+fn a_test_logs_what_is_counted_before_it_ends() {
+    let fixture = "group_truth::fixture_test_end";
+    passed(fixture, &child_with(fixture, "1"));
+}
+
+#[test]
+#[ignore = "fixture of another test"]
+#[allow(unnameable_test_items)]
+fn fixture_test_end() {
+    #[supervised]
+    async fn fails(token: &CancellationToken) -> Result<u32, Failure> {
+        token.cancelled().await;
+        Err(Failure::Full(9))
+    }
+    #[supervised::test]
+    async fn has_failures() {
+        let group = Group::new(&CancellationToken::new());
+        for _ in 0..30 {
+            group.spawn(fails).await;
+        }
+        group.spawn(task!("panics", |_| -> Result<u32, Failure> { panic!("boom") })).await;
+        group.join().await.unwrap_err();
+    }
+
+    let events = listen();
+    has_failures();
+    let events = std::mem::take(&mut *events.lock().unwrap());
+    assert!(events.iter().any(|event| event.field("failures") == "20"), "{events:#?}");
+    assert!(events.iter().any(|event| event.fields.contains_key("exception.stacktrace")));
 }
 
 #[test]

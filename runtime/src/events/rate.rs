@@ -8,7 +8,9 @@
 //! Invariants, checked by the tests below
 //!
 //! 1. Each event is logged or counted, once, and each count is logged: by the thread that the first counted event starts,
-//!    by the next event of the function, or by [`flush_all`] at the end of a drain and of main.
+//!    by the next event of the function, or by [`flush_all`] at the end of a drain, of `#[supervised::main]` and of
+//!    `#[supervised::test]`. The end of any other `main` kills that thread: the counts of the last second are lost.
+//!    (To flush at each join would log more than one line a second.)
 //! 2. No subscriber is called under the lock.
 //! 3. If nobody listens, nothing is counted and no thread is started.
 
