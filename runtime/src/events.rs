@@ -66,10 +66,14 @@ pub(crate) fn task_began(span: &TaskSpan) {
     }
 }
 
-/// `ERROR`: a panic that a boundary caught; its backtrace follows as `INFO`.
+/// `ERROR`: a panic that a boundary caught; its backtrace follows as `INFO`. Of more than 10 a second of one function,
+/// the number.
 #[cold]
 pub(crate) fn panicked(panic: &Panic) {
     recent::remember(panic);
+    if !rate::PANICS.admits(panic.task()) {
+        return;
+    }
     let location = panic.location();
     tell(|| {
         tracing::error!(
@@ -86,6 +90,17 @@ pub(crate) fn panicked(panic: &Panic) {
         );
     });
     backtraces::log(panic);
+}
+
+/// `ERROR`: panics, more than are logged one by one.
+#[cold]
+fn more_panicked(task: &'static str, count: u64, within: Duration) {
+    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    tracing::error!(
+        target: "tokio_supervised",
+        { "task.name" = task, "panics" = count, "within" = ?within },
+        "task `{task}` panicked {count} more times within {within:?}"
+    );
 }
 
 /// `WARN`: a body that had the token did not end within its grace, and was dropped.

@@ -316,6 +316,13 @@ fn fixture_test_end() {
         }
         group.spawn(task!("panics", |_| -> Result<u32, Failure> { panic!("boom") })).await;
         group.join().await.unwrap_err();
+        for _ in 0..30 {
+            panics_often(&CancellationToken::new()).await.unwrap_err();
+        }
+    }
+    #[supervised]
+    async fn panics_often() -> Result<u32, Failure> {
+        panic!("often")
     }
 
     let events = listen();
@@ -323,6 +330,12 @@ fn fixture_test_end() {
     let events = std::mem::take(&mut *events.lock().unwrap());
     assert!(events.iter().any(|event| event.field("failures") == "20"), "{events:#?}");
     assert!(events.iter().any(|event| event.fields.contains_key("exception.stacktrace")));
+    // As for failures, so for panics.
+    let often = events.iter().filter(|event| event.field("task.name") == "panics_often");
+    let (errors, backtraces): (Vec<_>, Vec<_>) =
+        often.partition(|event| event.level == Level::ERROR);
+    assert_eq!((errors.len(), backtraces.len()), (11, 10), "{errors:#?}");
+    assert!(errors.iter().any(|event| event.field("panics") == "20"), "{errors:#?}");
 }
 
 #[test]

@@ -39,8 +39,11 @@ pub(crate) static GROUP_FAILURES: Rate = Rate::new(Level::WARN, super::more_grou
 /// The failures of runs that a map does not return.
 pub(crate) static MAP_FAILURES: Rate = Rate::new(Level::WARN, super::more_map_items_failed);
 
+/// Panics, with their backtraces.
+pub(crate) static PANICS: Rate = Rate::new(Level::ERROR, super::more_panicked);
+
 /// Every bound, for who flushes them.
-static ALL: [&Rate; 3] = [&POOL_FAILURES, &GROUP_FAILURES, &MAP_FAILURES];
+static ALL: [&Rate; 4] = [&POOL_FAILURES, &GROUP_FAILURES, &MAP_FAILURES, &PANICS];
 
 /// One kind of event.
 pub(crate) struct Rate {
