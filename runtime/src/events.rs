@@ -66,10 +66,14 @@ pub(crate) fn task_began(span: &TaskSpan) {
     }
 }
 
-/// `ERROR`: a panic that a boundary caught; its backtrace follows as `INFO`.
+/// `ERROR`: a panic that a boundary caught; its backtrace follows as `INFO`. Of more than 10 a second of one function,
+/// the number.
 #[cold]
 pub(crate) fn panicked(panic: &Panic) {
     recent::remember(panic);
+    if !rate::PANICS.admits(panic.task()) {
+        return;
+    }
     let location = panic.location();
     tell(|| {
         tracing::error!(
@@ -88,6 +92,17 @@ pub(crate) fn panicked(panic: &Panic) {
     backtraces::log(panic);
 }
 
+/// `ERROR`: panics, more than are logged one by one.
+#[cold]
+fn more_panicked(task: &'static str, count: u64, within: Duration) {
+    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    tracing::error!(
+        target: "tokio_supervised",
+        { "task.name" = task, "panics" = count, "within" = ?within },
+        "task `{task}` panicked {count} more times within {within:?}"
+    );
+}
+
 /// `WARN`: a body that had the token did not end within its grace, and was dropped.
 #[cold]
 pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
@@ -100,23 +115,60 @@ pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
     });
 }
 
-/// `WARN`: a run ended, and another one follows.
+/// `WARN`: a run ended, and another one follows. Nothing else reports the error of the run.
 #[cold]
-pub(crate) fn restarts(task: &'static str, outcome: Outcome, number: u64, wait: Duration) {
+pub(crate) fn restarts(
+    task: &'static str,
+    outcome: Outcome,
+    error: Option<&str>,
+    number: u64,
+    wait: Duration,
+) {
     tell(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "task.name" = task, "outcome" = outcome.as_str(), "restart" = number, "wait" = ?wait },
-            "task `{task}` ended as `{outcome}`: restart {number} in {wait:?}"
+            {
+                "task.name" = task,
+                "outcome" = outcome.as_str(),
+                "error" = error,
+                "restart" = number,
+                "wait" = ?wait,
+            },
+            "task `{task}` ended as `{outcome}`{}: restart {number} in {wait:?}",
+            InParentheses(error)
         );
     });
 }
 
-/// `ERROR`: a run ended, and no other one follows, since there were too many.
+/// The text of an error, if there is one.
+struct InParentheses<'a>(Option<&'a str>);
+
+impl fmt::Display for InParentheses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |text| write!(f, " ({text})"))
+    }
+}
+
+/// `WARN`: a run ended, and the runtime has no timer for the wait before the next one. Nothing else reports the error
+/// of the run: the call returns the panic of the timer.
+#[cold]
+pub(crate) fn cannot_restart(task: &'static str, outcome: Outcome, error: Option<&str>) {
+    tell(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "task.name" = task, "outcome" = outcome.as_str(), "error" = error },
+            "task `{task}` ended as `{outcome}`{}: it cannot restart, since its runtime has no timer",
+            InParentheses(error)
+        );
+    });
+}
+
+/// `WARN`: a run ended, and no other one follows, since there were too many. The failure itself is the result of the
+/// call: who awaits it reports it, or the pool or group that it was spawned into.
 #[cold]
 pub(crate) fn gave_up(task: &'static str, outcome: Outcome, most: u32, window: Duration) {
     tell(|| {
-        tracing::error!(
+        tracing::warn!(
             target: "tokio_supervised",
             { "task.name" = task, "outcome" = outcome.as_str(), "restarts" = most, "window" = ?window },
             "task `{task}` ended as `{outcome}` and gives up: {most} restarts within {window:?} were allowed"
@@ -186,6 +238,51 @@ pub(crate) fn group_task_failed(
         _ if rate::GROUP_FAILURES.admits(task) => _ = tell(|| at!(warn)),
         _ => {}
     }
+}
+
+/// `WARN`: a run of a map failed, and the map does not return it. If it was cancelled, `DEBUG`; a panic was logged when
+/// it was caught.
+pub(crate) fn map_item_failed(
+    task: &'static str,
+    place: &Location<'_>,
+    outcome: Outcome,
+    error: Option<&str>,
+    why: &str,
+) {
+    macro_rules! at {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "tokio_supervised",
+                {
+                    "task.name" = task,
+                    "task.id" = tokio::task::try_id().map(field::display),
+                    "task.place" = %place,
+                    "outcome" = outcome.as_str(),
+                    "error" = error,
+                },
+                "task `{task}` of a map made at {place} ended as {outcome}{}{}; the map {why}",
+                if error.is_some() { ": " } else { "" },
+                error.unwrap_or_default()
+            )
+        };
+    }
+    match outcome {
+        Outcome::Panicked => {}
+        Outcome::Cancelled => _ = tell(|| at!(debug)),
+        _ if rate::MAP_FAILURES.admits(task) => _ = tell(|| at!(warn)),
+        _ => {}
+    }
+}
+
+/// `WARN`: runs of maps failed, more than are logged one by one.
+#[cold]
+fn more_map_items_failed(task: &'static str, count: u64, within: Duration) {
+    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    tracing::warn!(
+        target: "tokio_supervised",
+        { "task.name" = task, "failures" = count, "within" = ?within },
+        "task `{task}` of a map failed {count} more times within {within:?}"
+    );
 }
 
 /// `WARN`: tasks of groups failed, more than are logged one by one.
@@ -285,7 +382,7 @@ pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = count, "unfinished" = list.as_str() },
-            "a pool made at {place} was dropped with {count} of its tasks running: cancelled, and aborted where they can be; call `drain` to let them finish: {list}"
+            "a pool made at {place} was dropped with {count} of its tasks running: cancelled, and aborted where they can be; call `drain` to let them finish"
         );
     });
 }
@@ -301,8 +398,8 @@ pub(crate) fn pool_cancelled_by_another(place: &Location<'_>) {
     });
 }
 
-/// As many as a line of a log can bear.
-const MOST_NAMED: usize = 8;
+/// How many tasks a report names, in an event or in an `Unfinished`; the others are counted.
+pub(crate) const MOST_NAMED: usize = 64;
 
 /// `INFO`: the process was told to stop.
 pub(crate) fn shutting_down(signal: Signal, grace: Duration) {

@@ -25,7 +25,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
 
-use crate::support::{child_passes, finishes};
+use crate::support::{child_passes, child_with, finishes, passed};
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -297,6 +297,51 @@ async fn fixture_failures() {
 }
 
 #[test]
+fn a_test_logs_what_is_counted_before_it_ends() {
+    let fixture = "group_truth::fixture_test_end";
+    passed(fixture, &child_with(fixture, "1"));
+}
+
+#[test]
+#[ignore = "fixture of another test"]
+#[allow(unnameable_test_items)]
+fn fixture_test_end() {
+    #[supervised]
+    async fn fails(token: &CancellationToken) -> Result<u32, Failure> {
+        token.cancelled().await;
+        Err(Failure::Full(9))
+    }
+    #[supervised::test]
+    async fn has_failures() {
+        let group = Group::new(&CancellationToken::new());
+        for _ in 0..30 {
+            group.spawn(fails).await;
+        }
+        group.spawn(task!("panics", |_| -> Result<u32, Failure> { panic!("boom") })).await;
+        group.join().await.unwrap_err();
+        for _ in 0..30 {
+            panics_often(&CancellationToken::new()).await.unwrap_err();
+        }
+    }
+    #[supervised]
+    async fn panics_often() -> Result<u32, Failure> {
+        panic!("often")
+    }
+
+    let events = listen();
+    has_failures();
+    let events = std::mem::take(&mut *events.lock().unwrap());
+    assert!(events.iter().any(|event| event.field("failures") == "20"), "{events:#?}");
+    assert!(events.iter().any(|event| event.fields.contains_key("exception.stacktrace")));
+    // As for failures, so for panics.
+    let often = events.iter().filter(|event| event.field("task.name") == "panics_often");
+    let (errors, backtraces): (Vec<_>, Vec<_>) =
+        often.partition(|event| event.level == Level::ERROR);
+    assert_eq!((errors.len(), backtraces.len()), (11, 10), "{errors:#?}");
+    assert!(errors.iter().any(|event| event.field("panics") == "20"), "{errors:#?}");
+}
+
+#[test]
 fn refused_spawns_are_one_warning_at_the_join_or_drop() {
     child_passes("group_truth::fixture_refused");
 }
@@ -374,21 +419,21 @@ fn a_failed_join_returns_after_the_drop_of_each_value() {
 }
 
 #[derive(Debug)]
-struct Event {
-    level: Level,
-    fields: BTreeMap<&'static str, String>,
+pub(crate) struct Event {
+    pub(crate) level: Level,
+    pub(crate) fields: BTreeMap<&'static str, String>,
 }
 
 impl Event {
-    fn field(&self, name: &str) -> String {
+    pub(crate) fn field(&self, name: &str) -> String {
         self.fields.get(name).cloned().unwrap_or_default()
     }
 }
 
-type Events = Arc<Mutex<Vec<Event>>>;
+pub(crate) type Events = Arc<Mutex<Vec<Event>>>;
 
 /// Captures what this process logs above `DEBUG`.
-fn listen() -> Events {
+pub(crate) fn listen() -> Events {
     let events = Events::default();
     let subscriber = tracing_subscriber::registry().with(Capture(events.clone()));
     tracing::subscriber::set_global_default(subscriber).unwrap();

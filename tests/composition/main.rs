@@ -18,6 +18,7 @@ mod group_truth;
 mod keys;
 mod life;
 mod locks;
+mod map_truth;
 mod panic_truth;
 mod pool_truth;
 mod ready;

@@ -71,7 +71,7 @@ async fn a_spent_grace_is_one_warning_that_names_the_task() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_restart_is_one_warning_and_giving_up_is_one_error() {
+async fn each_restart_and_giving_up_is_one_warning() {
     #[supervised(
         name = "events: restarts",
         restart = "on-failure",
@@ -91,10 +91,14 @@ async fn each_restart_is_one_warning_and_giving_up_is_one_error() {
         assert_eq!(event.fields["outcome"], "error");
         assert_eq!(event.fields["restart"], number);
         assert_eq!(event.fields["wait"], "2s");
-        let message = format!("task `events: restarts` ended as `error`: restart {number} in 2s");
+        assert_eq!(event.fields["error"], "as it was asked to");
+        let message = format!(
+            "task `events: restarts` ended as `error` (as it was asked to): restart {number} in 2s"
+        );
         assert_eq!(event.fields["message"], message);
     }
-    assert_eq!((last.level, last.name()), (Level::ERROR, "events: restarts"));
+    assert_eq!((last.level, last.name()), (Level::WARN, "events: restarts"));
+    assert!(!last.fields.contains_key("error"), "the caller has it: {last:#?}");
     assert_eq!(last.fields["outcome"], "error");
     assert_eq!((&*last.fields["restarts"], &*last.fields["window"]), ("2", "60s"));
 }
@@ -112,8 +116,53 @@ async fn a_restart_after_a_panic_is_told_beside_the_panic() {
     let told: Vec<_> =
         events.iter().map(|event| (event.level, event.fields.contains_key("outcome"))).collect();
     let (panic, restart, gave_up) =
-        ((Level::ERROR, false), (Level::WARN, true), (Level::ERROR, true));
+        ((Level::ERROR, false), (Level::WARN, true), (Level::WARN, true));
     assert_eq!(told, [panic, restart, panic, gave_up]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_reports_a_call_that_gave_up_once_at_error() {
+    #[supervised(
+        name = "events: gives up",
+        restart = "on-failure",
+        backoff = "1s..1s",
+        max_restarts = "1/1m"
+    )]
+    async fn fails() -> anyhow::Result<()> {
+        anyhow::bail!("the disk is full")
+    }
+
+    let events = listen();
+    let pool = Pool::new(1);
+    pool.spawn(fails).await.unwrap();
+    in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
+    let events = events.lock().unwrap();
+    let told: Vec<_> =
+        events.iter().map(|event| (event.level, event.fields.contains_key("error"))).collect();
+    assert_eq!(told, [(Level::WARN, true), (Level::WARN, false), (Level::ERROR, true)]);
+}
+
+#[test]
+fn no_restart_is_announced_in_a_runtime_without_a_timer() {
+    #[supervised(name = "events: no timer", restart = "on-failure")]
+    async fn fails() -> anyhow::Result<()> {
+        anyhow::bail!("the disk is full")
+    }
+
+    let events = listen();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let error = runtime.block_on(fails(&CancellationToken::new())).unwrap_err();
+    assert!(matches!(error.downcast_ref(), Some(TaskError::Panicked(_))), "{error}");
+    let events = events.lock().unwrap();
+    let [warning, panic] = &events[..] else { panic!("two events: {events:#?}") };
+    assert_eq!(warning.level, Level::WARN);
+    assert!(!warning.fields.contains_key("restart"), "{warning:#?}");
+    assert_eq!(
+        warning.fields["message"],
+        "task `events: no timer` ended as `error` (the disk is full): it cannot restart, since its \
+         runtime has no timer"
+    );
+    assert_eq!((panic.level, &*panic.fields["exception.type"]), (Level::ERROR, "panic"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -308,35 +357,35 @@ async fn a_pool_whose_last_handle_is_dropped_warns_only_where_something_runs() {
 }
 
 #[tokio::test]
-async fn a_pool_that_is_dropped_with_many_tasks_names_eight_and_counts_the_others() {
+async fn a_pool_that_is_dropped_with_many_tasks_names_64_of_them() {
     #[supervised(name = "events: of many")]
     async fn wait() -> Result<(), TaskError> {
         pending().await
     }
 
     let events = listen();
-    let pool = Pool::new(20);
-    for _ in 0..20 {
+    let pool = Pool::new(76);
+    for _ in 0..76 {
         pool.spawn(wait).await.unwrap();
     }
     drop(pool);
     let events = events.lock().unwrap();
     let [event] = &events[..] else { panic!("one warning: {events:#?}") };
-    assert_eq!((event.level, &*event.fields["tasks"]), (Level::WARN, "20"));
+    assert_eq!((event.level, &*event.fields["tasks"]), (Level::WARN, "76"));
     let list = &event.fields["unfinished"];
-    assert_eq!(list.matches("events: of many (task ").count(), 8, "{list}");
+    assert_eq!(list.matches("events: of many (task ").count(), 64, "{list}");
     assert!(list.ends_with("; and 12 more"), "{list}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_the_tasks_of_a_dropped_pool_eight_are_named_and_the_others_counted() {
+async fn a_dropped_pool_counts_the_tasks_that_it_does_not_name() {
     #[supervised(name = "events: one of many")]
     async fn wait() -> Result<(), TaskError> {
         pending().await
     }
 
     let events = listen();
-    for tasks in [8, 9, 10] {
+    for tasks in [64, 65, 66] {
         let pool = Pool::new(tasks);
         for _ in 0..tasks {
             pool.spawn(wait).await.unwrap();
@@ -346,7 +395,7 @@ async fn of_the_tasks_of_a_dropped_pool_eight_are_named_and_the_others_counted()
     let events = events.lock().unwrap();
     let lists: Vec<_> = events.iter().filter_map(|event| event.fields.get("unfinished")).collect();
     let named = |list: &&String| list.matches("events: one of many (task ").count();
-    assert_eq!(lists.iter().map(named).collect::<Vec<_>>(), [8, 8, 8]);
+    assert_eq!(lists.iter().map(named).collect::<Vec<_>>(), [64, 64, 64]);
     let more = |list: &&String| list.split_once("; and ").map(|(_, more)| more.to_owned());
     let more: Vec<_> = lists.iter().map(more).collect();
     assert_eq!(more, [None, Some("1 more".to_owned()), Some("2 more".to_owned())]);

@@ -111,6 +111,19 @@ fn a_task_that_blocks_its_worker_is_told_so_and_the_exit_does_not_wait_for_it() 
 }
 
 #[test]
+fn a_task_outside_of_all_pools_cannot_hold_the_exit() {
+    let begun = Instant::now();
+    let body = "short on one thread: finishes, and a task blocks the thread";
+    let mut program = Program::start(POOLS, body);
+    let ended = program.wait_for("READY").end().with_code(75);
+    let ended = ended
+        .that_told("The grace of 1s is spent: a task blocks the thread of main.")
+        .that_told("blocks: 1 running");
+    assert!(!ended.stderr.contains("could not be drained"), "{}", ended.stderr);
+    assert!(begun.elapsed() < SHORT_GRACE + SLACK, "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_closure_that_holds_its_thread_is_told_so() {
     let mut program = Program::start(POOLS, "short: has a thread");
     let ended = program.wait_for("READY").end().with_code(75);

@@ -8,7 +8,9 @@
 //! Invariants, checked by the tests below
 //!
 //! 1. Each event is logged or counted, once, and each count is logged: by the thread that the first counted event starts,
-//!    by the next event of the function, or by [`flush_all`] at the end of a drain and of main.
+//!    by the next event of the function, or by [`flush_all`] at the end of a drain, of `#[supervised::main]` and of
+//!    `#[supervised::test]`. The end of any other `main` kills that thread: the counts of the last second are lost.
+//!    (To flush at each join would log more than one line a second.)
 //! 2. No subscriber is called under the lock.
 //! 3. If nobody listens, nothing is counted and no thread is started.
 
@@ -34,8 +36,14 @@ pub(crate) static POOL_FAILURES: Rate = Rate::new(Level::ERROR, super::more_pool
 /// The failures of group tasks that no join returns.
 pub(crate) static GROUP_FAILURES: Rate = Rate::new(Level::WARN, super::more_group_tasks_failed);
 
+/// The failures of runs that a map does not return.
+pub(crate) static MAP_FAILURES: Rate = Rate::new(Level::WARN, super::more_map_items_failed);
+
+/// Panics, with their backtraces.
+pub(crate) static PANICS: Rate = Rate::new(Level::ERROR, super::more_panicked);
+
 /// Every bound, for who flushes them.
-static ALL: [&Rate; 2] = [&POOL_FAILURES, &GROUP_FAILURES];
+static ALL: [&Rate; 4] = [&POOL_FAILURES, &GROUP_FAILURES, &MAP_FAILURES, &PANICS];
 
 /// One kind of event.
 pub(crate) struct Rate {

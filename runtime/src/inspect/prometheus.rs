@@ -24,8 +24,8 @@
 //!
 //! # Functions that have not run
 //!
-//! All series of a function are there, at zero, from its first use in the process on; before it, nobody knows
-//! of the function. A rule that has to hold before then, or after every restart, says what no series means:
+//! All series of a function are there, at zero, from its first use in the process on (those of a limit if it has one);
+//! before it, nobody knows of the function. A rule that has to hold before then, or after every restart, says what no series means:
 //!
 //! ```text
 //! absent(supervised_tasks_started_total{task="backup"})                                   # never ran

@@ -32,7 +32,7 @@ pub(super) fn run(limit: Duration, code: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Logs what waits to be logged: the process ends, and nobody does it later.
+/// Logs what waits to be logged: the process may end, and nobody does it later.
 pub(super) fn flush_logs() {
     if rate::has_counted() || backtraces::are_in_use() {
         run(TELLING, || {

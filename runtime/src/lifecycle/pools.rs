@@ -8,12 +8,16 @@
 //! ```
 //!
 //! Neither waits for the other without a bound, and one of them tells: a task that holds the only thread of
-//! the runtime, or a subscriber that never returns, delays the exit and does not prevent it.
+//! the runtime, or a subscriber that never returns, delays the exit and does not prevent it. This holds also if all
+//! pools are drained and a task outside of them holds that thread (`tests/process/pools.rs`).
 
 use std::{
     collections::HashSet,
     fmt::Write as _,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -27,7 +31,7 @@ use tokio::{
 
 use super::{
     bounded::{self, TELLING},
-    shutdown::{GRACE_SPENT, Shutdown, State, tell_undrained},
+    shutdown::{GRACE_SPENT, Shutdown, State, tell_blocked, tell_undrained},
 };
 use crate::registry::{self, Drain};
 
@@ -53,8 +57,10 @@ pub(super) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
     let (grace, state) = (shutdown.left(), shutdown.state());
     state.tell_stopping(grace);
     let (tell, told) = oneshot::channel();
+    let (returns, has_returned) = mpsc::channel::<()>();
     let thread = thread::Builder::new().name("supervised-drain".to_owned());
     let spawned = thread.spawn(move || {
+        let begun = Instant::now();
         let list = drained_within(grace, home);
         _ = tell.send(list.clone());
         if let Some(list) = list {
@@ -64,13 +70,29 @@ pub(super) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
             )]
             thread::sleep(REPORTING);
             exit_instead(&state, &list);
+        } else {
+            let rest = grace.saturating_sub(begun.elapsed());
+            exit_unless_returned(&state, &has_returned, rest.max(REPORTING));
         }
     });
-    match spawned {
+    let list = match spawned {
         // The sender is gone only where that thread has panicked.
         Ok(_) => runtime.block_on(told).unwrap_or_else(|_| what_is_left(home)),
         // No thread to be had: the runtime of the tasks has a clock, too.
         Err(_) => runtime.block_on(drain_all(grace, home)),
+    };
+    drop(returns);
+    list
+}
+
+/// All pools are drained, and `block_on` of a runtime with one thread cannot return while a task blocks that thread.
+/// Exits if it has not returned within `limit`.
+fn exit_unless_returned(state: &State, has_returned: &Receiver<()>, limit: Duration) {
+    // Nothing is ever sent: the drop of the sender ends the wait.
+    if has_returned.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) && state.may_tell() {
+        tell_blocked(state.grace());
+        bounded::flush_logs();
+        bounded::exit(GRACE_SPENT.into());
     }
 }
 

@@ -152,6 +152,10 @@ impl State {
         }
     }
 
+    pub(super) fn grace(&self) -> Duration {
+        self.grace
+    }
+
     /// True once: what did not stop is told by one thread, which then ends the process.
     pub(super) fn may_tell(&self) -> bool {
         !self.told.swap(true, Ordering::AcqRel)
@@ -227,9 +231,18 @@ async fn or_exit(signals: &mut Signals, wait: impl Future<Output = ()>) {
 /// On two threads: whoever holds stderr, or the subscriber, holds back only that. To look may drop the last
 /// of a group, which is foreign code too.
 fn tell_spent(grace: Duration) {
+    tell_grace_spent(grace, ". What did not stop:");
+}
+
+/// The same if the pools are drained, and a task holds the thread that main needs.
+pub(super) fn tell_blocked(grace: Duration) {
+    tell_grace_spent(grace, ": a task blocks the thread of main.\nWhat runs:");
+}
+
+fn tell_grace_spent(grace: Duration, why: &'static str) {
     bounded::run(TELLING, move || {
         let unfinished = report::of_what_runs();
-        let text = format!("The grace of {grace:?} is spent. What did not stop:\n{unfinished}");
+        let text = format!("The grace of {grace:?} is spent{why}\n{unfinished}");
         _ = io::stderr().write_all(text.as_bytes());
     });
     bounded::run(TELLING, move || events::grace_spent(grace, &report::of_what_runs()));

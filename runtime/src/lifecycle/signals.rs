@@ -49,10 +49,6 @@ mod platform {
             _ = signal_hook::low_level::emulate_default_handler(signal.number());
         }
     }
-
-    pub(super) fn end_at_once(code: i32) -> ! {
-        signal_hook::low_level::exit(code)
-    }
 }
 
 #[cfg(windows)]
@@ -101,10 +97,6 @@ mod platform {
 
     /// There is nothing to raise: the exit code tells.
     pub(super) fn raise(_: Signal) {}
-
-    pub(super) fn end_at_once(_: i32) -> ! {
-        std::process::abort()
-    }
 }
 
 /// SIGINT and SIGTERM, or what stands for them.
@@ -124,9 +116,12 @@ impl Signals {
     }
 }
 
-/// Ends the process without hooks, flushes and destructors.
+/// Ends the process without hooks, flushes and destructors: `_exit`, on Windows too.
+///
+/// `std::process::exit` runs the hooks of `atexit`, and waits for another thread that is exiting already. It is what
+/// hangs if this is called.
 pub(super) fn end_at_once(code: i32) -> ! {
-    platform::end_at_once(code)
+    signal_hook::low_level::exit(code)
 }
 
 /// Ends the process as the signal would have; comes back only where the platform has no such end.

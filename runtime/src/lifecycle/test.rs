@@ -5,6 +5,8 @@
 //! 1. A test that fails by itself is not judged: what is left then is a consequence.
 //! 2. Whatever the body has left, the test ends: nothing of it is waited for without a bound.
 //! 3. What lives in another runtime is another test's.
+//! 4. What waits to be logged is logged before the test ends, in bounded time: the counts of failures, and the
+//!    backtraces of panics. The process may end with the last test. (`tests/composition/group_truth.rs`)
 
 use std::{
     future::{Future, poll_fn},
@@ -18,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    driver::Driver, entry::Entry, leak_check::LeakCheck, looks::Looking, threads::Threads,
+    bounded, driver::Driver, entry::Entry, leak_check::LeakCheck, looks::Looking, threads::Threads,
 };
 use crate::{
     Outcome, TaskError, panic,
@@ -136,6 +138,7 @@ where
             Ok(())
         }
     };
+    bounded::flush_logs();
     match settled.result {
         Ok(value) => {
             if let Err(leaks) = found {

@@ -3,10 +3,7 @@
 use std::{error::Error, fmt, io, panic::Location, time::Duration};
 
 use super::LiveTask;
-use crate::error::UnfinishedPool;
-
-/// How many tasks one text names.
-const MOST_NAMED: usize = 64;
+use crate::{error::UnfinishedPool, events::MOST_NAMED};
 
 /// The work that a [`Pool`](crate::Pool) did not finish: [`drain`](crate::Pool::drain) had to cancel or abort it, or its
 /// runtime dropped it.

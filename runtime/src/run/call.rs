@@ -7,10 +7,14 @@
 //!    then ends it, and nothing is started or counted.
 //! 3. Parameters are cloned and dropped under [`panic::catch`]: a clone that panics is a run that panicked.
 //! 4. A permit that was acquired for the call is its first run's.
+//! 5. A restart is logged once its wait has started, which needs a timer; otherwise the log would announce a run that
+//!    never happens. The event has the error of the run before it, which nothing else reports.
 //!
-//! `tests/behaviour/` checks 1 and 2 in `restart.rs`, 3 in `restart_panics.rs`, 4 in `restart_scopes.rs`.
+//! `tests/behaviour/` checks 1 and 2 in `restart.rs`, 3 in `restart_panics.rs`, 4 in `restart_scopes.rs`;
+//! `tests/events/main.rs` checks 5.
 
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -144,11 +148,8 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
                 }
                 return Poll::Ready(settled);
             };
-            drop_quietly(settled.result);
-            // Without a timer in its runtime, tokio panics.
-            match panic::catch(|| Box::pin(tokio::time::sleep(wait))) {
-                Ok(backoff) => *this.backoff = Some(backoff),
-                Err(caught) => return Poll::Ready(this.end_without_timer(caught)),
+            if let Err(caught) = this.restart_after(wait, settled) {
+                return Poll::Ready(this.end_without_timer(caught));
             }
             frame::waits(true);
         }
@@ -215,12 +216,33 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         let now = Instant::now();
         let lasted = begun.map_or(Duration::ZERO, |begun| now.duration_since(begun));
         let wait = self.restarts.after(lasted, now, restart);
-        let name = self.spec.name();
-        match wait {
-            Some(wait) => events::restarts(name, outcome, self.restarts.total(), wait),
-            None => events::gave_up(name, outcome, restart.most(), restart.window()),
+        if wait.is_none() {
+            events::gave_up(self.spec.name(), outcome, restart.most(), restart.window());
         }
         wait
+    }
+
+    /// Starts the wait before the next run, then logs the restart with the error that ends here.
+    #[cold]
+    fn restart_after(&mut self, wait: Duration, last: Settled<F::Output>) -> Result<(), Caught> {
+        let Settled { outcome, result, .. } = last;
+        let error = Cell::new(None);
+        // A panic was logged when it was caught.
+        if outcome != Outcome::Ok && outcome != Outcome::Panicked {
+            put_text(&error, result.as_ref(), *self.verdict);
+        }
+        drop_quietly(result);
+        let (name, error) = (self.spec.name(), error.take());
+        // Without a timer in its runtime, tokio panics.
+        match panic::catch(|| Box::pin(tokio::time::sleep(wait))) {
+            Ok(backoff) => *self.backoff = Some(backoff),
+            Err(caught) => {
+                events::cannot_restart(name, outcome, error.as_deref());
+                return Err(caught);
+            }
+        }
+        events::restarts(name, outcome, error.as_deref(), self.restarts.total(), wait);
+        Ok(())
     }
 }
 
@@ -264,7 +286,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         Settled { outcome, overdue: false, nanos: 0, result: Err(cancelled) }
     }
 
-    /// No run follows, though one should: the last one was counted.
+    /// No run follows, though one should: the last one was counted and logged.
     #[cold]
     fn end_without_timer<R>(&mut self, caught: Caught) -> Settled<R> {
         let panicked = self.panicked(caught);

@@ -44,7 +44,7 @@ pin_project! {
     /// # Panics
     ///
     /// When it is polled again after it has ended. A restart needs a tokio runtime that has its timer enabled: without
-    /// one the call ends as `panicked` rather than with another run.
+    /// one the call ends as `panicked` rather than with another run, and a `WARN` event has the error of the last run.
     ///
     /// # Cancel safety
     ///

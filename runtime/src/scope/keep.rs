@@ -6,6 +6,8 @@ use crate::run::SupervisedFuture;
 pub(super) trait Keep<S: SupervisedFuture> {
     /// A place in the results.
     type Kept: Send + 'static;
+    /// Whether a failure stops the rest. Then only the first one is returned, and the others are logged.
+    const STOPS: bool;
     /// What goes there, or the failure that stops the rest.
     fn keep(result: Result<S::Value, S::Error>) -> Result<Self::Kept, S::Error>;
 }
@@ -18,6 +20,7 @@ pub(super) struct Apart;
 
 impl<S: SupervisedFuture<Value: Send + 'static>> Keep<S> for Together {
     type Kept = S::Value;
+    const STOPS: bool = true;
 
     fn keep(result: Result<S::Value, S::Error>) -> Result<S::Value, S::Error> {
         result
@@ -29,6 +32,7 @@ where
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
 {
     type Kept = Result<S::Value, S::Error>;
+    const STOPS: bool = false;
 
     fn keep(result: Result<S::Value, S::Error>) -> Result<Self::Kept, S::Error> {
         Ok(result)

@@ -42,8 +42,9 @@ use crate::{clock::Ticks, run::SupervisedFuture};
 /// # }
 /// ```
 ///
-/// Each run gets a token that fires with `token`; a body that takes it gets a child of its own. The first failure cancels the rest and is what
-/// returns, when all runs have ended; [`settled`](Map::settled) lets every item have its own end.
+/// Each run gets a token that fires with `token`; a body that takes it gets a child of its own. The first failure cancels
+/// the rest and is returned when all runs have ended; the failures after it are logged at `WARN`, once each (of more than
+/// 10 a second of one function, the number). With [`settled`](Map::settled) every item has its own end.
 ///
 /// The iterator is read as runs end: memory grows with the limit and the results, not with the input.
 /// It is read, and `f` called, by one thread at a time. A few tokio tasks drive the runs, one run after another and as

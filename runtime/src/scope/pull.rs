@@ -20,9 +20,11 @@
 //!    some run will ask for one more runner: when it pends, when it ends after a while, when the limit is raised, or
 //!    when no item was read for a while (`watch.rs`). A runner that is refused since another one reads leaves the
 //!    question to that one's run.
+//! 8. A failure is returned by the map or logged, once: logged are those after the first, and all of a map that is
+//!    dropped. Of more than 10 a second of one function, the number is logged.
 //!
 //! `pull/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/composition/decisions.rs` 6 and 7,
-//! `tests/composition/locks.rs` 3.
+//! `tests/composition/locks.rs` 3, `tests/composition/map_truth.rs` 8.
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
@@ -39,8 +41,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     keep::Keep,
+    ledger::Failure,
     ordered::{Index, Ordered},
     source::{Next, Source, drop_source},
+    spawn::name_of,
     task::cause_of_abort,
 };
 use crate::{
@@ -95,7 +99,7 @@ struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     queue: Queue,
     /// A place for each item whose run was made.
     results: Ordered<K::Kept>,
-    failure: Option<S::Error>,
+    failure: Option<Failure<S::Error>>,
     /// A panic of an error's conversion: there is no error to report it with, and the map panics.
     untold: Option<Caught>,
     runners: usize,
@@ -156,7 +160,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
         (self.source.take(), std::mem::take(&mut self.queue))
     }
 
-    fn take_unwanted(&mut self) -> Unwanted<K::Kept, S::Error> {
+    fn take_unwanted(&mut self) -> Unwanted<K::Kept, Failure<S::Error>> {
         let (results, failure) = (self.results.take(), self.failure.take());
         Unwanted { results, failure, untold: self.untold.take() }
     }
@@ -216,8 +220,8 @@ pub(super) struct Driven<S: SupervisedFuture> {
     pub(super) ended: Ended<S::Value, S::Error>,
 }
 
-/// The name of a task whose item could not be made.
-pub(super) const CLOSURE: &str = "map";
+/// The name of a runner that does not know its function yet.
+pub(super) const UNKNOWN: &str = "map";
 
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     pub(super) fn new(
@@ -300,10 +304,10 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         let (cut, spec) = (state.cut, state.spec);
         drop(state);
         match (failure, untold) {
-            (Some(error), untold) => {
+            (Some(failure), untold) => {
                 drop_each_quietly(results);
                 drop_quietly(untold);
-                Err(error)
+                Err(failure.error)
             }
             (None, Some(caught)) => {
                 drop_each_quietly(results);
@@ -322,7 +326,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         spec: Option<&'static TaskSpec>,
     ) -> Result<Vec<K::Kept>, S::Error> {
         let cause = cause_of_abort(&self.scope, &self.token);
-        let origin = spec.map_or(Origin::from(CLOSURE), Origin::from);
+        let origin = spec.map_or_else(|| Origin::from(name_of::<S, F>()), Origin::from);
         let cancelled = Cancelled::new(origin, cause);
         match panic::catch(|| S::error(TaskError::Cancelled(cancelled)))
             .map(|error| K::keep(Err(error)))
@@ -347,6 +351,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         let mut state = self.state();
         state.abandoned = true;
         let (source, queue) = self.close(&mut state);
+        let failure = state.failure.take();
         let unwanted = state.take_unwanted();
         drop(state);
         let runners: Vec<_> = self.runners().iter().cloned().collect();
@@ -356,6 +361,9 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         }
         wake_each(queue);
         drop_source(source);
+        if let Some(failure) = failure {
+            self.log(failure, "was dropped before it returned");
+        }
         unwanted.drop_quietly();
     }
 
@@ -388,10 +396,42 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     /// Stores an end where no next item is wanted.
     pub(super) fn store(&self, Driven { task, index, ended }: Driven<S>) {
         let mut state = self.state();
-        match K::keep(ended.result) {
+        let Ended { outcome, result, .. } = ended;
+        match K::keep(result) {
             Ok(kept) => state.results.put(index, kept),
-            Err(error) => self.fail(state, task, error),
+            Err(error) => self.fail(state, self.failure(task, outcome, error, None)),
         }
+    }
+
+    /// Stores a failure that stops the rest, with what its error says.
+    #[cold]
+    pub(super) fn store_failure(
+        &self,
+        task: &'static str,
+        ended: Ended<S::Value, S::Error>,
+        text: Option<Box<str>>,
+    ) {
+        if let Err(error) = ended.result {
+            self.fail(self.state(), self.failure(task, ended.outcome, error, text));
+        }
+    }
+
+    fn failure(
+        &self,
+        task: &'static str,
+        outcome: Outcome,
+        error: S::Error,
+        text: Option<Box<str>>,
+    ) -> Failure<S::Error> {
+        Failure { task, place: self.place, outcome, error, text }
+    }
+
+    /// Logs a failure that the map does not return, and drops its error.
+    #[cold]
+    fn log(&self, failure: Failure<S::Error>, why: &str) {
+        let Failure { task, place, outcome, error, text } = failure;
+        events::map_item_failed(task, place, outcome, text.as_deref(), why);
+        drop_quietly(error);
     }
 
     /// A run has ended, and no error could be made of how.
@@ -401,23 +441,21 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             Some(_) => Some(caught),
             None => state.untold.replace(caught),
         };
-        self.release(state, Some(task), None);
+        self.release(state, Some(task));
         drop_quietly(surplus);
     }
 
     /// A run has failed: the first one cancels the rest. Releases the lock.
     #[cold]
-    fn fail(
-        &self,
-        mut state: MutexGuard<'_, State<I, F, S, K>>,
-        task: &'static str,
-        error: S::Error,
-    ) {
-        let (failed, surplus) = match state.failure {
-            Some(_) => (None, Some(error)),
-            None => (Some(task), state.failure.replace(error)),
-        };
-        self.release(state, failed, surplus);
+    fn fail(&self, mut state: MutexGuard<'_, State<I, F, S, K>>, failure: Failure<S::Error>) {
+        if state.closed || state.failure.is_some() {
+            let why = if state.closed { "had ended" } else { "had failed already" };
+            drop(state);
+            return self.log(failure, why);
+        }
+        let task = failure.task;
+        state.failure = Some(failure);
+        self.release(state, Some(task));
     }
 
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
@@ -431,12 +469,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     }
 
     /// Releases the lock, then does what must not be done under it.
-    fn release(
-        &self,
-        mut state: MutexGuard<'_, State<I, F, S, K>>,
-        failed: Option<&'static str>,
-        surplus: Option<S::Error>,
-    ) {
+    fn release(&self, mut state: MutexGuard<'_, State<I, F, S, K>>, failed: Option<&'static str>) {
         let stopped = failed.map(|task| (task, state.stop()));
         drop(state);
         if let Some((task, (source, queue))) = stopped {
@@ -444,7 +477,6 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             wake_each(queue);
             drop_source(source);
         }
-        drop_quietly(surplus);
     }
 
     /// Before the first runner: whether there is one to start. If there is nothing to read, the map is over.
@@ -541,10 +573,11 @@ where
     ) -> Pulled {
         let mut state = self.state();
         if let Some(Driven { task, index, ended }) = done.take() {
+            let outcome = ended.outcome;
             match K::keep(ended.result) {
                 Ok(kept) => state.results.put(index, kept),
                 Err(error) => {
-                    self.fail(state, task, error);
+                    self.fail(state, self.failure(task, outcome, error, None));
                     state = self.state();
                 }
             }
@@ -607,16 +640,18 @@ where
     /// An item could not be made; `None` where no error could be made of that either.
     #[cold]
     pub(super) fn unmade(&self, index: Index, caught: Caught) -> Option<Driven<S>> {
-        let panic = Panic::new(CLOSURE, caught);
+        let spec = self.state().spec;
+        let task = spec.map_or_else(name_of::<S, F>, TaskSpec::name);
+        let panic = Panic::new(spec.map_or_else(|| Origin::from(task), Origin::from), caught);
         events::panicked(&panic);
         match panic::catch(|| S::error(TaskError::Panicked(panic))) {
             Ok(error) => {
                 let outcome = Outcome::Panicked;
                 let ended = Ended { outcome, overdue: false, nanos: 0, result: Err(error) };
-                Some(Driven { task: CLOSURE, index, ended })
+                Some(Driven { task, index, ended })
             }
             Err(caught) => {
-                self.store_untold(CLOSURE, caught);
+                self.store_untold(task, caught);
                 None
             }
         }

@@ -16,6 +16,7 @@
 //! A runner that finds the source with another one waits for it, without a run and without blocking its thread.
 
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
     sync::{Arc, Weak},
@@ -29,7 +30,7 @@ use super::{
     busy::Busy,
     keep::Keep,
     ordered::Index,
-    pull::{Bound, CLOSURE, Driven, Pulled, Shared},
+    pull::{self, Bound, Driven, Pulled, Shared},
     task::cause_of_abort,
 };
 use crate::{
@@ -50,7 +51,7 @@ use crate::{
 
 sync::global! {
     /// What a runner is until it knows the function, which the first run tells.
-    static UNKNOWN: TaskSpec = TaskSpec::new(CLOSURE, Policy::DEFAULT);
+    static UNKNOWN: TaskSpec = TaskSpec::new(pull::UNKNOWN, Policy::DEFAULT);
 }
 
 struct Runner<I, F, S, K>
@@ -308,11 +309,13 @@ where
     /// One run after another, until one is pending or there is nothing more to do.
     fn drive(&mut self, now: Ticks, cx: &mut Context<'_>) -> Poll<()> {
         let mut now = Some(now);
+        let text = Cell::new(None);
         loop {
             // The index stays until the run has ended: a poll may unwind.
             let mut done = match (self.run.as_mut().as_pin_mut(), self.index) {
                 (Some(mut run), Some(index)) => {
-                    let around = Around { alarm: Some(&self.alarm), now: now.take(), text: None };
+                    let text = K::STOPS.then_some(&text);
+                    let around = Around { alarm: Some(&self.alarm), now: now.take(), text };
                     let Poll::Ready(ended) = run.as_mut().poll_ended(cx, around) else {
                         self.is_pending(cx);
                         return Poll::Pending;
@@ -332,7 +335,12 @@ where
                             self.woke = true;
                         }
                     }
-                    Some(Driven { task, index, ended })
+                    if K::STOPS && ended.result.is_err() {
+                        self.shared.store_failure(task, ended, text.and_then(Cell::take));
+                        None
+                    } else {
+                        Some(Driven { task, index, ended })
+                    }
                 }
                 _ => None,
             };

@@ -9,6 +9,7 @@ use super::{ask, json_until, object_of, tasks_until};
 /// Its one worker, in the hands of a task, until it is dropped.
 struct Hanging {
     address: std::net::SocketAddr,
+    runtime: tokio::runtime::Handle,
     ends: Option<mpsc::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -24,7 +25,7 @@ impl Hanging {
                 let address = ops::listen(0).unwrap();
                 let pool = Pool::new(1);
                 let hangs = move || {
-                    begun.send(address).unwrap();
+                    begun.send((address, tokio::runtime::Handle::current())).unwrap();
                     _ = end.recv();
                 };
                 pool.spawn(task!("hangs", |_| -> Result<(), TaskError> {
@@ -36,14 +37,17 @@ impl Hanging {
                 pool.drain(std::time::Duration::from_secs(60)).await.unwrap();
             });
         });
-        Self { address: is_begun.recv().unwrap(), ends: Some(ends), thread: Some(thread) }
+        let (address, runtime) = is_begun.recv().unwrap();
+        Self { address, runtime, ends: Some(ends), thread: Some(thread) }
     }
 }
 
 impl Drop for Hanging {
     fn drop(&mut self) {
         drop(self.ends.take());
-        self.thread.take().unwrap().join().unwrap();
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
     }
 }
 
@@ -62,4 +66,28 @@ async fn the_health_of_a_runtime_without_a_free_worker_is_503() {
     let hanging = Hanging::begin();
     let answer = ask(hanging.address, "/healthz", &[]).await;
     assert_eq!((answer.status, answer.text()), (503, "no worker of the runtime was free for 2s\n"));
+}
+
+#[tokio::test]
+async fn probes_of_a_blocked_runtime_share_one_task() {
+    let hanging = Hanging::begin();
+    let probe = || ask(hanging.address, "/healthz", &[]);
+    let answers = tokio::join!(probe(), probe(), probe(), probe());
+    for answer in [answers.0, answers.1, answers.2, answers.3, probe().await] {
+        assert_eq!(answer.status, 503, "{}", answer.text());
+    }
+    // That of the pool, and the one that asks for a turn.
+    assert_eq!(hanging.runtime.metrics().num_alive_tasks(), 2);
+}
+
+#[tokio::test]
+async fn a_runtime_that_ended_after_it_hung_is_reported_so() {
+    let mut hanging = Hanging::begin();
+    let address = hanging.address;
+    assert_eq!(ask(address, "/healthz", &[]).await.status, 503);
+    drop(hanging.ends.take());
+    let thread = hanging.thread.take().unwrap();
+    tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
+    let answer = ask(address, "/healthz", &[]).await;
+    assert_eq!((answer.status, answer.text()), (503, "the runtime has ended\n"));
 }

@@ -48,6 +48,13 @@ async fn blocks() -> Result<(), TaskError> {
     block()
 }
 
+/// Finishes, and leaves a task that no pool knows.
+#[supervised(name = "finishes first", allow(detached_spawn))]
+async fn leaves_a_task_that_blocks() -> Result<(), TaskError> {
+    tokio::spawn(blocks(CancellationToken::new()));
+    Ok(())
+}
+
 #[supervised(name = "never")]
 async fn never() -> Result<(), TaskError> {
     pending().await
@@ -162,6 +169,7 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
             tokio::task::yield_now().await;
         }
         "blocks" => POOL.spawn(blocks).await?,
+        "finishes, and a task blocks the thread" => POOL.spawn(leaves_a_task_that_blocks).await?,
         "has a thread" => {
             POOL.spawn_blocking("holds", |_| -> anyhow::Result<()> {
                 say("READY");

@@ -86,7 +86,7 @@ pub(super) fn watching(runtime: Option<Handle>) -> Router {
         .route("/debug/tasks/events", get(events))
         .route("/debug/tasks/backtraces/{panic}", get(backtrace))
         .layer(map_response(private))
-        .with_state(Watched(runtime))
+        .with_state(Watched::new(runtime))
 }
 
 /// Nobody keeps it, and nobody takes it for something else.
