@@ -1,11 +1,13 @@
 //! Errors whose `From<TaskError>` panics: on what it did not expect, or always.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt;
-use tokio_supervised::{CancellationToken, Group, TaskError, map, supervised};
+use tokio_supervised::{
+    CancellationToken, Group, GroupHandle, Outcome, SpawnError, TaskError, map, supervised,
+};
 
-use crate::support::{in_time, turn};
+use crate::support::{in_time, outcomes_of, turn};
 
 /// Knows panics, and did not expect anything else.
 #[derive(Debug, PartialEq)]
@@ -94,4 +96,102 @@ async fn an_error_that_cannot_be_made_of_the_closures_panic_panics_in_the_map() 
     let map = in_time(map(&CancellationToken::new(), 0..5, closure).settled());
     let panic = AssertUnwindSafe(map).catch_unwind().await.unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&"never"));
+}
+
+/// Awaits the join, which must panic with what the conversion panicked with.
+async fn join_panics(group: Group<u32, Never>) {
+    let join = AssertUnwindSafe(in_time(group.join())).catch_unwind();
+    assert_eq!(join.await.unwrap_err().downcast_ref(), Some(&"never"));
+}
+
+#[tokio::test]
+async fn an_error_of_a_refused_spawn_panics_in_the_join() {
+    let group = Group::new(&fired());
+    group.spawn(|token| never(token, 0)).await;
+    assert!(matches!(
+        group.handle().spawn(|token| never(token, 0)).await,
+        Err(SpawnError::Cancelled(_))
+    ));
+    join_panics(group).await;
+}
+
+#[tokio::test]
+async fn an_error_of_a_spawn_after_the_join_panics_nowhere() {
+    let group = Group::<u32, Never>::new(&CancellationToken::new());
+    let handle = group.handle();
+    assert_eq!(group.join().await.unwrap(), []);
+    assert_eq!(handle.spawn(|token| never(token, 0)).await, Err(SpawnError::Joined));
+
+    let group = Group::<u32, Never>::new(&CancellationToken::new());
+    let handle = group.handle();
+    drop(group);
+    assert!(matches!(handle.spawn(|token| never(token, 0)).await, Err(SpawnError::Cancelled(_))));
+}
+
+#[tokio::test]
+async fn an_error_of_a_closure_that_panics_panics_in_the_join() {
+    let group = Group::new(&CancellationToken::new());
+    group
+        .spawn(|token| if token.is_cancelled() { never(token, 0) } else { panic!("the closure") })
+        .await;
+    assert!(group.token().is_cancelled(), "a failure stops the group");
+    join_panics(group).await;
+}
+
+#[tokio::test]
+async fn an_error_of_a_spawn_that_waits_panics_in_the_join() {
+    let token = CancellationToken::new();
+    let group = Group::new(&token).limit(1);
+    group.spawn(|token| never(token, 0)).await;
+    let mut spawn = Box::pin(group.spawn(|token| never(token, 0)));
+    assert!(futures::poll!(&mut spawn).is_pending());
+    token.cancel();
+    // The task has had no turn: its slot is not free.
+    assert!(futures::poll!(&mut spawn).is_ready());
+    drop(spawn);
+    join_panics(group).await;
+}
+
+#[tokio::test]
+async fn an_error_of_a_spawn_that_would_wait_for_itself_panics_in_the_join() {
+    #[supervised(name = "error panics: itself")]
+    async fn itself(group: Arc<Group<u32, Never>>) -> Result<u32, Never> {
+        group.spawn(|token| never(token, 0)).await;
+        Ok(1)
+    }
+    let group = Arc::new(Group::new(&CancellationToken::new()).limit(1));
+    let full = group.clone();
+    group.spawn(|token| itself(token, full)).await;
+    in_time(async {
+        while Arc::strong_count(&group) > 1 {
+            turn().await;
+        }
+    })
+    .await;
+    assert!(group.token().is_cancelled(), "a failure stops the group");
+    assert_eq!(outcomes_of("error panics: itself"), [(Outcome::Ok, 1)], "not its spawn");
+    join_panics(Arc::into_inner(group).unwrap()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_a_spawn_that_nobody_polls_panics_in_the_join() {
+    #[supervised(name = "error panics: held", limit = 1)]
+    async fn held(token: &CancellationToken) -> Result<u32, Never> {
+        token.cancelled().await;
+        Ok(1)
+    }
+    let token = CancellationToken::new();
+    let alone = CancellationToken::new();
+    let first = tokio::spawn(held(alone.clone()));
+    turn().await;
+    let group: Group<u32, Never> = Group::new(&token);
+    let handle: GroupHandle<u32, Never> = group.handle();
+    let mut spawn = Box::pin(handle.spawn(held));
+    assert!(futures::poll!(&mut spawn).is_pending());
+    token.cancel();
+    join_panics(group).await;
+    // The conversion's panic does not keep the join from closing the group.
+    assert_eq!(spawn.await, Err(SpawnError::Joined));
+    alone.cancel();
+    assert_eq!(first.await.unwrap().unwrap(), 1);
 }

@@ -31,7 +31,7 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 
-use crate::support::finishes;
+use crate::support::outcome;
 
 type Look = Arc<dyn Fn() + Send + Sync>;
 
@@ -533,13 +533,17 @@ fn all_operations(runtime: fn() -> Runtime, with_subscriber: bool) {
         let eyes = Eyes::default();
         let looks = eyes.looks.clone();
         eprintln!("{name}");
-        finishes(move || {
+        let outcome = outcome(move || {
             let _guard = with_subscriber
                 .then(|| tracing::subscriber::set_default(NosySubscriber(eyes.clone())));
             let runtime = runtime();
             carry_out(&runtime, *begin, &eyes);
             drop(runtime);
         });
+        if let Err(failure) = outcome {
+            let (looks, live) = (looks.load(SeqCst), tasks());
+            panic!("{name}: the operation {failure}\n{looks} hooks were called; live:\n{live}");
+        }
         assert!(looks.load(SeqCst) > 0, "{name}: no hook was called");
     }
 }

@@ -1,6 +1,8 @@
 //! Watchdogs, child processes and what else the tests share.
 
 use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
     process::{Command, Output, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
@@ -19,13 +21,39 @@ pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
 /// of its runtime.
 #[track_caller]
 pub(crate) fn finishes<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
-    let (send, receive) = mpsc::channel();
-    thread::spawn(move || _ = send.send(body()));
-    match receive.recv_timeout(WATCHDOG) {
+    match outcome(body) {
         Ok(result) => result,
-        Err(RecvTimeoutError::Timeout) => panic!("the body does not finish"),
-        Err(RecvTimeoutError::Disconnected) => panic!("the body panicked"),
+        Err(failure) => panic!("the body {failure}"),
     }
+}
+
+/// The same; what went wrong is the error: that `body` did not finish, or the message of its panic.
+pub(crate) fn outcome<R: Send + 'static>(
+    body: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, String> {
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || _ = send.send(catch_unwind(AssertUnwindSafe(body))));
+    match receive.recv_timeout(WATCHDOG) {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(payload)) => Err(format!("panicked: {}", message(payload))),
+        Err(RecvTimeoutError::Timeout) => Err(format!("does not finish in {WATCHDOG:?}")),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err("panicked while a panic's payload was dropped".into())
+        }
+    }
+}
+
+fn message(payload: Box<dyn Any + Send>) -> String {
+    let text = match payload.downcast_ref::<&str>() {
+        Some(text) => (*text).to_owned(),
+        None => match payload.downcast_ref::<String>() {
+            Some(text) => text.clone(),
+            None => "with a payload that is no text (a body's `resume_unwind` escaped)".into(),
+        },
+    };
+    // A payload may have a destructor that panics.
+    _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+    text
 }
 
 /// Runs an ignored test of this target, by its full path (`"chains::fixture_deep_nest"`), in a process of its own. The

@@ -34,8 +34,31 @@ pub(crate) static BLOCKS: Account = Account::of("soak: blocks", false);
 pub(crate) static BLOCKS_IN_A_POOL: Account = Account::of("soak: blocks in a pool", false);
 pub(crate) static FOREIGN: Account = Account::of("soak: foreign", false);
 
-static ALL: [&Account; 9] =
-    [&CALLS, &ITEMS, &JOBS, &MEMBERS, &RESTARTED, &SECTIONS, &BLOCKS, &BLOCKS_IN_A_POOL, &FOREIGN];
+pub(crate) static LASTING_CALLS: Account = Account::of("soak: lasting call", false);
+pub(crate) static LASTING_ITEMS: Account = Account::of("soak: lasting item", false);
+pub(crate) static LASTING_JOBS: Account = Account::of("soak: lasting job", false);
+pub(crate) static LASTING_MEMBERS: Account = Account::of("soak: lasting member", false);
+pub(crate) static LASTING_RESTARTED: Account = Account::of("soak: lasting restarted", false);
+pub(crate) static LASTING_SECTIONS: Account = Account::of("soak: lasting section", false);
+pub(crate) static LASTING_BLOCKS: Account = Account::of("soak: lasting blocks", false);
+pub(crate) static LASTING_GENERATIONS: Account = Account::of("soak: lasting generation", false);
+
+/// Balanced at the end of each round.
+pub(crate) static ROUND: Accounts =
+    &[&CALLS, &ITEMS, &JOBS, &MEMBERS, &RESTARTED, &SECTIONS, &BLOCKS, &BLOCKS_IN_A_POOL, &FOREIGN];
+/// Of what lives as long as the soak: balanced at its end.
+pub(crate) static LASTING: Accounts = &[
+    &LASTING_CALLS,
+    &LASTING_ITEMS,
+    &LASTING_JOBS,
+    &LASTING_MEMBERS,
+    &LASTING_RESTARTED,
+    &LASTING_SECTIONS,
+    &LASTING_BLOCKS,
+    &LASTING_GENERATIONS,
+];
+
+pub(crate) type Accounts = &'static [&'static Account];
 
 impl Account {
     const fn of(name: &'static str, by_callers: bool) -> Self {
@@ -108,26 +131,41 @@ impl Drop for Entry {
     }
 }
 
-fn all_stats() -> impl Iterator<Item = (&'static Account, TaskStats)> {
+fn stats_of(accounts: Accounts) -> impl Iterator<Item = (&'static Account, TaskStats)> {
     let mut stats = stats();
-    ALL.iter().filter_map(move |account| {
+    accounts.iter().filter_map(move |account| {
         let at = stats.iter().position(|each| each.name == account.name)?;
         Some((*account, stats.swap_remove(at)))
     })
 }
 
-pub(crate) fn anything_runs() -> bool {
-    all_stats().any(|(_, stats)| stats.running + stats.waiting > 0)
+fn all_stats() -> impl Iterator<Item = (&'static Account, TaskStats)> {
+    stats_of(ROUND).chain(stats_of(LASTING))
+}
+
+pub(crate) fn anything_runs(accounts: Accounts) -> bool {
+    stats_of(accounts).any(|(_, stats)| stats.running + stats.waiting > 0)
 }
 
 /// Holds the books against what the crate has counted.
-pub(crate) fn balance() {
-    all_stats().for_each(|(account, stats)| account.balance(&stats));
+pub(crate) fn balance(accounts: Accounts) {
+    stats_of(accounts).for_each(|(account, stats)| account.balance(&stats));
 }
 
-/// Whether there is no function that the drivers have not come to yet.
+/// Whether there is no function that has not run yet.
 pub(crate) fn each_has_run() -> bool {
-    all_stats().count() == ALL.len()
+    all_stats().count() == ROUND.len() + LASTING.len()
+}
+
+/// How many runs of the function the crate has counted.
+pub(crate) fn started(account: &Account) -> u64 {
+    let found = stats().into_iter().find(|stats| stats.name == account.name);
+    found.map_or(0, |stats| stats.started)
+}
+
+/// How many runs of all functions the crate has counted.
+pub(crate) fn all_started() -> u64 {
+    all_stats().map(|(_, stats)| stats.started).sum()
 }
 
 fn told_of(account: &Account) -> String {

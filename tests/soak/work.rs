@@ -90,7 +90,7 @@ pub(crate) fn blocks(account: &'static Account, mut random: Random) -> Result<u6
 }
 
 /// One of the ways to end: a panic, an error, or well.
-fn end(entry: Entry, way: usize, value: u64) -> Result<u64, Failed> {
+pub(crate) fn end(entry: Entry, way: usize, value: u64) -> Result<u64, Failed> {
     match way {
         0 => {
             entry.ends(Outcome::Panicked);

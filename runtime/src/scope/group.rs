@@ -291,7 +291,7 @@ where
     ///
     /// # Panics
     ///
-    /// Where no `E` could be made of how a task ended: its `From<TaskError>` panics, also on that panic.
+    /// If no `E` can be made of how a task or a spawn failed: its `From<TaskError>` panics, also on that panic.
     ///
     /// # Cancel safety
     ///

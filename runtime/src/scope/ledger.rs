@@ -14,6 +14,8 @@
 //! 6. An ended task leaves its value and nothing else: memory, `tasks()` and a cancel depend on the live tasks.
 //!    (the tests below, `tests/composition/life.rs`)
 //! 7. Each failure is reported once: by the join, or else as an event. (`tests/composition/group_truth.rs`)
+//! 8. An error's conversion may panic. The join resumes that panic; a spawn or an abort never does.
+//!    (`tests/behaviour/error_panics.rs`)
 //!
 //! `ledger/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
 
@@ -79,7 +81,7 @@ struct State<T, E> {
     next_wait: u64,
     failure: Option<Failure<E>>,
     refused: Refused<E>,
-    /// A panic of an error's conversion: there is no `E` to tell it with, and the join panics.
+    /// The first panic of an error's conversion. There is no `E` to return, so the join panics.
     untold: Option<Caught>,
     /// The group has stopped itself because a task has ended.
     exited: bool,
@@ -283,10 +285,7 @@ impl<T, E> Shared<T, E> {
     pub(super) fn leave_untold(&self, key: Key, task: &'static str, caught: Caught) {
         let mut state = self.state();
         let left = state.live.remove(key);
-        let surplus = match state.untold {
-            None if !state.closed => state.untold.replace(caught),
-            _ => Some(caught),
-        };
+        let surplus = state.record_untold(caught);
         drop(state);
         drop(left);
         drop_quietly(surplus);
@@ -319,16 +318,34 @@ impl<T, E> Shared<T, E> {
         self.log_surplus(surplus, dropped);
     }
 
+    /// As [`fail`](Self::fail), where the error's conversion panicked.
+    pub(super) fn fail_untold(&self, task: &'static str, caught: Caught) {
+        let surplus = self.state().record_untold(caught);
+        drop_quietly(surplus);
+        self.stop(Cause::SiblingFailed { task });
+    }
+
     /// A spawn was refused since the token has fired: the join must not pass for complete. One that came after
-    /// the join is none of its business. `known` says that the caller of the spawn knows.
-    pub(super) fn refuse(&self, task: &'static str, cause: Cause, error: E, known: bool) {
+    /// the join is none of its business. `known` says that the caller of the spawn knows. The error may be the panic
+    /// of its conversion.
+    pub(super) fn refuse(
+        &self,
+        task: &'static str,
+        cause: Cause,
+        error: Result<E, Caught>,
+        known: bool,
+    ) {
         let mut state = self.state();
         if !known {
             state.refused.spawns += 1;
             state.refused.first.get_or_insert((task, cause));
         }
         let after = state.exited || state.closed;
-        let surplus = if after { Some(error) } else { state.refused.error.replace(error) };
+        let surplus = match error {
+            error if after => Some(error),
+            Ok(error) => state.refused.error.replace(error).map(Ok),
+            Err(caught) => state.record_untold(caught).map(Err),
+        };
         drop(state);
         drop_quietly(surplus);
     }
@@ -469,6 +486,15 @@ impl<T, E> State<T, E> {
         self.pending == self.waits.len()
     }
 
+    /// Keeps the panic of an error's conversion for the join, unless it has one or is over. Returns what it does not
+    /// keep.
+    fn record_untold(&mut self, caught: Caught) -> Option<Caught> {
+        if self.closed || self.untold.is_some() {
+            return Some(caught);
+        }
+        self.untold.replace(caught)
+    }
+
     /// Whether a join may still return the values.
     fn keeps_values(&self) -> bool {
         !self.closed && self.failure.is_none() && self.untold.is_none()
@@ -508,7 +534,7 @@ mod tests {
         group.refuse(
             "late",
             Cause::Token,
-            "a spawn through a handle before the results are taken",
+            Ok("a spawn through a handle before the results are taken"),
             true,
         );
         assert_eq!(group.take_results(), Ok(vec![]));

@@ -110,7 +110,7 @@ where
 fn unmade<S: SupervisedFuture>(task: &'static str, caught: Caught) -> Stage<'static, S::Error> {
     let panic = Panic::new(task, caught);
     events::panicked(&panic);
-    Stage::Failed { task, error: S::error(TaskError::Panicked(panic)) }
+    Stage::Failed { task, error: panic::catch(|| S::error(TaskError::Panicked(panic))) }
 }
 
 /// Spawns a run that has been admitted.

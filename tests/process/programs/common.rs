@@ -4,6 +4,22 @@
 
 use std::{fmt, io::Write};
 
+use tokio::sync::Semaphore;
+
+/// A permit for each body that runs.
+static BODIES: Semaphore = Semaphore::const_new(0);
+
+/// Called at the start of a body that a signal must find running.
+pub(crate) fn body_runs() {
+    BODIES.add_permits(1);
+}
+
+/// Waits until so many bodies run. A spawned task that has not been polled is refused by a signal, whatever its body
+/// would do.
+pub(crate) async fn bodies_run(bodies: u32) {
+    BODIES.acquire_many(bodies).await.expect("it is never closed").forget();
+}
+
 /// Which body the test asks for.
 pub(crate) fn wanted() -> String {
     std::env::args().nth(1).expect("the test names a body")

@@ -17,7 +17,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use common::{BlockingReport, block, say, wanted};
+use common::{BlockingReport, block, bodies_run, body_runs, say, wanted};
 use tokio_supervised::{CancellationToken, Pool, TaskError, Unfinished, supervised};
 
 static POOL: LazyLock<Pool> = LazyLock::new(|| Pool::new(1));
@@ -39,6 +39,7 @@ async fn finishes(token: &CancellationToken) -> anyhow::Result<()> {
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
+    body_runs();
     pending().await
 }
 
@@ -101,58 +102,74 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
             POOL.spawn(finishes).await?;
             never(&token).await?;
         }
-        "is deaf" => POOL.spawn(deaf).await?,
+        "is deaf" => {
+            POOL.spawn(deaf).await?;
+            bodies_run(1).await;
+        }
         "is deaf, and the body fails" => {
             POOL.spawn(deaf).await?;
+            bodies_run(1).await;
             anyhow::bail!("the disk is full");
         }
         "is deaf, and the body fails when it is told" => {
             POOL.spawn(deaf).await?;
+            bodies_run(1).await;
             say("READY");
             token.cancelled().await;
             anyhow::bail!("the disk is full");
         }
         "is deaf, and the report blocks" => {
             POOL.spawn(deaf).await?;
+            bodies_run(1).await;
             return Err(BlockingReport.into());
         }
         "is deaf, and the body is cancelled" => {
             POOL.spawn(deaf).await?;
+            bodies_run(1).await;
             say("READY");
             never(&token).await?;
         }
         "is deaf, and says when it drains" => {
             POOL.spawn(deaf).await?;
+            bodies_run(1).await;
             say_when_it_drains();
             say("READY");
             token.cancelled().await;
         }
         "is deaf, and so is the body" => {
             POOL.spawn(deaf).await?;
-            // Not before its first poll: the signal could refuse it.
-            let (ended, ()) = tokio::join!(deaf(&token), async { say("READY") });
-            ended?;
+            bodies_run(1).await;
+            let ready = async {
+                bodies_run(1).await;
+                say("READY");
+            };
+            tokio::join!(deaf(&token), ready).0?;
         }
         "is deaf, and drained by the body" => {
             POOL.spawn(deaf).await?;
+            bodies_run(1).await;
             POOL.drain(Duration::from_millis(200)).await?;
         }
         "is deaf, and drained by a body that adds to the error" => {
             POOL.spawn(deaf).await?;
+            bodies_run(1).await;
             POOL.drain(Duration::from_millis(200)).await.context("saving")?;
         }
         "is deaf, and drained by a body that makes do" => {
             POOL.spawn(deaf).await?;
+            bodies_run(1).await;
             POOL.drain(Duration::from_millis(200)).await.expect_err("it is deaf");
         }
         "is deaf, and drained after the signal" => {
             POOL.spawn(deaf).await?;
+            bodies_run(1).await;
             say("READY");
             token.cancelled().await;
             POOL.drain(Duration::from_secs(60)).await?;
         }
         "is deaf, and drained when the signal comes" => {
             POOL.spawn(deaf).await?;
+            bodies_run(1).await;
             say_when_it_drains();
             POOL.drain(Duration::from_secs(60)).await?;
         }
@@ -215,12 +232,14 @@ async fn short(token: CancellationToken) -> anyhow::Result<()> {
 #[supervised::main(grace = "1s", worker_threads = 2)]
 async fn boxed() -> Result<(), Box<dyn std::error::Error>> {
     POOL.spawn(deaf).await?;
+    bodies_run(1).await;
     Ok(POOL.drain(Duration::from_millis(200)).await?)
 }
 
 #[supervised::main(grace = "1s", worker_threads = 2)]
 async fn io() -> std::io::Result<()> {
     POOL.spawn(deaf).await.map_err(std::io::Error::other)?;
+    bodies_run(1).await;
     Ok(POOL.drain(Duration::from_millis(200)).await?)
 }
 
@@ -243,12 +262,14 @@ impl std::error::Error for Transparent {
 #[supervised::main(grace = "1s", worker_threads = 2)]
 async fn transparent() -> Result<(), Transparent> {
     POOL.spawn(deaf).await.expect("the pool is open");
+    bodies_run(1).await;
     POOL.drain(Duration::from_millis(200)).await.map_err(Transparent)
 }
 
 #[supervised::main(grace = "1s", worker_threads = 2)]
 async fn plain() -> Result<(), Unfinished> {
     POOL.spawn(deaf).await.expect("the pool is open");
+    bodies_run(1).await;
     POOL.drain(Duration::from_millis(200)).await
 }
 

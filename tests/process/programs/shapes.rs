@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::bail;
-use common::{block, say, wanted};
+use common::{block, bodies_run, body_runs, say, wanted};
 use tokio::sync::mpsc;
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, shield, supervised};
 
@@ -24,6 +24,7 @@ async fn step(n: u64) -> Result<u64, TaskError> {
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
+    body_runs();
     pending().await
 }
 
@@ -118,6 +119,7 @@ async fn with_a_token(token: CancellationToken) -> anyhow::Result<()> {
         "leaves a deaf pool" => {
             let pool = Box::leak(Box::new(Pool::new(1)));
             pool.spawn(deaf).await?;
+            bodies_run(1).await;
             say("READY");
             token.cancelled().await;
             Ok(())

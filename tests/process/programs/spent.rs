@@ -5,20 +5,25 @@ mod common;
 
 use std::{future::pending, time::Duration};
 
-use common::{BlockingReport, block, say, wanted};
+use common::{BlockingReport, block, bodies_run, body_runs, say, wanted};
 use tokio_supervised::{CancellationToken, Group, TaskError, map, shield, supervised};
 
 /// Deaf, but alive.
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
+    body_runs();
     pending().await
 }
 
 /// In a section that is open for longer than the grace of main.
 #[supervised(name = "shielded")]
 async fn shielded() -> Result<(), TaskError> {
-    shield(Duration::from_secs(3600), |_| pending()).await
+    shield(Duration::from_secs(3600), |_| {
+        body_runs();
+        pending()
+    })
+    .await
 }
 
 #[supervised(name = "step")]
@@ -34,17 +39,17 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             let group = Group::new(&token);
             group.spawn(deaf).await;
             group.spawn(deaf).await;
-            while tokio_supervised::stats().iter().all(|task| task.running < 2) {
-                tokio::task::yield_now().await;
-            }
+            bodies_run(2).await;
             say("READY");
             group.join().await?;
             Ok(())
         }
         "a call is deaf" => {
-            // Not before its first poll: the signal could refuse it.
-            let (ended, ()) = tokio::join!(deaf(&token), async { say("READY") });
-            Ok(ended?)
+            let ready = async {
+                bodies_run(1).await;
+                say("READY");
+            };
+            Ok(tokio::join!(deaf(&token), ready).0?)
         }
         "blocks" => {
             say("READY");
@@ -53,6 +58,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
         "shielded for longer" => {
             let group = Group::new(&token);
             group.spawn(shielded).await;
+            bodies_run(1).await;
             say("READY");
             group.join().await?;
             Ok(())

@@ -8,7 +8,7 @@ use std::{
     future::pending,
 };
 
-use common::{block, say, wanted};
+use common::{block, bodies_run, body_runs, say, wanted};
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, supervised};
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -21,6 +21,7 @@ use tracing::{
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
+    body_runs();
     pending().await
 }
 
@@ -35,18 +36,25 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
         "has a deaf task" | "has a deaf task, and shows spans" => {
             let group = Group::new(&token);
             group.spawn(deaf).await;
+            bodies_run(1).await;
             say("READY");
             group.join().await?;
         }
         "leaves a deaf pool" | "leaves a deaf pool, and its warning never returns" => {
             let pool = Pool::new(1);
             pool.spawn(deaf).await?;
+            bodies_run(1).await;
             // Nobody drops it.
             Box::leak(Box::new(pool));
         }
         "leaves a closure that blocks, and its warning never returns" => {
             let pool = Pool::new(1);
-            pool.spawn_blocking("holds", |_| -> anyhow::Result<()> { block() }).await?;
+            pool.spawn_blocking("holds", |_| -> anyhow::Result<()> {
+                body_runs();
+                block()
+            })
+            .await?;
+            bodies_run(1).await;
             Box::leak(Box::new(pool));
         }
         other => anyhow::bail!("no such body: {other}"),

@@ -12,7 +12,7 @@ use std::{
 use super::Shared;
 use crate::{
     Cancelled, Cause, TaskError,
-    panic::{drop_quietly, quietly},
+    panic::{self, Caught, drop_quietly, quietly},
     scope::timer::Timer,
     spec::TaskSpec,
 };
@@ -91,23 +91,25 @@ impl<T, E> Shared<T, E> {
         let refused = self.token.is_cancelled().then(|| self.refused_while_held()).flatten();
         let mut state = self.state();
         let held = state.only_waits() && !state.waits.values().any(|wait| wait.answers);
-        state.closed |= held;
         let surplus = match refused {
-            Some(error) if held && state.refused.error.is_none() => {
-                state.refused.error.replace(error)
+            Some(Ok(error)) if held && state.refused.error.is_none() => {
+                state.refused.error.replace(error).map(Ok)
             }
+            Some(Err(caught)) if held => state.record_untold(caught).map(Err),
             refused => refused,
         };
+        state.closed |= held;
         drop(state);
         drop_quietly(surplus);
         held
     }
 
-    fn refused_while_held(&self) -> Option<E> {
+    fn refused_while_held(&self) -> Option<Result<E, Caught>> {
         let state = self.state();
         let (spec, error) = state.waits.values().next().map(|wait| (wait.spec, wait.error))?;
         drop(state);
         let cause = self.scope.cause().unwrap_or(Cause::Token);
-        Some(error(TaskError::Cancelled(Cancelled::new(spec, cause))))
+        let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
+        Some(panic::catch(|| error(cancelled)))
     }
 }

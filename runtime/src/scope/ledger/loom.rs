@@ -179,7 +179,7 @@ fn a_refused_spawn_is_the_joins_or_its_task_is() {
                 let key = enter(&group);
                 group.leave(key, "a", Ok(1), None);
             }
-            None => group.refuse("a", Cause::Token, Error::Cancelled, false),
+            None => group.refuse("a", Cause::Token, Ok(Error::Cancelled), false),
         }
         block_on(group.all_ended());
         let refused = group.state().refused.spawns;

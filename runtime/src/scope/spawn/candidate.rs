@@ -15,7 +15,9 @@ use super::super::{
     slots::{Admission, Granting, Refusal, Waiting},
 };
 use crate::{
-    Cancelled, Cause, Outcome, TaskError, budget, error::Origin, panic::drop_quietly,
+    Cancelled, Cause, Outcome, TaskError, budget,
+    error::Origin,
+    panic::{self, Caught, drop_quietly},
     spec::TaskSpec,
 };
 
@@ -37,10 +39,11 @@ pub(super) enum Stage<'a, E> {
         /// Of the group's waits.
         number: u64,
     },
-    /// The closure panicked; the name is that of the task that it would have made.
+    /// The closure panicked; the name is that of the task that it would have made. The error's conversion may have
+    /// panicked, too.
     Failed {
         task: &'static str,
-        error: E,
+        error: Result<E, Caught>,
     },
     /// Before the closure was called.
     Refused {
@@ -77,7 +80,7 @@ pub(super) struct No<'a, T, E> {
 }
 
 enum Why<E> {
-    Failed { task: &'static str, error: E },
+    Failed { task: &'static str, error: Result<E, Caught> },
     Refused { task: &'static str },
     Waited { spec: &'static TaskSpec, counted: Waiting, refusal: Refusal },
 }
@@ -181,12 +184,15 @@ impl<'a, T, E> Candidate<'a, T, E> {
                         return Err(rejected.into());
                     }
                     let text = rejected.to_string().into();
-                    let error = (self.error)(TaskError::Rejected(rejected));
+                    let error = panic::catch(|| (self.error)(TaskError::Rejected(rejected)));
                     (spec.name(), Outcome::Rejected, error, Some(text))
                 }
             },
         };
-        self.group.fail(Failure { task, place, outcome, error, text });
+        match error {
+            Ok(error) => self.group.fail(Failure { task, place, outcome, error, text }),
+            Err(caught) => self.group.fail_untold(task, caught),
+        }
         Ok(())
     }
 
@@ -194,7 +200,8 @@ impl<'a, T, E> Candidate<'a, T, E> {
         let refusal = self.refusal(task);
         let SpawnError::Cancelled(cancelled) = &refusal else { return Err(refusal) };
         let (cause, error) = (cancelled.cause(), TaskError::Cancelled(cancelled.clone()));
-        self.group.refuse(task.name(), cause, (self.error)(error), returns);
+        let error = panic::catch(|| (self.error)(error));
+        self.group.refuse(task.name(), cause, error, returns);
         if returns { Err(refusal) } else { Ok(()) }
     }
 
