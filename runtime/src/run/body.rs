@@ -11,7 +11,6 @@ use std::{
 };
 
 use super::output::{Judge, Verdict};
-#[cfg(debug_assertions)]
 use crate::TaskError;
 
 #[cfg(debug_assertions)]
@@ -31,8 +30,7 @@ pub(super) trait Body {
     /// Polls it, and drops it when it has returned; what it returned stays, also where the drop panics.
     fn poll(&mut self, cx: &mut Context<'_>) -> Option<Verdict>;
 
-    #[cfg(debug_assertions)]
-    /// Puts what the function declares for a run without a value into the place of the value.
+    /// Takes the error of a run that has ended without a value.
     fn fail(&mut self, error: TaskError);
 
     /// Drops what it returned, then itself: each at most once, also where one of them panics.
@@ -44,9 +42,14 @@ pub(super) struct InPlace<'a, F: Future> {
     pub(super) body: Pin<&'a mut Option<F>>,
     pub(super) verdict: Judge<F::Output>,
     pub(super) value: &'a mut Poll<F::Output>,
-    #[cfg(debug_assertions)]
-    /// There if the poll is that of a call, whose value is what the function declares.
-    pub(super) from_task_error: Option<fn(TaskError) -> F::Output>,
+    pub(super) on_error: OnError<'a, F::Output>,
+}
+
+/// Where the error of a run without a value goes.
+pub(super) enum OnError<'a, R> {
+    /// Into the place of the value, as what the function declares.
+    Convert(fn(TaskError) -> R),
+    Keep(&'a mut Option<TaskError>),
 }
 
 impl<F: Future> InPlace<'_, F> {
@@ -76,11 +79,11 @@ impl<F: Future> Body for InPlace<'_, F> {
         self.judge()
     }
 
-    #[cfg(debug_assertions)]
     #[cold]
     fn fail(&mut self, error: TaskError) {
-        if let Some(from_task_error) = self.from_task_error {
-            *self.value = Poll::Ready(from_task_error(error));
+        match &mut self.on_error {
+            OnError::Convert(from_task_error) => *self.value = Poll::Ready(from_task_error(error)),
+            OnError::Keep(place) => **place = Some(error),
         }
     }
 

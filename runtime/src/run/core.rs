@@ -6,7 +6,10 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{frame::Frame, scope::Seen};
+use super::{
+    frame::{self, Frame, Pushed},
+    scope::Seen,
+};
 use crate::{clock::Ticks, limit::Permit, spec::TaskSpec};
 
 pub(super) struct Core {
@@ -200,16 +203,16 @@ impl Core {
         }
     }
 
+    /// The place of the frame of the run, if it may have one.
     #[inline]
-    pub(super) fn take_frame(&mut self) -> Option<Arc<Frame>> {
-        self.more_if_any().and_then(|more| more.frame.take())
+    pub(super) fn frame_if_any(&mut self) -> Option<&mut Option<Arc<Frame>>> {
+        self.more_if_any().map(|more| more.frame)
     }
 
-    /// Someone may have been given the frame of the run while its body was polled.
-    #[inline]
-    pub(super) fn keep_frame(&mut self, frame: Option<Arc<Frame>>) {
-        if frame.is_some() {
-            *self.more().frame = frame;
-        }
+    /// Someone was given the frame of the run, now or before.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn keep_frame(&mut self, pushed: Pushed) {
+        frame::take_back(pushed, self.more().frame);
     }
 }

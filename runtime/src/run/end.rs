@@ -11,20 +11,29 @@ use crate::{
     panic::{self, Caught},
 };
 
-/// How a run ended: with what its body returned, unless there is an error.
+/// How a run ended. Small enough to be returned in registers.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    /// It had not ended within its grace, and was dropped.
+    pub(super) overdue: bool,
+    /// How long the body took; 0 where it was not reached.
+    pub(super) nanos: u64,
+}
+
+/// The same, before the error of a run without a value is where its owner takes it.
 pub(super) struct End {
     pub(super) outcome: Outcome,
     /// It had not ended within its grace, and was dropped.
     pub(super) overdue: bool,
     /// How long the body took; 0 where it was not reached.
     pub(super) nanos: u64,
-    pub(super) error: Option<TaskError>,
+    error: TaskError,
 }
 
 impl Step<'_> {
     /// The body has returned; `here` are this thread's counters.
     #[inline]
-    pub(super) fn end_returned(&mut self, verdict: Verdict, here: Here) -> End {
+    pub(super) fn end_returned(&mut self, verdict: Verdict, here: Here) -> Ended {
         let outcome = match verdict {
             Verdict::Ok => Outcome::Ok,
             Verdict::Error => Outcome::Error,
@@ -32,7 +41,25 @@ impl Step<'_> {
             Verdict::CarriesCancelled | Verdict::CarriesUnfinished => Outcome::Error,
         };
         let nanos = self.settle_running(outcome, here);
-        End { outcome, overdue: false, nanos, error: None }
+        Ended { outcome, overdue: false, nanos }
+    }
+
+    /// Gives the owner the error of a run that has ended without a value. It is the last thing that is done: what it is
+    /// converted with is the user's code.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn deliver(&mut self, end: End) -> Ended {
+        let End { outcome, overdue, nanos, error } = end;
+        self.body.fail(error);
+        Ended { outcome, overdue, nanos }
+    }
+
+    /// The body has panicked.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn end_caught(&mut self, caught: Caught) -> Ended {
+        let end = self.end_panicked(caught);
+        self.deliver(end)
     }
 
     #[cold]
@@ -77,7 +104,7 @@ impl Step<'_> {
         };
         let outcome = error.outcome();
         let nanos = self.settle(outcome);
-        End { outcome, overdue: false, nanos, error: Some(error) }
+        End { outcome, overdue: false, nanos, error }
     }
 
     #[cold]

@@ -8,14 +8,19 @@ use super::{
     Around,
     alarm::Alarm,
     core::Stage,
-    end::End,
+    end::Ended,
     step::{Go, Step},
 };
-use crate::{budget, limit::Limit};
+use crate::{budget, clock::Ticks, limit::Limit};
 
 impl Step<'_> {
+    /// The clock, where it need not be read again.
     #[inline]
-    pub(super) fn first(&mut self, cx: &mut Context<'_>, around: &Around<'_>) -> Go {
+    pub(super) fn first(
+        &mut self,
+        cx: &mut Context<'_>,
+        around: &Around<'_>,
+    ) -> Go<Option<Ticks>> {
         if self.token.is_cancelled()
             || around.alarm.is_some_and(|alarm| self.scope_has_fired(alarm))
         {
@@ -28,13 +33,14 @@ impl Step<'_> {
         if let Some(limit) = spec.limit() {
             if self.core.permit.is_none() {
                 let Some(permit) = Limit::try_acquire(limit) else {
-                    return self.begin_to_wait(limit, cx, around.alarm);
+                    self.begin_to_wait(limit, cx, around.alarm)?;
+                    return Go::Continue(None);
                 };
                 self.core.permit = Some(permit);
                 spec.here().waited_for(0);
             }
         }
-        self.begin(around.now)
+        Go::Continue(around.now)
     }
 
     /// Whether the token of its scope has fired, where the run was given another one. A child has fired with it.
@@ -46,7 +52,8 @@ impl Step<'_> {
 
     /// The token had fired before the first poll.
     #[cold]
-    fn refuse(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    #[inline(never)]
+    fn refuse(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
         self.core.stage = Stage::Refused;
         cx.waker().wake_by_ref();
         Poll::Pending

@@ -17,10 +17,9 @@ use std::{
 
 use super::{
     Around, Run, Supervised,
-    body::{Body, InPlace},
+    body::{Body, InPlace, OnError},
     core::Core,
-    end::End,
-    frame::{self, Pushed},
+    frame::Pushed,
     lent,
     output::Verdict,
     step::{Go, Here, Step},
@@ -58,15 +57,9 @@ fn enter(lent: &mut Lent<'_>, body: &mut dyn Body, cx: &mut Context<'_>) -> bool
     let mut step = Step { core: lent.core, token: lent.token, body };
     let here = match step.go(cx, &Around::ALONE) {
         Go::Continue(here) => here,
-        Go::Break(polled) => {
-            step.fail(polled);
-            return false;
-        }
+        Go::Break(_) => return false,
     };
-    let mut frame = step.core.take_frame();
-    let pushed = frame::enter_run(step.core.spec, step.core.permit.is_some(), &mut frame);
-    // It stays here if the thread is ending.
-    step.core.keep_frame(frame);
+    let pushed = step.enter();
     lent.entered = Some(Entered { here, pushed, outer: ManuallyDrop::new(panic::enter()) });
     true
 }
@@ -84,10 +77,8 @@ fn leave(lent: &mut Lent<'_>, body: &mut dyn Body, cx: &mut Context<'_>, polled:
         Err(payload) => Err(panic::caught(payload, outer)),
     };
     let mut step = Step { core: lent.core, token: lent.token, body };
-    let mut frame = step.core.take_frame();
-    frame::leave_run(pushed, &mut frame);
-    let polled = step.polled(polled, frame, here, cx, None);
-    step.fail(polled);
+    step.leave(pushed);
+    _ = step.polled(polled, here, cx, None);
 }
 
 impl<F: Future, T: AsToken> Run<F, T> {
@@ -99,20 +90,11 @@ impl<F: Future, T: AsToken> Run<F, T> {
         from_task_error: fn(TaskError) -> F::Output,
     ) -> Call<'a, 'c, F> {
         let this = self.project();
-        let from_task_error = Some(from_task_error);
+        let on_error = OnError::Convert(from_task_error);
         Call {
             lent: Lent { core: this.core, token: lent(this.token), entered: None },
-            body: InPlace { body: this.body, verdict: *this.verdict, value, from_task_error },
+            body: InPlace { body: this.body, verdict: *this.verdict, value, on_error },
             cx,
-        }
-    }
-}
-
-impl Step<'_> {
-    /// Gives the place of the value what the function declares for a run that has ended without one.
-    fn fail(&mut self, polled: Poll<End>) {
-        if let Poll::Ready(End { error: Some(error), .. }) = polled {
-            self.body.fail(error);
         }
     }
 }

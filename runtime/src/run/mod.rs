@@ -62,10 +62,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{AsToken, Outcome, TaskError, clock::Ticks, limit::Permit, spec::TaskSpec};
 use alarm::Alarm;
-use body::InPlace;
+use body::{InPlace, OnError};
 use core::{Core, Form, Stage};
-use end::End;
+use end::Ended as RunEnded;
 use output::{Judge, put_text};
+use step::Step;
 
 /// What the task that polls a run knows already.
 #[derive(Clone, Copy, Default)]
@@ -121,13 +122,12 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             if this.core.stage != Stage::Done {
                 let this = this.project();
-                let mut value = Poll::Pending;
+                let (mut value, mut error) = (Poll::Pending, None);
                 let mut body = InPlace {
                     body: this.body,
                     verdict: *this.verdict,
                     value: &mut value,
-                    #[cfg(debug_assertions)]
-                    from_task_error: None,
+                    on_error: OnError::Keep(&mut error),
                 };
                 step::abandon(this.core, lent(this.token), &mut body);
             }
@@ -234,16 +234,12 @@ impl<F: Future, T: AsToken> Run<F, T> {
         cx: &mut Context<'_>,
         around: &Around<'_>,
         value: &mut Poll<F::Output>,
-    ) -> Poll<End> {
+        on_error: OnError<'_, F::Output>,
+    ) -> Poll<RunEnded> {
         let this = self.project();
-        let mut body = InPlace {
-            body: this.body,
-            verdict: *this.verdict,
-            value,
-            #[cfg(debug_assertions)]
-            from_task_error: None,
-        };
-        step::poll(this.core, lent(this.token), &mut body, cx, around)
+        let mut body = InPlace { body: this.body, verdict: *this.verdict, value, on_error };
+        let mut step = Step { core: this.core, token: lent(this.token), body: &mut body };
+        step::poll(&mut step, cx, around)
     }
 
     pub(crate) fn poll_settled(
@@ -251,8 +247,9 @@ impl<F: Future, T: AsToken> Run<F, T> {
         cx: &mut Context<'_>,
         around: Around<'_>,
     ) -> Poll<Settled<F::Output>> {
-        let mut value = Poll::Pending;
-        let End { outcome, overdue, nanos, error } = ready!(self.poll_end(cx, &around, &mut value));
+        let (mut value, mut error) = (Poll::Pending, None);
+        let polled = self.poll_end(cx, &around, &mut value, OnError::Keep(&mut error));
+        let RunEnded { outcome, overdue, nanos } = ready!(polled);
         Poll::Ready(Settled { outcome, overdue, nanos, result: result(value, error) })
     }
 }

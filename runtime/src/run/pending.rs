@@ -12,7 +12,7 @@ use tokio::{runtime::Handle, task::coop::unconstrained, time::Instant};
 use super::{
     alarm::Alarm,
     core::{Grace, MoreProjected, Overdue, Stop},
-    end::End,
+    end::{End, Ended},
     frame::{self, Frame},
     scope::Seen,
     step::{Go, Step},
@@ -24,11 +24,19 @@ impl Step<'_> {
     #[inline]
     pub(super) fn again(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Go {
         if self.core.stop() == Stop::No && self.poll_fired(cx, alarm) {
-            if let Some(ended) = self.heed_token() {
+            if let Some(ended) = self.heed() {
                 return Go::Break(Poll::Ready(ended));
             }
         }
-        Go::Continue(self.core.spec.here())
+        Go::Continue(())
+    }
+
+    /// [`heed_token`](Self::heed_token), and the end of the run if there is one.
+    #[cold]
+    #[inline(never)]
+    fn heed(&mut self) -> Option<Ended> {
+        let end = self.heed_token()?;
+        Some(self.deliver(end))
     }
 
     /// Whether the token has fired; if not, the task is woken when it does.
@@ -64,24 +72,32 @@ impl Step<'_> {
     }
 
     /// The body is pending: sees to it that the token and the clock are heard.
+    #[inline(never)]
     pub(super) fn poll_pending(
         &mut self,
         cx: &mut Context<'_>,
         alarm: Option<&Alarm>,
-    ) -> Poll<End> {
+    ) -> Poll<Ended> {
         if self.core.stop() == Stop::No && !self.is_watched(alarm) && self.poll_fired(cx, alarm) {
-            if let Some(ended) = self.heed_token() {
+            if let Some(ended) = self.heed() {
                 return Poll::Ready(ended);
             }
         }
+        let is_overdue = matches!(self.core.stop(), Stop::Overdue(_));
+        if !is_overdue && self.core.spec.timeout().is_none() && self.core.timer().is_none() {
+            return Poll::Pending;
+        }
+        self.poll_clock(cx).map(|end| self.deliver(end))
+    }
+
+    /// The body is pending, and there is a time at which it is dropped.
+    #[inline(never)]
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if matches!(self.core.stop(), Stop::Overdue(_)) {
             return match panic::catch(|| self.poll_overdue(cx)) {
                 Ok(polled) => polled,
                 Err(caught) => Poll::Ready(self.end_panicked(caught)),
             };
-        }
-        if self.core.spec.timeout().is_none() && self.core.timer().is_none() {
-            return Poll::Pending;
         }
         // Without a timer in its runtime, tokio panics.
         match panic::catch(|| self.poll_timer(cx)) {

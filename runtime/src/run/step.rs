@@ -5,7 +5,6 @@
 
 use std::{
     ops::ControlFlow,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,8 +13,8 @@ use super::{
     alarm::Alarm,
     body::Body,
     core::{Core, Stage},
-    end::End,
-    frame::{self, Frame},
+    end::Ended,
+    frame::{self, Pushed},
     output::Verdict,
     own,
 };
@@ -23,7 +22,7 @@ use crate::{
     CancellationToken,
     clock::Ticks,
     metrics::{self, Stripe},
-    panic::Caught,
+    panic::{self, Caught},
 };
 
 /// A run, lent for one step.
@@ -36,18 +35,18 @@ pub(super) struct Step<'a> {
 /// This thread's counters of the function.
 pub(super) type Here = metrics::Here<'static, Stripe>;
 
-/// Whether the body is to be polled now; if not, what the poll of the run comes to.
-pub(super) type Go = ControlFlow<Poll<End>, Here>;
+/// What the poll of the run comes to, unless its body is to be polled.
+pub(super) type Go<C = ()> = ControlFlow<Poll<Ended>, C>;
 
-/// Polls a run. Where it ends without an error, its body has returned.
+/// Polls a run. Where it ends without a value, its body has been given the error.
+///
+/// A function that calls itself has one frame of this function on the stack for each level. What most polls do not need
+/// is therefore in functions that are not inlined: their variables would take room in this frame.
 pub(super) fn poll(
-    core: &mut Core,
-    token: &CancellationToken,
-    body: &mut dyn Body,
+    step: &mut Step<'_>,
     cx: &mut Context<'_>,
     around: &Around<'_>,
-) -> Poll<End> {
-    let mut step = Step { core, token, body };
+) -> Poll<Ended> {
     match step.go(cx, around) {
         Go::Continue(here) => step.poll_body(here, cx, around.alarm),
         Go::Break(polled) => polled,
@@ -62,19 +61,38 @@ pub(super) fn abandon(core: &mut Core, token: &CancellationToken, body: &mut dyn
 impl Step<'_> {
     /// All that comes before the body.
     #[inline]
-    pub(super) fn go(&mut self, cx: &mut Context<'_>, around: &Around<'_>) -> Go {
+    pub(super) fn go(&mut self, cx: &mut Context<'_>, around: &Around<'_>) -> Go<Here> {
+        let now = match self.core.stage {
+            Stage::New | Stage::Spawned => self.first(cx, around)?,
+            Stage::Running => {
+                self.again(cx, around.alarm)?;
+                return Go::Continue(self.core.spec.here());
+            }
+            Stage::Waiting | Stage::Refused | Stage::Done => {
+                self.before_first(cx, around.alarm)?;
+                None
+            }
+        };
+        Go::Continue(self.begin(now))
+    }
+
+    /// A run that has been polled, but whose body has not.
+    #[cold]
+    #[inline(never)]
+    fn before_first(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Go {
         match self.core.stage {
-            Stage::New | Stage::Spawned => self.first(cx, around),
-            Stage::Running => self.again(cx, around.alarm),
-            Stage::Waiting => self.wait(cx, around.alarm),
-            Stage::Refused => Go::Break(Poll::Ready(self.end_cancelled())),
-            Stage::Done => panic!("a supervised future was polled after it had ended"),
+            Stage::Waiting => self.wait(cx, alarm),
+            Stage::Refused => {
+                let end = self.end_cancelled();
+                Go::Break(Poll::Ready(self.deliver(end)))
+            }
+            _ => panic!("a supervised future was polled after it had ended"),
         }
     }
 
     /// The run has all that it waited for.
     #[inline]
-    pub(super) fn begin(&mut self, now: Option<Ticks>) -> Go {
+    fn begin(&mut self, now: Option<Ticks>) -> Here {
         let here = self.core.spec.here();
         here.started();
         self.core.stage = Stage::Running;
@@ -82,15 +100,35 @@ impl Step<'_> {
             own::hand(self.token);
         }
         self.core.since = now.unwrap_or_else(Ticks::now);
-        Go::Continue(here)
+        here
     }
 
     #[inline]
-    fn poll_body(&mut self, here: Here, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Poll<End> {
-        let (spec, holds_permit) = (self.core.spec, self.core.permit.is_some());
-        let mut frame = self.core.take_frame();
-        let polled = frame::run(spec, holds_permit, &mut frame, || self.body.poll(cx));
-        self.polled(polled, frame, here, cx, alarm)
+    fn poll_body(
+        &mut self,
+        here: Here,
+        cx: &mut Context<'_>,
+        alarm: Option<&Alarm>,
+    ) -> Poll<Ended> {
+        let pushed = self.enter();
+        let polled = panic::catch(|| self.body.poll(cx));
+        self.leave(pushed);
+        self.polled(polled, here, cx, alarm)
+    }
+
+    /// The body is about to be polled.
+    #[inline]
+    pub(super) fn enter(&mut self) -> Pushed {
+        let holds_permit = self.core.permit.is_some();
+        frame::enter_run(self.core.spec, holds_permit, self.core.frame_if_any())
+    }
+
+    /// Nothing unwinds out of a body, so that what is entered is left without a guard.
+    #[inline]
+    pub(super) fn leave(&mut self, pushed: Pushed) {
+        if frame::leave_run(pushed) {
+            self.core.keep_frame(pushed);
+        }
     }
 
     /// What a poll of the body comes to.
@@ -98,18 +136,14 @@ impl Step<'_> {
     pub(super) fn polled(
         &mut self,
         polled: Result<Option<Verdict>, Caught>,
-        frame: Option<Arc<Frame>>,
         here: Here,
         cx: &mut Context<'_>,
         alarm: Option<&Alarm>,
-    ) -> Poll<End> {
+    ) -> Poll<Ended> {
         match polled {
             Ok(Some(verdict)) => Poll::Ready(self.end_returned(verdict, here)),
-            Ok(None) => {
-                self.core.keep_frame(frame);
-                self.poll_pending(cx, alarm)
-            }
-            Err(caught) => Poll::Ready(self.end_panicked(caught)),
+            Ok(None) => self.poll_pending(cx, alarm),
+            Err(caught) => Poll::Ready(self.end_caught(caught)),
         }
     }
 }

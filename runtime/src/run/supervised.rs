@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Around, Run,
-    end::End,
+    body::OnError,
+    end,
     function,
     output::{Output, SupervisedOutput, converted, output},
     result,
@@ -96,23 +97,13 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
     }
 }
 
-/// Puts into the place of a value what the function declares for a run that has none.
-#[cfg(not(debug_assertions))]
-#[cold]
-fn put_error<R>(value: &mut Poll<R>, error: TaskError, from_task_error: fn(TaskError) -> R) {
-    *value = Poll::Ready(from_task_error(error));
-}
-
 #[cfg(not(debug_assertions))]
 impl<F: Future, T: AsToken> Supervised<F, T> {
     #[inline]
     fn poll_at_once(self: Pin<&mut Self>, cx: &mut Context<'_>, value: &mut Poll<F::Output>) {
         let this = self.project();
-        if let Poll::Ready(End { error: Some(error), .. }) =
-            this.run.poll_end(cx, &Around::ALONE, value)
-        {
-            put_error(value, error, *this.from_task_error);
-        }
+        let on_error = OnError::Convert(*this.from_task_error);
+        _ = this.run.poll_end(cx, &Around::ALONE, value, on_error);
     }
 }
 
@@ -288,11 +279,11 @@ where
         cx: &mut Context<'_>,
         around: Around<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
-        let mut value = Poll::Pending;
+        let (mut value, mut error) = (Poll::Pending, None);
         let mut run = self.project().run;
         run.as_mut().own_token(&around);
-        let End { outcome, overdue, nanos, error } =
-            ready!(run.as_mut().poll_end(cx, &around, &mut value));
+        let polled = run.as_mut().poll_end(cx, &around, &mut value, OnError::Keep(&mut error));
+        let end::Ended { outcome, overdue, nanos } = ready!(polled);
         run.put_text(&around, outcome, &value, error.as_ref());
         let result = F::Output::settle(result(value, error));
         Poll::Ready(Ended { outcome, overdue, nanos, result })

@@ -174,9 +174,9 @@ pub(in super::super) struct Pushed(usize);
 
 /// Takes what the entry is to hold out of its place; it stays there where it cannot be put aside.
 #[inline]
-pub(super) fn push<T: Holdable>(kind: Kind, place: &mut Option<Arc<T>>) -> Pushed {
+pub(super) fn push<T: Holdable>(kind: Kind, place: Option<&mut Option<Arc<T>>>) -> Pushed {
     let depth = ENTRIES.with(|entries| entries.depth.get());
-    let holds = place.is_some() && put_aside(depth, place);
+    let holds = place.is_some_and(|place| place.is_some() && put_aside(depth, place));
     let plain = Plain { kind, holds };
     ENTRIES.with(|entries| {
         entries.depth.set(depth + 1);
@@ -188,19 +188,22 @@ pub(super) fn push<T: Holdable>(kind: Kind, place: &mut Option<Arc<T>>) -> Pushe
     Pushed(depth)
 }
 
-/// Takes an entry off; puts what it held, or has been given meanwhile, into its place.
+/// Takes an entry off. Whether it held something, or has been given it meanwhile, which [`take_back`] returns.
 #[inline]
-pub(super) fn pop<T: Holdable>(Pushed(depth): Pushed, place: &mut Option<Arc<T>>) {
-    let holds = ENTRIES.with(|entries| {
+pub(super) fn pop(Pushed(depth): Pushed) -> bool {
+    ENTRIES.with(|entries| {
         entries.depth.set(depth);
         match entries.shallow.get(depth) {
             Some(place) => place.holds.get(),
             None => pop_deep(depth),
         }
-    });
-    if holds {
-        *place = take_from_aside(depth);
-    }
+    })
+}
+
+/// What an entry that was taken off has held.
+#[inline]
+pub(super) fn take_back<T: Holdable>(Pushed(depth): Pushed) -> Option<Arc<T>> {
+    take_from_aside(depth)
 }
 
 #[cold]
