@@ -11,39 +11,28 @@ use tokio::{runtime::Handle, task::coop::unconstrained, time::Instant};
 
 use super::{
     alarm::Alarm,
-    core::{Grace, MoreProjected, Overdue, Stop},
+    core::{Core, Grace, MoreProjected, Overdue, Stop},
     end::{End, Ended},
     frame::{self, Frame},
     scope::Seen,
-    step::{Go, Step},
+    step::Step,
 };
-use crate::panic::{self, quietly};
+use crate::{
+    CancellationToken,
+    panic::{self, quietly},
+};
 
-impl Step<'_> {
-    /// The body has been polled, and was pending.
-    #[inline]
-    pub(super) fn again(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Go {
-        if self.core.stop() == Stop::No && self.poll_fired(cx, alarm) {
-            if let Some(ended) = self.heed() {
-                return Go::Break(Poll::Ready(ended));
-            }
-        }
-        Go::Continue(())
-    }
-
-    /// [`heed_token`](Self::heed_token), and the end of the run if there is one.
-    #[cold]
-    #[inline(never)]
-    fn heed(&mut self) -> Option<Ended> {
-        let end = self.heed_token()?;
-        Some(self.deliver(end))
-    }
-
+impl Core {
     /// Whether the token has fired; if not, the task is woken when it does.
-    pub(super) fn poll_fired(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> bool {
+    pub(super) fn poll_fired(
+        &mut self,
+        token: &CancellationToken,
+        cx: &mut Context<'_>,
+        alarm: Option<&Alarm>,
+    ) -> bool {
         if let Some(alarm) = alarm {
-            if alarm.is_for(self.token) {
-                return self.token.is_cancelled();
+            if alarm.is_for(token) {
+                return token.is_cancelled();
             }
             // The closure of the spawn may have ignored the token of its scope, which is obeyed all the same.
             if alarm.has_rung() {
@@ -51,9 +40,9 @@ impl Step<'_> {
             }
         }
         let seen = Seen::now();
-        let mut more = self.core.more();
+        let mut more = self.more();
         if more.watch.is_none() {
-            more.watch.set(Some(self.token.clone().cancelled_owned()));
+            more.watch.set(Some(token.clone().cancelled_owned()));
         }
         let watch = more.watch.as_pin_mut().expect("set above");
         // The body may have spent the budget, and the token must be heard all the same.
@@ -62,6 +51,16 @@ impl Step<'_> {
             *more.uncancelled = seen;
         }
         fired
+    }
+}
+
+impl Step<'_> {
+    /// [`heed_token`](Self::heed_token), and the end of the run if there is one.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn heed(&mut self) -> Option<Ended> {
+        let end = self.heed_token()?;
+        Some(self.deliver(end))
     }
 
     /// Whether someone wakes the task when the token fires.
@@ -78,7 +77,7 @@ impl Step<'_> {
         cx: &mut Context<'_>,
         alarm: Option<&Alarm>,
     ) -> Poll<Ended> {
-        if self.core.stop() == Stop::No && !self.is_watched(alarm) && self.poll_fired(cx, alarm) {
+        if self.core.stop() == Stop::No && !self.is_watched(alarm) && self.core.poll_fired(self.token, cx, alarm) {
             if let Some(ended) = self.heed() {
                 return Poll::Ready(ended);
             }

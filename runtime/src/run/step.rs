@@ -4,6 +4,8 @@
 //! that lies between the call and the body.
 
 use std::{
+    any::Any,
+    mem::ManuallyDrop,
     ops::ControlFlow,
     task::{Context, Poll},
 };
@@ -12,17 +14,16 @@ use super::{
     Around,
     alarm::Alarm,
     body::Body,
-    core::{Core, Stage},
+    core::{Core, Stage, Stop},
     end::Ended,
-    frame::{self, Pushed},
+    first::first,
+    frame::Pushed,
     output::Verdict,
-    own,
 };
 use crate::{
     CancellationToken,
-    clock::Ticks,
     metrics::{self, Stripe},
-    panic::{self, Caught},
+    panic,
 };
 
 /// A run, lent for one step.
@@ -32,25 +33,127 @@ pub(super) struct Step<'a> {
     pub(super) body: &'a mut dyn Body,
 }
 
+/// A body, lent for one poll of its run.
+pub(super) struct Lent<B: ?Sized> {
+    /// There while the body is polled.
+    pub(super) entered: Option<Entered>,
+    pub(super) body: B,
+}
+
+impl<'b> Lent<dyn Body + 'b> {
+    /// For what is seldom done: most polls need no body here.
+    #[inline]
+    pub(super) fn step<'a>(
+        &'a mut self,
+        core: &'a mut Core,
+        token: &'a CancellationToken,
+    ) -> Step<'a>
+    where
+        'b: 'a,
+    {
+        Step { core, token, body: &mut self.body }
+    }
+}
+
+/// A run whose body is polled, on the stack of runs and within the boundary for panics.
+pub(super) struct Entered {
+    here: Here,
+    pushed: Pushed,
+    /// Without a drop: it is always taken out again.
+    outer: ManuallyDrop<panic::Outer>,
+}
+
 /// This thread's counters of the function.
 pub(super) type Here = metrics::Here<'static, Stripe>;
 
 /// What the poll of the run comes to, unless its body is to be polled.
 pub(super) type Go<C = ()> = ControlFlow<Poll<Ended>, C>;
 
-/// Polls a run. Where it ends without a value, its body has been given the error.
+/// The first half of a poll: all before the body, which the caller polls unless the poll is over.
 ///
-/// A function that calls itself has one frame of this function on the stack for each level. What most polls do not need
-/// is therefore in functions that are not inlined: their variables would take room in this frame.
-pub(super) fn poll(
-    step: &mut Step<'_>,
+/// Meanwhile no frame but the caller's is on the stack: a function may call itself.
+pub(super) fn enter(
+    core: &mut Core,
+    token: &CancellationToken,
+    lent: &mut Lent<dyn Body + '_>,
+    cx: &mut Context<'_>,
+    around: &Around<'_>,
+) -> Go {
+    let begins = match core.stage {
+        Stage::New | Stage::Spawned => Some(first(core, token, lent, cx, around)?),
+        Stage::Running => {
+            if core.stop() == Stop::No && core.poll_fired(token, cx, around.alarm) {
+                if let Some(ended) = lent.step(core, token).heed() {
+                    return Go::Break(Poll::Ready(ended));
+                }
+            }
+            None
+        }
+        Stage::Waiting | Stage::Refused | Stage::Done => {
+            lent.step(core, token).before_first(cx, around.alarm)?;
+            Some(None)
+        }
+    };
+    let here = core.spec.here();
+    if let Some(now) = begins {
+        core.begin(token, &here, now);
+    }
+    let pushed = core.push();
+    lent.entered = Some(Entered { here, pushed, outer: ManuallyDrop::new(panic::enter()) });
+    Go::Continue(())
+}
+
+/// The second half, where the body has returned.
+pub(super) fn returned(
+    core: &mut Core,
+    token: &CancellationToken,
+    entered: &mut Option<Entered>,
+    verdict: Verdict,
+) -> Ended {
+    let here = leave(core, entered);
+    Ended::returned(core, token, verdict, here)
+}
+
+/// The second half, where the body is pending.
+pub(super) fn pending(
+    core: &mut Core,
+    token: &CancellationToken,
+    lent: &mut Lent<dyn Body + '_>,
     cx: &mut Context<'_>,
     around: &Around<'_>,
 ) -> Poll<Ended> {
-    match step.go(cx, around) {
-        Go::Continue(here) => step.poll_body(here, cx, around.alarm),
-        Go::Break(polled) => polled,
-    }
+    leave(core, &mut lent.entered);
+    lent.step(core, token).poll_pending(cx, around.alarm)
+}
+
+/// The second half, where the body has panicked.
+#[cold]
+pub(super) fn caught(
+    core: &mut Core,
+    token: &CancellationToken,
+    lent: &mut Lent<dyn Body + '_>,
+    payload: Box<dyn Any + Send>,
+) -> Ended {
+    let Entered { pushed, outer, .. } = take(&mut lent.entered);
+    let caught = panic::caught(payload, ManuallyDrop::into_inner(outer));
+    core.pop(pushed);
+    let mut step = lent.step(core, token);
+    let end = step.end_panicked(caught);
+    step.deliver(end)
+}
+
+#[inline]
+fn take(entered: &mut Option<Entered>) -> Entered {
+    entered.take().expect("a run whose body was polled has entered")
+}
+
+/// Leaves the boundary for panics, and the stack of runs.
+#[inline]
+fn leave(core: &mut Core, entered: &mut Option<Entered>) -> Here {
+    let Entered { here, pushed, outer } = take(entered);
+    panic::leave(ManuallyDrop::into_inner(outer));
+    core.pop(pushed);
+    here
 }
 
 /// The owner drops a run that has not ended.
@@ -59,23 +162,6 @@ pub(super) fn abandon(core: &mut Core, token: &CancellationToken, body: &mut dyn
 }
 
 impl Step<'_> {
-    /// All that comes before the body.
-    #[inline]
-    pub(super) fn go(&mut self, cx: &mut Context<'_>, around: &Around<'_>) -> Go<Here> {
-        let now = match self.core.stage {
-            Stage::New | Stage::Spawned => self.first(cx, around)?,
-            Stage::Running => {
-                self.again(cx, around.alarm)?;
-                return Go::Continue(self.core.spec.here());
-            }
-            Stage::Waiting | Stage::Refused | Stage::Done => {
-                self.before_first(cx, around.alarm)?;
-                None
-            }
-        };
-        Go::Continue(self.begin(now))
-    }
-
     /// A run that has been polled, but whose body has not.
     #[cold]
     #[inline(never)]
@@ -87,63 +173,6 @@ impl Step<'_> {
                 Go::Break(Poll::Ready(self.deliver(end)))
             }
             _ => panic!("a supervised future was polled after it had ended"),
-        }
-    }
-
-    /// The run has all that it waited for.
-    #[inline]
-    fn begin(&mut self, now: Option<Ticks>) -> Here {
-        let here = self.core.spec.here();
-        here.started();
-        self.core.stage = Stage::Running;
-        if self.core.owns_token() {
-            own::hand(self.token);
-        }
-        self.core.since = now.unwrap_or_else(Ticks::now);
-        here
-    }
-
-    #[inline]
-    fn poll_body(
-        &mut self,
-        here: Here,
-        cx: &mut Context<'_>,
-        alarm: Option<&Alarm>,
-    ) -> Poll<Ended> {
-        let pushed = self.enter();
-        let polled = panic::catch(|| self.body.poll(cx));
-        self.leave(pushed);
-        self.polled(polled, here, cx, alarm)
-    }
-
-    /// The body is about to be polled.
-    #[inline]
-    pub(super) fn enter(&mut self) -> Pushed {
-        let holds_permit = self.core.permit.is_some();
-        frame::enter_run(self.core.spec, holds_permit, self.core.frame_if_any())
-    }
-
-    /// Nothing unwinds out of a body, so that what is entered is left without a guard.
-    #[inline]
-    pub(super) fn leave(&mut self, pushed: Pushed) {
-        if frame::leave_run(pushed) {
-            self.core.keep_frame(pushed);
-        }
-    }
-
-    /// What a poll of the body comes to.
-    #[inline]
-    pub(super) fn polled(
-        &mut self,
-        polled: Result<Option<Verdict>, Caught>,
-        here: Here,
-        cx: &mut Context<'_>,
-        alarm: Option<&Alarm>,
-    ) -> Poll<Ended> {
-        match polled {
-            Ok(Some(verdict)) => Poll::Ready(self.end_returned(verdict, here)),
-            Ok(None) => self.poll_pending(cx, alarm),
-            Err(caught) => Poll::Ready(self.end_caught(caught)),
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Around, Run,
-    body::OnError,
+    body::{Failed, OnError},
     end,
     function,
     output::{Output, SupervisedOutput, converted, output},
@@ -81,29 +81,10 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut value = Poll::Pending;
-        // See `halves.rs`. Here, since each function between this one and the body takes of the stack.
-        #[cfg(debug_assertions)]
-        {
-            let mut call = self.lend(cx, &mut value);
-            if call.enter() {
-                let mut between = super::halves::Between(&mut call);
-                let polled = std::panic::catch_unwind(move || between.poll());
-                call.leave(polled);
-            }
-        }
-        #[cfg(not(debug_assertions))]
-        self.poll_at_once(cx, &mut value);
-        value
-    }
-}
-
-#[cfg(not(debug_assertions))]
-impl<F: Future, T: AsToken> Supervised<F, T> {
-    #[inline]
-    fn poll_at_once(self: Pin<&mut Self>, cx: &mut Context<'_>, value: &mut Poll<F::Output>) {
         let this = self.project();
         let on_error = OnError::Convert(*this.from_task_error);
-        _ = this.run.poll_end(cx, &Around::ALONE, value, on_error);
+        _ = this.run.poll_end(cx, &Around::ALONE, &mut value, on_error);
+        value
     }
 }
 
@@ -283,7 +264,8 @@ where
         let mut run = self.project().run;
         run.as_mut().own_token(&around);
         let polled = run.as_mut().poll_end(cx, &around, &mut value, OnError::Keep(&mut error));
-        let end::Ended { outcome, overdue, nanos } = ready!(polled);
+        let end::Ended { outcome, nanos } = ready!(polled);
+        let overdue = error.as_ref().is_some_and(|failed: &Failed| failed.overdue);
         run.put_text(&around, outcome, &value, error.as_ref());
         let result = F::Output::settle(result(value, error));
         Poll::Ready(Ended { outcome, overdue, nanos, result })

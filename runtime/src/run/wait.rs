@@ -41,7 +41,7 @@ impl Step<'_> {
     }
 
     pub(super) fn wait(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Go {
-        if self.poll_fired(cx, alarm) {
+        if self.core.poll_fired(self.token, cx, alarm) {
             let end = self.end_cancelled();
             return Go::Break(Poll::Ready(self.deliver(end)));
         }
