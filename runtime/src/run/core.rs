@@ -6,8 +6,13 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{frame::Frame, scope::Seen};
-use crate::{clock::Ticks, limit::Permit, spec::TaskSpec};
+use super::{
+    frame::{self, Frame, Pushed},
+    own,
+    scope::Seen,
+    step::Here,
+};
+use crate::{CancellationToken, Outcome, clock::Ticks, limit::Permit, spec::TaskSpec};
 
 pub(super) struct Core {
     pub(super) spec: &'static TaskSpec,
@@ -171,6 +176,54 @@ impl Core {
         more.aside.as_mut().map(|aside| aside.as_mut().project())
     }
 
+    /// The run has all that it waited for.
+    #[inline]
+    pub(super) fn begin(&mut self, token: &CancellationToken, here: &Here, now: Option<Ticks>) {
+        here.started();
+        self.stage = Stage::Running;
+        if self.owns_token() {
+            own::hand(token);
+        }
+        self.since = now.unwrap_or_else(Ticks::now);
+    }
+
+    /// The body is about to be polled.
+    #[inline]
+    pub(super) fn push(&mut self) -> Pushed {
+        frame::enter_run(self.spec, self.permit.is_some(), self.frame_if_any())
+    }
+
+    /// Nothing unwinds out of a body, so that what is entered is left without a guard.
+    #[inline]
+    pub(super) fn pop(&mut self, pushed: Pushed) {
+        if frame::leave_run(pushed) {
+            self.keep_frame(pushed);
+        }
+    }
+
+    /// Counts the end of a run whose body has begun, then gives everything back; how long it took.
+    #[inline]
+    pub(super) fn settle_running(&mut self, outcome: Outcome, here: Here) -> u64 {
+        let nanos = self.since.elapsed_nanos();
+        here.ran_for(nanos);
+        self.give_back(outcome, here);
+        nanos
+    }
+
+    // By force: it is small, though what it seldom does is not, and a run that has just returned comes by here.
+    #[inline(always)]
+    pub(super) fn give_back(&mut self, outcome: Outcome, here: Here) {
+        here.ended(outcome);
+        self.stage = Stage::Done;
+        // Most runs have none of these: a look costs less than the drop of nothing.
+        if self.permit.is_some() {
+            self.permit = None;
+        }
+        if self.more.is_some() {
+            self.more = None;
+        }
+    }
+
     /// Counts the timeout, if the function has one, from the begin of the run.
     pub(super) fn arm_timeout(&mut self) {
         let Some(timeout) = self.spec.timeout() else { return };
@@ -200,16 +253,16 @@ impl Core {
         }
     }
 
+    /// The place of the frame of the run, if it may have one.
     #[inline]
-    pub(super) fn take_frame(&mut self) -> Option<Arc<Frame>> {
-        self.more_if_any().and_then(|more| more.frame.take())
+    pub(super) fn frame_if_any(&mut self) -> Option<&mut Option<Arc<Frame>>> {
+        self.more_if_any().map(|more| more.frame)
     }
 
-    /// Someone may have been given the frame of the run while its body was polled.
-    #[inline]
-    pub(super) fn keep_frame(&mut self, frame: Option<Arc<Frame>>) {
-        if frame.is_some() {
-            *self.more().frame = frame;
-        }
+    /// Someone was given the frame of the run, now or before.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn keep_frame(&mut self, pushed: Pushed) {
+        frame::take_back(pushed, self.more().frame);
     }
 }

@@ -1,38 +1,63 @@
 //! The end of a run: what it is counted as, and what is given back, whichever way it ends.
 
 use super::{
-    core::{Form, Overdue, Stage},
+    body::Failed,
+    core::{Core, Form, Overdue, Stage},
     frame,
     output::Verdict,
     step::{Here, Step},
 };
 use crate::{
-    Cancelled, Outcome, Panic, TaskError, TimedOut, events,
+    CancellationToken, Cancelled, Outcome, Panic, TaskError, TimedOut, events,
     panic::{self, Caught},
 };
 
-/// How a run ended: with what its body returned, unless there is an error.
+/// How a run ended. Small enough to be returned in registers.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    /// How long the body took; 0 where it was not reached.
+    pub(super) nanos: u64,
+}
+
+impl Ended {
+    /// The body has returned; `here` are this thread's counters.
+    #[inline]
+    pub(super) fn returned(
+        core: &mut Core,
+        token: &CancellationToken,
+        verdict: Verdict,
+        here: Here,
+    ) -> Self {
+        let outcome = match verdict {
+            Verdict::Ok => Outcome::Ok,
+            Verdict::Error => Outcome::Error,
+            Verdict::CarriesCancelled if token.is_cancelled() => Outcome::Cancelled,
+            Verdict::CarriesCancelled | Verdict::CarriesUnfinished => Outcome::Error,
+        };
+        let nanos = core.settle_running(outcome, here);
+        Self { outcome, nanos }
+    }
+}
+
+/// The same, before the error of a run without a value is where its owner takes it.
 pub(super) struct End {
     pub(super) outcome: Outcome,
     /// It had not ended within its grace, and was dropped.
     pub(super) overdue: bool,
     /// How long the body took; 0 where it was not reached.
     pub(super) nanos: u64,
-    pub(super) error: Option<TaskError>,
+    error: TaskError,
 }
 
 impl Step<'_> {
-    /// The body has returned; `here` are this thread's counters.
-    #[inline]
-    pub(super) fn end_returned(&mut self, verdict: Verdict, here: Here) -> End {
-        let outcome = match verdict {
-            Verdict::Ok => Outcome::Ok,
-            Verdict::Error => Outcome::Error,
-            Verdict::CarriesCancelled if self.token.is_cancelled() => Outcome::Cancelled,
-            Verdict::CarriesCancelled | Verdict::CarriesUnfinished => Outcome::Error,
-        };
-        let nanos = self.settle_running(outcome, here);
-        End { outcome, overdue: false, nanos, error: None }
+    /// Gives the owner the error of a run that has ended without a value. It is the last thing that is done: what it is
+    /// converted with is the user's code.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn deliver(&mut self, end: End) -> Ended {
+        let End { outcome, overdue, nanos, error } = end;
+        self.body.fail(Failed { error, overdue });
+        Ended { outcome, nanos }
     }
 
     #[cold]
@@ -77,7 +102,7 @@ impl Step<'_> {
         };
         let outcome = error.outcome();
         let nanos = self.settle(outcome);
-        End { outcome, overdue: false, nanos, error: Some(error) }
+        End { outcome, overdue: false, nanos, error }
     }
 
     #[cold]
@@ -96,36 +121,13 @@ impl Step<'_> {
     fn settle(&mut self, outcome: Outcome) -> u64 {
         let here = self.core.spec.here();
         match self.core.stage {
-            Stage::Running => return self.settle_running(outcome, here),
+            Stage::Running => return self.core.settle_running(outcome, here),
             Stage::Waiting => here.wait_ended(),
             _ => {}
         }
         here.started();
-        self.give_back(outcome, here);
+        self.core.give_back(outcome, here);
         0
-    }
-
-    /// The same for a run whose body has begun; how long it took.
-    #[inline]
-    fn settle_running(&mut self, outcome: Outcome, here: Here) -> u64 {
-        let nanos = self.core.since.elapsed_nanos();
-        here.ran_for(nanos);
-        self.give_back(outcome, here);
-        nanos
-    }
-
-    // By force: it is small, though what it seldom does is not, and a run that has just returned comes by here.
-    #[inline(always)]
-    fn give_back(&mut self, outcome: Outcome, here: Here) {
-        here.ended(outcome);
-        self.core.stage = Stage::Done;
-        // Most runs have none of these: a look costs less than the drop of nothing.
-        if self.core.permit.is_some() {
-            self.core.permit = None;
-        }
-        if self.core.more.is_some() {
-            self.core.more = None;
-        }
     }
 
     /// Whether the scope of a spawned run has been cancelled: its token may be another one.

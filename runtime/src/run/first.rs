@@ -7,47 +7,57 @@ use std::task::{Context, Poll};
 use super::{
     Around,
     alarm::Alarm,
-    core::Stage,
-    end::End,
-    step::{Go, Step},
+    body::Body,
+    core::{Core, Stage},
+    end::Ended,
+    step::{Go, Lent},
 };
-use crate::{budget, limit::Limit};
+use crate::{CancellationToken, budget, clock::Ticks, limit::Limit};
 
-impl Step<'_> {
-    #[inline]
-    pub(super) fn first(&mut self, cx: &mut Context<'_>, around: &Around<'_>) -> Go {
-        if self.token.is_cancelled()
-            || around.alarm.is_some_and(|alarm| self.scope_has_fired(alarm))
-        {
-            return Go::Break(self.refuse(cx));
-        }
-        if budget::spend(cx).is_pending() {
-            return Go::Break(Poll::Pending);
-        }
-        let spec = self.core.spec;
-        if let Some(limit) = spec.limit() {
-            if self.core.permit.is_none() {
-                let Some(permit) = Limit::try_acquire(limit) else {
-                    return self.begin_to_wait(limit, cx, around.alarm);
-                };
-                self.core.permit = Some(permit);
-                spec.here().waited_for(0);
-            }
-        }
-        self.begin(around.now)
+/// The clock, where it need not be read again.
+#[inline]
+pub(super) fn first(
+    core: &mut Core,
+    token: &CancellationToken,
+    lent: &mut Lent<dyn Body + '_>,
+    cx: &mut Context<'_>,
+    around: &Around<'_>,
+) -> Go<Option<Ticks>> {
+    if token.is_cancelled()
+        || around.alarm.is_some_and(|alarm| core.scope_has_fired(token, alarm))
+    {
+        return Go::Break(core.refuse(cx));
     }
+    if budget::spend(cx).is_pending() {
+        return Go::Break(Poll::Pending);
+    }
+    let spec = core.spec;
+    if let Some(limit) = spec.limit() {
+        if core.permit.is_none() {
+            let Some(permit) = Limit::try_acquire(limit) else {
+                lent.step(core, token).begin_to_wait(limit, cx, around.alarm)?;
+                return Go::Continue(None);
+            };
+            core.permit = Some(permit);
+            spec.here().waited_for(0);
+        }
+    }
+    Go::Continue(around.now)
+}
 
+impl Core {
     /// Whether the token of its scope has fired, where the run was given another one. A child has fired with it.
     #[inline]
-    fn scope_has_fired(&mut self, alarm: &Alarm) -> bool {
-        self.core.spawned();
-        !self.core.owns_token() && !alarm.is_for(self.token) && alarm.has_fired()
+    fn scope_has_fired(&mut self, token: &CancellationToken, alarm: &Alarm) -> bool {
+        self.spawned();
+        !self.owns_token() && !alarm.is_for(token) && alarm.has_fired()
     }
 
     /// The token had fired before the first poll.
     #[cold]
-    fn refuse(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        self.core.stage = Stage::Refused;
+    #[inline(never)]
+    fn refuse(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        self.stage = Stage::Refused;
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -23,11 +23,7 @@ use super::{
     scope::{Scope, Seen},
     shield::Protection,
 };
-use crate::{
-    Cause,
-    panic::{self, Caught},
-    spec::TaskSpec,
-};
+use crate::{Cause, spec::TaskSpec};
 pub(super) use stack::Pushed;
 use stack::{Holdable, Kind};
 
@@ -83,34 +79,26 @@ pub(super) fn within_section<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnc
     code()
 }
 
-/// Polls the body of a run. Nothing unwinds out of it, so that what is entered is left without a guard.
-#[inline]
-pub(super) fn run<R>(
-    spec: &'static TaskSpec,
-    holds_permit: bool,
-    frame: &mut Option<Arc<Frame>>,
-    body: impl FnOnce() -> R,
-) -> Result<R, Caught> {
-    let pushed = enter_run(spec, holds_permit, frame);
-    let result = panic::catch(body);
-    leave_run(pushed, frame);
-    result
-}
-
 /// A run enters the stack, to leave it by [`leave_run`].
 #[inline]
 pub(super) fn enter_run(
     spec: &'static TaskSpec,
     holds_permit: bool,
-    frame: &mut Option<Arc<Frame>>,
+    frame: Option<&mut Option<Arc<Frame>>>,
 ) -> Pushed {
     let permit = if holds_permit { Permit::HeldBy(tokio::task::try_id()) } else { Permit::None };
     stack::push(Kind::Run { spec, permit }, frame)
 }
 
+/// Whether it held a frame, or was given one: [`take_back`] returns it.
 #[inline]
-pub(super) fn leave_run(pushed: Pushed, frame: &mut Option<Arc<Frame>>) {
-    stack::pop(pushed, frame);
+pub(super) fn leave_run(pushed: Pushed) -> bool {
+    stack::pop(pushed)
+}
+
+/// Puts the frame of a run that has left into its place.
+pub(super) fn take_back(pushed: Pushed, frame: &mut Option<Arc<Frame>>) {
+    *frame = stack::take_back(pushed);
 }
 
 /// Takes the entry off again, also where the code unwinds, and puts what it held back in its place.
@@ -122,14 +110,16 @@ struct Entered<'a, T: Holdable> {
 impl<'a, T: Holdable> Entered<'a, T> {
     #[inline]
     fn new(kind: Kind, place: &'a mut Option<Arc<T>>) -> Self {
-        Self { pushed: stack::push(kind, place), place }
+        Self { pushed: stack::push(kind, Some(place)), place }
     }
 }
 
 impl<T: Holdable> Drop for Entered<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        stack::pop(self.pushed, self.place);
+        if stack::pop(self.pushed) {
+            *self.place = stack::take_back(self.pushed);
+        }
     }
 }
 

@@ -29,8 +29,6 @@ mod end;
 mod first;
 pub(crate) mod frame;
 mod function;
-#[cfg(debug_assertions)]
-mod halves;
 pub(crate) mod itself;
 mod kept;
 pub(crate) mod output;
@@ -52,6 +50,8 @@ pub use supervised::{ErrInto, Supervised, SupervisedFuture, supervise, supervise
 use std::{
     cell::Cell,
     future::Future,
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -62,10 +62,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{AsToken, Outcome, TaskError, clock::Ticks, limit::Permit, spec::TaskSpec};
 use alarm::Alarm;
-use body::InPlace;
+use body::{Failed, InPlace, OnError};
 use core::{Core, Form, Stage};
-use end::End;
+use end::Ended as RunEnded;
 use output::{Judge, put_text};
+use step::Lent;
 
 /// What the task that polls a run knows already.
 #[derive(Clone, Copy, Default)]
@@ -121,14 +122,9 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             if this.core.stage != Stage::Done {
                 let this = this.project();
-                let mut value = Poll::Pending;
-                let mut body = InPlace {
-                    body: this.body,
-                    verdict: *this.verdict,
-                    value: &mut value,
-                    #[cfg(debug_assertions)]
-                    from_task_error: None,
-                };
+                let (mut value, mut error) = (Poll::Pending, None);
+                let on_error = OnError::Keep(&mut error);
+                let mut body = InPlace { body: this.body, value: &mut value, on_error };
                 step::abandon(this.core, lent(this.token), &mut body);
             }
         }
@@ -211,11 +207,11 @@ impl<F: Future, T: AsToken> Run<F, T> {
         around: &Around<'_>,
         outcome: Outcome,
         value: &Poll<F::Output>,
-        error: Option<&TaskError>,
+        failed: Option<&Failed>,
     ) {
         let Some(place) = around.text.filter(|_| fails(outcome)) else { return };
-        let result = match (error, value) {
-            (Some(error), _) => Err(error),
+        let result = match (failed, value) {
+            (Some(failed), _) => Err(&failed.error),
             (None, Poll::Ready(value)) => Ok(value),
             (None, Poll::Pending) => return,
         };
@@ -229,21 +225,28 @@ impl<F: Future, T: AsToken> Run<F, T> {
 
     /// What the body returns is put into its place, which is empty before; it is there where the run has ended
     /// without an error.
+    // By force: without optimization there is a frame less, and with it no copy of what is lent.
+    #[inline(always)]
     fn poll_end(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         around: &Around<'_>,
         value: &mut Poll<F::Output>,
-    ) -> Poll<End> {
+        on_error: OnError<'_, F::Output>,
+    ) -> Poll<RunEnded> {
         let this = self.project();
-        let mut body = InPlace {
-            body: this.body,
-            verdict: *this.verdict,
-            value,
-            #[cfg(debug_assertions)]
-            from_task_error: None,
-        };
-        step::poll(this.core, lent(this.token), &mut body, cx, around)
+        let (core, token, verdict) = (this.core, lent(this.token), *this.verdict);
+        let mut lent = Lent { entered: None, body: InPlace { body: this.body, value, on_error } };
+        if let ControlFlow::Break(polled) = step::enter(core, token, &mut lent, cx, around) {
+            return polled;
+        }
+        match catch_unwind(AssertUnwindSafe(|| lent.body.poll(cx, verdict))) {
+            Ok(Some(verdict)) => {
+                Poll::Ready(step::returned(core, token, &mut lent.entered, verdict))
+            }
+            Ok(None) => step::pending(core, token, &mut lent, cx, around),
+            Err(payload) => Poll::Ready(step::caught(core, token, &mut lent, payload)),
+        }
     }
 
     pub(crate) fn poll_settled(
@@ -251,8 +254,10 @@ impl<F: Future, T: AsToken> Run<F, T> {
         cx: &mut Context<'_>,
         around: Around<'_>,
     ) -> Poll<Settled<F::Output>> {
-        let mut value = Poll::Pending;
-        let End { outcome, overdue, nanos, error } = ready!(self.poll_end(cx, &around, &mut value));
+        let (mut value, mut error) = (Poll::Pending, None);
+        let polled = self.poll_end(cx, &around, &mut value, OnError::Keep(&mut error));
+        let RunEnded { outcome, nanos } = ready!(polled);
+        let overdue = error.as_ref().is_some_and(|failed: &Failed| failed.overdue);
         Poll::Ready(Settled { outcome, overdue, nanos, result: result(value, error) })
     }
 }
@@ -265,9 +270,9 @@ fn fails(outcome: Outcome) -> bool {
 
 /// What a run that has ended gives.
 #[inline]
-fn result<R>(value: Poll<R>, error: Option<TaskError>) -> Result<R, TaskError> {
-    match error {
-        Some(error) => Err(error),
+fn result<R>(value: Poll<R>, failed: Option<Failed>) -> Result<R, TaskError> {
+    match failed {
+        Some(failed) => Err(failed.error),
         None => match value {
             Poll::Ready(value) => Ok(value),
             Poll::Pending => unreachable!("a run without an error has returned"),

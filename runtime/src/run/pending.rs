@@ -11,31 +11,28 @@ use tokio::{runtime::Handle, task::coop::unconstrained, time::Instant};
 
 use super::{
     alarm::Alarm,
-    core::{Grace, MoreProjected, Overdue, Stop},
-    end::End,
+    core::{Core, Grace, MoreProjected, Overdue, Stop},
+    end::{End, Ended},
     frame::{self, Frame},
     scope::Seen,
-    step::{Go, Step},
+    step::Step,
 };
-use crate::panic::{self, quietly};
+use crate::{
+    CancellationToken,
+    panic::{self, quietly},
+};
 
-impl Step<'_> {
-    /// The body has been polled, and was pending.
-    #[inline]
-    pub(super) fn again(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Go {
-        if self.core.stop() == Stop::No && self.poll_fired(cx, alarm) {
-            if let Some(ended) = self.heed_token() {
-                return Go::Break(Poll::Ready(ended));
-            }
-        }
-        Go::Continue(self.core.spec.here())
-    }
-
+impl Core {
     /// Whether the token has fired; if not, the task is woken when it does.
-    pub(super) fn poll_fired(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> bool {
+    pub(super) fn poll_fired(
+        &mut self,
+        token: &CancellationToken,
+        cx: &mut Context<'_>,
+        alarm: Option<&Alarm>,
+    ) -> bool {
         if let Some(alarm) = alarm {
-            if alarm.is_for(self.token) {
-                return self.token.is_cancelled();
+            if alarm.is_for(token) {
+                return token.is_cancelled();
             }
             // The closure of the spawn may have ignored the token of its scope, which is obeyed all the same.
             if alarm.has_rung() {
@@ -43,9 +40,9 @@ impl Step<'_> {
             }
         }
         let seen = Seen::now();
-        let mut more = self.core.more();
+        let mut more = self.more();
         if more.watch.is_none() {
-            more.watch.set(Some(self.token.clone().cancelled_owned()));
+            more.watch.set(Some(token.clone().cancelled_owned()));
         }
         let watch = more.watch.as_pin_mut().expect("set above");
         // The body may have spent the budget, and the token must be heard all the same.
@@ -54,6 +51,16 @@ impl Step<'_> {
             *more.uncancelled = seen;
         }
         fired
+    }
+}
+
+impl Step<'_> {
+    /// [`heed_token`](Self::heed_token), and the end of the run if there is one.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn heed(&mut self) -> Option<Ended> {
+        let end = self.heed_token()?;
+        Some(self.deliver(end))
     }
 
     /// Whether someone wakes the task when the token fires.
@@ -64,24 +71,32 @@ impl Step<'_> {
     }
 
     /// The body is pending: sees to it that the token and the clock are heard.
+    #[inline(never)]
     pub(super) fn poll_pending(
         &mut self,
         cx: &mut Context<'_>,
         alarm: Option<&Alarm>,
-    ) -> Poll<End> {
-        if self.core.stop() == Stop::No && !self.is_watched(alarm) && self.poll_fired(cx, alarm) {
-            if let Some(ended) = self.heed_token() {
+    ) -> Poll<Ended> {
+        if self.core.stop() == Stop::No && !self.is_watched(alarm) && self.core.poll_fired(self.token, cx, alarm) {
+            if let Some(ended) = self.heed() {
                 return Poll::Ready(ended);
             }
         }
+        let is_overdue = matches!(self.core.stop(), Stop::Overdue(_));
+        if !is_overdue && self.core.spec.timeout().is_none() && self.core.timer().is_none() {
+            return Poll::Pending;
+        }
+        self.poll_clock(cx).map(|end| self.deliver(end))
+    }
+
+    /// The body is pending, and there is a time at which it is dropped.
+    #[inline(never)]
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if matches!(self.core.stop(), Stop::Overdue(_)) {
             return match panic::catch(|| self.poll_overdue(cx)) {
                 Ok(polled) => polled,
                 Err(caught) => Poll::Ready(self.end_panicked(caught)),
             };
-        }
-        if self.core.spec.timeout().is_none() && self.core.timer().is_none() {
-            return Poll::Pending;
         }
         // Without a timer in its runtime, tokio panics.
         match panic::catch(|| self.poll_timer(cx)) {

@@ -4,8 +4,9 @@
 //! that lies between the call and the body.
 
 use std::{
+    any::Any,
+    mem::ManuallyDrop,
     ops::ControlFlow,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -13,17 +14,16 @@ use super::{
     Around,
     alarm::Alarm,
     body::Body,
-    core::{Core, Stage},
-    end::End,
-    frame::{self, Frame},
+    core::{Core, Stage, Stop},
+    end::Ended,
+    first::first,
+    frame::Pushed,
     output::Verdict,
-    own,
 };
 use crate::{
     CancellationToken,
-    clock::Ticks,
     metrics::{self, Stripe},
-    panic::Caught,
+    panic,
 };
 
 /// A run, lent for one step.
@@ -33,25 +33,127 @@ pub(super) struct Step<'a> {
     pub(super) body: &'a mut dyn Body,
 }
 
+/// A body, lent for one poll of its run.
+pub(super) struct Lent<B: ?Sized> {
+    /// There while the body is polled.
+    pub(super) entered: Option<Entered>,
+    pub(super) body: B,
+}
+
+impl<'b> Lent<dyn Body + 'b> {
+    /// For what is seldom done: most polls need no body here.
+    #[inline]
+    pub(super) fn step<'a>(
+        &'a mut self,
+        core: &'a mut Core,
+        token: &'a CancellationToken,
+    ) -> Step<'a>
+    where
+        'b: 'a,
+    {
+        Step { core, token, body: &mut self.body }
+    }
+}
+
+/// A run whose body is polled, on the stack of runs and within the boundary for panics.
+pub(super) struct Entered {
+    here: Here,
+    pushed: Pushed,
+    /// Without a drop: it is always taken out again.
+    outer: ManuallyDrop<panic::Outer>,
+}
+
 /// This thread's counters of the function.
 pub(super) type Here = metrics::Here<'static, Stripe>;
 
-/// Whether the body is to be polled now; if not, what the poll of the run comes to.
-pub(super) type Go = ControlFlow<Poll<End>, Here>;
+/// What the poll of the run comes to, unless its body is to be polled.
+pub(super) type Go<C = ()> = ControlFlow<Poll<Ended>, C>;
 
-/// Polls a run. Where it ends without an error, its body has returned.
-pub(super) fn poll(
+/// The first half of a poll: all before the body, which the caller polls unless the poll is over.
+///
+/// Meanwhile no frame but the caller's is on the stack: a function may call itself.
+pub(super) fn enter(
     core: &mut Core,
     token: &CancellationToken,
-    body: &mut dyn Body,
+    lent: &mut Lent<dyn Body + '_>,
     cx: &mut Context<'_>,
     around: &Around<'_>,
-) -> Poll<End> {
-    let mut step = Step { core, token, body };
-    match step.go(cx, around) {
-        Go::Continue(here) => step.poll_body(here, cx, around.alarm),
-        Go::Break(polled) => polled,
+) -> Go {
+    let begins = match core.stage {
+        Stage::New | Stage::Spawned => Some(first(core, token, lent, cx, around)?),
+        Stage::Running => {
+            if core.stop() == Stop::No && core.poll_fired(token, cx, around.alarm) {
+                if let Some(ended) = lent.step(core, token).heed() {
+                    return Go::Break(Poll::Ready(ended));
+                }
+            }
+            None
+        }
+        Stage::Waiting | Stage::Refused | Stage::Done => {
+            lent.step(core, token).before_first(cx, around.alarm)?;
+            Some(None)
+        }
+    };
+    let here = core.spec.here();
+    if let Some(now) = begins {
+        core.begin(token, &here, now);
     }
+    let pushed = core.push();
+    lent.entered = Some(Entered { here, pushed, outer: ManuallyDrop::new(panic::enter()) });
+    Go::Continue(())
+}
+
+/// The second half, where the body has returned.
+pub(super) fn returned(
+    core: &mut Core,
+    token: &CancellationToken,
+    entered: &mut Option<Entered>,
+    verdict: Verdict,
+) -> Ended {
+    let here = leave(core, entered);
+    Ended::returned(core, token, verdict, here)
+}
+
+/// The second half, where the body is pending.
+pub(super) fn pending(
+    core: &mut Core,
+    token: &CancellationToken,
+    lent: &mut Lent<dyn Body + '_>,
+    cx: &mut Context<'_>,
+    around: &Around<'_>,
+) -> Poll<Ended> {
+    leave(core, &mut lent.entered);
+    lent.step(core, token).poll_pending(cx, around.alarm)
+}
+
+/// The second half, where the body has panicked.
+#[cold]
+pub(super) fn caught(
+    core: &mut Core,
+    token: &CancellationToken,
+    lent: &mut Lent<dyn Body + '_>,
+    payload: Box<dyn Any + Send>,
+) -> Ended {
+    let Entered { pushed, outer, .. } = take(&mut lent.entered);
+    let caught = panic::caught(payload, ManuallyDrop::into_inner(outer));
+    core.pop(pushed);
+    let mut step = lent.step(core, token);
+    let end = step.end_panicked(caught);
+    step.deliver(end)
+}
+
+#[inline]
+fn take(entered: &mut Option<Entered>) -> Entered {
+    entered.take().expect("a run whose body was polled has entered")
+}
+
+/// Leaves the boundary for panics, and the stack of runs.
+#[inline]
+fn leave(core: &mut Core, entered: &mut Option<Entered>) -> Here {
+    let Entered { here, pushed, outer } = take(entered);
+    panic::leave(ManuallyDrop::into_inner(outer));
+    core.pop(pushed);
+    here
 }
 
 /// The owner drops a run that has not ended.
@@ -60,56 +162,17 @@ pub(super) fn abandon(core: &mut Core, token: &CancellationToken, body: &mut dyn
 }
 
 impl Step<'_> {
-    /// All that comes before the body.
-    #[inline]
-    pub(super) fn go(&mut self, cx: &mut Context<'_>, around: &Around<'_>) -> Go {
+    /// A run that has been polled, but whose body has not.
+    #[cold]
+    #[inline(never)]
+    fn before_first(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Go {
         match self.core.stage {
-            Stage::New | Stage::Spawned => self.first(cx, around),
-            Stage::Running => self.again(cx, around.alarm),
-            Stage::Waiting => self.wait(cx, around.alarm),
-            Stage::Refused => Go::Break(Poll::Ready(self.end_cancelled())),
-            Stage::Done => panic!("a supervised future was polled after it had ended"),
-        }
-    }
-
-    /// The run has all that it waited for.
-    #[inline]
-    pub(super) fn begin(&mut self, now: Option<Ticks>) -> Go {
-        let here = self.core.spec.here();
-        here.started();
-        self.core.stage = Stage::Running;
-        if self.core.owns_token() {
-            own::hand(self.token);
-        }
-        self.core.since = now.unwrap_or_else(Ticks::now);
-        Go::Continue(here)
-    }
-
-    #[inline]
-    fn poll_body(&mut self, here: Here, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Poll<End> {
-        let (spec, holds_permit) = (self.core.spec, self.core.permit.is_some());
-        let mut frame = self.core.take_frame();
-        let polled = frame::run(spec, holds_permit, &mut frame, || self.body.poll(cx));
-        self.polled(polled, frame, here, cx, alarm)
-    }
-
-    /// What a poll of the body comes to.
-    #[inline]
-    pub(super) fn polled(
-        &mut self,
-        polled: Result<Option<Verdict>, Caught>,
-        frame: Option<Arc<Frame>>,
-        here: Here,
-        cx: &mut Context<'_>,
-        alarm: Option<&Alarm>,
-    ) -> Poll<End> {
-        match polled {
-            Ok(Some(verdict)) => Poll::Ready(self.end_returned(verdict, here)),
-            Ok(None) => {
-                self.core.keep_frame(frame);
-                self.poll_pending(cx, alarm)
+            Stage::Waiting => self.wait(cx, alarm),
+            Stage::Refused => {
+                let end = self.end_cancelled();
+                Go::Break(Poll::Ready(self.deliver(end)))
             }
-            Err(caught) => Poll::Ready(self.end_panicked(caught)),
+            _ => panic!("a supervised future was polled after it had ended"),
         }
     }
 }

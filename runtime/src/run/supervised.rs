@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Around, Run,
-    end::End,
+    body::{Failed, OnError},
+    end,
     function,
     output::{Output, SupervisedOutput, converted, output},
     result,
@@ -80,39 +81,10 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut value = Poll::Pending;
-        // See `halves.rs`. Here, since each function between this one and the body takes of the stack.
-        #[cfg(debug_assertions)]
-        {
-            let mut call = self.lend(cx, &mut value);
-            if call.enter() {
-                let mut between = super::halves::Between(&mut call);
-                let polled = std::panic::catch_unwind(move || between.poll());
-                call.leave(polled);
-            }
-        }
-        #[cfg(not(debug_assertions))]
-        self.poll_at_once(cx, &mut value);
-        value
-    }
-}
-
-/// Puts into the place of a value what the function declares for a run that has none.
-#[cfg(not(debug_assertions))]
-#[cold]
-fn put_error<R>(value: &mut Poll<R>, error: TaskError, from_task_error: fn(TaskError) -> R) {
-    *value = Poll::Ready(from_task_error(error));
-}
-
-#[cfg(not(debug_assertions))]
-impl<F: Future, T: AsToken> Supervised<F, T> {
-    #[inline]
-    fn poll_at_once(self: Pin<&mut Self>, cx: &mut Context<'_>, value: &mut Poll<F::Output>) {
         let this = self.project();
-        if let Poll::Ready(End { error: Some(error), .. }) =
-            this.run.poll_end(cx, &Around::ALONE, value)
-        {
-            put_error(value, error, *this.from_task_error);
-        }
+        let on_error = OnError::Convert(*this.from_task_error);
+        _ = this.run.poll_end(cx, &Around::ALONE, &mut value, on_error);
+        value
     }
 }
 
@@ -288,11 +260,12 @@ where
         cx: &mut Context<'_>,
         around: Around<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
-        let mut value = Poll::Pending;
+        let (mut value, mut error) = (Poll::Pending, None);
         let mut run = self.project().run;
         run.as_mut().own_token(&around);
-        let End { outcome, overdue, nanos, error } =
-            ready!(run.as_mut().poll_end(cx, &around, &mut value));
+        let polled = run.as_mut().poll_end(cx, &around, &mut value, OnError::Keep(&mut error));
+        let end::Ended { outcome, nanos } = ready!(polled);
+        let overdue = error.as_ref().is_some_and(|failed: &Failed| failed.overdue);
         run.put_text(&around, outcome, &value, error.as_ref());
         let result = F::Output::settle(result(value, error));
         Poll::Ready(Ended { outcome, overdue, nanos, result })

@@ -12,6 +12,7 @@ use crate::{Rejected, TaskError, clock::Ticks, limit::Limit};
 
 impl Step<'_> {
     #[cold]
+    #[inline(never)]
     pub(super) fn begin_to_wait(
         &mut self,
         limit: &'static Limit,
@@ -35,12 +36,14 @@ impl Step<'_> {
     }
 
     fn reject(&mut self, rejected: Rejected) -> Go {
-        Go::Break(Poll::Ready(self.end_without_value(TaskError::Rejected(rejected))))
+        let end = self.end_without_value(TaskError::Rejected(rejected));
+        Go::Break(Poll::Ready(self.deliver(end)))
     }
 
     pub(super) fn wait(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Go {
-        if self.poll_fired(cx, alarm) {
-            return Go::Break(Poll::Ready(self.end_cancelled()));
+        if self.core.poll_fired(self.token, cx, alarm) {
+            let end = self.end_cancelled();
+            return Go::Break(Poll::Ready(self.deliver(end)));
         }
         let Some(AsideProjected::Permit { wait }) = self.core.aside() else {
             unreachable!("a run that waits has what it waits for");
@@ -52,6 +55,6 @@ impl Step<'_> {
         here.wait_ended();
         here.waited_for(self.core.since.elapsed_nanos());
         frame::waits(false);
-        self.begin(None)
+        Go::Continue(())
     }
 }

@@ -77,7 +77,7 @@ impl Place {
     }
 
     #[inline]
-    fn set(&self, Plain { kind, holds }: Plain) {
+    fn set(&self, kind: Kind, holds: bool) {
         self.holds.set(holds);
         match kind {
             Kind::Task => self.tag.set(Tag::Task),
@@ -99,17 +99,38 @@ impl Place {
     }
 
     fn get(&self) -> Plain {
-        let run = |permit| {
-            let spec = self.spec.get().expect("an entry of a run has its function");
-            Kind::Run { spec, permit }
-        };
-        let kind = match self.tag.get() {
-            Tag::Task => Kind::Task,
-            Tag::Section => Kind::Section { task: self.task.get() },
-            Tag::Run => run(Permit::None),
-            Tag::RunWithPermit => run(Permit::HeldBy(self.task.get())),
-        };
+        let kind = Kind::of((self.tag.get(), self.spec.get(), self.task.get()));
         Plain { kind, holds: self.holds.get() }
+    }
+}
+
+/// A [`Kind`], each part by itself: they are passed in registers.
+type Parts = (Tag, Option<&'static TaskSpec>, Option<Id>);
+
+impl Kind {
+    #[inline]
+    fn parts(self) -> Parts {
+        match self {
+            Self::Task => (Tag::Task, None, None),
+            Self::Section { task } => (Tag::Section, None, task),
+            Self::Run { spec, permit: Permit::None } => (Tag::Run, Some(spec), None),
+            Self::Run { spec, permit: Permit::HeldBy(task) } => {
+                (Tag::RunWithPermit, Some(spec), task)
+            }
+        }
+    }
+
+    fn of((tag, spec, task): Parts) -> Self {
+        let run = |permit| {
+            let spec = spec.expect("an entry of a run has its function");
+            Self::Run { spec, permit }
+        };
+        match tag {
+            Tag::Task => Self::Task,
+            Tag::Section => Self::Section { task },
+            Tag::Run => run(Permit::None),
+            Tag::RunWithPermit => run(Permit::HeldBy(task)),
+        }
     }
 }
 
@@ -174,37 +195,44 @@ pub(in super::super) struct Pushed(usize);
 
 /// Takes what the entry is to hold out of its place; it stays there where it cannot be put aside.
 #[inline]
-pub(super) fn push<T: Holdable>(kind: Kind, place: &mut Option<Arc<T>>) -> Pushed {
+pub(super) fn push<T: Holdable>(kind: Kind, place: Option<&mut Option<Arc<T>>>) -> Pushed {
     let depth = ENTRIES.with(|entries| entries.depth.get());
-    let holds = place.is_some() && put_aside(depth, place);
-    let plain = Plain { kind, holds };
-    ENTRIES.with(|entries| {
+    let holds = place.is_some_and(|place| place.is_some() && put_aside(depth, place));
+    let is_shallow = ENTRIES.with(|entries| {
         entries.depth.set(depth + 1);
-        match entries.shallow.get(depth) {
-            Some(place) => place.set(plain),
-            None => push_deep(depth, plain),
-        }
+        let place = entries.shallow.get(depth);
+        place.is_some_and(|place| {
+            place.set(kind, holds);
+            true
+        })
     });
+    if !is_shallow {
+        push_deep(depth, kind.parts(), holds);
+    }
     Pushed(depth)
 }
 
-/// Takes an entry off; puts what it held, or has been given meanwhile, into its place.
+/// Takes an entry off. Whether it held something, or has been given it meanwhile, which [`take_back`] returns.
 #[inline]
-pub(super) fn pop<T: Holdable>(Pushed(depth): Pushed, place: &mut Option<Arc<T>>) {
-    let holds = ENTRIES.with(|entries| {
+pub(super) fn pop(Pushed(depth): Pushed) -> bool {
+    ENTRIES.with(|entries| {
         entries.depth.set(depth);
         match entries.shallow.get(depth) {
             Some(place) => place.holds.get(),
             None => pop_deep(depth),
         }
-    });
-    if holds {
-        *place = take_from_aside(depth);
-    }
+    })
+}
+
+/// What an entry that was taken off has held.
+#[inline]
+pub(super) fn take_back<T: Holdable>(Pushed(depth): Pushed) -> Option<Arc<T>> {
+    take_from_aside(depth)
 }
 
 #[cold]
-fn push_deep(depth: usize, plain: Plain) {
+fn push_deep(depth: usize, parts: Parts, holds: bool) {
+    let plain = Plain { kind: Kind::of(parts), holds };
     _ = DEEP.try_with(|deep| {
         let mut deep = deep.borrow_mut();
         deep.resize(depth - SHALLOW, None);
