@@ -24,12 +24,12 @@ pub(crate) struct Argument {
 }
 
 /// A key that a macro takes, and a value to show in messages.
-pub(crate) type Known = (&'static str, &'static str);
+pub(crate) type KnownKey = (&'static str, &'static str);
 
 /// The arguments that nobody has taken yet.
 pub(crate) struct Arguments {
-    untaken: Vec<Argument>,
-    known: &'static [Known],
+    remaining: Vec<Argument>,
+    known: &'static [KnownKey],
 }
 
 impl Arguments {
@@ -38,14 +38,14 @@ impl Arguments {
     /// `known` lists the keys that the macro takes, in the order in which messages tell them.
     pub(crate) fn parse(
         tokens: TokenStream,
-        known: &'static [Known],
+        known: &'static [KnownKey],
         diagnostics: &mut Diagnostics,
     ) -> Self {
-        let mut untaken = Vec::new();
+        let mut remaining = Vec::new();
         let read = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 match parse_one(input, known) {
-                    Ok(argument) => keep(argument, &mut untaken, diagnostics),
+                    Ok(argument) => push_unique(argument, &mut remaining, diagnostics),
                     Err(error) => {
                         diagnostics.push(error);
                         skip_to_comma(input)?;
@@ -60,7 +60,7 @@ impl Arguments {
         if let Err(error) = read.parse2(tokens) {
             diagnostics.push(error);
         }
-        Self { untaken, known }
+        Self { remaining, known }
     }
 
     /// Takes the argument of that name out, if it was given.
@@ -68,18 +68,18 @@ impl Arguments {
         if !self.known.iter().any(|(name, _)| *name == key) {
             return None;
         }
-        let found = self.untaken.iter().position(|given| given.key.unraw() == key)?;
-        Some(self.untaken.remove(found))
+        let found = self.remaining.iter().position(|given| given.key.unraw() == key)?;
+        Some(self.remaining.remove(found))
     }
 
     /// The value of an argument that was given, and that nobody has taken yet.
     pub(crate) fn value_of(&self, key: &str) -> Option<&Expr> {
-        self.untaken.iter().find(|given| given.key.unraw() == key).map(|given| &given.value)
+        self.remaining.iter().find(|given| given.key.unraw() == key).map(|given| &given.value)
     }
 
     /// Refuses an argument of another macro's, with a word of its own.
     pub(crate) fn refuse(&mut self, key: &str, message: &str, diagnostics: &mut Diagnostics) {
-        self.untaken.retain(|given| {
+        self.remaining.retain(|given| {
             let is_it = given.key.unraw() == key;
             if is_it {
                 diagnostics.refuse(&given.key, message);
@@ -89,8 +89,8 @@ impl Arguments {
     }
 
     /// Refuses what nobody took.
-    pub(crate) fn refuse_the_rest(self, diagnostics: &mut Diagnostics) {
-        for argument in self.untaken {
+    pub(crate) fn refuse_remaining(self, diagnostics: &mut Diagnostics) {
+        for argument in self.remaining {
             let given = argument.key.unraw().to_string();
             let meant = nearest(&given, &names(self.known))
                 .map(|name| format!("; did you mean `{name}`?"))
@@ -106,7 +106,7 @@ impl Arguments {
     }
 }
 
-fn keep(argument: Argument, kept: &mut Vec<Argument>, diagnostics: &mut Diagnostics) {
+fn push_unique(argument: Argument, kept: &mut Vec<Argument>, diagnostics: &mut Diagnostics) {
     let key = argument.key.unraw();
     if kept.iter().any(|earlier| earlier.key.unraw() == key) {
         let instead = if key == ALLOW.0 { "put all names in one list" } else { "keep one of them" };
@@ -116,7 +116,7 @@ fn keep(argument: Argument, kept: &mut Vec<Argument>, diagnostics: &mut Diagnost
     }
 }
 
-fn parse_one(input: ParseStream<'_>, known: &[Known]) -> syn::Result<Argument> {
+fn parse_one(input: ParseStream<'_>, known: &[KnownKey]) -> syn::Result<Argument> {
     let Ok(key) = Ident::parse_any(input) else {
         let (first, example) = known[0];
         return Err(input.error(format!(
@@ -181,7 +181,7 @@ fn parse_unknown(key: Ident, input: ParseStream<'_>) -> syn::Result<Argument> {
     Ok(Argument { key, value: Expr::Verbatim(TokenStream::new()) })
 }
 
-fn names(known: &[Known]) -> Vec<&'static str> {
+fn names(known: &[KnownKey]) -> Vec<&'static str> {
     known.iter().map(|(name, _)| *name).collect()
 }
 

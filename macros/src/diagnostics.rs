@@ -57,11 +57,11 @@ pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
         }
         token
     };
-    located_around(tokens.into_iter().map(locate).collect(), place)
+    located_outer(tokens.into_iter().map(locate).collect(), place)
 }
 
 /// The same for the outermost tokens alone: what stands within a pair of braces stays where it is.
-pub(crate) fn located_around(tokens: TokenStream, place: Span) -> TokenStream {
+pub(crate) fn located_outer(tokens: TokenStream, place: Span) -> TokenStream {
     let locate = |mut token: TokenTree| {
         token.set_span(token.span().located_at(place));
         token
@@ -71,9 +71,9 @@ pub(crate) fn located_around(tokens: TokenStream, place: Span) -> TokenStream {
 
 /// An item of the runtime crate, with errors told at a place of the user's. A crate path of the user's own
 /// stays where he wrote it, so that a wrong one is told there, once.
-pub(crate) fn item_of(krate: &syn::Path, path: TokenStream, place: Span) -> TokenStream {
+pub(crate) fn runtime_item(krate: &syn::Path, path: TokenStream, place: Span) -> TokenStream {
     let path = located(path, place);
-    if is_default(krate) {
+    if is_default_path(krate) {
         let krate = located(krate.to_token_stream(), place);
         quote!(#krate #path)
     } else {
@@ -82,7 +82,7 @@ pub(crate) fn item_of(krate: &syn::Path, path: TokenStream, place: Span) -> Toke
 }
 
 /// Whether the path is the one that stands for a crate path that the user did not give.
-pub(crate) fn is_default(krate: &syn::Path) -> bool {
+pub(crate) fn is_default_path(krate: &syn::Path) -> bool {
     krate.leading_colon.is_some()
         && krate.segments.len() == 1
         && krate.segments[0].ident == "tokio_supervised"

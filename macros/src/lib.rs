@@ -8,24 +8,14 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
-#[cfg(test)]
-mod befores;
-#[cfg(test)]
-mod cases;
 mod depth;
 mod diagnostics;
 mod entry;
 mod function;
 mod output;
-#[cfg(test)]
-mod robustness;
-#[cfg(test)]
-mod snapshots;
 mod task;
 #[cfg(test)]
-mod texts;
-#[cfg(test)]
-mod told;
+mod testing;
 mod values;
 
 use proc_macro::TokenStream;

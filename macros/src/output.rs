@@ -9,7 +9,7 @@ use syn::{
 
 use crate::{
     diagnostics::{Diagnostics, first_span},
-    function::signature::bare,
+    function::signature::peel_groups,
 };
 
 /// The return type of a supervised body.
@@ -27,7 +27,7 @@ impl Output {
     pub(crate) fn new(written: &ReturnType) -> Self {
         let declared = match written {
             ReturnType::Default => syn::parse_quote!(()),
-            ReturnType::Type(_, ty) => bare(ty).clone(),
+            ReturnType::Type(_, ty) => peel_groups(ty).clone(),
         };
         let span = match written {
             ReturnType::Default => Span::call_site(),
@@ -158,7 +158,7 @@ impl VisitMut for ImplToInfer {
 
 /// Whether the `E` of a `Result<T, E>` visibly borrows: nothing can be looked for in its sources.
 fn error_is_borrowed(ty: &Type) -> bool {
-    let Type::Path(path) = bare(ty) else { return false };
+    let Type::Path(path) = peel_groups(ty) else { return false };
     let Some(PathArguments::AngleBracketed(arguments)) =
         path.path.segments.last().map(|segment| &segment.arguments)
     else {

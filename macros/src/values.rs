@@ -6,7 +6,7 @@ use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path, ext::IdentExt};
 
 use crate::{
     arguments::{Argument, Arguments},
-    diagnostics::{Diagnostics, first_span, item_of, nearest, quoted},
+    diagnostics::{Diagnostics, first_span, nearest, quoted, runtime_item},
 };
 
 /// A string literal.
@@ -138,7 +138,7 @@ pub(crate) fn duration(
 /// A constant whose value the compiler checks, and tells at the constant.
 pub(crate) fn checked(krate: &Path, key: &Ident, value: &Expr) -> TokenStream {
     let key = Ident::new(&key.unraw().to_string(), Span::mixed_site());
-    item_of(krate, quote!(::__private::checked::#key(#value)), first_span(value))
+    runtime_item(krate, quote!(::__private::checked::#key(#value)), first_span(value))
 }
 
 /// Whether a duration of zero makes sense for an argument.

@@ -23,8 +23,10 @@ mod function;
 mod output;
 #[path = "../../macros/src/task/mod.rs"]
 mod task;
-#[path = "../../macros/src/told.rs"]
-mod told;
+#[path = "../../macros/src/testing"]
+mod testing {
+    pub(crate) mod refusals;
+}
 #[path = "../../macros/src/values.rs"]
 mod values;
 

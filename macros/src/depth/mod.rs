@@ -13,21 +13,21 @@ use proc_macro2::{Delimiter, Ident, Spacing, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 
 /// Far more than anyone writes, and less than a thread's stack holds.
-const MOST: usize = 1_600;
+const MAX_KIB: usize = 1_600;
 
 /// As deep as the groups of a body may nest that is not parsed: it is walked all the same.
-const MOST_GROUPS: usize = 256;
+const MAX_GROUP_DEPTH: usize = 256;
 
-const OF_A_BLOCK: usize = 20;
-const OF_A_GROUP: usize = 28;
-const OF_AN_ANGLE: usize = 48;
-const OF_AN_ARROW: usize = 32;
-const OF_A_BORROW: usize = 30;
-const OF_AN_ITEM: usize = 24;
-const OF_A_WORD: usize = 12;
-const OF_A_MARK: usize = 7;
+const BLOCK_KIB: usize = 20;
+const GROUP_KIB: usize = 28;
+const ANGLE_KIB: usize = 48;
+const ARROW_KIB: usize = 32;
+const BORROW_KIB: usize = 30;
+const ITEM_KIB: usize = 24;
+const KEYWORD_KIB: usize = 12;
+const PUNCT_KIB: usize = 7;
 /// What is parsed in a loop, and recursed into when it is copied: `a.b()?[0]`, `1 + 1`; also half of a `::`.
-const OF_A_LINK: usize = 4;
+const LINK_KIB: usize = 4;
 
 /// What an expression or a type begins behind.
 const WORDS: [&str; 19] = [
@@ -40,13 +40,14 @@ const ITEMS: [&str; 9] =
     ["enum", "extern", "fn", "mod", "static", "struct", "trait", "type", "union"];
 
 /// What to say of arguments that cannot be read, beside the item as it is.
-pub(crate) fn refused_arguments(arguments: &TokenStream) -> Option<TokenStream> {
-    (!is_shallow(arguments.clone())).then(refusal)
+pub(crate) fn refuse_deep_arguments(arguments: &TokenStream) -> Option<TokenStream> {
+    (!fits_parser_stack(arguments.clone())).then(refusal)
 }
 
 /// What to say of an item whose header cannot be read, or whose body not even be walked.
-pub(crate) fn refused_header(item: &TokenStream) -> Option<TokenStream> {
-    let fits = nests(item.clone(), MOST_GROUPS) && is_shallow(without_body(item.clone()));
+pub(crate) fn refuse_deep_header(item: &TokenStream) -> Option<TokenStream> {
+    let fits =
+        nests(item.clone(), MAX_GROUP_DEPTH) && fits_parser_stack(without_body(item.clone()));
     (!fits).then(refusal)
 }
 
@@ -57,8 +58,8 @@ fn refusal() -> TokenStream {
 }
 
 /// Whether tokens can be parsed without fear for the stack.
-pub(crate) fn is_shallow(tokens: TokenStream) -> bool {
-    fits(tokens, MOST)
+pub(crate) fn fits_parser_stack(tokens: TokenStream) -> bool {
+    fits(tokens, MAX_KIB)
 }
 
 fn nests(tokens: TokenStream, most: usize) -> bool {
@@ -89,7 +90,7 @@ fn fits(tokens: TokenStream, most: usize) -> bool {
         match &token {
             TokenTree::Group(group) => {
                 let is_block = group.delimiter() == Delimiter::Brace;
-                let of_it = if is_block { OF_A_BLOCK } else { OF_A_GROUP };
+                let of_it = if is_block { BLOCK_KIB } else { GROUP_KIB };
                 let left = most.checked_sub(level.taken() + of_it);
                 if !left.is_some_and(|left| fits(group.stream(), left)) {
                     return false;
@@ -149,29 +150,29 @@ enum Last {
 
 impl Level {
     fn taken(&self) -> usize {
-        self.others + self.angles * OF_AN_ANGLE
+        self.others + self.angles * ANGLE_KIB
     }
 
     /// One that stands behind a value is another level of it, as in `a()()`; that of an attribute is none.
     fn group(&mut self) {
         if self.last != Last::Prefix {
-            self.others += OF_A_LINK;
+            self.others += LINK_KIB;
         }
         self.last = Last::Value;
     }
 
     /// One may be two fields, as in `a.0.0`.
     fn literal(&mut self) {
-        self.others += OF_A_LINK;
+        self.others += LINK_KIB;
         self.last = Last::Value;
     }
 
     fn word(&mut self, word: &Ident) {
         let is_word = WORDS.iter().any(|known| word == known);
         if is_word {
-            self.others += OF_A_WORD;
+            self.others += KEYWORD_KIB;
         } else if ITEMS.iter().any(|known| word == known) {
-            self.others += OF_AN_ITEM;
+            self.others += ITEM_KIB;
         }
         // That of a lifetime is followed by a type.
         self.last = if is_word || self.last == Last::Prefix { Last::Other } else { Last::Value };
@@ -185,12 +186,12 @@ impl Level {
             ('!', Last::Prefix) => return self.last = Last::Prefix,
             (';', _) | ('>', Last::Arrow('=')) => return *self = Self::default(),
             (',', _) if self.angles == 0 && !self.has_bars => return *self = Self::default(),
-            ('>', Last::Arrow(_)) => self.others += OF_AN_ARROW,
+            ('>', Last::Arrow(_)) => self.others += ARROW_KIB,
             ('>', _) => self.angles = self.angles.saturating_sub(1),
             ('<', _) => self.angles += 1,
-            ('&' | '*', Last::Other | Last::Prefix) => self.others += OF_A_BORROW,
-            ('.' | '?' | ':' | '+' | '/' | '%' | '^', _) => self.others += OF_A_LINK,
-            _ => self.others += OF_A_MARK,
+            ('&' | '*', Last::Other | Last::Prefix) => self.others += BORROW_KIB,
+            ('.' | '?' | ':' | '+' | '/' | '%' | '^', _) => self.others += LINK_KIB,
+            _ => self.others += PUNCT_KIB,
         }
         self.has_bars |= mark == '|';
         self.last = match (mark, last) {

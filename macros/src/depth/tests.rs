@@ -2,11 +2,11 @@
 
 use quote::quote;
 
-use super::{MOST_GROUPS, is_shallow, refused_arguments, refused_header};
-use crate::told::{fragment, tokens};
+use super::{MAX_GROUP_DEPTH, fits_parser_stack, refuse_deep_arguments, refuse_deep_header};
+use crate::testing::refusals::{fragment, tokens};
 
 fn is_read(text: &str) -> bool {
-    is_shallow(tokens(text))
+    fits_parser_stack(tokens(text))
 }
 
 #[test]
@@ -73,27 +73,29 @@ fn an_operator_between_values_is_no_borrow() {
 
 #[test]
 fn arguments_that_are_too_deep_are_refused() {
-    assert!(refused_arguments(&tokens("limit = 1 + 1")).is_none());
-    assert!(refused_arguments(&tokens(&format!("limit = {}1", "!".repeat(500)))).is_some());
+    assert!(refuse_deep_arguments(&tokens("limit = 1 + 1")).is_none());
+    assert!(refuse_deep_arguments(&tokens(&format!("limit = {}1", "!".repeat(500)))).is_some());
 }
 
 #[test]
 fn a_body_may_be_deeper_than_is_read_but_not_deeper_than_is_walked() {
     let nested = |levels: usize| format!("{}{}", "(".repeat(levels), ")".repeat(levels));
     // The body is a group too.
-    for (levels, is_refused) in [(100, false), (MOST_GROUPS - 1, false), (MOST_GROUPS, true)] {
+    for (levels, is_refused) in
+        [(100, false), (MAX_GROUP_DEPTH - 1, false), (MAX_GROUP_DEPTH, true)]
+    {
         let body = tokens(&format!("{{ {} }}", nested(levels)));
         assert_eq!(
-            refused_header(&quote!(async fn work() #body)).is_some(),
+            refuse_deep_header(&quote!(async fn work() #body)).is_some(),
             is_refused,
             "{levels}"
         );
     }
     let (body, item) = (format!("{{ {} }}", nested(100)), tokens("async fn work()"));
     let wrapped = fragment(&body);
-    assert!(refused_header(&quote!(#item #wrapped)).is_none(), "a body from a macro");
+    assert!(refuse_deep_header(&quote!(#item #wrapped)).is_none(), "a body from a macro");
     let wrapped = fragment(&format!("async fn work() {body}"));
-    assert!(refused_header(&quote!(#wrapped)).is_none(), "a function from a macro");
+    assert!(refuse_deep_header(&quote!(#wrapped)).is_none(), "a function from a macro");
 }
 
 #[test]
@@ -105,6 +107,6 @@ fn a_header_without_a_body_is_read_as_a_whole() {
         format!("async fn work(a: [u8; {deep}]) {{}}"),
         format!("async fn work() -> [u8; {deep}];"),
     ] {
-        assert!(refused_header(&tokens(&header)).is_some(), "{header}");
+        assert!(refuse_deep_header(&tokens(&header)).is_some(), "{header}");
     }
 }

@@ -22,22 +22,22 @@ use syn::{PatType, Path, Type, Visibility};
 use super::{main_args::MainArgs, test_args::TestArgs};
 use crate::{
     diagnostics::{first_span, last_span},
-    function::item::{Start, split_inner_attributes},
+    function::item::{RawFunction, split_inner_attributes},
     function::{
-        expand::{asynchronous, braced_as, lent},
-        signature::bare,
+        expand::{async_body, borrowed_type, braced_at},
+        signature::peel_groups,
     },
     output::Output,
 };
 
 /// What is to be rewritten.
-pub(super) struct Rewritten<'a> {
-    pub(super) start: &'a Start,
+pub(super) struct EntryFunction<'a> {
+    pub(super) start: &'a RawFunction,
     pub(super) body: &'a Group,
     pub(super) token: Option<&'a PatType>,
 }
 
-pub(super) fn main(args: &MainArgs, rewritten: Rewritten<'_>) -> TokenStream {
+pub(super) fn main(args: &MainArgs, rewritten: EntryFunction<'_>) -> TokenStream {
     let krate = &args.krate;
     let output = Output::new(&rewritten.start.signature.output);
     let exit = output.exit(krate);
@@ -47,7 +47,7 @@ pub(super) fn main(args: &MainArgs, rewritten: Rewritten<'_>) -> TokenStream {
     let Parts { head, inner, arguments } =
         Parts::new(krate, args.options(), exit, mark.unwrap_or_default(), &rewritten);
     let exit_code = quote_spanned!(last_span(&rewritten.start.signature)=> ExitCode);
-    let block = braced_as(
+    let block = braced_at(
         rewritten.body,
         quote! {
             #inner
@@ -57,7 +57,7 @@ pub(super) fn main(args: &MainArgs, rewritten: Rewritten<'_>) -> TokenStream {
     quote!(#head -> ::std::process::#exit_code #block)
 }
 
-pub(super) fn test(args: &TestArgs, rewritten: Rewritten<'_>) -> TokenStream {
+pub(super) fn test(args: &TestArgs, rewritten: EntryFunction<'_>) -> TokenStream {
     let krate = &args.krate;
     let written = &rewritten.start.signature.output;
     // What a test may return is asked by `#[test]`, at the same place.
@@ -66,7 +66,7 @@ pub(super) fn test(args: &TestArgs, rewritten: Rewritten<'_>) -> TokenStream {
     let mark = quote!(#[::core::prelude::v1::test]);
     let Parts { head, inner, arguments } =
         Parts::new(krate, args.options(), verdict, mark, &rewritten);
-    let block = braced_as(
+    let block = braced_at(
         rewritten.body,
         quote! {
             #inner
@@ -93,9 +93,9 @@ impl Parts {
         options: TokenStream,
         judge: TokenStream,
         mark: TokenStream,
-        rewritten: &Rewritten<'_>,
+        rewritten: &EntryFunction<'_>,
     ) -> Self {
-        let Rewritten { start, body, token } = rewritten;
+        let EntryFunction { start, body, token } = rewritten;
         let output = Output::new(&start.signature.output);
         let return_edge = output.return_edge(krate);
         let policy = if token.is_some() {
@@ -105,7 +105,7 @@ impl Parts {
         };
         let injected = Ident::new("__supervised_token", Span::mixed_site());
         let binding = binding(&injected, *token);
-        let Start { attributes, visibility, signature, .. } = start;
+        let RawFunction { attributes, visibility, signature, .. } = start;
         let mut attributes = attributes.clone();
         let (inner, body) = split_inner_attributes(body, &mut attributes);
         let fn_token = &signature.fn_token;
@@ -117,7 +117,7 @@ impl Parts {
             #mark
             #visibility #fn_token #ident()
         };
-        let run = asynchronous(&body, quote!(#binding #return_edge));
+        let run = async_body(&body, quote!(#binding #return_edge));
         let arguments = quote! {
             #options,
             {
@@ -138,9 +138,9 @@ impl Parts {
 fn binding(injected: &Ident, token: Option<&PatType>) -> TokenStream {
     match token {
         // Told at the type, where it is none of a token.
-        Some(PatType { attrs, pat, ty, .. }) if matches!(bare(ty), Type::Reference(_)) => {
+        Some(PatType { attrs, pat, ty, .. }) if matches!(peel_groups(ty), Type::Reference(_)) => {
             let value = located(injected, ty);
-            let ty = lent(ty);
+            let ty = borrowed_type(ty);
             quote!(#(#attrs)* let #pat: #ty = &#value;)
         }
         Some(PatType { attrs, pat, ty, .. }) => {

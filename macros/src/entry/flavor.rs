@@ -5,13 +5,13 @@ use quote::quote;
 use syn::Path;
 
 use crate::{
-    arguments::{Arguments, Known},
+    arguments::{Arguments, KnownKey},
     diagnostics::Diagnostics,
     values,
 };
 
-pub(super) const FLAVOR: Known = ("flavor", "\"current_thread\"");
-pub(super) const WORKER_THREADS: Known = ("worker_threads", "4");
+pub(super) const FLAVOR: KnownKey = ("flavor", "\"current_thread\"");
+pub(super) const WORKER_THREADS: KnownKey = ("worker_threads", "4");
 
 pub(super) struct Flavor {
     pub(super) current_thread: bool,

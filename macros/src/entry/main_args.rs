@@ -6,13 +6,13 @@ use syn::Path;
 
 use super::flavor::{self, Flavor};
 use crate::{
-    arguments::{Arguments, Known},
-    diagnostics::{Diagnostics, item_of},
+    arguments::{Arguments, KnownKey},
+    diagnostics::{Diagnostics, runtime_item},
     function::allow::{ALLOW, Allow},
     values::{self, Zero},
 };
 
-const KNOWN: &[Known] = &[
+const KNOWN: &[KnownKey] = &[
     ("grace", "\"25s\""),
     ("linger", "\"5s\""),
     flavor::FLAVOR,
@@ -41,8 +41,8 @@ impl MainArgs {
                 let linger = values::duration(&argument, "5s", Zero::Allowed, &krate, diagnostics)?;
                 // Told at the argument, where it is not shorter than the grace.
                 let place = argument.key.span();
-                let add = item_of(&krate, quote!(::__private::MainOptions::linger), place);
-                let options = so_far();
+                let add = runtime_item(&krate, quote!(::__private::MainOptions::linger), place);
+                let options = options_ident();
                 let given = quote_spanned!(place=> (#options, #linger));
                 Some(quote!(#add #given))
             }),
@@ -50,7 +50,7 @@ impl MainArgs {
             allow: Allow::take(&mut given, diagnostics),
             krate,
         };
-        given.refuse_the_rest(diagnostics);
+        given.refuse_remaining(diagnostics);
         args
     }
 
@@ -60,7 +60,7 @@ impl MainArgs {
         let grace = self.grace.iter();
         let linger = self.linger.iter();
         let flavor = self.flavor.options();
-        let options = so_far();
+        let options = options_ident();
         quote! {{
             const TOKIO_SUPERVISED_OPTIONS: #krate::__private::MainOptions =
                 {
@@ -76,6 +76,6 @@ impl MainArgs {
 }
 
 /// The options so far, where the user's expressions cannot see them.
-fn so_far() -> Ident {
+fn options_ident() -> Ident {
     Ident::new("__supervised_options", Span::mixed_site())
 }

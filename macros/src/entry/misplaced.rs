@@ -2,7 +2,7 @@
 
 use syn::{Attribute, Path};
 
-use super::words::Entry;
+use super::messages::Entry;
 use crate::diagnostics::Diagnostics;
 
 /// Refuses attributes that build a runtime, a test or a run of their own, and takes them off.

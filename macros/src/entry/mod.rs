@@ -3,11 +3,11 @@
 mod expand;
 mod flavor;
 mod main_args;
+mod messages;
 mod misplaced;
 mod test_args;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use proc_macro2::{Group, TokenStream};
 use quote::quote;
@@ -17,23 +17,23 @@ use syn::{
 };
 
 use crate::{
-    depth::{refused_arguments, refused_header},
+    depth::{refuse_deep_arguments, refuse_deep_header},
     diagnostics::Diagnostics,
     function::{
         allow::Allow,
-        body::{self, Owner, Refused, TokenParameter, silenced},
-        item::{Start, first_item_span, trap, trapped},
-        signature::{bare, is_token},
+        body::{self, Owner, Refused, TokenParameter, allow_unused},
+        item::{RawFunction, compile_trap, span_after_attributes, with_compile_trap},
+        signature::{is_token, peel_groups},
     },
 };
-use expand::Rewritten;
+use expand::EntryFunction;
 use main_args::MainArgs;
+use messages::Entry;
 use test_args::TestArgs;
-use words::Entry;
 
 /// `#[supervised::main]`.
 pub(crate) fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    if let Some(refusal) = refused_arguments(&arguments).or_else(|| refused_header(&item)) {
+    if let Some(refusal) = refuse_deep_arguments(&arguments).or_else(|| refuse_deep_header(&item)) {
         return quote!(#item #refusal);
     }
     let mut diagnostics = Diagnostics::default();
@@ -47,7 +47,7 @@ pub(crate) fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// `#[supervised::test]`; `has_test_util` is that feature, without which time cannot be paused.
 pub(crate) fn test(arguments: TokenStream, item: TokenStream, has_test_util: bool) -> TokenStream {
-    if let Some(refusal) = refused_arguments(&arguments).or_else(|| refused_header(&item)) {
+    if let Some(refusal) = refuse_deep_arguments(&arguments).or_else(|| refuse_deep_header(&item)) {
         return quote!(#item #refusal);
     }
     let mut diagnostics = Diagnostics::default();
@@ -65,22 +65,22 @@ fn rewrite(
     item: TokenStream,
     allow: &Allow,
     diagnostics: &mut Diagnostics,
-    expand: impl FnOnce(Rewritten<'_>) -> TokenStream,
+    expand: impl FnOnce(EntryFunction<'_>) -> TokenStream,
 ) -> TokenStream {
-    let start = Start::parse.parse2(item.clone());
-    let body = start.as_ref().ok().and_then(Start::body);
-    if let (Err(_), Some(trapped)) = (&start, trapped(item.clone())) {
+    let start = RawFunction::parse.parse2(item.clone());
+    let body = start.as_ref().ok().and_then(RawFunction::body);
+    if let (Err(_), Some(broken)) = (&start, with_compile_trap(item.clone())) {
         return match entry {
             // An `async fn main` would be one more error.
             Entry::Main => {
-                let trap = trap();
+                let trap = compile_trap();
                 quote!(fn main() { #trap })
             }
-            Entry::Test => trapped,
+            Entry::Test => broken,
         };
     }
     let (Ok(mut start), Some(body)) = (start, body) else {
-        diagnostics.refuse_at(first_item_span(item.clone()), entry.is_no_function());
+        diagnostics.refuse_at(span_after_attributes(item.clone()), entry.is_no_function());
         return item;
     };
     let misplaced = misplaced::refuse(entry, &mut start.attributes, diagnostics);
@@ -95,13 +95,13 @@ fn rewrite(
         return item;
     }
     let refused = check_body(allow, &start, &body, token, diagnostics);
-    let token = token.map(|token| silenced(token, refused.token));
-    expand(Rewritten { start: &start, body: &body, token: token.as_ref() })
+    let token = token.map(|token| allow_unused(token, refused.token));
+    expand(EntryFunction { start: &start, body: &body, token: token.as_ref() })
 }
 
 fn check_body(
     allow: &Allow,
-    start: &Start,
+    start: &RawFunction,
     body: &Group,
     token: Option<&PatType>,
     diagnostics: &mut Diagnostics,
@@ -145,7 +145,7 @@ fn check<'a>(
     for (at, input) in signature.inputs.iter().enumerate() {
         match input {
             FnArg::Typed(parameter) if at == 0 => {
-                if let Type::Reference(reference) = bare(&parameter.ty) {
+                if let Type::Reference(reference) = peel_groups(&parameter.ty) {
                     if let Some(mutability) = &reference.mutability {
                         diagnostics.refuse(
                             mutability,

@@ -6,13 +6,13 @@ use syn::Path;
 
 use super::flavor::{self, Flavor};
 use crate::{
-    arguments::{Arguments, Known},
+    arguments::{Arguments, KnownKey},
     diagnostics::Diagnostics,
     function::allow::{ALLOW, Allow},
     values,
 };
 
-const KNOWN: &[Known] = &[
+const KNOWN: &[KnownKey] = &[
     ("flavor", "\"multi_thread\""),
     flavor::WORKER_THREADS,
     ("start_paused", "true"),
@@ -62,7 +62,7 @@ impl TestArgs {
                 paused => args.start_paused = paused.unwrap_or_default(),
             }
         }
-        given.refuse_the_rest(diagnostics);
+        given.refuse_remaining(diagnostics);
         args
     }
 

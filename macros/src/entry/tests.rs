@@ -4,7 +4,7 @@
 use proc_macro2::TokenStream;
 
 use super::{main, test};
-use crate::told::{has, refusals, tokens};
+use crate::testing::refusals::{has, refusals, tokens};
 
 fn entry(item: &str) -> TokenStream {
     main(TokenStream::new(), tokens(item))

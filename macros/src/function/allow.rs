@@ -4,12 +4,12 @@ use quote::ToTokens;
 use syn::{Expr, ext::IdentExt};
 
 use crate::{
-    arguments::{Argument, Arguments, Known},
+    arguments::{Argument, Arguments, KnownKey},
     diagnostics::{Diagnostics, nearest, quoted},
 };
 
 /// The argument, as the macros that take it list it.
-pub(crate) const ALLOW: Known = ("allow", "(no_exit)");
+pub(crate) const ALLOW: KnownKey = ("allow", "(no_exit)");
 
 /// A check of the body that can be waived.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::{Attribute, Ident, Path, Type};
 
 use crate::{
-    arguments::{Arguments, Known},
+    arguments::{Arguments, KnownKey},
     diagnostics::Diagnostics,
     values::{self, Zero},
 };
@@ -17,7 +17,7 @@ use super::{
 };
 
 /// What a function takes.
-const OF_A_FUNCTION: &[Known] = &[
+const FUNCTION_KEYS: &[KnownKey] = &[
     NAME,
     LIMIT,
     ON_FULL,
@@ -33,18 +33,18 @@ const OF_A_FUNCTION: &[Known] = &[
 ];
 
 /// What `task!` takes: its name stands first, and its closure names the token.
-const OF_A_TASK: &[Known] = &[LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, ALLOW, CRATE];
+const TASK_KEYS: &[KnownKey] = &[LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, ALLOW, CRATE];
 
-const NAME: Known = ("name", "\"worker\"");
-const LIMIT: Known = ("limit", "16");
-const ON_FULL: Known = ("on_full", "\"reject\"");
-const TIMEOUT: Known = ("timeout", "\"10s\"");
-const ON_CANCEL: Known = ("on_cancel", "\"cooperate\"");
-const GRACE: Known = ("grace", "\"5s\"");
-const RESTART: Known = ("restart", "\"on-failure\"");
-const BACKOFF: Known = ("backoff", "\"100ms..30s\"");
-const MAX_RESTARTS: Known = ("max_restarts", "\"5/1m\"");
-const CRATE: Known = ("crate", "\"::my_crate::supervised\"");
+const NAME: KnownKey = ("name", "\"worker\"");
+const LIMIT: KnownKey = ("limit", "16");
+const ON_FULL: KnownKey = ("on_full", "\"reject\"");
+const TIMEOUT: KnownKey = ("timeout", "\"10s\"");
+const ON_CANCEL: KnownKey = ("on_cancel", "\"cooperate\"");
+const GRACE: KnownKey = ("grace", "\"5s\"");
+const RESTART: KnownKey = ("restart", "\"on-failure\"");
+const BACKOFF: KnownKey = ("backoff", "\"100ms..30s\"");
+const MAX_RESTARTS: KnownKey = ("max_restarts", "\"5/1m\"");
+const CRATE: KnownKey = ("crate", "\"::my_crate::supervised\"");
 
 /// What happens to the body when the token fires.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(crate) enum OnCancel {
 }
 
 /// An argument's value and the key it was given under.
-pub(crate) struct Given<T> {
+pub(crate) struct Keyed<T> {
     pub(crate) key: Ident,
     pub(crate) value: T,
 }
@@ -62,17 +62,17 @@ pub(crate) struct Given<T> {
 /// The arguments, validated one by one.
 pub(crate) struct Args {
     pub(crate) krate: Path,
-    pub(crate) token: Option<Given<Ident>>,
+    pub(crate) token: Option<Keyed<Ident>>,
     pub(crate) restart: Restart,
     pub(crate) allow: Allow,
     story: Story,
     name: Option<syn::LitStr>,
     limit: Option<TokenStream>,
-    on_full: Option<Given<&'static str>>,
+    on_full: Option<Keyed<&'static str>>,
     timeout: Option<TokenStream>,
     on_cancel: Option<OnCancel>,
     on_a_task: bool,
-    grace: Option<Given<Grace>>,
+    grace: Option<Keyed<Grace>>,
     limit_was_given: bool,
 }
 
@@ -84,12 +84,12 @@ pub(crate) enum Grace {
 impl Args {
     /// The arguments of `#[supervised]`.
     pub(crate) fn of_function(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
-        Self::parse(Arguments::parse(tokens, OF_A_FUNCTION, diagnostics), false, diagnostics)
+        Self::parse(Arguments::parse(tokens, FUNCTION_KEYS, diagnostics), false, diagnostics)
     }
 
     /// The arguments of `task!`.
     pub(crate) fn of_task(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Self {
-        Self::parse(Arguments::parse(tokens, OF_A_TASK, diagnostics), true, diagnostics)
+        Self::parse(Arguments::parse(tokens, TASK_KEYS, diagnostics), true, diagnostics)
     }
 
     fn parse(mut given: Arguments, on_a_task: bool, diagnostics: &mut Diagnostics) -> Self {
@@ -113,7 +113,7 @@ impl Args {
             limit: limit.and_then(|argument| values::count(&argument, &krate, diagnostics)),
             on_full: given.take("on_full").and_then(|argument| {
                 let value = values::choice(&argument, &["wait", "reject"], diagnostics)?;
-                Some(Given { key: argument.key, value })
+                Some(Keyed { key: argument.key, value })
             }),
             timeout: given
                 .take("timeout")
@@ -130,7 +130,7 @@ impl Args {
                 } else {
                     Grace::For(values::duration(&argument, "5s", Zero::Refused, &krate, diagnostics)?)
                 };
-                Some(Given { key: argument.key, value })
+                Some(Keyed { key: argument.key, value })
             }),
             token: given.take("token").and_then(|argument| {
                 let value = parameter_name(&argument.value);
@@ -140,7 +140,7 @@ impl Args {
                         "`token` takes the name of a parameter: write `token = shutdown`",
                     );
                 }
-                Some(Given { key: argument.key, value: value? })
+                Some(Keyed { key: argument.key, value: value? })
             }),
             restart: Restart::take(&mut given, &krate, diagnostics),
             allow: Allow::take(&mut given, diagnostics),
@@ -152,7 +152,7 @@ impl Args {
                 given.refuse(key, "the closure of `task!` is called once, so that its body cannot be made anew: write a function with `#[supervised(restart = \"on-failure\")]`", diagnostics);
             }
         }
-        given.refuse_the_rest(diagnostics);
+        given.refuse_remaining(diagnostics);
         args
     }
 

@@ -47,11 +47,13 @@ use syn::{
 
 use super::{
     args::Args,
-    body::{Refused, silenced},
+    body::{Refused, allow_unused},
     item::Function,
-    signature::{Header, TokenForm, bare, is_always_there},
+    signature::{Header, TokenForm, is_unconditional, peel_groups},
 };
-use crate::diagnostics::{first_span, is_default, item_of, last_span, located, located_around};
+use crate::diagnostics::{
+    first_span, is_default_path, last_span, located, located_outer, runtime_item,
+};
 
 /// The only `quote!` of a whole function.
 pub(crate) fn function(
@@ -74,14 +76,14 @@ pub(crate) fn function(
     let mut parameters = Vec::new();
     let mut bindings = Vec::new();
     let mut kept = Vec::new();
-    let mut token = injected("__supervised_token");
+    let mut token = injected_ident("__supervised_token");
     if !has_token {
         let receiver = signature.receiver().map(|receiver| quote!(#receiver,));
-        let as_token = as_token(krate, signature.ident.span());
+        let as_token = as_token_type(krate, signature.ident.span());
         parameters.extend(receiver);
         // A constant of the user's is seen through any hygiene, where a binding stands. The plain word is
         // for the documentation alone.
-        let shown = injected("token");
+        let shown = injected_ident("token");
         if names(signature).any(|name| shown == name) {
             parameters.push(quote!(#token: #as_token,));
         } else {
@@ -97,7 +99,7 @@ pub(crate) fn function(
             (FnArg::Receiver(_), None) => {}
             (FnArg::Receiver(receiver), Some(_)) => parameters.push(quote!(#receiver,)),
             (FnArg::Typed(parameter), Some((found, form))) if found == at => {
-                let parameter = silenced(parameter, refused.token);
+                let parameter = allow_unused(parameter, refused.token);
                 let bound = bind_token(krate, signature, &parameter, form);
                 token = bound.ident;
                 let parameter = bound.parameter;
@@ -106,12 +108,12 @@ pub(crate) fn function(
             }
             (FnArg::Typed(parameter), _) => {
                 let bound = if restarts {
-                    bind_kept(krate, signature, parameter, at)
+                    bind_cloned(krate, signature, parameter, at)
                 } else {
                     bind(signature, parameter, at)
                 };
                 if !restarts && args.restart.was_given() {
-                    kept.extend(would_be_kept(krate, parameter));
+                    kept.extend(check_parameter_clone(krate, parameter));
                 }
                 kept.extend(bound.kept);
                 let parameter = bound.parameter;
@@ -121,14 +123,16 @@ pub(crate) fn function(
         }
     }
     if restarts {
-        kept.extend(signature.receiver().and_then(|receiver| kept_receiver(krate, receiver)));
+        kept.extend(
+            signature.receiver().and_then(|receiver| check_receiver_clone(krate, receiver)),
+        );
     }
     // A receiver that the body never names would drop before the future does.
     let keep_receiver = signature.receiver().map(|receiver| {
         let this = receiver.self_token;
         quote!(let _ = &#this;)
     });
-    let given = matches!(header.token, Some((_, TokenForm::Given)));
+    let given = matches!(header.token, Some((_, TokenForm::Owned)));
     let token_type =
         if given { quote!(#krate::CancellationToken) } else { quote!(impl #krate::AsToken) };
     let own_token = match header.token_type() {
@@ -149,29 +153,32 @@ pub(crate) fn function(
         .filter(|receiver| receiver.mutability.is_some() && assigns_self(body.stream()))
         .map(|_| quote!(#[allow(unused_assignments)]));
     // The injected token must not be the one parameter too many.
-    let crowded = (!has_token && signature.inputs.len() >= MOST_PARAMETERS)
+    let crowded = (!has_token && signature.inputs.len() >= MAX_PARAMETERS)
         .then(|| quote!(#[allow(clippy::too_many_arguments)]))
         .filter(|_| {
-            signature.inputs.iter().filter(|input| is_always_there(input)).count()
-                <= MOST_PARAMETERS
+            signature.inputs.iter().filter(|input| is_unconditional(input)).count()
+                <= MAX_PARAMETERS
         });
     // Nor must it be the parameter whose type has no name. Where the author has one, the lint has its say.
-    let unnamed = ((!has_token || !given) && !has_unnamed_types(signature))
+    let unnamed = ((!has_token || !given) && !has_impl_parameter(signature))
         .then(|| quote!(#[allow(clippy::impl_trait_in_params)]));
     let (future, supervise) = if restarts {
         let runs = quote!(impl #krate::__private::Runs<Output = #declared>);
         // The type of a given token is said here, since the runs hide it.
         let token = given.then(|| quote!(::<_, _, #token_type>));
-        (returned(krate, quote!(Restarting<#runs), signature), quote!(supervise_restarting #token))
+        (
+            return_type(krate, quote!(Restarting<#runs), signature),
+            quote!(supervise_restarting #token),
+        )
     } else {
         let body = quote!(impl ::core::future::Future<Output = #declared>);
-        (returned(krate, quote!(Supervised<#body, #token_type), signature), quote!(supervise))
+        (return_type(krate, quote!(Supervised<#body, #token_type), signature), quote!(supervise))
     };
-    let run = asynchronous(body, quote!(#keep_receiver #(#bindings)* #return_edge));
+    let run = async_body(body, quote!(#keep_receiver #(#bindings)* #return_edge));
     let run = match signature.receiver() {
         // That the receiver cannot be cloned is told at the closure: whatever else it captures can be.
         Some(receiver) if restarts => {
-            let closure = located_around(quote!(move ||), receiver.self_token.span);
+            let closure = located_outer(quote!(move ||), receiver.self_token.span);
             quote!(#closure #run)
         }
         _ if restarts => quote!(move || #run),
@@ -179,7 +186,7 @@ pub(crate) fn function(
     };
     // With a `return`, since there is a lint that asks for one. It is the author's, for the errors that stand at
     // what a function returns.
-    let call = as_body(
+    let call = at_body(
         body,
         quote!((
             #spec,
@@ -188,10 +195,10 @@ pub(crate) fn function(
             #run,
         )),
     );
-    let path = as_body(body, quote!(::__private::#supervise));
-    let krate = if is_default(krate) { as_body(body, quote!(#krate)) } else { quote!(#krate) };
-    let keyword = as_body(body, quote!(return));
-    let block = braced_as(
+    let path = at_body(body, quote!(::__private::#supervise));
+    let krate = if is_default_path(krate) { at_body(body, quote!(#krate)) } else { quote!(#krate) };
+    let keyword = at_body(body, quote!(return));
+    let block = braced_at(
         body,
         quote! {
             #(#inner_attributes)*
@@ -214,10 +221,10 @@ pub(crate) fn function(
 }
 
 /// As many as clippy takes without a word.
-const MOST_PARAMETERS: usize = 7;
+const MAX_PARAMETERS: usize = 7;
 
 /// A parameter, outside and inside.
-struct Bound {
+struct Binding {
     ident: Ident,
     parameter: TokenStream,
     binding: TokenStream,
@@ -228,15 +235,15 @@ struct Bound {
 /// The attributes of a parameter where the signature has it: what is expected of it there is allowed.
 ///
 /// Lints about a type look here, those about a name where the body binds it. One expectation cannot stand at both.
-fn outside(parameter: &PatType) -> Vec<Attribute> {
+fn signature_attributes(parameter: &PatType) -> Vec<Attribute> {
     parameter.attrs.iter().map(allowed).collect()
 }
 
 /// The attributes of a parameter where the body binds it: an expectation about the name stays one.
-fn inside(parameter: &PatType) -> Vec<Attribute> {
+fn binding_attributes(parameter: &PatType) -> Vec<Attribute> {
     let of_a_name = |attribute: &Attribute| match &attribute.meta {
         Meta::List(list) => list.tokens.clone().into_iter().all(|token| match token {
-            TokenTree::Ident(lint) => OF_NAMES.iter().any(|name| lint == name),
+            TokenTree::Ident(lint) => NAME_LINTS.iter().any(|name| lint == name),
             TokenTree::Punct(mark) => mark.as_char() == ',',
             _ => false,
         }),
@@ -250,7 +257,7 @@ fn inside(parameter: &PatType) -> Vec<Attribute> {
 }
 
 /// What may be expected of a name alone.
-const OF_NAMES: [&str; 3] = ["unused_assignments", "unused_mut", "unused_variables"];
+const NAME_LINTS: [&str; 3] = ["unused_assignments", "unused_mut", "unused_variables"];
 
 fn allowed(attribute: &Attribute) -> Attribute {
     let mut attribute = attribute.clone();
@@ -265,7 +272,7 @@ fn allowed(attribute: &Attribute) -> Attribute {
 /// The name that the signature has for a parameter: it reads like the author's, but no lint takes it for his.
 ///
 /// A macro may give one name to two parameters, which its hygiene tells apart, and ours would not.
-fn hidden(signature: &Signature, ident: &Ident) -> Ident {
+fn signature_name(signature: &Signature, ident: &Ident) -> Ident {
     let mut hidden = ident.clone();
     let same = names(signature).filter(|name| ident == name).count();
     if same == 1 && !ident.to_string().starts_with("__supervised") {
@@ -285,7 +292,7 @@ fn names(signature: &Signature) -> impl Iterator<Item = String> {
     })
 }
 
-fn bind(signature: &Signature, parameter: &PatType, at: usize) -> Bound {
+fn bind(signature: &Signature, parameter: &PatType, at: usize) -> Binding {
     bind_to(signature, parameter, at, |given| quote!(#given))
 }
 
@@ -295,9 +302,9 @@ fn bind_to(
     parameter: &PatType,
     at: usize,
     value: impl Fn(&Ident) -> TokenStream,
-) -> Bound {
+) -> Binding {
     let PatType { pat, ty, .. } = parameter;
-    let (outer, attrs) = (outside(parameter), inside(parameter));
+    let (outer, attrs) = (signature_attributes(parameter), binding_attributes(parameter));
     let plain = match &**pat {
         Pat::Ident(pattern) => {
             Some(pattern).filter(|pattern| pattern.by_ref.is_none() && pattern.subpat.is_none())
@@ -305,7 +312,7 @@ fn bind_to(
         _ => None,
     };
     if let Some(syn::PatIdent { ident, mutability, .. }) = plain {
-        let given = hidden(signature, ident);
+        let given = signature_name(signature, ident);
         // As part of a pattern, a value that nothing reads is told at the name, and a `_name` is not called one
         // without effect. Both sides are the author's: what a function from a macro assigns in its body would
         // count as a part of the value, if that came from another macro.
@@ -322,16 +329,16 @@ fn bind_to(
             let (pattern, value) = (one(quote!(#mutability #ident)), one(value));
             quote!(#(#attrs)* let #pattern = #value;)
         };
-        return Bound {
+        return Binding {
             parameter: quote!(#(#outer)* #given: #ty),
             binding,
             kept: None,
             ident: given,
         };
     }
-    let ident = injected(&format!("__supervised_{at}"));
+    let ident = injected_ident(&format!("__supervised_{at}"));
     let value = value(&ident);
-    Bound {
+    Binding {
         parameter: quote!(#(#outer)* #ident: #ty),
         // Mutable, since a `ref mut` pattern borrows from it.
         binding: quote!(#(#outer)* let mut #ident = #value; #(#attrs)* let #pat = #ident;),
@@ -341,44 +348,49 @@ fn bind_to(
 }
 
 /// A parameter that is kept outside, and cloned for each run; one that cannot be is told at its type.
-fn bind_kept(krate: &syn::Path, signature: &Signature, parameter: &PatType, at: usize) -> Bound {
+fn bind_cloned(
+    krate: &syn::Path,
+    signature: &Signature,
+    parameter: &PatType,
+    at: usize,
+) -> Binding {
     let PatType { ty, .. } = parameter;
-    let outer = outside(parameter);
+    let outer = signature_attributes(parameter);
     let bound = bind(signature, parameter, at);
     let (ident, binding) = (&bound.ident, &bound.binding);
     let place = first_span(ty);
-    let kept = injected(&format!("__supervised_kept_{at}"));
-    let keep = item_of(krate, quote!(::__private::kept), place);
+    let kept = injected_ident(&format!("__supervised_kept_{at}"));
+    let keep = runtime_item(krate, quote!(::__private::kept), place);
     let given = located(ident.to_token_stream(), place);
-    Bound {
+    Binding {
         binding: quote!(#(#outer)* let #ident = #kept.take(); #binding),
         kept: Some(quote!(#(#outer)* let #kept = #keep(#given);)),
         ..bound
     }
 }
 
-/// The check of [`bind_kept`] for a receiver, at its place. That of the closure comes late: a parameter that
+/// The check of [`bind_cloned`] for a receiver, at its place. That of the closure comes late: a parameter that
 /// fails hides it.
-fn kept_receiver(krate: &syn::Path, receiver: &Receiver) -> Option<TokenStream> {
+fn check_receiver_clone(krate: &syn::Path, receiver: &Receiver) -> Option<TokenStream> {
     let place = receiver.self_token.span;
     let ty = match &receiver.kind {
         ReceiverKind::Value => quote_spanned!(place=> Self),
-        ReceiverKind::Typed(_, ty) if !matches!(bare(ty), Type::Reference(_)) => quote!(#ty),
+        ReceiverKind::Typed(_, ty) if !matches!(peel_groups(ty), Type::Reference(_)) => quote!(#ty),
         _ => return None,
     };
-    let keep = item_of(krate, quote!(::__private::kept), place);
+    let keep = runtime_item(krate, quote!(::__private::kept), place);
     Some(quote!(let _ = #keep::<#ty>;))
 }
 
-/// The check of [`bind_kept`] for a function that was refused: all of its parameters are judged in one compile.
-fn would_be_kept(krate: &syn::Path, parameter: &PatType) -> Option<TokenStream> {
+/// The check of [`bind_cloned`] for a function that was refused: all of its parameters are judged in one compile.
+fn check_parameter_clone(krate: &syn::Path, parameter: &PatType) -> Option<TokenStream> {
     let ty = &parameter.ty;
     // A borrow is refused for itself, and an `impl Trait` has no name.
-    if matches!(bare(ty), Type::Reference(_)) || has_impl(ty.to_token_stream()) {
+    if matches!(peel_groups(ty), Type::Reference(_)) || has_impl(ty.to_token_stream()) {
         return None;
     }
-    let outer = outside(parameter);
-    let keep = item_of(krate, quote!(::__private::kept), first_span(ty));
+    let outer = signature_attributes(parameter);
+    let keep = runtime_item(krate, quote!(::__private::kept), first_span(ty));
     Some(quote!(#(#outer)* let _ = #keep::<#ty>;))
 }
 
@@ -387,30 +399,30 @@ fn bind_token(
     signature: &Signature,
     parameter: &PatType,
     form: TokenForm,
-) -> Bound {
+) -> Binding {
     let PatType { pat, ty, .. } = parameter;
-    let (outer, attrs) = (outside(parameter), inside(parameter));
+    let (outer, attrs) = (signature_attributes(parameter), binding_attributes(parameter));
     // A body takes the token of its run, which may be a child.
     let own = |given: &Ident| {
         let place = first_span(ty);
         let own_token = match form {
-            TokenForm::Given => quote!(::__private::own_given_token),
-            TokenForm::Lent => quote!(::__private::own_token),
+            TokenForm::Owned => quote!(::__private::own_given_token),
+            TokenForm::Borrowed => quote!(::__private::own_token),
         };
-        let own_token = item_of(krate, own_token, place);
+        let own_token = runtime_item(krate, own_token, place);
         let given = located(quote!(#given), place);
         quote!(#own_token(#given))
     };
     let mut bound = bind_to(signature, parameter, 0, own);
-    if form == TokenForm::Lent {
+    if form == TokenForm::Borrowed {
         let ident = &bound.ident;
         let value = own(ident);
-        let kept = injected("__supervised_token");
-        let as_token = as_token(krate, first_span(ty));
+        let kept = injected_ident("__supervised_token");
+        let as_token = as_token_type(krate, first_span(ty));
         bound.parameter = quote!(#(#outer)* #ident: #as_token);
         // The type is written again, so that it is checked, and that its import is used.
-        let ty = lent(ty);
-        let look = item_of(krate, quote!(::AsToken::as_token(&#kept)), first_span(&ty));
+        let ty = borrowed_type(ty);
+        let look = runtime_item(krate, quote!(::AsToken::as_token(&#kept)), first_span(&ty));
         bound.binding = quote! {
             #(#outer)* let #kept = #value;
             #(#attrs)* let #pat: #ty = #look;
@@ -420,14 +432,14 @@ fn bind_token(
 }
 
 /// The tokens in braces that count as those of the author's body.
-pub(crate) fn braced_as(body: &Group, tokens: TokenStream) -> TokenStream {
+pub(crate) fn braced_at(body: &Group, tokens: TokenStream) -> TokenStream {
     let mut block = Group::new(Delimiter::Brace, tokens);
     block.set_span(body.span());
     block.into_token_stream()
 }
 
 /// The outermost of the tokens at the place of the author's body, and as his.
-fn as_body(body: &Group, tokens: TokenStream) -> TokenStream {
+fn at_body(body: &Group, tokens: TokenStream) -> TokenStream {
     let locate = |mut token: TokenTree| {
         token.set_span(body.span());
         token
@@ -439,18 +451,18 @@ fn as_body(body: &Group, tokens: TokenStream) -> TokenStream {
 ///
 /// The block and the `match` are the author's, for the lints that ask where a body ends. An arm drops what the
 /// body's last expression borrows before the parameters, in every edition; an `async fn` does so too.
-pub(crate) fn asynchronous(body: &Group, before: TokenStream) -> TokenStream {
+pub(crate) fn async_body(body: &Group, before: TokenStream) -> TokenStream {
     let open = body.span_open();
     let (asynchronous, matched) = (quote_spanned!(open=> async), quote_spanned!(open=> match));
-    let arm = braced_as(body, quote!(() => (#body)));
-    let block = braced_as(body, quote!(#before #matched () #arm));
+    let arm = braced_at(body, quote!(() => (#body)));
+    let block = braced_at(body, quote!(#before #matched () #arm));
     quote!(#asynchronous move #block)
 }
 
 /// The return type, up to its last `>`, from the beginning of the author's to its end.
 ///
 /// Lints ask whether a signature is the author's, and one that begins or ends in a macro is not.
-fn returned(krate: &syn::Path, future: TokenStream, signature: &Signature) -> TokenStream {
+fn return_type(krate: &syn::Path, future: TokenStream, signature: &Signature) -> TokenStream {
     let (first, last) = match &signature.output {
         ReturnType::Type(_, ty) => (first_span(ty), last_span(ty)),
         ReturnType::Default => {
@@ -459,7 +471,7 @@ fn returned(krate: &syn::Path, future: TokenStream, signature: &Signature) -> To
         }
     };
     let end = quote_spanned!(last=> >);
-    if !is_default(krate) {
+    if !is_default_path(krate) {
         return quote!(#krate::#future #end);
     }
     let segments = &krate.segments;
@@ -468,7 +480,7 @@ fn returned(krate: &syn::Path, future: TokenStream, signature: &Signature) -> To
 }
 
 /// Whether one of the author's parameters is an `impl Trait`.
-fn has_unnamed_types(signature: &Signature) -> bool {
+fn has_impl_parameter(signature: &Signature) -> bool {
     signature.inputs.iter().any(|input| match input {
         FnArg::Typed(parameter) => has_impl(parameter.ty.to_token_stream()),
         FnArg::Receiver(_) => false,
@@ -516,16 +528,16 @@ fn is_assigned(mut rest: &[TokenTree]) -> bool {
 /// The type of a token's parameter that hides how it came in; a bound that fails is told at `place`.
 ///
 /// All of it counts as the author's: lints about generics pass over a function that has another's.
-fn as_token(krate: &syn::Path, place: Span) -> TokenStream {
-    let path = item_of(krate, quote_spanned!(place=> ::AsToken), place);
+fn as_token_type(krate: &syn::Path, place: Span) -> TokenStream {
+    let path = runtime_item(krate, quote_spanned!(place=> ::AsToken), place);
     quote_spanned!(place=> impl #path)
 }
 
 /// The reference that the body gets: it lives as long as the body, and changes nothing.
-pub(crate) fn lent(ty: &Type) -> Type {
-    let Type::Reference(reference) = bare(ty) else { return bare(ty).clone() };
+pub(crate) fn borrowed_type(ty: &Type) -> Type {
+    let Type::Reference(reference) = peel_groups(ty) else { return peel_groups(ty).clone() };
     let mut elem = &reference.elem;
-    while let Type::Reference(inner) = bare(elem) {
+    while let Type::Reference(inner) = peel_groups(elem) {
         elem = &inner.elem;
     }
     // Put together, not parsed: of what a reference can be to, some stands in parentheses only.
@@ -540,7 +552,7 @@ pub(crate) fn lent(ty: &Type) -> Type {
 
 /// A name that the user's code cannot meet. A constant is seen through any hygiene, where a binding stands: the
 /// name is none that a user gives to one.
-fn injected(name: &str) -> Ident {
+fn injected_ident(name: &str) -> Ident {
     format_ident!("{name}", span = Span::mixed_site())
 }
 

@@ -24,7 +24,7 @@ use syn::{
     parse::{Parse, ParseStream, Parser},
 };
 
-use super::{args::Args, item::Start};
+use super::{args::Args, item::RawFunction};
 use crate::diagnostics::Diagnostics;
 
 /// The arguments without the mark, if they have it.
@@ -37,7 +37,7 @@ pub(super) fn unmarked(arguments: &TokenStream) -> Option<TokenStream> {
 /// The same item with the two the other way round, if they are.
 pub(super) fn swapped(arguments: &TokenStream, item: &TokenStream) -> Option<TokenStream> {
     // What is no function, or has no body, is refused as it stands.
-    Start::parse.parse2(item.clone()).ok()?.body()?;
+    RawFunction::parse.parse2(item.clone()).ok()?.body()?;
     let split = |input: ParseStream<'_>| {
         let attributes = input.call(Attribute::parse_outer)?;
         Ok((attributes, input.parse::<TokenStream>()?))

@@ -35,18 +35,18 @@ pub(crate) enum Item {
 
 /// Reads the item and refuses what cannot be supervised.
 pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
-    let Ok(start) = Start::parse.parse2(tokens.clone()) else {
-        if let Some(trapped) = trapped(tokens.clone()) {
-            return Item::Unreadable(trapped);
+    let Ok(start) = RawFunction::parse.parse2(tokens.clone()) else {
+        if let Some(broken) = with_compile_trap(tokens.clone()) {
+            return Item::Unreadable(broken);
         }
         diagnostics.refuse_at(
-            first_item_span(tokens),
+            span_after_attributes(tokens),
             "`#[supervised]` goes on an `async fn`: put it on the function that does the work",
         );
         return Item::Foreign;
     };
     let body = start.body();
-    let Start { mut attributes, visibility, defaultness, mut signature, .. } = start;
+    let RawFunction { mut attributes, visibility, defaultness, mut signature, .. } = start;
 
     if is_async_trait(&signature) {
         diagnostics.refuse(
@@ -87,7 +87,7 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
 }
 
 /// The header, and what stands behind it.
-pub(crate) struct Start {
+pub(crate) struct RawFunction {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) defaultness: Option<Token![default]>,
@@ -95,7 +95,7 @@ pub(crate) struct Start {
     rest: TokenStream,
 }
 
-impl Start {
+impl RawFunction {
     /// The body, where one brace group is all that follows the header.
     pub(crate) fn body(&self) -> Option<Group> {
         lone_block(self.rest.clone())
@@ -115,7 +115,7 @@ fn lone_block(tokens: TokenStream) -> Option<Group> {
     }
 }
 
-impl Parse for Start {
+impl Parse for RawFunction {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         Ok(Self {
             attributes: input.call(Attribute::parse_outer)?,
@@ -217,22 +217,22 @@ pub(crate) fn split_inner_attributes(
 /// The compiler parses a header before any attribute sees it. It has reported this one, and whatever is said
 /// here would be a second error about the same mistake. The constant has its say only where the compiler
 /// understands more than this crate does: it is not evaluated before the rest has compiled.
-pub(crate) fn trapped(tokens: TokenStream) -> Option<TokenStream> {
+pub(crate) fn with_compile_trap(tokens: TokenStream) -> Option<TokenStream> {
     let mut tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let is_function = starts_function(&tokens);
     let Some(TokenTree::Group(body)) = tokens.last_mut() else { return None };
     if !is_function || body.delimiter() != Delimiter::Brace {
         return None;
     }
-    let (trap, stream) = (trap(), body.stream());
-    let mut trapped = Group::new(Delimiter::Brace, quote!(#trap #stream));
-    trapped.set_span(body.span());
-    *body = trapped;
+    let (compile_trap, stream) = (compile_trap(), body.stream());
+    let mut broken = Group::new(Delimiter::Brace, quote!(#compile_trap #stream));
+    broken.set_span(body.span());
+    *body = broken;
     Some(tokens.into_iter().collect())
 }
 
 /// What compiles in no program.
-pub(crate) fn trap() -> TokenStream {
+pub(crate) fn compile_trap() -> TokenStream {
     quote! {
         const {
             ::core::panic!("`tokio-supervised` cannot read the header of this function")
@@ -258,7 +258,7 @@ fn starts_function(tokens: &[TokenTree]) -> bool {
 }
 
 /// The item's own first token, behind its attributes.
-pub(crate) fn first_item_span(tokens: TokenStream) -> proc_macro2::Span {
+pub(crate) fn span_after_attributes(tokens: TokenStream) -> proc_macro2::Span {
     let behind = |input: ParseStream<'_>| {
         input.call(Attribute::parse_outer)?;
         input.parse::<TokenStream>()

@@ -16,7 +16,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::{
-    depth::{refused_arguments, refused_header},
+    depth::{refuse_deep_arguments, refuse_deep_header},
     diagnostics::Diagnostics,
 };
 use args::{Args, OnCancel};
@@ -26,7 +26,7 @@ use signature::Header;
 
 /// Parses, checks and expands; every refusal arrives beside the expanded function.
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    if let Some(refusal) = refused_arguments(&arguments).or_else(|| refused_header(&item)) {
+    if let Some(refusal) = refuse_deep_arguments(&arguments).or_else(|| refuse_deep_header(&item)) {
         return quote!(#item #refusal);
     }
     let unmarked = instrument::unmarked(&arguments);

@@ -5,8 +5,8 @@ use quote::quote;
 use syn::{FnArg, Lit, Path, Receiver, ReceiverKind, Signature, Type};
 
 use super::{
-    args::Given,
-    signature::{Header, bare, is_always_there},
+    args::Keyed,
+    signature::{Header, is_unconditional, peel_groups},
 };
 use crate::{
     arguments::{Argument, Arguments},
@@ -18,8 +18,8 @@ use crate::{
 pub(crate) struct Restart {
     after: Option<&'static str>,
     was_given: bool,
-    backoff: Option<Given<Option<TokenStream>>>,
-    max_restarts: Option<Given<Option<TokenStream>>>,
+    backoff: Option<Keyed<Option<TokenStream>>>,
+    max_restarts: Option<Keyed<Option<TokenStream>>>,
 }
 
 impl Restart {
@@ -30,11 +30,11 @@ impl Restart {
             after: restart.and_then(|argument| {
                 values::choice(&argument, &["on-failure", "always"], diagnostics)
             }),
-            backoff: given.take("backoff").map(|argument| Given {
+            backoff: given.take("backoff").map(|argument| Keyed {
                 value: backoff(&argument, krate, diagnostics),
                 key: argument.key,
             }),
-            max_restarts: given.take("max_restarts").map(|argument| Given {
+            max_restarts: given.take("max_restarts").map(|argument| Keyed {
                 value: max_restarts(&argument, diagnostics),
                 key: argument.key,
             }),
@@ -174,7 +174,7 @@ fn mutable_borrows(
     let token = header.token.map(|(at, _)| at);
     let others = signature.inputs.iter().enumerate().filter(move |(at, _)| Some(*at) != token);
     others
-        .filter(|(_, input)| is_always_there(input))
+        .filter(|(_, input)| is_unconditional(input))
         .filter_map(|(_, input)| mutable_borrow(input))
 }
 
@@ -198,7 +198,7 @@ fn mutable_borrow(input: &FnArg) -> Option<(TokenStream, &'static str)> {
 }
 
 fn mutable_reference(ty: &Type) -> Option<TokenStream> {
-    match bare(ty) {
+    match peel_groups(ty) {
         Type::Reference(reference) => {
             let (and, mutability) = (&reference.and_token, reference.mutability.as_ref()?);
             Some(quote!(#and #mutability))
@@ -211,7 +211,7 @@ fn mutable_reference(ty: &Type) -> Option<TokenStream> {
 mod tests {
     use quote::quote;
 
-    use crate::{function::expand, told::refusals};
+    use crate::{function::expand, testing::refusals::refusals};
 
     #[test]
     fn a_backoff_whose_bounds_are_equal_is_accepted() {

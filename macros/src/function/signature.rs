@@ -9,9 +9,9 @@ use crate::{diagnostics::Diagnostics, output::Output};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenForm {
     /// `token: &CancellationToken`: lent or given by the caller, lent to the body.
-    Lent,
+    Borrowed,
     /// `token: CancellationToken`: given.
-    Given,
+    Owned,
 }
 
 /// What the expansion needs to know of a header.
@@ -76,7 +76,7 @@ fn find_token<'a>(
         }
         return None;
     };
-    let is_other = |input: &&FnArg| matches!(input, FnArg::Typed(_)) && is_always_there(input);
+    let is_other = |input: &&FnArg| matches!(input, FnArg::Typed(_)) && is_unconditional(input);
     if signature.inputs.iter().take(at).any(|input| is_other(&input)) {
         diagnostics.refuse(
             &parameter.pat,
@@ -93,7 +93,7 @@ fn find_token<'a>(
 }
 
 /// Whether a parameter counts: one under `cfg` may not be there.
-pub(super) fn is_always_there(input: &FnArg) -> bool {
+pub(super) fn is_unconditional(input: &FnArg) -> bool {
     let attributes = match input {
         FnArg::Receiver(receiver) => &receiver.attrs,
         FnArg::Typed(parameter) => &parameter.attrs,
@@ -102,7 +102,7 @@ pub(super) fn is_always_there(input: &FnArg) -> bool {
 }
 
 fn form(parameter: &PatType, diagnostics: &mut Diagnostics) -> TokenForm {
-    match bare(&parameter.ty) {
+    match peel_groups(&parameter.ty) {
         Type::Reference(reference) => {
             if let Some(mutability) = &reference.mutability {
                 diagnostics.refuse(
@@ -110,21 +110,21 @@ fn form(parameter: &PatType, diagnostics: &mut Diagnostics) -> TokenForm {
                     "a token is shared, not changed: write `&CancellationToken`",
                 );
             }
-            if let Type::Reference(second) = bare(&reference.elem) {
+            if let Type::Reference(second) = peel_groups(&reference.elem) {
                 diagnostics
                     .refuse(&second.and_token, "a token is lent once: write `&CancellationToken`");
             }
-            TokenForm::Lent
+            TokenForm::Borrowed
         }
-        _ => TokenForm::Given,
+        _ => TokenForm::Owned,
     }
 }
 
 /// The type itself, out of parentheses and of the group that a `macro_rules!` fragment wraps it in.
-pub(crate) fn bare(ty: &Type) -> &Type {
+pub(crate) fn peel_groups(ty: &Type) -> &Type {
     match ty {
-        Type::Group(group) => bare(&group.elem),
-        Type::Paren(paren) => bare(&paren.elem),
+        Type::Group(group) => peel_groups(&group.elem),
+        Type::Paren(paren) => peel_groups(&paren.elem),
         ty => ty,
     }
 }
@@ -135,7 +135,7 @@ fn is_named(pattern: &Pat, name: &syn::Ident) -> bool {
 
 /// Whether a type visibly is a token, lent or given.
 pub(crate) fn is_token(ty: &Type) -> bool {
-    match bare(ty) {
+    match peel_groups(ty) {
         Type::Path(path) => {
             path.path.segments.last().is_some_and(|segment| segment.ident == "CancellationToken")
         }

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Attribute, Expr, Lit, Meta, Type};
 
-use super::signature::bare;
+use super::signature::peel_groups;
 use crate::{arguments::Arguments, values::literal};
 
 /// What the arguments say, as it is told; whether they may say so is judged elsewhere.
@@ -143,7 +143,7 @@ fn is_documentation(attribute: &Attribute) -> bool {
 }
 
 fn is_unit(declared: &Type) -> bool {
-    matches!(bare(declared), Type::Tuple(tuple) if tuple.elems.is_empty())
+    matches!(peel_groups(declared), Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::expand;
-use crate::told::{fragment, has, refusals, tokens};
+use crate::testing::refusals::{fragment, has, refusals, tokens};
 
 fn supervised(arguments: &str, item: &str) -> TokenStream {
     expand(tokens(arguments), tokens(item))

@@ -38,16 +38,16 @@ use crate::{
         allow::ALLOW,
         args::{Args, OnCancel},
         body::{self, Owner, TokenParameter},
-        expand::asynchronous,
-        signature::bare,
+        expand::async_body,
+        signature::peel_groups,
     },
     output::Output,
 };
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     // The closure is parsed with its body.
-    if !depth::is_shallow(input.clone()) {
-        let refusal = depth::refused_arguments(&input);
+    if !depth::fits_parser_stack(input.clone()) {
+        let refusal = depth::refuse_deep_arguments(&input);
         return quote!({ #refusal });
     }
     let mut diagnostics = Diagnostics::default();
@@ -175,7 +175,7 @@ impl Call {
             Pat::Type(PatType { pat, ty, .. }) => (&**pat, Some(&**ty)),
             pattern => (pattern, None),
         };
-        if let Some(Type::Reference(reference)) = ty.map(bare) {
+        if let Some(Type::Reference(reference)) = ty.map(peel_groups) {
             diagnostics.refuse(
                 reference,
                 "the closure of `task!` is given its token, not a borrow of it\nhelp: leave the type out, as in `|token| …`",
@@ -202,7 +202,7 @@ impl Call {
         let is_future = matches!(closure.output, ReturnType::Default);
         let takes_token = has_token && !is_future;
         let spec = args.spec(&name.value(), name.span(), has_token, takes_token);
-        let refused = body::check_expression(body, is_future, parameter, &args.allow, diagnostics);
+        let refused = body::check_parsed(body, is_future, parameter, &args.allow, diagnostics);
         if is_future && refused.calls && matches!(**body, Expr::Call(_) | Expr::MethodCall(_)) {
             // What it gives is no supervised output either, which is not another mistake.
             return None;
@@ -228,7 +228,7 @@ impl Call {
                 let before = quote!(#take_own #taken #return_edge);
                 let run = match body.to_token_stream().into_iter().next() {
                     Some(TokenTree::Group(block)) if matches!(**body, Expr::Block(_)) => {
-                        asynchronous(&block, before)
+                        async_body(&block, before)
                     }
                     _ => quote!(async move { #before (#body) }),
                 };

@@ -1,7 +1,7 @@
 //! What `task!` takes, and what it makes of it, where neither a case of `tests/ui` nor a reviewed expansion shows it.
 
 use super::expand;
-use crate::told::{has, refusals, tokens};
+use crate::testing::refusals::{has, refusals, tokens};
 
 const CLOSURE: &str = "move |__supervised_token: ::tokio_supervised::CancellationToken";
 

@@ -1,4 +1,4 @@
-//! Calls that have no place in a supervised body: tasks that nobody owns, and what blocks the worker.
+//! Calls that a supervised body must not make: tasks without an owner, and calls that block the worker.
 //!
 //! A function is known by its path, since a name that stands alone may be anyone's.
 
@@ -18,12 +18,12 @@ pub(super) fn check(
     allow: &Allow,
     diagnostics: &mut Diagnostics,
 ) -> bool {
-    let mut calls = Calls { awaited, refused: false, allow, diagnostics };
+    let mut calls = CallVisitor { awaited, refused: false, allow, diagnostics };
     calls.visit_expr(body);
     calls.refused
 }
 
-struct Calls<'a> {
+struct CallVisitor<'a> {
     /// Whether what is looked at is part of an expression that is awaited.
     awaited: bool,
     refused: bool,
@@ -33,7 +33,7 @@ struct Calls<'a> {
 
 /// What a function of a known name does.
 #[derive(Clone, Copy)]
-enum Known {
+enum KnownCall {
     Spawn,
     SpawnLocal,
     SpawnBlocking,
@@ -41,26 +41,26 @@ enum Known {
     BlockOn,
 }
 
-impl Calls<'_> {
-    fn refuse(&mut self, known: Known, tokens: &impl ToTokens) {
+impl CallVisitor<'_> {
+    fn refuse(&mut self, known: KnownCall, tokens: &impl ToTokens) {
         let (check, message) = match known {
-            Known::Spawn => (
+            KnownCall::Spawn => (
                 Check::DetachedSpawn,
                 "this task outlives the run, and nobody stops it: write `group.spawn(task!(\"name\", |token| …)).await` with a `Group`, or with a `Pool` where it is to outlive the run\nwhere nobody is to stop it, add `allow(detached_spawn)`",
             ),
-            Known::SpawnLocal => (
+            KnownCall::SpawnLocal => (
                 Check::DetachedSpawn,
                 "this task outlives the run, and nobody stops it: write `group.spawn_local(task!(\"name\", |token| …)).await` with a `Group`, or with a `Pool` where it is to outlive the run\nwhere nobody is to stop it, add `allow(detached_spawn)`",
             ),
-            Known::SpawnBlocking => (
+            KnownCall::SpawnBlocking => (
                 Check::DetachedSpawn,
                 "this work outlives the run unless it is awaited where it stands: write `spawn_blocking(…).await`, or `group.spawn_blocking(\"name\", |token| …).await` with a `Group`\nwhere nobody is to wait for it, add `allow(detached_spawn)`",
             ),
-            Known::Sleep => (
+            KnownCall::Sleep => (
                 Check::BlockingSleep,
                 "this blocks the worker, and no token ends it: write `tokio::time::sleep(…).await`\nwhere it is meant to block, add `allow(blocking_sleep)`",
             ),
-            Known::BlockOn => (
+            KnownCall::BlockOn => (
                 Check::BlockOn,
                 "this blocks the worker that the future may need: write `.await` behind the future\nwhere it is something else, add `allow(block_on)`",
             ),
@@ -72,13 +72,13 @@ impl Calls<'_> {
     }
 
     /// A `task` may be any module: `tokio_test::task::spawn` makes a value to look at, and no task.
-    fn refuse_thrown_away(&mut self, call: &ExprCall) {
+    fn refuse_unowned(&mut self, call: &ExprCall) {
         let Expr::Path(path) = &*call.func else { return };
         let names = names(path);
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         match &names[..] {
-            ["task", "spawn"] => self.refuse(Known::Spawn, path),
-            ["task", "spawn_local"] => self.refuse(Known::SpawnLocal, path),
+            ["task", "spawn"] => self.refuse(KnownCall::Spawn, path),
+            ["task", "spawn_local"] => self.refuse(KnownCall::SpawnLocal, path),
             _ => {}
         }
     }
@@ -90,7 +90,7 @@ impl Calls<'_> {
     }
 }
 
-impl<'ast> Visit<'ast> for Calls<'_> {
+impl<'ast> Visit<'ast> for CallVisitor<'_> {
     fn visit_item(&mut self, _: &'ast Item) {}
 
     fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
@@ -108,7 +108,7 @@ impl<'ast> Visit<'ast> for Calls<'_> {
             let is_value = at + 1 == node.stmts.len() && matches!(statement, Stmt::Expr(_, None));
             let awaited = self.awaited && is_value;
             if let Stmt::Expr(Expr::Call(call), Some(_)) = statement {
-                self.refuse_thrown_away(call);
+                self.refuse_unowned(call);
             }
             self.while_awaited(awaited, |this| this.visit_stmt(statement));
         }
@@ -132,10 +132,10 @@ impl<'ast> Visit<'ast> for Calls<'_> {
 
     fn visit_expr_method_call(&mut self, node: &'ast ExprMethodCall) {
         let known = match &*node.method.to_string() {
-            "block_on" if node.args.len() == 1 => Some(Known::BlockOn),
-            "spawn" if is_runtime(&node.receiver) => Some(Known::Spawn),
+            "block_on" if node.args.len() == 1 => Some(KnownCall::BlockOn),
+            "spawn" if is_runtime(&node.receiver) => Some(KnownCall::Spawn),
             "spawn_blocking" if !self.awaited && is_runtime(&node.receiver) => {
-                Some(Known::SpawnBlocking)
+                Some(KnownCall::SpawnBlocking)
             }
             _ => None,
         };
@@ -147,35 +147,35 @@ impl<'ast> Visit<'ast> for Calls<'_> {
 }
 
 /// A function that is refused wherever its path stands.
-fn known_function(path: &ExprPath) -> Option<Known> {
+fn known_function(path: &ExprPath) -> Option<KnownCall> {
     let names = names(path);
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     Some(match &names[..] {
-        ["tokio", "spawn"] | ["tokio", "task", "spawn"] => Known::Spawn,
-        ["tokio", "task", "spawn_local"] => Known::SpawnLocal,
-        ["thread", "sleep"] | ["std", "thread", "sleep"] => Known::Sleep,
+        ["tokio", "spawn"] | ["tokio", "task", "spawn"] => KnownCall::Spawn,
+        ["tokio", "task", "spawn_local"] => KnownCall::SpawnLocal,
+        ["thread", "sleep"] | ["std", "thread", "sleep"] => KnownCall::Sleep,
         // A function of that name in the user's own crate may block on anything.
         ["self" | "Self" | "super" | "crate", .., "block_on"] => return None,
-        [_, .., "block_on"] => Known::BlockOn,
+        [_, .., "block_on"] => KnownCall::BlockOn,
         _ => return None,
     })
 }
 
 /// A function that is refused for how it is called.
-fn known_call(path: &ExprPath, arguments: usize, awaited: bool) -> Option<Known> {
+fn known_call(path: &ExprPath, arguments: usize, awaited: bool) -> Option<KnownCall> {
     let names = names(path);
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     match &names[..] {
         ["task", "spawn_blocking"] | ["tokio", "task", "spawn_blocking"] if !awaited => {
-            Some(Known::SpawnBlocking)
+            Some(KnownCall::SpawnBlocking)
         }
         // With the handle itself as an argument: a `Handle::spawn` of the user's own makes one, as a rule.
         ["Handle", name] | ["runtime", "Handle", name] | ["tokio", "runtime", "Handle", name]
             if arguments == 2 =>
         {
             match *name {
-                "spawn" => Some(Known::Spawn),
-                "spawn_blocking" if !awaited => Some(Known::SpawnBlocking),
+                "spawn" => Some(KnownCall::Spawn),
+                "spawn_blocking" if !awaited => Some(KnownCall::SpawnBlocking),
                 _ => None,
             }
         }

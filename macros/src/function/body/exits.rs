@@ -16,7 +16,7 @@ pub(super) fn check(body: &Expr, allow: &Allow, diagnostics: &mut Diagnostics) {
     if allow.allows(Check::NoExit) {
         return;
     }
-    let mut endless = Endless { found: Vec::new() };
+    let mut endless = LoopVisitor { found: Vec::new() };
     endless.visit_expr(body);
     for (place, keyword) in endless.found {
         diagnostics.refuse_at(
@@ -28,21 +28,21 @@ pub(super) fn check(body: &Expr, allow: &Allow, diagnostics: &mut Diagnostics) {
     }
 }
 
-struct Endless {
+struct LoopVisitor {
     found: Vec<(Span, &'static str)>,
 }
 
-impl Endless {
-    fn judge(&mut self, looped: Loop<'_>, visit_inside: impl FnOnce(&mut Self)) {
+impl LoopVisitor {
+    fn check_loop(&mut self, looped: Loop<'_>, visit_inside: impl FnOnce(&mut Self)) {
         let before = self.found.len();
         visit_inside(self);
-        if self.found.len() == before && !looped.leaves() {
+        if self.found.len() == before && !looped.can_exit() {
             self.found.push((looped.place, looped.keyword));
         }
     }
 }
 
-impl<'ast> Visit<'ast> for Endless {
+impl<'ast> Visit<'ast> for LoopVisitor {
     fn visit_item(&mut self, _: &'ast Item) {}
 
     fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
@@ -62,7 +62,7 @@ impl<'ast> Visit<'ast> for Endless {
         let ExprLoop { label, loop_token, body, .. } = node;
         let looped =
             Loop { place: loop_token.span, keyword: "`loop`", label: label.as_ref(), body };
-        self.judge(looped, |this| visit::visit_expr_loop(this, node));
+        self.check_loop(looped, |this| visit::visit_expr_loop(this, node));
     }
 
     fn visit_expr_while(&mut self, node: &'ast ExprWhile) {
@@ -70,7 +70,7 @@ impl<'ast> Visit<'ast> for Endless {
         if is_bool(cond, true) {
             let label = label.as_ref();
             let looped = Loop { place: while_token.span, keyword: "`while true`", label, body };
-            self.judge(looped, |this| visit::visit_expr_while(this, node));
+            self.check_loop(looped, |this| visit::visit_expr_while(this, node));
         } else {
             visit::visit_expr_while(self, node);
         }
@@ -94,16 +94,16 @@ struct Loop<'a> {
 }
 
 impl Loop<'_> {
-    fn leaves(&self) -> bool {
-        let mut ways =
-            WaysOut { own: self.label, labels: Vec::new(), loops_inside: 0, found: false };
-        ways.visit_block(self.body);
-        ways.found
+    fn can_exit(&self) -> bool {
+        let mut exits =
+            ExitVisitor { own: self.label, labels: Vec::new(), loops_inside: 0, found: false };
+        exits.visit_block(self.body);
+        exits.found
     }
 }
 
 /// Looks for what leaves a loop, or lets others have their turn.
-struct WaysOut<'ast> {
+struct ExitVisitor<'ast> {
     own: Option<&'ast Label>,
     /// The labels that are met inside, and do not lead out.
     labels: Vec<&'ast Label>,
@@ -111,7 +111,7 @@ struct WaysOut<'ast> {
     found: bool,
 }
 
-impl<'ast> WaysOut<'ast> {
+impl<'ast> ExitVisitor<'ast> {
     fn is_inside(&self, label: &syn::Lifetime) -> bool {
         self.labels.iter().any(|inside| inside.name.ident == label.ident)
     }
@@ -126,7 +126,7 @@ impl<'ast> WaysOut<'ast> {
     }
 }
 
-impl<'ast> Visit<'ast> for WaysOut<'ast> {
+impl<'ast> Visit<'ast> for ExitVisitor<'ast> {
     // None of these leaves the loop that it stands in.
     fn visit_item(&mut self, _: &'ast Item) {}
     fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}

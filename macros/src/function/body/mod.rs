@@ -20,7 +20,7 @@ use syn::{Expr, ExprBlock};
 use super::allow::Allow;
 use crate::{depth, diagnostics::Diagnostics};
 
-pub(crate) use token::{Owner, TokenParameter, silenced};
+pub(crate) use token::{Owner, TokenParameter, allow_unused};
 
 /// What was refused, as far as the expansion has to know of it.
 #[derive(Clone, Copy, Default)]
@@ -38,29 +38,29 @@ pub(crate) fn check(
 ) -> Refused {
     let body = body.to_token_stream();
     let is_suspect = token.as_ref().is_some_and(|token| token.is_unused_in(body.clone()))
-        || has_a_word_of_what_is_refused(body.clone());
-    if !is_suspect || !depth::is_shallow(body.clone()) {
+        || mentions_checked_name(body.clone());
+    if !is_suspect || !depth::fits_parser_stack(body.clone()) {
         return Refused::default();
     }
     syn::parse2::<ExprBlock>(body).map_or_else(
         |_| Refused::default(),
-        |body| check_expression(&Expr::Block(body), false, token, allow, diagnostics),
+        |body| check_parsed(&Expr::Block(body), false, token, allow, diagnostics),
     )
 }
 
 /// Whether one of the words is in it that everything that is refused has one of.
-fn has_a_word_of_what_is_refused(body: TokenStream) -> bool {
+fn mentions_checked_name(body: TokenStream) -> bool {
     const WORDS: [&str; 7] =
         ["loop", "while", "spawn", "spawn_local", "spawn_blocking", "sleep", "block_on"];
     body.into_iter().any(|token| match token {
         TokenTree::Ident(ident) => WORDS.iter().any(|word| ident == word),
-        TokenTree::Group(group) => has_a_word_of_what_is_refused(group.stream()),
+        TokenTree::Group(group) => mentions_checked_name(group.stream()),
         TokenTree::Punct(_) | TokenTree::Literal(_) => false,
     })
 }
 
 /// The same for a body that has been read already; `awaited` says that its value will be.
-pub(crate) fn check_expression(
+pub(crate) fn check_parsed(
     body: &Expr,
     awaited: bool,
     token: Option<TokenParameter<'_>>,

@@ -4,12 +4,12 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use syn::{Pat, parse::Parser};
 
-use super::{Owner, TokenParameter, check, has_a_word_of_what_is_refused};
+use super::{Owner, TokenParameter, check, mentions_checked_name};
 use crate::{
     arguments::Arguments,
     diagnostics::Diagnostics,
     function::allow,
-    told::{self, fragment, tokens},
+    testing::refusals::{fragment, refusals as texts_of, tokens},
 };
 
 /// The refusals of a body, by a word of each message.
@@ -287,7 +287,7 @@ fn inner_attributes_and_fragments_of_macros_are_no_obstacle() {
         let body = syn::parse2(body).expect("the body is a block");
         let mut diagnostics = Diagnostics::default();
         _ = check(&body, None, &allow::Allow::default(), &mut diagnostics);
-        assert_eq!(told::refusals(diagnostics.into_tokens()).len(), 1);
+        assert_eq!(texts_of(diagnostics.into_tokens()).len(), 1);
     }
 }
 
@@ -299,7 +299,7 @@ fn a_body_without_a_word_of_what_is_refused_is_not_parsed() {
         ("if a { m!(b, { loop {} }) }", true),
         ("group.spawn(a)", true),
     ] {
-        assert_eq!(has_a_word_of_what_is_refused(tokens(body)), is_parsed, "{body}");
+        assert_eq!(mentions_checked_name(tokens(body)), is_parsed, "{body}");
     }
 }
 

@@ -69,7 +69,7 @@ impl TokenParameter<'_> {
 }
 
 /// The parameter, without the lint that would tell of it once more.
-pub(crate) fn silenced(parameter: &PatType, is_refused: bool) -> PatType {
+pub(crate) fn allow_unused(parameter: &PatType, is_refused: bool) -> PatType {
     let mut parameter = parameter.clone();
     if is_refused {
         parameter.attrs.push(syn::parse_quote!(#[allow(unused_variables)]));

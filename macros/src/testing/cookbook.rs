@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-use crate::{function::expand, told::refusals};
+use crate::{function::expand, testing::refusals::refusals};
 
 /// An example; each of its async functions, with what its refusals begin with, in their order.
 ///

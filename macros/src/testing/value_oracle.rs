@@ -1,33 +1,32 @@
-//! What the texts of arguments mean, read by a second reader: the oracle of the fuzzer's target `texts`, whose seeds
-//! the test below reads too.
+//! A second parser of argument values: the oracle of the fuzz target `values`. The test below runs its seeds.
 //!
 //! Invariants
 //!
-//! 1. What the second reader takes is expanded with the same numbers, and without an error.
+//! 1. What this parser accepts expands to the same numbers, without an error.
 //! 2. Anything else is refused with one error.
-//! 3. What an error says to write instead is taken.
+//! 3. What an error says to write instead is accepted.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 
-use crate::{entry, function, told::refusals};
+use crate::{entry, function, testing::refusals::refusals};
 
 /// An argument whose value is a text with a grammar, and the numbers that a text stands for.
 type Key = (&'static str, fn(&str) -> Option<Vec<u128>>);
 
-const OF_A_FUNCTION: [Key; 4] = [
+const FUNCTION_KEYS: [Key; 4] = [
     ("timeout", duration),
     ("grace", duration_or_none),
     ("backoff", range),
     ("max_restarts", rate),
 ];
 
-const OF_MAIN: [Key; 2] = [("grace", duration), ("linger", duration_or_zero)];
+const MAIN_KEYS: [Key; 2] = [("grace", duration), ("linger", duration_or_zero)];
 
 /// Puts a text into each place where one may stand.
 pub(crate) fn check(text: &str) {
-    check_at(&OF_A_FUNCTION, on_a_function, text);
-    check_at(&OF_MAIN, on_main, text);
+    check_at(&FUNCTION_KEYS, on_a_function, text);
+    check_at(&MAIN_KEYS, on_main, text);
 }
 
 fn check_at(keys: &[Key], expand: fn(TokenStream) -> TokenStream, text: &str) {
@@ -169,8 +168,8 @@ fn integers(tokens: TokenStream) -> Vec<u128> {
 }
 
 #[test]
-fn each_text_of_the_fuzzer_is_read_as_by_the_second_reader() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/texts");
+fn both_parsers_accept_the_same_fuzz_seeds() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/values");
     let seeds = std::fs::read_dir(folder).expect("the seeds are there");
     let texts = seeds.map(|seed| std::fs::read_to_string(seed.expect("a file").path()));
     let texts: Vec<_> = texts.map(|text| text.expect("a seed is text")).collect();

@@ -1,9 +1,9 @@
-//! Arbitrary tokens at every door of the macros: never a panic, never a hang.
+//! Arbitrary tokens through every macro: no panic, no hang.
 //!
 //! An input that begins with `#` is text, as in `#[supervised(limit = 4)] async fn …`: real functions are seeds.
 //! Any other is a run of bytes, each of which stands for one token (`alphabet.rs`).
 //!
-//! A stack that overflows leaves no artifact: `DOORS_LAST=/dev/shm/last` writes each input down before it runs.
+//! A stack that overflows leaves no artifact: `EXPAND_LAST=/dev/shm/last` writes each input down before it runs.
 
 #![no_main]
 
@@ -34,7 +34,7 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
 
 /// Where each input is written before it runs.
-static LAST: LazyLock<Option<OsString>> = LazyLock::new(|| env::var_os("DOORS_LAST"));
+static LAST: LazyLock<Option<OsString>> = LazyLock::new(|| env::var_os("EXPAND_LAST"));
 
 fuzz_target!(|data: &[u8]| -> Corpus {
     if let Some(path) = &*LAST {
@@ -71,7 +71,7 @@ fn of_text(text: &str) -> Option<(TokenStream, TokenStream)> {
 /// A function that parses becomes one that parses.
 fn stays_a_function(item: &TokenStream, expanded: TokenStream) {
     // The whole is parsed here, with its body.
-    if !depth::is_shallow(item.clone()) {
+    if !depth::fits_parser_stack(item.clone()) {
         return;
     }
     let Ok(before) = syn::parse2::<syn::ItemFn>(item.clone()) else { return };

@@ -6,7 +6,7 @@ use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenS
 
 use quote::{ToTokens, quote};
 
-use crate::{entry, function, task, told::tokens};
+use crate::{entry, function, task, testing::refusals::tokens};
 
 /// Attribute and item, as they are when everything is in order.
 const WHOLE: &[(&str, &str)] = &[
@@ -115,12 +115,12 @@ fn test_entry(arguments: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// The attributes' doors.
-const DOORS: [fn(TokenStream, TokenStream) -> TokenStream; 3] =
+const ATTRIBUTES: [fn(TokenStream, TokenStream) -> TokenStream; 3] =
     [function::expand, entry::main, test_entry];
 
 /// Every door with the same input.
-fn through_every_door(arguments: &TokenStream, item: &TokenStream) {
-    let of_attributes = DOORS.map(|expand| expand(arguments.clone(), item.clone()));
+fn expand_with_every_macro(arguments: &TokenStream, item: &TokenStream) {
+    let of_attributes = ATTRIBUTES.map(|expand| expand(arguments.clone(), item.clone()));
     let of_calls = [item, arguments].map(|call| task::expand(call.clone()));
     for expanded in of_attributes.into_iter().chain(of_calls) {
         assert!(!expanded.is_empty(), "nothing is made of: {item}");
@@ -135,7 +135,7 @@ fn every_prefix_of_an_item_expands_to_something() {
     for (arguments, item) in WHOLE {
         let arguments = tokens(arguments);
         for item in prefixes(tokens(item)) {
-            through_every_door(&arguments, &item);
+            expand_with_every_macro(&arguments, &item);
         }
     }
 }
@@ -145,7 +145,7 @@ fn every_prefix_of_the_arguments_expands_to_something() {
     for (arguments, item) in WHOLE {
         let item = tokens(item);
         for arguments in prefixes(tokens(arguments)) {
-            through_every_door(&arguments, &item);
+            expand_with_every_macro(&arguments, &item);
         }
     }
 }
@@ -154,7 +154,7 @@ fn every_prefix_of_the_arguments_expands_to_something() {
 fn every_prefix_of_a_task_expands_to_something() {
     for call in TASKS {
         for call in prefixes(tokens(call)) {
-            through_every_door(&call, &call);
+            expand_with_every_macro(&call, &call);
         }
     }
 }
@@ -255,10 +255,10 @@ fn a_token_of_a_type_in_parentheses_keeps_them() {
 }
 
 /// A small generator with a fixed seed (xorshift).
-struct Dice(u64);
+struct Random(u64);
 
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+impl Random {
+    fn below(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -266,7 +266,7 @@ impl Dice {
     }
 
     fn soup(&mut self, depth: usize) -> TokenStream {
-        (0..self.roll(9)).map(|_| self.token(depth)).collect()
+        (0..self.below(9)).map(|_| self.token(depth)).collect()
     }
 
     fn token(&mut self, depth: usize) -> TokenTree {
@@ -317,19 +317,19 @@ impl Dice {
         const MARKS: &[u8] = b"=,.:;<>&|!?#-'+*@$";
         const DELIMITERS: [Delimiter; 4] =
             [Delimiter::Parenthesis, Delimiter::Brace, Delimiter::Bracket, Delimiter::None];
-        match self.roll(if depth == 0 { 9 } else { 12 }) {
-            0..4 => Ident::new(WORDS[self.roll(WORDS.len())], Span::call_site()).into(),
+        match self.below(if depth == 0 { 9 } else { 12 }) {
+            0..4 => Ident::new(WORDS[self.below(WORDS.len())], Span::call_site()).into(),
             4..7 => {
-                let spacing = [Spacing::Alone, Spacing::Joint][self.roll(2)];
-                Punct::new(char::from(MARKS[self.roll(MARKS.len())]), spacing).into()
+                let spacing = [Spacing::Alone, Spacing::Joint][self.below(2)];
+                Punct::new(char::from(MARKS[self.below(MARKS.len())]), spacing).into()
             }
             7 => Literal::string(
                 ["", "10s", "wait", "none", "a::b", "\u{1f980}", "always", "1s..", "1/"]
-                    [self.roll(9)],
+                    [self.below(9)],
             )
             .into(),
-            8 => Literal::usize_unsuffixed(self.roll(3)).into(),
-            _ => Group::new(DELIMITERS[self.roll(4)], self.soup(depth - 1)).into(),
+            8 => Literal::usize_unsuffixed(self.below(3)).into(),
+            _ => Group::new(DELIMITERS[self.below(4)], self.soup(depth - 1)).into(),
         }
     }
 }
@@ -445,7 +445,7 @@ fn says_that_it_is_too_deep(expanded: TokenStream) -> bool {
 
 /// Through every attribute: what is too deep for anyone is refused by each.
 fn refused_by_each(levels: usize, arguments: &str, item: &str) {
-    for expand in DOORS {
+    for expand in ATTRIBUTES {
         let expanded = expand(tokens(arguments), tokens(item));
         assert!(levels < 3_000 || says_that_it_is_too_deep(expanded), "not refused: {item}");
     }
@@ -502,7 +502,7 @@ fn a_body_that_nests_too_deeply_to_be_parsed_is_not_judged() {
     on_a_small_stack(|| {
         let within = |statement: String| {
             let item = format!("async fn work() {{ loop {{ {statement} }} }}");
-            for expand in DOORS {
+            for expand in ATTRIBUTES {
                 assert!(!expand(TokenStream::new(), tokens(&item)).is_empty());
             }
         };
@@ -539,7 +539,7 @@ fn a_body_whose_groups_nest_too_deeply_to_be_walked_is_refused() {
 fn a_crate_path_that_nests_in_its_text_is_refused_unread() {
     on_a_small_stack(|| {
         let deep = format!("crate = \"{}{}\"", "(".repeat(20_000), ")".repeat(20_000));
-        for expand in DOORS {
+        for expand in ATTRIBUTES {
             let expanded = expand(tokens(&deep), tokens("async fn main() {}")).to_string();
             assert!(expanded.contains("`crate` takes a path"));
         }
@@ -562,10 +562,10 @@ fn what_people_write_does_not_nest_too_deeply() {
 
 #[test]
 fn token_soup_expands_to_something() {
-    let mut dice = Dice(0x5eed_5eed_5eed_5eed);
+    let mut random = Random(0x5eed_5eed_5eed_5eed);
     for _ in 0..20_000 {
-        let (arguments, item) = (dice.soup(3), dice.soup(3));
-        for expand in DOORS {
+        let (arguments, item) = (random.soup(3), random.soup(3));
+        for expand in ATTRIBUTES {
             _ = expand(arguments.clone(), item.clone());
         }
         _ = task::expand(item);
@@ -574,32 +574,32 @@ fn token_soup_expands_to_something() {
 
 #[test]
 fn a_whole_item_with_one_token_changed_expands_to_something() {
-    let mut dice = Dice(0x0dd_5eed);
+    let mut random = Random(0x0dd_5eed);
     for (arguments, item) in WHOLE {
         let (arguments, item) = (tokens(arguments), tokens(item));
         for _ in 0..1_000 {
-            let (arguments, item) = (mutated(&mut dice, &arguments), mutated(&mut dice, &item));
-            for expand in DOORS {
+            let (arguments, item) = (mutated(&mut random, &arguments), mutated(&mut random, &item));
+            for expand in ATTRIBUTES {
                 _ = expand(arguments.clone(), item.clone());
             }
         }
     }
 }
 
-fn mutated(dice: &mut Dice, tokens: &TokenStream) -> TokenStream {
+fn mutated(random: &mut Random, tokens: &TokenStream) -> TokenStream {
     let mut tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
     if tokens.is_empty() {
         return TokenStream::new();
     }
-    let at = dice.roll(tokens.len());
-    match (dice.roll(4), &tokens[at]) {
+    let at = random.below(tokens.len());
+    match (random.below(4), &tokens[at]) {
         (0, _) => _ = tokens.remove(at),
-        (1, _) => tokens.insert(at, dice.token(2)),
+        (1, _) => tokens.insert(at, random.token(2)),
         (2, TokenTree::Group(group)) => {
-            let inner = mutated(dice, &group.stream());
+            let inner = mutated(random, &group.stream());
             tokens[at] = Group::new(group.delimiter(), inner).into();
         }
-        _ => tokens[at] = dice.token(2),
+        _ => tokens[at] = random.token(2),
     }
     tokens.into_iter().collect()
 }

@@ -1,4 +1,4 @@
-//! Arbitrary texts as durations, ranges of them and rates: each is taken as a second reader takes it, or refused once.
+//! Arbitrary strings as durations, ranges and rates. A second parser must accept the same strings, with the same values.
 
 #![no_main]
 
@@ -15,13 +15,14 @@ mod entry;
 mod function;
 #[path = "../../src/output.rs"]
 mod output;
-#[path = "../../src/texts.rs"]
-mod texts;
-#[path = "../../src/told.rs"]
-mod told;
+#[path = "../../src/testing"]
+mod testing {
+    pub(crate) mod refusals;
+    pub(crate) mod value_oracle;
+}
 #[path = "../../src/values.rs"]
 mod values;
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| texts::check(text));
+fuzz_target!(|text: &str| testing::value_oracle::check(text));

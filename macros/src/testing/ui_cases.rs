@@ -11,7 +11,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Attribute, visit::Visit};
 
-use crate::{entry, function, task, told::refusals};
+use crate::{entry, function, task, testing::refusals::refusals};
 
 /// Where the compiler speaks too, or another attribute or macro is expanded before ours.
 const NOT_OURS_ALONE: &[&str] = &[
