@@ -8,8 +8,8 @@ use syn::{
 };
 
 use crate::{
-    diagnostics::{Diagnostics, first_span},
-    function::signature::peel_groups,
+    diagnostics::Diagnostics,
+    syntax::{first_span, peel_groups},
 };
 
 /// The return type of a supervised body.
@@ -50,6 +50,11 @@ impl Output {
             }
             self.refused = true;
         }
+    }
+
+    /// Whether the body returns `()`.
+    pub(crate) fn is_unit(&self) -> bool {
+        matches!(&self.declared, Type::Tuple(tuple) if tuple.elems.is_empty())
     }
 
     pub(crate) fn is_refused(&self) -> bool {

@@ -8,22 +8,24 @@
 #![no_main]
 
 // The macros as ordinary functions: a crate of macros exports nothing else.
-#[path = "../../src/arguments.rs"]
-mod arguments;
-#[path = "../../src/depth/mod.rs"]
-mod depth;
+#[path = "../../src/args/mod.rs"]
+mod args;
+#[path = "../../src/check/mod.rs"]
+mod check;
 #[path = "../../src/diagnostics.rs"]
 mod diagnostics;
-#[path = "../../src/entry/mod.rs"]
-mod entry;
-#[path = "../../src/function/mod.rs"]
-mod function;
+#[path = "../../src/emit/mod.rs"]
+mod emit;
+#[path = "../../src/expand/mod.rs"]
+mod expand;
+#[path = "../../src/header.rs"]
+mod header;
+#[path = "../../src/item/mod.rs"]
+mod item;
 #[path = "../../src/output.rs"]
 mod output;
-#[path = "../../src/task/mod.rs"]
-mod task;
-#[path = "../../src/values.rs"]
-mod values;
+#[path = "../../src/syntax.rs"]
+mod syntax;
 
 mod alphabet;
 
@@ -47,12 +49,12 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     }) else {
         return Corpus::Reject;
     };
-    let expanded = function::expand(arguments.clone(), item.clone());
+    let expanded = expand::supervised(arguments.clone(), item.clone());
     stays_a_function(&item, expanded);
-    _ = entry::main(arguments.clone(), item.clone());
-    _ = entry::test(arguments.clone(), item.clone(), true);
-    _ = task::expand(arguments);
-    _ = task::expand(item);
+    _ = expand::main(arguments.clone(), item.clone());
+    _ = expand::test(arguments.clone(), item.clone(), true);
+    _ = expand::task(arguments);
+    _ = expand::task(item);
     Corpus::Keep
 });
 
@@ -71,7 +73,7 @@ fn of_text(text: &str) -> Option<(TokenStream, TokenStream)> {
 /// A function that parses becomes one that parses.
 fn stays_a_function(item: &TokenStream, expanded: TokenStream) {
     // The whole is parsed here, with its body.
-    if !depth::fits_parser_stack(item.clone()) {
+    if !check::depth::fits_parser_stack(item.clone()) {
         return;
     }
     let Ok(before) = syn::parse2::<syn::ItemFn>(item.clone()) else { return };

@@ -3,25 +3,29 @@
 #![no_main]
 
 // The macros as ordinary functions: a crate of macros exports nothing else.
-#[path = "../../src/arguments.rs"]
-mod arguments;
-#[path = "../../src/depth/mod.rs"]
-mod depth;
+#[path = "../../src/args/mod.rs"]
+mod args;
+#[path = "../../src/check/mod.rs"]
+mod check;
 #[path = "../../src/diagnostics.rs"]
 mod diagnostics;
-#[path = "../../src/entry/mod.rs"]
-mod entry;
-#[path = "../../src/function/mod.rs"]
-mod function;
+#[path = "../../src/emit/mod.rs"]
+mod emit;
+#[path = "../../src/expand/mod.rs"]
+mod expand;
+#[path = "../../src/header.rs"]
+mod header;
+#[path = "../../src/item/mod.rs"]
+mod item;
 #[path = "../../src/output.rs"]
 mod output;
+#[path = "../../src/syntax.rs"]
+mod syntax;
 #[path = "../../src/testing"]
 mod testing {
     pub(crate) mod refusals;
     pub(crate) mod value_oracle;
 }
-#[path = "../../src/values.rs"]
-mod values;
 
 use libfuzzer_sys::fuzz_target;
 

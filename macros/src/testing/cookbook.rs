@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-use crate::{function::expand, testing::refusals::refusals};
+use crate::{expand, testing::refusals::refusals};
 
 /// An example; each of its async functions, with what its refusals begin with, in their order.
 ///
@@ -50,7 +50,7 @@ fn the_befores_of_the_cookbook_are_refused_with_the_reason() {
         });
         let refused: Vec<_> = functions
             .map(|function| {
-                let expanded = expand(TokenStream::new(), function.to_token_stream());
+                let expanded = expand::supervised(TokenStream::new(), function.to_token_stream());
                 (function.sig.ident.to_string(), refusals(expanded))
             })
             .collect();

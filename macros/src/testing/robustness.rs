@@ -6,7 +6,7 @@ use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenS
 
 use quote::{ToTokens, quote};
 
-use crate::{entry, function, task, testing::refusals::tokens};
+use crate::{expand, testing::refusals::tokens};
 
 /// Attribute and item, as they are when everything is in order.
 const WHOLE: &[(&str, &str)] = &[
@@ -108,20 +108,20 @@ fn is_readable(tokens: &TokenStream) -> bool {
 
 /// `#[supervised::test]`, with and without the feature that pauses time: the same tokens, but for a refusal.
 fn test_entry(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let without = entry::test(arguments.clone(), item.clone(), false);
-    let with = entry::test(arguments, item, true);
+    let without = expand::test(arguments.clone(), item.clone(), false);
+    let with = expand::test(arguments, item, true);
     assert!(with.is_empty() == without.is_empty());
     with
 }
 
 /// The attributes' doors.
 const ATTRIBUTES: [fn(TokenStream, TokenStream) -> TokenStream; 3] =
-    [function::expand, entry::main, test_entry];
+    [expand::supervised, expand::main, test_entry];
 
 /// Every door with the same input.
 fn expand_with_every_macro(arguments: &TokenStream, item: &TokenStream) {
     let of_attributes = ATTRIBUTES.map(|expand| expand(arguments.clone(), item.clone()));
-    let of_calls = [item, arguments].map(|call| task::expand(call.clone()));
+    let of_calls = [item, arguments].map(|call| expand::task(call.clone()));
     for expanded in of_attributes.into_iter().chain(of_calls) {
         assert!(!expanded.is_empty(), "nothing is made of: {item}");
         if is_readable(arguments) && is_readable(item) {
@@ -163,7 +163,7 @@ fn every_prefix_of_a_task_expands_to_something() {
 fn a_function_keeps_its_name_and_parameters_however_little_of_it_is_typed() {
     for (arguments, item) in WHOLE {
         for item in prefixes(tokens(item)) {
-            let expanded = words(function::expand(tokens(arguments), item.clone()));
+            let expanded = words(expand::supervised(tokens(arguments), item.clone()));
             for word in words(item.clone()) {
                 let of_main = expanded.contains("main") && TAKEN_OFF_MAIN.contains(&word.as_str());
                 let may_go = of_main || TAKEN_OFF.contains(&word.as_str());
@@ -199,7 +199,7 @@ fn a_call_of_a_function_that_is_being_typed_finds_its_parameters_in_their_places
             if before.sig.ident == "main" {
                 continue;
             }
-            let expanded = function::expand(tokens(arguments), item.clone());
+            let expanded = expand::supervised(tokens(arguments), item.clone());
             let after: syn::ItemImpl = syn::parse2(quote!(impl Typed { #expanded }))
                 .unwrap_or_else(|error| panic!("{error}: {expanded}"));
             let Some(syn::ImplItem::Fn(after)) = after.items.first() else {
@@ -234,7 +234,7 @@ fn parameters(signature: &syn::Signature) -> Vec<String> {
 #[test]
 fn a_body_that_does_not_parse_stays_for_the_compiler_to_judge() {
     let item = tokens("async fn work() -> Result<(), E> { let half_typed = client. ; }");
-    let expanded = function::expand(TokenStream::new(), item);
+    let expanded = expand::supervised(TokenStream::new(), item);
     assert!(names(expanded.clone(), "half_typed"));
     assert!(!names(expanded, "compile_error"));
 }
@@ -243,11 +243,11 @@ fn a_body_that_does_not_parse_stays_for_the_compiler_to_judge() {
 fn a_token_of_a_type_in_parentheses_keeps_them() {
     let item = tokens("async fn main(read: &(dyn Read + Unpin)) {}");
     for expanded in [
-        function::expand(
+        expand::supervised(
             tokens("token = read"),
             tokens("async fn f(read: &mut &(dyn Read + Unpin)) {}"),
         ),
-        entry::main(TokenStream::new(), item.clone()),
+        expand::main(TokenStream::new(), item.clone()),
         test_entry(TokenStream::new(), item),
     ] {
         assert!(expanded.to_string().contains("& (dyn Read + Unpin)"), "they are lost: {expanded}");
@@ -453,7 +453,7 @@ fn refused_by_each(levels: usize, arguments: &str, item: &str) {
 
 /// The closure is parsed as a whole.
 fn refused_by_task(levels: usize, closure: &str) {
-    let mut expanded = task::expand(tokens(&format!("\"deep\", {closure}"))).into_iter();
+    let mut expanded = expand::task(tokens(&format!("\"deep\", {closure}"))).into_iter();
     let Some(TokenTree::Group(block)) = expanded.next() else { panic!("`task!` gives a block") };
     let is_refused = says_that_it_is_too_deep(block.stream());
     assert!(levels < 3_000 || is_refused, "not refused: {closure}");
@@ -551,13 +551,13 @@ fn what_people_write_does_not_nest_too_deeply() {
     let nested = "Arc<Mutex<HashMap<(String, Vec<Option<u8>>), Box<dyn Fn(&[Result<u8, Vec<u8>>]) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Box<dyn Error>>>>>>>>>";
     let documented = "/// A line.\n".repeat(1_000);
     let item = format!("{documented} async fn work(value: {nested}) -> Result<(), E> {{ Ok(()) }}");
-    let expanded = function::expand(tokens("limit = (1 + 2) * (3 - (4 / 5))"), tokens(&item));
+    let expanded = expand::supervised(tokens("limit = (1 + 2) * (3 - (4 / 5))"), tokens(&item));
     assert!(!expanded.to_string().contains("compile_error"));
     let routes = ".route(\"/a\", get(|| async { a.b::<C>(&d)? }))".repeat(100);
     let arms =
         "Some(A::B(a) | A::C(a)) if a < 10 && b > 2 => f::<T>(&a, |b, c| b + c),".repeat(500);
     let call = format!("\"a\", |_| serve(Router::new(){routes}, match a {{ {arms} _ => 1 }})");
-    assert!(!task::expand(tokens(&call)).to_string().contains("compile_error"));
+    assert!(!expand::task(tokens(&call)).to_string().contains("compile_error"));
 }
 
 #[test]
@@ -568,7 +568,7 @@ fn token_soup_expands_to_something() {
         for expand in ATTRIBUTES {
             _ = expand(arguments.clone(), item.clone());
         }
-        _ = task::expand(item);
+        _ = expand::task(item);
     }
 }
 

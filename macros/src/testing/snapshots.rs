@@ -16,7 +16,7 @@ use syn::{
     visit_mut::{VisitMut, visit_expr_mut, visit_impl_item_mut, visit_item_mut},
 };
 
-use crate::{entry, function, task};
+use crate::expand;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
@@ -98,7 +98,7 @@ impl VisitMut for Expand {
     fn visit_expr_mut(&mut self, expr: &mut Expr) {
         match expr {
             Expr::Macro(call) if call.mac.path.is_ident("task") => {
-                *expr = Expr::Verbatim(task::expand(call.mac.tokens.clone()));
+                *expr = Expr::Verbatim(expand::task(call.mac.tokens.clone()));
             }
             _ => visit_expr_mut(self, expr),
         }
@@ -121,9 +121,9 @@ fn expand(
     let item = left(attributes.clone());
     let last = ours.path().segments.last().map(|segment| segment.ident.to_string());
     Some(match last.as_deref() {
-        Some("main") => entry::main(arguments, item),
-        Some("test") => entry::test(arguments, item, true),
-        _ => function::expand(arguments, item),
+        Some("main") => expand::main(arguments, item),
+        Some("test") => expand::test(arguments, item, true),
+        _ => expand::supervised(arguments, item),
     })
 }
 

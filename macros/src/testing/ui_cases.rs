@@ -11,7 +11,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Attribute, visit::Visit};
 
-use crate::{entry, function, task, testing::refusals::refusals};
+use crate::{expand, testing::refusals::refusals};
 
 /// Where the compiler speaks too, or another attribute or macro is expanded before ours.
 const NOT_OURS_ALONE: &[&str] = &[
@@ -62,9 +62,9 @@ impl Refusals {
         let item = item(&[before, after].concat());
         let last = ours.path().segments.last().expect("a path is not empty").ident.to_string();
         self.add(match last.as_str() {
-            "main" => entry::main(arguments, item),
-            "test" => entry::test(arguments, item, true),
-            _ => function::expand(arguments, item),
+            "main" => expand::main(arguments, item),
+            "test" => expand::test(arguments, item, true),
+            _ => expand::supervised(arguments, item),
         });
         true
     }
@@ -123,7 +123,7 @@ impl<'ast> Visit<'ast> for Refusals {
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
         if call.path.segments.last().is_some_and(|last| last.ident == "task") {
-            self.add(task::expand(call.tokens.clone()));
+            self.add(expand::task(call.tokens.clone()));
         }
     }
 }

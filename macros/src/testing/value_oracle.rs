@@ -9,7 +9,7 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 
-use crate::{entry, function, testing::refusals::refusals};
+use crate::{expand, testing::refusals::refusals};
 
 /// An argument whose value is a text with a grammar, and the numbers that a text stands for.
 type Key = (&'static str, fn(&str) -> Option<Vec<u128>>);
@@ -74,7 +74,7 @@ fn check_advice(key: &str, expand: fn(TokenStream) -> TokenStream, text: &str, r
 
 /// The documentation tells the texts too.
 fn on_a_function(arguments: TokenStream) -> TokenStream {
-    function::expand(
+    expand::supervised(
         quote!(restart = "always", #arguments),
         quote! {
             /// Documented.
@@ -84,7 +84,7 @@ fn on_a_function(arguments: TokenStream) -> TokenStream {
 }
 
 fn on_main(arguments: TokenStream) -> TokenStream {
-    entry::main(
+    expand::main(
         arguments,
         quote!(
             async fn main() {}

@@ -1,0 +1,60 @@
+//! `flavor` and `worker_threads`: what the runtime of an entry is made of.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::Path;
+
+use super::{
+    list::{Arguments, KnownKey},
+    values,
+};
+use crate::diagnostics::Diagnostics;
+
+pub(super) const FLAVOR: KnownKey = ("flavor", "\"current_thread\"");
+pub(super) const WORKER_THREADS: KnownKey = ("worker_threads", "4");
+
+pub(super) struct Flavor {
+    pub(super) current_thread: bool,
+    worker_threads: Option<TokenStream>,
+}
+
+impl Flavor {
+    pub(super) const MULTI_THREAD: &str = "multi_thread";
+    pub(super) const CURRENT_THREAD: &str = "current_thread";
+
+    /// Takes both arguments; `default` is the flavor where none is given.
+    pub(super) fn take(
+        given: &mut Arguments,
+        default: &'static str,
+        krate: &Path,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
+        let flavor = given
+            .take(FLAVOR.0)
+            .and_then(|argument| {
+                values::choice(&argument, &[Self::MULTI_THREAD, Self::CURRENT_THREAD], diagnostics)
+            })
+            .unwrap_or(default);
+        let mut flavor =
+            Self { current_thread: flavor == Self::CURRENT_THREAD, worker_threads: None };
+        if let Some(argument) = given.take(WORKER_THREADS.0) {
+            if flavor.current_thread {
+                diagnostics.refuse(
+                    &argument.key,
+                    "`worker_threads` needs the flavor that has workers: write `flavor = \"multi_thread\"` or remove it",
+                );
+            } else {
+                flavor.worker_threads = values::count(&argument, krate, diagnostics);
+            }
+        }
+        flavor
+    }
+
+    /// Both, as the options of either entry take them.
+    pub(super) fn options(&self) -> TokenStream {
+        let flavor = self.current_thread.then(|| quote!(.current_thread()));
+        let worker_threads =
+            self.worker_threads.as_ref().map(|threads| quote!(.worker_threads(#threads)));
+        quote!(#flavor #worker_threads)
+    }
+}
