@@ -6,8 +6,11 @@ use syn::{Expr, ext::IdentExt};
 use super::list::{Argument, Arguments, KnownKey};
 use crate::diagnostics::{Diagnostics, nearest, quoted};
 
+/// Its name.
+pub(crate) const NAME: &str = "allow";
+
 /// The argument, as the macros that take it list it.
-pub(crate) const ALLOW: KnownKey = ("allow", "(no_exit)");
+pub(crate) const ALLOW: KnownKey = KnownKey::list(NAME, "(no_exit)");
 
 /// A check of the body that can be waived.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,9 +36,7 @@ pub(crate) struct Allow(Vec<Check>);
 
 impl Allow {
     pub(crate) fn take(given: &mut Arguments, diagnostics: &mut Diagnostics) -> Self {
-        given
-            .take(ALLOW.0)
-            .map_or_else(Self::default, |argument| Self::read(&argument, diagnostics))
+        given.take(NAME).map_or_else(Self::default, |argument| Self::read(&argument, diagnostics))
     }
 
     pub(crate) fn allows(&self, check: Check) -> bool {

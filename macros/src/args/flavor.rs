@@ -6,16 +6,16 @@ use syn::Path;
 
 use super::{
     list::{Arguments, KnownKey},
-    values,
+    values::{self, Count},
 };
 use crate::diagnostics::Diagnostics;
 
-pub(super) const FLAVOR: KnownKey = ("flavor", "\"current_thread\"");
-pub(super) const WORKER_THREADS: KnownKey = ("worker_threads", "4");
+pub(super) const FLAVOR: KnownKey = KnownKey::value("flavor", "\"current_thread\"");
+pub(super) const WORKER_THREADS: KnownKey = KnownKey::value("worker_threads", "4");
 
 pub(super) struct Flavor {
     pub(super) current_thread: bool,
-    worker_threads: Option<TokenStream>,
+    worker_threads: Option<Count>,
 }
 
 impl Flavor {
@@ -30,14 +30,15 @@ impl Flavor {
         diagnostics: &mut Diagnostics,
     ) -> Self {
         let flavor = given
-            .take(FLAVOR.0)
+            .take("flavor")
             .and_then(|argument| {
-                values::choice(&argument, &[Self::MULTI_THREAD, Self::CURRENT_THREAD], diagnostics)
+                let choices = [Self::MULTI_THREAD, Self::CURRENT_THREAD].map(|name| (name, name));
+                values::choice(&argument, &choices, diagnostics)
             })
             .unwrap_or(default);
         let mut flavor =
             Self { current_thread: flavor == Self::CURRENT_THREAD, worker_threads: None };
-        if let Some(argument) = given.take(WORKER_THREADS.0) {
+        if let Some(argument) = given.take("worker_threads") {
             if flavor.current_thread {
                 diagnostics.refuse(
                     &argument.key,

@@ -11,7 +11,6 @@ use syn::{
     token,
 };
 
-use super::allow::ALLOW;
 use crate::diagnostics::{Diagnostics, nearest, quoted};
 
 /// One `key = value`, as written.
@@ -27,8 +26,25 @@ pub(crate) struct Keyed<T> {
     pub(crate) value: T,
 }
 
-/// A key that a macro takes, and a value to show in messages.
-pub(crate) type KnownKey = (&'static str, &'static str);
+/// A key that a macro takes.
+pub(crate) struct KnownKey {
+    name: &'static str,
+    /// A value to show in messages.
+    example: &'static str,
+    is_list: bool,
+}
+
+impl KnownKey {
+    /// `name = example`.
+    pub(crate) const fn value(name: &'static str, example: &'static str) -> Self {
+        Self { name, example, is_list: false }
+    }
+
+    /// `name(…)`, where the example has the parentheses.
+    pub(crate) const fn list(name: &'static str, example: &'static str) -> Self {
+        Self { name, example, is_list: true }
+    }
+}
 
 /// The arguments that nobody has taken yet.
 pub(crate) struct Arguments {
@@ -49,7 +65,7 @@ impl Arguments {
         let read = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 match parse_one(input, known) {
-                    Ok(argument) => push_unique(argument, &mut remaining, diagnostics),
+                    Ok(argument) => push_unique(argument, known, &mut remaining, diagnostics),
                     Err(error) => {
                         diagnostics.push(error);
                         skip_to_comma(input)?;
@@ -69,16 +85,11 @@ impl Arguments {
 
     /// Takes the argument of that name out, if it was given.
     pub(crate) fn take(&mut self, key: &'static str) -> Option<Argument> {
-        if !self.known.iter().any(|(name, _)| *name == key) {
+        if !self.known.iter().any(|known| known.name == key) {
             return None;
         }
         let found = self.remaining.iter().position(|given| given.key.unraw() == key)?;
         Some(self.remaining.remove(found))
-    }
-
-    /// The value of an argument that was given, and that nobody has taken yet.
-    pub(crate) fn value_of(&self, key: &str) -> Option<&Expr> {
-        self.remaining.iter().find(|given| given.key.unraw() == key).map(|given| &given.value)
     }
 
     /// Refuses an argument of another macro's, with a word of its own.
@@ -110,10 +121,19 @@ impl Arguments {
     }
 }
 
-fn push_unique(argument: Argument, kept: &mut Vec<Argument>, diagnostics: &mut Diagnostics) {
+fn push_unique(
+    argument: Argument,
+    known: &[KnownKey],
+    kept: &mut Vec<Argument>,
+    diagnostics: &mut Diagnostics,
+) {
     let key = argument.key.unraw();
     if kept.iter().any(|earlier| earlier.key.unraw() == key) {
-        let instead = if key == ALLOW.0 { "put all names in one list" } else { "keep one of them" };
+        let instead = if known.iter().any(|known| known.is_list && key == known.name) {
+            "put all names in one list"
+        } else {
+            "keep one of them"
+        };
         diagnostics.refuse(&argument.key, format!("`{key}` is given twice: {instead}"));
     } else {
         kept.push(argument);
@@ -122,17 +142,18 @@ fn push_unique(argument: Argument, kept: &mut Vec<Argument>, diagnostics: &mut D
 
 fn parse_one(input: ParseStream<'_>, known: &[KnownKey]) -> syn::Result<Argument> {
     let Ok(key) = Ident::parse_any(input) else {
-        let (first, example) = known[0];
+        let KnownKey { name: first, example, .. } = known[0];
         return Err(input.error(format!(
             "expected an argument, like `{first} = {example}`\nthe arguments are {}",
             quoted(&names(known))
         )));
     };
-    let Some((name, example)) = known.iter().find(|(name, _)| key.unraw() == name) else {
+    let Some(found) = known.iter().find(|known| key.unraw() == known.name) else {
         return parse_unknown(key, input);
     };
-    if *name == ALLOW.0 {
-        let value = parse_list(&key, input)?;
+    let KnownKey { name, example, is_list } = found;
+    if *is_list {
+        let value = parse_list(&key, example, input)?;
         return Ok(Argument { key, value });
     }
     if !input.peek(Token![=]) {
@@ -158,8 +179,7 @@ fn parse_one(input: ParseStream<'_>, known: &[KnownKey]) -> syn::Result<Argument
 }
 
 /// `(a, b)`, as a tuple.
-fn parse_list(key: &Ident, input: ParseStream<'_>) -> syn::Result<Expr> {
-    let example = ALLOW.1;
+fn parse_list(key: &Ident, example: &str, input: ParseStream<'_>) -> syn::Result<Expr> {
     if !input.peek(token::Paren) {
         let place = if input.peek(Token![=]) { input.span() } else { key.span() };
         return Err(syn::Error::new(
@@ -186,7 +206,7 @@ fn parse_unknown(key: Ident, input: ParseStream<'_>) -> syn::Result<Argument> {
 }
 
 fn names(known: &[KnownKey]) -> Vec<&'static str> {
-    known.iter().map(|(name, _)| *name).collect()
+    known.iter().map(|known| known.name).collect()
 }
 
 /// Goes on behind a mistake, so that the arguments after it are read too.

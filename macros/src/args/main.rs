@@ -8,23 +8,23 @@ use super::{
     allow::{ALLOW, Allow},
     flavor::{self, Flavor},
     list::{Arguments, KnownKey},
-    values::{self, Zero},
+    values::{self, Duration, Zero},
 };
 use crate::{diagnostics::Diagnostics, syntax::runtime_item};
 
 const KNOWN: &[KnownKey] = &[
-    ("grace", "\"25s\""),
-    ("linger", "\"5s\""),
+    KnownKey::value("grace", "\"25s\""),
+    KnownKey::value("linger", "\"5s\""),
     flavor::FLAVOR,
     flavor::WORKER_THREADS,
     ALLOW,
-    ("crate", "\"::my_crate::supervised\""),
+    KnownKey::value("crate", "\"::my_crate::supervised\""),
 ];
 
 pub(crate) struct MainArgs {
     pub(crate) krate: Path,
     pub(crate) allow: Allow,
-    grace: Option<TokenStream>,
+    grace: Option<Duration>,
     linger: Option<TokenStream>,
     flavor: Flavor,
 }

@@ -1,86 +1,60 @@
-//! The exit story: how a run stops, told at the end of the function's documentation.
+//! The exit story: one paragraph on how a run stops, for the function's documentation.
 
-use quote::ToTokens;
-use syn::{Expr, Lit};
+use super::{
+    defaults,
+    restart::{After, Backoff},
+    task::{Grace, OnCancel, TaskArgs},
+    values::{Constant, Count, Duration},
+};
 
-use super::list::Arguments;
-use crate::syntax::literal;
-
-/// What the arguments say, as it is told; whether they may say so is judged elsewhere.
-pub(crate) struct Story {
-    limit: Option<String>,
-    rejects: bool,
-    timeout: Option<String>,
-    grace: Option<String>,
-    restart: Option<Restart>,
-}
-
-struct Restart {
-    after: &'static str,
-    backoff: String,
-    most: String,
-    window: String,
-}
-
-impl Story {
-    pub(super) fn read(given: &Arguments) -> Self {
-        let told = |key| given.value_of(key).map(told);
-        let text = |key| given.value_of(key).and_then(text);
-        Self {
-            limit: told("limit"),
-            rejects: text("on_full").is_some_and(|text| text == "reject"),
-            timeout: told("timeout"),
-            grace: match text("grace") {
-                Some(never) if never == "none" => None,
-                _ => Some(told("grace").unwrap_or_else(|| "20 s".to_owned())),
-            },
-            restart: text("restart").map(|restart| {
-                let most = text("max_restarts").unwrap_or_else(|| "5/1m".to_owned());
-                let (most, window) = most.split_once('/').unwrap_or((&most, ""));
-                Restart {
-                    after: if restart == "always" {
-                        "any end but a cancellation"
-                    } else {
-                        "a failure"
-                    },
-                    backoff: told("backoff").unwrap_or_else(|| "100 ms to 30 s".to_owned()),
-                    most: most.to_owned(),
-                    window: told_duration(window),
-                }
-            }),
-        }
-    }
-
-    pub(super) fn tell(&self, cooperates: bool, returns_nothing: bool) -> String {
+impl TaskArgs {
+    /// The exit story of a function with these arguments.
+    pub(crate) fn exit_story(&self, has_token: bool, returns_unit: bool) -> String {
         let mut story = "**Supervised.**".to_owned();
-        let mut tell = |sentence: &str| {
+        let mut add = |sentence: &str| {
             story.push(' ');
             story.push_str(sentence);
         };
         if let Some(limit) = &self.limit {
-            let times =
-                if limit == "1" { "once at a time" } else { &format!("{limit} times at once") };
-            let beyond = if self.rejects { ", and is rejected beyond" } else { "" };
-            tell(&format!("Runs at most {times}{beyond}."));
+            let times = match count(limit) {
+                one if one == "1" => "once at a time".to_owned(),
+                many => format!("{many} times at once"),
+            };
+            let beyond = if self.rejects() { ", and is rejected beyond" } else { "" };
+            add(&format!("Runs at most {times}{beyond}."));
         }
-        match &self.grace {
-            _ if !cooperates => tell("Stops at its next `.await` when the token fires."),
-            Some(grace) => {
-                tell(&format!("Ends by itself when the token fires, or is dropped {grace} later."));
+        match self.grace() {
+            _ if self.on_cancel(has_token) == OnCancel::Drop => {
+                add("Stops at its next `.await` when the token fires.");
             }
-            None => tell("Ends by itself when the token fires, however long that takes."),
+            Grace::For(grace) => add(&format!(
+                "Ends by itself when the token fires, or is dropped {} later.",
+                duration(grace)
+            )),
+            Grace::Never => add("Ends by itself when the token fires, however long that takes."),
         }
+        let restarts = self.restart.after();
         if let Some(timeout) = &self.timeout {
-            let who = if self.restart.is_some() { "Each run gives" } else { "Gives" };
-            tell(&format!("{who} up after {timeout}."));
+            let who = if restarts.is_some() { "Each run gives" } else { "Gives" };
+            add(&format!("{who} up after {}.", duration(timeout)));
         }
-        if let Some(Restart { after, backoff, most, window }) = &self.restart {
-            let times = if most == "1" { "once" } else { &format!("{most} times") };
-            tell(&format!(
+        if let Some(after) = restarts {
+            let after = match after {
+                After::Failure => "a failure",
+                After::AnyEnd => "any end but a cancellation",
+            };
+            let backoff = backoff(self.restart.backoff().unwrap_or(&defaults::BACKOFF));
+            let rate = self.restart.max_restarts().unwrap_or(&defaults::MAX_RESTARTS);
+            let times = match rate.restarts {
+                1 => "once".to_owned(),
+                many => format!("{many} times"),
+            };
+            let window = rate.window;
+            add(&format!(
                 "Runs again after {after}, {backoff} later, at most {times} in {window}."
             ));
         }
-        tell(match (returns_nothing, &self.restart) {
+        add(match (returns_unit, restarts) {
             (true, _) => "A panic is told by an event and a counter.",
             (false, None) => "A panic becomes an `Err`.",
             (false, Some(_)) => "A panic of the last run becomes an `Err`.",
@@ -89,43 +63,39 @@ impl Story {
     }
 }
 
-fn text(value: &Expr) -> Option<String> {
-    match literal(value) {
-        Some(Lit::Str(text)) => Some(text.value()),
-        _ => None,
+fn count(count: &Count) -> String {
+    match count {
+        Count::Number(number) => number.base10_digits().to_owned(),
+        Count::Constant(value) => constant(value),
     }
 }
 
-/// A number, a duration, a range of durations; a constant as it is written.
-fn told(value: &Expr) -> String {
-    match literal(value) {
-        Some(Lit::Int(number)) => number.base10_digits().to_owned(),
-        Some(Lit::Str(text)) => match text.value().split_once("..") {
-            Some((from, to)) => format!("{} to {}", told_duration(from), told_duration(to)),
-            None => told_duration(&text.value()),
-        },
-        _ => format!("`{}`", tidy(&value.to_token_stream().to_string())),
+fn duration(duration: &Duration) -> String {
+    match duration {
+        Duration::Period(period) => period.to_string(),
+        Duration::Constant(value) => constant(value),
     }
 }
 
-/// `10s` as `10 s`.
-fn told_duration(text: &str) -> String {
-    let unit_at = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let unit = if unit == "m" { "min" } else { unit };
-    format!("{number} {unit}")
+fn backoff(backoff: &Backoff) -> String {
+    match backoff {
+        Backoff::Range(lowest, highest) => format!("{lowest} to {highest}"),
+        Backoff::Constant(value) => constant(value),
+    }
 }
 
-/// Tokens are written out with spaces where nobody writes them.
-fn tidy(written: &str) -> String {
+/// A constant as it is written, without the spaces that printed tokens have.
+fn constant(constant: &Constant) -> String {
     const SPACED: [(&str, &str); 6] =
         [(" :: ", "::"), (" (", "("), ("( ", "("), (" )", ")"), (" . ", "."), (" ,", ",")];
-    SPACED.iter().fold(written.to_owned(), |text, (spaced, tight)| text.replace(spaced, tight))
+    let tight =
+        SPACED.iter().fold(constant.written(), |text, (spaced, tight)| text.replace(spaced, tight));
+    format!("`{tight}`")
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{expand::supervised, testing::refusals::refusals};
+    use crate::{expand::supervised, syntax::literal, testing::refusals::refusals};
 
     /// The story in the documentation of an expanded function.
     fn story(arguments: &str, function: &str) -> String {
@@ -135,7 +105,10 @@ mod tests {
         assert!(refusals(expanded.clone()).is_empty(), "refused: {expanded}");
         let function: syn::ItemFn = syn::parse2(expanded).expect("a function is printed");
         let texts = function.attrs.iter().filter_map(|attribute| match &attribute.meta {
-            syn::Meta::NameValue(meta) => super::text(&meta.value),
+            syn::Meta::NameValue(meta) => match literal(&meta.value) {
+                Some(syn::Lit::Str(text)) => Some(text.value()),
+                _ => None,
+            },
             _ => None,
         });
         let stories: Vec<_> = texts.filter(|text| text.contains("Supervised.")).collect();

@@ -6,10 +6,10 @@ use syn::{Ident, Path};
 
 use super::{
     allow::{ALLOW, Allow},
+    defaults,
     list::{Arguments, Keyed, KnownKey},
     restart::Restart,
-    story::Story,
-    values::{self, Zero},
+    values::{self, Count, Duration, Zero},
 };
 use crate::{diagnostics::Diagnostics, syntax::literal};
 
@@ -24,7 +24,7 @@ const FUNCTION_KEYS: &[KnownKey] = &[
     RESTART,
     BACKOFF,
     MAX_RESTARTS,
-    ("token", "shutdown"),
+    KnownKey::value("token", "shutdown"),
     ALLOW,
     CRATE,
 ];
@@ -32,16 +32,23 @@ const FUNCTION_KEYS: &[KnownKey] = &[
 /// What `task!` takes: its name stands first, and its closure names the token.
 const TASK_KEYS: &[KnownKey] = &[LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, ALLOW, CRATE];
 
-const NAME: KnownKey = ("name", "\"worker\"");
-const LIMIT: KnownKey = ("limit", "16");
-const ON_FULL: KnownKey = ("on_full", "\"reject\"");
-const TIMEOUT: KnownKey = ("timeout", "\"10s\"");
-const ON_CANCEL: KnownKey = ("on_cancel", "\"cooperate\"");
-const GRACE: KnownKey = ("grace", "\"5s\"");
-const RESTART: KnownKey = ("restart", "\"on-failure\"");
-const BACKOFF: KnownKey = ("backoff", "\"100ms..30s\"");
-const MAX_RESTARTS: KnownKey = ("max_restarts", "\"5/1m\"");
-const CRATE: KnownKey = ("crate", "\"::my_crate::supervised\"");
+const NAME: KnownKey = KnownKey::value("name", "\"worker\"");
+const LIMIT: KnownKey = KnownKey::value("limit", "16");
+const ON_FULL: KnownKey = KnownKey::value("on_full", "\"reject\"");
+const TIMEOUT: KnownKey = KnownKey::value("timeout", "\"10s\"");
+const ON_CANCEL: KnownKey = KnownKey::value("on_cancel", "\"cooperate\"");
+const GRACE: KnownKey = KnownKey::value("grace", "\"5s\"");
+const RESTART: KnownKey = KnownKey::value("restart", "\"on-failure\"");
+const BACKOFF: KnownKey = KnownKey::value("backoff", "\"100ms..30s\"");
+const MAX_RESTARTS: KnownKey = KnownKey::value("max_restarts", "\"5/1m\"");
+const CRATE: KnownKey = KnownKey::value("crate", "\"::my_crate::supervised\"");
+
+/// What happens to a call that finds every permit taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OnFull {
+    Wait,
+    Reject,
+}
 
 /// What happens to the body when the token fires.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,11 +63,10 @@ pub(crate) struct TaskArgs {
     token: Option<Keyed<Ident>>,
     pub(crate) restart: Restart,
     pub(crate) allow: Allow,
-    story: Story,
     name: Option<syn::LitStr>,
-    limit: Option<TokenStream>,
-    on_full: Option<Keyed<&'static str>>,
-    timeout: Option<TokenStream>,
+    pub(super) limit: Option<Count>,
+    on_full: Option<Keyed<OnFull>>,
+    pub(super) timeout: Option<Duration>,
     on_cancel: Option<OnCancel>,
     on_a_task: bool,
     grace: Option<Keyed<Grace>>,
@@ -69,7 +75,7 @@ pub(crate) struct TaskArgs {
 
 pub(crate) enum Grace {
     Never,
-    For(TokenStream),
+    For(Duration),
 }
 
 impl TaskArgs {
@@ -84,7 +90,6 @@ impl TaskArgs {
     }
 
     fn parse(mut given: Arguments, on_a_task: bool, diagnostics: &mut Diagnostics) -> Self {
-        let story = Story::read(&given);
         let limit = given.take("limit");
         let krate = values::krate(&mut given, diagnostics);
         let args = Self {
@@ -103,17 +108,19 @@ impl TaskArgs {
             limit_was_given: limit.is_some(),
             limit: limit.and_then(|argument| values::count(&argument, &krate, diagnostics)),
             on_full: given.take("on_full").and_then(|argument| {
-                let value = values::choice(&argument, &["wait", "reject"], diagnostics)?;
+                let value = values::choice(
+                    &argument,
+                    &[("wait", OnFull::Wait), ("reject", OnFull::Reject)],
+                    diagnostics,
+                )?;
                 Some(Keyed { key: argument.key, value })
             }),
             timeout: given
                 .take("timeout")
                 .and_then(|argument| values::duration(&argument, "10s", Zero::Refused, &krate, diagnostics)),
             on_cancel: given.take("on_cancel").and_then(|argument| {
-                match values::choice(&argument, &["drop", "cooperate"], diagnostics)? {
-                    "drop" => Some(OnCancel::Drop),
-                    _ => Some(OnCancel::Cooperate),
-                }
+                let choices = [("drop", OnCancel::Drop), ("cooperate", OnCancel::Cooperate)];
+                values::choice(&argument, &choices, diagnostics)
             }),
             grace: given.take("grace").and_then(|argument| {
                 let value = if is_none(&argument.value) {
@@ -135,7 +142,6 @@ impl TaskArgs {
             }),
             restart: Restart::take(&mut given, &krate, diagnostics),
             allow: Allow::take(&mut given, diagnostics),
-            story,
             krate,
         };
         if on_a_task {
@@ -179,10 +185,15 @@ impl TaskArgs {
         self.token.as_ref().map(|given| &given.value)
     }
 
-    /// The exit story: one paragraph about how a run stops.
-    pub(crate) fn exit_story(&self, has_token: bool, returns_unit: bool) -> String {
-        let cooperates = self.on_cancel(has_token) == OnCancel::Cooperate;
-        self.story.tell(cooperates, returns_unit)
+    /// Whether a call that finds every permit taken is rejected.
+    pub(super) fn rejects(&self) -> bool {
+        self.on_full.as_ref().is_some_and(|given| given.value == OnFull::Reject)
+    }
+
+    /// How long a cooperating body may go on once its token has fired.
+    pub(super) fn grace(&self) -> &Grace {
+        const DEFAULT: &Grace = &Grace::For(Duration::Period(defaults::GRACE));
+        self.grace.as_ref().map_or(DEFAULT, |given| &given.value)
     }
 
     /// The static that describes the function, in a block of its own: the body must not see it.
@@ -202,7 +213,7 @@ impl TaskArgs {
         };
         let limit = self.limit.iter();
         let timeout = self.timeout.iter();
-        let reject = self.on_full.iter().filter(|given| given.value == "reject").map(|_| quote!());
+        let reject = self.rejects().then(|| quote!()).into_iter();
         let cooperate =
             (self.on_cancel(has_token) == OnCancel::Cooperate).then(|| quote!()).into_iter();
         let takes_token = takes_token.then(|| quote!()).into_iter();

@@ -13,12 +13,12 @@ use super::{
 use crate::diagnostics::Diagnostics;
 
 const KNOWN: &[KnownKey] = &[
-    ("flavor", "\"multi_thread\""),
+    KnownKey::value("flavor", "\"multi_thread\""),
     flavor::WORKER_THREADS,
-    ("start_paused", "true"),
-    ("leaks", "\"allow\""),
+    KnownKey::value("start_paused", "true"),
+    KnownKey::value("leaks", "\"allow\""),
     ALLOW,
-    ("crate", "\"::my_crate::supervised\""),
+    KnownKey::value("crate", "\"::my_crate::supervised\""),
 ];
 
 pub(crate) struct TestArgs {
@@ -44,7 +44,7 @@ impl TestArgs {
             start_paused: false,
             leaks_allowed: given
                 .take("leaks")
-                .and_then(|argument| values::choice(&argument, &["allow"], diagnostics))
+                .and_then(|argument| values::choice(&argument, &[("allow", ())], diagnostics))
                 .is_some(),
             allow: Allow::take(&mut given, diagnostics),
             krate,

@@ -19,7 +19,7 @@ pub(crate) fn check(
     header: &Header<'_>,
     diagnostics: &mut Diagnostics,
 ) -> bool {
-    let mut is_restarted = restart.is_valid();
+    let mut is_restarted = restart.after().is_some();
     if restart.was_given() {
         for (borrow, instead) in mutable_borrows(signature, header) {
             is_restarted = false;

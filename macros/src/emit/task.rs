@@ -27,21 +27,13 @@ use syn::{Expr, ExprClosure, LitStr};
 use super::async_body;
 use crate::{args::task::TaskArgs, item::task::ClosureToken, output::Output, syntax::first_span};
 
-/// What the closure of `task!` makes of its body.
-pub(crate) enum ClosureBody {
-    /// Without a return type, the body is a future.
-    Future,
-    /// With one, the body is that of an `async` block.
-    Async(Output),
-}
-
-/// The supervised closure.
+/// The supervised closure. Without an output its body is a future, with one that of an `async` block.
 pub(crate) fn closure(
     args: &TaskArgs,
     name: &LitStr,
     closure: &ExprClosure,
     closure_token: &ClosureToken<'_>,
-    output: &ClosureBody,
+    output: Option<&Output>,
 ) -> TokenStream {
     let krate = &args.krate;
     let ClosureToken { pattern, ty } = closure_token;
@@ -57,7 +49,7 @@ pub(crate) fn closure(
     );
     let own = Ident::new("__supervised_own", Span::mixed_site());
     let body = &closure.body;
-    let is_future = matches!(output, ClosureBody::Future);
+    let is_future = output.is_none();
     let takes_token = has_token && !is_future;
     let spec = args.spec(&name.value(), name.span(), has_token, takes_token);
     let take_own = takes_token.then(|| quote!(let #token = #krate::__private::own_token(#token);));
@@ -65,11 +57,11 @@ pub(crate) fn closure(
     let take_now = (has_token && is_future)
         .then(|| quote!(let #token = #krate::__private::own_token_of_closure(#token);));
     let supervised = match output {
-        ClosureBody::Future => quote! {
+        None => quote! {
             #taken
             #krate::__private::supervise_foreign(#spec, #own, #body)
         },
-        ClosureBody::Async(output) => {
+        Some(output) => {
             let contract = output.contract(krate);
             let return_edge = output.return_edge(krate);
             let before = quote!(#take_own #taken #return_edge);

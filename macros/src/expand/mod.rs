@@ -26,7 +26,7 @@ use crate::{
         token::{Owner, TokenParameter},
     },
     diagnostics::Diagnostics,
-    emit::{self, task::ClosureBody},
+    emit,
     header::Header,
     item::{
         self,
@@ -166,17 +166,17 @@ fn supervised_closure(
         // What it returns is no supervised output either, which is not another mistake.
         return None;
     }
-    let body = if is_future {
-        ClosureBody::Future
+    let output = if is_future {
+        None
     } else {
         let mut output = Output::new(&closure.output);
         output.check(diagnostics);
         if output.is_refused() {
             return None;
         }
-        ClosureBody::Async(output)
+        Some(output)
     };
-    Some(emit::task::closure(&args, &name, &closure, &token, &body))
+    Some(emit::task::closure(&args, &name, &closure, &token, output.as_ref()))
 }
 
 /// The item as it is, beside a refusal, if arguments or item nest too deeply to be parsed.

@@ -7,7 +7,7 @@ use syn::{
     token,
 };
 
-use crate::{args::allow::ALLOW, diagnostics::Diagnostics, syntax::peel_groups};
+use crate::{args::allow, diagnostics::Diagnostics, syntax::peel_groups};
 
 /// The call, its arguments not yet read.
 pub(crate) struct Call {
@@ -77,7 +77,7 @@ fn starts_closure(input: ParseStream<'_>) -> bool {
 fn starts_argument(input: ParseStream<'_>) -> bool {
     input.peek2(Token![=])
         || input.peek2(token::Paren)
-            && input.fork().parse::<Ident>().is_ok_and(|key| key == ALLOW.0)
+            && input.fork().parse::<Ident>().is_ok_and(|key| key == allow::NAME)
 }
 
 /// Whether an `async` block stands where the closure belongs.

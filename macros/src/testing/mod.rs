@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod cookbook;
 #[cfg(test)]
+mod defaults;
+#[cfg(test)]
 pub(crate) mod refusals;
 #[cfg(test)]
 mod robustness;
