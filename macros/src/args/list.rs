@@ -18,6 +18,8 @@ pub(crate) struct Argument {
     pub(crate) key: Ident,
     /// That of a list is its parentheses, with all that is in them.
     pub(crate) value: Expr,
+    /// A value to show in messages.
+    pub(crate) example: &'static str,
 }
 
 /// An argument's value and the key it was given under.
@@ -154,7 +156,7 @@ fn parse_one(input: ParseStream<'_>, known: &[KnownKey]) -> syn::Result<Argument
     let KnownKey { name, example, is_list } = found;
     if *is_list {
         let value = parse_list(&key, example, input)?;
-        return Ok(Argument { key, value });
+        return Ok(Argument { key, value, example });
     }
     if !input.peek(Token![=]) {
         return Err(syn::Error::new(
@@ -175,7 +177,7 @@ fn parse_one(input: ParseStream<'_>, known: &[KnownKey]) -> syn::Result<Argument
             format!("the value of `{name}` cannot be read: write `{name} = {example}`"),
         )
     })?;
-    Ok(Argument { key, value })
+    Ok(Argument { key, value, example })
 }
 
 /// `(a, b)`, as a tuple.
@@ -202,7 +204,7 @@ fn parse_list(key: &Ident, example: &str, input: ParseStream<'_>) -> syn::Result
 /// An argument that will be refused for its name: its value, if any, matters to nobody.
 fn parse_unknown(key: Ident, input: ParseStream<'_>) -> syn::Result<Argument> {
     skip_to_comma(input)?;
-    Ok(Argument { key, value: Expr::Verbatim(TokenStream::new()) })
+    Ok(Argument { key, value: Expr::Verbatim(TokenStream::new()), example: "" })
 }
 
 fn names(known: &[KnownKey]) -> Vec<&'static str> {

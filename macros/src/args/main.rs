@@ -35,10 +35,10 @@ impl MainArgs {
         let krate = values::krate(&mut given, diagnostics);
         let args = Self {
             grace: given.take("grace").and_then(|argument| {
-                values::duration(&argument, "25s", Zero::Refused, &krate, diagnostics)
+                values::duration(&argument, Zero::Refused, &krate, diagnostics)
             }),
             linger: given.take("linger").and_then(|argument| {
-                let linger = values::duration(&argument, "5s", Zero::Allowed, &krate, diagnostics)?;
+                let linger = values::duration(&argument, Zero::Allowed, &krate, diagnostics)?;
                 // Told at the argument, where it is not shorter than the grace.
                 let place = argument.key.span();
                 let add = runtime_item(&krate, quote!(::__private::MainOptions::linger), place);

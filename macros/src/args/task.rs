@@ -95,7 +95,7 @@ impl TaskArgs {
         let args = Self {
             on_a_task,
             name: given.take("name").and_then(|argument| {
-                let name = values::text(&argument, "worker", diagnostics)?;
+                let name = values::text(&argument, diagnostics)?;
                 if name.value().trim().is_empty() {
                     diagnostics.refuse(
                         &name,
@@ -117,7 +117,7 @@ impl TaskArgs {
             }),
             timeout: given
                 .take("timeout")
-                .and_then(|argument| values::duration(&argument, "10s", Zero::Refused, &krate, diagnostics)),
+                .and_then(|argument| values::duration(&argument, Zero::Refused, &krate, diagnostics)),
             on_cancel: given.take("on_cancel").and_then(|argument| {
                 let choices = [("drop", OnCancel::Drop), ("cooperate", OnCancel::Cooperate)];
                 values::choice(&argument, &choices, diagnostics)
@@ -126,7 +126,7 @@ impl TaskArgs {
                 let value = if is_none(&argument.value) {
                     Grace::Never
                 } else {
-                    Grace::For(values::duration(&argument, "5s", Zero::Refused, &krate, diagnostics)?)
+                    Grace::For(values::duration(&argument, Zero::Refused, &krate, diagnostics)?)
                 };
                 Some(Keyed { key: argument.key, value })
             }),

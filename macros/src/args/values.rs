@@ -13,18 +13,14 @@ use crate::{
 };
 
 /// A string literal.
-pub(crate) fn text(
-    argument: &Argument,
-    example: &str,
-    diagnostics: &mut Diagnostics,
-) -> Option<LitStr> {
-    let key = &argument.key;
+pub(crate) fn text(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<LitStr> {
+    let Argument { key, example, .. } = argument;
     match literal(&argument.value) {
         Some(Lit::Str(text)) => Some(text.clone()),
         _ => {
             diagnostics.refuse(
                 &argument.value,
-                format!("`{key}` takes a string: write `{key} = \"{example}\"`"),
+                format!("`{key}` takes a string: write `{key} = {example}`"),
             );
             None
         }
@@ -161,13 +157,11 @@ impl ToTokens for Duration {
 /// A duration string, or a `const` expression of type `Duration`.
 pub(crate) fn duration(
     argument: &Argument,
-    example: &str,
     zero: Zero,
     krate: &Path,
     diagnostics: &mut Diagnostics,
 ) -> Option<Duration> {
-    let key = &argument.key;
-    let value = &argument.value;
+    let Argument { key, value, example } = argument;
     match literal(value) {
         None if !matches!(value, Expr::Unary(_)) => Some(Duration::Constant(match zero {
             Zero::Allowed => Constant::unchecked(value),
@@ -177,7 +171,7 @@ pub(crate) fn duration(
             Some(period) if period.is_zero() && zero == Zero::Refused => {
                 diagnostics.refuse(
                     text,
-                    format!("`{key}` must be longer than 0: write `{key} = \"{example}\"`"),
+                    format!("`{key}` must be longer than 0: write `{key} = {example}`"),
                 );
                 None
             }
@@ -186,7 +180,7 @@ pub(crate) fn duration(
                 diagnostics.refuse(
                     text,
                     format!(
-                        "`{}` is not a duration: write a whole number and `ms`, `s`, `m` or `h`, like `{key} = \"{example}\"`",
+                        "`{}` is not a duration: write a whole number and `ms`, `s`, `m` or `h`, like `{key} = {example}`",
                         text.value()
                     ),
                 );
@@ -195,7 +189,7 @@ pub(crate) fn duration(
         },
         _ => {
             diagnostics
-                .refuse(value, format!("`{key}` takes a duration: write `{key} = \"{example}\"`"));
+                .refuse(value, format!("`{key}` takes a duration: write `{key} = {example}`"));
             None
         }
     }
@@ -268,14 +262,14 @@ impl fmt::Display for Period {
 }
 
 /// A path in a string, as in `crate = "my_crate::supervised"`.
-fn path(argument: &Argument, example: &str, diagnostics: &mut Diagnostics) -> Option<Path> {
-    let text = text(argument, example, diagnostics)?;
-    let key = &argument.key;
+fn path(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<Path> {
+    let text = text(argument, diagnostics)?;
+    let Argument { key, example, .. } = argument;
     // What it nests would be walked before it is refused.
     let is_flat = !text.value().contains(['(', '[', '{']);
     let path = is_flat.then(|| text.parse_with(Path::parse_mod_style).ok()).flatten();
     if path.is_none() {
-        diagnostics.refuse(&text, format!("`{key}` takes a path: write `{key} = \"{example}\"`"));
+        diagnostics.refuse(&text, format!("`{key}` takes a path: write `{key} = {example}`"));
     }
     path
 }
@@ -284,19 +278,19 @@ fn path(argument: &Argument, example: &str, diagnostics: &mut Diagnostics) -> Op
 pub(crate) fn krate(given: &mut Arguments, diagnostics: &mut Diagnostics) -> Path {
     given
         .take("crate")
-        .and_then(|argument| path(&argument, "::my_crate::supervised", diagnostics))
+        .and_then(|argument| path(&argument, diagnostics))
         .unwrap_or_else(|| syn::parse_quote!(::tokio_supervised))
 }
 
 /// `true` or `false`.
 pub(crate) fn switch(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<bool> {
-    let key = &argument.key;
+    let Argument { key, example, .. } = argument;
     match literal(&argument.value) {
         Some(Lit::Bool(switch)) => Some(switch.value),
         _ => {
             diagnostics.refuse(
                 &argument.value,
-                format!("`{key}` takes `true` or `false`: write `{key} = true`"),
+                format!("`{key}` takes `true` or `false`: write `{key} = {example}`"),
             );
             None
         }
