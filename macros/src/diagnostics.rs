@@ -1,4 +1,4 @@
-//! Refusals, collected: all mistakes of one item arrive in one compile.
+//! Refusals are collected: all mistakes of one item are reported in one compile.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -71,7 +71,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_slip_of_the_hand_finds_the_argument_that_was_meant() {
+    fn a_typo_suggests_the_nearest_argument() {
         let known = ["name", "limit", "on_full", "timeout"];
         assert_eq!(nearest("limt", &known), Some("limit"));
         assert_eq!(nearest("onfull", &known), Some("on_full"));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longer_a_name_is_the_more_slips_are_forgiven() {
+    fn a_longer_name_allows_more_typos() {
         for (given, name) in
             [("nmae", "name"), ("tmout", "timeout"), ("maxrestrat", "max_restarts")]
         {

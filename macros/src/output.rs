@@ -18,7 +18,7 @@ pub(crate) struct Output {
     pub(crate) declared: Type,
     /// The same with `_` for each `impl Trait`, which an expression cannot name.
     nameable: Type,
-    /// Where errors of the return type are told.
+    /// The place of errors about the return type.
     span: Span,
     refused: bool,
 }
@@ -61,7 +61,7 @@ impl Output {
         self.refused
     }
 
-    /// A dead edge that returns the declared type: it gives the body its type, and the author native errors.
+    /// A dead branch that returns the declared type. It gives the body its type, and errors their usual text.
     ///
     /// The compiler removes it, also from a debug build: a body has no place on the stack for it.
     pub(crate) fn return_edge(&self, krate: &Path) -> TokenStream {
@@ -77,7 +77,7 @@ impl Output {
         }
     }
 
-    /// The function that tells how a value of this type ended its run.
+    /// The function that decides from a value of this type how the run ended.
     ///
     /// The method is found by how much is known of the error type: the traits are implemented for
     /// ever fewer references, and the first that fits wins. Its name is none that a trait of the user's has,

@@ -17,7 +17,7 @@ pub(crate) fn last_span(tokens: &impl ToTokens) -> Span {
     })
 }
 
-/// The same tokens, each with its own hygiene, with errors told at a place of the user's.
+/// The same tokens with their own hygiene. Errors are reported at `place`.
 pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
     let locate = |mut token: TokenTree| {
         if let TokenTree::Group(group) = &token {
@@ -39,8 +39,8 @@ pub(crate) fn located_outer(tokens: TokenStream, place: Span) -> TokenStream {
     tokens.into_iter().map(locate).collect()
 }
 
-/// An item of the runtime crate, with errors told at a place of the user's. A crate path of the user's own
-/// stays where he wrote it, so that a wrong one is told there, once.
+/// An item of the runtime crate. Errors are reported at `place`, but a crate path that the user wrote keeps its
+/// spans: a wrong one is reported there, once.
 pub(crate) fn runtime_item(krate: &syn::Path, path: TokenStream, place: Span) -> TokenStream {
     let path = located(path, place);
     if is_default_path(krate) {

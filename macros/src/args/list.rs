@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Reads all that can be read; each mistake goes into `diagnostics`.
     ///
-    /// `known` lists the keys that the macro takes, in the order in which messages tell them.
+    /// `known` lists the keys that the macro takes, in the order in which messages list them.
     pub(crate) fn parse(
         tokens: TokenStream,
         known: &'static [KnownKey],
@@ -94,7 +94,7 @@ impl Arguments {
         Some(self.remaining.remove(found))
     }
 
-    /// Refuses an argument of another macro's, with a word of its own.
+    /// Refuses an argument that only another macro takes, with its own message.
     pub(crate) fn refuse(&mut self, key: &str, message: &str, diagnostics: &mut Diagnostics) {
         self.remaining.retain(|given| {
             let is_it = given.key.unraw() == key;

@@ -119,7 +119,7 @@ mod tests {
     const TOLD: &str = "#[doc = \"Works.\"] async fn work(token: CancellationToken) -> Result<(), TaskError> { token.cancelled().await }";
 
     #[test]
-    fn a_bounded_function_tells_its_limit_and_its_timeout() {
+    fn the_story_names_limit_and_timeout() {
         assert_eq!(
             story("limit = 16, timeout = \"10s\"", FALLIBLE),
             "**Supervised.** Runs at most 16 times at once. Stops at its next `.await` when the token fires. \
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_has_the_token_tells_its_grace() {
+    fn the_story_names_the_grace_of_a_cooperating_body() {
         let end = "A panic becomes an `Err`.";
         assert_eq!(
             story("", TOLD),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_is_told_as_it_is_written() {
+    fn the_story_prints_a_constant_as_written() {
         assert_eq!(
             story("limit = MOST, timeout = Duration::from_secs(2 * 60)", FALLIBLE),
             "**Supervised.** Runs at most `MOST` times at once. Stops at its next `.await` when the token fires. \
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_restarts_tells_when_and_how_often() {
+    fn the_story_names_when_and_how_often_it_restarts() {
         assert_eq!(
             story("restart = \"on-failure\", timeout = \"1h\"", FALLIBLE),
             "**Supervised.** Stops at its next `.await` when the token fires. Each run gives up after 1 h. \
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_returns_nothing_tells_where_a_panic_goes() {
+    fn the_story_of_a_unit_function_says_where_a_panic_goes() {
         assert_eq!(
             story("", "#[doc = \"Works.\"] async fn work() {}"),
             "**Supervised.** Stops at its next `.await` when the token fires. \

@@ -13,7 +13,7 @@ use crate::{
     diagnostics::Diagnostics,
 };
 
-/// Tells whether it refused any.
+/// Returns whether it refused any.
 pub(super) fn check(
     body: &Expr,
     awaited: bool,
@@ -26,7 +26,7 @@ pub(super) fn check(
 }
 
 struct CallVisitor<'a> {
-    /// Whether what is looked at is part of an expression that is awaited.
+    /// Whether the visited expression is part of one that is awaited.
     awaited: bool,
     refused: bool,
     allow: &'a Allow,
@@ -73,7 +73,7 @@ impl CallVisitor<'_> {
         }
     }
 
-    /// A `task` may be any module: `tokio_test::task::spawn` makes a value to look at, and no task.
+    /// A `task` may be any module: `tokio_test::task::spawn` returns a value for inspection, and starts no task.
     fn refuse_unowned(&mut self, call: &ExprCall) {
         let Expr::Path(path) = &*call.func else { return };
         let names = names(path);

@@ -1,4 +1,4 @@
-//! A loop that neither awaits nor leaves: no token, no timeout and no abort ends it.
+//! A loop that never awaits or exits: no token, no timeout and no abort ends it.
 
 use proc_macro2::Span;
 use syn::{

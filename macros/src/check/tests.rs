@@ -1,4 +1,4 @@
-//! What is refused, and above all what is not.
+//! Bodies that are refused, and above all bodies that are not.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
@@ -116,7 +116,7 @@ fn the_dead_edge_of_an_attribute_above_is_no_loop() {
 }
 
 #[test]
-fn of_loops_in_loops_the_innermost_is_the_mistake() {
+fn only_the_innermost_endless_loop_is_refused() {
     refuses("loop { loop {} }", &["exit"]);
     refuses("loop { loop {} while true {} }", &["exit", "exit"]);
 }
@@ -143,7 +143,7 @@ fn a_task_that_nobody_owns_is_refused() {
 }
 
 #[test]
-fn blocking_work_is_refused_unless_it_is_awaited_where_it_stands() {
+fn blocking_work_is_refused_unless_it_is_awaited_in_place() {
     for body in [
         "task::spawn_blocking(work);",
         "let handle = tokio::task::spawn_blocking(work); handle.await?",
@@ -208,7 +208,7 @@ fn what_cannot_be_seen_is_not_refused() {
 }
 
 #[test]
-fn a_token_that_is_never_looked_at_is_refused() {
+fn an_unused_token_is_refused() {
     for body in [
         "",
         "work().await",
@@ -294,7 +294,7 @@ fn inner_attributes_and_fragments_of_macros_are_no_obstacle() {
 }
 
 #[test]
-fn a_body_without_a_word_of_what_is_refused_is_not_parsed() {
+fn a_body_without_a_checked_name_is_not_parsed() {
     for (body, is_parsed) in [
         ("work(&token).await?; for x in y { z(x) }", false),
         ("queue.push(async { spawner.run() })", false),

@@ -1,4 +1,4 @@
-//! A token that the body has, and never looks at.
+//! A token parameter that the body never uses.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{Pat, PatIdent, ext::IdentExt, spanned::Spanned};
@@ -24,7 +24,7 @@ pub(crate) enum Owner {
 }
 
 impl TokenParameter<'_> {
-    /// Refuses the parameter where the body does nothing with it; tells whether it did.
+    /// Refuses the parameter if the body does not use it. Returns whether it did.
     pub(super) fn check(
         self,
         body: TokenStream,
@@ -72,7 +72,7 @@ impl TokenParameter<'_> {
 
 /// Whether the name stands anywhere but behind a dot and where it is thrown away at once.
 ///
-/// Tokens are looked at, not expressions: what a macro call or a closure does with it is its business.
+/// Reads tokens, not expressions: what a macro call or a closure does with it is its business.
 fn is_used(tokens: TokenStream, name: &str) -> bool {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     tokens.iter().enumerate().any(|(at, token)| match token {

@@ -36,7 +36,7 @@
 //!    clones: `let client = __supervised_kept_1.take(); let mut client = client;`. It captures the token and
 //!    the receiver as they are, since nothing but a receiver can be called `self`.
 //! 6. The body stands in parentheses, which no lint reads: as an arm of a `match`, a body of one line would
-//!    be told to drop its braces.
+//!    be linted for its braces.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -56,7 +56,7 @@ use crate::{
     },
 };
 
-/// The only `quote!` of a whole function.
+/// The supervised function.
 pub(crate) fn function(
     args: &TaskArgs,
     function: &Function,
@@ -177,7 +177,7 @@ pub(crate) fn function(
     };
     let run = async_body(body, quote!(#keep_receiver #(#bindings)* #return_edge));
     let run = match signature.receiver() {
-        // That the receiver cannot be cloned is told at the closure: whatever else it captures can be.
+        // A receiver that cannot be cloned is reported at the closure: all else that it captures can be.
         Some(receiver) if restarts => {
             let closure = located_outer(quote!(move ||), receiver.self_token.span);
             quote!(#closure #run)
@@ -287,7 +287,7 @@ fn allowed(attribute: &Attribute) -> Attribute {
 
 /// The name that the signature has for a parameter: it reads like the author's, but no lint takes it for his.
 ///
-/// A macro may give one name to two parameters, which its hygiene tells apart, and ours would not.
+/// A macro may give one name to two parameters, which its hygiene distinguishes, and ours would not.
 fn signature_name(signature: &Signature, ident: &Ident) -> Ident {
     let mut hidden = ident.clone();
     let same = names(signature).filter(|name| ident == name).count();
@@ -329,7 +329,7 @@ fn bind_to(
     };
     if let Some(syn::PatIdent { ident, mutability, .. }) = plain {
         let given = signature_name(signature, ident);
-        // As part of a pattern, a value that nothing reads is told at the name, and a `_name` is not called one
+        // As part of a pattern, an unread value is reported at the name, and a `_name` is not called one
         // without effect. Both sides are the author's: what a function from a macro assigns in its body would
         // count as a part of the value, if that came from another macro.
         let is_plain = mutability.is_none() && !ident.to_string().starts_with('_');
@@ -363,7 +363,7 @@ fn bind_to(
     }
 }
 
-/// A parameter that is kept outside, and cloned for each run; one that cannot be is told at its type.
+/// A parameter that is kept outside, and cloned for each run; one that cannot be is reported at its type.
 fn bind_cloned(
     krate: &syn::Path,
     signature: &Signature,
@@ -522,7 +522,7 @@ fn is_assigned(mut rest: &[TokenTree]) -> bool {
     }
 }
 
-/// The type of a token's parameter that hides how it came in; a bound that fails is told at `place`.
+/// The type of a token's parameter that hides how it came in; a bound that fails is reported at `place`.
 ///
 /// All of it counts as the author's: lints about generics pass over a function that has another's.
 fn as_token_type(krate: &syn::Path, place: Span) -> TokenStream {

@@ -18,7 +18,7 @@ pub(crate) fn braced_at(body: &Group, tokens: TokenStream) -> TokenStream {
     block.into_token_stream()
 }
 
-/// The author's body in an `async` block, behind what it is told first.
+/// The author's body in an `async` block, after the tokens `before`.
 ///
 /// The block and the `match` are the author's, for the lints that ask where a body ends. An arm drops what the
 /// body's last expression borrows before the parameters, in every edition; an `async fn` does so too.
@@ -30,7 +30,7 @@ pub(crate) fn async_body(body: &Group, before: TokenStream) -> TokenStream {
     quote!(#asynchronous move #block)
 }
 
-/// The parameter, without the lint that would tell of it once more.
+/// The parameter, without the lint that would report it a second time.
 pub(crate) fn allow_unused(parameter: &PatType, is_refused: bool) -> PatType {
     let mut parameter = parameter.clone();
     if is_refused {

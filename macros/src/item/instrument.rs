@@ -45,7 +45,7 @@ pub(crate) fn swapped(arguments: &TokenStream, item: &TokenStream) -> Option<Tok
     let (mut attributes, rest) = split.parse2(item.clone()).ok()?;
     let at = attributes.iter().position(is_instrument)?;
     let instrument = attributes.remove(at);
-    // What is wrong with the arguments is told where they are read again.
+    // Mistakes in the arguments are reported when they are parsed again.
     let krate = TaskArgs::of_function(arguments.clone(), &mut Diagnostics::default()).krate;
     let ours = quote!(#[#krate::supervised(@ #arguments)]);
     let attributes = attributes.iter().map(ToTokens::to_token_stream);

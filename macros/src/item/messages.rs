@@ -1,4 +1,4 @@
-//! The two entries, and what each says of a header that is none of its own.
+//! The two entries, and their messages about a header that they cannot have.
 
 use syn::Ident;
 

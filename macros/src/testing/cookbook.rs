@@ -1,4 +1,4 @@
-//! The befores of the cookbook under the attribute: what the body checks say of them.
+//! The unsupervised examples of the cookbook under the attribute: the body checks that refuse them.
 //!
 //! What syntax cannot show is told by the shipped `clippy.toml`, at each of the eight: `tests/clippy/before.rs`.
 
@@ -42,7 +42,7 @@ fn shown(example: &str) -> Vec<syn::Item> {
 }
 
 #[test]
-fn the_befores_of_the_cookbook_are_refused_with_the_reason() {
+fn each_unsupervised_cookbook_example_is_refused() {
     for (example, expected) in BEFORES {
         let functions = shown(example).into_iter().filter_map(|item| match item {
             syn::Item::Fn(function) => function.sig.asyncness.map(|_| function),

@@ -1,4 +1,4 @@
-//! What the compiler would tell of an expansion, for tests.
+//! What tests ask of an expansion: its refusals, and whether it contains some tokens.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 

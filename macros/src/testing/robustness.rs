@@ -1,4 +1,4 @@
-//! Odd input: half-typed code, and what no person types. The macros answer with tokens, always.
+//! Odd input: half-typed code and random tokens. The macros always return tokens.
 
 use std::collections::BTreeSet;
 
@@ -160,7 +160,7 @@ fn every_prefix_of_a_task_expands_to_something() {
 }
 
 #[test]
-fn a_function_keeps_its_name_and_parameters_however_little_of_it_is_typed() {
+fn a_half_typed_function_keeps_its_words() {
     for (arguments, item) in WHOLE {
         for item in prefixes(tokens(item)) {
             let expanded = words(expand::supervised(tokens(arguments), item.clone()));
@@ -192,7 +192,7 @@ fn words(tokens: TokenStream) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_call_of_a_function_that_is_being_typed_finds_its_parameters_in_their_places() {
+fn a_half_typed_function_keeps_its_parameters_in_order() {
     for (arguments, item) in WHOLE {
         for item in prefixes(tokens(item)) {
             let Ok(before) = syn::parse2::<syn::ItemFn>(item.clone()) else { continue };

@@ -158,7 +158,7 @@ fn told(messages: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_the_cases_are_refused_for_is_what_their_messages_say() {
+fn refusals_of_the_ui_cases_match_their_messages() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let (mut compared, mut wrong) = (0, Vec::new());
     for messages in cases(&root.join("tests/ui/cases")) {

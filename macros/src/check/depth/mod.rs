@@ -1,4 +1,4 @@
-//! How deep tokens nest: the parser, and whoever walks what it has read, recurses once a level.
+//! How deep tokens nest: the parser and every visitor recurse once a level.
 //!
 //! 1. What is counted is the stack, in KiB, that a level takes where nothing is optimised, as macros are built:
 //!    `robustness` tries it out, on a thread of 2 MiB.

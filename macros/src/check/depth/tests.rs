@@ -78,7 +78,7 @@ fn arguments_that_are_too_deep_are_refused() {
 }
 
 #[test]
-fn a_body_may_be_deeper_than_is_read_but_not_deeper_than_is_walked() {
+fn a_body_may_exceed_the_parser_bound_but_not_the_walk_bound() {
     let nested = |levels: usize| format!("{}{}", "(".repeat(levels), ")".repeat(levels));
     // The body is a group too.
     for (levels, is_refused) in

@@ -45,7 +45,7 @@ fn an_attribute_that_is_no_entry_stays_above_a_test() {
 }
 
 #[test]
-fn what_another_attribute_has_made_a_test_stays_as_it_is_and_is_refused_once() {
+fn a_test_of_another_attribute_is_kept_and_refused_once() {
     let item = "#[::core::prelude::v1::test] fn works() { runtime().block_on(async {}) }";
     let expanded = tested("", item);
     assert_eq!(refusals(expanded.clone()).len(), 1);
@@ -53,14 +53,14 @@ fn what_another_attribute_has_made_a_test_stays_as_it_is_and_is_refused_once() {
 }
 
 #[test]
-fn a_plain_main_under_tokios_is_refused_for_both_and_made_an_entry() {
+fn a_plain_main_under_tokio_main_is_refused_for_both() {
     let expanded = entry("#[tokio::main] fn main() {}");
     assert_eq!(refusals(expanded.clone()).len(), 2);
     assert!(has(&expanded, "fn main() -> ::std::process::ExitCode"));
 }
 
 #[test]
-fn a_test_that_is_a_method_stays_as_it_is_and_a_main_loses_its_parameters() {
+fn a_test_method_is_kept_and_a_main_loses_its_parameters() {
     let method = "async fn works(&self) { self.work().await }";
     let expanded = tested("", method);
     assert_eq!(refusals(expanded.clone()).len(), 1);
@@ -71,7 +71,7 @@ fn a_test_that_is_a_method_stays_as_it_is_and_a_main_loses_its_parameters() {
 }
 
 #[test]
-fn an_entry_that_returns_nothing_an_expression_can_name_is_not_asked_for_it() {
+fn an_unnameable_return_type_of_an_entry_is_not_named() {
     let expanded = entry("async fn main() -> ! { f().await }");
     assert!(has(&expanded, "exit(::tokio_supervised::__private::always_ok)"));
     assert!(!has(&expanded, "__supervised_never"));

@@ -24,7 +24,7 @@ fn is_refused(arguments: &str, item: &str, beginning: &str) {
 }
 
 #[test]
-fn what_async_trait_has_rewritten_stays_as_it_is_and_is_refused_once() {
+fn a_method_rewritten_by_async_trait_is_refused_once() {
     let item = "
         fn work<'life0, 'async_trait>(&'life0 self)
             -> Pin<Box<dyn Future<Output = ()> + Send + 'async_trait>>
@@ -47,7 +47,7 @@ fn an_attribute_that_only_has_the_name_of_an_entry_stays() {
 }
 
 #[test]
-fn of_a_function_that_another_attribute_has_made_a_test_nothing_else_is_told() {
+fn a_function_under_test_is_refused_once() {
     is_refused("", "#[test] fn works() {}", "a test runs itself, nobody can cancel it");
 }
 
@@ -85,7 +85,7 @@ fn an_instrument_that_stays_beneath_is_not_swapped_again() {
 }
 
 #[test]
-fn a_header_that_does_not_parse_is_reported_by_the_compiler_alone() {
+fn an_unparsable_header_is_reported_by_the_compiler_alone() {
     for header in [
         "async fn work(a u32)",
         "pub(crate) async unsafe fn work(a: u32,, b: u32)",
@@ -103,7 +103,7 @@ fn a_header_that_does_not_parse_is_reported_by_the_compiler_alone() {
 }
 
 #[test]
-fn what_cannot_be_supervised_is_refused_beneath_an_instrument_too() {
+fn an_unsupported_item_is_refused_beneath_instrument_too() {
     is_refused("", "#[instrument] struct Work;", "`#[supervised]` goes on an `async fn`");
     is_refused("", "#[instrument] async fn work();", "a trait method without a body");
 }
@@ -198,7 +198,7 @@ fn what_is_restarted_after_is_in_the_policy() {
 }
 
 #[test]
-fn a_token_borrowed_mutably_is_refused_as_a_token_where_it_would_be_restarted() {
+fn a_mutable_token_is_refused_once_under_restart() {
     is_refused(
         "restart = \"always\"",
         "async fn work(token: &mut CancellationToken) { token.cancelled().await }",
@@ -279,7 +279,7 @@ fn an_expectation_about_a_type_is_allowed_at_both_places() {
 }
 
 #[test]
-fn unused_assignments_are_allowed_where_the_receiver_is_assigned() {
+fn unused_assignments_are_allowed_if_the_receiver_is_assigned() {
     for (statement, allowed) in [
         ("self = other;", true),
         ("self.a = 1;", true),
@@ -345,7 +345,7 @@ fn an_expression_leaves_open_what_is_opaque_in_the_return_type() {
 }
 
 #[test]
-fn of_a_return_type_that_is_refused_nothing_more_is_asked() {
+fn a_refused_return_type_is_not_checked_further() {
     for output in ["u8", "!", "impl Future", "(u8, u8)", "&'static str"] {
         let item = format!("async fn work() -> {output} {{ f() }}");
         is_refused("", &item, "a panic, a cancellation or a timeout has no way out");

@@ -37,7 +37,7 @@ fn a_call_that_is_refused_is_no_future_either() {
 }
 
 #[test]
-fn a_closure_that_has_no_use_for_the_token_is_dropped_when_it_fires() {
+fn a_closure_without_the_token_is_dropped_when_it_fires() {
     for (call, cooperates) in [
         ("\"a\", |token| f(token)", true),
         ("\"a\", |token: CancellationToken| f(token)", true),
