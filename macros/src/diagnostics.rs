@@ -1,7 +1,7 @@
-//! Refusals, collected: all mistakes of one item arrive in one compile.
+//! Refusals are collected: all mistakes of one item are reported in one compile.
 
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
 
 /// Collects the refusals of one macro call.
 #[derive(Default)]
@@ -32,60 +32,6 @@ impl Diagnostics {
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.first.map(syn::Error::into_compile_error).unwrap_or_default()
     }
-}
-
-/// The first token's place: the smallest one to point at when a whole construct is wrong.
-pub(crate) fn first_span(tokens: &impl ToTokens) -> Span {
-    tokens.to_token_stream().into_iter().next().map_or_else(Span::call_site, |token| token.span())
-}
-
-/// The last token's place.
-pub(crate) fn last_span(tokens: &impl ToTokens) -> Span {
-    tokens.to_token_stream().into_iter().last().map_or_else(Span::call_site, |token| match token {
-        TokenTree::Group(group) => group.span_close(),
-        token => token.span(),
-    })
-}
-
-/// The same tokens, each with its own hygiene, with errors told at a place of the user's.
-pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
-    let locate = |mut token: TokenTree| {
-        if let TokenTree::Group(group) = &token {
-            let mut inner = Group::new(group.delimiter(), located(group.stream(), place));
-            inner.set_span(group.span());
-            token = inner.into();
-        }
-        token
-    };
-    located_around(tokens.into_iter().map(locate).collect(), place)
-}
-
-/// The same for the outermost tokens alone: what stands within a pair of braces stays where it is.
-pub(crate) fn located_around(tokens: TokenStream, place: Span) -> TokenStream {
-    let locate = |mut token: TokenTree| {
-        token.set_span(token.span().located_at(place));
-        token
-    };
-    tokens.into_iter().map(locate).collect()
-}
-
-/// An item of the runtime crate, with errors told at a place of the user's. A crate path of the user's own
-/// stays where he wrote it, so that a wrong one is told there, once.
-pub(crate) fn item_of(krate: &syn::Path, path: TokenStream, place: Span) -> TokenStream {
-    let path = located(path, place);
-    if is_default(krate) {
-        let krate = located(krate.to_token_stream(), place);
-        quote!(#krate #path)
-    } else {
-        quote!(#krate #path)
-    }
-}
-
-/// Whether the path is the one that stands for a crate path that the user did not give.
-pub(crate) fn is_default(krate: &syn::Path) -> bool {
-    krate.leading_colon.is_some()
-        && krate.segments.len() == 1
-        && krate.segments[0].ident == "tokio_supervised"
 }
 
 /// Quotes names for a message: `` `a`, `b`, `c` ``.
@@ -125,7 +71,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_slip_of_the_hand_finds_the_argument_that_was_meant() {
+    fn a_typo_suggests_the_nearest_argument() {
         let known = ["name", "limit", "on_full", "timeout"];
         assert_eq!(nearest("limt", &known), Some("limit"));
         assert_eq!(nearest("onfull", &known), Some("on_full"));
@@ -133,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longer_a_name_is_the_more_slips_are_forgiven() {
+    fn a_longer_name_allows_more_typos() {
         for (given, name) in
             [("nmae", "name"), ("tmout", "timeout"), ("maxrestrat", "max_restarts")]
         {

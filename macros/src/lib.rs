@@ -3,30 +3,21 @@
 //! This crate is an implementation detail: depend on `tokio-supervised`, which re-exports all of it
 //! and documents it for the person who uses it.
 //!
-//! Each door below parses, checks and expands; whatever can live in the runtime crate lives there.
+//! Each macro parses, checks and prints (`expand`); whatever can live in the runtime crate lives there.
 
 #![forbid(unsafe_code)]
 
-mod arguments;
-#[cfg(test)]
-mod befores;
-#[cfg(test)]
-mod cases;
-mod depth;
+mod args;
+mod check;
 mod diagnostics;
-mod entry;
-mod function;
+mod emit;
+mod expand;
+mod header;
+mod item;
 mod output;
+mod syntax;
 #[cfg(test)]
-mod robustness;
-#[cfg(test)]
-mod snapshots;
-mod task;
-#[cfg(test)]
-mod texts;
-#[cfg(test)]
-mod told;
-mod values;
+mod testing;
 
 use proc_macro::TokenStream;
 
@@ -34,23 +25,23 @@ use proc_macro::TokenStream;
 #[allow(missing_docs)]
 #[proc_macro_attribute]
 pub fn supervised(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    function::expand(arguments.into(), item.into()).into()
+    expand::supervised(arguments.into(), item.into()).into()
 }
 
 #[allow(missing_docs)]
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    entry::main(arguments.into(), item.into()).into()
+    expand::main(arguments.into(), item.into()).into()
 }
 
 #[allow(missing_docs)]
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    entry::test(arguments.into(), item.into(), cfg!(feature = "test-util")).into()
+    expand::test(arguments.into(), item.into(), cfg!(feature = "test-util")).into()
 }
 
 #[allow(missing_docs)]
 #[proc_macro]
 pub fn task(input: TokenStream) -> TokenStream {
-    task::expand(input.into()).into()
+    expand::task(input.into()).into()
 }

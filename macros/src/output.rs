@@ -8,8 +8,8 @@ use syn::{
 };
 
 use crate::{
-    diagnostics::{Diagnostics, first_span},
-    function::signature::bare,
+    diagnostics::Diagnostics,
+    syntax::{first_span, peel_groups},
 };
 
 /// The return type of a supervised body.
@@ -18,7 +18,7 @@ pub(crate) struct Output {
     pub(crate) declared: Type,
     /// The same with `_` for each `impl Trait`, which an expression cannot name.
     nameable: Type,
-    /// Where errors of the return type are told.
+    /// The place of errors about the return type.
     span: Span,
     refused: bool,
 }
@@ -27,7 +27,7 @@ impl Output {
     pub(crate) fn new(written: &ReturnType) -> Self {
         let declared = match written {
             ReturnType::Default => syn::parse_quote!(()),
-            ReturnType::Type(_, ty) => bare(ty).clone(),
+            ReturnType::Type(_, ty) => peel_groups(ty).clone(),
         };
         let span = match written {
             ReturnType::Default => Span::call_site(),
@@ -52,11 +52,16 @@ impl Output {
         }
     }
 
+    /// Whether the body returns `()`.
+    pub(crate) fn is_unit(&self) -> bool {
+        matches!(&self.declared, Type::Tuple(tuple) if tuple.elems.is_empty())
+    }
+
     pub(crate) fn is_refused(&self) -> bool {
         self.refused
     }
 
-    /// A dead edge that returns the declared type: it gives the body its type, and the author native errors.
+    /// A dead branch that returns the declared type. It gives the body its type, and errors their usual text.
     ///
     /// The compiler removes it, also from a debug build: a body has no place on the stack for it.
     pub(crate) fn return_edge(&self, krate: &Path) -> TokenStream {
@@ -72,7 +77,7 @@ impl Output {
         }
     }
 
-    /// The function that tells how a value of this type ended its run.
+    /// The function that decides from a value of this type how the run ended.
     ///
     /// The method is found by how much is known of the error type: the traits are implemented for
     /// ever fewer references, and the first that fits wins. Its name is none that a trait of the user's has,
@@ -158,7 +163,7 @@ impl VisitMut for ImplToInfer {
 
 /// Whether the `E` of a `Result<T, E>` visibly borrows: nothing can be looked for in its sources.
 fn error_is_borrowed(ty: &Type) -> bool {
-    let Type::Path(path) = bare(ty) else { return false };
+    let Type::Path(path) = peel_groups(ty) else { return false };
     let Some(PathArguments::AngleBracketed(arguments)) =
         path.path.segments.last().map(|segment| &segment.arguments)
     else {

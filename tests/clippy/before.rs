@@ -1,6 +1,6 @@
 //! The befores of the cookbook, under no attribute: which entries of the shipped `clippy.toml` speak to them.
 //!
-//! What the attribute says of them is in `macros/src/befores.rs`.
+//! What the attribute says of them is in `macros/src/testing/cookbook.rs`.
 
 use crate::run::told;
 

@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemFn, LitStr};
 
-use crate::{entry, function, task};
+use crate::expand as macros;
 
 /// The messages that refuse the function, or what went wrong.
 pub(crate) type Judgement = Result<Vec<String>, String>;
@@ -21,12 +21,12 @@ const MORE_ARGUMENTS: [&str; 2] = [
 pub(crate) fn judge(item: &ItemFn) -> Judgement {
     for arguments in MORE_ARGUMENTS {
         let arguments: TokenStream = arguments.parse().map_err(|_| "arguments".to_owned())?;
-        expand(function::expand, arguments, item)?;
+        expand(macros::supervised, arguments, item)?;
     }
-    expand(entry::main, TokenStream::new(), item)?;
-    expand(|arguments, item| entry::test(arguments, item, true), TokenStream::new(), item)?;
+    expand(macros::main, TokenStream::new(), item)?;
+    expand(|arguments, item| macros::test(arguments, item, true), TokenStream::new(), item)?;
     expand_task(item)?;
-    let expanded = expand(function::expand, TokenStream::new(), item)?;
+    let expanded = expand(macros::supervised, TokenStream::new(), item)?;
     // An entry is refused, and keeps nothing but its name.
     if item.sig.ident != "main" {
         keeps_its_parameters(item, &expanded)?;
@@ -45,7 +45,7 @@ fn expand_task(item: &ItemFn) -> Result<(), String> {
         syn::ReturnType::Default => quote!(|token| async move #body),
         output => quote!(|token| #output #body),
     };
-    let expanded = catch_unwind(|| task::expand(quote!("corpus", #closure)))
+    let expanded = catch_unwind(|| macros::task(quote!("corpus", #closure)))
         .map_err(|_| "`task!` panics".to_owned())?;
     syn::parse2::<syn::Block>(quote!({ #expanded }))
         .map(drop)

@@ -9,24 +9,28 @@
 //!    these depend on. None of them is kept here.
 
 // The macros as ordinary functions: a crate of macros exports nothing else.
-#[path = "../../macros/src/arguments.rs"]
-mod arguments;
-#[path = "../../macros/src/depth/mod.rs"]
-mod depth;
+#[path = "../../macros/src/args/mod.rs"]
+mod args;
+#[path = "../../macros/src/check/mod.rs"]
+mod check;
 #[path = "../../macros/src/diagnostics.rs"]
 mod diagnostics;
-#[path = "../../macros/src/entry/mod.rs"]
-mod entry;
-#[path = "../../macros/src/function/mod.rs"]
-mod function;
+#[path = "../../macros/src/emit/mod.rs"]
+mod emit;
+#[path = "../../macros/src/expand/mod.rs"]
+mod expand;
+#[path = "../../macros/src/header.rs"]
+mod header;
+#[path = "../../macros/src/item/mod.rs"]
+mod item;
 #[path = "../../macros/src/output.rs"]
 mod output;
-#[path = "../../macros/src/task/mod.rs"]
-mod task;
-#[path = "../../macros/src/told.rs"]
-mod told;
-#[path = "../../macros/src/values.rs"]
-mod values;
+#[path = "../../macros/src/syntax.rs"]
+mod syntax;
+#[path = "../../macros/src/testing"]
+mod testing {
+    pub(crate) mod refusals;
+}
 
 mod expanded;
 mod report;

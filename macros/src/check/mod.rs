@@ -1,0 +1,74 @@
+//! What the body of a supervised function may not do, as far as its syntax shows it.
+//!
+//! 1. A copy is read; what is expanded are the tokens as they were written.
+//! 2. A body that does not parse is left to the compiler, without a word.
+//! 3. What cannot be seen is not refused: closures, nested items and macro calls are not looked into, and a
+//!    name that stands alone may be anyone's.
+//! 4. An `async` block belongs to the body that it stands in.
+//! 5. Most bodies are not parsed at all: only those that have a word of what is refused.
+
+pub(crate) mod depth;
+mod detached;
+mod exits;
+pub(crate) mod restart;
+#[cfg(test)]
+mod tests;
+pub(crate) mod token;
+
+use proc_macro2::{Group, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{Expr, ExprBlock};
+
+use crate::{args::allow::Allow, diagnostics::Diagnostics};
+use token::TokenParameter;
+
+/// What was refused, as far as the expansion has to know of it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Refused {
+    pub(crate) token: bool,
+    pub(crate) calls: bool,
+}
+
+/// Refuses what a body may not do; one that cannot be read is not judged.
+pub(crate) fn body(
+    body: &Group,
+    token: Option<TokenParameter<'_>>,
+    allow: &Allow,
+    diagnostics: &mut Diagnostics,
+) -> Refused {
+    let body = body.to_token_stream();
+    let is_suspect = token.as_ref().is_some_and(|token| token.is_unused_in(body.clone()))
+        || mentions_checked_name(body.clone());
+    if !is_suspect || !depth::fits_parser_stack(body.clone()) {
+        return Refused::default();
+    }
+    syn::parse2::<ExprBlock>(body).map_or_else(
+        |_| Refused::default(),
+        |body| parsed_body(&Expr::Block(body), false, token, allow, diagnostics),
+    )
+}
+
+/// Whether one of the words is in it that everything that is refused has one of.
+fn mentions_checked_name(body: TokenStream) -> bool {
+    const WORDS: [&str; 7] =
+        ["loop", "while", "spawn", "spawn_local", "spawn_blocking", "sleep", "block_on"];
+    body.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => WORDS.iter().any(|word| ident == word),
+        TokenTree::Group(group) => mentions_checked_name(group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
+/// The same for a body that has been read already; `awaited` says that its value will be.
+pub(crate) fn parsed_body(
+    body: &Expr,
+    awaited: bool,
+    token: Option<TokenParameter<'_>>,
+    allow: &Allow,
+    diagnostics: &mut Diagnostics,
+) -> Refused {
+    let token = token.is_some_and(|token| token.check(body.to_token_stream(), allow, diagnostics));
+    exits::check(body, allow, diagnostics);
+    let calls = detached::check(body, awaited, allow, diagnostics);
+    Refused { token, calls }
+}

@@ -1,0 +1,118 @@
+//! A token parameter that the body never uses.
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::{Pat, PatIdent, ext::IdentExt, spanned::Spanned};
+
+use crate::{
+    args::allow::{Allow, Check},
+    diagnostics::Diagnostics,
+};
+
+/// The parameter that the body gets its token by.
+pub(crate) struct TokenParameter<'a> {
+    pub(crate) pattern: &'a Pat,
+    pub(crate) owner: Owner,
+}
+
+/// Who has the parameter: it decides what to write in its place.
+#[derive(Clone, Copy)]
+pub(crate) enum Owner {
+    Function,
+    /// That of `main` or of a test.
+    Entry,
+    Task,
+}
+
+impl TokenParameter<'_> {
+    /// Refuses the parameter if the body does not use it. Returns whether it did.
+    pub(super) fn check(
+        self,
+        body: TokenStream,
+        allow: &Allow,
+        diagnostics: &mut Diagnostics,
+    ) -> bool {
+        let is_refused = !allow.allows(Check::UnusedToken) && self.is_unused_in(body);
+        if is_refused {
+            self.refuse(diagnostics);
+        }
+        is_refused
+    }
+
+    pub(super) fn is_unused_in(&self, body: TokenStream) -> bool {
+        match self.pattern {
+            Pat::Ident(pattern) => !is_used(body, &pattern.ident.unraw().to_string()),
+            Pat::Wild(_) => true,
+            _ => false,
+        }
+    }
+
+    fn refuse(&self, diagnostics: &mut Diagnostics) {
+        let (place, wanted) = match self.pattern {
+            Pat::Ident(PatIdent { ident, .. }) => {
+                (ident.span(), format!("write `{ident}.cancelled()`, hand `{ident}` on"))
+            }
+            pattern => (pattern.span(), "name it and look at it".to_owned()),
+        };
+        let remove = match self.owner {
+            Owner::Task => "write `|_|`",
+            Owner::Function | Owner::Entry => "remove the parameter",
+        };
+        let keep = match self.owner {
+            Owner::Function => "\nwhere the signature is a trait's, add `on_cancel = \"drop\"`",
+            Owner::Entry | Owner::Task => "",
+        };
+        diagnostics.refuse_at(
+            place,
+            format!(
+                "the body never looks at its token, so that nothing tells it to stop: {wanted}, or {remove}, and the body is dropped at its next `.await`{keep}"
+            ),
+        );
+    }
+}
+
+/// Whether the name stands anywhere but behind a dot and where it is thrown away at once.
+///
+/// Reads tokens, not expressions: what a macro call or a closure does with it is its business.
+fn is_used(tokens: TokenStream, name: &str) -> bool {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    tokens.iter().enumerate().any(|(at, token)| match token {
+        TokenTree::Ident(ident) => {
+            let before = &tokens[..at];
+            ident.unraw() == name
+                && !is_field(before)
+                && !is_thrown_away(before, tokens.get(at + 1))
+        }
+        TokenTree::Group(group) => is_used(group.stream(), name),
+        // A format string may capture it.
+        TokenTree::Literal(literal) => literal.to_string().contains(&format!("{{{name}")),
+        TokenTree::Punct(_) => false,
+    })
+}
+
+/// `self.token`, but not `0..token`.
+fn is_field(before: &[TokenTree]) -> bool {
+    match before {
+        [.., first, second] => is_mark(second, '.') && !is_mark(first, '.'),
+        _ => false,
+    }
+}
+
+/// `_ = token;`, also behind `let`, and lent.
+fn is_thrown_away(mut before: &[TokenTree], next: Option<&TokenTree>) -> bool {
+    while let [rest @ .., last] = before {
+        if !is_mark(last, '&') {
+            break;
+        }
+        before = rest;
+    }
+    let ends = next.is_some_and(|next| is_mark(next, ';'));
+    let is_ignored = |token: &TokenTree| matches!(token, TokenTree::Ident(ident) if ident == "_");
+    match before {
+        [.., ignored, equals] => ends && is_mark(equals, '=') && is_ignored(ignored),
+        _ => false,
+    }
+}
+
+fn is_mark(token: &TokenTree, mark: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == mark)
+}

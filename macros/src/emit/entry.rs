@@ -1,0 +1,152 @@
+//! The rewritten entry.
+//!
+//! ```text
+//! Input   async fn main(token: CancellationToken) -> Result<(), Error> { body }
+//!
+//! Output  fn main() -> ExitCode {
+//!             return __private::main(options, spec, exit, |token| async move { let token = token; match () { () => ({ body }) } });
+//!         }
+//!
+//! Input   async fn it_works() -> Result<(), Error> { body }
+//!
+//! Output  #[test]
+//!         fn it_works() -> Result<(), Error> {
+//!             return __private::test(options, spec, verdict, |token| async move { let _ = token; match () { () => ({ body }) } });
+//!         }
+//! ```
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{PatType, Path, Type, Visibility};
+
+use super::{allow_unused, async_body, borrowed_type, braced_at};
+use crate::{
+    args::{main::MainArgs, test::TestArgs},
+    check::Refused,
+    item::{RawFunction, entry::EntryFunction, split_inner_attributes},
+    output::Output,
+    syntax::{first_span, last_span, peel_groups},
+};
+
+/// The function under `#[supervised::main]`.
+pub(crate) fn main(args: &MainArgs, entry: &EntryFunction, refused: Refused) -> TokenStream {
+    let krate = &args.krate;
+    let output = Output::new(&entry.function.signature.output);
+    let exit = output.exit(krate);
+    // The exit code of a public entry is no value that the author has to say more about.
+    let mark = (!matches!(entry.function.visibility, Visibility::Inherited))
+        .then(|| quote!(#[allow(clippy::must_use_candidate)]));
+    let Parts { head, inner, arguments } =
+        Parts::new(krate, args.options(), exit, mark.unwrap_or_default(), entry, refused);
+    let exit_code = quote_spanned!(last_span(&entry.function.signature)=> ExitCode);
+    let block = braced_at(
+        &entry.body,
+        quote! {
+            #inner
+            return #krate::__private::main(#arguments);
+        },
+    );
+    quote!(#head -> ::std::process::#exit_code #block)
+}
+
+/// The function under `#[supervised::test]`.
+pub(crate) fn test(args: &TestArgs, entry: &EntryFunction, refused: Refused) -> TokenStream {
+    let krate = &args.krate;
+    let written = &entry.function.signature.output;
+    // What a test may return is checked by `#[test]`, at the same place.
+    let verdict = Output::new(written).verdict(krate);
+    // Behind the author's own, so that a `cfg` of theirs decides first.
+    let mark = quote!(#[::core::prelude::v1::test]);
+    let Parts { head, inner, arguments } =
+        Parts::new(krate, args.options(), verdict, mark, entry, refused);
+    let block = braced_at(
+        &entry.body,
+        quote! {
+            #inner
+            return #krate::__private::test(#arguments);
+        },
+    );
+    quote!(#head #written #block)
+}
+
+/// What both entries are made of.
+struct Parts {
+    /// Up to the return type.
+    head: TokenStream,
+    /// `#![…]` at the head of the body.
+    inner: TokenStream,
+    /// Of the one call.
+    arguments: TokenStream,
+}
+
+impl Parts {
+    /// `judge` says how the output is judged, and `mark` is what makes an entry of it.
+    fn new(
+        krate: &Path,
+        options: TokenStream,
+        judge: TokenStream,
+        mark: TokenStream,
+        entry: &EntryFunction,
+        refused: Refused,
+    ) -> Self {
+        let EntryFunction { function, body } = entry;
+        let token = entry.token().map(|token| allow_unused(token, refused.token));
+        let output = Output::new(&function.signature.output);
+        let return_edge = output.return_edge(krate);
+        let policy = if token.is_some() {
+            quote!(.cooperate().grace(::core::option::Option::None))
+        } else {
+            TokenStream::new()
+        };
+        let injected = Ident::new("__supervised_token", Span::mixed_site());
+        let binding = binding(&injected, token.as_ref());
+        let RawFunction { attributes, visibility, signature, .. } = function;
+        let mut attributes = attributes.clone();
+        let (inner, body) = split_inner_attributes(body, &mut attributes);
+        let fn_token = &signature.fn_token;
+        let ident = &signature.ident;
+        let name = ident.to_string();
+        let new = quote_spanned!(ident.span()=> new);
+        let head = quote! {
+            #(#attributes)*
+            #mark
+            #visibility #fn_token #ident()
+        };
+        let run = async_body(&body, quote!(#binding #return_edge));
+        let arguments = quote! {
+            #options,
+            {
+                static TOKIO_SUPERVISED_SPEC: #krate::__private::TaskSpec =
+                    #krate::__private::TaskSpec::#new(
+                        #name,
+                        #krate::__private::Policy::DEFAULT #policy
+                    );
+                &TOKIO_SUPERVISED_SPEC
+            },
+            #judge,
+            |#injected: #krate::CancellationToken| #run,
+        };
+        Self { head, inner: quote!(#(#inner)*), arguments }
+    }
+}
+
+fn binding(injected: &Ident, token: Option<&PatType>) -> TokenStream {
+    match token {
+        // Told at the type, where it is none of a token.
+        Some(PatType { attrs, pat, ty, .. }) if matches!(peel_groups(ty), Type::Reference(_)) => {
+            let value = located(injected, ty);
+            let ty = borrowed_type(ty);
+            quote!(#(#attrs)* let #pat: #ty = &#value;)
+        }
+        Some(PatType { attrs, pat, ty, .. }) => {
+            let value = located(injected, ty);
+            quote!(#(#attrs)* let #pat: #ty = #value;)
+        }
+        None => quote!(let _ = #injected;),
+    }
+}
+
+/// The same name, with errors reported at a type of the user's.
+fn located(name: &Ident, ty: &Type) -> Ident {
+    Ident::new(&name.to_string(), name.span().located_at(first_span(ty)))
+}

@@ -1,0 +1,8 @@
+//! What each macro accepts and prints, if neither a case of `tests/ui` nor a reviewed expansion shows it.
+
+#[cfg(test)]
+mod entry;
+#[cfg(test)]
+mod function;
+#[cfg(test)]
+mod task;

@@ -1,0 +1,118 @@
+//! The header of a supervised function: where its token is, and in which form.
+
+use syn::{FnArg, Ident, Pat, PatType, Signature, Type};
+
+use crate::{
+    diagnostics::Diagnostics,
+    output::Output,
+    syntax::{is_token, is_unconditional, peel_groups},
+};
+
+/// How the token comes in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenForm {
+    /// `token: &CancellationToken`: lent or given by the caller, lent to the body.
+    Borrowed,
+    /// `token: CancellationToken`: given.
+    Owned,
+}
+
+/// What the expansion needs to know of a header.
+pub(crate) struct Header<'a> {
+    /// Which parameter is the token, and its form; none where the attribute inserts one.
+    pub(crate) token: Option<(usize, TokenForm)>,
+    token_parameter: Option<&'a PatType>,
+    pub(crate) output: Output,
+}
+
+impl<'a> Header<'a> {
+    /// Finds the token and the output, and refuses what cannot be supervised.
+    pub(crate) fn read(
+        signature: &'a Signature,
+        named_token: Option<&Ident>,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
+        let mut output = Output::new(&signature.output);
+        output.check(diagnostics);
+        let found = find_token(signature, named_token, diagnostics);
+        Self {
+            token: found.map(|(at, form, _)| (at, form)),
+            token_parameter: found.map(|(_, _, parameter)| parameter),
+            output,
+        }
+    }
+
+    pub(crate) fn token_type(&self) -> Option<&'a Type> {
+        self.token_parameter.map(|parameter| &*parameter.ty)
+    }
+
+    pub(crate) fn token_parameter(&self) -> Option<&'a PatType> {
+        self.token_parameter
+    }
+
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+}
+
+fn find_token<'a>(
+    signature: &'a Signature,
+    named: Option<&Ident>,
+    diagnostics: &mut Diagnostics,
+) -> Option<(usize, TokenForm, &'a PatType)> {
+    let typed = signature.inputs.iter().enumerate().filter_map(|(at, input)| match input {
+        FnArg::Typed(parameter) => Some((at, parameter)),
+        FnArg::Receiver(_) => None,
+    });
+    let mut tokens = typed.filter(|(_, parameter)| match named {
+        Some(name) => is_named(&parameter.pat, name),
+        None => is_token(&parameter.ty),
+    });
+
+    let Some((at, parameter)) = tokens.next() else {
+        if let Some(name) = named {
+            diagnostics.refuse(
+                name,
+                format!("there is no parameter `{name}`: name the one that is the token, or remove `token`"),
+            );
+        }
+        return None;
+    };
+    let is_other = |input: &&FnArg| matches!(input, FnArg::Typed(_)) && is_unconditional(input);
+    if signature.inputs.iter().take(at).any(|input| is_other(&input)) {
+        diagnostics.refuse(
+            &parameter.pat,
+            "the token is the first parameter, right after `self`: move it to the front",
+        );
+    }
+    for (_, second) in tokens {
+        diagnostics.refuse(
+            &second.pat,
+            "a supervised function obeys one token: remove this one, or hand it in inside another type",
+        );
+    }
+    Some((at, form(parameter, diagnostics), parameter))
+}
+
+fn form(parameter: &PatType, diagnostics: &mut Diagnostics) -> TokenForm {
+    match peel_groups(&parameter.ty) {
+        Type::Reference(reference) => {
+            if let Some(mutability) = &reference.mutability {
+                diagnostics.refuse(
+                    mutability,
+                    "a token is shared, not changed: write `&CancellationToken`",
+                );
+            }
+            if let Type::Reference(second) = peel_groups(&reference.elem) {
+                diagnostics
+                    .refuse(&second.and_token, "a token is lent once: write `&CancellationToken`");
+            }
+            TokenForm::Borrowed
+        }
+        _ => TokenForm::Owned,
+    }
+}
+
+fn is_named(pattern: &Pat, name: &Ident) -> bool {
+    matches!(pattern, Pat::Ident(pattern) if pattern.ident == *name)
+}

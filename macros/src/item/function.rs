@@ -1,0 +1,149 @@
+//! What the attribute stands on: a function's header, its body left as tokens, or something else.
+
+use proc_macro2::{Group, TokenStream};
+use syn::{
+    Attribute, Signature, Token, Visibility,
+    parse::{Parse, Parser},
+};
+
+use super::{RawFunction, span_after_attributes, split_inner_attributes, with_compile_trap};
+use crate::diagnostics::Diagnostics;
+
+/// A function whose body stays a run of tokens, so that a half-typed one still expands.
+pub(crate) struct Function {
+    pub(crate) attributes: Vec<Attribute>,
+    /// `#![…]` at the head of the body.
+    pub(crate) inner_attributes: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    pub(crate) defaultness: Option<Token![default]>,
+    pub(crate) signature: Signature,
+    /// As it was written: the signature is that of a plain function by now.
+    pub(crate) is_async: bool,
+    pub(crate) body: Group,
+}
+
+pub(crate) enum Item {
+    /// To be expanded, whatever was refused about it.
+    Function(Box<Function>),
+    /// Refused; a program still needs its entry point, and what it uses stays in use.
+    Main(Box<Function>),
+    /// A function whose header does not parse: the compiler says so already, and better.
+    Unreadable(TokenStream),
+    /// Refused; stays as it is.
+    Foreign,
+}
+
+/// Reads the item and refuses what cannot be supervised.
+pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
+    let Ok(start) = RawFunction::parse.parse2(tokens.clone()) else {
+        if let Some(broken) = with_compile_trap(tokens.clone()) {
+            return Item::Unreadable(broken);
+        }
+        diagnostics.refuse_at(
+            span_after_attributes(tokens),
+            "`#[supervised]` goes on an `async fn`: put it on the function that does the work",
+        );
+        return Item::Foreign;
+    };
+    let body = start.body();
+    let RawFunction { mut attributes, visibility, defaultness, mut signature, .. } = start;
+
+    if is_async_trait(&signature) {
+        diagnostics.refuse(
+            &signature.fn_token,
+            "`#[async_trait]` has rewritten this function already: declare the trait method as `fn … -> impl Future<Output = …> + Send` and remove `#[async_trait]`",
+        );
+        return Item::Foreign;
+    }
+    let Some(body) = body else {
+        diagnostics.refuse(
+            &signature.ident,
+            "a trait method without a body has nothing to supervise: put `#[supervised]` on its implementations",
+        );
+        return Item::Foreign;
+    };
+    let is_async = signature.asyncness.is_some();
+    let misplaced = refuse_misplaced(&mut attributes, diagnostics);
+    let is_main = signature.ident == "main";
+    if !is_main {
+        refuse_qualifiers(&mut signature, misplaced, diagnostics);
+    } else if !misplaced {
+        diagnostics.refuse(
+            &signature.ident,
+            "`main` is where signals and the runtime begin: write `#[supervised::main]` in place of `#[supervised]`",
+        );
+    }
+    let (inner_attributes, body) = split_inner_attributes(&body, &mut attributes);
+    let function = Function {
+        attributes,
+        inner_attributes,
+        visibility,
+        defaultness,
+        signature,
+        is_async,
+        body,
+    };
+    if is_main { Item::Main(Box::new(function)) } else { Item::Function(Box::new(function)) }
+}
+
+/// Refuses `#[test]`, `#[tokio::test]`, `#[tokio::main]` and a second `#[supervised]`, and takes them off.
+fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) -> bool {
+    let before = attributes.len();
+    attributes.retain(|attribute| {
+        let path = attribute.path();
+        let last = path.segments.last().map(|segment| segment.ident.to_string());
+        let first = path.segments.first().map(|segment| segment.ident.to_string());
+        match last.as_deref() {
+            Some("test") => diagnostics.refuse(
+                path,
+                "a test runs itself, nobody can cancel it: write `#[supervised::test]` in place of both attributes",
+            ),
+            Some("main") if first.as_deref() == Some("tokio") => diagnostics.refuse(
+                path,
+                "`#[tokio::main]` builds a runtime around the function: write `#[supervised::main]` in place of both attributes",
+            ),
+            Some("supervised") => diagnostics.refuse(
+                path,
+                "this function has `#[supervised]` twice\nhelp: remove one, and put all arguments into the other",
+            ),
+            _ => return true,
+        }
+        false
+    });
+    attributes.len() < before
+}
+
+/// Refuses what an async function cannot be, and takes it off, so that the rest still expands.
+fn refuse_qualifiers(signature: &mut Signature, misplaced: bool, diagnostics: &mut Diagnostics) {
+    if let Some(constness) = signature.constness.take() {
+        diagnostics.refuse(
+            &constness,
+            "a supervised function runs on a runtime, never at compile time: remove `const`",
+        );
+    }
+    if let Some(abi) = signature.abi.take() {
+        diagnostics.refuse(
+            &abi,
+            "a supervised function returns a future, which no foreign ABI knows: remove `extern`",
+        );
+    }
+    if let Some(variadic) = signature.variadic.take() {
+        diagnostics.refuse(
+            &variadic.dots,
+            "a supervised function has a fixed list of parameters: remove `...`",
+        );
+    }
+    if signature.asyncness.is_none() && !misplaced {
+        diagnostics.refuse(
+            &signature.fn_token,
+            "only an async function can be cancelled at its `.await`s: write `async fn`",
+        );
+    }
+    signature.asyncness = None;
+}
+
+/// What `#[async_trait]` leaves: a plain `fn` with a lifetime of that name.
+fn is_async_trait(signature: &Signature) -> bool {
+    signature.asyncness.is_none()
+        && signature.generics.lifetimes().any(|generic| generic.lifetime.ident == "async_trait")
+}
