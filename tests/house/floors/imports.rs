@@ -370,7 +370,7 @@ impl<'a> Reader<'a> {
         let used: BTreeSet<(usize, &str)> = self
             .mentions
             .iter()
-            .filter(|mention| mention.kind == Kind::Inline || mention.segments.len() > 1)
+            .filter(|mention| mention.segments.len() > 1)
             .map(|mention| (mention.module, mention.segments[0].as_str()))
             .collect();
         let mut known = BTreeSet::new();

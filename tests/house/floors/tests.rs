@@ -81,6 +81,8 @@ fn an_upward_import_is_found_in_every_form() {
     );
     upward("impl crate::high::Trait for u8 {}", "crate::high::Trait");
     upward("use crate::high; fn f() { high::Thing; }", "high::Thing");
+    // A function of the module's name.
+    upward("use crate::high; fn f() { high(); }", "crate::high");
     upward("use crate::{high as up}; fn f() { up::Thing::new(); }", "up::Thing::new");
 }
 
