@@ -549,7 +549,7 @@ mod tests {
         group.state().untold = caught.err();
         let place = group.state().values.place();
         group.state().values.put(place, payload.clone());
-        group.refuse("refused", Cause::Token, payload.clone(), true);
+        group.refuse("refused", Cause::Token, Ok(payload.clone()), true);
         assert_eq!(Arc::strong_count(&payload), 4);
         group.abandon();
         assert_eq!(Arc::strong_count(&payload), 1, "the group is there yet");
