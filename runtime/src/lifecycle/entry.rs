@@ -8,23 +8,23 @@ use crate::{
     registry::{self, HasTasks, Listed},
     run::{
         frame,
-        row::{OnThread, Row},
+        record::{OnThread, TaskRecord},
         scope::{MainScope, Scope},
     },
     spec::TaskSpec,
 };
 
 pub(super) struct Entry {
-    row: Option<Arc<Row>>,
+    record: Option<Arc<TaskRecord>>,
     _listed: Listed<dyn HasTasks>,
     /// What the list refers to.
     _body: Arc<Body>,
 }
 
-struct Body(Arc<Row>);
+struct Body(Arc<TaskRecord>);
 
 impl HasTasks for Body {
-    fn rows(&self, into: &mut Vec<Arc<Row>>) {
+    fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
         into.push(self.0.clone());
     }
 }
@@ -45,16 +45,16 @@ impl Entry {
     }
 
     fn within(spec: &'static TaskSpec, scope: Arc<Scope>) -> Self {
-        let row = Arc::new(Row::new(spec, spec.place(), scope, OnThread::Entry));
-        let body = Arc::new(Body(row.clone()));
-        Self { row: Some(row), _listed: registry::list(&body), _body: body }
+        let record = Arc::new(TaskRecord::new(spec, spec.place(), scope, OnThread::Entry));
+        let body = Arc::new(Body(record.clone()));
+        Self { record: Some(record), _listed: registry::list(&body), _body: body }
     }
 
     /// Polls the body as a task.
     pub(super) fn poll<R>(&mut self, code: impl FnOnce() -> R) -> R {
-        self.row.iter().for_each(|row| _ = row.poll_begins());
-        let polled = frame::within(&mut self.row, code);
-        self.row.iter().for_each(|row| row.poll_ends());
+        self.record.iter().for_each(|record| _ = record.enter_poll());
+        let polled = frame::within(&mut self.record, code);
+        self.record.iter().for_each(|record| record.exit_poll());
         polled
     }
 }

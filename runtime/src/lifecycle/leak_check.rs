@@ -5,7 +5,7 @@
 //! 1. What is blamed was there at the last of the looks, and at none of them was everything gone.
 //! 2. A count that others change meanwhile errs to the side of the one who is judged: too many before,
 //!    too few now.
-//! 3. tokio's own count lags behind the registry: a row is gone before its task is.
+//! 3. tokio's own count lags behind the registry: a record is gone before its task is.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     budget,
     registry::{self, arranged},
-    run::row::{Activity, OnThread, Row, watch},
+    run::record::{Activity, OnThread, TaskRecord, watch},
 };
 
 /// Tells whether code has left tasks behind in the runtime that it runs in.
@@ -63,8 +63,8 @@ use crate::{
 #[must_use = "a check that nobody verifies finds nothing"]
 pub struct LeakCheck {
     runtime: Handle,
-    /// The rows of before, by their addresses: as long as one is known here, no other has its address.
-    before: HashMap<usize, Weak<Row>>,
+    /// The records of before, by their addresses: as long as one is known here, no other has its address.
+    before: HashMap<usize, Weak<TaskRecord>>,
     unsupervised_before: usize,
     ignored: Vec<String>,
     test: Option<Test>,
@@ -79,7 +79,7 @@ struct Test {
 
 /// What one look found.
 pub(super) struct Found {
-    rows: Vec<Arc<Row>>,
+    records: Vec<Arc<TaskRecord>>,
     unsupervised: usize,
     threads: usize,
 }
@@ -92,19 +92,19 @@ impl LeakCheck {
     /// Outside a tokio runtime.
     #[track_caller]
     pub fn new() -> Self {
-        watch::begin();
+        watch::start();
         let runtime = Handle::current();
         let alive = || runtime.metrics().num_alive_tasks();
         let alive_first = alive();
         let all = registry::live();
         let alive = alive_first.max(alive());
-        let is_counted = |row: &&Arc<Row>| {
-            let is_here = row.runtime() == Some(runtime.id());
+        let is_counted = |record: &&Arc<TaskRecord>| {
+            let is_here = record.runtime() == Some(runtime.id());
             // One without an id is being spawned.
-            is_here && row.thread() == OnThread::Worker && row.id().is_some()
+            is_here && record.thread() == OnThread::Worker && record.id().is_some()
         };
         let unsupervised_before = alive.saturating_sub(all.iter().filter(is_counted).count());
-        let before = all.iter().map(|row| (address(row), Arc::downgrade(row))).collect();
+        let before = all.iter().map(|record| (address(record), Arc::downgrade(record))).collect();
         Self { runtime, before, unsupervised_before, ignored: Vec::new(), test: None }
     }
 
@@ -176,22 +176,23 @@ impl LeakCheck {
         looking.once();
         let alive = || self.runtime.metrics().num_alive_tasks();
         let alive_first = alive();
-        let mut rows = registry::live();
-        rows.retain(|row| {
-            row.runtime() == Some(self.runtime.id()) && row.thread() != OnThread::Entry
+        let mut records = registry::live();
+        records.retain(|record| {
+            record.runtime() == Some(self.runtime.id()) && record.thread() != OnThread::Entry
         });
         let alive = alive_first.min(alive());
-        let on = |thread| rows.iter().filter(move |row| row.thread() == thread);
+        let on = |thread| records.iter().filter(move |record| record.thread() == thread);
         // tokio counts the tasks of its `LocalRuntime`, and not those of a `LocalSet`; here they are one.
         let maybe_counted = match self.test {
             Some(_) => 0,
-            None => on(OnThread::Local).filter(|row| !self.lived_before(row)).count(),
+            None => on(OnThread::Local).filter(|record| !self.lived_before(record)).count(),
         };
         let unsupervised = alive
             .saturating_sub(on(OnThread::Worker).count() + maybe_counted)
             .saturating_sub(self.unsupervised_before);
-        let blocking =
-            on(OnThread::Blocking).filter(|row| row.activity() != Activity::NotBegun).count();
+        let blocking = on(OnThread::Blocking)
+            .filter(|record| record.activity() != Activity::NotStarted)
+            .count();
         let threads = self.test.as_ref().map_or(0, |test| {
             let workers = match self.runtime.runtime_flavor() {
                 tokio::runtime::RuntimeFlavor::CurrentThread => 0,
@@ -199,24 +200,24 @@ impl LeakCheck {
             };
             test.threads.live().saturating_sub(workers + blocking)
         });
-        rows.retain(|row| !self.ignores(row));
-        let found = Found { rows, unsupervised, threads };
+        records.retain(|record| !self.ignores(record));
+        let found = Found { records, unsupervised, threads };
         (!found.is_nothing()).then_some(found)
     }
 
-    fn lived_before(&self, row: &Arc<Row>) -> bool {
-        self.before.contains_key(&address(row))
+    fn lived_before(&self, record: &Arc<TaskRecord>) -> bool {
+        self.before.contains_key(&address(record))
     }
 
-    fn ignores(&self, row: &Arc<Row>) -> bool {
-        let name = row.spec().name();
-        self.lived_before(row) || self.ignored.iter().any(|known| known == name)
+    fn ignores(&self, record: &Arc<TaskRecord>) -> bool {
+        let name = record.spec().name();
+        self.lived_before(record) || self.ignored.iter().any(|known| known == name)
     }
 
     fn blame(&self, found: &Found, looked: Looked) -> Leaks {
         Leaks {
             test: self.test.as_ref().map(|test| test.name),
-            tasks: arranged(&found.rows),
+            tasks: arranged(&found.records),
             unsupervised: found.unsupervised,
             threads: found.threads,
             looked,
@@ -234,14 +235,14 @@ impl Default for LeakCheck {
 impl Found {
     /// How many threads have to run before it can all be gone, at most.
     fn threads_needed(&self) -> usize {
-        self.rows.len() + self.unsupervised + self.threads
+        self.records.len() + self.unsupervised + self.threads
     }
 
     fn is_nothing(&self) -> bool {
-        self.rows.is_empty() && self.unsupervised == 0 && self.threads == 0
+        self.records.is_empty() && self.unsupervised == 0 && self.threads == 0
     }
 }
 
-fn address(row: &Arc<Row>) -> usize {
-    Arc::as_ptr(row).addr()
+fn address(record: &Arc<TaskRecord>) -> usize {
+    Arc::as_ptr(record).addr()
 }

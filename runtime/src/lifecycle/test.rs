@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Outcome, TaskError, panic,
-    run::{Around, Run, Settled, output::Judge, row::watch},
+    run::{Around, Run, Settled, output::Judge, record::watch},
     spec::TaskSpec,
 };
 
@@ -113,7 +113,7 @@ where
     F: Future,
 {
     panic::install_hook();
-    watch::begin();
+    watch::start();
     let (runtime, threads) = options
         .runtime()
         .unwrap_or_else(|error| panic!("the runtime of the test cannot start: {error}"));

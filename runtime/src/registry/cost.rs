@@ -1,4 +1,4 @@
-//! What it costs a spawn to be seen: its row, its readings of the clock, its span that nobody listens to.
+//! What it costs a spawn to be seen: its record, its readings of the clock, its span that nobody listens to.
 //!
 //! `cargo test --release -p tokio-supervised --lib -- --ignored --nocapture being_seen`
 
@@ -17,7 +17,7 @@ use crate::{
     Group, TaskError, events,
     run::{
         output::{SupervisedOutput as _, output},
-        row::{OnThread, Row},
+        record::{OnThread, TaskRecord},
         scope::Scope,
         supervise,
     },
@@ -55,19 +55,19 @@ fn seen(tasks: u32) -> Duration {
     let list = Mutex::new(Vec::new());
     let begun = Instant::now();
     for _ in 0..tasks {
-        let row = Arc::new(Row::new(&SPEC, place, scope.clone(), OnThread::Worker));
-        list.lock().unwrap().push(row.clone());
+        let record = Arc::new(TaskRecord::new(&SPEC, place, scope.clone(), OnThread::Worker));
+        list.lock().unwrap().push(record.clone());
         let span = events::task_span(&made_in, scope.cuts_spans(), SPEC.name());
         for _ in 0..2 {
             let _inside = span.enter();
-            if row.poll_begins().1 {
+            if record.enter_poll().1 {
                 events::task_began(&span);
             }
-            black_box(&row).poll_ends();
+            black_box(&record).exit_poll();
         }
         drop(black_box(span));
         let first = list.lock().unwrap().pop();
-        drop(black_box((first, row)));
+        drop(black_box((first, record)));
     }
     begun.elapsed()
 }

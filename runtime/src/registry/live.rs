@@ -5,7 +5,7 @@ use std::{fmt, panic::Location, time::Duration};
 use tokio::task::Id;
 
 use super::{Age, Name};
-use crate::run::row::{Activity, OnThread, Row};
+use crate::run::record::{Activity, OnThread, TaskRecord};
 
 /// A poll that takes this long blocks its worker: nothing else runs there meanwhile.
 const BLOCKS: Duration = Duration::from_millis(10);
@@ -63,23 +63,23 @@ pub enum TaskState {
 }
 
 impl LiveTask {
-    pub(crate) fn of(row: &Row) -> Self {
-        let state = match (row.activity(), row.thread()) {
+    pub(crate) fn of(record: &TaskRecord) -> Self {
+        let state = match (record.activity(), record.thread()) {
             (Activity::Polled(since), OnThread::Blocking) => TaskState::Blocking(since),
             (Activity::Polled(since), _) if since >= BLOCKS => TaskState::Polling(since),
-            (Activity::NotBegun | Activity::WaitsToRun, _) => TaskState::Waiting,
-            (Activity::Polled(_) | Activity::Pending, _) if row.is_stopping() => {
+            (Activity::NotStarted | Activity::Waiting, _) => TaskState::Waiting,
+            (Activity::Polled(_) | Activity::Pending, _) if record.is_stopping() => {
                 TaskState::Stopping
             }
             (Activity::Polled(_) | Activity::Pending, _) => TaskState::Running,
         };
         Self {
-            name: row.spec().name(),
-            id: row.id(),
+            name: record.spec().name(),
+            id: record.id(),
             state,
-            age: row.age(),
-            place: row.place(),
-            parent: row.parent().map(|made| ParentTask { name: made.name(), id: made.id() }),
+            age: record.age(),
+            place: record.spawned_at(),
+            parent: record.parent().map(|made| ParentTask { name: made.name(), id: made.id() }),
             depth: 0,
         }
     }

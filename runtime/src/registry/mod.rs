@@ -38,21 +38,21 @@ pub use unfinished::Unfinished;
 pub(crate) use unfinished::{Lines, NotFinished, Why};
 
 use crate::{
-    run::{alarm::Wakes, row::Row},
+    run::{alarm::Wakes, record::TaskRecord},
     sync,
 };
 
 /// A group, a pool, a map, a main: what has tasks.
 pub(crate) trait HasTasks: Send + Sync {
-    /// Adds the rows of those that have not ended.
-    fn rows(&self, into: &mut Vec<Arc<Row>>);
+    /// Adds the records of those that have not ended.
+    fn records(&self, into: &mut Vec<Arc<TaskRecord>>);
 
     /// Wakes what the token of the scope ends: its tasks.
     fn token_fired(&self) {
-        let mut rows = Vec::new();
-        self.rows(&mut rows);
-        for row in rows {
-            row.wake_tasks();
+        let mut records = Vec::new();
+        self.records(&mut records);
+        for record in records {
+            record.wake_tasks();
         }
     }
 

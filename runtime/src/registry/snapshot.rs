@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::HashMap, slice, sync::Arc};
 
 use super::{LiveTask, SCOPES};
-use crate::run::row::Row;
+use crate::run::record::TaskRecord;
 
 /// The live tasks, parents before their children: see [`tasks()`](crate::tasks()).
 ///
@@ -40,13 +40,13 @@ impl<'a> IntoIterator for &'a Tasks {
     }
 }
 
-/// The rows of the tasks that live now, scope by scope.
-pub(crate) fn live() -> Vec<Arc<Row>> {
-    let mut rows = Vec::new();
+/// The records of the tasks that live now, scope by scope.
+pub(crate) fn live() -> Vec<Arc<TaskRecord>> {
+    let mut records = Vec::new();
     for scope in SCOPES.all() {
-        scope.rows(&mut rows);
+        scope.records(&mut records);
     }
-    rows
+    records
 }
 
 pub(crate) fn tasks() -> Tasks {
@@ -56,27 +56,27 @@ pub(crate) fn tasks() -> Tasks {
 /// Puts each task behind its parent, siblings in the order of their ages.
 ///
 /// A task whose parent has ended, which takes a group that was moved out of it, counts as a root.
-pub(crate) fn arranged(rows: &[Arc<Row>]) -> Tasks {
-    let index: HashMap<_, _> = rows.iter().map(Arc::as_ptr).zip(0_usize..).collect();
-    let mut children = vec![Vec::new(); rows.len()];
+pub(crate) fn arranged(records: &[Arc<TaskRecord>]) -> Tasks {
+    let index: HashMap<_, _> = records.iter().map(Arc::as_ptr).zip(0_usize..).collect();
+    let mut children = vec![Vec::new(); records.len()];
     let mut roots = Vec::new();
-    for (at, row) in rows.iter().enumerate() {
-        match row.parent().and_then(|parent| index.get(&parent.row())) {
+    for (at, record) in records.iter().enumerate() {
+        match record.parent().and_then(|parent| index.get(&parent.record())) {
             Some(parent) => children[*parent].push(at),
             None => roots.push(at),
         }
     }
-    // Read once: a runner of a map writes its row anew with each run.
-    let born: Vec<_> = rows.iter().map(|row| row.born()).collect();
+    // Read once: a runner of a map writes its record anew with each run.
+    let born: Vec<_> = records.iter().map(|record| record.since()).collect();
     // A stack, since nothing bounds how deep tasks nest: the oldest is met first.
     let youngest_first = |siblings: &mut Vec<usize>| {
         siblings.sort_by_key(|at| Reverse(born[*at]));
     };
     youngest_first(&mut roots);
     let mut ahead: Vec<_> = roots.into_iter().map(|at| (at, 0)).collect();
-    let mut tasks = Vec::with_capacity(rows.len());
+    let mut tasks = Vec::with_capacity(records.len());
     while let Some((at, depth)) = ahead.pop() {
-        tasks.push(LiveTask { depth, ..LiveTask::of(&rows[at]) });
+        tasks.push(LiveTask { depth, ..LiveTask::of(&records[at]) });
         let mut siblings = std::mem::take(&mut children[at]);
         youngest_first(&mut siblings);
         ahead.extend(siblings.into_iter().map(|child| (child, depth + 1)));

@@ -23,8 +23,7 @@ pub(super) fn first(
     cx: &mut Context<'_>,
     around: &Around<'_>,
 ) -> Go<Option<Ticks>> {
-    if token.is_cancelled()
-        || around.alarm.is_some_and(|alarm| core.scope_has_fired(token, alarm))
+    if token.is_cancelled() || around.alarm.is_some_and(|alarm| core.scope_has_fired(token, alarm))
     {
         return Go::Break(core.refuse(cx));
     }

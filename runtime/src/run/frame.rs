@@ -19,7 +19,7 @@ use std::sync::{Arc, Weak};
 use tokio::task::Id;
 
 use super::{
-    row::Row,
+    record::TaskRecord,
     scope::{Scope, Seen},
     shield::Protection,
 };
@@ -36,7 +36,7 @@ pub(crate) struct Frame {
 pub(super) enum Entry {
     /// What lies below belongs to another task, or to none.
     Task {
-        row: Option<Arc<Row>>,
+        record: Option<Arc<TaskRecord>>,
     },
     /// A part of a task that has a scope of its own.
     Section {
@@ -68,8 +68,8 @@ impl Permit {
 
 /// Polls, or drops, a task.
 #[inline]
-pub(crate) fn within<R>(row: &mut Option<Arc<Row>>, code: impl FnOnce() -> R) -> R {
-    let _entered = Entered::new(Kind::Task, row);
+pub(crate) fn within<R>(record: &mut Option<Arc<TaskRecord>>, code: impl FnOnce() -> R) -> R {
+    let _entered = Entered::new(Kind::Task, record);
     code()
 }
 
@@ -137,7 +137,9 @@ pub(super) fn of_this_task(entries: &mut [Entry]) -> &mut [Entry] {
     let begins = |entry: &Entry| matches!(entry, Entry::Task { .. });
     let from = entries.iter().rposition(begins).unwrap_or(0);
     match &entries[from..] {
-        [Entry::Task { row: Some(row) }, ..] if !row.is_current() => &mut entries[from + 1..],
+        [Entry::Task { record: Some(record) }, ..] if !record.is_current_tokio_task() => {
+            &mut entries[from + 1..]
+        }
         _ => &mut entries[from..],
     }
 }
@@ -165,7 +167,7 @@ pub(super) fn current_scope() -> Option<Arc<Scope>> {
     with_entries(|entries| {
         let now = tokio::task::try_id();
         of_this_task(entries).iter().rev().find_map(|entry| match entry {
-            Entry::Task { row } => row.as_ref().map(|row| row.scope().clone()),
+            Entry::Task { record } => record.as_ref().map(|record| record.scope().clone()),
             Entry::Section { task, scope } if *task == now => scope.clone(),
             Entry::Section { .. } | Entry::Run { .. } => None,
         })
@@ -173,37 +175,37 @@ pub(super) fn current_scope() -> Option<Arc<Scope>> {
 }
 
 /// Looks at the task that runs now, if it is one of ours.
-pub(super) fn current_row<R>(look: impl FnOnce(&Arc<Row>) -> R) -> Option<R> {
+pub(super) fn current_record<R>(look: impl FnOnce(&Arc<TaskRecord>) -> R) -> Option<R> {
     with_entries(|entries| match of_this_task(entries).first() {
-        Some(Entry::Task { row: Some(row) }) => Some(look(row)),
+        Some(Entry::Task { record: Some(record) }) => Some(look(record)),
         _ => None,
     })
 }
 
 /// The run that is about to wait, or has waited, for its permit or its restart: where it is the task itself,
-/// and not a call within, the task's row tells.
+/// and not a call within, the task's record tells.
 #[cold]
 pub(super) fn waits(now: bool) {
     with_entries(|entries| {
-        if let [Entry::Task { row: Some(row) }] = of_this_task(entries) {
-            row.waits(now);
+        if let [Entry::Task { record: Some(record) }] = of_this_task(entries) {
+            record.set_waiting(now);
         }
     });
 }
 
-/// The run that has been told to stop: where it is the task itself, the task's row tells.
+/// The run that has been told to stop: where it is the task itself, the task's record tells.
 #[cold]
 pub(super) fn stops() {
     with_entries(|entries| {
-        if let [Entry::Task { row: Some(row) }] = of_this_task(entries) {
-            row.stops();
+        if let [Entry::Task { record: Some(record) }] = of_this_task(entries) {
+            record.set_stopping();
         }
     });
 }
 
 /// Whether the scope of the task that runs now has been told to stop.
 pub(super) fn is_stopping() -> bool {
-    current_row(|row| row.scope().is_stopping()).unwrap_or(false)
+    current_record(|record| record.scope().is_stopping()).unwrap_or(false)
 }
 
 /// Why the code that runs now was cancelled, if its token has fired. It was seen uncancelled then.

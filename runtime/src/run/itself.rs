@@ -85,7 +85,9 @@ fn outwards(mut visit: impl FnMut(Around<'_>) -> ControlFlow<()>) -> ControlFlow
                 Entry::Run { spec, permit, .. } => {
                     visit(Around::Run { spec, holds_permit: permit.is_held_here() })?;
                 }
-                Entry::Task { row } => scope = row.as_ref().map(|row| row.scope().clone()),
+                Entry::Task { record } => {
+                    scope = record.as_ref().map(|record| record.scope().clone())
+                }
                 // A section has no runs of its own, and nothing to be waited for.
                 Entry::Section { .. } => {}
             }

@@ -77,7 +77,10 @@ impl Step<'_> {
         cx: &mut Context<'_>,
         alarm: Option<&Alarm>,
     ) -> Poll<Ended> {
-        if self.core.stop() == Stop::No && !self.is_watched(alarm) && self.core.poll_fired(self.token, cx, alarm) {
+        if self.core.stop() == Stop::No
+            && !self.is_watched(alarm)
+            && self.core.poll_fired(self.token, cx, alarm)
+        {
             if let Some(ended) = self.heed() {
                 return Poll::Ready(ended);
             }

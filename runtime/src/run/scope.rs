@@ -4,7 +4,7 @@
 //!
 //! 1. A cause is set once, before the token that it explains fires. (for every interleaving: `scope/loom.rs`)
 //! 2. A scope knows the runs that it was made in, which wait for it. They may have ended since: what they
-//!    held is held only as long as their frame is there. So may the task: it is known by its row.
+//!    held is held only as long as their frame is there. So may the task: it is known by its record.
 //! 3. A scope owns nothing of the scopes and the tasks around it: a chain of scopes that were made in each other
 //!    would grow with the uptime of the program, and be dropped recursively. (`tests/composition/chains.rs`)
 //! 4. So a cause is not looked up in the scopes around, which may be gone: the thread that cancels a scope
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     frame::{self, Entry, Frame},
-    row::Row,
+    record::TaskRecord,
 };
 use crate::{
     Cause,
@@ -112,19 +112,19 @@ impl Drop for Publish {
 
 /// The task that a scope was made in. It may have ended: its name is known all the same.
 pub(crate) struct MadeBy {
-    row: Weak<Row>,
+    record: Weak<TaskRecord>,
     spec: &'static TaskSpec,
     id: Option<Id>,
 }
 
 impl MadeBy {
-    fn new(row: &Arc<Row>) -> Self {
-        Self { row: Arc::downgrade(row), spec: row.spec(), id: row.id() }
+    fn new(record: &Arc<TaskRecord>) -> Self {
+        Self { record: Arc::downgrade(record), spec: record.spec(), id: record.id() }
     }
 
-    /// The row of the task, to be compared only: the task may have ended.
-    pub(crate) fn row(&self) -> *const Row {
-        self.row.as_ptr()
+    /// The record of the task, to be compared only: the task may have ended.
+    pub(crate) fn record(&self) -> *const TaskRecord {
+        self.record.as_ptr()
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -133,7 +133,7 @@ impl MadeBy {
 
     pub(crate) fn id(&self) -> Option<Id> {
         // It arrives after the spawn, which may be after the scope was made.
-        self.id.or_else(|| self.row.upgrade()?.id())
+        self.id.or_else(|| self.record.upgrade()?.id())
     }
 }
 
@@ -185,7 +185,7 @@ impl Scope {
     /// A scope inside the runs of now, which wait for it.
     pub(crate) fn nested(token: CancellationToken) -> Arc<Self> {
         let parent = frame::current_scope();
-        let made_by = frame::current_row(MadeBy::new);
+        let made_by = frame::current_record(MadeBy::new);
         let (made_in, maker) = frame::with_entries(|entries| {
             let entries = frame::of_this_task(entries);
             let outermost = entries.iter_mut().find_map(Entry::frame).filter(|_| parent.is_some());

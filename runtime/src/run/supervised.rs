@@ -15,8 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Around, Run,
     body::{Failed, OnError},
-    end,
-    function,
+    end, function,
     output::{Output, SupervisedOutput, converted, output},
     result,
 };

@@ -173,8 +173,8 @@ impl<'a> UnderWay<'a> {
         let mut state = self.0.state();
         let live: Vec<_> = state.live().cloned().collect();
         let not_returned = state.not_finished.not_returned().to_vec();
-        for row in &live {
-            state.not_finished.enter(row, Why::StillRan, true);
+        for record in &live {
+            state.not_finished.enter(record, Why::StillRan, true);
         }
         let State { drains, not_finished, reserved, .. } = &mut *state;
         drains.came_to_an_end = true;
@@ -187,8 +187,8 @@ impl<'a> UnderWay<'a> {
             }
             Caller::Main => {
                 // What the body was given is its own business, unless it still runs.
-                let task = |row| NotFinished { task: LiveTask::of(row), why: Why::StillRan };
-                let live = live.iter().map(|row| task(row));
+                let task = |record| NotFinished { task: LiveTask::of(record), why: Why::StillRan };
+                let live = live.iter().map(|record| task(record));
                 (grace, (not_returned.into_iter().chain(live).collect(), 0))
             }
         };
@@ -244,9 +244,9 @@ impl Drain for Shared {
         // A task that is enlisted is among those found, unless a caller was given it.
         let all = found.is_empty();
         let others: Vec<_> =
-            state.live().filter(|row| all || !row.is_enlisted()).cloned().collect();
+            state.live().filter(|record| all || !record.is_marked_unfinished()).cloned().collect();
         drop(state);
-        left.extend(others.iter().map(|row| LiveTask::of(row)));
+        left.extend(others.iter().map(|record| LiveTask::of(record)));
         left
     }
 }

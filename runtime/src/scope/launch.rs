@@ -9,7 +9,7 @@ use std::{
 use tokio::task::Id;
 
 use super::task::{Report, Task};
-use crate::run::{SupervisedFuture, row::OnThread};
+use crate::run::{SupervisedFuture, record::OnThread};
 
 /// Where a spawn puts its task.
 pub(super) trait Launch<S: SupervisedFuture> {

@@ -39,7 +39,7 @@ use crate::{
     Cause, Outcome, TaskError, events,
     panic::{Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{self, HasTasks, Key, Listed, Slab},
-    run::{alarm::Alarm, row::Row, scope::Scope},
+    run::{alarm::Alarm, record::TaskRecord, scope::Scope},
     span::TaskSpan,
     spec::TaskSpec,
     sync::{Mutex, MutexGuard, OnceLock},
@@ -103,7 +103,7 @@ impl<T, E> Drop for State<T, E> {
 
 /// A task that has not ended.
 struct Live {
-    row: Arc<Row>,
+    record: Arc<TaskRecord>,
     value: Index,
 }
 
@@ -178,9 +178,9 @@ impl<T, E> Shared<T, E> {
         self.seen.get().map(|seen| &seen.alarm)
     }
 
-    /// A handle on the token for one more task, and a row if there is one to spare; `None` where the group
+    /// A handle on the token for one more task, and a record if there is one to spare; `None` where the group
     /// takes nothing more.
-    pub(super) fn token(&self) -> Option<(CancellationToken, Option<Arc<Row>>)> {
+    pub(super) fn token(&self) -> Option<(CancellationToken, Option<Arc<TaskRecord>>)> {
         if self.token.is_cancelled() {
             return None;
         }
@@ -188,9 +188,9 @@ impl<T, E> Shared<T, E> {
         if state.closed {
             return None;
         }
-        let Spare { token, row } = state.spares.take();
+        let Spare { token, record } = state.spares.take();
         drop(state);
-        Some((token.unwrap_or_else(|| self.token.clone()), row))
+        Some((token.unwrap_or_else(|| self.token.clone()), record))
     }
 
     /// A spawn begins to wait. Returns its number.
@@ -213,7 +213,7 @@ impl<T, E> Shared<T, E> {
     }
 
     /// Enters a task that is about to be spawned; `None` where the group is closed.
-    pub(super) fn enter(self: &Arc<Self>, row: &Arc<Row>) -> Option<Key>
+    pub(super) fn enter(self: &Arc<Self>, record: &Arc<TaskRecord>) -> Option<Key>
     where
         T: Send + 'static,
         E: Send + 'static,
@@ -229,7 +229,7 @@ impl<T, E> Shared<T, E> {
         }
         state.pending += 1;
         let value = state.values.place();
-        Some(state.live.insert(Live { row: row.clone(), value }))
+        Some(state.live.insert(Live { record: record.clone(), value }))
     }
 
     /// A task has ended.
@@ -244,8 +244,8 @@ impl<T, E> Shared<T, E> {
         let fired = self.until_first_exit && self.token.is_cancelled();
         let mut state = self.state();
         let dropped = state.dropped;
-        let Live { row, value: place } = state.live.remove(key).expect("a task leaves once");
-        let surplus_spare = state.spares.keep(Spare { token, row: Some(row) }, &self.token);
+        let Live { record, value: place } = state.live.remove(key).expect("a task leaves once");
+        let surplus_spare = state.spares.keep(Spare { token, record: Some(record) }, &self.token);
         let (failure, unwanted) = match result {
             Ok(value) if state.keeps_values() => {
                 state.values.put(place, value);
@@ -445,7 +445,7 @@ impl<T, E> Shared<T, E> {
         state.dropped = !joined;
         state.closed = true;
         // What runs is in the list until it has ended: an abort may not reach it.
-        let rows: Vec<_> = state.live.iter().map(|live| live.row.clone()).collect();
+        let records: Vec<_> = state.live.iter().map(|live| live.record.clone()).collect();
         let values = state.values.take();
         let failure = state.failure.take();
         let untold = state.untold.take();
@@ -458,13 +458,13 @@ impl<T, E> Shared<T, E> {
         } else {
             self.stop(Cause::ScopeDropped);
         }
-        for row in &rows {
-            row.abort();
+        for record in &records {
+            record.abort();
         }
         drop_each_quietly(values);
         drop_quietly(untold);
-        if !rows.is_empty() && !was_cancelled {
-            events::group_dropped(rows.len(), self.place);
+        if !records.is_empty() && !was_cancelled {
+            events::group_dropped(records.len(), self.place);
         }
         if let Some(failure) = failure {
             failure.log(self.place, "was dropped without a join");
@@ -475,8 +475,8 @@ impl<T, E> Shared<T, E> {
 }
 
 impl<T: Send, E: Send> HasTasks for Shared<T, E> {
-    fn rows(&self, into: &mut Vec<Arc<Row>>) {
-        into.extend(self.state().live.iter().map(|live| live.row.clone()));
+    fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
+        into.extend(self.state().live.iter().map(|live| live.record.clone()));
     }
 }
 

@@ -282,7 +282,7 @@ impl Pool {
         }
         let slot = Slot::new(self.handle.clone(), slot);
         let mut run = None;
-        let Some(Made { spec, row }) = make(pool, task, &mut run) else { return Ok(()) };
+        let Some(Made { spec, record }) = make(pool, task, &mut run) else { return Ok(()) };
         let permit = spec.limit().map(Limit::try_acquire);
         if let Some(None) = permit {
             drop_quietly(run);
@@ -291,7 +291,7 @@ impl Pool {
         if permit.is_some() {
             spec.here().waited_for(0);
         }
-        slot.launch(&mut run, row, permit.flatten(), place);
+        slot.launch(&mut run, record, permit.flatten(), place);
         Ok(())
     }
 

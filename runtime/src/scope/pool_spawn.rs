@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Outcome, budget,
     panic::drop_quietly,
-    run::{SupervisedFuture, row::Row},
+    run::{SupervisedFuture, record::TaskRecord},
     spec::TaskSpec,
 };
 
@@ -36,7 +36,7 @@ pub struct PoolSpawn<'a, S> {
     /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
     run: Option<S>,
     /// What an ended task has left.
-    row: Option<Arc<Row>>,
+    record: Option<Arc<TaskRecord>>,
     stage: Stage<'a>,
     launch: LaunchFn<S>,
 }
@@ -47,7 +47,7 @@ pub struct PoolSpawn<'a, S> {
 type LaunchFn<S> = fn(
     &Arc<Shared>,
     &mut Option<S>,
-    Option<Arc<Row>>,
+    Option<Arc<TaskRecord>>,
     Admission,
     &'static Location<'static>,
 ) -> Result<(), Closed>;
@@ -84,14 +84,14 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
             Stage::Closed
         } else {
             match make(pool, task, &mut run) {
-                Some(Made { spec, row }) => {
-                    spare = row;
+                Some(Made { spec, record }) => {
+                    spare = record;
                     Stage::New { spec }
                 }
                 None => Stage::Panicked,
             }
         };
-        Self { pool, place, run, row: spare, stage, launch }
+        Self { pool, place, run, record: spare, stage, launch }
     }
 }
 
@@ -99,7 +99,7 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
 pub(super) fn launch_admitted<S, L>(
     pool: &Arc<Shared>,
     run: &mut Option<S>,
-    row: Option<Arc<Row>>,
+    record: Option<Arc<TaskRecord>>,
     admission: Admission,
     place: &'static Location<'static>,
 ) -> Result<(), Closed>
@@ -108,7 +108,7 @@ where
     L: Launch<S>,
 {
     let slot = admission.slot.expect("the slots of a pool are bounded");
-    launch::<S, L>(pool, run, row, (slot, admission.permit), place, Ticket::New)
+    launch::<S, L>(pool, run, record, (slot, admission.permit), place, Ticket::New)
 }
 
 impl<'a, S> PoolSpawn<'a, S> {
@@ -161,8 +161,8 @@ impl<'a, S> PoolSpawn<'a, S> {
         if self.pool.may_be_cancelled() {
             self.pool.renew_if_cancelled();
         }
-        let row = self.row.take();
-        Ok((self.launch)(self.pool, &mut self.run, row, admission, self.place)?)
+        let record = self.record.take();
+        Ok((self.launch)(self.pool, &mut self.run, record, admission, self.place)?)
     }
 }
 

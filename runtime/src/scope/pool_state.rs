@@ -40,7 +40,7 @@ use crate::{
     registry::{self, Drain, HasTasks, Key, Lines, Listed, POOLS, Slab, Why},
     run::{
         alarm::Alarm,
-        row::{Activity, Row},
+        record::{Activity, TaskRecord},
         scope::Scope,
     },
     sync::{Mutex, MutexGuard, Notify, OnceLock, atomic::AtomicBool},
@@ -80,7 +80,7 @@ struct Seen {
 
 #[derive(Default)]
 pub(super) struct State {
-    rows: Slab<Arc<Row>>,
+    records: Slab<Arc<TaskRecord>>,
     pub(super) reserved: usize,
     closed: bool,
     /// The runtime that it was made or first used in.
@@ -107,15 +107,15 @@ pub(super) enum Ticket {
 impl State {
     /// How many tasks have not ended.
     pub(super) fn tasks(&self) -> usize {
-        self.rows.len()
+        self.records.len()
     }
 
     pub(super) fn is_idle(&self) -> bool {
         self.tasks() + self.reserved == 0
     }
 
-    pub(super) fn live(&self) -> impl Iterator<Item = &Arc<Row>> {
-        self.rows.iter()
+    pub(super) fn live(&self) -> impl Iterator<Item = &Arc<TaskRecord>> {
+        self.records.iter()
     }
 
     /// Whether the task that leaves logs what did not finish: a drain that is under way does it by itself, and of the
@@ -155,16 +155,16 @@ impl Shared {
         });
     }
 
-    /// A handle on the token for one more task, and a row if there is one to spare.
-    pub(super) fn token(&self) -> (CancellationToken, Option<Arc<Row>>) {
+    /// A handle on the token for one more task, and a record if there is one to spare.
+    pub(super) fn token(&self) -> (CancellationToken, Option<Arc<TaskRecord>>) {
         if self.may_be_cancelled() {
             self.renew_if_cancelled();
         }
         let mut state = self.state();
-        let Spare { token, row } = state.spares.take();
+        let Spare { token, record } = state.spares.take();
         let renewed = state.tokens.renewed();
         drop(state);
-        (token.unwrap_or_else(|| self.current(&renewed).0.clone()), row)
+        (token.unwrap_or_else(|| self.current(&renewed).0.clone()), record)
     }
 
     /// Wakes the tasks that have the first token.
@@ -211,7 +211,7 @@ impl Shared {
     }
 
     /// Enters a task that is about to be spawned.
-    pub(super) fn enter(&self, row: &Arc<Row>, ticket: Ticket) -> Result<Key, Closed> {
+    pub(super) fn enter(&self, record: &Arc<TaskRecord>, ticket: Ticket) -> Result<Key, Closed> {
         let mut state = self.state();
         match ticket {
             Ticket::New if state.closed => return Err(Closed),
@@ -220,73 +220,73 @@ impl Shared {
         }
         state.home = state.home.or_else(current_runtime);
         if state.aborted {
-            row.abort();
+            record.abort();
         }
-        Ok(state.rows.insert(row.clone()))
+        Ok(state.records.insert(record.clone()))
     }
 
     /// A task has ended.
     pub(super) fn leave(&self, key: Key, token: Option<CancellationToken>) {
         let mut state = self.state();
-        let row = state.rows.remove(key);
+        let record = state.records.remove(key);
         if state.not_finished.has_unlogged() {
-            return self.leave_and_log(state, row);
+            return self.leave_and_log(state, record);
         }
-        let surplus = state.keep(Spare { token, row }, &self.token);
+        let surplus = state.keep(Spare { token, record }, &self.token);
         self.wake_drains(state);
         drop(surplus);
     }
 
     /// The same where tasks did not finish.
     #[cold]
-    fn leave_and_log(&self, mut state: MutexGuard<'_, State>, row: Option<Arc<Row>>) {
-        let finished = row.as_ref().is_some_and(|row| !row.is_enlisted());
+    fn leave_and_log(&self, mut state: MutexGuard<'_, State>, record: Option<Arc<TaskRecord>>) {
+        let finished = record.as_ref().is_some_and(|record| !record.is_marked_unfinished());
         let logs_now = state.logs_now(finished);
         let unlogged = if logs_now { state.not_finished.take_unlogged() } else { None };
         self.wake_drains(state);
-        drop(row);
+        drop(record);
         self.log(unlogged);
     }
 
     /// A task was dropped since it had not stopped within its own grace, which is logged.
-    pub(super) fn overdue(&self, row: &Arc<Row>) {
+    pub(super) fn overdue(&self, record: &Arc<TaskRecord>) {
         let mut state = self.state();
         // Without a drain that is the business of who cancelled it.
         if state.drains.has_begun() || state.abandoned {
-            let why = Why::OwnGrace(row.spec().grace());
-            state.not_finished.enter(row, why, true);
+            let why = Why::OwnGrace(record.spec().grace());
+            state.not_finished.enter(record, why, true);
         }
     }
 
     /// A task has ended as cancelled.
-    pub(super) fn cancelled(&self, row: &Arc<Row>) {
+    pub(super) fn cancelled(&self, record: &Arc<TaskRecord>) {
         let mut state = self.state();
         if state.drains.has_cancelled() || state.abandoned {
-            state.not_finished.enter(row, Why::Cancelled, true);
+            state.not_finished.enter(record, Why::Cancelled, true);
         }
     }
 
     /// A task was dropped before its run had ended.
     #[cold]
-    pub(super) fn aborted(&self, row: &Arc<Row>) {
+    pub(super) fn aborted(&self, record: &Arc<TaskRecord>) {
         let unwinds = std::thread::panicking();
-        let why = match row.activity() {
-            _ if row.is_aborted() => Why::Aborted,
+        let why = match record.activity() {
+            _ if record.is_aborted() => Why::Aborted,
             // Its spawn panicked, outside of a runtime, which the caller has.
-            Activity::NotBegun if unwinds && row.id().is_none() => return,
+            Activity::NotStarted if unwinds && record.id().is_none() => return,
             _ => Why::RuntimeGone,
         };
         let mut state = self.state();
         let is_closed = state.closed;
-        state.not_finished.enter(row, why, is_closed);
+        state.not_finished.enter(record, why, is_closed);
     }
 
     /// A poll of a task panicked outside of all boundaries.
     #[cold]
-    pub(super) fn unwound(&self, row: &Arc<Row>) {
+    pub(super) fn unwound(&self, record: &Arc<TaskRecord>) {
         let mut state = self.state();
         let is_closed = state.closed;
-        state.not_finished.enter(row, Why::PollPanicked, is_closed);
+        state.not_finished.enter(record, Why::PollPanicked, is_closed);
     }
 
     /// Logs tasks that did not finish.
@@ -333,10 +333,10 @@ impl Shared {
     pub(super) fn abort(&self) {
         let mut state = self.state();
         state.aborted = true;
-        let rows: Vec<_> = state.live().cloned().collect();
+        let records: Vec<_> = state.live().cloned().collect();
         drop(state);
-        for row in rows {
-            row.abort();
+        for record in records {
+            record.abort();
         }
     }
 
@@ -350,11 +350,11 @@ impl Shared {
         let drained = state.drains.came_to_an_end();
         // A task whose run has ended drops what it returned. One that drops its own pool goes on: it is logged if it
         // ends as cancelled.
-        let live = state.live().filter(|row| !row.has_ended()).cloned();
-        let (own, others): (Vec<_>, Vec<_>) = live.partition(|row| row.runs_here());
+        let live = state.live().filter(|record| !record.is_finished()).cloned();
+        let (own, others): (Vec<_>, Vec<_>) = live.partition(|record| record.is_current());
         if !drained {
             // Logged below, and not once more at their ends.
-            others.iter().for_each(|row| _ = row.enlist());
+            others.iter().for_each(|record| _ = record.mark_unfinished());
         }
         let unlogged = state.not_finished.take_unlogged();
         drop(state);
@@ -365,7 +365,7 @@ impl Shared {
         }
         self.stop(Cause::ScopeDropped);
         if !others.is_empty() {
-            let told = others.iter().map(|row| LiveTask::of(row)).collect::<Vec<_>>();
+            let told = others.iter().map(|record| LiveTask::of(record)).collect::<Vec<_>>();
             self.abort();
             events::pool_dropped(&told, self.place);
         }
@@ -373,7 +373,7 @@ impl Shared {
 }
 
 impl HasTasks for Shared {
-    fn rows(&self, into: &mut Vec<Arc<Row>>) {
+    fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
         into.extend(self.state().live().cloned());
     }
 }

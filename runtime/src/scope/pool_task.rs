@@ -16,7 +16,7 @@ use crate::{
     limit::{Permit, Slot},
     panic::{self, Caught, drop_quietly},
     registry::Key,
-    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, own, row::Row},
+    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, own, record::TaskRecord},
     spec::TaskSpec,
 };
 
@@ -28,25 +28,25 @@ pub(super) fn make<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     task: F,
     run: &mut Option<S>,
 ) -> Option<Made> {
-    let (token, row) = pool.token();
+    let (token, record) = pool.token();
     let made = own::making(|| run.insert(task(token)).spec());
     let spec =
         made.map_err(|caught| events::panicked(&Panic::new(name_of::<S, F>(), caught))).ok()?;
-    Some(Made { spec, row })
+    Some(Made { spec, record })
 }
 
 /// What a spawn knows of the run that was made for it.
 pub(super) struct Made {
     pub(super) spec: &'static TaskSpec,
     /// What an ended task has left.
-    pub(super) row: Option<Arc<Row>>,
+    pub(super) record: Option<Arc<TaskRecord>>,
 }
 
 /// Spawns a run that has its slot, and its permit unless it waits for that by itself.
 pub(super) fn launch<S, L>(
     pool: &Arc<Shared>,
     run: &mut Option<S>,
-    row: Option<Arc<Row>>,
+    record: Option<Arc<TaskRecord>>,
     (slot, permit): (Slot, Option<Permit>),
     place: &'static Location<'static>,
     ticket: Ticket,
@@ -58,15 +58,15 @@ where
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
     let renewed = pool.renewed();
-    let row = match &renewed {
-        None => Row::anew(row, spec, place, &pool.scope, L::THREAD),
+    let record = match &renewed {
+        None => TaskRecord::recycle_or_new(record, spec, place, &pool.scope, L::THREAD),
         Some(renewed) => {
             renewed.renew(waiting);
-            let row = row.filter(|row| Arc::ptr_eq(row.scope(), renewed.scope()));
-            Row::anew(row, spec, place, renewed.scope(), L::THREAD)
+            let record = record.filter(|record| Arc::ptr_eq(record.scope(), renewed.scope()));
+            TaskRecord::recycle_or_new(record, spec, place, renewed.scope(), L::THREAD)
         }
     };
-    let key = match pool.enter(&row, ticket) {
+    let key = match pool.enter(&record, ticket) {
         Ok(key) => key,
         Err(closed) => {
             drop_quietly(run.take());
@@ -76,8 +76,8 @@ where
     waiting.prepare(Prepared { permit, longest_grace: None });
     let report = InPool { pool: pool.clone(), key, token: None, renewed, _slot: slot };
     let span = events::root_task_span(spec.name());
-    let id = L::launch(Task::new(row.clone(), span, run, report));
-    row.spawned(id);
+    let id = L::launch(Task::new(record.clone(), span, run, report));
+    record.set_id(id);
     Ok(())
 }
 
@@ -100,29 +100,34 @@ impl Drop for InPool {
 }
 
 impl<T, E: LoggedError> Report<T, E> for InPool {
-    fn ended(mut self, row: &Arc<Row>, ended: Ended<T, E>, token: Option<CancellationToken>) {
+    fn ended(
+        mut self,
+        record: &Arc<TaskRecord>,
+        ended: Ended<T, E>,
+        token: Option<CancellationToken>,
+    ) {
         self.token = token;
         if ended.overdue {
-            self.pool.overdue(row);
+            self.pool.overdue(record);
         } else if ended.outcome == Outcome::Cancelled {
-            self.pool.cancelled(row);
+            self.pool.cancelled(record);
         }
         match ended.result {
             Ok(value) => drop_quietly(value),
             Err(error) => {
-                tell(row.spec().name(), ended.outcome, &error);
+                tell(record.spec().name(), ended.outcome, &error);
                 drop_quietly(error);
             }
         }
     }
 
-    fn aborted(self, row: &Arc<Row>, _: fn(TaskError) -> E) {
-        self.pool.aborted(row);
+    fn aborted(self, record: &Arc<TaskRecord>, _: fn(TaskError) -> E) {
+        self.pool.aborted(record);
     }
 
-    fn unwound(self, row: &Arc<Row>, caught: Caught, _: fn(TaskError) -> E) {
+    fn unwound(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
         drop_quietly(caught);
-        self.pool.unwound(row);
+        self.pool.unwound(record);
     }
 
     fn alarm(&self) -> Option<&Alarm> {

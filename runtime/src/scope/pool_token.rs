@@ -95,7 +95,8 @@ impl State {
     /// Keeps what an ended task has left; returns what is of no use, to be dropped outside of the lock.
     pub(super) fn keep(&mut self, spare: Spare, first: &CancellationToken) -> Spare {
         let Some(renewed) = self.tokens.renewed() else { return self.spares.keep(spare, first) };
-        if spare.row.as_ref().is_some_and(|row| !Arc::ptr_eq(row.scope(), &renewed.scope)) {
+        if spare.record.as_ref().is_some_and(|record| !Arc::ptr_eq(record.scope(), &renewed.scope))
+        {
             return spare;
         }
         self.spares.keep(spare, &renewed.token)

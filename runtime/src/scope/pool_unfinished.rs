@@ -14,7 +14,7 @@ use crate::{
     LiveTask, TaskState,
     clock::Ticks,
     registry::{NotFinished, Why},
-    run::row::Row,
+    run::record::TaskRecord,
 };
 
 /// How many tasks are kept of a pool that is open, which goes on.
@@ -44,9 +44,9 @@ pub(super) struct Unlogged {
 
 impl NotFinishedTasks {
     /// The lock of the pool is held, here and below.
-    pub(super) fn enter(&mut self, row: &Arc<Row>, why: Why, is_closed: bool) {
+    pub(super) fn enter(&mut self, record: &Arc<TaskRecord>, why: Why, is_closed: bool) {
         // There may be very many of them: none looks through the others.
-        if !row.enlist() {
+        if !record.mark_unfinished() {
             return;
         }
         self.since.get_or_insert_with(Ticks::now);
@@ -54,7 +54,7 @@ impl NotFinishedTasks {
             self.more += 1;
             return;
         }
-        let mut task = LiveTask::of(row);
+        let mut task = LiveTask::of(record);
         if matches!(why, Why::OwnGrace(_) | Why::Cancelled) {
             // Its token has fired; by now it is between its last poll and its end.
             task.state = TaskState::Stopping;

@@ -54,7 +54,7 @@ use crate::{
     limit::Limit,
     panic::{self, Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{HasTasks, Key, Listed, Slab},
-    run::{Ended, SupervisedFuture, alarm::Alarm, row::Row, scope::Scope},
+    run::{Ended, SupervisedFuture, alarm::Alarm, record::TaskRecord, scope::Scope},
     span::TaskSpan,
     spec::TaskSpec,
     sync::{
@@ -70,7 +70,7 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// Of who called the map: its runners' spans are inside.
     pub(super) span: TaskSpan,
     /// Under a lock of their own, which is taken to list the live tasks.
-    runners: Mutex<Slab<Arc<Row>>>,
+    runners: Mutex<Slab<Arc<TaskRecord>>>,
     listed: OnceLock<Listed<dyn HasTasks>>,
     /// Wakes the map's own future when the token fires.
     alarm: OnceLock<Alarm>,

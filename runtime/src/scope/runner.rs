@@ -42,7 +42,7 @@ use crate::{
         Around, Ended, SupervisedFuture,
         alarm::Alarm,
         frame,
-        row::{OnThread, Row},
+        record::{OnThread, TaskRecord},
     },
     span::TaskSpan,
     spec::{Policy, TaskSpec},
@@ -64,9 +64,9 @@ where
     token: CancellationToken,
     /// A handle on it that a run has given back.
     spare: Option<CancellationToken>,
-    row: Arc<Row>,
+    record: Arc<TaskRecord>,
     /// Lent to whoever asks which task runs, while it does.
-    lent: Option<Arc<Row>>,
+    lent: Option<Arc<TaskRecord>>,
     alarm: Alarm,
     kept_waker: bool,
     span: TaskSpan,
@@ -146,9 +146,9 @@ where
     spec.into_iter().for_each(|spec| spawn(shared, spec, None));
 }
 
-fn alarm(token: &CancellationToken, row: &Arc<Row>) -> Alarm {
-    let wakes: Weak<Row> = Arc::downgrade(row);
-    Alarm::new(token, row.scope(), wakes)
+fn alarm(token: &CancellationToken, record: &Arc<TaskRecord>) -> Alarm {
+    let wakes: Weak<TaskRecord> = Arc::downgrade(record);
+    Alarm::new(token, record.scope(), wakes)
 }
 
 fn spawn<I, F, S, K>(
@@ -164,19 +164,20 @@ fn spawn<I, F, S, K>(
     K: Keep<S> + 'static,
 {
     let token = shared.token.child_token();
-    let row = Arc::new(Row::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
+    let record =
+        Arc::new(TaskRecord::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
     let span = match first {
         Some(_) => TaskSpan::none(),
         None => events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name()),
     };
     let runner = Runner {
-        key: Some(shared.enter(&row)),
+        key: Some(shared.enter(&record)),
         shared: shared.clone(),
-        alarm: alarm(&token, &row),
+        alarm: alarm(&token, &record),
         token,
         spare: None,
-        lent: Some(row.clone()),
-        row: row.clone(),
+        lent: Some(record.clone()),
+        record: record.clone(),
         kept_waker: false,
         span,
         first,
@@ -193,7 +194,7 @@ fn spawn<I, F, S, K>(
         reason = "a runner of `map`, which aborts it when it is dropped"
     )]
     let spawned = tokio::spawn(runner);
-    row.spawned(spawned.id());
+    record.set_id(spawned.id());
 }
 
 impl<I, F, S, K> Future for Runner<I, F, S, K>
@@ -209,7 +210,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        if this.row.is_aborted() {
+        if this.record.is_aborted() {
             this.abort();
             return Poll::Ready(());
         }
@@ -222,10 +223,10 @@ where
             polled = this.poll_runs(cx);
         }
         if polled.is_ready() {
-            this.row.forget_waker();
+            this.record.clear_waker();
         } else if !std::mem::replace(&mut this.kept_waker, true) {
-            this.row.keep_waker(cx.waker());
-            if this.row.is_aborted() || this.token.is_cancelled() {
+            this.record.set_waker(cx.waker());
+            if this.record.is_aborted() || this.token.is_cancelled() {
                 cx.waker().wake_by_ref();
             }
         }
@@ -245,12 +246,12 @@ where
     /// Makes the first run of the map, and becomes a task of its function. If there is none, the runner has left.
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut lent = self.lent.take();
-        self.row.poll_begins();
+        self.record.enter_poll();
         let shared = self.shared.clone();
         let inside = shared.span.enter();
         let polled = frame::within(&mut lent, || self.poll_next(&mut None, cx));
         drop(inside);
-        self.row.poll_ends();
+        self.record.exit_poll();
         self.lent = lent;
         if ready!(polled) {
             self.knows_its_function();
@@ -265,16 +266,17 @@ where
             return;
         };
         let (shared, spec) = (&self.shared, run.spec());
-        let row = Arc::new(Row::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
-        tokio::task::try_id().into_iter().for_each(|id| row.spawned(id));
+        let record =
+            Arc::new(TaskRecord::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
+        tokio::task::try_id().into_iter().for_each(|id| record.set_id(id));
         if let Some(key) = self.key {
-            shared.replace(key, &row);
+            shared.replace(key, &record);
         }
-        self.row.forget_waker();
+        self.record.clear_waker();
         self.kept_waker = false;
-        self.alarm = alarm(&self.token, &row);
-        self.lent = Some(row.clone());
-        self.row = row;
+        self.alarm = alarm(&self.token, &record);
+        self.lent = Some(record.clone());
+        self.record = record;
         self.span = events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name());
         let own = spec.limit().map(Bound::Own);
         let limit = limit.map(Bound::Fixed).or(own);
@@ -290,7 +292,7 @@ where
         // Out of their places meanwhile, since they are entered while the rest is used.
         let span = std::mem::replace(&mut self.span, TaskSpan::none());
         let mut lent = self.lent.take();
-        let (now, first) = self.row.poll_begins();
+        let (now, first) = self.record.enter_poll();
         if first {
             events::task_began(&span);
             if self.fresh {
@@ -300,7 +302,7 @@ where
         let inside = span.enter();
         let polled = frame::within(&mut lent, || self.drive(now, cx));
         drop(inside);
-        self.row.poll_ends();
+        self.record.exit_poll();
         self.lent = lent;
         self.span = span;
         polled
@@ -350,7 +352,7 @@ where
             }
             // An item was read since.
             now = None;
-            self.row.begins_anew();
+            self.record.reset_clock();
         }
     }
 
@@ -447,7 +449,7 @@ where
             return false;
         }
         self.token = self.shared.token.child_token();
-        self.alarm = alarm(&self.token, &self.row);
+        self.alarm = alarm(&self.token, &self.record);
         self.spare = None;
         true
     }
@@ -469,7 +471,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Runner<I, F, S, K> {
         if self.key.is_none() {
             return;
         }
-        self.row.forget_waker();
+        self.record.clear_waker();
         if std::mem::take(&mut self.queued) {
             self.key.into_iter().for_each(|key| self.shared.leave_queue(key));
         }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     CancellationToken,
     limit::{self, Permit},
-    run::{SupervisedFuture, row::Row},
+    run::{SupervisedFuture, record::TaskRecord},
 };
 
 /// A place in a [`Pool`](crate::Pool) that [`reserve`](crate::Pool::reserve) has taken.
@@ -66,8 +66,8 @@ impl Slot {
     {
         let place = Location::caller();
         let mut run = None;
-        if let Some(Made { row, .. }) = make(&self.pool.shared, task, &mut run) {
-            self.launch(&mut run, row, None, place);
+        if let Some(Made { record, .. }) = make(&self.pool.shared, task, &mut run) {
+            self.launch(&mut run, record, None, place);
         }
     }
 
@@ -75,7 +75,7 @@ impl Slot {
     pub(super) fn launch<S>(
         mut self,
         run: &mut Option<S>,
-        row: Option<Arc<Row>>,
+        record: Option<Arc<TaskRecord>>,
         permit: Option<Permit>,
         place: &'static Location<'static>,
     ) where
@@ -83,7 +83,7 @@ impl Slot {
     {
         let slot = self.permit.take().expect("a slot is used once, by value");
         let admission = (slot, permit);
-        launch::<S, OnWorkers>(&self.pool.shared, run, row, admission, place, Ticket::Reserved)
+        launch::<S, OnWorkers>(&self.pool.shared, run, record, admission, place, Ticket::Reserved)
             .expect("a reserved slot is accepted work");
     }
 }

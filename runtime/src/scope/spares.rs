@@ -1,18 +1,18 @@
 //! What the tasks of a scope leave for the next ones.
 //!
 //! A handle on the scope's token, since to make and to drop one takes the token's lock, for which all threads of
-//! a scope would fight; and a row, since what one thread allocates and another frees makes them meet in the
+//! a scope would fight; and a record, since what one thread allocates and another frees makes them meet in the
 //! allocator. Both change hands under the lock that the scope takes for each task anyway.
 //!
 //! Invariant, checked for every interleaving by `spares/loom.rs`
 //!
-//! 1. A row is used again only where nobody else has it: who meant the task that had it does nothing to the next.
+//! 1. A record is used again only where nobody else has it: who meant the task that had it does nothing to the next.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::run::row::Row;
+use crate::run::record::TaskRecord;
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
@@ -21,13 +21,13 @@ mod loom;
 pub(super) struct Spares {
     tokens: Vec<CancellationToken>,
     /// The oldest first: its task is the likeliest to have let go of it.
-    rows: VecDeque<Arc<Row>>,
+    records: VecDeque<Arc<TaskRecord>>,
 }
 
 /// For one task.
 pub(super) struct Spare {
     pub(super) token: Option<CancellationToken>,
-    pub(super) row: Option<Arc<Row>>,
+    pub(super) record: Option<Arc<TaskRecord>>,
 }
 
 impl Spares {
@@ -35,18 +35,18 @@ impl Spares {
     const MOST: usize = 32;
 
     pub(super) fn take(&mut self) -> Spare {
-        Spare { token: self.tokens.pop(), row: self.rows.pop_front() }
+        Spare { token: self.tokens.pop(), record: self.records.pop_front() }
     }
 
     /// Gives back what is too much, or another token's, to be dropped outside of the lock.
     pub(super) fn keep(&mut self, spare: Spare, of: &CancellationToken) -> Spare {
-        let Spare { mut token, mut row } = spare;
+        let Spare { mut token, mut record } = spare;
         if self.tokens.len() < Self::MOST && token.as_ref() == Some(of) {
             self.tokens.extend(token.take());
         }
-        if self.rows.len() < Self::MOST {
-            self.rows.extend(row.take());
+        if self.records.len() < Self::MOST {
+            self.records.extend(record.take());
         }
-        Spare { token, row }
+        Spare { token, record }
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     limit::Slot,
     panic::{self, Caught, drop_quietly},
     registry::Key,
-    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, own, row::Row},
+    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, own, record::TaskRecord},
     spec::TaskSpec,
 };
 use candidate::{Answer, Candidate, Stage};
@@ -41,7 +41,7 @@ pub struct Spawn<'a, T, E, S> {
     /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
     run: Option<S>,
     /// What an ended task has left.
-    row: Option<Arc<Row>>,
+    record: Option<Arc<TaskRecord>>,
     // A pointer, as the candidate's.
     launch: LaunchFn<T, E, S>,
     place: &'static Location<'static>,
@@ -51,7 +51,7 @@ pub struct Spawn<'a, T, E, S> {
 type LaunchFn<T, E, S> = fn(
     &Arc<Shared<T, E>>,
     &mut Option<S>,
-    Option<Arc<Row>>,
+    Option<Arc<TaskRecord>>,
     Admission,
     &'static Location<'static>,
 ) -> Result<(), &'static TaskSpec>;
@@ -87,21 +87,21 @@ where
         place: &'static Location<'static>,
         launch: LaunchFn<T, E, S>,
     ) -> Self {
-        let (mut run, mut row) = (None, None);
+        let (mut run, mut record) = (None, None);
         let stage = match group.token() {
             None => {
                 drop_quietly(task);
                 Stage::Refused { task: name.unwrap_or_else(name_of::<S, F>) }
             }
             Some((token, spare)) => {
-                row = spare;
+                record = spare;
                 match own::making(|| run.insert(task(token)).spec()) {
                     Ok(spec) => Stage::New { spec },
                     Err(caught) => unmade::<S>(name.unwrap_or_else(name_of::<S, F>), caught),
                 }
             }
         };
-        Self { candidate: Candidate::new(group, stage, S::error), run, row, launch, place }
+        Self { candidate: Candidate::new(group, stage, S::error), run, record, launch, place }
     }
 }
 
@@ -117,7 +117,7 @@ fn unmade<S: SupervisedFuture>(task: &'static str, caught: Caught) -> Stage<'sta
 pub(super) fn launch<S, L>(
     group: &Arc<Shared<S::Value, S::Error>>,
     run: &mut Option<S>,
-    row: Option<Arc<Row>>,
+    record: Option<Arc<TaskRecord>>,
     admission: Admission,
     place: &'static Location<'static>,
 ) -> Result<(), &'static TaskSpec>
@@ -127,16 +127,16 @@ where
 {
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
-    let row = Row::anew(row, spec, place, &group.scope, L::THREAD);
+    let record = TaskRecord::recycle_or_new(record, spec, place, &group.scope, L::THREAD);
     let span = events::task_span(&group.span, group.scope.cuts_spans(), spec.name());
-    let Some(key) = group.enter(&row) else {
+    let Some(key) = group.enter(&record) else {
         drop_quietly(run.take());
         return Err(spec);
     };
     waiting.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
     let report = InGroup { group: group.clone(), key, slot: admission.slot };
-    let id = L::launch(Task::new(row.clone(), span, run, report));
-    row.spawned(id);
+    let id = L::launch(Task::new(record.clone(), span, run, report));
+    record.set_id(id);
     Ok(())
 }
 
@@ -147,10 +147,10 @@ impl<T, E, S> Spawn<'_, T, E, S> {
         cx: &mut Context<'_>,
         returns: bool,
     ) -> Poll<Result<(), SpawnError>> {
-        let Self { candidate, run, row, launch, place } = self;
+        let Self { candidate, run, record, launch, place } = self;
         match ready!(candidate.poll(cx)) {
             Answer::Admitted(admission, granted) => {
-                let launched = launch(candidate.group, run, row.take(), admission, place);
+                let launched = launch(candidate.group, run, record.take(), admission, place);
                 Poll::Ready(launched.map_err(|spec| {
                     if let Some(granted) = granted {
                         granted.in_vain();
@@ -209,12 +209,12 @@ struct InGroup<T, E> {
 impl<T, E> InGroup<T, E> {
     fn leave(
         self,
-        row: &Row,
+        record: &TaskRecord,
         Ended { outcome, result, .. }: Ended<T, E>,
         token: Option<CancellationToken>,
         text: Option<Box<str>>,
     ) {
-        let (task, place) = (row.spec().name(), row.place());
+        let (task, place) = (record.spec().name(), record.spawned_at());
         let result = result.map_err(|error| Failure { task, place, outcome, error, text });
         drop(self.slot);
         self.group.leave(self.key, task, result, token);
@@ -229,32 +229,32 @@ impl<T, E> Report<T, E> for InGroup<T, E> {
         self.group.alarm()
     }
 
-    fn ended(self, row: &Arc<Row>, ended: Ended<T, E>, token: Option<CancellationToken>) {
-        self.leave(row, ended, token, None);
+    fn ended(self, record: &Arc<TaskRecord>, ended: Ended<T, E>, token: Option<CancellationToken>) {
+        self.leave(record, ended, token, None);
     }
 
     fn failed(
         self,
-        row: &Arc<Row>,
+        record: &Arc<TaskRecord>,
         ended: Ended<T, E>,
         token: Option<CancellationToken>,
         text: Option<Box<str>>,
     ) {
-        self.leave(row, ended, token, text);
+        self.leave(record, ended, token, text);
     }
 
-    fn aborted(self, row: &Arc<Row>, error: fn(TaskError) -> E) {
+    fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E) {
         let cause = cause_of_abort(&self.group.scope, &self.group.token);
-        let cancelled = TaskError::Cancelled(Cancelled::new(row.spec(), cause));
+        let cancelled = TaskError::Cancelled(Cancelled::new(record.spec(), cause));
         match panic::catch(|| error(cancelled)) {
-            Ok(error) => self.ended(row, Ended::aborted(error), None),
-            Err(caught) => self.unwound(row, caught, error),
+            Ok(error) => self.ended(record, Ended::aborted(error), None),
+            Err(caught) => self.unwound(record, caught, error),
         }
     }
 
-    fn unwound(self, row: &Arc<Row>, caught: Caught, _: fn(TaskError) -> E) {
+    fn unwound(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
         drop(self.slot);
-        self.group.leave_untold(self.key, row.spec().name(), caught);
+        self.group.leave_untold(self.key, record.spec().name(), caught);
     }
 }
 

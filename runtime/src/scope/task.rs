@@ -24,7 +24,7 @@ use crate::{
     clock::Ticks,
     events,
     panic::{self, Caught, drop_quietly},
-    run::{Around, Ended, SupervisedFuture, alarm::Alarm, frame, row::Row, scope::Scope},
+    run::{Around, Ended, SupervisedFuture, alarm::Alarm, frame, record::TaskRecord, scope::Scope},
     span::TaskSpan,
 };
 
@@ -33,31 +33,31 @@ pub(super) trait Report<T, E> {
     /// The run has ended by itself.
     ///
     /// `token` is what it was given, where it has it still.
-    fn ended(self, row: &Arc<Row>, ended: Ended<T, E>, token: Option<CancellationToken>);
+    fn ended(self, record: &Arc<TaskRecord>, ended: Ended<T, E>, token: Option<CancellationToken>);
     /// As [`ended`](Self::ended), where the run failed: with what its error says, if [`Self::LOGS`] and if that is
     /// known.
     fn failed(
         self,
-        row: &Arc<Row>,
+        record: &Arc<TaskRecord>,
         ended: Ended<T, E>,
         token: Option<CancellationToken>,
         _text: Option<Box<str>>,
     ) where
         Self: Sized,
     {
-        self.ended(row, ended, token);
+        self.ended(record, ended, token);
     }
     /// Whether it may log errors whose type it knows nothing of.
     const LOGS: bool = false;
     /// The task was aborted. What an error of the run would be made with is `error`.
-    fn aborted(self, row: &Arc<Row>, error: fn(TaskError) -> E);
+    fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E);
     /// A poll of the task panicked outside of all boundaries: no error could be made of how its run ended.
-    fn unwound(self, row: &Arc<Row>, caught: Caught, error: fn(TaskError) -> E)
+    fn unwound(self, record: &Arc<TaskRecord>, caught: Caught, error: fn(TaskError) -> E)
     where
         Self: Sized,
     {
         drop_quietly(caught);
-        self.aborted(row, error);
+        self.aborted(record, error);
     }
     /// Wakes the task when the token of its scope fires.
     fn alarm(&self) -> Option<&Alarm>;
@@ -98,8 +98,13 @@ pin_project! {
 impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
     /// Takes the run out of its place.
     #[inline]
-    pub(super) fn new(row: Arc<Row>, span: TaskSpan, run: &mut Option<S>, report: R) -> Self {
-        Self { seat: Seat::new(row, span), run: run.take(), report: Some(report) }
+    pub(super) fn new(
+        record: Arc<TaskRecord>,
+        span: TaskSpan,
+        run: &mut Option<S>,
+        report: R,
+    ) -> Self {
+        Self { seat: Seat::new(record, span), run: run.take(), report: Some(report) }
     }
 
     #[inline]
@@ -128,9 +133,9 @@ trait Seated {
     /// Drops the run.
     fn drop_run(&mut self);
     /// Drops the run that has ended, and tells its end.
-    fn tell_ended(&mut self, row: &Arc<Row>);
-    fn tell_aborted(&mut self, row: &Arc<Row>);
-    fn tell_unwound(&mut self, row: &Arc<Row>, caught: Caught);
+    fn tell_ended(&mut self, record: &Arc<TaskRecord>);
+    fn tell_aborted(&mut self, record: &Arc<TaskRecord>);
+    fn tell_unwound(&mut self, record: &Arc<TaskRecord>, caught: Caught);
 }
 
 /// It borrows the places of a task for one poll, or for its drop.
@@ -166,91 +171,92 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Seated for InPlace<'_, 
         self.run.set(None);
     }
 
-    fn tell_ended(&mut self, row: &Arc<Row>) {
+    fn tell_ended(&mut self, record: &Arc<TaskRecord>) {
         let token = self.run.as_mut().as_pin_mut().and_then(S::take_back_token);
         self.run.set(None);
         if let (Some(report), Some(ended)) = (self.report.take(), self.ended.take()) {
             match ended.result {
-                Ok(_) => report.ended(row, ended, token),
-                Err(_) => report.failed(row, ended, token, self.text.take()),
+                Ok(_) => report.ended(record, ended, token),
+                Err(_) => report.failed(record, ended, token, self.text.take()),
             }
         }
     }
 
-    fn tell_aborted(&mut self, row: &Arc<Row>) {
+    fn tell_aborted(&mut self, record: &Arc<TaskRecord>) {
         if let Some(report) = self.report.take() {
-            report.aborted(row, S::error);
+            report.aborted(record, S::error);
         }
     }
 
-    fn tell_unwound(&mut self, row: &Arc<Row>, caught: Caught) {
+    fn tell_unwound(&mut self, record: &Arc<TaskRecord>, caught: Caught) {
         if let Some(report) = self.report.take() {
-            report.unwound(row, caught, S::error);
+            report.unwound(record, caught, S::error);
         }
     }
 }
 
 /// All of a task but its run and who is told: the same code for all functions.
 struct Seat {
-    row: Option<Arc<Row>>,
+    record: Option<Arc<TaskRecord>>,
     // Boxed where a subscriber wants it: without one, tasks are the smaller.
     span: Option<Box<TaskSpan>>,
     kept_waker: bool,
 }
 
 /// It is there but while the task is polled: then whoever asks who runs now has it.
-fn row_of(row: &Option<Arc<Row>>) -> &Arc<Row> {
-    row.as_ref().expect("a task has its row back when its poll has ended")
+fn record_of(record: &Option<Arc<TaskRecord>>) -> &Arc<TaskRecord> {
+    record.as_ref().expect("a task has its row back when its poll has ended")
 }
 
 /// Drops the run whose poll panicked.
 #[cold]
-fn unwound(row: &mut Option<Arc<Row>>, seated: &mut dyn Seated, caught: Caught) {
-    frame::within(row, || seated.drop_run());
-    let row = row_of(row);
-    row.forget_waker();
-    seated.tell_unwound(row, caught);
+fn unwound(record: &mut Option<Arc<TaskRecord>>, seated: &mut dyn Seated, caught: Caught) {
+    frame::within(record, || seated.drop_run());
+    let record = record_of(record);
+    record.clear_waker();
+    seated.tell_unwound(record, caught);
 }
 
 impl Seat {
     #[inline]
-    fn new(row: Arc<Row>, span: TaskSpan) -> Self {
+    fn new(record: Arc<TaskRecord>, span: TaskSpan) -> Self {
         let span = if span.is_disabled() { None } else { Some(Box::new(span)) };
-        Self { row: Some(row), span, kept_waker: false }
+        Self { record: Some(record), span, kept_waker: false }
     }
 
     fn poll(&mut self, seated: &mut dyn Seated, cx: &mut Context<'_>) -> Poll<()> {
-        let row = row_of(&self.row);
-        if row.is_aborted() {
+        let record = record_of(&self.record);
+        if record.is_aborted() {
             self.abort(seated);
             return Poll::Ready(());
         }
         let _inside = self.span.as_ref().map(|span| span.enter());
-        let (now, first) = row.poll_begins();
+        let (now, first) = record.enter_poll();
         if first {
             self.span.iter().for_each(|span| events::task_began(span));
         }
-        let polled = frame::within(&mut self.row, || panic::catch_escaped(|| seated.poll(cx, now)));
-        row_of(&self.row).poll_ends();
+        let polled =
+            frame::within(&mut self.record, || panic::catch_escaped(|| seated.poll(cx, now)));
+        record_of(&self.record).exit_poll();
         let has_ended = match polled {
             Ok(has_ended) => has_ended,
             Err(caught) => {
-                unwound(&mut self.row, seated, caught);
+                unwound(&mut self.record, seated, caught);
                 return Poll::Ready(());
             }
         };
-        let row = row_of(&self.row);
+        let record = record_of(&self.record);
         if has_ended {
-            row.ends();
+            record.set_finished();
             if self.kept_waker {
-                row.forget_waker();
+                record.clear_waker();
             }
-            seated.tell_ended(row);
+            seated.tell_ended(record);
             return Poll::Ready(());
         }
         if !std::mem::replace(&mut self.kept_waker, true) {
-            row.keep_waker(cx.waker());
-            if row.is_aborted() || seated.alarm().is_some_and(Alarm::has_rung) {
+            record.set_waker(cx.waker());
+            if record.is_aborted() || seated.alarm().is_some_and(Alarm::has_rung) {
                 cx.waker().wake_by_ref();
             }
         }
@@ -263,9 +269,9 @@ impl Seat {
             return;
         }
         let _inside = self.span.as_ref().map(|span| span.enter());
-        frame::within(&mut self.row, || seated.drop_run());
-        let row = row_of(&self.row);
-        row.forget_waker();
-        seated.tell_aborted(row);
+        frame::within(&mut self.record, || seated.drop_run());
+        let record = record_of(&self.record);
+        record.clear_waker();
+        seated.tell_aborted(record);
     }
 }

@@ -9,11 +9,11 @@ use loom::{future::block_on, thread};
 use super::{Alarm, Wakes};
 use crate::{
     CancellationToken,
-    run::row::{Row, model_row},
+    run::record::{TaskRecord, model_record},
     sync::{ended, model},
 };
 
-struct OneTask(Arc<Row>);
+struct OneTask(Arc<TaskRecord>);
 
 impl Wakes for OneTask {
     fn wake_tasks(&self) {
@@ -26,28 +26,28 @@ impl Wakes for OneTask {
 fn a_task_that_goes_to_sleep_while_the_alarm_rings_is_woken() {
     model(None, || {
         let token = CancellationToken::new();
-        let tasks = Arc::new(OneTask(model_row(&token)));
+        let tasks = Arc::new(OneTask(model_record(&token)));
         let weak: Weak<OneTask> = Arc::downgrade(&tasks);
         let alarm = Alarm::new(&token, tasks.0.scope(), weak);
         let fires = thread::spawn({
             let token = token.clone();
             move || token.cancel()
         });
-        let row = &tasks.0;
+        let record = &tasks.0;
         let mut kept = false;
         block_on(poll_fn(|cx| {
             if token.is_cancelled() {
                 return Poll::Ready(());
             }
             if !std::mem::replace(&mut kept, true) {
-                row.keep_waker(cx.waker());
+                record.set_waker(cx.waker());
                 if alarm.has_rung() {
                     cx.waker().wake_by_ref();
                 }
             }
             Poll::Pending
         }));
-        row.forget_waker();
+        record.clear_waker();
         ended(fires);
     });
 }
@@ -57,7 +57,7 @@ fn a_task_that_goes_to_sleep_while_the_alarm_rings_is_woken() {
 fn an_alarm_that_has_rung_is_of_a_token_that_has_fired() {
     model(None, || {
         let token = CancellationToken::new();
-        let tasks = Arc::new(OneTask(model_row(&token)));
+        let tasks = Arc::new(OneTask(model_record(&token)));
         let weak: Weak<OneTask> = Arc::downgrade(&tasks);
         let fires = thread::spawn({
             let token = token.clone();

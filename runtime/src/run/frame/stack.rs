@@ -15,7 +15,7 @@ use std::{
 
 use tokio::task::Id;
 
-use super::{super::row::Row, super::scope::Scope, Entry, Frame, Permit};
+use super::{super::record::TaskRecord, super::scope::Scope, Entry, Frame, Permit};
 use crate::spec::TaskSpec;
 
 /// What is nested deeper than this lies in a vector: recursion, as a rule.
@@ -29,7 +29,7 @@ std::thread_local! {
     static DEEP: RefCell<Vec<Option<Plain>>> = const { RefCell::new(Vec::new()) };
     static ASIDE: Aside = const {
         Aside {
-            rows: [const { Cell::new(None) }; SHALLOW],
+            records: [const { Cell::new(None) }; SHALLOW],
             scopes: [const { Cell::new(None) }; SHALLOW],
             frames: [const { Cell::new(None) }; SHALLOW],
             deep: RefCell::new(Vec::new()),
@@ -145,14 +145,14 @@ type Places<T> = [Cell<Option<Arc<T>>>; SHALLOW];
 
 /// What entries hold.
 pub(super) struct Aside {
-    rows: Places<Row>,
+    records: Places<TaskRecord>,
     scopes: Places<Scope>,
     frames: Places<Frame>,
     deep: RefCell<Vec<(usize, Held)>>,
 }
 
 pub(super) enum Held {
-    Row(Arc<Row>),
+    TaskRecord(Arc<TaskRecord>),
     Scope(Arc<Scope>),
     Frame(Arc<Frame>),
 }
@@ -184,7 +184,7 @@ macro_rules! holdable {
 }
 
 holdable! {
-    Row in rows;
+    TaskRecord in records;
     Scope in scopes;
     Frame in frames;
 }
@@ -297,9 +297,9 @@ pub(super) fn take_all() -> Vec<Entry> {
 }
 
 fn take_entry(depth: usize) -> Entry {
-    let Some(Plain { kind, holds }) = plain(depth) else { return Entry::Task { row: None } };
+    let Some(Plain { kind, holds }) = plain(depth) else { return Entry::Task { record: None } };
     match kind {
-        Kind::Task => Entry::Task { row: take_if(holds, depth) },
+        Kind::Task => Entry::Task { record: take_if(holds, depth) },
         Kind::Section { task } => Entry::Section { task, scope: take_if(holds, depth) },
         Kind::Run { spec, permit } => Entry::Run { spec, permit, frame: take_if(holds, depth) },
     }
@@ -313,7 +313,7 @@ fn take_if<T: Holdable>(holds: bool, depth: usize) -> Option<Arc<T>> {
 pub(super) fn give_back(entries: Vec<Entry>) {
     for (depth, entry) in entries.into_iter().enumerate() {
         match entry {
-            Entry::Task { row } => give(depth, row),
+            Entry::Task { record } => give(depth, record),
             Entry::Section { scope, .. } => give(depth, scope),
             Entry::Run { frame, .. } => give(depth, frame),
         }

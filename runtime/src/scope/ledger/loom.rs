@@ -6,7 +6,7 @@ use super::{Failure, Shared};
 use crate::{
     CancellationToken, Cause, Outcome,
     registry::Key,
-    run::row::{OnThread, Row},
+    run::record::{OnThread, TaskRecord},
     spec::{Policy, model_spec},
     sync::{ended, model},
 };
@@ -23,13 +23,13 @@ fn group() -> Arc<Group> {
     Arc::new(Group::new(CancellationToken::new(), Location::caller()))
 }
 
-fn row(group: &Group) -> Arc<Row> {
+fn record(group: &Group) -> Arc<TaskRecord> {
     let spec = model_spec(Policy::DEFAULT);
-    Row::anew(None, spec, Location::caller(), &group.scope, OnThread::Worker)
+    TaskRecord::recycle_or_new(None, spec, Location::caller(), &group.scope, OnThread::Worker)
 }
 
 fn enter(group: &Arc<Group>) -> Key {
-    group.enter(&row(group)).expect("the group is open")
+    group.enter(&record(group)).expect("the group is open")
 }
 
 fn failed(task: &'static str, outcome: Outcome, error: Error) -> Result<u8, Failure<Error>> {
@@ -88,7 +88,7 @@ fn nothing_is_entered_after_the_join() {
         let group = group();
         let spawns = thread::spawn({
             let group = group.clone();
-            move || match group.enter(&row(&group)) {
+            move || match group.enter(&record(&group)) {
                 Some(index) => {
                     group.leave(index, "a", Ok(1), None);
                     1
@@ -130,13 +130,13 @@ fn no_task_is_left_running_in_a_group_that_is_dropped() {
         let spawns = thread::spawn({
             let group = group.clone();
             move || {
-                let row = row(&group);
-                group.enter(&row).map(|_| row)
+                let record = record(&group);
+                group.enter(&record).map(|_| record)
             }
         });
         group.abandon();
-        if let Some(row) = spawns.join().expect("loom ends the test where a thread panics") {
-            assert!(row.is_aborted());
+        if let Some(record) = spawns.join().expect("loom ends the test where a thread panics") {
+            assert!(record.is_aborted());
         }
         assert_eq!(group.scope.cause(), Some(Cause::ScopeDropped));
     });

@@ -6,7 +6,7 @@ use super::{Closed, Shared, Ticket};
 use crate::{
     Cause, Unfinished,
     limit::Limit,
-    run::row::{OnThread, Row},
+    run::record::{OnThread, TaskRecord},
     scope::slots::reserve,
     spec::{Policy, model_spec},
     sync::{
@@ -21,16 +21,16 @@ fn pool(limit: usize) -> Arc<Shared> {
     pool
 }
 
-fn row(pool: &Shared) -> Arc<Row> {
+fn record(pool: &Shared) -> Arc<TaskRecord> {
     let spec = model_spec(Policy::DEFAULT);
     let (_, spare) = pool.token();
-    Row::anew(spare, spec, Location::caller(), &pool.scope, OnThread::Worker)
+    TaskRecord::recycle_or_new(spare, spec, Location::caller(), &pool.scope, OnThread::Worker)
 }
 
 /// As a spawn and its task.
 fn spawn_and_end(pool: &Shared, is_drained: &AtomicBool) {
     let Some(slot) = Limit::try_acquire(&*pool.limit) else { return };
-    if let Ok(key) = pool.enter(&row(pool), Ticket::New) {
+    if let Ok(key) = pool.enter(&record(pool), Ticket::New) {
         assert!(!is_drained.load(Ordering::Acquire), "accepted after the drain");
         pool.leave(key, None);
     }
@@ -67,7 +67,7 @@ fn a_reserved_slot_is_waited_for_and_its_work_accepted_after_the_close() {
                 let slot = block_on(reserve(&pool.limit, &pool.scope)).ok();
                 if pool.reserve().is_ok() {
                     assert!(!is_drained.load(Ordering::Acquire), "accepted after the drain");
-                    let key = pool.enter(&row(&pool), Ticket::Reserved);
+                    let key = pool.enter(&record(&pool), Ticket::Reserved);
                     pool.leave(key.expect("a reserved slot is accepted work"), None);
                 }
                 drop(slot);
@@ -107,7 +107,7 @@ fn there_are_never_more_tasks_than_slots() {
             let pool = pool.clone();
             thread::spawn(move || {
                 let Some(slot) = Limit::try_acquire(&*pool.limit) else { return };
-                let key = pool.enter(&row(&pool), Ticket::New).expect("the pool is open");
+                let key = pool.enter(&record(&pool), Ticket::New).expect("the pool is open");
                 assert!(pool.state().tasks() <= 1);
                 pool.leave(key, None);
                 drop(slot);
@@ -125,14 +125,14 @@ fn no_task_escapes_an_abort() {
         let spawns = thread::spawn({
             let pool = pool.clone();
             move || {
-                let row = row(&pool);
-                pool.enter(&row, Ticket::New).expect("the pool is open");
-                row
+                let record = record(&pool);
+                pool.enter(&record, Ticket::New).expect("the pool is open");
+                record
             }
         });
         pool.abort();
-        let row = spawns.join().expect("loom ends the test where a thread panics");
-        assert!(row.is_aborted());
+        let record = spawns.join().expect("loom ends the test where a thread panics");
+        assert!(record.is_aborted());
     });
 }
 
@@ -181,14 +181,14 @@ fn no_token_escapes_the_stop() {
 fn a_task_that_a_drain_cancels_is_returned_by_each_drain() {
     model(Some(2), || {
         let pool = pool(1);
-        let row = row(&pool);
-        let key = pool.enter(&row, Ticket::New).expect("the pool is open");
+        let record = record(&pool);
+        let key = pool.enter(&record, Ticket::New).expect("the pool is open");
         let task = thread::spawn({
             let pool = pool.clone();
             move || {
                 let is_cut = pool.token.is_cancelled();
                 if is_cut {
-                    pool.cancelled(&row);
+                    pool.cancelled(&record);
                 }
                 pool.leave(key, None);
                 is_cut
@@ -209,8 +209,8 @@ fn a_task_that_a_drain_cancels_is_returned_by_each_drain() {
 fn two_drains_tell_both_of_a_task_that_did_not_stop() {
     model(Some(2), || {
         let pool = pool(1);
-        let row = row(&pool);
-        pool.enter(&row, Ticket::New).expect("the pool is open");
+        let record = record(&pool);
+        pool.enter(&record, Ticket::New).expect("the pool is open");
         let drains = {
             let pool = pool.clone();
             move || block_on(pool.drain(Duration::ZERO)).map_err(|left| left.tasks().len())
@@ -219,6 +219,6 @@ fn two_drains_tell_both_of_a_task_that_did_not_stop() {
         assert_eq!(drains(), Err(1));
         let other = other.join().expect("loom ends the test where a thread panics");
         assert_eq!(other, Err(1));
-        assert!(row.is_aborted());
+        assert!(record.is_aborted());
     });
 }

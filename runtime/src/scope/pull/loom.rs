@@ -14,7 +14,7 @@ use crate::{
     run::{
         Ended,
         output::{SupervisedOutput as _, output},
-        row::{OnThread, Row},
+        record::{OnThread, TaskRecord},
         supervise,
     },
     scope::{keep::Together, ordered::Index},
@@ -67,9 +67,9 @@ fn map(items: u8) -> (Map, Arc<Mutex<Vec<u8>>>) {
     (map, pulled)
 }
 
-fn row(map: &Map) -> Arc<Row> {
+fn record(map: &Map) -> Arc<TaskRecord> {
     let spec = model_spec(Policy::DEFAULT);
-    Row::anew(None, spec, Location::caller(), &map.scope, OnThread::Worker)
+    TaskRecord::recycle_or_new(None, spec, Location::caller(), &map.scope, OnThread::Worker)
 }
 
 /// What a runner finds when it has stored an end, once it has waited for the source.
@@ -115,7 +115,7 @@ fn each_item_is_pulled_once_and_has_its_end() {
     model(Some(3), || {
         let (map, pulled) = map(2);
         let runners = ["a", "b"].map(|task| {
-            let (map, key) = (map.clone(), map.enter(&row(&map)));
+            let (map, key) = (map.clone(), map.enter(&record(&map)));
             thread::spawn(move || drive(&map, key, task, |_| (Outcome::Ok, Ok(7))))
         });
         block_on(poll_fn(|cx| map.poll_ended(cx)));
@@ -139,7 +139,7 @@ fn no_cancellation_comes_before_the_failure_that_it_follows() {
             (false, false) => (Outcome::Ok, Ok(7)),
         };
         let runners = [true, false].map(|fails| {
-            let (map, key) = (map.clone(), map.enter(&row(&map)));
+            let (map, key) = (map.clone(), map.enter(&record(&map)));
             thread::spawn(move || drive(&map, key, "a", |map| ends(map, fails)))
         });
         block_on(poll_fn(|cx| map.poll_ended(cx)));
@@ -158,14 +158,14 @@ fn no_runner_escapes_the_drop_of_its_map() {
         let spawns = thread::spawn({
             let map = map.clone();
             move || {
-                let row = row(&map);
-                map.enter(&row);
-                row
+                let record = record(&map);
+                map.enter(&record);
+                record
             }
         });
         map.abandon();
-        let row = spawns.join().expect("loom ends the test where a thread panics");
-        assert!(row.is_aborted());
+        let record = spawns.join().expect("loom ends the test where a thread panics");
+        assert!(record.is_aborted());
         let pulled = map.pull(&mut None, || map.token.clone(), drop, &mut false);
         assert!(matches!(pulled, Pulled::Nothing), "nothing more is run");
     });
@@ -190,7 +190,7 @@ fn a_blocked_iterator_keeps_no_map_from_its_end() {
         let map = map_of(Box::new(std::iter::once(0).chain(blocks)), make(drop), 2);
         map.started();
         let runners = ["a", "b"].map(|task| {
-            let (map, key) = (map.clone(), map.enter(&row(&map)));
+            let (map, key) = (map.clone(), map.enter(&record(&map)));
             thread::spawn(move || drive(&map, key, task, |_| (Outcome::Error, Err(Failure::Real))))
         });
         // The first item fails, which fires the token.
@@ -217,7 +217,7 @@ fn a_map_with_room_has_a_runner_that_reads_or_one_that_asks() {
         let runners = [false, true].map(|is_fresh| {
             let (map, asked) = (map.clone(), asked.clone());
             thread::spawn(move || {
-                let key = map.enter(&row(&map));
+                let key = map.enter(&record(&map));
                 if is_fresh {
                     map.started();
                 }
@@ -240,7 +240,7 @@ fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
         map.begin(model_spec(Policy::DEFAULT), Bound::Fixed(2));
         let map: Map = Arc::new(map);
         let reads = thread::spawn({
-            let (map, key) = (map.clone(), map.enter(&row(&map)));
+            let (map, key) = (map.clone(), map.enter(&record(&map)));
             move || drive(&map, key, "a", |_| (Outcome::Ok, Ok(7)))
         });
         let fires = thread::spawn({
@@ -249,7 +249,7 @@ fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
         });
         if map.grow_exactly(1).is_some() {
             map.started();
-            drive(&map, map.enter(&row(&map)), "b", |_| (Outcome::Ok, Ok(7)));
+            drive(&map, map.enter(&record(&map)), "b", |_| (Outcome::Ok, Ok(7)));
         }
         block_on(poll_fn(|cx| map.poll_ended(cx)));
         let result = map.take_results();
@@ -268,7 +268,7 @@ fn a_runner_that_leaves_takes_no_other_one_out_of_the_queue() {
         map.started();
         assert!(map.grow_exactly(1).is_some(), "there is work for a third");
         map.started();
-        let [reads, leaves] = [(); 2].map(|()| map.enter(&row(&map)));
+        let [reads, leaves] = [(); 2].map(|()| map.enter(&record(&map)));
         let leaves = thread::spawn({
             let map = map.clone();
             // As one that is dropped before it has an item.
@@ -276,7 +276,7 @@ fn a_runner_that_leaves_takes_no_other_one_out_of_the_queue() {
         });
         let enters = thread::spawn({
             let map = map.clone();
-            move || drive(&map, map.enter(&row(&map)), "b", |_| (Outcome::Ok, Ok(7)))
+            move || drive(&map, map.enter(&record(&map)), "b", |_| (Outcome::Ok, Ok(7)))
         });
         drive(&map, reads, "a", |_| (Outcome::Ok, Ok(7)));
         block_on(poll_fn(|cx| map.poll_ended(cx)));

@@ -19,7 +19,7 @@ use crate::{
     run::{
         SupervisedFuture,
         alarm::{Alarm, Wakes},
-        row::Row,
+        record::TaskRecord,
     },
     spec::TaskSpec,
     sync::{MutexGuard, atomic::Ordering},
@@ -129,7 +129,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         drop(waited);
     }
 
-    pub(super) fn runners(&self) -> MutexGuard<'_, Slab<Arc<Row>>> {
+    pub(super) fn runners(&self) -> MutexGuard<'_, Slab<Arc<TaskRecord>>> {
         self.runners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,32 +143,32 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     }
 
     /// Enters a runner that is about to be spawned.
-    pub(in super::super) fn enter(self: &Arc<Self>, row: &Arc<Row>) -> Key
+    pub(in super::super) fn enter(self: &Arc<Self>, record: &Arc<TaskRecord>) -> Key
     where
         Self: Send + Sync + 'static,
     {
         self.listed.get_or_init(|| registry::list(self));
-        let key = self.runners().insert(row.clone());
-        // Who aborts all rows finds this one, or has closed the map before.
+        let key = self.runners().insert(record.clone());
+        // Who aborts all records finds this one, or has closed the map before.
         if self.state().closed {
-            row.abort();
+            record.abort();
         }
         key
     }
 
-    /// Gives a runner that is listed another row.
-    pub(in super::super) fn replace(&self, key: Key, row: &Arc<Row>) {
-        let before = self.runners().replace(key, row.clone());
+    /// Gives a runner that is listed another record.
+    pub(in super::super) fn replace(&self, key: Key, record: &Arc<TaskRecord>) {
+        let before = self.runners().replace(key, record.clone());
         if self.state().closed || before.is_some_and(|before| before.is_aborted()) {
-            row.abort();
+            record.abort();
         }
     }
 
     /// A runner has nothing more to do. It has left the queue: from here on another one may get its key.
     pub(in super::super) fn leave(&self, key: Option<Key>) {
         if let Some(key) = key {
-            let row = self.runners().remove(key);
-            drop(row);
+            let record = self.runners().remove(key);
+            drop(record);
         }
         let mut state = self.state();
         if state.runners == 1 && state.source.is_some() {
@@ -200,7 +200,7 @@ where
     K: Keep<S>,
     Self: Send + Sync,
 {
-    fn rows(&self, into: &mut Vec<Arc<Row>>) {
+    fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
         into.extend(self.runners().iter().cloned());
     }
 

@@ -5,7 +5,7 @@ use loom::thread;
 use super::{Spare, Spares};
 use crate::{
     CancellationToken,
-    run::row::{OnThread, Row, model_row},
+    run::record::{OnThread, TaskRecord, model_record},
     spec::{Policy, model_spec},
     sync::{
         Mutex,
@@ -19,28 +19,34 @@ use crate::{
 fn a_row_is_used_again_only_when_nobody_has_it_any_more() {
     model(None, || {
         let token = CancellationToken::new();
-        let row = model_row(&token);
-        let scope = row.scope().clone();
+        let record = model_record(&token);
+        let scope = record.scope().clone();
         // The count of references is one that loom does not see: this is changed beside it.
         let references = Arc::new(AtomicUsize::new(2));
         let aborts = thread::spawn({
-            let (row, references) = (row.clone(), references.clone());
+            let (record, references) = (record.clone(), references.clone());
             move || {
-                row.abort();
-                drop(row);
+                record.abort();
+                drop(record);
                 references.fetch_sub(1, Ordering::Release);
             }
         });
         let spares = Mutex::new(Spares::default());
         let lock = || spares.lock().expect("loom's locks are not poisoned");
-        let spare = Spare { token: Some(token.clone()), row: Some(row) };
+        let spare = Spare { token: Some(token.clone()), record: Some(record) };
         let surplus = lock().keep(spare, &token);
-        assert!(surplus.token.is_none() && surplus.row.is_none());
+        assert!(surplus.token.is_none() && surplus.record.is_none());
         let spare = lock().take();
         assert!(spare.token == Some(token));
         references.fetch_sub(1, Ordering::Acquire);
         let spec = model_spec(Policy::DEFAULT);
-        let next = Row::anew(spare.row, spec, Location::caller(), &scope, OnThread::Worker);
+        let next = TaskRecord::recycle_or_new(
+            spare.record,
+            spec,
+            Location::caller(),
+            &scope,
+            OnThread::Worker,
+        );
         ended(aborts);
         assert!(!next.is_aborted());
     });

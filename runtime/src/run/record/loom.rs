@@ -2,7 +2,7 @@ use std::{future::poll_fn, panic::Location, sync::Arc, task::Poll};
 
 use loom::{future::block_on, thread};
 
-use super::{OnThread, Row};
+use super::{OnThread, TaskRecord};
 use crate::{
     CancellationToken,
     run::scope::Scope,
@@ -10,35 +10,40 @@ use crate::{
     sync::{ended, model},
 };
 
-pub(crate) fn row(token: &CancellationToken) -> Arc<Row> {
+pub(crate) fn record(token: &CancellationToken) -> Arc<TaskRecord> {
     let scope = Scope::root(token.clone());
-    Arc::new(Row::new(model_spec(Policy::DEFAULT), Location::caller(), scope, OnThread::Worker))
+    Arc::new(TaskRecord::new(
+        model_spec(Policy::DEFAULT),
+        Location::caller(),
+        scope,
+        OnThread::Worker,
+    ))
 }
 
 /// Invariant 3.
 #[test]
 fn who_aborts_and_the_task_that_goes_to_sleep_find_each_other() {
     model(None, || {
-        let row = row(&CancellationToken::new());
+        let record = record(&CancellationToken::new());
         let aborts = thread::spawn({
-            let row = row.clone();
-            move || row.abort()
+            let record = record.clone();
+            move || record.abort()
         });
         // As a task does; loom fails where it is never woken.
         let mut kept = false;
         block_on(poll_fn(|cx| {
-            if row.is_aborted() {
+            if record.is_aborted() {
                 return Poll::Ready(());
             }
             if !std::mem::replace(&mut kept, true) {
-                row.keep_waker(cx.waker());
-                if row.is_aborted() {
+                record.set_waker(cx.waker());
+                if record.is_aborted() {
                     cx.waker().wake_by_ref();
                 }
             }
             Poll::Pending
         }));
-        row.forget_waker();
+        record.clear_waker();
         ended(aborts);
     });
 }
@@ -46,10 +51,10 @@ fn who_aborts_and_the_task_that_goes_to_sleep_find_each_other() {
 #[test]
 fn a_task_that_did_not_finish_is_entered_once() {
     model(None, || {
-        let row = row(&CancellationToken::new());
+        let record = record(&CancellationToken::new());
         let enters = {
-            let row = row.clone();
-            move || row.enlist()
+            let record = record.clone();
+            move || record.mark_unfinished()
         };
         let other = thread::spawn(enters.clone());
         let entered = enters();

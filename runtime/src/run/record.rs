@@ -2,13 +2,13 @@
 //!
 //! Invariants
 //!
-//! 1. A row is listed before its task is given to tokio, and until the task has ended or was dropped:
+//! 1. A record is listed before its task is given to tokio, and until the task has ended or was dropped:
 //!    there is nothing to forget, and no moment at which a live task is missing.
 //! 2. Its own task alone writes the times; who looks at them may see one poll late.
 //! 3. Who aborts it says so before they ask for its waker; the task keeps its waker before it asks whether it
 //!    is aborted. One of the two finds the other.
 //!
-//! `row/loom.rs` checks 3 for every interleaving, `scope/ledger/loom.rs` what 1 says of an abort.
+//! `record/loom.rs` checks 3 for every interleaving, `scope/ledger/loom.rs` what 1 says of an abort.
 
 use std::{
     panic::Location,
@@ -40,26 +40,26 @@ use crate::{
 #[cfg(all(test, supervised_loom))]
 mod loom;
 #[cfg(all(test, supervised_loom))]
-pub(crate) use self::loom::row as model_row;
+pub(crate) use self::loom::record as model_record;
 
-pub(crate) struct Row {
+pub(crate) struct TaskRecord {
     spec: &'static TaskSpec,
-    place: &'static Location<'static>,
+    spawned_at: &'static Location<'static>,
     scope: Arc<Scope>,
     thread: OnThread,
     /// Of the spawn; where a task drives one run after another, of the run under way.
-    born: AtomicTicks,
+    since: AtomicTicks,
     /// Of the poll under way.
     polled_since: AtomicTicks,
-    begun: AtomicBool,
+    started: AtomicBool,
     /// The run has begun, and has no permit: it waits for one, or for its restart.
-    waits: AtomicBool,
+    waiting: AtomicBool,
     /// The run has been told to stop, by its own token or by that of its scope.
     stopping: AtomicBool,
     /// The run has ended; the task is about to report that.
-    ended: AtomicBool,
+    finished: AtomicBool,
     /// Whether its pool has entered it as one that did not finish.
-    listed: AtomicBool,
+    unfinished: AtomicBool,
     /// To be dropped by its next poll.
     aborted: AtomicBool,
     /// Of the task, once it has been pending.
@@ -87,69 +87,69 @@ pub(crate) enum OnThread {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activity {
     /// Nothing yet: it has not been polled, since no thread was free for it.
-    NotBegun,
+    NotStarted,
     /// It waits for a permit, or for its restart.
-    WaitsToRun,
+    Waiting,
     /// It is pending at an `.await`.
     Pending,
     /// It has been polled for so long.
     Polled(Duration),
 }
 
-impl Row {
-    /// The same, in the row of a task of the same scope that has ended, if that has let go of it.
-    pub(crate) fn anew(
+impl TaskRecord {
+    /// The same, in the record of a task of the same scope that has ended, if that has let go of it.
+    pub(crate) fn recycle_or_new(
         spare: Option<Arc<Self>>,
         spec: &'static TaskSpec,
-        place: &'static Location<'static>,
+        spawned_at: &'static Location<'static>,
         scope: &Arc<Scope>,
         thread: OnThread,
     ) -> Arc<Self> {
         let Some(mut spare) = spare else {
-            return Arc::new(Self::new(spec, place, scope.clone(), thread));
+            return Arc::new(Self::new(spec, spawned_at, scope.clone(), thread));
         };
         match Arc::get_mut(&mut spare) {
             // Its scope stays: to count a reference more and less is what all threads would fight for.
-            Some(row) => {
-                row.spec = spec;
-                row.place = place;
-                row.thread = thread;
-                row.born = AtomicTicks::new(Ticks::now());
-                row.polled_since = AtomicTicks::new(Ticks::NEVER);
-                row.begun = AtomicBool::new(false);
-                row.waits = AtomicBool::new(false);
-                row.stopping = AtomicBool::new(false);
-                row.ended = AtomicBool::new(false);
-                row.listed = AtomicBool::new(false);
-                row.aborted = AtomicBool::new(false);
-                row.waker = Mutex::new(None);
-                row.id = OnceLock::new();
-                row.runtime = watch::runtime();
+            Some(record) => {
+                record.spec = spec;
+                record.spawned_at = spawned_at;
+                record.thread = thread;
+                record.since = AtomicTicks::new(Ticks::now());
+                record.polled_since = AtomicTicks::new(Ticks::NEVER);
+                record.started = AtomicBool::new(false);
+                record.waiting = AtomicBool::new(false);
+                record.stopping = AtomicBool::new(false);
+                record.finished = AtomicBool::new(false);
+                record.unfinished = AtomicBool::new(false);
+                record.aborted = AtomicBool::new(false);
+                record.waker = Mutex::new(None);
+                record.id = OnceLock::new();
+                record.runtime = watch::runtime();
                 spare
             }
-            None => Arc::new(Self::new(spec, place, scope.clone(), thread)),
+            None => Arc::new(Self::new(spec, spawned_at, scope.clone(), thread)),
         }
     }
 
     /// A task that is about to be spawned.
     pub(crate) fn new(
         spec: &'static TaskSpec,
-        place: &'static Location<'static>,
+        spawned_at: &'static Location<'static>,
         scope: Arc<Scope>,
         thread: OnThread,
     ) -> Self {
         Self {
             spec,
-            place,
+            spawned_at,
             scope,
             thread,
-            born: AtomicTicks::new(Ticks::now()),
+            since: AtomicTicks::new(Ticks::now()),
             polled_since: AtomicTicks::new(Ticks::NEVER),
-            begun: AtomicBool::new(false),
-            waits: AtomicBool::new(false),
+            started: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-            listed: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
+            unfinished: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             waker: Mutex::new(None),
             id: OnceLock::new(),
@@ -161,8 +161,8 @@ impl Row {
         self.spec
     }
 
-    pub(crate) fn place(&self) -> &'static Location<'static> {
-        self.place
+    pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
+        self.spawned_at
     }
 
     pub(crate) fn scope(&self) -> &Arc<Scope> {
@@ -187,15 +187,15 @@ impl Row {
     }
 
     /// For an order: the older, the less.
-    pub(crate) fn born(&self) -> Ticks {
-        self.born.load()
+    pub(crate) fn since(&self) -> Ticks {
+        self.since.load()
     }
 
     pub(crate) fn age(&self) -> Duration {
-        Duration::from_nanos(self.born.load().elapsed_nanos())
+        Duration::from_nanos(self.since.load().elapsed_nanos())
     }
 
-    pub(crate) fn spawned(&self, id: Id) {
+    pub(crate) fn set_id(&self, id: Id) {
         _ = self.id.set(id);
     }
 
@@ -211,13 +211,13 @@ impl Row {
 
     /// The task is pending for the first time. Who wakes it from now on finds it; who was to wake it before did
     /// not: the caller has to look.
-    pub(crate) fn keep_waker(&self, waker: &Waker) {
+    pub(crate) fn set_waker(&self, waker: &Waker) {
         let before = self.waker().replace(waker.clone());
         drop(before);
     }
 
     /// The task has ended: its waker would keep its memory.
-    pub(crate) fn forget_waker(&self) {
+    pub(crate) fn clear_waker(&self) {
         let waker = self.waker().take();
         drop(waker);
     }
@@ -227,33 +227,33 @@ impl Row {
     }
 
     /// The reading of the clock, and whether it is the first poll.
-    pub(crate) fn poll_begins(&self) -> (Ticks, bool) {
+    pub(crate) fn enter_poll(&self) -> (Ticks, bool) {
         let now = Ticks::now();
         self.polled_since.store(now);
-        let begun = self.begun.load(Ordering::Relaxed);
-        if !begun {
-            self.begun.store(true, Ordering::Relaxed);
+        let started = self.started.load(Ordering::Relaxed);
+        if !started {
+            self.started.store(true, Ordering::Relaxed);
         }
-        (now, !begun)
+        (now, !started)
     }
 
-    pub(crate) fn poll_ends(&self) {
+    pub(crate) fn exit_poll(&self) {
         self.polled_since.store(Ticks::NEVER);
     }
 
     /// The task drives another run from now on. Read off the poll under way, since a clock costs.
-    pub(crate) fn begins_anew(&self) {
-        self.born.store(self.polled_since.load());
+    pub(crate) fn reset_clock(&self) {
+        self.since.store(self.polled_since.load());
         self.stopping.store(false, Ordering::Relaxed);
     }
 
     /// The run that the task is has begun to wait for a permit or a restart, or waits no more.
-    pub(super) fn waits(&self, now: bool) {
-        self.waits.store(now, Ordering::Relaxed);
+    pub(super) fn set_waiting(&self, now: bool) {
+        self.waiting.store(now, Ordering::Relaxed);
     }
 
     /// The run that the task is has been told to stop.
-    pub(super) fn stops(&self) {
+    pub(super) fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
@@ -264,7 +264,7 @@ impl Row {
 
     /// Whether tokio polls, or drops, this task now, as far as its id is known: what runs on top of a `LocalSet` that
     /// the task drives is another task.
-    pub(super) fn is_current(&self) -> bool {
+    pub(super) fn is_current_tokio_task(&self) -> bool {
         match (self.id(), tokio::task::try_id()) {
             (Some(own), Some(now)) => own == now,
             // The body of a main is no task to tokio; the id of any other may still be on its way.
@@ -274,26 +274,26 @@ impl Row {
     }
 
     /// Whether the code that runs now is this task's.
-    pub(crate) fn runs_here(&self) -> bool {
-        frame::current_row(|row| std::ptr::eq(Arc::as_ptr(row), self)).unwrap_or(false)
+    pub(crate) fn is_current(&self) -> bool {
+        frame::current_record(|record| std::ptr::eq(Arc::as_ptr(record), self)).unwrap_or(false)
     }
 
     /// The run has ended, and what it returned may be dropped before the task leaves its scope.
-    pub(crate) fn ends(&self) {
-        self.ended.store(true, Ordering::Relaxed);
+    pub(crate) fn set_finished(&self) {
+        self.finished.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Relaxed)
     }
 
     /// True where it was not in the list yet. The lock of its pool is held, here and below.
-    pub(crate) fn enlist(&self) -> bool {
-        !self.listed.swap(true, Ordering::Relaxed)
+    pub(crate) fn mark_unfinished(&self) -> bool {
+        !self.unfinished.swap(true, Ordering::Relaxed)
     }
 
-    pub(crate) fn is_enlisted(&self) -> bool {
-        self.listed.load(Ordering::Relaxed)
+    pub(crate) fn is_marked_unfinished(&self) -> bool {
+        self.unfinished.load(Ordering::Relaxed)
     }
 
     pub(crate) fn activity(&self) -> Activity {
@@ -301,14 +301,14 @@ impl Row {
         if !since.is_never() {
             return Activity::Polled(Duration::from_nanos(since.elapsed_nanos()));
         }
-        if !self.begun.load(Ordering::Relaxed) {
-            return Activity::NotBegun;
+        if !self.started.load(Ordering::Relaxed) {
+            return Activity::NotStarted;
         }
-        if self.waits.load(Ordering::Relaxed) { Activity::WaitsToRun } else { Activity::Pending }
+        if self.waiting.load(Ordering::Relaxed) { Activity::Waiting } else { Activity::Pending }
     }
 }
 
-impl Wakes for Row {
+impl Wakes for TaskRecord {
     fn wake_tasks(&self) {
         // A waker is foreign code: not under the lock.
         let waker = self.waker().clone();
@@ -319,7 +319,7 @@ impl Wakes for Row {
     }
 }
 
-/// Whether rows keep their runtime, which costs each spawn a little: only who looks for leaks asks.
+/// Whether records keep their runtime, which costs each spawn a little: only who looks for leaks asks.
 pub(crate) mod watch {
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -328,7 +328,7 @@ pub(crate) mod watch {
     static WATCHED: AtomicBool = AtomicBool::new(false);
 
     /// From now on, in the whole process.
-    pub(crate) fn begin() {
+    pub(crate) fn start() {
         WATCHED.store(true, Ordering::Relaxed);
     }
 
