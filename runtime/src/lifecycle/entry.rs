@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     registry::{self, HasTasks, Listed},
     run::{
-        frame,
+        context,
         record::{OnThread, TaskRecord},
         scope::{MainScope, Scope},
     },
@@ -53,7 +53,7 @@ impl Entry {
     /// Polls the body as a task.
     pub(super) fn poll<R>(&mut self, code: impl FnOnce() -> R) -> R {
         self.record.iter().for_each(|record| _ = record.enter_poll());
-        let polled = frame::within(&mut self.record, code);
+        let polled = context::in_task(&mut self.record, code);
         self.record.iter().for_each(|record| record.exit_poll());
         polled
     }

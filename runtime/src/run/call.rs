@@ -32,7 +32,7 @@ use super::{
     Anew, Around, Prepared, Run, Settled,
     alarm::Alarm,
     backoff::Restarts,
-    fails, frame,
+    context, fails,
     output::{Judge, put_text},
     scope::Seen,
 };
@@ -151,7 +151,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
             if let Err(caught) = this.restart_after(wait, settled) {
                 return Poll::Ready(this.end_without_timer(caught));
             }
-            frame::waits(true);
+            context::set_waiting(true);
         }
     }
 }
@@ -272,7 +272,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         }
         *self.backoff = None;
         self.watch.set(None);
-        frame::waits(false);
+        context::set_waiting(false);
         self.spec.here().restarted();
         Poll::Ready(())
     }
@@ -280,7 +280,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     #[cold]
     fn end_cancelled(&mut self) -> Settled<F::Output> {
         self.end();
-        let cancelled = Cancelled::new(*self.spec, frame::cause(Seen::NEVER));
+        let cancelled = Cancelled::new(*self.spec, context::cause(Seen::NEVER));
         let cancelled = TaskError::Cancelled(cancelled);
         let outcome = Outcome::Cancelled;
         Settled { outcome, overdue: false, nanos: 0, result: Err(cancelled) }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
-    frame::{self, Frame, Pushed},
+    context::{self, Pushed, RunShields},
     own,
     scope::Seen,
     step::Here,
@@ -26,14 +26,14 @@ pub(super) struct Core {
 }
 
 pin_project! {
-    /// What a run needs that is pending, was spawned with a grace, or whose frame others know.
+    /// What a run needs that is pending, was spawned with a grace, or whose shields others know.
     #[project = MoreProjected]
     #[derive(Default)]
     pub(super) struct More {
         pub(super) stop: Stop,
         pub(super) longest_grace: Grace,
         pub(super) aside: Option<Pin<Box<Aside>>>,
-        pub(super) frame: Option<Arc<Frame>>,
+        pub(super) shields: Option<Arc<RunShields>>,
         // The token had not fired at that time.
         pub(super) uncancelled: Seen,
         // Where no alarm is for its token.
@@ -190,14 +190,14 @@ impl Core {
     /// The body is about to be polled.
     #[inline]
     pub(super) fn push(&mut self) -> Pushed {
-        frame::enter_run(self.spec, self.permit.is_some(), self.frame_if_any())
+        context::enter_run(self.spec, self.permit.is_some(), self.shields_if_any())
     }
 
     /// Nothing unwinds out of a body, so that what is entered is left without a guard.
     #[inline]
     pub(super) fn pop(&mut self, pushed: Pushed) {
-        if frame::leave_run(pushed) {
-            self.keep_frame(pushed);
+        if context::exit_run(pushed) {
+            self.keep_shields(pushed);
         }
     }
 
@@ -253,16 +253,16 @@ impl Core {
         }
     }
 
-    /// The place of the frame of the run, if it may have one.
+    /// The place of the shields of the run, if it may have one.
     #[inline]
-    pub(super) fn frame_if_any(&mut self) -> Option<&mut Option<Arc<Frame>>> {
-        self.more_if_any().map(|more| more.frame)
+    pub(super) fn shields_if_any(&mut self) -> Option<&mut Option<Arc<RunShields>>> {
+        self.more_if_any().map(|more| more.shields)
     }
 
-    /// Someone was given the frame of the run, now or before.
+    /// Someone was given the shields of the run, now or before.
     #[cold]
     #[inline(never)]
-    pub(super) fn keep_frame(&mut self, pushed: Pushed) {
-        frame::take_back(pushed, self.more().frame);
+    pub(super) fn keep_shields(&mut self, pushed: Pushed) {
+        context::take_back(pushed, self.more().shields);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{
     body::Failed,
+    context,
     core::{Core, Form, Overdue, Stage},
-    frame,
     output::Verdict,
     step::{Here, Step},
 };
@@ -62,7 +62,7 @@ impl Step<'_> {
 
     #[cold]
     pub(super) fn end_cancelled(&mut self) -> End {
-        let cancelled = Cancelled::new(self.core.spec, frame::cause(self.core.uncancelled()));
+        let cancelled = Cancelled::new(self.core.spec, context::cause(self.core.uncancelled()));
         self.end_without_value(TaskError::Cancelled(cancelled))
     }
 
@@ -132,7 +132,7 @@ impl Step<'_> {
 
     /// Whether the scope of a spawned run has been cancelled: its token may be another one.
     fn scope_is_stopping(&self) -> bool {
-        self.core.form != Form::Awaited && frame::is_stopping()
+        self.core.form != Form::Awaited && context::is_stopping()
     }
 
     /// The owner drops the run.

@@ -8,7 +8,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use super::{
-    frame::{self, Entry},
+    context::{self, Entry},
     scope::Scope,
 };
 use crate::{Rejected, spec::TaskSpec};
@@ -79,8 +79,8 @@ fn chain(mut holds: impl FnMut(&Around<'_>) -> bool) -> Option<Vec<&'static str>
 
 fn outwards(mut visit: impl FnMut(Around<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut scope = None;
-    frame::with_entries(|entries| {
-        for entry in frame::of_this_task(entries).iter().rev() {
+    context::with_entries(|entries| {
+        for entry in context::of_current_task(entries).iter().rev() {
             match entry {
                 Entry::Run { spec, permit, .. } => {
                     visit(Around::Run { spec, holds_permit: permit.is_held_here() })?;

@@ -11,9 +11,9 @@ use tokio::{runtime::Handle, task::coop::unconstrained, time::Instant};
 
 use super::{
     alarm::Alarm,
+    context::{self, RunShields},
     core::{Core, Grace, MoreProjected, Overdue, Stop},
     end::{End, Ended},
-    frame::{self, Frame},
     scope::Seen,
     step::Step,
 };
@@ -138,7 +138,7 @@ impl Step<'_> {
             self.end_unless_shielded(Overdue::Cancelled)
         };
         if ended.is_none() {
-            frame::stops();
+            context::set_stopping();
         }
         ended
     }
@@ -155,8 +155,8 @@ impl Step<'_> {
     }
 
     fn end_unless_shielded(&mut self, why: Overdue) -> Option<End> {
-        let holds = |frame: &Arc<Frame>| frame.protection.holds_the_end();
-        let held = |more: MoreProjected<'_>| more.frame.as_ref().is_some_and(holds);
+        let holds = |shields: &Arc<RunShields>| shields.pending.mark_ending();
+        let held = |more: MoreProjected<'_>| more.shields.as_ref().is_some_and(holds);
         if self.core.more_if_any().is_some_and(held) {
             *self.core.more().stop = Stop::Overdue(why);
             return None;
@@ -173,7 +173,7 @@ impl Step<'_> {
         loop {
             let more = self.core.more();
             let until =
-                more.frame.as_ref().and_then(|frame| frame.protection.until_or_wake(cx.waker()));
+                more.shields.as_ref().and_then(|shields| shields.pending.until_or_wake(cx.waker()));
             let Some(until) = until else { return Poll::Ready(self.end_overdue(why)) };
             let mut timer = self.core.set_timer(until);
             ready!(pin!(unconstrained(timer.as_mut())).poll(cx));

@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{
     alarm::Wakes,
-    frame,
+    context,
     scope::{MadeBy, Scope},
 };
 use crate::{
@@ -275,7 +275,7 @@ impl TaskRecord {
 
     /// Whether the code that runs now is this task's.
     pub(crate) fn is_current(&self) -> bool {
-        frame::current_record(|record| std::ptr::eq(Arc::as_ptr(record), self)).unwrap_or(false)
+        context::current_record(|record| std::ptr::eq(Arc::as_ptr(record), self)).unwrap_or(false)
     }
 
     /// The run has ended, and what it returned may be dropped before the task leaves its scope.

@@ -4,7 +4,7 @@
 //!
 //! 1. A cause is set once, before the token that it explains fires. (for every interleaving: `scope/loom.rs`)
 //! 2. A scope knows the runs that it was made in, which wait for it. They may have ended since: what they
-//!    held is held only as long as their frame is there. So may the task: it is known by its record.
+//!    held is held only as long as their shields are there. So may the task: it is known by its record.
 //! 3. A scope owns nothing of the scopes and the tasks around it: a chain of scopes that were made in each other
 //!    would grow with the uptime of the program, and be dropped recursively. (`tests/composition/chains.rs`)
 //! 4. So a cause is not looked up in the scopes around, which may be gone: the thread that cancels a scope
@@ -21,7 +21,7 @@ use tokio::task::Id;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    frame::{self, Entry, Frame},
+    context::{self, Entry, RunShields},
     record::TaskRecord,
 };
 use crate::{
@@ -50,7 +50,7 @@ pub(crate) struct Scope {
     /// The runs of the task that made this scope, the innermost last.
     pub(super) made_in: Box<[MadeIn]>,
     /// The outermost of them, where it is a task of the scope around: gone, it holds no slot there.
-    pub(super) maker: Option<Weak<Frame>>,
+    pub(super) maker: Option<Weak<RunShields>>,
 }
 
 /// Why a scope was cancelled, shared by all scopes that one call cancels.
@@ -141,7 +141,7 @@ impl MadeBy {
 pub(super) struct MadeIn {
     pub(super) spec: &'static TaskSpec,
     /// There where it held a permit.
-    pub(super) holder: Option<Weak<Frame>>,
+    pub(super) holder: Option<Weak<RunShields>>,
 }
 
 sync::global! {
@@ -184,11 +184,12 @@ fn mains() -> MutexGuard<'static, Vec<Arc<Scope>>> {
 impl Scope {
     /// A scope inside the runs of now, which wait for it.
     pub(crate) fn nested(token: CancellationToken) -> Arc<Self> {
-        let parent = frame::current_scope();
-        let made_by = frame::current_record(MadeBy::new);
-        let (made_in, maker) = frame::with_entries(|entries| {
-            let entries = frame::of_this_task(entries);
-            let outermost = entries.iter_mut().find_map(Entry::frame).filter(|_| parent.is_some());
+        let parent = context::current_scope();
+        let made_by = context::current_record(MadeBy::new);
+        let (made_in, maker) = context::with_entries(|entries| {
+            let entries = context::of_current_task(entries);
+            let outermost =
+                entries.iter_mut().find_map(Entry::shields).filter(|_| parent.is_some());
             let maker = outermost.map(Arc::downgrade);
             (entries.iter_mut().filter_map(MadeIn::of).collect(), maker)
         });
@@ -212,7 +213,7 @@ impl Scope {
 
     /// A part of a task that is cancelled for a reason of its own.
     pub(super) fn section() -> Arc<Self> {
-        let parent = frame::current_scope();
+        let parent = context::current_scope();
         let nesting = parent.as_ref().map_or(0, |parent| parent.nesting);
         Arc::new(Self { nesting, ..Self::within(parent.as_ref(), None) })
     }

@@ -29,7 +29,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    frame::{self, Entry, Frame},
+    context::{self, Entry, RunShields},
     scope::Scope,
 };
 use crate::{
@@ -138,7 +138,7 @@ impl<F: Future> Future for Shield<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         if *this.stage == Stage::New {
-            if begins_too_late() {
+            if starts_too_late() {
                 // The run sees that its body is pending, and drops it.
                 return Poll::Pending;
             }
@@ -162,7 +162,7 @@ impl<F: Future> Future for Shield<F> {
                 this.counted.uncount();
             }
         }
-        let polled = frame::within_section(this.scope, || {
+        let polled = context::in_section(this.scope, || {
             let section = this.section.as_mut().as_pin_mut();
             section.expect("a shield was polled after it had ended").poll(cx)
         });
@@ -181,37 +181,37 @@ impl<F> fmt::Debug for Shield<F> {
 }
 
 /// Whether a run around is to end, up to the section that this one is a part of.
-fn begins_too_late() -> bool {
-    frame::with_entries(|entries| {
+fn starts_too_late() -> bool {
+    context::with_entries(|entries| {
         let runs = entries.iter().rev().map_while(|entry| match entry {
-            Entry::Run { frame, .. } => Some(frame),
+            Entry::Run { shields, .. } => Some(shields),
             Entry::Task { .. } | Entry::Section { .. } => None,
         });
-        runs.flatten().any(|frame| frame.protection.is_to_end_here())
+        runs.flatten().any(|shields| shields.pending.is_ending_here())
     })
 }
 
 /// The runs that count a shield, each with the deadline that it was told, until the shield lets go of them.
 #[derive(Default)]
-struct Counted(Vec<(Arc<Frame>, Instant)>);
+struct Counted(Vec<(Arc<RunShields>, Instant)>);
 
 impl Counted {
     /// Sees to it that every run that polls this shield counts it: it may have been moved into others.
     fn count(&mut self, deadline: Instant) {
-        frame::with_entries(|entries| {
+        context::with_entries(|entries| {
             for entry in entries {
-                let Some(frame) = entry.frame() else { continue };
-                if !self.0.iter().any(|(counting, _)| Arc::ptr_eq(counting, frame)) {
-                    frame.protection.begin(deadline);
-                    self.0.push((frame.clone(), deadline));
+                let Some(shields) = entry.shields() else { continue };
+                if !self.0.iter().any(|(counting, _)| Arc::ptr_eq(counting, shields)) {
+                    shields.pending.add(deadline);
+                    self.0.push((shields.clone(), deadline));
                 }
             }
         });
     }
 
     fn uncount(&mut self) {
-        for (frame, deadline) in self.0.drain(..) {
-            frame.protection.end(deadline);
+        for (shields, deadline) in self.0.drain(..) {
+            shields.pending.remove(deadline);
         }
     }
 }
@@ -224,13 +224,13 @@ impl Drop for Counted {
 
 /// The shields that a run counts.
 #[derive(Default)]
-pub(super) struct Protection(Mutex<Pending>);
+pub(super) struct PendingShields(Mutex<Pending>);
 
 #[derive(Default)]
 struct Pending {
     deadlines: Vec<Instant>,
     /// Whether the run is to end, and the tokio task that it is polled in.
-    is_to_end: Option<Option<Id>>,
+    ending: Option<Option<Id>>,
     /// The task of a run that is to end.
     waiting: Option<Waker>,
 }
@@ -242,16 +242,16 @@ impl Pending {
     }
 }
 
-impl Protection {
+impl PendingShields {
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, deadline: Instant) {
+    fn add(&self, deadline: Instant) {
         self.pending().deadlines.push(deadline);
     }
 
-    fn end(&self, deadline: Instant) {
+    fn remove(&self, deadline: Instant) {
         let mut pending = self.pending();
         if let Some(index) = pending.deadlines.iter().position(|other| *other == deadline) {
             pending.deadlines.swap_remove(index);
@@ -267,16 +267,16 @@ impl Protection {
     }
 
     /// The run is to end: whether it is protected still. If so, it begins no further section.
-    pub(super) fn holds_the_end(&self) -> bool {
+    pub(super) fn mark_ending(&self) -> bool {
         let mut pending = self.pending();
-        pending.is_to_end = Some(tokio::task::try_id());
+        pending.ending = Some(tokio::task::try_id());
         pending.until().is_some()
     }
 
     /// Whether the run is to end, and waits in the tokio task that runs now: what that polls of other tasks, on a
     /// `LocalSet`, goes on after the run.
-    fn is_to_end_here(&self) -> bool {
-        self.pending().is_to_end == Some(tokio::task::try_id())
+    fn is_ending_here(&self) -> bool {
+        self.pending().ending == Some(tokio::task::try_id())
     }
 
     /// Until when the run is protected, if it is; the task is woken when the last shield ends.

@@ -14,10 +14,10 @@ use super::{
     Around,
     alarm::Alarm,
     body::Body,
+    context::Pushed,
     core::{Core, Stage, Stop},
     end::Ended,
     first::first,
-    frame::Pushed,
     output::Verdict,
 };
 use crate::{

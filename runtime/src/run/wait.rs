@@ -4,8 +4,9 @@ use std::task::{Context, Poll};
 
 use super::{
     alarm::Alarm,
+    context,
     core::{Aside, AsideProjected, Stage},
-    frame, itself,
+    itself,
     step::{Go, Step},
 };
 use crate::{Rejected, TaskError, clock::Ticks, limit::Limit};
@@ -31,7 +32,7 @@ impl Step<'_> {
         self.core.stage = Stage::Waiting;
         self.core.since = Ticks::now();
         self.core.spec.here().wait_begun();
-        frame::waits(true);
+        context::set_waiting(true);
         self.wait(cx, alarm)
     }
 
@@ -54,7 +55,7 @@ impl Step<'_> {
         let here = self.core.spec.here();
         here.wait_ended();
         here.waited_for(self.core.since.elapsed_nanos());
-        frame::waits(false);
+        context::set_waiting(false);
         Go::Continue(())
     }
 }

@@ -41,7 +41,7 @@ use crate::{
     run::{
         Around, Ended, SupervisedFuture,
         alarm::Alarm,
-        frame,
+        context,
         record::{OnThread, TaskRecord},
     },
     span::TaskSpan,
@@ -249,7 +249,7 @@ where
         self.record.enter_poll();
         let shared = self.shared.clone();
         let inside = shared.span.enter();
-        let polled = frame::within(&mut lent, || self.poll_next(&mut None, cx));
+        let polled = context::in_task(&mut lent, || self.poll_next(&mut None, cx));
         drop(inside);
         self.record.exit_poll();
         self.lent = lent;
@@ -300,7 +300,7 @@ where
             }
         }
         let inside = span.enter();
-        let polled = frame::within(&mut lent, || self.drive(now, cx));
+        let polled = context::in_task(&mut lent, || self.drive(now, cx));
         drop(inside);
         self.record.exit_poll();
         self.lent = lent;
@@ -478,7 +478,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Runner<I, F, S, K> {
         let _inside = self.span.enter();
         if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
             let spec = run.spec();
-            frame::within(&mut self.lent, || self.run.set(None));
+            context::in_task(&mut self.lent, || self.run.set(None));
             let cause = cause_of_abort(&self.shared.scope, &self.shared.token);
             let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
             match panic::catch(|| S::error(cancelled)) {

@@ -24,7 +24,9 @@ use crate::{
     clock::Ticks,
     events,
     panic::{self, Caught, drop_quietly},
-    run::{Around, Ended, SupervisedFuture, alarm::Alarm, frame, record::TaskRecord, scope::Scope},
+    run::{
+        Around, Ended, SupervisedFuture, alarm::Alarm, context, record::TaskRecord, scope::Scope,
+    },
     span::TaskSpan,
 };
 
@@ -211,7 +213,7 @@ fn record_of(record: &Option<Arc<TaskRecord>>) -> &Arc<TaskRecord> {
 /// Drops the run whose poll panicked.
 #[cold]
 fn unwound(record: &mut Option<Arc<TaskRecord>>, seated: &mut dyn Seated, caught: Caught) {
-    frame::within(record, || seated.drop_run());
+    context::in_task(record, || seated.drop_run());
     let record = record_of(record);
     record.clear_waker();
     seated.tell_unwound(record, caught);
@@ -236,7 +238,7 @@ impl Seat {
             self.span.iter().for_each(|span| events::task_began(span));
         }
         let polled =
-            frame::within(&mut self.record, || panic::catch_escaped(|| seated.poll(cx, now)));
+            context::in_task(&mut self.record, || panic::catch_escaped(|| seated.poll(cx, now)));
         record_of(&self.record).exit_poll();
         let has_ended = match polled {
             Ok(has_ended) => has_ended,
@@ -269,7 +271,7 @@ impl Seat {
             return;
         }
         let _inside = self.span.as_ref().map(|span| span.enter());
-        frame::within(&mut self.record, || seated.drop_run());
+        context::in_task(&mut self.record, || seated.drop_run());
         let record = record_of(&self.record);
         record.clear_waker();
         seated.tell_aborted(record);

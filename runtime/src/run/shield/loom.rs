@@ -3,7 +3,7 @@ use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 use loom::{future::block_on, thread};
 use tokio::time::Instant;
 
-use super::Protection;
+use super::PendingShields;
 use crate::sync::{ended, model};
 
 /// Invariant 2.
@@ -11,22 +11,22 @@ use crate::sync::{ended, model};
 fn a_run_that_is_to_end_is_woken_by_the_last_shield_and_not_before() {
     model(Some(3), || {
         let later = Instant::now() + Duration::from_secs(3_600);
-        let protection = Arc::new(Protection::default());
+        let shields_of_run = Arc::new(PendingShields::default());
         let deadlines = [later, later + Duration::from_secs(1)];
-        deadlines.into_iter().for_each(|deadline| protection.begin(deadline));
+        deadlines.into_iter().for_each(|deadline| shields_of_run.add(deadline));
         let shields = deadlines.map(|deadline| {
-            let protection = protection.clone();
-            thread::spawn(move || protection.end(deadline))
+            let shields_of_run = shields_of_run.clone();
+            thread::spawn(move || shields_of_run.remove(deadline))
         });
-        if protection.holds_the_end() {
-            block_on(poll_fn(|cx| match protection.until_or_wake(cx.waker()) {
+        if shields_of_run.mark_ending() {
+            block_on(poll_fn(|cx| match shields_of_run.until_or_wake(cx.waker()) {
                 Some(_) => Poll::Pending,
                 None => Poll::Ready(()),
             }));
         }
-        let left = protection.pending().deadlines.len();
+        let left = shields_of_run.pending().deadlines.len();
         assert_eq!(left, 0, "shields that were not waited for");
-        assert!(protection.is_to_end_here());
+        assert!(shields_of_run.is_ending_here());
         shields.into_iter().for_each(ended);
     });
 }

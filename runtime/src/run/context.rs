@@ -3,10 +3,10 @@
 //! Invariants
 //!
 //! 1. While a run's body, a task or a section is polled on a thread, it has an entry on that thread's stack;
-//!    what it handed in comes back when it leaves, at the latest. Most runs hand nothing in: to enter and to leave is then
-//!    two stores, with nothing to be counted, allocated or dropped.
+//!    what it handed in comes back when it leaves, at the latest. Most runs hand nothing in: to enter and to leave is
+//!    then two stores, with nothing to be counted, allocated or dropped.
 //! 2. No user code runs while the stack is borrowed.
-//! 3. A run has a [`Frame`] from the moment someone else has to refer to it, and lets go of it when it
+//! 3. A run has a [`RunShields`] from the moment someone else has to refer to it, and lets go of it when it
 //!    ends: whoever finds it gone knows that the run holds nothing.
 //! 4. What lies below on the stack may belong to another tokio task: a run that drives a `LocalSet` polls the tasks
 //!    of others. Tasks and sections, and runs that hold a permit, know the tokio task that they are polled in, and
@@ -21,7 +21,7 @@ use tokio::task::Id;
 use super::{
     record::TaskRecord,
     scope::{Scope, Seen},
-    shield::Protection,
+    shield::PendingShields,
 };
 use crate::{Cause, spec::TaskSpec};
 pub(super) use stack::Pushed;
@@ -29,8 +29,8 @@ use stack::{Holdable, Kind};
 
 /// What others know of a run that is under way.
 #[derive(Default)]
-pub(crate) struct Frame {
-    pub(super) protection: Protection,
+pub(crate) struct RunShields {
+    pub(super) pending: PendingShields,
 }
 
 pub(super) enum Entry {
@@ -46,7 +46,7 @@ pub(super) enum Entry {
     Run {
         spec: &'static TaskSpec,
         permit: Permit,
-        frame: Option<Arc<Frame>>,
+        shields: Option<Arc<RunShields>>,
     },
 }
 
@@ -68,37 +68,37 @@ impl Permit {
 
 /// Polls, or drops, a task.
 #[inline]
-pub(crate) fn within<R>(record: &mut Option<Arc<TaskRecord>>, code: impl FnOnce() -> R) -> R {
+pub(crate) fn in_task<R>(record: &mut Option<Arc<TaskRecord>>, code: impl FnOnce() -> R) -> R {
     let _entered = Entered::new(Kind::Task, record);
     code()
 }
 
 /// Polls a part of a task that has a scope of its own.
-pub(super) fn within_section<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnce() -> R) -> R {
+pub(super) fn in_section<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnce() -> R) -> R {
     let _entered = Entered::new(Kind::Section { task: tokio::task::try_id() }, scope);
     code()
 }
 
-/// A run enters the stack, to leave it by [`leave_run`].
+/// A run enters the stack, to leave it by [`exit_run`].
 #[inline]
 pub(super) fn enter_run(
     spec: &'static TaskSpec,
     holds_permit: bool,
-    frame: Option<&mut Option<Arc<Frame>>>,
+    shields: Option<&mut Option<Arc<RunShields>>>,
 ) -> Pushed {
     let permit = if holds_permit { Permit::HeldBy(tokio::task::try_id()) } else { Permit::None };
-    stack::push(Kind::Run { spec, permit }, frame)
+    stack::push(Kind::Run { spec, permit }, shields)
 }
 
-/// Whether it held a frame, or was given one: [`take_back`] returns it.
+/// Whether it held a shields, or was given one: [`take_back`] returns it.
 #[inline]
-pub(super) fn leave_run(pushed: Pushed) -> bool {
+pub(super) fn exit_run(pushed: Pushed) -> bool {
     stack::pop(pushed)
 }
 
-/// Puts the frame of a run that has left into its place.
-pub(super) fn take_back(pushed: Pushed, frame: &mut Option<Arc<Frame>>) {
-    *frame = stack::take_back(pushed);
+/// Puts the shields of a run that has left into its place.
+pub(super) fn take_back(pushed: Pushed, shields: &mut Option<Arc<RunShields>>) {
+    *shields = stack::take_back(pushed);
 }
 
 /// Takes the entry off again, also where the code unwinds, and puts what it held back in its place.
@@ -123,7 +123,7 @@ impl<T: Holdable> Drop for Entered<'_, T> {
     }
 }
 
-/// Looks at the entries, the innermost last. It may give runs a frame.
+/// Looks at the entries, the innermost last. It may give runs their shields.
 pub(super) fn with_entries<R>(look: impl FnOnce(&mut [Entry]) -> R) -> R {
     let mut entries = stack::take_all();
     let found = look(&mut entries);
@@ -133,7 +133,7 @@ pub(super) fn with_entries<R>(look: impl FnOnce(&mut [Entry]) -> R) -> R {
 
 /// The part of the stack that is one task. The task itself is missing if tokio polls another one on top of it; the
 /// runs of both are there then.
-pub(super) fn of_this_task(entries: &mut [Entry]) -> &mut [Entry] {
+pub(super) fn of_current_task(entries: &mut [Entry]) -> &mut [Entry] {
     let begins = |entry: &Entry| matches!(entry, Entry::Task { .. });
     let from = entries.iter().rposition(begins).unwrap_or(0);
     match &entries[from..] {
@@ -146,17 +146,17 @@ pub(super) fn of_this_task(entries: &mut [Entry]) -> &mut [Entry] {
 
 impl Entry {
     /// Lets someone refer to the run, if it is one.
-    pub(super) fn frame(&mut self) -> Option<&Arc<Frame>> {
+    pub(super) fn shields(&mut self) -> Option<&Arc<RunShields>> {
         match self {
-            Self::Run { frame, .. } => Some(frame.get_or_insert_default()),
+            Self::Run { shields, .. } => Some(shields.get_or_insert_default()),
             Self::Task { .. } | Self::Section { .. } => None,
         }
     }
 
     /// The same, weakly, where it holds a permit.
-    pub(super) fn holder(&mut self) -> Option<Weak<Frame>> {
+    pub(super) fn holder(&mut self) -> Option<Weak<RunShields>> {
         match self {
-            Self::Run { permit, .. } if permit.is_held_here() => self.frame().map(Arc::downgrade),
+            Self::Run { permit, .. } if permit.is_held_here() => self.shields().map(Arc::downgrade),
             _ => None,
         }
     }
@@ -166,7 +166,7 @@ impl Entry {
 pub(super) fn current_scope() -> Option<Arc<Scope>> {
     with_entries(|entries| {
         let now = tokio::task::try_id();
-        of_this_task(entries).iter().rev().find_map(|entry| match entry {
+        of_current_task(entries).iter().rev().find_map(|entry| match entry {
             Entry::Task { record } => record.as_ref().map(|record| record.scope().clone()),
             Entry::Section { task, scope } if *task == now => scope.clone(),
             Entry::Section { .. } | Entry::Run { .. } => None,
@@ -176,7 +176,7 @@ pub(super) fn current_scope() -> Option<Arc<Scope>> {
 
 /// Looks at the task that runs now, if it is one of ours.
 pub(super) fn current_record<R>(look: impl FnOnce(&Arc<TaskRecord>) -> R) -> Option<R> {
-    with_entries(|entries| match of_this_task(entries).first() {
+    with_entries(|entries| match of_current_task(entries).first() {
         Some(Entry::Task { record: Some(record) }) => Some(look(record)),
         _ => None,
     })
@@ -185,9 +185,9 @@ pub(super) fn current_record<R>(look: impl FnOnce(&Arc<TaskRecord>) -> R) -> Opt
 /// The run that is about to wait, or has waited, for its permit or its restart: where it is the task itself,
 /// and not a call within, the task's record tells.
 #[cold]
-pub(super) fn waits(now: bool) {
+pub(super) fn set_waiting(now: bool) {
     with_entries(|entries| {
-        if let [Entry::Task { record: Some(record) }] = of_this_task(entries) {
+        if let [Entry::Task { record: Some(record) }] = of_current_task(entries) {
             record.set_waiting(now);
         }
     });
@@ -195,9 +195,9 @@ pub(super) fn waits(now: bool) {
 
 /// The run that has been told to stop: where it is the task itself, the task's record tells.
 #[cold]
-pub(super) fn stops() {
+pub(super) fn set_stopping() {
     with_entries(|entries| {
-        if let [Entry::Task { record: Some(record) }] = of_this_task(entries) {
+        if let [Entry::Task { record: Some(record) }] = of_current_task(entries) {
             record.set_stopping();
         }
     });

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::task::Id;
 
-use super::{super::record::TaskRecord, super::scope::Scope, Entry, Frame, Permit};
+use super::{super::record::TaskRecord, super::scope::Scope, Entry, Permit, RunShields};
 use crate::spec::TaskSpec;
 
 /// What is nested deeper than this lies in a vector: recursion, as a rule.
@@ -31,7 +31,7 @@ std::thread_local! {
         Aside {
             records: [const { Cell::new(None) }; SHALLOW],
             scopes: [const { Cell::new(None) }; SHALLOW],
-            frames: [const { Cell::new(None) }; SHALLOW],
+            shields: [const { Cell::new(None) }; SHALLOW],
             deep: RefCell::new(Vec::new()),
         }
     };
@@ -147,14 +147,14 @@ type Places<T> = [Cell<Option<Arc<T>>>; SHALLOW];
 pub(super) struct Aside {
     records: Places<TaskRecord>,
     scopes: Places<Scope>,
-    frames: Places<Frame>,
+    shields: Places<RunShields>,
     deep: RefCell<Vec<(usize, Held)>>,
 }
 
 pub(super) enum Held {
     TaskRecord(Arc<TaskRecord>),
     Scope(Arc<Scope>),
-    Frame(Arc<Frame>),
+    RunShields(Arc<RunShields>),
 }
 
 /// Something that an entry of one kind holds.
@@ -186,7 +186,7 @@ macro_rules! holdable {
 holdable! {
     TaskRecord in records;
     Scope in scopes;
-    Frame in frames;
+    RunShields in shields;
 }
 
 /// Where an entry stands.
@@ -301,7 +301,7 @@ fn take_entry(depth: usize) -> Entry {
     match kind {
         Kind::Task => Entry::Task { record: take_if(holds, depth) },
         Kind::Section { task } => Entry::Section { task, scope: take_if(holds, depth) },
-        Kind::Run { spec, permit } => Entry::Run { spec, permit, frame: take_if(holds, depth) },
+        Kind::Run { spec, permit } => Entry::Run { spec, permit, shields: take_if(holds, depth) },
     }
 }
 
@@ -315,7 +315,7 @@ pub(super) fn give_back(entries: Vec<Entry>) {
         match entry {
             Entry::Task { record } => give(depth, record),
             Entry::Section { scope, .. } => give(depth, scope),
-            Entry::Run { frame, .. } => give(depth, frame),
+            Entry::Run { shields, .. } => give(depth, shields),
         }
     }
 }
