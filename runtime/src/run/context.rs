@@ -6,7 +6,7 @@
 //!    what it handed in comes back when it leaves, at the latest. Most runs hand nothing in: to enter and to leave is
 //!    then two stores, with nothing to be counted, allocated or dropped.
 //! 2. No user code runs while the stack is borrowed.
-//! 3. A run has a [`RunShields`] from the moment someone else has to refer to it, and lets go of it when it
+//! 3. A run has [`RunShields`] from the moment someone else has to refer to it, and lets go of it when it
 //!    ends: whoever finds it gone knows that the run holds nothing.
 //! 4. What lies below on the stack may belong to another tokio task: a run that drives a `LocalSet` polls the tasks
 //!    of others. Tasks and sections, and runs that hold a permit, know the tokio task that they are polled in, and
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{Cause, spec::TaskSpec};
 pub(super) use stack::Pushed;
-use stack::{Holdable, Kind};
+use stack::{EntryKind, StackRef};
 
 /// What others know of a run that is under way.
 #[derive(Default)]
@@ -33,7 +33,7 @@ pub(crate) struct RunShields {
     pub(super) pending: PendingShields,
 }
 
-pub(super) enum Entry {
+pub(super) enum StackEntry {
     /// What lies below belongs to another task, or to none.
     Task {
         record: Option<Arc<TaskRecord>>,
@@ -69,13 +69,13 @@ impl Permit {
 /// Polls, or drops, a task.
 #[inline]
 pub(crate) fn in_task<R>(record: &mut Option<Arc<TaskRecord>>, code: impl FnOnce() -> R) -> R {
-    let _entered = Entered::new(Kind::Task, record);
+    let _guard = EnterGuard::new(EntryKind::Task, record);
     code()
 }
 
 /// Polls a part of a task that has a scope of its own.
 pub(super) fn in_section<R>(scope: &mut Option<Arc<Scope>>, code: impl FnOnce() -> R) -> R {
-    let _entered = Entered::new(Kind::Section { task: tokio::task::try_id() }, scope);
+    let _guard = EnterGuard::new(EntryKind::Section { task: tokio::task::try_id() }, scope);
     code()
 }
 
@@ -87,7 +87,7 @@ pub(super) fn enter_run(
     shields: Option<&mut Option<Arc<RunShields>>>,
 ) -> Pushed {
     let permit = if holds_permit { Permit::HeldBy(tokio::task::try_id()) } else { Permit::None };
-    stack::push(Kind::Run { spec, permit }, shields)
+    stack::push(EntryKind::Run { spec, permit }, shields)
 }
 
 /// Whether it held a shields, or was given one: [`take_back`] returns it.
@@ -102,19 +102,19 @@ pub(super) fn take_back(pushed: Pushed, shields: &mut Option<Arc<RunShields>>) {
 }
 
 /// Takes the entry off again, also where the code unwinds, and puts what it held back in its place.
-struct Entered<'a, T: Holdable> {
+struct EnterGuard<'a, T: StackRef> {
     pushed: Pushed,
     place: &'a mut Option<Arc<T>>,
 }
 
-impl<'a, T: Holdable> Entered<'a, T> {
+impl<'a, T: StackRef> EnterGuard<'a, T> {
     #[inline]
-    fn new(kind: Kind, place: &'a mut Option<Arc<T>>) -> Self {
+    fn new(kind: EntryKind, place: &'a mut Option<Arc<T>>) -> Self {
         Self { pushed: stack::push(kind, Some(place)), place }
     }
 }
 
-impl<T: Holdable> Drop for Entered<'_, T> {
+impl<T: StackRef> Drop for EnterGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         if stack::pop(self.pushed) {
@@ -124,27 +124,27 @@ impl<T: Holdable> Drop for Entered<'_, T> {
 }
 
 /// Looks at the entries, the innermost last. It may give runs their shields.
-pub(super) fn with_entries<R>(look: impl FnOnce(&mut [Entry]) -> R) -> R {
+pub(super) fn with_entries<R>(look: impl FnOnce(&mut [StackEntry]) -> R) -> R {
     let mut entries = stack::take_all();
     let found = look(&mut entries);
-    stack::give_back(entries);
+    stack::restore(entries);
     found
 }
 
 /// The part of the stack that is one task. The task itself is missing if tokio polls another one on top of it; the
 /// runs of both are there then.
-pub(super) fn of_current_task(entries: &mut [Entry]) -> &mut [Entry] {
-    let begins = |entry: &Entry| matches!(entry, Entry::Task { .. });
+pub(super) fn of_current_task(entries: &mut [StackEntry]) -> &mut [StackEntry] {
+    let begins = |entry: &StackEntry| matches!(entry, StackEntry::Task { .. });
     let from = entries.iter().rposition(begins).unwrap_or(0);
     match &entries[from..] {
-        [Entry::Task { record: Some(record) }, ..] if !record.is_current_tokio_task() => {
+        [StackEntry::Task { record: Some(record) }, ..] if !record.is_current_tokio_task() => {
             &mut entries[from + 1..]
         }
         _ => &mut entries[from..],
     }
 }
 
-impl Entry {
+impl StackEntry {
     /// Lets someone refer to the run, if it is one.
     pub(super) fn shields(&mut self) -> Option<&Arc<RunShields>> {
         match self {
@@ -167,9 +167,9 @@ pub(super) fn current_scope() -> Option<Arc<Scope>> {
     with_entries(|entries| {
         let now = tokio::task::try_id();
         of_current_task(entries).iter().rev().find_map(|entry| match entry {
-            Entry::Task { record } => record.as_ref().map(|record| record.scope().clone()),
-            Entry::Section { task, scope } if *task == now => scope.clone(),
-            Entry::Section { .. } | Entry::Run { .. } => None,
+            StackEntry::Task { record } => record.as_ref().map(|record| record.scope().clone()),
+            StackEntry::Section { task, scope } if *task == now => scope.clone(),
+            StackEntry::Section { .. } | StackEntry::Run { .. } => None,
         })
     })
 }
@@ -177,7 +177,7 @@ pub(super) fn current_scope() -> Option<Arc<Scope>> {
 /// Looks at the task that runs now, if it is one of ours.
 pub(super) fn current_record<R>(look: impl FnOnce(&Arc<TaskRecord>) -> R) -> Option<R> {
     with_entries(|entries| match of_current_task(entries).first() {
-        Some(Entry::Task { record: Some(record) }) => Some(look(record)),
+        Some(StackEntry::Task { record: Some(record) }) => Some(look(record)),
         _ => None,
     })
 }
@@ -187,7 +187,7 @@ pub(super) fn current_record<R>(look: impl FnOnce(&Arc<TaskRecord>) -> R) -> Opt
 #[cold]
 pub(super) fn set_waiting(now: bool) {
     with_entries(|entries| {
-        if let [Entry::Task { record: Some(record) }] = of_current_task(entries) {
+        if let [StackEntry::Task { record: Some(record) }] = of_current_task(entries) {
             record.set_waiting(now);
         }
     });
@@ -197,7 +197,7 @@ pub(super) fn set_waiting(now: bool) {
 #[cold]
 pub(super) fn set_stopping() {
     with_entries(|entries| {
-        if let [Entry::Task { record: Some(record) }] = of_current_task(entries) {
+        if let [StackEntry::Task { record: Some(record) }] = of_current_task(entries) {
             record.set_stopping();
         }
     });

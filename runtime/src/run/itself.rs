@@ -8,7 +8,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use super::{
-    context::{self, Entry},
+    context::{self, StackEntry},
     scope::Scope,
 };
 use crate::{Rejected, spec::TaskSpec};
@@ -82,14 +82,14 @@ fn outwards(mut visit: impl FnMut(Around<'_>) -> ControlFlow<()>) -> ControlFlow
     context::with_entries(|entries| {
         for entry in context::of_current_task(entries).iter().rev() {
             match entry {
-                Entry::Run { spec, permit, .. } => {
+                StackEntry::Run { spec, permit, .. } => {
                     visit(Around::Run { spec, holds_permit: permit.is_held_here() })?;
                 }
-                Entry::Task { record } => {
+                StackEntry::Task { record } => {
                     scope = record.as_ref().map(|record| record.scope().clone())
                 }
                 // A section has no runs of its own, and nothing to be waited for.
-                Entry::Section { .. } => {}
+                StackEntry::Section { .. } => {}
             }
         }
         ControlFlow::Continue(())

@@ -21,7 +21,7 @@ use tokio::task::Id;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    context::{self, Entry, RunShields},
+    context::{self, RunShields, StackEntry},
     record::TaskRecord,
 };
 use crate::{
@@ -189,7 +189,7 @@ impl Scope {
         let (made_in, maker) = context::with_entries(|entries| {
             let entries = context::of_current_task(entries);
             let outermost =
-                entries.iter_mut().find_map(Entry::shields).filter(|_| parent.is_some());
+                entries.iter_mut().find_map(StackEntry::shields).filter(|_| parent.is_some());
             let maker = outermost.map(Arc::downgrade);
             (entries.iter_mut().filter_map(MadeIn::of).collect(), maker)
         });
@@ -342,11 +342,11 @@ impl Scope {
 }
 
 impl MadeIn {
-    fn of(entry: &mut Entry) -> Option<Self> {
+    fn of(entry: &mut StackEntry) -> Option<Self> {
         let holder = entry.holder();
         match entry {
-            Entry::Run { spec, .. } => Some(Self { spec, holder }),
-            Entry::Task { .. } | Entry::Section { .. } => None,
+            StackEntry::Run { spec, .. } => Some(Self { spec, holder }),
+            StackEntry::Task { .. } | StackEntry::Section { .. } => None,
         }
     }
 }

@@ -29,7 +29,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    context::{self, Entry, RunShields},
+    context::{self, RunShields, StackEntry},
     scope::Scope,
 };
 use crate::{
@@ -184,8 +184,8 @@ impl<F> fmt::Debug for Shield<F> {
 fn starts_too_late() -> bool {
     context::with_entries(|entries| {
         let runs = entries.iter().rev().map_while(|entry| match entry {
-            Entry::Run { shields, .. } => Some(shields),
-            Entry::Task { .. } | Entry::Section { .. } => None,
+            StackEntry::Run { shields, .. } => Some(shields),
+            StackEntry::Task { .. } | StackEntry::Section { .. } => None,
         });
         runs.flatten().any(|shields| shields.pending.is_ending_here())
     })

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::task::Id;
 
-use super::{super::record::TaskRecord, super::scope::Scope, Entry, Permit, RunShields};
+use super::{super::record::TaskRecord, super::scope::Scope, Permit, RunShields, StackEntry};
 use crate::spec::TaskSpec;
 
 /// What is nested deeper than this lies in a vector: recursion, as a rule.
@@ -24,11 +24,11 @@ const SHALLOW: usize = 32;
 std::thread_local! {
     /// Nothing in it has to be dropped: it is there also while the thread ends.
     static ENTRIES: Entries = const {
-        Entries { depth: Cell::new(0), shallow: [const { Place::empty() }; SHALLOW] }
+        Entries { depth: Cell::new(0), shallow: [const { HeaderCell::empty() }; SHALLOW] }
     };
-    static DEEP: RefCell<Vec<Option<Plain>>> = const { RefCell::new(Vec::new()) };
-    static ASIDE: Aside = const {
-        Aside {
+    static DEEP: RefCell<Vec<Option<EntryHeader>>> = const { RefCell::new(Vec::new()) };
+    static HELD_REFS: HeldRefs = const {
+        HeldRefs {
             records: [const { Cell::new(None) }; SHALLOW],
             scopes: [const { Cell::new(None) }; SHALLOW],
             shields: [const { Cell::new(None) }; SHALLOW],
@@ -39,18 +39,18 @@ std::thread_local! {
 
 struct Entries {
     depth: Cell<usize>,
-    shallow: [Place; SHALLOW],
+    shallow: [HeaderCell; SHALLOW],
 }
 
 #[derive(Clone, Copy)]
-struct Plain {
-    kind: Kind,
+struct EntryHeader {
+    kind: EntryKind,
     holds: bool,
 }
 
-/// Where a [`Plain`] lies, part by part: put together first, and moved as a whole, it would be read back before
+/// Where a [`EntryHeader`] lies, part by part: put together first, and moved as a whole, it would be read back before
 /// the processor has it, which costs more than all the rest.
-struct Place {
+struct HeaderCell {
     tag: Cell<Tag>,
     holds: Cell<bool>,
     spec: Cell<Option<&'static TaskSpec>>,
@@ -66,7 +66,7 @@ enum Tag {
     RunWithPermit,
 }
 
-impl Place {
+impl HeaderCell {
     const fn empty() -> Self {
         Self {
             tag: Cell::new(Tag::Task),
@@ -77,15 +77,15 @@ impl Place {
     }
 
     #[inline]
-    fn set(&self, kind: Kind, holds: bool) {
+    fn set(&self, kind: EntryKind, holds: bool) {
         self.holds.set(holds);
         match kind {
-            Kind::Task => self.tag.set(Tag::Task),
-            Kind::Section { task } => {
+            EntryKind::Task => self.tag.set(Tag::Task),
+            EntryKind::Section { task } => {
                 self.tag.set(Tag::Section);
                 self.task.set(task);
             }
-            Kind::Run { spec, permit } => {
+            EntryKind::Run { spec, permit } => {
                 self.spec.set(Some(spec));
                 match permit {
                     Permit::None => self.tag.set(Tag::Run),
@@ -98,16 +98,16 @@ impl Place {
         }
     }
 
-    fn get(&self) -> Plain {
-        let kind = Kind::of((self.tag.get(), self.spec.get(), self.task.get()));
-        Plain { kind, holds: self.holds.get() }
+    fn get(&self) -> EntryHeader {
+        let kind = EntryKind::of((self.tag.get(), self.spec.get(), self.task.get()));
+        EntryHeader { kind, holds: self.holds.get() }
     }
 }
 
-/// A [`Kind`], each part by itself: they are passed in registers.
+/// A [`EntryKind`], each part by itself: they are passed in registers.
 type Parts = (Tag, Option<&'static TaskSpec>, Option<Id>);
 
-impl Kind {
+impl EntryKind {
     #[inline]
     fn parts(self) -> Parts {
         match self {
@@ -135,55 +135,55 @@ impl Kind {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum EntryKind {
     Task,
     Section { task: Option<Id> },
     Run { spec: &'static TaskSpec, permit: Permit },
 }
 
-type Places<T> = [Cell<Option<Arc<T>>>; SHALLOW];
+type RefCells<T> = [Cell<Option<Arc<T>>>; SHALLOW];
 
 /// What entries hold.
-pub(super) struct Aside {
-    records: Places<TaskRecord>,
-    scopes: Places<Scope>,
-    shields: Places<RunShields>,
-    deep: RefCell<Vec<(usize, Held)>>,
+pub(super) struct HeldRefs {
+    records: RefCells<TaskRecord>,
+    scopes: RefCells<Scope>,
+    shields: RefCells<RunShields>,
+    deep: RefCell<Vec<(usize, AnyRef)>>,
 }
 
-pub(super) enum Held {
+pub(super) enum AnyRef {
     TaskRecord(Arc<TaskRecord>),
     Scope(Arc<Scope>),
     RunShields(Arc<RunShields>),
 }
 
 /// Something that an entry of one kind holds.
-pub(super) trait Holdable: Sized {
-    fn places(aside: &Aside) -> &Places<Self>;
-    fn into_held(this: Arc<Self>) -> Held;
-    fn from_held(held: Held) -> Option<Arc<Self>>;
+pub(super) trait StackRef: Sized {
+    fn cells(refs: &HeldRefs) -> &RefCells<Self>;
+    fn into_any(this: Arc<Self>) -> AnyRef;
+    fn from_any(held: AnyRef) -> Option<Arc<Self>>;
 }
 
-macro_rules! holdable {
-    ($($type:ident in $places:ident;)*) => {$(
-        impl Holdable for $type {
+macro_rules! stack_refs {
+    ($($type:ident in $cells:ident;)*) => {$(
+        impl StackRef for $type {
             #[inline]
-            fn places(aside: &Aside) -> &Places<Self> {
-                &aside.$places
+            fn cells(refs: &HeldRefs) -> &RefCells<Self> {
+                &refs.$cells
             }
 
-            fn into_held(this: Arc<Self>) -> Held {
-                Held::$type(this)
+            fn into_any(this: Arc<Self>) -> AnyRef {
+                AnyRef::$type(this)
             }
 
-            fn from_held(held: Held) -> Option<Arc<Self>> {
-                if let Held::$type(this) = held { Some(this) } else { None }
+            fn from_any(held: AnyRef) -> Option<Arc<Self>> {
+                if let AnyRef::$type(this) = held { Some(this) } else { None }
             }
         }
     )*};
 }
 
-holdable! {
+stack_refs! {
     TaskRecord in records;
     Scope in scopes;
     RunShields in shields;
@@ -195,9 +195,9 @@ pub(in super::super) struct Pushed(usize);
 
 /// Takes what the entry is to hold out of its place; it stays there where it cannot be put aside.
 #[inline]
-pub(super) fn push<T: Holdable>(kind: Kind, place: Option<&mut Option<Arc<T>>>) -> Pushed {
+pub(super) fn push<T: StackRef>(kind: EntryKind, place: Option<&mut Option<Arc<T>>>) -> Pushed {
     let depth = ENTRIES.with(|entries| entries.depth.get());
-    let holds = place.is_some_and(|place| place.is_some() && put_aside(depth, place));
+    let holds = place.is_some_and(|place| place.is_some() && put_ref(depth, place));
     let is_shallow = ENTRIES.with(|entries| {
         entries.depth.set(depth + 1);
         let place = entries.shallow.get(depth);
@@ -226,17 +226,17 @@ pub(super) fn pop(Pushed(depth): Pushed) -> bool {
 
 /// What an entry that was taken off has held.
 #[inline]
-pub(super) fn take_back<T: Holdable>(Pushed(depth): Pushed) -> Option<Arc<T>> {
-    take_from_aside(depth)
+pub(super) fn take_back<T: StackRef>(Pushed(depth): Pushed) -> Option<Arc<T>> {
+    take_ref(depth)
 }
 
 #[cold]
 fn push_deep(depth: usize, parts: Parts, holds: bool) {
-    let plain = Plain { kind: Kind::of(parts), holds };
+    let header = EntryHeader { kind: EntryKind::of(parts), holds };
     _ = DEEP.try_with(|deep| {
         let mut deep = deep.borrow_mut();
         deep.resize(depth - SHALLOW, None);
-        deep.push(Some(plain));
+        deep.push(Some(header));
     });
 }
 
@@ -244,87 +244,93 @@ fn push_deep(depth: usize, parts: Parts, holds: bool) {
 fn pop_deep(depth: usize) -> bool {
     let popped = DEEP.try_with(|deep| {
         let mut deep = deep.borrow_mut();
-        let plain = deep.get(depth - SHALLOW).copied().flatten();
+        let header = deep.get(depth - SHALLOW).copied().flatten();
         deep.truncate(depth - SHALLOW);
-        plain.is_some_and(|plain| plain.holds)
+        header.is_some_and(|header| header.holds)
     });
     popped.unwrap_or(false)
 }
 
 /// Whether the thread had a place for it.
 #[inline]
-fn put_aside<T: Holdable>(depth: usize, place: &mut Option<Arc<T>>) -> bool {
-    let put = ASIDE.try_with(|aside| match T::places(aside).get(depth) {
+fn put_ref<T: StackRef>(depth: usize, place: &mut Option<Arc<T>>) -> bool {
+    let put = HELD_REFS.try_with(|refs| match T::cells(refs).get(depth) {
         Some(shallow) => shallow.set(place.take()),
-        None => put_deep_aside(aside, depth, place.take().map(T::into_held)),
+        None => put_deep_ref(refs, depth, place.take().map(T::into_any)),
     });
     put.is_ok()
 }
 
 #[inline]
-fn take_from_aside<T: Holdable>(depth: usize) -> Option<Arc<T>> {
-    let taken = ASIDE.try_with(|aside| match T::places(aside).get(depth) {
+fn take_ref<T: StackRef>(depth: usize) -> Option<Arc<T>> {
+    let taken = HELD_REFS.try_with(|refs| match T::cells(refs).get(depth) {
         Some(shallow) => shallow.take(),
-        None => take_from_deep_aside(aside, depth).and_then(T::from_held),
+        None => take_deep_ref(refs, depth).and_then(T::from_any),
     });
     taken.ok().flatten()
 }
 
 #[cold]
-fn put_deep_aside(aside: &Aside, depth: usize, held: Option<Held>) {
-    aside.deep.borrow_mut().extend(held.map(|held| (depth, held)));
+fn put_deep_ref(refs: &HeldRefs, depth: usize, held: Option<AnyRef>) {
+    refs.deep.borrow_mut().extend(held.map(|held| (depth, held)));
 }
 
 #[cold]
-fn take_from_deep_aside(aside: &Aside, depth: usize) -> Option<Held> {
-    let mut deep = aside.deep.borrow_mut();
+fn take_deep_ref(refs: &HeldRefs, depth: usize) -> Option<AnyRef> {
+    let mut deep = refs.deep.borrow_mut();
     // The innermost as a rule.
     let at = deep.iter().rposition(|(of, _)| *of == depth)?;
     Some(deep.swap_remove(at).1)
 }
 
-fn plain(depth: usize) -> Option<Plain> {
-    match ENTRIES.with(|entries| entries.shallow.get(depth).map(Place::get)) {
-        Some(plain) => Some(plain),
+fn header(depth: usize) -> Option<EntryHeader> {
+    match ENTRIES.with(|entries| entries.shallow.get(depth).map(HeaderCell::get)) {
+        Some(header) => Some(header),
         None => DEEP.try_with(|deep| deep.borrow().get(depth - SHALLOW).copied().flatten()).ok()?,
     }
 }
 
 /// All entries, with what they hold, the innermost last.
-pub(super) fn take_all() -> Vec<Entry> {
+pub(super) fn take_all() -> Vec<StackEntry> {
     let depth = ENTRIES.with(|entries| entries.depth.get());
     (0..depth).map(take_entry).collect()
 }
 
-fn take_entry(depth: usize) -> Entry {
-    let Some(Plain { kind, holds }) = plain(depth) else { return Entry::Task { record: None } };
+fn take_entry(depth: usize) -> StackEntry {
+    let Some(EntryHeader { kind, holds }) = header(depth) else {
+        return StackEntry::Task { record: None };
+    };
     match kind {
-        Kind::Task => Entry::Task { record: take_if(holds, depth) },
-        Kind::Section { task } => Entry::Section { task, scope: take_if(holds, depth) },
-        Kind::Run { spec, permit } => Entry::Run { spec, permit, shields: take_if(holds, depth) },
-    }
-}
-
-fn take_if<T: Holdable>(holds: bool, depth: usize) -> Option<Arc<T>> {
-    if holds { take_from_aside(depth) } else { None }
-}
-
-/// Puts back what [`take_all`] has taken, with what has been added.
-pub(super) fn give_back(entries: Vec<Entry>) {
-    for (depth, entry) in entries.into_iter().enumerate() {
-        match entry {
-            Entry::Task { record } => give(depth, record),
-            Entry::Section { scope, .. } => give(depth, scope),
-            Entry::Run { shields, .. } => give(depth, shields),
+        EntryKind::Task => StackEntry::Task { record: take_ref_if(holds, depth) },
+        EntryKind::Section { task } => {
+            StackEntry::Section { task, scope: take_ref_if(holds, depth) }
+        }
+        EntryKind::Run { spec, permit } => {
+            StackEntry::Run { spec, permit, shields: take_ref_if(holds, depth) }
         }
     }
 }
 
-fn give<T: Holdable>(depth: usize, mut held: Option<Arc<T>>) {
+fn take_ref_if<T: StackRef>(holds: bool, depth: usize) -> Option<Arc<T>> {
+    if holds { take_ref(depth) } else { None }
+}
+
+/// Puts back what [`take_all`] has taken, with what has been added.
+pub(super) fn restore(entries: Vec<StackEntry>) {
+    for (depth, entry) in entries.into_iter().enumerate() {
+        match entry {
+            StackEntry::Task { record } => put_back(depth, record),
+            StackEntry::Section { scope, .. } => put_back(depth, scope),
+            StackEntry::Run { shields, .. } => put_back(depth, shields),
+        }
+    }
+}
+
+fn put_back<T: StackRef>(depth: usize, mut held: Option<Arc<T>>) {
     if held.is_none() {
         return;
     }
-    let holds = put_aside(depth, &mut held);
+    let holds = put_ref(depth, &mut held);
     let shallow = ENTRIES.with(|entries| match entries.shallow.get(depth) {
         Some(place) => {
             place.holds.set(holds);
@@ -334,8 +340,8 @@ fn give<T: Holdable>(depth: usize, mut held: Option<Arc<T>>) {
     });
     if !shallow {
         _ = DEEP.try_with(|deep| {
-            if let Some(Some(plain)) = deep.borrow_mut().get_mut(depth - SHALLOW) {
-                plain.holds = holds;
+            if let Some(Some(header)) = deep.borrow_mut().get_mut(depth - SHALLOW) {
+                header.holds = holds;
             }
         });
     }
