@@ -22,17 +22,17 @@ pub(super) struct Core {
     pub(super) since: Ticks,
     pub(super) permit: Option<Permit>,
     // Boxed, since most runs have no use for it: it is neither made nor looked through nor moved there.
-    pub(super) more: Option<Pin<Box<More>>>,
+    pub(super) cold: Option<Pin<Box<ColdState>>>,
 }
 
 pin_project! {
     /// What a run needs that is pending, was spawned with a grace, or whose shields others know.
-    #[project = MoreProjected]
+    #[project = ColdStateProjected]
     #[derive(Default)]
-    pub(super) struct More {
+    pub(super) struct ColdState {
         pub(super) stop: Stop,
         pub(super) longest_grace: Grace,
-        pub(super) aside: Option<Pin<Box<Aside>>>,
+        pub(super) wait: Option<Pin<Box<Wait>>>,
         pub(super) shields: Option<Arc<RunShields>>,
         // The token had not fired at that time.
         pub(super) uncancelled: Seen,
@@ -115,15 +115,15 @@ impl From<Grace> for Duration {
 
 pin_project! {
     /// What a pending run needs besides its token; boxed, since most runs never do.
-    #[project = AsideProjected]
-    pub(super) enum Aside {
-        Permit { wait: WaitForPermit },
+    #[project = WaitProjected]
+    pub(super) enum Wait {
+        Permit { acquire: AcquirePermit },
         /// The end of the timeout, of the grace, or of the last shield.
-        Timer { #[pin] sleep: Sleep },
+        Deadline { #[pin] sleep: Sleep },
     }
 }
 
-type WaitForPermit = Pin<Box<dyn Future<Output = Permit> + Send>>;
+type AcquirePermit = Pin<Box<dyn Future<Output = Permit> + Send>>;
 
 impl Core {
     /// It is about to be spawned: with a permit that was acquired for it, and what its scope allows as grace.
@@ -133,7 +133,7 @@ impl Core {
         self.permit = permit;
         if longest_grace.is_some() {
             let longest_grace = Grace::of(longest_grace);
-            self.more = Some(Box::pin(More { longest_grace, ..More::default() }));
+            self.cold = Some(Box::pin(ColdState { longest_grace, ..ColdState::default() }));
         }
     }
 
@@ -154,26 +154,26 @@ impl Core {
     }
 
     pub(super) fn stop(&self) -> Stop {
-        self.more.as_ref().map_or(Stop::No, |more| more.stop)
+        self.cold.as_ref().map_or(Stop::No, |cold| cold.stop)
     }
 
     /// When its token was seen last that had not fired, if that is known.
     pub(super) fn uncancelled(&self) -> Seen {
-        self.more.as_ref().map_or(Seen::NEVER, |more| more.uncancelled)
+        self.cold.as_ref().map_or(Seen::NEVER, |cold| cold.uncancelled)
     }
 
-    pub(super) fn more(&mut self) -> MoreProjected<'_> {
-        self.more.get_or_insert_with(|| Box::pin(More::default())).as_mut().project()
+    pub(super) fn cold_mut(&mut self) -> ColdStateProjected<'_> {
+        self.cold.get_or_insert_with(|| Box::pin(ColdState::default())).as_mut().project()
     }
 
     #[inline]
-    pub(super) fn more_if_any(&mut self) -> Option<MoreProjected<'_>> {
-        self.more.as_mut().map(|more| more.as_mut().project())
+    pub(super) fn cold(&mut self) -> Option<ColdStateProjected<'_>> {
+        self.cold.as_mut().map(|cold| cold.as_mut().project())
     }
 
-    pub(super) fn aside(&mut self) -> Option<AsideProjected<'_>> {
-        let more = self.more_if_any()?;
-        more.aside.as_mut().map(|aside| aside.as_mut().project())
+    pub(super) fn wait(&mut self) -> Option<WaitProjected<'_>> {
+        let cold = self.cold()?;
+        cold.wait.as_mut().map(|wait| wait.as_mut().project())
     }
 
     /// The run has all that it waited for.
@@ -219,18 +219,18 @@ impl Core {
         if self.permit.is_some() {
             self.permit = None;
         }
-        if self.more.is_some() {
-            self.more = None;
+        if self.cold.is_some() {
+            self.cold = None;
         }
     }
 
     /// Counts the timeout, if the function has one, from the begin of the run.
     pub(super) fn arm_timeout(&mut self) {
         let Some(timeout) = self.spec.timeout() else { return };
-        if self.more().aside.is_none() {
+        if self.cold_mut().wait.is_none() {
             let spent = self.since.elapsed_by_tokio();
             let sleep = tokio::time::sleep(timeout.saturating_sub(spent));
-            *self.more().aside = Some(Box::pin(Aside::Timer { sleep }));
+            *self.cold_mut().wait = Some(Box::pin(Wait::Deadline { sleep }));
         }
     }
 
@@ -240,15 +240,15 @@ impl Core {
             Some(timer) => timer.reset(deadline),
             None => {
                 let sleep = tokio::time::sleep_until(deadline);
-                *self.more().aside = Some(Box::pin(Aside::Timer { sleep }));
+                *self.cold_mut().wait = Some(Box::pin(Wait::Deadline { sleep }));
             }
         }
         self.timer().expect("a running body that was given a timer has it")
     }
 
     pub(super) fn timer(&mut self) -> Option<Pin<&mut Sleep>> {
-        match self.aside() {
-            Some(AsideProjected::Timer { sleep }) => Some(sleep),
+        match self.wait() {
+            Some(WaitProjected::Deadline { sleep }) => Some(sleep),
             _ => None,
         }
     }
@@ -256,13 +256,13 @@ impl Core {
     /// The place of the shields of the run, if it may have one.
     #[inline]
     pub(super) fn shields_if_any(&mut self) -> Option<&mut Option<Arc<RunShields>>> {
-        self.more_if_any().map(|more| more.shields)
+        self.cold().map(|cold| cold.shields)
     }
 
     /// Someone was given the shields of the run, now or before.
     #[cold]
     #[inline(never)]
     pub(super) fn keep_shields(&mut self, pushed: Pushed) {
-        context::take_back(pushed, self.more().shields);
+        context::take_back(pushed, self.cold_mut().shields);
     }
 }

@@ -150,7 +150,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
             form: Form::Awaited,
             since: Ticks::NEVER,
             permit: None,
-            more: None,
+            cold: None,
         };
         Self { token: Some(token), verdict, core, body: Some(body) }
     }

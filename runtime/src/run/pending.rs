@@ -12,7 +12,7 @@ use tokio::{runtime::Handle, task::coop::unconstrained, time::Instant};
 use super::{
     alarm::Alarm,
     context::{self, RunShields},
-    core::{Core, Grace, MoreProjected, Overdue, Stop},
+    core::{ColdStateProjected, Core, Grace, Overdue, Stop},
     end::{End, Ended},
     scope::Seen,
     step::Step,
@@ -40,15 +40,15 @@ impl Core {
             }
         }
         let seen = Seen::now();
-        let mut more = self.more();
-        if more.watch.is_none() {
-            more.watch.set(Some(token.clone().cancelled_owned()));
+        let mut cold = self.cold_mut();
+        if cold.watch.is_none() {
+            cold.watch.set(Some(token.clone().cancelled_owned()));
         }
-        let watch = more.watch.as_pin_mut().expect("set above");
+        let watch = cold.watch.as_pin_mut().expect("set above");
         // The body may have spent the budget, and the token must be heard all the same.
         let fired = pin!(unconstrained(watch)).poll(cx).is_ready();
         if !fired {
-            *more.uncancelled = seen;
+            *cold.uncancelled = seen;
         }
         fired
     }
@@ -67,7 +67,7 @@ impl Step<'_> {
     #[inline]
     fn is_watched(&self, alarm: Option<&Alarm>) -> bool {
         alarm.is_some_and(|alarm| alarm.is_for(self.token))
-            || self.core.more.as_ref().is_some_and(|more| more.watch.is_some())
+            || self.core.cold.as_ref().is_some_and(|cold| cold.watch.is_some())
     }
 
     /// The body is pending: sees to it that the token and the clock are heard.
@@ -125,8 +125,8 @@ impl Step<'_> {
     /// The token has fired, its own or that of its scope: the body is asked to end by itself, or dropped.
     #[cold]
     fn heed_token(&mut self) -> Option<End> {
-        if let Some(mut more) = self.core.more_if_any() {
-            more.watch.set(None);
+        if let Some(mut cold) = self.core.cold() {
+            cold.watch.set(None);
         }
         let ended = if self.core.spec.cooperates() {
             match panic::catch(|| self.ask_to_stop()) {
@@ -156,9 +156,9 @@ impl Step<'_> {
 
     fn end_unless_shielded(&mut self, why: Overdue) -> Option<End> {
         let holds = |shields: &Arc<RunShields>| shields.pending.mark_ending();
-        let held = |more: MoreProjected<'_>| more.shields.as_ref().is_some_and(holds);
-        if self.core.more_if_any().is_some_and(held) {
-            *self.core.more().stop = Stop::Overdue(why);
+        let held = |cold: ColdStateProjected<'_>| cold.shields.as_ref().is_some_and(holds);
+        if self.core.cold().is_some_and(held) {
+            *self.core.cold_mut().stop = Stop::Overdue(why);
             return None;
         }
         Some(self.end_overdue(why))
@@ -171,9 +171,9 @@ impl Step<'_> {
             unreachable!("only an overdue run is asked to");
         };
         loop {
-            let more = self.core.more();
+            let cold = self.core.cold_mut();
             let until =
-                more.shields.as_ref().and_then(|shields| shields.pending.until_or_wake(cx.waker()));
+                cold.shields.as_ref().and_then(|shields| shields.pending.until_or_wake(cx.waker()));
             let Some(until) = until else { return Poll::Ready(self.end_overdue(why)) };
             let mut timer = self.core.set_timer(until);
             ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
@@ -183,12 +183,12 @@ impl Step<'_> {
     /// The body ends by itself: within the grace, if there is one. False if it has no grace, and cannot know that
     /// it is to stop.
     fn ask_to_stop(&mut self) -> bool {
-        let longest_grace = *self.core.more().longest_grace;
+        let longest_grace = *self.core.cold_mut().longest_grace;
         let grace = Grace::of(self.core.spec.grace()).min(longest_grace);
         if !self.tell_body() && grace == Grace::NONE {
             return false;
         }
-        *self.core.more().stop = Stop::Asked;
+        *self.core.cold_mut().stop = Stop::Asked;
         // Outside a runtime there is no clock to count the grace with.
         if grace == Grace::NONE || Handle::try_current().is_err() {
             return true;
@@ -199,7 +199,7 @@ impl Step<'_> {
             return true;
         }
         self.core.set_timer(end);
-        *self.core.more().stop = Stop::Within(grace);
+        *self.core.cold_mut().stop = Stop::Within(grace);
         true
     }
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use super::{
     alarm::Alarm,
     context,
-    core::{Aside, AsideProjected, Stage},
+    core::{Stage, Wait, WaitProjected},
     itself,
     step::{Go, Step},
 };
@@ -27,8 +27,8 @@ impl Step<'_> {
         if let Some(rejected) = itself::for_a_permit(self.core.spec) {
             return self.reject(rejected);
         }
-        let wait = Box::pin(Limit::acquire(limit));
-        *self.core.more().aside = Some(Box::pin(Aside::Permit { wait }));
+        let acquire = Box::pin(Limit::acquire(limit));
+        *self.core.cold_mut().wait = Some(Box::pin(Wait::Permit { acquire }));
         self.core.stage = Stage::Waiting;
         self.core.since = Ticks::now();
         self.core.spec.here().wait_begun();
@@ -46,12 +46,14 @@ impl Step<'_> {
             let end = self.end_cancelled();
             return Go::Break(Poll::Ready(self.deliver(end)));
         }
-        let Some(AsideProjected::Permit { wait }) = self.core.aside() else {
+        let Some(WaitProjected::Permit { acquire }) = self.core.wait() else {
             unreachable!("a run that waits has what it waits for");
         };
-        let Poll::Ready(permit) = wait.as_mut().poll(cx) else { return Go::Break(Poll::Pending) };
+        let Poll::Ready(permit) = acquire.as_mut().poll(cx) else {
+            return Go::Break(Poll::Pending);
+        };
         self.core.permit = Some(permit);
-        *self.core.more().aside = None;
+        *self.core.cold_mut().wait = None;
         let here = self.core.spec.here();
         here.wait_ended();
         here.waited_for(self.core.since.elapsed_nanos());
