@@ -328,12 +328,12 @@ impl Error for TimedOut {
 pub struct Rejected {
     task: Origin,
     limit: usize,
-    itself: Option<Box<Itself>>,
+    deadlock: Option<Box<Deadlock>>,
 }
 
 /// How a run would have waited for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Itself {
+struct Deadlock {
     chain: Box<[&'static str]>,
     what: What,
 }
@@ -346,7 +346,7 @@ enum What {
 
 impl Rejected {
     pub(crate) fn full(task: impl Into<Origin>, limit: usize) -> Self {
-        Self { task: task.into(), limit, itself: None }
+        Self { task: task.into(), limit, deadlock: None }
     }
 
     pub(crate) fn waits_for_permit(
@@ -357,7 +357,7 @@ impl Rejected {
         Self {
             task: task.into(),
             limit,
-            itself: Some(Box::new(Itself { chain, what: What::Permit })),
+            deadlock: Some(Box::new(Deadlock { chain, what: What::Permit })),
         }
     }
 
@@ -369,7 +369,7 @@ impl Rejected {
         Self {
             task: task.into(),
             limit,
-            itself: Some(Box::new(Itself { chain, what: What::Slot })),
+            deadlock: Some(Box::new(Deadlock { chain, what: What::Slot })),
         }
     }
 
@@ -404,26 +404,26 @@ impl Rejected {
     /// ```
     #[must_use]
     pub fn chain(&self) -> &[&'static str] {
-        self.itself.as_ref().map_or(&[], |itself| &itself.chain)
+        self.deadlock.as_ref().map_or(&[], |deadlock| &deadlock.chain)
     }
 }
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (task, Self { limit, itself, .. }) = (self.task(), self);
+        let (task, Self { limit, deadlock, .. }) = (self.task(), self);
         write!(f, "task `{task}` was rejected: ")?;
-        let Some(itself) = itself else {
+        let Some(deadlock) = deadlock else {
             return match limit {
                 1 => write!(f, "its only permit is taken"),
                 _ => write!(f, "all {limit} permits are taken"),
             };
         };
         write!(f, "it would wait for itself (")?;
-        for (at, name) in itself.chain.iter().enumerate() {
+        for (at, name) in deadlock.chain.iter().enumerate() {
             let arrow = if at == 0 { "" } else { " -> " };
             write!(f, "{arrow}`{name}`")?;
         }
-        match (itself.what, limit) {
+        match (deadlock.what, limit) {
             (What::Permit, 1) => write!(f, "): the only permit of `{task}` is taken"),
             (What::Permit, _) => write!(f, "): all {limit} permits of `{task}` are taken"),
             (What::Slot, 1) => write!(f, "): the only slot of their scope is taken"),

@@ -34,7 +34,7 @@ use crate::{
     events::rate,
     panic,
     run::{
-        Around, Run, Settled,
+        PollContext, Run, Settled,
         output::{Judge, Verdict},
         scope::MainScope,
     },
@@ -144,7 +144,7 @@ where
         let mut body_of = Entry::of_main(spec, &scope, &token);
         let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token)));
         runtime.block_on(poll_fn(|cx| {
-            body_of.poll(|| run.as_mut().poll_settled(cx, Around::default()))
+            body_of.poll(|| run.as_mut().poll_settled(cx, PollContext::default()))
         }))
     };
     let signal = shutdown.body_ended();

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Outcome, TaskError, panic,
-    run::{Around, Run, Settled, output::Judge, record::watch},
+    run::{PollContext, Run, Settled, output::Judge, record::watch},
     spec::TaskSpec,
 };
 
@@ -164,5 +164,7 @@ where
     let token = CancellationToken::new();
     let mut entry = Entry::new(spec, &token);
     let mut run = pin!(Run::new(spec, token.clone(), verdict, body(token)));
-    runtime.block_on(poll_fn(|cx| entry.poll(|| run.as_mut().poll_settled(cx, Around::default()))))
+    runtime.block_on(poll_fn(|cx| {
+        entry.poll(|| run.as_mut().poll_settled(cx, PollContext::default()))
+    }))
 }

@@ -29,7 +29,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
-    Anew, Around, Prepared, Run, Settled,
+    Anew, PollContext, Prepared, Run, Settled,
     alarm::Alarm,
     backoff::Restarts,
     context, fails,
@@ -124,7 +124,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
     pub(super) fn poll_settled(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        Around { alarm, text, .. }: Around<'_>,
+        PollContext { alarm, text, .. }: PollContext<'_>,
     ) -> Poll<Settled<F::Output>> {
         let mut this = self.project();
         if T::IS_OWNED && alarm.is_some() && !*this.owns_token && this.spec.takes_token() {
@@ -132,7 +132,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
             *this.owns_token = true;
         }
         // The clock is read anew: parameters are cloned before a run.
-        let around = Around { alarm, now: None, text: None };
+        let poll_context = PollContext { alarm, now: None, text: None };
         loop {
             if this.backoff.is_some() {
                 if this.poll_fired(cx, alarm) {
@@ -140,7 +140,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
                 }
                 ready!(this.poll_backoff(cx));
             }
-            let settled = ready!(this.poll_run(cx, around));
+            let settled = ready!(this.poll_run(cx, poll_context));
             let Some(wait) = this.wait_after(settled.outcome, alarm) else {
                 this.end();
                 if let (Some(text), true) = (text, fails(settled.outcome)) {
@@ -157,7 +157,11 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
 }
 
 impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
-    fn poll_run(&mut self, cx: &mut Context<'_>, around: Around<'_>) -> Poll<Settled<F::Output>> {
+    fn poll_run(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll_context: PollContext<'_>,
+    ) -> Poll<Settled<F::Output>> {
         if self.run.is_none() {
             if let Err(caught) = self.make() {
                 return Poll::Ready(self.end_unmade(caught));
@@ -166,7 +170,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         // Read before the poll: a body that begins in this poll may end in it.
         let now = self.begun.is_none().then(Instant::now);
         let mut run = self.run.as_mut().as_pin_mut().expect("a run was made");
-        let polled = run.as_mut().poll_settled(cx, around);
+        let polled = run.as_mut().poll_settled(cx, poll_context);
         if polled.is_ready() || run.has_begun() {
             *self.begun = self.begun.or(now);
         }

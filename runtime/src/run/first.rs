@@ -5,7 +5,7 @@
 use std::task::{Context, Poll};
 
 use super::{
-    Around,
+    PollContext,
     alarm::Alarm,
     body::Body,
     core::{Core, Stage},
@@ -21,9 +21,10 @@ pub(super) fn first(
     token: &CancellationToken,
     lent: &mut Lent<dyn Body + '_>,
     cx: &mut Context<'_>,
-    around: &Around<'_>,
+    poll_context: &PollContext<'_>,
 ) -> Go<Option<Ticks>> {
-    if token.is_cancelled() || around.alarm.is_some_and(|alarm| core.scope_has_fired(token, alarm))
+    if token.is_cancelled()
+        || poll_context.alarm.is_some_and(|alarm| core.scope_has_fired(token, alarm))
     {
         return Go::Break(core.refuse(cx));
     }
@@ -34,14 +35,14 @@ pub(super) fn first(
     if let Some(limit) = spec.limit() {
         if core.permit.is_none() {
             let Some(permit) = Limit::try_acquire(limit) else {
-                lent.step(core, token).begin_to_wait(limit, cx, around.alarm)?;
+                lent.step(core, token).begin_to_wait(limit, cx, poll_context.alarm)?;
                 return Go::Continue(None);
             };
             core.permit = Some(permit);
             spec.here().waited_for(0);
         }
     }
-    Go::Continue(around.now)
+    Go::Continue(poll_context.now)
 }
 
 impl Core {

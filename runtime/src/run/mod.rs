@@ -26,10 +26,10 @@ mod body;
 mod call;
 pub(crate) mod context;
 mod core;
+pub(crate) mod deadlock;
 mod end;
 mod first;
 mod function;
-pub(crate) mod itself;
 mod kept;
 pub(crate) mod output;
 pub(crate) mod own;
@@ -70,7 +70,7 @@ use step::Lent;
 
 /// What the task that polls a run knows already.
 #[derive(Clone, Copy, Default)]
-pub struct Around<'a> {
+pub struct PollContext<'a> {
     /// Wakes the task when its token fires: a run with the same token need not watch it.
     pub(crate) alarm: Option<&'a Alarm>,
     /// The clock, where it was read just now.
@@ -79,9 +79,9 @@ pub struct Around<'a> {
     pub(crate) text: Option<&'a Cell<Option<Box<str>>>>,
 }
 
-impl Around<'_> {
+impl PollContext<'_> {
     /// Of a call that is awaited where it was made: nothing. Lent from here, it is not written for each poll.
-    pub(crate) const ALONE: Self = Self { alarm: None, now: None, text: None };
+    pub(crate) const EMPTY: Self = Self { alarm: None, now: None, text: None };
 
     /// Whether the run is that of a spawned task, or of an item; else it is awaited where it was made.
     pub(super) fn is_spawned(&self) -> bool {
@@ -179,8 +179,8 @@ impl<F: Future, T: AsToken> Run<F, T> {
 
     /// Gives a spawned run a child of its token, if its body takes the token.
     #[inline]
-    fn own_token(self: Pin<&mut Self>, around: &Around<'_>) {
-        if T::IS_OWNED && self.core.spec.takes_token() && around.is_spawned() {
+    fn own_token(self: Pin<&mut Self>, poll_context: &PollContext<'_>) {
+        if T::IS_OWNED && self.core.spec.takes_token() && poll_context.is_spawned() {
             self.make_own_token();
         }
     }
@@ -204,12 +204,12 @@ impl<F: Future, T: AsToken> Run<F, T> {
     #[inline]
     fn put_text(
         &self,
-        around: &Around<'_>,
+        poll_context: &PollContext<'_>,
         outcome: Outcome,
         value: &Poll<F::Output>,
         failed: Option<&Failed>,
     ) {
-        let Some(place) = around.text.filter(|_| fails(outcome)) else { return };
+        let Some(place) = poll_context.text.filter(|_| fails(outcome)) else { return };
         let result = match (failed, value) {
             (Some(failed), _) => Err(&failed.error),
             (None, Poll::Ready(value)) => Ok(value),
@@ -230,21 +230,21 @@ impl<F: Future, T: AsToken> Run<F, T> {
     fn poll_end(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        around: &Around<'_>,
+        poll_context: &PollContext<'_>,
         value: &mut Poll<F::Output>,
         on_error: OnError<'_, F::Output>,
     ) -> Poll<RunEnded> {
         let this = self.project();
         let (core, token, verdict) = (this.core, lent(this.token), *this.verdict);
         let mut lent = Lent { entered: None, body: InPlace { body: this.body, value, on_error } };
-        if let ControlFlow::Break(polled) = step::enter(core, token, &mut lent, cx, around) {
+        if let ControlFlow::Break(polled) = step::enter(core, token, &mut lent, cx, poll_context) {
             return polled;
         }
         match catch_unwind(AssertUnwindSafe(|| lent.body.poll(cx, verdict))) {
             Ok(Some(verdict)) => {
                 Poll::Ready(step::returned(core, token, &mut lent.entered, verdict))
             }
-            Ok(None) => step::pending(core, token, &mut lent, cx, around),
+            Ok(None) => step::pending(core, token, &mut lent, cx, poll_context),
             Err(payload) => Poll::Ready(step::caught(core, token, &mut lent, payload)),
         }
     }
@@ -252,10 +252,10 @@ impl<F: Future, T: AsToken> Run<F, T> {
     pub(crate) fn poll_settled(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        around: Around<'_>,
+        poll_context: PollContext<'_>,
     ) -> Poll<Settled<F::Output>> {
         let (mut value, mut error) = (Poll::Pending, None);
-        let polled = self.poll_end(cx, &around, &mut value, OnError::Keep(&mut error));
+        let polled = self.poll_end(cx, &poll_context, &mut value, OnError::Keep(&mut error));
         let RunEnded { outcome, nanos } = ready!(polled);
         let overdue = error.as_ref().is_some_and(|failed: &Failed| failed.overdue);
         Poll::Ready(Settled { outcome, overdue, nanos, result: result(value, error) })

@@ -10,7 +10,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    Anew, Around, Ended, ErrInto, Prepared, Settled, SupervisedFuture,
+    Anew, Ended, ErrInto, PollContext, Prepared, Settled, SupervisedFuture,
     call::Call,
     function,
     output::{Output, SupervisedOutput},
@@ -79,7 +79,7 @@ pub trait Runs {
     fn poll_call(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        around: Around<'_>,
+        poll_context: PollContext<'_>,
     ) -> Poll<Ended<Self::Output, TaskError>>;
 }
 
@@ -106,9 +106,9 @@ impl<M: Anew<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
     fn poll_call(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        around: Around<'_>,
+        poll_context: PollContext<'_>,
     ) -> Poll<Ended<F::Output, TaskError>> {
-        let polled = self.poll_settled(cx, around);
+        let polled = self.poll_settled(cx, poll_context);
         polled.map(|Settled { outcome, overdue, nanos, result }| Ended {
             outcome,
             overdue,
@@ -141,7 +141,7 @@ impl<C: Runs> Future for Restarting<C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
         let this = self.project();
-        let polled = this.call.poll_call(cx, Around::default());
+        let polled = this.call.poll_call(cx, PollContext::default());
         polled.map(|ended| ended.result.unwrap_or_else(this.from_task_error))
     }
 }
@@ -209,14 +209,11 @@ where
     fn poll_ended(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        around: Around<'_>,
+        poll_context: PollContext<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let this = self.project();
-        this.call.poll_call(cx, around).map(|Ended { outcome, overdue, nanos, result }| Ended {
-            outcome,
-            overdue,
-            nanos,
-            result: C::Output::settle(result),
+        this.call.poll_call(cx, poll_context).map(|Ended { outcome, overdue, nanos, result }| {
+            Ended { outcome, overdue, nanos, result: C::Output::settle(result) }
         })
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Around,
+    PollContext,
     alarm::Alarm,
     body::Body,
     context::Pushed,
@@ -77,12 +77,12 @@ pub(super) fn enter(
     token: &CancellationToken,
     lent: &mut Lent<dyn Body + '_>,
     cx: &mut Context<'_>,
-    around: &Around<'_>,
+    poll_context: &PollContext<'_>,
 ) -> Go {
     let begins = match core.stage {
-        Stage::New | Stage::Spawned => Some(first(core, token, lent, cx, around)?),
+        Stage::New | Stage::Spawned => Some(first(core, token, lent, cx, poll_context)?),
         Stage::Running => {
-            if core.stop() == Stop::No && core.poll_fired(token, cx, around.alarm) {
+            if core.stop() == Stop::No && core.poll_fired(token, cx, poll_context.alarm) {
                 if let Some(ended) = lent.step(core, token).heed() {
                     return Go::Break(Poll::Ready(ended));
                 }
@@ -90,7 +90,7 @@ pub(super) fn enter(
             None
         }
         Stage::Waiting | Stage::Refused | Stage::Done => {
-            lent.step(core, token).before_first(cx, around.alarm)?;
+            lent.step(core, token).before_first(cx, poll_context.alarm)?;
             Some(None)
         }
     };
@@ -120,10 +120,10 @@ pub(super) fn pending(
     token: &CancellationToken,
     lent: &mut Lent<dyn Body + '_>,
     cx: &mut Context<'_>,
-    around: &Around<'_>,
+    poll_context: &PollContext<'_>,
 ) -> Poll<Ended> {
     leave(core, &mut lent.entered);
-    lent.step(core, token).poll_pending(cx, around.alarm)
+    lent.step(core, token).poll_pending(cx, poll_context.alarm)
 }
 
 /// The second half, where the body has panicked.

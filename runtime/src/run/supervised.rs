@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Around, Run,
+    PollContext, Run,
     body::{Failed, OnError},
     end, function,
     output::{Output, SupervisedOutput, converted, output},
@@ -82,7 +82,7 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
         let mut value = Poll::Pending;
         let this = self.project();
         let on_error = OnError::Convert(*this.from_task_error);
-        _ = this.run.poll_end(cx, &Around::ALONE, &mut value, on_error);
+        _ = this.run.poll_end(cx, &PollContext::EMPTY, &mut value, on_error);
         value
     }
 }
@@ -159,7 +159,7 @@ where
     type Output = Result<S::Value, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_ended(cx, Around::default()).map(|ended| ended.result)
+        self.poll_ended(cx, PollContext::default()).map(|ended| ended.result)
     }
 }
 
@@ -213,7 +213,7 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     fn poll_ended(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        around: Around<'_>,
+        poll_context: PollContext<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>>;
     #[doc(hidden)]
     fn error(error: TaskError) -> Self::Error;
@@ -257,15 +257,16 @@ where
     fn poll_ended(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        around: Around<'_>,
+        poll_context: PollContext<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let (mut value, mut error) = (Poll::Pending, None);
         let mut run = self.project().run;
-        run.as_mut().own_token(&around);
-        let polled = run.as_mut().poll_end(cx, &around, &mut value, OnError::Keep(&mut error));
+        run.as_mut().own_token(&poll_context);
+        let polled =
+            run.as_mut().poll_end(cx, &poll_context, &mut value, OnError::Keep(&mut error));
         let end::Ended { outcome, nanos } = ready!(polled);
         let overdue = error.as_ref().is_some_and(|failed: &Failed| failed.overdue);
-        run.put_text(&around, outcome, &value, error.as_ref());
+        run.put_text(&poll_context, outcome, &value, error.as_ref());
         let result = F::Output::settle(result(value, error));
         Poll::Ready(Ended { outcome, overdue, nanos, result })
     }
@@ -306,10 +307,10 @@ where
     fn poll_ended(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        around: Around<'_>,
+        poll_context: PollContext<'_>,
     ) -> Poll<Ended<Self::Value, Self::Error>> {
         let task = self.spec().name();
-        let polled = self.project().supervised.poll_ended(cx, around);
+        let polled = self.project().supervised.poll_ended(cx, poll_context);
         polled.map(|Ended { outcome, overdue, nanos, result }| {
             let of_the_panic = |error| S::error(error).into();
             let convert = |error| converted(task, || E::from(error), of_the_panic);

@@ -6,7 +6,7 @@ use super::{
     alarm::Alarm,
     context,
     core::{Stage, Wait, WaitProjected},
-    itself,
+    deadlock,
     step::{Go, Step},
 };
 use crate::{Rejected, TaskError, clock::Ticks, limit::Limit};
@@ -24,7 +24,7 @@ impl Step<'_> {
             let rejected = Rejected::full(self.core.spec, limit.size());
             return self.reject(rejected);
         }
-        if let Some(rejected) = itself::for_a_permit(self.core.spec) {
+        if let Some(rejected) = deadlock::check_permit(self.core.spec) {
             return self.reject(rejected);
         }
         let acquire = Box::pin(Limit::acquire(limit));

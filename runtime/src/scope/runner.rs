@@ -39,7 +39,7 @@ use crate::{
     events, panic,
     registry::Key,
     run::{
-        Around, Ended, SupervisedFuture,
+        Ended, PollContext, SupervisedFuture,
         alarm::Alarm,
         context,
         record::{OnThread, TaskRecord},
@@ -317,8 +317,9 @@ where
             let mut done = match (self.run.as_mut().as_pin_mut(), self.index) {
                 (Some(mut run), Some(index)) => {
                     let text = K::STOPS.then_some(&text);
-                    let around = Around { alarm: Some(&self.alarm), now: now.take(), text };
-                    let Poll::Ready(ended) = run.as_mut().poll_ended(cx, around) else {
+                    let poll_context =
+                        PollContext { alarm: Some(&self.alarm), now: now.take(), text };
+                    let Poll::Ready(ended) = run.as_mut().poll_ended(cx, poll_context) else {
                         self.is_pending(cx);
                         return Poll::Pending;
                     };

@@ -25,7 +25,7 @@ use crate::{
     Outcome, Rejected,
     clock::Ticks,
     limit::{Limit, PairStatus, PairWait, Permit, Slot},
-    run::{itself, scope::Scope},
+    run::{deadlock, scope::Scope},
     spec::TaskSpec,
 };
 
@@ -102,8 +102,8 @@ impl Slots {
         let (Some(slots), Some(permits)) = (&self.0, waited_for(spec)) else {
             return self.one_after_the_other(spec, scope).await;
         };
-        let holds_one = itself::for_a_permit(spec).is_some()
-            || itself::for_a_slot(spec, scope, slots.size()).is_some();
+        let holds_one = deadlock::check_permit(spec).is_some()
+            || deadlock::check_slot(spec, scope, slots.size()).is_some();
         if holds_one {
             return self.one_after_the_other(spec, scope).await;
         }
@@ -147,7 +147,7 @@ impl Slots {
         if let Some(slot) = self.try_slot() {
             return Ok(slot);
         }
-        match itself::for_a_slot(spec, scope, limit.size()) {
+        match deadlock::check_slot(spec, scope, limit.size()) {
             Some(rejected) => Err(rejected),
             None => Ok(Some(Limit::acquire(limit.clone()).await)),
         }
@@ -182,7 +182,7 @@ pub(super) async fn reserve(limit: &Arc<Limit>, scope: &Arc<Scope>) -> Result<Sl
     if let Some(slot) = Limit::try_acquire(limit.clone()) {
         return Ok(slot);
     }
-    match itself::for_a_reservation(scope, limit.size()) {
+    match deadlock::check_reservation(scope, limit.size()) {
         Some(rejected) => Err(rejected),
         None => Ok(Limit::acquire(limit.clone()).await),
     }
@@ -205,7 +205,7 @@ async fn permit(spec: &'static TaskSpec) -> Result<Option<Permit>, Rejected> {
     if let Some(permit) = Limit::try_acquire(limit) {
         return Ok(Some(permit));
     }
-    match itself::for_a_permit(spec) {
+    match deadlock::check_permit(spec) {
         Some(rejected) => Err(rejected),
         None => Ok(Some(Limit::acquire(limit).await)),
     }

@@ -25,7 +25,8 @@ use crate::{
     events,
     panic::{self, Caught, drop_quietly},
     run::{
-        Around, Ended, SupervisedFuture, alarm::Alarm, context, record::TaskRecord, scope::Scope,
+        Ended, PollContext, SupervisedFuture, alarm::Alarm, context, record::TaskRecord,
+        scope::Scope,
     },
     span::TaskSpan,
 };
@@ -162,7 +163,8 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Seated for InPlace<'_, 
         let alarm = self.report.as_ref().and_then(Report::alarm);
         let run = self.run.as_mut().as_pin_mut().expect("a task is polled until it has ended");
         let text = R::LOGS.then_some(&self.text);
-        let Poll::Ready(ended) = run.poll_ended(cx, Around { alarm, now: Some(now), text }) else {
+        let Poll::Ready(ended) = run.poll_ended(cx, PollContext { alarm, now: Some(now), text })
+        else {
             return false;
         };
         self.ended = Some(ended);

@@ -14,50 +14,50 @@ use super::{
 use crate::{Rejected, spec::TaskSpec};
 
 /// Something around the code that runs now.
-enum Around<'a> {
+enum Ancestor<'a> {
     Run { spec: &'static TaskSpec, holds_permit: bool },
     Scope { scope: &'a Arc<Scope>, holds_slot: bool },
 }
 
 /// Whether a wait for a permit of `spec` waits for itself.
 #[cold]
-pub(crate) fn for_a_permit(spec: &'static TaskSpec) -> Option<Rejected> {
+pub(crate) fn check_permit(spec: &'static TaskSpec) -> Option<Rejected> {
     let limit = spec.limit()?.size();
     let chain = chain_to(
         spec,
-        |around| matches!(around, Around::Run { spec: other, holds_permit: true } if std::ptr::eq(*other, spec)),
+        |ancestor| matches!(ancestor, Ancestor::Run { spec: other, holds_permit: true } if std::ptr::eq(*other, spec)),
     )?;
     Some(Rejected::waits_for_permit(spec, limit, chain))
 }
 
 /// Whether a wait for a slot of `scope`, which has `limit` of them, waits for itself.
 #[cold]
-pub(crate) fn for_a_slot(
+pub(crate) fn check_slot(
     spec: &'static TaskSpec,
     scope: &Arc<Scope>,
     limit: usize,
 ) -> Option<Rejected> {
-    let chain = chain_to(spec, |around| is(around, scope))?;
+    let chain = chain_to(spec, |ancestor| is_slot_of(ancestor, scope))?;
     Some(Rejected::waits_for_slot(spec, limit, chain))
 }
 
 /// Whether a wait for a slot of `scope` that nothing is known for yet waits for itself; who waits is the run
 /// that would reserve it.
 #[cold]
-pub(crate) fn for_a_reservation(scope: &Arc<Scope>, limit: usize) -> Option<Rejected> {
-    let chain = chain(|around| is(around, scope))?;
+pub(crate) fn check_reservation(scope: &Arc<Scope>, limit: usize) -> Option<Rejected> {
+    let chain = chain(|ancestor| is_slot_of(ancestor, scope))?;
     let task = chain.last().copied()?;
     Some(Rejected::waits_for_slot(task, limit, chain.into()))
 }
 
-fn is(around: &Around<'_>, scope: &Arc<Scope>) -> bool {
-    matches!(around, Around::Scope { scope: other, holds_slot: true } if Arc::ptr_eq(other, scope))
+fn is_slot_of(ancestor: &Ancestor<'_>, scope: &Arc<Scope>) -> bool {
+    matches!(ancestor, Ancestor::Scope { scope: other, holds_slot: true } if Arc::ptr_eq(other, scope))
 }
 
 /// The names from the one that holds what is waited for to the one that waits; `None` where nobody does.
 fn chain_to(
     spec: &'static TaskSpec,
-    holds: impl FnMut(&Around<'_>) -> bool,
+    holds: impl FnMut(&Ancestor<'_>) -> bool,
 ) -> Option<Box<[&'static str]>> {
     let mut chain = chain(holds)?;
     chain.push(spec.name());
@@ -65,25 +65,25 @@ fn chain_to(
 }
 
 /// The same without the one that waits.
-fn chain(mut holds: impl FnMut(&Around<'_>) -> bool) -> Option<Vec<&'static str>> {
+fn chain(mut holds: impl FnMut(&Ancestor<'_>) -> bool) -> Option<Vec<&'static str>> {
     let mut names = Vec::new();
-    let found = outwards(|around| {
-        if let Around::Run { spec, .. } = &around {
+    let found = walk_ancestors(|ancestor| {
+        if let Ancestor::Run { spec, .. } = &ancestor {
             names.push(spec.name());
         }
-        if holds(&around) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if holds(&ancestor) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     names.reverse();
     found.is_break().then_some(names)
 }
 
-fn outwards(mut visit: impl FnMut(Around<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
+fn walk_ancestors(mut visit: impl FnMut(Ancestor<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut scope = None;
     context::with_entries(|entries| {
         for entry in context::of_current_task(entries).iter().rev() {
             match entry {
                 StackEntry::Run { spec, permit, .. } => {
-                    visit(Around::Run { spec, holds_permit: permit.is_held_here() })?;
+                    visit(Ancestor::Run { spec, holds_permit: permit.is_held_here() })?;
                 }
                 StackEntry::Task { record } => {
                     scope = record.as_ref().map(|record| record.scope().clone())
@@ -95,15 +95,15 @@ fn outwards(mut visit: impl FnMut(Around<'_>) -> ControlFlow<()>) -> ControlFlow
         ControlFlow::Continue(())
     })?;
     let mut holds_slot = true;
-    while let Some(around) = scope {
-        visit(Around::Scope { scope: &around, holds_slot })?;
+    while let Some(ancestor) = scope {
+        visit(Ancestor::Scope { scope: &ancestor, holds_slot })?;
         // A section is a part of its task, and made by nobody.
-        holds_slot = around.maker.as_ref().map_or(holds_slot, |maker| maker.strong_count() > 0);
-        for run in around.made_in.iter().rev() {
+        holds_slot = ancestor.maker.as_ref().map_or(holds_slot, |maker| maker.strong_count() > 0);
+        for run in ancestor.made_in.iter().rev() {
             let holds_permit = run.holder.as_ref().is_some_and(|holder| holder.strong_count() > 0);
-            visit(Around::Run { spec: run.spec, holds_permit })?;
+            visit(Ancestor::Run { spec: run.spec, holds_permit })?;
         }
-        scope = around.parent();
+        scope = ancestor.parent();
     }
     ControlFlow::Continue(())
 }
