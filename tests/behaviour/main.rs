@@ -6,9 +6,9 @@
     reason = "a test stands outside of what it tests, and drives it from tasks of its own"
 )]
 
-mod alarm;
 mod body_checks;
 mod cancel;
+mod cancel_waker;
 mod debug;
 mod deep;
 mod drain;

@@ -38,7 +38,7 @@ pub use unfinished::Unfinished;
 pub(crate) use unfinished::{Lines, NotFinished, Why};
 
 use crate::{
-    run::{alarm::Wakes, record::TaskRecord},
+    run::{cancel_waker::WakeAll, record::TaskRecord},
     sync,
 };
 
@@ -60,7 +60,7 @@ pub(crate) trait HasTasks: Send + Sync {
     fn limit_changed(&self) {}
 }
 
-impl<S: HasTasks> Wakes for S {
+impl<S: HasTasks> WakeAll for S {
     fn wake_tasks(&self) {
         self.token_fired();
     }

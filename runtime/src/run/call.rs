@@ -30,8 +30,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
     Anew, PollContext, Prepared, Run, Settled,
-    alarm::Alarm,
     backoff::Restarts,
+    cancel_waker::CancelWaker,
     context, fails,
     output::{Judge, put_text},
     scope::Seen,
@@ -124,24 +124,24 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
     pub(super) fn poll_settled(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        PollContext { alarm, text, .. }: PollContext<'_>,
+        PollContext { cancel_waker, text, .. }: PollContext<'_>,
     ) -> Poll<Settled<F::Output>> {
         let mut this = self.project();
-        if T::IS_OWNED && alarm.is_some() && !*this.owns_token && this.spec.takes_token() {
+        if T::IS_OWNED && cancel_waker.is_some() && !*this.owns_token && this.spec.takes_token() {
             *this.token = this.token.child();
             *this.owns_token = true;
         }
         // The clock is read anew: parameters are cloned before a run.
-        let poll_context = PollContext { alarm, now: None, text: None };
+        let poll_context = PollContext { cancel_waker, now: None, text: None };
         loop {
             if this.backoff.is_some() {
-                if this.poll_fired(cx, alarm) {
+                if this.poll_fired(cx, cancel_waker) {
                     return Poll::Ready(this.end_cancelled());
                 }
                 ready!(this.poll_backoff(cx));
             }
             let settled = ready!(this.poll_run(cx, poll_context));
-            let Some(wait) = this.wait_after(settled.outcome, alarm) else {
+            let Some(wait) = this.wait_after(settled.outcome, cancel_waker) else {
                 this.end();
                 if let (Some(text), true) = (text, fails(settled.outcome)) {
                     put_text(text, settled.result.as_ref(), *this.verdict);
@@ -208,12 +208,16 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     }
 
     /// The wait before the next run, if one follows.
-    fn wait_after(&mut self, outcome: Outcome, alarm: Option<&Alarm>) -> Option<Duration> {
+    fn wait_after(
+        &mut self,
+        outcome: Outcome,
+        cancel_waker: Option<&CancelWaker>,
+    ) -> Option<Duration> {
         let restart = self.spec.restart().expect("a function that restarts says how");
         let begun = self.begun.take();
         if !restart.follows(outcome)
             || self.token.as_token().is_cancelled()
-            || alarm.is_some_and(Alarm::has_fired)
+            || cancel_waker.is_some_and(CancelWaker::is_cancelled)
         {
             return None;
         }
@@ -252,13 +256,13 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
 
 impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     /// Whether the token has fired; if not, the task is woken when it does.
-    fn poll_fired(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> bool {
+    fn poll_fired(&mut self, cx: &mut Context<'_>, cancel_waker: Option<&CancelWaker>) -> bool {
         let token = self.token.as_token();
-        if let Some(alarm) = alarm {
-            if alarm.is_for(token) {
+        if let Some(cancel_waker) = cancel_waker {
+            if cancel_waker.is_for(token) {
                 return token.is_cancelled();
             }
-            if alarm.has_rung() {
+            if cancel_waker.fired() {
                 return true;
             }
         }

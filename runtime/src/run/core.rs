@@ -36,7 +36,7 @@ pin_project! {
         pub(super) shields: Option<Arc<RunShields>>,
         // The token had not fired at that time.
         pub(super) uncancelled: Seen,
-        // Where no alarm is for its token.
+        // Where no cancel waker is for its token.
         #[pin]
         pub(super) watch: Option<WaitForCancellationFutureOwned>,
     }

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use super::{
     PollContext,
-    alarm::Alarm,
     body::Body,
+    cancel_waker::CancelWaker,
     core::{Core, Stage},
     end::Ended,
     step::{Go, Lent},
@@ -24,7 +24,9 @@ pub(super) fn first(
     poll_context: &PollContext<'_>,
 ) -> Go<Option<Ticks>> {
     if token.is_cancelled()
-        || poll_context.alarm.is_some_and(|alarm| core.scope_has_fired(token, alarm))
+        || poll_context
+            .cancel_waker
+            .is_some_and(|cancel_waker| core.scope_has_fired(token, cancel_waker))
     {
         return Go::Break(core.refuse(cx));
     }
@@ -35,7 +37,7 @@ pub(super) fn first(
     if let Some(limit) = spec.limit() {
         if core.permit.is_none() {
             let Some(permit) = Limit::try_acquire(limit) else {
-                lent.step(core, token).begin_to_wait(limit, cx, poll_context.alarm)?;
+                lent.step(core, token).begin_to_wait(limit, cx, poll_context.cancel_waker)?;
                 return Go::Continue(None);
             };
             core.permit = Some(permit);
@@ -48,9 +50,9 @@ pub(super) fn first(
 impl Core {
     /// Whether the token of its scope has fired, where the run was given another one. A child has fired with it.
     #[inline]
-    fn scope_has_fired(&mut self, token: &CancellationToken, alarm: &Alarm) -> bool {
+    fn scope_has_fired(&mut self, token: &CancellationToken, cancel_waker: &CancelWaker) -> bool {
         self.spawned();
-        !self.owns_token() && !alarm.is_for(token) && alarm.has_fired()
+        !self.owns_token() && !cancel_waker.is_for(token) && cancel_waker.is_cancelled()
     }
 
     /// The token had fired before the first poll.

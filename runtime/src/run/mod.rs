@@ -11,7 +11,7 @@
 //! 3. Each run that was counted as started is counted as ended once, whichever way it ends; its permit is
 //!    given back after that, and before whoever awaits it goes on.
 //! 4. The token is watched only while the run is really pending, for a permit or in its body, and then
-//!    always, until it has fired: by the run itself, or by the alarm of its scope.
+//!    always, until it has fired: by the run itself, or by the cancel waker of its scope.
 //! 5. A spawned run that takes its token has a child of its own before its first poll: what its body fires is
 //!    no other run's. A spawned run obeys the token of its scope besides its own.
 //! 6. A run whose body is to be dropped, and in which a shield is pending, is overdue: it ends when the last
@@ -20,10 +20,10 @@
 //! `tests/behaviour/` checks 1 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 4 in `cancel.rs`, 6 in
 //! `shield.rs`; `tests/composition/tokens.rs` checks 5.
 
-pub(crate) mod alarm;
 mod backoff;
 mod body;
 mod call;
+pub(crate) mod cancel_waker;
 pub(crate) mod context;
 mod core;
 pub(crate) mod deadlock;
@@ -61,8 +61,8 @@ use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
 use crate::{AsToken, Outcome, TaskError, clock::Ticks, limit::Permit, spec::TaskSpec};
-use alarm::Alarm;
 use body::{Failed, InPlace, OnError};
+use cancel_waker::CancelWaker;
 use core::{Core, Form, Stage};
 use end::Ended as RunEnded;
 use output::{Judge, put_text};
@@ -72,7 +72,7 @@ use step::Lent;
 #[derive(Clone, Copy, Default)]
 pub struct PollContext<'a> {
     /// Wakes the task when its token fires: a run with the same token need not watch it.
-    pub(crate) alarm: Option<&'a Alarm>,
+    pub(crate) cancel_waker: Option<&'a CancelWaker>,
     /// The clock, where it was read just now.
     pub(crate) now: Option<Ticks>,
     /// Where the text of an error goes, if it may be logged.
@@ -81,11 +81,11 @@ pub struct PollContext<'a> {
 
 impl PollContext<'_> {
     /// Of a call that is awaited where it was made: nothing. Lent from here, it is not written for each poll.
-    pub(crate) const EMPTY: Self = Self { alarm: None, now: None, text: None };
+    pub(crate) const EMPTY: Self = Self { cancel_waker: None, now: None, text: None };
 
     /// Whether the run is that of a spawned task, or of an item; else it is awaited where it was made.
     pub(super) fn is_spawned(&self) -> bool {
-        self.alarm.is_some()
+        self.cancel_waker.is_some()
     }
 }
 

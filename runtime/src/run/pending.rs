@@ -10,7 +10,7 @@ use std::{
 use tokio::{runtime::Handle, task::coop::unconstrained, time::Instant};
 
 use super::{
-    alarm::Alarm,
+    cancel_waker::CancelWaker,
     context::{self, RunShields},
     core::{ColdStateProjected, Core, Grace, Overdue, Stop},
     end::{End, Ended},
@@ -28,14 +28,14 @@ impl Core {
         &mut self,
         token: &CancellationToken,
         cx: &mut Context<'_>,
-        alarm: Option<&Alarm>,
+        cancel_waker: Option<&CancelWaker>,
     ) -> bool {
-        if let Some(alarm) = alarm {
-            if alarm.is_for(token) {
+        if let Some(cancel_waker) = cancel_waker {
+            if cancel_waker.is_for(token) {
                 return token.is_cancelled();
             }
             // The closure of the spawn may have ignored the token of its scope, which is obeyed all the same.
-            if alarm.has_rung() {
+            if cancel_waker.fired() {
                 return true;
             }
         }
@@ -65,8 +65,8 @@ impl Step<'_> {
 
     /// Whether someone wakes the task when the token fires.
     #[inline]
-    fn is_watched(&self, alarm: Option<&Alarm>) -> bool {
-        alarm.is_some_and(|alarm| alarm.is_for(self.token))
+    fn is_watched(&self, cancel_waker: Option<&CancelWaker>) -> bool {
+        cancel_waker.is_some_and(|cancel_waker| cancel_waker.is_for(self.token))
             || self.core.cold.as_ref().is_some_and(|cold| cold.watch.is_some())
     }
 
@@ -75,11 +75,11 @@ impl Step<'_> {
     pub(super) fn poll_pending(
         &mut self,
         cx: &mut Context<'_>,
-        alarm: Option<&Alarm>,
+        cancel_waker: Option<&CancelWaker>,
     ) -> Poll<Ended> {
         if self.core.stop() == Stop::No
-            && !self.is_watched(alarm)
-            && self.core.poll_fired(self.token, cx, alarm)
+            && !self.is_watched(cancel_waker)
+            && self.core.poll_fired(self.token, cx, cancel_waker)
         {
             if let Some(ended) = self.heed() {
                 return Poll::Ready(ended);

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    alarm::Wakes,
+    cancel_waker::WakeAll,
     context,
     scope::{MadeBy, Scope},
 };
@@ -308,7 +308,7 @@ impl TaskRecord {
     }
 }
 
-impl Wakes for TaskRecord {
+impl WakeAll for TaskRecord {
     fn wake_tasks(&self) {
         // A waker is foreign code: not under the lock.
         let waker = self.waker().clone();

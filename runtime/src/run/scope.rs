@@ -8,8 +8,8 @@
 //! 3. A scope owns nothing of the scopes and the tasks around it: a chain of scopes that were made in each other
 //!    would grow with the uptime of the program, and be dropped recursively. (`tests/composition/chains.rs`)
 //! 4. So a cause is not looked up in the scopes around, which may be gone: the thread that cancels a scope
-//!    publishes the [`Reason`], and every scope whose alarm rings inside that call keeps it. What rings inside the
-//!    call is, by the tree of tokens, what the call cancels. (`tests/composition/run_truth.rs`)
+//!    publishes the [`Reason`], and every scope whose cancel waker fires inside that call keeps it. What fires inside
+//!    the call is, by the tree of tokens, what the call cancels. (`tests/composition/run_truth.rs`)
 //! 5. A reason explains nothing that was seen uncancelled after its call had returned.
 
 use std::{
@@ -272,15 +272,15 @@ impl Scope {
         fired
     }
 
-    /// Its own token fires now, called by the alarm. No token may be asked: their locks may be held.
-    pub(super) fn fires(&self) {
+    /// Its own token fires now, called by the cancel waker. No token may be asked: their locks may be held.
+    pub(super) fn on_token_fired(&self) {
         self.reason.get_or_init(|| {
             CANCELS_FOR.try_with(|reasons| reasons.borrow().clone()).ok().flatten()
         });
     }
 
     /// The token of a part of it fires now: it is cancelled itself only if a reason is published.
-    pub(super) fn part_fires(&self) {
+    pub(super) fn on_part_fired(&self) {
         let reason = CANCELS_FOR.try_with(|reasons| reasons.borrow().clone()).ok().flatten();
         if reason.is_some() {
             _ = self.reason.set(reason);
@@ -298,7 +298,7 @@ impl Scope {
         let mut passed = Vec::new();
         let mut skipped = false;
         let mut found = self.reason_of(uncancelled, &mut skipped);
-        // A run that uses the alarm of its scope has not asked its token: the scope has, when it was made.
+        // A run that uses the cancel waker of its scope has not asked its token: the scope has, when it was made.
         let uncancelled =
             if self.is_stopping() { uncancelled.max(self.uncancelled) } else { uncancelled };
         let mut above = self.parent();

@@ -12,8 +12,8 @@ use std::{
 
 use super::{
     PollContext,
-    alarm::Alarm,
     body::Body,
+    cancel_waker::CancelWaker,
     context::Pushed,
     core::{Core, Stage, Stop},
     end::Ended,
@@ -82,7 +82,7 @@ pub(super) fn enter(
     let begins = match core.stage {
         Stage::New | Stage::Spawned => Some(first(core, token, lent, cx, poll_context)?),
         Stage::Running => {
-            if core.stop() == Stop::No && core.poll_fired(token, cx, poll_context.alarm) {
+            if core.stop() == Stop::No && core.poll_fired(token, cx, poll_context.cancel_waker) {
                 if let Some(ended) = lent.step(core, token).heed() {
                     return Go::Break(Poll::Ready(ended));
                 }
@@ -90,7 +90,7 @@ pub(super) fn enter(
             None
         }
         Stage::Waiting | Stage::Refused | Stage::Done => {
-            lent.step(core, token).before_first(cx, poll_context.alarm)?;
+            lent.step(core, token).before_first(cx, poll_context.cancel_waker)?;
             Some(None)
         }
     };
@@ -123,7 +123,7 @@ pub(super) fn pending(
     poll_context: &PollContext<'_>,
 ) -> Poll<Ended> {
     leave(core, &mut lent.entered);
-    lent.step(core, token).poll_pending(cx, poll_context.alarm)
+    lent.step(core, token).poll_pending(cx, poll_context.cancel_waker)
 }
 
 /// The second half, where the body has panicked.
@@ -165,9 +165,9 @@ impl Step<'_> {
     /// A run that has been polled, but whose body has not.
     #[cold]
     #[inline(never)]
-    fn before_first(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Go {
+    fn before_first(&mut self, cx: &mut Context<'_>, cancel_waker: Option<&CancelWaker>) -> Go {
         match self.core.stage {
-            Stage::Waiting => self.wait(cx, alarm),
+            Stage::Waiting => self.wait(cx, cancel_waker),
             Stage::Refused => {
                 let end = self.end_cancelled();
                 Go::Break(Poll::Ready(self.deliver(end)))

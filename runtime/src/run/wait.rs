@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use super::{
-    alarm::Alarm,
+    cancel_waker::CancelWaker,
     context,
     core::{Stage, Wait, WaitProjected},
     deadlock,
@@ -18,7 +18,7 @@ impl Step<'_> {
         &mut self,
         limit: &'static Limit,
         cx: &mut Context<'_>,
-        alarm: Option<&Alarm>,
+        cancel_waker: Option<&CancelWaker>,
     ) -> Go {
         if self.core.spec.rejects_when_full() {
             let rejected = Rejected::full(self.core.spec, limit.size());
@@ -33,7 +33,7 @@ impl Step<'_> {
         self.core.since = Ticks::now();
         self.core.spec.here().wait_begun();
         context::set_waiting(true);
-        self.wait(cx, alarm)
+        self.wait(cx, cancel_waker)
     }
 
     fn reject(&mut self, rejected: Rejected) -> Go {
@@ -41,8 +41,8 @@ impl Step<'_> {
         Go::Break(Poll::Ready(self.deliver(end)))
     }
 
-    pub(super) fn wait(&mut self, cx: &mut Context<'_>, alarm: Option<&Alarm>) -> Go {
-        if self.core.poll_fired(self.token, cx, alarm) {
+    pub(super) fn wait(&mut self, cx: &mut Context<'_>, cancel_waker: Option<&CancelWaker>) -> Go {
+        if self.core.poll_fired(self.token, cx, cancel_waker) {
             let end = self.end_cancelled();
             return Go::Break(Poll::Ready(self.deliver(end)));
         }

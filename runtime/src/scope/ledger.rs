@@ -39,7 +39,7 @@ use crate::{
     Cause, Outcome, TaskError, events,
     panic::{Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{self, HasTasks, Key, Listed, Slab},
-    run::{alarm::Alarm, record::TaskRecord, scope::Scope},
+    run::{cancel_waker::CancelWaker, record::TaskRecord, scope::Scope},
     span::TaskSpan,
     spec::TaskSpec,
     sync::{Mutex, MutexGuard, OnceLock},
@@ -67,7 +67,7 @@ pub(super) struct Shared<T, E> {
 
 /// What a scope has that has tasks.
 struct Seen {
-    alarm: Alarm,
+    cancel_waker: CancelWaker,
     _listed: Listed<dyn HasTasks>,
 }
 
@@ -174,8 +174,8 @@ impl<T, E> Shared<T, E> {
     }
 
     /// Wakes the tasks when the token fires; there from the first one on.
-    pub(super) fn alarm(&self) -> Option<&Alarm> {
-        self.seen.get().map(|seen| &seen.alarm)
+    pub(super) fn cancel_waker(&self) -> Option<&CancelWaker> {
+        self.seen.get().map(|seen| &seen.cancel_waker)
     }
 
     /// A handle on the token for one more task, and a record if there is one to spare; `None` where the group
@@ -220,8 +220,8 @@ impl<T, E> Shared<T, E> {
     {
         self.seen.get_or_init(|| {
             let weak: Weak<Self> = Arc::downgrade(self);
-            let alarm = Alarm::new(&self.token, &self.scope, weak);
-            Seen { alarm, _listed: registry::list(self) }
+            let cancel_waker = CancelWaker::new(&self.token, &self.scope, weak);
+            Seen { cancel_waker, _listed: registry::list(self) }
         });
         let mut state = self.state();
         if state.closed {
@@ -298,9 +298,9 @@ impl<T, E> Shared<T, E> {
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
     fn stop(&self, cause: Cause) {
         if !self.token.is_cancelled() {
-            let rung = self.scope.cancel(cause, || quietly(|| self.token.cancel()));
-            if let (false, Some(alarm)) = (rung, self.alarm()) {
-                alarm.ring();
+            let fired = self.scope.cancel(cause, || quietly(|| self.token.cancel()));
+            if let (false, Some(cancel_waker)) = (fired, self.cancel_waker()) {
+                cancel_waker.fire();
             }
         }
     }

@@ -13,7 +13,7 @@
 //! 7. A task that did not finish is entered in `not_finished` before it leaves: no drain returns `Ok` for it.
 //! 8. A token that something other than the pool has fired is replaced before the next task is made: later tasks are
 //!    not cancelled by it. Once the pool has stopped, its token has fired and stays. A task keeps the token, scope and
-//!    alarm that it was launched with.
+//!    cancel waker that it was launched with.
 //!
 //! `pool_state/loom.rs` checks 1, 2, 3, 6, 7 and 8 for every interleaving.
 
@@ -39,7 +39,7 @@ use crate::{
     panic::quietly,
     registry::{self, Drain, HasTasks, Key, Lines, Listed, POOLS, Slab, Why},
     run::{
-        alarm::Alarm,
+        cancel_waker::CancelWaker,
         record::{Activity, TaskRecord},
         scope::Scope,
     },
@@ -51,7 +51,7 @@ mod loom;
 
 /// What the handles and the tasks of a pool share.
 pub(super) struct Shared {
-    /// The first one, as are the scope and the alarm: see `pool_token`.
+    /// The first one, as are the scope and the cancel waker: see `pool_token`.
     pub(super) token: CancellationToken,
     pub(super) scope: Arc<Scope>,
     pub(super) limit: Arc<Limit>,
@@ -71,7 +71,7 @@ pub(super) struct Shared {
 struct Seen {
     weak: Weak<Shared>,
     /// Wakes its tasks when its token fires.
-    alarm: Alarm,
+    cancel_waker: CancelWaker,
     /// With its tasks.
     _listed: Listed<dyn HasTasks>,
     /// To be drained.
@@ -148,7 +148,7 @@ impl Shared {
     pub(super) fn list(self: &Arc<Self>) {
         let weak: Weak<Self> = Arc::downgrade(self);
         self.seen.get_or_init(|| Seen {
-            alarm: Alarm::new(&self.token, &self.scope, weak.clone()),
+            cancel_waker: CancelWaker::new(&self.token, &self.scope, weak.clone()),
             _listed: registry::list(self),
             _to_drain: POOLS.list(weak.clone()),
             weak,
@@ -169,8 +169,8 @@ impl Shared {
 
     /// Wakes the tasks that have the first token.
     #[inline]
-    pub(super) fn first_alarm(&self) -> Option<&Alarm> {
-        self.seen.get().map(|seen| &seen.alarm)
+    pub(super) fn first_cancel_waker(&self) -> Option<&CancelWaker> {
+        self.seen.get().map(|seen| &seen.cancel_waker)
     }
 
     pub(super) fn weak(&self) -> Option<Weak<Self>> {
@@ -320,11 +320,11 @@ impl Shared {
         state.tokens.stop();
         let renewed = state.tokens.renewed();
         drop(state);
-        let (token, scope, alarm) = self.current(&renewed);
+        let (token, scope, cancel_waker) = self.current(&renewed);
         if !token.is_cancelled() {
-            let rung = scope.cancel(cause, || quietly(|| token.cancel()));
-            if let (false, Some(alarm)) = (rung, alarm) {
-                alarm.ring();
+            let fired = scope.cancel(cause, || quietly(|| token.cancel()));
+            if let (false, Some(cancel_waker)) = (fired, cancel_waker) {
+                cancel_waker.fire();
             }
         }
     }

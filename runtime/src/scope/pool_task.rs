@@ -16,7 +16,7 @@ use crate::{
     limit::{Permit, Slot},
     panic::{self, Caught, drop_quietly},
     registry::Key,
-    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, own, record::TaskRecord},
+    run::{Ended, Prepared, SupervisedFuture, cancel_waker::CancelWaker, own, record::TaskRecord},
     spec::TaskSpec,
 };
 
@@ -130,10 +130,10 @@ impl<T, E: LoggedError> Report<T, E> for InPool {
         self.pool.unwound(record);
     }
 
-    fn alarm(&self) -> Option<&Alarm> {
+    fn cancel_waker(&self) -> Option<&CancelWaker> {
         match &self.renewed {
-            Some(renewed) => Some(renewed.alarm()),
-            None => self.pool.first_alarm(),
+            Some(renewed) => Some(renewed.cancel_waker()),
+            None => self.pool.first_cancel_waker(),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The token of a pool, and what takes its place.
 //!
 //! The closure of a spawn gets the token that the tasks share, and can fire it. That cancels the tasks that have it;
-//! the pool then gives its next tasks a new token, a new scope and a new alarm, and logs it.
+//! the pool then gives its next tasks a new token, a new scope and a new cancel waker, and logs it.
 //!
 //! Invariants
 //!
-//! 1. A task keeps the token, the scope and the alarm that it was launched with: with another alarm it could miss
-//!    the cancellation.
+//! 1. A task keeps the token, the scope and the cancel waker that it was launched with: with another cancel waker it
+//!    could miss the cancellation.
 //! 2. Once the pool has stopped, nothing is replaced: what is made later is cancelled.
 //! 3. At most `MOST_BEFORE` replaced tokens are kept: a pool whose token is fired again and again does not grow.
 //! 4. A run that waits to be spawned is launched with the present token, also if the one that it was made with was
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     events,
-    run::{SupervisedFuture, alarm::Alarm, scope::Scope},
+    run::{SupervisedFuture, cancel_waker::CancelWaker, scope::Scope},
     sync::atomic::Ordering,
 };
 
@@ -32,7 +32,7 @@ use crate::{
 pub(super) struct Renewed {
     token: CancellationToken,
     scope: Arc<Scope>,
-    alarm: Alarm,
+    cancel_waker: CancelWaker,
     /// The tokens before this one, the latest last: a run may have been made with any of them.
     before: Vec<CancellationToken>,
 }
@@ -66,8 +66,8 @@ impl Renewed {
         &self.scope
     }
 
-    pub(super) fn alarm(&self) -> &Alarm {
-        &self.alarm
+    pub(super) fn cancel_waker(&self) -> &CancelWaker {
+        &self.cancel_waker
     }
 
     /// Gives its token to a run that was made with one before and has not started.
@@ -104,14 +104,14 @@ impl State {
 }
 
 impl Shared {
-    /// The token, scope and alarm of the tasks that are launched now.
+    /// The token, scope and cancel waker of the tasks that are launched now.
     pub(super) fn current<'a>(
         &'a self,
         renewed: &'a Option<Arc<Renewed>>,
-    ) -> (&'a CancellationToken, &'a Arc<Scope>, Option<&'a Alarm>) {
+    ) -> (&'a CancellationToken, &'a Arc<Scope>, Option<&'a CancelWaker>) {
         match renewed {
-            Some(renewed) => (&renewed.token, &renewed.scope, Some(&renewed.alarm)),
-            None => (&self.token, &self.scope, self.first_alarm()),
+            Some(renewed) => (&renewed.token, &renewed.scope, Some(&renewed.cancel_waker)),
+            None => (&self.token, &self.scope, self.first_cancel_waker()),
         }
     }
 
@@ -124,13 +124,14 @@ impl Shared {
     /// Whether the present token may have been fired. Takes no lock.
     #[inline]
     pub(super) fn may_be_cancelled(&self) -> bool {
-        self.is_renewed.load(Ordering::Acquire) || self.first_alarm().is_some_and(Alarm::has_rung)
+        self.is_renewed.load(Ordering::Acquire)
+            || self.first_cancel_waker().is_some_and(CancelWaker::fired)
     }
 
     /// Whether something other than the pool has fired the present token.
     fn is_cancelled_by_another(&self, state: &State) -> bool {
-        let (_, _, alarm) = self.current(&state.tokens.renewed);
-        !state.tokens.stopped && alarm.is_some_and(Alarm::has_rung)
+        let (_, _, cancel_waker) = self.current(&state.tokens.renewed);
+        !state.tokens.stopped && cancel_waker.is_some_and(CancelWaker::fired)
     }
 
     /// Replaces the token if something other than the pool has fired it.
@@ -145,7 +146,8 @@ impl Shared {
         let before = Renewed::before_next(self.current(&present).0, present.as_deref());
         let token = CancellationToken::new();
         let scope = Scope::renewed(token.clone(), &self.scope);
-        let fresh = Renewed { alarm: Alarm::new(&token, &scope, weak), scope, token, before };
+        let fresh =
+            Renewed { cancel_waker: CancelWaker::new(&token, &scope, weak), scope, token, before };
         let fresh = Some(Arc::new(fresh));
 
         let mut state = self.state();

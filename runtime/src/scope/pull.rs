@@ -54,7 +54,7 @@ use crate::{
     limit::Limit,
     panic::{self, Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{HasTasks, Key, Listed, Slab},
-    run::{Ended, SupervisedFuture, alarm::Alarm, record::TaskRecord, scope::Scope},
+    run::{Ended, SupervisedFuture, cancel_waker::CancelWaker, record::TaskRecord, scope::Scope},
     span::TaskSpan,
     spec::TaskSpec,
     sync::{
@@ -73,7 +73,7 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     runners: Mutex<Slab<Arc<TaskRecord>>>,
     listed: OnceLock<Listed<dyn HasTasks>>,
     /// Wakes the map's own future when the token fires.
-    alarm: OnceLock<Alarm>,
+    cancel_waker: OnceLock<CancelWaker>,
     /// Whether one more runner would have something to do. False while it matters only if another runner has the duty
     /// to ask later (invariant 7).
     may_grow: AtomicBool,
@@ -237,7 +237,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             span: TaskSpan::current(),
             runners: Mutex::default(),
             listed: OnceLock::new(),
-            alarm: OnceLock::new(),
+            cancel_waker: OnceLock::new(),
             may_grow: AtomicBool::new(false),
             is_back: AtomicBool::new(true),
             closed: AtomicBool::new(false),

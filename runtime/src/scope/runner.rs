@@ -40,7 +40,7 @@ use crate::{
     registry::Key,
     run::{
         Ended, PollContext, SupervisedFuture,
-        alarm::Alarm,
+        cancel_waker::CancelWaker,
         context,
         record::{OnThread, TaskRecord},
     },
@@ -67,7 +67,7 @@ where
     record: Arc<TaskRecord>,
     /// Lent to whoever asks which task runs, while it does.
     lent: Option<Arc<TaskRecord>>,
-    alarm: Alarm,
+    cancel_waker: CancelWaker,
     kept_waker: bool,
     span: TaskSpan,
     /// The limit that the map was given, until the first run has told its function.
@@ -146,9 +146,9 @@ where
     spec.into_iter().for_each(|spec| spawn(shared, spec, None));
 }
 
-fn alarm(token: &CancellationToken, record: &Arc<TaskRecord>) -> Alarm {
+fn cancel_waker(token: &CancellationToken, record: &Arc<TaskRecord>) -> CancelWaker {
     let wakes: Weak<TaskRecord> = Arc::downgrade(record);
-    Alarm::new(token, record.scope(), wakes)
+    CancelWaker::new(token, record.scope(), wakes)
 }
 
 fn spawn<I, F, S, K>(
@@ -173,7 +173,7 @@ fn spawn<I, F, S, K>(
     let runner = Runner {
         key: Some(shared.enter(&record)),
         shared: shared.clone(),
-        alarm: alarm(&token, &record),
+        cancel_waker: cancel_waker(&token, &record),
         token,
         spare: None,
         lent: Some(record.clone()),
@@ -274,7 +274,7 @@ where
         }
         self.record.clear_waker();
         self.kept_waker = false;
-        self.alarm = alarm(&self.token, &record);
+        self.cancel_waker = cancel_waker(&self.token, &record);
         self.lent = Some(record.clone());
         self.record = record;
         self.span = events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name());
@@ -317,8 +317,11 @@ where
             let mut done = match (self.run.as_mut().as_pin_mut(), self.index) {
                 (Some(mut run), Some(index)) => {
                     let text = K::STOPS.then_some(&text);
-                    let poll_context =
-                        PollContext { alarm: Some(&self.alarm), now: now.take(), text };
+                    let poll_context = PollContext {
+                        cancel_waker: Some(&self.cancel_waker),
+                        now: now.take(),
+                        text,
+                    };
                     let Poll::Ready(ended) = run.as_mut().poll_ended(cx, poll_context) else {
                         self.is_pending(cx);
                         return Poll::Pending;
@@ -450,7 +453,7 @@ where
             return false;
         }
         self.token = self.shared.token.child_token();
-        self.alarm = alarm(&self.token, &self.record);
+        self.cancel_waker = cancel_waker(&self.token, &self.record);
         self.spare = None;
         true
     }

@@ -25,7 +25,7 @@ use crate::{
     limit::Slot,
     panic::{self, Caught, drop_quietly},
     registry::Key,
-    run::{Ended, Prepared, SupervisedFuture, alarm::Alarm, own, record::TaskRecord},
+    run::{Ended, Prepared, SupervisedFuture, cancel_waker::CancelWaker, own, record::TaskRecord},
     spec::TaskSpec,
 };
 use candidate::{Answer, Candidate, Stage};
@@ -225,8 +225,8 @@ impl<T, E> Report<T, E> for InGroup<T, E> {
     /// What the join does not return is logged.
     const LOGS: bool = true;
 
-    fn alarm(&self) -> Option<&Alarm> {
-        self.group.alarm()
+    fn cancel_waker(&self) -> Option<&CancelWaker> {
+        self.group.cancel_waker()
     }
 
     fn ended(self, record: &Arc<TaskRecord>, ended: Ended<T, E>, token: Option<CancellationToken>) {

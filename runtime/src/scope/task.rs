@@ -5,8 +5,8 @@
 //! 1. The run is dropped before its end is reported: who is told that a task has ended finds nothing of it.
 //! 2. The end is reported once, also when the task is aborted or its runtime shuts down.
 //! 3. All that the run and its end tell is told inside the task's span.
-//! 4. A task that is pending has kept its waker, and looked since whether it is aborted or its scope's alarm has
-//!    rung: who rings or aborts wakes it, or is seen.
+//! 4. A task that is pending has kept its waker, and looked since whether it is aborted or its scope's cancel waker has
+//!    fired: who fires or aborts wakes it, or is seen.
 
 use std::{
     cell::Cell,
@@ -25,8 +25,8 @@ use crate::{
     events,
     panic::{self, Caught, drop_quietly},
     run::{
-        Ended, PollContext, SupervisedFuture, alarm::Alarm, context, record::TaskRecord,
-        scope::Scope,
+        Ended, PollContext, SupervisedFuture, cancel_waker::CancelWaker, context,
+        record::TaskRecord, scope::Scope,
     },
     span::TaskSpan,
 };
@@ -63,7 +63,7 @@ pub(super) trait Report<T, E> {
         self.aborted(record, error);
     }
     /// Wakes the task when the token of its scope fires.
-    fn alarm(&self) -> Option<&Alarm>;
+    fn cancel_waker(&self) -> Option<&CancelWaker>;
 }
 
 /// Why a task was dropped before its run ended. Its scope fires the token before it aborts; otherwise it was dropped
@@ -130,7 +130,7 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Future for Task<S, R> {
 trait Seated {
     /// Whether its end is to be told yet.
     fn is_there(&self) -> bool;
-    fn alarm(&self) -> Option<&Alarm>;
+    fn cancel_waker(&self) -> Option<&CancelWaker>;
     /// Whether the run has ended.
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool;
     /// Drops the run.
@@ -155,15 +155,16 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Seated for InPlace<'_, 
         self.report.is_some()
     }
 
-    fn alarm(&self) -> Option<&Alarm> {
-        self.report.as_ref().and_then(Report::alarm)
+    fn cancel_waker(&self) -> Option<&CancelWaker> {
+        self.report.as_ref().and_then(Report::cancel_waker)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool {
-        let alarm = self.report.as_ref().and_then(Report::alarm);
+        let cancel_waker = self.report.as_ref().and_then(Report::cancel_waker);
         let run = self.run.as_mut().as_pin_mut().expect("a task is polled until it has ended");
         let text = R::LOGS.then_some(&self.text);
-        let Poll::Ready(ended) = run.poll_ended(cx, PollContext { alarm, now: Some(now), text })
+        let Poll::Ready(ended) =
+            run.poll_ended(cx, PollContext { cancel_waker, now: Some(now), text })
         else {
             return false;
         };
@@ -260,7 +261,7 @@ impl Seat {
         }
         if !std::mem::replace(&mut self.kept_waker, true) {
             record.set_waker(cx.waker());
-            if record.is_aborted() || seated.alarm().is_some_and(Alarm::has_rung) {
+            if record.is_aborted() || seated.cancel_waker().is_some_and(CancelWaker::fired) {
                 cx.waker().wake_by_ref();
             }
         }

@@ -3,7 +3,7 @@ use std::sync::{Arc, Weak};
 use loom::thread;
 
 use super::{
-    super::alarm::{Alarm, Wakes},
+    super::cancel_waker::{CancelWaker, WakeAll},
     Scope,
 };
 use crate::{
@@ -34,13 +34,13 @@ fn who_finds_the_token_fired_finds_the_first_cause() {
 
 struct Nobody;
 
-impl Wakes for Nobody {
+impl WakeAll for Nobody {
     fn wake_tasks(&self) {}
 }
 
 /// Invariant 4.
 #[test]
-fn who_hears_the_alarm_of_an_inner_scope_finds_the_cause_of_the_outer_one() {
+fn an_inner_cancel_waker_has_the_outer_cause() {
     model(None, || {
         let token = CancellationToken::new();
         let outer = Scope::root(token.clone());
@@ -48,12 +48,12 @@ fn who_hears_the_alarm_of_an_inner_scope_finds_the_cause_of_the_outer_one() {
         let inner = Scope::root(inner_token.clone());
         let nobody: Arc<Nobody> = Arc::new(Nobody);
         let weak: Weak<Nobody> = Arc::downgrade(&nobody);
-        let alarm = Alarm::new(&inner_token, &inner, weak);
+        let cancel_waker = CancelWaker::new(&inner_token, &inner, weak);
         let cancels = thread::spawn(move || {
             outer.cancel(Cause::Drained, || token.cancel());
             // Nothing holds the outer scope from now on.
         });
-        if alarm.has_rung() {
+        if cancel_waker.fired() {
             assert_eq!(inner.cause(), Some(Cause::Drained));
         }
         ended(cancels);

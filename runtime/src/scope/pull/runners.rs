@@ -18,7 +18,7 @@ use crate::{
     registry::{self, HasTasks, Key, Slab},
     run::{
         SupervisedFuture,
-        alarm::{Alarm, Wakes},
+        cancel_waker::{CancelWaker, WakeAll},
         record::TaskRecord,
     },
     spec::TaskSpec,
@@ -97,7 +97,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         Self: Send + Sync + 'static,
     {
         let weak: Weak<Self> = Arc::downgrade(self);
-        self.alarm.get_or_init(|| Alarm::new(&self.token, &self.scope, weak));
+        self.cancel_waker.get_or_init(|| CancelWaker::new(&self.token, &self.scope, weak));
     }
 
     /// Spins for a moment; whether the source may be back.
@@ -133,7 +133,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         self.runners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Each looks at its token then: for a `cancel` that has not come to all of their alarms.
+    /// Each looks at its token then: for a `cancel` that has not come to all of their cancel wakers.
     #[cold]
     pub(super) fn wake_runners(&self) {
         let runners: Vec<_> = self.runners().iter().cloned().collect();
@@ -204,7 +204,7 @@ where
         into.extend(self.runners().iter().cloned());
     }
 
-    /// Its runners have alarms of their own.
+    /// Its runners have cancel wakers of their own.
     fn token_fired(&self) {
         self.wake();
     }

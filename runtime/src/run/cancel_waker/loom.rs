@@ -6,7 +6,7 @@ use std::{
 
 use loom::{future::block_on, thread};
 
-use super::{Alarm, Wakes};
+use super::{CancelWaker, WakeAll};
 use crate::{
     CancellationToken,
     run::record::{TaskRecord, model_record},
@@ -15,7 +15,7 @@ use crate::{
 
 struct OneTask(Arc<TaskRecord>);
 
-impl Wakes for OneTask {
+impl WakeAll for OneTask {
     fn wake_tasks(&self) {
         self.0.wake_tasks();
     }
@@ -23,12 +23,12 @@ impl Wakes for OneTask {
 
 /// Invariant 2.
 #[test]
-fn a_task_that_goes_to_sleep_while_the_alarm_rings_is_woken() {
+fn a_task_that_sleeps_as_the_waker_fires_is_woken() {
     model(None, || {
         let token = CancellationToken::new();
         let tasks = Arc::new(OneTask(model_record(&token)));
         let weak: Weak<OneTask> = Arc::downgrade(&tasks);
-        let alarm = Alarm::new(&token, tasks.0.scope(), weak);
+        let cancel_waker = CancelWaker::new(&token, tasks.0.scope(), weak);
         let fires = thread::spawn({
             let token = token.clone();
             move || token.cancel()
@@ -41,7 +41,7 @@ fn a_task_that_goes_to_sleep_while_the_alarm_rings_is_woken() {
             }
             if !std::mem::replace(&mut kept, true) {
                 record.set_waker(cx.waker());
-                if alarm.has_rung() {
+                if cancel_waker.fired() {
                     cx.waker().wake_by_ref();
                 }
             }
@@ -54,7 +54,7 @@ fn a_task_that_goes_to_sleep_while_the_alarm_rings_is_woken() {
 
 /// Invariant 1.
 #[test]
-fn an_alarm_that_has_rung_is_of_a_token_that_has_fired() {
+fn a_fired_cancel_waker_has_a_cancelled_token() {
     model(None, || {
         let token = CancellationToken::new();
         let tasks = Arc::new(OneTask(model_record(&token)));
@@ -64,11 +64,11 @@ fn an_alarm_that_has_rung_is_of_a_token_that_has_fired() {
             move || token.cancel()
         });
         // Also where it is made while the token fires.
-        let alarm = Alarm::new(&token, tasks.0.scope(), weak);
-        if alarm.has_rung() {
+        let cancel_waker = CancelWaker::new(&token, tasks.0.scope(), weak);
+        if cancel_waker.fired() {
             assert!(token.is_cancelled());
         }
         ended(fires);
-        assert!(alarm.has_rung());
+        assert!(cancel_waker.fired());
     });
 }
