@@ -15,7 +15,7 @@ use std::{panic::Location, sync::PoisonError, time::Duration};
 pub(crate) use self::loom::spec as model_spec;
 use crate::{
     limit::Limit,
-    metrics::{Here, Metrics, Stripe},
+    metrics::{LocalMetrics, Metrics, Stripe},
     panic,
     sync::{self, Mutex, Once},
 };
@@ -242,8 +242,8 @@ impl TaskSpec {
 
     /// This thread's counters. The first use makes the function known, and the panic hook present.
     #[inline]
-    pub(crate) fn here(&'static self) -> Here<'static, Stripe> {
-        self.metrics.here(|| self.register())
+    pub(crate) fn local_metrics(&'static self) -> LocalMetrics<'static, Stripe> {
+        self.metrics.local_metrics(|| self.register())
     }
 
     #[cold]

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use loom::thread;
 
-use super::{Metrics, Totals, threads::give_back};
+use super::{Metrics, Totals, threads::release_place};
 use crate::{
     Outcome,
     sync::{
@@ -28,10 +28,10 @@ fn a_run_whose_end_is_seen_is_seen_to_have_started() {
         let runs = thread::spawn({
             let metrics = metrics.clone();
             move || {
-                let here = metrics.here(|| ());
-                here.started();
-                here.ended(Outcome::Ok);
-                give_back();
+                let counters = metrics.local_metrics(|| ());
+                counters.record_start();
+                counters.record_end(Outcome::Ok);
+                release_place();
             }
         });
         let looks = thread::spawn({
@@ -53,19 +53,19 @@ fn so_is_one_that_another_thread_has_ended() {
         let begins = thread::spawn({
             let (metrics, handed_over) = (metrics.clone(), handed_over.clone());
             move || {
-                metrics.here(|| ()).started();
+                metrics.local_metrics(|| ()).record_start();
                 handed_over.store(true, Ordering::Release);
-                give_back();
+                release_place();
             }
         });
         let ends = thread::spawn({
             let metrics = metrics.clone();
             move || {
-                let here = metrics.here(|| ());
+                let counters = metrics.local_metrics(|| ());
                 if handed_over.load(Ordering::Acquire) {
-                    here.ended(Outcome::Dropped);
+                    counters.record_end(Outcome::Dropped);
                 }
-                give_back();
+                release_place();
             }
         });
         let looks = thread::spawn({
@@ -85,9 +85,9 @@ fn a_histogram_never_goes_down_and_ends_with_all_that_was_observed() {
         let observes = thread::spawn({
             let metrics = metrics.clone();
             move || {
-                metrics.here(|| ()).ran_for(5);
-                metrics.here(|| ()).ran_for(7);
-                give_back();
+                metrics.local_metrics(|| ()).record_duration(5);
+                metrics.local_metrics(|| ()).record_duration(7);
+                release_place();
             }
         });
         let looks = thread::spawn({

@@ -19,10 +19,10 @@ mod threads;
 pub use histogram::Histogram;
 
 use histogram::Buckets;
-pub(crate) use stripes::Here;
+pub(crate) use stripes::LocalMetrics;
 use stripes::Stripes;
 #[cfg(all(test, supervised_loom))]
-pub(crate) use threads::give_back;
+pub(crate) use threads::release_place;
 
 use crate::{outcome::Outcome, sync};
 
@@ -70,8 +70,8 @@ impl Metrics {
 
     /// This thread's share; `first_use` runs when this thread is the first of its size class.
     #[inline]
-    pub(crate) fn here(&self, first_use: impl FnOnce()) -> Here<'_, Stripe> {
-        self.stripes.here(first_use)
+    pub(crate) fn local_metrics(&self, first_use: impl FnOnce()) -> LocalMetrics<'_, Stripe> {
+        self.stripes.local_metrics(first_use)
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -123,36 +123,36 @@ impl Totals {
     }
 }
 
-impl Here<'_, Stripe> {
+impl LocalMetrics<'_, Stripe> {
     #[inline]
-    pub(crate) fn started(&self) {
+    pub(crate) fn record_start(&self) {
         self.add(&self.stripe.started, 1);
     }
 
     #[inline]
-    pub(crate) fn ended(&self, outcome: Outcome) {
+    pub(crate) fn record_end(&self, outcome: Outcome) {
         self.add(&self.stripe.ended[outcome as usize], 1);
     }
 
     #[inline]
-    pub(crate) fn ran_for(&self, nanos: u64) {
+    pub(crate) fn record_duration(&self, nanos: u64) {
         self.observe(&self.stripe.durations, nanos);
     }
 
-    pub(crate) fn restarted(&self) {
+    pub(crate) fn record_restart(&self) {
         self.add(&self.stripe.restarts, 1);
     }
 
-    pub(crate) fn wait_begun(&self) {
+    pub(crate) fn record_wait_start(&self) {
         self.add(&self.stripe.waits_begun, 1);
     }
 
-    pub(crate) fn wait_ended(&self) {
+    pub(crate) fn record_wait_end(&self) {
         self.add(&self.stripe.waits_ended, 1);
     }
 
     #[inline]
-    pub(crate) fn waited_for(&self, nanos: u64) {
+    pub(crate) fn record_wait(&self, nanos: u64) {
         self.observe(&self.stripe.permit_waits, nanos);
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Stripes<S> {
 
 /// This thread's share of one function's counters.
 #[derive(Clone, Copy)]
-pub(crate) struct Here<'a, S> {
+pub(crate) struct LocalMetrics<'a, S> {
     pub(super) stripe: &'a S,
     /// Whether this thread is the only one that writes it.
     own: bool,
@@ -49,10 +49,10 @@ impl<S: Default> Stripes<S> {
     }
 
     #[inline]
-    pub(super) fn here(&self, first_use: impl FnOnce()) -> Here<'_, S> {
+    pub(super) fn local_metrics(&self, first_use: impl FnOnce()) -> LocalMetrics<'_, S> {
         let Place { at, within } = threads::place();
         if let Some(stripe) = self.share(at, within) {
-            return Here { stripe, own: at != Place::SHARED.at };
+            return LocalMetrics { stripe, own: at != Place::SHARED.at };
         }
         self.make(first_use)
     }
@@ -64,10 +64,10 @@ impl<S: Default> Stripes<S> {
 
     /// The first use of the box by any thread, or this thread's first of all.
     #[cold]
-    fn make(&self, first_use: impl FnOnce()) -> Here<'_, S> {
+    fn make(&self, first_use: impl FnOnce()) -> LocalMetrics<'_, S> {
         // A shared one is no reason for this thread to take a place.
         let Place { at, within } =
-            if self.is_shared { Place::SHARED } else { threads::take_place() };
+            if self.is_shared { Place::SHARED } else { threads::acquire_place() };
         let shares = self.boxes[at].get_or_init(|| {
             first_use();
             let count = match at {
@@ -77,7 +77,7 @@ impl<S: Default> Stripes<S> {
             };
             (0..count).map(|_| S::default()).collect()
         });
-        Here { stripe: &shares[within], own: at != Place::SHARED.at }
+        LocalMetrics { stripe: &shares[within], own: at != Place::SHARED.at }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &S> {
@@ -85,7 +85,7 @@ impl<S: Default> Stripes<S> {
     }
 }
 
-impl<S> Here<'_, S> {
+impl<S> LocalMetrics<'_, S> {
     /// `Release`, so that who sees an end sees its start: the start was written before, on this thread
     /// or on one that handed the run over.
     #[inline]
@@ -119,8 +119,8 @@ mod tests {
                 for _ in 0..8 {
                     scope.spawn(|| {
                         for _ in 0..1_000 {
-                            let here = stripes.here(|| ());
-                            here.add(here.stripe, 1);
+                            let counters = stripes.local_metrics(|| ());
+                            counters.add(counters.stripe, 1);
                         }
                     });
                 }

@@ -48,20 +48,20 @@ impl Place {
 
 sync::thread_local! {
     static PLACE: Cell<Place> = const { Cell::new(Place::UNKNOWN) };
-    static RETURNED: ReturnedAtExit = const { ReturnedAtExit };
+    static RELEASED: ReleasedAtExit = const { ReleasedAtExit };
 }
 
 struct Free {
     next: usize,
-    returned: Vec<usize>,
+    released: Vec<usize>,
     next_shared: usize,
 }
 
 impl Free {
-    const ALL: Self = Self { next: SHARED + 1, returned: Vec::new(), next_shared: 0 };
+    const ALL: Self = Self { next: SHARED + 1, released: Vec::new(), next_shared: 0 };
 
     fn take(&mut self) -> Place {
-        if let Some(number) = self.returned.pop() {
+        if let Some(number) = self.released.pop() {
             return Place::of(number);
         }
         if self.next <= LAST {
@@ -85,33 +85,33 @@ pub(super) fn place() -> Place {
 }
 
 /// This thread's place, from now on.
-pub(super) fn take_place() -> Place {
+pub(super) fn acquire_place() -> Place {
     let known = place();
     if known != Place::UNKNOWN {
         return known;
     }
     // Where the destructor cannot be registered, the number could never come back.
-    let place = match RETURNED.try_with(|_| ()) {
+    let place = match RELEASED.try_with(|_| ()) {
         Ok(()) => FREE.lock().unwrap_or_else(PoisonError::into_inner).take(),
         Err(_) => Place::SHARED,
     };
-    PLACE.with(|here| here.set(place));
+    PLACE.with(|cell| cell.set(place));
     place
 }
 
-struct ReturnedAtExit;
+struct ReleasedAtExit;
 
-impl Drop for ReturnedAtExit {
+impl Drop for ReleasedAtExit {
     fn drop(&mut self) {
-        give_back();
+        release_place();
     }
 }
 
 /// The thread has no place of its own any more.
-pub(crate) fn give_back() {
+pub(crate) fn release_place() {
     let Ok(place) = PLACE.try_with(|place| place.replace(Place::SHARED)) else { return };
     if place.at != Place::SHARED.at && place != Place::UNKNOWN {
-        FREE.lock().unwrap_or_else(PoisonError::into_inner).returned.push(place.number());
+        FREE.lock().unwrap_or_else(PoisonError::into_inner).released.push(place.number());
     }
 }
 
@@ -141,24 +141,24 @@ mod tests {
         let shared: Vec<_> = (0..2 * SHARED_PLACES).map(|_| free.take()).collect();
         let expected = (0..SHARED_PLACES).cycle().map(|within| Place { at: 0, within });
         assert!(shared.into_iter().eq(expected.take(2 * SHARED_PLACES)));
-        free.returned.push(7);
+        free.released.push(7);
         assert_eq!(free.take(), Place::of(7));
     }
 
     #[test]
     fn a_thread_gives_its_place_back_once_and_what_all_share_never() {
         std::thread::spawn(|| {
-            let place = take_place();
-            give_back();
-            give_back();
+            let place = acquire_place();
+            release_place();
+            release_place();
             // What is not known yet has no number.
-            PLACE.with(|here| here.set(Place::UNKNOWN));
-            give_back();
+            PLACE.with(|cell| cell.set(Place::UNKNOWN));
+            release_place();
             let free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-            let returned =
-                |of: Place| free.returned.iter().filter(|at| **at == of.number()).count();
-            assert!(returned(place) <= 1, "another thread may have taken it by now");
-            assert_eq!(returned(Place::SHARED), 0);
+            let released =
+                |of: Place| free.released.iter().filter(|at| **at == of.number()).count();
+            assert!(released(place) <= 1, "another thread may have taken it by now");
+            assert_eq!(released(Place::SHARED), 0);
         })
         .join()
         .expect("it ends well");

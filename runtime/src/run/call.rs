@@ -184,7 +184,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         let factory =
             self.factory.as_ref().expect("a supervised future was polled after it had ended");
         // The hook that knows where a clone panics comes with the first count.
-        _ = self.spec.here();
+        _ = self.spec.local_metrics();
         let body = panic::catch(|| factory.anew())?;
         let mut run = Run::new(self.spec, self.token.clone(), *self.verdict, body);
         let prepared = self.prepared.take();
@@ -281,7 +281,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         *self.backoff = None;
         self.watch.set(None);
         context::set_waiting(false);
-        self.spec.here().restarted();
+        self.spec.local_metrics().record_restart();
         Poll::Ready(())
     }
 
@@ -326,9 +326,9 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
 
     /// Counts a run that ended before there was a body, then gives back what was acquired for it.
     fn count_unmade(&mut self, outcome: Outcome) {
-        let here = self.spec.here();
-        here.started();
-        here.ended(outcome);
+        let counters = self.spec.local_metrics();
+        counters.record_start();
+        counters.record_end(outcome);
         *self.prepared = None;
     }
 

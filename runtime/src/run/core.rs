@@ -10,7 +10,7 @@ use super::{
     context::{self, Pushed, RunShields},
     own,
     scope::Seen,
-    step::Here,
+    step::LocalMetrics,
 };
 use crate::{CancellationToken, Outcome, clock::Ticks, limit::Permit, spec::TaskSpec};
 
@@ -178,8 +178,13 @@ impl Core {
 
     /// The run has all that it waited for.
     #[inline]
-    pub(super) fn begin(&mut self, token: &CancellationToken, here: &Here, now: Option<Ticks>) {
-        here.started();
+    pub(super) fn begin(
+        &mut self,
+        token: &CancellationToken,
+        counters: &LocalMetrics,
+        now: Option<Ticks>,
+    ) {
+        counters.record_start();
         self.stage = Stage::Running;
         if self.owns_token() {
             own::hand(token);
@@ -203,17 +208,17 @@ impl Core {
 
     /// Counts the end of a run whose body has begun, then gives everything back; how long it took.
     #[inline]
-    pub(super) fn settle_running(&mut self, outcome: Outcome, here: Here) -> u64 {
+    pub(super) fn settle_running(&mut self, outcome: Outcome, counters: LocalMetrics) -> u64 {
         let nanos = self.since.elapsed_nanos();
-        here.ran_for(nanos);
-        self.give_back(outcome, here);
+        counters.record_duration(nanos);
+        self.give_back(outcome, counters);
         nanos
     }
 
     // By force: it is small, though what it seldom does is not, and a run that has just returned comes by here.
     #[inline(always)]
-    pub(super) fn give_back(&mut self, outcome: Outcome, here: Here) {
-        here.ended(outcome);
+    pub(super) fn give_back(&mut self, outcome: Outcome, counters: LocalMetrics) {
+        counters.record_end(outcome);
         self.stage = Stage::Done;
         // Most runs have none of these: a look costs less than the drop of nothing.
         if self.permit.is_some() {

@@ -5,7 +5,7 @@ use super::{
     context,
     core::{Core, Form, Overdue, Stage},
     output::Verdict,
-    step::{Here, Step},
+    step::{LocalMetrics, Step},
 };
 use crate::{
     CancellationToken, Cancelled, Outcome, Panic, TaskError, TimedOut, events,
@@ -20,13 +20,13 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    /// The body has returned; `here` are this thread's counters.
+    /// The body has returned; `counters` are this thread's counters.
     #[inline]
     pub(super) fn returned(
         core: &mut Core,
         token: &CancellationToken,
         verdict: Verdict,
-        here: Here,
+        counters: LocalMetrics,
     ) -> Self {
         let outcome = match verdict {
             Verdict::Ok => Outcome::Ok,
@@ -34,7 +34,7 @@ impl Ended {
             Verdict::CarriesCancelled if token.is_cancelled() => Outcome::Cancelled,
             Verdict::CarriesCancelled | Verdict::CarriesUnfinished => Outcome::Error,
         };
-        let nanos = core.settle_running(outcome, here);
+        let nanos = core.settle_running(outcome, counters);
         Self { outcome, nanos }
     }
 }
@@ -119,14 +119,14 @@ impl Step<'_> {
 
     /// Counts the end, then gives everything back.
     fn settle(&mut self, outcome: Outcome) -> u64 {
-        let here = self.core.spec.here();
+        let counters = self.core.spec.local_metrics();
         match self.core.stage {
-            Stage::Running => return self.core.settle_running(outcome, here),
-            Stage::Waiting => here.wait_ended(),
+            Stage::Running => return self.core.settle_running(outcome, counters),
+            Stage::Waiting => counters.record_wait_end(),
             _ => {}
         }
-        here.started();
-        self.core.give_back(outcome, here);
+        counters.record_start();
+        self.core.give_back(outcome, counters);
         0
     }
 

@@ -41,7 +41,7 @@ pub(super) fn first(
                 return Go::Continue(None);
             };
             core.permit = Some(permit);
-            spec.here().waited_for(0);
+            spec.local_metrics().record_wait(0);
         }
     }
     Go::Continue(poll_context.now)

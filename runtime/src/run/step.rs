@@ -57,14 +57,14 @@ impl<'b> Lent<dyn Body + 'b> {
 
 /// A run whose body is polled, on the stack of runs and within the boundary for panics.
 pub(super) struct Entered {
-    here: Here,
+    counters: LocalMetrics,
     pushed: Pushed,
     /// Without a drop: it is always taken out again.
     outer: ManuallyDrop<panic::Outer>,
 }
 
 /// This thread's counters of the function.
-pub(super) type Here = metrics::Here<'static, Stripe>;
+pub(super) type LocalMetrics = metrics::LocalMetrics<'static, Stripe>;
 
 /// What the poll of the run comes to, unless its body is to be polled.
 pub(super) type Go<C = ()> = ControlFlow<Poll<Ended>, C>;
@@ -94,12 +94,12 @@ pub(super) fn enter(
             Some(None)
         }
     };
-    let here = core.spec.here();
+    let counters = core.spec.local_metrics();
     if let Some(now) = begins {
-        core.begin(token, &here, now);
+        core.begin(token, &counters, now);
     }
     let pushed = core.push();
-    lent.entered = Some(Entered { here, pushed, outer: ManuallyDrop::new(panic::enter()) });
+    lent.entered = Some(Entered { counters, pushed, outer: ManuallyDrop::new(panic::enter()) });
     Go::Continue(())
 }
 
@@ -110,8 +110,8 @@ pub(super) fn returned(
     entered: &mut Option<Entered>,
     verdict: Verdict,
 ) -> Ended {
-    let here = leave(core, entered);
-    Ended::returned(core, token, verdict, here)
+    let counters = leave(core, entered);
+    Ended::returned(core, token, verdict, counters)
 }
 
 /// The second half, where the body is pending.
@@ -149,11 +149,11 @@ fn take(entered: &mut Option<Entered>) -> Entered {
 
 /// Leaves the boundary for panics, and the stack of runs.
 #[inline]
-fn leave(core: &mut Core, entered: &mut Option<Entered>) -> Here {
-    let Entered { here, pushed, outer } = take(entered);
+fn leave(core: &mut Core, entered: &mut Option<Entered>) -> LocalMetrics {
+    let Entered { counters, pushed, outer } = take(entered);
     panic::leave(ManuallyDrop::into_inner(outer));
     core.pop(pushed);
-    here
+    counters
 }
 
 /// The owner drops a run that has not ended.

@@ -31,7 +31,7 @@ impl Step<'_> {
         *self.core.cold_mut().wait = Some(Box::pin(Wait::Permit { acquire }));
         self.core.stage = Stage::Waiting;
         self.core.since = Ticks::now();
-        self.core.spec.here().wait_begun();
+        self.core.spec.local_metrics().record_wait_start();
         context::set_waiting(true);
         self.wait(cx, cancel_waker)
     }
@@ -54,9 +54,9 @@ impl Step<'_> {
         };
         self.core.permit = Some(permit);
         *self.core.cold_mut().wait = None;
-        let here = self.core.spec.here();
-        here.wait_ended();
-        here.waited_for(self.core.since.elapsed_nanos());
+        let counters = self.core.spec.local_metrics();
+        counters.record_wait_end();
+        counters.record_wait(self.core.since.elapsed_nanos());
         context::set_waiting(false);
         Go::Continue(())
     }

@@ -289,7 +289,7 @@ impl Pool {
             return Err(TrySpawnError::Full);
         }
         if permit.is_some() {
-            spec.here().waited_for(0);
+            spec.local_metrics().record_wait(0);
         }
         slot.launch(&mut run, record, permit.flatten(), place);
         Ok(())

@@ -119,7 +119,7 @@ impl<'a, S> PoolSpawn<'a, S> {
     ) -> Poll<Result<(), SpawnError>> {
         if let Some(admission) = self.pool.slots.try_admit(spec) {
             if admission.permit.is_some() {
-                spec.here().waited_for(0);
+                spec.local_metrics().record_wait(0);
             }
             return Poll::Ready(self.launch(admission));
         }

@@ -220,17 +220,17 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn begin(spec: &'static TaskSpec) -> Self {
-        spec.here().wait_begun();
+        spec.local_metrics().record_wait_start();
         Self { spec, since: Ticks::now(), over: false }
     }
 
     /// It is admitted: what is spawned counts from now on.
     pub(super) fn granted(mut self) -> Granting {
         self.over = true;
-        let here = self.spec.here();
-        here.wait_ended();
+        let counters = self.spec.local_metrics();
+        counters.record_wait_end();
         if self.spec.limit().is_some() {
-            here.waited_for(self.since.elapsed_nanos());
+            counters.record_wait(self.since.elapsed_nanos());
         }
         Granting { spec: self.spec }
     }
@@ -241,10 +241,10 @@ impl Waiting {
 
     fn end(&mut self, outcome: Outcome) {
         self.over = true;
-        let here = self.spec.here();
-        here.wait_ended();
-        here.started();
-        here.ended(outcome);
+        let counters = self.spec.local_metrics();
+        counters.record_wait_end();
+        counters.record_start();
+        counters.record_end(outcome);
     }
 }
 
@@ -256,9 +256,9 @@ pub(super) struct Granting {
 impl Granting {
     /// Nothing was spawned after all, which is an end of the run that waited.
     pub(super) fn in_vain(self, outcome: Outcome) {
-        let here = self.spec.here();
-        here.started();
-        here.ended(outcome);
+        let counters = self.spec.local_metrics();
+        counters.record_start();
+        counters.record_end(outcome);
     }
 }
 

@@ -2,7 +2,7 @@ use loom::thread;
 
 use super::{Policy, TaskSpec};
 use crate::{
-    metrics::give_back,
+    metrics::release_place,
     sync::{ended, model},
 };
 
@@ -18,18 +18,18 @@ fn a_function_is_listed_once_and_before_anyone_counts_its_runs() {
     model(Some(3), || {
         let spec = spec(Policy::DEFAULT);
         let runs = move || {
-            spec.here().started();
+            spec.local_metrics().record_start();
             let listed = TaskSpec::all().iter().filter(|other| std::ptr::eq(**other, spec)).count();
             assert_eq!(listed, 1);
         };
         let others = [(); 2].map(|()| {
             thread::spawn(move || {
                 runs();
-                give_back();
+                release_place();
             })
         });
         runs();
         others.into_iter().for_each(ended);
-        give_back();
+        release_place();
     });
 }

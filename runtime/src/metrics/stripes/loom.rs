@@ -4,7 +4,7 @@ use loom::thread;
 
 use super::{Counter, Stripes};
 use crate::{
-    metrics::threads::give_back,
+    metrics::threads::release_place,
     sync::{ended, model},
 };
 
@@ -13,8 +13,8 @@ fn sum(stripes: &Stripes<Counter>) -> u64 {
 }
 
 fn count(stripes: &Stripes<Counter>) {
-    let here = stripes.here(|| ());
-    here.add(here.stripe, 1);
+    let counters = stripes.local_metrics(|| ());
+    counters.add(counters.stripe, 1);
 }
 
 /// Invariant 1.
@@ -27,7 +27,7 @@ fn nothing_is_lost_where_a_thread_takes_the_share_of_one_that_has_ended() {
             move || {
                 count(&stripes);
                 count(&stripes);
-                give_back();
+                release_place();
             }
         };
         let threads = [thread::spawn(lives.clone()), thread::spawn(lives)];
@@ -45,8 +45,8 @@ fn nothing_is_lost_in_the_share_of_those_that_have_none() {
             let stripes = stripes.clone();
             move || {
                 // As where its thread-locals are gone: it has the shared one from now on.
-                _ = crate::metrics::threads::take_place();
-                give_back();
+                _ = crate::metrics::threads::acquire_place();
+                release_place();
                 count(&stripes);
                 count(&stripes);
             }
@@ -85,7 +85,7 @@ fn a_sum_never_goes_down() {
             move || {
                 count(&stripes);
                 count(&stripes);
-                give_back();
+                release_place();
             }
         };
         let threads = [thread::spawn(lives.clone()), thread::spawn(lives)];

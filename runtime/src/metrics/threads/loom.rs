@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use loom::{cell::UnsafeCell, thread};
 
-use super::{Place, give_back, take_place};
+use super::{Place, acquire_place, release_place};
 use crate::sync::{ended, model};
 
 /// Invariants 1 and 2.
@@ -13,11 +13,11 @@ fn a_number_has_one_owner_at_a_time_who_sees_what_the_last_one_did() {
         let lives = {
             let shares = shares.clone();
             move || {
-                let place = take_place();
+                let place = acquire_place();
                 assert_ne!(place, Place::SHARED);
                 // Loom fails where two write at once, or one cannot know what was written before.
                 shares[place.number()].with_mut(|_| ());
-                give_back();
+                release_place();
             }
         };
         let others = [thread::spawn(lives.clone()), thread::spawn(lives.clone())];

@@ -117,7 +117,7 @@ impl<'a, T, E> Candidate<'a, T, E> {
     fn begin(&mut self, spec: &'static TaskSpec, cx: &mut Context<'_>) -> Poll<Answer<'a, T, E>> {
         if let Some(admission) = self.group.slots.try_admit(spec) {
             if admission.permit.is_some() {
-                spec.here().waited_for(0);
+                spec.local_metrics().record_wait(0);
             }
             return Poll::Ready(Answer::Admitted(admission, None));
         }
