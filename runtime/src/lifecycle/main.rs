@@ -34,7 +34,7 @@ use crate::{
     events::rate,
     panic,
     run::{
-        PollContext, Run, Settled,
+        PollContext, Run, RunResult,
         output::{Judge, Verdict},
         scope::MainScope,
     },
@@ -140,17 +140,17 @@ where
     };
 
     systemd::watch(&runtime);
-    let settled = {
+    let run_result = {
         let mut body_of = Entry::of_main(spec, &scope, &token);
         let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token)));
         runtime.block_on(poll_fn(|cx| {
-            body_of.poll(|| run.as_mut().poll_settled(cx, PollContext::default()))
+            body_of.poll(|| run.as_mut().poll_result(cx, PollContext::default()))
         }))
     };
     let signal = shutdown.body_ended();
     let home = runtime.handle().id();
     if let Some(undrained) = pools::drain(&runtime, &shutdown) {
-        report_before(settled, how, signal);
+        report_before(run_result, how, signal);
         may_tell_or_park(&shutdown);
         tell_undrained(&undrained);
         shut_down(runtime);
@@ -159,12 +159,12 @@ where
     shut_down(runtime);
     // A task that nobody drains may have spawned into a pool until the runtime was gone.
     if let Some(lost) = pools::what_is_left(home) {
-        report_before(settled, how, signal);
+        report_before(run_result, how, signal);
         may_tell_or_park(&shutdown);
         tell_undrained(&lost);
         return ExitCode::from(GRACE_SPENT);
     }
-    exit_code(settled, how, signal)
+    exit_code(run_result, how, signal)
 }
 
 /// Returns if this thread is the one that tells, and ends the process.
@@ -189,11 +189,11 @@ fn shut_down(runtime: Runtime) {
 }
 
 /// Says what the body has to say, where something else decides the exit code.
-fn report_before<R>(settled: Settled<R>, how: Exit<R>, signal: Option<Signal>) {
-    if settled.outcome == Outcome::Cancelled && signal.is_some() {
-        panic::drop_quietly(settled.result);
+fn report_before<R>(run_result: RunResult<R>, how: Exit<R>, signal: Option<Signal>) {
+    if run_result.outcome == Outcome::Cancelled && signal.is_some() {
+        panic::drop_quietly(run_result.result);
     } else {
-        _ = exit_code(settled, how, None);
+        _ = exit_code(run_result, how, None);
     }
 }
 
@@ -209,8 +209,8 @@ pub fn exit<R: Termination>(verdict: Judge<R>) -> Exit<R> {
 }
 
 /// What the process ends with, after a signal that came before the body's end, or after none.
-fn exit_code<R>(settled: Settled<R>, how: Exit<R>, signal: Option<Signal>) -> ExitCode {
-    let Settled { outcome, result, .. } = settled;
+fn exit_code<R>(run_result: RunResult<R>, how: Exit<R>, signal: Option<Signal>) -> ExitCode {
+    let RunResult { outcome, result, .. } = run_result;
     if outcome == Outcome::Cancelled {
         if let Some(signal) = signal {
             panic::drop_quietly(result);

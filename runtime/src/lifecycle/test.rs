@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Outcome, TaskError, panic,
-    run::{PollContext, Run, Settled, output::Judge, record::watch},
+    run::{PollContext, Run, RunResult, output::Judge, record::watch},
     spec::TaskSpec,
 };
 
@@ -118,8 +118,8 @@ where
         .runtime()
         .unwrap_or_else(|error| panic!("the runtime of the test cannot start: {error}"));
     let check = LeakCheck::of_test(spec.name(), runtime.handle().clone(), threads);
-    let settled = run(&runtime, spec, verdict, body);
-    let is_judged = settled.outcome == Outcome::Ok && !options.leaks_allowed;
+    let run_result = run(&runtime, spec, verdict, body);
+    let is_judged = run_result.outcome == Outcome::Ok && !options.leaks_allowed;
 
     let mut looking = Looking::begin();
     let found = match check.look(&mut looking) {
@@ -139,7 +139,7 @@ where
         }
     };
     bounded::flush_logs();
-    match settled.result {
+    match run_result.result {
         Ok(value) => {
             if let Err(leaks) = found {
                 panic!("{leaks}");
@@ -156,7 +156,7 @@ fn run<B, F>(
     spec: &'static TaskSpec,
     verdict: Judge<F::Output>,
     body: B,
-) -> Settled<F::Output>
+) -> RunResult<F::Output>
 where
     B: FnOnce(CancellationToken) -> F,
     F: Future,
@@ -165,6 +165,6 @@ where
     let mut entry = Entry::new(spec, &token);
     let mut run = pin!(Run::new(spec, token.clone(), verdict, body(token)));
     runtime.block_on(poll_fn(|cx| {
-        entry.poll(|| run.as_mut().poll_settled(cx, PollContext::default()))
+        entry.poll(|| run.as_mut().poll_result(cx, PollContext::default()))
     }))
 }

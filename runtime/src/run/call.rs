@@ -29,7 +29,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
-    Anew, PollContext, Prepared, Run, Settled,
+    Anew, PollContext, Prepared, Run, RunResult,
     backoff::Restarts,
     cancel_waker::CancelWaker,
     context, fails,
@@ -77,7 +77,7 @@ pin_project! {
         T: AsToken,
     {
         fn drop(this: Pin<&mut Self>) {
-            this.project().abandon();
+            this.project().on_drop();
         }
     }
 }
@@ -121,11 +121,11 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
 }
 
 impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
-    pub(super) fn poll_settled(
+    pub(super) fn poll_result(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         PollContext { cancel_waker, text, .. }: PollContext<'_>,
-    ) -> Poll<Settled<F::Output>> {
+    ) -> Poll<RunResult<F::Output>> {
         let mut this = self.project();
         if T::IS_OWNED && cancel_waker.is_some() && !*this.owns_token && this.spec.takes_token() {
             *this.token = this.token.child();
@@ -136,20 +136,20 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
         loop {
             if this.backoff.is_some() {
                 if this.poll_fired(cx, cancel_waker) {
-                    return Poll::Ready(this.end_cancelled());
+                    return Poll::Ready(this.finish_cancelled());
                 }
                 ready!(this.poll_backoff(cx));
             }
-            let settled = ready!(this.poll_run(cx, poll_context));
-            let Some(wait) = this.wait_after(settled.outcome, cancel_waker) else {
-                this.end();
-                if let (Some(text), true) = (text, fails(settled.outcome)) {
-                    put_text(text, settled.result.as_ref(), *this.verdict);
+            let run_result = ready!(this.poll_run(cx, poll_context));
+            let Some(wait) = this.wait_after(run_result.outcome, cancel_waker) else {
+                this.finish();
+                if let (Some(text), true) = (text, fails(run_result.outcome)) {
+                    put_text(text, run_result.result.as_ref(), *this.verdict);
                 }
-                return Poll::Ready(settled);
+                return Poll::Ready(run_result);
             };
-            if let Err(caught) = this.restart_after(wait, settled) {
-                return Poll::Ready(this.end_without_timer(caught));
+            if let Err(caught) = this.restart_after(wait, run_result) {
+                return Poll::Ready(this.finish_without_timer(caught));
             }
             context::set_waiting(true);
         }
@@ -161,22 +161,22 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         &mut self,
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
-    ) -> Poll<Settled<F::Output>> {
+    ) -> Poll<RunResult<F::Output>> {
         if self.run.is_none() {
             if let Err(caught) = self.make() {
-                return Poll::Ready(self.end_unmade(caught));
+                return Poll::Ready(self.finish_unmade(caught));
             }
         }
         // Read before the poll: a body that begins in this poll may end in it.
         let now = self.begun.is_none().then(Instant::now);
         let mut run = self.run.as_mut().as_pin_mut().expect("a run was made");
-        let polled = run.as_mut().poll_settled(cx, poll_context);
+        let polled = run.as_mut().poll_result(cx, poll_context);
         if polled.is_ready() || run.has_begun() {
             *self.begun = self.begun.or(now);
         }
-        let settled = ready!(polled);
+        let run_result = ready!(polled);
         self.run.set(None);
-        Poll::Ready(settled)
+        Poll::Ready(run_result)
     }
 
     /// Makes the next run of fresh clones.
@@ -200,11 +200,11 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
 
     /// A clone has panicked: the run ends before its body is there.
     #[cold]
-    fn end_unmade(&mut self, caught: Caught) -> Settled<F::Output> {
+    fn finish_unmade(&mut self, caught: Caught) -> RunResult<F::Output> {
         let panicked = self.panicked(caught);
-        self.count_unmade(Outcome::Panicked);
+        self.record_unmade(Outcome::Panicked);
         let outcome = Outcome::Panicked;
-        Settled { outcome, overdue: false, nanos: 0, result: Err(panicked) }
+        RunResult { outcome, overdue: false, nanos: 0, result: Err(panicked) }
     }
 
     /// The wait before the next run, if one follows.
@@ -232,8 +232,8 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
 
     /// Starts the wait before the next run, then logs the restart with the error that ends here.
     #[cold]
-    fn restart_after(&mut self, wait: Duration, last: Settled<F::Output>) -> Result<(), Caught> {
-        let Settled { outcome, result, .. } = last;
+    fn restart_after(&mut self, wait: Duration, last: RunResult<F::Output>) -> Result<(), Caught> {
+        let RunResult { outcome, result, .. } = last;
         let error = Cell::new(None);
         // A panic was logged when it was caught.
         if outcome != Outcome::Ok && outcome != Outcome::Panicked {
@@ -286,33 +286,33 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     }
 
     #[cold]
-    fn end_cancelled(&mut self) -> Settled<F::Output> {
-        self.end();
+    fn finish_cancelled(&mut self) -> RunResult<F::Output> {
+        self.finish();
         let cancelled = Cancelled::new(*self.spec, context::cause(Seen::NEVER));
         let cancelled = TaskError::Cancelled(cancelled);
         let outcome = Outcome::Cancelled;
-        Settled { outcome, overdue: false, nanos: 0, result: Err(cancelled) }
+        RunResult { outcome, overdue: false, nanos: 0, result: Err(cancelled) }
     }
 
     /// No run follows, though one should: the last one was counted and logged.
     #[cold]
-    fn end_without_timer<R>(&mut self, caught: Caught) -> Settled<R> {
+    fn finish_without_timer<R>(&mut self, caught: Caught) -> RunResult<R> {
         let panicked = self.panicked(caught);
-        self.end();
+        self.finish();
         let outcome = Outcome::Panicked;
-        Settled { outcome, overdue: false, nanos: 0, result: Err(panicked) }
+        RunResult { outcome, overdue: false, nanos: 0, result: Err(panicked) }
     }
 
     /// Gives everything back. What was kept may panic when it is dropped, and is no part of any run.
-    fn end(&mut self) {
+    fn finish(&mut self) {
         *self.backoff = None;
         self.watch.set(None);
-        if let Err(caught) = self.drop_kept() {
+        if let Err(caught) = self.drop_factory() {
             _ = self.panicked(caught);
         }
     }
 
-    fn drop_kept(&mut self) -> Result<(), Caught> {
+    fn drop_factory(&mut self) -> Result<(), Caught> {
         let factory = self.factory.take();
         panic::catch(|| drop(factory))
     }
@@ -325,7 +325,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     }
 
     /// Counts a run that ended before there was a body, then gives back what was acquired for it.
-    fn count_unmade(&mut self, outcome: Outcome) {
+    fn record_unmade(&mut self, outcome: Outcome) {
         let counters = self.spec.local_metrics();
         counters.record_start();
         counters.record_end(outcome);
@@ -333,15 +333,15 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     }
 
     /// The owner drops the call.
-    fn abandon(&mut self) {
+    fn on_drop(&mut self) {
         // The run counts itself.
         self.run.set(None);
-        let dropped = match self.drop_kept() {
+        let dropped = match self.drop_factory() {
             Ok(()) => Outcome::Dropped,
             Err(caught) => self.panicked(caught).outcome(),
         };
         if self.prepared.is_some() {
-            self.count_unmade(dropped);
+            self.record_unmade(dropped);
         }
     }
 }

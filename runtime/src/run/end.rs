@@ -13,13 +13,13 @@ use crate::{
 };
 
 /// How a run ended. Small enough to be returned in registers.
-pub(super) struct Ended {
+pub(super) struct Completion {
     pub(super) outcome: Outcome,
     /// How long the body took; 0 where it was not reached.
     pub(super) nanos: u64,
 }
 
-impl Ended {
+impl Completion {
     /// The body has returned; `counters` are this thread's counters.
     #[inline]
     pub(super) fn returned(
@@ -34,13 +34,13 @@ impl Ended {
             Verdict::CarriesCancelled if token.is_cancelled() => Outcome::Cancelled,
             Verdict::CarriesCancelled | Verdict::CarriesUnfinished => Outcome::Error,
         };
-        let nanos = core.settle_running(outcome, counters);
+        let nanos = core.record_and_release_running(outcome, counters);
         Self { outcome, nanos }
     }
 }
 
 /// The same, before the error of a run without a value is where its owner takes it.
-pub(super) struct End {
+pub(super) struct ErrorCompletion {
     pub(super) outcome: Outcome,
     /// It had not ended within its grace, and was dropped.
     pub(super) overdue: bool,
@@ -54,55 +54,55 @@ impl Step<'_> {
     /// converted with is the user's code.
     #[cold]
     #[inline(never)]
-    pub(super) fn deliver(&mut self, end: End) -> Ended {
-        let End { outcome, overdue, nanos, error } = end;
+    pub(super) fn deliver(&mut self, end: ErrorCompletion) -> Completion {
+        let ErrorCompletion { outcome, overdue, nanos, error } = end;
         self.body.fail(Failed { error, overdue });
-        Ended { outcome, nanos }
+        Completion { outcome, nanos }
     }
 
     #[cold]
-    pub(super) fn end_cancelled(&mut self) -> End {
+    pub(super) fn finish_cancelled(&mut self) -> ErrorCompletion {
         let cancelled = Cancelled::new(self.core.spec, context::cause(self.core.uncancelled()));
-        self.end_without_value(TaskError::Cancelled(cancelled))
+        self.finish_without_value(TaskError::Cancelled(cancelled))
     }
 
     /// Drops a body that could not be left to end by itself.
     #[cold]
-    pub(super) fn end_overdue(&mut self, why: Overdue) -> End {
+    pub(super) fn finish_overdue(&mut self, why: Overdue) -> ErrorCompletion {
         match why {
-            Overdue::Cancelled => self.end_cancelled(),
+            Overdue::Cancelled => self.finish_cancelled(),
             Overdue::GraceSpent(grace) => {
                 events::did_not_stop(self.core.spec.name(), grace.into());
-                End { overdue: true, ..self.end_cancelled() }
+                ErrorCompletion { overdue: true, ..self.finish_cancelled() }
             }
             Overdue::TimedOut => {
                 let spec = self.core.spec;
                 let timeout = spec.timeout().expect("a timer without grace is that of a timeout");
                 let timed_out = TimedOut::new(spec, timeout);
-                self.end_without_value(TaskError::TimedOut(timed_out))
+                self.finish_without_value(TaskError::TimedOut(timed_out))
             }
         }
     }
 
     #[cold]
-    pub(super) fn end_panicked(&mut self, caught: Caught) -> End {
+    pub(super) fn finish_panicked(&mut self, caught: Caught) -> ErrorCompletion {
         // What it has returned, then the body. A second panic, in the drop of either, is told by the hook alone.
         _ = self.drop_body();
         _ = self.drop_body();
         let panicked = self.panicked(caught);
-        self.end_without_value(panicked)
+        self.finish_without_value(panicked)
     }
 
     /// Drops the body and ends the run with what the boundary has to say.
     #[cold]
-    pub(super) fn end_without_value(&mut self, error: TaskError) -> End {
+    pub(super) fn finish_without_value(&mut self, error: TaskError) -> ErrorCompletion {
         let error = match self.drop_body() {
             Ok(()) => error,
             Err(caught) => self.panicked(caught),
         };
         let outcome = error.outcome();
-        let nanos = self.settle(outcome);
-        End { outcome, overdue: false, nanos, error }
+        let nanos = self.record_and_release(outcome);
+        ErrorCompletion { outcome, overdue: false, nanos, error }
     }
 
     #[cold]
@@ -118,15 +118,15 @@ impl Step<'_> {
     }
 
     /// Counts the end, then gives everything back.
-    fn settle(&mut self, outcome: Outcome) -> u64 {
+    fn record_and_release(&mut self, outcome: Outcome) -> u64 {
         let counters = self.core.spec.local_metrics();
         match self.core.stage {
-            Stage::Running => return self.core.settle_running(outcome, counters),
+            Stage::Running => return self.core.record_and_release_running(outcome, counters),
             Stage::Waiting => counters.record_wait_end(),
             _ => {}
         }
         counters.record_start();
-        self.core.give_back(outcome, counters);
+        self.core.release(outcome, counters);
         0
     }
 
@@ -136,7 +136,7 @@ impl Step<'_> {
     }
 
     /// The owner drops the run.
-    pub(super) fn abandon(&mut self) {
+    pub(super) fn on_drop(&mut self) {
         let dropped = self.drop_body();
         if matches!(self.core.stage, Stage::New | Stage::Done) {
             // A call that was never polled is no run, but what it was given may panic when it is dropped.
@@ -151,6 +151,6 @@ impl Step<'_> {
             Ok(()) => Outcome::Dropped,
             Err(caught) => self.panicked(caught).outcome(),
         };
-        self.settle(outcome);
+        self.record_and_release(outcome);
     }
 }

@@ -9,7 +9,7 @@ use super::{
     body::Body,
     cancel_waker::CancelWaker,
     core::{Core, Stage},
-    end::Ended,
+    end::Completion,
     step::{Go, Lent},
 };
 use crate::{CancellationToken, budget, clock::Ticks, limit::Limit};
@@ -58,7 +58,7 @@ impl Core {
     /// The token had fired before the first poll.
     #[cold]
     #[inline(never)]
-    fn refuse(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+    fn refuse(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
         self.stage = Stage::Refused;
         cx.waker().wake_by_ref();
         Poll::Pending

@@ -44,7 +44,7 @@ mod wait;
 
 pub use kept::{Anew, ClonedForEachRun, Kept, kept};
 pub use restarting::{Restarting, Runs, supervise_restarting};
-pub(crate) use supervised::{Ended, Prepared};
+pub(crate) use supervised::{TaskCompletion, Prepared};
 pub use supervised::{ErrInto, Supervised, SupervisedFuture, supervise, supervise_foreign};
 
 use std::{
@@ -64,7 +64,7 @@ use crate::{AsToken, Outcome, TaskError, clock::Ticks, limit::Permit, spec::Task
 use body::{Failed, InPlace, OnError};
 use cancel_waker::CancelWaker;
 use core::{Core, Form, Stage};
-use end::Ended as RunEnded;
+use end::Completion;
 use output::{Judge, put_text};
 use step::Lent;
 
@@ -90,7 +90,7 @@ impl PollContext<'_> {
 }
 
 /// How a run ended, and what it gave: its value, or what the boundary has to say.
-pub(crate) struct Settled<R> {
+pub(crate) struct RunResult<R> {
     pub(crate) outcome: Outcome,
     /// It had not ended within its grace, and was dropped.
     pub(crate) overdue: bool,
@@ -125,7 +125,7 @@ pin_project! {
                 let (mut value, mut error) = (Poll::Pending, None);
                 let on_error = OnError::Keep(&mut error);
                 let mut body = InPlace { body: this.body, value: &mut value, on_error };
-                step::abandon(this.core, lent(this.token), &mut body);
+                step::on_drop(this.core, lent(this.token), &mut body);
             }
         }
     }
@@ -227,13 +227,13 @@ impl<F: Future, T: AsToken> Run<F, T> {
     /// without an error.
     // By force: without optimization there is a frame less, and with it no copy of what is lent.
     #[inline(always)]
-    fn poll_end(
+    fn poll_completion(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         poll_context: &PollContext<'_>,
         value: &mut Poll<F::Output>,
         on_error: OnError<'_, F::Output>,
-    ) -> Poll<RunEnded> {
+    ) -> Poll<Completion> {
         let this = self.project();
         let (core, token, verdict) = (this.core, lent(this.token), *this.verdict);
         let mut lent = Lent { entered: None, body: InPlace { body: this.body, value, on_error } };
@@ -249,16 +249,16 @@ impl<F: Future, T: AsToken> Run<F, T> {
         }
     }
 
-    pub(crate) fn poll_settled(
+    pub(crate) fn poll_result(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
-    ) -> Poll<Settled<F::Output>> {
+    ) -> Poll<RunResult<F::Output>> {
         let (mut value, mut error) = (Poll::Pending, None);
-        let polled = self.poll_end(cx, &poll_context, &mut value, OnError::Keep(&mut error));
-        let RunEnded { outcome, nanos } = ready!(polled);
+        let polled = self.poll_completion(cx, &poll_context, &mut value, OnError::Keep(&mut error));
+        let Completion { outcome, nanos } = ready!(polled);
         let overdue = error.as_ref().is_some_and(|failed: &Failed| failed.overdue);
-        Poll::Ready(Settled { outcome, overdue, nanos, result: result(value, error) })
+        Poll::Ready(RunResult { outcome, overdue, nanos, result: result(value, error) })
     }
 }
 

@@ -33,7 +33,7 @@ pub trait SupervisedOutput: sealed::Sealed + Sized {
     #[doc(hidden)]
     fn error(error: TaskError) -> Self::Error;
     #[doc(hidden)]
-    fn settle(result: Result<Self, TaskError>) -> Result<Self::Value, Self::Error>;
+    fn into_result(result: Result<Self, TaskError>) -> Result<Self::Value, Self::Error>;
     #[doc(hidden)]
     fn by_shape(&self, text: Option<&mut Text>) -> Verdict;
 }
@@ -51,7 +51,7 @@ impl SupervisedOutput for () {
         error
     }
 
-    fn settle(result: Result<Self, TaskError>) -> Result<(), TaskError> {
+    fn into_result(result: Result<Self, TaskError>) -> Result<(), TaskError> {
         result
     }
 
@@ -74,7 +74,7 @@ impl<T, E: From<TaskError>> SupervisedOutput for Result<T, E> {
         converted(task, || E::from(error), E::from)
     }
 
-    fn settle(result: Result<Self, TaskError>) -> Result<T, E> {
+    fn into_result(result: Result<Self, TaskError>) -> Result<T, E> {
         result.unwrap_or_else(|error| Err(Self::error(error)))
     }
 

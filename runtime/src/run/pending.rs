@@ -13,7 +13,7 @@ use super::{
     cancel_waker::CancelWaker,
     context::{self, RunShields},
     core::{ColdStateProjected, Core, Grace, Overdue, Stop},
-    end::{End, Ended},
+    end::{ErrorCompletion, Completion},
     scope::Seen,
     step::Step,
 };
@@ -58,7 +58,7 @@ impl Step<'_> {
     /// [`heed_token`](Self::heed_token), and the end of the run if there is one.
     #[cold]
     #[inline(never)]
-    pub(super) fn heed(&mut self) -> Option<Ended> {
+    pub(super) fn heed(&mut self) -> Option<Completion> {
         let end = self.heed_token()?;
         Some(self.deliver(end))
     }
@@ -76,13 +76,13 @@ impl Step<'_> {
         &mut self,
         cx: &mut Context<'_>,
         cancel_waker: Option<&CancelWaker>,
-    ) -> Poll<Ended> {
+    ) -> Poll<Completion> {
         if self.core.stop() == Stop::No
             && !self.is_watched(cancel_waker)
             && self.core.poll_fired(self.token, cx, cancel_waker)
         {
-            if let Some(ended) = self.heed() {
-                return Poll::Ready(ended);
+            if let Some(completion) = self.heed() {
+                return Poll::Ready(completion);
             }
         }
         let is_overdue = matches!(self.core.stop(), Stop::Overdue(_));
@@ -94,21 +94,21 @@ impl Step<'_> {
 
     /// The body is pending, and there is a time at which it is dropped.
     #[inline(never)]
-    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<ErrorCompletion> {
         if matches!(self.core.stop(), Stop::Overdue(_)) {
             return match panic::catch(|| self.poll_overdue(cx)) {
                 Ok(polled) => polled,
-                Err(caught) => Poll::Ready(self.end_panicked(caught)),
+                Err(caught) => Poll::Ready(self.finish_panicked(caught)),
             };
         }
         // Without a timer in its runtime, tokio panics.
         match panic::catch(|| self.poll_timer(cx)) {
             Ok(polled) => polled,
-            Err(caught) => Poll::Ready(self.end_panicked(caught)),
+            Err(caught) => Poll::Ready(self.finish_panicked(caught)),
         }
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<ErrorCompletion> {
         self.core.arm_timeout();
         let Some(timer) = self.core.timer() else { return Poll::Pending };
         ready!(pin!(unconstrained(timer)).poll(cx));
@@ -116,31 +116,31 @@ impl Step<'_> {
             Stop::Within(grace) => Overdue::GraceSpent(grace),
             _ => Overdue::TimedOut,
         };
-        match self.end_unless_shielded(why) {
-            Some(ended) => Poll::Ready(ended),
+        match self.finish_unless_shielded(why) {
+            Some(completion) => Poll::Ready(completion),
             None => self.poll_overdue(cx),
         }
     }
 
     /// The token has fired, its own or that of its scope: the body is asked to end by itself, or dropped.
     #[cold]
-    fn heed_token(&mut self) -> Option<End> {
+    fn heed_token(&mut self) -> Option<ErrorCompletion> {
         if let Some(mut cold) = self.core.cold() {
             cold.watch.set(None);
         }
-        let ended = if self.core.spec.cooperates() {
+        let completion = if self.core.spec.cooperates() {
             match panic::catch(|| self.ask_to_stop()) {
                 Ok(true) => None,
-                Ok(false) => self.end_unless_shielded(Overdue::Cancelled),
-                Err(caught) => return Some(self.end_panicked(caught)),
+                Ok(false) => self.finish_unless_shielded(Overdue::Cancelled),
+                Err(caught) => return Some(self.finish_panicked(caught)),
             }
         } else {
-            self.end_unless_shielded(Overdue::Cancelled)
+            self.finish_unless_shielded(Overdue::Cancelled)
         };
-        if ended.is_none() {
+        if completion.is_none() {
             context::set_stopping();
         }
-        ended
+        completion
     }
 
     /// Whether the body knows that it is to stop: its own token has fired. If only that of its scope has, its own
@@ -154,19 +154,19 @@ impl Step<'_> {
         knows
     }
 
-    fn end_unless_shielded(&mut self, why: Overdue) -> Option<End> {
+    fn finish_unless_shielded(&mut self, why: Overdue) -> Option<ErrorCompletion> {
         let holds = |shields: &Arc<RunShields>| shields.pending.mark_ending();
         let held = |cold: ColdStateProjected<'_>| cold.shields.as_ref().is_some_and(holds);
         if self.core.cold().is_some_and(held) {
             *self.core.cold_mut().stop = Stop::Overdue(why);
             return None;
         }
-        Some(self.end_overdue(why))
+        Some(self.finish_overdue(why))
     }
 
     /// Waits for the shields that hold the body.
     #[cold]
-    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<ErrorCompletion> {
         let Stop::Overdue(why) = self.core.stop() else {
             unreachable!("only an overdue run is asked to");
         };
@@ -174,7 +174,7 @@ impl Step<'_> {
             let cold = self.core.cold_mut();
             let until =
                 cold.shields.as_ref().and_then(|shields| shields.pending.until_or_wake(cx.waker()));
-            let Some(until) = until else { return Poll::Ready(self.end_overdue(why)) };
+            let Some(until) = until else { return Poll::Ready(self.finish_overdue(why)) };
             let mut timer = self.core.set_timer(until);
             ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
         }

@@ -10,7 +10,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    Anew, Ended, ErrInto, PollContext, Prepared, Settled, SupervisedFuture,
+    Anew, TaskCompletion, ErrInto, PollContext, Prepared, RunResult, SupervisedFuture,
     call::Call,
     function,
     output::{Output, SupervisedOutput},
@@ -80,7 +80,7 @@ pub trait Runs {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
-    ) -> Poll<Ended<Self::Output, TaskError>>;
+    ) -> Poll<TaskCompletion<Self::Output, TaskError>>;
 }
 
 impl<M: Anew<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
@@ -107,9 +107,9 @@ impl<M: Anew<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
-    ) -> Poll<Ended<F::Output, TaskError>> {
-        let polled = self.poll_settled(cx, poll_context);
-        polled.map(|Settled { outcome, overdue, nanos, result }| Ended {
+    ) -> Poll<TaskCompletion<F::Output, TaskError>> {
+        let polled = self.poll_result(cx, poll_context);
+        polled.map(|RunResult { outcome, overdue, nanos, result }| TaskCompletion {
             outcome,
             overdue,
             nanos,
@@ -142,7 +142,7 @@ impl<C: Runs> Future for Restarting<C> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
         let this = self.project();
         let polled = this.call.poll_call(cx, PollContext::default());
-        polled.map(|ended| ended.result.unwrap_or_else(this.from_task_error))
+        polled.map(|completion| completion.result.unwrap_or_else(this.from_task_error))
     }
 }
 
@@ -206,14 +206,14 @@ where
         self.call.renew_token(from, to);
     }
 
-    fn poll_ended(
+    fn poll_completion(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
-    ) -> Poll<Ended<Self::Value, Self::Error>> {
+    ) -> Poll<TaskCompletion<Self::Value, Self::Error>> {
         let this = self.project();
-        this.call.poll_call(cx, poll_context).map(|Ended { outcome, overdue, nanos, result }| {
-            Ended { outcome, overdue, nanos, result: C::Output::settle(result) }
+        this.call.poll_call(cx, poll_context).map(|TaskCompletion { outcome, overdue, nanos, result }| {
+            TaskCompletion { outcome, overdue, nanos, result: C::Output::into_result(result) }
         })
     }
 

@@ -16,7 +16,7 @@ use super::{
     cancel_waker::CancelWaker,
     context::Pushed,
     core::{Core, Stage, Stop},
-    end::Ended,
+    end::Completion,
     first::first,
     output::Verdict,
 };
@@ -67,7 +67,7 @@ pub(super) struct Entered {
 pub(super) type LocalMetrics = metrics::LocalMetrics<'static, Stripe>;
 
 /// What the poll of the run comes to, unless its body is to be polled.
-pub(super) type Go<C = ()> = ControlFlow<Poll<Ended>, C>;
+pub(super) type Go<C = ()> = ControlFlow<Poll<Completion>, C>;
 
 /// The first half of a poll: all before the body, which the caller polls unless the poll is over.
 ///
@@ -83,8 +83,8 @@ pub(super) fn enter(
         Stage::New | Stage::Spawned => Some(first(core, token, lent, cx, poll_context)?),
         Stage::Running => {
             if core.stop() == Stop::No && core.poll_fired(token, cx, poll_context.cancel_waker) {
-                if let Some(ended) = lent.step(core, token).heed() {
-                    return Go::Break(Poll::Ready(ended));
+                if let Some(completion) = lent.step(core, token).heed() {
+                    return Go::Break(Poll::Ready(completion));
                 }
             }
             None
@@ -109,9 +109,9 @@ pub(super) fn returned(
     token: &CancellationToken,
     entered: &mut Option<Entered>,
     verdict: Verdict,
-) -> Ended {
+) -> Completion {
     let counters = leave(core, entered);
-    Ended::returned(core, token, verdict, counters)
+    Completion::returned(core, token, verdict, counters)
 }
 
 /// The second half, where the body is pending.
@@ -121,7 +121,7 @@ pub(super) fn pending(
     lent: &mut Lent<dyn Body + '_>,
     cx: &mut Context<'_>,
     poll_context: &PollContext<'_>,
-) -> Poll<Ended> {
+) -> Poll<Completion> {
     leave(core, &mut lent.entered);
     lent.step(core, token).poll_pending(cx, poll_context.cancel_waker)
 }
@@ -133,12 +133,12 @@ pub(super) fn caught(
     token: &CancellationToken,
     lent: &mut Lent<dyn Body + '_>,
     payload: Box<dyn Any + Send>,
-) -> Ended {
+) -> Completion {
     let Entered { pushed, outer, .. } = take(&mut lent.entered);
     let caught = panic::caught(payload, ManuallyDrop::into_inner(outer));
     core.pop(pushed);
     let mut step = lent.step(core, token);
-    let end = step.end_panicked(caught);
+    let end = step.finish_panicked(caught);
     step.deliver(end)
 }
 
@@ -157,8 +157,8 @@ fn leave(core: &mut Core, entered: &mut Option<Entered>) -> LocalMetrics {
 }
 
 /// The owner drops a run that has not ended.
-pub(super) fn abandon(core: &mut Core, token: &CancellationToken, body: &mut dyn Body) {
-    Step { core, token, body }.abandon();
+pub(super) fn on_drop(core: &mut Core, token: &CancellationToken, body: &mut dyn Body) {
+    Step { core, token, body }.on_drop();
 }
 
 impl Step<'_> {
@@ -169,7 +169,7 @@ impl Step<'_> {
         match self.core.stage {
             Stage::Waiting => self.wait(cx, cancel_waker),
             Stage::Refused => {
-                let end = self.end_cancelled();
+                let end = self.finish_cancelled();
                 Go::Break(Poll::Ready(self.deliver(end)))
             }
             _ => panic!("a supervised future was polled after it had ended"),

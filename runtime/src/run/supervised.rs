@@ -82,7 +82,7 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
         let mut value = Poll::Pending;
         let this = self.project();
         let on_error = OnError::Convert(*this.from_task_error);
-        _ = this.run.poll_end(cx, &PollContext::EMPTY, &mut value, on_error);
+        _ = this.run.poll_completion(cx, &PollContext::EMPTY, &mut value, on_error);
         value
     }
 }
@@ -159,12 +159,12 @@ where
     type Output = Result<S::Value, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_ended(cx, PollContext::default()).map(|ended| ended.result)
+        self.poll_completion(cx, PollContext::default()).map(|completion| completion.result)
     }
 }
 
 /// How a spawned run ended, with the value and the error that its group knows.
-pub struct Ended<T, E> {
+pub struct TaskCompletion<T, E> {
     pub(crate) outcome: Outcome,
     /// It had not stopped within its grace, and was dropped.
     pub(crate) overdue: bool,
@@ -173,7 +173,7 @@ pub struct Ended<T, E> {
     pub(crate) result: Result<T, E>,
 }
 
-impl<T, E> Ended<T, E> {
+impl<T, E> TaskCompletion<T, E> {
     /// Of a run that its owner aborted; its scope counts it as cancelled.
     pub(crate) fn aborted(error: E) -> Self {
         Self { outcome: Outcome::Cancelled, overdue: false, nanos: 0, result: Err(error) }
@@ -210,11 +210,11 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     #[doc(hidden)]
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
     #[doc(hidden)]
-    fn poll_ended(
+    fn poll_completion(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
-    ) -> Poll<Ended<Self::Value, Self::Error>>;
+    ) -> Poll<TaskCompletion<Self::Value, Self::Error>>;
     #[doc(hidden)]
     fn error(error: TaskError) -> Self::Error;
     /// The function that makes such calls, if it is known.
@@ -254,21 +254,21 @@ where
         self.run.renew_token(from, to);
     }
 
-    fn poll_ended(
+    fn poll_completion(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
-    ) -> Poll<Ended<Self::Value, Self::Error>> {
+    ) -> Poll<TaskCompletion<Self::Value, Self::Error>> {
         let (mut value, mut error) = (Poll::Pending, None);
         let mut run = self.project().run;
         run.as_mut().own_token(&poll_context);
         let polled =
-            run.as_mut().poll_end(cx, &poll_context, &mut value, OnError::Keep(&mut error));
-        let end::Ended { outcome, nanos } = ready!(polled);
+            run.as_mut().poll_completion(cx, &poll_context, &mut value, OnError::Keep(&mut error));
+        let end::Completion { outcome, nanos } = ready!(polled);
         let overdue = error.as_ref().is_some_and(|failed: &Failed| failed.overdue);
         run.put_text(&poll_context, outcome, &value, error.as_ref());
-        let result = F::Output::settle(result(value, error));
-        Poll::Ready(Ended { outcome, overdue, nanos, result })
+        let result = F::Output::into_result(result(value, error));
+        Poll::Ready(TaskCompletion { outcome, overdue, nanos, result })
     }
 
     fn take_back_token(self: Pin<&mut Self>) -> Option<CancellationToken> {
@@ -304,17 +304,17 @@ where
         self.supervised.renew_token(from, to);
     }
 
-    fn poll_ended(
+    fn poll_completion(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
-    ) -> Poll<Ended<Self::Value, Self::Error>> {
+    ) -> Poll<TaskCompletion<Self::Value, Self::Error>> {
         let task = self.spec().name();
-        let polled = self.project().supervised.poll_ended(cx, poll_context);
-        polled.map(|Ended { outcome, overdue, nanos, result }| {
+        let polled = self.project().supervised.poll_completion(cx, poll_context);
+        polled.map(|TaskCompletion { outcome, overdue, nanos, result }| {
             let of_the_panic = |error| S::error(error).into();
             let convert = |error| converted(task, || E::from(error), of_the_panic);
-            Ended { outcome, overdue, nanos, result: result.map_err(convert) }
+            TaskCompletion { outcome, overdue, nanos, result: result.map_err(convert) }
         })
     }
 

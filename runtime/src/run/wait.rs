@@ -37,13 +37,13 @@ impl Step<'_> {
     }
 
     fn reject(&mut self, rejected: Rejected) -> Go {
-        let end = self.end_without_value(TaskError::Rejected(rejected));
+        let end = self.finish_without_value(TaskError::Rejected(rejected));
         Go::Break(Poll::Ready(self.deliver(end)))
     }
 
     pub(super) fn wait(&mut self, cx: &mut Context<'_>, cancel_waker: Option<&CancelWaker>) -> Go {
         if self.core.poll_fired(self.token, cx, cancel_waker) {
-            let end = self.end_cancelled();
+            let end = self.finish_cancelled();
             return Go::Break(Poll::Ready(self.deliver(end)));
         }
         let Some(WaitProjected::Permit { acquire }) = self.core.wait() else {

@@ -16,7 +16,7 @@ use crate::{
     limit::{Permit, Slot},
     panic::{self, Caught, drop_quietly},
     registry::Key,
-    run::{Ended, Prepared, SupervisedFuture, cancel_waker::CancelWaker, own, record::TaskRecord},
+    run::{TaskCompletion, Prepared, SupervisedFuture, cancel_waker::CancelWaker, own, record::TaskRecord},
     spec::TaskSpec,
 };
 
@@ -103,7 +103,7 @@ impl<T, E: LoggedError> Report<T, E> for InPool {
     fn ended(
         mut self,
         record: &Arc<TaskRecord>,
-        ended: Ended<T, E>,
+        ended: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
     ) {
         self.token = token;

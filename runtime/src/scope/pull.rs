@@ -54,7 +54,7 @@ use crate::{
     limit::Limit,
     panic::{self, Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{HasTasks, Key, Listed, Slab},
-    run::{Ended, SupervisedFuture, cancel_waker::CancelWaker, record::TaskRecord, scope::Scope},
+    run::{TaskCompletion, SupervisedFuture, cancel_waker::CancelWaker, record::TaskRecord, scope::Scope},
     span::TaskSpan,
     spec::TaskSpec,
     sync::{
@@ -217,7 +217,7 @@ impl Bound {
 pub(super) struct Driven<S: SupervisedFuture> {
     pub(super) task: &'static str,
     pub(super) index: Index,
-    pub(super) ended: Ended<S::Value, S::Error>,
+    pub(super) ended: TaskCompletion<S::Value, S::Error>,
 }
 
 /// The name of a runner that does not know its function yet.
@@ -396,7 +396,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     /// Stores an end where no next item is wanted.
     pub(super) fn store(&self, Driven { task, index, ended }: Driven<S>) {
         let mut state = self.state();
-        let Ended { outcome, result, .. } = ended;
+        let TaskCompletion { outcome, result, .. } = ended;
         match K::keep(result) {
             Ok(kept) => state.results.put(index, kept),
             Err(error) => self.fail(state, self.failure(task, outcome, error, None)),
@@ -408,7 +408,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     pub(super) fn store_failure(
         &self,
         task: &'static str,
-        ended: Ended<S::Value, S::Error>,
+        ended: TaskCompletion<S::Value, S::Error>,
         text: Option<Box<str>>,
     ) {
         if let Err(error) = ended.result {
@@ -647,7 +647,7 @@ where
         match panic::catch(|| S::error(TaskError::Panicked(panic))) {
             Ok(error) => {
                 let outcome = Outcome::Panicked;
-                let ended = Ended { outcome, overdue: false, nanos: 0, result: Err(error) };
+                let ended = TaskCompletion { outcome, overdue: false, nanos: 0, result: Err(error) };
                 Some(Driven { task, index, ended })
             }
             Err(caught) => {

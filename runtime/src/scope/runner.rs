@@ -39,7 +39,7 @@ use crate::{
     events, panic,
     registry::Key,
     run::{
-        Ended, PollContext, SupervisedFuture,
+        TaskCompletion, PollContext, SupervisedFuture,
         cancel_waker::CancelWaker,
         context,
         record::{OnThread, TaskRecord},
@@ -322,7 +322,7 @@ where
                         now: now.take(),
                         text,
                     };
-                    let Poll::Ready(ended) = run.as_mut().poll_ended(cx, poll_context) else {
+                    let Poll::Ready(ended) = run.as_mut().poll_completion(cx, poll_context) else {
                         self.is_pending(cx);
                         return Poll::Pending;
                     };
@@ -487,7 +487,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Runner<I, F, S, K> {
             let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
             match panic::catch(|| S::error(cancelled)) {
                 Ok(error) => {
-                    let ended = Ended::aborted(error);
+                    let ended = TaskCompletion::aborted(error);
                     self.shared.store(Driven { task: spec.name(), index, ended });
                 }
                 Err(caught) => self.shared.store_untold(spec.name(), caught),

@@ -25,7 +25,7 @@ use crate::{
     limit::Slot,
     panic::{self, Caught, drop_quietly},
     registry::Key,
-    run::{Ended, Prepared, SupervisedFuture, cancel_waker::CancelWaker, own, record::TaskRecord},
+    run::{TaskCompletion, Prepared, SupervisedFuture, cancel_waker::CancelWaker, own, record::TaskRecord},
     spec::TaskSpec,
 };
 use candidate::{Answer, Candidate, Stage};
@@ -210,7 +210,7 @@ impl<T, E> InGroup<T, E> {
     fn leave(
         self,
         record: &TaskRecord,
-        Ended { outcome, result, .. }: Ended<T, E>,
+        TaskCompletion { outcome, result, .. }: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
         text: Option<Box<str>>,
     ) {
@@ -229,14 +229,14 @@ impl<T, E> Report<T, E> for InGroup<T, E> {
         self.group.cancel_waker()
     }
 
-    fn ended(self, record: &Arc<TaskRecord>, ended: Ended<T, E>, token: Option<CancellationToken>) {
+    fn ended(self, record: &Arc<TaskRecord>, ended: TaskCompletion<T, E>, token: Option<CancellationToken>) {
         self.leave(record, ended, token, None);
     }
 
     fn failed(
         self,
         record: &Arc<TaskRecord>,
-        ended: Ended<T, E>,
+        ended: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
         text: Option<Box<str>>,
     ) {
@@ -247,7 +247,7 @@ impl<T, E> Report<T, E> for InGroup<T, E> {
         let cause = cause_of_abort(&self.group.scope, &self.group.token);
         let cancelled = TaskError::Cancelled(Cancelled::new(record.spec(), cause));
         match panic::catch(|| error(cancelled)) {
-            Ok(error) => self.ended(record, Ended::aborted(error), None),
+            Ok(error) => self.ended(record, TaskCompletion::aborted(error), None),
             Err(caught) => self.unwound(record, caught, error),
         }
     }

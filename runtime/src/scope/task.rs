@@ -25,7 +25,7 @@ use crate::{
     events,
     panic::{self, Caught, drop_quietly},
     run::{
-        Ended, PollContext, SupervisedFuture, cancel_waker::CancelWaker, context,
+        TaskCompletion, PollContext, SupervisedFuture, cancel_waker::CancelWaker, context,
         record::TaskRecord, scope::Scope,
     },
     span::TaskSpan,
@@ -36,13 +36,13 @@ pub(super) trait Report<T, E> {
     /// The run has ended by itself.
     ///
     /// `token` is what it was given, where it has it still.
-    fn ended(self, record: &Arc<TaskRecord>, ended: Ended<T, E>, token: Option<CancellationToken>);
+    fn ended(self, record: &Arc<TaskRecord>, ended: TaskCompletion<T, E>, token: Option<CancellationToken>);
     /// As [`ended`](Self::ended), where the run failed: with what its error says, if [`Self::LOGS`] and if that is
     /// known.
     fn failed(
         self,
         record: &Arc<TaskRecord>,
-        ended: Ended<T, E>,
+        ended: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
         _text: Option<Box<str>>,
     ) where
@@ -145,7 +145,7 @@ trait Seated {
 struct InPlace<'a, S: SupervisedFuture, R> {
     run: Pin<&'a mut Option<S>>,
     report: &'a mut Option<R>,
-    ended: Option<Ended<S::Value, S::Error>>,
+    ended: Option<TaskCompletion<S::Value, S::Error>>,
     /// What the error says.
     text: Cell<Option<Box<str>>>,
 }
@@ -164,7 +164,7 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Seated for InPlace<'_, 
         let run = self.run.as_mut().as_pin_mut().expect("a task is polled until it has ended");
         let text = R::LOGS.then_some(&self.text);
         let Poll::Ready(ended) =
-            run.poll_ended(cx, PollContext { cancel_waker, now: Some(now), text })
+            run.poll_completion(cx, PollContext { cancel_waker, now: Some(now), text })
         else {
             return false;
         };

@@ -12,7 +12,7 @@ use crate::{
     CancellationToken, Outcome, Supervised, TaskError,
     registry::Key,
     run::{
-        Ended,
+        TaskCompletion,
         output::{SupervisedOutput as _, output},
         record::{OnThread, TaskRecord},
         supervise,
@@ -103,7 +103,7 @@ fn drive(
     let mut done = None;
     while let Some(index) = pull(map, key, done) {
         let (outcome, result) = end(map);
-        let ended = Ended { outcome, overdue: false, nanos: 0, result };
+        let ended = TaskCompletion { outcome, overdue: false, nanos: 0, result };
         done = Some(Driven { task, index, ended });
     }
     map.leave(Some(key));
