@@ -164,7 +164,6 @@ where
     let token = CancellationToken::new();
     let mut entry = Entry::new(spec, &token);
     let mut run = pin!(Run::new(spec, token.clone(), verdict, body(token)));
-    runtime.block_on(poll_fn(|cx| {
-        entry.poll(|| run.as_mut().poll_result(cx, PollContext::default()))
-    }))
+    runtime
+        .block_on(poll_fn(|cx| entry.poll(|| run.as_mut().poll_result(cx, PollContext::default()))))
 }

@@ -61,7 +61,7 @@ pin_project! {
         prepared: Option<Prepared>,
         longest_grace: Option<Duration>,
         // When the body of the current run was polled first.
-        begun: Option<Instant>,
+        started: Option<Instant>,
         restarts: Restarts,
         // Boxed, since most calls end with their first run.
         backoff: Option<Pin<Box<Sleep>>>,
@@ -97,7 +97,7 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
             factory: Some(factory),
             prepared: None,
             longest_grace: None,
-            begun: None,
+            started: None,
             restarts: Restarts::default(),
             backoff: None,
             watch: None,
@@ -168,11 +168,11 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
             }
         }
         // Read before the poll: a body that begins in this poll may end in it.
-        let now = self.begun.is_none().then(Instant::now);
+        let now = self.started.is_none().then(Instant::now);
         let mut run = self.run.as_mut().as_pin_mut().expect("a run was made");
         let polled = run.as_mut().poll_result(cx, poll_context);
-        if polled.is_ready() || run.has_begun() {
-            *self.begun = self.begun.or(now);
+        if polled.is_ready() || run.has_started() {
+            *self.started = self.started.or(now);
         }
         let run_result = ready!(polled);
         self.run.set(None);
@@ -214,7 +214,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         cancel_waker: Option<&CancelWaker>,
     ) -> Option<Duration> {
         let restart = self.spec.restart().expect("a function that restarts says how");
-        let begun = self.begun.take();
+        let started = self.started.take();
         if !restart.follows(outcome)
             || self.token.as_token().is_cancelled()
             || cancel_waker.is_some_and(CancelWaker::is_cancelled)
@@ -222,7 +222,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
             return None;
         }
         let now = Instant::now();
-        let lasted = begun.map_or(Duration::ZERO, |begun| now.duration_since(begun));
+        let lasted = started.map_or(Duration::ZERO, |started| now.duration_since(started));
         let wait = self.restarts.after(lasted, now, restart);
         if wait.is_none() {
             events::gave_up(self.spec.name(), outcome, restart.most(), restart.window());

@@ -16,8 +16,8 @@ use crate::{CancellationToken, Outcome, clock::Ticks, limit::Permit, spec::TaskS
 
 pub(super) struct Core {
     pub(super) spec: &'static TaskSpec,
-    pub(super) stage: Stage,
-    pub(super) form: Form,
+    pub(super) state: RunState,
+    pub(super) mode: RunMode,
     // Of the wait while it waits, of the run while it runs.
     pub(super) since: Ticks,
     pub(super) permit: Option<Permit>,
@@ -44,7 +44,7 @@ pin_project! {
 
 /// How a run is driven. One byte, since each call writes it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum RunMode {
     /// Awaited where it was made.
     Awaited,
     /// A task of its own, or an item.
@@ -54,7 +54,7 @@ pub(super) enum Form {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum RunState {
     New,
     /// In a task of its own, which has not been polled: a run, if it is dropped now.
     Spawned,
@@ -73,7 +73,7 @@ pub(super) enum Stop {
     #[default]
     No,
     /// To end by itself: its token has fired.
-    Asked,
+    Requested,
     /// The same, and the timer counts its grace.
     Within(Grace),
     /// To be dropped, as soon as no shield holds it.
@@ -128,8 +128,8 @@ type AcquirePermit = Pin<Box<dyn Future<Output = Permit> + Send>>;
 impl Core {
     /// It is about to be spawned: with a permit that was acquired for it, and what its scope allows as grace.
     pub(super) fn prepare(&mut self, permit: Option<Permit>, longest_grace: Option<Duration>) {
-        self.stage = Stage::Spawned;
-        self.spawned();
+        self.state = RunState::Spawned;
+        self.set_spawned();
         self.permit = permit;
         if longest_grace.is_some() {
             let longest_grace = Grace::of(longest_grace);
@@ -137,20 +137,23 @@ impl Core {
         }
     }
 
-    pub(super) fn spawned(&mut self) {
-        if self.form == Form::Awaited {
-            self.form = Form::Spawned;
+    pub(super) fn set_spawned(&mut self) {
+        if self.mode == RunMode::Awaited {
+            self.mode = RunMode::Spawned;
         }
     }
 
     #[inline]
     pub(super) fn owns_token(&self) -> bool {
-        self.form == Form::OwnsToken
+        self.mode == RunMode::OwnsToken
     }
 
     /// Whether the body has been polled.
-    pub(super) fn has_begun(&self) -> bool {
-        !matches!(self.stage, Stage::New | Stage::Spawned | Stage::Refused | Stage::Waiting)
+    pub(super) fn has_started(&self) -> bool {
+        !matches!(
+            self.state,
+            RunState::New | RunState::Spawned | RunState::Refused | RunState::Waiting
+        )
     }
 
     pub(super) fn stop(&self) -> Stop {
@@ -185,7 +188,7 @@ impl Core {
         now: Option<Ticks>,
     ) {
         counters.record_start();
-        self.stage = Stage::Running;
+        self.state = RunState::Running;
         if self.owns_token() {
             own::hand(token);
         }
@@ -219,7 +222,7 @@ impl Core {
     #[inline(always)]
     pub(super) fn give_back(&mut self, outcome: Outcome, counters: LocalMetrics) {
         counters.record_end(outcome);
-        self.stage = Stage::Done;
+        self.state = RunState::Done;
         // Most runs have none of these: a look costs less than the drop of nothing.
         if self.permit.is_some() {
             self.permit = None;

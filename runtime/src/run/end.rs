@@ -3,7 +3,7 @@
 use super::{
     body::Failed,
     context,
-    core::{Core, Form, Overdue, Stage},
+    core::{Core, Overdue, RunMode, RunState},
     output::Verdict,
     step::{LocalMetrics, Step},
 };
@@ -120,9 +120,9 @@ impl Step<'_> {
     /// Counts the end, then gives everything back.
     fn record_and_release(&mut self, outcome: Outcome) -> u64 {
         let counters = self.core.spec.local_metrics();
-        match self.core.stage {
-            Stage::Running => return self.core.record_and_release_running(outcome, counters),
-            Stage::Waiting => counters.record_wait_end(),
+        match self.core.state {
+            RunState::Running => return self.core.record_and_release_running(outcome, counters),
+            RunState::Waiting => counters.record_wait_end(),
             _ => {}
         }
         counters.record_start();
@@ -132,13 +132,13 @@ impl Step<'_> {
 
     /// Whether the scope of a spawned run has been cancelled: its token may be another one.
     fn scope_is_stopping(&self) -> bool {
-        self.core.form != Form::Awaited && context::is_stopping()
+        self.core.mode != RunMode::Awaited && context::is_stopping()
     }
 
     /// The owner drops the run.
     pub(super) fn on_drop(&mut self) {
         let dropped = self.drop_body();
-        if matches!(self.core.stage, Stage::New | Stage::Done) {
+        if matches!(self.core.state, RunState::New | RunState::Done) {
             // A call that was never polled is no run, but what it was given may panic when it is dropped.
             if let Err(caught) = dropped {
                 _ = self.panicked(caught);

@@ -8,9 +8,9 @@ use super::{
     PollContext,
     body::Body,
     cancel_waker::CancelWaker,
-    core::{Core, Stage},
+    core::{Core, RunState},
     end::Completion,
-    step::{Go, Lent},
+    step::{Lent, StepFlow},
 };
 use crate::{CancellationToken, budget, clock::Ticks, limit::Limit};
 
@@ -22,36 +22,36 @@ pub(super) fn first(
     lent: &mut Lent<dyn Body + '_>,
     cx: &mut Context<'_>,
     poll_context: &PollContext<'_>,
-) -> Go<Option<Ticks>> {
+) -> StepFlow<Option<Ticks>> {
     if token.is_cancelled()
         || poll_context
             .cancel_waker
             .is_some_and(|cancel_waker| core.scope_has_fired(token, cancel_waker))
     {
-        return Go::Break(core.refuse(cx));
+        return StepFlow::Break(core.refuse(cx));
     }
     if budget::spend(cx).is_pending() {
-        return Go::Break(Poll::Pending);
+        return StepFlow::Break(Poll::Pending);
     }
     let spec = core.spec;
     if let Some(limit) = spec.limit() {
         if core.permit.is_none() {
             let Some(permit) = Limit::try_acquire(limit) else {
-                lent.step(core, token).begin_to_wait(limit, cx, poll_context.cancel_waker)?;
-                return Go::Continue(None);
+                lent.step(core, token).start_waiting(limit, cx, poll_context.cancel_waker)?;
+                return StepFlow::Continue(None);
             };
             core.permit = Some(permit);
             spec.local_metrics().record_wait(0);
         }
     }
-    Go::Continue(poll_context.now)
+    StepFlow::Continue(poll_context.now)
 }
 
 impl Core {
     /// Whether the token of its scope has fired, where the run was given another one. A child has fired with it.
     #[inline]
     fn scope_has_fired(&mut self, token: &CancellationToken, cancel_waker: &CancelWaker) -> bool {
-        self.spawned();
+        self.set_spawned();
         !self.owns_token() && !cancel_waker.is_for(token) && cancel_waker.is_cancelled()
     }
 
@@ -59,7 +59,7 @@ impl Core {
     #[cold]
     #[inline(never)]
     fn refuse(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
-        self.stage = Stage::Refused;
+        self.state = RunState::Refused;
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -44,8 +44,8 @@ mod wait;
 
 pub use kept::{Anew, ClonedForEachRun, Kept, kept};
 pub use restarting::{Restarting, Runs, supervise_restarting};
-pub(crate) use supervised::{TaskCompletion, Prepared};
 pub use supervised::{ErrInto, Supervised, SupervisedFuture, supervise, supervise_foreign};
+pub(crate) use supervised::{Prepared, TaskCompletion};
 
 use std::{
     cell::Cell,
@@ -63,7 +63,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{AsToken, Outcome, TaskError, clock::Ticks, limit::Permit, spec::TaskSpec};
 use body::{Failed, InPlace, OnError};
 use cancel_waker::CancelWaker;
-use core::{Core, Form, Stage};
+use core::{Core, RunMode, RunState};
 use end::Completion;
 use output::{Judge, put_text};
 use step::Lent;
@@ -120,7 +120,7 @@ pin_project! {
         T: AsToken,
     {
         fn drop(this: Pin<&mut Self>) {
-            if this.core.stage != Stage::Done {
+            if this.core.state != RunState::Done {
                 let this = this.project();
                 let (mut value, mut error) = (Poll::Pending, None);
                 let on_error = OnError::Keep(&mut error);
@@ -146,8 +146,8 @@ impl<F: Future, T: AsToken> Run<F, T> {
         // Written down, not called: nothing can panic while the body is moved.
         let core = Core {
             spec,
-            stage: Stage::New,
-            form: Form::Awaited,
+            state: RunState::New,
+            mode: RunMode::Awaited,
             since: Ticks::NEVER,
             permit: None,
             cold: None,
@@ -160,8 +160,8 @@ impl<F: Future, T: AsToken> Run<F, T> {
     }
 
     /// Whether the body has been polled.
-    fn has_begun(&self) -> bool {
-        self.core.has_begun()
+    fn has_started(&self) -> bool {
+        self.core.has_started()
     }
 
     /// Hands over a permit that was acquired for this run, and what its scope allows as grace: it is about
@@ -189,15 +189,15 @@ impl<F: Future, T: AsToken> Run<F, T> {
     #[inline(never)]
     fn make_own_token(self: Pin<&mut Self>) {
         let this = self.project();
-        if !this.core.owns_token() && !this.core.has_begun() {
+        if !this.core.owns_token() && !this.core.has_started() {
             own::replace(this.token);
-            this.core.form = Form::OwnsToken;
+            this.core.mode = RunMode::OwnsToken;
         }
     }
 
     /// The token of the run is its own already: that of a call of several runs.
     pub(super) fn owns_token(&mut self) {
-        self.core.form = Form::OwnsToken;
+        self.core.mode = RunMode::OwnsToken;
     }
 
     /// Puts what the error of a run that has ended says into its place, if it failed and someone asks.

@@ -13,7 +13,7 @@ use super::{
     cancel_waker::CancelWaker,
     context::{self, RunShields},
     core::{ColdStateProjected, Core, Grace, Overdue, Stop},
-    end::{ErrorCompletion, Completion},
+    end::{Completion, ErrorCompletion},
     scope::Seen,
     step::Step,
 };
@@ -55,11 +55,11 @@ impl Core {
 }
 
 impl Step<'_> {
-    /// [`heed_token`](Self::heed_token), and the end of the run if there is one.
+    /// [`on_token_fired`](Self::heed_token), and the end of the run if there is one.
     #[cold]
     #[inline(never)]
     pub(super) fn heed(&mut self) -> Option<Completion> {
-        let end = self.heed_token()?;
+        let end = self.on_token_fired()?;
         Some(self.deliver(end))
     }
 
@@ -124,12 +124,12 @@ impl Step<'_> {
 
     /// The token has fired, its own or that of its scope: the body is asked to end by itself, or dropped.
     #[cold]
-    fn heed_token(&mut self) -> Option<ErrorCompletion> {
+    fn on_token_fired(&mut self) -> Option<ErrorCompletion> {
         if let Some(mut cold) = self.core.cold() {
             cold.watch.set(None);
         }
         let completion = if self.core.spec.cooperates() {
-            match panic::catch(|| self.ask_to_stop()) {
+            match panic::catch(|| self.request_stop()) {
                 Ok(true) => None,
                 Ok(false) => self.finish_unless_shielded(Overdue::Cancelled),
                 Err(caught) => return Some(self.finish_panicked(caught)),
@@ -145,7 +145,7 @@ impl Step<'_> {
 
     /// Whether the body knows that it is to stop: its own token has fired. If only that of its scope has, its own
     /// is fired here, unless others may wait for it.
-    fn tell_body(&self) -> bool {
+    fn cancel_own_token(&self) -> bool {
         let knows = self.token.is_cancelled();
         if !knows && self.core.owns_token() {
             quietly(|| self.token.cancel());
@@ -182,13 +182,13 @@ impl Step<'_> {
 
     /// The body ends by itself: within the grace, if there is one. False if it has no grace, and cannot know that
     /// it is to stop.
-    fn ask_to_stop(&mut self) -> bool {
+    fn request_stop(&mut self) -> bool {
         let longest_grace = *self.core.cold_mut().longest_grace;
         let grace = Grace::of(self.core.spec.grace()).min(longest_grace);
-        if !self.tell_body() && grace == Grace::NONE {
+        if !self.cancel_own_token() && grace == Grace::NONE {
             return false;
         }
-        *self.core.cold_mut().stop = Stop::Asked;
+        *self.core.cold_mut().stop = Stop::Requested;
         // Outside a runtime there is no clock to count the grace with.
         if grace == Grace::NONE || Handle::try_current().is_err() {
             return true;

@@ -10,7 +10,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    Anew, TaskCompletion, ErrInto, PollContext, Prepared, RunResult, SupervisedFuture,
+    Anew, ErrInto, PollContext, Prepared, RunResult, SupervisedFuture, TaskCompletion,
     call::Call,
     function,
     output::{Output, SupervisedOutput},
@@ -212,9 +212,14 @@ where
         poll_context: PollContext<'_>,
     ) -> Poll<TaskCompletion<Self::Value, Self::Error>> {
         let this = self.project();
-        this.call.poll_call(cx, poll_context).map(|TaskCompletion { outcome, overdue, nanos, result }| {
-            TaskCompletion { outcome, overdue, nanos, result: C::Output::into_result(result) }
-        })
+        this.call.poll_call(cx, poll_context).map(
+            |TaskCompletion { outcome, overdue, nanos, result }| TaskCompletion {
+                outcome,
+                overdue,
+                nanos,
+                result: C::Output::into_result(result),
+            },
+        )
     }
 
     fn error(error: TaskError) -> Self::Error {

@@ -98,7 +98,7 @@ where
         section: Some(section(token.clone())),
         token,
         scope: None,
-        stage: Stage::New,
+        state: ShieldState::New,
         deadline: None,
         counted: Counted::default(),
     }
@@ -115,7 +115,7 @@ pin_project! {
         limit: Duration,
         token: CancellationToken,
         scope: Option<Arc<Scope>>,
-        stage: Stage,
+        state: ShieldState,
         #[pin]
         deadline: Option<Sleep>,
         #[pin]
@@ -126,7 +126,7 @@ pin_project! {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum ShieldState {
     New,
     Protects,
     PastItsLimit,
@@ -137,23 +137,23 @@ impl<F: Future> Future for Shield<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        if *this.stage == Stage::New {
+        if *this.state == ShieldState::New {
             if starts_too_late() {
                 // The run sees that its body is pending, and drops it.
                 return Poll::Pending;
             }
             ready!(budget::spend(cx));
-            *this.stage = Stage::Protects;
+            *this.state = ShieldState::Protects;
             *this.scope = Some(Scope::section());
             this.deadline.set(Some(tokio::time::sleep(*this.limit)));
         }
-        if *this.stage == Stage::Protects {
+        if *this.state == ShieldState::Protects {
             let deadline = this.deadline.as_mut().as_pin_mut();
             let mut deadline = deadline.expect("a shield that protects has a deadline");
             this.counted.count(deadline.deadline());
             // The section may have spent the budget, and the deadline must be heard all the same.
             if std::pin::pin!(unconstrained(deadline.as_mut())).poll(cx).is_ready() {
-                *this.stage = Stage::PastItsLimit;
+                *this.state = ShieldState::PastItsLimit;
                 let fire = || quietly(|| this.token.cancel());
                 match this.scope {
                     Some(scope) => scope.cancel(Cause::ShieldLimit, fire),

@@ -15,7 +15,7 @@ use super::{
     body::Body,
     cancel_waker::CancelWaker,
     context::Pushed,
-    core::{Core, Stage, Stop},
+    core::{Core, RunState, Stop},
     end::Completion,
     first::first,
     output::Verdict,
@@ -67,7 +67,7 @@ pub(super) struct Entered {
 pub(super) type LocalMetrics = metrics::LocalMetrics<'static, Stripe>;
 
 /// What the poll of the run comes to, unless its body is to be polled.
-pub(super) type Go<C = ()> = ControlFlow<Poll<Completion>, C>;
+pub(super) type StepFlow<C = ()> = ControlFlow<Poll<Completion>, C>;
 
 /// The first half of a poll: all before the body, which the caller polls unless the poll is over.
 ///
@@ -78,18 +78,18 @@ pub(super) fn enter(
     lent: &mut Lent<dyn Body + '_>,
     cx: &mut Context<'_>,
     poll_context: &PollContext<'_>,
-) -> Go {
-    let begins = match core.stage {
-        Stage::New | Stage::Spawned => Some(first(core, token, lent, cx, poll_context)?),
-        Stage::Running => {
+) -> StepFlow {
+    let begins = match core.state {
+        RunState::New | RunState::Spawned => Some(first(core, token, lent, cx, poll_context)?),
+        RunState::Running => {
             if core.stop() == Stop::No && core.poll_fired(token, cx, poll_context.cancel_waker) {
                 if let Some(completion) = lent.step(core, token).heed() {
-                    return Go::Break(Poll::Ready(completion));
+                    return StepFlow::Break(Poll::Ready(completion));
                 }
             }
             None
         }
-        Stage::Waiting | Stage::Refused | Stage::Done => {
+        RunState::Waiting | RunState::Refused | RunState::Done => {
             lent.step(core, token).before_first(cx, poll_context.cancel_waker)?;
             Some(None)
         }
@@ -100,7 +100,7 @@ pub(super) fn enter(
     }
     let pushed = core.push();
     lent.entered = Some(Entered { counters, pushed, outer: ManuallyDrop::new(panic::enter()) });
-    Go::Continue(())
+    StepFlow::Continue(())
 }
 
 /// The second half, where the body has returned.
@@ -165,12 +165,16 @@ impl Step<'_> {
     /// A run that has been polled, but whose body has not.
     #[cold]
     #[inline(never)]
-    fn before_first(&mut self, cx: &mut Context<'_>, cancel_waker: Option<&CancelWaker>) -> Go {
-        match self.core.stage {
-            Stage::Waiting => self.wait(cx, cancel_waker),
-            Stage::Refused => {
+    fn before_first(
+        &mut self,
+        cx: &mut Context<'_>,
+        cancel_waker: Option<&CancelWaker>,
+    ) -> StepFlow {
+        match self.core.state {
+            RunState::Waiting => self.poll_waiting(cx, cancel_waker),
+            RunState::Refused => {
                 let end = self.finish_cancelled();
-                Go::Break(Poll::Ready(self.deliver(end)))
+                StepFlow::Break(Poll::Ready(self.deliver(end)))
             }
             _ => panic!("a supervised future was polled after it had ended"),
         }

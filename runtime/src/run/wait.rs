@@ -5,21 +5,21 @@ use std::task::{Context, Poll};
 use super::{
     cancel_waker::CancelWaker,
     context,
-    core::{Stage, Wait, WaitProjected},
+    core::{RunState, Wait, WaitProjected},
     deadlock,
-    step::{Go, Step},
+    step::{Step, StepFlow},
 };
 use crate::{Rejected, TaskError, clock::Ticks, limit::Limit};
 
 impl Step<'_> {
     #[cold]
     #[inline(never)]
-    pub(super) fn begin_to_wait(
+    pub(super) fn start_waiting(
         &mut self,
         limit: &'static Limit,
         cx: &mut Context<'_>,
         cancel_waker: Option<&CancelWaker>,
-    ) -> Go {
+    ) -> StepFlow {
         if self.core.spec.rejects_when_full() {
             let rejected = Rejected::full(self.core.spec, limit.size());
             return self.reject(rejected);
@@ -29,28 +29,32 @@ impl Step<'_> {
         }
         let acquire = Box::pin(Limit::acquire(limit));
         *self.core.cold_mut().wait = Some(Box::pin(Wait::Permit { acquire }));
-        self.core.stage = Stage::Waiting;
+        self.core.state = RunState::Waiting;
         self.core.since = Ticks::now();
         self.core.spec.local_metrics().record_wait_start();
         context::set_waiting(true);
-        self.wait(cx, cancel_waker)
+        self.poll_waiting(cx, cancel_waker)
     }
 
-    fn reject(&mut self, rejected: Rejected) -> Go {
+    fn reject(&mut self, rejected: Rejected) -> StepFlow {
         let end = self.finish_without_value(TaskError::Rejected(rejected));
-        Go::Break(Poll::Ready(self.deliver(end)))
+        StepFlow::Break(Poll::Ready(self.deliver(end)))
     }
 
-    pub(super) fn wait(&mut self, cx: &mut Context<'_>, cancel_waker: Option<&CancelWaker>) -> Go {
+    pub(super) fn poll_waiting(
+        &mut self,
+        cx: &mut Context<'_>,
+        cancel_waker: Option<&CancelWaker>,
+    ) -> StepFlow {
         if self.core.poll_fired(self.token, cx, cancel_waker) {
             let end = self.finish_cancelled();
-            return Go::Break(Poll::Ready(self.deliver(end)));
+            return StepFlow::Break(Poll::Ready(self.deliver(end)));
         }
         let Some(WaitProjected::Permit { acquire }) = self.core.wait() else {
             unreachable!("a run that waits has what it waits for");
         };
         let Poll::Ready(permit) = acquire.as_mut().poll(cx) else {
-            return Go::Break(Poll::Pending);
+            return StepFlow::Break(Poll::Pending);
         };
         self.core.permit = Some(permit);
         *self.core.cold_mut().wait = None;
@@ -58,6 +62,6 @@ impl Step<'_> {
         counters.record_wait_end();
         counters.record_wait(self.core.since.elapsed_nanos());
         context::set_waiting(false);
-        Go::Continue(())
+        StepFlow::Continue(())
     }
 }

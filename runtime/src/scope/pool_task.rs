@@ -16,7 +16,10 @@ use crate::{
     limit::{Permit, Slot},
     panic::{self, Caught, drop_quietly},
     registry::Key,
-    run::{TaskCompletion, Prepared, SupervisedFuture, cancel_waker::CancelWaker, own, record::TaskRecord},
+    run::{
+        Prepared, SupervisedFuture, TaskCompletion, cancel_waker::CancelWaker, own,
+        record::TaskRecord,
+    },
     spec::TaskSpec,
 };
 

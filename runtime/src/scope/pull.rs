@@ -54,7 +54,10 @@ use crate::{
     limit::Limit,
     panic::{self, Caught, drop_each_quietly, drop_quietly, quietly},
     registry::{HasTasks, Key, Listed, Slab},
-    run::{TaskCompletion, SupervisedFuture, cancel_waker::CancelWaker, record::TaskRecord, scope::Scope},
+    run::{
+        SupervisedFuture, TaskCompletion, cancel_waker::CancelWaker, record::TaskRecord,
+        scope::Scope,
+    },
     span::TaskSpan,
     spec::TaskSpec,
     sync::{
@@ -647,7 +650,8 @@ where
         match panic::catch(|| S::error(TaskError::Panicked(panic))) {
             Ok(error) => {
                 let outcome = Outcome::Panicked;
-                let ended = TaskCompletion { outcome, overdue: false, nanos: 0, result: Err(error) };
+                let ended =
+                    TaskCompletion { outcome, overdue: false, nanos: 0, result: Err(error) };
                 Some(Driven { task, index, ended })
             }
             Err(caught) => {

@@ -39,7 +39,7 @@ use crate::{
     events, panic,
     registry::Key,
     run::{
-        TaskCompletion, PollContext, SupervisedFuture,
+        PollContext, SupervisedFuture, TaskCompletion,
         cancel_waker::CancelWaker,
         context,
         record::{OnThread, TaskRecord},

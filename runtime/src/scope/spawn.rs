@@ -25,7 +25,10 @@ use crate::{
     limit::Slot,
     panic::{self, Caught, drop_quietly},
     registry::Key,
-    run::{TaskCompletion, Prepared, SupervisedFuture, cancel_waker::CancelWaker, own, record::TaskRecord},
+    run::{
+        Prepared, SupervisedFuture, TaskCompletion, cancel_waker::CancelWaker, own,
+        record::TaskRecord,
+    },
     spec::TaskSpec,
 };
 use candidate::{Answer, Candidate, Stage};
@@ -229,7 +232,12 @@ impl<T, E> Report<T, E> for InGroup<T, E> {
         self.group.cancel_waker()
     }
 
-    fn ended(self, record: &Arc<TaskRecord>, ended: TaskCompletion<T, E>, token: Option<CancellationToken>) {
+    fn ended(
+        self,
+        record: &Arc<TaskRecord>,
+        ended: TaskCompletion<T, E>,
+        token: Option<CancellationToken>,
+    ) {
         self.leave(record, ended, token, None);
     }
 

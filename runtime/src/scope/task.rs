@@ -25,7 +25,7 @@ use crate::{
     events,
     panic::{self, Caught, drop_quietly},
     run::{
-        TaskCompletion, PollContext, SupervisedFuture, cancel_waker::CancelWaker, context,
+        PollContext, SupervisedFuture, TaskCompletion, cancel_waker::CancelWaker, context,
         record::TaskRecord, scope::Scope,
     },
     span::TaskSpan,
@@ -36,7 +36,12 @@ pub(super) trait Report<T, E> {
     /// The run has ended by itself.
     ///
     /// `token` is what it was given, where it has it still.
-    fn ended(self, record: &Arc<TaskRecord>, ended: TaskCompletion<T, E>, token: Option<CancellationToken>);
+    fn ended(
+        self,
+        record: &Arc<TaskRecord>,
+        ended: TaskCompletion<T, E>,
+        token: Option<CancellationToken>,
+    );
     /// As [`ended`](Self::ended), where the run failed: with what its error says, if [`Self::LOGS`] and if that is
     /// known.
     fn failed(
