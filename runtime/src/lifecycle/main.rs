@@ -125,7 +125,7 @@ where
     F: Future,
 {
     panic::install_hook();
-    let (token, scope) = (CancellationToken::new(), MainScope::begin());
+    let (token, scope) = (CancellationToken::new(), MainScope::new());
     let begun = options.runtime().and_then(|runtime| {
         let shutdown = Shutdown::watch(options.grace, options.linger, token.clone(), &scope)?;
         Ok((runtime, shutdown))

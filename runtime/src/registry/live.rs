@@ -79,7 +79,9 @@ impl LiveTask {
             state,
             age: record.age(),
             place: record.spawned_at(),
-            parent: record.parent().map(|made| ParentTask { name: made.name(), id: made.id() }),
+            parent: record
+                .parent()
+                .map(|parent| ParentTask { name: parent.name(), id: parent.id() }),
             depth: 0,
         }
     }

@@ -34,7 +34,7 @@ use super::{
     cancel_waker::CancelWaker,
     context, fails,
     output::{Judge, put_text},
-    scope::Seen,
+    scope::CancelEpoch,
 };
 use crate::{
     AsToken, Cancelled, Outcome, Panic, TaskError, events,
@@ -288,7 +288,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     #[cold]
     fn finish_cancelled(&mut self) -> RunResult<F::Output> {
         self.finish();
-        let cancelled = Cancelled::new(*self.spec, context::cause(Seen::NEVER));
+        let cancelled = Cancelled::new(*self.spec, context::cause(CancelEpoch::NEVER));
         let cancelled = TaskError::Cancelled(cancelled);
         let outcome = Outcome::Cancelled;
         RunResult { outcome, overdue: false, nanos: 0, result: Err(cancelled) }

@@ -20,7 +20,7 @@ use tokio::task::Id;
 
 use super::{
     record::TaskRecord,
-    scope::{Scope, Seen},
+    scope::{CancelEpoch, Scope},
     shield::PendingShields,
 };
 use crate::{Cause, spec::TaskSpec};
@@ -209,7 +209,7 @@ pub(super) fn is_stopping() -> bool {
 }
 
 /// Why the code that runs now was cancelled, if its token has fired. It was seen uncancelled then.
-pub(super) fn cause(uncancelled: Seen) -> Cause {
+pub(super) fn cause(uncancelled: CancelEpoch) -> Cause {
     let cause = match current_scope() {
         Some(scope) => scope.cause_of(uncancelled),
         None => Scope::cause_of_main(uncancelled),

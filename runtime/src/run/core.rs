@@ -9,7 +9,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::{
     context::{self, Pushed, RunShields},
     own,
-    scope::Seen,
+    scope::CancelEpoch,
     step::LocalMetrics,
 };
 use crate::{CancellationToken, Outcome, clock::Ticks, limit::Permit, spec::TaskSpec};
@@ -35,7 +35,7 @@ pin_project! {
         pub(super) wait: Option<Pin<Box<Wait>>>,
         pub(super) shields: Option<Arc<RunShields>>,
         // The token had not fired at that time.
-        pub(super) uncancelled: Seen,
+        pub(super) uncancelled: CancelEpoch,
         // Where no cancel waker is for its token.
         #[pin]
         pub(super) watch: Option<WaitForCancellationFutureOwned>,
@@ -161,8 +161,8 @@ impl Core {
     }
 
     /// When its token was seen last that had not fired, if that is known.
-    pub(super) fn uncancelled(&self) -> Seen {
-        self.cold.as_ref().map_or(Seen::NEVER, |cold| cold.uncancelled)
+    pub(super) fn uncancelled(&self) -> CancelEpoch {
+        self.cold.as_ref().map_or(CancelEpoch::NEVER, |cold| cold.uncancelled)
     }
 
     pub(super) fn cold_mut(&mut self) -> ColdStateProjected<'_> {

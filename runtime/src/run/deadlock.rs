@@ -98,8 +98,11 @@ fn walk_ancestors(mut visit: impl FnMut(Ancestor<'_>) -> ControlFlow<()>) -> Con
     while let Some(ancestor) = scope {
         visit(Ancestor::Scope { scope: &ancestor, holds_slot })?;
         // A section is a part of its task, and made by nobody.
-        holds_slot = ancestor.maker.as_ref().map_or(holds_slot, |maker| maker.strong_count() > 0);
-        for run in ancestor.made_in.iter().rev() {
+        holds_slot = ancestor
+            .outermost_run
+            .as_ref()
+            .map_or(holds_slot, |outermost_run| outermost_run.strong_count() > 0);
+        for run in ancestor.enclosing_runs.iter().rev() {
             let holds_permit = run.holder.as_ref().is_some_and(|holder| holder.strong_count() > 0);
             visit(Ancestor::Run { spec: run.spec, holds_permit })?;
         }

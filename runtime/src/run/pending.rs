@@ -14,7 +14,7 @@ use super::{
     context::{self, RunShields},
     core::{ColdStateProjected, Core, Grace, Overdue, Stop},
     end::{Completion, ErrorCompletion},
-    scope::Seen,
+    scope::CancelEpoch,
     step::Step,
 };
 use crate::{
@@ -39,7 +39,7 @@ impl Core {
                 return true;
             }
         }
-        let seen = Seen::now();
+        let epoch = CancelEpoch::now();
         let mut cold = self.cold_mut();
         if cold.watch.is_none() {
             cold.watch.set(Some(token.clone().cancelled_owned()));
@@ -48,7 +48,7 @@ impl Core {
         // The body may have spent the budget, and the token must be heard all the same.
         let fired = pin!(unconstrained(watch)).poll(cx).is_ready();
         if !fired {
-            *cold.uncancelled = seen;
+            *cold.uncancelled = epoch;
         }
         fired
     }

@@ -25,7 +25,7 @@ use tokio::{
 use super::{
     cancel_waker::WakeAll,
     context,
-    scope::{MadeBy, Scope},
+    scope::{ParentRef, Scope},
 };
 use crate::{
     clock::{AtomicTicks, Ticks},
@@ -170,8 +170,8 @@ impl TaskRecord {
     }
 
     /// The task that its scope was made in.
-    pub(crate) fn parent(&self) -> Option<&MadeBy> {
-        self.scope.made_by()
+    pub(crate) fn parent(&self) -> Option<&ParentRef> {
+        self.scope.parent_task()
     }
 
     pub(crate) fn thread(&self) -> OnThread {

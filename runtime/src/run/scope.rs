@@ -42,15 +42,15 @@ pub(crate) struct Scope {
     /// What its tasks are told to stop by.
     token: Option<CancellationToken>,
     /// The token had not fired at that time.
-    uncancelled: Seen,
+    uncancelled: CancelEpoch,
     parent: Weak<Scope>,
     /// How many scopes were made in each other to come here, modulo 256.
     nesting: u8,
-    made_by: Option<MadeBy>,
+    parent_task: Option<ParentRef>,
     /// The runs of the task that made this scope, the innermost last.
-    pub(super) made_in: Box<[MadeIn]>,
+    pub(super) enclosing_runs: Box<[EnclosingRun]>,
     /// The outermost of them, where it is a task of the scope around: gone, it holds no slot there.
-    pub(super) maker: Option<Weak<RunShields>>,
+    pub(super) outermost_run: Option<Weak<RunShields>>,
 }
 
 /// Why a scope was cancelled, shared by all scopes that one call cancels.
@@ -72,9 +72,9 @@ sync::thread_local! {
 
 /// A moment at which a token was seen that had not fired.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Seen(usize);
+pub(crate) struct CancelEpoch(usize);
 
-impl Seen {
+impl CancelEpoch {
     /// At no time.
     pub(crate) const NEVER: Self = Self(0);
 
@@ -87,7 +87,7 @@ impl Seen {
 
 impl Reason {
     /// Whether it may explain a token that was seen uncancelled then: see invariant 5.
-    fn may_explain(&self, uncancelled: Seen) -> bool {
+    fn may_explain(&self, uncancelled: CancelEpoch) -> bool {
         let returned = self.returned.load(Ordering::Acquire);
         returned == 0 || returned > uncancelled.0
     }
@@ -111,13 +111,13 @@ impl Drop for Publish {
 }
 
 /// The task that a scope was made in. It may have ended: its name is known all the same.
-pub(crate) struct MadeBy {
+pub(crate) struct ParentRef {
     record: Weak<TaskRecord>,
     spec: &'static TaskSpec,
     id: Option<Id>,
 }
 
-impl MadeBy {
+impl ParentRef {
     fn new(record: &Arc<TaskRecord>) -> Self {
         Self { record: Arc::downgrade(record), spec: record.spec(), id: record.id() }
     }
@@ -138,7 +138,7 @@ impl MadeBy {
 }
 
 /// A run that a scope was made in.
-pub(super) struct MadeIn {
+pub(super) struct EnclosingRun {
     pub(super) spec: &'static TaskSpec,
     /// There where it held a permit.
     pub(super) holder: Option<Weak<RunShields>>,
@@ -154,7 +154,7 @@ sync::global! {
 pub(crate) struct MainScope(Arc<Scope>);
 
 impl MainScope {
-    pub(crate) fn begin() -> Self {
+    pub(crate) fn new() -> Self {
         let scope = Arc::new(Scope::within(None, None));
         mains().push(scope.clone());
         Self(scope)
@@ -185,19 +185,26 @@ impl Scope {
     /// A scope inside the runs of now, which wait for it.
     pub(crate) fn nested(token: CancellationToken) -> Arc<Self> {
         let parent = context::current_scope();
-        let made_by = context::current_record(MadeBy::new);
-        let (made_in, maker) = context::with_entries(|entries| {
+        let parent_task = context::current_record(ParentRef::new);
+        let (enclosing_runs, outermost_run) = context::with_entries(|entries| {
             let entries = context::of_current_task(entries);
             let outermost =
                 entries.iter_mut().find_map(StackEntry::shields).filter(|_| parent.is_some());
-            let maker = outermost.map(Arc::downgrade);
-            (entries.iter_mut().filter_map(MadeIn::of).collect(), maker)
+            let outermost_run = outermost.map(Arc::downgrade);
+            (entries.iter_mut().filter_map(EnclosingRun::of).collect(), outermost_run)
         });
-        let uncancelled = Seen::now();
-        let uncancelled = if token.is_cancelled() { Seen::NEVER } else { uncancelled };
+        let uncancelled = CancelEpoch::now();
+        let uncancelled = if token.is_cancelled() { CancelEpoch::NEVER } else { uncancelled };
         let nesting = parent.as_ref().map_or(0, |parent| parent.nesting.wrapping_add(1));
         let within = Self::within(parent.as_ref(), Some(token));
-        Arc::new(Self { made_by, made_in, maker, uncancelled, nesting, ..within })
+        Arc::new(Self {
+            parent_task,
+            enclosing_runs,
+            outermost_run,
+            uncancelled,
+            nesting,
+            ..within
+        })
     }
 
     /// A scope inside none: main's cause alone is around it.
@@ -222,12 +229,12 @@ impl Scope {
         Self {
             reason: OnceLock::new(),
             token,
-            uncancelled: Seen::NEVER,
+            uncancelled: CancelEpoch::NEVER,
             parent: parent.map_or_else(Weak::new, Arc::downgrade),
             nesting: 0,
-            made_by: None,
-            made_in: Box::default(),
-            maker: None,
+            parent_task: None,
+            enclosing_runs: Box::default(),
+            outermost_run: None,
         }
     }
 
@@ -237,8 +244,8 @@ impl Scope {
     }
 
     /// The task that it was made in.
-    pub(crate) fn made_by(&self) -> Option<&MadeBy> {
-        self.made_by.as_ref()
+    pub(crate) fn parent_task(&self) -> Option<&ParentRef> {
+        self.parent_task.as_ref()
     }
 
     /// Whether the spans of its tasks are roots. A span keeps those around it, and closes them recursively: among
@@ -294,7 +301,7 @@ impl Scope {
 
     /// Why a token has fired in this scope that was seen uncancelled then: the reason of this scope, else of the
     /// nearest one around it, main last.
-    pub(super) fn cause_of(&self, uncancelled: Seen) -> Option<Cause> {
+    pub(super) fn cause_of(&self, uncancelled: CancelEpoch) -> Option<Cause> {
         let mut passed = Vec::new();
         let mut skipped = false;
         let mut found = self.reason_of(uncancelled, &mut skipped);
@@ -320,7 +327,11 @@ impl Scope {
     }
 
     /// The reason of this scope alone, if it may explain a token that was seen uncancelled then.
-    fn reason_of(&self, uncancelled: Seen, skipped: &mut bool) -> Option<Option<Arc<Reason>>> {
+    fn reason_of(
+        &self,
+        uncancelled: CancelEpoch,
+        skipped: &mut bool,
+    ) -> Option<Option<Arc<Reason>>> {
         match self.reason.get()? {
             Some(reason) if !reason.may_explain(uncancelled) => {
                 *skipped = true;
@@ -330,18 +341,18 @@ impl Scope {
         }
     }
 
-    fn reason_of_main(uncancelled: Seen) -> Option<Arc<Reason>> {
+    fn reason_of_main(uncancelled: CancelEpoch) -> Option<Arc<Reason>> {
         let main = mains().last().cloned()?;
         main.reason_of(uncancelled, &mut false).flatten()
     }
 
     /// The same for code that runs in no scope.
-    pub(super) fn cause_of_main(uncancelled: Seen) -> Option<Cause> {
+    pub(super) fn cause_of_main(uncancelled: CancelEpoch) -> Option<Cause> {
         Self::reason_of_main(uncancelled).map(|reason| reason.cause)
     }
 }
 
-impl MadeIn {
+impl EnclosingRun {
     fn of(entry: &mut StackEntry) -> Option<Self> {
         let holder = entry.holder();
         match entry {
