@@ -184,13 +184,13 @@ pub mod __private {
             test::{TestOptions, test},
         },
         run::{
-            Anew, ClonedForEachRun, Kept, Runs, kept,
+            BodyFactory, ClonedForEachRun, RestartArg, Runs,
             output::{
                 ByAnyError, ByAnything, ByError, ByResult, BySharedError, Probe, always_ok,
                 declared, output, refused,
             },
             own::{own_given_token, own_token, own_token_of_closure},
-            supervise, supervise_foreign, supervise_restarting,
+            restart_arg, supervise, supervise_foreign, supervise_restarting,
         },
         spec::{Policy, Restart, TaskSpec, checked},
     };

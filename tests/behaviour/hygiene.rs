@@ -38,7 +38,7 @@ mod hostile {
     pub struct Restarting;
     pub struct Restart;
     pub trait Runs {}
-    pub fn kept() {}
+    pub fn restart_arg() {}
     pub struct CancellationToken;
     pub struct TaskSpec;
     pub struct Policy;

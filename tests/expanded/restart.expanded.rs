@@ -8,8 +8,8 @@ impl Consumer {
     ) -> ::tokio_supervised::Restarting<impl ::tokio_supervised::__private::Runs<Output = ()>> {
         #[cfg(doc)]
         let __supervised_token = token;
-        let __supervised_kept_1 = ::tokio_supervised::__private::kept(queue);
-        let _ = ::tokio_supervised::__private::kept::<Arc<Self>>;
+        let __supervised_kept_1 = ::tokio_supervised::__private::restart_arg(queue);
+        let _ = ::tokio_supervised::__private::restart_arg::<Arc<Self>>;
         return ::tokio_supervised::__private::supervise_restarting(
             {
                 static TOKIO_SUPERVISED_SPEC: ::tokio_supervised::__private::TaskSpec =

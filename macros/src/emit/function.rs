@@ -376,7 +376,7 @@ fn bind_cloned(
     let (ident, binding) = (&bound.ident, &bound.binding);
     let place = first_span(ty);
     let kept = injected_ident(&format!("__supervised_kept_{at}"));
-    let keep = runtime_item(krate, quote!(::__private::kept), place);
+    let keep = runtime_item(krate, quote!(::__private::restart_arg), place);
     let given = located(ident.to_token_stream(), place);
     Binding {
         binding: quote!(#(#outer)* let #ident = #kept.take(); #binding),
@@ -394,7 +394,7 @@ fn check_receiver_clone(krate: &syn::Path, receiver: &Receiver) -> Option<TokenS
         ReceiverKind::Typed(_, ty) if !matches!(peel_groups(ty), Type::Reference(_)) => quote!(#ty),
         _ => return None,
     };
-    let keep = runtime_item(krate, quote!(::__private::kept), place);
+    let keep = runtime_item(krate, quote!(::__private::restart_arg), place);
     Some(quote!(let _ = #keep::<#ty>;))
 }
 
@@ -406,7 +406,7 @@ fn check_parameter_clone(krate: &syn::Path, parameter: &PatType) -> Option<Token
         return None;
     }
     let outer = signature_attributes(parameter);
-    let keep = runtime_item(krate, quote!(::__private::kept), first_span(ty));
+    let keep = runtime_item(krate, quote!(::__private::restart_arg), first_span(ty));
     Some(quote!(#(#outer)* let _ = #keep::<#ty>;))
 }
 

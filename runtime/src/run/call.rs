@@ -29,7 +29,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{
-    Anew, PollContext, Prepared, Run, RunResult,
+    BodyFactory, PollContext, Prepared, Run, RunResult,
     backoff::Restarts,
     cancel_waker::CancelWaker,
     context, fails,
@@ -120,7 +120,7 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
     }
 }
 
-impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
+impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
     pub(super) fn poll_result(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -156,7 +156,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Call<M, F, T> {
     }
 }
 
-impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
+impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     fn poll_run(
         &mut self,
         cx: &mut Context<'_>,
@@ -185,7 +185,7 @@ impl<M: Anew<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
             self.factory.as_ref().expect("a supervised future was polled after it had ended");
         // The hook that knows where a clone panics comes with the first count.
         _ = self.spec.local_metrics();
-        let body = panic::catch(|| factory.anew())?;
+        let body = panic::catch(|| factory.make())?;
         let mut run = Run::new(self.spec, self.token.clone(), *self.verdict, body);
         let prepared = self.prepared.take();
         if prepared.is_some() || self.longest_grace.is_some() {

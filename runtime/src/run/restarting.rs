@@ -10,7 +10,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    Anew, ErrInto, PollContext, Prepared, RunResult, SupervisedFuture, TaskCompletion,
+    BodyFactory, ErrInto, PollContext, Prepared, RunResult, SupervisedFuture, TaskCompletion,
     call::Call,
     function,
     output::{Output, SupervisedOutput},
@@ -83,7 +83,7 @@ pub trait Runs {
     ) -> Poll<TaskCompletion<Self::Output, TaskError>>;
 }
 
-impl<M: Anew<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
+impl<M: BodyFactory<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
     type Output = F::Output;
 
     fn spec(&self) -> &'static TaskSpec {
@@ -126,7 +126,7 @@ pub fn supervise_restarting<M, F, T>(
     factory: M,
 ) -> Restarting<impl Runs<Output = F::Output>>
 where
-    M: Anew<F>,
+    M: BodyFactory<F>,
     F: Future,
     T: AsToken,
 {

@@ -8,38 +8,38 @@
 )]
 pub trait ClonedForEachRun: Sized {
     #[doc(hidden)]
-    fn again(&self) -> Self;
+    fn clone_for_run(&self) -> Self;
 }
 
 #[diagnostic::do_not_recommend]
 impl<P: Clone> ClonedForEachRun for P {
-    fn again(&self) -> Self {
+    fn clone_for_run(&self) -> Self {
         self.clone()
     }
 }
 
 /// A parameter, and how it is cloned. That it can be is asked once, at its type: what captures it need not
 /// ask again.
-pub struct Kept<P> {
+pub struct RestartArg<P> {
     parameter: P,
-    again: fn(&P) -> P,
+    clone: fn(&P) -> P,
 }
 
 /// Keeps a parameter.
-pub fn kept<P: ClonedForEachRun>(parameter: P) -> Kept<P> {
-    Kept { parameter, again: P::again }
+pub fn restart_arg<P: ClonedForEachRun>(parameter: P) -> RestartArg<P> {
+    RestartArg { parameter, clone: P::clone_for_run }
 }
 
-impl<P> Kept<P> {
+impl<P> RestartArg<P> {
     /// The parameter of one run.
     pub fn take(self) -> P {
         self.parameter
     }
 }
 
-impl<P> Clone for Kept<P> {
+impl<P> Clone for RestartArg<P> {
     fn clone(&self) -> Self {
-        Self { parameter: (self.again)(&self.parameter), again: self.again }
+        Self { parameter: (self.clone)(&self.parameter), clone: self.clone }
     }
 }
 
@@ -50,14 +50,14 @@ impl<P> Clone for Kept<P> {
     label = "not `Clone`",
     note = "derive `Clone`, or take `&self` or `self: Arc<Self>`"
 )]
-pub trait Anew<F>: FnOnce() -> F {
+pub trait BodyFactory<F>: FnOnce() -> F {
     #[doc(hidden)]
-    fn anew(&self) -> F;
+    fn make(&self) -> F;
 }
 
 #[diagnostic::do_not_recommend]
-impl<F, M: FnOnce() -> F + Clone> Anew<F> for M {
-    fn anew(&self) -> F {
+impl<F, M: FnOnce() -> F + Clone> BodyFactory<F> for M {
+    fn make(&self) -> F {
         self.clone()()
     }
 }
