@@ -32,12 +32,12 @@ use crate::{
 const WAITING: usize = 256;
 
 enum Job {
-    Log(Box<Entry>),
+    Log(Box<QueuedBacktrace>),
     /// Answered by dropping it, when all before it is logged.
     Flush(mpsc::Sender<()>),
 }
 
-struct Entry {
+struct QueuedBacktrace {
     task: &'static str,
     id: Option<tokio::task::Id>,
     site: Arc<Site>,
@@ -61,7 +61,7 @@ pub(crate) fn log(panic: &Panic) {
     }
     // Both call the subscriber.
     let entry = tell(|| {
-        tracing::enabled!(target: "tokio_supervised", Level::INFO).then(|| Entry {
+        tracing::enabled!(target: "tokio_supervised", Level::INFO).then(|| QueuedBacktrace {
             task: panic.task(),
             id: tokio::task::try_id(),
             site,
@@ -103,7 +103,7 @@ impl Queue {
         Self { jobs: spawned.is_ok().then_some(jobs), skipped: AtomicUsize::new(0) }
     }
 
-    fn push(&self, entry: Entry) {
+    fn push(&self, entry: QueuedBacktrace) {
         let Some(jobs) = &self.jobs else { return };
         if let Err(refused) = jobs.try_send(Job::Log(Box::new(entry))) {
             self.skipped.fetch_add(1, Ordering::Relaxed);
@@ -135,7 +135,7 @@ fn log_all(queued: &Receiver<Job>) {
     }
 }
 
-impl Entry {
+impl QueuedBacktrace {
     fn log(self, skipped: usize) {
         let Self { task, id, site, span, subscriber } = self;
         let location = &site.location;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    registry::{self, HasTasks, Listed},
+    registry::{self, HasTasks, Registration},
     run::{
         context,
         record::{OnThread, TaskRecord},
@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) struct Entry {
     record: Option<Arc<TaskRecord>>,
-    _listed: Listed<dyn HasTasks>,
+    _registration: Registration<dyn HasTasks>,
     /// What the list refers to.
     _body: Arc<Body>,
 }
@@ -47,7 +47,7 @@ impl Entry {
     fn within(spec: &'static TaskSpec, scope: Arc<Scope>) -> Self {
         let record = Arc::new(TaskRecord::new(spec, spec.place(), scope, OnThread::Entry));
         let body = Arc::new(Body(record.clone()));
-        Self { record: Some(record), _listed: registry::list(&body), _body: body }
+        Self { record: Some(record), _registration: registry::register(&body), _body: body }
     }
 
     /// Polls the body as a task.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     budget,
-    registry::{self, arranged},
+    registry::{self, tree_of},
     run::record::{Activity, OnThread, TaskRecord, watch},
 };
 
@@ -217,7 +217,7 @@ impl LeakCheck {
     fn blame(&self, found: &Found, looked: Looked) -> Leaks {
         Leaks {
             test: self.test.as_ref().map(|test| test.name),
-            tasks: arranged(&found.records),
+            tasks: tree_of(&found.records),
             unsupervised: found.unsupervised,
             threads: found.threads,
             looked,

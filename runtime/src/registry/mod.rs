@@ -8,7 +8,7 @@ mod age;
 mod cost;
 mod live;
 mod name;
-mod roster;
+mod sharded_list;
 mod slab;
 mod snapshot;
 mod tree;
@@ -28,12 +28,12 @@ pub use live::{LiveTask, ParentTask, TaskState};
 #[cfg(all(feature = "axum", any(test, fuzzing)))]
 pub(crate) use name::MOST_CHARACTERS;
 pub(crate) use name::Name;
-pub(crate) use roster::{Listed, Roster};
+pub(crate) use sharded_list::{Registration, ShardedList};
 pub(crate) use slab::{Key, Slab};
 pub use snapshot::Tasks;
-pub(crate) use snapshot::{arranged, live, tasks};
+pub(crate) use snapshot::{live, tasks, tree_of};
 #[cfg(feature = "axum")]
-pub(crate) use tree::{Line, folded};
+pub(crate) use tree::{TreeLine, fold_alike};
 pub use unfinished::Unfinished;
 pub(crate) use unfinished::{Lines, NotFinished, Why};
 
@@ -68,7 +68,7 @@ impl<S: HasTasks> WakeAll for S {
 
 sync::global! {
     /// Every scope that has had a task.
-    pub(crate) static SCOPES: Roster<dyn HasTasks> = Roster::new();
+    pub(crate) static SCOPES: ShardedList<dyn HasTasks> = ShardedList::new();
 }
 
 /// A pool, for who ends a process and knows no scopes.
@@ -85,11 +85,11 @@ pub(crate) type Draining = Pin<Box<dyn Future<Output = Result<(), Unfinished>> +
 
 sync::global! {
     /// Every pool.
-    pub(crate) static POOLS: Roster<dyn Drain> = Roster::new();
+    pub(crate) static POOLS: ShardedList<dyn Drain> = ShardedList::new();
 }
 
 /// Lists a scope that has its first task.
-pub(crate) fn list<S: HasTasks + 'static>(scope: &Arc<S>) -> Listed<dyn HasTasks> {
+pub(crate) fn register<S: HasTasks + 'static>(scope: &Arc<S>) -> Registration<dyn HasTasks> {
     let scope: Weak<S> = Arc::downgrade(scope);
-    SCOPES.list(scope)
+    SCOPES.register(scope)
 }

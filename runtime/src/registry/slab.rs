@@ -7,13 +7,13 @@
 //! 3. Memory follows the entries, beyond that of `KEPT`; a key takes a word until the list is empty.
 
 pub(crate) struct Slab<T> {
-    entries: Vec<Entry<T>>,
+    entries: Vec<SlabEntry<T>>,
     slots: Vec<usize>,
     /// The first free key, or one that there is not yet.
     free: usize,
 }
 
-struct Entry<T> {
+struct SlabEntry<T> {
     key: usize,
     value: T,
 }
@@ -38,7 +38,7 @@ impl<T> Slab<T> {
                 self.free += 1;
             }
         }
-        self.entries.push(Entry { key, value });
+        self.entries.push(SlabEntry { key, value });
         Key(key)
     }
 
@@ -47,7 +47,7 @@ impl<T> Slab<T> {
         if self.entries.get(place).is_none_or(|entry| entry.key != key) {
             return None;
         }
-        let Entry { value, .. } = self.entries.swap_remove(place);
+        let SlabEntry { value, .. } = self.entries.swap_remove(place);
         if let Some(moved) = self.entries.get(place) {
             self.slots[moved.key] = place;
         }

@@ -50,13 +50,13 @@ pub(crate) fn live() -> Vec<Arc<TaskRecord>> {
 }
 
 pub(crate) fn tasks() -> Tasks {
-    arranged(&live())
+    tree_of(&live())
 }
 
 /// Puts each task behind its parent, siblings in the order of their ages.
 ///
 /// A task whose parent has ended, which takes a group that was moved out of it, counts as a root.
-pub(crate) fn arranged(records: &[Arc<TaskRecord>]) -> Tasks {
+pub(crate) fn tree_of(records: &[Arc<TaskRecord>]) -> Tasks {
     let index: HashMap<_, _> = records.iter().map(Arc::as_ptr).zip(0_usize..).collect();
     let mut children = vec![Vec::new(); records.len()];
     let mut roots = Vec::new();

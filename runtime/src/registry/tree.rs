@@ -12,7 +12,7 @@ const MOST_ALIKE: usize = 10;
 const MOST_INDENTED: usize = 32;
 
 /// One line of the tree.
-pub(crate) enum Line<'a> {
+pub(crate) enum TreeLine<'a> {
     Task(&'a LiveTask),
     /// Siblings of one name and place that are not drawn, each with what is below it.
     More {
@@ -27,7 +27,7 @@ pub(crate) enum Line<'a> {
     },
 }
 
-impl Line<'_> {
+impl TreeLine<'_> {
     pub(crate) fn depth(&self) -> usize {
         match self {
             Self::Task(task) => task.depth,
@@ -38,7 +38,7 @@ impl Line<'_> {
 
 /// Of the siblings of one name and place only `most_alike`: those with a task that blocks its worker first,
 /// then the oldest. The others are one line behind them.
-pub(crate) fn folded(tasks: &Tasks, most_alike: usize) -> Vec<Line<'_>> {
+pub(crate) fn fold_alike(tasks: &Tasks, most_alike: usize) -> Vec<TreeLine<'_>> {
     let tasks = &tasks.0;
     let ends = subtree_ends(tasks);
     let blocking = Blocking::of(tasks);
@@ -49,7 +49,7 @@ pub(crate) fn folded(tasks: &Tasks, most_alike: usize) -> Vec<Line<'_>> {
     while let Some(next) = ahead.pop() {
         match next {
             Ahead::Task(at) => {
-                lines.push(Line::Task(&tasks[at]));
+                lines.push(TreeLine::Task(&tasks[at]));
                 push_siblings(&mut ahead, tasks, &ends, &blocking, at + 1..ends[at], most_alike);
             }
             Ahead::More(more) => lines.push(more),
@@ -60,7 +60,7 @@ pub(crate) fn folded(tasks: &Tasks, most_alike: usize) -> Vec<Line<'_>> {
 
 enum Ahead<'a> {
     Task(usize),
-    More(Line<'a>),
+    More(TreeLine<'a>),
 }
 
 /// For each task the end of what is below it.
@@ -126,7 +126,7 @@ fn push_siblings<'a>(
         if siblings.len() > most_alike + 1 {
             let rest = siblings.split_off(most_alike);
             let sizes = rest.iter().map(|at| ends[*at] - at - 1);
-            ahead.push(Ahead::More(Line::More {
+            ahead.push(Ahead::More(TreeLine::More {
                 depth: tasks[rest[0]].depth,
                 name: tasks[rest[0]].name,
                 count: rest.len(),
@@ -141,7 +141,7 @@ fn push_siblings<'a>(
 }
 
 /// For each line the strokes before it: `│  ├─ `, or `33 deep: `.
-fn strokes(lines: &[Line<'_>]) -> Vec<String> {
+fn strokes(lines: &[TreeLine<'_>]) -> Vec<String> {
     // Whether a line of that depth follows, before one further out.
     let mut follows: Vec<bool> = Vec::new();
     let mut strokes: Vec<_> = lines
@@ -171,7 +171,7 @@ fn strokes(lines: &[Line<'_>]) -> Vec<String> {
 
 impl fmt::Display for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = folded(self, MOST_ALIKE);
+        let lines = fold_alike(self, MOST_ALIKE);
         if lines.is_empty() {
             return f.write_str("no live tasks");
         }
@@ -195,9 +195,9 @@ impl fmt::Display for Tasks {
     }
 }
 
-fn cells(line: &Line<'_>, strokes: &str) -> [String; 4] {
+fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 4] {
     match line {
-        Line::Task(LiveTask { name, id, state, age, place, .. }) => {
+        TreeLine::Task(LiveTask { name, id, state, age, place, .. }) => {
             let name = Name(name);
             let name = match id {
                 Some(id) => format!("{strokes}{name} (task {id})"),
@@ -205,7 +205,7 @@ fn cells(line: &Line<'_>, strokes: &str) -> [String; 4] {
             };
             [name, state.to_string(), Age(*age).to_string(), place.to_string()]
         }
-        Line::More { name, count, below, oldest, blocking, .. } => {
+        TreeLine::More { name, count, below, oldest, blocking, .. } => {
             let below = match below {
                 0 => String::new(),
                 below => format!(", with {below} below"),
@@ -239,13 +239,13 @@ mod tests {
 
     /// `depth:age` of a task, `depth:count/below/oldest/blocking` of a line for many.
     fn drawn(of: &[(usize, u64)], most_alike: usize) -> Vec<String> {
-        let told = |line: &Line<'_>| match line {
-            Line::Task(task) => format!("{}:{}", task.depth, task.age.as_secs()),
-            Line::More { depth, count, below, oldest, blocking, .. } => {
+        let told = |line: &TreeLine<'_>| match line {
+            TreeLine::Task(task) => format!("{}:{}", task.depth, task.age.as_secs()),
+            TreeLine::More { depth, count, below, oldest, blocking, .. } => {
                 format!("{depth}:{count}/{below}/{}/{blocking}", oldest.as_secs())
             }
         };
-        folded(&tasks(of), most_alike).iter().map(told).collect()
+        fold_alike(&tasks(of), most_alike).iter().map(told).collect()
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub(crate) enum Why {
 
 impl fmt::Display for NotFinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Line { task: &self.task, why: self.why }, f)
+        fmt::Display::fmt(&UnfinishedLine { task: &self.task, why: self.why }, f)
     }
 }
 
@@ -153,14 +153,14 @@ impl Unfinished {
         &self.0.tasks[..self.0.tasks.len() - self.0.own_graces.len()]
     }
 
-    fn overdue(&self) -> impl ExactSizeIterator<Item = Line<'_>> {
+    fn overdue(&self) -> impl ExactSizeIterator<Item = UnfinishedLine<'_>> {
         let overdue = &self.0.tasks[self.still_ran().len()..];
         let graces = overdue.iter().zip(&self.0.own_graces);
-        graces.map(|(task, grace)| Line { task, why: Why::OwnGrace(*grace) })
+        graces.map(|(task, grace)| UnfinishedLine { task, why: Why::OwnGrace(*grace) })
     }
 
-    fn cut_short(&self) -> impl ExactSizeIterator<Item = Line<'_>> {
-        self.0.cut.iter().zip(&self.0.reasons).map(|(task, why)| Line { task, why: *why })
+    fn cut_short(&self) -> impl ExactSizeIterator<Item = UnfinishedLine<'_>> {
+        self.0.cut.iter().zip(&self.0.reasons).map(|(task, why)| UnfinishedLine { task, why: *why })
     }
 }
 
@@ -168,7 +168,8 @@ impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = Text { f, room: MOST_NAMED, sections: 0 };
         let grace = Millis(self.0.grace);
-        let still_ran = self.still_ran().iter().map(|task| Line { task, why: Why::StillRan });
+        let still_ran =
+            self.still_ran().iter().map(|task| UnfinishedLine { task, why: Why::StillRan });
         text.section(still_ran, 0, |f, count| {
             write!(f, "{} did not stop within {grace:?}:", Count(count, "task"))
         })?;
@@ -246,7 +247,7 @@ struct Text<'a, 'b> {
 impl Text<'_, '_> {
     fn section<'a>(
         &mut self,
-        mut lines: impl ExactSizeIterator<Item = Line<'a>>,
+        mut lines: impl ExactSizeIterator<Item = UnfinishedLine<'a>>,
         more: usize,
         title: impl FnOnce(&mut fmt::Formatter<'_>, usize) -> fmt::Result,
     ) -> fmt::Result {
@@ -272,12 +273,12 @@ impl Text<'_, '_> {
 }
 
 /// One task, and why it did not finish.
-struct Line<'a> {
+struct UnfinishedLine<'a> {
     task: &'a LiveTask,
     why: Why,
 }
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for UnfinishedLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.why {
             Why::StillRan => fmt::Display::fmt(self.task, f),

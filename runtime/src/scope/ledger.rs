@@ -38,7 +38,7 @@ use super::{
 use crate::{
     Cause, Outcome, TaskError, events,
     panic::{Caught, drop_each_quietly, drop_quietly, quietly},
-    registry::{self, HasTasks, Key, Listed, Slab},
+    registry::{self, HasTasks, Key, Registration, Slab},
     run::{cancel_waker::CancelWaker, record::TaskRecord, scope::Scope},
     span::TaskSpan,
     spec::TaskSpec,
@@ -68,7 +68,7 @@ pub(super) struct Shared<T, E> {
 /// What a scope has that has tasks.
 struct Seen {
     cancel_waker: CancelWaker,
-    _listed: Listed<dyn HasTasks>,
+    _registration: Registration<dyn HasTasks>,
 }
 
 struct State<T, E> {
@@ -221,7 +221,7 @@ impl<T, E> Shared<T, E> {
         self.seen.get_or_init(|| {
             let weak: Weak<Self> = Arc::downgrade(self);
             let cancel_waker = CancelWaker::new(&self.token, &self.scope, weak);
-            Seen { cancel_waker, _listed: registry::list(self) }
+            Seen { cancel_waker, _registration: registry::register(self) }
         });
         let mut state = self.state();
         if state.closed {

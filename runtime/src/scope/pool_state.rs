@@ -37,7 +37,7 @@ use crate::{
     Cause, LiveTask, events,
     limit::Limit,
     panic::quietly,
-    registry::{self, Drain, HasTasks, Key, Lines, Listed, POOLS, Slab, Why},
+    registry::{self, Drain, HasTasks, Key, Lines, POOLS, Registration, Slab, Why},
     run::{
         cancel_waker::CancelWaker,
         record::{Activity, TaskRecord},
@@ -73,9 +73,9 @@ struct Seen {
     /// Wakes its tasks when its token fires.
     cancel_waker: CancelWaker,
     /// With its tasks.
-    _listed: Listed<dyn HasTasks>,
+    _registration: Registration<dyn HasTasks>,
     /// To be drained.
-    _to_drain: Listed<dyn Drain>,
+    _to_drain: Registration<dyn Drain>,
 }
 
 #[derive(Default)]
@@ -149,8 +149,8 @@ impl Shared {
         let weak: Weak<Self> = Arc::downgrade(self);
         self.seen.get_or_init(|| Seen {
             cancel_waker: CancelWaker::new(&self.token, &self.scope, weak.clone()),
-            _listed: registry::list(self),
-            _to_drain: POOLS.list(weak.clone()),
+            _registration: registry::register(self),
+            _to_drain: POOLS.register(weak.clone()),
             weak,
         });
     }

@@ -53,7 +53,7 @@ use crate::{
     events,
     limit::Limit,
     panic::{self, Caught, drop_each_quietly, drop_quietly, quietly},
-    registry::{HasTasks, Key, Listed, Slab},
+    registry::{HasTasks, Key, Registration, Slab},
     run::{
         SupervisedFuture, TaskCompletion, cancel_waker::CancelWaker, record::TaskRecord,
         scope::Scope,
@@ -74,7 +74,7 @@ pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     pub(super) span: TaskSpan,
     /// Under a lock of their own, which is taken to list the live tasks.
     runners: Mutex<Slab<Arc<TaskRecord>>>,
-    listed: OnceLock<Listed<dyn HasTasks>>,
+    registration: OnceLock<Registration<dyn HasTasks>>,
     /// Wakes the map's own future when the token fires.
     cancel_waker: OnceLock<CancelWaker>,
     /// Whether one more runner would have something to do. False while it matters only if another runner has the duty
@@ -239,7 +239,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             place,
             span: TaskSpan::current(),
             runners: Mutex::default(),
-            listed: OnceLock::new(),
+            registration: OnceLock::new(),
             cancel_waker: OnceLock::new(),
             may_grow: AtomicBool::new(false),
             is_back: AtomicBool::new(true),

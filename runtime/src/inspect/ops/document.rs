@@ -15,7 +15,7 @@ use crate::{
     inspect::{stats, tasks},
     ready::is_ready,
     recent::recent_panics,
-    registry::{Line, folded},
+    registry::{TreeLine, fold_alike},
 };
 
 /// Of siblings that are alike, this many have a line of their own.
@@ -38,7 +38,7 @@ pub(super) struct Document {
     pub(super) polling: Vec<LiveTask>,
     pub(super) polling_left_out: usize,
     /// The tree: parents before their children.
-    pub(super) lines: Vec<Entry>,
+    pub(super) lines: Vec<PageLine>,
     pub(super) lines_left_out: usize,
     pub(super) tasks_left_out: usize,
     totals: Totals,
@@ -49,7 +49,7 @@ pub(super) struct Document {
 }
 
 /// A line of the tree that owns what it shows.
-pub(super) enum Entry {
+pub(super) enum PageLine {
     Task(LiveTask),
     /// Siblings that are alike.
     More {
@@ -102,7 +102,7 @@ impl Document {
             "live": self.live,
             "polling": self.polling,
             "polling_left_out": self.polling_left_out,
-            "lines": self.lines.iter().map(Entry::json).collect::<Vec<_>>(),
+            "lines": self.lines.iter().map(PageLine::json).collect::<Vec<_>>(),
             "lines_left_out": self.lines_left_out,
             "tasks_left_out": self.tasks_left_out,
             "totals": self.totals.json(),
@@ -126,15 +126,15 @@ fn polling(tasks: &Tasks) -> (Vec<LiveTask>, usize) {
 }
 
 /// The lines, and how many lines and tasks there are beyond them.
-fn lines(tasks: &Tasks) -> (Vec<Entry>, usize, usize) {
-    let mut folded = folded(tasks, MOST_ALIKE);
+fn lines(tasks: &Tasks) -> (Vec<PageLine>, usize, usize) {
+    let mut folded = fold_alike(tasks, MOST_ALIKE);
     let left_out = folded.split_off(MOST_LINES.min(folded.len()));
     let tasks_left_out = left_out.iter().map(|line| match line {
-        Line::Task(_) => 1,
-        Line::More { count, below, .. } => count + below,
+        TreeLine::Task(_) => 1,
+        TreeLine::More { count, below, .. } => count + below,
     });
     let tasks_left_out = tasks_left_out.sum();
-    (folded.iter().map(Entry::of).collect(), left_out.len(), tasks_left_out)
+    (folded.iter().map(PageLine::of).collect(), left_out.len(), tasks_left_out)
 }
 
 fn functions(mut stats: Vec<TaskStats>) -> (Vec<TaskStats>, usize) {
@@ -150,11 +150,11 @@ fn functions(mut stats: Vec<TaskStats>) -> (Vec<TaskStats>, usize) {
     (stats, left_out)
 }
 
-impl Entry {
-    fn of(line: &Line<'_>) -> Self {
+impl PageLine {
+    fn of(line: &TreeLine<'_>) -> Self {
         match *line {
-            Line::Task(task) => Self::Task(task.clone()),
-            Line::More { depth, name, count, below, oldest, blocking: polling } => {
+            TreeLine::Task(task) => Self::Task(task.clone()),
+            TreeLine::More { depth, name, count, below, oldest, blocking: polling } => {
                 Self::More { depth, name, count, below, oldest, polling }
             }
         }
@@ -272,7 +272,8 @@ mod tests {
     fn a_text_says_how_many_there_are_of_what_it_does_not_list() {
         let mut document = Document::now(Instant::now());
         let oldest = Duration::from_secs(2);
-        let more = Entry::More { depth: 1, name: "alike", count: 3, below: 6, oldest, polling: 2 };
+        let more =
+            PageLine::More { depth: 1, name: "alike", count: 3, below: 6, oldest, polling: 2 };
         document.lines = vec![more];
         document.polling = vec![task("blocks", 0)];
         (document.polling_left_out, document.tasks_left_out, document.functions_left_out) =

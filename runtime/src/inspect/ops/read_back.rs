@@ -17,7 +17,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    document::{Document, Entry},
+    document::{Document, PageLine},
     message::cut,
 };
 use crate::{
@@ -144,8 +144,8 @@ fn document(name: &'static str) -> Document {
     document.process = name.to_owned();
     document.polling = vec![task(name, TaskState::Polling(Duration::ZERO))];
     document.lines = vec![
-        Entry::Task(task(name, TaskState::Running)),
-        Entry::More { depth: 0, name, count: 3, below: 0, oldest: Duration::ZERO, polling: 0 },
+        PageLine::Task(task(name, TaskState::Running)),
+        PageLine::More { depth: 0, name, count: 3, below: 0, oldest: Duration::ZERO, polling: 0 },
     ];
     let mut function = TaskStats::of(&SPEC);
     function.name = name;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    document::{Document, Entry},
+    document::{Document, PageLine},
     message,
 };
 use crate::{LiveTask, Outcome, TaskStats, registry::Age};
@@ -23,8 +23,8 @@ impl fmt::Display for Document {
         writeln!(f, "\nLIVE TASKS")?;
         for entry in &self.lines {
             match entry {
-                Entry::Task(task) => write_task(f, task.depth, task)?,
-                Entry::More { depth, name, count, below, oldest, polling } => {
+                PageLine::Task(task) => write_task(f, task.depth, task)?,
+                PageLine::More { depth, name, count, below, oldest, polling } => {
                     let indent = 2 * depth + 2;
                     write!(f, "{:indent$}… {count} more {}", "", Quoted(name))?;
                     if *below > 0 {

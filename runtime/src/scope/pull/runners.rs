@@ -147,7 +147,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     where
         Self: Send + Sync + 'static,
     {
-        self.listed.get_or_init(|| registry::list(self));
+        self.registration.get_or_init(|| registry::register(self));
         let key = self.runners().insert(record.clone());
         // Who aborts all records finds this one, or has closed the map before.
         if self.state().closed {

@@ -2,7 +2,7 @@ use std::sync::{Arc, Weak};
 
 use loom::thread;
 
-use super::Roster;
+use super::ShardedList;
 use crate::sync::{ended, model};
 
 fn weak(one: &Arc<u8>) -> Weak<u8> {
@@ -13,21 +13,21 @@ fn weak(one: &Arc<u8>) -> Weak<u8> {
 #[test]
 fn who_is_listed_is_found_and_takes_off_nobody_but_itself() {
     model(Some(3), || {
-        let roster: &'static Roster<u8> = Box::leak(Box::new(Roster::new()));
+        let list: &'static ShardedList<u8> = Box::leak(Box::new(ShardedList::new()));
         let comes_and_goes = |one: u8| {
             move || {
                 let one = Arc::new(one);
-                let listed = roster.list(weak(&one));
-                assert!(roster.all().contains(&one), "{one} is listed");
-                drop(listed);
-                assert!(!roster.all().contains(&one), "{one} has left");
+                let registration = list.register(weak(&one));
+                assert!(list.all().contains(&one), "{one} is listed");
+                drop(registration);
+                assert!(!list.all().contains(&one), "{one} has left");
             }
         };
         let stays = Arc::new(0);
         let others = [1, 2].map(|one| thread::spawn(comes_and_goes(one)));
-        let _listed = roster.list(weak(&stays));
-        assert!(roster.all().contains(&stays));
+        let _registration = list.register(weak(&stays));
+        assert!(list.all().contains(&stays));
         others.into_iter().for_each(ended);
-        assert_eq!(roster.all(), [stays]);
+        assert_eq!(list.all(), [stays]);
     });
 }
