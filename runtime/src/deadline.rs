@@ -30,7 +30,7 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     /// A main has begun.
-    pub(crate) fn begin() -> Arc<Self> {
+    pub(crate) fn start() -> Arc<Self> {
         let deadline = Arc::new(Self { end: OnceLock::new(), is_set: CancellationToken::new() });
         deadlines().push(deadline.clone());
         RUNNING.fetch_add(1, Ordering::Release);
@@ -48,7 +48,7 @@ impl Deadline {
     }
 
     /// The body has ended: main drains what is left, within bounds of its own.
-    pub(crate) fn over(self: &Arc<Self>) {
+    pub(crate) fn finish(self: &Arc<Self>) {
         let mut deadlines = deadlines();
         if let Some(at) = deadlines.iter().position(|deadline| Arc::ptr_eq(deadline, self)) {
             deadlines.remove(at);

@@ -11,7 +11,7 @@ use super::signals;
 use crate::{backtraces, events::rate};
 
 /// How long the exit waits for what is told or flushed on its way.
-pub(super) const TELLING: Duration = Duration::from_millis(500);
+pub(super) const REPORT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Runs `code` on a thread of its own, and goes on without it after `limit`.
 pub(super) fn run(limit: Duration, code: impl FnOnce() + Send + 'static) {
@@ -35,7 +35,7 @@ pub(super) fn run(limit: Duration, code: impl FnOnce() + Send + 'static) {
 /// Logs what waits to be logged: the process may end, and nobody does it later.
 pub(super) fn flush_logs() {
     if rate::has_counted() || backtraces::are_in_use() {
-        run(TELLING, || {
+        run(REPORT_TIMEOUT, || {
             rate::flush_all();
             backtraces::flush();
         });
@@ -53,6 +53,6 @@ fn run_once<F: FnOnce()>(code: &Mutex<Option<F>>) {
 ///
 /// They hang on a pipe that nobody reads, or where another thread is exiting already.
 pub(super) fn exit(code: i32) -> ! {
-    run(TELLING, move || std::process::exit(code));
+    run(REPORT_TIMEOUT, move || std::process::exit(code));
     signals::end_at_once(code)
 }

@@ -26,15 +26,15 @@ pub(super) struct Driver {
 impl Driver {
     /// Lets the tasks of the runtime go on.
     pub(super) fn start(runtime: Runtime) -> Self {
-        Self::begin(runtime, false)
+        Self::spawn(runtime, false)
     }
 
     /// Shuts the runtime down, and waits for its tasks to be dropped, but no longer than `limit`.
     pub(super) fn shut_down(runtime: Runtime, limit: Duration) {
-        Self::begin(runtime, true).stop(limit);
+        Self::spawn(runtime, true).stop(limit);
     }
 
-    fn begin(runtime: Runtime, stop: bool) -> Self {
+    fn spawn(runtime: Runtime, stop: bool) -> Self {
         let stop = Arc::new(AtomicBool::new(stop));
         let (done, ended) = mpsc::channel::<()>();
         let runtime = Arc::new(Mutex::new(Some(runtime)));

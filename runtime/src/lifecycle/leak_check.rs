@@ -15,8 +15,8 @@ use std::{
 use tokio::runtime::Handle;
 
 use super::{
+    attempts::{Attempts, Pauses, Summary},
     leaks::Leaks,
-    looks::{Looked, Looking, Pauses},
     threads::Threads,
 };
 use crate::{
@@ -143,12 +143,12 @@ impl LeakCheck {
     /// Dropped, it has looked less often, and changed nothing.
     pub async fn verify(&self) -> Result<(), Leaks> {
         budget::spent().await;
-        let mut looking = Looking::begin();
+        let mut attempts = Attempts::new();
         let mut pauses = Pauses::new();
-        while let Some(left) = self.look(&mut looking) {
+        while let Some(left) = self.check_once(&mut attempts) {
             tokio::task::yield_now().await;
             if !pauses.pause(left.threads_needed()) {
-                return Err(self.blame(&left, looking.end()));
+                return Err(self.blame(&left, attempts.finish()));
             }
             tokio::task::yield_now().await;
         }
@@ -158,22 +158,22 @@ impl LeakCheck {
     /// The same for a runtime that goes on elsewhere.
     pub(super) fn verify_from_outside(
         &self,
-        mut looking: Looking,
+        mut attempts: Attempts,
         first: Found,
     ) -> Result<(), Leaks> {
         let (mut pauses, mut found) = (Pauses::new(), Some(first));
         while let Some(left) = found {
             if !pauses.pause(left.threads_needed()) {
-                return Err(self.blame(&left, looking.end()));
+                return Err(self.blame(&left, attempts.finish()));
             }
-            found = self.look(&mut looking);
+            found = self.check_once(&mut attempts);
         }
         Ok(())
     }
 
     /// Nothing where nothing is left.
-    pub(super) fn look(&self, looking: &mut Looking) -> Option<Found> {
-        looking.once();
+    pub(super) fn check_once(&self, attempts: &mut Attempts) -> Option<Found> {
+        attempts.record();
         let alive = || self.runtime.metrics().num_alive_tasks();
         let alive_first = alive();
         let mut records = registry::live();
@@ -214,13 +214,13 @@ impl LeakCheck {
         self.lived_before(record) || self.ignored.iter().any(|known| known == name)
     }
 
-    fn blame(&self, found: &Found, looked: Looked) -> Leaks {
+    fn blame(&self, found: &Found, summary: Summary) -> Leaks {
         Leaks {
             test: self.test.as_ref().map(|test| test.name),
             tasks: tree_of(&found.records),
             unsupervised: found.unsupervised,
             threads: found.threads,
-            looked,
+            summary,
         }
     }
 }

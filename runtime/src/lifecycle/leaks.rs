@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use super::looks::Looked;
+use super::attempts::Summary;
 use crate::registry::{Age, LiveTask, Name, Tasks};
 
 /// As many tasks as the message lists one by one.
@@ -27,7 +27,7 @@ pub struct Leaks {
     pub(super) tasks: Tasks,
     pub(super) unsupervised: usize,
     pub(super) threads: usize,
-    pub(super) looked: Looked,
+    pub(super) summary: Summary,
 }
 
 impl Leaks {
@@ -90,7 +90,7 @@ impl fmt::Display for Leaks {
             1 => writeln!(f, "  1 blocking thread: {BLOCKING}")?,
             many => writeln!(f, "  {many} blocking threads: {BLOCKING}")?,
         }
-        let Looked { times, within } = self.looked;
+        let Summary { times, within } = self.summary;
         writeln!(
             f,
             "\nLooked {times} times within {}: what ends a moment late is not in the list.\n",

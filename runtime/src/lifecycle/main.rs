@@ -23,10 +23,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    bounded::{self, TELLING},
-    entry::Entry,
+    body_task::BodyTask,
+    bounded::{self, REPORT_TIMEOUT},
     pools,
-    shutdown::{GRACE_SPENT, Shutdown, tell_undrained},
+    shutdown::{GRACE_SPENT, Shutdown, report_undrained},
     signals, systemd,
 };
 use crate::{
@@ -126,12 +126,12 @@ where
 {
     panic::install_hook();
     let (token, scope) = (CancellationToken::new(), MainScope::new());
-    let begun = options.runtime().and_then(|runtime| {
+    let started = options.runtime().and_then(|runtime| {
         let shutdown = Shutdown::watch(options.grace, options.linger, token.clone(), &scope)?;
         Ok((runtime, shutdown))
     });
-    let (runtime, shutdown) = match begun {
-        Ok(begun) => begun,
+    let (runtime, shutdown) = match started {
+        Ok(started) => started,
         Err(error) => {
             // Not `eprintln!`, which panics where stderr is closed.
             _ = writeln!(std::io::stderr(), "Error: the runtime cannot start: {error}");
@@ -141,35 +141,35 @@ where
 
     systemd::watch(&runtime);
     let run_result = {
-        let mut body_of = Entry::of_main(spec, &scope, &token);
+        let mut task = BodyTask::of_main(spec, &scope, &token);
         let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token)));
         runtime.block_on(poll_fn(|cx| {
-            body_of.poll(|| run.as_mut().poll_result(cx, PollContext::default()))
+            task.poll(|| run.as_mut().poll_result(cx, PollContext::default()))
         }))
     };
     let signal = shutdown.body_ended();
     let home = runtime.handle().id();
     if let Some(undrained) = pools::drain(&runtime, &shutdown) {
         report_before(run_result, how, signal);
-        may_tell_or_park(&shutdown);
-        tell_undrained(&undrained);
+        claim_report_or_park(&shutdown);
+        report_undrained(&undrained);
         shut_down(runtime);
         return ExitCode::from(GRACE_SPENT);
     }
     shut_down(runtime);
     // A task that nobody drains may have spawned into a pool until the runtime was gone.
-    if let Some(lost) = pools::what_is_left(home) {
+    if let Some(lost) = pools::remaining_tasks(home) {
         report_before(run_result, how, signal);
-        may_tell_or_park(&shutdown);
-        tell_undrained(&lost);
+        claim_report_or_park(&shutdown);
+        report_undrained(&lost);
         return ExitCode::from(GRACE_SPENT);
     }
     exit_code(run_result, how, signal)
 }
 
 /// Returns if this thread is the one that tells, and ends the process.
-fn may_tell_or_park(shutdown: &Shutdown) {
-    if !shutdown.state().may_tell() {
+fn claim_report_or_park(shutdown: &Shutdown) {
+    if !shutdown.state().claim_report() {
         // Another thread has begun to end the process.
         loop {
             thread::park();
@@ -180,11 +180,11 @@ fn may_tell_or_park(shutdown: &Shutdown) {
 /// The backtraces first: the panics that they belong to are logged already. On a thread, since tasks are dropped by it: a drop that blocks is not bounded by tokio.
 fn shut_down(runtime: Runtime) {
     if backtraces::are_in_use() {
-        bounded::run(TELLING, backtraces::flush);
+        bounded::run(REPORT_TIMEOUT, backtraces::flush);
     }
     bounded::run(RUNTIME_SHUTDOWN, move || runtime.shutdown_timeout(RUNTIME_SHUTDOWN));
     if rate::has_counted() {
-        bounded::run(TELLING, rate::flush_all);
+        bounded::run(REPORT_TIMEOUT, rate::flush_all);
     }
 }
 
@@ -215,7 +215,7 @@ fn exit_code<R>(run_result: RunResult<R>, how: Exit<R>, signal: Option<Signal>) 
         if let Some(signal) = signal {
             panic::drop_quietly(result);
             // Death by a signal runs no destructors: what was printed must be out before.
-            bounded::run(TELLING, || _ = std::io::stdout().flush());
+            bounded::run(REPORT_TIMEOUT, || _ = std::io::stdout().flush());
             return signals::raise_again(signal);
         }
     }

@@ -1,11 +1,11 @@
 //! Beginning and end of a process, and of a test.
 
+mod attempts;
+mod body_task;
 mod bounded;
 mod driver;
-mod entry;
 mod leak_check;
 mod leaks;
-mod looks;
 pub(crate) mod main;
 mod pools;
 mod report;

@@ -30,16 +30,16 @@ use tokio::{
 };
 
 use super::{
-    bounded::{self, TELLING},
-    shutdown::{GRACE_SPENT, Shutdown, State, tell_blocked, tell_undrained},
+    bounded::{self, REPORT_TIMEOUT},
+    shutdown::{GRACE_SPENT, Shutdown, State, report_undrained, tell_blocked},
 };
 use crate::registry::{self, Drain};
 
 /// How long the main thread may take to report the body, before the draining thread tells what is left.
-const REPORTING: Duration = Duration::from_secs(1);
+const REPORT_HEAD_START: Duration = Duration::from_secs(1);
 
 /// How often main looks for pools that were made, or first used, while it drains.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 type Pools = Vec<Arc<dyn Drain>>;
 
@@ -55,29 +55,29 @@ pub(super) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
         return None;
     }
     let (grace, state) = (shutdown.left(), shutdown.state());
-    state.tell_stopping(grace);
-    let (tell, told) = oneshot::channel();
+    state.report_stopping(grace);
+    let (sender, receiver) = oneshot::channel();
     let (returns, has_returned) = mpsc::channel::<()>();
     let thread = thread::Builder::new().name("supervised-drain".to_owned());
     let spawned = thread.spawn(move || {
-        let begun = Instant::now();
-        let list = drained_within(grace, home);
-        _ = tell.send(list.clone());
+        let started = Instant::now();
+        let list = drain_within(grace, home);
+        _ = sender.send(list.clone());
         if let Some(list) = list {
             #[expect(
                 clippy::disallowed_methods,
                 reason = "a thread of its own, on which no task runs"
             )]
-            thread::sleep(REPORTING);
+            thread::sleep(REPORT_HEAD_START);
             exit_instead(&state, &list);
         } else {
-            let rest = grace.saturating_sub(begun.elapsed());
-            exit_unless_returned(&state, &has_returned, rest.max(REPORTING));
+            let rest = grace.saturating_sub(started.elapsed());
+            exit_unless_returned(&state, &has_returned, rest.max(REPORT_HEAD_START));
         }
     });
     let list = match spawned {
         // The sender is gone only where that thread has panicked.
-        Ok(_) => runtime.block_on(told).unwrap_or_else(|_| what_is_left(home)),
+        Ok(_) => runtime.block_on(receiver).unwrap_or_else(|_| remaining_tasks(home)),
         // No thread to be had: the runtime of the tasks has a clock, too.
         Err(_) => runtime.block_on(drain_all(grace, home)),
     };
@@ -89,7 +89,7 @@ pub(super) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
 /// Exits if it has not returned within `limit`.
 fn exit_unless_returned(state: &State, has_returned: &Receiver<()>, limit: Duration) {
     // Nothing is ever sent: the drop of the sender ends the wait.
-    if has_returned.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) && state.may_tell() {
+    if has_returned.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) && state.claim_report() {
         tell_blocked(state.grace());
         bounded::flush_logs();
         bounded::exit(GRACE_SPENT.into());
@@ -97,9 +97,9 @@ fn exit_unless_returned(state: &State, has_returned: &Receiver<()>, limit: Durat
 }
 
 /// On a thread of its own once more, since what is told on the way may block.
-fn drained_within(grace: Duration, home: runtime::Id) -> Option<String> {
+fn drain_within(grace: Duration, home: runtime::Id) -> Option<String> {
     let drained = Arc::new(Mutex::new(None));
-    bounded::run(grace.saturating_add(TELLING), {
+    bounded::run(grace.saturating_add(REPORT_TIMEOUT), {
         let drained = drained.clone();
         move || {
             let Ok(runtime) = Builder::new_current_thread().enable_time().build() else { return };
@@ -108,12 +108,12 @@ fn drained_within(grace: Duration, home: runtime::Id) -> Option<String> {
         }
     });
     let drained = drained.lock().unwrap_or_else(PoisonError::into_inner).take();
-    drained.unwrap_or_else(|| what_is_left(home))
+    drained.unwrap_or_else(|| remaining_tasks(home))
 }
 
 /// Drains all pools, also those that their tasks make or first use meanwhile: all have the same end.
 async fn drain_all(grace: Duration, home: runtime::Id) -> Option<String> {
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut drains = JoinSet::new();
     // Kept, so that no other pool gets the address of one that is gone.
     let (mut drained, mut seen) = (Pools::new(), HashSet::new());
@@ -131,21 +131,21 @@ async fn drain_all(grace: Duration, home: runtime::Id) -> Option<String> {
             )]
             drains.spawn(pool.drain(left));
         }
-        match timeout(LOOK, drains.join_next()).await {
+        match timeout(POLL_INTERVAL, drains.join_next()).await {
             Ok(Some(Ok(Err(unfinished)))) => _ = writeln!(list, "{unfinished}"),
             // The end of a drain, or time to look again.
             Ok(Some(_)) | Err(_) => {}
             // All have ended, and their tasks have made no others.
             Ok(None) => break,
         }
-        left = grace.saturating_sub(begun.elapsed());
+        left = grace.saturating_sub(started.elapsed());
     }
     (!list.is_empty()).then_some(list)
 }
 
 /// The tasks that no drain has returned: where the drain itself is held, by a subscriber as a rule; or what was lost
 /// with the runtime.
-pub(super) fn what_is_left(home: runtime::Id) -> Option<String> {
+pub(super) fn remaining_tasks(home: runtime::Id) -> Option<String> {
     let mut list = String::new();
     for task in pools_of(home).iter().flat_map(|pool| pool.left()) {
         _ = writeln!(list, "  {task}");
@@ -155,8 +155,8 @@ pub(super) fn what_is_left(home: runtime::Id) -> Option<String> {
 
 /// The main thread is held by a task, or by the report of the body.
 fn exit_instead(state: &State, list: &str) {
-    if state.may_tell() {
-        tell_undrained(list);
+    if state.claim_report() {
+        report_undrained(list);
         bounded::flush_logs();
         bounded::exit(GRACE_SPENT.into());
     }

@@ -9,7 +9,7 @@ use crate::{
 
 /// The tree of the live tasks, and a line for each function of which more is under way than that: runs that
 /// are awaited where they are called.
-pub(super) fn of_what_runs() -> String {
+pub(super) fn running_tasks() -> String {
     let tasks = registry::tasks();
     let mut in_tree: HashMap<_, u64> = HashMap::new();
     for task in &tasks {

@@ -24,7 +24,7 @@ use tokio::{runtime::Builder, time};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    bounded::{self, TELLING},
+    bounded::{self, REPORT_TIMEOUT},
     report,
     signals::Signals,
     systemd,
@@ -57,7 +57,7 @@ pub(super) struct State {
     since: OnceLock<Instant>,
     body_ended: AtomicBool,
     returned: AtomicBool,
-    told: AtomicBool,
+    reported: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -78,7 +78,7 @@ impl Shutdown {
         token: CancellationToken,
         main: &MainScope,
     ) -> io::Result<Self> {
-        let this = Self { state: Arc::new(State::new(grace)), deadline: Deadline::begin() };
+        let this = Self { state: Arc::new(State::new(grace)), deadline: Deadline::start() };
         MAINS.fetch_add(1, Ordering::Relaxed);
         let (scope, deadline, state) = (main.scope(), this.deadline.clone(), this.state.clone());
         let plan = Plan { grace, linger, token, scope, deadline, state };
@@ -92,9 +92,9 @@ impl Shutdown {
                 match Self::listen() {
                     Ok(signals) => {
                         ready::set(true);
-                        let told = caught.send(Ok(()));
-                        plan.carry_out(signals).await;
-                        told
+                        let reported = caught.send(Ok(()));
+                        plan.run(signals).await;
+                        reported
                     }
                     Err(error) => caught.send(Err(error)),
                 }
@@ -114,7 +114,7 @@ impl Shutdown {
 
     /// The body has ended: what is left has bounds of its own. Gives the signal that came before.
     pub(super) fn body_ended(&self) -> Option<Signal> {
-        self.deadline.over();
+        self.deadline.finish();
         self.state.body_ended.store(true, Ordering::Release);
         self.state.signal.get().copied()
     }
@@ -123,7 +123,7 @@ impl Shutdown {
     pub(super) fn left(&self) -> Duration {
         let State { grace, since, .. } = &*self.state;
         let spent = since.get().map_or(Duration::ZERO, Instant::elapsed);
-        grace.saturating_sub(spent).max(TELLING.min(*grace))
+        grace.saturating_sub(spent).max(REPORT_TIMEOUT.min(*grace))
     }
 
     pub(super) fn state(&self) -> Arc<State> {
@@ -133,7 +133,7 @@ impl Shutdown {
 
 impl Drop for Shutdown {
     fn drop(&mut self) {
-        self.deadline.over();
+        self.deadline.finish();
         MAINS.fetch_sub(1, Ordering::Relaxed);
         self.state.returned.store(true, Ordering::Release);
     }
@@ -147,7 +147,7 @@ impl State {
             since: OnceLock::new(),
             body_ended: AtomicBool::new(false),
             returned: AtomicBool::new(false),
-            told: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         }
     }
@@ -157,15 +157,15 @@ impl State {
     }
 
     /// True once: what did not stop is told by one thread, which then ends the process.
-    pub(super) fn may_tell(&self) -> bool {
-        !self.told.swap(true, Ordering::AcqRel)
+    pub(super) fn claim_report(&self) -> bool {
+        !self.reported.swap(true, Ordering::AcqRel)
     }
 
     /// Tells the service manager once that the process goes down, and within what time.
-    pub(super) fn tell_stopping(&self, grace: Duration) {
+    pub(super) fn report_stopping(&self, grace: Duration) {
         if !self.stopping.swap(true, Ordering::Relaxed) {
             // The body may end at the last moment, and what is left may have to be told.
-            systemd::stopping(grace.saturating_add(AFTER_BODY + 3 * TELLING));
+            systemd::stopping(grace.saturating_add(AFTER_BODY + 3 * REPORT_TIMEOUT));
         }
     }
 
@@ -176,7 +176,7 @@ impl State {
 }
 
 impl Plan {
-    async fn carry_out(self, mut signals: Signals) {
+    async fn run(self, mut signals: Signals) {
         let first = signals.next().await;
         let Self { grace, linger, token, scope, deadline, state } = self;
         _ = state.since.set(Instant::now());
@@ -184,38 +184,38 @@ impl Plan {
         ready::set(false);
         let mut spent = std::pin::pin!(time::sleep(grace));
         // Wakes the drains in the body, by wakers that may be the user's.
-        bounded::run(TELLING, move || deadline.set(grace));
+        bounded::run(REPORT_TIMEOUT, move || deadline.set(grace));
         if !state.is_succeeded() {
-            state.tell_stopping(grace);
-            bounded::run(TELLING, move || events::shutting_down(first, grace));
+            state.report_stopping(grace);
+            bounded::run(REPORT_TIMEOUT, move || events::shutting_down(first, grace));
         }
         if !linger.is_zero() {
-            or_exit(&mut signals, time::sleep(linger)).await;
+            wait_or_exit(&mut signals, time::sleep(linger)).await;
         }
         // The wakers that this calls are the user's too.
-        bounded::run(TELLING, move || {
+        bounded::run(REPORT_TIMEOUT, move || {
             scope.cancel(Cause::Signal(first), || token.cancel());
         });
-        or_exit(&mut signals, spent.as_mut()).await;
+        wait_or_exit(&mut signals, spent.as_mut()).await;
         if state.body_ended.load(Ordering::Acquire) {
-            or_exit(&mut signals, time::sleep(AFTER_BODY)).await;
+            wait_or_exit(&mut signals, time::sleep(AFTER_BODY)).await;
         }
         if state.is_succeeded() {
-            or_exit(&mut signals, std::future::pending()).await;
+            wait_or_exit(&mut signals, std::future::pending()).await;
         }
-        if state.may_tell() {
-            tell_spent(grace);
+        if state.claim_report() {
+            report_grace_spent(grace);
             bounded::flush_logs();
         } else {
             // Someone tells, and exits.
-            or_exit(&mut signals, time::sleep(AFTER_BODY)).await;
+            wait_or_exit(&mut signals, time::sleep(AFTER_BODY)).await;
         }
         bounded::exit(GRACE_SPENT.into());
     }
 }
 
 /// Waits, unless a second signal ends the process.
-async fn or_exit(signals: &mut Signals, wait: impl Future<Output = ()>) {
+async fn wait_or_exit(signals: &mut Signals, wait: impl Future<Output = ()>) {
     let mut wait = std::pin::pin!(wait);
     let second = std::future::poll_fn(|cx| {
         if wait.as_mut().poll(cx).is_ready() {
@@ -230,7 +230,7 @@ async fn or_exit(signals: &mut Signals, wait: impl Future<Output = ()>) {
 
 /// On two threads: whoever holds stderr, or the subscriber, holds back only that. To look may drop the last
 /// of a group, which is foreign code too.
-fn tell_spent(grace: Duration) {
+fn report_grace_spent(grace: Duration) {
     tell_grace_spent(grace, ". What did not stop:");
 }
 
@@ -240,18 +240,18 @@ pub(super) fn tell_blocked(grace: Duration) {
 }
 
 fn tell_grace_spent(grace: Duration, why: &'static str) {
-    bounded::run(TELLING, move || {
-        let unfinished = report::of_what_runs();
+    bounded::run(REPORT_TIMEOUT, move || {
+        let unfinished = report::running_tasks();
         let text = format!("The grace of {grace:?} is spent{why}\n{unfinished}");
         _ = io::stderr().write_all(text.as_bytes());
     });
-    bounded::run(TELLING, move || events::grace_spent(grace, &report::of_what_runs()));
+    bounded::run(REPORT_TIMEOUT, move || events::grace_spent(grace, &report::running_tasks()));
 }
 
 /// The same for pools that could not be drained.
-pub(super) fn tell_undrained(list: &str) {
+pub(super) fn report_undrained(list: &str) {
     let text = format!("The pools could not be drained.\n{list}");
-    bounded::run(TELLING, move || _ = io::stderr().write_all(text.as_bytes()));
+    bounded::run(REPORT_TIMEOUT, move || _ = io::stderr().write_all(text.as_bytes()));
     let list = list.to_owned();
-    bounded::run(TELLING, move || events::undrained(&list));
+    bounded::run(REPORT_TIMEOUT, move || events::undrained(&list));
 }

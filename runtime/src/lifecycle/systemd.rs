@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{runtime::Runtime, time::sleep};
 
-use super::bounded::{self, TELLING};
+use super::bounded::{self, REPORT_TIMEOUT};
 
 #[cfg(all(unix, feature = "systemd"))]
 mod manager {
@@ -21,12 +21,12 @@ mod manager {
 
     const SOCKET: &str = "NOTIFY_SOCKET";
 
-    pub(super) fn is_there() -> bool {
+    pub(super) fn is_present() -> bool {
         env::var_os(SOCKET).is_some()
     }
 
     /// Sends within that time, or at once if it is zero.
-    pub(super) fn tell(what: &str, within: Duration) -> io::Result<()> {
+    pub(super) fn notify(what: &str, within: Duration) -> io::Result<()> {
         let Some(path) = env::var_os(SOCKET) else { return Ok(()) };
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(within.is_zero())?;
@@ -51,11 +51,11 @@ mod manager {
 mod manager {
     use std::{io, time::Duration};
 
-    pub(super) fn is_there() -> bool {
+    pub(super) fn is_present() -> bool {
         false
     }
 
-    pub(super) fn tell(_: &str, _: Duration) -> io::Result<()> {
+    pub(super) fn notify(_: &str, _: Duration) -> io::Result<()> {
         Ok(())
     }
 
@@ -96,18 +96,18 @@ mod manager {
 /// does not read it: another call may succeed later.
 #[cfg(feature = "systemd")]
 pub fn ready() -> io::Result<()> {
-    manager::tell("READY=1", Duration::ZERO)
+    manager::notify("READY=1", Duration::ZERO)
 }
 
 /// The process is going down, and has so long until it is gone.
 pub(super) fn stopping(within: Duration) {
-    if !manager::is_there() {
+    if !manager::is_present() {
         return;
     }
-    bounded::run(TELLING, move || {
+    bounded::run(REPORT_TIMEOUT, move || {
         // Where it is not heard, the manager's own timeout counts: there is nobody to tell that.
         let message = format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", within.as_micros());
-        _ = manager::tell(&message, TELLING);
+        _ = manager::notify(&message, REPORT_TIMEOUT);
     });
 }
 
@@ -122,7 +122,7 @@ pub(super) fn watch(runtime: &Runtime) {
     let teller = thread::Builder::new().name("supervised-systemd".to_owned()).spawn(move || {
         for () in beats {
             // A message that got lost is one beat less: the next one tells the same.
-            _ = manager::tell("WATCHDOG=1", period);
+            _ = manager::notify("WATCHDOG=1", period);
         }
     });
     // Without a thread for it nothing is told, and the manager restarts the service.

@@ -20,7 +20,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    bounded, driver::Driver, entry::Entry, leak_check::LeakCheck, looks::Looking, threads::Threads,
+    attempts::Attempts, body_task::BodyTask, bounded, driver::Driver, leak_check::LeakCheck,
+    threads::Threads,
 };
 use crate::{
     Outcome, TaskError, panic,
@@ -121,15 +122,15 @@ where
     let run_result = run(&runtime, spec, verdict, body);
     let is_judged = run_result.outcome == Outcome::Ok && !options.leaks_allowed;
 
-    let mut looking = Looking::begin();
-    let found = match check.look(&mut looking) {
+    let mut attempts = Attempts::new();
+    let found = match check.check_once(&mut attempts) {
         None => {
             runtime.shutdown_timeout(SHUTDOWN);
             Ok(())
         }
         Some(found) if is_judged => {
             let driver = Driver::start(runtime);
-            let found = check.verify_from_outside(looking, found);
+            let found = check.verify_from_outside(attempts, found);
             driver.stop(if found.is_ok() { SHUTDOWN } else { SHUTDOWN_OF_LEAKS });
             found
         }
@@ -162,8 +163,8 @@ where
     F: Future,
 {
     let token = CancellationToken::new();
-    let mut entry = Entry::new(spec, &token);
+    let mut task = BodyTask::new(spec, &token);
     let mut run = pin!(Run::new(spec, token.clone(), verdict, body(token)));
     runtime
-        .block_on(poll_fn(|cx| entry.poll(|| run.as_mut().poll_result(cx, PollContext::default()))))
+        .block_on(poll_fn(|cx| task.poll(|| run.as_mut().poll_result(cx, PollContext::default()))))
 }

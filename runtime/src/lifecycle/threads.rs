@@ -25,7 +25,7 @@ const NAME: &str = "tokio-rt-worker";
 
 #[derive(Debug, Default)]
 pub(super) struct Threads {
-    begun: AtomicUsize,
+    started: AtomicUsize,
     stopped: AtomicUsize,
 }
 
@@ -33,22 +33,22 @@ impl Threads {
     /// Counts the threads of the runtime that is to be built.
     pub(super) fn of(builder: &mut Builder) -> Arc<Self> {
         let threads = Arc::new(Self::default());
-        let (begun, stopped) = (threads.clone(), threads.clone());
+        let (started, stopped) = (threads.clone(), threads.clone());
         builder
             .thread_keep_alive(KEEP_ALIVE)
             .thread_name_fn(move || {
-                begun.begins();
+                started.on_start();
                 NAME.to_owned()
             })
-            .on_thread_stop(move || stopped.stops());
+            .on_thread_stop(move || stopped.on_stop());
         threads
     }
 
-    fn begins(&self) {
-        self.begun.fetch_add(1, Ordering::Relaxed);
+    fn on_start(&self) {
+        self.started.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn stops(&self) {
+    fn on_stop(&self) {
         self.stopped.fetch_add(1, Ordering::Release);
     }
 
@@ -56,6 +56,6 @@ impl Threads {
     pub(super) fn live(&self) -> usize {
         // In this order: a thread that stops meanwhile is one that has begun.
         let stopped = self.stopped.load(Ordering::Acquire);
-        self.begun.load(Ordering::Relaxed).saturating_sub(stopped)
+        self.started.load(Ordering::Relaxed).saturating_sub(stopped)
     }
 }

@@ -38,7 +38,7 @@ fn print() {
     _ = thread.spawn(move || {
         let _printed = printed;
         let text =
-            format!("Live tasks of process {}:\n{}", std::process::id(), report::of_what_runs());
+            format!("Live tasks of process {}:\n{}", std::process::id(), report::running_tasks());
         _ = io::stderr().write_all(text.as_bytes());
     });
 }

@@ -10,14 +10,14 @@ use crate::sync::{ended, model};
 fn a_thread_that_lives_is_never_missed_because_of_one_that_stops() {
     model(None, || {
         let threads = Arc::new(Threads::default());
-        threads.begins();
+        threads.on_start();
         let makes_one = thread::spawn({
             let threads = threads.clone();
             move || {
-                threads.begins();
+                threads.on_start();
                 let stops = thread::spawn({
                     let threads = threads.clone();
-                    move || threads.stops()
+                    move || threads.on_stop()
                 });
                 ended(stops);
             }

@@ -14,7 +14,7 @@ use crate::{
     spec::TaskSpec,
 };
 
-pub(super) struct Entry {
+pub(super) struct BodyTask {
     record: Option<Arc<TaskRecord>>,
     _registration: Registration<dyn HasTasks>,
     /// What the list refers to.
@@ -29,7 +29,7 @@ impl HasTasks for Body {
     }
 }
 
-impl Entry {
+impl BodyTask {
     /// Of a test.
     pub(super) fn new(spec: &'static TaskSpec, token: &CancellationToken) -> Self {
         Self::within(spec, Scope::root(token.clone()))

@@ -45,9 +45,9 @@ impl Pauses {
         if self.left == 0 || self.since.elapsed() > PATIENCE {
             return false;
         }
-        let begun = Instant::now();
+        let started = Instant::now();
         pause_all(self.next, threads.clamp(1, MOST_THREADS));
-        self.count(begun.elapsed());
+        self.count(started.elapsed());
         true
     }
 
@@ -80,28 +80,28 @@ fn pause_all(pause: Duration, threads: usize) {
 
 /// How often was looked, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Looked {
+pub(super) struct Summary {
     pub(super) times: u32,
     pub(super) within: Duration,
 }
 
 /// Counts looks.
-pub(super) struct Looking {
+pub(super) struct Attempts {
     since: Instant,
     times: u32,
 }
 
-impl Looking {
-    pub(super) fn begin() -> Self {
+impl Attempts {
+    pub(super) fn new() -> Self {
         Self { since: Instant::now(), times: 0 }
     }
 
-    pub(super) fn once(&mut self) {
+    pub(super) fn record(&mut self) {
         self.times += 1;
     }
 
-    pub(super) fn end(self) -> Looked {
-        Looked { times: self.times, within: self.since.elapsed() }
+    pub(super) fn finish(self) -> Summary {
+        Summary { times: self.times, within: self.since.elapsed() }
     }
 }
 
@@ -110,13 +110,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_look_is_counted() {
-        let mut looking = Looking::begin();
-        assert_eq!(looking.times, 0);
-        looking.once();
-        looking.once();
-        looking.once();
-        assert_eq!(looking.end().times, 3);
+    fn each_attempt_is_counted() {
+        let mut attempts = Attempts::new();
+        assert_eq!(attempts.times, 0);
+        attempts.record();
+        attempts.record();
+        attempts.record();
+        assert_eq!(attempts.finish().times, 3);
     }
 
     #[test]
