@@ -25,7 +25,7 @@ use tracing::{Dispatch, Level, dispatcher, field};
 use crate::{
     Panic,
     panic::Site,
-    span::{TaskSpan, tell},
+    span::{TaskSpan, call_subscriber},
 };
 
 /// A backtrace that has not been symbolised takes some kilobytes.
@@ -60,7 +60,7 @@ pub(crate) fn log(panic: &Panic) {
         return;
     }
     // Both call the subscriber.
-    let entry = tell(|| {
+    let entry = call_subscriber(|| {
         tracing::enabled!(target: "tokio_supervised", Level::INFO).then(|| QueuedBacktrace {
             task: panic.task(),
             id: tokio::task::try_id(),
@@ -108,7 +108,7 @@ impl Queue {
         if let Err(refused) = jobs.try_send(Job::Log(Box::new(entry))) {
             self.skipped.fetch_add(1, Ordering::Relaxed);
             // It holds a span and a subscriber, whose drops are foreign code.
-            tell(|| drop(refused));
+            call_subscriber(|| drop(refused));
         }
     }
 
@@ -128,7 +128,7 @@ fn log_all(queued: &Receiver<Job>) {
             Job::Log(entry) => {
                 let skipped =
                     QUEUE.get().map_or(0, |queue| queue.skipped.swap(0, Ordering::Relaxed));
-                tell(|| entry.log(skipped));
+                call_subscriber(|| entry.log(skipped));
             }
             Job::Flush(done) => drop(done),
         }

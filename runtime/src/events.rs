@@ -9,7 +9,7 @@ use tracing::{Span, field, span};
 
 use crate::{
     Cause, Outcome, Panic, PanicLocation, Signal, TaskError, backtraces, recent,
-    span::{TaskSpan, tell},
+    span::{TaskSpan, call_subscriber},
 };
 
 /// The span of a task of a group or a runner of a map: inside the one that the scope was made in, whichever task
@@ -50,7 +50,7 @@ pub(crate) fn root_task_span(name: &'static str) -> TaskSpan {
 /// Notes the span of the spawner, unless that is the parent.
 fn follow_current(span: &TaskSpan, parent: Option<span::Id>) {
     if !span.is_disabled() {
-        tell(|| {
+        call_subscriber(|| {
             let spawner = Span::current().id();
             if spawner != parent {
                 span.as_span().follows_from(spawner);
@@ -60,9 +60,11 @@ fn follow_current(span: &TaskSpan, parent: Option<span::Id>) {
 }
 
 /// What tokio calls the task, as soon as that is known.
-pub(crate) fn task_began(span: &TaskSpan) {
+pub(crate) fn task_started(span: &TaskSpan) {
     if !span.is_disabled() {
-        tell(|| _ = span.as_span().record("task.id", tokio::task::try_id().map(field::display)));
+        call_subscriber(|| {
+            _ = span.as_span().record("task.id", tokio::task::try_id().map(field::display))
+        });
     }
 }
 
@@ -75,7 +77,7 @@ pub(crate) fn panicked(panic: &Panic) {
         return;
     }
     let location = panic.location();
-    tell(|| {
+    call_subscriber(|| {
         tracing::error!(
             target: "tokio_supervised",
             {
@@ -106,7 +108,7 @@ fn more_panicked(task: &'static str, count: u64, within: Duration) {
 /// `WARN`: a body that had the token did not end within its grace, and was dropped.
 #[cold]
 pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
-    tell(|| {
+    call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             { "task.name" = task, "grace" = ?grace },
@@ -124,7 +126,7 @@ pub(crate) fn restarts(
     number: u64,
     wait: Duration,
 ) {
-    tell(|| {
+    call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             {
@@ -153,7 +155,7 @@ impl fmt::Display for InParentheses<'_> {
 /// of the run: the call returns the panic of the timer.
 #[cold]
 pub(crate) fn cannot_restart(task: &'static str, outcome: Outcome, error: Option<&str>) {
-    tell(|| {
+    call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             { "task.name" = task, "outcome" = outcome.as_str(), "error" = error },
@@ -166,8 +168,13 @@ pub(crate) fn cannot_restart(task: &'static str, outcome: Outcome, error: Option
 /// `WARN`: a run ended, and no other one follows, since there were too many. The failure itself is the result of the
 /// call: who awaits it reports it, or the pool or group that it was spawned into.
 #[cold]
-pub(crate) fn gave_up(task: &'static str, outcome: Outcome, most: u32, window: Duration) {
-    tell(|| {
+pub(crate) fn restarts_exhausted(
+    task: &'static str,
+    outcome: Outcome,
+    most: u32,
+    window: Duration,
+) {
+    call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             { "task.name" = task, "outcome" = outcome.as_str(), "restarts" = most, "window" = ?window },
@@ -185,10 +192,14 @@ pub(crate) fn swallowed(error: &TaskError) {
         TaskError::Panicked(_) => {}
         // Someone asked for it.
         TaskError::Cancelled(_) => {
-            tell(|| tracing::debug!(target: "tokio_supervised", { "task.name" = task }, "{error}"));
+            call_subscriber(
+                || tracing::debug!(target: "tokio_supervised", { "task.name" = task }, "{error}"),
+            );
         }
         TaskError::TimedOut(_) | TaskError::Rejected(_) => {
-            tell(|| tracing::warn!(target: "tokio_supervised", { "task.name" = task }, "{error}"));
+            call_subscriber(
+                || tracing::warn!(target: "tokio_supervised", { "task.name" = task }, "{error}"),
+            );
         }
     }
 }
@@ -196,7 +207,7 @@ pub(crate) fn swallowed(error: &TaskError) {
 /// `WARN`: a group was dropped while tasks of it were running.
 #[cold]
 pub(crate) fn group_dropped(tasks: usize, place: &Location<'_>) {
-    tell(|| {
+    call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks },
@@ -234,8 +245,8 @@ pub(crate) fn group_task_failed(
     }
     match outcome {
         Outcome::Panicked => {}
-        Outcome::Cancelled => _ = tell(|| at!(debug)),
-        _ if rate::GROUP_FAILURES.admits(task) => _ = tell(|| at!(warn)),
+        Outcome::Cancelled => _ = call_subscriber(|| at!(debug)),
+        _ if rate::GROUP_FAILURES.admits(task) => _ = call_subscriber(|| at!(warn)),
         _ => {}
     }
 }
@@ -268,8 +279,8 @@ pub(crate) fn map_item_failed(
     }
     match outcome {
         Outcome::Panicked => {}
-        Outcome::Cancelled => _ = tell(|| at!(debug)),
-        _ if rate::MAP_FAILURES.admits(task) => _ = tell(|| at!(warn)),
+        Outcome::Cancelled => _ = call_subscriber(|| at!(debug)),
+        _ if rate::MAP_FAILURES.admits(task) => _ = call_subscriber(|| at!(warn)),
         _ => {}
     }
 }
@@ -300,7 +311,7 @@ fn more_group_tasks_failed(task: &'static str, count: u64, within: Duration) {
 #[cold]
 pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, place: &Location<'_>) {
     let spawns_of = if spawns == 1 { "spawn, of" } else { "spawns, the first of" };
-    tell(|| {
+    call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             { "task.name" = task, "refused" = spawns, "cause" = %cause },
@@ -327,7 +338,7 @@ pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str
             )
         };
     }
-    tell(|| match outcome {
+    call_subscriber(|| match outcome {
         Outcome::Cancelled => at!(debug),
         _ => at!(error),
     });
@@ -348,7 +359,7 @@ fn more_pool_tasks_failed(task: &'static str, count: u64, within: Duration) {
 #[cold]
 pub(crate) fn not_drained(tasks: usize, unfinished: &str, cut: &str, place: &Location<'_>) {
     let [unfinished, cut] = [unfinished, cut].map(|list| (!list.is_empty()).then_some(list));
-    tell(|| {
+    call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks, "unfinished" = unfinished, "cut" = cut },
@@ -360,7 +371,7 @@ pub(crate) fn not_drained(tasks: usize, unfinished: &str, cut: &str, place: &Loc
 /// `WARN`: tasks of a pool were dropped by their runtime, or were ended by a panic outside of their bodies.
 #[cold]
 pub(crate) fn pool_tasks_lost(tasks: usize, cut: &str, place: &Location<'_>) {
-    tell(|| {
+    call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks, "cut" = cut },
@@ -378,7 +389,7 @@ pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
         list.push(format!("and {} more", count - MOST_NAMED));
     }
     let list = list.join("; ");
-    tell(|| {
+    call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = count, "unfinished" = list.as_str() },
@@ -390,7 +401,7 @@ pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
 /// `WARN`: the token of a pool was fired by something other than the pool.
 #[cold]
 pub(crate) fn pool_cancelled_by_another(place: &Location<'_>) {
-    tell(|| {
+    call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             "the token of the pool made at {place} was cancelled by something other than the pool, and its running tasks with it: later tasks get a new token; in the closure of a spawn, cancel `token.child_token()` instead"
@@ -403,7 +414,7 @@ pub(crate) const MOST_NAMED: usize = 64;
 
 /// `INFO`: the process was told to stop.
 pub(crate) fn shutting_down(signal: Signal, grace: Duration) {
-    tell(|| {
+    call_subscriber(|| {
         tracing::info!(
             target: "tokio_supervised",
             { "signal" = %signal, "grace" = ?grace },
@@ -414,7 +425,7 @@ pub(crate) fn shutting_down(signal: Signal, grace: Duration) {
 
 /// `ERROR`: main has ended, and pools are left that could not be drained.
 pub(crate) fn undrained(unfinished: &str) {
-    tell(|| {
+    call_subscriber(|| {
         tracing::error!(
             target: "tokio_supervised",
             { "unfinished" = unfinished },
@@ -425,7 +436,7 @@ pub(crate) fn undrained(unfinished: &str) {
 
 /// `ERROR`: the grace of main is spent.
 pub(crate) fn grace_spent(grace: Duration, unfinished: &str) {
-    tell(|| {
+    call_subscriber(|| {
         tracing::error!(
             target: "tokio_supervised",
             { "grace" = ?grace, "unfinished" = unfinished },

@@ -124,7 +124,7 @@ impl Limit {
     #[inline]
     pub(crate) fn try_acquire<L: Borrow<Self>>(this: L) -> Option<Permit<L>> {
         // Not made before: it returns a permit where it is dropped.
-        this.borrow().take_free().then(|| Permit(this))
+        this.borrow().try_take().then(|| Permit(this))
     }
 
     /// Waits for a permit.
@@ -151,12 +151,12 @@ impl Limit {
             self.unless_queued(&queue);
         } else {
             drop(queue);
-            self.put_back_all(size - before);
+            self.release_many(size - before);
         }
     }
 
     #[inline]
-    fn take_free(&self) -> bool {
+    fn try_take(&self) -> bool {
         let mut free = self.free.load(Ordering::Relaxed);
         while free >= ONE {
             let (one_less, acquires) = (free - ONE, Ordering::Acquire);
@@ -176,7 +176,7 @@ impl Limit {
     }
 
     #[inline]
-    fn put_back(&self) {
+    fn release(&self) {
         let mut free = self.free.load(Ordering::Relaxed);
         while free & QUEUED == 0 {
             let (one_more, releases) = (free + ONE, Ordering::Release);
@@ -185,29 +185,29 @@ impl Limit {
                 Err(now) => free = now,
             }
         }
-        self.hand_on();
+        self.grant_next();
     }
 
-    fn put_back_all(&self, permits: usize) {
+    fn release_many(&self, permits: usize) {
         let mut queue = self.queue();
         if !queue.pairs.is_empty() {
             drop(queue);
-            return pair::hand_on(self, permits);
+            return pair::grant_next(self, permits);
         }
-        let wakers = self.hand_on_all(&mut queue, permits, Self::hand_on_alone);
+        let wakers = self.grant_all(&mut queue, permits, Self::grant_alone);
         drop(queue);
         wakers.into_iter().for_each(wake);
     }
 
     /// Pays the debt with a permit, or passes it to who waits; else it is free.
     #[cold]
-    fn hand_on(&self) {
+    fn grant_next(&self) {
         let mut queue = self.queue();
         if !queue.pairs.is_empty() {
             drop(queue);
-            return pair::hand_on(self, 1);
+            return pair::grant_next(self, 1);
         }
-        let taken = self.hand_on_alone(&mut queue);
+        let taken = self.grant_alone(&mut queue);
         drop(queue);
         if let Taken::By(waker) = taken {
             wake(waker);
@@ -216,15 +216,15 @@ impl Limit {
 
     /// Hands on so many, until nobody takes the next; the rest is free. Returns the wakers, for the time after
     /// the lock.
-    fn hand_on_all(
+    fn grant_all(
         &self,
         queue: &mut Queue,
         permits: usize,
-        hand_on: impl Fn(&Self, &mut Queue) -> Taken,
+        grant_next: impl Fn(&Self, &mut Queue) -> Taken,
     ) -> Vec<Option<Waker>> {
         let mut wakers = Vec::new();
         for left in (0..permits).rev() {
-            match hand_on(self, queue) {
+            match grant_next(self, queue) {
                 Taken::By(waker) => wakers.push(waker),
                 Taken::ByNobody => {
                     self.free.fetch_add(left * ONE, Ordering::Release);
@@ -236,7 +236,7 @@ impl Limit {
     }
 
     /// Hands one on, if no pair is in the queue.
-    fn hand_on_alone(&self, queue: &mut Queue) -> Taken {
+    fn grant_alone(&self, queue: &mut Queue) -> Taken {
         if queue.debt > 0 {
             queue.debt -= 1;
             self.unless_queued(queue);
@@ -277,7 +277,7 @@ const fn at_most(size: usize) -> usize {
 impl<L: Borrow<Limit>> Drop for Permit<L> {
     #[inline]
     fn drop(&mut self) {
-        self.0.borrow().put_back();
+        self.0.borrow().release();
     }
 }
 
@@ -325,12 +325,12 @@ struct Wait<'a> {
 }
 
 impl Wait<'_> {
-    fn begin(&mut self, cx: &Context<'_>) -> Poll<()> {
+    fn start(&mut self, cx: &Context<'_>) -> Poll<()> {
         let turn = Turn { granted: false, waker: Some(cx.waker().clone()) };
         let waiter = Arc::new(Waiter(Mutex::new(turn)));
         let mut queue = self.limit.queue();
         self.limit.queued();
-        if self.limit.take_free() {
+        if self.limit.try_take() {
             self.limit.unless_queued(&queue);
             // Before the waker.
             drop(queue);
@@ -349,7 +349,7 @@ impl Future for Wait<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some((_, waiter)) = &self.waits else {
-            return if self.limit.take_free() { Poll::Ready(()) } else { self.begin(cx) };
+            return if self.limit.try_take() { Poll::Ready(()) } else { self.start(cx) };
         };
         let turn = waiter.turn();
         let mut granted = turn.granted;
@@ -382,7 +382,7 @@ impl Drop for Wait<'_> {
         drop(queue);
         if !waited {
             // It was granted, and has not been fetched.
-            self.limit.put_back();
+            self.limit.release();
         }
         drop(waiter);
     }

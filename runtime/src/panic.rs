@@ -271,7 +271,7 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     let outer = enter();
     match catch_unwind(AssertUnwindSafe(code)) {
         Ok(value) => {
-            leave(outer);
+            exit(outer);
             Ok(value)
         }
         Err(payload) => Err(caught(payload, outer)),
@@ -295,7 +295,7 @@ pub(crate) fn enter() -> Outer {
 }
 
 #[inline]
-pub(crate) fn leave(outer: Outer) {
+pub(crate) fn exit(outer: Outer) {
     DEPTH.set(DEPTH.get() - 1);
     put_outer_site_back(outer);
 }
@@ -303,7 +303,7 @@ pub(crate) fn leave(outer: Outer) {
 #[cold]
 pub(crate) fn caught(payload: Box<dyn Any + Send>, outer: Outer) -> Caught {
     let caught = Caught::new(payload);
-    leave(outer);
+    exit(outer);
     caught
 }
 
@@ -393,11 +393,11 @@ fn chain_hook() {
     let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         previous(info);
-        remember(info);
+        record(info);
     }));
 }
 
-fn remember(info: &PanicHookInfo<'_>) {
+fn record(info: &PanicHookInfo<'_>) {
     if DEPTH.get() == 0 {
         return;
     }

@@ -9,8 +9,8 @@ use tracing::{Level, Span, level_filters::LevelFilter, span::Entered};
 use crate::panic::{self, drop_quietly};
 
 /// Tells a subscriber something; `None` where it panicked.
-pub(crate) fn tell<R>(tell: impl FnOnce() -> R) -> Option<R> {
-    panic::catch(tell).ok()
+pub(crate) fn call_subscriber<R>(code: impl FnOnce() -> R) -> Option<R> {
+    panic::catch(code).ok()
 }
 
 pub(crate) struct TaskSpan(Span);
@@ -26,7 +26,7 @@ impl TaskSpan {
         if Level::INFO > LevelFilter::current() {
             return Self::none();
         }
-        tell(make).map_or_else(Self::none, Self)
+        call_subscriber(make).map_or_else(Self::none, Self)
     }
 
     /// That of the code that runs now.
@@ -42,10 +42,10 @@ impl TaskSpan {
     /// It is left again when what this gives is dropped.
     #[inline]
     pub(crate) fn enter(&self) -> Inside<'_> {
-        Inside(if self.is_disabled() { None } else { tell(|| self.0.enter()) })
+        Inside(if self.is_disabled() { None } else { call_subscriber(|| self.0.enter()) })
     }
 
-    /// Calls the subscriber, and is to be called within [`tell`].
+    /// Calls the subscriber, and is to be called within [`call_subscriber`].
     pub(crate) fn as_span(&self) -> &Span {
         &self.0
     }

@@ -132,13 +132,13 @@ pub(crate) fn model(bound: Option<usize>, model: impl Fn() + Send + Sync + 'stat
     let asked = builder.preemption_bound;
     builder.preemption_bound = bound.map(|bound| asked.map_or(bound, |asked| asked.max(bound)));
     builder.max_branches = 20_000;
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     builder.check(move || {
         counted.fetch_add(1, atomic::Ordering::Relaxed);
         model();
     });
     let name = std::thread::current().name().map(str::to_owned).unwrap_or_default();
-    let (runs, took) = (runs.load(atomic::Ordering::Relaxed), begun.elapsed());
+    let (runs, took) = (runs.load(atomic::Ordering::Relaxed), started.elapsed());
     let bound = builder.preemption_bound.map_or("none".to_owned(), |bound| bound.to_string());
     println!("{name}: {runs} interleavings, preemption bound {bound}, {took:.1?}");
 }

@@ -23,7 +23,7 @@ use std::{
 
 use tracing::{Dispatch, Level, dispatcher, level_filters::LevelFilter};
 
-use crate::span::tell;
+use crate::span::call_subscriber;
 
 /// How many events of one function are logged in a window.
 const MOST: u32 = 10;
@@ -167,7 +167,7 @@ impl Rate {
     fn log(&self, counted: impl IntoIterator<Item = Counted>) {
         for Counted { task, count, within, listens } in counted {
             let log = || (self.summary)(task, count, within);
-            tell(|| match &listens {
+            call_subscriber(|| match &listens {
                 Some(listens) => dispatcher::with_default(listens, log),
                 None => log(),
             });
@@ -228,17 +228,17 @@ mod tests {
 
     #[test]
     fn ten_are_logged_in_a_second_and_the_others_counted() {
-        let (rate, begun) = (rate(), Instant::now());
-        assert_eq!(admitted(rate, "counted", 25, begun), 10);
-        assert_eq!(admitted(rate, "another", 3, begun), 3, "each function has its own");
-        let almost = begun + WINDOW - Duration::from_nanos(1);
+        let (rate, started) = (rate(), Instant::now());
+        assert_eq!(admitted(rate, "counted", 25, started), 10);
+        assert_eq!(admitted(rate, "another", 3, started), 3, "each function has its own");
+        let almost = started + WINDOW - Duration::from_nanos(1);
         assert_eq!(admitted(rate, "counted", 5, almost), 0);
         rate.flush(Some(almost));
         assert!(logged("counted").is_empty());
         // The next window, whose first event logs what was counted.
-        assert_eq!(admitted(rate, "counted", 11, begun + WINDOW), 10);
+        assert_eq!(admitted(rate, "counted", 11, started + WINDOW), 10);
         assert_eq!(logged("counted"), [20]);
-        rate.flush(Some(begun + WINDOW));
+        rate.flush(Some(started + WINDOW));
         assert_eq!(logged("counted"), [20], "its window is not over");
         rate.flush(None);
         rate.flush(None);
@@ -247,12 +247,12 @@ mod tests {
 
     #[test]
     fn the_last_count_is_logged_when_no_further_event_comes() {
-        let (rate, begun) = (rate(), Instant::now());
+        let (rate, started) = (rate(), Instant::now());
         let mut watch = false;
         for _ in 0..12 {
-            watch |= rate.answer("the last", begun).watch;
+            watch |= rate.answer("the last", started).watch;
         }
-        assert!(watch && !rate.answer("the last", begun).watch, "one thread");
+        assert!(watch && !rate.answer("the last", started).watch, "one thread");
         rate.watch();
         while logged("the last").is_empty() {
             thread::yield_now();

@@ -59,15 +59,15 @@ fn no_permit_is_lost_or_made_twice_by_two_changes_at_once() {
 
 /// Invariant 2.
 #[test]
-fn at_most_a_smaller_size_is_taken_anew() {
+fn at_most_a_smaller_size_is_taken_again() {
     model(Some(2), || {
         let limit = Arc::new(Limit::new(2));
         let out = [(); 2].map(|()| Limit::try_acquire(limit.clone()));
         let ends = out.map(|permit| thread::spawn(move || drop(permit)));
         limit.resize(1);
-        let anew = [(); 2].map(|()| Limit::try_acquire(&*limit));
-        assert!(anew.iter().flatten().count() <= 1);
-        drop(anew);
+        let taken = [(); 2].map(|()| Limit::try_acquire(&*limit));
+        assert!(taken.iter().flatten().count() <= 1);
+        drop(taken);
         ends.into_iter().for_each(ended);
         assert_eq!(free(&limit), 1);
     });
@@ -146,7 +146,7 @@ async fn both(slots: Arc<Limit>, permits: &'static Limit) -> (Slot, Permit) {
         loop {
             match wait.poll(cx) {
                 PairStatus::Admitted(slot, permit) => return Poll::Ready((slot, permit)),
-                PairStatus::Holds => wait.let_go(),
+                PairStatus::Holds => wait.release_held(),
                 PairStatus::Waits => return Poll::Pending,
             }
         }

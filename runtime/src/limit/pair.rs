@@ -94,7 +94,7 @@ impl Pair {
     }
 
     /// Takes it out of one of its queues.
-    fn leave(&self, side: Side, queue: &mut Queue) {
+    fn dequeue(&self, side: Side, queue: &mut Queue) {
         queue.remove_pair(address(self.limit(side.other())), self.place(side));
         self.limit(side).unless_queued(queue);
     }
@@ -146,12 +146,12 @@ fn pairs() -> MutexGuard<'static, ()> {
     PAIRS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Passes permits that have come back to whoever is first in the queue and can use them; see [`Limit::hand_on`].
+/// Passes permits that have come back to whoever is first in the queue and can use them; see [`Limit::grant_next`].
 #[cold]
-pub(super) fn hand_on(limit: &Limit, permits: usize) {
+pub(super) fn grant_next(limit: &Limit, permits: usize) {
     let all = pairs();
     let mut queue = limit.queue();
-    let wakers = limit.hand_on_all(&mut queue, permits, offer);
+    let wakers = limit.grant_all(&mut queue, permits, offer);
     drop(queue);
     drop(all);
     wakers.into_iter().for_each(wake);
@@ -160,7 +160,7 @@ pub(super) fn hand_on(limit: &Limit, permits: usize) {
 /// Offers a permit to the first of each class, in the order of their places.
 fn offer(limit: &Limit, queue: &mut Queue) -> Taken {
     if queue.debt > 0 || queue.pairs.is_empty() {
-        return limit.hand_on_alone(queue);
+        return limit.grant_alone(queue);
     }
     let first_alone = queue.alone.first_key_value().map(|(place, _)| *place);
     let mut from = 0;
@@ -174,7 +174,7 @@ fn offer(limit: &Limit, queue: &mut Queue) -> Taken {
         from = place + 1;
     }
     if first_alone.is_some() {
-        return limit.hand_on_alone(queue);
+        return limit.grant_alone(queue);
     }
     limit.free.fetch_add(ONE, Ordering::Release);
     Taken::ByNobody
@@ -192,14 +192,14 @@ impl Pair {
             Has::One(held) if held == side => None,
             Has::One(_) => {
                 state.has = Has::Both;
-                self.leave(side, queue);
-                self.leave(side.other(), &mut other.queue());
+                self.dequeue(side, queue);
+                self.dequeue(side.other(), &mut other.queue());
                 Some(state.waker.take())
             }
-            Has::Nothing if other.take_free() => {
+            Has::Nothing if other.try_take() => {
                 state.has = Has::Both;
-                self.leave(side, queue);
-                self.leave(side.other(), &mut other.queue());
+                self.dequeue(side, queue);
+                self.dequeue(side.other(), &mut other.queue());
                 Some(state.waker.take())
             }
             Has::Nothing => {
@@ -239,7 +239,7 @@ impl PairWait {
     /// Begins to wait, or asks how the wait stands. The task is woken when that changes.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> PairStatus {
         let waker = cx.waker().clone();
-        let Some(pair) = &self.pair else { return self.begin(waker) };
+        let Some(pair) = &self.pair else { return self.start(waker) };
         let mut state = pair.state();
         let has = state.has;
         let before = if has == Has::Both { Some(waker) } else { state.waker.replace(waker) };
@@ -256,13 +256,13 @@ impl PairWait {
     }
 
     /// Takes both at once, or a place in both queues.
-    fn begin(&mut self, waker: Waker) -> PairStatus {
+    fn start(&mut self, waker: Waker) -> PairStatus {
         let all = pairs();
         let (mut slots, mut permits) = (self.slots.queue(), self.permits.queue());
         self.slots.queued();
         self.permits.queued();
-        let both = self.slots.take_free()
-            && (self.permits.take_free() || {
+        let both = self.slots.try_take()
+            && (self.permits.try_take() || {
                 // Nobody else waits for a slot that is free, and the queue is locked.
                 self.slots.free.fetch_add(ONE, Ordering::Release);
                 false
@@ -299,7 +299,7 @@ impl PairWait {
     }
 
     /// Releases what it holds, and keeps its places. From now on it rests.
-    pub(crate) fn let_go(&self) {
+    pub(crate) fn release_held(&self) {
         let Some(pair) = &self.pair else { return };
         let all = pairs();
         let mut state = pair.state();
@@ -310,7 +310,7 @@ impl PairWait {
         state.holds_next = side.other();
         drop(state);
         drop(all);
-        pair.limit(side).put_back();
+        pair.limit(side).release();
     }
 
     /// The rest is over.
@@ -326,17 +326,17 @@ impl Drop for PairWait {
         let Some(pair) = self.pair.take() else { return };
         let all = pairs();
         let (mut slots, mut permits) = (pair.slots.queue(), pair.permits.queue());
-        pair.leave(Side::Slot, &mut slots);
-        pair.leave(Side::Permit, &mut permits);
+        pair.dequeue(Side::Slot, &mut slots);
+        pair.dequeue(Side::Permit, &mut permits);
         drop((slots, permits));
         let has = std::mem::replace(&mut pair.state().has, Has::Both);
         drop(all);
         match has {
             Has::Nothing => {}
-            Has::One(side) => pair.limit(side).put_back(),
+            Has::One(side) => pair.limit(side).release(),
             Has::Both => {
-                pair.slots.put_back();
-                pair.permits.put_back();
+                pair.slots.release();
+                pair.permits.release();
             }
         }
     }

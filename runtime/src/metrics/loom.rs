@@ -34,12 +34,12 @@ fn a_run_whose_end_is_seen_is_seen_to_have_started() {
                 release_place();
             }
         });
-        let looks = thread::spawn({
+        let reads = thread::spawn({
             let metrics = metrics.clone();
             move || assert_not_negative(&metrics.totals())
         });
         ended(runs);
-        ended(looks);
+        ended(reads);
         assert_eq!(metrics.totals().running(), 0);
     });
 }
@@ -50,7 +50,7 @@ fn so_is_one_that_another_thread_has_ended() {
     model(Some(2), || {
         let metrics = Arc::new(Metrics::new());
         let handed_over = Arc::new(AtomicBool::new(false));
-        let begins = thread::spawn({
+        let starts = thread::spawn({
             let (metrics, handed_over) = (metrics.clone(), handed_over.clone());
             move || {
                 metrics.local_metrics(|| ()).record_start();
@@ -68,13 +68,13 @@ fn so_is_one_that_another_thread_has_ended() {
                 release_place();
             }
         });
-        let looks = thread::spawn({
+        let reads = thread::spawn({
             let metrics = metrics.clone();
             move || assert_not_negative(&metrics.totals())
         });
-        ended(begins);
+        ended(starts);
         ended(ends);
-        ended(looks);
+        ended(reads);
     });
 }
 
@@ -90,7 +90,7 @@ fn a_histogram_never_goes_down_and_ends_with_all_that_was_observed() {
                 release_place();
             }
         });
-        let looks = thread::spawn({
+        let reads = thread::spawn({
             let metrics = metrics.clone();
             move || {
                 let before = metrics.totals().durations;
@@ -99,7 +99,7 @@ fn a_histogram_never_goes_down_and_ends_with_all_that_was_observed() {
             }
         });
         ended(observes);
-        ended(looks);
+        ended(reads);
         let all = metrics.totals().durations;
         assert_eq!((all.count(), all.sum()), (2, Duration::from_nanos(12)));
     });

@@ -33,7 +33,7 @@ const ROUNDS: usize = 25;
 /// A task that waits once, as most do.
 async fn spawns(tasks: u32) -> Duration {
     let group: Group<(), TaskError> = Group::new(&CancellationToken::new());
-    let begun = Instant::now();
+    let started = Instant::now();
     for _ in 0..tasks {
         let body = |token| {
             let body = async {
@@ -45,7 +45,7 @@ async fn spawns(tasks: u32) -> Duration {
         group.spawn(body).await;
     }
     group.join().await.unwrap();
-    begun.elapsed()
+    started.elapsed()
 }
 
 /// All that such a task does for others to see it, in the order in which it does it.
@@ -53,7 +53,7 @@ fn seen(tasks: u32) -> Duration {
     let (scope, made_in) = (Scope::root(CancellationToken::new()), TaskSpan::none());
     let place = Location::caller();
     let list = Mutex::new(Vec::new());
-    let begun = Instant::now();
+    let started = Instant::now();
     for _ in 0..tasks {
         let record = Arc::new(TaskRecord::new(&SPEC, place, scope.clone(), OnThread::Worker));
         list.lock().unwrap().push(record.clone());
@@ -61,7 +61,7 @@ fn seen(tasks: u32) -> Duration {
         for _ in 0..2 {
             let _inside = span.enter();
             if record.enter_poll().1 {
-                events::task_began(&span);
+                events::task_started(&span);
             }
             black_box(&record).exit_poll();
         }
@@ -69,7 +69,7 @@ fn seen(tasks: u32) -> Duration {
         let first = list.lock().unwrap().pop();
         drop(black_box((first, record)));
     }
-    begun.elapsed()
+    started.elapsed()
 }
 
 /// The median over the rounds of what being seen adds to the rest of a spawn.

@@ -113,10 +113,10 @@ mod tests {
     #[test]
     fn no_more_moments_are_kept_than_restarts_are_allowed() {
         let restart = Restart::ON_FAILURE.max_restarts(3, SECOND);
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut restarts = Restarts::default();
         for half_seconds in 0..1_000 {
-            let now = begun + half_seconds * SECOND / 2;
+            let now = started + half_seconds * SECOND / 2;
             assert!(restarts.after(Duration::ZERO, now, &restart).is_some());
             assert!(restarts.recent.len() <= 3);
         }
@@ -137,10 +137,10 @@ mod tests {
     #[test]
     fn a_window_that_is_full_has_room_again_when_its_oldest_is_as_old_as_it() {
         let restart = Restart::ON_FAILURE.max_restarts(2, SECOND);
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut restarts = Restarts::default();
         let mut may = |millis| {
-            let now = begun + Duration::from_millis(millis);
+            let now = started + Duration::from_millis(millis);
             restarts.after(Duration::ZERO, now, &restart).is_some()
         };
         assert!(may(0) && may(500));

@@ -225,7 +225,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         let lasted = started.map_or(Duration::ZERO, |started| now.duration_since(started));
         let wait = self.restarts.after(lasted, now, restart);
         if wait.is_none() {
-            events::gave_up(self.spec.name(), outcome, restart.most(), restart.window());
+            events::restarts_exhausted(self.spec.name(), outcome, restart.most(), restart.window());
         }
         wait
     }

@@ -124,9 +124,9 @@ impl<T: StackRef> Drop for EnterGuard<'_, T> {
 }
 
 /// Looks at the entries, the innermost last. It may give runs their shields.
-pub(super) fn with_entries<R>(look: impl FnOnce(&mut [StackEntry]) -> R) -> R {
+pub(super) fn with_entries<R>(read: impl FnOnce(&mut [StackEntry]) -> R) -> R {
     let mut entries = stack::take_all();
-    let found = look(&mut entries);
+    let found = read(&mut entries);
     stack::restore(entries);
     found
 }
@@ -134,8 +134,8 @@ pub(super) fn with_entries<R>(look: impl FnOnce(&mut [StackEntry]) -> R) -> R {
 /// The part of the stack that is one task. The task itself is missing if tokio polls another one on top of it; the
 /// runs of both are there then.
 pub(super) fn of_current_task(entries: &mut [StackEntry]) -> &mut [StackEntry] {
-    let begins = |entry: &StackEntry| matches!(entry, StackEntry::Task { .. });
-    let from = entries.iter().rposition(begins).unwrap_or(0);
+    let is_task = |entry: &StackEntry| matches!(entry, StackEntry::Task { .. });
+    let from = entries.iter().rposition(is_task).unwrap_or(0);
     match &entries[from..] {
         [StackEntry::Task { record: Some(record) }, ..] if !record.is_current_tokio_task() => {
             &mut entries[from + 1..]
@@ -175,9 +175,9 @@ pub(super) fn current_scope() -> Option<Arc<Scope>> {
 }
 
 /// Looks at the task that runs now, if it is one of ours.
-pub(super) fn current_record<R>(look: impl FnOnce(&Arc<TaskRecord>) -> R) -> Option<R> {
+pub(super) fn current_record<R>(read: impl FnOnce(&Arc<TaskRecord>) -> R) -> Option<R> {
     with_entries(|entries| match of_current_task(entries).first() {
-        Some(StackEntry::Task { record: Some(record) }) => Some(look(record)),
+        Some(StackEntry::Task { record: Some(record) }) => Some(read(record)),
         _ => None,
     })
 }

@@ -149,7 +149,7 @@ fn take(entered: &mut Option<Entered>) -> Entered {
 
 /// Leaves the boundary for panics, and the stack of runs.
 #[inline]
-fn leave(core: &mut Core, entered: &mut Option<Entered>) -> LocalMetrics {
+fn exit(core: &mut Core, entered: &mut Option<Entered>) -> LocalMetrics {
     let Entered { counters, pushed, outer } = take(entered);
     panic::leave(ManuallyDrop::into_inner(outer));
     core.pop(pushed);

@@ -294,7 +294,7 @@ where
         let mut lent = self.lent.take();
         let (now, first) = self.record.enter_poll();
         if first {
-            events::task_began(&span);
+            events::task_started(&span);
             if self.fresh {
                 self.shared.started();
             }

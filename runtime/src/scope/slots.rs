@@ -164,7 +164,7 @@ async fn both(slots: &Arc<Limit>, permits: &'static Limit) -> (Slot, Permit) {
                 PairStatus::Admitted(slot, permit) => return Poll::Ready((slot, permit)),
                 PairStatus::Holds => {
                     ready!(patience.poll_hold(cx));
-                    wait.let_go();
+                    wait.release_held();
                 }
                 PairStatus::Waits => {
                     ready!(patience.poll_rest(cx));

@@ -243,7 +243,7 @@ impl Seat {
         let _inside = self.span.as_ref().map(|span| span.enter());
         let (now, first) = record.enter_poll();
         if first {
-            self.span.iter().for_each(|span| events::task_began(span));
+            self.span.iter().for_each(|span| events::task_started(span));
         }
         let polled =
             context::in_task(&mut self.record, || panic::catch_escaped(|| seated.poll(cx, now)));

@@ -63,7 +63,7 @@ pub(super) enum PageLine {
 }
 
 impl Document {
-    pub(super) fn now(begun: Instant) -> Self {
+    pub(super) fn now(started: Instant) -> Self {
         let tasks = tasks();
         let (polling, polling_left_out) = polling(&tasks);
         let (lines, lines_left_out, tasks_left_out) = lines(&tasks);
@@ -72,7 +72,7 @@ impl Document {
         let (functions, functions_left_out) = functions(stats);
         let live = tasks.len();
         drop(tasks);
-        let took = begun.elapsed();
+        let took = started.elapsed();
         Self {
             process: process(),
             pid: std::process::id(),

@@ -50,7 +50,7 @@ impl Listener {
         let (sender, receiver) = watch::channel(None);
         let feeding = Feeding(sender.clone());
         let thread = thread::Builder::new().name("supervised-snapshots".to_owned());
-        thread.spawn(move || feeding.go_on())?;
+        thread.spawn(move || feeding.run())?;
         *feed = Some(sender);
         Ok(Some(Self(receiver)))
     }
@@ -78,14 +78,14 @@ impl Listener {
 struct Feeding(watch::Sender<Slot>);
 
 impl Feeding {
-    fn go_on(self) {
+    fn run(self) {
         loop {
-            let begun = Instant::now();
-            let document = Document::now(begun);
+            let started = Instant::now();
+            let document = Document::now(started);
             let json = document.json();
             self.0.send_replace(Some(Arc::new(Snapshot { document, json })));
             #[expect(clippy::disallowed_methods, reason = "the thread is its own")]
-            thread::sleep(rest(begun.elapsed()));
+            thread::sleep(rest(started.elapsed()));
             let mut feed = FEED.lock().unwrap_or_else(PoisonError::into_inner);
             if self.0.receiver_count() == 0 {
                 *feed = None;

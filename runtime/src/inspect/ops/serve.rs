@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::write_timeout::WriteTimeout;
-use crate::span::tell;
+use crate::span::call_subscriber;
 
 /// Twice the number of viewers: probes and scrapes find a place beside them.
 const CONNECTIONS: usize = 64;
@@ -81,7 +81,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {
                 if !is_reported {
-                    tell(
+                    call_subscriber(
                         || tracing::warn!(target: "tokio_supervised", %error, "the ops page cannot accept a connection"),
                     );
                     is_reported = true;

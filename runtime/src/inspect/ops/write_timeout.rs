@@ -120,10 +120,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_nothing_is_dropped_after_the_stall() {
         let (stream, _reader) = duplex(BUFFER);
-        let begun = Instant::now();
+        let started = Instant::now();
         let error = WriteTimeout::new(stream).write_all(&[0; 2 * BUFFER]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let took = begun.elapsed();
+        let took = started.elapsed();
         assert!((STALL..STALL + Duration::from_millis(10)).contains(&took), "{took:?}");
     }
 
@@ -136,14 +136,14 @@ mod tests {
                 reader.read_u8().await.unwrap();
             }
         };
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut stream = WriteTimeout::new(stream);
         let error = tokio::select! {
             written = stream.write_all(&[0; 4 * BUFFER]) => written.unwrap_err(),
             never = trickle => never,
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let took = begun.elapsed();
+        let took = started.elapsed();
         assert!((TOTAL..TOTAL + Duration::from_millis(10)).contains(&took), "{took:?}");
     }
 
@@ -158,8 +158,8 @@ mod tests {
         };
         let writes = async {
             let mut stream = WriteTimeout::new(stream);
-            let begun = Instant::now();
-            while begun.elapsed() < 3 * TOTAL {
+            let started = Instant::now();
+            while started.elapsed() < 3 * TOTAL {
                 stream.write_all(&[0; BUFFER]).await.unwrap();
                 stream.flush().await.unwrap();
             }

@@ -90,11 +90,11 @@ fn a_sum_never_goes_down() {
         };
         let threads = [thread::spawn(lives.clone()), thread::spawn(lives)];
         // The last of them, so that its loads find all that they may find.
-        let looks = thread::spawn(move || {
+        let reads = thread::spawn(move || {
             let (first, second) = (sum(&stripes), sum(&stripes));
             assert!(first <= second, "{first}, then {second}");
         });
         threads.into_iter().for_each(ended);
-        ended(looks);
+        ended(reads);
     });
 }
