@@ -96,7 +96,7 @@ async fn what_is_left_at_the_end_of_the_grace_is_aborted_and_named() {
     assert_eq!(begun.elapsed().as_secs(), 10);
     let [task] = unfinished.tasks() else { panic!("{unfinished}") };
     assert_eq!((task.name, task.state.blocks_thread()), ("drain: deaf", false));
-    assert_eq!((task.place.file(), task.place.line()), (here.file(), here.line()));
+    assert_eq!((task.spawned_at.file(), task.spawned_at.line()), (here.file(), here.line()));
     assert_eq!((unfinished.grace(), unfinished.reserved()), (10 * SECOND, 0));
     let told = unfinished.to_string();
     let mut lines = told.lines();
@@ -104,7 +104,7 @@ async fn what_is_left_at_the_end_of_the_grace_is_aborted_and_named() {
     let line = lines.next().unwrap();
     let begins = format!("  drain: deaf (task {}): stopping, ", task.id.unwrap());
     assert!(line.starts_with(&begins), "{line}");
-    assert!(line.ends_with(&format!("spawned at {}", task.place)), "{line}");
+    assert!(line.ends_with(&format!("spawned at {}", task.spawned_at)), "{line}");
     turn().await;
     assert_eq!(pool.len(), 0, "aborted");
 }

@@ -57,7 +57,7 @@ async fn a_task_tells_its_name_id_place_and_age() {
     let id = is.await.unwrap();
     let task = the_one("tasks: told");
     assert_eq!(task.id, Some(id));
-    assert_eq!((task.place.file(), task.place.line()), (here.file(), here.line() - 1));
+    assert_eq!((task.spawned_at.file(), task.spawned_at.line()), (here.file(), here.line() - 1));
     let first = task.age;
     assert!(the_one("tasks: told").age > first, "it grows older");
 }
@@ -177,7 +177,7 @@ async fn a_map_is_as_many_tasks_as_it_has_runners_each_as_old_as_its_run() {
     })
     .await;
     for task in named("tasks: mapped") {
-        assert_eq!((task.place.file(), task.place.line()), (file!(), here));
+        assert_eq!((task.spawned_at.file(), task.spawned_at.line()), (file!(), here));
     }
     token.cancel();
     in_time(driven).await.unwrap();

@@ -40,7 +40,7 @@ impl Serialize for LiveTask {
         object.serialize_field("state", state)?;
         object.serialize_field("state_seconds", &since.as_ref().map(Duration::as_secs_f64))?;
         object.serialize_field("age_seconds", &self.age.as_secs_f64())?;
-        object.serialize_field("place", &Text(self.place))?;
+        object.serialize_field("place", &Text(self.spawned_at))?;
         object.serialize_field("parent", &self.parent)?;
         object.serialize_field("depth", &self.depth)?;
         object.end()

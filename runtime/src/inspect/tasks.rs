@@ -19,7 +19,7 @@ use crate::registry::{self, Tasks};
 /// pool.spawn(|token| idle(token)).await?;
 /// let tasks = tasks();
 /// let task = tasks.iter().find(|task| task.name == "idle").unwrap();
-/// assert_eq!((task.depth, task.place.file()), (0, file!()));
+/// assert_eq!((task.depth, task.spawned_at.file()), (0, file!()));
 /// println!("{tasks}");
 /// # Ok(())
 /// # }

@@ -27,7 +27,7 @@ pub struct LiveTask {
     /// began.
     pub age: Duration,
     /// Where it was spawned, or where its `map` was called.
-    pub place: &'static Location<'static>,
+    pub spawned_at: &'static Location<'static>,
     /// The task that its group or map was made in; none for a pool's task, which outlives who spawned it.
     pub parent: Option<ParentTask>,
     /// How many live tasks are above it.
@@ -78,7 +78,7 @@ impl LiveTask {
             id: record.id(),
             state,
             age: record.age(),
-            place: record.spawned_at(),
+            spawned_at: record.spawned_at(),
             parent: record
                 .parent()
                 .map(|parent| ParentTask { name: parent.name(), id: parent.id() }),
@@ -90,12 +90,12 @@ impl LiveTask {
 impl LiveTask {
     /// Its line, with another text for its state.
     pub(super) fn line(&self, f: &mut fmt::Formatter<'_>, state: impl fmt::Display) -> fmt::Result {
-        let Self { name, age, place, .. } = self;
+        let Self { name, age, spawned_at, .. } = self;
         write!(f, "{}", Name(name))?;
         if let Some(id) = self.id {
             write!(f, " (task {id})")?;
         }
-        write!(f, ": {state}, {} old, spawned at {place}", Age(*age))
+        write!(f, ": {state}, {} old, spawned at {spawned_at}", Age(*age))
     }
 }
 

@@ -110,8 +110,8 @@ fn push_siblings<'a>(
     let mut at = range.start;
     while at < range.end {
         let task = &tasks[at];
-        let place: *const _ = task.place;
-        let kind = *index.entry((task.name, place)).or_insert_with(|| {
+        let spawned_at: *const _ = task.spawned_at;
+        let kind = *index.entry((task.name, spawned_at)).or_insert_with(|| {
             alike.push(Vec::new());
             alike.len() - 1
         });
@@ -187,8 +187,8 @@ impl fmt::Display for Tasks {
             if at > 0 {
                 f.write_str("\n")?;
             }
-            let [name, does, old, place] = cells;
-            let line = format!("{name:task$}  {does:state$}  {old:>age$}  {place}");
+            let [name, does, old, spawned_at] = cells;
+            let line = format!("{name:task$}  {does:state$}  {old:>age$}  {spawned_at}");
             f.write_str(line.trim_end())?;
         }
         Ok(())
@@ -197,13 +197,13 @@ impl fmt::Display for Tasks {
 
 fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 4] {
     match line {
-        TreeLine::Task(LiveTask { name, id, state, age, place, .. }) => {
+        TreeLine::Task(LiveTask { name, id, state, age, spawned_at, .. }) => {
             let name = Name(name);
             let name = match id {
                 Some(id) => format!("{strokes}{name} (task {id})"),
                 None => format!("{strokes}{name}"),
             };
-            [name, state.to_string(), Age(*age).to_string(), place.to_string()]
+            [name, state.to_string(), Age(*age).to_string(), spawned_at.to_string()]
         }
         TreeLine::More { name, count, below, oldest, blocking, .. } => {
             let below = match below {
@@ -228,11 +228,19 @@ mod tests {
 
     /// Tasks of one name and place, each at a depth; those of the age 0 block their worker.
     fn tasks(of: &[(usize, u64)]) -> Tasks {
-        let place = Location::caller();
+        let spawned_at = Location::caller();
         let each = of.iter().map(|(depth, age)| {
             let age = Duration::from_secs(*age);
             let state = if age.is_zero() { TaskState::Polling(age) } else { TaskState::Running };
-            LiveTask { name: "alike", id: None, state, age, place, parent: None, depth: *depth }
+            LiveTask {
+                name: "alike",
+                id: None,
+                state,
+                age,
+                spawned_at,
+                parent: None,
+                depth: *depth,
+            }
         });
         Tasks(each.collect())
     }
@@ -267,8 +275,8 @@ mod tests {
     }
 
     fn named(name: &'static str, depth: usize, state: TaskState) -> LiveTask {
-        let (age, place) = (Duration::ZERO, Location::caller());
-        LiveTask { name, id: None, state, age, place, parent: None, depth }
+        let (age, spawned_at) = (Duration::ZERO, Location::caller());
+        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth }
     }
 
     #[test]

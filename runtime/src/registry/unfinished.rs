@@ -337,7 +337,7 @@ mod tests {
             id: None,
             state: TaskState::Stopping,
             age: Duration::from_secs(3),
-            place: Location::caller(),
+            spawned_at: Location::caller(),
             parent: None,
             depth: 0,
         };

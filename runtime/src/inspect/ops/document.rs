@@ -226,8 +226,8 @@ mod tests {
     static SPEC: TaskSpec = TaskSpec::new("one of many", Policy::DEFAULT);
 
     fn task(name: &'static str, depth: usize) -> LiveTask {
-        let (state, age, place) = (TaskState::Running, Duration::ZERO, Location::caller());
-        LiveTask { name, id: None, state, age, place, parent: None, depth }
+        let (state, age, spawned_at) = (TaskState::Running, Duration::ZERO, Location::caller());
+        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth }
     }
 
     #[test]

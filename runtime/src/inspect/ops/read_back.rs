@@ -133,7 +133,15 @@ fn of_rust(escape: char) -> char {
 
 fn task(name: &'static str, state: TaskState) -> LiveTask {
     let parent = Some(ParentTask { name, id: None });
-    LiveTask { name, id: None, state, age: Duration::ZERO, place: SPEC.place(), parent, depth: 0 }
+    LiveTask {
+        name,
+        id: None,
+        state,
+        age: Duration::ZERO,
+        spawned_at: SPEC.place(),
+        parent,
+        depth: 0,
+    }
 }
 
 /// With the name wherever there is one.

@@ -64,7 +64,7 @@ fn write_task(f: &mut fmt::Formatter<'_>, depth: usize, task: &LiveTask) -> fmt:
     if let Some(id) = task.id {
         write!(f, " (task {id})")?;
     }
-    writeln!(f, ": {}, {} old, spawned at {}", task.state, Age(task.age), task.place)
+    writeln!(f, ": {}, {} old, spawned at {}", task.state, Age(task.age), task.spawned_at)
 }
 
 fn write_function(f: &mut fmt::Formatter<'_>, of: &TaskStats) -> fmt::Result {
