@@ -65,7 +65,7 @@ impl Deadline {
     }
 
     /// How long drains may take, once the process has received a signal.
-    pub(crate) fn left(&self) -> Option<Duration> {
+    pub(crate) fn remaining(&self) -> Option<Duration> {
         self.end.get().map(|end| end.saturating_duration_since(Instant::now()))
     }
 
@@ -90,10 +90,10 @@ mod tests {
     fn a_drain_leaves_half_a_second_of_the_grace_or_half_of_a_short_one() {
         for (grace, left) in [(25_000, 24_500), (1_000, 500), (400, 200)] {
             let deadline = Deadline { end: OnceLock::new(), is_set: CancellationToken::new() };
-            assert_eq!(deadline.left(), None);
+            assert_eq!(deadline.remaining(), None);
             deadline.set(Duration::from_millis(grace));
             let exact = Duration::from_millis(left);
-            let measured = deadline.left().expect("the signal has come");
+            let measured = deadline.remaining().expect("the signal has come");
             assert!(measured <= exact && exact - measured < MARGIN / 2, "{grace}: {measured:?}");
         }
     }

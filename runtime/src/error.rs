@@ -349,7 +349,7 @@ impl Rejected {
         Self { task: task.into(), limit, deadlock: None }
     }
 
-    pub(crate) fn waits_for_permit(
+    pub(crate) fn deadlock_on_permit(
         task: impl Into<Origin>,
         limit: usize,
         chain: Box<[&'static str]>,
@@ -361,7 +361,7 @@ impl Rejected {
         }
     }
 
-    pub(crate) fn waits_for_slot(
+    pub(crate) fn deadlock_on_slot(
         task: impl Into<Origin>,
         limit: usize,
         chain: Box<[&'static str]>,

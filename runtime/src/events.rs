@@ -72,7 +72,7 @@ pub(crate) fn task_started(span: &TaskSpan) {
 /// the number.
 #[cold]
 pub(crate) fn panicked(panic: &Panic) {
-    recent::remember(panic);
+    recent::record(panic);
     if !rate::PANICS.admits(panic.task()) {
         return;
     }
@@ -185,7 +185,7 @@ pub(crate) fn restarts_exhausted(
 
 /// What a function that returns `()` has no other way to tell.
 #[cold]
-pub(crate) fn swallowed(error: &TaskError) {
+pub(crate) fn error_discarded(error: &TaskError) {
     let task = error.task();
     match error {
         // Told by `panicked` already.

@@ -215,7 +215,7 @@ pub(crate) fn quietly(code: impl FnOnce()) -> bool {
 
 /// One copy for all types.
 fn call_quietly(code: &mut dyn FnMut()) -> bool {
-    let outer = put_outer_site_aside();
+    let outer = save_outer_site();
     let ended = match catch_unwind(AssertUnwindSafe(code)) {
         Ok(()) => true,
         Err(again) => {
@@ -225,7 +225,7 @@ fn call_quietly(code: &mut dyn FnMut()) -> bool {
             false
         }
     };
-    put_outer_site_back(outer);
+    restore_outer_site(outer);
     ended
 }
 
@@ -245,21 +245,21 @@ std::thread_local! {
 
 /// The site of a panic that is unwinding through a drop: one that begins inside must not take its place.
 #[inline]
-fn put_outer_site_aside() -> Outer {
+fn save_outer_site() -> Outer {
     if thread::panicking() { SITE.try_with(Cell::take).ok().flatten() } else { None }
 }
 
 #[inline]
-fn put_outer_site_back(outer: Outer) {
+fn restore_outer_site(outer: Outer) {
     // By arms: where there is none there is nothing to drop.
     match outer {
         None => {}
-        Some(site) => put_back(site),
+        Some(site) => restore_site(site),
     }
 }
 
 #[cold]
-fn put_back(site: Box<Site>) {
+fn restore_site(site: Box<Site>) {
     _ = SITE.try_with(|slot| slot.set(Some(site)));
 }
 
@@ -289,7 +289,7 @@ pub(crate) type Outer = Option<Box<Site>>;
 
 #[inline]
 pub(crate) fn enter() -> Outer {
-    let outer = put_outer_site_aside();
+    let outer = save_outer_site();
     DEPTH.set(DEPTH.get() + 1);
     outer
 }
@@ -297,7 +297,7 @@ pub(crate) fn enter() -> Outer {
 #[inline]
 pub(crate) fn exit(outer: Outer) {
     DEPTH.set(DEPTH.get() - 1);
-    put_outer_site_back(outer);
+    restore_outer_site(outer);
 }
 
 #[cold]
@@ -344,7 +344,7 @@ fn message_of(payload: &(dyn Any + Send)) -> Cow<'_, str> {
 
 /// What the end of a message says of its length, if it was cut.
 #[cfg(feature = "axum")]
-pub(crate) fn length_of_cut(message: &str) -> Option<&str> {
+pub(crate) fn original_length(message: &str) -> Option<&str> {
     let (_, end) = message.rsplit_once("… (")?;
     let bytes = end.strip_suffix(" bytes)")?;
     bytes.bytes().all(|digit| digit.is_ascii_digit()).then_some(bytes)

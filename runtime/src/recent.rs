@@ -13,7 +13,7 @@ use tokio::task::Id;
 use crate::{Panic, PanicLocation, panic::Site};
 
 /// A backtrace is some kilobytes: what is kept must not grow.
-const KEPT: usize = 16;
+const MOST_RECENT: usize = 16;
 
 static PANICS: Mutex<VecDeque<RecentPanic>> = Mutex::new(VecDeque::new());
 
@@ -102,19 +102,19 @@ impl fmt::Debug for RecentPanic {
 /// ```
 #[must_use]
 pub fn recent_panics() -> Vec<RecentPanic> {
-    kept().iter().cloned().collect()
+    panics().iter().cloned().collect()
 }
 
-pub(crate) fn remember(panic: &Panic) {
+pub(crate) fn record(panic: &Panic) {
     let panic = RecentPanic::now(panic);
-    let mut kept = kept();
-    let surplus = if kept.len() == KEPT { kept.pop_back() } else { None };
-    kept.push_front(panic);
-    drop(kept);
+    let mut panics = panics();
+    let surplus = if panics.len() == MOST_RECENT { panics.pop_back() } else { None };
+    panics.push_front(panic);
+    drop(panics);
     drop(surplus);
 }
 
-fn kept() -> MutexGuard<'static, VecDeque<RecentPanic>> {
+fn panics() -> MutexGuard<'static, VecDeque<RecentPanic>> {
     PANICS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -125,18 +125,23 @@ mod tests {
 
     #[test]
     fn the_last_ones_are_kept_and_the_latest_is_the_first() {
-        let mine =
-            |kept: &[RecentPanic]| kept.iter().filter(|kept| kept.task() == "recent").count();
-        for number in 1..=KEPT + 3 {
+        let mine = |panics: &[RecentPanic]| {
+            panics.iter().filter(|panics| panics.task() == "recent").count()
+        };
+        for number in 1..=MOST_RECENT + 3 {
             let message = number.to_string();
             let caught = catch(|| panic!("{message}")).expect_err("it panics");
-            remember(&Panic::new("recent", caught));
-            let kept = recent_panics();
-            let latest = kept.iter().find(|kept| kept.task() == "recent");
+            record(&Panic::new("recent", caught));
+            let panics = recent_panics();
+            let latest = panics.iter().find(|panics| panics.task() == "recent");
             assert_eq!(latest.map(RecentPanic::message), Some(&*message));
             // Other tests may panic meanwhile.
-            assert!(kept.len() == KEPT || mine(&kept) == number, "{} of {number}", mine(&kept));
-            assert!(kept.len() <= KEPT);
+            assert!(
+                panics.len() == MOST_RECENT || mine(&panics) == number,
+                "{} of {number}",
+                mine(&panics)
+            );
+            assert!(panics.len() <= MOST_RECENT);
         }
     }
 }

@@ -70,7 +70,7 @@ mod tests {
             Closed.into_response(),
             TrySpawnError::Full.into_response(),
             TrySpawnError::Closed.into_response(),
-            SpawnError::Rejected(Rejected::waits_for_slot("secret", 7, ["secret"].into()))
+            SpawnError::Rejected(Rejected::deadlock_on_slot("secret", 7, ["secret"].into()))
                 .into_response(),
             SpawnError::Closed(Closed).into_response(),
             SpawnError::Joined.into_response(),

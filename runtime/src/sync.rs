@@ -115,7 +115,7 @@ pub(crate) use types::*;
 
 /// Waits for a thread of a model.
 #[cfg(all(test, supervised_loom))]
-pub(crate) fn ended<T>(thread: loom::thread::JoinHandle<T>) {
+pub(crate) fn join<T>(thread: loom::thread::JoinHandle<T>) {
     thread.join().map(drop).expect("loom ends the test where a thread panics");
 }
 

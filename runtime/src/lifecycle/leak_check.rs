@@ -185,7 +185,7 @@ impl LeakCheck {
         // tokio counts the tasks of its `LocalRuntime`, and not those of a `LocalSet`; here they are one.
         let maybe_counted = match self.test {
             Some(_) => 0,
-            None => on(OnThread::Local).filter(|record| !self.lived_before(record)).count(),
+            None => on(OnThread::Local).filter(|record| !self.existed_before(record)).count(),
         };
         let unsupervised = alive
             .saturating_sub(on(OnThread::Worker).count() + maybe_counted)
@@ -205,13 +205,13 @@ impl LeakCheck {
         (!found.is_nothing()).then_some(found)
     }
 
-    fn lived_before(&self, record: &Arc<TaskRecord>) -> bool {
+    fn existed_before(&self, record: &Arc<TaskRecord>) -> bool {
         self.before.contains_key(&address(record))
     }
 
     fn ignores(&self, record: &Arc<TaskRecord>) -> bool {
         let name = record.spec().name();
-        self.lived_before(record) || self.ignored.iter().any(|known| known == name)
+        self.existed_before(record) || self.ignored.iter().any(|known| known == name)
     }
 
     fn blame(&self, found: &Found, summary: Summary) -> Leaks {

@@ -54,7 +54,7 @@ pub(super) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
     if pools_of(home).is_empty() {
         return None;
     }
-    let (grace, state) = (shutdown.left(), shutdown.state());
+    let (grace, state) = (shutdown.remaining(), shutdown.state());
     state.report_stopping(grace);
     let (sender, receiver) = oneshot::channel();
     let (returns, has_returned) = mpsc::channel::<()>();
@@ -147,7 +147,7 @@ async fn drain_all(grace: Duration, home: runtime::Id) -> Option<String> {
 /// with the runtime.
 pub(super) fn remaining_tasks(home: runtime::Id) -> Option<String> {
     let mut list = String::new();
-    for task in pools_of(home).iter().flat_map(|pool| pool.left()) {
+    for task in pools_of(home).iter().flat_map(|pool| pool.remaining()) {
         _ = writeln!(list, "  {task}");
     }
     (!list.is_empty()).then_some(list)

@@ -120,7 +120,7 @@ impl Shutdown {
     }
 
     /// What is left of the grace: all of it before a signal, and never so little that nobody could obey.
-    pub(super) fn left(&self) -> Duration {
+    pub(super) fn remaining(&self) -> Duration {
         let State { grace, since, .. } = &*self.state;
         let spent = since.get().map_or(Duration::ZERO, Instant::elapsed);
         grace.saturating_sub(spent).max(REPORT_TIMEOUT.min(*grace))

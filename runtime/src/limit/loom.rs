@@ -7,7 +7,7 @@ use std::{
 use loom::{future::block_on, thread};
 
 use super::{Limit, PairStatus, PairWait, Permit, Slot};
-use crate::sync::{ended, model};
+use crate::sync::{join, model};
 
 /// All that can be taken, once nothing is out.
 fn free(limit: &Limit) -> usize {
@@ -30,8 +30,8 @@ fn no_permit_is_lost_or_made_twice_by_a_smaller_size() {
             move || drop(Limit::try_acquire(limit))
         });
         drop(out);
-        ended(resizes);
-        ended(runs);
+        join(resizes);
+        join(runs);
         assert_eq!(free(&limit), 1);
         assert_eq!(limit.queue().debt, 0);
     });
@@ -51,7 +51,7 @@ fn no_permit_is_lost_or_made_twice_by_two_changes_at_once() {
             })
         });
         drop(out);
-        sizes.into_iter().for_each(ended);
+        sizes.into_iter().for_each(join);
         assert_eq!(free(&limit), 1);
         assert_eq!(limit.queue().debt, 0);
     });
@@ -68,7 +68,7 @@ fn at_most_a_smaller_size_is_taken_again() {
         let taken = [(); 2].map(|()| Limit::try_acquire(&*limit));
         assert!(taken.iter().flatten().count() <= 1);
         drop(taken);
-        ends.into_iter().for_each(ended);
+        ends.into_iter().for_each(join);
         assert_eq!(free(&limit), 1);
     });
 }
@@ -88,8 +88,8 @@ fn who_waits_gets_the_permit_that_comes_back_while_the_size_changes() {
             move || limit.resize(1)
         });
         drop(out);
-        ended(waits);
-        ended(resizes);
+        join(waits);
+        join(resizes);
         assert_eq!(free(&limit), 1);
     });
 }
@@ -104,7 +104,7 @@ fn two_that_wait_get_the_one_permit_one_after_the_other() {
             thread::spawn(move || drop(block_on(Limit::acquire(limit))))
         });
         drop(block_on(Limit::acquire(&*limit)));
-        waits.into_iter().for_each(ended);
+        waits.into_iter().for_each(join);
         assert_eq!(free(&limit), 1);
     });
 }
@@ -127,8 +127,8 @@ fn a_dropped_wait_passes_on_the_permit_that_it_has_been_granted() {
             move || drop(block_on(Limit::acquire(limit)))
         });
         drop(out);
-        ended(drops);
-        ended(waits);
+        join(drops);
+        join(waits);
         assert_eq!(free(&limit), 1);
         assert_eq!(limit.free.load(std::sync::atomic::Ordering::Relaxed), super::ONE);
     });
@@ -167,8 +167,8 @@ fn a_pair_is_admitted_when_both_come_back_at_once() {
         });
         let returns = thread::spawn(move || drop(permit));
         drop(slot);
-        ended(returns);
-        ended(waits);
+        join(returns);
+        join(waits);
         assert_eq!((free(&slots), free(permits)), (1, 1));
     });
 }
@@ -190,8 +190,8 @@ fn a_dropped_pair_returns_what_it_has_been_granted() {
         let waits = thread::spawn(move || drop(block_on(Limit::acquire(permits))));
         drop(slot);
         drop(permit);
-        ended(drops);
-        ended(waits);
+        join(drops);
+        join(waits);
         assert_eq!((free(&slots), free(permits)), (1, 1));
     });
 }
@@ -211,8 +211,8 @@ fn a_pair_and_a_wait_for_one_of_the_two_are_both_served() {
             move || drop(block_on(Limit::acquire(slots)))
         });
         drop(permit);
-        ended(pair);
-        ended(alone);
+        join(pair);
+        join(alone);
         assert_eq!((free(&slots), free(permits)), (1, 1));
     });
 }
@@ -230,8 +230,8 @@ fn a_pair_is_admitted_by_a_larger_limit() {
         });
         let resizes = thread::spawn(move || permits.resize(2));
         slots.resize(2);
-        ended(resizes);
-        ended(waits);
+        join(resizes);
+        join(waits);
         drop((slot, permit));
         assert_eq!((free(&slots), free(permits)), (2, 2));
     });

@@ -7,7 +7,7 @@ use crate::{
     Outcome,
     sync::{
         atomic::{AtomicBool, Ordering},
-        ended, model,
+        join, model,
     },
 };
 
@@ -38,8 +38,8 @@ fn a_run_whose_end_is_seen_is_seen_to_have_started() {
             let metrics = metrics.clone();
             move || assert_not_negative(&metrics.totals())
         });
-        ended(runs);
-        ended(reads);
+        join(runs);
+        join(reads);
         assert_eq!(metrics.totals().running(), 0);
     });
 }
@@ -72,9 +72,9 @@ fn so_is_one_that_another_thread_has_ended() {
             let metrics = metrics.clone();
             move || assert_not_negative(&metrics.totals())
         });
-        ended(starts);
-        ended(ends);
-        ended(reads);
+        join(starts);
+        join(ends);
+        join(reads);
     });
 }
 
@@ -98,8 +98,8 @@ fn a_histogram_never_goes_down_and_ends_with_all_that_was_observed() {
                 assert!(before.count() <= after.count() && before.sum() <= after.sum());
             }
         });
-        ended(observes);
-        ended(reads);
+        join(observes);
+        join(reads);
         let all = metrics.totals().durations;
         assert_eq!((all.count(), all.sum()), (2, Duration::from_nanos(12)));
     });

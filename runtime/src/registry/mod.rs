@@ -35,7 +35,7 @@ pub(crate) use snapshot::{live, tasks, tree_of};
 #[cfg(feature = "axum")]
 pub(crate) use tree::{TreeLine, fold_alike};
 pub use unfinished::Unfinished;
-pub(crate) use unfinished::{Lines, NotFinished, Why};
+pub(crate) use unfinished::{Lines, UnfinishedReason, UnfinishedTask};
 
 use crate::{
     run::{cancel_waker::WakeAll, record::TaskRecord},
@@ -78,7 +78,7 @@ pub(crate) trait Drain: Send + Sync {
     /// Whether it was made, or first used, in that runtime.
     fn belongs_to(&self, runtime: runtime::Id) -> bool;
     /// Its tasks that have not ended, and those that a drain has aborted which has not told of them yet.
-    fn left(&self) -> Vec<LiveTask>;
+    fn remaining(&self) -> Vec<LiveTask>;
 }
 
 pub(crate) type Draining = Pin<Box<dyn Future<Output = Result<(), Unfinished>> + Send>>;

@@ -42,7 +42,7 @@ struct Found {
     own_graces: Vec<Option<Duration>>,
     cut: Vec<LiveTask>,
     /// Of each task in `cut`.
-    reasons: Vec<Why>,
+    reasons: Vec<UnfinishedReason>,
     /// Tasks that were cut short beyond those in `cut`.
     more_cut: usize,
     reserved: usize,
@@ -51,14 +51,14 @@ struct Found {
 
 /// A task that did not finish, as it was when that was found.
 #[derive(Clone)]
-pub(crate) struct NotFinished {
+pub(crate) struct UnfinishedTask {
     pub(crate) task: LiveTask,
-    pub(crate) why: Why,
+    pub(crate) why: UnfinishedReason,
 }
 
 /// Why a task did not finish.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum UnfinishedReason {
     /// It still ran at the end of the drain's grace. It is aborted, if it can be.
     StillRan,
     /// It was dropped since it had not stopped within its own grace.
@@ -73,13 +73,13 @@ pub(crate) enum Why {
     PollPanicked,
 }
 
-impl fmt::Display for NotFinished {
+impl fmt::Display for UnfinishedTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&UnfinishedLine { task: &self.task, why: self.why }, f)
     }
 }
 
-impl Why {
+impl UnfinishedReason {
     fn did_not_stop(self) -> bool {
         matches!(self, Self::StillRan | Self::OwnGrace(_))
     }
@@ -88,7 +88,7 @@ impl Why {
 impl Unfinished {
     pub(crate) fn new(
         grace: Duration,
-        found: Vec<NotFinished>,
+        found: Vec<UnfinishedTask>,
         more_cut: usize,
         reserved: usize,
         pool: &'static Location<'static>,
@@ -104,10 +104,10 @@ impl Unfinished {
             pool: UnfinishedPool(pool),
         };
         let mut overdue = Vec::new();
-        for NotFinished { task, why } in found {
+        for UnfinishedTask { task, why } in found {
             match why {
-                Why::StillRan => all.tasks.push(task),
-                Why::OwnGrace(grace) => {
+                UnfinishedReason::StillRan => all.tasks.push(task),
+                UnfinishedReason::OwnGrace(grace) => {
                     overdue.push(task);
                     all.own_graces.push(grace);
                 }
@@ -156,7 +156,7 @@ impl Unfinished {
     fn overdue(&self) -> impl ExactSizeIterator<Item = UnfinishedLine<'_>> {
         let overdue = &self.0.tasks[self.still_ran().len()..];
         let graces = overdue.iter().zip(&self.0.own_graces);
-        graces.map(|(task, grace)| UnfinishedLine { task, why: Why::OwnGrace(*grace) })
+        graces.map(|(task, grace)| UnfinishedLine { task, why: UnfinishedReason::OwnGrace(*grace) })
     }
 
     fn cut_short(&self) -> impl ExactSizeIterator<Item = UnfinishedLine<'_>> {
@@ -168,8 +168,10 @@ impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = Text { f, room: MOST_NAMED, sections: 0 };
         let grace = Millis(self.0.grace);
-        let still_ran =
-            self.still_ran().iter().map(|task| UnfinishedLine { task, why: Why::StillRan });
+        let still_ran = self
+            .still_ran()
+            .iter()
+            .map(|task| UnfinishedLine { task, why: UnfinishedReason::StillRan });
         text.section(still_ran, 0, |f, count| {
             write!(f, "{} did not stop within {grace:?}:", Count(count, "task"))
         })?;
@@ -275,21 +277,21 @@ impl Text<'_, '_> {
 /// One task, and why it did not finish.
 struct UnfinishedLine<'a> {
     task: &'a LiveTask,
-    why: Why,
+    why: UnfinishedReason,
 }
 
 impl fmt::Display for UnfinishedLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.why {
-            Why::StillRan => fmt::Display::fmt(self.task, f),
-            Why::OwnGrace(Some(grace)) => {
+            UnfinishedReason::StillRan => fmt::Display::fmt(self.task, f),
+            UnfinishedReason::OwnGrace(Some(grace)) => {
                 self.task.line(f, format_args!("dropped after its grace of {grace:?}"))
             }
-            Why::OwnGrace(None) => self.task.line(f, "dropped after its grace"),
-            Why::Cancelled => self.task.line(f, "cancelled"),
-            Why::Aborted => self.task.line(f, "aborted"),
-            Why::RuntimeGone => self.task.line(f, "dropped with its runtime"),
-            Why::PollPanicked => self.task.line(f, "its poll panicked"),
+            UnfinishedReason::OwnGrace(None) => self.task.line(f, "dropped after its grace"),
+            UnfinishedReason::Cancelled => self.task.line(f, "cancelled"),
+            UnfinishedReason::Aborted => self.task.line(f, "aborted"),
+            UnfinishedReason::RuntimeGone => self.task.line(f, "dropped with its runtime"),
+            UnfinishedReason::PollPanicked => self.task.line(f, "its poll panicked"),
         }
     }
 }
@@ -305,7 +307,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    pub(crate) fn of(found: &[NotFinished], more_cut: usize) -> Self {
+    pub(crate) fn of(found: &[UnfinishedTask], more_cut: usize) -> Self {
         let (unfinished, cut): (Vec<_>, Vec<_>) =
             found.iter().partition(|found| found.why.did_not_stop());
         let named = unfinished.len().min(MOST_NAMED);
@@ -317,7 +319,7 @@ impl Lines {
     }
 }
 
-fn joined(found: &[&NotFinished], room: usize, more: usize) -> String {
+fn joined(found: &[&UnfinishedTask], room: usize, more: usize) -> String {
     let mut lines: Vec<_> = found.iter().take(room).map(ToString::to_string).collect();
     let unnamed = found.len() - lines.len() + more;
     if unnamed > 0 {
@@ -331,7 +333,7 @@ mod tests {
     use super::*;
     use crate::TaskState;
 
-    fn found(why: Why) -> NotFinished {
+    fn found(why: UnfinishedReason) -> UnfinishedTask {
         let task = LiveTask {
             name: "save",
             id: None,
@@ -341,14 +343,14 @@ mod tests {
             parent: None,
             depth: 0,
         };
-        NotFinished { task, why }
+        UnfinishedTask { task, why }
     }
 
-    fn unfinished(found: Vec<NotFinished>, more: usize, reserved: usize) -> Unfinished {
+    fn unfinished(found: Vec<UnfinishedTask>, more: usize, reserved: usize) -> Unfinished {
         Unfinished::new(Duration::from_secs(2), found, more, reserved, Location::caller())
     }
 
-    fn text(found: Vec<NotFinished>, more: usize, reserved: usize) -> Vec<String> {
+    fn text(found: Vec<UnfinishedTask>, more: usize, reserved: usize) -> Vec<String> {
         let text = unfinished(found, more, reserved).to_string();
         let place = |line: &str| line.split(", spawned at").next().unwrap_or(line).to_owned();
         text.lines().map(place).collect()
@@ -358,12 +360,12 @@ mod tests {
     fn each_way_not_to_finish_has_its_section() {
         let half = Duration::from_millis(500);
         let all = [
-            Why::Cancelled,
-            Why::StillRan,
-            Why::OwnGrace(Some(half)),
-            Why::Aborted,
-            Why::RuntimeGone,
-            Why::PollPanicked,
+            UnfinishedReason::Cancelled,
+            UnfinishedReason::StillRan,
+            UnfinishedReason::OwnGrace(Some(half)),
+            UnfinishedReason::Aborted,
+            UnfinishedReason::RuntimeGone,
+            UnfinishedReason::PollPanicked,
         ];
         assert_eq!(
             text(all.map(found).to_vec(), 0, 2),
@@ -390,7 +392,11 @@ mod tests {
 
     #[test]
     fn a_text_names_64_tasks_and_counts_the_others() {
-        let many = [vec![found(Why::StillRan); 60], vec![found(Why::Cancelled); 10]].concat();
+        let many = [
+            vec![found(UnfinishedReason::StillRan); 60],
+            vec![found(UnfinishedReason::Cancelled); 10],
+        ]
+        .concat();
         let lines = text(many.clone(), 3, 0);
         assert_eq!(lines.len(), 2 + 64 + 1);
         assert_eq!(lines[61], "13 tasks were cut short:");
@@ -402,7 +408,7 @@ mod tests {
 
     #[test]
     fn its_text_survives_an_io_error() {
-        let unfinished = unfinished(vec![found(Why::Cancelled)], 0, 0);
+        let unfinished = unfinished(vec![found(UnfinishedReason::Cancelled)], 0, 0);
         let text = unfinished.to_string();
         assert_eq!(format!("{unfinished:?}"), text);
         let error = io::Error::from(unfinished);

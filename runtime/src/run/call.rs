@@ -32,7 +32,7 @@ use super::{
     BodyFactory, PollContext, Prepared, Run, RunResult,
     backoff::Restarts,
     cancel_waker::CancelWaker,
-    context, fails,
+    context, is_failure,
     output::{Judge, put_text},
     scope::CancelEpoch,
 };
@@ -143,7 +143,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
             let run_result = ready!(this.poll_run(cx, poll_context));
             let Some(wait) = this.wait_after(run_result.outcome, cancel_waker) else {
                 this.finish();
-                if let (Some(text), true) = (text, fails(run_result.outcome)) {
+                if let (Some(text), true) = (text, is_failure(run_result.outcome)) {
                     put_text(text, run_result.result.as_ref(), *this.verdict);
                 }
                 return Poll::Ready(run_result);
@@ -192,7 +192,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
             run.prepare(prepared.and_then(|prepared| prepared.permit), *self.longest_grace);
         }
         if *self.owns_token {
-            run.owns_token();
+            run.set_owns_token();
         }
         self.run.set(Some(run));
         Ok(())

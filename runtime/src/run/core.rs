@@ -190,7 +190,7 @@ impl Core {
         counters.record_start();
         self.state = RunState::Running;
         if self.owns_token() {
-            own::hand(token);
+            own::hand_over(token);
         }
         self.since = now.unwrap_or_else(Ticks::now);
     }
@@ -205,7 +205,7 @@ impl Core {
     #[inline]
     pub(super) fn pop(&mut self, pushed: Pushed) {
         if context::exit_run(pushed) {
-            self.keep_shields(pushed);
+            self.put_shields(pushed);
         }
     }
 
@@ -270,7 +270,7 @@ impl Core {
     /// Someone was given the shields of the run, now or before.
     #[cold]
     #[inline(never)]
-    pub(super) fn keep_shields(&mut self, pushed: Pushed) {
+    pub(super) fn put_shields(&mut self, pushed: Pushed) {
         context::take_back(pushed, self.cold_mut().shields);
     }
 }

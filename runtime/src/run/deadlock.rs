@@ -27,7 +27,7 @@ pub(crate) fn check_permit(spec: &'static TaskSpec) -> Option<Rejected> {
         spec,
         |ancestor| matches!(ancestor, Ancestor::Run { spec: other, holds_permit: true } if std::ptr::eq(*other, spec)),
     )?;
-    Some(Rejected::waits_for_permit(spec, limit, chain))
+    Some(Rejected::deadlock_on_permit(spec, limit, chain))
 }
 
 /// Whether a wait for a slot of `scope`, which has `limit` of them, waits for itself.
@@ -38,7 +38,7 @@ pub(crate) fn check_slot(
     limit: usize,
 ) -> Option<Rejected> {
     let chain = chain_to(spec, |ancestor| is_slot_of(ancestor, scope))?;
-    Some(Rejected::waits_for_slot(spec, limit, chain))
+    Some(Rejected::deadlock_on_slot(spec, limit, chain))
 }
 
 /// Whether a wait for a slot of `scope` that nothing is known for yet waits for itself; who waits is the run
@@ -47,7 +47,7 @@ pub(crate) fn check_slot(
 pub(crate) fn check_reservation(scope: &Arc<Scope>, limit: usize) -> Option<Rejected> {
     let chain = chain(|ancestor| is_slot_of(ancestor, scope))?;
     let task = chain.last().copied()?;
-    Some(Rejected::waits_for_slot(task, limit, chain.into()))
+    Some(Rejected::deadlock_on_slot(task, limit, chain.into()))
 }
 
 fn is_slot_of(ancestor: &Ancestor<'_>, scope: &Arc<Scope>) -> bool {

@@ -125,14 +125,14 @@ pin_project! {
                 let (mut value, mut error) = (Poll::Pending, None);
                 let on_error = OnError::Keep(&mut error);
                 let mut body = InPlace { body: this.body, value: &mut value, on_error };
-                step::on_drop(this.core, lent(this.token), &mut body);
+                step::on_drop(this.core, token_of(this.token), &mut body);
             }
         }
     }
 }
 
 /// The token of a run that has not ended.
-fn lent<T: AsToken>(token: &Option<T>) -> &CancellationToken {
+fn token_of<T: AsToken>(token: &Option<T>) -> &CancellationToken {
     token.as_ref().expect("a run has its token until it has ended").as_token()
 }
 
@@ -196,7 +196,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
     }
 
     /// The token of the run is its own already: that of a call of several runs.
-    pub(super) fn owns_token(&mut self) {
+    pub(super) fn set_owns_token(&mut self) {
         self.core.mode = RunMode::OwnsToken;
     }
 
@@ -209,7 +209,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
         value: &Poll<F::Output>,
         failed: Option<&Failed>,
     ) {
-        let Some(place) = poll_context.text.filter(|_| fails(outcome)) else { return };
+        let Some(place) = poll_context.text.filter(|_| is_failure(outcome)) else { return };
         let result = match (failed, value) {
             (Some(failed), _) => Err(&failed.error),
             (None, Poll::Ready(value)) => Ok(value),
@@ -235,7 +235,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
         on_error: OnError<'_, F::Output>,
     ) -> Poll<Completion> {
         let this = self.project();
-        let (core, token, verdict) = (this.core, lent(this.token), *this.verdict);
+        let (core, token, verdict) = (this.core, token_of(this.token), *this.verdict);
         let mut lent = Lent { entered: None, body: InPlace { body: this.body, value, on_error } };
         if let ControlFlow::Break(polled) = step::enter(core, token, &mut lent, cx, poll_context) {
             return polled;
@@ -264,7 +264,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
 
 /// Whether the error of such an end may be logged: a panic was logged when it was caught, and a cancellation is no
 /// failure.
-fn fails(outcome: Outcome) -> bool {
+fn is_failure(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Error | Outcome::TimedOut | Outcome::Rejected)
 }
 

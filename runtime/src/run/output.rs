@@ -44,7 +44,7 @@ impl SupervisedOutput for () {
     type Error = TaskError;
 
     fn from_task_error(error: TaskError) -> Self {
-        events::swallowed(&error);
+        events::error_discarded(&error);
     }
 
     fn error(error: TaskError) -> TaskError {

@@ -6,8 +6,8 @@
 //!
 //! Invariants
 //!
-//! 1. What is handed over is taken at once: no other body is polled between [`hand`] and the first statement of the
-//!    body. A body that was handed nothing finds nothing.
+//! 1. What is handed over is taken at once: no other body is polled between [`hand_over`] and the first statement of
+//!    the body. A body that was handed nothing finds nothing.
 //! 2. A call that is awaited where it was made pays for one test of a flag, and only if it was given an owned token.
 //!
 //! `tests/composition/tokens.rs` checks 1, for each form of a body and each way to spawn it.
@@ -24,7 +24,7 @@ std::thread_local! {
     static IS_HANDED: Cell<bool> = const { Cell::new(false) };
     static HANDED: Cell<Option<CancellationToken>> = const { Cell::new(None) };
     /// Whether the closure of a spawn or a map is being called.
-    static MAKING: Cell<bool> = const { Cell::new(false) };
+    static IN_CLOSURE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The token that a body uses: its own child in a spawned run, else the one that it was given.
@@ -51,15 +51,15 @@ pub fn own_given_token<T: Any>(given: T) -> T {
 /// The token of a `task!` that makes its future in its closure: a child if a scope calls the closure.
 #[must_use]
 pub fn own_token_of_closure(given: CancellationToken) -> CancellationToken {
-    if MAKING.get() { given.child_token() } else { given }
+    if IN_CLOSURE.get() { given.child_token() } else { given }
 }
 
 /// Calls the closure of a spawn or of a map, under [`panic::catch`].
 #[inline]
-pub(crate) fn making<R>(closure: impl FnOnce() -> R) -> Result<R, Caught> {
-    let outer = MAKING.replace(true);
+pub(crate) fn call_closure<R>(closure: impl FnOnce() -> R) -> Result<R, Caught> {
+    let outer = IN_CLOSURE.replace(true);
     let made = panic::catch(closure);
-    MAKING.set(outer);
+    IN_CLOSURE.set(outer);
     made
 }
 
@@ -72,7 +72,7 @@ pub(super) fn replace<T: AsToken>(token: &mut Option<T>) {
 
 /// Hands a token to the body that is polled next.
 #[cold]
-pub(super) fn hand(token: &CancellationToken) {
+pub(super) fn hand_over(token: &CancellationToken) {
     let token = token.clone();
     let handed = HANDED.try_with(move |handed| handed.set(Some(token)));
     IS_HANDED.set(handed.is_ok());

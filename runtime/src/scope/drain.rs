@@ -26,7 +26,7 @@ use crate::{
     Cause, LiveTask, Unfinished, budget,
     deadline::Deadline,
     events::rate,
-    registry::{Drain, Draining, NotFinished, Why},
+    registry::{Drain, Draining, UnfinishedReason, UnfinishedTask},
 };
 
 /// How long before the end of a drain its tasks are cancelled.
@@ -103,7 +103,7 @@ impl Shared {
         let mut has_cancelled = false;
         loop {
             let main = Deadline::current();
-            let left_of_main = main.as_ref().and_then(|main| main.left());
+            let left_of_main = main.as_ref().and_then(|main| main.remaining());
             let grace = match left_of_main {
                 Some(left) => grace.min(begun.elapsed().saturating_add(left)),
                 None => grace,
@@ -174,7 +174,7 @@ impl<'a> UnderWay<'a> {
         let live: Vec<_> = state.live().cloned().collect();
         let not_returned = state.not_finished.not_returned().to_vec();
         for record in &live {
-            state.not_finished.enter(record, Why::StillRan, true);
+            state.not_finished.enter(record, UnfinishedReason::StillRan, true);
         }
         let State { drains, not_finished, reserved, .. } = &mut *state;
         drains.came_to_an_end = true;
@@ -187,7 +187,10 @@ impl<'a> UnderWay<'a> {
             }
             Caller::Main => {
                 // What the body was given is its own business, unless it still runs.
-                let task = |record| NotFinished { task: LiveTask::of(record), why: Why::StillRan };
+                let task = |record| UnfinishedTask {
+                    task: LiveTask::of(record),
+                    why: UnfinishedReason::StillRan,
+                };
                 let live = live.iter().map(|record| task(record));
                 (grace, (not_returned.into_iter().chain(live).collect(), 0))
             }
@@ -234,7 +237,7 @@ impl Drain for Shared {
         self.state().home == Some(runtime)
     }
 
-    fn left(&self) -> Vec<LiveTask> {
+    fn remaining(&self) -> Vec<LiveTask> {
         let state = self.state();
         if state.abandoned {
             return Vec::new();

@@ -37,7 +37,7 @@ use crate::{
     Cause, LiveTask, events,
     limit::Limit,
     panic::quietly,
-    registry::{self, Drain, HasTasks, Key, Lines, POOLS, Registration, Slab, Why},
+    registry::{self, Drain, HasTasks, Key, Lines, POOLS, Registration, Slab, UnfinishedReason},
     run::{
         cancel_waker::CancelWaker,
         record::{Activity, TaskRecord},
@@ -253,7 +253,7 @@ impl Shared {
         let mut state = self.state();
         // Without a drain that is the business of who cancelled it.
         if state.drains.has_begun() || state.abandoned {
-            let why = Why::OwnGrace(record.spec().grace());
+            let why = UnfinishedReason::OwnGrace(record.spec().grace());
             state.not_finished.enter(record, why, true);
         }
     }
@@ -262,7 +262,7 @@ impl Shared {
     pub(super) fn cancelled(&self, record: &Arc<TaskRecord>) {
         let mut state = self.state();
         if state.drains.has_cancelled() || state.abandoned {
-            state.not_finished.enter(record, Why::Cancelled, true);
+            state.not_finished.enter(record, UnfinishedReason::Cancelled, true);
         }
     }
 
@@ -271,10 +271,10 @@ impl Shared {
     pub(super) fn aborted(&self, record: &Arc<TaskRecord>) {
         let unwinds = std::thread::panicking();
         let why = match record.activity() {
-            _ if record.is_aborted() => Why::Aborted,
+            _ if record.is_aborted() => UnfinishedReason::Aborted,
             // Its spawn panicked, outside of a runtime, which the caller has.
             Activity::NotStarted if unwinds && record.id().is_none() => return,
-            _ => Why::RuntimeGone,
+            _ => UnfinishedReason::RuntimeGone,
         };
         let mut state = self.state();
         let is_closed = state.closed;
@@ -286,7 +286,7 @@ impl Shared {
     pub(super) fn unwound(&self, record: &Arc<TaskRecord>) {
         let mut state = self.state();
         let is_closed = state.closed;
-        state.not_finished.enter(record, Why::PollPanicked, is_closed);
+        state.not_finished.enter(record, UnfinishedReason::PollPanicked, is_closed);
     }
 
     /// Logs tasks that did not finish.

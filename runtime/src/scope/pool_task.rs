@@ -32,7 +32,7 @@ pub(super) fn make<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     run: &mut Option<S>,
 ) -> Option<Made> {
     let (token, record) = pool.token();
-    let made = own::making(|| run.insert(task(token)).spec());
+    let made = own::call_closure(|| run.insert(task(token)).spec());
     let spec =
         made.map_err(|caught| events::panicked(&Panic::new(name_of::<S, F>(), caught))).ok()?;
     Some(Made { spec, record })

@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     LiveTask, TaskState,
     clock::Ticks,
-    registry::{NotFinished, Why},
+    registry::{UnfinishedReason, UnfinishedTask},
     run::record::TaskRecord,
 };
 
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct NotFinishedTasks {
-    kept: Vec<NotFinished>,
+    kept: Vec<UnfinishedTask>,
     /// Beyond those that are kept.
     more: usize,
     logged: usize,
@@ -38,13 +38,18 @@ pub(super) struct NotFinishedTasks {
 
 /// Tasks that one event names.
 pub(super) struct Unlogged {
-    pub(super) tasks: Vec<NotFinished>,
+    pub(super) tasks: Vec<UnfinishedTask>,
     pub(super) more: usize,
 }
 
 impl NotFinishedTasks {
     /// The lock of the pool is held, here and below.
-    pub(super) fn enter(&mut self, record: &Arc<TaskRecord>, why: Why, is_closed: bool) {
+    pub(super) fn enter(
+        &mut self,
+        record: &Arc<TaskRecord>,
+        why: UnfinishedReason,
+        is_closed: bool,
+    ) {
         // There may be very many of them: none looks through the others.
         if !record.mark_unfinished() {
             return;
@@ -55,11 +60,11 @@ impl NotFinishedTasks {
             return;
         }
         let mut task = LiveTask::of(record);
-        if matches!(why, Why::OwnGrace(_) | Why::Cancelled) {
+        if matches!(why, UnfinishedReason::OwnGrace(_) | UnfinishedReason::Cancelled) {
             // Its token has fired; by now it is between its last poll and its end.
             task.state = TaskState::Stopping;
         }
-        self.kept.push(NotFinished { task, why });
+        self.kept.push(UnfinishedTask { task, why });
     }
 
     pub(super) fn has_unlogged(&self) -> bool {
@@ -80,7 +85,7 @@ impl NotFinishedTasks {
     }
 
     /// For the caller of a drain: what any drain has found.
-    pub(super) fn all(&self) -> (Vec<NotFinished>, usize) {
+    pub(super) fn all(&self) -> (Vec<UnfinishedTask>, usize) {
         (self.kept.clone(), self.more)
     }
 
@@ -95,7 +100,7 @@ impl NotFinishedTasks {
     }
 
     /// Those that no caller of a drain has.
-    pub(super) fn not_returned(&self) -> &[NotFinished] {
+    pub(super) fn not_returned(&self) -> &[UnfinishedTask] {
         &self.kept[self.returned..]
     }
 }

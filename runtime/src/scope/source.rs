@@ -50,7 +50,7 @@ impl<I: Iterator, F> Source<I, F> {
         F: FnMut(CancellationToken, I::Item) -> S,
     {
         let mut of_the_iterator = true;
-        let next = own::making(|| {
+        let next = own::call_closure(|| {
             let Some(item) = self.items.next() else { return Next::Exhausted };
             of_the_iterator = false;
             if !is_wanted() {

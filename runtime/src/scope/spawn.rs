@@ -98,7 +98,7 @@ where
             }
             Some((token, spare)) => {
                 record = spare;
-                match own::making(|| run.insert(task(token)).spec()) {
+                match own::call_closure(|| run.insert(task(token)).spec()) {
                     Ok(spec) => Stage::New { spec },
                     Err(caught) => unmade::<S>(name.unwrap_or_else(name_of::<S, F>), caught),
                 }

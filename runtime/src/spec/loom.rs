@@ -3,7 +3,7 @@ use loom::thread;
 use super::{Policy, TaskSpec};
 use crate::{
     metrics::release_place,
-    sync::{ended, model},
+    sync::{join, model},
 };
 
 /// A function of its own for each run of a model.
@@ -29,7 +29,7 @@ fn a_function_is_listed_once_and_before_anyone_counts_its_runs() {
             })
         });
         runs();
-        others.into_iter().for_each(ended);
+        others.into_iter().for_each(join);
         release_place();
     });
 }

@@ -47,11 +47,11 @@ pub(crate) struct Notified<'a> {
 
 impl Notified<'_> {
     pub(crate) fn enable(mut self: Pin<&mut Self>) {
-        self.hear(None);
+        self.poll_notified(None);
     }
 
     /// Whether it has been told.
-    fn hear(&mut self, waker: Option<&Waker>) -> bool {
+    fn poll_notified(&mut self, waker: Option<&Waker>) -> bool {
         let mut state = self.notify.state();
         match self.number {
             None => {
@@ -76,7 +76,7 @@ impl Future for Notified<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.hear(Some(cx.waker())) { Poll::Ready(()) } else { Poll::Pending }
+        if self.poll_notified(Some(cx.waker())) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) enum Form {
 
 impl Form {
     /// The form with the highest weight, the first of equals; text for who does not care.
-    pub(super) fn wanted(headers: &HeaderMap) -> Self {
+    pub(super) fn from_accept(headers: &HeaderMap) -> Self {
         let mut wanted = (Self::Text, 0);
         for value in headers.get_all(ACCEPT) {
             for range in value.to_str().unwrap_or_default().split(',') {
@@ -47,7 +47,7 @@ mod tests {
     fn wanted(accept: &str) -> Form {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, accept.parse().expect("a header value"));
-        Form::wanted(&headers)
+        Form::from_accept(&headers)
     }
 
     #[test]
@@ -60,7 +60,7 @@ mod tests {
     fn curl_and_who_says_nothing_get_text() {
         assert_eq!(wanted("*/*"), Form::Text);
         assert_eq!(wanted("image/png"), Form::Text);
-        assert_eq!(Form::wanted(&HeaderMap::new()), Form::Text);
+        assert_eq!(Form::from_accept(&HeaderMap::new()), Form::Text);
     }
 
     #[test]

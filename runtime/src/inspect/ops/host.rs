@@ -9,7 +9,7 @@ use axum::{
 
 /// Goes on only with what was asked of this machine by a name that nobody else can have.
 pub(super) async fn only_local(request: Request, next: Next) -> Response {
-    if asked_of_this_machine(&request) {
+    if is_for_this_machine(&request) {
         next.run(request).await
     } else {
         (StatusCode::FORBIDDEN, "this answers to localhost alone\n").into_response()
@@ -17,7 +17,7 @@ pub(super) async fn only_local(request: Request, next: Next) -> Response {
 }
 
 /// The name is in the header, and in the target where a client sends it whole: both must be local.
-fn asked_of_this_machine(request: &Request) -> bool {
+fn is_for_this_machine(request: &Request) -> bool {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     let target = request.uri().authority().map(|authority| authority.as_str());
     host.is_some_and(is_local) && target.is_none_or(is_local)

@@ -40,7 +40,8 @@ use super::{
 /// If the port is taken or not permitted, which the error names; or if the system has no thread or no descriptor for
 /// the server.
 pub fn listen(port: u16) -> io::Result<SocketAddr> {
-    let app = routes::watching(Handle::try_current().ok()).layer(middleware::from_fn(only_local));
+    let app =
+        routes::router_watching(Handle::try_current().ok()).layer(middleware::from_fn(only_local));
     let (started, is_started) = sync_channel(1);
     // The runtime is made on its own thread: one that is dropped inside another runtime panics.
     thread::Builder::new()

@@ -14,7 +14,7 @@ pub(super) fn cut(message: &str) -> Cow<'_, str> {
         Some((end, _)) => {
             let (beginning, rest) = message.split_at(end);
             // The panic's own bound has cut the rest already.
-            Cow::Owned(match panic::length_of_cut(rest) {
+            Cow::Owned(match panic::original_length(rest) {
                 Some(bytes) => format!("{beginning}… ({bytes} bytes)"),
                 None => format!("{beginning}… ({} characters more)", rest.chars().count()),
             })
@@ -23,7 +23,7 @@ pub(super) fn cut(message: &str) -> Cow<'_, str> {
 }
 
 /// For a line of a terminal, which obeys control characters. Quotes stay as they are: nothing ends at them.
-pub(super) fn on_a_line(message: &str) -> String {
+pub(super) fn single_line(message: &str) -> String {
     let mut line = String::new();
     for each in cut(message).chars() {
         match each {
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_line_has_no_control_characters_and_its_quotes_as_they_were() {
-        let line = on_a_line("it's \"so\"\n\u{1b}[31m \u{202e}");
+        let line = single_line("it's \"so\"\n\u{1b}[31m \u{202e}");
         assert_eq!(line, "it's \"so\"\\n\\u{1b}[31m \\u{202e}");
     }
 }

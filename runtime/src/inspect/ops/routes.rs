@@ -72,11 +72,11 @@ const RETRY: Duration = Duration::from_millis(250);
 /// }
 /// ```
 pub fn router() -> Router {
-    watching(None)
+    router_watching(None)
 }
 
 /// The same, for a runtime other than the one that serves.
-pub(super) fn watching(runtime: Option<Handle>) -> Router {
+pub(super) fn router_watching(runtime: Option<Handle>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
@@ -104,7 +104,7 @@ async fn metrics() -> Response {
 }
 
 async fn tasks(headers: HeaderMap) -> Response {
-    let form = Form::wanted(&headers);
+    let form = Form::from_accept(&headers);
     let mut response = match form {
         Form::Page => page(),
         Form::Json | Form::Text => match snapshot().await {
@@ -162,7 +162,7 @@ async fn backtrace(Path(panic): Path<String>) -> Response {
         let _place = place;
         document::backtrace(&panic)
     };
-    match on_a_thread(look_up).await {
+    match spawn_thread(look_up).await {
         Some(Some(backtrace)) => backtrace.into_response(),
         Some(None) => {
             (StatusCode::NOT_FOUND, "newer panics have taken its place\n").into_response()
@@ -172,7 +172,7 @@ async fn backtrace(Path(panic): Path<String>) -> Response {
 }
 
 /// `None` if there is no thread to be had: `spawn_blocking` would panic.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+async fn spawn_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (send, receive) = oneshot::channel();
     let thread = thread::Builder::new().name("supervised-symbols".to_owned());
     thread.spawn(move || _ = send.send(work())).ok()?;

@@ -52,7 +52,7 @@ impl fmt::Display for Document {
             if let Some(location) = panic.location() {
                 write!(f, " at {location}")?;
             }
-            writeln!(f, ": {}", message::on_a_line(panic.message()))?;
+            writeln!(f, ": {}", message::single_line(panic.message()))?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::Threads;
-use crate::sync::{ended, model};
+use crate::sync::{join, model};
 
 /// What 3 says.
 #[test]
@@ -19,12 +19,12 @@ fn a_thread_that_lives_is_never_missed_because_of_one_that_stops() {
                     let threads = threads.clone();
                     move || threads.on_stop()
                 });
-                ended(stops);
+                join(stops);
             }
         });
         let live = threads.live();
         assert!((1..=2).contains(&live), "{live} threads");
-        ended(makes_one);
+        join(makes_one);
         assert_eq!(threads.live(), 1);
     });
 }

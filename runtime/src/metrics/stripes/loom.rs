@@ -5,7 +5,7 @@ use loom::thread;
 use super::{Counter, Stripes};
 use crate::{
     metrics::threads::release_place,
-    sync::{ended, model},
+    sync::{join, model},
 };
 
 fn sum(stripes: &Stripes<Counter>) -> u64 {
@@ -31,7 +31,7 @@ fn nothing_is_lost_where_a_thread_takes_the_share_of_one_that_has_ended() {
             }
         };
         let threads = [thread::spawn(lives.clone()), thread::spawn(lives)];
-        threads.into_iter().for_each(ended);
+        threads.into_iter().for_each(join);
         assert_eq!(sum(&stripes), 4);
     });
 }
@@ -52,7 +52,7 @@ fn nothing_is_lost_in_the_share_of_those_that_have_none() {
             }
         };
         let threads = [thread::spawn(ends.clone()), thread::spawn(ends)];
-        threads.into_iter().for_each(ended);
+        threads.into_iter().for_each(join);
         assert_eq!(sum(&stripes), 4);
     });
 }
@@ -70,7 +70,7 @@ fn nothing_is_lost_in_the_one_share_of_all_threads() {
             }
         };
         let threads = [thread::spawn(counts.clone()), thread::spawn(counts)];
-        threads.into_iter().for_each(ended);
+        threads.into_iter().for_each(join);
         assert_eq!((sum(&stripes), stripes.iter().count()), (4, 1));
     });
 }
@@ -94,7 +94,7 @@ fn a_sum_never_goes_down() {
             let (first, second) = (sum(&stripes), sum(&stripes));
             assert!(first <= second, "{first}, then {second}");
         });
-        threads.into_iter().for_each(ended);
-        ended(reads);
+        threads.into_iter().for_each(join);
+        join(reads);
     });
 }

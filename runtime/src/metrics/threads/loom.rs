@@ -3,7 +3,7 @@ use std::sync::Arc;
 use loom::{cell::UnsafeCell, thread};
 
 use super::{Place, acquire_place, release_place};
-use crate::sync::{ended, model};
+use crate::sync::{join, model};
 
 /// Invariants 1 and 2.
 #[test]
@@ -22,6 +22,6 @@ fn a_number_has_one_owner_at_a_time_who_sees_what_the_last_one_did() {
         };
         let others = [thread::spawn(lives.clone()), thread::spawn(lives.clone())];
         lives();
-        others.into_iter().for_each(ended);
+        others.into_iter().for_each(join);
     });
 }

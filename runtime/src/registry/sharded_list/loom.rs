@@ -3,7 +3,7 @@ use std::sync::{Arc, Weak};
 use loom::thread;
 
 use super::ShardedList;
-use crate::sync::{ended, model};
+use crate::sync::{join, model};
 
 fn weak(one: &Arc<u8>) -> Weak<u8> {
     Arc::downgrade(one)
@@ -27,7 +27,7 @@ fn who_is_listed_is_found_and_takes_off_nobody_but_itself() {
         let others = [1, 2].map(|one| thread::spawn(comes_and_goes(one)));
         let _registration = list.register(weak(&stays));
         assert!(list.all().contains(&stays));
-        others.into_iter().for_each(ended);
+        others.into_iter().for_each(join);
         assert_eq!(list.all(), [stays]);
     });
 }

@@ -10,7 +10,7 @@ use super::{CancelWaker, WakeAll};
 use crate::{
     CancellationToken,
     run::record::{TaskRecord, model_record},
-    sync::{ended, model},
+    sync::{join, model},
 };
 
 struct OneTask(Arc<TaskRecord>);
@@ -48,7 +48,7 @@ fn a_task_that_sleeps_as_the_waker_fires_is_woken() {
             Poll::Pending
         }));
         record.clear_waker();
-        ended(fires);
+        join(fires);
     });
 }
 
@@ -68,7 +68,7 @@ fn a_fired_cancel_waker_has_a_cancelled_token() {
         if cancel_waker.fired() {
             assert!(token.is_cancelled());
         }
-        ended(fires);
+        join(fires);
         assert!(cancel_waker.fired());
     });
 }

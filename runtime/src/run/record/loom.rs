@@ -7,7 +7,7 @@ use crate::{
     CancellationToken,
     run::scope::Scope,
     spec::{Policy, model_spec},
-    sync::{ended, model},
+    sync::{join, model},
 };
 
 pub(crate) fn record(token: &CancellationToken) -> Arc<TaskRecord> {
@@ -44,7 +44,7 @@ fn who_aborts_and_the_task_that_goes_to_sleep_find_each_other() {
             Poll::Pending
         }));
         record.clear_waker();
-        ended(aborts);
+        join(aborts);
     });
 }
 

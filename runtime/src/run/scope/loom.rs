@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     CancellationToken, Cause,
-    sync::{ended, model},
+    sync::{join, model},
 };
 
 /// Invariant 1.
@@ -28,7 +28,7 @@ fn who_finds_the_token_fired_finds_the_first_cause() {
             assert!(first.is_some());
             assert_eq!(scope.cause(), first);
         }
-        stops.into_iter().for_each(ended);
+        stops.into_iter().for_each(join);
     });
 }
 
@@ -56,7 +56,7 @@ fn an_inner_cancel_waker_has_the_outer_cause() {
         if cancel_waker.fired() {
             assert_eq!(inner.cause(), Some(Cause::Drained));
         }
-        ended(cancels);
+        join(cancels);
         assert_eq!(inner.cause(), Some(Cause::Drained));
     });
 }

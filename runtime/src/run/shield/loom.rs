@@ -4,7 +4,7 @@ use loom::{future::block_on, thread};
 use tokio::time::Instant;
 
 use super::PendingShields;
-use crate::sync::{ended, model};
+use crate::sync::{join, model};
 
 /// Invariant 2.
 #[test]
@@ -27,6 +27,6 @@ fn a_run_that_is_to_end_is_woken_by_the_last_shield_and_not_before() {
         let left = shields_of_run.pending().deadlines.len();
         assert_eq!(left, 0, "shields that were not waited for");
         assert!(shields_of_run.is_ending_here());
-        shields.into_iter().for_each(ended);
+        shields.into_iter().for_each(join);
     });
 }

@@ -8,7 +8,7 @@ use crate::{
     registry::Key,
     run::record::{OnThread, TaskRecord},
     spec::{Policy, model_spec},
-    sync::{ended, model},
+    sync::{join, model},
 };
 
 #[derive(Debug, PartialEq, Eq)]
@@ -60,8 +60,8 @@ fn no_cancellation_comes_before_the_failure_that_it_follows() {
         });
         block_on(group.all_ended());
         assert_eq!(group.take_results(), Err(Error::Real));
-        ended(fails);
-        ended(stops);
+        join(fails);
+        join(stops);
     });
 }
 
@@ -77,7 +77,7 @@ fn a_join_waits_for_all_tasks_and_is_woken_by_the_last() {
         });
         block_on(group.all_ended());
         assert_eq!(group.take_results(), Ok(vec![1, 1]));
-        tasks.into_iter().for_each(ended);
+        tasks.into_iter().for_each(join);
     });
 }
 
@@ -118,7 +118,7 @@ fn a_spawn_that_waits_is_waited_for() {
         });
         block_on(group.all_ended());
         assert_eq!(group.take_results(), Ok(vec![1]));
-        ended(spawns);
+        join(spawns);
     });
 }
 
@@ -157,8 +157,8 @@ fn nothing_is_left_in_a_group_that_is_dropped() {
             move || group.leave(gives, "b", Ok(1), None)
         });
         group.abandon();
-        ended(fails);
-        ended(gives);
+        join(fails);
+        join(gives);
         let mut state = group.state();
         assert!(state.failure.is_none() && state.values.take().is_empty());
         assert_eq!((state.live.len(), state.pending), (0, 0));
@@ -187,6 +187,6 @@ fn a_refused_spawn_is_the_joins_or_its_task_is() {
             Ok(values) => assert_eq!((values, refused), (vec![1], 0)),
             Err(error) => assert_eq!((error, refused), (Error::Cancelled, 1)),
         }
-        ended(fires);
+        join(fires);
     });
 }

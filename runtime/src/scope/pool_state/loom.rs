@@ -11,7 +11,7 @@ use crate::{
     spec::{Policy, model_spec},
     sync::{
         atomic::{AtomicBool, Ordering},
-        ended, model,
+        join, model,
     },
 };
 
@@ -50,7 +50,7 @@ fn a_drain_ends_when_the_last_task_has_and_nothing_is_accepted_after_it() {
         pool.close();
         block_on(pool.all_ended());
         is_drained.store(true, Ordering::Release);
-        spawns.into_iter().for_each(ended);
+        spawns.into_iter().for_each(join);
         assert!(pool.state().is_idle());
     });
 }
@@ -77,7 +77,7 @@ fn a_reserved_slot_is_waited_for_and_its_work_accepted_after_the_close() {
         block_on(pool.all_ended());
         is_drained.store(true, Ordering::Release);
         assert_eq!(pool.reserve(), Err(Closed));
-        ended(reserves);
+        join(reserves);
         assert!(pool.state().is_idle());
     });
 }
@@ -94,7 +94,7 @@ fn a_reserved_slot_that_is_dropped_ends_the_drain() {
         });
         pool.close();
         block_on(pool.all_ended());
-        ended(drops);
+        join(drops);
     });
 }
 
@@ -113,7 +113,7 @@ fn there_are_never_more_tasks_than_slots() {
                 drop(slot);
             })
         });
-        spawns.into_iter().for_each(ended);
+        spawns.into_iter().for_each(join);
     });
 }
 
@@ -147,10 +147,10 @@ fn a_token_that_something_else_fired_is_replaced() {
             let pool = pool.clone();
             move || drop(pool.token())
         });
-        ended(fires);
+        join(fires);
         let (token, _) = pool.token();
         assert!(!token.is_cancelled());
-        ended(spawns);
+        join(spawns);
         let (again, _) = pool.token();
         assert!(again == token, "a token that has not fired is not replaced");
     });

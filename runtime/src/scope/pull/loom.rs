@@ -19,7 +19,7 @@ use crate::{
     },
     scope::{keep::Together, ordered::Index},
     spec::{Policy, model_spec},
-    sync::{Mutex, ended, model},
+    sync::{Mutex, join, model},
 };
 
 #[derive(Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ fn each_item_is_pulled_once_and_has_its_end() {
         block_on(poll_fn(|cx| map.poll_ended(cx)));
         assert_eq!(map.take_results(), Ok(vec![7, 7]));
         assert_eq!(*pulled.lock().expect("loom's locks are not poisoned"), [0, 1]);
-        runners.into_iter().for_each(ended);
+        runners.into_iter().for_each(join);
     });
 }
 
@@ -146,7 +146,7 @@ fn no_cancellation_comes_before_the_failure_that_it_follows() {
         // The one that does not fail may have done all the work.
         let result = map.take_results();
         assert!(matches!(result, Err(Failure::Real) | Ok(_)), "{result:?}");
-        runners.into_iter().for_each(ended);
+        runners.into_iter().for_each(join);
     });
 }
 
@@ -203,7 +203,7 @@ fn a_blocked_iterator_keeps_no_map_from_its_end() {
         let (is_open, opened) = &*gate;
         *is_open.lock().expect("loom's locks are not poisoned") = true;
         opened.notify_all();
-        runners.into_iter().for_each(ended);
+        runners.into_iter().for_each(join);
     });
 }
 
@@ -226,7 +226,7 @@ fn a_map_with_room_has_a_runner_that_reads_or_one_that_asks() {
                 *asked.lock().expect("loom's locks are not poisoned") += grew;
             })
         });
-        runners.into_iter().for_each(ended);
+        runners.into_iter().for_each(join);
         assert_eq!(*asked.lock().expect("loom's locks are not poisoned"), 1);
     });
 }
@@ -255,8 +255,8 @@ fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
         let result = map.take_results();
         let is_whole = result.as_ref().is_ok_and(|values| values.len() == 1);
         assert!(is_whole || result == Err(Failure::Cancelled), "{result:?}");
-        ended(reads);
-        ended(fires);
+        join(reads);
+        join(fires);
     });
 }
 
@@ -281,7 +281,7 @@ fn a_runner_that_leaves_takes_no_other_one_out_of_the_queue() {
         drive(&map, reads, "a", |_| (Outcome::Ok, Ok(7)));
         block_on(poll_fn(|cx| map.poll_ended(cx)));
         assert_eq!(map.take_results(), Ok(vec![7, 7]));
-        ended(leaves);
-        ended(enters);
+        join(leaves);
+        join(enters);
     });
 }

@@ -8,7 +8,7 @@ use crate::{
     limit::Limit,
     run::scope::Scope,
     spec::{Policy, model_spec},
-    sync::{ended, model},
+    sync::{join, model},
 };
 
 /// Invariant 1: loom fails where all threads wait.
@@ -28,7 +28,7 @@ fn two_scopes_and_one_function_do_not_block_each_other() {
         };
         let others = [&one, &other].map(|slots| thread::spawn(spawns(slots)));
         spawns(&one)();
-        others.into_iter().for_each(ended);
+        others.into_iter().for_each(join);
         for slots in [one, other] {
             assert!(slots.try_admit(spec).is_some(), "all of it has come back");
         }
@@ -56,7 +56,7 @@ fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
         assert!(admitted.is_ok());
         drop(admitted);
         drop(permit);
-        ended(waits);
+        join(waits);
     });
 }
 
@@ -76,7 +76,7 @@ fn a_permit_is_free_while_its_spawn_waits_for_a_slot() {
         // The slot comes back only after this.
         drop(block_on(Limit::acquire(limit(spec))));
         drop(held);
-        ended(waits);
+        join(waits);
     });
 }
 
@@ -96,7 +96,7 @@ fn a_token_that_fires_ends_the_wait() {
         let admitted = block_on(slots.admit(spec, &scope, &token));
         assert!(matches!(admitted, Err(Refusal::Fired)));
         drop(held);
-        ended(fires);
+        join(fires);
         assert!(slots.try_admit(spec).is_some(), "all of it has come back");
     });
 }
@@ -121,8 +121,8 @@ fn what_comes_back_while_the_token_fires_is_given_or_free() {
             }
         });
         give_back(held);
-        ended(fires);
-        ended(waits);
+        join(fires);
+        join(waits);
         assert!(slots.try_admit(spec).is_some(), "all of it has come back");
     });
 }

@@ -10,7 +10,7 @@ use crate::{
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
-        ended, model,
+        join, model,
     },
 };
 
@@ -47,7 +47,7 @@ fn a_row_is_used_again_only_when_nobody_has_it_any_more() {
             &scope,
             OnThread::Worker,
         );
-        ended(aborts);
+        join(aborts);
         assert!(!next.is_aborted());
     });
 }
