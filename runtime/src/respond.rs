@@ -64,7 +64,7 @@ mod tests {
     use crate::{Cancelled, Cause};
 
     #[test]
-    fn a_refusal_says_when_to_try_again_and_names_nothing() {
+    fn a_refusal_has_retry_after_and_names_nothing() {
         let refusals = [
             Rejected::full("secret", 7).into_response(),
             Closed.into_response(),

@@ -75,7 +75,7 @@ fn at_most_a_smaller_size_is_taken_again() {
 
 /// Invariant 1: a permit that has come back is found by who waits.
 #[test]
-fn who_waits_gets_the_permit_that_comes_back_while_the_size_changes() {
+fn a_waiter_gets_a_permit_released_during_a_resize() {
     model(Some(2), || {
         let limit = Arc::new(Limit::new(2));
         let out = [(); 2].map(|()| Limit::try_acquire(limit.clone()));
@@ -111,7 +111,7 @@ fn two_that_wait_get_the_one_permit_one_after_the_other() {
 
 /// Invariant 1: a wait that is dropped while its permit arrives passes it on.
 #[test]
-fn a_dropped_wait_passes_on_the_permit_that_it_has_been_granted() {
+fn a_dropped_wait_passes_its_granted_permit_on() {
     model(Some(3), || {
         let limit = Arc::new(Limit::new(1));
         let out = Limit::try_acquire(limit.clone());

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_in_the_first_bucket_whose_bound_it_does_not_exceed() {
+    fn a_duration_is_in_the_first_bucket_that_bounds_it() {
         let interesting = BOUNDS.iter().flat_map(|bound| [bound - 1, *bound, bound + 1]);
         for nanos in interesting.chain([0, 1, u64::MAX]).chain((0..64).map(|bit| 1 << bit)) {
             let slow = BOUNDS.iter().position(|bound| nanos <= *bound).unwrap_or(BOUNDS.len());

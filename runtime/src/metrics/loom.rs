@@ -22,7 +22,7 @@ fn assert_not_negative(totals: &Totals) {
 
 /// Invariant 2.
 #[test]
-fn a_run_whose_end_is_seen_is_seen_to_have_started() {
+fn a_finished_run_is_counted_as_started() {
     model(None, || {
         let metrics = Arc::new(Metrics::new());
         let runs = thread::spawn({
@@ -46,7 +46,7 @@ fn a_run_whose_end_is_seen_is_seen_to_have_started() {
 
 /// Invariant 2.
 #[test]
-fn so_is_one_that_another_thread_has_ended() {
+fn a_run_finished_elsewhere_is_counted_as_started() {
     model(Some(2), || {
         let metrics = Arc::new(Metrics::new());
         let handed_over = Arc::new(AtomicBool::new(false));
@@ -79,7 +79,7 @@ fn so_is_one_that_another_thread_has_ended() {
 }
 
 #[test]
-fn a_histogram_never_goes_down_and_ends_with_all_that_was_observed() {
+fn a_histogram_never_decreases_and_loses_nothing() {
     model(None, || {
         let metrics = Arc::new(Metrics::new());
         let observes = thread::spawn({

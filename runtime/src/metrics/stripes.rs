@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_lost_over_threads_that_come_and_go() {
+    fn threads_that_start_and_finish_lose_nothing() {
         let stripes = Stripes::<Counter>::new();
         for _ in 0..20 {
             std::thread::scope(|scope| {

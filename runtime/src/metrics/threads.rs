@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_gives_its_place_back_once_and_what_all_share_never() {
+    fn a_thread_releases_its_own_place_once() {
         std::thread::spawn(|| {
             let place = acquire_place();
             release_place();

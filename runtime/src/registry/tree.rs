@@ -257,19 +257,19 @@ mod tests {
     }
 
     #[test]
-    fn one_more_than_are_drawn_is_drawn_too() {
+    fn a_single_task_is_never_folded() {
         assert_eq!(drawn(&[(0, 9), (0, 8), (0, 7)], 2), ["0:9", "0:8", "0:7"]);
         assert_eq!(drawn(&[(0, 9), (0, 8), (0, 7), (0, 6)], 2), ["0:9", "0:8", "0:2/0/7/0"]);
     }
 
     #[test]
-    fn who_has_one_below_it_that_blocks_its_worker_is_drawn_before_older_ones() {
+    fn a_subtree_that_blocks_its_worker_is_drawn_first() {
         let of = [(0, 9), (1, 8), (0, 7), (1, 0), (0, 6), (1, 5), (0, 4), (1, 3)];
         assert_eq!(drawn(&of, 1), ["0:7", "1:0", "0:3/3/9/0"]);
     }
 
     #[test]
-    fn a_line_for_many_tells_all_that_is_below_them_and_what_blocks_there() {
+    fn a_folded_line_counts_its_subtrees_and_blocked_workers() {
         let of = [(0, 9), (0, 0), (1, 0), (2, 5), (0, 0), (1, 4), (0, 7), (1, 0), (1, 2)];
         assert_eq!(drawn(&of, 1), ["0:0", "1:0", "2:5", "0:3/3/9/2"]);
     }
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_is_nested_too_deep_for_strokes_has_its_depth_before_its_name() {
+    fn a_task_too_deep_for_strokes_shows_its_depth() {
         let each = (0..35).map(|depth| named("n", depth, TaskState::Running));
         let drawn = Tasks(each.collect()).to_string();
         let lines: Vec<_> = drawn.lines().collect();
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn many_that_are_alike_are_a_line_that_says_how_many_of_them_block_their_worker() {
+    fn a_folded_line_says_how_many_block_their_worker() {
         let blocks = TaskState::Polling(Duration::from_secs(1));
         let each = || [named("alike", 0, blocks), named("child", 1, TaskState::Running)];
         let drawn = Tasks((0..MOST_ALIKE + 5).flat_map(|_| each()).collect()).to_string();
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_lives_it_says_so() {
+    fn no_tasks_are_a_line_of_text() {
         assert_eq!(Tasks(Vec::new()).to_string(), "no live tasks");
     }
 }

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_run_that_outlived_the_upper_bound_begins_the_waits_anew() {
+    fn a_run_that_outlives_the_upper_bound_resets_the_waits() {
         let restart = Restart::ON_FAILURE.backoff(SECOND..10 * SECOND).max_restarts(100, SECOND);
         let now = Instant::now();
         let mut restarts = Restarts::default();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_is_full_has_room_again_when_its_oldest_is_as_old_as_it() {
+    fn a_full_window_has_room_when_its_oldest_expires() {
         let restart = Restart::ON_FAILURE.max_restarts(2, SECOND);
         let started = Instant::now();
         let mut restarts = Restarts::default();

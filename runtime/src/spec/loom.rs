@@ -13,7 +13,7 @@ pub(crate) fn spec(policy: Policy) -> &'static TaskSpec {
 
 /// Invariant 1.
 #[test]
-fn a_function_is_listed_once_and_before_anyone_counts_its_runs() {
+fn a_function_is_registered_once_before_its_first_count() {
     // The third thread has its share in another box, and registers all the same.
     model(Some(3), || {
         let spec = spec(Policy::DEFAULT);

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_lines_those_left_out_are_counted_with_the_tasks_behind_them() {
+    fn omitted_lines_are_counted_with_their_tasks() {
         let each = (0..MOST_LINES + 10).map(|number| task(number.to_string().leak(), 0));
         let families = (0..MOST_ALIKE + 3).flat_map(|_| [("alike", 0), ("child", 1), ("child", 1)]);
         let tasks: Vec<_> = each.chain(families.map(|(name, depth)| task(name, depth))).collect();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_functions_those_are_shown_that_do_something_and_those_that_have_done_most() {
+    fn truncation_keeps_the_busiest_functions() {
         let numbered = |started: u64| {
             let mut stats = TaskStats::of(&SPEC);
             (stats.started, stats.running) = (started, u64::from(started == 0));
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn where_all_functions_are_shown_they_stay_in_their_order() {
+    fn functions_keep_their_order_without_truncation() {
         let numbered = |started: u64| {
             let mut stats = TaskStats::of(&SPEC);
             stats.started = started;
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_says_how_many_there_are_of_what_it_does_not_list() {
+    fn a_text_counts_what_it_does_not_list() {
         let mut document = Document::now(Instant::now());
         let oldest = Duration::from_secs(2);
         let more =

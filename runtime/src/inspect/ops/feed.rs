@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_than_32_look_at_once() {
+    async fn at_most_32_view_at_once() {
         let _alone = ALONE.lock().await;
         let mut listeners: Vec<_> = (0..MOST_LISTENERS).map(|_| listener()).collect();
         assert!(Listener::new().unwrap().is_none());
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_comes_between_two_snapshots_gets_the_last_one_at_once() {
+    async fn a_viewer_gets_the_last_snapshot_at_once() {
         let _alone = ALONE.lock().await;
         let mut first = listener();
         let snapshot = first.next().await.unwrap();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_when_nobody_looks_and_begins_again() {
+    async fn it_stops_without_viewers_and_starts_again() {
         let _alone = ALONE.lock().await;
         drop(listener());
         while FEED.lock().unwrap().is_some() {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn it_rests_nine_tenths_of_the_time_and_at_least_half_a_second() {
+    fn it_rests_nine_tenths_of_the_time() {
         assert_eq!(rest(Duration::from_millis(1)), EVERY);
         assert_eq!(rest(Duration::from_secs(1)), Duration::from_secs(9));
     }

@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_no_control_characters_and_its_quotes_as_they_were() {
+    fn a_line_keeps_quotes_and_escapes_control_characters() {
         let line = single_line("it's \"so\"\n\u{1b}[31m \u{202e}");
         assert_eq!(line, "it's \"so\"\\n\\u{1b}[31m \\u{202e}");
     }

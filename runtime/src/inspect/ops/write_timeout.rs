@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_takes_a_byte_now_and_then_is_dropped_after_the_total() {
+    async fn a_slow_reader_is_dropped_after_the_total() {
         let (stream, mut reader) = duplex(BUFFER);
         let trickle = async {
             loop {

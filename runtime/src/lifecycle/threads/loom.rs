@@ -7,7 +7,7 @@ use crate::sync::{join, model};
 
 /// What 3 says.
 #[test]
-fn a_thread_that_lives_is_never_missed_because_of_one_that_stops() {
+fn a_live_thread_is_never_missed_as_another_stops() {
     model(None, || {
         let threads = Arc::new(Threads::default());
         threads.on_start();

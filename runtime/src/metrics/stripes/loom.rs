@@ -19,7 +19,7 @@ fn count(stripes: &Stripes<Counter>) {
 
 /// Invariant 1.
 #[test]
-fn nothing_is_lost_where_a_thread_takes_the_share_of_one_that_has_ended() {
+fn a_share_that_is_reused_by_a_thread_loses_nothing() {
     model(None, || {
         let stripes = Arc::new(Stripes::new());
         let lives = {
@@ -38,7 +38,7 @@ fn nothing_is_lost_where_a_thread_takes_the_share_of_one_that_has_ended() {
 
 /// Invariant 2.
 #[test]
-fn nothing_is_lost_in_the_share_of_those_that_have_none() {
+fn the_shared_share_loses_nothing() {
     model(None, || {
         let stripes = Arc::new(Stripes::new());
         let ends = {

@@ -7,7 +7,7 @@ use crate::sync::{join, model};
 
 /// Invariants 1 and 2.
 #[test]
-fn a_number_has_one_owner_at_a_time_who_sees_what_the_last_one_did() {
+fn a_number_has_one_owner_that_sees_its_predecessor() {
     model(None, || {
         let shares: Arc<[_; 4]> = Arc::new(std::array::from_fn(|_| UnsafeCell::new(())));
         let lives = {

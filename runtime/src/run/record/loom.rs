@@ -22,7 +22,7 @@ pub(crate) fn record(token: &CancellationToken) -> Arc<TaskRecord> {
 
 /// Invariant 3.
 #[test]
-fn who_aborts_and_the_task_that_goes_to_sleep_find_each_other() {
+fn an_abort_wakes_a_task_that_is_about_to_sleep() {
     model(None, || {
         let record = record(&CancellationToken::new());
         let aborts = thread::spawn({
@@ -49,7 +49,7 @@ fn who_aborts_and_the_task_that_goes_to_sleep_find_each_other() {
 }
 
 #[test]
-fn a_task_that_did_not_finish_is_entered_once() {
+fn an_unfinished_task_is_marked_once() {
     model(None, || {
         let record = record(&CancellationToken::new());
         let enters = {

@@ -13,7 +13,7 @@ use crate::{
 
 /// Invariant 1.
 #[test]
-fn who_finds_the_token_fired_finds_the_first_cause() {
+fn a_cancelled_token_has_the_first_cause() {
     model(Some(3), || {
         let token = CancellationToken::new();
         let scope = Scope::root(token.clone());

@@ -8,7 +8,7 @@ use crate::sync::{join, model};
 
 /// Invariant 2.
 #[test]
-fn a_run_that_is_to_end_is_woken_by_the_last_shield_and_not_before() {
+fn an_ending_run_is_woken_by_its_last_shield() {
     model(Some(3), || {
         let later = Instant::now() + Duration::from_secs(3_600);
         let shields_of_run = Arc::new(PendingShields::default());
