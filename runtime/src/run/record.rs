@@ -8,7 +8,7 @@
 //! 3. Who aborts it says so before they ask for its waker; the task keeps its waker before it asks whether it
 //!    is aborted. One of the two finds the other.
 //!
-//! `record/loom.rs` checks 3 for every interleaving, `scope/ledger/loom.rs` what 1 says of an abort.
+//! `record/loom.rs` checks 3 for every interleaving, `scope/group_state/loom.rs` what 1 says of an abort.
 
 use std::{
     panic::Location,

@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     blocking::{Blocking, blocking},
+    group_state::GroupState,
     launch::{OnBlockingThread, OnThisThread, OnWorkers},
-    ledger::Shared,
     slots::Slots,
     spawn::{self, HandleSpawn, Spawn},
 };
@@ -55,7 +55,7 @@ use crate::{
 /// Shared between threads freely; each spawn and each end takes a short lock.
 #[must_use = "a group that is dropped cancels its tasks: `join` it"]
 pub struct Group<T, E> {
-    shared: Arc<Shared<T, E>>,
+    shared: Arc<GroupState<T, E>>,
 }
 
 impl<T, E> Group<T, E>
@@ -68,7 +68,7 @@ where
     /// Its tasks get a child of the token: what the group cancels, the rest of the program keeps.
     #[track_caller]
     pub fn new(token: &CancellationToken) -> Self {
-        Self { shared: Arc::new(Shared::new(token.child_token(), Location::caller())) }
+        Self { shared: Arc::new(GroupState::new(token.child_token(), Location::caller())) }
     }
 
     /// At most `limit` tasks at once: [`spawn`](Self::spawn) waits for a slot. Without it there is no
@@ -108,7 +108,7 @@ where
     }
 
     #[track_caller]
-    fn configure(&mut self) -> &mut Shared<T, E> {
+    fn configure(&mut self) -> &mut GroupState<T, E> {
         Arc::get_mut(&mut self.shared)
             .expect("a group is configured before it has handles or tasks")
     }
@@ -298,14 +298,14 @@ where
     /// Dropped, it drops the group: its tasks are cancelled and aborted.
     pub async fn join(self) -> Result<Vec<T>, E> {
         budget::spent().await;
-        self.shared.all_ended().await;
+        self.shared.close_when_finished().await;
         self.shared.take_results()
     }
 }
 
 impl<T, E> Drop for Group<T, E> {
     fn drop(&mut self) {
-        self.shared.abandon();
+        self.shared.on_drop();
     }
 }
 
@@ -320,7 +320,7 @@ impl<T, E> fmt::Debug for Group<T, E> {
 /// The group's `join` waits for what was spawned through a handle; after the join, or the drop of the
 /// group, a spawn is refused.
 pub struct GroupHandle<T, E> {
-    shared: Arc<Shared<T, E>>,
+    shared: Arc<GroupState<T, E>>,
 }
 
 impl<T, E> GroupHandle<T, E>

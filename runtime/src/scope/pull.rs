@@ -40,8 +40,8 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    group_state::Failure,
     keep::Keep,
-    ledger::Failure,
     ordered::{Index, Ordered},
     source::{Next, Source, drop_source},
     spawn::name_of,

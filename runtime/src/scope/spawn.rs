@@ -14,8 +14,8 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    group_state::{Failure, GroupState},
     launch::Launch,
-    ledger::{Failure, Shared},
     refused::SpawnError,
     slots::Admission,
     task::{Report, Task, cause_of_abort},
@@ -52,7 +52,7 @@ pub struct Spawn<'a, T, E, S> {
 
 /// Takes the run out of its place. There is no task in a group that is closed: then it returns the function.
 type LaunchFn<T, E, S> = fn(
-    &Arc<Shared<T, E>>,
+    &Arc<GroupState<T, E>>,
     &mut Option<S>,
     Option<Arc<TaskRecord>>,
     Admission,
@@ -84,14 +84,14 @@ where
     /// `name` is that of a task which has one before its closure is called.
     #[inline]
     pub(super) fn new<F: FnOnce(CancellationToken) -> S>(
-        group: &'a Arc<Shared<T, E>>,
+        group: &'a Arc<GroupState<T, E>>,
         name: Option<&'static str>,
         task: F,
         place: &'static Location<'static>,
         launch: LaunchFn<T, E, S>,
     ) -> Self {
         let (mut run, mut record) = (None, None);
-        let stage = match group.token() {
+        let stage = match group.task_parts() {
             None => {
                 drop_quietly(task);
                 Stage::Refused { task: name.unwrap_or_else(name_of::<S, F>) }
@@ -118,7 +118,7 @@ fn unmade<S: SupervisedFuture>(task: &'static str, caught: Caught) -> Stage<'sta
 
 /// Spawns a run that has been admitted.
 pub(super) fn launch<S, L>(
-    group: &Arc<Shared<S::Value, S::Error>>,
+    group: &Arc<GroupState<S::Value, S::Error>>,
     run: &mut Option<S>,
     record: Option<Arc<TaskRecord>>,
     admission: Admission,
@@ -132,7 +132,7 @@ where
     let spec = waiting.spec();
     let record = TaskRecord::recycle_or_new(record, spec, place, &group.scope, L::THREAD);
     let span = events::task_span(&group.span, group.scope.cuts_spans(), spec.name());
-    let Some(key) = group.enter(&record) else {
+    let Some(key) = group.register(&record) else {
         drop_quietly(run.take());
         return Err(spec);
     };
@@ -204,13 +204,13 @@ impl<T, E, S> Drop for Spawn<'_, T, E, S> {
 
 /// Tells the group.
 struct InGroup<T, E> {
-    group: Arc<Shared<T, E>>,
+    group: Arc<GroupState<T, E>>,
     key: Key,
     slot: Option<Slot>,
 }
 
 impl<T, E> InGroup<T, E> {
-    fn leave(
+    fn finish(
         self,
         record: &TaskRecord,
         TaskCompletion { outcome, result, .. }: TaskCompletion<T, E>,
@@ -220,7 +220,7 @@ impl<T, E> InGroup<T, E> {
         let (task, place) = (record.spec().name(), record.spawned_at());
         let result = result.map_err(|error| Failure { task, place, outcome, error, text });
         drop(self.slot);
-        self.group.leave(self.key, task, result, token);
+        self.group.finish(self.key, task, result, token);
     }
 }
 
@@ -238,7 +238,7 @@ impl<T, E> Report<T, E> for InGroup<T, E> {
         ended: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
     ) {
-        self.leave(record, ended, token, None);
+        self.finish(record, ended, token, None);
     }
 
     fn failed(
@@ -248,7 +248,7 @@ impl<T, E> Report<T, E> for InGroup<T, E> {
         token: Option<CancellationToken>,
         text: Option<Box<str>>,
     ) {
-        self.leave(record, ended, token, text);
+        self.finish(record, ended, token, text);
     }
 
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E) {
@@ -262,7 +262,7 @@ impl<T, E> Report<T, E> for InGroup<T, E> {
 
     fn unwound(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
         drop(self.slot);
-        self.group.leave_untold(self.key, record.spec().name(), caught);
+        self.group.finish_unconvertible(self.key, record.spec().name(), caught);
     }
 }
 

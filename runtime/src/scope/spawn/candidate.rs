@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::super::{
-    ledger::{Failure, Shared},
+    group_state::{Failure, GroupState},
     refused::SpawnError,
     slots::{Admission, Granting, Refusal, Waiting},
 };
@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub(super) struct Candidate<'a, T, E> {
-    pub(super) group: &'a Arc<Shared<T, E>>,
+    pub(super) group: &'a Arc<GroupState<T, E>>,
     stage: Stage<'a, E>,
     // A pointer, so that what a run must be is asked at the spawn, and not at its `.await` again.
     error: fn(TaskError) -> E,
@@ -87,7 +87,7 @@ enum Why<E> {
 
 impl<'a, T, E> Candidate<'a, T, E> {
     pub(super) fn new(
-        group: &'a Arc<Shared<T, E>>,
+        group: &'a Arc<GroupState<T, E>>,
         stage: Stage<'a, E>,
         error: fn(TaskError) -> E,
     ) -> Self {
@@ -130,8 +130,8 @@ impl<'a, T, E> Candidate<'a, T, E> {
         spec: &'static TaskSpec,
         cx: &mut Context<'_>,
     ) -> Poll<Answer<'a, T, E>> {
-        let number = self.group.wait_begun(spec, self.error);
-        let group: &'a Shared<T, E> = self.group;
+        let number = self.group.add_waiter(spec, self.error);
+        let group: &'a GroupState<T, E> = self.group;
         let admission = group.slots.admit(spec, &group.scope, &group.token);
         let (admission, counted) = (Box::pin(admission), Waiting::begin(spec));
         self.stage = Stage::Waiting { spec, admission, counted, number };
@@ -142,7 +142,7 @@ impl<'a, T, E> Candidate<'a, T, E> {
         let Stage::Waiting { admission, number, .. } = &mut self.stage else {
             unreachable!("only a spawn that waits is asked to");
         };
-        self.group.wait_polled(*number, cx);
+        self.group.waiter_polled(*number, cx);
         let admitted = ready!(admission.as_mut().poll(cx));
         let Stage::Waiting { spec, counted, number, .. } =
             std::mem::replace(&mut self.stage, Stage::Done)
@@ -224,12 +224,12 @@ impl<'a, T, E> Candidate<'a, T, E> {
 
 /// Tells the group when a wait is over, also where the spawn panics: outside a runtime it does.
 pub(super) struct Waited<'a, T, E> {
-    group: &'a Shared<T, E>,
+    group: &'a GroupState<T, E>,
     number: u64,
 }
 
 impl<T, E> Drop for Waited<'_, T, E> {
     fn drop(&mut self) {
-        self.group.wait_ended(self.number);
+        self.group.remove_waiter(self.number);
     }
 }

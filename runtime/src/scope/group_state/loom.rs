@@ -2,7 +2,7 @@ use std::{panic::Location, sync::Arc};
 
 use loom::{future::block_on, thread};
 
-use super::{Failure, Shared};
+use super::{Failure, GroupState};
 use crate::{
     CancellationToken, Cause, Outcome,
     registry::Key,
@@ -17,7 +17,7 @@ enum Error {
     Cancelled,
 }
 
-type Group = Shared<u8, Error>;
+type Group = GroupState<u8, Error>;
 
 fn group() -> Arc<Group> {
     Arc::new(Group::new(CancellationToken::new(), Location::caller()))
@@ -28,8 +28,8 @@ fn record(group: &Group) -> Arc<TaskRecord> {
     TaskRecord::recycle_or_new(None, spec, Location::caller(), &group.scope, OnThread::Worker)
 }
 
-fn enter(group: &Arc<Group>) -> Key {
-    group.enter(&record(group)).expect("the group is open")
+fn register(group: &Arc<Group>) -> Key {
+    group.register(&record(group)).expect("the group is open")
 }
 
 fn failed(task: &'static str, outcome: Outcome, error: Error) -> Result<u8, Failure<Error>> {
@@ -41,10 +41,10 @@ fn failed(task: &'static str, outcome: Outcome, error: Error) -> Result<u8, Fail
 fn no_cancellation_comes_before_the_failure_that_it_follows() {
     model(Some(3), || {
         let group = group();
-        let (fails, stops) = (enter(&group), enter(&group));
+        let (fails, stops) = (register(&group), register(&group));
         let fails = thread::spawn({
             let group = group.clone();
-            move || group.leave(fails, "a", failed("a", Outcome::Error, Error::Real), None)
+            move || group.finish(fails, "a", failed("a", Outcome::Error, Error::Real), None)
         });
         let stops = thread::spawn({
             let group = group.clone();
@@ -55,10 +55,10 @@ fn no_cancellation_comes_before_the_failure_that_it_follows() {
                 } else {
                     Ok(1)
                 };
-                group.leave(stops, "b", result, None);
+                group.finish(stops, "b", result, None);
             }
         });
-        block_on(group.all_ended());
+        block_on(group.close_when_finished());
         assert_eq!(group.take_results(), Err(Error::Real));
         join(fails);
         join(stops);
@@ -70,12 +70,12 @@ fn no_cancellation_comes_before_the_failure_that_it_follows() {
 fn a_join_waits_for_all_tasks_and_is_woken_by_the_last() {
     model(None, || {
         let group = group();
-        let entered = [enter(&group), enter(&group)];
+        let entered = [register(&group), register(&group)];
         let tasks = entered.map(|index| {
             let group = group.clone();
-            thread::spawn(move || group.leave(index, "a", Ok(1), None))
+            thread::spawn(move || group.finish(index, "a", Ok(1), None))
         });
-        block_on(group.all_ended());
+        block_on(group.close_when_finished());
         assert_eq!(group.take_results(), Ok(vec![1, 1]));
         tasks.into_iter().for_each(join);
     });
@@ -88,15 +88,15 @@ fn nothing_is_entered_after_the_join() {
         let group = group();
         let spawns = thread::spawn({
             let group = group.clone();
-            move || match group.enter(&record(&group)) {
+            move || match group.register(&record(&group)) {
                 Some(index) => {
-                    group.leave(index, "a", Ok(1), None);
+                    group.finish(index, "a", Ok(1), None);
                     1
                 }
                 None => 0,
             }
         });
-        block_on(group.all_ended());
+        block_on(group.close_when_finished());
         let joined = group.take_results().expect("none has failed").len();
         assert_eq!(joined, spawns.join().expect("loom ends the test where a thread panics"));
     });
@@ -107,16 +107,16 @@ fn nothing_is_entered_after_the_join() {
 fn a_spawn_that_waits_is_waited_for() {
     model(Some(3), || {
         let group = group();
-        let number = group.wait_begun(model_spec(Policy::DEFAULT), |_| Error::Cancelled);
+        let number = group.add_waiter(model_spec(Policy::DEFAULT), |_| Error::Cancelled);
         let spawns = thread::spawn({
             let group = group.clone();
             move || {
-                let index = enter(&group);
-                group.wait_ended(number);
-                group.leave(index, "a", Ok(1), None);
+                let index = register(&group);
+                group.remove_waiter(number);
+                group.finish(index, "a", Ok(1), None);
             }
         });
-        block_on(group.all_ended());
+        block_on(group.close_when_finished());
         assert_eq!(group.take_results(), Ok(vec![1]));
         join(spawns);
     });
@@ -131,10 +131,10 @@ fn no_task_is_left_running_in_a_group_that_is_dropped() {
             let group = group.clone();
             move || {
                 let record = record(&group);
-                group.enter(&record).map(|_| record)
+                group.register(&record).map(|_| record)
             }
         });
-        group.abandon();
+        group.on_drop();
         if let Some(record) = spawns.join().expect("loom ends the test where a thread panics") {
             assert!(record.is_aborted());
         }
@@ -147,19 +147,19 @@ fn no_task_is_left_running_in_a_group_that_is_dropped() {
 fn nothing_is_left_in_a_group_that_is_dropped() {
     model(Some(3), || {
         let group = group();
-        let (fails, gives) = (enter(&group), enter(&group));
+        let (fails, gives) = (register(&group), register(&group));
         let fails = thread::spawn({
             let group = group.clone();
-            move || group.leave(fails, "a", failed("a", Outcome::Error, Error::Real), None)
+            move || group.finish(fails, "a", failed("a", Outcome::Error, Error::Real), None)
         });
         let gives = thread::spawn({
             let group = group.clone();
-            move || group.leave(gives, "b", Ok(1), None)
+            move || group.finish(gives, "b", Ok(1), None)
         });
-        group.abandon();
+        group.on_drop();
         join(fails);
         join(gives);
-        let mut state = group.state();
+        let mut state = group.lock();
         assert!(state.failure.is_none() && state.values.take().is_empty());
         assert_eq!((state.live.len(), state.pending), (0, 0));
     });
@@ -174,15 +174,15 @@ fn a_refused_spawn_is_the_joins_or_its_task_is() {
             let group = group.clone();
             move || group.token.cancel()
         });
-        match group.token() {
+        match group.task_parts() {
             Some(_) => {
-                let key = enter(&group);
-                group.leave(key, "a", Ok(1), None);
+                let key = register(&group);
+                group.finish(key, "a", Ok(1), None);
             }
             None => group.refuse("a", Cause::Token, Ok(Error::Cancelled), false),
         }
-        block_on(group.all_ended());
-        let refused = group.state().refused.spawns;
+        block_on(group.close_when_finished());
+        let refused = group.lock().refused.spawns;
         match group.take_results() {
             Ok(values) => assert_eq!((values, refused), (vec![1], 0)),
             Err(error) => assert_eq!((error, refused), (Error::Cancelled, 1)),

@@ -5,7 +5,7 @@
 //! 1. The first failure is recorded before the cancellation that it triggers: no sibling's `Cancelled`
 //!    can come first.
 //! 2. `pending` counts the tasks and the spawns that wait. When it is 0, or counts only spawns that nobody polls
-//!    (`held.rs`), `join` closes the group under the same lock, and goes on: nothing is spawned after it.
+//!    (`waiters.rs`), `join` closes the group under the same lock, and goes on: nothing is spawned after it.
 //! 3. No user code runs under the lock: values, errors and tasks are dropped outside, wakers called and cloned
 //!    there.
 //! 4. A waker that panics, of the joiner or of who waits for the token, harms no task and no count.
@@ -17,7 +17,7 @@
 //! 8. An error's conversion may panic. The join resumes that panic; a spawn or an abort never does.
 //!    (`tests/behaviour/error_panics.rs`)
 //!
-//! `ledger/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
+//! `group_state/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
 
 use std::{
     collections::BTreeMap,
@@ -44,14 +44,14 @@ use crate::{
     spec::TaskSpec,
     sync::{Mutex, MutexGuard, OnceLock},
 };
-use held::Wait;
+use waiters::Waiter;
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
 
-mod held;
+mod waiters;
 
-pub(super) struct Shared<T, E> {
+pub(super) struct GroupState<T, E> {
     pub(super) token: CancellationToken,
     pub(super) scope: Arc<Scope>,
     /// The one that the group was made in: the spans of its tasks are inside.
@@ -61,28 +61,28 @@ pub(super) struct Shared<T, E> {
     pub(super) until_first_exit: bool,
     place: &'static Location<'static>,
     /// From the first task on.
-    seen: OnceLock<Seen>,
-    state: Mutex<State<T, E>>,
+    registered: OnceLock<Registered>,
+    inner: Mutex<Inner<T, E>>,
 }
 
 /// What a scope has that has tasks.
-struct Seen {
+struct Registered {
     cancel_waker: CancelWaker,
     _registration: Registration<dyn HasTasks>,
 }
 
-struct State<T, E> {
-    live: Slab<Live>,
+struct Inner<T, E> {
+    live: Slab<GroupTask>,
     /// In the order of the spawns.
     values: Ordered<T>,
     pending: usize,
     /// The spawns that wait, by their numbers.
-    waits: BTreeMap<u64, Wait<E>>,
-    next_wait: u64,
+    waiters: BTreeMap<u64, Waiter<E>>,
+    next_waiter: u64,
     failure: Option<Failure<E>>,
     refused: Refused<E>,
     /// The first panic of an error's conversion. There is no `E` to return, so the join panics.
-    untold: Option<Caught>,
+    conversion_panic: Option<Caught>,
     /// The group has stopped itself because a task has ended.
     exited: bool,
     closed: bool,
@@ -93,7 +93,7 @@ struct State<T, E> {
 }
 
 /// What nobody has taken is dropped one by one: two panics at once would abort the process.
-impl<T, E> Drop for State<T, E> {
+impl<T, E> Drop for Inner<T, E> {
     fn drop(&mut self) {
         drop_each_quietly(self.values.take());
         drop_quietly(self.failure.take());
@@ -102,7 +102,7 @@ impl<T, E> Drop for State<T, E> {
 }
 
 /// A task that has not ended.
-struct Live {
+struct GroupTask {
     record: Arc<TaskRecord>,
     value: Index,
 }
@@ -136,26 +136,26 @@ impl<E> Refused<E> {
     }
 }
 
-impl<T, E> Shared<T, E> {
+impl<T, E> GroupState<T, E> {
     pub(super) fn new(token: CancellationToken, place: &'static Location<'static>) -> Self {
         Self {
             scope: Scope::nested(token.clone()),
             token,
             span: TaskSpan::current(),
-            seen: OnceLock::new(),
+            registered: OnceLock::new(),
             slots: Slots::unbounded(),
             grace: None,
             until_first_exit: false,
             place,
-            state: Mutex::new(State {
+            inner: Mutex::new(Inner {
                 live: Slab::new(),
                 values: Ordered::new(),
                 pending: 0,
-                waits: BTreeMap::new(),
-                next_wait: 0,
+                waiters: BTreeMap::new(),
+                next_waiter: 0,
                 failure: None,
                 refused: Refused::NONE,
-                untold: None,
+                conversion_panic: None,
                 exited: false,
                 closed: false,
                 dropped: false,
@@ -165,26 +165,26 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State<T, E>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner<T, E>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn tasks(&self) -> usize {
-        self.state().live.len()
+        self.lock().live.len()
     }
 
     /// Wakes the tasks when the token fires; there from the first one on.
     pub(super) fn cancel_waker(&self) -> Option<&CancelWaker> {
-        self.seen.get().map(|seen| &seen.cancel_waker)
+        self.registered.get().map(|registered| &registered.cancel_waker)
     }
 
     /// A handle on the token for one more task, and a record if there is one to spare; `None` where the group
     /// takes nothing more.
-    pub(super) fn token(&self) -> Option<(CancellationToken, Option<Arc<TaskRecord>>)> {
+    pub(super) fn task_parts(&self) -> Option<(CancellationToken, Option<Arc<TaskRecord>>)> {
         if self.token.is_cancelled() {
             return None;
         }
-        let mut state = self.state();
+        let mut state = self.lock();
         if state.closed {
             return None;
         }
@@ -194,46 +194,46 @@ impl<T, E> Shared<T, E> {
     }
 
     /// A spawn begins to wait. Returns its number.
-    pub(super) fn wait_begun(&self, spec: &'static TaskSpec, error: fn(TaskError) -> E) -> u64 {
-        let mut state = self.state();
+    pub(super) fn add_waiter(&self, spec: &'static TaskSpec, error: fn(TaskError) -> E) -> u64 {
+        let mut state = self.lock();
         state.pending += 1;
-        let number = state.next_wait;
-        state.next_wait += 1;
-        state.waits.insert(number, Wait::new(spec, error));
+        let number = state.next_waiter;
+        state.next_waiter += 1;
+        state.waiters.insert(number, Waiter::new(spec, error));
         number
     }
 
     /// A spawn that waited has ended, one way or the other.
-    pub(super) fn wait_ended(&self, number: u64) {
-        let mut state = self.state();
+    pub(super) fn remove_waiter(&self, number: u64) {
+        let mut state = self.lock();
         state.pending -= 1;
-        let wait = state.waits.remove(&number);
+        let waiter = state.waiters.remove(&number);
         wake_joiner(state);
-        drop(wait);
+        drop(waiter);
     }
 
     /// Enters a task that is about to be spawned; `None` where the group is closed.
-    pub(super) fn enter(self: &Arc<Self>, record: &Arc<TaskRecord>) -> Option<Key>
+    pub(super) fn register(self: &Arc<Self>, record: &Arc<TaskRecord>) -> Option<Key>
     where
         T: Send + 'static,
         E: Send + 'static,
     {
-        self.seen.get_or_init(|| {
+        self.registered.get_or_init(|| {
             let weak: Weak<Self> = Arc::downgrade(self);
             let cancel_waker = CancelWaker::new(&self.token, &self.scope, weak);
-            Seen { cancel_waker, _registration: registry::register(self) }
+            Registered { cancel_waker, _registration: registry::register(self) }
         });
-        let mut state = self.state();
+        let mut state = self.lock();
         if state.closed {
             return None;
         }
         state.pending += 1;
         let value = state.values.place();
-        Some(state.live.insert(Live { record: record.clone(), value }))
+        Some(state.live.insert(GroupTask { record: record.clone(), value }))
     }
 
     /// A task has ended.
-    pub(super) fn leave(
+    pub(super) fn finish(
         &self,
         key: Key,
         task: &'static str,
@@ -242,12 +242,13 @@ impl<T, E> Shared<T, E> {
     ) {
         // Not under the lock: a `cancel` may hold the token's lock while it calls wakers.
         let fired = self.until_first_exit && self.token.is_cancelled();
-        let mut state = self.state();
+        let mut state = self.lock();
         let dropped = state.dropped;
-        let Live { record, value: place } = state.live.remove(key).expect("a task leaves once");
-        let surplus_spare = state.spares.keep(Spare { token, record: Some(record) }, &self.token);
+        let GroupTask { record, value: place } =
+            state.live.remove(key).expect("a task leaves once");
+        let unused = state.spares.keep(Spare { token, record: Some(record) }, &self.token);
         let (failure, unwanted) = match result {
-            Ok(value) if state.keeps_values() => {
+            Ok(value) if state.wants_values() => {
                 state.values.put(place, value);
                 (None, None)
             }
@@ -260,43 +261,43 @@ impl<T, E> Shared<T, E> {
             Some(_) => Cause::SiblingFailed { task },
             None => Cause::SiblingExited { task },
         };
-        let (stops, surplus) = match failure {
-            Some(failure) => self.record(&mut state, failure),
+        let (cancels, surplus) = match failure {
+            Some(failure) => self.record_failure(&mut state, failure),
             None => (false, None),
         };
         let exits = self.until_first_exit && !state.exited && !fired;
         state.exited |= exits;
-        if stops || exits || surplus.is_some() || unwanted.is_some() {
+        if cancels || exits || surplus.is_some() || unwanted.is_some() {
             drop(state);
-            if stops || exits {
-                self.stop(cause);
+            if cancels || exits {
+                self.cancel(cause);
             }
             self.log_surplus(surplus, dropped);
             // Before the task counts as ended: the join returns when nothing of a task is left.
             drop_quietly(unwanted);
-            state = self.state();
+            state = self.lock();
         }
         state.pending -= 1;
         wake_joiner(state);
-        drop(surplus_spare);
+        drop(unused);
     }
 
     /// A task has ended, and no error could be made of how.
-    pub(super) fn leave_untold(&self, key: Key, task: &'static str, caught: Caught) {
-        let mut state = self.state();
+    pub(super) fn finish_unconvertible(&self, key: Key, task: &'static str, caught: Caught) {
+        let mut state = self.lock();
         let left = state.live.remove(key);
         let surplus = state.record_untold(caught);
         drop(state);
         drop(left);
         drop_quietly(surplus);
-        self.stop(Cause::SiblingFailed { task });
-        let mut state = self.state();
+        self.cancel(Cause::SiblingFailed { task });
+        let mut state = self.lock();
         state.pending -= 1;
         wake_joiner(state);
     }
 
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
-    fn stop(&self, cause: Cause) {
+    fn cancel(&self, cause: Cause) {
         if !self.token.is_cancelled() {
             let fired = self.scope.cancel(cause, || quietly(|| self.token.cancel()));
             if let (false, Some(cancel_waker)) = (fired, self.cancel_waker()) {
@@ -308,21 +309,21 @@ impl<T, E> Shared<T, E> {
     /// There is no task: its closure panicked, or it would have waited for itself.
     pub(super) fn fail(&self, failure: Failure<E>) {
         let task = failure.task;
-        let mut state = self.state();
+        let mut state = self.lock();
         let dropped = state.dropped;
-        let (stops, surplus) = self.record(&mut state, failure);
+        let (cancels, surplus) = self.record_failure(&mut state, failure);
         drop(state);
-        if stops {
-            self.stop(Cause::SiblingFailed { task });
+        if cancels {
+            self.cancel(Cause::SiblingFailed { task });
         }
         self.log_surplus(surplus, dropped);
     }
 
     /// As [`fail`](Self::fail), where the error's conversion panicked.
     pub(super) fn fail_untold(&self, task: &'static str, caught: Caught) {
-        let surplus = self.state().record_untold(caught);
+        let surplus = self.lock().record_untold(caught);
         drop_quietly(surplus);
-        self.stop(Cause::SiblingFailed { task });
+        self.cancel(Cause::SiblingFailed { task });
     }
 
     /// A spawn was refused since the token has fired: the join must not pass for complete. One that came after
@@ -335,7 +336,7 @@ impl<T, E> Shared<T, E> {
         error: Result<E, Caught>,
         known: bool,
     ) {
-        let mut state = self.state();
+        let mut state = self.lock();
         if !known {
             state.refused.spawns += 1;
             state.refused.first.get_or_insert((task, cause));
@@ -352,15 +353,19 @@ impl<T, E> Shared<T, E> {
 
     /// Whether the join has closed the group.
     pub(super) fn is_joined(&self) -> bool {
-        let state = self.state();
+        let state = self.lock();
         state.closed && !state.dropped
     }
 
     /// Records a failure, if it is the first. Returns whether it stops the group, and the failure that no join
     /// returns.
-    fn record(&self, state: &mut State<T, E>, failure: Failure<E>) -> (bool, Option<Failure<E>>) {
+    fn record_failure(
+        &self,
+        state: &mut Inner<T, E>,
+        failure: Failure<E>,
+    ) -> (bool, Option<Failure<E>>) {
         // What follows an exit is no failure; in such a group a real error beats a cancellation.
-        let follows = state.exited && failure.outcome == Outcome::Cancelled;
+        let follows_exit = state.exited && failure.outcome == Outcome::Cancelled;
         let beats = |first: &Failure<E>| {
             self.until_first_exit
                 && first.outcome == Outcome::Cancelled
@@ -368,7 +373,7 @@ impl<T, E> Shared<T, E> {
         };
         match &state.failure {
             // A task of a group that was dropped.
-            _ if follows || state.closed => (false, Some(failure)),
+            _ if follows_exit || state.closed => (false, Some(failure)),
             None => {
                 state.failure = Some(failure);
                 (true, None)
@@ -387,44 +392,44 @@ impl<T, E> Shared<T, E> {
     }
 
     /// Waits until nothing is pending but spawns that nobody polls, and closes the group.
-    pub(super) async fn all_ended(&self) {
-        let mut silence = None;
+    pub(super) async fn close_when_finished(&self) {
+        let mut timeout = None;
         poll_fn(|cx| {
-            if self.closes_if_ended(self.state()) {
+            if self.close_if_finished(self.lock()) {
                 return Poll::Ready(());
             }
             let joiner = cx.waker().clone();
-            let mut state = self.state();
+            let mut state = self.lock();
             let before = state.joiner.replace(joiner);
-            let ended = self.closes_if_ended(state);
+            let ended = self.close_if_finished(state);
             drop(before);
-            if ended { Poll::Ready(()) } else { self.poll_held(&mut silence, cx) }
+            if ended { Poll::Ready(()) } else { self.poll_waiters(&mut timeout, cx) }
         })
         .await;
     }
 
-    fn closes_if_ended(&self, mut state: MutexGuard<'_, State<T, E>>) -> bool {
+    fn close_if_finished(&self, mut state: MutexGuard<'_, Inner<T, E>>) -> bool {
         let ended = state.pending == 0;
         state.closed |= ended;
         ended
     }
 
     pub(super) fn take_results(&self) -> Result<Vec<T>, E> {
-        let mut state = self.state();
+        let mut state = self.lock();
         let values = state.values.take();
         let failure = state.failure.take().map(|failure| failure.error);
         let mut refused = std::mem::replace(&mut state.refused, Refused::NONE);
-        let untold = state.untold.take();
+        let conversion_panic = state.conversion_panic.take();
         drop(state);
         refused.log(self.place);
-        match (failure, untold) {
+        match (failure, conversion_panic) {
             (None, Some(caught)) => {
                 drop_each_quietly(values);
                 drop_quietly(refused.error.take());
                 caught.resume()
             }
-            (failure, untold) => {
-                drop_quietly(untold);
+            (failure, conversion_panic) => {
+                drop_quietly(conversion_panic);
                 match failure.or_else(|| refused.error.take()) {
                     Some(error) => {
                         drop_each_quietly(values);
@@ -438,8 +443,8 @@ impl<T, E> Shared<T, E> {
     }
 
     /// The group is dropped: what still runs is cancelled and aborted.
-    pub(super) fn abandon(&self) {
-        let mut state = self.state();
+    pub(super) fn on_drop(&self) {
+        let mut state = self.lock();
         // Of a group that was joined there is nothing left.
         let joined = state.closed;
         state.dropped = !joined;
@@ -448,7 +453,7 @@ impl<T, E> Shared<T, E> {
         let records: Vec<_> = state.live.iter().map(|live| live.record.clone()).collect();
         let values = state.values.take();
         let failure = state.failure.take();
-        let untold = state.untold.take();
+        let conversion_panic = state.conversion_panic.take();
         let mut refused = std::mem::replace(&mut state.refused, Refused::NONE);
         drop(state);
         let was_cancelled = self.token.is_cancelled();
@@ -456,13 +461,13 @@ impl<T, E> Shared<T, E> {
             // For what was made of the token and has left the tasks; it was not dropped.
             quietly(|| self.token.cancel());
         } else {
-            self.stop(Cause::ScopeDropped);
+            self.cancel(Cause::ScopeDropped);
         }
         for record in &records {
             record.abort();
         }
         drop_each_quietly(values);
-        drop_quietly(untold);
+        drop_quietly(conversion_panic);
         if !records.is_empty() && !was_cancelled {
             events::group_dropped(records.len(), self.place);
         }
@@ -474,30 +479,30 @@ impl<T, E> Shared<T, E> {
     }
 }
 
-impl<T: Send, E: Send> HasTasks for Shared<T, E> {
+impl<T: Send, E: Send> HasTasks for GroupState<T, E> {
     fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
-        into.extend(self.state().live.iter().map(|live| live.record.clone()));
+        into.extend(self.lock().live.iter().map(|live| live.record.clone()));
     }
 }
 
-impl<T, E> State<T, E> {
+impl<T, E> Inner<T, E> {
     /// Whether no task is left; spawns may wait.
-    fn only_waits(&self) -> bool {
-        self.pending == self.waits.len()
+    fn only_waiters_left(&self) -> bool {
+        self.pending == self.waiters.len()
     }
 
     /// Keeps the panic of an error's conversion for the join, unless it has one or is over. Returns what it does not
     /// keep.
     fn record_untold(&mut self, caught: Caught) -> Option<Caught> {
-        if self.closed || self.untold.is_some() {
+        if self.closed || self.conversion_panic.is_some() {
             return Some(caught);
         }
-        self.untold.replace(caught)
+        self.conversion_panic.replace(caught)
     }
 
     /// Whether a join may still return the values.
-    fn keeps_values(&self) -> bool {
-        !self.closed && self.failure.is_none() && self.untold.is_none()
+    fn wants_values(&self) -> bool {
+        !self.closed && self.failure.is_none() && self.conversion_panic.is_none()
     }
 }
 
@@ -511,8 +516,8 @@ impl<E> Failure<E> {
     }
 }
 
-fn wake_joiner<T, E>(mut state: MutexGuard<'_, State<T, E>>) {
-    if !state.only_waits() {
+fn wake_joiner<T, E>(mut state: MutexGuard<'_, Inner<T, E>>) {
+    if !state.only_waiters_left() {
         return;
     }
     if let Some(joiner) = state.joiner.take() {
@@ -528,9 +533,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_spawn_that_meets_the_end_of_the_join_does_not_make_it_fail() {
-        let group: Shared<u8, &str> = Shared::new(CancellationToken::new(), Location::caller());
-        group.all_ended().await;
-        assert!(group.token().is_none(), "it takes nothing more");
+        let group: GroupState<u8, &str> =
+            GroupState::new(CancellationToken::new(), Location::caller());
+        group.close_when_finished().await;
+        assert!(group.task_parts().is_none(), "it takes nothing more");
         group.refuse(
             "late",
             Cause::Token,
@@ -543,15 +549,15 @@ mod tests {
     #[tokio::test]
     async fn a_dropped_group_drops_what_its_join_would_have_returned() {
         let payload = Arc::new(());
-        let group: Shared<Arc<()>, Arc<()>> =
-            Shared::new(CancellationToken::new(), Location::caller());
+        let group: GroupState<Arc<()>, Arc<()>> =
+            GroupState::new(CancellationToken::new(), Location::caller());
         let caught = panic::catch(|| std::panic::resume_unwind(Box::new(payload.clone())));
-        group.state().untold = caught.err();
-        let place = group.state().values.place();
-        group.state().values.put(place, payload.clone());
+        group.lock().conversion_panic = caught.err();
+        let place = group.lock().values.place();
+        group.lock().values.put(place, payload.clone());
         group.refuse("refused", Cause::Token, Ok(payload.clone()), true);
         assert_eq!(Arc::strong_count(&payload), 4);
-        group.abandon();
+        group.on_drop();
         assert_eq!(Arc::strong_count(&payload), 1, "the group is there yet");
     }
 }
