@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::pool_state::{Shared, State};
+use super::pool_state::{Inner, PoolState};
 use crate::{
     Cause, LiveTask, Unfinished, budget,
     deadline::Deadline,
@@ -40,30 +40,30 @@ fn stopping(grace: Duration) -> Duration {
 /// What the drains of a pool share.
 #[derive(Default)]
 pub(super) struct Drains {
-    under_way: usize,
-    has_begun: bool,
+    active: usize,
+    has_started: bool,
     /// The tokens of the tasks were fired, by a drain.
     has_cancelled: bool,
-    came_to_an_end: bool,
+    completed: bool,
     /// Of the first drain at whose end tasks still ran: the others abort nothing more.
     grace: Option<Duration>,
 }
 
 impl Drains {
-    pub(super) fn under_way(&self) -> bool {
-        self.under_way > 0
+    pub(super) fn is_active(&self) -> bool {
+        self.active > 0
     }
 
-    pub(super) fn has_begun(&self) -> bool {
-        self.has_begun
+    pub(super) fn has_started(&self) -> bool {
+        self.has_started
     }
 
     pub(super) fn has_cancelled(&self) -> bool {
         self.has_cancelled
     }
 
-    pub(super) fn came_to_an_end(&self) -> bool {
-        self.came_to_an_end
+    pub(super) fn has_completed(&self) -> bool {
+        self.completed
     }
 }
 
@@ -76,49 +76,49 @@ enum Caller {
     Main,
 }
 
-impl Shared {
+impl PoolState {
     pub(super) async fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
         self.drain_for(Caller::User, grace).await
     }
 
     async fn drain_for(&self, caller: Caller, grace: Duration) -> Result<(), Unfinished> {
-        let under_way = UnderWay::begin(self);
+        let active = ActiveDrain::start(self);
         self.close();
         budget::spent().await;
         let grace = if grace.is_zero() {
             self.cancel_for_drain();
             yield_now().await;
             grace
-        } else if self.state().is_idle() {
+        } else if self.lock().is_idle() {
             grace
         } else {
             self.finish_within(grace).await
         };
-        under_way.end(caller, grace)
+        active.finish(caller, grace)
     }
 
     /// Waits until nothing is left, or for as long as there is. Returns how long that is.
     async fn finish_within(&self, grace: Duration) -> Duration {
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut has_cancelled = false;
         loop {
             let main = Deadline::current();
-            let left_of_main = main.as_ref().and_then(|main| main.remaining());
-            let grace = match left_of_main {
-                Some(left) => grace.min(begun.elapsed().saturating_add(left)),
+            let main_remaining = main.as_ref().and_then(|main| main.remaining());
+            let grace = match main_remaining {
+                Some(left) => grace.min(started.elapsed().saturating_add(left)),
                 None => grace,
             };
             let wait = if has_cancelled { grace } else { grace - stopping(grace) };
-            let all_ended = async {
+            let wait_until_idle = async {
                 match &main {
-                    Some(main) => main.before_a_signal(self.all_ended()).await.is_some(),
+                    Some(main) => main.before_a_signal(self.wait_until_idle()).await.is_some(),
                     None => {
-                        self.all_ended().await;
+                        self.wait_until_idle().await;
                         true
                     }
                 }
             };
-            match within(begun.checked_add(wait), all_ended).await {
+            match until(started.checked_add(wait), wait_until_idle).await {
                 Some(true) => return grace,
                 // A signal: there may be less time now.
                 Some(false) => {}
@@ -132,16 +132,16 @@ impl Shared {
     }
 
     fn cancel_for_drain(&self) {
-        self.state().drains.has_cancelled = true;
-        self.stop(Cause::Drained);
+        self.lock().drains.has_cancelled = true;
+        self.cancel(Cause::Drained);
     }
 
-    pub(super) async fn all_ended(&self) {
+    pub(super) async fn wait_until_idle(&self) {
         loop {
             let mut idle = pin!(self.idle.notified());
             // Heard from now on, also while it looks.
             idle.as_mut().enable();
-            if self.state().is_idle() {
+            if self.lock().is_idle() {
                 return;
             }
             idle.await;
@@ -150,7 +150,7 @@ impl Shared {
 }
 
 /// `None` if the end comes first; one that no clock can tell never does.
-async fn within<F: Future>(end: Option<Instant>, work: F) -> Option<F::Output> {
+async fn until<F: Future>(end: Option<Instant>, work: F) -> Option<F::Output> {
     match end {
         Some(end) => timeout_at(end, work).await.ok(),
         None => Some(work.await),
@@ -158,26 +158,26 @@ async fn within<F: Future>(end: Option<Instant>, work: F) -> Option<F::Output> {
 }
 
 /// A drain that has not ended.
-struct UnderWay<'a>(&'a Shared);
+struct ActiveDrain<'a>(&'a PoolState);
 
-impl<'a> UnderWay<'a> {
-    fn begin(pool: &'a Shared) -> Self {
-        let drains = &mut pool.state().drains;
-        drains.under_way += 1;
-        drains.has_begun = true;
+impl<'a> ActiveDrain<'a> {
+    fn start(pool: &'a PoolState) -> Self {
+        let drains = &mut pool.lock().drains;
+        drains.active += 1;
+        drains.has_started = true;
         Self(pool)
     }
 
     /// Aborts what is left, logs what did not finish, and returns it.
-    fn end(self, caller: Caller, grace: Duration) -> Result<(), Unfinished> {
-        let mut state = self.0.state();
+    fn finish(self, caller: Caller, grace: Duration) -> Result<(), Unfinished> {
+        let mut state = self.0.lock();
         let live: Vec<_> = state.live().cloned().collect();
         let not_returned = state.not_finished.not_returned().to_vec();
         for record in &live {
-            state.not_finished.enter(record, UnfinishedReason::StillRan, true);
+            state.not_finished.add(record, UnfinishedReason::StillRan, true);
         }
-        let State { drains, not_finished, reserved, .. } = &mut *state;
-        drains.came_to_an_end = true;
+        let Inner { drains, not_finished, reserved, .. } = &mut *state;
+        drains.completed = true;
         let (grace, (found, more)) = match caller {
             Caller::User => {
                 if !live.is_empty() {
@@ -198,7 +198,7 @@ impl<'a> UnderWay<'a> {
         let finished = found.len() + more + *reserved == 0;
         let place = self.0.place;
         let unfinished = (!finished).then(|| Unfinished::new(grace, found, more, *reserved, place));
-        let (kept, unlogged) = (not_finished.kept(), not_finished.take_unlogged());
+        let (kept, unlogged) = (not_finished.len(), not_finished.take_unlogged());
         drop(state);
         if !live.is_empty() {
             self.0.abort();
@@ -208,38 +208,38 @@ impl<'a> UnderWay<'a> {
             rate::flush_all();
         }
         // Not before: the log may never return, and main asks for what nobody was given.
-        self.0.state().not_finished.returned(kept);
+        self.0.lock().not_finished.mark_returned(kept);
         unfinished.map_or(Ok(()), Err)
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for ActiveDrain<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.drains.under_way -= 1;
-        let abandoned = state.abandoned;
+        let mut state = self.0.lock();
+        state.drains.active -= 1;
+        let dropped = state.dropped;
         drop(state);
-        if abandoned {
-            self.0.abandon();
+        if dropped {
+            self.0.on_drop();
         }
     }
 }
 
-impl Drain for Shared {
+impl Drain for PoolState {
     fn drain(self: Arc<Self>, grace: Duration) -> Draining {
         Box::pin(async move {
             // If it is abandoned, its tasks were cancelled and aborted with its last handle, and that was logged.
-            if self.state().abandoned { Ok(()) } else { self.drain_for(Caller::Main, grace).await }
+            if self.lock().dropped { Ok(()) } else { self.drain_for(Caller::Main, grace).await }
         })
     }
 
     fn belongs_to(&self, runtime: runtime::Id) -> bool {
-        self.state().home == Some(runtime)
+        self.lock().runtime_id == Some(runtime)
     }
 
     fn remaining(&self) -> Vec<LiveTask> {
-        let state = self.state();
-        if state.abandoned {
+        let state = self.lock();
+        if state.dropped {
             return Vec::new();
         }
         let found = state.not_finished.not_returned();

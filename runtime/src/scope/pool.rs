@@ -6,8 +6,8 @@ use super::{
     blocking::{Blocking, blocking},
     launch::{OnBlockingThread, OnThisThread, OnWorkers},
     pool_spawn::{PoolSpawn, launch_admitted},
-    pool_state::Shared,
-    pool_task::{Made, make},
+    pool_state::PoolState,
+    pool_task::{PreparedRun, make_run},
     refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
     slot::Slot,
     slots,
@@ -69,12 +69,12 @@ pub struct Pool {
 
 /// What the last handle, or slot, is the end of.
 pub(super) struct Handle {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<PoolState>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.abandon();
+        self.shared.on_drop();
     }
 }
 
@@ -87,7 +87,7 @@ impl Pool {
     #[must_use]
     #[track_caller]
     pub fn new(limit: usize) -> Self {
-        let shared = Arc::new(Shared::new(limit, Location::caller()));
+        let shared = Arc::new(PoolState::new(limit, Location::caller()));
         shared.list();
         Self { handle: Arc::new(Handle { shared }) }
     }
@@ -282,7 +282,9 @@ impl Pool {
         }
         let slot = Slot::new(self.handle.clone(), slot);
         let mut run = None;
-        let Some(Made { spec, record }) = make(pool, task, &mut run) else { return Ok(()) };
+        let Some(PreparedRun { spec, record }) = make_run(pool, task, &mut run) else {
+            return Ok(());
+        };
         let permit = spec.limit().map(Limit::try_acquire);
         if let Some(None) = permit {
             drop_quietly(run);
@@ -349,7 +351,7 @@ impl Pool {
     /// How many tasks have not ended.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.handle.shared.state().tasks()
+        self.handle.shared.lock().tasks()
     }
 
     /// Whether every task has ended.

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     launch::Launch,
-    pool_state::{Shared, Ticket},
-    pool_task::{Made, launch, make},
+    pool_state::{PoolState, SlotKind},
+    pool_task::{PreparedRun, launch, make_run},
     refused::{Closed, LoggedError, SpawnError},
     slots::{Admission, Refusal, Waiting},
 };
@@ -31,7 +31,7 @@ use crate::{
 /// Dropped while it waits, it has spawned nothing.
 #[must_use = "nothing is spawned until this is awaited"]
 pub struct PoolSpawn<'a, S> {
-    pool: &'a Arc<Shared>,
+    pool: &'a Arc<PoolState>,
     place: &'static Location<'static>,
     /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
     run: Option<S>,
@@ -45,7 +45,7 @@ pub struct PoolSpawn<'a, S> {
 ///
 /// It takes the run out of its place.
 type LaunchFn<S> = fn(
-    &Arc<Shared>,
+    &Arc<PoolState>,
     &mut Option<S>,
     Option<Arc<TaskRecord>>,
     Admission,
@@ -73,7 +73,7 @@ impl<S> Unpin for PoolSpawn<'_, S> {}
 
 impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
     pub(super) fn new(
-        pool: &'a Arc<Shared>,
+        pool: &'a Arc<PoolState>,
         task: impl FnOnce(CancellationToken) -> S,
         place: &'static Location<'static>,
         launch: LaunchFn<S>,
@@ -83,8 +83,8 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
             drop_quietly(task);
             Stage::Closed
         } else {
-            match make(pool, task, &mut run) {
-                Some(Made { spec, record }) => {
+            match make_run(pool, task, &mut run) {
+                Some(PreparedRun { spec, record }) => {
                     spare = record;
                     Stage::New { spec }
                 }
@@ -97,7 +97,7 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
 
 /// Spawns a run that has been admitted.
 pub(super) fn launch_admitted<S, L>(
-    pool: &Arc<Shared>,
+    pool: &Arc<PoolState>,
     run: &mut Option<S>,
     record: Option<Arc<TaskRecord>>,
     admission: Admission,
@@ -108,7 +108,7 @@ where
     L: Launch<S>,
 {
     let slot = admission.slot.expect("the slots of a pool are bounded");
-    launch::<S, L>(pool, run, record, (slot, admission.permit), place, Ticket::New)
+    launch::<S, L>(pool, run, record, (slot, admission.permit), place, SlotKind::New)
 }
 
 impl<'a, S> PoolSpawn<'a, S> {
@@ -123,7 +123,7 @@ impl<'a, S> PoolSpawn<'a, S> {
             }
             return Poll::Ready(self.launch(admission));
         }
-        let pool: &'a Shared = self.pool;
+        let pool: &'a PoolState = self.pool;
         let admission = pool.slots.admit(spec, &pool.scope, &pool.closing);
         self.stage =
             Stage::Waiting { admission: Box::pin(admission), counted: Waiting::begin(spec) };

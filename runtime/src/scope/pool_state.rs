@@ -50,7 +50,7 @@ use crate::{
 mod loom;
 
 /// What the handles and the tasks of a pool share.
-pub(super) struct Shared {
+pub(super) struct PoolState {
     /// The first one, as are the scope and the cancel waker: see `pool_token`.
     pub(super) token: CancellationToken,
     pub(super) scope: Arc<Scope>,
@@ -63,32 +63,32 @@ pub(super) struct Shared {
     pub(super) idle: Notify,
     /// Whether tasks have another token than the first one by now.
     pub(super) is_renewed: AtomicBool,
-    seen: OnceLock<Seen>,
-    state: Mutex<State>,
+    registered: OnceLock<Registered>,
+    inner: Mutex<Inner>,
 }
 
 /// What a pool has since it was made.
-struct Seen {
-    weak: Weak<Shared>,
+struct Registered {
+    weak: Weak<PoolState>,
     /// Wakes its tasks when its token fires.
     cancel_waker: CancelWaker,
     /// With its tasks.
     _registration: Registration<dyn HasTasks>,
     /// To be drained.
-    _to_drain: Registration<dyn Drain>,
+    _drain_registration: Registration<dyn Drain>,
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct Inner {
     records: Slab<Arc<TaskRecord>>,
     pub(super) reserved: usize,
     closed: bool,
     /// The runtime that it was made or first used in.
-    pub(super) home: Option<runtime::Id>,
+    pub(super) runtime_id: Option<runtime::Id>,
     /// What there was has been aborted: so is what arrives.
     aborted: bool,
     /// There is no handle any more.
-    pub(super) abandoned: bool,
+    pub(super) dropped: bool,
     pub(super) drains: Drains,
     pub(super) not_finished: NotFinishedTasks,
     pub(super) tokens: Tokens,
@@ -97,14 +97,14 @@ pub(super) struct State {
 
 /// What a task is accepted with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ticket {
+pub(super) enum SlotKind {
     /// A slot that was free a moment ago.
     New,
     /// A reserved one.
     Reserved,
 }
 
-impl State {
+impl Inner {
     /// How many tasks have not ended.
     pub(super) fn tasks(&self) -> usize {
         self.records.len()
@@ -120,47 +120,47 @@ impl State {
 
     /// Whether the task that leaves logs what did not finish: a drain that is under way does it by itself, and of the
     /// tasks of a runtime that is gone more will come.
-    fn logs_now(&self, finished: bool) -> bool {
-        let more_will_come = !finished && !self.is_idle() && !self.not_finished.is_due();
-        !self.drains.under_way() && !more_will_come
+    fn should_log(&self, finished: bool) -> bool {
+        let more_expected = !finished && !self.is_idle() && !self.not_finished.is_due();
+        !self.drains.is_active() && !more_expected
     }
 }
 
-impl Shared {
+impl PoolState {
     pub(super) fn new(limit: usize, place: &'static Location<'static>) -> Self {
         let limit = Arc::new(Limit::new(limit));
         let token = CancellationToken::new();
         Self {
             scope: Scope::root(token.clone()),
             token,
-            seen: OnceLock::new(),
+            registered: OnceLock::new(),
             slots: Slots::of(limit.clone()),
             limit,
             closing: CancellationToken::new(),
             place,
             idle: Notify::new(),
             is_renewed: AtomicBool::new(false),
-            state: Mutex::new(State { home: current_runtime(), ..State::default() }),
+            inner: Mutex::new(Inner { runtime_id: current_runtime(), ..Inner::default() }),
         }
     }
 
     /// Puts it into the lists of the process.
     pub(super) fn list(self: &Arc<Self>) {
         let weak: Weak<Self> = Arc::downgrade(self);
-        self.seen.get_or_init(|| Seen {
+        self.registered.get_or_init(|| Registered {
             cancel_waker: CancelWaker::new(&self.token, &self.scope, weak.clone()),
             _registration: registry::register(self),
-            _to_drain: POOLS.register(weak.clone()),
+            _drain_registration: POOLS.register(weak.clone()),
             weak,
         });
     }
 
     /// A handle on the token for one more task, and a record if there is one to spare.
-    pub(super) fn token(&self) -> (CancellationToken, Option<Arc<TaskRecord>>) {
+    pub(super) fn task_parts(&self) -> (CancellationToken, Option<Arc<TaskRecord>>) {
         if self.may_be_cancelled() {
             self.renew_if_cancelled();
         }
-        let mut state = self.state();
+        let mut state = self.lock();
         let Spare { token, record } = state.spares.take();
         let renewed = state.tokens.renewed();
         drop(state);
@@ -170,55 +170,59 @@ impl Shared {
     /// Wakes the tasks that have the first token.
     #[inline]
     pub(super) fn first_cancel_waker(&self) -> Option<&CancelWaker> {
-        self.seen.get().map(|seen| &seen.cancel_waker)
+        self.registered.get().map(|registered| &registered.cancel_waker)
     }
 
     pub(super) fn weak(&self) -> Option<Weak<Self>> {
-        self.seen.get().map(|seen| seen.weak.clone())
+        self.registered.get().map(|registered| registered.weak.clone())
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.state().closed
+        self.lock().closed
     }
 
     /// Takes nothing more, and ends the spawns that wait.
     pub(super) fn close(&self) {
-        self.state().closed = true;
+        self.lock().closed = true;
         self.log_if_cancelled();
         quietly(|| self.closing.cancel());
     }
 
     /// A slot was taken for work to come.
     pub(super) fn reserve(&self) -> Result<(), Closed> {
-        let mut state = self.state();
+        let mut state = self.lock();
         if state.closed {
             return Err(Closed);
         }
         state.reserved += 1;
-        state.home = state.home.or_else(current_runtime);
+        state.runtime_id = state.runtime_id.or_else(current_runtime);
         Ok(())
     }
 
     /// A reserved slot was dropped.
     pub(super) fn unreserve(&self) {
-        let mut state = self.state();
+        let mut state = self.lock();
         state.reserved -= 1;
         self.wake_drains(state);
     }
 
     /// Enters a task that is about to be spawned.
-    pub(super) fn enter(&self, record: &Arc<TaskRecord>, ticket: Ticket) -> Result<Key, Closed> {
-        let mut state = self.state();
-        match ticket {
-            Ticket::New if state.closed => return Err(Closed),
-            Ticket::New => {}
-            Ticket::Reserved => state.reserved -= 1,
+    pub(super) fn register(
+        &self,
+        record: &Arc<TaskRecord>,
+        slot_kind: SlotKind,
+    ) -> Result<Key, Closed> {
+        let mut state = self.lock();
+        match slot_kind {
+            SlotKind::New if state.closed => return Err(Closed),
+            SlotKind::New => {}
+            SlotKind::Reserved => state.reserved -= 1,
         }
-        state.home = state.home.or_else(current_runtime);
+        state.runtime_id = state.runtime_id.or_else(current_runtime);
         if state.aborted {
             record.abort();
         }
@@ -226,11 +230,11 @@ impl Shared {
     }
 
     /// A task has ended.
-    pub(super) fn leave(&self, key: Key, token: Option<CancellationToken>) {
-        let mut state = self.state();
+    pub(super) fn finish(&self, key: Key, token: Option<CancellationToken>) {
+        let mut state = self.lock();
         let record = state.records.remove(key);
         if state.not_finished.has_unlogged() {
-            return self.leave_and_log(state, record);
+            return self.finish_and_log(state, record);
         }
         let surplus = state.keep(Spare { token, record }, &self.token);
         self.wake_drains(state);
@@ -239,36 +243,36 @@ impl Shared {
 
     /// The same where tasks did not finish.
     #[cold]
-    fn leave_and_log(&self, mut state: MutexGuard<'_, State>, record: Option<Arc<TaskRecord>>) {
+    fn finish_and_log(&self, mut state: MutexGuard<'_, Inner>, record: Option<Arc<TaskRecord>>) {
         let finished = record.as_ref().is_some_and(|record| !record.is_marked_unfinished());
-        let logs_now = state.logs_now(finished);
-        let unlogged = if logs_now { state.not_finished.take_unlogged() } else { None };
+        let should_log = state.should_log(finished);
+        let unlogged = if should_log { state.not_finished.take_unlogged() } else { None };
         self.wake_drains(state);
         drop(record);
         self.log(unlogged);
     }
 
     /// A task was dropped since it had not stopped within its own grace, which is logged.
-    pub(super) fn overdue(&self, record: &Arc<TaskRecord>) {
-        let mut state = self.state();
+    pub(super) fn on_overdue(&self, record: &Arc<TaskRecord>) {
+        let mut state = self.lock();
         // Without a drain that is the business of who cancelled it.
-        if state.drains.has_begun() || state.abandoned {
+        if state.drains.has_started() || state.dropped {
             let why = UnfinishedReason::OwnGrace(record.spec().grace());
-            state.not_finished.enter(record, why, true);
+            state.not_finished.add(record, why, true);
         }
     }
 
     /// A task has ended as cancelled.
-    pub(super) fn cancelled(&self, record: &Arc<TaskRecord>) {
-        let mut state = self.state();
-        if state.drains.has_cancelled() || state.abandoned {
-            state.not_finished.enter(record, UnfinishedReason::Cancelled, true);
+    pub(super) fn on_cancelled(&self, record: &Arc<TaskRecord>) {
+        let mut state = self.lock();
+        if state.drains.has_cancelled() || state.dropped {
+            state.not_finished.add(record, UnfinishedReason::Cancelled, true);
         }
     }
 
     /// A task was dropped before its run had ended.
     #[cold]
-    pub(super) fn aborted(&self, record: &Arc<TaskRecord>) {
+    pub(super) fn on_aborted(&self, record: &Arc<TaskRecord>) {
         let unwinds = std::thread::panicking();
         let why = match record.activity() {
             _ if record.is_aborted() => UnfinishedReason::Aborted,
@@ -276,26 +280,26 @@ impl Shared {
             Activity::NotStarted if unwinds && record.id().is_none() => return,
             _ => UnfinishedReason::RuntimeGone,
         };
-        let mut state = self.state();
+        let mut state = self.lock();
         let is_closed = state.closed;
-        state.not_finished.enter(record, why, is_closed);
+        state.not_finished.add(record, why, is_closed);
     }
 
     /// A poll of a task panicked outside of all boundaries.
     #[cold]
-    pub(super) fn unwound(&self, record: &Arc<TaskRecord>) {
-        let mut state = self.state();
+    pub(super) fn on_poll_panicked(&self, record: &Arc<TaskRecord>) {
+        let mut state = self.lock();
         let is_closed = state.closed;
-        state.not_finished.enter(record, UnfinishedReason::PollPanicked, is_closed);
+        state.not_finished.add(record, UnfinishedReason::PollPanicked, is_closed);
     }
 
     /// Logs tasks that did not finish.
     pub(super) fn log(&self, unlogged: Option<Unlogged>) {
         let Some(Unlogged { tasks, more }) = unlogged else { return };
-        let state = self.state();
-        let (drained, abandoned) = (state.drains.has_begun(), state.abandoned);
+        let state = self.lock();
+        let (drained, dropped) = (state.drains.has_started(), state.dropped);
         drop(state);
-        if abandoned && !drained {
+        if dropped && !drained {
             return events::pool_dropped(&tasks, self.place);
         }
         let Lines { count, unfinished, cut } = Lines::of(&tasks, more);
@@ -306,7 +310,7 @@ impl Shared {
         }
     }
 
-    fn wake_drains(&self, state: MutexGuard<'_, State>) {
+    fn wake_drains(&self, state: MutexGuard<'_, Inner>) {
         let drained = state.closed && state.is_idle();
         drop(state);
         if drained {
@@ -315,8 +319,8 @@ impl Shared {
     }
 
     /// Cancels what runs; where it is cancelled already, that has a cause of its own.
-    pub(super) fn stop(&self, cause: Cause) {
-        let mut state = self.state();
+    pub(super) fn cancel(&self, cause: Cause) {
+        let mut state = self.lock();
         state.tokens.stop();
         let renewed = state.tokens.renewed();
         drop(state);
@@ -331,7 +335,7 @@ impl Shared {
 
     /// Aborts what runs, and what is being spawned.
     pub(super) fn abort(&self) {
-        let mut state = self.state();
+        let mut state = self.lock();
         state.aborted = true;
         let records: Vec<_> = state.live().cloned().collect();
         drop(state);
@@ -341,13 +345,13 @@ impl Shared {
     }
 
     /// The last handle is gone. What is being drained is left to the drain.
-    pub(super) fn abandon(&self) {
-        let mut state = self.state();
-        state.abandoned = true;
-        if state.drains.under_way() {
+    pub(super) fn on_drop(&self) {
+        let mut state = self.lock();
+        state.dropped = true;
+        if state.drains.is_active() {
             return;
         }
-        let drained = state.drains.came_to_an_end();
+        let drained = state.drains.has_completed();
         // A task whose run has ended drops what it returned. One that drops its own pool goes on: it is logged if it
         // ends as cancelled.
         let live = state.live().filter(|record| !record.is_finished()).cloned();
@@ -363,18 +367,18 @@ impl Shared {
         if drained || own.len() + others.len() == 0 {
             return;
         }
-        self.stop(Cause::ScopeDropped);
+        self.cancel(Cause::ScopeDropped);
         if !others.is_empty() {
-            let told = others.iter().map(|record| LiveTask::of(record)).collect::<Vec<_>>();
+            let tasks = others.iter().map(|record| LiveTask::of(record)).collect::<Vec<_>>();
             self.abort();
-            events::pool_dropped(&told, self.place);
+            events::pool_dropped(&tasks, self.place);
         }
     }
 }
 
-impl HasTasks for Shared {
+impl HasTasks for PoolState {
     fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
-        into.extend(self.state().live().cloned());
+        into.extend(self.lock().live().cloned());
     }
 }
 

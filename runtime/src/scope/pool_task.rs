@@ -4,7 +4,7 @@ use std::{fmt, panic::Location, sync::Arc};
 
 use super::{
     launch::Launch,
-    pool_state::{Shared, Ticket},
+    pool_state::{PoolState, SlotKind},
     pool_token::Renewed,
     refused::{Closed, LoggedError},
     spawn::name_of,
@@ -26,20 +26,20 @@ use crate::{
 /// Calls the closure of a spawn. There is nothing to spawn where it panics, which is told here.
 ///
 /// The run is put into its place.
-pub(super) fn make<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
-    pool: &Shared,
+pub(super) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
+    pool: &PoolState,
     task: F,
     run: &mut Option<S>,
-) -> Option<Made> {
-    let (token, record) = pool.token();
-    let made = own::call_closure(|| run.insert(task(token)).spec());
+) -> Option<PreparedRun> {
+    let (token, record) = pool.task_parts();
+    let spec = own::call_closure(|| run.insert(task(token)).spec());
     let spec =
-        made.map_err(|caught| events::panicked(&Panic::new(name_of::<S, F>(), caught))).ok()?;
-    Some(Made { spec, record })
+        spec.map_err(|caught| events::panicked(&Panic::new(name_of::<S, F>(), caught))).ok()?;
+    Some(PreparedRun { spec, record })
 }
 
 /// What a spawn knows of the run that was made for it.
-pub(super) struct Made {
+pub(super) struct PreparedRun {
     pub(super) spec: &'static TaskSpec,
     /// What an ended task has left.
     pub(super) record: Option<Arc<TaskRecord>>,
@@ -47,12 +47,12 @@ pub(super) struct Made {
 
 /// Spawns a run that has its slot, and its permit unless it waits for that by itself.
 pub(super) fn launch<S, L>(
-    pool: &Arc<Shared>,
+    pool: &Arc<PoolState>,
     run: &mut Option<S>,
     record: Option<Arc<TaskRecord>>,
     (slot, permit): (Slot, Option<Permit>),
     place: &'static Location<'static>,
-    ticket: Ticket,
+    slot_kind: SlotKind,
 ) -> Result<(), Closed>
 where
     S: SupervisedFuture<Error: LoggedError>,
@@ -69,7 +69,7 @@ where
             TaskRecord::recycle_or_new(record, spec, place, renewed.scope(), L::THREAD)
         }
     };
-    let key = match pool.enter(&record, ticket) {
+    let key = match pool.register(&record, slot_kind) {
         Ok(key) => key,
         Err(closed) => {
             drop_quietly(run.take());
@@ -77,7 +77,7 @@ where
         }
     };
     waiting.prepare(Prepared { permit, longest_grace: None });
-    let report = InPool { pool: pool.clone(), key, token: None, renewed, _slot: slot };
+    let report = PoolReporter { pool: pool.clone(), key, token: None, renewed, _slot: slot };
     let span = events::root_task_span(spec.name());
     let id = L::launch(Task::new(record.clone(), span, run, report));
     record.set_id(id);
@@ -85,8 +85,8 @@ where
 }
 
 /// Tells the pool; dropped, the task has left it, whatever happened on the way.
-struct InPool {
-    pool: Arc<Shared>,
+struct PoolReporter {
+    pool: Arc<PoolState>,
     key: Key,
     /// What the run was given, once it has ended.
     token: Option<CancellationToken>,
@@ -96,13 +96,13 @@ struct InPool {
     _slot: Slot,
 }
 
-impl Drop for InPool {
+impl Drop for PoolReporter {
     fn drop(&mut self) {
-        self.pool.leave(self.key, self.token.take());
+        self.pool.finish(self.key, self.token.take());
     }
 }
 
-impl<T, E: LoggedError> Report<T, E> for InPool {
+impl<T, E: LoggedError> Report<T, E> for PoolReporter {
     fn ended(
         mut self,
         record: &Arc<TaskRecord>,
@@ -111,26 +111,26 @@ impl<T, E: LoggedError> Report<T, E> for InPool {
     ) {
         self.token = token;
         if ended.overdue {
-            self.pool.overdue(record);
+            self.pool.on_overdue(record);
         } else if ended.outcome == Outcome::Cancelled {
-            self.pool.cancelled(record);
+            self.pool.on_cancelled(record);
         }
         match ended.result {
             Ok(value) => drop_quietly(value),
             Err(error) => {
-                tell(record.spec().name(), ended.outcome, &error);
+                report_failure(record.spec().name(), ended.outcome, &error);
                 drop_quietly(error);
             }
         }
     }
 
     fn aborted(self, record: &Arc<TaskRecord>, _: fn(TaskError) -> E) {
-        self.pool.aborted(record);
+        self.pool.on_aborted(record);
     }
 
     fn unwound(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
         drop_quietly(caught);
-        self.pool.unwound(record);
+        self.pool.on_poll_panicked(record);
     }
 
     fn cancel_waker(&self) -> Option<&CancelWaker> {
@@ -142,7 +142,7 @@ impl<T, E: LoggedError> Report<T, E> for InPool {
 }
 
 /// Logs a failure that nobody awaits. A panic was logged where it was caught.
-fn tell(task: &'static str, outcome: Outcome, error: &dyn fmt::Display) {
+fn report_failure(task: &'static str, outcome: Outcome, error: &dyn fmt::Display) {
     if outcome == Outcome::Panicked {
         return;
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    pool_state::{Shared, State},
+    pool_state::{Inner, PoolState},
     spares::Spare,
 };
 use crate::{
@@ -91,7 +91,7 @@ fn same(one: &Option<Arc<Renewed>>, other: &Option<Arc<Renewed>>) -> bool {
     }
 }
 
-impl State {
+impl Inner {
     /// Keeps what an ended task has left; returns what is of no use, to be dropped outside of the lock.
     pub(super) fn keep(&mut self, spare: Spare, first: &CancellationToken) -> Spare {
         let Some(renewed) = self.tokens.renewed() else { return self.spares.keep(spare, first) };
@@ -103,7 +103,7 @@ impl State {
     }
 }
 
-impl Shared {
+impl PoolState {
     /// The token, scope and cancel waker of the tasks that are launched now.
     pub(super) fn current<'a>(
         &'a self,
@@ -118,7 +118,7 @@ impl Shared {
     /// What has taken the place of the first token, if it was fired by something other than the pool.
     #[inline]
     pub(super) fn renewed(&self) -> Option<Arc<Renewed>> {
-        if self.is_renewed.load(Ordering::Acquire) { self.state().tokens.renewed() } else { None }
+        if self.is_renewed.load(Ordering::Acquire) { self.lock().tokens.renewed() } else { None }
     }
 
     /// Whether the present token may have been fired. Takes no lock.
@@ -129,7 +129,7 @@ impl Shared {
     }
 
     /// Whether something other than the pool has fired the present token.
-    fn is_cancelled_by_another(&self, state: &State) -> bool {
+    fn is_cancelled_by_another(&self, state: &Inner) -> bool {
         let (_, _, cancel_waker) = self.current(&state.tokens.renewed);
         !state.tokens.stopped && cancel_waker.is_some_and(CancelWaker::fired)
     }
@@ -137,7 +137,7 @@ impl Shared {
     /// Replaces the token if something other than the pool has fired it.
     #[cold]
     pub(super) fn renew_if_cancelled(&self) {
-        let state = self.state();
+        let state = self.lock();
         let (true, Some(weak)) = (self.is_cancelled_by_another(&state), self.weak()) else {
             return;
         };
@@ -150,7 +150,7 @@ impl Shared {
             Renewed { cancel_waker: CancelWaker::new(&token, &scope, weak), scope, token, before };
         let fresh = Some(Arc::new(fresh));
 
-        let mut state = self.state();
+        let mut state = self.lock();
         let is_present = same(&state.tokens.renewed, &present);
         if !is_present || !self.is_cancelled_by_another(&state) {
             return;
@@ -172,7 +172,7 @@ impl Shared {
         if !self.may_be_cancelled() {
             return;
         }
-        let mut state = self.state();
+        let mut state = self.lock();
         let logs = self.is_cancelled_by_another(&state) && !state.tokens.logged;
         state.tokens.logged |= logs;
         drop(state);

@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// How many tasks are kept of a pool that is open, which goes on.
-const MOST_OF_OPEN: usize = 64;
+const MAX_WHILE_OPEN: usize = 64;
 
 /// How long the log of the first one waits for others, while no task finishes.
-const PATIENCE: Duration = Duration::from_secs(1);
+const LOG_DELAY: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct NotFinishedTasks {
@@ -44,18 +44,13 @@ pub(super) struct Unlogged {
 
 impl NotFinishedTasks {
     /// The lock of the pool is held, here and below.
-    pub(super) fn enter(
-        &mut self,
-        record: &Arc<TaskRecord>,
-        why: UnfinishedReason,
-        is_closed: bool,
-    ) {
+    pub(super) fn add(&mut self, record: &Arc<TaskRecord>, why: UnfinishedReason, is_closed: bool) {
         // There may be very many of them: none looks through the others.
         if !record.mark_unfinished() {
             return;
         }
         self.since.get_or_insert_with(Ticks::now);
-        if !is_closed && self.kept.len() >= MOST_OF_OPEN {
+        if !is_closed && self.kept.len() >= MAX_WHILE_OPEN {
             self.more += 1;
             return;
         }
@@ -73,7 +68,7 @@ impl NotFinishedTasks {
 
     /// Whether those that are not logged have waited for long enough.
     pub(super) fn is_due(&self) -> bool {
-        self.since.is_some_and(|since| u128::from(since.elapsed_nanos()) > PATIENCE.as_nanos())
+        self.since.is_some_and(|since| u128::from(since.elapsed_nanos()) > LOG_DELAY.as_nanos())
     }
 
     pub(super) fn take_unlogged(&mut self) -> Option<Unlogged> {
@@ -89,13 +84,13 @@ impl NotFinishedTasks {
         (self.kept.clone(), self.more)
     }
 
-    /// How many there are, for [`returned`](Self::returned).
-    pub(super) fn kept(&self) -> usize {
+    /// How many there are, for [`mark_returned`](Self::mark_returned).
+    pub(super) fn len(&self) -> usize {
         self.kept.len()
     }
 
     /// The caller of a drain has so many of them.
-    pub(super) fn returned(&mut self, kept: usize) {
+    pub(super) fn mark_returned(&mut self, kept: usize) {
         self.returned = self.returned.max(kept);
     }
 

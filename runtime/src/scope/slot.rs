@@ -5,8 +5,8 @@ use std::{fmt, panic::Location, sync::Arc};
 use super::{
     launch::OnWorkers,
     pool::Handle,
-    pool_state::Ticket,
-    pool_task::{Made, launch, make},
+    pool_state::SlotKind,
+    pool_task::{PreparedRun, launch, make_run},
     refused::LoggedError,
 };
 use crate::{
@@ -66,7 +66,7 @@ impl Slot {
     {
         let place = Location::caller();
         let mut run = None;
-        if let Some(Made { record, .. }) = make(&self.pool.shared, task, &mut run) {
+        if let Some(PreparedRun { record, .. }) = make_run(&self.pool.shared, task, &mut run) {
             self.launch(&mut run, record, None, place);
         }
     }
@@ -83,8 +83,15 @@ impl Slot {
     {
         let slot = self.permit.take().expect("a slot is used once, by value");
         let admission = (slot, permit);
-        launch::<S, OnWorkers>(&self.pool.shared, run, record, admission, place, Ticket::Reserved)
-            .expect("a reserved slot is accepted work");
+        launch::<S, OnWorkers>(
+            &self.pool.shared,
+            run,
+            record,
+            admission,
+            place,
+            SlotKind::Reserved,
+        )
+        .expect("a reserved slot is accepted work");
     }
 }
 

@@ -2,7 +2,7 @@ use std::{panic::Location, sync::Arc, time::Duration};
 
 use loom::{future::block_on, thread};
 
-use super::{Closed, Shared, Ticket};
+use super::{Closed, PoolState, SlotKind};
 use crate::{
     Cause, Unfinished,
     limit::Limit,
@@ -15,24 +15,24 @@ use crate::{
     },
 };
 
-fn pool(limit: usize) -> Arc<Shared> {
-    let pool = Arc::new(Shared::new(limit, Location::caller()));
+fn pool(limit: usize) -> Arc<PoolState> {
+    let pool = Arc::new(PoolState::new(limit, Location::caller()));
     pool.list();
     pool
 }
 
-fn record(pool: &Shared) -> Arc<TaskRecord> {
+fn record(pool: &PoolState) -> Arc<TaskRecord> {
     let spec = model_spec(Policy::DEFAULT);
-    let (_, spare) = pool.token();
+    let (_, spare) = pool.task_parts();
     TaskRecord::recycle_or_new(spare, spec, Location::caller(), &pool.scope, OnThread::Worker)
 }
 
 /// As a spawn and its task.
-fn spawn_and_end(pool: &Shared, is_drained: &AtomicBool) {
+fn spawn_and_end(pool: &PoolState, is_drained: &AtomicBool) {
     let Some(slot) = Limit::try_acquire(&*pool.limit) else { return };
-    if let Ok(key) = pool.enter(&record(pool), Ticket::New) {
+    if let Ok(key) = pool.register(&record(pool), SlotKind::New) {
         assert!(!is_drained.load(Ordering::Acquire), "accepted after the drain");
-        pool.leave(key, None);
+        pool.finish(key, None);
     }
     drop(slot);
 }
@@ -48,10 +48,10 @@ fn a_drain_ends_when_the_last_task_has_and_nothing_is_accepted_after_it() {
             thread::spawn(move || spawn_and_end(&pool, &is_drained))
         });
         pool.close();
-        block_on(pool.all_ended());
+        block_on(pool.wait_until_idle());
         is_drained.store(true, Ordering::Release);
         spawns.into_iter().for_each(join);
-        assert!(pool.state().is_idle());
+        assert!(pool.lock().is_idle());
     });
 }
 
@@ -67,18 +67,18 @@ fn a_reserved_slot_is_waited_for_and_its_work_accepted_after_the_close() {
                 let slot = block_on(reserve(&pool.limit, &pool.scope)).ok();
                 if pool.reserve().is_ok() {
                     assert!(!is_drained.load(Ordering::Acquire), "accepted after the drain");
-                    let key = pool.enter(&record(&pool), Ticket::Reserved);
-                    pool.leave(key.expect("a reserved slot is accepted work"), None);
+                    let key = pool.register(&record(&pool), SlotKind::Reserved);
+                    pool.finish(key.expect("a reserved slot is accepted work"), None);
                 }
                 drop(slot);
             }
         });
         pool.close();
-        block_on(pool.all_ended());
+        block_on(pool.wait_until_idle());
         is_drained.store(true, Ordering::Release);
         assert_eq!(pool.reserve(), Err(Closed));
         join(reserves);
-        assert!(pool.state().is_idle());
+        assert!(pool.lock().is_idle());
     });
 }
 
@@ -93,7 +93,7 @@ fn a_reserved_slot_that_is_dropped_ends_the_drain() {
             move || pool.unreserve()
         });
         pool.close();
-        block_on(pool.all_ended());
+        block_on(pool.wait_until_idle());
         join(drops);
     });
 }
@@ -107,9 +107,9 @@ fn there_are_never_more_tasks_than_slots() {
             let pool = pool.clone();
             thread::spawn(move || {
                 let Some(slot) = Limit::try_acquire(&*pool.limit) else { return };
-                let key = pool.enter(&record(&pool), Ticket::New).expect("the pool is open");
-                assert!(pool.state().tasks() <= 1);
-                pool.leave(key, None);
+                let key = pool.register(&record(&pool), SlotKind::New).expect("the pool is open");
+                assert!(pool.lock().tasks() <= 1);
+                pool.finish(key, None);
                 drop(slot);
             })
         });
@@ -126,7 +126,7 @@ fn no_task_escapes_an_abort() {
             let pool = pool.clone();
             move || {
                 let record = record(&pool);
-                pool.enter(&record, Ticket::New).expect("the pool is open");
+                pool.register(&record, SlotKind::New).expect("the pool is open");
                 record
             }
         });
@@ -141,17 +141,17 @@ fn no_task_escapes_an_abort() {
 fn a_token_that_something_else_fired_is_replaced() {
     model(Some(2), || {
         let pool = pool(2);
-        let (kept, _) = pool.token();
+        let (kept, _) = pool.task_parts();
         let fires = thread::spawn(move || kept.cancel());
         let spawns = thread::spawn({
             let pool = pool.clone();
-            move || drop(pool.token())
+            move || drop(pool.task_parts())
         });
         join(fires);
-        let (token, _) = pool.token();
+        let (token, _) = pool.task_parts();
         assert!(!token.is_cancelled());
         join(spawns);
-        let (again, _) = pool.token();
+        let (again, _) = pool.task_parts();
         assert!(again == token, "a token that has not fired is not replaced");
     });
 }
@@ -161,18 +161,18 @@ fn a_token_that_something_else_fired_is_replaced() {
 fn no_token_escapes_the_stop() {
     model(Some(2), || {
         let pool = pool(2);
-        let (kept, _) = pool.token();
+        let (kept, _) = pool.task_parts();
         let spawns = thread::spawn({
             let pool = pool.clone();
             move || {
                 kept.cancel();
-                pool.token().0
+                pool.task_parts().0
             }
         });
-        pool.stop(Cause::Drained);
+        pool.cancel(Cause::Drained);
         let token = spawns.join().expect("loom ends the test where a thread panics");
         assert!(token.is_cancelled());
-        assert!(pool.token().0.is_cancelled());
+        assert!(pool.task_parts().0.is_cancelled());
     });
 }
 
@@ -182,15 +182,15 @@ fn a_task_that_a_drain_cancels_is_returned_by_each_drain() {
     model(Some(2), || {
         let pool = pool(1);
         let record = record(&pool);
-        let key = pool.enter(&record, Ticket::New).expect("the pool is open");
+        let key = pool.register(&record, SlotKind::New).expect("the pool is open");
         let task = thread::spawn({
             let pool = pool.clone();
             move || {
                 let is_cut = pool.token.is_cancelled();
                 if is_cut {
-                    pool.cancelled(&record);
+                    pool.on_cancelled(&record);
                 }
-                pool.leave(key, None);
+                pool.finish(key, None);
                 is_cut
             }
         });
@@ -210,7 +210,7 @@ fn two_drains_tell_both_of_a_task_that_did_not_stop() {
     model(Some(2), || {
         let pool = pool(1);
         let record = record(&pool);
-        pool.enter(&record, Ticket::New).expect("the pool is open");
+        pool.register(&record, SlotKind::New).expect("the pool is open");
         let drains = {
             let pool = pool.clone();
             move || block_on(pool.drain(Duration::ZERO)).map_err(|left| left.tasks().len())
