@@ -12,7 +12,7 @@ use crate::{
     span::{TaskSpan, call_subscriber},
 };
 
-/// The span of a task of a group or a runner of a map: inside the one that the scope was made in, whichever task
+/// The span of a task of a group or a worker of a map: inside the one that the scope was made in, whichever task
 /// spawns it. Inside that of the spawner, the spans of tasks that spawn their successors would nest without end.
 /// Cut, it is inside none, since too many are around it.
 pub(crate) fn task_span(made_in: &TaskSpan, is_cut: bool, name: &'static str) -> TaskSpan {

@@ -74,7 +74,7 @@ async fn settled_after_a_cancellation_every_item_that_was_read_has_its_own_resul
     for (n, end) in ends.iter().enumerate() {
         match end {
             Ok(value) => assert_eq!(*value, n),
-            // The other runner may have been out of its budget, which is 128 runs, since an earlier item.
+            // The other worker may have been out of its budget, which is 128 runs, since an earlier item.
             Err(error) => {
                 assert!(n + 130 > 1_000, "{n}: {error}");
                 assert_eq!(error.outcome(), Outcome::Cancelled);

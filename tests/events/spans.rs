@@ -102,7 +102,7 @@ async fn a_runner_of_a_map_has_a_span_inside_that_of_who_called_the_map() {
     in_time(mapped).await.unwrap();
     let told = told.lock().unwrap();
     let (request, tasks) = told.spans.split_first().expect("spans");
-    assert_eq!(tasks.len(), 2, "one for each runner: {told:#?}");
+    assert_eq!(tasks.len(), 2, "one for each worker: {told:#?}");
     for task in tasks {
         assert_eq!((task.name, task.parent.as_ref()), ("task", Some(&request.id)));
     }

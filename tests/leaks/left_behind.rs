@@ -156,7 +156,7 @@ async fn children_come_after_their_parents() {
 async fn a_map_that_nobody_awaits_to_its_end() {
     let squares = map(&CancellationToken::new(), 0..8_u32, square);
     let mut squares = Box::pin(squares.into_future());
-    // Its runners begin with the first poll.
+    // Its workers begin with the first poll.
     let begun =
         std::future::poll_fn(|cx| Poll::Ready(squares.as_mut().poll(cx).is_pending())).await;
     assert!(begun);

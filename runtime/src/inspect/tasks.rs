@@ -33,7 +33,7 @@ use crate::registry::{self, Tasks};
 /// ```
 ///
 /// A run that is awaited where it is called is no task, and is a part of the one that awaits it: `stats()`
-/// counts it. So is a run of a [`map`](crate::map()), whose tasks are its runners, each under the name of the
+/// counts it. So is a run of a [`map`](crate::map()), whose tasks are its workers, each under the name of the
 /// function.
 ///
 /// The tasks are looked at one after another while they go on. It takes the lock of each group and pool for

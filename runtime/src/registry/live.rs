@@ -23,7 +23,7 @@ pub struct LiveTask {
     pub id: Option<Id>,
     /// What it did.
     pub state: TaskState,
-    /// The time since it was spawned; of a runner of a [`map`](crate::map()), since the run that it drives
+    /// The time since it was spawned; of a worker of a [`map`](crate::map()), since the run that it drives
     /// began.
     pub age: Duration,
     /// Where it was spawned, or where its `map` was called.

@@ -66,7 +66,7 @@ pub(crate) fn tree_of(records: &[Arc<TaskRecord>]) -> Tasks {
             None => roots.push(at),
         }
     }
-    // Read once: a runner of a map writes its record anew with each run.
+    // Read once: a worker of a map writes its record anew with each run.
     let born: Vec<_> = records.iter().map(|record| record.since()).collect();
     // A stack, since nothing bounds how deep tasks nest: the oldest is met first.
     let youngest_first = |siblings: &mut Vec<usize>| {

@@ -1,12 +1,12 @@
-//! Whether the runs of a runner take so long that other threads should take a share.
+//! Whether the runs of a worker take so long that other threads should take a share.
 
-/// How long they are in sum, in nanoseconds, before a runner asks whether they are long.
+/// How long they are in sum, in nanoseconds, before a worker asks whether they are long.
 const ASKS_AFTER: u64 = 50_000;
 
 /// From how many nanoseconds a run a share for another thread pays.
 const LONG: u64 = 1_000;
 
-/// How much a runner's runs have computed since it last asked.
+/// How much a worker's runs have computed since it last asked.
 #[derive(Default)]
 pub(super) struct Busy {
     runs: u64,
@@ -15,7 +15,7 @@ pub(super) struct Busy {
 }
 
 impl Busy {
-    /// A run has ended; how many more runners its length asks for.
+    /// A run has ended; how many more workers its length asks for.
     #[inline]
     pub(super) fn with(&mut self, nanos: u64) -> u64 {
         self.runs += 1;

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     keep::{Apart, Keep, Together},
-    pull::Shared,
-    runner, watch,
+    map_state::MapState,
+    watch, worker,
 };
 use crate::{clock::Ticks, run::SupervisedFuture};
 
@@ -251,7 +251,7 @@ where
     }
 }
 
-/// What both futures are: the map before its start, and what its runners share after it.
+/// What both futures are: the map before its start, and what its workers share after it.
 struct Drive<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     stage: Stage<I, F, S, K>,
     token: CancellationToken,
@@ -261,20 +261,20 @@ struct Drive<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
 
 enum Stage<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     New { items: I, f: F },
-    Running(Arc<Shared<I, F, S, K>>, Watch),
+    Running(Arc<MapState<I, F, S, K>>, Watch),
     Done,
 }
 
 /// What the map's own future looks at when it is polled.
 ///
 /// At first it looks again and again, for some microseconds, until something has moved: if the first runs compute, no
-/// one else would start another runner. From then on `watch.rs` wakes it.
+/// one else would start another worker. From then on `watch.rs` wakes it.
 struct Watch {
     over: bool,
     /// Whether other threads could take a share.
     has_workers: bool,
     /// How many items had been read when they were counted last, and since when they are.
-    pulled: usize,
+    items_read: usize,
     since: Ticks,
     /// Since when only a blocked iterator keeps the map from its end.
     blocked_since: Ticks,
@@ -292,14 +292,14 @@ impl Watch {
         Self {
             over: false,
             has_workers: flavor.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread),
-            pulled: 1,
+            items_read: 1,
             since: Ticks::NEVER,
             blocked_since: Ticks::NEVER,
         }
     }
 
-    /// Starts another runner if the runs compute, or if one was asked for.
-    fn looks<I, F, S, K>(&mut self, shared: &Arc<Shared<I, F, S, K>>) -> Looks
+    /// Starts another worker if the runs compute, or if one was asked for.
+    fn looks<I, F, S, K>(&mut self, shared: &Arc<MapState<I, F, S, K>>) -> Looks
     where
         I: Iterator + Send + 'static,
         F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
@@ -308,18 +308,18 @@ impl Watch {
     {
         let Some(progress) = shared.progress(self.has_workers) else { return Looks::WhenWoken };
         if progress.to_watch {
-            let shared: Weak<Shared<I, F, S, K>> = Arc::downgrade(shared);
+            let shared: Weak<MapState<I, F, S, K>> = Arc::downgrade(shared);
             watch::add(shared);
         }
-        if progress.wants_more {
-            runner::grow_exactly(shared);
+        if progress.growth_requested {
+            worker::grow_exactly(shared);
             return Looks::WhenWoken;
         }
-        // A runner that has no run yet wakes this future when it has one.
+        // A worker that has no run yet wakes this future when it has one.
         if self.over || progress.is_idle {
             return Looks::WhenWoken;
         }
-        if !self.has_workers || progress.pulled > self.pulled {
+        if !self.has_workers || progress.items_read > self.items_read {
             self.over = true;
             return Looks::WhenWoken;
         }
@@ -330,27 +330,27 @@ impl Watch {
             return Looks::Again;
         }
         // The item that the new one reads ends no run.
-        self.pulled = progress.pulled + 1;
+        self.items_read = progress.items_read + 1;
         self.since = Ticks::NEVER;
-        runner::grow_exactly(shared);
+        worker::grow_exactly(shared);
         Looks::WhenWoken
     }
 
     /// The token has fired: ends the map without its iterator if that blocks and no run is left.
     #[cold]
-    fn looks_at_the_iterator<I, F, S, K>(&mut self, shared: &Shared<I, F, S, K>) -> Looks
+    fn looks_at_the_iterator<I, F, S, K>(&mut self, shared: &MapState<I, F, S, K>) -> Looks
     where
         I: Iterator,
         S: SupervisedFuture,
         K: Keep<S>,
     {
         let since = self.blocked_since;
-        let gives_up = !since.is_never() && since.elapsed_nanos() >= Self::BLOCKS;
-        if !shared.waits_for_the_iterator(gives_up) {
+        let give_up = !since.is_never() && since.elapsed_nanos() >= Self::BLOCKS;
+        if !shared.is_blocked_on_iterator(give_up) {
             self.blocked_since = Ticks::NEVER;
             return Looks::WhenWoken;
         }
-        if gives_up {
+        if give_up {
             return Looks::NoMore;
         }
         if since.is_never() {
@@ -384,23 +384,23 @@ where
         }
         if let Stage::New { items, f } = std::mem::replace(&mut self.stage, Stage::Done) {
             let token = self.token.child_token();
-            let shared = Arc::new(Shared::new(token, self.place, items, f));
+            let shared = Arc::new(MapState::new(token, self.place, items, f));
             self.stage = Stage::Running(shared.clone(), Watch::begin());
             if shared.has_work() {
-                shared.listen();
-                runner::start(&shared, self.limit);
+                shared.register_waker();
+                worker::start(&shared, self.limit);
             }
         }
     }
 
     fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Kept>, S::Error>> {
         let unit = ready!(poll_proceed(cx));
-        // In its place whatever panics: who drops the map stops its runners.
+        // In its place whatever panics: who drops the map stops its workers.
         self.begin();
         let Stage::Running(shared, watch) = &mut self.stage else {
             panic!("a map was polled after it had ended");
         };
-        if shared.poll_ended(cx).is_pending() {
+        if shared.poll_finished(cx).is_pending() {
             let looks = match shared.token.is_cancelled() {
                 true => watch.looks_at_the_iterator(shared),
                 false => watch.looks(shared),
@@ -430,7 +430,7 @@ where
 impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for Drive<I, F, S, K> {
     fn drop(&mut self) {
         if let Stage::Running(shared, _) = &self.stage {
-            shared.abandon();
+            shared.on_drop();
         }
     }
 }
@@ -470,7 +470,7 @@ mod tests {
                 0 => Box::pin(async { Ok(value) }),
                 _ => Box::pin(pending()),
             };
-            // With one runner, the first result is stored before the second item is read.
+            // With one worker, the first result is stored before the second item is read.
             IS_STORED.store(n == 1, Ordering::SeqCst);
             supervise(&SPEC, token, output(Result::<Arc<()>, TaskError>::by_shape), body)
         };

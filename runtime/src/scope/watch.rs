@@ -1,6 +1,6 @@
 //! The thread that watches maps whose runs may compute.
 //!
-//! A run that computes for long leaves no moment at which its map could start another runner: no run pends, none ends,
+//! A run that computes for long leaves no moment at which its map could start another worker: no run pends, none ends,
 //! and the map's own future sleeps. This thread looks at such maps every few milliseconds and wakes the future of one
 //! that has read nothing since. A timer of the runtime would not do: a runtime may have none, or a paused one.
 //!
@@ -23,7 +23,7 @@ pub(super) trait Watched: Send + Sync {
 #[derive(Default)]
 pub(super) struct Seen {
     /// How many items had been read.
-    pub(super) pulled: usize,
+    pub(super) items_read: usize,
 }
 
 /// Time between two looks: short after a map was added, then twice as long each time.

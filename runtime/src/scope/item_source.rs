@@ -7,20 +7,20 @@ use crate::{
     run::own,
 };
 
-pub(super) struct Source<I, F> {
+pub(super) struct ItemSource<I, F> {
     pub(super) items: I,
     pub(super) f: F,
 }
 
-pub(super) fn drop_source<I, F>(source: Option<Box<Source<I, F>>>) {
+pub(super) fn drop_source<I, F>(source: Option<Box<ItemSource<I, F>>>) {
     if let Some(source) = source {
-        let Source { items, f } = *source;
+        let ItemSource { items, f } = *source;
         drop_quietly(items);
         drop_quietly(f);
     }
 }
 
-pub(super) enum Next {
+pub(super) enum NextItem {
     /// A run was made.
     Made,
     Exhausted,
@@ -28,11 +28,11 @@ pub(super) enum Next {
     Unwanted,
     Panicked {
         caught: Caught,
-        of_the_iterator: bool,
+        in_iterator: bool,
     },
 }
 
-impl<I: Iterator, F> Source<I, F> {
+impl<I: Iterator, F> ItemSource<I, F> {
     /// Whether the iterator may have another item; one that panics is assumed to.
     pub(super) fn may_have_more(&self) -> bool {
         panic::catch(|| self.items.size_hint().1 != Some(0)).unwrap_or(true)
@@ -45,20 +45,20 @@ impl<I: Iterator, F> Source<I, F> {
         token: CancellationToken,
         is_wanted: impl FnOnce() -> bool,
         put: impl FnOnce(S),
-    ) -> Next
+    ) -> NextItem
     where
         F: FnMut(CancellationToken, I::Item) -> S,
     {
-        let mut of_the_iterator = true;
+        let mut in_iterator = true;
         let next = own::call_closure(|| {
-            let Some(item) = self.items.next() else { return Next::Exhausted };
-            of_the_iterator = false;
+            let Some(item) = self.items.next() else { return NextItem::Exhausted };
+            in_iterator = false;
             if !is_wanted() {
-                return Next::Unwanted;
+                return NextItem::Unwanted;
             }
             put((self.f)(token, item));
-            Next::Made
+            NextItem::Made
         });
-        next.unwrap_or_else(|caught| Next::Panicked { caught, of_the_iterator })
+        next.unwrap_or_else(|caught| NextItem::Panicked { caught, in_iterator })
     }
 }

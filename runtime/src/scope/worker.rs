@@ -1,19 +1,19 @@
-//! A runner of a map: a tokio task that drives one run after another.
+//! A worker of a map: a tokio task that drives one run after another.
 //!
-//! Each runner has a child token of its own, lent to all its runs by handle: no other thread fights for
+//! Each worker has a child token of its own, lent to all its runs by handle: no other thread fights for
 //! its lock. What a run was given comes back when it has ended, for the next one.
 //!
-//! A map begins with one runner, which reads the first item: the iterator may block. It gets another one whenever that
+//! A map begins with one worker, which reads the first item: the iterator may block. It gets another one whenever that
 //! would help:
 //!
 //! 1. a run becomes pending: something else can be done meanwhile;
 //! 2. runs take long, in sum and each: other threads can take a share;
-//! 3. no item was read for a while, and no runner is without a run: they compute (`map.rs`, `watch.rs`);
+//! 3. no item was read for a while, and no worker is without a run: they compute (`map.rs`, `watch.rs`);
 //! 4. the function's limit was raised.
 //!
 //! Runs that are ready at once stay on one thread, where no one fights for the map's lock.
 //!
-//! A runner that finds the source with another one waits for it, without a run and without blocking its thread.
+//! A worker that finds the source with another one waits for it, without a run and without blocking its thread.
 
 use std::{
     cell::Cell,
@@ -29,8 +29,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     busy::Busy,
     keep::Keep,
+    map_state::{self, FinishedItem, MapState, NextRun, WorkerLimit},
     ordered::Index,
-    pull::{self, Bound, Driven, Pulled, Shared},
     task::cause_of_abort,
 };
 use crate::{
@@ -50,25 +50,25 @@ use crate::{
 };
 
 sync::global! {
-    /// What a runner is until it knows the function, which the first run tells.
+    /// What a worker is until it knows the function, which the first run tells.
     static UNKNOWN: TaskSpec = TaskSpec::new(pull::UNKNOWN, Policy::DEFAULT);
 }
 
-struct Runner<I, F, S, K>
+struct Worker<I, F, S, K>
 where
     I: Iterator,
     S: SupervisedFuture,
     K: Keep<S>,
 {
-    shared: Arc<Shared<I, F, S, K>>,
+    shared: Arc<MapState<I, F, S, K>>,
     token: CancellationToken,
     /// A handle on it that a run has given back.
-    spare: Option<CancellationToken>,
+    spare_token: Option<CancellationToken>,
     record: Arc<TaskRecord>,
     /// Lent to whoever asks which task runs, while it does.
-    lent: Option<Arc<TaskRecord>>,
+    current: Option<Arc<TaskRecord>>,
     cancel_waker: CancelWaker,
-    kept_waker: bool,
+    has_waker: bool,
     span: TaskSpan,
     /// The limit that the map was given, until the first run has told its function.
     first: Option<Option<usize>>,
@@ -76,10 +76,10 @@ where
     index: Option<Index>,
     /// Boxed, so that a large one is made in its place and never moved.
     run: Pin<Box<Option<S>>>,
-    /// Whether it has been pending, and another runner was asked for since.
+    /// Whether it has been pending, and another worker was asked for since.
     pended: bool,
-    /// Whether it has no item yet, and is not the first runner.
-    fresh: bool,
+    /// Whether it has no item yet, and is not the first worker.
+    is_new: bool,
     /// Whether it may be in the queue for the source.
     queued: bool,
     /// Whether it has woken or spawned a task since its poll began.
@@ -90,16 +90,16 @@ where
 }
 
 /// Nothing is pinned here but the run, in its box.
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Unpin for Runner<I, F, S, K> {}
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Unpin for Worker<I, F, S, K> {}
 
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for Runner<I, F, S, K> {
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for Worker<I, F, S, K> {
     fn drop(&mut self) {
         self.abort();
     }
 }
 
-/// Starts the first runner. Its first run tells the function's own limit.
-pub(super) fn start<I, F, S, K>(shared: &Arc<Shared<I, F, S, K>>, limit: Option<usize>)
+/// Starts the first worker. Its first run tells the function's own limit.
+pub(super) fn start<I, F, S, K>(shared: &Arc<MapState<I, F, S, K>>, limit: Option<usize>)
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
@@ -116,9 +116,9 @@ fn default_limit() -> usize {
     4 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Starts one more runner, if there is work for it and fewer than `idle` are without a run.
+/// Starts one more worker, if there is work for it and fewer than `idle` are without a run.
 #[inline]
-fn grow<I, F, S, K>(shared: &Arc<Shared<I, F, S, K>>, idle: usize) -> bool
+fn grow<I, F, S, K>(shared: &Arc<MapState<I, F, S, K>>, idle: usize) -> bool
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
@@ -133,7 +133,7 @@ where
 }
 
 /// The same for the map's own future.
-pub(super) fn grow_exactly<I, F, S, K>(shared: &Arc<Shared<I, F, S, K>>)
+pub(super) fn grow_exactly<I, F, S, K>(shared: &Arc<MapState<I, F, S, K>>)
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
@@ -152,7 +152,7 @@ fn cancel_waker(token: &CancellationToken, record: &Arc<TaskRecord>) -> CancelWa
 }
 
 fn spawn<I, F, S, K>(
-    shared: &Arc<Shared<I, F, S, K>>,
+    shared: &Arc<MapState<I, F, S, K>>,
     spec: &'static TaskSpec,
     first: Option<Option<usize>>,
 ) where
@@ -170,21 +170,21 @@ fn spawn<I, F, S, K>(
         Some(_) => TaskSpan::none(),
         None => events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name()),
     };
-    let runner = Runner {
-        key: Some(shared.enter(&record)),
+    let worker = Worker {
+        key: Some(shared.register(&record)),
         shared: shared.clone(),
         cancel_waker: cancel_waker(&token, &record),
         token,
-        spare: None,
-        lent: Some(record.clone()),
+        spare_token: None,
+        current: Some(record.clone()),
         record: record.clone(),
-        kept_waker: false,
+        has_waker: false,
         span,
         first,
         index: None,
         run: Box::pin(None),
         pended: false,
-        fresh: first.is_none(),
+        is_new: first.is_none(),
         queued: false,
         woke: false,
         busy: Busy::default(),
@@ -193,11 +193,11 @@ fn spawn<I, F, S, K>(
         clippy::disallowed_methods,
         reason = "a runner of `map`, which aborts it when it is dropped"
     )]
-    let spawned = tokio::spawn(runner);
+    let spawned = tokio::spawn(worker);
     record.set_id(spawned.id());
 }
 
-impl<I, F, S, K> Future for Runner<I, F, S, K>
+impl<I, F, S, K> Future for Worker<I, F, S, K>
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
@@ -224,7 +224,7 @@ where
         }
         if polled.is_ready() {
             this.record.clear_waker();
-        } else if !std::mem::replace(&mut this.kept_waker, true) {
+        } else if !std::mem::replace(&mut this.has_waker, true) {
             this.record.set_waker(cx.waker());
             if this.record.is_aborted() || this.token.is_cancelled() {
                 cx.waker().wake_by_ref();
@@ -234,7 +234,7 @@ where
     }
 }
 
-impl<I, F, S, K> Runner<I, F, S, K>
+impl<I, F, S, K> Worker<I, F, S, K>
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
@@ -243,25 +243,25 @@ where
     S::Error: Send + 'static,
     K: Keep<S> + 'static,
 {
-    /// Makes the first run of the map, and becomes a task of its function. If there is none, the runner has left.
+    /// Makes the first run of the map, and becomes a task of its function. If there is none, the worker has left.
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut lent = self.lent.take();
+        let mut current = self.current.take();
         self.record.enter_poll();
         let shared = self.shared.clone();
         let inside = shared.span.enter();
-        let polled = context::in_task(&mut lent, || self.poll_next(&mut None, cx));
+        let polled = context::in_task(&mut current, || self.poll_next(&mut None, cx));
         drop(inside);
         self.record.exit_poll();
-        self.lent = lent;
+        self.current = current;
         if ready!(polled) {
-            self.knows_its_function();
+            self.set_function();
         } else {
-            self.leave();
+            self.finish();
         }
         Poll::Ready(())
     }
 
-    fn knows_its_function(&mut self) {
+    fn set_function(&mut self) {
         let (Some(run), Some(limit)) = (self.run.as_ref().as_pin_ref(), self.first.take()) else {
             return;
         };
@@ -273,37 +273,37 @@ where
             shared.replace(key, &record);
         }
         self.record.clear_waker();
-        self.kept_waker = false;
+        self.has_waker = false;
         self.cancel_waker = cancel_waker(&self.token, &record);
-        self.lent = Some(record.clone());
+        self.current = Some(record.clone());
         self.record = record;
         self.span = events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name());
-        let own = spec.limit().map(Bound::Own);
-        let limit = limit.map(Bound::Fixed).or(own);
-        shared.begin(spec, limit.unwrap_or_else(|| Bound::Fixed(default_limit())));
+        let own = spec.limit().map(WorkerLimit::OfFunction);
+        let limit = limit.map(WorkerLimit::Fixed).or(own);
+        shared.set_function(spec, limit.unwrap_or_else(|| WorkerLimit::Fixed(default_limit())));
         shared.wake();
         self.woke = true;
     }
 
     fn poll_runs(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if std::mem::take(&mut self.queued) {
-            self.key.into_iter().for_each(|key| self.shared.leave_queue(key));
+            self.key.into_iter().for_each(|key| self.shared.dequeue(key));
         }
         // Out of their places meanwhile, since they are entered while the rest is used.
         let span = std::mem::replace(&mut self.span, TaskSpan::none());
-        let mut lent = self.lent.take();
+        let mut current = self.current.take();
         let (now, first) = self.record.enter_poll();
         if first {
             events::task_started(&span);
-            if self.fresh {
-                self.shared.started();
+            if self.is_new {
+                self.shared.worker_started();
             }
         }
         let inside = span.enter();
-        let polled = context::in_task(&mut lent, || self.drive(now, cx));
+        let polled = context::in_task(&mut current, || self.drive(now, cx));
         drop(inside);
         self.record.exit_poll();
-        self.lent = lent;
+        self.current = current;
         self.span = span;
         polled
     }
@@ -330,12 +330,12 @@ where
                     let task = run.spec().name();
                     // What is another token's handle, or that of a part of it, is dropped.
                     let given = run.take_back_token();
-                    self.spare = given.filter(|given| *given == self.token);
+                    self.spare_token = given.filter(|given| *given == self.token);
                     self.run.set(None);
                     if !self.pended {
-                        let asks = self.busy.with(ended.nanos);
-                        for _ in 0..asks {
-                            if !grow(&self.shared, usize::try_from(asks).unwrap_or(usize::MAX)) {
+                        let wanted = self.busy.with(ended.nanos);
+                        for _ in 0..wanted {
+                            if !grow(&self.shared, usize::try_from(wanted).unwrap_or(usize::MAX)) {
                                 break;
                             }
                             self.woke = true;
@@ -345,13 +345,13 @@ where
                         self.shared.store_failure(task, ended, text.and_then(Cell::take));
                         None
                     } else {
-                        Some(Driven { task, index, ended })
+                        Some(FinishedItem { task, index, ended })
                     }
                 }
                 _ => None,
             };
             if !ready!(self.poll_next(&mut done, cx)) {
-                self.leave();
+                self.finish();
                 return Poll::Ready(());
             }
             // An item was read since.
@@ -360,7 +360,7 @@ where
         }
     }
 
-    /// The run is pending: once, another runner is asked for.
+    /// The run is pending: once, another worker is asked for.
     fn is_pending(&mut self, cx: &Context<'_>) {
         if self.pended {
             return;
@@ -378,37 +378,46 @@ where
     ///
     /// What was done is lent: it is as large as a result, and taken where it is stored.
     #[inline]
-    fn poll_next(&mut self, done: &mut Option<Driven<S>>, cx: &mut Context<'_>) -> Poll<bool> {
+    fn poll_next(
+        &mut self,
+        done: &mut Option<FinishedItem<S>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
         loop {
             if !self.may_read() {
                 self.stop_reading(done.take());
                 return Poll::Ready(false);
             }
             if self.woke {
-                return self.gives_way(done.take(), cx);
+                return self.yield_to_others(done.take(), cx);
             }
-            let (token, spare, run) = (&self.token, &mut self.spare, &mut self.run);
-            let given = || spare.take().unwrap_or_else(|| token.clone());
-            let pulled = self.shared.pull(done, given, |next| run.set(Some(next)), &mut self.woke);
-            if let Pulled::Run(index) = pulled {
+            let (token, spare_token, run) = (&self.token, &mut self.spare_token, &mut self.run);
+            let given = || spare_token.take().unwrap_or_else(|| token.clone());
+            let next_run = self.shared.complete_and_next(
+                done,
+                given,
+                |next| run.set(Some(next)),
+                &mut self.woke,
+            );
+            if let NextRun::Made(index) = next_run {
                 self.index = Some(index);
                 self.pended = false;
-                if std::mem::take(&mut self.fresh) {
+                if std::mem::take(&mut self.is_new) {
                     self.shared.wake();
                     self.woke = true;
                 }
                 return Poll::Ready(true);
             }
-            if let Some(next) = ready!(self.poll_otherwise(pulled, cx)) {
+            if let Some(next) = ready!(self.poll_uncommon(next_run, cx)) {
                 return Poll::Ready(next);
             }
         }
     }
 
-    /// Lets the tasks run that were woken, before the iterator may block: one of them, which may be the map's own, is in
-    /// a place of this worker that no other one takes it from (tokio's LIFO slot).
+    /// Lets the tasks run that were woken, before the iterator may block: one of them, which may be the map's own, is
+    /// in a place of this worker that no other one takes it from (tokio's LIFO slot).
     #[cold]
-    fn gives_way(&mut self, done: Option<Driven<S>>, cx: &Context<'_>) -> Poll<bool> {
+    fn yield_to_others(&mut self, done: Option<FinishedItem<S>>, cx: &Context<'_>) -> Poll<bool> {
         done.into_iter().for_each(|done| self.shared.store(done));
         cx.waker().wake_by_ref();
         Poll::Pending
@@ -416,24 +425,24 @@ where
 
     /// There is no run yet: `None` to ask again.
     #[cold]
-    fn poll_otherwise(&mut self, pulled: Pulled, cx: &mut Context<'_>) -> Poll<Option<bool>> {
-        match pulled {
-            Pulled::Run(_) | Pulled::Nothing => Poll::Ready(Some(false)),
-            Pulled::Unwanted => {
+    fn poll_uncommon(&mut self, next_run: NextRun, cx: &mut Context<'_>) -> Poll<Option<bool>> {
+        match next_run {
+            NextRun::Made(_) | NextRun::Finished => Poll::Ready(Some(false)),
+            NextRun::Unwanted => {
                 _ = panic::catch(|| self.run.set(None));
                 Poll::Ready(Some(false))
             }
-            Pulled::Busy => {
+            NextRun::SourceBorrowed => {
                 let Some(key) = self.key else { return Poll::Ready(Some(false)) };
                 self.queued =
-                    !self.shared.is_back_soon() && self.shared.wait_for_source(key, cx.waker());
+                    !self.shared.spin_until_available() && self.shared.enqueue(key, cx.waker());
                 if self.queued { Poll::Pending } else { Poll::Ready(None) }
             }
-            Pulled::Panicked(index, caught) => {
-                let Some(unmade) = self.shared.unmade(index, caught) else {
+            NextRun::Panicked(index, caught) => {
+                let Some(failed) = self.shared.item_panicked(index, caught) else {
                     return Poll::Ready(Some(false));
                 };
-                self.shared.store(unmade);
+                self.shared.store(failed);
                 // A run spends a unit when it begins; what was never made spends one here.
                 ready!(poll_proceed(cx)).made_progress();
                 Poll::Ready(None)
@@ -444,30 +453,30 @@ where
     /// Whether the map goes on. A run may have fired the token that it was given, which is no other run's business.
     #[inline]
     fn may_read(&mut self) -> bool {
-        !self.token.is_cancelled() || self.renews_token()
+        !self.token.is_cancelled() || self.renew_token()
     }
 
     #[cold]
-    fn renews_token(&mut self) -> bool {
+    fn renew_token(&mut self) -> bool {
         if self.shared.token.is_cancelled() {
             return false;
         }
         self.token = self.shared.token.child_token();
         self.cancel_waker = cancel_waker(&self.token, &self.record);
-        self.spare = None;
+        self.spare_token = None;
         true
     }
 
     #[cold]
-    fn stop_reading(&self, done: Option<Driven<S>>) {
+    fn stop_reading(&self, done: Option<FinishedItem<S>>) {
         done.into_iter().for_each(|done| self.shared.store(done));
         self.shared.stop_reading();
     }
 }
 
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Runner<I, F, S, K> {
-    fn leave(&mut self) {
-        self.shared.leave(self.key.take());
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Worker<I, F, S, K> {
+    fn finish(&mut self) {
+        self.shared.finish(self.key.take());
     }
 
     /// The task is dropped before its end: the map, or the runtime, is going away.
@@ -477,22 +486,22 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Runner<I, F, S, K> {
         }
         self.record.clear_waker();
         if std::mem::take(&mut self.queued) {
-            self.key.into_iter().for_each(|key| self.shared.leave_queue(key));
+            self.key.into_iter().for_each(|key| self.shared.dequeue(key));
         }
         let _inside = self.span.enter();
         if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
             let spec = run.spec();
-            context::in_task(&mut self.lent, || self.run.set(None));
+            context::in_task(&mut self.current, || self.run.set(None));
             let cause = cause_of_abort(&self.shared.scope, &self.shared.token);
             let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
             match panic::catch(|| S::error(cancelled)) {
                 Ok(error) => {
                     let ended = TaskCompletion::aborted(error);
-                    self.shared.store(Driven { task: spec.name(), index, ended });
+                    self.shared.store(FinishedItem { task: spec.name(), index, ended });
                 }
-                Err(caught) => self.shared.store_untold(spec.name(), caught),
+                Err(caught) => self.shared.store_unconvertible(spec.name(), caught),
             }
         }
-        self.shared.leave(self.key.take());
+        self.shared.finish(self.key.take());
     }
 }

@@ -1,34 +1,34 @@
-//! What the runners of a map share: the iterator that they read from, and the results.
+//! What the workers of a map share: the iterator that they read from, and the results.
 //!
 //! The source (the iterator and `f`) is in the state while no one uses it. Whoever uses it takes it out, and no lock
 //! is held meanwhile: an iterator that blocks holds the thread that reads, and nothing else.
 //!
 //! Invariants
 //!
-//! 1. Each item is read by one runner, and its end is stored once.
+//! 1. Each item is read by one worker, and its end is stored once.
 //! 2. The first failure is recorded before the cancellation that it triggers.
 //! 3. The iterator, `f`, their drops, items, errors, payloads and wakers run outside all locks, under [`panic::catch`]
 //!    or [`quietly`]. The iterator and `f` run on one thread at a time.
-//! 4. A runner that is entered while the map is dropped is aborted. The results are dropped by whoever drops the map,
-//!    and by the runners that end later: the last reference may be in someone's `cancel`, or in `watch.rs`.
-//! 5. A runner that waits for the source is woken: whoever puts the source back wakes one of those that wait, and
+//! 4. A worker that is entered while the map is dropped is aborted. The results are dropped by whoever drops the map,
+//!    and by the workers that end later: the last reference may be in someone's `cancel`, or in `watch.rs`.
+//! 5. A worker that waits for the source is woken: whoever puts the source back wakes one of those that wait, and
 //!    whoever ends the reading wakes all. Without it a map hangs whose next item would end the runs under way. A
-//!    runner leaves the queue before its key can be another one's.
-//! 6. A map waits for its runs, not for the iterator: once nothing more is to be read, a runner that is still inside
+//!    worker leaves the queue before its key can be another one's.
+//! 6. A map waits for its runs, not for the iterator: once nothing more is to be read, a worker that is still inside
 //!    the iterator does not keep the map from its end.
-//! 7. If the source may have more and the limit has room, then a runner without a run is there, which reads next, or
-//!    some run will ask for one more runner: when it pends, when it ends after a while, when the limit is raised, or
-//!    when no item was read for a while (`watch.rs`). A runner that is refused since another one reads leaves the
+//! 7. If the source may have more and the limit has room, then a worker without a run is there, which reads next, or
+//!    some run will ask for one more worker: when it pends, when it ends after a while, when the limit is raised, or
+//!    when no item was read for a while (`watch.rs`). A worker that is refused since another one reads leaves the
 //!    question to that one's run.
 //! 8. A failure is returned by the map or logged, once: logged are those after the first, and all of a map that is
 //!    dropped. Of more than 10 a second of one function, the number is logged.
 //!
-//! `pull/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/composition/decisions.rs` 6 and 7,
+//! `map_state/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/composition/decisions.rs` 6 and 7,
 //! `tests/composition/locks.rs` 3, `tests/composition/map_truth.rs` 8.
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
-mod runners;
+mod workers;
 
 use std::{
     collections::VecDeque,
@@ -41,9 +41,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     group_state::Failure,
+    item_source::{ItemSource, NextItem, drop_source},
     keep::Keep,
     ordered::{Index, Ordered},
-    source::{Next, Source, drop_source},
     spawn::name_of,
     task::cause_of_abort,
 };
@@ -66,60 +66,60 @@ use crate::{
     },
 };
 
-pub(super) struct Shared<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
+pub(super) struct MapState<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     pub(super) token: CancellationToken,
     pub(super) scope: Arc<Scope>,
     pub(super) place: &'static Location<'static>,
-    /// Of who called the map: its runners' spans are inside.
+    /// Of who called the map: its workers' spans are inside.
     pub(super) span: TaskSpan,
     /// Under a lock of their own, which is taken to list the live tasks.
-    runners: Mutex<Slab<Arc<TaskRecord>>>,
+    workers: Mutex<Slab<Arc<TaskRecord>>>,
     registration: OnceLock<Registration<dyn HasTasks>>,
     /// Wakes the map's own future when the token fires.
     cancel_waker: OnceLock<CancelWaker>,
-    /// Whether one more runner would have something to do. False while it matters only if another runner has the duty
+    /// Whether one more worker would have something to do. False while it matters only if another worker has the duty
     /// to ask later (invariant 7).
     may_grow: AtomicBool,
-    /// Whether the source is in the state, or gone: for a runner that spins before it waits. Written under the lock,
-    /// together with `lent`.
-    is_back: AtomicBool,
+    /// Whether the source is in the state, or gone: for a worker that spins before it waits. Written under the lock,
+    /// together with `borrowed`.
+    source_available: AtomicBool,
     /// As in the state, for who reads an item without the lock.
     closed: AtomicBool,
-    state: Mutex<State<I, F, S, K>>,
+    inner: Mutex<Inner<I, F, S, K>>,
 }
 
-struct State<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
+struct Inner<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// Boxed, since it changes hands for each item. Absent while someone has it, and once nothing is to be read.
-    source: Option<Box<Source<I, F>>>,
-    lent: Lent,
+    source: Option<Box<ItemSource<I, F>>>,
+    borrowed: Borrowed,
     /// No further item is to be read: exhausted, failed, cancelled or dropped.
     stopped: bool,
     /// The token fired before all items were read.
-    cut: bool,
-    /// The iterator says that it has no more: not worth another runner.
-    no_more: bool,
+    truncated: bool,
+    /// The iterator says that it has no more: not worth another worker.
+    hint_is_zero: bool,
     /// Runners that wait for the source, the longest first.
     queue: Queue,
     /// A place for each item whose run was made.
     results: Ordered<K::Kept>,
     failure: Option<Failure<S::Error>>,
     /// A panic of an error's conversion: there is no error to report it with, and the map panics.
-    untold: Option<Caught>,
-    runners: usize,
+    conversion_panic: Option<Caught>,
+    workers: usize,
     /// Those that have not asked for an item yet.
     starting: usize,
     /// The function, once the first run was made.
     spec: Option<&'static TaskSpec>,
-    limit: Bound,
+    limit: WorkerLimit,
     /// The map was dropped, or has ended without its last reader.
     closed: bool,
     /// The map was dropped: nobody takes the results.
     abandoned: bool,
-    /// The map's own future is to start one more runner.
-    wants_more: bool,
+    /// The map's own future is to start one more worker.
+    growth_requested: bool,
     /// `watch.rs` looks at the map now and then.
     is_watched: bool,
-    waiting: Option<Waker>,
+    map_waker: Option<Waker>,
 }
 
 /// Runners that wait, by their keys.
@@ -127,45 +127,45 @@ type Queue = VecDeque<(Key, Waker)>;
 
 /// Whether someone has the source, and brings it back.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lent {
+enum Borrowed {
     No,
     /// To ask whether there is more, or to drop it.
-    ToAsk,
-    /// To a runner that reads an item, and has no run.
-    ToReader,
+    ToInspect,
+    /// To a worker that reads an item, and has no run.
+    ToRead,
 }
 
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
-    /// Whether there may be work for one more runner, and the limit has room for it.
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Inner<I, F, S, K> {
+    /// Whether there may be work for one more worker, and the limit has room for it.
     fn has_room(&self) -> bool {
-        let readable = self.source.is_some() || self.lent != Lent::No;
+        let readable = self.source.is_some() || self.borrowed != Borrowed::No;
         readable && !self.stopped && self.has_room_to_read()
     }
 
     /// The same of a map that has a source, and is not stopped.
     fn has_room_to_read(&self) -> bool {
-        !self.no_more && self.runners < self.limit.size()
+        !self.hint_is_zero && self.workers < self.limit.size()
     }
 
-    /// How many runners have no run: they read next.
+    /// How many workers have no run: they read next.
     fn idle(&self) -> usize {
-        self.starting + self.queue.len() + usize::from(self.lent != Lent::No)
+        self.starting + self.queue.len() + usize::from(self.borrowed != Borrowed::No)
     }
 
-    /// Only a runner is left that is inside the iterator, and whose item would not be run.
-    fn only_reads(&self) -> bool {
-        self.stopped && self.lent == Lent::ToReader && self.runners == 1
+    /// Only a worker is left that is inside the iterator, and whose item would not be run.
+    fn only_reader_left(&self) -> bool {
+        self.stopped && self.borrowed == Borrowed::ToRead && self.workers == 1
     }
 
     /// Reads no further item: what is to be dropped and woken outside of the lock.
-    fn stop(&mut self) -> (Option<Box<Source<I, F>>>, Queue) {
+    fn close_input(&mut self) -> (Option<Box<ItemSource<I, F>>>, Queue) {
         self.stopped = true;
         (self.source.take(), std::mem::take(&mut self.queue))
     }
 
     fn take_unwanted(&mut self) -> Unwanted<K::Kept, Failure<S::Error>> {
         let (results, failure) = (self.results.take(), self.failure.take());
-        Unwanted { results, failure, untold: self.untold.take() }
+        Unwanted { results, failure, conversion_panic: self.conversion_panic.take() }
     }
 }
 
@@ -173,14 +173,14 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> State<I, F, S, K> {
 struct Unwanted<T, E> {
     results: Vec<T>,
     failure: Option<E>,
-    untold: Option<Caught>,
+    conversion_panic: Option<Caught>,
 }
 
 impl<T, E> Unwanted<T, E> {
     fn drop_quietly(self) {
         drop_each_quietly(self.results);
         drop_quietly(self.failure);
-        drop_quietly(self.untold);
+        drop_quietly(self.conversion_panic);
     }
 }
 
@@ -191,7 +191,7 @@ fn wake_each(queue: Queue) {
 }
 
 /// What nobody has taken is dropped one by one: two panics at once would abort the process.
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for State<I, F, S, K> {
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for Inner<I, F, S, K> {
     fn drop(&mut self) {
         drop_source(self.source.take());
         drop_each_quietly(self.results.take());
@@ -199,34 +199,34 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for State<I, F, S, K>
     }
 }
 
-/// How many runners there may be.
+/// How many workers there may be.
 #[derive(Clone, Copy)]
-pub(super) enum Bound {
+pub(super) enum WorkerLimit {
     Fixed(usize),
     /// As many as the function's own limit says, which may change.
-    Own(&'static Limit),
+    OfFunction(&'static Limit),
 }
 
-impl Bound {
+impl WorkerLimit {
     fn size(self) -> usize {
         match self {
             Self::Fixed(size) => size,
-            Self::Own(limit) => limit.size(),
+            Self::OfFunction(limit) => limit.size(),
         }
     }
 }
 
-/// A run that a runner has driven to its end.
-pub(super) struct Driven<S: SupervisedFuture> {
+/// A run that a worker has driven to its end.
+pub(super) struct FinishedItem<S: SupervisedFuture> {
     pub(super) task: &'static str,
     pub(super) index: Index,
     pub(super) ended: TaskCompletion<S::Value, S::Error>,
 }
 
-/// The name of a runner that does not know its function yet.
+/// The name of a worker that does not know its function yet.
 pub(super) const UNKNOWN: &str = "map";
 
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> MapState<I, F, S, K> {
     pub(super) fn new(
         token: CancellationToken,
         place: &'static Location<'static>,
@@ -238,61 +238,61 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             token,
             place,
             span: TaskSpan::current(),
-            runners: Mutex::default(),
+            workers: Mutex::default(),
             registration: OnceLock::new(),
             cancel_waker: OnceLock::new(),
             may_grow: AtomicBool::new(false),
-            is_back: AtomicBool::new(true),
+            source_available: AtomicBool::new(true),
             closed: AtomicBool::new(false),
-            state: Mutex::new(State {
-                source: Some(Box::new(Source { items, f })),
-                lent: Lent::No,
+            inner: Mutex::new(Inner {
+                source: Some(Box::new(ItemSource { items, f })),
+                borrowed: Borrowed::No,
                 stopped: false,
-                cut: false,
-                no_more: false,
+                truncated: false,
+                hint_is_zero: false,
                 queue: VecDeque::new(),
                 results: Ordered::new(),
                 failure: None,
-                untold: None,
-                runners: 1,
+                conversion_panic: None,
+                workers: 1,
                 starting: 0,
                 spec: None,
-                limit: Bound::Fixed(1),
+                limit: WorkerLimit::Fixed(1),
                 closed: false,
                 abandoned: false,
-                wants_more: false,
+                growth_requested: false,
                 is_watched: false,
-                waiting: None,
+                map_waker: None,
             }),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State<I, F, S, K>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner<I, F, S, K>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the map's own future, to look at its runners.
+    /// Wakes the map's own future, to look at its workers.
     pub(super) fn wake(&self) {
-        let waiting = self.state().waiting.take();
-        if let Some(waiting) = waiting {
-            quietly(|| waiting.wake());
+        let map_waker = self.lock().map_waker.take();
+        if let Some(map_waker) = map_waker {
+            quietly(|| map_waker.wake());
         }
     }
 
-    pub(super) fn poll_ended(&self, cx: &Context<'_>) -> Poll<()> {
-        let state = self.state();
-        if state.runners == 0 {
+    pub(super) fn poll_finished(&self, cx: &Context<'_>) -> Poll<()> {
+        let state = self.lock();
+        if state.workers == 0 {
             return Poll::Ready(());
         }
-        if state.waiting.as_ref().is_some_and(|waiting| waiting.will_wake(cx.waker())) {
+        if state.map_waker.as_ref().is_some_and(|map_waker| map_waker.will_wake(cx.waker())) {
             return Poll::Pending;
         }
         drop(state);
         // Foreign code: not under the lock.
-        let waiting = cx.waker().clone();
-        let mut state = self.state();
-        let before = state.waiting.replace(waiting);
-        let ended = state.runners == 0;
+        let map_waker = cx.waker().clone();
+        let mut state = self.lock();
+        let before = state.map_waker.replace(map_waker);
+        let ended = state.workers == 0;
         drop(state);
         drop(before);
         if ended { Poll::Ready(()) } else { Poll::Pending }
@@ -300,30 +300,30 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
 
     /// The results, once the map is over.
     pub(super) fn take_results(&self) -> Result<Vec<K::Kept>, S::Error> {
-        let mut state = self.state();
+        let mut state = self.lock();
         let results = state.results.take();
         let failure = state.failure.take();
-        let untold = state.untold.take();
-        let (cut, spec) = (state.cut, state.spec);
+        let conversion_panic = state.conversion_panic.take();
+        let (truncated, spec) = (state.truncated, state.spec);
         drop(state);
-        match (failure, untold) {
-            (Some(failure), untold) => {
+        match (failure, conversion_panic) {
+            (Some(failure), conversion_panic) => {
                 drop_each_quietly(results);
-                drop_quietly(untold);
+                drop_quietly(conversion_panic);
                 Err(failure.error)
             }
             (None, Some(caught)) => {
                 drop_each_quietly(results);
                 caught.resume()
             }
-            (None, None) if cut => self.cut_off(results, spec),
+            (None, None) if truncated => self.append_cancelled(results, spec),
             (None, None) => Ok(results),
         }
     }
 
     /// Ends the results with a cancellation, which stands for the items that were not read.
     #[cold]
-    fn cut_off(
+    fn append_cancelled(
         &self,
         mut results: Vec<K::Kept>,
         spec: Option<&'static TaskSpec>,
@@ -350,17 +350,17 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     }
 
     /// The future of the map is dropped.
-    pub(super) fn abandon(&self) {
-        let mut state = self.state();
+    pub(super) fn on_drop(&self) {
+        let mut state = self.lock();
         state.abandoned = true;
         let (source, queue) = self.close(&mut state);
         let failure = state.failure.take();
         let unwanted = state.take_unwanted();
         drop(state);
-        let runners: Vec<_> = self.runners().iter().cloned().collect();
-        self.stop(Cause::ScopeDropped);
-        for runner in runners {
-            runner.abort();
+        let workers: Vec<_> = self.workers().iter().cloned().collect();
+        self.cancel(Cause::ScopeDropped);
+        for worker in workers {
+            worker.abort();
         }
         wake_each(queue);
         drop_source(source);
@@ -370,35 +370,35 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         unwanted.drop_quietly();
     }
 
-    fn close(&self, state: &mut State<I, F, S, K>) -> (Option<Box<Source<I, F>>>, Queue) {
+    fn close(&self, state: &mut Inner<I, F, S, K>) -> (Option<Box<ItemSource<I, F>>>, Queue) {
         state.closed = true;
         self.closed.store(true, Ordering::Relaxed);
-        state.stop()
+        state.close_input()
     }
 
     /// Whether only the iterator keeps the map from its end. With `gives_up` the map ends without it.
     ///
     /// The token has fired.
-    pub(super) fn waits_for_the_iterator(&self, gives_up: bool) -> bool {
-        let mut state = self.state();
-        if state.lent != Lent::ToReader {
+    pub(super) fn is_blocked_on_iterator(&self, give_up: bool) -> bool {
+        let mut state = self.lock();
+        if state.borrowed != Borrowed::ToRead {
             return false;
         }
-        let (source, mut queue) = state.stop();
-        let only_reads = state.only_reads();
-        if only_reads && gives_up {
-            state.cut = true;
+        let (source, mut queue) = state.close_input();
+        let only_reader_left = state.only_reader_left();
+        if only_reader_left && give_up {
+            state.truncated = true;
             queue.extend(self.close(&mut state).1);
         }
         drop(state);
         wake_each(queue);
         drop_source(source);
-        only_reads
+        only_reader_left
     }
 
     /// Stores an end where no next item is wanted.
-    pub(super) fn store(&self, Driven { task, index, ended }: Driven<S>) {
-        let mut state = self.state();
+    pub(super) fn store(&self, FinishedItem { task, index, ended }: FinishedItem<S>) {
+        let mut state = self.lock();
         let TaskCompletion { outcome, result, .. } = ended;
         match K::keep(result) {
             Ok(kept) => state.results.put(index, kept),
@@ -415,7 +415,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         text: Option<Box<str>>,
     ) {
         if let Err(error) = ended.result {
-            self.fail(self.state(), self.failure(task, ended.outcome, error, text));
+            self.fail(self.lock(), self.failure(task, ended.outcome, error, text));
         }
     }
 
@@ -438,11 +438,11 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     }
 
     /// A run has ended, and no error could be made of how.
-    pub(super) fn store_untold(&self, task: &'static str, caught: Caught) {
-        let mut state = self.state();
-        let surplus = match state.untold {
+    pub(super) fn store_unconvertible(&self, task: &'static str, caught: Caught) {
+        let mut state = self.lock();
+        let surplus = match state.conversion_panic {
             Some(_) => Some(caught),
-            None => state.untold.replace(caught),
+            None => state.conversion_panic.replace(caught),
         };
         self.release(state, Some(task));
         drop_quietly(surplus);
@@ -450,7 +450,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
 
     /// A run has failed: the first one cancels the rest. Releases the lock.
     #[cold]
-    fn fail(&self, mut state: MutexGuard<'_, State<I, F, S, K>>, failure: Failure<S::Error>) {
+    fn fail(&self, mut state: MutexGuard<'_, Inner<I, F, S, K>>, failure: Failure<S::Error>) {
         if state.closed || state.failure.is_some() {
             let why = if state.closed { "had ended" } else { "had failed already" };
             drop(state);
@@ -462,72 +462,72 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     }
 
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
-    fn stop(&self, cause: Cause) {
+    fn cancel(&self, cause: Cause) {
         if self.token.is_cancelled() {
             return;
         }
         if !self.scope.cancel(cause, || quietly(|| self.token.cancel())) {
-            self.wake_runners();
+            self.wake_workers();
         }
     }
 
     /// Releases the lock, then does what must not be done under it.
-    fn release(&self, mut state: MutexGuard<'_, State<I, F, S, K>>, failed: Option<&'static str>) {
-        let stopped = failed.map(|task| (task, state.stop()));
+    fn release(&self, mut state: MutexGuard<'_, Inner<I, F, S, K>>, failed: Option<&'static str>) {
+        let stopped = failed.map(|task| (task, state.close_input()));
         drop(state);
         if let Some((task, (source, queue))) = stopped {
-            self.stop(Cause::SiblingFailed { task });
+            self.cancel(Cause::SiblingFailed { task });
             wake_each(queue);
             drop_source(source);
         }
     }
 
-    /// Before the first runner: whether there is one to start. If there is nothing to read, the map is over.
+    /// Before the first worker: whether there is one to start. If there is nothing to read, the map is over.
     pub(super) fn has_work(&self) -> bool {
-        let mut state = self.state();
+        let mut state = self.lock();
         let Some(source) = state.source.take() else { return false };
         drop(state);
         let (has_fired, has_more) = (self.token.is_cancelled(), source.may_have_more());
-        let mut state = self.state();
+        let mut state = self.lock();
         if has_more && !has_fired {
             state.source = Some(source);
             return true;
         }
         state.stopped = true;
-        state.cut = has_more;
-        state.runners = 0;
+        state.truncated = has_more;
+        state.workers = 0;
         drop(state);
         drop_source(Some(source));
         false
     }
 
-    /// Reads no further item: the token has fired, or the last runner leaves.
+    /// Reads no further item: the token has fired, or the last worker leaves.
     #[cold]
     pub(super) fn stop_reading(&self) {
-        let mut state = self.state();
-        let (source, queue) = state.stop();
+        let mut state = self.lock();
+        let (source, queue) = state.close_input();
         if source.is_some() {
-            state.lent = Lent::ToAsk;
+            state.borrowed = Borrowed::ToInspect;
         }
         drop(state);
         wake_each(queue);
         let Some(source) = source else { return };
-        let cut = source.may_have_more();
+        let truncated = source.may_have_more();
         drop_source(Some(source));
-        let mut state = self.state();
-        state.lent = Lent::No;
-        state.cut |= cut;
+        let mut state = self.lock();
+        state.borrowed = Borrowed::No;
+        state.truncated |= truncated;
     }
 
-    /// Brings the source back, which `state` had lent; releases the lock. Returns whether a runner was woken.
+    /// Brings the source back, which `state` had lent; releases the lock. Returns whether a worker was woken.
     #[inline(always)]
     fn put_back(
         &self,
-        mut state: MutexGuard<'_, State<I, F, S, K>>,
-        source: Box<Source<I, F>>,
+        mut state: MutexGuard<'_, Inner<I, F, S, K>>,
+        source: Box<ItemSource<I, F>>,
     ) -> bool {
-        state.lent = Lent::No;
-        self.is_back.store(true, Ordering::Relaxed);
+        state.borrowed = Borrowed::No;
+        self.source_available.store(true, Ordering::Relaxed);
         if state.stopped {
             drop(state);
             drop_source(Some(source));
@@ -539,7 +539,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
             Self::wake_next(state);
             return true;
         }
-        // No runner is idle, but for those that start.
+        // No worker is idle, but for those that start.
         let may_grow = state.starting == 0 && state.has_room_to_read();
         if may_grow != self.may_grow.load(Ordering::Relaxed) {
             self.may_grow.store(may_grow, Ordering::Relaxed);
@@ -547,103 +547,103 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         false
     }
 
-    /// Wakes a runner that waits for the source, if it is there; releases the lock.
+    /// Wakes a worker that waits for the source, if it is there; releases the lock.
     #[cold]
-    fn wake_next(mut state: MutexGuard<'_, State<I, F, S, K>>) {
+    fn wake_next(mut state: MutexGuard<'_, Inner<I, F, S, K>>) {
         let next = if state.source.is_some() { state.queue.pop_front() } else { None };
         drop(state);
         wake_each(next.into_iter().collect());
     }
 }
 
-impl<I, F, S, K> Shared<I, F, S, K>
+impl<I, F, S, K> MapState<I, F, S, K>
 where
     I: Iterator,
     F: FnMut(CancellationToken, I::Item) -> S,
     S: SupervisedFuture,
     K: Keep<S>,
 {
-    /// Stores what the runner has done, then reads the next item and makes its run, which goes to `put`.
+    /// Stores what the worker has done, then reads the next item and makes its run, which goes to `put`.
     ///
-    /// `token` is called, and its handle dropped, without a lock. `woke` becomes true if another runner was woken.
+    /// `token` is called, and its handle dropped, without a lock. `woke` becomes true if another worker was woken.
     #[inline]
-    pub(super) fn pull(
+    pub(super) fn complete_and_next(
         &self,
-        done: &mut Option<Driven<S>>,
+        done: &mut Option<FinishedItem<S>>,
         token: impl FnOnce() -> CancellationToken,
         put: impl FnOnce(S),
         woke: &mut bool,
-    ) -> Pulled {
-        let mut state = self.state();
-        if let Some(Driven { task, index, ended }) = done.take() {
+    ) -> NextRun {
+        let mut state = self.lock();
+        if let Some(FinishedItem { task, index, ended }) = done.take() {
             let outcome = ended.outcome;
             match K::keep(ended.result) {
                 Ok(kept) => state.results.put(index, kept),
                 Err(error) => {
                     self.fail(state, self.failure(task, outcome, error, None));
-                    state = self.state();
+                    state = self.lock();
                 }
             }
         }
         let Some(mut source) = state.source.take() else {
-            return if state.lent != Lent::No && !state.stopped {
-                Pulled::Busy
+            return if state.borrowed != Borrowed::No && !state.stopped {
+                NextRun::SourceBorrowed
             } else {
-                Pulled::Nothing
+                NextRun::Finished
             };
         };
-        state.lent = Lent::ToReader;
-        // Under the lock: a runner that finds the source away and this flag still set would ask again without end, until
-        // this thread runs on.
-        self.is_back.store(false, Ordering::Relaxed);
+        state.borrowed = Borrowed::ToRead;
+        // Under the lock: a worker that finds the source away and this flag still set would ask again without end,
+        // until this thread runs on.
+        self.source_available.store(false, Ordering::Relaxed);
         drop(state);
         let next = source.next(token(), || !self.closed.load(Ordering::Relaxed), put);
-        let mut state = self.state();
+        let mut state = self.lock();
         match next {
-            Next::Made if !state.stopped => {
+            NextItem::Made if !state.stopped => {
                 let index = state.results.place();
                 *woke |= self.put_back(state, source);
-                Pulled::Run(index)
+                NextRun::Made(index)
             }
-            next => self.read_otherwise(state, source, next, woke),
+            next => self.next_uncommon(state, source, next, woke),
         }
     }
 
     /// Not an item of a map that goes on.
     #[cold]
-    fn read_otherwise<'a>(
+    fn next_uncommon<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State<I, F, S, K>>,
-        source: Box<Source<I, F>>,
-        next: Next,
+        mut state: MutexGuard<'a, Inner<I, F, S, K>>,
+        source: Box<ItemSource<I, F>>,
+        next: NextItem,
         woke: &mut bool,
-    ) -> Pulled {
-        let (pulled, ends) = match next {
-            _ if state.closed => (Pulled::Unwanted, true),
-            Next::Made => (Pulled::Run(state.results.place()), false),
-            Next::Panicked { caught, of_the_iterator } => {
-                (Pulled::Panicked(state.results.place(), caught), of_the_iterator)
+    ) -> NextRun {
+        let (next_run, ends) = match next {
+            _ if state.closed => (NextRun::Unwanted, true),
+            NextItem::Made => (NextRun::Made(state.results.place()), false),
+            NextItem::Panicked { caught, in_iterator } => {
+                (NextRun::Panicked(state.results.place(), caught), in_iterator)
             }
-            Next::Exhausted => (Pulled::Nothing, true),
-            Next::Unwanted => (Pulled::Nothing, false),
+            NextItem::Exhausted => (NextRun::Finished, true),
+            NextItem::Unwanted => (NextRun::Finished, false),
         };
         if !ends && state.stopped {
             // The token fired, or a run failed, while the item was read.
             drop(state);
-            let cut = source.may_have_more();
-            state = self.state();
-            state.cut |= cut;
+            let truncated = source.may_have_more();
+            state = self.lock();
+            state.truncated |= truncated;
         }
-        let queue = if ends { state.stop().1 } else { VecDeque::new() };
+        let queue = if ends { state.close_input().1 } else { VecDeque::new() };
         *woke |= self.put_back(state, source);
         wake_each(queue);
-        pulled
+        next_run
     }
 
     /// An item could not be made; `None` where no error could be made of that either.
     #[cold]
-    pub(super) fn unmade(&self, index: Index, caught: Caught) -> Option<Driven<S>> {
-        let spec = self.state().spec;
+    pub(super) fn item_panicked(&self, index: Index, caught: Caught) -> Option<FinishedItem<S>> {
+        let spec = self.lock().spec;
         let task = spec.map_or_else(name_of::<S, F>, TaskSpec::name);
         let panic = Panic::new(spec.map_or_else(|| Origin::from(task), Origin::from), caught);
         events::panicked(&panic);
@@ -652,23 +652,23 @@ where
                 let outcome = Outcome::Panicked;
                 let ended =
                     TaskCompletion { outcome, overdue: false, nanos: 0, result: Err(error) };
-                Some(Driven { task, index, ended })
+                Some(FinishedItem { task, index, ended })
             }
             Err(caught) => {
-                self.store_untold(task, caught);
+                self.store_unconvertible(task, caught);
                 None
             }
         }
     }
 }
 
-/// What there is to do for a runner that has no run.
-pub(super) enum Pulled {
+/// What there is to do for a worker that has no run.
+pub(super) enum NextRun {
     /// The run that was put.
-    Run(Index),
-    /// Wait: another runner has the source.
-    Busy,
-    Nothing,
+    Made(Index),
+    /// Wait: another worker has the source.
+    SourceBorrowed,
+    Finished,
     /// Drop what was put: the map has gone.
     Unwanted,
     /// The item at this place could not be made.

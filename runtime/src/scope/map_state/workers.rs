@@ -1,4 +1,4 @@
-//! The runners of a map: how many there may be, who they are, who waits for the source.
+//! The workers of a map: how many there may be, who they are, who waits for the source.
 
 use std::{
     hint,
@@ -11,7 +11,7 @@ use super::{
         keep::Keep,
         watch::{Seen, Watched},
     },
-    Bound, Lent, Shared, Unwanted,
+    Borrowed, MapState, Unwanted, WorkerLimit,
 };
 use crate::{
     panic::quietly,
@@ -25,20 +25,20 @@ use crate::{
     sync::{MutexGuard, atomic::Ordering},
 };
 
-/// How often a runner looks for the source before it waits: as often as `std`'s mutex does. Most iterators have made
+/// How often a worker looks for the source before it waits: as often as `std`'s mutex does. Most iterators have made
 /// an item by then.
 const SPINS: usize = if cfg!(all(test, supervised_loom)) { 0 } else { 100 };
 
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
+impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> MapState<I, F, S, K> {
     /// Sets the limit, once the first run was made and its function is known.
-    pub(in super::super) fn begin(&self, spec: &'static TaskSpec, limit: Bound) {
-        let mut state = self.state();
+    pub(in super::super) fn set_function(&self, spec: &'static TaskSpec, limit: WorkerLimit) {
+        let mut state = self.lock();
         state.spec = Some(spec);
         state.limit = limit;
         self.may_grow.store(state.has_room() && state.idle() == 0, Ordering::Relaxed);
     }
 
-    /// Takes a place for one more runner, if there is work for it and fewer than `idle` runners are without a run.
+    /// Takes a place for one more worker, if there is work for it and fewer than `idle` workers are without a run.
     pub(in super::super) fn grow(&self, idle: usize) -> Option<&'static TaskSpec> {
         if !self.may_grow.load(Ordering::Relaxed) {
             return None;
@@ -46,53 +46,53 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
         self.grow_exactly(idle)
     }
 
-    /// The same where no other runner may have the duty to ask (invariant 7).
+    /// The same where no other worker may have the duty to ask (invariant 7).
     #[cold]
     pub(in super::super) fn grow_exactly(&self, idle: usize) -> Option<&'static TaskSpec> {
-        let mut state = self.state();
+        let mut state = self.lock();
         let spec = state.spec.filter(|_| state.has_room() && state.idle() < idle)?;
         // Without the source, what reads now asks again.
         let source = state.source.take()?;
-        state.lent = Lent::ToAsk;
-        self.is_back.store(false, Ordering::Relaxed);
+        state.borrowed = Borrowed::ToInspect;
+        self.source_available.store(false, Ordering::Relaxed);
         drop(state);
         let has_more = source.may_have_more();
-        let mut state = self.state();
-        state.no_more |= !has_more;
+        let mut state = self.lock();
+        state.hint_is_zero |= !has_more;
         // Whoever stopped the reading meanwhile did not see the source, and could not ask it.
-        state.cut |= state.stopped && has_more;
+        state.truncated |= state.stopped && has_more;
         let grows = state.has_room();
         if grows {
-            state.runners += 1;
+            state.workers += 1;
             state.starting += 1;
         }
         self.put_back(state, source);
         grows.then_some(spec)
     }
 
-    /// A runner has its first poll: it asks for an item now.
-    pub(in super::super) fn started(&self) {
-        self.state().starting -= 1;
+    /// A worker has its first poll: it asks for an item now.
+    pub(in super::super) fn worker_started(&self) {
+        self.lock().starting -= 1;
     }
 
-    /// How far the map has come, for its own future; `None` if one more runner would have nothing to do. With
+    /// How far the map has come, for its own future; `None` if one more worker would have nothing to do. With
     /// `watches` the map is to be watched from now on, unless it is.
     pub(in super::super) fn progress(&self, watches: bool) -> Option<Progress> {
-        let mut state = self.state();
-        let wants_more = std::mem::take(&mut state.wants_more);
+        let mut state = self.lock();
+        let growth_requested = std::mem::take(&mut state.growth_requested);
         if state.spec.is_none() || !state.has_room() {
             return None;
         }
         Some(Progress {
-            pulled: state.results.placed(),
+            items_read: state.results.placed(),
             is_idle: state.idle() > 0,
-            wants_more,
+            growth_requested,
             to_watch: watches && !std::mem::replace(&mut state.is_watched, true),
         })
     }
 
     /// Wakes the map's own future when its token fires, from now on.
-    pub(in super::super) fn listen(self: &Arc<Self>)
+    pub(in super::super) fn register_waker(self: &Arc<Self>)
     where
         Self: Send + Sync + 'static,
     {
@@ -101,99 +101,99 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Shared<I, F, S, K> {
     }
 
     /// Spins for a moment; whether the source may be back.
-    pub(in super::super) fn is_back_soon(&self) -> bool {
+    pub(in super::super) fn spin_until_available(&self) -> bool {
         (0..SPINS).any(|_| {
             hint::spin_loop();
-            self.is_back.load(Ordering::Relaxed)
+            self.source_available.load(Ordering::Relaxed)
         })
     }
 
     /// Enters the queue for the source; false if there is nothing to wait for.
-    pub(in super::super) fn wait_for_source(&self, key: Key, waker: &Waker) -> bool {
-        // A runner's waker is tokio's, but no lock is needed to clone it.
+    pub(in super::super) fn enqueue(&self, key: Key, waker: &Waker) -> bool {
+        // A worker's waker is tokio's, but no lock is needed to clone it.
         let waker = waker.clone();
-        let mut state = self.state();
-        let waits = state.lent != Lent::No && !state.stopped;
+        let mut state = self.lock();
+        let waits = state.borrowed != Borrowed::No && !state.stopped;
         if waits {
             state.queue.push_back((key, waker));
         }
         waits
     }
 
-    /// The runner waits no more, woken or not.
-    pub(in super::super) fn leave_queue(&self, key: Key) {
-        let mut state = self.state();
+    /// The worker waits no more, woken or not.
+    pub(in super::super) fn dequeue(&self, key: Key) {
+        let mut state = self.lock();
         let at = state.queue.iter().position(|(queued, _)| *queued == key);
         let waited = at.and_then(|at| state.queue.remove(at));
         drop(state);
         drop(waited);
     }
 
-    pub(super) fn runners(&self) -> MutexGuard<'_, Slab<Arc<TaskRecord>>> {
-        self.runners.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn workers(&self) -> MutexGuard<'_, Slab<Arc<TaskRecord>>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Each looks at its token then: for a `cancel` that has not come to all of their cancel wakers.
     #[cold]
-    pub(super) fn wake_runners(&self) {
-        let runners: Vec<_> = self.runners().iter().cloned().collect();
-        for runner in runners {
-            runner.wake_tasks();
+    pub(super) fn wake_workers(&self) {
+        let workers: Vec<_> = self.workers().iter().cloned().collect();
+        for worker in workers {
+            worker.wake_tasks();
         }
     }
 
-    /// Enters a runner that is about to be spawned.
-    pub(in super::super) fn enter(self: &Arc<Self>, record: &Arc<TaskRecord>) -> Key
+    /// Enters a worker that is about to be spawned.
+    pub(in super::super) fn register(self: &Arc<Self>, record: &Arc<TaskRecord>) -> Key
     where
         Self: Send + Sync + 'static,
     {
         self.registration.get_or_init(|| registry::register(self));
-        let key = self.runners().insert(record.clone());
+        let key = self.workers().insert(record.clone());
         // Who aborts all records finds this one, or has closed the map before.
-        if self.state().closed {
+        if self.lock().closed {
             record.abort();
         }
         key
     }
 
-    /// Gives a runner that is listed another record.
+    /// Gives a worker that is listed another record.
     pub(in super::super) fn replace(&self, key: Key, record: &Arc<TaskRecord>) {
-        let before = self.runners().replace(key, record.clone());
-        if self.state().closed || before.is_some_and(|before| before.is_aborted()) {
+        let before = self.workers().replace(key, record.clone());
+        if self.lock().closed || before.is_some_and(|before| before.is_aborted()) {
             record.abort();
         }
     }
 
-    /// A runner has nothing more to do. It has left the queue: from here on another one may get its key.
-    pub(in super::super) fn leave(&self, key: Option<Key>) {
+    /// A worker has nothing more to do. It has left the queue: from here on another one may get its key.
+    pub(in super::super) fn finish(&self, key: Option<Key>) {
         if let Some(key) = key {
-            let record = self.runners().remove(key);
+            let record = self.workers().remove(key);
             drop(record);
         }
-        let mut state = self.state();
-        if state.runners == 1 && state.source.is_some() {
+        let mut state = self.lock();
+        if state.workers == 1 && state.source.is_some() {
             // Its runtime drops it: what is unread is not run.
             drop(state);
             self.stop_reading();
-            state = self.state();
+            state = self.lock();
         }
-        state.runners -= 1;
-        let ends = state.runners == 0 || state.only_reads();
-        let waiting = if ends { state.waiting.take() } else { None };
+        state.workers -= 1;
+        let ends = state.workers == 0 || state.only_reader_left();
+        let map_waker = if ends { state.map_waker.take() } else { None };
         let unwanted = if state.abandoned { Some(state.take_unwanted()) } else { None };
         if !state.queue.is_empty() {
             Self::wake_next(state);
         } else {
             drop(state);
         }
-        if let Some(waiting) = waiting {
-            quietly(|| waiting.wake());
+        if let Some(map_waker) = map_waker {
+            quietly(|| map_waker.wake());
         }
         unwanted.into_iter().for_each(Unwanted::drop_quietly);
     }
 }
 
-impl<I, F, S, K> HasTasks for Shared<I, F, S, K>
+impl<I, F, S, K> HasTasks for MapState<I, F, S, K>
 where
     I: Iterator,
     S: SupervisedFuture,
@@ -201,26 +201,27 @@ where
     Self: Send + Sync,
 {
     fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
-        into.extend(self.runners().iter().cloned());
+        into.extend(self.workers().iter().cloned());
     }
 
-    /// Its runners have cancel wakers of their own.
+    /// Its workers have cancel wakers of their own.
     fn token_fired(&self) {
         self.wake();
     }
 
     fn limit_changed(&self) {
-        let mut state = self.state();
-        state.wants_more = matches!(state.limit, Bound::Own(_)) && state.has_room();
-        let waiting = if state.wants_more { state.waiting.take() } else { None };
+        let mut state = self.lock();
+        state.growth_requested =
+            matches!(state.limit, WorkerLimit::OfFunction(_)) && state.has_room();
+        let map_waker = if state.growth_requested { state.map_waker.take() } else { None };
         drop(state);
-        if let Some(waiting) = waiting {
-            quietly(|| waiting.wake());
+        if let Some(map_waker) = map_waker {
+            quietly(|| map_waker.wake());
         }
     }
 }
 
-impl<I, F, S, K> Watched for Shared<I, F, S, K>
+impl<I, F, S, K> Watched for MapState<I, F, S, K>
 where
     I: Iterator,
     S: SupervisedFuture,
@@ -228,18 +229,19 @@ where
     Self: Send + Sync,
 {
     fn look(&self, seen: &mut Seen) -> bool {
-        let mut state = self.state();
+        let mut state = self.lock();
         if !state.has_room() {
             state.is_watched = false;
             return false;
         }
-        let pulled = state.results.placed();
-        let computes = state.idle() == 0 && pulled == std::mem::replace(&mut seen.pulled, pulled);
-        state.wants_more |= computes;
-        let waiting = if computes { state.waiting.take() } else { None };
+        let items_read = state.results.placed();
+        let computes =
+            state.idle() == 0 && items_read == std::mem::replace(&mut seen.items_read, items_read);
+        state.growth_requested |= computes;
+        let map_waker = if computes { state.map_waker.take() } else { None };
         drop(state);
-        if let Some(waiting) = waiting {
-            quietly(|| waiting.wake());
+        if let Some(map_waker) = map_waker {
+            quietly(|| map_waker.wake());
         }
         true
     }
@@ -248,11 +250,11 @@ where
 /// How far a map has come.
 pub(in super::super) struct Progress {
     /// How many items have been read.
-    pub(in super::super) pulled: usize,
-    /// A runner has no run: it reads next.
+    pub(in super::super) items_read: usize,
+    /// A worker has no run: it reads next.
     pub(in super::super) is_idle: bool,
-    /// One more runner was asked for.
-    pub(in super::super) wants_more: bool,
+    /// One more worker was asked for.
+    pub(in super::super) growth_requested: bool,
     /// The map is to be watched.
     pub(in super::super) to_watch: bool,
 }
