@@ -261,7 +261,7 @@ struct Drive<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
 
 enum Stage<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     New { items: I, f: F },
-    Running(Arc<MapState<I, F, S, K>>, Watch),
+    Running(Arc<MapState<I, F, S, K>>, StallPolicy),
     Done,
 }
 
@@ -269,10 +269,10 @@ enum Stage<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
 ///
 /// At first it looks again and again, for some microseconds, until something has moved: if the first runs compute, no
 /// one else would start another worker. From then on `watch.rs` wakes it.
-struct Watch {
-    over: bool,
+struct StallPolicy {
+    done: bool,
     /// Whether other threads could take a share.
-    has_workers: bool,
+    multi_thread: bool,
     /// How many items had been read when they were counted last, and since when they are.
     items_read: usize,
     since: Ticks,
@@ -280,18 +280,18 @@ struct Watch {
     blocked_since: Ticks,
 }
 
-impl Watch {
+impl StallPolicy {
     /// In nanoseconds: a run that takes so long computes.
     const LONG: u64 = 20_000;
 
     /// In nanoseconds: an iterator that takes so long blocks.
     const BLOCKS: u64 = 10_000_000;
 
-    fn begin() -> Self {
+    fn new() -> Self {
         let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
         Self {
-            over: false,
-            has_workers: flavor.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread),
+            done: false,
+            multi_thread: flavor.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread),
             items_read: 1,
             since: Ticks::NEVER,
             blocked_since: Ticks::NEVER,
@@ -299,46 +299,48 @@ impl Watch {
     }
 
     /// Starts another worker if the runs compute, or if one was asked for.
-    fn looks<I, F, S, K>(&mut self, shared: &Arc<MapState<I, F, S, K>>) -> Looks
+    fn on_stall<I, F, S, K>(&mut self, shared: &Arc<MapState<I, F, S, K>>) -> NextCheck
     where
         I: Iterator + Send + 'static,
         F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
         S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
         K: Keep<S> + 'static,
     {
-        let Some(progress) = shared.progress(self.has_workers) else { return Looks::WhenWoken };
+        let Some(progress) = shared.progress(self.multi_thread) else {
+            return NextCheck::WhenWoken;
+        };
         if progress.to_watch {
             let shared: Weak<MapState<I, F, S, K>> = Arc::downgrade(shared);
             watch::add(shared);
         }
         if progress.growth_requested {
             worker::grow_exactly(shared);
-            return Looks::WhenWoken;
+            return NextCheck::WhenWoken;
         }
         // A worker that has no run yet wakes this future when it has one.
-        if self.over || progress.is_idle {
-            return Looks::WhenWoken;
+        if self.done || progress.is_idle {
+            return NextCheck::WhenWoken;
         }
-        if !self.has_workers || progress.items_read > self.items_read {
-            self.over = true;
-            return Looks::WhenWoken;
+        if !self.multi_thread || progress.items_read > self.items_read {
+            self.done = true;
+            return NextCheck::WhenWoken;
         }
         if self.since.is_never() {
             self.since = Ticks::now();
         }
         if self.since.elapsed_nanos() < Self::LONG {
-            return Looks::Again;
+            return NextCheck::Again;
         }
         // The item that the new one reads ends no run.
         self.items_read = progress.items_read + 1;
         self.since = Ticks::NEVER;
         worker::grow_exactly(shared);
-        Looks::WhenWoken
+        NextCheck::WhenWoken
     }
 
     /// The token has fired: ends the map without its iterator if that blocks and no run is left.
     #[cold]
-    fn looks_at_the_iterator<I, F, S, K>(&mut self, shared: &MapState<I, F, S, K>) -> Looks
+    fn on_blocked_iterator<I, F, S, K>(&mut self, shared: &MapState<I, F, S, K>) -> NextCheck
     where
         I: Iterator,
         S: SupervisedFuture,
@@ -348,24 +350,24 @@ impl Watch {
         let give_up = !since.is_never() && since.elapsed_nanos() >= Self::BLOCKS;
         if !shared.is_blocked_on_iterator(give_up) {
             self.blocked_since = Ticks::NEVER;
-            return Looks::WhenWoken;
+            return NextCheck::WhenWoken;
         }
         if give_up {
-            return Looks::NoMore;
+            return NextCheck::Finish;
         }
         if since.is_never() {
             self.blocked_since = Ticks::now();
         }
-        Looks::Again
+        NextCheck::Again
     }
 }
 
 /// When the map's own future looks again.
-enum Looks {
+enum NextCheck {
     Again,
     WhenWoken,
     /// The map ends.
-    NoMore,
+    Finish,
 }
 
 /// Nothing is pinned here: the runs are, in their tasks.
@@ -385,7 +387,7 @@ where
         if let Stage::New { items, f } = std::mem::replace(&mut self.stage, Stage::Done) {
             let token = self.token.child_token();
             let shared = Arc::new(MapState::new(token, self.place, items, f));
-            self.stage = Stage::Running(shared.clone(), Watch::begin());
+            self.stage = Stage::Running(shared.clone(), StallPolicy::new());
             if shared.has_work() {
                 shared.register_waker();
                 worker::start(&shared, self.limit);
@@ -397,18 +399,18 @@ where
         let unit = ready!(poll_proceed(cx));
         // In its place whatever panics: who drops the map stops its workers.
         self.begin();
-        let Stage::Running(shared, watch) = &mut self.stage else {
+        let Stage::Running(shared, stall) = &mut self.stage else {
             panic!("a map was polled after it had ended");
         };
         if shared.poll_finished(cx).is_pending() {
-            let looks = match shared.token.is_cancelled() {
-                true => watch.looks_at_the_iterator(shared),
-                false => watch.looks(shared),
+            let next_check = match shared.token.is_cancelled() {
+                true => stall.on_blocked_iterator(shared),
+                false => stall.on_stall(shared),
             };
-            match looks {
-                Looks::Again => cx.waker().wake_by_ref(),
-                Looks::WhenWoken => {}
-                Looks::NoMore => {
+            match next_check {
+                NextCheck::Again => cx.waker().wake_by_ref(),
+                NextCheck::WhenWoken => {}
+                NextCheck::Finish => {
                     unit.made_progress();
                     return self.ends();
                 }

@@ -117,7 +117,7 @@ struct Inner<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     abandoned: bool,
     /// The map's own future is to start one more worker.
     growth_requested: bool,
-    /// `watch.rs` looks at the map now and then.
+    /// `watch.rs` checks the map now and then.
     is_watched: bool,
     map_waker: Option<Waker>,
 }

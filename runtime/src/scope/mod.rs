@@ -1,10 +1,10 @@
 //! What runs together.
 
 mod blocking;
-mod busy;
 mod drain;
 mod group;
 mod group_state;
+mod growth;
 mod item_source;
 mod keep;
 mod launch;

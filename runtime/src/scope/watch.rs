@@ -15,79 +15,80 @@ use std::{
 
 /// What is watched.
 pub(super) trait Watched: Send + Sync {
-    /// Looks at it; false if it is not to be watched any more.
-    fn look(&self, seen: &mut Seen) -> bool;
+    /// Checks it; false if it is not to be watched any more.
+    fn check(&self, last_check: &mut LastCheck) -> bool;
 }
 
-/// What the last look saw.
+/// What the last check found.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct LastCheck {
     /// How many items had been read.
     pub(super) items_read: usize,
 }
 
-/// Time between two looks: short after a map was added, then twice as long each time.
+/// The time between two checks: short after a map was added, then twice as long each time.
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(8);
 
-/// Looks without any map before the thread parks: another map would have to wake it.
-const IDLE_LOOKS: u32 = 100;
+/// Checks without any map before the thread parks: another map would have to wake it.
+const IDLE_CHECKS: u32 = 100;
 
-struct Watch {
-    added: Vec<(Weak<dyn Watched>, Seen)>,
-    thread: State,
+struct Watcher {
+    added: Vec<(Weak<dyn Watched>, LastCheck)>,
+    thread: ThreadState,
 }
 
-enum State {
+enum ThreadState {
     None,
-    Runs,
+    Running,
     Parked(Thread),
 }
 
-static WATCH: Mutex<Watch> = Mutex::new(Watch { added: Vec::new(), thread: State::None });
+static WATCHER: Mutex<Watcher> =
+    Mutex::new(Watcher { added: Vec::new(), thread: ThreadState::None });
 
-fn watch() -> MutexGuard<'static, Watch> {
-    WATCH.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Watcher> {
+    WATCHER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Watches it until it says otherwise, or is gone.
 pub(super) fn add(watched: Weak<dyn Watched>) {
-    let mut watch = watch();
-    watch.added.push((watched, Seen::default()));
-    match std::mem::replace(&mut watch.thread, State::Runs) {
-        State::Runs => {}
-        State::Parked(thread) => thread.unpark(),
-        State::None => {
+    let mut watcher = lock();
+    watcher.added.push((watched, LastCheck::default()));
+    match std::mem::replace(&mut watcher.thread, ThreadState::Running) {
+        ThreadState::Running => {}
+        ThreadState::Parked(thread) => thread.unpark(),
+        ThreadState::None => {
             let name = "supervised-watch".to_owned();
-            if thread::Builder::new().name(name).spawn(look_for_ever).is_err() {
+            if thread::Builder::new().name(name).spawn(run).is_err() {
                 // Maps whose runs compute stay on fewer threads. The next map tries again.
-                watch.added.clear();
-                watch.thread = State::None;
+                watcher.added.clear();
+                watcher.thread = ThreadState::None;
             }
         }
     }
 }
 
-fn look_for_ever() {
+fn run() {
     let mut all = Vec::new();
     let (mut pause, mut idle) = (SHORTEST, 0);
     loop {
-        let mut watch = watch();
-        if !watch.added.is_empty() {
-            all.append(&mut watch.added);
+        let mut watcher = lock();
+        if !watcher.added.is_empty() {
+            all.append(&mut watcher.added);
             (pause, idle) = (SHORTEST, 0);
         }
-        if all.is_empty() && idle == IDLE_LOOKS {
+        if all.is_empty() && idle == IDLE_CHECKS {
             idle = 0;
-            watch.thread = State::Parked(thread::current());
-            drop(watch);
+            watcher.thread = ThreadState::Parked(thread::current());
+            drop(watcher);
             thread::park();
             continue;
         }
-        drop(watch);
+        drop(watcher);
         idle += u32::from(all.is_empty());
-        all.retain_mut(|(watched, seen): &mut (Weak<dyn Watched>, Seen)| {
-            watched.upgrade().is_some_and(|watched| watched.look(seen))
+        all.retain_mut(|(watched, last_check): &mut (Weak<dyn Watched>, LastCheck)| {
+            watched.upgrade().is_some_and(|watched| watched.check(last_check))
         });
         #[expect(clippy::disallowed_methods, reason = "a thread of its own, outside all runtimes")]
         thread::sleep(pause);

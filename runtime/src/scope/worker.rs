@@ -27,7 +27,7 @@ use tokio::task::coop::{has_budget_remaining, poll_proceed};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    busy::Busy,
+    growth::GrowthPolicy,
     keep::Keep,
     map_state::{self, FinishedItem, MapState, NextRun, WorkerLimit},
     ordered::Index,
@@ -84,7 +84,7 @@ where
     queued: bool,
     /// Whether it has woken or spawned a task since its poll began.
     woke: bool,
-    busy: Busy,
+    growth: GrowthPolicy,
     /// There until it has left.
     key: Option<Key>,
 }
@@ -187,7 +187,7 @@ fn spawn<I, F, S, K>(
         is_new: first.is_none(),
         queued: false,
         woke: false,
-        busy: Busy::default(),
+        growth: GrowthPolicy::default(),
     };
     #[expect(
         clippy::disallowed_methods,
@@ -323,7 +323,7 @@ where
                         text,
                     };
                     let Poll::Ready(ended) = run.as_mut().poll_completion(cx, poll_context) else {
-                        self.is_pending(cx);
+                        self.on_pending(cx);
                         return Poll::Pending;
                     };
                     self.index = None;
@@ -333,7 +333,7 @@ where
                     self.spare_token = given.filter(|given| *given == self.token);
                     self.run.set(None);
                     if !self.pended {
-                        let wanted = self.busy.with(ended.nanos);
+                        let wanted = self.growth.on_finish(ended.nanos);
                         for _ in 0..wanted {
                             if !grow(&self.shared, usize::try_from(wanted).unwrap_or(usize::MAX)) {
                                 break;
@@ -361,7 +361,7 @@ where
     }
 
     /// The run is pending: once, another worker is asked for.
-    fn is_pending(&mut self, cx: &Context<'_>) {
+    fn on_pending(&mut self, cx: &Context<'_>) {
         if self.pended {
             return;
         }

@@ -9,7 +9,7 @@ use std::{
 use super::{
     super::{
         keep::Keep,
-        watch::{Seen, Watched},
+        watch::{LastCheck, Watched},
     },
     Borrowed, MapState, Unwanted, WorkerLimit,
 };
@@ -228,15 +228,15 @@ where
     K: Keep<S>,
     Self: Send + Sync,
 {
-    fn look(&self, seen: &mut Seen) -> bool {
+    fn check(&self, last_check: &mut LastCheck) -> bool {
         let mut state = self.lock();
         if !state.has_room() {
             state.is_watched = false;
             return false;
         }
         let items_read = state.results.placed();
-        let computes =
-            state.idle() == 0 && items_read == std::mem::replace(&mut seen.items_read, items_read);
+        let computes = state.idle() == 0
+            && items_read == std::mem::replace(&mut last_check.items_read, items_read);
         state.growth_requested |= computes;
         let map_waker = if computes { state.map_waker.take() } else { None };
         drop(state);
