@@ -31,7 +31,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ordered::{Index, Ordered},
+    reorder_buffer::{Index, ReorderBuffer},
     slots::Slots,
     spares::{Spare, Spares},
 };
@@ -74,7 +74,7 @@ struct Registered {
 struct Inner<T, E> {
     live: Slab<GroupTask>,
     /// In the order of the spawns.
-    values: Ordered<T>,
+    values: ReorderBuffer<T>,
     pending: usize,
     /// The spawns that wait, by their numbers.
     waiters: BTreeMap<u64, Waiter<E>>,
@@ -149,7 +149,7 @@ impl<T, E> GroupState<T, E> {
             place,
             inner: Mutex::new(Inner {
                 live: Slab::new(),
-                values: Ordered::new(),
+                values: ReorderBuffer::new(),
                 pending: 0,
                 waiters: BTreeMap::new(),
                 next_waiter: 0,
@@ -228,7 +228,7 @@ impl<T, E> GroupState<T, E> {
             return None;
         }
         state.pending += 1;
-        let value = state.values.place();
+        let value = state.values.reserve();
         Some(state.live.insert(GroupTask { record: record.clone(), value }))
     }
 
@@ -553,7 +553,7 @@ mod tests {
             GroupState::new(CancellationToken::new(), Location::caller());
         let caught = panic::catch(|| std::panic::resume_unwind(Box::new(payload.clone())));
         group.lock().conversion_panic = caught.err();
-        let place = group.lock().values.place();
+        let place = group.lock().values.reserve();
         group.lock().values.put(place, payload.clone());
         group.refuse("refused", Cause::Token, Ok(payload.clone()), true);
         assert_eq!(Arc::strong_count(&payload), 4);

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    keep::{Apart, Keep, Together},
+    collect_mode::{CollectMode, FailFast, Settle},
     map_state::MapState,
     watch, worker,
 };
@@ -125,7 +125,7 @@ where
 /// Dropped, it cancels and aborts what runs, and reads no more items.
 #[must_use = "nothing runs until this is awaited"]
 pub struct Map<I: Iterator, F, S: SupervisedFuture<Value: Send + 'static>>(
-    Drive<I, F, S, Together>,
+    Drive<I, F, S, FailFast>,
 );
 
 impl<I, F, S> Map<I, F, S>
@@ -220,7 +220,7 @@ where
 ///
 /// Dropped, it cancels and aborts what runs, and reads no more items.
 #[must_use = "nothing runs until this is awaited"]
-pub struct Settled<I, F, S>(Drive<I, F, S, Apart>)
+pub struct Settled<I, F, S>(Drive<I, F, S, Settle>)
 where
     I: Iterator,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>;
@@ -236,7 +236,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.poll_results(cx).map(|results| match results {
             Ok(results) => results,
-            Err(_) => unreachable!("apart, an item's failure is its result"),
+            Err(_) => unreachable!("`Settle` returns failures as results"),
         })
     }
 }
@@ -252,14 +252,14 @@ where
 }
 
 /// What both futures are: the map before its start, and what its workers share after it.
-struct Drive<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
+struct Drive<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     stage: Stage<I, F, S, K>,
     token: CancellationToken,
     place: &'static Location<'static>,
     limit: Option<usize>,
 }
 
-enum Stage<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
+enum Stage<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     New { items: I, f: F },
     Running(Arc<MapState<I, F, S, K>>, StallPolicy),
     Done,
@@ -304,7 +304,7 @@ impl StallPolicy {
         I: Iterator + Send + 'static,
         F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
         S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
-        K: Keep<S> + 'static,
+        K: CollectMode<S> + 'static,
     {
         let Some(progress) = shared.progress(self.multi_thread) else {
             return NextCheck::WhenWoken;
@@ -344,7 +344,7 @@ impl StallPolicy {
     where
         I: Iterator,
         S: SupervisedFuture,
-        K: Keep<S>,
+        K: CollectMode<S>,
     {
         let since = self.blocked_since;
         let give_up = !since.is_never() && since.elapsed_nanos() >= Self::BLOCKS;
@@ -371,14 +371,14 @@ enum NextCheck {
 }
 
 /// Nothing is pinned here: the runs are, in their tasks.
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Unpin for Drive<I, F, S, K> {}
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Unpin for Drive<I, F, S, K> {}
 
 impl<I, F, S, K> Drive<I, F, S, K>
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
-    K: Keep<S> + 'static,
+    K: CollectMode<S> + 'static,
 {
     fn begin(&mut self) {
         if !matches!(self.stage, Stage::New { .. }) {
@@ -395,7 +395,7 @@ where
         }
     }
 
-    fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Kept>, S::Error>> {
+    fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Item>, S::Error>> {
         let unit = ready!(poll_proceed(cx));
         // In its place whatever panics: who drops the map stops its workers.
         self.begin();
@@ -421,7 +421,7 @@ where
         self.ends()
     }
 
-    fn ends(&mut self) -> Poll<Result<Vec<K::Kept>, S::Error>> {
+    fn ends(&mut self) -> Poll<Result<Vec<K::Item>, S::Error>> {
         match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Running(shared, _) => Poll::Ready(shared.take_results()),
             Stage::New { .. } | Stage::Done => unreachable!("a map ends once, after it began"),
@@ -429,7 +429,7 @@ where
     }
 }
 
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for Drive<I, F, S, K> {
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for Drive<I, F, S, K> {
     fn drop(&mut self) {
         if let Stage::Running(shared, _) = &self.stage {
             shared.on_drop();

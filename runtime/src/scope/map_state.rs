@@ -40,10 +40,10 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    collect_mode::CollectMode,
     group_state::Failure,
     item_source::{ItemSource, NextItem, drop_source},
-    keep::Keep,
-    ordered::{Index, Ordered},
+    reorder_buffer::{Index, ReorderBuffer},
     spawn::name_of,
     task::cause_of_abort,
 };
@@ -66,7 +66,7 @@ use crate::{
     },
 };
 
-pub(super) struct MapState<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
+pub(super) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     pub(super) token: CancellationToken,
     pub(super) scope: Arc<Scope>,
     pub(super) place: &'static Location<'static>,
@@ -88,7 +88,7 @@ pub(super) struct MapState<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     inner: Mutex<Inner<I, F, S, K>>,
 }
 
-struct Inner<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
+struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     /// Boxed, since it changes hands for each item. Absent while someone has it, and once nothing is to be read.
     source: Option<Box<ItemSource<I, F>>>,
     borrowed: Borrowed,
@@ -101,7 +101,7 @@ struct Inner<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> {
     /// Runners that wait for the source, the longest first.
     queue: Queue,
     /// A place for each item whose run was made.
-    results: Ordered<K::Kept>,
+    results: ReorderBuffer<K::Item>,
     failure: Option<Failure<S::Error>>,
     /// A panic of an error's conversion: there is no error to report it with, and the map panics.
     conversion_panic: Option<Caught>,
@@ -135,7 +135,7 @@ enum Borrowed {
     ToRead,
 }
 
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Inner<I, F, S, K> {
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Inner<I, F, S, K> {
     /// Whether there may be work for one more worker, and the limit has room for it.
     fn has_room(&self) -> bool {
         let readable = self.source.is_some() || self.borrowed != Borrowed::No;
@@ -163,7 +163,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Inner<I, F, S, K> {
         (self.source.take(), std::mem::take(&mut self.queue))
     }
 
-    fn take_unwanted(&mut self) -> Unwanted<K::Kept, Failure<S::Error>> {
+    fn take_unwanted(&mut self) -> Unwanted<K::Item, Failure<S::Error>> {
         let (results, failure) = (self.results.take(), self.failure.take());
         Unwanted { results, failure, conversion_panic: self.conversion_panic.take() }
     }
@@ -191,7 +191,7 @@ fn wake_each(queue: Queue) {
 }
 
 /// What nobody has taken is dropped one by one: two panics at once would abort the process.
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for Inner<I, F, S, K> {
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for Inner<I, F, S, K> {
     fn drop(&mut self) {
         drop_source(self.source.take());
         drop_each_quietly(self.results.take());
@@ -226,7 +226,7 @@ pub(super) struct FinishedItem<S: SupervisedFuture> {
 /// The name of a worker that does not know its function yet.
 pub(super) const UNKNOWN: &str = "map";
 
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> MapState<I, F, S, K> {
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K> {
     pub(super) fn new(
         token: CancellationToken,
         place: &'static Location<'static>,
@@ -251,7 +251,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> MapState<I, F, S, K> {
                 truncated: false,
                 hint_is_zero: false,
                 queue: VecDeque::new(),
-                results: Ordered::new(),
+                results: ReorderBuffer::new(),
                 failure: None,
                 conversion_panic: None,
                 workers: 1,
@@ -299,7 +299,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> MapState<I, F, S, K> {
     }
 
     /// The results, once the map is over.
-    pub(super) fn take_results(&self) -> Result<Vec<K::Kept>, S::Error> {
+    pub(super) fn take_results(&self) -> Result<Vec<K::Item>, S::Error> {
         let mut state = self.lock();
         let results = state.results.take();
         let failure = state.failure.take();
@@ -325,17 +325,17 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> MapState<I, F, S, K> {
     #[cold]
     fn append_cancelled(
         &self,
-        mut results: Vec<K::Kept>,
+        mut results: Vec<K::Item>,
         spec: Option<&'static TaskSpec>,
-    ) -> Result<Vec<K::Kept>, S::Error> {
+    ) -> Result<Vec<K::Item>, S::Error> {
         let cause = cause_of_abort(&self.scope, &self.token);
         let origin = spec.map_or_else(|| Origin::from(name_of::<S, F>()), Origin::from);
         let cancelled = Cancelled::new(origin, cause);
         match panic::catch(|| S::error(TaskError::Cancelled(cancelled)))
-            .map(|error| K::keep(Err(error)))
+            .map(|error| K::collect(Err(error)))
         {
-            Ok(Ok(kept)) => {
-                results.push(kept);
+            Ok(Ok(item)) => {
+                results.push(item);
                 Ok(results)
             }
             Ok(Err(error)) => {
@@ -400,8 +400,8 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> MapState<I, F, S, K> {
     pub(super) fn store(&self, FinishedItem { task, index, ended }: FinishedItem<S>) {
         let mut state = self.lock();
         let TaskCompletion { outcome, result, .. } = ended;
-        match K::keep(result) {
-            Ok(kept) => state.results.put(index, kept),
+        match K::collect(result) {
+            Ok(item) => state.results.put(index, item),
             Err(error) => self.fail(state, self.failure(task, outcome, error, None)),
         }
     }
@@ -561,7 +561,7 @@ where
     I: Iterator,
     F: FnMut(CancellationToken, I::Item) -> S,
     S: SupervisedFuture,
-    K: Keep<S>,
+    K: CollectMode<S>,
 {
     /// Stores what the worker has done, then reads the next item and makes its run, which goes to `put`.
     ///
@@ -577,8 +577,8 @@ where
         let mut state = self.lock();
         if let Some(FinishedItem { task, index, ended }) = done.take() {
             let outcome = ended.outcome;
-            match K::keep(ended.result) {
-                Ok(kept) => state.results.put(index, kept),
+            match K::collect(ended.result) {
+                Ok(item) => state.results.put(index, item),
                 Err(error) => {
                     self.fail(state, self.failure(task, outcome, error, None));
                     state = self.lock();
@@ -601,7 +601,7 @@ where
         let mut state = self.lock();
         match next {
             NextItem::Made if !state.stopped => {
-                let index = state.results.place();
+                let index = state.results.reserve();
                 *woke |= self.put_back(state, source);
                 NextRun::Made(index)
             }
@@ -620,9 +620,9 @@ where
     ) -> NextRun {
         let (next_run, ends) = match next {
             _ if state.closed => (NextRun::Unwanted, true),
-            NextItem::Made => (NextRun::Made(state.results.place()), false),
+            NextItem::Made => (NextRun::Made(state.results.reserve()), false),
             NextItem::Panicked { caught, in_iterator } => {
-                (NextRun::Panicked(state.results.place(), caught), in_iterator)
+                (NextRun::Panicked(state.results.reserve(), caught), in_iterator)
             }
             NextItem::Exhausted => (NextRun::Finished, true),
             NextItem::Unwanted => (NextRun::Finished, false),

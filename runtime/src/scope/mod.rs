@@ -1,16 +1,15 @@
 //! What runs together.
 
 mod blocking;
+mod collect_mode;
 mod drain;
 mod group;
 mod group_state;
 mod growth;
 mod item_source;
-mod keep;
 mod launch;
 mod map;
 mod map_state;
-mod ordered;
 mod pool;
 mod pool_spawn;
 mod pool_state;
@@ -18,6 +17,7 @@ mod pool_task;
 mod pool_token;
 mod pool_unfinished;
 mod refused;
+mod reorder_buffer;
 mod slot;
 mod slots;
 mod spares;

@@ -27,10 +27,10 @@ use tokio::task::coop::{has_budget_remaining, poll_proceed};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    collect_mode::CollectMode,
     growth::GrowthPolicy,
-    keep::Keep,
     map_state::{self, FinishedItem, MapState, NextRun, WorkerLimit},
-    ordered::Index,
+    reorder_buffer::Index,
     task::cause_of_abort,
 };
 use crate::{
@@ -58,7 +58,7 @@ struct Worker<I, F, S, K>
 where
     I: Iterator,
     S: SupervisedFuture,
-    K: Keep<S>,
+    K: CollectMode<S>,
 {
     shared: Arc<MapState<I, F, S, K>>,
     token: CancellationToken,
@@ -90,9 +90,9 @@ where
 }
 
 /// Nothing is pinned here but the run, in its box.
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Unpin for Worker<I, F, S, K> {}
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Unpin for Worker<I, F, S, K> {}
 
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Drop for Worker<I, F, S, K> {
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for Worker<I, F, S, K> {
     fn drop(&mut self) {
         self.abort();
     }
@@ -106,7 +106,7 @@ where
     S: SupervisedFuture + Send + 'static,
     S::Value: Send + 'static,
     S::Error: Send + 'static,
-    K: Keep<S> + 'static,
+    K: CollectMode<S> + 'static,
 {
     spawn(shared, &UNKNOWN, Some(limit));
 }
@@ -125,7 +125,7 @@ where
     S: SupervisedFuture + Send + 'static,
     S::Value: Send + 'static,
     S::Error: Send + 'static,
-    K: Keep<S> + 'static,
+    K: CollectMode<S> + 'static,
 {
     let spec = shared.grow(idle);
     spec.into_iter().for_each(|spec| spawn(shared, spec, None));
@@ -140,7 +140,7 @@ where
     S: SupervisedFuture + Send + 'static,
     S::Value: Send + 'static,
     S::Error: Send + 'static,
-    K: Keep<S> + 'static,
+    K: CollectMode<S> + 'static,
 {
     let spec = shared.grow_exactly(1);
     spec.into_iter().for_each(|spec| spawn(shared, spec, None));
@@ -161,7 +161,7 @@ fn spawn<I, F, S, K>(
     S: SupervisedFuture + Send + 'static,
     S::Value: Send + 'static,
     S::Error: Send + 'static,
-    K: Keep<S> + 'static,
+    K: CollectMode<S> + 'static,
 {
     let token = shared.token.child_token();
     let record =
@@ -204,7 +204,7 @@ where
     S: SupervisedFuture + Send + 'static,
     S::Value: Send + 'static,
     S::Error: Send + 'static,
-    K: Keep<S> + 'static,
+    K: CollectMode<S> + 'static,
 {
     type Output = ();
 
@@ -241,7 +241,7 @@ where
     S: SupervisedFuture + Send + 'static,
     S::Value: Send + 'static,
     S::Error: Send + 'static,
-    K: Keep<S> + 'static,
+    K: CollectMode<S> + 'static,
 {
     /// Makes the first run of the map, and becomes a task of its function. If there is none, the worker has left.
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -474,7 +474,7 @@ where
     }
 }
 
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> Worker<I, F, S, K> {
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Worker<I, F, S, K> {
     fn finish(&mut self) {
         self.shared.finish(self.key.take());
     }

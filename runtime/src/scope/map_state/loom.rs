@@ -17,7 +17,7 @@ use crate::{
         record::{OnThread, TaskRecord},
         supervise,
     },
-    scope::{keep::Together, ordered::Index},
+    scope::{collect_mode::FailFast, reorder_buffer::Index},
     spec::{Policy, model_spec},
     sync::{Mutex, join, model},
 };
@@ -37,7 +37,7 @@ impl From<TaskError> for Failure {
 type Items = Box<dyn Iterator<Item = u8> + Send>;
 type Run = Supervised<Ready<Result<u8, Failure>>, CancellationToken>;
 type Make = Box<dyn FnMut(CancellationToken, u8) -> Run + Send>;
-type Map = Arc<MapState<Items, Make, Run, Together>>;
+type Map = Arc<MapState<Items, Make, Run, FailFast>>;
 
 /// A map with room for so many workers, two of which are there.
 fn map_of(items: Items, make: Make, limit: usize) -> Map {

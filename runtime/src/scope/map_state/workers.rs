@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     super::{
-        keep::Keep,
+        collect_mode::CollectMode,
         watch::{LastCheck, Watched},
     },
     Borrowed, MapState, Unwanted, WorkerLimit,
@@ -29,7 +29,7 @@ use crate::{
 /// an item by then.
 const SPINS: usize = if cfg!(all(test, supervised_loom)) { 0 } else { 100 };
 
-impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> MapState<I, F, S, K> {
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K> {
     /// Sets the limit, once the first run was made and its function is known.
     pub(in super::super) fn set_function(&self, spec: &'static TaskSpec, limit: WorkerLimit) {
         let mut state = self.lock();
@@ -84,7 +84,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: Keep<S>> MapState<I, F, S, K> {
             return None;
         }
         Some(Progress {
-            items_read: state.results.placed(),
+            items_read: state.results.reserved(),
             is_idle: state.idle() > 0,
             growth_requested,
             to_watch: watches && !std::mem::replace(&mut state.is_watched, true),
@@ -197,7 +197,7 @@ impl<I, F, S, K> HasTasks for MapState<I, F, S, K>
 where
     I: Iterator,
     S: SupervisedFuture,
-    K: Keep<S>,
+    K: CollectMode<S>,
     Self: Send + Sync,
 {
     fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
@@ -225,7 +225,7 @@ impl<I, F, S, K> Watched for MapState<I, F, S, K>
 where
     I: Iterator,
     S: SupervisedFuture,
-    K: Keep<S>,
+    K: CollectMode<S>,
     Self: Send + Sync,
 {
     fn check(&self, last_check: &mut LastCheck) -> bool {
@@ -234,7 +234,7 @@ where
             state.is_watched = false;
             return false;
         }
-        let items_read = state.results.placed();
+        let items_read = state.results.reserved();
         let computes = state.idle() == 0
             && items_read == std::mem::replace(&mut last_check.items_read, items_read);
         state.growth_requested |= computes;

@@ -5,10 +5,10 @@
 
 use std::{collections::VecDeque, iter};
 
-pub(super) struct Ordered<T> {
+pub(super) struct ReorderBuffer<T> {
     /// How many items have a place.
-    placed: usize,
-    in_turn: Vec<T>,
+    reserved: usize,
+    in_order: Vec<T>,
     ahead: VecDeque<Option<T>>,
 }
 
@@ -16,23 +16,23 @@ pub(super) struct Ordered<T> {
 #[derive(Clone, Copy)]
 pub(super) struct Index(usize);
 
-impl<T> Ordered<T> {
+impl<T> ReorderBuffer<T> {
     /// What so many have waited in is kept for others; more was one slow item's.
-    const KEPT: usize = 1_024;
+    const MAX_SPARE: usize = 1_024;
 
     pub(super) const fn new() -> Self {
-        Self { placed: 0, in_turn: Vec::new(), ahead: VecDeque::new() }
+        Self { reserved: 0, in_order: Vec::new(), ahead: VecDeque::new() }
     }
 
     /// How many items have a place.
-    pub(super) fn placed(&self) -> usize {
-        self.placed
+    pub(super) fn reserved(&self) -> usize {
+        self.reserved
     }
 
     /// The next place.
-    pub(super) fn place(&mut self) -> Index {
-        self.placed += 1;
-        Index(self.placed - 1)
+    pub(super) fn reserve(&mut self) -> Index {
+        self.reserved += 1;
+        Index(self.reserved - 1)
     }
 
     /// Once for each place, at the most.
@@ -40,15 +40,15 @@ impl<T> Ordered<T> {
     pub(super) fn put(&mut self, index: Index, result: T) {
         // Values without a size are all alike: a place in `ahead` would cost a byte each, for as long as a slow item
         // runs.
-        if size_of::<T>() == 0 || (index.0 == self.in_turn.len() && self.ahead.is_empty()) {
-            self.in_turn.push(result);
+        if size_of::<T>() == 0 || (index.0 == self.in_order.len() && self.ahead.is_empty()) {
+            self.in_order.push(result);
         } else {
             self.put_ahead(index, result);
         }
     }
 
     fn put_ahead(&mut self, Index(index): Index, result: T) {
-        let at = index - self.in_turn.len();
+        let at = index - self.in_order.len();
         match self.ahead.get_mut(at) {
             Some(place) => *place = Some(result),
             None => {
@@ -59,9 +59,9 @@ impl<T> Ordered<T> {
         }
         if at == 0 {
             while let Some(Some(_)) = self.ahead.front() {
-                self.in_turn.extend(self.ahead.pop_front().flatten());
+                self.in_order.extend(self.ahead.pop_front().flatten());
             }
-            if self.ahead.is_empty() && self.ahead.capacity() > Self::KEPT {
+            if self.ahead.is_empty() && self.ahead.capacity() > Self::MAX_SPARE {
                 self.ahead = VecDeque::new();
             }
         }
@@ -69,7 +69,7 @@ impl<T> Ordered<T> {
 
     /// What was put, in the order of the places.
     pub(super) fn take(&mut self) -> Vec<T> {
-        let mut all = std::mem::take(&mut self.in_turn);
+        let mut all = std::mem::take(&mut self.in_order);
         all.extend(std::mem::take(&mut self.ahead).into_iter().flatten());
         all
     }
@@ -79,14 +79,14 @@ impl<T> Ordered<T> {
 mod tests {
     use super::*;
 
-    fn all_orders(of: Vec<usize>) -> Vec<Vec<usize>> {
+    fn permutations(of: Vec<usize>) -> Vec<Vec<usize>> {
         if of.is_empty() {
             return vec![Vec::new()];
         }
         let mut orders = Vec::new();
         for first in &of {
             let rest = of.iter().copied().filter(|other| other != first).collect();
-            for mut order in all_orders(rest) {
+            for mut order in permutations(rest) {
                 order.insert(0, *first);
                 orders.push(order);
             }
@@ -96,57 +96,57 @@ mod tests {
 
     #[test]
     fn results_are_in_the_order_of_their_places_whatever_the_order_of_their_ends() {
-        for order in all_orders((0..6).collect()) {
-            let mut ordered = Ordered::new();
-            let places: Vec<_> = (0..6).map(|_| ordered.place()).collect();
-            order.iter().for_each(|at| ordered.put(places[*at], *at));
-            assert_eq!(ordered.take(), [0, 1, 2, 3, 4, 5], "{order:?}");
+        for order in permutations((0..6).collect()) {
+            let mut buffer = ReorderBuffer::new();
+            let places: Vec<_> = (0..6).map(|_| buffer.reserve()).collect();
+            order.iter().for_each(|at| buffer.put(places[*at], *at));
+            assert_eq!(buffer.take(), [0, 1, 2, 3, 4, 5], "{order:?}");
         }
     }
 
     #[test]
     fn what_ends_in_its_turn_waits_for_nothing() {
-        let mut ordered = Ordered::new();
+        let mut buffer = ReorderBuffer::new();
         for n in 0..1_000 {
-            let (first, second) = (ordered.place(), ordered.place());
-            ordered.put(second, 2 * n + 1);
-            ordered.put(first, 2 * n);
-            assert!(ordered.ahead.is_empty());
+            let (first, second) = (buffer.reserve(), buffer.reserve());
+            buffer.put(second, 2 * n + 1);
+            buffer.put(first, 2 * n);
+            assert!(buffer.ahead.is_empty());
         }
-        assert!(ordered.ahead.capacity() < 8, "it is as long as the longest overtaking");
-        assert_eq!(ordered.take(), (0..2_000).collect::<Vec<_>>());
+        assert!(buffer.ahead.capacity() < 8, "it is as long as the longest overtaking");
+        assert_eq!(buffer.take(), (0..2_000).collect::<Vec<_>>());
     }
 
     #[test]
     fn what_a_slow_item_held_up_leaves_no_memory_behind() {
-        let mut ordered = Ordered::new();
-        let slow = ordered.place();
+        let mut buffer = ReorderBuffer::new();
+        let slow = buffer.reserve();
         for n in 1..100_000 {
-            let place = ordered.place();
-            ordered.put(place, n);
+            let place = buffer.reserve();
+            buffer.put(place, n);
         }
-        ordered.put(slow, 0);
-        assert!(ordered.ahead.capacity() <= Ordered::<usize>::KEPT);
-        assert!(ordered.take().into_iter().eq(0..100_000));
+        buffer.put(slow, 0);
+        assert!(buffer.ahead.capacity() <= ReorderBuffer::<usize>::MAX_SPARE);
+        assert!(buffer.take().into_iter().eq(0..100_000));
     }
 
     #[test]
     fn values_without_a_size_need_no_memory() {
-        let mut ordered = Ordered::new();
-        let _slow = ordered.place();
+        let mut buffer = ReorderBuffer::new();
+        let _slow = buffer.reserve();
         for _ in 0..1_000 {
-            let place = ordered.place();
-            ordered.put(place, ());
+            let place = buffer.reserve();
+            buffer.put(place, ());
         }
-        assert_eq!((ordered.ahead.capacity(), ordered.take().len()), (0, 1_000));
+        assert_eq!((buffer.ahead.capacity(), buffer.take().len()), (0, 1_000));
     }
 
     #[test]
     fn a_place_that_is_left_empty_is_left_out() {
-        let mut ordered = Ordered::new();
-        let places: Vec<_> = (0..4).map(|_| ordered.place()).collect();
-        ordered.put(places[3], 'd');
-        ordered.put(places[1], 'b');
-        assert_eq!((ordered.placed(), ordered.take()), (4, vec!['b', 'd']));
+        let mut buffer = ReorderBuffer::new();
+        let places: Vec<_> = (0..4).map(|_| buffer.reserve()).collect();
+        buffer.put(places[3], 'd');
+        buffer.put(places[1], 'b');
+        assert_eq!((buffer.reserved(), buffer.take()), (4, vec!['b', 'd']));
     }
 }
