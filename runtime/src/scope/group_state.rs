@@ -31,9 +31,9 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    recycler::{Recycled, Recycler},
     reorder_buffer::{Index, ReorderBuffer},
     slots::Slots,
-    spares::{Spare, Spares},
 };
 use crate::{
     Cause, Outcome, TaskError, events,
@@ -89,7 +89,7 @@ struct Inner<T, E> {
     /// Closed without a join.
     dropped: bool,
     joiner: Option<Waker>,
-    spares: Spares,
+    recycler: Recycler,
 }
 
 /// What nobody has taken is dropped one by one: two panics at once would abort the process.
@@ -160,7 +160,7 @@ impl<T, E> GroupState<T, E> {
                 closed: false,
                 dropped: false,
                 joiner: None,
-                spares: Spares::default(),
+                recycler: Recycler::default(),
             }),
         }
     }
@@ -188,7 +188,7 @@ impl<T, E> GroupState<T, E> {
         if state.closed {
             return None;
         }
-        let Spare { token, record } = state.spares.take();
+        let Recycled { token, record } = state.recycler.take();
         drop(state);
         Some((token.unwrap_or_else(|| self.token.clone()), record))
     }
@@ -246,7 +246,7 @@ impl<T, E> GroupState<T, E> {
         let dropped = state.dropped;
         let GroupTask { record, value: place } =
             state.live.remove(key).expect("a task leaves once");
-        let unused = state.spares.keep(Spare { token, record: Some(record) }, &self.token);
+        let unused = state.recycler.put(Recycled { token, record: Some(record) }, &self.token);
         let (failure, unwanted) = match result {
             Ok(value) if state.wants_values() => {
                 state.values.put(place, value);

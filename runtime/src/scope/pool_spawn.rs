@@ -78,20 +78,20 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
         place: &'static Location<'static>,
         launch: LaunchFn<S>,
     ) -> Self {
-        let (mut run, mut spare) = (None, None);
+        let (mut run, mut recycled) = (None, None);
         let stage = if pool.is_closed() {
             drop_quietly(task);
             Stage::Closed
         } else {
             match make_run(pool, task, &mut run) {
                 Some(PreparedRun { spec, record }) => {
-                    spare = record;
+                    recycled = record;
                     Stage::New { spec }
                 }
                 None => Stage::Panicked,
             }
         };
-        Self { pool, place, run, record: spare, stage, launch }
+        Self { pool, place, run, record: recycled, stage, launch }
     }
 }
 

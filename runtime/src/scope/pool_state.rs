@@ -29,9 +29,9 @@ use super::{
     drain::Drains,
     pool_token::Tokens,
     pool_unfinished::{NotFinishedTasks, Unlogged},
+    recycler::{Recycled, Recycler},
     refused::Closed,
     slots::Slots,
-    spares::{Spare, Spares},
 };
 use crate::{
     Cause, LiveTask, events,
@@ -92,7 +92,7 @@ pub(super) struct Inner {
     pub(super) drains: Drains,
     pub(super) not_finished: NotFinishedTasks,
     pub(super) tokens: Tokens,
-    pub(super) spares: Spares,
+    pub(super) recycler: Recycler,
 }
 
 /// What a task is accepted with.
@@ -161,7 +161,7 @@ impl PoolState {
             self.renew_if_cancelled();
         }
         let mut state = self.lock();
-        let Spare { token, record } = state.spares.take();
+        let Recycled { token, record } = state.recycler.take();
         let renewed = state.tokens.renewed();
         drop(state);
         (token.unwrap_or_else(|| self.current(&renewed).0.clone()), record)
@@ -236,7 +236,7 @@ impl PoolState {
         if state.not_finished.has_unlogged() {
             return self.finish_and_log(state, record);
         }
-        let surplus = state.keep(Spare { token, record }, &self.token);
+        let surplus = state.recycle(Recycled { token, record }, &self.token);
         self.wake_drains(state);
         drop(surplus);
     }

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     pool_state::{Inner, PoolState},
-    spares::Spare,
+    recycler::Recycled,
 };
 use crate::{
     events,
@@ -93,13 +93,18 @@ fn same(one: &Option<Arc<Renewed>>, other: &Option<Arc<Renewed>>) -> bool {
 
 impl Inner {
     /// Keeps what an ended task has left; returns what is of no use, to be dropped outside of the lock.
-    pub(super) fn keep(&mut self, spare: Spare, first: &CancellationToken) -> Spare {
-        let Some(renewed) = self.tokens.renewed() else { return self.spares.keep(spare, first) };
-        if spare.record.as_ref().is_some_and(|record| !Arc::ptr_eq(record.scope(), &renewed.scope))
+    pub(super) fn recycle(&mut self, recycled: Recycled, first: &CancellationToken) -> Recycled {
+        let Some(renewed) = self.tokens.renewed() else {
+            return self.recycler.put(recycled, first);
+        };
+        if recycled
+            .record
+            .as_ref()
+            .is_some_and(|record| !Arc::ptr_eq(record.scope(), &renewed.scope))
         {
-            return spare;
+            return recycled;
         }
-        self.spares.keep(spare, &renewed.token)
+        self.recycler.put(recycled, &renewed.token)
     }
 }
 
@@ -156,12 +161,12 @@ impl PoolState {
             return;
         }
         let replaced = std::mem::replace(&mut state.tokens.renewed, fresh);
-        let spares = std::mem::take(&mut state.spares);
+        let recycler = std::mem::take(&mut state.recycler);
         let logged = std::mem::take(&mut state.tokens.logged);
         // Under the lock: who gets the new token finds the new scope.
         self.is_renewed.store(true, Ordering::Release);
         drop(state);
-        drop((replaced, spares));
+        drop((replaced, recycler));
         if !logged {
             events::pool_cancelled_by_another(self.place);
         }

@@ -96,8 +96,8 @@ where
                 drop_quietly(task);
                 Stage::Refused { task: name.unwrap_or_else(name_of::<S, F>) }
             }
-            Some((token, spare)) => {
-                record = spare;
+            Some((token, recycled)) => {
+                record = recycled;
                 match own::call_closure(|| run.insert(task(token)).spec()) {
                     Ok(spec) => Stage::New { spec },
                     Err(caught) => unmade::<S>(name.unwrap_or_else(name_of::<S, F>), caught),

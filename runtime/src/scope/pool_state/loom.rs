@@ -23,8 +23,8 @@ fn pool(limit: usize) -> Arc<PoolState> {
 
 fn record(pool: &PoolState) -> Arc<TaskRecord> {
     let spec = model_spec(Policy::DEFAULT);
-    let (_, spare) = pool.task_parts();
-    TaskRecord::recycle_or_new(spare, spec, Location::caller(), &pool.scope, OnThread::Worker)
+    let (_, recycled) = pool.task_parts();
+    TaskRecord::recycle_or_new(recycled, spec, Location::caller(), &pool.scope, OnThread::Worker)
 }
 
 /// As a spawn and its task.

@@ -2,7 +2,7 @@ use std::{panic::Location, sync::Arc};
 
 use loom::thread;
 
-use super::{Spare, Spares};
+use super::{Recycled, Recycler};
 use crate::{
     CancellationToken,
     run::record::{OnThread, TaskRecord, model_record},
@@ -31,17 +31,17 @@ fn a_row_is_used_again_only_when_nobody_has_it_any_more() {
                 references.fetch_sub(1, Ordering::Release);
             }
         });
-        let spares = Mutex::new(Spares::default());
-        let lock = || spares.lock().expect("loom's locks are not poisoned");
-        let spare = Spare { token: Some(token.clone()), record: Some(record) };
-        let surplus = lock().keep(spare, &token);
+        let recycler = Mutex::new(Recycler::default());
+        let lock = || recycler.lock().expect("loom's locks are not poisoned");
+        let recycled = Recycled { token: Some(token.clone()), record: Some(record) };
+        let surplus = lock().put(recycled, &token);
         assert!(surplus.token.is_none() && surplus.record.is_none());
-        let spare = lock().take();
-        assert!(spare.token == Some(token));
+        let recycled = lock().take();
+        assert!(recycled.token == Some(token));
         references.fetch_sub(1, Ordering::Acquire);
         let spec = model_spec(Policy::DEFAULT);
         let next = TaskRecord::recycle_or_new(
-            spare.record,
+            recycled.record,
             spec,
             Location::caller(),
             &scope,

@@ -4,7 +4,7 @@
 //! a scope would fight; and a record, since what one thread allocates and another frees makes them meet in the
 //! allocator. Both change hands under the lock that the scope takes for each task anyway.
 //!
-//! Invariant, checked for every interleaving by `spares/loom.rs`
+//! Invariant, checked for every interleaving by `recycler/loom.rs`
 //!
 //! 1. A record is used again only where nobody else has it: who meant the task that had it does nothing to the next.
 
@@ -18,35 +18,35 @@ use crate::run::record::TaskRecord;
 mod loom;
 
 #[derive(Default)]
-pub(super) struct Spares {
+pub(super) struct Recycler {
     tokens: Vec<CancellationToken>,
     /// The oldest first: its task is the likeliest to have let go of it.
     records: VecDeque<Arc<TaskRecord>>,
 }
 
 /// For one task.
-pub(super) struct Spare {
+pub(super) struct Recycled {
     pub(super) token: Option<CancellationToken>,
     pub(super) record: Option<Arc<TaskRecord>>,
 }
 
-impl Spares {
+impl Recycler {
     /// Of each kind: enough for what ends at once as a rule.
-    const MOST: usize = 32;
+    const CAPACITY: usize = 32;
 
-    pub(super) fn take(&mut self) -> Spare {
-        Spare { token: self.tokens.pop(), record: self.records.pop_front() }
+    pub(super) fn take(&mut self) -> Recycled {
+        Recycled { token: self.tokens.pop(), record: self.records.pop_front() }
     }
 
     /// Gives back what is too much, or another token's, to be dropped outside of the lock.
-    pub(super) fn keep(&mut self, spare: Spare, of: &CancellationToken) -> Spare {
-        let Spare { mut token, mut record } = spare;
-        if self.tokens.len() < Self::MOST && token.as_ref() == Some(of) {
+    pub(super) fn put(&mut self, recycled: Recycled, of: &CancellationToken) -> Recycled {
+        let Recycled { mut token, mut record } = recycled;
+        if self.tokens.len() < Self::CAPACITY && token.as_ref() == Some(of) {
             self.tokens.extend(token.take());
         }
-        if self.records.len() < Self::MOST {
+        if self.records.len() < Self::CAPACITY {
             self.records.extend(record.take());
         }
-        Spare { token, record }
+        Recycled { token, record }
     }
 }
