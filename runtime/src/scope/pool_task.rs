@@ -103,7 +103,7 @@ impl Drop for PoolReporter {
 }
 
 impl<T, E: LoggedError> Report<T, E> for PoolReporter {
-    fn ended(
+    fn completed(
         mut self,
         record: &Arc<TaskRecord>,
         ended: TaskCompletion<T, E>,
@@ -128,7 +128,7 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
         self.pool.on_aborted(record);
     }
 
-    fn unwound(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
+    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
         drop_quietly(caught);
         self.pool.on_poll_panicked(record);
     }

@@ -232,7 +232,7 @@ impl<T, E> Report<T, E> for InGroup<T, E> {
         self.group.cancel_waker()
     }
 
-    fn ended(
+    fn completed(
         self,
         record: &Arc<TaskRecord>,
         ended: TaskCompletion<T, E>,
@@ -255,12 +255,12 @@ impl<T, E> Report<T, E> for InGroup<T, E> {
         let cause = cause_of_abort(&self.group.scope, &self.group.token);
         let cancelled = TaskError::Cancelled(Cancelled::new(record.spec(), cause));
         match panic::catch(|| error(cancelled)) {
-            Ok(error) => self.ended(record, TaskCompletion::aborted(error), None),
-            Err(caught) => self.unwound(record, caught, error),
+            Ok(error) => self.completed(record, TaskCompletion::aborted(error), None),
+            Err(caught) => self.poll_panicked(record, caught, error),
         }
     }
 
-    fn unwound(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
+    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
         drop(self.slot);
         self.group.finish_unconvertible(self.key, record.spec().name(), caught);
     }

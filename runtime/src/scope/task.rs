@@ -36,14 +36,14 @@ pub(super) trait Report<T, E> {
     /// The run has ended by itself.
     ///
     /// `token` is what it was given, where it has it still.
-    fn ended(
+    fn completed(
         self,
         record: &Arc<TaskRecord>,
         ended: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
     );
-    /// As [`ended`](Self::ended), where the run failed: with what its error says, if [`Self::LOGS`] and if that is
-    /// known.
+    /// As [`completed`](Self::completed), where the run failed: with what its error says, if [`Self::LOGS`] and if that
+    /// is known.
     fn failed(
         self,
         record: &Arc<TaskRecord>,
@@ -53,14 +53,14 @@ pub(super) trait Report<T, E> {
     ) where
         Self: Sized,
     {
-        self.ended(record, ended, token);
+        self.completed(record, ended, token);
     }
     /// Whether it may log errors whose type it knows nothing of.
     const LOGS: bool = false;
     /// The task was aborted. What an error of the run would be made with is `error`.
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E);
     /// A poll of the task panicked outside of all boundaries: no error could be made of how its run ended.
-    fn unwound(self, record: &Arc<TaskRecord>, caught: Caught, error: fn(TaskError) -> E)
+    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, error: fn(TaskError) -> E)
     where
         Self: Sized,
     {
@@ -85,7 +85,7 @@ pin_project! {
         S: SupervisedFuture,
         R: Report<S::Value, S::Error>,
     {
-        seat: Seat,
+        cell: TaskCell,
         #[pin]
         run: Option<S>,
         report: Option<R>,
@@ -97,8 +97,8 @@ pin_project! {
         R: Report<S::Value, S::Error>,
     {
         fn drop(this: Pin<&mut Self>) {
-            let (seat, mut seated) = this.parts();
-            seat.abort(&mut seated);
+            let (cell, mut task) = this.parts();
+            cell.abort(&mut task);
         }
     }
 }
@@ -112,13 +112,13 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
         run: &mut Option<S>,
         report: R,
     ) -> Self {
-        Self { seat: Seat::new(record, span), run: run.take(), report: Some(report) }
+        Self { cell: TaskCell::new(record, span), run: run.take(), report: Some(report) }
     }
 
     #[inline]
-    fn parts(self: Pin<&mut Self>) -> (&mut Seat, InPlace<'_, S, R>) {
-        let TaskProjection { seat, run, report } = self.project();
-        (seat, InPlace { run, report, ended: None, text: Cell::new(None) })
+    fn parts(self: Pin<&mut Self>) -> (&mut TaskCell, BorrowedTask<'_, S, R>) {
+        let TaskProjection { cell, run, report } = self.project();
+        (cell, BorrowedTask { run, report, ended: None, text: Cell::new(None) })
     }
 }
 
@@ -126,28 +126,28 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Future for Task<S, R> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let (seat, mut seated) = self.parts();
-        seat.poll(&mut seated, cx)
+        let (cell, mut task) = self.parts();
+        cell.poll(&mut task, cx)
     }
 }
 
 /// A run and who is told of its end, as those see it who do not know their types.
-trait Seated {
+trait DynTask {
     /// Whether its end is to be told yet.
-    fn is_there(&self) -> bool;
+    fn is_live(&self) -> bool;
     fn cancel_waker(&self) -> Option<&CancelWaker>;
     /// Whether the run has ended.
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool;
     /// Drops the run.
     fn drop_run(&mut self);
     /// Drops the run that has ended, and tells its end.
-    fn tell_ended(&mut self, record: &Arc<TaskRecord>);
-    fn tell_aborted(&mut self, record: &Arc<TaskRecord>);
-    fn tell_unwound(&mut self, record: &Arc<TaskRecord>, caught: Caught);
+    fn on_completed(&mut self, record: &Arc<TaskRecord>);
+    fn on_aborted(&mut self, record: &Arc<TaskRecord>);
+    fn on_poll_panicked(&mut self, record: &Arc<TaskRecord>, caught: Caught);
 }
 
 /// It borrows the places of a task for one poll, or for its drop.
-struct InPlace<'a, S: SupervisedFuture, R> {
+struct BorrowedTask<'a, S: SupervisedFuture, R> {
     run: Pin<&'a mut Option<S>>,
     report: &'a mut Option<R>,
     ended: Option<TaskCompletion<S::Value, S::Error>>,
@@ -155,8 +155,8 @@ struct InPlace<'a, S: SupervisedFuture, R> {
     text: Cell<Option<Box<str>>>,
 }
 
-impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Seated for InPlace<'_, S, R> {
-    fn is_there(&self) -> bool {
+impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTask<'_, S, R> {
+    fn is_live(&self) -> bool {
         self.report.is_some()
     }
 
@@ -181,36 +181,36 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Seated for InPlace<'_, 
         self.run.set(None);
     }
 
-    fn tell_ended(&mut self, record: &Arc<TaskRecord>) {
+    fn on_completed(&mut self, record: &Arc<TaskRecord>) {
         let token = self.run.as_mut().as_pin_mut().and_then(S::take_back_token);
         self.run.set(None);
         if let (Some(report), Some(ended)) = (self.report.take(), self.ended.take()) {
             match ended.result {
-                Ok(_) => report.ended(record, ended, token),
+                Ok(_) => report.completed(record, ended, token),
                 Err(_) => report.failed(record, ended, token, self.text.take()),
             }
         }
     }
 
-    fn tell_aborted(&mut self, record: &Arc<TaskRecord>) {
+    fn on_aborted(&mut self, record: &Arc<TaskRecord>) {
         if let Some(report) = self.report.take() {
             report.aborted(record, S::error);
         }
     }
 
-    fn tell_unwound(&mut self, record: &Arc<TaskRecord>, caught: Caught) {
+    fn on_poll_panicked(&mut self, record: &Arc<TaskRecord>, caught: Caught) {
         if let Some(report) = self.report.take() {
-            report.unwound(record, caught, S::error);
+            report.poll_panicked(record, caught, S::error);
         }
     }
 }
 
 /// All of a task but its run and who is told: the same code for all functions.
-struct Seat {
+struct TaskCell {
     record: Option<Arc<TaskRecord>>,
     // Boxed where a subscriber wants it: without one, tasks are the smaller.
     span: Option<Box<TaskSpan>>,
-    kept_waker: bool,
+    has_waker: bool,
 }
 
 /// It is there but while the task is polled: then whoever asks who runs now has it.
@@ -220,24 +220,24 @@ fn record_of(record: &Option<Arc<TaskRecord>>) -> &Arc<TaskRecord> {
 
 /// Drops the run whose poll panicked.
 #[cold]
-fn unwound(record: &mut Option<Arc<TaskRecord>>, seated: &mut dyn Seated, caught: Caught) {
-    context::in_task(record, || seated.drop_run());
+fn poll_panicked(record: &mut Option<Arc<TaskRecord>>, task: &mut dyn DynTask, caught: Caught) {
+    context::in_task(record, || task.drop_run());
     let record = record_of(record);
     record.clear_waker();
-    seated.tell_unwound(record, caught);
+    task.on_poll_panicked(record, caught);
 }
 
-impl Seat {
+impl TaskCell {
     #[inline]
     fn new(record: Arc<TaskRecord>, span: TaskSpan) -> Self {
         let span = if span.is_disabled() { None } else { Some(Box::new(span)) };
-        Self { record: Some(record), span, kept_waker: false }
+        Self { record: Some(record), span, has_waker: false }
     }
 
-    fn poll(&mut self, seated: &mut dyn Seated, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, task: &mut dyn DynTask, cx: &mut Context<'_>) -> Poll<()> {
         let record = record_of(&self.record);
         if record.is_aborted() {
-            self.abort(seated);
+            self.abort(task);
             return Poll::Ready(());
         }
         let _inside = self.span.as_ref().map(|span| span.enter());
@@ -246,27 +246,27 @@ impl Seat {
             self.span.iter().for_each(|span| events::task_started(span));
         }
         let polled =
-            context::in_task(&mut self.record, || panic::catch_escaped(|| seated.poll(cx, now)));
+            context::in_task(&mut self.record, || panic::catch_escaped(|| task.poll(cx, now)));
         record_of(&self.record).exit_poll();
         let has_ended = match polled {
             Ok(has_ended) => has_ended,
             Err(caught) => {
-                unwound(&mut self.record, seated, caught);
+                poll_panicked(&mut self.record, task, caught);
                 return Poll::Ready(());
             }
         };
         let record = record_of(&self.record);
         if has_ended {
             record.set_finished();
-            if self.kept_waker {
+            if self.has_waker {
                 record.clear_waker();
             }
-            seated.tell_ended(record);
+            task.on_completed(record);
             return Poll::Ready(());
         }
-        if !std::mem::replace(&mut self.kept_waker, true) {
+        if !std::mem::replace(&mut self.has_waker, true) {
             record.set_waker(cx.waker());
-            if record.is_aborted() || seated.cancel_waker().is_some_and(CancelWaker::fired) {
+            if record.is_aborted() || task.cancel_waker().is_some_and(CancelWaker::fired) {
                 cx.waker().wake_by_ref();
             }
         }
@@ -274,14 +274,14 @@ impl Seat {
     }
 
     /// Ends the task before its run has ended.
-    fn abort(&mut self, seated: &mut dyn Seated) {
-        if !seated.is_there() {
+    fn abort(&mut self, task: &mut dyn DynTask) {
+        if !task.is_live() {
             return;
         }
         let _inside = self.span.as_ref().map(|span| span.enter());
-        context::in_task(&mut self.record, || seated.drop_run());
+        context::in_task(&mut self.record, || task.drop_run());
         let record = record_of(&self.record);
         record.clear_waker();
-        seated.tell_aborted(record);
+        task.on_aborted(record);
     }
 }
