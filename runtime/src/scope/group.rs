@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     blocking::{Blocking, blocking},
     group_state::GroupState,
-    launch::{OnBlockingThread, OnThisThread, OnWorkers},
     slots::Slots,
     spawn::{self, HandleSpawn, Spawn},
+    spawner::{OnBlockingThread, OnThisThread, OnWorkers},
 };
 use crate::{
     TaskError, budget,
@@ -185,7 +185,13 @@ where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
     {
-        Spawn::new(&self.shared, None, task, Location::caller(), spawn::launch::<_, OnWorkers>)
+        Spawn::new(
+            &self.shared,
+            None,
+            task,
+            Location::caller(),
+            spawn::spawn_admitted::<_, OnWorkers>,
+        )
     }
 
     /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
@@ -227,7 +233,13 @@ where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + 'static,
     {
-        Spawn::new(&self.shared, None, task, Location::caller(), spawn::launch::<_, OnThisThread>)
+        Spawn::new(
+            &self.shared,
+            None,
+            task,
+            Location::caller(),
+            spawn::spawn_admitted::<_, OnThisThread>,
+        )
     }
 
     /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
@@ -267,7 +279,13 @@ where
     {
         let place = Location::caller();
         let task = |token| blocking(name, place, token, work);
-        Spawn::new(&self.shared, Some(name), task, place, spawn::launch::<_, OnBlockingThread>)
+        Spawn::new(
+            &self.shared,
+            Some(name),
+            task,
+            place,
+            spawn::spawn_admitted::<_, OnBlockingThread>,
+        )
     }
 
     /// Waits until every task has ended, and gives their results in the order of their spawns.
@@ -392,7 +410,7 @@ where
             None,
             task,
             Location::caller(),
-            spawn::launch::<_, OnWorkers>,
+            spawn::spawn_admitted::<_, OnWorkers>,
         ))
     }
 
@@ -421,7 +439,7 @@ where
             None,
             task,
             Location::caller(),
-            spawn::launch::<_, OnThisThread>,
+            spawn::spawn_admitted::<_, OnThisThread>,
         ))
     }
 
@@ -450,8 +468,8 @@ where
     {
         let place = Location::caller();
         let task = |token| blocking(name, place, token, work);
-        let launch = spawn::launch::<_, OnBlockingThread>;
-        HandleSpawn(Spawn::new(&self.shared, Some(name), task, place, launch))
+        let spawn_fn = spawn::spawn_admitted::<_, OnBlockingThread>;
+        HandleSpawn(Spawn::new(&self.shared, Some(name), task, place, spawn_fn))
     }
 }
 

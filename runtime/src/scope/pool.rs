@@ -4,13 +4,13 @@ use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 use super::{
     blocking::{Blocking, blocking},
-    launch::{OnBlockingThread, OnThisThread, OnWorkers},
-    pool_spawn::{PoolSpawn, launch_admitted},
+    pool_spawn::{PoolSpawn, spawn_admitted},
     pool_state::PoolState,
     pool_task::{PreparedRun, make_run},
     refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
     slot::Slot,
     slots,
+    spawner::{OnBlockingThread, OnThisThread, OnWorkers},
 };
 use crate::{
     CancellationToken, TaskError, Unfinished, budget,
@@ -129,8 +129,8 @@ impl Pool {
         S::Value: Send + 'static,
         S::Error: LoggedError + Send + 'static,
     {
-        let launch = launch_admitted::<_, OnWorkers>;
-        PoolSpawn::new(&self.handle.shared, task, Location::caller(), launch)
+        let spawn_fn = spawn_admitted::<_, OnWorkers>;
+        PoolSpawn::new(&self.handle.shared, task, Location::caller(), spawn_fn)
     }
 
     /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
@@ -183,8 +183,8 @@ impl Pool {
         S::Value: 'static,
         S::Error: LoggedError + 'static,
     {
-        let launch = launch_admitted::<_, OnThisThread>;
-        PoolSpawn::new(&self.handle.shared, task, Location::caller(), launch)
+        let spawn_fn = spawn_admitted::<_, OnThisThread>;
+        PoolSpawn::new(&self.handle.shared, task, Location::caller(), spawn_fn)
     }
 
     /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
@@ -240,7 +240,7 @@ impl Pool {
     {
         let place = Location::caller();
         let task = |token| blocking(name, place, token, work);
-        PoolSpawn::new(&self.handle.shared, task, place, launch_admitted::<_, OnBlockingThread>)
+        PoolSpawn::new(&self.handle.shared, task, place, spawn_admitted::<_, OnBlockingThread>)
     }
 
     /// Spawns if nothing has to be waited for: for a server that answers 503 where it is full.
@@ -293,7 +293,7 @@ impl Pool {
         if permit.is_some() {
             spec.local_metrics().record_wait(0);
         }
-        slot.launch(&mut run, record, permit.flatten(), place);
+        slot.spawn_run(&mut run, record, permit.flatten(), place);
         Ok(())
     }
 

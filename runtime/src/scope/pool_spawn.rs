@@ -11,11 +11,11 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    launch::Launch,
     pool_state::{PoolState, SlotKind},
-    pool_task::{PreparedRun, launch, make_run},
+    pool_task::{PreparedRun, make_run, spawn_run},
     refused::{Closed, LoggedError, SpawnError},
     slots::{Admission, Refusal, Waiting},
+    spawner::Spawner,
 };
 use crate::{
     Outcome, budget,
@@ -38,13 +38,13 @@ pub struct PoolSpawn<'a, S> {
     /// What an ended task has left.
     record: Option<Arc<TaskRecord>>,
     stage: Stage<'a>,
-    launch: LaunchFn<S>,
+    spawn_fn: SpawnFn<S>,
 }
 
 /// A pointer, so that what a run must be to be spawned is asked at the spawn, and not at its `.await` again.
 ///
 /// It takes the run out of its place.
-type LaunchFn<S> = fn(
+type SpawnFn<S> = fn(
     &Arc<PoolState>,
     &mut Option<S>,
     Option<Arc<TaskRecord>>,
@@ -76,7 +76,7 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
         pool: &'a Arc<PoolState>,
         task: impl FnOnce(CancellationToken) -> S,
         place: &'static Location<'static>,
-        launch: LaunchFn<S>,
+        spawn_fn: SpawnFn<S>,
     ) -> Self {
         let (mut run, mut recycled) = (None, None);
         let stage = if pool.is_closed() {
@@ -91,12 +91,12 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
                 None => Stage::Panicked,
             }
         };
-        Self { pool, place, run, record: recycled, stage, launch }
+        Self { pool, place, run, record: recycled, stage, spawn_fn }
     }
 }
 
 /// Spawns a run that has been admitted.
-pub(super) fn launch_admitted<S, L>(
+pub(super) fn spawn_admitted<S, L>(
     pool: &Arc<PoolState>,
     run: &mut Option<S>,
     record: Option<Arc<TaskRecord>>,
@@ -105,10 +105,10 @@ pub(super) fn launch_admitted<S, L>(
 ) -> Result<(), Closed>
 where
     S: SupervisedFuture<Error: LoggedError>,
-    L: Launch<S>,
+    L: Spawner<S>,
 {
     let slot = admission.slot.expect("the slots of a pool are bounded");
-    launch::<S, L>(pool, run, record, (slot, admission.permit), place, SlotKind::New)
+    spawn_run::<S, L>(pool, run, record, (slot, admission.permit), place, SlotKind::New)
 }
 
 impl<'a, S> PoolSpawn<'a, S> {
@@ -121,7 +121,7 @@ impl<'a, S> PoolSpawn<'a, S> {
             if admission.permit.is_some() {
                 spec.local_metrics().record_wait(0);
             }
-            return Poll::Ready(self.launch(admission));
+            return Poll::Ready(self.spawn_run(admission));
         }
         let pool: &'a PoolState = self.pool;
         let admission = pool.slots.admit(spec, &pool.scope, &pool.closing);
@@ -142,7 +142,7 @@ impl<'a, S> PoolSpawn<'a, S> {
             Ok(admission) => {
                 let wait = counted.granted();
                 // Closed since it was admitted.
-                self.launch(admission).inspect_err(|_| wait.in_vain(Outcome::Cancelled))
+                self.spawn_run(admission).inspect_err(|_| wait.in_vain(Outcome::Cancelled))
             }
             Err(refusal) => {
                 drop_quietly(self.run.take());
@@ -156,13 +156,13 @@ impl<'a, S> PoolSpawn<'a, S> {
         })
     }
 
-    fn launch(&mut self, admission: Admission) -> Result<(), SpawnError> {
+    fn spawn_run(&mut self, admission: Admission) -> Result<(), SpawnError> {
         // The token may have been fired since the run was made.
         if self.pool.may_be_cancelled() {
             self.pool.renew_if_cancelled();
         }
         let record = self.record.take();
-        Ok((self.launch)(self.pool, &mut self.run, record, admission, self.place)?)
+        Ok((self.spawn_fn)(self.pool, &mut self.run, record, admission, self.place)?)
     }
 }
 

@@ -13,7 +13,7 @@
 //! 7. A task that did not finish is entered in `not_finished` before it leaves: no drain returns `Ok` for it.
 //! 8. A token that something other than the pool has fired is replaced before the next task is made: later tasks are
 //!    not cancelled by it. Once the pool has stopped, its token has fired and stays. A task keeps the token, scope and
-//!    cancel waker that it was launched with.
+//!    cancel waker that it was spawned with.
 //!
 //! `pool_state/loom.rs` checks 1, 2, 3, 6, 7 and 8 for every interleaving.
 

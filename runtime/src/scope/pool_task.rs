@@ -1,13 +1,13 @@
-//! One task of a pool: made by its closure, entered, launched, told.
+//! One task of a pool: made by its closure, entered, spawned, told.
 
 use std::{fmt, panic::Location, sync::Arc};
 
 use super::{
-    launch::Launch,
     pool_state::{PoolState, SlotKind},
     pool_token::Renewed,
     refused::{Closed, LoggedError},
     spawn::name_of,
+    spawner::Spawner,
     task::{Report, Task},
 };
 use crate::{
@@ -46,7 +46,7 @@ pub(super) struct PreparedRun {
 }
 
 /// Spawns a run that has its slot, and its permit unless it waits for that by itself.
-pub(super) fn launch<S, L>(
+pub(super) fn spawn_run<S, L>(
     pool: &Arc<PoolState>,
     run: &mut Option<S>,
     record: Option<Arc<TaskRecord>>,
@@ -56,7 +56,7 @@ pub(super) fn launch<S, L>(
 ) -> Result<(), Closed>
 where
     S: SupervisedFuture<Error: LoggedError>,
-    L: Launch<S>,
+    L: Spawner<S>,
 {
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
@@ -79,7 +79,7 @@ where
     waiting.prepare(Prepared { permit, longest_grace: None });
     let report = PoolReporter { pool: pool.clone(), key, token: None, renewed, _slot: slot };
     let span = events::root_task_span(spec.name());
-    let id = L::launch(Task::new(record.clone(), span, run, report));
+    let id = L::spawn(Task::new(record.clone(), span, run, report));
     record.set_id(id);
     Ok(())
 }
@@ -90,7 +90,7 @@ struct PoolReporter {
     key: Key,
     /// What the run was given, once it has ended.
     token: Option<CancellationToken>,
-    /// What it was launched with, if the pool had renewed its token.
+    /// What it was spawned with, if the pool had renewed its token.
     renewed: Option<Arc<Renewed>>,
     /// Given back after the task has left.
     _slot: Slot,

@@ -5,11 +5,11 @@
 //!
 //! Invariants
 //!
-//! 1. A task keeps the token, the scope and the cancel waker that it was launched with: with another cancel waker it
+//! 1. A task keeps the token, the scope and the cancel waker that it was spawned with: with another cancel waker it
 //!    could miss the cancellation.
 //! 2. Once the pool has stopped, nothing is replaced: what is made later is cancelled.
 //! 3. At most `MOST_BEFORE` replaced tokens are kept: a pool whose token is fired again and again does not grow.
-//! 4. A run that waits to be spawned is launched with the present token, also if the one that it was made with was
+//! 4. A run that waits to be spawned is spawned with the present token, also if the one that it was made with was
 //!    replaced several times.
 //!
 //! `pool_state/loom.rs` checks 2, `tests/composition/tokens.rs` the others.
@@ -109,7 +109,7 @@ impl Inner {
 }
 
 impl PoolState {
-    /// The token, scope and cancel waker of the tasks that are launched now.
+    /// The token, scope and cancel waker of the tasks that are spawned now.
     pub(super) fn current<'a>(
         &'a self,
         renewed: &'a Option<Arc<Renewed>>,

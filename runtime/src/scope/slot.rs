@@ -3,11 +3,11 @@
 use std::{fmt, panic::Location, sync::Arc};
 
 use super::{
-    launch::OnWorkers,
     pool::Handle,
     pool_state::SlotKind,
-    pool_task::{PreparedRun, launch, make_run},
+    pool_task::{PreparedRun, make_run, spawn_run},
     refused::LoggedError,
+    spawner::OnWorkers,
 };
 use crate::{
     CancellationToken,
@@ -67,12 +67,12 @@ impl Slot {
         let place = Location::caller();
         let mut run = None;
         if let Some(PreparedRun { record, .. }) = make_run(&self.pool.shared, task, &mut run) {
-            self.launch(&mut run, record, None, place);
+            self.spawn_run(&mut run, record, None, place);
         }
     }
 
     /// Spawns a run, with its permit unless it waits for that by itself.
-    pub(super) fn launch<S>(
+    pub(super) fn spawn_run<S>(
         mut self,
         run: &mut Option<S>,
         record: Option<Arc<TaskRecord>>,
@@ -83,7 +83,7 @@ impl Slot {
     {
         let slot = self.permit.take().expect("a slot is used once, by value");
         let admission = (slot, permit);
-        launch::<S, OnWorkers>(
+        spawn_run::<S, OnWorkers>(
             &self.pool.shared,
             run,
             record,

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     group_state::{Failure, GroupState},
-    launch::Launch,
     refused::SpawnError,
     slots::Admission,
+    spawner::Spawner,
     task::{Report, Task, cause_of_abort},
 };
 use crate::{
@@ -46,12 +46,12 @@ pub struct Spawn<'a, T, E, S> {
     /// What an ended task has left.
     record: Option<Arc<TaskRecord>>,
     // A pointer, as the candidate's.
-    launch: LaunchFn<T, E, S>,
+    spawn_fn: SpawnFn<T, E, S>,
     place: &'static Location<'static>,
 }
 
 /// Takes the run out of its place. There is no task in a group that is closed: then it returns the function.
-type LaunchFn<T, E, S> = fn(
+type SpawnFn<T, E, S> = fn(
     &Arc<GroupState<T, E>>,
     &mut Option<S>,
     Option<Arc<TaskRecord>>,
@@ -88,7 +88,7 @@ where
         name: Option<&'static str>,
         task: F,
         place: &'static Location<'static>,
-        launch: LaunchFn<T, E, S>,
+        spawn_fn: SpawnFn<T, E, S>,
     ) -> Self {
         let (mut run, mut record) = (None, None);
         let stage = match group.task_parts() {
@@ -104,7 +104,7 @@ where
                 }
             }
         };
-        Self { candidate: Candidate::new(group, stage, S::error), run, record, launch, place }
+        Self { candidate: Candidate::new(group, stage, S::error), run, record, spawn_fn, place }
     }
 }
 
@@ -117,7 +117,7 @@ fn unmade<S: SupervisedFuture>(task: &'static str, caught: Caught) -> Stage<'sta
 }
 
 /// Spawns a run that has been admitted.
-pub(super) fn launch<S, L>(
+pub(super) fn spawn_admitted<S, L>(
     group: &Arc<GroupState<S::Value, S::Error>>,
     run: &mut Option<S>,
     record: Option<Arc<TaskRecord>>,
@@ -126,7 +126,7 @@ pub(super) fn launch<S, L>(
 ) -> Result<(), &'static TaskSpec>
 where
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
-    L: Launch<S>,
+    L: Spawner<S>,
 {
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
@@ -138,7 +138,7 @@ where
     };
     waiting.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
     let report = InGroup { group: group.clone(), key, slot: admission.slot };
-    let id = L::launch(Task::new(record.clone(), span, run, report));
+    let id = L::spawn(Task::new(record.clone(), span, run, report));
     record.set_id(id);
     Ok(())
 }
@@ -150,11 +150,11 @@ impl<T, E, S> Spawn<'_, T, E, S> {
         cx: &mut Context<'_>,
         returns: bool,
     ) -> Poll<Result<(), SpawnError>> {
-        let Self { candidate, run, record, launch, place } = self;
+        let Self { candidate, run, record, spawn_fn, place } = self;
         match ready!(candidate.poll(cx)) {
             Answer::Admitted(admission, granted) => {
-                let launched = launch(candidate.group, run, record.take(), admission, place);
-                Poll::Ready(launched.map_err(|spec| {
+                let spawned = spawn_fn(candidate.group, run, record.take(), admission, place);
+                Poll::Ready(spawned.map_err(|spec| {
                     if let Some(granted) = granted {
                         granted.in_vain();
                     }

@@ -12,19 +12,19 @@ use super::task::{Report, Task};
 use crate::run::{SupervisedFuture, record::OnThread};
 
 /// Where a spawn puts its task.
-pub(super) trait Launch<S: SupervisedFuture> {
+pub(super) trait Spawner<S: SupervisedFuture> {
     const THREAD: OnThread;
 
-    fn launch<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id;
+    fn spawn<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id;
 }
 
 /// On the workers of the runtime: what `spawn` does.
 pub(super) struct OnWorkers;
 
-impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnWorkers {
+impl<S: SupervisedFuture + Send + 'static> Spawner<S> for OnWorkers {
     const THREAD: OnThread = OnThread::Worker;
 
-    fn launch<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
+    fn spawn<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
         #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
         tokio::spawn(task).id()
     }
@@ -33,10 +33,10 @@ impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnWorkers {
 /// On the thread that spawns: what `spawn_local` does.
 pub(super) struct OnThisThread;
 
-impl<S: SupervisedFuture + 'static> Launch<S> for OnThisThread {
+impl<S: SupervisedFuture + 'static> Spawner<S> for OnThisThread {
     const THREAD: OnThread = OnThread::Local;
 
-    fn launch<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
+    fn spawn<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
         #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
         tokio::task::spawn_local(task).id()
     }
@@ -45,12 +45,12 @@ impl<S: SupervisedFuture + 'static> Launch<S> for OnThisThread {
 /// On a thread that may block: what `spawn_blocking` does.
 pub(super) struct OnBlockingThread;
 
-impl<S: SupervisedFuture + Send + 'static> Launch<S> for OnBlockingThread {
+impl<S: SupervisedFuture + Send + 'static> Spawner<S> for OnBlockingThread {
     const THREAD: OnThread = OnThread::Blocking;
 
     /// The task is polled there, so that its counters, its boundary and its report are those of any other;
     /// it has ended when the thread is done with it.
-    fn launch<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
+    fn spawn<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
         let run = move || {
             let mut task = pin!(task);
             let mut cx = Context::from_waker(Waker::noop());
