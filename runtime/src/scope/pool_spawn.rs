@@ -14,7 +14,7 @@ use super::{
     pool_state::{PoolState, SlotKind},
     pool_task::{PreparedRun, make_run, spawn_run},
     refused::{Closed, LoggedError, SpawnError},
-    slots::{Admission, Refusal, Waiting},
+    slots::{Admission, QueuedRun, Refusal},
     spawner::Spawner,
 };
 use crate::{
@@ -37,7 +37,7 @@ pub struct PoolSpawn<'a, S> {
     run: Option<S>,
     /// What an ended task has left.
     record: Option<Arc<TaskRecord>>,
-    stage: Stage<'a>,
+    state: SpawnState<'a>,
     spawn_fn: SpawnFn<S>,
 }
 
@@ -52,13 +52,13 @@ type SpawnFn<S> = fn(
     &'static Location<'static>,
 ) -> Result<(), Closed>;
 
-enum Stage<'a> {
+enum SpawnState<'a> {
     New {
         spec: &'static TaskSpec,
     },
     Waiting {
         admission: WaitForAdmission<'a>,
-        counted: Waiting,
+        queued: QueuedRun,
     },
     /// The closure panicked, which was told.
     Panicked,
@@ -79,19 +79,19 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
         spawn_fn: SpawnFn<S>,
     ) -> Self {
         let (mut run, mut recycled) = (None, None);
-        let stage = if pool.is_closed() {
+        let state = if pool.is_closed() {
             drop_quietly(task);
-            Stage::Closed
+            SpawnState::Closed
         } else {
             match make_run(pool, task, &mut run) {
                 Some(PreparedRun { spec, record }) => {
                     recycled = record;
-                    Stage::New { spec }
+                    SpawnState::New { spec }
                 }
-                None => Stage::Panicked,
+                None => SpawnState::Panicked,
             }
         };
-        Self { pool, place, run, record: recycled, stage, spawn_fn }
+        Self { pool, place, run, record: recycled, state, spawn_fn }
     }
 }
 
@@ -112,7 +112,7 @@ where
 }
 
 impl<'a, S> PoolSpawn<'a, S> {
-    fn begin(
+    fn start(
         &mut self,
         spec: &'static TaskSpec,
         cx: &mut Context<'_>,
@@ -125,32 +125,34 @@ impl<'a, S> PoolSpawn<'a, S> {
         }
         let pool: &'a PoolState = self.pool;
         let admission = pool.slots.admit(spec, &pool.scope, &pool.closing);
-        self.stage =
-            Stage::Waiting { admission: Box::pin(admission), counted: Waiting::begin(spec) };
+        self.state =
+            SpawnState::Waiting { admission: Box::pin(admission), queued: QueuedRun::start(spec) };
         self.wait(cx)
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SpawnError>> {
-        let Stage::Waiting { admission, .. } = &mut self.stage else {
-            unreachable!("only a spawn that waits is asked to");
+        let SpawnState::Waiting { admission, .. } = &mut self.state else {
+            unreachable!("only a waiting spawn is polled here");
         };
         let admitted = ready!(admission.as_mut().poll(cx));
-        let Stage::Waiting { counted, .. } = std::mem::replace(&mut self.stage, Stage::Done) else {
-            unreachable!("looked at above");
+        let SpawnState::Waiting { queued, .. } =
+            std::mem::replace(&mut self.state, SpawnState::Done)
+        else {
+            unreachable!("matched above");
         };
         Poll::Ready(match admitted {
             Ok(admission) => {
-                let wait = counted.granted();
+                let wait = queued.admitted();
                 // Closed since it was admitted.
-                self.spawn_run(admission).inspect_err(|_| wait.in_vain(Outcome::Cancelled))
+                self.spawn_run(admission).inspect_err(|_| wait.finish_unspawned(Outcome::Cancelled))
             }
             Err(refusal) => {
                 drop_quietly(self.run.take());
                 let (outcome, error) = match refusal {
-                    Refusal::Fired => (Outcome::Cancelled, Closed.into()),
-                    Refusal::WaitsForItself(rejected) => (Outcome::Rejected, rejected.into()),
+                    Refusal::Cancelled => (Outcome::Cancelled, Closed.into()),
+                    Refusal::Deadlock(rejected) => (Outcome::Rejected, rejected.into()),
                 };
-                counted.ended(outcome);
+                queued.finish(outcome);
                 Err(error)
             }
         })
@@ -170,25 +172,25 @@ impl<S> Future for PoolSpawn<'_, S> {
     type Output = Result<(), SpawnError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !matches!(self.stage, Stage::Waiting { .. }) {
+        if !matches!(self.state, SpawnState::Waiting { .. }) {
             ready!(budget::spend(cx));
         }
-        match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::New { spec } => self.begin(spec, cx),
-            waiting @ Stage::Waiting { .. } => {
-                self.stage = waiting;
+        match std::mem::replace(&mut self.state, SpawnState::Done) {
+            SpawnState::New { spec } => self.start(spec, cx),
+            waiting @ SpawnState::Waiting { .. } => {
+                self.state = waiting;
                 self.wait(cx)
             }
-            Stage::Panicked => Poll::Ready(Ok(())),
-            Stage::Closed => Poll::Ready(Err(Closed.into())),
-            Stage::Done => panic!("a spawn was polled after it had ended"),
+            SpawnState::Panicked => Poll::Ready(Ok(())),
+            SpawnState::Closed => Poll::Ready(Err(Closed.into())),
+            SpawnState::Done => panic!("a spawn was polled after it had ended"),
         }
     }
 }
 
 impl<S> Drop for PoolSpawn<'_, S> {
     fn drop(&mut self) {
-        drop_quietly(std::mem::replace(&mut self.stage, Stage::Done));
+        drop_quietly(std::mem::replace(&mut self.state, SpawnState::Done));
         if self.run.is_some() {
             drop_quietly(self.run.take());
         }

@@ -6,7 +6,7 @@ use super::{
     pool_state::{PoolState, SlotKind},
     pool_token::Renewed,
     refused::{Closed, LoggedError},
-    spawn::name_of,
+    spawn::task_name,
     spawner::Spawner,
     task::{Report, Task},
 };
@@ -34,7 +34,7 @@ pub(super) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     let (token, record) = pool.task_parts();
     let spec = own::call_closure(|| run.insert(task(token)).spec());
     let spec =
-        spec.map_err(|caught| events::panicked(&Panic::new(name_of::<S, F>(), caught))).ok()?;
+        spec.map_err(|caught| events::panicked(&Panic::new(task_name::<S, F>(), caught))).ok()?;
     Some(PreparedRun { spec, record })
 }
 

@@ -11,7 +11,7 @@
 //!
 //! `slots/loom.rs` checks 1 for every interleaving.
 
-mod patience;
+mod hold_timer;
 
 use std::{
     future::poll_fn,
@@ -32,7 +32,7 @@ use crate::{
 #[cfg(all(test, supervised_loom))]
 mod loom;
 
-use patience::Patience;
+use hold_timer::HoldTimer;
 
 /// How many tasks a scope may have at once; without a number, any.
 pub(super) struct Slots(Option<Arc<Limit>>);
@@ -46,13 +46,13 @@ pub(super) struct Admission {
 /// Why there is no admission.
 pub(super) enum Refusal {
     /// The token fired first.
-    Fired,
-    WaitsForItself(Rejected),
+    Cancelled,
+    Deadlock(Rejected),
 }
 
 impl From<Rejected> for Refusal {
     fn from(rejected: Rejected) -> Self {
-        Self::WaitsForItself(rejected)
+        Self::Deadlock(rejected)
     }
 }
 
@@ -80,7 +80,7 @@ impl Slots {
         if self.0.as_ref().is_some_and(|slots| slots.is_full()) {
             return None;
         }
-        Some(Admission { permit: try_permit(spec)?, slot: self.try_slot()? })
+        Some(Admission { permit: try_acquire_permit(spec)?, slot: self.try_acquire_slot()? })
     }
 
     /// Waits for both, in the runs that the spawn waits in; the token ends the wait.
@@ -90,61 +90,61 @@ impl Slots {
         scope: &Arc<Scope>,
         token: &CancellationToken,
     ) -> Result<Admission, Refusal> {
-        let admitted = token.run_until_cancelled(self.admitted(spec, scope)).await;
-        Ok(admitted.ok_or(Refusal::Fired)??)
+        let admitted = token.run_until_cancelled(self.acquire(spec, scope)).await;
+        Ok(admitted.ok_or(Refusal::Cancelled)??)
     }
 
-    async fn admitted(
+    async fn acquire(
         &self,
         spec: &'static TaskSpec,
         scope: &Arc<Scope>,
     ) -> Result<Admission, Rejected> {
-        let (Some(slots), Some(permits)) = (&self.0, waited_for(spec)) else {
-            return self.one_after_the_other(spec, scope).await;
+        let (Some(slots), Some(permits)) = (&self.0, limit_to_wait_for(spec)) else {
+            return self.acquire_one_by_one(spec, scope).await;
         };
-        let holds_one = deadlock::check_permit(spec).is_some()
+        let would_deadlock = deadlock::check_permit(spec).is_some()
             || deadlock::check_slot(spec, scope, slots.size()).is_some();
-        if holds_one {
-            return self.one_after_the_other(spec, scope).await;
+        if would_deadlock {
+            return self.acquire_one_by_one(spec, scope).await;
         }
-        let (slot, permit) = both(slots, permits).await;
+        let (slot, permit) = acquire_both(slots, permits).await;
         Ok(Admission { slot: Some(slot), permit: Some(permit) })
     }
 
     /// Waits for what there is to wait for. If this is both, a run around holds one of them, and a wait for that
     /// one is rejected: this comes to an end after the first wait.
-    async fn one_after_the_other(
+    async fn acquire_one_by_one(
         &self,
         spec: &'static TaskSpec,
         scope: &Arc<Scope>,
     ) -> Result<Admission, Rejected> {
         loop {
-            let permit = permit(spec).await?;
-            if let Some(slot) = self.try_slot() {
+            let permit = acquire_permit(spec).await?;
+            if let Some(slot) = self.try_acquire_slot() {
                 return Ok(Admission { slot, permit });
             }
             drop(permit);
-            let slot = self.slot(spec, scope).await?;
-            if let Some(permit) = try_permit(spec) {
+            let slot = self.acquire_slot(spec, scope).await?;
+            if let Some(permit) = try_acquire_permit(spec) {
                 return Ok(Admission { slot, permit });
             }
         }
     }
 
-    fn try_slot(&self) -> Option<Option<Slot>> {
+    fn try_acquire_slot(&self) -> Option<Option<Slot>> {
         match &self.0 {
             None => Some(None),
             Some(limit) => Limit::try_acquire(limit.clone()).map(Some),
         }
     }
 
-    async fn slot(
+    async fn acquire_slot(
         &self,
         spec: &'static TaskSpec,
         scope: &Arc<Scope>,
     ) -> Result<Option<Slot>, Rejected> {
         let Some(limit) = &self.0 else { return Ok(None) };
-        if let Some(slot) = self.try_slot() {
+        if let Some(slot) = self.try_acquire_slot() {
             return Ok(slot);
         }
         match deadlock::check_slot(spec, scope, limit.size()) {
@@ -155,19 +155,19 @@ impl Slots {
 }
 
 /// Waits for a slot and a permit.
-async fn both(slots: &Arc<Limit>, permits: &'static Limit) -> (Slot, Permit) {
+async fn acquire_both(slots: &Arc<Limit>, permits: &'static Limit) -> (Slot, Permit) {
     let mut wait = PairWait::new(slots.clone(), permits);
-    let mut patience = Patience::new();
+    let mut hold_timer = HoldTimer::new();
     poll_fn(|cx| {
         loop {
             match wait.poll(cx) {
                 PairStatus::Admitted(slot, permit) => return Poll::Ready((slot, permit)),
                 PairStatus::Holds => {
-                    ready!(patience.poll_hold(cx));
+                    ready!(hold_timer.poll_hold(cx));
                     wait.release_held();
                 }
                 PairStatus::Waits => {
-                    ready!(patience.poll_rest(cx));
+                    ready!(hold_timer.poll_rest(cx));
                     wait.may_hold();
                     return Poll::Pending;
                 }
@@ -189,19 +189,19 @@ pub(super) async fn reserve(limit: &Arc<Limit>, scope: &Arc<Scope>) -> Result<Sl
 }
 
 /// The limit that a spawn waits for; a function that rejects when it is full asks by itself, in its task.
-fn waited_for(spec: &'static TaskSpec) -> Option<&'static Limit> {
+fn limit_to_wait_for(spec: &'static TaskSpec) -> Option<&'static Limit> {
     spec.limit().filter(|_| !spec.rejects_when_full())
 }
 
-fn try_permit(spec: &'static TaskSpec) -> Option<Option<Permit>> {
-    match waited_for(spec) {
+fn try_acquire_permit(spec: &'static TaskSpec) -> Option<Option<Permit>> {
+    match limit_to_wait_for(spec) {
         None => Some(None),
         Some(limit) => Limit::try_acquire(limit).map(Some),
     }
 }
 
-async fn permit(spec: &'static TaskSpec) -> Result<Option<Permit>, Rejected> {
-    let Some(limit) = waited_for(spec) else { return Ok(None) };
+async fn acquire_permit(spec: &'static TaskSpec) -> Result<Option<Permit>, Rejected> {
+    let Some(limit) = limit_to_wait_for(spec) else { return Ok(None) };
     if let Some(permit) = Limit::try_acquire(limit) {
         return Ok(Some(permit));
     }
@@ -212,34 +212,34 @@ async fn permit(spec: &'static TaskSpec) -> Result<Option<Permit>, Rejected> {
 }
 
 /// A run that waits to be spawned; dropped, it counts as one that its owner dropped.
-pub(super) struct Waiting {
+pub(super) struct QueuedRun {
     spec: &'static TaskSpec,
     since: Ticks,
     over: bool,
 }
 
-impl Waiting {
-    pub(super) fn begin(spec: &'static TaskSpec) -> Self {
+impl QueuedRun {
+    pub(super) fn start(spec: &'static TaskSpec) -> Self {
         spec.local_metrics().record_wait_start();
         Self { spec, since: Ticks::now(), over: false }
     }
 
     /// It is admitted: what is spawned counts from now on.
-    pub(super) fn granted(mut self) -> Granting {
+    pub(super) fn admitted(mut self) -> AdmittedRun {
         self.over = true;
         let counters = self.spec.local_metrics();
         counters.record_wait_end();
         if self.spec.limit().is_some() {
             counters.record_wait(self.since.elapsed_nanos());
         }
-        Granting { spec: self.spec }
+        AdmittedRun { spec: self.spec }
     }
 
-    pub(super) fn ended(mut self, outcome: Outcome) {
-        self.end(outcome);
+    pub(super) fn finish(mut self, outcome: Outcome) {
+        self.count_end(outcome);
     }
 
-    fn end(&mut self, outcome: Outcome) {
+    fn count_end(&mut self, outcome: Outcome) {
         self.over = true;
         let counters = self.spec.local_metrics();
         counters.record_wait_end();
@@ -249,23 +249,23 @@ impl Waiting {
 }
 
 /// A wait that has ended well.
-pub(super) struct Granting {
+pub(super) struct AdmittedRun {
     spec: &'static TaskSpec,
 }
 
-impl Granting {
+impl AdmittedRun {
     /// Nothing was spawned after all, which is an end of the run that waited.
-    pub(super) fn in_vain(self, outcome: Outcome) {
+    pub(super) fn finish_unspawned(self, outcome: Outcome) {
         let counters = self.spec.local_metrics();
         counters.record_start();
         counters.record_end(outcome);
     }
 }
 
-impl Drop for Waiting {
+impl Drop for QueuedRun {
     fn drop(&mut self) {
         if !self.over {
-            self.end(Outcome::Dropped);
+            self.count_end(Outcome::Dropped);
         }
     }
 }

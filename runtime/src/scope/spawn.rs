@@ -1,6 +1,6 @@
 //! The future of a spawn into a group: it waits to be admitted, then spawns.
 
-mod candidate;
+mod admission_wait;
 
 use std::{
     any::type_name,
@@ -31,7 +31,7 @@ use crate::{
     },
     spec::TaskSpec,
 };
-use candidate::{Answer, Candidate, Stage};
+use admission_wait::{AdmissionResult, AdmissionWait, SpawnState};
 
 /// The future of [`Group::spawn`](super::group::Group::spawn); it spawns when it is awaited.
 ///
@@ -40,12 +40,12 @@ use candidate::{Answer, Candidate, Stage};
 /// Dropped while it waits, it has spawned nothing.
 #[must_use = "nothing is spawned until this is awaited"]
 pub struct Spawn<'a, T, E, S> {
-    candidate: Candidate<'a, T, E>,
+    admission_wait: AdmissionWait<'a, T, E>,
     /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
     run: Option<S>,
     /// What an ended task has left.
     record: Option<Arc<TaskRecord>>,
-    // A pointer, as the candidate's.
+    // A pointer, as the `AdmissionWait`'s.
     spawn_fn: SpawnFn<T, E, S>,
     place: &'static Location<'static>,
 }
@@ -61,7 +61,7 @@ type SpawnFn<T, E, S> = fn(
 
 /// The name of a task whose closure has made none: that of its function, else of the code that has the closure.
 #[cold]
-pub(super) fn name_of<S: SupervisedFuture, F>() -> &'static str {
+pub(super) fn task_name<S: SupervisedFuture, F>() -> &'static str {
     S::function().unwrap_or_else(|| without_closures(type_name::<F>()))
 }
 
@@ -91,29 +91,40 @@ where
         spawn_fn: SpawnFn<T, E, S>,
     ) -> Self {
         let (mut run, mut record) = (None, None);
-        let stage = match group.task_parts() {
+        let state = match group.task_parts() {
             None => {
                 drop_quietly(task);
-                Stage::Refused { task: name.unwrap_or_else(name_of::<S, F>) }
+                SpawnState::Refused { task: name.unwrap_or_else(task_name::<S, F>) }
             }
             Some((token, recycled)) => {
                 record = recycled;
                 match own::call_closure(|| run.insert(task(token)).spec()) {
-                    Ok(spec) => Stage::New { spec },
-                    Err(caught) => unmade::<S>(name.unwrap_or_else(name_of::<S, F>), caught),
+                    Ok(spec) => SpawnState::New { spec },
+                    Err(caught) => {
+                        closure_panicked::<S>(name.unwrap_or_else(task_name::<S, F>), caught)
+                    }
                 }
             }
         };
-        Self { candidate: Candidate::new(group, stage, S::error), run, record, spawn_fn, place }
+        Self {
+            admission_wait: AdmissionWait::new(group, state, S::error),
+            run,
+            record,
+            spawn_fn,
+            place,
+        }
     }
 }
 
 /// The closure has panicked.
 #[cold]
-fn unmade<S: SupervisedFuture>(task: &'static str, caught: Caught) -> Stage<'static, S::Error> {
+fn closure_panicked<S: SupervisedFuture>(
+    task: &'static str,
+    caught: Caught,
+) -> SpawnState<'static, S::Error> {
     let panic = Panic::new(task, caught);
     events::panicked(&panic);
-    Stage::Failed { task, error: panic::catch(|| S::error(TaskError::Panicked(panic))) }
+    SpawnState::Failed { task, error: panic::catch(|| S::error(TaskError::Panicked(panic))) }
 }
 
 /// Spawns a run that has been admitted.
@@ -137,33 +148,33 @@ where
         return Err(spec);
     };
     waiting.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
-    let report = InGroup { group: group.clone(), key, slot: admission.slot };
+    let report = GroupReporter { group: group.clone(), key, slot: admission.slot };
     let id = L::spawn(Task::new(record.clone(), span, run, report));
     record.set_id(id);
     Ok(())
 }
 
 impl<T, E, S> Spawn<'_, T, E, S> {
-    /// With `returns`, why nothing is spawned is returned rather than reported by the join.
-    fn poll_spawned(
+    /// With `return_error`, why nothing is spawned is returned rather than reported by the join.
+    fn poll_spawn(
         &mut self,
         cx: &mut Context<'_>,
-        returns: bool,
+        return_error: bool,
     ) -> Poll<Result<(), SpawnError>> {
-        let Self { candidate, run, record, spawn_fn, place } = self;
-        match ready!(candidate.poll(cx)) {
-            Answer::Admitted(admission, granted) => {
-                let spawned = spawn_fn(candidate.group, run, record.take(), admission, place);
+        let Self { admission_wait, run, record, spawn_fn, place } = self;
+        match ready!(admission_wait.poll(cx)) {
+            AdmissionResult::Admitted(admission, admitted) => {
+                let spawned = spawn_fn(admission_wait.group, run, record.take(), admission, place);
                 Poll::Ready(spawned.map_err(|spec| {
-                    if let Some(granted) = granted {
-                        granted.in_vain();
+                    if let Some(admitted) = admitted {
+                        admitted.cancel();
                     }
-                    candidate.refusal(spec.into())
+                    admission_wait.refusal(spec.into())
                 }))
             }
-            Answer::No(no) => {
+            AdmissionResult::Refused(refused) => {
                 drop_quietly(run.take());
-                Poll::Ready(candidate.say(no, place, returns))
+                Poll::Ready(admission_wait.report_refusal(refused, place, return_error))
             }
         }
     }
@@ -174,7 +185,7 @@ impl<T, E, S> Future for Spawn<'_, T, E, S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // While it is borrowed nobody can join the group: nothing but its own failures can refuse it.
-        self.poll_spawned(cx, false).map(drop)
+        self.poll_spawn(cx, false).map(drop)
     }
 }
 
@@ -190,26 +201,26 @@ impl<T, E, S> Future for HandleSpawn<'_, T, E, S> {
     type Output = Result<(), SpawnError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_spawned(cx, true)
+        self.0.poll_spawn(cx, true)
     }
 }
 
 impl<T, E, S> Drop for Spawn<'_, T, E, S> {
     fn drop(&mut self) {
-        if let Some(_waited) = self.candidate.give_up() {
+        if let Some(_guard) = self.admission_wait.cancel() {
             drop_quietly(self.run.take());
         }
     }
 }
 
 /// Tells the group.
-struct InGroup<T, E> {
+struct GroupReporter<T, E> {
     group: Arc<GroupState<T, E>>,
     key: Key,
     slot: Option<Slot>,
 }
 
-impl<T, E> InGroup<T, E> {
+impl<T, E> GroupReporter<T, E> {
     fn finish(
         self,
         record: &TaskRecord,
@@ -224,7 +235,7 @@ impl<T, E> InGroup<T, E> {
     }
 }
 
-impl<T, E> Report<T, E> for InGroup<T, E> {
+impl<T, E> Report<T, E> for GroupReporter<T, E> {
     /// What the join does not return is logged.
     const LOGS: bool = true;
 

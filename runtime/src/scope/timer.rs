@@ -26,7 +26,7 @@ mod by_tokio {
 
     impl Timer {
         /// `None` in a runtime without timers, where tokio panics.
-        pub(in super::super) fn begin(lasts: Duration) -> Option<Self> {
+        pub(in super::super) fn start(lasts: Duration) -> Option<Self> {
             panic::catch(|| Self(Box::pin(sleep(lasts)))).ok()
         }
 
@@ -48,7 +48,7 @@ mod by_tokio {
     }
 
     impl Timer {
-        pub(in super::super) fn begin(lasts: Duration) -> Option<Self> {
+        pub(in super::super) fn start(lasts: Duration) -> Option<Self> {
             (lasts < Duration::from_secs(1)).then_some(Self { polled: false })
         }
 

@@ -69,7 +69,7 @@ impl<T, E> GroupState<T, E> {
                 }
             } else {
                 self.wake_waiters();
-                *timeout = Timer::begin(RESPONSE_TIME);
+                *timeout = Timer::start(RESPONSE_TIME);
                 if timeout.is_none() {
                     return Poll::Pending;
                 }

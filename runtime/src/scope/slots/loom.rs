@@ -23,7 +23,7 @@ fn two_scopes_and_one_function_do_not_block_each_other() {
             let (slots, scope, token) = (slots.clone(), scope.clone(), token.clone());
             move || {
                 let admission = block_on(slots.admit(spec, &scope, &token)).ok();
-                give_back(admission.expect("the token does not fire"));
+                release(admission.expect("the token does not fire"));
             }
         };
         let others = [&one, &other].map(|slots| thread::spawn(spawns(slots)));
@@ -44,7 +44,7 @@ fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
         let token = CancellationToken::new();
         let scope = Scope::root(token.clone());
         let slots = Arc::new(Slots::bounded(1));
-        let held = slots.try_slot();
+        let held = slots.try_acquire_slot();
         let waits = thread::spawn({
             let (slots, scope, token) = (slots.clone(), scope.clone(), token.clone());
             move || drop(block_on(slots.admit(spec, &scope, &token)))
@@ -68,7 +68,7 @@ fn a_permit_is_free_while_its_spawn_waits_for_a_slot() {
         let token = CancellationToken::new();
         let scope = Scope::root(token.clone());
         let slots = Arc::new(Slots::bounded(1));
-        let held = slots.try_slot();
+        let held = slots.try_acquire_slot();
         let waits = thread::spawn({
             let slots = slots.clone();
             move || drop(block_on(slots.admit(spec, &scope, &token)))
@@ -88,13 +88,13 @@ fn a_token_that_fires_ends_the_wait() {
         let token = CancellationToken::new();
         let scope = Scope::root(token.clone());
         let slots = Arc::new(Slots::bounded(1));
-        let held = slots.try_slot();
+        let held = slots.try_acquire_slot();
         let fires = thread::spawn({
             let token = token.clone();
             move || token.cancel()
         });
         let admitted = block_on(slots.admit(spec, &scope, &token));
-        assert!(matches!(admitted, Err(Refusal::Fired)));
+        assert!(matches!(admitted, Err(Refusal::Cancelled)));
         drop(held);
         join(fires);
         assert!(slots.try_admit(spec).is_some(), "all of it has come back");
@@ -117,10 +117,10 @@ fn what_comes_back_while_the_token_fires_is_given_or_free() {
             let slots = slots.clone();
             move || {
                 let admitted = block_on(slots.admit(spec, &scope, &token));
-                assert!(matches!(admitted, Ok(_) | Err(Refusal::Fired)));
+                assert!(matches!(admitted, Ok(_) | Err(Refusal::Cancelled)));
             }
         });
-        give_back(held);
+        release(held);
         join(fires);
         join(waits);
         assert!(slots.try_admit(spec).is_some(), "all of it has come back");
@@ -132,7 +132,7 @@ fn limit(spec: &'static crate::spec::TaskSpec) -> &'static Limit {
 }
 
 /// As a task that ends: the permit is the run's, and the slot comes back after it.
-fn give_back(Admission { slot, permit }: Admission) {
+fn release(Admission { slot, permit }: Admission) {
     assert!(slot.is_some() && permit.is_some());
     drop(permit);
     drop(slot);

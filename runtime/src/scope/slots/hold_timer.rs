@@ -9,29 +9,29 @@ use super::super::timer::Timer;
 use crate::limit::HOLD;
 
 /// Each hold may last twice as long as the one before it, and is followed by a rest of its own length.
-pub(super) struct Patience {
+pub(super) struct HoldTimer {
     longest: Duration,
     timer: Option<Timer>,
-    rests: bool,
+    resting: bool,
 }
 
-impl Patience {
+impl HoldTimer {
     pub(super) fn new() -> Self {
-        Self { longest: HOLD, timer: None, rests: false }
+        Self { longest: HOLD, timer: None, resting: false }
     }
 
     /// Ready once the hold is over; a rest begins then.
     pub(super) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.timer.is_none() {
-            self.timer = Timer::begin(self.longest);
+            self.timer = Timer::start(self.longest);
         }
         if let Some(timer) = &mut self.timer {
             ready!(timer.poll(cx));
         }
-        self.rests = true;
+        self.resting = true;
         // Without a timer it rests for ever: it holds nothing again.
         if self.timer.is_some() {
-            self.timer = Timer::begin(self.longest);
+            self.timer = Timer::start(self.longest);
             self.longest = self.longest.saturating_mul(2);
         }
         Poll::Ready(())
@@ -39,10 +39,10 @@ impl Patience {
 
     /// Ready once, when the rest is over.
     pub(super) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (true, Some(timer)) = (self.rests, &mut self.timer) else { return Poll::Pending };
+        let (true, Some(timer)) = (self.resting, &mut self.timer) else { return Poll::Pending };
         ready!(timer.poll(cx));
         self.timer = None;
-        self.rests = false;
+        self.resting = false;
         Poll::Ready(())
     }
 }
