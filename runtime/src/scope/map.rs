@@ -101,8 +101,8 @@ where
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
 {
-    Map(Drive {
-        stage: Stage::New { items: items.into_iter(), f },
+    Map(MapFuture {
+        state: FutureState::New { items: items.into_iter(), f },
         token: token.clone(),
         place: Location::caller(),
         limit: None,
@@ -125,7 +125,7 @@ where
 /// Dropped, it cancels and aborts what runs, and reads no more items.
 #[must_use = "nothing runs until this is awaited"]
 pub struct Map<I: Iterator, F, S: SupervisedFuture<Value: Send + 'static>>(
-    Drive<I, F, S, FailFast>,
+    MapFuture<I, F, S, FailFast>,
 );
 
 impl<I, F, S> Map<I, F, S>
@@ -177,12 +177,14 @@ where
     ///
     /// Dropped, the future cancels and aborts what runs, and reads no more items.
     pub fn settled(mut self) -> Settled<I, F, S> {
-        let stage = match std::mem::replace(&mut self.0.stage, Stage::Done) {
-            Stage::New { items, f } => Stage::New { items, f },
-            Stage::Running(..) | Stage::Done => panic!("a map is settled before it is polled"),
+        let state = match std::mem::replace(&mut self.0.state, FutureState::Done) {
+            FutureState::New { items, f } => FutureState::New { items, f },
+            FutureState::Running(..) | FutureState::Done => {
+                panic!("a map is settled before it is polled")
+            }
         };
-        let Drive { token, place, limit, .. } = &self.0;
-        Settled(Drive { stage, token: token.clone(), place, limit: *limit })
+        let MapFuture { token, place, limit, .. } = &self.0;
+        Settled(MapFuture { state, token: token.clone(), place, limit: *limit })
     }
 }
 
@@ -220,7 +222,7 @@ where
 ///
 /// Dropped, it cancels and aborts what runs, and reads no more items.
 #[must_use = "nothing runs until this is awaited"]
-pub struct Settled<I, F, S>(Drive<I, F, S, Settle>)
+pub struct Settled<I, F, S>(MapFuture<I, F, S, Settle>)
 where
     I: Iterator,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>;
@@ -252,14 +254,14 @@ where
 }
 
 /// What both futures are: the map before its start, and what its workers share after it.
-struct Drive<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
-    stage: Stage<I, F, S, K>,
+struct MapFuture<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
+    state: FutureState<I, F, S, K>,
     token: CancellationToken,
     place: &'static Location<'static>,
     limit: Option<usize>,
 }
 
-enum Stage<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
+enum FutureState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     New { items: I, f: F },
     Running(Arc<MapState<I, F, S, K>>, StallPolicy),
     Done,
@@ -371,23 +373,24 @@ enum NextCheck {
 }
 
 /// Nothing is pinned here: the runs are, in their tasks.
-impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Unpin for Drive<I, F, S, K> {}
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Unpin for MapFuture<I, F, S, K> {}
 
-impl<I, F, S, K> Drive<I, F, S, K>
+impl<I, F, S, K> MapFuture<I, F, S, K>
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
     K: CollectMode<S> + 'static,
 {
-    fn begin(&mut self) {
-        if !matches!(self.stage, Stage::New { .. }) {
+    fn start(&mut self) {
+        if !matches!(self.state, FutureState::New { .. }) {
             return;
         }
-        if let Stage::New { items, f } = std::mem::replace(&mut self.stage, Stage::Done) {
+        if let FutureState::New { items, f } = std::mem::replace(&mut self.state, FutureState::Done)
+        {
             let token = self.token.child_token();
             let shared = Arc::new(MapState::new(token, self.place, items, f));
-            self.stage = Stage::Running(shared.clone(), StallPolicy::new());
+            self.state = FutureState::Running(shared.clone(), StallPolicy::new());
             if shared.has_work() {
                 shared.register_waker();
                 worker::start(&shared, self.limit);
@@ -398,8 +401,8 @@ where
     fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Item>, S::Error>> {
         let unit = ready!(poll_proceed(cx));
         // In its place whatever panics: who drops the map stops its workers.
-        self.begin();
-        let Stage::Running(shared, stall) = &mut self.stage else {
+        self.start();
+        let FutureState::Running(shared, stall) = &mut self.state else {
             panic!("a map was polled after it had ended");
         };
         if shared.poll_finished(cx).is_pending() {
@@ -412,26 +415,28 @@ where
                 NextCheck::WhenWoken => {}
                 NextCheck::Finish => {
                     unit.made_progress();
-                    return self.ends();
+                    return self.finish();
                 }
             }
             return Poll::Pending;
         }
         unit.made_progress();
-        self.ends()
+        self.finish()
     }
 
-    fn ends(&mut self) -> Poll<Result<Vec<K::Item>, S::Error>> {
-        match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::Running(shared, _) => Poll::Ready(shared.take_results()),
-            Stage::New { .. } | Stage::Done => unreachable!("a map ends once, after it began"),
+    fn finish(&mut self) -> Poll<Result<Vec<K::Item>, S::Error>> {
+        match std::mem::replace(&mut self.state, FutureState::Done) {
+            FutureState::Running(shared, _) => Poll::Ready(shared.take_results()),
+            FutureState::New { .. } | FutureState::Done => {
+                unreachable!("a map finishes once, after it started")
+            }
         }
     }
 }
 
-impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for Drive<I, F, S, K> {
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for MapFuture<I, F, S, K> {
     fn drop(&mut self) {
-        if let Stage::Running(shared, _) = &self.stage {
+        if let FutureState::Running(shared, _) = &self.state {
             shared.on_drop();
         }
     }
@@ -482,7 +487,7 @@ mod tests {
             assert!(polled.is_pending());
             yield_now().await;
         }
-        let Stage::Running(shared, _) = &map.0.stage else { panic!("the map runs") };
+        let FutureState::Running(shared, _) = &map.0.state else { panic!("the map runs") };
         let last = shared.clone();
         drop(map);
         while Arc::strong_count(&last) > 1 {

@@ -415,7 +415,7 @@ where
     }
 
     /// Lets the tasks run that were woken, before the iterator may block: one of them, which may be the map's own, is
-    /// in a place of this worker that no other one takes it from (tokio's LIFO slot).
+    /// in a slot of this thread that no other one takes it from (tokio's LIFO slot).
     #[cold]
     fn yield_to_others(&mut self, done: Option<FinishedItem<S>>, cx: &Context<'_>) -> Poll<bool> {
         done.into_iter().for_each(|done| self.shared.store(done));
