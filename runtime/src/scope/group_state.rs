@@ -532,7 +532,7 @@ mod tests {
     use crate::panic;
 
     #[tokio::test]
-    async fn a_spawn_that_meets_the_end_of_the_join_does_not_make_it_fail() {
+    async fn a_spawn_at_the_end_of_the_join_does_not_fail_it() {
         let group: GroupState<u8, &str> =
             GroupState::new(CancellationToken::new(), Location::caller());
         group.close_when_finished().await;

@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_are_long_ask_for_as_many_runners_as_they_are_long() {
+    fn long_runs_request_workers_by_their_length() {
         assert_eq!(workers_after_last(&[49_999]), 0);
         assert_eq!(workers_after_last(&[50_000]), 1);
         assert_eq!(workers_after_last(&[100_000]), 2);
@@ -55,14 +55,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_one_among_many_short_ones_asks_for_nobody() {
+    fn one_long_run_among_short_ones_requests_no_worker() {
         assert_eq!(workers_after_last(&[999, 50_000]), 1);
         assert_eq!(workers_after_last(&[999, 999, 50_000]), 0);
         assert_eq!(workers_after_last(&[1_000, 999, 999, 50_000]), 1);
     }
 
     #[test]
-    fn what_was_before_it_asked_is_forgotten() {
+    fn each_evaluation_starts_from_zero() {
         let mut policy = GrowthPolicy::default();
         assert_eq!([1, 1, 1, 50_000].map(|nanos| policy.on_finish(nanos)), [0, 0, 0, 0]);
         assert_eq!([49_999, 1_000].map(|nanos| policy.on_finish(nanos)), [0, 1]);

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn results_are_in_the_order_of_their_places_whatever_the_order_of_their_ends() {
+    fn results_keep_the_order_of_their_items() {
         for order in permutations((0..6).collect()) {
             let mut buffer = ReorderBuffer::new();
             let places: Vec<_> = (0..6).map(|_| buffer.reserve()).collect();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_in_its_turn_waits_for_nothing() {
+    fn results_in_order_are_not_buffered() {
         let mut buffer = ReorderBuffer::new();
         for n in 0..1_000 {
             let (first, second) = (buffer.reserve(), buffer.reserve());
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_slow_item_held_up_leaves_no_memory_behind() {
+    fn a_slow_item_leaves_no_large_buffer() {
         let mut buffer = ReorderBuffer::new();
         let slow = buffer.reserve();
         for n in 1..100_000 {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn values_without_a_size_need_no_memory() {
+    fn zero_sized_values_need_no_memory() {
         let mut buffer = ReorderBuffer::new();
         let _slow = buffer.reserve();
         for _ in 0..1_000 {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_left_empty_is_left_out() {
+    fn an_index_without_a_result_is_skipped() {
         let mut buffer = ReorderBuffer::new();
         let places: Vec<_> = (0..4).map(|_| buffer.reserve()).collect();
         buffer.put(places[3], 'd');

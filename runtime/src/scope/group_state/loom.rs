@@ -167,7 +167,7 @@ fn nothing_is_left_in_a_group_that_is_dropped() {
 
 /// Invariant 7: a spawn is refused, or its task is waited for, whoever fires the token meanwhile.
 #[test]
-fn a_refused_spawn_is_the_joins_or_its_task_is() {
+fn a_spawn_is_refused_or_its_task_is_joined() {
     model(Some(3), || {
         let group = group();
         let fires = thread::spawn({

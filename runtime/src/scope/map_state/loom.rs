@@ -111,7 +111,7 @@ fn drive(
 
 /// Invariants 1 and 5; loom fails if the map, or a worker that waits for the source, is not woken.
 #[test]
-fn each_item_is_pulled_once_and_has_its_end() {
+fn each_item_is_read_once_and_has_one_result() {
     model(Some(3), || {
         let (map, items_read) = map(2);
         let workers = ["a", "b"].map(|task| {
@@ -152,7 +152,7 @@ fn no_cancellation_comes_before_the_failure_that_it_follows() {
 
 /// Invariant 4.
 #[test]
-fn no_runner_escapes_the_drop_of_its_map() {
+fn no_worker_escapes_the_drop_of_its_map() {
     model(None, || {
         let (map, _) = map(2);
         let spawns = thread::spawn({
@@ -209,7 +209,7 @@ fn a_blocked_iterator_keeps_no_map_from_its_end() {
 
 /// Invariant 7: a run that pends asks for one more worker, or leaves the question to a worker that reads.
 #[test]
-fn a_map_with_room_has_a_runner_that_reads_or_one_that_asks() {
+fn a_map_with_room_has_a_reader_or_requests_one() {
     model(Some(2), || {
         let map = map_of(Box::new(0..3), make(drop), 3);
         // Each reads one item, whose run pends.

@@ -39,7 +39,7 @@ fn spawn_and_end(pool: &PoolState, is_drained: &AtomicBool) {
 
 /// Invariants 1 and 2: loom fails where the drain is not woken.
 #[test]
-fn a_drain_ends_when_the_last_task_has_and_nothing_is_accepted_after_it() {
+fn a_drain_waits_for_the_last_task_and_accepts_none_after() {
     model(Some(2), || {
         let pool = pool(2);
         let is_drained = Arc::new(AtomicBool::new(false));
@@ -57,7 +57,7 @@ fn a_drain_ends_when_the_last_task_has_and_nothing_is_accepted_after_it() {
 
 /// Invariants 1 and 2.
 #[test]
-fn a_reserved_slot_is_waited_for_and_its_work_accepted_after_the_close() {
+fn a_drain_waits_for_a_reserved_slot_and_its_task() {
     model(Some(3), || {
         let pool = pool(1);
         let is_drained = Arc::new(AtomicBool::new(false));
@@ -206,7 +206,7 @@ fn a_task_that_a_drain_cancels_is_returned_by_each_drain() {
 
 /// Two drains at once: both end, and what did not stop is told by each.
 #[test]
-fn two_drains_tell_both_of_a_task_that_did_not_stop() {
+fn two_drains_both_return_a_task_that_did_not_stop() {
     model(Some(2), || {
         let pool = pool(1);
         let record = record(&pool);

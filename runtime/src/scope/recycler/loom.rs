@@ -16,7 +16,7 @@ use crate::{
 
 /// Invariant 1.
 #[test]
-fn a_row_is_used_again_only_when_nobody_has_it_any_more() {
+fn a_record_is_recycled_only_without_other_references() {
     model(None, || {
         let token = CancellationToken::new();
         let record = model_record(&token);

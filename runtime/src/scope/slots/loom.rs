@@ -102,7 +102,7 @@ fn a_token_that_fires_ends_the_wait() {
 }
 
 #[test]
-fn what_comes_back_while_the_token_fires_is_given_or_free() {
+fn a_release_while_the_token_fires_loses_nothing() {
     model(Some(3), || {
         let spec = model_spec(Policy::DEFAULT.limit(1));
         let token = CancellationToken::new();
