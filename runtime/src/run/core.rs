@@ -211,16 +211,20 @@ impl Core {
 
     /// Counts the end of a run whose body has begun, then gives everything back; how long it took.
     #[inline]
-    pub(super) fn settle_running(&mut self, outcome: Outcome, counters: LocalMetrics) -> u64 {
+    pub(super) fn record_and_release_running(
+        &mut self,
+        outcome: Outcome,
+        counters: LocalMetrics,
+    ) -> u64 {
         let nanos = self.since.elapsed_nanos();
         counters.record_duration(nanos);
-        self.give_back(outcome, counters);
+        self.release(outcome, counters);
         nanos
     }
 
     // By force: it is small, though what it seldom does is not, and a run that has just returned comes by here.
     #[inline(always)]
-    pub(super) fn give_back(&mut self, outcome: Outcome, counters: LocalMetrics) {
+    pub(super) fn release(&mut self, outcome: Outcome, counters: LocalMetrics) {
         counters.record_end(outcome);
         self.state = RunState::Done;
         // Most runs have none of these: a look costs less than the drop of nothing.

@@ -110,7 +110,7 @@ pub(super) fn returned(
     entered: &mut Option<Entered>,
     verdict: Verdict,
 ) -> Completion {
-    let counters = leave(core, entered);
+    let counters = exit(core, entered);
     Completion::returned(core, token, verdict, counters)
 }
 
@@ -122,7 +122,7 @@ pub(super) fn pending(
     cx: &mut Context<'_>,
     poll_context: &PollContext<'_>,
 ) -> Poll<Completion> {
-    leave(core, &mut lent.entered);
+    exit(core, &mut lent.entered);
     lent.step(core, token).poll_pending(cx, poll_context.cancel_waker)
 }
 
@@ -151,7 +151,7 @@ fn take(entered: &mut Option<Entered>) -> Entered {
 #[inline]
 fn exit(core: &mut Core, entered: &mut Option<Entered>) -> LocalMetrics {
     let Entered { counters, pushed, outer } = take(entered);
-    panic::leave(ManuallyDrop::into_inner(outer));
+    panic::exit(ManuallyDrop::into_inner(outer));
     core.pop(pushed);
     counters
 }

@@ -44,7 +44,7 @@ use super::{
     group_state::Failure,
     item_source::{ItemSource, NextItem, drop_source},
     reorder_buffer::{Index, ReorderBuffer},
-    spawn::name_of,
+    spawn::task_name,
     task::cause_of_abort,
 };
 use crate::{
@@ -329,7 +329,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         spec: Option<&'static TaskSpec>,
     ) -> Result<Vec<K::Item>, S::Error> {
         let cause = cause_of_abort(&self.scope, &self.token);
-        let origin = spec.map_or_else(|| Origin::from(name_of::<S, F>()), Origin::from);
+        let origin = spec.map_or_else(|| Origin::from(task_name::<S, F>()), Origin::from);
         let cancelled = Cancelled::new(origin, cause);
         match panic::catch(|| S::error(TaskError::Cancelled(cancelled)))
             .map(|error| K::collect(Err(error)))
@@ -644,7 +644,7 @@ where
     #[cold]
     pub(super) fn item_panicked(&self, index: Index, caught: Caught) -> Option<FinishedItem<S>> {
         let spec = self.lock().spec;
-        let task = spec.map_or_else(name_of::<S, F>, TaskSpec::name);
+        let task = spec.map_or_else(task_name::<S, F>, TaskSpec::name);
         let panic = Panic::new(spec.map_or_else(|| Origin::from(task), Origin::from), caught);
         events::panicked(&panic);
         match panic::catch(|| S::error(TaskError::Panicked(panic))) {

@@ -51,7 +51,7 @@ use crate::{
 
 sync::global! {
     /// What a worker is until it knows the function, which the first run tells.
-    static UNKNOWN: TaskSpec = TaskSpec::new(pull::UNKNOWN, Policy::DEFAULT);
+    static UNKNOWN: TaskSpec = TaskSpec::new(map_state::UNKNOWN, Policy::DEFAULT);
 }
 
 struct Worker<I, F, S, K>
