@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, panic::Location, time::Duration};
 
-use crate::{Cause, Outcome, Panic, spec::TaskSpec};
+use crate::{cause::Cause, function::TaskSpec, outcome::Outcome, panic::Panic};
 
 /// Why a run gave no value of its own.
 ///

@@ -102,59 +102,74 @@ compile_error!(
 #[cfg(all(test, supervised_loom))]
 extern crate self as tokio_util;
 
-mod backtraces;
 mod budget;
 mod cause;
 mod clock;
+pub(crate) mod context;
 mod deadline;
 mod error;
-mod events;
-mod inspect;
-mod lifecycle;
-mod limit;
-mod metrics;
+pub(crate) mod function;
+pub(crate) mod group;
+pub(crate) mod map;
+pub(crate) mod observe;
 mod outcome;
 mod panic;
+pub(crate) mod pool;
+pub(crate) mod process;
 mod ready;
-mod recent;
 mod registry;
 #[cfg(feature = "axum")]
 mod respond;
 mod run;
-mod scope;
-mod span;
-mod spec;
 mod sync;
+pub(crate) mod tasks;
+pub(crate) mod telemetry;
+pub(crate) mod testing;
 mod token;
 
-pub use crate::metrics::Histogram;
-pub use cause::{Cause, Signal};
-pub use error::{Cancelled, Rejected, TaskError, TimedOut, is_cancelled};
-#[cfg(feature = "axum")]
-pub use inspect::ops;
-#[cfg(feature = "prometheus")]
-pub use inspect::prometheus;
+pub use crate::cause::{Cause, Signal};
+pub use crate::error::{Cancelled, Rejected, TaskError, TimedOut, is_cancelled};
+pub use crate::function::metrics::histogram::Histogram;
 #[cfg(feature = "metrics")]
-pub use inspect::publish_metrics;
+pub use crate::observe::exporters::metrics::publish_metrics;
 #[cfg(feature = "opentelemetry")]
-pub use inspect::register_metrics;
-pub use inspect::{SetLimitError, TaskStats, set_limit, stats, tasks};
-pub use lifecycle::{LeakCheck, Leaks};
-pub use outcome::Outcome;
-pub use panic::{Panic, PanicLocation};
-pub use ready::is_ready;
-pub use recent::{RecentPanic, recent_panics};
-pub use registry::{LiveTask, ParentTask, TaskState, Tasks, Unfinished};
-pub use run::{
-    ErrInto, Restarting, Supervised, SupervisedFuture,
-    output::SupervisedOutput,
-    shield::{Shield, shield},
+pub use crate::observe::exporters::otel::register_metrics;
+#[cfg(feature = "prometheus")]
+pub use crate::observe::exporters::prometheus;
+#[cfg(feature = "axum")]
+pub use crate::observe::ops;
+pub use crate::outcome::Outcome;
+pub use crate::panic::recent::{RecentPanic, recent_panics};
+pub use crate::panic::{Panic, PanicLocation};
+pub use crate::ready::is_ready;
+pub use crate::token::AsToken;
+pub use crate::{
+    group::spawn::{HandleSpawn, Spawn},
+    group::{Group, GroupHandle},
+    map::{Map, Settled, map},
+    pool::Pool,
+    pool::slot::Slot,
+    pool::spawn::PoolSpawn,
+    tasks::blocking::Blocking,
+    tasks::refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
 };
-pub use scope::{
-    Blocking, Closed, Group, GroupHandle, HandleSpawn, LoggedError, Map, Pool, PoolSpawn, Settled,
-    Slot, Spawn, SpawnError, TrySpawnError, ZeroLimit, map,
+pub use crate::{
+    observe::set_limit::{SetLimitError, set_limit},
+    observe::stats::{TaskStats, stats},
+    observe::tasks::tasks,
 };
-pub use token::AsToken;
+pub use crate::{
+    registry::live::{LiveTask, ParentTask, TaskState},
+    registry::snapshot::Tasks,
+    registry::unfinished::Unfinished,
+};
+pub use crate::{
+    run::future::{ErrInto, Supervised, SupervisedFuture},
+    run::output::SupervisedOutput,
+    run::restart::Restarting,
+    run::shield::{Shield, shield},
+};
+pub use crate::{testing::leak_check::LeakCheck, testing::leaks::Leaks};
 #[doc = include_str!("docs/supervised.md")]
 pub use tokio_supervised_macros::supervised;
 #[doc = include_str!("docs/task.md")]
@@ -164,7 +179,7 @@ pub use tokio_util::sync::CancellationToken;
 /// What the service manager is told: for programs that systemd starts (`Type=notify`).
 #[cfg(feature = "systemd")]
 pub mod systemd {
-    pub use crate::lifecycle::systemd::ready;
+    pub use crate::process::systemd::ready;
 }
 
 /// The attributes beside `#[supervised]`: `use tokio_supervised::supervised;` brings them all.
@@ -179,20 +194,18 @@ pub mod supervised {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{
-        lifecycle::{
-            main::{MainOptions, exit, main},
-            test::{TestOptions, test},
+        function::restart::Restart,
+        function::{Policy, TaskSpec, checked},
+        process::main::{MainOptions, exit, main},
+        run::future::{supervise, supervise_foreign},
+        run::output::{
+            ByAnyError, ByAnything, ByError, ByResult, BySharedError, Probe, always_ok, declared,
+            output, refused,
         },
-        run::{
-            BodyFactory, ClonedForEachRun, RestartArg, Runs,
-            output::{
-                ByAnyError, ByAnything, ByError, ByResult, BySharedError, Probe, always_ok,
-                declared, output, refused,
-            },
-            own::{own_given_token, own_token, own_token_of_closure},
-            restart_arg, supervise, supervise_foreign, supervise_restarting,
-        },
-        spec::{Policy, Restart, TaskSpec, checked},
+        run::own::{own_given_token, own_token, own_token_of_closure},
+        run::restart::args::{BodyFactory, ClonedForEachRun, RestartArg, restart_arg},
+        run::restart::{Runs, supervise_restarting},
+        testing::test::{TestOptions, test},
     };
 }
 

@@ -13,7 +13,7 @@ pub enum Outcome {
     /// The body panicked, or its drop did.
     Panicked,
     /// The run's own token had fired, and the body was dropped or returned an error that carries
-    /// [`TaskError::Cancelled`](crate::TaskError::Cancelled).
+    /// [`TaskError::Cancelled`](crate::error::TaskError::Cancelled).
     Cancelled,
     /// The body took longer than its `timeout` and was dropped.
     TimedOut,

@@ -5,7 +5,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{Closed, Rejected, SpawnError, TrySpawnError};
+use crate::{
+    error::Rejected,
+    tasks::refused::{Closed, SpawnError, TrySpawnError},
+};
 
 /// What a client is asked to wait, in seconds.
 const RETRY: &str = "1";
@@ -61,7 +64,7 @@ impl IntoResponse for SpawnError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Cancelled, Cause};
+    use crate::{cause::Cause, error::Cancelled};
 
     #[test]
     fn a_refusal_has_retry_after_and_names_nothing() {

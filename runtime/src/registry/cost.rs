@@ -14,15 +14,15 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Group, TaskError, events,
-    run::{
-        output::{SupervisedOutput as _, output},
-        record::{OnThread, TaskRecord},
-        scope::Scope,
-        supervise,
-    },
-    span::TaskSpan,
-    spec::{Policy, TaskSpec},
+    context::Scope,
+    context::tree::{OnThread, TaskRecord},
+    error::TaskError,
+    function::{Policy, TaskSpec},
+    group::Group,
+    run::future::supervise,
+    run::output::{SupervisedOutput as _, output},
+    telemetry::events,
+    telemetry::span::TaskSpan,
 };
 
 static SPEC: TaskSpec = TaskSpec::new("cost", Policy::DEFAULT);

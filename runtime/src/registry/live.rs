@@ -4,8 +4,8 @@ use std::{fmt, panic::Location, time::Duration};
 
 use tokio::task::Id;
 
-use super::{Age, Name};
-use crate::run::record::{Activity, OnThread, TaskRecord};
+use crate::context::tree::{Activity, OnThread, TaskRecord};
+use crate::{registry::age::Age, registry::name::Name};
 
 /// A poll that takes this long blocks its worker: nothing else runs there meanwhile.
 const BLOCKS: Duration = Duration::from_millis(10);
@@ -55,7 +55,7 @@ pub enum TaskState {
     Running,
     /// `polling for 3.2 s`: the poll under way has taken 10 ms or more, so that it blocks its worker.
     Polling(Duration),
-    /// `blocking for 3.2 s`: it has had a thread of [`spawn_blocking`](crate::Pool::spawn_blocking) for so
+    /// `blocking for 3.2 s`: it has had a thread of [`spawn_blocking`](crate::pool::Pool::spawn_blocking) for so
     /// long. Nothing but itself can stop it.
     Blocking(Duration),
     /// `stopping`: its token has fired, and it has not ended.

@@ -3,16 +3,16 @@
 //! A scope lists its tasks itself, under the lock that it takes for them anyway; it is listed here from its
 //! first task on. So a spawn pays nothing for being found.
 
-mod age;
+pub(crate) mod age;
 #[cfg(all(test, not(supervised_loom)))]
 mod cost;
-mod live;
-mod name;
-mod sharded_list;
-mod slab;
-mod snapshot;
-mod tree;
-mod unfinished;
+pub(crate) mod live;
+pub(crate) mod name;
+pub(crate) mod sharded_list;
+pub(crate) mod slab;
+pub(crate) mod snapshot;
+pub(crate) mod tree;
+pub(crate) mod unfinished;
 
 use std::{
     future::Future,
@@ -23,24 +23,11 @@ use std::{
 
 use tokio::runtime;
 
-pub(crate) use age::Age;
-pub use live::{LiveTask, ParentTask, TaskState};
-#[cfg(all(feature = "axum", any(test, fuzzing)))]
-pub(crate) use name::MOST_CHARACTERS;
-pub(crate) use name::Name;
-pub(crate) use sharded_list::{Registration, ShardedList};
-pub(crate) use slab::{Key, Slab};
-pub use snapshot::Tasks;
-pub(crate) use snapshot::{live, tasks, tree_of};
-#[cfg(feature = "axum")]
-pub(crate) use tree::{TreeLine, fold_alike};
-pub use unfinished::Unfinished;
-pub(crate) use unfinished::{Lines, UnfinishedReason, UnfinishedTask};
+use crate::registry::live::LiveTask;
+use crate::registry::sharded_list::{Registration, ShardedList};
+use crate::registry::unfinished::Unfinished;
 
-use crate::{
-    run::{cancel_waker::WakeAll, record::TaskRecord},
-    sync,
-};
+use crate::{context::cancel_waker::WakeAll, context::tree::TaskRecord, sync};
 
 /// A group, a pool, a map, a main: what has tasks.
 pub(crate) trait HasTasks: Send + Sync {

@@ -12,10 +12,10 @@ use std::{
     sync::{Arc, PoisonError, Weak},
 };
 
-use super::slab::{Key, Slab};
-use crate::sync::{
-    self, Mutex, MutexGuard,
-    atomic::{AtomicUsize, Ordering},
+use crate::registry::slab::{Key, Slab};
+use crate::{
+    sync,
+    sync::{Mutex, MutexGuard, atomic::AtomicUsize, atomic::Ordering},
 };
 
 /// In the models all threads meet in one.

@@ -2,8 +2,8 @@
 
 use std::{cmp::Reverse, collections::HashMap, slice, sync::Arc};
 
-use super::{LiveTask, SCOPES};
-use crate::run::record::TaskRecord;
+use crate::context::tree::TaskRecord;
+use crate::{registry::SCOPES, registry::live::LiveTask};
 
 /// The live tasks, parents before their children: see [`tasks()`](crate::tasks()).
 ///

@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, fmt, ops::Range, time::Duration};
 
-use super::{Age, LiveTask, Name, Tasks};
+use crate::{
+    registry::age::Age, registry::live::LiveTask, registry::name::Name, registry::snapshot::Tasks,
+};
 
 /// How many siblings that are alike are drawn one by one.
 const MOST_ALIKE: usize = 10;
@@ -85,7 +87,8 @@ impl Blocking {
     fn of(tasks: &[LiveTask]) -> Self {
         let mut so_far = 0;
         let counts = tasks.iter().map(|task| {
-            so_far += usize::from(matches!(task.state, super::TaskState::Polling(_)));
+            so_far +=
+                usize::from(matches!(task.state, crate::registry::live::TaskState::Polling(_)));
             so_far
         });
         Self([0].into_iter().chain(counts).collect())
@@ -224,7 +227,8 @@ fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 4] {
 mod tests {
     use std::panic::Location;
 
-    use super::{super::TaskState, *};
+    use super::*;
+    use crate::registry::live::TaskState;
 
     /// Tasks of one name and place, each at a depth; those of the age 0 block their worker.
     fn tasks(of: &[(usize, u64)]) -> Tasks {

@@ -2,10 +2,10 @@
 
 use std::{error::Error, fmt, io, panic::Location, time::Duration};
 
-use super::LiveTask;
-use crate::{error::UnfinishedPool, events::MOST_NAMED};
+use crate::registry::live::LiveTask;
+use crate::{error::UnfinishedPool, telemetry::events::MOST_NAMED};
 
-/// The work that a [`Pool`](crate::Pool) did not finish: [`drain`](crate::Pool::drain) had to cancel or abort it, or its
+/// The work that a [`Pool`](crate::Pool) did not finish: [`drain`](crate::pool::Pool::drain) had to cancel or abort it, or its
 /// runtime dropped it.
 ///
 /// `Display` and `Debug` write the same text, with a line for each of up to 64 tasks. If the error of
@@ -331,7 +331,7 @@ fn joined(found: &[&UnfinishedTask], room: usize, more: usize) -> String {
 #[cfg(all(test, not(supervised_loom)))]
 mod tests {
     use super::*;
-    use crate::TaskState;
+    use crate::registry::live::TaskState;
 
     fn found(why: UnfinishedReason) -> UnfinishedTask {
         let task = LiveTask {

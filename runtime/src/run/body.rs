@@ -11,8 +11,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::output::{Judge, Verdict};
-use crate::TaskError;
+use crate::error::TaskError;
+use crate::run::output::{Judge, Verdict};
 
 /// A body that may be dropped, and the place of its value. All of it is the user's code, and may panic.
 pub(super) trait Body {

@@ -6,13 +6,15 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{
-    context::{self, Pushed, RunShields},
-    own,
-    scope::CancelEpoch,
-    step::LocalMetrics,
+use crate::{clock::Ticks, function::TaskSpec, function::limit::Permit, outcome::Outcome};
+use crate::{
+    context::shields::RunShields,
+    context::stack::Pushed,
+    context::{CancelEpoch, shields},
+    run::own,
+    run::step::LocalMetrics,
 };
-use crate::{CancellationToken, Outcome, clock::Ticks, limit::Permit, spec::TaskSpec};
+use tokio_util::sync::CancellationToken;
 
 pub(super) struct Core {
     pub(super) spec: &'static TaskSpec,
@@ -198,13 +200,13 @@ impl Core {
     /// The body is about to be polled.
     #[inline]
     pub(super) fn push(&mut self) -> Pushed {
-        context::enter_run(self.spec, self.permit.is_some(), self.shields_if_any())
+        shields::enter_run(self.spec, self.permit.is_some(), self.shields_if_any())
     }
 
     /// Nothing unwinds out of a body, so that what is entered is left without a guard.
     #[inline]
     pub(super) fn pop(&mut self, pushed: Pushed) {
-        if context::exit_run(pushed) {
+        if shields::exit_run(pushed) {
             self.put_shields(pushed);
         }
     }
@@ -275,6 +277,6 @@ impl Core {
     #[cold]
     #[inline(never)]
     pub(super) fn put_shields(&mut self, pushed: Pushed) {
-        context::take_back(pushed, self.cold_mut().shields);
+        shields::take_back(pushed, self.cold_mut().shields);
     }
 }

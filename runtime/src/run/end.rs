@@ -1,16 +1,20 @@
 //! The end of a run: what it is counted as, and what is given back, whichever way it ends.
 
-use super::{
-    body::Failed,
-    context,
-    core::{Core, Overdue, RunMode, RunState},
-    output::Verdict,
-    step::{LocalMetrics, Step},
+use crate::{
+    context::shields,
+    run::body::Failed,
+    run::core::{Core, Overdue, RunMode, RunState},
+    run::output::Verdict,
+    run::step::{LocalMetrics, Step},
 };
 use crate::{
-    CancellationToken, Cancelled, Outcome, Panic, TaskError, TimedOut, events,
-    panic::{self, Caught},
+    error::{Cancelled, TaskError, TimedOut},
+    outcome::Outcome,
+    panic,
+    panic::{Caught, Panic},
+    telemetry::events,
 };
+use tokio_util::sync::CancellationToken;
 
 /// How a run ended. Small enough to be returned in registers.
 pub(super) struct Completion {
@@ -62,7 +66,7 @@ impl Step<'_> {
 
     #[cold]
     pub(super) fn finish_cancelled(&mut self) -> ErrorCompletion {
-        let cancelled = Cancelled::new(self.core.spec, context::cause(self.core.uncancelled()));
+        let cancelled = Cancelled::new(self.core.spec, shields::cause(self.core.uncancelled()));
         self.finish_without_value(TaskError::Cancelled(cancelled))
     }
 
@@ -132,7 +136,7 @@ impl Step<'_> {
 
     /// Whether the scope of a spawned run has been cancelled: its token may be another one.
     fn scope_is_stopping(&self) -> bool {
-        self.core.mode != RunMode::Awaited && context::is_stopping()
+        self.core.mode != RunMode::Awaited && shields::is_stopping()
     }
 
     /// The owner drops the run.

@@ -4,15 +4,16 @@
 
 use std::task::{Context, Poll};
 
-use super::{
-    PollContext,
-    body::Body,
-    cancel_waker::CancelWaker,
-    core::{Core, RunState},
-    end::Completion,
-    step::{Lent, StepFlow},
+use crate::{budget, clock::Ticks, function::limit::Limit};
+use crate::{
+    context::cancel_waker::CancelWaker,
+    run::PollContext,
+    run::body::Body,
+    run::core::{Core, RunState},
+    run::end::Completion,
+    run::step::{Lent, StepFlow},
 };
-use crate::{CancellationToken, budget, clock::Ticks, limit::Limit};
+use tokio_util::sync::CancellationToken;
 
 /// The clock, where it need not be read again.
 #[inline]

@@ -20,32 +20,20 @@
 //! `tests/behaviour/` checks 1 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 4 in `cancel.rs`, 6 in
 //! `shield.rs`; `tests/composition/tokens.rs` checks 5.
 
-mod backoff;
+pub(crate) mod future;
+pub(crate) mod restart;
+
 mod body;
-mod call;
-pub(crate) mod cancel_waker;
-pub(crate) mod context;
 mod core;
-pub(crate) mod deadlock;
 mod end;
 mod first;
 mod function;
 pub(crate) mod output;
 pub(crate) mod own;
 mod pending;
-pub(crate) mod record;
-mod restart_args;
-mod restarting;
-pub(crate) mod scope;
 pub(crate) mod shield;
 mod step;
-mod supervised;
 mod wait;
-
-pub use restart_args::{BodyFactory, ClonedForEachRun, RestartArg, restart_arg};
-pub use restarting::{Restarting, Runs, supervise_restarting};
-pub use supervised::{ErrInto, Supervised, SupervisedFuture, supervise, supervise_foreign};
-pub(crate) use supervised::{Prepared, TaskCompletion};
 
 use std::{
     cell::Cell,
@@ -60,13 +48,16 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
-use crate::{AsToken, Outcome, TaskError, clock::Ticks, limit::Permit, spec::TaskSpec};
-use body::{Failed, InPlace, OnError};
-use cancel_waker::CancelWaker;
-use core::{Core, RunMode, RunState};
-use end::Completion;
-use output::{Judge, put_text};
-use step::Lent;
+use crate::context::cancel_waker::CancelWaker;
+use crate::run::body::{Failed, InPlace, OnError};
+use crate::run::core::{Core, RunMode, RunState};
+use crate::run::end::Completion;
+use crate::run::output::{Judge, put_text};
+use crate::run::step::Lent;
+use crate::{
+    clock::Ticks, error::TaskError, function::TaskSpec, function::limit::Permit, outcome::Outcome,
+    token::AsToken,
+};
 
 /// What the task that polls a run knows already.
 #[derive(Clone, Copy, Default)]

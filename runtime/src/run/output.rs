@@ -3,9 +3,10 @@
 use std::{cell::Cell, error::Error, fmt, marker::PhantomData};
 
 use crate::{
-    Panic, TaskError,
-    error::{is_cancelled, is_unfinished},
-    events, panic,
+    error::{TaskError, is_cancelled, is_unfinished},
+    panic,
+    panic::Panic,
+    telemetry::events,
 };
 
 mod sealed {

@@ -14,10 +14,8 @@
 
 use std::{any::Any, cell::Cell};
 
-use crate::{
-    AsToken, CancellationToken,
-    panic::{self, Caught},
-};
+use crate::{panic, panic::Caught, token::AsToken};
+use tokio_util::sync::CancellationToken;
 
 std::thread_local! {
     /// Whether `HANDED` holds a token. Nothing in it has to be dropped, so that reading it is cheap.
@@ -29,7 +27,7 @@ std::thread_local! {
 
 /// The token that a body uses: its own child in a spawned run, else the one that it was given.
 ///
-/// The first statement of each body whose function has [`take_token`](crate::spec::Policy::take_token).
+/// The first statement of each body whose function has [`take_token`](crate::function::Policy::take_token).
 #[inline]
 pub fn own_token<T: AsToken>(given: T) -> T {
     given.or_own()

@@ -9,18 +9,16 @@ use std::{
 
 use tokio::{runtime::Handle, task::coop::unconstrained, time::Instant};
 
-use super::{
-    cancel_waker::CancelWaker,
-    context::{self, RunShields},
-    core::{ColdStateProjected, Core, Grace, Overdue, Stop},
-    end::{Completion, ErrorCompletion},
-    scope::CancelEpoch,
-    step::Step,
-};
 use crate::{
-    CancellationToken,
-    panic::{self, quietly},
+    context::cancel_waker::CancelWaker,
+    context::shields::RunShields,
+    context::{CancelEpoch, shields},
+    run::core::{ColdStateProjected, Core, Grace, Overdue, Stop},
+    run::end::{Completion, ErrorCompletion},
+    run::step::Step,
 };
+use crate::{panic, panic::quietly};
+use tokio_util::sync::CancellationToken;
 
 impl Core {
     /// Whether the token has fired; if not, the task is woken when it does.
@@ -138,7 +136,7 @@ impl Step<'_> {
             self.finish_unless_shielded(Overdue::Cancelled)
         };
         if completion.is_none() {
-            context::set_stopping();
+            shields::set_stopping();
         }
         completion
     }

@@ -28,14 +28,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    context::{self, RunShields, StackEntry},
-    scope::Scope,
-};
 use crate::{
-    Cause, budget,
+    budget,
+    cause::Cause,
     panic::quietly,
     sync::{Mutex, MutexGuard},
+};
+use crate::{
+    context::shields::{RunShields, StackEntry},
+    context::{Scope, shields},
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -162,7 +163,7 @@ impl<F: Future> Future for Shield<F> {
                 this.counted.uncount();
             }
         }
-        let polled = context::in_section(this.scope, || {
+        let polled = shields::in_section(this.scope, || {
             let section = this.section.as_mut().as_pin_mut();
             section.expect("a shield was polled after it had ended").poll(cx)
         });
@@ -182,7 +183,7 @@ impl<F> fmt::Debug for Shield<F> {
 
 /// Whether a run around is to end, up to the section that this one is a part of.
 fn starts_too_late() -> bool {
-    context::with_entries(|entries| {
+    shields::with_entries(|entries| {
         let runs = entries.iter().rev().map_while(|entry| match entry {
             StackEntry::Run { shields, .. } => Some(shields),
             StackEntry::Task { .. } | StackEntry::Section { .. } => None,
@@ -198,7 +199,7 @@ struct Counted(Vec<(Arc<RunShields>, Instant)>);
 impl Counted {
     /// Sees to it that every run that polls this shield counts it: it may have been moved into others.
     fn count(&mut self, deadline: Instant) {
-        context::with_entries(|entries| {
+        shields::with_entries(|entries| {
             for entry in entries {
                 let Some(shields) = entry.shields() else { continue };
                 if !self.0.iter().any(|(counting, _)| Arc::ptr_eq(counting, shields)) {
@@ -224,7 +225,7 @@ impl Drop for Counted {
 
 /// The shields that a run counts.
 #[derive(Default)]
-pub(super) struct PendingShields(Mutex<Pending>);
+pub(crate) struct PendingShields(Mutex<Pending>);
 
 #[derive(Default)]
 struct Pending {

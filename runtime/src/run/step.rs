@@ -10,21 +10,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{
-    PollContext,
-    body::Body,
-    cancel_waker::CancelWaker,
-    context::Pushed,
-    core::{Core, RunState, Stop},
-    end::Completion,
-    first::first,
-    output::Verdict,
-};
 use crate::{
-    CancellationToken,
-    metrics::{self, Stripe},
-    panic,
+    context::cancel_waker::CancelWaker,
+    context::stack::Pushed,
+    run::PollContext,
+    run::body::Body,
+    run::core::{Core, RunState, Stop},
+    run::end::Completion,
+    run::first::first,
+    run::output::Verdict,
 };
+use crate::{function::metrics::Stripe, panic};
+use tokio_util::sync::CancellationToken;
 
 /// A run, lent for one step.
 pub(super) struct Step<'a> {
@@ -64,7 +61,7 @@ pub(super) struct Entered {
 }
 
 /// This thread's counters of the function.
-pub(super) type LocalMetrics = metrics::LocalMetrics<'static, Stripe>;
+pub(super) type LocalMetrics = crate::function::metrics::stripes::LocalMetrics<'static, Stripe>;
 
 /// What the poll of the run comes to, unless its body is to be polled.
 pub(super) type StepFlow<C = ()> = ControlFlow<Poll<Completion>, C>;

@@ -2,14 +2,17 @@
 
 use std::task::{Context, Poll};
 
-use super::{
-    cancel_waker::CancelWaker,
-    context,
-    core::{RunState, Wait, WaitProjected},
-    deadlock,
-    step::{Step, StepFlow},
+use crate::{
+    clock::Ticks,
+    error::{Rejected, TaskError},
+    function::limit::Limit,
 };
-use crate::{Rejected, TaskError, clock::Ticks, limit::Limit};
+use crate::{
+    context::cancel_waker::CancelWaker,
+    context::{deadlock, shields},
+    run::core::{RunState, Wait, WaitProjected},
+    run::step::{Step, StepFlow},
+};
 
 impl Step<'_> {
     #[cold]
@@ -32,7 +35,7 @@ impl Step<'_> {
         self.core.state = RunState::Waiting;
         self.core.since = Ticks::now();
         self.core.spec.local_metrics().record_wait_start();
-        context::set_waiting(true);
+        shields::set_waiting(true);
         self.poll_waiting(cx, cancel_waker)
     }
 
@@ -61,7 +64,7 @@ impl Step<'_> {
         let counters = self.core.spec.local_metrics();
         counters.record_wait_end();
         counters.record_wait(self.core.since.elapsed_nanos());
-        context::set_waiting(false);
+        shields::set_waiting(false);
         StepFlow::Continue(())
     }
 }

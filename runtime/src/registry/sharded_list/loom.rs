@@ -2,7 +2,7 @@ use std::sync::{Arc, Weak};
 
 use loom::thread;
 
-use super::ShardedList;
+use crate::registry::sharded_list::ShardedList;
 use crate::sync::{join, model};
 
 fn weak(one: &Arc<u8>) -> Weak<u8> {

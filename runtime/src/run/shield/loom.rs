@@ -3,7 +3,7 @@ use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 use loom::{future::block_on, thread};
 use tokio::time::Instant;
 
-use super::PendingShields;
+use crate::run::shield::PendingShields;
 use crate::sync::{join, model};
 
 /// Invariant 2.

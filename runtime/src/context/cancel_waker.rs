@@ -1,0 +1,111 @@
+//! One watch over a token for all the tasks of a scope, so that none of them has to watch it by itself.
+//!
+//! Invariants
+//!
+//! 1. It wakes, and is no answer to whether the token has fired: `cancel` marks the whole tree of tokens first,
+//!    and then lets one after the other fire. Who has to know asks the token.
+//! 2. A task that keeps its waker and then finds that the cancel waker has not fired is woken when it does: who fires
+//!    says so first, and then asks each task for its waker, under the lock that the waker is kept under.
+//! 3. It takes the place of a run's own watch only if the run has the cancel waker's token: a run that has another one,
+//!    or a child of its own, watches that. Such a run is cancelled by either: that the cancel waker has fired is
+//!    enough, since its token has fired then.
+//! 4. It fires inside the call that fires its token, and its scope learns there why: see `scope.rs`. It asks no
+//!    token then, since `cancel` may hold the locks of those around.
+//!
+//! `tests/behaviour/cancel_waker.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside, and
+//! `tests/composition/tokens.rs` 3; `cancel_waker/loom.rs` checks 1 and 2 for every interleaving.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Wake, Waker},
+};
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::context::Scope;
+use crate::sync::{atomic::AtomicBool, atomic::Ordering};
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
+
+/// Whose tasks a cancel waker wakes.
+pub(crate) trait WakeAll: Send + Sync {
+    /// Wakes the tasks that have kept their waker.
+    fn wake_tasks(&self);
+}
+
+pub(crate) struct CancelWaker {
+    token: CancellationToken,
+    inner: Arc<Inner>,
+    /// Dropped, it is deaf.
+    _listens: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+struct Inner {
+    fired: AtomicBool,
+    scope: Weak<Scope>,
+    /// The token is not the scope's, but a child of it.
+    is_part: bool,
+    wakes: Weak<dyn WakeAll>,
+}
+
+impl CancelWaker {
+    /// Listens to the token of a scope from now on.
+    pub(crate) fn new(
+        token: &CancellationToken,
+        scope: &Arc<Scope>,
+        wakes: Weak<dyn WakeAll>,
+    ) -> Self {
+        let is_part = !scope.has_token(token);
+        let scope = Arc::downgrade(scope);
+        let inner = Arc::new(Inner { fired: AtomicBool::new(false), scope, is_part, wakes });
+        let mut listens = Box::pin(token.clone().cancelled_owned());
+        let waker = Waker::from(inner.clone());
+        let listening = std::pin::pin!(tokio::task::coop::unconstrained(listens.as_mut()));
+        if listening.poll(&mut Context::from_waker(&waker)).is_ready() {
+            inner.fired.store(true, Ordering::Release);
+        }
+        Self { token: token.clone(), inner, _listens: listens }
+    }
+
+    /// Rings by hand: `cancel` may not have come to it, where one of the wakers before has panicked.
+    #[cold]
+    pub(crate) fn fire(&self) {
+        self.inner.wake_by_ref();
+    }
+
+    pub(crate) fn fired(&self) -> bool {
+        self.inner.fired.load(Ordering::Acquire)
+    }
+
+    /// Whether the token has fired. Takes its lock.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    pub(crate) fn is_for(&self, token: &CancellationToken) -> bool {
+        self.token == *token
+    }
+}
+
+impl Wake for Inner {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(scope) = self.scope.upgrade() {
+            if self.is_part {
+                scope.on_part_fired();
+            } else {
+                scope.on_token_fired();
+            }
+        }
+        self.fired.store(true, Ordering::Release);
+        if let Some(wakes) = self.wakes.upgrade() {
+            wakes.wake_tasks();
+        }
+    }
+}

@@ -1,0 +1,244 @@
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use loom::{future::block_on, thread};
+
+use crate::sync::{join, model};
+use crate::{
+    function::limit::pair::{PairStatus, PairWait},
+    function::limit::{Limit, Permit, Slot},
+};
+
+/// All that can be taken, once nothing is out.
+fn free(limit: &Limit) -> usize {
+    let taken: Vec<_> = std::iter::from_fn(|| Limit::try_acquire(limit)).collect();
+    taken.len()
+}
+
+/// Invariant 1.
+#[test]
+fn no_permit_is_lost_or_made_twice_by_a_smaller_size() {
+    model(Some(3), || {
+        let limit = Arc::new(Limit::new(2));
+        let out = Limit::try_acquire(limit.clone());
+        let resizes = thread::spawn({
+            let limit = limit.clone();
+            move || limit.resize(1)
+        });
+        let runs = thread::spawn({
+            let limit = limit.clone();
+            move || drop(Limit::try_acquire(limit))
+        });
+        drop(out);
+        join(resizes);
+        join(runs);
+        assert_eq!(free(&limit), 1);
+        assert_eq!(limit.queue().debt, 0);
+    });
+}
+
+/// Invariant 1.
+#[test]
+fn no_permit_is_lost_or_made_twice_by_two_changes_at_once() {
+    model(Some(3), || {
+        let limit = Arc::new(Limit::new(1));
+        let out = Limit::try_acquire(limit.clone());
+        let sizes = [2, 3].map(|size| {
+            let limit = limit.clone();
+            thread::spawn(move || {
+                limit.resize(size);
+                limit.resize(1);
+            })
+        });
+        drop(out);
+        sizes.into_iter().for_each(join);
+        assert_eq!(free(&limit), 1);
+        assert_eq!(limit.queue().debt, 0);
+    });
+}
+
+/// Invariant 2.
+#[test]
+fn at_most_a_smaller_size_is_taken_again() {
+    model(Some(2), || {
+        let limit = Arc::new(Limit::new(2));
+        let out = [(); 2].map(|()| Limit::try_acquire(limit.clone()));
+        let ends = out.map(|permit| thread::spawn(move || drop(permit)));
+        limit.resize(1);
+        let taken = [(); 2].map(|()| Limit::try_acquire(&*limit));
+        assert!(taken.iter().flatten().count() <= 1);
+        drop(taken);
+        ends.into_iter().for_each(join);
+        assert_eq!(free(&limit), 1);
+    });
+}
+
+/// Invariant 1: a permit that has come back is found by who waits.
+#[test]
+fn a_waiter_gets_a_permit_released_during_a_resize() {
+    model(Some(2), || {
+        let limit = Arc::new(Limit::new(2));
+        let out = [(); 2].map(|()| Limit::try_acquire(limit.clone()));
+        let waits = thread::spawn({
+            let limit = limit.clone();
+            move || drop(block_on(Limit::acquire(limit)))
+        });
+        let resizes = thread::spawn({
+            let limit = limit.clone();
+            move || limit.resize(1)
+        });
+        drop(out);
+        join(waits);
+        join(resizes);
+        assert_eq!(free(&limit), 1);
+    });
+}
+
+/// Invariant 3 and 4: who begins to wait while a permit comes back finds it.
+#[test]
+fn two_that_wait_get_the_one_permit_one_after_the_other() {
+    model(Some(2), || {
+        let limit = Arc::new(Limit::new(1));
+        let waits = [(); 2].map(|()| {
+            let limit = limit.clone();
+            thread::spawn(move || drop(block_on(Limit::acquire(limit))))
+        });
+        drop(block_on(Limit::acquire(&*limit)));
+        waits.into_iter().for_each(join);
+        assert_eq!(free(&limit), 1);
+    });
+}
+
+/// Invariant 1: a wait that is dropped while its permit arrives passes it on.
+#[test]
+fn a_dropped_wait_passes_its_granted_permit_on() {
+    model(Some(3), || {
+        let limit = Arc::new(Limit::new(1));
+        let out = Limit::try_acquire(limit.clone());
+        let drops = thread::spawn({
+            let limit = limit.clone();
+            move || {
+                let mut wait = Box::pin(Limit::acquire(limit));
+                _ = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            }
+        });
+        let waits = thread::spawn({
+            let limit = limit.clone();
+            move || drop(block_on(Limit::acquire(limit)))
+        });
+        drop(out);
+        join(drops);
+        join(waits);
+        assert_eq!(free(&limit), 1);
+        assert_eq!(
+            limit.free.load(std::sync::atomic::Ordering::Relaxed),
+            crate::function::limit::ONE
+        );
+    });
+}
+
+/// A slot and a permit, as a scope and a function have them.
+fn limits() -> (Arc<Limit>, &'static Limit) {
+    (Arc::new(Limit::new(1)), Box::leak(Box::new(Limit::new(1))))
+}
+
+/// Waits for both; it lets go at once of what it holds, so that only what is free together admits it.
+async fn both(slots: Arc<Limit>, permits: &'static Limit) -> (Slot, Permit) {
+    let mut wait = PairWait::new(slots, permits);
+    poll_fn(|cx| {
+        loop {
+            match wait.poll(cx) {
+                PairStatus::Admitted(slot, permit) => return Poll::Ready((slot, permit)),
+                PairStatus::Holds => wait.release_held(),
+                PairStatus::Waits => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}
+
+/// `pair.rs`, invariant 1: whichever of the two comes back last finds it.
+#[test]
+fn a_pair_is_admitted_when_both_come_back_at_once() {
+    model(Some(3), || {
+        let (slots, permits) = limits();
+        let slot = Limit::try_acquire(slots.clone());
+        let permit = Limit::try_acquire(permits);
+        let waits = thread::spawn({
+            let slots = slots.clone();
+            move || drop(block_on(both(slots, permits)))
+        });
+        let returns = thread::spawn(move || drop(permit));
+        drop(slot);
+        join(returns);
+        join(waits);
+        assert_eq!((free(&slots), free(permits)), (1, 1));
+    });
+}
+
+/// `pair.rs`, invariant 2: nothing is lost by a pair that is dropped at any stage.
+#[test]
+fn a_dropped_pair_returns_what_it_has_been_granted() {
+    model(Some(2), || {
+        let (slots, permits) = limits();
+        let slot = Limit::try_acquire(slots.clone());
+        let permit = Limit::try_acquire(permits);
+        let drops = thread::spawn({
+            let slots = slots.clone();
+            move || {
+                let mut wait = PairWait::new(slots, permits);
+                _ = wait.poll(&Context::from_waker(Waker::noop()));
+            }
+        });
+        let waits = thread::spawn(move || drop(block_on(Limit::acquire(permits))));
+        drop(slot);
+        drop(permit);
+        join(drops);
+        join(waits);
+        assert_eq!((free(&slots), free(permits)), (1, 1));
+    });
+}
+
+/// One that waits for a slot alone and one that waits for both need the same slot.
+#[test]
+fn a_pair_and_a_wait_for_one_of_the_two_are_both_served() {
+    model(Some(2), || {
+        let (slots, permits) = limits();
+        let permit = Limit::try_acquire(permits);
+        let pair = thread::spawn({
+            let slots = slots.clone();
+            move || drop(block_on(both(slots, permits)))
+        });
+        let alone = thread::spawn({
+            let slots = slots.clone();
+            move || drop(block_on(Limit::acquire(slots)))
+        });
+        drop(permit);
+        join(pair);
+        join(alone);
+        assert_eq!((free(&slots), free(permits)), (1, 1));
+    });
+}
+
+/// A limit that changes, and a pair in its queue.
+#[test]
+fn a_pair_is_admitted_by_a_larger_limit() {
+    model(Some(2), || {
+        let (slots, permits) = limits();
+        let slot = Limit::try_acquire(slots.clone());
+        let permit = Limit::try_acquire(permits);
+        let waits = thread::spawn({
+            let slots = slots.clone();
+            move || drop(block_on(both(slots, permits)))
+        });
+        let resizes = thread::spawn(move || permits.resize(2));
+        slots.resize(2);
+        join(resizes);
+        join(waits);
+        drop((slot, permit));
+        assert_eq!((free(&slots), free(permits)), (2, 2));
+    });
+}

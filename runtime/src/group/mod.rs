@@ -1,0 +1,490 @@
+//! Tasks that succeed or fail together.
+
+pub(crate) mod spawn;
+pub(crate) mod state;
+
+use std::{fmt, panic::Location, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    budget,
+    error::TaskError,
+    run::future::{Supervised, SupervisedFuture},
+};
+use crate::{
+    group::spawn::{HandleSpawn, Spawn},
+    group::state::GroupState,
+    tasks::admission::Slots,
+    tasks::blocking::{Blocking, blocking},
+    tasks::spawner::{OnBlockingThread, OnThisThread, OnWorkers},
+};
+
+/// Tasks that succeed or fail together: the first failure cancels the rest and is what
+/// [`join`](Group::join) returns, when every task has ended.
+///
+/// ```
+/// use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
+///
+/// #[supervised]
+/// async fn square(n: u64) -> Result<u64, TaskError> {
+///     Ok(n * n)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), TaskError> {
+/// let group = Group::new(&CancellationToken::new());
+/// for n in 1..=3 {
+///     group.spawn(move |token| square(token, n)).await;
+/// }
+/// assert_eq!(group.join().await?, [1, 4, 9]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A task that waits for a slot of its own full group waits for itself: the spawn of its
+/// [handle](GroupHandle::spawn) returns [`Rejected`](crate::Rejected), which names the chain. Give a group whose
+/// tasks spawn siblings no limit.
+///
+/// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts
+/// as one that returns `Result<(), TaskError>`, and
+/// [`err_into`](crate::run::future::Supervised::err_into) converts an error that differs. For a value that differs there is
+/// a [`task!`](crate::task) around the call:
+/// `task!("count", |token| -> anyhow::Result<()> { count(token).await.map(drop) })`.
+///
+/// Follows Go's `errgroup` (`WithContext`, `SetLimit`), with panics caught, results kept and blocked
+/// spawns woken by the cancellation; and trio's nurseries, in that nothing outlives the group: dropped
+/// without a join, it cancels and aborts its tasks, warns unless its token had fired, and logs its first failure.
+///
+/// Shared between threads freely; each spawn and each end takes a short lock.
+#[must_use = "a group that is dropped cancels its tasks: `join` it"]
+pub struct Group<T, E> {
+    shared: Arc<GroupState<T, E>>,
+}
+
+impl<T, E> Group<T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    /// A group whose tasks stop when `token` fires.
+    ///
+    /// Its tasks get a child of the token: what the group cancels, the rest of the program keeps.
+    #[track_caller]
+    pub fn new(token: &CancellationToken) -> Self {
+        Self { shared: Arc::new(GroupState::new(token.child_token(), Location::caller())) }
+    }
+
+    /// At most `limit` tasks at once: [`spawn`](Self::spawn) waits for a slot. Without it there is no
+    /// bound.
+    ///
+    /// # Panics
+    ///
+    /// Where `limit` is 0, or the group has handles or tasks already.
+    #[track_caller]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.configure().slots = Slots::bounded(limit);
+        self
+    }
+
+    /// The longest that a task may take to stop once the group is cancelled; then it is dropped. A
+    /// task's own `grace` can only shorten it.
+    ///
+    /// # Panics
+    ///
+    /// Where the group has handles or tasks already.
+    #[track_caller]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.configure().grace = Some(grace);
+        self
+    }
+
+    /// Any end, even `Ok`, stops the rest: for services that only make sense together. The
+    /// cancellations that follow are no failures.
+    ///
+    /// # Panics
+    ///
+    /// Where the group has handles or tasks already.
+    #[track_caller]
+    pub fn until_first_exit(mut self) -> Self {
+        self.configure().until_first_exit = true;
+        self
+    }
+
+    #[track_caller]
+    fn configure(&mut self) -> &mut GroupState<T, E> {
+        Arc::get_mut(&mut self.shared)
+            .expect("a group is configured before it has handles or tasks")
+    }
+
+    /// The token of the group: it fires when the token that the group was given fires, and on the first failure.
+    ///
+    /// A producer that waits for its source with it stops in time. Otherwise it takes items that a failed group only
+    /// refuses:
+    ///
+    /// ```
+    /// use tokio_supervised::{CancellationToken, Group, supervised};
+    ///
+    /// #[supervised]
+    /// async fn store(n: u32) -> anyhow::Result<()> {
+    ///     anyhow::ensure!(n != 3, "disk full");
+    ///     Ok(())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let token = CancellationToken::new();
+    /// # let (items, mut rx) = tokio::sync::mpsc::channel(16);
+    /// # tokio::spawn(async move { for n in 0..1_000 { _ = items.send(n).await; } });
+    /// let group = Group::new(&token).limit(4);
+    /// while let Some(Some(n)) = group.token().run_until_cancelled(rx.recv()).await {
+    ///     group.spawn(|token| store(token, n)).await;
+    /// }
+    /// assert_eq!(group.join().await.unwrap_err().to_string(), "disk full");
+    /// # }
+    /// ```
+    ///
+    /// Cancel it to stop the tasks of the group and nothing else.
+    #[must_use]
+    pub fn token(&self) -> &CancellationToken {
+        &self.shared.token
+    }
+
+    /// A handle that its tasks can spawn siblings with.
+    pub fn handle(&self) -> GroupHandle<T, E> {
+        GroupHandle { shared: self.shared.clone() }
+    }
+
+    /// Waits for a slot of the group and a permit of the function, then spawns.
+    ///
+    /// The closure is called at once, with the group's token; the future that it makes is lazy, and
+    /// `'static`: pass owned values, and the token as it was given (`move |token| work(token, job)`). Once
+    /// the group is cancelled, the closure is not called, a spawn that waits ends, and nothing is
+    /// spawned: the [`join`](Self::join) returns an error, and one `WARN` at the join, or at the drop of the group,
+    /// says how many spawns were refused and why. A panic of the closure is a failure like any other, and so is
+    /// a spawn that would wait for itself: for a permit that a run around it holds, or for a slot of its own
+    /// full group. A body that takes the token gets a child of the group's at its first poll: firing it cancels no
+    /// sibling.
+    ///
+    /// A spawn that waits for both keeps its place in both queues, and takes both as soon as both are free. After 8
+    /// missed turns it holds the next one that is free until it has the other: for at most 10 ms, then, after a rest as
+    /// long, the other one for at most 20 ms, and so on, twice as long each time. While runs end it is therefore
+    /// admitted, and a run with the permit that spawns into the same group is delayed by a factor of two at most. In
+    /// a runtime without timers it holds nothing: it is admitted when both are free at once.
+    ///
+    /// Poll it until it is ready, or drop it. A spawn that is kept and not polled, such as one in a `select!` by
+    /// reference, keeps its place in the queues, and the slot and the permit once it was granted them: others wait
+    /// until it is dropped. A hold ends at a poll, too.
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    #[track_caller]
+    pub fn spawn<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
+    {
+        Spawn::new(
+            &self.shared,
+            None,
+            task,
+            Location::caller(),
+            spawn::spawn_admitted::<_, OnWorkers>,
+        )
+    }
+
+    /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a [`LocalSet`](tokio::task::LocalSet) or a
+    /// [`LocalRuntime`](tokio::runtime::LocalRuntime); a current-thread runtime alone is neither.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    ///
+    /// ```
+    /// # use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
+    /// use std::rc::Rc;
+    ///
+    /// #[supervised]
+    /// async fn count(words: Rc<str>) -> Result<usize, TaskError> {
+    ///     tokio::task::yield_now().await;
+    ///     Ok(words.split(' ').count())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TaskError> {
+    /// let local = tokio::task::LocalSet::new();
+    /// let counts = local.run_until(async {
+    ///     let group = Group::new(&CancellationToken::new());
+    ///     group.spawn_local(|token| count(token, "two words".into())).await;
+    ///     group.join().await
+    /// });
+    /// assert_eq!(counts.await?, [2]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_local<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture<Value = T, Error = E> + 'static,
+    {
+        Spawn::new(
+            &self.shared,
+            None,
+            task,
+            Location::caller(),
+            spawn::spawn_admitted::<_, OnThisThread>,
+        )
+    }
+
+    /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
+    ///
+    /// `name` labels it in metrics, events and errors; there is one set of counters for each name and place
+    /// of the call. The closure has the group's token, and only itself to stop it: look at the token
+    /// between steps. Nothing can abort it once it has begun, so that the [`join`](Group::join) waits for
+    /// it, however long.
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    ///
+    /// ```
+    /// # use tokio_supervised::{CancellationToken, Group, TaskError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TaskError> {
+    /// let group: Group<u64, TaskError> = Group::new(&CancellationToken::new());
+    /// group.spawn_blocking("sum", |token| Ok((1..=4).take_while(|_| !token.is_cancelled()).sum())).await;
+    /// assert_eq!(group.join().await?, [10]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F>(
+        &self,
+        name: &'static str,
+        work: F,
+    ) -> Spawn<'_, T, E, Supervised<Blocking<F>>>
+    where
+        F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
+        E: From<TaskError>,
+    {
+        let place = Location::caller();
+        let task = |token| blocking(name, place, token, work);
+        Spawn::new(
+            &self.shared,
+            Some(name),
+            task,
+            place,
+            spawn::spawn_admitted::<_, OnBlockingThread>,
+        )
+    }
+
+    /// Waits until every task has ended, and gives their results in the order of their spawns.
+    ///
+    /// Until then the group keeps the values, and nothing else of a task that has ended: a `Group<(), _>` may live as
+    /// long as the program. Failures after the first are logged at `WARN`, at most 10 a second of one function, and
+    /// the rest as one line a second; cancellations at `DEBUG`.
+    ///
+    /// It also waits for the spawns of handles that wait for a slot or a permit, as long as someone polls them. A
+    /// spawn that is kept and not polled (in a `select!` by reference) does not hold it: if no task is left, and none
+    /// of the spawns that wait is polled for 1 s, they are refused, and their callers get
+    /// [`SpawnError::Joined`](crate::tasks::refused::SpawnError::Joined). If the token has fired by then, the join returns the
+    /// [`Cancelled`](crate::Cancelled) of the first of them.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, recorded before the cancellation that it triggers: of a task, of a closure
+    /// given to `spawn`, or a [`Cancelled`](crate::Cancelled) where a spawn was refused because the
+    /// token had fired. After [`until_first_exit`](Self::until_first_exit) the first real error, and a
+    /// cancellation only where it came from outside.
+    ///
+    /// # Panics
+    ///
+    /// If no `E` can be made of how a task or a spawn failed: its `From<TaskError>` panics, also on that panic.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it drops the group: its tasks are cancelled and aborted.
+    pub async fn join(self) -> Result<Vec<T>, E> {
+        budget::spent().await;
+        self.shared.close_when_finished().await;
+        self.shared.take_results()
+    }
+}
+
+impl<T, E> Drop for Group<T, E> {
+    fn drop(&mut self) {
+        self.shared.on_drop();
+    }
+}
+
+impl<T, E> fmt::Debug for Group<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("tasks", &self.shared.tasks()).finish_non_exhaustive()
+    }
+}
+
+/// Spawns into a [`Group`] from anywhere, its own tasks first of all.
+///
+/// The group's `join` waits for what was spawned through a handle; after the join, or the drop of the
+/// group, a spawn is refused.
+pub struct GroupHandle<T, E> {
+    shared: Arc<GroupState<T, E>>,
+}
+
+impl<T, E> GroupHandle<T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    /// The token of the group: see [`Group::token`].
+    #[must_use]
+    pub fn token(&self) -> &CancellationToken {
+        &self.shared.token
+    }
+
+    /// As [`Group::spawn`], but returns why nothing was spawned: who has a handle does not see the `join`.
+    ///
+    /// A panic of the closure is a failure of the group, as with [`Group::spawn`], and not an error here. A refusal
+    /// is not one of the spawns that the group logs; the `join` of a cancelled group is an `Err` all the same.
+    ///
+    /// ```
+    /// use tokio_supervised::{CancellationToken, Group, GroupHandle, SpawnError, TaskError, supervised};
+    ///
+    /// #[supervised]
+    /// async fn fetch(page: u32) -> Result<u32, TaskError> {
+    ///     Ok(page)
+    /// }
+    ///
+    /// #[supervised]
+    /// async fn crawl(siblings: GroupHandle<u32, TaskError>) -> Result<u32, TaskError> {
+    ///     for page in 1..=4 {
+    ///         if siblings.spawn(move |token| fetch(token, page)).await.is_err() {
+    ///             break; // the group is cancelled
+    ///         }
+    ///     }
+    ///     Ok(0)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TaskError> {
+    /// let group = Group::new(&CancellationToken::new());
+    /// let handle = group.handle();
+    /// group.spawn(|token| crawl(token, handle.clone())).await;
+    /// assert_eq!(group.join().await?, [0, 1, 2, 3, 4]);
+    /// assert_eq!(handle.spawn(|token| fetch(token, 5)).await, Err(SpawnError::Joined));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::Joined`](crate::tasks::refused::SpawnError::Joined) after the join; [`SpawnError::Cancelled`](crate::tasks::refused::SpawnError::Cancelled) where the group is cancelled, which a drop of
+    /// the group does as well; [`SpawnError::Rejected`](crate::tasks::refused::SpawnError::Rejected) where the call would wait for itself: for a permit that a run
+    /// around it holds, or for a slot of its own full group.
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    #[track_caller]
+    pub fn spawn<S, F>(&self, task: F) -> HandleSpawn<'_, T, E, S>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
+    {
+        HandleSpawn(Spawn::new(
+            &self.shared,
+            None,
+            task,
+            Location::caller(),
+            spawn::spawn_admitted::<_, OnWorkers>,
+        ))
+    }
+
+    /// As [`Group::spawn_local`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`spawn`](Self::spawn).
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a [`LocalSet`](tokio::task::LocalSet) or a
+    /// [`LocalRuntime`](tokio::runtime::LocalRuntime); a current-thread runtime alone is neither.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    #[track_caller]
+    pub fn spawn_local<S, F>(&self, task: F) -> HandleSpawn<'_, T, E, S>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture<Value = T, Error = E> + 'static,
+    {
+        HandleSpawn(Spawn::new(
+            &self.shared,
+            None,
+            task,
+            Location::caller(),
+            spawn::spawn_admitted::<_, OnThisThread>,
+        ))
+    }
+
+    /// As [`Group::spawn_blocking`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`spawn`](Self::spawn).
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    #[track_caller]
+    pub fn spawn_blocking<F>(
+        &self,
+        name: &'static str,
+        work: F,
+    ) -> HandleSpawn<'_, T, E, Supervised<Blocking<F>>>
+    where
+        F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
+        E: From<TaskError>,
+    {
+        let place = Location::caller();
+        let task = |token| blocking(name, place, token, work);
+        let spawn_fn = spawn::spawn_admitted::<_, OnBlockingThread>;
+        HandleSpawn(Spawn::new(&self.shared, Some(name), task, place, spawn_fn))
+    }
+}
+
+impl<T, E> Clone for GroupHandle<T, E> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<T, E> fmt::Debug for GroupHandle<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupHandle").field("tasks", &self.shared.tasks()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,571 @@
+//! What a group knows of its tasks.
+//!
+//! Invariants
+//!
+//! 1. The first failure is recorded before the cancellation that it triggers: no sibling's `Cancelled`
+//!    can come first.
+//! 2. `pending` counts the tasks and the spawns that wait. When it is 0, or counts only spawns that nobody polls
+//!    (`waiters.rs`), `join` closes the group under the same lock, and goes on: nothing is spawned after it.
+//! 3. No user code runs under the lock: values, errors and tasks are dropped outside, wakers called and cloned
+//!    there.
+//! 4. A waker that panics, of the joiner or of who waits for the token, harms no task and no count.
+//!    (`tests/faults/wakers.rs`)
+//! 5. What is entered while the group is dropped is aborted, or refused.
+//! 6. An ended task leaves its value and nothing else: memory, `tasks()` and a cancel depend on the live tasks.
+//!    (the tests below, `tests/composition/life.rs`)
+//! 7. Each failure is reported once: by the join, or else as an event. (`tests/composition/group_truth.rs`)
+//! 8. An error's conversion may panic. The join resumes that panic; a spawn or an abort never does.
+//!    (`tests/behaviour/error_panics.rs`)
+//!
+//! `group_state/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
+
+use std::{
+    collections::BTreeMap,
+    future::poll_fn,
+    panic::Location,
+    sync::{Arc, PoisonError, Weak},
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::group::state::waiters::Waiter;
+use crate::{
+    cause::Cause,
+    context::Scope,
+    context::cancel_waker::CancelWaker,
+    context::tree::TaskRecord,
+    error::TaskError,
+    function::TaskSpec,
+    outcome::Outcome,
+    panic::{Caught, drop_each_quietly, drop_quietly, quietly},
+    registry,
+    registry::HasTasks,
+    registry::sharded_list::Registration,
+    registry::slab::{Key, Slab},
+    sync::{Mutex, MutexGuard, OnceLock},
+    telemetry::events,
+    telemetry::span::TaskSpan,
+};
+use crate::{
+    map::reorder_buffer::{Index, ReorderBuffer},
+    tasks::admission::Slots,
+    tasks::recycler::{Recycled, Recycler},
+};
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
+
+mod waiters;
+
+pub(crate) struct GroupState<T, E> {
+    pub(crate) token: CancellationToken,
+    pub(crate) scope: Arc<Scope>,
+    /// The one that the group was made in: the spans of its tasks are inside.
+    pub(crate) span: TaskSpan,
+    pub(crate) slots: Slots,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) until_first_exit: bool,
+    place: &'static Location<'static>,
+    /// From the first task on.
+    registered: OnceLock<Registered>,
+    inner: Mutex<Inner<T, E>>,
+}
+
+/// What a scope has that has tasks.
+struct Registered {
+    cancel_waker: CancelWaker,
+    _registration: Registration<dyn HasTasks>,
+}
+
+struct Inner<T, E> {
+    live: Slab<GroupTask>,
+    /// In the order of the spawns.
+    values: ReorderBuffer<T>,
+    pending: usize,
+    /// The spawns that wait, by their numbers.
+    waiters: BTreeMap<u64, Waiter<E>>,
+    next_waiter: u64,
+    failure: Option<Failure<E>>,
+    refused: Refused<E>,
+    /// The first panic of an error's conversion. There is no `E` to return, so the join panics.
+    conversion_panic: Option<Caught>,
+    /// The group has stopped itself because a task has ended.
+    exited: bool,
+    closed: bool,
+    /// Closed without a join.
+    dropped: bool,
+    joiner: Option<Waker>,
+    recycler: Recycler,
+}
+
+/// What nobody has taken is dropped one by one: two panics at once would abort the process.
+impl<T, E> Drop for Inner<T, E> {
+    fn drop(&mut self) {
+        drop_each_quietly(self.values.take());
+        drop_quietly(self.failure.take());
+        drop_quietly(self.refused.error.take());
+    }
+}
+
+/// A task that has not ended.
+struct GroupTask {
+    record: Arc<TaskRecord>,
+    value: Index,
+}
+
+/// How a task failed.
+pub(crate) struct Failure<E> {
+    pub(crate) task: &'static str,
+    pub(crate) place: &'static Location<'static>,
+    pub(crate) outcome: Outcome,
+    pub(crate) error: E,
+    /// What the error says, if that is known.
+    pub(crate) text: Option<Box<str>>,
+}
+
+/// The spawns that the group refused, since its token had fired.
+struct Refused<E> {
+    /// What the join returns if no task has failed.
+    error: Option<E>,
+    /// How many, of those whose caller does not know; why, and what the first one was to spawn.
+    spawns: usize,
+    first: Option<(&'static str, Cause)>,
+}
+
+impl<E> Refused<E> {
+    const NONE: Self = Self { error: None, spawns: 0, first: None };
+
+    fn log(&self, place: &Location<'_>) {
+        if let Some((task, cause)) = self.first {
+            events::group_refused(self.spawns, task, cause, place);
+        }
+    }
+}
+
+impl<T, E> GroupState<T, E> {
+    pub(crate) fn new(token: CancellationToken, place: &'static Location<'static>) -> Self {
+        Self {
+            scope: Scope::nested(token.clone()),
+            token,
+            span: TaskSpan::current(),
+            registered: OnceLock::new(),
+            slots: Slots::unbounded(),
+            grace: None,
+            until_first_exit: false,
+            place,
+            inner: Mutex::new(Inner {
+                live: Slab::new(),
+                values: ReorderBuffer::new(),
+                pending: 0,
+                waiters: BTreeMap::new(),
+                next_waiter: 0,
+                failure: None,
+                refused: Refused::NONE,
+                conversion_panic: None,
+                exited: false,
+                closed: false,
+                dropped: false,
+                joiner: None,
+                recycler: Recycler::default(),
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<T, E>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tasks(&self) -> usize {
+        self.lock().live.len()
+    }
+
+    /// Wakes the tasks when the token fires; there from the first one on.
+    pub(crate) fn cancel_waker(&self) -> Option<&CancelWaker> {
+        self.registered.get().map(|registered| &registered.cancel_waker)
+    }
+
+    /// A handle on the token for one more task, and a record if there is one to spare; `None` where the group
+    /// takes nothing more.
+    pub(crate) fn task_parts(&self) -> Option<(CancellationToken, Option<Arc<TaskRecord>>)> {
+        if self.token.is_cancelled() {
+            return None;
+        }
+        let mut state = self.lock();
+        if state.closed {
+            return None;
+        }
+        let Recycled { token, record } = state.recycler.take();
+        drop(state);
+        Some((token.unwrap_or_else(|| self.token.clone()), record))
+    }
+
+    /// A spawn begins to wait. Returns its number.
+    pub(crate) fn add_waiter(&self, spec: &'static TaskSpec, error: fn(TaskError) -> E) -> u64 {
+        let mut state = self.lock();
+        state.pending += 1;
+        let number = state.next_waiter;
+        state.next_waiter += 1;
+        state.waiters.insert(number, Waiter::new(spec, error));
+        number
+    }
+
+    /// A spawn that waited has ended, one way or the other.
+    pub(crate) fn remove_waiter(&self, number: u64) {
+        let mut state = self.lock();
+        state.pending -= 1;
+        let waiter = state.waiters.remove(&number);
+        wake_joiner(state);
+        drop(waiter);
+    }
+
+    /// Enters a task that is about to be spawned; `None` where the group is closed.
+    pub(crate) fn register(self: &Arc<Self>, record: &Arc<TaskRecord>) -> Option<Key>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.registered.get_or_init(|| {
+            let weak: Weak<Self> = Arc::downgrade(self);
+            let cancel_waker = CancelWaker::new(&self.token, &self.scope, weak);
+            Registered { cancel_waker, _registration: registry::register(self) }
+        });
+        let mut state = self.lock();
+        if state.closed {
+            return None;
+        }
+        state.pending += 1;
+        let value = state.values.reserve();
+        Some(state.live.insert(GroupTask { record: record.clone(), value }))
+    }
+
+    /// A task has ended.
+    pub(crate) fn finish(
+        &self,
+        key: Key,
+        task: &'static str,
+        result: Result<T, Failure<E>>,
+        token: Option<CancellationToken>,
+    ) {
+        // Not under the lock: a `cancel` may hold the token's lock while it calls wakers.
+        let fired = self.until_first_exit && self.token.is_cancelled();
+        let mut state = self.lock();
+        let dropped = state.dropped;
+        let GroupTask { record, value: place } =
+            state.live.remove(key).expect("a task leaves once");
+        let unused = state.recycler.put(Recycled { token, record: Some(record) }, &self.token);
+        let (failure, unwanted) = match result {
+            Ok(value) if state.wants_values() => {
+                state.values.put(place, value);
+                (None, None)
+            }
+            // Nobody takes it: it is dropped here, and not where the last reference to the group happens to be,
+            // which may be within someone's `cancel`.
+            Ok(value) => (None, Some(value)),
+            Err(failure) => (Some(failure), None),
+        };
+        let cause = match &failure {
+            Some(_) => Cause::SiblingFailed { task },
+            None => Cause::SiblingExited { task },
+        };
+        let (cancels, surplus) = match failure {
+            Some(failure) => self.record_failure(&mut state, failure),
+            None => (false, None),
+        };
+        let exits = self.until_first_exit && !state.exited && !fired;
+        state.exited |= exits;
+        if cancels || exits || surplus.is_some() || unwanted.is_some() {
+            drop(state);
+            if cancels || exits {
+                self.cancel(cause);
+            }
+            self.log_surplus(surplus, dropped);
+            // Before the task counts as ended: the join returns when nothing of a task is left.
+            drop_quietly(unwanted);
+            state = self.lock();
+        }
+        state.pending -= 1;
+        wake_joiner(state);
+        drop(unused);
+    }
+
+    /// A task has ended, and no error could be made of how.
+    pub(crate) fn finish_unconvertible(&self, key: Key, task: &'static str, caught: Caught) {
+        let mut state = self.lock();
+        let left = state.live.remove(key);
+        let surplus = state.record_untold(caught);
+        drop(state);
+        drop(left);
+        drop_quietly(surplus);
+        self.cancel(Cause::SiblingFailed { task });
+        let mut state = self.lock();
+        state.pending -= 1;
+        wake_joiner(state);
+    }
+
+    /// Cancels the rest; where they are cancelled already, that has a cause of its own.
+    fn cancel(&self, cause: Cause) {
+        if !self.token.is_cancelled() {
+            let fired = self.scope.cancel(cause, || quietly(|| self.token.cancel()));
+            if let (false, Some(cancel_waker)) = (fired, self.cancel_waker()) {
+                cancel_waker.fire();
+            }
+        }
+    }
+
+    /// There is no task: its closure panicked, or it would have waited for itself.
+    pub(crate) fn fail(&self, failure: Failure<E>) {
+        let task = failure.task;
+        let mut state = self.lock();
+        let dropped = state.dropped;
+        let (cancels, surplus) = self.record_failure(&mut state, failure);
+        drop(state);
+        if cancels {
+            self.cancel(Cause::SiblingFailed { task });
+        }
+        self.log_surplus(surplus, dropped);
+    }
+
+    /// As [`fail`](Self::fail), where the error's conversion panicked.
+    pub(crate) fn fail_untold(&self, task: &'static str, caught: Caught) {
+        let surplus = self.lock().record_untold(caught);
+        drop_quietly(surplus);
+        self.cancel(Cause::SiblingFailed { task });
+    }
+
+    /// A spawn was refused since the token has fired: the join must not pass for complete. One that came after
+    /// the join is none of its business. `known` says that the caller of the spawn knows. The error may be the panic
+    /// of its conversion.
+    pub(crate) fn refuse(
+        &self,
+        task: &'static str,
+        cause: Cause,
+        error: Result<E, Caught>,
+        known: bool,
+    ) {
+        let mut state = self.lock();
+        if !known {
+            state.refused.spawns += 1;
+            state.refused.first.get_or_insert((task, cause));
+        }
+        let after = state.exited || state.closed;
+        let surplus = match error {
+            error if after => Some(error),
+            Ok(error) => state.refused.error.replace(error).map(Ok),
+            Err(caught) => state.record_untold(caught).map(Err),
+        };
+        drop(state);
+        drop_quietly(surplus);
+    }
+
+    /// Whether the join has closed the group.
+    pub(crate) fn is_joined(&self) -> bool {
+        let state = self.lock();
+        state.closed && !state.dropped
+    }
+
+    /// Records a failure, if it is the first. Returns whether it stops the group, and the failure that no join
+    /// returns.
+    fn record_failure(
+        &self,
+        state: &mut Inner<T, E>,
+        failure: Failure<E>,
+    ) -> (bool, Option<Failure<E>>) {
+        // What follows an exit is no failure; in such a group a real error beats a cancellation.
+        let follows_exit = state.exited && failure.outcome == Outcome::Cancelled;
+        let beats = |first: &Failure<E>| {
+            self.until_first_exit
+                && first.outcome == Outcome::Cancelled
+                && failure.outcome != Outcome::Cancelled
+        };
+        match &state.failure {
+            // A task of a group that was dropped.
+            _ if follows_exit || state.closed => (false, Some(failure)),
+            None => {
+                state.failure = Some(failure);
+                (true, None)
+            }
+            Some(first) if beats(first) => (false, state.failure.replace(failure)),
+            Some(_) => (false, Some(failure)),
+        }
+    }
+
+    /// Logs a failure that no join returns, and drops its error.
+    fn log_surplus(&self, surplus: Option<Failure<E>>, dropped: bool) {
+        if let Some(failure) = surplus {
+            let why = if dropped { "had been dropped" } else { "had failed already" };
+            failure.log(self.place, why);
+        }
+    }
+
+    /// Waits until nothing is pending but spawns that nobody polls, and closes the group.
+    pub(crate) async fn close_when_finished(&self) {
+        let mut timeout = None;
+        poll_fn(|cx| {
+            if self.close_if_finished(self.lock()) {
+                return Poll::Ready(());
+            }
+            let joiner = cx.waker().clone();
+            let mut state = self.lock();
+            let before = state.joiner.replace(joiner);
+            let ended = self.close_if_finished(state);
+            drop(before);
+            if ended { Poll::Ready(()) } else { self.poll_waiters(&mut timeout, cx) }
+        })
+        .await;
+    }
+
+    fn close_if_finished(&self, mut state: MutexGuard<'_, Inner<T, E>>) -> bool {
+        let ended = state.pending == 0;
+        state.closed |= ended;
+        ended
+    }
+
+    pub(crate) fn take_results(&self) -> Result<Vec<T>, E> {
+        let mut state = self.lock();
+        let values = state.values.take();
+        let failure = state.failure.take().map(|failure| failure.error);
+        let mut refused = std::mem::replace(&mut state.refused, Refused::NONE);
+        let conversion_panic = state.conversion_panic.take();
+        drop(state);
+        refused.log(self.place);
+        match (failure, conversion_panic) {
+            (None, Some(caught)) => {
+                drop_each_quietly(values);
+                drop_quietly(refused.error.take());
+                caught.resume()
+            }
+            (failure, conversion_panic) => {
+                drop_quietly(conversion_panic);
+                match failure.or_else(|| refused.error.take()) {
+                    Some(error) => {
+                        drop_each_quietly(values);
+                        drop_quietly(refused.error.take());
+                        Err(error)
+                    }
+                    None => Ok(values),
+                }
+            }
+        }
+    }
+
+    /// The group is dropped: what still runs is cancelled and aborted.
+    pub(crate) fn on_drop(&self) {
+        let mut state = self.lock();
+        // Of a group that was joined there is nothing left.
+        let joined = state.closed;
+        state.dropped = !joined;
+        state.closed = true;
+        // What runs is in the list until it has ended: an abort may not reach it.
+        let records: Vec<_> = state.live.iter().map(|live| live.record.clone()).collect();
+        let values = state.values.take();
+        let failure = state.failure.take();
+        let conversion_panic = state.conversion_panic.take();
+        let mut refused = std::mem::replace(&mut state.refused, Refused::NONE);
+        drop(state);
+        let was_cancelled = self.token.is_cancelled();
+        if joined {
+            // For what was made of the token and has left the tasks; it was not dropped.
+            quietly(|| self.token.cancel());
+        } else {
+            self.cancel(Cause::ScopeDropped);
+        }
+        for record in &records {
+            record.abort();
+        }
+        drop_each_quietly(values);
+        drop_quietly(conversion_panic);
+        if !records.is_empty() && !was_cancelled {
+            events::group_dropped(records.len(), self.place);
+        }
+        if let Some(failure) = failure {
+            failure.log(self.place, "was dropped without a join");
+        }
+        refused.log(self.place);
+        drop_quietly(refused.error.take());
+    }
+}
+
+impl<T: Send, E: Send> HasTasks for GroupState<T, E> {
+    fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
+        into.extend(self.lock().live.iter().map(|live| live.record.clone()));
+    }
+}
+
+impl<T, E> Inner<T, E> {
+    /// Whether no task is left; spawns may wait.
+    fn only_waiters_left(&self) -> bool {
+        self.pending == self.waiters.len()
+    }
+
+    /// Keeps the panic of an error's conversion for the join, unless it has one or is over. Returns what it does not
+    /// keep.
+    fn record_untold(&mut self, caught: Caught) -> Option<Caught> {
+        if self.closed || self.conversion_panic.is_some() {
+            return Some(caught);
+        }
+        self.conversion_panic.replace(caught)
+    }
+
+    /// Whether a join may still return the values.
+    fn wants_values(&self) -> bool {
+        !self.closed && self.failure.is_none() && self.conversion_panic.is_none()
+    }
+}
+
+impl<E> Failure<E> {
+    /// Logs it, and drops the error. A cancellation is no failure, and a panic was logged when it was caught.
+    #[cold]
+    fn log(self, group: &Location<'_>, why: &str) {
+        let Self { task, place, outcome, error, text } = self;
+        events::group_task_failed(task, place, group, outcome, text.as_deref(), why);
+        drop_quietly(error);
+    }
+}
+
+fn wake_joiner<T, E>(mut state: MutexGuard<'_, Inner<T, E>>) {
+    if !state.only_waiters_left() {
+        return;
+    }
+    if let Some(joiner) = state.joiner.take() {
+        drop(state);
+        quietly(|| joiner.wake());
+    }
+}
+
+#[cfg(all(test, not(supervised_loom)))]
+mod tests {
+    use super::*;
+    use crate::panic;
+
+    #[tokio::test]
+    async fn a_spawn_at_the_end_of_the_join_does_not_fail_it() {
+        let group: GroupState<u8, &str> =
+            GroupState::new(CancellationToken::new(), Location::caller());
+        group.close_when_finished().await;
+        assert!(group.task_parts().is_none(), "it takes nothing more");
+        group.refuse(
+            "late",
+            Cause::Token,
+            Ok("a spawn through a handle before the results are taken"),
+            true,
+        );
+        assert_eq!(group.take_results(), Ok(vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_group_drops_what_its_join_would_have_returned() {
+        let payload = Arc::new(());
+        let group: GroupState<Arc<()>, Arc<()>> =
+            GroupState::new(CancellationToken::new(), Location::caller());
+        let caught = panic::catch(|| std::panic::resume_unwind(Box::new(payload.clone())));
+        group.lock().conversion_panic = caught.err();
+        let place = group.lock().values.reserve();
+        group.lock().values.put(place, payload.clone());
+        group.refuse("refused", Cause::Token, Ok(payload.clone()), true);
+        assert_eq!(Arc::strong_count(&payload), 4);
+        group.on_drop();
+        assert_eq!(Arc::strong_count(&payload), 1, "the group is there yet");
+    }
+}

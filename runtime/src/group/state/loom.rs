@@ -1,0 +1,195 @@
+use std::{panic::Location, sync::Arc};
+
+use loom::{future::block_on, thread};
+
+use crate::group::state::{Failure, GroupState};
+use crate::{
+    cause::Cause,
+    context::tree::{OnThread, TaskRecord},
+    function::Policy,
+    function::loom::spec as model_spec,
+    outcome::Outcome,
+    registry::slab::Key,
+    sync::{join, model},
+};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Error {
+    Real,
+    Cancelled,
+}
+
+type Group = GroupState<u8, Error>;
+
+fn group() -> Arc<Group> {
+    Arc::new(Group::new(CancellationToken::new(), Location::caller()))
+}
+
+fn record(group: &Group) -> Arc<TaskRecord> {
+    let spec = model_spec(Policy::DEFAULT);
+    TaskRecord::recycle_or_new(None, spec, Location::caller(), &group.scope, OnThread::Worker)
+}
+
+fn register(group: &Arc<Group>) -> Key {
+    group.register(&record(group)).expect("the group is open")
+}
+
+fn failed(task: &'static str, outcome: Outcome, error: Error) -> Result<u8, Failure<Error>> {
+    Err(Failure { task, place: Location::caller(), outcome, error, text: None })
+}
+
+/// Invariant 1.
+#[test]
+fn no_cancellation_comes_before_the_failure_that_it_follows() {
+    model(Some(3), || {
+        let group = group();
+        let (fails, stops) = (register(&group), register(&group));
+        let fails = thread::spawn({
+            let group = group.clone();
+            move || group.finish(fails, "a", failed("a", Outcome::Error, Error::Real), None)
+        });
+        let stops = thread::spawn({
+            let group = group.clone();
+            move || {
+                let result = if group.token.is_cancelled() {
+                    assert_eq!(group.scope.cause(), Some(Cause::SiblingFailed { task: "a" }));
+                    failed("b", Outcome::Cancelled, Error::Cancelled)
+                } else {
+                    Ok(1)
+                };
+                group.finish(stops, "b", result, None);
+            }
+        });
+        block_on(group.close_when_finished());
+        assert_eq!(group.take_results(), Err(Error::Real));
+        join(fails);
+        join(stops);
+    });
+}
+
+/// Invariant 2: loom fails where the join is not woken.
+#[test]
+fn a_join_waits_for_all_tasks_and_is_woken_by_the_last() {
+    model(None, || {
+        let group = group();
+        let entered = [register(&group), register(&group)];
+        let tasks = entered.map(|index| {
+            let group = group.clone();
+            thread::spawn(move || group.finish(index, "a", Ok(1), None))
+        });
+        block_on(group.close_when_finished());
+        assert_eq!(group.take_results(), Ok(vec![1, 1]));
+        tasks.into_iter().for_each(join);
+    });
+}
+
+/// Invariant 2: what is entered is waited for, or is not entered.
+#[test]
+fn nothing_is_entered_after_the_join() {
+    model(Some(3), || {
+        let group = group();
+        let spawns = thread::spawn({
+            let group = group.clone();
+            move || match group.register(&record(&group)) {
+                Some(index) => {
+                    group.finish(index, "a", Ok(1), None);
+                    1
+                }
+                None => 0,
+            }
+        });
+        block_on(group.close_when_finished());
+        let joined = group.take_results().expect("none has failed").len();
+        assert_eq!(joined, spawns.join().expect("loom ends the test where a thread panics"));
+    });
+}
+
+/// Invariant 2: a spawn that waits holds the join until its task has taken its place.
+#[test]
+fn a_spawn_that_waits_is_waited_for() {
+    model(Some(3), || {
+        let group = group();
+        let number = group.add_waiter(model_spec(Policy::DEFAULT), |_| Error::Cancelled);
+        let spawns = thread::spawn({
+            let group = group.clone();
+            move || {
+                let index = register(&group);
+                group.remove_waiter(number);
+                group.finish(index, "a", Ok(1), None);
+            }
+        });
+        block_on(group.close_when_finished());
+        assert_eq!(group.take_results(), Ok(vec![1]));
+        join(spawns);
+    });
+}
+
+/// Invariant 5.
+#[test]
+fn no_task_is_left_running_in_a_group_that_is_dropped() {
+    model(Some(3), || {
+        let group = group();
+        let spawns = thread::spawn({
+            let group = group.clone();
+            move || {
+                let record = record(&group);
+                group.register(&record).map(|_| record)
+            }
+        });
+        group.on_drop();
+        if let Some(record) = spawns.join().expect("loom ends the test where a thread panics") {
+            assert!(record.is_aborted());
+        }
+        assert_eq!(group.scope.cause(), Some(Cause::ScopeDropped));
+    });
+}
+
+/// Invariant 7: whoever comes first, a failure and a value are neither kept nor taken twice.
+#[test]
+fn nothing_is_left_in_a_group_that_is_dropped() {
+    model(Some(3), || {
+        let group = group();
+        let (fails, gives) = (register(&group), register(&group));
+        let fails = thread::spawn({
+            let group = group.clone();
+            move || group.finish(fails, "a", failed("a", Outcome::Error, Error::Real), None)
+        });
+        let gives = thread::spawn({
+            let group = group.clone();
+            move || group.finish(gives, "b", Ok(1), None)
+        });
+        group.on_drop();
+        join(fails);
+        join(gives);
+        let mut state = group.lock();
+        assert!(state.failure.is_none() && state.values.take().is_empty());
+        assert_eq!((state.live.len(), state.pending), (0, 0));
+    });
+}
+
+/// Invariant 7: a spawn is refused, or its task is waited for, whoever fires the token meanwhile.
+#[test]
+fn a_spawn_is_refused_or_its_task_is_joined() {
+    model(Some(3), || {
+        let group = group();
+        let fires = thread::spawn({
+            let group = group.clone();
+            move || group.token.cancel()
+        });
+        match group.task_parts() {
+            Some(_) => {
+                let key = register(&group);
+                group.finish(key, "a", Ok(1), None);
+            }
+            None => group.refuse("a", Cause::Token, Ok(Error::Cancelled), false),
+        }
+        block_on(group.close_when_finished());
+        let refused = group.lock().refused.spawns;
+        match group.take_results() {
+            Ok(values) => assert_eq!((values, refused), (vec![1], 0)),
+            Err(error) => assert_eq!((error, refused), (Error::Cancelled, 1)),
+        }
+        join(fires);
+    });
+}

@@ -1,0 +1,152 @@
+//! Results in the order of their items, whatever the order of their ends.
+//!
+//! Invariant: `ahead` begins with the first item that has no result yet, or is empty. What ends in its turn goes
+//! straight to its place; only what overtakes an earlier item waits. Values without a size are only counted.
+
+use std::{collections::VecDeque, iter};
+
+pub(crate) struct ReorderBuffer<T> {
+    /// How many items have a place.
+    reserved: usize,
+    in_order: Vec<T>,
+    ahead: VecDeque<Option<T>>,
+}
+
+/// The place of an item's result.
+#[derive(Clone, Copy)]
+pub(crate) struct Index(usize);
+
+impl<T> ReorderBuffer<T> {
+    /// What so many have waited in is kept for others; more was one slow item's.
+    const MAX_SPARE: usize = 1_024;
+
+    pub(crate) const fn new() -> Self {
+        Self { reserved: 0, in_order: Vec::new(), ahead: VecDeque::new() }
+    }
+
+    /// How many items have a place.
+    pub(crate) fn reserved(&self) -> usize {
+        self.reserved
+    }
+
+    /// The next place.
+    pub(crate) fn reserve(&mut self) -> Index {
+        self.reserved += 1;
+        Index(self.reserved - 1)
+    }
+
+    /// Once for each place, at the most.
+    #[inline]
+    pub(crate) fn put(&mut self, index: Index, result: T) {
+        // Values without a size are all alike: a place in `ahead` would cost a byte each, for as long as a slow item
+        // runs.
+        if size_of::<T>() == 0 || (index.0 == self.in_order.len() && self.ahead.is_empty()) {
+            self.in_order.push(result);
+        } else {
+            self.put_ahead(index, result);
+        }
+    }
+
+    fn put_ahead(&mut self, Index(index): Index, result: T) {
+        let at = index - self.in_order.len();
+        match self.ahead.get_mut(at) {
+            Some(place) => *place = Some(result),
+            None => {
+                let missing = at - self.ahead.len();
+                self.ahead.extend(iter::repeat_with(|| None).take(missing));
+                self.ahead.push_back(Some(result));
+            }
+        }
+        if at == 0 {
+            while let Some(Some(_)) = self.ahead.front() {
+                self.in_order.extend(self.ahead.pop_front().flatten());
+            }
+            if self.ahead.is_empty() && self.ahead.capacity() > Self::MAX_SPARE {
+                self.ahead = VecDeque::new();
+            }
+        }
+    }
+
+    /// What was put, in the order of the places.
+    pub(crate) fn take(&mut self) -> Vec<T> {
+        let mut all = std::mem::take(&mut self.in_order);
+        all.extend(std::mem::take(&mut self.ahead).into_iter().flatten());
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permutations(of: Vec<usize>) -> Vec<Vec<usize>> {
+        if of.is_empty() {
+            return vec![Vec::new()];
+        }
+        let mut orders = Vec::new();
+        for first in &of {
+            let rest = of.iter().copied().filter(|other| other != first).collect();
+            for mut order in permutations(rest) {
+                order.insert(0, *first);
+                orders.push(order);
+            }
+        }
+        orders
+    }
+
+    #[test]
+    fn results_keep_the_order_of_their_items() {
+        for order in permutations((0..6).collect()) {
+            let mut buffer = ReorderBuffer::new();
+            let places: Vec<_> = (0..6).map(|_| buffer.reserve()).collect();
+            order.iter().for_each(|at| buffer.put(places[*at], *at));
+            assert_eq!(buffer.take(), [0, 1, 2, 3, 4, 5], "{order:?}");
+        }
+    }
+
+    #[test]
+    fn results_in_order_are_not_buffered() {
+        let mut buffer = ReorderBuffer::new();
+        for n in 0..1_000 {
+            let (first, second) = (buffer.reserve(), buffer.reserve());
+            buffer.put(second, 2 * n + 1);
+            buffer.put(first, 2 * n);
+            assert!(buffer.ahead.is_empty());
+        }
+        assert!(buffer.ahead.capacity() < 8, "it is as long as the longest overtaking");
+        assert_eq!(buffer.take(), (0..2_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_slow_item_leaves_no_large_buffer() {
+        let mut buffer = ReorderBuffer::new();
+        let slow = buffer.reserve();
+        for n in 1..100_000 {
+            let place = buffer.reserve();
+            buffer.put(place, n);
+        }
+        buffer.put(slow, 0);
+        assert!(buffer.ahead.capacity() <= ReorderBuffer::<usize>::MAX_SPARE);
+        assert!(buffer.take().into_iter().eq(0..100_000));
+    }
+
+    #[test]
+    fn zero_sized_values_need_no_memory() {
+        let mut buffer = ReorderBuffer::new();
+        let _slow = buffer.reserve();
+        for _ in 0..1_000 {
+            let place = buffer.reserve();
+            buffer.put(place, ());
+        }
+        assert_eq!((buffer.ahead.capacity(), buffer.take().len()), (0, 1_000));
+    }
+
+    #[test]
+    fn an_index_without_a_result_is_skipped() {
+        let mut buffer = ReorderBuffer::new();
+        let places: Vec<_> = (0..4).map(|_| buffer.reserve()).collect();
+        buffer.put(places[3], 'd');
+        buffer.put(places[1], 'b');
+        assert_eq!((buffer.reserved(), buffer.take()), (4, vec!['b', 'd']));
+    }
+}

@@ -1,0 +1,677 @@
+//! What the workers of a map share: the iterator that they read from, and the results.
+//!
+//! The source (the iterator and `f`) is in the state while no one uses it. Whoever uses it takes it out, and no lock
+//! is held meanwhile: an iterator that blocks holds the thread that reads, and nothing else.
+//!
+//! Invariants
+//!
+//! 1. Each item is read by one worker, and its end is stored once.
+//! 2. The first failure is recorded before the cancellation that it triggers.
+//! 3. The iterator, `f`, their drops, items, errors, payloads and wakers run outside all locks, under [`panic::catch`]
+//!    or [`quietly`]. The iterator and `f` run on one thread at a time.
+//! 4. A worker that is entered while the map is dropped is aborted. The results are dropped by whoever drops the map,
+//!    and by the workers that end later: the last reference may be in someone's `cancel`, or in `watch.rs`.
+//! 5. A worker that waits for the source is woken: whoever puts the source back wakes one of those that wait, and
+//!    whoever ends the reading wakes all. Without it a map hangs whose next item would end the runs under way. A
+//!    worker leaves the queue before its key can be another one's.
+//! 6. A map waits for its runs, not for the iterator: once nothing more is to be read, a worker that is still inside
+//!    the iterator does not keep the map from its end.
+//! 7. If the source may have more and the limit has room, then a worker without a run is there, which reads next, or
+//!    some run will ask for one more worker: when it pends, when it ends after a while, when the limit is raised, or
+//!    when no item was read for a while (`watch.rs`). A worker that is refused since another one reads leaves the
+//!    question to that one's run.
+//! 8. A failure is returned by the map or logged, once: logged are those after the first, and all of a map that is
+//!    dropped. Of more than 10 a second of one function, the number is logged.
+//!
+//! `map_state/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/composition/decisions.rs` 6 and 7,
+//! `tests/composition/locks.rs` 3, `tests/composition/map_truth.rs` 8.
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
+mod workers;
+
+use std::{
+    collections::VecDeque,
+    panic::Location,
+    sync::{Arc, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cause::Cause,
+    context::Scope,
+    context::cancel_waker::CancelWaker,
+    context::tree::TaskRecord,
+    error::{Cancelled, Origin, TaskError},
+    function::TaskSpec,
+    function::limit::Limit,
+    outcome::Outcome,
+    panic,
+    panic::{Caught, Panic, drop_each_quietly, drop_quietly, quietly},
+    registry::HasTasks,
+    registry::sharded_list::Registration,
+    registry::slab::{Key, Slab},
+    run::future::{SupervisedFuture, TaskCompletion},
+    sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool, atomic::Ordering},
+    telemetry::events,
+    telemetry::span::TaskSpan,
+};
+use crate::{
+    group::spawn::task_name,
+    group::state::Failure,
+    map::collect_mode::CollectMode,
+    map::item_source::{ItemSource, NextItem, drop_source},
+    map::reorder_buffer::{Index, ReorderBuffer},
+    tasks::cell::cause_of_abort,
+};
+
+pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
+    pub(crate) token: CancellationToken,
+    pub(crate) scope: Arc<Scope>,
+    pub(crate) place: &'static Location<'static>,
+    /// Of who called the map: its workers' spans are inside.
+    pub(crate) span: TaskSpan,
+    /// Under a lock of their own, which is taken to list the live tasks.
+    workers: Mutex<Slab<Arc<TaskRecord>>>,
+    registration: OnceLock<Registration<dyn HasTasks>>,
+    /// Wakes the map's own future when the token fires.
+    cancel_waker: OnceLock<CancelWaker>,
+    /// Whether one more worker would have something to do. False while it matters only if another worker has the duty
+    /// to ask later (invariant 7).
+    may_grow: AtomicBool,
+    /// Whether the source is in the state, or gone: for a worker that spins before it waits. Written under the lock,
+    /// together with `borrowed`.
+    source_available: AtomicBool,
+    /// As in the state, for who reads an item without the lock.
+    closed: AtomicBool,
+    inner: Mutex<Inner<I, F, S, K>>,
+}
+
+struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
+    /// Boxed, since it changes hands for each item. Absent while someone has it, and once nothing is to be read.
+    source: Option<Box<ItemSource<I, F>>>,
+    borrowed: Borrowed,
+    /// No further item is to be read: exhausted, failed, cancelled or dropped.
+    stopped: bool,
+    /// The token fired before all items were read.
+    truncated: bool,
+    /// The iterator says that it has no more: not worth another worker.
+    hint_is_zero: bool,
+    /// Runners that wait for the source, the longest first.
+    queue: Queue,
+    /// A place for each item whose run was made.
+    results: ReorderBuffer<K::Item>,
+    failure: Option<Failure<S::Error>>,
+    /// A panic of an error's conversion: there is no error to report it with, and the map panics.
+    conversion_panic: Option<Caught>,
+    workers: usize,
+    /// Those that have not asked for an item yet.
+    starting: usize,
+    /// The function, once the first run was made.
+    spec: Option<&'static TaskSpec>,
+    limit: WorkerLimit,
+    /// The map was dropped, or has ended without its last reader.
+    closed: bool,
+    /// The map was dropped: nobody takes the results.
+    abandoned: bool,
+    /// The map's own future is to start one more worker.
+    growth_requested: bool,
+    /// `watch.rs` checks the map now and then.
+    is_watched: bool,
+    map_waker: Option<Waker>,
+}
+
+/// Runners that wait, by their keys.
+type Queue = VecDeque<(Key, Waker)>;
+
+/// Whether someone has the source, and brings it back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Borrowed {
+    No,
+    /// To ask whether there is more, or to drop it.
+    ToInspect,
+    /// To a worker that reads an item, and has no run.
+    ToRead,
+}
+
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Inner<I, F, S, K> {
+    /// Whether there may be work for one more worker, and the limit has room for it.
+    fn has_room(&self) -> bool {
+        let readable = self.source.is_some() || self.borrowed != Borrowed::No;
+        readable && !self.stopped && self.has_room_to_read()
+    }
+
+    /// The same of a map that has a source, and is not stopped.
+    fn has_room_to_read(&self) -> bool {
+        !self.hint_is_zero && self.workers < self.limit.size()
+    }
+
+    /// How many workers have no run: they read next.
+    fn idle(&self) -> usize {
+        self.starting + self.queue.len() + usize::from(self.borrowed != Borrowed::No)
+    }
+
+    /// Only a worker is left that is inside the iterator, and whose item would not be run.
+    fn only_reader_left(&self) -> bool {
+        self.stopped && self.borrowed == Borrowed::ToRead && self.workers == 1
+    }
+
+    /// Reads no further item: what is to be dropped and woken outside of the lock.
+    fn close_input(&mut self) -> (Option<Box<ItemSource<I, F>>>, Queue) {
+        self.stopped = true;
+        (self.source.take(), std::mem::take(&mut self.queue))
+    }
+
+    fn take_unwanted(&mut self) -> Unwanted<K::Item, Failure<S::Error>> {
+        let (results, failure) = (self.results.take(), self.failure.take());
+        Unwanted { results, failure, conversion_panic: self.conversion_panic.take() }
+    }
+}
+
+/// What a map that was dropped does not return.
+struct Unwanted<T, E> {
+    results: Vec<T>,
+    failure: Option<E>,
+    conversion_panic: Option<Caught>,
+}
+
+impl<T, E> Unwanted<T, E> {
+    fn drop_quietly(self) {
+        drop_each_quietly(self.results);
+        drop_quietly(self.failure);
+        drop_quietly(self.conversion_panic);
+    }
+}
+
+fn wake_each(queue: Queue) {
+    for (_, waker) in queue {
+        quietly(|| waker.wake());
+    }
+}
+
+/// What nobody has taken is dropped one by one: two panics at once would abort the process.
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for Inner<I, F, S, K> {
+    fn drop(&mut self) {
+        drop_source(self.source.take());
+        drop_each_quietly(self.results.take());
+        drop_quietly(self.failure.take());
+    }
+}
+
+/// How many workers there may be.
+#[derive(Clone, Copy)]
+pub(crate) enum WorkerLimit {
+    Fixed(usize),
+    /// As many as the function's own limit says, which may change.
+    OfFunction(&'static Limit),
+}
+
+impl WorkerLimit {
+    fn size(self) -> usize {
+        match self {
+            Self::Fixed(size) => size,
+            Self::OfFunction(limit) => limit.size(),
+        }
+    }
+}
+
+/// A run that a worker has driven to its end.
+pub(crate) struct FinishedItem<S: SupervisedFuture> {
+    pub(crate) task: &'static str,
+    pub(crate) index: Index,
+    pub(crate) ended: TaskCompletion<S::Value, S::Error>,
+}
+
+/// The name of a worker that does not know its function yet.
+pub(crate) const UNKNOWN: &str = "map";
+
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K> {
+    pub(crate) fn new(
+        token: CancellationToken,
+        place: &'static Location<'static>,
+        items: I,
+        f: F,
+    ) -> Self {
+        Self {
+            scope: Scope::nested(token.clone()),
+            token,
+            place,
+            span: TaskSpan::current(),
+            workers: Mutex::default(),
+            registration: OnceLock::new(),
+            cancel_waker: OnceLock::new(),
+            may_grow: AtomicBool::new(false),
+            source_available: AtomicBool::new(true),
+            closed: AtomicBool::new(false),
+            inner: Mutex::new(Inner {
+                source: Some(Box::new(ItemSource { items, f })),
+                borrowed: Borrowed::No,
+                stopped: false,
+                truncated: false,
+                hint_is_zero: false,
+                queue: VecDeque::new(),
+                results: ReorderBuffer::new(),
+                failure: None,
+                conversion_panic: None,
+                workers: 1,
+                starting: 0,
+                spec: None,
+                limit: WorkerLimit::Fixed(1),
+                closed: false,
+                abandoned: false,
+                growth_requested: false,
+                is_watched: false,
+                map_waker: None,
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<I, F, S, K>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the map's own future, to look at its workers.
+    pub(crate) fn wake(&self) {
+        let map_waker = self.lock().map_waker.take();
+        if let Some(map_waker) = map_waker {
+            quietly(|| map_waker.wake());
+        }
+    }
+
+    pub(crate) fn poll_finished(&self, cx: &Context<'_>) -> Poll<()> {
+        let state = self.lock();
+        if state.workers == 0 {
+            return Poll::Ready(());
+        }
+        if state.map_waker.as_ref().is_some_and(|map_waker| map_waker.will_wake(cx.waker())) {
+            return Poll::Pending;
+        }
+        drop(state);
+        // Foreign code: not under the lock.
+        let map_waker = cx.waker().clone();
+        let mut state = self.lock();
+        let before = state.map_waker.replace(map_waker);
+        let ended = state.workers == 0;
+        drop(state);
+        drop(before);
+        if ended { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// The results, once the map is over.
+    pub(crate) fn take_results(&self) -> Result<Vec<K::Item>, S::Error> {
+        let mut state = self.lock();
+        let results = state.results.take();
+        let failure = state.failure.take();
+        let conversion_panic = state.conversion_panic.take();
+        let (truncated, spec) = (state.truncated, state.spec);
+        drop(state);
+        match (failure, conversion_panic) {
+            (Some(failure), conversion_panic) => {
+                drop_each_quietly(results);
+                drop_quietly(conversion_panic);
+                Err(failure.error)
+            }
+            (None, Some(caught)) => {
+                drop_each_quietly(results);
+                caught.resume()
+            }
+            (None, None) if truncated => self.append_cancelled(results, spec),
+            (None, None) => Ok(results),
+        }
+    }
+
+    /// Ends the results with a cancellation, which stands for the items that were not read.
+    #[cold]
+    fn append_cancelled(
+        &self,
+        mut results: Vec<K::Item>,
+        spec: Option<&'static TaskSpec>,
+    ) -> Result<Vec<K::Item>, S::Error> {
+        let cause = cause_of_abort(&self.scope, &self.token);
+        let origin = spec.map_or_else(|| Origin::from(task_name::<S, F>()), Origin::from);
+        let cancelled = Cancelled::new(origin, cause);
+        match panic::catch(|| S::error(TaskError::Cancelled(cancelled)))
+            .map(|error| K::collect(Err(error)))
+        {
+            Ok(Ok(item)) => {
+                results.push(item);
+                Ok(results)
+            }
+            Ok(Err(error)) => {
+                drop_each_quietly(results);
+                Err(error)
+            }
+            Err(caught) => {
+                drop_each_quietly(results);
+                caught.resume()
+            }
+        }
+    }
+
+    /// The future of the map is dropped.
+    pub(crate) fn on_drop(&self) {
+        let mut state = self.lock();
+        state.abandoned = true;
+        let (source, queue) = self.close(&mut state);
+        let failure = state.failure.take();
+        let unwanted = state.take_unwanted();
+        drop(state);
+        let workers: Vec<_> = self.workers().iter().cloned().collect();
+        self.cancel(Cause::ScopeDropped);
+        for worker in workers {
+            worker.abort();
+        }
+        wake_each(queue);
+        drop_source(source);
+        if let Some(failure) = failure {
+            self.log(failure, "was dropped before it returned");
+        }
+        unwanted.drop_quietly();
+    }
+
+    fn close(&self, state: &mut Inner<I, F, S, K>) -> (Option<Box<ItemSource<I, F>>>, Queue) {
+        state.closed = true;
+        self.closed.store(true, Ordering::Relaxed);
+        state.close_input()
+    }
+
+    /// Whether only the iterator keeps the map from its end. With `gives_up` the map ends without it.
+    ///
+    /// The token has fired.
+    pub(crate) fn is_blocked_on_iterator(&self, give_up: bool) -> bool {
+        let mut state = self.lock();
+        if state.borrowed != Borrowed::ToRead {
+            return false;
+        }
+        let (source, mut queue) = state.close_input();
+        let only_reader_left = state.only_reader_left();
+        if only_reader_left && give_up {
+            state.truncated = true;
+            queue.extend(self.close(&mut state).1);
+        }
+        drop(state);
+        wake_each(queue);
+        drop_source(source);
+        only_reader_left
+    }
+
+    /// Stores an end where no next item is wanted.
+    pub(crate) fn store(&self, FinishedItem { task, index, ended }: FinishedItem<S>) {
+        let mut state = self.lock();
+        let TaskCompletion { outcome, result, .. } = ended;
+        match K::collect(result) {
+            Ok(item) => state.results.put(index, item),
+            Err(error) => self.fail(state, self.failure(task, outcome, error, None)),
+        }
+    }
+
+    /// Stores a failure that stops the rest, with what its error says.
+    #[cold]
+    pub(crate) fn store_failure(
+        &self,
+        task: &'static str,
+        ended: TaskCompletion<S::Value, S::Error>,
+        text: Option<Box<str>>,
+    ) {
+        if let Err(error) = ended.result {
+            self.fail(self.lock(), self.failure(task, ended.outcome, error, text));
+        }
+    }
+
+    fn failure(
+        &self,
+        task: &'static str,
+        outcome: Outcome,
+        error: S::Error,
+        text: Option<Box<str>>,
+    ) -> Failure<S::Error> {
+        Failure { task, place: self.place, outcome, error, text }
+    }
+
+    /// Logs a failure that the map does not return, and drops its error.
+    #[cold]
+    fn log(&self, failure: Failure<S::Error>, why: &str) {
+        let Failure { task, place, outcome, error, text } = failure;
+        events::map_item_failed(task, place, outcome, text.as_deref(), why);
+        drop_quietly(error);
+    }
+
+    /// A run has ended, and no error could be made of how.
+    pub(crate) fn store_unconvertible(&self, task: &'static str, caught: Caught) {
+        let mut state = self.lock();
+        let surplus = match state.conversion_panic {
+            Some(_) => Some(caught),
+            None => state.conversion_panic.replace(caught),
+        };
+        self.release(state, Some(task));
+        drop_quietly(surplus);
+    }
+
+    /// A run has failed: the first one cancels the rest. Releases the lock.
+    #[cold]
+    fn fail(&self, mut state: MutexGuard<'_, Inner<I, F, S, K>>, failure: Failure<S::Error>) {
+        if state.closed || state.failure.is_some() {
+            let why = if state.closed { "had ended" } else { "had failed already" };
+            drop(state);
+            return self.log(failure, why);
+        }
+        let task = failure.task;
+        state.failure = Some(failure);
+        self.release(state, Some(task));
+    }
+
+    /// Cancels the rest; where they are cancelled already, that has a cause of its own.
+    fn cancel(&self, cause: Cause) {
+        if self.token.is_cancelled() {
+            return;
+        }
+        if !self.scope.cancel(cause, || quietly(|| self.token.cancel())) {
+            self.wake_workers();
+        }
+    }
+
+    /// Releases the lock, then does what must not be done under it.
+    fn release(&self, mut state: MutexGuard<'_, Inner<I, F, S, K>>, failed: Option<&'static str>) {
+        let stopped = failed.map(|task| (task, state.close_input()));
+        drop(state);
+        if let Some((task, (source, queue))) = stopped {
+            self.cancel(Cause::SiblingFailed { task });
+            wake_each(queue);
+            drop_source(source);
+        }
+    }
+
+    /// Before the first worker: whether there is one to start. If there is nothing to read, the map is over.
+    pub(crate) fn has_work(&self) -> bool {
+        let mut state = self.lock();
+        let Some(source) = state.source.take() else { return false };
+        drop(state);
+        let (has_fired, has_more) = (self.token.is_cancelled(), source.may_have_more());
+        let mut state = self.lock();
+        if has_more && !has_fired {
+            state.source = Some(source);
+            return true;
+        }
+        state.stopped = true;
+        state.truncated = has_more;
+        state.workers = 0;
+        drop(state);
+        drop_source(Some(source));
+        false
+    }
+
+    /// Reads no further item: the token has fired, or the last worker leaves.
+    #[cold]
+    pub(crate) fn stop_reading(&self) {
+        let mut state = self.lock();
+        let (source, queue) = state.close_input();
+        if source.is_some() {
+            state.borrowed = Borrowed::ToInspect;
+        }
+        drop(state);
+        wake_each(queue);
+        let Some(source) = source else { return };
+        let truncated = source.may_have_more();
+        drop_source(Some(source));
+        let mut state = self.lock();
+        state.borrowed = Borrowed::No;
+        state.truncated |= truncated;
+    }
+
+    /// Brings the source back, which `state` had lent; releases the lock. Returns whether a worker was woken.
+    #[inline(always)]
+    fn put_back(
+        &self,
+        mut state: MutexGuard<'_, Inner<I, F, S, K>>,
+        source: Box<ItemSource<I, F>>,
+    ) -> bool {
+        state.borrowed = Borrowed::No;
+        self.source_available.store(true, Ordering::Relaxed);
+        if state.stopped {
+            drop(state);
+            drop_source(Some(source));
+            return false;
+        }
+        state.source = Some(source);
+        if !state.queue.is_empty() {
+            self.may_grow.store(false, Ordering::Relaxed);
+            Self::wake_next(state);
+            return true;
+        }
+        // No worker is idle, but for those that start.
+        let may_grow = state.starting == 0 && state.has_room_to_read();
+        if may_grow != self.may_grow.load(Ordering::Relaxed) {
+            self.may_grow.store(may_grow, Ordering::Relaxed);
+        }
+        false
+    }
+
+    /// Wakes a worker that waits for the source, if it is there; releases the lock.
+    #[cold]
+    fn wake_next(mut state: MutexGuard<'_, Inner<I, F, S, K>>) {
+        let next = if state.source.is_some() { state.queue.pop_front() } else { None };
+        drop(state);
+        wake_each(next.into_iter().collect());
+    }
+}
+
+impl<I, F, S, K> MapState<I, F, S, K>
+where
+    I: Iterator,
+    F: FnMut(CancellationToken, I::Item) -> S,
+    S: SupervisedFuture,
+    K: CollectMode<S>,
+{
+    /// Stores what the worker has done, then reads the next item and makes its run, which goes to `put`.
+    ///
+    /// `token` is called, and its handle dropped, without a lock. `woke` becomes true if another worker was woken.
+    #[inline]
+    pub(crate) fn complete_and_next(
+        &self,
+        done: &mut Option<FinishedItem<S>>,
+        token: impl FnOnce() -> CancellationToken,
+        put: impl FnOnce(S),
+        woke: &mut bool,
+    ) -> NextRun {
+        let mut state = self.lock();
+        if let Some(FinishedItem { task, index, ended }) = done.take() {
+            let outcome = ended.outcome;
+            match K::collect(ended.result) {
+                Ok(item) => state.results.put(index, item),
+                Err(error) => {
+                    self.fail(state, self.failure(task, outcome, error, None));
+                    state = self.lock();
+                }
+            }
+        }
+        let Some(mut source) = state.source.take() else {
+            return if state.borrowed != Borrowed::No && !state.stopped {
+                NextRun::SourceBorrowed
+            } else {
+                NextRun::Finished
+            };
+        };
+        state.borrowed = Borrowed::ToRead;
+        // Under the lock: a worker that finds the source away and this flag still set would ask again without end,
+        // until this thread runs on.
+        self.source_available.store(false, Ordering::Relaxed);
+        drop(state);
+        let next = source.next(token(), || !self.closed.load(Ordering::Relaxed), put);
+        let mut state = self.lock();
+        match next {
+            NextItem::Made if !state.stopped => {
+                let index = state.results.reserve();
+                *woke |= self.put_back(state, source);
+                NextRun::Made(index)
+            }
+            next => self.next_uncommon(state, source, next, woke),
+        }
+    }
+
+    /// Not an item of a map that goes on.
+    #[cold]
+    fn next_uncommon<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, Inner<I, F, S, K>>,
+        source: Box<ItemSource<I, F>>,
+        next: NextItem,
+        woke: &mut bool,
+    ) -> NextRun {
+        let (next_run, ends) = match next {
+            _ if state.closed => (NextRun::Unwanted, true),
+            NextItem::Made => (NextRun::Made(state.results.reserve()), false),
+            NextItem::Panicked { caught, in_iterator } => {
+                (NextRun::Panicked(state.results.reserve(), caught), in_iterator)
+            }
+            NextItem::Exhausted => (NextRun::Finished, true),
+            NextItem::Unwanted => (NextRun::Finished, false),
+        };
+        if !ends && state.stopped {
+            // The token fired, or a run failed, while the item was read.
+            drop(state);
+            let truncated = source.may_have_more();
+            state = self.lock();
+            state.truncated |= truncated;
+        }
+        let queue = if ends { state.close_input().1 } else { VecDeque::new() };
+        *woke |= self.put_back(state, source);
+        wake_each(queue);
+        next_run
+    }
+
+    /// An item could not be made; `None` where no error could be made of that either.
+    #[cold]
+    pub(crate) fn item_panicked(&self, index: Index, caught: Caught) -> Option<FinishedItem<S>> {
+        let spec = self.lock().spec;
+        let task = spec.map_or_else(task_name::<S, F>, TaskSpec::name);
+        let panic = Panic::new(spec.map_or_else(|| Origin::from(task), Origin::from), caught);
+        events::panicked(&panic);
+        match panic::catch(|| S::error(TaskError::Panicked(panic))) {
+            Ok(error) => {
+                let outcome = Outcome::Panicked;
+                let ended =
+                    TaskCompletion { outcome, overdue: false, nanos: 0, result: Err(error) };
+                Some(FinishedItem { task, index, ended })
+            }
+            Err(caught) => {
+                self.store_unconvertible(task, caught);
+                None
+            }
+        }
+    }
+}
+
+/// What there is to do for a worker that has no run.
+pub(crate) enum NextRun {
+    /// The run that was put.
+    Made(Index),
+    /// Wait: another worker has the source.
+    SourceBorrowed,
+    Finished,
+    /// Drop what was put: the map has gone.
+    Unwanted,
+    /// The item at this place could not be made.
+    Panicked(Index, Caught),
+}

@@ -1,0 +1,288 @@
+use std::{
+    future::{Ready, poll_fn, ready},
+    panic::Location,
+    sync::Arc,
+    task::Poll,
+};
+
+use loom::{future::block_on, sync::Condvar, thread};
+
+use crate::map::state::{FinishedItem, MapState, NextRun, WorkerLimit};
+use crate::{
+    context::tree::{OnThread, TaskRecord},
+    error::TaskError,
+    function::Policy,
+    function::loom::spec as model_spec,
+    map::collect_mode::FailFast,
+    map::reorder_buffer::Index,
+    outcome::Outcome,
+    registry::slab::Key,
+    run::future::{Supervised, TaskCompletion, supervise},
+    run::output::{SupervisedOutput as _, output},
+    sync::{Mutex, join, model},
+};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, PartialEq, Eq)]
+enum Failure {
+    Real,
+    Cancelled,
+}
+
+impl From<TaskError> for Failure {
+    fn from(_: TaskError) -> Self {
+        Self::Cancelled
+    }
+}
+
+type Items = Box<dyn Iterator<Item = u8> + Send>;
+type Run = Supervised<Ready<Result<u8, Failure>>, CancellationToken>;
+type Make = Box<dyn FnMut(CancellationToken, u8) -> Run + Send>;
+type Map = Arc<MapState<Items, Make, Run, FailFast>>;
+
+/// A map with room for so many workers, two of which are there.
+fn map_of(items: Items, make: Make, limit: usize) -> Map {
+    let map = MapState::new(CancellationToken::new(), Location::caller(), items, make);
+    map.set_function(model_spec(Policy::DEFAULT), WorkerLimit::Fixed(limit));
+    assert!(map.grow(1).is_some(), "there is work for one more");
+    Arc::new(map)
+}
+
+fn make(mut reads: impl FnMut(u8) + Send + 'static) -> Make {
+    let spec = model_spec(Policy::DEFAULT);
+    Box::new(move |token, item| {
+        reads(item);
+        supervise(spec, token, output(Result::<u8, Failure>::by_shape), ready(Ok(item)))
+    })
+}
+
+/// A map with places for two workers, both taken, and what is pulled.
+fn map(items: u8) -> (Map, Arc<Mutex<Vec<u8>>>) {
+    let items_read: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let reads = items_read.clone();
+    let make = make(move |item| {
+        reads.lock().expect("loom's locks are not poisoned").push(item);
+    });
+    let map = map_of(Box::new(0..items), make, 2);
+    map.worker_started();
+    (map, items_read)
+}
+
+fn record(map: &Map) -> Arc<TaskRecord> {
+    let spec = model_spec(Policy::DEFAULT);
+    TaskRecord::recycle_or_new(None, spec, Location::caller(), &map.scope, OnThread::Worker)
+}
+
+/// What a worker finds when it has stored an end, once it has waited for the source.
+fn next_index(map: &Map, key: Key, mut done: Option<FinishedItem<Run>>) -> Option<Index> {
+    block_on(poll_fn(|cx| {
+        map.dequeue(key);
+        loop {
+            if map.token.is_cancelled() {
+                done.take().into_iter().for_each(|done| map.store(done));
+                map.stop_reading();
+                return Poll::Ready(None);
+            }
+            match map.complete_and_next(&mut done, || map.token.clone(), drop, &mut false) {
+                NextRun::Made(index) => return Poll::Ready(Some(index)),
+                NextRun::Finished | NextRun::Unwanted => return Poll::Ready(None),
+                NextRun::Panicked(..) => unreachable!("nothing panics here"),
+                NextRun::SourceBorrowed if map.enqueue(key, cx.waker()) => return Poll::Pending,
+                NextRun::SourceBorrowed => {}
+            }
+        }
+    }))
+}
+
+/// As a worker: drives one run after another, whose ends are given.
+fn drive(
+    map: &Map,
+    key: Key,
+    task: &'static str,
+    end: impl Fn(&Map) -> (Outcome, Result<u8, Failure>),
+) {
+    let mut done = None;
+    while let Some(index) = next_index(map, key, done) {
+        let (outcome, result) = end(map);
+        let ended = TaskCompletion { outcome, overdue: false, nanos: 0, result };
+        done = Some(FinishedItem { task, index, ended });
+    }
+    map.finish(Some(key));
+}
+
+/// Invariants 1 and 5; loom fails if the map, or a worker that waits for the source, is not woken.
+#[test]
+fn each_item_is_read_once_and_has_one_result() {
+    model(Some(3), || {
+        let (map, items_read) = map(2);
+        let workers = ["a", "b"].map(|task| {
+            let (map, key) = (map.clone(), map.register(&record(&map)));
+            thread::spawn(move || drive(&map, key, task, |_| (Outcome::Ok, Ok(7))))
+        });
+        block_on(poll_fn(|cx| map.poll_finished(cx)));
+        assert_eq!(map.take_results(), Ok(vec![7, 7]));
+        assert_eq!(*items_read.lock().expect("loom's locks are not poisoned"), [0, 1]);
+        workers.into_iter().for_each(join);
+    });
+}
+
+/// Invariant 2.
+#[test]
+fn no_cancellation_comes_before_the_failure_that_it_follows() {
+    model(Some(3), || {
+        let (map, _) = map(2);
+        let ends = |map: &Map, fails: bool| match (fails, map.token.is_cancelled()) {
+            (true, _) => (Outcome::Error, Err(Failure::Real)),
+            (false, true) => {
+                assert!(map.scope.cause().is_some());
+                (Outcome::Cancelled, Err(Failure::Cancelled))
+            }
+            (false, false) => (Outcome::Ok, Ok(7)),
+        };
+        let workers = [true, false].map(|fails| {
+            let (map, key) = (map.clone(), map.register(&record(&map)));
+            thread::spawn(move || drive(&map, key, "a", |map| ends(map, fails)))
+        });
+        block_on(poll_fn(|cx| map.poll_finished(cx)));
+        // The one that does not fail may have done all the work.
+        let result = map.take_results();
+        assert!(matches!(result, Err(Failure::Real) | Ok(_)), "{result:?}");
+        workers.into_iter().for_each(join);
+    });
+}
+
+/// Invariant 4.
+#[test]
+fn no_worker_escapes_the_drop_of_its_map() {
+    model(None, || {
+        let (map, _) = map(2);
+        let spawns = thread::spawn({
+            let map = map.clone();
+            move || {
+                let record = record(&map);
+                map.register(&record);
+                record
+            }
+        });
+        map.on_drop();
+        let record = spawns.join().expect("loom ends the test where a thread panics");
+        assert!(record.is_aborted());
+        let next_run = map.complete_and_next(&mut None, || map.token.clone(), drop, &mut false);
+        assert!(matches!(next_run, NextRun::Finished), "nothing more is run");
+    });
+}
+
+/// Invariant 6: an iterator that blocks until it may go on keeps no end from being stored, and no map from its end.
+#[test]
+fn a_blocked_iterator_keeps_no_map_from_its_end() {
+    model(Some(2), || {
+        let gate = Arc::new((Mutex::new(false), Condvar::new()));
+        let blocks = std::iter::from_fn({
+            let gate = gate.clone();
+            move || {
+                let (is_open, opened) = &*gate;
+                let mut is_open = is_open.lock().expect("loom's locks are not poisoned");
+                while !*is_open {
+                    is_open = opened.wait(is_open).expect("loom's locks are not poisoned");
+                }
+                Some(1)
+            }
+        });
+        let map = map_of(Box::new(std::iter::once(0).chain(blocks)), make(drop), 2);
+        map.worker_started();
+        let workers = ["a", "b"].map(|task| {
+            let (map, key) = (map.clone(), map.register(&record(&map)));
+            thread::spawn(move || drive(&map, key, task, |_| (Outcome::Error, Err(Failure::Real))))
+        });
+        // The first item fails, which fires the token.
+        block_on(poll_fn(|cx| {
+            let ended = map.poll_finished(cx).is_ready();
+            let ended = ended || (map.token.is_cancelled() && map.is_blocked_on_iterator(true));
+            if ended { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        assert_eq!(map.take_results(), Err(Failure::Real));
+        let (is_open, opened) = &*gate;
+        *is_open.lock().expect("loom's locks are not poisoned") = true;
+        opened.notify_all();
+        workers.into_iter().for_each(join);
+    });
+}
+
+/// Invariant 7: a run that pends asks for one more worker, or leaves the question to a worker that reads.
+#[test]
+fn a_map_with_room_has_a_reader_or_requests_one() {
+    model(Some(2), || {
+        let map = map_of(Box::new(0..3), make(drop), 3);
+        // Each reads one item, whose run pends.
+        let asked = Arc::new(Mutex::new(0));
+        let workers = [false, true].map(|is_new| {
+            let (map, asked) = (map.clone(), asked.clone());
+            thread::spawn(move || {
+                let key = map.register(&record(&map));
+                if is_new {
+                    map.worker_started();
+                }
+                assert!(next_index(&map, key, None).is_some());
+                let grew = usize::from(map.grow(1).is_some());
+                *asked.lock().expect("loom's locks are not poisoned") += grew;
+            })
+        });
+        workers.into_iter().for_each(join);
+        assert_eq!(*asked.lock().expect("loom's locks are not poisoned"), 1);
+    });
+}
+
+/// A token that fires while the source is asked whether it has more: what is left unread cuts the map.
+#[test]
+fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
+    model(Some(2), || {
+        let items: Items = Box::new(0..1);
+        let map = MapState::new(CancellationToken::new(), Location::caller(), items, make(drop));
+        map.set_function(model_spec(Policy::DEFAULT), WorkerLimit::Fixed(2));
+        let map: Map = Arc::new(map);
+        let reads = thread::spawn({
+            let (map, key) = (map.clone(), map.register(&record(&map)));
+            move || drive(&map, key, "a", |_| (Outcome::Ok, Ok(7)))
+        });
+        let fires = thread::spawn({
+            let map = map.clone();
+            move || map.token.cancel()
+        });
+        if map.grow_exactly(1).is_some() {
+            map.worker_started();
+            drive(&map, map.register(&record(&map)), "b", |_| (Outcome::Ok, Ok(7)));
+        }
+        block_on(poll_fn(|cx| map.poll_finished(cx)));
+        let result = map.take_results();
+        let is_whole = result.as_ref().is_ok_and(|values| values.len() == 1);
+        assert!(is_whole || result == Err(Failure::Cancelled), "{result:?}");
+        join(reads);
+        join(fires);
+    });
+}
+
+/// Invariant 5: a worker that leaves takes out of the queue no other one, which may have got its key.
+#[test]
+fn a_runner_that_leaves_takes_no_other_one_out_of_the_queue() {
+    model(Some(3), || {
+        let map = map_of(Box::new(0..2), make(drop), 3);
+        map.worker_started();
+        assert!(map.grow_exactly(1).is_some(), "there is work for a third");
+        map.worker_started();
+        let [reads, leaves] = [(); 2].map(|()| map.register(&record(&map)));
+        let leaves = thread::spawn({
+            let map = map.clone();
+            // As one that is dropped before it has an item.
+            move || map.finish(Some(leaves))
+        });
+        let enters = thread::spawn({
+            let map = map.clone();
+            move || drive(&map, map.register(&record(&map)), "b", |_| (Outcome::Ok, Ok(7)))
+        });
+        drive(&map, reads, "a", |_| (Outcome::Ok, Ok(7)));
+        block_on(poll_fn(|cx| map.poll_finished(cx)));
+        assert_eq!(map.take_results(), Ok(vec![7, 7]));
+        join(leaves);
+        join(enters);
+    });
+}

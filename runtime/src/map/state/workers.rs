@@ -1,0 +1,258 @@
+//! The workers of a map: how many there may be, who they are, who waits for the source.
+
+use std::{
+    hint,
+    sync::{Arc, PoisonError, Weak},
+    task::Waker,
+};
+
+use crate::{
+    context::cancel_waker::{CancelWaker, WakeAll},
+    context::tree::TaskRecord,
+    function::TaskSpec,
+    panic::quietly,
+    registry,
+    registry::HasTasks,
+    registry::slab::{Key, Slab},
+    run::future::SupervisedFuture,
+    sync::{MutexGuard, atomic::Ordering},
+};
+use crate::{
+    map::collect_mode::CollectMode,
+    map::state::{Borrowed, MapState, Unwanted, WorkerLimit},
+    map::watch::{LastCheck, Watched},
+};
+
+/// How often a worker looks for the source before it waits: as often as `std`'s mutex does. Most iterators have made
+/// an item by then.
+const SPINS: usize = if cfg!(all(test, supervised_loom)) { 0 } else { 100 };
+
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K> {
+    /// Sets the limit, once the first run was made and its function is known.
+    pub(crate) fn set_function(&self, spec: &'static TaskSpec, limit: WorkerLimit) {
+        let mut state = self.lock();
+        state.spec = Some(spec);
+        state.limit = limit;
+        self.may_grow.store(state.has_room() && state.idle() == 0, Ordering::Relaxed);
+    }
+
+    /// Takes a place for one more worker, if there is work for it and fewer than `idle` workers are without a run.
+    pub(crate) fn grow(&self, idle: usize) -> Option<&'static TaskSpec> {
+        if !self.may_grow.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.grow_exactly(idle)
+    }
+
+    /// The same where no other worker may have the duty to ask (invariant 7).
+    #[cold]
+    pub(crate) fn grow_exactly(&self, idle: usize) -> Option<&'static TaskSpec> {
+        let mut state = self.lock();
+        let spec = state.spec.filter(|_| state.has_room() && state.idle() < idle)?;
+        // Without the source, what reads now asks again.
+        let source = state.source.take()?;
+        state.borrowed = Borrowed::ToInspect;
+        self.source_available.store(false, Ordering::Relaxed);
+        drop(state);
+        let has_more = source.may_have_more();
+        let mut state = self.lock();
+        state.hint_is_zero |= !has_more;
+        // Whoever stopped the reading meanwhile did not see the source, and could not ask it.
+        state.truncated |= state.stopped && has_more;
+        let grows = state.has_room();
+        if grows {
+            state.workers += 1;
+            state.starting += 1;
+        }
+        self.put_back(state, source);
+        grows.then_some(spec)
+    }
+
+    /// A worker has its first poll: it asks for an item now.
+    pub(crate) fn worker_started(&self) {
+        self.lock().starting -= 1;
+    }
+
+    /// How far the map has come, for its own future; `None` if one more worker would have nothing to do. With
+    /// `watches` the map is to be watched from now on, unless it is.
+    pub(crate) fn progress(&self, watches: bool) -> Option<Progress> {
+        let mut state = self.lock();
+        let growth_requested = std::mem::take(&mut state.growth_requested);
+        if state.spec.is_none() || !state.has_room() {
+            return None;
+        }
+        Some(Progress {
+            items_read: state.results.reserved(),
+            is_idle: state.idle() > 0,
+            growth_requested,
+            to_watch: watches && !std::mem::replace(&mut state.is_watched, true),
+        })
+    }
+
+    /// Wakes the map's own future when its token fires, from now on.
+    pub(crate) fn register_waker(self: &Arc<Self>)
+    where
+        Self: Send + Sync + 'static,
+    {
+        let weak: Weak<Self> = Arc::downgrade(self);
+        self.cancel_waker.get_or_init(|| CancelWaker::new(&self.token, &self.scope, weak));
+    }
+
+    /// Spins for a moment; whether the source may be back.
+    pub(crate) fn spin_until_available(&self) -> bool {
+        (0..SPINS).any(|_| {
+            hint::spin_loop();
+            self.source_available.load(Ordering::Relaxed)
+        })
+    }
+
+    /// Enters the queue for the source; false if there is nothing to wait for.
+    pub(crate) fn enqueue(&self, key: Key, waker: &Waker) -> bool {
+        // A worker's waker is tokio's, but no lock is needed to clone it.
+        let waker = waker.clone();
+        let mut state = self.lock();
+        let waits = state.borrowed != Borrowed::No && !state.stopped;
+        if waits {
+            state.queue.push_back((key, waker));
+        }
+        waits
+    }
+
+    /// The worker waits no more, woken or not.
+    pub(crate) fn dequeue(&self, key: Key) {
+        let mut state = self.lock();
+        let at = state.queue.iter().position(|(queued, _)| *queued == key);
+        let waited = at.and_then(|at| state.queue.remove(at));
+        drop(state);
+        drop(waited);
+    }
+
+    pub(crate) fn workers(&self) -> MutexGuard<'_, Slab<Arc<TaskRecord>>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Each looks at its token then: for a `cancel` that has not come to all of their cancel wakers.
+    #[cold]
+    pub(crate) fn wake_workers(&self) {
+        let workers: Vec<_> = self.workers().iter().cloned().collect();
+        for worker in workers {
+            worker.wake_tasks();
+        }
+    }
+
+    /// Enters a worker that is about to be spawned.
+    pub(crate) fn register(self: &Arc<Self>, record: &Arc<TaskRecord>) -> Key
+    where
+        Self: Send + Sync + 'static,
+    {
+        self.registration.get_or_init(|| registry::register(self));
+        let key = self.workers().insert(record.clone());
+        // Who aborts all records finds this one, or has closed the map before.
+        if self.lock().closed {
+            record.abort();
+        }
+        key
+    }
+
+    /// Gives a worker that is listed another record.
+    pub(crate) fn replace(&self, key: Key, record: &Arc<TaskRecord>) {
+        let before = self.workers().replace(key, record.clone());
+        if self.lock().closed || before.is_some_and(|before| before.is_aborted()) {
+            record.abort();
+        }
+    }
+
+    /// A worker has nothing more to do. It has left the queue: from here on another one may get its key.
+    pub(crate) fn finish(&self, key: Option<Key>) {
+        if let Some(key) = key {
+            let record = self.workers().remove(key);
+            drop(record);
+        }
+        let mut state = self.lock();
+        if state.workers == 1 && state.source.is_some() {
+            // Its runtime drops it: what is unread is not run.
+            drop(state);
+            self.stop_reading();
+            state = self.lock();
+        }
+        state.workers -= 1;
+        let ends = state.workers == 0 || state.only_reader_left();
+        let map_waker = if ends { state.map_waker.take() } else { None };
+        let unwanted = if state.abandoned { Some(state.take_unwanted()) } else { None };
+        if !state.queue.is_empty() {
+            Self::wake_next(state);
+        } else {
+            drop(state);
+        }
+        if let Some(map_waker) = map_waker {
+            quietly(|| map_waker.wake());
+        }
+        unwanted.into_iter().for_each(Unwanted::drop_quietly);
+    }
+}
+
+impl<I, F, S, K> HasTasks for MapState<I, F, S, K>
+where
+    I: Iterator,
+    S: SupervisedFuture,
+    K: CollectMode<S>,
+    Self: Send + Sync,
+{
+    fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
+        into.extend(self.workers().iter().cloned());
+    }
+
+    /// Its workers have cancel wakers of their own.
+    fn token_fired(&self) {
+        self.wake();
+    }
+
+    fn limit_changed(&self) {
+        let mut state = self.lock();
+        state.growth_requested =
+            matches!(state.limit, WorkerLimit::OfFunction(_)) && state.has_room();
+        let map_waker = if state.growth_requested { state.map_waker.take() } else { None };
+        drop(state);
+        if let Some(map_waker) = map_waker {
+            quietly(|| map_waker.wake());
+        }
+    }
+}
+
+impl<I, F, S, K> Watched for MapState<I, F, S, K>
+where
+    I: Iterator,
+    S: SupervisedFuture,
+    K: CollectMode<S>,
+    Self: Send + Sync,
+{
+    fn check(&self, last_check: &mut LastCheck) -> bool {
+        let mut state = self.lock();
+        if !state.has_room() {
+            state.is_watched = false;
+            return false;
+        }
+        let items_read = state.results.reserved();
+        let computes = state.idle() == 0
+            && items_read == std::mem::replace(&mut last_check.items_read, items_read);
+        state.growth_requested |= computes;
+        let map_waker = if computes { state.map_waker.take() } else { None };
+        drop(state);
+        if let Some(map_waker) = map_waker {
+            quietly(|| map_waker.wake());
+        }
+        true
+    }
+}
+
+/// How far a map has come.
+pub(crate) struct Progress {
+    /// How many items have been read.
+    pub(crate) items_read: usize,
+    /// A worker has no run: it reads next.
+    pub(crate) is_idle: bool,
+    /// One more worker was asked for.
+    pub(crate) growth_requested: bool,
+    /// The map is to be watched.
+    pub(crate) to_watch: bool,
+}

@@ -1,0 +1,182 @@
+//! What the exporters tell: the same names, texts and numbers, whatever they are written as.
+//!
+//! Invariants, checked by `tests/exporters`
+//!
+//! 1. One [`Series`] stands for all functions of a name: no label set appears twice.
+//! 2. A name has been counted at one moment, ends before starts: `running` is never negative, and a
+//!    histogram's count is that of its last bucket.
+//! 3. Counts only grow: counters are never reset, and a function that is known stays known.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    function::TaskSpec, function::metrics::Totals, function::metrics::histogram::Histogram,
+    outcome::Outcome,
+};
+
+/// The label whose value is a function's name.
+pub(crate) const TASK: &str = "task";
+/// The label of [`Values::Outcomes`].
+pub(crate) const OUTCOME: &str = "outcome";
+/// The label of a histogram's buckets: the bound, in seconds.
+pub(crate) const LE: &str = "le";
+
+/// The functions of one name, added up.
+pub(crate) struct Series {
+    pub(crate) name: &'static str,
+    running: u64,
+    limit: Option<u64>,
+    totals: Totals,
+}
+
+/// Series of one metric name.
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) values: Values,
+}
+
+/// Where a family's numbers are.
+pub(crate) enum Values {
+    /// A count that only grows.
+    Counter(fn(&Series) -> u64),
+    /// A count that only grows, for each outcome.
+    Outcomes,
+    /// A number that rises and falls; `None` where the function has none.
+    Gauge(fn(&Series) -> Option<u64>),
+    /// Durations; `None` if the function has none.
+    Seconds(fn(&Series) -> Option<&Histogram>),
+}
+
+/// All there are, in the order of their names.
+pub(crate) static FAMILIES: [Family; 8] = [
+    Family {
+        name: "supervised_permit_wait_seconds",
+        help: "How long the runs of a function with a limit waited for their permits.",
+        values: Values::Seconds(|series| series.limit.map(|_| &series.totals.permit_waits)),
+    },
+    Family {
+        name: "supervised_task_duration_seconds",
+        help: "How long the runs took, from the permit to the end.",
+        values: Values::Seconds(|series| Some(&series.totals.durations)),
+    },
+    Family {
+        name: "supervised_task_limit",
+        help: "How many runs there may be at once.",
+        values: Values::Gauge(|series| series.limit),
+    },
+    Family {
+        name: "supervised_task_restarts_total",
+        help: "Runs that followed another one of the same call.",
+        values: Values::Counter(|series| series.totals.restarts),
+    },
+    Family {
+        name: "supervised_tasks_finished_total",
+        help: "Runs that ended, by how they ended.",
+        values: Values::Outcomes,
+    },
+    Family {
+        name: "supervised_tasks_running",
+        help: "Runs whose body is under way.",
+        values: Values::Gauge(|series| Some(series.running)),
+    },
+    Family {
+        name: "supervised_tasks_started_total",
+        help: "Runs that began, those included that ended before they had their permit.",
+        values: Values::Counter(|series| series.totals.started),
+    },
+    Family {
+        name: "supervised_tasks_waiting",
+        help: "Runs that wait for a permit, or to be spawned.",
+        values: Values::Gauge(|series| Some(series.totals.waiting)),
+    },
+];
+
+/// What has been counted so far, in the order of the names.
+pub(crate) fn all() -> impl Iterator<Item = Series> {
+    let mut by_name = BTreeMap::new();
+    for spec in TaskSpec::all() {
+        let one = Series::of(spec);
+        match by_name.get_mut(one.name) {
+            None => drop(by_name.insert(one.name, one)),
+            Some(sum) => Series::add(sum, &one),
+        }
+    }
+    by_name.into_values()
+}
+
+impl Series {
+    pub(crate) fn of(spec: &'static TaskSpec) -> Self {
+        let totals = spec.metrics().totals();
+        let limit = spec.limit().map(|limit| limit.size() as u64);
+        Self { name: spec.name(), running: totals.running(), limit, totals }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.running += other.running;
+        self.totals.add(&other.totals);
+        self.limit = match (self.limit, other.limit) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
+    }
+
+    /// How many runs ended so.
+    pub(crate) fn ended(&self, outcome: Outcome) -> u64 {
+        self.totals.ended[outcome as usize]
+    }
+}
+
+/// A histogram's buckets as Prometheus counts them: each `le`, and all durations up to it.
+pub(crate) fn cumulative(histogram: &Histogram) -> impl Iterator<Item = (String, u64)> {
+    let mut seen = 0;
+    histogram.buckets().map(move |(bound, count)| {
+        seen += count;
+        (bound.map_or_else(|| "+Inf".into(), le), seen)
+    })
+}
+
+/// The shortest digits that say it: `0.00002`, `0.5`, `100`.
+fn le(bound: Duration) -> String {
+    bound.as_secs_f64().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::function::Policy;
+
+    static SPEC: TaskSpec = TaskSpec::new("one of two", Policy::DEFAULT.limit(3));
+
+    /// Each number another one, and those of `times` so many times those of 1.
+    fn counted(times: u64) -> Series {
+        let mut series = Series::of(&SPEC);
+        series.running = 2 * times;
+        (series.totals.started, series.totals.waiting) = (3 * times, 5 * times);
+        series.totals.restarts = 7 * times;
+        series.totals.ended = std::array::from_fn(|at| (11 + at as u64) * times);
+        series
+    }
+
+    #[test]
+    fn the_functions_of_one_name_are_added_up_number_by_number() {
+        let mut sum = counted(1);
+        sum.add(&counted(4));
+        let all = counted(5);
+        assert_eq!((sum.running, sum.limit), (all.running, Some(6)));
+        let (sum, all) = (sum.totals, all.totals);
+        assert_eq!((sum.started, sum.ended), (all.started, all.ended));
+        assert_eq!((sum.waiting, sum.restarts), (all.waiting, all.restarts));
+    }
+
+    #[test]
+    fn families_are_in_the_order_of_their_names() {
+        assert!(FAMILIES.is_sorted_by(|one, next| one.name < next.name));
+    }
+
+    #[test]
+    fn a_bound_has_no_more_digits_than_it_needs() {
+        let bounds = [10, 20_000, 500_000, 1_000_000, 50_000_000].map(Duration::from_micros);
+        assert_eq!(bounds.map(le), ["0.00001", "0.02", "0.5", "1", "50"]);
+    }
+}

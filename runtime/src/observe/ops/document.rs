@@ -1,0 +1,293 @@
+//! What a snapshot tells, bounded however much there is; what was left out is counted.
+//!
+//! The page reads it as JSON, and so may programs: keys carry their units, and are added to, not changed.
+
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+
+use crate::{observe::ops::feed::rest, observe::ops::message, observe::ops::totals::Totals};
+use crate::{
+    observe::stats::{TaskStats, stats},
+    observe::tasks::tasks,
+    panic::recent::{RecentPanic, recent_panics},
+    ready::is_ready,
+    registry::live::{LiveTask, TaskState},
+    registry::snapshot::Tasks,
+    registry::tree::{TreeLine, fold_alike},
+};
+
+/// Of siblings that are alike, this many have a line of their own.
+const MOST_ALIKE: usize = 8;
+const MOST_LINES: usize = 300;
+const MOST_POLLING: usize = 20;
+const MOST_FUNCTIONS: usize = 100;
+
+pub(crate) struct Document {
+    /// The name of the program.
+    pub(crate) process: String,
+    pub(crate) pid: u32,
+    /// Since the Unix epoch.
+    pub(crate) at: Duration,
+    /// When the next one is to be expected.
+    pub(crate) next: Duration,
+    pub(crate) ready: bool,
+    pub(crate) live: usize,
+    /// Those that block their worker, the longest first.
+    pub(crate) polling: Vec<LiveTask>,
+    pub(crate) polling_left_out: usize,
+    /// The tree: parents before their children.
+    pub(crate) lines: Vec<PageLine>,
+    pub(crate) lines_left_out: usize,
+    pub(crate) tasks_left_out: usize,
+    totals: Totals,
+    pub(crate) functions: Vec<TaskStats>,
+    pub(crate) functions_left_out: usize,
+    /// The newest first.
+    pub(crate) panics: Vec<RecentPanic>,
+}
+
+/// A line of the tree that owns what it shows.
+pub(crate) enum PageLine {
+    Task(LiveTask),
+    /// Siblings that are alike.
+    More {
+        depth: usize,
+        name: &'static str,
+        count: usize,
+        below: usize,
+        oldest: Duration,
+        polling: usize,
+    },
+}
+
+impl Document {
+    pub(crate) fn now(started: Instant) -> Self {
+        let tasks = tasks();
+        let (polling, polling_left_out) = polling(&tasks);
+        let (lines, lines_left_out, tasks_left_out) = lines(&tasks);
+        let stats = stats();
+        let totals = Totals::of(&stats);
+        let (functions, functions_left_out) = functions(stats);
+        let live = tasks.len();
+        drop(tasks);
+        let took = started.elapsed();
+        Self {
+            process: process(),
+            pid: std::process::id(),
+            at: since_epoch(SystemTime::now()),
+            next: took + rest(took),
+            ready: is_ready(),
+            live,
+            polling,
+            polling_left_out,
+            lines,
+            lines_left_out,
+            tasks_left_out,
+            totals,
+            functions,
+            functions_left_out,
+            panics: recent_panics(),
+        }
+    }
+
+    pub(crate) fn json(&self) -> String {
+        let value = json!({
+            "process": self.process,
+            "pid": self.pid,
+            "at_unix_seconds": self.at.as_secs_f64(),
+            "next_seconds": self.next.as_secs_f64(),
+            "ready": self.ready,
+            "live": self.live,
+            "polling": self.polling,
+            "polling_left_out": self.polling_left_out,
+            "lines": self.lines.iter().map(PageLine::json).collect::<Vec<_>>(),
+            "lines_left_out": self.lines_left_out,
+            "tasks_left_out": self.tasks_left_out,
+            "totals": self.totals.json(),
+            "functions": self.functions,
+            "functions_left_out": self.functions_left_out,
+            "panics": self.panics.iter().map(panic_json).collect::<Vec<_>>(),
+        });
+        value.to_string()
+    }
+}
+
+fn polling(tasks: &Tasks) -> (Vec<LiveTask>, usize) {
+    let since = |task: &&LiveTask| match task.state {
+        TaskState::Polling(since) => Some(since),
+        _ => None,
+    };
+    let mut polling: Vec<_> = tasks.iter().filter(|task| since(task).is_some()).collect();
+    polling.sort_by_key(|task| Reverse(since(task)));
+    let shown = polling.iter().copied().take(MOST_POLLING).cloned().collect();
+    (shown, polling.len().saturating_sub(MOST_POLLING))
+}
+
+/// The lines, and how many lines and tasks there are beyond them.
+fn lines(tasks: &Tasks) -> (Vec<PageLine>, usize, usize) {
+    let mut folded = fold_alike(tasks, MOST_ALIKE);
+    let left_out = folded.split_off(MOST_LINES.min(folded.len()));
+    let tasks_left_out = left_out.iter().map(|line| match line {
+        TreeLine::Task(_) => 1,
+        TreeLine::More { count, below, .. } => count + below,
+    });
+    let tasks_left_out = tasks_left_out.sum();
+    (folded.iter().map(PageLine::of).collect(), left_out.len(), tasks_left_out)
+}
+
+fn functions(mut stats: Vec<TaskStats>) -> (Vec<TaskStats>, usize) {
+    let left_out = stats.len().saturating_sub(MOST_FUNCTIONS);
+    if left_out > 0 {
+        // Those that do something now, then those that have done the most.
+        stats.sort_by_key(|each| {
+            let idle = each.running + each.waiting == 0;
+            (idle, Reverse(each.started))
+        });
+        stats.truncate(MOST_FUNCTIONS);
+    }
+    (stats, left_out)
+}
+
+impl PageLine {
+    fn of(line: &TreeLine<'_>) -> Self {
+        match *line {
+            TreeLine::Task(task) => Self::Task(task.clone()),
+            TreeLine::More { depth, name, count, below, oldest, blocking: polling } => {
+                Self::More { depth, name, count, below, oldest, polling }
+            }
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Task(task) => json!(task),
+            Self::More { depth, name, count, below, oldest, polling } => json!({
+                "depth": depth,
+                "name": name,
+                "more": count,
+                "below": below,
+                "oldest_seconds": oldest.as_secs_f64(),
+                "polling": polling,
+            }),
+        }
+    }
+}
+
+/// Without its backtrace, which takes long to write, and is long.
+fn panic_json(panic: &RecentPanic) -> Value {
+    json!({
+        "key": key(panic),
+        "task": panic.task(),
+        "id": panic.id().map(|id| id.to_string()),
+        "message": message::cut(panic.message()),
+        "location": panic.location().map(ToString::to_string),
+        "at_unix_seconds": since_epoch(panic.at()).as_secs_f64(),
+    })
+}
+
+/// What it is asked by. No two panics of one task come at one time.
+fn key(panic: &RecentPanic) -> String {
+    let id = panic.id().map(|id| id.to_string()).unwrap_or_default();
+    format!("{}-{id}", since_epoch(panic.at()).as_nanos())
+}
+
+const NO_BACKTRACE: &str = "\
+There is none: the panic hook was replaced by one that does not call the one before it, or the panic was resumed,
+which calls no hook.
+";
+
+/// The backtrace of one of the last panics. The first time it looks up symbols, which takes a while.
+pub(crate) fn backtrace(of: &str) -> Option<String> {
+    let panics = recent_panics();
+    let panic = panics.iter().find(|panic| key(panic) == of)?;
+    let backtrace = panic.backtrace().map(ToString::to_string);
+    Some(backtrace.unwrap_or_else(|| NO_BACKTRACE.to_owned()))
+}
+
+fn process() -> String {
+    let program = std::env::current_exe().ok();
+    let name = program.as_deref().and_then(|program| program.file_name());
+    name.map_or_else(|| "process".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+    use crate::function::{Policy, TaskSpec};
+
+    static SPEC: TaskSpec = TaskSpec::new("one of many", Policy::DEFAULT);
+
+    fn task(name: &'static str, depth: usize) -> LiveTask {
+        let (state, age, spawned_at) = (TaskState::Running, Duration::ZERO, Location::caller());
+        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth }
+    }
+
+    #[test]
+    fn omitted_lines_are_counted_with_their_tasks() {
+        let each = (0..MOST_LINES + 10).map(|number| task(number.to_string().leak(), 0));
+        let families = (0..MOST_ALIKE + 3).flat_map(|_| [("alike", 0), ("child", 1), ("child", 1)]);
+        let tasks: Vec<_> = each.chain(families.map(|(name, depth)| task(name, depth))).collect();
+        let all = tasks.len();
+        let (shown, lines, tasks) = lines(&Tasks(tasks));
+        assert_eq!((shown.len(), lines), (MOST_LINES, 10 + 3 * MOST_ALIKE + 1));
+        assert_eq!(tasks, all - MOST_LINES);
+    }
+
+    #[test]
+    fn truncation_keeps_the_busiest_functions() {
+        let numbered = |started: u64| {
+            let mut stats = TaskStats::of(&SPEC);
+            (stats.started, stats.running) = (started, u64::from(started == 0));
+            stats
+        };
+        let all: Vec<_> = (0..MOST_FUNCTIONS as u64 + 2).map(numbered).collect();
+        let (shown, left_out) = functions(all);
+        assert_eq!((shown.len(), left_out), (MOST_FUNCTIONS, 2));
+        let first: Vec<_> = shown.iter().take(3).map(|each| each.started).collect();
+        assert_eq!(first, [0, 101, 100]);
+        assert!(shown.iter().all(|each| each.started != 1 && each.started != 2));
+    }
+
+    #[test]
+    fn functions_keep_their_order_without_truncation() {
+        let numbered = |started: u64| {
+            let mut stats = TaskStats::of(&SPEC);
+            stats.started = started;
+            stats
+        };
+        let (shown, left_out) = functions([1, 3, 2].map(numbered).into());
+        assert_eq!(left_out, 0);
+        assert_eq!(shown.iter().map(|each| each.started).collect::<Vec<_>>(), [1, 3, 2]);
+    }
+
+    #[test]
+    fn a_text_counts_what_it_does_not_list() {
+        let mut document = Document::now(Instant::now());
+        let oldest = Duration::from_secs(2);
+        let more =
+            PageLine::More { depth: 1, name: "alike", count: 3, below: 6, oldest, polling: 2 };
+        document.lines = vec![more];
+        document.polling = vec![task("blocks", 0)];
+        (document.polling_left_out, document.tasks_left_out, document.functions_left_out) =
+            (4, 5, 6);
+        let text = document.to_string();
+        for said in [
+            "\n    … 3 more alike, with 6 below, 2 polling (blocks its worker), at most 2.0 s old\n",
+            "\n  … and 4 more tasks that block their worker, left out\n",
+            "\n  … and 5 more tasks, left out\n",
+            "\n  … and 6 more functions, left out\n",
+        ] {
+            assert!(text.contains(said), "no {said:?} in {text}");
+        }
+    }
+}

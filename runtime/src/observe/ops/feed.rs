@@ -1,0 +1,161 @@
+//! Snapshots, for all who look.
+//!
+//! Invariants
+//!
+//! 1. One thread makes them, one after the other, and only while someone listens. (the tests below, and `tests/ops/http/streams.rs`)
+//! 2. After each it rests for [`EVERY`], and for nine times what the snapshot took: at most a tenth of a core.
+//!    It ends only after a rest, so that coming and going does not make more of them.
+//! 3. Whoever begins to listen while it rests gets the last one at once. The thread decides to end under the
+//!    lock under which listeners come: none is left without it.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use crate::observe::ops::document::Document;
+
+/// What the eye can follow.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// More than there are people who look; each holds a connection.
+const MOST_LISTENERS: usize = 32;
+
+/// A snapshot, ready to be sent.
+pub(crate) struct Snapshot {
+    pub(crate) document: Document,
+    pub(crate) json: String,
+}
+
+type Slot = Option<Arc<Snapshot>>;
+
+/// Where snapshots come from, while someone listens.
+static FEED: Mutex<Option<watch::Sender<Slot>>> = Mutex::new(None);
+
+/// One who looks.
+pub(crate) struct Listener(watch::Receiver<Slot>);
+
+impl Listener {
+    /// `None` where too many look already.
+    pub(crate) fn new() -> io::Result<Option<Self>> {
+        let mut feed = FEED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = &*feed {
+            let has_place = sender.receiver_count() < MOST_LISTENERS;
+            return Ok(has_place.then(|| Self::of(sender.subscribe())));
+        }
+        let (sender, receiver) = watch::channel(None);
+        let feeding = Feeding(sender.clone());
+        let thread = thread::Builder::new().name("supervised-snapshots".to_owned());
+        thread.spawn(move || feeding.run())?;
+        *feed = Some(sender);
+        Ok(Some(Self(receiver)))
+    }
+
+    /// To a new listener, the snapshot that is there already is news.
+    fn of(mut receiver: watch::Receiver<Slot>) -> Self {
+        receiver.mark_changed();
+        Self(receiver)
+    }
+
+    /// The next snapshot; `None` where none will come. Cancel safe: what was not returned is not lost, but for
+    /// a newer one.
+    pub(crate) async fn next(&mut self) -> Option<Arc<Snapshot>> {
+        loop {
+            self.0.changed().await.ok()?;
+            let slot = self.0.borrow_and_update().clone();
+            if slot.is_some() {
+                return slot;
+            }
+        }
+    }
+}
+
+/// The thread's side.
+struct Feeding(watch::Sender<Slot>);
+
+impl Feeding {
+    fn run(self) {
+        loop {
+            let started = Instant::now();
+            let document = Document::now(started);
+            let json = document.json();
+            self.0.send_replace(Some(Arc::new(Snapshot { document, json })));
+            #[expect(clippy::disallowed_methods, reason = "the thread is its own")]
+            thread::sleep(rest(started.elapsed()));
+            let mut feed = FEED.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.0.receiver_count() == 0 {
+                *feed = None;
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Feeding {
+    /// After a panic too: the next listener then starts anew, and those that wait wait no longer.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            *FEED.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+}
+
+/// How long after a snapshot that took so long the next one is begun.
+pub(crate) fn rest(took: Duration) -> Duration {
+    EVERY.max(took * 9)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Mutex;
+
+    use super::*;
+
+    /// There is one feed for the process.
+    static ALONE: Mutex<()> = Mutex::const_new(());
+
+    fn listener() -> Listener {
+        Listener::new().unwrap().expect("there is a place")
+    }
+
+    #[tokio::test]
+    async fn at_most_32_view_at_once() {
+        let _alone = ALONE.lock().await;
+        let mut listeners: Vec<_> = (0..MOST_LISTENERS).map(|_| listener()).collect();
+        assert!(Listener::new().unwrap().is_none());
+        listeners.pop();
+        assert!(Listener::new().unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_viewer_gets_the_last_snapshot_at_once() {
+        let _alone = ALONE.lock().await;
+        let mut first = listener();
+        let snapshot = first.next().await.unwrap();
+        let mut second = listener();
+        let at_once = tokio::time::timeout(Duration::ZERO, second.next()).await;
+        let again = at_once.expect("it is there").unwrap();
+        // Or one that has come in between.
+        assert!(Arc::ptr_eq(&snapshot, &again) || again.document.at > snapshot.document.at);
+    }
+
+    #[tokio::test]
+    async fn it_stops_without_viewers_and_starts_again() {
+        let _alone = ALONE.lock().await;
+        drop(listener());
+        while FEED.lock().unwrap().is_some() {
+            tokio::task::yield_now().await;
+        }
+        assert!(listener().next().await.is_some());
+    }
+
+    #[test]
+    fn it_rests_nine_tenths_of_the_time() {
+        assert_eq!(rest(Duration::from_millis(1)), EVERY);
+        assert_eq!(rest(Duration::from_secs(1)), Duration::from_secs(9));
+    }
+}

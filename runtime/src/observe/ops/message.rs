@@ -1,0 +1,54 @@
+//! A panic's message, bounded: a snapshot has many, and anything may be in one.
+
+use std::borrow::Cow;
+
+use crate::panic;
+
+/// Characters of a message.
+const LONGEST: usize = 2000;
+
+/// The message, or its beginning and how much more there is.
+pub(crate) fn cut(message: &str) -> Cow<'_, str> {
+    match message.char_indices().nth(LONGEST) {
+        None => Cow::Borrowed(message),
+        Some((end, _)) => {
+            let (beginning, rest) = message.split_at(end);
+            // The panic's own bound has cut the rest already.
+            Cow::Owned(match panic::original_length(rest) {
+                Some(bytes) => format!("{beginning}… ({bytes} bytes)"),
+                None => format!("{beginning}… ({} characters more)", rest.chars().count()),
+            })
+        }
+    }
+}
+
+/// For a line of a terminal, which obeys control characters. Quotes stay as they are: nothing ends at them.
+pub(crate) fn single_line(message: &str) -> String {
+    let mut line = String::new();
+    for each in cut(message).chars() {
+        match each {
+            '"' | '\'' => line.push(each),
+            other => line.extend(other.escape_debug()),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_says_how_much_is_missing() {
+        let longest = "é".repeat(LONGEST);
+        assert_eq!(cut(&longest), longest);
+        assert_eq!(cut(&format!("{longest}123")), format!("{longest}… (3 characters more)"));
+        assert_eq!(cut(&format!("{longest}1… (9876 bytes)")), format!("{longest}… (9876 bytes)"));
+    }
+
+    #[test]
+    fn a_line_keeps_quotes_and_escapes_control_characters() {
+        let line = single_line("it's \"so\"\n\u{1b}[31m \u{202e}");
+        assert_eq!(line, "it's \"so\"\\n\\u{1b}[31m \\u{202e}");
+    }
+}

@@ -1,0 +1,106 @@
+//! A snapshot for a terminal.
+
+use std::fmt;
+
+use crate::{
+    observe::ops::document::{Document, PageLine},
+    observe::ops::message,
+};
+use crate::{
+    observe::stats::TaskStats, outcome::Outcome, registry::age::Age, registry::live::LiveTask,
+};
+
+impl fmt::Display for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { process, pid, live, .. } = self;
+        let ready = if self.ready { "ready" } else { "stopping, not ready" };
+        writeln!(f, "{} (process {pid}), {ready}, {live} live tasks", Quoted(process))?;
+        if !self.polling.is_empty() {
+            writeln!(f, "\nTASKS THAT BLOCK THEIR WORKER")?;
+            for task in &self.polling {
+                write_task(f, 0, task)?;
+            }
+            left_out(f, self.polling_left_out, "tasks that block their worker")?;
+        }
+        writeln!(f, "\nLIVE TASKS")?;
+        for entry in &self.lines {
+            match entry {
+                PageLine::Task(task) => write_task(f, task.depth, task)?,
+                PageLine::More { depth, name, count, below, oldest, polling } => {
+                    let indent = 2 * depth + 2;
+                    write!(f, "{:indent$}… {count} more {}", "", Quoted(name))?;
+                    if *below > 0 {
+                        write!(f, ", with {below} below")?;
+                    }
+                    if *polling > 0 {
+                        write!(f, ", {polling} polling (blocks its worker)")?;
+                    }
+                    writeln!(f, ", at most {} old", Age(*oldest))?;
+                }
+            }
+        }
+        left_out(f, self.tasks_left_out, "tasks")?;
+        writeln!(f, "\nFUNCTIONS")?;
+        for function in &self.functions {
+            write_function(f, function)?;
+        }
+        left_out(f, self.functions_left_out, "functions")?;
+        if !self.panics.is_empty() {
+            writeln!(f, "\nLAST PANICS")?;
+        }
+        for panic in &self.panics {
+            let ago = Age(panic.at().elapsed().unwrap_or_default());
+            write!(f, "  {ago} ago: {}", Quoted(panic.task()))?;
+            if let Some(location) = panic.location() {
+                write!(f, " at {location}")?;
+            }
+            writeln!(f, ": {}", message::single_line(panic.message()))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_task(f: &mut fmt::Formatter<'_>, depth: usize, task: &LiveTask) -> fmt::Result {
+    let indent = 2 * depth + 2;
+    write!(f, "{:indent$}{}", "", Quoted(task.name))?;
+    if let Some(id) = task.id {
+        write!(f, " (task {id})")?;
+    }
+    writeln!(f, ": {}, {} old, spawned at {}", task.state, Age(task.age), task.spawned_at)
+}
+
+fn write_function(f: &mut fmt::Formatter<'_>, of: &TaskStats) -> fmt::Result {
+    write!(f, "  {}: {} running", Quoted(of.name), of.running)?;
+    if let Some(limit) = of.limit {
+        write!(f, " of {limit}")?;
+    }
+    write!(f, ", {} waiting, {} started", of.waiting, of.started)?;
+    for outcome in Outcome::ALL {
+        match of.ended(outcome) {
+            0 => {}
+            count => write!(f, ", {count} {outcome}")?,
+        }
+    }
+    writeln!(f, ", at {}", of.place)
+}
+
+fn left_out(f: &mut fmt::Formatter<'_>, count: usize, what: &str) -> fmt::Result {
+    match count {
+        0 => Ok(()),
+        _ => writeln!(f, "  … and {count} more {what}, left out"),
+    }
+}
+
+/// A name as it is, if it cannot be taken for something else: a terminal obeys what is in it.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |each: char| each.is_alphanumeric() || "_-./".contains(each);
+        if !self.0.is_empty() && self.0.chars().all(is_plain) {
+            f.write_str(self.0)
+        } else {
+            write!(f, "{:?}", self.0)
+        }
+    }
+}

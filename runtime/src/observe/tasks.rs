@@ -1,0 +1,45 @@
+//! What every task does now.
+
+use crate::registry::snapshot::Tasks;
+
+/// The live tasks of the process, as a tree: what was spawned into a group, a pool or a map and has not
+/// ended, and the bodies of `#[supervised::main]` and of tests.
+///
+/// ```
+/// use tokio_supervised::{Pool, TaskError, supervised, tasks};
+///
+/// #[supervised(name = "idle")]
+/// async fn idle() -> Result<(), TaskError> {
+///     std::future::pending().await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::new(8);
+/// pool.spawn(|token| idle(token)).await?;
+/// let tasks = tasks();
+/// let task = tasks.iter().find(|task| task.name == "idle").unwrap();
+/// assert_eq!((task.depth, task.spawned_at.file()), (0, file!()));
+/// println!("{tasks}");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// prints
+///
+/// ```text
+/// task           state      age  spawned at
+/// idle (task 1)  waiting  14 µs  src/main.rs:11:6
+/// ```
+///
+/// A run that is awaited where it is called is no task, and is a part of the one that awaits it: `stats()`
+/// counts it. So is a run of a [`map`](crate::map()), whose tasks are its workers, each under the name of the
+/// function.
+///
+/// The tasks are looked at one after another while they go on. It takes the lock of each group and pool for
+/// the time of a copy, and well under a second for a million tasks. Shared with nobody; callable from any
+/// thread.
+#[must_use]
+pub fn tasks() -> Tasks {
+    crate::registry::snapshot::tasks()
+}

@@ -1,0 +1,159 @@
+//! Logs the backtraces of panics, on a thread of its own: to symbolise the first one of a process takes 150 ms.
+//!
+//! Invariants
+//!
+//! 1. No worker symbolises a backtrace, and none waits here: one panic would hold up every task of its worker.
+//! 2. At most [`WAITING`] backtraces wait. One that has no place is counted, and the next event says how many.
+//! 3. The panic's own event does not depend on this thread: it is logged where the panic was caught, before anyone
+//!    who waits for the run goes on.
+//!
+//! `tests/events/main.rs` checks 1 and 3, the tests below 2.
+
+use std::{
+    backtrace::Backtrace,
+    env,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver, SyncSender},
+    },
+    thread,
+};
+
+use tracing::{Dispatch, Level, dispatcher, field};
+
+use crate::{
+    panic::{Panic, Site},
+    telemetry::span::{TaskSpan, call_subscriber},
+};
+
+/// A backtrace that has not been symbolised takes some kilobytes.
+const WAITING: usize = 256;
+
+enum Job {
+    Log(Box<QueuedBacktrace>),
+    /// Answered by dropping it, when all before it is logged.
+    Flush(mpsc::Sender<()>),
+}
+
+struct QueuedBacktrace {
+    task: &'static str,
+    id: Option<tokio::task::Id>,
+    site: Arc<Site>,
+    span: TaskSpan,
+    subscriber: Dispatch,
+}
+
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+struct Queue {
+    // None where there was no thread to be had.
+    jobs: Option<SyncSender<Job>>,
+    skipped: AtomicUsize,
+}
+
+/// Logs the backtrace of a panic soon, at `INFO`, unless `RUST_BACKTRACE` (or `RUST_LIB_BACKTRACE`) is `0`.
+pub(crate) fn log(panic: &Panic) {
+    let Some(site) = panic.site() else { return };
+    if !are_wanted() {
+        return;
+    }
+    // Both call the subscriber.
+    let entry = call_subscriber(|| {
+        tracing::enabled!(target: "tokio_supervised", Level::INFO).then(|| QueuedBacktrace {
+            task: panic.task(),
+            id: tokio::task::try_id(),
+            site,
+            span: TaskSpan::current(),
+            subscriber: dispatcher::get_default(Dispatch::clone),
+        })
+    });
+    let Some(entry) = entry.flatten() else { return };
+    QUEUE.get_or_init(Queue::start).push(entry);
+}
+
+/// Whether a backtrace was ever to be logged.
+pub(crate) fn are_in_use() -> bool {
+    QUEUE.get().is_some()
+}
+
+/// Waits until all backtraces are logged, however long that takes.
+pub(crate) fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush();
+    }
+}
+
+/// What `std::backtrace::Backtrace::capture` asks, except that it needs the variables to be set.
+fn are_wanted() -> bool {
+    static WANTED: OnceLock<bool> = OnceLock::new();
+    *WANTED.get_or_init(|| {
+        let set = env::var_os("RUST_LIB_BACKTRACE").or_else(|| env::var_os("RUST_BACKTRACE"));
+        set.is_none_or(|set| set != "0")
+    })
+}
+
+impl Queue {
+    fn start() -> Self {
+        let (jobs, queued) = mpsc::sync_channel(WAITING);
+        let spawned = thread::Builder::new()
+            .name("supervised-backtraces".to_owned())
+            .spawn(move || log_all(&queued));
+        Self { jobs: spawned.is_ok().then_some(jobs), skipped: AtomicUsize::new(0) }
+    }
+
+    fn push(&self, entry: QueuedBacktrace) {
+        let Some(jobs) = &self.jobs else { return };
+        if let Err(refused) = jobs.try_send(Job::Log(Box::new(entry))) {
+            self.skipped.fetch_add(1, Ordering::Relaxed);
+            // It holds a span and a subscriber, whose drops are foreign code.
+            call_subscriber(|| drop(refused));
+        }
+    }
+
+    fn flush(&self) {
+        let Some(jobs) = &self.jobs else { return };
+        let (done, is_done) = mpsc::channel();
+        if jobs.send(Job::Flush(done)).is_ok() {
+            // Nothing is ever sent: the drop of the sender ends the wait.
+            _ = is_done.recv();
+        }
+    }
+}
+
+fn log_all(queued: &Receiver<Job>) {
+    for job in queued {
+        match job {
+            Job::Log(entry) => {
+                let skipped =
+                    QUEUE.get().map_or(0, |queue| queue.skipped.swap(0, Ordering::Relaxed));
+                call_subscriber(|| entry.log(skipped));
+            }
+            Job::Flush(done) => drop(done),
+        }
+    }
+}
+
+impl QueuedBacktrace {
+    fn log(self, skipped: usize) {
+        let Self { task, id, site, span, subscriber } = self;
+        let location = &site.location;
+        let backtrace: &Backtrace = &site.backtrace;
+        dispatcher::with_default(&subscriber, || {
+            let _inside = span.enter();
+            tracing::info!(
+                target: "tokio_supervised",
+                {
+                    "task.name" = task,
+                    "task.id" = id.map(field::display),
+                    "exception.type" = "panic",
+                    "exception.stacktrace" = %backtrace,
+                    "code.file.path" = location.file(),
+                    "code.line.number" = location.line(),
+                    "skipped" = (skipped > 0).then_some(skipped),
+                },
+                "the backtrace of the panic of task `{task}` at {location}"
+            );
+        });
+    }
+}

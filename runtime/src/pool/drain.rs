@@ -1,0 +1,258 @@
+//! The end of a pool: it takes no new work, and lets running work finish.
+//!
+//! ```text
+//! closed ── work finishes ── `stopping` before the end: the token fires ── the end: what is left is aborted
+//! ```
+//!
+//! Any number of drains may be under way, and any may be dropped: what they know is in the pool. A drain in the body
+//! of a main ends before main's grace does.
+//!
+//! Invariants, checked by `tests/behaviour/drain.rs` and `tests/composition/pool_truth.rs`
+//!
+//! 1. `Ok` means that every task finished by itself: whatever was cancelled, aborted or dropped is entered in
+//!    `pool_unfinished` before it leaves the pool, and each drain returns all of it.
+//! 2. The pool notes that it cancels before its token fires: no task that ends as cancelled by the drain is missed.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use tokio::{
+    runtime,
+    task::yield_now,
+    time::{Instant, timeout_at},
+};
+
+use crate::pool::state::{Inner, PoolState};
+use crate::{
+    budget,
+    cause::Cause,
+    deadline::Deadline,
+    registry::live::LiveTask,
+    registry::unfinished::{Unfinished, UnfinishedReason, UnfinishedTask},
+    registry::{Drain, Draining},
+    telemetry::events::rate,
+};
+
+/// How long before the end of a drain its tasks are cancelled.
+const STOPPING: Duration = Duration::from_secs(5);
+
+/// The same for a grace: half of one that is below 10 s.
+fn stopping(grace: Duration) -> Duration {
+    STOPPING.min(grace / 2)
+}
+
+/// What the drains of a pool share.
+#[derive(Default)]
+pub(crate) struct Drains {
+    active: usize,
+    has_started: bool,
+    /// The tokens of the tasks were fired, by a drain.
+    has_cancelled: bool,
+    completed: bool,
+    /// Of the first drain at whose end tasks still ran: the others abort nothing more.
+    grace: Option<Duration>,
+}
+
+impl Drains {
+    pub(crate) fn is_active(&self) -> bool {
+        self.active > 0
+    }
+
+    pub(crate) fn has_started(&self) -> bool {
+        self.has_started
+    }
+
+    pub(crate) fn has_cancelled(&self) -> bool {
+        self.has_cancelled
+    }
+
+    pub(crate) fn has_completed(&self) -> bool {
+        self.completed
+    }
+}
+
+/// Who drains a pool.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    /// The program, which is given all that did not finish.
+    User,
+    /// Main, for what nobody has been given.
+    Main,
+}
+
+impl PoolState {
+    pub(crate) async fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
+        self.drain_for(Caller::User, grace).await
+    }
+
+    async fn drain_for(&self, caller: Caller, grace: Duration) -> Result<(), Unfinished> {
+        let active = ActiveDrain::start(self);
+        self.close();
+        budget::spent().await;
+        let grace = if grace.is_zero() {
+            self.cancel_for_drain();
+            yield_now().await;
+            grace
+        } else if self.lock().is_idle() {
+            grace
+        } else {
+            self.finish_within(grace).await
+        };
+        active.finish(caller, grace)
+    }
+
+    /// Waits until nothing is left, or for as long as there is. Returns how long that is.
+    async fn finish_within(&self, grace: Duration) -> Duration {
+        let started = Instant::now();
+        let mut has_cancelled = false;
+        loop {
+            let main = Deadline::current();
+            let main_remaining = main.as_ref().and_then(|main| main.remaining());
+            let grace = match main_remaining {
+                Some(left) => grace.min(started.elapsed().saturating_add(left)),
+                None => grace,
+            };
+            let wait = if has_cancelled { grace } else { grace - stopping(grace) };
+            let wait_until_idle = async {
+                match &main {
+                    Some(main) => main.before_a_signal(self.wait_until_idle()).await.is_some(),
+                    None => {
+                        self.wait_until_idle().await;
+                        true
+                    }
+                }
+            };
+            match until(started.checked_add(wait), wait_until_idle).await {
+                Some(true) => return grace,
+                // A signal: there may be less time now.
+                Some(false) => {}
+                None if has_cancelled => return grace,
+                None => {
+                    self.cancel_for_drain();
+                    has_cancelled = true;
+                }
+            }
+        }
+    }
+
+    fn cancel_for_drain(&self) {
+        self.lock().drains.has_cancelled = true;
+        self.cancel(Cause::Drained);
+    }
+
+    pub(crate) async fn wait_until_idle(&self) {
+        loop {
+            let mut idle = pin!(self.idle.notified());
+            // Heard from now on, also while it looks.
+            idle.as_mut().enable();
+            if self.lock().is_idle() {
+                return;
+            }
+            idle.await;
+        }
+    }
+}
+
+/// `None` if the end comes first; one that no clock can tell never does.
+async fn until<F: Future>(end: Option<Instant>, work: F) -> Option<F::Output> {
+    match end {
+        Some(end) => timeout_at(end, work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+/// A drain that has not ended.
+struct ActiveDrain<'a>(&'a PoolState);
+
+impl<'a> ActiveDrain<'a> {
+    fn start(pool: &'a PoolState) -> Self {
+        let drains = &mut pool.lock().drains;
+        drains.active += 1;
+        drains.has_started = true;
+        Self(pool)
+    }
+
+    /// Aborts what is left, logs what did not finish, and returns it.
+    fn finish(self, caller: Caller, grace: Duration) -> Result<(), Unfinished> {
+        let mut state = self.0.lock();
+        let live: Vec<_> = state.live().cloned().collect();
+        let not_returned = state.not_finished.not_returned().to_vec();
+        for record in &live {
+            state.not_finished.add(record, UnfinishedReason::StillRan, true);
+        }
+        let Inner { drains, not_finished, reserved, .. } = &mut *state;
+        drains.completed = true;
+        let (grace, (found, more)) = match caller {
+            Caller::User => {
+                if !live.is_empty() {
+                    drains.grace.get_or_insert(grace);
+                }
+                (drains.grace.unwrap_or(grace), not_finished.all())
+            }
+            Caller::Main => {
+                // What the body was given is its own business, unless it still runs.
+                let task = |record| UnfinishedTask {
+                    task: LiveTask::of(record),
+                    why: UnfinishedReason::StillRan,
+                };
+                let live = live.iter().map(|record| task(record));
+                (grace, (not_returned.into_iter().chain(live).collect(), 0))
+            }
+        };
+        let finished = found.len() + more + *reserved == 0;
+        let place = self.0.place;
+        let unfinished = (!finished).then(|| Unfinished::new(grace, found, more, *reserved, place));
+        let (kept, unlogged) = (not_finished.len(), not_finished.take_unlogged());
+        drop(state);
+        if !live.is_empty() {
+            self.0.abort();
+        }
+        self.0.log(unlogged);
+        if rate::has_counted() {
+            rate::flush_all();
+        }
+        // Not before: the log may never return, and main asks for what nobody was given.
+        self.0.lock().not_finished.mark_returned(kept);
+        unfinished.map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for ActiveDrain<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.drains.active -= 1;
+        let dropped = state.dropped;
+        drop(state);
+        if dropped {
+            self.0.on_drop();
+        }
+    }
+}
+
+impl Drain for PoolState {
+    fn drain(self: Arc<Self>, grace: Duration) -> Draining {
+        Box::pin(async move {
+            // If it is abandoned, its tasks were cancelled and aborted with its last handle, and that was logged.
+            if self.lock().dropped { Ok(()) } else { self.drain_for(Caller::Main, grace).await }
+        })
+    }
+
+    fn belongs_to(&self, runtime: runtime::Id) -> bool {
+        self.lock().runtime_id == Some(runtime)
+    }
+
+    fn remaining(&self) -> Vec<LiveTask> {
+        let state = self.lock();
+        if state.dropped {
+            return Vec::new();
+        }
+        let found = state.not_finished.not_returned();
+        let mut left: Vec<_> = found.iter().map(|found| found.task.clone()).collect();
+        // A task that is enlisted is among those found, unless a caller was given it.
+        let all = found.is_empty();
+        let others: Vec<_> =
+            state.live().filter(|record| all || !record.is_marked_unfinished()).cloned().collect();
+        drop(state);
+        left.extend(others.iter().map(|record| LiveTask::of(record)));
+        left
+    }
+}

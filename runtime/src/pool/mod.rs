@@ -1,0 +1,403 @@
+//! A bounded set of tasks that live longer than who spawned them.
+
+pub(crate) mod drain;
+pub(crate) mod slot;
+pub(crate) mod spawn;
+pub(crate) mod state;
+pub(crate) mod task;
+pub(crate) mod token;
+pub(crate) mod unfinished;
+
+use std::{fmt, panic::Location, sync::Arc, time::Duration};
+
+use crate::{
+    budget,
+    error::TaskError,
+    function::limit::Limit,
+    panic::drop_quietly,
+    registry::unfinished::Unfinished,
+    run::future::{Supervised, SupervisedFuture},
+};
+use crate::{
+    pool::slot::Slot,
+    pool::spawn::{PoolSpawn, spawn_admitted},
+    pool::state::PoolState,
+    pool::task::{PreparedRun, make_run},
+    tasks::admission,
+    tasks::blocking::{Blocking, blocking},
+    tasks::refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
+    tasks::spawner::{OnBlockingThread, OnThisThread, OnWorkers},
+};
+use tokio_util::sync::CancellationToken;
+
+/// At most so many tasks at once, each for itself: for work that outlives the request that brought it.
+///
+/// A failure is logged once, at `ERROR`, and harms nobody else; of more than 10 failures of one function in a second the
+/// rest is counted and logged as one line. The pool has a root token of its own: a request's, or main's, cancels none of
+/// its tasks. They end when the pool is [drained](Self::drain).
+///
+/// ```
+/// use std::time::Duration;
+/// use tokio_supervised::{Pool, TaskError, supervised};
+///
+/// #[supervised]
+/// async fn store(_body: String) -> Result<(), TaskError> {
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::new(100);
+/// pool.spawn(|token| store(token, "waits for a slot".into())).await?;
+/// if pool.try_spawn(|token| store(token, "or not at all".into())).is_err() {
+///     println!("503 Service Unavailable");
+/// }
+/// pool.drain(Duration::from_secs(10)).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `Clone` gives another handle on the same pool. [`#[supervised::main]`](macro@crate::supervised::main)
+/// drains what is still live when its body has ended, which a pool in a variable of the body is not. If the last handle
+/// is dropped before, the pool cancels and aborts its tasks and logs a `WARN` that names them. If it is dropped in a task
+/// of the pool, that task is cancelled too; it is named unless it finishes by itself.
+///
+/// Each task of a pool finishes, fails, or is named in a `WARN`: also if its runtime shuts down, or if its poll panics
+/// outside of all boundaries, as when no error can be made of a panic.
+///
+/// Put endless tasks such as tickers in a [`Group`](crate::Group): a drain waits for them until it cancels them, and
+/// returns them as cut short.
+///
+/// Follows tokio's `TaskTracker` in what it keeps of its tasks, which is nothing once they have ended, and
+/// Go's `errgroup` in `TryGo`, that never waits; `conc`'s pools wait for ever for what does not stop, which
+/// this one names and aborts.
+///
+/// Shared between threads freely; each spawn and each end takes a short lock.
+#[derive(Clone)]
+pub struct Pool {
+    handle: Arc<Handle>,
+}
+
+/// What the last handle, or slot, is the end of.
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<PoolState>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.on_drop();
+    }
+}
+
+impl Pool {
+    /// A pool of at most `limit` tasks at once.
+    ///
+    /// # Panics
+    ///
+    /// Where `limit` is 0.
+    #[must_use]
+    #[track_caller]
+    pub fn new(limit: usize) -> Self {
+        let shared = Arc::new(PoolState::new(limit, Location::caller()));
+        shared.list();
+        Self { handle: Arc::new(Handle { shared }) }
+    }
+
+    /// Waits for a slot of the pool and a permit of the function, then spawns.
+    ///
+    /// The closure is called at once, with the pool's token, unless the pool is closed; the future that it
+    /// makes is lazy and `'static`: pass owned values, and the token as it was given, not lent. A spawn that waits for
+    /// a slot and a permit is served as in [`Group::spawn`](crate::group::Group::spawn): neither is held for longer than a
+    /// bounded time while it waits for the other. A
+    /// panic of the closure is told as a task's is: there is nothing to spawn then, and no error.
+    ///
+    /// Poll it until it is ready, or drop it. A spawn that is kept and not polled, such as one in a `select!` by
+    /// reference, keeps its place in the queues, and the slot and the permit once it was granted them: others wait
+    /// until it is dropped. A hold ends at a poll, too.
+    ///
+    /// A body that takes the token gets a child of the pool's at its first poll. A closure that cancels the pool's token
+    /// itself cancels the tasks that run: later tasks get a new token, and one `WARN` says so.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::Closed`] as soon as the pool is closed: nothing was spawned, and what waited is dropped.
+    /// [`SpawnError::Rejected`] where the call would wait for itself: a task for a slot of its own full pool, a
+    /// run for a permit that it, or a run that awaits it, holds. Give such work a pool of its own, or
+    /// [`try_spawn`](Self::try_spawn).
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    #[track_caller]
+    pub fn spawn<S, F>(&self, task: F) -> PoolSpawn<'_, S>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture + Send + 'static,
+        S::Value: Send + 'static,
+        S::Error: LoggedError + Send + 'static,
+    {
+        let spawn_fn = spawn_admitted::<_, OnWorkers>;
+        PoolSpawn::new(&self.handle.shared, task, Location::caller(), spawn_fn)
+    }
+
+    /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a [`LocalSet`](tokio::task::LocalSet) or a
+    /// [`LocalRuntime`](tokio::runtime::LocalRuntime); a current-thread runtime alone is neither.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    ///
+    /// ```
+    /// # use tokio_supervised::{Pool, TaskError, supervised};
+    /// use std::{cell::Cell, rc::Rc, time::Duration};
+    ///
+    /// #[supervised]
+    /// async fn add(sum: Rc<Cell<u32>>, n: u32) -> Result<(), TaskError> {
+    ///     tokio::task::yield_now().await;
+    ///     sum.set(sum.get() + n);
+    ///     Ok(())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sum = Rc::new(Cell::new(0));
+    /// let pool = Pool::new(2);
+    /// tokio::task::LocalSet::new().run_until(async {
+    ///     for n in 1..=3 {
+    ///         let sum = sum.clone();
+    ///         pool.spawn_local(move |token| add(token, sum, n)).await?;
+    ///     }
+    ///     pool.drain(Duration::from_secs(1)).await?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(())
+    /// }).await?;
+    /// assert_eq!(sum.get(), 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_local<S, F>(&self, task: F) -> PoolSpawn<'_, S>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture + 'static,
+        S::Value: 'static,
+        S::Error: LoggedError + 'static,
+    {
+        let spawn_fn = spawn_admitted::<_, OnThisThread>;
+        PoolSpawn::new(&self.handle.shared, task, Location::caller(), spawn_fn)
+    }
+
+    /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
+    ///
+    /// `name` labels it in metrics, events and errors; there is one set of counters for each name and place
+    /// of the call. It returns a `Result`, `Ok::<_, TaskError>(())` where nothing fails. The closure has the
+    /// pool's token, and only itself to stop it: look at the token between steps. Nothing can abort it once
+    /// it has begun. It counts until its thread is done with it, and a
+    /// [`drain`](Self::drain) that cannot wait so long names it.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Panics
+    ///
+    /// When it is awaited outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it has spawned nothing.
+    ///
+    /// ```
+    /// # use tokio_supervised::Pool;
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::new(2);
+    /// let path = std::env::temp_dir();
+    /// pool.spawn_blocking("list", move |token| -> anyhow::Result<()> {
+    ///     for entry in path.read_dir()? {
+    ///         if token.is_cancelled() {
+    ///             break;
+    ///         }
+    ///         entry?.metadata()?;
+    ///     }
+    ///     Ok(())
+    /// }).await?;
+    /// pool.drain(Duration::from_secs(10)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<T, E, F>(
+        &self,
+        name: &'static str,
+        work: F,
+    ) -> PoolSpawn<'_, Supervised<Blocking<F>>>
+    where
+        F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<TaskError> + LoggedError + Send + 'static,
+    {
+        let place = Location::caller();
+        let task = |token| blocking(name, place, token, work);
+        PoolSpawn::new(&self.handle.shared, task, place, spawn_admitted::<_, OnBlockingThread>)
+    }
+
+    /// Spawns if nothing has to be waited for: for a server that answers 503 where it is full.
+    ///
+    /// The slot comes first: the closure is not called where the pool is full or closed. A refused call is no
+    /// run, and is counted nowhere. A panic of the closure is told as a task's is.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySpawnError::Full`] where all slots are taken, or all permits of the function, whatever its
+    /// `on_full`; [`TrySpawnError::Closed`] where the pool is closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, where it spawns.
+    #[track_caller]
+    pub fn try_spawn<S, F>(&self, task: F) -> Result<(), TrySpawnError>
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture + Send + 'static,
+        S::Value: Send + 'static,
+        S::Error: LoggedError + Send + 'static,
+    {
+        let place = Location::caller();
+        let pool = &self.handle.shared;
+        let refuse = |task: F, error| {
+            drop_quietly(task);
+            Err(error)
+        };
+        if pool.is_closed() {
+            return refuse(task, TrySpawnError::Closed);
+        }
+        let Some(slot) = Limit::try_acquire(pool.limit.clone()) else {
+            return refuse(task, TrySpawnError::Full);
+        };
+        // The closure is not called for nothing: from here on a close waits for it.
+        if let Err(closed) = pool.reserve() {
+            return refuse(task, closed.into());
+        }
+        let slot = Slot::new(self.handle.clone(), slot);
+        let mut run = None;
+        let Some(PreparedRun { spec, record }) = make_run(pool, task, &mut run) else {
+            return Ok(());
+        };
+        let permit = spec.limit().map(Limit::try_acquire);
+        if let Some(None) = permit {
+            drop_quietly(run);
+            return Err(TrySpawnError::Full);
+        }
+        if permit.is_some() {
+            spec.local_metrics().record_wait(0);
+        }
+        slot.spawn_run(&mut run, record, permit.flatten(), place);
+        Ok(())
+    }
+
+    /// Waits for a slot of the pool: take it before you accept the work, and the work is done.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::Closed`] as soon as the pool is closed; [`SpawnError::Rejected`] where a task would wait
+    /// for a slot of its own full pool. (Slots that the same code has reserved and holds are not looked at.)
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits, it gives up its place in the queue and takes nothing.
+    pub async fn reserve(&self) -> Result<Slot, SpawnError> {
+        budget::spent().await;
+        let pool = &self.handle.shared;
+        let slot = pool.closing.run_until_cancelled(admission::reserve(&pool.limit, &pool.scope));
+        let slot = slot.await.ok_or(Closed)??;
+        pool.reserve()?;
+        Ok(Slot::new(self.handle.clone(), slot))
+    }
+
+    /// Takes no new work, and lets running work finish.
+    ///
+    /// `grace` is the whole budget. Spawns and reservations that wait end at once, as closed. Tasks run undisturbed until
+    /// 5 s before its end, or until half of a grace below 10 s. Then the pool cancels them by their tokens; at the end it
+    /// aborts what is left. A task's own `grace` can only shorten that. A grace of zero cancels, gives one turn, then
+    /// aborts.
+    ///
+    /// In the body of [`#[supervised::main]`](macro@crate::supervised::main), once the process has received a signal, a
+    /// drain ends 0.5 s before main's grace does, or with half of main's grace if that is below 1 s: the body returns and
+    /// reports before the process exits.
+    ///
+    /// It may be called again, and more than once at a time: a second drain continues the first, and returns what either
+    /// found. It counts in tokio's time. A task that drains its own pool waits for itself, until it is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// [`Unfinished`] unless every task finished by itself, which one does that returns a result of its own after its
+    /// token has fired. It names the tasks that the drain cut short or had to abort, those that were dropped after their
+    /// own `grace`, those that nothing can abort, since they block a thread, and those that their runtime dropped at any
+    /// time before. One `WARN` names up to 64 of them.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime that has its timer enabled, unless nothing is left to wait for.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it leaves the pool closed and its tasks running: call it again.
+    pub async fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
+        self.handle.shared.drain(grace).await
+    }
+
+    /// How many tasks have not ended.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.handle.shared.lock().tasks()
+    }
+
+    /// Whether every task has ended.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many tasks there may be at once.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.handle.shared.limit.size()
+    }
+
+    /// Changes how many tasks there may be at once. A smaller limit stops nothing: no task begins until
+    /// there are fewer.
+    ///
+    /// # Errors
+    ///
+    /// Where `limit` is 0: nothing would ever run. Nothing is changed then.
+    pub fn set_limit(&self, limit: usize) -> Result<(), ZeroLimit> {
+        if limit == 0 {
+            return Err(ZeroLimit);
+        }
+        self.handle.shared.limit.resize(limit);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("tasks", &self.len())
+            .field("limit", &self.limit())
+            .field("closed", &self.handle.shared.is_closed())
+            .finish_non_exhaustive()
+    }
+}

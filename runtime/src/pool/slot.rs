@@ -1,0 +1,110 @@
+//! A place in a pool, taken before the work is there.
+
+use std::{fmt, panic::Location, sync::Arc};
+
+use crate::{
+    context::tree::TaskRecord, function::limit, function::limit::Permit,
+    run::future::SupervisedFuture,
+};
+use crate::{
+    pool::Handle,
+    pool::state::SlotKind,
+    pool::task::{PreparedRun, make_run, spawn_run},
+    tasks::refused::LoggedError,
+    tasks::spawner::OnWorkers,
+};
+use tokio_util::sync::CancellationToken;
+
+/// A place in a [`Pool`](crate::Pool) that [`reserve`](crate::pool::Pool::reserve) has taken.
+///
+/// Take it before you accept work: what has a slot is done, also when the pool closes in between. A drain
+/// waits for it; dropped unused, it gives its place back. It keeps the pool alive as a handle does.
+///
+/// ```
+/// # use tokio_supervised::{Pool, TaskError, supervised};
+/// # #[supervised]
+/// # async fn save(_body: String) -> Result<(), TaskError> { Ok(()) }
+/// # async fn read_body() -> String { String::new() }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::new(100);
+/// let slot = pool.reserve().await?;
+/// let body = read_body().await; // accepted: there is room for it
+/// slot.spawn(|token| save(token, body));
+/// # pool.drain(std::time::Duration::from_secs(1)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a slot that is dropped gives its place back"]
+pub struct Slot {
+    pool: Arc<Handle>,
+    /// There until it is used.
+    permit: Option<limit::Slot>,
+}
+
+impl Slot {
+    pub(crate) fn new(pool: Arc<Handle>, permit: limit::Slot) -> Self {
+        Self { pool, permit: Some(permit) }
+    }
+
+    /// Spawns at once, also where the pool has closed meanwhile.
+    ///
+    /// The closure is called with the pool's token, see [`Pool::spawn`](crate::pool::Pool::spawn). The function's permit, if it has a limit, is waited for
+    /// in the task. A panic of the closure is told as a task's is, and gives the place back. Keep a handle of
+    /// the pool: where the slot was all that was left of it, the task is aborted as soon as it is spawned.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    #[track_caller]
+    pub fn spawn<S, F>(self, task: F)
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture + Send + 'static,
+        S::Value: Send + 'static,
+        S::Error: LoggedError + Send + 'static,
+    {
+        let place = Location::caller();
+        let mut run = None;
+        if let Some(PreparedRun { record, .. }) = make_run(&self.pool.shared, task, &mut run) {
+            self.spawn_run(&mut run, record, None, place);
+        }
+    }
+
+    /// Spawns a run, with its permit unless it waits for that by itself.
+    pub(crate) fn spawn_run<S>(
+        mut self,
+        run: &mut Option<S>,
+        record: Option<Arc<TaskRecord>>,
+        permit: Option<Permit>,
+        place: &'static Location<'static>,
+    ) where
+        S: SupervisedFuture<Error: LoggedError> + Send + 'static,
+    {
+        let slot = self.permit.take().expect("a slot is used once, by value");
+        let admission = (slot, permit);
+        spawn_run::<S, OnWorkers>(
+            &self.pool.shared,
+            run,
+            record,
+            admission,
+            place,
+            SlotKind::Reserved,
+        )
+        .expect("a reserved slot is accepted work");
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.permit.is_some() {
+            self.pool.shared.unreserve();
+        }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,391 @@
+//! What a pool knows of its tasks.
+//!
+//! Invariants
+//!
+//! 1. What was accepted, a task or a reserved slot, is counted before the accepting call returns, and until
+//!    it has ended: a drain waits for all of it.
+//! 2. Nothing is accepted after the pool has closed, but what a reserved slot was for. Both are decided
+//!    under one lock.
+//! 3. A task leaves before it gives its slot back: there are never more tasks than slots.
+//! 4. Nothing grows with the number of tasks that have ended.
+//! 5. No user code runs under the lock: closures, futures, errors and wakers are called and dropped outside.
+//! 6. What there is when all is aborted is aborted, and so is what is entered later.
+//! 7. A task that did not finish is entered in `not_finished` before it leaves: no drain returns `Ok` for it.
+//! 8. A token that something other than the pool has fired is replaced before the next task is made: later tasks are
+//!    not cancelled by it. Once the pool has stopped, its token has fired and stays. A task keeps the token, scope and
+//!    cancel waker that it was spawned with.
+//!
+//! `pool_state/loom.rs` checks 1, 2, 3, 6, 7 and 8 for every interleaving.
+
+use std::{
+    panic::Location,
+    sync::{Arc, PoisonError, Weak},
+};
+
+use tokio::runtime::{self, Handle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cause::Cause,
+    context::Scope,
+    context::cancel_waker::CancelWaker,
+    context::tree::{Activity, TaskRecord},
+    function::limit::Limit,
+    panic::quietly,
+    registry,
+    registry::live::LiveTask,
+    registry::sharded_list::Registration,
+    registry::slab::{Key, Slab},
+    registry::unfinished::{Lines, UnfinishedReason},
+    registry::{Drain, HasTasks, POOLS},
+    sync::{Mutex, MutexGuard, Notify, OnceLock, atomic::AtomicBool},
+    telemetry::events,
+};
+use crate::{
+    pool::drain::Drains,
+    pool::token::Tokens,
+    pool::unfinished::{NotFinishedTasks, Unlogged},
+    tasks::admission::Slots,
+    tasks::recycler::{Recycled, Recycler},
+    tasks::refused::Closed,
+};
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
+
+/// What the handles and the tasks of a pool share.
+pub(crate) struct PoolState {
+    /// The first one, as are the scope and the cancel waker: see `pool_token`.
+    pub(crate) token: CancellationToken,
+    pub(crate) scope: Arc<Scope>,
+    pub(crate) limit: Arc<Limit>,
+    pub(crate) slots: Slots,
+    /// Fires when the pool closes: wakes the spawns that wait.
+    pub(crate) closing: CancellationToken,
+    pub(crate) place: &'static Location<'static>,
+    /// Told when nothing is left of a closed pool.
+    pub(crate) idle: Notify,
+    /// Whether tasks have another token than the first one by now.
+    pub(crate) is_renewed: AtomicBool,
+    registered: OnceLock<Registered>,
+    inner: Mutex<Inner>,
+}
+
+/// What a pool has since it was made.
+struct Registered {
+    weak: Weak<PoolState>,
+    /// Wakes its tasks when its token fires.
+    cancel_waker: CancelWaker,
+    /// With its tasks.
+    _registration: Registration<dyn HasTasks>,
+    /// To be drained.
+    _drain_registration: Registration<dyn Drain>,
+}
+
+#[derive(Default)]
+pub(crate) struct Inner {
+    records: Slab<Arc<TaskRecord>>,
+    pub(crate) reserved: usize,
+    closed: bool,
+    /// The runtime that it was made or first used in.
+    pub(crate) runtime_id: Option<runtime::Id>,
+    /// What there was has been aborted: so is what arrives.
+    aborted: bool,
+    /// There is no handle any more.
+    pub(crate) dropped: bool,
+    pub(crate) drains: Drains,
+    pub(crate) not_finished: NotFinishedTasks,
+    pub(crate) tokens: Tokens,
+    pub(crate) recycler: Recycler,
+}
+
+/// What a task is accepted with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SlotKind {
+    /// A slot that was free a moment ago.
+    New,
+    /// A reserved one.
+    Reserved,
+}
+
+impl Inner {
+    /// How many tasks have not ended.
+    pub(crate) fn tasks(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.tasks() + self.reserved == 0
+    }
+
+    pub(crate) fn live(&self) -> impl Iterator<Item = &Arc<TaskRecord>> {
+        self.records.iter()
+    }
+
+    /// Whether the task that leaves logs what did not finish: a drain that is under way does it by itself, and of the
+    /// tasks of a runtime that is gone more will come.
+    fn should_log(&self, finished: bool) -> bool {
+        let more_expected = !finished && !self.is_idle() && !self.not_finished.is_due();
+        !self.drains.is_active() && !more_expected
+    }
+}
+
+impl PoolState {
+    pub(crate) fn new(limit: usize, place: &'static Location<'static>) -> Self {
+        let limit = Arc::new(Limit::new(limit));
+        let token = CancellationToken::new();
+        Self {
+            scope: Scope::root(token.clone()),
+            token,
+            registered: OnceLock::new(),
+            slots: Slots::of(limit.clone()),
+            limit,
+            closing: CancellationToken::new(),
+            place,
+            idle: Notify::new(),
+            is_renewed: AtomicBool::new(false),
+            inner: Mutex::new(Inner { runtime_id: current_runtime(), ..Inner::default() }),
+        }
+    }
+
+    /// Puts it into the lists of the process.
+    pub(crate) fn list(self: &Arc<Self>) {
+        let weak: Weak<Self> = Arc::downgrade(self);
+        self.registered.get_or_init(|| Registered {
+            cancel_waker: CancelWaker::new(&self.token, &self.scope, weak.clone()),
+            _registration: registry::register(self),
+            _drain_registration: POOLS.register(weak.clone()),
+            weak,
+        });
+    }
+
+    /// A handle on the token for one more task, and a record if there is one to spare.
+    pub(crate) fn task_parts(&self) -> (CancellationToken, Option<Arc<TaskRecord>>) {
+        if self.may_be_cancelled() {
+            self.renew_if_cancelled();
+        }
+        let mut state = self.lock();
+        let Recycled { token, record } = state.recycler.take();
+        let renewed = state.tokens.renewed();
+        drop(state);
+        (token.unwrap_or_else(|| self.current(&renewed).0.clone()), record)
+    }
+
+    /// Wakes the tasks that have the first token.
+    #[inline]
+    pub(crate) fn first_cancel_waker(&self) -> Option<&CancelWaker> {
+        self.registered.get().map(|registered| &registered.cancel_waker)
+    }
+
+    pub(crate) fn weak(&self) -> Option<Weak<Self>> {
+        self.registered.get().map(|registered| registered.weak.clone())
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Takes nothing more, and ends the spawns that wait.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.log_if_cancelled();
+        quietly(|| self.closing.cancel());
+    }
+
+    /// A slot was taken for work to come.
+    pub(crate) fn reserve(&self) -> Result<(), Closed> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Closed);
+        }
+        state.reserved += 1;
+        state.runtime_id = state.runtime_id.or_else(current_runtime);
+        Ok(())
+    }
+
+    /// A reserved slot was dropped.
+    pub(crate) fn unreserve(&self) {
+        let mut state = self.lock();
+        state.reserved -= 1;
+        self.wake_drains(state);
+    }
+
+    /// Enters a task that is about to be spawned.
+    pub(crate) fn register(
+        &self,
+        record: &Arc<TaskRecord>,
+        slot_kind: SlotKind,
+    ) -> Result<Key, Closed> {
+        let mut state = self.lock();
+        match slot_kind {
+            SlotKind::New if state.closed => return Err(Closed),
+            SlotKind::New => {}
+            SlotKind::Reserved => state.reserved -= 1,
+        }
+        state.runtime_id = state.runtime_id.or_else(current_runtime);
+        if state.aborted {
+            record.abort();
+        }
+        Ok(state.records.insert(record.clone()))
+    }
+
+    /// A task has ended.
+    pub(crate) fn finish(&self, key: Key, token: Option<CancellationToken>) {
+        let mut state = self.lock();
+        let record = state.records.remove(key);
+        if state.not_finished.has_unlogged() {
+            return self.finish_and_log(state, record);
+        }
+        let surplus = state.recycle(Recycled { token, record }, &self.token);
+        self.wake_drains(state);
+        drop(surplus);
+    }
+
+    /// The same where tasks did not finish.
+    #[cold]
+    fn finish_and_log(&self, mut state: MutexGuard<'_, Inner>, record: Option<Arc<TaskRecord>>) {
+        let finished = record.as_ref().is_some_and(|record| !record.is_marked_unfinished());
+        let should_log = state.should_log(finished);
+        let unlogged = if should_log { state.not_finished.take_unlogged() } else { None };
+        self.wake_drains(state);
+        drop(record);
+        self.log(unlogged);
+    }
+
+    /// A task was dropped since it had not stopped within its own grace, which is logged.
+    pub(crate) fn on_overdue(&self, record: &Arc<TaskRecord>) {
+        let mut state = self.lock();
+        // Without a drain that is the business of who cancelled it.
+        if state.drains.has_started() || state.dropped {
+            let why = UnfinishedReason::OwnGrace(record.spec().grace());
+            state.not_finished.add(record, why, true);
+        }
+    }
+
+    /// A task has ended as cancelled.
+    pub(crate) fn on_cancelled(&self, record: &Arc<TaskRecord>) {
+        let mut state = self.lock();
+        if state.drains.has_cancelled() || state.dropped {
+            state.not_finished.add(record, UnfinishedReason::Cancelled, true);
+        }
+    }
+
+    /// A task was dropped before its run had ended.
+    #[cold]
+    pub(crate) fn on_aborted(&self, record: &Arc<TaskRecord>) {
+        let unwinds = std::thread::panicking();
+        let why = match record.activity() {
+            _ if record.is_aborted() => UnfinishedReason::Aborted,
+            // Its spawn panicked, outside of a runtime, which the caller has.
+            Activity::NotStarted if unwinds && record.id().is_none() => return,
+            _ => UnfinishedReason::RuntimeGone,
+        };
+        let mut state = self.lock();
+        let is_closed = state.closed;
+        state.not_finished.add(record, why, is_closed);
+    }
+
+    /// A poll of a task panicked outside of all boundaries.
+    #[cold]
+    pub(crate) fn on_poll_panicked(&self, record: &Arc<TaskRecord>) {
+        let mut state = self.lock();
+        let is_closed = state.closed;
+        state.not_finished.add(record, UnfinishedReason::PollPanicked, is_closed);
+    }
+
+    /// Logs tasks that did not finish.
+    pub(crate) fn log(&self, unlogged: Option<Unlogged>) {
+        let Some(Unlogged { tasks, more }) = unlogged else { return };
+        let state = self.lock();
+        let (drained, dropped) = (state.drains.has_started(), state.dropped);
+        drop(state);
+        if dropped && !drained {
+            return events::pool_dropped(&tasks, self.place);
+        }
+        let Lines { count, unfinished, cut } = Lines::of(&tasks, more);
+        if drained {
+            events::not_drained(count, &unfinished, &cut, self.place);
+        } else {
+            events::pool_tasks_lost(count, &cut, self.place);
+        }
+    }
+
+    fn wake_drains(&self, state: MutexGuard<'_, Inner>) {
+        let drained = state.closed && state.is_idle();
+        drop(state);
+        if drained {
+            quietly(|| self.idle.notify_waiters());
+        }
+    }
+
+    /// Cancels what runs; where it is cancelled already, that has a cause of its own.
+    pub(crate) fn cancel(&self, cause: Cause) {
+        let mut state = self.lock();
+        state.tokens.stop();
+        let renewed = state.tokens.renewed();
+        drop(state);
+        let (token, scope, cancel_waker) = self.current(&renewed);
+        if !token.is_cancelled() {
+            let fired = scope.cancel(cause, || quietly(|| token.cancel()));
+            if let (false, Some(cancel_waker)) = (fired, cancel_waker) {
+                cancel_waker.fire();
+            }
+        }
+    }
+
+    /// Aborts what runs, and what is being spawned.
+    pub(crate) fn abort(&self) {
+        let mut state = self.lock();
+        state.aborted = true;
+        let records: Vec<_> = state.live().cloned().collect();
+        drop(state);
+        for record in records {
+            record.abort();
+        }
+    }
+
+    /// The last handle is gone. What is being drained is left to the drain.
+    pub(crate) fn on_drop(&self) {
+        let mut state = self.lock();
+        state.dropped = true;
+        if state.drains.is_active() {
+            return;
+        }
+        let drained = state.drains.has_completed();
+        // A task whose run has ended drops what it returned. One that drops its own pool goes on: it is logged if it
+        // ends as cancelled.
+        let live = state.live().filter(|record| !record.is_finished()).cloned();
+        let (own, others): (Vec<_>, Vec<_>) = live.partition(|record| record.is_current());
+        if !drained {
+            // Logged below, and not once more at their ends.
+            others.iter().for_each(|record| _ = record.mark_unfinished());
+        }
+        let unlogged = state.not_finished.take_unlogged();
+        drop(state);
+        self.close();
+        self.log(unlogged);
+        if drained || own.len() + others.len() == 0 {
+            return;
+        }
+        self.cancel(Cause::ScopeDropped);
+        if !others.is_empty() {
+            let tasks = others.iter().map(|record| LiveTask::of(record)).collect::<Vec<_>>();
+            self.abort();
+            events::pool_dropped(&tasks, self.place);
+        }
+    }
+}
+
+impl HasTasks for PoolState {
+    fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
+        into.extend(self.lock().live().cloned());
+    }
+}
+
+fn current_runtime() -> Option<runtime::Id> {
+    Handle::try_current().ok().map(|runtime| runtime.id())
+}

@@ -1,0 +1,101 @@
+//! The tasks of a pool that did not finish, from when that is found until it is logged and returned.
+//!
+//! Invariants
+//!
+//! 1. A task is entered once, whoever finds it: the drain that aborts it, or the task itself, at its end.
+//! 2. What is entered is logged once, by the drain that is under way, else when the pool is idle or a task finishes.
+//! 3. It is kept, for each drain to return: as much as there is of a pool that is closed, and 64 of one that is open.
+//!
+//! `tests/behaviour/drain.rs` and `tests/events/pools.rs` check them, `pool_state/loom.rs` 1 and 3 for two drains.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    clock::Ticks,
+    context::tree::TaskRecord,
+    registry::live::{LiveTask, TaskState},
+    registry::unfinished::{UnfinishedReason, UnfinishedTask},
+};
+
+/// How many tasks are kept of a pool that is open, which goes on.
+const MAX_WHILE_OPEN: usize = 64;
+
+/// How long the log of the first one waits for others, while no task finishes.
+const LOG_DELAY: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(crate) struct NotFinishedTasks {
+    kept: Vec<UnfinishedTask>,
+    /// Beyond those that are kept.
+    more: usize,
+    logged: usize,
+    more_logged: usize,
+    /// How many of those that are kept drains have returned to their callers.
+    returned: usize,
+    /// When the first one was entered that is not logged.
+    since: Option<Ticks>,
+}
+
+/// Tasks that one event names.
+pub(crate) struct Unlogged {
+    pub(crate) tasks: Vec<UnfinishedTask>,
+    pub(crate) more: usize,
+}
+
+impl NotFinishedTasks {
+    /// The lock of the pool is held, here and below.
+    pub(crate) fn add(&mut self, record: &Arc<TaskRecord>, why: UnfinishedReason, is_closed: bool) {
+        // There may be very many of them: none looks through the others.
+        if !record.mark_unfinished() {
+            return;
+        }
+        self.since.get_or_insert_with(Ticks::now);
+        if !is_closed && self.kept.len() >= MAX_WHILE_OPEN {
+            self.more += 1;
+            return;
+        }
+        let mut task = LiveTask::of(record);
+        if matches!(why, UnfinishedReason::OwnGrace(_) | UnfinishedReason::Cancelled) {
+            // Its token has fired; by now it is between its last poll and its end.
+            task.state = TaskState::Stopping;
+        }
+        self.kept.push(UnfinishedTask { task, why });
+    }
+
+    pub(crate) fn has_unlogged(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// Whether those that are not logged have waited for long enough.
+    pub(crate) fn is_due(&self) -> bool {
+        self.since.is_some_and(|since| u128::from(since.elapsed_nanos()) > LOG_DELAY.as_nanos())
+    }
+
+    pub(crate) fn take_unlogged(&mut self) -> Option<Unlogged> {
+        self.since.take()?;
+        let tasks = self.kept[self.logged..].to_vec();
+        let more = self.more - self.more_logged;
+        (self.logged, self.more_logged) = (self.kept.len(), self.more);
+        Some(Unlogged { tasks, more })
+    }
+
+    /// For the caller of a drain: what any drain has found.
+    pub(crate) fn all(&self) -> (Vec<UnfinishedTask>, usize) {
+        (self.kept.clone(), self.more)
+    }
+
+    /// How many there are, for [`mark_returned`](Self::mark_returned).
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// The caller of a drain has so many of them.
+    pub(crate) fn mark_returned(&mut self, kept: usize) {
+        self.returned = self.returned.max(kept);
+    }
+
+    /// Those that no caller of a drain has.
+    pub(crate) fn not_returned(&self) -> &[UnfinishedTask] {
+        &self.kept[self.returned..]
+    }
+}

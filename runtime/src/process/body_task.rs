@@ -1,0 +1,59 @@
+//! The body of a main, or of a test, as a live task: the root of what it spawns.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    context::tree::{OnThread, TaskRecord},
+    context::{MainScope, Scope, shields},
+    function::TaskSpec,
+    registry,
+    registry::HasTasks,
+    registry::sharded_list::Registration,
+};
+
+pub(crate) struct BodyTask {
+    record: Option<Arc<TaskRecord>>,
+    _registration: Registration<dyn HasTasks>,
+    /// What the list refers to.
+    _body: Arc<Body>,
+}
+
+struct Body(Arc<TaskRecord>);
+
+impl HasTasks for Body {
+    fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
+        into.push(self.0.clone());
+    }
+}
+
+impl BodyTask {
+    /// Of a test.
+    pub(crate) fn new(spec: &'static TaskSpec, token: &CancellationToken) -> Self {
+        Self::within(spec, Scope::root(token.clone()))
+    }
+
+    /// Of a main.
+    pub(crate) fn of_main(
+        spec: &'static TaskSpec,
+        main: &MainScope,
+        token: &CancellationToken,
+    ) -> Self {
+        Self::within(spec, main.of_body(token.clone()))
+    }
+
+    fn within(spec: &'static TaskSpec, scope: Arc<Scope>) -> Self {
+        let record = Arc::new(TaskRecord::new(spec, spec.place(), scope, OnThread::Entry));
+        let body = Arc::new(Body(record.clone()));
+        Self { record: Some(record), _registration: registry::register(&body), _body: body }
+    }
+
+    /// Polls the body as a task.
+    pub(crate) fn poll<R>(&mut self, code: impl FnOnce() -> R) -> R {
+        self.record.iter().for_each(|record| _ = record.enter_poll());
+        let polled = shields::in_task(&mut self.record, code);
+        self.record.iter().for_each(|record| record.exit_poll());
+        polled
+    }
+}

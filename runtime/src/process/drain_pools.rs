@@ -1,0 +1,164 @@
+//! The pools that are left when the body of main has ended: in a static, in a task, leaked; also those that are made
+//! or first used while the others are drained. Those of other runtimes are left alone: tests that run beside each other
+//! have a runtime each.
+//!
+//! ```text
+//! main thread   body ends ── drives its runtime ──────── reports the body, tells what is left: exit 75
+//! draining          └─ drains all pools, in its own time ─┴─ the same, where the main thread is held
+//! ```
+//!
+//! Neither waits for the other without a bound, and one of them tells: a task that holds the only thread of
+//! the runtime, or a subscriber that never returns, delays the exit and does not prevent it. This holds also if all
+//! pools are drained and a task outside of them holds that thread (`tests/process/pools.rs`).
+
+use std::{
+    collections::HashSet,
+    fmt::Write as _,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::{
+    runtime::{self, Builder, Runtime},
+    sync::oneshot,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use crate::{
+    process::bounded,
+    process::bounded::REPORT_TIMEOUT,
+    process::shutdown::{GRACE_SPENT, Shutdown, State, report_undrained, tell_blocked},
+};
+use crate::{registry, registry::Drain};
+
+/// How long the main thread may take to report the body, before the draining thread tells what is left.
+const REPORT_HEAD_START: Duration = Duration::from_secs(1);
+
+/// How often main looks for pools that were made, or first used, while it drains.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+type Pools = Vec<Arc<dyn Drain>>;
+
+/// The pools that were made or first used in a runtime.
+fn pools_of(home: runtime::Id) -> Pools {
+    registry::POOLS.all().into_iter().filter(|pool| pool.belongs_to(home)).collect()
+}
+
+/// Drains the pools of a runtime, while the main thread drives its runtime. Gives the list of what did not stop.
+pub(crate) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
+    let home = runtime.handle().id();
+    if pools_of(home).is_empty() {
+        return None;
+    }
+    let (grace, state) = (shutdown.remaining(), shutdown.state());
+    state.report_stopping(grace);
+    let (sender, receiver) = oneshot::channel();
+    let (returns, has_returned) = mpsc::channel::<()>();
+    let thread = thread::Builder::new().name("supervised-drain".to_owned());
+    let spawned = thread.spawn(move || {
+        let started = Instant::now();
+        let list = drain_within(grace, home);
+        _ = sender.send(list.clone());
+        if let Some(list) = list {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a thread of its own, on which no task runs"
+            )]
+            thread::sleep(REPORT_HEAD_START);
+            exit_instead(&state, &list);
+        } else {
+            let rest = grace.saturating_sub(started.elapsed());
+            exit_unless_returned(&state, &has_returned, rest.max(REPORT_HEAD_START));
+        }
+    });
+    let list = match spawned {
+        // The sender is gone only where that thread has panicked.
+        Ok(_) => runtime.block_on(receiver).unwrap_or_else(|_| remaining_tasks(home)),
+        // No thread to be had: the runtime of the tasks has a clock, too.
+        Err(_) => runtime.block_on(drain_all(grace, home)),
+    };
+    drop(returns);
+    list
+}
+
+/// All pools are drained, and `block_on` of a runtime with one thread cannot return while a task blocks that thread.
+/// Exits if it has not returned within `limit`.
+fn exit_unless_returned(state: &State, has_returned: &Receiver<()>, limit: Duration) {
+    // Nothing is ever sent: the drop of the sender ends the wait.
+    if has_returned.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) && state.claim_report() {
+        tell_blocked(state.grace());
+        bounded::flush_logs();
+        bounded::exit(GRACE_SPENT.into());
+    }
+}
+
+/// On a thread of its own once more, since what is told on the way may block.
+fn drain_within(grace: Duration, home: runtime::Id) -> Option<String> {
+    let drained = Arc::new(Mutex::new(None));
+    bounded::run(grace.saturating_add(REPORT_TIMEOUT), {
+        let drained = drained.clone();
+        move || {
+            let Ok(runtime) = Builder::new_current_thread().enable_time().build() else { return };
+            let list = runtime.block_on(drain_all(grace, home));
+            *drained.lock().unwrap_or_else(PoisonError::into_inner) = Some(list);
+        }
+    });
+    let drained = drained.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drained.unwrap_or_else(|| remaining_tasks(home))
+}
+
+/// Drains all pools, also those that their tasks make or first use meanwhile: all have the same end.
+async fn drain_all(grace: Duration, home: runtime::Id) -> Option<String> {
+    let started = Instant::now();
+    let mut drains = JoinSet::new();
+    // Kept, so that no other pool gets the address of one that is gone.
+    let (mut drained, mut seen) = (Pools::new(), HashSet::new());
+    let mut list = String::new();
+    let mut left = grace;
+    loop {
+        for pool in pools_of(home) {
+            if !seen.insert(Arc::as_ptr(&pool).cast::<()>()) {
+                continue;
+            }
+            drained.push(pool.clone());
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "each ends within the grace, and all are joined below"
+            )]
+            drains.spawn(pool.drain(left));
+        }
+        match timeout(POLL_INTERVAL, drains.join_next()).await {
+            Ok(Some(Ok(Err(unfinished)))) => _ = writeln!(list, "{unfinished}"),
+            // The end of a drain, or time to look again.
+            Ok(Some(_)) | Err(_) => {}
+            // All have ended, and their tasks have made no others.
+            Ok(None) => break,
+        }
+        left = grace.saturating_sub(started.elapsed());
+    }
+    (!list.is_empty()).then_some(list)
+}
+
+/// The tasks that no drain has returned: where the drain itself is held, by a subscriber as a rule; or what was lost
+/// with the runtime.
+pub(crate) fn remaining_tasks(home: runtime::Id) -> Option<String> {
+    let mut list = String::new();
+    for task in pools_of(home).iter().flat_map(|pool| pool.remaining()) {
+        _ = writeln!(list, "  {task}");
+    }
+    (!list.is_empty()).then_some(list)
+}
+
+/// The main thread is held by a task, or by the report of the body.
+fn exit_instead(state: &State, list: &str) {
+    if state.claim_report() {
+        report_undrained(list);
+        bounded::flush_logs();
+        bounded::exit(GRACE_SPENT.into());
+    }
+}

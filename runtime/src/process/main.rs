@@ -1,0 +1,239 @@
+//! The entry of a program: a runtime, a root token, signals, an honest exit code.
+//!
+//! Invariants, checked by `tests/process/`
+//!
+//! 1. Whatever the body does, two signals end the process, and one does within the grace.
+//! 2. The exit tells what happened: 0 or what the body reports, 1 for `Err`, 101 for a panic, the signal
+//!    itself for work that it cut short, 75 for a grace that was not enough, also if the body's error carries
+//!    an [`Unfinished`](crate::Unfinished) or a pool lost tasks with the runtime, `128 + signal` for a second
+//!    signal.
+//! 3. A main reports its own causes: what a main before it was told, or a signal that came then, is none.
+//!    (`composition/pool_truth.rs`)
+
+use std::{
+    future::poll_fn,
+    io::Write,
+    pin::pin,
+    process::{ExitCode, Termination},
+    thread,
+    time::Duration,
+};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cause::Signal,
+    context::MainScope,
+    error::TaskError,
+    function::TaskSpec,
+    outcome::Outcome,
+    panic,
+    panic::backtraces,
+    run::output::{Judge, Verdict},
+    run::{PollContext, Run, RunResult},
+    telemetry::events::rate,
+};
+use crate::{
+    process::body_task::BodyTask,
+    process::bounded::REPORT_TIMEOUT,
+    process::shutdown::{GRACE_SPENT, Shutdown, report_undrained},
+    process::{bounded, drain_pools, signals, systemd},
+};
+
+/// How long the runtime may take to shut down: a blocking thread cannot hold the process.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// What a panic in `main` exits with, as in any Rust program.
+const PANICKED: u8 = 101;
+
+/// The arguments of `#[supervised::main]`.
+#[derive(Clone, Copy)]
+pub struct MainOptions {
+    grace: Duration,
+    linger: Duration,
+    current_thread: bool,
+    worker_threads: Option<usize>,
+}
+
+impl MainOptions {
+    /// A grace below the 30 s that orchestrators give as a rule; a worker for each core.
+    pub const DEFAULT: Self = Self {
+        grace: Duration::from_secs(25),
+        linger: Duration::ZERO,
+        current_thread: false,
+        worker_threads: None,
+    };
+
+    /// `grace = "25s"`.
+    #[must_use]
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        assert!(!grace.is_zero(), "`grace` must be longer than 0");
+        self.grace = grace;
+        self
+    }
+
+    /// `linger = "5s"`, after the `grace` that it is part of.
+    #[must_use]
+    #[track_caller]
+    pub const fn linger(mut self, linger: Duration) -> Self {
+        assert!(
+            linger.as_nanos() < self.grace.as_nanos(),
+            "`linger` is part of `grace` and must be shorter: leave time for what is to stop"
+        );
+        self.linger = linger;
+        self
+    }
+
+    /// `flavor = "current_thread"`.
+    #[must_use]
+    pub const fn current_thread(mut self) -> Self {
+        self.current_thread = true;
+        self
+    }
+
+    /// `worker_threads = N`.
+    #[must_use]
+    pub const fn worker_threads(mut self, threads: usize) -> Self {
+        assert!(threads > 0, "`worker_threads` must not be 0");
+        self.worker_threads = Some(threads);
+        self
+    }
+
+    fn runtime(&self) -> std::io::Result<Runtime> {
+        let mut builder = if self.current_thread {
+            Builder::new_current_thread()
+        } else {
+            Builder::new_multi_thread()
+        };
+        if let Some(threads) = self.worker_threads {
+            builder.worker_threads(threads);
+        }
+        builder.enable_all().build()
+    }
+}
+
+/// Runs the body of `main`, from the runtime's start to the exit code.
+pub fn main<B, F>(
+    options: MainOptions,
+    spec: &'static TaskSpec,
+    how: Exit<F::Output>,
+    body: B,
+) -> ExitCode
+where
+    B: FnOnce(CancellationToken) -> F,
+    F: Future,
+{
+    panic::install_hook();
+    let (token, scope) = (CancellationToken::new(), MainScope::new());
+    let started = options.runtime().and_then(|runtime| {
+        let shutdown = Shutdown::watch(options.grace, options.linger, token.clone(), &scope)?;
+        Ok((runtime, shutdown))
+    });
+    let (runtime, shutdown) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            // Not `eprintln!`, which panics where stderr is closed.
+            _ = writeln!(std::io::stderr(), "Error: the runtime cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+
+    systemd::watch(&runtime);
+    let run_result = {
+        let mut task = BodyTask::of_main(spec, &scope, &token);
+        let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token)));
+        runtime.block_on(poll_fn(|cx| {
+            task.poll(|| run.as_mut().poll_result(cx, PollContext::default()))
+        }))
+    };
+    let signal = shutdown.body_ended();
+    let home = runtime.handle().id();
+    if let Some(undrained) = drain_pools::drain(&runtime, &shutdown) {
+        report_before(run_result, how, signal);
+        claim_report_or_park(&shutdown);
+        report_undrained(&undrained);
+        shut_down(runtime);
+        return ExitCode::from(GRACE_SPENT);
+    }
+    shut_down(runtime);
+    // A task that nobody drains may have spawned into a pool until the runtime was gone.
+    if let Some(lost) = drain_pools::remaining_tasks(home) {
+        report_before(run_result, how, signal);
+        claim_report_or_park(&shutdown);
+        report_undrained(&lost);
+        return ExitCode::from(GRACE_SPENT);
+    }
+    exit_code(run_result, how, signal)
+}
+
+/// Returns if this thread is the one that tells, and ends the process.
+fn claim_report_or_park(shutdown: &Shutdown) {
+    if !shutdown.state().claim_report() {
+        // Another thread has begun to end the process.
+        loop {
+            thread::park();
+        }
+    }
+}
+
+/// The backtraces first: the panics that they belong to are logged already. On a thread, since tasks are dropped by it: a drop that blocks is not bounded by tokio.
+fn shut_down(runtime: Runtime) {
+    if backtraces::are_in_use() {
+        bounded::run(REPORT_TIMEOUT, backtraces::flush);
+    }
+    bounded::run(RUNTIME_SHUTDOWN, move || runtime.shutdown_timeout(RUNTIME_SHUTDOWN));
+    if rate::has_counted() {
+        bounded::run(REPORT_TIMEOUT, rate::flush_all);
+    }
+}
+
+/// Says what the body has to say, where something else decides the exit code.
+fn report_before<R>(run_result: RunResult<R>, how: Exit<R>, signal: Option<Signal>) {
+    if run_result.outcome == Outcome::Cancelled && signal.is_some() {
+        panic::drop_quietly(run_result.result);
+    } else {
+        _ = exit_code(run_result, how, None);
+    }
+}
+
+/// How the value that `main` returns becomes an exit code.
+pub struct Exit<R> {
+    verdict: Judge<R>,
+    report: fn(R) -> ExitCode,
+}
+
+/// Asks the bound on what `main` returns, once, at its return type.
+pub fn exit<R: Termination>(verdict: Judge<R>) -> Exit<R> {
+    Exit { verdict, report: R::report }
+}
+
+/// What the process ends with, after a signal that came before the body's end, or after none.
+fn exit_code<R>(run_result: RunResult<R>, how: Exit<R>, signal: Option<Signal>) -> ExitCode {
+    let RunResult { outcome, result, .. } = run_result;
+    if outcome == Outcome::Cancelled {
+        if let Some(signal) = signal {
+            panic::drop_quietly(result);
+            // Death by a signal runs no destructors: what was printed must be out before.
+            bounded::run(REPORT_TIMEOUT, || _ = std::io::stdout().flush());
+            return signals::raise_again(signal);
+        }
+    }
+    match result {
+        Ok(value) => {
+            // The chain of an error is the user's code.
+            let verdict = panic::catch(|| (how.verdict)(&value, None));
+            let code = (how.report)(value);
+            if matches!(verdict, Ok(Verdict::CarriesUnfinished)) {
+                ExitCode::from(GRACE_SPENT)
+            } else {
+                code
+            }
+        }
+        Err(TaskError::Panicked(_)) => ExitCode::from(PANICKED),
+        Err(error) => {
+            _ = writeln!(std::io::stderr(), "Error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

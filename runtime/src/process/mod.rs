@@ -1,0 +1,12 @@
+//! The process: its main, its signals, its exit.
+
+pub(crate) mod body_task;
+pub(crate) mod bounded;
+pub(crate) mod drain_pools;
+pub(crate) mod main;
+pub(crate) mod report;
+pub(crate) mod shutdown;
+pub(crate) mod signals;
+pub(crate) mod systemd;
+#[cfg(unix)]
+pub(crate) mod tree;

@@ -1,0 +1,31 @@
+//! What runs, in words: for who ends the process, or asks.
+
+use std::{collections::HashMap, fmt::Write as _};
+
+use crate::{function::TaskSpec, registry::name::Name};
+
+/// The tree of the live tasks, and a line for each function of which more is under way than that: runs that
+/// are awaited where they are called.
+pub(crate) fn running_tasks() -> String {
+    let tasks = crate::registry::snapshot::tasks();
+    let mut in_tree: HashMap<_, u64> = HashMap::new();
+    for task in &tasks {
+        *in_tree.entry(task.name).or_default() += 1;
+    }
+    let mut report = String::new();
+    if !tasks.is_empty() {
+        _ = writeln!(report, "{tasks}");
+    }
+    for spec in TaskSpec::all() {
+        let totals = spec.metrics().totals();
+        let (running, waiting) = (totals.running(), totals.waiting);
+        if running + waiting > in_tree.get(spec.name()).copied().unwrap_or(0) {
+            let (name, place) = (Name(spec.name()), spec.place());
+            _ = writeln!(report, "{name}: {running} running, {waiting} waiting ({place})");
+        }
+    }
+    if report.is_empty() {
+        report.push_str("nothing that is supervised\n");
+    }
+    report
+}

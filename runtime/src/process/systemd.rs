@@ -1,0 +1,141 @@
+//! What a program under `#[supervised::main]` tells systemd, where it was started by it (`Type=notify`).
+//!
+//! A message is a datagram to the service manager's socket, whose queue is full if the manager does not read. Nothing
+//! waits for it without a bound: [`ready`] not at all, the exit within [`bounded`], the watchdog on a thread of its own.
+
+#[cfg(feature = "systemd")]
+use std::io;
+use std::{
+    sync::mpsc::{SyncSender, sync_channel},
+    thread,
+    time::Duration,
+};
+
+use tokio::{runtime::Runtime, time::sleep};
+
+use crate::{process::bounded, process::bounded::REPORT_TIMEOUT};
+
+#[cfg(all(unix, feature = "systemd"))]
+mod manager {
+    use std::{env, io, os::unix::net::UnixDatagram, process, time::Duration};
+
+    const SOCKET: &str = "NOTIFY_SOCKET";
+
+    pub(crate) fn is_present() -> bool {
+        env::var_os(SOCKET).is_some()
+    }
+
+    /// Sends within that time, or at once if it is zero.
+    pub(crate) fn notify(what: &str, within: Duration) -> io::Result<()> {
+        let Some(path) = env::var_os(SOCKET) else { return Ok(()) };
+        let socket = UnixDatagram::unbound()?;
+        socket.set_nonblocking(within.is_zero())?;
+        if !within.is_zero() {
+            socket.set_write_timeout(Some(within))?;
+        }
+        socket.connect(path)?;
+        let message = format!("{what}\n");
+        let sent = socket.send(message.as_bytes())?;
+        if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    /// Of the unit, if it is for this process.
+    pub(crate) fn watchdog() -> Option<Duration> {
+        let number = |name| env::var(name).ok()?.parse::<u64>().ok();
+        let for_process = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(process::id()));
+        number("WATCHDOG_USEC").filter(|_| for_process).map(Duration::from_micros)
+    }
+}
+
+#[cfg(not(all(unix, feature = "systemd")))]
+mod manager {
+    use std::{io, time::Duration};
+
+    pub(crate) fn is_present() -> bool {
+        false
+    }
+
+    pub(crate) fn notify(_: &str, _: Duration) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn watchdog() -> Option<Duration> {
+        None
+    }
+}
+
+/// Tells systemd that the service has started: `READY=1`. A unit of `Type=notify` counts as starting until then.
+///
+/// Call it where the service begins to serve: when its listeners are bound, not when `main` begins. The rest
+/// is told by [`#[supervised::main]`](crate::supervised::main) itself: `STOPPING=1` and how long its grace may
+/// take (`EXTEND_TIMEOUT_USEC`) at the first signal, or when its body has ended and leaves pools to be drained;
+/// and `WATCHDOG=1`, if the unit has a `WatchdogSec`, twice in that time, as long as the runtime turns over:
+/// when every worker is blocked, systemd hears nothing, and restarts the service.
+///
+/// Where systemd did not start the process it does nothing. Callable from any thread; it may be called again. It does
+/// not block.
+///
+/// ```no_run
+/// use tokio_supervised::{CancellationToken, supervised, systemd};
+///
+/// #[supervised::main]
+/// async fn main(token: CancellationToken) -> anyhow::Result<()> {
+///     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+///     systemd::ready()?;
+///     // … serve until `token` fires …
+/// #   token.cancelled().await;
+/// #   drop(listener);
+///     Ok(())
+/// }
+/// ```
+///
+/// # Errors
+///
+/// If the service manager's socket does not accept the message, or is not a path (systemd's is one). The unit would wait
+/// for the message until its `TimeoutStartSec`. `WouldBlock` means that the socket's queue is full, since the manager
+/// does not read it: another call may succeed later.
+#[cfg(feature = "systemd")]
+pub fn ready() -> io::Result<()> {
+    manager::notify("READY=1", Duration::ZERO)
+}
+
+/// The process is going down, and has so long until it is gone.
+pub(crate) fn stopping(within: Duration) {
+    if !manager::is_present() {
+        return;
+    }
+    bounded::run(REPORT_TIMEOUT, move || {
+        // Where it is not heard, the manager's own timeout counts: there is nobody to tell that.
+        let message = format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", within.as_micros());
+        _ = manager::notify(&message, REPORT_TIMEOUT);
+    });
+}
+
+/// Tells the watchdog that the runtime turns over, until the runtime is gone.
+pub(crate) fn watch(runtime: &Runtime) {
+    let Some(period) = manager::watchdog().map(|period| period / 2) else { return };
+    if period.is_zero() {
+        return;
+    }
+    // One beat that nobody has told yet is enough.
+    let (beat, beats) = sync_channel(1);
+    let teller = thread::Builder::new().name("supervised-systemd".to_owned()).spawn(move || {
+        for () in beats {
+            // A message that got lost is one beat less: the next one tells the same.
+            _ = manager::notify("WATCHDOG=1", period);
+        }
+    });
+    // Without a thread for it nothing is told, and the manager restarts the service.
+    if teller.is_ok() {
+        #[expect(clippy::disallowed_methods, reason = "it ends with the runtime that it watches")]
+        runtime.spawn(heart(period, beat));
+    }
+}
+
+/// A task like any other: it is polled only where a worker is free.
+async fn heart(period: Duration, beat: SyncSender<()>) {
+    loop {
+        _ = beat.try_send(());
+        sleep(period).await;
+    }
+}

@@ -1,0 +1,44 @@
+//! SIGUSR1 prints the live tasks, and the process goes on.
+
+use std::{
+    io::{self, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::process::report;
+
+/// Listens from the moment that it returns; what it gives runs for as long as the process does.
+pub(crate) fn on_request() -> io::Result<impl Future<Output = ()>> {
+    let mut requests = signal(SignalKind::user_defined1())?;
+    Ok(async move {
+        while requests.recv().await.is_some() {
+            print();
+        }
+    })
+}
+
+/// On a thread of its own, since whoever holds stderr must not hold back a signal that ends the process.
+fn print() {
+    static PRINTS: AtomicBool = AtomicBool::new(false);
+    struct Printed;
+    impl Drop for Printed {
+        fn drop(&mut self) {
+            PRINTS.store(false, Ordering::Relaxed);
+        }
+    }
+    if PRINTS.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let printed = Printed;
+    let thread = thread::Builder::new().name("supervised-tree".to_owned());
+    // No thread to be had: nothing is printed this time.
+    _ = thread.spawn(move || {
+        let _printed = printed;
+        let text =
+            format!("Live tasks of process {}:\n{}", std::process::id(), report::running_tasks());
+        _ = io::stderr().write_all(text.as_bytes());
+    });
+}

@@ -1,0 +1,238 @@
+//! The future that a supervised function with `restart` returns.
+
+pub(crate) mod args;
+pub(crate) mod backoff;
+pub(crate) mod call;
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use crate::{error::TaskError, function::TaskSpec, token::AsToken};
+use crate::{
+    run::future::{ErrInto, Prepared, SupervisedFuture, TaskCompletion},
+    run::output::{Output, SupervisedOutput},
+    run::restart::args::BodyFactory,
+    run::restart::call::Call,
+    run::{PollContext, RunResult, function},
+};
+use tokio_util::sync::CancellationToken;
+
+pin_project! {
+    /// A call of a supervised function with `restart`, lazy like any future: nothing runs until it is polled.
+    ///
+    /// Awaited, it gives what the last run gave. One call is several runs: each begins with clones of the
+    /// parameters, and has a permit, a timeout and an outcome of its own. Between two runs the call holds
+    /// nothing but its parameters and its token.
+    ///
+    /// ```
+    /// # use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+    /// # use tokio_supervised::{supervised, CancellationToken};
+    /// #[supervised(restart = "on-failure", backoff = "1ms..10ms")]
+    /// async fn connect(tries: Arc<AtomicU32>) -> anyhow::Result<u32> {
+    ///     let tries = tries.fetch_add(1, Ordering::Relaxed) + 1;
+    ///     anyhow::ensure!(tries == 3, "nobody listens yet");
+    ///     Ok(tries)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyhow::Result<()> {
+    /// assert_eq!(connect(&CancellationToken::new(), Arc::default()).await?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When it is polled again after it has ended. A restart needs a tokio runtime that has its timer enabled: without
+    /// one the call ends as `panicked` rather than with another run, and a `WARN` event has the error of the last run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it runs, it drops the body where it is, counts the run as `dropped` and gives its
+    /// permit back. Dropped between two runs, it starts and counts nothing.
+    #[must_use = "a supervised call does nothing until it is awaited or spawned"]
+    pub struct Restarting<C>
+    where
+        C: Runs,
+    {
+        #[pin]
+        call: C,
+        from_task_error: fn(TaskError) -> C::Output,
+    }
+}
+
+/// The runs of one call, with the body, the kept parameters and the token inside: as one opaque type it says
+/// by itself whether it is `Send`.
+pub trait Runs {
+    /// What the body returns.
+    type Output;
+
+    #[doc(hidden)]
+    fn spec(&self) -> &'static TaskSpec;
+    #[doc(hidden)]
+    fn function() -> Option<&'static str>;
+    #[doc(hidden)]
+    fn prepare(&mut self, prepared: Prepared);
+    #[doc(hidden)]
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
+    #[doc(hidden)]
+    fn poll_call(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        poll_context: PollContext<'_>,
+    ) -> Poll<TaskCompletion<Self::Output, TaskError>>;
+}
+
+impl<M: BodyFactory<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
+    type Output = F::Output;
+
+    fn spec(&self) -> &'static TaskSpec {
+        Self::spec(self)
+    }
+
+    /// The body is made by a closure of the function.
+    fn function() -> Option<&'static str> {
+        function::of_body::<F>(2)
+    }
+
+    fn prepare(&mut self, prepared: Prepared) {
+        Self::prepare(self, prepared);
+    }
+
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        Self::renew_token(self, from, to);
+    }
+
+    fn poll_call(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        poll_context: PollContext<'_>,
+    ) -> Poll<TaskCompletion<F::Output, TaskError>> {
+        let polled = self.poll_result(cx, poll_context);
+        polled.map(|RunResult { outcome, overdue, nanos, result }| TaskCompletion {
+            outcome,
+            overdue,
+            nanos,
+            result,
+        })
+    }
+}
+
+/// What the attribute's expansion calls where `restart` is given.
+pub fn supervise_restarting<M, F, T>(
+    spec: &'static TaskSpec,
+    token: T,
+    output: Output<F::Output>,
+    factory: M,
+) -> Restarting<impl Runs<Output = F::Output>>
+where
+    M: BodyFactory<F>,
+    F: Future,
+    T: AsToken,
+{
+    Restarting {
+        call: Call::new(spec, token, output.verdict, factory),
+        from_task_error: output.from_task_error,
+    }
+}
+
+impl<C: Runs> Future for Restarting<C> {
+    type Output = C::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
+        let this = self.project();
+        let polled = this.call.poll_call(cx, PollContext::default());
+        polled.map(|completion| completion.result.unwrap_or_else(this.from_task_error))
+    }
+}
+
+impl<C: Runs> fmt::Debug for Restarting<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Restarting").field("task", &self.call.spec().name()).finish_non_exhaustive()
+    }
+}
+
+impl<C> Restarting<C>
+where
+    C: Runs,
+    C::Output: SupervisedOutput,
+{
+    /// Converts the error, so that functions with different errors fit into one group or `map`.
+    ///
+    /// ```
+    /// # use tokio_supervised::{supervised, CancellationToken, Group};
+    /// # use std::io;
+    /// #[supervised(restart = "on-failure")]
+    /// async fn read() -> io::Result<u32> { Ok(1) }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> anyhow::Result<()> {
+    /// let group = Group::new(&CancellationToken::new());
+    /// group.spawn(|token| read(token).err_into()).await;
+    /// let numbers: anyhow::Result<Vec<u32>> = group.join().await;
+    /// assert_eq!(numbers?, [1]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the future drops this one, with what that says.
+    pub fn err_into<E>(self) -> ErrInto<Self, E>
+    where
+        E: From<<C::Output as SupervisedOutput>::Error>,
+    {
+        ErrInto::of(self)
+    }
+}
+
+impl<C> SupervisedFuture for Restarting<C>
+where
+    C: Runs,
+    C::Output: SupervisedOutput,
+{
+    type Value = <C::Output as SupervisedOutput>::Value;
+    type Error = <C::Output as SupervisedOutput>::Error;
+
+    fn spec(&self) -> &'static TaskSpec {
+        self.call.spec()
+    }
+
+    fn prepare(&mut self, prepared: Prepared) {
+        self.call.prepare(prepared);
+    }
+
+    fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
+        self.call.renew_token(from, to);
+    }
+
+    fn poll_completion(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        poll_context: PollContext<'_>,
+    ) -> Poll<TaskCompletion<Self::Value, Self::Error>> {
+        let this = self.project();
+        this.call.poll_call(cx, poll_context).map(
+            |TaskCompletion { outcome, overdue, nanos, result }| TaskCompletion {
+                outcome,
+                overdue,
+                nanos,
+                result: C::Output::into_result(result),
+            },
+        )
+    }
+
+    fn error(error: TaskError) -> Self::Error {
+        C::Output::error(error)
+    }
+
+    fn function() -> Option<&'static str> {
+        C::function()
+    }
+}

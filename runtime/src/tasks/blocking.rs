@@ -1,0 +1,78 @@
+//! A closure that blocks, as a supervised future.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    panic::Location,
+    pin::Pin,
+    sync::{LazyLock, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use crate::{
+    error::TaskError,
+    function::{Policy, TaskSpec},
+    run::future::{Supervised, supervise},
+    run::output::{SupervisedOutput, output},
+    run::own::own_token,
+};
+use tokio_util::sync::CancellationToken;
+
+/// The body of a task of `spawn_blocking`: a closure that is called where it is polled.
+///
+/// # Cancel safety
+///
+/// Dropped before it is polled, it has not called the closure; the call itself is not interrupted.
+pub struct Blocking<F> {
+    work: Option<(F, CancellationToken)>,
+}
+
+impl<F> Unpin for Blocking<F> {}
+
+impl<F, R> Future for Blocking<F>
+where
+    F: FnOnce(CancellationToken) -> R,
+{
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
+        let (work, token) = self.work.take().expect("a body is polled until it has ended");
+        Poll::Ready(work(own_token(token)))
+    }
+}
+
+impl<F> fmt::Debug for Blocking<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocking").finish_non_exhaustive()
+    }
+}
+
+/// The closure has the token, and nothing can take its thread from it: it ends by itself.
+const POLICY: Policy = Policy::DEFAULT.cooperate().take_token().grace(None);
+
+pub(crate) fn blocking<T, E, F>(
+    name: &'static str,
+    place: &'static Location<'static>,
+    token: CancellationToken,
+    work: F,
+) -> Supervised<Blocking<F>>
+where
+    F: FnOnce(CancellationToken) -> Result<T, E>,
+    E: From<TaskError>,
+{
+    let body = Blocking { work: Some((work, token.clone())) };
+    supervise(spec(name, place), token, output(Result::<T, E>::by_shape), body)
+}
+
+type Specs = HashMap<(&'static str, &'static Location<'static>), &'static TaskSpec>;
+
+/// The description of a closure, made at its first spawn and kept: there is one for each name and place in
+/// the program's source.
+fn spec(name: &'static str, place: &'static Location<'static>) -> &'static TaskSpec {
+    static SPECS: LazyLock<Mutex<Specs>> = LazyLock::new(Mutex::default);
+    let mut specs = SPECS.lock().unwrap_or_else(PoisonError::into_inner);
+    specs
+        .entry((name, place))
+        .or_insert_with(|| Box::leak(Box::new(TaskSpec::blocking(name, place, POLICY))))
+}

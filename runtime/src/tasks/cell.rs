@@ -1,0 +1,290 @@
+//! One spawn: a run in a tokio task, which tells its scope how it ended.
+//!
+//! Invariants
+//!
+//! 1. The run is dropped before its end is reported: who is told that a task has ended finds nothing of it.
+//! 2. The end is reported once, also when the task is aborted or its runtime shuts down.
+//! 3. All that the run and its end tell is told inside the task's span.
+//! 4. A task that is pending has kept its waker, and looked since whether it is aborted or its scope's cancel waker has
+//!    fired: who fires or aborts wakes it, or is seen.
+
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cause::Cause,
+    clock::Ticks,
+    context::cancel_waker::CancelWaker,
+    context::tree::TaskRecord,
+    context::{Scope, shields},
+    error::TaskError,
+    panic,
+    panic::{Caught, drop_quietly},
+    run::PollContext,
+    run::future::{SupervisedFuture, TaskCompletion},
+    telemetry::events,
+    telemetry::span::TaskSpan,
+};
+
+/// Where a task's end is told.
+pub(crate) trait Report<T, E> {
+    /// The run has ended by itself.
+    ///
+    /// `token` is what it was given, where it has it still.
+    fn completed(
+        self,
+        record: &Arc<TaskRecord>,
+        ended: TaskCompletion<T, E>,
+        token: Option<CancellationToken>,
+    );
+    /// As [`completed`](Self::completed), where the run failed: with what its error says, if [`Self::LOGS`] and if that
+    /// is known.
+    fn failed(
+        self,
+        record: &Arc<TaskRecord>,
+        ended: TaskCompletion<T, E>,
+        token: Option<CancellationToken>,
+        _text: Option<Box<str>>,
+    ) where
+        Self: Sized,
+    {
+        self.completed(record, ended, token);
+    }
+    /// Whether it may log errors whose type it knows nothing of.
+    const LOGS: bool = false;
+    /// The task was aborted. What an error of the run would be made with is `error`.
+    fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E);
+    /// A poll of the task panicked outside of all boundaries: no error could be made of how its run ended.
+    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, error: fn(TaskError) -> E)
+    where
+        Self: Sized,
+    {
+        drop_quietly(caught);
+        self.aborted(record, error);
+    }
+    /// Wakes the task when the token of its scope fires.
+    fn cancel_waker(&self) -> Option<&CancelWaker>;
+}
+
+/// Why a task was dropped before its run ended. Its scope fires the token before it aborts; otherwise it was dropped
+/// together with its runtime.
+pub(crate) fn cause_of_abort(scope: &Scope, token: &CancellationToken) -> Cause {
+    if token.is_cancelled() { scope.cause().unwrap_or(Cause::Token) } else { Cause::RuntimeGone }
+}
+
+pin_project! {
+    /// The future that tokio is given.
+    #[project = TaskProjection]
+    pub struct Task<S, R>
+    where
+        S: SupervisedFuture,
+        R: Report<S::Value, S::Error>,
+    {
+        cell: TaskCell,
+        #[pin]
+        run: Option<S>,
+        report: Option<R>,
+    }
+
+    impl<S, R> PinnedDrop for Task<S, R>
+    where
+        S: SupervisedFuture,
+        R: Report<S::Value, S::Error>,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let (cell, mut task) = this.parts();
+            cell.abort(&mut task);
+        }
+    }
+}
+
+impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
+    /// Takes the run out of its place.
+    #[inline]
+    pub(crate) fn new(
+        record: Arc<TaskRecord>,
+        span: TaskSpan,
+        run: &mut Option<S>,
+        report: R,
+    ) -> Self {
+        Self { cell: TaskCell::new(record, span), run: run.take(), report: Some(report) }
+    }
+
+    #[inline]
+    fn parts(self: Pin<&mut Self>) -> (&mut TaskCell, BorrowedTask<'_, S, R>) {
+        let TaskProjection { cell, run, report } = self.project();
+        (cell, BorrowedTask { run, report, ended: None, text: Cell::new(None) })
+    }
+}
+
+impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Future for Task<S, R> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let (cell, mut task) = self.parts();
+        cell.poll(&mut task, cx)
+    }
+}
+
+/// A run and who is told of its end, as those see it who do not know their types.
+trait DynTask {
+    /// Whether its end is to be told yet.
+    fn is_live(&self) -> bool;
+    fn cancel_waker(&self) -> Option<&CancelWaker>;
+    /// Whether the run has ended.
+    fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool;
+    /// Drops the run.
+    fn drop_run(&mut self);
+    /// Drops the run that has ended, and tells its end.
+    fn on_completed(&mut self, record: &Arc<TaskRecord>);
+    fn on_aborted(&mut self, record: &Arc<TaskRecord>);
+    fn on_poll_panicked(&mut self, record: &Arc<TaskRecord>, caught: Caught);
+}
+
+/// It borrows the places of a task for one poll, or for its drop.
+struct BorrowedTask<'a, S: SupervisedFuture, R> {
+    run: Pin<&'a mut Option<S>>,
+    report: &'a mut Option<R>,
+    ended: Option<TaskCompletion<S::Value, S::Error>>,
+    /// What the error says.
+    text: Cell<Option<Box<str>>>,
+}
+
+impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTask<'_, S, R> {
+    fn is_live(&self) -> bool {
+        self.report.is_some()
+    }
+
+    fn cancel_waker(&self) -> Option<&CancelWaker> {
+        self.report.as_ref().and_then(Report::cancel_waker)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool {
+        let cancel_waker = self.report.as_ref().and_then(Report::cancel_waker);
+        let run = self.run.as_mut().as_pin_mut().expect("a task is polled until it has ended");
+        let text = R::LOGS.then_some(&self.text);
+        let Poll::Ready(ended) =
+            run.poll_completion(cx, PollContext { cancel_waker, now: Some(now), text })
+        else {
+            return false;
+        };
+        self.ended = Some(ended);
+        true
+    }
+
+    fn drop_run(&mut self) {
+        self.run.set(None);
+    }
+
+    fn on_completed(&mut self, record: &Arc<TaskRecord>) {
+        let token = self.run.as_mut().as_pin_mut().and_then(S::take_back_token);
+        self.run.set(None);
+        if let (Some(report), Some(ended)) = (self.report.take(), self.ended.take()) {
+            match ended.result {
+                Ok(_) => report.completed(record, ended, token),
+                Err(_) => report.failed(record, ended, token, self.text.take()),
+            }
+        }
+    }
+
+    fn on_aborted(&mut self, record: &Arc<TaskRecord>) {
+        if let Some(report) = self.report.take() {
+            report.aborted(record, S::error);
+        }
+    }
+
+    fn on_poll_panicked(&mut self, record: &Arc<TaskRecord>, caught: Caught) {
+        if let Some(report) = self.report.take() {
+            report.poll_panicked(record, caught, S::error);
+        }
+    }
+}
+
+/// All of a task but its run and who is told: the same code for all functions.
+struct TaskCell {
+    record: Option<Arc<TaskRecord>>,
+    // Boxed where a subscriber wants it: without one, tasks are the smaller.
+    span: Option<Box<TaskSpan>>,
+    has_waker: bool,
+}
+
+/// It is there but while the task is polled: then whoever asks who runs now has it.
+fn record_of(record: &Option<Arc<TaskRecord>>) -> &Arc<TaskRecord> {
+    record.as_ref().expect("a task has its row back when its poll has ended")
+}
+
+/// Drops the run whose poll panicked.
+#[cold]
+fn poll_panicked(record: &mut Option<Arc<TaskRecord>>, task: &mut dyn DynTask, caught: Caught) {
+    shields::in_task(record, || task.drop_run());
+    let record = record_of(record);
+    record.clear_waker();
+    task.on_poll_panicked(record, caught);
+}
+
+impl TaskCell {
+    #[inline]
+    fn new(record: Arc<TaskRecord>, span: TaskSpan) -> Self {
+        let span = if span.is_disabled() { None } else { Some(Box::new(span)) };
+        Self { record: Some(record), span, has_waker: false }
+    }
+
+    fn poll(&mut self, task: &mut dyn DynTask, cx: &mut Context<'_>) -> Poll<()> {
+        let record = record_of(&self.record);
+        if record.is_aborted() {
+            self.abort(task);
+            return Poll::Ready(());
+        }
+        let _inside = self.span.as_ref().map(|span| span.enter());
+        let (now, first) = record.enter_poll();
+        if first {
+            self.span.iter().for_each(|span| events::task_started(span));
+        }
+        let polled =
+            shields::in_task(&mut self.record, || panic::catch_escaped(|| task.poll(cx, now)));
+        record_of(&self.record).exit_poll();
+        let has_ended = match polled {
+            Ok(has_ended) => has_ended,
+            Err(caught) => {
+                poll_panicked(&mut self.record, task, caught);
+                return Poll::Ready(());
+            }
+        };
+        let record = record_of(&self.record);
+        if has_ended {
+            record.set_finished();
+            if self.has_waker {
+                record.clear_waker();
+            }
+            task.on_completed(record);
+            return Poll::Ready(());
+        }
+        if !std::mem::replace(&mut self.has_waker, true) {
+            record.set_waker(cx.waker());
+            if record.is_aborted() || task.cancel_waker().is_some_and(CancelWaker::fired) {
+                cx.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Ends the task before its run has ended.
+    fn abort(&mut self, task: &mut dyn DynTask) {
+        if !task.is_live() {
+            return;
+        }
+        let _inside = self.span.as_ref().map(|span| span.enter());
+        shields::in_task(&mut self.record, || task.drop_run());
+        let record = record_of(&self.record);
+        record.clear_waker();
+        task.on_aborted(record);
+    }
+}

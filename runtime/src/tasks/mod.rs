@@ -1,0 +1,9 @@
+//! What a group, a pool and a map share: one task, its admission, its thread.
+
+pub(crate) mod admission;
+pub(crate) mod blocking;
+pub(crate) mod cell;
+pub(crate) mod recycler;
+pub(crate) mod refused;
+pub(crate) mod spawner;
+pub(crate) mod timer;

@@ -1,0 +1,120 @@
+//! Why a pool or a group takes no work, and what it asks of the errors of the work it takes.
+
+use std::fmt;
+
+use crate::error::{Cancelled, Rejected};
+
+/// The pool is closed: it was drained, or its last handle was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the pool is closed: it takes no more tasks")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+/// Why [`Pool::spawn`](crate::pool::Pool::spawn), [`Pool::reserve`](crate::pool::Pool::reserve) or
+/// [`GroupHandle::spawn`](crate::group::GroupHandle::spawn) did nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The pool is closed, or was while the call waited.
+    Closed(Closed),
+    /// The group was joined: all of its tasks have ended.
+    Joined,
+    /// The group is cancelled: its token fired, a task of it failed, or it was dropped.
+    Cancelled(Cancelled),
+    /// The call could only have waited for itself: it came from a task that holds what it would wait for.
+    Rejected(Rejected),
+}
+
+impl From<Closed> for SpawnError {
+    fn from(closed: Closed) -> Self {
+        Self::Closed(closed)
+    }
+}
+
+impl From<Rejected> for SpawnError {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(closed) => fmt::Display::fmt(closed, f),
+            Self::Joined => f.write_str("the group was joined: it takes no more tasks"),
+            Self::Cancelled(cancelled) => fmt::Display::fmt(cancelled, f),
+            Self::Rejected(rejected) => fmt::Display::fmt(rejected, f),
+        }
+    }
+}
+
+impl std::error::Error for SpawnError {
+    /// Where the function is defined, if one was refused.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Closed(_) | Self::Joined => None,
+            Self::Cancelled(cancelled) => cancelled.source(),
+            Self::Rejected(rejected) => rejected.source(),
+        }
+    }
+}
+
+/// Why [`Pool::try_spawn`](crate::pool::Pool::try_spawn) did nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrySpawnError {
+    /// No slot of the pool is free, or no permit of the function: a server answers 503.
+    Full,
+    /// The pool is closed.
+    Closed,
+}
+
+impl From<Closed> for TrySpawnError {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+impl fmt::Display for TrySpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("no slot of the pool is free, or no permit of the function"),
+            Self::Closed => Closed.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for TrySpawnError {}
+
+/// [`Pool::set_limit`](crate::pool::Pool::set_limit) was given 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ZeroLimit;
+
+impl fmt::Display for ZeroLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the limit of a pool must not be 0: nothing would ever run")
+    }
+}
+
+impl std::error::Error for ZeroLimit {}
+
+/// An error that a pool can log: anything with `Display`.
+///
+/// Implemented for all of them, and for nothing else.
+#[diagnostic::on_unimplemented(
+    message = "a pool logs the failures of its tasks, and `{Self}` cannot be displayed",
+    label = "`{Self}` has no `Display`",
+    note = "implement `Display` for it, or convert it into an error that has one: `|token| save(token).err_into::<SaveError>()`"
+)]
+pub trait LoggedError: fmt::Display {}
+
+#[diagnostic::do_not_recommend]
+impl<E: fmt::Display> LoggedError for E {}

@@ -1,0 +1,449 @@
+//! What is told through `tracing`, once each, at the boundary. A subscriber that panics loses what it is told,
+//! and nothing else: see `span.rs`.
+
+pub(crate) mod rate;
+
+use std::{fmt, panic::Location, time::Duration};
+
+use tracing::{Span, field, span};
+
+use crate::{
+    cause::{Cause, Signal},
+    error::TaskError,
+    outcome::Outcome,
+    panic::{Panic, PanicLocation, backtraces, recent},
+    telemetry::span::{TaskSpan, call_subscriber},
+};
+
+/// The span of a task of a group or a worker of a map: inside the one that the scope was made in, whichever task
+/// spawns it. Inside that of the spawner, the spans of tasks that spawn their successors would nest without end.
+/// Cut, it is inside none, since too many are around it.
+pub(crate) fn task_span(made_in: &TaskSpan, is_cut: bool, name: &'static str) -> TaskSpan {
+    if is_cut {
+        return root_task_span(name);
+    }
+    let span = TaskSpan::new(|| {
+        tracing::info_span!(
+            target: "tokio_supervised",
+            parent: made_in.as_span(),
+            "task",
+            task.name = name,
+            task.id = field::Empty
+        )
+    });
+    follow_current(&span, made_in.as_span().id());
+    span
+}
+
+/// The span of a task of a pool, which outlives who spawns it: inside none.
+pub(crate) fn root_task_span(name: &'static str) -> TaskSpan {
+    let span = TaskSpan::new(|| {
+        tracing::info_span!(
+            target: "tokio_supervised",
+            parent: None,
+            "task",
+            task.name = name,
+            task.id = field::Empty
+        )
+    });
+    follow_current(&span, None);
+    span
+}
+
+/// Notes the span of the spawner, unless that is the parent.
+fn follow_current(span: &TaskSpan, parent: Option<span::Id>) {
+    if !span.is_disabled() {
+        call_subscriber(|| {
+            let spawner = Span::current().id();
+            if spawner != parent {
+                span.as_span().follows_from(spawner);
+            }
+        });
+    }
+}
+
+/// What tokio calls the task, as soon as that is known.
+pub(crate) fn task_started(span: &TaskSpan) {
+    if !span.is_disabled() {
+        call_subscriber(|| {
+            _ = span.as_span().record("task.id", tokio::task::try_id().map(field::display))
+        });
+    }
+}
+
+/// `ERROR`: a panic that a boundary caught; its backtrace follows as `INFO`. Of more than 10 a second of one function,
+/// the number.
+#[cold]
+pub(crate) fn panicked(panic: &Panic) {
+    recent::record(panic);
+    if !rate::PANICS.admits(panic.task()) {
+        return;
+    }
+    let location = panic.location();
+    call_subscriber(|| {
+        tracing::error!(
+            target: "tokio_supervised",
+            {
+                "task.name" = panic.task(),
+                "task.id" = tokio::task::try_id().map(field::display),
+                "exception.type" = "panic",
+                "exception.message" = panic.message(),
+                "code.file.path" = location.map(PanicLocation::file),
+                "code.line.number" = location.map(PanicLocation::line),
+            },
+            "{panic}"
+        );
+    });
+    backtraces::log(panic);
+}
+
+/// `ERROR`: panics, more than are logged one by one.
+#[cold]
+fn more_panicked(task: &'static str, count: u64, within: Duration) {
+    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    tracing::error!(
+        target: "tokio_supervised",
+        { "task.name" = task, "panics" = count, "within" = ?within },
+        "task `{task}` panicked {count} more times within {within:?}"
+    );
+}
+
+/// `WARN`: a body that had the token did not end within its grace, and was dropped.
+#[cold]
+pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "task.name" = task, "grace" = ?grace },
+            "task `{task}` did not stop within its grace of {grace:?}: dropped"
+        );
+    });
+}
+
+/// `WARN`: a run ended, and another one follows. Nothing else reports the error of the run.
+#[cold]
+pub(crate) fn restarts(
+    task: &'static str,
+    outcome: Outcome,
+    error: Option<&str>,
+    number: u64,
+    wait: Duration,
+) {
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            {
+                "task.name" = task,
+                "outcome" = outcome.as_str(),
+                "error" = error,
+                "restart" = number,
+                "wait" = ?wait,
+            },
+            "task `{task}` ended as `{outcome}`{}: restart {number} in {wait:?}",
+            InParentheses(error)
+        );
+    });
+}
+
+/// The text of an error, if there is one.
+struct InParentheses<'a>(Option<&'a str>);
+
+impl fmt::Display for InParentheses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |text| write!(f, " ({text})"))
+    }
+}
+
+/// `WARN`: a run ended, and the runtime has no timer for the wait before the next one. Nothing else reports the error
+/// of the run: the call returns the panic of the timer.
+#[cold]
+pub(crate) fn cannot_restart(task: &'static str, outcome: Outcome, error: Option<&str>) {
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "task.name" = task, "outcome" = outcome.as_str(), "error" = error },
+            "task `{task}` ended as `{outcome}`{}: it cannot restart, since its runtime has no timer",
+            InParentheses(error)
+        );
+    });
+}
+
+/// `WARN`: a run ended, and no other one follows, since there were too many. The failure itself is the result of the
+/// call: who awaits it reports it, or the pool or group that it was spawned into.
+#[cold]
+pub(crate) fn restarts_exhausted(
+    task: &'static str,
+    outcome: Outcome,
+    most: u32,
+    window: Duration,
+) {
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "task.name" = task, "outcome" = outcome.as_str(), "restarts" = most, "window" = ?window },
+            "task `{task}` ended as `{outcome}` and gives up: {most} restarts within {window:?} were allowed"
+        );
+    });
+}
+
+/// What a function that returns `()` has no other way to tell.
+#[cold]
+pub(crate) fn error_discarded(error: &TaskError) {
+    let task = error.task();
+    match error {
+        // Told by `panicked` already.
+        TaskError::Panicked(_) => {}
+        // Someone asked for it.
+        TaskError::Cancelled(_) => {
+            call_subscriber(
+                || tracing::debug!(target: "tokio_supervised", { "task.name" = task }, "{error}"),
+            );
+        }
+        TaskError::TimedOut(_) | TaskError::Rejected(_) => {
+            call_subscriber(
+                || tracing::warn!(target: "tokio_supervised", { "task.name" = task }, "{error}"),
+            );
+        }
+    }
+}
+
+/// `WARN`: a group was dropped while tasks of it were running.
+#[cold]
+pub(crate) fn group_dropped(tasks: usize, place: &Location<'_>) {
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "tasks" = tasks },
+            "a group made at {place} was dropped with {tasks} of its tasks running: cancelled, and aborted where they can be; call `join` to wait for them"
+        );
+    });
+}
+
+/// `WARN`: a task of a group failed, and no join returns it. If it was cancelled, `DEBUG`; a panic was logged when it
+/// was caught.
+pub(crate) fn group_task_failed(
+    task: &'static str,
+    place: &Location<'_>,
+    group: &Location<'_>,
+    outcome: Outcome,
+    error: Option<&str>,
+    why: &str,
+) {
+    macro_rules! at {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "tokio_supervised",
+                {
+                    "task.name" = task,
+                    "task.id" = tokio::task::try_id().map(field::display),
+                    "task.place" = %place,
+                    "outcome" = outcome.as_str(),
+                    "error" = error,
+                },
+                "task `{task}` spawned at {place} ended as {outcome}{}{}; its group made at {group} {why}",
+                if error.is_some() { ": " } else { "" },
+                error.unwrap_or_default()
+            )
+        };
+    }
+    match outcome {
+        Outcome::Panicked => {}
+        Outcome::Cancelled => _ = call_subscriber(|| at!(debug)),
+        _ if rate::GROUP_FAILURES.admits(task) => _ = call_subscriber(|| at!(warn)),
+        _ => {}
+    }
+}
+
+/// `WARN`: a run of a map failed, and the map does not return it. If it was cancelled, `DEBUG`; a panic was logged when
+/// it was caught.
+pub(crate) fn map_item_failed(
+    task: &'static str,
+    place: &Location<'_>,
+    outcome: Outcome,
+    error: Option<&str>,
+    why: &str,
+) {
+    macro_rules! at {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "tokio_supervised",
+                {
+                    "task.name" = task,
+                    "task.id" = tokio::task::try_id().map(field::display),
+                    "task.place" = %place,
+                    "outcome" = outcome.as_str(),
+                    "error" = error,
+                },
+                "task `{task}` of a map made at {place} ended as {outcome}{}{}; the map {why}",
+                if error.is_some() { ": " } else { "" },
+                error.unwrap_or_default()
+            )
+        };
+    }
+    match outcome {
+        Outcome::Panicked => {}
+        Outcome::Cancelled => _ = call_subscriber(|| at!(debug)),
+        _ if rate::MAP_FAILURES.admits(task) => _ = call_subscriber(|| at!(warn)),
+        _ => {}
+    }
+}
+
+/// `WARN`: runs of maps failed, more than are logged one by one.
+#[cold]
+fn more_map_items_failed(task: &'static str, count: u64, within: Duration) {
+    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    tracing::warn!(
+        target: "tokio_supervised",
+        { "task.name" = task, "failures" = count, "within" = ?within },
+        "task `{task}` of a map failed {count} more times within {within:?}"
+    );
+}
+
+/// `WARN`: tasks of groups failed, more than are logged one by one.
+#[cold]
+fn more_group_tasks_failed(task: &'static str, count: u64, within: Duration) {
+    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    tracing::warn!(
+        target: "tokio_supervised",
+        { "task.name" = task, "failures" = count, "within" = ?within },
+        "task `{task}` of a group failed {count} more times within {within:?}"
+    );
+}
+
+/// `WARN`: a group refused spawns, and their callers do not know.
+#[cold]
+pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, place: &Location<'_>) {
+    let spawns_of = if spawns == 1 { "spawn, of" } else { "spawns, the first of" };
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "task.name" = task, "refused" = spawns, "cause" = %cause },
+            "a group made at {place} refused {spawns} {spawns_of} task `{task}`, since it was cancelled: {cause}"
+        );
+    });
+}
+
+/// `ERROR`: a task of a pool failed, and nobody awaits it. If it was cancelled, `DEBUG`.
+///
+/// The caller asks [`rate::POOL_FAILURES`] before.
+pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str) {
+    macro_rules! at {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "tokio_supervised",
+                {
+                    "task.name" = task,
+                    "task.id" = tokio::task::try_id().map(field::display),
+                    "outcome" = outcome.as_str(),
+                    "error" = error,
+                },
+                "task `{task}` of a pool ended as {outcome}: {error}"
+            )
+        };
+    }
+    call_subscriber(|| match outcome {
+        Outcome::Cancelled => at!(debug),
+        _ => at!(error),
+    });
+}
+
+/// `ERROR`: tasks of pools failed, more than are logged one by one.
+#[cold]
+fn more_pool_tasks_failed(task: &'static str, count: u64, within: Duration) {
+    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    tracing::error!(
+        target: "tokio_supervised",
+        { "task.name" = task, "failures" = count, "within" = ?within },
+        "task `{task}` of a pool failed {count} more times within {within:?}"
+    );
+}
+
+/// `WARN`: a pool was drained, and some of its tasks did not finish. The lists name them.
+#[cold]
+pub(crate) fn not_drained(tasks: usize, unfinished: &str, cut: &str, place: &Location<'_>) {
+    let [unfinished, cut] = [unfinished, cut].map(|list| (!list.is_empty()).then_some(list));
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "tasks" = tasks, "unfinished" = unfinished, "cut" = cut },
+            "a pool made at {place} was drained, and {tasks} of its tasks did not finish"
+        );
+    });
+}
+
+/// `WARN`: tasks of a pool were dropped by their runtime, or were ended by a panic outside of their bodies.
+#[cold]
+pub(crate) fn pool_tasks_lost(tasks: usize, cut: &str, place: &Location<'_>) {
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "tasks" = tasks, "cut" = cut },
+            "a pool made at {place} lost {tasks} of its tasks"
+        );
+    });
+}
+
+/// `WARN`: the last handle of a pool was dropped while tasks of it were running.
+#[cold]
+pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
+    let count = tasks.len();
+    let mut list: Vec<_> = tasks.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+    if count > MOST_NAMED {
+        list.push(format!("and {} more", count - MOST_NAMED));
+    }
+    let list = list.join("; ");
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "tasks" = count, "unfinished" = list.as_str() },
+            "a pool made at {place} was dropped with {count} of its tasks running: cancelled, and aborted where they can be; call `drain` to let them finish"
+        );
+    });
+}
+
+/// `WARN`: the token of a pool was fired by something other than the pool.
+#[cold]
+pub(crate) fn pool_cancelled_by_another(place: &Location<'_>) {
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            "the token of the pool made at {place} was cancelled by something other than the pool, and its running tasks with it: later tasks get a new token; in the closure of a spawn, cancel `token.child_token()` instead"
+        );
+    });
+}
+
+/// How many tasks a report names, in an event or in an `Unfinished`; the others are counted.
+pub(crate) const MOST_NAMED: usize = 64;
+
+/// `INFO`: the process was told to stop.
+pub(crate) fn shutting_down(signal: Signal, grace: Duration) {
+    call_subscriber(|| {
+        tracing::info!(
+            target: "tokio_supervised",
+            { "signal" = %signal, "grace" = ?grace },
+            "shutting down: received {signal}"
+        );
+    });
+}
+
+/// `ERROR`: main has ended, and pools are left that could not be drained.
+pub(crate) fn undrained(unfinished: &str) {
+    call_subscriber(|| {
+        tracing::error!(
+            target: "tokio_supervised",
+            { "unfinished" = unfinished },
+            "the pools could not be drained: exiting with what did not stop"
+        );
+    });
+}
+
+/// `ERROR`: the grace of main is spent.
+pub(crate) fn grace_spent(grace: Duration, unfinished: &str) {
+    call_subscriber(|| {
+        tracing::error!(
+            target: "tokio_supervised",
+            { "grace" = ?grace, "unfinished" = unfinished },
+            "the grace of {grace:?} is spent: exiting with what did not stop"
+        );
+    });
+}

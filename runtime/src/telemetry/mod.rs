@@ -1,0 +1,4 @@
+//! Events and spans for `tracing`.
+
+pub(crate) mod events;
+pub(crate) mod span;

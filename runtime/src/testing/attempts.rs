@@ -1,0 +1,150 @@
+//! When to look for leaks: at once, then again after ever longer pauses.
+//!
+//! The pauses are of the thread, never of a timer: paused time stands still meanwhile.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// As many as there are after the first look; they add up to 0.43 s.
+const PAUSES: u32 = 20;
+
+/// The first pause; each is twice as long as the one before it.
+const SHORTEST: Duration = Duration::from_micros(1);
+
+const LONGEST: Duration = Duration::from_millis(100);
+
+/// How many threads take a pause together, at most.
+const MOST_THREADS: usize = 32;
+
+/// How late a pause may end on a machine that has a processor to spare.
+const LATE: Duration = Duration::from_millis(5);
+
+/// How long the looks take at most, on a machine that has none to spare.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The pauses between two looks at something that is on its way out, or is a leak.
+///
+/// Time alone proves nothing on a machine that gives this process little of it: what is left may not have run at all.
+/// So each pause is taken by threads that need what it needs: to be woken, to run, and to end. A pause that ends late
+/// shows that the machine is starved, and is repeated.
+pub(crate) struct Pauses {
+    left: u32,
+    next: Duration,
+    since: Instant,
+}
+
+impl Pauses {
+    pub(crate) fn new() -> Self {
+        Self { left: PAUSES, next: SHORTEST, since: Instant::now() }
+    }
+
+    /// Pauses with so many threads; `false` if there were pauses enough.
+    pub(crate) fn pause(&mut self, threads: usize) -> bool {
+        if self.left == 0 || self.since.elapsed() > PATIENCE {
+            return false;
+        }
+        let started = Instant::now();
+        pause_all(self.next, threads.clamp(1, MOST_THREADS));
+        self.count(started.elapsed());
+        true
+    }
+
+    fn count(&mut self, took: Duration) {
+        if took <= self.next + LATE {
+            self.left -= 1;
+            self.next = (2 * self.next).min(LONGEST);
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no timer of a runtime: paused time would run ahead to it"
+)]
+fn pause_all(pause: Duration, threads: usize) {
+    let take_turns = move || {
+        thread::sleep(pause);
+        thread::yield_now();
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            if thread::Builder::new().spawn_scoped(scope, take_turns).is_err() {
+                take_turns();
+                break;
+            }
+        }
+    });
+}
+
+/// How often was looked, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Summary {
+    pub(crate) times: u32,
+    pub(crate) within: Duration,
+}
+
+/// Counts looks.
+pub(crate) struct Attempts {
+    since: Instant,
+    times: u32,
+}
+
+impl Attempts {
+    pub(crate) fn new() -> Self {
+        Self { since: Instant::now(), times: 0 }
+    }
+
+    pub(crate) fn record(&mut self) {
+        self.times += 1;
+    }
+
+    pub(crate) fn finish(self) -> Summary {
+        Summary { times: self.times, within: self.since.elapsed() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_attempt_is_counted() {
+        let mut attempts = Attempts::new();
+        assert_eq!(attempts.times, 0);
+        attempts.record();
+        attempts.record();
+        attempts.record();
+        assert_eq!(attempts.finish().times, 3);
+    }
+
+    #[test]
+    fn pauses_on_time_add_up_to_less_than_half_a_second() {
+        let mut pauses = Pauses::new();
+        let mut all = Vec::new();
+        while pauses.left > 0 {
+            all.push(pauses.next);
+            pauses.count(pauses.next);
+        }
+        assert_eq!((all.len(), all[0], all[19]), (20, SHORTEST, LONGEST));
+        let sum: Duration = all.iter().sum();
+        assert!((400..500).contains(&sum.as_millis()), "{sum:?}");
+    }
+
+    #[test]
+    fn a_pause_that_ends_late_is_repeated() {
+        let mut pauses = Pauses::new();
+        pauses.count(SHORTEST + LATE + SHORTEST);
+        assert_eq!((pauses.left, pauses.next), (PAUSES, SHORTEST));
+        pauses.count(SHORTEST + LATE);
+        assert_eq!((pauses.left, pauses.next), (PAUSES - 1, 2 * SHORTEST));
+    }
+
+    #[test]
+    fn patience_ends_on_a_machine_that_is_always_late() {
+        let long_ago = Instant::now().checked_sub(PATIENCE + LATE).expect("the clock is older");
+        let mut pauses = Pauses { since: long_ago, ..Pauses::new() };
+        assert!(!pauses.pause(1));
+    }
+}

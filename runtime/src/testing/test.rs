@@ -1,0 +1,174 @@
+//! The entry of a test: a runtime of its own, and a look at what is left in it.
+//!
+//! Invariants, checked by `tests/leaks/`
+//!
+//! 1. A test that fails by itself is not judged: what is left then is a consequence.
+//! 2. Whatever the body has left, the test ends: nothing of it is waited for without a bound.
+//! 3. What lives in another runtime is another test's.
+//! 4. What waits to be logged is logged before the test ends, in bounded time: the counts of failures, and the
+//!    backtraces of panics. The process may end with the last test. (`tests/composition/group_truth.rs`)
+
+use std::{
+    future::{Future, poll_fn},
+    panic::resume_unwind,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    context::tree::watch,
+    error::TaskError,
+    function::TaskSpec,
+    outcome::Outcome,
+    panic,
+    run::output::Judge,
+    run::{PollContext, Run, RunResult},
+};
+use crate::{
+    process::body_task::BodyTask, process::bounded, testing::attempts::Attempts,
+    testing::driver::Driver, testing::leak_check::LeakCheck, testing::threads::Threads,
+};
+
+/// How long the test waits for what it has left to be dropped.
+const SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// The same where it has been told that some of it does not stop.
+const SHUTDOWN_OF_LEAKS: Duration = Duration::from_millis(100);
+
+/// The arguments of `#[supervised::test]`.
+#[derive(Clone, Copy)]
+pub struct TestOptions {
+    current_thread: bool,
+    worker_threads: Option<usize>,
+    #[cfg(feature = "test-util")]
+    start_paused: bool,
+    leaks_allowed: bool,
+}
+
+impl TestOptions {
+    /// A worker for each core, and a look for leaks.
+    pub const DEFAULT: Self = Self {
+        current_thread: false,
+        worker_threads: None,
+        #[cfg(feature = "test-util")]
+        start_paused: false,
+        leaks_allowed: false,
+    };
+
+    /// `flavor = "current_thread"`.
+    #[must_use]
+    pub const fn current_thread(mut self) -> Self {
+        self.current_thread = true;
+        self
+    }
+
+    /// `worker_threads = N`.
+    #[must_use]
+    pub const fn worker_threads(mut self, threads: usize) -> Self {
+        assert!(threads > 0, "`worker_threads` must not be 0");
+        self.worker_threads = Some(threads);
+        self
+    }
+
+    /// `start_paused = true`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub const fn start_paused(mut self) -> Self {
+        self.start_paused = true;
+        self
+    }
+
+    /// `leaks = "allow"`.
+    #[must_use]
+    pub const fn allow_leaks(mut self) -> Self {
+        self.leaks_allowed = true;
+        self
+    }
+
+    fn runtime(&self) -> std::io::Result<(Runtime, Arc<Threads>)> {
+        let mut builder = if self.current_thread {
+            Builder::new_current_thread()
+        } else {
+            Builder::new_multi_thread()
+        };
+        if let Some(threads) = self.worker_threads {
+            builder.worker_threads(threads);
+        }
+        #[cfg(feature = "test-util")]
+        builder.start_paused(self.start_paused);
+        let threads = Threads::of(&mut builder);
+        Ok((builder.enable_all().build()?, threads))
+    }
+}
+
+/// Runs the body of a test, and gives what it returns. Panics as it did, or for what it has left behind.
+#[track_caller]
+pub fn test<B, F>(
+    options: TestOptions,
+    spec: &'static TaskSpec,
+    verdict: Judge<F::Output>,
+    body: B,
+) -> F::Output
+where
+    B: FnOnce(CancellationToken) -> F,
+    F: Future,
+{
+    panic::install_hook();
+    watch::start();
+    let (runtime, threads) = options
+        .runtime()
+        .unwrap_or_else(|error| panic!("the runtime of the test cannot start: {error}"));
+    let check = LeakCheck::of_test(spec.name(), runtime.handle().clone(), threads);
+    let run_result = run(&runtime, spec, verdict, body);
+    let is_judged = run_result.outcome == Outcome::Ok && !options.leaks_allowed;
+
+    let mut attempts = Attempts::new();
+    let found = match check.check_once(&mut attempts) {
+        None => {
+            runtime.shutdown_timeout(SHUTDOWN);
+            Ok(())
+        }
+        Some(found) if is_judged => {
+            let driver = Driver::start(runtime);
+            let found = check.verify_from_outside(attempts, found);
+            driver.stop(if found.is_ok() { SHUTDOWN } else { SHUTDOWN_OF_LEAKS });
+            found
+        }
+        Some(_) => {
+            Driver::shut_down(runtime, SHUTDOWN);
+            Ok(())
+        }
+    };
+    bounded::flush_logs();
+    match run_result.result {
+        Ok(value) => {
+            if let Err(leaks) = found {
+                panic!("{leaks}");
+            }
+            value
+        }
+        Err(TaskError::Panicked(panic)) => resume_unwind(panic.into_payload()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn run<B, F>(
+    runtime: &Runtime,
+    spec: &'static TaskSpec,
+    verdict: Judge<F::Output>,
+    body: B,
+) -> RunResult<F::Output>
+where
+    B: FnOnce(CancellationToken) -> F,
+    F: Future,
+{
+    let token = CancellationToken::new();
+    let mut task = BodyTask::new(spec, &token);
+    let mut run = pin!(Run::new(spec, token.clone(), verdict, body(token)));
+    runtime
+        .block_on(poll_fn(|cx| task.poll(|| run.as_mut().poll_result(cx, PollContext::default()))))
+}

@@ -1,0 +1,30 @@
+use std::sync::Arc;
+
+use loom::thread;
+
+use crate::sync::{join, model};
+use crate::testing::threads::Threads;
+
+/// What 3 says.
+#[test]
+fn a_live_thread_is_never_missed_as_another_stops() {
+    model(None, || {
+        let threads = Arc::new(Threads::default());
+        threads.on_start();
+        let makes_one = thread::spawn({
+            let threads = threads.clone();
+            move || {
+                threads.on_start();
+                let stops = thread::spawn({
+                    let threads = threads.clone();
+                    move || threads.on_stop()
+                });
+                join(stops);
+            }
+        });
+        let live = threads.live();
+        assert!((1..=2).contains(&live), "{live} threads");
+        join(makes_one);
+        assert_eq!(threads.live(), 1);
+    });
+}
