@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::Signal,
-    context::MainScope,
+    context::tree::MainScope,
     error::TaskError,
     function::TaskSpec,
     outcome::Outcome,

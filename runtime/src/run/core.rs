@@ -8,11 +8,8 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{clock::Ticks, function::TaskSpec, function::limit::Permit, outcome::Outcome};
 use crate::{
-    context::shields::RunShields,
-    context::stack::Pushed,
-    context::{CancelEpoch, shields},
-    run::own,
-    run::step::LocalMetrics,
+    context, context::reason::CancelEpoch, context::shields::RunShields, context::stack::Pushed,
+    run::own, run::step::LocalMetrics,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -200,13 +197,13 @@ impl Core {
     /// The body is about to be polled.
     #[inline]
     pub(super) fn push(&mut self) -> Pushed {
-        shields::enter_run(self.spec, self.permit.is_some(), self.shields_if_any())
+        context::enter_run(self.spec, self.permit.is_some(), self.shields_if_any())
     }
 
     /// Nothing unwinds out of a body, so that what is entered is left without a guard.
     #[inline]
     pub(super) fn pop(&mut self, pushed: Pushed) {
-        if shields::exit_run(pushed) {
+        if context::exit_run(pushed) {
             self.put_shields(pushed);
         }
     }
@@ -277,6 +274,6 @@ impl Core {
     #[cold]
     #[inline(never)]
     pub(super) fn put_shields(&mut self, pushed: Pushed) {
-        shields::take_back(pushed, self.cold_mut().shields);
+        context::take_back(pushed, self.cold_mut().shields);
     }
 }

@@ -1,7 +1,7 @@
 //! The end of a run: what it is counted as, and what is given back, whichever way it ends.
 
 use crate::{
-    context::shields,
+    context,
     run::body::Failed,
     run::core::{Core, Overdue, RunMode, RunState},
     run::output::Verdict,
@@ -66,7 +66,7 @@ impl Step<'_> {
 
     #[cold]
     pub(super) fn finish_cancelled(&mut self) -> ErrorCompletion {
-        let cancelled = Cancelled::new(self.core.spec, shields::cause(self.core.uncancelled()));
+        let cancelled = Cancelled::new(self.core.spec, context::cause(self.core.uncancelled()));
         self.finish_without_value(TaskError::Cancelled(cancelled))
     }
 
@@ -136,7 +136,7 @@ impl Step<'_> {
 
     /// Whether the scope of a spawned run has been cancelled: its token may be another one.
     fn scope_is_stopping(&self) -> bool {
-        self.core.mode != RunMode::Awaited && shields::is_stopping()
+        self.core.mode != RunMode::Awaited && context::is_stopping()
     }
 
     /// The owner drops the run.

@@ -10,9 +10,10 @@ use std::{
 use tokio::{runtime::Handle, task::coop::unconstrained, time::Instant};
 
 use crate::{
+    context,
     context::cancel_waker::CancelWaker,
+    context::reason::CancelEpoch,
     context::shields::RunShields,
-    context::{CancelEpoch, shields},
     run::core::{ColdStateProjected, Core, Grace, Overdue, Stop},
     run::end::{Completion, ErrorCompletion},
     run::step::Step,
@@ -136,7 +137,7 @@ impl Step<'_> {
             self.finish_unless_shielded(Overdue::Cancelled)
         };
         if completion.is_none() {
-            shields::set_stopping();
+            context::set_stopping();
         }
         completion
     }
@@ -153,7 +154,7 @@ impl Step<'_> {
     }
 
     fn finish_unless_shielded(&mut self, why: Overdue) -> Option<ErrorCompletion> {
-        let holds = |shields: &Arc<RunShields>| shields.pending.mark_ending();
+        let holds = |shields: &Arc<RunShields>| shields.mark_ending();
         let held = |cold: ColdStateProjected<'_>| cold.shields.as_ref().is_some_and(holds);
         if self.core.cold().is_some_and(held) {
             *self.core.cold_mut().stop = Stop::Overdue(why);
@@ -170,8 +171,7 @@ impl Step<'_> {
         };
         loop {
             let cold = self.core.cold_mut();
-            let until =
-                cold.shields.as_ref().and_then(|shields| shields.pending.until_or_wake(cx.waker()));
+            let until = cold.shields.as_ref().and_then(|shields| shields.until_or_wake(cx.waker()));
             let Some(until) = until else { return Poll::Ready(self.finish_overdue(why)) };
             let mut timer = self.core.set_timer(until);
             ready!(pin!(unconstrained(timer.as_mut())).poll(cx));

@@ -8,8 +8,9 @@ use crate::{
     function::limit::Limit,
 };
 use crate::{
+    context,
     context::cancel_waker::CancelWaker,
-    context::{deadlock, shields},
+    context::deadlock,
     run::core::{RunState, Wait, WaitProjected},
     run::step::{Step, StepFlow},
 };
@@ -35,7 +36,7 @@ impl Step<'_> {
         self.core.state = RunState::Waiting;
         self.core.since = Ticks::now();
         self.core.spec.local_metrics().record_wait_start();
-        shields::set_waiting(true);
+        context::set_waiting(true);
         self.poll_waiting(cx, cancel_waker)
     }
 
@@ -64,7 +65,7 @@ impl Step<'_> {
         let counters = self.core.spec.local_metrics();
         counters.record_wait_end();
         counters.record_wait(self.core.since.elapsed_nanos());
-        shields::set_waiting(false);
+        context::set_waiting(false);
         StepFlow::Continue(())
     }
 }

@@ -29,8 +29,9 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
+    context,
     context::cancel_waker::CancelWaker,
-    context::{CancelEpoch, shields},
+    context::reason::CancelEpoch,
     run::future::Prepared,
     run::output::{Judge, put_text},
     run::restart::args::BodyFactory,
@@ -156,7 +157,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
             if let Err(caught) = this.restart_after(wait, run_result) {
                 return Poll::Ready(this.finish_without_timer(caught));
             }
-            shields::set_waiting(true);
+            context::set_waiting(true);
         }
     }
 }
@@ -285,7 +286,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         }
         *self.backoff = None;
         self.watch.set(None);
-        shields::set_waiting(false);
+        context::set_waiting(false);
         self.spec.local_metrics().record_restart();
         Poll::Ready(())
     }
@@ -293,7 +294,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     #[cold]
     fn finish_cancelled(&mut self) -> RunResult<F::Output> {
         self.finish();
-        let cancelled = Cancelled::new(*self.spec, shields::cause(CancelEpoch::NEVER));
+        let cancelled = Cancelled::new(*self.spec, context::cause(CancelEpoch::NEVER));
         let cancelled = TaskError::Cancelled(cancelled);
         let outcome = Outcome::Cancelled;
         RunResult { outcome, overdue: false, nanos: 0, result: Err(cancelled) }
