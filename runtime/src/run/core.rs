@@ -9,7 +9,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use crate::{clock::Ticks, function::TaskSpec, function::limit::Permit, outcome::Outcome};
 use crate::{
     context, context::reason::CancelEpoch, context::shields::RunShields, context::stack::Pushed,
-    run::own, run::step::LocalMetrics,
+    run::step::LocalMetrics, token,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -189,7 +189,7 @@ impl Core {
         counters.record_start();
         self.state = RunState::Running;
         if self.owns_token() {
-            own::hand_over(token);
+            token::hand_over(token);
         }
         self.since = now.unwrap_or_else(Ticks::now);
     }

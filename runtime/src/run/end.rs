@@ -8,10 +8,11 @@ use crate::{
     run::step::{LocalMetrics, Step},
 };
 use crate::{
+    error::Panic,
     error::{Cancelled, TaskError, TimedOut},
     outcome::Outcome,
     panic,
-    panic::{Caught, Panic},
+    panic::Caught,
     telemetry::events,
 };
 use tokio_util::sync::CancellationToken;

@@ -29,7 +29,6 @@ mod end;
 mod first;
 mod function;
 pub(crate) mod output;
-pub(crate) mod own;
 mod pending;
 pub(crate) mod shield;
 mod step;
@@ -56,7 +55,7 @@ use crate::run::output::{Judge, put_text};
 use crate::run::step::Lent;
 use crate::{
     clock::Ticks, error::TaskError, function::TaskSpec, function::limit::Permit, outcome::Outcome,
-    token::AsToken,
+    token, token::AsToken,
 };
 
 /// What the task that polls a run knows already.
@@ -181,7 +180,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
     fn make_own_token(self: Pin<&mut Self>) {
         let this = self.project();
         if !this.core.owns_token() && !this.core.has_started() {
-            own::replace(this.token);
+            token::replace_with_child(this.token);
             this.core.mode = RunMode::OwnsToken;
         }
     }

@@ -3,9 +3,9 @@
 use std::{cell::Cell, error::Error, fmt, marker::PhantomData};
 
 use crate::{
+    error::Panic,
     error::{TaskError, is_cancelled, is_unfinished},
     panic,
-    panic::Panic,
     telemetry::events,
 };
 

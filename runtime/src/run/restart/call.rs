@@ -39,11 +39,12 @@ use crate::{
     run::{PollContext, Run, RunResult, is_failure},
 };
 use crate::{
+    error::Panic,
     error::{Cancelled, TaskError},
     function::TaskSpec,
     outcome::Outcome,
     panic,
-    panic::{Caught, Panic, drop_quietly},
+    panic::{Caught, drop_quietly},
     telemetry::events,
     token::AsToken,
 };
