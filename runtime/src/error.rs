@@ -16,8 +16,8 @@ use crate::{
 ///
 /// A supervised function returns it as its declared error: `E: From<TaskError>`.
 ///
-/// Its `source` says where the function is defined. To ask whether any error comes from a cancellation, also through an
-/// enum that is transparent over this one: [`is_cancelled`].
+/// Its `source` says where the function is defined. [`is_cancelled`] says whether any error comes from a cancellation, even
+/// through an enum that is transparent over this one.
 ///
 /// ```
 /// # use tokio_supervised::{supervised, CancellationToken, TaskError};
@@ -250,7 +250,7 @@ impl From<TaskError> for io::Error {
 
 /// A panic that a supervised function's boundary has caught.
 ///
-/// `Display` tells the task, the place and the message; [`backtrace`](Panic::backtrace) is that of the
+/// `Display` shows the task, the place and the message; [`backtrace`](Panic::backtrace) is that of the
 /// panic site, through any number of `.await`s.
 pub struct Panic {
     task: Origin,
@@ -427,15 +427,16 @@ pub struct Rejected {
     deadlock: Option<Box<Deadlock>>,
 }
 
-/// How a run would have waited for itself.
+/// The wait for itself that a run would have started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Deadlock {
     chain: Box<[&'static str]>,
-    what: What,
+    what: Scarce,
 }
 
+/// What a run waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+pub(crate) enum Scarce {
     Permit,
     Slot,
 }
@@ -445,28 +446,13 @@ impl Rejected {
         Self { task: task.into(), limit, deadlock: None }
     }
 
-    pub(crate) fn deadlock_on_permit(
+    pub(crate) fn deadlock(
         task: impl Into<Origin>,
         limit: usize,
         chain: Box<[&'static str]>,
+        what: Scarce,
     ) -> Self {
-        Self {
-            task: task.into(),
-            limit,
-            deadlock: Some(Box::new(Deadlock { chain, what: What::Permit })),
-        }
-    }
-
-    pub(crate) fn deadlock_on_slot(
-        task: impl Into<Origin>,
-        limit: usize,
-        chain: Box<[&'static str]>,
-    ) -> Self {
-        Self {
-            task: task.into(),
-            limit,
-            deadlock: Some(Box::new(Deadlock { chain, what: What::Slot })),
-        }
+        Self { task: task.into(), limit, deadlock: Some(Box::new(Deadlock { chain, what })) }
     }
 
     /// The task's `name`.
@@ -520,10 +506,10 @@ impl fmt::Display for Rejected {
             write!(f, "{arrow}`{name}`")?;
         }
         match (deadlock.what, limit) {
-            (What::Permit, 1) => write!(f, "): the only permit of `{task}` is taken"),
-            (What::Permit, _) => write!(f, "): all {limit} permits of `{task}` are taken"),
-            (What::Slot, 1) => write!(f, "): the only slot of their scope is taken"),
-            (What::Slot, _) => write!(f, "): all {limit} slots of their scope are taken"),
+            (Scarce::Permit, 1) => write!(f, "): the only permit of `{task}` is taken"),
+            (Scarce::Permit, _) => write!(f, "): all {limit} permits of `{task}` are taken"),
+            (Scarce::Slot, 1) => write!(f, "): the only slot of their scope is taken"),
+            (Scarce::Slot, _) => write!(f, "): all {limit} slots of their scope are taken"),
         }
     }
 }

@@ -37,11 +37,11 @@ pub trait AsToken: sealed::Sealed + Clone {
     /// The token itself.
     fn as_token(&self) -> &CancellationToken;
 
-    /// Whether it is a handle of its own, which a child of the token can take the place of.
+    /// Whether it is a handle of its own, which a child of the token can replace.
     #[doc(hidden)]
     const IS_OWNED: bool = false;
 
-    /// The token, where it was given: for who can use it again, since each clone and each drop takes its lock.
+    /// The token, if it was given, to be used again: each clone and each drop takes its lock.
     #[doc(hidden)]
     fn into_given(self) -> Option<CancellationToken> {
         None

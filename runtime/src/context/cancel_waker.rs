@@ -2,15 +2,15 @@
 //!
 //! Invariants
 //!
-//! 1. It wakes, and is no answer to whether the token has fired: `cancel` marks the whole tree of tokens first,
-//!    and then lets one after the other fire. Who has to know asks the token.
-//! 2. A task that keeps its waker and then finds that the cancel waker has not fired is woken when it does: who fires
-//!    says so first, and then asks each task for its waker, under the lock that the waker is kept under.
+//! 1. It wakes tasks, but does not decide whether the token has fired: `cancel` marks the whole tree of tokens first,
+//!    and then lets one after the other fire. Code that has to know checks the token.
+//! 2. A task that keeps its waker and then sees that the cancel waker has not fired is woken when it does: firing sets
+//!    the flag first, and then takes each task's waker under that waker's lock. Otherwise the task would sleep on.
 //! 3. It takes the place of a run's own watch only if the run has the cancel waker's token: a run that has another one,
 //!    or a child of its own, watches that. Such a run is cancelled by either: that the cancel waker has fired is
 //!    enough, since its token has fired then.
-//! 4. It fires inside the call that fires its token, and its scope learns there why: see `reason.rs`. It asks no
-//!    token then, since `cancel` may hold the locks of those around.
+//! 4. It fires inside the call that fires its token, where its scope keeps the published reason: see `reason.rs`. It
+//!    checks no token there: `cancel` may hold the locks of the parents.
 //!
 //! `tests/behaviour/cancel_waker.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside, and
 //! `tests/composition/tokens.rs` 3; `cancel_waker/loom.rs` checks 1 and 2 for every interleaving.
@@ -32,7 +32,7 @@ use crate::{
 #[cfg(all(test, supervised_loom))]
 mod loom;
 
-/// Whose tasks a cancel waker wakes.
+/// What a cancel waker wakes.
 pub(crate) trait WakeAll: Send + Sync {
     /// Wakes the tasks that have kept their waker.
     fn wake_tasks(&self);
@@ -47,7 +47,7 @@ impl WakeAll for TaskRecord {
 pub(crate) struct CancelWaker {
     token: CancellationToken,
     inner: Arc<Inner>,
-    /// Dropped, it is deaf.
+    /// Its drop ends the watch.
     _listens: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -78,7 +78,7 @@ impl CancelWaker {
         Self { token: token.clone(), inner, _listens: listens }
     }
 
-    /// Rings by hand: `cancel` may not have come to it, where one of the wakers before has panicked.
+    /// Fires it by hand: `cancel` does not reach it if an earlier waker panicked.
     #[cold]
     pub(crate) fn fire(&self) {
         self.inner.wake_by_ref();

@@ -1,26 +1,25 @@
-//! Waiting for oneself: a run that would wait for what it, or a run that awaits it, holds.
+//! Self-deadlocks: a run would wait for a permit or a slot that it holds, or that a run holds which awaits it.
 //!
-//! It is looked for when a wait begins, and told instead of suffered: whoever holds what is waited for
-//! cannot give it back before the wait is over. Looked at are the runs of this task, then those that the
-//! scopes around it were made in, outwards, as far as they are live: behind a task that has ended nobody is known
-//! to wait for the scope that it made.
+//! The search runs when a wait starts, and refuses the wait: the holder cannot release before the wait is over. It visits
+//! the runs of the current task, then the runs that the scopes around it were made in, from the inside out, as far as they
+//! are alive: nobody is known to wait for a scope whose task has ended.
 
 use std::{ops::ControlFlow, sync::Arc};
 
 use crate::{
     context::stack::{self, StackEntry},
     context::tree::ScopeNode,
-    error::Rejected,
+    error::{Rejected, Scarce},
     function::TaskSpec,
 };
 
-/// Something around the code that runs now.
+/// Something around the current code.
 enum Ancestor<'a> {
     Run { spec: &'static TaskSpec, holds_permit: bool },
     Scope { scope: &'a Arc<ScopeNode>, holds_slot: bool },
 }
 
-/// Whether a wait for a permit of `spec` waits for itself.
+/// Refuses a wait for a permit of `spec` that would wait for itself.
 #[cold]
 pub(crate) fn check_permit(spec: &'static TaskSpec) -> Option<Rejected> {
     let limit = spec.limit()?.size();
@@ -28,10 +27,10 @@ pub(crate) fn check_permit(spec: &'static TaskSpec) -> Option<Rejected> {
         spec,
         |ancestor| matches!(ancestor, Ancestor::Run { spec: other, holds_permit: true } if std::ptr::eq(*other, spec)),
     )?;
-    Some(Rejected::deadlock_on_permit(spec, limit, chain))
+    Some(Rejected::deadlock(spec, limit, chain, Scarce::Permit))
 }
 
-/// Whether a wait for a slot of `scope`, which has `limit` of them, waits for itself.
+/// Refuses a wait for a slot of `scope`, which has `limit` of them, that would wait for itself.
 #[cold]
 pub(crate) fn check_slot(
     spec: &'static TaskSpec,
@@ -39,23 +38,22 @@ pub(crate) fn check_slot(
     limit: usize,
 ) -> Option<Rejected> {
     let chain = chain_to(spec, |ancestor| is_slot_of(ancestor, scope))?;
-    Some(Rejected::deadlock_on_slot(spec, limit, chain))
+    Some(Rejected::deadlock(spec, limit, chain, Scarce::Slot))
 }
 
-/// Whether a wait for a slot of `scope` that nothing is known for yet waits for itself; who waits is the run
-/// that would reserve it.
+/// The same for a slot that is reserved: the run that reserves it waits.
 #[cold]
 pub(crate) fn check_reservation(scope: &Arc<ScopeNode>, limit: usize) -> Option<Rejected> {
     let chain = chain(|ancestor| is_slot_of(ancestor, scope))?;
     let task = chain.last().copied()?;
-    Some(Rejected::deadlock_on_slot(task, limit, chain.into()))
+    Some(Rejected::deadlock(task, limit, chain.into(), Scarce::Slot))
 }
 
 fn is_slot_of(ancestor: &Ancestor<'_>, scope: &Arc<ScopeNode>) -> bool {
     matches!(ancestor, Ancestor::Scope { scope: other, holds_slot: true } if Arc::ptr_eq(other, scope))
 }
 
-/// The names from the one that holds what is waited for to the one that waits; `None` where nobody does.
+/// The names from the run that holds it to the one that waits; `None` if none holds it.
 fn chain_to(
     spec: &'static TaskSpec,
     holds: impl FnMut(&Ancestor<'_>) -> bool,
@@ -65,7 +63,7 @@ fn chain_to(
     Some(chain.into())
 }
 
-/// The same without the one that waits.
+/// The same without the run that waits.
 fn chain(mut holds: impl FnMut(&Ancestor<'_>) -> bool) -> Option<Vec<&'static str>> {
     let mut names = Vec::new();
     let found = walk_ancestors(|ancestor| {
@@ -89,7 +87,7 @@ fn walk_ancestors(mut visit: impl FnMut(Ancestor<'_>) -> ControlFlow<()>) -> Con
                 StackEntry::Task { record } => {
                     scope = record.as_ref().map(|record| record.scope().clone())
                 }
-                // A section has no runs of its own, and nothing to be waited for.
+                // A section has no runs of its own, and no slots.
                 StackEntry::Section { .. } => {}
             }
         }
@@ -98,7 +96,7 @@ fn walk_ancestors(mut visit: impl FnMut(Ancestor<'_>) -> ControlFlow<()>) -> Con
     let mut holds_slot = true;
     while let Some(ancestor) = scope {
         visit(Ancestor::Scope { scope: &ancestor, holds_slot })?;
-        // A section is a part of its task, and made by nobody.
+        // A section is a part of its task: no run made it.
         holds_slot = ancestor
             .outermost_run
             .as_ref()

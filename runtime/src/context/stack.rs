@@ -65,7 +65,7 @@ impl Permit {
 const SHALLOW: usize = 32;
 
 std::thread_local! {
-    /// Nothing in it has to be dropped: it is there also while the thread ends.
+    /// Nothing in it has to be dropped: it exists even while the thread ends.
     static ENTRIES: Entries = const {
         Entries { depth: Cell::new(0), shallow: [const { HeaderCell::empty() }; SHALLOW] }
     };
@@ -91,8 +91,8 @@ struct EntryHeader {
     holds: bool,
 }
 
-/// Where a [`EntryHeader`] lies, part by part: put together first, and moved as a whole, it would be read back before
-/// the processor has it, which costs more than all the rest.
+/// An [`EntryHeader`], stored part by part. Assembled first and moved as a whole, it would be read back before the stores
+/// have completed, which costs more than all the rest.
 struct HeaderCell {
     tag: Cell<Tag>,
     holds: Cell<bool>,
@@ -147,7 +147,7 @@ impl HeaderCell {
     }
 }
 
-/// A [`EntryKind`], each part by itself: they are passed in registers.
+/// An [`EntryKind`] in parts, which are passed in registers.
 type Parts = (Tag, Option<&'static TaskSpec>, Option<Id>);
 
 impl EntryKind {
@@ -186,7 +186,7 @@ pub(crate) enum EntryKind {
 
 type RefCells<T> = [Cell<Option<Arc<T>>>; SHALLOW];
 
-/// What entries hold.
+/// The references that entries hold.
 pub(crate) struct HeldRefs {
     records: RefCells<TaskRecord>,
     scopes: RefCells<ScopeNode>,
@@ -200,7 +200,7 @@ pub(crate) enum AnyRef {
     RunShields(Arc<RunShields>),
 }
 
-/// Something that an entry of one kind holds.
+/// A reference that entries of one kind hold.
 pub(crate) trait StackRef: Sized {
     fn cells(refs: &HeldRefs) -> &RefCells<Self>;
     fn into_any(this: Arc<Self>) -> AnyRef;
@@ -232,11 +232,11 @@ stack_refs! {
     RunShields in shields;
 }
 
-/// Where an entry stands.
+/// The depth of an entry that was pushed.
 #[derive(Clone, Copy)]
 pub(crate) struct Pushed(usize);
 
-/// Takes what the entry is to hold out of its place; it stays there where it cannot be put aside.
+/// Pushes an entry, and moves its reference out of `place`. The reference stays there if it cannot be stored.
 #[inline]
 pub(crate) fn push<T: StackRef>(kind: EntryKind, place: Option<&mut Option<Arc<T>>>) -> Pushed {
     let depth = ENTRIES.with(|entries| entries.depth.get());
@@ -255,7 +255,7 @@ pub(crate) fn push<T: StackRef>(kind: EntryKind, place: Option<&mut Option<Arc<T
     Pushed(depth)
 }
 
-/// Takes an entry off. Whether it held something, or has been given it meanwhile, which [`take_back`] returns.
+/// Pops an entry. Returns whether it holds a reference, from [`push`] or from meanwhile; [`take_back`] returns that.
 #[inline]
 pub(crate) fn pop(Pushed(depth): Pushed) -> bool {
     ENTRIES.with(|entries| {
@@ -267,7 +267,7 @@ pub(crate) fn pop(Pushed(depth): Pushed) -> bool {
     })
 }
 
-/// What an entry that was taken off has held.
+/// The reference of an entry that was popped.
 #[inline]
 pub(crate) fn take_back<T: StackRef>(Pushed(depth): Pushed) -> Option<Arc<T>> {
     take_ref(depth)
@@ -294,7 +294,7 @@ fn pop_deep(depth: usize) -> bool {
     popped.unwrap_or(false)
 }
 
-/// Whether the thread had a place for it.
+/// Returns whether the thread could store it.
 #[inline]
 fn put_ref<T: StackRef>(depth: usize, place: &mut Option<Arc<T>>) -> bool {
     let put = HELD_REFS.try_with(|refs| match T::cells(refs).get(depth) {
@@ -321,7 +321,7 @@ fn put_deep_ref(refs: &HeldRefs, depth: usize, held: Option<AnyRef>) {
 #[cold]
 fn take_deep_ref(refs: &HeldRefs, depth: usize) -> Option<AnyRef> {
     let mut deep = refs.deep.borrow_mut();
-    // The innermost as a rule.
+    // As a rule the innermost.
     let at = deep.iter().rposition(|(of, _)| *of == depth)?;
     Some(deep.swap_remove(at).1)
 }
@@ -372,7 +372,7 @@ impl StackEntry {
     }
 }
 
-/// All entries, with what they hold, the innermost last.
+/// Takes all entries, with their references, the innermost last.
 fn take_all() -> Vec<StackEntry> {
     let depth = ENTRIES.with(|entries| entries.depth.get());
     (0..depth).map(take_entry).collect()
@@ -397,7 +397,7 @@ fn take_ref_if<T: StackRef>(holds: bool, depth: usize) -> Option<Arc<T>> {
     if holds { take_ref(depth) } else { None }
 }
 
-/// Puts back what [`take_all`] has taken, with what has been added.
+/// Puts back what [`take_all`] took, with the references that were added.
 fn restore(entries: Vec<StackEntry>) {
     for (depth, entry) in entries.into_iter().enumerate() {
         match entry {

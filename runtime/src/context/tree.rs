@@ -45,31 +45,37 @@ use crate::{
 #[cfg(all(test, supervised_loom))]
 pub(crate) mod loom;
 
+/// One live task, as others see it.
 pub(crate) struct TaskRecord {
     spec: &'static TaskSpec,
     spawned_at: &'static Location<'static>,
     scope: Arc<ScopeNode>,
     thread: OnThread,
-    /// Of the spawn; where a task drives one run after another, of the run under way.
+    state: RecordState,
+}
+
+/// What a recycled record starts anew.
+struct RecordState {
+    /// The time of the spawn, or of the start of the current run, if the task drives one run after another.
     since: AtomicTicks,
-    /// Of the poll under way.
+    /// The start of the current poll.
     polled_since: AtomicTicks,
     started: AtomicBool,
-    /// The run has begun, and has no permit: it waits for one, or for its restart.
+    /// The run has started and has no permit: it waits for one, or for its restart.
     waiting: AtomicBool,
-    /// The run has been told to stop, by its own token or by that of its scope.
+    /// The run was cancelled, by its own token or by that of its scope.
     stopping: AtomicBool,
     /// The run has ended; the task is about to report that.
     finished: AtomicBool,
-    /// Whether its pool has entered it as one that did not finish.
+    /// Its pool has listed it as unfinished.
     unfinished: AtomicBool,
-    /// To be dropped by its next poll.
+    /// The next poll drops the task.
     aborted: AtomicBool,
-    /// Of the task, once it has been pending.
+    /// Kept from the first poll that was pending.
     waker: Mutex<Option<Waker>>,
-    /// Arrives after the spawn.
+    /// Set after the spawn.
     id: OnceLock<Id>,
-    /// Known where someone looks for leaks.
+    /// Set if someone checks for leaks.
     runtime: Option<runtime::Id>,
 }
 
@@ -100,7 +106,8 @@ pub(crate) enum Activity {
 }
 
 impl TaskRecord {
-    /// The same, in the record of a task of the same scope that has ended, if that has let go of it.
+    /// A task that is about to be spawned, in the record `spare` of an ended task of the same scope, if nobody else
+    /// refers to that.
     pub(crate) fn recycle_or_new(
         spare: Option<Arc<Self>>,
         spec: &'static TaskSpec,
@@ -112,22 +119,12 @@ impl TaskRecord {
             return Arc::new(Self::new(spec, spawned_at, scope.clone(), thread));
         };
         match Arc::get_mut(&mut spare) {
-            // Its scope stays: to count a reference more and less is what all threads would fight for.
+            // The scope stays: all threads would contend for its count of references.
             Some(record) => {
                 record.spec = spec;
                 record.spawned_at = spawned_at;
                 record.thread = thread;
-                record.since = AtomicTicks::new(Ticks::now());
-                record.polled_since = AtomicTicks::new(Ticks::NEVER);
-                record.started = AtomicBool::new(false);
-                record.waiting = AtomicBool::new(false);
-                record.stopping = AtomicBool::new(false);
-                record.finished = AtomicBool::new(false);
-                record.unfinished = AtomicBool::new(false);
-                record.aborted = AtomicBool::new(false);
-                record.waker = Mutex::new(None);
-                record.id = OnceLock::new();
-                record.runtime = watch::runtime();
+                record.state = RecordState::new();
                 spare
             }
             None => Arc::new(Self::new(spec, spawned_at, scope.clone(), thread)),
@@ -141,23 +138,7 @@ impl TaskRecord {
         scope: Arc<ScopeNode>,
         thread: OnThread,
     ) -> Self {
-        Self {
-            spec,
-            spawned_at,
-            scope,
-            thread,
-            since: AtomicTicks::new(Ticks::now()),
-            polled_since: AtomicTicks::new(Ticks::NEVER),
-            started: AtomicBool::new(false),
-            waiting: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
-            finished: AtomicBool::new(false),
-            unfinished: AtomicBool::new(false),
-            aborted: AtomicBool::new(false),
-            waker: Mutex::new(None),
-            id: OnceLock::new(),
-            runtime: watch::runtime(),
-        }
+        Self { spec, spawned_at, scope, thread, state: RecordState::new() }
     }
 
     pub(crate) fn spec(&self) -> &'static TaskSpec {
@@ -182,29 +163,29 @@ impl TaskRecord {
     }
 
     pub(crate) fn runtime(&self) -> Option<runtime::Id> {
-        self.runtime
+        self.state.runtime
     }
 
     pub(crate) fn id(&self) -> Option<Id> {
-        self.id.get().copied()
+        self.state.id.get().copied()
     }
 
-    /// For an order: the older, the less.
+    /// An order: an older task has a smaller one.
     pub(crate) fn since(&self) -> Ticks {
-        self.since.load()
+        self.state.since.load()
     }
 
     pub(crate) fn age(&self) -> Duration {
-        Duration::from_nanos(self.since.load().elapsed_nanos())
+        Duration::from_nanos(self.state.since.load().elapsed_nanos())
     }
 
     pub(crate) fn set_id(&self, id: Id) {
-        _ = self.id.set(id);
+        _ = self.state.id.set(id);
     }
 
-    /// Drops the task, at its next `.await`: as an abort of tokio's does, without a handle for each task.
+    /// Drops the task at its next `.await`, as an abort of tokio does, but without a handle for each task.
     pub(crate) fn abort(&self) {
-        self.aborted.store(true, Ordering::Release);
+        self.state.aborted.store(true, Ordering::Release);
         self.wake();
     }
 
@@ -219,68 +200,68 @@ impl TaskRecord {
     }
 
     pub(crate) fn is_aborted(&self) -> bool {
-        self.aborted.load(Ordering::Acquire)
+        self.state.aborted.load(Ordering::Acquire)
     }
 
-    /// The task is pending for the first time. Who wakes it from now on finds it; who was to wake it before did
-    /// not: the caller has to look.
+    /// Keeps the waker of a task that is pending for the first time. A wake before that was lost: the caller checks for
+    /// an abort afterwards.
     pub(crate) fn set_waker(&self, waker: &Waker) {
         let before = self.waker().replace(waker.clone());
         drop(before);
     }
 
-    /// The task has ended: its waker would keep its memory.
+    /// Drops the waker of a task that has ended, which would keep the memory of the task.
     pub(crate) fn clear_waker(&self) {
         let waker = self.waker().take();
         drop(waker);
     }
 
     fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The reading of the clock, and whether it is the first poll.
+    /// Returns the time, and whether this is the first poll.
     pub(crate) fn enter_poll(&self) -> (Ticks, bool) {
         let now = Ticks::now();
-        self.polled_since.store(now);
-        let started = self.started.load(Ordering::Relaxed);
+        self.state.polled_since.store(now);
+        let started = self.state.started.load(Ordering::Relaxed);
         if !started {
-            self.started.store(true, Ordering::Relaxed);
+            self.state.started.store(true, Ordering::Relaxed);
         }
         (now, !started)
     }
 
     pub(crate) fn exit_poll(&self) {
-        self.polled_since.store(Ticks::NEVER);
+        self.state.polled_since.store(Ticks::NEVER);
     }
 
-    /// The task drives another run from now on. Read off the poll under way, since a clock costs.
+    /// The task drives another run from now on. Takes the time of the current poll: to read the clock costs.
     pub(crate) fn reset_clock(&self) {
-        self.since.store(self.polled_since.load());
-        self.stopping.store(false, Ordering::Relaxed);
+        self.state.since.store(self.state.polled_since.load());
+        self.state.stopping.store(false, Ordering::Relaxed);
     }
 
-    /// The run that the task is has begun to wait for a permit or a restart, or waits no more.
+    /// Sets whether the run that the task drives waits for a permit or a restart.
     pub(crate) fn set_waiting(&self, now: bool) {
-        self.waiting.store(now, Ordering::Relaxed);
+        self.state.waiting.store(now, Ordering::Relaxed);
     }
 
-    /// The run that the task is has been told to stop.
+    /// The run that the task drives was cancelled.
     pub(crate) fn set_stopping(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.state.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the run has been told to stop, or is about to be.
+    /// Whether the run was cancelled, or its scope was.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed) || self.scope.is_stopping()
+        self.state.stopping.load(Ordering::Relaxed) || self.scope.is_stopping()
     }
 
-    /// Whether tokio polls, or drops, this task now, as far as its id is known: what runs on top of a `LocalSet` that
-    /// the task drives is another task.
+    /// Whether tokio polls, or drops, this task now, as far as its id is known. What a `LocalSet` that the task drives
+    /// polls is another task.
     pub(crate) fn is_current_tokio_task(&self) -> bool {
         match (self.id(), tokio::task::try_id()) {
             (Some(own), Some(now)) => own == now,
-            // The body of a main is no task to tokio; the id of any other may still be on its way.
+            // The body of a main is no tokio task; the id of any other may not be set yet.
             (None, Some(_)) => self.thread != OnThread::Entry,
             (_, None) => true,
         }
@@ -288,48 +269,72 @@ impl TaskRecord {
 
     /// The run has ended, and what it returned may be dropped before the task leaves its scope.
     pub(crate) fn set_finished(&self) {
-        self.finished.store(true, Ordering::Relaxed);
+        self.state.finished.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.finished.load(Ordering::Relaxed)
+        self.state.finished.load(Ordering::Relaxed)
     }
 
-    /// True where it was not in the list yet. The lock of its pool is held, here and below.
+    /// Returns whether it was not marked yet. The lock of its pool is held, here and below.
     pub(crate) fn mark_unfinished(&self) -> bool {
-        !self.unfinished.swap(true, Ordering::Relaxed)
+        !self.state.unfinished.swap(true, Ordering::Relaxed)
     }
 
     pub(crate) fn is_marked_unfinished(&self) -> bool {
-        self.unfinished.load(Ordering::Relaxed)
+        self.state.unfinished.load(Ordering::Relaxed)
     }
 
     pub(crate) fn activity(&self) -> Activity {
-        let since = self.polled_since.load();
+        let since = self.state.polled_since.load();
         if !since.is_never() {
             return Activity::Polled(Duration::from_nanos(since.elapsed_nanos()));
         }
-        if !self.started.load(Ordering::Relaxed) {
+        if !self.state.started.load(Ordering::Relaxed) {
             return Activity::NotStarted;
         }
-        if self.waiting.load(Ordering::Relaxed) { Activity::Waiting } else { Activity::Pending }
+        if self.state.waiting.load(Ordering::Relaxed) {
+            Activity::Waiting
+        } else {
+            Activity::Pending
+        }
     }
 }
 
+impl RecordState {
+    #[inline]
+    fn new() -> Self {
+        Self {
+            since: AtomicTicks::new(Ticks::now()),
+            polled_since: AtomicTicks::new(Ticks::NEVER),
+            started: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
+            unfinished: AtomicBool::new(false),
+            aborted: AtomicBool::new(false),
+            waker: Mutex::new(None),
+            id: OnceLock::new(),
+            runtime: watch::runtime(),
+        }
+    }
+}
+
+/// A group, a `map`, a pool or a main: what can be cancelled as a whole, for a reason.
 pub(crate) struct ScopeNode {
     /// Why it was cancelled; `None` if code fired the token without a reason.
     reason: OnceLock<Option<Arc<Reason>>>,
-    /// What its tasks are told to stop by.
+    /// The token that cancels its tasks.
     token: Option<CancellationToken>,
-    /// The token had not fired at that time.
+    /// When the token was last seen uncancelled.
     uncancelled: CancelEpoch,
     parent: Weak<ScopeNode>,
-    /// How many scopes were made in each other to come here, modulo 256.
+    /// The depth of the scope among nested ones, modulo 256.
     nesting: u8,
     parent_task: Option<ParentRef>,
     /// The runs of the task that made this scope, the innermost last.
     pub(crate) enclosing_runs: Box<[EnclosingRun]>,
-    /// The outermost of them, where it is a task of the scope around: gone, it holds no slot there.
+    /// The outermost of them, if it is a task of the scope around. Once it is dead, it holds no slot there.
     pub(crate) outermost_run: Option<Weak<RunShields>>,
 }
 
@@ -368,8 +373,8 @@ pub(crate) struct EnclosingRun {
 }
 
 sync::global! {
-    /// The scopes of the mains that have not returned, the latest last. The latest is around everything, also where a
-    /// bare spawn lost the way to it.
+    /// The scopes of the mains that have not returned, the latest last. The latest is around everything, even if a
+    /// bare `tokio::spawn` has cut the way to it.
     static MAINS: Mutex<Vec<Arc<ScopeNode>>> = Mutex::new(Vec::new());
 }
 
@@ -469,7 +474,7 @@ impl ScopeNode {
     }
 
     /// Whether the spans of its tasks are roots. A span keeps those around it, and closes them recursively: among
-    /// scopes that are made in each other without end, each sixteenth begins anew.
+    /// scopes that are made in each other without end, each sixteenth starts a new root.
     pub(crate) fn cuts_spans(&self) -> bool {
         const MOST_NESTED: u8 = 16;
         self.nesting % MOST_NESTED == MOST_NESTED - 1
@@ -479,7 +484,7 @@ impl ScopeNode {
         self.token.as_ref() == Some(token)
     }
 
-    /// Whether its tasks have been told to stop. Takes a lock.
+    /// Whether its tasks are cancelled. Takes a lock.
     pub(crate) fn is_stopping(&self) -> bool {
         self.token.as_ref().is_some_and(CancellationToken::is_cancelled)
     }
@@ -517,7 +522,7 @@ impl ScopeNode {
         let mut passed = Vec::new();
         let mut skipped = false;
         let mut found = self.reason_of(uncancelled, &mut skipped);
-        // A run that uses the cancel waker of its scope has not asked its token: the scope has, when it was made.
+        // A run that uses the cancel waker of its scope has not checked its token: the scope has, when it was made.
         let uncancelled =
             if self.is_stopping() { uncancelled.max(self.uncancelled) } else { uncancelled };
         let mut above = self.parent();
@@ -528,7 +533,7 @@ impl ScopeNode {
         }
         let found = found.unwrap_or_else(|| Self::reason_of_main(uncancelled));
         if !skipped {
-            // Each scope is passed once, however many ask: what has fired is explained for good.
+            // Each scope is passed once, however many tasks ask: a fired token keeps its reason.
             for scope in passed.iter().map(|scope| &**scope).chain([self]) {
                 if scope.reason.get().is_none() && scope.is_stopping() {
                     _ = scope.reason.set(found.clone());
@@ -564,7 +569,7 @@ impl ScopeNode {
     }
 }
 
-/// Whether records keep their runtime, which costs each spawn a little: only who looks for leaks asks.
+/// Whether records keep their runtime, which costs each spawn a little: only checks for leaks need it.
 pub(crate) mod watch {
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -572,7 +577,7 @@ pub(crate) mod watch {
 
     static WATCHED: AtomicBool = AtomicBool::new(false);
 
-    /// From now on, in the whole process.
+    /// Keeps it from now on, in the whole process.
     pub(crate) fn start() {
         WATCHED.store(true, Ordering::Relaxed);
     }

@@ -1,19 +1,20 @@
 //! How many runs of one function, or tasks of one scope, may be under way at once; it can change meanwhile.
 //!
-//! A queue of its own, where a semaphore would do for most waits: a wait for a slot and a permit must be able to let
-//! its turn pass and keep its place (`pair.rs`), which no semaphore offers.
+//! It has a queue of its own. A semaphore would do for most waits, but a wait for a slot and a permit must be able to pass
+//! its turn and keep its place (`pair.rs`).
 //!
-//! A wait that was granted a permit and is not polled keeps it until it is dropped, as with tokio's semaphore: nobody
-//! can tell it from one that is about to be polled. So the time for which a pair holds one of its two (`pair.rs`)
-//! is not enforced without a poll either: the same pair, granted both, would keep them anyway.
+//! A wait that was granted a permit and is not polled keeps it until it is dropped, as with tokio's semaphore: it looks
+//! like one that is about to be polled. Nor is the time for which a pair holds one of its two (`pair.rs`) enforced
+//! without a poll: the same pair, granted both, would keep them anyway.
 //!
 //! Invariants, checked by `tests/behaviour/set_limit.rs`, and for every interleaving by `function/limit/loom.rs`
 //!
 //! 1. Permits that are out, and free ones, are `size + debt` together: none is lost or made twice.
-//! 2. While there is debt, no permit is free: a permit that comes back pays it. At most `size` are taken anew.
-//! 3. While someone waits for this limit alone, no permit is free: nobody overtakes them, and waits are served in
-//!    the order in which they began.
-//! 4. While anyone waits or there is debt, `QUEUED` is set, and permits come back under the lock.
+//! 2. While there is debt, no permit is free: a released permit pays it. At most `size` are acquired from then on.
+//! 3. While a wait for this limit alone is queued, no permit is free: nothing overtakes it, and waits are served in
+//!    the order in which they started.
+//! 4. While a wait is queued or there is debt, `QUEUED` is set, and permits are released under the lock. Otherwise a
+//!    permit would be free beside a wait for it.
 //! 5. No waker is called, cloned or dropped under a lock: it may change this very limit.
 //!    (`tests/composition/fairness.rs`)
 //! 6. Only the holder of `PAIRS` locks two queues. Otherwise two waits for the same two limits could deadlock.
@@ -58,7 +59,7 @@ pub(crate) struct Permit<L: Borrow<Limit> = &'static Limit>(L);
 /// A permit of a scope, which shares its limit with its tasks.
 pub(crate) type Slot = Permit<Arc<Limit>>;
 
-/// Set while permits must come back under the lock.
+/// Set while permits must be released under the lock.
 const QUEUED: usize = 1;
 const ONE: usize = 2;
 
@@ -131,7 +132,7 @@ impl Limit {
     /// A permit that is free now, unless others wait for it.
     #[inline]
     pub(crate) fn try_acquire<L: Borrow<Self>>(this: L) -> Option<Permit<L>> {
-        // Not made before: it returns a permit where it is dropped.
+        // Not made before: its drop releases a permit.
         this.borrow().try_take().then(|| Permit(this))
     }
 
@@ -146,11 +147,11 @@ impl Limit {
         Permit(this)
     }
 
-    /// Changes the size. What runs beyond a smaller one goes on, and is not replaced when it ends.
+    /// Changes the size. Runs beyond a smaller size continue, and are not replaced when they end.
     pub(crate) fn resize(&self, size: usize) {
         let size = at_most(size);
         let mut queue = self.queue();
-        // Under the lock: changes of the size come one after the other.
+        // Under the lock, so that changes of the size are serialised.
         let before = self.size.swap(size, Ordering::Relaxed);
         if size < before {
             self.queued();
@@ -207,7 +208,7 @@ impl Limit {
         wakers.into_iter().for_each(wake);
     }
 
-    /// Pays the debt with a permit, or passes it to who waits; else it is free.
+    /// Pays the debt with a permit, or grants it to the next wait; else it is free.
     #[cold]
     fn grant_next(&self) {
         let mut queue = self.queue();
@@ -222,8 +223,8 @@ impl Limit {
         }
     }
 
-    /// Hands on so many, until nobody takes the next; the rest is free. Returns the wakers, for the time after
-    /// the lock.
+    /// Grants up to `permits`, until no wait takes the next; the rest is free. Returns the wakers, to be called after the
+    /// lock.
     fn grant_all(
         &self,
         queue: &mut Queue,
@@ -243,7 +244,7 @@ impl Limit {
         wakers
     }
 
-    /// Hands one on, if no pair is in the queue.
+    /// Grants one, if no pair is in the queue.
     fn grant_alone(&self, queue: &mut Queue) -> Taken {
         if queue.debt > 0 {
             queue.debt -= 1;
@@ -258,12 +259,12 @@ impl Limit {
         first.map_or(Taken::ByNobody, |(_, waiter)| Taken::By(waiter.grant()))
     }
 
-    /// From now on permits come back under the lock, which is held.
+    /// From now on permits are released under the lock, which is held.
     fn queued(&self) {
         self.free.fetch_or(QUEUED, Ordering::AcqRel);
     }
 
-    /// Permits come back without the lock again, if they may.
+    /// Lets permits be released without the lock again, if they may.
     fn unless_queued(&self, queue: &Queue) {
         if queue.debt == 0 && !queue.has_waiters() {
             self.free.fetch_and(!QUEUED, Ordering::Release);
@@ -286,15 +287,15 @@ impl<L: Borrow<Limit>> Drop for Permit<L> {
     }
 }
 
-/// What has become of a permit that has come back.
+/// Where a released permit went.
 enum Taken {
-    /// By who waited, who is to be woken after the lock, or by the debt.
+    /// To a wait, whose waker is called after the lock, or to the debt.
     By(Option<Waker>),
-    /// It is free.
+    /// Nowhere: it is free.
     ByNobody,
 }
 
-/// Wakes who waits next, whose waker is no fault of who returns the permit.
+/// Wakes the next wait. A panic of its waker is not the fault of the code that releases the permit.
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         quietly(|| waker.wake());
@@ -501,7 +502,7 @@ fn pairs() -> MutexGuard<'static, ()> {
     PAIRS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Passes permits that have come back to whoever is first in the queue and can use them; see [`Limit::grant_next`].
+/// Grants released permits to the first waits in the queue that can use them; see [`Limit::grant_next`].
 #[cold]
 fn grant_next_of_pairs(limit: &Limit, permits: usize) {
     let all = pairs();

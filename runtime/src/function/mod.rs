@@ -76,7 +76,7 @@ impl Policy {
         self
     }
 
-    /// The body begins with [`own_token`](crate::token::own_token).
+    /// The body starts with [`own_token`](crate::token::own_token).
     #[must_use]
     pub const fn take_token(mut self) -> Self {
         self.takes_token = true;
@@ -242,7 +242,7 @@ impl TaskSpec {
         self.policy.restart.as_ref()
     }
 
-    /// This thread's counters. The first use makes the function known, and the panic hook present.
+    /// This thread's counters. The first use lists the function, and installs the panic hook.
     #[inline]
     pub(crate) fn local_metrics(&'static self) -> LocalMetrics<'static, Stripe> {
         self.metrics.local_metrics(|| self.register())

@@ -4,8 +4,8 @@
 //!
 //! 1. No worker symbolises a backtrace, and none waits here: one panic would hold up every task of its worker.
 //! 2. At most [`WAITING`] backtraces wait. One that has no place is counted, and the next event says how many.
-//! 3. The panic's own event does not depend on this thread: it is logged where the panic was caught, before anyone
-//!    who waits for the run goes on.
+//! 3. The panic's own event does not depend on this thread: it is logged by the code that caught the panic, before
+//!    the caller of the run continues.
 //!
 //! `tests/events/main.rs` checks 1 and 3, the tests below 2.
 
@@ -48,7 +48,7 @@ struct QueuedBacktrace {
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
 struct Queue {
-    // None where there was no thread to be had.
+    // `None` if the thread could not be started.
     jobs: Option<SyncSender<Job>>,
     skipped: AtomicUsize,
 }
@@ -85,7 +85,7 @@ pub(crate) fn flush() {
     }
 }
 
-/// What `std::backtrace::Backtrace::capture` asks, except that it needs the variables to be set.
+/// As `std::backtrace::Backtrace::capture` decides, except that unset variables mean yes.
 fn are_wanted() -> bool {
     static WANTED: OnceLock<bool> = OnceLock::new();
     *WANTED.get_or_init(|| {

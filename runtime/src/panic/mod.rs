@@ -88,7 +88,7 @@ pub(crate) struct Site {
     pub(crate) backtrace: Backtrace,
 }
 
-/// A payload may panic when it is dropped; nobody may ask it to be `Sync`.
+/// A payload may panic when it is dropped, and need not be `Sync`.
 struct Payload(Mutex<Option<Box<dyn Any + Send>>>);
 
 impl Payload {
@@ -131,7 +131,7 @@ fn call_quietly(code: &mut dyn FnMut()) -> bool {
     let ended = match catch_unwind(AssertUnwindSafe(code)) {
         Ok(()) => true,
         Err(again) => {
-            // The payload of that panic is not asked again, and its site is nobody's.
+            // The payload is not dropped, which may panic again, and nobody takes its site.
             std::mem::forget(again);
             _ = SITE.try_with(Cell::take);
             false
@@ -155,7 +155,7 @@ std::thread_local! {
     static SITE: Cell<Option<Box<Site>>> = const { Cell::new(None) };
 }
 
-/// The site of a panic that is unwinding through a drop: one that begins inside must not take its place.
+/// Takes the site of a panic that unwinds through a drop: a panic inside must not replace it.
 #[inline]
 fn save_outer_site() -> Outer {
     if thread::panicking() { SITE.try_with(Cell::take).ok().flatten() } else { None }
@@ -163,7 +163,7 @@ fn save_outer_site() -> Outer {
 
 #[inline]
 fn restore_outer_site(outer: Outer) {
-    // By arms: where there is none there is nothing to drop.
+    // By arms: without a site nothing has to be dropped.
     match outer {
         None => {}
         Some(site) => restore_site(site),

@@ -1,4 +1,4 @@
-//! The last few panics, for who looks after the fact.
+//! The last few panics, for a look after the fact.
 
 use std::{
     backtrace::Backtrace,

@@ -7,8 +7,8 @@
 //! 2. Whichever of these happens first, the runs that were to end are woken.
 //! 3. A run that is to end waits for the limits of the shields that it counts at the longest: a shield
 //!    that nobody polls any more cannot hold it. (`shield_edges.rs`)
-//! 4. A run that is to end begins no further section, but what is a part of a pending one: it ends right
-//!    after that, also where its body would go from one section to the next. (`shield_edges.rs`)
+//! 4. A run that is to end starts no further section, except as a part of a pending one: it ends right after that, even
+//!    if its body would go from one section to the next. (`shield_edges.rs`)
 //!
 //! `context/shields.rs` is the run's side of it.
 
@@ -42,7 +42,7 @@ use crate::{
 /// acknowledgements.
 ///
 /// While the section is pending, the supervised runs around it are not dropped by their token, their
-/// timeout or their grace; they end right after: a run that is to end begins no further section, so put
+/// timeout or their grace; they end right after: a run that is to end starts no further section, so put
 /// what belongs together into one. What does end it: an abort, a `select!` branch that loses, a dropped
 /// owner, and the end of the process at the grace of `#[supervised::main]`.
 ///
@@ -117,7 +117,7 @@ pin_project! {
         deadline: Option<Sleep>,
         #[pin]
         section: Option<F>,
-        // Behind the section, whose drop it protects, and let go of also where that panics.
+        // After the section, whose drop it protects; dropped even if that panics.
         counted: Counted,
     }
 }
@@ -177,7 +177,7 @@ impl<F> fmt::Debug for Shield<F> {
     }
 }
 
-/// Whether a run around is to end, up to the section that this one is a part of.
+/// Whether a run around it is ending, up to the section that this one is a part of.
 fn starts_too_late() -> bool {
     with_entries(|entries| {
         let runs = entries.iter().rev().map_while(|entry| match entry {
@@ -188,12 +188,12 @@ fn starts_too_late() -> bool {
     })
 }
 
-/// The runs that count a shield, each with the deadline that it was told, until the shield lets go of them.
+/// The runs that count a shield, each with the deadline that it counts, until the shield ends.
 #[derive(Default)]
 struct Counted(Vec<(Arc<RunShields>, Instant)>);
 
 impl Counted {
-    /// Sees to it that every run that polls this shield counts it: it may have been moved into others.
+    /// Makes every run that polls this shield count it: it may have been moved into others.
     fn count(&mut self, deadline: Instant) {
         with_entries(|entries| {
             for entry in entries {

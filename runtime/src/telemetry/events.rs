@@ -1,5 +1,5 @@
-//! What is told through `tracing`, once each, at the boundary. A subscriber that panics loses what it is told,
-//! and nothing else: see `span.rs`.
+//! Every event that the runtime logs through `tracing`, once each, with the bounds of those that can be many. A subscriber
+//! that panics loses the event, and nothing else: see `span.rs`.
 
 pub(crate) mod rate;
 
@@ -61,7 +61,7 @@ pub(crate) fn task_span(made_in: &TaskSpan, is_cut: bool, name: &'static str) ->
     span
 }
 
-/// The span of a task of a pool, which outlives who spawns it: inside none.
+/// The span of a task of a pool, which outlives its spawner: inside none.
 pub(crate) fn root_task_span(name: &'static str) -> TaskSpan {
     let span = TaskSpan::new(|| {
         tracing::info_span!(
@@ -88,7 +88,7 @@ fn follow_current(span: &TaskSpan, parent: Option<span::Id>) {
     }
 }
 
-/// What tokio calls the task, as soon as that is known.
+/// Records tokio's id of the task, which is known from its first poll on.
 pub(crate) fn task_started(span: &TaskSpan) {
     if !span.is_disabled() {
         call_subscriber(|| {
@@ -195,7 +195,7 @@ pub(crate) fn cannot_restart(task: &'static str, outcome: Outcome, error: Option
 }
 
 /// `WARN`: a run ended, and no other one follows, since there were too many. The failure itself is the result of the
-/// call: who awaits it reports it, or the pool or group that it was spawned into.
+/// call: its caller reports it, or the pool or group that it was spawned into.
 #[cold]
 pub(crate) fn restarts_exhausted(
     task: &'static str,
@@ -212,12 +212,12 @@ pub(crate) fn restarts_exhausted(
     });
 }
 
-/// What a function that returns `()` has no other way to tell.
+/// An error that a function that returns `()` cannot return.
 #[cold]
 pub(crate) fn error_discarded(error: &TaskError) {
     let task = error.task();
     match error {
-        // Told by `panicked` already.
+        // `panicked` has logged it.
         TaskError::Panicked(_) => {}
         // Someone asked for it.
         TaskError::Cancelled(_) => {
@@ -351,7 +351,7 @@ pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, pla
 
 /// `ERROR`: a task of a pool failed, and nobody awaits it. If it was cancelled, `DEBUG`.
 ///
-/// The caller asks [`POOL_FAILURES`] before.
+/// The caller checks [`POOL_FAILURES`] first.
 pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str) {
     macro_rules! at {
         ($level:ident) => {
@@ -441,7 +441,7 @@ pub(crate) fn pool_cancelled_by_another(place: &Location<'_>) {
 /// How many tasks a report names, in an event or in an `Unfinished`; the others are counted.
 pub(crate) const MOST_NAMED: usize = 64;
 
-/// `INFO`: the process was told to stop.
+/// `INFO`: the process received a signal to stop.
 pub(crate) fn shutting_down(signal: Signal, grace: Duration) {
     call_subscriber(|| {
         tracing::info!(

@@ -1,14 +1,14 @@
 //! The span of a task, whatever its subscriber does.
 //!
 //! A subscriber is foreign code that is called wherever a task is made, polled and dropped. One that panics there
-//! loses what it should have noted, and nothing else: the hook tells the panic, and the task goes on.
+//! loses what it should have recorded, and nothing else: the hook reports the panic, and the task continues.
 //! `tests/faults/subscriber.rs` checks it at each call that a subscriber gets.
 
 use tracing::{Level, Span, level_filters::LevelFilter, span::Entered};
 
 use crate::{panic, panic::drop_quietly};
 
-/// Tells a subscriber something; `None` where it panicked.
+/// Calls a subscriber; `None` if it panicked.
 pub(crate) fn call_subscriber<R>(code: impl FnOnce() -> R) -> Option<R> {
     panic::catch(code).ok()
 }
@@ -20,7 +20,7 @@ impl TaskSpan {
         Self(Span::none())
     }
 
-    /// Where somebody may listen to a span of level `INFO`; else there is none, at the price of a look.
+    /// Makes a span if a subscriber may take one of level `INFO`; otherwise this is one comparison.
     #[inline]
     pub(crate) fn new(make: impl FnOnce() -> Span) -> Self {
         if Level::INFO > LevelFilter::current() {
@@ -29,7 +29,7 @@ impl TaskSpan {
         call_subscriber(make).map_or_else(Self::none, Self)
     }
 
-    /// That of the code that runs now.
+    /// The span of the current code.
     pub(crate) fn current() -> Self {
         Self::new(Span::current)
     }
@@ -39,7 +39,7 @@ impl TaskSpan {
         self.0.is_disabled()
     }
 
-    /// It is left again when what this gives is dropped.
+    /// Enters the span until the guard is dropped.
     #[inline]
     pub(crate) fn enter(&self) -> Inside<'_> {
         Inside(if self.is_disabled() { None } else { call_subscriber(|| self.0.enter()) })
@@ -60,7 +60,7 @@ impl Drop for TaskSpan {
     }
 }
 
-/// Within a span, as far as the subscriber let us in.
+/// The guard of a span that was entered, unless the subscriber panicked.
 pub(crate) struct Inside<'a>(Option<Entered<'a>>);
 
 impl Drop for Inside<'_> {

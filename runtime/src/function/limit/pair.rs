@@ -128,7 +128,7 @@ impl PairWait {
         pair.limit(side).release();
     }
 
-    /// The rest is over.
+    /// Lets it hold one again.
     pub(crate) fn may_hold(&self) {
         if let Some(pair) = &self.pair {
             pair.state().may_hold = true;

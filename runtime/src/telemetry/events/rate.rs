@@ -12,7 +12,7 @@
 //!    `#[supervised::test]`. The end of any other `main` kills that thread: the counts of the last second are lost.
 //!    (To flush at each join would log more than one line a second.)
 //! 2. No subscriber is called under the lock.
-//! 3. If nobody listens, nothing is counted and no thread is started.
+//! 3. Without a subscriber of that level, nothing is counted and no thread is started.
 
 use std::{
     collections::BTreeMap,
@@ -49,7 +49,7 @@ struct Window {
     since: Instant,
     logged: u32,
     counted: u64,
-    /// Who listened when the first one was counted: a subscriber may be that of one thread.
+    /// The subscriber when the first one was counted: it may be that of one thread.
     listens: Option<Dispatch>,
 }
 
@@ -124,12 +124,12 @@ impl Rate {
             }
         });
         if spawned.is_err() {
-            // No thread to be had: the next event of the function, or who flushes, logs the count.
+            // Without a thread, the next event of the function, or a flush, logs the count.
             self.windows().watched = false;
         }
     }
 
-    /// The end of the window that is over first of those that have counted something.
+    /// The first end of the windows that have counted something.
     fn next_end(&self) -> Option<Instant> {
         let mut windows = self.windows();
         let counted = windows.of.values().filter(|window| window.counted > 0);
@@ -143,7 +143,7 @@ impl Rate {
         self.windows().of.values().any(|window| window.counted > 0)
     }
 
-    /// Logs what was counted, in the windows that are over by then, or in all.
+    /// Logs the counts of the windows that are over by then, or of all.
     pub(crate) fn flush(&self, by: Option<Instant>) {
         let now = by.unwrap_or_else(Instant::now);
         let mut windows = self.windows();
