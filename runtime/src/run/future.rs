@@ -267,12 +267,12 @@ impl<T, E> TaskCompletion<T, E> {
     }
 }
 
-mod sealed {
+pub(super) mod sealed {
     pub trait Sealed {}
-    impl<F: Future, T: crate::token::AsToken> Sealed for super::Supervised<F, T> {}
-    impl<S, E> Sealed for super::ErrInto<S, E> {}
-    impl<C: crate::run::restart::Runs> Sealed for crate::run::restart::Restarting<C> {}
 }
+
+impl<F: Future, T: AsToken> sealed::Sealed for Supervised<F, T> {}
+impl<S, E> sealed::Sealed for ErrInto<S, E> {}
 
 /// What [`map`](crate::map()) and [`Group::spawn`](crate::group::Group::spawn) take: the call of a supervised function, or a
 /// foreign future that [`task!`](crate::task) has given a name.

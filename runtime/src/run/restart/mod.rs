@@ -17,7 +17,7 @@ use crate::{error::TaskError, function::TaskSpec, token::AsToken};
 use crate::{
     run::body::{Failed, Failure},
     run::end::RunEnded,
-    run::future::{ErrInto, Prepared, SupervisedFuture, TaskCompletion},
+    run::future::{ErrInto, Prepared, SupervisedFuture, TaskCompletion, sealed::Sealed},
     run::output::{Output, SupervisedOutput},
     run::restart::args::BodyFactory,
     run::restart::call::Call,
@@ -203,6 +203,8 @@ where
         ErrInto::of(self)
     }
 }
+
+impl<C: Runs> Sealed for Restarting<C> {}
 
 impl<C> SupervisedFuture for Restarting<C>
 where
