@@ -15,13 +15,13 @@ use pin_project_lite::pin_project;
 
 use crate::{error::TaskError, function::TaskSpec, token::AsToken};
 use crate::{
-    run::body::{Failed, Failure},
-    run::end::RunEnded,
+    run::body::{Failed, Failure, is_overdue, result},
+    run::function,
     run::future::{ErrInto, Prepared, SupervisedFuture, TaskCompletion, sealed::Sealed},
+    run::machine::{PollContext, RunEnded},
     run::output::{Output, SupervisedOutput},
     run::restart::args::BodyFactory,
     run::restart::call::Call,
-    run::{PollContext, function, is_overdue, result},
 };
 use tokio_util::sync::CancellationToken;
 
