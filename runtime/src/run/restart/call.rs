@@ -144,7 +144,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
     ) -> Poll<RunEnded> {
         loop {
             if let ControlFlow::Break(polled) =
-                self.as_mut().before_run(cx, poll_context.cancel_waker, failed)
+                self.as_mut().before_run(cx, poll_context, value, failed)
             {
                 return polled;
             }
@@ -162,10 +162,11 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
     fn before_run(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        cancel_waker: Option<&CancelWaker>,
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
         failed: &mut Failure,
     ) -> StepFlow {
-        self.project().before_run(cx, cancel_waker, failed)
+        self.project().before_run(cx, poll_context, value, failed)
     }
 
     #[inline(never)]
@@ -186,27 +187,34 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     fn before_run(
         &mut self,
         cx: &mut Context<'_>,
-        cancel_waker: Option<&CancelWaker>,
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
         failed: &mut Failure,
     ) -> StepFlow {
+        let cancel_waker = poll_context.cancel_waker;
         if T::IS_OWNED && cancel_waker.is_some() && !*self.owns_token && self.spec.takes_token() {
             *self.token = self.token.child();
             *self.owns_token = true;
         }
-        if self.backoff.is_some() {
-            if self.poll_fired(cx, cancel_waker) {
-                return StepFlow::Break(Poll::Ready(self.finish_cancelled(failed)));
+        loop {
+            if self.backoff.is_some() {
+                if self.poll_fired(cx, cancel_waker) {
+                    return StepFlow::Break(Poll::Ready(self.finish_cancelled(failed)));
+                }
+                if self.poll_backoff(cx).is_pending() {
+                    return StepFlow::Break(Poll::Pending);
+                }
             }
-            if self.poll_backoff(cx).is_pending() {
-                return StepFlow::Break(Poll::Pending);
+            if self.run.is_some() {
+                break;
             }
-        }
-        if self.run.is_none() {
             if let Err(caught) = self.make() {
-                return StepFlow::Break(Poll::Ready(self.finish_unmade(caught, failed)));
+                // A failure like any other: a run may follow.
+                let ended = self.finish_unmade(caught, failed);
+                self.after_run(Poll::Ready(ended), poll_context, value, failed)?;
             }
         }
-        // Read before the poll: a body that begins in this poll may end in it.
+        // Read before the poll: a body that starts in this poll may end in it.
         if self.started.is_none() {
             *self.started = Some(Instant::now());
         }

@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 
 use crate::{error::TaskError, function::TaskSpec, token::AsToken};
 use crate::{
-    run::body::{Failed, Failure, is_overdue, result},
+    run::body::{Failure, is_overdue, result},
     run::function,
     run::future::{ErrInto, Prepared, SupervisedFuture, TaskCompletion, sealed::Sealed},
     run::machine::{PollContext, RunEnded},
@@ -150,8 +150,8 @@ impl<C: Runs> Future for Restarting<C> {
         let (mut value, mut failed) = (Poll::Pending, None);
         let this = self.project();
         _ = this.call.poll_call(cx, &PollContext::EMPTY, &mut value, &mut failed);
-        if let Some(failed) = failed {
-            put_error(&mut value, failed, *this.from_task_error);
+        if failed.is_some() {
+            put_error(&mut value, &mut failed, *this.from_task_error);
         }
         value
     }
@@ -160,8 +160,10 @@ impl<C: Runs> Future for Restarting<C> {
 /// Puts what the function declares for a run without a value into the place of the value.
 #[cold]
 #[inline(never)]
-fn put_error<R>(value: &mut Poll<R>, failed: Box<Failed>, from_task_error: fn(TaskError) -> R) {
-    *value = Poll::Ready(from_task_error(failed.error));
+fn put_error<R>(value: &mut Poll<R>, failed: &mut Failure, from_task_error: fn(TaskError) -> R) {
+    if let Some(failed) = failed.take() {
+        *value = Poll::Ready(from_task_error(failed.error));
+    }
 }
 
 impl<C: Runs> fmt::Debug for Restarting<C> {
