@@ -17,15 +17,16 @@ use crate::group::spawn::admission_wait::{AdmissionResult, AdmissionWait, SpawnS
 use crate::{
     context::cancel_waker::CancelWaker,
     context::tree::TaskRecord,
+    error::Panic,
     error::{Cancelled, TaskError},
     function::TaskSpec,
     function::limit::Slot,
     panic,
-    panic::{Caught, Panic, drop_quietly},
+    panic::{Caught, drop_quietly},
     registry::slab::Key,
     run::future::{Prepared, SupervisedFuture, TaskCompletion},
-    run::own,
     telemetry::events,
+    token::call_closure,
 };
 use crate::{
     group::state::{Failure, GroupState},
@@ -100,7 +101,7 @@ where
             }
             Some((token, recycled)) => {
                 record = recycled;
-                match own::call_closure(|| run.insert(task(token)).spec()) {
+                match call_closure(|| run.insert(task(token)).spec()) {
                     Ok(spec) => SpawnState::New { spec },
                     Err(caught) => {
                         closure_panicked::<S>(name.unwrap_or_else(task_name::<S, F>), caught)

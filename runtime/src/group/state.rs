@@ -33,8 +33,9 @@ use tokio_util::sync::CancellationToken;
 use crate::group::state::waiters::Waiter;
 use crate::{
     cause::Cause,
-    context::Scope,
+    context,
     context::cancel_waker::CancelWaker,
+    context::tree::ScopeNode,
     context::tree::TaskRecord,
     error::TaskError,
     function::TaskSpec,
@@ -61,7 +62,7 @@ mod waiters;
 
 pub(crate) struct GroupState<T, E> {
     pub(crate) token: CancellationToken,
-    pub(crate) scope: Arc<Scope>,
+    pub(crate) scope: Arc<ScopeNode>,
     /// The one that the group was made in: the spans of its tasks are inside.
     pub(crate) span: TaskSpan,
     pub(crate) slots: Slots,
@@ -147,7 +148,7 @@ impl<E> Refused<E> {
 impl<T, E> GroupState<T, E> {
     pub(crate) fn new(token: CancellationToken, place: &'static Location<'static>) -> Self {
         Self {
-            scope: Scope::nested(token.clone()),
+            scope: context::nested_scope(token.clone()),
             token,
             span: TaskSpan::current(),
             registered: OnceLock::new(),

@@ -29,7 +29,7 @@ use crate::{
     registry::live::LiveTask,
     registry::unfinished::{Unfinished, UnfinishedReason, UnfinishedTask},
     registry::{Drain, Draining},
-    telemetry::events::rate,
+    telemetry::events,
 };
 
 /// How long before the end of a drain its tasks are cancelled.
@@ -207,8 +207,8 @@ impl<'a> ActiveDrain<'a> {
             self.0.abort();
         }
         self.0.log(unlogged);
-        if rate::has_counted() {
-            rate::flush_all();
+        if events::has_counted() {
+            events::flush_all();
         }
         // Not before: the log may never return, and main asks for what nobody was given.
         self.0.lock().not_finished.mark_returned(kept);

@@ -27,8 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::Cause,
-    context::Scope,
+    context,
     context::cancel_waker::CancelWaker,
+    context::tree::ScopeNode,
     context::tree::{Activity, TaskRecord},
     function::limit::Limit,
     panic::quietly,
@@ -57,7 +58,7 @@ mod loom;
 pub(crate) struct PoolState {
     /// The first one, as are the scope and the cancel waker: see `pool_token`.
     pub(crate) token: CancellationToken,
-    pub(crate) scope: Arc<Scope>,
+    pub(crate) scope: Arc<ScopeNode>,
     pub(crate) limit: Arc<Limit>,
     pub(crate) slots: Slots,
     /// Fires when the pool closes: wakes the spawns that wait.
@@ -135,7 +136,7 @@ impl PoolState {
         let limit = Arc::new(Limit::new(limit));
         let token = CancellationToken::new();
         Self {
-            scope: Scope::root(token.clone()),
+            scope: ScopeNode::root(token.clone()),
             token,
             registered: OnceLock::new(),
             slots: Slots::of(limit.clone()),
@@ -359,7 +360,7 @@ impl PoolState {
         // A task whose run has ended drops what it returned. One that drops its own pool goes on: it is logged if it
         // ends as cancelled.
         let live = state.live().filter(|record| !record.is_finished()).cloned();
-        let (own, others): (Vec<_>, Vec<_>) = live.partition(|record| record.is_current());
+        let (own, others): (Vec<_>, Vec<_>) = live.partition(|record| context::is_current(record));
         if !drained {
             // Logged below, and not once more at their ends.
             others.iter().for_each(|record| _ = record.mark_unfinished());

@@ -5,17 +5,17 @@ use std::{fmt, panic::Location, sync::Arc};
 use crate::{
     context::cancel_waker::CancelWaker,
     context::tree::TaskRecord,
+    error::Panic,
     error::TaskError,
     function::TaskSpec,
     function::limit::{Permit, Slot},
     outcome::Outcome,
     panic,
-    panic::{Caught, Panic, drop_quietly},
+    panic::{Caught, drop_quietly},
     registry::slab::Key,
     run::future::{Prepared, SupervisedFuture, TaskCompletion},
-    run::own,
     telemetry::events,
-    telemetry::events::rate,
+    token::call_closure,
 };
 use crate::{
     group::spawn::task_name,
@@ -36,7 +36,7 @@ pub(crate) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     run: &mut Option<S>,
 ) -> Option<PreparedRun> {
     let (token, record) = pool.task_parts();
-    let spec = own::call_closure(|| run.insert(task(token)).spec());
+    let spec = call_closure(|| run.insert(task(token)).spec());
     let spec =
         spec.map_err(|caught| events::panicked(&Panic::new(task_name::<S, F>(), caught))).ok()?;
     Some(PreparedRun { spec, record })
@@ -150,7 +150,7 @@ fn report_failure(task: &'static str, outcome: Outcome, error: &dyn fmt::Display
     if outcome == Outcome::Panicked {
         return;
     }
-    if outcome != Outcome::Cancelled && !rate::POOL_FAILURES.admits(task) {
+    if outcome != Outcome::Cancelled && !events::POOL_FAILURES.admits(task) {
         return;
     }
     // An error of the function's own may have a chain, which the alternate form of `anyhow` shows.

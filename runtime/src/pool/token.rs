@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    context::Scope, context::cancel_waker::CancelWaker, run::future::SupervisedFuture,
+    context::cancel_waker::CancelWaker, context::tree::ScopeNode, run::future::SupervisedFuture,
     sync::atomic::Ordering, telemetry::events,
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
 /// What takes the place of the token of a pool that something else has fired.
 pub(crate) struct Renewed {
     token: CancellationToken,
-    scope: Arc<Scope>,
+    scope: Arc<ScopeNode>,
     cancel_waker: CancelWaker,
     /// The tokens before this one, the latest last: a run may have been made with any of them.
     before: Vec<CancellationToken>,
@@ -61,7 +61,7 @@ impl Tokens {
 }
 
 impl Renewed {
-    pub(crate) fn scope(&self) -> &Arc<Scope> {
+    pub(crate) fn scope(&self) -> &Arc<ScopeNode> {
         &self.scope
     }
 
@@ -112,7 +112,7 @@ impl PoolState {
     pub(crate) fn current<'a>(
         &'a self,
         renewed: &'a Option<Arc<Renewed>>,
-    ) -> (&'a CancellationToken, &'a Arc<Scope>, Option<&'a CancelWaker>) {
+    ) -> (&'a CancellationToken, &'a Arc<ScopeNode>, Option<&'a CancelWaker>) {
         match renewed {
             Some(renewed) => (&renewed.token, &renewed.scope, Some(&renewed.cancel_waker)),
             None => (&self.token, &self.scope, self.first_cancel_waker()),
@@ -149,7 +149,7 @@ impl PoolState {
         drop(state);
         let before = Renewed::before_next(self.current(&present).0, present.as_deref());
         let token = CancellationToken::new();
-        let scope = Scope::renewed(token.clone(), &self.scope);
+        let scope = ScopeNode::renewed(token.clone(), &self.scope);
         let fresh =
             Renewed { cancel_waker: CancelWaker::new(&token, &scope, weak), scope, token, before };
         let fresh = Some(Arc::new(fresh));

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::process::signals;
-use crate::{panic::backtraces, telemetry::events::rate};
+use crate::{panic::backtraces, telemetry::events};
 
 /// How long the exit waits for what is told or flushed on its way.
 pub(crate) const REPORT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -34,9 +34,9 @@ pub(crate) fn run(limit: Duration, code: impl FnOnce() + Send + 'static) {
 
 /// Logs what waits to be logged: the process may end, and nobody does it later.
 pub(crate) fn flush_logs() {
-    if rate::has_counted() || backtraces::are_in_use() {
+    if events::has_counted() || backtraces::are_in_use() {
         run(REPORT_TIMEOUT, || {
-            rate::flush_all();
+            events::flush_all();
             backtraces::flush();
         });
     }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::Signal,
-    context::MainScope,
+    context::tree::MainScope,
     error::TaskError,
     function::TaskSpec,
     outcome::Outcome,
@@ -32,7 +32,7 @@ use crate::{
     panic::backtraces,
     run::output::{Judge, Verdict},
     run::{PollContext, Run, RunResult},
-    telemetry::events::rate,
+    telemetry::events,
 };
 use crate::{
     process::body_task::BodyTask,
@@ -124,7 +124,7 @@ where
     B: FnOnce(CancellationToken) -> F,
     F: Future,
 {
-    panic::install_hook();
+    panic::hook::install();
     let (token, scope) = (CancellationToken::new(), MainScope::new());
     let started = options.runtime().and_then(|runtime| {
         let shutdown = Shutdown::watch(options.grace, options.linger, token.clone(), &scope)?;
@@ -183,8 +183,8 @@ fn shut_down(runtime: Runtime) {
         bounded::run(REPORT_TIMEOUT, backtraces::flush);
     }
     bounded::run(RUNTIME_SHUTDOWN, move || runtime.shutdown_timeout(RUNTIME_SHUTDOWN));
-    if rate::has_counted() {
-        bounded::run(REPORT_TIMEOUT, rate::flush_all);
+    if events::has_counted() {
+        bounded::run(REPORT_TIMEOUT, events::flush_all);
     }
 }
 

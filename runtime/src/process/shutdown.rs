@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::{Cause, Signal},
-    context::{MainScope, Scope},
+    context::tree::{MainScope, ScopeNode},
     deadline::Deadline,
     ready,
     telemetry::events,
@@ -65,7 +65,7 @@ struct Plan {
     grace: Duration,
     linger: Duration,
     token: CancellationToken,
-    scope: Arc<Scope>,
+    scope: Arc<ScopeNode>,
     deadline: Arc<Deadline>,
     state: Arc<State>,
 }

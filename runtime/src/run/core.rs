@@ -16,18 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Ticks,
-    context::{
-        CancelEpoch,
-        shields::{self, RunShields},
-        stack::Pushed,
-    },
+    context::{self, reason::CancelEpoch, shields::RunShields, stack::Pushed},
     function::{
         TaskSpec,
         limit::Permit,
         metrics::{Stripe, stripes},
     },
     outcome::Outcome,
-    run::{own, watch::Watch},
+    run::watch::Watch,
+    token,
 };
 
 /// This thread's counters of the function.
@@ -198,7 +195,7 @@ impl Core {
         counters.record_start();
         self.state = RunState::Running;
         if self.owns_token() {
-            own::hand_over(token);
+            token::hand_over(token);
         }
         self.since = now.unwrap_or_else(Ticks::now);
     }
@@ -206,13 +203,13 @@ impl Core {
     /// Enters the stack of runs, before the body is polled.
     #[inline]
     pub(super) fn push(&mut self) -> Pushed {
-        shields::enter_run(self.spec, self.permit.is_some(), self.shields_if_any())
+        context::enter_run(self.spec, self.permit.is_some(), self.shields_if_any())
     }
 
     /// Leaves the stack of runs. This needs no guard: nothing unwinds out of a body.
     #[inline]
     pub(super) fn pop(&mut self, pushed: Pushed) {
-        if shields::exit_run(pushed) {
+        if context::exit_run(pushed) {
             self.put_shields(pushed);
         }
     }
@@ -300,6 +297,6 @@ impl Core {
     #[cold]
     #[inline(never)]
     pub(super) fn put_shields(&mut self, pushed: Pushed) {
-        shields::take_back(pushed, self.cold_mut().shields);
+        context::take_back(pushed, self.cold_mut().shields);
     }
 }

@@ -40,10 +40,7 @@ use crate::{
     budget,
     clock::Ticks,
     context::{
-        CancelEpoch,
-        cancel_waker::CancelWaker,
-        deadlock,
-        shields::{self, RunShields},
+        self, cancel_waker::CancelWaker, deadlock, reason::CancelEpoch, shields::RunShields,
         stack::Pushed,
     },
     error::{Cancelled, Rejected, TaskError, TimedOut},
@@ -405,7 +402,7 @@ impl Step<'_> {
         self.core.state = RunState::Waiting;
         self.core.since = Ticks::now();
         self.core.spec.local_metrics().record_wait_start();
-        shields::set_waiting(true);
+        context::set_waiting(true);
         self.poll_permit(cx, cancel_waker)
     }
 
@@ -435,7 +432,7 @@ impl Step<'_> {
         let counters = self.core.spec.local_metrics();
         counters.record_wait_end();
         counters.record_wait(self.core.since.elapsed_nanos());
-        shields::set_waiting(false);
+        context::set_waiting(false);
         StepFlow::Continue(())
     }
 }
@@ -519,7 +516,7 @@ impl Step<'_> {
         let completion =
             if stops_itself { None } else { self.finish_unless_shielded(Overdue::Cancelled) };
         if completion.is_none() {
-            shields::set_stopping();
+            context::set_stopping();
         }
         completion
     }
@@ -558,7 +555,7 @@ impl Step<'_> {
     }
 
     fn finish_unless_shielded(&mut self, why: Overdue) -> Option<Completion> {
-        let holds = |shields: &Arc<RunShields>| shields.pending.mark_ending();
+        let holds = |shields: &Arc<RunShields>| shields.mark_ending();
         let held = |cold: ColdStateProjected<'_>| cold.shields.as_ref().is_some_and(holds);
         if self.core.cold().is_some_and(held) {
             *self.core.cold_mut().stop = Stop::Overdue(why);
@@ -575,8 +572,7 @@ impl Step<'_> {
         };
         loop {
             let cold = self.core.cold_mut();
-            let until =
-                cold.shields.as_ref().and_then(|shields| shields.pending.until_or_wake(cx.waker()));
+            let until = cold.shields.as_ref().and_then(|shields| shields.until_or_wake(cx.waker()));
             let Some(until) = until else { return Poll::Ready(self.finish_overdue(why)) };
             let mut timer = self.core.set_timer(until);
             ready!(pin!(unconstrained(timer.as_mut())).poll(cx));
@@ -598,7 +594,7 @@ impl Step<'_> {
 
     #[cold]
     fn finish_cancelled(&mut self) -> Completion {
-        let cancelled = Cancelled::new(self.core.spec, shields::cause(self.core.uncancelled()));
+        let cancelled = Cancelled::new(self.core.spec, context::cause(self.core.uncancelled()));
         self.finish_without_value(TaskError::Cancelled(cancelled))
     }
 
@@ -648,7 +644,7 @@ impl Step<'_> {
 
     /// Whether the scope of a spawned run was cancelled: the run may have another token.
     fn scope_is_stopping(&self) -> bool {
-        self.core.mode != RunMode::Awaited && shields::is_stopping()
+        self.core.mode != RunMode::Awaited && context::is_stopping()
     }
 
     /// Handles the drop of a run that has not finished.

@@ -8,7 +8,6 @@
 
 pub(crate) mod future;
 pub(crate) mod output;
-pub(crate) mod own;
 pub(crate) mod restart;
 pub(crate) mod shield;
 
@@ -41,7 +40,7 @@ use crate::{
         machine::{Between, Lent, LentRun, OnePoll, RunEnded, Step},
         output::Judge,
     },
-    token::AsToken,
+    token::{self, AsToken},
 };
 
 pub(crate) use machine::PollContext;
@@ -149,7 +148,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
     fn make_own_token(self: Pin<&mut Self>) {
         let this = self.project();
         if !this.core.owns_token() && !this.core.has_started() {
-            own::replace(this.token);
+            token::replace_with_child(this.token);
             this.core.mode = RunMode::OwnsToken;
         }
     }

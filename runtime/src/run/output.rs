@@ -3,8 +3,8 @@
 use std::{cell::Cell, error::Error, fmt, marker::PhantomData};
 
 use crate::{
-    error::{Origin, TaskError, is_cancelled, is_unfinished},
-    panic::{self, Caught, Panic},
+    error::{Origin, Panic, TaskError, is_cancelled, is_unfinished},
+    panic::{self, Caught},
     telemetry::events,
 };
 

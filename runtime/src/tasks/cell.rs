@@ -22,9 +22,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cause::Cause,
     clock::Ticks,
+    context,
     context::cancel_waker::CancelWaker,
+    context::tree::ScopeNode,
     context::tree::TaskRecord,
-    context::{Scope, shields},
     error::TaskError,
     panic,
     panic::{Caught, drop_quietly},
@@ -76,7 +77,7 @@ pub(crate) trait Report<T, E> {
 
 /// Why a task was dropped before its run ended. Its scope fires the token before it aborts; otherwise it was dropped
 /// together with its runtime.
-pub(crate) fn cause_of_abort(scope: &Scope, token: &CancellationToken) -> Cause {
+pub(crate) fn cause_of_abort(scope: &ScopeNode, token: &CancellationToken) -> Cause {
     if token.is_cancelled() { scope.cause().unwrap_or(Cause::Token) } else { Cause::RuntimeGone }
 }
 
@@ -224,7 +225,7 @@ fn record_of(record: &Option<Arc<TaskRecord>>) -> &Arc<TaskRecord> {
 /// Drops the run whose poll panicked.
 #[cold]
 fn poll_panicked(record: &mut Option<Arc<TaskRecord>>, task: &mut dyn DynTask, caught: Caught) {
-    shields::in_task(record, || task.drop_run());
+    context::in_task(record, || task.drop_run());
     let record = record_of(record);
     record.clear_waker();
     task.on_poll_panicked(record, caught);
@@ -249,7 +250,7 @@ impl TaskCell {
             self.span.iter().for_each(|span| events::task_started(span));
         }
         let polled =
-            shields::in_task(&mut self.record, || panic::catch_escaped(|| task.poll(cx, now)));
+            context::in_task(&mut self.record, || panic::catch_escaped(|| task.poll(cx, now)));
         record_of(&self.record).exit_poll();
         let has_ended = match polled {
             Ok(has_ended) => has_ended,
@@ -282,7 +283,7 @@ impl TaskCell {
             return;
         }
         let _inside = self.span.as_ref().map(|span| span.enter());
-        shields::in_task(&mut self.record, || task.drop_run());
+        context::in_task(&mut self.record, || task.drop_run());
         let record = record_of(&self.record);
         record.clear_waker();
         task.on_aborted(record);

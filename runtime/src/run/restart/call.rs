@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::cancel_waker::CancelWaker,
-    context::{CancelEpoch, shields},
+    context::{self, reason::CancelEpoch},
     run::Run,
     run::body::{Failed, Failure, OnError, put_error_text},
     run::future::Prepared,
@@ -246,7 +246,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         if let Err(caught) = self.restart_after(wait, completion.outcome, value, failed) {
             return StepFlow::Break(Poll::Ready(self.finish_without_timer(caught, failed)));
         }
-        shields::set_waiting(true);
+        context::set_waiting(true);
         StepFlow::Continue(())
     }
 
@@ -341,7 +341,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         }
         *self.backoff = None;
         self.watch.set(None);
-        shields::set_waiting(false);
+        context::set_waiting(false);
         self.spec.local_metrics().record_restart();
         Poll::Ready(())
     }
@@ -349,7 +349,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     #[cold]
     fn finish_cancelled(&mut self, failed: &mut Failure) -> RunEnded {
         self.finish();
-        let cancelled = Cancelled::new(*self.spec, shields::cause(CancelEpoch::NEVER));
+        let cancelled = Cancelled::new(*self.spec, context::cause(CancelEpoch::NEVER));
         fail(TaskError::Cancelled(cancelled), failed)
     }
 
