@@ -17,7 +17,7 @@
 //! 8. An error's conversion may panic. The join resumes that panic; a spawn or an abort never does.
 //!    (`tests/behaviour/error_panics.rs`)
 //!
-//! `group_state/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
+//! `group/state/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
 
 use std::{
     collections::BTreeMap,
@@ -49,9 +49,10 @@ use crate::{
     telemetry::span::TaskSpan,
 };
 use crate::{
-    map::reorder_buffer::{Index, ReorderBuffer},
     tasks::admission::Slots,
+    tasks::failure::Failure,
     tasks::recycler::{Recycled, Recycler},
+    tasks::reorder_buffer::{Index, ReorderBuffer},
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -113,16 +114,6 @@ impl<T, E> Drop for Inner<T, E> {
 struct GroupTask {
     record: Arc<TaskRecord>,
     value: Index,
-}
-
-/// How a task failed.
-pub(crate) struct Failure<E> {
-    pub(crate) task: &'static str,
-    pub(crate) place: &'static Location<'static>,
-    pub(crate) outcome: Outcome,
-    pub(crate) error: E,
-    /// What the error says, if that is known.
-    pub(crate) text: Option<Box<str>>,
 }
 
 /// The spawns that the group refused, since its token had fired.
@@ -395,7 +386,7 @@ impl<T, E> GroupState<T, E> {
     fn log_surplus(&self, surplus: Option<Failure<E>>, dropped: bool) {
         if let Some(failure) = surplus {
             let why = if dropped { "had been dropped" } else { "had failed already" };
-            failure.log(self.place, why);
+            log_failure(failure, self.place, why);
         }
     }
 
@@ -480,7 +471,7 @@ impl<T, E> GroupState<T, E> {
             events::group_dropped(records.len(), self.place);
         }
         if let Some(failure) = failure {
-            failure.log(self.place, "was dropped without a join");
+            log_failure(failure, self.place, "was dropped without a join");
         }
         refused.log(self.place);
         drop_quietly(refused.error.take());
@@ -514,14 +505,12 @@ impl<T, E> Inner<T, E> {
     }
 }
 
-impl<E> Failure<E> {
-    /// Logs it, and drops the error. A cancellation is no failure, and a panic was logged when it was caught.
-    #[cold]
-    fn log(self, group: &Location<'_>, why: &str) {
-        let Self { task, place, outcome, error, text } = self;
-        events::group_task_failed(task, place, group, outcome, text.as_deref(), why);
-        drop_quietly(error);
-    }
+/// Logs a failure and drops its error. A cancellation is no failure, and a panic was logged when it was caught.
+#[cold]
+fn log_failure<E>(failure: Failure<E>, group: &Location<'_>, why: &str) {
+    let Failure { task, place, outcome, error, text } = failure;
+    events::group_task_failed(task, place, group, outcome, text.as_deref(), why);
+    drop_quietly(error);
 }
 
 fn wake_joiner<T, E>(mut state: MutexGuard<'_, Inner<T, E>>) {

@@ -18,10 +18,10 @@ use crate::{
     telemetry::events::rate,
 };
 use crate::{
-    group::spawn::task_name,
     pool::state::{PoolState, SlotKind},
     pool::token::Renewed,
     tasks::cell::{Report, Task},
+    tasks::name::task_name,
     tasks::refused::{Closed, LoggedError},
     tasks::spawner::Spawner,
 };
