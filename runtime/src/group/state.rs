@@ -49,9 +49,9 @@ use crate::{
     telemetry::span::TaskSpan,
 };
 use crate::{
-    map::reorder_buffer::{Index, ReorderBuffer},
     tasks::admission::Slots,
     tasks::recycler::{Recycled, Recycler},
+    tasks::reorder_buffer::{Index, ReorderBuffer},
 };
 
 #[cfg(all(test, supervised_loom))]

@@ -63,8 +63,8 @@ use crate::{
     group::state::Failure,
     map::collect_mode::CollectMode,
     map::item_source::{ItemSource, NextItem, drop_source},
-    map::reorder_buffer::{Index, ReorderBuffer},
     tasks::cell::cause_of_abort,
+    tasks::reorder_buffer::{Index, ReorderBuffer},
 };
 
 pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {

@@ -5,5 +5,6 @@ pub(crate) mod blocking;
 pub(crate) mod cell;
 pub(crate) mod recycler;
 pub(crate) mod refused;
+pub(crate) mod reorder_buffer;
 pub(crate) mod spawner;
 pub(crate) mod timer;
