@@ -16,7 +16,7 @@ use std::{
     fmt::Write as _,
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{self, Receiver, RecvTimeoutError},
+        mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::Duration,
@@ -30,11 +30,9 @@ use tokio::{
 };
 
 use crate::{
-    process::bounded,
-    process::bounded::REPORT_TIMEOUT,
-    process::shutdown::{GRACE_SPENT, Shutdown, State, report_undrained, tell_blocked},
+    bounded, bounded::REPORT_TIMEOUT, process::exit::Unfinished, process::shutdown::Shutdown,
+    registry, registry::Drain,
 };
-use crate::{registry, registry::Drain};
 
 /// How long the main thread may take to report the body, before the draining thread tells what is left.
 const REPORT_HEAD_START: Duration = Duration::from_secs(1);
@@ -55,8 +53,9 @@ pub(crate) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
     if pools_of(home).is_empty() {
         return None;
     }
-    let (grace, state) = (shutdown.remaining(), shutdown.state());
-    state.report_stopping(grace);
+    let (grace, exit) = (shutdown.remaining(), shutdown.exit().clone());
+    let grace_of_main = shutdown.grace();
+    exit.announce(grace);
     let (sender, receiver) = oneshot::channel();
     let (returns, has_returned) = mpsc::channel::<()>();
     let thread = thread::Builder::new().name("supervised-drain".to_owned());
@@ -70,10 +69,15 @@ pub(crate) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
                 reason = "a thread of its own, on which no task runs"
             )]
             thread::sleep(REPORT_HEAD_START);
-            exit_instead(&state, &list);
+            exit.end_process(Unfinished::Pools(list));
         } else {
             let rest = grace.saturating_sub(started.elapsed());
-            exit_unless_returned(&state, &has_returned, rest.max(REPORT_HEAD_START));
+            let limit = rest.max(REPORT_HEAD_START);
+            // All pools are drained, and `block_on` of a runtime with one thread cannot return while a task blocks
+            // that thread. Nothing is ever sent: the drop of the sender ends the wait.
+            if has_returned.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                exit.end_process(Unfinished::MainBlocked(grace_of_main));
+            }
         }
     });
     let list = match spawned {
@@ -84,17 +88,6 @@ pub(crate) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
     };
     drop(returns);
     list
-}
-
-/// All pools are drained, and `block_on` of a runtime with one thread cannot return while a task blocks that thread.
-/// Exits if it has not returned within `limit`.
-fn exit_unless_returned(state: &State, has_returned: &Receiver<()>, limit: Duration) {
-    // Nothing is ever sent: the drop of the sender ends the wait.
-    if has_returned.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) && state.claim_report() {
-        tell_blocked(state.grace());
-        bounded::flush_logs();
-        bounded::exit(GRACE_SPENT.into());
-    }
 }
 
 /// On a thread of its own once more, since what is told on the way may block.
@@ -152,13 +145,4 @@ pub(crate) fn remaining_tasks(home: runtime::Id) -> Option<String> {
         _ = writeln!(list, "  {task}");
     }
     (!list.is_empty()).then_some(list)
-}
-
-/// The main thread is held by a task, or by the report of the body.
-fn exit_instead(state: &State, list: &str) {
-    if state.claim_report() {
-        report_undrained(list);
-        bounded::flush_logs();
-        bounded::exit(GRACE_SPENT.into());
-    }
 }

@@ -116,14 +116,6 @@ impl Signals {
     }
 }
 
-/// Ends the process without hooks, flushes and destructors: `_exit`, on Windows too.
-///
-/// `std::process::exit` runs the hooks of `atexit`, and waits for another thread that is exiting already. It is what
-/// hangs if this is called.
-pub(crate) fn end_at_once(code: i32) -> ! {
-    signal_hook::low_level::exit(code)
-}
-
 /// Ends the process as the signal would have; comes back only where the platform has no such end.
 pub(crate) fn raise_again(signal: Signal) -> ExitCode {
     platform::raise(signal);

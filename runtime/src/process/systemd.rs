@@ -1,7 +1,7 @@
 //! What a program under `#[supervised::main]` tells systemd, where it was started by it (`Type=notify`).
 //!
 //! A message is a datagram to the service manager's socket, whose queue is full if the manager does not read. Nothing
-//! waits for it without a bound: [`ready`] not at all, the exit within [`bounded`], the watchdog on a thread of its own.
+//! waits for it without a bound: [`ready`] not at all, the exit within a time limit, the watchdog on a thread of its own.
 
 #[cfg(feature = "systemd")]
 use std::io;
@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{runtime::Runtime, time::sleep};
 
-use crate::{process::bounded, process::bounded::REPORT_TIMEOUT};
+use crate::{bounded, bounded::REPORT_TIMEOUT};
 
 #[cfg(all(unix, feature = "systemd"))]
 mod manager {
@@ -104,7 +104,7 @@ pub(crate) fn stopping(within: Duration) {
     if !manager::is_present() {
         return;
     }
-    bounded::run(REPORT_TIMEOUT, move || {
+    bounded::report(move || {
         // Where it is not heard, the manager's own timeout counts: there is nobody to tell that.
         let message = format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", within.as_micros());
         _ = manager::notify(&message, REPORT_TIMEOUT);
