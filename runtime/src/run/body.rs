@@ -26,6 +26,7 @@ pub(super) trait Body {
 /// It borrows both places, that of the body and that of its value, for one poll or for the drop of the run.
 pub(super) struct InPlace<'a, F: Future> {
     pub(super) body: Pin<&'a mut Option<F>>,
+    pub(super) verdict: Judge<F::Output>,
     pub(super) value: &'a mut Poll<F::Output>,
     pub(super) on_error: OnError<'a, F::Output>,
 }
@@ -34,11 +35,13 @@ pub(super) struct InPlace<'a, F: Future> {
 pub(super) enum OnError<'a, R> {
     /// Into the place of the value, as what the function declares.
     Convert(fn(TaskError) -> R),
-    Keep(&'a mut Option<Failed>),
+    Keep(&'a mut Failure),
 }
 
-/// A run that has ended without a value.
-pub(super) struct Failed {
+/// A run that has ended without a value. Boxed, since it is on the stack while the body is polled.
+pub(super) type Failure = Option<Box<Failed>>;
+
+pub struct Failed {
     pub(super) error: TaskError,
     /// It had not ended within its grace, and was dropped.
     pub(super) overdue: bool,
@@ -58,21 +61,17 @@ impl<F: Future> InPlace<'_, F> {
     /// Polls the body, and drops it when it has returned; what it returned stays, also where the drop panics.
     // By force: without optimization there is a frame less.
     #[inline(always)]
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        verdict: Judge<F::Output>,
-    ) -> Option<Verdict> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Verdict> {
         put(self.value, running(&mut self.body).poll(cx));
-        self.judge(verdict)
+        self.judge()
     }
 
     /// Judges what the body has returned, if it has, and drops it.
     #[inline]
-    fn judge(&mut self, verdict: Judge<F::Output>) -> Option<Verdict> {
+    fn judge(&mut self) -> Option<Verdict> {
         // It has its place before it is looked at, which is the user's code as well.
         let Poll::Ready(value) = &*self.value else { return None };
-        let verdict = verdict(value, None);
+        let verdict = (self.verdict)(value, None);
         self.body.set(None);
         Some(verdict)
     }
@@ -85,7 +84,7 @@ impl<F: Future> Body for InPlace<'_, F> {
             OnError::Convert(from_task_error) => {
                 *self.value = Poll::Ready(from_task_error(failed.error));
             }
-            OnError::Keep(place) => **place = Some(failed),
+            OnError::Keep(place) => **place = Some(Box::new(failed)),
         }
     }
 

@@ -17,13 +17,13 @@ use crate::{
 use tokio_util::sync::CancellationToken;
 
 /// How a run ended. Small enough to be returned in registers.
-pub(super) struct Completion {
+pub struct RunEnded {
     pub(super) outcome: Outcome,
     /// How long the body took; 0 where it was not reached.
     pub(super) nanos: u64,
 }
 
-impl Completion {
+impl RunEnded {
     /// The body has returned; `counters` are this thread's counters.
     #[inline]
     pub(super) fn returned(
@@ -44,7 +44,7 @@ impl Completion {
 }
 
 /// The same, before the error of a run without a value is where its owner takes it.
-pub(super) struct ErrorCompletion {
+pub(super) struct Completion {
     pub(super) outcome: Outcome,
     /// It had not ended within its grace, and was dropped.
     pub(super) overdue: bool,
@@ -58,26 +58,26 @@ impl Step<'_> {
     /// converted with is the user's code.
     #[cold]
     #[inline(never)]
-    pub(super) fn deliver(&mut self, end: ErrorCompletion) -> Completion {
-        let ErrorCompletion { outcome, overdue, nanos, error } = end;
+    pub(super) fn deliver(&mut self, end: Completion) -> RunEnded {
+        let Completion { outcome, overdue, nanos, error } = end;
         self.body.fail(Failed { error, overdue });
-        Completion { outcome, nanos }
+        RunEnded { outcome, nanos }
     }
 
     #[cold]
-    pub(super) fn finish_cancelled(&mut self) -> ErrorCompletion {
+    pub(super) fn finish_cancelled(&mut self) -> Completion {
         let cancelled = Cancelled::new(self.core.spec, shields::cause(self.core.uncancelled()));
         self.finish_without_value(TaskError::Cancelled(cancelled))
     }
 
     /// Drops a body that could not be left to end by itself.
     #[cold]
-    pub(super) fn finish_overdue(&mut self, why: Overdue) -> ErrorCompletion {
+    pub(super) fn finish_overdue(&mut self, why: Overdue) -> Completion {
         match why {
             Overdue::Cancelled => self.finish_cancelled(),
             Overdue::GraceSpent(grace) => {
                 events::did_not_stop(self.core.spec.name(), grace.into());
-                ErrorCompletion { overdue: true, ..self.finish_cancelled() }
+                Completion { overdue: true, ..self.finish_cancelled() }
             }
             Overdue::TimedOut => {
                 let spec = self.core.spec;
@@ -89,7 +89,7 @@ impl Step<'_> {
     }
 
     #[cold]
-    pub(super) fn finish_panicked(&mut self, caught: Caught) -> ErrorCompletion {
+    pub(super) fn finish_panicked(&mut self, caught: Caught) -> Completion {
         // What it has returned, then the body. A second panic, in the drop of either, is told by the hook alone.
         _ = self.drop_body();
         _ = self.drop_body();
@@ -99,14 +99,14 @@ impl Step<'_> {
 
     /// Drops the body and ends the run with what the boundary has to say.
     #[cold]
-    pub(super) fn finish_without_value(&mut self, error: TaskError) -> ErrorCompletion {
+    pub(super) fn finish_without_value(&mut self, error: TaskError) -> Completion {
         let error = match self.drop_body() {
             Ok(()) => error,
             Err(caught) => self.panicked(caught),
         };
         let outcome = error.outcome();
         let nanos = self.record_and_release(outcome);
-        ErrorCompletion { outcome, overdue: false, nanos, error }
+        Completion { outcome, overdue: false, nanos, error }
     }
 
     #[cold]

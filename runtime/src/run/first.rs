@@ -10,8 +10,8 @@ use crate::{
     run::PollContext,
     run::body::Body,
     run::core::{Core, RunState},
-    run::end::Completion,
-    run::step::{Lent, StepFlow},
+    run::end::RunEnded,
+    run::step::{Lent, Step, StepFlow},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -20,8 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) fn first(
     core: &mut Core,
     token: &CancellationToken,
-    lent: &mut Lent<dyn Body + '_>,
-    cx: &mut Context<'_>,
+    lent: &mut Lent<'_, '_, dyn Body + '_>,
     poll_context: &PollContext<'_>,
 ) -> StepFlow<Option<Ticks>> {
     if token.is_cancelled()
@@ -29,16 +28,17 @@ pub(super) fn first(
             .cancel_waker
             .is_some_and(|cancel_waker| core.scope_has_fired(token, cancel_waker))
     {
-        return StepFlow::Break(core.refuse(cx));
+        return StepFlow::Break(core.refuse(lent.cx));
     }
-    if budget::spend(cx).is_pending() {
+    if budget::spend(lent.cx).is_pending() {
         return StepFlow::Break(Poll::Pending);
     }
     let spec = core.spec;
     if let Some(limit) = spec.limit() {
         if core.permit.is_none() {
             let Some(permit) = Limit::try_acquire(limit) else {
-                lent.step(core, token).start_waiting(limit, cx, poll_context.cancel_waker)?;
+                let Lent { cx, body, .. } = lent;
+                Step { core, token, body }.start_waiting(limit, cx, poll_context.cancel_waker)?;
                 return StepFlow::Continue(None);
             };
             core.permit = Some(permit);
@@ -59,7 +59,7 @@ impl Core {
     /// The token had fired before the first poll.
     #[cold]
     #[inline(never)]
-    fn refuse(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
+    fn refuse(&mut self, cx: &mut Context<'_>) -> Poll<RunEnded> {
         self.state = RunState::Refused;
         cx.waker().wake_by_ref();
         Poll::Pending

@@ -39,7 +39,7 @@ use std::{
     cell::Cell,
     future::Future,
     ops::ControlFlow,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::catch_unwind,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -49,11 +49,11 @@ use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::cancel_waker::CancelWaker;
-use crate::run::body::{Failed, InPlace, OnError};
+use crate::run::body::{Failure, InPlace, OnError};
 use crate::run::core::{Core, RunMode, RunState};
-use crate::run::end::Completion;
+use crate::run::end::RunEnded;
 use crate::run::output::{Judge, put_text};
-use crate::run::step::Lent;
+use crate::run::step::{Between, Lent, LentRun, OnePoll};
 use crate::{
     clock::Ticks, error::TaskError, function::TaskSpec, function::limit::Permit, outcome::Outcome,
     token::AsToken,
@@ -83,10 +83,6 @@ impl PollContext<'_> {
 /// How a run ended, and what it gave: its value, or what the boundary has to say.
 pub(crate) struct RunResult<R> {
     pub(crate) outcome: Outcome,
-    /// It had not ended within its grace, and was dropped.
-    pub(crate) overdue: bool,
-    /// How long the body took; 0 where it was not reached.
-    pub(crate) nanos: u64,
     pub(crate) result: Result<R, TaskError>,
 }
 
@@ -115,7 +111,12 @@ pin_project! {
                 let this = this.project();
                 let (mut value, mut error) = (Poll::Pending, None);
                 let on_error = OnError::Keep(&mut error);
-                let mut body = InPlace { body: this.body, value: &mut value, on_error };
+                let mut body = InPlace {
+                    body: this.body,
+                    verdict: *this.verdict,
+                    value: &mut value,
+                    on_error,
+                };
                 step::on_drop(this.core, token_of(this.token), &mut body);
             }
         }
@@ -191,22 +192,16 @@ impl<F: Future, T: AsToken> Run<F, T> {
         self.core.mode = RunMode::OwnsToken;
     }
 
-    /// Puts what the error of a run that has ended says into its place, if it failed and someone asks.
+    /// See [`put_text_of`].
     #[inline]
     fn put_text(
         &self,
         poll_context: &PollContext<'_>,
         outcome: Outcome,
         value: &Poll<F::Output>,
-        failed: Option<&Failed>,
+        failed: &Failure,
     ) {
-        let Some(place) = poll_context.text.filter(|_| is_failure(outcome)) else { return };
-        let result = match (failed, value) {
-            (Some(failed), _) => Err(&failed.error),
-            (None, Poll::Ready(value)) => Ok(value),
-            (None, Poll::Pending) => return,
-        };
-        put_text(place, result, self.verdict);
+        put_text_of(poll_context, outcome, value, failed, self.verdict);
     }
 
     /// The token that was given to a run that has ended.
@@ -224,19 +219,31 @@ impl<F: Future, T: AsToken> Run<F, T> {
         poll_context: &PollContext<'_>,
         value: &mut Poll<F::Output>,
         on_error: OnError<'_, F::Output>,
-    ) -> Poll<Completion> {
-        let this = self.project();
-        let (core, token, verdict) = (this.core, token_of(this.token), *this.verdict);
-        let mut lent = Lent { entered: None, body: InPlace { body: this.body, value, on_error } };
-        if let ControlFlow::Break(polled) = step::enter(core, token, &mut lent, cx, poll_context) {
+    ) -> Poll<RunEnded> {
+        let OnePoll { mut run, mut lent } = self.lend(cx, poll_context, value, on_error);
+        if let ControlFlow::Break(polled) = run.enter(&mut lent) {
             return polled;
         }
-        match catch_unwind(AssertUnwindSafe(|| lent.body.poll(cx, verdict))) {
-            Ok(Some(verdict)) => {
-                Poll::Ready(step::returned(core, token, &mut lent.entered, verdict))
-            }
-            Ok(None) => step::pending(core, token, &mut lent, cx, poll_context),
-            Err(payload) => Poll::Ready(step::caught(core, token, &mut lent, payload)),
+        let mut between = Between(&mut lent);
+        let polled = catch_unwind(move || between.poll());
+        run.exit(&mut lent, polled)
+    }
+
+    /// Lends all of the run for one poll.
+    #[inline]
+    fn lend<'a, 'c>(
+        self: Pin<&'a mut Self>,
+        cx: &'a mut Context<'c>,
+        poll_context: &'a PollContext<'a>,
+        value: &'a mut Poll<F::Output>,
+        on_error: OnError<'a, F::Output>,
+    ) -> OnePoll<'a, 'c, F> {
+        let this = self.project();
+        let (core, token) = (this.core, token_of(this.token));
+        let body = InPlace { body: this.body, verdict: *this.verdict, value, on_error };
+        OnePoll {
+            run: LentRun { core, token, poll_context },
+            lent: Lent { entered: None, cx, body },
         }
     }
 
@@ -245,11 +252,11 @@ impl<F: Future, T: AsToken> Run<F, T> {
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
     ) -> Poll<RunResult<F::Output>> {
-        let (mut value, mut error) = (Poll::Pending, None);
-        let polled = self.poll_completion(cx, &poll_context, &mut value, OnError::Keep(&mut error));
-        let Completion { outcome, nanos } = ready!(polled);
-        let overdue = error.as_ref().is_some_and(|failed: &Failed| failed.overdue);
-        Poll::Ready(RunResult { outcome, overdue, nanos, result: result(value, error) })
+        let (mut value, mut failed) = (Poll::Pending, None);
+        let polled =
+            self.poll_completion(cx, &poll_context, &mut value, OnError::Keep(&mut failed));
+        let RunEnded { outcome, .. } = ready!(polled);
+        Poll::Ready(RunResult { outcome, result: result(value, failed) })
     }
 }
 
@@ -259,9 +266,32 @@ fn is_failure(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Error | Outcome::TimedOut | Outcome::Rejected)
 }
 
+/// Puts what the error of a run that has ended says into its place, if it failed and someone asks.
+#[inline]
+fn put_text_of<R>(
+    poll_context: &PollContext<'_>,
+    outcome: Outcome,
+    value: &Poll<R>,
+    failed: &Failure,
+    judge: Judge<R>,
+) {
+    let Some(place) = poll_context.text.filter(|_| is_failure(outcome)) else { return };
+    let result = match (failed, value) {
+        (Some(failed), _) => Err(&failed.error),
+        (None, Poll::Ready(value)) => Ok(value),
+        (None, Poll::Pending) => return,
+    };
+    put_text(place, result, judge);
+}
+
+/// Whether the run had not ended within its grace.
+fn is_overdue(failed: &Failure) -> bool {
+    failed.as_ref().is_some_and(|failed| failed.overdue)
+}
+
 /// What a run that has ended gives.
 #[inline]
-fn result<R>(value: Poll<R>, failed: Option<Failed>) -> Result<R, TaskError> {
+fn result<R>(value: Poll<R>, failed: Failure) -> Result<R, TaskError> {
     match failed {
         Some(failed) => Err(failed.error),
         None => match value {

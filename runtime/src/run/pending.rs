@@ -14,7 +14,7 @@ use crate::{
     context::shields::RunShields,
     context::{CancelEpoch, shields},
     run::core::{ColdStateProjected, Core, Grace, Overdue, Stop},
-    run::end::{Completion, ErrorCompletion},
+    run::end::{Completion, RunEnded},
     run::step::Step,
 };
 use crate::{panic, panic::quietly};
@@ -56,7 +56,7 @@ impl Step<'_> {
     /// [`on_token_fired`](Self::heed_token), and the end of the run if there is one.
     #[cold]
     #[inline(never)]
-    pub(super) fn heed(&mut self) -> Option<Completion> {
+    pub(super) fn heed(&mut self) -> Option<RunEnded> {
         let end = self.on_token_fired()?;
         Some(self.deliver(end))
     }
@@ -74,7 +74,7 @@ impl Step<'_> {
         &mut self,
         cx: &mut Context<'_>,
         cancel_waker: Option<&CancelWaker>,
-    ) -> Poll<Completion> {
+    ) -> Poll<RunEnded> {
         if self.core.stop() == Stop::No
             && !self.is_watched(cancel_waker)
             && self.core.poll_fired(self.token, cx, cancel_waker)
@@ -92,7 +92,7 @@ impl Step<'_> {
 
     /// The body is pending, and there is a time at which it is dropped.
     #[inline(never)]
-    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<ErrorCompletion> {
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
         if matches!(self.core.stop(), Stop::Overdue(_)) {
             return match panic::catch(|| self.poll_overdue(cx)) {
                 Ok(polled) => polled,
@@ -106,7 +106,7 @@ impl Step<'_> {
         }
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<ErrorCompletion> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
         self.core.arm_timeout();
         let Some(timer) = self.core.timer() else { return Poll::Pending };
         ready!(pin!(unconstrained(timer)).poll(cx));
@@ -122,7 +122,7 @@ impl Step<'_> {
 
     /// The token has fired, its own or that of its scope: the body is asked to end by itself, or dropped.
     #[cold]
-    fn on_token_fired(&mut self) -> Option<ErrorCompletion> {
+    fn on_token_fired(&mut self) -> Option<Completion> {
         if let Some(mut cold) = self.core.cold() {
             cold.watch.set(None);
         }
@@ -152,7 +152,7 @@ impl Step<'_> {
         knows
     }
 
-    fn finish_unless_shielded(&mut self, why: Overdue) -> Option<ErrorCompletion> {
+    fn finish_unless_shielded(&mut self, why: Overdue) -> Option<Completion> {
         let holds = |shields: &Arc<RunShields>| shields.pending.mark_ending();
         let held = |cold: ColdStateProjected<'_>| cold.shields.as_ref().is_some_and(holds);
         if self.core.cold().is_some_and(held) {
@@ -164,7 +164,7 @@ impl Step<'_> {
 
     /// Waits for the shields that hold the body.
     #[cold]
-    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<ErrorCompletion> {
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Completion> {
         let Stop::Overdue(why) = self.core.stop() else {
             unreachable!("only an overdue run is asked to");
         };

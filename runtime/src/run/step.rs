@@ -5,8 +5,10 @@
 
 use std::{
     any::Any,
+    future::Future,
     mem::ManuallyDrop,
     ops::ControlFlow,
+    panic::UnwindSafe,
     task::{Context, Poll},
 };
 
@@ -14,9 +16,9 @@ use crate::{
     context::cancel_waker::CancelWaker,
     context::stack::Pushed,
     run::PollContext,
-    run::body::Body,
+    run::body::{Body, InPlace},
     run::core::{Core, RunState, Stop},
-    run::end::Completion,
+    run::end::RunEnded,
     run::first::first,
     run::output::Verdict,
 };
@@ -31,13 +33,17 @@ pub(super) struct Step<'a> {
 }
 
 /// A body, lent for one poll of its run.
-pub(super) struct Lent<B: ?Sized> {
+pub(super) struct Lent<'a, 'c, B: ?Sized> {
     /// There while the body is polled.
     pub(super) entered: Option<Entered>,
+    pub(super) cx: &'a mut Context<'c>,
     pub(super) body: B,
 }
 
-impl<'b> Lent<dyn Body + 'b> {
+/// The same, of any type.
+type LentBody<'a, 'c, 'b> = Lent<'a, 'c, dyn Body + 'b>;
+
+impl<'b> LentBody<'_, '_, 'b> {
     /// For what is seldom done: most polls need no body here.
     #[inline]
     pub(super) fn step<'a>(
@@ -64,22 +70,83 @@ pub(super) struct Entered {
 pub(super) type LocalMetrics = crate::function::metrics::stripes::LocalMetrics<'static, Stripe>;
 
 /// What the poll of the run comes to, unless its body is to be polled.
-pub(super) type StepFlow<C = ()> = ControlFlow<Poll<Completion>, C>;
+pub(super) type StepFlow<C = ()> = ControlFlow<Poll<RunEnded>, C>;
 
-/// The first half of a poll: all before the body, which the caller polls unless the poll is over.
-///
-/// Meanwhile no frame but the caller's is on the stack: a function may call itself.
-pub(super) fn enter(
+/// A run, lent for one poll.
+pub(super) struct OnePoll<'a, 'c, F: Future> {
+    pub(super) run: LentRun<'a>,
+    pub(super) lent: Lent<'a, 'c, InPlace<'a, F>>,
+}
+
+/// All of it but its body. An optimized build has it in registers, since its address is not lent.
+pub(super) struct LentRun<'a> {
+    pub(super) core: &'a mut Core,
+    pub(super) token: &'a CancellationToken,
+    pub(super) poll_context: &'a PollContext<'a>,
+}
+
+/// What a poll of the body comes to, caught.
+pub(super) type Polled = Result<Option<Verdict>, Box<dyn Any + Send>>;
+
+impl LentRun<'_> {
+    /// The second half of a poll.
+    #[inline]
+    pub(super) fn exit(self, lent: &mut LentBody<'_, '_, '_>, polled: Polled) -> Poll<RunEnded> {
+        let Self { core, token, poll_context } = self;
+        match polled {
+            Ok(Some(verdict)) => Poll::Ready(returned(core, token, &mut lent.entered, verdict)),
+            Ok(None) => pending(core, token, lent, poll_context),
+            Err(payload) => Poll::Ready(caught(core, token, lent, payload)),
+        }
+    }
+
+    /// The first half of a poll: all before the body, which the caller polls unless the poll is over.
+    ///
+    /// Meanwhile no frame but the caller's is on the stack: a function may call itself.
+    #[inline]
+    pub(super) fn enter(&mut self, lent: &mut LentBody<'_, '_, '_>) -> StepFlow {
+        enter(self.core, self.token, lent, self.poll_context)
+    }
+}
+
+/// The same two halves without optimization, where what a function returns takes room on the stack of its caller.
+#[cfg(debug_assertions)]
+impl<F: Future> OnePoll<'_, '_, F> {
+    /// Whether the body is to be polled now.
+    pub(super) fn enter(&mut self) -> bool {
+        self.run.enter(&mut self.lent).is_continue()
+    }
+
+    pub(super) fn exit(&mut self, polled: Polled) {
+        let LentRun { core, token, poll_context } = &mut self.run;
+        _ = LentRun { core, token, poll_context }.exit(&mut self.lent, polled);
+    }
+}
+
+/// A poll between its halves. After a panic only the boundary uses it, which knows.
+pub(super) struct Between<'a, 'b, 'c, F: Future>(pub(super) &'a mut Lent<'b, 'c, InPlace<'b, F>>);
+
+impl<F: Future> UnwindSafe for Between<'_, '_, '_, F> {}
+
+impl<F: Future> Between<'_, '_, '_, F> {
+    // By force, as what it calls: without optimization there is a frame less.
+    #[inline(always)]
+    pub(super) fn poll(&mut self) -> Option<Verdict> {
+        self.0.body.poll(self.0.cx)
+    }
+}
+
+fn enter(
     core: &mut Core,
     token: &CancellationToken,
-    lent: &mut Lent<dyn Body + '_>,
-    cx: &mut Context<'_>,
+    lent: &mut LentBody<'_, '_, '_>,
     poll_context: &PollContext<'_>,
 ) -> StepFlow {
     let begins = match core.state {
-        RunState::New | RunState::Spawned => Some(first(core, token, lent, cx, poll_context)?),
+        RunState::New | RunState::Spawned => Some(first(core, token, lent, poll_context)?),
         RunState::Running => {
-            if core.stop() == Stop::No && core.poll_fired(token, cx, poll_context.cancel_waker) {
+            if core.stop() == Stop::No && core.poll_fired(token, lent.cx, poll_context.cancel_waker)
+            {
                 if let Some(completion) = lent.step(core, token).heed() {
                     return StepFlow::Break(Poll::Ready(completion));
                 }
@@ -87,7 +154,8 @@ pub(super) fn enter(
             None
         }
         RunState::Waiting | RunState::Refused | RunState::Done => {
-            lent.step(core, token).before_first(cx, poll_context.cancel_waker)?;
+            let Lent { cx, body, .. } = lent;
+            Step { core, token, body }.before_first(cx, poll_context.cancel_waker)?;
             Some(None)
         }
     };
@@ -101,36 +169,36 @@ pub(super) fn enter(
 }
 
 /// The second half, where the body has returned.
-pub(super) fn returned(
+fn returned(
     core: &mut Core,
     token: &CancellationToken,
     entered: &mut Option<Entered>,
     verdict: Verdict,
-) -> Completion {
+) -> RunEnded {
     let counters = exit(core, entered);
-    Completion::returned(core, token, verdict, counters)
+    RunEnded::returned(core, token, verdict, counters)
 }
 
 /// The second half, where the body is pending.
-pub(super) fn pending(
+fn pending(
     core: &mut Core,
     token: &CancellationToken,
-    lent: &mut Lent<dyn Body + '_>,
-    cx: &mut Context<'_>,
+    lent: &mut LentBody<'_, '_, '_>,
     poll_context: &PollContext<'_>,
-) -> Poll<Completion> {
+) -> Poll<RunEnded> {
     exit(core, &mut lent.entered);
-    lent.step(core, token).poll_pending(cx, poll_context.cancel_waker)
+    let Lent { cx, body, .. } = lent;
+    Step { core, token, body }.poll_pending(cx, poll_context.cancel_waker)
 }
 
 /// The second half, where the body has panicked.
 #[cold]
-pub(super) fn caught(
+fn caught(
     core: &mut Core,
     token: &CancellationToken,
-    lent: &mut Lent<dyn Body + '_>,
+    lent: &mut LentBody<'_, '_, '_>,
     payload: Box<dyn Any + Send>,
-) -> Completion {
+) -> RunEnded {
     let Entered { pushed, outer, .. } = take(&mut lent.entered);
     let caught = panic::caught(payload, ManuallyDrop::into_inner(outer));
     core.pop(pushed);

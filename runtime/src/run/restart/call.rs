@@ -16,6 +16,8 @@
 use std::{
     cell::Cell,
     future::Future,
+    mem,
+    ops::ControlFlow,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -31,11 +33,14 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use crate::{
     context::cancel_waker::CancelWaker,
     context::{CancelEpoch, shields},
+    run::body::{Failed, Failure, OnError},
+    run::end::RunEnded,
     run::future::Prepared,
-    run::output::{Judge, put_text},
+    run::output::Judge,
     run::restart::args::BodyFactory,
     run::restart::backoff::Restarts,
-    run::{PollContext, Run, RunResult, is_failure},
+    run::step::StepFlow,
+    run::{PollContext, Run, put_text_of},
 };
 use crate::{
     error::{Cancelled, TaskError},
@@ -126,62 +131,122 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
 }
 
 impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
-    pub(crate) fn poll_result(
+    /// The value of the last run, or its failure, is put into its place when the call has ended.
+    ///
+    /// The clock is none that was read before: parameters are cloned before a run.
+    #[inline(always)]
+    pub(crate) fn poll_completion(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> Poll<RunEnded> {
+        loop {
+            if let ControlFlow::Break(polled) =
+                self.as_mut().before_run(cx, poll_context, value, failed)
+            {
+                return polled;
+            }
+            let run = self.as_mut().project().run.as_pin_mut().expect("a run was made");
+            let polled = run.poll_completion(cx, poll_context, value, OnError::Keep(failed));
+            let after = self.as_mut().after_run(polled, poll_context, value, failed);
+            if let ControlFlow::Break(polled) = after {
+                return polled;
+            }
+        }
+    }
+
+    // What comes before and after the poll of a run is elsewhere, so that it is not on the stack while a body is polled.
+    #[inline(never)]
+    fn before_run(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        PollContext { cancel_waker, text, .. }: PollContext<'_>,
-    ) -> Poll<RunResult<F::Output>> {
-        let mut this = self.project();
-        if T::IS_OWNED && cancel_waker.is_some() && !*this.owns_token && this.spec.takes_token() {
-            *this.token = this.token.child();
-            *this.owns_token = true;
-        }
-        // The clock is read anew: parameters are cloned before a run.
-        let poll_context = PollContext { cancel_waker, now: None, text: None };
-        loop {
-            if this.backoff.is_some() {
-                if this.poll_fired(cx, cancel_waker) {
-                    return Poll::Ready(this.finish_cancelled());
-                }
-                ready!(this.poll_backoff(cx));
-            }
-            let run_result = ready!(this.poll_run(cx, poll_context));
-            let Some(wait) = this.wait_after(run_result.outcome, cancel_waker) else {
-                this.finish();
-                if let (Some(text), true) = (text, is_failure(run_result.outcome)) {
-                    put_text(text, run_result.result.as_ref(), *this.verdict);
-                }
-                return Poll::Ready(run_result);
-            };
-            if let Err(caught) = this.restart_after(wait, run_result) {
-                return Poll::Ready(this.finish_without_timer(caught));
-            }
-            shields::set_waiting(true);
-        }
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> StepFlow {
+        self.project().before_run(cx, poll_context, value, failed)
+    }
+
+    #[inline(never)]
+    fn after_run(
+        self: Pin<&mut Self>,
+        polled: Poll<RunEnded>,
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> StepFlow {
+        self.project().after_run(polled, poll_context, value, failed)
     }
 }
 
 impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
-    fn poll_run(
+    /// Waits for the next run, and makes it.
+    #[inline]
+    fn before_run(
         &mut self,
         cx: &mut Context<'_>,
-        poll_context: PollContext<'_>,
-    ) -> Poll<RunResult<F::Output>> {
-        if self.run.is_none() {
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> StepFlow {
+        let cancel_waker = poll_context.cancel_waker;
+        if T::IS_OWNED && cancel_waker.is_some() && !*self.owns_token && self.spec.takes_token() {
+            *self.token = self.token.child();
+            *self.owns_token = true;
+        }
+        loop {
+            if self.backoff.is_some() {
+                if self.poll_fired(cx, cancel_waker) {
+                    return StepFlow::Break(Poll::Ready(self.finish_cancelled(failed)));
+                }
+                if self.poll_backoff(cx).is_pending() {
+                    return StepFlow::Break(Poll::Pending);
+                }
+            }
+            if self.run.is_some() {
+                break;
+            }
             if let Err(caught) = self.make() {
-                return Poll::Ready(self.finish_unmade(caught));
+                // A failure like any other: a run may follow.
+                let ended = self.finish_unmade(caught, failed);
+                self.after_run(Poll::Ready(ended), poll_context, value, failed)?;
             }
         }
-        // Read before the poll: a body that begins in this poll may end in it.
-        let now = self.started.is_none().then(Instant::now);
-        let mut run = self.run.as_mut().as_pin_mut().expect("a run was made");
-        let polled = run.as_mut().poll_result(cx, poll_context);
-        if polled.is_ready() || run.has_started() {
-            *self.started = self.started.or(now);
+        // Read before the poll: a body that starts in this poll may end in it.
+        if self.started.is_none() {
+            *self.started = Some(Instant::now());
         }
-        let run_result = ready!(polled);
+        StepFlow::Continue(())
+    }
+
+    /// Ends the call, unless a run follows.
+    #[inline]
+    fn after_run(
+        &mut self,
+        polled: Poll<RunEnded>,
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> StepFlow {
+        let Poll::Ready(completion) = polled else {
+            if !self.run.as_ref().as_pin_ref().is_some_and(|run| run.has_started()) {
+                *self.started = None;
+            }
+            return StepFlow::Break(Poll::Pending);
+        };
         self.run.set(None);
-        Poll::Ready(run_result)
+        let Some(wait) = self.wait_after(completion.outcome, poll_context.cancel_waker) else {
+            self.finish();
+            put_text_of(poll_context, completion.outcome, value, failed, *self.verdict);
+            return StepFlow::Break(Poll::Ready(completion));
+        };
+        if let Err(caught) = self.restart_after(wait, completion.outcome, value, failed) {
+            return StepFlow::Break(Poll::Ready(self.finish_without_timer(caught, failed)));
+        }
+        shields::set_waiting(true);
+        StepFlow::Continue(())
     }
 
     /// Makes the next run of fresh clones.
@@ -205,11 +270,10 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
 
     /// A clone has panicked: the run ends before its body is there.
     #[cold]
-    fn finish_unmade(&mut self, caught: Caught) -> RunResult<F::Output> {
+    fn finish_unmade(&mut self, caught: Caught, failed: &mut Failure) -> RunEnded {
         let panicked = self.panicked(caught);
         self.record_unmade(Outcome::Panicked);
-        let outcome = Outcome::Panicked;
-        RunResult { outcome, overdue: false, nanos: 0, result: Err(panicked) }
+        fail(panicked, failed)
     }
 
     /// The wait before the next run, if one follows.
@@ -237,15 +301,22 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
 
     /// Starts the wait before the next run, then logs the restart with the error that ends here.
     #[cold]
-    fn restart_after(&mut self, wait: Duration, last: RunResult<F::Output>) -> Result<(), Caught> {
-        let RunResult { outcome, result, .. } = last;
-        let error = Cell::new(None);
+    fn restart_after(
+        &mut self,
+        wait: Duration,
+        outcome: Outcome,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> Result<(), Caught> {
+        let text = Cell::new(None);
         // A panic was logged when it was caught.
-        if outcome != Outcome::Ok && outcome != Outcome::Panicked {
-            put_text(&error, result.as_ref(), *self.verdict);
+        if outcome != Outcome::Panicked {
+            let poll_context = PollContext { text: Some(&text), ..PollContext::EMPTY };
+            put_text_of(&poll_context, outcome, value, failed, *self.verdict);
         }
-        drop_quietly(result);
-        let (name, error) = (self.spec.name(), error.take());
+        drop_quietly(mem::replace(value, Poll::Pending));
+        drop_quietly(failed.take());
+        let (name, error) = (self.spec.name(), text.take());
         // Without a timer in its runtime, tokio panics.
         match panic::catch(|| Box::pin(tokio::time::sleep(wait))) {
             Ok(backoff) => *self.backoff = Some(backoff),
@@ -291,21 +362,18 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     }
 
     #[cold]
-    fn finish_cancelled(&mut self) -> RunResult<F::Output> {
+    fn finish_cancelled(&mut self, failed: &mut Failure) -> RunEnded {
         self.finish();
         let cancelled = Cancelled::new(*self.spec, shields::cause(CancelEpoch::NEVER));
-        let cancelled = TaskError::Cancelled(cancelled);
-        let outcome = Outcome::Cancelled;
-        RunResult { outcome, overdue: false, nanos: 0, result: Err(cancelled) }
+        fail(TaskError::Cancelled(cancelled), failed)
     }
 
     /// No run follows, though one should: the last one was counted and logged.
     #[cold]
-    fn finish_without_timer<R>(&mut self, caught: Caught) -> RunResult<R> {
+    fn finish_without_timer(&mut self, caught: Caught, failed: &mut Failure) -> RunEnded {
         let panicked = self.panicked(caught);
         self.finish();
-        let outcome = Outcome::Panicked;
-        RunResult { outcome, overdue: false, nanos: 0, result: Err(panicked) }
+        fail(panicked, failed)
     }
 
     /// Gives everything back. What was kept may panic when it is dropped, and is no part of any run.
@@ -349,4 +417,11 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
             self.record_unmade(dropped);
         }
     }
+}
+
+/// The end of a call that no run has ended.
+fn fail(error: TaskError, failed: &mut Failure) -> RunEnded {
+    let outcome = error.outcome();
+    *failed = Some(Box::new(Failed { error, overdue: false }));
+    RunEnded { outcome, nanos: 0 }
 }
