@@ -1,14 +1,14 @@
-//! The entry of a program: a runtime, a root token, signals, an honest exit code.
+//! Runs a program: a runtime, a root token, signals, and the exit code.
 //!
 //! Invariants, checked by `tests/process/`
 //!
 //! 1. Whatever the body does, two signals end the process, and one does within the grace.
-//! 2. The exit tells what happened: 0 or what the body reports, 1 for `Err`, 101 for a panic, the signal
+//! 2. The exit code says what happened: 0 or what the body reports, 1 for `Err`, 101 for a panic, the signal
 //!    itself for work that it cut short, 75 for a grace that was not enough, also if the body's error carries
 //!    an [`Unfinished`](crate::Unfinished) or a pool lost tasks with the runtime, `128 + signal` for a second
 //!    signal.
-//! 3. A main reports its own causes: what a main before it was told, or a signal that came then, is none.
-//!    (`composition/pool_truth.rs`)
+//! 3. A main reports only its own causes. Otherwise a signal to an earlier main of the process would count as the cause
+//!    of a later cancellation. (`composition/pool_truth.rs`)
 
 use std::{
     future::poll_fn,
@@ -105,7 +105,7 @@ impl MainOptions {
     }
 }
 
-/// Runs the body of `main`, from the runtime's start to the exit code.
+/// Runs the body of `main`: starts the runtime, watches the signals, drains the pools, returns the exit code.
 pub fn main<B, F>(
     options: MainOptions,
     spec: &'static TaskSpec,
@@ -148,7 +148,7 @@ where
         return code;
     }
     exit::shut_down(runtime);
-    // A task that nobody drains may have spawned into a pool until the runtime was gone.
+    // A task outside of pools may have spawned into one until the runtime was gone.
     if let Some(lost) = drain_pools::remaining_tasks(home) {
         report_before(run_result, how, signal);
         return shutdown.exit().report(Unfinished::Pools(lost));
@@ -156,7 +156,7 @@ where
     exit_code(run_result, how, signal)
 }
 
-/// Says what the body has to say, where something else decides the exit code.
+/// Reports what the body returned, if something else decides the exit code.
 fn report_before<R>(run_result: RunResult<R>, how: MainReturn<R>, signal: Option<Signal>) {
     if run_result.outcome == Outcome::Cancelled && signal.is_some() {
         panic::drop_quietly(run_result.result);
@@ -171,12 +171,12 @@ pub struct MainReturn<R> {
     report: fn(R) -> ExitCode,
 }
 
-/// Asks the bound on what `main` returns, once, at its return type.
+/// Checks the bound on what `main` returns, once, at its return type.
 pub fn exit<R: Termination>(verdict: Judge<R>) -> MainReturn<R> {
     MainReturn { verdict, report: R::report }
 }
 
-/// What the process ends with, after a signal that came before the body's end, or after none.
+/// Returns the exit code. `signal` is the one that came before the body's end.
 fn exit_code<R>(run_result: RunResult<R>, how: MainReturn<R>, signal: Option<Signal>) -> ExitCode {
     let RunResult { outcome, result, .. } = run_result;
     if outcome == Outcome::Cancelled {

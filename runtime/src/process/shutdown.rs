@@ -1,12 +1,12 @@
-//! From the first signal to the end of the grace, on a thread and a small runtime of its own: a body that
-//! blocks every worker delays neither signal nor clock.
+//! From the first signal to the end of the grace, on a thread with a small runtime: a body that blocks every worker
+//! delays neither the signal nor the clock.
 //!
 //! ```text
 //! first signal ── linger ──> token fires ── rest of the grace ──> exit 75
 //!       └────────── a second signal, at any time: exit 128 + signal ──┘
 //! ```
 //!
-//! That thread calls nothing that can block or panic, but through [`bounded`].
+//! That thread calls code that may block or panic only through [`bounded`].
 
 use std::{
     io,
@@ -39,7 +39,7 @@ use crate::{
 /// How many mains of this process have not returned.
 static MAINS: AtomicUsize = AtomicUsize::new(0);
 
-/// What the watching thread knows, for the main thread to ask.
+/// The signals and the grace of one main, for its thread. Another thread watches them.
 pub(crate) struct Shutdown {
     state: Arc<State>,
     exit: Exit,
@@ -65,7 +65,7 @@ struct Plan {
 }
 
 impl Shutdown {
-    /// Starts watching; when it returns, the signals are caught.
+    /// Starts the thread that watches the signals. They are caught when this returns.
     pub(crate) fn watch(
         grace: Duration,
         linger: Duration,
@@ -108,21 +108,21 @@ impl Shutdown {
         Signals::listen()
     }
 
-    /// The body has ended: what is left has bounds of its own. Gives the signal that came before.
+    /// Records the end of the body: what follows has time limits of its own. Returns the signal that came before.
     pub(crate) fn body_ended(&self) -> Option<Signal> {
         self.deadline.finish();
         self.state.body_ended.store(true, Ordering::Release);
         self.state.signal.get().copied()
     }
 
-    /// What is left of the grace: all of it before a signal, and never so little that nobody could obey.
+    /// Returns what is left of the grace: all of it before a signal, and always enough for tasks to react.
     pub(crate) fn remaining(&self) -> Duration {
         let State { grace, since, .. } = &*self.state;
         let spent = since.get().map_or(Duration::ZERO, Instant::elapsed);
         grace.saturating_sub(spent).max(REPORT_TIMEOUT.min(*grace))
     }
 
-    /// The grace of main, whole.
+    /// Returns the whole grace.
     pub(crate) fn grace(&self) -> Duration {
         self.state.grace
     }
@@ -151,7 +151,7 @@ impl State {
         }
     }
 
-    /// This main is over and another one of the process is not: that one answers the signals.
+    /// Whether this main has returned and another one of the process has not: the other one handles the signals.
     fn is_succeeded(&self) -> bool {
         self.returned.load(Ordering::Acquire) && MAINS.load(Ordering::Relaxed) > 0
     }
@@ -165,7 +165,7 @@ impl Plan {
         _ = state.signal.set(first);
         ready::set(false);
         let mut spent = std::pin::pin!(time::sleep(grace));
-        // Wakes the drains in the body, by wakers that may be the user's.
+        // Wakes the drains in the body, through wakers that may be foreign code.
         bounded::report(move || deadline.set(grace));
         if !state.is_succeeded() {
             exit.announce(grace);
@@ -174,7 +174,7 @@ impl Plan {
         if !linger.is_zero() {
             wait_or_exit(&mut signals, time::sleep(linger)).await;
         }
-        // The wakers that this calls are the user's too.
+        // This calls wakers, too.
         bounded::report(move || {
             scope.cancel(Cause::Signal(first), || token.cancel());
         });
