@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod blocking;
+pub(crate) mod body_task;
 pub(crate) mod cell;
 pub(crate) mod failure;
 pub(crate) mod name;
