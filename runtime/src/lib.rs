@@ -102,6 +102,7 @@ compile_error!(
 #[cfg(all(test, supervised_loom))]
 extern crate self as tokio_util;
 
+mod bounded;
 mod budget;
 mod cause;
 mod clock;

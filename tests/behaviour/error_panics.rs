@@ -153,7 +153,7 @@ async fn an_error_of_a_spawn_that_waits_panics_in_the_join() {
 }
 
 #[tokio::test]
-async fn an_error_of_a_spawn_that_would_wait_for_itself_panics_in_the_join() {
+async fn an_error_of_a_self_deadlock_panics_in_the_join() {
     #[supervised(name = "error panics: itself")]
     async fn itself(group: Arc<Group<u32, Never>>) -> Result<u32, Never> {
         group.spawn(|token| never(token, 0)).await;

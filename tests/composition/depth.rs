@@ -1,69 +1,32 @@
 //! Recursion and large bodies fit into the stack of a worker.
 
-use std::{
-    future::Future,
-    hint::black_box,
-    pin::Pin,
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
-};
+use std::{future::Future, hint::black_box};
 
 use tokio::runtime::Builder;
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, shield, supervised, task};
 
-use crate::support::{WATCHDOG, child_passes};
+use crate::{
+    recursion::{self, bytes_of_a_level},
+    support::{WATCHDOG, child_passes},
+};
 
-type Boxed = Pin<Box<dyn Future<Output = Result<u32, TaskError>> + Send>>;
-
-/// Where the stack ends that a body is polled on.
-static BOTTOM: AtomicUsize = AtomicUsize::new(0);
-
-fn here() -> usize {
-    let local = 0_u8;
-    black_box(&raw const local).addr()
-}
-
-fn plain(token: CancellationToken, below: u32) -> Boxed {
-    Box::pin(async move {
-        if below == 0 {
-            BOTTOM.store(here(), Ordering::Relaxed);
-            return Ok(0);
-        }
-        Ok(1 + plain(token.clone(), below - 1).await?)
-    })
-}
-
-fn boxed(token: CancellationToken, below: u32) -> Boxed {
-    Box::pin(call(token, below))
-}
-
-#[supervised(name = "depth: call")]
-async fn call(token: CancellationToken, below: u32) -> Result<u32, TaskError> {
-    if below == 0 {
-        BOTTOM.store(here(), Ordering::Relaxed);
-        return Ok(0);
-    }
-    Ok(1 + boxed(token.clone(), below - 1).await?)
-}
-
-/// The bytes of the stack that one level takes. In a debug build: an optimized one takes less for both.
-fn bytes_of_a_level(call: impl FnOnce(u32) -> Boxed + Send + 'static) -> usize {
-    const LEVELS: u32 = 200;
-    let measure = move || {
-        let runtime = Builder::new_current_thread().build().unwrap();
-        let top = here();
-        assert_eq!(runtime.block_on(call(LEVELS)).unwrap(), LEVELS);
-        (top - BOTTOM.load(Ordering::Relaxed)) / LEVELS as usize
-    };
-    thread::Builder::new().stack_size(16 << 20).spawn(measure).unwrap().join().unwrap()
-}
-
+/// In a debug build. `cargo run --release -p supervised-instructions --bin recursion` measures an optimized one, where
+/// each of these calls takes at most twice the stack of a plain one.
 #[test]
 fn a_call_of_itself_takes_at_most_twice_the_stack_of_a_plain_one() {
-    let plain = bytes_of_a_level(|levels| plain(CancellationToken::new(), levels));
-    let supervised = bytes_of_a_level(|levels| boxed(CancellationToken::new(), levels));
+    let plain = bytes_of_a_level(recursion::plain);
+    let supervised = bytes_of_a_level(recursion::boxed);
     println!("a plain level takes {plain} bytes, a supervised one {supervised}");
     assert!(supervised <= 2 * plain, "{supervised} bytes of the stack, {plain} without");
+    for (most, call) in [
+        (3, recursion::converted as fn(_, _) -> _),
+        (4, recursion::restarting),
+        (4, recursion::both),
+    ] {
+        let bytes = bytes_of_a_level(call);
+        println!("a level takes {bytes} bytes, of {most} times {plain}");
+        assert!(bytes <= most * plain, "{bytes} bytes of the stack, {plain} without");
+    }
 }
 
 const LARGE: usize = 96 << 10;

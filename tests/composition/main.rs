@@ -22,6 +22,8 @@ mod map_truth;
 mod panic_truth;
 mod pool_truth;
 mod ready;
+#[path = "../support/recursion.rs"]
+mod recursion;
 mod run_truth;
 mod support;
 mod tokens;

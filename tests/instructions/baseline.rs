@@ -16,6 +16,15 @@ pub(crate) struct Baseline {
     pub(crate) counts: BTreeMap<String, u64>,
 }
 
+impl Baseline {
+    /// Keeps the smaller count of each case.
+    pub(crate) fn least_of(&mut self, again: BTreeMap<String, u64>) {
+        for (name, count) in again {
+            self.counts.entry(name).and_modify(|least| *least = count.min(*least)).or_insert(count);
+        }
+    }
+}
+
 pub(crate) fn read() -> Baseline {
     parse(&fs::read_to_string(FILE).expect("the baseline is readable"))
 }
@@ -44,6 +53,14 @@ impl fmt::Display for Baseline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_least_count_is_kept() {
+        let counts = BTreeMap::from([("a".to_owned(), 7), ("b".to_owned(), 2)]);
+        let mut baseline = Baseline { compiler: String::new(), counts };
+        baseline.least_of(BTreeMap::from([("a".to_owned(), 5), ("b".to_owned(), 3)]));
+        assert_eq!(baseline.counts.into_values().collect::<Vec<_>>(), [5, 2]);
+    }
 
     #[test]
     fn what_is_written_is_read_again() {

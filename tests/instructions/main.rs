@@ -16,7 +16,9 @@
 //!    system's here, and read twice a run.
 //! 5. The allocator takes the same way whatever was allocated before: with that of the system, the same spawn takes 7 %
 //!    more or less as the heap happens to lie.
-//! 6. A compiler of another version, or for another machine, makes other instructions: nothing is compared
+//! 6. What wakes by time (a map's watch, a timer) may fall into a count or not: a case that seems to take too many is
+//!    counted again, up to [`COUNTS`] times, and the least counts. What takes more instructions takes them each time.
+//! 7. A compiler of another version, or for another machine, makes other instructions: nothing is compared
 //!    then, and that is said.
 
 mod baseline;
@@ -27,6 +29,9 @@ mod verdict;
 mod work;
 
 use std::process::ExitCode;
+
+/// See 6.
+const COUNTS: usize = 4;
 
 /// See 5.
 #[global_allocator]
@@ -60,7 +65,16 @@ fn main() -> ExitCode {
         println!("  now       {}\n  baseline  {}", now.compiler, accepted.compiler);
         return ExitCode::SUCCESS;
     }
-    let comparison = Comparison::of(&now.counts, &accepted.counts);
+    let mut now = now;
+    let mut comparison = Comparison::of(&now.counts, &accepted.counts);
+    for _ in 1..COUNTS {
+        if !comparison.fails() {
+            break;
+        }
+        println!("{comparison}\ncounting again, since what wakes by time may be in it");
+        now.least_of(callgrind::count().unwrap_or_default());
+        comparison = Comparison::of(&now.counts, &accepted.counts);
+    }
     println!("{comparison}");
     if comparison.fails() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

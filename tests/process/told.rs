@@ -30,6 +30,16 @@ fn a_spent_grace_is_one_error_event_with_the_list_of_what_runs() {
 }
 
 #[test]
+fn a_spent_grace_logs_the_counted_failures() {
+    let mut program = Program::start(TOLD, "has a deaf task and many failures");
+    let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
+    let failures: Vec<_> =
+        events(&ended.stdout).into_iter().filter(|line| line.contains("fails late")).collect();
+    assert_eq!(failures.len(), 11, "{}", ended.stdout);
+    assert!(failures[10].contains(" failures=2 "), "{}", failures[10]);
+}
+
+#[test]
 fn a_subscriber_of_level_info_has_the_span_of_each_task() {
     let mut program = Program::start(TOLD, "has a deaf task, and shows spans");
     let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);

@@ -60,12 +60,12 @@ use crate::{
     telemetry::span::TaskSpan,
 };
 use crate::{
-    group::spawn::task_name,
-    group::state::Failure,
     map::collect_mode::CollectMode,
     map::item_source::{ItemSource, NextItem, drop_source},
-    map::reorder_buffer::{Index, ReorderBuffer},
     tasks::cell::cause_of_abort,
+    tasks::failure::Failure,
+    tasks::name::task_name,
+    tasks::reorder_buffer::{Index, ReorderBuffer},
 };
 
 pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {

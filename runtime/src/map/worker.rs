@@ -43,10 +43,10 @@ use crate::{
 use crate::{
     map::collect_mode::CollectMode,
     map::growth::GrowthPolicy,
-    map::reorder_buffer::Index,
     map::state,
     map::state::{FinishedItem, MapState, NextRun, WorkerLimit},
     tasks::cell::cause_of_abort,
+    tasks::reorder_buffer::Index,
 };
 
 sync::global! {

@@ -18,10 +18,10 @@ use crate::{
     token::call_closure,
 };
 use crate::{
-    group::spawn::task_name,
     pool::state::{PoolState, SlotKind},
     pool::token::Renewed,
     tasks::cell::{Report, Task},
+    tasks::name::task_name,
     tasks::refused::{Closed, LoggedError},
     tasks::spawner::Spawner,
 };
@@ -69,8 +69,8 @@ where
         None => TaskRecord::recycle_or_new(record, spec, place, &pool.scope, L::THREAD),
         Some(renewed) => {
             renewed.renew(waiting);
-            let record = record.filter(|record| Arc::ptr_eq(record.scope(), renewed.scope()));
-            TaskRecord::recycle_or_new(record, spec, place, renewed.scope(), L::THREAD)
+            let record = record.filter(|record| Arc::ptr_eq(record.scope(), &renewed.scope));
+            TaskRecord::recycle_or_new(record, spec, place, &renewed.scope, L::THREAD)
         }
     };
     let key = match pool.register(&record, slot_kind) {
@@ -139,7 +139,7 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
 
     fn cancel_waker(&self) -> Option<&CancelWaker> {
         match &self.renewed {
-            Some(renewed) => Some(renewed.cancel_waker()),
+            Some(renewed) => Some(&renewed.cancel_waker),
             None => self.pool.first_cancel_waker(),
         }
     }

@@ -1,22 +1,22 @@
-//! The pools that are left when the body of main has ended: in a static, in a task, leaked; also those that are made
-//! or first used while the others are drained. Those of other runtimes are left alone: tests that run beside each other
-//! have a runtime each.
+//! Drains the pools that remain when the body of main has ended: in a static, in a task, leaked; also those that are
+//! made or first used during the drain. Pools of other runtimes are left alone: parallel tests have a runtime each.
 //!
 //! ```text
-//! main thread   body ends ── drives its runtime ──────── reports the body, tells what is left: exit 75
-//! draining          └─ drains all pools, in its own time ─┴─ the same, where the main thread is held
+//! main thread   body ends ── drives its runtime ──────── reports the body and what is left: exit 75
+//! draining          └─ drains all pools, on its own clock ─┴─ the same, if the main thread is held
 //! ```
 //!
-//! Neither waits for the other without a bound, and one of them tells: a task that holds the only thread of
-//! the runtime, or a subscriber that never returns, delays the exit and does not prevent it. This holds also if all
-//! pools are drained and a task outside of them holds that thread (`tests/process/pools.rs`).
+//! Neither thread waits for the other without a limit, and [`Exit`](crate::process::exit::Exit) lets one of them report.
+//! So a task that holds the only thread of the runtime, or a subscriber that never returns, delays the exit and does not
+//! prevent it. This also holds if all pools are drained and a task outside of them holds that thread
+//! (`tests/process/pools.rs`).
 
 use std::{
     collections::HashSet,
     fmt::Write as _,
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{self, Receiver, RecvTimeoutError},
+        mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::Duration,
@@ -30,33 +30,32 @@ use tokio::{
 };
 
 use crate::{
-    process::bounded,
-    process::bounded::REPORT_TIMEOUT,
-    process::shutdown::{GRACE_SPENT, Shutdown, State, report_undrained, tell_blocked},
+    bounded, bounded::REPORT_TIMEOUT, process::exit::Unfinished, process::shutdown::Shutdown,
+    registry, registry::Drain,
 };
-use crate::{registry, registry::Drain};
 
-/// How long the main thread may take to report the body, before the draining thread tells what is left.
+/// How long the main thread may take to report the body, before the draining thread reports what is left.
 const REPORT_HEAD_START: Duration = Duration::from_secs(1);
 
-/// How often main looks for pools that were made, or first used, while it drains.
+/// How often the drain lists the pools again: tasks may make more.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 type Pools = Vec<Arc<dyn Drain>>;
 
-/// The pools that were made or first used in a runtime.
+/// Returns the pools that were made or first used in a runtime.
 fn pools_of(home: runtime::Id) -> Pools {
     registry::POOLS.all().into_iter().filter(|pool| pool.belongs_to(home)).collect()
 }
 
-/// Drains the pools of a runtime, while the main thread drives its runtime. Gives the list of what did not stop.
+/// Drains the pools of a runtime, while the main thread drives its runtime. Returns the list of what did not stop.
 pub(crate) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
     let home = runtime.handle().id();
     if pools_of(home).is_empty() {
         return None;
     }
-    let (grace, state) = (shutdown.remaining(), shutdown.state());
-    state.report_stopping(grace);
+    let (grace, exit) = (shutdown.remaining(), shutdown.exit().clone());
+    let grace_of_main = shutdown.grace();
+    exit.announce(grace);
     let (sender, receiver) = oneshot::channel();
     let (returns, has_returned) = mpsc::channel::<()>();
     let thread = thread::Builder::new().name("supervised-drain".to_owned());
@@ -70,34 +69,28 @@ pub(crate) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
                 reason = "a thread of its own, on which no task runs"
             )]
             thread::sleep(REPORT_HEAD_START);
-            exit_instead(&state, &list);
+            exit.end_process(Unfinished::Pools(list));
         } else {
             let rest = grace.saturating_sub(started.elapsed());
-            exit_unless_returned(&state, &has_returned, rest.max(REPORT_HEAD_START));
+            let limit = rest.max(REPORT_HEAD_START);
+            // All pools are drained, and `block_on` of a runtime with one thread cannot return while a task blocks
+            // that thread. Nothing is ever sent: the drop of the sender ends the wait.
+            if has_returned.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                exit.end_process(Unfinished::MainBlocked(grace_of_main));
+            }
         }
     });
     let list = match spawned {
-        // The sender is gone only where that thread has panicked.
+        // The sender is dropped only if that thread has panicked.
         Ok(_) => runtime.block_on(receiver).unwrap_or_else(|_| remaining_tasks(home)),
-        // No thread to be had: the runtime of the tasks has a clock, too.
+        // The system refuses a thread: the runtime of the tasks has a clock, too.
         Err(_) => runtime.block_on(drain_all(grace, home)),
     };
     drop(returns);
     list
 }
 
-/// All pools are drained, and `block_on` of a runtime with one thread cannot return while a task blocks that thread.
-/// Exits if it has not returned within `limit`.
-fn exit_unless_returned(state: &State, has_returned: &Receiver<()>, limit: Duration) {
-    // Nothing is ever sent: the drop of the sender ends the wait.
-    if has_returned.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) && state.claim_report() {
-        tell_blocked(state.grace());
-        bounded::flush_logs();
-        bounded::exit(GRACE_SPENT.into());
-    }
-}
-
-/// On a thread of its own once more, since what is told on the way may block.
+/// Drains on one more thread, since a report of the drain may block.
 fn drain_within(grace: Duration, home: runtime::Id) -> Option<String> {
     let drained = Arc::new(Mutex::new(None));
     bounded::run(grace.saturating_add(REPORT_TIMEOUT), {
@@ -112,11 +105,11 @@ fn drain_within(grace: Duration, home: runtime::Id) -> Option<String> {
     drained.unwrap_or_else(|| remaining_tasks(home))
 }
 
-/// Drains all pools, also those that their tasks make or first use meanwhile: all have the same end.
+/// Drains all pools, also those that their tasks make or first use meanwhile: the grace of all ends together.
 async fn drain_all(grace: Duration, home: runtime::Id) -> Option<String> {
     let started = Instant::now();
     let mut drains = JoinSet::new();
-    // Kept, so that no other pool gets the address of one that is gone.
+    // Kept alive, or a new pool could get the address of a dropped one, and count as seen.
     let (mut drained, mut seen) = (Pools::new(), HashSet::new());
     let mut list = String::new();
     let mut left = grace;
@@ -134,9 +127,9 @@ async fn drain_all(grace: Duration, home: runtime::Id) -> Option<String> {
         }
         match timeout(POLL_INTERVAL, drains.join_next()).await {
             Ok(Some(Ok(Err(unfinished)))) => _ = writeln!(list, "{unfinished}"),
-            // The end of a drain, or time to look again.
+            // A drain has ended, or it is time to list the pools again.
             Ok(Some(_)) | Err(_) => {}
-            // All have ended, and their tasks have made no others.
+            // All have ended, and their tasks have made no more pools.
             Ok(None) => break,
         }
         left = grace.saturating_sub(started.elapsed());
@@ -144,7 +137,7 @@ async fn drain_all(grace: Duration, home: runtime::Id) -> Option<String> {
     (!list.is_empty()).then_some(list)
 }
 
-/// The tasks that no drain has returned: where the drain itself is held, by a subscriber as a rule; or what was lost
+/// Returns the tasks that no drain has returned: the drain itself is held, usually by a subscriber, or they were lost
 /// with the runtime.
 pub(crate) fn remaining_tasks(home: runtime::Id) -> Option<String> {
     let mut list = String::new();
@@ -152,13 +145,4 @@ pub(crate) fn remaining_tasks(home: runtime::Id) -> Option<String> {
         _ = writeln!(list, "  {task}");
     }
     (!list.is_empty()).then_some(list)
-}
-
-/// The main thread is held by a task, or by the report of the body.
-fn exit_instead(state: &State, list: &str) {
-    if state.claim_report() {
-        report_undrained(list);
-        bounded::flush_logs();
-        bounded::exit(GRACE_SPENT.into());
-    }
 }

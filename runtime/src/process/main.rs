@@ -1,21 +1,20 @@
-//! The entry of a program: a runtime, a root token, signals, an honest exit code.
+//! Runs a program: a runtime, a root token, signals, and the exit code.
 //!
 //! Invariants, checked by `tests/process/`
 //!
 //! 1. Whatever the body does, two signals end the process, and one does within the grace.
-//! 2. The exit tells what happened: 0 or what the body reports, 1 for `Err`, 101 for a panic, the signal
+//! 2. The exit code says what happened: 0 or what the body reports, 1 for `Err`, 101 for a panic, the signal
 //!    itself for work that it cut short, 75 for a grace that was not enough, also if the body's error carries
 //!    an [`Unfinished`](crate::Unfinished) or a pool lost tasks with the runtime, `128 + signal` for a second
 //!    signal.
-//! 3. A main reports its own causes: what a main before it was told, or a signal that came then, is none.
-//!    (`composition/pool_truth.rs`)
+//! 3. A main reports only its own causes. Otherwise a signal to an earlier main of the process would count as the cause
+//!    of a later cancellation. (`composition/pool_truth.rs`)
 
 use std::{
     future::poll_fn,
     io::Write,
     pin::pin,
     process::{ExitCode, Termination},
-    thread,
     time::Duration,
 };
 
@@ -29,20 +28,13 @@ use crate::{
     function::TaskSpec,
     outcome::Outcome,
     panic,
-    panic::backtraces,
+    process::exit::Unfinished,
+    process::shutdown::Shutdown,
+    process::{drain_pools, exit, systemd},
     run::output::{Judge, Verdict},
     run::{PollContext, Run, RunResult},
-    telemetry::events,
+    tasks::body_task::BodyTask,
 };
-use crate::{
-    process::body_task::BodyTask,
-    process::bounded::REPORT_TIMEOUT,
-    process::shutdown::{GRACE_SPENT, Shutdown, report_undrained},
-    process::{bounded, drain_pools, signals, systemd},
-};
-
-/// How long the runtime may take to shut down: a blocking thread cannot hold the process.
-const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// What a panic in `main` exits with, as in any Rust program.
 const PANICKED: u8 = 101;
@@ -113,11 +105,11 @@ impl MainOptions {
     }
 }
 
-/// Runs the body of `main`, from the runtime's start to the exit code.
+/// Runs the body of `main`: starts the runtime, watches the signals, drains the pools, returns the exit code.
 pub fn main<B, F>(
     options: MainOptions,
     spec: &'static TaskSpec,
-    how: Exit<F::Output>,
+    how: MainReturn<F::Output>,
     body: B,
 ) -> ExitCode
 where
@@ -151,45 +143,21 @@ where
     let home = runtime.handle().id();
     if let Some(undrained) = drain_pools::drain(&runtime, &shutdown) {
         report_before(run_result, how, signal);
-        claim_report_or_park(&shutdown);
-        report_undrained(&undrained);
-        shut_down(runtime);
-        return ExitCode::from(GRACE_SPENT);
+        let code = shutdown.exit().report(Unfinished::Pools(undrained));
+        exit::shut_down(runtime);
+        return code;
     }
-    shut_down(runtime);
-    // A task that nobody drains may have spawned into a pool until the runtime was gone.
+    exit::shut_down(runtime);
+    // A task outside of pools may have spawned into one until the runtime was gone.
     if let Some(lost) = drain_pools::remaining_tasks(home) {
         report_before(run_result, how, signal);
-        claim_report_or_park(&shutdown);
-        report_undrained(&lost);
-        return ExitCode::from(GRACE_SPENT);
+        return shutdown.exit().report(Unfinished::Pools(lost));
     }
     exit_code(run_result, how, signal)
 }
 
-/// Returns if this thread is the one that tells, and ends the process.
-fn claim_report_or_park(shutdown: &Shutdown) {
-    if !shutdown.state().claim_report() {
-        // Another thread has begun to end the process.
-        loop {
-            thread::park();
-        }
-    }
-}
-
-/// The backtraces first: the panics that they belong to are logged already. On a thread, since tasks are dropped by it: a drop that blocks is not bounded by tokio.
-fn shut_down(runtime: Runtime) {
-    if backtraces::are_in_use() {
-        bounded::run(REPORT_TIMEOUT, backtraces::flush);
-    }
-    bounded::run(RUNTIME_SHUTDOWN, move || runtime.shutdown_timeout(RUNTIME_SHUTDOWN));
-    if events::has_counted() {
-        bounded::run(REPORT_TIMEOUT, events::flush_all);
-    }
-}
-
-/// Says what the body has to say, where something else decides the exit code.
-fn report_before<R>(run_result: RunResult<R>, how: Exit<R>, signal: Option<Signal>) {
+/// Reports what the body returned, if something else decides the exit code.
+fn report_before<R>(run_result: RunResult<R>, how: MainReturn<R>, signal: Option<Signal>) {
     if run_result.outcome == Outcome::Cancelled && signal.is_some() {
         panic::drop_quietly(run_result.result);
     } else {
@@ -198,25 +166,23 @@ fn report_before<R>(run_result: RunResult<R>, how: Exit<R>, signal: Option<Signa
 }
 
 /// How the value that `main` returns becomes an exit code.
-pub struct Exit<R> {
+pub struct MainReturn<R> {
     verdict: Judge<R>,
     report: fn(R) -> ExitCode,
 }
 
-/// Asks the bound on what `main` returns, once, at its return type.
-pub fn exit<R: Termination>(verdict: Judge<R>) -> Exit<R> {
-    Exit { verdict, report: R::report }
+/// Checks the bound on what `main` returns, once, at its return type.
+pub fn exit<R: Termination>(verdict: Judge<R>) -> MainReturn<R> {
+    MainReturn { verdict, report: R::report }
 }
 
-/// What the process ends with, after a signal that came before the body's end, or after none.
-fn exit_code<R>(run_result: RunResult<R>, how: Exit<R>, signal: Option<Signal>) -> ExitCode {
+/// Returns the exit code. `signal` is the one that came before the body's end.
+fn exit_code<R>(run_result: RunResult<R>, how: MainReturn<R>, signal: Option<Signal>) -> ExitCode {
     let RunResult { outcome, result, .. } = run_result;
     if outcome == Outcome::Cancelled {
         if let Some(signal) = signal {
             panic::drop_quietly(result);
-            // Death by a signal runs no destructors: what was printed must be out before.
-            bounded::run(REPORT_TIMEOUT, || _ = std::io::stdout().flush());
-            return signals::raise_again(signal);
+            return exit::end_by_signal(signal);
         }
     }
     match result {
@@ -225,7 +191,7 @@ fn exit_code<R>(run_result: RunResult<R>, how: Exit<R>, signal: Option<Signal>) 
             let verdict = panic::catch(|| (how.verdict)(&value, None));
             let code = (how.report)(value);
             if matches!(verdict, Ok(Verdict::CarriesUnfinished)) {
-                ExitCode::from(GRACE_SPENT)
+                exit::unfinished_code()
             } else {
                 code
             }

@@ -1,8 +1,7 @@
 //! The process: its main, its signals, its exit.
 
-pub(crate) mod body_task;
-pub(crate) mod bounded;
 pub(crate) mod drain_pools;
+pub(crate) mod exit;
 pub(crate) mod main;
 pub(crate) mod report;
 pub(crate) mod shutdown;

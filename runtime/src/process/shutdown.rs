@@ -1,15 +1,15 @@
-//! From the first signal to the end of the grace, on a thread and a small runtime of its own: a body that
-//! blocks every worker delays neither signal nor clock.
+//! From the first signal to the end of the grace, on a thread with a small runtime: a body that blocks every worker
+//! delays neither the signal nor the clock.
 //!
 //! ```text
 //! first signal ── linger ──> token fires ── rest of the grace ──> exit 75
 //!       └────────── a second signal, at any time: exit 128 + signal ──┘
 //! ```
 //!
-//! That thread calls nothing that can block or panic, but through [`bounded`].
+//! That thread calls code that may block or panic only through [`bounded`].
 
 use std::{
-    io::{self, Write as _},
+    io,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -24,41 +24,34 @@ use tokio::{runtime::Builder, time};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bounded,
+    bounded::REPORT_TIMEOUT,
     cause::{Cause, Signal},
     context::tree::{MainScope, ScopeNode},
     deadline::Deadline,
+    process::exit,
+    process::exit::{AFTER_BODY, Exit, Unfinished},
+    process::signals::Signals,
     ready,
     telemetry::events,
 };
-use crate::{
-    process::bounded::REPORT_TIMEOUT,
-    process::signals::Signals,
-    process::{bounded, report, systemd},
-};
-
-/// `EX_TEMPFAIL`: the work is not done, and may be tried again.
-pub(crate) const GRACE_SPENT: u8 = 75;
-
-/// What a body that has ended may take to become an exit: the runtime's shutdown, a flush, its report.
-const AFTER_BODY: Duration = Duration::from_secs(2);
 
 /// How many mains of this process have not returned.
 static MAINS: AtomicUsize = AtomicUsize::new(0);
 
-/// What the watching thread knows, for the main thread to ask.
+/// The signals and the grace of one main, for its thread. Another thread watches them.
 pub(crate) struct Shutdown {
     state: Arc<State>,
+    exit: Exit,
     deadline: Arc<Deadline>,
 }
 
-pub(crate) struct State {
+struct State {
     grace: Duration,
     signal: OnceLock<Signal>,
     since: OnceLock<Instant>,
     body_ended: AtomicBool,
     returned: AtomicBool,
-    reported: AtomicBool,
-    stopping: AtomicBool,
 }
 
 struct Plan {
@@ -68,20 +61,23 @@ struct Plan {
     scope: Arc<ScopeNode>,
     deadline: Arc<Deadline>,
     state: Arc<State>,
+    exit: Exit,
 }
 
 impl Shutdown {
-    /// Starts watching; when it returns, the signals are caught.
+    /// Starts the thread that watches the signals. They are caught when this returns.
     pub(crate) fn watch(
         grace: Duration,
         linger: Duration,
         token: CancellationToken,
         main: &MainScope,
     ) -> io::Result<Self> {
-        let this = Self { state: Arc::new(State::new(grace)), deadline: Deadline::start() };
+        let exit = Exit::default();
+        let this = Self { state: Arc::new(State::new(grace)), exit, deadline: Deadline::start() };
         MAINS.fetch_add(1, Ordering::Relaxed);
         let (scope, deadline, state) = (main.scope(), this.deadline.clone(), this.state.clone());
-        let plan = Plan { grace, linger, token, scope, deadline, state };
+        let exit = this.exit.clone();
+        let plan = Plan { grace, linger, token, scope, deadline, state, exit };
         let (caught, is_caught) = mpsc::channel();
         thread::Builder::new().name("supervised-signals".to_owned()).spawn(move || {
             let runtime = match Builder::new_current_thread().enable_all().build() {
@@ -112,22 +108,27 @@ impl Shutdown {
         Signals::listen()
     }
 
-    /// The body has ended: what is left has bounds of its own. Gives the signal that came before.
+    /// Records the end of the body: what follows has time limits of its own. Returns the signal that came before.
     pub(crate) fn body_ended(&self) -> Option<Signal> {
         self.deadline.finish();
         self.state.body_ended.store(true, Ordering::Release);
         self.state.signal.get().copied()
     }
 
-    /// What is left of the grace: all of it before a signal, and never so little that nobody could obey.
+    /// Returns what is left of the grace: all of it before a signal, and always enough for tasks to react.
     pub(crate) fn remaining(&self) -> Duration {
         let State { grace, since, .. } = &*self.state;
         let spent = since.get().map_or(Duration::ZERO, Instant::elapsed);
         grace.saturating_sub(spent).max(REPORT_TIMEOUT.min(*grace))
     }
 
-    pub(crate) fn state(&self) -> Arc<State> {
-        self.state.clone()
+    /// Returns the whole grace.
+    pub(crate) fn grace(&self) -> Duration {
+        self.state.grace
+    }
+
+    pub(crate) fn exit(&self) -> &Exit {
+        &self.exit
     }
 }
 
@@ -147,29 +148,10 @@ impl State {
             since: OnceLock::new(),
             body_ended: AtomicBool::new(false),
             returned: AtomicBool::new(false),
-            reported: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn grace(&self) -> Duration {
-        self.grace
-    }
-
-    /// True once: what did not stop is told by one thread, which then ends the process.
-    pub(crate) fn claim_report(&self) -> bool {
-        !self.reported.swap(true, Ordering::AcqRel)
-    }
-
-    /// Tells the service manager once that the process goes down, and within what time.
-    pub(crate) fn report_stopping(&self, grace: Duration) {
-        if !self.stopping.swap(true, Ordering::Relaxed) {
-            // The body may end at the last moment, and what is left may have to be told.
-            systemd::stopping(grace.saturating_add(AFTER_BODY + 3 * REPORT_TIMEOUT));
-        }
-    }
-
-    /// This main is over and another one of the process is not: that one answers the signals.
+    /// Whether this main has returned and another one of the process has not: the other one handles the signals.
     fn is_succeeded(&self) -> bool {
         self.returned.load(Ordering::Acquire) && MAINS.load(Ordering::Relaxed) > 0
     }
@@ -178,22 +160,22 @@ impl State {
 impl Plan {
     async fn run(self, mut signals: Signals) {
         let first = signals.next().await;
-        let Self { grace, linger, token, scope, deadline, state } = self;
+        let Self { grace, linger, token, scope, deadline, state, exit } = self;
         _ = state.since.set(Instant::now());
         _ = state.signal.set(first);
         ready::set(false);
         let mut spent = std::pin::pin!(time::sleep(grace));
-        // Wakes the drains in the body, by wakers that may be the user's.
-        bounded::run(REPORT_TIMEOUT, move || deadline.set(grace));
+        // Wakes the drains in the body, through wakers that may be foreign code.
+        bounded::report(move || deadline.set(grace));
         if !state.is_succeeded() {
-            state.report_stopping(grace);
-            bounded::run(REPORT_TIMEOUT, move || events::shutting_down(first, grace));
+            exit.announce(grace);
+            bounded::report(move || events::shutting_down(first, grace));
         }
         if !linger.is_zero() {
             wait_or_exit(&mut signals, time::sleep(linger)).await;
         }
-        // The wakers that this calls are the user's too.
-        bounded::run(REPORT_TIMEOUT, move || {
+        // This calls wakers, too.
+        bounded::report(move || {
             scope.cancel(Cause::Signal(first), || token.cancel());
         });
         wait_or_exit(&mut signals, spent.as_mut()).await;
@@ -203,14 +185,10 @@ impl Plan {
         if state.is_succeeded() {
             wait_or_exit(&mut signals, std::future::pending()).await;
         }
-        if state.claim_report() {
-            report_grace_spent(grace);
-            bounded::flush_logs();
-        } else {
-            // Someone tells, and exits.
-            wait_or_exit(&mut signals, time::sleep(AFTER_BODY)).await;
-        }
-        bounded::exit(GRACE_SPENT.into());
+        exit.end_process(Unfinished::Grace(grace));
+        // Another thread reports and ends the process, unless something holds it.
+        wait_or_exit(&mut signals, time::sleep(AFTER_BODY)).await;
+        exit::end_unfinished();
     }
 }
 
@@ -224,34 +202,6 @@ async fn wait_or_exit(signals: &mut Signals, wait: impl Future<Output = ()>) {
         signals.poll_next(cx).map(Some)
     });
     if let Some(signal) = second.await {
-        bounded::exit(128 + signal.number());
+        exit::end_by_second(signal);
     }
-}
-
-/// On two threads: whoever holds stderr, or the subscriber, holds back only that. To look may drop the last
-/// of a group, which is foreign code too.
-fn report_grace_spent(grace: Duration) {
-    tell_grace_spent(grace, ". What did not stop:");
-}
-
-/// The same if the pools are drained, and a task holds the thread that main needs.
-pub(crate) fn tell_blocked(grace: Duration) {
-    tell_grace_spent(grace, ": a task blocks the thread of main.\nWhat runs:");
-}
-
-fn tell_grace_spent(grace: Duration, why: &'static str) {
-    bounded::run(REPORT_TIMEOUT, move || {
-        let unfinished = report::running_tasks();
-        let text = format!("The grace of {grace:?} is spent{why}\n{unfinished}");
-        _ = io::stderr().write_all(text.as_bytes());
-    });
-    bounded::run(REPORT_TIMEOUT, move || events::grace_spent(grace, &report::running_tasks()));
-}
-
-/// The same for pools that could not be drained.
-pub(crate) fn report_undrained(list: &str) {
-    let text = format!("The pools could not be drained.\n{list}");
-    bounded::run(REPORT_TIMEOUT, move || _ = io::stderr().write_all(text.as_bytes()));
-    let list = list.to_owned();
-    bounded::run(REPORT_TIMEOUT, move || events::undrained(&list));
 }

@@ -29,7 +29,7 @@ mod platform {
         }
 
         pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Signal> {
-            // `None` is documented never to come; if it did, nobody would ask again.
+            // `None` is documented never to come.
             if let Poll::Ready(Some(())) = self.interrupt.poll_recv(cx) {
                 return Poll::Ready(Signal::Interrupt);
             }
@@ -95,11 +95,11 @@ mod platform {
         }
     }
 
-    /// There is nothing to raise: the exit code tells.
+    /// Nothing to raise: the exit code carries the signal.
     pub(crate) fn raise(_: Signal) {}
 }
 
-/// SIGINT and SIGTERM, or what stands for them.
+/// SIGINT and SIGTERM, or their equivalents.
 pub(crate) struct Signals(platform::Sources);
 
 impl Signals {
@@ -116,15 +116,7 @@ impl Signals {
     }
 }
 
-/// Ends the process without hooks, flushes and destructors: `_exit`, on Windows too.
-///
-/// `std::process::exit` runs the hooks of `atexit`, and waits for another thread that is exiting already. It is what
-/// hangs if this is called.
-pub(crate) fn end_at_once(code: i32) -> ! {
-    signal_hook::low_level::exit(code)
-}
-
-/// Ends the process as the signal would have; comes back only where the platform has no such end.
+/// Ends the process as the signal would have. Returns a code only if the platform has no such end.
 pub(crate) fn raise_again(signal: Signal) -> ExitCode {
     platform::raise(signal);
     ExitCode::from(u8::try_from(128 + signal.number()).unwrap_or(u8::MAX))

@@ -1,7 +1,7 @@
-//! What a program under `#[supervised::main]` tells systemd, where it was started by it (`Type=notify`).
+//! The messages of a program under `#[supervised::main]` to systemd, if systemd started it (`Type=notify`).
 //!
 //! A message is a datagram to the service manager's socket, whose queue is full if the manager does not read. Nothing
-//! waits for it without a bound: [`ready`] not at all, the exit within [`bounded`], the watchdog on a thread of its own.
+//! waits for it without a bound: [`ready`] not at all, the exit within a time limit, the watchdog on a thread of its own.
 
 #[cfg(feature = "systemd")]
 use std::io;
@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{runtime::Runtime, time::sleep};
 
-use crate::{process::bounded, process::bounded::REPORT_TIMEOUT};
+use crate::{bounded, bounded::REPORT_TIMEOUT};
 
 #[cfg(all(unix, feature = "systemd"))]
 mod manager {
@@ -25,7 +25,7 @@ mod manager {
         env::var_os(SOCKET).is_some()
     }
 
-    /// Sends within that time, or at once if it is zero.
+    /// Sends within that time, or without waiting if it is zero.
     pub(crate) fn notify(what: &str, within: Duration) -> io::Result<()> {
         let Some(path) = env::var_os(SOCKET) else { return Ok(()) };
         let socket = UnixDatagram::unbound()?;
@@ -39,7 +39,7 @@ mod manager {
         if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
-    /// Of the unit, if it is for this process.
+    /// Returns the unit's watchdog time, if it is for this process.
     pub(crate) fn watchdog() -> Option<Duration> {
         let number = |name| env::var(name).ok()?.parse::<u64>().ok();
         let for_process = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(process::id()));
@@ -99,40 +99,40 @@ pub fn ready() -> io::Result<()> {
     manager::notify("READY=1", Duration::ZERO)
 }
 
-/// The process is going down, and has so long until it is gone.
+/// Says that the process ends, and within what time.
 pub(crate) fn stopping(within: Duration) {
     if !manager::is_present() {
         return;
     }
-    bounded::run(REPORT_TIMEOUT, move || {
-        // Where it is not heard, the manager's own timeout counts: there is nobody to tell that.
+    bounded::report(move || {
+        // If it is not received, the manager's own timeout counts: there is no one to report that to.
         let message = format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", within.as_micros());
         _ = manager::notify(&message, REPORT_TIMEOUT);
     });
 }
 
-/// Tells the watchdog that the runtime turns over, until the runtime is gone.
+/// Sends the watchdog its messages as long as the runtime runs tasks.
 pub(crate) fn watch(runtime: &Runtime) {
     let Some(period) = manager::watchdog().map(|period| period / 2) else { return };
     if period.is_zero() {
         return;
     }
-    // One beat that nobody has told yet is enough.
+    // One pending beat is enough.
     let (beat, beats) = sync_channel(1);
-    let teller = thread::Builder::new().name("supervised-systemd".to_owned()).spawn(move || {
+    let sender = thread::Builder::new().name("supervised-systemd".to_owned()).spawn(move || {
         for () in beats {
-            // A message that got lost is one beat less: the next one tells the same.
+            // A lost message is one beat less: the next one says the same.
             _ = manager::notify("WATCHDOG=1", period);
         }
     });
-    // Without a thread for it nothing is told, and the manager restarts the service.
-    if teller.is_ok() {
+    // Without a thread there are no messages, and the manager restarts the service.
+    if sender.is_ok() {
         #[expect(clippy::disallowed_methods, reason = "it ends with the runtime that it watches")]
         runtime.spawn(heart(period, beat));
     }
 }
 
-/// A task like any other: it is polled only where a worker is free.
+/// A task like any other: it is polled only if a worker is free.
 async fn heart(period: Duration, beat: SyncSender<()>) {
     loop {
         _ = beat.try_send(());

@@ -1,4 +1,4 @@
-//! SIGUSR1 prints the live tasks, and the process goes on.
+//! SIGUSR1 prints the live tasks; the process continues.
 
 use std::{
     io::{self, Write as _},
@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::process::report;
 
-/// Listens from the moment that it returns; what it gives runs for as long as the process does.
+/// Listens for SIGUSR1 when this returns. The future that it returns prints, and never ends.
 pub(crate) fn on_request() -> io::Result<impl Future<Output = ()>> {
     let mut requests = signal(SignalKind::user_defined1())?;
     Ok(async move {
@@ -20,7 +20,7 @@ pub(crate) fn on_request() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// On a thread of its own, since whoever holds stderr must not hold back a signal that ends the process.
+/// Prints on a thread of its own: a stderr that blocks must not delay a signal that ends the process.
 fn print() {
     static PRINTS: AtomicBool = AtomicBool::new(false);
     struct Printed;
@@ -34,7 +34,7 @@ fn print() {
     }
     let printed = Printed;
     let thread = thread::Builder::new().name("supervised-tree".to_owned());
-    // No thread to be had: nothing is printed this time.
+    // The system refuses a thread: this request prints nothing.
     _ = thread.spawn(move || {
         let _printed = printed;
         let text =

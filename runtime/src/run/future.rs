@@ -12,13 +12,16 @@ use std::{
 use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
+#[cfg(debug_assertions)]
+use crate::run::machine::{Between, OnePoll};
 use crate::{
     error::TaskError, function::TaskSpec, function::limit::Permit, outcome::Outcome, token::AsToken,
 };
 use crate::{
-    run::body::{Failed, OnError},
+    run::body::{Failure, OnError, is_overdue, put_error_text, result},
+    run::machine::{PollContext, RunEnded},
     run::output::{Output, SupervisedOutput, converted, output},
-    run::{PollContext, Run, end, function, result},
+    run::{Run, function},
 };
 
 pin_project! {
@@ -80,10 +83,64 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut value = Poll::Pending;
-        let this = self.project();
-        let on_error = OnError::Convert(*this.from_task_error);
-        _ = this.run.poll_completion(cx, &PollContext::EMPTY, &mut value, on_error);
+        #[cfg(debug_assertions)]
+        drive!(self.lend(cx, &mut value, None));
+        #[cfg(not(debug_assertions))]
+        self.poll_into(cx, &mut value, None);
         value
+    }
+}
+
+/// As [`Run::poll_end`]. Without optimization each function and value between this one and the body takes of the stack.
+#[cfg(debug_assertions)]
+macro_rules! drive {
+    ($lent:expr) => {
+        let mut poll = $lent;
+        if poll.enter() {
+            let mut between = Between(&mut poll.lent);
+            let polled = std::panic::catch_unwind(move || between.poll());
+            poll.exit(polled);
+        }
+    };
+}
+#[cfg(debug_assertions)]
+use drive;
+
+impl<F: Future, T: AsToken> Supervised<F, T> {
+    /// Where the error of a call goes: into the value, unless there is a place of its own.
+    fn on_error<'a>(
+        from_task_error: fn(TaskError) -> F::Output,
+        failed: Option<&'a mut Failure>,
+    ) -> OnError<'a, F::Output> {
+        match failed {
+            Some(failed) => OnError::Keep(failed),
+            None => OnError::Convert(from_task_error),
+        }
+    }
+
+    #[cfg(not(debug_assertions))]
+    #[inline]
+    fn poll_into(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        value: &mut Poll<F::Output>,
+        failed: Option<&mut Failure>,
+    ) {
+        let this = self.project();
+        let on_error = Self::on_error(*this.from_task_error, failed);
+        _ = this.run.poll_completion(cx, &PollContext::EMPTY, value, on_error);
+    }
+
+    #[cfg(debug_assertions)]
+    fn lend<'a, 'c>(
+        self: Pin<&'a mut Self>,
+        cx: &'a mut Context<'c>,
+        value: &'a mut Poll<F::Output>,
+        failed: Option<&'a mut Failure>,
+    ) -> OnePoll<'a, 'c, F> {
+        let this = self.project();
+        let on_error = Self::on_error(*this.from_task_error, failed);
+        this.run.lend(cx, &PollContext::EMPTY, value, on_error)
     }
 }
 
@@ -159,8 +216,38 @@ where
     type Output = Result<S::Value, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_completion(cx, PollContext::default()).map(|completion| completion.result)
+        let (mut value, mut failed) = (Poll::Pending, None);
+        let mut supervised = self.project().supervised;
+        supervised.as_mut().poll_value(cx, &mut value, &mut failed);
+        if value.is_pending() && failed.is_none() {
+            return Poll::Pending;
+        }
+        convert::<S, E>(&mut value, &mut failed, supervised.spec())
     }
+}
+
+/// Elsewhere, so that what it needs is not on the stack while a body is polled.
+#[inline(never)]
+fn convert<S, E>(
+    value: &mut Poll<S::Output>,
+    failed: &mut Failure,
+    spec: &'static TaskSpec,
+) -> Poll<Result<S::Value, E>>
+where
+    S: SupervisedFuture,
+    E: From<S::Error>,
+{
+    let value = std::mem::replace(value, Poll::Pending);
+    let result = S::settle(result(value, failed.take()));
+    Poll::Ready(result.map_err(|error| convert_error::<S, E>(spec, error)))
+}
+
+fn convert_error<S, E>(spec: &'static TaskSpec, error: S::Error) -> E
+where
+    S: SupervisedFuture,
+    E: From<S::Error>,
+{
+    converted(spec.name(), || E::from(error), |error| S::error(error).into())
 }
 
 /// How a spawned run ended, with the value and the error that its group knows.
@@ -180,12 +267,12 @@ impl<T, E> TaskCompletion<T, E> {
     }
 }
 
-mod sealed {
+pub(super) mod sealed {
     pub trait Sealed {}
-    impl<F: Future, T: crate::token::AsToken> Sealed for super::Supervised<F, T> {}
-    impl<S, E> Sealed for super::ErrInto<S, E> {}
-    impl<C: crate::run::restart::Runs> Sealed for crate::run::restart::Restarting<C> {}
 }
+
+impl<F: Future, T: AsToken> sealed::Sealed for Supervised<F, T> {}
+impl<S, E> sealed::Sealed for ErrInto<S, E> {}
 
 /// What [`map`](crate::map()) and [`Group::spawn`](crate::group::Group::spawn) take: the call of a supervised function, or a
 /// foreign future that [`task!`](crate::task) has given a name.
@@ -215,6 +302,16 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
     ) -> Poll<TaskCompletion<Self::Value, Self::Error>>;
+    /// The poll of a call that is awaited where it is made: until it has ended both places are empty.
+    #[doc(hidden)]
+    fn poll_value(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        value: &mut Poll<Self::Output>,
+        failed: &mut Failure,
+    );
+    #[doc(hidden)]
+    fn settle(result: Result<Self::Output, TaskError>) -> Result<Self::Value, Self::Error>;
     #[doc(hidden)]
     fn error(error: TaskError) -> Self::Error;
     /// The function that makes such calls, if it is known.
@@ -259,20 +356,37 @@ where
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
     ) -> Poll<TaskCompletion<Self::Value, Self::Error>> {
-        let (mut value, mut error) = (Poll::Pending, None);
+        let (mut value, mut failed) = (Poll::Pending, None);
         let mut run = self.project().run;
         run.as_mut().own_token(&poll_context);
         let polled =
-            run.as_mut().poll_completion(cx, &poll_context, &mut value, OnError::Keep(&mut error));
-        let end::Completion { outcome, nanos } = ready!(polled);
-        let overdue = error.as_ref().is_some_and(|failed: &Failed| failed.overdue);
-        run.put_text(&poll_context, outcome, &value, error.as_ref());
-        let result = F::Output::into_result(result(value, error));
+            run.as_mut().poll_completion(cx, &poll_context, &mut value, OnError::Keep(&mut failed));
+        let RunEnded { outcome, nanos } = ready!(polled);
+        let overdue = is_overdue(&failed);
+        put_error_text(poll_context.text, outcome, &value, &failed, run.verdict);
+        let result = F::Output::into_result(result(value, failed));
         Poll::Ready(TaskCompletion { outcome, overdue, nanos, result })
     }
 
     fn take_back_token(self: Pin<&mut Self>) -> Option<CancellationToken> {
         self.project().run.take_back_token()
+    }
+
+    #[inline]
+    fn poll_value(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) {
+        #[cfg(debug_assertions)]
+        drive!(self.lend(cx, value, Some(failed)));
+        #[cfg(not(debug_assertions))]
+        self.poll_into(cx, value, Some(failed));
+    }
+
+    fn settle(result: Result<F::Output, TaskError>) -> Result<Self::Value, Self::Error> {
+        F::Output::into_result(result)
     }
 
     fn error(error: TaskError) -> Self::Error {
@@ -309,17 +423,29 @@ where
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
     ) -> Poll<TaskCompletion<Self::Value, Self::Error>> {
-        let task = self.spec().name();
+        let spec = self.spec();
         let polled = self.project().supervised.poll_completion(cx, poll_context);
         polled.map(|TaskCompletion { outcome, overdue, nanos, result }| {
-            let of_the_panic = |error| S::error(error).into();
-            let convert = |error| converted(task, || E::from(error), of_the_panic);
-            TaskCompletion { outcome, overdue, nanos, result: result.map_err(convert) }
+            let result = result.map_err(|error| convert_error::<S, E>(spec, error));
+            TaskCompletion { outcome, overdue, nanos, result }
         })
     }
 
     fn take_back_token(self: Pin<&mut Self>) -> Option<CancellationToken> {
         self.project().supervised.take_back_token()
+    }
+
+    fn poll_value(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        value: &mut Poll<Self::Output>,
+        _: &mut Failure,
+    ) {
+        *value = self.poll(cx);
+    }
+
+    fn settle(result: Result<Self::Output, TaskError>) -> Result<S::Value, E> {
+        result.unwrap_or_else(|error| Err(Self::error(error)))
     }
 
     fn error(error: TaskError) -> E {

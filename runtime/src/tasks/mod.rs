@@ -2,8 +2,12 @@
 
 pub(crate) mod admission;
 pub(crate) mod blocking;
+pub(crate) mod body_task;
 pub(crate) mod cell;
+pub(crate) mod failure;
+pub(crate) mod name;
 pub(crate) mod recycler;
 pub(crate) mod refused;
+pub(crate) mod reorder_buffer;
 pub(crate) mod spawner;
 pub(crate) mod timer;

@@ -1,4 +1,5 @@
 //! Events and spans for `tracing`.
 
 pub(crate) mod events;
+pub(crate) mod flush;
 pub(crate) mod span;

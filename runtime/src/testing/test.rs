@@ -27,10 +27,12 @@ use crate::{
     panic,
     run::output::Judge,
     run::{PollContext, Run, RunResult},
+    tasks::body_task::BodyTask,
+    telemetry::flush,
 };
 use crate::{
-    process::body_task::BodyTask, process::bounded, testing::attempts::Attempts,
-    testing::driver::Driver, testing::leak_check::LeakCheck, testing::threads::Threads,
+    testing::attempts::Attempts, testing::driver::Driver, testing::leak_check::LeakCheck,
+    testing::threads::Threads,
 };
 
 /// How long the test waits for what it has left to be dropped.
@@ -143,7 +145,7 @@ where
             Ok(())
         }
     };
-    bounded::flush_logs();
+    flush::all();
     match run_result.result {
         Ok(value) => {
             if let Err(leaks) = found {

@@ -6,6 +6,7 @@ mod common;
 use std::{
     fmt::{Debug, Write},
     future::pending,
+    time::Duration,
 };
 
 use common::{block, bodies_run, body_runs, say, wanted};
@@ -24,6 +25,18 @@ async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     body_runs();
     pending().await
 }
+
+/// Fails half a second after the first signal, and half a second before the grace ends.
+#[supervised(name = "fails late")]
+async fn fails_late(stopping: Stopping) -> anyhow::Result<()> {
+    body_runs();
+    stopping.0.cancelled().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    anyhow::bail!("it always fails")
+}
+
+/// The token of main, which is not the token of the task.
+struct Stopping(CancellationToken);
 
 #[supervised::main(grace = "1s", worker_threads = 2)]
 async fn main(token: CancellationToken) -> anyhow::Result<()> {
@@ -56,6 +69,17 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             .await?;
             bodies_run(1).await;
             Box::leak(Box::new(pool));
+        }
+        "has a deaf task and many failures" => {
+            let (group, pool) = (Group::new(&token), Pool::new(12));
+            group.spawn(deaf).await;
+            for _ in 0..12 {
+                let stopping = Stopping(token.clone());
+                pool.spawn(|token| fails_late(token, stopping)).await?;
+            }
+            bodies_run(13).await;
+            say("READY");
+            group.join().await?;
         }
         other => anyhow::bail!("no such body: {other}"),
     }

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{observe::ops::feed::rest, observe::ops::message, observe::ops::totals::Totals};
+use crate::{observe::ops::message, observe::ops::totals::Totals};
 use crate::{
     observe::stats::{TaskStats, stats},
     observe::tasks::tasks,
@@ -19,6 +19,9 @@ use crate::{
     registry::snapshot::Tasks,
     registry::tree::{TreeLine, fold_alike},
 };
+
+/// The shortest pause between two snapshots.
+const EVERY: Duration = Duration::from_millis(500);
 
 /// Of siblings that are alike, this many have a line of their own.
 const MOST_ALIKE: usize = 8;
@@ -114,6 +117,11 @@ impl Document {
         });
         value.to_string()
     }
+}
+
+/// Returns the pause after a snapshot that took `took`: at most a tenth of the time goes to snapshots.
+pub(crate) fn rest(took: Duration) -> Duration {
+    EVERY.max(took * 9)
 }
 
 fn polling(tasks: &Tasks) -> (Vec<LiveTask>, usize) {
@@ -230,6 +238,12 @@ mod tests {
     fn task(name: &'static str, depth: usize) -> LiveTask {
         let (state, age, spawned_at) = (TaskState::Running, Duration::ZERO, Location::caller());
         LiveTask { name, id: None, state, age, spawned_at, parent: None, depth }
+    }
+
+    #[test]
+    fn snapshots_take_a_tenth_of_the_time() {
+        assert_eq!(rest(Duration::from_millis(1)), EVERY);
+        assert_eq!(rest(Duration::from_secs(1)), Duration::from_secs(9));
     }
 
     #[test]

@@ -1,26 +1,23 @@
-//! Snapshots, for all who look.
+//! The snapshots that all viewers share.
 //!
-//! Invariants
+//! Invariants, checked by the tests below and by `tests/ops/http/streams.rs`
 //!
-//! 1. One thread makes them, one after the other, and only while someone listens. (the tests below, and `tests/ops/http/streams.rs`)
-//! 2. After each it rests for [`EVERY`], and for nine times what the snapshot took: at most a tenth of a core.
-//!    It ends only after a rest, so that coming and going does not make more of them.
-//! 3. Whoever begins to listen while it rests gets the last one at once. The thread decides to end under the
-//!    lock under which listeners come: none is left without it.
+//! 1. One thread takes the snapshots, and only while someone listens. Otherwise each viewer would cost a snapshot.
+//! 2. After each snapshot the thread pauses for [`rest`], which keeps it below a tenth of a core. It ends only after a
+//!    pause, or viewers that come and go would take more snapshots.
+//! 3. A viewer that arrives during a pause gets the last snapshot at once. The thread decides to end under the lock
+//!    that a viewer takes to subscribe. Otherwise a viewer could subscribe to a thread that has ended.
 
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::sync::watch;
 
-use crate::observe::ops::document::Document;
-
-/// What the eye can follow.
-const EVERY: Duration = Duration::from_millis(500);
+use crate::observe::ops::document::{Document, rest};
 
 /// More than there are people who look; each holds a connection.
 const MOST_LISTENERS: usize = 32;
@@ -104,13 +101,10 @@ impl Drop for Feeding {
     }
 }
 
-/// How long after a snapshot that took so long the next one is begun.
-pub(crate) fn rest(took: Duration) -> Duration {
-    EVERY.max(took * 9)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::sync::Mutex;
 
     use super::*;
@@ -151,11 +145,5 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(listener().next().await.is_some());
-    }
-
-    #[test]
-    fn it_rests_nine_tenths_of_the_time() {
-        assert_eq!(rest(Duration::from_millis(1)), EVERY);
-        assert_eq!(rest(Duration::from_secs(1)), Duration::from_secs(9));
     }
 }

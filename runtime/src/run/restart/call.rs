@@ -16,6 +16,8 @@
 use std::{
     cell::Cell,
     future::Future,
+    mem,
+    ops::ControlFlow,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -26,20 +28,21 @@ use tokio::{
     task::coop::unconstrained,
     time::{Instant, Sleep},
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    context,
     context::cancel_waker::CancelWaker,
-    context::reason::CancelEpoch,
+    context::{self, reason::CancelEpoch},
+    run::Run,
+    run::body::{Failed, Failure, OnError, put_error_text},
     run::future::Prepared,
-    run::output::{Judge, put_text},
+    run::machine::{PollContext, RunEnded, StepFlow},
+    run::output::{Judge, panicked},
     run::restart::args::BodyFactory,
     run::restart::backoff::Restarts,
-    run::{PollContext, Run, RunResult, is_failure},
+    run::watch::{self, Watch},
 };
 use crate::{
-    error::Panic,
     error::{Cancelled, TaskError},
     function::TaskSpec,
     outcome::Outcome,
@@ -73,7 +76,7 @@ pin_project! {
         // Boxed, since most calls end with their first run.
         backoff: Option<Pin<Box<Sleep>>>,
         #[pin]
-        watch: Option<WaitForCancellationFutureOwned>,
+        watch: Watch,
         #[pin]
         run: Option<Run<F, T>>,
     }
@@ -128,62 +131,123 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
 }
 
 impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
-    pub(crate) fn poll_result(
+    /// The value of the last run, or its failure, is put into its place when the call has ended.
+    ///
+    /// The clock is none that was read before: parameters are cloned before a run.
+    #[inline(always)]
+    pub(crate) fn poll_completion(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> Poll<RunEnded> {
+        loop {
+            if let ControlFlow::Break(polled) =
+                self.as_mut().before_run(cx, poll_context, value, failed)
+            {
+                return polled;
+            }
+            let run = self.as_mut().project().run.as_pin_mut().expect("a run was made");
+            let polled = run.poll_completion(cx, poll_context, value, OnError::Keep(failed));
+            let after = self.as_mut().after_run(polled, poll_context, value, failed);
+            if let ControlFlow::Break(polled) = after {
+                return polled;
+            }
+        }
+    }
+
+    // What comes before and after the poll of a run is elsewhere, so that it is not on the stack while a body is polled.
+    #[inline(never)]
+    fn before_run(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        PollContext { cancel_waker, text, .. }: PollContext<'_>,
-    ) -> Poll<RunResult<F::Output>> {
-        let mut this = self.project();
-        if T::IS_OWNED && cancel_waker.is_some() && !*this.owns_token && this.spec.takes_token() {
-            *this.token = this.token.child();
-            *this.owns_token = true;
-        }
-        // The clock is read anew: parameters are cloned before a run.
-        let poll_context = PollContext { cancel_waker, now: None, text: None };
-        loop {
-            if this.backoff.is_some() {
-                if this.poll_fired(cx, cancel_waker) {
-                    return Poll::Ready(this.finish_cancelled());
-                }
-                ready!(this.poll_backoff(cx));
-            }
-            let run_result = ready!(this.poll_run(cx, poll_context));
-            let Some(wait) = this.wait_after(run_result.outcome, cancel_waker) else {
-                this.finish();
-                if let (Some(text), true) = (text, is_failure(run_result.outcome)) {
-                    put_text(text, run_result.result.as_ref(), *this.verdict);
-                }
-                return Poll::Ready(run_result);
-            };
-            if let Err(caught) = this.restart_after(wait, run_result) {
-                return Poll::Ready(this.finish_without_timer(caught));
-            }
-            context::set_waiting(true);
-        }
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> StepFlow {
+        self.project().before_run(cx, poll_context, value, failed)
+    }
+
+    #[inline(never)]
+    fn after_run(
+        self: Pin<&mut Self>,
+        polled: Poll<RunEnded>,
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> StepFlow {
+        self.project().after_run(polled, poll_context, value, failed)
     }
 }
 
 impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
-    fn poll_run(
+    /// Waits for the next run, and makes it.
+    #[inline]
+    fn before_run(
         &mut self,
         cx: &mut Context<'_>,
-        poll_context: PollContext<'_>,
-    ) -> Poll<RunResult<F::Output>> {
-        if self.run.is_none() {
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> StepFlow {
+        let cancel_waker = poll_context.cancel_waker;
+        if T::IS_OWNED && cancel_waker.is_some() && !*self.owns_token && self.spec.takes_token() {
+            *self.token = self.token.child();
+            *self.owns_token = true;
+        }
+        loop {
+            if self.backoff.is_some() {
+                if self.poll_fired(cx, cancel_waker) {
+                    return StepFlow::Break(Poll::Ready(self.finish_cancelled(failed)));
+                }
+                if self.poll_backoff(cx).is_pending() {
+                    return StepFlow::Break(Poll::Pending);
+                }
+            }
+            if self.run.is_some() {
+                break;
+            }
             if let Err(caught) = self.make() {
-                return Poll::Ready(self.finish_unmade(caught));
+                // A failure like any other: a run may follow.
+                let ended = self.finish_unmade(caught, failed);
+                self.after_run(Poll::Ready(ended), poll_context, value, failed)?;
             }
         }
-        // Read before the poll: a body that begins in this poll may end in it.
-        let now = self.started.is_none().then(Instant::now);
-        let mut run = self.run.as_mut().as_pin_mut().expect("a run was made");
-        let polled = run.as_mut().poll_result(cx, poll_context);
-        if polled.is_ready() || run.has_started() {
-            *self.started = self.started.or(now);
+        // Read before the poll: a body that starts in this poll may end in it.
+        if self.started.is_none() {
+            *self.started = Some(Instant::now());
         }
-        let run_result = ready!(polled);
+        StepFlow::Continue(())
+    }
+
+    /// Ends the call, unless a run follows.
+    #[inline]
+    fn after_run(
+        &mut self,
+        polled: Poll<RunEnded>,
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> StepFlow {
+        let Poll::Ready(completion) = polled else {
+            if !self.run.as_ref().as_pin_ref().is_some_and(|run| run.has_started()) {
+                *self.started = None;
+            }
+            return StepFlow::Break(Poll::Pending);
+        };
         self.run.set(None);
-        Poll::Ready(run_result)
+        let Some(wait) = self.wait_after(completion.outcome, poll_context.cancel_waker) else {
+            self.finish();
+            let outcome = completion.outcome;
+            put_error_text(poll_context.text, outcome, value, failed, *self.verdict);
+            return StepFlow::Break(Poll::Ready(completion));
+        };
+        if let Err(caught) = self.restart_after(wait, completion.outcome, value, failed) {
+            return StepFlow::Break(Poll::Ready(self.finish_without_timer(caught, failed)));
+        }
+        context::set_waiting(true);
+        StepFlow::Continue(())
     }
 
     /// Makes the next run of fresh clones.
@@ -207,11 +271,10 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
 
     /// A clone has panicked: the run ends before its body is there.
     #[cold]
-    fn finish_unmade(&mut self, caught: Caught) -> RunResult<F::Output> {
-        let panicked = self.panicked(caught);
+    fn finish_unmade(&mut self, caught: Caught, failed: &mut Failure) -> RunEnded {
+        let panicked = panicked(*self.spec, caught);
         self.record_unmade(Outcome::Panicked);
-        let outcome = Outcome::Panicked;
-        RunResult { outcome, overdue: false, nanos: 0, result: Err(panicked) }
+        fail(panicked, failed)
     }
 
     /// The wait before the next run, if one follows.
@@ -239,15 +302,18 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
 
     /// Starts the wait before the next run, then logs the restart with the error that ends here.
     #[cold]
-    fn restart_after(&mut self, wait: Duration, last: RunResult<F::Output>) -> Result<(), Caught> {
-        let RunResult { outcome, result, .. } = last;
-        let error = Cell::new(None);
-        // A panic was logged when it was caught.
-        if outcome != Outcome::Ok && outcome != Outcome::Panicked {
-            put_text(&error, result.as_ref(), *self.verdict);
-        }
-        drop_quietly(result);
-        let (name, error) = (self.spec.name(), error.take());
+    fn restart_after(
+        &mut self,
+        wait: Duration,
+        outcome: Outcome,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> Result<(), Caught> {
+        let text = Cell::new(None);
+        put_error_text(Some(&text), outcome, value, failed, *self.verdict);
+        drop_quietly(mem::replace(value, Poll::Pending));
+        drop_quietly(failed.take());
+        let (name, error) = (self.spec.name(), text.take());
         // Without a timer in its runtime, tokio panics.
         match panic::catch(|| Box::pin(tokio::time::sleep(wait))) {
             Ok(backoff) => *self.backoff = Some(backoff),
@@ -265,20 +331,8 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     /// Whether the token has fired; if not, the task is woken when it does.
     fn poll_fired(&mut self, cx: &mut Context<'_>, cancel_waker: Option<&CancelWaker>) -> bool {
         let token = self.token.as_token();
-        if let Some(cancel_waker) = cancel_waker {
-            if cancel_waker.is_for(token) {
-                return token.is_cancelled();
-            }
-            if cancel_waker.fired() {
-                return true;
-            }
-        }
-        if self.watch.is_none() {
-            let token = self.token.as_token().clone();
-            self.watch.set(Some(token.cancelled_owned()));
-        }
-        let watch = self.watch.as_mut().as_pin_mut().expect("set above");
-        std::pin::pin!(unconstrained(watch)).poll(cx).is_ready()
+        watch::fired(token, cancel_waker)
+            .unwrap_or_else(|| watch::poll(self.watch.as_mut(), token, cx))
     }
 
     fn poll_backoff(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -293,21 +347,18 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     }
 
     #[cold]
-    fn finish_cancelled(&mut self) -> RunResult<F::Output> {
+    fn finish_cancelled(&mut self, failed: &mut Failure) -> RunEnded {
         self.finish();
         let cancelled = Cancelled::new(*self.spec, context::cause(CancelEpoch::NEVER));
-        let cancelled = TaskError::Cancelled(cancelled);
-        let outcome = Outcome::Cancelled;
-        RunResult { outcome, overdue: false, nanos: 0, result: Err(cancelled) }
+        fail(TaskError::Cancelled(cancelled), failed)
     }
 
     /// No run follows, though one should: the last one was counted and logged.
     #[cold]
-    fn finish_without_timer<R>(&mut self, caught: Caught) -> RunResult<R> {
-        let panicked = self.panicked(caught);
+    fn finish_without_timer(&mut self, caught: Caught, failed: &mut Failure) -> RunEnded {
+        let panicked = panicked(*self.spec, caught);
         self.finish();
-        let outcome = Outcome::Panicked;
-        RunResult { outcome, overdue: false, nanos: 0, result: Err(panicked) }
+        fail(panicked, failed)
     }
 
     /// Gives everything back. What was kept may panic when it is dropped, and is no part of any run.
@@ -315,20 +366,13 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         *self.backoff = None;
         self.watch.set(None);
         if let Err(caught) = self.drop_factory() {
-            _ = self.panicked(caught);
+            _ = panicked(*self.spec, caught);
         }
     }
 
     fn drop_factory(&mut self) -> Result<(), Caught> {
         let factory = self.factory.take();
         panic::catch(|| drop(factory))
-    }
-
-    #[cold]
-    fn panicked(&self, caught: Caught) -> TaskError {
-        let panic = Panic::new(*self.spec, caught);
-        events::panicked(&panic);
-        TaskError::Panicked(panic)
     }
 
     /// Counts a run that ended before there was a body, then gives back what was acquired for it.
@@ -345,10 +389,17 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         self.run.set(None);
         let dropped = match self.drop_factory() {
             Ok(()) => Outcome::Dropped,
-            Err(caught) => self.panicked(caught).outcome(),
+            Err(caught) => panicked(*self.spec, caught).outcome(),
         };
         if self.prepared.is_some() {
             self.record_unmade(dropped);
         }
     }
+}
+
+/// The end of a call that no run has ended.
+fn fail(error: TaskError, failed: &mut Failure) -> RunEnded {
+    let outcome = error.outcome();
+    *failed = Some(Box::new(Failed { error, overdue: false }));
+    RunEnded { outcome, nanos: 0 }
 }

@@ -8,18 +8,20 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use pin_project_lite::pin_project;
 
 use crate::{error::TaskError, function::TaskSpec, token::AsToken};
 use crate::{
-    run::future::{ErrInto, Prepared, SupervisedFuture, TaskCompletion},
+    run::body::{Failure, is_overdue, result},
+    run::function,
+    run::future::{ErrInto, Prepared, SupervisedFuture, TaskCompletion, sealed::Sealed},
+    run::machine::{PollContext, RunEnded},
     run::output::{Output, SupervisedOutput},
     run::restart::args::BodyFactory,
     run::restart::call::Call,
-    run::{PollContext, RunResult, function},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -85,8 +87,10 @@ pub trait Runs {
     fn poll_call(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        poll_context: PollContext<'_>,
-    ) -> Poll<TaskCompletion<Self::Output, TaskError>>;
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<Self::Output>,
+        failed: &mut Failure,
+    ) -> Poll<RunEnded>;
 }
 
 impl<M: BodyFactory<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
@@ -109,18 +113,15 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
         Self::renew_token(self, from, to);
     }
 
+    #[inline]
     fn poll_call(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        poll_context: PollContext<'_>,
-    ) -> Poll<TaskCompletion<F::Output, TaskError>> {
-        let polled = self.poll_result(cx, poll_context);
-        polled.map(|RunResult { outcome, overdue, nanos, result }| TaskCompletion {
-            outcome,
-            overdue,
-            nanos,
-            result,
-        })
+        poll_context: &PollContext<'_>,
+        value: &mut Poll<F::Output>,
+        failed: &mut Failure,
+    ) -> Poll<RunEnded> {
+        self.poll_completion(cx, poll_context, value, failed)
     }
 }
 
@@ -146,9 +147,22 @@ impl<C: Runs> Future for Restarting<C> {
     type Output = C::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
+        let (mut value, mut failed) = (Poll::Pending, None);
         let this = self.project();
-        let polled = this.call.poll_call(cx, PollContext::default());
-        polled.map(|completion| completion.result.unwrap_or_else(this.from_task_error))
+        _ = this.call.poll_call(cx, &PollContext::EMPTY, &mut value, &mut failed);
+        if failed.is_some() {
+            put_error(&mut value, &mut failed, *this.from_task_error);
+        }
+        value
+    }
+}
+
+/// Puts what the function declares for a run without a value into the place of the value.
+#[cold]
+#[inline(never)]
+fn put_error<R>(value: &mut Poll<R>, failed: &mut Failure, from_task_error: fn(TaskError) -> R) {
+    if let Some(failed) = failed.take() {
+        *value = Poll::Ready(from_task_error(failed.error));
     }
 }
 
@@ -192,6 +206,8 @@ where
     }
 }
 
+impl<C: Runs> Sealed for Restarting<C> {}
+
 impl<C> SupervisedFuture for Restarting<C>
 where
     C: Runs,
@@ -217,15 +233,28 @@ where
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
     ) -> Poll<TaskCompletion<Self::Value, Self::Error>> {
-        let this = self.project();
-        this.call.poll_call(cx, poll_context).map(
-            |TaskCompletion { outcome, overdue, nanos, result }| TaskCompletion {
-                outcome,
-                overdue,
-                nanos,
-                result: C::Output::into_result(result),
-            },
-        )
+        let (mut value, mut failed) = (Poll::Pending, None);
+        let poll_context = PollContext { now: None, ..poll_context };
+        let call = self.project().call;
+        let RunEnded { outcome, nanos } =
+            ready!(call.poll_call(cx, &poll_context, &mut value, &mut failed));
+        let overdue = is_overdue(&failed);
+        let result = C::Output::into_result(result(value, failed));
+        Poll::Ready(TaskCompletion { outcome, overdue, nanos, result })
+    }
+
+    #[inline]
+    fn poll_value(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        value: &mut Poll<C::Output>,
+        failed: &mut Failure,
+    ) {
+        _ = self.project().call.poll_call(cx, &PollContext::EMPTY, value, failed);
+    }
+
+    fn settle(result: Result<C::Output, TaskError>) -> Result<Self::Value, Self::Error> {
+        C::Output::into_result(result)
     }
 
     fn error(error: TaskError) -> Self::Error {

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct BodyTask {
     record: Option<Arc<TaskRecord>>,
     _registration: Registration<dyn HasTasks>,
-    /// What the list refers to.
+    /// The list holds it weakly.
     _body: Arc<Body>,
 }
 
@@ -30,12 +30,12 @@ impl HasTasks for Body {
 }
 
 impl BodyTask {
-    /// Of a test.
+    /// Registers the body of a test.
     pub(crate) fn new(spec: &'static TaskSpec, token: &CancellationToken) -> Self {
         Self::within(spec, ScopeNode::root(token.clone()))
     }
 
-    /// Of a main.
+    /// Registers the body of a main.
     pub(crate) fn of_main(
         spec: &'static TaskSpec,
         main: &MainScope,

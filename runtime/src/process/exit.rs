@@ -1,0 +1,179 @@
+//! The end of a process: who ends it, what is reported before, and with which code.
+//!
+//! Four observers may find that work did not finish: main after the drain, main after the runtime's shutdown, the thread
+//! that drains the pools, and the thread that counts the grace. All end the process through [`Exit`].
+//!
+//! Invariants
+//!
+//! 1. One thread reports, and that thread ends the process. Otherwise two reports interleave on stderr, or the process
+//!    ends in the middle of one. (`one_thread_claims_the_exit` below, `tests/process/spent.rs`)
+//! 2. Each report, each flush and the end itself takes at most [`REPORT_TIMEOUT`](bounded::REPORT_TIMEOUT). Otherwise a
+//!    pipe that nobody reads or a subscriber that blocks keeps the process alive. (`tests/process/hostile.rs`)
+//! 3. What waits to be logged is logged before exit 75, which runs no destructors. Otherwise the last failures and
+//!    backtraces are lost. (`tests/process/told.rs`)
+//! 4. A second signal ends the process without a report and without the claim: neither may delay it.
+//!    (`tests/process/second_signal.rs`)
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::runtime::Runtime;
+
+use crate::{
+    bounded,
+    bounded::REPORT_TIMEOUT,
+    cause::Signal,
+    process::{report::running_tasks, signals, systemd},
+    telemetry::{events, flush},
+};
+
+/// `EX_TEMPFAIL`: the work is not done, and may be tried again.
+const UNFINISHED: u8 = 75;
+
+/// How long the runtime may take to shut down: a blocking thread cannot hold the process.
+const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// How long after the body's end main may still exit by itself: the runtime's shutdown, a flush and its own report.
+pub(crate) const AFTER_BODY: Duration = Duration::from_secs(2);
+
+/// The exit of one main, shared by the threads that may end the process.
+#[derive(Clone, Default)]
+pub(crate) struct Exit(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    is_claimed: AtomicBool,
+    is_announced: AtomicBool,
+}
+
+/// Why work did not finish.
+pub(crate) enum Unfinished {
+    /// The grace has passed.
+    Grace(Duration),
+    /// All pools are drained within this grace, and a task blocks the thread of main.
+    MainBlocked(Duration),
+    /// The listed tasks of pools did not finish.
+    Pools(String),
+}
+
+impl Exit {
+    /// Tells the service manager once that the process ends, and within what time.
+    pub(crate) fn announce(&self, grace: Duration) {
+        if !self.0.is_announced.swap(true, Ordering::Relaxed) {
+            // The body may end at the last moment, and a report may follow.
+            systemd::stopping(grace.saturating_add(AFTER_BODY + 3 * REPORT_TIMEOUT));
+        }
+    }
+
+    /// Reports what did not finish and ends the process. Returns if another thread ends it.
+    pub(crate) fn end_process(&self, why: Unfinished) {
+        if self.claim() {
+            why.report();
+            flush::all();
+            end_unfinished();
+        }
+    }
+
+    /// Reports what did not finish, for the thread of main: it returns the code. If another thread ends the process,
+    /// this never returns.
+    pub(crate) fn report(&self, why: Unfinished) -> ExitCode {
+        while !self.claim() {
+            thread::park();
+        }
+        why.report();
+        unfinished_code()
+    }
+
+    /// Returns true once.
+    fn claim(&self) -> bool {
+        !self.0.is_claimed.swap(true, Ordering::AcqRel)
+    }
+}
+
+impl Unfinished {
+    /// Writes to stderr, then logs an event, each on a thread of its own: if one blocks, the other is still made.
+    /// Listing the tasks may drop the last handle of a group, which runs foreign code.
+    fn report(self) {
+        let (grace, why) = match self {
+            Self::Grace(grace) => (grace, ". What did not stop:"),
+            Self::MainBlocked(grace) => (grace, ": a task blocks the thread of main.\nWhat runs:"),
+            Self::Pools(list) => {
+                let text = format!("The pools could not be drained.\n{list}");
+                bounded::report(move || print(&text));
+                return bounded::report(move || events::undrained(&list));
+            }
+        };
+        bounded::report(move || {
+            print(&format!("The grace of {grace:?} is spent{why}\n{}", running_tasks()));
+        });
+        bounded::report(move || events::grace_spent(grace, &running_tasks()));
+    }
+}
+
+/// Not `eprintln!`, which panics if stderr is closed.
+fn print(text: &str) {
+    _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Returns the exit code for work that did not finish.
+pub(crate) fn unfinished_code() -> ExitCode {
+    ExitCode::from(UNFINISHED)
+}
+
+/// Ends the process with the exit code for work that did not finish.
+pub(crate) fn end_unfinished() -> ! {
+    end(UNFINISHED.into())
+}
+
+/// Ends the process for a second signal.
+pub(crate) fn end_by_second(signal: Signal) -> ! {
+    end(128 + signal.number())
+}
+
+/// Ends the process as the signal would have, for the thread of main. Returns if the platform has no such end.
+pub(crate) fn end_by_signal(signal: Signal) -> ExitCode {
+    // A death by a signal runs no destructors: flush what was printed.
+    bounded::report(|| _ = io::stdout().flush());
+    signals::raise_again(signal)
+}
+
+/// Ends the process as `std::process::exit` does, or without its hooks and flushes if they hang: on a pipe that nobody
+/// reads, or because another thread is exiting already.
+fn end(code: i32) -> ! {
+    bounded::report(move || std::process::exit(code));
+    // `_exit`, on Windows too: no hooks, flushes or destructors.
+    signal_hook::low_level::exit(code)
+}
+
+/// Shuts the runtime down and logs what waits to be logged.
+///
+/// Backtraces come first: their panics are logged already. The shutdown has a thread of its own, since it drops tasks,
+/// and tokio puts no limit on a drop that blocks. Counts come last: the dropped tasks may add to them.
+pub(crate) fn shut_down(runtime: Runtime) {
+    flush::backtraces();
+    bounded::run(RUNTIME_SHUTDOWN, move || runtime.shutdown_timeout(RUNTIME_SHUTDOWN));
+    flush::counts();
+}
+
+#[cfg(all(test, not(supervised_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thread_claims_the_exit() {
+        let exit = Exit::default();
+        let claims = thread::scope(|scope| {
+            let threads = [(); 8].map(|()| scope.spawn(|| exit.clone().claim()));
+            threads.map(|thread| thread.join().expect("a claim does not panic"))
+        });
+        assert_eq!(claims.iter().filter(|claimed| **claimed).count(), 1);
+    }
+}

@@ -1,0 +1,40 @@
+//! How much of the stack a supervised function that calls itself takes, against a plain one, in an optimized build.
+//!
+//! ```text
+//! cargo run --release -p supervised-instructions --bin recursion
+//! ```
+//!
+//! `tests/composition/depth.rs` measures the same without optimization.
+
+#[path = "../support/recursion.rs"]
+mod recursion;
+
+use std::process::ExitCode;
+
+/// At least half the depth of a plain recursion.
+const MOST: usize = 2;
+
+fn main() -> ExitCode {
+    if cfg!(debug_assertions) {
+        eprintln!("SKIPPED, and nothing was measured: this is no optimized build (`--release`)");
+        return ExitCode::SUCCESS;
+    }
+    let plain = recursion::bytes_of_a_level(recursion::plain);
+    println!("{:24}{plain:6} bytes of the stack for each level", "plain");
+    let calls: [(&str, fn(_, _) -> _); 4] = [
+        ("supervised", recursion::boxed),
+        ("with err_into", recursion::converted),
+        ("with restart", recursion::restarting),
+        ("with both", recursion::both),
+    ];
+    let mut status = ExitCode::SUCCESS;
+    for (name, call) in calls {
+        let bytes = recursion::bytes_of_a_level(call);
+        let too_many = if bytes > MOST * plain { "  TOO MANY" } else { "" };
+        println!("{name:24}{bytes:6}{too_many}");
+        if bytes > MOST * plain {
+            status = ExitCode::FAILURE;
+        }
+    }
+    status
+}
