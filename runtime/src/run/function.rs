@@ -1,9 +1,9 @@
-//! The name of a supervised function, read off the type of its body: a spawn that is refused never calls its closure,
-//! so it has no other way to know what it was to run.
+//! The name of a supervised function, parsed from the type of its body. A refused spawn never calls its closure, so it
+//! has no other way to name the function.
 
 use std::any::type_name;
 
-/// What the compiler calls a body and each closure around it.
+/// How the compiler names a body and each closure around it.
 const CLOSURE: &str = "::{{closure}}";
 
 /// The function whose body has the type `F`; `closures` says how deep in the function the body is.
@@ -32,7 +32,7 @@ fn without_generics(path: &str) -> Option<&str> {
     let mut depth = 0;
     for (at, char) in path.char_indices().rev() {
         match char {
-            // That of a `->` closes nothing.
+            // The `>` of a `->` closes nothing.
             '>' if path[..at].ends_with('-') => {}
             '>' => depth += 1,
             '<' => depth -= 1,
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_function_is_found_in_the_type_of_its_body() {
+    fn the_type_of_a_body_names_its_function() {
         for (body, closures, name) in [
             ("app::store::{{closure}}", 1, Some("store")),
             ("<app::Disk as app::Store>::save::{{closure}}", 1, Some("save")),

@@ -27,19 +27,19 @@ use crate::{
 pin_project! {
     /// A call of a supervised function, lazy like any future: nothing runs until it is polled.
     ///
-    /// Awaited, it gives what the function declares. It holds the body inline and the token as it was
-    /// given, lent or owned; with an owned token and owned parameters it is `'static` and can be
-    /// spawned, best by a [`Group`](crate::Group).
+    /// Its output is the function's return type. It holds the body inline and the token as it was given, borrowed or
+    /// owned. With an owned token and owned parameters it is `'static` and can be spawned, best by a
+    /// [`Group`](crate::Group).
     ///
     /// # Panics
     ///
-    /// When it is polled again after it has ended. A `timeout` or a `grace` needs a tokio runtime that has its timer
-    /// enabled: without one, a run that is pending ends as `panicked`.
+    /// If it is polled again after it has finished. A `timeout` or a `grace` needs a tokio runtime with its timer enabled:
+    /// without one, a pending run finishes as `panicked`.
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it runs, it drops the body where it is, counts the run as `dropped` and gives its
-    /// permit back. Dropped while it waits for its permit, it leaves the queue.
+    /// If it is dropped while it runs, it drops the body at its current `.await`, counts the run as `dropped` and releases
+    /// its permit. If it is dropped while it waits for a permit, it leaves the queue.
     #[must_use = "a supervised call does nothing until it is awaited or spawned"]
     pub struct Supervised<F, T = CancellationToken>
     where
@@ -52,7 +52,7 @@ pin_project! {
     }
 }
 
-/// What the attribute's expansion calls.
+/// Makes a supervised call; called by the expansion of the attribute.
 pub fn supervise<F: Future, T: AsToken>(
     spec: &'static TaskSpec,
     token: T,
@@ -65,7 +65,7 @@ pub fn supervise<F: Future, T: AsToken>(
     }
 }
 
-/// The same for a future whose type nobody wrote down: an error is judged by its being one.
+/// The same for a future whose type is not written down: every `Err` counts as an error.
 pub fn supervise_foreign<I, T>(
     spec: &'static TaskSpec,
     token: T,
@@ -91,7 +91,7 @@ impl<F: Future, T: AsToken> Future for Supervised<F, T> {
     }
 }
 
-/// As [`Run::poll_end`]. Without optimization each function and value between this one and the body takes of the stack.
+/// As [`Run::poll_completion`]. Without optimization, each function and value between this one and the body takes stack.
 #[cfg(debug_assertions)]
 macro_rules! drive {
     ($lent:expr) => {
@@ -107,7 +107,7 @@ macro_rules! drive {
 use drive;
 
 impl<F: Future, T: AsToken> Supervised<F, T> {
-    /// Where the error of a call goes: into the value, unless there is a place of its own.
+    /// Where the error of a call goes: into `failed` if it is given, else into the value.
     fn on_error<'a>(
         from_task_error: fn(TaskError) -> F::Output,
         failed: Option<&'a mut Failure>,
@@ -179,7 +179,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the future drops this one, with what that says.
+    /// Dropping the future drops this call, as described there.
     pub fn err_into<E>(self) -> ErrInto<Self, E>
     where
         E: From<<F::Output as SupervisedOutput>::Error>,
@@ -193,7 +193,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it drops the call that it converts, with what that says.
+    /// Dropping it drops the call that it converts, as described there.
     #[must_use = "a supervised call does nothing until it is awaited or spawned"]
     pub struct ErrInto<S, E> {
         #[pin]
@@ -226,7 +226,7 @@ where
     }
 }
 
-/// Elsewhere, so that what it needs is not on the stack while a body is polled.
+/// Not inlined: the conversion needs no stack while a body is polled.
 #[inline(never)]
 fn convert<S, E>(
     value: &mut Poll<S::Output>,
@@ -250,18 +250,18 @@ where
     converted(spec.name(), || E::from(error), |error| S::error(error).into())
 }
 
-/// How a spawned run ended, with the value and the error that its group knows.
+/// How a spawned run finished, with the value and the error type of its group.
 pub struct TaskCompletion<T, E> {
     pub(crate) outcome: Outcome,
-    /// It had not stopped within its grace, and was dropped.
+    /// Whether it had not stopped within its grace, and was dropped.
     pub(crate) overdue: bool,
-    /// How long the body took; 0 where that is not known.
+    /// How long the body ran, in nanoseconds; 0 if that is not known.
     pub(crate) nanos: u64,
     pub(crate) result: Result<T, E>,
 }
 
 impl<T, E> TaskCompletion<T, E> {
-    /// Of a run that its owner aborted; its scope counts it as cancelled.
+    /// That of a run that its owner aborted, which its scope counts as cancelled.
     pub(crate) fn aborted(error: E) -> Self {
         Self { outcome: Outcome::Cancelled, overdue: false, nanos: 0, result: Err(error) }
     }
@@ -274,8 +274,8 @@ pub(super) mod sealed {
 impl<F: Future, T: AsToken> sealed::Sealed for Supervised<F, T> {}
 impl<S, E> sealed::Sealed for ErrInto<S, E> {}
 
-/// What [`map`](crate::map()) and [`Group::spawn`](crate::group::Group::spawn) take: the call of a supervised function, or a
-/// foreign future that [`task!`](crate::task) has given a name.
+/// The call of a supervised function, or another future that [`task!`](crate::task) has named: what
+/// [`map`](crate::map()) and [`Group::spawn`](crate::group::Group::spawn) take.
 ///
 /// The trait is sealed.
 #[diagnostic::on_unimplemented(
@@ -284,16 +284,16 @@ impl<S, E> sealed::Sealed for ErrInto<S, E> {}
     note = "put `#[supervised]` on the function that makes it, or wrap it: `task!(\"name\", |token| …)`"
 )]
 pub trait SupervisedFuture: Future + sealed::Sealed {
-    /// What a run that went well gives.
+    /// The success type.
     type Value;
-    /// What one that did not gives.
+    /// The error type.
     type Error;
 
     #[doc(hidden)]
     fn spec(&self) -> &'static TaskSpec;
     #[doc(hidden)]
     fn prepare(&mut self, prepared: Prepared);
-    /// Before the first poll: if it was given the first token, it has the second one from now on.
+    /// Replaces the token, before the first poll, if it is the first one given here.
     #[doc(hidden)]
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
     #[doc(hidden)]
@@ -302,7 +302,7 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
     ) -> Poll<TaskCompletion<Self::Value, Self::Error>>;
-    /// The poll of a call that is awaited where it is made: until it has ended both places are empty.
+    /// Polls a call that is awaited where it was made: both places are empty until it has finished.
     #[doc(hidden)]
     fn poll_value(
         self: Pin<&mut Self>,
@@ -314,17 +314,17 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     fn settle(result: Result<Self::Output, TaskError>) -> Result<Self::Value, Self::Error>;
     #[doc(hidden)]
     fn error(error: TaskError) -> Self::Error;
-    /// The function that makes such calls, if it is known.
+    /// The name of the function that makes such calls, if it is known.
     #[doc(hidden)]
     fn function() -> Option<&'static str>;
-    /// Of a future that has ended: the token that it was given.
+    /// Returns the token that was given to a future that has finished.
     #[doc(hidden)]
     fn take_back_token(self: Pin<&mut Self>) -> Option<CancellationToken> {
         None
     }
 }
 
-/// What a scope hands to a run before it spawns it.
+/// What a scope passes to a run before it spawns it.
 pub struct Prepared {
     pub(crate) permit: Option<Permit>,
     pub(crate) longest_grace: Option<Duration>,

@@ -23,9 +23,9 @@ mod sealed {
     note = "write `-> Result<_, TaskError>`, use an error that holds any other (`anyhow::Error`, `Box<dyn Error + Send + Sync>`, `io::Error`), or add a variant with `#[from] TaskError` to your own"
 )]
 pub trait SupervisedOutput: sealed::Sealed + Sized {
-    /// What a run that went well gives.
+    /// The success type.
     type Value;
-    /// What one that did not gives; [`TaskError`] for a function that returns `()`.
+    /// The error type; [`TaskError`] for a function that returns `()`.
     type Error;
 
     #[doc(hidden)]
@@ -83,8 +83,8 @@ impl<T, E: From<TaskError>> SupervisedOutput for Result<T, E> {
     }
 }
 
-/// Converts an error by the user's `From`. One that panics is asked once more, with that panic; a second
-/// panic has nowhere to go but out.
+/// Converts an error by the user's `From`. If that panics, converts the panic instead; a second panic unwinds into the
+/// caller.
 pub(super) fn converted<E>(
     task: &'static str,
     convert: impl FnOnce() -> E,
@@ -101,10 +101,10 @@ pub(super) fn panicked(task: impl Into<Origin>, caught: Caught) -> TaskError {
     TaskError::Panicked(panic)
 }
 
-/// What a returned value says of its run.
+/// How a returned value is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// `()`, `Ok`, or something that is no `Result`.
+    /// `()`, `Ok`, or a value that is no `Result`.
     Ok,
     /// An `Err`.
     Error,
@@ -114,25 +114,25 @@ pub enum Verdict {
     CarriesUnfinished,
 }
 
-/// Judges a returned value. With a place for it, it writes what the error says instead.
+/// Judges a returned value, or writes the text of its error if a place for it is given.
 pub(crate) type Judge<R> = fn(&R, Option<&mut Text>) -> Verdict;
 
-/// What an error says, cut after 4 KiB.
+/// The text of an error, cut after 4 KiB.
 #[derive(Default)]
 pub struct Text(String);
 
 impl Text {
     const MOST: usize = 4_096;
-    /// How many sources are followed: a chain may be a ring.
+    /// How many sources are followed: a chain of sources may be circular.
     const DEEPEST: usize = 64;
 
-    /// Writes an error and its sources, as far as they add something.
+    /// Writes an error, and each source whose text is not there yet.
     fn write(&mut self, error: &(dyn Error + 'static)) {
         let mut next = Some(error);
         for _ in 0..Self::DEEPEST {
             let Some(error) = next else { return };
             let mut link = Self::default();
-            // One that is too long is cut, which is no failure.
+            // An `Err` means that the text was cut, which is no failure.
             if panic::catch(|| _ = fmt::write(&mut link, format_args!("{error}"))).is_err() {
                 link.0.push_str("(its `Display` panicked)");
             }
@@ -158,7 +158,7 @@ impl fmt::Write for Text {
     }
 }
 
-/// Puts what the error of a run says into its place.
+/// Puts the text of a run's error into its place.
 #[cold]
 pub(super) fn put_text<R>(
     place: &Cell<Option<Box<str>>>,
@@ -176,29 +176,29 @@ pub(super) fn put_text<R>(
     }
 }
 
-/// The two functions that a run needs of its return type, as plain pointers.
+/// The two functions of a return type that a run needs, as function pointers.
 pub struct Output<R> {
     pub(super) verdict: Judge<R>,
     pub(super) from_task_error: fn(TaskError) -> R,
 }
 
-/// Asks the return type's bound, once for a function, at its return type.
+/// Checks the bound of a return type, once for each function, so that the error points there.
 pub fn output<R: SupervisedOutput>(verdict: Judge<R>) -> Output<R> {
     Output { verdict, from_task_error: R::from_task_error }
 }
 
-/// Stands in where the return type was refused already: it keeps the rest of the function compiling.
+/// Replaces [`output`] if the return type was refused, so that the rest of the function compiles.
 pub fn refused<R>(verdict: Judge<R>) -> Output<R> {
     Output { verdict, from_task_error: |error| unreachable!("a refused function ran: {error}") }
 }
 
-/// A value of the type that a function declares, for code that is never reached.
+/// A value of a function's return type, for code that is never reached.
 #[cold]
 pub fn declared<R>() -> R {
     unreachable!("it is called where no code is reached")
 }
 
-/// The verdict where nothing is known of the type.
+/// The verdict if nothing is known of the type.
 pub fn always_ok<R>(_: &R, _: Option<&mut Text>) -> Verdict {
     Verdict::Ok
 }
@@ -228,10 +228,10 @@ fn of<T, E>(
     }
 }
 
-/// Finds the verdict of a concrete return type, by how much is known of its error.
+/// Finds the judge of a concrete return type, by how much is known of its error.
 ///
-/// The traits are implemented for ever fewer references to a probe, so that a call on the most
-/// references takes the first whose bound holds.
+/// Each trait is implemented for one reference fewer to a probe than the trait before it. A call on the most references
+/// selects the first trait whose bound holds.
 pub struct Probe<R>(PhantomData<fn() -> R>);
 
 impl<R> Clone for Probe<R> {
@@ -248,14 +248,14 @@ impl<R> Probe<R> {
 }
 
 impl<T, E> Probe<Result<T, E>> {
-    /// The verdict for an error that borrows: nothing can be looked for in it.
+    /// The judge for an error that borrows: its sources cannot be searched.
     #[must_use]
     pub fn by_shape() -> Judge<Result<T, E>> {
         by_shape
     }
 }
 
-/// Declares the traits of the probe, from the most is known to the least.
+/// Declares the traits of the probe, from the most specific to the least.
 macro_rules! probes {
     ($($(#[$doc:meta])* $name:ident for $probe:ty, $out:ty, [$($generics:tt)*], $verdict:expr;)*) => {$(
         $(#[$doc])*
@@ -275,7 +275,7 @@ macro_rules! probes {
 }
 
 probes! {
-    /// The error is an `Error`: its sources are looked through.
+    /// The error is an `Error`: its sources are searched.
     ByError for &&&&Probe<Result<T, E>>, Result<T, E>, [T, E: Error + 'static],
         |result, text| of(result, text, |error| error);
     /// The error holds any shared error: `anyhow::Error`, `eyre::Report`, `Box<dyn Error + Send + Sync>`.
@@ -292,7 +292,7 @@ probes! {
         always_ok;
 }
 
-/// What an error is, or comes from.
+/// Judges an error by what it is, or has as a source.
 fn carried(error: &(dyn Error + 'static)) -> Verdict {
     if is_unfinished(error) {
         Verdict::CarriesUnfinished

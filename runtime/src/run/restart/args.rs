@@ -1,4 +1,4 @@
-//! What a call keeps to make its body anew: its parameters, to be cloned for each run.
+//! The parameters that a call keeps, and clones for the body of each run.
 
 /// A parameter of a function that restarts.
 #[diagnostic::on_unimplemented(
@@ -18,8 +18,7 @@ impl<P: Clone> ClonedForEachRun for P {
     }
 }
 
-/// A parameter, and how it is cloned. That it can be is asked once, at its type: what captures it need not
-/// ask again.
+/// A parameter, and how it is cloned. Its `Clone` bound is checked once, at its type.
 pub struct RestartArg<P> {
     parameter: P,
     clone: fn(&P) -> P,
@@ -43,8 +42,8 @@ impl<P> Clone for RestartArg<P> {
     }
 }
 
-/// The closure that makes a body of what was kept. It captures the receiver as it is, since nothing else can
-/// be called `self`.
+/// The closure that makes a body of the parameters. It captures the receiver itself, since nothing else can be called
+/// `self`.
 #[diagnostic::on_unimplemented(
     message = "`restart` needs a `self` that is `Clone`: each run begins with one of its own",
     label = "not `Clone`",

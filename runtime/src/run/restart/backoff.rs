@@ -1,10 +1,10 @@
-//! Whether a call may begin another run, and how long it waits before.
+//! Whether a call starts another run, and how long it waits before it.
 //!
 //! Invariants
 //!
-//! 1. A wait is never outside of the bounds of `backoff`.
+//! 1. A wait is always within the bounds of `backoff`.
 //! 2. No more restarts than `max_restarts` allows are decided within its window; the moment that counts is
-//!    the end of the run that is followed by another, so that a window is one of failures.
+//!    the end of the failed run.
 //! 3. No more moments are kept than `max_restarts` allows.
 //!
 //! The tests below check 1 and 3, `tests/behaviour/restart_backoff.rs` 1 and 2 from the outside.
@@ -20,13 +20,13 @@ use crate::function::restart::Restart;
 pub(crate) struct Restarts {
     /// Since the last stable run.
     consecutive: u32,
-    /// When those were decided that are still in the window, oldest first.
+    /// When the restarts within the window were decided, oldest first.
     recent: VecDeque<Instant>,
     total: u64,
 }
 
 impl Restarts {
-    /// A run has ended that lasted that long: the wait before the next, if there may be one.
+    /// Returns the wait after a run that lasted that long, if another may follow.
     pub(crate) fn after(
         &mut self,
         lasted: Duration,
@@ -42,7 +42,7 @@ impl Restarts {
         }
         self.recent.push_back(now);
         self.total += 1;
-        // Only a run that outlived the longest wait has shown that the trouble is over.
+        // Only a run that outlives the longest wait counts as recovered.
         if lasted > restart.highest() {
             self.consecutive = 0;
         }
@@ -51,14 +51,14 @@ impl Restarts {
         Some(wait)
     }
 
-    /// How many there have been, the one that was decided last included.
+    /// How many restarts there were, with the last one decided.
     pub(crate) fn total(&self) -> u64 {
         self.total
     }
 }
 
-/// Half of a bound that doubles, and a random share of the other half: calls that failed together do not
-/// come back together.
+/// Half of a bound that doubles, and a random share of the other half: calls that failed together do not restart
+/// together.
 fn wait(
     consecutive: u32,
     restart: &Restart,

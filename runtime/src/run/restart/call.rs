@@ -1,12 +1,13 @@
-//! One call of several runs: each made anew, with a wait before the next.
+//! One call of several runs, with a wait before each restart.
 //!
 //! Invariants
 //!
-//! 1. The next run is decided by the outcome of the last one and by the own token, never by an error's kind.
-//! 2. While the call waits for its next run, it holds no permit, no body and no result; a token that fires
-//!    then ends it, and nothing is started or counted.
+//! 1. The outcome of the last run and the call's own token decide whether another follows; the error type is not
+//!    considered.
+//! 2. While the call waits for its next run, it holds no permit, no body and no result. If its token fires then, the
+//!    call finishes, and starts and counts nothing.
 //! 3. Parameters are cloned and dropped under [`panic::catch`]: a clone that panics is a run that panicked.
-//! 4. A permit that was acquired for the call is its first run's.
+//! 4. A permit that was acquired for the call belongs to its first run.
 //! 5. A restart is logged once its wait has started, which needs a timer; otherwise the log would announce a run that
 //!    never happens. The event has the error of the run before it, which nothing else reports.
 //!
@@ -62,18 +63,18 @@ pin_project! {
     {
         spec: &'static TaskSpec,
         token: T,
-        // Whether the token is a child that was made for this call.
+        // Whether the token is a child made for this call.
         owns_token: bool,
         verdict: Judge<F::Output>,
-        // Until the call has ended.
+        // Set until the call has finished.
         factory: Option<M>,
-        // Until the first run has been made.
+        // Set until the first run is made.
         prepared: Option<Prepared>,
         longest_grace: Option<Duration>,
-        // When the body of the current run was polled first.
+        // When the body of the current run was first polled.
         started: Option<Instant>,
         restarts: Restarts,
-        // Boxed, since most calls end with their first run.
+        // Boxed: most calls finish with their first run.
         backoff: Option<Pin<Box<Sleep>>>,
         #[pin]
         watch: Watch,
@@ -119,7 +120,7 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
         self.spec
     }
 
-    /// Hands over what was acquired for the call, which is about to be spawned.
+    /// Prepares a call that is about to be spawned.
     pub(crate) fn prepare(&mut self, prepared: Prepared) {
         self.longest_grace = prepared.longest_grace;
         self.prepared = Some(prepared);
@@ -131,9 +132,9 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
 }
 
 impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
-    /// The value of the last run, or its failure, is put into its place when the call has ended.
+    /// Polls the call. `value` or `failed` holds the result of the last run once the call has finished.
     ///
-    /// The clock is none that was read before: parameters are cloned before a run.
+    /// `poll_context` has no time: the parameters are cloned before a run.
     #[inline(always)]
     pub(crate) fn poll_completion(
         mut self: Pin<&mut Self>,
@@ -157,7 +158,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
         }
     }
 
-    // What comes before and after the poll of a run is elsewhere, so that it is not on the stack while a body is polled.
+    // Not inlined, like `after_run`: neither is on the stack while a body is polled.
     #[inline(never)]
     fn before_run(
         self: Pin<&mut Self>,
@@ -221,7 +222,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         StepFlow::Continue(())
     }
 
-    /// Ends the call, unless a run follows.
+    /// Finishes the call, unless another run follows.
     #[inline]
     fn after_run(
         &mut self,
@@ -254,7 +255,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     fn make(&mut self) -> Result<(), Caught> {
         let factory =
             self.factory.as_ref().expect("a supervised future was polled after it had ended");
-        // The hook that knows where a clone panics comes with the first count.
+        // The first count installs the hook that records where a clone panics.
         _ = self.spec.local_metrics();
         let body = panic::catch(|| factory.make())?;
         let mut run = Run::new(self.spec, self.token.clone(), *self.verdict, body);
@@ -269,7 +270,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         Ok(())
     }
 
-    /// A clone has panicked: the run ends before its body is there.
+    /// Finishes a run whose body was not made: a clone has panicked.
     #[cold]
     fn finish_unmade(&mut self, caught: Caught, failed: &mut Failure) -> RunEnded {
         let panicked = panicked(*self.spec, caught);
@@ -277,7 +278,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         fail(panicked, failed)
     }
 
-    /// The wait before the next run, if one follows.
+    /// Returns the wait before the next run, if one follows.
     fn wait_after(
         &mut self,
         outcome: Outcome,
@@ -300,7 +301,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         wait
     }
 
-    /// Starts the wait before the next run, then logs the restart with the error that ends here.
+    /// Starts the wait before the next run, then logs the restart with the error of the last run.
     #[cold]
     fn restart_after(
         &mut self,
@@ -353,7 +354,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         fail(TaskError::Cancelled(cancelled), failed)
     }
 
-    /// No run follows, though one should: the last one was counted and logged.
+    /// Finishes a call that cannot restart. Its last run was already counted and logged.
     #[cold]
     fn finish_without_timer(&mut self, caught: Caught, failed: &mut Failure) -> RunEnded {
         let panicked = panicked(*self.spec, caught);
@@ -361,7 +362,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         fail(panicked, failed)
     }
 
-    /// Gives everything back. What was kept may panic when it is dropped, and is no part of any run.
+    /// Drops what the call holds. If the drop of a parameter panics, this is logged, and changes no run.
     fn finish(&mut self) {
         *self.backoff = None;
         self.watch.set(None);
@@ -375,7 +376,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         panic::catch(|| drop(factory))
     }
 
-    /// Counts a run that ended before there was a body, then gives back what was acquired for it.
+    /// Counts a run whose body was not made, then releases the permit that was acquired for it.
     fn record_unmade(&mut self, outcome: Outcome) {
         let counters = self.spec.local_metrics();
         counters.record_start();
@@ -383,7 +384,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         *self.prepared = None;
     }
 
-    /// The owner drops the call.
+    /// Handles the drop of the call by its owner.
     fn on_drop(&mut self) {
         // The run counts itself.
         self.run.set(None);
@@ -397,7 +398,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     }
 }
 
-/// The end of a call that no run has ended.
+/// Finishes a call with an error that is not that of a run.
 fn fail(error: TaskError, failed: &mut Failure) -> RunEnded {
     let outcome = error.outcome();
     *failed = Some(Box::new(Failed { error, overdue: false }));

@@ -28,9 +28,8 @@ use tokio_util::sync::CancellationToken;
 pin_project! {
     /// A call of a supervised function with `restart`, lazy like any future: nothing runs until it is polled.
     ///
-    /// Awaited, it gives what the last run gave. One call is several runs: each begins with clones of the
-    /// parameters, and has a permit, a timeout and an outcome of its own. Between two runs the call holds
-    /// nothing but its parameters and its token.
+    /// Its output is that of the last run. One call is several runs: each starts with clones of the parameters, and has
+    /// its own permit, timeout and outcome. Between two runs the call holds only its parameters and its token.
     ///
     /// ```
     /// # use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
@@ -51,13 +50,13 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// When it is polled again after it has ended. A restart needs a tokio runtime that has its timer enabled: without
-    /// one the call ends as `panicked` rather than with another run, and a `WARN` event has the error of the last run.
+    /// If it is polled again after it has finished. A restart needs a tokio runtime with its timer enabled: without one
+    /// the call finishes as `panicked`, and a `WARN` event has the error of the last run.
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it runs, it drops the body where it is, counts the run as `dropped` and gives its
-    /// permit back. Dropped between two runs, it starts and counts nothing.
+    /// If it is dropped while it runs, it drops the body at its current `.await`, counts the run as `dropped` and releases
+    /// its permit. If it is dropped between two runs, it starts and counts nothing.
     #[must_use = "a supervised call does nothing until it is awaited or spawned"]
     pub struct Restarting<C>
     where
@@ -69,8 +68,8 @@ pin_project! {
     }
 }
 
-/// The runs of one call, with the body, the kept parameters and the token inside: as one opaque type it says
-/// by itself whether it is `Send`.
+/// The runs of one call, with the body, the parameters and the token inside. As one opaque type, the compiler infers
+/// whether it is `Send`.
 pub trait Runs {
     /// What the body returns.
     type Output;
@@ -100,7 +99,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
         Self::spec(self)
     }
 
-    /// The body is made by a closure of the function.
+    /// The name of the function: a closure in it makes the body.
     fn function() -> Option<&'static str> {
         function::of_body::<F>(2)
     }
@@ -125,7 +124,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
     }
 }
 
-/// What the attribute's expansion calls where `restart` is given.
+/// Makes a call that restarts; called by the expansion of the attribute.
 pub fn supervise_restarting<M, F, T>(
     spec: &'static TaskSpec,
     token: T,
@@ -157,7 +156,7 @@ impl<C: Runs> Future for Restarting<C> {
     }
 }
 
-/// Puts what the function declares for a run without a value into the place of the value.
+/// Converts the error of a run without a value into the function's return type.
 #[cold]
 #[inline(never)]
 fn put_error<R>(value: &mut Poll<R>, failed: &mut Failure, from_task_error: fn(TaskError) -> R) {
@@ -197,7 +196,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the future drops this one, with what that says.
+    /// Dropping the future drops this call, as described there.
     pub fn err_into<E>(self) -> ErrInto<Self, E>
     where
         E: From<<C::Output as SupervisedOutput>::Error>,
