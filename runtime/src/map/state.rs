@@ -46,7 +46,6 @@ use crate::{
     context::tree::TaskRecord,
     error::{Cancelled, Origin, TaskError},
     function::TaskSpec,
-    function::limit::Limit,
     outcome::Outcome,
     panic,
     panic::{Caught, Panic, drop_each_quietly, drop_quietly, quietly},
@@ -60,6 +59,7 @@ use crate::{
 };
 use crate::{
     map::collect_mode::CollectMode,
+    map::growth::Capacity,
     map::item_source::{ItemSource, NextItem, drop_source},
     tasks::cell::cause_of_abort,
     tasks::failure::Failure,
@@ -97,8 +97,6 @@ struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     stopped: bool,
     /// The token fired before all items were read.
     truncated: bool,
-    /// The iterator says that it has no more: not worth another worker.
-    hint_is_zero: bool,
     /// Runners that wait for the source, the longest first.
     queue: Queue,
     /// A place for each item whose run was made.
@@ -106,20 +104,13 @@ struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     failure: Option<Failure<S::Error>>,
     /// A panic of an error's conversion: there is no error to report it with, and the map panics.
     conversion_panic: Option<Caught>,
-    workers: usize,
-    /// Those that have not asked for an item yet.
-    starting: usize,
+    capacity: Capacity,
     /// The function, once the first run was made.
     spec: Option<&'static TaskSpec>,
-    limit: WorkerLimit,
     /// The map was dropped, or has ended without its last reader.
     closed: bool,
     /// The map was dropped: nobody takes the results.
     abandoned: bool,
-    /// The map's own future is to start one more worker.
-    growth_requested: bool,
-    /// `watch.rs` checks the map now and then.
-    is_watched: bool,
     map_waker: Option<Waker>,
 }
 
@@ -140,22 +131,17 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Inner<I, F, S, K> {
     /// Whether there may be work for one more worker, and the limit has room for it.
     fn has_room(&self) -> bool {
         let readable = self.source.is_some() || self.borrowed != Borrowed::No;
-        readable && !self.stopped && self.has_room_to_read()
-    }
-
-    /// The same of a map that has a source, and is not stopped.
-    fn has_room_to_read(&self) -> bool {
-        !self.hint_is_zero && self.workers < self.limit.size()
+        readable && !self.stopped && self.capacity.has_room()
     }
 
     /// How many workers have no run: they read next.
     fn idle(&self) -> usize {
-        self.starting + self.queue.len() + usize::from(self.borrowed != Borrowed::No)
+        self.capacity.starting + self.queue.len() + usize::from(self.borrowed != Borrowed::No)
     }
 
     /// Only a worker is left that is inside the iterator, and whose item would not be run.
     fn only_reader_left(&self) -> bool {
-        self.stopped && self.borrowed == Borrowed::ToRead && self.workers == 1
+        self.stopped && self.borrowed == Borrowed::ToRead && self.capacity.workers == 1
     }
 
     /// Reads no further item: what is to be dropped and woken outside of the lock.
@@ -191,29 +177,24 @@ fn wake_each(queue: Queue) {
     }
 }
 
+/// Wakes the map's own future if `wakes`, outside of the lock, which is released.
+fn wake_map_if<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>>(
+    wakes: bool,
+    mut state: MutexGuard<'_, Inner<I, F, S, K>>,
+) {
+    let map_waker = if wakes { state.map_waker.take() } else { None };
+    drop(state);
+    if let Some(map_waker) = map_waker {
+        quietly(|| map_waker.wake());
+    }
+}
+
 /// What nobody has taken is dropped one by one: two panics at once would abort the process.
 impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for Inner<I, F, S, K> {
     fn drop(&mut self) {
         drop_source(self.source.take());
         drop_each_quietly(self.results.take());
         drop_quietly(self.failure.take());
-    }
-}
-
-/// How many workers there may be.
-#[derive(Clone, Copy)]
-pub(crate) enum WorkerLimit {
-    Fixed(usize),
-    /// As many as the function's own limit says, which may change.
-    OfFunction(&'static Limit),
-}
-
-impl WorkerLimit {
-    fn size(self) -> usize {
-        match self {
-            Self::Fixed(size) => size,
-            Self::OfFunction(limit) => limit.size(),
-        }
     }
 }
 
@@ -250,19 +231,14 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
                 borrowed: Borrowed::No,
                 stopped: false,
                 truncated: false,
-                hint_is_zero: false,
                 queue: VecDeque::new(),
                 results: ReorderBuffer::new(),
                 failure: None,
                 conversion_panic: None,
-                workers: 1,
-                starting: 0,
+                capacity: Capacity::new(),
                 spec: None,
-                limit: WorkerLimit::Fixed(1),
                 closed: false,
                 abandoned: false,
-                growth_requested: false,
-                is_watched: false,
                 map_waker: None,
             }),
         }
@@ -274,15 +250,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
 
     /// Wakes the map's own future, to look at its workers.
     pub(crate) fn wake(&self) {
-        let map_waker = self.lock().map_waker.take();
-        if let Some(map_waker) = map_waker {
-            quietly(|| map_waker.wake());
-        }
+        wake_map_if(true, self.lock());
     }
 
     pub(crate) fn poll_finished(&self, cx: &Context<'_>) -> Poll<()> {
         let state = self.lock();
-        if state.workers == 0 {
+        if state.capacity.workers == 0 {
             return Poll::Ready(());
         }
         if state.map_waker.as_ref().is_some_and(|map_waker| map_waker.will_wake(cx.waker())) {
@@ -293,7 +266,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         let map_waker = cx.waker().clone();
         let mut state = self.lock();
         let before = state.map_waker.replace(map_waker);
-        let ended = state.workers == 0;
+        let ended = state.capacity.workers == 0;
         drop(state);
         drop(before);
         if ended { Poll::Ready(()) } else { Poll::Pending }
@@ -496,7 +469,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         }
         state.stopped = true;
         state.truncated = has_more;
-        state.workers = 0;
+        state.capacity.workers = 0;
         drop(state);
         drop_source(Some(source));
         false
@@ -541,7 +514,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
             return true;
         }
         // No worker is idle, but for those that start.
-        let may_grow = state.starting == 0 && state.has_room_to_read();
+        let may_grow = state.capacity.starting == 0 && state.capacity.has_room();
         if may_grow != self.may_grow.load(Ordering::Relaxed) {
             self.may_grow.store(may_grow, Ordering::Relaxed);
         }

@@ -7,7 +7,8 @@ use std::{
 
 use loom::{future::block_on, sync::Condvar, thread};
 
-use crate::map::state::{FinishedItem, MapState, NextRun, WorkerLimit};
+use crate::map::growth::WorkerLimit;
+use crate::map::state::{FinishedItem, MapState, NextRun};
 use crate::{
     context::tree::{OnThread, TaskRecord},
     error::TaskError,
