@@ -1,8 +1,8 @@
 //! Bounded fan-out over an iterator.
 
-pub(crate) mod collect_mode;
 pub(crate) mod growth;
 pub(crate) mod item_source;
+pub(crate) mod results;
 pub(crate) mod state;
 pub(crate) mod watch;
 pub(crate) mod worker;
@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{clock::Ticks, run::future::SupervisedFuture};
 use crate::{
-    map::collect_mode::{CollectMode, FailFast, Settle},
     map::growth::{StallCheck, StallPolicy},
+    map::results::{CollectMode, FailFast, Settle},
     map::state::MapState,
     map::worker::Worker,
 };

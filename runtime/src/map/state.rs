@@ -58,13 +58,13 @@ use crate::{
     telemetry::span::TaskSpan,
 };
 use crate::{
-    map::collect_mode::CollectMode,
     map::growth::Capacity,
     map::item_source::{ItemSource, NextItem, drop_source},
+    map::results::{CollectMode, MapResults},
     tasks::cell::cause_of_abort,
     tasks::failure::Failure,
     tasks::name::task_name,
-    tasks::reorder_buffer::{Index, ReorderBuffer},
+    tasks::reorder_buffer::Index,
 };
 
 pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
@@ -99,11 +99,7 @@ struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     truncated: bool,
     /// Runners that wait for the source, the longest first.
     queue: Queue,
-    /// A place for each item whose run was made.
-    results: ReorderBuffer<K::Item>,
-    failure: Option<Failure<S::Error>>,
-    /// A panic of an error's conversion: there is no error to report it with, and the map panics.
-    conversion_panic: Option<Caught>,
+    results: MapResults<K::Item, S::Error>,
     capacity: Capacity,
     /// The function, once the first run was made.
     spec: Option<&'static TaskSpec>,
@@ -149,26 +145,6 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Inner<I, F, S, K> {
         self.stopped = true;
         (self.source.take(), std::mem::take(&mut self.queue))
     }
-
-    fn take_unwanted(&mut self) -> Unwanted<K::Item, Failure<S::Error>> {
-        let (results, failure) = (self.results.take(), self.failure.take());
-        Unwanted { results, failure, conversion_panic: self.conversion_panic.take() }
-    }
-}
-
-/// What a map that was dropped does not return.
-struct Unwanted<T, E> {
-    results: Vec<T>,
-    failure: Option<E>,
-    conversion_panic: Option<Caught>,
-}
-
-impl<T, E> Unwanted<T, E> {
-    fn drop_quietly(self) {
-        drop_each_quietly(self.results);
-        drop_quietly(self.failure);
-        drop_quietly(self.conversion_panic);
-    }
 }
 
 fn wake_each(queue: Queue) {
@@ -189,12 +165,9 @@ fn wake_map_if<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>>(
     }
 }
 
-/// What nobody has taken is dropped one by one: two panics at once would abort the process.
 impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for Inner<I, F, S, K> {
     fn drop(&mut self) {
         drop_source(self.source.take());
-        drop_each_quietly(self.results.take());
-        drop_quietly(self.failure.take());
     }
 }
 
@@ -232,9 +205,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
                 stopped: false,
                 truncated: false,
                 queue: VecDeque::new(),
-                results: ReorderBuffer::new(),
-                failure: None,
-                conversion_panic: None,
+                results: MapResults::default(),
                 capacity: Capacity::new(),
                 spec: None,
                 closed: false,
@@ -275,24 +246,18 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     /// The results, once the map is over.
     pub(crate) fn take_results(&self) -> Result<Vec<K::Item>, S::Error> {
         let mut state = self.lock();
-        let results = state.results.take();
-        let failure = state.failure.take();
-        let conversion_panic = state.conversion_panic.take();
+        let mut results = std::mem::take(&mut state.results);
         let (truncated, spec) = (state.truncated, state.spec);
         drop(state);
-        match (failure, conversion_panic) {
-            (Some(failure), conversion_panic) => {
-                drop_each_quietly(results);
-                drop_quietly(conversion_panic);
-                Err(failure.error)
-            }
-            (None, Some(caught)) => {
-                drop_each_quietly(results);
-                caught.resume()
-            }
-            (None, None) if truncated => self.append_cancelled(results, spec),
-            (None, None) => Ok(results),
+        if let Some(failure) = results.failure.take() {
+            return Err(failure.error);
         }
+        if let Some(caught) = results.conversion_panic.take() {
+            drop(results);
+            caught.resume()
+        }
+        let values = results.values.take();
+        if truncated { self.append_cancelled(values, spec) } else { Ok(values) }
     }
 
     /// Ends the results with a cancellation, which stands for the items that were not read.
@@ -328,8 +293,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         let mut state = self.lock();
         state.abandoned = true;
         let (source, queue) = self.close(&mut state);
-        let failure = state.failure.take();
-        let unwanted = state.take_unwanted();
+        let mut unwanted = std::mem::take(&mut state.results);
         drop(state);
         let workers: Vec<_> = self.workers().iter().cloned().collect();
         self.cancel(Cause::ScopeDropped);
@@ -338,10 +302,9 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         }
         wake_each(queue);
         drop_source(source);
-        if let Some(failure) = failure {
+        if let Some(failure) = unwanted.failure.take() {
             self.log(failure, "was dropped before it returned");
         }
-        unwanted.drop_quietly();
     }
 
     fn close(&self, state: &mut Inner<I, F, S, K>) -> (Option<Box<ItemSource<I, F>>>, Queue) {
@@ -375,7 +338,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         let mut state = self.lock();
         let TaskCompletion { outcome, result, .. } = ended;
         match K::collect(result) {
-            Ok(item) => state.results.put(index, item),
+            Ok(item) => state.results.values.put(index, item),
             Err(error) => self.fail(state, self.failure(task, outcome, error, None)),
         }
     }
@@ -414,9 +377,9 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     /// A run has ended, and no error could be made of how.
     pub(crate) fn store_unconvertible(&self, task: &'static str, caught: Caught) {
         let mut state = self.lock();
-        let surplus = match state.conversion_panic {
+        let surplus = match state.results.conversion_panic {
             Some(_) => Some(caught),
-            None => state.conversion_panic.replace(caught),
+            None => state.results.conversion_panic.replace(caught),
         };
         self.release(state, Some(task));
         drop_quietly(surplus);
@@ -425,13 +388,13 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     /// A run has failed: the first one cancels the rest. Releases the lock.
     #[cold]
     fn fail(&self, mut state: MutexGuard<'_, Inner<I, F, S, K>>, failure: Failure<S::Error>) {
-        if state.closed || state.failure.is_some() {
+        if state.closed || state.results.failure.is_some() {
             let why = if state.closed { "had ended" } else { "had failed already" };
             drop(state);
             return self.log(failure, why);
         }
         let task = failure.task;
-        state.failure = Some(failure);
+        state.results.failure = Some(failure);
         self.release(state, Some(task));
     }
 
@@ -552,7 +515,7 @@ where
         if let Some(FinishedItem { task, index, ended }) = done.take() {
             let outcome = ended.outcome;
             match K::collect(ended.result) {
-                Ok(item) => state.results.put(index, item),
+                Ok(item) => state.results.values.put(index, item),
                 Err(error) => {
                     self.fail(state, self.failure(task, outcome, error, None));
                     state = self.lock();
@@ -575,7 +538,7 @@ where
         let mut state = self.lock();
         match next {
             NextItem::Made if !state.stopped => {
-                let index = state.results.reserve();
+                let index = state.results.values.reserve();
                 *woke |= self.put_back(state, source);
                 NextRun::Made(index)
             }
@@ -594,9 +557,9 @@ where
     ) -> NextRun {
         let (next_run, ends) = match next {
             _ if state.closed => (NextRun::Unwanted, true),
-            NextItem::Made => (NextRun::Made(state.results.reserve()), false),
+            NextItem::Made => (NextRun::Made(state.results.values.reserve()), false),
             NextItem::Panicked { caught, in_iterator } => {
-                (NextRun::Panicked(state.results.reserve(), caught), in_iterator)
+                (NextRun::Panicked(state.results.values.reserve(), caught), in_iterator)
             }
             NextItem::Exhausted => (NextRun::Finished, true),
             NextItem::Unwanted => (NextRun::Finished, false),

@@ -33,8 +33,8 @@ use crate::{
     {panic, sync},
 };
 use crate::{
-    map::collect_mode::CollectMode,
     map::growth::{GrowthPolicy, WorkerLimit},
+    map::results::CollectMode,
     map::state,
     map::state::{FinishedItem, MapState, NextRun},
     tasks::cell::cause_of_abort,

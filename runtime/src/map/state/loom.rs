@@ -14,7 +14,7 @@ use crate::{
     error::TaskError,
     function::Policy,
     function::loom::spec as model_spec,
-    map::collect_mode::FailFast,
+    map::results::FailFast,
     outcome::Outcome,
     registry::slab::Key,
     run::future::{Supervised, TaskCompletion, supervise},

@@ -18,9 +18,9 @@ use crate::{
     sync::{MutexGuard, atomic::Ordering},
 };
 use crate::{
-    map::collect_mode::CollectMode,
     map::growth::{Progress, WorkerLimit},
-    map::state::{Borrowed, MapState, Unwanted, wake_map_if},
+    map::results::CollectMode,
+    map::state::{Borrowed, MapState, wake_map_if},
     map::watch::Watched,
 };
 
@@ -81,7 +81,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         if state.spec.is_none() || !state.has_room() {
             return None;
         }
-        let (items_read, is_idle) = (state.results.reserved(), state.idle() > 0);
+        let (items_read, is_idle) = (state.results.values.reserved(), state.idle() > 0);
         let to_watch = watches && !std::mem::replace(&mut state.capacity.is_watched, true);
         Some(Progress { items_read, is_idle, requested, to_watch })
     }
@@ -175,7 +175,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         state.capacity.workers -= 1;
         let ends = state.capacity.workers == 0 || state.only_reader_left();
         let map_waker = if ends { state.map_waker.take() } else { None };
-        let unwanted = if state.abandoned { Some(state.take_unwanted()) } else { None };
+        let unwanted = state.abandoned.then(|| std::mem::take(&mut state.results));
         if !state.queue.is_empty() {
             Self::wake_next(state);
         } else {
@@ -184,7 +184,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         if let Some(map_waker) = map_waker {
             quietly(|| map_waker.wake());
         }
-        unwanted.into_iter().for_each(Unwanted::drop_quietly);
+        drop(unwanted);
     }
 }
 
@@ -222,7 +222,7 @@ where
     fn check(&self, last_check: &mut usize) -> bool {
         let mut state = self.lock();
         let (has_room, is_idle, items_read) =
-            (state.has_room(), state.idle() > 0, state.results.reserved());
+            (state.has_room(), state.idle() > 0, state.results.values.reserved());
         let requested = state.capacity.on_check(has_room, is_idle, items_read, last_check);
         wake_map_if(requested == Some(true), state);
         requested.is_some()
