@@ -1,8 +1,8 @@
 //! Bounded fan-out over an iterator.
 
-pub(crate) mod collect_mode;
 pub(crate) mod growth;
 pub(crate) mod item_source;
+pub(crate) mod results;
 pub(crate) mod state;
 pub(crate) mod watch;
 pub(crate) mod worker;
@@ -16,16 +16,15 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{
-    runtime::{Handle, RuntimeFlavor},
-    task::coop::poll_proceed,
-};
+use tokio::task::coop::poll_proceed;
 use tokio_util::sync::CancellationToken;
 
 use crate::{clock::Ticks, run::future::SupervisedFuture};
 use crate::{
-    map::collect_mode::{CollectMode, FailFast, Settle},
+    map::growth::{StallCheck, StallPolicy},
+    map::results::{CollectMode, FailFast, Settle},
     map::state::MapState,
+    map::worker::Worker,
 };
 
 /// Runs a supervised function over the items of an iterator, a bounded number at once, and returns the
@@ -185,7 +184,7 @@ where
     pub fn settled(mut self) -> Settled<I, F, S> {
         let state = match std::mem::replace(&mut self.0.state, FutureState::Done) {
             FutureState::New { items, f } => FutureState::New { items, f },
-            FutureState::Running(..) | FutureState::Done => {
+            FutureState::Running { .. } | FutureState::Done => {
                 panic!("a map is settled before it is polled")
             }
         };
@@ -269,112 +268,18 @@ struct MapFuture<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
 
 enum FutureState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     New { items: I, f: F },
-    Running(Arc<MapState<I, F, S, K>>, StallPolicy),
+    Running { shared: Arc<MapState<I, F, S, K>>, stall: StallPolicy, blocked_since: Ticks },
     Done,
 }
 
-/// What the map's own future looks at when it is polled.
-///
-/// At first it looks again and again, for some microseconds, until something has moved: if the first runs compute, no
-/// one else would start another worker. From then on `watch.rs` wakes it.
-struct StallPolicy {
-    done: bool,
-    /// Whether other threads could take a share.
-    multi_thread: bool,
-    /// How many items had been read when they were counted last, and since when they are.
-    items_read: usize,
-    since: Ticks,
-    /// Since when only a blocked iterator keeps the map from its end.
-    blocked_since: Ticks,
-}
+/// The nanoseconds after which an iterator that is still inside `next` is assumed to block.
+const BLOCKED_AFTER: u64 = 10_000_000;
 
-impl StallPolicy {
-    /// In nanoseconds: a run that takes so long computes.
-    const LONG: u64 = 20_000;
-
-    /// In nanoseconds: an iterator that takes so long blocks.
-    const BLOCKS: u64 = 10_000_000;
-
-    fn new() -> Self {
-        let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
-        Self {
-            done: false,
-            multi_thread: flavor.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread),
-            items_read: 1,
-            since: Ticks::NEVER,
-            blocked_since: Ticks::NEVER,
-        }
-    }
-
-    /// Starts another worker if the runs compute, or if one was asked for.
-    fn on_stall<I, F, S, K>(&mut self, shared: &Arc<MapState<I, F, S, K>>) -> NextCheck
-    where
-        I: Iterator + Send + 'static,
-        F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
-        S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
-        K: CollectMode<S> + 'static,
-    {
-        let Some(progress) = shared.progress(self.multi_thread) else {
-            return NextCheck::WhenWoken;
-        };
-        if progress.to_watch {
-            let shared: Weak<MapState<I, F, S, K>> = Arc::downgrade(shared);
-            watch::add(shared);
-        }
-        if progress.growth_requested {
-            worker::grow_exactly(shared);
-            return NextCheck::WhenWoken;
-        }
-        // A worker that has no run yet wakes this future when it has one.
-        if self.done || progress.is_idle {
-            return NextCheck::WhenWoken;
-        }
-        if !self.multi_thread || progress.items_read > self.items_read {
-            self.done = true;
-            return NextCheck::WhenWoken;
-        }
-        if self.since.is_never() {
-            self.since = Ticks::now();
-        }
-        if self.since.elapsed_nanos() < Self::LONG {
-            return NextCheck::Again;
-        }
-        // The item that the new one reads ends no run.
-        self.items_read = progress.items_read + 1;
-        self.since = Ticks::NEVER;
-        worker::grow_exactly(shared);
-        NextCheck::WhenWoken
-    }
-
-    /// The token has fired: ends the map without its iterator if that blocks and no run is left.
-    #[cold]
-    fn on_blocked_iterator<I, F, S, K>(&mut self, shared: &MapState<I, F, S, K>) -> NextCheck
-    where
-        I: Iterator,
-        S: SupervisedFuture,
-        K: CollectMode<S>,
-    {
-        let since = self.blocked_since;
-        let give_up = !since.is_never() && since.elapsed_nanos() >= Self::BLOCKS;
-        if !shared.is_blocked_on_iterator(give_up) {
-            self.blocked_since = Ticks::NEVER;
-            return NextCheck::WhenWoken;
-        }
-        if give_up {
-            return NextCheck::Finish;
-        }
-        if since.is_never() {
-            self.blocked_since = Ticks::now();
-        }
-        NextCheck::Again
-    }
-}
-
-/// When the map's own future looks again.
+/// What the map's own future does next.
 enum NextCheck {
+    /// It polls itself again at once.
     Again,
     WhenWoken,
-    /// The map ends.
     Finish,
 }
 
@@ -396,10 +301,14 @@ where
         {
             let token = self.token.child_token();
             let shared = Arc::new(MapState::new(token, self.place, items, f));
-            self.state = FutureState::Running(shared.clone(), StallPolicy::new());
+            self.state = FutureState::Running {
+                shared: shared.clone(),
+                stall: StallPolicy::new(),
+                blocked_since: Ticks::NEVER,
+            };
             if shared.has_work() {
                 shared.register_waker();
-                worker::start(&shared, self.limit);
+                Worker::start(&shared, self.limit);
             }
         }
     }
@@ -408,15 +317,15 @@ where
         let unit = ready!(poll_proceed(cx));
         // In its place whatever panics: who drops the map stops its workers.
         self.start();
-        let FutureState::Running(shared, stall) = &mut self.state else {
+        let FutureState::Running { shared, stall, blocked_since } = &mut self.state else {
             panic!("a map was polled after it had ended");
         };
         if shared.poll_finished(cx).is_pending() {
-            let next_check = match shared.token.is_cancelled() {
-                true => stall.on_blocked_iterator(shared),
-                false => stall.on_stall(shared),
+            let next = match shared.token.is_cancelled() {
+                true => Self::on_blocked_iterator(shared, blocked_since),
+                false => Self::on_stall(shared, stall),
             };
-            match next_check {
+            match next {
                 NextCheck::Again => cx.waker().wake_by_ref(),
                 NextCheck::WhenWoken => {}
                 NextCheck::Finish => {
@@ -430,9 +339,43 @@ where
         self.finish()
     }
 
+    /// Starts another worker if the map is stalled.
+    fn on_stall(shared: &Arc<MapState<I, F, S, K>>, stall: &mut StallPolicy) -> NextCheck {
+        let Some(progress) = shared.progress(stall.multi_thread) else {
+            return NextCheck::WhenWoken;
+        };
+        if progress.to_watch {
+            let shared: Weak<MapState<I, F, S, K>> = Arc::downgrade(shared);
+            watch::add(shared);
+        }
+        match stall.on_stall(&progress) {
+            StallCheck::Again => return NextCheck::Again,
+            StallCheck::WhenWoken => {}
+            StallCheck::Grow => Worker::grow_exactly(shared),
+        }
+        NextCheck::WhenWoken
+    }
+
+    /// The token has fired: ends the map without its iterator if that blocks and no run is left.
+    #[cold]
+    fn on_blocked_iterator(shared: &MapState<I, F, S, K>, since: &mut Ticks) -> NextCheck {
+        let give_up = !since.is_never() && since.elapsed_nanos() >= BLOCKED_AFTER;
+        if !shared.is_blocked_on_iterator(give_up) {
+            *since = Ticks::NEVER;
+            return NextCheck::WhenWoken;
+        }
+        if give_up {
+            return NextCheck::Finish;
+        }
+        if since.is_never() {
+            *since = Ticks::now();
+        }
+        NextCheck::Again
+    }
+
     fn finish(&mut self) -> Poll<Result<Vec<K::Item>, S::Error>> {
         match std::mem::replace(&mut self.state, FutureState::Done) {
-            FutureState::Running(shared, _) => Poll::Ready(shared.take_results()),
+            FutureState::Running { shared, .. } => Poll::Ready(shared.take_results()),
             FutureState::New { .. } | FutureState::Done => {
                 unreachable!("a map finishes once, after it started")
             }
@@ -442,7 +385,7 @@ where
 
 impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for MapFuture<I, F, S, K> {
     fn drop(&mut self) {
-        if let FutureState::Running(shared, _) = &self.state {
+        if let FutureState::Running { shared, .. } = &self.state {
             shared.on_drop();
         }
     }
@@ -491,7 +434,7 @@ mod tests {
             assert!(polled.is_pending());
             yield_now().await;
         }
-        let FutureState::Running(shared, _) = &map.0.state else { panic!("the map runs") };
+        let FutureState::Running { shared, .. } = &map.0.state else { panic!("the map runs") };
         let last = shared.clone();
         drop(map);
         while Arc::strong_count(&last) > 1 {

@@ -47,7 +47,6 @@ use crate::{
     context::tree::TaskRecord,
     error::{Cancelled, Origin, Panic, TaskError},
     function::TaskSpec,
-    function::limit::Limit,
     outcome::Outcome,
     panic,
     panic::{Caught, drop_each_quietly, drop_quietly, quietly},
@@ -60,12 +59,13 @@ use crate::{
     telemetry::span::TaskSpan,
 };
 use crate::{
-    map::collect_mode::CollectMode,
+    map::growth::Capacity,
     map::item_source::{ItemSource, NextItem, drop_source},
+    map::results::{CollectMode, MapResults},
     tasks::cell::cause_of_abort,
     tasks::failure::Failure,
     tasks::name::task_name,
-    tasks::reorder_buffer::{Index, ReorderBuffer},
+    tasks::reorder_buffer::Index,
 };
 
 pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
@@ -98,29 +98,16 @@ struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     stopped: bool,
     /// The token fired before all items were read.
     truncated: bool,
-    /// The iterator says that it has no more: not worth another worker.
-    hint_is_zero: bool,
     /// Runners that wait for the source, the longest first.
     queue: Queue,
-    /// A place for each item whose run was made.
-    results: ReorderBuffer<K::Item>,
-    failure: Option<Failure<S::Error>>,
-    /// A panic of an error's conversion: there is no error to report it with, and the map panics.
-    conversion_panic: Option<Caught>,
-    workers: usize,
-    /// Those that have not asked for an item yet.
-    starting: usize,
+    results: MapResults<K::Item, S::Error>,
+    capacity: Capacity,
     /// The function, once the first run was made.
     spec: Option<&'static TaskSpec>,
-    limit: WorkerLimit,
     /// The map was dropped, or has ended without its last reader.
     closed: bool,
     /// The map was dropped: nobody takes the results.
     abandoned: bool,
-    /// The map's own future is to start one more worker.
-    growth_requested: bool,
-    /// `watch.rs` checks the map now and then.
-    is_watched: bool,
     map_waker: Option<Waker>,
 }
 
@@ -141,48 +128,23 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Inner<I, F, S, K> {
     /// Whether there may be work for one more worker, and the limit has room for it.
     fn has_room(&self) -> bool {
         let readable = self.source.is_some() || self.borrowed != Borrowed::No;
-        readable && !self.stopped && self.has_room_to_read()
-    }
-
-    /// The same of a map that has a source, and is not stopped.
-    fn has_room_to_read(&self) -> bool {
-        !self.hint_is_zero && self.workers < self.limit.size()
+        readable && !self.stopped && self.capacity.has_room()
     }
 
     /// How many workers have no run: they read next.
     fn idle(&self) -> usize {
-        self.starting + self.queue.len() + usize::from(self.borrowed != Borrowed::No)
+        self.capacity.starting + self.queue.len() + usize::from(self.borrowed != Borrowed::No)
     }
 
     /// Only a worker is left that is inside the iterator, and whose item would not be run.
     fn only_reader_left(&self) -> bool {
-        self.stopped && self.borrowed == Borrowed::ToRead && self.workers == 1
+        self.stopped && self.borrowed == Borrowed::ToRead && self.capacity.workers == 1
     }
 
     /// Reads no further item: what is to be dropped and woken outside of the lock.
     fn close_input(&mut self) -> (Option<Box<ItemSource<I, F>>>, Queue) {
         self.stopped = true;
         (self.source.take(), std::mem::take(&mut self.queue))
-    }
-
-    fn take_unwanted(&mut self) -> Unwanted<K::Item, Failure<S::Error>> {
-        let (results, failure) = (self.results.take(), self.failure.take());
-        Unwanted { results, failure, conversion_panic: self.conversion_panic.take() }
-    }
-}
-
-/// What a map that was dropped does not return.
-struct Unwanted<T, E> {
-    results: Vec<T>,
-    failure: Option<E>,
-    conversion_panic: Option<Caught>,
-}
-
-impl<T, E> Unwanted<T, E> {
-    fn drop_quietly(self) {
-        drop_each_quietly(self.results);
-        drop_quietly(self.failure);
-        drop_quietly(self.conversion_panic);
     }
 }
 
@@ -192,29 +154,21 @@ fn wake_each(queue: Queue) {
     }
 }
 
-/// What nobody has taken is dropped one by one: two panics at once would abort the process.
-impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for Inner<I, F, S, K> {
-    fn drop(&mut self) {
-        drop_source(self.source.take());
-        drop_each_quietly(self.results.take());
-        drop_quietly(self.failure.take());
+/// Wakes the map's own future if `wakes`, outside of the lock, which is released.
+fn wake_map_if<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>>(
+    wakes: bool,
+    mut state: MutexGuard<'_, Inner<I, F, S, K>>,
+) {
+    let map_waker = if wakes { state.map_waker.take() } else { None };
+    drop(state);
+    if let Some(map_waker) = map_waker {
+        quietly(|| map_waker.wake());
     }
 }
 
-/// How many workers there may be.
-#[derive(Clone, Copy)]
-pub(crate) enum WorkerLimit {
-    Fixed(usize),
-    /// As many as the function's own limit says, which may change.
-    OfFunction(&'static Limit),
-}
-
-impl WorkerLimit {
-    fn size(self) -> usize {
-        match self {
-            Self::Fixed(size) => size,
-            Self::OfFunction(limit) => limit.size(),
-        }
+impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for Inner<I, F, S, K> {
+    fn drop(&mut self) {
+        drop_source(self.source.take());
     }
 }
 
@@ -251,19 +205,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
                 borrowed: Borrowed::No,
                 stopped: false,
                 truncated: false,
-                hint_is_zero: false,
                 queue: VecDeque::new(),
-                results: ReorderBuffer::new(),
-                failure: None,
-                conversion_panic: None,
-                workers: 1,
-                starting: 0,
+                results: MapResults::default(),
+                capacity: Capacity::new(),
                 spec: None,
-                limit: WorkerLimit::Fixed(1),
                 closed: false,
                 abandoned: false,
-                growth_requested: false,
-                is_watched: false,
                 map_waker: None,
             }),
         }
@@ -275,15 +222,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
 
     /// Wakes the map's own future, to look at its workers.
     pub(crate) fn wake(&self) {
-        let map_waker = self.lock().map_waker.take();
-        if let Some(map_waker) = map_waker {
-            quietly(|| map_waker.wake());
-        }
+        wake_map_if(true, self.lock());
     }
 
     pub(crate) fn poll_finished(&self, cx: &Context<'_>) -> Poll<()> {
         let state = self.lock();
-        if state.workers == 0 {
+        if state.capacity.workers == 0 {
             return Poll::Ready(());
         }
         if state.map_waker.as_ref().is_some_and(|map_waker| map_waker.will_wake(cx.waker())) {
@@ -294,7 +238,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         let map_waker = cx.waker().clone();
         let mut state = self.lock();
         let before = state.map_waker.replace(map_waker);
-        let ended = state.workers == 0;
+        let ended = state.capacity.workers == 0;
         drop(state);
         drop(before);
         if ended { Poll::Ready(()) } else { Poll::Pending }
@@ -303,24 +247,18 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     /// The results, once the map is over.
     pub(crate) fn take_results(&self) -> Result<Vec<K::Item>, S::Error> {
         let mut state = self.lock();
-        let results = state.results.take();
-        let failure = state.failure.take();
-        let conversion_panic = state.conversion_panic.take();
+        let mut results = std::mem::take(&mut state.results);
         let (truncated, spec) = (state.truncated, state.spec);
         drop(state);
-        match (failure, conversion_panic) {
-            (Some(failure), conversion_panic) => {
-                drop_each_quietly(results);
-                drop_quietly(conversion_panic);
-                Err(failure.error)
-            }
-            (None, Some(caught)) => {
-                drop_each_quietly(results);
-                caught.resume()
-            }
-            (None, None) if truncated => self.append_cancelled(results, spec),
-            (None, None) => Ok(results),
+        if let Some(failure) = results.failure.take() {
+            return Err(failure.error);
         }
+        if let Some(caught) = results.conversion_panic.take() {
+            drop(results);
+            caught.resume()
+        }
+        let values = results.values.take();
+        if truncated { self.append_cancelled(values, spec) } else { Ok(values) }
     }
 
     /// Ends the results with a cancellation, which stands for the items that were not read.
@@ -356,8 +294,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         let mut state = self.lock();
         state.abandoned = true;
         let (source, queue) = self.close(&mut state);
-        let failure = state.failure.take();
-        let unwanted = state.take_unwanted();
+        let mut unwanted = std::mem::take(&mut state.results);
         drop(state);
         let workers: Vec<_> = self.workers().iter().cloned().collect();
         self.cancel(Cause::ScopeDropped);
@@ -366,10 +303,9 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         }
         wake_each(queue);
         drop_source(source);
-        if let Some(failure) = failure {
+        if let Some(failure) = unwanted.failure.take() {
             self.log(failure, "was dropped before it returned");
         }
-        unwanted.drop_quietly();
     }
 
     fn close(&self, state: &mut Inner<I, F, S, K>) -> (Option<Box<ItemSource<I, F>>>, Queue) {
@@ -403,7 +339,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         let mut state = self.lock();
         let TaskCompletion { outcome, result, .. } = ended;
         match K::collect(result) {
-            Ok(item) => state.results.put(index, item),
+            Ok(item) => state.results.values.put(index, item),
             Err(error) => self.fail(state, self.failure(task, outcome, error, None)),
         }
     }
@@ -442,9 +378,9 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     /// A run has ended, and no error could be made of how.
     pub(crate) fn store_unconvertible(&self, task: &'static str, caught: Caught) {
         let mut state = self.lock();
-        let surplus = match state.conversion_panic {
+        let surplus = match state.results.conversion_panic {
             Some(_) => Some(caught),
-            None => state.conversion_panic.replace(caught),
+            None => state.results.conversion_panic.replace(caught),
         };
         self.release(state, Some(task));
         drop_quietly(surplus);
@@ -453,13 +389,13 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     /// A run has failed: the first one cancels the rest. Releases the lock.
     #[cold]
     fn fail(&self, mut state: MutexGuard<'_, Inner<I, F, S, K>>, failure: Failure<S::Error>) {
-        if state.closed || state.failure.is_some() {
+        if state.closed || state.results.failure.is_some() {
             let why = if state.closed { "had ended" } else { "had failed already" };
             drop(state);
             return self.log(failure, why);
         }
         let task = failure.task;
-        state.failure = Some(failure);
+        state.results.failure = Some(failure);
         self.release(state, Some(task));
     }
 
@@ -497,7 +433,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         }
         state.stopped = true;
         state.truncated = has_more;
-        state.workers = 0;
+        state.capacity.workers = 0;
         drop(state);
         drop_source(Some(source));
         false
@@ -542,7 +478,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
             return true;
         }
         // No worker is idle, but for those that start.
-        let may_grow = state.starting == 0 && state.has_room_to_read();
+        let may_grow = state.capacity.starting == 0 && state.capacity.has_room();
         if may_grow != self.may_grow.load(Ordering::Relaxed) {
             self.may_grow.store(may_grow, Ordering::Relaxed);
         }
@@ -580,7 +516,7 @@ where
         if let Some(FinishedItem { task, index, ended }) = done.take() {
             let outcome = ended.outcome;
             match K::collect(ended.result) {
-                Ok(item) => state.results.put(index, item),
+                Ok(item) => state.results.values.put(index, item),
                 Err(error) => {
                     self.fail(state, self.failure(task, outcome, error, None));
                     state = self.lock();
@@ -603,7 +539,7 @@ where
         let mut state = self.lock();
         match next {
             NextItem::Made if !state.stopped => {
-                let index = state.results.reserve();
+                let index = state.results.values.reserve();
                 *woke |= self.put_back(state, source);
                 NextRun::Made(index)
             }
@@ -622,9 +558,9 @@ where
     ) -> NextRun {
         let (next_run, ends) = match next {
             _ if state.closed => (NextRun::Unwanted, true),
-            NextItem::Made => (NextRun::Made(state.results.reserve()), false),
+            NextItem::Made => (NextRun::Made(state.results.values.reserve()), false),
             NextItem::Panicked { caught, in_iterator } => {
-                (NextRun::Panicked(state.results.reserve(), caught), in_iterator)
+                (NextRun::Panicked(state.results.values.reserve(), caught), in_iterator)
             }
             NextItem::Exhausted => (NextRun::Finished, true),
             NextItem::Unwanted => (NextRun::Finished, false),

@@ -15,15 +15,8 @@ use std::{
 
 /// What is watched.
 pub(crate) trait Watched: Send + Sync {
-    /// Checks it; false if it is not to be watched any more.
-    fn check(&self, last_check: &mut LastCheck) -> bool;
-}
-
-/// What the last check found.
-#[derive(Default)]
-pub(crate) struct LastCheck {
-    /// How many items had been read.
-    pub(crate) items_read: usize,
+    /// Checks it; false if it is not to be watched any more. `last_check` is how many items had been read then.
+    fn check(&self, last_check: &mut usize) -> bool;
 }
 
 /// The time between two checks: short after a map was added, then twice as long each time.
@@ -34,7 +27,7 @@ const LONGEST: Duration = Duration::from_millis(8);
 const IDLE_CHECKS: u32 = 100;
 
 struct Watcher {
-    added: Vec<(Weak<dyn Watched>, LastCheck)>,
+    added: Vec<(Weak<dyn Watched>, usize)>,
     thread: ThreadState,
 }
 
@@ -54,7 +47,7 @@ fn lock() -> MutexGuard<'static, Watcher> {
 /// Watches it until it says otherwise, or is gone.
 pub(crate) fn add(watched: Weak<dyn Watched>) {
     let mut watcher = lock();
-    watcher.added.push((watched, LastCheck::default()));
+    watcher.added.push((watched, 0));
     match std::mem::replace(&mut watcher.thread, ThreadState::Running) {
         ThreadState::Running => {}
         ThreadState::Parked(thread) => thread.unpark(),
@@ -87,7 +80,7 @@ fn run() {
         }
         drop(watcher);
         idle += u32::from(all.is_empty());
-        all.retain_mut(|(watched, last_check): &mut (Weak<dyn Watched>, LastCheck)| {
+        all.retain_mut(|(watched, last_check): &mut (Weak<dyn Watched>, usize)| {
             watched.upgrade().is_some_and(|watched| watched.check(last_check))
         });
         #[expect(clippy::disallowed_methods, reason = "a thread of its own, outside all runtimes")]

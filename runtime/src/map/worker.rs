@@ -3,15 +3,7 @@
 //! Each worker has a child token of its own, lent to all its runs by handle: no other thread fights for
 //! its lock. What a run was given comes back when it has ended, for the next one.
 //!
-//! A map begins with one worker, which reads the first item: the iterator may block. It gets another one whenever that
-//! would help:
-//!
-//! 1. a run becomes pending: something else can be done meanwhile;
-//! 2. runs take long, in sum and each: other threads can take a share;
-//! 3. no item was read for a while, and no worker is without a run: they compute (`map.rs`, `watch.rs`);
-//! 4. the function's limit was raised.
-//!
-//! Runs that are ready at once stay on one thread, where no one fights for the map's lock.
+//! `growth.rs` decides when a map gets another worker.
 //!
 //! A worker that finds the source with another one waits for it, without a run and without blocking its thread.
 
@@ -23,7 +15,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::task::coop::{has_budget_remaining, poll_proceed};
+use tokio::task::coop::poll_proceed;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -41,10 +33,10 @@ use crate::{
     {panic, sync},
 };
 use crate::{
-    map::collect_mode::CollectMode,
-    map::growth::GrowthPolicy,
+    map::growth::{GrowthPolicy, WorkerLimit},
+    map::results::CollectMode,
     map::state,
-    map::state::{FinishedItem, MapState, NextRun, WorkerLimit},
+    map::state::{FinishedItem, MapState, NextRun},
     tasks::cell::cause_of_abort,
     tasks::reorder_buffer::Index,
 };
@@ -54,7 +46,7 @@ sync::global! {
     static UNKNOWN: TaskSpec = TaskSpec::new(state::UNKNOWN, Policy::DEFAULT);
 }
 
-struct Worker<I, F, S, K>
+pub(crate) struct Worker<I, F, S, K>
 where
     I: Iterator,
     S: SupervisedFuture,
@@ -76,8 +68,6 @@ where
     index: Option<Index>,
     /// Boxed, so that a large one is made in its place and never moved.
     run: Pin<Box<Option<S>>>,
-    /// Whether it has been pending, and another worker was asked for since.
-    pended: bool,
     /// Whether it has no item yet, and is not the first worker.
     is_new: bool,
     /// Whether it may be in the queue for the source.
@@ -98,103 +88,14 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for Worker<I, 
     }
 }
 
-/// Starts the first worker. Its first run tells the function's own limit.
-pub(crate) fn start<I, F, S, K>(shared: &Arc<MapState<I, F, S, K>>, limit: Option<usize>)
-where
-    I: Iterator + Send + 'static,
-    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
-    S: SupervisedFuture + Send + 'static,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
-    K: CollectMode<S> + 'static,
-{
-    spawn(shared, &UNKNOWN, Some(limit));
-}
-
 /// Four times as many as threads run at once: runs wait as a rule.
 fn default_limit() -> usize {
     4 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Starts one more worker, if there is work for it and fewer than `idle` are without a run.
-#[inline]
-fn grow<I, F, S, K>(shared: &Arc<MapState<I, F, S, K>>, idle: usize) -> bool
-where
-    I: Iterator + Send + 'static,
-    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
-    S: SupervisedFuture + Send + 'static,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
-    K: CollectMode<S> + 'static,
-{
-    let spec = shared.grow(idle);
-    spec.into_iter().for_each(|spec| spawn(shared, spec, None));
-    spec.is_some()
-}
-
-/// The same for the map's own future.
-pub(crate) fn grow_exactly<I, F, S, K>(shared: &Arc<MapState<I, F, S, K>>)
-where
-    I: Iterator + Send + 'static,
-    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
-    S: SupervisedFuture + Send + 'static,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
-    K: CollectMode<S> + 'static,
-{
-    let spec = shared.grow_exactly(1);
-    spec.into_iter().for_each(|spec| spawn(shared, spec, None));
-}
-
 fn cancel_waker(token: &CancellationToken, record: &Arc<TaskRecord>) -> CancelWaker {
     let wakes: Weak<TaskRecord> = Arc::downgrade(record);
     CancelWaker::new(token, record.scope(), wakes)
-}
-
-fn spawn<I, F, S, K>(
-    shared: &Arc<MapState<I, F, S, K>>,
-    spec: &'static TaskSpec,
-    first: Option<Option<usize>>,
-) where
-    I: Iterator + Send + 'static,
-    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
-    S: SupervisedFuture + Send + 'static,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
-    K: CollectMode<S> + 'static,
-{
-    let token = shared.token.child_token();
-    let record =
-        Arc::new(TaskRecord::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
-    let span = match first {
-        Some(_) => TaskSpan::none(),
-        None => events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name()),
-    };
-    let worker = Worker {
-        key: Some(shared.register(&record)),
-        shared: shared.clone(),
-        cancel_waker: cancel_waker(&token, &record),
-        token,
-        spare_token: None,
-        current: Some(record.clone()),
-        record: record.clone(),
-        has_waker: false,
-        span,
-        first,
-        index: None,
-        run: Box::pin(None),
-        pended: false,
-        is_new: first.is_none(),
-        queued: false,
-        woke: false,
-        growth: GrowthPolicy::default(),
-    };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a runner of `map`, which aborts it when it is dropped"
-    )]
-    let spawned = tokio::spawn(worker);
-    record.set_id(spawned.id());
 }
 
 impl<I, F, S, K> Future for Worker<I, F, S, K>
@@ -243,6 +144,63 @@ where
     S::Error: Send + 'static,
     K: CollectMode<S> + 'static,
 {
+    /// Starts the first worker. Its first run determines the function, and so the limit if `limit` is `None`.
+    pub(crate) fn start(shared: &Arc<MapState<I, F, S, K>>, limit: Option<usize>) {
+        Self::spawn(shared, &UNKNOWN, Some(limit));
+    }
+
+    /// Starts one more worker if there is work for it and fewer than `idle` workers are without a run.
+    #[inline]
+    fn grow(shared: &Arc<MapState<I, F, S, K>>, idle: usize) -> bool {
+        let spec = shared.grow(idle);
+        spec.into_iter().for_each(|spec| Self::spawn(shared, spec, None));
+        spec.is_some()
+    }
+
+    /// As [`grow`](Self::grow), for the map's own future.
+    pub(crate) fn grow_exactly(shared: &Arc<MapState<I, F, S, K>>) {
+        let spec = shared.grow_exactly(1);
+        spec.into_iter().for_each(|spec| Self::spawn(shared, spec, None));
+    }
+
+    fn spawn(
+        shared: &Arc<MapState<I, F, S, K>>,
+        spec: &'static TaskSpec,
+        first: Option<Option<usize>>,
+    ) {
+        let token = shared.token.child_token();
+        let record =
+            Arc::new(TaskRecord::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
+        let span = match first {
+            Some(_) => TaskSpan::none(),
+            None => events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name()),
+        };
+        let worker = Worker {
+            key: Some(shared.register(&record)),
+            shared: shared.clone(),
+            cancel_waker: cancel_waker(&token, &record),
+            token,
+            spare_token: None,
+            current: Some(record.clone()),
+            record: record.clone(),
+            has_waker: false,
+            span,
+            first,
+            index: None,
+            run: Box::pin(None),
+            is_new: first.is_none(),
+            queued: false,
+            woke: false,
+            growth: GrowthPolicy::default(),
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a runner of `map`, which aborts it when it is dropped"
+        )]
+        let spawned = tokio::spawn(worker);
+        record.set_id(spawned.id());
+    }
+
     /// Makes the first run of the map, and becomes a task of its function. If there is none, the worker has left.
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut current = self.current.take();
@@ -323,7 +281,9 @@ where
                         text,
                     };
                     let Poll::Ready(ended) = run.as_mut().poll_completion(cx, poll_context) else {
-                        self.on_pending(cx);
+                        if self.growth.on_pending(cx) {
+                            Self::grow(&self.shared, 1);
+                        }
                         return Poll::Pending;
                     };
                     self.index = None;
@@ -332,14 +292,12 @@ where
                     let given = run.take_back_token();
                     self.spare_token = given.filter(|given| *given == self.token);
                     self.run.set(None);
-                    if !self.pended {
-                        let wanted = self.growth.on_finish(ended.nanos);
-                        for _ in 0..wanted {
-                            if !grow(&self.shared, usize::try_from(wanted).unwrap_or(usize::MAX)) {
-                                break;
-                            }
-                            self.woke = true;
+                    let wanted = self.growth.on_finish(ended.nanos);
+                    for _ in 0..wanted {
+                        if !Self::grow(&self.shared, wanted) {
+                            break;
                         }
+                        self.woke = true;
                     }
                     if K::STOPS && ended.result.is_err() {
                         self.shared.store_failure(task, ended, text.and_then(Cell::take));
@@ -357,20 +315,6 @@ where
             // An item was read since.
             now = None;
             self.record.reset_clock();
-        }
-    }
-
-    /// The run is pending: once, another worker is asked for.
-    fn on_pending(&mut self, cx: &Context<'_>) {
-        if self.pended {
-            return;
-        }
-        if has_budget_remaining() {
-            self.pended = true;
-            grow(&self.shared, 1);
-        } else {
-            // Without budget everything is pending, and nothing is known: the next poll has some.
-            cx.waker().wake_by_ref();
         }
     }
 
@@ -401,7 +345,7 @@ where
             );
             if let NextRun::Made(index) = next_run {
                 self.index = Some(index);
-                self.pended = false;
+                self.growth.on_start();
                 if std::mem::take(&mut self.is_new) {
                     self.shared.wake();
                     self.woke = true;

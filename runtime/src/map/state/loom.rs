@@ -7,13 +7,14 @@ use std::{
 
 use loom::{future::block_on, sync::Condvar, thread};
 
-use crate::map::state::{FinishedItem, MapState, NextRun, WorkerLimit};
+use crate::map::growth::WorkerLimit;
+use crate::map::state::{FinishedItem, MapState, NextRun};
 use crate::{
     context::tree::{OnThread, TaskRecord},
     error::TaskError,
     function::Policy,
     function::loom::spec as model_spec,
-    map::collect_mode::FailFast,
+    map::results::FailFast,
     outcome::Outcome,
     registry::slab::Key,
     run::future::{Supervised, TaskCompletion, supervise},

@@ -18,9 +18,10 @@ use crate::{
     sync::{MutexGuard, atomic::Ordering},
 };
 use crate::{
-    map::collect_mode::CollectMode,
-    map::state::{Borrowed, MapState, Unwanted, WorkerLimit},
-    map::watch::{LastCheck, Watched},
+    map::growth::{Progress, WorkerLimit},
+    map::results::CollectMode,
+    map::state::{Borrowed, MapState, wake_map_if},
+    map::watch::Watched,
 };
 
 /// How often a worker looks for the source before it waits: as often as `std`'s mutex does. Most iterators have made
@@ -32,7 +33,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     pub(crate) fn set_function(&self, spec: &'static TaskSpec, limit: WorkerLimit) {
         let mut state = self.lock();
         state.spec = Some(spec);
-        state.limit = limit;
+        state.capacity.limit = limit;
         self.may_grow.store(state.has_room() && state.idle() == 0, Ordering::Relaxed);
     }
 
@@ -56,13 +57,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         drop(state);
         let has_more = source.may_have_more();
         let mut state = self.lock();
-        state.hint_is_zero |= !has_more;
+        state.capacity.on_hint(has_more);
         // Whoever stopped the reading meanwhile did not see the source, and could not ask it.
         state.truncated |= state.stopped && has_more;
         let grows = state.has_room();
         if grows {
-            state.workers += 1;
-            state.starting += 1;
+            state.capacity.add_worker();
         }
         self.put_back(state, source);
         grows.then_some(spec)
@@ -70,23 +70,20 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
 
     /// A worker has its first poll: it asks for an item now.
     pub(crate) fn worker_started(&self) {
-        self.lock().starting -= 1;
+        self.lock().capacity.starting -= 1;
     }
 
-    /// How far the map has come, for its own future; `None` if one more worker would have nothing to do. With
-    /// `watches` the map is to be watched from now on, unless it is.
+    /// Returns how far the map has come, for its own future; `None` if one more worker would have nothing to do. With
+    /// `watches` the map counts as watched from now on.
     pub(crate) fn progress(&self, watches: bool) -> Option<Progress> {
         let mut state = self.lock();
-        let growth_requested = std::mem::take(&mut state.growth_requested);
+        let requested = std::mem::take(&mut state.capacity.requested);
         if state.spec.is_none() || !state.has_room() {
             return None;
         }
-        Some(Progress {
-            items_read: state.results.reserved(),
-            is_idle: state.idle() > 0,
-            growth_requested,
-            to_watch: watches && !std::mem::replace(&mut state.is_watched, true),
-        })
+        let (items_read, is_idle) = (state.results.values.reserved(), state.idle() > 0);
+        let to_watch = watches && !std::mem::replace(&mut state.capacity.is_watched, true);
+        Some(Progress { items_read, is_idle, requested, to_watch })
     }
 
     /// Wakes the map's own future when its token fires, from now on.
@@ -169,16 +166,16 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
             drop(record);
         }
         let mut state = self.lock();
-        if state.workers == 1 && state.source.is_some() {
+        if state.capacity.workers == 1 && state.source.is_some() {
             // Its runtime drops it: what is unread is not run.
             drop(state);
             self.stop_reading();
             state = self.lock();
         }
-        state.workers -= 1;
-        let ends = state.workers == 0 || state.only_reader_left();
+        state.capacity.workers -= 1;
+        let ends = state.capacity.workers == 0 || state.only_reader_left();
         let map_waker = if ends { state.map_waker.take() } else { None };
-        let unwanted = if state.abandoned { Some(state.take_unwanted()) } else { None };
+        let unwanted = state.abandoned.then(|| std::mem::take(&mut state.results));
         if !state.queue.is_empty() {
             Self::wake_next(state);
         } else {
@@ -187,7 +184,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         if let Some(map_waker) = map_waker {
             quietly(|| map_waker.wake());
         }
-        unwanted.into_iter().for_each(Unwanted::drop_quietly);
+        drop(unwanted);
     }
 }
 
@@ -209,13 +206,9 @@ where
 
     fn limit_changed(&self) {
         let mut state = self.lock();
-        state.growth_requested =
-            matches!(state.limit, WorkerLimit::OfFunction(_)) && state.has_room();
-        let map_waker = if state.growth_requested { state.map_waker.take() } else { None };
-        drop(state);
-        if let Some(map_waker) = map_waker {
-            quietly(|| map_waker.wake());
-        }
+        let has_room = state.has_room();
+        let requested = state.capacity.on_limit_changed(has_room);
+        wake_map_if(requested, state);
     }
 }
 
@@ -226,33 +219,12 @@ where
     K: CollectMode<S>,
     Self: Send + Sync,
 {
-    fn check(&self, last_check: &mut LastCheck) -> bool {
+    fn check(&self, last_check: &mut usize) -> bool {
         let mut state = self.lock();
-        if !state.has_room() {
-            state.is_watched = false;
-            return false;
-        }
-        let items_read = state.results.reserved();
-        let computes = state.idle() == 0
-            && items_read == std::mem::replace(&mut last_check.items_read, items_read);
-        state.growth_requested |= computes;
-        let map_waker = if computes { state.map_waker.take() } else { None };
-        drop(state);
-        if let Some(map_waker) = map_waker {
-            quietly(|| map_waker.wake());
-        }
-        true
+        let (has_room, is_idle, items_read) =
+            (state.has_room(), state.idle() > 0, state.results.values.reserved());
+        let requested = state.capacity.on_check(has_room, is_idle, items_read, last_check);
+        wake_map_if(requested == Some(true), state);
+        requested.is_some()
     }
-}
-
-/// How far a map has come.
-pub(crate) struct Progress {
-    /// How many items have been read.
-    pub(crate) items_read: usize,
-    /// A worker has no run: it reads next.
-    pub(crate) is_idle: bool,
-    /// One more worker was asked for.
-    pub(crate) growth_requested: bool,
-    /// The map is to be watched.
-    pub(crate) to_watch: bool,
 }

@@ -1,0 +1,69 @@
+//! The results of a map: what each item leaves, and what the map returns.
+
+use crate::{
+    panic::{Caught, drop_each_quietly, drop_quietly},
+    run::future::SupervisedFuture,
+    tasks::{failure::Failure, reorder_buffer::ReorderBuffer},
+};
+
+/// How the results of the items are collected.
+pub(crate) trait CollectMode<S: SupervisedFuture> {
+    /// The result of one item.
+    type Item: Send + 'static;
+    /// Whether a failure stops the rest. Then the first one is returned, and the others are logged.
+    const STOPS: bool;
+    /// Returns what to store, or the failure that stops the rest.
+    fn collect(result: Result<S::Value, S::Error>) -> Result<Self::Item, S::Error>;
+}
+
+/// The first failure stops the rest.
+pub(crate) struct FailFast;
+
+/// Every item has its own result.
+pub(crate) struct Settle;
+
+impl<S: SupervisedFuture<Value: Send + 'static>> CollectMode<S> for FailFast {
+    type Item = S::Value;
+    const STOPS: bool = true;
+
+    fn collect(result: Result<S::Value, S::Error>) -> Result<S::Value, S::Error> {
+        result
+    }
+}
+
+impl<S> CollectMode<S> for Settle
+where
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
+{
+    type Item = Result<S::Value, S::Error>;
+    const STOPS: bool = false;
+
+    fn collect(result: Result<S::Value, S::Error>) -> Result<Self::Item, S::Error> {
+        Ok(result)
+    }
+}
+
+/// What a map returns, or drops if it is dropped.
+///
+/// It drops its parts one by one: two panics at once would abort the process. So it must not be dropped under a lock.
+pub(crate) struct MapResults<T, E> {
+    /// A place for each item whose run was made.
+    pub(crate) values: ReorderBuffer<T>,
+    pub(crate) failure: Option<Failure<E>>,
+    /// A panic of an error's conversion: there is no error to report it with, and the map panics.
+    pub(crate) conversion_panic: Option<Caught>,
+}
+
+impl<T, E> Default for MapResults<T, E> {
+    fn default() -> Self {
+        Self { values: ReorderBuffer::new(), failure: None, conversion_panic: None }
+    }
+}
+
+impl<T, E> Drop for MapResults<T, E> {
+    fn drop(&mut self) {
+        drop_each_quietly(self.values.take());
+        drop_quietly(self.failure.take());
+        drop_quietly(self.conversion_panic.take());
+    }
+}
