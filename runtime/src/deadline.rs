@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::CancellationToken;
+use tokio_util::sync::CancellationToken;
 
 /// How much of main's grace is left when the drains in its body end: for the body to return and report.
 const MARGIN: Duration = Duration::from_millis(500);

@@ -1,8 +1,16 @@
-//! What a supervised function's boundary can say instead of a value.
+//! Why a run returned no value: [`TaskError`], and one type for each of its variants.
 
-use std::{error::Error, fmt, io, panic::Location, time::Duration};
+use std::{
+    any::Any, backtrace::Backtrace, error::Error, fmt, io, panic::Location, sync::Arc,
+    time::Duration,
+};
 
-use crate::{cause::Cause, function::TaskSpec, outcome::Outcome, panic::Panic};
+use crate::{
+    cause::Cause,
+    function::TaskSpec,
+    outcome::Outcome,
+    panic::{Caught, PanicLocation, Site},
+};
 
 /// Why a run gave no value of its own.
 ///
@@ -237,6 +245,94 @@ impl From<TaskError> for io::Error {
             _ => io::ErrorKind::Other,
         };
         Self::new(kind, error)
+    }
+}
+
+/// A panic that a supervised function's boundary has caught.
+///
+/// `Display` tells the task, the place and the message; [`backtrace`](Panic::backtrace) is that of the
+/// panic site, through any number of `.await`s.
+pub struct Panic {
+    task: Origin,
+    caught: Caught,
+}
+
+impl Panic {
+    pub(crate) fn new(task: impl Into<Origin>, caught: Caught) -> Self {
+        Self { task: task.into(), caught }
+    }
+
+    /// The task that panicked: its `name`.
+    #[must_use]
+    pub fn task(&self) -> &'static str {
+        self.task.name()
+    }
+
+    /// The message of the panic, or a remark that the payload is not a string.
+    ///
+    /// Of a message of more than 8 KiB it has the beginning, and says how long it was; the whole is in the
+    /// [payload](Self::into_payload).
+    #[must_use]
+    pub fn message(&self) -> &str {
+        self.caught.message()
+    }
+
+    pub(crate) fn shared_message(&self) -> Arc<str> {
+        self.caught.shared_message()
+    }
+
+    /// Where it began.
+    ///
+    /// `None` if the panic hook was replaced by one that does not call the previous hook, or if the panic was resumed
+    /// (`resume_unwind`), which calls no hook.
+    #[must_use]
+    pub fn location(&self) -> Option<&PanicLocation> {
+        self.caught.site().map(|site| &site.location)
+    }
+
+    /// The backtrace of the panic site, captured always, symbolised when it is first displayed.
+    ///
+    /// `None` where [`location`](Self::location) is.
+    #[must_use]
+    pub fn backtrace(&self) -> Option<&Backtrace> {
+        self.caught.site().map(|site| &site.backtrace)
+    }
+
+    pub(crate) fn site(&self) -> Option<Arc<Site>> {
+        self.caught.site().cloned()
+    }
+
+    /// The payload, for `std::panic::resume_unwind` or a downcast.
+    #[must_use]
+    pub fn into_payload(self) -> Box<dyn Any + Send> {
+        self.caught.into_payload()
+    }
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task `{}` panicked", self.task())?;
+        if let Some(location) = self.location() {
+            write!(f, " at {location}")?;
+        }
+        write!(f, ": {}", self.message())
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Panic")
+            .field("task", &self.task())
+            .field("message", &self.message())
+            .field("location", &self.location())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error for Panic {
+    /// Where the function is defined.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.task)
     }
 }
 

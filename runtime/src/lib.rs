@@ -129,7 +129,7 @@ pub(crate) mod testing;
 mod token;
 
 pub use crate::cause::{Cause, Signal};
-pub use crate::error::{Cancelled, Rejected, TaskError, TimedOut, is_cancelled};
+pub use crate::error::{Cancelled, Panic, Rejected, TaskError, TimedOut, is_cancelled};
 pub use crate::function::metrics::histogram::Histogram;
 #[cfg(feature = "metrics")]
 pub use crate::observe::exporters::metrics::publish_metrics;
@@ -140,8 +140,8 @@ pub use crate::observe::exporters::prometheus;
 #[cfg(feature = "axum")]
 pub use crate::observe::ops;
 pub use crate::outcome::Outcome;
+pub use crate::panic::PanicLocation;
 pub use crate::panic::recent::{RecentPanic, recent_panics};
-pub use crate::panic::{Panic, PanicLocation};
 pub use crate::ready::is_ready;
 pub use crate::token::AsToken;
 pub use crate::{
@@ -203,10 +203,10 @@ pub mod __private {
             ByAnyError, ByAnything, ByError, ByResult, BySharedError, Probe, always_ok, declared,
             output, refused,
         },
-        run::own::{own_given_token, own_token, own_token_of_closure},
         run::restart::args::{BodyFactory, ClonedForEachRun, RestartArg, restart_arg},
         run::restart::{Runs, supervise_restarting},
         testing::test::{TestOptions, test},
+        token::{own_given_token, own_token, own_token_of_closure},
     };
 }
 

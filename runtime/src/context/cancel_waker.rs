@@ -9,7 +9,7 @@
 //! 3. It takes the place of a run's own watch only if the run has the cancel waker's token: a run that has another one,
 //!    or a child of its own, watches that. Such a run is cancelled by either: that the cancel waker has fired is
 //!    enough, since its token has fired then.
-//! 4. It fires inside the call that fires its token, and its scope learns there why: see `scope.rs`. It asks no
+//! 4. It fires inside the call that fires its token, and its scope learns there why: see `reason.rs`. It asks no
 //!    token then, since `cancel` may hold the locks of those around.
 //!
 //! `tests/behaviour/cancel_waker.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside, and
@@ -24,8 +24,10 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::context::Scope;
-use crate::sync::{atomic::AtomicBool, atomic::Ordering};
+use crate::{
+    context::tree::{ScopeNode, TaskRecord},
+    sync::{atomic::AtomicBool, atomic::Ordering},
+};
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
@@ -34,6 +36,12 @@ mod loom;
 pub(crate) trait WakeAll: Send + Sync {
     /// Wakes the tasks that have kept their waker.
     fn wake_tasks(&self);
+}
+
+impl WakeAll for TaskRecord {
+    fn wake_tasks(&self) {
+        self.wake();
+    }
 }
 
 pub(crate) struct CancelWaker {
@@ -45,7 +53,7 @@ pub(crate) struct CancelWaker {
 
 struct Inner {
     fired: AtomicBool,
-    scope: Weak<Scope>,
+    scope: Weak<ScopeNode>,
     /// The token is not the scope's, but a child of it.
     is_part: bool,
     wakes: Weak<dyn WakeAll>,
@@ -55,7 +63,7 @@ impl CancelWaker {
     /// Listens to the token of a scope from now on.
     pub(crate) fn new(
         token: &CancellationToken,
-        scope: &Arc<Scope>,
+        scope: &Arc<ScopeNode>,
         wakes: Weak<dyn WakeAll>,
     ) -> Self {
         let is_part = !scope.has_token(token);

@@ -8,15 +8,16 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use crate::{
-    context::shields::StackEntry,
-    context::{Scope, shields},
+    context::stack::{self, StackEntry},
+    context::tree::ScopeNode,
+    error::Rejected,
+    function::TaskSpec,
 };
-use crate::{error::Rejected, function::TaskSpec};
 
 /// Something around the code that runs now.
 enum Ancestor<'a> {
     Run { spec: &'static TaskSpec, holds_permit: bool },
-    Scope { scope: &'a Arc<Scope>, holds_slot: bool },
+    Scope { scope: &'a Arc<ScopeNode>, holds_slot: bool },
 }
 
 /// Whether a wait for a permit of `spec` waits for itself.
@@ -34,7 +35,7 @@ pub(crate) fn check_permit(spec: &'static TaskSpec) -> Option<Rejected> {
 #[cold]
 pub(crate) fn check_slot(
     spec: &'static TaskSpec,
-    scope: &Arc<Scope>,
+    scope: &Arc<ScopeNode>,
     limit: usize,
 ) -> Option<Rejected> {
     let chain = chain_to(spec, |ancestor| is_slot_of(ancestor, scope))?;
@@ -44,13 +45,13 @@ pub(crate) fn check_slot(
 /// Whether a wait for a slot of `scope` that nothing is known for yet waits for itself; who waits is the run
 /// that would reserve it.
 #[cold]
-pub(crate) fn check_reservation(scope: &Arc<Scope>, limit: usize) -> Option<Rejected> {
+pub(crate) fn check_reservation(scope: &Arc<ScopeNode>, limit: usize) -> Option<Rejected> {
     let chain = chain(|ancestor| is_slot_of(ancestor, scope))?;
     let task = chain.last().copied()?;
     Some(Rejected::deadlock_on_slot(task, limit, chain.into()))
 }
 
-fn is_slot_of(ancestor: &Ancestor<'_>, scope: &Arc<Scope>) -> bool {
+fn is_slot_of(ancestor: &Ancestor<'_>, scope: &Arc<ScopeNode>) -> bool {
     matches!(ancestor, Ancestor::Scope { scope: other, holds_slot: true } if Arc::ptr_eq(other, scope))
 }
 
@@ -79,8 +80,8 @@ fn chain(mut holds: impl FnMut(&Ancestor<'_>) -> bool) -> Option<Vec<&'static st
 
 fn walk_ancestors(mut visit: impl FnMut(Ancestor<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut scope = None;
-    shields::with_entries(|entries| {
-        for entry in shields::of_current_task(entries).iter().rev() {
+    stack::with_entries(|entries| {
+        for entry in stack::of_current_task(entries).iter().rev() {
             match entry {
                 StackEntry::Run { spec, permit, .. } => {
                     visit(Ancestor::Run { spec, holds_permit: permit.is_held_here() })?;

@@ -7,8 +7,8 @@ use crate::{
     sync::{join, model},
 };
 use crate::{
-    context::Scope,
     context::cancel_waker::{CancelWaker, WakeAll},
+    context::tree::ScopeNode,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 fn a_cancelled_token_has_the_first_cause() {
     model(Some(3), || {
         let token = CancellationToken::new();
-        let scope = Scope::root(token.clone());
+        let scope = ScopeNode::root(token.clone());
         let stops = [Cause::Drained, Cause::ScopeDropped].map(|cause| {
-            let (scope, token): (Arc<Scope>, _) = (scope.clone(), token.clone());
+            let (scope, token): (Arc<ScopeNode>, _) = (scope.clone(), token.clone());
             thread::spawn(move || {
                 scope.cancel(cause, || token.cancel());
             })
@@ -44,9 +44,9 @@ impl WakeAll for Nobody {
 fn an_inner_cancel_waker_has_the_outer_cause() {
     model(None, || {
         let token = CancellationToken::new();
-        let outer = Scope::root(token.clone());
+        let outer = ScopeNode::root(token.clone());
         let inner_token = token.child_token();
-        let inner = Scope::root(inner_token.clone());
+        let inner = ScopeNode::root(inner_token.clone());
         let nobody: Arc<Nobody> = Arc::new(Nobody);
         let weak: Weak<Nobody> = Arc::downgrade(&nobody);
         let cancel_waker = CancelWaker::new(&inner_token, &inner, weak);

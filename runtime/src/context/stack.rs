@@ -1,28 +1,67 @@
-//! A thread's stack of entries, in two parts: what each entry is, which is plain data in an array, and what
-//! some of them hold, which is counted and lies aside.
+//! A thread's stack of entries: the runs that are polled on it, and the tasks and sections around them. It has two
+//! parts: headers, which are plain data in an array, and the references that some entries hold, which lie in arrays of
+//! their own.
+//!
+//! Most runs hold no reference: to enter and to leave is then two stores, with nothing to count, allocate or drop.
 //!
 //! Invariants
 //!
-//! 1. An entry at depth `n` has at most one thing aside, under `n`, and says so.
-//! 2. Entries leave in the reverse order of their coming, also where code unwinds.
-//! 3. Where the thread is ending there is no aside: what an entry would hold stays with who enters, and nothing
-//!    is known of it.
+//! 1. An entry at depth `n` holds at most one reference, under `n`, and its header says if it does. Otherwise an entry
+//!    would take over the reference of one that was there before it.
+//! 2. Entries are popped in the reverse order of their pushes, also when code unwinds.
+//! 3. While the thread ends, no reference can be stored: it stays with the caller of [`push`], and nobody can see it.
+//! 4. No user code runs while the stack is borrowed: it may push entries.
+//! 5. The entries below may belong to another tokio task: a run that drives a `LocalSet` polls the tasks of others. Tasks
+//!    and sections, and runs that hold a permit, know the tokio task that they are polled in, and count for its code
+//!    alone. (`tests/composition/run_truth.rs`)
 
 use std::{
     cell::{Cell, RefCell},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use tokio::task::Id;
 
-use crate::function::TaskSpec;
 use crate::{
-    context::Scope,
-    context::shields::{Permit, RunShields, StackEntry},
-    context::tree::TaskRecord,
+    context::shields::RunShields,
+    context::tree::{ScopeNode, TaskRecord},
+    function::TaskSpec,
 };
 
-/// What is nested deeper than this lies in a vector: recursion, as a rule.
+pub(crate) enum StackEntry {
+    /// The entries below belong to another task, or to none.
+    Task {
+        record: Option<Arc<TaskRecord>>,
+    },
+    /// A part of a task that has a scope of its own.
+    Section {
+        task: Option<Id>,
+        scope: Option<Arc<ScopeNode>>,
+    },
+    Run {
+        spec: &'static TaskSpec,
+        permit: Permit,
+        shields: Option<Arc<RunShields>>,
+    },
+}
+
+/// Whether a run that is being polled holds a permit.
+#[derive(Clone, Copy)]
+pub(crate) enum Permit {
+    None,
+    /// The run is polled in this tokio task, or in none.
+    HeldBy(Option<Id>),
+}
+
+impl Permit {
+    /// Whether the run holds a permit and is polled in the same tokio task as the current code: it cannot release the
+    /// permit while that waits.
+    pub(crate) fn is_held_here(self) -> bool {
+        matches!(self, Self::HeldBy(task) if task == tokio::task::try_id())
+    }
+}
+
+/// Deeper entries, as a rule of a recursion, lie in a vector.
 const SHALLOW: usize = 32;
 
 std::thread_local! {
@@ -150,14 +189,14 @@ type RefCells<T> = [Cell<Option<Arc<T>>>; SHALLOW];
 /// What entries hold.
 pub(crate) struct HeldRefs {
     records: RefCells<TaskRecord>,
-    scopes: RefCells<Scope>,
+    scopes: RefCells<ScopeNode>,
     shields: RefCells<RunShields>,
     deep: RefCell<Vec<(usize, AnyRef)>>,
 }
 
 pub(crate) enum AnyRef {
     TaskRecord(Arc<TaskRecord>),
-    Scope(Arc<Scope>),
+    ScopeNode(Arc<ScopeNode>),
     RunShields(Arc<RunShields>),
 }
 
@@ -189,7 +228,7 @@ macro_rules! stack_refs {
 
 stack_refs! {
     TaskRecord in records;
-    Scope in scopes;
+    ScopeNode in scopes;
     RunShields in shields;
 }
 
@@ -294,8 +333,47 @@ fn header(depth: usize) -> Option<EntryHeader> {
     }
 }
 
+/// Calls `read` with all entries, the innermost last. It may give runs their shields.
+pub(crate) fn with_entries<R>(read: impl FnOnce(&mut [StackEntry]) -> R) -> R {
+    let mut entries = take_all();
+    let found = read(&mut entries);
+    restore(entries);
+    found
+}
+
+/// The entries of the current task. The task's own entry is missing if tokio polls another task on top of it; the runs
+/// of both are included then.
+pub(crate) fn of_current_task(entries: &mut [StackEntry]) -> &mut [StackEntry] {
+    let is_task = |entry: &StackEntry| matches!(entry, StackEntry::Task { .. });
+    let from = entries.iter().rposition(is_task).unwrap_or(0);
+    match &entries[from..] {
+        [StackEntry::Task { record: Some(record) }, ..] if !record.is_current_tokio_task() => {
+            &mut entries[from + 1..]
+        }
+        _ => &mut entries[from..],
+    }
+}
+
+impl StackEntry {
+    /// The shields of a run, made by the first call; `None` for other entries.
+    pub(crate) fn shields(&mut self) -> Option<&Arc<RunShields>> {
+        match self {
+            Self::Run { shields, .. } => Some(shields.get_or_insert_default()),
+            Self::Task { .. } | Self::Section { .. } => None,
+        }
+    }
+
+    /// The same, weakly, if the run holds a permit.
+    pub(crate) fn holder(&mut self) -> Option<Weak<RunShields>> {
+        match self {
+            Self::Run { permit, .. } if permit.is_held_here() => self.shields().map(Arc::downgrade),
+            _ => None,
+        }
+    }
+}
+
 /// All entries, with what they hold, the innermost last.
-pub(crate) fn take_all() -> Vec<StackEntry> {
+fn take_all() -> Vec<StackEntry> {
     let depth = ENTRIES.with(|entries| entries.depth.get());
     (0..depth).map(take_entry).collect()
 }
@@ -320,7 +398,7 @@ fn take_ref_if<T: StackRef>(holds: bool, depth: usize) -> Option<Arc<T>> {
 }
 
 /// Puts back what [`take_all`] has taken, with what has been added.
-pub(crate) fn restore(entries: Vec<StackEntry>) {
+fn restore(entries: Vec<StackEntry>) {
     for (depth, entry) in entries.into_iter().enumerate() {
         match entry {
             StackEntry::Task { record } => put_back(depth, record),

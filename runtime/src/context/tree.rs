@@ -1,18 +1,27 @@
-//! One live task, as others see it.
+//! The tree of scopes and tasks: a [`TaskRecord`] is one live task as others see it, a [`ScopeNode`] one group, `map`,
+//! pool or main, which can be cancelled as a whole. They are in one file because they refer to each other: a record
+//! holds its scope, and a scope knows, weakly, the task that it was made in.
 //!
-//! Invariants
+//! Invariants of records
 //!
-//! 1. A record is listed before its task is given to tokio, and until the task has ended or was dropped:
-//!    there is nothing to forget, and no moment at which a live task is missing.
-//! 2. Its own task alone writes the times; who looks at them may see one poll late.
-//! 3. Who aborts it says so before they ask for its waker; the task keeps its waker before it asks whether it
-//!    is aborted. One of the two finds the other.
+//! 1. A record is listed before its task is given to tokio, and until the task has ended or was dropped. Otherwise a
+//!    live task would be missing for a moment, and an abort could miss it. (`group/state/loom.rs`)
+//! 2. Only its own task writes the times; a reader may see them one poll late.
+//! 3. An abort sets the flag before it takes the waker; the task keeps its waker before it checks the flag. One of the
+//!    two sees the other. Otherwise an aborted task could sleep for ever. (`context/tree/loom.rs`)
 //!
-//! `record/loom.rs` checks 3 for every interleaving, `group/state/loom.rs` what 1 says of an abort.
+//! Invariants of scopes
+//!
+//! 4. A cause is set once, before the token that it explains fires. (`context/loom.rs`)
+//! 5. A scope knows the runs that it was made in, which wait for it. They may have ended since: they hold a permit or a
+//!    slot only as long as their [`RunShields`] are alive. So may the task have ended: it is known by its record.
+//! 6. A scope owns no scope and no task around it: a chain of scopes that were made in each other would grow with the
+//!    uptime of the program, and be dropped recursively. (`tests/composition/chains.rs`) So a cause is not looked up
+//!    in the scopes around, but published: see `reason.rs`.
 
 use std::{
     panic::Location,
-    sync::{Arc, OnceLock, PoisonError},
+    sync::{Arc, PoisonError, Weak},
     task::Waker,
     time::Duration,
 };
@@ -21,16 +30,16 @@ use tokio::{
     runtime::{self, Handle},
     task::Id,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cause::Cause,
     clock::{AtomicTicks, Ticks},
+    context::{reason::CancelEpoch, reason::Reason, shields::RunShields},
     function::TaskSpec,
     panic::quietly,
-    sync::{Mutex, MutexGuard, atomic::AtomicBool, atomic::Ordering},
-};
-use crate::{
-    context::cancel_waker::WakeAll,
-    context::{ParentRef, Scope, shields},
+    sync,
+    sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool, atomic::Ordering},
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -39,7 +48,7 @@ pub(crate) mod loom;
 pub(crate) struct TaskRecord {
     spec: &'static TaskSpec,
     spawned_at: &'static Location<'static>,
-    scope: Arc<Scope>,
+    scope: Arc<ScopeNode>,
     thread: OnThread,
     /// Of the spawn; where a task drives one run after another, of the run under way.
     since: AtomicTicks,
@@ -96,7 +105,7 @@ impl TaskRecord {
         spare: Option<Arc<Self>>,
         spec: &'static TaskSpec,
         spawned_at: &'static Location<'static>,
-        scope: &Arc<Scope>,
+        scope: &Arc<ScopeNode>,
         thread: OnThread,
     ) -> Arc<Self> {
         let Some(mut spare) = spare else {
@@ -129,7 +138,7 @@ impl TaskRecord {
     pub(crate) fn new(
         spec: &'static TaskSpec,
         spawned_at: &'static Location<'static>,
-        scope: Arc<Scope>,
+        scope: Arc<ScopeNode>,
         thread: OnThread,
     ) -> Self {
         Self {
@@ -159,7 +168,7 @@ impl TaskRecord {
         self.spawned_at
     }
 
-    pub(crate) fn scope(&self) -> &Arc<Scope> {
+    pub(crate) fn scope(&self) -> &Arc<ScopeNode> {
         &self.scope
     }
 
@@ -196,7 +205,17 @@ impl TaskRecord {
     /// Drops the task, at its next `.await`: as an abort of tokio's does, without a handle for each task.
     pub(crate) fn abort(&self) {
         self.aborted.store(true, Ordering::Release);
-        self.wake_tasks();
+        self.wake();
+    }
+
+    /// Wakes the task, if it has kept its waker.
+    pub(super) fn wake(&self) {
+        // A waker is foreign code: not under the lock.
+        let waker = self.waker().clone();
+        if let Some(waker) = waker {
+            // A panic of it is not the caller's.
+            quietly(|| waker.wake());
+        }
     }
 
     pub(crate) fn is_aborted(&self) -> bool {
@@ -267,11 +286,6 @@ impl TaskRecord {
         }
     }
 
-    /// Whether the code that runs now is this task's.
-    pub(crate) fn is_current(&self) -> bool {
-        shields::current_record(|record| std::ptr::eq(Arc::as_ptr(record), self)).unwrap_or(false)
-    }
-
     /// The run has ended, and what it returned may be dropped before the task leaves its scope.
     pub(crate) fn set_finished(&self) {
         self.finished.store(true, Ordering::Relaxed);
@@ -302,14 +316,251 @@ impl TaskRecord {
     }
 }
 
-impl WakeAll for TaskRecord {
-    fn wake_tasks(&self) {
-        // A waker is foreign code: not under the lock.
-        let waker = self.waker().clone();
-        if let Some(waker) = waker {
-            // That of who polls a `LocalSet` may be anybody's.
-            quietly(|| waker.wake());
+pub(crate) struct ScopeNode {
+    /// Why it was cancelled; `None` if code fired the token without a reason.
+    reason: OnceLock<Option<Arc<Reason>>>,
+    /// What its tasks are told to stop by.
+    token: Option<CancellationToken>,
+    /// The token had not fired at that time.
+    uncancelled: CancelEpoch,
+    parent: Weak<ScopeNode>,
+    /// How many scopes were made in each other to come here, modulo 256.
+    nesting: u8,
+    parent_task: Option<ParentRef>,
+    /// The runs of the task that made this scope, the innermost last.
+    pub(crate) enclosing_runs: Box<[EnclosingRun]>,
+    /// The outermost of them, where it is a task of the scope around: gone, it holds no slot there.
+    pub(crate) outermost_run: Option<Weak<RunShields>>,
+}
+
+/// The task that a scope was made in. It may have ended: its name is known all the same.
+pub(crate) struct ParentRef {
+    record: Weak<TaskRecord>,
+    spec: &'static TaskSpec,
+    id: Option<Id>,
+}
+
+impl ParentRef {
+    pub(super) fn new(record: &Arc<TaskRecord>) -> Self {
+        Self { record: Arc::downgrade(record), spec: record.spec(), id: record.id() }
+    }
+
+    /// The record of the task, to be compared only: the task may have ended.
+    pub(crate) fn record(&self) -> *const TaskRecord {
+        self.record.as_ptr()
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.spec.name()
+    }
+
+    pub(crate) fn id(&self) -> Option<Id> {
+        // It arrives after the spawn, which may be after the scope was made.
+        self.id.or_else(|| self.record.upgrade()?.id())
+    }
+}
+
+/// A run that a scope was made in.
+pub(crate) struct EnclosingRun {
+    pub(crate) spec: &'static TaskSpec,
+    /// The run, if it held a permit.
+    pub(crate) holder: Option<Weak<RunShields>>,
+}
+
+sync::global! {
+    /// The scopes of the mains that have not returned, the latest last. The latest is around everything, also where a
+    /// bare spawn lost the way to it.
+    static MAINS: Mutex<Vec<Arc<ScopeNode>>> = Mutex::new(Vec::new());
+}
+
+/// The scope of a main that has not returned.
+pub(crate) struct MainScope(Arc<ScopeNode>);
+
+impl MainScope {
+    pub(crate) fn new() -> Self {
+        let scope = Arc::new(ScopeNode::within(None, None));
+        mains().push(scope.clone());
+        Self(scope)
+    }
+
+    /// For the thread that explains it.
+    pub(crate) fn scope(&self) -> Arc<ScopeNode> {
+        self.0.clone()
+    }
+
+    /// What the body of this main is a task of.
+    pub(crate) fn of_body(&self, token: CancellationToken) -> Arc<ScopeNode> {
+        Arc::new(ScopeNode::within(Some(&self.0), Some(token)))
+    }
+}
+
+impl Drop for MainScope {
+    fn drop(&mut self) {
+        mains().retain(|scope| !Arc::ptr_eq(scope, &self.0));
+    }
+}
+
+fn mains() -> MutexGuard<'static, Vec<Arc<ScopeNode>>> {
+    MAINS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ScopeNode {
+    /// A scope inside `parent` and the runs that wait for it: see [`nested_scope`](crate::context::nested_scope).
+    pub(super) fn nested(
+        token: CancellationToken,
+        parent: Option<&Arc<Self>>,
+        parent_task: Option<ParentRef>,
+        enclosing_runs: Box<[EnclosingRun]>,
+        outermost_run: Option<Weak<RunShields>>,
+    ) -> Arc<Self> {
+        let uncancelled = CancelEpoch::now();
+        let uncancelled = if token.is_cancelled() { CancelEpoch::NEVER } else { uncancelled };
+        let nesting = parent.map_or(0, |parent| parent.nesting.wrapping_add(1));
+        let within = Self::within(parent, Some(token));
+        Arc::new(Self {
+            parent_task,
+            enclosing_runs,
+            outermost_run,
+            uncancelled,
+            nesting,
+            ..within
+        })
+    }
+
+    /// A scope inside none: main's cause alone is around it.
+    pub(crate) fn root(token: CancellationToken) -> Arc<Self> {
+        Arc::new(Self::within(None, Some(token)))
+    }
+
+    /// The scope of the later tasks of a pool whose token was replaced: inside the first one, so that a task that would
+    /// wait for a slot of its own pool is found.
+    pub(crate) fn renewed(token: CancellationToken, first: &Arc<Self>) -> Arc<Self> {
+        Arc::new(Self::within(Some(first), Some(token)))
+    }
+
+    /// A part of a task that is cancelled for a reason of its own: see
+    /// [`section_scope`](crate::context::section_scope).
+    pub(super) fn section(parent: Option<&Arc<Self>>) -> Arc<Self> {
+        let nesting = parent.map_or(0, |parent| parent.nesting);
+        Arc::new(Self { nesting, ..Self::within(parent, None) })
+    }
+
+    fn within(parent: Option<&Arc<Self>>, token: Option<CancellationToken>) -> Self {
+        Self {
+            reason: OnceLock::new(),
+            token,
+            uncancelled: CancelEpoch::NEVER,
+            parent: parent.map_or_else(Weak::new, Arc::downgrade),
+            nesting: 0,
+            parent_task: None,
+            enclosing_runs: Box::default(),
+            outermost_run: None,
         }
+    }
+
+    /// The scope that it was made in, if that is live.
+    pub(crate) fn parent(&self) -> Option<Arc<Self>> {
+        self.parent.upgrade()
+    }
+
+    /// The task that it was made in.
+    pub(crate) fn parent_task(&self) -> Option<&ParentRef> {
+        self.parent_task.as_ref()
+    }
+
+    /// Whether the spans of its tasks are roots. A span keeps those around it, and closes them recursively: among
+    /// scopes that are made in each other without end, each sixteenth begins anew.
+    pub(crate) fn cuts_spans(&self) -> bool {
+        const MOST_NESTED: u8 = 16;
+        self.nesting % MOST_NESTED == MOST_NESTED - 1
+    }
+
+    pub(crate) fn has_token(&self, token: &CancellationToken) -> bool {
+        self.token.as_ref() == Some(token)
+    }
+
+    /// Whether its tasks have been told to stop. Takes a lock.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.token.as_ref().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// Cancels the scope: `fire` fires its token. The first cause stays.
+    pub(crate) fn cancel<R>(&self, cause: Cause, fire: impl FnOnce() -> R) -> R {
+        match self.reason.get_or_init(|| Some(Reason::new(cause))) {
+            Some(reason) => reason.publish(fire),
+            // Its token has fired without a reason.
+            None => fire(),
+        }
+    }
+
+    /// Its own token fires now, called by the cancel waker. No token may be checked here: `cancel` may hold their locks.
+    pub(super) fn on_token_fired(&self) {
+        self.reason.get_or_init(Reason::published);
+    }
+
+    /// The token of a part of it fires now: the scope itself is cancelled only if a reason is published.
+    pub(super) fn on_part_fired(&self) {
+        let reason = Reason::published();
+        if reason.is_some() {
+            _ = self.reason.set(reason);
+        }
+    }
+
+    /// Why its token has fired, if there is a reason.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.cause_of(self.uncancelled)
+    }
+
+    /// Why a token has fired in this scope that was seen uncancelled then: the reason of this scope, else of the
+    /// nearest one around it, main last.
+    pub(crate) fn cause_of(&self, uncancelled: CancelEpoch) -> Option<Cause> {
+        let mut passed = Vec::new();
+        let mut skipped = false;
+        let mut found = self.reason_of(uncancelled, &mut skipped);
+        // A run that uses the cancel waker of its scope has not asked its token: the scope has, when it was made.
+        let uncancelled =
+            if self.is_stopping() { uncancelled.max(self.uncancelled) } else { uncancelled };
+        let mut above = self.parent();
+        while let (None, Some(scope)) = (&found, above) {
+            found = scope.reason_of(uncancelled, &mut skipped);
+            above = scope.parent();
+            passed.push(scope);
+        }
+        let found = found.unwrap_or_else(|| Self::reason_of_main(uncancelled));
+        if !skipped {
+            // Each scope is passed once, however many ask: what has fired is explained for good.
+            for scope in passed.iter().map(|scope| &**scope).chain([self]) {
+                if scope.reason.get().is_none() && scope.is_stopping() {
+                    _ = scope.reason.set(found.clone());
+                }
+            }
+        }
+        found.map(|reason| reason.cause)
+    }
+
+    /// The reason of this scope alone, if it may explain a token that was seen uncancelled then.
+    fn reason_of(
+        &self,
+        uncancelled: CancelEpoch,
+        skipped: &mut bool,
+    ) -> Option<Option<Arc<Reason>>> {
+        match self.reason.get()? {
+            Some(reason) if !reason.may_explain(uncancelled) => {
+                *skipped = true;
+                None
+            }
+            reason => Some(reason.clone()),
+        }
+    }
+
+    fn reason_of_main(uncancelled: CancelEpoch) -> Option<Arc<Reason>> {
+        let main = mains().last().cloned()?;
+        main.reason_of(uncancelled, &mut false).flatten()
+    }
+
+    /// The same for code that runs in no scope.
+    pub(crate) fn cause_of_main(uncancelled: CancelEpoch) -> Option<Cause> {
+        Self::reason_of_main(uncancelled).map(|reason| reason.cause)
     }
 }
 

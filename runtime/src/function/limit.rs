@@ -16,7 +16,13 @@
 //! 4. While anyone waits or there is debt, `QUEUED` is set, and permits come back under the lock.
 //! 5. No waker is called, cloned or dropped under a lock: it may change this very limit.
 //!    (`tests/composition/fairness.rs`)
-//! 6. One lock of a queue is held at a time, except by who holds that of the pairs.
+//! 6. Only the holder of `PAIRS` locks two queues. Otherwise two waits for the same two limits could deadlock.
+//! 7. While a pair (a wait for a slot and a permit, `pair.rs`) waits, one of its limits has no free permit.
+//! 8. A pair is in both queues or in none, and `PAIRS` is locked by whoever changes that, or what the pair has.
+//!
+//! Pairs of the same two limits are one class, of which only the first is offered a permit: a queue of many equal spawns
+//! costs a released permit no more than one spawn does. The classes are asked in the order of their first places, until
+//! one takes the permit: those behind cost nothing.
 
 pub(crate) mod pair;
 
@@ -29,12 +35,14 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::function::limit::pair::Pair;
 use crate::{
     panic::quietly,
     sync,
     sync::{Mutex, MutexGuard, atomic::AtomicUsize, atomic::Ordering},
 };
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 /// The permits of a function, or the slots of a scope; first come, first served.
 pub(crate) struct Limit {
@@ -53,6 +61,9 @@ pub(crate) type Slot = Permit<Arc<Limit>>;
 /// Set while permits must come back under the lock.
 const QUEUED: usize = 1;
 const ONE: usize = 2;
+
+/// How many turns a spawn that waits for a slot and a permit lets pass before it holds one of the two.
+const MISSED_TURNS: u32 = if cfg!(supervised_loom) { 1 } else { 8 };
 
 /// Sums of permits do not overflow.
 const LARGEST: usize = usize::MAX >> 3;
@@ -189,7 +200,7 @@ impl Limit {
         let mut queue = self.queue();
         if !queue.pairs.is_empty() {
             drop(queue);
-            return pair::grant_next(self, permits);
+            return grant_next_of_pairs(self, permits);
         }
         let wakers = self.grant_all(&mut queue, permits, Self::grant_alone);
         drop(queue);
@@ -202,7 +213,7 @@ impl Limit {
         let mut queue = self.queue();
         if !queue.pairs.is_empty() {
             drop(queue);
-            return pair::grant_next(self, 1);
+            return grant_next_of_pairs(self, 1);
         }
         let taken = self.grant_alone(&mut queue);
         drop(queue);
@@ -263,9 +274,6 @@ impl Limit {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-#[cfg(all(test, supervised_loom))]
-mod loom;
 
 const fn at_most(size: usize) -> usize {
     if size > LARGEST { LARGEST } else { size }
@@ -382,5 +390,183 @@ impl Drop for Wait<'_> {
             self.limit.release();
         }
         drop(waiter);
+    }
+}
+
+sync::global! {
+    /// Taken before the locks of queues, and by pairs only.
+    static PAIRS: Mutex<()> = Mutex::new(());
+}
+
+/// A wait for both; in the queues.
+struct Pair {
+    slots: Arc<Limit>,
+    permits: &'static Limit,
+    slots_place: u64,
+    permits_place: u64,
+    state: Mutex<PairState>,
+}
+
+struct PairState {
+    has: Has,
+    misses: u32,
+    /// Not while it rests.
+    may_hold: bool,
+    holds_next: Side,
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Slot,
+    Permit,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Has {
+    Nothing,
+    One(Side),
+    Both,
+}
+
+impl Pair {
+    fn state(&self) -> MutexGuard<'_, PairState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn limit(&self, side: Side) -> &Limit {
+        match side {
+            Side::Slot => &self.slots,
+            Side::Permit => self.permits,
+        }
+    }
+
+    fn place(&self, side: Side) -> u64 {
+        match side {
+            Side::Slot => self.slots_place,
+            Side::Permit => self.permits_place,
+        }
+    }
+
+    /// Takes it out of one of its queues.
+    fn dequeue(&self, side: Side, queue: &mut Queue) {
+        queue.remove_pair(address(self.limit(side.other())), self.place(side));
+        self.limit(side).unless_queued(queue);
+    }
+}
+
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::Slot => Self::Permit,
+            Self::Permit => Self::Slot,
+        }
+    }
+}
+
+impl Queue {
+    fn insert_pair(&mut self, class: usize, place: u64, pair: Arc<Pair>) {
+        let pairs = self.pairs.entry(class).or_default();
+        if pairs.is_empty() {
+            self.heads.insert(place, class);
+        }
+        pairs.insert(place, pair);
+    }
+
+    fn remove_pair(&mut self, class: usize, place: u64) {
+        let Some(pairs) = self.pairs.get_mut(&class) else { return };
+        pairs.remove(&place);
+        let head = pairs.first_key_value().map(|(head, _)| *head);
+        if head.is_none() {
+            self.pairs.remove(&class);
+        }
+        if self.heads.remove(&place).is_some() {
+            self.heads.extend(head.map(|head| (head, class)));
+        }
+    }
+
+    /// The first pair of a class that is the first one from this place on.
+    fn next_head(&self, from: u64) -> Option<(u64, Arc<Pair>)> {
+        let (place, class) = self.heads.range(from..).next()?;
+        let pair = self.pairs.get(class)?.get(place)?;
+        Some((*place, pair.clone()))
+    }
+}
+
+fn address(limit: &Limit) -> usize {
+    std::ptr::from_ref(limit).addr()
+}
+
+fn pairs() -> MutexGuard<'static, ()> {
+    PAIRS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Passes permits that have come back to whoever is first in the queue and can use them; see [`Limit::grant_next`].
+#[cold]
+fn grant_next_of_pairs(limit: &Limit, permits: usize) {
+    let all = pairs();
+    let mut queue = limit.queue();
+    let wakers = limit.grant_all(&mut queue, permits, offer);
+    drop(queue);
+    drop(all);
+    wakers.into_iter().for_each(wake);
+}
+
+/// Offers a permit to the first of each class, in the order of their places.
+fn offer(limit: &Limit, queue: &mut Queue) -> Taken {
+    if queue.debt > 0 || queue.pairs.is_empty() {
+        return limit.grant_alone(queue);
+    }
+    let first_alone = queue.alone.first_key_value().map(|(place, _)| *place);
+    let mut from = 0;
+    while let Some((place, pair)) = queue.next_head(from) {
+        if first_alone.is_some_and(|alone| alone < place) {
+            break;
+        }
+        if let Some(waker) = pair.offered(limit, queue) {
+            return Taken::By(waker);
+        }
+        from = place + 1;
+    }
+    if first_alone.is_some() {
+        return limit.grant_alone(queue);
+    }
+    limit.free.fetch_add(ONE, Ordering::Release);
+    Taken::ByNobody
+}
+
+impl Pair {
+    /// Offers it a permit of one of its limits, whose queue is locked. If it takes it: its waker, for the time
+    /// after the locks.
+    fn offered(&self, limit: &Limit, queue: &mut Queue) -> Option<Option<Waker>> {
+        let side = if std::ptr::eq(limit, self.permits) { Side::Permit } else { Side::Slot };
+        let other = self.limit(side.other());
+        let mut state = self.state();
+        match state.has {
+            Has::Both => None,
+            Has::One(held) if held == side => None,
+            Has::One(_) => {
+                state.has = Has::Both;
+                self.dequeue(side, queue);
+                self.dequeue(side.other(), &mut other.queue());
+                Some(state.waker.take())
+            }
+            Has::Nothing if other.try_take() => {
+                state.has = Has::Both;
+                self.dequeue(side, queue);
+                self.dequeue(side.other(), &mut other.queue());
+                Some(state.waker.take())
+            }
+            Has::Nothing => {
+                state.misses = state.misses.saturating_add(1);
+                let holds =
+                    state.misses >= MISSED_TURNS && state.may_hold && state.holds_next == side;
+                if !holds {
+                    return None;
+                }
+                state.has = Has::One(side);
+                Some(state.waker.take())
+            }
+        }
     }
 }

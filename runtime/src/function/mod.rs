@@ -76,7 +76,7 @@ impl Policy {
         self
     }
 
-    /// The body begins with [`own_token`](crate::run::own::own_token).
+    /// The body begins with [`own_token`](crate::token::own_token).
     #[must_use]
     pub const fn take_token(mut self) -> Self {
         self.takes_token = true;
@@ -253,7 +253,7 @@ impl TaskSpec {
         self.registered.call_once(|| {
             SPECS.lock().unwrap_or_else(PoisonError::into_inner).push(self);
         });
-        panic::install_hook();
+        panic::hook::install();
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

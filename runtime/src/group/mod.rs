@@ -2,6 +2,7 @@
 
 pub(crate) mod spawn;
 pub(crate) mod state;
+pub(crate) mod waiters;
 
 use std::{fmt, panic::Location, sync::Arc, time::Duration};
 

@@ -3,7 +3,6 @@
 mod admission_wait;
 
 use std::{
-    any::type_name,
     future::Future,
     panic::Location,
     pin::Pin,
@@ -17,20 +16,23 @@ use crate::group::spawn::admission_wait::{AdmissionResult, AdmissionWait, SpawnS
 use crate::{
     context::cancel_waker::CancelWaker,
     context::tree::TaskRecord,
+    error::Panic,
     error::{Cancelled, TaskError},
     function::TaskSpec,
     function::limit::Slot,
     panic,
-    panic::{Caught, Panic, drop_quietly},
+    panic::{Caught, drop_quietly},
     registry::slab::Key,
     run::future::{Prepared, SupervisedFuture, TaskCompletion},
-    run::own,
     telemetry::events,
+    token::call_closure,
 };
 use crate::{
-    group::state::{Failure, GroupState},
+    group::state::GroupState,
     tasks::admission::Admission,
     tasks::cell::{Report, Task, cause_of_abort},
+    tasks::failure::Failure,
+    tasks::name::task_name,
     tasks::refused::SpawnError,
     tasks::spawner::Spawner,
 };
@@ -61,21 +63,6 @@ type SpawnFn<T, E, S> = fn(
     &'static Location<'static>,
 ) -> Result<(), &'static TaskSpec>;
 
-/// The name of a task whose closure has made none: that of its function, else of the code that has the closure.
-#[cold]
-pub(crate) fn task_name<S: SupervisedFuture, F>() -> &'static str {
-    S::function().unwrap_or_else(|| without_closures(type_name::<F>()))
-}
-
-/// The path of the function around a closure: `a::b` for `a::b<T>::{{closure}}::{{closure}}`.
-fn without_closures(name: &'static str) -> &'static str {
-    let end = ["<", "::{{closure}}"].iter().filter_map(|end| name.find(end)).min();
-    match end {
-        Some(end) if end > 0 => &name[..end],
-        _ => name,
-    }
-}
-
 /// The run is pinned only once it is in its task.
 impl<T, E, S> Unpin for Spawn<'_, T, E, S> {}
 
@@ -100,7 +87,7 @@ where
             }
             Some((token, recycled)) => {
                 record = recycled;
-                match own::call_closure(|| run.insert(task(token)).spec()) {
+                match call_closure(|| run.insert(task(token)).spec()) {
                     Ok(spec) => SpawnState::New { spec },
                     Err(caught) => {
                         closure_panicked::<S>(name.unwrap_or_else(task_name::<S, F>), caught)
@@ -276,24 +263,5 @@ impl<T, E> Report<T, E> for GroupReporter<T, E> {
     fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
         drop(self.slot);
         self.group.finish_unconvertible(self.key, record.spec().name(), caught);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_closures;
-
-    #[test]
-    fn a_closure_is_named_after_the_function_around_it() {
-        assert_eq!(
-            without_closures("app::start<app::Place>::{{closure}}::{{closure}}"),
-            "app::start"
-        );
-        assert_eq!(without_closures("app::main::{{closure}}"), "app::main");
-        assert_eq!(without_closures("app::fetch"), "app::fetch");
-        assert_eq!(
-            without_closures("<app::Store as app::Save>::run"),
-            "<app::Store as app::Save>::run"
-        );
     }
 }

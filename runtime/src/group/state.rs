@@ -5,7 +5,7 @@
 //! 1. The first failure is recorded before the cancellation that it triggers: no sibling's `Cancelled`
 //!    can come first.
 //! 2. `pending` counts the tasks and the spawns that wait. When it is 0, or counts only spawns that nobody polls
-//!    (`waiters.rs`), `join` closes the group under the same lock, and goes on: nothing is spawned after it.
+//!    (`group/waiters.rs`), `join` closes the group under the same lock, and goes on: nothing is spawned after it.
 //! 3. No user code runs under the lock: values, errors and tasks are dropped outside, wakers called and cloned
 //!    there.
 //! 4. A waker that panics, of the joiner or of who waits for the token, harms no task and no count.
@@ -17,28 +17,28 @@
 //! 8. An error's conversion may panic. The join resumes that panic; a spawn or an abort never does.
 //!    (`tests/behaviour/error_panics.rs`)
 //!
-//! `group_state/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
+//! `group/state/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
 
 use std::{
-    collections::BTreeMap,
     future::poll_fn,
     panic::Location,
     sync::{Arc, PoisonError, Weak},
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
 
-use crate::group::state::waiters::Waiter;
 use crate::{
     cause::Cause,
-    context::Scope,
+    context,
     context::cancel_waker::CancelWaker,
+    context::tree::ScopeNode,
     context::tree::TaskRecord,
-    error::TaskError,
+    error::{Cancelled, TaskError},
     function::TaskSpec,
     outcome::Outcome,
+    panic,
     panic::{Caught, drop_each_quietly, drop_quietly, quietly},
     registry,
     registry::HasTasks,
@@ -49,19 +49,20 @@ use crate::{
     telemetry::span::TaskSpan,
 };
 use crate::{
-    map::reorder_buffer::{Index, ReorderBuffer},
+    group::waiters::{RESPONSE_TIME, Waiters},
     tasks::admission::Slots,
+    tasks::failure::Failure,
     tasks::recycler::{Recycled, Recycler},
+    tasks::reorder_buffer::{Index, ReorderBuffer},
+    tasks::timer::Timer,
 };
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
 
-mod waiters;
-
 pub(crate) struct GroupState<T, E> {
     pub(crate) token: CancellationToken,
-    pub(crate) scope: Arc<Scope>,
+    pub(crate) scope: Arc<ScopeNode>,
     /// The one that the group was made in: the spans of its tasks are inside.
     pub(crate) span: TaskSpan,
     pub(crate) slots: Slots,
@@ -84,9 +85,7 @@ struct Inner<T, E> {
     /// In the order of the spawns.
     values: ReorderBuffer<T>,
     pending: usize,
-    /// The spawns that wait, by their numbers.
-    waiters: BTreeMap<u64, Waiter<E>>,
-    next_waiter: u64,
+    waiters: Waiters<E>,
     failure: Option<Failure<E>>,
     refused: Refused<E>,
     /// The first panic of an error's conversion. There is no `E` to return, so the join panics.
@@ -115,16 +114,6 @@ struct GroupTask {
     value: Index,
 }
 
-/// How a task failed.
-pub(crate) struct Failure<E> {
-    pub(crate) task: &'static str,
-    pub(crate) place: &'static Location<'static>,
-    pub(crate) outcome: Outcome,
-    pub(crate) error: E,
-    /// What the error says, if that is known.
-    pub(crate) text: Option<Box<str>>,
-}
-
 /// The spawns that the group refused, since its token had fired.
 struct Refused<E> {
     /// What the join returns if no task has failed.
@@ -147,7 +136,7 @@ impl<E> Refused<E> {
 impl<T, E> GroupState<T, E> {
     pub(crate) fn new(token: CancellationToken, place: &'static Location<'static>) -> Self {
         Self {
-            scope: Scope::nested(token.clone()),
+            scope: context::nested_scope(token.clone()),
             token,
             span: TaskSpan::current(),
             registered: OnceLock::new(),
@@ -159,8 +148,7 @@ impl<T, E> GroupState<T, E> {
                 live: Slab::new(),
                 values: ReorderBuffer::new(),
                 pending: 0,
-                waiters: BTreeMap::new(),
-                next_waiter: 0,
+                waiters: Waiters::new(),
                 failure: None,
                 refused: Refused::NONE,
                 conversion_panic: None,
@@ -205,17 +193,14 @@ impl<T, E> GroupState<T, E> {
     pub(crate) fn add_waiter(&self, spec: &'static TaskSpec, error: fn(TaskError) -> E) -> u64 {
         let mut state = self.lock();
         state.pending += 1;
-        let number = state.next_waiter;
-        state.next_waiter += 1;
-        state.waiters.insert(number, Waiter::new(spec, error));
-        number
+        state.waiters.add(spec, error)
     }
 
     /// A spawn that waited has ended, one way or the other.
     pub(crate) fn remove_waiter(&self, number: u64) {
         let mut state = self.lock();
         state.pending -= 1;
-        let waiter = state.waiters.remove(&number);
+        let waiter = state.waiters.remove(number);
         wake_joiner(state);
         drop(waiter);
     }
@@ -395,7 +380,7 @@ impl<T, E> GroupState<T, E> {
     fn log_surplus(&self, surplus: Option<Failure<E>>, dropped: bool) {
         if let Some(failure) = surplus {
             let why = if dropped { "had been dropped" } else { "had failed already" };
-            failure.log(self.place, why);
+            log_failure(failure, self.place, why);
         }
     }
 
@@ -414,6 +399,78 @@ impl<T, E> GroupState<T, E> {
             if ended { Poll::Ready(()) } else { self.poll_waiters(&mut timeout, cx) }
         })
         .await;
+    }
+
+    /// A spawn that waits is polled.
+    pub(crate) fn waiter_polled(&self, number: u64, cx: &Context<'_>) {
+        // Foreign code: not under the lock.
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        let before = state.waiters.set_polled(number, waker);
+        drop(state);
+        drop(before);
+    }
+
+    /// Ready once only spawns are left that nobody polls; the group is closed then.
+    #[cold]
+    pub(crate) fn poll_waiters(
+        &self,
+        timeout: &mut Option<Timer>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            if !self.lock().only_waiters_left() {
+                *timeout = None;
+                return Poll::Pending;
+            }
+            if let Some(timer) = timeout {
+                ready!(timer.poll(cx));
+                *timeout = None;
+                if self.close_if_unpolled() {
+                    return Poll::Ready(());
+                }
+            } else {
+                self.wake_waiters();
+                *timeout = Timer::start(RESPONSE_TIME);
+                if timeout.is_none() {
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn wake_waiters(&self) {
+        let wakers = self.lock().waiters.take_wakers();
+        for waker in wakers {
+            quietly(|| waker.wake());
+        }
+    }
+
+    fn close_if_unpolled(&self) -> bool {
+        // The join must not pass for complete if the token has fired; the callers find the group joined.
+        let refused = self.token.is_cancelled().then(|| self.refusal_of_waiter()).flatten();
+        let mut state = self.lock();
+        let unpolled = state.only_waiters_left() && !state.waiters.any_polled();
+        let surplus = match refused {
+            Some(Ok(error)) if unpolled && state.refused.error.is_none() => {
+                state.refused.error.replace(error).map(Ok)
+            }
+            Some(Err(caught)) if unpolled => state.record_untold(caught).map(Err),
+            refused => refused,
+        };
+        state.closed |= unpolled;
+        drop(state);
+        drop_quietly(surplus);
+        unpolled
+    }
+
+    fn refusal_of_waiter(&self) -> Option<Result<E, Caught>> {
+        let state = self.lock();
+        let (spec, error) = state.waiters.first().map(|waiter| (waiter.spec, waiter.error))?;
+        drop(state);
+        let cause = self.scope.cause().unwrap_or(Cause::Token);
+        let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
+        Some(panic::catch(|| error(cancelled)))
     }
 
     fn close_if_finished(&self, mut state: MutexGuard<'_, Inner<T, E>>) -> bool {
@@ -480,7 +537,7 @@ impl<T, E> GroupState<T, E> {
             events::group_dropped(records.len(), self.place);
         }
         if let Some(failure) = failure {
-            failure.log(self.place, "was dropped without a join");
+            log_failure(failure, self.place, "was dropped without a join");
         }
         refused.log(self.place);
         drop_quietly(refused.error.take());
@@ -514,14 +571,12 @@ impl<T, E> Inner<T, E> {
     }
 }
 
-impl<E> Failure<E> {
-    /// Logs it, and drops the error. A cancellation is no failure, and a panic was logged when it was caught.
-    #[cold]
-    fn log(self, group: &Location<'_>, why: &str) {
-        let Self { task, place, outcome, error, text } = self;
-        events::group_task_failed(task, place, group, outcome, text.as_deref(), why);
-        drop_quietly(error);
-    }
+/// Logs a failure and drops its error. A cancellation is no failure, and a panic was logged when it was caught.
+#[cold]
+fn log_failure<E>(failure: Failure<E>, group: &Location<'_>, why: &str) {
+    let Failure { task, place, outcome, error, text } = failure;
+    events::group_task_failed(task, place, group, outcome, text.as_deref(), why);
+    drop_quietly(error);
 }
 
 fn wake_joiner<T, E>(mut state: MutexGuard<'_, Inner<T, E>>) {
@@ -537,7 +592,6 @@ fn wake_joiner<T, E>(mut state: MutexGuard<'_, Inner<T, E>>) {
 #[cfg(all(test, not(supervised_loom)))]
 mod tests {
     use super::*;
-    use crate::panic;
 
     #[tokio::test]
     async fn a_spawn_at_the_end_of_the_join_does_not_fail_it() {

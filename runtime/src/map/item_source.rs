@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     panic,
     panic::{Caught, drop_quietly},
-    run::own,
+    token::call_closure,
 };
 
 pub(crate) struct ItemSource<I, F> {
@@ -51,7 +51,7 @@ impl<I: Iterator, F> ItemSource<I, F> {
         F: FnMut(CancellationToken, I::Item) -> S,
     {
         let mut in_iterator = true;
-        let next = own::call_closure(|| {
+        let next = call_closure(|| {
             let Some(item) = self.items.next() else { return NextItem::Exhausted };
             in_iterator = false;
             if !is_wanted() {

@@ -3,7 +3,6 @@
 pub(crate) mod collect_mode;
 pub(crate) mod growth;
 pub(crate) mod item_source;
-pub(crate) mod reorder_buffer;
 pub(crate) mod state;
 pub(crate) mod watch;
 pub(crate) mod worker;

@@ -41,15 +41,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::Cause,
-    context::Scope,
+    context,
     context::cancel_waker::CancelWaker,
+    context::tree::ScopeNode,
     context::tree::TaskRecord,
-    error::{Cancelled, Origin, TaskError},
+    error::{Cancelled, Origin, Panic, TaskError},
     function::TaskSpec,
     function::limit::Limit,
     outcome::Outcome,
     panic,
-    panic::{Caught, Panic, drop_each_quietly, drop_quietly, quietly},
+    panic::{Caught, drop_each_quietly, drop_quietly, quietly},
     registry::HasTasks,
     registry::sharded_list::Registration,
     registry::slab::{Key, Slab},
@@ -59,17 +60,17 @@ use crate::{
     telemetry::span::TaskSpan,
 };
 use crate::{
-    group::spawn::task_name,
-    group::state::Failure,
     map::collect_mode::CollectMode,
     map::item_source::{ItemSource, NextItem, drop_source},
-    map::reorder_buffer::{Index, ReorderBuffer},
     tasks::cell::cause_of_abort,
+    tasks::failure::Failure,
+    tasks::name::task_name,
+    tasks::reorder_buffer::{Index, ReorderBuffer},
 };
 
 pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     pub(crate) token: CancellationToken,
-    pub(crate) scope: Arc<Scope>,
+    pub(crate) scope: Arc<ScopeNode>,
     pub(crate) place: &'static Location<'static>,
     /// Of who called the map: its workers' spans are inside.
     pub(crate) span: TaskSpan,
@@ -235,7 +236,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         f: F,
     ) -> Self {
         Self {
-            scope: Scope::nested(token.clone()),
+            scope: context::nested_scope(token.clone()),
             token,
             place,
             span: TaskSpan::current(),

@@ -28,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Ticks,
+    context,
     context::cancel_waker::CancelWaker,
-    context::shields,
     context::tree::{OnThread, TaskRecord},
     error::{Cancelled, TaskError},
     function::{Policy, TaskSpec},
@@ -43,10 +43,10 @@ use crate::{
 use crate::{
     map::collect_mode::CollectMode,
     map::growth::GrowthPolicy,
-    map::reorder_buffer::Index,
     map::state,
     map::state::{FinishedItem, MapState, NextRun, WorkerLimit},
     tasks::cell::cause_of_abort,
+    tasks::reorder_buffer::Index,
 };
 
 sync::global! {
@@ -249,7 +249,7 @@ where
         self.record.enter_poll();
         let shared = self.shared.clone();
         let inside = shared.span.enter();
-        let polled = shields::in_task(&mut current, || self.poll_next(&mut None, cx));
+        let polled = context::in_task(&mut current, || self.poll_next(&mut None, cx));
         drop(inside);
         self.record.exit_poll();
         self.current = current;
@@ -300,7 +300,7 @@ where
             }
         }
         let inside = span.enter();
-        let polled = shields::in_task(&mut current, || self.drive(now, cx));
+        let polled = context::in_task(&mut current, || self.drive(now, cx));
         drop(inside);
         self.record.exit_poll();
         self.current = current;
@@ -491,7 +491,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Worker<I, F, S, K> 
         let _inside = self.span.enter();
         if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
             let spec = run.spec();
-            shields::in_task(&mut self.current, || self.run.set(None));
+            context::in_task(&mut self.current, || self.run.set(None));
             let cause = cause_of_abort(&self.shared.scope, &self.shared.token);
             let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
             match panic::catch(|| S::error(cancelled)) {

@@ -23,7 +23,8 @@ use std::{
 use tracing::{Dispatch, Level, dispatcher, field};
 
 use crate::{
-    panic::{Panic, Site},
+    error::Panic,
+    panic::Site,
     telemetry::span::{TaskSpan, call_subscriber},
 };
 

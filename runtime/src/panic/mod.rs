@@ -1,22 +1,27 @@
-//! Panics as values: the boundary, and the hook that knows where a panic began.
+//! Panics as values: the boundary that catches them.
+//!
+//! The way of a panic:
+//!
+//! 1. `hook.rs` runs in the panicking code. It leaves the location and the backtrace (a [`Site`]) on the thread.
+//! 2. [`catch`] catches the panic and takes the site: a [`Caught`].
+//! 3. The run names its task: a [`Panic`](crate::error::Panic), which is what the caller gets.
+//! 4. [`events::panicked`](crate::telemetry::events::panicked) reports it, once: an entry of `recent.rs`
+//!    (`recent_panics()`), one `ERROR` event, and a job of `backtraces.rs`, whose thread logs the backtrace. Nothing else
+//!    logs a panic.
 //!
 //! Invariants
 //!
-//! 1. All of the user's code that the runtime calls runs under [`catch`]; nothing unwinds out of it.
-//!    (`tests/behaviour/panics.rs`)
-//! 2. The hook is installed once and chains: what was there before speaks first, always.
-//! 3. The hook stores a site only inside [`catch`], and takes no lock of this crate.
-//! 4. What is kept of a message is bounded, and kept once: the error, the site and the list of recent panics share it.
+//! 1. All user code that the runtime calls runs under [`catch`], and nothing unwinds out of it. Otherwise a panic would
+//!    end a worker, or poison what it was about to change. (`tests/behaviour/panics.rs`)
+//! 2. What is kept of a message is bounded, and kept once: the error, the site and the list of recent panics share it.
 //!    Without the bound, sixteen failed `assert_eq!` of large buffers would hold hundreds of megabytes.
 //!    (`tests/composition/life.rs`)
-//! 5. No supervised run waits for the hook: to install it takes a lock of `std`, which a panic hook that is blocked
-//!    holds. A run that cannot have it soon goes on, and its panics have no place until it is installed.
-//!    (`tests/composition/panic_truth.rs`)
-//! 6. A site is believed only if its message is that of the payload: someone else's hook that replaced
-//!    ours costs the place and the backtrace, and gives no wrong ones. (One panic can be told the place of
-//!    another: resumed without a hook, after one with the same message that the user's code caught itself.)
+//! 3. A site is used only if its message is that of the payload. A foreign hook that replaced ours costs the location and
+//!    the backtrace, but gives no wrong ones. (One panic can get the site of another: it is resumed without a hook, after
+//!    one with the same message that user code caught itself.)
 
 pub(crate) mod backtraces;
+pub(crate) mod hook;
 pub(crate) mod recent;
 
 use std::{
@@ -24,30 +29,14 @@ use std::{
     backtrace::Backtrace,
     borrow::Cow,
     cell::Cell,
-    error::Error,
     fmt,
-    panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    panic::{AssertUnwindSafe, Location, catch_unwind},
+    sync::{Arc, Mutex, PoisonError},
     thread,
-    time::Duration,
 };
-
-use crate::error::Origin;
 
 /// How much of a message is kept, in bytes.
 const LONGEST_MESSAGE: usize = 8 * 1024;
-
-/// How long a run waits for the hook to be installed; as a rule that takes some microseconds.
-const INSTALL_TIMEOUT: Duration = Duration::from_millis(10);
-
-/// A panic that a supervised function's boundary has caught.
-///
-/// `Display` tells the task, the place and the message; [`backtrace`](Panic::backtrace) is that of the
-/// panic site, through any number of `.await`s.
-pub struct Panic {
-    task: Origin,
-    caught: Caught,
-}
 
 /// Where a panic began, in the source that panicked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,86 +72,6 @@ impl fmt::Display for PanicLocation {
     }
 }
 
-impl Panic {
-    pub(crate) fn new(task: impl Into<Origin>, caught: Caught) -> Self {
-        Self { task: task.into(), caught }
-    }
-
-    /// The task that panicked: its `name`.
-    #[must_use]
-    pub fn task(&self) -> &'static str {
-        self.task.name()
-    }
-
-    /// The message of the panic, or a remark that the payload is not a string.
-    ///
-    /// Of a message of more than 8 KiB it has the beginning, and says how long it was; the whole is in the
-    /// [payload](Self::into_payload).
-    #[must_use]
-    pub fn message(&self) -> &str {
-        &self.caught.0.message
-    }
-
-    pub(crate) fn shared_message(&self) -> Arc<str> {
-        self.caught.0.message.clone()
-    }
-
-    /// Where it began.
-    ///
-    /// `None` where there is nobody to ask: the panic hook was replaced by one that does not call the
-    /// one before it, or the panic was resumed (`resume_unwind`), which calls no hook.
-    #[must_use]
-    pub fn location(&self) -> Option<&PanicLocation> {
-        self.caught.0.site.as_ref().map(|site| &site.location)
-    }
-
-    /// The backtrace of the panic site, captured always, symbolised when it is first displayed.
-    ///
-    /// `None` where [`location`](Self::location) is.
-    #[must_use]
-    pub fn backtrace(&self) -> Option<&Backtrace> {
-        self.caught.0.site.as_ref().map(|site| &site.backtrace)
-    }
-
-    pub(crate) fn site(&self) -> Option<Arc<Site>> {
-        self.caught.0.site.clone()
-    }
-
-    /// The payload, for `std::panic::resume_unwind` or a downcast.
-    #[must_use]
-    pub fn into_payload(self) -> Box<dyn Any + Send> {
-        let payload = self.caught.0.payload;
-        payload.take().expect("a payload is taken once, by value")
-    }
-}
-
-impl fmt::Display for Panic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task `{}` panicked", self.task())?;
-        if let Some(location) = self.location() {
-            write!(f, " at {location}")?;
-        }
-        write!(f, ": {}", self.message())
-    }
-}
-
-impl fmt::Debug for Panic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Panic")
-            .field("task", &self.task())
-            .field("message", &self.message())
-            .field("location", &self.location())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Error for Panic {
-    /// Where the function is defined.
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.task)
-    }
-}
-
 /// What [`catch`] caught, before anyone knows whose it is.
 pub(crate) struct Caught(Box<Inner>);
 
@@ -172,7 +81,7 @@ struct Inner {
     payload: Payload,
 }
 
-/// Left by the hook, for the boundary to pick up; shared with the list of recent panics.
+/// Where a panic began: left by the hook, taken by the boundary, shared with the list of recent panics.
 pub(crate) struct Site {
     message: Arc<str>,
     pub(crate) location: PanicLocation,
@@ -196,7 +105,7 @@ impl Drop for Payload {
     }
 }
 
-/// Drops a value whose drop may panic. A panic is told by the hook, and goes no further.
+/// Drops a value whose drop may panic. The hook reports the panic, and it goes no further.
 #[inline]
 pub(crate) fn drop_quietly<T>(value: T) {
     if std::mem::needs_drop::<T>() {
@@ -204,8 +113,8 @@ pub(crate) fn drop_quietly<T>(value: T) {
     }
 }
 
-/// Calls foreign code that nobody waits for: a waker, a drop. A panic is told by the hook, and goes no further.
-/// Whether it came to its end.
+/// Calls foreign code whose result nobody needs: a waker, a drop. The hook reports a panic, and it goes no further. Returns
+/// whether the code returned.
 #[inline]
 pub(crate) fn quietly(code: impl FnOnce()) -> bool {
     let mut code = Some(code);
@@ -311,10 +220,25 @@ pub(crate) fn caught(payload: Box<dyn Any + Send>, outer: Outer) -> Caught {
 }
 
 impl Caught {
-    /// Goes on with a panic that nothing can carry as a value.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    pub(crate) fn shared_message(&self) -> Arc<str> {
+        self.0.message.clone()
+    }
+
+    pub(crate) fn site(&self) -> Option<&Arc<Site>> {
+        self.0.site.as_ref()
+    }
+
+    pub(crate) fn into_payload(self) -> Box<dyn Any + Send> {
+        self.0.payload.take().expect("a payload is taken once, by value")
+    }
+
+    /// Resumes a panic that nothing can carry as a value.
     pub(crate) fn resume(self) -> ! {
-        let payload = self.0.payload.take().expect("a payload is taken once, by value");
-        std::panic::resume_unwind(payload)
+        std::panic::resume_unwind(self.into_payload())
     }
 
     #[cold]
@@ -353,60 +277,13 @@ pub(crate) fn original_length(message: &str) -> Option<&str> {
     bytes.bytes().all(|digit| digit.is_ascii_digit()).then_some(bytes)
 }
 
-/// Installs the hook, once for the process.
-///
-/// Returns when it is installed, or when [`INSTALL_TIMEOUT`] has passed, since `std` waits for a hook that is running.
-/// (While it waits, a panic elsewhere waits too: `std` lets no hook start before the one that waits to be installed.)
-#[cold]
-pub(crate) fn install_hook() {
-    static HOOK: Mutex<Hook> = Mutex::new(Hook::Absent);
-    let lock = || HOOK.lock().unwrap_or_else(PoisonError::into_inner);
-
-    let (installed, is_installed) = mpsc::channel();
-    let mut hook = lock();
-    match &mut *hook {
-        Hook::Installed => return,
-        Hook::Awaited(waiting) => waiting.push(installed),
-        Hook::Absent => {
-            let spawned =
-                thread::Builder::new().name("supervised-hook".to_owned()).spawn(move || {
-                    chain_hook();
-                    drop(std::mem::replace(&mut *lock(), Hook::Installed));
-                });
-            // Without a thread, the next function that runs for the first time tries again.
-            if spawned.is_err() {
-                return;
-            }
-            *hook = Hook::Awaited(vec![installed]);
-        }
-    }
-    drop(hook);
-    // Nothing is ever sent: the drop of the sender ends the wait.
-    _ = is_installed.recv_timeout(INSTALL_TIMEOUT);
-}
-
-enum Hook {
-    Absent,
-    /// A thread installs it, as soon as no hook is running, and then drops what the others wait for.
-    Awaited(Vec<mpsc::Sender<()>>),
-    Installed,
-}
-
-fn chain_hook() {
-    let previous = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        previous(info);
-        record(info);
-    }));
-}
-
-fn record(info: &PanicHookInfo<'_>) {
+/// Leaves the site of a panic for the boundary around it, if there is one. Called by the hook.
+fn leave_site(location: &Location<'_>, payload: &(dyn Any + Send)) {
     if DEPTH.get() == 0 {
         return;
     }
-    let Some(location) = info.location() else { return };
     let site = Site {
-        message: message_of(info.payload()).into(),
+        message: message_of(payload).into(),
         location: PanicLocation {
             file: location.file().into(),
             line: location.line(),

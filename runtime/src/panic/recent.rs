@@ -10,7 +10,10 @@ use std::{
 
 use tokio::task::Id;
 
-use crate::panic::{Panic, PanicLocation, Site};
+use crate::{
+    error::Panic,
+    panic::{PanicLocation, Site},
+};
 
 /// A backtrace is some kilobytes: what is kept must not grow.
 const MOST_RECENT: usize = 16;

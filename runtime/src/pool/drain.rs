@@ -10,7 +10,7 @@
 //! Invariants, checked by `tests/behaviour/drain.rs` and `tests/composition/pool_truth.rs`
 //!
 //! 1. `Ok` means that every task finished by itself: whatever was cancelled, aborted or dropped is entered in
-//!    `pool_unfinished` before it leaves the pool, and each drain returns all of it.
+//!    `pool/unfinished.rs` before it leaves the pool, and each drain returns all of it.
 //! 2. The pool notes that it cancels before its token fires: no task that ends as cancelled by the drain is missed.
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -29,7 +29,7 @@ use crate::{
     registry::live::LiveTask,
     registry::unfinished::{Unfinished, UnfinishedReason, UnfinishedTask},
     registry::{Drain, Draining},
-    telemetry::events::rate,
+    telemetry::events,
 };
 
 /// How long before the end of a drain its tasks are cancelled.
@@ -38,36 +38,6 @@ const STOPPING: Duration = Duration::from_secs(5);
 /// The same for a grace: half of one that is below 10 s.
 fn stopping(grace: Duration) -> Duration {
     STOPPING.min(grace / 2)
-}
-
-/// What the drains of a pool share.
-#[derive(Default)]
-pub(crate) struct Drains {
-    active: usize,
-    has_started: bool,
-    /// The tokens of the tasks were fired, by a drain.
-    has_cancelled: bool,
-    completed: bool,
-    /// Of the first drain at whose end tasks still ran: the others abort nothing more.
-    grace: Option<Duration>,
-}
-
-impl Drains {
-    pub(crate) fn is_active(&self) -> bool {
-        self.active > 0
-    }
-
-    pub(crate) fn has_started(&self) -> bool {
-        self.has_started
-    }
-
-    pub(crate) fn has_cancelled(&self) -> bool {
-        self.has_cancelled
-    }
-
-    pub(crate) fn has_completed(&self) -> bool {
-        self.completed
-    }
 }
 
 /// Who drains a pool.
@@ -180,7 +150,7 @@ impl<'a> ActiveDrain<'a> {
             state.not_finished.add(record, UnfinishedReason::StillRan, true);
         }
         let Inner { drains, not_finished, reserved, .. } = &mut *state;
-        drains.completed = true;
+        drains.has_completed = true;
         let (grace, (found, more)) = match caller {
             Caller::User => {
                 if !live.is_empty() {
@@ -207,8 +177,8 @@ impl<'a> ActiveDrain<'a> {
             self.0.abort();
         }
         self.0.log(unlogged);
-        if rate::has_counted() {
-            rate::flush_all();
+        if events::has_counted() {
+            events::flush_all();
         }
         // Not before: the log may never return, and main asks for what nobody was given.
         self.0.lock().not_finished.mark_returned(kept);

@@ -21,7 +21,7 @@ use crate::{
 use crate::{
     pool::slot::Slot,
     pool::spawn::{PoolSpawn, spawn_admitted},
-    pool::state::PoolState,
+    pool::state::{Handle, PoolState},
     pool::task::{PreparedRun, make_run},
     tasks::admission,
     tasks::blocking::{Blocking, blocking},
@@ -76,17 +76,6 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone)]
 pub struct Pool {
     handle: Arc<Handle>,
-}
-
-/// What the last handle, or slot, is the end of.
-pub(crate) struct Handle {
-    pub(crate) shared: Arc<PoolState>,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.shared.on_drop();
-    }
 }
 
 impl Pool {

@@ -7,8 +7,7 @@ use crate::{
     run::future::SupervisedFuture,
 };
 use crate::{
-    pool::Handle,
-    pool::state::SlotKind,
+    pool::state::{Handle, SlotKind},
     pool::task::{PreparedRun, make_run, spawn_run},
     tasks::refused::LoggedError,
     tasks::spawner::OnWorkers,

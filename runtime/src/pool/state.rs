@@ -15,20 +15,22 @@
 //!    not cancelled by it. Once the pool has stopped, its token has fired and stays. A task keeps the token, scope and
 //!    cancel waker that it was spawned with.
 //!
-//! `pool_state/loom.rs` checks 1, 2, 3, 6, 7 and 8 for every interleaving.
+//! `pool/state/loom.rs` checks 1, 2, 3, 6, 7 and 8 for every interleaving.
 
 use std::{
     panic::Location,
     sync::{Arc, PoisonError, Weak},
+    time::Duration,
 };
 
-use tokio::runtime::{self, Handle};
+use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::Cause,
-    context::Scope,
+    context,
     context::cancel_waker::CancelWaker,
+    context::tree::ScopeNode,
     context::tree::{Activity, TaskRecord},
     function::limit::Limit,
     panic::quietly,
@@ -38,12 +40,11 @@ use crate::{
     registry::slab::{Key, Slab},
     registry::unfinished::{Lines, UnfinishedReason},
     registry::{Drain, HasTasks, POOLS},
-    sync::{Mutex, MutexGuard, Notify, OnceLock, atomic::AtomicBool},
+    sync::{Mutex, MutexGuard, Notify, OnceLock, atomic::AtomicBool, atomic::Ordering},
     telemetry::events,
 };
 use crate::{
-    pool::drain::Drains,
-    pool::token::Tokens,
+    pool::token::{Renewed, Tokens, same},
     pool::unfinished::{NotFinishedTasks, Unlogged},
     tasks::admission::Slots,
     tasks::recycler::{Recycled, Recycler},
@@ -53,11 +54,22 @@ use crate::{
 #[cfg(all(test, supervised_loom))]
 mod loom;
 
+/// Shared by the handles and the reserved slots of a pool. The drop of the last one cancels and aborts the tasks.
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<PoolState>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.on_drop();
+    }
+}
+
 /// What the handles and the tasks of a pool share.
 pub(crate) struct PoolState {
-    /// The first one, as are the scope and the cancel waker: see `pool_token`.
+    /// The first one, as are the scope and the cancel waker: see `pool/token.rs`.
     pub(crate) token: CancellationToken,
-    pub(crate) scope: Arc<Scope>,
+    pub(crate) scope: Arc<ScopeNode>,
     pub(crate) limit: Arc<Limit>,
     pub(crate) slots: Slots,
     /// Fires when the pool closes: wakes the spawns that wait.
@@ -99,6 +111,24 @@ pub(crate) struct Inner {
     pub(crate) recycler: Recycler,
 }
 
+/// What the drains of a pool share.
+#[derive(Default)]
+pub(crate) struct Drains {
+    pub(crate) active: usize,
+    pub(crate) has_started: bool,
+    /// A drain has fired the tokens of the tasks.
+    pub(crate) has_cancelled: bool,
+    pub(crate) has_completed: bool,
+    /// The grace of the first drain at whose end tasks still ran: later ones abort nothing more.
+    pub(crate) grace: Option<Duration>,
+}
+
+impl Drains {
+    pub(crate) fn is_active(&self) -> bool {
+        self.active > 0
+    }
+}
+
 /// What a task is accepted with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SlotKind {
@@ -122,6 +152,21 @@ impl Inner {
         self.records.iter()
     }
 
+    /// Keeps what an ended task has left; returns what is of no use, to be dropped outside of the lock.
+    pub(crate) fn recycle(&mut self, recycled: Recycled, first: &CancellationToken) -> Recycled {
+        let Some(renewed) = self.tokens.renewed.clone() else {
+            return self.recycler.put(recycled, first);
+        };
+        if recycled
+            .record
+            .as_ref()
+            .is_some_and(|record| !Arc::ptr_eq(record.scope(), &renewed.scope))
+        {
+            return recycled;
+        }
+        self.recycler.put(recycled, &renewed.token)
+    }
+
     /// Whether the task that leaves logs what did not finish: a drain that is under way does it by itself, and of the
     /// tasks of a runtime that is gone more will come.
     fn should_log(&self, finished: bool) -> bool {
@@ -135,7 +180,7 @@ impl PoolState {
         let limit = Arc::new(Limit::new(limit));
         let token = CancellationToken::new();
         Self {
-            scope: Scope::root(token.clone()),
+            scope: ScopeNode::root(token.clone()),
             token,
             registered: OnceLock::new(),
             slots: Slots::of(limit.clone()),
@@ -166,7 +211,7 @@ impl PoolState {
         }
         let mut state = self.lock();
         let Recycled { token, record } = state.recycler.take();
-        let renewed = state.tokens.renewed();
+        let renewed = state.tokens.renewed.clone();
         drop(state);
         (token.unwrap_or_else(|| self.current(&renewed).0.clone()), record)
     }
@@ -260,7 +305,7 @@ impl PoolState {
     pub(crate) fn on_overdue(&self, record: &Arc<TaskRecord>) {
         let mut state = self.lock();
         // Without a drain that is the business of who cancelled it.
-        if state.drains.has_started() || state.dropped {
+        if state.drains.has_started || state.dropped {
             let why = UnfinishedReason::OwnGrace(record.spec().grace());
             state.not_finished.add(record, why, true);
         }
@@ -269,7 +314,7 @@ impl PoolState {
     /// A task has ended as cancelled.
     pub(crate) fn on_cancelled(&self, record: &Arc<TaskRecord>) {
         let mut state = self.lock();
-        if state.drains.has_cancelled() || state.dropped {
+        if state.drains.has_cancelled || state.dropped {
             state.not_finished.add(record, UnfinishedReason::Cancelled, true);
         }
     }
@@ -301,7 +346,7 @@ impl PoolState {
     pub(crate) fn log(&self, unlogged: Option<Unlogged>) {
         let Some(Unlogged { tasks, more }) = unlogged else { return };
         let state = self.lock();
-        let (drained, dropped) = (state.drains.has_started(), state.dropped);
+        let (drained, dropped) = (state.drains.has_started, state.dropped);
         drop(state);
         if dropped && !drained {
             return events::pool_dropped(&tasks, self.place);
@@ -325,8 +370,8 @@ impl PoolState {
     /// Cancels what runs; where it is cancelled already, that has a cause of its own.
     pub(crate) fn cancel(&self, cause: Cause) {
         let mut state = self.lock();
-        state.tokens.stop();
-        let renewed = state.tokens.renewed();
+        state.tokens.stopped = true;
+        let renewed = state.tokens.renewed.clone();
         drop(state);
         let (token, scope, cancel_waker) = self.current(&renewed);
         if !token.is_cancelled() {
@@ -355,11 +400,11 @@ impl PoolState {
         if state.drains.is_active() {
             return;
         }
-        let drained = state.drains.has_completed();
+        let drained = state.drains.has_completed;
         // A task whose run has ended drops what it returned. One that drops its own pool goes on: it is logged if it
         // ends as cancelled.
         let live = state.live().filter(|record| !record.is_finished()).cloned();
-        let (own, others): (Vec<_>, Vec<_>) = live.partition(|record| record.is_current());
+        let (own, others): (Vec<_>, Vec<_>) = live.partition(|record| context::is_current(record));
         if !drained {
             // Logged below, and not once more at their ends.
             others.iter().for_each(|record| _ = record.mark_unfinished());
@@ -378,6 +423,87 @@ impl PoolState {
             events::pool_dropped(&tasks, self.place);
         }
     }
+
+    /// The token, scope and cancel waker of the tasks that are spawned now.
+    pub(crate) fn current<'a>(
+        &'a self,
+        renewed: &'a Option<Arc<Renewed>>,
+    ) -> (&'a CancellationToken, &'a Arc<ScopeNode>, Option<&'a CancelWaker>) {
+        match renewed {
+            Some(renewed) => (&renewed.token, &renewed.scope, Some(&renewed.cancel_waker)),
+            None => (&self.token, &self.scope, self.first_cancel_waker()),
+        }
+    }
+
+    /// What has taken the place of the first token, if it was fired by something other than the pool.
+    #[inline]
+    pub(crate) fn renewed(&self) -> Option<Arc<Renewed>> {
+        if self.is_renewed.load(Ordering::Acquire) {
+            self.lock().tokens.renewed.clone()
+        } else {
+            None
+        }
+    }
+
+    /// Whether the present token may have been fired. Takes no lock.
+    #[inline]
+    pub(crate) fn may_be_cancelled(&self) -> bool {
+        self.is_renewed.load(Ordering::Acquire)
+            || self.first_cancel_waker().is_some_and(CancelWaker::fired)
+    }
+
+    /// Whether something other than the pool has fired the present token.
+    fn is_cancelled_by_another(&self, state: &Inner) -> bool {
+        let (_, _, cancel_waker) = self.current(&state.tokens.renewed);
+        !state.tokens.stopped && cancel_waker.is_some_and(CancelWaker::fired)
+    }
+
+    /// Replaces the token if something other than the pool has fired it.
+    #[cold]
+    pub(crate) fn renew_if_cancelled(&self) {
+        let state = self.lock();
+        let (true, Some(weak)) = (self.is_cancelled_by_another(&state), self.weak()) else {
+            return;
+        };
+        let present = state.tokens.renewed.clone();
+        drop(state);
+        let before = Renewed::before_next(self.current(&present).0, present.as_deref());
+        let token = CancellationToken::new();
+        let scope = ScopeNode::renewed(token.clone(), &self.scope);
+        let fresh =
+            Renewed { cancel_waker: CancelWaker::new(&token, &scope, weak), scope, token, before };
+        let fresh = Some(Arc::new(fresh));
+
+        let mut state = self.lock();
+        let is_present = same(&state.tokens.renewed, &present);
+        if !is_present || !self.is_cancelled_by_another(&state) {
+            return;
+        }
+        let replaced = std::mem::replace(&mut state.tokens.renewed, fresh);
+        let recycler = std::mem::take(&mut state.recycler);
+        let logged = std::mem::take(&mut state.tokens.logged);
+        // Under the lock: who gets the new token finds the new scope.
+        self.is_renewed.store(true, Ordering::Release);
+        drop(state);
+        drop((replaced, recycler));
+        if !logged {
+            events::pool_cancelled_by_another(self.place);
+        }
+    }
+
+    /// Logs that something other than the pool has fired its token, once: no later spawn may do it.
+    pub(crate) fn log_if_cancelled(&self) {
+        if !self.may_be_cancelled() {
+            return;
+        }
+        let mut state = self.lock();
+        let logs = self.is_cancelled_by_another(&state) && !state.tokens.logged;
+        state.tokens.logged |= logs;
+        drop(state);
+        if logs {
+            events::pool_cancelled_by_another(self.place);
+        }
+    }
 }
 
 impl HasTasks for PoolState {
@@ -387,5 +513,5 @@ impl HasTasks for PoolState {
 }
 
 fn current_runtime() -> Option<runtime::Id> {
-    Handle::try_current().ok().map(|runtime| runtime.id())
+    runtime::Handle::try_current().ok().map(|runtime| runtime.id())
 }

@@ -5,23 +5,23 @@ use std::{fmt, panic::Location, sync::Arc};
 use crate::{
     context::cancel_waker::CancelWaker,
     context::tree::TaskRecord,
+    error::Panic,
     error::TaskError,
     function::TaskSpec,
     function::limit::{Permit, Slot},
     outcome::Outcome,
     panic,
-    panic::{Caught, Panic, drop_quietly},
+    panic::{Caught, drop_quietly},
     registry::slab::Key,
     run::future::{Prepared, SupervisedFuture, TaskCompletion},
-    run::own,
     telemetry::events,
-    telemetry::events::rate,
+    token::call_closure,
 };
 use crate::{
-    group::spawn::task_name,
     pool::state::{PoolState, SlotKind},
     pool::token::Renewed,
     tasks::cell::{Report, Task},
+    tasks::name::task_name,
     tasks::refused::{Closed, LoggedError},
     tasks::spawner::Spawner,
 };
@@ -36,7 +36,7 @@ pub(crate) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     run: &mut Option<S>,
 ) -> Option<PreparedRun> {
     let (token, record) = pool.task_parts();
-    let spec = own::call_closure(|| run.insert(task(token)).spec());
+    let spec = call_closure(|| run.insert(task(token)).spec());
     let spec =
         spec.map_err(|caught| events::panicked(&Panic::new(task_name::<S, F>(), caught))).ok()?;
     Some(PreparedRun { spec, record })
@@ -69,8 +69,8 @@ where
         None => TaskRecord::recycle_or_new(record, spec, place, &pool.scope, L::THREAD),
         Some(renewed) => {
             renewed.renew(waiting);
-            let record = record.filter(|record| Arc::ptr_eq(record.scope(), renewed.scope()));
-            TaskRecord::recycle_or_new(record, spec, place, renewed.scope(), L::THREAD)
+            let record = record.filter(|record| Arc::ptr_eq(record.scope(), &renewed.scope));
+            TaskRecord::recycle_or_new(record, spec, place, &renewed.scope, L::THREAD)
         }
     };
     let key = match pool.register(&record, slot_kind) {
@@ -139,7 +139,7 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
 
     fn cancel_waker(&self) -> Option<&CancelWaker> {
         match &self.renewed {
-            Some(renewed) => Some(renewed.cancel_waker()),
+            Some(renewed) => Some(&renewed.cancel_waker),
             None => self.pool.first_cancel_waker(),
         }
     }
@@ -150,7 +150,7 @@ fn report_failure(task: &'static str, outcome: Outcome, error: &dyn fmt::Display
     if outcome == Outcome::Panicked {
         return;
     }
-    if outcome != Outcome::Cancelled && !rate::POOL_FAILURES.admits(task) {
+    if outcome != Outcome::Cancelled && !events::POOL_FAILURES.admits(task) {
         return;
     }
     // An error of the function's own may have a chain, which the alternate form of `anyhow` shows.

@@ -6,7 +6,7 @@
 //! 2. What is entered is logged once, by the drain that is under way, else when the pool is idle or a task finishes.
 //! 3. It is kept, for each drain to return: as much as there is of a pool that is closed, and 64 of one that is open.
 //!
-//! `tests/behaviour/drain.rs` and `tests/events/pools.rs` check them, `pool_state/loom.rs` 1 and 3 for two drains.
+//! `tests/behaviour/drain.rs` and `tests/events/pools.rs` check them, `pool/state/loom.rs` 1 and 3 for two drains.
 
 use std::{sync::Arc, time::Duration};
 

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::Signal,
-    context::MainScope,
+    context::tree::MainScope,
     error::TaskError,
     function::TaskSpec,
     outcome::Outcome,
@@ -116,7 +116,7 @@ where
     B: FnOnce(CancellationToken) -> F,
     F: Future,
 {
-    panic::install_hook();
+    panic::hook::install();
     let (token, scope) = (CancellationToken::new(), MainScope::new());
     let started = options.runtime().and_then(|runtime| {
         let shutdown = Shutdown::watch(options.grace, options.linger, token.clone(), &scope)?;

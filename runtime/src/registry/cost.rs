@@ -14,7 +14,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    context::Scope,
+    context::tree::ScopeNode,
     context::tree::{OnThread, TaskRecord},
     error::TaskError,
     function::{Policy, TaskSpec},
@@ -50,7 +50,7 @@ async fn spawns(tasks: u32) -> Duration {
 
 /// All that such a task does for others to see it, in the order in which it does it.
 fn seen(tasks: u32) -> Duration {
-    let (scope, made_in) = (Scope::root(CancellationToken::new()), TaskSpan::none());
+    let (scope, made_in) = (ScopeNode::root(CancellationToken::new()), TaskSpan::none());
     let place = Location::caller();
     let list = Mutex::new(Vec::new());
     let started = Instant::now();

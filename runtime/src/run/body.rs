@@ -1,29 +1,31 @@
-//! A body in its place, as those see it who do not know its type.
+//! The body of a run and the place of its value, as the state machine sees them: without their types.
 //!
-//! What is done to a run is the same code for all functions, so that a function adds little to the build and
-//! the size of a program: the poll of its body between the two halves of a step, the two calls of [`Body`], and what
-//! makes and unmakes them.
+//! The machine is compiled once. A function adds to a program only the poll of its body and the two methods of [`Body`].
 
 use std::{
+    cell::Cell,
     future::Future,
     mem,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use crate::error::TaskError;
-use crate::run::output::{Judge, Verdict};
+use crate::{
+    error::TaskError,
+    outcome::Outcome,
+    run::output::{Judge, Verdict, put_text},
+};
 
-/// A body that may be dropped, and the place of its value. All of it is the user's code, and may panic.
+/// A body that can be dropped, and the place of its value. Both methods call user code, which may panic.
 pub(super) trait Body {
     /// Takes the error of a run that has ended without a value.
     fn fail(&mut self, failed: Failed);
 
-    /// Drops what it returned, then itself: each at most once, also where one of them panics.
+    /// Drops what it returned, then itself: each at most once, also if one of them panics.
     fn discard(&mut self);
 }
 
-/// It borrows both places, that of the body and that of its value, for one poll or for the drop of the run.
+/// The places of the body and of its value, borrowed for one poll or for the drop of the run.
 pub(super) struct InPlace<'a, F: Future> {
     pub(super) body: Pin<&'a mut Option<F>>,
     pub(super) verdict: Judge<F::Output>,
@@ -33,12 +35,12 @@ pub(super) struct InPlace<'a, F: Future> {
 
 /// Where the error of a run without a value goes.
 pub(super) enum OnError<'a, R> {
-    /// Into the place of the value, as what the function declares.
+    /// Into the place of the value, as the function's return type.
     Convert(fn(TaskError) -> R),
     Keep(&'a mut Failure),
 }
 
-/// A run that has ended without a value. Boxed, since it is on the stack while the body is polled.
+/// The error of a run, if it has one. Boxed, since it is on the stack while the body is polled.
 pub(super) type Failure = Option<Box<Failed>>;
 
 pub struct Failed {
@@ -47,19 +49,56 @@ pub struct Failed {
     pub(super) overdue: bool,
 }
 
+/// Whether the run had not finished within its grace.
+pub(super) fn is_overdue(failed: &Failure) -> bool {
+    failed.as_ref().is_some_and(|failed| failed.overdue)
+}
+
+/// The result of a run that has finished.
+#[inline]
+pub(super) fn result<R>(value: Poll<R>, failed: Failure) -> Result<R, TaskError> {
+    match failed {
+        Some(failed) => Err(failed.error),
+        None => match value {
+            Poll::Ready(value) => Ok(value),
+            Poll::Pending => unreachable!("a run without an error has returned"),
+        },
+    }
+}
+
+/// Puts the text of the error into its place, if the run failed and there is one. A panic was logged when it was caught,
+/// and a cancellation is no failure.
+#[inline]
+pub(super) fn put_error_text<R>(
+    place: Option<&Cell<Option<Box<str>>>>,
+    outcome: Outcome,
+    value: &Poll<R>,
+    failed: &Failure,
+    judge: Judge<R>,
+) {
+    let is_failure = matches!(outcome, Outcome::Error | Outcome::TimedOut | Outcome::Rejected);
+    let Some(place) = place.filter(|_| is_failure) else { return };
+    let result = match (failed, value) {
+        (Some(failed), _) => Err(&failed.error),
+        (None, Poll::Ready(value)) => Ok(value),
+        (None, Poll::Pending) => return,
+    };
+    put_text(place, result, judge);
+}
+
 fn running<'a, F>(body: &'a mut Pin<&mut Option<F>>) -> Pin<&'a mut F> {
     body.as_mut().as_pin_mut().expect("a running body is there")
 }
 
-/// Elsewhere, so that without optimization what the drop of a value needs is not on the stack while a body is polled.
+/// Not inlined: without optimization the drop of a value would need stack while a body is polled.
 fn put<R>(place: &mut Poll<R>, polled: Poll<R>) {
     // The place is empty: there is nothing to be dropped, and no code for it.
     mem::forget(mem::replace(place, polled));
 }
 
 impl<F: Future> InPlace<'_, F> {
-    /// Polls the body, and drops it when it has returned; what it returned stays, also where the drop panics.
-    // By force: without optimization there is a frame less.
+    /// Polls the body, and drops it when it has returned. What it returned stays, also if the drop panics.
+    // By force: this saves a frame without optimization.
     #[inline(always)]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Verdict> {
         put(self.value, running(&mut self.body).poll(cx));
@@ -69,7 +108,7 @@ impl<F: Future> InPlace<'_, F> {
     /// Judges what the body has returned, if it has, and drops it.
     #[inline]
     fn judge(&mut self) -> Option<Verdict> {
-        // It has its place before it is looked at, which is the user's code as well.
+        // The value is in its place before it is judged: the judge is user code as well.
         let Poll::Ready(value) = &*self.value else { return None };
         let verdict = (self.verdict)(value, None);
         self.body.set(None);

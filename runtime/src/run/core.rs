@@ -1,88 +1,100 @@
-//! All of a run but its token and its body, which alone have types of their own.
+//! What a run holds besides its token and its body: its state, its permit, and what only a pending run needs.
+//!
+//! Invariant: [`Core::release`] is the one place where a run releases its permit. Every run that was counted as started,
+//! or that was given a permit, passes there once, after its end is counted. Otherwise the next run could start, and be
+//! counted, before this one has finished.
+//!
+//! A call with `restart` whose first run is never made has no run: it releases the permit in `record_unmade`.
+//!
+//! `tests/behaviour/limit.rs` checks it.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
-
-use crate::{clock::Ticks, function::TaskSpec, function::limit::Permit, outcome::Outcome};
-use crate::{
-    context::shields::RunShields,
-    context::stack::Pushed,
-    context::{CancelEpoch, shields},
-    run::own,
-    run::step::LocalMetrics,
-};
 use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Ticks,
+    context::{self, reason::CancelEpoch, shields::RunShields, stack::Pushed},
+    function::{
+        TaskSpec,
+        limit::Permit,
+        metrics::{Stripe, stripes},
+    },
+    outcome::Outcome,
+    run::watch::Watch,
+    token,
+};
+
+/// This thread's counters of the function.
+pub(super) type LocalMetrics = stripes::LocalMetrics<'static, Stripe>;
 
 pub(super) struct Core {
     pub(super) spec: &'static TaskSpec,
     pub(super) state: RunState,
     pub(super) mode: RunMode,
-    // Of the wait while it waits, of the run while it runs.
+    // The start of the wait for a permit, then that of the body.
     pub(super) since: Ticks,
     pub(super) permit: Option<Permit>,
-    // Boxed, since most runs have no use for it: it is neither made nor looked through nor moved there.
+    // Boxed: most runs never allocate it.
     pub(super) cold: Option<Pin<Box<ColdState>>>,
 }
 
 pin_project! {
-    /// What a run needs that is pending, was spawned with a grace, or whose shields others know.
+    /// What a run needs if it is pending, was spawned with a grace, or shares its shields.
     #[project = ColdStateProjected]
     #[derive(Default)]
     pub(super) struct ColdState {
         pub(super) stop: Stop,
         pub(super) longest_grace: Grace,
-        pub(super) wait: Option<Pin<Box<Wait>>>,
+        pub(super) wait: Option<Wait>,
         pub(super) shields: Option<Arc<RunShields>>,
-        // The token had not fired at that time.
+        // When the token was last known not to have fired.
         pub(super) uncancelled: CancelEpoch,
-        // Where no cancel waker is for its token.
         #[pin]
-        pub(super) watch: Option<WaitForCancellationFutureOwned>,
+        pub(super) watch: Watch,
     }
 }
 
-/// How a run is driven. One byte, since each call writes it.
+/// Who polls a run. One byte, since each call writes it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunMode {
-    /// Awaited where it was made.
+    /// The function that made it, and awaits it.
     Awaited,
-    /// A task of its own, or an item.
+    /// A task, or the worker of a map.
     Spawned,
-    /// The same. Its token is a child that was made for it, which its body takes at its first poll.
+    /// The same. The run has a child token, which its body takes at its first poll.
     OwnsToken,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunState {
     New,
-    /// In a task of its own, which has not been polled: a run, if it is dropped now.
+    /// In a task that was not polled yet. Dropped now, it counts as a run.
     Spawned,
-    /// The token had fired before the first poll.
+    /// The token fired before the first poll.
     Refused,
-    /// For a permit.
+    /// Waits for a permit.
     Waiting,
     Running,
     Done,
 }
 
-/// What has been asked of a running body.
+/// Whether a running body has to stop.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// Nothing yet.
     #[default]
     No,
-    /// To end by itself: its token has fired.
+    /// Its token has fired.
     Requested,
-    /// The same, and the timer counts its grace.
+    /// The same, and the timer measures its grace.
     Within(Grace),
-    /// To be dropped, as soon as no shield holds it.
+    /// It is dropped as soon as no shield holds it.
     Overdue(Overdue),
 }
 
-/// What a body is to be dropped for.
+/// Why a body is dropped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overdue {
     Cancelled,
@@ -90,7 +102,7 @@ pub(super) enum Overdue {
     TimedOut,
 }
 
-/// Milliseconds, small enough for every run to carry; one beyond 49 days is as good as none.
+/// A grace in milliseconds. One of more than 49 days counts as none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Grace(u32);
 
@@ -115,20 +127,16 @@ impl From<Grace> for Duration {
     }
 }
 
-pin_project! {
-    /// What a pending run needs besides its token; boxed, since most runs never do.
-    #[project = WaitProjected]
-    pub(super) enum Wait {
-        Permit { acquire: AcquirePermit },
-        /// The end of the timeout, of the grace, or of the last shield.
-        Deadline { #[pin] sleep: Sleep },
-    }
+/// What a pending run waits for besides its token and its body.
+pub(super) enum Wait {
+    Permit(Pin<Box<dyn Future<Output = Permit> + Send>>),
+    /// The end of the timeout, of the grace, or of the last shield.
+    Deadline(Pin<Box<Sleep>>),
 }
 
-type AcquirePermit = Pin<Box<dyn Future<Output = Permit> + Send>>;
-
 impl Core {
-    /// It is about to be spawned: with a permit that was acquired for it, and what its scope allows as grace.
+    /// Prepares a run that is about to be spawned: with its permit, if its scope acquired one, and the longest grace
+    /// that its scope allows.
     pub(super) fn prepare(&mut self, permit: Option<Permit>, longest_grace: Option<Duration>) {
         self.state = RunState::Spawned;
         self.set_spawned();
@@ -150,7 +158,7 @@ impl Core {
         self.mode == RunMode::OwnsToken
     }
 
-    /// Whether the body has been polled.
+    /// Whether the body was polled.
     pub(super) fn has_started(&self) -> bool {
         !matches!(
             self.state,
@@ -162,7 +170,7 @@ impl Core {
         self.cold.as_ref().map_or(Stop::No, |cold| cold.stop)
     }
 
-    /// When its token was seen last that had not fired, if that is known.
+    /// When its token was last known not to have fired.
     pub(super) fn uncancelled(&self) -> CancelEpoch {
         self.cold.as_ref().map_or(CancelEpoch::NEVER, |cold| cold.uncancelled)
     }
@@ -176,14 +184,9 @@ impl Core {
         self.cold.as_mut().map(|cold| cold.as_mut().project())
     }
 
-    pub(super) fn wait(&mut self) -> Option<WaitProjected<'_>> {
-        let cold = self.cold()?;
-        cold.wait.as_mut().map(|wait| wait.as_mut().project())
-    }
-
-    /// The run has all that it waited for.
+    /// Starts a run that has its permit, if it needs one.
     #[inline]
-    pub(super) fn begin(
+    pub(super) fn start(
         &mut self,
         token: &CancellationToken,
         counters: &LocalMetrics,
@@ -192,26 +195,40 @@ impl Core {
         counters.record_start();
         self.state = RunState::Running;
         if self.owns_token() {
-            own::hand_over(token);
+            token::hand_over(token);
         }
         self.since = now.unwrap_or_else(Ticks::now);
     }
 
-    /// The body is about to be polled.
+    /// Enters the stack of runs, before the body is polled.
     #[inline]
     pub(super) fn push(&mut self) -> Pushed {
-        shields::enter_run(self.spec, self.permit.is_some(), self.shields_if_any())
+        context::enter_run(self.spec, self.permit.is_some(), self.shields_if_any())
     }
 
-    /// Nothing unwinds out of a body, so that what is entered is left without a guard.
+    /// Leaves the stack of runs. This needs no guard: nothing unwinds out of a body.
     #[inline]
     pub(super) fn pop(&mut self, pushed: Pushed) {
-        if shields::exit_run(pushed) {
+        if context::exit_run(pushed) {
             self.put_shields(pushed);
         }
     }
 
-    /// Counts the end of a run whose body has begun, then gives everything back; how long it took.
+    /// Counts the end of a run, then releases what it holds. Returns how long the body ran, 0 if it never started.
+    #[cold]
+    pub(super) fn record_and_release(&mut self, outcome: Outcome) -> u64 {
+        let counters = self.spec.local_metrics();
+        match self.state {
+            RunState::Running => return self.record_and_release_running(outcome, counters),
+            RunState::Waiting => counters.record_wait_end(),
+            _ => {}
+        }
+        counters.record_start();
+        self.release(outcome, counters);
+        0
+    }
+
+    /// The same for a run whose body has started.
     #[inline]
     pub(super) fn record_and_release_running(
         &mut self,
@@ -224,12 +241,13 @@ impl Core {
         nanos
     }
 
-    // By force: it is small, though what it seldom does is not, and a run that has just returned comes by here.
+    /// Counts the end of a run, then releases its permit and drops what only a pending run needs.
+    // By force: the path of a run that has just returned is short.
     #[inline(always)]
-    pub(super) fn release(&mut self, outcome: Outcome, counters: LocalMetrics) {
+    fn release(&mut self, outcome: Outcome, counters: LocalMetrics) {
         counters.record_end(outcome);
         self.state = RunState::Done;
-        // Most runs have none of these: a look costs less than the drop of nothing.
+        // Most runs have none of these: a check costs less than the drop of nothing.
         if self.permit.is_some() {
             self.permit = None;
         }
@@ -238,13 +256,15 @@ impl Core {
         }
     }
 
-    /// Counts the timeout, if the function has one, from the begin of the run.
+    /// Starts the timer of the timeout, if the function has one and no timer runs.
     pub(super) fn arm_timeout(&mut self) {
         let Some(timeout) = self.spec.timeout() else { return };
-        if self.cold_mut().wait.is_none() {
-            let spent = self.since.elapsed_by_tokio();
+        let since = self.since;
+        let wait = self.cold_mut().wait;
+        if wait.is_none() {
+            let spent = since.elapsed_by_tokio();
             let sleep = tokio::time::sleep(timeout.saturating_sub(spent));
-            *self.cold_mut().wait = Some(Box::pin(Wait::Deadline { sleep }));
+            *wait = Some(Wait::Deadline(Box::pin(sleep)));
         }
     }
 
@@ -254,29 +274,29 @@ impl Core {
             Some(timer) => timer.reset(deadline),
             None => {
                 let sleep = tokio::time::sleep_until(deadline);
-                *self.cold_mut().wait = Some(Box::pin(Wait::Deadline { sleep }));
+                *self.cold_mut().wait = Some(Wait::Deadline(Box::pin(sleep)));
             }
         }
         self.timer().expect("a running body that was given a timer has it")
     }
 
     pub(super) fn timer(&mut self) -> Option<Pin<&mut Sleep>> {
-        match self.wait() {
-            Some(WaitProjected::Deadline { sleep }) => Some(sleep),
+        match self.cold()?.wait {
+            Some(Wait::Deadline(sleep)) => Some(sleep.as_mut()),
             _ => None,
         }
     }
 
-    /// The place of the shields of the run, if it may have one.
+    /// Where the shields of the run are stored, if it may have some.
     #[inline]
     pub(super) fn shields_if_any(&mut self) -> Option<&mut Option<Arc<RunShields>>> {
         self.cold().map(|cold| cold.shields)
     }
 
-    /// Someone was given the shields of the run, now or before.
+    /// Stores the shields of the run, which others share.
     #[cold]
     #[inline(never)]
     pub(super) fn put_shields(&mut self, pushed: Pushed) {
-        shields::take_back(pushed, self.cold_mut().shields);
+        context::take_back(pushed, self.cold_mut().shields);
     }
 }

@@ -13,15 +13,15 @@ use pin_project_lite::pin_project;
 use tokio_util::sync::CancellationToken;
 
 #[cfg(debug_assertions)]
-use crate::run::step::{Between, OnePoll};
+use crate::run::machine::{Between, OnePoll};
 use crate::{
     error::TaskError, function::TaskSpec, function::limit::Permit, outcome::Outcome, token::AsToken,
 };
 use crate::{
-    run::body::{Failure, OnError},
-    run::end::RunEnded,
+    run::body::{Failure, OnError, is_overdue, put_error_text, result},
+    run::machine::{PollContext, RunEnded},
     run::output::{Output, SupervisedOutput, converted, output},
-    run::{PollContext, Run, function, is_overdue, result},
+    run::{Run, function},
 };
 
 pin_project! {
@@ -267,12 +267,12 @@ impl<T, E> TaskCompletion<T, E> {
     }
 }
 
-mod sealed {
+pub(super) mod sealed {
     pub trait Sealed {}
-    impl<F: Future, T: crate::token::AsToken> Sealed for super::Supervised<F, T> {}
-    impl<S, E> Sealed for super::ErrInto<S, E> {}
-    impl<C: crate::run::restart::Runs> Sealed for crate::run::restart::Restarting<C> {}
 }
+
+impl<F: Future, T: AsToken> sealed::Sealed for Supervised<F, T> {}
+impl<S, E> sealed::Sealed for ErrInto<S, E> {}
 
 /// What [`map`](crate::map()) and [`Group::spawn`](crate::group::Group::spawn) take: the call of a supervised function, or a
 /// foreign future that [`task!`](crate::task) has given a name.
@@ -363,7 +363,7 @@ where
             run.as_mut().poll_completion(cx, &poll_context, &mut value, OnError::Keep(&mut failed));
         let RunEnded { outcome, nanos } = ready!(polled);
         let overdue = is_overdue(&failed);
-        run.put_text(&poll_context, outcome, &value, &failed);
+        put_error_text(poll_context.text, outcome, &value, &failed, run.verdict);
         let result = F::Output::into_result(result(value, failed));
         Poll::Ready(TaskCompletion { outcome, overdue, nanos, result })
     }

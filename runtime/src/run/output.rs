@@ -3,9 +3,8 @@
 use std::{cell::Cell, error::Error, fmt, marker::PhantomData};
 
 use crate::{
-    error::{TaskError, is_cancelled, is_unfinished},
-    panic,
-    panic::Panic,
+    error::{Origin, Panic, TaskError, is_cancelled, is_unfinished},
+    panic::{self, Caught},
     telemetry::events,
 };
 
@@ -91,11 +90,15 @@ pub(super) fn converted<E>(
     convert: impl FnOnce() -> E,
     of_the_panic: impl FnOnce(TaskError) -> E,
 ) -> E {
-    panic::catch(convert).unwrap_or_else(|caught| {
-        let panic = Panic::new(task, caught);
-        events::panicked(&panic);
-        of_the_panic(TaskError::Panicked(panic))
-    })
+    panic::catch(convert).unwrap_or_else(|caught| of_the_panic(panicked(task, caught)))
+}
+
+/// Logs a panic, and returns it as an error.
+#[cold]
+pub(super) fn panicked(task: impl Into<Origin>, caught: Caught) -> TaskError {
+    let panic = Panic::new(task, caught);
+    events::panicked(&panic);
+    TaskError::Panicked(panic)
 }
 
 /// What a returned value says of its run.

@@ -10,20 +10,20 @@
 //! 4. A run that is to end begins no further section, but what is a part of a pending one: it ends right
 //!    after that, also where its body would go from one section to the next. (`shield_edges.rs`)
 //!
-//! `shield/loom.rs` checks for every interleaving that 2 holds where shields end on other threads than the run's.
+//! `context/shields.rs` is the run's side of it.
 
 use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, PoisonError},
-    task::{Context, Poll, Waker, ready},
+    sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use pin_project_lite::pin_project;
 use tokio::{
-    task::{Id, coop::unconstrained},
+    task::coop::unconstrained,
     time::{Instant, Sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -31,16 +31,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     budget,
     cause::Cause,
+    context,
+    context::shields::RunShields,
+    context::stack::{StackEntry, with_entries},
+    context::tree::ScopeNode,
     panic::quietly,
-    sync::{Mutex, MutexGuard},
 };
-use crate::{
-    context::shields::{RunShields, StackEntry},
-    context::{Scope, shields},
-};
-
-#[cfg(all(test, supervised_loom))]
-mod loom;
 
 /// Runs a section that cancellation does not interrupt, for `limit` at the longest: for commits, flushes,
 /// acknowledgements.
@@ -115,7 +111,7 @@ pin_project! {
     pub struct Shield<F> {
         limit: Duration,
         token: CancellationToken,
-        scope: Option<Arc<Scope>>,
+        scope: Option<Arc<ScopeNode>>,
         state: ShieldState,
         #[pin]
         deadline: Option<Sleep>,
@@ -145,7 +141,7 @@ impl<F: Future> Future for Shield<F> {
             }
             ready!(budget::spend(cx));
             *this.state = ShieldState::Protects;
-            *this.scope = Some(Scope::section());
+            *this.scope = Some(context::section_scope());
             this.deadline.set(Some(tokio::time::sleep(*this.limit)));
         }
         if *this.state == ShieldState::Protects {
@@ -163,7 +159,7 @@ impl<F: Future> Future for Shield<F> {
                 this.counted.uncount();
             }
         }
-        let polled = shields::in_section(this.scope, || {
+        let polled = context::in_section(this.scope, || {
             let section = this.section.as_mut().as_pin_mut();
             section.expect("a shield was polled after it had ended").poll(cx)
         });
@@ -183,12 +179,12 @@ impl<F> fmt::Debug for Shield<F> {
 
 /// Whether a run around is to end, up to the section that this one is a part of.
 fn starts_too_late() -> bool {
-    shields::with_entries(|entries| {
+    with_entries(|entries| {
         let runs = entries.iter().rev().map_while(|entry| match entry {
             StackEntry::Run { shields, .. } => Some(shields),
             StackEntry::Task { .. } | StackEntry::Section { .. } => None,
         });
-        runs.flatten().any(|shields| shields.pending.is_ending_here())
+        runs.flatten().any(|shields| shields.is_ending_here())
     })
 }
 
@@ -199,11 +195,11 @@ struct Counted(Vec<(Arc<RunShields>, Instant)>);
 impl Counted {
     /// Sees to it that every run that polls this shield counts it: it may have been moved into others.
     fn count(&mut self, deadline: Instant) {
-        shields::with_entries(|entries| {
+        with_entries(|entries| {
             for entry in entries {
                 let Some(shields) = entry.shields() else { continue };
                 if !self.0.iter().any(|(counting, _)| Arc::ptr_eq(counting, shields)) {
-                    shields.pending.add(deadline);
+                    shields.add(deadline);
                     self.0.push((shields.clone(), deadline));
                 }
             }
@@ -212,7 +208,7 @@ impl Counted {
 
     fn uncount(&mut self) {
         for (shields, deadline) in self.0.drain(..) {
-            shields.pending.remove(deadline);
+            shields.remove(deadline);
         }
     }
 }
@@ -220,75 +216,5 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.uncount();
-    }
-}
-
-/// The shields that a run counts.
-#[derive(Default)]
-pub(crate) struct PendingShields(Mutex<Pending>);
-
-#[derive(Default)]
-struct Pending {
-    deadlines: Vec<Instant>,
-    /// Whether the run is to end, and the tokio task that it is polled in.
-    ending: Option<Option<Id>>,
-    /// The task of a run that is to end.
-    waiting: Option<Waker>,
-}
-
-impl Pending {
-    fn until(&self) -> Option<Instant> {
-        let latest = self.deadlines.iter().max().copied();
-        latest.filter(|until| *until > Instant::now())
-    }
-}
-
-impl PendingShields {
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, deadline: Instant) {
-        self.pending().deadlines.push(deadline);
-    }
-
-    fn remove(&self, deadline: Instant) {
-        let mut pending = self.pending();
-        if let Some(index) = pending.deadlines.iter().position(|other| *other == deadline) {
-            pending.deadlines.swap_remove(index);
-        }
-        if !pending.deadlines.is_empty() {
-            return;
-        }
-        let waiting = pending.waiting.take();
-        drop(pending);
-        if let Some(waiting) = waiting {
-            quietly(|| waiting.wake());
-        }
-    }
-
-    /// The run is to end: whether it is protected still. If so, it begins no further section.
-    pub(super) fn mark_ending(&self) -> bool {
-        let mut pending = self.pending();
-        pending.ending = Some(tokio::task::try_id());
-        pending.until().is_some()
-    }
-
-    /// Whether the run is to end, and waits in the tokio task that runs now: what that polls of other tasks, on a
-    /// `LocalSet`, goes on after the run.
-    fn is_ending_here(&self) -> bool {
-        self.pending().ending == Some(tokio::task::try_id())
-    }
-
-    /// Until when the run is protected, if it is; the task is woken when the last shield ends.
-    pub(super) fn until_or_wake(&self, waker: &Waker) -> Option<Instant> {
-        // Foreign code: not under the lock.
-        let waker = waker.clone();
-        let mut pending = self.pending();
-        let before = pending.waiting.replace(waker);
-        let until = pending.until();
-        drop(pending);
-        drop(before);
-        until
     }
 }

@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Ticks,
-    context::{Scope, deadlock},
+    context::deadlock,
+    context::tree::ScopeNode,
     error::Rejected,
     function::TaskSpec,
     function::limit::pair::{PairStatus, PairWait},
@@ -89,7 +90,7 @@ impl Slots {
     pub(crate) async fn admit(
         &self,
         spec: &'static TaskSpec,
-        scope: &Arc<Scope>,
+        scope: &Arc<ScopeNode>,
         token: &CancellationToken,
     ) -> Result<Admission, Refusal> {
         let admitted = token.run_until_cancelled(self.acquire(spec, scope)).await;
@@ -99,7 +100,7 @@ impl Slots {
     async fn acquire(
         &self,
         spec: &'static TaskSpec,
-        scope: &Arc<Scope>,
+        scope: &Arc<ScopeNode>,
     ) -> Result<Admission, Rejected> {
         let (Some(slots), Some(permits)) = (&self.0, limit_to_wait_for(spec)) else {
             return self.acquire_one_by_one(spec, scope).await;
@@ -118,7 +119,7 @@ impl Slots {
     async fn acquire_one_by_one(
         &self,
         spec: &'static TaskSpec,
-        scope: &Arc<Scope>,
+        scope: &Arc<ScopeNode>,
     ) -> Result<Admission, Rejected> {
         loop {
             let permit = acquire_permit(spec).await?;
@@ -143,7 +144,7 @@ impl Slots {
     async fn acquire_slot(
         &self,
         spec: &'static TaskSpec,
-        scope: &Arc<Scope>,
+        scope: &Arc<ScopeNode>,
     ) -> Result<Option<Slot>, Rejected> {
         let Some(limit) = &self.0 else { return Ok(None) };
         if let Some(slot) = self.try_acquire_slot() {
@@ -180,7 +181,7 @@ async fn acquire_both(slots: &Arc<Limit>, permits: &'static Limit) -> (Slot, Per
 }
 
 /// Waits for a slot of a scope before it is known what it is for.
-pub(crate) async fn reserve(limit: &Arc<Limit>, scope: &Arc<Scope>) -> Result<Slot, Rejected> {
+pub(crate) async fn reserve(limit: &Arc<Limit>, scope: &Arc<ScopeNode>) -> Result<Slot, Rejected> {
     if let Some(slot) = Limit::try_acquire(limit.clone()) {
         return Ok(slot);
     }

@@ -15,7 +15,7 @@ use crate::{
     function::{Policy, TaskSpec},
     run::future::{Supervised, supervise},
     run::output::{SupervisedOutput, output},
-    run::own::own_token,
+    token::own_token,
 };
 use tokio_util::sync::CancellationToken;
 

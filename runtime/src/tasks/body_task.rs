@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    context,
+    context::tree::{MainScope, ScopeNode},
     context::tree::{OnThread, TaskRecord},
-    context::{MainScope, Scope, shields},
     function::TaskSpec,
     registry,
     registry::HasTasks,
@@ -31,7 +32,7 @@ impl HasTasks for Body {
 impl BodyTask {
     /// Registers the body of a test.
     pub(crate) fn new(spec: &'static TaskSpec, token: &CancellationToken) -> Self {
-        Self::within(spec, Scope::root(token.clone()))
+        Self::within(spec, ScopeNode::root(token.clone()))
     }
 
     /// Registers the body of a main.
@@ -43,7 +44,7 @@ impl BodyTask {
         Self::within(spec, main.of_body(token.clone()))
     }
 
-    fn within(spec: &'static TaskSpec, scope: Arc<Scope>) -> Self {
+    fn within(spec: &'static TaskSpec, scope: Arc<ScopeNode>) -> Self {
         let record = Arc::new(TaskRecord::new(spec, spec.place(), scope, OnThread::Entry));
         let body = Arc::new(Body(record.clone()));
         Self { record: Some(record), _registration: registry::register(&body), _body: body }
@@ -52,7 +53,7 @@ impl BodyTask {
     /// Polls the body as a task.
     pub(crate) fn poll<R>(&mut self, code: impl FnOnce() -> R) -> R {
         self.record.iter().for_each(|record| _ = record.enter_poll());
-        let polled = shields::in_task(&mut self.record, code);
+        let polled = context::in_task(&mut self.record, code);
         self.record.iter().for_each(|record| record.exit_poll());
         polled
     }

@@ -1,12 +1,17 @@
-//! One spawn: a run in a tokio task, which tells its scope how it ended.
+//! A spawned task: the one poll, the one abort and the one report of what a group, a pool or a map spawns.
+//!
+//! [`TaskCell`] is the part that is the same for all tasks; what it drives is a [`DynTask`]. [`Task`] is the future
+//! that groups and pools give to tokio: a cell, a run and a [`Report`].
 //!
 //! Invariants
 //!
-//! 1. The run is dropped before its end is reported: who is told that a task has ended finds nothing of it.
-//! 2. The end is reported once, also when the task is aborted or its runtime shuts down.
-//! 3. All that the run and its end tell is told inside the task's span.
-//! 4. A task that is pending has kept its waker, and looked since whether it is aborted or its scope's cancel waker has
-//!    fired: who fires or aborts wakes it, or is seen.
+//! 1. The run is dropped before its end is reported: a `join` that returned while a value of a task still lived would
+//!    break code that reclaims it. (`tests/composition/life.rs`)
+//! 2. The end is reported once, also if the task is aborted or its runtime shuts down: a second report would remove
+//!    another task's record, and without one a `join` would hang.
+//! 3. The events of the run and of its end are inside the task's span.
+//! 4. A pending task has stored its waker, and has checked since then whether it is aborted or its scope's cancel waker
+//!    has fired: otherwise an abort between the check and the store would be lost.
 
 use std::{
     cell::Cell,
@@ -22,9 +27,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cause::Cause,
     clock::Ticks,
+    context,
     context::cancel_waker::CancelWaker,
+    context::tree::ScopeNode,
     context::tree::TaskRecord,
-    context::{Scope, shields},
     error::TaskError,
     panic,
     panic::{Caught, drop_quietly},
@@ -34,7 +40,7 @@ use crate::{
     telemetry::span::TaskSpan,
 };
 
-/// Where a task's end is told.
+/// Where a task's end is reported.
 pub(crate) trait Report<T, E> {
     /// The run has ended by itself.
     ///
@@ -76,7 +82,7 @@ pub(crate) trait Report<T, E> {
 
 /// Why a task was dropped before its run ended. Its scope fires the token before it aborts; otherwise it was dropped
 /// together with its runtime.
-pub(crate) fn cause_of_abort(scope: &Scope, token: &CancellationToken) -> Cause {
+pub(crate) fn cause_of_abort(scope: &ScopeNode, token: &CancellationToken) -> Cause {
     if token.is_cancelled() { scope.cause().unwrap_or(Cause::Token) } else { Cause::RuntimeGone }
 }
 
@@ -107,7 +113,7 @@ pin_project! {
 }
 
 impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
-    /// Takes the run out of its place.
+    /// Moves the run out of `run`.
     #[inline]
     pub(crate) fn new(
         record: Arc<TaskRecord>,
@@ -134,18 +140,21 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Future for Task<S, R> {
     }
 }
 
-/// A run and who is told of its end, as those see it who do not know their types.
-trait DynTask {
-    /// Whether its end is to be told yet.
+/// What a [`TaskCell`] drives, without its types.
+pub(crate) trait DynTask {
+    /// Whether the end is still to be reported.
     fn is_live(&self) -> bool;
+    /// Wakes the task when the token of its scope fires.
     fn cancel_waker(&self) -> Option<&CancelWaker>;
-    /// Whether the run has ended.
+    /// Drives the task; returns whether it has ended. `now` is when the poll started.
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool;
-    /// Drops the run.
+    /// Drops the run, inside the task.
     fn drop_run(&mut self);
-    /// Drops the run that has ended, and tells its end.
+    /// Drops the run that has ended, and reports the end.
     fn on_completed(&mut self, record: &Arc<TaskRecord>);
+    /// Reports that the task was dropped before its run had ended.
     fn on_aborted(&mut self, record: &Arc<TaskRecord>);
+    /// Reports that a poll panicked outside of all boundaries.
     fn on_poll_panicked(&mut self, record: &Arc<TaskRecord>, caught: Caught);
 }
 
@@ -208,49 +217,74 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
     }
 }
 
-/// All of a task but its run and who is told: the same code for all functions.
-struct TaskCell {
+/// The part of a task that is the same code for all functions: its record, its span, its waker.
+pub(crate) struct TaskCell {
+    /// Absent only during a poll, which lends it to the thread's stack.
     record: Option<Arc<TaskRecord>>,
-    // Boxed where a subscriber wants it: without one, tasks are the smaller.
+    // Boxed if a subscriber wants it: without one, tasks are smaller.
     span: Option<Box<TaskSpan>>,
     has_waker: bool,
 }
 
-/// It is there but while the task is polled: then whoever asks who runs now has it.
 fn record_of(record: &Option<Arc<TaskRecord>>) -> &Arc<TaskRecord> {
-    record.as_ref().expect("a task has its row back when its poll has ended")
+    record.as_ref().expect("the stack returns a task's record when its poll ends")
 }
 
 /// Drops the run whose poll panicked.
 #[cold]
 fn poll_panicked(record: &mut Option<Arc<TaskRecord>>, task: &mut dyn DynTask, caught: Caught) {
-    shields::in_task(record, || task.drop_run());
+    context::in_task(record, || task.drop_run());
     let record = record_of(record);
     record.clear_waker();
     task.on_poll_panicked(record, caught);
 }
 
+/// Counts and times one poll, and makes the task the current one meanwhile.
+#[inline]
+fn in_poll<R>(
+    record: &mut Option<Arc<TaskRecord>>,
+    span: Option<&TaskSpan>,
+    poll: impl FnOnce(Ticks) -> R,
+) -> R {
+    let (now, first) = record_of(record).enter_poll();
+    if first {
+        span.iter().for_each(|span| events::task_started(span));
+    }
+    let polled = context::in_task(record, || poll(now));
+    record_of(record).exit_poll();
+    polled
+}
+
 impl TaskCell {
     #[inline]
-    fn new(record: Arc<TaskRecord>, span: TaskSpan) -> Self {
+    pub(crate) fn new(record: Arc<TaskRecord>, span: TaskSpan) -> Self {
         let span = if span.is_disabled() { None } else { Some(Box::new(span)) };
         Self { record: Some(record), span, has_waker: false }
     }
 
-    fn poll(&mut self, task: &mut dyn DynTask, cx: &mut Context<'_>) -> Poll<()> {
-        let record = record_of(&self.record);
-        if record.is_aborted() {
+    /// The task's record. Not during a poll: the stack has it then.
+    pub(crate) fn record(&self) -> &Arc<TaskRecord> {
+        record_of(&self.record)
+    }
+
+    /// Runs `code` as a poll of the task that can neither be aborted nor woken: main's body, a map's first read.
+    ///
+    /// Its panics pass through.
+    pub(crate) fn enter<R>(&mut self, code: impl FnOnce() -> R) -> R {
+        let _inside = self.span.as_ref().map(|span| span.enter());
+        in_poll(&mut self.record, self.span.as_deref(), |_| code())
+    }
+
+    /// Polls the task, and reports its end.
+    pub(crate) fn poll(&mut self, task: &mut dyn DynTask, cx: &mut Context<'_>) -> Poll<()> {
+        if self.record().is_aborted() {
             self.abort(task);
             return Poll::Ready(());
         }
         let _inside = self.span.as_ref().map(|span| span.enter());
-        let (now, first) = record.enter_poll();
-        if first {
-            self.span.iter().for_each(|span| events::task_started(span));
-        }
-        let polled =
-            shields::in_task(&mut self.record, || panic::catch_escaped(|| task.poll(cx, now)));
-        record_of(&self.record).exit_poll();
+        let polled = in_poll(&mut self.record, self.span.as_deref(), |now| {
+            panic::catch_escaped(|| task.poll(cx, now))
+        });
         let has_ended = match polled {
             Ok(has_ended) => has_ended,
             Err(caught) => {
@@ -276,13 +310,13 @@ impl TaskCell {
         Poll::Pending
     }
 
-    /// Ends the task before its run has ended.
-    fn abort(&mut self, task: &mut dyn DynTask) {
+    /// Drops the run and reports its end, unless that is reported already.
+    pub(crate) fn abort(&mut self, task: &mut dyn DynTask) {
         if !task.is_live() {
             return;
         }
         let _inside = self.span.as_ref().map(|span| span.enter());
-        shields::in_task(&mut self.record, || task.drop_run());
+        context::in_task(&mut self.record, || task.drop_run());
         let record = record_of(&self.record);
         record.clear_waker();
         task.on_aborted(record);

@@ -5,15 +5,41 @@ pub(crate) mod rate;
 
 use std::{fmt, panic::Location, time::Duration};
 
-use tracing::{Span, field, span};
+use tracing::{Level, Span, field, span};
 
 use crate::{
     cause::{Cause, Signal},
-    error::TaskError,
+    error::{Panic, TaskError},
     outcome::Outcome,
-    panic::{Panic, PanicLocation, backtraces, recent},
+    panic::{PanicLocation, backtraces, recent},
+    telemetry::events::rate::Rate,
     telemetry::span::{TaskSpan, call_subscriber},
 };
+
+/// The failures of pool tasks, which nobody awaits.
+pub(crate) static POOL_FAILURES: Rate = Rate::new(Level::ERROR, more_pool_tasks_failed);
+
+/// The failures of group tasks that no join returns.
+static GROUP_FAILURES: Rate = Rate::new(Level::WARN, more_group_tasks_failed);
+
+/// The failures of runs that a map does not return.
+static MAP_FAILURES: Rate = Rate::new(Level::WARN, more_map_items_failed);
+
+/// Panics, with their backtraces.
+static PANICS: Rate = Rate::new(Level::ERROR, more_panicked);
+
+/// Every bound, to be flushed.
+static ALL: [&Rate; 4] = [&POOL_FAILURES, &GROUP_FAILURES, &MAP_FAILURES, &PANICS];
+
+/// Logs every count now: the thread that would log it later may be killed before.
+pub(crate) fn flush_all() {
+    ALL.iter().for_each(|rate| rate.flush(None));
+}
+
+/// Whether [`flush_all`] has something to log.
+pub(crate) fn has_counted() -> bool {
+    ALL.iter().any(|rate| rate.has_counted())
+}
 
 /// The span of a task of a group or a worker of a map: inside the one that the scope was made in, whichever task
 /// spawns it. Inside that of the spawner, the spans of tasks that spawn their successors would nest without end.
@@ -76,7 +102,7 @@ pub(crate) fn task_started(span: &TaskSpan) {
 #[cold]
 pub(crate) fn panicked(panic: &Panic) {
     recent::record(panic);
-    if !rate::PANICS.admits(panic.task()) {
+    if !PANICS.admits(panic.task()) {
         return;
     }
     let location = panic.location();
@@ -249,7 +275,7 @@ pub(crate) fn group_task_failed(
     match outcome {
         Outcome::Panicked => {}
         Outcome::Cancelled => _ = call_subscriber(|| at!(debug)),
-        _ if rate::GROUP_FAILURES.admits(task) => _ = call_subscriber(|| at!(warn)),
+        _ if GROUP_FAILURES.admits(task) => _ = call_subscriber(|| at!(warn)),
         _ => {}
     }
 }
@@ -283,7 +309,7 @@ pub(crate) fn map_item_failed(
     match outcome {
         Outcome::Panicked => {}
         Outcome::Cancelled => _ = call_subscriber(|| at!(debug)),
-        _ if rate::MAP_FAILURES.admits(task) => _ = call_subscriber(|| at!(warn)),
+        _ if MAP_FAILURES.admits(task) => _ = call_subscriber(|| at!(warn)),
         _ => {}
     }
 }
@@ -325,7 +351,7 @@ pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, pla
 
 /// `ERROR`: a task of a pool failed, and nobody awaits it. If it was cancelled, `DEBUG`.
 ///
-/// The caller asks [`rate::POOL_FAILURES`] before.
+/// The caller asks [`POOL_FAILURES`] before.
 pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str) {
     macro_rules! at {
         ($level:ident) => {

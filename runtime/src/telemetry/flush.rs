@@ -1,12 +1,12 @@
 //! Logs what is still waiting to be logged: the counts of failures, and the backtraces of panics.
 
-use crate::{bounded, panic::backtraces, telemetry::events::rate};
+use crate::{bounded, panic::backtraces, telemetry::events};
 
 /// Logs both within one limit: the process may end now.
 pub(crate) fn all() {
-    if rate::has_counted() || backtraces::are_in_use() {
+    if events::has_counted() || backtraces::are_in_use() {
         bounded::report(|| {
-            rate::flush_all();
+            events::flush_all();
             backtraces::flush();
         });
     }
@@ -21,7 +21,7 @@ pub(crate) fn backtraces() {
 
 /// Logs the counts of failures, if there are any.
 pub(crate) fn counts() {
-    if rate::has_counted() {
-        bounded::report(rate::flush_all);
+    if events::has_counted() {
+        bounded::report(events::flush_all);
     }
 }

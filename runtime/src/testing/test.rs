@@ -119,7 +119,7 @@ where
     B: FnOnce(CancellationToken) -> F,
     F: Future,
 {
-    panic::install_hook();
+    panic::hook::install();
     watch::start();
     let (runtime, threads) = options
         .runtime()

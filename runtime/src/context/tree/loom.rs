@@ -4,7 +4,7 @@ use loom::{future::block_on, thread};
 
 use crate::context::tree::{OnThread, TaskRecord};
 use crate::{
-    context::Scope,
+    context::tree::ScopeNode,
     function::Policy,
     function::loom::spec as model_spec,
     sync::{join, model},
@@ -12,7 +12,7 @@ use crate::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) fn record(token: &CancellationToken) -> Arc<TaskRecord> {
-    let scope = Scope::root(token.clone());
+    let scope = ScopeNode::root(token.clone());
     Arc::new(TaskRecord::new(
         model_spec(Policy::DEFAULT),
         Location::caller(),

@@ -18,8 +18,9 @@ use crate::{
     {budget, panic},
 };
 use crate::{
-    group::state::{Failure, GroupState},
+    group::state::GroupState,
     tasks::admission::{Admission, AdmittedRun, QueuedRun, Refusal},
+    tasks::failure::Failure,
     tasks::refused::SpawnError,
 };
 

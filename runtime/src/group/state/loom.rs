@@ -2,7 +2,7 @@ use std::{panic::Location, sync::Arc};
 
 use loom::{future::block_on, thread};
 
-use crate::group::state::{Failure, GroupState};
+use crate::group::state::GroupState;
 use crate::{
     cause::Cause,
     context::tree::{OnThread, TaskRecord},
@@ -11,6 +11,7 @@ use crate::{
     outcome::Outcome,
     registry::slab::Key,
     sync::{join, model},
+    tasks::failure::Failure,
 };
 use tokio_util::sync::CancellationToken;
 

@@ -14,12 +14,12 @@ use crate::{
     function::Policy,
     function::loom::spec as model_spec,
     map::collect_mode::FailFast,
-    map::reorder_buffer::Index,
     outcome::Outcome,
     registry::slab::Key,
     run::future::{Supervised, TaskCompletion, supervise},
     run::output::{SupervisedOutput as _, output},
     sync::{Mutex, join, model},
+    tasks::reorder_buffer::Index,
 };
 use tokio_util::sync::CancellationToken;
 

@@ -17,12 +17,13 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    error::Panic,
     function::{Policy, TaskSpec},
     observe::exporters::prometheus::text_of,
     observe::exporters::series::Series,
     observe::stats::TaskStats,
+    panic::catch,
     panic::recent::RecentPanic,
-    panic::{Panic, catch},
     registry::live::{LiveTask, ParentTask, TaskState},
     registry::name::{MOST_CHARACTERS, Name},
     registry::snapshot::Tasks,

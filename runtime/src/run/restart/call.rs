@@ -28,26 +28,26 @@ use tokio::{
     task::coop::unconstrained,
     time::{Instant, Sleep},
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::cancel_waker::CancelWaker,
-    context::{CancelEpoch, shields},
-    run::body::{Failed, Failure, OnError},
-    run::end::RunEnded,
+    context::{self, reason::CancelEpoch},
+    run::Run,
+    run::body::{Failed, Failure, OnError, put_error_text},
     run::future::Prepared,
-    run::output::Judge,
+    run::machine::{PollContext, RunEnded, StepFlow},
+    run::output::{Judge, panicked},
     run::restart::args::BodyFactory,
     run::restart::backoff::Restarts,
-    run::step::StepFlow,
-    run::{PollContext, Run, put_text_of},
+    run::watch::{self, Watch},
 };
 use crate::{
     error::{Cancelled, TaskError},
     function::TaskSpec,
     outcome::Outcome,
     panic,
-    panic::{Caught, Panic, drop_quietly},
+    panic::{Caught, drop_quietly},
     telemetry::events,
     token::AsToken,
 };
@@ -76,7 +76,7 @@ pin_project! {
         // Boxed, since most calls end with their first run.
         backoff: Option<Pin<Box<Sleep>>>,
         #[pin]
-        watch: Option<WaitForCancellationFutureOwned>,
+        watch: Watch,
         #[pin]
         run: Option<Run<F, T>>,
     }
@@ -239,13 +239,14 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         self.run.set(None);
         let Some(wait) = self.wait_after(completion.outcome, poll_context.cancel_waker) else {
             self.finish();
-            put_text_of(poll_context, completion.outcome, value, failed, *self.verdict);
+            let outcome = completion.outcome;
+            put_error_text(poll_context.text, outcome, value, failed, *self.verdict);
             return StepFlow::Break(Poll::Ready(completion));
         };
         if let Err(caught) = self.restart_after(wait, completion.outcome, value, failed) {
             return StepFlow::Break(Poll::Ready(self.finish_without_timer(caught, failed)));
         }
-        shields::set_waiting(true);
+        context::set_waiting(true);
         StepFlow::Continue(())
     }
 
@@ -271,7 +272,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     /// A clone has panicked: the run ends before its body is there.
     #[cold]
     fn finish_unmade(&mut self, caught: Caught, failed: &mut Failure) -> RunEnded {
-        let panicked = self.panicked(caught);
+        let panicked = panicked(*self.spec, caught);
         self.record_unmade(Outcome::Panicked);
         fail(panicked, failed)
     }
@@ -309,11 +310,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         failed: &mut Failure,
     ) -> Result<(), Caught> {
         let text = Cell::new(None);
-        // A panic was logged when it was caught.
-        if outcome != Outcome::Panicked {
-            let poll_context = PollContext { text: Some(&text), ..PollContext::EMPTY };
-            put_text_of(&poll_context, outcome, value, failed, *self.verdict);
-        }
+        put_error_text(Some(&text), outcome, value, failed, *self.verdict);
         drop_quietly(mem::replace(value, Poll::Pending));
         drop_quietly(failed.take());
         let (name, error) = (self.spec.name(), text.take());
@@ -334,20 +331,8 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     /// Whether the token has fired; if not, the task is woken when it does.
     fn poll_fired(&mut self, cx: &mut Context<'_>, cancel_waker: Option<&CancelWaker>) -> bool {
         let token = self.token.as_token();
-        if let Some(cancel_waker) = cancel_waker {
-            if cancel_waker.is_for(token) {
-                return token.is_cancelled();
-            }
-            if cancel_waker.fired() {
-                return true;
-            }
-        }
-        if self.watch.is_none() {
-            let token = self.token.as_token().clone();
-            self.watch.set(Some(token.cancelled_owned()));
-        }
-        let watch = self.watch.as_mut().as_pin_mut().expect("set above");
-        std::pin::pin!(unconstrained(watch)).poll(cx).is_ready()
+        watch::fired(token, cancel_waker)
+            .unwrap_or_else(|| watch::poll(self.watch.as_mut(), token, cx))
     }
 
     fn poll_backoff(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -356,7 +341,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         }
         *self.backoff = None;
         self.watch.set(None);
-        shields::set_waiting(false);
+        context::set_waiting(false);
         self.spec.local_metrics().record_restart();
         Poll::Ready(())
     }
@@ -364,14 +349,14 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     #[cold]
     fn finish_cancelled(&mut self, failed: &mut Failure) -> RunEnded {
         self.finish();
-        let cancelled = Cancelled::new(*self.spec, shields::cause(CancelEpoch::NEVER));
+        let cancelled = Cancelled::new(*self.spec, context::cause(CancelEpoch::NEVER));
         fail(TaskError::Cancelled(cancelled), failed)
     }
 
     /// No run follows, though one should: the last one was counted and logged.
     #[cold]
     fn finish_without_timer(&mut self, caught: Caught, failed: &mut Failure) -> RunEnded {
-        let panicked = self.panicked(caught);
+        let panicked = panicked(*self.spec, caught);
         self.finish();
         fail(panicked, failed)
     }
@@ -381,20 +366,13 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         *self.backoff = None;
         self.watch.set(None);
         if let Err(caught) = self.drop_factory() {
-            _ = self.panicked(caught);
+            _ = panicked(*self.spec, caught);
         }
     }
 
     fn drop_factory(&mut self) -> Result<(), Caught> {
         let factory = self.factory.take();
         panic::catch(|| drop(factory))
-    }
-
-    #[cold]
-    fn panicked(&self, caught: Caught) -> TaskError {
-        let panic = Panic::new(*self.spec, caught);
-        events::panicked(&panic);
-        TaskError::Panicked(panic)
     }
 
     /// Counts a run that ended before there was a body, then gives back what was acquired for it.
@@ -411,7 +389,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         self.run.set(None);
         let dropped = match self.drop_factory() {
             Ok(()) => Outcome::Dropped,
-            Err(caught) => self.panicked(caught).outcome(),
+            Err(caught) => panicked(*self.spec, caught).outcome(),
         };
         if self.prepared.is_some() {
             self.record_unmade(dropped);

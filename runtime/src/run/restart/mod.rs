@@ -15,13 +15,13 @@ use pin_project_lite::pin_project;
 
 use crate::{error::TaskError, function::TaskSpec, token::AsToken};
 use crate::{
-    run::body::Failure,
-    run::end::RunEnded,
-    run::future::{ErrInto, Prepared, SupervisedFuture, TaskCompletion},
+    run::body::{Failure, is_overdue, result},
+    run::function,
+    run::future::{ErrInto, Prepared, SupervisedFuture, TaskCompletion, sealed::Sealed},
+    run::machine::{PollContext, RunEnded},
     run::output::{Output, SupervisedOutput},
     run::restart::args::BodyFactory,
     run::restart::call::Call,
-    run::{PollContext, function, is_overdue, result},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -205,6 +205,8 @@ where
         ErrInto::of(self)
     }
 }
+
+impl<C: Runs> Sealed for Restarting<C> {}
 
 impl<C> SupervisedFuture for Restarting<C>
 where

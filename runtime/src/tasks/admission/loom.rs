@@ -4,7 +4,7 @@ use loom::{future::block_on, thread};
 
 use crate::tasks::admission::{Admission, Refusal, Slots};
 use crate::{
-    context::Scope,
+    context::tree::ScopeNode,
     function::Policy,
     function::limit::Limit,
     function::loom::spec as model_spec,
@@ -18,7 +18,7 @@ fn two_scopes_and_one_function_do_not_block_each_other() {
     model(Some(1), || {
         let spec = model_spec(Policy::DEFAULT.limit(1));
         let token = CancellationToken::new();
-        let scope = Scope::root(token.clone());
+        let scope = ScopeNode::root(token.clone());
         let [one, other] = [(); 2].map(|()| Arc::new(Slots::bounded(1)));
         let spawns = |slots: &Arc<Slots>| {
             let (slots, scope, token) = (slots.clone(), scope.clone(), token.clone());
@@ -43,7 +43,7 @@ fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
         let spec = model_spec(Policy::DEFAULT.limit(1));
         let unlimited = model_spec(Policy::DEFAULT);
         let token = CancellationToken::new();
-        let scope = Scope::root(token.clone());
+        let scope = ScopeNode::root(token.clone());
         let slots = Arc::new(Slots::bounded(1));
         let held = slots.try_acquire_slot();
         let waits = thread::spawn({
@@ -67,7 +67,7 @@ fn a_permit_is_free_while_its_spawn_waits_for_a_slot() {
     model(Some(2), || {
         let spec = model_spec(Policy::DEFAULT.limit(1));
         let token = CancellationToken::new();
-        let scope = Scope::root(token.clone());
+        let scope = ScopeNode::root(token.clone());
         let slots = Arc::new(Slots::bounded(1));
         let held = slots.try_acquire_slot();
         let waits = thread::spawn({
@@ -87,7 +87,7 @@ fn a_token_that_fires_ends_the_wait() {
     model(Some(3), || {
         let spec = model_spec(Policy::DEFAULT.limit(1));
         let token = CancellationToken::new();
-        let scope = Scope::root(token.clone());
+        let scope = ScopeNode::root(token.clone());
         let slots = Arc::new(Slots::bounded(1));
         let held = slots.try_acquire_slot();
         let fires = thread::spawn({
@@ -107,7 +107,7 @@ fn a_release_while_the_token_fires_loses_nothing() {
     model(Some(3), || {
         let spec = model_spec(Policy::DEFAULT.limit(1));
         let token = CancellationToken::new();
-        let scope = Scope::root(token.clone());
+        let scope = ScopeNode::root(token.clone());
         let slots = Arc::new(Slots::bounded(1));
         let held = slots.try_admit(spec).expect("nobody else has any of it");
         let fires = thread::spawn({

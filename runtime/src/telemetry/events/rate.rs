@@ -8,7 +8,7 @@
 //! Invariants, checked by the tests below
 //!
 //! 1. Each event is logged or counted, once, and each count is logged: by the thread that the first counted event starts,
-//!    by the next event of the function, or by [`flush_all`] at the end of a drain, of `#[supervised::main]` and of
+//!    by the next event of the function, or by [`flush_all`](crate::telemetry::events::flush_all) at the end of a drain, of `#[supervised::main]` and of
 //!    `#[supervised::test]`. The end of any other `main` kills that thread: the counts of the last second are lost.
 //!    (To flush at each join would log more than one line a second.)
 //! 2. No subscriber is called under the lock.
@@ -23,30 +23,12 @@ use std::{
 
 use tracing::{Dispatch, Level, dispatcher, level_filters::LevelFilter};
 
-use crate::telemetry::span::call_subscriber;
+use crate::{panic::drop_quietly, telemetry::span::call_subscriber};
 
 /// How many events of one function are logged in a window.
 const MOST: u32 = 10;
 
 const WINDOW: Duration = Duration::from_secs(1);
-
-/// The failures of pool tasks, which nobody awaits.
-pub(crate) static POOL_FAILURES: Rate =
-    Rate::new(Level::ERROR, crate::telemetry::events::more_pool_tasks_failed);
-
-/// The failures of group tasks that no join returns.
-pub(crate) static GROUP_FAILURES: Rate =
-    Rate::new(Level::WARN, crate::telemetry::events::more_group_tasks_failed);
-
-/// The failures of runs that a map does not return.
-pub(crate) static MAP_FAILURES: Rate =
-    Rate::new(Level::WARN, crate::telemetry::events::more_map_items_failed);
-
-/// Panics, with their backtraces.
-pub(crate) static PANICS: Rate = Rate::new(Level::ERROR, crate::telemetry::events::more_panicked);
-
-/// Every bound, for who flushes them.
-static ALL: [&Rate; 4] = [&POOL_FAILURES, &GROUP_FAILURES, &MAP_FAILURES, &PANICS];
 
 /// One kind of event.
 pub(crate) struct Rate {
@@ -156,8 +138,13 @@ impl Rate {
         end
     }
 
+    /// Whether [`flush`](Self::flush) has something to log.
+    pub(crate) fn has_counted(&self) -> bool {
+        self.windows().of.values().any(|window| window.counted > 0)
+    }
+
     /// Logs what was counted, in the windows that are over by then, or in all.
-    fn flush(&self, by: Option<Instant>) {
+    pub(crate) fn flush(&self, by: Option<Instant>) {
         let now = by.unwrap_or_else(Instant::now);
         let mut windows = self.windows();
         let is_due = |window: &Window| by.is_none() || now.duration_since(window.since) >= WINDOW;
@@ -175,7 +162,7 @@ impl Rate {
                 None => log(),
             });
             // It may be the last reference to the subscriber.
-            crate::panic::drop_quietly(listens);
+            drop_quietly(listens);
         }
     }
 
@@ -191,16 +178,6 @@ impl Window {
         let within = now.duration_since(self.since);
         (count > 0).then_some(Counted { task, count, within, listens })
     }
-}
-
-/// Logs every count now: nobody may be there to log it later.
-pub(crate) fn flush_all() {
-    ALL.iter().for_each(|rate| rate.flush(None));
-}
-
-/// Whether [`flush_all`] has something to log.
-pub(crate) fn has_counted() -> bool {
-    ALL.iter().any(|rate| rate.windows().of.values().any(|window| window.counted > 0))
 }
 
 #[cfg(all(test, not(supervised_loom)))]

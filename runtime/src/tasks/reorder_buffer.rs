@@ -1,45 +1,48 @@
-//! Results in the order of their items, whatever the order of their ends.
+//! Collects results in the order of their items, in whatever order the items finish.
 //!
-//! Invariant: `ahead` begins with the first item that has no result yet, or is empty. What ends in its turn goes
-//! straight to its place; only what overtakes an earlier item waits. Values without a size are only counted.
+//! Invariants
+//!
+//! 1. `ahead` is empty, or starts at the first item that has no result yet. A result that arrives in its turn goes
+//!    straight to `in_order`; only results that overtake an earlier item wait in `ahead`. Without it the buffer grows
+//!    with the input and not with the longest overtaking: `results_in_order_are_not_buffered`.
+//! 2. Zero-sized values are only counted: `zero_sized_values_need_no_memory`.
 
 use std::{collections::VecDeque, iter};
 
 pub(crate) struct ReorderBuffer<T> {
-    /// How many items have a place.
+    /// The number of places handed out.
     reserved: usize,
     in_order: Vec<T>,
     ahead: VecDeque<Option<T>>,
 }
 
-/// The place of an item's result.
+/// The position of an item's result.
 #[derive(Clone, Copy)]
 pub(crate) struct Index(usize);
 
 impl<T> ReorderBuffer<T> {
-    /// What so many have waited in is kept for others; more was one slow item's.
+    /// The capacity of `ahead` that is kept once it is empty. A larger buffer was due to one slow item.
     const MAX_SPARE: usize = 1_024;
 
     pub(crate) const fn new() -> Self {
         Self { reserved: 0, in_order: Vec::new(), ahead: VecDeque::new() }
     }
 
-    /// How many items have a place.
+    /// Returns how many places were handed out.
     pub(crate) fn reserved(&self) -> usize {
         self.reserved
     }
 
-    /// The next place.
+    /// Hands out the next place.
     pub(crate) fn reserve(&mut self) -> Index {
         self.reserved += 1;
         Index(self.reserved - 1)
     }
 
-    /// Once for each place, at the most.
+    /// Stores the result of a place; at most once for each.
     #[inline]
     pub(crate) fn put(&mut self, index: Index, result: T) {
-        // Values without a size are all alike: a place in `ahead` would cost a byte each, for as long as a slow item
-        // runs.
+        // Zero-sized values are all alike. In `ahead` each would cost a byte for as long as a slow item runs.
         if size_of::<T>() == 0 || (index.0 == self.in_order.len() && self.ahead.is_empty()) {
             self.in_order.push(result);
         } else {
@@ -67,7 +70,7 @@ impl<T> ReorderBuffer<T> {
         }
     }
 
-    /// What was put, in the order of the places.
+    /// Takes the stored results, in the order of their places.
     pub(crate) fn take(&mut self) -> Vec<T> {
         let mut all = std::mem::take(&mut self.in_order);
         all.extend(std::mem::take(&mut self.ahead).into_iter().flatten());

@@ -3,7 +3,7 @@ use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 use loom::{future::block_on, thread};
 use tokio::time::Instant;
 
-use crate::run::shield::PendingShields;
+use crate::context::shields::RunShields;
 use crate::sync::{join, model};
 
 /// Invariant 2.
@@ -11,7 +11,7 @@ use crate::sync::{join, model};
 fn an_ending_run_is_woken_by_its_last_shield() {
     model(Some(3), || {
         let later = Instant::now() + Duration::from_secs(3_600);
-        let shields_of_run = Arc::new(PendingShields::default());
+        let shields_of_run = Arc::new(RunShields::default());
         let deadlines = [later, later + Duration::from_secs(1)];
         deadlines.into_iter().for_each(|deadline| shields_of_run.add(deadline));
         let shields = deadlines.map(|deadline| {
