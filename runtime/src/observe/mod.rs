@@ -1,4 +1,4 @@
-//! Looking inside.
+//! What a program can read: counters, live tasks, exporters, the ops page.
 
 pub(crate) mod exporters;
 

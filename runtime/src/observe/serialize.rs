@@ -1,5 +1,5 @@
 //! Feature `serde`: flat objects, durations in seconds with the unit in the key, places as `file:line:column`,
-//! ids as strings of digits (they may be larger than a JSON number can tell).
+//! ids as strings of digits (a JSON number may be too small for them).
 
 use std::{
     fmt::Display,
@@ -20,7 +20,7 @@ use crate::{
     registry::snapshot::Tasks,
 };
 
-/// As its `Display` writes it.
+/// Serializes a value as its `Display` text.
 struct Text<T>(T);
 
 impl<T: Display> Serialize for Text<T> {
@@ -37,7 +37,7 @@ impl Serialize for Tasks {
 }
 
 /// `{"name", "id", "state", "state_seconds", "age_seconds", "place", "parent", "depth"}`; `state_seconds` is
-/// null where the state has no duration.
+/// null if the state has no duration.
 impl Serialize for LiveTask {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (state, since) = state(self.state);

@@ -1,4 +1,4 @@
-//! Limits that change while their functions run.
+//! Changes limits while their functions run.
 
 use std::fmt;
 
@@ -6,9 +6,8 @@ use crate::{function::TaskSpec, registry::SCOPES};
 
 /// Changes the limit of every supervised function of that name that has run and has one.
 ///
-/// A larger limit lets waiting calls go on at once. A smaller one stops nothing: the runs beyond it go on,
-/// and nothing new begins until they have ended. A [`map`](crate::map()) that is under way without a limit
-/// of its own follows both.
+/// A larger limit admits waiting calls at once. A smaller one stops nothing: runs beyond it continue, and no run starts
+/// until enough of them have ended. A running [`map`](crate::map()) without a limit of its own follows both.
 ///
 /// ```
 /// # use tokio_supervised::{supervised, set_limit, stats, CancellationToken, TaskError};
@@ -26,8 +25,8 @@ use crate::{function::TaskSpec, registry::SCOPES};
 ///
 /// # Errors
 ///
-/// Where `limit` is 0, or no function of that name has run yet, or none of them has a limit: what has no
-/// `limit` in its attribute cannot be given one. Nothing is changed then.
+/// If `limit` is 0, no function of that name has run yet, or none of them has a `limit` in its attribute. Nothing is
+/// changed then.
 pub fn set_limit(name: &str, limit: usize) -> Result<(), SetLimitError> {
     let error = |reason| Err(SetLimitError { name: name.into(), reason });
     if limit == 0 {

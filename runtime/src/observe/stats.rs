@@ -1,4 +1,4 @@
-//! What every supervised function has done since the process started.
+//! The counters of every supervised function.
 
 use std::panic::Location;
 
@@ -7,36 +7,36 @@ use crate::{
     outcome::Outcome,
 };
 
-/// What one supervised function has done since the process started.
+/// The counters of one supervised function since the process started.
 ///
-/// The numbers are read one after another while runs go on: each is exact, `running` is never negative,
-/// and when nothing runs they add up.
+/// They are read one after another while runs continue: each is exact, `running` is never negative, and they add up when
+/// nothing runs.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TaskStats {
     /// The function's `name`. Functions may share one.
     pub name: &'static str,
-    /// Where the function is.
+    /// The place of the function in the source.
     pub place: &'static Location<'static>,
-    /// Runs that began, those included that ended before they had their permit.
+    /// Runs that started, including those that ended before they got a permit.
     pub started: u64,
-    /// Runs whose body is under way.
+    /// Runs whose body is running.
     pub running: u64,
     /// Runs that wait for a permit, or to be spawned.
     pub waiting: u64,
-    /// Runs that followed another one of the same call: see `restart`.
+    /// Runs that restarted a call: see `restart`.
     pub restarts: u64,
     /// The function's `limit`.
     pub limit: Option<usize>,
-    /// How long the runs took, from the permit to the end, in real time.
+    /// The durations of the runs, from the permit to the end, in real time.
     pub durations: Histogram,
-    /// How long the runs of a limited function waited for their permits, in real time.
+    /// The times that runs of a limited function waited for their permits, in real time.
     pub permit_waits: Histogram,
     ended: [u64; Outcome::ALL.len()],
 }
 
 impl TaskStats {
-    /// How many runs ended so.
+    /// Returns the number of runs with that outcome.
     #[must_use]
     pub fn ended(&self, outcome: Outcome) -> u64 {
         self.ended[outcome as usize]
@@ -61,8 +61,8 @@ impl TaskStats {
     }
 }
 
-/// What each supervised function that was called has done since the process started, in the order of
-/// their first calls.
+/// Returns the counters of each supervised function that was called since the process started, in the order of the first
+/// calls.
 ///
 /// ```
 /// # use tokio_supervised::{supervised, stats, CancellationToken, Outcome, TaskError};

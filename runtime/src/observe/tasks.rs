@@ -1,9 +1,9 @@
-//! What every task does now.
+//! The live tasks.
 
 use crate::registry::snapshot::Tasks;
 
-/// The live tasks of the process, as a tree: what was spawned into a group, a pool or a map and has not
-/// ended, and the bodies of `#[supervised::main]` and of tests.
+/// Returns the live tasks of the process as a tree: the tasks of groups, pools and maps that have not ended, and the
+/// bodies of `#[supervised::main]` and of tests.
 ///
 /// ```
 /// use tokio_supervised::{Pool, TaskError, supervised, tasks};
@@ -32,13 +32,11 @@ use crate::registry::snapshot::Tasks;
 /// idle (task 1)  waiting  14 µs  src/main.rs:11:6
 /// ```
 ///
-/// A run that is awaited where it is called is no task, and is a part of the one that awaits it: `stats()`
-/// counts it. So is a run of a [`map`](crate::map()), whose tasks are its workers, each under the name of the
-/// function.
+/// A run that is awaited where it is called is not a task, but a part of the task that awaits it; `stats()` counts it.
+/// The tasks of a [`map`](crate::map()) are its workers, under the name of the function.
 ///
-/// The tasks are looked at one after another while they go on. It takes the lock of each group and pool for
-/// the time of a copy, and well under a second for a million tasks. Shared with nobody; callable from any
-/// thread.
+/// The tasks are read one after another while they continue. The call takes the lock of each group and pool for the
+/// time of a copy, and well under a second for a million tasks. Callable from any thread.
 #[must_use]
 pub fn tasks() -> Tasks {
     crate::registry::snapshot::tasks()

@@ -10,7 +10,7 @@ use crate::{registry::age::Age, registry::name::Name};
 /// A poll that takes this long blocks its worker: nothing else runs there meanwhile.
 const BLOCKS: Duration = Duration::from_millis(10);
 
-/// One live task, as it was when [`tasks()`](crate::tasks()) looked.
+/// One live task, as it was when [`tasks()`](crate::tasks()) was called.
 ///
 /// `Display` writes one line: `fetch (task 12): running, 4.1 s old, spawned at src/main.rs:12:9`.
 #[derive(Clone, Debug)]
@@ -18,45 +18,43 @@ const BLOCKS: Duration = Duration::from_millis(10);
 pub struct LiveTask {
     /// The `name` of its function.
     pub name: &'static str,
-    /// What tokio calls it; `None` for one that was being spawned at that moment, and for the body of
-    /// `#[supervised::main]` or of a test, which is no task to tokio.
+    /// Its tokio id. `None` for a task that is being spawned, and for the body of `#[supervised::main]` or of a test,
+    /// which is not a tokio task.
     pub id: Option<Id>,
-    /// What it did.
+    /// Its state.
     pub state: TaskState,
-    /// The time since it was spawned; of a worker of a [`map`](crate::map()), since the run that it drives
-    /// began.
+    /// The time since it was spawned. For a worker of a [`map`](crate::map()): since its current run started.
     pub age: Duration,
     /// Where it was spawned, or where its `map` was called.
     pub spawned_at: &'static Location<'static>,
-    /// The task that its group or map was made in; none for a pool's task, which outlives who spawned it.
+    /// The task that created its group or map. `None` for a pool's task, which may outlive its caller.
     pub parent: Option<ParentTask>,
-    /// How many live tasks are above it.
+    /// The number of its ancestors that are live.
     pub depth: usize,
 }
 
-/// Whose task it is.
+/// The parent of a live task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParentTask {
     /// The `name` of its function.
     pub name: &'static str,
-    /// What tokio calls it, where it is a task to tokio.
+    /// Its tokio id, if it is a tokio task.
     pub id: Option<Id>,
 }
 
-/// What a live task does. `Display` says it as the variants' texts do.
+/// The state of a live task. `Display` writes the text that each variant shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TaskState {
-    /// `waiting`: it has not begun, since no thread was free, or waits for its function's permit, or for its
-    /// restart.
+    /// `waiting`: no thread has polled it yet, or it waits for its function's permit or for its restart.
     Waiting,
     /// `running`: at an `.await`, or polled for less than 10 ms.
     Running,
-    /// `polling for 3.2 s`: the poll under way has taken 10 ms or more, so that it blocks its worker.
+    /// `polling for 3.2 s`: the current poll has taken 10 ms or more. It blocks its worker.
     Polling(Duration),
-    /// `blocking for 3.2 s`: it has had a thread of [`spawn_blocking`](crate::pool::Pool::spawn_blocking) for so
-    /// long. Nothing but itself can stop it.
+    /// `blocking for 3.2 s`: it holds a thread of [`spawn_blocking`](crate::pool::Pool::spawn_blocking). Nothing else
+    /// can stop it.
     Blocking(Duration),
     /// `stopping`: its token has fired, and it has not ended.
     Stopping,
@@ -88,7 +86,7 @@ impl LiveTask {
 }
 
 impl LiveTask {
-    /// Its line, with another text for its state.
+    /// Writes its line, with another text for its state.
     pub(super) fn line(&self, f: &mut fmt::Formatter<'_>, state: impl fmt::Display) -> fmt::Result {
         let Self { name, age, spawned_at, .. } = self;
         write!(f, "{}", Name(name))?;
@@ -110,7 +108,7 @@ impl fmt::Display for LiveTask {
 }
 
 impl TaskState {
-    /// Whether it holds a thread: a worker, so that other tasks wait, or one for work that blocks.
+    /// Returns whether the task holds a thread: a worker, so other tasks wait, or a thread for blocking work.
     #[must_use]
     pub fn blocks_thread(&self) -> bool {
         matches!(self, Self::Polling(_) | Self::Blocking(_))

@@ -1,7 +1,7 @@
-//! What lives: the scopes of the process, their tasks, and the pools that are to be drained at its end.
+//! The scopes of the process with their tasks, and its pools.
 //!
-//! A scope lists its tasks itself, under the lock that it takes for them anyway; it is listed here from its
-//! first task on. So a spawn pays nothing for being found.
+//! A scope lists its own tasks, under the lock that it takes for them anyway, and is listed here from its first task on.
+//! So a spawn pays nothing for being listed.
 
 pub(crate) mod age;
 #[cfg(all(test, not(supervised_loom)))]
@@ -23,18 +23,21 @@ use std::{
 
 use tokio::runtime;
 
-use crate::registry::live::LiveTask;
-use crate::registry::sharded_list::{Registration, ShardedList};
-use crate::registry::unfinished::Unfinished;
+use crate::{
+    context::cancel_waker::WakeAll,
+    context::tree::TaskRecord,
+    registry::live::LiveTask,
+    registry::sharded_list::{Registration, ShardedList},
+    registry::unfinished::Unfinished,
+    sync,
+};
 
-use crate::{context::cancel_waker::WakeAll, context::tree::TaskRecord, sync};
-
-/// A group, a pool, a map, a main: what has tasks.
+/// A scope that has tasks: a group, a pool, a map, the body of a main.
 pub(crate) trait HasTasks: Send + Sync {
-    /// Adds the records of those that have not ended.
+    /// Adds the records of the tasks that have not ended.
     fn records(&self, into: &mut Vec<Arc<TaskRecord>>);
 
-    /// Wakes what the token of the scope ends: its tasks.
+    /// Wakes the tasks that the token of the scope cancels.
     fn token_fired(&self) {
         let mut records = Vec::new();
         self.records(&mut records);
@@ -43,7 +46,7 @@ pub(crate) trait HasTasks: Send + Sync {
         }
     }
 
-    /// The limit of some function was changed.
+    /// Reacts to a change of the limit of a function.
     fn limit_changed(&self) {}
 }
 
@@ -58,13 +61,13 @@ sync::global! {
     pub(crate) static SCOPES: ShardedList<dyn HasTasks> = ShardedList::new();
 }
 
-/// A pool, for who ends a process and knows no scopes.
+/// A pool, as the end of a process needs it.
 pub(crate) trait Drain: Send + Sync {
-    /// Takes no more work, and ends what there is within the grace.
+    /// Closes the pool, and finishes or aborts its tasks within the grace.
     fn drain(self: Arc<Self>, grace: Duration) -> Draining;
     /// Whether it was made, or first used, in that runtime.
     fn belongs_to(&self, runtime: runtime::Id) -> bool;
-    /// Its tasks that have not ended, and those that a drain has aborted which has not told of them yet.
+    /// Returns the tasks that have not ended, and those that an unfinished drain has aborted.
     fn remaining(&self) -> Vec<LiveTask>;
 }
 
@@ -75,7 +78,7 @@ sync::global! {
     pub(crate) static POOLS: ShardedList<dyn Drain> = ShardedList::new();
 }
 
-/// Lists a scope that has its first task.
+/// Lists a scope, at its first task.
 pub(crate) fn register<S: HasTasks + 'static>(scope: &Arc<S>) -> Registration<dyn HasTasks> {
     let scope: Weak<S> = Arc::downgrade(scope);
     SCOPES.register(scope)

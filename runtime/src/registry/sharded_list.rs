@@ -1,11 +1,13 @@
-//! A list of what lives somewhere else: whoever is listed is taken off when its [`Registration`] is dropped.
+//! A list of weak references. An entry is removed when its [`Registration`] is dropped.
 //!
-//! It is in parts, and each thread uses one of them: scopes that come and go on many threads do not meet.
+//! The list is in shards, and each thread inserts into one of them: threads that register scopes do not contend.
 //!
 //! Invariants, checked for every interleaving by `sharded_list/loom.rs`
 //!
-//! 1. Who is listed is found from then on, as long as it is there, until it is taken off.
-//! 2. It is taken off by its own [`Registration`] alone: its place is given to another one only after that.
+//! 1. An entry is found as long as it is alive and registered. Otherwise a task could be missing from a snapshot, or a
+//!    pool from the last drain.
+//! 2. Only its own [`Registration`] removes an entry, and its key is reused only after that. Otherwise the drop of one
+//!    scope would remove another.
 
 use std::{
     cell::Cell,
@@ -18,14 +20,14 @@ use crate::{
     sync::{Mutex, MutexGuard, atomic::AtomicUsize, atomic::Ordering},
 };
 
-/// In the models all threads meet in one.
+/// One in the models, so that all threads contend.
 const SHARDS: usize = if cfg!(all(test, supervised_loom)) { 1 } else { 16 };
 
 pub(crate) struct ShardedList<T: ?Sized> {
     shards: [Shard<T>; SHARDS],
 }
 
-/// In a cache line of its own.
+/// Aligned: each shard has its own cache line.
 #[repr(align(128))]
 struct Shard<T: ?Sized>(Mutex<Slab<Weak<T>>>);
 
@@ -48,7 +50,7 @@ impl<T: ?Sized> ShardedList<T> {
         Registration { shard, key }
     }
 
-    /// Those that are there at this moment, part by part.
+    /// Returns the live entries, shard by shard.
     pub(crate) fn all(&self) -> Vec<Arc<T>> {
         let mut all = Vec::new();
         for shard in &self.shards {
@@ -58,7 +60,7 @@ impl<T: ?Sized> ShardedList<T> {
     }
 }
 
-/// Keeps something in its list.
+/// Keeps an entry in its list.
 pub(crate) struct Registration<T: ?Sized + 'static> {
     shard: &'static Shard<T>,
     key: Key,
@@ -67,7 +69,7 @@ pub(crate) struct Registration<T: ?Sized + 'static> {
 impl<T: ?Sized> Drop for Registration<T> {
     fn drop(&mut self) {
         let left = self.shard.list().remove(self.key);
-        // It may be the last that keeps the memory.
+        // It may be the last reference to the memory.
         drop(left);
     }
 }

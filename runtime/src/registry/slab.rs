@@ -1,15 +1,16 @@
-//! A list whose entries have keys that stay valid, and which reuses the keys of those that have left.
+//! A list whose entries have stable keys. Keys of removed entries are reused.
 //!
 //! Invariants, checked by the tests below
 //!
-//! 1. The entries stand side by side: a walk depends on how many there are, and not on how many there once were.
-//! 2. `slots[key]` is the place of the entry that has the key, or else the next free key.
-//! 3. Memory follows the entries, beyond that of `KEPT`; a key takes a word until the list is empty.
+//! 1. The entries are contiguous: a walk costs as much as there are entries now, not as there once were.
+//! 2. `slots[key]` is the index of the entry with that key, or else the next free key. Otherwise a key would lead to
+//!    another entry.
+//! 3. Beyond `KEPT` entries, memory shrinks with the entries; a key takes a word until the list is empty.
 
 pub(crate) struct Slab<T> {
     entries: Vec<SlabEntry<T>>,
     slots: Vec<usize>,
-    /// The first free key, or one that there is not yet.
+    /// The first free key; the next new one if none is free.
     free: usize,
 }
 
@@ -18,7 +19,7 @@ struct SlabEntry<T> {
     value: T,
 }
 
-/// Stands for an entry.
+/// The key of an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key(usize);
 
@@ -63,7 +64,7 @@ impl<T> Slab<T> {
         Some(value)
     }
 
-    /// Puts another entry in the place of one; returns that.
+    /// Replaces an entry and returns the previous one.
     pub(crate) fn replace(&mut self, Key(key): Key, value: T) -> Option<T> {
         let place = *self.slots.get(key)?;
         let entry = self.entries.get_mut(place).filter(|entry| entry.key == key)?;
@@ -93,7 +94,7 @@ mod tests {
     fn a_key_stands_for_its_entry_until_it_is_removed() {
         let mut slab = Slab::new();
         let mut keys: Vec<_> = (0..100).map(|n| (slab.insert(n), n)).collect();
-        // Every other one leaves, in an order of its own, and others take their keys.
+        // Half of them are removed, in a scattered order, and new ones reuse their keys.
         for round in 0..10 {
             for at in (0..50).rev() {
                 let (key, n) = keys.remove((at * 7 + round) % keys.len());

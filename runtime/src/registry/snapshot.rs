@@ -7,24 +7,24 @@ use crate::{registry::SCOPES, registry::live::LiveTask};
 
 /// The live tasks, parents before their children: see [`tasks()`](crate::tasks()).
 ///
-/// `Display` draws them as a tree, with a line for each; of many that are alike it shows those that block
-/// their worker and the oldest, and counts the others.
+/// `Display` draws a tree with a line for each task. Of many siblings that are alike, it shows those that block their
+/// worker and the oldest, and counts the others.
 #[derive(Clone, Debug)]
 pub struct Tasks(pub(crate) Vec<LiveTask>);
 
 impl Tasks {
-    /// The tasks, each followed by its children; [`depth`](LiveTask::depth) tells how deep it is.
+    /// Iterates over the tasks. Each is followed by its children, whose [`depth`](LiveTask::depth) is greater.
     pub fn iter(&self) -> slice::Iter<'_, LiveTask> {
         self.0.iter()
     }
 
-    /// How many there are.
+    /// Returns the number of tasks.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no tasks.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -40,7 +40,7 @@ impl<'a> IntoIterator for &'a Tasks {
     }
 }
 
-/// The records of the tasks that live now, scope by scope.
+/// Returns the records of the live tasks, scope by scope.
 pub(crate) fn live() -> Vec<Arc<TaskRecord>> {
     let mut records = Vec::new();
     for scope in SCOPES.all() {
@@ -53,9 +53,9 @@ pub(crate) fn tasks() -> Tasks {
     tree_of(&live())
 }
 
-/// Puts each task behind its parent, siblings in the order of their ages.
+/// Puts each task after its parent, and siblings in the order of their ages.
 ///
-/// A task whose parent has ended, which takes a group that was moved out of it, counts as a root.
+/// A task whose parent has ended counts as a root: its group was moved out of the parent.
 pub(crate) fn tree_of(records: &[Arc<TaskRecord>]) -> Tasks {
     let index: HashMap<_, _> = records.iter().map(Arc::as_ptr).zip(0_usize..).collect();
     let mut children = vec![Vec::new(); records.len()];
@@ -66,9 +66,9 @@ pub(crate) fn tree_of(records: &[Arc<TaskRecord>]) -> Tasks {
             None => roots.push(at),
         }
     }
-    // Read once: a worker of a map writes its record anew with each run.
+    // Read once: a worker of a map updates its record with each run.
     let born: Vec<_> = records.iter().map(|record| record.since()).collect();
-    // A stack, since nothing bounds how deep tasks nest: the oldest is met first.
+    // A stack, not recursion: tasks nest without a limit. The oldest is popped first.
     let youngest_first = |siblings: &mut Vec<usize>| {
         siblings.sort_by_key(|at| Reverse(born[*at]));
     };

@@ -1,4 +1,4 @@
-//! The live tasks, drawn: a line for each, and one for many that are alike.
+//! Draws the live tasks as a tree: a line for each, and one line for many that are alike.
 
 use std::{collections::HashMap, fmt, ops::Range, time::Duration};
 
@@ -6,17 +6,17 @@ use crate::{
     registry::age::Age, registry::live::LiveTask, registry::name::Name, registry::snapshot::Tasks,
 };
 
-/// How many siblings that are alike are drawn one by one.
+/// How many alike siblings get a line each.
 const MOST_ALIKE: usize = 10;
 
-/// Deeper lines have a number in place of the strokes, so that a line is of bounded width, and the text linear in the
+/// Deeper lines show a number instead of strokes. This bounds the width of a line, and keeps the text linear in the
 /// depth.
 const MOST_INDENTED: usize = 32;
 
 /// One line of the tree.
 pub(crate) enum TreeLine<'a> {
     Task(&'a LiveTask),
-    /// Siblings of one name and place that are not drawn, each with what is below it.
+    /// Siblings of one name and place that are not drawn, with their descendants.
     More {
         depth: usize,
         name: &'static str,
@@ -38,14 +38,14 @@ impl TreeLine<'_> {
     }
 }
 
-/// Of the siblings of one name and place only `most_alike`: those with a task that blocks its worker first,
-/// then the oldest. The others are one line behind them.
+/// Folds siblings of one name and place: `most_alike` of them get a line each, those with a task that blocks its worker
+/// first, then the oldest. One line after them counts the others.
 pub(crate) fn fold_alike(tasks: &Tasks, most_alike: usize) -> Vec<TreeLine<'_>> {
     let tasks = &tasks.0;
     let ends = subtree_ends(tasks);
     let blocking = Blocking::of(tasks);
     let mut lines = Vec::new();
-    // What is still to be drawn, the next one last: one task with what is below it, or a line for many.
+    // What remains to be drawn, the next one last: a task with its descendants, or a line for many.
     let mut ahead = Vec::new();
     push_siblings(&mut ahead, tasks, &ends, &blocking, 0..tasks.len(), most_alike);
     while let Some(next) = ahead.pop() {
@@ -65,7 +65,7 @@ enum Ahead<'a> {
     More(TreeLine<'a>),
 }
 
-/// For each task the end of what is below it.
+/// Returns for each task the end of its descendants.
 fn subtree_ends(tasks: &[LiveTask]) -> Vec<usize> {
     let mut ends = vec![tasks.len(); tasks.len()];
     let mut open: Vec<usize> = Vec::new();
@@ -99,7 +99,7 @@ impl Blocking {
     }
 }
 
-/// Puts the tasks of one depth in a range, and what stands for many of them, on the stack.
+/// Pushes the siblings of a range, and the line that counts the folded ones.
 fn push_siblings<'a>(
     ahead: &mut Vec<Ahead<'a>>,
     tasks: &'a [LiveTask],
@@ -125,7 +125,7 @@ fn push_siblings<'a>(
         let subtree = |at: usize| at..ends[at];
         // Stable: among equals the oldest stay in front.
         siblings.sort_by_key(|at| blocking.within(&subtree(*at)) == 0);
-        // A line for one would be no shorter than the one itself.
+        // A line that counts one task saves nothing.
         if siblings.len() > most_alike + 1 {
             let rest = siblings.split_off(most_alike);
             let sizes = rest.iter().map(|at| ends[*at] - at - 1);

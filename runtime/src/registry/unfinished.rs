@@ -61,11 +61,11 @@ pub(crate) struct UnfinishedTask {
 pub(crate) enum UnfinishedReason {
     /// It still ran at the end of the drain's grace. It is aborted, if it can be.
     StillRan,
-    /// It was dropped since it had not stopped within its own grace.
+    /// It was dropped because it had not stopped within its own grace.
     OwnGrace(Option<Duration>),
     /// It stopped when its token fired.
     Cancelled,
-    /// It was aborted, since the pool had aborted its tasks before.
+    /// It was aborted, because the pool had aborted its tasks before.
     Aborted,
     /// Its runtime, or its `LocalSet`, dropped it.
     RuntimeGone,
@@ -123,7 +123,7 @@ impl Unfinished {
 
     /// The tasks that did not stop within the grace, or within their own, in no particular order.
     ///
-    /// They were aborted, except those that nothing can abort, since they block a thread.
+    /// They were aborted, except those that block a thread, which nothing can abort.
     #[must_use]
     pub fn tasks(&self) -> &[LiveTask] {
         &self.0.tasks

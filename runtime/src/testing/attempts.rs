@@ -1,13 +1,13 @@
-//! When to look for leaks: at once, then again after ever longer pauses.
+//! When to check for leaks: at once, then again after longer and longer pauses.
 //!
-//! The pauses are of the thread, never of a timer: paused time stands still meanwhile.
+//! The thread sleeps; no timer is used, which would let paused time advance.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-/// As many as there are after the first look; they add up to 0.43 s.
+/// The number of pauses after the first check. They add up to 0.43 s.
 const PAUSES: u32 = 20;
 
 /// The first pause; each is twice as long as the one before it.
@@ -15,20 +15,19 @@ const SHORTEST: Duration = Duration::from_micros(1);
 
 const LONGEST: Duration = Duration::from_millis(100);
 
-/// How many threads take a pause together, at most.
+/// How many threads pause together, at most.
 const MOST_THREADS: usize = 32;
 
 /// How late a pause may end on a machine that has a processor to spare.
 const LATE: Duration = Duration::from_millis(5);
 
-/// How long the looks take at most, on a machine that has none to spare.
+/// How long the checks take at most, on a machine that has none to spare.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The pauses between two looks at something that is on its way out, or is a leak.
+/// The pauses between two checks of tasks that are about to end, or are leaks.
 ///
-/// Time alone proves nothing on a machine that gives this process little of it: what is left may not have run at all.
-/// So each pause is taken by threads that need what it needs: to be woken, to run, and to end. A pause that ends late
-/// shows that the machine is starved, and is repeated.
+/// Time alone proves nothing on a starved machine: the remaining tasks may not have run at all. So as many threads pause
+/// as have to run before the tasks can end. A pause that ends late shows that the machine is starved, and is repeated.
 pub(crate) struct Pauses {
     left: u32,
     next: Duration,
@@ -40,7 +39,7 @@ impl Pauses {
         Self { left: PAUSES, next: SHORTEST, since: Instant::now() }
     }
 
-    /// Pauses with so many threads; `false` if there were pauses enough.
+    /// Pauses that many threads. Returns false if the pauses are used up.
     pub(crate) fn pause(&mut self, threads: usize) -> bool {
         if self.left == 0 || self.since.elapsed() > PATIENCE {
             return false;
@@ -78,14 +77,14 @@ fn pause_all(pause: Duration, threads: usize) {
     });
 }
 
-/// How often was looked, and for how long.
+/// How often was checked, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Summary {
     pub(crate) times: u32,
     pub(crate) within: Duration,
 }
 
-/// Counts looks.
+/// Counts checks.
 pub(crate) struct Attempts {
     since: Instant,
     times: u32,

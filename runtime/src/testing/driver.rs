@@ -1,7 +1,7 @@
-//! A runtime after its test: it goes on while it is looked at, and ends in the background.
+//! Drives the runtime of a test after its body: it continues during the leak check, and shuts down in the background.
 //!
-//! All of it happens on a thread of its own. A task that never returns, or whose drop blocks, holds that
-//! thread and not the test.
+//! The driver has a thread of its own. A task that never returns, or whose drop blocks, holds that thread and not the
+//! test.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Lets the tasks of the runtime go on.
+    /// Drives the tasks of the runtime.
     pub(crate) fn start(runtime: Runtime) -> Self {
         Self::spawn(runtime, false)
     }
@@ -49,7 +49,7 @@ impl Driver {
             }
         });
         if spawned.is_err() {
-            // Dropped, it would wait for all its threads.
+            // A drop would wait for all its threads.
             take(&runtime).into_iter().for_each(Runtime::shutdown_background);
         }
         Self { stop, ended }
@@ -58,7 +58,7 @@ impl Driver {
     /// Shuts the runtime down, and waits for its tasks to be dropped, but no longer than `limit`.
     pub(crate) fn stop(self, limit: Duration) {
         self.stop.store(true, Ordering::Relaxed);
-        // Nothing is ever sent: the end of the thread, also by a panic, ends the wait.
+        // Nothing is ever sent: the thread's end, also by a panic, ends the wait.
         _ = self.ended.recv_timeout(limit);
     }
 }
@@ -67,7 +67,7 @@ fn take(runtime: &Mutex<Option<Runtime>>) -> Option<Runtime> {
     runtime.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Turn by turn, since a runtime that is parked lets paused time run ahead.
+/// Runs turn by turn: a parked runtime lets paused time advance.
 #[expect(
     clippy::disallowed_methods,
     reason = "a timer would be one that paused time runs ahead to"

@@ -1,11 +1,12 @@
-//! What lives in a runtime, and should not.
+//! Finds the tasks and threads that code left in a runtime.
 //!
-//! Invariants
+//! Invariants, checked by `tests/leaks/`
 //!
-//! 1. What is blamed was there at the last of the looks, and at none of them was everything gone.
-//! 2. A count that others change meanwhile errs to the side of the one who is judged: too many before,
-//!    too few now.
-//! 3. tokio's own count lags behind the registry: a record is gone before its task is.
+//! 1. A reported leak existed at the last check, and no check found nothing. Otherwise a task that ends a moment late
+//!    would fail the test.
+//! 2. A count that changes while it is read errs in favour of the test: too many before, too few now.
+//! 3. tokio's count lags behind the registry: a record is removed before its task is. So tokio's count is read on both
+//!    sides of the registry.
 
 use std::{
     collections::HashMap,
@@ -25,7 +26,7 @@ use crate::{
     testing::threads::Threads,
 };
 
-/// Tells whether code has left tasks behind in the runtime that it runs in.
+/// Checks whether code left tasks behind in its runtime.
 ///
 /// ```
 /// use tokio_supervised::{Group, LeakCheck, TaskError, supervised};
@@ -46,38 +47,36 @@ use crate::{
 /// # }
 /// ```
 ///
-/// What lived when the check was made is ignored. [`#[supervised::test]`](macro@crate::supervised::test) has
-/// such a check at its end; this one is for any other async code: a test of another kind, a soak test, the
-/// end of a stage.
+/// Tasks that lived when the check was created are ignored. [`#[supervised::test]`](macro@crate::supervised::test) has
+/// such a check at its end. Use this one in other async code: another kind of test, a soak test, the end of a stage.
 ///
 /// # What it sees
 ///
-/// Supervised tasks by name, on workers, of `spawn_local` and of `spawn_blocking`; other tasks of the runtime
-/// by their number: a task of before that ends meanwhile hides one that was left behind. Not seen are
-/// blocking threads of `tokio::task::spawn_blocking`, since only who builds a runtime can count them, tasks of
-/// another runtime, and tasks of tokio's own in a `LocalSet`.
+/// It sees supervised tasks by name: on workers, of `spawn_local` and of `spawn_blocking`. It sees other tasks of the
+/// runtime only as a number: an earlier task that ends during the check hides one that was left behind. It does not see
+/// blocking threads of `tokio::task::spawn_blocking` (only the builder of a runtime can count them), tasks of another
+/// runtime, and unsupervised tasks in a `LocalSet`.
 ///
-/// The first check of a process lets each spawn note its runtime from then on, which costs it some
-/// nanoseconds.
+/// From the first check of a process on, each spawn records its runtime, which costs a few nanoseconds.
 #[derive(Debug)]
 #[must_use = "a check that nobody verifies finds nothing"]
 pub struct LeakCheck {
     runtime: Handle,
-    /// The records of before, by their addresses: as long as one is known here, no other has its address.
+    /// The earlier records, by address. The weak reference keeps the address from being reused.
     before: HashMap<usize, Weak<TaskRecord>>,
     unsupervised_before: usize,
     ignored: Vec<String>,
     test: Option<Test>,
 }
 
-/// The runtime is a test's own, and nothing else is in it.
+/// The runtime belongs to a test, and nothing else uses it.
 #[derive(Debug)]
 struct Test {
     name: &'static str,
     threads: Arc<Threads>,
 }
 
-/// What one look found.
+/// What one check found.
 pub(crate) struct Found {
     records: Vec<Arc<TaskRecord>>,
     unsupervised: usize,
@@ -85,7 +84,7 @@ pub(crate) struct Found {
 }
 
 impl LeakCheck {
-    /// Ignores what lives in the current runtime now.
+    /// Creates a check that ignores the tasks that live in the current runtime now.
     ///
     /// # Panics
     ///
@@ -100,7 +99,7 @@ impl LeakCheck {
         let alive = alive_first.max(alive());
         let is_counted = |record: &&Arc<TaskRecord>| {
             let is_here = record.runtime() == Some(runtime.id());
-            // One without an id is being spawned.
+            // A record without an id is being spawned.
             is_here && record.thread() == OnThread::Worker && record.id().is_some()
         };
         let unsupervised_before = alive.saturating_sub(all.iter().filter(is_counted).count());
@@ -108,7 +107,7 @@ impl LeakCheck {
         Self { runtime, before, unsupervised_before, ignored: Vec::new(), test: None }
     }
 
-    /// Of all that is in a test's own runtime.
+    /// Creates a check of everything in a test's own runtime.
     pub(crate) fn of_test(name: &'static str, runtime: Handle, threads: Arc<Threads>) -> Self {
         Self {
             runtime,
@@ -119,7 +118,7 @@ impl LeakCheck {
         }
     }
 
-    /// Ignores tasks of that `name`, whenever they begin.
+    /// Ignores tasks of that `name`, whenever they start.
     pub fn ignore(mut self, name: impl Into<String>) -> Self {
         self.ignored.push(name.into());
         self
@@ -128,19 +127,19 @@ impl LeakCheck {
     /// Checks at once, and if something is left, 20 times more in the next 0.43 s, at growing intervals: a task that
     /// ends a moment late is no leak. If nothing is left, it takes no time. May be called again.
     ///
-    /// On a machine that has no processor to spare, it takes longer, up to 10 s: an interval that ends late, since the
-    /// system has not run this process, is repeated.
+    /// On a machine without a free processor it takes longer, up to 10 s: an interval that ends late, because the
+    /// system did not run this process, is repeated.
     ///
-    /// Between two checks it yields to the runtime, then pauses its thread: it uses no timer, so that paused
-    /// time stays where it is. On a runtime with one thread the other tasks pause with it.
+    /// Between two checks it yields to the runtime, then pauses its thread. It uses no timer, so paused time does not
+    /// advance. On a runtime with one thread, the other tasks pause with it.
     ///
     /// # Errors
     ///
-    /// [`Leaks`], with what is left at the last look.
+    /// [`Leaks`], with what is left at the last check.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it has looked less often, and changed nothing.
+    /// Cancel safe: a dropped check has changed nothing.
     pub async fn verify(&self) -> Result<(), Leaks> {
         budget::spent().await;
         let mut attempts = Attempts::new();
@@ -155,7 +154,7 @@ impl LeakCheck {
         Ok(())
     }
 
-    /// The same for a runtime that goes on elsewhere.
+    /// Verifies a runtime that another thread drives.
     pub(crate) fn verify_from_outside(
         &self,
         mut attempts: Attempts,
@@ -171,7 +170,7 @@ impl LeakCheck {
         Ok(())
     }
 
-    /// Nothing where nothing is left.
+    /// Checks once. Returns `None` if nothing is left.
     pub(crate) fn check_once(&self, attempts: &mut Attempts) -> Option<Found> {
         attempts.record();
         let alive = || self.runtime.metrics().num_alive_tasks();
@@ -233,7 +232,7 @@ impl Default for LeakCheck {
 }
 
 impl Found {
-    /// How many threads have to run before it can all be gone, at most.
+    /// How many threads have to run before everything can end, at most.
     fn threads_needed(&self) -> usize {
         self.records.len() + self.unsupervised + self.threads
     }

@@ -1,4 +1,4 @@
-//! What was left behind, told so that a person can act on it.
+//! The error of a leak check: what was left behind, and what to do about it.
 
 use std::{error::Error, fmt};
 
@@ -7,7 +7,7 @@ use crate::{
     registry::age::Age, registry::live::LiveTask, registry::name::Name, registry::snapshot::Tasks,
 };
 
-/// As many tasks as the message lists one by one.
+/// How many tasks the message lists one by one.
 const MOST_LISTED: usize = 20;
 
 const USUAL_CAUSES: &str = "\
@@ -19,10 +19,10 @@ The usual causes:
   - a wait for what never comes: a lock whose guard is kept, a reply, a timer while time is paused; or a loop
     without an `.await`. Put a timeout on the wait, or look at the token there.";
 
-/// What a leak check found: tasks that live on though the work is done.
+/// The tasks and threads that a leak check found.
 ///
-/// `Display` lists each with its name, id, state, age, spawn place and parent, and tells the usual causes and
-/// how to allow it.
+/// `Display` lists each with its name, id, state, age, spawn place and parent, then the usual causes and how to allow
+/// leaks.
 #[derive(Clone, Debug)]
 pub struct Leaks {
     pub(crate) test: Option<&'static str>,
@@ -39,7 +39,7 @@ impl Leaks {
         &self.tasks
     }
 
-    /// How many tokio tasks live that were spawned by nothing of this crate; tokio tells no more of them.
+    /// The number of live tokio tasks that this crate did not spawn. tokio says no more about them.
     #[must_use]
     pub fn unsupervised(&self) -> usize {
         self.unsupervised

@@ -1,12 +1,12 @@
-//! The entry of a test: a runtime of its own, and a look at what is left in it.
+//! Runs a test: a runtime of its own, the body, and a check for leaks.
 //!
 //! Invariants, checked by `tests/leaks/`
 //!
-//! 1. A test that fails by itself is not judged: what is left then is a consequence.
-//! 2. Whatever the body has left, the test ends: nothing of it is waited for without a bound.
-//! 3. What lives in another runtime is another test's.
-//! 4. What waits to be logged is logged before the test ends, in bounded time: the counts of failures, and the
-//!    backtraces of panics. The process may end with the last test. (`tests/composition/group_truth.rs`)
+//! 1. A test that fails by itself is not checked for leaks: they are a consequence, and would hide the failure.
+//! 2. The test ends whatever the body left: every wait has a limit. Otherwise one leak would hang all tests.
+//! 3. What lives in another runtime belongs to another test. Otherwise parallel tests would fail each other.
+//! 4. What waits to be logged (counts of failures, backtraces) is logged before the test ends, within a limit: the
+//!    process may end with the last test. (`tests/composition/group_truth.rs`)
 
 use std::{
     future::{Future, poll_fn},
@@ -35,10 +35,10 @@ use crate::{
     testing::threads::Threads,
 };
 
-/// How long the test waits for what it has left to be dropped.
+/// How long the test waits for the remaining tasks to be dropped.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// The same where it has been told that some of it does not stop.
+/// The same if the check found leaks, which do not stop.
 const SHUTDOWN_OF_LEAKS: Duration = Duration::from_millis(100);
 
 /// The arguments of `#[supervised::test]`.
@@ -52,7 +52,7 @@ pub struct TestOptions {
 }
 
 impl TestOptions {
-    /// A worker for each core, and a look for leaks.
+    /// A worker for each core, and a check for leaks.
     pub const DEFAULT: Self = Self {
         current_thread: false,
         worker_threads: None,
@@ -107,7 +107,7 @@ impl TestOptions {
     }
 }
 
-/// Runs the body of a test, and gives what it returns. Panics as it did, or for what it has left behind.
+/// Runs the body of a test and returns its value. Panics as the body did, or if it left something behind.
 #[track_caller]
 pub fn test<B, F>(
     options: TestOptions,

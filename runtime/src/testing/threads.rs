@@ -1,11 +1,13 @@
-//! How many threads a runtime has: those that run its tasks, and those of `spawn_blocking`.
+//! Counts the threads of a runtime: its workers, and those of `spawn_blocking`.
 //!
-//! tokio counts them for itself alone, and tells when one is about to be named, and when one stops:
+//! tokio does not publish the count. It calls back when a thread is about to be named, and when one stops.
 //!
-//! 1. A thread counts from before the call that makes it returns: a `spawn_blocking` that has been called is
-//!    never missed, though its thread has yet to begin.
-//! 2. One that is idle stops after [`KEEP_ALIVE`]: what still counts then is busy. Workers never are idle.
-//! 3. Where one stops while they are counted, no other is missed: who sees it stop sees it begin.
+//! Invariants
+//!
+//! 1. A thread counts before the call that creates it returns. Otherwise a `spawn_blocking` whose thread has not started
+//!    would be missed.
+//! 2. An idle thread stops after [`KEEP_ALIVE`], so a thread that still counts then is busy. Workers do not idle out.
+//! 3. A count never misses a thread because another one stops meanwhile: a stop is read before the starts.
 //!    (for every interleaving: `threads/loom.rs`)
 
 use std::{sync::Arc, time::Duration};
@@ -17,10 +19,10 @@ use crate::sync::{atomic::AtomicUsize, atomic::Ordering};
 #[cfg(all(test, supervised_loom))]
 mod loom;
 
-/// How long an idle thread stays. Short, since a test that is over waits for it.
+/// How long an idle thread stays. Short: the end of a test waits for it.
 const KEEP_ALIVE: Duration = Duration::from_millis(1);
 
-/// As tokio calls them.
+/// The name that tokio gives its threads.
 const NAME: &str = "tokio-rt-worker";
 
 #[derive(Debug, Default)]
@@ -30,7 +32,7 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    /// Counts the threads of the runtime that is to be built.
+    /// Counts the threads of the runtime that `builder` builds.
     pub(crate) fn of(builder: &mut Builder) -> Arc<Self> {
         let threads = Arc::new(Self::default());
         let (started, stopped) = (threads.clone(), threads.clone());
@@ -52,9 +54,9 @@ impl Threads {
         self.stopped.fetch_add(1, Ordering::Release);
     }
 
-    /// How many there are, or are about to be.
+    /// Returns the number of threads, with those that are about to start.
     pub(crate) fn live(&self) -> usize {
-        // In this order: a thread that stops meanwhile is one that has begun.
+        // In this order: a thread that stops in between has started.
         let stopped = self.stopped.load(Ordering::Acquire);
         self.started.load(Ordering::Relaxed).saturating_sub(stopped)
     }

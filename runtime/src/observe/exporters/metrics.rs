@@ -11,11 +11,10 @@ use crate::{
 static METADATA: Metadata<'static> =
     Metadata::new("tokio_supervised", Level::INFO, Some(module_path!()));
 
-/// Tells the recorder of the [`metrics`] facade what every supervised function has done since the process
-/// started. Feature `metrics`.
+/// Publishes the counters of every supervised function to the recorder of the [`metrics`] facade. Feature `metrics`.
 ///
-/// The facade is pushed to and never asks, and telling it at every run would cost every run. So call this at an
-/// interval, or before each rendering; between two calls the recorder keeps what it was told last.
+/// The facade does not pull, and a push at each run would slow down each run. So call this at an interval, or before
+/// each rendering; between two calls the recorder keeps the last values.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -31,11 +30,11 @@ static METADATA: Metadata<'static> =
 /// }
 /// ```
 ///
-/// It goes to the thread's recorder where there is one (`metrics::with_local_recorder`), else to the global one,
-/// else nowhere. The names and labels are those that Prometheus knows: `supervised_tasks_started_total{task}`,
+/// It uses the thread's recorder (`metrics::with_local_recorder`), or else the global one; without either it does
+/// nothing. The names and labels are those of Prometheus: `supervised_tasks_started_total{task}`,
 /// `supervised_tasks_finished_total{task,outcome}`, `supervised_tasks_running{task}`,
 /// `supervised_tasks_waiting{task}`, `supervised_task_limit{task}`, `supervised_task_restarts_total{task}`.
-/// Counters are set to what has been counted (`Counter::absolute`), so that a second publisher does no harm.
+/// Counters are set to absolute values (`Counter::absolute`), so a second publisher does no harm.
 ///
 /// # Histograms
 ///
@@ -49,12 +48,12 @@ static METADATA: Metadata<'static> =
 /// # Cost
 ///
 /// About 40 series for each name, 60 with a limit, each looked up in the recorder by its labels: some 60 microseconds for a name
-/// with `metrics-exporter-prometheus`. A recorder that forgets idle series counts a series as idle only when its
-/// value has not been told for so long: choose the interval shorter.
+/// with `metrics-exporter-prometheus`. A recorder with an idle timeout drops series that are not published for that
+/// long: choose a shorter interval.
 ///
 /// # Panics
 ///
-/// Where the recorder does.
+/// If the recorder panics.
 pub fn publish_metrics() {
     metrics::with_recorder(|recorder| {
         for Family { name, help, values } in &FAMILIES {
@@ -68,7 +67,7 @@ pub fn publish_metrics() {
     });
 }
 
-/// What is counted, for a recorder that shows it. No unit: the names have it, and a recorder may append it again.
+/// Describes the series. Without units: the names have them, and a recorder may append them again.
 fn describe(recorder: &dyn Recorder, name: &'static str, help: &'static str, values: &Values) {
     let counter =
         |name: SharedString| recorder.describe_counter(KeyName::from(name), None, help.into());

@@ -1,4 +1,4 @@
-//! What the exporters write, each a feature.
+//! The exporters, each behind a feature.
 
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;

@@ -8,11 +8,11 @@ use crate::{
     observe::exporters::series::{FAMILIES, Family, LE, OUTCOME, Series, TASK, Values},
 };
 
-/// Makes instruments of the meter that tell, at each collection, what every supervised function has done since
-/// the process started. Feature `opentelemetry`.
+/// Registers instruments with the meter that report the counters of every supervised function at each collection. Feature
+/// `opentelemetry`.
 ///
 /// Call it once, after the meter provider is set; the instruments live as long as the provider. A second call on a
-/// meter of the same provider makes the same instruments again, and what a backend does with those is undefined.
+/// meter of the same provider registers the same instruments again, which backends treat differently.
 ///
 /// ```
 /// use tokio_supervised::register_metrics;
@@ -20,7 +20,7 @@ use crate::{
 /// register_metrics(&opentelemetry::global::meter("tokio-supervised"));
 /// ```
 ///
-/// Names and attributes are those of the Prometheus series, whatever the backend, so that one dashboard will do:
+/// Names and attributes are those of the Prometheus series, whatever the backend, so one dashboard fits all:
 ///
 /// | instrument | attributes | kind |
 /// |---|---|---|
@@ -36,14 +36,14 @@ use crate::{
 ///
 /// # Histograms
 ///
-/// OpenTelemetry has no histogram that is asked, and one that is told would cost every run. So the buckets, which
-/// have been counted already, go out exact, as cumulative counters with their upper bound in the attribute `le`, in
-/// seconds. On the way to Prometheus a counter's name is given the suffix `_total` where it has none:
+/// OpenTelemetry has no observable histogram, and a synchronous one would slow down each run. So the existing buckets are
+/// exported exactly, as cumulative counters with their upper bound in seconds in the attribute `le`. Prometheus exporters
+/// add the suffix `_total` to a counter's name if it has none:
 /// `histogram_quantile(0.99, sum by (task, le) (rate(supervised_task_duration_seconds_bucket_total[5m])))`.
 ///
 /// # Cost
 ///
-/// Nothing between collections. Each of the 12 instruments is read by itself, so that two of them may be some
+/// Nothing between collections. Each of the 12 instruments is read on its own, so two of them may be some
 /// microseconds apart; with the SDK a collection takes about 100 microseconds for each name. A bucket instrument
 /// has 23 attribute sets for each name: at 87 names it passes 2,000, where the SDK puts what is beyond into one
 /// overflow set, unless a view raises that instrument's cardinality limit.
@@ -95,7 +95,7 @@ fn seconds(
         .build();
 }
 
-/// A counter, read by giving `read` each name's numbers and a place for what it finds in them.
+/// Registers a counter. `read` gets the numbers of each name and reports them.
 fn counter(
     meter: &Meter,
     name: String,
@@ -116,7 +116,7 @@ fn counter(
         .build();
 }
 
-/// An up-down counter rather than a gauge: over instances it is added up.
+/// An up-down counter rather than a gauge: the values of several instances add up.
 fn gauge(meter: &Meter, name: &'static str, help: &'static str, value: fn(&Series) -> Option<u64>) {
     _ = meter
         .i64_observable_up_down_counter(name)

@@ -1,4 +1,4 @@
-//! What Prometheus scrapes. Feature `prometheus`.
+//! The text for Prometheus. Feature `prometheus`.
 //!
 //! ```
 //! use tokio_supervised::prometheus;
@@ -10,12 +10,12 @@
 //!
 //! | series | type | |
 //! |---|---|---|
-//! | `supervised_tasks_started_total{task}` | counter | runs that began |
+//! | `supervised_tasks_started_total{task}` | counter | runs that started |
 //! | `supervised_tasks_finished_total{task,outcome}` | counter | runs that ended, by [`Outcome`] |
-//! | `supervised_tasks_running{task}` | gauge | runs whose body is under way |
+//! | `supervised_tasks_running{task}` | gauge | runs whose body is running |
 //! | `supervised_tasks_waiting{task}` | gauge | runs that wait for a permit, or to be spawned |
 //! | `supervised_task_limit{task}` | gauge | the `limit`, of functions that have one |
-//! | `supervised_task_restarts_total{task}` | counter | runs that followed another one of the same call |
+//! | `supervised_task_restarts_total{task}` | counter | runs that restarted a call |
 //! | `supervised_task_duration_seconds{task}` | histogram | from the permit to the end, in real time |
 //! | `supervised_permit_wait_seconds{task}` | histogram | the wait for a permit, in real time, of functions that have a `limit` |
 //!
@@ -46,7 +46,7 @@ use crate::{
 /// The `Content-Type` of [`text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What every supervised function has done since the process started, in the text exposition format 0.0.4.
+/// Returns the counters of every supervised function in the text exposition format 0.0.4.
 ///
 /// About 2 KB for each name, 4 KB with a `limit`, and some twenty microseconds, in the order of the names. It reads what each thread
 /// has counted, one function after another, and stops nobody. The numbers of a name fit while runs go on: a
@@ -80,7 +80,7 @@ pub(crate) fn text_of(all: &[Series]) -> String {
     text
 }
 
-/// A family without series is not mentioned.
+/// A family without series is left out.
 fn write_family(text: &mut String, family: &Family, all: &[Series]) -> fmt::Result {
     let Family { name, help, values } = family;
     let mut lines = String::new();
@@ -132,7 +132,7 @@ fn write_histogram(
     writeln!(lines, "{name}_count{{{TASK}=\"{task}\"}} {}", histogram.count())
 }
 
-/// A label's value: what would end it, or the line, is escaped.
+/// Writes the value of a label, escaped.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {

@@ -1,11 +1,11 @@
-//! What the exporters tell: the same names, texts and numbers, whatever they are written as.
+//! The names, texts and numbers that all exporters share.
 //!
 //! Invariants, checked by `tests/exporters`
 //!
-//! 1. One [`Series`] stands for all functions of a name: no label set appears twice.
-//! 2. A name has been counted at one moment, ends before starts: `running` is never negative, and a
-//!    histogram's count is that of its last bucket.
-//! 3. Counts only grow: counters are never reset, and a function that is known stays known.
+//! 1. One [`Series`] covers all functions of a name: no label set appears twice, which a scrape would reject.
+//! 2. The numbers of a name are read at one moment, ends before starts: `running` is never negative, and a histogram's
+//!    count equals its last bucket. Otherwise rates would be negative.
+//! 3. Counts only grow: no counter is reset, and a known function stays known. Otherwise a scraper would see a restart.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,7 +21,7 @@ pub(crate) const OUTCOME: &str = "outcome";
 /// The label of a histogram's buckets: the bound, in seconds.
 pub(crate) const LE: &str = "le";
 
-/// The functions of one name, added up.
+/// The sums over the functions of one name.
 pub(crate) struct Series {
     pub(crate) name: &'static str,
     running: u64,
@@ -42,13 +42,13 @@ pub(crate) enum Values {
     Counter(fn(&Series) -> u64),
     /// A count that only grows, for each outcome.
     Outcomes,
-    /// A number that rises and falls; `None` where the function has none.
+    /// A number that rises and falls; `None` if the function has none.
     Gauge(fn(&Series) -> Option<u64>),
     /// Durations; `None` if the function has none.
     Seconds(fn(&Series) -> Option<&Histogram>),
 }
 
-/// All there are, in the order of their names.
+/// All families, in the order of their names.
 pub(crate) static FAMILIES: [Family; 8] = [
     Family {
         name: "supervised_permit_wait_seconds",
@@ -92,7 +92,7 @@ pub(crate) static FAMILIES: [Family; 8] = [
     },
 ];
 
-/// What has been counted so far, in the order of the names.
+/// Returns the counts so far, in the order of the names.
 pub(crate) fn all() -> impl Iterator<Item = Series> {
     let mut by_name = BTreeMap::new();
     for spec in TaskSpec::all() {
@@ -121,13 +121,13 @@ impl Series {
         };
     }
 
-    /// How many runs ended so.
+    /// Returns the number of runs with that outcome.
     pub(crate) fn ended(&self, outcome: Outcome) -> u64 {
         self.totals.ended[outcome as usize]
     }
 }
 
-/// A histogram's buckets as Prometheus counts them: each `le`, and all durations up to it.
+/// Returns the buckets cumulatively, as Prometheus does: each `le`, and the number of durations up to it.
 pub(crate) fn cumulative(histogram: &Histogram) -> impl Iterator<Item = (String, u64)> {
     let mut seen = 0;
     histogram.buckets().map(move |(bound, count)| {
@@ -136,7 +136,7 @@ pub(crate) fn cumulative(histogram: &Histogram) -> impl Iterator<Item = (String,
     })
 }
 
-/// The shortest digits that say it: `0.00002`, `0.5`, `100`.
+/// Returns the shortest digits for a bound: `0.00002`, `0.5`, `100`.
 fn le(bound: Duration) -> String {
     bound.as_secs_f64().to_string()
 }

@@ -1,4 +1,4 @@
-//! Which of three forms a client wants.
+//! Chooses one of three formats by the `Accept` header.
 
 use axum::http::{HeaderMap, header::ACCEPT};
 
@@ -10,7 +10,7 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// The form with the highest weight, the first of equals; text for who does not care.
+    /// Returns the format with the highest weight, the first of equals; text if the client has no preference.
     pub(crate) fn from_accept(headers: &HeaderMap) -> Self {
         let mut wanted = (Self::Text, 0);
         for value in headers.get_all(ACCEPT) {
@@ -24,7 +24,7 @@ impl Form {
         wanted.0
     }
 
-    /// A media range and its weight, in thousandths: 0 for what nobody here can write.
+    /// Returns a media range and its weight in thousandths: 0 for unsupported formats.
     fn of(range: &str) -> (Self, u32) {
         let mut parts = range.split(';').map(str::trim);
         let form = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {

@@ -1,6 +1,6 @@
-//! What a snapshot tells, bounded however much there is; what was left out is counted.
+//! The content of a snapshot. Its size is bounded; what is left out is counted.
 //!
-//! The page reads it as JSON, and so may programs: keys carry their units, and are added to, not changed.
+//! The page and other programs read it as JSON: keys carry their units; keys are added, never changed.
 
 use std::{
     cmp::Reverse,
@@ -23,7 +23,7 @@ use crate::{
 /// The shortest pause between two snapshots.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Of siblings that are alike, this many have a line of their own.
+/// How many alike siblings get a line each.
 const MOST_ALIKE: usize = 8;
 const MOST_LINES: usize = 300;
 const MOST_POLLING: usize = 20;
@@ -35,11 +35,11 @@ pub(crate) struct Document {
     pub(crate) pid: u32,
     /// Since the Unix epoch.
     pub(crate) at: Duration,
-    /// When the next one is to be expected.
+    /// The time until the next snapshot.
     pub(crate) next: Duration,
     pub(crate) ready: bool,
     pub(crate) live: usize,
-    /// Those that block their worker, the longest first.
+    /// The tasks that block their worker, the longest first.
     pub(crate) polling: Vec<LiveTask>,
     pub(crate) polling_left_out: usize,
     /// The tree: parents before their children.
@@ -53,7 +53,7 @@ pub(crate) struct Document {
     pub(crate) panics: Vec<RecentPanic>,
 }
 
-/// A line of the tree that owns what it shows.
+/// An owned line of the tree.
 pub(crate) enum PageLine {
     Task(LiveTask),
     /// Siblings that are alike.
@@ -135,7 +135,7 @@ fn polling(tasks: &Tasks) -> (Vec<LiveTask>, usize) {
     (shown, polling.len().saturating_sub(MOST_POLLING))
 }
 
-/// The lines, and how many lines and tasks there are beyond them.
+/// Returns the lines, and the numbers of lines and tasks that are left out.
 fn lines(tasks: &Tasks) -> (Vec<PageLine>, usize, usize) {
     let mut folded = fold_alike(tasks, MOST_ALIKE);
     let left_out = folded.split_off(MOST_LINES.min(folded.len()));
@@ -150,7 +150,7 @@ fn lines(tasks: &Tasks) -> (Vec<PageLine>, usize, usize) {
 fn functions(mut stats: Vec<TaskStats>) -> (Vec<TaskStats>, usize) {
     let left_out = stats.len().saturating_sub(MOST_FUNCTIONS);
     if left_out > 0 {
-        // Those that do something now, then those that have done the most.
+        // The active ones first, then the busiest.
         stats.sort_by_key(|each| {
             let idle = each.running + each.waiting == 0;
             (idle, Reverse(each.started))
@@ -185,7 +185,7 @@ impl PageLine {
     }
 }
 
-/// Without its backtrace, which takes long to write, and is long.
+/// Without the backtrace, which is long and slow to write.
 fn panic_json(panic: &RecentPanic) -> Value {
     json!({
         "key": key(panic),
@@ -197,7 +197,7 @@ fn panic_json(panic: &RecentPanic) -> Value {
     })
 }
 
-/// What it is asked by. No two panics of one task come at one time.
+/// The key to request its backtrace. No two panics of one task have the same time.
 fn key(panic: &RecentPanic) -> String {
     let id = panic.id().map(|id| id.to_string()).unwrap_or_default();
     format!("{}-{id}", since_epoch(panic.at()).as_nanos())
@@ -208,7 +208,7 @@ There is none: the panic hook was replaced by one that does not call the one bef
 which calls no hook.
 ";
 
-/// The backtrace of one of the last panics. The first time it looks up symbols, which takes a while.
+/// Returns the backtrace of a recent panic. The first call resolves its symbols, which takes a while.
 pub(crate) fn backtrace(of: &str) -> Option<String> {
     let panics = recent_panics();
     let panic = panics.iter().find(|panic| key(panic) == of)?;

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::observe::ops::document::{Document, rest};
 
-/// More than there are people who look; each holds a connection.
+/// The most viewers at once; each holds a connection.
 const MOST_LISTENERS: usize = 32;
 
 /// A snapshot, ready to be sent.
@@ -30,14 +30,14 @@ pub(crate) struct Snapshot {
 
 type Slot = Option<Arc<Snapshot>>;
 
-/// Where snapshots come from, while someone listens.
+/// The source of snapshots, while someone listens.
 static FEED: Mutex<Option<watch::Sender<Slot>>> = Mutex::new(None);
 
-/// One who looks.
+/// One viewer.
 pub(crate) struct Listener(watch::Receiver<Slot>);
 
 impl Listener {
-    /// `None` where too many look already.
+    /// Returns `None` if there are too many viewers.
     pub(crate) fn new() -> io::Result<Option<Self>> {
         let mut feed = FEED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = &*feed {
@@ -52,14 +52,13 @@ impl Listener {
         Ok(Some(Self(receiver)))
     }
 
-    /// To a new listener, the snapshot that is there already is news.
+    /// A new listener gets the last snapshot first.
     fn of(mut receiver: watch::Receiver<Slot>) -> Self {
         receiver.mark_changed();
         Self(receiver)
     }
 
-    /// The next snapshot; `None` where none will come. Cancel safe: what was not returned is not lost, but for
-    /// a newer one.
+    /// Returns the next snapshot, or `None` if there will be none. Cancel safe: the next call returns the newest one.
     pub(crate) async fn next(&mut self) -> Option<Arc<Snapshot>> {
         loop {
             self.0.changed().await.ok()?;
@@ -71,7 +70,7 @@ impl Listener {
     }
 }
 
-/// The thread's side.
+/// The thread that takes the snapshots.
 struct Feeding(watch::Sender<Slot>);
 
 impl Feeding {
@@ -93,7 +92,7 @@ impl Feeding {
 }
 
 impl Drop for Feeding {
-    /// After a panic too: the next listener then starts anew, and those that wait wait no longer.
+    /// After a panic, the next listener starts a new thread, and waiting listeners end.
     fn drop(&mut self) {
         if thread::panicking() {
             *FEED.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -109,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// There is one feed for the process.
+    /// The process has one feed: its tests run one at a time.
     static ALONE: Mutex<()> = Mutex::const_new(());
 
     fn listener() -> Listener {
@@ -133,7 +132,7 @@ mod tests {
         let mut second = listener();
         let at_once = tokio::time::timeout(Duration::ZERO, second.next()).await;
         let again = at_once.expect("it is there").unwrap();
-        // Or one that has come in between.
+        // Or a newer one.
         assert!(Arc::ptr_eq(&snapshot, &again) || again.document.at > snapshot.document.at);
     }
 

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// Goes on only with what was asked of this machine by a name that nobody else can have.
+/// Accepts only requests to a name that always means this machine.
 pub(crate) async fn only_local(request: Request, next: Next) -> Response {
     if is_for_this_machine(&request) {
         next.run(request).await
@@ -16,14 +16,14 @@ pub(crate) async fn only_local(request: Request, next: Next) -> Response {
     }
 }
 
-/// The name is in the header, and in the target where a client sends it whole: both must be local.
+/// The name is in the header, and in an absolute target: both must be local.
 fn is_for_this_machine(request: &Request) -> bool {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     let target = request.uri().authority().map(|authority| authority.as_str());
     host.is_some_and(is_local) && target.is_none_or(is_local)
 }
 
-/// With any port: a tunnel has another one.
+/// Any port: a tunnel has another one.
 fn is_local(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

@@ -1,4 +1,4 @@
-//! A panic's message, bounded: a snapshot has many, and anything may be in one.
+//! The message of a panic, shortened: a snapshot has many, and a message may be anything.
 
 use std::borrow::Cow;
 
@@ -7,13 +7,13 @@ use crate::panic;
 /// Characters of a message.
 const LONGEST: usize = 2000;
 
-/// The message, or its beginning and how much more there is.
+/// Returns the message, or its beginning and how much is left out.
 pub(crate) fn cut(message: &str) -> Cow<'_, str> {
     match message.char_indices().nth(LONGEST) {
         None => Cow::Borrowed(message),
         Some((end, _)) => {
             let (beginning, rest) = message.split_at(end);
-            // The panic's own bound has cut the rest already.
+            // The panic itself has cut the rest already.
             Cow::Owned(match panic::original_length(rest) {
                 Some(bytes) => format!("{beginning}… ({bytes} bytes)"),
                 None => format!("{beginning}… ({} characters more)", rest.chars().count()),
@@ -22,7 +22,7 @@ pub(crate) fn cut(message: &str) -> Cow<'_, str> {
     }
 }
 
-/// For a line of a terminal, which obeys control characters. Quotes stay as they are: nothing ends at them.
+/// Escapes control characters, which a terminal would obey. Quotes stay as they are.
 pub(crate) fn single_line(message: &str) -> String {
     let mut line = String::new();
     for each in cut(message).chars() {

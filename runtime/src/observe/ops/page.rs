@@ -9,10 +9,10 @@ use axum::{
 
 const PAGE: &str = include_str!("page.html");
 
-/// Stands for the nonce in the file.
+/// The placeholder of the nonce in the file.
 const NONCE: &str = "{{nonce}}";
 
-/// What comes from this answer runs, nothing else does: no text that finds its way into the page can.
+/// Only scripts of this response run: text that is injected into the page cannot.
 pub(crate) fn page() -> Response {
     let nonce = nonce();
     let policy = format!(
@@ -22,7 +22,7 @@ pub(crate) fn page() -> Response {
     ([(CONTENT_SECURITY_POLICY, policy)], Html(PAGE.replace(NONCE, &nonce))).into_response()
 }
 
-/// 128 bits that nobody can foretell: each is a hash under keys that the system has drawn.
+/// Returns 128 unpredictable bits: hashes under random keys of the system.
 fn nonce() -> String {
     let random = || RandomState::new().hash_one("nonce");
     format!("{:016x}{:016x}", random(), random())

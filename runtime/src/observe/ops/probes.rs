@@ -1,4 +1,4 @@
-//! Is it alive, and does it want work.
+//! The probes: liveness and readiness.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -18,19 +18,19 @@ use tokio::{
 
 use crate::ready::is_ready;
 
-/// How long a runtime may keep a task waiting that has nothing to do. A probe that gives up sooner (Kubernetes
-/// does after 1 s, unless it is told otherwise) counts that as a failure too.
+/// How long a runtime may delay an empty task. A probe that times out sooner (Kubernetes does after 1 s by default)
+/// counts that as a failure too.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The runtime that is looked at, where it is not the one that serves.
+/// The runtime that is checked, if it is not the one that serves.
 #[derive(Clone)]
 pub(crate) struct Watched(Option<Arc<Turns>>);
 
-/// A runtime, and the task that asks it for a turn. There is one such task at most, which all probes share: a runtime
-/// that is blocked drops none, and one for each probe would pile up.
+/// A runtime, and the task that checks whether it runs tasks. All probes share one such task: a blocked runtime drops
+/// none, and one for each probe would pile up.
 struct Turns {
     runtime: Handle,
-    /// Becomes true when the last task was run; closed if it was dropped.
+    /// True when the last task has run; closed if it was dropped.
     last: Mutex<Option<Receiver<bool>>>,
 }
 
@@ -41,11 +41,11 @@ impl Watched {
 }
 
 impl Turns {
-    /// The turn that is awaited, or else a new one.
+    /// Returns the pending check, or starts one.
     fn next(&self) -> Receiver<bool> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = &*last {
-            // An error is a runtime that has ended, and drops a new task at once.
+            // An error means that the runtime has ended, and drops a new task at once.
             if turn.has_changed().is_ok() && !*turn.borrow() {
                 return turn.clone();
             }

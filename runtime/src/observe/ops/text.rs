@@ -1,4 +1,4 @@
-//! A snapshot for a terminal.
+//! A snapshot as text for a terminal.
 
 use std::fmt;
 

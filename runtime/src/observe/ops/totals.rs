@@ -1,4 +1,4 @@
-//! What all functions have done together, those included that a snapshot leaves out.
+//! The sums over all functions, including those that a snapshot leaves out.
 
 use serde_json::{Map, Value, json};
 

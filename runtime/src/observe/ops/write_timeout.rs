@@ -1,4 +1,4 @@
-//! A stream whose reader may not stop reading.
+//! A stream that fails if its reader stops reading.
 
 use std::{
     future::Future,
@@ -16,13 +16,13 @@ use tokio::{
 /// The longest time in which a reader takes nothing.
 const STALL: Duration = Duration::from_secs(5);
 
-/// The longest time in which it takes everything that is ready to be sent, however steadily: a megabyte in it is
+/// The longest time in which it takes everything that is ready to be sent, even at a steady pace: 1 MB in that time is
 /// 0.3 Mbit/s.
 const TOTAL: Duration = Duration::from_secs(30);
 
 /// Fails with `TimedOut` if the reader takes nothing for [`STALL`], or not everything within [`TOTAL`].
 ///
-/// Everything was taken when a flush is done: hyper flushes the stream when its own buffer is empty.
+/// A completed flush means that everything was taken: hyper flushes the stream when its own buffer is empty.
 pub(crate) struct WriteTimeout<S> {
     stream: S,
     /// Since the reader took nothing.
