@@ -64,7 +64,10 @@ impl IntoResponse for SpawnError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cause::Cause, error::Cancelled};
+    use crate::{
+        cause::Cause,
+        error::{Cancelled, Scarce},
+    };
 
     #[test]
     fn a_refusal_has_retry_after_and_names_nothing() {
@@ -73,7 +76,7 @@ mod tests {
             Closed.into_response(),
             TrySpawnError::Full.into_response(),
             TrySpawnError::Closed.into_response(),
-            SpawnError::Rejected(Rejected::deadlock_on_slot("secret", 7, ["secret"].into()))
+            SpawnError::Rejected(Rejected::deadlock("secret", 7, ["secret"].into(), Scarce::Slot))
                 .into_response(),
             SpawnError::Closed(Closed).into_response(),
             SpawnError::Joined.into_response(),
