@@ -35,19 +35,16 @@ const CRATES: [&str; 2] = ["macros/src", "runtime/src"];
 const MOST_SPAWN_FILES: usize = 20;
 
 #[test]
-#[ignore = "until the rooms are built"]
 fn the_runtime_keeps_to_its_floors() {
     assert_no_violations("runtime/src");
 }
 
 #[test]
-#[ignore = "until the rooms are built"]
 fn the_macros_keep_to_their_floors() {
     assert_no_violations("macros/src");
 }
 
 #[test]
-#[ignore = "until the rooms are built"]
 fn one_spawn_is_followed_through_few_files() {
     let violations = spawn_files(&architecture(), &exists);
     assert!(violations.is_empty(), "{}", violations.join("\n"));
