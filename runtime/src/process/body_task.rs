@@ -6,15 +6,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::tree::{OnThread, TaskRecord},
-    context::{MainScope, Scope, shields},
+    context::{MainScope, Scope},
     function::TaskSpec,
     registry,
     registry::HasTasks,
     registry::sharded_list::Registration,
+    tasks::cell::TaskCell,
+    telemetry::span::TaskSpan,
 };
 
 pub(crate) struct BodyTask {
-    record: Option<Arc<TaskRecord>>,
+    cell: TaskCell,
     _registration: Registration<dyn HasTasks>,
     /// What the list refers to.
     _body: Arc<Body>,
@@ -46,14 +48,12 @@ impl BodyTask {
     fn within(spec: &'static TaskSpec, scope: Arc<Scope>) -> Self {
         let record = Arc::new(TaskRecord::new(spec, spec.place(), scope, OnThread::Entry));
         let body = Arc::new(Body(record.clone()));
-        Self { record: Some(record), _registration: registry::register(&body), _body: body }
+        let cell = TaskCell::new(record, TaskSpan::none());
+        Self { cell, _registration: registry::register(&body), _body: body }
     }
 
     /// Polls the body as a task.
     pub(crate) fn poll<R>(&mut self, code: impl FnOnce() -> R) -> R {
-        self.record.iter().for_each(|record| _ = record.enter_poll());
-        let polled = shields::in_task(&mut self.record, code);
-        self.record.iter().for_each(|record| record.exit_poll());
-        polled
+        self.cell.enter(code)
     }
 }
