@@ -1,25 +1,24 @@
 //! The future of a spawn into a group: it waits to be admitted, then spawns.
 
-mod admission_wait;
-
 use std::{
     future::Future,
+    num::NonZero,
     panic::Location,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use tokio_util::sync::CancellationToken;
 
-use crate::group::spawn::admission_wait::{AdmissionResult, AdmissionWait, SpawnState};
 use crate::{
+    cause::Cause,
     context::cancel_waker::CancelWaker,
     context::tree::TaskRecord,
-    error::Panic,
-    error::{Cancelled, TaskError},
+    error::{Cancelled, Origin, Panic, TaskError},
     function::TaskSpec,
     function::limit::Slot,
+    outcome::Outcome,
     panic,
     panic::{Caught, drop_quietly},
     registry::slab::Key,
@@ -29,7 +28,7 @@ use crate::{
 };
 use crate::{
     group::state::GroupState,
-    tasks::admission::Admission,
+    tasks::admission::{Admission, AdmissionWait, Refusal},
     tasks::cell::{Report, Task, cause_of_abort},
     tasks::failure::Failure,
     tasks::name::task_name,
@@ -44,13 +43,17 @@ use crate::{
 /// Dropped while it waits, it has spawned nothing.
 #[must_use = "nothing is spawned until this is awaited"]
 pub struct Spawn<'a, T, E, S> {
-    admission_wait: AdmissionWait<'a, T, E>,
+    group: &'a Arc<GroupState<T, E>>,
+    wait: AdmissionWait<'a, NotMade<E>>,
+    /// Its number among the group's spawns that wait.
+    waiter: Option<NonZero<u64>>,
     /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
     run: Option<S>,
     /// What an ended task has left.
     record: Option<Arc<TaskRecord>>,
-    // A pointer, as the `AdmissionWait`'s.
+    // Pointers: the bounds on a run are checked at the spawn, and not again at its `.await`.
     spawn_fn: SpawnFn<T, E, S>,
+    error: fn(TaskError) -> E,
     place: &'static Location<'static>,
 }
 
@@ -62,6 +65,15 @@ type SpawnFn<T, E, S> = fn(
     Admission,
     &'static Location<'static>,
 ) -> Result<(), &'static TaskSpec>;
+
+/// Why a spawn has no run.
+pub(crate) enum NotMade<E> {
+    /// The closure panicked; `task` is what it would have made. The error's conversion may have panicked, too.
+    // Boxed: it is rare, and a large error would make every spawn large.
+    Failed { task: &'static str, error: Box<Result<E, Caught>> },
+    /// The group took nothing more before the closure was called.
+    Refused { task: &'static str },
+}
 
 /// The run is pinned only once it is in its task.
 impl<T, E, S> Unpin for Spawn<'_, T, E, S> {}
@@ -80,40 +92,34 @@ where
         spawn_fn: SpawnFn<T, E, S>,
     ) -> Self {
         let (mut run, mut record) = (None, None);
-        let state = match group.task_parts() {
+        let wait = match group.task_parts() {
             None => {
                 drop_quietly(task);
-                SpawnState::Refused { task: name.unwrap_or_else(task_name::<S, F>) }
+                let task = name.unwrap_or_else(task_name::<S, F>);
+                AdmissionWait::NotMade(NotMade::Refused { task })
             }
             Some((token, recycled)) => {
                 record = recycled;
                 match call_closure(|| run.insert(task(token)).spec()) {
-                    Ok(spec) => SpawnState::New { spec },
+                    Ok(spec) => AdmissionWait::New { spec },
                     Err(caught) => {
-                        closure_panicked::<S>(name.unwrap_or_else(task_name::<S, F>), caught)
+                        let task = name.unwrap_or_else(task_name::<S, F>);
+                        AdmissionWait::NotMade(closure_panicked::<S>(task, caught))
                     }
                 }
             }
         };
-        Self {
-            admission_wait: AdmissionWait::new(group, state, S::error),
-            run,
-            record,
-            spawn_fn,
-            place,
-        }
+        Self { group, wait, waiter: None, run, record, spawn_fn, error: S::error, place }
     }
 }
 
 /// The closure has panicked.
 #[cold]
-fn closure_panicked<S: SupervisedFuture>(
-    task: &'static str,
-    caught: Caught,
-) -> SpawnState<'static, S::Error> {
+fn closure_panicked<S: SupervisedFuture>(task: &'static str, caught: Caught) -> NotMade<S::Error> {
     let panic = Panic::new(task, caught);
     events::panicked(&panic);
-    SpawnState::Failed { task, error: panic::catch(|| S::error(TaskError::Panicked(panic))) }
+    let error = panic::catch(|| S::error(TaskError::Panicked(panic)));
+    NotMade::Failed { task, error: Box::new(error) }
 }
 
 /// Spawns a run that has been admitted.
@@ -143,29 +149,123 @@ where
     Ok(())
 }
 
-impl<T, E, S> Spawn<'_, T, E, S> {
+impl<'a, T, E, S> Spawn<'a, T, E, S> {
     /// With `return_error`, why nothing is spawned is returned rather than reported by the join.
     fn poll_spawn(
         &mut self,
         cx: &mut Context<'_>,
         return_error: bool,
     ) -> Poll<Result<(), SpawnError>> {
-        let Self { admission_wait, run, record, spawn_fn, place } = self;
-        match ready!(admission_wait.poll(cx)) {
-            AdmissionResult::Admitted(admission, admitted) => {
-                let spawned = spawn_fn(admission_wait.group, run, record.take(), admission, place);
-                Poll::Ready(spawned.map_err(|spec| {
-                    if let Some(admitted) = admitted {
-                        admitted.cancel();
-                    }
-                    admission_wait.refusal(spec.into())
-                }))
+        let group = self.group;
+        let polled = self.wait.poll(&group.slots, &group.scope, &group.token, cx);
+        let Poll::Ready(admitted) = polled else {
+            if let Some(spec) = self.wait.queued_spec() {
+                let number = self.waiter.get_or_insert_with(|| group.add_waiter(spec, self.error));
+                group.waiter_polled(*number, cx);
             }
-            AdmissionResult::Refused(refused) => {
-                drop_quietly(run.take());
-                Poll::Ready(admission_wait.report_refusal(refused, place, return_error))
+            return Poll::Pending;
+        };
+        let _guard = self.take_waiter();
+        Poll::Ready(match admitted {
+            Ok(admission) => {
+                let record = self.record.take();
+                let spawned = (self.spawn_fn)(group, &mut self.run, record, admission, self.place);
+                spawned.map_err(|spec| {
+                    self.wait.finish(Outcome::Cancelled);
+                    group.refusal(spec.into())
+                })
             }
+            Err(refusal) => {
+                drop_quietly(self.run.take());
+                let Self { wait, error, place, .. } = self;
+                report_refusal(group, wait, refusal, *error, place, return_error)
+            }
+        })
+    }
+
+    /// The spawn no longer waits once the guard is dropped.
+    fn take_waiter(&mut self) -> Option<WaiterGuard<'a, T, E>> {
+        let number = self.waiter.take()?;
+        Some(WaiterGuard { group: self.group, number })
+    }
+}
+
+/// Removes a spawn from those that wait, also if the spawn panics: outside of a runtime it does.
+struct WaiterGuard<'a, T, E> {
+    group: &'a GroupState<T, E>,
+    number: NonZero<u64>,
+}
+
+impl<T, E> Drop for WaiterGuard<'_, T, E> {
+    fn drop(&mut self) {
+        self.group.remove_waiter(self.number);
+    }
+}
+
+/// Reports to the group why nothing is spawned. With `return_error` the caller of the spawn is told instead, unless the
+/// closure panicked.
+#[cold]
+fn report_refusal<T, E>(
+    group: &GroupState<T, E>,
+    wait: &mut AdmissionWait<'_, NotMade<E>>,
+    refusal: Refusal<NotMade<E>>,
+    make_error: fn(TaskError) -> E,
+    place: &'static Location<'static>,
+    return_error: bool,
+) -> Result<(), SpawnError> {
+    let spec = wait.queued_spec();
+    let (task, outcome, error, text) = match (refusal, spec) {
+        (Refusal::NotMade(NotMade::Failed { task, error }), _) => {
+            (task, Outcome::Panicked, *error, None)
         }
+        (Refusal::NotMade(NotMade::Refused { task }), _) => {
+            return group.refuse_spawn(task.into(), make_error, return_error);
+        }
+        (Refusal::Cancelled, spec) => {
+            wait.finish(Outcome::Cancelled);
+            let task = spec.expect("only a spawn that waits is cancelled").into();
+            return group.refuse_spawn(task, make_error, return_error);
+        }
+        (Refusal::Deadlock(rejected), _) => {
+            wait.finish(Outcome::Rejected);
+            if return_error {
+                return Err(rejected.into());
+            }
+            let text = rejected.to_string().into();
+            let task = rejected.task();
+            let error = panic::catch(|| make_error(TaskError::Rejected(rejected)));
+            (task, Outcome::Rejected, error, Some(text))
+        }
+    };
+    match error {
+        Ok(error) => group.fail(Failure { task, place, outcome, error, text }),
+        Err(caught) => group.fail_untold(task, caught),
+    }
+    Ok(())
+}
+
+impl<T, E> GroupState<T, E> {
+    fn refuse_spawn(
+        &self,
+        task: Origin,
+        error: fn(TaskError) -> E,
+        return_error: bool,
+    ) -> Result<(), SpawnError> {
+        let refusal = self.refusal(task);
+        let SpawnError::Cancelled(cancelled) = &refusal else { return Err(refusal) };
+        let (cause, cancelled) = (cancelled.cause(), TaskError::Cancelled(cancelled.clone()));
+        let error = panic::catch(|| error(cancelled));
+        self.refuse(task.name(), cause, error, return_error);
+        if return_error { Err(refusal) } else { Ok(()) }
+    }
+
+    /// Why the group takes no task: it was joined, or it is cancelled.
+    fn refusal(&self, task: Origin) -> SpawnError {
+        if self.is_joined() {
+            return SpawnError::Joined;
+        }
+        let cause = self.scope.cause().unwrap_or(Cause::Token);
+        SpawnError::Cancelled(Cancelled::new(task, cause))
     }
 }
 
@@ -196,7 +296,9 @@ impl<T, E, S> Future for HandleSpawn<'_, T, E, S> {
 
 impl<T, E, S> Drop for Spawn<'_, T, E, S> {
     fn drop(&mut self) {
-        if let Some(_guard) = self.admission_wait.cancel() {
+        if let AdmissionWait::Waiting { .. } = self.wait {
+            let _guard = self.take_waiter();
+            drop_quietly(std::mem::replace(&mut self.wait, AdmissionWait::Done));
             drop_quietly(self.run.take());
         }
     }

@@ -21,6 +21,7 @@
 
 use std::{
     future::poll_fn,
+    num::NonZero,
     panic::Location,
     sync::{Arc, PoisonError, Weak},
     task::{Context, Poll, Waker, ready},
@@ -190,14 +191,18 @@ impl<T, E> GroupState<T, E> {
     }
 
     /// A spawn begins to wait. Returns its number.
-    pub(crate) fn add_waiter(&self, spec: &'static TaskSpec, error: fn(TaskError) -> E) -> u64 {
+    pub(crate) fn add_waiter(
+        &self,
+        spec: &'static TaskSpec,
+        error: fn(TaskError) -> E,
+    ) -> NonZero<u64> {
         let mut state = self.lock();
         state.pending += 1;
         state.waiters.add(spec, error)
     }
 
     /// A spawn that waited has ended, one way or the other.
-    pub(crate) fn remove_waiter(&self, number: u64) {
+    pub(crate) fn remove_waiter(&self, number: NonZero<u64>) {
         let mut state = self.lock();
         state.pending -= 1;
         let waiter = state.waiters.remove(number);
@@ -402,7 +407,7 @@ impl<T, E> GroupState<T, E> {
     }
 
     /// A spawn that waits is polled.
-    pub(crate) fn waiter_polled(&self, number: u64, cx: &Context<'_>) {
+    pub(crate) fn waiter_polled(&self, number: NonZero<u64>, cx: &Context<'_>) {
         // Foreign code: not under the lock.
         let waker = cx.waker().clone();
         let mut state = self.lock();

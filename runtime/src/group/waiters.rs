@@ -7,7 +7,7 @@
 //!
 //! Invariant: a waiter is listed until its spawn ends, and its waker is cloned, called and dropped outside of the lock.
 
-use std::{collections::BTreeMap, task::Waker, time::Duration};
+use std::{collections::BTreeMap, num::NonZero, task::Waker, time::Duration};
 
 use crate::{error::TaskError, function::TaskSpec};
 
@@ -16,8 +16,8 @@ pub(crate) const RESPONSE_TIME: Duration = Duration::from_secs(1);
 
 /// The spawns that wait, by their numbers.
 pub(crate) struct Waiters<E> {
-    waiters: BTreeMap<u64, Waiter<E>>,
-    next: u64,
+    waiters: BTreeMap<NonZero<u64>, Waiter<E>>,
+    next: NonZero<u64>,
 }
 
 pub(crate) struct Waiter<E> {
@@ -30,7 +30,7 @@ pub(crate) struct Waiter<E> {
 
 impl<E> Waiters<E> {
     pub(crate) const fn new() -> Self {
-        Self { waiters: BTreeMap::new(), next: 0 }
+        Self { waiters: BTreeMap::new(), next: NonZero::<u64>::MIN }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -38,19 +38,23 @@ impl<E> Waiters<E> {
     }
 
     /// Adds a spawn that starts to wait; returns its number.
-    pub(crate) fn add(&mut self, spec: &'static TaskSpec, error: fn(TaskError) -> E) -> u64 {
+    pub(crate) fn add(
+        &mut self,
+        spec: &'static TaskSpec,
+        error: fn(TaskError) -> E,
+    ) -> NonZero<u64> {
         let number = self.next;
-        self.next += 1;
+        self.next = number.saturating_add(1);
         self.waiters.insert(number, Waiter { spec, error, waker: None, polled: true });
         number
     }
 
-    pub(crate) fn remove(&mut self, number: u64) -> Option<Waiter<E>> {
+    pub(crate) fn remove(&mut self, number: NonZero<u64>) -> Option<Waiter<E>> {
         self.waiters.remove(&number)
     }
 
     /// Notes that a spawn is polled; returns its previous waker.
-    pub(crate) fn set_polled(&mut self, number: u64, waker: Waker) -> Option<Waker> {
+    pub(crate) fn set_polled(&mut self, number: NonZero<u64>, waker: Waker) -> Option<Waker> {
         let waiter = self.waiters.get_mut(&number)?;
         waiter.polled = true;
         waiter.waker.replace(waker)

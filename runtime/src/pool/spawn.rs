@@ -11,13 +11,12 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    budget, context::tree::TaskRecord, function::TaskSpec, outcome::Outcome, panic::drop_quietly,
-    run::future::SupervisedFuture,
+    context::tree::TaskRecord, outcome::Outcome, panic::drop_quietly, run::future::SupervisedFuture,
 };
 use crate::{
     pool::state::{PoolState, SlotKind},
     pool::task::{PreparedRun, make_run, spawn_run},
-    tasks::admission::{Admission, QueuedRun, Refusal},
+    tasks::admission::{Admission, AdmissionWait, Refusal},
     tasks::refused::{Closed, LoggedError, SpawnError},
     tasks::spawner::Spawner,
 };
@@ -35,7 +34,7 @@ pub struct PoolSpawn<'a, S> {
     run: Option<S>,
     /// What an ended task has left.
     record: Option<Arc<TaskRecord>>,
-    state: SpawnState<'a>,
+    wait: AdmissionWait<'a, NotMade>,
     spawn_fn: SpawnFn<S>,
 }
 
@@ -50,21 +49,12 @@ type SpawnFn<S> = fn(
     &'static Location<'static>,
 ) -> Result<(), Closed>;
 
-enum SpawnState<'a> {
-    New {
-        spec: &'static TaskSpec,
-    },
-    Waiting {
-        admission: WaitForAdmission<'a>,
-        queued: QueuedRun,
-    },
-    /// The closure panicked, which was told.
+/// Why a spawn has no run.
+pub(crate) enum NotMade {
+    /// The closure panicked, which was logged.
     Panicked,
     Closed,
-    Done,
 }
-
-type WaitForAdmission<'a> = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send + 'a>>;
 
 /// The run is pinned only once it is in its task.
 impl<S> Unpin for PoolSpawn<'_, S> {}
@@ -77,19 +67,19 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
         spawn_fn: SpawnFn<S>,
     ) -> Self {
         let (mut run, mut recycled) = (None, None);
-        let state = if pool.is_closed() {
+        let wait = if pool.is_closed() {
             drop_quietly(task);
-            SpawnState::Closed
+            AdmissionWait::NotMade(NotMade::Closed)
         } else {
             match make_run(pool, task, &mut run) {
                 Some(PreparedRun { spec, record }) => {
                     recycled = record;
-                    SpawnState::New { spec }
+                    AdmissionWait::New { spec }
                 }
-                None => SpawnState::Panicked,
+                None => AdmissionWait::NotMade(NotMade::Panicked),
             }
         };
-        Self { pool, place, run, record: recycled, state, spawn_fn }
+        Self { pool, place, run, record: recycled, wait, spawn_fn }
     }
 }
 
@@ -109,53 +99,7 @@ where
     spawn_run::<S, L>(pool, run, record, (slot, admission.permit), place, SlotKind::New)
 }
 
-impl<'a, S> PoolSpawn<'a, S> {
-    fn start(
-        &mut self,
-        spec: &'static TaskSpec,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), SpawnError>> {
-        if let Some(admission) = self.pool.slots.try_admit(spec) {
-            if admission.permit.is_some() {
-                spec.local_metrics().record_wait(0);
-            }
-            return Poll::Ready(self.spawn_run(admission));
-        }
-        let pool: &'a PoolState = self.pool;
-        let admission = pool.slots.admit(spec, &pool.scope, &pool.closing);
-        self.state =
-            SpawnState::Waiting { admission: Box::pin(admission), queued: QueuedRun::start(spec) };
-        self.wait(cx)
-    }
-
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SpawnError>> {
-        let SpawnState::Waiting { admission, .. } = &mut self.state else {
-            unreachable!("only a waiting spawn is polled here");
-        };
-        let admitted = ready!(admission.as_mut().poll(cx));
-        let SpawnState::Waiting { queued, .. } =
-            std::mem::replace(&mut self.state, SpawnState::Done)
-        else {
-            unreachable!("matched above");
-        };
-        Poll::Ready(match admitted {
-            Ok(admission) => {
-                let wait = queued.admitted();
-                // Closed since it was admitted.
-                self.spawn_run(admission).inspect_err(|_| wait.finish_unspawned(Outcome::Cancelled))
-            }
-            Err(refusal) => {
-                drop_quietly(self.run.take());
-                let (outcome, error) = match refusal {
-                    Refusal::Cancelled => (Outcome::Cancelled, Closed.into()),
-                    Refusal::Deadlock(rejected) => (Outcome::Rejected, rejected.into()),
-                };
-                queued.finish(outcome);
-                Err(error)
-            }
-        })
-    }
-
+impl<S> PoolSpawn<'_, S> {
     fn spawn_run(&mut self, admission: Admission) -> Result<(), SpawnError> {
         // The token may have been fired since the run was made.
         if self.pool.may_be_cancelled() {
@@ -164,31 +108,40 @@ impl<'a, S> PoolSpawn<'a, S> {
         let record = self.record.take();
         Ok((self.spawn_fn)(self.pool, &mut self.run, record, admission, self.place)?)
     }
+
+    #[cold]
+    fn refuse(&mut self, refusal: Refusal<NotMade>) -> Result<(), SpawnError> {
+        drop_quietly(self.run.take());
+        let (outcome, error) = match refusal {
+            Refusal::Cancelled => (Outcome::Cancelled, Closed.into()),
+            Refusal::Deadlock(rejected) => (Outcome::Rejected, rejected.into()),
+            Refusal::NotMade(NotMade::Closed) => return Err(Closed.into()),
+            Refusal::NotMade(NotMade::Panicked) => return Ok(()),
+        };
+        self.wait.finish(outcome);
+        Err(error)
+    }
 }
 
 impl<S> Future for PoolSpawn<'_, S> {
     type Output = Result<(), SpawnError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !matches!(self.state, SpawnState::Waiting { .. }) {
-            ready!(budget::spend(cx));
-        }
-        match std::mem::replace(&mut self.state, SpawnState::Done) {
-            SpawnState::New { spec } => self.start(spec, cx),
-            waiting @ SpawnState::Waiting { .. } => {
-                self.state = waiting;
-                self.wait(cx)
+        let pool = self.pool;
+        Poll::Ready(match ready!(self.wait.poll(&pool.slots, &pool.scope, &pool.closing, cx)) {
+            // It may have been closed since.
+            Ok(admission) => {
+                let spawned = self.spawn_run(admission);
+                spawned.inspect_err(|_| self.wait.finish(Outcome::Cancelled))
             }
-            SpawnState::Panicked => Poll::Ready(Ok(())),
-            SpawnState::Closed => Poll::Ready(Err(Closed.into())),
-            SpawnState::Done => panic!("a spawn was polled after it had ended"),
-        }
+            Err(refusal) => self.refuse(refusal),
+        })
     }
 }
 
 impl<S> Drop for PoolSpawn<'_, S> {
     fn drop(&mut self) {
-        drop_quietly(std::mem::replace(&mut self.state, SpawnState::Done));
+        drop_quietly(std::mem::replace(&mut self.wait, AdmissionWait::Done));
         if self.run.is_some() {
             drop_quietly(self.run.take());
         }

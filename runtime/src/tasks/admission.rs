@@ -1,27 +1,31 @@
-//! Admission to a scope: its slot and the function's permit, both before the spawn.
+//! Admission to a group or a pool: a slot of it and a permit of the function, both before the spawn.
 //!
 //! Invariants
 //!
-//! 1. A wait for both has a place in both queues, and holds neither while it waits for the other, but for a bounded
-//!    time (`function/limit/pair.rs`). Two scopes and one function cannot block each other, nor can a run with the permit that
-//!    spawns into the scope; and none of them waits for ever while runs end.
-//! 2. A wait is counted as such, and ends counted, whichever way it ends.
-//! 3. No wait begins that waits for itself: for a slot that a task of the scope waits for in its own scope,
-//!    for a permit that a run around it holds.
+//! 1. A wait for both has a place in both queues, and holds neither while it waits for the other, except for a bounded
+//!    time (`function/limit/pair.rs`). Otherwise two groups and one function could block each other, and so could a run
+//!    that spawns into its group while it holds the permit. No spawn waits for ever while runs end.
+//! 2. A wait is counted from its start to its end, however it ends: without the end, `stats` would show a waiting run
+//!    for ever. (`tests/behaviour`)
+//! 3. A wait that would wait for itself is rejected: for a slot of its own full group, for a permit that a run around it
+//!    holds. It would never end.
 //!
-//! `slots/loom.rs` checks 1 for every interleaving.
+//! `admission/loom.rs` checks 1 for every interleaving.
 
 mod hold_timer;
 
 use std::{
-    future::poll_fn,
+    convert::Infallible,
+    future::{Future, poll_fn},
+    pin::Pin,
     sync::Arc,
-    task::{Poll, ready},
+    task::{Context, Poll, ready},
 };
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    budget,
     clock::Ticks,
     context::deadlock,
     context::tree::ScopeNode,
@@ -40,17 +44,19 @@ use crate::tasks::admission::hold_timer::HoldTimer;
 /// How many tasks a scope may have at once; without a number, any.
 pub(crate) struct Slots(Option<Arc<Limit>>);
 
-/// A place in a scope, and a permit of the function where it has a limit that is waited for.
+/// A slot of a group or pool, and a permit of the function if the spawn waits for its limit.
 pub(crate) struct Admission {
     pub(crate) slot: Option<Slot>,
     pub(crate) permit: Option<Permit>,
 }
 
 /// Why there is no admission.
-pub(crate) enum Refusal {
+pub(crate) enum Refusal<N = Infallible> {
     /// The token fired first.
     Cancelled,
     Deadlock(Rejected),
+    /// There is no run to admit.
+    NotMade(N),
 }
 
 impl From<Rejected> for Refusal {
@@ -214,52 +220,125 @@ async fn acquire_permit(spec: &'static TaskSpec) -> Result<Option<Permit>, Rejec
     }
 }
 
-/// A run that waits to be spawned; dropped, it counts as one that its owner dropped.
+/// A spawn on its way to its slot and its permit. `N` says why there is no run to admit.
+pub(crate) enum AdmissionWait<'a, N> {
+    New {
+        spec: &'static TaskSpec,
+    },
+    Waiting {
+        admission: Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send + 'a>>,
+        queued: QueuedRun,
+    },
+    /// Admitted or refused after a wait.
+    Waited(QueuedRun),
+    NotMade(N),
+    Done,
+}
+
+impl<'a, N> AdmissionWait<'a, N> {
+    /// Acquires both if they are free, else waits for them; `token` ends the wait.
+    pub(crate) fn poll(
+        &mut self,
+        slots: &'a Slots,
+        scope: &'a Arc<ScopeNode>,
+        token: &'a CancellationToken,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Admission, Refusal<N>>> {
+        if let Self::Waiting { .. } = self {
+            return self.poll_waiting(cx);
+        }
+        ready!(budget::spend(cx));
+        if let Self::New { spec } = *self {
+            *self = Self::Done;
+            if let Some(admission) = slots.try_admit(spec) {
+                if admission.permit.is_some() {
+                    spec.local_metrics().record_wait(0);
+                }
+                return Poll::Ready(Ok(admission));
+            }
+            let admission = Box::pin(slots.admit(spec, scope, token));
+            *self = Self::Waiting { admission, queued: QueuedRun::start(spec) };
+            return self.poll_waiting(cx);
+        }
+        match std::mem::replace(self, Self::Done) {
+            Self::NotMade(why) => Poll::Ready(Err(Refusal::NotMade(why))),
+            _ => panic!("a spawn was polled after it had ended"),
+        }
+    }
+
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Admission, Refusal<N>>> {
+        let admitted = match self {
+            Self::Waiting { admission, .. } => ready!(admission.as_mut().poll(cx)),
+            _ => unreachable!("only a spawn that waits is polled here"),
+        };
+        if let Self::Waiting { mut queued, .. } = std::mem::replace(self, Self::Done) {
+            if admitted.is_ok() {
+                queued.admit();
+            }
+            *self = Self::Waited(queued);
+        }
+        Poll::Ready(admitted.map_err(|refusal| match refusal {
+            Refusal::Cancelled => Refusal::Cancelled,
+            Refusal::Deadlock(rejected) => Refusal::Deadlock(rejected),
+            Refusal::NotMade(never) => match never {},
+        }))
+    }
+
+    /// The function of a spawn that waits, or has waited.
+    pub(crate) fn queued_spec(&self) -> Option<&'static TaskSpec> {
+        match self {
+            Self::Waiting { queued, .. } | Self::Waited(queued) => Some(queued.spec),
+            _ => None,
+        }
+    }
+
+    /// Counts the end of a run that has waited and is not spawned.
+    pub(crate) fn finish(&mut self, outcome: Outcome) {
+        if let Self::Waited(queued) = std::mem::replace(self, Self::Done) {
+            queued.finish(outcome);
+        }
+    }
+}
+
+/// The count of a run that waits to be spawned. If it is dropped before it is admitted, the run counts as dropped.
 pub(crate) struct QueuedRun {
     spec: &'static TaskSpec,
     since: Ticks,
-    over: bool,
+    count: QueueCount,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum QueueCount {
+    Waiting,
+    /// What is spawned counts by itself.
+    Admitted,
+    Finished,
 }
 
 impl QueuedRun {
-    pub(crate) fn start(spec: &'static TaskSpec) -> Self {
+    fn start(spec: &'static TaskSpec) -> Self {
         spec.local_metrics().record_wait_start();
-        Self { spec, since: Ticks::now(), over: false }
+        Self { spec, since: Ticks::now(), count: QueueCount::Waiting }
     }
 
-    /// It is admitted: what is spawned counts from now on.
-    pub(crate) fn admitted(mut self) -> AdmittedRun {
-        self.over = true;
+    fn admit(&mut self) {
+        self.count = QueueCount::Admitted;
         let counters = self.spec.local_metrics();
         counters.record_wait_end();
         if self.spec.limit().is_some() {
             counters.record_wait(self.since.elapsed_nanos());
         }
-        AdmittedRun { spec: self.spec }
     }
 
-    pub(crate) fn finish(mut self, outcome: Outcome) {
-        self.count_end(outcome);
+    fn finish(mut self, outcome: Outcome) {
+        self.record_end(outcome);
     }
 
-    fn count_end(&mut self, outcome: Outcome) {
-        self.over = true;
+    fn record_end(&mut self, outcome: Outcome) {
         let counters = self.spec.local_metrics();
-        counters.record_wait_end();
-        counters.record_start();
-        counters.record_end(outcome);
-    }
-}
-
-/// A wait that has ended well.
-pub(crate) struct AdmittedRun {
-    spec: &'static TaskSpec,
-}
-
-impl AdmittedRun {
-    /// Nothing was spawned after all, which is an end of the run that waited.
-    pub(crate) fn finish_unspawned(self, outcome: Outcome) {
-        let counters = self.spec.local_metrics();
+        if std::mem::replace(&mut self.count, QueueCount::Finished) == QueueCount::Waiting {
+            counters.record_wait_end();
+        }
         counters.record_start();
         counters.record_end(outcome);
     }
@@ -267,8 +346,8 @@ impl AdmittedRun {
 
 impl Drop for QueuedRun {
     fn drop(&mut self) {
-        if !self.over {
-            self.count_end(Outcome::Dropped);
+        if self.count == QueueCount::Waiting {
+            self.record_end(Outcome::Dropped);
         }
     }
 }
