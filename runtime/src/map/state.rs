@@ -18,12 +18,12 @@
 //!    the iterator does not keep the map from its end.
 //! 7. If the source may have more and the limit has room, then a worker without a run is there, which reads next, or
 //!    some run will ask for one more worker: when it pends, when it ends after a while, when the limit is raised, or
-//!    when no item was read for a while (`watch.rs`). A worker that is refused since another one reads leaves the
+//!    when no item was read for a while (`growth.rs`). A worker that is refused since another one reads leaves the
 //!    question to that one's run.
 //! 8. A failure is returned by the map or logged, once: logged are those after the first, and all of a map that is
 //!    dropped. Of more than 10 a second of one function, the number is logged.
 //!
-//! `map_state/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/composition/decisions.rs` 6 and 7,
+//! `map/state/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/composition/decisions.rs` 6 and 7,
 //! `tests/composition/locks.rs` 3, `tests/composition/map_truth.rs` 8.
 
 #[cfg(all(test, supervised_loom))]

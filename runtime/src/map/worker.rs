@@ -20,24 +20,25 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Ticks,
-    context,
     context::cancel_waker::CancelWaker,
     context::tree::{OnThread, TaskRecord},
     error::{Cancelled, TaskError},
     function::{Policy, TaskSpec},
+    panic,
+    panic::{Caught, drop_quietly},
     registry::slab::Key,
     run::PollContext,
     run::future::{SupervisedFuture, TaskCompletion},
+    sync,
     telemetry::events,
     telemetry::span::TaskSpan,
-    {panic, sync},
 };
 use crate::{
     map::growth::{GrowthPolicy, WorkerLimit},
     map::results::CollectMode,
     map::state,
     map::state::{FinishedItem, MapState, NextRun},
-    tasks::cell::cause_of_abort,
+    tasks::cell::{DynTask, TaskCell, cause_of_abort},
     tasks::reorder_buffer::Index,
 };
 
@@ -46,7 +47,20 @@ sync::global! {
     static UNKNOWN: TaskSpec = TaskSpec::new(state::UNKNOWN, Policy::DEFAULT);
 }
 
+/// The future of a worker, which tokio is given.
 pub(crate) struct Worker<I, F, S, K>
+where
+    I: Iterator + Send + 'static,
+    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
+    K: CollectMode<S> + 'static,
+{
+    cell: TaskCell,
+    runs: Runs<I, F, S, K>,
+}
+
+/// The runs of a worker, one after another.
+struct Runs<I, F, S, K>
 where
     I: Iterator,
     S: SupervisedFuture,
@@ -57,17 +71,15 @@ where
     /// A handle on it that a run has given back.
     spare_token: Option<CancellationToken>,
     record: Arc<TaskRecord>,
-    /// Lent to whoever asks which task runs, while it does.
-    current: Option<Arc<TaskRecord>>,
     cancel_waker: CancelWaker,
-    has_waker: bool,
-    span: TaskSpan,
     /// The limit that the map was given, until the first run has told its function.
     first: Option<Option<usize>>,
     /// Of the run under way, if there is one.
     index: Option<Index>,
     /// Boxed, so that a large one is made in its place and never moved.
     run: Pin<Box<Option<S>>>,
+    /// Whether it was not polled yet, and is not the first worker.
+    starting: bool,
     /// Whether it has no item yet, and is not the first worker.
     is_new: bool,
     /// Whether it may be in the queue for the source.
@@ -79,12 +91,15 @@ where
     key: Option<Key>,
 }
 
-/// Nothing is pinned here but the run, in its box.
-impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Unpin for Worker<I, F, S, K> {}
-
-impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for Worker<I, F, S, K> {
+impl<I, F, S, K> Drop for Worker<I, F, S, K>
+where
+    I: Iterator + Send + 'static,
+    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
+    K: CollectMode<S> + 'static,
+{
     fn drop(&mut self) {
-        self.abort();
+        self.cell.abort(&mut self.runs);
     }
 }
 
@@ -102,36 +117,22 @@ impl<I, F, S, K> Future for Worker<I, F, S, K>
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
-    S: SupervisedFuture + Send + 'static,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
     K: CollectMode<S> + 'static,
 {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        if this.record.is_aborted() {
-            this.abort();
-            return Poll::Ready(());
+        let Self { cell, runs } = self.get_mut();
+        runs.woke = false;
+        let polled = cell.poll(runs, cx);
+        if runs.run.is_none() {
+            return polled;
         }
-        this.woke = false;
-        let mut polled = Poll::Ready(());
-        if this.first.is_some() {
-            polled = this.poll_first(cx);
-        }
-        if polled.is_ready() && this.key.is_some() {
-            polled = this.poll_runs(cx);
-        }
-        if polled.is_ready() {
-            this.record.clear_waker();
-        } else if !std::mem::replace(&mut this.has_waker, true) {
-            this.record.set_waker(cx.waker());
-            if this.record.is_aborted() || this.token.is_cancelled() {
-                cx.waker().wake_by_ref();
-            }
-        }
-        polled
+        let Some(limit) = runs.first.take() else { return polled };
+        // The first run of the map was made: from now on the worker is a task of its function.
+        *cell = runs.set_function(limit);
+        cell.poll(runs, cx)
     }
 }
 
@@ -139,9 +140,7 @@ impl<I, F, S, K> Worker<I, F, S, K>
 where
     I: Iterator + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
-    S: SupervisedFuture + Send + 'static,
-    S::Value: Send + 'static,
-    S::Error: Send + 'static,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
     K: CollectMode<S> + 'static,
 {
     /// Starts the first worker. Its first run determines the function, and so the limit if `limit` is `None`.
@@ -175,55 +174,45 @@ where
             Some(_) => TaskSpan::none(),
             None => events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name()),
         };
-        let worker = Worker {
+        let runs = Runs {
             key: Some(shared.register(&record)),
             shared: shared.clone(),
             cancel_waker: cancel_waker(&token, &record),
             token,
             spare_token: None,
-            current: Some(record.clone()),
             record: record.clone(),
-            has_waker: false,
-            span,
-            first,
             index: None,
             run: Box::pin(None),
+            starting: first.is_none(),
             is_new: first.is_none(),
+            first,
             queued: false,
             woke: false,
             growth: GrowthPolicy::default(),
         };
+        let worker = Self { cell: TaskCell::new(record.clone(), span), runs };
         #[expect(
             clippy::disallowed_methods,
-            reason = "a runner of `map`, which aborts it when it is dropped"
+            reason = "a worker of `map`, which aborts it when it is dropped"
         )]
         let spawned = tokio::spawn(worker);
         record.set_id(spawned.id());
     }
+}
 
-    /// Makes the first run of the map, and becomes a task of its function. If there is none, the worker has left.
-    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut current = self.current.take();
-        self.record.enter_poll();
-        let shared = self.shared.clone();
-        let inside = shared.span.enter();
-        let polled = context::in_task(&mut current, || self.poll_next(&mut None, cx));
-        drop(inside);
-        self.record.exit_poll();
-        self.current = current;
-        if ready!(polled) {
-            self.set_function();
-        } else {
-            self.finish();
-        }
-        Poll::Ready(())
-    }
-
-    fn set_function(&mut self) {
-        let (Some(run), Some(limit)) = (self.run.as_ref().as_pin_ref(), self.first.take()) else {
-            return;
+impl<I, F, S, K> Runs<I, F, S, K>
+where
+    I: Iterator + Send + 'static,
+    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
+    K: CollectMode<S> + 'static,
+{
+    /// The first run was made, and tells the function. Returns the cell of the worker as a task of it.
+    fn set_function(&mut self, limit: Option<usize>) -> TaskCell {
+        let Some(spec) = self.run.as_ref().as_pin_ref().map(|run| run.spec()) else {
+            unreachable!("the first run was made")
         };
-        let (shared, spec) = (&self.shared, run.spec());
+        let shared = &self.shared;
         let record =
             Arc::new(TaskRecord::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
         tokio::task::try_id().into_iter().for_each(|id| record.set_id(id));
@@ -231,39 +220,15 @@ where
             shared.replace(key, &record);
         }
         self.record.clear_waker();
-        self.has_waker = false;
         self.cancel_waker = cancel_waker(&self.token, &record);
-        self.current = Some(record.clone());
-        self.record = record;
-        self.span = events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name());
+        self.record = record.clone();
         let own = spec.limit().map(WorkerLimit::OfFunction);
         let limit = limit.map(WorkerLimit::Fixed).or(own);
         shared.set_function(spec, limit.unwrap_or_else(|| WorkerLimit::Fixed(default_limit())));
         shared.wake();
         self.woke = true;
-    }
-
-    fn poll_runs(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if std::mem::take(&mut self.queued) {
-            self.key.into_iter().for_each(|key| self.shared.dequeue(key));
-        }
-        // Out of their places meanwhile, since they are entered while the rest is used.
-        let span = std::mem::replace(&mut self.span, TaskSpan::none());
-        let mut current = self.current.take();
-        let (now, first) = self.record.enter_poll();
-        if first {
-            events::task_started(&span);
-            if self.is_new {
-                self.shared.worker_started();
-            }
-        }
-        let inside = span.enter();
-        let polled = context::in_task(&mut current, || self.drive(now, cx));
-        drop(inside);
-        self.record.exit_poll();
-        self.current = current;
-        self.span = span;
-        polled
+        let span = events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name());
+        TaskCell::new(record, span)
     }
 
     /// One run after another, until one is pending or there is nothing more to do.
@@ -282,7 +247,7 @@ where
                     };
                     let Poll::Ready(ended) = run.as_mut().poll_completion(cx, poll_context) else {
                         if self.growth.on_pending(cx) {
-                            Self::grow(&self.shared, 1);
+                            Worker::grow(&self.shared, 1);
                         }
                         return Poll::Pending;
                     };
@@ -294,7 +259,7 @@ where
                     self.run.set(None);
                     let wanted = self.growth.on_finish(ended.nanos);
                     for _ in 0..wanted {
-                        if !Self::grow(&self.shared, wanted) {
+                        if !Worker::grow(&self.shared, wanted) {
                             break;
                         }
                         self.woke = true;
@@ -411,6 +376,17 @@ where
         true
     }
 
+    fn dequeue(&mut self) {
+        if std::mem::take(&mut self.queued) {
+            self.key.into_iter().for_each(|key| self.shared.dequeue(key));
+        }
+    }
+
+    /// The worker leaves the map.
+    fn finish(&mut self) {
+        self.shared.finish(self.key.take());
+    }
+
     #[cold]
     fn stop_reading(&self, done: Option<FinishedItem<S>>) {
         done.into_iter().for_each(|done| self.shared.store(done));
@@ -418,24 +394,54 @@ where
     }
 }
 
-impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Worker<I, F, S, K> {
-    fn finish(&mut self) {
-        self.shared.finish(self.key.take());
+impl<I, F, S, K> DynTask for Runs<I, F, S, K>
+where
+    I: Iterator + Send + 'static,
+    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
+    K: CollectMode<S> + 'static,
+{
+    fn is_live(&self) -> bool {
+        self.key.is_some()
     }
 
-    /// The task is dropped before its end: the map, or the runtime, is going away.
-    fn abort(&mut self) {
-        if self.key.is_none() {
-            return;
+    /// Asked for once the task has stored its waker. A `cancel` whose wakers panicked may have woken the records instead
+    /// (`MapState::wake_workers`), before that.
+    fn cancel_waker(&self) -> Option<&CancelWaker> {
+        if self.token.is_cancelled() {
+            self.cancel_waker.fire();
         }
-        self.record.clear_waker();
-        if std::mem::take(&mut self.queued) {
-            self.key.into_iter().for_each(|key| self.shared.dequeue(key));
+        Some(&self.cancel_waker)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool {
+        if self.first.is_some() {
+            let shared = self.shared.clone();
+            let _inside = shared.span.enter();
+            let has_ended = self.poll_next(&mut None, cx) == Poll::Ready(false);
+            if has_ended {
+                self.finish();
+            }
+            return has_ended;
         }
-        let _inside = self.span.enter();
-        if let (Some(run), Some(index)) = (self.run.as_mut().as_pin_mut(), self.index.take()) {
-            let spec = run.spec();
-            context::in_task(&mut self.current, || self.run.set(None));
+        if std::mem::take(&mut self.starting) {
+            self.shared.worker_started();
+        }
+        self.dequeue();
+        self.drive(now, cx).is_ready()
+    }
+
+    fn drop_run(&mut self) {
+        self.run.set(None);
+    }
+
+    /// It has left the map already, inside the task: that may drop the iterator.
+    fn on_completed(&mut self, _: &Arc<TaskRecord>) {}
+
+    fn on_aborted(&mut self, _: &Arc<TaskRecord>) {
+        self.dequeue();
+        if let Some(index) = self.index.take() {
+            let spec = self.record.spec();
             let cause = cause_of_abort(&self.shared.scope, &self.shared.token);
             let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
             match panic::catch(|| S::error(cancelled)) {
@@ -446,6 +452,11 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Worker<I, F, S, K> 
                 Err(caught) => self.shared.store_unconvertible(spec.name(), caught),
             }
         }
-        self.shared.finish(self.key.take());
+        self.finish();
+    }
+
+    fn on_poll_panicked(&mut self, record: &Arc<TaskRecord>, caught: Caught) {
+        drop_quietly(caught);
+        self.on_aborted(record);
     }
 }
