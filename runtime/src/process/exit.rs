@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// `EX_TEMPFAIL`: the work is not done, and may be tried again.
-const UNFINISHED: u8 = 75;
+pub(crate) const UNFINISHED: u8 = 75;
 
 /// How long the runtime may take to shut down: a blocking thread cannot hold the process.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
@@ -78,7 +78,7 @@ impl Exit {
         if self.claim() {
             why.report();
             flush::all();
-            end_unfinished();
+            end(UNFINISHED.into());
         }
     }
 
@@ -89,7 +89,7 @@ impl Exit {
             thread::park();
         }
         why.report();
-        unfinished_code()
+        ExitCode::from(UNFINISHED)
     }
 
     /// Returns true once.
@@ -123,21 +123,6 @@ fn print(text: &str) {
     _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Returns the exit code for work that did not finish.
-pub(crate) fn unfinished_code() -> ExitCode {
-    ExitCode::from(UNFINISHED)
-}
-
-/// Ends the process with the exit code for work that did not finish.
-pub(crate) fn end_unfinished() -> ! {
-    end(UNFINISHED.into())
-}
-
-/// Ends the process for a second signal.
-pub(crate) fn end_by_second(signal: Signal) -> ! {
-    end(128 + signal.number())
-}
-
 /// Ends the process as the signal would have, for the thread of main. Returns if the platform has no such end.
 pub(crate) fn end_by_signal(signal: Signal) -> ExitCode {
     // A death by a signal runs no destructors: flush what was printed.
@@ -147,7 +132,7 @@ pub(crate) fn end_by_signal(signal: Signal) -> ExitCode {
 
 /// Ends the process as `std::process::exit` does, or without its hooks and flushes if they hang: on a pipe that nobody
 /// reads, or because another thread is exiting already.
-fn end(code: i32) -> ! {
+pub(crate) fn end(code: i32) -> ! {
     bounded::report(move || std::process::exit(code));
     // `_exit`, on Windows too: no hooks, flushes or destructors.
     signal_hook::low_level::exit(code)

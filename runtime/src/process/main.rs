@@ -191,7 +191,7 @@ fn exit_code<R>(run_result: RunResult<R>, how: MainReturn<R>, signal: Option<Sig
             let verdict = panic::catch(|| (how.verdict)(&value, None));
             let code = (how.report)(value);
             if matches!(verdict, Ok(Verdict::CarriesUnfinished)) {
-                exit::unfinished_code()
+                ExitCode::from(exit::UNFINISHED)
             } else {
                 code
             }

@@ -188,7 +188,7 @@ impl Plan {
         exit.end_process(Unfinished::Grace(grace));
         // Another thread reports and ends the process, unless something holds it.
         wait_or_exit(&mut signals, time::sleep(AFTER_BODY)).await;
-        exit::end_unfinished();
+        exit::end(exit::UNFINISHED.into());
     }
 }
 
@@ -202,6 +202,6 @@ async fn wait_or_exit(signals: &mut Signals, wait: impl Future<Output = ()>) {
         signals.poll_next(cx).map(Some)
     });
     if let Some(signal) = second.await {
-        exit::end_by_second(signal);
+        exit::end(128 + signal.number());
     }
 }

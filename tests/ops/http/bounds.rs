@@ -24,7 +24,7 @@ use tokio_supervised::{CancellationToken, TaskError, ops, supervised};
 
 use super::{JSON, ask, request};
 
-/// The server's, in `runtime/src/inspect/ops`.
+/// The server's, in `runtime/src/observe/ops`.
 const CONNECTIONS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const VIEWERS: usize = 32;
