@@ -34,7 +34,8 @@
 //!
 //! [`average`](average::average) is the job as it was, under one attribute. A panic in it ends that job: the
 //! caller gets `Err(TaskError::Panicked(panic))`, in the order of the jobs, with message, place and
-//! backtrace; `stats()` counts it; and one `ERROR` event tells it to whoever collects them, as fields.
+//! backtrace; `stats()` counts it; and one `ERROR` event reports it, as fields. More than
+//! ten a second of one function are counted, and logged as one event a second.
 //!
 //! # The rules that it follows
 //!

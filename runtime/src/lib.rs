@@ -65,7 +65,8 @@
 //! backtrace, from a thread of its own: a worker that symbolised the first backtrace of the process would stand still
 //! for some 150 ms. `RUST_BACKTRACE=0` (or `RUST_LIB_BACKTRACE=0`) turns the second event off. `#[supervised::main]`
 //! waits for it at its end, for at most half a second; another kind of `main` may end before it is written.
-//! [`recent_panics`] has the backtraces in any case.
+//! [`recent_panics`] has the backtraces in any case. More than ten panics a second of one function are counted and logged
+//! as one event a second.
 //!
 //! With a `tracing` subscriber a panic is on stderr twice, since the
 //! default hook prints it too. Where the event will do, set a silent hook before the first run. The body of

@@ -88,8 +88,8 @@ fn backoff(backoff: &Backoff) -> String {
 fn constant(constant: &Constant) -> String {
     const SPACED: [(&str, &str); 6] =
         [(" :: ", "::"), (" (", "("), ("( ", "("), (" )", ")"), (" . ", "."), (" ,", ",")];
-    let tight =
-        SPACED.iter().fold(constant.written(), |text, (spaced, tight)| text.replace(spaced, tight));
+    let written = constant.written().to_owned();
+    let tight = SPACED.iter().fold(written, |text, (spaced, tight)| text.replace(spaced, tight));
     format!("`{tight}`")
 }
 

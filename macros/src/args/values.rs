@@ -63,7 +63,8 @@ pub(crate) fn choice<T: Copy>(
 
 /// A `const` expression.
 pub(crate) struct Constant {
-    expression: Expr,
+    /// As it is written, for the exit story.
+    written: String,
     tokens: TokenStream,
 }
 
@@ -73,16 +74,15 @@ impl Constant {
         let key = Ident::new(&key.unraw().to_string(), Span::mixed_site());
         let tokens =
             runtime_item(krate, quote!(::__private::checked::#key(#value)), first_span(value));
-        Self { expression: value.clone(), tokens }
+        Self { written: value.to_token_stream().to_string(), tokens }
     }
 
     fn unchecked(value: &Expr) -> Self {
-        Self { expression: value.clone(), tokens: quote!(#value) }
+        Self { written: value.to_token_stream().to_string(), tokens: quote!(#value) }
     }
 
-    /// As it is written, for the exit story.
-    pub(super) fn written(&self) -> String {
-        self.expression.to_token_stream().to_string()
+    pub(super) fn written(&self) -> &str {
+        &self.written
     }
 }
 
