@@ -141,7 +141,9 @@ impl<S> Future for PoolSpawn<'_, S> {
 
 impl<S> Drop for PoolSpawn<'_, S> {
     fn drop(&mut self) {
-        drop_quietly(std::mem::replace(&mut self.wait, AdmissionWait::Done));
+        if let AdmissionWait::Waiting { .. } = self.wait {
+            drop_quietly(std::mem::replace(&mut self.wait, AdmissionWait::Done));
+        }
         if self.run.is_some() {
             drop_quietly(self.run.take());
         }
