@@ -175,6 +175,13 @@ async fn an_error_that_borrows_is_logged_too() {
     let name = String::from("lent");
     let texts = texts_while!(_ = lends(&CancellationToken::new(), &name).await);
     assert_eq!(texts, [some("saving lent: the disk is full"), None]);
+
+    #[supervised(name = "text: lent box", restart = "on-failure", max_restarts = "1/1m")]
+    async fn boxed<'a>(name: &'a str) -> Result<(), Box<dyn Error + Send + Sync + 'a>> {
+        Err(Box::new(Borrowing(name, disk())))
+    }
+    let texts = texts_while!(_ = boxed(&CancellationToken::new(), &name).await);
+    assert_eq!(texts, [some("saving lent"), None], "its sources are not known");
 }
 
 #[tokio::test(start_paused = true)]
