@@ -1,6 +1,6 @@
 //! The declared return type, as a type of the signature and as one that an expression can name.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::{
     GenericArgument, Path, PathArguments, ReturnType, Type,
@@ -89,13 +89,19 @@ impl Output {
             return quote!(#krate::__private::always_ok);
         }
         if error_is_borrowed(&self.declared) {
-            return quote!(#krate::__private::Probe::<#nameable>::by_shape());
+            return quote! {{
+                use #krate::__private::{
+                    ByBorrowedError as _, ByDebug as _, ByDisplay as _, ByResult as _,
+                };
+                (&&&&#krate::__private::Probe::<#nameable>::NEW).__supervised_verdict()
+            }};
         }
         quote! {{
             use #krate::__private::{
-                ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
+                ByAnyError as _, ByAnything as _, ByDebug as _, ByDisplay as _, ByError as _,
+                ByResult as _, BySharedError as _,
             };
-            (&&&&#krate::__private::Probe::<#nameable>::NEW).__supervised_verdict()
+            (&&&&&&#krate::__private::Probe::<#nameable>::NEW).__supervised_verdict()
         }}
     }
 
@@ -161,7 +167,7 @@ impl VisitMut for ImplToInfer {
     }
 }
 
-/// Whether the `E` of a `Result<T, E>` visibly borrows: nothing can be looked for in its sources.
+/// Whether the `E` of a `Result<T, E>` visibly borrows: it is not `'static`, so that its sources cannot be searched.
 fn error_is_borrowed(ty: &Type) -> bool {
     let Type::Path(path) = peel_groups(ty) else { return false };
     let Some(PathArguments::AngleBracketed(arguments)) =
@@ -175,10 +181,24 @@ fn error_is_borrowed(ty: &Type) -> bool {
     }
 }
 
+/// Whether a type has a reference or a lifetime, other than `'static`.
 fn has_lifetime(tokens: TokenStream) -> bool {
-    tokens.into_iter().any(|token| match token {
-        proc_macro2::TokenTree::Group(group) => has_lifetime(group.stream()),
-        proc_macro2::TokenTree::Punct(punct) => matches!(punct.as_char(), '&' | '\''),
-        _ => false,
-    })
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let has_lifetime = match token {
+            TokenTree::Group(group) => has_lifetime(group.stream()),
+            // The lifetime that follows decides.
+            TokenTree::Punct(punct) if punct.as_char() == '&' => {
+                !matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'')
+            }
+            TokenTree::Punct(punct) if punct.as_char() == '\'' => {
+                !matches!(tokens.next(), Some(TokenTree::Ident(name)) if name == "static")
+            }
+            _ => false,
+        };
+        if has_lifetime {
+            return true;
+        }
+    }
+    false
 }

@@ -201,8 +201,8 @@ pub mod __private {
         process::main::{MainOptions, exit, main},
         run::future::{supervise, supervise_foreign},
         run::output::{
-            ByAnyError, ByAnything, ByError, ByResult, BySharedError, Probe, always_ok, declared,
-            output, refused,
+            ByAnyError, ByAnything, ByBorrowedError, ByDebug, ByDisplay, ByError, ByResult,
+            BySharedError, Probe, always_ok, declared, output, refused,
         },
         run::restart::args::{BodyFactory, ClonedForEachRun, RestartArg, restart_arg},
         run::restart::{Runs, supervise_restarting},

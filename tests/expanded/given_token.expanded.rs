@@ -20,10 +20,10 @@ impl Store for Disk {
             ::core::clone::Clone::clone(&token),
             ::tokio_supervised::__private::output::<Result<(), StoreError>>({
                 use ::tokio_supervised::__private::{
-                    ByAnyError as _, ByAnything as _, ByError as _, ByResult as _,
-                    BySharedError as _,
+                    ByAnyError as _, ByAnything as _, ByDebug as _, ByDisplay as _, ByError as _,
+                    ByResult as _, BySharedError as _,
                 };
-                (&&&&::tokio_supervised::__private::Probe::<Result<(), StoreError>>::NEW)
+                (&&&&&&::tokio_supervised::__private::Probe::<Result<(), StoreError>>::NEW)
                     .__supervised_verdict()
             }),
             async move {

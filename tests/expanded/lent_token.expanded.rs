@@ -25,9 +25,10 @@ where
         ::core::clone::Clone::clone(&token),
         ::tokio_supervised::__private::output::<io::Result<u64>>({
             use ::tokio_supervised::__private::{
-                ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
+                ByAnyError as _, ByAnything as _, ByDebug as _, ByDisplay as _, ByError as _,
+                ByResult as _, BySharedError as _,
             };
-            (&&&&::tokio_supervised::__private::Probe::<io::Result<u64>>::NEW)
+            (&&&&&&::tokio_supervised::__private::Probe::<io::Result<u64>>::NEW)
                 .__supervised_verdict()
         }),
         async move {

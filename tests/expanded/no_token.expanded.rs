@@ -26,9 +26,10 @@ pub fn fetch(
         __supervised_token,
         ::tokio_supervised::__private::output::<Result<Page, Error>>({
             use ::tokio_supervised::__private::{
-                ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
+                ByAnyError as _, ByAnything as _, ByDebug as _, ByDisplay as _, ByError as _,
+                ByResult as _, BySharedError as _,
             };
-            (&&&&::tokio_supervised::__private::Probe::<Result<Page, Error>>::NEW)
+            (&&&&&&::tokio_supervised::__private::Probe::<Result<Page, Error>>::NEW)
                 .__supervised_verdict()
         }),
         async move {

@@ -27,10 +27,10 @@ impl Consumer {
             __supervised_token,
             ::tokio_supervised::__private::output::<()>({
                 use ::tokio_supervised::__private::{
-                    ByAnyError as _, ByAnything as _, ByError as _, ByResult as _,
-                    BySharedError as _,
+                    ByAnyError as _, ByAnything as _, ByDebug as _, ByDisplay as _, ByError as _,
+                    ByResult as _, BySharedError as _,
                 };
-                (&&&&::tokio_supervised::__private::Probe::<()>::NEW).__supervised_verdict()
+                (&&&&&&::tokio_supervised::__private::Probe::<()>::NEW).__supervised_verdict()
             }),
             move || async move {
                 let _ = &self;

@@ -37,10 +37,10 @@ fn tasks() {
                 __supervised_own,
                 ::tokio_supervised::__private::output::<Result<(), TaskError>>({
                     use ::tokio_supervised::__private::{
-                        ByAnyError as _, ByAnything as _, ByError as _, ByResult as _,
-                        BySharedError as _,
+                        ByAnyError as _, ByAnything as _, ByDebug as _, ByDisplay as _,
+                        ByError as _, ByResult as _, BySharedError as _,
                     };
-                    (&&&&::tokio_supervised::__private::Probe::<Result<(), TaskError>>::NEW)
+                    (&&&&&&::tokio_supervised::__private::Probe::<Result<(), TaskError>>::NEW)
                         .__supervised_verdict()
                 }),
                 async move {

@@ -20,9 +20,10 @@ fn keeps_orders() -> anyhow::Result<()> {
         },
         {
             use ::tokio_supervised::__private::{
-                ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
+                ByAnyError as _, ByAnything as _, ByDebug as _, ByDisplay as _, ByError as _,
+                ByResult as _, BySharedError as _,
             };
-            (&&&&::tokio_supervised::__private::Probe::<anyhow::Result<()>>::NEW)
+            (&&&&&&::tokio_supervised::__private::Probe::<anyhow::Result<()>>::NEW)
                 .__supervised_verdict()
         },
         |__supervised_token: ::tokio_supervised::CancellationToken| async move {
@@ -54,9 +55,10 @@ fn begins() {
         },
         {
             use ::tokio_supervised::__private::{
-                ByAnyError as _, ByAnything as _, ByError as _, ByResult as _, BySharedError as _,
+                ByAnyError as _, ByAnything as _, ByDebug as _, ByDisplay as _, ByError as _,
+                ByResult as _, BySharedError as _,
             };
-            (&&&&::tokio_supervised::__private::Probe::<()>::NEW).__supervised_verdict()
+            (&&&&&&::tokio_supervised::__private::Probe::<()>::NEW).__supervised_verdict()
         },
         |__supervised_token: ::tokio_supervised::CancellationToken| async move {
             let _ = __supervised_token;

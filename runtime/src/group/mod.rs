@@ -297,7 +297,8 @@ where
     ///
     /// Until then the group keeps the values, and nothing else of a task that has ended: a `Group<(), _>` may live as
     /// long as the program. Failures after the first are logged at `WARN`, at most 10 a second of one function, and
-    /// the rest as one line a second; cancellations at `DEBUG`.
+    /// the rest as one line a second; cancellations at `DEBUG`. An error that a closure of `spawn_blocking` returns
+    /// is logged without text.
     ///
     /// It also waits for the spawns of handles that wait for a slot or a permit, as long as someone polls them. A
     /// spawn that is kept and not polled (in a `select!` by reference) does not hold it: if no task is left, and none

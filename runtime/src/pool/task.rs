@@ -10,10 +10,10 @@ use crate::{
     function::TaskSpec,
     function::limit::{Permit, Slot},
     outcome::Outcome,
-    panic,
     panic::{Caught, drop_quietly},
     registry::slab::Key,
     run::future::{Prepared, SupervisedFuture, TaskCompletion},
+    run::output::Text,
     telemetry::events,
     token::call_closure,
 };
@@ -106,12 +106,13 @@ impl Drop for PoolReporter {
     }
 }
 
-impl<T, E: LoggedError> Report<T, E> for PoolReporter {
-    fn completed(
+impl PoolReporter {
+    fn finish<T, E: LoggedError>(
         mut self,
         record: &Arc<TaskRecord>,
         ended: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
+        text: Option<Box<str>>,
     ) {
         self.token = token;
         if ended.overdue {
@@ -122,10 +123,34 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
         match ended.result {
             Ok(value) => drop_quietly(value),
             Err(error) => {
-                report_failure(record.spec().name(), ended.outcome, &error);
+                report_failure(record.spec().name(), ended.outcome, &error, text);
                 drop_quietly(error);
             }
         }
+    }
+}
+
+impl<T, E: LoggedError> Report<T, E> for PoolReporter {
+    /// The sources of the error, which its `Display` may leave out.
+    const LOGS: bool = true;
+
+    fn completed(
+        self,
+        record: &Arc<TaskRecord>,
+        ended: TaskCompletion<T, E>,
+        token: Option<CancellationToken>,
+    ) {
+        self.finish(record, ended, token, None);
+    }
+
+    fn failed(
+        self,
+        record: &Arc<TaskRecord>,
+        ended: TaskCompletion<T, E>,
+        token: Option<CancellationToken>,
+        text: Option<Box<str>>,
+    ) {
+        self.finish(record, ended, token, text);
     }
 
     fn aborted(self, record: &Arc<TaskRecord>, _: fn(TaskError) -> E) {
@@ -145,8 +170,17 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
     }
 }
 
-/// Logs a failure that nobody awaits. A panic was logged where it was caught.
-fn report_failure(task: &'static str, outcome: Outcome, error: &dyn fmt::Display) {
+/// Logs a failure that no one awaits. A panic was logged where it was caught.
+///
+/// `chain` is the text of the error with its sources, before `err_into`. It is logged if it only adds the sources: a
+/// conversion may have changed the text.
+#[cold]
+fn report_failure(
+    task: &'static str,
+    outcome: Outcome,
+    error: &dyn fmt::Display,
+    chain: Option<Box<str>>,
+) {
     if outcome == Outcome::Panicked {
         return;
     }
@@ -154,13 +188,10 @@ fn report_failure(task: &'static str, outcome: Outcome, error: &dyn fmt::Display
         return;
     }
     // An error of the function's own may have a chain, which the alternate form of `anyhow` shows.
-    let text = panic::catch(|| match outcome {
-        Outcome::Error => format!("{error:#}"),
-        _ => error.to_string(),
-    });
-    let text = text.unwrap_or_else(|caught| {
-        events::panicked(&Panic::new(task, caught));
-        "its error panicked when it was displayed".to_owned()
-    });
-    events::pool_task_failed(task, outcome, &text);
+    let text = match outcome {
+        Outcome::Error => Text::of_display(task, format_args!("{error:#}")),
+        _ => Text::of_display(task, format_args!("{error}")),
+    };
+    let chain = chain.filter(|chain| outcome == Outcome::Error && chain.starts_with(&*text));
+    events::pool_task_failed(task, outcome, &chain.unwrap_or(text));
 }

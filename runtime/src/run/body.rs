@@ -12,6 +12,7 @@ use std::{
 
 use crate::{
     error::TaskError,
+    function::TaskSpec,
     outcome::Outcome,
     run::output::{Judge, Verdict, put_text},
 };
@@ -71,6 +72,7 @@ pub(super) fn result<R>(value: Poll<R>, failed: Failure) -> Result<R, TaskError>
 #[inline]
 pub(super) fn put_error_text<R>(
     place: Option<&Cell<Option<Box<str>>>>,
+    task: &'static TaskSpec,
     outcome: Outcome,
     value: &Poll<R>,
     failed: &Failure,
@@ -83,7 +85,7 @@ pub(super) fn put_error_text<R>(
         (None, Poll::Ready(value)) => Ok(value),
         (None, Poll::Pending) => return,
     };
-    put_text(place, result, judge);
+    put_text(place, task, result, judge);
 }
 
 fn running<'a, F>(body: &'a mut Pin<&mut Option<F>>) -> Pin<&'a mut F> {

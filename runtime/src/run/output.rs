@@ -4,6 +4,7 @@ use std::{cell::Cell, error::Error, fmt, marker::PhantomData};
 
 use crate::{
     error::{Origin, Panic, TaskError, is_cancelled, is_unfinished},
+    function::TaskSpec,
     panic::{self, Caught},
     telemetry::events,
 };
@@ -117,43 +118,68 @@ pub enum Verdict {
 /// Judges a returned value, or writes the text of its error if a place for it is given.
 pub(crate) type Judge<R> = fn(&R, Option<&mut Text>) -> Verdict;
 
-/// The text of an error, cut after 4 KiB.
-#[derive(Default)]
-pub struct Text(String);
+/// The text of an error of `task`, cut after 4 KiB. A panic of the error's code is logged, and named in the text.
+pub struct Text {
+    task: Origin,
+    text: String,
+}
 
 impl Text {
     const MOST: usize = 4_096;
     /// How many sources are followed: a chain of sources may be circular.
     const DEEPEST: usize = 64;
 
+    fn new(task: Origin) -> Self {
+        Self { task, text: String::new() }
+    }
+
+    /// Returns the text of an error of which only its `Display` is known.
+    pub(crate) fn of_display(task: &'static str, error: fmt::Arguments<'_>) -> Box<str> {
+        let mut text = Self::new(Origin::from(task));
+        text.write_args("Display", error);
+        text.text.into()
+    }
+
     /// Writes an error, and each source whose text is not there yet.
-    fn write(&mut self, error: &(dyn Error + 'static)) {
+    fn write(&mut self, error: &dyn Error) {
         let mut next = Some(error);
         for _ in 0..Self::DEEPEST {
             let Some(error) = next else { return };
-            let mut link = Self::default();
-            // An `Err` means that the text was cut, which is no failure.
-            if panic::catch(|| _ = fmt::write(&mut link, format_args!("{error}"))).is_err() {
-                link.0.push_str("(its `Display` panicked)");
+            let mut link = Self::new(self.task);
+            link.write_args("Display", format_args!("{error}"));
+            if !self.text.contains(&link.text) {
+                let colon = if self.text.is_empty() { "" } else { ": " };
+                _ = fmt::write(self, format_args!("{colon}{}", link.text));
             }
-            if !self.0.contains(&link.0) {
-                let colon = if self.0.is_empty() { "" } else { ": " };
-                _ = fmt::write(self, format_args!("{colon}{}", link.0));
-            }
-            next = panic::catch(|| error.source()).unwrap_or(None);
+            next = match panic::catch(|| error.source()) {
+                Ok(source) => source.map(|source| source as &dyn Error),
+                Err(caught) => {
+                    _ = panicked(self.task, caught);
+                    None
+                }
+            };
+        }
+    }
+
+    /// Writes what `trait_name` of an error prints.
+    fn write_args(&mut self, trait_name: &'static str, error: fmt::Arguments<'_>) {
+        // An `Err` means that the text was cut, which is no failure.
+        if let Err(caught) = panic::catch(|| _ = fmt::write(self, error)) {
+            _ = panicked(self.task, caught);
+            _ = fmt::write(self, format_args!("(its `{trait_name}` panicked)"));
         }
     }
 }
 
 impl fmt::Write for Text {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
-        let room = Self::MOST.saturating_sub(self.0.len());
+        let room = Self::MOST.saturating_sub(self.text.len());
         if piece.len() <= room {
-            self.0.push_str(piece);
+            self.text.push_str(piece);
             return Ok(());
         }
         let end = (0..=room).rev().find(|end| piece.is_char_boundary(*end)).unwrap_or(0);
-        self.0.push_str(&piece[..end]);
+        self.text.push_str(&piece[..end]);
         Err(fmt::Error)
     }
 }
@@ -162,15 +188,16 @@ impl fmt::Write for Text {
 #[cold]
 pub(super) fn put_text<R>(
     place: &Cell<Option<Box<str>>>,
+    task: &'static TaskSpec,
     result: Result<&R, &TaskError>,
     judge: Judge<R>,
 ) {
-    let mut text = Text::default();
+    let mut text = Text::new(Origin::from(task));
     match result {
         Ok(value) => _ = judge(value, Some(&mut text)),
         Err(error) => text.write(error),
     }
-    let Text(text) = text;
+    let Text { text, .. } = text;
     if !text.is_empty() {
         place.set(Some(text.into()));
     }
@@ -228,6 +255,20 @@ fn of<T, E>(
     }
 }
 
+/// The judge of an error whose sources cannot be searched, but which can be printed.
+fn printed<T, E>(
+    result: &Result<T, E>,
+    text: Option<&mut Text>,
+    print: impl FnOnce(&E, &mut Text),
+) -> Verdict {
+    match (result, text) {
+        (Ok(_), _) => return Verdict::Ok,
+        (Err(error), Some(text)) => print(error, text),
+        (Err(_), None) => {}
+    }
+    Verdict::Error
+}
+
 /// Finds the judge of a concrete return type, by how much is known of its error.
 ///
 /// Each trait is implemented for one reference fewer to a probe than the trait before it. A call on the most references
@@ -245,14 +286,6 @@ impl<R> Copy for Probe<R> {}
 impl<R> Probe<R> {
     /// A probe.
     pub const NEW: Self = Self(PhantomData);
-}
-
-impl<T, E> Probe<Result<T, E>> {
-    /// The judge for an error that borrows: its sources cannot be searched.
-    #[must_use]
-    pub fn by_shape() -> Judge<Result<T, E>> {
-        by_shape
-    }
 }
 
 /// Declares the traits of the probe, from the most specific to the least.
@@ -276,14 +309,24 @@ macro_rules! probes {
 
 probes! {
     /// The error is an `Error`: its sources are searched.
-    ByError for &&&&Probe<Result<T, E>>, Result<T, E>, [T, E: Error + 'static],
+    ByError for &&&&&&Probe<Result<T, E>>, Result<T, E>, [T, E: Error + 'static],
         |result, text| of(result, text, |error| error);
     /// The error holds any shared error: `anyhow::Error`, `eyre::Report`, `Box<dyn Error + Send + Sync>`.
-    BySharedError for &&&Probe<Result<T, E>>, Result<T, E>, [T, E: AsRef<dyn Error + Send + Sync + 'static>],
+    BySharedError for &&&&&Probe<Result<T, E>>, Result<T, E>, [T, E: AsRef<dyn Error + Send + Sync + 'static>],
         |result, text| of(result, text, |error| error.as_ref());
     /// The error holds any error: `Box<dyn Error>`.
-    ByAnyError for &&Probe<Result<T, E>>, Result<T, E>, [T, E: AsRef<dyn Error + 'static>],
+    ByAnyError for &&&&Probe<Result<T, E>>, Result<T, E>, [T, E: AsRef<dyn Error + 'static>],
         |result, text| of(result, text, |error| error.as_ref());
+    /// The error is an `Error` that borrows: it is printed with its sources, and not searched. In place of the three
+    /// above, which a borrow does not fit.
+    ByBorrowedError for &&&&Probe<Result<T, E>>, Result<T, E>, [T, E: Error],
+        |result, text| printed(result, text, |error, text| text.write(error));
+    /// The error has a `Display`. The alternate form, as in a pool: it may have more.
+    ByDisplay for &&&Probe<Result<T, E>>, Result<T, E>, [T, E: fmt::Display],
+        |result, text| printed(result, text, |error, text| text.write_args("Display", format_args!("{error:#}")));
+    /// The error has a `Debug`.
+    ByDebug for &&Probe<Result<T, E>>, Result<T, E>, [T, E: fmt::Debug],
+        |result, text| printed(result, text, |error, text| text.write_args("Debug", format_args!("{error:?}")));
     /// The error is something else.
     ByResult for &Probe<Result<T, E>>, Result<T, E>, [T, E],
         by_shape;

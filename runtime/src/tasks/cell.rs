@@ -64,7 +64,7 @@ pub(crate) trait Report<T, E> {
     {
         self.completed(record, ended, token);
     }
-    /// Whether it may log errors whose type it knows nothing of.
+    /// Whether it may log the error of a failed run, and wants its text.
     const LOGS: bool = false;
     /// The task was aborted. What an error of the run would be made with is `error`.
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E);

@@ -320,19 +320,22 @@ fn a_raw_name_is_told_as_a_plain_one() {
 fn an_error_that_visibly_borrows_is_not_looked_into() {
     for (output, is_borrowed) in [
         ("Result<(), Error<'a>>", true),
-        ("Result<(), &'static str>", true),
+        ("Result<(), &'static Error<'a>>", true),
+        ("Result<(), &Error>", true),
         ("Result<(), Box<dyn Error + 'a>>", true),
         ("Result<(), (u8, [&str; 2])>", true),
         ("(Result<(), Error<'a>>)", true),
         ("Result<&'a str, Error>", false),
+        ("Result<(), &'static str>", false),
+        ("Result<(), Box<dyn Error + Send + 'static>>", false),
         ("Result<(), (u8, Error)>", false),
         ("io::Result<&'a str>", false),
         ("Answer", false),
     ] {
         let expanded = supervised("", &format!("async fn work<'a>() -> {output} {{ f() }}"));
         assert!(refusals(expanded.clone()).is_empty(), "{output}");
-        assert_eq!(has(&expanded, "::by_shape()"), is_borrowed, "{output}");
-        assert_eq!(has(&expanded, ".__supervised_verdict()"), !is_borrowed, "{output}");
+        assert_eq!(has(&expanded, "ByBorrowedError as _"), is_borrowed, "{output}");
+        assert_eq!(has(&expanded, "ByError as _"), !is_borrowed, "{output}");
     }
 }
 

@@ -241,7 +241,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         let Some(wait) = self.wait_after(completion.outcome, poll_context.cancel_waker) else {
             self.finish();
             let outcome = completion.outcome;
-            put_error_text(poll_context.text, outcome, value, failed, *self.verdict);
+            put_error_text(poll_context.text, self.spec, outcome, value, failed, *self.verdict);
             return StepFlow::Break(Poll::Ready(completion));
         };
         if let Err(caught) = self.restart_after(wait, completion.outcome, value, failed) {
@@ -311,7 +311,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         failed: &mut Failure,
     ) -> Result<(), Caught> {
         let text = Cell::new(None);
-        put_error_text(Some(&text), outcome, value, failed, *self.verdict);
+        put_error_text(Some(&text), self.spec, outcome, value, failed, *self.verdict);
         drop_quietly(mem::replace(value, Poll::Pending));
         drop_quietly(failed.take());
         let (name, error) = (self.spec.name(), text.take());
