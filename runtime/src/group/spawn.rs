@@ -15,7 +15,7 @@ use crate::{
     cause::Cause,
     context::cancel_waker::CancelWaker,
     context::tree::TaskRecord,
-    error::{Cancelled, Origin, Panic, TaskError},
+    error::{Cancelled, Origin, TaskError},
     function::TaskSpec,
     function::limit::Slot,
     outcome::Outcome,
@@ -23,13 +23,14 @@ use crate::{
     panic::{Caught, drop_quietly},
     registry::slab::Key,
     run::future::{Prepared, SupervisedFuture, TaskCompletion},
+    run::output::panicked,
     telemetry::events,
     token::call_closure,
 };
 use crate::{
     group::state::GroupState,
     tasks::admission::{Admission, AdmissionWait, Refusal},
-    tasks::cell::{Report, Task, cause_of_abort},
+    tasks::cell::{Report, Task, error_of_abort},
     tasks::failure::Failure,
     tasks::name::task_name,
     tasks::refused::SpawnError,
@@ -116,9 +117,8 @@ where
 /// The closure has panicked.
 #[cold]
 fn closure_panicked<S: SupervisedFuture>(task: &'static str, caught: Caught) -> NotMade<S::Error> {
-    let panic = Panic::new(task, caught);
-    events::panicked(&panic);
-    let error = panic::catch(|| S::error(TaskError::Panicked(panic)));
+    let error = panicked(task, caught);
+    let error = panic::catch(|| S::error(error));
     NotMade::Failed { task, error: Box::new(error) }
 }
 
@@ -354,9 +354,7 @@ impl<T, E> Report<T, E> for GroupReporter<T, E> {
     }
 
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E) {
-        let cause = cause_of_abort(&self.group.scope, &self.group.token);
-        let cancelled = TaskError::Cancelled(Cancelled::new(record.spec(), cause));
-        match panic::catch(|| error(cancelled)) {
+        match error_of_abort(&self.group.scope, &self.group.token, record.spec(), error) {
             Ok(error) => self.completed(record, TaskCompletion::aborted(error), None),
             Err(caught) => self.poll_panicked(record, caught, error),
         }

@@ -5,7 +5,6 @@ use std::{fmt, panic::Location, sync::Arc};
 use crate::{
     context::cancel_waker::CancelWaker,
     context::tree::TaskRecord,
-    error::Panic,
     error::TaskError,
     function::TaskSpec,
     function::limit::{Permit, Slot},
@@ -14,6 +13,7 @@ use crate::{
     panic::{Caught, drop_quietly},
     registry::slab::Key,
     run::future::{Prepared, SupervisedFuture, TaskCompletion},
+    run::output::panicked,
     telemetry::events,
     token::call_closure,
 };
@@ -37,8 +37,7 @@ pub(crate) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
 ) -> Option<PreparedRun> {
     let (token, record) = pool.task_parts();
     let spec = call_closure(|| run.insert(task(token)).spec());
-    let spec =
-        spec.map_err(|caught| events::panicked(&Panic::new(task_name::<S, F>(), caught))).ok()?;
+    let spec = spec.map_err(|caught| panicked(task_name::<S, F>(), caught)).ok()?;
     Some(PreparedRun { spec, record })
 }
 
@@ -159,7 +158,7 @@ fn report_failure(task: &'static str, outcome: Outcome, error: &dyn fmt::Display
         _ => error.to_string(),
     });
     let text = text.unwrap_or_else(|caught| {
-        events::panicked(&Panic::new(task, caught));
+        _ = panicked(task, caught);
         "its error panicked when it was displayed".to_owned()
     });
     events::pool_task_failed(task, outcome, &text);
