@@ -296,12 +296,11 @@ impl<T, E> GroupState<T, E> {
 
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
     fn cancel(&self, cause: Cause) {
-        if !self.token.is_cancelled() {
-            let fired = self.scope.cancel(cause, || quietly(|| self.token.cancel()));
-            if let (false, Some(cancel_waker)) = (fired, self.cancel_waker()) {
+        self.scope.fire(&self.token, cause, || {
+            if let Some(cancel_waker) = self.cancel_waker() {
                 cancel_waker.fire();
             }
-        }
+        });
     }
 
     /// There is no task: its closure panicked, or it would have waited for itself.

@@ -391,12 +391,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
 
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
     fn cancel(&self, cause: Cause) {
-        if self.token.is_cancelled() {
-            return;
-        }
-        if !self.scope.cancel(cause, || quietly(|| self.token.cancel())) {
-            self.wake_workers();
-        }
+        self.scope.fire(&self.token, cause, || self.wake_workers());
     }
 
     /// Releases the lock, then does what must not be done under it.
