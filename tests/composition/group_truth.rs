@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::oneshot;
 use tokio_supervised::{
     CancellationToken, Group, Outcome, SpawnError, TaskError, map, recent_panics, stats,
     supervised, task,
@@ -377,7 +378,9 @@ fn a_failed_join_returns_after_the_drop_of_each_value() {
     async fn returns_late(
         token: &CancellationToken,
         dropped: Arc<AtomicBool>,
+        started: oneshot::Sender<()>,
     ) -> Result<Slow, Failure> {
+        _ = started.send(());
         token.cancelled().await;
         Ok(Slow(dropped))
     }
@@ -397,7 +400,10 @@ fn a_failed_join_returns_after_the_drop_of_each_value() {
             let group = Group::new(&CancellationToken::new());
             let dropped = Arc::new(AtomicBool::new(false));
             let given = dropped.clone();
-            group.spawn(|token| returns_late(token, given)).await;
+            let (started, has_started) = oneshot::channel();
+            group.spawn(|token| returns_late(token, given, started)).await;
+            // A body whose token fires before its first poll makes no value.
+            has_started.await.unwrap();
             group.spawn(fails).await;
             assert!(matches!(group.join().await, Err(Failure::Full(1))));
             assert!(dropped.load(SeqCst), "the join returned before the value was dropped");
