@@ -113,10 +113,29 @@ mod types {
 pub use token::{CancellationToken, WaitForCancellationFutureOwned};
 pub(crate) use types::*;
 
-/// Waits for a thread of a model.
+/// Starts a thread of a model with a clone of what it shares with the others.
 #[cfg(all(test, supervised_loom))]
-pub(crate) fn join<T>(thread: loom::thread::JoinHandle<T>) {
-    thread.join().map(drop).expect("loom ends the test where a thread panics");
+pub(crate) fn spawn<T: Clone + 'static, R: 'static>(
+    shared: &T,
+    body: impl FnOnce(T) -> R + 'static,
+) -> loom::thread::JoinHandle<R> {
+    let shared = shared.clone();
+    loom::thread::spawn(move || body(shared))
+}
+
+/// Starts two threads that do the same.
+#[cfg(all(test, supervised_loom))]
+pub(crate) fn spawn_two<T: Clone + 'static, R: 'static>(
+    shared: &T,
+    body: impl FnOnce(T) -> R + Clone + 'static,
+) -> [loom::thread::JoinHandle<R>; 2] {
+    [(); 2].map(|()| spawn(shared, body.clone()))
+}
+
+/// Waits for a thread of a model, and returns its result.
+#[cfg(all(test, supervised_loom))]
+pub(crate) fn join<T>(thread: loom::thread::JoinHandle<T>) -> T {
+    thread.join().expect("loom ends the test where a thread panics")
 }
 
 /// Runs a model, and tells what it took. With a bound, loom takes a thread off at most so many times where it

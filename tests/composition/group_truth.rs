@@ -3,29 +3,25 @@
 //! What is logged is asserted in processes of their own, where one subscriber hears all of it.
 
 use std::{
-    collections::BTreeMap,
     fmt::Debug,
     future::{Future, pending},
     pin::pin,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     task::{Poll, Waker},
     time::Duration,
 };
 
+use tokio::sync::oneshot;
 use tokio_supervised::{
     CancellationToken, Group, Outcome, SpawnError, TaskError, map, recent_panics, stats,
     supervised, task,
 };
-use tracing::{
-    Level, Subscriber,
-    field::{Field, Visit},
-};
-use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
+use tracing::Level;
 
-use crate::support::{child_passes, child_with, finishes, passed};
+use crate::support::{assert_ten_logged, child_passes, child_with, finishes, listen, passed};
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -274,15 +270,7 @@ async fn fixture_failures() {
     }
     group.spawn(|token| store(token, 1)).await;
     group.join().await.unwrap_err();
-    let mut events_of = logged();
-    while !events_of.iter().any(|event| event.fields.contains_key("failures")) {
-        std::thread::yield_now();
-        events_of.extend(logged());
-    }
-    let (counts, alone): (Vec<_>, Vec<_>) =
-        events_of.iter().partition(|event| event.fields.contains_key("failures"));
-    let counted: Vec<_> = counts.iter().map(|event| event.field("failures")).collect();
-    assert_eq!((alone.len(), counted), (10, vec!["20".to_owned()]), "{events_of:#?}");
+    assert_ten_logged(logged, 20);
 
     // Cancellations that the owner asked for are no failures.
     let token = CancellationToken::new();
@@ -390,7 +378,9 @@ fn a_failed_join_returns_after_the_drop_of_each_value() {
     async fn returns_late(
         token: &CancellationToken,
         dropped: Arc<AtomicBool>,
+        started: oneshot::Sender<()>,
     ) -> Result<Slow, Failure> {
+        _ = started.send(());
         token.cancelled().await;
         Ok(Slow(dropped))
     }
@@ -410,56 +400,13 @@ fn a_failed_join_returns_after_the_drop_of_each_value() {
             let group = Group::new(&CancellationToken::new());
             let dropped = Arc::new(AtomicBool::new(false));
             let given = dropped.clone();
-            group.spawn(|token| returns_late(token, given)).await;
+            let (started, has_started) = oneshot::channel();
+            group.spawn(|token| returns_late(token, given, started)).await;
+            // A body whose token fires before its first poll makes no value.
+            has_started.await.unwrap();
             group.spawn(fails).await;
             assert!(matches!(group.join().await, Err(Failure::Full(1))));
             assert!(dropped.load(SeqCst), "the join returned before the value was dropped");
         });
     });
-}
-
-#[derive(Debug)]
-pub(crate) struct Event {
-    pub(crate) level: Level,
-    pub(crate) fields: BTreeMap<&'static str, String>,
-}
-
-impl Event {
-    pub(crate) fn field(&self, name: &str) -> String {
-        self.fields.get(name).cloned().unwrap_or_default()
-    }
-}
-
-pub(crate) type Events = Arc<Mutex<Vec<Event>>>;
-
-/// Captures what this process logs above `DEBUG`.
-pub(crate) fn listen() -> Events {
-    let events = Events::default();
-    let subscriber = tracing_subscriber::registry().with(Capture(events.clone()));
-    tracing::subscriber::set_global_default(subscriber).unwrap();
-    events
-}
-
-struct Capture(Events);
-
-impl<S: Subscriber> Layer<S> for Capture {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        let metadata = event.metadata();
-        if metadata.target() != "tokio_supervised" || *metadata.level() > Level::INFO {
-            return;
-        }
-        let mut captured = Event { level: *metadata.level(), fields: BTreeMap::new() };
-        event.record(&mut captured);
-        self.0.lock().unwrap().push(captured);
-    }
-}
-
-impl Visit for Event {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.fields.insert(field.name(), value.to_owned());
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.fields.insert(field.name(), format!("{value:?}"));
-    }
 }

@@ -5,10 +5,7 @@ use std::{future::Future, pin::pin, task::Poll, time::Duration};
 use tokio_supervised::{CancellationToken, Outcome, TaskError, map, supervised, task};
 use tracing::Level;
 
-use crate::{
-    group_truth::{Event, listen},
-    support::child_passes,
-};
+use crate::support::{Event, assert_ten_logged, child_passes, listen};
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -99,16 +96,8 @@ async fn fixture_failures() {
     }
     let disks = (0..31).map(|n| if n == 30 { 1 } else { 2 });
     map(&token, disks, fails_often).limit(31).await.unwrap_err();
-    let mut events_of = logged();
-    while !events_of.iter().any(|event| event.fields.contains_key("failures")) {
-        std::thread::yield_now();
-        events_of.extend(logged());
-    }
-    let (counts, alone): (Vec<_>, Vec<_>) =
-        events_of.iter().partition(|event| event.fields.contains_key("failures"));
-    let counted: Vec<_> = counts.iter().map(|event| event.field("failures")).collect();
-    assert_eq!((alone.len(), counted), (10, vec!["20".to_owned()]), "{events_of:#?}");
-    assert!(counts[0].field("message").contains("`fails_often` of a map failed"));
+    let count = assert_ten_logged(logged, 20);
+    assert!(count.field("message").contains("`fails_often` of a map failed"));
 }
 
 #[tokio::test]

@@ -2,9 +2,14 @@
 
 use std::{
     any::Any,
+    collections::BTreeMap,
+    fmt::Debug,
     panic::{AssertUnwindSafe, catch_unwind},
     process::{Command, Output, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -13,6 +18,11 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use tracing::{
+    Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
 
 /// Longer than any test takes, however busy the machine.
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
@@ -99,6 +109,68 @@ pub(crate) fn passed(fixture: &str, output: &Output) -> String {
     assert!(output.status.success(), "{}: {stdout}\n{stderr}", output.status);
     assert!(stdout.contains("1 passed"), "no fixture `{fixture}`: {stdout}");
     stdout
+}
+
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) level: Level,
+    pub(crate) fields: BTreeMap<&'static str, String>,
+}
+
+impl Event {
+    pub(crate) fn field(&self, name: &str) -> String {
+        self.fields.get(name).cloned().unwrap_or_default()
+    }
+}
+
+pub(crate) type Events = Arc<Mutex<Vec<Event>>>;
+
+/// Captures what this process logs above `DEBUG`.
+pub(crate) fn listen() -> Events {
+    let events = Events::default();
+    let subscriber = tracing_subscriber::registry().with(Capture(events.clone()));
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    events
+}
+
+struct Capture(Events);
+
+impl<S: Subscriber> Layer<S> for Capture {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        if metadata.target() != "tokio_supervised" || *metadata.level() > Level::INFO {
+            return;
+        }
+        let mut captured = Event { level: *metadata.level(), fields: BTreeMap::new() };
+        event.record(&mut captured);
+        self.0.lock().unwrap().push(captured);
+    }
+}
+
+impl Visit for Event {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.fields.insert(field.name(), format!("{value:?}"));
+    }
+}
+
+/// Waits for the event that counts the failures that were not logged one by one, and returns it. Fails unless ten were
+/// logged and all others counted once.
+#[track_caller]
+pub(crate) fn assert_ten_logged(mut logged: impl FnMut() -> Vec<Event>, others: usize) -> Event {
+    let is_count = |event: &Event| event.fields.contains_key("failures");
+    let mut events = logged();
+    while !events.iter().any(is_count) {
+        thread::yield_now();
+        events.extend(logged());
+    }
+    let (mut counts, alone): (Vec<_>, Vec<_>) = events.into_iter().partition(is_count);
+    let counted: Vec<_> = counts.iter().map(|event| event.field("failures")).collect();
+    assert_eq!((alone.len(), counted), (10, vec![others.to_string()]), "{alone:#?}, {counts:#?}");
+    counts.remove(0)
 }
 
 mod tests {

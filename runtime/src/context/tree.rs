@@ -498,6 +498,14 @@ impl ScopeNode {
         }
     }
 
+    /// Fires the token of the scope for a reason, unless it has fired. A foreign waker that panics may keep it from
+    /// cancel wakers of the scope: then `wake_tasks` is called.
+    pub(crate) fn fire(&self, token: &CancellationToken, cause: Cause, wake_tasks: impl FnOnce()) {
+        if !token.is_cancelled() && !self.cancel(cause, || quietly(|| token.cancel())) {
+            wake_tasks();
+        }
+    }
+
     /// Its own token fires now, called by the cancel waker. No token may be checked here: `cancel` may hold their locks.
     pub(super) fn on_token_fired(&self) {
         self.reason.get_or_init(Reason::published);

@@ -17,8 +17,8 @@ use crate::{
     group::spawn::{HandleSpawn, Spawn},
     group::state::GroupState,
     tasks::admission::Slots,
-    tasks::blocking::{Blocking, blocking},
-    tasks::spawner::{OnBlockingThread, OnThisThread, OnWorkers},
+    tasks::blocking::Blocking,
+    tasks::spawner::{OnThisThread, OnWorkers},
 };
 
 /// Tasks that succeed or fail together: the first failure cancels the rest and is what
@@ -190,13 +190,7 @@ where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
     {
-        Spawn::new(
-            &self.shared,
-            None,
-            task,
-            Location::caller(),
-            spawn::spawn_admitted::<_, OnWorkers>,
-        )
+        Spawn::of::<OnWorkers, _>(&self.shared, task)
     }
 
     /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
@@ -238,13 +232,7 @@ where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + 'static,
     {
-        Spawn::new(
-            &self.shared,
-            None,
-            task,
-            Location::caller(),
-            spawn::spawn_admitted::<_, OnThisThread>,
-        )
+        Spawn::of::<OnThisThread, _>(&self.shared, task)
     }
 
     /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
@@ -282,15 +270,7 @@ where
         F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
         E: From<TaskError>,
     {
-        let place = Location::caller();
-        let task = |token| blocking(name, place, token, work);
-        Spawn::new(
-            &self.shared,
-            Some(name),
-            task,
-            place,
-            spawn::spawn_admitted::<_, OnBlockingThread>,
-        )
+        Spawn::of_blocking(&self.shared, name, work)
     }
 
     /// Waits until every task has ended, and gives their results in the order of their spawns.
@@ -411,13 +391,7 @@ where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + Send + 'static,
     {
-        HandleSpawn(Spawn::new(
-            &self.shared,
-            None,
-            task,
-            Location::caller(),
-            spawn::spawn_admitted::<_, OnWorkers>,
-        ))
+        HandleSpawn(Spawn::of::<OnWorkers, _>(&self.shared, task))
     }
 
     /// As [`Group::spawn_local`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
@@ -440,13 +414,7 @@ where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value = T, Error = E> + 'static,
     {
-        HandleSpawn(Spawn::new(
-            &self.shared,
-            None,
-            task,
-            Location::caller(),
-            spawn::spawn_admitted::<_, OnThisThread>,
-        ))
+        HandleSpawn(Spawn::of::<OnThisThread, _>(&self.shared, task))
     }
 
     /// As [`Group::spawn_blocking`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
@@ -472,10 +440,7 @@ where
         F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
         E: From<TaskError>,
     {
-        let place = Location::caller();
-        let task = |token| blocking(name, place, token, work);
-        let spawn_fn = spawn::spawn_admitted::<_, OnBlockingThread>;
-        HandleSpawn(Spawn::new(&self.shared, Some(name), task, place, spawn_fn))
+        HandleSpawn(Spawn::of_blocking(&self.shared, name, work))
     }
 }
 

@@ -15,25 +15,27 @@ use crate::{
     cause::Cause,
     context::cancel_waker::CancelWaker,
     context::tree::TaskRecord,
-    error::{Cancelled, Origin, Panic, TaskError},
+    error::{Cancelled, Origin, TaskError},
     function::TaskSpec,
     function::limit::Slot,
     outcome::Outcome,
     panic,
     panic::{Caught, drop_quietly},
     registry::slab::Key,
-    run::future::{Prepared, SupervisedFuture, TaskCompletion},
+    run::future::{Prepared, Supervised, SupervisedFuture, TaskCompletion},
+    run::output::panicked,
     telemetry::events,
     token::call_closure,
 };
 use crate::{
     group::state::GroupState,
     tasks::admission::{Admission, AdmissionWait, Refusal},
-    tasks::cell::{Report, Task, cause_of_abort},
+    tasks::blocking::{Blocking, blocking},
+    tasks::cell::{Report, Task, error_of_abort},
     tasks::failure::Failure,
     tasks::name::task_name,
     tasks::refused::SpawnError,
-    tasks::spawner::Spawner,
+    tasks::spawner::{OnBlockingThread, Spawner},
 };
 
 /// The future of [`Group::spawn`](crate::group::Group::spawn); it spawns when it is awaited.
@@ -82,9 +84,21 @@ impl<'a, T, E, S> Spawn<'a, T, E, S>
 where
     S: SupervisedFuture<Value = T, Error = E>,
 {
+    /// A spawn on the threads of `L`, at the place of the caller.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn of<L, F>(group: &'a Arc<GroupState<T, E>>, task: F) -> Self
+    where
+        L: Spawner<S>,
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
+    {
+        Self::new(group, None, task, Location::caller(), spawn_admitted::<_, L>)
+    }
+
     /// `name` is that of a task which has one before its closure is called.
     #[inline]
-    pub(crate) fn new<F: FnOnce(CancellationToken) -> S>(
+    fn new<F: FnOnce(CancellationToken) -> S>(
         group: &'a Arc<GroupState<T, E>>,
         name: Option<&'static str>,
         task: F,
@@ -113,17 +127,35 @@ where
     }
 }
 
+impl<'a, T, E, F> Spawn<'a, T, E, Supervised<Blocking<F>>>
+where
+    T: Send + 'static,
+    E: From<TaskError> + Send + 'static,
+    F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
+{
+    /// A spawn of a closure that blocks, at the place of the caller.
+    #[track_caller]
+    pub(crate) fn of_blocking(
+        group: &'a Arc<GroupState<T, E>>,
+        name: &'static str,
+        work: F,
+    ) -> Self {
+        let place = Location::caller();
+        let task = |token| blocking(name, place, token, work);
+        Self::new(group, Some(name), task, place, spawn_admitted::<_, OnBlockingThread>)
+    }
+}
+
 /// The closure has panicked.
 #[cold]
 fn closure_panicked<S: SupervisedFuture>(task: &'static str, caught: Caught) -> NotMade<S::Error> {
-    let panic = Panic::new(task, caught);
-    events::panicked(&panic);
-    let error = panic::catch(|| S::error(TaskError::Panicked(panic)));
+    let error = panicked(task, caught);
+    let error = panic::catch(|| S::error(error));
     NotMade::Failed { task, error: Box::new(error) }
 }
 
 /// Spawns a run that has been admitted.
-pub(crate) fn spawn_admitted<S, L>(
+fn spawn_admitted<S, L>(
     group: &Arc<GroupState<S::Value, S::Error>>,
     run: &mut Option<S>,
     record: Option<Arc<TaskRecord>>,
@@ -354,9 +386,7 @@ impl<T, E> Report<T, E> for GroupReporter<T, E> {
     }
 
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E) {
-        let cause = cause_of_abort(&self.group.scope, &self.group.token);
-        let cancelled = TaskError::Cancelled(Cancelled::new(record.spec(), cause));
-        match panic::catch(|| error(cancelled)) {
+        match error_of_abort(&self.group.scope, &self.group.token, record.spec(), error) {
             Ok(error) => self.completed(record, TaskCompletion::aborted(error), None),
             Err(caught) => self.poll_panicked(record, caught, error),
         }

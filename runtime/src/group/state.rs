@@ -46,7 +46,7 @@ use crate::{
     registry::sharded_list::Registration,
     registry::slab::{Key, Slab},
     sync::{Mutex, MutexGuard, OnceLock},
-    telemetry::events,
+    telemetry::events::{self, FailedScope},
     telemetry::span::TaskSpan,
 };
 use crate::{
@@ -296,12 +296,11 @@ impl<T, E> GroupState<T, E> {
 
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
     fn cancel(&self, cause: Cause) {
-        if !self.token.is_cancelled() {
-            let fired = self.scope.cancel(cause, || quietly(|| self.token.cancel()));
-            if let (false, Some(cancel_waker)) = (fired, self.cancel_waker()) {
+        self.scope.fire(&self.token, cause, || {
+            if let Some(cancel_waker) = self.cancel_waker() {
                 cancel_waker.fire();
             }
-        }
+        });
     }
 
     /// There is no task: its closure panicked, or it would have waited for itself.
@@ -385,7 +384,7 @@ impl<T, E> GroupState<T, E> {
     fn log_surplus(&self, surplus: Option<Failure<E>>, dropped: bool) {
         if let Some(failure) = surplus {
             let why = if dropped { "had been dropped" } else { "had failed already" };
-            log_failure(failure, self.place, why);
+            failure.log(&FailedScope::Group(self.place), why);
         }
     }
 
@@ -542,7 +541,7 @@ impl<T, E> GroupState<T, E> {
             events::group_dropped(records.len(), self.place);
         }
         if let Some(failure) = failure {
-            log_failure(failure, self.place, "was dropped without a join");
+            failure.log(&FailedScope::Group(self.place), "was dropped without a join");
         }
         refused.log(self.place);
         drop_quietly(refused.error.take());
@@ -574,14 +573,6 @@ impl<T, E> Inner<T, E> {
     fn wants_values(&self) -> bool {
         !self.closed && self.failure.is_none() && self.conversion_panic.is_none()
     }
-}
-
-/// Logs a failure and drops its error. A cancellation is no failure, and a panic was logged when it was caught.
-#[cold]
-fn log_failure<E>(failure: Failure<E>, group: &Location<'_>, why: &str) {
-    let Failure { task, place, outcome, error, text } = failure;
-    events::group_task_failed(task, place, group, outcome, text.as_deref(), why);
-    drop_quietly(error);
 }
 
 fn wake_joiner<T, E>(mut state: MutexGuard<'_, Inner<T, E>>) {

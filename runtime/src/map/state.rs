@@ -45,7 +45,7 @@ use crate::{
     context::cancel_waker::CancelWaker,
     context::tree::ScopeNode,
     context::tree::TaskRecord,
-    error::{Cancelled, Origin, Panic, TaskError},
+    error::Origin,
     function::TaskSpec,
     outcome::Outcome,
     panic,
@@ -54,15 +54,16 @@ use crate::{
     registry::sharded_list::Registration,
     registry::slab::{Key, Slab},
     run::future::{SupervisedFuture, TaskCompletion},
+    run::output::panicked,
     sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool, atomic::Ordering},
-    telemetry::events,
+    telemetry::events::FailedScope,
     telemetry::span::TaskSpan,
 };
 use crate::{
     map::growth::Capacity,
     map::item_source::{ItemSource, NextItem, drop_source},
     map::results::{CollectMode, MapResults},
-    tasks::cell::cause_of_abort,
+    tasks::cell::error_of_abort,
     tasks::failure::Failure,
     tasks::name::task_name,
     tasks::reorder_buffer::Index,
@@ -268,12 +269,9 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         mut results: Vec<K::Item>,
         spec: Option<&'static TaskSpec>,
     ) -> Result<Vec<K::Item>, S::Error> {
-        let cause = cause_of_abort(&self.scope, &self.token);
         let origin = spec.map_or_else(|| Origin::from(task_name::<S, F>()), Origin::from);
-        let cancelled = Cancelled::new(origin, cause);
-        match panic::catch(|| S::error(TaskError::Cancelled(cancelled)))
-            .map(|error| K::collect(Err(error)))
-        {
+        let error = error_of_abort(&self.scope, &self.token, origin, S::error);
+        match error.map(|error| K::collect(Err(error))) {
             Ok(Ok(item)) => {
                 results.push(item);
                 Ok(results)
@@ -304,7 +302,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         wake_each(queue);
         drop_source(source);
         if let Some(failure) = unwanted.failure.take() {
-            self.log(failure, "was dropped before it returned");
+            failure.log(&FailedScope::Map, "was dropped before it returned");
         }
     }
 
@@ -367,14 +365,6 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         Failure { task, place: self.place, outcome, error, text }
     }
 
-    /// Logs a failure that the map does not return, and drops its error.
-    #[cold]
-    fn log(&self, failure: Failure<S::Error>, why: &str) {
-        let Failure { task, place, outcome, error, text } = failure;
-        events::map_item_failed(task, place, outcome, text.as_deref(), why);
-        drop_quietly(error);
-    }
-
     /// A run has ended, and no error could be made of how.
     pub(crate) fn store_unconvertible(&self, task: &'static str, caught: Caught) {
         let mut state = self.lock();
@@ -392,7 +382,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         if state.closed || state.results.failure.is_some() {
             let why = if state.closed { "had ended" } else { "had failed already" };
             drop(state);
-            return self.log(failure, why);
+            return failure.log(&FailedScope::Map, why);
         }
         let task = failure.task;
         state.results.failure = Some(failure);
@@ -401,12 +391,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
 
     /// Cancels the rest; where they are cancelled already, that has a cause of its own.
     fn cancel(&self, cause: Cause) {
-        if self.token.is_cancelled() {
-            return;
-        }
-        if !self.scope.cancel(cause, || quietly(|| self.token.cancel())) {
-            self.wake_workers();
-        }
+        self.scope.fire(&self.token, cause, || self.wake_workers());
     }
 
     /// Releases the lock, then does what must not be done under it.
@@ -583,9 +568,8 @@ where
     pub(crate) fn item_panicked(&self, index: Index, caught: Caught) -> Option<FinishedItem<S>> {
         let spec = self.lock().spec;
         let task = spec.map_or_else(task_name::<S, F>, TaskSpec::name);
-        let panic = Panic::new(spec.map_or_else(|| Origin::from(task), Origin::from), caught);
-        events::panicked(&panic);
-        match panic::catch(|| S::error(TaskError::Panicked(panic))) {
+        let error = panicked(spec.map_or_else(|| Origin::from(task), Origin::from), caught);
+        match panic::catch(|| S::error(error)) {
             Ok(error) => {
                 let outcome = Outcome::Panicked;
                 let ended =

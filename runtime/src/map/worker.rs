@@ -22,7 +22,6 @@ use crate::{
     clock::Ticks,
     context::cancel_waker::CancelWaker,
     context::tree::{OnThread, TaskRecord},
-    error::{Cancelled, TaskError},
     function::{Policy, TaskSpec},
     panic,
     panic::{Caught, drop_quietly},
@@ -38,7 +37,7 @@ use crate::{
     map::results::CollectMode,
     map::state,
     map::state::{FinishedItem, MapState, NextRun},
-    tasks::cell::{DynTask, TaskCell, cause_of_abort},
+    tasks::cell::{DynTask, TaskCell, error_of_abort},
     tasks::reorder_buffer::Index,
 };
 
@@ -442,9 +441,7 @@ where
         self.dequeue();
         if let Some(index) = self.index.take() {
             let spec = self.record.spec();
-            let cause = cause_of_abort(&self.shared.scope, &self.shared.token);
-            let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
-            match panic::catch(|| S::error(cancelled)) {
+            match error_of_abort(&self.shared.scope, &self.shared.token, spec, S::error) {
                 Ok(error) => {
                     let ended = TaskCompletion::aborted(error);
                     self.shared.store(FinishedItem { task: spec.name(), index, ended });

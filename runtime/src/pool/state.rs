@@ -374,12 +374,11 @@ impl PoolState {
         let renewed = state.tokens.renewed.clone();
         drop(state);
         let (token, scope, cancel_waker) = self.current(&renewed);
-        if !token.is_cancelled() {
-            let fired = scope.cancel(cause, || quietly(|| token.cancel()));
-            if let (false, Some(cancel_waker)) = (fired, cancel_waker) {
+        scope.fire(token, cause, || {
+            if let Some(cancel_waker) = cancel_waker {
                 cancel_waker.fire();
             }
-        }
+        });
     }
 
     /// Aborts what runs, and what is being spawned.

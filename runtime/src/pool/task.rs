@@ -5,7 +5,6 @@ use std::{fmt, panic::Location, sync::Arc};
 use crate::{
     context::cancel_waker::CancelWaker,
     context::tree::TaskRecord,
-    error::Panic,
     error::TaskError,
     function::TaskSpec,
     function::limit::{Permit, Slot},
@@ -13,7 +12,7 @@ use crate::{
     panic::{Caught, drop_quietly},
     registry::slab::Key,
     run::future::{Prepared, SupervisedFuture, TaskCompletion},
-    run::output::Text,
+    run::output::{Text, panicked},
     telemetry::events,
     token::call_closure,
 };
@@ -37,8 +36,7 @@ pub(crate) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
 ) -> Option<PreparedRun> {
     let (token, record) = pool.task_parts();
     let spec = call_closure(|| run.insert(task(token)).spec());
-    let spec =
-        spec.map_err(|caught| events::panicked(&Panic::new(task_name::<S, F>(), caught))).ok()?;
+    let spec = spec.map_err(|caught| panicked(task_name::<S, F>(), caught)).ok()?;
     Some(PreparedRun { spec, record })
 }
 

@@ -18,7 +18,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -34,6 +33,7 @@ use crate::{
     run::output::{Judge, Verdict},
     run::{PollContext, Run, RunResult},
     tasks::body_task::BodyTask,
+    tasks::runtime_options::RuntimeOptions,
 };
 
 /// What a panic in `main` exits with, as in any Rust program.
@@ -44,8 +44,7 @@ const PANICKED: u8 = 101;
 pub struct MainOptions {
     grace: Duration,
     linger: Duration,
-    current_thread: bool,
-    worker_threads: Option<usize>,
+    runtime: RuntimeOptions,
 }
 
 impl MainOptions {
@@ -53,8 +52,7 @@ impl MainOptions {
     pub const DEFAULT: Self = Self {
         grace: Duration::from_secs(25),
         linger: Duration::ZERO,
-        current_thread: false,
-        worker_threads: None,
+        runtime: RuntimeOptions::DEFAULT,
     };
 
     /// `grace = "25s"`.
@@ -80,28 +78,15 @@ impl MainOptions {
     /// `flavor = "current_thread"`.
     #[must_use]
     pub const fn current_thread(mut self) -> Self {
-        self.current_thread = true;
+        self.runtime = self.runtime.current_thread();
         self
     }
 
     /// `worker_threads = N`.
     #[must_use]
     pub const fn worker_threads(mut self, threads: usize) -> Self {
-        assert!(threads > 0, "`worker_threads` must not be 0");
-        self.worker_threads = Some(threads);
+        self.runtime = self.runtime.worker_threads(threads);
         self
-    }
-
-    fn runtime(&self) -> std::io::Result<Runtime> {
-        let mut builder = if self.current_thread {
-            Builder::new_current_thread()
-        } else {
-            Builder::new_multi_thread()
-        };
-        if let Some(threads) = self.worker_threads {
-            builder.worker_threads(threads);
-        }
-        builder.enable_all().build()
     }
 }
 
@@ -118,7 +103,7 @@ where
 {
     panic::hook::install();
     let (token, scope) = (CancellationToken::new(), MainScope::new());
-    let started = options.runtime().and_then(|runtime| {
+    let started = options.runtime.builder().build().and_then(|runtime| {
         let shutdown = Shutdown::watch(options.grace, options.linger, token.clone(), &scope)?;
         Ok((runtime, shutdown))
     });

@@ -16,24 +16,27 @@ const MOST_INDENTED: usize = 32;
 /// One line of the tree.
 pub(crate) enum TreeLine<'a> {
     Task(&'a LiveTask),
-    /// Siblings of one name and place that are not drawn, with their descendants.
-    More {
-        depth: usize,
-        name: &'static str,
-        count: usize,
-        /// How many tasks are below them.
-        below: usize,
-        oldest: Duration,
-        /// How many of all these block their worker.
-        blocking: usize,
-    },
+    More(Alike),
+}
+
+/// Siblings of one name and place that are not drawn, with their descendants.
+#[derive(Clone)]
+pub(crate) struct Alike {
+    pub(crate) depth: usize,
+    pub(crate) name: &'static str,
+    pub(crate) count: usize,
+    /// How many tasks are below them.
+    pub(crate) below: usize,
+    pub(crate) oldest: Duration,
+    /// How many of all these block their worker.
+    pub(crate) blocking: usize,
 }
 
 impl TreeLine<'_> {
     pub(crate) fn depth(&self) -> usize {
         match self {
             Self::Task(task) => task.depth,
-            Self::More { depth, .. } => *depth,
+            Self::More(alike) => alike.depth,
         }
     }
 }
@@ -54,15 +57,15 @@ pub(crate) fn fold_alike(tasks: &Tasks, most_alike: usize) -> Vec<TreeLine<'_>> 
                 lines.push(TreeLine::Task(&tasks[at]));
                 push_siblings(&mut ahead, tasks, &ends, &blocking, at + 1..ends[at], most_alike);
             }
-            Ahead::More(more) => lines.push(more),
+            Ahead::More(alike) => lines.push(TreeLine::More(alike)),
         }
     }
     lines
 }
 
-enum Ahead<'a> {
+enum Ahead {
     Task(usize),
-    More(TreeLine<'a>),
+    More(Alike),
 }
 
 /// Returns for each task the end of its descendants.
@@ -100,9 +103,9 @@ impl Blocking {
 }
 
 /// Pushes the siblings of a range, and the line that counts the folded ones.
-fn push_siblings<'a>(
-    ahead: &mut Vec<Ahead<'a>>,
-    tasks: &'a [LiveTask],
+fn push_siblings(
+    ahead: &mut Vec<Ahead>,
+    tasks: &[LiveTask],
     ends: &[usize],
     blocking: &Blocking,
     range: Range<usize>,
@@ -129,7 +132,7 @@ fn push_siblings<'a>(
         if siblings.len() > most_alike + 1 {
             let rest = siblings.split_off(most_alike);
             let sizes = rest.iter().map(|at| ends[*at] - at - 1);
-            ahead.push(Ahead::More(TreeLine::More {
+            ahead.push(Ahead::More(Alike {
                 depth: tasks[rest[0]].depth,
                 name: tasks[rest[0]].name,
                 count: rest.len(),
@@ -208,7 +211,7 @@ fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 4] {
             };
             [name, state.to_string(), Age(*age).to_string(), spawned_at.to_string()]
         }
-        TreeLine::More { name, count, below, oldest, blocking, .. } => {
+        TreeLine::More(Alike { name, count, below, oldest, blocking, .. }) => {
             let below = match below {
                 0 => String::new(),
                 below => format!(", with {below} below"),
@@ -253,7 +256,7 @@ mod tests {
     fn drawn(of: &[(usize, u64)], most_alike: usize) -> Vec<String> {
         let told = |line: &TreeLine<'_>| match line {
             TreeLine::Task(task) => format!("{}:{}", task.depth, task.age.as_secs()),
-            TreeLine::More { depth, count, below, oldest, blocking, .. } => {
+            TreeLine::More(Alike { depth, count, below, oldest, blocking, .. }) => {
                 format!("{depth}:{count}/{below}/{}/{blocking}", oldest.as_secs())
             }
         };

@@ -96,7 +96,7 @@ pub(super) fn converted<E>(
 
 /// Logs a panic, and returns it as an error.
 #[cold]
-pub(super) fn panicked(task: impl Into<Origin>, caught: Caught) -> TaskError {
+pub(crate) fn panicked(task: impl Into<Origin>, caught: Caught) -> TaskError {
     let panic = Panic::new(task, caught);
     events::panicked(&panic);
     TaskError::Panicked(panic)

@@ -31,7 +31,7 @@ use crate::{
     context::cancel_waker::CancelWaker,
     context::tree::ScopeNode,
     context::tree::TaskRecord,
-    error::TaskError,
+    error::{Cancelled, Origin, TaskError},
     panic,
     panic::{Caught, drop_quietly},
     run::PollContext,
@@ -80,10 +80,20 @@ pub(crate) trait Report<T, E> {
     fn cancel_waker(&self) -> Option<&CancelWaker>;
 }
 
-/// Why a task was dropped before its run ended. Its scope fires the token before it aborts; otherwise it was dropped
-/// together with its runtime.
-pub(crate) fn cause_of_abort(scope: &ScopeNode, token: &CancellationToken) -> Cause {
-    if token.is_cancelled() { scope.cause().unwrap_or(Cause::Token) } else { Cause::RuntimeGone }
+/// Makes the error of a task that was dropped before its run ended. Its scope fires the token before it aborts;
+/// otherwise the task was dropped together with its runtime.
+///
+/// `Err` is the panic of the error's conversion.
+pub(crate) fn error_of_abort<E>(
+    scope: &ScopeNode,
+    token: &CancellationToken,
+    task: impl Into<Origin>,
+    error: fn(TaskError) -> E,
+) -> Result<E, Caught> {
+    let fired = token.is_cancelled();
+    let cause = if fired { scope.cause().unwrap_or(Cause::Token) } else { Cause::RuntimeGone };
+    let cancelled = TaskError::Cancelled(Cancelled::new(task, cause));
+    panic::catch(|| error(cancelled))
 }
 
 pin_project! {

@@ -2,7 +2,11 @@
 
 use std::panic::Location;
 
-use crate::outcome::Outcome;
+use crate::{
+    outcome::Outcome,
+    panic::drop_quietly,
+    telemetry::events::{self, FailedScope},
+};
 
 /// How a task failed.
 pub(crate) struct Failure<E> {
@@ -12,4 +16,14 @@ pub(crate) struct Failure<E> {
     pub(crate) error: E,
     /// What the error says, if that is known.
     pub(crate) text: Option<Box<str>>,
+}
+
+impl<E> Failure<E> {
+    /// Logs a failure that its scope does not return, and drops its error.
+    #[cold]
+    pub(crate) fn log(self, scope: &FailedScope<'_>, why: &str) {
+        let Self { task, place, outcome, error, text } = self;
+        events::task_failed(scope, task, place, outcome, text.as_deref(), why);
+        drop_quietly(error);
+    }
 }

@@ -9,5 +9,6 @@ pub(crate) mod name;
 pub(crate) mod recycler;
 pub(crate) mod refused;
 pub(crate) mod reorder_buffer;
+pub(crate) mod runtime_options;
 pub(crate) mod spawner;
 pub(crate) mod timer;

@@ -17,13 +17,19 @@ use crate::{
 };
 
 /// The failures of pool tasks, which nobody awaits.
-pub(crate) static POOL_FAILURES: Rate = Rate::new(Level::ERROR, more_pool_tasks_failed);
+pub(crate) static POOL_FAILURES: Rate = Rate::new(Level::ERROR, |task, count, within| {
+    more_failed(Level::ERROR, "pool", task, count, within);
+});
 
 /// The failures of group tasks that no join returns.
-static GROUP_FAILURES: Rate = Rate::new(Level::WARN, more_group_tasks_failed);
+static GROUP_FAILURES: Rate = Rate::new(Level::WARN, |task, count, within| {
+    more_failed(Level::WARN, "group", task, count, within);
+});
 
 /// The failures of runs that a map does not return.
-static MAP_FAILURES: Rate = Rate::new(Level::WARN, more_map_items_failed);
+static MAP_FAILURES: Rate = Rate::new(Level::WARN, |task, count, within| {
+    more_failed(Level::WARN, "map", task, count, within);
+});
 
 /// Panics, with their backtraces.
 static PANICS: Rate = Rate::new(Level::ERROR, more_panicked);
@@ -126,7 +132,7 @@ pub(crate) fn panicked(panic: &Panic) {
 /// `ERROR`: panics, more than are logged one by one.
 #[cold]
 fn more_panicked(task: &'static str, count: u64, within: Duration) {
-    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+    let within = whole_millis(within);
     tracing::error!(
         target: "tokio_supervised",
         { "task.name" = task, "panics" = count, "within" = ?within },
@@ -245,16 +251,38 @@ pub(crate) fn group_dropped(tasks: usize, place: &Location<'_>) {
     });
 }
 
-/// `WARN`: a task of a group failed, and no join returns it. If it was cancelled, `DEBUG`; a panic was logged when it
-/// was caught.
-pub(crate) fn group_task_failed(
+/// A scope that returns one failure, and logs the others.
+pub(crate) enum FailedScope<'a> {
+    /// Where it was made.
+    Group(&'a Location<'a>),
+    Map,
+}
+
+impl fmt::Display for FailedScope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Group(place) => write!(f, "its group made at {place}"),
+            Self::Map => f.write_str("the map"),
+        }
+    }
+}
+
+/// `WARN`: a task of a group or a run of a map failed, and the scope does not return it. If it was cancelled, `DEBUG`;
+/// a panic was logged when it was caught.
+///
+/// `place` is that of the spawn, or of the map.
+pub(crate) fn task_failed(
+    scope: &FailedScope<'_>,
     task: &'static str,
     place: &Location<'_>,
-    group: &Location<'_>,
     outcome: Outcome,
     error: Option<&str>,
     why: &str,
 ) {
+    let (failures, placed) = match scope {
+        FailedScope::Group(_) => (&GROUP_FAILURES, "spawned at"),
+        FailedScope::Map => (&MAP_FAILURES, "of a map made at"),
+    };
     macro_rules! at {
         ($level:ident) => {
             tracing::$level!(
@@ -266,7 +294,7 @@ pub(crate) fn group_task_failed(
                     "outcome" = outcome.as_str(),
                     "error" = error,
                 },
-                "task `{task}` spawned at {place} ended as {outcome}{}{}; its group made at {group} {why}",
+                "task `{task}` {placed} {place} ended as {outcome}{}{}; {scope} {why}",
                 if error.is_some() { ": " } else { "" },
                 error.unwrap_or_default()
             )
@@ -275,65 +303,30 @@ pub(crate) fn group_task_failed(
     match outcome {
         Outcome::Panicked => {}
         Outcome::Cancelled => _ = call_subscriber(|| at!(debug)),
-        _ if GROUP_FAILURES.admits(task) => _ = call_subscriber(|| at!(warn)),
+        _ if failures.admits(task) => _ = call_subscriber(|| at!(warn)),
         _ => {}
     }
 }
 
-/// `WARN`: a run of a map failed, and the map does not return it. If it was cancelled, `DEBUG`; a panic was logged when
-/// it was caught.
-pub(crate) fn map_item_failed(
-    task: &'static str,
-    place: &Location<'_>,
-    outcome: Outcome,
-    error: Option<&str>,
-    why: &str,
-) {
+/// `ERROR` or `WARN`: tasks of pools or groups, or runs of maps, failed, more than are logged one by one.
+#[cold]
+fn more_failed(level: Level, scope: &str, task: &'static str, count: u64, within: Duration) {
+    let within = whole_millis(within);
     macro_rules! at {
         ($level:ident) => {
             tracing::$level!(
                 target: "tokio_supervised",
-                {
-                    "task.name" = task,
-                    "task.id" = tokio::task::try_id().map(field::display),
-                    "task.place" = %place,
-                    "outcome" = outcome.as_str(),
-                    "error" = error,
-                },
-                "task `{task}` of a map made at {place} ended as {outcome}{}{}; the map {why}",
-                if error.is_some() { ": " } else { "" },
-                error.unwrap_or_default()
+                { "task.name" = task, "failures" = count, "within" = ?within },
+                "task `{task}` of a {scope} failed {count} more times within {within:?}"
             )
         };
     }
-    match outcome {
-        Outcome::Panicked => {}
-        Outcome::Cancelled => _ = call_subscriber(|| at!(debug)),
-        _ if MAP_FAILURES.admits(task) => _ = call_subscriber(|| at!(warn)),
-        _ => {}
-    }
+    if level == Level::ERROR { at!(error) } else { at!(warn) }
 }
 
-/// `WARN`: runs of maps failed, more than are logged one by one.
-#[cold]
-fn more_map_items_failed(task: &'static str, count: u64, within: Duration) {
-    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
-    tracing::warn!(
-        target: "tokio_supervised",
-        { "task.name" = task, "failures" = count, "within" = ?within },
-        "task `{task}` of a map failed {count} more times within {within:?}"
-    );
-}
-
-/// `WARN`: tasks of groups failed, more than are logged one by one.
-#[cold]
-fn more_group_tasks_failed(task: &'static str, count: u64, within: Duration) {
-    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
-    tracing::warn!(
-        target: "tokio_supervised",
-        { "task.name" = task, "failures" = count, "within" = ?within },
-        "task `{task}` of a group failed {count} more times within {within:?}"
-    );
+/// Cuts a duration to whole milliseconds, for an event.
+fn whole_millis(duration: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// `WARN`: a group refused spawns, and their callers do not know.
@@ -371,17 +364,6 @@ pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str
         Outcome::Cancelled => at!(debug),
         _ => at!(error),
     });
-}
-
-/// `ERROR`: tasks of pools failed, more than are logged one by one.
-#[cold]
-fn more_pool_tasks_failed(task: &'static str, count: u64, within: Duration) {
-    let within = Duration::from_millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
-    tracing::error!(
-        target: "tokio_supervised",
-        { "task.name" = task, "failures" = count, "within" = ?within },
-        "task `{task}` of a pool failed {count} more times within {within:?}"
-    );
 }
 
 /// `WARN`: a pool was drained, and some of its tasks did not finish. The lists name them.

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
     run::output::Judge,
     run::{PollContext, Run, RunResult},
     tasks::body_task::BodyTask,
+    tasks::runtime_options::RuntimeOptions,
     telemetry::flush,
 };
 use crate::{
@@ -44,8 +45,7 @@ const SHUTDOWN_OF_LEAKS: Duration = Duration::from_millis(100);
 /// The arguments of `#[supervised::test]`.
 #[derive(Clone, Copy)]
 pub struct TestOptions {
-    current_thread: bool,
-    worker_threads: Option<usize>,
+    runtime: RuntimeOptions,
     #[cfg(feature = "test-util")]
     start_paused: bool,
     leaks_allowed: bool,
@@ -54,8 +54,7 @@ pub struct TestOptions {
 impl TestOptions {
     /// A worker for each core, and a check for leaks.
     pub const DEFAULT: Self = Self {
-        current_thread: false,
-        worker_threads: None,
+        runtime: RuntimeOptions::DEFAULT,
         #[cfg(feature = "test-util")]
         start_paused: false,
         leaks_allowed: false,
@@ -64,15 +63,14 @@ impl TestOptions {
     /// `flavor = "current_thread"`.
     #[must_use]
     pub const fn current_thread(mut self) -> Self {
-        self.current_thread = true;
+        self.runtime = self.runtime.current_thread();
         self
     }
 
     /// `worker_threads = N`.
     #[must_use]
     pub const fn worker_threads(mut self, threads: usize) -> Self {
-        assert!(threads > 0, "`worker_threads` must not be 0");
-        self.worker_threads = Some(threads);
+        self.runtime = self.runtime.worker_threads(threads);
         self
     }
 
@@ -91,19 +89,12 @@ impl TestOptions {
         self
     }
 
-    fn runtime(&self) -> std::io::Result<(Runtime, Arc<Threads>)> {
-        let mut builder = if self.current_thread {
-            Builder::new_current_thread()
-        } else {
-            Builder::new_multi_thread()
-        };
-        if let Some(threads) = self.worker_threads {
-            builder.worker_threads(threads);
-        }
+    fn start_runtime(&self) -> std::io::Result<(Runtime, Arc<Threads>)> {
+        let mut builder = self.runtime.builder();
         #[cfg(feature = "test-util")]
         builder.start_paused(self.start_paused);
         let threads = Threads::of(&mut builder);
-        Ok((builder.enable_all().build()?, threads))
+        Ok((builder.build()?, threads))
     }
 }
 
@@ -122,7 +113,7 @@ where
     panic::hook::install();
     watch::start();
     let (runtime, threads) = options
-        .runtime()
+        .start_runtime()
         .unwrap_or_else(|error| panic!("the runtime of the test cannot start: {error}"));
     let check = LeakCheck::of_test(spec.name(), runtime.handle().clone(), threads);
     let run_result = run(&runtime, spec, verdict, body);

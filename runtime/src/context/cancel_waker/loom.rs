@@ -1,16 +1,10 @@
-use std::{
-    future::poll_fn,
-    sync::{Arc, Weak},
-    task::Poll,
-};
-
-use loom::{future::block_on, thread};
+use std::sync::{Arc, Weak};
 
 use crate::context::cancel_waker::{CancelWaker, WakeAll};
 use crate::{
     context::tree::TaskRecord,
-    context::tree::loom::record as model_record,
-    sync::{join, model},
+    context::tree::loom::{record as model_record, sleep_until},
+    sync::{join, model, spawn},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -22,33 +16,22 @@ impl WakeAll for OneTask {
     }
 }
 
+/// A token, a task and what the cancel waker wakes.
+fn one_task() -> (CancellationToken, Arc<OneTask>, Weak<OneTask>) {
+    let token = CancellationToken::new();
+    let tasks = Arc::new(OneTask(model_record(&token)));
+    let weak = Arc::downgrade(&tasks);
+    (token, tasks, weak)
+}
+
 /// Invariant 2.
 #[test]
 fn a_task_that_sleeps_as_the_waker_fires_is_woken() {
     model(None, || {
-        let token = CancellationToken::new();
-        let tasks = Arc::new(OneTask(model_record(&token)));
-        let weak: Weak<OneTask> = Arc::downgrade(&tasks);
+        let (token, tasks, weak) = one_task();
         let cancel_waker = CancelWaker::new(&token, tasks.0.scope(), weak);
-        let fires = thread::spawn({
-            let token = token.clone();
-            move || token.cancel()
-        });
-        let record = &tasks.0;
-        let mut kept = false;
-        block_on(poll_fn(|cx| {
-            if token.is_cancelled() {
-                return Poll::Ready(());
-            }
-            if !std::mem::replace(&mut kept, true) {
-                record.set_waker(cx.waker());
-                if cancel_waker.fired() {
-                    cx.waker().wake_by_ref();
-                }
-            }
-            Poll::Pending
-        }));
-        record.clear_waker();
+        let fires = spawn(&token, move |token| token.cancel());
+        sleep_until(&tasks.0, || token.is_cancelled(), || cancel_waker.fired());
         join(fires);
     });
 }
@@ -57,13 +40,8 @@ fn a_task_that_sleeps_as_the_waker_fires_is_woken() {
 #[test]
 fn a_fired_cancel_waker_has_a_cancelled_token() {
     model(None, || {
-        let token = CancellationToken::new();
-        let tasks = Arc::new(OneTask(model_record(&token)));
-        let weak: Weak<OneTask> = Arc::downgrade(&tasks);
-        let fires = thread::spawn({
-            let token = token.clone();
-            move || token.cancel()
-        });
+        let (token, tasks, weak) = one_task();
+        let fires = spawn(&token, move |token| token.cancel());
         // Also where it is made while the token fires.
         let cancel_waker = CancelWaker::new(&token, tasks.0.scope(), weak);
         if cancel_waker.fired() {

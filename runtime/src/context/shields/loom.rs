@@ -1,10 +1,10 @@
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
-use loom::{future::block_on, thread};
+use loom::future::block_on;
 use tokio::time::Instant;
 
 use crate::context::shields::RunShields;
-use crate::sync::{join, model};
+use crate::sync::{join, model, spawn};
 
 /// Invariant 2.
 #[test]
@@ -15,8 +15,7 @@ fn an_ending_run_is_woken_by_its_last_shield() {
         let deadlines = [later, later + Duration::from_secs(1)];
         deadlines.into_iter().for_each(|deadline| shields_of_run.add(deadline));
         let shields = deadlines.map(|deadline| {
-            let shields_of_run = shields_of_run.clone();
-            thread::spawn(move || shields_of_run.remove(deadline))
+            spawn(&shields_of_run, move |shields_of_run| shields_of_run.remove(deadline))
         });
         if shields_of_run.mark_ending() {
             block_on(poll_fn(|cx| match shields_of_run.until_or_wake(cx.waker()) {

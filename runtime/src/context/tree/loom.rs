@@ -7,7 +7,7 @@ use crate::{
     context::tree::ScopeNode,
     function::Policy,
     function::loom::spec as model_spec,
-    sync::{join, model},
+    sync::{join, model, spawn},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,30 +21,35 @@ pub(crate) fn record(token: &CancellationToken) -> Arc<TaskRecord> {
     ))
 }
 
+/// Sleeps as a task does: stores its waker once, then checks once more. Loom fails if it is never woken.
+pub(crate) fn sleep_until(
+    record: &TaskRecord,
+    is_over: impl Fn() -> bool,
+    must_wake: impl Fn() -> bool,
+) {
+    let mut stored = false;
+    block_on(poll_fn(|cx| {
+        if is_over() {
+            return Poll::Ready(());
+        }
+        if !std::mem::replace(&mut stored, true) {
+            record.set_waker(cx.waker());
+            if must_wake() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    }));
+    record.clear_waker();
+}
+
 /// Invariant 3.
 #[test]
 fn an_abort_wakes_a_task_that_is_about_to_sleep() {
     model(None, || {
         let record = record(&CancellationToken::new());
-        let aborts = thread::spawn({
-            let record = record.clone();
-            move || record.abort()
-        });
-        // As a task does; loom fails where it is never woken.
-        let mut kept = false;
-        block_on(poll_fn(|cx| {
-            if record.is_aborted() {
-                return Poll::Ready(());
-            }
-            if !std::mem::replace(&mut kept, true) {
-                record.set_waker(cx.waker());
-                if record.is_aborted() {
-                    cx.waker().wake_by_ref();
-                }
-            }
-            Poll::Pending
-        }));
-        record.clear_waker();
+        let aborts = spawn(&record, move |record| record.abort());
+        sleep_until(&record, || record.is_aborted(), || record.is_aborted());
         join(aborts);
     });
 }
@@ -59,7 +64,7 @@ fn an_unfinished_task_is_marked_once() {
         };
         let other = thread::spawn(enters.clone());
         let entered = enters();
-        let by_other = other.join().expect("loom ends the test where a thread panics");
+        let by_other = join(other);
         assert!(entered != by_other);
     });
 }

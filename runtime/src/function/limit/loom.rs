@@ -4,9 +4,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use loom::{future::block_on, thread};
+use loom::{
+    future::block_on,
+    thread::{self, JoinHandle},
+};
 
-use crate::sync::{join, model};
+use crate::sync::{join, model, spawn};
 use crate::{
     function::limit::pair::{PairStatus, PairWait},
     function::limit::{Limit, Permit, Slot},
@@ -18,20 +21,19 @@ fn free(limit: &Limit) -> usize {
     taken.len()
 }
 
+/// Starts a thread that waits for a permit and releases it.
+fn spawn_wait(limit: &Arc<Limit>) -> JoinHandle<()> {
+    spawn(limit, |limit| drop(block_on(Limit::acquire(limit))))
+}
+
 /// Invariant 1.
 #[test]
 fn no_permit_is_lost_or_made_twice_by_a_smaller_size() {
     model(Some(3), || {
         let limit = Arc::new(Limit::new(2));
         let out = Limit::try_acquire(limit.clone());
-        let resizes = thread::spawn({
-            let limit = limit.clone();
-            move || limit.resize(1)
-        });
-        let runs = thread::spawn({
-            let limit = limit.clone();
-            move || drop(Limit::try_acquire(limit))
-        });
+        let resizes = spawn(&limit, |limit| limit.resize(1));
+        let runs = spawn(&limit, |limit| drop(Limit::try_acquire(limit)));
         drop(out);
         join(resizes);
         join(runs);
@@ -47,8 +49,7 @@ fn no_permit_is_lost_or_made_twice_by_two_changes_at_once() {
         let limit = Arc::new(Limit::new(1));
         let out = Limit::try_acquire(limit.clone());
         let sizes = [2, 3].map(|size| {
-            let limit = limit.clone();
-            thread::spawn(move || {
+            spawn(&limit, move |limit| {
                 limit.resize(size);
                 limit.resize(1);
             })
@@ -82,14 +83,8 @@ fn a_waiter_gets_a_permit_released_during_a_resize() {
     model(Some(2), || {
         let limit = Arc::new(Limit::new(2));
         let out = [(); 2].map(|()| Limit::try_acquire(limit.clone()));
-        let waits = thread::spawn({
-            let limit = limit.clone();
-            move || drop(block_on(Limit::acquire(limit)))
-        });
-        let resizes = thread::spawn({
-            let limit = limit.clone();
-            move || limit.resize(1)
-        });
+        let waits = spawn_wait(&limit);
+        let resizes = spawn(&limit, |limit| limit.resize(1));
         drop(out);
         join(waits);
         join(resizes);
@@ -102,10 +97,7 @@ fn a_waiter_gets_a_permit_released_during_a_resize() {
 fn two_that_wait_get_the_one_permit_one_after_the_other() {
     model(Some(2), || {
         let limit = Arc::new(Limit::new(1));
-        let waits = [(); 2].map(|()| {
-            let limit = limit.clone();
-            thread::spawn(move || drop(block_on(Limit::acquire(limit))))
-        });
+        let waits = [(); 2].map(|()| spawn_wait(&limit));
         drop(block_on(Limit::acquire(&*limit)));
         waits.into_iter().for_each(join);
         assert_eq!(free(&limit), 1);
@@ -118,17 +110,11 @@ fn a_dropped_wait_passes_its_granted_permit_on() {
     model(Some(3), || {
         let limit = Arc::new(Limit::new(1));
         let out = Limit::try_acquire(limit.clone());
-        let drops = thread::spawn({
-            let limit = limit.clone();
-            move || {
-                let mut wait = Box::pin(Limit::acquire(limit));
-                _ = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            }
+        let drops = spawn(&limit, move |limit| {
+            let mut wait = Box::pin(Limit::acquire(limit));
+            _ = wait.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         });
-        let waits = thread::spawn({
-            let limit = limit.clone();
-            move || drop(block_on(Limit::acquire(limit)))
-        });
+        let waits = spawn_wait(&limit);
         drop(out);
         join(drops);
         join(waits);
@@ -160,17 +146,25 @@ async fn both(slots: Arc<Limit>, permits: &'static Limit) -> (Slot, Permit) {
     .await
 }
 
+/// Starts a thread that waits for both and releases them.
+fn spawn_wait_for_both(slots: &Arc<Limit>, permits: &'static Limit) -> JoinHandle<()> {
+    spawn(slots, move |slots| drop(block_on(both(slots, permits))))
+}
+
+/// The two, both taken.
+fn taken() -> (Arc<Limit>, &'static Limit, Option<Slot>, Option<Permit>) {
+    let (slots, permits) = limits();
+    let slot = Limit::try_acquire(slots.clone());
+    let permit = Limit::try_acquire(permits);
+    (slots, permits, slot, permit)
+}
+
 /// `pair.rs`, invariant 1: whichever of the two comes back last finds it.
 #[test]
 fn a_pair_is_admitted_when_both_come_back_at_once() {
     model(Some(3), || {
-        let (slots, permits) = limits();
-        let slot = Limit::try_acquire(slots.clone());
-        let permit = Limit::try_acquire(permits);
-        let waits = thread::spawn({
-            let slots = slots.clone();
-            move || drop(block_on(both(slots, permits)))
-        });
+        let (slots, permits, slot, permit) = taken();
+        let waits = spawn_wait_for_both(&slots, permits);
         let returns = thread::spawn(move || drop(permit));
         drop(slot);
         join(returns);
@@ -183,15 +177,10 @@ fn a_pair_is_admitted_when_both_come_back_at_once() {
 #[test]
 fn a_dropped_pair_returns_what_it_has_been_granted() {
     model(Some(2), || {
-        let (slots, permits) = limits();
-        let slot = Limit::try_acquire(slots.clone());
-        let permit = Limit::try_acquire(permits);
-        let drops = thread::spawn({
-            let slots = slots.clone();
-            move || {
-                let mut wait = PairWait::new(slots, permits);
-                _ = wait.poll(&Context::from_waker(Waker::noop()));
-            }
+        let (slots, permits, slot, permit) = taken();
+        let drops = spawn(&slots, move |slots| {
+            let mut wait = PairWait::new(slots, permits);
+            _ = wait.poll(&Context::from_waker(Waker::noop()));
         });
         let waits = thread::spawn(move || drop(block_on(Limit::acquire(permits))));
         drop(slot);
@@ -208,14 +197,8 @@ fn a_pair_and_a_wait_for_one_of_the_two_are_both_served() {
     model(Some(2), || {
         let (slots, permits) = limits();
         let permit = Limit::try_acquire(permits);
-        let pair = thread::spawn({
-            let slots = slots.clone();
-            move || drop(block_on(both(slots, permits)))
-        });
-        let alone = thread::spawn({
-            let slots = slots.clone();
-            move || drop(block_on(Limit::acquire(slots)))
-        });
+        let pair = spawn_wait_for_both(&slots, permits);
+        let alone = spawn_wait(&slots);
         drop(permit);
         join(pair);
         join(alone);
@@ -227,13 +210,8 @@ fn a_pair_and_a_wait_for_one_of_the_two_are_both_served() {
 #[test]
 fn a_pair_is_admitted_by_a_larger_limit() {
     model(Some(2), || {
-        let (slots, permits) = limits();
-        let slot = Limit::try_acquire(slots.clone());
-        let permit = Limit::try_acquire(permits);
-        let waits = thread::spawn({
-            let slots = slots.clone();
-            move || drop(block_on(both(slots, permits)))
-        });
+        let (slots, permits, slot, permit) = taken();
+        let waits = spawn_wait_for_both(&slots, permits);
         let resizes = thread::spawn(move || permits.resize(2));
         slots.resize(2);
         join(resizes);

@@ -8,7 +8,7 @@ use crate::{
 };
 use crate::{
     outcome::Outcome,
-    sync::{atomic::AtomicBool, atomic::Ordering, join, model},
+    sync::{atomic::AtomicBool, atomic::Ordering, join, model, spawn},
 };
 
 /// `running` itself would hide it.
@@ -25,19 +25,13 @@ fn assert_not_negative(totals: &Totals) {
 fn a_finished_run_is_counted_as_started() {
     model(None, || {
         let metrics = Arc::new(Metrics::new());
-        let runs = thread::spawn({
-            let metrics = metrics.clone();
-            move || {
-                let counters = metrics.local_metrics(|| ());
-                counters.record_start();
-                counters.record_end(Outcome::Ok);
-                release_place();
-            }
+        let runs = spawn(&metrics, move |metrics| {
+            let counters = metrics.local_metrics(|| ());
+            counters.record_start();
+            counters.record_end(Outcome::Ok);
+            release_place();
         });
-        let reads = thread::spawn({
-            let metrics = metrics.clone();
-            move || assert_not_negative(&metrics.totals())
-        });
+        let reads = spawn(&metrics, move |metrics| assert_not_negative(&metrics.totals()));
         join(runs);
         join(reads);
         assert_eq!(metrics.totals().running(), 0);
@@ -58,20 +52,14 @@ fn a_run_finished_elsewhere_is_counted_as_started() {
                 release_place();
             }
         });
-        let ends = thread::spawn({
-            let metrics = metrics.clone();
-            move || {
-                let counters = metrics.local_metrics(|| ());
-                if handed_over.load(Ordering::Acquire) {
-                    counters.record_end(Outcome::Dropped);
-                }
-                release_place();
+        let ends = spawn(&metrics, move |metrics| {
+            let counters = metrics.local_metrics(|| ());
+            if handed_over.load(Ordering::Acquire) {
+                counters.record_end(Outcome::Dropped);
             }
+            release_place();
         });
-        let reads = thread::spawn({
-            let metrics = metrics.clone();
-            move || assert_not_negative(&metrics.totals())
-        });
+        let reads = spawn(&metrics, move |metrics| assert_not_negative(&metrics.totals()));
         join(starts);
         join(ends);
         join(reads);
@@ -82,21 +70,15 @@ fn a_run_finished_elsewhere_is_counted_as_started() {
 fn a_histogram_never_decreases_and_loses_nothing() {
     model(None, || {
         let metrics = Arc::new(Metrics::new());
-        let observes = thread::spawn({
-            let metrics = metrics.clone();
-            move || {
-                metrics.local_metrics(|| ()).record_duration(5);
-                metrics.local_metrics(|| ()).record_duration(7);
-                release_place();
-            }
+        let observes = spawn(&metrics, move |metrics| {
+            metrics.local_metrics(|| ()).record_duration(5);
+            metrics.local_metrics(|| ()).record_duration(7);
+            release_place();
         });
-        let reads = thread::spawn({
-            let metrics = metrics.clone();
-            move || {
-                let before = metrics.totals().durations;
-                let after = metrics.totals().durations;
-                assert!(before.count() <= after.count() && before.sum() <= after.sum());
-            }
+        let reads = spawn(&metrics, move |metrics| {
+            let before = metrics.totals().durations;
+            let after = metrics.totals().durations;
+            assert!(before.count() <= after.count() && before.sum() <= after.sum());
         });
         join(observes);
         join(reads);

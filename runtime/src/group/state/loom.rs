@@ -1,6 +1,6 @@
 use std::{panic::Location, sync::Arc};
 
-use loom::{future::block_on, thread};
+use loom::future::block_on;
 
 use crate::group::state::GroupState;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     function::loom::spec as model_spec,
     outcome::Outcome,
     registry::slab::Key,
-    sync::{join, model},
+    sync::{join, model, spawn},
     tasks::failure::Failure,
 };
 use tokio_util::sync::CancellationToken;
@@ -46,21 +46,17 @@ fn no_cancellation_comes_before_the_failure_that_it_follows() {
     model(Some(3), || {
         let group = group();
         let (fails, stops) = (register(&group), register(&group));
-        let fails = thread::spawn({
-            let group = group.clone();
-            move || group.finish(fails, "a", failed("a", Outcome::Error, Error::Real), None)
+        let fails = spawn(&group, move |group| {
+            group.finish(fails, "a", failed("a", Outcome::Error, Error::Real), None)
         });
-        let stops = thread::spawn({
-            let group = group.clone();
-            move || {
-                let result = if group.token.is_cancelled() {
-                    assert_eq!(group.scope.cause(), Some(Cause::SiblingFailed { task: "a" }));
-                    failed("b", Outcome::Cancelled, Error::Cancelled)
-                } else {
-                    Ok(1)
-                };
-                group.finish(stops, "b", result, None);
-            }
+        let stops = spawn(&group, move |group| {
+            let result = if group.token.is_cancelled() {
+                assert_eq!(group.scope.cause(), Some(Cause::SiblingFailed { task: "a" }));
+                failed("b", Outcome::Cancelled, Error::Cancelled)
+            } else {
+                Ok(1)
+            };
+            group.finish(stops, "b", result, None);
         });
         block_on(group.close_when_finished());
         assert_eq!(group.take_results(), Err(Error::Real));
@@ -75,10 +71,8 @@ fn a_join_waits_for_all_tasks_and_is_woken_by_the_last() {
     model(None, || {
         let group = group();
         let entered = [register(&group), register(&group)];
-        let tasks = entered.map(|index| {
-            let group = group.clone();
-            thread::spawn(move || group.finish(index, "a", Ok(1), None))
-        });
+        let tasks =
+            entered.map(|index| spawn(&group, move |group| group.finish(index, "a", Ok(1), None)));
         block_on(group.close_when_finished());
         assert_eq!(group.take_results(), Ok(vec![1, 1]));
         tasks.into_iter().for_each(join);
@@ -90,19 +84,16 @@ fn a_join_waits_for_all_tasks_and_is_woken_by_the_last() {
 fn nothing_is_entered_after_the_join() {
     model(Some(3), || {
         let group = group();
-        let spawns = thread::spawn({
-            let group = group.clone();
-            move || match group.register(&record(&group)) {
-                Some(index) => {
-                    group.finish(index, "a", Ok(1), None);
-                    1
-                }
-                None => 0,
+        let spawns = spawn(&group, move |group| match group.register(&record(&group)) {
+            Some(index) => {
+                group.finish(index, "a", Ok(1), None);
+                1
             }
+            None => 0,
         });
         block_on(group.close_when_finished());
         let joined = group.take_results().expect("none has failed").len();
-        assert_eq!(joined, spawns.join().expect("loom ends the test where a thread panics"));
+        assert_eq!(joined, join(spawns));
     });
 }
 
@@ -112,13 +103,10 @@ fn a_spawn_that_waits_is_waited_for() {
     model(Some(3), || {
         let group = group();
         let number = group.add_waiter(model_spec(Policy::DEFAULT), |_| Error::Cancelled);
-        let spawns = thread::spawn({
-            let group = group.clone();
-            move || {
-                let index = register(&group);
-                group.remove_waiter(number);
-                group.finish(index, "a", Ok(1), None);
-            }
+        let spawns = spawn(&group, move |group| {
+            let index = register(&group);
+            group.remove_waiter(number);
+            group.finish(index, "a", Ok(1), None);
         });
         block_on(group.close_when_finished());
         assert_eq!(group.take_results(), Ok(vec![1]));
@@ -131,15 +119,12 @@ fn a_spawn_that_waits_is_waited_for() {
 fn no_task_is_left_running_in_a_group_that_is_dropped() {
     model(Some(3), || {
         let group = group();
-        let spawns = thread::spawn({
-            let group = group.clone();
-            move || {
-                let record = record(&group);
-                group.register(&record).map(|_| record)
-            }
+        let spawns = spawn(&group, move |group| {
+            let record = record(&group);
+            group.register(&record).map(|_| record)
         });
         group.on_drop();
-        if let Some(record) = spawns.join().expect("loom ends the test where a thread panics") {
+        if let Some(record) = join(spawns) {
             assert!(record.is_aborted());
         }
         assert_eq!(group.scope.cause(), Some(Cause::ScopeDropped));
@@ -152,14 +137,10 @@ fn nothing_is_left_in_a_group_that_is_dropped() {
     model(Some(3), || {
         let group = group();
         let (fails, gives) = (register(&group), register(&group));
-        let fails = thread::spawn({
-            let group = group.clone();
-            move || group.finish(fails, "a", failed("a", Outcome::Error, Error::Real), None)
+        let fails = spawn(&group, move |group| {
+            group.finish(fails, "a", failed("a", Outcome::Error, Error::Real), None)
         });
-        let gives = thread::spawn({
-            let group = group.clone();
-            move || group.finish(gives, "b", Ok(1), None)
-        });
+        let gives = spawn(&group, move |group| group.finish(gives, "b", Ok(1), None));
         group.on_drop();
         join(fails);
         join(gives);
@@ -174,10 +155,7 @@ fn nothing_is_left_in_a_group_that_is_dropped() {
 fn a_spawn_is_refused_or_its_task_is_joined() {
     model(Some(3), || {
         let group = group();
-        let fires = thread::spawn({
-            let group = group.clone();
-            move || group.token.cancel()
-        });
+        let fires = spawn(&group, move |group| group.token.cancel());
         match group.task_parts() {
             Some(_) => {
                 let key = register(&group);

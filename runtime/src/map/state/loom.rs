@@ -19,7 +19,7 @@ use crate::{
     registry::slab::Key,
     run::future::{Supervised, TaskCompletion, supervise},
     run::output::{SupervisedOutput as _, output},
-    sync::{Mutex, join, model},
+    sync::{Mutex, join, model, spawn},
     tasks::reorder_buffer::Index,
 };
 use tokio_util::sync::CancellationToken;
@@ -157,16 +157,13 @@ fn no_cancellation_comes_before_the_failure_that_it_follows() {
 fn no_worker_escapes_the_drop_of_its_map() {
     model(None, || {
         let (map, _) = map(2);
-        let spawns = thread::spawn({
-            let map = map.clone();
-            move || {
-                let record = record(&map);
-                map.register(&record);
-                record
-            }
+        let spawns = spawn(&map, move |map| {
+            let record = record(&map);
+            map.register(&record);
+            record
         });
         map.on_drop();
-        let record = spawns.join().expect("loom ends the test where a thread panics");
+        let record = join(spawns);
         assert!(record.is_aborted());
         let next_run = map.complete_and_next(&mut None, || map.token.clone(), drop, &mut false);
         assert!(matches!(next_run, NextRun::Finished), "nothing more is run");
@@ -245,10 +242,7 @@ fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
             let (map, key) = (map.clone(), map.register(&record(&map)));
             move || drive(&map, key, "a", |_| (Outcome::Ok, Ok(7)))
         });
-        let fires = thread::spawn({
-            let map = map.clone();
-            move || map.token.cancel()
-        });
+        let fires = spawn(&map, move |map| map.token.cancel());
         if map.grow_exactly(1).is_some() {
             map.worker_started();
             drive(&map, map.register(&record(&map)), "b", |_| (Outcome::Ok, Ok(7)));
@@ -271,14 +265,12 @@ fn a_runner_that_leaves_takes_no_other_one_out_of_the_queue() {
         assert!(map.grow_exactly(1).is_some(), "there is work for a third");
         map.worker_started();
         let [reads, leaves] = [(); 2].map(|()| map.register(&record(&map)));
-        let leaves = thread::spawn({
-            let map = map.clone();
+        let leaves = spawn(&map, move |map| {
             // As one that is dropped before it has an item.
-            move || map.finish(Some(leaves))
+            map.finish(Some(leaves))
         });
-        let enters = thread::spawn({
-            let map = map.clone();
-            move || drive(&map, map.register(&record(&map)), "b", |_| (Outcome::Ok, Ok(7)))
+        let enters = spawn(&map, move |map| {
+            drive(&map, map.register(&record(&map)), "b", |_| (Outcome::Ok, Ok(7)))
         });
         drive(&map, reads, "a", |_| (Outcome::Ok, Ok(7)));
         block_on(poll_fn(|cx| map.poll_finished(cx)));

@@ -17,7 +17,7 @@ use crate::{
     ready::is_ready,
     registry::live::{LiveTask, TaskState},
     registry::snapshot::Tasks,
-    registry::tree::{TreeLine, fold_alike},
+    registry::tree::{Alike, TreeLine, fold_alike},
 };
 
 /// The shortest pause between two snapshots.
@@ -56,15 +56,7 @@ pub(crate) struct Document {
 /// An owned line of the tree.
 pub(crate) enum PageLine {
     Task(LiveTask),
-    /// Siblings that are alike.
-    More {
-        depth: usize,
-        name: &'static str,
-        count: usize,
-        below: usize,
-        oldest: Duration,
-        polling: usize,
-    },
+    More(Alike),
 }
 
 impl Document {
@@ -141,7 +133,7 @@ fn lines(tasks: &Tasks) -> (Vec<PageLine>, usize, usize) {
     let left_out = folded.split_off(MOST_LINES.min(folded.len()));
     let tasks_left_out = left_out.iter().map(|line| match line {
         TreeLine::Task(_) => 1,
-        TreeLine::More { count, below, .. } => count + below,
+        TreeLine::More(alike) => alike.count + alike.below,
     });
     let tasks_left_out = tasks_left_out.sum();
     (folded.iter().map(PageLine::of).collect(), left_out.len(), tasks_left_out)
@@ -162,24 +154,22 @@ fn functions(mut stats: Vec<TaskStats>) -> (Vec<TaskStats>, usize) {
 
 impl PageLine {
     fn of(line: &TreeLine<'_>) -> Self {
-        match *line {
-            TreeLine::Task(task) => Self::Task(task.clone()),
-            TreeLine::More { depth, name, count, below, oldest, blocking: polling } => {
-                Self::More { depth, name, count, below, oldest, polling }
-            }
+        match line {
+            TreeLine::Task(task) => Self::Task((*task).clone()),
+            TreeLine::More(alike) => Self::More(alike.clone()),
         }
     }
 
     fn json(&self) -> Value {
         match self {
             Self::Task(task) => json!(task),
-            Self::More { depth, name, count, below, oldest, polling } => json!({
+            Self::More(Alike { depth, name, count, below, oldest, blocking }) => json!({
                 "depth": depth,
                 "name": name,
                 "more": count,
                 "below": below,
                 "oldest_seconds": oldest.as_secs_f64(),
-                "polling": polling,
+                "polling": blocking,
             }),
         }
     }
@@ -288,9 +278,8 @@ mod tests {
     fn a_text_counts_what_it_does_not_list() {
         let mut document = Document::now(Instant::now());
         let oldest = Duration::from_secs(2);
-        let more =
-            PageLine::More { depth: 1, name: "alike", count: 3, below: 6, oldest, polling: 2 };
-        document.lines = vec![more];
+        let alike = Alike { depth: 1, name: "alike", count: 3, below: 6, oldest, blocking: 2 };
+        document.lines = vec![PageLine::More(alike)];
         document.polling = vec![task("blocks", 0)];
         (document.polling_left_out, document.tasks_left_out, document.functions_left_out) =
             (4, 5, 6);

@@ -27,6 +27,7 @@ use crate::{
     registry::live::{LiveTask, ParentTask, TaskState},
     registry::name::{MOST_CHARACTERS, Name},
     registry::snapshot::Tasks,
+    registry::tree::Alike,
 };
 use crate::{
     observe::ops::document::{Document, PageLine},
@@ -158,7 +159,14 @@ fn document(name: &'static str) -> Document {
     document.polling = vec![task(name, TaskState::Polling(Duration::ZERO))];
     document.lines = vec![
         PageLine::Task(task(name, TaskState::Running)),
-        PageLine::More { depth: 0, name, count: 3, below: 0, oldest: Duration::ZERO, polling: 0 },
+        PageLine::More(Alike {
+            depth: 0,
+            name,
+            count: 3,
+            below: 0,
+            oldest: Duration::ZERO,
+            blocking: 0,
+        }),
     ];
     let mut function = TaskStats::of(&SPEC);
     function.name = name;

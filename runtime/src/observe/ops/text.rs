@@ -8,6 +8,7 @@ use crate::{
 };
 use crate::{
     observe::stats::TaskStats, outcome::Outcome, registry::age::Age, registry::live::LiveTask,
+    registry::tree::Alike,
 };
 
 impl fmt::Display for Document {
@@ -26,14 +27,14 @@ impl fmt::Display for Document {
         for entry in &self.lines {
             match entry {
                 PageLine::Task(task) => write_task(f, task.depth, task)?,
-                PageLine::More { depth, name, count, below, oldest, polling } => {
+                PageLine::More(Alike { depth, name, count, below, oldest, blocking }) => {
                     let indent = 2 * depth + 2;
                     write!(f, "{:indent$}… {count} more {}", "", Quoted(name))?;
                     if *below > 0 {
                         write!(f, ", with {below} below")?;
                     }
-                    if *polling > 0 {
-                        write!(f, ", {polling} polling (blocks its worker)")?;
+                    if *blocking > 0 {
+                        write!(f, ", {blocking} polling (blocks its worker)")?;
                     }
                     writeln!(f, ", at most {} old", Age(*oldest))?;
                 }

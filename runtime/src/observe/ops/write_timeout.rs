@@ -117,14 +117,18 @@ mod tests {
 
     const BUFFER: usize = 64;
 
+    #[track_caller]
+    fn assert_timed_out(error: &io::Error, took: Duration, limit: Duration) {
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!((limit..limit + Duration::from_millis(10)).contains(&took), "{took:?}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_nothing_is_dropped_after_the_stall() {
         let (stream, _reader) = duplex(BUFFER);
         let started = Instant::now();
         let error = WriteTimeout::new(stream).write_all(&[0; 2 * BUFFER]).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let took = started.elapsed();
-        assert!((STALL..STALL + Duration::from_millis(10)).contains(&took), "{took:?}");
+        assert_timed_out(&error, started.elapsed(), STALL);
     }
 
     #[tokio::test(start_paused = true)]
@@ -142,9 +146,7 @@ mod tests {
             written = stream.write_all(&[0; 4 * BUFFER]) => written.unwrap_err(),
             never = trickle => never,
         };
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let took = started.elapsed();
-        assert!((TOTAL..TOTAL + Duration::from_millis(10)).contains(&took), "{took:?}");
+        assert_timed_out(&error, started.elapsed(), TOTAL);
     }
 
     #[tokio::test(start_paused = true)]

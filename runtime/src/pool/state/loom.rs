@@ -9,7 +9,7 @@ use crate::{
     function::limit::Limit,
     function::loom::spec as model_spec,
     registry::unfinished::Unfinished,
-    sync::{atomic::AtomicBool, atomic::Ordering, join, model},
+    sync::{atomic::AtomicBool, atomic::Ordering, join, model, spawn},
     tasks::admission::reserve,
 };
 use crate::{
@@ -90,10 +90,7 @@ fn a_reserved_slot_that_is_dropped_ends_the_drain() {
     model(None, || {
         let pool = pool(1);
         pool.reserve().expect("the pool is open");
-        let drops = thread::spawn({
-            let pool = pool.clone();
-            move || pool.unreserve()
-        });
+        let drops = spawn(&pool, move |pool| pool.unreserve());
         pool.close();
         block_on(pool.wait_until_idle());
         join(drops);
@@ -106,8 +103,7 @@ fn there_are_never_more_tasks_than_slots() {
     model(Some(3), || {
         let pool = pool(1);
         let spawns = [(); 2].map(|()| {
-            let pool = pool.clone();
-            thread::spawn(move || {
+            spawn(&pool, move |pool| {
                 let Some(slot) = Limit::try_acquire(&*pool.limit) else { return };
                 let key = pool.register(&record(&pool), SlotKind::New).expect("the pool is open");
                 assert!(pool.lock().tasks() <= 1);
@@ -124,16 +120,13 @@ fn there_are_never_more_tasks_than_slots() {
 fn no_task_escapes_an_abort() {
     model(None, || {
         let pool = pool(2);
-        let spawns = thread::spawn({
-            let pool = pool.clone();
-            move || {
-                let record = record(&pool);
-                pool.register(&record, SlotKind::New).expect("the pool is open");
-                record
-            }
+        let spawns = spawn(&pool, move |pool| {
+            let record = record(&pool);
+            pool.register(&record, SlotKind::New).expect("the pool is open");
+            record
         });
         pool.abort();
-        let record = spawns.join().expect("loom ends the test where a thread panics");
+        let record = join(spawns);
         assert!(record.is_aborted());
     });
 }
@@ -145,10 +138,7 @@ fn a_token_that_something_else_fired_is_replaced() {
         let pool = pool(2);
         let (kept, _) = pool.task_parts();
         let fires = thread::spawn(move || kept.cancel());
-        let spawns = thread::spawn({
-            let pool = pool.clone();
-            move || drop(pool.task_parts())
-        });
+        let spawns = spawn(&pool, move |pool| drop(pool.task_parts()));
         join(fires);
         let (token, _) = pool.task_parts();
         assert!(!token.is_cancelled());
@@ -164,15 +154,12 @@ fn no_token_escapes_the_stop() {
     model(Some(2), || {
         let pool = pool(2);
         let (kept, _) = pool.task_parts();
-        let spawns = thread::spawn({
-            let pool = pool.clone();
-            move || {
-                kept.cancel();
-                pool.task_parts().0
-            }
+        let spawns = spawn(&pool, move |pool| {
+            kept.cancel();
+            pool.task_parts().0
         });
         pool.cancel(Cause::Drained);
-        let token = spawns.join().expect("loom ends the test where a thread panics");
+        let token = join(spawns);
         assert!(token.is_cancelled());
         assert!(pool.task_parts().0.is_cancelled());
     });
@@ -185,22 +172,19 @@ fn a_task_that_a_drain_cancels_is_returned_by_each_drain() {
         let pool = pool(1);
         let record = record(&pool);
         let key = pool.register(&record, SlotKind::New).expect("the pool is open");
-        let task = thread::spawn({
-            let pool = pool.clone();
-            move || {
-                let is_cut = pool.token.is_cancelled();
-                if is_cut {
-                    pool.on_cancelled(&record);
-                }
-                pool.finish(key, None);
-                is_cut
+        let task = spawn(&pool, move |pool| {
+            let is_cut = pool.token.is_cancelled();
+            if is_cut {
+                pool.on_cancelled(&record);
             }
+            pool.finish(key, None);
+            is_cut
         });
         let found = |drained: Result<(), Unfinished>| {
             drained.map_or_else(|found| found.tasks().len() + found.cut().len(), |()| 0)
         };
         let first = found(block_on(pool.drain(Duration::ZERO)));
-        let is_cut = task.join().expect("loom ends the test where a thread panics");
+        let is_cut = join(task);
         assert!(!is_cut || first == 1, "a drain returned `Ok` for work that it cut");
         assert_eq!(found(block_on(pool.drain(Duration::ZERO))), first);
     });
@@ -219,7 +203,7 @@ fn two_drains_both_return_a_task_that_did_not_stop() {
         };
         let other = thread::spawn(drains.clone());
         assert_eq!(drains(), Err(1));
-        let other = other.join().expect("loom ends the test where a thread panics");
+        let other = join(other);
         assert_eq!(other, Err(1));
         assert!(record.is_aborted());
     });

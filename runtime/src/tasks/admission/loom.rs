@@ -1,38 +1,61 @@
 use std::sync::Arc;
 
-use loom::{future::block_on, thread};
+use loom::future::block_on;
 
 use crate::tasks::admission::{Admission, Refusal, Slots};
 use crate::{
     context::tree::ScopeNode,
-    function::Policy,
     function::limit::Limit,
     function::loom::spec as model_spec,
-    sync::{join, model},
+    function::{Policy, TaskSpec},
+    sync::{join, model, spawn},
 };
 use tokio_util::sync::CancellationToken;
+
+/// A function with one permit, and a scope with one slot.
+#[derive(Clone)]
+struct Scene {
+    spec: &'static TaskSpec,
+    token: CancellationToken,
+    scope: Arc<ScopeNode>,
+    slots: Arc<Slots>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let token = CancellationToken::new();
+        Self {
+            spec: model_spec(Policy::DEFAULT.limit(1)),
+            scope: ScopeNode::root(token.clone()),
+            token,
+            slots: Arc::new(Slots::bounded(1)),
+        }
+    }
+
+    fn admit(&self) -> Result<Admission, Refusal> {
+        block_on(self.slots.admit(self.spec, &self.scope, &self.token))
+    }
+
+    /// Fails if a slot or a permit was lost.
+    fn all_is_free(&self) {
+        assert!(self.slots.try_admit(self.spec).is_some(), "all of it has come back");
+    }
+}
 
 /// Invariant 1: loom fails where all threads wait.
 #[test]
 fn two_scopes_and_one_function_do_not_block_each_other() {
     model(Some(1), || {
-        let spec = model_spec(Policy::DEFAULT.limit(1));
-        let token = CancellationToken::new();
-        let scope = ScopeNode::root(token.clone());
-        let [one, other] = [(); 2].map(|()| Arc::new(Slots::bounded(1)));
-        let spawns = |slots: &Arc<Slots>| {
-            let (slots, scope, token) = (slots.clone(), scope.clone(), token.clone());
-            move || {
-                let admission = block_on(slots.admit(spec, &scope, &token)).ok();
-                release(admission.expect("the token does not fire"));
-            }
+        let one = Scene::new();
+        let other = Scene { slots: Arc::new(Slots::bounded(1)), ..one.clone() };
+        let admit_and_release = |scene: Scene| {
+            release(scene.admit().ok().expect("the token does not fire"));
         };
-        let others = [&one, &other].map(|slots| thread::spawn(spawns(slots)));
-        spawns(&one)();
+        let others = [&one, &other].map(|scene| spawn(scene, admit_and_release));
+        admit_and_release(one.clone());
         others.into_iter().for_each(join);
-        for slots in [one, other] {
-            assert!(slots.try_admit(spec).is_some(), "all of it has come back");
-        }
+        one.all_is_free();
+        other.all_is_free();
     });
 }
 
@@ -40,20 +63,14 @@ fn two_scopes_and_one_function_do_not_block_each_other() {
 #[test]
 fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
     model(Some(3), || {
-        let spec = model_spec(Policy::DEFAULT.limit(1));
-        let unlimited = model_spec(Policy::DEFAULT);
-        let token = CancellationToken::new();
-        let scope = ScopeNode::root(token.clone());
-        let slots = Arc::new(Slots::bounded(1));
-        let held = slots.try_acquire_slot();
-        let waits = thread::spawn({
-            let (slots, scope, token) = (slots.clone(), scope.clone(), token.clone());
-            move || drop(block_on(slots.admit(spec, &scope, &token)))
-        });
-        let permit = block_on(Limit::acquire(limit(spec)));
+        let scene = Scene::new();
+        let unlimited = Scene { spec: model_spec(Policy::DEFAULT), ..scene.clone() };
+        let held = scene.slots.try_acquire_slot();
+        let waits = spawn(&scene, |scene| drop(scene.admit()));
+        let permit = block_on(Limit::acquire(limit(scene.spec)));
         drop(held);
         // The permit comes back only after this.
-        let admitted = block_on(slots.admit(unlimited, &scope, &token));
+        let admitted = unlimited.admit();
         assert!(admitted.is_ok());
         drop(admitted);
         drop(permit);
@@ -65,17 +82,11 @@ fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
 #[test]
 fn a_permit_is_free_while_its_spawn_waits_for_a_slot() {
     model(Some(2), || {
-        let spec = model_spec(Policy::DEFAULT.limit(1));
-        let token = CancellationToken::new();
-        let scope = ScopeNode::root(token.clone());
-        let slots = Arc::new(Slots::bounded(1));
-        let held = slots.try_acquire_slot();
-        let waits = thread::spawn({
-            let slots = slots.clone();
-            move || drop(block_on(slots.admit(spec, &scope, &token)))
-        });
+        let scene = Scene::new();
+        let held = scene.slots.try_acquire_slot();
+        let waits = spawn(&scene, |scene| drop(scene.admit()));
         // The slot comes back only after this.
-        drop(block_on(Limit::acquire(limit(spec))));
+        drop(block_on(Limit::acquire(limit(scene.spec))));
         drop(held);
         join(waits);
     });
@@ -85,50 +96,35 @@ fn a_permit_is_free_while_its_spawn_waits_for_a_slot() {
 #[test]
 fn a_token_that_fires_ends_the_wait() {
     model(Some(3), || {
-        let spec = model_spec(Policy::DEFAULT.limit(1));
-        let token = CancellationToken::new();
-        let scope = ScopeNode::root(token.clone());
-        let slots = Arc::new(Slots::bounded(1));
-        let held = slots.try_acquire_slot();
-        let fires = thread::spawn({
-            let token = token.clone();
-            move || token.cancel()
-        });
-        let admitted = block_on(slots.admit(spec, &scope, &token));
+        let scene = Scene::new();
+        let held = scene.slots.try_acquire_slot();
+        let fires = spawn(&scene.token, |token| token.cancel());
+        let admitted = scene.admit();
         assert!(matches!(admitted, Err(Refusal::Cancelled)));
         drop(held);
         join(fires);
-        assert!(slots.try_admit(spec).is_some(), "all of it has come back");
+        scene.all_is_free();
     });
 }
 
 #[test]
 fn a_release_while_the_token_fires_loses_nothing() {
     model(Some(3), || {
-        let spec = model_spec(Policy::DEFAULT.limit(1));
-        let token = CancellationToken::new();
-        let scope = ScopeNode::root(token.clone());
-        let slots = Arc::new(Slots::bounded(1));
-        let held = slots.try_admit(spec).expect("nobody else has any of it");
-        let fires = thread::spawn({
-            let token = token.clone();
-            move || token.cancel()
-        });
-        let waits = thread::spawn({
-            let slots = slots.clone();
-            move || {
-                let admitted = block_on(slots.admit(spec, &scope, &token));
-                assert!(matches!(admitted, Ok(_) | Err(Refusal::Cancelled)));
-            }
+        let scene = Scene::new();
+        let held = scene.slots.try_admit(scene.spec).expect("nobody else has any of it");
+        let fires = spawn(&scene.token, |token| token.cancel());
+        let waits = spawn(&scene, |scene| {
+            let admitted = scene.admit();
+            assert!(matches!(admitted, Ok(_) | Err(Refusal::Cancelled)));
         });
         release(held);
         join(fires);
         join(waits);
-        assert!(slots.try_admit(spec).is_some(), "all of it has come back");
+        scene.all_is_free();
     });
 }
 
-fn limit(spec: &'static crate::function::TaskSpec) -> &'static Limit {
+fn limit(spec: &'static TaskSpec) -> &'static Limit {
     spec.limit().expect("it has one")
 }
 

@@ -1,8 +1,6 @@
 use std::sync::Arc;
 
-use loom::thread;
-
-use crate::sync::{join, model};
+use crate::sync::{join, model, spawn};
 use crate::testing::threads::Threads;
 
 /// What 3 says.
@@ -11,16 +9,10 @@ fn a_live_thread_is_never_missed_as_another_stops() {
     model(None, || {
         let threads = Arc::new(Threads::default());
         threads.on_start();
-        let makes_one = thread::spawn({
-            let threads = threads.clone();
-            move || {
-                threads.on_start();
-                let stops = thread::spawn({
-                    let threads = threads.clone();
-                    move || threads.on_stop()
-                });
-                join(stops);
-            }
+        let makes_one = spawn(&threads, move |threads| {
+            threads.on_start();
+            let stops = spawn(&threads, move |threads| threads.on_stop());
+            join(stops);
         });
         let live = threads.live();
         assert!((1..=2).contains(&live), "{live} threads");

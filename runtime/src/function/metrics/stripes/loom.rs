@@ -5,16 +5,24 @@ use loom::thread;
 use crate::function::metrics::stripes::{Counter, Stripes};
 use crate::{
     function::metrics::threads::release_place,
-    sync::{join, model},
+    sync::{join, model, spawn_two},
 };
 
 fn sum(stripes: &Stripes<Counter>) -> u64 {
     stripes.iter().map(Counter::get).sum()
 }
 
-fn count(stripes: &Stripes<Counter>) {
-    let counters = stripes.local_metrics(|| ());
-    counters.add(counters.stripe, 1);
+fn count_twice(stripes: &Stripes<Counter>) {
+    for _ in 0..2 {
+        let counters = stripes.local_metrics(|| ());
+        counters.add(counters.stripe, 1);
+    }
+}
+
+/// As a thread that ends.
+fn count_and_end(stripes: &Stripes<Counter>) {
+    count_twice(stripes);
+    release_place();
 }
 
 /// Invariant 1.
@@ -22,15 +30,7 @@ fn count(stripes: &Stripes<Counter>) {
 fn a_share_that_is_reused_by_a_thread_loses_nothing() {
     model(None, || {
         let stripes = Arc::new(Stripes::new());
-        let lives = {
-            let stripes = stripes.clone();
-            move || {
-                count(&stripes);
-                count(&stripes);
-                release_place();
-            }
-        };
-        let threads = [thread::spawn(lives.clone()), thread::spawn(lives)];
+        let threads = spawn_two(&stripes, |stripes| count_and_end(&stripes));
         threads.into_iter().for_each(join);
         assert_eq!(sum(&stripes), 4);
     });
@@ -41,17 +41,12 @@ fn a_share_that_is_reused_by_a_thread_loses_nothing() {
 fn the_shared_share_loses_nothing() {
     model(None, || {
         let stripes = Arc::new(Stripes::new());
-        let ends = {
-            let stripes = stripes.clone();
-            move || {
-                // As where its thread-locals are gone: it has the shared one from now on.
-                _ = crate::function::metrics::threads::acquire_place();
-                release_place();
-                count(&stripes);
-                count(&stripes);
-            }
-        };
-        let threads = [thread::spawn(ends.clone()), thread::spawn(ends)];
+        let threads = spawn_two(&stripes, |stripes| {
+            // As where its thread-locals are gone: it has the shared one from now on.
+            _ = crate::function::metrics::threads::acquire_place();
+            release_place();
+            count_twice(&stripes);
+        });
         threads.into_iter().for_each(join);
         assert_eq!(sum(&stripes), 4);
     });
@@ -62,14 +57,7 @@ fn the_shared_share_loses_nothing() {
 fn nothing_is_lost_in_the_one_share_of_all_threads() {
     model(None, || {
         let stripes = Arc::new(Stripes::shared());
-        let counts = {
-            let stripes = stripes.clone();
-            move || {
-                count(&stripes);
-                count(&stripes);
-            }
-        };
-        let threads = [thread::spawn(counts.clone()), thread::spawn(counts)];
+        let threads = spawn_two(&stripes, |stripes| count_twice(&stripes));
         threads.into_iter().for_each(join);
         assert_eq!((sum(&stripes), stripes.iter().count()), (4, 1));
     });
@@ -80,15 +68,7 @@ fn nothing_is_lost_in_the_one_share_of_all_threads() {
 fn a_sum_never_goes_down() {
     model(Some(2), || {
         let stripes = Arc::new(Stripes::new());
-        let lives = {
-            let stripes = stripes.clone();
-            move || {
-                count(&stripes);
-                count(&stripes);
-                release_place();
-            }
-        };
-        let threads = [thread::spawn(lives.clone()), thread::spawn(lives)];
+        let threads = spawn_two(&stripes, |stripes| count_and_end(&stripes));
         // The last of them, so that its loads find all that they may find.
         let reads = thread::spawn(move || {
             let (first, second) = (sum(&stripes), sum(&stripes));
