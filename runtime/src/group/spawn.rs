@@ -202,8 +202,8 @@ impl<T, E> Drop for WaiterGuard<'_, T, E> {
     }
 }
 
-/// Reports to the group why nothing is spawned. With `return_error` the caller of the spawn is told instead, unless the
-/// closure panicked.
+/// Reports to the group why nothing is spawned. With `return_error` the caller of the spawn gets the reason instead,
+/// unless the closure panicked.
 #[cold]
 fn report_refusal<T, E>(
     group: &GroupState<T, E>,
@@ -273,7 +273,8 @@ impl<T, E, S> Future for Spawn<'_, T, E, S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // While it is borrowed nobody can join the group: nothing but its own failures can refuse it.
+        // The group is borrowed and cannot be joined: only failures and cancellations refuse the spawn, and the group
+        // records them.
         self.poll_spawn(cx, false).map(drop)
     }
 }
@@ -304,7 +305,7 @@ impl<T, E, S> Drop for Spawn<'_, T, E, S> {
     }
 }
 
-/// Tells the group.
+/// Reports the end of a task to its group.
 struct GroupReporter<T, E> {
     group: Arc<GroupState<T, E>>,
     key: Key,
