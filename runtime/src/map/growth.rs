@@ -141,7 +141,7 @@ impl Capacity {
     }
 
     /// The watch thread checks the map. Returns `None` if it is not to be watched any more, else whether a worker is
-    /// requested: nothing was read since the last check, and nobody is about to.
+    /// requested: nothing was read since the last check, and no worker is about to read.
     pub(crate) fn on_check(
         &mut self,
         has_room: bool,
