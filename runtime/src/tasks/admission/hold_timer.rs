@@ -8,7 +8,7 @@ use std::{
 use crate::function::limit::pair::HOLD;
 use crate::tasks::timer::Timer;
 
-/// Each hold may last twice as long as the one before it, and is followed by a rest of its own length.
+/// Each hold may last twice as long as the one before it, and is followed by a rest of the same length.
 pub(crate) struct HoldTimer {
     longest: Duration,
     timer: Option<Timer>,

@@ -44,7 +44,7 @@ fn the_shared_share_loses_nothing() {
         let ends = {
             let stripes = stripes.clone();
             move || {
-                // As where its thread-locals are gone: it has the shared one from now on.
+                // As if its thread-locals were destroyed: it has the shared one from now on.
                 _ = crate::function::metrics::threads::acquire_place();
                 release_place();
                 count(&stripes);
@@ -89,7 +89,7 @@ fn a_sum_never_goes_down() {
             }
         };
         let threads = [thread::spawn(lives.clone()), thread::spawn(lives)];
-        // The last of them, so that its loads find all that they may find.
+        // The last thread, whose loads may then return every stored value.
         let reads = thread::spawn(move || {
             let (first, second) = (sum(&stripes), sum(&stripes));
             assert!(first <= second, "{first}, then {second}");
