@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 /// How much of main's grace is left when the drains in its body end: for the body to return and report.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// How many bodies run, so that a drain outside of any main takes no lock.
+/// How many bodies run. If it is 0, a drain takes no lock.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 /// Those of the mains whose bodies run, the latest last.
@@ -29,7 +29,7 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// A main has begun.
+    /// Registers a main whose body starts.
     pub(crate) fn start() -> Arc<Self> {
         let deadline = Arc::new(Self { end: OnceLock::new(), is_set: CancellationToken::new() });
         deadlines().push(deadline.clone());
@@ -37,17 +37,17 @@ impl Deadline {
         deadline
     }
 
-    /// Main has received a signal, and its grace begins. Calls wakers, which are foreign code.
+    /// Sets the deadline: main has received a signal, and its grace starts. Calls wakers, which are foreign code.
     pub(crate) fn set(&self, grace: Duration) {
         let margin = MARGIN.min(grace / 2);
-        // A grace that no clock can count has no end.
+        // A grace beyond the range of the clock has no end.
         if let Some(end) = Instant::now().checked_add(grace.saturating_sub(margin)) {
             _ = self.end.set(end);
             self.is_set.cancel();
         }
     }
 
-    /// The body has ended: main drains what is left, within bounds of its own.
+    /// Removes a main whose body has ended: main drains the remaining pools, within its own time limits.
     pub(crate) fn finish(self: &Arc<Self>) {
         let mut deadlines = deadlines();
         if let Some(at) = deadlines.iter().position(|deadline| Arc::ptr_eq(deadline, self)) {

@@ -12,7 +12,7 @@ use crate::{
     panic::{Caught, PanicLocation, Site},
 };
 
-/// Why a run gave no value of its own.
+/// Why a run returned no value.
 ///
 /// A supervised function returns it as its declared error: `E: From<TaskError>`.
 ///
@@ -164,7 +164,7 @@ impl fmt::Display for UnfinishedPool {
 
 impl Error for UnfinishedPool {}
 
-/// What a task is named after. As the source of an error, it says where that is defined.
+/// The function that a task is named after. As the source of an error, it says where the function is defined.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin {
     Function(&'static TaskSpec),
@@ -281,7 +281,7 @@ impl Panic {
         self.caught.shared_message()
     }
 
-    /// Where it began.
+    /// The location of the panic.
     ///
     /// `None` if the panic hook was replaced by one that does not call the previous hook, or if the panic was resumed
     /// (`resume_unwind`), which calls no hook.
@@ -290,9 +290,9 @@ impl Panic {
         self.caught.site().map(|site| &site.location)
     }
 
-    /// The backtrace of the panic site, captured always, symbolised when it is first displayed.
+    /// The backtrace of the panic site, always captured, symbolised when it is first displayed.
     ///
-    /// `None` where [`location`](Self::location) is.
+    /// `None` if [`location`](Self::location) is.
     #[must_use]
     pub fn backtrace(&self) -> Option<&Backtrace> {
         self.caught.site().map(|site| &site.backtrace)
@@ -413,13 +413,12 @@ impl Error for TimedOut {
     }
 }
 
-/// A run was refused before it began: its function was at its `limit`, with `on_full = "reject"`; or it
-/// would have waited for itself.
+/// A run was refused before it started: its function was at its `limit`, with `on_full = "reject"`; or it would have
+/// waited for itself.
 ///
-/// A run waits for itself where it, or a run that awaits it, holds the permit or the slot that it would
-/// wait for, through inline calls, `map` and `Group`. It would hang, at once or under load; it is
-/// refused instead. Where a permit is free it is simply taken. What to do about it:
-/// [Recursion, and limits](macro@crate::supervised#recursion-and-limits).
+/// A run waits for itself if it, or a run that awaits it, holds the permit or the slot that it would wait for, through
+/// inline calls, `map` and `Group`. It would hang, at once or under load; it is refused instead. If a permit is free,
+/// it is taken. What to do about it: [Recursion, and limits](macro@crate::supervised#recursion-and-limits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     task: Origin,
@@ -467,8 +466,8 @@ impl Rejected {
         self.limit
     }
 
-    /// Where the run would have waited for itself: the names from the run that holds what it would have
-    /// waited for, through those that await each other, to the refused one. Empty otherwise.
+    /// The chain of a run that would have waited for itself: the names from the run that holds the permit or the slot,
+    /// through those that await each other, to the refused one. Empty if the run was refused for another reason.
     ///
     /// ```
     /// # use tokio_supervised::{supervised, CancellationToken, TaskError};

@@ -125,7 +125,7 @@ where
     let (runtime, shutdown) = match started {
         Ok(started) => started,
         Err(error) => {
-            // Not `eprintln!`, which panics where stderr is closed.
+            // Not `eprintln!`, which panics if stderr is closed.
             _ = writeln!(std::io::stderr(), "Error: the runtime cannot start: {error}");
             return ExitCode::FAILURE;
         }

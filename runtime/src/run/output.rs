@@ -182,12 +182,12 @@ pub struct Output<R> {
     pub(super) from_task_error: fn(TaskError) -> R,
 }
 
-/// Checks the bound of a return type, once for each function, so that the error points there.
+/// Checks the bound of a return type, once for each function: the compiler's error then points there.
 pub fn output<R: SupervisedOutput>(verdict: Judge<R>) -> Output<R> {
     Output { verdict, from_task_error: R::from_task_error }
 }
 
-/// Replaces [`output`] if the return type was refused, so that the rest of the function compiles.
+/// Replaces [`output`] if the return type was refused: the rest of the function then compiles.
 pub fn refused<R>(verdict: Judge<R>) -> Output<R> {
     Output { verdict, from_task_error: |error| unreachable!("a refused function ran: {error}") }
 }

@@ -50,7 +50,7 @@ impl Notified<'_> {
         self.poll_notified(None);
     }
 
-    /// Whether it has been told.
+    /// Returns whether it was notified.
     fn poll_notified(&mut self, waker: Option<&Waker>) -> bool {
         let mut state = self.notify.state();
         match self.number {

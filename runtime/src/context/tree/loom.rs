@@ -30,7 +30,7 @@ fn an_abort_wakes_a_task_that_is_about_to_sleep() {
             let record = record.clone();
             move || record.abort()
         });
-        // As a task does; loom fails where it is never woken.
+        // What a task does; loom fails if it is never woken.
         let mut kept = false;
         block_on(poll_fn(|cx| {
             if record.is_aborted() {

@@ -176,7 +176,7 @@ where
     C: Runs,
     C::Output: SupervisedOutput,
 {
-    /// Converts the error, so that functions with different errors fit into one group or `map`.
+    /// Converts the error: functions with different errors then fit into one group or `map`.
     ///
     /// ```
     /// # use tokio_supervised::{supervised, CancellationToken, Group};
