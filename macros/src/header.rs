@@ -1,4 +1,4 @@
-//! The header of a supervised function: where its token is, and in which form.
+//! The header of a supervised function: the position and the form of its token.
 
 use syn::{FnArg, Ident, Pat, PatType, Signature, Type};
 
@@ -19,7 +19,7 @@ pub(crate) enum TokenForm {
 
 /// What the expansion needs to know of a header.
 pub(crate) struct Header<'a> {
-    /// Which parameter is the token, and its form; none where the attribute inserts one.
+    /// Which parameter is the token, and its form; `None` if the attribute inserts one.
     pub(crate) token: Option<(usize, TokenForm)>,
     token_parameter: Option<&'a PatType>,
     pub(crate) output: Output,

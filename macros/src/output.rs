@@ -14,7 +14,7 @@ use crate::{
 
 /// The return type of a supervised body.
 pub(crate) struct Output {
-    /// As the author wrote it; `()` where nothing is written.
+    /// As the author wrote it; `()` if it is omitted.
     pub(crate) declared: Type,
     /// The same with `_` for each `impl Trait`, which an expression cannot name.
     nameable: Type,
@@ -143,7 +143,7 @@ fn instead_of(declared: &Type) -> Option<String> {
     }
 }
 
-/// Types that nobody shadows.
+/// Types that are not shadowed in practice.
 const PRIMITIVES: &[&str] = &[
     "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
     "u64", "u128", "usize",

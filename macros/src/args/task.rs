@@ -196,7 +196,7 @@ impl TaskArgs {
         self.grace.as_ref().map_or(DEFAULT, |given| &given.value)
     }
 
-    /// The static that describes the function, in a block of its own: the body must not see it.
+    /// The static that describes the function, in a separate block: the body must not see it.
     ///
     /// `takes_token`: the body begins with `own_token`.
     pub(crate) fn spec(

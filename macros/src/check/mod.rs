@@ -5,7 +5,7 @@
 //! 3. What cannot be seen is not refused: closures, nested items and macro calls are not looked into, and a
 //!    name that stands alone may be anyone's.
 //! 4. An `async` block belongs to the body that it stands in.
-//! 5. Most bodies are not parsed at all: only those that have a word of what is refused.
+//! 5. Most bodies are not parsed at all: only those that contain a keyword or name of refused code.
 
 pub(crate) mod depth;
 mod detached;

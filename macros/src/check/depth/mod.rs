@@ -1,10 +1,10 @@
 //! How deep tokens nest: the parser and every visitor recurse once a level.
 //!
-//! 1. What is counted is the stack, in KiB, that a level takes where nothing is optimised, as macros are built:
-//!    `robustness` tries it out, on a thread of 2 MiB.
-//! 2. A level ends where its group does, and before it only where no parser is still at work on it: at a `;`, a `=>`,
-//!    a comma that no generics and no closure can own, and a block that no expression goes on behind.
-//! 3. What is counted too high costs a check of a body, what is counted too low the compiler.
+//! 1. The count is the stack, in KiB, that a level takes without optimization, as macros are built: `robustness` tests
+//!    it on a thread of 2 MiB.
+//! 2. A level ends with its group. It ends before that only if no parser is inside it: at a `;`, a `=>`, a comma that
+//!    cannot belong to generics or a closure, and a block after which no expression continues.
+//! 3. A count that is too high skips the checks of a body; one that is too low lets the compiler overflow its stack.
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +26,7 @@ const BORROW_KIB: usize = 30;
 const ITEM_KIB: usize = 24;
 const KEYWORD_KIB: usize = 12;
 const PUNCT_KIB: usize = 7;
-/// What is parsed in a loop, and recursed into when it is copied: `a.b()?[0]`, `1 + 1`; also half of a `::`.
+/// Parsed in a loop, but recursed into when it is copied: `a.b()?[0]`, `1 + 1`; also half of a `::`.
 const LINK_KIB: usize = 4;
 
 /// What an expression or a type begins behind.
@@ -69,7 +69,7 @@ fn nests(tokens: TokenStream, most: usize) -> bool {
     })
 }
 
-/// An item up to its body, also where a `macro_rules!` fragment wraps it.
+/// An item up to its body, also if a `macro_rules!` fragment wraps it.
 fn without_body(item: TokenStream) -> TokenStream {
     let mut tokens: Vec<TokenTree> = item.into_iter().collect();
     match tokens.pop() {
@@ -122,7 +122,7 @@ fn goes_on(next: &TokenTree) -> bool {
     }
 }
 
-/// What is not yet ended between the tokens of one group.
+/// The levels that are open between the tokens of one group.
 #[derive(Default)]
 struct Level {
     others: usize,
