@@ -17,7 +17,7 @@ pub(crate) enum TokenForm {
     Owned,
 }
 
-/// What the expansion needs to know of a header.
+/// The properties of a header that the expansion needs.
 pub(crate) struct Header<'a> {
     /// Which parameter is the token, and its form; `None` if the attribute inserts one.
     pub(crate) token: Option<(usize, TokenForm)>,

@@ -99,7 +99,7 @@ impl Output {
         }}
     }
 
-    /// What the runtime asks of the return type of `main`, in one expression at its place.
+    /// The runtime's check of the return type of `main`, in one expression at its place.
     pub(crate) fn exit(&self, krate: &Path) -> TokenStream {
         let verdict = self.verdict(krate);
         let exit = quote_spanned!(self.span=> exit);
@@ -111,7 +111,7 @@ impl Output {
         quote!(#krate::__private::#exit(#verdict))
     }
 
-    /// The whole of what the runtime asks of the return type, in one expression at its place.
+    /// All checks of the return type by the runtime, in one expression at its place.
     pub(crate) fn contract(&self, krate: &Path) -> TokenStream {
         let verdict = self.verdict(krate);
         if self.refused {

@@ -1,4 +1,4 @@
-//! What several stages ask of syntax trees: spans, groups, types, literals. Nothing here reports an error.
+//! Helpers for syntax trees that several stages use: spans, groups, types, literals. Nothing here reports an error.
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};

@@ -1,8 +1,8 @@
 //! Durations of runs, in real time.
 //!
 //! A run reads the clock twice. The processor's own counter (through `quanta`) costs half of what `std::time::Instant`
-//! costs there; if it is unreliable, `quanta` falls back to the latter. Paused tokio time does not touch it; what
-//! counts by tokio's clock and begins here asks [`Ticks::elapsed_by_tokio`].
+//! costs there; if it is unreliable, `quanta` falls back to the latter. Paused tokio time does not touch it; a deadline
+//! on tokio's clock that starts with such a reading uses [`Ticks::elapsed_by_tokio`].
 
 use std::{
     sync::{OnceLock, atomic::Ordering},

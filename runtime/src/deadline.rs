@@ -1,6 +1,6 @@
-//! Until when a body of main may drain its pools, once the process has received a signal.
+//! The deadline for drains in the body of main, once the process has received a signal.
 //!
-//! Main and the pools do not know each other: they meet here.
+//! Main and the pools do not refer to each other; both use this module.
 
 use std::{
     sync::{
@@ -18,10 +18,10 @@ const MARGIN: Duration = Duration::from_millis(500);
 /// How many bodies run. If it is 0, a drain takes no lock.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// Those of the mains whose bodies run, the latest last.
+/// The deadlines of the mains whose bodies run, the latest last.
 static DEADLINES: Mutex<Vec<Arc<Deadline>>> = Mutex::new(Vec::new());
 
-/// That of one main.
+/// The deadline of one main.
 pub(crate) struct Deadline {
     end: OnceLock<Instant>,
     /// Fires when `end` is set.
@@ -56,7 +56,7 @@ impl Deadline {
         }
     }
 
-    /// That of the main whose body runs; of several, the latest.
+    /// Returns the deadline of the main whose body runs; of several, the latest.
     pub(crate) fn current() -> Option<Arc<Self>> {
         if RUNNING.load(Ordering::Acquire) == 0 {
             return None;
@@ -69,7 +69,7 @@ impl Deadline {
         self.end.get().map(|end| end.saturating_duration_since(Instant::now()))
     }
 
-    /// Waits for `work`, but not beyond a signal that has not come yet: `None` if one has come meanwhile.
+    /// Waits for `work`. Returns `None` if the first signal comes before that.
     pub(crate) async fn before_a_signal<F: Future>(&self, work: F) -> Option<F::Output> {
         if self.end.get().is_some() {
             return Some(work.await);

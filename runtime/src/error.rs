@@ -83,7 +83,7 @@ impl fmt::Display for TaskError {
 }
 
 impl Error for TaskError {
-    /// Where the function is defined.
+    /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Panicked(panic) => panic.source(),
@@ -330,7 +330,7 @@ impl fmt::Debug for Panic {
 }
 
 impl Error for Panic {
-    /// Where the function is defined.
+    /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.task)
     }
@@ -369,7 +369,7 @@ impl fmt::Display for Cancelled {
 }
 
 impl Error for Cancelled {
-    /// Where the function is defined.
+    /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.task)
     }
@@ -407,7 +407,7 @@ impl fmt::Display for TimedOut {
 }
 
 impl Error for TimedOut {
-    /// Where the function is defined.
+    /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.task)
     }
@@ -433,7 +433,7 @@ struct Deadlock {
     what: Scarce,
 }
 
-/// What a run waits for.
+/// The permit or slot that a run waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scarce {
     Permit,
@@ -514,7 +514,7 @@ impl fmt::Display for Rejected {
 }
 
 impl Error for Rejected {
-    /// Where the function is defined.
+    /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.task)
     }

@@ -119,8 +119,8 @@ pub(crate) fn join<T>(thread: loom::thread::JoinHandle<T>) {
     thread.join().map(drop).expect("loom ends the test where a thread panics");
 }
 
-/// Runs a model, and prints how many orders it tried and for how long. With a bound, loom takes a thread off at most so
-/// many times where it could have gone on; `LOOM_MAX_PREEMPTIONS` raises the bounds of those that have one.
+/// Runs a model, and prints how many orders it tried and for how long. With a bound, loom preempts a thread that could
+/// continue at most so many times; `LOOM_MAX_PREEMPTIONS` raises the bounds of those that have one.
 #[cfg(all(test, supervised_loom))]
 #[allow(clippy::print_stdout)]
 pub(crate) fn model(bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {

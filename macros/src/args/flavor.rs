@@ -1,4 +1,4 @@
-//! `flavor` and `worker_threads`: what the runtime of an entry is made of.
+//! `flavor` and `worker_threads`: the configuration of an entry's runtime.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,7 +1,7 @@
 //! The grammar that all the macros share: `key = value, …`, each key at most once, in any order; `allow(…)`
 //! is the one that takes a list.
 //!
-//! Raw arguments keep their spans. What a key means is the business of the macro that takes it.
+//! Raw arguments keep their spans. The macro that takes a key defines its meaning.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{diagnostics::Diagnostics, syntax::literal};
 
-/// What a function takes.
+/// The arguments of a function.
 const FUNCTION_KEYS: &[KnownKey] = &[
     NAME,
     LIMIT,
@@ -198,7 +198,7 @@ impl TaskArgs {
 
     /// The static that describes the function, in a separate block: the body must not see it.
     ///
-    /// `takes_token`: the body begins with `own_token`.
+    /// `takes_token`: the body starts with `own_token`.
     pub(crate) fn spec(
         &self,
         name: &str,

@@ -33,7 +33,7 @@ struct CallVisitor<'a> {
     diagnostics: &'a mut Diagnostics,
 }
 
-/// What a function of a known name does.
+/// The effect of a function of a known name.
 #[derive(Clone, Copy)]
 enum KnownCall {
     Spawn,

@@ -49,7 +49,7 @@ impl<'ast> Visit<'ast> for LoopVisitor {
 
     fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
 
-    /// What stands under `if false` gives types to what stands elsewhere, and never runs.
+    /// Code under `if false` only determines types, and never runs.
     fn visit_expr_if(&mut self, node: &'ast ExprIf) {
         if is_bool(&node.cond, false) {
             if let Some((_, otherwise)) = &node.else_branch {

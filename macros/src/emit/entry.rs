@@ -69,7 +69,7 @@ pub(crate) fn test(args: &TestArgs, entry: &EntryFunction, refused: Refused) -> 
     quote!(#head #written #block)
 }
 
-/// What both entries are made of.
+/// The parts of both entries.
 struct Parts {
     /// Up to the return type.
     head: TokenStream,

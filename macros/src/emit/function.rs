@@ -273,7 +273,7 @@ fn binding_attributes(parameter: &PatType) -> Vec<Attribute> {
     parameter.attrs.iter().map(stays).collect()
 }
 
-/// What may be expected of a name alone.
+/// The lints about a name alone.
 const NAME_LINTS: [&str; 3] = ["unused_assignments", "unused_mut", "unused_variables"];
 
 fn allowed(attribute: &Attribute) -> Attribute {
@@ -459,7 +459,7 @@ fn at_body(body: &Group, tokens: TokenStream) -> TokenStream {
 
 /// The return type, up to its last `>`, from the beginning of the author's to its end.
 ///
-/// Lints ask whether a signature is the author's, and one that begins or ends in a macro is not.
+/// Lints check whether a signature is the author's, and one that begins or ends in a macro is not.
 fn return_type(krate: &syn::Path, future: TokenStream, signature: &Signature) -> TokenStream {
     let (first, last) = match &signature.output {
         ReturnType::Type(_, ty) => (first_span(ty), last_span(ty)),

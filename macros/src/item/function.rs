@@ -1,4 +1,4 @@
-//! What the attribute stands on: a function's header, its body left as tokens, or something else.
+//! The item under the attribute: a function's header, its body left as tokens, or another item.
 
 use proc_macro2::{Group, TokenStream};
 use syn::{

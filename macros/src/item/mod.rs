@@ -99,7 +99,7 @@ pub(crate) fn with_compile_trap(tokens: TokenStream) -> Option<TokenStream> {
     Some(tokens.into_iter().collect())
 }
 
-/// What compiles in no program.
+/// Tokens that compile in no program.
 pub(crate) fn compile_trap() -> TokenStream {
     quote! {
         const {

@@ -144,7 +144,7 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
 
 /// The messages that have no number, as the compiler's own have, each with all of its lines.
 fn told(messages: &str) -> Vec<String> {
-    /// What the compiler puts before each line behind the first.
+    /// The compiler's prefix of each line after the first.
     const INDENT: &str = "       ";
     let mut told = Vec::new();
     let mut lines = messages.lines();

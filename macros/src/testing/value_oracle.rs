@@ -2,9 +2,9 @@
 //!
 //! Invariants
 //!
-//! 1. What this parser accepts expands to the same numbers, without an error.
+//! 1. A value that this parser accepts expands to the same numbers, without an error.
 //! 2. Anything else is refused with one error.
-//! 3. What an error says to write instead is accepted.
+//! 3. A value that an error proposes is accepted.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;

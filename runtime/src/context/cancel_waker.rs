@@ -31,7 +31,7 @@ use crate::{
 #[cfg(all(test, supervised_loom))]
 mod loom;
 
-/// What a cancel waker wakes.
+/// The tasks that a cancel waker wakes.
 pub(crate) trait WakeAll: Send + Sync {
     /// Wakes the tasks that have kept their waker.
     fn wake_tasks(&self);

@@ -92,7 +92,7 @@ pub(crate) enum OnThread {
     Entry,
 }
 
-/// What a task does with its thread.
+/// How a task uses its thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activity {
     /// Nothing yet: it has not been polled, since no thread was free for it.
@@ -393,7 +393,7 @@ impl MainScope {
         self.0.clone()
     }
 
-    /// What the body of this main is a task of.
+    /// Makes the scope in which the body of this main is a task.
     pub(crate) fn of_body(&self, token: CancellationToken) -> Arc<ScopeNode> {
         Arc::new(ScopeNode::within(Some(&self.0), Some(token)))
     }

@@ -23,7 +23,7 @@ use crate::{
     {panic, sync},
 };
 
-/// What the attribute's arguments ask for.
+/// The policy of the attribute's arguments.
 #[derive(Clone, Copy)]
 pub struct Policy {
     limit: Option<usize>,

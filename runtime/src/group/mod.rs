@@ -69,7 +69,7 @@ where
 {
     /// A group whose tasks stop when `token` fires.
     ///
-    /// Its tasks get a child of the token: what the group cancels, the rest of the program keeps.
+    /// Its tasks get a child of the token: the group cancels only them, not the rest of the program.
     #[track_caller]
     pub fn new(token: &CancellationToken) -> Self {
         Self { shared: Arc::new(GroupState::new(token.child_token(), Location::caller())) }
@@ -338,8 +338,8 @@ impl<T, E> fmt::Debug for Group<T, E> {
 
 /// Spawns into a [`Group`] from anywhere, its own tasks first of all.
 ///
-/// The group's `join` waits for what was spawned through a handle; after the join, or the drop of the
-/// group, a spawn is refused.
+/// The group's `join` waits for the tasks that were spawned through a handle; after the join, or the drop of the group,
+/// a spawn is refused.
 pub struct GroupHandle<T, E> {
     shared: Arc<GroupState<T, E>>,
 }

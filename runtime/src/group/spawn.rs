@@ -49,7 +49,7 @@ pub struct Spawn<'a, T, E, S> {
     waiter: Option<NonZero<u64>>,
     /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
     run: Option<S>,
-    /// What an ended task has left.
+    /// A recycled record of an ended task.
     record: Option<Arc<TaskRecord>>,
     // Pointers: the bounds on a run are checked at the spawn, and not again at its `.await`.
     spawn_fn: SpawnFn<T, E, S>,
@@ -68,7 +68,7 @@ type SpawnFn<T, E, S> = fn(
 
 /// Why a spawn has no run.
 pub(crate) enum NotMade<E> {
-    /// The closure panicked; `task` is what it would have made. The error's conversion may have panicked, too.
+    /// The closure panicked; `task` is the name of its task. The error's conversion may have panicked, too.
     // Boxed: it is rare, and a large error would make every spawn large.
     Failed { task: &'static str, error: Box<Result<E, Caught>> },
     /// The group took nothing more before the closure was called.
@@ -328,7 +328,7 @@ impl<T, E> GroupReporter<T, E> {
 }
 
 impl<T, E> Report<T, E> for GroupReporter<T, E> {
-    /// What the join does not return is logged.
+    /// A failure that the join does not return is logged.
     const LOGS: bool = true;
 
     fn cancel_waker(&self) -> Option<&CancelWaker> {

@@ -117,7 +117,7 @@ struct GroupTask {
 
 /// The spawns that the group refused, since its token had fired.
 struct Refused<E> {
-    /// What the join returns if no task has failed.
+    /// The error that the join returns if no task has failed.
     error: Option<E>,
     /// For those whose callers were not informed: their number, the reason, and the name of the first task.
     spawns: usize,

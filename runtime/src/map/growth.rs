@@ -165,7 +165,7 @@ impl Capacity {
     }
 }
 
-/// What the map's own future learns of its state when it is polled.
+/// The progress of the map since the last poll of its own future.
 pub(crate) struct Progress {
     pub(crate) items_read: usize,
     /// A worker has no run: it reads next.

@@ -98,7 +98,7 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropped, the future cancels and aborts what runs, and reads no more items.
+/// Dropped, the future cancels and aborts the runs, and reads no more items.
 #[track_caller]
 pub fn map<I, F, S>(token: &CancellationToken, items: I, f: F) -> Map<I::IntoIter, F, S>
 where
@@ -115,7 +115,7 @@ where
     })
 }
 
-/// The future of [`map`]: awaited, it gives `Result<Vec<T>, E>`.
+/// The future of [`map`]: awaited, it returns `Result<Vec<T>, E>`.
 ///
 /// # Errors
 ///
@@ -128,7 +128,7 @@ where
 ///
 /// # Cancel safety
 ///
-/// Dropped, it cancels and aborts what runs, and reads no more items.
+/// Dropped, it cancels and aborts the runs, and reads no more items.
 #[must_use = "nothing runs until this is awaited"]
 pub struct Map<I: Iterator, F, S: SupervisedFuture<Value: Send + 'static>>(
     MapFuture<I, F, S, FailFast>,
@@ -180,7 +180,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the future cancels and aborts what runs, and reads no more items.
+    /// Dropped, the future cancels and aborts the runs, and reads no more items.
     pub fn settled(mut self) -> Settled<I, F, S> {
         let state = match std::mem::replace(&mut self.0.state, FutureState::Done) {
             FutureState::New { items, f } => FutureState::New { items, f },
@@ -216,7 +216,7 @@ where
     }
 }
 
-/// The future of [`Map::settled`]: awaited, it gives `Vec<Result<T, E>>`, in the order of the items.
+/// The future of [`Map::settled`]: awaited, it returns `Vec<Result<T, E>>`, in the order of the items.
 ///
 /// # Panics
 ///
@@ -225,7 +225,7 @@ where
 ///
 /// # Cancel safety
 ///
-/// Dropped, it cancels and aborts what runs, and reads no more items.
+/// Dropped, it cancels and aborts the runs, and reads no more items.
 #[must_use = "nothing runs until this is awaited"]
 pub struct Settled<I, F, S>(MapFuture<I, F, S, Settle>)
 where
@@ -258,7 +258,7 @@ where
     }
 }
 
-/// What both futures are: the map before its start, and what its workers share after it.
+/// The state of both futures: the map before its start, and the state of its workers after it.
 struct MapFuture<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     state: FutureState<I, F, S, K>,
     token: CancellationToken,

@@ -548,7 +548,7 @@ where
         }
     }
 
-    /// Not an item of a map that goes on.
+    /// The uncommon cases: no item was read, or the map does not continue.
     #[cold]
     fn next_uncommon<'a>(
         &'a self,
@@ -608,7 +608,7 @@ pub(crate) enum NextRun {
     /// Wait: another worker has the source.
     SourceBorrowed,
     Finished,
-    /// Drop what was put: the map has gone.
+    /// Drop the run that was put: the map has ended or was dropped.
     Unwanted,
     /// The item at this place could not be made.
     Panicked(Index, Caught),

@@ -352,7 +352,7 @@ where
                     return Poll::Ready(Some(false));
                 };
                 self.shared.store(failed);
-                // A run spends a unit when it begins; what was never made spends one here.
+                // A run spends a unit when it starts; an item whose run could not be made spends one here.
                 ready!(poll_proceed(cx)).made_progress();
                 Poll::Ready(None)
             }

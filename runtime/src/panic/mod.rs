@@ -178,7 +178,7 @@ fn restore_site(site: Box<Site>) {
 
 /// Runs the user's code; a panic in it becomes a value.
 ///
-/// What differs from one piece of code to the next is `catch_unwind` alone: each has a copy of this.
+/// Compiled for each type of code, and therefore small: only `catch_unwind` depends on the type.
 #[inline]
 pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     let outer = enter();
@@ -191,7 +191,7 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     }
 }
 
-/// As [`catch`], for code whose boundaries have caught what they could: it costs nothing, and knows no place.
+/// As [`catch`], for code whose boundaries have caught what they could: it costs nothing, and records no location.
 #[inline]
 pub(crate) fn catch_escaped<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     catch_unwind(AssertUnwindSafe(code)).map_err(Caught::new)

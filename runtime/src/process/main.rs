@@ -36,7 +36,7 @@ use crate::{
     tasks::body_task::BodyTask,
 };
 
-/// What a panic in `main` exits with, as in any Rust program.
+/// The exit code of a panic in `main`, as in any Rust program.
 const PANICKED: u8 = 101;
 
 /// The arguments of `#[supervised::main]`.

@@ -1,4 +1,4 @@
-//! What runs, as text: for a report at the exit, and for SIGUSR1.
+//! The running tasks as text: for a report at the exit, and for SIGUSR1.
 
 use std::{collections::HashMap, fmt::Write as _};
 

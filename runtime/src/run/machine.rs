@@ -193,7 +193,7 @@ pub(super) struct Between<'a, 'b, 'c, F: Future>(pub(super) &'a mut Lent<'b, 'c,
 impl<F: Future> UnwindSafe for Between<'_, '_, '_, F> {}
 
 impl<F: Future> Between<'_, '_, '_, F> {
-    // By force, like what it calls: this saves a frame without optimization.
+    // Always inlined, like the functions that it calls: this saves a frame without optimization.
     #[inline(always)]
     pub(super) fn poll(&mut self) -> Option<Verdict> {
         self.0.body.poll(self.0.cx)
@@ -618,7 +618,7 @@ impl Step<'_> {
 
     #[cold]
     fn finish_panicked(&mut self, caught: Caught) -> Completion {
-        // What it has returned, then the body. Only the hook reports a second panic, in the drop of either.
+        // The returned value, then the body. Only the hook reports a second panic, in the drop of either.
         _ = self.drop_body();
         _ = self.drop_body();
         let error = panicked(self.core.spec, caught);
@@ -637,7 +637,7 @@ impl Step<'_> {
         Completion { outcome, overdue: false, nanos, error }
     }
 
-    /// Drops the body, or what it has returned.
+    /// Drops the body, or the value that it has returned.
     fn drop_body(&mut self) -> Result<(), Caught> {
         panic::catch(|| self.body.discard())
     }

@@ -1,4 +1,4 @@
-//! What a supervised function may return, and how a returned value is judged.
+//! The return types of a supervised function, and how a returned value is classified.
 
 use std::{cell::Cell, error::Error, fmt, marker::PhantomData};
 
@@ -292,7 +292,7 @@ probes! {
         always_ok;
 }
 
-/// Judges an error by what it is, or has as a source.
+/// Classifies an error by its type, or by that of a source.
 fn carried(error: &(dyn Error + 'static)) -> Verdict {
     if is_unfinished(error) {
         Verdict::CarriesUnfinished

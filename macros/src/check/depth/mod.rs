@@ -29,22 +29,22 @@ const PUNCT_KIB: usize = 7;
 /// Parsed in a loop, but recursed into when it is copied: `a.b()?[0]`, `1 + 1`; also half of a `::`.
 const LINK_KIB: usize = 4;
 
-/// What an expression or a type begins behind.
+/// Keywords after which an expression or a type starts.
 const WORDS: [&str; 19] = [
     "as", "become", "box", "break", "const", "dyn", "else", "for", "if", "impl", "in", "let",
     "match", "move", "mut", "return", "where", "while", "yield",
 ];
 
-/// What an item within a body begins with, beside those.
+/// Keywords that start an item within a body, besides those.
 const ITEMS: [&str; 9] =
     ["enum", "extern", "fn", "mod", "static", "struct", "trait", "type", "union"];
 
-/// What to say of arguments that cannot be read, beside the item as it is.
+/// The error for arguments that cannot be parsed; the item is kept unchanged.
 pub(crate) fn refuse_deep_arguments(arguments: &TokenStream) -> Option<TokenStream> {
     (!fits_parser_stack(arguments.clone())).then(refusal)
 }
 
-/// What to say of an item whose header cannot be read, or whose body not even be walked.
+/// The error for an item whose header cannot be parsed, or whose body cannot even be walked.
 pub(crate) fn refuse_deep_header(item: &TokenStream) -> Option<TokenStream> {
     let fits =
         nests(item.clone(), MAX_GROUP_DEPTH) && fits_parser_stack(without_body(item.clone()));
@@ -135,16 +135,16 @@ struct Level {
 /// The token before.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Last {
-    /// What a `&` begins a type or an expression behind.
+    /// Tokens after which a `&` starts a type or an expression.
     #[default]
     Other,
-    /// What a `&` goes on behind.
+    /// Tokens after which a `&` continues an expression.
     Value,
     /// The first half of an operator behind a value, as of `&&`.
     JointToValue,
     /// The first half of an arrow, `->` or `=>`.
     Arrow(char),
-    /// What begins a lifetime, or an attribute.
+    /// The first token of a lifetime, or of an attribute.
     Prefix,
 }
 

@@ -74,7 +74,7 @@ fn record(map: &Map) -> Arc<TaskRecord> {
     TaskRecord::recycle_or_new(None, spec, Location::caller(), &map.scope, OnThread::Worker)
 }
 
-/// What a worker finds when it has stored an end, once it has waited for the source.
+/// What a worker does after it has stored a result, once it has waited for the source.
 fn next_index(map: &Map, key: Key, mut done: Option<FinishedItem<Run>>) -> Option<Index> {
     block_on(poll_fn(|cx| {
         map.dequeue(key);

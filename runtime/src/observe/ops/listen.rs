@@ -25,7 +25,7 @@ use crate::{
 ///
 /// Nothing stops it but the end of the process, which it does not hold back.
 ///
-/// What a client can pile up is bounded: see [what it costs](super#what-it-costs).
+/// The resources that a client can take are bounded: see [what it costs](super#what-it-costs).
 ///
 /// ```no_run
 /// # fn main() -> std::io::Result<()> {

@@ -27,8 +27,8 @@
 //! was made to point to 127.0.0.1 (DNS rebinding) gets nothing. From another machine: `ssh -L 7070:localhost:7070
 //! host`, or `kubectl port-forward pod/name 7070`.
 //!
-//! [`router`] is for a server that decides by itself who may see it. What has to be reachable from outside, as
-//! the probes and the scrapes of an orchestrator, goes into the service's own router without the rest:
+//! [`router`] is for a server with its own access control. Put the routes that have to be reachable from outside, such
+//! as the probes and scrapes of an orchestrator, into the service's own router without the rest:
 //!
 //! ```
 //! use axum::{Router, http::StatusCode, routing::get};

@@ -157,7 +157,7 @@ async fn forward(mut listener: Listener, viewer: mpsc::Sender<Arc<Snapshot>>) {
 async fn backtrace(Path(panic): Path<String>) -> Response {
     static PLACES: Semaphore = Semaphore::const_new(LOOKUPS);
     let Ok(place) = PLACES.acquire().await else { return busy() };
-    // The thread holds the place: a client that leaves does not end it.
+    // The thread holds the place: a client that disconnects does not end it.
     let look_up = move || {
         let _place = place;
         document::backtrace(&panic)

@@ -20,7 +20,7 @@ impl HoldTimer {
         Self { longest: HOLD, timer: None, resting: false }
     }
 
-    /// Ready once the hold is over; a rest begins then.
+    /// Ready once the hold is over; a rest starts then.
     pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.timer.is_none() {
             self.timer = Timer::start(self.longest);
