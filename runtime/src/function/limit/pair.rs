@@ -78,7 +78,7 @@ impl PairWait {
         self.permits.queued();
         let both = self.slots.try_take()
             && (self.permits.try_take() || {
-                // No other wait is for a slot alone while one is free, and the queue is locked.
+                // No wait for a slot alone is queued while one is free (`limit.rs`, 3), and the queue is locked.
                 self.slots.free.fetch_add(ONE, Ordering::Release);
                 false
             });
