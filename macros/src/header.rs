@@ -1,4 +1,4 @@
-//! The header of a supervised function: where its token is, and in which form.
+//! The header of a supervised function: the position and the form of its token.
 
 use syn::{FnArg, Ident, Pat, PatType, Signature, Type};
 
@@ -17,9 +17,9 @@ pub(crate) enum TokenForm {
     Owned,
 }
 
-/// What the expansion needs to know of a header.
+/// The properties of a header that the expansion needs.
 pub(crate) struct Header<'a> {
-    /// Which parameter is the token, and its form; none where the attribute inserts one.
+    /// Which parameter is the token, and its form; `None` if the attribute inserts one.
     pub(crate) token: Option<(usize, TokenForm)>,
     token_parameter: Option<&'a PatType>,
     pub(crate) output: Output,

@@ -1,7 +1,7 @@
 //! The attributes of [`tokio-supervised`](https://docs.rs/tokio-supervised).
 //!
-//! This crate is an implementation detail: depend on `tokio-supervised`, which re-exports all of it
-//! and documents it for the person who uses it.
+//! This crate is an implementation detail: depend on `tokio-supervised`, which re-exports all of it and documents it
+//! for its users.
 //!
 //! Each macro parses, checks and prints (`expand`); whatever can live in the runtime crate lives there.
 

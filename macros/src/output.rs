@@ -14,7 +14,7 @@ use crate::{
 
 /// The return type of a supervised body.
 pub(crate) struct Output {
-    /// As the author wrote it; `()` where nothing is written.
+    /// As the author wrote it; `()` if it is omitted.
     pub(crate) declared: Type,
     /// The same with `_` for each `impl Trait`, which an expression cannot name.
     nameable: Type,
@@ -105,7 +105,7 @@ impl Output {
         }}
     }
 
-    /// What the runtime asks of the return type of `main`, in one expression at its place.
+    /// The runtime's check of the return type of `main`, in one expression at its place.
     pub(crate) fn exit(&self, krate: &Path) -> TokenStream {
         let verdict = self.verdict(krate);
         let exit = quote_spanned!(self.span=> exit);
@@ -117,7 +117,7 @@ impl Output {
         quote!(#krate::__private::#exit(#verdict))
     }
 
-    /// The whole of what the runtime asks of the return type, in one expression at its place.
+    /// All checks of the return type by the runtime, in one expression at its place.
     pub(crate) fn contract(&self, krate: &Path) -> TokenStream {
         let verdict = self.verdict(krate);
         if self.refused {
@@ -149,7 +149,7 @@ fn instead_of(declared: &Type) -> Option<String> {
     }
 }
 
-/// Types that nobody shadows.
+/// Types that are not shadowed in practice.
 const PRIMITIVES: &[&str] = &[
     "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
     "u64", "u128", "usize",

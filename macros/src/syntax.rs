@@ -1,4 +1,4 @@
-//! What several stages ask of syntax trees: spans, groups, types, literals. Nothing here reports an error.
+//! Helpers for syntax trees that several stages use: spans, groups, types, literals. Nothing here reports an error.
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -30,7 +30,7 @@ pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
     located_outer(tokens.into_iter().map(locate).collect(), place)
 }
 
-/// The same for the outermost tokens alone: what stands within a pair of braces stays where it is.
+/// The same for the outermost tokens alone: tokens within a pair of braces keep their spans.
 pub(crate) fn located_outer(tokens: TokenStream, place: Span) -> TokenStream {
     let locate = |mut token: TokenTree| {
         token.set_span(token.span().located_at(place));
@@ -87,7 +87,7 @@ pub(crate) fn is_unconditional(input: &FnArg) -> bool {
     !attributes.iter().any(|attribute| attribute.path().is_ident("cfg"))
 }
 
-/// The literal that an expression is, also where a `macro_rules!` fragment wraps it.
+/// The literal that an expression is, also if a `macro_rules!` fragment wraps it.
 pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
     match value {
         Expr::Lit(ExprLit { lit, .. }) => Some(lit),

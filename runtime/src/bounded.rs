@@ -15,7 +15,7 @@ pub(crate) fn report(code: impl FnOnce() + Send + 'static) {
     run(REPORT_TIMEOUT, code);
 }
 
-/// Runs `code` on a thread of its own, and continues without it after `limit`.
+/// Runs `code` on a dedicated thread. Returns after `limit` even if it has not finished.
 pub(crate) fn run(limit: Duration, code: impl FnOnce() + Send + 'static) {
     let code = Arc::new(Mutex::new(Some(code)));
     let (done, is_done) = mpsc::channel::<()>();

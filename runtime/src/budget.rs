@@ -13,7 +13,8 @@ use tokio::task::coop::poll_proceed;
 
 /// Spends one unit of the task's budget. Pending, and woken, if none is left.
 ///
-/// Spend it before anything else is polled: given back afterwards, it would refund what that has spent.
+/// Call it before anything else is polled: a unit that is returned afterwards would also refund what the other polls
+/// have spent.
 #[inline]
 pub(crate) fn spend(cx: &mut Context<'_>) -> Poll<()> {
     ready!(poll_proceed(cx)).made_progress();

@@ -10,7 +10,7 @@ use std::fmt;
 pub enum Cause {
     /// The token was fired by code that gave no reason.
     Token,
-    /// The process was told to stop.
+    /// The process received a signal to stop.
     Signal(Signal),
     /// A task of the same group or `map` failed.
     SiblingFailed {
@@ -48,7 +48,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What the process was told to stop by.
+/// The signal by which the process was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signal {

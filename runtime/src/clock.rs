@@ -1,9 +1,8 @@
 //! Durations of runs, in real time.
 //!
-//! A run reads the clock twice. The processor's own counter (through `quanta`) costs half of what
-//! `std::time::Instant` costs there; where it is not to be trusted, `quanta` falls back to the latter.
-//! Paused tokio time does not touch it; what counts by tokio's clock and begins here asks
-//! [`Ticks::elapsed_by_tokio`].
+//! A run reads the clock twice. The processor's own counter (through `quanta`) costs half of what `std::time::Instant`
+//! costs there; if it is unreliable, `quanta` falls back to the latter. Paused tokio time does not touch it; a deadline
+//! on tokio's clock that starts with such a reading uses [`Ticks::elapsed_by_tokio`].
 
 use std::{
     sync::{OnceLock, atomic::Ordering},
@@ -47,9 +46,8 @@ impl Ticks {
         clock.delta_as_nanos(self.0, clock.raw())
     }
 
-    /// What has passed since this reading, where tokio's clock runs with the process's, and nothing where it does
-    /// not: a test's clock is paused, and stands still while a body takes its time. Less than tokio's own resolution
-    /// of a millisecond is nothing too.
+    /// Returns the time since this reading if tokio's clock runs, and zero if it is paused, as in a test. Less than
+    /// tokio's resolution of a millisecond is zero too.
     pub(crate) fn elapsed_by_tokio(self) -> Duration {
         let elapsed = Duration::from_nanos(self.elapsed_nanos());
         if elapsed < Duration::from_millis(1) {
@@ -62,7 +60,7 @@ impl Ticks {
     }
 }
 
-/// A reading that one thread writes and others look at.
+/// A reading that one thread writes and others read.
 pub(crate) struct AtomicTicks(AtomicU64);
 
 impl AtomicTicks {

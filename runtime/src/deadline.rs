@@ -1,6 +1,6 @@
-//! Until when a body of main may drain its pools, once the process has received a signal.
+//! The deadline for drains in the body of main, once the process has received a signal.
 //!
-//! Main and the pools do not know each other: they meet here.
+//! Main and the pools do not refer to each other; both use this module.
 
 use std::{
     sync::{
@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 /// How much of main's grace is left when the drains in its body end: for the body to return and report.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// How many bodies run, so that a drain outside of any main takes no lock.
+/// How many bodies run. If it is 0, a drain takes no lock.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// Those of the mains whose bodies run, the latest last.
+/// The deadlines of the mains whose bodies run, the latest last.
 static DEADLINES: Mutex<Vec<Arc<Deadline>>> = Mutex::new(Vec::new());
 
-/// That of one main.
+/// The deadline of one main.
 pub(crate) struct Deadline {
     end: OnceLock<Instant>,
     /// Fires when `end` is set.
@@ -29,7 +29,7 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// A main has begun.
+    /// Registers a main whose body starts.
     pub(crate) fn start() -> Arc<Self> {
         let deadline = Arc::new(Self { end: OnceLock::new(), is_set: CancellationToken::new() });
         deadlines().push(deadline.clone());
@@ -37,17 +37,17 @@ impl Deadline {
         deadline
     }
 
-    /// Main has received a signal, and its grace begins. Calls wakers, which are foreign code.
+    /// Sets the deadline: main has received a signal, and its grace starts. Calls wakers, which are foreign code.
     pub(crate) fn set(&self, grace: Duration) {
         let margin = MARGIN.min(grace / 2);
-        // A grace that no clock can count has no end.
+        // A grace beyond the range of the clock has no end.
         if let Some(end) = Instant::now().checked_add(grace.saturating_sub(margin)) {
             _ = self.end.set(end);
             self.is_set.cancel();
         }
     }
 
-    /// The body has ended: main drains what is left, within bounds of its own.
+    /// Removes a main whose body has ended: main drains the remaining pools, within its own time limits.
     pub(crate) fn finish(self: &Arc<Self>) {
         let mut deadlines = deadlines();
         if let Some(at) = deadlines.iter().position(|deadline| Arc::ptr_eq(deadline, self)) {
@@ -56,7 +56,7 @@ impl Deadline {
         }
     }
 
-    /// That of the main whose body runs; of several, the latest.
+    /// Returns the deadline of the main whose body runs; of several, the latest.
     pub(crate) fn current() -> Option<Arc<Self>> {
         if RUNNING.load(Ordering::Acquire) == 0 {
             return None;
@@ -69,7 +69,7 @@ impl Deadline {
         self.end.get().map(|end| end.saturating_duration_since(Instant::now()))
     }
 
-    /// Waits for `work`, but not beyond a signal that has not come yet: `None` if one has come meanwhile.
+    /// Waits for `work`. Returns `None` if the first signal comes before that.
     pub(crate) async fn before_a_signal<F: Future>(&self, work: F) -> Option<F::Output> {
         if self.end.get().is_some() {
             return Some(work.await);

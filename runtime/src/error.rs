@@ -12,7 +12,7 @@ use crate::{
     panic::{Caught, PanicLocation, Site},
 };
 
-/// Why a run gave no value of its own.
+/// Why a run returned no value.
 ///
 /// A supervised function returns it as its declared error: `E: From<TaskError>`.
 ///
@@ -83,7 +83,7 @@ impl fmt::Display for TaskError {
 }
 
 impl Error for TaskError {
-    /// Where the function is defined.
+    /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Panicked(panic) => panic.source(),
@@ -164,7 +164,7 @@ impl fmt::Display for UnfinishedPool {
 
 impl Error for UnfinishedPool {}
 
-/// What a task is named after. As the source of an error, it says where that is defined.
+/// The function that a task is named after. As the source of an error, it says where the function is defined.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin {
     Function(&'static TaskSpec),
@@ -281,7 +281,7 @@ impl Panic {
         self.caught.shared_message()
     }
 
-    /// Where it began.
+    /// The location of the panic.
     ///
     /// `None` if the panic hook was replaced by one that does not call the previous hook, or if the panic was resumed
     /// (`resume_unwind`), which calls no hook.
@@ -290,9 +290,9 @@ impl Panic {
         self.caught.site().map(|site| &site.location)
     }
 
-    /// The backtrace of the panic site, captured always, symbolised when it is first displayed.
+    /// The backtrace of the panic site, always captured, symbolised when it is first displayed.
     ///
-    /// `None` where [`location`](Self::location) is.
+    /// `None` if [`location`](Self::location) is.
     #[must_use]
     pub fn backtrace(&self) -> Option<&Backtrace> {
         self.caught.site().map(|site| &site.backtrace)
@@ -330,7 +330,7 @@ impl fmt::Debug for Panic {
 }
 
 impl Error for Panic {
-    /// Where the function is defined.
+    /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.task)
     }
@@ -369,7 +369,7 @@ impl fmt::Display for Cancelled {
 }
 
 impl Error for Cancelled {
-    /// Where the function is defined.
+    /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.task)
     }
@@ -407,19 +407,18 @@ impl fmt::Display for TimedOut {
 }
 
 impl Error for TimedOut {
-    /// Where the function is defined.
+    /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.task)
     }
 }
 
-/// A run was refused before it began: its function was at its `limit`, with `on_full = "reject"`; or it
-/// would have waited for itself.
+/// A run was refused before it started: its function was at its `limit`, with `on_full = "reject"`; or it would have
+/// waited for itself.
 ///
-/// A run waits for itself where it, or a run that awaits it, holds the permit or the slot that it would
-/// wait for, through inline calls, `map` and `Group`. It would hang, at once or under load; it is
-/// refused instead. Where a permit is free it is simply taken. What to do about it:
-/// [Recursion, and limits](macro@crate::supervised#recursion-and-limits).
+/// A run waits for itself if it, or a run that awaits it, holds the permit or the slot that it would wait for, through
+/// inline calls, `map` and `Group`. It would hang, at once or under load; it is refused instead. If a permit is free,
+/// it is taken. What to do about it: [Recursion, and limits](macro@crate::supervised#recursion-and-limits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     task: Origin,
@@ -434,7 +433,7 @@ struct Deadlock {
     what: Scarce,
 }
 
-/// What a run waits for.
+/// The permit or slot that a run waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scarce {
     Permit,
@@ -467,8 +466,8 @@ impl Rejected {
         self.limit
     }
 
-    /// Where the run would have waited for itself: the names from the run that holds what it would have
-    /// waited for, through those that await each other, to the refused one. Empty otherwise.
+    /// The chain of a run that would have waited for itself: the names from the run that holds the permit or the slot,
+    /// through those that await each other, to the refused one. Empty if the run was refused for another reason.
     ///
     /// ```
     /// # use tokio_supervised::{supervised, CancellationToken, TaskError};
@@ -515,7 +514,7 @@ impl fmt::Display for Rejected {
 }
 
 impl Error for Rejected {
-    /// Where the function is defined.
+    /// Returns where the function is defined.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.task)
     }

@@ -27,7 +27,7 @@
 //! | one function | [`supervised`](macro@supervised), [`Supervised`], [`TaskError`] |
 //! | many runs of one function | [`map()`] |
 //! | tasks that succeed or fail together | [`Group`] |
-//! | tasks that outlive who spawned them | [`Pool`], [`Slot`], [`Unfinished`] |
+//! | tasks that outlive the code that spawned them | [`Pool`], [`Slot`], [`Unfinished`] |
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a section that must not stop halfway | [`shield()`] |
 //! | a process that obeys signals | [`#[supervised::main]`](macro@supervised::main) |
@@ -39,8 +39,8 @@
 //!
 //! # Features
 //!
-//! None is on by default, and each only adds. What a function counts is counted without any of them: a run pays
-//! nothing for an exporter.
+//! None is on by default, and each only adds. Functions are counted without any of them: a run pays nothing for an
+//! exporter.
 //!
 //! | feature | brings |
 //! |---|---|
@@ -48,8 +48,8 @@
 //! | `metrics` | `publish_metrics()`, the same for the recorder of the [`metrics`](https://docs.rs/metrics) facade |
 //! | `opentelemetry` | `register_metrics(&meter)`, the same as OpenTelemetry instruments |
 //! | `axum` | `ops::listen(port)`, a page that shows it all, with metrics and probes; 503 with `Retry-After` for the refusals of pools and limits; implies `prometheus` and `serde` |
-//! | `systemd` | `systemd::ready()`; `main` tells systemd that it stops, and the watchdog that the runtime turns over |
-//! | `serde` | `Serialize` for what is looked at: `tasks()`, `stats()`, `recent_panics()` |
+//! | `systemd` | `systemd::ready()`; `main` notifies systemd when it stops, and the watchdog while the runtime makes progress |
+//! | `serde` | `Serialize` for `tasks()`, `stats()`, `recent_panics()` |
 //! | `test-util` | `#[supervised::test(start_paused = true)]` |
 //! | `panic-abort` | see [below](#panics-must-unwind) |
 //!
@@ -62,16 +62,16 @@
 //! # What a panic prints
 //!
 //! That hook first, then one `ERROR` event with the message and the place, and soon after it one `INFO` event with the
-//! backtrace, from a thread of its own: a worker that symbolised the first backtrace of the process would stand still
+//! backtrace, from a dedicated thread: a worker that symbolised the first backtrace of the process would stand still
 //! for some 150 ms. `RUST_BACKTRACE=0` (or `RUST_LIB_BACKTRACE=0`) turns the second event off. `#[supervised::main]`
 //! waits for it at its end, for at most half a second; another kind of `main` may end before it is written.
-//! [`recent_panics`] has the backtraces in any case. More than ten panics a second of one function are counted and logged
-//! as one event a second.
+//! [`recent_panics`] has the backtraces in any case. More than ten panics a second of one function are counted and
+//! logged as one event a second.
 //!
-//! With a `tracing` subscriber a panic is on stderr twice, since the
-//! default hook prints it too. Where the event will do, set a silent hook before the first run. The body of
-//! `#[supervised::main]` is a run, so there it takes a `main` around it (one that is set later, and does not
-//! call the one before it, takes the place and the backtrace from the events):
+//! With a `tracing` subscriber a panic is on stderr twice, since the default hook prints it too. If the event is
+//! enough, set a silent hook before the first run. The body of `#[supervised::main]` is a run, so there it takes a
+//! `main` around it (one that is set later, and does not call the one before it, takes the place and the backtrace from
+//! the events):
 //!
 //! ```no_run
 //! # use tokio_supervised::supervised;
@@ -178,7 +178,7 @@ pub use tokio_supervised_macros::supervised;
 pub use tokio_supervised_macros::task;
 pub use tokio_util::sync::CancellationToken;
 
-/// What the service manager is told: for programs that systemd starts (`Type=notify`).
+/// Notifications to the service manager: for programs that systemd starts (`Type=notify`).
 #[cfg(feature = "systemd")]
 pub mod systemd {
     pub use crate::process::systemd::ready;

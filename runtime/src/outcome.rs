@@ -8,7 +8,7 @@ use std::fmt;
 pub enum Outcome {
     /// The body returned `()` or `Ok`.
     Ok,
-    /// The body returned an `Err` of its own.
+    /// The body returned an `Err`.
     Error,
     /// The body panicked, or its drop did.
     Panicked,
@@ -19,8 +19,8 @@ pub enum Outcome {
     TimedOut,
     /// The function was at its `limit`, and its calls do not wait.
     Rejected,
-    /// Whoever owned the run dropped or aborted it, and its own token had not fired: a losing `select!`
-    /// branch, an `abort`.
+    /// The owner of the run dropped or aborted it, and its own token had not fired: a losing `select!` branch, an
+    /// `abort`.
     Dropped,
 }
 

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static READY: AtomicBool = AtomicBool::new(true);
 
-/// Whether the process takes new work: false from the first signal on that tells `#[supervised::main]` to
-/// stop, before its token fires. What a readiness probe asks.
+/// Returns whether the process accepts new work: false from the first signal that stops `#[supervised::main]`, before
+/// its token fires. For a readiness probe.
 ///
-/// Serving goes on for `linger` after that, since a load balancer takes a while to hear of it. Without
+/// The process continues to serve for `linger` after that, since a load balancer takes a while to notice. Without
 /// `#[supervised::main]` it is always true. Callable from any thread, and costs one load.
 ///
 /// ```

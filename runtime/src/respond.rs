@@ -10,7 +10,7 @@ use crate::{
     tasks::refused::{Closed, SpawnError, TrySpawnError},
 };
 
-/// What a client is asked to wait, in seconds.
+/// The `Retry-After` of a response, in seconds.
 const RETRY: &str = "1";
 
 /// The client learns what to do, and nothing of names and limits.

@@ -1,4 +1,4 @@
-//! What threads share is made of this: `std`'s and tokio's own types, but in the models, which loom runs.
+//! The types of state that threads share: those of `std` and tokio, or, in the models, those of loom.
 //!
 //! A model is a test that loom runs once for each order of what its threads do to one another, and for each
 //! value that a weak ordering lets them read. `RUSTFLAGS="--cfg supervised_loom" cargo test --release -p
@@ -7,12 +7,12 @@
 //! A unit test that needs a runtime, or a `static` of these types, is for `all(test, not(supervised_loom))`: the
 //! models are built without the other dev-dependencies.
 //!
-//! The `cfg` is a private one. Under `--cfg loom` tokio has no signals and no net, so that the crate would not
-//! compile; and a program that is tested under it does not get our models' types into its build.
+//! The `cfg` is a private one. Under `--cfg loom` tokio has no signals and no net, and the crate would not compile. Nor
+//! does a program that is tested under it get our models' types into its build.
 //!
-//! What loom does not know has a stand-in: [`OnceLock`] and [`Once`], tokio's `Notify`,
-//! tokio-util's `CancellationToken`. `Arc` and `Weak` stay `std`'s: where a model is about a count of references, it says so
-//! with an atomic of its own. Tasks of tokio, clocks and thread-locals beyond those made here are not modelled.
+//! Types that loom does not have are replaced: [`OnceLock`] and [`Once`], tokio's `Notify`, tokio-util's
+//! `CancellationToken`. `Arc` and `Weak` stay `std`'s: a model about a reference count uses an extra atomic for it.
+//! Tasks of tokio, clocks and thread-locals beyond those made here are not modelled.
 
 pub(crate) mod atomic64;
 #[cfg(all(test, supervised_loom))]
@@ -39,7 +39,7 @@ mod types {
         ($($function:tt)*) => { $($function)* };
     }
 
-    /// A `static`, made anew for each run of a model.
+    /// A `static` that is initialised again for each run of a model.
     macro_rules! global {
         ($($global:tt)*) => { $($global)* };
     }
@@ -138,8 +138,8 @@ pub(crate) fn join<T>(thread: loom::thread::JoinHandle<T>) -> T {
     thread.join().expect("loom ends the test where a thread panics")
 }
 
-/// Runs a model, and tells what it took. With a bound, loom takes a thread off at most so many times where it
-/// could have gone on; `LOOM_MAX_PREEMPTIONS` raises the bounds of those that have one.
+/// Runs a model, and prints how many orders it tried and for how long. With a bound, loom preempts a thread that could
+/// continue at most so many times; `LOOM_MAX_PREEMPTIONS` raises the bounds of those that have one.
 #[cfg(all(test, supervised_loom))]
 #[allow(clippy::print_stdout)]
 pub(crate) fn model(bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {

@@ -1,4 +1,4 @@
-//! How a token reaches a supervised function, lent or given, and how a spawned body gets a token of its own.
+//! How a token reaches a supervised function, lent or given, and how a spawned body gets its own token.
 //!
 //! A body that takes the token could cancel it, and with it its siblings. So the run of a spawned body makes a child token
 //! before its first poll, watches it, and hands it over in the poll in which the body starts; the body's first statement
@@ -6,10 +6,10 @@
 //!
 //! Invariants
 //!
-//! 1. What is handed over is taken at once: no other body is polled between [`hand_over`] and the first statement of
-//!    the body. A body that was handed nothing finds nothing. Otherwise a body would cancel another one's children.
-//!    (`tests/composition/tokens.rs`, for each form of a body and each way to spawn it)
-//! 2. A call that is awaited where it was made pays for one test of a flag, and only if it was given an owned token.
+//! 1. A token that is handed over is taken at once: no other body is polled between [`hand_over`] and the first
+//!    statement of the body. A body to which none was handed over finds none. Otherwise a body would cancel another
+//!    one's children. (`tests/composition/tokens.rs`, for each form of a body and each way to spawn it)
+//! 2. A call that is awaited inline pays for one test of a flag, and only if it was given an owned token.
 
 use std::{any::Any, cell::Cell};
 
@@ -26,7 +26,7 @@ mod sealed {
 /// A [`CancellationToken`], lent (`&token`) or given (`token`).
 ///
 /// The first argument of a supervised function: `fetch(&token, url)` inside another function,
-/// `|token| fetch(token, url)` where the future has to be `'static`. Lending costs nothing; a given
+/// `|token| fetch(token, url)` if the future has to be `'static`. Lending costs nothing; a given
 /// token is one more handle on the same token. The trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cancellation token",
@@ -37,7 +37,7 @@ pub trait AsToken: sealed::Sealed + Clone {
     /// The token itself.
     fn as_token(&self) -> &CancellationToken;
 
-    /// Whether it is a handle of its own, which a child of the token can replace.
+    /// Whether it is an owned handle, which a child of the token can replace.
     #[doc(hidden)]
     const IS_OWNED: bool = false;
 
@@ -101,7 +101,7 @@ impl<T: AsToken> AsToken for &T {
 }
 
 std::thread_local! {
-    /// Whether `HANDED` holds a token. Nothing in it has to be dropped, so that reading it is cheap.
+    /// Whether `HANDED` holds a token. Nothing in it has to be dropped: reading it is cheap.
     static IS_HANDED: Cell<bool> = const { Cell::new(false) };
     static HANDED: Cell<Option<CancellationToken>> = const { Cell::new(None) };
     /// Whether the closure of a spawn or a map is being called.

@@ -1,4 +1,4 @@
-//! What the runtime does without an argument, for the exit story. `testing::defaults` compares it with the runtime.
+//! The runtime's defaults, for the exit story. `testing::defaults` compares it with the runtime.
 
 use super::{
     restart::{Backoff, Rate},

@@ -1,4 +1,4 @@
-//! `flavor` and `worker_threads`: what the runtime of an entry is made of.
+//! `flavor` and `worker_threads`: the configuration of an entry's runtime.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -22,7 +22,7 @@ impl Flavor {
     pub(super) const MULTI_THREAD: &str = "multi_thread";
     pub(super) const CURRENT_THREAD: &str = "current_thread";
 
-    /// Takes both arguments; `default` is the flavor where none is given.
+    /// Takes both arguments; `default` is the flavor if none is given.
     pub(super) fn take(
         given: &mut Arguments,
         default: &'static str,

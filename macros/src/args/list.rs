@@ -1,7 +1,7 @@
 //! The grammar that all the macros share: `key = value, …`, each key at most once, in any order; `allow(…)`
 //! is the one that takes a list.
 //!
-//! Raw arguments keep their spans. What a key means is the business of the macro that takes it.
+//! Raw arguments keep their spans. The macro that takes a key defines its meaning.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{
@@ -42,13 +42,13 @@ impl KnownKey {
         Self { name, example, is_list: false }
     }
 
-    /// `name(…)`, where the example has the parentheses.
+    /// `name(…)`; the example has the parentheses.
     pub(crate) const fn list(name: &'static str, example: &'static str) -> Self {
         Self { name, example, is_list: true }
     }
 }
 
-/// The arguments that nobody has taken yet.
+/// The arguments that no model has taken yet.
 pub(crate) struct Arguments {
     remaining: Vec<Argument>,
     known: &'static [KnownKey],
@@ -105,7 +105,7 @@ impl Arguments {
         });
     }
 
-    /// Refuses what nobody took.
+    /// Refuses the arguments that were not taken.
     pub(crate) fn refuse_remaining(self, diagnostics: &mut Diagnostics) {
         for argument in self.remaining {
             let given = argument.key.unraw().to_string();
@@ -201,7 +201,7 @@ fn parse_list(key: &Ident, example: &str, input: ParseStream<'_>) -> syn::Result
     })
 }
 
-/// An argument that will be refused for its name: its value, if any, matters to nobody.
+/// An argument that will be refused for its name: its value, if any, is not used.
 fn parse_unknown(key: Ident, input: ParseStream<'_>) -> syn::Result<Argument> {
     skip_to_comma(input)?;
     Ok(Argument { key, value: Expr::Verbatim(TokenStream::new()), example: "" })
@@ -211,7 +211,7 @@ fn names(known: &[KnownKey]) -> Vec<&'static str> {
     known.iter().map(|known| known.name).collect()
 }
 
-/// Goes on behind a mistake, so that the arguments after it are read too.
+/// Skips a mistake: the arguments after it are read too.
 fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
         input.parse::<TokenTree>()?;

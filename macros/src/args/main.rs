@@ -39,7 +39,7 @@ impl MainArgs {
             }),
             linger: given.take("linger").and_then(|argument| {
                 let linger = values::duration(&argument, Zero::Allowed, &krate, diagnostics)?;
-                // Told at the argument, where it is not shorter than the grace.
+                // The compiler reports the error at the argument, if it is not shorter than the grace.
                 let place = argument.key.span();
                 let add = runtime_item(&krate, quote!(::__private::MainOptions::linger), place);
                 let options = options_ident();
@@ -75,7 +75,7 @@ impl MainArgs {
     }
 }
 
-/// The options so far, where the user's expressions cannot see them.
+/// The options so far, under a name that the user's expressions cannot see.
 fn options_ident() -> Ident {
     Ident::new("__supervised_options", Span::mixed_site())
 }

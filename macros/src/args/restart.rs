@@ -74,7 +74,7 @@ impl Restart {
         }
     }
 
-    /// Refuses what has no effect without `restart`.
+    /// Refuses arguments that have no effect without `restart`.
     pub(super) fn check(&self, diagnostics: &mut Diagnostics) {
         if self.was_given {
             return;

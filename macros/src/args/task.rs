@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{diagnostics::Diagnostics, syntax::literal};
 
-/// What a function takes.
+/// The arguments of a function.
 const FUNCTION_KEYS: &[KnownKey] = &[
     NAME,
     LIMIT,
@@ -196,9 +196,9 @@ impl TaskArgs {
         self.grace.as_ref().map_or(DEFAULT, |given| &given.value)
     }
 
-    /// The static that describes the function, in a block of its own: the body must not see it.
+    /// The static that describes the function, in a separate block: the body must not see it.
     ///
-    /// `takes_token`: the body begins with `own_token`.
+    /// `takes_token`: the body starts with `own_token`.
     pub(crate) fn spec(
         &self,
         name: &str,

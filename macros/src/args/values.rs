@@ -1,4 +1,4 @@
-//! What the values of arguments may be: texts, choices, counts, durations, paths.
+//! The values of arguments: texts, choices, counts, durations, paths.
 
 use std::fmt;
 
@@ -265,7 +265,7 @@ impl fmt::Display for Period {
 fn path(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<Path> {
     let text = text(argument, diagnostics)?;
     let Argument { key, example, .. } = argument;
-    // What it nests would be walked before it is refused.
+    // Its nested tokens would be walked before it is refused.
     let is_flat = !text.value().contains(['(', '[', '{']);
     let path = is_flat.then(|| text.parse_with(Path::parse_mod_style).ok()).flatten();
     if path.is_none() {

@@ -33,7 +33,7 @@ struct CallVisitor<'a> {
     diagnostics: &'a mut Diagnostics,
 }
 
-/// What a function of a known name does.
+/// The effect of a function of a known name.
 #[derive(Clone, Copy)]
 enum KnownCall {
     Spawn,
@@ -116,7 +116,7 @@ impl<'ast> Visit<'ast> for CallVisitor<'_> {
         }
     }
 
-    /// Also where a function is handed on by its name.
+    /// Also finds a function that is passed by its name.
     fn visit_expr_path(&mut self, node: &'ast ExprPath) {
         if let Some(known) = known_function(node) {
             self.refuse(known, node);

@@ -49,7 +49,7 @@ impl<'ast> Visit<'ast> for LoopVisitor {
 
     fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
 
-    /// What stands under `if false` gives types to what stands elsewhere, and never runs.
+    /// Code under `if false` only determines types, and never runs.
     fn visit_expr_if(&mut self, node: &'ast ExprIf) {
         if is_bool(&node.cond, false) {
             if let Some((_, otherwise)) = &node.else_branch {
@@ -104,7 +104,7 @@ impl Loop<'_> {
     }
 }
 
-/// Looks for what leaves a loop, or lets others have their turn.
+/// Searches for code that exits a loop, or awaits.
 struct ExitVisitor<'ast> {
     own: Option<&'ast Label>,
     /// The labels that are met inside, and do not lead out.
@@ -129,7 +129,7 @@ impl<'ast> ExitVisitor<'ast> {
 }
 
 impl<'ast> Visit<'ast> for ExitVisitor<'ast> {
-    // None of these leaves the loop that it stands in.
+    // None of these exits the loop that contains it.
     fn visit_item(&mut self, _: &'ast Item) {}
     fn visit_expr_closure(&mut self, _: &'ast ExprClosure) {}
     fn visit_expr_async(&mut self, _: &'ast ExprAsync) {}

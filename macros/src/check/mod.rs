@@ -1,11 +1,11 @@
-//! What the body of a supervised function may not do, as far as its syntax shows it.
+//! Checks the body of a supervised function for code that is refused, as far as its syntax shows it.
 //!
-//! 1. A copy is read; what is expanded are the tokens as they were written.
-//! 2. A body that does not parse is left to the compiler, without a word.
-//! 3. What cannot be seen is not refused: closures, nested items and macro calls are not looked into, and a
-//!    name that stands alone may be anyone's.
-//! 4. An `async` block belongs to the body that it stands in.
-//! 5. Most bodies are not parsed at all: only those that have a word of what is refused.
+//! 1. The checks read a copy; the expansion has the tokens as they were written.
+//! 2. A body that does not parse is left to the compiler, and no check reports anything.
+//! 3. Code that syntax does not show is not refused: closures, nested items and macro calls are not checked, and a name
+//!    without a path may be any item's.
+//! 4. An `async` block belongs to the body that contains it.
+//! 5. Most bodies are not parsed at all: only those that contain a keyword or name of refused code.
 
 pub(crate) mod depth;
 mod detached;
@@ -22,14 +22,14 @@ use syn::{Expr, ExprBlock};
 use crate::{args::allow::Allow, diagnostics::Diagnostics};
 use token::TokenParameter;
 
-/// What was refused, as far as the expansion has to know of it.
+/// The refusals that the expansion depends on.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Refused {
     pub(crate) token: bool,
     pub(crate) calls: bool,
 }
 
-/// Refuses what a body may not do; one that cannot be read is not judged.
+/// Refuses code that a body must not contain; a body that cannot be parsed is not checked.
 pub(crate) fn body(
     body: &Group,
     token: Option<TokenParameter<'_>>,

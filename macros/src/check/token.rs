@@ -14,7 +14,7 @@ pub(crate) struct TokenParameter<'a> {
     pub(crate) owner: Owner,
 }
 
-/// Who has the parameter: it decides what to write in its place.
+/// The kind of item that has the parameter: it decides what the message proposes instead.
 #[derive(Clone, Copy)]
 pub(crate) enum Owner {
     Function,
@@ -70,9 +70,9 @@ impl TokenParameter<'_> {
     }
 }
 
-/// Whether the name stands anywhere but behind a dot and where it is thrown away at once.
+/// Whether the name is used, other than after a dot or to be discarded at once.
 ///
-/// Reads tokens, not expressions: what a macro call or a closure does with it is its business.
+/// Reads tokens, not expressions: any use in a macro call or a closure counts.
 fn is_used(tokens: TokenStream, name: &str) -> bool {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     tokens.iter().enumerate().any(|(at, token)| match token {

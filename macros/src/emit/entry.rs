@@ -53,9 +53,9 @@ pub(crate) fn main(args: &MainArgs, entry: &EntryFunction, refused: Refused) -> 
 pub(crate) fn test(args: &TestArgs, entry: &EntryFunction, refused: Refused) -> TokenStream {
     let krate = &args.krate;
     let written = &entry.function.signature.output;
-    // What a test may return is checked by `#[test]`, at the same place.
+    // `#[test]` checks the return type of a test, at the same place.
     let verdict = Output::new(written).verdict(krate);
-    // Behind the author's own, so that a `cfg` of theirs decides first.
+    // After the author's attributes: a `cfg` among them is evaluated first.
     let mark = quote!(#[::core::prelude::v1::test]);
     let Parts { head, inner, arguments } =
         Parts::new(krate, args.options(), verdict, mark, entry, refused);
@@ -69,7 +69,7 @@ pub(crate) fn test(args: &TestArgs, entry: &EntryFunction, refused: Refused) -> 
     quote!(#head #written #block)
 }
 
-/// What both entries are made of.
+/// The parts of both entries.
 struct Parts {
     /// Up to the return type.
     head: TokenStream,
@@ -132,7 +132,7 @@ impl Parts {
 
 fn binding(injected: &Ident, token: Option<&PatType>) -> TokenStream {
     match token {
-        // Told at the type, where it is none of a token.
+        // If the type is not that of a token, the compiler reports it at the type.
         Some(PatType { attrs, pat, ty, .. }) if matches!(peel_groups(ty), Type::Reference(_)) => {
             let value = located(injected, ty);
             let ty = borrowed_type(ty);

@@ -23,13 +23,13 @@
 //!
 //! 1. Parameters are bound again inside, in their order: they drop as those of an `async fn` do. The body is
 //!    the arm of a `match`, which drops what its last expression borrows before them, in every edition.
-//! 2. What the user wrote keeps its spans. Names that are inserted have mixed-site hygiene, so that they cannot
-//!    collide with the user's; the signature's names of his own parameters too, or lints would say that the
-//!    body's shadow them.
-//! 3. Lints ask an item, a signature, a body for its span, and pass over one that begins or ends in a macro.
-//!    These begin and end where the user's do: the return type, the braces of the function, the `async`
-//!    block, the `match` around the body. What is between has spans of this crate, and is passed over.
-//!    `tests/clippy/pairs.rs` compiles functions with and without the attribute, and compares the warnings.
+//! 2. The user's tokens keep their spans. Inserted names have mixed-site hygiene: they cannot collide with the user's.
+//!    So do the signature's names of the user's parameters; otherwise lints would report that the bindings in the body
+//!    shadow them.
+//! 3. Lints ask an item, a signature, a body for its span, and pass over one that begins or ends in a macro. These
+//!    begin and end with the user's spans: the return type, the braces of the function, the `async` block, the `match`
+//!    around the body. The tokens in between have spans of this crate, and lints ignore them. `tests/clippy/pairs.rs`
+//!    compiles functions with and without the attribute, and compares the warnings.
 //! 4. `impl` of the return type keeps the span of this crate, whose edition captures every lifetime, as an
 //!    `async fn` does.
 //! 5. With `restart`, the call keeps the parameters instead of moving them in, and a closure makes each run of
@@ -82,8 +82,8 @@ pub(crate) fn function(
         let receiver = signature.receiver().map(|receiver| quote!(#receiver,));
         let as_token = as_token_type(krate, signature.ident.span());
         parameters.extend(receiver);
-        // A constant of the user's is seen through any hygiene, where a binding stands. The plain word is
-        // for the documentation alone.
+        // A pattern resolves to a constant of the user whatever its hygiene. So the plain word is for the documentation
+        // alone.
         let shown = injected_ident("token");
         if names(signature).any(|name| shown == name) {
             parameters.push(quote!(#token: #as_token,));
@@ -147,8 +147,8 @@ pub(crate) fn function(
     let (generics, where_clause) = (&signature.generics, &signature.generics.where_clause);
     // With a token that is given, the function may implement a trait's method, which names the plain future.
     let refining = given.then(|| quote!(#[allow(refining_impl_trait)]));
-    // A receiver cannot be bound again inside: changes of a captured one are called unused where they are
-    // only for its drop to see. A body without such a change keeps the lint.
+    // A receiver cannot be bound again inside: the compiler calls changes of a captured one unused if only its drop
+    // reads them. A body without such a change keeps the lint.
     let assigned = signature
         .receiver()
         .filter(|receiver| receiver.mutability.is_some() && assigns_self(body.stream()))
@@ -160,7 +160,7 @@ pub(crate) fn function(
             signature.inputs.iter().filter(|input| is_unconditional(input)).count()
                 <= MAX_PARAMETERS
         });
-    // Nor must it be the parameter whose type has no name. Where the author has one, the lint has its say.
+    // Nor must the lint report it as a parameter of an `impl` type. If the author has such a parameter, the lint stays.
     let unnamed = ((!has_token || !given) && !has_impl_parameter(signature))
         .then(|| quote!(#[allow(clippy::impl_trait_in_params)]));
     let (future, supervise) = if restarts {
@@ -244,18 +244,19 @@ struct Binding {
     ident: Ident,
     parameter: TokenStream,
     binding: TokenStream,
-    /// What is said before the call.
+    /// The statement before the call.
     kept: Option<TokenStream>,
 }
 
-/// The attributes of a parameter where the signature has it: what is expected of it there is allowed.
+/// The attributes of a parameter in the signature: an `expect` becomes an `allow`.
 ///
-/// Lints about a type look here, those about a name where the body binds it. One expectation cannot stand at both.
+/// Lints about a type check the signature, those about a name check the binding in the body. One expectation cannot be
+/// fulfilled at both.
 fn signature_attributes(parameter: &PatType) -> Vec<Attribute> {
     parameter.attrs.iter().map(allowed).collect()
 }
 
-/// The attributes of a parameter where the body binds it: an expectation about the name stays one.
+/// The attributes of a parameter at its binding in the body: an `expect` about the name stays.
 fn binding_attributes(parameter: &PatType) -> Vec<Attribute> {
     let of_a_name = |attribute: &Attribute| match &attribute.meta {
         Meta::List(list) => list.tokens.clone().into_iter().all(|token| match token {
@@ -272,7 +273,7 @@ fn binding_attributes(parameter: &PatType) -> Vec<Attribute> {
     parameter.attrs.iter().map(stays).collect()
 }
 
-/// What may be expected of a name alone.
+/// The lints about a name alone.
 const NAME_LINTS: [&str; 3] = ["unused_assignments", "unused_mut", "unused_variables"];
 
 fn allowed(attribute: &Attribute) -> Attribute {
@@ -297,7 +298,7 @@ fn signature_name(signature: &Signature, ident: &Ident) -> Ident {
     hidden
 }
 
-/// The names of the parameters, where they are no patterns.
+/// The names of the parameters that are not patterns.
 fn names(signature: &Signature) -> impl Iterator<Item = String> {
     signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(parameter) => match &*parameter.pat {
@@ -436,7 +437,7 @@ fn bind_token(
         let kept = injected_ident("__supervised_token");
         let as_token = as_token_type(krate, first_span(ty));
         bound.parameter = quote!(#(#outer)* #ident: #as_token);
-        // The type is written again, so that it is checked, and that its import is used.
+        // The type is repeated: it is checked, and its import is used.
         let ty = borrowed_type(ty);
         let look = runtime_item(krate, quote!(::AsToken::as_token(&#kept)), first_span(&ty));
         bound.binding = quote! {
@@ -458,7 +459,7 @@ fn at_body(body: &Group, tokens: TokenStream) -> TokenStream {
 
 /// The return type, up to its last `>`, from the beginning of the author's to its end.
 ///
-/// Lints ask whether a signature is the author's, and one that begins or ends in a macro is not.
+/// Lints check whether a signature is the author's, and one that begins or ends in a macro is not.
 fn return_type(krate: &syn::Path, future: TokenStream, signature: &Signature) -> TokenStream {
     let (first, last) = match &signature.output {
         ReturnType::Type(_, ty) => (first_span(ty), last_span(ty)),
@@ -530,8 +531,8 @@ fn as_token_type(krate: &syn::Path, place: Span) -> TokenStream {
     quote_spanned!(place=> impl #path)
 }
 
-/// A name that the user's code cannot meet. A constant is seen through any hygiene, where a binding stands: the
-/// name is none that a user gives to one.
+/// A name that cannot collide with the user's code. A pattern resolves to a constant whatever its hygiene: so the name
+/// is one that no user gives to a constant.
 fn injected_ident(name: &str) -> Ident {
     format_ident!("{name}", span = Span::mixed_site())
 }

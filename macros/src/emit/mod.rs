@@ -20,7 +20,7 @@ pub(crate) fn braced_at(body: &Group, tokens: TokenStream) -> TokenStream {
 
 /// The author's body in an `async` block, after the tokens `before`.
 ///
-/// The block and the `match` are the author's, for the lints that ask where a body ends. An arm drops what the
+/// The block and the `match` have the author's spans, for lints that check where a body ends. An arm drops what the
 /// body's last expression borrows before the parameters, in every edition; an `async fn` does so too.
 pub(crate) fn async_body(body: &Group, before: TokenStream) -> TokenStream {
     let open = body.span_open();

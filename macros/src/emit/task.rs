@@ -17,8 +17,8 @@
 //!         }
 //! ```
 //!
-//! A closure without a name for the token hands on what it was given. The expression form makes its future in the closure, so that a closure for many items may clone
-//! what it captured before it hands the clone on.
+//! A closure without a name for the token passes it on. The expression form makes its future in the closure: a closure
+//! for many items may clone its captures first.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};

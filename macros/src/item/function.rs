@@ -1,4 +1,4 @@
-//! What the attribute stands on: a function's header, its body left as tokens, or something else.
+//! The item under the attribute: a function's header, its body left as tokens, or another item.
 
 use proc_macro2::{Group, TokenStream};
 use syn::{
@@ -9,7 +9,7 @@ use syn::{
 use super::{RawFunction, span_after_attributes, split_inner_attributes, with_compile_trap};
 use crate::diagnostics::Diagnostics;
 
-/// A function whose body stays a run of tokens, so that a half-typed one still expands.
+/// A function whose body stays unparsed tokens: a half-typed one still expands.
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
     /// `#![…]` at the head of the body.
@@ -113,7 +113,7 @@ fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnosti
     attributes.len() < before
 }
 
-/// Refuses what an async function cannot be, and takes it off, so that the rest still expands.
+/// Refuses qualifiers that an async function cannot have, and removes them: the rest still expands.
 fn refuse_qualifiers(signature: &mut Signature, misplaced: bool, diagnostics: &mut Diagnostics) {
     if let Some(constness) = signature.constness.take() {
         diagnostics.refuse(
@@ -142,7 +142,7 @@ fn refuse_qualifiers(signature: &mut Signature, misplaced: bool, diagnostics: &m
     signature.asyncness = None;
 }
 
-/// What `#[async_trait]` leaves: a plain `fn` with a lifetime of that name.
+/// Whether this is the output of `#[async_trait]`: a plain `fn` with a lifetime of that name.
 fn is_async_trait(signature: &Signature) -> bool {
     signature.asyncness.is_none()
         && signature.generics.lifetimes().any(|generic| generic.lifetime.ident == "async_trait")

@@ -10,8 +10,8 @@
 //!         async fn fetch() { body }
 //! ```
 //!
-//! It puts an async body into a span. What is left of the function once it is supervised is no longer async:
-//! the span would hold the call that makes the future, and nothing of what the body does.
+//! It puts an async body into a span. A supervised function is no longer async: the span would cover the call that
+//! makes the future, and nothing of the body.
 //!
 //! The mark says that they are swapped. The compiler expands this attribute with the other one beneath it again
 //! if it cannot find the other, and a second swap would be one without end: the error would be the recursion limit,
@@ -36,7 +36,7 @@ pub(crate) fn unmarked(arguments: &TokenStream) -> Option<TokenStream> {
 
 /// The same item with the two the other way round, if they are.
 pub(crate) fn swapped(arguments: &TokenStream, item: &TokenStream) -> Option<TokenStream> {
-    // What is no function, or has no body, is refused as it stands.
+    // An item that is no function, or has no body, is refused unchanged.
     RawFunction::parse.parse2(item.clone()).ok()?.body()?;
     let split = |input: ParseStream<'_>| {
         let attributes = input.call(Attribute::parse_outer)?;

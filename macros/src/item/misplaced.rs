@@ -5,7 +5,7 @@ use syn::{Attribute, Path};
 use super::messages::EntryKind;
 use crate::diagnostics::Diagnostics;
 
-/// Refuses attributes that build a runtime, a test or a run of their own, and takes them off.
+/// Refuses attributes that themselves build a runtime, a test or a run, and removes them.
 pub(super) fn refuse(
     kind: EntryKind,
     attributes: &mut Vec<Attribute>,

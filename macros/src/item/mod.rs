@@ -1,4 +1,4 @@
-//! The item under an attribute, or the call of `task!`: parsed, and refused where it cannot be supervised.
+//! The item under an attribute, or the call of `task!`: parsed, and refused if it cannot be supervised.
 
 pub(crate) mod entry;
 pub(crate) mod function;
@@ -26,13 +26,13 @@ pub(crate) struct RawFunction {
 }
 
 impl RawFunction {
-    /// The body, where one brace group is all that follows the header.
+    /// The body, if one brace group is all that follows the header.
     pub(crate) fn body(&self) -> Option<Group> {
         lone_block(self.rest.clone())
     }
 }
 
-/// A brace group that is alone, also where a `macro_rules!` fragment wraps it.
+/// A brace group that is alone, also if a `macro_rules!` fragment wraps it.
 fn lone_block(tokens: TokenStream) -> Option<Group> {
     let mut tokens = tokens.into_iter();
     match (tokens.next(), tokens.next()) {
@@ -82,9 +82,9 @@ pub(crate) fn split_inner_attributes(
 
 /// A function whose header does not parse, with a body that does not compile.
 ///
-/// The compiler parses a header before any attribute sees it. It has reported this one, and whatever is said
-/// here would be a second error about the same mistake. The constant has its say only where the compiler
-/// understands more than this crate does: it is not evaluated before the rest has compiled.
+/// The compiler parses a header before any attribute sees it. It has reported this one, and any message from here would
+/// be a second error about the same mistake. The constant reports an error only if the compiler parses more than this
+/// crate does: it is not evaluated before the rest has compiled.
 pub(crate) fn with_compile_trap(tokens: TokenStream) -> Option<TokenStream> {
     let mut tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let is_function = starts_function(&tokens);
@@ -99,7 +99,7 @@ pub(crate) fn with_compile_trap(tokens: TokenStream) -> Option<TokenStream> {
     Some(tokens.into_iter().collect())
 }
 
-/// What compiles in no program.
+/// Tokens that compile in no program.
 pub(crate) fn compile_trap() -> TokenStream {
     quote! {
         const {

@@ -40,7 +40,7 @@ impl Parse for Call {
         }
         input.parse::<Token![,]>()?;
         let mut arguments = TokenStream::new();
-        // Where the last of them begins, if it is not an argument.
+        // The start of the last of them, if it is not an argument.
         let mut other = None;
         let mut begins = true;
         while !input.is_empty() && !starts_closure(input) {
@@ -80,7 +80,7 @@ fn starts_argument(input: ParseStream<'_>) -> bool {
             && input.fork().parse::<Ident>().is_ok_and(|key| key == allow::NAME)
 }
 
-/// Whether an `async` block stands where the closure belongs.
+/// Whether there is an `async` block in place of the closure.
 fn starts_future(input: ParseStream<'_>) -> bool {
     (input.peek(Token![async]) || input.peek(Token![move])) && !input.peek2(Token![=])
 }

@@ -1,6 +1,6 @@
 //! The unsupervised examples of the cookbook under the attribute: the body checks that refuse them.
 //!
-//! What syntax cannot show is told by the shipped `clippy.toml`, at each of the eight: `tests/clippy/before.rs`.
+//! The shipped `clippy.toml` reports what syntax cannot show, at each of the eight: `tests/clippy/before.rs`.
 
 use std::{fs, path::Path};
 
@@ -11,8 +11,8 @@ use crate::{expand, testing::refusals::refusals};
 
 /// An example; each of its async functions, with what its refusals begin with, in their order.
 ///
-/// A `JoinSet` is a value like any other, and a `Vec` is no visible failure of a return type: the compiler
-/// refuses it by its trait, and `clippy.toml` tells of the set.
+/// A `JoinSet` is a value like any other, and a `Vec` is no visible failure of a return type: the compiler refuses it
+/// by its trait, and `clippy.toml` reports the set.
 const BEFORES: &[(&str, Functions)] = &[
     ("fetch_all", &[("fetch_all", &[])]),
     ("queue_workers", &[("run", &[DETACHED])]),

@@ -1,4 +1,4 @@
-//! Tests of whole macros, and what the unit tests share.
+//! Tests of whole macros, and helpers of the unit tests.
 
 #[cfg(test)]
 mod cookbook;

@@ -1,4 +1,4 @@
-//! What tests ask of an expansion: its refusals, and whether it contains some tokens.
+//! Helpers for tests of an expansion: its refusals, and whether it contains some tokens.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
@@ -26,7 +26,7 @@ pub(crate) fn refusals(expanded: TokenStream) -> Vec<String> {
     found
 }
 
-/// Whether a run of tokens is in what was expanded, wherever its spaces are.
+/// Whether the expansion contains a sequence of tokens, whatever its spaces.
 pub(crate) fn has(expanded: &TokenStream, part: &str) -> bool {
     let without_spaces = |text: &str| text.replace(char::is_whitespace, "");
     without_spaces(&expanded.to_string()).contains(&without_spaces(part))

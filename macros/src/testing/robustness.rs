@@ -337,7 +337,7 @@ impl Random {
 /// The stack of a thread that asks for none; the compiler has four times as much.
 const STACK: usize = 2 << 20;
 
-/// Levels that have no end: what opens one, what is inside all, what closes one.
+/// Levels without an end: the tokens that open one, those inside all, those that close one.
 type Chain = (&'static str, &'static str, &'static str);
 
 const EXPRESSIONS: &[Chain] = &[
@@ -429,7 +429,7 @@ fn on_a_small_stack(work: fn()) {
     thread.expect("a thread can be spawned").join().expect("what is looked for is found");
 }
 
-/// Looks at the outermost tokens alone: to write such tokens down recurses, too.
+/// Checks the outermost tokens alone: to print such tokens recurses, too.
 fn says_that_it_is_too_deep(expanded: TokenStream) -> bool {
     expanded.into_iter().any(|token| match token {
         TokenTree::Group(group) => {
@@ -443,7 +443,7 @@ fn says_that_it_is_too_deep(expanded: TokenStream) -> bool {
     })
 }
 
-/// Through every attribute: what is too deep for anyone is refused by each.
+/// Checks that every attribute refuses input that is too deep.
 fn refused_by_each(levels: usize, arguments: &str, item: &str) {
     for expand in ATTRIBUTES {
         let expanded = expand(tokens(arguments), tokens(item));

@@ -1,4 +1,4 @@
-//! What is generated, for reviewers: `tests/expanded/NAME.rs` becomes `NAME.expanded.rs`.
+//! The generated code, for reviewers: `tests/expanded/NAME.rs` becomes `NAME.expanded.rs`.
 //!
 //! `EXPANDED=overwrite cargo test -p tokio-supervised-macros snapshots` writes them; read the diff.
 
@@ -105,7 +105,7 @@ impl VisitMut for Expand {
     }
 }
 
-/// Takes the attribute off, and gives it what is left.
+/// Removes the attribute, and expands it with the rest of the item.
 fn expand(
     attributes: &mut Vec<Attribute>,
     left: impl FnOnce(Vec<Attribute>) -> TokenStream,

@@ -1,6 +1,6 @@
-//! The cases of `tests/ui` without a compiler: what is refused there is refused here, in the same words.
+//! The cases of `tests/ui` without a compiler: code that is refused there is refused here, in the same words.
 //!
-//! There each takes a build, and shows where a message points to; here a mistake in a refusal is found at once.
+//! There each case takes a build, and checks the position of a message; here a mistake in a refusal is found at once.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use syn::{Attribute, visit::Visit};
 
 use crate::{expand, testing::refusals::refusals};
 
-/// Where the compiler speaks too, or another attribute or macro is expanded before ours.
+/// Cases in which the compiler reports an error too, or another attribute or macro is expanded before ours.
 const NOT_OURS_ALONE: &[&str] = &[
     "cases/lints/",
     "async_trait_around",
@@ -26,7 +26,7 @@ const NOT_OURS_ALONE: &[&str] = &[
     "restart/not_send_where_it_is_spawned",
 ];
 
-/// What is refused in a file, in no order.
+/// The refusals in a file, in no order.
 struct Refusals(Vec<String>);
 
 impl Refusals {
@@ -37,7 +37,7 @@ impl Refusals {
         found.0
     }
 
-    /// Expands what is under an attribute of ours; whether there was one.
+    /// Expands the item under one of our attributes. Returns whether there was one.
     fn expand(
         &mut self,
         attributes: &[Attribute],
@@ -144,7 +144,7 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
 
 /// The messages that have no number, as the compiler's own have, each with all of its lines.
 fn told(messages: &str) -> Vec<String> {
-    /// What the compiler puts before each line behind the first.
+    /// The compiler's prefix of each line after the first.
     const INDENT: &str = "       ";
     let mut told = Vec::new();
     let mut lines = messages.lines();

@@ -2,9 +2,9 @@
 //!
 //! Invariants
 //!
-//! 1. What this parser accepts expands to the same numbers, without an error.
+//! 1. A value that this parser accepts expands to the same numbers, without an error.
 //! 2. Anything else is refused with one error.
-//! 3. What an error says to write instead is accepted.
+//! 3. A value that an error proposes is accepted.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
@@ -23,7 +23,7 @@ const FUNCTION_KEYS: [Key; 4] = [
 
 const MAIN_KEYS: [Key; 2] = [("grace", duration), ("linger", duration_or_zero)];
 
-/// Puts a text into each place where one may stand.
+/// Tests a text as the value of each argument that takes one.
 pub(crate) fn check(text: &str) {
     check_at(&FUNCTION_KEYS, on_a_function, text);
     check_at(&MAIN_KEYS, on_main, text);
@@ -52,7 +52,7 @@ fn argument(key: &str, text: &str) -> TokenStream {
     quote!(#key = #text,)
 }
 
-/// Where the advice of an error begins: what is quoted last.
+/// Returns where the advice of an error starts: its last quotation.
 fn advice_at(key: &str, error: &str) -> Option<usize> {
     error.rfind(&format!("`{key} = \""))
 }
@@ -72,7 +72,7 @@ fn check_advice(key: &str, expand: fn(TokenStream) -> TokenStream, text: &str, r
     assert!(errors.is_empty(), "{text:?}: {refusal}\nbut then: {errors:?}");
 }
 
-/// The documentation tells the texts too.
+/// The documentation contains the texts too.
 fn on_a_function(arguments: TokenStream) -> TokenStream {
     expand::supervised(
         quote!(restart = "always", #arguments),

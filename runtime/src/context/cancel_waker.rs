@@ -1,4 +1,4 @@
-//! One watch over a token for all the tasks of a scope, so that none of them has to watch it by itself.
+//! One watch over a token for all tasks of a scope: none of them has to watch the token separately.
 //!
 //! Invariants
 //!
@@ -6,10 +6,9 @@
 //!    and then lets one after the other fire. Code that has to know checks the token.
 //! 2. A task that keeps its waker and then sees that the cancel waker has not fired is woken when it does: firing sets
 //!    the flag first, and then takes each task's waker under that waker's lock. Otherwise the task would sleep on.
-//! 3. It takes the place of a run's own watch only if the run has the cancel waker's token: a run that has another one,
-//!    or a child of its own, watches that. Such a run is cancelled by either: that the cancel waker has fired is
-//!    enough, since its token has fired then.
-//! 4. It fires inside the call that fires its token, where its scope keeps the published reason: see `reason.rs`. It
+//! 3. It replaces a run's own watch only if the run has the cancel waker's token. A run that has another token, or a
+//!    child, watches that, and is cancelled by either: if the cancel waker has fired, so has its token.
+//! 4. It fires inside the call that fires its token, while its scope keeps the published reason: see `reason.rs`. It
 //!    checks no token there: `cancel` may hold the locks of the parents.
 //!
 //! `tests/behaviour/cancel_waker.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside, and
@@ -32,7 +31,7 @@ use crate::{
 #[cfg(all(test, supervised_loom))]
 mod loom;
 
-/// What a cancel waker wakes.
+/// The tasks that a cancel waker wakes.
 pub(crate) trait WakeAll: Send + Sync {
     /// Wakes the tasks that have kept their waker.
     fn wake_tasks(&self);

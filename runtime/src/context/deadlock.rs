@@ -1,8 +1,8 @@
 //! Self-deadlocks: a run would wait for a permit or a slot that it holds, or that a run holds which awaits it.
 //!
-//! The search runs when a wait starts, and refuses the wait: the holder cannot release before the wait is over. It visits
-//! the runs of the current task, then the runs that the scopes around it were made in, from the inside out, as far as they
-//! are alive: nobody is known to wait for a scope whose task has ended.
+//! The search runs when a wait starts, and refuses the wait: the holder cannot release before the wait is over. It
+//! visits the runs of the current task, then the runs that the scopes around it were made in, from the inside out, as
+//! far as they are alive: a scope whose task has ended has no known waiter.
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -87,7 +87,7 @@ fn walk_ancestors(mut visit: impl FnMut(Ancestor<'_>) -> ControlFlow<()>) -> Con
                 StackEntry::Task { record } => {
                     scope = record.as_ref().map(|record| record.scope().clone())
                 }
-                // A section has no runs of its own, and no slots.
+                // A section has neither runs nor slots.
                 StackEntry::Section { .. } => {}
             }
         }

@@ -1,10 +1,10 @@
-//! Who runs on this thread, and inside what: the current task, run and section, the scopes around them, and why they were
+//! The context of the running code: the current task, run and section, the scopes around them, and why they were
 //! cancelled.
 //!
-//! Code enters a task, a run or a section, and leaves it at the latest when it unwinds; what it handed in comes back then.
-//! `stack.rs` is the thread's stack, `tree.rs` the records and scopes, `shields.rs` what others know of a run,
-//! `reason.rs` why a scope was cancelled, `cancel_waker.rs` the watch over a scope's token, `deadlock.rs` the search for
-//! a wait that waits for itself. Nothing here knows a group, a pool or a map.
+//! Code enters a task, a run or a section, and exits it at the latest when it unwinds; the reference that it passed in
+//! is then returned to it. `stack.rs` is the thread's stack, `tree.rs` the records and scopes, `shields.rs` what others
+//! know of a run, `reason.rs` why a scope was cancelled, `cancel_waker.rs` the watch over a scope's token,
+//! `deadlock.rs` the search for a wait that waits for itself. Nothing here knows a group, a pool or a map.
 
 pub(crate) mod cancel_waker;
 pub(crate) mod deadlock;
@@ -36,7 +36,7 @@ pub(crate) fn in_task<R>(record: &mut Option<Arc<TaskRecord>>, code: impl FnOnce
     code()
 }
 
-/// Polls a part of a task that has a scope of its own.
+/// Polls a section of a task, such as a shield, inside its own cancellation scope.
 pub(crate) fn in_section<R>(scope: &mut Option<Arc<ScopeNode>>, code: impl FnOnce() -> R) -> R {
     let _guard = EnterGuard::new(EntryKind::Section { task: tokio::task::try_id() }, scope);
     code()
@@ -53,13 +53,13 @@ pub(crate) fn enter_run(
     stack::push(EntryKind::Run { spec, permit }, shields)
 }
 
-/// Leaves a run. Returns whether it has shields, which [`take_back`] returns.
+/// Exits a run. Returns whether it has shields, which [`take_back`] returns.
 #[inline]
 pub(crate) fn exit_run(pushed: Pushed) -> bool {
     stack::pop(pushed)
 }
 
-/// Puts the shields of a run that has left into its place.
+/// Stores the shields of a run that was exited back into `shields`.
 pub(crate) fn take_back(pushed: Pushed, shields: &mut Option<Arc<RunShields>>) {
     *shields = stack::take_back(pushed);
 }
@@ -138,7 +138,7 @@ pub(crate) fn is_stopping() -> bool {
     current_record(|record| record.scope().is_stopping()).unwrap_or(false)
 }
 
-/// Why the current code was cancelled, if its token has fired, which was seen uncancelled then.
+/// Returns why the current code was cancelled, if its token has fired since `uncancelled` was read.
 pub(crate) fn cause(uncancelled: CancelEpoch) -> Cause {
     let cause = match current_scope() {
         Some(scope) => scope.cause_of(uncancelled),
@@ -161,7 +161,7 @@ pub(crate) fn nested_scope(token: CancellationToken) -> Arc<ScopeNode> {
     ScopeNode::nested(token, parent.as_ref(), parent_task, enclosing_runs, outermost_run)
 }
 
-/// The scope of a part of the current task that is cancelled for a reason of its own.
+/// Makes the scope of a section of the current task, which can be cancelled for a different reason than the task.
 pub(crate) fn section_scope() -> Arc<ScopeNode> {
     ScopeNode::section(current_scope().as_ref())
 }

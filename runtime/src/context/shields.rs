@@ -7,7 +7,7 @@
 //!    run would report a deadlock that is none. (`tests/composition/run_truth.rs`)
 //! 2. A run that is to end is woken when its last shield ends, whichever thread that is on. Otherwise it would stay
 //!    until its grace is spent. (`context/shields/loom.rs`)
-//! 3. A run that is to end waits at most for the deadlines that it counts: a shield that nobody polls any more cannot
+//! 3. A run that is to end waits at most for the deadlines that it counts: a shield that is no longer polled cannot
 //!    hold it. (`tests/behaviour/shield_edges.rs`)
 //! 4. A waker is cloned, called and dropped outside the lock: it is foreign code.
 
@@ -67,7 +67,7 @@ impl RunShields {
         }
     }
 
-    /// Marks the run as ending, so that it starts no further section. Returns whether a shield still protects it.
+    /// Marks the run as ending: it starts no further section. Returns whether a shield still protects it.
     pub(crate) fn mark_ending(&self) -> bool {
         let mut pending = self.pending();
         pending.ending = Some(tokio::task::try_id());

@@ -1,6 +1,6 @@
 //! A thread's stack of entries: the runs that are polled on it, and the tasks and sections around them. It has two
-//! parts: headers, which are plain data in an array, and the references that some entries hold, which lie in arrays of
-//! their own.
+//! parts: headers, which are plain data in an array, and the references that some entries hold, which are stored in
+//! separate arrays.
 //!
 //! Most runs hold no reference: to enter and to leave is then two stores, with nothing to count, allocate or drop.
 //!
@@ -9,7 +9,8 @@
 //! 1. An entry at depth `n` holds at most one reference, under `n`, and its header says if it does. Otherwise an entry
 //!    would take over the reference of one that was there before it.
 //! 2. Entries are popped in the reverse order of their pushes, also when code unwinds.
-//! 3. While the thread ends, no reference can be stored: it stays with the caller of [`push`], and nobody can see it.
+//! 3. While the thread ends, no reference can be stored: it stays with the caller of [`push`], and other code cannot
+//!    find it.
 //! 4. No user code runs while the stack is borrowed: it may push entries.
 //! 5. The entries below may belong to another tokio task: a run that drives a `LocalSet` polls the tasks of others. Tasks
 //!    and sections, and runs that hold a permit, know the tokio task that they are polled in, and count for its code
@@ -33,7 +34,7 @@ pub(crate) enum StackEntry {
     Task {
         record: Option<Arc<TaskRecord>>,
     },
-    /// A part of a task that has a scope of its own.
+    /// A section of a task, such as a shield, with its own cancellation scope.
     Section {
         task: Option<Id>,
         scope: Option<Arc<ScopeNode>>,

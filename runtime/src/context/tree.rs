@@ -54,7 +54,7 @@ pub(crate) struct TaskRecord {
     state: RecordState,
 }
 
-/// What a recycled record starts anew.
+/// The part of a record that is reset when the record is recycled.
 struct RecordState {
     /// The time of the spawn, or of the start of the current run, if the task drives one run after another.
     since: AtomicTicks,
@@ -92,7 +92,7 @@ pub(crate) enum OnThread {
     Entry,
 }
 
-/// What a task does with its thread.
+/// How a task uses its thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activity {
     /// Nothing yet: it has not been polled, since no thread was free for it.
@@ -106,8 +106,8 @@ pub(crate) enum Activity {
 }
 
 impl TaskRecord {
-    /// A task that is about to be spawned, in the record `spare` of an ended task of the same scope, if nobody else
-    /// refers to that.
+    /// Returns the record of a task that is about to be spawned. Reuses `spare`, the record of an ended task of the
+    /// same scope, if nothing else refers to it.
     pub(crate) fn recycle_or_new(
         spare: Option<Arc<Self>>,
         spec: &'static TaskSpec,
@@ -267,7 +267,7 @@ impl TaskRecord {
         }
     }
 
-    /// The run has ended, and what it returned may be dropped before the task leaves its scope.
+    /// Notes that the run has ended: the task may still drop its value before it leaves its scope.
     pub(crate) fn set_finished(&self) {
         self.state.finished.store(true, Ordering::Relaxed);
     }
@@ -393,7 +393,7 @@ impl MainScope {
         self.0.clone()
     }
 
-    /// What the body of this main is a task of.
+    /// Makes the scope in which the body of this main is a task.
     pub(crate) fn of_body(&self, token: CancellationToken) -> Arc<ScopeNode> {
         Arc::new(ScopeNode::within(Some(&self.0), Some(token)))
     }
@@ -437,14 +437,13 @@ impl ScopeNode {
         Arc::new(Self::within(None, Some(token)))
     }
 
-    /// The scope of the later tasks of a pool whose token was replaced: inside the first one, so that a task that would
-    /// wait for a slot of its own pool is found.
+    /// Makes the scope of the later tasks of a pool whose token was replaced. It is inside the first one: otherwise a
+    /// task that would wait for a slot of the pool that it is in is not detected.
     pub(crate) fn renewed(token: CancellationToken, first: &Arc<Self>) -> Arc<Self> {
         Arc::new(Self::within(Some(first), Some(token)))
     }
 
-    /// A part of a task that is cancelled for a reason of its own: see
-    /// [`section_scope`](crate::context::section_scope).
+    /// Makes the scope of a section: see [`section_scope`](crate::context::section_scope).
     pub(super) fn section(parent: Option<&Arc<Self>>) -> Arc<Self> {
         let nesting = parent.map_or(0, |parent| parent.nesting);
         Arc::new(Self { nesting, ..Self::within(parent, None) })

@@ -1,11 +1,11 @@
 //! How many runs of one function, or tasks of one scope, may be under way at once; it can change meanwhile.
 //!
-//! It has a queue of its own. A semaphore would do for most waits, but a wait for a slot and a permit must be able to pass
-//! its turn and keep its place (`pair.rs`).
+//! A limit implements its own queue. A semaphore would suffice for most waits, but a wait for a slot and a permit must
+//! be able to pass its turn and keep its place (`pair.rs`).
 //!
-//! A wait that was granted a permit and is not polled keeps it until it is dropped, as with tokio's semaphore: it looks
-//! like one that is about to be polled. Nor is the time for which a pair holds one of its two (`pair.rs`) enforced
-//! without a poll: the same pair, granted both, would keep them anyway.
+//! A wait that was granted a permit and is not polled keeps it until it is dropped, as with tokio's semaphore: it
+//! cannot be told from one that is about to be polled. Nor is the time for which a pair holds one of its two
+//! (`pair.rs`) enforced without a poll: the same pair, granted both, would keep them anyway.
 //!
 //! Invariants, checked by `tests/behaviour/set_limit.rs`, and for every interleaving by `function/limit/loom.rs`
 //!
@@ -19,7 +19,7 @@
 //!    (`tests/composition/fairness.rs`)
 //! 6. Only the holder of `PAIRS` locks two queues. Otherwise two waits for the same two limits could deadlock.
 //! 7. While a pair (a wait for a slot and a permit, `pair.rs`) waits, one of its limits has no free permit.
-//! 8. A pair is in both queues or in none, and `PAIRS` is locked by whoever changes that, or what the pair has.
+//! 8. A pair is in both queues or in none, and code that changes this, or what the pair holds, has locked `PAIRS`.
 //!
 //! Pairs of the same two limits are one class, of which only the first is offered a permit: a queue of many equal spawns
 //! costs a released permit no more than one spawn does. The classes are asked in the order of their first places, until
@@ -151,7 +151,7 @@ impl Limit {
     pub(crate) fn resize(&self, size: usize) {
         let size = at_most(size);
         let mut queue = self.queue();
-        // Under the lock, so that changes of the size are serialised.
+        // Under the lock, which serialises changes of the size.
         let before = self.size.swap(size, Ordering::Relaxed);
         if size < before {
             self.queued();
@@ -287,7 +287,7 @@ impl<L: Borrow<Limit>> Drop for Permit<L> {
     }
 }
 
-/// Where a released permit went.
+/// The receiver of a released permit.
 enum Taken {
     /// To a wait, whose waker is called after the lock, or to the debt.
     By(Option<Waker>),
@@ -302,7 +302,7 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// Someone in the queue. Its lock is taken under that of the queue, never the other way round.
+/// A wait in the queue. Its lock is taken under that of the queue, never the other way round.
 struct Waiter(Mutex<Turn>);
 
 struct Turn {

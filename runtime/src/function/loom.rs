@@ -6,7 +6,7 @@ use crate::{
     sync::{join, model},
 };
 
-/// A function of its own for each run of a model.
+/// Returns a new function for each run of a model.
 pub(crate) fn spec(policy: Policy) -> &'static TaskSpec {
     Box::leak(Box::new(TaskSpec::new("model", policy)))
 }

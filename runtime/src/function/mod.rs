@@ -23,7 +23,7 @@ use crate::{
     {panic, sync},
 };
 
-/// What the attribute's arguments ask for.
+/// The policy of the attribute's arguments.
 #[derive(Clone, Copy)]
 pub struct Policy {
     limit: Option<usize>,
@@ -228,7 +228,7 @@ impl TaskSpec {
         self.policy.cooperates
     }
 
-    /// Whether the body takes the token, so that it could fire it.
+    /// Whether the body takes the token, and could fire it.
     #[inline]
     pub(crate) fn takes_token(&self) -> bool {
         self.policy.takes_token

@@ -1,10 +1,10 @@
-//! What the `restart` arguments ask for.
+//! The policy of the `restart` arguments.
 
 use std::time::Duration;
 
 use crate::outcome::Outcome;
 
-/// When a call begins another run, how long it waits before, and how often it may.
+/// When a call starts another run, how long it waits before that, and how many runs it may start.
 #[derive(Clone, Copy)]
 pub struct Restart {
     after_any_end: bool,

@@ -21,8 +21,8 @@ use crate::{
     tasks::spawner::{OnThisThread, OnWorkers},
 };
 
-/// Tasks that succeed or fail together: the first failure cancels the rest and is what
-/// [`join`](Group::join) returns, when every task has ended.
+/// Tasks that succeed or fail together: the first failure cancels the rest, and [`join`](Group::join) returns it when
+/// every task has ended.
 ///
 /// ```
 /// use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
@@ -43,15 +43,14 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A task that waits for a slot of its own full group waits for itself: the spawn of its
-/// [handle](GroupHandle::spawn) returns [`Rejected`](crate::Rejected), which names the chain. Give a group whose
-/// tasks spawn siblings no limit.
+/// A task that waits for a slot of the full group that it is in waits for itself: the spawn of its
+/// [handle](GroupHandle::spawn) returns [`Rejected`](crate::Rejected), which names the chain. Give a group whose tasks
+/// spawn siblings no limit.
 ///
-/// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts
-/// as one that returns `Result<(), TaskError>`, and
-/// [`err_into`](crate::run::future::Supervised::err_into) converts an error that differs. For a value that differs there is
-/// a [`task!`](crate::task) around the call:
-/// `task!("count", |token| -> anyhow::Result<()> { count(token).await.map(drop) })`.
+/// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts as one that
+/// returns `Result<(), TaskError>`, and [`err_into`](crate::run::future::Supervised::err_into) converts an error that
+/// differs. For a value that differs, wrap the call in a [`task!`](crate::task): `task!("count", |token| ->
+/// anyhow::Result<()> { count(token).await.map(drop) })`.
 ///
 /// Follows Go's `errgroup` (`WithContext`, `SetLimit`), with panics caught, results kept and blocked
 /// spawns woken by the cancellation; and trio's nurseries, in that nothing outlives the group: dropped
@@ -70,7 +69,7 @@ where
 {
     /// A group whose tasks stop when `token` fires.
     ///
-    /// Its tasks get a child of the token: what the group cancels, the rest of the program keeps.
+    /// Its tasks get a child of the token: the group cancels only them, not the rest of the program.
     #[track_caller]
     pub fn new(token: &CancellationToken) -> Self {
         Self { shared: Arc::new(GroupState::new(token.child_token(), Location::caller())) }
@@ -81,7 +80,7 @@ where
     ///
     /// # Panics
     ///
-    /// Where `limit` is 0, or the group has handles or tasks already.
+    /// If `limit` is 0, or the group has handles or tasks already.
     #[track_caller]
     pub fn limit(mut self, limit: usize) -> Self {
         self.configure().slots = Slots::bounded(limit);
@@ -93,7 +92,7 @@ where
     ///
     /// # Panics
     ///
-    /// Where the group has handles or tasks already.
+    /// If the group has handles or tasks already.
     #[track_caller]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.configure().grace = Some(grace);
@@ -105,7 +104,7 @@ where
     ///
     /// # Panics
     ///
-    /// Where the group has handles or tasks already.
+    /// If the group has handles or tasks already.
     #[track_caller]
     pub fn until_first_exit(mut self) -> Self {
         self.configure().until_first_exit = true;
@@ -158,14 +157,13 @@ where
 
     /// Waits for a slot of the group and a permit of the function, then spawns.
     ///
-    /// The closure is called at once, with the group's token; the future that it makes is lazy, and
-    /// `'static`: pass owned values, and the token as it was given (`move |token| work(token, job)`). Once
-    /// the group is cancelled, the closure is not called, a spawn that waits ends, and nothing is
-    /// spawned: the [`join`](Self::join) returns an error, and one `WARN` at the join, or at the drop of the group,
-    /// says how many spawns were refused and why. A panic of the closure is a failure like any other, and so is
-    /// a spawn that would wait for itself: for a permit that a run around it holds, or for a slot of its own
-    /// full group. A body that takes the token gets a child of the group's at its first poll: firing it cancels no
-    /// sibling.
+    /// The closure is called at once, with the group's token; the future that it makes is lazy, and `'static`: pass
+    /// owned values, and the token as it was given (`move |token| work(token, job)`). Once the group is cancelled, the
+    /// closure is not called, a spawn that waits ends, and nothing is spawned: the [`join`](Self::join) returns an
+    /// error, and one `WARN` at the join, or at the drop of the group, says how many spawns were refused and why. A
+    /// panic of the closure is a failure like any other, and so is a spawn that would wait for itself: for a permit
+    /// that a run around it holds, or for a slot of the full group that it is in. A body that takes the token gets a
+    /// child of the group's at its first poll: firing it cancels no sibling.
     ///
     /// A spawn that waits for both keeps its place in both queues, and takes both as soon as both are free. After 8
     /// missed turns it holds the next one that is free until it has the other: for at most 10 ms, then, after a rest as
@@ -235,12 +233,11 @@ where
         Spawn::of::<OnThisThread, _>(&self.shared, task)
     }
 
-    /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
+    /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a blocking thread of tokio.
     ///
-    /// `name` labels it in metrics, events and errors; there is one set of counters for each name and place
-    /// of the call. The closure has the group's token, and only itself to stop it: look at the token
-    /// between steps. Nothing can abort it once it has begun, so that the [`join`](Group::join) waits for
-    /// it, however long.
+    /// `name` labels it in metrics, events and errors; there is one set of counters for each name and place of the
+    /// call. The closure gets the group's token, and has to check it between steps: nothing can abort a closure that
+    /// has started. The [`join`](Group::join) waits for it, however long it takes.
     ///
     /// # Panics
     ///
@@ -273,7 +270,7 @@ where
         Spawn::of_blocking(&self.shared, name, work)
     }
 
-    /// Waits until every task has ended, and gives their results in the order of their spawns.
+    /// Waits until every task has ended, and returns their values in the order of their spawns.
     ///
     /// Until then the group keeps the values, and nothing else of a task that has ended: a `Group<(), _>` may live as
     /// long as the program. Failures after the first are logged at `WARN`, at most 10 a second of one function, and
@@ -288,14 +285,15 @@ where
     ///
     /// # Errors
     ///
-    /// The first failure, recorded before the cancellation that it triggers: of a task, of a closure
-    /// given to `spawn`, or a [`Cancelled`](crate::Cancelled) where a spawn was refused because the
-    /// token had fired. After [`until_first_exit`](Self::until_first_exit) the first real error, and a
-    /// cancellation only where it came from outside.
+    /// The first failure, recorded before the cancellation that it triggers: of a task, of a closure given to `spawn`,
+    /// or a [`Cancelled`](crate::Cancelled) if a spawn was refused because the token had fired. After
+    /// [`until_first_exit`](Self::until_first_exit) the first real error, and a cancellation only if it came from
+    /// outside.
     ///
     /// # Panics
     ///
-    /// If no `E` can be made of how a task or a spawn failed: its `From<TaskError>` panics, also on that panic.
+    /// If the failure of a task or a spawn cannot be converted into `E`: its `From<TaskError>` panics, and panics again
+    /// for that panic.
     ///
     /// # Cancel safety
     ///
@@ -321,8 +319,8 @@ impl<T, E> fmt::Debug for Group<T, E> {
 
 /// Spawns into a [`Group`] from anywhere, its own tasks first of all.
 ///
-/// The group's `join` waits for what was spawned through a handle; after the join, or the drop of the
-/// group, a spawn is refused.
+/// The group's `join` waits for the tasks that were spawned through a handle; after the join, or the drop of the group,
+/// a spawn is refused.
 pub struct GroupHandle<T, E> {
     shared: Arc<GroupState<T, E>>,
 }
@@ -338,7 +336,8 @@ where
         &self.shared.token
     }
 
-    /// As [`Group::spawn`], but returns why nothing was spawned: who has a handle does not see the `join`.
+    /// As [`Group::spawn`], but returns why nothing was spawned: code that has a handle does not see the result of the
+    /// `join`.
     ///
     /// A panic of the closure is a failure of the group, as with [`Group::spawn`], and not an error here. A refusal
     /// is not one of the spawns that the group logs; the `join` of a cancelled group is an `Err` all the same.
@@ -374,9 +373,10 @@ where
     ///
     /// # Errors
     ///
-    /// [`SpawnError::Joined`](crate::tasks::refused::SpawnError::Joined) after the join; [`SpawnError::Cancelled`](crate::tasks::refused::SpawnError::Cancelled) where the group is cancelled, which a drop of
-    /// the group does as well; [`SpawnError::Rejected`](crate::tasks::refused::SpawnError::Rejected) where the call would wait for itself: for a permit that a run
-    /// around it holds, or for a slot of its own full group.
+    /// [`SpawnError::Joined`](crate::tasks::refused::SpawnError::Joined) after the join;
+    /// [`SpawnError::Cancelled`](crate::tasks::refused::SpawnError::Cancelled) if the group is cancelled, also by its
+    /// drop; [`SpawnError::Rejected`](crate::tasks::refused::SpawnError::Rejected) if the call would wait for itself:
+    /// for a permit that a run around it holds, or for a slot of the full group that it is in.
     ///
     /// # Panics
     ///

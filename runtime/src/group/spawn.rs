@@ -51,7 +51,7 @@ pub struct Spawn<'a, T, E, S> {
     waiter: Option<NonZero<u64>>,
     /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
     run: Option<S>,
-    /// What an ended task has left.
+    /// A recycled record of an ended task.
     record: Option<Arc<TaskRecord>>,
     // Pointers: the bounds on a run are checked at the spawn, and not again at its `.await`.
     spawn_fn: SpawnFn<T, E, S>,
@@ -70,7 +70,7 @@ type SpawnFn<T, E, S> = fn(
 
 /// Why a spawn has no run.
 pub(crate) enum NotMade<E> {
-    /// The closure panicked; `task` is what it would have made. The error's conversion may have panicked, too.
+    /// The closure panicked; `task` is the name of its task. The error's conversion may have panicked, too.
     // Boxed: it is rare, and a large error would make every spawn large.
     Failed { task: &'static str, error: Box<Result<E, Caught>> },
     /// The group took nothing more before the closure was called.
@@ -234,8 +234,8 @@ impl<T, E> Drop for WaiterGuard<'_, T, E> {
     }
 }
 
-/// Reports to the group why nothing is spawned. With `return_error` the caller of the spawn is told instead, unless the
-/// closure panicked.
+/// Reports to the group why nothing is spawned. With `return_error` the caller of the spawn gets the reason instead,
+/// unless the closure panicked.
 #[cold]
 fn report_refusal<T, E>(
     group: &GroupState<T, E>,
@@ -305,7 +305,8 @@ impl<T, E, S> Future for Spawn<'_, T, E, S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // While it is borrowed nobody can join the group: nothing but its own failures can refuse it.
+        // The group is borrowed and cannot be joined: only failures and cancellations refuse the spawn, and the group
+        // records them.
         self.poll_spawn(cx, false).map(drop)
     }
 }
@@ -336,7 +337,7 @@ impl<T, E, S> Drop for Spawn<'_, T, E, S> {
     }
 }
 
-/// Tells the group.
+/// Reports the end of a task to its group.
 struct GroupReporter<T, E> {
     group: Arc<GroupState<T, E>>,
     key: Key,
@@ -359,7 +360,7 @@ impl<T, E> GroupReporter<T, E> {
 }
 
 impl<T, E> Report<T, E> for GroupReporter<T, E> {
-    /// What the join does not return is logged.
+    /// A failure that the join does not return is logged.
     const LOGS: bool = true;
 
     fn cancel_waker(&self) -> Option<&CancelWaker> {

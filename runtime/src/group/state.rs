@@ -1,18 +1,18 @@
-//! What a group knows of its tasks.
+//! The state of a group: its tasks, their values and the first failure.
 //!
 //! Invariants
 //!
 //! 1. The first failure is recorded before the cancellation that it triggers: no sibling's `Cancelled`
 //!    can come first.
-//! 2. `pending` counts the tasks and the spawns that wait. When it is 0, or counts only spawns that nobody polls
-//!    (`group/waiters.rs`), `join` closes the group under the same lock, and goes on: nothing is spawned after it.
+//! 2. `pending` counts the tasks and the spawns that wait. When it is 0, or counts only spawns that are not polled
+//!    (`group/waiters.rs`), `join` closes the group under the same lock, and continues: nothing is spawned after it.
 //! 3. No user code runs under the lock: values, errors and tasks are dropped outside, wakers called and cloned
 //!    there.
-//! 4. A waker that panics, of the joiner or of who waits for the token, harms no task and no count.
+//! 4. A waker that panics, of the joiner or of code that waits for the token, affects no task and no count.
 //!    (`tests/faults/wakers.rs`)
-//! 5. What is entered while the group is dropped is aborted, or refused.
-//! 6. An ended task leaves its value and nothing else: memory, `tasks()` and a cancel depend on the live tasks.
-//!    (the tests below, `tests/composition/life.rs`)
+//! 5. A task that is registered while the group is dropped is aborted or refused.
+//! 6. The group keeps the value of an ended task and nothing else: memory, `tasks()` and a cancel depend on the live
+//!    tasks. (the tests below, `tests/composition/life.rs`)
 //! 7. Each failure is reported once: by the join, or else as an event. (`tests/composition/group_truth.rs`)
 //! 8. An error's conversion may panic. The join resumes that panic; a spawn or an abort never does.
 //!    (`tests/behaviour/error_panics.rs`)
@@ -64,18 +64,18 @@ mod loom;
 pub(crate) struct GroupState<T, E> {
     pub(crate) token: CancellationToken,
     pub(crate) scope: Arc<ScopeNode>,
-    /// The one that the group was made in: the spans of its tasks are inside.
+    /// The span that the group was made in: the spans of its tasks are inside.
     pub(crate) span: TaskSpan,
     pub(crate) slots: Slots,
     pub(crate) grace: Option<Duration>,
     pub(crate) until_first_exit: bool,
     place: &'static Location<'static>,
-    /// From the first task on.
+    /// Set by the first task.
     registered: OnceLock<Registered>,
     inner: Mutex<Inner<T, E>>,
 }
 
-/// What a scope has that has tasks.
+/// The parts of a group that are made for its first task.
 struct Registered {
     cancel_waker: CancelWaker,
     _registration: Registration<dyn HasTasks>,
@@ -91,7 +91,7 @@ struct Inner<T, E> {
     refused: Refused<E>,
     /// The first panic of an error's conversion. There is no `E` to return, so the join panics.
     conversion_panic: Option<Caught>,
-    /// The group has stopped itself because a task has ended.
+    /// The group has cancelled itself because a task has ended.
     exited: bool,
     closed: bool,
     /// Closed without a join.
@@ -100,7 +100,7 @@ struct Inner<T, E> {
     recycler: Recycler,
 }
 
-/// What nobody has taken is dropped one by one: two panics at once would abort the process.
+/// Drops the values and errors that were not returned one by one: two panics at once would abort the process.
 impl<T, E> Drop for Inner<T, E> {
     fn drop(&mut self) {
         drop_each_quietly(self.values.take());
@@ -117,9 +117,9 @@ struct GroupTask {
 
 /// The spawns that the group refused, since its token had fired.
 struct Refused<E> {
-    /// What the join returns if no task has failed.
+    /// The error that the join returns if no task has failed.
     error: Option<E>,
-    /// How many, of those whose caller does not know; why, and what the first one was to spawn.
+    /// For those whose callers were not informed: their number, the reason, and the name of the first task.
     spawns: usize,
     first: Option<(&'static str, Cause)>,
 }
@@ -170,13 +170,13 @@ impl<T, E> GroupState<T, E> {
         self.lock().live.len()
     }
 
-    /// Wakes the tasks when the token fires; there from the first one on.
+    /// Wakes the tasks when the token fires. `None` before the first task.
     pub(crate) fn cancel_waker(&self) -> Option<&CancelWaker> {
         self.registered.get().map(|registered| &registered.cancel_waker)
     }
 
-    /// A handle on the token for one more task, and a record if there is one to spare; `None` where the group
-    /// takes nothing more.
+    /// Returns a token for one more task, and a recycled record if there is one; `None` if the group accepts no more
+    /// tasks.
     pub(crate) fn task_parts(&self) -> Option<(CancellationToken, Option<Arc<TaskRecord>>)> {
         if self.token.is_cancelled() {
             return None;
@@ -190,7 +190,7 @@ impl<T, E> GroupState<T, E> {
         Some((token.unwrap_or_else(|| self.token.clone()), record))
     }
 
-    /// A spawn begins to wait. Returns its number.
+    /// Counts a spawn that starts to wait. Returns its number.
     pub(crate) fn add_waiter(
         &self,
         spec: &'static TaskSpec,
@@ -201,7 +201,7 @@ impl<T, E> GroupState<T, E> {
         state.waiters.add(spec, error)
     }
 
-    /// A spawn that waited has ended, one way or the other.
+    /// Removes a spawn that waited and has ended.
     pub(crate) fn remove_waiter(&self, number: NonZero<u64>) {
         let mut state = self.lock();
         state.pending -= 1;
@@ -210,7 +210,7 @@ impl<T, E> GroupState<T, E> {
         drop(waiter);
     }
 
-    /// Enters a task that is about to be spawned; `None` where the group is closed.
+    /// Adds a task that is about to be spawned; `None` if the group is closed.
     pub(crate) fn register(self: &Arc<Self>, record: &Arc<TaskRecord>) -> Option<Key>
     where
         T: Send + 'static,
@@ -230,7 +230,7 @@ impl<T, E> GroupState<T, E> {
         Some(state.live.insert(GroupTask { record: record.clone(), value }))
     }
 
-    /// A task has ended.
+    /// Removes a task that has ended, and records its result.
     pub(crate) fn finish(
         &self,
         key: Key,
@@ -250,8 +250,8 @@ impl<T, E> GroupState<T, E> {
                 state.values.put(place, value);
                 (None, None)
             }
-            // Nobody takes it: it is dropped here, and not where the last reference to the group happens to be,
-            // which may be within someone's `cancel`.
+            // No join returns it. It is dropped here, and not with the last reference to the group, which may be inside
+            // a call of `cancel`.
             Ok(value) => (None, Some(value)),
             Err(failure) => (Some(failure), None),
         };
@@ -280,7 +280,7 @@ impl<T, E> GroupState<T, E> {
         drop(unused);
     }
 
-    /// A task has ended, and no error could be made of how.
+    /// Removes a task that has ended with an error whose conversion panicked.
     pub(crate) fn finish_unconvertible(&self, key: Key, task: &'static str, caught: Caught) {
         let mut state = self.lock();
         let left = state.live.remove(key);
@@ -294,7 +294,7 @@ impl<T, E> GroupState<T, E> {
         wake_joiner(state);
     }
 
-    /// Cancels the rest; where they are cancelled already, that has a cause of its own.
+    /// Cancels the remaining tasks. If they are cancelled already, their first cause stays.
     fn cancel(&self, cause: Cause) {
         self.scope.fire(&self.token, cause, || {
             if let Some(cancel_waker) = self.cancel_waker() {
@@ -303,7 +303,7 @@ impl<T, E> GroupState<T, E> {
         });
     }
 
-    /// There is no task: its closure panicked, or it would have waited for itself.
+    /// Records the failure of a spawn: its closure panicked, or it would have waited for itself.
     pub(crate) fn fail(&self, failure: Failure<E>) {
         let task = failure.task;
         let mut state = self.lock();
@@ -316,15 +316,15 @@ impl<T, E> GroupState<T, E> {
         self.log_surplus(surplus, dropped);
     }
 
-    /// As [`fail`](Self::fail), where the error's conversion panicked.
+    /// As [`fail`](Self::fail), if the error's conversion panicked.
     pub(crate) fn fail_untold(&self, task: &'static str, caught: Caught) {
         let surplus = self.lock().record_untold(caught);
         drop_quietly(surplus);
         self.cancel(Cause::SiblingFailed { task });
     }
 
-    /// A spawn was refused since the token has fired: the join must not pass for complete. One that came after
-    /// the join is none of its business. `known` says that the caller of the spawn knows. The error may be the panic
+    /// Records a spawn that was refused since the token has fired: the join must return an error. A spawn after the
+    /// join does not concern it. `known` says that the caller of the spawn gets the reason. The error may be the panic
     /// of its conversion.
     pub(crate) fn refuse(
         &self,
@@ -361,7 +361,8 @@ impl<T, E> GroupState<T, E> {
         state: &mut Inner<T, E>,
         failure: Failure<E>,
     ) -> (bool, Option<Failure<E>>) {
-        // What follows an exit is no failure; in such a group a real error beats a cancellation.
+        // With `until_first_exit`, the cancellations after the exit are no failures, and a real error replaces a
+        // cancellation.
         let follows_exit = state.exited && failure.outcome == Outcome::Cancelled;
         let beats = |first: &Failure<E>| {
             self.until_first_exit
@@ -388,7 +389,7 @@ impl<T, E> GroupState<T, E> {
         }
     }
 
-    /// Waits until nothing is pending but spawns that nobody polls, and closes the group.
+    /// Waits until nothing is pending except spawns that are not polled, and closes the group.
     pub(crate) async fn close_when_finished(&self) {
         let mut timeout = None;
         poll_fn(|cx| {
@@ -405,7 +406,7 @@ impl<T, E> GroupState<T, E> {
         .await;
     }
 
-    /// A spawn that waits is polled.
+    /// Notes that a spawn that waits was polled.
     pub(crate) fn waiter_polled(&self, number: NonZero<u64>, cx: &Context<'_>) {
         // Foreign code: not under the lock.
         let waker = cx.waker().clone();
@@ -415,7 +416,7 @@ impl<T, E> GroupState<T, E> {
         drop(before);
     }
 
-    /// Ready once only spawns are left that nobody polls; the group is closed then.
+    /// Ready once only spawns that are not polled are pending; closes the group then.
     #[cold]
     pub(crate) fn poll_waiters(
         &self,
@@ -451,7 +452,7 @@ impl<T, E> GroupState<T, E> {
     }
 
     fn close_if_unpolled(&self) -> bool {
-        // The join must not pass for complete if the token has fired; the callers find the group joined.
+        // The join must return an error if the token has fired; the callers of the spawns get `Joined`.
         let refused = self.token.is_cancelled().then(|| self.refusal_of_waiter()).flatten();
         let mut state = self.lock();
         let unpolled = state.only_waiters_left() && !state.waiters.any_polled();
@@ -511,14 +512,14 @@ impl<T, E> GroupState<T, E> {
         }
     }
 
-    /// The group is dropped: what still runs is cancelled and aborted.
+    /// Cancels and aborts the tasks of a group that is dropped.
     pub(crate) fn on_drop(&self) {
         let mut state = self.lock();
-        // Of a group that was joined there is nothing left.
+        // A group that was joined has no task left.
         let joined = state.closed;
         state.dropped = !joined;
         state.closed = true;
-        // What runs is in the list until it has ended: an abort may not reach it.
+        // A task is listed until it has ended, since an abort may not stop it.
         let records: Vec<_> = state.live.iter().map(|live| live.record.clone()).collect();
         let values = state.values.take();
         let failure = state.failure.take();
@@ -527,7 +528,7 @@ impl<T, E> GroupState<T, E> {
         drop(state);
         let was_cancelled = self.token.is_cancelled();
         if joined {
-            // For what was made of the token and has left the tasks; it was not dropped.
+            // For code outside the tasks that has a clone or a child of the token.
             quietly(|| self.token.cancel());
         } else {
             self.cancel(Cause::ScopeDropped);
@@ -560,8 +561,8 @@ impl<T, E> Inner<T, E> {
         self.pending == self.waiters.len()
     }
 
-    /// Keeps the panic of an error's conversion for the join, unless it has one or is over. Returns what it does not
-    /// keep.
+    /// Keeps the panic of an error's conversion for the join, unless the join has one already or is over. Returns the
+    /// panic if it is not kept.
     fn record_untold(&mut self, caught: Caught) -> Option<Caught> {
         if self.closed || self.conversion_panic.is_some() {
             return Some(caught);

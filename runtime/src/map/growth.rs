@@ -141,7 +141,7 @@ impl Capacity {
     }
 
     /// The watch thread checks the map. Returns `None` if it is not to be watched any more, else whether a worker is
-    /// requested: nothing was read since the last check, and nobody is about to.
+    /// requested: nothing was read since the last check, and no worker is about to read.
     pub(crate) fn on_check(
         &mut self,
         has_room: bool,
@@ -165,7 +165,7 @@ impl Capacity {
     }
 }
 
-/// What the map's own future learns of its state when it is polled.
+/// The progress of the map since the last poll of its own future.
 pub(crate) struct Progress {
     pub(crate) items_read: usize,
     /// A worker has no run: it reads next.

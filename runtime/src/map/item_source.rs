@@ -1,4 +1,4 @@
-//! What a map reads: the iterator, and the closure that makes a run of an item.
+//! The source of a map: the iterator, and the closure that makes a run of an item.
 
 use tokio_util::sync::CancellationToken;
 

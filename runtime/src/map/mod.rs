@@ -47,14 +47,15 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Each run gets a token that fires with `token`; a body that takes it gets a child of its own. The first failure cancels
-/// the rest and is returned when all runs have ended; the failures after it are logged at `WARN`, once each (of more than
-/// 10 a second of one function, the number). With [`settled`](Map::settled) every item has its own end.
+/// Each run gets a token that fires with `token`; a body that takes it gets its own child token. The first failure
+/// cancels the rest and is returned when all runs have ended; the failures after it are logged at `WARN`, once each (if
+/// there are more than 10 in a second, the number of the others). With [`settled`](Map::settled) every item has its own
+/// result.
 ///
-/// The iterator is read as runs end: memory grows with the limit and the results, not with the input.
-/// It is read, and `f` called, by one thread at a time. A few tokio tasks drive the runs, one run after another and as
-/// many tasks as the limit at most. A map starts with one of them, and starts others as soon as runs pend, take long, or
-/// compute. What is ready at once stays on one thread. A panic of the iterator or of `f` is a failure like any other.
+/// The iterator is read as runs end: memory grows with the limit and the results, not with the input. It is read, and
+/// `f` called, by one thread at a time. A few tokio tasks drive the runs, one run after another and as many tasks as
+/// the limit at most. A map starts with one of them, and starts others as soon as runs pend, take long, or compute.
+/// Runs that are ready at once stay on one thread. A panic of the iterator or of `f` is a failure like any other.
 ///
 /// Once `token` has fired, no further item is read. A map that was cut short by it returns an error, also if each run
 /// that had started returned its value; a map whose input was exhausted does not. An iterator whose `size_hint` says
@@ -63,9 +64,9 @@ use crate::{
 /// # Iterators that block
 ///
 /// The iterator is read on a worker of the runtime, so it should not block. One that does (lines of standard input, a
-/// `std::sync::mpsc::Receiver`) blocks one worker, with what is queued on that worker. The other runs continue, and the
+/// `std::sync::mpsc::Receiver`) blocks one worker and the tasks that are queued on it. The other runs continue, and the
 /// map still ends when its token fires or when it is dropped; its iterator is dropped when `next` returns. Read such an
-/// input on a thread of its own, and take it from a channel:
+/// input on a separate thread, and receive it from a channel:
 ///
 /// ```
 /// # use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
@@ -97,7 +98,7 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropped, the future cancels and aborts what runs, and reads no more items.
+/// Dropped, the future cancels and aborts the runs, and reads no more items.
 #[track_caller]
 pub fn map<I, F, S>(token: &CancellationToken, items: I, f: F) -> Map<I::IntoIter, F, S>
 where
@@ -114,7 +115,7 @@ where
     })
 }
 
-/// The future of [`map`]: awaited, it gives `Result<Vec<T>, E>`.
+/// The future of [`map`]: awaited, it returns `Result<Vec<T>, E>`.
 ///
 /// # Errors
 ///
@@ -122,12 +123,12 @@ where
 ///
 /// # Panics
 ///
-/// When it is awaited outside a tokio runtime, and where no error could be made of how a run ended: its
-/// `From<TaskError>` panics, also on that panic.
+/// If it is awaited outside a tokio runtime, or if the failure of a run cannot be converted into the error type: its
+/// `From<TaskError>` panics, and panics again for that panic.
 ///
 /// # Cancel safety
 ///
-/// Dropped, it cancels and aborts what runs, and reads no more items.
+/// Dropped, it cancels and aborts the runs, and reads no more items.
 #[must_use = "nothing runs until this is awaited"]
 pub struct Map<I: Iterator, F, S: SupervisedFuture<Value: Send + 'static>>(
     MapFuture<I, F, S, FailFast>,
@@ -138,12 +139,12 @@ where
     I: Iterator,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
 {
-    /// At most `limit` runs at once. Without it: the function's own `limit` when the map begins, else four
-    /// times the number of threads that the machine runs at once; never without a bound.
+    /// At most `limit` runs at once. Without it: the function's own `limit` when the map starts, else four times the
+    /// number of threads that the machine runs at once; never without a bound.
     ///
     /// # Panics
     ///
-    /// Where `limit` is 0.
+    /// If `limit` is 0.
     #[track_caller]
     pub fn limit(mut self, limit: usize) -> Self {
         assert!(limit > 0, "a limit must not be 0: nothing would ever run");
@@ -151,8 +152,7 @@ where
         self
     }
 
-    /// Lets every item have its own end: awaited, it returns `Vec<Result<T, E>>`, and no failure cancels
-    /// another item.
+    /// Returns the result of every item: awaited, it returns `Vec<Result<T, E>>`, and no failure cancels another item.
     ///
     /// Once the token has fired, no further item is read. The items that were read have their own results; a run that
     /// the token ended has a [`Cancelled`](crate::Cancelled). If items may be left unread, one more result follows: a
@@ -176,11 +176,11 @@ where
     ///
     /// # Panics
     ///
-    /// Where the map has been polled already.
+    /// If the map has been polled already.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the future cancels and aborts what runs, and reads no more items.
+    /// Dropped, the future cancels and aborts the runs, and reads no more items.
     pub fn settled(mut self) -> Settled<I, F, S> {
         let state = match std::mem::replace(&mut self.0.state, FutureState::Done) {
             FutureState::New { items, f } => FutureState::New { items, f },
@@ -216,16 +216,16 @@ where
     }
 }
 
-/// The future of [`Map::settled`]: awaited, it gives `Vec<Result<T, E>>`, in the order of the items.
+/// The future of [`Map::settled`]: awaited, it returns `Vec<Result<T, E>>`, in the order of the items.
 ///
 /// # Panics
 ///
-/// When it is awaited outside a tokio runtime, and where no error could be made of how a run ended: its
-/// `From<TaskError>` panics, also on that panic.
+/// If it is awaited outside a tokio runtime, or if the failure of a run cannot be converted into the error type: its
+/// `From<TaskError>` panics, and panics again for that panic.
 ///
 /// # Cancel safety
 ///
-/// Dropped, it cancels and aborts what runs, and reads no more items.
+/// Dropped, it cancels and aborts the runs, and reads no more items.
 #[must_use = "nothing runs until this is awaited"]
 pub struct Settled<I, F, S>(MapFuture<I, F, S, Settle>)
 where
@@ -258,7 +258,7 @@ where
     }
 }
 
-/// What both futures are: the map before its start, and what its workers share after it.
+/// The state of both futures: the map before its start, and the state of its workers after it.
 struct MapFuture<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     state: FutureState<I, F, S, K>,
     token: CancellationToken,
@@ -315,7 +315,7 @@ where
 
     fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Item>, S::Error>> {
         let unit = ready!(poll_proceed(cx));
-        // In its place whatever panics: who drops the map stops its workers.
+        // Stored before any code can panic: the drop of the map then stops its workers.
         self.start();
         let FutureState::Running { shared, stall, blocked_since } = &mut self.state else {
             panic!("a map was polled after it had ended");

@@ -1,4 +1,4 @@
-//! The results of a map: what each item leaves, and what the map returns.
+//! The results of a map: those of its items, and what the map returns.
 
 use crate::{
     panic::{Caught, drop_each_quietly, drop_quietly},

@@ -1,7 +1,7 @@
-//! What the workers of a map share: the iterator that they read from, and the results.
+//! The state that the workers of a map share: the iterator that they read from, and the results.
 //!
-//! The source (the iterator and `f`) is in the state while no one uses it. Whoever uses it takes it out, and no lock
-//! is held meanwhile: an iterator that blocks holds the thread that reads, and nothing else.
+//! The source (the iterator and `f`) is in the state while no thread uses it. The thread that uses it takes it out and
+//! holds no lock meanwhile: an iterator that blocks holds up the thread that reads, and nothing else.
 //!
 //! Invariants
 //!
@@ -9,19 +9,20 @@
 //! 2. The first failure is recorded before the cancellation that it triggers.
 //! 3. The iterator, `f`, their drops, items, errors, payloads and wakers run outside all locks, under [`panic::catch`]
 //!    or [`quietly`]. The iterator and `f` run on one thread at a time.
-//! 4. A worker that is entered while the map is dropped is aborted. The results are dropped by whoever drops the map,
-//!    and by the workers that end later: the last reference may be in someone's `cancel`, or in `watch.rs`.
-//! 5. A worker that waits for the source is woken: whoever puts the source back wakes one of those that wait, and
-//!    whoever ends the reading wakes all. Without it a map hangs whose next item would end the runs under way. A
-//!    worker leaves the queue before its key can be another one's.
-//! 6. A map waits for its runs, not for the iterator: once nothing more is to be read, a worker that is still inside
-//!    the iterator does not keep the map from its end.
-//! 7. If the source may have more and the limit has room, then a worker without a run is there, which reads next, or
-//!    some run will ask for one more worker: when it pends, when it ends after a while, when the limit is raised, or
-//!    when no item was read for a while (`growth.rs`). A worker that is refused since another one reads leaves the
-//!    question to that one's run.
-//! 8. A failure is returned by the map or logged, once: logged are those after the first, and all of a map that is
-//!    dropped. Of more than 10 a second of one function, the number is logged.
+//! 4. A worker that is registered while the map is dropped is aborted. The results are dropped by the code that drops
+//!    the map, and by the workers that end later: the last reference may be inside a call of `cancel`, or in
+//!    `watch.rs`.
+//! 5. A worker that waits for the source is woken: code that puts the source back wakes one of those that wait, and
+//!    code that ends the reading wakes all. Otherwise a map whose next item would end the running ones hangs. A worker
+//!    is removed from the queue before another one can get its key.
+//! 6. A map waits for its runs, not for the iterator: once reading has ended, a worker that is still inside the
+//!    iterator does not keep the map from ending.
+//! 7. If the source may have more and the limit has room, then either a worker without a run exists, which reads next,
+//!    or one more worker will be requested: when a run pends, when a run ends after a while, when the limit is raised,
+//!    or when no item was read for a while (`growth.rs`). If a request is refused since another worker reads, the run
+//!    of that worker repeats it.
+//! 8. A failure is returned by the map or logged, once: those after the first are logged, and all of a map that is
+//!    dropped. If a function fails more than 10 times a second, only the number of the others is logged.
 //!
 //! `map/state/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/composition/decisions.rs` 6 and 7,
 //! `tests/composition/locks.rs` 3, `tests/composition/map_truth.rs` 8.
@@ -73,9 +74,9 @@ pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S
     pub(crate) token: CancellationToken,
     pub(crate) scope: Arc<ScopeNode>,
     pub(crate) place: &'static Location<'static>,
-    /// Of who called the map: its workers' spans are inside.
+    /// The span of the map's caller: the spans of its workers are inside.
     pub(crate) span: TaskSpan,
-    /// Under a lock of their own, which is taken to list the live tasks.
+    /// Under a separate lock, which is taken to list the live tasks.
     workers: Mutex<Slab<Arc<TaskRecord>>>,
     registration: OnceLock<Registration<dyn HasTasks>>,
     /// Wakes the map's own future when the token fires.
@@ -86,20 +87,20 @@ pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S
     /// Whether the source is in the state, or gone: for a worker that spins before it waits. Written under the lock,
     /// together with `borrowed`.
     source_available: AtomicBool,
-    /// As in the state, for who reads an item without the lock.
+    /// A copy of `Inner::closed`, for the worker that reads an item without the lock.
     closed: AtomicBool,
     inner: Mutex<Inner<I, F, S, K>>,
 }
 
 struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
-    /// Boxed, since it changes hands for each item. Absent while someone has it, and once nothing is to be read.
+    /// Boxed, since it is moved for each item. `None` while it is lent, and once reading has ended.
     source: Option<Box<ItemSource<I, F>>>,
     borrowed: Borrowed,
     /// No further item is to be read: exhausted, failed, cancelled or dropped.
     stopped: bool,
     /// The token fired before all items were read.
     truncated: bool,
-    /// Runners that wait for the source, the longest first.
+    /// The workers that wait for the source, the longest first.
     queue: Queue,
     results: MapResults<K::Item, S::Error>,
     capacity: Capacity,
@@ -107,19 +108,19 @@ struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     spec: Option<&'static TaskSpec>,
     /// The map was dropped, or has ended without its last reader.
     closed: bool,
-    /// The map was dropped: nobody takes the results.
+    /// The map was dropped: its results are not returned.
     abandoned: bool,
     map_waker: Option<Waker>,
 }
 
-/// Runners that wait, by their keys.
+/// The workers that wait, by their keys.
 type Queue = VecDeque<(Key, Waker)>;
 
-/// Whether someone has the source, and brings it back.
+/// Whether the source is lent, and will be put back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Borrowed {
     No,
-    /// To ask whether there is more, or to drop it.
+    /// To check whether it has more, or to drop it.
     ToInspect,
     /// To a worker that reads an item, and has no run.
     ToRead,
@@ -137,12 +138,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Inner<I, F, S, K> {
         self.capacity.starting + self.queue.len() + usize::from(self.borrowed != Borrowed::No)
     }
 
-    /// Only a worker is left that is inside the iterator, and whose item would not be run.
+    /// Whether only one worker is left, which is inside the iterator and whose item would not be run.
     fn only_reader_left(&self) -> bool {
         self.stopped && self.borrowed == Borrowed::ToRead && self.capacity.workers == 1
     }
 
-    /// Reads no further item: what is to be dropped and woken outside of the lock.
+    /// Ends the reading. Returns the source to drop and the workers to wake, both outside the lock.
     fn close_input(&mut self) -> (Option<Box<ItemSource<I, F>>>, Queue) {
         self.stopped = true;
         (self.source.take(), std::mem::take(&mut self.queue))
@@ -221,7 +222,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes the map's own future, to look at its workers.
+    /// Wakes the map's own future, which checks its workers.
     pub(crate) fn wake(&self) {
         wake_map_if(true, self.lock());
     }
@@ -312,7 +313,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         state.close_input()
     }
 
-    /// Whether only the iterator keeps the map from its end. With `gives_up` the map ends without it.
+    /// Whether only the iterator keeps the map from ending. With `give_up` the map ends without it.
     ///
     /// The token has fired.
     pub(crate) fn is_blocked_on_iterator(&self, give_up: bool) -> bool {
@@ -332,7 +333,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         only_reader_left
     }
 
-    /// Stores an end where no next item is wanted.
+    /// Stores the result of an item after which no next one is read.
     pub(crate) fn store(&self, FinishedItem { task, index, ended }: FinishedItem<S>) {
         let mut state = self.lock();
         let TaskCompletion { outcome, result, .. } = ended;
@@ -365,7 +366,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         Failure { task, place: self.place, outcome, error, text }
     }
 
-    /// A run has ended, and no error could be made of how.
+    /// Records a run that has ended with an error whose conversion panicked.
     pub(crate) fn store_unconvertible(&self, task: &'static str, caught: Caught) {
         let mut state = self.lock();
         let surplus = match state.results.conversion_panic {
@@ -376,7 +377,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         drop_quietly(surplus);
     }
 
-    /// A run has failed: the first one cancels the rest. Releases the lock.
+    /// Records a failed run: the first one cancels the rest. Releases the lock.
     #[cold]
     fn fail(&self, mut state: MutexGuard<'_, Inner<I, F, S, K>>, failure: Failure<S::Error>) {
         if state.closed || state.results.failure.is_some() {
@@ -389,7 +390,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         self.release(state, Some(task));
     }
 
-    /// Cancels the rest; where they are cancelled already, that has a cause of its own.
+    /// Cancels the runs. If they are cancelled already, their first cause stays.
     fn cancel(&self, cause: Cause) {
         self.scope.fire(&self.token, cause, || self.wake_workers());
     }
@@ -405,7 +406,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         }
     }
 
-    /// Before the first worker: whether there is one to start. If there is nothing to read, the map is over.
+    /// Returns whether to start the first worker. If there is nothing to read, the map is over.
     pub(crate) fn has_work(&self) -> bool {
         let mut state = self.lock();
         let Some(source) = state.source.take() else { return false };
@@ -424,7 +425,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         false
     }
 
-    /// Reads no further item: the token has fired, or the last worker leaves.
+    /// Ends the reading: the token has fired, or the last worker ends.
     #[cold]
     pub(crate) fn stop_reading(&self) {
         let mut state = self.lock();
@@ -442,7 +443,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         state.truncated |= truncated;
     }
 
-    /// Brings the source back, which `state` had lent; releases the lock. Returns whether a worker was woken.
+    /// Puts the source back, which `state` had lent; releases the lock. Returns whether a worker was woken.
     #[inline(always)]
     fn put_back(
         &self,
@@ -462,7 +463,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
             Self::wake_next(state);
             return true;
         }
-        // No worker is idle, but for those that start.
+        // No worker is idle, except those that start.
         let may_grow = state.capacity.starting == 0 && state.capacity.has_room();
         if may_grow != self.may_grow.load(Ordering::Relaxed) {
             self.may_grow.store(may_grow, Ordering::Relaxed);
@@ -470,7 +471,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         false
     }
 
-    /// Wakes a worker that waits for the source, if it is there; releases the lock.
+    /// Wakes a worker that waits for the source, if that is in the state; releases the lock.
     #[cold]
     fn wake_next(mut state: MutexGuard<'_, Inner<I, F, S, K>>) {
         let next = if state.source.is_some() { state.queue.pop_front() } else { None };
@@ -532,7 +533,7 @@ where
         }
     }
 
-    /// Not an item of a map that goes on.
+    /// The uncommon cases: no item was read, or the map does not continue.
     #[cold]
     fn next_uncommon<'a>(
         &'a self,
@@ -563,7 +564,7 @@ where
         next_run
     }
 
-    /// An item could not be made; `None` where no error could be made of that either.
+    /// Stores the error of an item that could not be made; `None` if its conversion panicked.
     #[cold]
     pub(crate) fn item_panicked(&self, index: Index, caught: Caught) -> Option<FinishedItem<S>> {
         let spec = self.lock().spec;
@@ -584,14 +585,14 @@ where
     }
 }
 
-/// What there is to do for a worker that has no run.
+/// What a worker without a run does next.
 pub(crate) enum NextRun {
     /// The run that was put.
     Made(Index),
     /// Wait: another worker has the source.
     SourceBorrowed,
     Finished,
-    /// Drop what was put: the map has gone.
+    /// Drop the run that was put: the map has ended or was dropped.
     Unwanted,
     /// The item at this place could not be made.
     Panicked(Index, Caught),

@@ -1,8 +1,8 @@
 //! The thread that watches maps whose runs may compute.
 //!
-//! A run that computes for long leaves no moment at which its map could start another worker: no run pends, none ends,
-//! and the map's own future sleeps. This thread looks at such maps every few milliseconds and wakes the future of one
-//! that has read nothing since. A timer of the runtime would not do: a runtime may have none, or a paused one.
+//! While a run computes, its map has no chance to start another worker: no run pends, none ends, and the map's own
+//! future sleeps. This thread checks such maps every few milliseconds and wakes the future of a map that has read
+//! nothing since the last check. A timer of the runtime would not do: a runtime may have none, or a paused one.
 //!
 //! There is one thread for the process. It is started by the first map that needs it, and parks while there is no map
 //! to watch.
@@ -13,9 +13,10 @@ use std::{
     time::Duration,
 };
 
-/// What is watched.
+/// A map that the thread watches.
 pub(crate) trait Watched: Send + Sync {
-    /// Checks it; false if it is not to be watched any more. `last_check` is how many items had been read then.
+    /// Checks the map. Returns false if it need not be watched any more. `last_check` is how many items had been read
+    /// at the last check.
     fn check(&self, last_check: &mut usize) -> bool;
 }
 
@@ -44,7 +45,7 @@ fn lock() -> MutexGuard<'static, Watcher> {
     WATCHER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Watches it until it says otherwise, or is gone.
+/// Watches a map until its check returns false or it is dropped.
 pub(crate) fn add(watched: Weak<dyn Watched>) {
     let mut watcher = lock();
     watcher.added.push((watched, 0));

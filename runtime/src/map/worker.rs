@@ -1,11 +1,11 @@
 //! A worker of a map: a tokio task that drives one run after another.
 //!
-//! Each worker has a child token of its own, lent to all its runs by handle: no other thread fights for
-//! its lock. What a run was given comes back when it has ended, for the next one.
+//! Each worker has its own child token and passes clones of it to its runs: no other thread contends for its lock. When
+//! a run has ended, its clone is reused for the next one.
 //!
 //! `growth.rs` decides when a map gets another worker.
 //!
-//! A worker that finds the source with another one waits for it, without a run and without blocking its thread.
+//! A worker that needs the source while another one has it waits, without a run and without blocking its thread.
 
 use std::{
     cell::Cell,
@@ -42,11 +42,11 @@ use crate::{
 };
 
 sync::global! {
-    /// What a worker is until it knows the function, which the first run tells.
+    /// The description of a worker until the first run determines the function.
     static UNKNOWN: TaskSpec = TaskSpec::new(state::UNKNOWN, Policy::DEFAULT);
 }
 
-/// The future of a worker, which tokio is given.
+/// The future of a worker, as it is spawned on tokio.
 pub(crate) struct Worker<I, F, S, K>
 where
     I: Iterator + Send + 'static,
@@ -67,26 +67,26 @@ where
 {
     shared: Arc<MapState<I, F, S, K>>,
     token: CancellationToken,
-    /// A handle on it that a run has given back.
+    /// A clone of the token that an ended run has returned.
     spare_token: Option<CancellationToken>,
     record: Arc<TaskRecord>,
     cancel_waker: CancelWaker,
-    /// The limit that the map was given, until the first run has told its function.
+    /// The limit of the map, until the first run has determined the function.
     first: Option<Option<usize>>,
-    /// Of the run under way, if there is one.
+    /// The index of the current run, if there is one.
     index: Option<Index>,
-    /// Boxed, so that a large one is made in its place and never moved.
+    /// Boxed: a large run is made in place and never moved.
     run: Pin<Box<Option<S>>>,
-    /// Whether it was not polled yet, and is not the first worker.
+    /// Whether this worker was not polled yet, and is not the first one.
     starting: bool,
-    /// Whether it has no item yet, and is not the first worker.
+    /// Whether this worker has no item yet, and is not the first one.
     is_new: bool,
     /// Whether it may be in the queue for the source.
     queued: bool,
     /// Whether it has woken or spawned a task since its poll began.
     woke: bool,
     growth: GrowthPolicy,
-    /// There until it has left.
+    /// `None` once the worker has left the map.
     key: Option<Key>,
 }
 
@@ -206,7 +206,7 @@ where
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
     K: CollectMode<S> + 'static,
 {
-    /// The first run was made, and tells the function. Returns the cell of the worker as a task of it.
+    /// Sets the function, which the first run determines. Returns the cell of the worker as a task of that function.
     fn set_function(&mut self, limit: Option<usize>) -> TaskCell {
         let Some(spec) = self.run.as_ref().as_pin_ref().map(|run| run.spec()) else {
             unreachable!("the first run was made")
@@ -230,7 +230,7 @@ where
         TaskCell::new(record, span)
     }
 
-    /// One run after another, until one is pending or there is nothing more to do.
+    /// Drives one run after another, until one is pending or there is nothing more to do.
     fn drive(&mut self, now: Ticks, cx: &mut Context<'_>) -> Poll<()> {
         let mut now = Some(now);
         let text = Cell::new(None);
@@ -252,7 +252,7 @@ where
                     };
                     self.index = None;
                     let task = run.spec().name();
-                    // What is another token's handle, or that of a part of it, is dropped.
+                    // A clone of another token, or of a child, is dropped.
                     let given = run.take_back_token();
                     self.spare_token = given.filter(|given| *given == self.token);
                     self.run.set(None);
@@ -282,9 +282,9 @@ where
         }
     }
 
-    /// Stores what was done, and makes the next run in its place; false if there is none.
+    /// Stores the finished item, and makes the next run; false if there is none.
     ///
-    /// What was done is lent: it is as large as a result, and taken where it is stored.
+    /// The finished item is lent: it is as large as a result, and moved only to where it is stored.
     #[inline]
     fn poll_next(
         &mut self,
@@ -322,8 +322,8 @@ where
         }
     }
 
-    /// Lets the tasks run that were woken, before the iterator may block: one of them, which may be the map's own, is
-    /// in a slot of this thread that no other one takes it from (tokio's LIFO slot).
+    /// Yields to the tasks that were woken, before the iterator may block: one of them, which may be the map's own, is
+    /// in tokio's LIFO slot of this thread, from which no other thread takes it.
     #[cold]
     fn yield_to_others(&mut self, done: Option<FinishedItem<S>>, cx: &Context<'_>) -> Poll<bool> {
         done.into_iter().for_each(|done| self.shared.store(done));
@@ -351,14 +351,14 @@ where
                     return Poll::Ready(Some(false));
                 };
                 self.shared.store(failed);
-                // A run spends a unit when it begins; what was never made spends one here.
+                // A run spends a unit when it starts; an item whose run could not be made spends one here.
                 ready!(poll_proceed(cx)).made_progress();
                 Poll::Ready(None)
             }
         }
     }
 
-    /// Whether the map goes on. A run may have fired the token that it was given, which is no other run's business.
+    /// Whether the map continues. A run may have fired its own token, which affects no other run.
     #[inline]
     fn may_read(&mut self) -> bool {
         !self.token.is_cancelled() || self.renew_token()
@@ -381,7 +381,7 @@ where
         }
     }
 
-    /// The worker leaves the map.
+    /// Removes the worker from the map.
     fn finish(&mut self) {
         self.shared.finish(self.key.take());
     }
@@ -404,7 +404,7 @@ where
         self.key.is_some()
     }
 
-    /// Asked for once the task has stored its waker. A `cancel` whose wakers panicked may have woken the records instead
+    /// Called once the task has stored its waker. A `cancel` whose wakers panicked may have woken the records instead
     /// (`MapState::wake_workers`), before that.
     fn cancel_waker(&self) -> Option<&CancelWaker> {
         if self.token.is_cancelled() {
@@ -434,7 +434,7 @@ where
         self.run.set(None);
     }
 
-    /// It has left the map already, inside the task: that may drop the iterator.
+    /// Does nothing: the worker has left the map already, inside the task, since that may drop the iterator.
     fn on_completed(&mut self, _: &Arc<TaskRecord>) {}
 
     fn on_aborted(&mut self, _: &Arc<TaskRecord>) {

@@ -7,7 +7,7 @@ use crate::{function::TaskSpec, registry::SCOPES};
 /// Changes the limit of every supervised function of that name that has run and has one.
 ///
 /// A larger limit admits waiting calls at once. A smaller one stops nothing: runs beyond it continue, and no run starts
-/// until enough of them have ended. A running [`map`](crate::map()) without a limit of its own follows both.
+/// until enough of them have ended. A running [`map`](crate::map()) without its own limit follows both.
 ///
 /// ```
 /// # use tokio_supervised::{supervised, set_limit, stats, CancellationToken, TaskError};

@@ -32,8 +32,8 @@ use crate::registry::snapshot::Tasks;
 /// idle (task 1)  waiting  14 µs  src/main.rs:11:6
 /// ```
 ///
-/// A run that is awaited where it is called is not a task, but a part of the task that awaits it; `stats()` counts it.
-/// The tasks of a [`map`](crate::map()) are its workers, under the name of the function.
+/// A run that is awaited inline is not a task, but a part of the task that awaits it; `stats()` counts it. The tasks of
+/// a [`map`](crate::map()) are its workers, under the name of the function.
 ///
 /// The tasks are read one after another while they continue. The call takes the lock of each group and pool for the
 /// time of a copy, and well under a second for a million tasks. Callable from any thread.

@@ -1,4 +1,4 @@
-//! Logs the backtraces of panics, on a thread of its own: to symbolise the first one of a process takes 150 ms.
+//! Logs the backtraces of panics on a dedicated thread: to symbolise the first one of a process takes 150 ms.
 //!
 //! Invariants
 //!

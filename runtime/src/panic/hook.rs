@@ -1,12 +1,12 @@
-//! The panic hook, which knows where a panic began.
+//! The panic hook, which records the location of a panic.
 //!
 //! Invariants
 //!
 //! 1. The hook is installed once and chains: the previous hook always runs first.
-//! 2. The hook leaves a site only inside [`catch`](super::catch), and takes no lock of this crate: a panic may begin under
+//! 2. The hook stores a site only inside [`catch`](super::catch), and takes no lock of this crate: code may panic under
 //!    one.
-//! 3. No supervised run waits for the hook: to install it takes a lock of `std`, which a panic hook that blocks
-//!    holds. A run goes on without it after [`INSTALL_TIMEOUT`], and its panics have no location until it is installed.
+//! 3. No supervised run waits for the hook: to install it takes a lock of `std`, which a panic hook that blocks holds.
+//!    A run continues without it after [`INSTALL_TIMEOUT`], and its panics have no location until it is installed.
 //!    (`tests/composition/panic_truth.rs`)
 
 use std::{

@@ -1,8 +1,8 @@
 //! Panics as values: the boundary that catches them.
 //!
-//! The way of a panic:
+//! The steps of a panic:
 //!
-//! 1. `hook.rs` runs in the panicking code. It leaves the location and the backtrace (a [`Site`]) on the thread.
+//! 1. `hook.rs` runs in the panicking code. It stores the location and the backtrace (a [`Site`]) in a thread-local.
 //! 2. [`catch`] catches the panic and takes the site: a [`Caught`].
 //! 3. The run names its task: a [`Panic`](crate::error::Panic), which is what the caller gets.
 //! 4. [`events::panicked`](crate::telemetry::events::panicked) reports it, once: an entry of `recent.rs`
@@ -13,9 +13,9 @@
 //!
 //! 1. All user code that the runtime calls runs under [`catch`], and nothing unwinds out of it. Otherwise a panic would
 //!    end a worker, or poison what it was about to change. (`tests/behaviour/panics.rs`)
-//! 2. What is kept of a message is bounded, and kept once: the error, the site and the list of recent panics share it.
-//!    Without the bound, sixteen failed `assert_eq!` of large buffers would hold hundreds of megabytes.
-//!    (`tests/composition/life.rs`)
+//! 2. At most `LONGEST_MESSAGE` bytes of a message are kept, and kept once: the error, the site and the list of recent
+//!    panics share them. Without the bound, sixteen failed `assert_eq!` of large buffers would hold hundreds of
+//!    megabytes. (`tests/composition/life.rs`)
 //! 3. A site is used only if its message is that of the payload. A foreign hook that replaced ours costs the location and
 //!    the backtrace, but gives no wrong ones. (One panic can get the site of another: it is resumed without a hook, after
 //!    one with the same message that user code caught itself.)
@@ -38,7 +38,7 @@ use std::{
 /// How much of a message is kept, in bytes.
 const LONGEST_MESSAGE: usize = 8 * 1024;
 
-/// Where a panic began, in the source that panicked.
+/// The place in the source that panicked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PanicLocation {
     file: Box<str>,
@@ -72,7 +72,7 @@ impl fmt::Display for PanicLocation {
     }
 }
 
-/// What [`catch`] caught, before anyone knows whose it is.
+/// A panic that [`catch`] caught, before it has the name of a task.
 pub(crate) struct Caught(Box<Inner>);
 
 struct Inner {
@@ -81,7 +81,8 @@ struct Inner {
     payload: Payload,
 }
 
-/// Where a panic began: left by the hook, taken by the boundary, shared with the list of recent panics.
+/// The location and the backtrace of a panic: stored by the hook, taken by the boundary, shared with the list of recent
+/// panics.
 pub(crate) struct Site {
     message: Arc<str>,
     pub(crate) location: PanicLocation,
@@ -105,7 +106,7 @@ impl Drop for Payload {
     }
 }
 
-/// Drops a value whose drop may panic. The hook reports the panic, and it goes no further.
+/// Drops a value whose drop may panic. The hook reports the panic, and nothing unwinds.
 #[inline]
 pub(crate) fn drop_quietly<T>(value: T) {
     if std::mem::needs_drop::<T>() {
@@ -113,7 +114,7 @@ pub(crate) fn drop_quietly<T>(value: T) {
     }
 }
 
-/// Calls foreign code whose result nobody needs: a waker, a drop. The hook reports a panic, and it goes no further. Returns
+/// Calls foreign code whose result is not used: a waker, a drop. The hook reports a panic, and nothing unwinds. Returns
 /// whether the code returned.
 #[inline]
 pub(crate) fn quietly(code: impl FnOnce()) -> bool {
@@ -131,7 +132,7 @@ fn call_quietly(code: &mut dyn FnMut()) -> bool {
     let ended = match catch_unwind(AssertUnwindSafe(code)) {
         Ok(()) => true,
         Err(again) => {
-            // The payload is not dropped, which may panic again, and nobody takes its site.
+            // The payload is not dropped, since that may panic again. Its site is not used.
             std::mem::forget(again);
             _ = SITE.try_with(Cell::take);
             false
@@ -177,7 +178,7 @@ fn restore_site(site: Box<Site>) {
 
 /// Runs the user's code; a panic in it becomes a value.
 ///
-/// What differs from one piece of code to the next is `catch_unwind` alone: each has a copy of this.
+/// Compiled for each type of code, and therefore small: only `catch_unwind` depends on the type.
 #[inline]
 pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     let outer = enter();
@@ -190,7 +191,7 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     }
 }
 
-/// As [`catch`], for code whose boundaries have caught what they could: it costs nothing, and knows no place.
+/// As [`catch`], for code whose boundaries have caught what they could: it costs nothing, and records no location.
 #[inline]
 pub(crate) fn catch_escaped<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     catch_unwind(AssertUnwindSafe(code)).map_err(Caught::new)
@@ -269,7 +270,7 @@ fn message_of(payload: &(dyn Any + Send)) -> Cow<'_, str> {
     format!("{}… ({} bytes)", &message[..end], message.len()).into()
 }
 
-/// What the end of a message says of its length, if it was cut.
+/// The suffix of a message that was cut, with its length.
 #[cfg(feature = "axum")]
 pub(crate) fn original_length(message: &str) -> Option<&str> {
     let (_, end) = message.rsplit_once("… (")?;
@@ -277,7 +278,7 @@ pub(crate) fn original_length(message: &str) -> Option<&str> {
     bytes.bytes().all(|digit| digit.is_ascii_digit()).then_some(bytes)
 }
 
-/// Leaves the site of a panic for the boundary around it, if there is one. Called by the hook.
+/// Stores the site of a panic for the boundary around it, if there is one. Called by the hook.
 fn leave_site(location: &Location<'_>, payload: &(dyn Any + Send)) {
     if DEPTH.get() == 0 {
         return;
@@ -291,6 +292,6 @@ fn leave_site(location: &Location<'_>, payload: &(dyn Any + Send)) {
         },
         backtrace: Backtrace::force_capture(),
     };
-    // A thread that is ending may have no place left; the panic then has no site.
+    // The thread-local of a thread that is ending may be destroyed; the panic then has no site.
     _ = SITE.try_with(|slot| slot.set(Some(Box::new(site))));
 }

@@ -1,4 +1,4 @@
-//! The last few panics, for a look after the fact.
+//! The last few panics, for inspection afterwards.
 
 use std::{
     backtrace::Backtrace,
@@ -15,7 +15,7 @@ use crate::{
     panic::{PanicLocation, Site},
 };
 
-/// A backtrace is some kilobytes: what is kept must not grow.
+/// A backtrace takes some kilobytes: the list must not grow.
 const MOST_RECENT: usize = 16;
 
 static PANICS: Mutex<VecDeque<RecentPanic>> = Mutex::new(VecDeque::new());
@@ -65,14 +65,14 @@ impl RecentPanic {
         self.at
     }
 
-    /// Where it began; `None` where [`Panic::location`] is.
+    /// Where it panicked; `None` if [`Panic::location`] is.
     #[must_use]
     pub fn location(&self) -> Option<&PanicLocation> {
         self.site.as_ref().map(|site| &site.location)
     }
 
-    /// The backtrace of the panic site, symbolised when it is first displayed; `None` where
-    /// [`location`](Self::location) is.
+    /// The backtrace of the panic site, symbolised when it is first displayed; `None` if [`location`](Self::location)
+    /// is.
     #[must_use]
     pub fn backtrace(&self) -> Option<&Backtrace> {
         self.site.as_ref().map(|site| &site.backtrace)

@@ -1,16 +1,16 @@
-//! The end of a pool: it takes no new work, and lets running work finish.
+//! The end of a pool: it accepts no new work, and lets running work finish.
 //!
 //! ```text
 //! closed ── work finishes ── `stopping` before the end: the token fires ── the end: what is left is aborted
 //! ```
 //!
-//! Any number of drains may be under way, and any may be dropped: what they know is in the pool. A drain in the body
-//! of a main ends before main's grace does.
+//! Any number of drains may be active, and any may be dropped: their state is in the pool. A drain in the body of a
+//! main ends before main's grace does.
 //!
 //! Invariants, checked by `tests/behaviour/drain.rs` and `tests/composition/pool_truth.rs`
 //!
-//! 1. `Ok` means that every task finished by itself: whatever was cancelled, aborted or dropped is entered in
-//!    `pool/unfinished.rs` before it leaves the pool, and each drain returns all of it.
+//! 1. `Ok` means that every task finished by itself: every task that was cancelled, aborted or dropped is added to
+//!    `pool/unfinished.rs` before it is removed from the pool, and each drain returns all of them.
 //! 2. The pool notes that it cancels before its token fires: no task that ends as cancelled by the drain is missed.
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -40,12 +40,12 @@ fn stopping(grace: Duration) -> Duration {
     STOPPING.min(grace / 2)
 }
 
-/// Who drains a pool.
+/// The caller of a drain.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Caller {
-    /// The program, which is given all that did not finish.
+    /// The program: the drain returns all unfinished tasks to it.
     User,
-    /// Main, for what nobody has been given.
+    /// Main: it only reports tasks that no drain has returned to a caller.
     Main,
 }
 
@@ -70,7 +70,8 @@ impl PoolState {
         active.finish(caller, grace)
     }
 
-    /// Waits until nothing is left, or for as long as there is. Returns how long that is.
+    /// Waits until the pool is idle or `grace` has passed, and cancels the tasks before that. Returns the grace, which
+    /// a signal may have shortened.
     async fn finish_within(&self, grace: Duration) -> Duration {
         let started = Instant::now();
         let mut has_cancelled = false;
@@ -93,7 +94,7 @@ impl PoolState {
             };
             match until(started.checked_add(wait), wait_until_idle).await {
                 Some(true) => return grace,
-                // A signal: there may be less time now.
+                // A signal was received: less time may remain.
                 Some(false) => {}
                 None if has_cancelled => return grace,
                 None => {
@@ -112,7 +113,7 @@ impl PoolState {
     pub(crate) async fn wait_until_idle(&self) {
         loop {
             let mut idle = pin!(self.idle.notified());
-            // Heard from now on, also while it looks.
+            // Registered before the check: a notification in between is not lost.
             idle.as_mut().enable();
             if self.lock().is_idle() {
                 return;
@@ -122,7 +123,7 @@ impl PoolState {
     }
 }
 
-/// `None` if the end comes first; one that no clock can tell never does.
+/// Returns `None` if `end` comes first. Without an end it waits for `work`.
 async fn until<F: Future>(end: Option<Instant>, work: F) -> Option<F::Output> {
     match end {
         Some(end) => timeout_at(end, work).await.ok(),
@@ -141,7 +142,7 @@ impl<'a> ActiveDrain<'a> {
         Self(pool)
     }
 
-    /// Aborts what is left, logs what did not finish, and returns it.
+    /// Aborts the remaining tasks, then logs and returns the unfinished ones.
     fn finish(self, caller: Caller, grace: Duration) -> Result<(), Unfinished> {
         let mut state = self.0.lock();
         let live: Vec<_> = state.live().cloned().collect();
@@ -159,7 +160,7 @@ impl<'a> ActiveDrain<'a> {
                 (drains.grace.unwrap_or(grace), not_finished.all())
             }
             Caller::Main => {
-                // What the body was given is its own business, unless it still runs.
+                // The body of main deals with the tasks that a drain returned to it, unless they still run.
                 let task = |record| UnfinishedTask {
                     task: LiveTask::of(record),
                     why: UnfinishedReason::StillRan,
@@ -180,7 +181,7 @@ impl<'a> ActiveDrain<'a> {
         if events::has_counted() {
             events::flush_all();
         }
-        // Not before: the log may never return, and main asks for what nobody was given.
+        // Only after the log, which may never return: main then still reports these tasks.
         self.0.lock().not_finished.mark_returned(kept);
         unfinished.map_or(Ok(()), Err)
     }
@@ -201,7 +202,7 @@ impl Drop for ActiveDrain<'_> {
 impl Drain for PoolState {
     fn drain(self: Arc<Self>, grace: Duration) -> Draining {
         Box::pin(async move {
-            // If it is abandoned, its tasks were cancelled and aborted with its last handle, and that was logged.
+            // If the last handle was dropped, the tasks were cancelled and aborted then, and that was logged.
             if self.lock().dropped { Ok(()) } else { self.drain_for(Caller::Main, grace).await }
         })
     }
@@ -217,7 +218,7 @@ impl Drain for PoolState {
         }
         let found = state.not_finished.not_returned();
         let mut left: Vec<_> = found.iter().map(|found| found.task.clone()).collect();
-        // A task that is enlisted is among those found, unless a caller was given it.
+        // A task that is marked as unfinished is in `found`, unless a drain has returned it to a caller.
         let all = found.is_empty();
         let others: Vec<_> =
             state.live().filter(|record| all || !record.is_marked_unfinished()).cloned().collect();

@@ -1,4 +1,4 @@
-//! A bounded set of tasks that live longer than who spawned them.
+//! A bounded set of tasks that may outlive the code that spawned them.
 
 pub(crate) mod drain;
 pub(crate) mod slot;
@@ -30,11 +30,11 @@ use crate::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// At most so many tasks at once, each for itself: for work that outlives the request that brought it.
+/// A bounded set of independent tasks, for work that outlives the request that started it.
 ///
-/// A failure is logged once, at `ERROR`, and harms nobody else; of more than 10 failures of one function in a second the
-/// rest is counted and logged as one line. The pool has a root token of its own: a request's, or main's, cancels none of
-/// its tasks. They end when the pool is [drained](Self::drain).
+/// A failure is logged once, at `ERROR`, and affects no other task. If a function fails more than 10 times a second,
+/// the other failures are counted and logged as one line. The pool has its own root token: the token of a request or of
+/// main cancels none of its tasks. They end when the pool is [drained](Self::drain).
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,20 +57,20 @@ use tokio_util::sync::CancellationToken;
 /// # }
 /// ```
 ///
-/// `Clone` gives another handle on the same pool. [`#[supervised::main]`](macro@crate::supervised::main)
-/// drains what is still live when its body has ended, which a pool in a variable of the body is not. If the last handle
-/// is dropped before, the pool cancels and aborts its tasks and logs a `WARN` that names them. If it is dropped in a task
+/// `Clone` gives another handle on the same pool. [`#[supervised::main]`](macro@crate::supervised::main) drains the
+/// pools that are still alive when its body has ended; a pool in a variable of the body is not. If the last handle is
+/// dropped before, the pool cancels and aborts its tasks and logs a `WARN` that names them. If it is dropped in a task
 /// of the pool, that task is cancelled too; it is named unless it finishes by itself.
 ///
 /// Each task of a pool finishes, fails, or is named in a `WARN`: also if its runtime shuts down, or if its poll panics
-/// outside of all boundaries, as when no error can be made of a panic.
+/// outside all boundaries, for example because converting a panic into the error type panics.
 ///
 /// Put endless tasks such as tickers in a [`Group`](crate::Group): a drain waits for them until it cancels them, and
 /// returns them as cut short.
 ///
-/// Follows tokio's `TaskTracker` in what it keeps of its tasks, which is nothing once they have ended, and
-/// Go's `errgroup` in `TryGo`, that never waits; `conc`'s pools wait for ever for what does not stop, which
-/// this one names and aborts.
+/// Like tokio's `TaskTracker`, it keeps nothing of a task that has ended. [`try_spawn`](Self::try_spawn) follows
+/// `TryGo` of Go's `errgroup`, which never waits. `conc`'s pools wait for ever for a task that does not stop; this one
+/// names and aborts it.
 ///
 /// Shared between threads freely; each spawn and each end takes a short lock.
 #[derive(Clone)]
@@ -79,11 +79,11 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of at most `limit` tasks at once.
+    /// Makes a pool of at most `limit` tasks at once.
     ///
     /// # Panics
     ///
-    /// Where `limit` is 0.
+    /// If `limit` is 0.
     #[must_use]
     #[track_caller]
     pub fn new(limit: usize) -> Self {
@@ -94,11 +94,11 @@ impl Pool {
 
     /// Waits for a slot of the pool and a permit of the function, then spawns.
     ///
-    /// The closure is called at once, with the pool's token, unless the pool is closed; the future that it
-    /// makes is lazy and `'static`: pass owned values, and the token as it was given, not lent. A spawn that waits for
-    /// a slot and a permit is served as in [`Group::spawn`](crate::group::Group::spawn): neither is held for longer than a
-    /// bounded time while it waits for the other. A
-    /// panic of the closure is told as a task's is: there is nothing to spawn then, and no error.
+    /// The closure is called at once, with the pool's token, unless the pool is closed; the future that it makes is
+    /// lazy and `'static`: pass owned values, and the token as it was given, not lent. A spawn that waits for a slot
+    /// and a permit is served as in [`Group::spawn`](crate::group::Group::spawn): neither is held for longer than a
+    /// bounded time while it waits for the other. A panic of the closure is reported like a panic of a task: nothing is
+    /// spawned, and the call returns `Ok`.
     ///
     /// Poll it until it is ready, or drop it. A spawn that is kept and not polled, such as one in a `select!` by
     /// reference, keeps its place in the queues, and the slot and the permit once it was granted them: others wait
@@ -109,9 +109,9 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`SpawnError::Closed`] as soon as the pool is closed: nothing was spawned, and what waited is dropped.
-    /// [`SpawnError::Rejected`] where the call would wait for itself: a task for a slot of its own full pool, a
-    /// run for a permit that it, or a run that awaits it, holds. Give such work a pool of its own, or
+    /// [`SpawnError::Closed`] as soon as the pool is closed: nothing was spawned, and the run that waited is dropped.
+    /// [`SpawnError::Rejected`] if the call would wait for itself: a task for a slot of the full pool that it is in, a
+    /// run for a permit that it, or a run that awaits it, holds. Spawn such work into another pool, or use
     /// [`try_spawn`](Self::try_spawn).
     ///
     /// # Panics
@@ -187,13 +187,12 @@ impl Pool {
         PoolSpawn::new(&self.handle.shared, task, Location::caller(), spawn_fn)
     }
 
-    /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a thread for such work.
+    /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a blocking thread of tokio.
     ///
-    /// `name` labels it in metrics, events and errors; there is one set of counters for each name and place
-    /// of the call. It returns a `Result`, `Ok::<_, TaskError>(())` where nothing fails. The closure has the
-    /// pool's token, and only itself to stop it: look at the token between steps. Nothing can abort it once
-    /// it has begun. It counts until its thread is done with it, and a
-    /// [`drain`](Self::drain) that cannot wait so long names it.
+    /// `name` labels it in metrics, events and errors; there is one set of counters for each name and place of the
+    /// call. The closure returns a `Result`; if it cannot fail, return `Ok::<_, TaskError>(())`. It gets the pool's
+    /// token, and has to check it between steps: nothing can abort a closure that has started. It counts as a task
+    /// until it returns, and a [`drain`](Self::drain) that cannot wait so long names it.
     ///
     /// # Errors
     ///
@@ -243,19 +242,19 @@ impl Pool {
         PoolSpawn::new(&self.handle.shared, task, place, spawn_admitted::<_, OnBlockingThread>)
     }
 
-    /// Spawns if nothing has to be waited for: for a server that answers 503 where it is full.
+    /// Spawns if a slot and a permit are free, without waiting: for a server that answers 503 if it is full.
     ///
-    /// The slot comes first: the closure is not called where the pool is full or closed. A refused call is no
-    /// run, and is counted nowhere. A panic of the closure is told as a task's is.
+    /// The slot comes first: the closure is not called if the pool is full or closed. A refused call is not counted. A
+    /// panic of the closure is reported like a panic of a task.
     ///
     /// # Errors
     ///
-    /// [`TrySpawnError::Full`] where all slots are taken, or all permits of the function, whatever its
-    /// `on_full`; [`TrySpawnError::Closed`] where the pool is closed.
+    /// [`TrySpawnError::Full`] if all slots are taken, or all permits of the function, whatever its `on_full`;
+    /// [`TrySpawnError::Closed`] if the pool is closed.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime, where it spawns.
+    /// If it spawns outside a tokio runtime.
     #[track_caller]
     pub fn try_spawn<S, F>(&self, task: F) -> Result<(), TrySpawnError>
     where
@@ -297,12 +296,12 @@ impl Pool {
         Ok(())
     }
 
-    /// Waits for a slot of the pool: take it before you accept the work, and the work is done.
+    /// Waits for a slot of the pool. Work that is accepted with a reserved slot is done, even if the pool closes.
     ///
     /// # Errors
     ///
-    /// [`SpawnError::Closed`] as soon as the pool is closed; [`SpawnError::Rejected`] where a task would wait
-    /// for a slot of its own full pool. (Slots that the same code has reserved and holds are not looked at.)
+    /// [`SpawnError::Closed`] as soon as the pool is closed; [`SpawnError::Rejected`] if a task would wait for a slot
+    /// of the full pool that it is in. (Slots that the same code has reserved and holds are not considered.)
     ///
     /// # Cancel safety
     ///
@@ -316,12 +315,12 @@ impl Pool {
         Ok(Slot::new(self.handle.clone(), slot))
     }
 
-    /// Takes no new work, and lets running work finish.
+    /// Closes the pool, and waits for its tasks; cancels and aborts those that do not finish in time.
     ///
-    /// `grace` is the whole budget. Spawns and reservations that wait end at once, as closed. Tasks run undisturbed until
-    /// 5 s before its end, or until half of a grace below 10 s. Then the pool cancels them by their tokens; at the end it
-    /// aborts what is left. A task's own `grace` can only shorten that. A grace of zero cancels, gives one turn, then
-    /// aborts.
+    /// `grace` is the whole budget. Spawns and reservations that wait end at once, as closed. Tasks run undisturbed
+    /// until 5 s before its end, or until half of a grace below 10 s. Then the pool cancels them by their tokens; at
+    /// the end it aborts the remaining ones. A task's own `grace` can only shorten that. A grace of zero cancels the
+    /// tasks, yields once, then aborts them.
     ///
     /// In the body of [`#[supervised::main]`](macro@crate::supervised::main), once the process has received a signal, a
     /// drain ends 0.5 s before main's grace does, or with half of main's grace if that is below 1 s: the body returns and
@@ -332,10 +331,10 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`Unfinished`] unless every task finished by itself, which one does that returns a result of its own after its
-    /// token has fired. It names the tasks that the drain cut short or had to abort, those that were dropped after their
-    /// own `grace`, those that nothing can abort, since they block a thread, and those that their runtime dropped at any
-    /// time before. One `WARN` names up to 64 of them.
+    /// [`Unfinished`] unless every task finished by itself. A task that returns its own result after its token has
+    /// fired counts as finished. It names the tasks that the drain cut short or had to abort, those that were dropped
+    /// after their own `grace`, those that nothing can abort, since they block a thread, and those that their runtime
+    /// dropped at any time before. One `WARN` names up to 64 of them.
     ///
     /// # Panics
     ///
@@ -343,7 +342,7 @@ impl Pool {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it leaves the pool closed and its tasks running: call it again.
+    /// Dropped, the pool stays closed and its tasks continue to run: call it again.
     pub async fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
         self.handle.shared.drain(grace).await
     }
@@ -366,12 +365,11 @@ impl Pool {
         self.handle.shared.limit.size()
     }
 
-    /// Changes how many tasks there may be at once. A smaller limit stops nothing: no task begins until
-    /// there are fewer.
+    /// Changes how many tasks may run at once. A smaller limit stops no task: no new one starts until there are fewer.
     ///
     /// # Errors
     ///
-    /// Where `limit` is 0: nothing would ever run. Nothing is changed then.
+    /// If `limit` is 0: nothing would ever run. The limit is not changed then.
     pub fn set_limit(&self, limit: usize) -> Result<(), ZeroLimit> {
         if limit == 0 {
             return Err(ZeroLimit);

@@ -1,4 +1,4 @@
-//! A place in a pool, taken before the work is there.
+//! A slot of a pool, reserved before the work is accepted.
 
 use std::{fmt, panic::Location, sync::Arc};
 
@@ -14,10 +14,10 @@ use crate::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// A place in a [`Pool`](crate::Pool) that [`reserve`](crate::pool::Pool::reserve) has taken.
+/// A slot of a [`Pool`](crate::Pool), reserved by [`reserve`](crate::pool::Pool::reserve).
 ///
-/// Take it before you accept work: what has a slot is done, also when the pool closes in between. A drain
-/// waits for it; dropped unused, it gives its place back. It keeps the pool alive as a handle does.
+/// Reserve it before you accept work: work that has a slot is done, even if the pool closes in between. A drain waits
+/// for it. If it is dropped unused, the slot is free again. It keeps the pool alive as a handle does.
 ///
 /// ```
 /// # use tokio_supervised::{Pool, TaskError, supervised};
@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 #[must_use = "a slot that is dropped gives its place back"]
 pub struct Slot {
     pool: Arc<Handle>,
-    /// There until it is used.
+    /// `None` once it is used.
     permit: Option<limit::Slot>,
 }
 
@@ -46,11 +46,12 @@ impl Slot {
         Self { pool, permit: Some(permit) }
     }
 
-    /// Spawns at once, also where the pool has closed meanwhile.
+    /// Spawns at once, even if the pool has closed in the meantime.
     ///
-    /// The closure is called with the pool's token, see [`Pool::spawn`](crate::pool::Pool::spawn). The function's permit, if it has a limit, is waited for
-    /// in the task. A panic of the closure is told as a task's is, and gives the place back. Keep a handle of
-    /// the pool: where the slot was all that was left of it, the task is aborted as soon as it is spawned.
+    /// The closure is called with the pool's token, see [`Pool::spawn`](crate::pool::Pool::spawn). If the function has
+    /// a limit, the task waits for the permit. A panic of the closure is reported like a panic of a task, and the slot
+    /// is free again. Keep a handle of the pool: if the slot was the last reference to it, the task is aborted as soon
+    /// as it is spawned.
     ///
     /// # Panics
     ///
@@ -70,7 +71,7 @@ impl Slot {
         }
     }
 
-    /// Spawns a run, with its permit unless it waits for that by itself.
+    /// Spawns a run, with its permit unless the run waits for that itself.
     pub(crate) fn spawn_run<S>(
         mut self,
         run: &mut Option<S>,

@@ -30,17 +30,17 @@ use crate::{
 pub struct PoolSpawn<'a, S> {
     pool: &'a Arc<PoolState>,
     place: &'static Location<'static>,
-    /// There until it is spawned or refused; moved as seldom as can be, since it may be large.
+    /// `None` once it is spawned or refused. It is moved as rarely as possible, since it may be large.
     run: Option<S>,
-    /// What an ended task has left.
+    /// A recycled record of an ended task.
     record: Option<Arc<TaskRecord>>,
     wait: AdmissionWait<'a, NotMade>,
     spawn_fn: SpawnFn<S>,
 }
 
-/// A pointer, so that what a run must be to be spawned is asked at the spawn, and not at its `.await` again.
+/// A function pointer: the bounds on a run are checked where `spawn` is called, and not again at the `.await`.
 ///
-/// It takes the run out of its place.
+/// It takes the run out of the `Option`.
 type SpawnFn<S> = fn(
     &Arc<PoolState>,
     &mut Option<S>,
@@ -56,7 +56,7 @@ pub(crate) enum NotMade {
     Closed,
 }
 
-/// The run is pinned only once it is in its task.
+/// The run is pinned only inside its task.
 impl<S> Unpin for PoolSpawn<'_, S> {}
 
 impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
@@ -129,7 +129,7 @@ impl<S> Future for PoolSpawn<'_, S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let pool = self.pool;
         Poll::Ready(match ready!(self.wait.poll(&pool.slots, &pool.scope, &pool.closing, cx)) {
-            // It may have been closed since.
+            // The pool may have closed since.
             Ok(admission) => {
                 let spawned = self.spawn_run(admission);
                 spawned.inspect_err(|_| self.wait.finish(Outcome::Cancelled))

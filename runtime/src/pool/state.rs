@@ -1,19 +1,18 @@
-//! What a pool knows of its tasks.
+//! The state of a pool: its tasks, its token and its drains.
 //!
 //! Invariants
 //!
-//! 1. What was accepted, a task or a reserved slot, is counted before the accepting call returns, and until
-//!    it has ended: a drain waits for all of it.
-//! 2. Nothing is accepted after the pool has closed, but what a reserved slot was for. Both are decided
-//!    under one lock.
-//! 3. A task leaves before it gives its slot back: there are never more tasks than slots.
+//! 1. An accepted task or reserved slot is counted from before the accepting call returns until it has ended: a drain
+//!    waits for all of them.
+//! 2. A closed pool accepts only the tasks of slots that were reserved before. Both are decided under one lock.
+//! 3. A task is removed before it releases its slot: there are never more tasks than slots.
 //! 4. Nothing grows with the number of tasks that have ended.
 //! 5. No user code runs under the lock: closures, futures, errors and wakers are called and dropped outside.
-//! 6. What there is when all is aborted is aborted, and so is what is entered later.
-//! 7. A task that did not finish is entered in `not_finished` before it leaves: no drain returns `Ok` for it.
+//! 6. `abort` aborts every listed task, and every task that is registered later.
+//! 7. A task that did not finish is added to `not_finished` before it is removed: no drain returns `Ok` for it.
 //! 8. A token that something other than the pool has fired is replaced before the next task is made: later tasks are
-//!    not cancelled by it. Once the pool has stopped, its token has fired and stays. A task keeps the token, scope and
-//!    cancel waker that it was spawned with.
+//!    not cancelled by it. Once the pool has stopped, its token has fired and is not replaced. A task keeps the token,
+//!    scope and cancel waker that it was spawned with.
 //!
 //! `pool/state/loom.rs` checks 1, 2, 3, 6, 7 and 8 for every interleaving.
 
@@ -75,22 +74,22 @@ pub(crate) struct PoolState {
     /// Fires when the pool closes: wakes the spawns that wait.
     pub(crate) closing: CancellationToken,
     pub(crate) place: &'static Location<'static>,
-    /// Told when nothing is left of a closed pool.
+    /// Notified when a closed pool has no task and no reserved slot left.
     pub(crate) idle: Notify,
-    /// Whether tasks have another token than the first one by now.
+    /// Whether the first token has been replaced.
     pub(crate) is_renewed: AtomicBool,
     registered: OnceLock<Registered>,
     inner: Mutex<Inner>,
 }
 
-/// What a pool has since it was made.
+/// The parts of a pool that need a `Weak` reference to it.
 struct Registered {
     weak: Weak<PoolState>,
     /// Wakes its tasks when its token fires.
     cancel_waker: CancelWaker,
-    /// With its tasks.
+    /// Lists the pool's tasks.
     _registration: Registration<dyn HasTasks>,
-    /// To be drained.
+    /// Lists the pool for main's drain.
     _drain_registration: Registration<dyn Drain>,
 }
 
@@ -99,11 +98,11 @@ pub(crate) struct Inner {
     records: Slab<Arc<TaskRecord>>,
     pub(crate) reserved: usize,
     closed: bool,
-    /// The runtime that it was made or first used in.
+    /// The runtime in which the pool was made or first used.
     pub(crate) runtime_id: Option<runtime::Id>,
-    /// What there was has been aborted: so is what arrives.
+    /// The tasks have been aborted: later ones are aborted when they are registered.
     aborted: bool,
-    /// There is no handle any more.
+    /// The last handle was dropped.
     pub(crate) dropped: bool,
     pub(crate) drains: Drains,
     pub(crate) not_finished: NotFinishedTasks,
@@ -119,7 +118,7 @@ pub(crate) struct Drains {
     /// A drain has fired the tokens of the tasks.
     pub(crate) has_cancelled: bool,
     pub(crate) has_completed: bool,
-    /// The grace of the first drain at whose end tasks still ran: later ones abort nothing more.
+    /// The grace of the first drain that ended with tasks still running: later drains abort nothing more.
     pub(crate) grace: Option<Duration>,
 }
 
@@ -129,7 +128,7 @@ impl Drains {
     }
 }
 
-/// What a task is accepted with.
+/// The kind of slot that a task is accepted with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SlotKind {
     /// A slot that was free a moment ago.
@@ -152,7 +151,8 @@ impl Inner {
         self.records.iter()
     }
 
-    /// Keeps what an ended task has left; returns what is of no use, to be dropped outside of the lock.
+    /// Keeps the token and the record of an ended task for a later one. Returns what it does not keep, to be dropped
+    /// outside the lock.
     pub(crate) fn recycle(&mut self, recycled: Recycled, first: &CancellationToken) -> Recycled {
         let Some(renewed) = self.tokens.renewed.clone() else {
             return self.recycler.put(recycled, first);
@@ -167,8 +167,8 @@ impl Inner {
         self.recycler.put(recycled, &renewed.token)
     }
 
-    /// Whether the task that leaves logs what did not finish: a drain that is under way does it by itself, and of the
-    /// tasks of a runtime that is gone more will come.
+    /// Whether the task that ends logs the unfinished tasks. It does not if a drain is active, which logs them itself,
+    /// or if more are expected: a runtime that shuts down drops its tasks one after another.
     fn should_log(&self, finished: bool) -> bool {
         let more_expected = !finished && !self.is_idle() && !self.not_finished.is_due();
         !self.drains.is_active() && !more_expected
@@ -193,7 +193,7 @@ impl PoolState {
         }
     }
 
-    /// Puts it into the lists of the process.
+    /// Adds the pool to the lists of the process.
     pub(crate) fn list(self: &Arc<Self>) {
         let weak: Weak<Self> = Arc::downgrade(self);
         self.registered.get_or_init(|| Registered {
@@ -204,7 +204,7 @@ impl PoolState {
         });
     }
 
-    /// A handle on the token for one more task, and a record if there is one to spare.
+    /// Returns a token for one more task, and a recycled record if there is one.
     pub(crate) fn task_parts(&self) -> (CancellationToken, Option<Arc<TaskRecord>>) {
         if self.may_be_cancelled() {
             self.renew_if_cancelled();
@@ -216,7 +216,7 @@ impl PoolState {
         (token.unwrap_or_else(|| self.current(&renewed).0.clone()), record)
     }
 
-    /// Wakes the tasks that have the first token.
+    /// Returns the cancel waker of the tasks that have the first token.
     #[inline]
     pub(crate) fn first_cancel_waker(&self) -> Option<&CancelWaker> {
         self.registered.get().map(|registered| &registered.cancel_waker)
@@ -234,14 +234,14 @@ impl PoolState {
         self.lock().closed
     }
 
-    /// Takes nothing more, and ends the spawns that wait.
+    /// Closes the pool: it accepts nothing more, and waiting spawns end.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.log_if_cancelled();
         quietly(|| self.closing.cancel());
     }
 
-    /// A slot was taken for work to come.
+    /// Counts a reserved slot.
     pub(crate) fn reserve(&self) -> Result<(), Closed> {
         let mut state = self.lock();
         if state.closed {
@@ -252,14 +252,14 @@ impl PoolState {
         Ok(())
     }
 
-    /// A reserved slot was dropped.
+    /// Removes a reserved slot that was dropped unused.
     pub(crate) fn unreserve(&self) {
         let mut state = self.lock();
         state.reserved -= 1;
         self.wake_drains(state);
     }
 
-    /// Enters a task that is about to be spawned.
+    /// Adds a task that is about to be spawned.
     pub(crate) fn register(
         &self,
         record: &Arc<TaskRecord>,
@@ -278,7 +278,7 @@ impl PoolState {
         Ok(state.records.insert(record.clone()))
     }
 
-    /// A task has ended.
+    /// Removes a task that has ended.
     pub(crate) fn finish(&self, key: Key, token: Option<CancellationToken>) {
         let mut state = self.lock();
         let record = state.records.remove(key);
@@ -290,7 +290,7 @@ impl PoolState {
         drop(surplus);
     }
 
-    /// The same where tasks did not finish.
+    /// As [`finish`](Self::finish), if there are unfinished tasks to log.
     #[cold]
     fn finish_and_log(&self, mut state: MutexGuard<'_, Inner>, record: Option<Arc<TaskRecord>>) {
         let finished = record.as_ref().is_some_and(|record| !record.is_marked_unfinished());
@@ -301,17 +301,17 @@ impl PoolState {
         self.log(unlogged);
     }
 
-    /// A task was dropped since it had not stopped within its own grace, which is logged.
+    /// Records a task that was dropped because it did not stop within its own grace.
     pub(crate) fn on_overdue(&self, record: &Arc<TaskRecord>) {
         let mut state = self.lock();
-        // Without a drain that is the business of who cancelled it.
+        // Without a drain, the code that cancelled the task is responsible for it.
         if state.drains.has_started || state.dropped {
             let why = UnfinishedReason::OwnGrace(record.spec().grace());
             state.not_finished.add(record, why, true);
         }
     }
 
-    /// A task has ended as cancelled.
+    /// Records a task that has ended as cancelled.
     pub(crate) fn on_cancelled(&self, record: &Arc<TaskRecord>) {
         let mut state = self.lock();
         if state.drains.has_cancelled || state.dropped {
@@ -319,13 +319,13 @@ impl PoolState {
         }
     }
 
-    /// A task was dropped before its run had ended.
+    /// Records a task that was dropped before its run had ended.
     #[cold]
     pub(crate) fn on_aborted(&self, record: &Arc<TaskRecord>) {
         let unwinds = std::thread::panicking();
         let why = match record.activity() {
             _ if record.is_aborted() => UnfinishedReason::Aborted,
-            // Its spawn panicked, outside of a runtime, which the caller has.
+            // Its spawn panicked outside a runtime; the caller has that panic.
             Activity::NotStarted if unwinds && record.id().is_none() => return,
             _ => UnfinishedReason::RuntimeGone,
         };
@@ -334,7 +334,7 @@ impl PoolState {
         state.not_finished.add(record, why, is_closed);
     }
 
-    /// A poll of a task panicked outside of all boundaries.
+    /// Records a task whose poll panicked outside all boundaries.
     #[cold]
     pub(crate) fn on_poll_panicked(&self, record: &Arc<TaskRecord>) {
         let mut state = self.lock();
@@ -367,7 +367,7 @@ impl PoolState {
         }
     }
 
-    /// Cancels what runs; where it is cancelled already, that has a cause of its own.
+    /// Cancels the tasks. If they are cancelled already, their first cause stays.
     pub(crate) fn cancel(&self, cause: Cause) {
         let mut state = self.lock();
         state.tokens.stopped = true;
@@ -381,7 +381,7 @@ impl PoolState {
         });
     }
 
-    /// Aborts what runs, and what is being spawned.
+    /// Aborts the tasks, and those that are being spawned.
     pub(crate) fn abort(&self) {
         let mut state = self.lock();
         state.aborted = true;
@@ -392,7 +392,7 @@ impl PoolState {
         }
     }
 
-    /// The last handle is gone. What is being drained is left to the drain.
+    /// The last handle was dropped: cancels and aborts the tasks, unless a drain is active.
     pub(crate) fn on_drop(&self) {
         let mut state = self.lock();
         state.dropped = true;
@@ -400,12 +400,12 @@ impl PoolState {
             return;
         }
         let drained = state.drains.has_completed;
-        // A task whose run has ended drops what it returned. One that drops its own pool goes on: it is logged if it
+        // A task whose run has ended only drops its value. A task that drops its own pool continues: it is logged if it
         // ends as cancelled.
         let live = state.live().filter(|record| !record.is_finished()).cloned();
         let (own, others): (Vec<_>, Vec<_>) = live.partition(|record| context::is_current(record));
         if !drained {
-            // Logged below, and not once more at their ends.
+            // They are logged below, and must not be logged again when they end.
             others.iter().for_each(|record| _ = record.mark_unfinished());
         }
         let unlogged = state.not_finished.take_unlogged();
@@ -423,7 +423,7 @@ impl PoolState {
         }
     }
 
-    /// The token, scope and cancel waker of the tasks that are spawned now.
+    /// Returns the token, scope and cancel waker for new tasks.
     pub(crate) fn current<'a>(
         &'a self,
         renewed: &'a Option<Arc<Renewed>>,
@@ -434,7 +434,7 @@ impl PoolState {
         }
     }
 
-    /// What has taken the place of the first token, if it was fired by something other than the pool.
+    /// Returns the replacement of the first token, if something other than the pool has fired that.
     #[inline]
     pub(crate) fn renewed(&self) -> Option<Arc<Renewed>> {
         if self.is_renewed.load(Ordering::Acquire) {
@@ -481,7 +481,7 @@ impl PoolState {
         let replaced = std::mem::replace(&mut state.tokens.renewed, fresh);
         let recycler = std::mem::take(&mut state.recycler);
         let logged = std::mem::take(&mut state.tokens.logged);
-        // Under the lock: who gets the new token finds the new scope.
+        // Under the lock: code that gets the new token also finds the new scope.
         self.is_renewed.store(true, Ordering::Release);
         drop(state);
         drop((replaced, recycler));
@@ -490,7 +490,8 @@ impl PoolState {
         }
     }
 
-    /// Logs that something other than the pool has fired its token, once: no later spawn may do it.
+    /// Logs once that something other than the pool has fired its token. A closed pool has no later spawn that would
+    /// log it.
     pub(crate) fn log_if_cancelled(&self) {
         if !self.may_be_cancelled() {
             return;

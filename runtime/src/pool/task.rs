@@ -1,4 +1,4 @@
-//! One task of a pool: made by its closure, entered, spawned, told.
+//! One task of a pool: its closure is called, its run is registered and spawned, and its end is reported.
 
 use std::{fmt, panic::Location, sync::Arc};
 
@@ -26,9 +26,9 @@ use crate::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Calls the closure of a spawn. There is nothing to spawn where it panics, which is told here.
+/// Calls the closure of a spawn, which makes the run. If it panics, logs the panic and returns `None`.
 ///
-/// The run is put into its place.
+/// The run is stored in `run`.
 pub(crate) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     pool: &PoolState,
     task: F,
@@ -40,14 +40,14 @@ pub(crate) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     Some(PreparedRun { spec, record })
 }
 
-/// What a spawn knows of the run that was made for it.
+/// The description of a run that a spawn has made, and the record for it.
 pub(crate) struct PreparedRun {
     pub(crate) spec: &'static TaskSpec,
-    /// What an ended task has left.
+    /// A recycled record of an ended task.
     pub(crate) record: Option<Arc<TaskRecord>>,
 }
 
-/// Spawns a run that has its slot, and its permit unless it waits for that by itself.
+/// Spawns a run with its slot, and with its permit unless the run waits for that itself.
 pub(crate) fn spawn_run<S, L>(
     pool: &Arc<PoolState>,
     run: &mut Option<S>,
@@ -86,15 +86,15 @@ where
     Ok(())
 }
 
-/// Tells the pool; dropped, the task has left it, whatever happened on the way.
+/// Reports the end of a task to its pool. Its drop removes the task from the pool, however the task ended.
 struct PoolReporter {
     pool: Arc<PoolState>,
     key: Key,
-    /// What the run was given, once it has ended.
+    /// The token of the run, once that has ended.
     token: Option<CancellationToken>,
-    /// What it was spawned with, if the pool had renewed its token.
+    /// The replacement that the task was spawned with, if the pool had replaced its token.
     renewed: Option<Arc<Renewed>>,
-    /// Given back after the task has left.
+    /// Released after the task is removed.
     _slot: Slot,
 }
 
@@ -185,7 +185,7 @@ fn report_failure(
     if outcome != Outcome::Cancelled && !events::POOL_FAILURES.admits(task) {
         return;
     }
-    // An error of the function's own may have a chain, which the alternate form of `anyhow` shows.
+    // An error that the function returned may have a chain, which the alternate form of `anyhow` shows.
     let text = match outcome {
         Outcome::Error => Text::of_display(task, format_args!("{error:#}")),
         _ => Text::of_display(task, format_args!("{error}")),

@@ -1,4 +1,4 @@
-//! The token of a pool, and what takes its place.
+//! The token of a pool, and its replacements.
 //!
 //! The closure of a spawn gets the token that the tasks share, and can fire it. That cancels the tasks that have it;
 //! the pool then gives its next tasks a new token, a new scope and a new cancel waker, and logs it.
@@ -7,7 +7,7 @@
 //!
 //! 1. A task keeps the token, the scope and the cancel waker that it was spawned with: with another cancel waker it
 //!    could miss the cancellation.
-//! 2. Once the pool has stopped, nothing is replaced: what is made later is cancelled.
+//! 2. Once the pool has stopped, its token is not replaced: later tasks are cancelled.
 //! 3. At most `MOST_BEFORE` replaced tokens are kept: a pool whose token is fired again and again does not grow.
 //! 4. A run that waits to be spawned is spawned with the present token, also if the one that it was made with was
 //!    replaced several times.
@@ -22,7 +22,7 @@ use crate::{
     context::cancel_waker::CancelWaker, context::tree::ScopeNode, run::future::SupervisedFuture,
 };
 
-/// What takes the place of the token of a pool that something else has fired.
+/// The replacement of a pool's token that something other than the pool has fired.
 pub(crate) struct Renewed {
     pub(crate) token: CancellationToken,
     pub(crate) scope: Arc<ScopeNode>,
@@ -31,21 +31,21 @@ pub(crate) struct Renewed {
     pub(crate) before: Vec<CancellationToken>,
 }
 
-/// How many replaced tokens are known. A spawn that waits while more are replaced is cancelled.
+/// How many replaced tokens are kept. A spawn that waits while more are replaced is cancelled.
 const MOST_BEFORE: usize = 32;
 
-/// What a pool knows of its token, besides the first one.
+/// The state of a pool's token, besides the first token itself.
 #[derive(Default)]
 pub(crate) struct Tokens {
     pub(crate) renewed: Option<Arc<Renewed>>,
     /// The pool has fired its token itself.
     pub(crate) stopped: bool,
-    /// That something else has fired the present token was logged.
+    /// An event has reported that something else fired the present token.
     pub(crate) logged: bool,
 }
 
 impl Renewed {
-    /// Gives its token to a run that was made with one before and has not started.
+    /// Gives the new token to a run that was made with an earlier one and has not started.
     pub(crate) fn renew(&self, run: &mut impl SupervisedFuture) {
         self.before.iter().for_each(|before| run.renew_token(before, &self.token));
     }

@@ -1,10 +1,10 @@
-//! The tasks of a pool that did not finish, from when that is found until it is logged and returned.
+//! The tasks of a pool that did not finish, from when that is detected until they are logged and returned.
 //!
 //! Invariants
 //!
-//! 1. A task is entered once, whoever finds it: the drain that aborts it, or the task itself, at its end.
-//! 2. What is entered is logged once, by the drain that is under way, else when the pool is idle or a task finishes.
-//! 3. It is kept, for each drain to return: as much as there is of a pool that is closed, and 64 of one that is open.
+//! 1. A task is added once, either by the drain that aborts it or by the task itself at its end.
+//! 2. Each is logged once: by the active drain, or else when the pool is idle or a task finishes.
+//! 3. They are kept, for each drain to return: all of them if the pool is closed, at most 64 if it is open.
 //!
 //! `tests/behaviour/drain.rs` and `tests/events/pools.rs` check them, `pool/state/loom.rs` 1 and 3 for two drains.
 
@@ -17,26 +17,26 @@ use crate::{
     registry::unfinished::{UnfinishedReason, UnfinishedTask},
 };
 
-/// How many tasks are kept of a pool that is open, which goes on.
+/// How many tasks an open pool keeps, since it may run for ever.
 const MAX_WHILE_OPEN: usize = 64;
 
-/// How long the log of the first one waits for others, while no task finishes.
+/// How long the first unlogged task waits for others, while no task finishes.
 const LOG_DELAY: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(crate) struct NotFinishedTasks {
     kept: Vec<UnfinishedTask>,
-    /// Beyond those that are kept.
+    /// The number of those that are not kept.
     more: usize,
     logged: usize,
     more_logged: usize,
-    /// How many of those that are kept drains have returned to their callers.
+    /// How many of the kept ones drains have returned to their callers.
     returned: usize,
-    /// When the first one was entered that is not logged.
+    /// When the first unlogged one was added.
     since: Option<Ticks>,
 }
 
-/// Tasks that one event names.
+/// The tasks for one event.
 pub(crate) struct Unlogged {
     pub(crate) tasks: Vec<UnfinishedTask>,
     pub(crate) more: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Unlogged {
 impl NotFinishedTasks {
     /// The lock of the pool is held, here and below.
     pub(crate) fn add(&mut self, record: &Arc<TaskRecord>, why: UnfinishedReason, is_closed: bool) {
-        // There may be very many of them: none looks through the others.
+        // There may be very many of them: adding one does not search the others.
         if !record.mark_unfinished() {
             return;
         }
@@ -56,7 +56,7 @@ impl NotFinishedTasks {
         }
         let mut task = LiveTask::of(record);
         if matches!(why, UnfinishedReason::OwnGrace(_) | UnfinishedReason::Cancelled) {
-            // Its token has fired; by now it is between its last poll and its end.
+            // Its token has fired, and it is between its last poll and its end.
             task.state = TaskState::Stopping;
         }
         self.kept.push(UnfinishedTask { task, why });
@@ -66,7 +66,7 @@ impl NotFinishedTasks {
         self.since.is_some()
     }
 
-    /// Whether those that are not logged have waited for long enough.
+    /// Whether the unlogged ones have waited for long enough.
     pub(crate) fn is_due(&self) -> bool {
         self.since.is_some_and(|since| u128::from(since.elapsed_nanos()) > LOG_DELAY.as_nanos())
     }
@@ -79,22 +79,22 @@ impl NotFinishedTasks {
         Some(Unlogged { tasks, more })
     }
 
-    /// For the caller of a drain: what any drain has found.
+    /// Returns what any drain has found, for the caller of a drain.
     pub(crate) fn all(&self) -> (Vec<UnfinishedTask>, usize) {
         (self.kept.clone(), self.more)
     }
 
-    /// How many there are, for [`mark_returned`](Self::mark_returned).
+    /// Returns how many there are, for [`mark_returned`](Self::mark_returned).
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }
 
-    /// The caller of a drain has so many of them.
+    /// Marks the first `kept` ones as returned to the caller of a drain.
     pub(crate) fn mark_returned(&mut self, kept: usize) {
         self.returned = self.returned.max(kept);
     }
 
-    /// Those that no caller of a drain has.
+    /// Returns those that no drain has returned to its caller.
     pub(crate) fn not_returned(&self) -> &[UnfinishedTask] {
         &self.kept[self.returned..]
     }

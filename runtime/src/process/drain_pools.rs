@@ -34,7 +34,7 @@ use crate::{
     registry, registry::Drain,
 };
 
-/// How long the main thread may take to report the body, before the draining thread reports what is left.
+/// How long the main thread may take to report the body, before the draining thread reports the remaining tasks.
 const REPORT_HEAD_START: Duration = Duration::from_secs(1);
 
 /// How often the drain lists the pools again: tasks may make more.

@@ -1,4 +1,4 @@
-//! The end of a process: who ends it, what is reported before, and with which code.
+//! The end of a process: the thread that ends it, the reports before it, and the exit code.
 //!
 //! Four observers may find that work did not finish: main after the drain, main after the runtime's shutdown, the thread
 //! that drains the pools, and the thread that counts the grace. All end the process through [`Exit`].
@@ -8,9 +8,9 @@
 //! 1. One thread reports, and that thread ends the process. Otherwise two reports interleave on stderr, or the process
 //!    ends in the middle of one. (`one_thread_claims_the_exit` below, `tests/process/spent.rs`)
 //! 2. Each report, each flush and the end itself takes at most [`REPORT_TIMEOUT`](bounded::REPORT_TIMEOUT). Otherwise a
-//!    pipe that nobody reads or a subscriber that blocks keeps the process alive. (`tests/process/hostile.rs`)
-//! 3. What waits to be logged is logged before exit 75, which runs no destructors. Otherwise the last failures and
-//!    backtraces are lost. (`tests/process/told.rs`)
+//!    pipe that is not read or a subscriber that blocks keeps the process alive. (`tests/process/hostile.rs`)
+//! 3. Pending counts and backtraces are logged before exit 75, which runs no destructors. Otherwise the last failures
+//!    and backtraces are lost. (`tests/process/told.rs`)
 //! 4. A second signal ends the process without a report and without the claim: neither may delay it.
 //!    (`tests/process/second_signal.rs`)
 
@@ -65,7 +65,7 @@ pub(crate) enum Unfinished {
 }
 
 impl Exit {
-    /// Tells the service manager once that the process ends, and within what time.
+    /// Notifies the service manager once that the process ends, and within what time.
     pub(crate) fn announce(&self, grace: Duration) {
         if !self.0.is_announced.swap(true, Ordering::Relaxed) {
             // The body may end at the last moment, and a report may follow.
@@ -99,8 +99,8 @@ impl Exit {
 }
 
 impl Unfinished {
-    /// Writes to stderr, then logs an event, each on a thread of its own: if one blocks, the other is still made.
-    /// Listing the tasks may drop the last handle of a group, which runs foreign code.
+    /// Writes to stderr, then logs an event, each on a separate thread: if one blocks, the other is still made. Listing
+    /// the tasks may drop the last handle of a group, which runs foreign code.
     fn report(self) {
         let (grace, why) = match self {
             Self::Grace(grace) => (grace, ". What did not stop:"),
@@ -130,18 +130,18 @@ pub(crate) fn end_by_signal(signal: Signal) -> ExitCode {
     signals::raise_again(signal)
 }
 
-/// Ends the process as `std::process::exit` does, or without its hooks and flushes if they hang: on a pipe that nobody
-/// reads, or because another thread is exiting already.
+/// Ends the process as `std::process::exit` does, or without its hooks and flushes if they hang: on a pipe that is not
+/// read, or because another thread is exiting already.
 pub(crate) fn end(code: i32) -> ! {
     bounded::report(move || std::process::exit(code));
     // `_exit`, on Windows too: no hooks, flushes or destructors.
     signal_hook::low_level::exit(code)
 }
 
-/// Shuts the runtime down and logs what waits to be logged.
+/// Shuts the runtime down and logs the pending counts and backtraces.
 ///
-/// Backtraces come first: their panics are logged already. The shutdown has a thread of its own, since it drops tasks,
-/// and tokio puts no limit on a drop that blocks. Counts come last: the dropped tasks may add to them.
+/// Backtraces come first: their panics are logged already. The shutdown runs on a separate thread, since it drops
+/// tasks, and tokio puts no limit on a drop that blocks. Counts come last: the dropped tasks may add to them.
 pub(crate) fn shut_down(runtime: Runtime) {
     flush::backtraces();
     bounded::run(RUNTIME_SHUTDOWN, move || runtime.shutdown_timeout(RUNTIME_SHUTDOWN));

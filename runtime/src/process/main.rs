@@ -36,7 +36,7 @@ use crate::{
     tasks::runtime_options::RuntimeOptions,
 };
 
-/// What a panic in `main` exits with, as in any Rust program.
+/// The exit code of a panic in `main`, as in any Rust program.
 const PANICKED: u8 = 101;
 
 /// The arguments of `#[supervised::main]`.
@@ -110,7 +110,7 @@ where
     let (runtime, shutdown) = match started {
         Ok(started) => started,
         Err(error) => {
-            // Not `eprintln!`, which panics where stderr is closed.
+            // Not `eprintln!`, which panics if stderr is closed.
             _ = writeln!(std::io::stderr(), "Error: the runtime cannot start: {error}");
             return ExitCode::FAILURE;
         }

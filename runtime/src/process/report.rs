@@ -1,11 +1,11 @@
-//! What runs, as text: for a report at the exit, and for SIGUSR1.
+//! The running tasks as text: for a report at the exit, and for SIGUSR1.
 
 use std::{collections::HashMap, fmt::Write as _};
 
 use crate::{function::TaskSpec, registry::name::Name};
 
 /// Returns the tree of the live tasks, and a line for each function with more runs than that: runs that are awaited
-/// where they are called.
+/// inline.
 pub(crate) fn running_tasks() -> String {
     let tasks = crate::registry::snapshot::tasks();
     let mut in_tree: HashMap<_, u64> = HashMap::new();

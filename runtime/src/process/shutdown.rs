@@ -108,14 +108,14 @@ impl Shutdown {
         Signals::listen()
     }
 
-    /// Records the end of the body: what follows has time limits of its own. Returns the signal that came before.
+    /// Records the end of the body: the later steps have their own time limits. Returns the signal that came before.
     pub(crate) fn body_ended(&self) -> Option<Signal> {
         self.deadline.finish();
         self.state.body_ended.store(true, Ordering::Release);
         self.state.signal.get().copied()
     }
 
-    /// Returns what is left of the grace: all of it before a signal, and always enough for tasks to react.
+    /// Returns the remaining grace: all of it before a signal, and always enough for tasks to react.
     pub(crate) fn remaining(&self) -> Duration {
         let State { grace, since, .. } = &*self.state;
         let spent = since.get().map_or(Duration::ZERO, Instant::elapsed);

@@ -1,7 +1,7 @@
 //! The messages of a program under `#[supervised::main]` to systemd, if systemd started it (`Type=notify`).
 //!
 //! A message is a datagram to the service manager's socket, whose queue is full if the manager does not read. Nothing
-//! waits for it without a bound: [`ready`] not at all, the exit within a time limit, the watchdog on a thread of its own.
+//! waits for it without a bound: [`ready`] not at all, the exit within a time limit, the watchdog on its own thread.
 
 #[cfg(feature = "systemd")]
 use std::io;
@@ -64,16 +64,16 @@ mod manager {
     }
 }
 
-/// Tells systemd that the service has started: `READY=1`. A unit of `Type=notify` counts as starting until then.
+/// Notifies systemd that the service has started: `READY=1`. A unit of `Type=notify` counts as starting until then.
 ///
-/// Call it where the service begins to serve: when its listeners are bound, not when `main` begins. The rest
-/// is told by [`#[supervised::main]`](crate::supervised::main) itself: `STOPPING=1` and how long its grace may
-/// take (`EXTEND_TIMEOUT_USEC`) at the first signal, or when its body has ended and leaves pools to be drained;
-/// and `WATCHDOG=1`, if the unit has a `WatchdogSec`, twice in that time, as long as the runtime turns over:
-/// when every worker is blocked, systemd hears nothing, and restarts the service.
+/// Call it when the service starts to serve: when its listeners are bound, not when `main` starts.
+/// [`#[supervised::main]`](crate::supervised::main) sends the other messages: `STOPPING=1` and how long its grace may
+/// take (`EXTEND_TIMEOUT_USEC`) at the first signal, or when its body has ended with pools to drain; and `WATCHDOG=1`,
+/// if the unit has a `WatchdogSec`, twice in that time, as long as the runtime makes progress: when every worker is
+/// blocked, systemd receives nothing, and restarts the service.
 ///
-/// Where systemd did not start the process it does nothing. Callable from any thread; it may be called again. It does
-/// not block.
+/// If systemd did not start the process, it does nothing. Callable from any thread; it may be called again. It does not
+/// block.
 ///
 /// ```no_run
 /// use tokio_supervised::{CancellationToken, supervised, systemd};

@@ -20,7 +20,7 @@ pub(crate) fn on_request() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Prints on a thread of its own: a stderr that blocks must not delay a signal that ends the process.
+/// Prints on a separate thread: a stderr that blocks must not delay a signal that ends the process.
 fn print() {
     static PRINTS: AtomicBool = AtomicBool::new(false);
     struct Printed;

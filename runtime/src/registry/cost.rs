@@ -1,4 +1,4 @@
-//! What it costs a spawn to be seen: its record, its readings of the clock, its span that nobody listens to.
+//! What observability costs a spawn: its record, its readings of the clock, and a span without a subscriber.
 //!
 //! `cargo test --release -p tokio-supervised --lib -- --ignored --nocapture being_seen`
 

@@ -25,7 +25,7 @@ pub struct LiveTask {
     pub state: TaskState,
     /// The time since it was spawned. For a worker of a [`map`](crate::map()): since its current run started.
     pub age: Duration,
-    /// Where it was spawned, or where its `map` was called.
+    /// The place where it was spawned, or where its `map` was called.
     pub spawned_at: &'static Location<'static>,
     /// The task that created its group or map. `None` for a pool's task, which may outlive its caller.
     pub parent: Option<ParentTask>,

@@ -20,7 +20,7 @@ use crate::{
     sync::{Mutex, MutexGuard, atomic::AtomicUsize, atomic::Ordering},
 };
 
-/// One in the models, so that all threads contend.
+/// One in the models, to make all threads contend.
 const SHARDS: usize = if cfg!(all(test, supervised_loom)) { 1 } else { 16 };
 
 pub(crate) struct ShardedList<T: ?Sized> {

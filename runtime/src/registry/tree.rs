@@ -48,7 +48,7 @@ pub(crate) fn fold_alike(tasks: &Tasks, most_alike: usize) -> Vec<TreeLine<'_>> 
     let ends = subtree_ends(tasks);
     let blocking = Blocking::of(tasks);
     let mut lines = Vec::new();
-    // What remains to be drawn, the next one last: a task with its descendants, or a line for many.
+    // The entries that remain to be drawn, the next one last: a task with its descendants, or a line for many.
     let mut ahead = Vec::new();
     push_siblings(&mut ahead, tasks, &ends, &blocking, 0..tasks.len(), most_alike);
     while let Some(next) = ahead.pop() {

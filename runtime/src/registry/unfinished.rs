@@ -201,7 +201,7 @@ impl fmt::Debug for Unfinished {
 }
 
 impl Error for Unfinished {
-    /// Where the pool was made.
+    /// Returns where the pool was made.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.0.pool)
     }

@@ -34,7 +34,7 @@ pub(super) struct InPlace<'a, F: Future> {
     pub(super) on_error: OnError<'a, F::Output>,
 }
 
-/// Where the error of a run without a value goes.
+/// What happens to the error of a run that returns no value.
 pub(super) enum OnError<'a, R> {
     /// Into the place of the value, as the function's return type.
     Convert(fn(TaskError) -> R),

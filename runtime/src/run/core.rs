@@ -1,7 +1,7 @@
-//! What a run holds besides its token and its body: its state, its permit, and what only a pending run needs.
+//! The parts of a run besides its token and its body: its state, its permit, and what only a pending run needs.
 //!
-//! Invariant: [`Core::release`] is the one place where a run releases its permit. Every run that was counted as started,
-//! or that was given a permit, passes there once, after its end is counted. Otherwise the next run could start, and be
+//! Invariant: [`Core::release`] is the one place where a run releases its permit. Every run that was counted as
+//! started, or that got a permit, calls it once, after its end is counted. Otherwise the next run could start, and be
 //! counted, before this one has finished.
 //!
 //! A call with `restart` whose first run is never made has no run: it releases the permit in `record_unmade`.
@@ -57,7 +57,7 @@ pin_project! {
     }
 }
 
-/// Who polls a run. One byte, since each call writes it.
+/// The caller that polls a run. One byte, since each call writes it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunMode {
     /// The function that made it, and awaits it.
@@ -206,7 +206,7 @@ impl Core {
         context::enter_run(self.spec, self.permit.is_some(), self.shields_if_any())
     }
 
-    /// Leaves the stack of runs. This needs no guard: nothing unwinds out of a body.
+    /// Pops the run off the stack. This needs no guard: nothing unwinds out of a body.
     #[inline]
     pub(super) fn pop(&mut self, pushed: Pushed) {
         if context::exit_run(pushed) {
@@ -287,7 +287,7 @@ impl Core {
         }
     }
 
-    /// Where the shields of the run are stored, if it may have some.
+    /// The place of the run's shields, if it may have some.
     #[inline]
     pub(super) fn shields_if_any(&mut self) -> Option<&mut Option<Arc<RunShields>>> {
         self.cold().map(|cold| cold.shields)

@@ -38,8 +38,8 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// If it is dropped while it runs, it drops the body at its current `.await`, counts the run as `dropped` and releases
-    /// its permit. If it is dropped while it waits for a permit, it leaves the queue.
+    /// If it is dropped while it runs, it drops the body at its current `.await`, counts the run as `dropped` and
+    /// releases its permit. If it is dropped while it waits for a permit, it is removed from the queue.
     #[must_use = "a supervised call does nothing until it is awaited or spawned"]
     pub struct Supervised<F, T = CancellationToken>
     where
@@ -107,7 +107,7 @@ macro_rules! drive {
 use drive;
 
 impl<F: Future, T: AsToken> Supervised<F, T> {
-    /// Where the error of a call goes: into `failed` if it is given, else into the value.
+    /// Chooses where to store the error of a call: in `failed` if it is given, else in the value.
     fn on_error<'a>(
         from_task_error: fn(TaskError) -> F::Output,
         failed: Option<&'a mut Failure>,
@@ -156,7 +156,7 @@ where
     F::Output: SupervisedOutput,
     T: AsToken,
 {
-    /// Converts the error, so that functions with different errors fit into one group or `map`.
+    /// Converts the error: functions with different errors then fit into one group or `map`.
     ///
     /// ```
     /// # use tokio_supervised::{supervised, CancellationToken, Group};
@@ -302,7 +302,7 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
         cx: &mut Context<'_>,
         poll_context: PollContext<'_>,
     ) -> Poll<TaskCompletion<Self::Value, Self::Error>>;
-    /// Polls a call that is awaited where it was made: both places are empty until it has finished.
+    /// Polls a call that is awaited inline: both places are empty until it has finished.
     #[doc(hidden)]
     fn poll_value(
         self: Pin<&mut Self>,

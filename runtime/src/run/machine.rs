@@ -65,15 +65,15 @@ pub struct PollContext<'a> {
     pub(crate) cancel_waker: Option<&'a CancelWaker>,
     /// The time, if it was just read.
     pub(crate) now: Option<Ticks>,
-    /// Where the text of an error goes, if it may be logged.
+    /// The place for the text of an error, if it may be logged.
     pub(crate) text: Option<&'a Cell<Option<Box<str>>>>,
 }
 
 impl PollContext<'_> {
-    /// That of a call that is awaited where it was made: empty. As a constant, it is not written for each poll.
+    /// The empty context of a call that is awaited inline. As a constant, it is not written for each poll.
     pub(crate) const EMPTY: Self = Self { cancel_waker: None, now: None, text: None };
 
-    /// Whether the run is that of a spawned task or of an item, and not awaited where it was made.
+    /// Whether the run is that of a spawned task or of an item, and not awaited inline.
     pub(super) fn is_spawned(&self) -> bool {
         self.cancel_waker.is_some()
     }
@@ -173,7 +173,7 @@ impl LentRun<'_> {
     }
 }
 
-/// The same two halves without optimization, where a returned value takes room on the stack of its caller.
+/// The same two halves without optimization: a returned value then takes room on the stack of its caller.
 #[cfg(debug_assertions)]
 impl<F: Future> OnePoll<'_, '_, F> {
     /// Whether the body is to be polled now.
@@ -193,7 +193,7 @@ pub(super) struct Between<'a, 'b, 'c, F: Future>(pub(super) &'a mut Lent<'b, 'c,
 impl<F: Future> UnwindSafe for Between<'_, '_, '_, F> {}
 
 impl<F: Future> Between<'_, '_, '_, F> {
-    // By force, like what it calls: this saves a frame without optimization.
+    // Always inlined, like the functions that it calls: this saves a frame without optimization.
     #[inline(always)]
     pub(super) fn poll(&mut self) -> Option<Verdict> {
         self.0.body.poll(self.0.cx)
@@ -316,7 +316,7 @@ fn take(entered: &mut Option<Entered>) -> Entered {
     entered.take().expect("a run whose body was polled has entered")
 }
 
-/// Leaves the boundary for panics, and the stack of runs.
+/// Exits the boundary for panics, and pops the run off the stack.
 #[inline]
 fn exit(core: &mut Core, entered: &mut Option<Entered>) -> LocalMetrics {
     let Entered { counters, pushed, outer } = take(entered);
@@ -618,7 +618,7 @@ impl Step<'_> {
 
     #[cold]
     fn finish_panicked(&mut self, caught: Caught) -> Completion {
-        // What it has returned, then the body. Only the hook reports a second panic, in the drop of either.
+        // The returned value, then the body. Only the hook reports a second panic, in the drop of either.
         _ = self.drop_body();
         _ = self.drop_body();
         let error = panicked(self.core.spec, caught);
@@ -637,7 +637,7 @@ impl Step<'_> {
         Completion { outcome, overdue: false, nanos, error }
     }
 
-    /// Drops the body, or what it has returned.
+    /// Drops the body, or the value that it has returned.
     fn drop_body(&mut self) -> Result<(), Caught> {
         panic::catch(|| self.body.discard())
     }

@@ -3,7 +3,7 @@
 //! [`Run`] has the types of one function, and is compiled for each. It lends its body, and a place for the value, to the
 //! state machine in `machine.rs`, which is compiled once and has the invariants of a run.
 //!
-//! Invariant: a spawned run whose body takes the token has a child of its own before its first poll. Otherwise a body
+//! Invariant: a spawned run whose body takes the token has its own child token before its first poll. Otherwise a body
 //! that fires its token would cancel its siblings. `tests/composition/tokens.rs` checks it.
 
 pub(crate) mod future;
@@ -143,7 +143,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
         }
     }
 
-    // Not inlined, so that the poll of other runs stays small.
+    // Not inlined, to keep the poll of other runs small.
     #[inline(never)]
     fn make_own_token(self: Pin<&mut Self>) {
         let this = self.project();
@@ -164,7 +164,7 @@ impl<F: Future, T: AsToken> Run<F, T> {
     }
 
     /// Polls the run. `value`, empty before, holds what the body returned once the run has finished without an error.
-    // By force: this saves a frame without optimization, and a copy of what is lent with it.
+    // Always inlined: without optimization this saves a frame, and a copy of the lent parts.
     #[inline(always)]
     fn poll_completion(
         self: Pin<&mut Self>,

@@ -1,4 +1,4 @@
-//! What a supervised function may return, and how a returned value is judged.
+//! The return types of a supervised function, and how a returned value is classified.
 
 use std::{cell::Cell, error::Error, fmt, marker::PhantomData};
 
@@ -209,12 +209,12 @@ pub struct Output<R> {
     pub(super) from_task_error: fn(TaskError) -> R,
 }
 
-/// Checks the bound of a return type, once for each function, so that the error points there.
+/// Checks the bound of a return type, once for each function: the compiler's error then points there.
 pub fn output<R: SupervisedOutput>(verdict: Judge<R>) -> Output<R> {
     Output { verdict, from_task_error: R::from_task_error }
 }
 
-/// Replaces [`output`] if the return type was refused, so that the rest of the function compiles.
+/// Replaces [`output`] if the return type was refused: the rest of the function then compiles.
 pub fn refused<R>(verdict: Judge<R>) -> Output<R> {
     Output { verdict, from_task_error: |error| unreachable!("a refused function ran: {error}") }
 }
@@ -335,7 +335,7 @@ probes! {
         always_ok;
 }
 
-/// Judges an error by what it is, or has as a source.
+/// Classifies an error by its type, or by that of a source.
 fn carried(error: &(dyn Error + 'static)) -> Verdict {
     if is_unfinished(error) {
         Verdict::CarriesUnfinished

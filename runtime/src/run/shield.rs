@@ -5,8 +5,8 @@
 //! 1. Every run that a pending shield is polled in counts it, once, until it has ended, was dropped or has
 //!    passed its limit. A branch that is not polled for a while (`select!`, `FuturesUnordered`) counts on.
 //! 2. Whichever of these happens first, the runs that were to end are woken.
-//! 3. A run that is to end waits for the limits of the shields that it counts at the longest: a shield
-//!    that nobody polls any more cannot hold it. (`shield_edges.rs`)
+//! 3. A run that is to end waits for the limits of the shields that it counts at the longest: a shield that is no
+//!    longer polled cannot hold it. (`shield_edges.rs`)
 //! 4. A run that is to end starts no further section, except as a part of a pending one: it ends right after that, even
 //!    if its body would go from one section to the next. (`shield_edges.rs`)
 //!
@@ -46,8 +46,8 @@ use crate::{
 /// what belongs together into one. What does end it: an abort, a `select!` branch that loses, a dropped
 /// owner, and the end of the process at the grace of `#[supervised::main]`.
 ///
-/// The section gets a token of its own, for the supervised calls inside. It fires when `limit` has passed
-/// since the first poll; from then on the section has no protection, and the call gives whatever it gives.
+/// The section gets its own token, for the supervised calls inside. It fires when `limit` has passed since the first
+/// poll; from then on the section is not protected, and the call still returns the result of the section.
 ///
 /// ```
 /// use std::time::Duration;
@@ -82,8 +82,8 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropped, it drops the section where it is: what would have dropped it by cancellation waits, what drops
-/// it by hand does not.
+/// Dropped, it drops the section at its current `.await`. Cancellation waits for the section; an explicit drop does
+/// not.
 pub fn shield<S, F>(limit: Duration, section: S) -> Shield<F>
 where
     S: FnOnce(CancellationToken) -> F,
@@ -106,7 +106,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it drops the section where it is: it holds off cancellation, not a drop by hand.
+    /// Dropped, it drops the section at its current `.await`: it delays cancellation, but not an explicit drop.
     #[must_use = "a section does nothing until it is awaited"]
     pub struct Shield<F> {
         limit: Duration,

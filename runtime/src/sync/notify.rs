@@ -1,7 +1,7 @@
 //! tokio's `Notify`, for the models.
 //!
-//! What of it the crate uses: `notify_waiters` wakes those that have been enabled, or polled, before it, and is
-//! forgotten then; one lock is around each of these, as in tokio.
+//! The part of it that the crate uses: `notify_waiters` wakes those that have been enabled, or polled, before it, and
+//! is forgotten then; one lock is around each of these, as in tokio.
 
 use std::{
     future::Future,
@@ -50,7 +50,7 @@ impl Notified<'_> {
         self.poll_notified(None);
     }
 
-    /// Whether it has been told.
+    /// Returns whether it was notified.
     fn poll_notified(&mut self, waker: Option<&Waker>) -> bool {
         let mut state = self.notify.state();
         match self.number {

@@ -1,8 +1,8 @@
-//! What is made once, for the models: loom has none.
+//! `OnceLock` and `Once`, for the models: loom has neither.
 //!
-//! As `std` documents it: one caller makes it and the others wait; who finds it made sees all that was written
-//! before that. That it is made is said by one flag, `Release`, and asked with `Acquire`, which is as much as
-//! `std` promises. The value itself is kept by `std`'s own, under the lock.
+//! As `std` documents it: one caller initialises the value and the others wait; a caller that finds it initialised sees
+//! all earlier writes. One flag says that it is initialised, stored with `Release` and loaded with `Acquire`, which is
+//! what `std` promises. The value itself is in `std`'s type, under the lock.
 
 use super::{Mutex, atomic::AtomicBool, atomic::Ordering};
 

@@ -1,8 +1,9 @@
 //! tokio-util's cancellation token, for the models.
 //!
-//! What of it the crate uses. As there, a lock is around each look and each change, a `cancel` marks the token
-//! and all below it first, and lets them ring one after the other then, under no lock. Who waits looks and
-//! leaves its waker under one lock; in tokio-util it looks again after it has left it, which comes to the same.
+//! The part of it that the crate uses. As in tokio-util, each check and each change takes a lock; a `cancel` first
+//! marks the token and its descendants, and then wakes their waiters one after the other, under no lock. A waiter
+//! checks the token and stores its waker under one lock; in tokio-util it checks again after it has stored it, which is
+//! equivalent.
 
 use std::{
     future::Future,

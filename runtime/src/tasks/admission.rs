@@ -7,8 +7,8 @@
 //!    that spawns into its group while it holds the permit. No spawn waits for ever while runs end.
 //! 2. A wait is counted from its start to its end, however it ends: without the end, `stats` would show a waiting run
 //!    for ever. (`tests/behaviour`)
-//! 3. A wait that would wait for itself is rejected: for a slot of its own full group, for a permit that a run around it
-//!    holds. It would never end.
+//! 3. A wait that would wait for itself is rejected: for a slot of the full group that it is in, or for a permit that a
+//!    run around it holds. It would never end.
 //!
 //! `admission/loom.rs` checks 1 for every interleaving.
 
@@ -72,20 +72,20 @@ impl Slots {
 
     /// # Panics
     ///
-    /// Where `limit` is 0.
+    /// If `limit` is 0.
     #[track_caller]
     pub(crate) fn bounded(limit: usize) -> Self {
         Self(Some(Arc::new(Limit::new(limit))))
     }
 
-    /// As many as a limit that can change meanwhile.
+    /// As many as `limit` allows, which can change meanwhile.
     pub(crate) fn of(limit: Arc<Limit>) -> Self {
         Self(Some(limit))
     }
 
     /// Both at once, without waiting.
     pub(crate) fn try_admit(&self, spec: &'static TaskSpec) -> Option<Admission> {
-        // A permit that is only taken to be returned would be a missed turn of who waits for it.
+        // To take a permit and return it unused would cost a waiting run its turn.
         if self.0.as_ref().is_some_and(|slots| slots.is_full()) {
             return None;
         }
@@ -120,8 +120,8 @@ impl Slots {
         Ok(Admission { slot: Some(slot), permit: Some(permit) })
     }
 
-    /// Waits for what there is to wait for. If this is both, a run around holds one of them, and a wait for that
-    /// one is rejected: this comes to an end after the first wait.
+    /// Waits for one of the two, then tries to take the other. If neither is free, a run around holds one of them, and
+    /// the wait for that one is rejected: the loop ends after the first wait.
     async fn acquire_one_by_one(
         &self,
         spec: &'static TaskSpec,
@@ -310,7 +310,7 @@ pub(crate) struct QueuedRun {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum QueueCount {
     Waiting,
-    /// What is spawned counts by itself.
+    /// The spawned run counts itself.
     Admitted,
     Finished,
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The body of a task of `spawn_blocking`: a closure that is called where it is polled.
+/// The body of a task of `spawn_blocking`: a closure that the poll calls.
 ///
 /// # Cancel safety
 ///
@@ -48,7 +48,7 @@ impl<F> fmt::Debug for Blocking<F> {
     }
 }
 
-/// The closure has the token, and nothing can take its thread from it: it ends by itself.
+/// Nothing can interrupt the closure: it has the token, and returns by itself.
 const POLICY: Policy = Policy::DEFAULT.cooperate().take_token().grace(None);
 
 pub(crate) fn blocking<T, E, F>(

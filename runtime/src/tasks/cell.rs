@@ -40,19 +40,19 @@ use crate::{
     telemetry::span::TaskSpan,
 };
 
-/// Where a task's end is reported.
+/// Receives the end of a task, once.
 pub(crate) trait Report<T, E> {
     /// The run has ended by itself.
     ///
-    /// `token` is what it was given, where it has it still.
+    /// `token` is the run's token, if the run still has it.
     fn completed(
         self,
         record: &Arc<TaskRecord>,
         ended: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
     );
-    /// As [`completed`](Self::completed), where the run failed: with what its error says, if [`Self::LOGS`] and if that
-    /// is known.
+    /// As [`completed`](Self::completed), if the run failed. `_text` is the text of its error, if [`Self::LOGS`] and if
+    /// it is known.
     fn failed(
         self,
         record: &Arc<TaskRecord>,
@@ -66,9 +66,9 @@ pub(crate) trait Report<T, E> {
     }
     /// Whether it may log the error of a failed run, and wants its text.
     const LOGS: bool = false;
-    /// The task was aborted. What an error of the run would be made with is `error`.
+    /// The task was aborted. `error` converts into the error type of the run.
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E);
-    /// A poll of the task panicked outside of all boundaries: no error could be made of how its run ended.
+    /// A poll of the task panicked outside all boundaries, since the conversion into the run's error panicked.
     fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, error: fn(TaskError) -> E)
     where
         Self: Sized,
@@ -97,7 +97,7 @@ pub(crate) fn error_of_abort<E>(
 }
 
 pin_project! {
-    /// The future that tokio is given.
+    /// The future of a task, as it is spawned on tokio.
     #[project = TaskProjection]
     pub struct Task<S, R>
     where
@@ -164,16 +164,16 @@ pub(crate) trait DynTask {
     fn on_completed(&mut self, record: &Arc<TaskRecord>);
     /// Reports that the task was dropped before its run had ended.
     fn on_aborted(&mut self, record: &Arc<TaskRecord>);
-    /// Reports that a poll panicked outside of all boundaries.
+    /// Reports that a poll panicked outside all boundaries.
     fn on_poll_panicked(&mut self, record: &Arc<TaskRecord>, caught: Caught);
 }
 
-/// It borrows the places of a task for one poll, or for its drop.
+/// The fields of a task, borrowed for one poll or for its drop.
 struct BorrowedTask<'a, S: SupervisedFuture, R> {
     run: Pin<&'a mut Option<S>>,
     report: &'a mut Option<R>,
     ended: Option<TaskCompletion<S::Value, S::Error>>,
-    /// What the error says.
+    /// The text of the error.
     text: Cell<Option<Box<str>>>,
 }
 

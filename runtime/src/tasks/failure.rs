@@ -14,7 +14,7 @@ pub(crate) struct Failure<E> {
     pub(crate) place: &'static Location<'static>,
     pub(crate) outcome: Outcome,
     pub(crate) error: E,
-    /// What the error says, if that is known.
+    /// The text of the error, if it is known.
     pub(crate) text: Option<Box<str>>,
 }
 

@@ -1,12 +1,13 @@
-//! What the tasks of a scope leave for the next ones.
+//! The tokens and records of ended tasks, which later tasks of the scope reuse.
 //!
-//! A handle on the scope's token, since to make and to drop one takes the token's lock, for which all threads of
-//! a scope would fight; and a record, since what one thread allocates and another frees makes them meet in the
-//! allocator. Both change hands under the lock that the scope takes for each task anyway.
+//! A clone of the scope's token is reused, since to make and to drop one takes the token's lock, for which all threads
+//! of a scope would contend. A record is reused, since memory that one thread allocates and another frees makes them
+//! contend in the allocator. Both are moved under the lock that the scope takes for each task anyway.
 //!
 //! Invariant, checked for every interleaving by `recycler/loom.rs`
 //!
-//! 1. A record is used again only where nobody else has it: who meant the task that had it does nothing to the next.
+//! 1. A record is reused only if nothing else refers to it. Otherwise an abort that was meant for the ended task would
+//!    hit the next one.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -20,7 +21,7 @@ mod loom;
 #[derive(Default)]
 pub(crate) struct Recycler {
     tokens: Vec<CancellationToken>,
-    /// The oldest first: its task is the likeliest to have let go of it.
+    /// The oldest first: its task is the most likely to have released it.
     records: VecDeque<Arc<TaskRecord>>,
 }
 
@@ -31,14 +32,14 @@ pub(crate) struct Recycled {
 }
 
 impl Recycler {
-    /// Of each kind: enough for what ends at once as a rule.
+    /// Of each kind: enough for the tasks that usually end at the same time.
     const CAPACITY: usize = 32;
 
     pub(crate) fn take(&mut self) -> Recycled {
         Recycled { token: self.tokens.pop(), record: self.records.pop_front() }
     }
 
-    /// Gives back what is too much, or another token's, to be dropped outside of the lock.
+    /// Returns surplus ones, and clones of another token, to be dropped outside the lock.
     pub(crate) fn put(&mut self, recycled: Recycled, of: &CancellationToken) -> Recycled {
         let Recycled { mut token, mut record } = recycled;
         if self.tokens.len() < Self::CAPACITY && token.as_ref() == Some(of) {

@@ -1,4 +1,4 @@
-//! Why a pool or a group takes no work, and what it asks of the errors of the work it takes.
+//! Why a pool or a group refuses work, and the bound on the errors of the work that it accepts.
 
 use std::fmt;
 
@@ -56,7 +56,7 @@ impl fmt::Display for SpawnError {
 }
 
 impl std::error::Error for SpawnError {
-    /// Where the function is defined, if one was refused.
+    /// Returns where the function is defined, if one was refused.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Closed(_) | Self::Joined => None,

@@ -1,4 +1,4 @@
-//! Where a task runs.
+//! The threads that a task can run on.
 
 use std::{
     future::Future,
@@ -11,7 +11,7 @@ use tokio::task::Id;
 use crate::tasks::cell::{Report, Task};
 use crate::{context::tree::OnThread, run::future::SupervisedFuture};
 
-/// Where a spawn puts its task.
+/// Spawns a task on one kind of thread.
 pub(crate) trait Spawner<S: SupervisedFuture> {
     const THREAD: OnThread;
 
@@ -48,8 +48,8 @@ pub(crate) struct OnBlockingThread;
 impl<S: SupervisedFuture + Send + 'static> Spawner<S> for OnBlockingThread {
     const THREAD: OnThread = OnThread::Blocking;
 
-    /// The task is polled there, so that its counters, its boundary and its report are those of any other;
-    /// it has ended when the thread is done with it.
+    /// The task is polled on that thread, with the same counters, boundary and report as any other task. It has ended
+    /// when the thread has finished with it.
     fn spawn<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
         let run = move || {
             let mut task = pin!(task);

@@ -25,7 +25,7 @@ mod by_tokio {
     pub(crate) struct Timer(Pin<Box<Sleep>>);
 
     impl Timer {
-        /// `None` in a runtime without timers, where tokio panics.
+        /// `None` in a runtime without timers, in which tokio panics.
         pub(crate) fn start(lasts: Duration) -> Option<Self> {
             panic::catch(|| Self(Box::pin(sleep(lasts)))).ok()
         }

@@ -16,7 +16,7 @@ use crate::{
     telemetry::span::{TaskSpan, call_subscriber},
 };
 
-/// The failures of pool tasks, which nobody awaits.
+/// The failures of pool tasks, which have no caller to return them to.
 pub(crate) static POOL_FAILURES: Rate = Rate::new(Level::ERROR, |task, count, within| {
     more_failed(Level::ERROR, "pool", task, count, within);
 });
@@ -103,8 +103,8 @@ pub(crate) fn task_started(span: &TaskSpan) {
     }
 }
 
-/// `ERROR`: a panic that a boundary caught; its backtrace follows as `INFO`. Of more than 10 a second of one function,
-/// the number.
+/// `ERROR`: a panic that a boundary caught; its backtrace follows as `INFO`. If a function panics more than 10 times a
+/// second, the other panics are counted.
 #[cold]
 pub(crate) fn panicked(panic: &Panic) {
     recent::record(panic);
@@ -342,7 +342,7 @@ pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, pla
     });
 }
 
-/// `ERROR`: a task of a pool failed, and nobody awaits it. If it was cancelled, `DEBUG`.
+/// `ERROR`: a task of a pool failed; it has no caller to return the failure to. If it was cancelled, `DEBUG`.
 ///
 /// The caller checks [`POOL_FAILURES`] first.
 pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str) {

@@ -1,4 +1,4 @@
-//! Logs what is still waiting to be logged: the counts of failures, and the backtraces of panics.
+//! Logs the pending counts of failures and backtraces of panics.
 
 use crate::{bounded, panic::backtraces, telemetry::events};
 

@@ -1,7 +1,7 @@
 //! Drives the runtime of a test after its body: it continues during the leak check, and shuts down in the background.
 //!
-//! The driver has a thread of its own. A task that never returns, or whose drop blocks, holds that thread and not the
-//! test.
+//! The driver runs on a separate thread. A task that never returns, or whose drop blocks, holds up that thread and not
+//! the test.
 
 use std::{
     sync::{

@@ -76,7 +76,7 @@ struct Test {
     threads: Arc<Threads>,
 }
 
-/// What one check found.
+/// The findings of one check.
 pub(crate) struct Found {
     records: Vec<Arc<TaskRecord>>,
     unsupervised: usize,
@@ -135,7 +135,7 @@ impl LeakCheck {
     ///
     /// # Errors
     ///
-    /// [`Leaks`], with what is left at the last check.
+    /// [`Leaks`], with the tasks and threads that are left at the last check.
     ///
     /// # Cancel safety
     ///

@@ -1,12 +1,12 @@
-//! Runs a test: a runtime of its own, the body, and a check for leaks.
+//! Runs a test: it makes a runtime, runs the body, and checks for leaks.
 //!
 //! Invariants, checked by `tests/leaks/`
 //!
 //! 1. A test that fails by itself is not checked for leaks: they are a consequence, and would hide the failure.
 //! 2. The test ends whatever the body left: every wait has a limit. Otherwise one leak would hang all tests.
-//! 3. What lives in another runtime belongs to another test. Otherwise parallel tests would fail each other.
-//! 4. What waits to be logged (counts of failures, backtraces) is logged before the test ends, within a limit: the
-//!    process may end with the last test. (`tests/composition/group_truth.rs`)
+//! 3. Tasks in another runtime belong to another test. Otherwise parallel tests would fail each other.
+//! 4. Pending counts of failures and backtraces are logged before the test ends, within a limit: the process may end
+//!    with the last test. (`tests/composition/group_truth.rs`)
 
 use std::{
     future::{Future, poll_fn},

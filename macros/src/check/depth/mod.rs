@@ -1,10 +1,10 @@
 //! How deep tokens nest: the parser and every visitor recurse once a level.
 //!
-//! 1. What is counted is the stack, in KiB, that a level takes where nothing is optimised, as macros are built:
-//!    `robustness` tries it out, on a thread of 2 MiB.
-//! 2. A level ends where its group does, and before it only where no parser is still at work on it: at a `;`, a `=>`,
-//!    a comma that no generics and no closure can own, and a block that no expression goes on behind.
-//! 3. What is counted too high costs a check of a body, what is counted too low the compiler.
+//! 1. The count is the stack, in KiB, that a level takes without optimization, as macros are built: `robustness` tests
+//!    it on a thread of 2 MiB.
+//! 2. A level ends with its group. It ends before that only if no parser is inside it: at a `;`, a `=>`, a comma that
+//!    cannot belong to generics or a closure, and a block after which no expression continues.
+//! 3. A count that is too high skips the checks of a body; one that is too low lets the compiler overflow its stack.
 
 #[cfg(test)]
 mod tests;
@@ -26,25 +26,25 @@ const BORROW_KIB: usize = 30;
 const ITEM_KIB: usize = 24;
 const KEYWORD_KIB: usize = 12;
 const PUNCT_KIB: usize = 7;
-/// What is parsed in a loop, and recursed into when it is copied: `a.b()?[0]`, `1 + 1`; also half of a `::`.
+/// Parsed in a loop, but recursed into when it is copied: `a.b()?[0]`, `1 + 1`; also half of a `::`.
 const LINK_KIB: usize = 4;
 
-/// What an expression or a type begins behind.
+/// Keywords after which an expression or a type starts.
 const WORDS: [&str; 19] = [
     "as", "become", "box", "break", "const", "dyn", "else", "for", "if", "impl", "in", "let",
     "match", "move", "mut", "return", "where", "while", "yield",
 ];
 
-/// What an item within a body begins with, beside those.
+/// Keywords that start an item within a body, besides those.
 const ITEMS: [&str; 9] =
     ["enum", "extern", "fn", "mod", "static", "struct", "trait", "type", "union"];
 
-/// What to say of arguments that cannot be read, beside the item as it is.
+/// The error for arguments that cannot be parsed; the item is kept unchanged.
 pub(crate) fn refuse_deep_arguments(arguments: &TokenStream) -> Option<TokenStream> {
     (!fits_parser_stack(arguments.clone())).then(refusal)
 }
 
-/// What to say of an item whose header cannot be read, or whose body not even be walked.
+/// The error for an item whose header cannot be parsed, or whose body cannot even be walked.
 pub(crate) fn refuse_deep_header(item: &TokenStream) -> Option<TokenStream> {
     let fits =
         nests(item.clone(), MAX_GROUP_DEPTH) && fits_parser_stack(without_body(item.clone()));
@@ -69,7 +69,7 @@ fn nests(tokens: TokenStream, most: usize) -> bool {
     })
 }
 
-/// An item up to its body, also where a `macro_rules!` fragment wraps it.
+/// An item up to its body, also if a `macro_rules!` fragment wraps it.
 fn without_body(item: TokenStream) -> TokenStream {
     let mut tokens: Vec<TokenTree> = item.into_iter().collect();
     match tokens.pop() {
@@ -122,7 +122,7 @@ fn goes_on(next: &TokenTree) -> bool {
     }
 }
 
-/// What is not yet ended between the tokens of one group.
+/// The levels that are open between the tokens of one group.
 #[derive(Default)]
 struct Level {
     others: usize,
@@ -135,16 +135,16 @@ struct Level {
 /// The token before.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Last {
-    /// What a `&` begins a type or an expression behind.
+    /// Tokens after which a `&` starts a type or an expression.
     #[default]
     Other,
-    /// What a `&` goes on behind.
+    /// Tokens after which a `&` continues an expression.
     Value,
     /// The first half of an operator behind a value, as of `&&`.
     JointToValue,
     /// The first half of an arrow, `->` or `=>`.
     Arrow(char),
-    /// What begins a lifetime, or an attribute.
+    /// The first token of a lifetime, or of an attribute.
     Prefix,
 }
 

@@ -1,4 +1,4 @@
-//! What is counted, and where its end is. That what is read fits into a stack is tried out in `robustness`.
+//! The count of a level, and where it ends. `robustness` tests that accepted input fits into a stack.
 
 use quote::quote;
 

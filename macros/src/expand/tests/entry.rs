@@ -1,5 +1,4 @@
-//! What the entries take, and what they make of it, where neither a case of `tests/ui` nor a reviewed expansion
-//! shows it.
+//! The input and the output of the entries, as far as neither a case of `tests/ui` nor a reviewed expansion shows them.
 
 use proc_macro2::TokenStream;
 

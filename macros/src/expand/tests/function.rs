@@ -1,5 +1,5 @@
-//! What `#[supervised]` takes, and what it makes of it, where neither a case of `tests/ui` nor a reviewed expansion
-//! shows it.
+//! The input and the output of `#[supervised]`, as far as neither a case of `tests/ui` nor a reviewed expansion shows
+//! them.
 
 use proc_macro2::TokenStream;
 use quote::quote;

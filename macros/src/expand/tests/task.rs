@@ -1,4 +1,4 @@
-//! What `task!` takes, and what it makes of it, where neither a case of `tests/ui` nor a reviewed expansion shows it.
+//! The input and the output of `task!`, as far as neither a case of `tests/ui` nor a reviewed expansion shows them.
 
 use crate::expand::task as expand;
 use crate::testing::refusals::{has, refusals, tokens};

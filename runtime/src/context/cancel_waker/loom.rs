@@ -42,7 +42,7 @@ fn a_fired_cancel_waker_has_a_cancelled_token() {
     model(None, || {
         let (token, tasks, weak) = one_task();
         let fires = spawn(&token, move |token| token.cancel());
-        // Also where it is made while the token fires.
+        // The cancel waker may be made while the token fires.
         let cancel_waker = CancelWaker::new(&token, tasks.0.scope(), weak);
         if cancel_waker.fired() {
             assert!(token.is_cancelled());

@@ -15,7 +15,7 @@ use crate::{
     function::limit::{Limit, Permit, Slot},
 };
 
-/// All that can be taken, once nothing is out.
+/// How many permits can be acquired once all are released.
 fn free(limit: &Limit) -> usize {
     let taken: Vec<_> = std::iter::from_fn(|| Limit::try_acquire(limit)).collect();
     taken.len()
@@ -77,7 +77,7 @@ fn at_most_a_smaller_size_is_taken_again() {
     });
 }
 
-/// Invariant 1: a permit that has come back is found by who waits.
+/// Invariant 1: a wait gets a permit that was released.
 #[test]
 fn a_waiter_gets_a_permit_released_during_a_resize() {
     model(Some(2), || {
@@ -92,7 +92,7 @@ fn a_waiter_gets_a_permit_released_during_a_resize() {
     });
 }
 
-/// Invariant 3 and 4: who begins to wait while a permit comes back finds it.
+/// Invariants 3 and 4: a wait that starts while a permit is released gets it.
 #[test]
 fn two_that_wait_get_the_one_permit_one_after_the_other() {
     model(Some(2), || {
@@ -131,7 +131,7 @@ fn limits() -> (Arc<Limit>, &'static Limit) {
     (Arc::new(Limit::new(1)), Box::leak(Box::new(Limit::new(1))))
 }
 
-/// Waits for both; it lets go at once of what it holds, so that only what is free together admits it.
+/// Waits for both. It releases at once what it holds: only both together admit it.
 async fn both(slots: Arc<Limit>, permits: &'static Limit) -> (Slot, Permit) {
     let mut wait = PairWait::new(slots, permits);
     poll_fn(|cx| {

@@ -31,7 +31,7 @@ use crate::{
 /// For how long it holds one of the two at most, the first time.
 pub(crate) const HOLD: Duration = Duration::from_millis(10);
 
-/// A wait for a slot and a permit. Dropped, it leaves both queues and releases what it has.
+/// A wait for a slot and a permit. Its drop removes it from both queues and releases what it holds.
 pub(crate) struct PairWait {
     slots: Arc<Limit>,
     permits: &'static Limit,
@@ -78,7 +78,7 @@ impl PairWait {
         self.permits.queued();
         let both = self.slots.try_take()
             && (self.permits.try_take() || {
-                // Nobody else waits for a slot that is free, and the queue is locked.
+                // No wait for a slot alone is queued while one is free (`limit.rs`, 3), and the queue is locked.
                 self.slots.free.fetch_add(ONE, Ordering::Release);
                 false
             });

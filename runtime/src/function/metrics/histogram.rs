@@ -1,11 +1,10 @@
 //! Durations in buckets of 1, 2, 5 times a power of ten, from 10 µs to 100 s.
 //!
-//! The bounds are round for the person who reads them, the same for every function, and mergeable
-//! over machines. Between one power of two and the next there is at most one of them, so that finding
-//! a bucket is a table look-up and one comparison.
+//! The bounds are round numbers for readers, the same for every function, and can be merged over machines. Between one
+//! power of two and the next there is at most one bound: finding a bucket is a table look-up and one comparison.
 //!
-//! A bucket and the sum are counters like any other: who reads them twice sees neither go down, and may see a
-//! duration in one of them before it is in the other. `function/metrics/loom.rs` checks it for every interleaving.
+//! A bucket and the sum are counters like any other: between two reads neither decreases, and a read may see a duration
+//! in one of them before it is in the other. `function/metrics/loom.rs` checks it for every interleaving.
 
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ const BOUNDS: [u64; 22] = {
     bounds
 };
 
-/// One bucket for each bound, and one for what is longer than all of them.
+/// One bucket for each bound, and one for longer durations.
 const BUCKETS: usize = BOUNDS.len() + 1;
 
 /// For each number of significant bits, the first bucket that such a duration can be in.
@@ -118,8 +117,8 @@ impl Histogram {
         bounds.chain([None]).zip(self.counts)
     }
 
-    /// A duration that the share `q` (0.0 to 1.0) of all does not exceed: the upper bound of its bucket,
-    /// so up to 2.5 times the true value. `None` where nothing was observed, or where it is above 100 s.
+    /// A duration that the share `q` (0.0 to 1.0) of all does not exceed: the upper bound of its bucket, so up to 2.5
+    /// times the true value. `None` if nothing was observed, or if the duration is above 100 s.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<Duration> {
         let rank = (q.clamp(0.0, 1.0) * self.count() as f64).ceil().max(1.0) as u64;

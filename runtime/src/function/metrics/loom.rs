@@ -17,8 +17,8 @@ fn assert_not_negative(totals: &Totals) {
     assert!(ended <= totals.started, "{ended} ended, {} started", totals.started);
 }
 
-// Who looks is a thread that comes last, since loom tries all values that a load may find, new and old, once
-// they are there: it does not put a load before a store whose own thread has loaded in between.
+// The reader is the last thread, since loom tries all values that a load may return, new and old, only once they are
+// stored: it does not order a load before a store whose own thread has loaded in between.
 
 /// Invariant 2.
 #[test]

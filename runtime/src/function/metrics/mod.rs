@@ -5,8 +5,8 @@
 //! 1. In the steady state a counter's cache line is written by one thread: each thread has its own
 //!    [`Stripe`]. If a thread has none (it is ending, or there are too many threads), or if the runs of the function
 //!    have a thread each, a shared one takes atomic additions.
-//! 2. `running` is derived, never stored: ends are stored with `Release` and read, with `Acquire`,
-//!    before starts. Every start whose end is seen is seen too, so that it is never negative.
+//! 2. `running` is derived, never stored: ends are stored with `Release` and read, with `Acquire`, before starts. A
+//!    read that sees an end also sees its start, so `running` is never negative.
 //!
 //! `stripes/loom.rs` and `threads/loom.rs` check 1 for every interleaving, `loom.rs` 2.
 

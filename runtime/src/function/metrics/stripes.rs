@@ -1,17 +1,17 @@
 //! One share of counters for each thread, made when the thread first counts.
 //!
-//! Shares live in boxes of 1, 2, 4, … of them, so that an index finds its share with one shift, no
-//! share ever moves, and a function that one thread runs has one share.
+//! Shares are allocated in boxes of 1, 2, 4, … of them: an index finds its share with one shift, no share ever moves,
+//! and a function that one thread runs has one share.
 //!
 //! Invariants; 1 to 3 are checked for every interleaving by `stripes/loom.rs`, 4 by `tests/composition/bounds.rs`
 //!
-//! 1. A share has one thread at a time, which loads and stores: nothing is lost, also where a thread takes the
-//!    share of one that has ended.
-//! 2. The shared ones take additions that lose nothing, whoever makes them.
-//! 3. Who reads a counter twice never sees it go down.
+//! 1. A share has one thread at a time, which loads and stores: nothing is lost, even if a thread takes over the share
+//!    of one that has ended.
+//! 2. Shared ones are changed by atomic additions, which lose nothing, on any thread.
+//! 3. Between two reads a counter never decreases.
 //! 4. However many threads run a function, it has at most 254 shares and 8 shared ones: half a kilobyte each. A
-//!    function of which every run has a thread of its own (`spawn_blocking`) has one. Otherwise each function keeps a
-//!    share for each thread that ever lived at once, and every reader adds all of them up.
+//!    function whose every run has a separate thread (`spawn_blocking`) has one. Otherwise each function keeps a share
+//!    for each thread that ever lived at once, and every reader adds all of them up.
 
 use crate::{
     function::metrics::threads,
@@ -92,8 +92,8 @@ impl<S: Default> Stripes<S> {
 }
 
 impl<S> LocalMetrics<'_, S> {
-    /// `Release`, so that who sees an end sees its start: the start was written before, on this thread
-    /// or on one that handed the run over.
+    /// `Release`: a read that sees an end sees its start, which was written before, on this thread or on one that
+    /// handed the run over.
     #[inline]
     pub(crate) fn add(&self, counter: &Counter, n: u64) {
         if self.own {

@@ -14,15 +14,15 @@ use crate::{sync, sync::Mutex};
 /// The number of a thread that has none: it is ending, its thread-locals are gone, or all numbers are taken.
 const SHARED: usize = 0;
 
-/// Boxes of places. With as many workers as a large machine has processors, each has a place of its own.
+/// Boxes of places. With as many workers as a large machine has processors, each has its own place.
 pub(crate) const BOXES: usize = 8;
 
 const LAST: usize = (1 << BOXES) - 2;
 
-/// Places in box 0. Threads without a number are spread over them, so that not all write the same cache line.
+/// Places in box 0. Threads without a number are spread over them: they do not all write the same cache line.
 pub(crate) const SHARED_PLACES: usize = 8;
 
-/// Where the share of a thread is: in which box, and where in it. Box `n` has 2^n places, but for box 0, whose places
+/// The position of a thread's share: its box, and the index in it. Box `n` has 2^n places, but for box 0, whose places
 /// are shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
@@ -90,7 +90,7 @@ pub(crate) fn acquire_place() -> Place {
     if known != Place::UNKNOWN {
         return known;
     }
-    // Where the destructor cannot be registered, the number could never come back.
+    // If the destructor cannot be registered, the number could never be released.
     let place = match RELEASED.try_with(|_| ()) {
         Ok(()) => FREE.lock().unwrap_or_else(PoisonError::into_inner).take(),
         Err(_) => Place::SHARED,
@@ -107,7 +107,7 @@ impl Drop for ReleasedAtExit {
     }
 }
 
-/// The thread has no place of its own any more.
+/// Takes the thread's place away from it.
 pub(crate) fn release_place() {
     let Ok(place) = PLACE.try_with(|place| place.replace(Place::SHARED)) else { return };
     if place.at != Place::SHARED.at && place != Place::UNKNOWN {
@@ -151,7 +151,7 @@ mod tests {
             let place = acquire_place();
             release_place();
             release_place();
-            // What is not known yet has no number.
+            // A thread whose place is not known yet has no number.
             PLACE.with(|cell| cell.set(Place::UNKNOWN));
             release_place();
             let free = FREE.lock().unwrap_or_else(PoisonError::into_inner);

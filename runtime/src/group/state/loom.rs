@@ -65,7 +65,7 @@ fn no_cancellation_comes_before_the_failure_that_it_follows() {
     });
 }
 
-/// Invariant 2: loom fails where the join is not woken.
+/// Invariant 2: loom fails if the join is not woken.
 #[test]
 fn a_join_waits_for_all_tasks_and_is_woken_by_the_last() {
     model(None, || {
@@ -79,7 +79,7 @@ fn a_join_waits_for_all_tasks_and_is_woken_by_the_last() {
     });
 }
 
-/// Invariant 2: what is entered is waited for, or is not entered.
+/// Invariant 2: the join waits for a registered task, or the task is not registered.
 #[test]
 fn nothing_is_entered_after_the_join() {
     model(Some(3), || {
@@ -131,7 +131,7 @@ fn no_task_is_left_running_in_a_group_that_is_dropped() {
     });
 }
 
-/// Invariant 7: whoever comes first, a failure and a value are neither kept nor taken twice.
+/// Invariant 7: in either order, a failure and a value are neither kept nor taken twice.
 #[test]
 fn nothing_is_left_in_a_group_that_is_dropped() {
     model(Some(3), || {
@@ -150,7 +150,7 @@ fn nothing_is_left_in_a_group_that_is_dropped() {
     });
 }
 
-/// Invariant 7: a spawn is refused, or its task is waited for, whoever fires the token meanwhile.
+/// Invariant 7: a spawn is refused, or the join waits for its task, whatever fires the token meanwhile.
 #[test]
 fn a_spawn_is_refused_or_its_task_is_joined() {
     model(Some(3), || {

@@ -57,7 +57,7 @@ fn make(mut reads: impl FnMut(u8) + Send + 'static) -> Make {
     })
 }
 
-/// A map with places for two workers, both taken, and what is pulled.
+/// A map with two workers, which is its limit, and the items that were read.
 fn map(items: u8) -> (Map, Arc<Mutex<Vec<u8>>>) {
     let items_read: Arc<Mutex<Vec<u8>>> = Arc::default();
     let reads = items_read.clone();
@@ -74,7 +74,7 @@ fn record(map: &Map) -> Arc<TaskRecord> {
     TaskRecord::recycle_or_new(None, spec, Location::caller(), &map.scope, OnThread::Worker)
 }
 
-/// What a worker finds when it has stored an end, once it has waited for the source.
+/// What a worker does after it has stored a result, once it has waited for the source.
 fn next_index(map: &Map, key: Key, mut done: Option<FinishedItem<Run>>) -> Option<Index> {
     block_on(poll_fn(|cx| {
         map.dequeue(key);
@@ -206,7 +206,7 @@ fn a_blocked_iterator_keeps_no_map_from_its_end() {
     });
 }
 
-/// Invariant 7: a run that pends asks for one more worker, or leaves the question to a worker that reads.
+/// Invariant 7: a run that pends requests one more worker, or a worker that reads repeats the request.
 #[test]
 fn a_map_with_room_has_a_reader_or_requests_one() {
     model(Some(2), || {
@@ -230,7 +230,7 @@ fn a_map_with_room_has_a_reader_or_requests_one() {
     });
 }
 
-/// A token that fires while the source is asked whether it has more: what is left unread cuts the map.
+/// A token that fires while the source is checked for more items: unread items truncate the map.
 #[test]
 fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
     model(Some(2), || {
@@ -256,7 +256,7 @@ fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
     });
 }
 
-/// Invariant 5: a worker that leaves takes out of the queue no other one, which may have got its key.
+/// Invariant 5: a worker that ends does not remove another one, which may have got its key, from the queue.
 #[test]
 fn a_runner_that_leaves_takes_no_other_one_out_of_the_queue() {
     model(Some(3), || {

@@ -1,4 +1,4 @@
-//! The workers of a map: how many there may be, who they are, who waits for the source.
+//! The workers of a map: their number, their records, and the queue of those that wait for the source.
 
 use std::{
     hint,
@@ -24,7 +24,7 @@ use crate::{
     map::watch::Watched,
 };
 
-/// How often a worker looks for the source before it waits: as often as `std`'s mutex does. Most iterators have made
+/// How often a worker checks for the source before it waits: as often as `std`'s mutex spins. Most iterators have made
 /// an item by then.
 const SPINS: usize = if cfg!(all(test, supervised_loom)) { 0 } else { 100 };
 
@@ -45,12 +45,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         self.grow_exactly(idle)
     }
 
-    /// The same where no other worker may have the duty to ask (invariant 7).
+    /// The same, if no other worker may have to repeat the request (invariant 7).
     #[cold]
     pub(crate) fn grow_exactly(&self, idle: usize) -> Option<&'static TaskSpec> {
         let mut state = self.lock();
         let spec = state.spec.filter(|_| state.has_room() && state.idle() < idle)?;
-        // Without the source, what reads now asks again.
+        // If the source is lent, the worker that reads repeats the request.
         let source = state.source.take()?;
         state.borrowed = Borrowed::ToInspect;
         self.source_available.store(false, Ordering::Relaxed);
@@ -58,7 +58,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         let has_more = source.may_have_more();
         let mut state = self.lock();
         state.capacity.on_hint(has_more);
-        // Whoever stopped the reading meanwhile did not see the source, and could not ask it.
+        // Code that ended the reading meanwhile did not have the source, and could not check whether it has more.
         state.truncated |= state.stopped && has_more;
         let grows = state.has_room();
         if grows {
@@ -68,7 +68,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         grows.then_some(spec)
     }
 
-    /// A worker has its first poll: it asks for an item now.
+    /// Notes that a worker is polled for the first time: it reads an item now.
     pub(crate) fn worker_started(&self) {
         self.lock().capacity.starting -= 1;
     }
@@ -86,7 +86,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         Some(Progress { items_read, is_idle, requested, to_watch })
     }
 
-    /// Wakes the map's own future when its token fires, from now on.
+    /// Makes the map's token wake the map's own future when it fires.
     pub(crate) fn register_waker(self: &Arc<Self>)
     where
         Self: Send + Sync + 'static,
@@ -95,7 +95,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         self.cancel_waker.get_or_init(|| CancelWaker::new(&self.token, &self.scope, weak));
     }
 
-    /// Spins for a moment; whether the source may be back.
+    /// Spins for a moment. Returns whether the source may be back.
     pub(crate) fn spin_until_available(&self) -> bool {
         (0..SPINS).any(|_| {
             hint::spin_loop();
@@ -103,7 +103,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         })
     }
 
-    /// Enters the queue for the source; false if there is nothing to wait for.
+    /// Adds a worker to the queue for the source; false if there is nothing to wait for.
     pub(crate) fn enqueue(&self, key: Key, waker: &Waker) -> bool {
         // A worker's waker is tokio's, but no lock is needed to clone it.
         let waker = waker.clone();
@@ -115,7 +115,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         waits
     }
 
-    /// The worker waits no more, woken or not.
+    /// Removes a worker from the queue, if it is still there.
     pub(crate) fn dequeue(&self, key: Key) {
         let mut state = self.lock();
         let at = state.queue.iter().position(|(queued, _)| *queued == key);
@@ -128,7 +128,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Each looks at its token then: for a `cancel` that has not come to all of their cancel wakers.
+    /// Wakes all workers, and each checks its token: for a `cancel` that has not reached all of their cancel wakers.
     #[cold]
     pub(crate) fn wake_workers(&self) {
         let workers: Vec<_> = self.workers().iter().cloned().collect();
@@ -137,14 +137,14 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         }
     }
 
-    /// Enters a worker that is about to be spawned.
+    /// Adds a worker that is about to be spawned.
     pub(crate) fn register(self: &Arc<Self>, record: &Arc<TaskRecord>) -> Key
     where
         Self: Send + Sync + 'static,
     {
         self.registration.get_or_init(|| registry::register(self));
         let key = self.workers().insert(record.clone());
-        // Who aborts all records finds this one, or has closed the map before.
+        // Code that aborts all records either finds this one or has closed the map before.
         if self.lock().closed {
             record.abort();
         }
@@ -159,7 +159,8 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         }
     }
 
-    /// A worker has nothing more to do. It has left the queue: from here on another one may get its key.
+    /// Removes a worker that has nothing more to do. It is no longer in the queue: from here on another one may get its
+    /// key.
     pub(crate) fn finish(&self, key: Option<Key>) {
         if let Some(key) = key {
             let record = self.workers().remove(key);
@@ -167,7 +168,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         }
         let mut state = self.lock();
         if state.capacity.workers == 1 && state.source.is_some() {
-            // Its runtime drops it: what is unread is not run.
+            // Its runtime drops it: the unread items are not run.
             drop(state);
             self.stop_reading();
             state = self.lock();
@@ -199,7 +200,7 @@ where
         into.extend(self.workers().iter().cloned());
     }
 
-    /// Its workers have cancel wakers of their own.
+    /// Wakes the map's own future only: each worker has a separate cancel waker.
     fn token_fired(&self) {
         self.wake();
     }

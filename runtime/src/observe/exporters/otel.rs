@@ -43,10 +43,10 @@ use crate::{
 ///
 /// # Cost
 ///
-/// Nothing between collections. Each of the 12 instruments is read on its own, so two of them may be some
-/// microseconds apart; with the SDK a collection takes about 100 microseconds for each name. A bucket instrument
-/// has 23 attribute sets for each name: at 87 names it passes 2,000, where the SDK puts what is beyond into one
-/// overflow set, unless a view raises that instrument's cardinality limit.
+/// Nothing between collections. Each of the 12 instruments is read on its own, so two of them may be some microseconds
+/// apart; with the SDK a collection takes about 100 microseconds for each name. A bucket instrument has 23 attribute
+/// sets for each name: at 87 names it passes 2,000, beyond which the SDK puts the others into one overflow set, unless
+/// a view raises that instrument's cardinality limit.
 pub fn register_metrics(meter: &Meter) {
     for Family { name, help, values } in &FAMILIES {
         match *values {

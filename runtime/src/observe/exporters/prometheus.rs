@@ -19,21 +19,22 @@
 //! | `supervised_task_duration_seconds{task}` | histogram | from the permit to the end, in real time |
 //! | `supervised_permit_wait_seconds{task}` | histogram | the wait for a permit, in real time, of functions that have a `limit` |
 //!
-//! `task` is the function's `name`. Functions that share a name are added up, their limits too; where one of
-//! them has no limit, running over limit says nothing: give it a name of its own.
+//! `task` is the function's `name`. Functions that share a name are added up, their limits too; if one of them has no
+//! limit, running over limit says nothing: give it a name that no other function has.
 //!
 //! # Functions that have not run
 //!
-//! All series of a function are there, at zero, from its first use in the process on (those of a limit if it has one);
-//! before it, nobody knows of the function. A rule that has to hold before then, or after every restart, says what no series means:
+//! All series of a function exist, at zero, from its first use in the process on (those of a limit if it has one);
+//! before that, the function has none. A rule that has to hold before then, or after every restart, has to define what
+//! a missing series means:
 //!
 //! ```text
 //! absent(supervised_tasks_started_total{task="backup"})                                   # never ran
 //! sum(rate(supervised_tasks_started_total{task="backup"}[5m])) or vector(0)               # 0, not nothing
 //! ```
 //!
-//! A function that panics in its very first run may be seen first with a count of one already: `increase` sees
-//! no step then. The rules in the repository, `examples/prometheus/rules.yml`, look for that as well.
+//! A function that panics in its very first run may be seen first with a count of one already: `increase` sees no step
+//! then. The rules in the repository, `examples/prometheus/rules.yml`, cover that as well.
 
 use std::fmt::{self, Write as _};
 
@@ -48,10 +49,10 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Returns the counters of every supervised function in the text exposition format 0.0.4.
 ///
-/// About 2 KB for each name, 4 KB with a `limit`, and some twenty microseconds, in the order of the names. It reads what each thread
-/// has counted, one function after another, and stops nobody. The numbers of a name fit while runs go on: a
-/// histogram's `_count` is its last bucket, running is started less finished, and from one call to the next no
-/// counter goes back.
+/// About 2 KB for each name, 4 KB with a `limit`, and some twenty microseconds, in the order of the names. It reads the
+/// counters of each thread, one function after another, and blocks no run. The numbers of a name are consistent while
+/// runs continue: a histogram's `_count` is its last bucket, running is started less finished, and from one call to the
+/// next no counter goes back.
 ///
 /// ```
 /// # use tokio_supervised::{CancellationToken, TaskError, prometheus, supervised};

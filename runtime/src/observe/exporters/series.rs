@@ -36,7 +36,7 @@ pub(crate) struct Family {
     pub(crate) values: Values,
 }
 
-/// Where a family's numbers are.
+/// The source of a family's numbers.
 pub(crate) enum Values {
     /// A count that only grows.
     Counter(fn(&Series) -> u64),

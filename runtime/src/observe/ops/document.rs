@@ -1,4 +1,4 @@
-//! The content of a snapshot. Its size is bounded; what is left out is counted.
+//! The content of a snapshot. Its size is bounded; omitted entries are counted.
 //!
 //! The page and other programs read it as JSON: keys carry their units; keys are added, never changed.
 

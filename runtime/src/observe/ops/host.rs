@@ -1,4 +1,5 @@
-//! Who was asked: against DNS rebinding, where a web page's own name is made to point to this machine.
+//! The check of the requested host: against DNS rebinding, by which a web page's own name is made to point to this
+//! machine.
 
 use axum::{
     extract::Request,

@@ -1,4 +1,4 @@
-//! The ops server, apart from what it looks at.
+//! The ops server, separate from the runtime that it observes.
 
 use std::{
     io,
@@ -16,16 +16,16 @@ use crate::{
     observe::ops::serve::{bind, serve},
 };
 
-/// Serves what [`router`](crate::observe::ops::routes::router) does at 127.0.0.1, on a thread and a small runtime of its own, until
-/// the process ends. Gives the address; with port 0 the system has chosen one.
+/// Serves [`router`](crate::observe::ops::routes::router) at 127.0.0.1, on a dedicated thread with a small runtime,
+/// until the process ends. Returns the address; with port 0 the system chooses one.
 ///
-/// It answers while tasks block every worker of the runtime, and during a shutdown. `/healthz` asks the runtime
-/// that this was called in: 503 where none of its workers is free for 2 s, so that a liveness probe restarts a
-/// process that hangs. Called outside of any runtime, it says 200.
+/// It answers while tasks block every worker of the runtime, and during a shutdown. `/healthz` asks the runtime that
+/// this was called in: it answers 503 if none of its workers is free for 2 s, and a liveness probe then restarts a
+/// process that hangs. If this is called outside any runtime, it answers 200.
 ///
 /// Nothing stops it but the end of the process, which it does not hold back.
 ///
-/// What a client can pile up is bounded: see [what it costs](super#what-it-costs).
+/// The resources that a client can take are bounded: see [what it costs](super#what-it-costs).
 ///
 /// ```no_run
 /// # fn main() -> std::io::Result<()> {
@@ -56,7 +56,7 @@ pub fn listen(port: u16) -> io::Result<SocketAddr> {
 }
 
 fn run(port: u16, app: Router, started: &SyncSender<io::Result<SocketAddr>>) {
-    // Whoever waits for the message never leaves before it.
+    // The receiver waits until the message has come.
     let report = |result| _ = started.send(result);
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -15,20 +15,20 @@
 //! | path | answer |
 //! |---|---|
 //! | `/metrics` | the counters of each supervised function, for Prometheus |
-//! | `/healthz` | 200 while the runtime turns |
+//! | `/healthz` | 200 while the runtime makes progress |
 //! | `/readyz` | 200 until the first signal, then 503 |
 //! | `/debug/tasks` | the live tasks, the functions and the last panics: a page that follows them for a browser, JSON for `Accept: application/json`, else text |
 //!
 //! # Who may see it
 //!
-//! Whoever reaches it: there is no authentication. Names, source places, the messages of panics and their
-//! backtraces are inside information: they tell an attacker what runs, in which version, and what makes it
-//! fail. So [`listen`] binds the loopback address alone, and answers only what was asked of `localhost`: a web
-//! page of somebody else's whose name was made to point to 127.0.0.1 (DNS rebinding) gets nothing. From
-//! another machine: `ssh -L 7070:localhost:7070 host`, or `kubectl port-forward pod/name 7070`.
+//! Anyone who can reach it: there is no authentication. Names, source places, the messages of panics and their
+//! backtraces are inside information: they show an attacker what runs, in which version, and what makes it fail. So
+//! [`listen`] binds the loopback address alone, and answers only requests to `localhost`: a foreign web page whose name
+//! was made to point to 127.0.0.1 (DNS rebinding) gets nothing. From another machine: `ssh -L 7070:localhost:7070
+//! host`, or `kubectl port-forward pod/name 7070`.
 //!
-//! [`router`] is for a server that decides by itself who may see it. What has to be reachable from outside, as
-//! the probes and the scrapes of an orchestrator, goes into the service's own router without the rest:
+//! [`router`] is for a server with its own access control. Put the routes that have to be reachable from outside, such
+//! as the probes and scrapes of an orchestrator, into the service's own router without the rest:
 //!
 //! ```
 //! use axum::{Router, http::StatusCode, routing::get};
@@ -43,18 +43,19 @@
 //!
 //! # When everything hangs
 //!
-//! A router is served by the workers of the runtime that it is in: while tasks block all of them, it answers
-//! nobody, and that is when one wants to look. [`listen`] has a thread and a small runtime of its own, and goes
-//! on during a shutdown, to its end.
+//! A router is served by the workers of the runtime that it is in: while tasks block all of them, it does not answer,
+//! and that is when it is needed. [`listen`] uses a dedicated thread with a small runtime, and continues during a
+//! shutdown, to its end.
 //!
 //! # What it costs
 //!
-//! Nothing while nobody looks. A snapshot is made on a thread of its own, for all who look: at most every
-//! 500 ms, and less often where there are so many tasks that it would take more than a tenth of a core. What is
-//! sent is bounded, however many tasks there are: alike siblings are one line, lines beyond 300 and functions
-//! beyond 100 are counted instead.
+//! Nothing while the page is not open. A snapshot is made on a dedicated thread, for all viewers: at most every 500 ms,
+//! and less often if there are so many tasks that it would take more than a tenth of a core. The size of a response is
+//! bounded, however many tasks there are: alike siblings are one line, lines beyond 300 and functions beyond 100 are
+//! counted instead.
 //!
-//! What clients can pile up is bounded too. Per process, at most 32 clients follow the tasks at once; further ones get
+//! The resources that clients can take are bounded too. Per process, at most 32 clients follow the tasks at once;
+//! further ones get
 //! 503. A place is free again after 10 s, whether its client reads or not; the page asks for the next one by itself.
 //! [`listen`] bounds connections too:
 //!
@@ -63,8 +64,8 @@
 //! | open connections | 64 | the next one waits until a place is free |
 //! | time until the head of a request has come, or the next request on a connection | 5 s | the connection is closed |
 //! | bytes of a head | 32 KiB | 431, and the connection is closed |
-//! | time in which a client reads nothing of what is sent | 5 s | the connection is closed |
-//! | time in which it reads all that is ready to be sent | 30 s | the connection is closed |
+//! | time in which a client reads nothing of the response | 5 s | the connection is closed |
+//! | time in which it reads all data that is ready to be sent | 30 s | the connection is closed |
 
 mod accept;
 mod document;

@@ -42,7 +42,7 @@ static SPEC: TaskSpec = TaskSpec::new(PLAIN, Policy::DEFAULT.limit(3));
 ///
 /// # Panics
 ///
-/// Where it is not read back.
+/// If it is not read back.
 pub fn check(given: &'static str) {
     assert_eq!(page(given), page(PLAIN));
     let document = document(given);
@@ -101,7 +101,7 @@ fn sample(line: &str, name: &str) -> String {
     format!("{sample}}} {number}")
 }
 
-/// Up to what ends it, and what is behind that.
+/// Returns the unescaped text up to `end`, and the rest after it.
 fn unescaped(text: &str, end: Option<char>, escape: impl Fn(char) -> char) -> (String, &str) {
     let mut read = String::new();
     let mut chars = text.chars();

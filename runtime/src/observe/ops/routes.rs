@@ -1,4 +1,4 @@
-//! What is asked, and what is answered.
+//! The routes of the ops page, and their responses.
 
 use std::{convert::Infallible, sync::Arc, thread, time::Duration};
 
@@ -42,7 +42,7 @@ const STREAM: Duration = Duration::from_secs(10);
 /// After which a request for one snapshot gives up.
 const SNAPSHOT: Duration = Duration::from_secs(30);
 
-/// Lookups of symbols at once, each on a thread of its own.
+/// How many lookups of symbols may run at once, each on a separate thread.
 const LOOKUPS: usize = 4;
 
 /// After which the page does so.
@@ -89,7 +89,7 @@ pub(crate) fn router_watching(runtime: Option<Handle>) -> Router {
         .with_state(Watched::new(runtime))
 }
 
-/// Nobody keeps it, and nobody takes it for something else.
+/// Sets the headers that prevent a response from being cached or read as another type.
 async fn private(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -157,7 +157,7 @@ async fn forward(mut listener: Listener, viewer: mpsc::Sender<Arc<Snapshot>>) {
 async fn backtrace(Path(panic): Path<String>) -> Response {
     static PLACES: Semaphore = Semaphore::const_new(LOOKUPS);
     let Ok(place) = PLACES.acquire().await else { return busy() };
-    // The thread holds the place: a client that leaves does not end it.
+    // The thread holds the place: a client that disconnects does not end it.
     let look_up = move || {
         let _place = place;
         document::backtrace(&panic)

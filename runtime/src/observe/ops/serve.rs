@@ -110,6 +110,6 @@ async fn connection(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(WriteTimeout::new(stream)), service);
-    // A client that leaves or misbehaves is no concern of the program.
+    // A client that disconnects or misbehaves does not concern the program.
     _ = connection.await;
 }

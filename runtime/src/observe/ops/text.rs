@@ -92,7 +92,7 @@ fn left_out(f: &mut fmt::Formatter<'_>, count: usize, what: &str) -> fmt::Result
     }
 }
 
-/// A name as it is, if it cannot be taken for something else: a terminal obeys what is in it.
+/// A name, quoted unless it is plain: a terminal would interpret control characters in it.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {

@@ -29,7 +29,7 @@ fn record(pool: &PoolState) -> Arc<TaskRecord> {
     TaskRecord::recycle_or_new(recycled, spec, Location::caller(), &pool.scope, OnThread::Worker)
 }
 
-/// As a spawn and its task.
+/// What a spawn and its task do.
 fn spawn_and_end(pool: &PoolState, is_drained: &AtomicBool) {
     let Some(slot) = Limit::try_acquire(&*pool.limit) else { return };
     if let Ok(key) = pool.register(&record(pool), SlotKind::New) {
@@ -39,7 +39,7 @@ fn spawn_and_end(pool: &PoolState, is_drained: &AtomicBool) {
     drop(slot);
 }
 
-/// Invariants 1 and 2: loom fails where the drain is not woken.
+/// Invariants 1 and 2: loom fails if the drain is not woken.
 #[test]
 fn a_drain_waits_for_the_last_task_and_accepts_none_after() {
     model(Some(2), || {
@@ -84,7 +84,7 @@ fn a_drain_waits_for_a_reserved_slot_and_its_task() {
     });
 }
 
-/// Invariant 1: a slot that is given back unused.
+/// Invariant 1: a slot that is dropped unused.
 #[test]
 fn a_reserved_slot_that_is_dropped_ends_the_drain() {
     model(None, || {
@@ -131,7 +131,7 @@ fn no_task_escapes_an_abort() {
     });
 }
 
-/// Invariant 8: what is made after something else has fired the token is not cancelled by it.
+/// Invariant 8: a task that is made after something else has fired the token is not cancelled by it.
 #[test]
 fn a_token_that_something_else_fired_is_replaced() {
     model(Some(2), || {
@@ -165,7 +165,7 @@ fn no_token_escapes_the_stop() {
     });
 }
 
-/// Invariant 7: what a task does at its end beside a drain that cancels it.
+/// Invariant 7: a task ends while a drain cancels it.
 #[test]
 fn a_task_that_a_drain_cancels_is_returned_by_each_drain() {
     model(Some(2), || {
@@ -190,7 +190,7 @@ fn a_task_that_a_drain_cancels_is_returned_by_each_drain() {
     });
 }
 
-/// Two drains at once: both end, and what did not stop is told by each.
+/// Two drains at once: both end, and both return the task that did not stop.
 #[test]
 fn two_drains_both_return_a_task_that_did_not_stop() {
     model(Some(2), || {

@@ -255,7 +255,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     fn make(&mut self) -> Result<(), Caught> {
         let factory =
             self.factory.as_ref().expect("a supervised future was polled after it had ended");
-        // The first count installs the hook that records where a clone panics.
+        // The first count installs the hook, which records the location of a panic in `clone`.
         _ = self.spec.local_metrics();
         let body = panic::catch(|| factory.make())?;
         let mut run = Run::new(self.spec, self.token.clone(), *self.verdict, body);

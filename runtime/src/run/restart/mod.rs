@@ -71,7 +71,7 @@ pin_project! {
 /// The runs of one call, with the body, the parameters and the token inside. As one opaque type, the compiler infers
 /// whether it is `Send`.
 pub trait Runs {
-    /// What the body returns.
+    /// The return type of the body.
     type Output;
 
     #[doc(hidden)]
@@ -176,7 +176,7 @@ where
     C: Runs,
     C::Output: SupervisedOutput,
 {
-    /// Converts the error, so that functions with different errors fit into one group or `map`.
+    /// Converts the error: functions with different errors then fit into one group or `map`.
     ///
     /// ```
     /// # use tokio_supervised::{supervised, CancellationToken, Group};

@@ -8,7 +8,7 @@ use std::{
 use crate::function::limit::pair::HOLD;
 use crate::tasks::timer::Timer;
 
-/// Each hold may last twice as long as the one before it, and is followed by a rest of its own length.
+/// Each hold may last twice as long as the one before it, and is followed by a rest of the same length.
 pub(crate) struct HoldTimer {
     longest: Duration,
     timer: Option<Timer>,
@@ -20,7 +20,7 @@ impl HoldTimer {
         Self { longest: HOLD, timer: None, resting: false }
     }
 
-    /// Ready once the hold is over; a rest begins then.
+    /// Ready once the hold is over; a rest starts then.
     pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.timer.is_none() {
             self.timer = Timer::start(self.longest);

@@ -42,7 +42,7 @@ impl Scene {
     }
 }
 
-/// Invariant 1: loom fails where all threads wait.
+/// Invariant 1: loom fails if all threads wait.
 #[test]
 fn two_scopes_and_one_function_do_not_block_each_other() {
     model(Some(1), || {

@@ -19,7 +19,7 @@ fn a_record_is_recycled_only_without_other_references() {
         let token = CancellationToken::new();
         let record = model_record(&token);
         let scope = record.scope().clone();
-        // The count of references is one that loom does not see: this is changed beside it.
+        // Loom does not see the reference count: this value changes together with it.
         let references = Arc::new(AtomicUsize::new(2));
         let aborts = thread::spawn({
             let (record, references) = (record.clone(), references.clone());

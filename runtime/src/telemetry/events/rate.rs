@@ -53,7 +53,7 @@ struct Window {
     listens: Option<Dispatch>,
 }
 
-/// What was counted of one function, to be logged.
+/// The count of one function, to be logged.
 struct Counted {
     task: &'static str,
     count: u64,
@@ -64,7 +64,7 @@ struct Counted {
 /// What to do with an event.
 struct Answer {
     admitted: bool,
-    /// What was counted in the window before.
+    /// The count of the window before.
     before: Option<Counted>,
     /// The caller starts the thread.
     watch: bool,
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(admitted(rate, "counted", 5, almost), 0);
         rate.flush(Some(almost));
         assert!(logged("counted").is_empty());
-        // The next window, whose first event logs what was counted.
+        // The next window, whose first event logs the count.
         assert_eq!(admitted(rate, "counted", 11, started + WINDOW), 10);
         assert_eq!(logged("counted"), [20]);
         rate.flush(Some(started + WINDOW));

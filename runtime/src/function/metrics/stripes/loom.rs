@@ -42,7 +42,7 @@ fn the_shared_share_loses_nothing() {
     model(None, || {
         let stripes = Arc::new(Stripes::new());
         let threads = spawn_two(&stripes, |stripes| {
-            // As where its thread-locals are gone: it has the shared one from now on.
+            // As if its thread-locals were destroyed: it has the shared one from now on.
             _ = crate::function::metrics::threads::acquire_place();
             release_place();
             count_twice(&stripes);
@@ -69,7 +69,7 @@ fn a_sum_never_goes_down() {
     model(Some(2), || {
         let stripes = Arc::new(Stripes::new());
         let threads = spawn_two(&stripes, |stripes| count_and_end(&stripes));
-        // The last of them, so that its loads find all that they may find.
+        // The last thread, whose loads may then return every stored value.
         let reads = thread::spawn(move || {
             let (first, second) = (sum(&stripes), sum(&stripes));
             assert!(first <= second, "{first}, then {second}");

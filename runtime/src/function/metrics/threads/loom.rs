@@ -15,7 +15,7 @@ fn a_number_has_one_owner_that_sees_its_predecessor() {
             move || {
                 let place = acquire_place();
                 assert_ne!(place, Place::SHARED);
-                // Loom fails where two write at once, or one cannot know what was written before.
+                // Loom fails if two threads write at once, or if one does not see an earlier write.
                 shares[place.number()].with_mut(|_| ());
                 release_place();
             }
