@@ -499,6 +499,7 @@ impl ScopeNode {
 
     /// Fires the token of the scope for a reason, unless it has fired. A foreign waker that panics may keep it from
     /// cancel wakers of the scope: then `wake_tasks` is called.
+    #[cold]
     pub(crate) fn fire(&self, token: &CancellationToken, cause: Cause, wake_tasks: impl FnOnce()) {
         if !token.is_cancelled() && !self.cancel(cause, || quietly(|| token.cancel())) {
             wake_tasks();

@@ -36,7 +36,7 @@ pub(crate) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
 ) -> Option<PreparedRun> {
     let (token, record) = pool.task_parts();
     let spec = call_closure(|| run.insert(task(token)).spec());
-    let spec = spec.map_err(|caught| panicked(task_name::<S, F>(), caught)).ok()?;
+    let spec = spec.map_err(|caught| drop(panicked(task_name::<S, F>(), caught))).ok()?;
     Some(PreparedRun { spec, record })
 }
 

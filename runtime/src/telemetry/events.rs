@@ -271,6 +271,7 @@ impl fmt::Display for FailedScope<'_> {
 /// a panic was logged when it was caught.
 ///
 /// `place` is that of the spawn, or of the map.
+#[cold]
 pub(crate) fn task_failed(
     scope: &FailedScope<'_>,
     task: &'static str,
