@@ -1,8 +1,6 @@
 //! `panic = "abort"` makes the boundary impossible: it is refused when the crate is built, or accepted
 //! knowingly. A cargo of its own, with a target folder of its own, checks the crate under such a profile.
 
-#![allow(clippy::unwrap_used)]
-
 use std::process::{Command, Output};
 
 fn check_with_abort(features: &[&str]) -> Output {

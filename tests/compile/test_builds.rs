@@ -3,8 +3,6 @@
 //! A package of its own, with a target folder of its own, since features are those of a whole build: here the
 //! crate is without `test-util`, and with it.
 
-#![allow(clippy::unwrap_used)]
-
 use std::{
     fs,
     path::{Path, PathBuf},

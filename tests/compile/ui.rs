@@ -7,8 +7,6 @@
 //! without it names the place alone. The snapshots are made without it; where it is installed, the few
 //! cases that have such a place are left out, by name.
 
-#![allow(clippy::unwrap_used)]
-
 use std::{
     env, fs,
     path::{Path, PathBuf},

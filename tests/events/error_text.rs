@@ -15,10 +15,8 @@ use tokio_supervised::{
     CancellationToken, Group, Outcome, Pool, TaskError, map, stats, supervised, task,
 };
 
-use crate::{
-    listen,
-    support::{in_time, poll_once, turn},
-};
+use crate::listen;
+use testkit::{in_time, poll_once, turn};
 
 /// Only `Display`. The alternate form has more, as that of `anyhow`.
 struct Displayed(Cow<'static, str>);

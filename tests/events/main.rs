@@ -8,13 +8,9 @@
 
 mod error_text;
 mod spans;
-#[path = "../behaviour/support.rs"]
-mod support;
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
-    fmt::Debug,
     future::pending,
     sync::{Arc, Mutex, Once},
     time::Duration,
@@ -22,13 +18,13 @@ use std::{
 
 use tokio::sync::oneshot;
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, supervised};
-use tracing::{
-    Level, Subscriber,
-    field::{Field, Visit},
-};
-use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
+use tracing::Level;
+use tracing_subscriber::layer::SubscriberExt;
 
-use crate::support::{in_time, poll_once, turn};
+use testkit::{
+    events::{Capture, Events},
+    in_time, poll_once, turn,
+};
 
 #[tokio::test]
 async fn a_panic_is_one_error_event_with_its_place() {
@@ -422,20 +418,6 @@ async fn a_pool_whose_last_handle_is_its_last_task_warns_nobody() {
     assert!(events.lock().unwrap().is_empty(), "{events:?}");
 }
 
-#[derive(Debug)]
-struct Told {
-    level: Level,
-    fields: BTreeMap<&'static str, String>,
-}
-
-impl Told {
-    fn name(&self) -> &str {
-        &self.fields["task.name"]
-    }
-}
-
-type Events = Arc<Mutex<Vec<Told>>>;
-
 thread_local! {
     /// Where this thread's events go: each test has a thread of its own.
     static HEARD: RefCell<Events> = RefCell::default();
@@ -445,34 +427,12 @@ thread_local! {
 fn listen() -> Events {
     static SUBSCRIBED: Once = Once::new();
     SUBSCRIBED.call_once(|| {
-        let subscriber = tracing_subscriber::registry().with(Capture).with(spans::Capture);
+        let capture =
+            Capture(|event| HEARD.with_borrow(|events| events.lock().unwrap().push(event)));
+        let subscriber = tracing_subscriber::registry().with(capture).with(spans::Capture);
         tracing::subscriber::set_global_default(subscriber).unwrap();
     });
     let events = Events::default();
     HEARD.set(events.clone());
     events
-}
-
-struct Capture;
-
-impl<S: Subscriber> Layer<S> for Capture {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        let metadata = event.metadata();
-        if metadata.target() != "tokio_supervised" || *metadata.level() > Level::INFO {
-            return;
-        }
-        let mut told = Told { level: *metadata.level(), fields: BTreeMap::new() };
-        event.record(&mut told);
-        HEARD.with_borrow(|events| events.lock().unwrap().push(told));
-    }
-}
-
-impl Visit for Told {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.fields.insert(field.name(), value.to_owned());
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.fields.insert(field.name(), format!("{value:?}"));
-    }
 }

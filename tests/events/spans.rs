@@ -17,7 +17,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-use crate::support::{in_time, turn};
+use testkit::{in_time, turn};
 
 #[supervised(name = "spans: tells")]
 async fn tells(line: &'static str) -> Result<(), TaskError> {

@@ -1,25 +1,19 @@
 //! The example `panics`, run as a program.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
-#[allow(dead_code, reason = "other examples need the rest")]
-#[path = "../support/program.rs"]
-mod program;
 
 use std::{os::unix::process::ExitStatusExt, path::Path};
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use program::{Ended, Program};
+use testkit::program::{Ended, Program};
 
 fn start<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Program {
-    Program::start("panics", Path::new("."), arguments)
+    Program::example("panics", Path::new("."), arguments)
 }
 
 /// The same with a value of `RUST_BACKTRACE`.
 fn start_with<'a>(backtrace: &str, arguments: impl IntoIterator<Item = &'a str>) -> Program {
-    Program::start_with("panics", Path::new("."), arguments, [("RUST_BACKTRACE", backtrace)])
+    Program::example_with("panics", Path::new("."), arguments, [("RUST_BACKTRACE", backtrace)])
 }
 
 /// A row of the table: jobs, ok, panicked, cancelled.
@@ -34,7 +28,7 @@ const PLACE: &str = "examples/panics/average.rs";
 
 #[test]
 fn every_fifth_of_a_thousand_jobs_panics_and_all_others_finish() {
-    let ended = start([]).end();
+    let ended = start([]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert_eq!(row(&ended, "results"), [1_000, 800, 200, 0]);
     assert_eq!(row(&ended, "counters"), [1_000, 800, 200, 0]);
@@ -48,7 +42,7 @@ const LOGGED: usize = 10;
 
 #[test]
 fn as_text_a_panic_is_one_line_and_those_above_ten_are_counted() {
-    let ended = start(["--log", "text"]).end();
+    let ended = start(["--log", "text"]).close_stdin().end();
     let begin = format!("ERROR task `average` panicked at {PLACE}:");
     let (panics, counts): (Vec<_>, Vec<_>) =
         ended.stderr.lines().partition(|line| line.contains(&begin));
@@ -71,7 +65,7 @@ fn panics_of(event: &Value) -> u64 {
 
 #[test]
 fn as_json_a_panic_is_one_object_and_its_backtrace_another() {
-    let ended = start_with("1", ["--log", "json"]).end();
+    let ended = start_with("1", ["--log", "json"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0));
     let events: Vec<Value> =
         ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -99,7 +93,7 @@ fn as_json_a_panic_is_one_object_and_its_backtrace_another() {
 
 #[test]
 fn without_backtraces_nothing_but_panics_is_logged() {
-    let ended = start_with("0", ["--log", "json"]).end();
+    let ended = start_with("0", ["--log", "json"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0));
     let events = ended.stderr.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let panics = events.map(|event| {
@@ -111,7 +105,7 @@ fn without_backtraces_nothing_but_panics_is_logged() {
 
 #[test]
 fn the_error_carries_the_backtrace_of_the_panic_site() {
-    let ended = start(["--jobs", "10", "--backtrace"]).end();
+    let ended = start(["--jobs", "10", "--backtrace"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let (_, shown) = ended.stdout.split_once("\n\n").unwrap();
     assert!(shown.starts_with(&format!("task `average` panicked at {PLACE}:")), "{shown}");
@@ -123,7 +117,7 @@ fn strict_tells_a_panic_by_the_exit_code() {
     let cases = [("5", 200, 1), ("1", 1_000, 1), ("1001", 0, 0), ("0", 0, 0)];
     for (every, panicked, code) in cases {
         for (strict, code) in [(None, 0), (Some("--strict"), code)] {
-            let ended = start(["--every", every].into_iter().chain(strict)).end();
+            let ended = start(["--every", every].into_iter().chain(strict)).close_stdin().end();
             assert_eq!(ended.status.code(), Some(code), "{every} {strict:?}: {ended:#?}");
             let expected = [1_000, 1_000 - panicked, panicked, 0];
             assert_eq!(row(&ended, "results"), expected);
@@ -134,7 +128,7 @@ fn strict_tells_a_panic_by_the_exit_code() {
 
 #[test]
 fn no_job_at_all_adds_up_too() {
-    let ended = start(["--jobs", "0", "--backtrace", "--strict"]).end();
+    let ended = start(["--jobs", "0", "--backtrace", "--strict"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert_eq!(row(&ended, "results"), [0; 4]);
 }
@@ -144,7 +138,7 @@ fn an_interrupt_shows_what_has_ended_and_ends_by_the_signal() {
     let mut program = start(["--jobs", "1000000000", "--every", "1000"]);
     program.next_remark();
     program.send(Signal::SIGINT);
-    let ended = program.end_by_itself();
+    let ended = program.end();
     assert_eq!(ended.status.signal(), Some(2), "{}", ended.stdout);
     let results = row(&ended, "results");
     assert_eq!(row(&ended, "counters"), results);
@@ -156,14 +150,14 @@ fn an_interrupt_shows_what_has_ended_and_ends_by_the_signal() {
 #[test]
 fn a_wrong_command_line_exits_with_two() {
     for wrong in [&["--log", "xml"], &["--jobs", "-1"]] {
-        let ended = start(wrong.iter().copied()).end();
+        let ended = start(wrong.iter().copied()).close_stdin().end();
         assert_eq!(ended.status.code(), Some(2), "{ended:#?}");
     }
 }
 
 #[test]
 fn help_tells_the_exit_codes() {
-    let ended = start(["--help"]).end();
+    let ended = start(["--help"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     for said in ["  0  every job", "  1  with --strict", "  2  the command", "130", "json"] {
         assert!(ended.stdout.contains(said), "no `{said}`: {ended:#?}");

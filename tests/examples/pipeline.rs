@@ -1,19 +1,13 @@
 //! The example `pipeline`, run as a program.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
-#[allow(dead_code, reason = "other examples need the rest")]
-#[path = "../support/program.rs"]
-mod program;
 
 use std::{fs, os::unix::process::ExitStatusExt, path::Path};
 
 use nix::sys::signal::Signal;
 
-use program::Program;
+use testkit::program::Program;
 
 fn start<'a>(directory: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Program {
-    Program::start("pipeline", directory, arguments)
+    Program::example("pipeline", directory, arguments)
 }
 
 fn table(lines: usize) -> String {
@@ -44,7 +38,7 @@ fn twenty_thousand_lines_come_out_in_order() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("table"), table(LINES)).unwrap();
     for arguments in [&["table"] as &[&str], &["table", "--out", "summed"]] {
-        let ended = start(place.path(), arguments.iter().copied()).end();
+        let ended = start(place.path(), arguments.iter().copied()).close_stdin().end();
         assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
         let written = fs::read_to_string(place.path().join("summed")).unwrap_or(ended.stdout);
         assert!(written == summed(LINES), "{arguments:?}");
@@ -59,7 +53,7 @@ fn a_line_comes_out_before_the_next_one_goes_in() {
         program.feed(&format!("{line}\n"));
         assert_eq!(program.next_line(), expected);
     }
-    assert_eq!(program.end().status.code(), Some(0));
+    assert_eq!(program.close_stdin().end().status.code(), Some(0));
 }
 
 #[test]
@@ -68,7 +62,7 @@ fn a_bad_line_costs_itself_and_what_follows_it() {
         let place = tempfile::tempdir().unwrap();
         let text = table(before) + "bad\n" + &table(LINES);
         fs::write(place.path().join("table"), text).unwrap();
-        let ended = start(place.path(), ["table"]).end();
+        let ended = start(place.path(), ["table"]).close_stdin().end();
         assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
         let said = format!("Error: line {}: no tab between a key and a value\n", before + 1);
         assert_eq!(ended.stderr, said);
@@ -88,7 +82,7 @@ fn what_cannot_be_opened_read_or_written_is_named() {
         (&["table", "--out", "/dev/full"], "the result cannot be written"),
     ];
     for (arguments, said) in cases {
-        let ended = start(place.path(), arguments.iter().copied()).end();
+        let ended = start(place.path(), arguments.iter().copied()).close_stdin().end();
         assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
         assert!(ended.stderr.starts_with(&format!("Error: {said}\n")), "{ended:#?}");
         assert_eq!(ended.stdout, "");
@@ -104,7 +98,7 @@ fn a_signal_at_rest_ends_it_by_the_signal() {
             assert_eq!(program.next_line(), line);
         }
         program.send(signal);
-        let ended = program.end_by_itself();
+        let ended = program.end();
         assert_eq!(ended.status.signal(), Some(signal as i32), "{ended:#?}");
         assert_eq!(ended.stdout, summed(3), "no half line");
         let said = "Interrupted: 3 lines had been read, 3 of them are written.\n";
@@ -118,7 +112,7 @@ fn a_signal_at_work_writes_all_that_was_read_and_no_more() {
     program.feed_beside(table(10 * LINES));
     program.next_line();
     program.send(Signal::SIGTERM);
-    let ended = program.end_by_itself();
+    let ended = program.end();
     assert_eq!(ended.status.signal(), Some(Signal::SIGTERM as i32), "{}", ended.stderr);
     let lines = ended.stdout.lines().count();
     let said = format!("Interrupted: {lines} lines had been read, {lines} of them are written.\n");
@@ -128,14 +122,14 @@ fn a_signal_at_work_writes_all_that_was_read_and_no_more() {
 
 #[test]
 fn a_wrong_command_line_exits_with_two() {
-    let ended = start(Path::new("."), ["--outt", "x"]).end();
+    let ended = start(Path::new("."), ["--outt", "x"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(2), "{ended:#?}");
     assert!(ended.stderr.contains("--out"), "{ended:#?}");
 }
 
 #[test]
 fn help_tells_the_exit_codes() {
-    let ended = start(Path::new("."), ["--help"]).end();
+    let ended = start(Path::new("."), ["--help"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     for said in ["  0  every line", "  1  a line", "  2  the command", "130", "crc32"] {
         assert!(ended.stdout.contains(said), "no `{said}`: {ended:#?}");

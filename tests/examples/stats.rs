@@ -1,21 +1,15 @@
 //! The example `stats`, run as a program.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
-#[allow(dead_code, reason = "other examples need the rest")]
-#[path = "../support/program.rs"]
-mod program;
 
 use std::{fs, os::unix::process::ExitStatusExt, path::Path};
 
 use nix::sys::signal::Signal;
 
-use program::{Ended, Program};
+use testkit::program::{Ended, Program};
 
 const BOTH: [&str; 2] = ["mutex", "atomics"];
 
 fn start<'a>(directory: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Program {
-    Program::start("stats", directory, arguments)
+    Program::example("stats", directory, arguments)
 }
 
 /// The value in a column of the table.
@@ -47,7 +41,7 @@ fn a_hundred_files_give_the_sequential_answer_either_way() {
     }
     for kept in BOTH {
         let arguments = ["--kept", kept].into_iter().chain(names.iter().map(String::as_str));
-        let ended = start(place.path(), arguments).end();
+        let ended = start(place.path(), arguments).close_stdin().end();
         assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
         assert_eq!(column(&ended, "lines"), "20000");
         assert_eq!(column(&ended, "words"), expected.iter().sum::<usize>().to_string());
@@ -71,7 +65,7 @@ fn standard_input_is_counted_where_no_file_is_named() {
     for arguments in [&[] as &[&str], &["-"]] {
         let mut program = start(Path::new("."), arguments.iter().copied());
         program.feed("one\n\n two words \nno line end here");
-        let ended = program.end();
+        let ended = program.close_stdin().end();
         assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
         let row =
             ["lines", "words", "shortest", "longest", "mean"].map(|head| column(&ended, head));
@@ -81,7 +75,7 @@ fn standard_input_is_counted_where_no_file_is_named() {
 
 #[test]
 fn no_line_at_all_is_no_division_by_zero() {
-    let ended = start(Path::new("."), []).end();
+    let ended = start(Path::new("."), []).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let row = ["lines", "words", "shortest", "longest", "mean"].map(|head| column(&ended, head));
     assert_eq!(row, ["0", "0", "-", "-", "-"]);
@@ -92,7 +86,7 @@ fn no_line_at_all_is_no_division_by_zero() {
 fn a_line_longer_than_any_chunk_is_one_line() {
     let mut program = start(Path::new("."), []);
     program.feed(&"word ".repeat(100_000));
-    let ended = program.end();
+    let ended = program.close_stdin().end();
     assert_eq!(column(&ended, "lines"), "1", "{ended:#?}");
     assert_eq!(column(&ended, "longest"), "100000", "{ended:#?}");
 }
@@ -101,7 +95,7 @@ fn a_line_longer_than_any_chunk_is_one_line() {
 fn a_file_that_is_not_there_costs_the_exit_code_and_nothing_else() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("there"), "one line\n").unwrap();
-    let ended = start(place.path(), ["missing", "there", "."]).end();
+    let ended = start(place.path(), ["missing", "there", "."]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
     assert_eq!(column(&ended, "lines"), "1");
     let said: Vec<_> = ended.stderr.lines().collect();
@@ -119,7 +113,7 @@ fn an_interrupt_shows_what_was_counted_and_ends_by_the_signal() {
         // The line has been counted when the watcher says so; the rest waits for its line end.
         while program.next_remark() != "1 lines, 3 words, 3.00 words a line" {}
         program.send(Signal::SIGINT);
-        let ended = program.end_by_itself();
+        let ended = program.end();
         assert_eq!(ended.status.signal(), Some(2), "{ended:#?}");
         assert_eq!(column(&ended, "lines"), "1");
     }
@@ -130,7 +124,7 @@ fn a_watched_count_ends_when_the_input_does() {
     let mut program = start(Path::new("."), ["--watch", "1"]);
     program.feed("one line\n");
     while program.next_remark() != "1 lines, 2 words, 2.00 words a line" {}
-    let ended = program.end();
+    let ended = program.close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert_eq!(column(&ended, "lines"), "1");
 }
@@ -138,7 +132,7 @@ fn a_watched_count_ends_when_the_input_does() {
 #[test]
 fn a_wrong_command_line_exits_with_two() {
     for wrong in [&["--kept", "rwlock"], &["--watch", "0"], &["--watch", "often"]] {
-        let ended = start(Path::new("."), wrong.iter().copied()).end();
+        let ended = start(Path::new("."), wrong.iter().copied()).close_stdin().end();
         assert_eq!(ended.status.code(), Some(2), "{ended:#?}");
         assert!(ended.stderr.contains(wrong[0]), "{ended:#?}");
     }
@@ -146,7 +140,7 @@ fn a_wrong_command_line_exits_with_two() {
 
 #[test]
 fn help_tells_both_ways_and_the_exit_codes() {
-    let ended = start(Path::new("."), ["--help"]).end();
+    let ended = start(Path::new("."), ["--help"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     for said in ["mutex", "atomics", "  0  every file", "  1  some file", "  2  the command", "130"]
     {

@@ -10,7 +10,8 @@ use std::{
 use tokio::runtime::Builder;
 use tokio_supervised::{CancellationToken, Group, Pool};
 
-use crate::{books::Books, load::Failed, watched::watched};
+use crate::{books::Books, load::Failed};
+use testkit::watched;
 
 const NAME: &str = "faults: blocks";
 

@@ -8,8 +8,8 @@ use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, stats, supe
 use crate::{
     books::{Books, holding},
     load::{Failed, Load, turn},
-    watched::watched,
 };
+use testkit::watched;
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 

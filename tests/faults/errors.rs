@@ -10,8 +10,8 @@ use tokio_supervised::{
 use crate::{
     books::{Books, holding},
     load::{Failed, Load},
-    watched::watched,
 };
+use testkit::watched;
 
 /// Panics when it is displayed, and when it is asked for its source.
 enum Fragile {

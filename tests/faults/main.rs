@@ -1,6 +1,6 @@
 //! What is done to the crate by those around it: owners, clocks, wakers, subscribers, hooks, a shut-down.
 //!
-//! After each fault the books are read: see [`books`]. Every test runs under a watchdog of its own: see [`watched`].
+//! After each fault the books are read: see [`books`]. Every test runs under a watchdog of its own: see `testkit::watched`.
 
 #![allow(clippy::unwrap_used)]
 #![expect(
@@ -10,10 +10,6 @@
 
 mod blocking;
 mod books;
-#[cfg(unix)]
-#[path = "../process/child.rs"]
-#[allow(dead_code, unused_imports, reason = "no test uses all of it")]
-mod child;
 mod clock;
 mod errors;
 mod load;
@@ -29,4 +25,3 @@ mod steps_nested;
 mod steps_pool;
 mod subscriber;
 mod wakers;
-mod watched;

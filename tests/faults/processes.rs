@@ -8,7 +8,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use crate::{child::Program, watched::watched};
+use testkit::{program::Program, watched};
 
 const FAULTY: &str = env!("CARGO_BIN_EXE_faulty");
 const SIGABRT: i32 = 6;

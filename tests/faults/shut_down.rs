@@ -10,8 +10,8 @@ use tokio_supervised::{CancellationToken, Group, Pool, map, supervised};
 use crate::{
     books::{Books, holding},
     load::{Failed, Load, turn},
-    watched::watched,
 };
+use testkit::watched;
 
 #[supervised(name = "shut down: work", limit = 3)]
 async fn work(load: Load) -> Result<u32, Failed> {

@@ -21,7 +21,8 @@ use std::{
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio_supervised::CancellationToken;
 
-use crate::{books::Books, load::turn, watched::watched};
+use crate::{books::Books, load::turn};
+use testkit::watched;
 
 /// Far more than any scenario takes.
 const MOST: usize = 20_000;

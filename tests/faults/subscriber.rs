@@ -15,8 +15,8 @@ use tracing::{
 use crate::{
     books::{Books, holding},
     load::{Failed, Load, Loads, turn},
-    watched::watched,
 };
+use testkit::watched;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {

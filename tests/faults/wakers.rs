@@ -23,8 +23,8 @@ use tokio_supervised::{
 use crate::{
     books::{Books, holding},
     load::{Failed, Load, Loads, turn},
-    watched::watched,
 };
+use testkit::watched;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {

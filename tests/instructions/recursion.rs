@@ -6,10 +6,9 @@
 //!
 //! `tests/composition/depth.rs` measures the same without optimization.
 
-#[path = "../support/recursion.rs"]
-mod recursion;
-
 use std::process::ExitCode;
+
+use testkit::recursion;
 
 /// At least half the depth of a plain recursion.
 const MOST: usize = 2;

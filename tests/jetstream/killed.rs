@@ -10,8 +10,8 @@ use crate::{
     fleet::{Process, Said, Settings, publishing},
     orders::{Orders, jobs},
     place::Place,
-    random::Random,
 };
+use testkit::random::Random;
 
 const WORKERS: usize = 5;
 

@@ -1,6 +1,6 @@
 //! A supervised function knows which signal it was cancelled by, wherever it runs.
 
-use crate::child::{Program, SIGINT, SIGTERM};
+use testkit::program::{Program, SIGINT, SIGTERM};
 
 #[test]
 fn the_cause_of_a_cancellation_is_the_signal() {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::child::{Program, SIGTERM};
+use testkit::program::{Program, SIGTERM};
 
 const TOKEN: &str = env!("CARGO_BIN_EXE_main_token");
 

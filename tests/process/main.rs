@@ -4,19 +4,18 @@
 //! time are exact; upper bounds leave room for a busy machine.
 
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)]
 
 mod cause;
-mod child;
 mod hostile;
 mod one_signal;
 mod pools;
-#[path = "../support/random.rs"]
-#[allow(dead_code, reason = "storms need no bytes")]
-mod random;
 mod reports;
+mod rolling;
 mod second_signal;
 mod spent;
 mod storm;
 mod storms;
+mod systemd;
 mod told;
 mod twice;

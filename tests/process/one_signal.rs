@@ -5,7 +5,7 @@ use std::{process::Command, time::Instant};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::child::{Ended, Program, SIGINT, SIGTERM, SLACK, Signal};
+use testkit::program::{Ended, Program, SIGINT, SIGTERM, SLACK, Signal};
 
 const TOKEN: &str = env!("CARGO_BIN_EXE_main_token");
 const PLAIN: &str = env!("CARGO_BIN_EXE_main_plain");

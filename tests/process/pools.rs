@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::child::{Program, SIGINT, SIGTERM, SLACK};
+use testkit::program::{Program, SIGINT, SIGTERM, SLACK};
 
 const POOLS: &str = env!("CARGO_BIN_EXE_main_pools");
 const SHORT_GRACE: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::child::{Program, SLACK};
+use testkit::program::{Program, SLACK};
 
 const TOKEN: &str = env!("CARGO_BIN_EXE_main_token");
 const PLAIN: &str = env!("CARGO_BIN_EXE_main_plain");

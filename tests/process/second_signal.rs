@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::child::{Ended, Program, SIGINT, SIGTERM, Signal};
+use testkit::program::{Ended, Program, SIGINT, SIGTERM, Signal};
 
 const TOKEN: &str = env!("CARGO_BIN_EXE_main_token");
 const CURRENT: &str = env!("CARGO_BIN_EXE_main_current_thread");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::child::{Program, SIGINT, SIGTERM, SIGUSR1, SLACK};
+use testkit::program::{Program, SIGINT, SIGTERM, SIGUSR1, SLACK};
 
 const SPENT: &str = env!("CARGO_BIN_EXE_main_spent");
 const LINGERS: &str = env!("CARGO_BIN_EXE_main_lingers");
@@ -44,7 +44,8 @@ fn a_run_that_is_awaited_where_it_is_called_is_a_line_below_the_tree() {
 
 #[test]
 fn a_sigusr1_after_a_print_prints_again() {
-    let (mut program, stderr) = Program::start_and_read(SPENT, "two are deaf");
+    let mut program = Program::start(SPENT, "two are deaf");
+    let stderr = program.take_stderr();
     program.wait_for("READY");
     for _ in 0..2 {
         // One that comes in the midst of a print is answered by that.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::child::{Program, SIGTERM};
+use testkit::program::{Program, SIGTERM};
 
 /// Its grace of 1 s, what the runtime may take, and room for a busy machine.
 const LONGEST: Duration = Duration::from_secs(1 + 2 + 6);

@@ -21,10 +21,8 @@ use std::{
 
 use nix::sys::signal::Signal::{SIGCONT, SIGHUP, SIGSTOP};
 
-use crate::{
-    child::{Ended, Program, SIGINT, SIGTERM, SIGUSR1, Signal},
-    random::Random,
-};
+use testkit::program::{Ended, Program, SIGINT, SIGTERM, SIGUSR1, Signal};
+use testkit::random::Random;
 
 const GRACE: Duration = Duration::from_secs(1);
 const AFTER_THE_GRACE: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! What a main tells through `tracing`: each thing once.
 
-use crate::child::{Program, SIGTERM};
+use testkit::program::{Program, SIGTERM};
 
 const TOLD: &str = env!("CARGO_BIN_EXE_main_told");
 

@@ -1,6 +1,6 @@
 //! A process may run one main after the other: the one that runs answers the signals.
 
-use crate::child::{Program, SIGTERM};
+use testkit::program::{Program, SIGTERM};
 
 const TWICE: &str = env!("CARGO_BIN_EXE_main_twice");
 

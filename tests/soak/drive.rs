@@ -16,9 +16,9 @@ use tokio_supervised::{
 
 use crate::{
     books,
-    random::Random,
     work::{Failed, blocks, call, foreign, item, job, member, restarted},
 };
+use testkit::random::Random;
 
 pub(crate) async fn until(stop: CancellationToken, pool: Pool, mut random: Random) {
     while !stop.is_cancelled() {

@@ -26,9 +26,9 @@ use tokio_supervised::{
 use crate::{
     PATIENCE,
     books::{self, Account, Entry},
-    random::Random,
     work::{Failed, THROWN, end},
 };
+use testkit::random::Random;
 
 /// The start of the name of everything that runs here.
 pub(crate) const PREFIX: &str = "soak: lasting";

@@ -21,9 +21,6 @@ mod allocated;
 mod books;
 mod drive;
 mod lasting;
-#[allow(dead_code, reason = "other tests need the rest")]
-#[path = "../support/random.rs"]
-mod random;
 mod work;
 
 use std::{
@@ -35,7 +32,8 @@ use std::{
 use tokio::task::JoinSet;
 use tokio_supervised::{CancellationToken, LeakCheck, Pool, tasks};
 
-use crate::{lasting::Lasting, random::Random};
+use crate::lasting::Lasting;
+use testkit::random::Random;
 
 const DRIVERS: usize = 24;
 /// Of the rounds, those before this part are warm-up.

@@ -12,10 +12,8 @@ use std::{
 use tokio::{task::yield_now, time::sleep};
 use tokio_supervised::{CancellationToken, Outcome, TaskError, shield, supervised};
 
-use crate::{
-    books::{self, Account, Entry},
-    random::Random,
-};
+use crate::books::{self, Account, Entry};
+use testkit::random::Random;
 
 /// What panics say.
 pub(crate) const THROWN: &str = "as thrown";

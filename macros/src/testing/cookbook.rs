@@ -1,6 +1,6 @@
 //! The unsupervised examples of the cookbook under the attribute: the body checks that refuse them.
 //!
-//! The shipped `clippy.toml` reports what syntax cannot show, at each of the eight: `tests/clippy/before.rs`.
+//! The shipped `clippy.toml` reports what syntax cannot show, at each of the eight: `tests/compile/clippy/before.rs`.
 
 use std::{fs, path::Path};
 
@@ -34,7 +34,7 @@ const NO_WAY_OUT: &str =
 /// The items between the marks.
 fn shown(example: &str) -> Vec<syn::Item> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    let path = root.join("tests/cookbook").join(example).join("before.rs");
+    let path = root.join("tests/compile/cookbook").join(example).join("before.rs");
     let source = fs::read_to_string(&path).expect("the cookbook is readable");
     let (_, from_mark) = source.split_once("// readme\n").expect("it has a mark");
     let (shown, _) = from_mark.split_once("// end\n").expect("it has an end");

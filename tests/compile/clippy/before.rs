@@ -2,7 +2,7 @@
 //!
 //! What the attribute says of them is in `macros/src/testing/cookbook.rs`.
 
-use crate::run::told;
+use super::run::told;
 
 /// An example, and what is disallowed in its before, in the order of the source.
 const BEFORES: &[(&str, &[&str])] = &[

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::run::told;
+use super::run::told;
 
 /// An item that is not to be called, and what is said of it.
 #[derive(Debug)]

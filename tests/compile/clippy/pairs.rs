@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::run::library;
+use super::run::library;
 
 /// A file of `pairs/`, and whether it has tests.
 const PAIRS: &[(&str, bool)] = &[
@@ -202,7 +202,7 @@ impl OutOfReach {
 }
 
 fn pairs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("clippy/pairs")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("compile/clippy/pairs")
 }
 
 /// The same functions without an attribute, line by line.

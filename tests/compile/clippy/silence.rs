@@ -1,6 +1,6 @@
 //! Generated code under every lint that a crate may turn on: the packages deny them at their heads.
 
-use crate::run::told;
+use super::run::told;
 
 #[test]
 fn generated_code_breaks_no_lint_in_either_edition() {

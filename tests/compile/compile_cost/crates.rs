@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::functions;
+use super::functions;
 
 /// The same functions, under another attribute.
 pub(crate) struct Kind {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::crates::Kind;
+use super::crates::Kind;
 
 /// What the functions call; it is built before, for all of the crates. `once` is in each program, so that
 /// what comes with the first function of a kind is in all of them.

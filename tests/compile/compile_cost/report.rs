@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::crates::{CRATES, Crates};
+use super::crates::{CRATES, Crates};
 
 const BARE: usize = 0;
 const SUPERVISED: usize = 1;

@@ -1,7 +1,7 @@
 //! The cookbook of the README, compiled: what stands there between two fences is what stands here between
 //! `readme` marks. Narrow lines, since a before and its after stand side by side.
 
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code)]
 #![expect(
     clippy::disallowed_methods,
     reason = "the befores of the cookbook are what one writes by hand"
@@ -79,7 +79,7 @@ fn the_readme_shows_what_compiles_here() {
     let readme = read("README.md");
     for example in EXAMPLES {
         for side in ["before", "after"] {
-            let shown = shown(&format!("tests/cookbook/{example}/{side}.rs"));
+            let shown = shown(&format!("tests/compile/cookbook/{example}/{side}.rs"));
             let block = format!("```rust,ignore\n{shown}\n```\n");
             assert!(readme.contains(&block), "{example}, {side}: the README should have\n{block}");
             let too_wide = shown.lines().find(|line| line.chars().count() > WIDEST);

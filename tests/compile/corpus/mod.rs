@@ -8,30 +8,6 @@
 //! 3. The sources are those of the lock file, and for the test that is ignored, those of `MORE` and of all that
 //!    these depend on. None of them is kept here.
 
-// The macros as ordinary functions: a crate of macros exports nothing else.
-#[path = "../../macros/src/args/mod.rs"]
-mod args;
-#[path = "../../macros/src/check/mod.rs"]
-mod check;
-#[path = "../../macros/src/diagnostics.rs"]
-mod diagnostics;
-#[path = "../../macros/src/emit/mod.rs"]
-mod emit;
-#[path = "../../macros/src/expand/mod.rs"]
-mod expand;
-#[path = "../../macros/src/header.rs"]
-mod header;
-#[path = "../../macros/src/item/mod.rs"]
-mod item;
-#[path = "../../macros/src/output.rs"]
-mod output;
-#[path = "../../macros/src/syntax.rs"]
-mod syntax;
-#[path = "../../macros/src/testing"]
-mod testing {
-    pub(crate) mod refusals;
-}
-
 mod expanded;
 mod report;
 mod sources;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::expanded::Judgement;
+use super::expanded::Judgement;
 
 #[derive(Default)]
 pub(crate) struct Report {

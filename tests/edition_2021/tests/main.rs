@@ -10,12 +10,12 @@ use supervised_edition_2021::{compositions, forms, restarts};
 mod calls;
 #[path = "compositions.rs"]
 mod composition_calls;
-#[path = "../../behaviour/drop_order.rs"]
+#[path = "../../spec/behaviour/drop_order.rs"]
 mod drop_order;
 mod entries;
-#[path = "../../behaviour/hygiene.rs"]
+#[path = "../../spec/behaviour/hygiene.rs"]
 mod hygiene;
 #[path = "restarts.rs"]
 mod restart_calls;
-#[path = "../../behaviour/restart_drop_order.rs"]
+#[path = "../../spec/behaviour/restart_drop_order.rs"]
 mod restart_drop_order;

@@ -2,10 +2,8 @@
 
 use std::fs;
 
-use crate::{
-    program::Program,
-    server::{Server, page},
-};
+use super::program::Program;
+use super::server::{Server, page};
 
 #[tokio::test]
 async fn every_end_is_counted_in_its_column_and_named() {

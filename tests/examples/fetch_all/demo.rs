@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::program::Program;
+use super::program::Program;
 
 #[tokio::test]
 async fn the_demo_shows_every_end_and_succeeds() {

@@ -2,10 +2,8 @@
 
 use std::{fs, os::unix::process::ExitStatusExt};
 
-use crate::{
-    program::Program,
-    server::{LIMIT, Server, page},
-};
+use super::program::Program;
+use super::server::{LIMIT, Server, page};
 
 /// All that goes on after the pages that end never does: with the limit reached by it, they have ended.
 const ENDING: usize = 20;
@@ -43,7 +41,7 @@ async fn an_interrupt_keeps_the_finished_pages_and_says_how_far_it_got() {
 
 #[tokio::test]
 async fn an_interrupt_ends_the_demo_by_the_signal_too() {
-    let program = Program::start([""; 0]);
+    let mut program = Program::start([""; 0]);
     program.says("No URLs").await;
     program.interrupt();
     let ended = program.end().await;

@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path};
 
-use crate::{program::Program, server::Server};
+use super::program::Program;
+use super::server::Server;
 
 #[tokio::test]
 async fn bad_lines_are_named_and_the_good_ones_are_fetched() {

@@ -2,10 +2,8 @@
 
 use std::fs;
 
-use crate::{
-    program::Program,
-    server::{LIMIT, Server, page},
-};
+use super::program::Program;
+use super::server::{LIMIT, Server, page};
 
 const PAGES: usize = 2_000;
 

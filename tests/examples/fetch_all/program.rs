@@ -1,157 +1,61 @@
-//! The built example as a child process, which never outlives its test.
+//! The example `fetch_all` as a child process of a test that serves its pages meanwhile.
 
-use std::{
-    ffi::OsStr,
-    io::{BufRead, BufReader, Read, Write},
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::{OnceLock, mpsc},
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::{ffi::OsStr, ops::Deref, path::Path};
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use tokio::sync::watch;
+use testkit::program::{self, Signal};
+use tokio::task::spawn_blocking;
 
-/// Longer than any run takes on a machine under load; a run that hangs is killed then.
-const WATCHDOG: Duration = Duration::from_secs(60);
-
-/// Builds the example once, and tells where it is.
-fn executable() -> &'static Path {
-    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    EXECUTABLE.get_or_init(build)
-}
-
-fn build() -> PathBuf {
-    // `target/debug/deps/fetch_all-…`, wherever the target directory is.
-    let test = std::env::current_exe().unwrap();
-    let target = test.ancestors().nth(3).unwrap();
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "-p", "supervised-examples", "--example", "fetch_all"])
-        .args(["--message-format", "json-render-diagnostics", "--target-dir"])
-        .arg(target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "the example does not build");
-    let messages = String::from_utf8(built.stdout).unwrap();
-    let messages = messages.lines().map(|line| serde_json::from_str(line).unwrap());
-    let is_it = |message: &serde_json::Value| {
-        message["target"]["name"] == "fetch_all" && message["executable"].is_string()
-    };
-    let message = messages.into_iter().find(is_it).expect("cargo names the executable");
-    message["executable"].as_str().unwrap().into()
-}
-
-/// A running child; dropped, it is killed.
-pub(crate) struct Program {
-    child: Child,
-    stdout: Output,
-    stderr: Output,
-    /// Dropped with the program: its watchdog ends then.
-    _ended: mpsc::Sender<()>,
-}
-
-/// What a child left.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
+/// Waits on a thread of its own: the test's server goes on.
+pub(crate) struct Program(Option<program::Program>);
 
 impl Program {
     pub(crate) fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        Self::start_in(Path::new(env!("CARGO_MANIFEST_DIR")), arguments, "")
+        Self::start_in(Path::new("."), arguments, "")
     }
 
+    /// Its standard input is this text, a few lines that the pipe holds.
     pub(crate) fn start_in<A: AsRef<OsStr>>(
         directory: &Path,
         arguments: impl IntoIterator<Item = A>,
         stdin: &str,
     ) -> Self {
-        let mut child = Command::new(executable())
-            .args(arguments)
-            .current_dir(directory)
-            .env("NO_PROXY", "127.0.0.1")
-            .env("RUST_BACKTRACE", "0")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A few lines, which the pipe holds: nobody has to read them for this to go on.
-        child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
-        let stdout = Output::of(child.stdout.take().unwrap());
-        let stderr = Output::of(child.stderr.take().unwrap());
-        let (ended, is_ended) = mpsc::channel::<()>();
-        let pid = pid(&child);
-        thread::spawn(move || {
-            if is_ended.recv_timeout(WATCHDOG) == Err(mpsc::RecvTimeoutError::Timeout) {
-                _ = kill(pid, Signal::SIGKILL);
-            }
-        });
-        Self { child, stdout, stderr, _ended: ended }
+        let variables = [("NO_PROXY", "127.0.0.1")];
+        let mut program =
+            program::Program::example_with("fetch_all", directory, arguments, variables);
+        program.feed(stdin);
+        program.close_stdin();
+        Self(Some(program))
     }
 
     pub(crate) fn interrupt(&self) {
-        kill(pid(&self.child), Signal::SIGINT).unwrap();
+        self.0.as_ref().expect("it is not waited for").send(Signal::SIGINT);
     }
 
-    /// Waits until it has said so on standard error.
-    pub(crate) async fn says(&self, text: &str) {
-        let mut said = self.stderr.text.clone();
-        said.wait_for(|said| said.contains(text)).await.expect("it ends without having said it");
+    /// Waits for a line of standard error that contains this.
+    pub(crate) async fn says(&mut self, text: &'static str) {
+        let mut program = self.0.take().expect("it is not waited for");
+        let wait = move || {
+            while !program.next_remark().contains(text) {}
+            program
+        };
+        self.0 = Some(spawn_blocking(wait).await.unwrap());
     }
 
-    /// Waits for the end, on a thread of its own, so that the test's server goes on.
     pub(crate) async fn end(mut self) -> Ended {
-        let waited = tokio::task::spawn_blocking(move || {
-            let status = self.child.wait().unwrap();
-            Ended { status, stdout: self.stdout.take(), stderr: self.stderr.take() }
-        });
-        waited.await.unwrap()
+        let mut program = self.0.take().expect("it is not waited for");
+        Ended(spawn_blocking(move || program.end()).await.unwrap())
     }
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        // Fails where it has ended, which is as well.
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
-}
+/// How it ended, and its table.
+#[derive(Debug)]
+pub(crate) struct Ended(program::Ended);
 
-fn pid(child: &Child) -> Pid {
-    Pid::from_raw(child.id().try_into().unwrap())
-}
+impl Deref for Ended {
+    type Target = program::Ended;
 
-/// One of the child's two outputs, as far as it has come.
-struct Output {
-    text: watch::Receiver<String>,
-    reader: Option<JoinHandle<()>>,
-}
-
-impl Output {
-    fn of(from: impl Read + Send + 'static) -> Self {
-        let (sender, text) = watch::channel(String::new());
-        let reader = thread::spawn(move || {
-            for line in BufReader::new(from).lines() {
-                let line = line.unwrap() + "\n";
-                sender.send_modify(|text| text.push_str(&line));
-            }
-        });
-        Self { text, reader: Some(reader) }
-    }
-
-    /// All of it, once the child has ended.
-    fn take(&mut self) -> String {
-        self.reader.take().expect("taken once").join().unwrap();
-        self.text.borrow().clone()
+    fn deref(&self) -> &program::Ended {
+        &self.0
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::flusher::{Counts, Flusher};
+use super::program::{Counts, Flusher};
 
 #[test]
 fn at_the_end_of_the_input_every_line_is_on_the_disk() {
@@ -12,7 +12,7 @@ fn at_the_end_of_the_input_every_line_is_on_the_disk() {
         let mut program = flusher.start(["--every", every]);
         // More than the buffer holds: without a tick, a full buffer is flushed.
         program.feed(&fed);
-        let ended = program.end();
+        let ended = program.close_stdin().end();
 
         assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
         let counts = flusher.has_what_was_read(&fed, &ended);
@@ -29,7 +29,7 @@ fn a_last_line_without_its_end_is_a_line_and_bytes_are_bytes() {
     fs::write(flusher.path(), "there before, torn").unwrap();
     let mut program = flusher.start([]);
     program.feed("\nä\0\n no end");
-    let ended = program.end();
+    let ended = program.close_stdin().end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert_eq!(flusher.output(), "there before, torn\n\nä\0\n no end\n");

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::flusher::{Counts, Flusher, endless, wait_for};
+use super::program::{Counts, Flusher, endless, wait_for};
 
 #[test]
 fn a_panic_in_a_flush_is_counted_and_the_loop_runs_on() {
@@ -12,7 +12,7 @@ fn a_panic_in_a_flush_is_counted_and_the_loop_runs_on() {
     program.feed_beside(fed.clone());
     wait_for(&mut program, "flush 8 ended");
     program.send(Signal::SIGTERM);
-    let ended = program.end_by_itself();
+    let ended = program.end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let counts = flusher.has_what_was_read(&fed, &ended);
@@ -28,7 +28,7 @@ fn a_last_flush_that_panics_is_tried_again() {
     // No tick comes but the first: what panics is the first flush, whoever has it, and perhaps the last.
     let mut program = flusher.start(["--every", "60m", "--panic-on", "1,2"]);
     program.feed("one\ntwo\n");
-    let ended = program.end();
+    let ended = program.close_stdin().end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert_eq!(flusher.output(), "one\ntwo\n");
@@ -43,7 +43,7 @@ fn a_flush_that_panics_when_it_was_told_to_stop_is_made_up_for() {
     program.feed("one\n");
     wait_for(&mut program, "flush 1 begins");
     // The reader sees the end of the input first.
-    let ended = program.end();
+    let ended = program.close_stdin().end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert_eq!(flusher.output(), "one\n");
@@ -57,7 +57,7 @@ fn after_too_many_restarts_it_gives_up_says_so_and_still_loses_nothing() {
     let flusher = Flusher::new();
     let mut program = flusher.start(["--every", "2ms", "--panic-on", "1,2,3,4,5,6"]);
     program.feed_beside(fed.clone());
-    let ended = program.end_by_itself();
+    let ended = program.end();
 
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
     assert!(ended.stderr.contains("Error: gave up after 5 restarts"), "{ended:#?}");
@@ -72,7 +72,7 @@ fn where_the_last_flush_gives_up_too_it_says_that_lines_are_lost() {
     let numbers: Vec<_> = (1..=20).map(|number: u32| number.to_string()).collect();
     let mut program = flusher.start(["--every", "60m", "--panic-on", &numbers.join(",")]);
     program.feed("one\n");
-    let ended = program.end();
+    let ended = program.close_stdin().end();
 
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
     assert!(ended.stderr.contains("Error: what is left in memory is lost"), "{ended:#?}");

@@ -7,10 +7,8 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use crate::{
-    flusher::{Counts, Flusher, endless, wait_for},
-    random::Random,
-};
+use super::program::{Counts, Flusher, endless, wait_for};
+use testkit::random::Random;
 
 const ROUNDS: usize = 20;
 
@@ -43,7 +41,7 @@ fn stopped_during_twenty_flushes_it_loses_no_line() {
         let number = 1 + random.below(8);
         wait_for(&mut program, &format!("flush {number} begins"));
         program.send(Signal::SIGTERM);
-        let ended = program.end_by_itself();
+        let ended = program.end();
 
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
         assert!(ended.stdout.contains(&format!("flush {number} ended\n")), "{ended:?}");
@@ -71,7 +69,7 @@ fn stopped_between_twenty_flushes_it_loses_no_line() {
         let fed_bytes: usize = fed.split_inclusive('\n').take(fed_lines).map(str::len).sum();
         program.feed(&fed[fed_bytes..][..MORE_THAN_A_PIPE]);
         program.send(Signal::SIGTERM);
-        let ended = program.end_by_itself();
+        let ended = program.end();
 
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
         let counts = flusher.has_what_was_read(&fed, &ended);
@@ -93,7 +91,7 @@ fn stopped_at_twenty_random_moments_with_a_flush_that_panics_it_loses_no_line() 
             program.next_line();
         }
         program.send(Signal::SIGTERM);
-        let ended = program.end_by_itself();
+        let ended = program.end();
 
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
         let counts = flusher.has_what_was_read(&fed, &ended);
@@ -107,7 +105,7 @@ fn stopped_before_the_first_line_it_ends_as_well() {
     let flusher = Flusher::new();
     let program = flusher.start([]);
     program.send(Signal::SIGTERM);
-    let ended = program.end_by_itself();
+    let ended = program.end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let none = Counts { read: 0, written: 0, panicked: 0, failed: 0, restarts: 0 };

@@ -2,10 +2,10 @@
 
 use std::{net::TcpListener, path::Path};
 
-use crate::program::{Ended, Program};
+use testkit::program::{Ended, Program};
 
 fn run(directory: &Path, arguments: &[&str]) -> Ended {
-    Program::start("http_saver", directory, arguments).end()
+    Program::example("http_saver", directory, arguments).close_stdin().end()
 }
 
 #[test]

@@ -1,6 +1,4 @@
 //! The example `http_saver`, run as a program and asked over loopback.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
 #![expect(
     clippy::disallowed_methods,
     reason = "the other side of the program is made of plain tasks"
@@ -9,12 +7,5 @@
 mod accepted;
 mod begin;
 mod full;
-#[path = "../support/http.rs"]
-mod http;
-#[allow(dead_code, reason = "other examples need the rest")]
-#[path = "../support/program.rs"]
-mod program;
-#[path = "../support/random.rs"]
-mod random;
 mod saver;
 mod stop;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::program::{Ended, Program};
+use testkit::program::{Ended, Program};
 
 pub(crate) struct Saver {
     program: Program,
@@ -19,7 +19,7 @@ impl Saver {
         let place = tempfile::tempdir().unwrap();
         let always = ["--listen", "127.0.0.1:0", "--directory", "saved"];
         let mut program =
-            Program::start("http_saver", place.path(), always.into_iter().chain(arguments));
+            Program::example("http_saver", place.path(), always.into_iter().chain(arguments));
         let ready = program.next_line();
         let address = ready.strip_prefix("READY ").expect("it says where it listens").to_owned();
         Self { program, address, place }
@@ -46,7 +46,7 @@ impl Saver {
     /// Waits for the end, on a thread of its own: the test's clients go on.
     pub(crate) async fn end(self) -> (Ended, BTreeMap<String, Vec<u8>>) {
         let Self { program, place, .. } = self;
-        let ended = tokio::task::spawn_blocking(|| program.end()).await.unwrap();
+        let ended = tokio::task::spawn_blocking(|| program.close_stdin().end()).await.unwrap();
         (ended, files(&place))
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fs;
 
-use crate::{orders::Orders, program::Program};
+use super::orders::Orders;
+use testkit::program::Program;
 
 #[test]
 fn a_queue_that_is_not_there_is_named() {
     let place = tempfile::tempdir().unwrap();
-    let ended = Program::start("queue_workers", place.path(), ["missing"]).end();
+    let ended = Program::example("queue_workers", place.path(), ["missing"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
     assert!(ended.stderr.contains("cannot open `missing`"), "{ended:#?}");
 }
@@ -16,7 +17,7 @@ fn a_queue_that_is_not_there_is_named() {
 fn a_list_of_offsets_that_is_none_is_refused_before_anything_is_done() {
     let orders = Orders::new("1 2 20\n");
     fs::write(orders.path("orders.acknowledged"), "0\nnot an offset\n").unwrap();
-    let ended = Program::start("queue_workers", orders.place(), ["orders"]).end();
+    let ended = Program::example("queue_workers", orders.place(), ["orders"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
     assert!(ended.stderr.contains("`orders.acknowledged` is no list of offsets"), "{ended:#?}");
     assert_eq!(orders.read("orders.done"), "");
@@ -26,13 +27,13 @@ fn a_list_of_offsets_that_is_none_is_refused_before_anything_is_done() {
 fn an_output_that_takes_nothing_leaves_the_messages_to_the_next_start() {
     let orders = Orders::new("1 2 20\n2 2 40\n");
     // Every write to it fails: no space is left on it.
-    let ended = orders.start(["--output", "/dev/full"]).end_by_itself();
+    let ended = orders.start(["--output", "/dev/full"]).end();
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
     assert!(ended.stdout.contains("2 taken: 2 done, "), "{ended:#?}");
     assert!(ended.stdout.ends_with(" 0 acknowledged\n"), "{ended:#?}");
     assert_eq!(orders.read("orders.acknowledged"), "");
 
-    let ended = orders.start(["--output", "prices", "--sync"]).end_by_itself();
+    let ended = orders.start(["--output", "prices", "--sync"]).end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert_eq!(orders.count("prices"), 2);
     assert_eq!(orders.read("orders.done"), "");

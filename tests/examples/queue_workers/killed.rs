@@ -4,10 +4,8 @@ use std::{fs, os::unix::process::ExitStatusExt};
 
 use nix::sys::signal::Signal;
 
-use crate::{
-    orders::{Many, Orders, offsets},
-    random::Random,
-};
+use super::orders::{Many, Orders, offsets};
+use testkit::random::Random;
 
 const KILLS: usize = 20;
 const WORKERS: usize = 8;
@@ -28,10 +26,10 @@ fn killed_at_twenty_random_moments_it_loses_no_message() {
         let more = random.below((Many::MESSAGES - before) / (2 * kills_left) + 1);
         orders.wait_for("orders.acknowledged", before + more);
         program.send(Signal::SIGKILL);
-        let ended = program.end_by_itself();
+        let ended = program.end();
         assert_eq!(ended.status.signal(), Some(9), "{ended:?}");
     }
-    let ended = orders.start([]).end_by_itself();
+    let ended = orders.start([]).end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     let counts = many.counts(&orders);
@@ -57,7 +55,7 @@ fn the_torn_last_record_of_each_file_is_cut_off_and_done_again() {
     write("orders.done", "1 10\n3 3");
     write("orders.dead", "7\ttask `item price` pan");
 
-    let ended = orders.start([]).end_by_itself();
+    let ended = orders.start([]).end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert_eq!(orders.read("orders.done"), "1 10\n3 30\n");

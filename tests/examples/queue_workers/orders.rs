@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{moments::until, program::Program};
+use testkit::{program::Program, until};
 
 pub(crate) struct Orders {
     place: TempDir,
@@ -32,7 +32,7 @@ impl Orders {
     /// Starts the program, and waits until it is under way.
     pub(crate) fn start<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Program {
         let arguments = ["orders"].into_iter().chain(arguments);
-        let mut program = Program::start("queue_workers", self.place(), arguments);
+        let mut program = Program::example("queue_workers", self.place(), arguments);
         assert!(program.next_line().starts_with("ready: "));
         program
     }

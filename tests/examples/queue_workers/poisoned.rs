@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::orders::Orders;
+use super::orders::Orders;
 
 #[test]
 fn of_a_thousand_messages_every_fifth_panics_and_the_rest_is_done() {
@@ -10,7 +10,7 @@ fn of_a_thousand_messages_every_fifth_panics_and_the_rest_is_done() {
     let queue: String = (0..1000).map(|order| format!("{order} {} 600\n", items(order))).collect();
     let orders = Orders::new(queue);
 
-    let ended = orders.start([]).end_by_itself();
+    let ended = orders.start([]).end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert_eq!(
@@ -35,7 +35,7 @@ fn of_a_thousand_messages_every_fifth_panics_and_the_rest_is_done() {
 fn a_message_that_cannot_be_read_is_dead_with_its_reason_and_its_bytes() {
     let orders = Orders::new(b"1 2 20\n\n2 two 40\n3\t2\n4 \xff 80\n5 2 100\n");
 
-    let ended = orders.start([]).end_by_itself();
+    let ended = orders.start([]).end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let said = "6 taken: 2 done, 4 failed, 0 panicked, 0 timed out, 0 cut short, 6 acknowledged";
@@ -56,11 +56,11 @@ fn a_message_that_cannot_be_read_is_dead_with_its_reason_and_its_bytes() {
 #[test]
 fn what_is_acknowledged_is_not_processed_again() {
     let orders = Orders::new("1 2 20\n2 0 40\n3 2 60\n");
-    orders.start([]).end_by_itself();
+    orders.start([]).end();
     let files = ["orders.done", "orders.dead", "orders.acknowledged"];
     let before = files.map(|name| orders.read(name));
 
-    let ended = orders.start([]).end_by_itself();
+    let ended = orders.start([]).end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert!(ended.stdout.contains("3 acknowledged before\n0 taken:"), "{ended:#?}");

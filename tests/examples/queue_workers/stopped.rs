@@ -4,10 +4,8 @@ use std::{fs::OpenOptions, io::Write};
 
 use nix::sys::signal::Signal;
 
-use crate::{
-    orders::{Many, Orders, offsets},
-    random::Random,
-};
+use super::orders::{Many, Orders, offsets};
+use testkit::random::Random;
 
 const STOPS: usize = 20;
 
@@ -24,14 +22,14 @@ fn stopped_at_twenty_random_moments_it_processes_each_message_exactly_once() {
         let more = random.below((Many::MESSAGES - before) / (2 * stops_left) + 1);
         orders.wait_for("orders.acknowledged", before + more);
         program.send(Signal::SIGTERM);
-        let ended = program.end_by_itself();
+        let ended = program.end();
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
         let taken = orders.count("orders.acknowledged") - before;
         let said = ended.stdout.lines().last().unwrap();
         assert!(said.starts_with(&format!("{taken} taken:")), "{said}");
         assert!(said.ends_with(&format!(" 0 cut short, {taken} acknowledged")), "{said}");
     }
-    let ended = orders.start([]).end_by_itself();
+    let ended = orders.start([]).end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     assert!(many.counts(&orders).iter().all(|&count| count == 1), "each exactly once");
@@ -50,7 +48,7 @@ fn what_was_taken_is_finished_and_nothing_more_is_taken() {
     // The four that follow are under way, or about to be, and take longer than the signal.
     orders.wait_for("orders.acknowledged", 4);
     program.send(Signal::SIGTERM);
-    let ended = program.end_by_itself();
+    let ended = program.end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let taken = orders.count("orders.done");
@@ -68,7 +66,7 @@ fn one_that_follows_takes_what_is_appended_when_its_line_has_ended_and_stops_whe
     orders.wait_for("orders.done", 3);
     orders.wait_for("orders.acknowledged", 3);
     program.send(Signal::SIGTERM);
-    let ended = program.end_by_itself();
+    let ended = program.end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let done: Vec<_> = orders.records("orders.done").into_keys().collect();

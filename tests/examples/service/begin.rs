@@ -2,10 +2,10 @@
 
 use std::{net::TcpListener, path::Path};
 
-use crate::program::{Ended, Program};
+use testkit::program::{Ended, Program};
 
 fn run(directory: &Path, arguments: &[&str]) -> Ended {
-    Program::start("service", directory, arguments).end()
+    Program::example("service", directory, arguments).close_stdin().end()
 }
 
 #[test]

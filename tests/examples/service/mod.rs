@@ -1,6 +1,4 @@
 //! The example `service`, run as a program and asked over loopback.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
 #![expect(
     clippy::disallowed_methods,
     reason = "the other side of the program is made of plain tasks"
@@ -8,11 +6,5 @@
 
 mod begin;
 mod failure;
-#[path = "../support/http.rs"]
-#[allow(dead_code, reason = "other examples need the rest")]
-mod http;
 mod order;
-#[allow(dead_code, reason = "other examples need the rest")]
-#[path = "../support/program.rs"]
 mod program;
-mod service;

@@ -10,19 +10,13 @@ mod answers;
 mod bounds;
 mod hangs;
 mod hosts;
-#[path = "../../support/http.rs"]
-#[allow(dead_code, reason = "other tests need the rest")]
-mod http;
-#[path = "../../support/program.rs"]
-#[allow(dead_code, reason = "other tests need the rest")]
-mod program;
 mod stops;
 mod streams;
 
 use std::time::Duration;
 
-use http::{Answer, Connection};
 use serde_json::Value;
+use testkit::http::{Answer, Connection};
 use tokio::time::timeout;
 
 /// A request with headers of one's own, on a connection of its own.

@@ -7,12 +7,13 @@ use tokio::{
 };
 use tokio_supervised::ops;
 
-use super::{ask, program::Program, request, tasks_until};
+use super::{ask, request, tasks_until};
+use testkit::program::Program;
 
 #[tokio::test]
 async fn from_the_signal_on_it_is_not_ready_but_served_to_the_end() {
     let directory = tempfile::tempdir().unwrap();
-    let mut console = Program::start("console", directory.path(), ["--port", "0"]);
+    let mut console = Program::example("console", directory.path(), ["--port", "0"]);
     let line = console.next_line();
     let address = line.strip_prefix("http://").unwrap().strip_suffix("/debug/tasks").unwrap();
     assert_eq!(ask(address, "/readyz", &[]).await.status, 200);
@@ -34,7 +35,7 @@ async fn from_the_signal_on_it_is_not_ready_but_served_to_the_end() {
     stream.read_to_string(&mut all).await.unwrap();
     assert_eq!(all.matches("data: ").count(), 1, "{all}");
 
-    let ended = console.end();
+    let ended = console.close_stdin().end();
     assert!(ended.status.success(), "{ended:?}");
 }
 

@@ -13,7 +13,8 @@ use tokio::{
 };
 use tokio_supervised::ops;
 
-use super::{HTML, JSON, ask, program::Program, request, tasks_until};
+use super::{HTML, JSON, ask, request, tasks_until};
+use testkit::program::Program;
 
 struct Stream(BufReader<TcpStream>);
 
@@ -68,7 +69,7 @@ async fn all_who_look_see_the_same_snapshot() {
 #[tokio::test]
 async fn who_comes_when_32_look_is_told_to_try_again_soon() {
     let directory = tempfile::tempdir().unwrap();
-    let mut console = Program::start("console", directory.path(), ["--port", "0"]);
+    let mut console = Program::example("console", directory.path(), ["--port", "0"]);
     let line = console.next_line();
     let address = line.strip_prefix("http://").unwrap().strip_suffix("/debug/tasks").unwrap();
 
@@ -95,7 +96,7 @@ async fn who_comes_when_32_look_is_told_to_try_again_soon() {
     drop(streams);
     tasks_until(address, |text| text.starts_with("console (process ")).await;
     console.send(Signal::SIGTERM);
-    assert!(console.end().status.success());
+    assert!(console.close_stdin().end().status.success());
 }
 
 #[tokio::test]

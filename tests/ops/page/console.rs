@@ -2,10 +2,8 @@
 
 use nix::sys::signal::Signal;
 
-use crate::{
-    browser::{Browser, Size},
-    program::Program,
-};
+use crate::browser::{Browser, Size};
+use testkit::program::Program;
 
 struct Console {
     program: Program,
@@ -17,7 +15,7 @@ impl Console {
     /// With its page open; `None` where there is no browser.
     fn open() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
-        let mut program = Program::start("console", directory.path(), ["--port", "0"]);
+        let mut program = Program::example("console", directory.path(), ["--port", "0"]);
         let address = program.next_line();
         let mut browser = Browser::open(&address)?;
         browser.until("document.querySelectorAll('#tasks tbody tr').length > 20");
@@ -119,5 +117,5 @@ fn the_page_says_that_the_process_stops_and_then_that_it_is_gone() {
     browser.until(
         "/the data is \\d+\\u00a0s old/.test(document.querySelector('#data-age').innerText)",
     );
-    assert!(program.end().status.success());
+    assert!(program.close_stdin().end().status.success());
 }

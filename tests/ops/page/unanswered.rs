@@ -4,7 +4,8 @@ use axum::{Router, response::Html, routing::get};
 use tokio::net::TcpListener;
 use tokio_supervised::ops;
 
-use crate::{browser::Browser, http::Connection};
+use crate::browser::Browser;
+use testkit::http::Connection;
 
 /// The page without what feeds it.
 async fn page_alone() -> Router {

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{task::JoinSet, time::sleep};
 
-use crate::http::Connection;
+use testkit::http::Connection;
 
 /// Between two requests of one client: the instances are replaced under load, and not overloaded, which they answer with 503.
 const PAUSE: Duration = Duration::from_millis(20);

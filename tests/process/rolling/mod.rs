@@ -1,28 +1,15 @@
 //! The service behind a proxy, while its instances are replaced one after the other.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
-#[path = "../support/http.rs"]
-#[expect(dead_code, reason = "no test target uses all of it")]
-mod http;
 mod load;
-#[path = "../support/program.rs"]
-#[expect(dead_code, reason = "no test target uses all of it")]
-mod program;
 mod proxy;
-#[path = "../support/random.rs"]
-#[expect(dead_code, reason = "no test target uses all of it")]
-mod random;
 
 use std::path::Path;
 
 use nix::sys::signal::Signal;
 
 use load::Load;
-use program::Program;
 use proxy::{Proxy, free_port};
-use random::Random;
+use testkit::{program::Program, random::Random};
 
 const ROUNDS: usize = 10;
 const CLIENTS: usize = 8;

@@ -12,7 +12,7 @@ use tokio::{
     net::UnixStream,
 };
 
-use crate::random::Random;
+use testkit::random::Random;
 
 /// How often the proxy is asked how it sees an instance: it tells nobody by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

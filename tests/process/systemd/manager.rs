@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::child::Program;
+use testkit::program::Program;
 
 /// Longer than anything takes on a busy machine.
 const WATCHDOG: Duration = Duration::from_secs(60);

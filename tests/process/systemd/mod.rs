@@ -1,17 +1,11 @@
 //! What a program under `#[supervised::main]` tells systemd, as a service manager's socket hears it.
 
-#![cfg(unix)]
-#![allow(clippy::unwrap_used)]
-
-#[path = "../process/child.rs"]
-#[expect(dead_code, unused_imports, reason = "no test target uses all of it")]
-mod child;
 mod manager;
 
 use std::{process::Command, time::Duration};
 
-use child::{Program, SIGTERM};
 use manager::Manager;
+use testkit::program::{Program, SIGTERM};
 
 const BEAT: &str = "WATCHDOG=1\n";
 

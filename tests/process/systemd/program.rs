@@ -1,6 +1,6 @@
 //! A program that systemd could have started.
 
-#[path = "../process/programs/common.rs"]
+#[path = "../programs/common.rs"]
 mod common;
 
 use std::{io::Read, time::Duration};

@@ -11,7 +11,7 @@ use std::{
 
 use tokio_supervised::{CancellationToken, Cause, Outcome, TaskError, supervised};
 
-use crate::support::{Alive, in_time, outcomes_of, poll_once, turn};
+use testkit::{Alive, in_time, outcomes_of, poll_once, turn};
 
 #[tokio::test]
 async fn a_body_without_the_token_is_dropped_at_its_next_await() {

@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::Notify;
 use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, map, supervised};
 
-use crate::support::{in_time, outcomes_of, turn};
+use testkit::{in_time, outcomes_of, turn};
 
 /// Holds up who wakes it, until it is let go.
 struct Holds {

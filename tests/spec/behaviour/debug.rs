@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::Notify;
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, shield, supervised};
 
-use crate::support::{in_time, runtime};
+use testkit::{in_time, runtime};
 
 #[supervised(name = "debug: held")]
 async fn held() -> Result<(), TaskError> {

@@ -7,7 +7,7 @@ use tokio_supervised::{
     CancellationToken, Cause, Group, Outcome, TaskError, shield, supervised, tasks,
 };
 
-use crate::support::{in_time, outcomes_of, poll_once};
+use testkit::{in_time, outcomes_of, poll_once};
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, TaskError>> + 'a>>;
 

@@ -12,10 +12,8 @@ use tokio_supervised::{
     CancellationToken, Cause, Outcome, Pool, TaskError, TrySpawnError, Unfinished, supervised,
 };
 
-use crate::{
-    gate::{Gate, gate},
-    support::{in_hours, in_time, outcomes_of, poll_once, runtime, turn},
-};
+use crate::behaviour::gate::{Gate, gate};
+use testkit::{in_hours, in_time, outcomes_of, poll_once, runtime, turn};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -7,7 +7,7 @@ use std::{
 
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, supervised};
 
-use crate::support::{in_time, poll_once, turn};
+use testkit::{in_time, poll_once, turn};
 
 struct Bomb;
 

@@ -7,7 +7,7 @@ use std::{
 
 use tokio_supervised::{CancellationToken, Group, TaskError, map, supervised};
 
-use crate::support::{in_time, poll_once, runtime};
+use testkit::{in_time, poll_once, runtime};
 
 struct Bomb;
 

@@ -7,7 +7,7 @@ use tokio_supervised::{
     CancellationToken, Group, GroupHandle, Outcome, SpawnError, TaskError, map, supervised,
 };
 
-use crate::support::{in_time, outcomes_of, turn};
+use testkit::{in_time, outcomes_of, turn};
 
 /// Knows panics, and did not expect anything else.
 #[derive(Debug, PartialEq)]

@@ -7,7 +7,7 @@ use std::{
 
 use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, map, supervised};
 
-use crate::support::{Alive, in_time, outcomes_of, poll_once, stats_of, turn};
+use testkit::{Alive, in_time, outcomes_of, poll_once, stats_of, turn};
 
 /// Ready at its poll number `TURNS + 1`.
 const TURNS: u32 = 5;

@@ -1,6 +1,6 @@
 //! The forms of `tests/edition_2021`, compiled and called in edition 2024.
 
-#[path = "../edition_2021/src/forms.rs"]
+#[path = "../../edition_2021/src/forms.rs"]
 #[deny(
     warnings,
     single_use_lifetimes,
@@ -14,10 +14,10 @@
 mod written;
 use written as forms;
 
-#[path = "../edition_2021/tests/calls.rs"]
+#[path = "../../edition_2021/tests/calls.rs"]
 mod calls;
 
-#[path = "../edition_2021/src/restarts.rs"]
+#[path = "../../edition_2021/src/restarts.rs"]
 #[deny(
     warnings,
     single_use_lifetimes,
@@ -30,5 +30,5 @@ mod calls;
 mod written_restarts;
 use written_restarts as restarts;
 
-#[path = "../edition_2021/tests/restarts.rs"]
+#[path = "../../edition_2021/tests/restarts.rs"]
 mod restart_calls;

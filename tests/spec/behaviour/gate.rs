@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::support::in_time;
+use testkit::in_time;
 
 /// What the tasks get.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::{future::pending, time::Duration};
 use tokio::time::Instant;
 use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, supervised};
 
-use crate::support::{in_time, outcomes_of, turn};
+use testkit::{in_time, outcomes_of, turn};
 
 /// Cancels a call after its first turn, and tells how long it took to end.
 async fn cancelled<F>(token: CancellationToken, call: F) -> (F::Output, Duration)

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::{Barrier, Notify};
 use tokio_supervised::{CancellationToken, Group, Outcome, SpawnError, TaskError, supervised};
 
-use crate::support::{in_time, outcomes_of, poll_once, stats_of, turn};
+use testkit::{in_time, outcomes_of, poll_once, stats_of, turn};
 
 #[tokio::test]
 async fn results_come_in_the_order_of_the_spawns() {

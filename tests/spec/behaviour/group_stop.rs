@@ -12,7 +12,7 @@ use tokio_supervised::{
     CancellationToken, Cause, Group, Outcome, Pool, TaskError, supervised, task,
 };
 
-use crate::support::{Alive, in_time, poll_once, stats_of, turn};
+use testkit::{Alive, in_time, poll_once, stats_of, turn};
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {

@@ -5,10 +5,8 @@ mod work_tied_to_the_token_of_its_request_dies_with_the_request {
 
     use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, supervised};
 
-    use crate::{
-        gate::{Gate, gate},
-        support::{in_time, outcomes_of, turn},
-    };
+    use crate::behaviour::gate::{Gate, gate};
+    use testkit::{in_time, outcomes_of, turn};
 
     #[supervised(name = "fault: store")]
     async fn store(gate: Gate) -> Result<(), TaskError> {
@@ -44,10 +42,8 @@ mod a_full_pool_blocks_until_the_client_gives_up {
 
     use tokio_supervised::{Pool, TaskError, TrySpawnError, supervised};
 
-    use crate::{
-        gate::{Gate, gate},
-        support::{in_time, poll_once},
-    };
+    use crate::behaviour::gate::{Gate, gate};
+    use testkit::{in_time, poll_once};
 
     #[supervised(name = "fault: slow")]
     async fn slow(gate: Gate) -> Result<(), TaskError> {
@@ -87,10 +83,8 @@ mod a_drain_drops_what_is_buffered {
 
     use tokio_supervised::{Outcome, Pool, SpawnError, TaskError, supervised};
 
-    use crate::{
-        gate::{Gate, gate},
-        support::{in_time, outcomes_of, turn},
-    };
+    use crate::behaviour::gate::{Gate, gate};
+    use testkit::{in_time, outcomes_of, turn};
 
     #[supervised(name = "fault: process")]
     async fn process(
@@ -161,7 +155,7 @@ mod a_recovered_loop_ends_silently {
     use tokio::{sync::mpsc, time::interval};
     use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, supervised};
 
-    use crate::support::{in_time, outcomes_of, stats_of};
+    use testkit::{in_time, outcomes_of, stats_of};
 
     #[supervised(
         name = "fault: flush",

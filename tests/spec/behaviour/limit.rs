@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Barrier;
 use tokio_supervised::{CancellationToken, Outcome, TaskError, supervised};
 
-use crate::support::{in_time, outcomes_of, poll_once, stats_of, turn};
+use testkit::{in_time, outcomes_of, poll_once, stats_of, turn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_runs_on_several_threads_never_exceed_the_limit() {

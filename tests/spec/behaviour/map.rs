@@ -8,7 +8,7 @@ use std::sync::{
 use tokio::sync::{Barrier, Semaphore};
 use tokio_supervised::{CancellationToken, TaskError, map, supervised};
 
-use crate::support::{in_time, stats_of, turn};
+use testkit::{in_time, stats_of, turn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_results_come_in_the_order_of_the_items() {

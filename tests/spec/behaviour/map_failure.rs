@@ -11,7 +11,7 @@ use std::{
 
 use tokio_supervised::{CancellationToken, Cause, Outcome, TaskError, map, supervised};
 
-use crate::support::{Alive, in_time, poll_once, stats_of, turn};
+use testkit::{Alive, in_time, poll_once, stats_of, turn};
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::Barrier;
 use tokio_supervised::{CancellationToken, Outcome, TaskError, map, supervised};
 
-use crate::support::{Alive, in_time, outcomes_of, stats_of};
+use testkit::{Alive, in_time, outcomes_of, stats_of};
 
 #[tokio::test]
 async fn a_run_that_waits_for_the_last_one_among_many_quick_ones_holds_up_nobody() {

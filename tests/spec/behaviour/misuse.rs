@@ -8,7 +8,7 @@ use std::{
 
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, shield, supervised};
 
-use crate::support::{in_time, poll_once};
+use testkit::{in_time, poll_once};
 
 #[supervised(name = "misuse: call")]
 async fn call() -> Result<(), TaskError> {

@@ -1,6 +1,5 @@
 //! What the crate promises, one behaviour a test.
 
-#![allow(clippy::unwrap_used)]
 #![expect(
     clippy::disallowed_methods,
     reason = "a test stands outside of what it tests, and drives it from tasks of its own"
@@ -22,7 +21,7 @@ mod gate;
 mod grace;
 mod group;
 mod group_stop;
-mod hygiene;
+pub(crate) mod hygiene;
 mod known_faults;
 mod limit;
 mod map;
@@ -47,7 +46,6 @@ mod spawn_blocking;
 mod spawn_local;
 mod spawn_outside;
 mod stress;
-mod support;
 mod task;
 mod tasks;
 mod texts;

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, io};
 
 use tokio_supervised::{CancellationToken, Cause, Outcome, TaskError, supervised};
 
-use crate::support::{outcomes_of, poll_once};
+use testkit::{outcomes_of, poll_once};
 
 /// Fires its own token, then returns what an inner cancelled call gave it.
 macro_rules! returns_the_cancellation {

@@ -11,7 +11,7 @@ use std::{
 
 use tokio_supervised::{CancellationToken, Group, Outcome, Panic, TaskError, map, supervised};
 
-use crate::support::{Alive, in_time, outcomes_of, poll_once, stats_of, turn};
+use testkit::{Alive, in_time, outcomes_of, poll_once, stats_of, turn};
 
 fn panic_of<T>(result: Result<T, TaskError>) -> Panic {
     match result {

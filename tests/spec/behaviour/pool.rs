@@ -13,10 +13,8 @@ use tokio_supervised::{
     CancellationToken, Outcome, Pool, SpawnError, TaskError, TrySpawnError, supervised,
 };
 
-use crate::{
-    gate::{Gate, gate},
-    support::{Alive, in_time, outcomes_of, poll_once, stats_of, turn},
-};
+use crate::behaviour::gate::{Gate, gate};
+use testkit::{Alive, in_time, outcomes_of, poll_once, stats_of, turn};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -18,10 +18,8 @@ use tokio_supervised::{
     stats, supervised,
 };
 
-use crate::{
-    gate::{Gate, gate},
-    support::{in_time, outcomes_of, poll_once, runtime, stats_of, turn},
-};
+use crate::behaviour::gate::{Gate, gate};
+use testkit::{in_time, outcomes_of, poll_once, runtime, stats_of, turn};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -12,7 +12,7 @@ use tokio_supervised::{
     CancellationToken, Outcome, Pool, Slot, TaskError, TrySpawnError, Unfinished, supervised,
 };
 
-use crate::support::{in_time, outcomes_of, stats_of, turn};
+use testkit::{in_time, outcomes_of, stats_of, turn};
 
 const LONG: Duration = Duration::from_secs(60);
 

@@ -13,7 +13,7 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 use tokio_supervised::{CancellationToken, Outcome, TaskError, supervised};
 
-use crate::support::{in_time, outcomes_of, poll_once, stats_of};
+use testkit::{in_time, outcomes_of, poll_once, stats_of};
 
 /// Counts, shared by all clones.
 #[derive(Clone, Default)]

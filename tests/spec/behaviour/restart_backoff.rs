@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{Instant, sleep};
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
-use crate::support::{in_hours, in_time, poll_once, stats_of};
+use testkit::{in_hours, in_time, poll_once, stats_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -10,7 +10,7 @@ use std::{
 
 use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, supervised};
 
-use crate::support::{in_time, outcomes_of, runtime, stats_of};
+use testkit::{in_time, outcomes_of, runtime, stats_of};
 
 /// Panics when it is cloned for the first time, and for no other.
 struct Fragile(Arc<AtomicU32>);

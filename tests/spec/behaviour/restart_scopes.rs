@@ -17,7 +17,7 @@ use tokio_supervised::{
     CancellationToken, Cause, Group, Outcome, Pool, TaskError, map, shield, stats, supervised,
 };
 
-use crate::support::{in_hours, in_time, outcomes_of, runtime, stats_of, turn};
+use testkit::{in_hours, in_time, outcomes_of, runtime, stats_of, turn};
 
 #[supervised(restart = "on-failure", name = "restart scopes: second")]
 async fn second(n: u32, runs: Arc<AtomicU32>) -> Result<u32, TaskError> {

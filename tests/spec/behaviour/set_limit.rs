@@ -8,10 +8,8 @@ use std::sync::{
 use tokio::sync::Barrier;
 use tokio_supervised::{CancellationToken, TaskError, map, set_limit, supervised};
 
-use crate::{
-    gate::{Gate, gate},
-    support::{in_time, stats_of, turn},
-};
+use crate::behaviour::gate::{Gate, gate};
+use testkit::{in_time, stats_of, turn};
 
 #[tokio::test]
 async fn a_larger_limit_lets_waiting_runs_begin_at_once() {

@@ -16,7 +16,7 @@ use tokio_supervised::{
     CancellationToken, Cause, Group, Outcome, TaskError, shield, supervised, task,
 };
 
-use crate::support::{in_time, outcomes_of, poll_once, turn};
+use testkit::{in_time, outcomes_of, poll_once, turn};
 
 const LIMIT: Duration = Duration::from_secs(5);
 

@@ -5,7 +5,7 @@ use std::{future::pending, time::Duration};
 use tokio::time::Instant;
 use tokio_supervised::{CancellationToken, Outcome, TaskError, shield, supervised};
 
-use crate::support::{in_time, outcomes_of, poll_once, turn};
+use testkit::{in_time, outcomes_of, poll_once, turn};
 
 const SECOND: Duration = Duration::from_secs(1);
 

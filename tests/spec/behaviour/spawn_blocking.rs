@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_supervised::{CancellationToken, Group, Outcome, Pool, TaskError};
 
-use crate::support::{in_time, outcomes_of, poll_once, stats_of, turn};
+use testkit::{in_time, outcomes_of, poll_once, stats_of, turn};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -11,7 +11,7 @@ use std::{
 use tokio::{runtime::LocalOptions, task::LocalSet};
 use tokio_supervised::{CancellationToken, Group, Outcome, Pool, TaskError, supervised};
 
-use crate::support::{in_time, outcomes_of, poll_once, runtime, turn};
+use testkit::{in_time, outcomes_of, poll_once, runtime, turn};
 
 type Log = Rc<RefCell<Vec<u32>>>;
 

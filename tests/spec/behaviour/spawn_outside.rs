@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Notify;
 use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
 
-use crate::support::{in_time, poll_once, runtime, turn};
+use testkit::{in_time, poll_once, runtime, turn};
 
 #[test]
 fn a_waiting_spawn_that_is_granted_outside_a_runtime_does_not_hold_up_the_join() {

@@ -13,7 +13,7 @@ use tokio_supervised::{
     CancellationToken, Group, GroupHandle, Outcome, TaskError, map, supervised,
 };
 
-use crate::support::{Alive, in_time, stats_of, turn};
+use testkit::{Alive, in_time, stats_of, turn};
 
 /// A random sequence that is the same in every run of the test.
 #[derive(Clone)]
@@ -147,7 +147,7 @@ async fn random_scopes_that_fail_panic_stop_and_are_aborted_leave_nothing_behind
     let mut last: Vec<_> =
         (0..3).map(|_| Box::pin(leaf(&token, Dice(1), Alive::new(&alive)))).collect();
     for run in &mut last {
-        _ = crate::support::poll_once(run.as_mut());
+        _ = testkit::poll_once(run.as_mut());
     }
     let stats = stats_of("stress: leaf");
     assert_eq!(stats.waiting, 0, "a permit is lost");

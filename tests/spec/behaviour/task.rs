@@ -4,7 +4,7 @@ use std::{future::pending, io};
 
 use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, map, task};
 
-use crate::support::{in_time, outcomes_of, turn};
+use testkit::{in_time, outcomes_of, turn};
 
 #[tokio::test]
 async fn an_expression_joins_a_group_under_its_name() {

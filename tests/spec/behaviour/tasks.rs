@@ -13,7 +13,7 @@ use tokio_supervised::{
     tasks,
 };
 
-use crate::support::{in_time, turn};
+use testkit::{in_time, turn};
 
 /// The live tasks of that name: other tests have theirs.
 fn named(name: &str) -> Vec<LiveTask> {

@@ -12,7 +12,7 @@ use tokio_supervised::{
     recent_panics, supervised, task, tasks,
 };
 
-use crate::support::{in_time, turn};
+use testkit::{in_time, turn};
 
 #[test]
 fn a_cause_is_said_in_words() {

@@ -4,7 +4,7 @@ use std::{cell::RefCell, sync::mpsc, task::Poll, thread};
 
 use tokio_supervised::{CancellationToken, Outcome, TaskError, supervised};
 
-use crate::support::{outcomes_of, poll_once, stats_of};
+use testkit::{outcomes_of, poll_once, stats_of};
 
 /// Does something when it is dropped.
 struct AtDrop(Box<dyn FnOnce()>);

@@ -5,7 +5,7 @@ use std::{future::pending, pin::pin, sync::mpsc, thread, time::Duration};
 use tokio::time::{Instant, sleep};
 use tokio_supervised::{CancellationToken, Outcome, TaskError, supervised};
 
-use crate::support::{outcomes_of, poll_once, turn};
+use testkit::{outcomes_of, poll_once, turn};
 
 #[tokio::test(start_paused = true)]
 async fn a_run_gives_up_after_its_timeout() {

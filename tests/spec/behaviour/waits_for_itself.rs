@@ -7,7 +7,7 @@ use tokio_supervised::{
     CancellationToken, Group, Outcome, Pool, Rejected, Slot, SpawnError, TaskError, map, supervised,
 };
 
-use crate::support::{in_time, outcomes_of, poll_once, stats_of, turn};
+use testkit::{in_time, outcomes_of, poll_once, stats_of, turn};
 
 /// Of a function that comes back to itself: without a box of a known type it would contain itself.
 type Boxed = Pin<Box<dyn Future<Output = Result<(), TaskError>> + Send>>;

@@ -7,14 +7,14 @@ use std::{
 
 use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError};
 
-use crate::support;
+use testkit::fixture;
 
 /// As many as tokio starts for work that blocks.
 const THREADS: usize = 512;
 
 #[test]
 fn counters_of_blocking_closures_are_bounded() {
-    support::child_passes("bounds::fixture_blocking_closures");
+    fixture::child_passes("composition::bounds::fixture_blocking_closures");
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn fixture_blocking_closures() {
 
 #[test]
 fn counters_of_functions_on_blocking_threads_are_bounded() {
-    support::child_passes("bounds::fixture_functions_on_blocking_threads");
+    fixture::child_passes("composition::bounds::fixture_functions_on_blocking_threads");
 }
 
 macro_rules! functions {

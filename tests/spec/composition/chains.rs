@@ -23,7 +23,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::support::child_passes;
+use testkit::fixture::child_passes;
 
 /// Keeps how deep the spans nest at most.
 struct Deepest(Arc<AtomicUsize>);
@@ -154,22 +154,22 @@ fn handed_on_is_flat(overlap: usize, mapped: bool) {
 
 #[test]
 fn groups_that_are_handed_on_keep_nothing() {
-    child_passes("chains::fixture_handed_on");
+    child_passes("composition::chains::fixture_handed_on");
 }
 
 #[test]
 fn groups_that_are_handed_on_while_others_live_keep_nothing() {
-    child_passes("chains::fixture_handed_on_overlapping");
+    child_passes("composition::chains::fixture_handed_on_overlapping");
 }
 
 #[test]
 fn groups_that_are_handed_on_out_of_a_map_keep_nothing() {
-    child_passes("chains::fixture_handed_on_by_a_map");
+    child_passes("composition::chains::fixture_handed_on_by_a_map");
 }
 
 #[test]
 fn groups_that_are_handed_on_keep_no_spans() {
-    child_passes("chains::fixture_handed_on_with_spans");
+    child_passes("composition::chains::fixture_handed_on_with_spans");
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn is_linear(of: Nest) {
 
 #[test]
 fn a_deep_nest_of_groups_ends_in_linear_time() {
-    child_passes("chains::fixture_nested_groups");
+    child_passes("composition::chains::fixture_nested_groups");
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn fixture_nested_groups() {
 
 #[test]
 fn a_deep_nest_of_maps_ends_in_linear_time() {
-    child_passes("chains::fixture_nested_maps");
+    child_passes("composition::chains::fixture_nested_maps");
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn fixture_nested_maps() {
 
 #[test]
 fn a_deep_nest_with_spans_ends() {
-    child_passes("chains::fixture_nested_with_spans");
+    child_passes("composition::chains::fixture_nested_with_spans");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use tokio_supervised::{
     CancellationToken, Cause, Outcome, TaskError, map, set_limit, supervised, tasks,
 };
 
-use crate::support::finishes;
+use testkit::finishes;
 
 fn workers(workers: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap()

@@ -5,10 +5,8 @@ use std::{future::Future, hint::black_box};
 use tokio::runtime::Builder;
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, shield, supervised, task};
 
-use crate::{
-    recursion::{self, bytes_of_a_level},
-    support::{WATCHDOG, child_passes},
-};
+use testkit::recursion::{self, bytes_of_a_level};
+use testkit::{fixture::child_passes, watchdog::WATCHDOG};
 
 /// In a debug build. `cargo run --release -p supervised-instructions --bin recursion` measures an optimized one, where
 /// each of these calls takes at most twice the stack of a plain one.
@@ -47,22 +45,22 @@ fn on_a_worker(body: impl Future<Output = ()> + Send + 'static) {
 
 #[test]
 fn a_large_body_fits_into_a_worker_s_stack_in_a_group() {
-    child_passes("depth::fixture_large_in_a_group");
+    child_passes("composition::depth::fixture_large_in_a_group");
 }
 
 #[test]
 fn a_large_body_fits_into_a_worker_s_stack_in_a_pool() {
-    child_passes("depth::fixture_large_in_a_pool");
+    child_passes("composition::depth::fixture_large_in_a_pool");
 }
 
 #[test]
 fn a_large_body_fits_into_a_worker_s_stack_in_a_map() {
-    child_passes("depth::fixture_large_in_a_map");
+    child_passes("composition::depth::fixture_large_in_a_map");
 }
 
 #[test]
 fn a_large_body_fits_into_a_worker_s_stack_where_it_is_called() {
-    child_passes("depth::fixture_large_inline");
+    child_passes("composition::depth::fixture_large_inline");
 }
 
 #[test]

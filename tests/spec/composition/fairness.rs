@@ -24,7 +24,7 @@ use tokio_supervised::{
     CancellationToken, Group, Pool, SpawnError, TaskError, set_limit, supervised,
 };
 
-use crate::support::finishes;
+use testkit::finishes;
 
 const MS: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3_600);

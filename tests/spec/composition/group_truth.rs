@@ -21,7 +21,11 @@ use tokio_supervised::{
 };
 use tracing::Level;
 
-use crate::support::{assert_ten_logged, child_passes, child_with, finishes, listen, passed};
+use testkit::{
+    events::{assert_ten_logged, listen},
+    finishes,
+    fixture::{child_passes, child_with, passed},
+};
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -137,7 +141,7 @@ async fn a_refused_task_is_named_after_its_function() {
     let group = Group::new(&token);
     group.spawn(task!("named", |token| -> Result<u32, Failure> { waits(token).await })).await;
     let Failure::Task(error) = group.join().await.unwrap_err() else { panic!("refused") };
-    assert!(error.task().contains("group_truth::a_refused_task"), "{error}");
+    assert!(error.task().contains("composition::group_truth::a_refused_task"), "{error}");
 }
 
 #[tokio::test]
@@ -199,7 +203,7 @@ async fn a_producer_stops_when_its_group_fails() {
 
 #[test]
 fn failures_are_logged_unless_a_join_returns_them() {
-    child_passes("group_truth::fixture_failures");
+    child_passes("composition::group_truth::fixture_failures");
 }
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]
@@ -286,7 +290,7 @@ async fn fixture_failures() {
 
 #[test]
 fn a_test_logs_what_is_counted_before_it_ends() {
-    let fixture = "group_truth::fixture_test_end";
+    let fixture = "composition::group_truth::fixture_test_end";
     passed(fixture, &child_with(fixture, "1"));
 }
 
@@ -331,7 +335,7 @@ fn fixture_test_end() {
 
 #[test]
 fn refused_spawns_are_one_warning_at_the_join_or_drop() {
-    child_passes("group_truth::fixture_refused");
+    child_passes("composition::group_truth::fixture_refused");
 }
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]

@@ -14,7 +14,7 @@ use tokio_supervised::{
     CancellationToken, Group, Pool, TaskError, map, stats, supervised, task, tasks,
 };
 
-use crate::support::finishes;
+use testkit::finishes;
 
 #[supervised(name = "keys: quick", limit = 64)]
 async fn quick(n: u64) -> Result<u64, TaskError> {

@@ -6,7 +6,7 @@ mod groups {
 
     use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
 
-    use crate::support::child_passes;
+    use testkit::fixture::child_passes;
 
     /// What the process occupies, in bytes.
     fn resident() -> u64 {
@@ -16,7 +16,7 @@ mod groups {
 
     #[test]
     fn ended_tasks_without_a_value_cost_no_memory() {
-        child_passes("life::groups::fixture_ended_tasks");
+        child_passes("composition::life::groups::fixture_ended_tasks");
     }
 
     /// In a process of its own, which measures itself.

@@ -31,7 +31,7 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 
-use crate::support::outcome;
+use testkit::watchdog::outcome;
 
 type Look = Arc<dyn Fn() + Send + Sync>;
 

@@ -5,7 +5,10 @@ use std::{future::Future, pin::pin, task::Poll, time::Duration};
 use tokio_supervised::{CancellationToken, Outcome, TaskError, map, supervised, task};
 use tracing::Level;
 
-use crate::support::{Event, assert_ten_logged, child_passes, listen};
+use testkit::{
+    events::{Event, assert_ten_logged, listen},
+    fixture::child_passes,
+};
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -32,7 +35,7 @@ async fn store(token: &CancellationToken, disk: u32) -> Result<u32, Failure> {
 
 #[test]
 fn failures_are_logged_unless_the_map_returns_them() {
-    child_passes("map_truth::fixture_failures");
+    child_passes("composition::map_truth::fixture_failures");
 }
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]
@@ -127,7 +130,7 @@ async fn an_unmade_item_is_named_after_its_function() {
         task!("named", |token, n: u32| -> Result<u32, TaskError> { work(token, n).await });
     let items = (0..3).inspect(|_| panic!("no item"));
     let error = map(&token, items, foreign).await.unwrap_err();
-    assert!(error.task().contains("map_truth::an_unmade_item"), "{error}");
+    assert!(error.task().contains("composition::map_truth::an_unmade_item"), "{error}");
 
     token.cancel();
     let error = map(&token, 0..3, work).await.unwrap_err();

@@ -1,9 +1,8 @@
 //! What must hold when the pieces of the crate are composed: in loops, nested, handed on, for a long time.
 //!
 //! One module for each kind of fault. A test that may exhaust memory, descriptors or the stack, or abort, is a
-//! fixture: an ignored test that another test runs in a process of its own (`support::child`).
+//! fixture: an ignored test that another test runs in a process of its own (`testkit::fixture`).
 
-#![allow(clippy::unwrap_used)]
 #![expect(
     clippy::disallowed_methods,
     reason = "a test stands outside of what it tests, and drives it from tasks of its own"
@@ -22,8 +21,5 @@ mod map_truth;
 mod panic_truth;
 mod pool_truth;
 mod ready;
-#[path = "../support/recursion.rs"]
-mod recursion;
 mod run_truth;
-mod support;
 mod tokens;

@@ -20,7 +20,11 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
 
-use crate::support::{WATCHDOG, child_with, finishes, passed};
+use testkit::{
+    finishes,
+    fixture::{child_with, passed},
+    watchdog::WATCHDOG,
+};
 
 #[supervised(name = "panic truth: breaks")]
 async fn breaks() -> Result<(), TaskError> {
@@ -39,7 +43,7 @@ fn run_once() -> TaskError {
 
 #[test]
 fn a_run_does_not_wait_for_a_panic_hook_that_blocks() {
-    let fixture = "panic_truth::fixture_hook_blocks";
+    let fixture = "composition::panic_truth::fixture_hook_blocks";
     passed(fixture, &child_with(fixture, "0"));
 }
 
@@ -77,7 +81,7 @@ fn fixture_hook_blocks() {
 
 #[test]
 fn a_backtrace_is_logged_after_its_panic_off_the_worker() {
-    let fixture = "panic_truth::fixture_backtrace_is_logged";
+    let fixture = "composition::panic_truth::fixture_backtrace_is_logged";
     passed(fixture, &child_with(fixture, "1"));
 }
 
@@ -101,7 +105,7 @@ fn fixture_backtrace_is_logged() {
 
 #[test]
 fn rust_backtrace_0_turns_the_backtrace_event_off() {
-    let fixture = "panic_truth::fixture_no_backtrace";
+    let fixture = "composition::panic_truth::fixture_no_backtrace";
     passed(fixture, &child_with(fixture, "0"));
 }
 

@@ -18,7 +18,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
 
-use crate::support::{child_passes, finishes};
+use testkit::{finishes, fixture::child_passes};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -201,7 +201,7 @@ impl Visit for Message {
 
 #[test]
 fn the_last_handle_in_a_task_of_its_pool_is_reported_truly() {
-    child_passes("pool_truth::fixture_last_handle");
+    child_passes("composition::pool_truth::fixture_last_handle");
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn fixture_last_handle() {
 
 #[test]
 fn a_second_main_does_not_report_the_signal_of_the_first() {
-    child_passes("pool_truth::fixture_two_mains");
+    child_passes("composition::pool_truth::fixture_two_mains");
 }
 
 #[supervised(name = "pool truth: waits for main")]
@@ -335,7 +335,7 @@ fn fixture_two_mains() {
 
 #[test]
 fn tasks_that_nothing_can_run_are_reported_with_the_true_cause() {
-    child_passes("pool_truth::fixture_nothing_can_run");
+    child_passes("composition::pool_truth::fixture_nothing_can_run");
 }
 
 #[test]
@@ -386,7 +386,7 @@ fn fixture_nothing_can_run() {
 
 #[test]
 fn failures_are_errors_and_a_storm_of_them_is_counted() {
-    child_passes("pool_truth::fixture_storm");
+    child_passes("composition::pool_truth::fixture_storm");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use tokio_supervised::{
     supervised,
 };
 
-use crate::support::finishes;
+use testkit::finishes;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -11,7 +11,7 @@ use tokio_supervised::{
     CancellationToken, Cause, Group, Outcome, Pool, TaskError, map, shield, stats, supervised, task,
 };
 
-use crate::support::WATCHDOG;
+use testkit::watchdog::WATCHDOG;
 
 #[supervised(name = "run truth: idle")]
 async fn idle() -> Result<(), TaskError> {
@@ -178,7 +178,7 @@ async fn the_limit_of_a_shield_explains_what_is_inside_alone() {
 
 #[test]
 fn a_signal_is_the_cause_behind_scopes_that_have_ended() {
-    let stdout = crate::support::child_passes("run_truth::fixture_signal");
+    let stdout = testkit::fixture::child_passes("composition::run_truth::fixture_signal");
     assert!(stdout.contains("the session: Signal(Terminate)"), "{stdout}");
 }
 

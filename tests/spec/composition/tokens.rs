@@ -26,7 +26,7 @@ use tokio_supervised::{
     tasks,
 };
 
-use crate::support::WATCHDOG;
+use testkit::watchdog::WATCHDOG;
 
 /// Fails instead of hanging.
 #[track_caller]

@@ -11,7 +11,7 @@ use syn::{
     parse::{Parse, ParseStream, Parser},
 };
 
-use crate::sources;
+use super::sources;
 
 const SECTION: &str = "# Cancel safety";
 

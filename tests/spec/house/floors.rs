@@ -26,7 +26,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::sources;
+use super::sources;
 use imports::{Import, ROOT};
 
 const CRATES: [&str; 2] = ["macros/src", "runtime/src"];
@@ -72,7 +72,7 @@ fn assert_no_violations(folder: &str) {
 }
 
 fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn architecture() -> String {
@@ -81,7 +81,7 @@ fn architecture() -> String {
 
 /// The parsed files of a crate, by their path below its source folder.
 fn read(folder: &str) -> BTreeMap<String, syn::File> {
-    let root = format!("../{folder}");
+    let root = format!("../../{folder}");
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).join(&root);
     let relative = |path: &Path| {
         let parts = path.strip_prefix(&above).expect("it is below its folder").components();

@@ -2,7 +2,7 @@
 
 use syn::visit::Visit;
 
-use crate::sources;
+use super::sources;
 
 #[test]
 fn the_published_crates_parse_on_the_oldest_supported_compiler() {

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 #[test]
 fn keywords_are_few_and_short() {
-    for package in ["../macros", "../runtime"] {
+    for package in ["../../macros", "../../runtime"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(package).join("Cargo.toml");
         let manifest = fs::read_to_string(path).expect("the manifest is readable");
         let keywords = manifest.lines().find_map(|line| line.strip_prefix("keywords = "));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use syn::{Expr, ExprCall, Lit, visit::Visit};
 
-use crate::cancel_safety::awaited;
+use super::cancel_safety::awaited;
 
 #[test]
 fn every_public_future_is_driven_in_a_loop() {

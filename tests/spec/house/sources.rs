@@ -6,8 +6,8 @@ use std::{
 };
 
 /// Where they are, from this package.
-pub(crate) const BOTH: [&str; 2] = ["../macros/src", "../runtime/src"];
-pub(crate) const RUNTIME: &str = "../runtime/src";
+pub(crate) const BOTH: [&str; 2] = ["../../macros/src", "../../runtime/src"];
+pub(crate) const RUNTIME: &str = "../../runtime/src";
 
 pub(crate) struct Source {
     pub(crate) path: PathBuf,

@@ -3,7 +3,7 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 
-use crate::sources;
+use super::sources;
 
 /// Name them, and have something else for targets without them.
 const ALLOWED: [&str; 2] = ["src/sync.rs", "src/sync/atomic64.rs"];

@@ -11,28 +11,23 @@ use tokio::{
 /// For what a server that keeps to its part answers soon.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-pub(crate) struct Connection(BufReader<TcpStream>);
+pub struct Connection(BufReader<TcpStream>);
 
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    pub status: u16,
     /// In lower case, as they came.
     headers: Vec<String>,
-    pub(crate) body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Connection {
-    pub(crate) async fn open(address: &str) -> io::Result<Self> {
+    pub async fn open(address: &str) -> io::Result<Self> {
         Ok(Self(BufReader::new(TcpStream::connect(address).await?)))
     }
 
     /// Sends a request and waits for its answer. The connection stays open.
-    pub(crate) async fn exchange(
-        &mut self,
-        method: &str,
-        path: &str,
-        body: &[u8],
-    ) -> io::Result<Answer> {
+    pub async fn exchange(&mut self, method: &str, path: &str, body: &[u8]) -> io::Result<Answer> {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n",
             body.len()
@@ -42,11 +37,11 @@ impl Connection {
     }
 
     /// Sends bytes that need not be a whole request.
-    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes).await
     }
 
-    pub(crate) async fn answer(&mut self) -> io::Result<Answer> {
+    pub async fn answer(&mut self) -> io::Result<Answer> {
         timeout(DEADLINE, self.read_answer())
             .await
             .expect("an answer comes, or the connection ends")
@@ -81,18 +76,18 @@ impl Connection {
 }
 
 impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let value = |line: &'_ String| line.strip_prefix(name)?.strip_prefix(": ").map(str::len);
         self.headers.iter().find_map(|line| value(line).map(|length| &line[line.len() - length..]))
     }
 
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the answer is text")
     }
 }
 
 /// One request on a connection of its own.
-pub(crate) async fn request(address: &str, method: &str, path: &str, body: &[u8]) -> Answer {
+pub async fn request(address: &str, method: &str, path: &str, body: &[u8]) -> Answer {
     let mut connection = Connection::open(address).await.expect("the server accepts");
     connection.exchange(method, path, body).await.expect("the server answers")
 }

@@ -11,7 +11,7 @@ use std::{
 use tokio::runtime::Builder;
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
-pub(crate) type Boxed = Pin<Box<dyn Future<Output = Result<u32, TaskError>> + Send>>;
+pub type Boxed = Pin<Box<dyn Future<Output = Result<u32, TaskError>> + Send>>;
 
 /// Where the stack ends that the innermost body is polled on. One measurement at a time uses it.
 static BOTTOM: AtomicUsize = AtomicUsize::new(0);
@@ -22,7 +22,7 @@ fn here() -> usize {
 }
 
 /// A boxed `async fn` that calls itself.
-pub(crate) fn plain(token: CancellationToken, below: u32) -> Boxed {
+pub fn plain(token: CancellationToken, below: u32) -> Boxed {
     Box::pin(async move {
         if below == 0 {
             BOTTOM.store(here(), Ordering::Relaxed);
@@ -35,7 +35,7 @@ pub(crate) fn plain(token: CancellationToken, below: u32) -> Boxed {
 /// Supervised functions with the same body, and how each is awaited.
 macro_rules! recursions {
     ($($boxed:ident is $call:ident($($arguments:tt)*) $(.$err_into:ident())?;)*) => {$(
-        pub(crate) fn $boxed(token: CancellationToken, below: u32) -> Boxed {
+        pub fn $boxed(token: CancellationToken, below: u32) -> Boxed {
             Box::pin($call(token, below)$(.$err_into())?)
         }
 
@@ -58,7 +58,7 @@ recursions! {
 }
 
 /// The bytes of the stack that one level takes.
-pub(crate) fn bytes_of_a_level(call: fn(CancellationToken, u32) -> Boxed) -> usize {
+pub fn bytes_of_a_level(call: fn(CancellationToken, u32) -> Boxed) -> usize {
     const LEVELS: u32 = 200;
     let measure = move || {
         let runtime = Builder::new_current_thread().enable_all().build();

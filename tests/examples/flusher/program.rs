@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
 
-use crate::program::{Ended, Program};
+use testkit::program::{Ended, Program};
 
 pub(crate) struct Flusher {
     place: TempDir,
@@ -32,7 +32,7 @@ impl Flusher {
     /// Starts the program, and waits until it is under way.
     pub(crate) fn start<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Program {
         let arguments = ["--output", "output", "--verbose"].into_iter().chain(arguments);
-        let mut program = Program::start("flusher", self.place.path(), arguments);
+        let mut program = Program::example("flusher", self.place.path(), arguments);
         assert_eq!(program.next_line(), "ready");
         program
     }

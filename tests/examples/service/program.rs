@@ -5,10 +5,8 @@ use std::fs;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{
-    http::{Answer, request},
-    program::{Ended, Program},
-};
+use testkit::http::{Answer, request};
+use testkit::program::{Ended, Program};
 
 pub(crate) struct Service {
     program: Program,
@@ -32,7 +30,7 @@ impl Service {
         fs::create_dir(place.path().join("kept")).unwrap();
         let always = ["--listen", "127.0.0.1:0", "--metrics", "kept/metrics.txt"];
         let mut program =
-            Program::start("service", place.path(), always.into_iter().chain(arguments));
+            Program::example("service", place.path(), always.into_iter().chain(arguments));
         let ready = program.next_line();
         let address = ready.strip_prefix("READY ").expect("it says where it listens").to_owned();
         Self { program, address, place }
@@ -58,7 +56,7 @@ impl Service {
     /// Waits for the end, on a thread of its own: the test's clients go on.
     pub(crate) async fn end(self) -> Left {
         let Self { program, place, .. } = self;
-        let ended = tokio::task::spawn_blocking(|| program.end_by_itself()).await.unwrap();
+        let ended = tokio::task::spawn_blocking(|| program.end()).await.unwrap();
         let read = |name| fs::read_to_string(place.path().join(name)).unwrap_or_default();
         let done = read("done.txt").lines().map(str::to_owned).collect();
         Left { ended, done, metrics: read("kept/metrics.txt") }
