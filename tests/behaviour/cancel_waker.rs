@@ -62,7 +62,7 @@ impl HeldUp {
 }
 
 #[tokio::test]
-async fn a_task_that_wakes_for_something_else_after_its_token_has_fired_does_not_go_on() {
+async fn another_wakeup_does_not_resume_a_task_whose_token_has_fired() {
     #[supervised(name = "alarm: something else")]
     async fn wait(something: Arc<Notify>, went_on: Arc<AtomicUsize>) -> Result<(), TaskError> {
         something.notified().await;
@@ -101,7 +101,7 @@ async fn a_task_that_wakes_for_something_else_after_its_token_has_fired_does_not
 }
 
 #[tokio::test]
-async fn a_token_that_has_fired_starts_nothing_however_often_it_was_asked_before() {
+async fn a_fired_token_starts_nothing_after_many_calls() {
     #[supervised(name = "alarm: in a loop")]
     async fn count(begun: Arc<AtomicUsize>) -> Result<(), TaskError> {
         begun.fetch_add(1, SeqCst);
@@ -126,7 +126,7 @@ async fn a_token_that_has_fired_starts_nothing_however_often_it_was_asked_before
 }
 
 #[tokio::test]
-async fn a_run_of_a_map_whose_own_token_has_fired_leaves_none_of_that_to_the_next_one() {
+async fn the_next_item_of_a_map_gets_no_fired_token() {
     #[supervised(name = "alarm: in a map")]
     async fn wait(
         token: CancellationToken,

@@ -28,7 +28,7 @@ async fn of_an_item(_item: u32) -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn each_type_says_what_it_is_about() {
+async fn debug_output_names_what_each_type_is_about() {
     let token = CancellationToken::new();
     let (pool, group) = (Pool::new(2), Group::new(&token));
     pool.spawn(held).await.unwrap();
@@ -57,7 +57,7 @@ async fn each_type_says_what_it_is_about() {
 }
 
 #[tokio::test]
-async fn a_future_says_what_it_is_about_also_where_it_is_pending_or_has_ended() {
+async fn a_future_has_debug_output_while_pending_and_after_its_end() {
     let (token, go_on) = (CancellationToken::new(), Arc::new(Notify::new()));
     let mut call = Box::pin(held(&token));
     let mut mapped = Box::pin(map(&token, [(), ()], |token, ()| held(token)).limit(2));
@@ -106,7 +106,7 @@ async fn show(shows: Shows) -> Result<Shows, TaskError> {
 
 /// Were one of them to wait for a lock under which it calls, this would not end.
 #[test]
-fn a_group_and_a_pool_can_be_shown_by_all_code_that_they_run() {
+fn code_inside_a_group_or_pool_can_print_it() {
     let (told, is_told) = mpsc::channel();
     let (end, has_ended) = mpsc::channel();
     std::thread::spawn(move || {

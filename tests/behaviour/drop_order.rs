@@ -274,7 +274,7 @@ drops_like_plain! {
 }
 
 #[test]
-fn a_receiver_that_the_body_never_names_drops_with_the_parameters() {
+fn a_receiver_unused_by_the_body_drops_with_the_parameters() {
     assert_same(
         |log| log.pair("self 1", "self 2").plain_method(log.noisy("other")),
         |log| log.pair("self 1", "self 2").supervised_method(token(), log.noisy("other")),

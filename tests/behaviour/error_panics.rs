@@ -74,7 +74,7 @@ async fn a_conversion_that_panics_becomes_the_failure_of_a_map() {
 }
 
 #[tokio::test]
-async fn an_error_that_cannot_be_made_panics_in_the_join() {
+async fn a_failed_conversion_panics_in_the_join() {
     let group = Group::new(&CancellationToken::new());
     for n in 0..3 {
         group.spawn(move |token| never(token, n)).await;
@@ -84,14 +84,14 @@ async fn an_error_that_cannot_be_made_panics_in_the_join() {
 }
 
 #[tokio::test]
-async fn an_error_that_cannot_be_made_panics_in_the_map() {
+async fn a_failed_conversion_panics_in_the_map() {
     let map = in_time(map(&CancellationToken::new(), 0..3, never));
     let panic = AssertUnwindSafe(map).catch_unwind().await.unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&"never"));
 }
 
 #[tokio::test]
-async fn an_error_that_cannot_be_made_of_the_closures_panic_panics_in_the_map() {
+async fn a_failed_conversion_of_a_closure_panic_panics_in_the_map() {
     let closure = |token, n| if n == 2 { panic!("the closure") } else { never(token, 0) };
     let map = in_time(map(&CancellationToken::new(), 0..5, closure).settled());
     let panic = AssertUnwindSafe(map).catch_unwind().await.unwrap_err();
@@ -174,7 +174,7 @@ async fn an_error_of_a_self_deadlock_panics_in_the_join() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_a_spawn_that_nobody_polls_panics_in_the_join() {
+async fn an_error_of_an_unpolled_spawn_panics_in_the_join() {
     #[supervised(name = "error panics: held", limit = 1)]
     async fn held(token: &CancellationToken) -> Result<u32, Never> {
         token.cancelled().await;

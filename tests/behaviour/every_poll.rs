@@ -22,7 +22,7 @@ async fn inline(alive: Alive) -> Result<u32, TaskError> {
 }
 
 #[test]
-fn a_run_that_is_cancelled_or_dropped_before_any_poll_gives_everything_back() {
+fn an_unpolled_run_that_is_cancelled_or_dropped_leaks_nothing() {
     let alive = Arc::new(AtomicUsize::new(0));
     for fired in [true, false] {
         for before in 0..=TURNS + 1 {
@@ -85,7 +85,7 @@ async fn both(token: CancellationToken) -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn a_group_and_a_map_that_are_cancelled_or_dropped_at_any_turn_give_everything_back() {
+async fn groups_and_maps_stopped_at_any_turn_leak_nothing() {
     let mut finished = 0;
     for fired in [true, false] {
         for after in 0..40 {

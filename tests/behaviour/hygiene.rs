@@ -177,7 +177,7 @@ mod hostile {
 }
 
 #[tokio::test]
-async fn nothing_that_is_generated_depends_on_names_around_it() {
+async fn generated_code_does_not_depend_on_names_around_it() {
     let token = CancellationToken::new();
     assert_eq!(hostile::plain(&token, 1, (1, 0)).await.unwrap(), 4);
     assert_eq!(hostile::lent(&token, 1).await.unwrap(), 4);
@@ -302,7 +302,7 @@ async fn a_parameter_may_have_any_name() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_generated_depends_on_the_prelude() {
+async fn generated_code_does_not_depend_on_the_prelude() {
     let token = CancellationToken::new();
     assert_eq!(bare::plain(&token, 1).await.unwrap(), 1);
     assert_eq!(bare::restarts(&token.child_token(), 1).await.unwrap(), 1);

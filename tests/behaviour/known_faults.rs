@@ -125,7 +125,7 @@ mod a_drain_drops_what_is_buffered {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_accepted_is_finished_and_what_waits_is_untouched() {
+    async fn accepted_work_is_finished_and_waiting_work_is_untouched() {
         let (gate, mut keeper) = gate();
         let queue: Arc<Mutex<VecDeque<u32>>> = Arc::new(Mutex::new((0..10).collect()));
         let done = Arc::new(Mutex::new(Vec::new()));
@@ -183,7 +183,7 @@ mod a_recovered_loop_ends_silently {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_panics_runs_on_and_its_panics_are_counted() {
+    async fn a_loop_that_panics_restarts_and_its_panics_are_counted() {
         let token = CancellationToken::new();
         let (flushed, mut has_flushed) = mpsc::unbounded_channel();
         let looping = tokio::spawn(flush_every_tick(token.clone(), Arc::default(), flushed));
@@ -209,7 +209,7 @@ mod a_recovered_loop_ends_silently {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_gives_up_takes_those_with_it_that_rely_on_it() {
+    async fn a_loop_that_gives_up_stops_its_dependants() {
         let group = Group::new(&CancellationToken::new()).until_first_exit();
         group.spawn(read).await;
         group.spawn(broken).await;

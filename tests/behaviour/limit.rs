@@ -60,7 +60,7 @@ async fn assert_free(token: &CancellationToken) {
 
 /// One test, since the function has one permit.
 #[tokio::test(start_paused = true)]
-async fn the_permit_is_back_whichever_way_a_run_ends() {
+async fn the_permit_is_released_however_a_run_ends() {
     let root = CancellationToken::new();
     assert_free(&root).await;
 
@@ -149,7 +149,7 @@ async fn a_full_function_that_rejects_ends_the_call_at_once() {
 }
 
 #[tokio::test]
-async fn waiting_runs_are_served_in_the_order_in_which_they_came() {
+async fn waiting_runs_are_served_in_order_of_arrival() {
     #[supervised(limit = 1, name = "limit: order")]
     async fn note(order: &std::sync::Mutex<Vec<u32>>, n: u32) -> Result<(), TaskError> {
         turn().await;

@@ -22,7 +22,7 @@ enum Failure {
 }
 
 #[tokio::test]
-async fn the_first_failure_cancels_the_rest_and_is_what_returns() {
+async fn the_first_failure_cancels_the_rest_and_is_returned() {
     #[supervised(name = "map: first failure")]
     async fn fail_at_three(n: u32) -> Result<u32, Failure> {
         match n {

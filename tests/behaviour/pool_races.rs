@@ -26,7 +26,7 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_was_accepted_while_the_pool_closed_has_ended_when_the_drain_returns() {
+async fn tasks_accepted_during_the_close_end_before_the_drain() {
     #[supervised(name = "races: accepted")]
     async fn counts(ended: Arc<AtomicUsize>) -> Result<(), TaskError> {
         turn().await;
@@ -73,7 +73,7 @@ async fn what_was_accepted_while_the_pool_closed_has_ended_when_the_drain_return
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn limits_of_pool_and_function_that_change_under_load_lose_no_slot_and_no_permit() {
+async fn resizing_under_load_loses_no_slot_and_no_permit() {
     static NOW: AtomicUsize = AtomicUsize::new(0);
     static MOST: AtomicUsize = AtomicUsize::new(0);
     #[supervised(name = "races: limits", limit = 4)]
@@ -141,7 +141,7 @@ async fn limits_of_pool_and_function_that_change_under_load_lose_no_slot_and_no_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_spawn_that_is_dropped_at_any_poll_leaves_slot_and_permit_free() {
+async fn a_spawn_dropped_at_any_poll_leaves_slot_and_permit_free() {
     #[supervised(name = "races: any poll", limit = 1)]
     async fn gated(gate: Gate) -> Result<(), TaskError> {
         gate.pass().await;
@@ -259,7 +259,7 @@ async fn many_tasks_that_do_not_stop_are_listed_within_the_grace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_that_outlives_the_task_it_was_made_in_waits_for_a_slot_of_that_pool() {
+async fn a_group_that_outlives_its_maker_may_wait_for_the_makers_pool() {
     #[supervised(name = "races: maker")]
     async fn maker(
         token: &CancellationToken,

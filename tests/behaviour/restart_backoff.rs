@@ -146,7 +146,7 @@ async fn a_wait_for_a_permit_is_no_stable_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_restarts_are_allowed_and_the_third_failure_ends_the_call_with_its_result() {
+async fn the_failure_after_the_last_restart_is_the_result() {
     #[supervised(
         restart = "on-failure",
         backoff = "1s..1s",
@@ -219,7 +219,7 @@ async fn the_bounds_may_be_constants() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_that_went_well_counts_against_the_restarts_of_always_too() {
+async fn a_success_counts_against_the_restarts_of_always() {
     #[supervised(
         restart = "always",
         backoff = "1s..1s",

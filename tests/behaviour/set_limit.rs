@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_larger_limit_lets_waiting_runs_begin_at_once() {
+async fn a_larger_limit_starts_waiting_runs_at_once() {
     #[supervised(limit = 1, name = "set_limit: larger")]
     async fn gated(gate: Gate) -> Result<(), TaskError> {
         gate.pass().await;
@@ -38,7 +38,7 @@ async fn a_larger_limit_lets_waiting_runs_begin_at_once() {
 }
 
 #[tokio::test]
-async fn a_smaller_limit_stops_nothing_and_lets_nothing_begin_until_the_surplus_has_ended() {
+async fn a_smaller_limit_starts_nothing_until_the_surplus_has_ended() {
     #[supervised(limit = 3, name = "set_limit: smaller")]
     async fn gated(gate: Gate) -> Result<(), TaskError> {
         gate.pass().await;
@@ -71,7 +71,7 @@ async fn a_smaller_limit_stops_nothing_and_lets_nothing_begin_until_the_surplus_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_limit_that_changes_all_the_time_loses_and_duplicates_no_permit() {
+async fn frequent_limit_changes_lose_and_duplicate_no_permit() {
     static RUNNING: AtomicUsize = AtomicUsize::new(0);
     static PEAK: AtomicUsize = AtomicUsize::new(0);
 
@@ -119,7 +119,7 @@ async fn a_limit_that_changes_all_the_time_loses_and_duplicates_no_permit() {
 }
 
 #[tokio::test]
-async fn a_map_under_way_follows_a_larger_limit() {
+async fn a_running_map_follows_a_larger_limit() {
     #[supervised(limit = 1, name = "set_limit: map")]
     async fn gated(gate: Gate) -> Result<(), TaskError> {
         gate.pass().await;
@@ -144,7 +144,7 @@ async fn a_map_under_way_follows_a_larger_limit() {
 }
 
 #[test]
-fn a_limit_of_nothing_an_unknown_name_and_a_function_without_a_limit_are_errors() {
+fn invalid_calls_of_set_limit_are_errors() {
     #[supervised(name = "set_limit: unlimited")]
     async fn unlimited() -> Result<(), TaskError> {
         Ok(())

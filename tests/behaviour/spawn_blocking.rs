@@ -48,7 +48,7 @@ async fn a_group_joins_the_value_of_a_closure_that_blocks() {
 }
 
 #[tokio::test]
-async fn a_panic_of_a_closure_is_that_of_a_task_and_cancels_the_siblings() {
+async fn a_panic_of_a_blocking_closure_cancels_the_siblings() {
     let group: Group<(), anyhow::Error> = Group::new(&CancellationToken::new());
     let handle = group.handle();
     let (told, is_told) = mpsc::channel();
@@ -72,7 +72,7 @@ async fn a_panic_of_a_closure_is_that_of_a_task_and_cancels_the_siblings() {
 }
 
 #[tokio::test]
-async fn a_closure_whose_group_was_cancelled_before_its_thread_came_is_not_called() {
+async fn a_closure_cancelled_before_its_thread_starts_is_not_called() {
     // The only thread is taken: the second closure stays in the queue.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -116,7 +116,7 @@ async fn a_closure_counts_in_its_pool_until_its_thread_is_done() {
 }
 
 #[tokio::test]
-async fn a_drain_names_the_closure_that_holds_its_thread_and_returns_all_the_same() {
+async fn a_drain_names_a_closure_that_holds_its_thread_and_returns() {
     let pool = Pool::new(1);
     let (work, keeper) = gated();
     pool.spawn_blocking("blocking: stuck", work).await.unwrap();
@@ -141,7 +141,7 @@ async fn a_drain_names_the_closure_that_holds_its_thread_and_returns_all_the_sam
 }
 
 #[tokio::test]
-async fn a_closure_that_looks_at_its_token_stops_when_it_is_drained() {
+async fn a_closure_that_checks_its_token_stops_when_drained() {
     let pool = Pool::new(1);
     pool.spawn_blocking("blocking: obeys", |token| -> anyhow::Result<()> {
         while !token.is_cancelled() {

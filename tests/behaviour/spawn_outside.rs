@@ -11,7 +11,7 @@ use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
 use crate::support::{in_time, poll_once, runtime, turn};
 
 #[test]
-fn a_waiting_spawn_that_is_granted_outside_a_runtime_does_not_hold_up_the_join() {
+fn a_spawn_granted_outside_a_runtime_does_not_delay_the_join() {
     #[supervised(name = "spawn outside: gate")]
     async fn gate(go: Arc<Notify>) -> Result<u32, TaskError> {
         go.notified().await;

@@ -109,7 +109,7 @@ fn assert_no_panic(ended: Option<Result<(), JoinError>>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn random_scopes_that_fail_panic_stop_and_are_aborted_leave_nothing_behind() {
+async fn random_scopes_that_fail_panic_or_are_aborted_leak_nothing() {
     let alive = Arc::new(AtomicUsize::new(0));
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let mut scopes = JoinSet::new();

@@ -25,7 +25,7 @@ const BEFORES: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn every_before_of_the_cookbook_is_flagged() {
+fn every_plain_example_of_the_cookbook_is_flagged() {
     for (example, expected) in BEFORES {
         let file = format!("cookbook/{example}/before.rs");
         let flagged: Vec<_> = told()

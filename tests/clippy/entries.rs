@@ -32,7 +32,7 @@ fn entries(file: &str) -> Vec<Entry> {
 }
 
 #[test]
-fn every_entry_speaks_once_with_its_reason() {
+fn every_entry_fires_once_with_its_reason() {
     let uses: Vec<_> = told().iter().filter(|told| told.file.ends_with("/uses.rs")).collect();
     let entries = entries(&read("runtime/lints/clippy.toml"));
     assert!(!entries.is_empty());
@@ -50,7 +50,7 @@ fn every_entry_speaks_once_with_its_reason() {
 }
 
 #[test]
-fn this_repository_obeys_what_it_ships() {
+fn this_repository_obeys_its_own_configuration() {
     let shipped = read("runtime/lints/clippy.toml");
     assert!(
         read("clippy.toml").ends_with(&shipped),

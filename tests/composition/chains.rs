@@ -153,22 +153,22 @@ fn handed_on_is_flat(overlap: usize, mapped: bool) {
 }
 
 #[test]
-fn groups_that_are_handed_on_keep_nothing() {
+fn groups_that_are_handed_on_leak_nothing() {
     child_passes("chains::fixture_handed_on");
 }
 
 #[test]
-fn groups_that_are_handed_on_while_others_live_keep_nothing() {
+fn groups_that_are_handed_on_while_others_live_leak_nothing() {
     child_passes("chains::fixture_handed_on_overlapping");
 }
 
 #[test]
-fn groups_that_are_handed_on_out_of_a_map_keep_nothing() {
+fn groups_that_are_handed_on_out_of_a_map_leak_nothing() {
     child_passes("chains::fixture_handed_on_by_a_map");
 }
 
 #[test]
-fn groups_that_are_handed_on_keep_no_spans() {
+fn groups_that_are_handed_on_leak_no_spans() {
     child_passes("chains::fixture_handed_on_with_spans");
 }
 

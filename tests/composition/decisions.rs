@@ -73,7 +73,7 @@ fn a_run_that_pends_without_budget_lets_the_next_one_start() {
 
 /// The body spends the budget itself, in whichever poll.
 #[test]
-fn a_body_that_spends_the_budget_and_pends_lets_the_next_one_start() {
+fn a_body_that_spends_its_budget_lets_the_next_one_start() {
     #[supervised(name = "decisions: spends")]
     async fn item(n: u32, polls: usize, meet: Arc<Barrier>) -> Result<(), TaskError> {
         if n == 0 {
@@ -306,7 +306,7 @@ fn a_failure_ends_a_map_whose_iterator_blocks() {
 
 /// Items that take a thread come out one after the other, and none waits for the next to be read.
 #[test]
-fn runners_that_wait_for_a_slow_iterator_go_on() {
+fn workers_that_wait_for_a_slow_iterator_continue() {
     finishes(|| {
         workers(4).block_on(async {
             let items = (0..300).inspect(|_| {
@@ -480,7 +480,7 @@ fn a_settled_map_whose_closure_panics_shares_its_thread() {
 }
 
 #[test]
-fn a_loop_over_maps_that_are_ready_at_once_is_pending_now_and_then() {
+fn a_loop_over_ready_maps_is_pending_now_and_then() {
     finishes(|| {
         one_thread().block_on(async {
             let fired = CancellationToken::new();

@@ -83,7 +83,7 @@ macro_rules! waits_beside_others {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_spawn_is_admitted_while_its_slot_and_its_permit_are_always_taken() {
+async fn a_spawn_is_admitted_while_slot_and_permit_stay_taken() {
     limited!(hot);
     let waited = waits_beside_others!(hot, 10 * MS, 10 * MS);
     // 8 turns of 5 ms, then one hold, or a few.
@@ -112,7 +112,7 @@ async fn a_spawn_is_admitted_however_long_the_others_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_spawn_into_a_pool_is_admitted_while_its_slot_and_its_permit_are_always_taken() {
+async fn a_pool_spawn_is_admitted_while_slot_and_permit_stay_taken() {
     limited!(hot);
     let (token, pool) = (CancellationToken::new(), Pool::new(1));
     let mut others = JoinSet::new();
@@ -129,7 +129,7 @@ async fn a_spawn_into_a_pool_is_admitted_while_its_slot_and_its_permit_are_alway
 
 /// A permit that is held cannot come back while its run waits for a slot that the spawn holds.
 #[tokio::test(start_paused = true)]
-async fn a_run_with_the_permit_spawns_into_the_group_of_a_spawn_that_waits() {
+async fn a_run_with_the_permit_spawns_into_the_group_of_a_waiter() {
     #[supervised(limit = 1)]
     async fn feeds(
         into: Option<tokio_supervised::GroupHandle<(), TaskError>>,
@@ -157,7 +157,7 @@ async fn a_run_with_the_permit_spawns_into_the_group_of_a_spawn_that_waits() {
 
 /// What two scopes need is needed in either order: tasks that hold a slot call the function, spawns wait for both.
 #[test]
-fn scopes_and_functions_that_need_each_other_come_to_an_end() {
+fn scopes_and_functions_that_need_each_other_finish() {
     #[supervised(limit = 2)]
     async fn first(yields: u32) -> Result<(), TaskError> {
         for _ in 0..yields {
@@ -237,7 +237,7 @@ fn scopes_and_functions_that_need_each_other_come_to_an_end() {
 
 /// A spawn that is dropped while it holds a slot, or a permit, returns it.
 #[tokio::test(start_paused = true)]
-async fn a_spawn_that_is_dropped_while_it_holds_one_returns_it() {
+async fn a_dropped_spawn_returns_its_slot_or_permit() {
     limited!(hot);
     let token = CancellationToken::new();
     let group: Tasks = Group::new(&token).limit(1);
@@ -265,7 +265,7 @@ async fn a_spawn_that_is_dropped_while_it_holds_one_returns_it() {
 
 /// The wait of one resource alone is not overtaken by those that wait for two.
 #[tokio::test(start_paused = true)]
-async fn a_wait_for_a_permit_alone_passes_the_spawn_that_lacks_its_slot() {
+async fn a_wait_for_only_a_permit_overtakes_a_spawn_without_a_slot() {
     limited!(hot);
     let token = CancellationToken::new();
     let group: Tasks = Group::new(&token).limit(1);
@@ -323,7 +323,7 @@ fn a_spawn_that_waits_for_both_needs_no_timer() {
 
 /// A `select!` by reference keeps a spawn that it no longer polls.
 #[tokio::test(start_paused = true)]
-async fn a_join_does_not_wait_for_a_spawn_that_nobody_polls() {
+async fn a_join_does_not_wait_for_an_unpolled_spawn() {
     for cancels in [false, true] {
         let token = CancellationToken::new();
         let group: Tasks = Group::new(&token).limit(1);

@@ -85,7 +85,7 @@ fn without_a_timer_a_run_reports_the_panic() {
 }
 
 #[test]
-fn in_a_runtime_that_is_gone_no_scope_was_dropped() {
+fn a_shut_down_runtime_is_not_reported_as_a_dropped_scope() {
     finishes(|| {
         let gone = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let handle = gone.handle().clone();

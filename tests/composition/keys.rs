@@ -56,7 +56,7 @@ async fn churn(is_over: Arc<AtomicBool>) {
 }
 
 #[test]
-fn looks_at_tasks_that_change_meanwhile_do_not_panic() {
+fn listing_tasks_while_they_change_does_not_panic() {
     let panicked = finishes(|| {
         let is_over = Arc::new(AtomicBool::new(false));
         let looks: Vec<_> = (0..2)

@@ -560,6 +560,6 @@ fn hooks_may_call_the_crate_in_every_operation_on_two_workers() {
 }
 
 #[test]
-fn hooks_and_a_subscriber_may_call_the_crate_in_every_operation() {
+fn hooks_and_subscribers_may_call_the_crate_everywhere() {
     all_operations(|| Builder::new_current_thread().enable_all().build().unwrap(), true);
 }

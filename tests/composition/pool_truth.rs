@@ -82,7 +82,7 @@ async fn a_second_drain_returns_what_the_first_one_did() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_dropped_drain_cut_is_returned_by_the_next() {
+async fn tasks_that_a_dropped_drain_cut_are_returned_by_the_next() {
     let pool = Pool::new(8);
     pool.spawn(|token| save(token, 9 * SECOND)).await.unwrap();
     pool.spawn(stuck).await.unwrap();
@@ -93,7 +93,7 @@ async fn what_a_dropped_drain_cut_is_returned_by_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_for_a_slot_that_came_too_late_is_returned() {
+async fn work_that_is_too_late_for_its_slot_is_returned() {
     let pool = Pool::new(8);
     pool.spawn(stuck).await.unwrap();
     let slot = pool.reserve().await.unwrap();
@@ -147,7 +147,7 @@ async fn an_unfinished_has_the_state_of_a_task_that_waits() {
 }
 
 #[test]
-fn a_drain_does_not_pass_over_what_its_runtime_dropped() {
+fn a_drain_includes_tasks_that_their_runtime_dropped() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (first, second) = (runtime(), runtime());
     let pool = Pool::new(2);

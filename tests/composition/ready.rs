@@ -225,7 +225,7 @@ async fn endless(forever: Loop) -> Result<(), TaskError> {
 }
 
 #[test]
-fn each_public_future_in_a_loop_is_ended_by_the_grace_of_its_run() {
+fn the_grace_of_a_run_ends_a_loop_over_each_public_future() {
     for index in 0..rows().len() {
         on_one_thread(move || async move {
             let Row { name, forever } = rows().swap_remove(index);

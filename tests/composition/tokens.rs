@@ -520,7 +520,7 @@ async fn a_run_whose_own_token_fired_is_dropped_after_its_grace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_run_in_which_a_restarting_call_fires_its_token_is_its_last() {
+async fn a_restarting_call_ends_with_the_run_that_fires_its_token() {
     #[supervised(name = "tokens: last run", restart = "on-failure", backoff = "1ms..1ms")]
     async fn work(token: CancellationToken, runs: Arc<AtomicUsize>) -> Result<(), anyhow::Error> {
         if runs.fetch_add(1, SeqCst) == 2 {

@@ -87,7 +87,7 @@ async fn a_drain_stops_tasks_that_have_the_new_token() {
 }
 
 #[tokio::test]
-async fn a_pool_whose_token_is_fired_again_and_again_runs_its_tasks() {
+async fn a_pool_whose_token_is_fired_repeatedly_runs_its_tasks() {
     let (warnings, _guard) = Warnings::listen();
     let (pool, scene) = (Pool::new(8), Scene::new());
     scene.released.close();

@@ -10,7 +10,7 @@ use tokio_supervised::ops;
 use super::{ask, program::Program, request, tasks_until};
 
 #[tokio::test]
-async fn from_the_signal_on_it_is_not_ready_but_served_to_the_end() {
+async fn after_the_signal_it_is_not_ready_but_served_to_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let mut console = Program::start("console", directory.path(), ["--port", "0"]);
     let line = console.next_line();
