@@ -1,8 +1,8 @@
-//! Bodies that look like ones that are refused, and are fine.
+//! Bodies that resemble refused ones but are accepted.
 
 use tokio_supervised::{CancellationToken, TaskError, supervised, task};
 
-/// The attribute of `tracing` puts a loop that never runs in front of the body that it hands on.
+/// `#[tracing::instrument]` inserts a loop that never runs in front of the body.
 #[tracing::instrument(skip_all)]
 #[supervised]
 async fn instrumented_above(token: &CancellationToken, n: u32) -> Result<u32, TaskError> {
@@ -48,7 +48,7 @@ async fn allowed_code_runs_as_written() {
 #[supervised]
 async fn works_elsewhere(n: u32) -> Result<u32, TaskError> {
     let doubled = tokio::task::spawn_blocking(move || {
-        // Not a worker's thread.
+        // Runs on a thread that is not a worker.
         std::thread::sleep(std::time::Duration::from_nanos(1));
         n * 2
     })

@@ -1,4 +1,4 @@
-//! The token: what it stops, and when.
+//! What a fired token cancels, and when.
 
 use std::{
     future::pending,

@@ -1,4 +1,4 @@
-//! A token that has fired, while those who wait for it are being woken one after the other.
+//! A token that has fired while its waiters are still being woken one after the other.
 
 use std::{
     future::Future,
@@ -17,7 +17,7 @@ use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, map, superv
 
 use crate::support::{in_time, outcomes_of, turn};
 
-/// Holds up who wakes it, until it is let go.
+/// Blocks the thread that wakes it until it is released.
 struct Holds {
     entered: mpsc::SyncSender<()>,
     leave: Mutex<mpsc::Receiver<()>>,
@@ -30,7 +30,7 @@ impl Wake for Holds {
     }
 }
 
-/// A `cancel` that is held up after the token has fired, and before anyone who came later is woken.
+/// A `cancel` that is blocked after the token has fired and before any later waiter is woken.
 struct HeldUp {
     _waits: Pin<Box<dyn Future<Output = ()> + Send>>,
     entered: mpsc::Receiver<()>,
@@ -47,7 +47,7 @@ impl HeldUp {
         Self { _waits: waits, entered, leave }
     }
 
-    /// Fires the token on another thread; from here on it has fired.
+    /// Fires the token on another thread. On return, it has fired.
     fn fire(&self, token: &CancellationToken) -> thread::JoinHandle<()> {
         let token = token.clone();
         let fires = thread::spawn(move || token.cancel());

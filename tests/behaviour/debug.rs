@@ -1,4 +1,4 @@
-//! What `{:?}` says of the crate's types: what each is about, at any time, and without waiting for anyone.
+//! The `Debug` output of the crate's types: available at any time, without blocking.
 
 use std::{
     fmt::Debug,
@@ -77,7 +77,7 @@ async fn a_future_has_debug_output_while_pending_and_after_its_end() {
     assert_eq!(format!("{mapped:?}"), "Map { limit: Some(2), .. }");
 }
 
-/// Shows a scope when it is made, polled and dropped.
+/// Prints a scope when it is created, polled and dropped.
 struct Shows(Arc<dyn Debug + Send + Sync>, mpsc::Sender<String>);
 
 impl Shows {
@@ -104,7 +104,7 @@ async fn show(shows: Shows) -> Result<Shows, TaskError> {
     Ok(shows)
 }
 
-/// Were one of them to wait for a lock under which it calls, this would not end.
+/// Deadlocks if one of them waits for a lock that is held while user code runs.
 #[test]
 fn code_inside_a_group_or_pool_can_print_it() {
     let (told, is_told) = mpsc::channel();

@@ -1,4 +1,4 @@
-//! Calls that nest: beneath forty of them everything is as beneath one.
+//! Nested calls: forty levels behave like one.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -80,7 +80,7 @@ async fn a_call_in_a_section_has_the_shield_limit_as_its_cause() {
     assert_eq!(cancelled.cause(), Cause::ShieldLimit);
 }
 
-/// Whoever polls a `LocalSet` has the entries of its tasks above its own.
+/// While a `LocalSet` is polled, the stack entries of its tasks are above those of its owner.
 #[tokio::test]
 async fn a_local_task_is_the_parent_of_its_children() {
     #[supervised(name = "deep: child")]

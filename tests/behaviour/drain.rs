@@ -1,4 +1,4 @@
-//! The end of a pool.
+//! How a pool ends.
 
 use std::{
     future::pending,
@@ -24,7 +24,7 @@ async fn never() -> Result<(), TaskError> {
     pending().await
 }
 
-/// Has the token, and does not obey it.
+/// Has the token and ignores it.
 #[supervised(name = "drain: deaf", grace = "none")]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     token.cancelled().await;

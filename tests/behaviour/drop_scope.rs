@@ -1,4 +1,4 @@
-//! What a scope holds when it is dropped may panic when it is dropped: no panic meets another.
+//! Values that a scope holds may panic in their drop. Such panics do not meet.
 
 use std::{
     future::pending,
@@ -72,7 +72,7 @@ async fn the_failure_of_a_dropped_group_may_panic_in_its_drop() {
     catch_unwind(AssertUnwindSafe(|| drop(group))).expect("the panic is caught");
 }
 
-/// One that is given may be among what else is dropped while a panic unwinds.
+/// A panicking value may be dropped together with others while a panic unwinds.
 #[tokio::test]
 async fn the_captures_of_a_pool_spawn_may_panic_in_their_drop() {
     #[supervised(name = "drop scope: spawn")]

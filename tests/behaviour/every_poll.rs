@@ -1,4 +1,4 @@
-//! A run that is cancelled, dropped or timed out before each of its polls.
+//! Runs that are cancelled, dropped or timed out before each of their polls.
 
 use std::{
     sync::{Arc, atomic::AtomicUsize},
@@ -9,7 +9,7 @@ use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, map, superv
 
 use crate::support::{Alive, in_time, outcomes_of, poll_once, stats_of, turn};
 
-/// Ready at its poll number `TURNS + 1`.
+/// Ready at poll `TURNS + 1`.
 const TURNS: u32 = 5;
 
 #[supervised(limit = 1, name = "every poll: inline")]
@@ -104,7 +104,7 @@ async fn groups_and_maps_stopped_at_any_turn_leak_nothing() {
                 Ok(Err(error)) => assert!(matches!(error, TaskError::Cancelled(_)), "{error}"),
                 Err(error) => assert!(error.is_cancelled(), "{error}"),
             }
-            // An abort is heard at the task's next turn.
+            // An abort takes effect at the next poll of the task.
             for _ in 0..3 {
                 turn().await;
             }

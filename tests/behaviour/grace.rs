@@ -7,7 +7,7 @@ use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, supervised}
 
 use crate::support::{in_time, outcomes_of, turn};
 
-/// Cancels a call after its first turn, and tells how long it took to end.
+/// Cancels a call after its first poll and returns how long it took to end.
 async fn cancelled<F>(token: CancellationToken, call: F) -> (F::Output, Duration)
 where
     F: Future<Output: Send> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Tasks that succeed or fail together: spawns, bounds, results.
+//! Groups: spawns, limits, results.
 
 use std::{
     future::pending,

@@ -1,4 +1,4 @@
-//! Tasks that succeed or fail together: failures, exits, drops.
+//! Groups: failures, exits, drops.
 
 use std::{
     future::pending,
@@ -157,7 +157,7 @@ async fn a_join_of_services_reports_an_outside_cancellation() {
     assert!(matches!(error, Failure::Task(TaskError::Cancelled(_))), "{error}");
 }
 
-/// Told to stop, it takes a turn and fails.
+/// Fails one turn after its token has fired.
 #[supervised(name = "stop: fails when told")]
 async fn fails_when_told(token: &CancellationToken) -> Result<(), Failure> {
     token.cancelled().await;

@@ -1,4 +1,4 @@
-//! Faults that rewrites of such programs have had, each named after what went wrong.
+//! Regression tests for faults of earlier versions of such programs, each named after the fault.
 
 mod work_tied_to_the_token_of_its_request_dies_with_the_request {
     use std::time::Duration;
@@ -103,7 +103,7 @@ mod a_drain_drops_what_is_buffered {
         Ok(())
     }
 
-    /// Takes a message only once there is room for it.
+    /// Receives a message only after it has reserved a slot for it.
     async fn produce(
         pool: Pool,
         queue: Arc<Mutex<VecDeque<u32>>>,

@@ -1,4 +1,4 @@
-//! Fan-out: order, bounds, laziness.
+//! Maps: order, limits, laziness.
 
 use std::sync::{
     Arc,
@@ -118,7 +118,7 @@ async fn without_any_limit_four_runs_per_thread_are_started() {
             while running.load(SeqCst) < most {
                 turn().await;
             }
-            // What else would begin has its turns.
+            // Lets other runs start.
             for _ in 0..100 {
                 turn().await;
             }
@@ -193,7 +193,7 @@ async fn a_limit_of_zero_panics_with_a_sentence() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn runs_that_compute_are_shared_between_the_threads() {
-    /// Goes on when the other one is here as well; a barrier would wait for ever.
+    /// Continues when the other task has arrived as well; a barrier would wait for ever.
     #[supervised(name = "map: computes")]
     async fn computes(here: Arc<AtomicUsize>) -> Result<(), TaskError> {
         here.fetch_add(1, SeqCst);

@@ -1,4 +1,4 @@
-//! Fan-out: what fails, what stops, what is left.
+//! Maps: failures, cancellation, remaining items.
 
 use std::{
     future::pending,
@@ -133,7 +133,7 @@ async fn settled_results_end_with_a_cancellation_if_items_are_unread() {
     let all = CancellationTokens(token.clone());
     let results = map(&token, 0.., move |token, n| cancel_at_ten(token, all.clone(), n));
     let results = in_time(results.limit(1).settled()).await;
-    // The last one stands for the items that were not read.
+    // The last result stands for the items that were not read.
     assert_eq!(results.len(), 12);
     let cancelled = |end: &Result<_, _>| matches!(end, Err(TaskError::Cancelled(_)));
     assert!(results[10..].iter().all(cancelled));

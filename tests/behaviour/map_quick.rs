@@ -1,4 +1,4 @@
-//! Fan-out over many items that are ready at once.
+//! Maps over many items that are ready at once.
 
 use std::{
     future::pending,
@@ -53,7 +53,7 @@ async fn a_failure_among_many_quick_items_stops_them_all() {
 
 #[tokio::test]
 async fn each_item_read_before_a_cancellation_has_its_result() {
-    /// The token of them all, which is not the run's own.
+    /// The token of the whole map, which is not the run's own.
     #[derive(Clone)]
     struct Fires(CancellationToken);
 
@@ -74,7 +74,7 @@ async fn each_item_read_before_a_cancellation_has_its_result() {
     for (n, end) in ends.iter().enumerate() {
         match end {
             Ok(value) => assert_eq!(*value, n),
-            // The other worker may have been out of its budget, which is 128 runs, since an earlier item.
+            // The other worker may have used up its budget of 128 runs at an earlier item.
             Err(error) => {
                 assert!(n + 130 > 1_000, "{n}: {error}");
                 assert_eq!(error.outcome(), Outcome::Cancelled);

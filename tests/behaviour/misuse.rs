@@ -1,4 +1,4 @@
-//! What cannot be meant panics with a sentence that says so.
+//! Misuse panics with a message that explains it.
 
 use std::{
     future::{Future, pending},
@@ -25,7 +25,7 @@ async fn item(_item: u32) -> Result<u32, TaskError> {
     pending().await
 }
 
-/// What a panic of the code says.
+/// The message of a panic in `code`.
 fn said_by<R>(code: impl FnOnce() -> R) -> String {
     let panic = catch_unwind(AssertUnwindSafe(code)).map(drop).expect_err("it panics");
     match panic.downcast::<String>() {
@@ -34,7 +34,7 @@ fn said_by<R>(code: impl FnOnce() -> R) -> String {
     }
 }
 
-/// What one more poll says, after the end.
+/// The panic message of one more poll after completion.
 async fn said_after_the_end<F: Future>(future: F) -> String {
     let mut future = Box::pin(future);
     in_time(&mut future).await;

@@ -1,4 +1,4 @@
-//! How an end is judged: what counts as cancelled, and what stays an error.
+//! How a result is classified: as cancelled or as an error.
 
 use std::{error::Error, fmt, io};
 
@@ -6,7 +6,7 @@ use tokio_supervised::{CancellationToken, Cause, Outcome, TaskError, supervised}
 
 use crate::support::{outcomes_of, poll_once};
 
-/// Fires its own token, then returns what an inner cancelled call gave it.
+/// Fires its own token, then returns the error of an inner cancelled call.
 macro_rules! returns_the_cancellation {
     ($test:ident, $name:literal, $error:ty) => {
         #[tokio::test]

@@ -1,4 +1,4 @@
-//! The boundary: every panic becomes a value, wherever it comes from.
+//! The panic boundary: every panic becomes a value, wherever it occurs.
 
 use std::{
     future::pending,

@@ -1,4 +1,4 @@
-//! What a pool takes, and what it refuses.
+//! What a pool accepts and refuses.
 
 use std::{
     future::pending,

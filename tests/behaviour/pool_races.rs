@@ -1,4 +1,4 @@
-//! Pools from several sides at once: closes, drops, limits and drains that meet spawns.
+//! Pools under concurrent closes, drops, resizes, drains and spawns.
 
 use std::{
     future::pending,
@@ -92,7 +92,7 @@ async fn resizing_under_load_loses_no_slot_and_no_permit() {
             for n in 0..1_000 {
                 match way {
                     0 => _ = pool.try_spawn(counted),
-                    // Given up in the queue.
+                    // Dropped while it is queued.
                     1 if n % 3 == 0 => {
                         tokio::select! {
                             biased;
@@ -156,7 +156,7 @@ async fn a_spawn_dropped_at_any_poll_leaves_slot_and_permit_free() {
         for poll in 0..polls {
             assert!(poll_once(waits.as_mut()).is_pending());
             if poll == 1 {
-                // Permit and slot are granted to the spawn that is dropped before it is polled again.
+                // Permit and slot are granted to a spawn that is dropped before its next poll.
                 keeper.open(1);
                 while !pool.is_empty() {
                     turn().await;
@@ -254,7 +254,7 @@ async fn many_tasks_that_do_not_stop_are_listed_within_the_grace() {
     let begun = std::time::Instant::now();
     let unfinished = pool.drain(Duration::ZERO).await.unwrap_err();
     assert_eq!(unfinished.tasks().len(), TASKS);
-    // All pairs of them take much longer than a look at each.
+    // Comparing all pairs would take much longer than one pass over them.
     assert!(begun.elapsed() < 5 * SECOND, "{:?}", begun.elapsed());
 }
 

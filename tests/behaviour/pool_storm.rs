@@ -1,4 +1,4 @@
-//! Pools under everything at once, on several threads.
+//! Pools under all operations at once, on several threads.
 
 use std::{
     sync::{
@@ -47,7 +47,7 @@ async fn job(n: usize) -> anyhow::Result<usize> {
     }
 }
 
-/// Spawns in every way until the pool is closed, and counts the tasks that were accepted.
+/// Spawns with every method until the pool is closed, and counts the accepted tasks.
 async fn feed(pool: Pool, seed: usize, accepted: Arc<AtomicUsize>) {
     for n in (seed..).step_by(7) {
         let taken = match n % 4 {

@@ -1,4 +1,4 @@
-//! One call, several runs: what is followed by another run, and what ends the call.
+//! Calls of several runs: what is restarted, and what ends the call.
 
 use std::{
     cell::Cell,
@@ -15,7 +15,7 @@ use tokio_supervised::{CancellationToken, Outcome, TaskError, supervised};
 
 use crate::support::{in_time, outcomes_of, poll_once, stats_of};
 
-/// Counts, shared by all clones.
+/// A counter that is shared by all clones.
 #[derive(Clone, Default)]
 struct Count(Arc<AtomicU32>);
 

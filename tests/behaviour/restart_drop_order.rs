@@ -1,5 +1,5 @@
-//! Within a run, clones drop in the order in which the parameters of a plain `async fn` do; what is kept
-//! drops after the last run.
+//! Within a run, clones drop in the order of the parameters of a plain `async fn`. The originals drop after the
+//! last run.
 
 use std::{
     future::{Future, pending},
@@ -9,11 +9,11 @@ use std::{
 
 use tokio_supervised::{CancellationToken, TaskError};
 
-/// What dropped, in order.
+/// The names of dropped values, in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
-/// Tells the log when it drops; a clone tells that it is one.
+/// Logs its name when it is dropped, and marks clones.
 struct Noisy(String, Log);
 
 impl Clone for Noisy {

@@ -1,4 +1,4 @@
-//! Panics around the runs of one call: in clones, in drops of what is kept, in drops of results.
+//! Panics around the runs of one call: in clones, in drops of the originals, in drops of results.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,7 +12,7 @@ use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, supervised}
 
 use crate::support::{in_time, outcomes_of, runtime, stats_of};
 
-/// Panics when it is cloned for the first time, and for no other.
+/// Panics at its first clone only.
 struct Fragile(Arc<AtomicU32>);
 
 impl Clone for Fragile {

@@ -109,7 +109,7 @@ async fn frequent_limit_changes_lose_and_duplicate_no_permit() {
     in_time(resizer).await.unwrap();
     assert!(PEAK.load(SeqCst) <= 9, "never more than the largest limit");
 
-    // So many runs can be under way together, or this hangs; and no more.
+    // Exactly this many runs can be active together; fewer would hang.
     for limit in [5, 2, 9] {
         set_limit("set_limit: storm", limit).unwrap();
         PEAK.store(0, SeqCst);
@@ -135,7 +135,7 @@ async fn a_running_map_follows_a_larger_limit() {
     assert!(keeper.nobody_has_begun(), "one at a time");
     set_limit("set_limit: map", 3).unwrap();
     keeper.open(1);
-    // The end of one finds that there may be three.
+    // The end of one run finds that three are allowed.
     keeper.begun(3).await;
     turn().await;
     assert!(keeper.nobody_has_begun(), "three at a time");

@@ -1,4 +1,4 @@
-//! Sections that cancellation does not interrupt, with a deadline.
+//! Shielded sections, which cancellation does not interrupt until their deadline.
 
 use std::{
     future::{Future, pending},
@@ -20,7 +20,7 @@ use crate::support::{in_time, outcomes_of, poll_once, turn};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A section: begins, waits to be let on, ends.
+/// A section that starts, waits until it is released, and ends.
 #[derive(Clone, Default)]
 struct Section {
     begun: Arc<Notify>,
@@ -271,7 +271,7 @@ async fn joined_sections_protect_the_run_until_the_last_has_ended() {
 async fn a_section_in_an_unpolled_branch_protects_the_run() {
     type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// Only the children that were woken are polled: the section is not, while the other one is.
+    /// Polls only the children that were woken: while the other child is polled, the section is not.
     #[supervised(name = "shield: unordered")]
     async fn unordered(section: Section, other: Arc<Notify>) -> Result<(), TaskError> {
         let noise = async move {
@@ -345,7 +345,7 @@ async fn a_losing_branch_and_an_abort_end_a_section() {
 async fn a_cancelled_run_ends_when_its_section_is_dropped() {
     type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// Begins a section, hands it to someone else, and waits for ever.
+    /// Starts a section, hands it to another task, and waits for ever.
     #[supervised(name = "shield: handed out")]
     async fn hands_out(to: tokio::sync::oneshot::Sender<Boxed>) -> Result<(), TaskError> {
         let mut section: Boxed = Box::pin(shield(LIMIT, |_| pending()));

@@ -1,4 +1,4 @@
-//! Sections at the edges: one after another, forgotten, and panicking where they are dropped.
+//! Edge cases of sections: in sequence, forgotten, and panicking in their drop.
 
 use std::{future::pending, time::Duration};
 

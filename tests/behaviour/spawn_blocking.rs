@@ -1,4 +1,4 @@
-//! Closures that block, in a group and in a pool.
+//! Blocking closures in groups and pools.
 
 use std::{
     sync::{Arc, Mutex, mpsc},
@@ -12,7 +12,7 @@ use crate::support::{in_time, outcomes_of, poll_once, stats_of, turn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A closure that says when it has begun, and ends when it is told.
+/// A closure that reports when it has started and ends on request.
 fn gated() -> (impl FnOnce(CancellationToken) -> anyhow::Result<u32> + Send, Gatekeeper) {
     let begun = Arc::new(Semaphore::new(0));
     let (end, is_over) = mpsc::channel();
@@ -73,7 +73,7 @@ async fn a_panic_of_a_blocking_closure_cancels_the_siblings() {
 
 #[tokio::test]
 async fn a_closure_cancelled_before_its_thread_starts_is_not_called() {
-    // The only thread is taken: the second closure stays in the queue.
+    // The only thread is busy: the second closure stays in the queue.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .max_blocking_threads(1)

@@ -1,4 +1,4 @@
-//! A spawn that is polled outside a runtime.
+//! A spawn that is polled outside of a runtime.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -31,7 +31,7 @@ fn a_spawn_granted_outside_a_runtime_does_not_delay_the_join() {
     });
     catch_unwind(AssertUnwindSafe(|| poll_once(waiting.as_mut()))).expect_err("no runtime here");
     drop(waiting);
-    // What was never spawned was dropped, and is told as such.
+    // The task was dropped before it was spawned, and is reported as such.
     let error = runtime.block_on(in_time(group.join())).unwrap_err();
     assert!(matches!(error, TaskError::Cancelled(_)), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 
 use std::{
     future::Future,
@@ -9,40 +9,40 @@ use std::{
 
 use tokio_supervised::{Outcome, TaskStats, stats};
 
-/// Fails instead of hanging. Under paused time a hang is found at once.
+/// Fails instead of hanging. Under paused time it detects a hang at once.
 pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("the test hangs")
 }
 
-/// The same where the paused clock passes hours.
+/// The same for tests in which the paused clock advances by hours.
 pub(crate) async fn in_hours<F: Future>(future: F) -> F::Output {
     let hours = Duration::from_secs(100 * 3_600);
     tokio::time::timeout(hours, future).await.expect("the test hangs")
 }
 
-/// What a function has done; tests give their functions names of their own.
+/// The counters of a function. Each test uses unique function names.
 pub(crate) fn stats_of(name: &str) -> TaskStats {
     stats().into_iter().find(|task| task.name == name).expect("the function has run")
 }
 
-/// The outcomes that are not zero.
+/// The outcomes whose count is not zero.
 pub(crate) fn outcomes_of(name: &str) -> Vec<(Outcome, u64)> {
     let stats = stats_of(name);
     let all = Outcome::ALL.iter().map(|outcome| (*outcome, stats.ended(*outcome)));
     all.filter(|(_, count)| *count > 0).collect()
 }
 
-/// Polls once, with a waker that nobody hears.
+/// Polls once with a no-op waker.
 pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Ready at the second poll, having woken its task at the first.
+/// Pending once after it has woken its task, then ready.
 pub(crate) async fn turn() {
     tokio::task::yield_now().await;
 }
 
-/// Counts itself out when it is dropped.
+/// Decrements the counter when it is dropped.
 pub(crate) struct Alive(pub(crate) std::sync::Arc<std::sync::atomic::AtomicUsize>);
 
 impl Alive {
@@ -62,7 +62,7 @@ impl Drop for Alive {
     }
 }
 
-/// A runtime of one's own, to be shut down while something runs.
+/// A separate runtime, which a test can shut down while tasks run.
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }

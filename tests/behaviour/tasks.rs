@@ -1,4 +1,4 @@
-//! The live tasks: who is there, whose it is, what it does, and that it is gone when it has ended.
+//! The live tasks: their names, parents and states, and that ended tasks are removed.
 
 use std::{
     future::pending,
@@ -15,7 +15,7 @@ use tokio_supervised::{
 
 use crate::support::{in_time, turn};
 
-/// The live tasks of that name: other tests have theirs.
+/// The live tasks of that name: other tests have their own.
 fn named(name: &str) -> Vec<LiveTask> {
     tasks().iter().filter(|task| task.name == name).cloned().collect()
 }
@@ -26,7 +26,7 @@ fn the_one(name: &str) -> LiveTask {
     found.remove(0)
 }
 
-/// Turns until the one of that name does that.
+/// Yields until the task of that name is in the given state.
 async fn until(name: &str, does: impl Fn(&LiveTask) -> bool) -> LiveTask {
     in_time(async {
         loop {

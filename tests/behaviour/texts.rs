@@ -1,4 +1,4 @@
-//! What errors, causes and refusals say, and what else they tell.
+//! The texts and sources of errors, causes and refusals.
 
 use std::{
     error::Error,
@@ -178,7 +178,7 @@ async fn a_recent_panic_has_its_task_place_and_time() {
     }
 
     let before = SystemTime::now();
-    // Other tests panic, too, and the last few are kept.
+    // Other tests panic too, and only the last few panics are kept.
     let (panic, kept) = loop {
         let group = Group::new(&CancellationToken::new());
         group.spawn(panics).await;

@@ -1,4 +1,4 @@
-//! The longest a run may take.
+//! Timeouts.
 
 use std::{future::pending, pin::pin, sync::mpsc, thread, time::Duration};
 
@@ -21,7 +21,7 @@ async fn a_run_gives_up_after_its_timeout() {
     assert_eq!(error.outcome(), Outcome::TimedOut);
 }
 
-/// The body is at its first `.await` after some time, during which nobody else has the thread.
+/// The body reaches its first `.await` after a while, during which it blocks the thread.
 async fn takes_its_time() {
     thread::sleep(Duration::from_millis(30));
     pending().await

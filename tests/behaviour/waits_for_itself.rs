@@ -1,4 +1,5 @@
-//! A run that would wait for what it, or a run that awaits it, holds: refused with the names, not hung.
+//! Self-deadlocks: a run that would wait for what it, or a run awaiting it, holds is refused with the names of the
+//! functions involved.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -9,10 +10,10 @@ use tokio_supervised::{
 
 use crate::support::{in_time, outcomes_of, poll_once, stats_of, turn};
 
-/// Of a function that comes back to itself: without a box of a known type it would contain itself.
+/// A recursive function: boxed with a known type, since it would otherwise contain itself.
 type Boxed = Pin<Box<dyn Future<Output = Result<(), TaskError>> + Send>>;
 
-/// The refusal that an error is.
+/// The refusal inside an error.
 fn rejected(error: TaskError) -> Rejected {
     match error {
         TaskError::Rejected(rejected) => rejected,
@@ -100,7 +101,7 @@ async fn a_self_deadlock_is_found_in_a_spawn_and_in_nested_groups() {
         in_time(group.join()).await.map(|_| ())
     }
 
-    /// A group of its own, whose task calls the function that holds everything up.
+    /// A separate group, whose task calls the function that blocks.
     #[supervised(name = "itself: middle")]
     async fn middle(token: &CancellationToken) -> Result<(), TaskError> {
         let group = Group::new(token);
@@ -180,7 +181,7 @@ async fn a_task_that_needs_a_slot_of_its_own_full_pool_gets_an_error() {
         Ok(())
     }
 
-    /// Through a group of its own, since that task is awaited, too.
+    /// In a separate group, since that task is awaited too.
     #[supervised(name = "itself: helper of a pool's")]
     async fn helper(pool: Pool) -> Result<Vec<SpawnError>, TaskError> {
         let spawned = in_time(pool.spawn(leaf)).await.unwrap_err();
@@ -286,7 +287,7 @@ async fn a_wait_for_another_holder_is_no_self_deadlock() {
 
     #[supervised(limit = 1, name = "itself: caller")]
     async fn caller(token: &CancellationToken, gate: Arc<Notify>) -> Result<(), TaskError> {
-        // Both in one task, beside each other: neither awaits the other.
+        // Both are polled by one task, side by side: neither awaits the other.
         let (first, second) = tokio::join!(other(token, gate.clone()), other(token, gate.clone()));
         first.and(second)
     }
@@ -304,7 +305,7 @@ async fn a_wait_for_another_holder_is_no_self_deadlock() {
     in_time(run).await.unwrap().unwrap();
 }
 
-/// Running and waiting.
+/// The numbers of running and waiting runs.
 fn stats_of_or_none(name: &str) -> Option<(u64, u64)> {
     let all = tokio_supervised::stats();
     all.iter().find(|task| task.name == name).map(|task| (task.running, task.waiting))
@@ -312,7 +313,7 @@ fn stats_of_or_none(name: &str) -> Option<(u64, u64)> {
 
 #[tokio::test]
 async fn a_scope_that_outlives_its_maker_waits_for_no_ancestor() {
-    /// Makes a group and leaves, or stays with its permit.
+    /// Creates a group and returns, or waits while it holds its permit.
     #[supervised(limit = 1, name = "itself: maker")]
     async fn maker(
         token: &CancellationToken,
@@ -335,7 +336,7 @@ async fn a_scope_that_outlives_its_maker_waits_for_no_ancestor() {
     let leave = Arc::new(Notify::new());
     let mut staying = Box::pin(maker(&token, Some(leave.clone())));
     assert!(poll_once(staying.as_mut()).is_pending());
-    // The only permit is another run's: its task waits for it, and gets it.
+    // Another run holds the only permit: its task waits for it, and gets it.
     group.spawn(visitor).await;
     while stats_of("itself: maker").waiting == 0 {
         turn().await;
@@ -353,8 +354,8 @@ async fn slot_and_permit_in_both_orders_do_not_deadlock() {
         Ok(())
     }
 
-    // Spawns wait for slots of a full group while they could have permits, and the reverse: inline calls
-    // and a second group take the permits meanwhile.
+    // Spawns wait for slots of a full group while permits are free, and the reverse. Inline calls and a second
+    // group take the permits meanwhile.
     let token = CancellationToken::new();
     let groups = [Group::new(&token).limit(1), Group::new(&token).limit(3)];
     let spawns = async {

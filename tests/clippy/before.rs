@@ -1,10 +1,10 @@
-//! The befores of the cookbook, under no attribute: which entries of the shipped `clippy.toml` speak to them.
+//! The plain programs of the cookbook, without an attribute: which entries of the shipped `clippy.toml` flag them.
 //!
-//! What the attribute says of them is in `macros/src/testing/cookbook.rs`.
+//! The refusals of the attribute are tested in `macros/src/testing/cookbook.rs`.
 
 use crate::run::told;
 
-/// An example, and what is disallowed in its before, in the order of the source.
+/// An example and the disallowed items in its plain program, in source order.
 const BEFORES: &[(&str, &[&str])] = &[
     ("fetch_all", &["tokio::task::JoinSet::spawn"]),
     ("queue_workers", &["tokio::spawn"]),

@@ -1,10 +1,10 @@
-//! The entries of the shipped `clippy.toml`: each speaks, with its reason.
+//! The entries of the shipped `clippy.toml`: each fires, with its reason.
 
 use std::{fs, path::Path};
 
 use crate::run::told;
 
-/// An item that is not to be called, and what is said of it.
+/// A disallowed item and its reason.
 #[derive(Debug)]
 struct Entry {
     path: String,
@@ -16,7 +16,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root.join(path)).expect(path)
 }
 
-/// One a line, as they stand in the file.
+/// One per line, in the order of the file.
 fn entries(file: &str) -> Vec<Entry> {
     let between = |line: &str, before: &str| {
         let (_, from) = line.split_once(before)?;
@@ -41,7 +41,7 @@ fn every_entry_fires_once_with_its_reason() {
         assert_eq!(told.len(), 1, "`{path}` is used once in the fixture: {told:?}");
         assert!(told[0].notes.contains(reason), "{:?} should say: {reason}", told[0]);
     }
-    // Nothing else in the fixture is spoken to, tokio's own entry included.
+    // Nothing else in the fixture is flagged, including tokio's own entry.
     let others: Vec<_> = uses
         .iter()
         .filter(|told| !entries.iter().any(|entry| told.disallowed() == Some(&entry.path)))

@@ -10,8 +10,8 @@ use crate::{
     support::{WATCHDOG, child_passes},
 };
 
-/// In a debug build. `cargo run --release -p supervised-instructions --bin recursion` measures an optimized one, where
-/// each of these calls takes at most twice the stack of a plain one.
+/// In a debug build. `cargo run --release -p supervised-instructions --bin recursion` measures an optimized one, in
+/// which each of these calls takes at most twice the stack of a plain one.
 #[test]
 fn a_recursive_call_takes_at_most_twice_the_plain_stack() {
     let plain = bytes_of_a_level(recursion::plain);
@@ -38,7 +38,7 @@ async fn large(_: u32) -> Result<usize, TaskError> {
     Ok(black_box(&held).iter().map(|byte| usize::from(*byte)).sum())
 }
 
-/// Runs `body` on a worker with as much stack as tokio gives it.
+/// Runs `body` on a worker with tokio's default stack size.
 fn on_a_worker(body: impl Future<Output = ()> + Send + 'static) {
     let mut runtime = Builder::new_multi_thread();
     runtime.worker_threads(1).thread_stack_size(2 << 20).enable_all();

@@ -1,4 +1,4 @@
-//! A pool, its drains and main report what happened, and nothing else.
+//! A pool, its drains and main report exactly what happened.
 
 use std::{
     fmt::Debug,
@@ -28,7 +28,7 @@ async fn save(takes: Duration) -> Result<(), TaskError> {
     Ok(())
 }
 
-/// Stops when it is asked to, and returns a result of its own.
+/// Stops when its token fires, and returns a result.
 #[supervised(name = "pool truth: obeys", grace = "none")]
 async fn obeys(token: &CancellationToken) -> Result<(), TaskError> {
     token.cancelled().await;
@@ -41,7 +41,7 @@ async fn stuck(token: &CancellationToken) -> Result<(), TaskError> {
     pending().await
 }
 
-/// A drain that took its time is a hang under paused time only.
+/// A drain that uses its whole grace can be told from a hang only under paused time.
 async fn drain(pool: &Pool, grace: Duration) -> Result<(), Unfinished> {
     timeout(100_000 * SECOND, pool.drain(grace)).await.expect("the drain ends")
 }
@@ -157,7 +157,7 @@ fn a_drain_includes_tasks_that_their_runtime_dropped() {
     assert!(text.contains("): dropped with its runtime, "), "{text}");
 }
 
-/// The events of a fixture, which is alone in its process: level, message and fields.
+/// The events of a fixture that runs alone in its process: level, message and fields.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<(Level, String)>>>);
 
@@ -360,7 +360,7 @@ fn fixture_nothing_can_run() {
                 while !pool.is_empty() {
                     tokio::task::yield_now().await;
                 }
-                // A run that cannot have its timer has ended, with a panic.
+                // A run that cannot get its timer ends with a panic.
                 pool.drain(SECOND).await.unwrap();
             });
             let [told] = &log.warnings()[..] else { panic!("one: {:?}", log.warnings()) };

@@ -36,7 +36,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     timeout(WATCHDOG, future).await.expect("it does not end")
 }
 
-/// A group with an idle task, made by a task of `starter` with `token`, and handed out of it.
+/// A group with an idle task that a task of `starter` created with `token` and handed out.
 async fn handed_out(
     starter: &Group<(), TaskError>,
     token: CancellationToken,
@@ -77,7 +77,7 @@ async fn a_cause_passes_through_groups_that_have_ended() {
     });
     outer.spawn(middle).await;
     let session = receive.await.unwrap();
-    // The task that made the scope between has ended as well.
+    // The task that created the scope in between has ended as well.
     leave.send(()).unwrap();
     yield_now().await;
     outer.spawn(fails).await;
@@ -119,7 +119,7 @@ fn causes_unstarted() -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_a_scope_is_no_cause_for_another_token() {
-    /// Runs to its end after its sibling has failed, with a token that it fires by itself.
+    /// Completes after its sibling has failed, with a token that it fires itself.
     #[supervised(name = "run truth: cleanup", grace = "60s")]
     async fn cleanup(
         token: CancellationToken,
@@ -217,10 +217,10 @@ async fn a_task_aborted_between_refusal_and_end_is_counted() {
         group.spawn(refused).await;
     }
     token.cancel();
-    // Each is polled once, and has found its token fired.
+    // Each is polled once and has found its token fired.
     yield_now().await;
     drop(group);
-    // As often as all of them need to be dropped.
+    // As many times as it takes to drop all of them.
     for _ in 0..1_000 {
         yield_now().await;
     }
@@ -244,7 +244,7 @@ async fn only_a_polled_call_is_counted() {
     assert_eq!(ends_of("run truth: called"), (1, 1));
 }
 
-/// Drives a set of local tasks, which are not parts of this run.
+/// Drives a set of local tasks, which are not part of this run.
 #[supervised(name = "run truth: outer", limit = 1)]
 async fn outer(set: Rc<LocalSet>, stop: Rc<Notify>) -> Result<(), TaskError> {
     set.run_until(stop.notified()).await;

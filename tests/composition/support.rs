@@ -1,4 +1,4 @@
-//! Watchdogs, child processes and what else the tests share.
+//! Watchdogs, child processes and other helpers of the tests.
 
 use std::{
     any::Any,
@@ -27,7 +27,7 @@ use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
 /// Longer than any test takes, however busy the machine.
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
 
-/// Runs `body` on a thread of its own, and fails if it does not finish: a loop that is always ready blocks every timer
+/// Runs `body` on another thread and fails if it does not finish: a loop that is always ready starves every timer
 /// of its runtime.
 #[track_caller]
 pub(crate) fn finishes<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
@@ -37,7 +37,7 @@ pub(crate) fn finishes<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'sta
     }
 }
 
-/// The same; what went wrong is the error: that `body` did not finish, or the message of its panic.
+/// The same, but returns the failure: `body` did not finish, or the message of its panic.
 pub(crate) fn outcome<R: Send + 'static>(
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, String> {
@@ -66,8 +66,8 @@ fn message(payload: Box<dyn Any + Send>) -> String {
     text
 }
 
-/// Runs an ignored test of this target, by its full path (`"chains::fixture_deep_nest"`), in a process of its own. The
-/// process is killed when `WATCHDOG` has passed.
+/// Runs an ignored test of this target, given by its full path (`"chains::fixture_deep_nest"`), in a separate
+/// process. The process is killed after `WATCHDOG`.
 pub(crate) fn child(fixture: &str) -> Output {
     child_with(fixture, "0")
 }
@@ -95,13 +95,13 @@ pub(crate) fn child_with(fixture: &str, backtrace: &str) -> Output {
     output
 }
 
-/// The same; the fixture must pass. Returns what it wrote.
+/// The same; the fixture must pass. Returns its output.
 #[track_caller]
 pub(crate) fn child_passes(fixture: &str) -> String {
     passed(fixture, &child(fixture))
 }
 
-/// What a fixture wrote, which must have passed.
+/// The output of a fixture, which must have passed.
 #[track_caller]
 pub(crate) fn passed(fixture: &str, output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -125,7 +125,7 @@ impl Event {
 
 pub(crate) type Events = Arc<Mutex<Vec<Event>>>;
 
-/// Captures what this process logs above `DEBUG`.
+/// Captures the events of this process above `DEBUG`.
 pub(crate) fn listen() -> Events {
     let events = Events::default();
     let subscriber = tracing_subscriber::registry().with(Capture(events.clone()));
@@ -157,8 +157,8 @@ impl Visit for Event {
     }
 }
 
-/// Waits for the event that counts the failures that were not logged one by one, and returns it. Fails unless ten were
-/// logged and all others counted once.
+/// Waits for the event that counts the unlogged failures, and returns it. Fails unless ten were logged and all
+/// others counted once.
 #[track_caller]
 pub(crate) fn assert_ten_logged(mut logged: impl FnMut() -> Vec<Event>, others: usize) -> Event {
     let is_count = |event: &Event| event.fields.contains_key("failures");
