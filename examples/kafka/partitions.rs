@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_up_on_holds_the_offset_and_nobody_waits_for_it() {
+    fn an_abandoned_message_holds_the_offset_but_blocks_no_wait() {
         let partitions = Arc::new(Partitions::default());
         let [first, second] = [0, 1].map(|offset| partitions.begin(0, offset));
         assert!(!partitions.wait_until_idle(&[0], Duration::ZERO));

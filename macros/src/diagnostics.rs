@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_names_the_nearer_one_was_meant() {
+    fn the_nearer_of_two_names_is_suggested() {
         assert_eq!(nearest("no_exist", &["no_exits_", "no_exit"]), Some("no_exit"));
     }
 

@@ -1,5 +1,5 @@
-//! `panic = "abort"` makes the boundary impossible: it is refused when the crate is built, or accepted
-//! knowingly. A cargo of its own, with a target folder of its own, checks the crate under such a profile.
+//! `panic = "abort"` disables the panic boundary. Building the crate under it fails unless the user accepts it
+//! explicitly. A separate cargo with its own target directory checks the crate under such a profile.
 
 use std::process::{Command, Output};
 

@@ -59,7 +59,7 @@ fn paused_time_without_its_feature_is_one_error_that_names_it() {
 }
 
 #[test]
-fn a_return_type_that_is_no_result_of_a_test_is_told_where_it_stands() {
+fn an_unsupported_test_result_is_reported_at_its_type() {
     let said = said_of(
         "#[tokio_supervised::supervised::test]\nasync fn works() -> u32 {\n    1\n}\n",
         "\"test-util\"",
@@ -70,7 +70,7 @@ fn a_return_type_that_is_no_result_of_a_test_is_told_where_it_stands() {
 }
 
 #[test]
-fn a_first_parameter_that_is_no_token_is_told_where_it_stands() {
+fn a_first_parameter_that_is_no_token_is_reported_there() {
     let said = said_of(
         "#[tokio_supervised::supervised::test]\nasync fn works(case: u32) {\n    drop(case);\n}\n",
         "\"test-util\"",
@@ -81,7 +81,7 @@ fn a_first_parameter_that_is_no_token_is_told_where_it_stands() {
 }
 
 #[test]
-fn a_test_in_an_ordinary_module_of_tests_builds_without_a_warning() {
+fn a_test_in_a_module_of_tests_builds_without_a_warning() {
     let tests = "
         #[cfg(test)]
         mod tests {

@@ -101,7 +101,7 @@ async fn each_restart_and_giving_up_is_one_warning() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_after_a_panic_is_told_beside_the_panic() {
+async fn a_restart_after_a_panic_is_logged_beside_the_panic() {
     #[supervised(name = "events: panics", restart = "on-failure", max_restarts = "1/1m")]
     async fn panics() {
         panic!("boom")
@@ -163,7 +163,7 @@ fn no_restart_is_announced_in_a_runtime_without_a_timer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function_without_a_result_tells_what_it_cannot_return() {
+async fn a_function_without_a_result_logs_its_failures() {
     #[supervised(name = "events: timeout", timeout = "1s")]
     async fn wait() {
         pending().await
@@ -185,7 +185,7 @@ async fn a_function_without_a_result_tells_what_it_cannot_return() {
 }
 
 #[tokio::test]
-async fn a_group_that_is_dropped_unjoined_warns_unless_its_token_had_fired() {
+async fn an_unjoined_group_warns_unless_its_token_had_fired() {
     #[supervised(name = "events: group")]
     async fn wait() -> Result<(), TaskError> {
         pending().await
@@ -210,7 +210,7 @@ async fn a_group_that_is_dropped_unjoined_warns_unless_its_token_had_fired() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_of_a_pools_task_is_one_error_and_a_cancellation_is_none() {
+async fn only_a_failure_of_a_pool_task_is_one_error_event() {
     #[supervised(name = "events: fails")]
     async fn fails() -> anyhow::Result<()> {
         Err(anyhow::anyhow!("the disk is full").context("saving"))
@@ -245,7 +245,7 @@ async fn a_failure_of_a_pools_task_is_one_error_and_a_cancellation_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_pool_is_told_once_of_a_task_and_of_a_closure() {
+async fn a_panic_in_a_pool_is_logged_once() {
     #[supervised(name = "events: pool panic")]
     async fn breaks(_: u32) -> anyhow::Result<()> {
         panic!("boom in a pool")
@@ -266,7 +266,7 @@ async fn a_panic_in_a_pool_is_told_once_of_a_task_and_of_a_closure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_did_not_finish_is_one_warning_however_often_the_pool_is_drained() {
+async fn unfinished_tasks_are_one_warning_over_several_drains() {
     #[supervised(name = "events: not drained", grace = "none")]
     async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
         token.cancelled().await;
@@ -302,7 +302,7 @@ async fn what_did_not_finish_is_one_warning_however_often_the_pool_is_drained() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_dropped_drain_cut_is_a_warning_without_another_drain() {
+async fn tasks_that_a_dropped_drain_cut_are_one_warning() {
     #[supervised(name = "events: half a drain")]
     async fn wait() -> Result<(), TaskError> {
         pending().await
@@ -326,7 +326,7 @@ async fn what_a_dropped_drain_cut_is_a_warning_without_another_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_whose_last_handle_is_dropped_warns_only_where_something_runs() {
+async fn dropping_the_last_handle_warns_only_if_tasks_run() {
     #[supervised(name = "events: pool dropped")]
     async fn wait() -> Result<(), TaskError> {
         pending().await
@@ -399,7 +399,7 @@ async fn a_dropped_pool_counts_the_tasks_that_it_does_not_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_whose_last_handle_is_its_last_task_warns_nobody() {
+async fn a_pool_whose_last_handle_is_its_last_task_does_not_warn() {
     #[supervised(name = "events: own pool")]
     async fn holds(pool: Pool, ends: oneshot::Sender<()>) -> Result<(), TaskError> {
         turn().await;

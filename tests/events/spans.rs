@@ -28,7 +28,7 @@ async fn tells(line: &'static str) -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn a_group_s_task_has_one_span_inside_that_of_its_group() {
+async fn a_task_of_a_group_has_one_span_inside_that_of_its_group() {
     let told = capture();
     let request = tracing::info_span!(target: "spans", "request");
     let id = {
@@ -55,7 +55,7 @@ async fn a_group_s_task_has_one_span_inside_that_of_its_group() {
 }
 
 #[tokio::test]
-async fn a_group_s_task_follows_from_a_spawner_that_is_not_where_the_group_was_made() {
+async fn a_task_of_a_group_follows_from_a_foreign_spawner() {
     let told = capture();
     let group = Group::new(&CancellationToken::new());
     let request = tracing::info_span!(target: "spans", "request");
@@ -72,7 +72,7 @@ async fn a_group_s_task_follows_from_a_spawner_that_is_not_where_the_group_was_m
 }
 
 #[tokio::test]
-async fn a_pool_s_task_has_a_span_of_its_own_that_follows_from_its_spawner_s() {
+async fn a_task_of_a_pool_has_a_span_that_follows_from_its_spawner() {
     let told = capture();
     let pool = Pool::new(1);
     let request = tracing::info_span!(target: "spans", "request");
@@ -89,7 +89,7 @@ async fn a_pool_s_task_has_a_span_of_its_own_that_follows_from_its_spawner_s() {
 }
 
 #[tokio::test]
-async fn a_runner_of_a_map_has_a_span_inside_that_of_who_called_the_map() {
+async fn a_worker_of_a_map_has_a_span_inside_that_of_the_caller() {
     let told = capture();
     let request = tracing::info_span!(target: "spans", "request");
     let mapped = {
@@ -109,7 +109,7 @@ async fn a_runner_of_a_map_has_a_span_inside_that_of_who_called_the_map() {
 }
 
 #[tokio::test]
-async fn what_the_boundary_tells_is_told_inside_the_task_s_span() {
+async fn events_of_a_task_are_logged_inside_its_span() {
     #[supervised(name = "spans: panics")]
     async fn panics() -> Result<(), TaskError> {
         panic!("boom")
@@ -156,7 +156,7 @@ async fn what_the_boundary_tells_is_told_inside_the_task_s_span() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_awaited_where_it_is_called_has_no_span() {
+async fn a_run_that_is_awaited_inline_has_no_span() {
     let told = capture();
     tells(&CancellationToken::new(), "inline").await.unwrap();
     assert!(told.lock().unwrap().spans.is_empty());

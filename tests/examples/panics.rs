@@ -113,7 +113,7 @@ fn the_error_carries_the_backtrace_of_the_panic_site() {
 }
 
 #[test]
-fn strict_tells_a_panic_by_the_exit_code() {
+fn strict_reports_a_panic_by_the_exit_code() {
     let cases = [("5", 200, 1), ("1", 1_000, 1), ("1001", 0, 0), ("0", 0, 0)];
     for (every, panicked, code) in cases {
         for (strict, code) in [(None, 0), (Some("--strict"), code)] {
@@ -134,7 +134,7 @@ fn no_job_at_all_adds_up_too() {
 }
 
 #[test]
-fn an_interrupt_shows_what_has_ended_and_ends_by_the_signal() {
+fn an_interrupt_shows_finished_jobs_and_ends_by_the_signal() {
     let mut program = start(["--jobs", "1000000000", "--every", "1000"]);
     program.next_remark();
     program.send(Signal::SIGINT);
@@ -156,7 +156,7 @@ fn a_wrong_command_line_exits_with_two() {
 }
 
 #[test]
-fn help_tells_the_exit_codes() {
+fn help_lists_the_exit_codes() {
     let ended = start(["--help"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     for said in ["  0  every job", "  1  with --strict", "  2  the command", "130", "json"] {

@@ -47,7 +47,7 @@ fn twenty_thousand_lines_come_out_in_order() {
 }
 
 #[test]
-fn a_line_comes_out_before_the_next_one_goes_in() {
+fn a_line_is_written_before_the_next_one_is_read() {
     let mut program = start(Path::new("."), ["-"]);
     for (line, expected) in table(20).lines().zip(summed(20).lines()) {
         program.feed(&format!("{line}\n"));
@@ -57,7 +57,7 @@ fn a_line_comes_out_before_the_next_one_goes_in() {
 }
 
 #[test]
-fn a_bad_line_costs_itself_and_what_follows_it() {
+fn a_bad_line_ends_the_output() {
     for before in [0, 1, 100, LINES] {
         let place = tempfile::tempdir().unwrap();
         let text = table(before) + "bad\n" + &table(LINES);
@@ -90,7 +90,7 @@ fn what_cannot_be_opened_read_or_written_is_named() {
 }
 
 #[test]
-fn a_signal_at_rest_ends_it_by_the_signal() {
+fn a_signal_while_idle_ends_it_by_the_signal() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let mut program = start(Path::new("."), []);
         program.feed(&(table(3) + "half a li"));
@@ -107,7 +107,7 @@ fn a_signal_at_rest_ends_it_by_the_signal() {
 }
 
 #[test]
-fn a_signal_at_work_writes_all_that_was_read_and_no_more() {
+fn a_signal_under_load_writes_exactly_the_lines_read() {
     let mut program = start(Path::new("."), []);
     program.feed_beside(table(10 * LINES));
     program.next_line();
@@ -128,7 +128,7 @@ fn a_wrong_command_line_exits_with_two() {
 }
 
 #[test]
-fn help_tells_the_exit_codes() {
+fn help_lists_the_exit_codes() {
     let ended = start(Path::new("."), ["--help"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     for said in ["  0  every line", "  1  a line", "  2  the command", "130", "crc32"] {

@@ -61,7 +61,7 @@ fn a_hundred_files_give_the_sequential_answer_either_way() {
 }
 
 #[test]
-fn standard_input_is_counted_where_no_file_is_named() {
+fn standard_input_is_counted_if_no_file_is_named() {
     for arguments in [&[] as &[&str], &["-"]] {
         let mut program = start(Path::new("."), arguments.iter().copied());
         program.feed("one\n\n two words \nno line end here");
@@ -92,7 +92,7 @@ fn a_line_longer_than_any_chunk_is_one_line() {
 }
 
 #[test]
-fn a_file_that_is_not_there_costs_the_exit_code_and_nothing_else() {
+fn a_missing_file_only_changes_the_exit_code() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("there"), "one line\n").unwrap();
     let ended = start(place.path(), ["missing", "there", "."]).close_stdin().end();
@@ -105,7 +105,7 @@ fn a_file_that_is_not_there_costs_the_exit_code_and_nothing_else() {
 }
 
 #[test]
-fn an_interrupt_shows_what_was_counted_and_ends_by_the_signal() {
+fn an_interrupt_shows_the_counts_and_ends_by_the_signal() {
     for kept in BOTH {
         let arguments = ["--kept", kept, "--watch", "1"];
         let mut program = start(Path::new("."), arguments);
@@ -139,7 +139,7 @@ fn a_wrong_command_line_exits_with_two() {
 }
 
 #[test]
-fn help_tells_both_ways_and_the_exit_codes() {
+fn help_lists_both_modes_and_the_exit_codes() {
     let ended = start(Path::new("."), ["--help"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     for said in ["mutex", "atomics", "  0  every file", "  1  some file", "  2  the command", "130"]

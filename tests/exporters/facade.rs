@@ -16,7 +16,7 @@ fn published(recorder: &PrometheusRecorder, task: &str) -> Samples {
 }
 
 #[test]
-fn the_recorder_is_told_what_the_page_tells() {
+fn the_recorder_gets_the_numbers_of_the_page() {
     #[supervised(name = "facade: \"all\"\\", limit = 2)]
     async fn all() {
         tokio::task::yield_now().await;
@@ -74,7 +74,7 @@ fn every_series_has_a_description_and_none_a_second_unit() {
 }
 
 #[test]
-fn without_a_recorder_nobody_is_told() {
+fn without_a_recorder_nothing_is_recorded() {
     #[supervised(name = "facade: nobody")]
     async fn nobody() {}
 

@@ -68,7 +68,7 @@ fn points<T: Copy>(sum: &Sum<T>, number: impl Fn(T) -> f64) -> Vec<(Labels, f64)
 }
 
 #[test]
-fn a_collection_has_what_the_page_has() {
+fn a_collection_has_the_numbers_of_the_page() {
     #[supervised(name = "otel: \"all\"", limit = 2)]
     async fn all() {
         tokio::task::yield_now().await;
@@ -107,7 +107,7 @@ fn a_function_that_comes_later_is_in_the_next_collection() {
 }
 
 #[test]
-fn a_backend_that_wants_differences_gets_them_of_buckets_too() {
+fn a_delta_backend_gets_differences_of_buckets_too() {
     #[supervised(name = "otel: delta")]
     async fn delta() {}
 
@@ -127,7 +127,7 @@ fn a_backend_that_wants_differences_gets_them_of_buckets_too() {
 }
 
 #[test]
-fn what_only_grows_is_monotonic_and_the_rest_is_not() {
+fn only_counters_are_monotonic() {
     #[supervised(name = "otel: kinds", limit = 1)]
     async fn kinds() {}
 

@@ -150,7 +150,7 @@ impl<'a> Rest<'a> {
 }
 
 #[test]
-fn what_does_not_keep_to_the_format_is_refused() {
+fn an_invalid_page_is_refused() {
     let head = "# HELP a_total Text.\n# TYPE a_total counter\n";
     let histogram = "# TYPE h histogram\n";
     Page::read(&format!("{head}a_total{{x=\"\\\\ \\\" \\n\",y=\"}}\"}} 1\n"));

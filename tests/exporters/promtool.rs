@@ -31,7 +31,7 @@ fn promtool(
 }
 
 #[test]
-fn promtool_has_nothing_to_say_against_the_page() {
+fn promtool_accepts_the_page() {
     #[supervised(name = "promtool: \"page\"\\\n{}", limit = 1)]
     async fn page() {}
 
@@ -44,7 +44,7 @@ fn promtool_has_nothing_to_say_against_the_page() {
 }
 
 #[test]
-fn the_rules_are_rules_and_fire_when_they_should() {
+fn the_alert_rules_are_valid_and_fire() {
     let Some(program) = tool::find("promtool") else { return };
     let check = ["check".into(), "rules".into(), tool::rules("rules.yml").into_os_string()];
     let said = promtool(&program, &check, String::new());

@@ -152,7 +152,7 @@ fn until_found(server: &Server, served: &Served, deadline: Instant, query: &str)
 }
 
 #[test]
-fn a_prometheus_server_answers_with_what_it_scraped_and_its_rules_fire() {
+fn a_prometheus_server_scrapes_the_page_and_fires_its_rules() {
     const NAME: &str = "server: \"größe\"\\\n{}";
 
     #[supervised(name = "server: \"größe\"\\\n{}", limit = 7)]

@@ -74,7 +74,7 @@ fn a_function_without_a_limit_has_no_waits_for_permits() {
 }
 
 #[test]
-fn functions_of_one_name_are_added_up() {
+fn functions_of_one_name_are_summed_on_the_page() {
     #[supervised(name = "text: shared", limit = 2)]
     async fn one() {}
 
@@ -98,7 +98,7 @@ fn functions_of_one_name_are_added_up() {
 }
 
 #[test]
-fn a_name_arrives_as_it_was_given_whatever_is_in_it() {
+fn any_name_arrives_unchanged() {
     const HOSTILE: &str = "a\"b\\c\nd\\n{x=\"1\",} 7 # größe\t🦀\r\u{0}";
 
     #[supervised(name = "a\"b\\c\nd\\n{x=\"1\",} 7 # größe\t🦀\r\u{0}")]
@@ -110,7 +110,7 @@ fn a_name_arrives_as_it_was_given_whatever_is_in_it() {
 }
 
 #[test]
-fn what_runs_and_what_waits_shows_while_it_does() {
+fn running_and_waiting_calls_are_shown() {
     static HELD: Semaphore = Semaphore::const_new(0);
 
     #[supervised(name = "text: held", limit = 1)]
@@ -162,7 +162,7 @@ fn a_duration_is_in_its_bucket_and_in_all_above() {
 }
 
 #[test]
-fn a_page_is_in_order_and_names_its_counters_as_such() {
+fn a_page_is_ordered_and_declares_its_counters() {
     #[supervised(name = "text: b")]
     async fn b() {}
 
@@ -183,7 +183,7 @@ fn a_page_is_in_order_and_names_its_counters_as_such() {
 }
 
 #[test]
-fn the_numbers_fit_and_never_go_back_while_threads_count() {
+fn the_numbers_are_consistent_while_threads_count() {
     #[supervised(name = "text: busy", limit = 2)]
     async fn busy(step: u32) -> Result<(), Box<dyn Error + Send + Sync>> {
         tokio::task::yield_now().await;

@@ -50,7 +50,7 @@ enum Stage {
 }
 
 #[test]
-fn closures_end_and_are_counted_whatever_happens_to_their_scope() {
+fn closures_end_and_are_counted_however_their_scope_ends() {
     watched(|| {
         let books = Books::of(&[NAME]);
         for fault in ALL {

@@ -18,7 +18,7 @@ fn in_paused_time(test: impl Future<Output = ()>) {
 }
 
 #[test]
-fn ages_and_durations_are_those_of_the_process_whatever_paused_time_does() {
+fn ages_and_durations_ignore_paused_time() {
     #[supervised(name = "clock: old")]
     async fn old(load: Load) -> Result<u32, Failed> {
         load.carry().await
@@ -46,7 +46,7 @@ fn ages_and_durations_are_those_of_the_process_whatever_paused_time_does() {
 }
 
 #[test]
-fn a_timeout_of_years_is_over_after_those_years() {
+fn a_timeout_of_years_ends_after_those_years() {
     #[supervised(name = "clock: years", timeout = "87600h")]
     async fn patient(load: Load) -> Result<u32, Failed> {
         load.carry().await
@@ -66,7 +66,7 @@ fn a_timeout_of_years_is_over_after_those_years() {
 }
 
 #[test]
-fn a_timeout_that_no_clock_can_count_never_comes() {
+fn a_timeout_beyond_the_clock_never_ends() {
     #[supervised(name = "clock: for ever", timeout = Duration::MAX, grace = Duration::MAX)]
     async fn endless(token: &CancellationToken, load: Load) -> Result<u32, Failed> {
         token.cancelled().await;
@@ -95,7 +95,7 @@ fn a_timeout_that_no_clock_can_count_never_comes() {
 }
 
 #[test]
-fn whatever_is_due_after_a_long_sleep_comes_once_and_all_at_once() {
+fn timers_due_after_a_long_sleep_fire_once_and_together() {
     #[supervised(name = "clock: due", limit = 2, timeout = "1s")]
     async fn due(load: Load) -> Result<u32, Failed> {
         load.carry().await

@@ -97,7 +97,7 @@ impl fmt::Display for Undisplayable {
 }
 
 #[test]
-fn a_pool_goes_on_after_an_error_that_panics_when_it_is_displayed() {
+fn a_pool_continues_after_an_error_whose_display_panics() {
     #[supervised(name = "errors: display", limit = 1)]
     async fn gives(load: Load) -> Result<u32, Undisplayable> {
         Err(Undisplayable(load))
@@ -137,7 +137,7 @@ impl Iterator for OfUnknownLength {
 }
 
 #[test]
-fn a_map_reads_all_of_an_iterator_that_panics_when_it_is_asked_for_its_length() {
+fn a_map_reads_an_iterator_whose_size_hint_panics() {
     #[supervised(name = "errors: length", limit = 2)]
     async fn work(load: Load) -> Result<u32, Failed> {
         load.carry().await

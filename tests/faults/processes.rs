@@ -17,7 +17,7 @@ const SIGABRT: i32 = 6;
 const MOST: usize = 3_000;
 
 #[test]
-fn a_request_for_memory_that_is_refused_ends_the_process_and_hangs_none() {
+fn a_failed_allocation_ends_the_process_without_a_hang() {
     watched(|| {
         let (mut aborted, mut refused) = (0, 0);
         loop {
@@ -53,7 +53,7 @@ fn a_hook_that_panics_aborts_the_process() {
 }
 
 #[test]
-fn an_error_of_main_that_panics_where_it_is_printed_is_a_panic_of_main() {
+fn an_error_of_main_whose_print_panics_is_a_panic_of_main() {
     watched(|| {
         let ended = Program::start(FAULTY, "an error that panics").end();
         ended.with_code(101).that_told("nobody can print it");

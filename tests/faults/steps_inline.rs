@@ -81,7 +81,7 @@ fn runs_that_time_out_in_their_bodies() {
 }
 
 #[test]
-fn bodies_that_take_their_grace_and_more() {
+fn bodies_that_exceed_their_grace() {
     #[supervised(name = "inline: grace", limit = 1, grace = "3ms")]
     async fn graceful(token: &CancellationToken, load: Load) -> Result<u32, Failed> {
         token.cancelled().await;

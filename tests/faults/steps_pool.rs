@@ -21,7 +21,7 @@ async fn until_empty(pool: &Pool) {
 }
 
 #[test]
-fn a_pool_whose_spawns_wait_for_slots_and_permits_and_which_is_drained() {
+fn a_drained_pool_whose_spawns_wait_for_slots_and_permits() {
     #[supervised(name = "pool: limited", limit = 2)]
     async fn limited(load: Load) -> Result<u32, Failed> {
         load.carry().await
@@ -54,7 +54,7 @@ fn a_pool_whose_spawns_wait_for_slots_and_permits_and_which_is_drained() {
 }
 
 #[test]
-fn slots_that_are_reserved_used_and_given_back() {
+fn slots_that_are_reserved_used_and_released() {
     #[supervised(name = "pool: reserved", limit = 1)]
     async fn reserved(load: Load) -> Result<u32, Failed> {
         load.carry().await

@@ -271,7 +271,7 @@ fn with(panics: Panics, books: &Books) -> (String, usize) {
 }
 
 #[test]
-fn a_subscriber_that_panics_costs_what_it_should_have_noted_and_nothing_else() {
+fn a_subscriber_that_panics_loses_only_its_own_records() {
     watched(|| {
         let books = books();
         let (well, calls) = with(Panics::Never, &books);

@@ -225,7 +225,7 @@ fn alone(test: impl FnOnce() + Send + 'static) {
 }
 
 #[test]
-fn a_waker_that_panics_or_looks_around_leaves_the_books_in_balance() {
+fn a_waker_that_panics_or_reenters_keeps_the_counters_exact() {
     alone(|| {
         let books = books();
         for (situation, begin) in SITUATIONS {
@@ -257,7 +257,7 @@ fn a_waker_that_panics_or_looks_around_leaves_the_books_in_balance() {
 }
 
 #[test]
-fn a_group_whose_token_wakes_a_waker_that_panics_is_joined_all_the_same() {
+fn a_group_whose_token_wakes_a_panicking_waker_is_joined() {
     alone(|| {
         let books = books();
         let loads = books.loads();
@@ -289,7 +289,7 @@ fn a_group_whose_token_wakes_a_waker_that_panics_is_joined_all_the_same() {
 }
 
 #[test]
-fn a_map_whose_token_wakes_a_waker_that_panics_ends_all_the_same() {
+fn a_map_whose_token_wakes_a_panicking_waker_ends() {
     alone(|| {
         let books = books();
         let loads = books.loads();
@@ -324,7 +324,7 @@ fn a_map_whose_token_wakes_a_waker_that_panics_ends_all_the_same() {
 
 /// Each task of a `LocalSet` wakes who polls that.
 #[test]
-fn a_drain_aborts_all_local_tasks_though_whoever_polls_them_has_a_waker_that_panics() {
+fn a_drain_aborts_local_tasks_despite_a_panicking_waker() {
     #[supervised(name = "wakers: deaf", grace = "none", allow(unused_token))]
     async fn deaf(token: &CancellationToken, load: Load) -> Result<u32, Failed> {
         _ = token;
@@ -363,7 +363,7 @@ fn a_drain_aborts_all_local_tasks_though_whoever_polls_them_has_a_waker_that_pan
 }
 
 #[test]
-fn a_map_whose_waker_cannot_be_cloned_stops_its_runners_when_it_is_dropped() {
+fn a_dropped_map_stops_its_workers_if_no_waker_can_be_cloned() {
     alone(|| {
         let books = books();
         let loads = books.loads();
@@ -387,7 +387,7 @@ fn a_map_whose_waker_cannot_be_cloned_stops_its_runners_when_it_is_dropped() {
 }
 
 #[test]
-fn a_task_that_gives_its_permit_to_a_waker_that_panics_keeps_its_result() {
+fn releasing_a_permit_to_a_panicking_waker_keeps_the_result() {
     alone(|| {
         let books = books();
         let loads = books.loads();
@@ -408,7 +408,7 @@ fn a_task_that_gives_its_permit_to_a_waker_that_panics_keeps_its_result() {
 
 /// More wait than tokio wakes at once: what it had counted off for the others was lost with the panic.
 #[test]
-fn a_larger_limit_reaches_all_who_wait_though_the_waker_of_the_first_panics() {
+fn a_larger_limit_wakes_all_despite_a_panicking_waker() {
     const WAIT: usize = 40;
 
     #[supervised(name = "wakers: grows", limit = 1)]
@@ -438,7 +438,7 @@ fn a_larger_limit_reaches_all_who_wait_though_the_waker_of_the_first_panics() {
 
 /// Were it no longer so, the situations that are left out above could be tried.
 #[test]
-fn an_await_leaks_what_it_gave_where_what_was_awaited_panics_when_it_is_dropped() {
+fn an_await_leaks_its_output_if_the_drop_of_the_future_panics() {
     struct Gives(Option<Arc<()>>);
 
     impl Future for Gives {

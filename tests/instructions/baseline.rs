@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_baseline_can_be_read() {
         let counts =
             BTreeMap::from([("a".to_owned(), 7), ("a_longer_name".to_owned(), 12_345_678)]);
         let written = Baseline { compiler: "rustc 1.2.3 (4 5), host".to_owned(), counts };

@@ -11,7 +11,7 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
-fn what_panics_is_tried_again_and_then_dead_and_what_cannot_be_read_is_dead_at_once() {
+fn panicking_orders_are_retried_and_unreadable_ones_are_not() {
     let Some(place) = Place::new() else { return };
     let said = Said::default();
     publish(&place, &said, "1 2 20\n2 0 20\n3 two 20\n4 2\n5 2 100\n");
@@ -36,7 +36,7 @@ fn what_panics_is_tried_again_and_then_dead_and_what_cannot_be_read_is_dead_at_o
 }
 
 #[test]
-fn an_order_that_no_worker_survives_is_given_up_without_being_begun() {
+fn an_order_that_kills_its_workers_is_given_up_unstarted() {
     let Some(place) = Place::new() else { return };
     let said = Said::default();
     publish(&place, &said, "1 2 20\n");

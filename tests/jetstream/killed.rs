@@ -48,7 +48,7 @@ fn events(random: &mut Random, jobs: usize) -> Vec<(usize, Event)> {
 }
 
 #[test]
-fn killed_with_its_workers_and_its_broker_the_work_of_each_order_has_its_effect_exactly_once() {
+fn kills_of_workers_and_broker_keep_exactly_once_effects() {
     let Some(mut place) = Place::alone() else { return };
     let mut random = Random::from_environment();
     let (said, orders) = (Said::default(), Orders::new(jobs()));

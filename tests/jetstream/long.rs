@@ -11,7 +11,7 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
-fn work_that_takes_five_times_as_long_as_the_broker_waits_is_delivered_once() {
+fn work_of_five_times_the_ack_wait_is_delivered_once() {
     let Some(place) = Place::new() else { return };
     let said = Said::default();
     publish(&place, &said, "1 2 20\n2 2 40\n3 2 60\n");
@@ -28,7 +28,7 @@ fn work_that_takes_five_times_as_long_as_the_broker_waits_is_delivered_once() {
 }
 
 #[test]
-fn work_that_outlasts_the_drain_is_given_back_and_done_by_another_at_once() {
+fn work_that_outlasts_the_drain_is_redelivered_at_once() {
     let Some(place) = Place::new() else { return };
     let said = Said::default();
     publish(&place, &said, "1 2 20\n");

@@ -16,7 +16,7 @@ const SETTINGS: Settings =
     Settings { slots: 4, work_ms: 10, ack_wait_ms: 2_000, attempts: 3, retry_ms: 100 };
 
 #[test]
-fn a_database_that_is_away_costs_no_order_its_attempts() {
+fn an_unreachable_database_uses_up_no_attempts() {
     let Some(mut place) = Place::new() else { return };
     let said = Said::default();
     let orders = Orders::good(ORDERS);
@@ -42,7 +42,7 @@ fn a_database_that_is_away_costs_no_order_its_attempts() {
 }
 
 #[test]
-fn workers_wait_for_a_broker_that_comes_later_and_for_one_that_forgets_all() {
+fn workers_wait_for_a_late_and_for_a_reset_broker() {
     let Some(mut place) = Place::new() else { return };
     let said = Said::default();
     place.broker.kill();

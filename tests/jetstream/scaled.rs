@@ -17,7 +17,7 @@ const STEPS: [usize; 5] = [2, 4, 8, 4, 2];
 const LIMIT: Duration = Duration::from_secs(300);
 
 #[test]
-fn from_two_to_eight_workers_and_back_nothing_is_delivered_twice_and_more_of_them_do_more() {
+fn scaling_workers_scales_throughput_without_duplicates() {
     let Some(place) = Place::alone() else { return };
     let said = Said::default();
     let orders = Orders::good(jobs());

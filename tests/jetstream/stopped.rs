@@ -12,7 +12,7 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
-fn what_comes_while_a_worker_stops_is_delivered_once() {
+fn messages_during_the_stop_of_a_worker_are_delivered_once() {
     let Some(place) = Place::new() else { return };
     let said = Said::default();
     // By the broker's clock, what is delivered to one that is gone comes again after the test's limit.

@@ -17,7 +17,7 @@ async fn a_panic_is_resumed() {
 }
 
 #[test]
-fn a_panic_keeps_its_payload_and_no_leak_is_told_beside_it() {
+fn a_panic_keeps_its_payload_and_reports_no_leak() {
     assert_eq!(said_by(a_panic_is_resumed), "as it was");
 }
 
@@ -29,7 +29,7 @@ async fn fails() -> Result<(), String> {
 }
 
 #[test]
-fn an_error_is_returned_and_no_leak_is_told_beside_it() {
+fn an_error_is_returned_and_no_leak_is_reported() {
     let returned: fn() -> Result<(), String> = fails;
     assert_eq!(returned(), Err("by itself".to_owned()));
 }
@@ -45,7 +45,7 @@ async fn an_exit_code() -> std::process::ExitCode {
 }
 
 #[supervised::test]
-async fn whatever_a_test_may_return() -> impl std::process::Termination {
+async fn every_return_type_of_a_test() -> impl std::process::Termination {
     std::process::ExitCode::SUCCESS
 }
 
@@ -57,7 +57,7 @@ async fn an_ignored_test() {
 
 #[supervised::test]
 #[cfg(any())]
-async fn a_test_that_is_not_there() {
+async fn a_test_that_is_compiled_out() {
     not_there();
 }
 
@@ -75,12 +75,12 @@ async fn a_token_that_is_lent(token: &CancellationToken) -> Result<(), TaskError
 }
 
 #[supervised::test(flavor = "multi_thread", worker_threads = 3)]
-async fn as_many_workers_as_were_asked_for() {
+async fn the_requested_number_of_workers() {
     assert_eq!(tokio::runtime::Handle::current().metrics().num_workers(), 3);
 }
 
 #[supervised::test]
-async fn one_thread_where_nothing_is_said() {
+async fn one_thread_by_default() {
     let flavor = tokio::runtime::Handle::current().runtime_flavor();
     assert_eq!(flavor, tokio::runtime::RuntimeFlavor::CurrentThread);
 }
@@ -103,7 +103,7 @@ async fn leaves_a_thread_and_a_drop_that_never_end() {
 }
 
 #[test]
-fn nothing_that_is_left_holds_the_test() {
+fn leaked_tasks_do_not_block_the_test() {
     let begun = Instant::now();
     leaves_a_thread_and_a_drop_that_never_end();
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
@@ -129,7 +129,7 @@ async fn leaves_something_that_can_be_dropped() {
 }
 
 #[test]
-fn what_is_left_is_dropped_before_the_test_returns() {
+fn leaked_tasks_are_dropped_before_the_test_returns() {
     leaves_something_that_can_be_dropped();
     assert!(WAS_DROPPED.load(Ordering::SeqCst));
 }

@@ -104,7 +104,7 @@ clean! {
 }
 
 #[test]
-fn of_a_hundred_tests_in_parallel_exactly_those_that_leak_are_blamed() {
+fn only_leaking_tests_of_a_hundred_parallel_ones_fail() {
     let output = Command::new(env::current_exe().unwrap())
         .args(["hundred::", "--ignored", "--test-threads=16"])
         .env(LEAK, "1")

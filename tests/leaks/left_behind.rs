@@ -20,7 +20,7 @@ async fn consume(mut lines: mpsc::Receiver<String>) -> Result<(), TaskError> {
 
 #[supervised::test]
 #[should_panic(expected = "left behind 1 task:\n\n  consume (task ")]
-async fn a_channel_end_that_was_forgotten_keeps_its_consumer() {
+async fn a_forgotten_sender_keeps_its_consumer_alive() {
     static SENDER: OnceLock<mpsc::Sender<String>> = OnceLock::new();
     let (sender, receiver) = mpsc::channel(8);
     SENDER.set(sender).unwrap();
@@ -29,7 +29,7 @@ async fn a_channel_end_that_was_forgotten_keeps_its_consumer() {
 
 #[supervised::test]
 #[should_panic(expected = "left behind 1 task:\n\n  wait_for_ever (task ")]
-async fn an_early_return_passes_by_the_drain() {
+async fn an_early_return_skips_the_drain() {
     let pool = kept_pool();
     pool.spawn(wait_for_ever).await.unwrap();
     if pool.len() == 1 {
@@ -40,7 +40,7 @@ async fn an_early_return_passes_by_the_drain() {
 
 #[supervised::test]
 #[should_panic(expected = "left behind 1 task:\n\n  wait_for_the_lock (task ")]
-async fn a_task_waits_for_a_lock_that_is_never_given_back() {
+async fn a_task_waits_for_a_lock_that_is_never_released() {
     let lock = Arc::new(Mutex::new(()));
     keep(lock.clone().lock_owned().await);
     let task = task!("wait_for_the_lock", |_| -> Result<(), TaskError> {
@@ -73,7 +73,7 @@ async fn spin(begun: oneshot::Sender<()>) -> Result<(), TaskError> {
 
 #[supervised::test]
 #[should_panic(expected = "left behind 1 task:\n\n  spin (task ")]
-async fn a_loop_that_never_ends_holds_no_test_that_has_one_thread(token: &CancellationToken) {
+async fn an_endless_loop_does_not_block_a_single_threaded_test(token: &CancellationToken) {
     let pool = kept_pool();
     // Not polled before the body ends.
     let (begun, _) = oneshot::channel();
@@ -101,7 +101,7 @@ async fn bare_spawns_are_counted_beside_tasks() {
 
 #[supervised::test]
 #[should_panic(expected = "left behind 1 task:\n\n  block (task ")]
-async fn a_blocking_thread_of_ours_is_a_task() {
+async fn a_supervised_blocking_closure_is_a_task() {
     let (begun, has_begun) = oneshot::channel();
     let block = move |_| {
         _ = begun.send(());
@@ -114,7 +114,7 @@ async fn a_blocking_thread_of_ours_is_a_task() {
 
 #[supervised::test(allow(detached_spawn))]
 #[should_panic(expected = "left behind 1 blocking thread:\n\n  1 blocking thread: from ")]
-async fn a_bare_blocking_thread_is_counted_though_it_has_yet_to_begin() {
+async fn a_bare_blocking_closure_is_counted_before_it_starts() {
     tokio::task::spawn_blocking(block_for_ever);
 }
 
@@ -153,7 +153,7 @@ async fn children_come_after_their_parents() {
 
 #[supervised::test]
 #[should_panic(expected = "left behind 1 task:\n\n  square (task ")]
-async fn a_map_that_nobody_awaits_to_its_end() {
+async fn a_map_that_is_not_awaited_to_its_end() {
     let squares = map(&CancellationToken::new(), 0..8_u32, square);
     let mut squares = Box::pin(squares.into_future());
     // Its workers begin with the first poll.

@@ -21,13 +21,13 @@ async fn leaves_some_of_each() {
 }
 
 #[test]
-fn a_test_tells_each_task_and_what_to_do() {
+fn a_test_lists_each_task_and_the_remedy() {
     let said = redacted(&said_by(leaves_some_of_each));
     assert_eq!(said, include_str!("said_by_a_test.txt").trim_end(), "{said}");
 }
 
 #[tokio::test]
-async fn a_check_tells_each_task_and_what_to_do() {
+async fn a_check_lists_each_task_and_the_remedy() {
     let check = LeakCheck::new();
     kept_pool().spawn(wait_for_ever).await.unwrap();
     let said = redacted(&check.verify().await.unwrap_err().to_string());
@@ -35,7 +35,7 @@ async fn a_check_tells_each_task_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn many_tasks_are_counted_from_the_twenty_first_on() {
+async fn tasks_beyond_twenty_are_only_counted() {
     let check = LeakCheck::new();
     let pool = kept_pool();
     for _ in 0..50 {

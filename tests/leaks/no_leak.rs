@@ -17,7 +17,7 @@ async fn double(number: u32) -> Result<u32, TaskError> {
 }
 
 #[supervised::test]
-async fn a_task_that_ends_a_moment_late() {
+async fn a_task_that_ends_slightly_late() {
     let late = task!("late", |_| -> Result<(), TaskError> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(())
@@ -26,7 +26,7 @@ async fn a_task_that_ends_a_moment_late() {
 }
 
 #[supervised::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_that_ends_a_moment_late_on_a_worker() {
+async fn a_task_that_ends_slightly_late_on_a_worker() {
     let late = task!("late", |_| -> Result<(), TaskError> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(())
@@ -35,7 +35,7 @@ async fn a_task_that_ends_a_moment_late_on_a_worker() {
 }
 
 #[supervised::test(allow(detached_spawn))]
-async fn a_bare_task_and_a_bare_thread_that_end_a_moment_late() {
+async fn a_bare_task_and_a_bare_thread_that_end_slightly_late() {
     tokio::spawn(tokio::time::sleep(Duration::from_millis(1)));
     let (sender, receiver) = std::sync::mpsc::channel::<()>();
     tokio::task::spawn_blocking(move || receiver.recv());
@@ -46,7 +46,7 @@ async fn a_bare_task_and_a_bare_thread_that_end_a_moment_late() {
 }
 
 #[supervised::test]
-async fn what_is_dropped_with_the_body(token: &CancellationToken) {
+async fn tasks_that_are_dropped_with_the_body(token: &CancellationToken) {
     let group = Group::new(token);
     group.spawn(wait_for_ever).await;
     let pool = Pool::new(1);
@@ -80,7 +80,7 @@ async fn a_map_a_group_and_a_pool_that_have_ended_on_workers(token: &Cancellatio
 }
 
 #[supervised::test]
-async fn what_a_local_set_ran(token: &CancellationToken) {
+async fn tasks_of_a_local_set(token: &CancellationToken) {
     let (sender, mut receiver) = mpsc::channel(1);
     let set = LocalSet::new();
     set.run_until(async {
@@ -157,7 +157,7 @@ async fn leaks_that_are_allowed() {
 }
 
 #[test]
-fn a_clean_test_takes_no_time_to_look() {
+fn a_clean_test_is_checked_without_delay() {
     let begun = Instant::now();
     for _ in 0..100 {
         a_clean_test();

@@ -10,7 +10,7 @@ const TOKEN: &str = env!("CARGO_BIN_EXE_main_token");
 const SOON: Duration = Duration::from_secs(15);
 
 #[test]
-fn a_subscriber_that_blocks_or_panics_does_not_swallow_the_signal() {
+fn a_subscriber_that_blocks_or_panics_keeps_the_signal() {
     for body in ["a subscriber that blocks", "a subscriber that panics"] {
         let mut program = Program::start(TOKEN, body);
         program.wait_for("READY").send(SIGTERM);
@@ -30,7 +30,7 @@ fn a_stdout_that_cannot_be_flushed_does_not_hold_the_exit() {
 }
 
 #[test]
-fn an_error_whose_report_blocks_is_cut_short_by_a_second_signal() {
+fn a_second_signal_ends_a_blocked_error_report() {
     let mut program = Program::start(TOKEN, "an error whose report blocks");
     program.wait_for("READY").send(SIGTERM).wait_for("REPORTING").send(SIGTERM);
     let sent = Instant::now();
@@ -40,7 +40,7 @@ fn an_error_whose_report_blocks_is_cut_short_by_a_second_signal() {
 
 /// No second thread gets through `std::process::exit`, and there is no going on without it.
 #[test]
-fn a_program_that_hangs_in_an_exit_of_its_own_is_ended_by_a_second_signal() {
+fn a_second_signal_ends_a_program_that_hangs_in_exit() {
     let mut program = Program::start(TOKEN, "an exit of its own that hangs");
     program.wait_for("READY").send(SIGTERM).wait_for("TOLD").send(SIGTERM);
     let sent = Instant::now();

@@ -37,13 +37,13 @@ fn a_body_that_returns_its_cancellation_dies_by_the_signal() {
 }
 
 #[test]
-fn an_error_or_a_panic_after_the_signal_stays_what_it_is() {
+fn an_error_or_panic_after_the_signal_decides_the_exit() {
     told(TOKEN, "fails on its way down", SIGTERM).with_code(1).that_told("the flush failed");
     told(TOKEN, "panics on its way down", SIGTERM).with_code(101).that_told("the flush is broken");
 }
 
 #[test]
-fn a_main_without_a_token_is_dropped_at_its_next_await_and_dies_by_the_signal() {
+fn a_main_without_a_token_is_dropped_at_its_next_await() {
     for signal in [SIGINT, SIGTERM] {
         for body in ["waits", "waits between two"] {
             told(PLAIN, body, signal).by_signal(signal).that_printed("dropped");
@@ -59,7 +59,7 @@ fn a_main_without_a_token_is_dropped_after_its_shielded_section() {
 }
 
 #[test]
-fn a_signal_before_the_first_await_is_heard_at_it() {
+fn a_signal_before_the_first_await_takes_effect_at_it() {
     let mut program = Program::start(PLAIN, "blocks before its first await");
     program.wait_for("READY").send(SIGTERM).close_stdin().wait_for("UNBLOCKED");
     program.end().by_signal(SIGTERM).that_printed("dropped");
@@ -73,7 +73,7 @@ fn a_panic_in_the_drop_of_a_cancelled_main_exits_with_101() {
 /// The first process of a container has no default action to die by.
 #[test]
 #[cfg(target_os = "linux")]
-fn the_first_process_of_a_pid_namespace_exits_with_128_and_the_signal() {
+fn pid_1_exits_with_128_and_the_signal() {
     let namespace = ["--user", "--map-root-user", "--pid", "--fork", "--kill-child"];
     let unshare = |program: &str| {
         let mut command = Command::new("unshare");

@@ -14,7 +14,7 @@ const AT_ONCE: Duration = Duration::from_secs(15);
 const PLACE: &str = "spawned at tests/process/programs/pools.rs:";
 
 #[test]
-fn work_in_a_static_pool_is_finished_after_the_body_on_either_runtime() {
+fn work_in_a_static_pool_is_finished_on_either_runtime() {
     for flavor in ["long", "long on one thread"] {
         let mut program = Program::start(POOLS, &format!("{flavor}: finishes"));
         program.wait_for("READY").close_stdin();
@@ -23,14 +23,14 @@ fn work_in_a_static_pool_is_finished_after_the_body_on_either_runtime() {
 }
 
 #[test]
-fn work_in_a_pool_that_another_task_holds_is_finished_too() {
+fn a_pool_that_another_task_holds_is_finished_too() {
     let mut program = Program::start(POOLS, "long: is leaked in a task");
     program.wait_for("READY").close_stdin();
     program.end().with_code(0).that_printed("DONE\n");
 }
 
 #[test]
-fn work_in_a_pool_whose_last_handle_is_dropped_during_the_drain_is_finished_too() {
+fn a_pool_dropped_during_the_drain_is_finished_too() {
     let mut program = Program::start(POOLS, "long: is let go while it is drained");
     program.wait_for("LET GO").close_stdin();
     program.end().with_code(0).that_printed("DONE\n");
@@ -44,14 +44,14 @@ fn an_idle_pool_costs_no_time() {
 }
 
 #[test]
-fn a_body_that_was_cancelled_by_a_signal_dies_by_it_after_the_drain() {
+fn a_body_cancelled_by_a_signal_dies_by_it_after_the_drain() {
     let mut program = Program::start(POOLS, "long: is cancelled");
     program.wait_for("READY").send(SIGTERM).close_stdin();
     program.end().by_signal(SIGTERM).that_printed("DONE\n");
 }
 
 #[test]
-fn a_task_that_does_not_stop_ends_with_75_and_is_named_with_its_place() {
+fn a_task_that_does_not_stop_exits_with_75_and_is_named() {
     for flavor in ["short", "short on one thread"] {
         let begun = Instant::now();
         let ended = Program::start(POOLS, &format!("{flavor}: is deaf")).end().with_code(75);
@@ -84,7 +84,7 @@ fn a_report_that_blocks_does_not_hold_the_exit() {
 }
 
 #[test]
-fn a_body_that_was_cancelled_ends_with_75_where_the_drain_fails() {
+fn a_cancelled_body_exits_with_75_if_the_drain_fails() {
     let mut program = Program::start(POOLS, "short: is deaf, and the body is cancelled");
     let ended = program.wait_for("READY").send(SIGINT).end().with_code(75);
     assert_eq!(ended.stderr.matches("  deaf (task ").count(), 1, "{}", ended.stderr);
@@ -92,14 +92,14 @@ fn a_body_that_was_cancelled_ends_with_75_where_the_drain_fails() {
 }
 
 #[test]
-fn a_body_that_fails_when_it_is_told_to_stop_says_so_where_the_drain_fails() {
+fn an_error_of_the_body_is_reported_if_the_drain_fails() {
     let mut program = Program::start(POOLS, "short: is deaf, and the body fails when it is told");
     let ended = program.wait_for("READY").send(SIGINT).end().with_code(75);
     ended.that_told("Error: the disk is full").that_told("  deaf (task ");
 }
 
 #[test]
-fn a_task_that_blocks_its_worker_is_told_so_and_the_exit_does_not_wait_for_it() {
+fn a_task_that_blocks_its_worker_does_not_delay_the_exit() {
     for flavor in ["short", "short on one thread"] {
         let begun = Instant::now();
         let mut program = Program::start(POOLS, &format!("{flavor}: blocks"));
@@ -124,7 +124,7 @@ fn a_task_outside_of_all_pools_cannot_hold_the_exit() {
 }
 
 #[test]
-fn a_closure_that_holds_its_thread_is_told_so() {
+fn a_closure_that_holds_its_thread_is_reported() {
     let mut program = Program::start(POOLS, "short: has a thread");
     let ended = program.wait_for("READY").end().with_code(75);
     ended.that_told("  holds (task ").that_told("): blocking for ").that_told(PLACE);
@@ -153,7 +153,7 @@ fn a_spent_grace_names_the_tasks_of_pools_too() {
 }
 
 #[test]
-fn an_error_that_carries_an_unfinished_ends_with_75_and_prints_as_text() {
+fn an_error_with_an_unfinished_source_exits_with_75() {
     let mains =
         ["short: is deaf, and drained by the body", "boxed: ", "io: ", "plain: ", "transparent: "];
     for main in mains {
@@ -172,7 +172,7 @@ fn an_error_that_carries_an_unfinished_ends_with_75_and_prints_as_text() {
 }
 
 #[test]
-fn a_body_that_was_given_what_did_not_finish_decides_the_exit() {
+fn a_body_that_receives_unfinished_decides_the_exit() {
     let body = "short: is deaf, and drained by a body that makes do";
     let ended = Program::start(POOLS, body).end().with_code(0);
     assert_eq!(ended.stderr, "");
@@ -201,7 +201,7 @@ fn a_pool_that_is_first_used_while_main_drains_is_drained_too() {
 }
 
 #[test]
-fn work_that_is_lost_with_the_runtime_ends_with_75() {
+fn work_lost_with_the_runtime_exits_with_75() {
     for flavor in ["short", "short on one thread"] {
         let body = format!("{flavor}: is used by what is dropped with the runtime");
         let ended = Program::start(POOLS, &body).end().with_code(75);

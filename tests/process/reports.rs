@@ -39,7 +39,7 @@ fn a_result_of_an_exit_code_gives_either() {
 }
 
 #[test]
-fn a_termination_of_the_authors_own_reports_itself() {
+fn a_custom_termination_reports_itself() {
     Program::start(env!("CARGO_BIN_EXE_main_custom_code"), "")
         .end()
         .with_code(42)
@@ -47,7 +47,7 @@ fn a_termination_of_the_authors_own_reports_itself() {
 }
 
 #[test]
-fn a_panic_exits_with_101_after_the_hook_has_spoken_once() {
+fn a_panic_exits_with_101_after_one_call_of_the_hook() {
     for (path, body) in [(TOKEN, "panic"), (PLAIN, "panics")] {
         let ended = Program::start(path, body).end().with_code(101).that_told("panicked at");
         assert_eq!(ended.stderr.matches("the body is broken").count(), 1, "{}", ended.stderr);
@@ -55,14 +55,14 @@ fn a_panic_exits_with_101_after_the_hook_has_spoken_once() {
 }
 
 #[test]
-fn a_cancellation_that_no_signal_caused_is_an_error_like_any_other() {
+fn a_cancellation_without_a_signal_is_an_error() {
     for body in ["cancels itself", "cancels a child of its own"] {
         Program::start(TOKEN, body).end().with_code(1).that_told("`never`");
     }
 }
 
 #[test]
-fn what_the_body_leaves_behind_does_not_hold_the_exit() {
+fn tasks_left_by_the_body_do_not_delay_the_exit() {
     let current = env!("CARGO_BIN_EXE_main_current_thread");
     for (path, body) in [
         (TOKEN, "leaves a task"),
@@ -79,7 +79,7 @@ fn what_the_body_leaves_behind_does_not_hold_the_exit() {
 }
 
 #[test]
-fn a_panic_on_a_thread_that_has_left_all_runs_is_reported_as_ever() {
+fn a_panic_on_a_thread_outside_of_all_runs_is_reported() {
     let ended = Program::start(TOKEN, "panics beside its runs").end().with_code(0);
     let ended = ended.that_told("panicked at ");
     ended.that_told("tests/process/programs/token.rs:").that_told("beside");

@@ -47,7 +47,7 @@ fn a_second_signal_ends_a_body_that_blocks_the_only_thread() {
 }
 
 #[test]
-fn two_kinds_of_signal_are_two_signals_however_close() {
+fn two_kinds_of_signal_are_always_two_signals() {
     let mut program = Program::start(CURRENT, "reads");
     exits_at_either(program.wait_for("READY"));
 }

@@ -11,7 +11,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGERS_GRACE: Duration = Duration::from_secs(3);
 
 #[test]
-fn a_spent_grace_exits_with_75_and_names_what_did_not_stop() {
+fn a_spent_grace_exits_with_75_and_names_running_tasks() {
     let mut program = Program::start(SPENT, "two are deaf");
     program.wait_for("READY");
     let sent = Instant::now();
@@ -23,7 +23,7 @@ fn a_spent_grace_exits_with_75_and_names_what_did_not_stop() {
 }
 
 #[test]
-fn sigusr1_prints_the_live_tasks_and_the_process_goes_on() {
+fn sigusr1_prints_the_live_tasks_and_the_process_continues() {
     let mut program = Program::start(SPENT, "two are deaf");
     program.wait_for("READY").send(SIGUSR1).send(SIGUSR1).send(SIGTERM);
     let ended = program.end().with_code(75);
@@ -36,7 +36,7 @@ fn sigusr1_prints_the_live_tasks_and_the_process_goes_on() {
 }
 
 #[test]
-fn a_run_that_is_awaited_where_it_is_called_is_a_line_below_the_tree() {
+fn a_run_that_is_awaited_inline_is_a_line_below_the_tree() {
     let mut program = Program::start(SPENT, "a call is deaf");
     let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
     ended.that_told("\nmain  ").that_told("\ndeaf: 1 running, 0 waiting (");

@@ -12,7 +12,7 @@ use testkit::program::{Program, SIGTERM};
 const LONGEST: Duration = Duration::from_secs(1 + 2 + 6);
 
 #[test]
-fn a_signal_at_any_point_ends_the_process_with_what_is_documented() {
+fn a_signal_at_any_point_ends_the_process_as_documented() {
     for run in 0..30 {
         let mut program = Program::start(env!("CARGO_BIN_EXE_main_spent"), "storm");
         program.wait_for("READY");

@@ -206,7 +206,7 @@ impl Lag {
 }
 
 #[test]
-fn a_storm_of_signals_ends_every_shape_of_main_in_time_and_with_what_is_documented() {
+fn a_storm_of_signals_ends_every_kind_of_main_as_documented() {
     let storms = std::env::var("STORMS").ok().and_then(|storms| storms.parse().ok());
     let storms: usize = storms.unwrap_or(2 * SHAPES.len());
     let mut random = Random::from_environment();

@@ -18,7 +18,7 @@ fn a_signal_is_one_info_event() {
 }
 
 #[test]
-fn a_spent_grace_is_one_error_event_with_the_list_of_what_runs() {
+fn a_spent_grace_is_one_error_event_with_the_running_tasks() {
     let mut program = Program::start(TOLD, "has a deaf task");
     let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
     let [SHUTTING_DOWN, spent] = events(&ended.stdout)[..] else { panic!("{}", ended.stdout) };
@@ -48,7 +48,7 @@ fn a_subscriber_of_level_info_has_the_span_of_each_task() {
 }
 
 #[test]
-fn a_pool_that_could_not_be_drained_is_one_warning_and_one_error_event() {
+fn a_failed_drain_is_one_warning_and_one_error_event() {
     let ended = Program::start(TOLD, "leaves a deaf pool").end().with_code(75);
     let [drained, undrained] = events(&ended.stdout)[..] else { panic!("{}", ended.stdout) };
     let names = drained.contains(" unfinished=\"deaf (task ") && !drained.contains(" cut=");
@@ -61,7 +61,7 @@ fn a_pool_that_could_not_be_drained_is_one_warning_and_one_error_event() {
 }
 
 #[test]
-fn a_subscriber_that_never_returns_hides_no_task_that_did_not_stop() {
+fn a_blocked_subscriber_hides_no_unfinished_task() {
     for (left, named) in [("a deaf pool", "deaf"), ("a closure that blocks", "holds")] {
         let body = format!("leaves {left}, and its warning never returns");
         let ended = Program::start(TOLD, &body).end().with_code(75);

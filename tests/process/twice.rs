@@ -5,7 +5,7 @@ use testkit::program::{Program, SIGTERM};
 const TWICE: &str = env!("CARGO_BIN_EXE_main_twice");
 
 #[test]
-fn a_main_that_is_over_does_not_cut_the_next_one_short() {
+fn a_finished_main_does_not_end_the_next_one() {
     let mut program = Program::start(TWICE, "obeys late");
     program.wait_for("READY").send(SIGTERM).wait_for("TOLD");
     program.end().with_code(5);

@@ -59,7 +59,7 @@ const RESIDENT_FACTOR: usize = 2;
 const LEAST_SAMPLES: usize = 5;
 
 #[test]
-fn a_service_under_full_load_keeps_its_books_and_its_memory() {
+fn a_service_under_full_load_has_exact_counters_and_no_leak() {
     // Ten thousands of panics are to come. The hook of the crate calls the one before it.
     std::panic::set_hook(Box::new(|info| {
         let info = info.to_string();

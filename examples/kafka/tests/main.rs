@@ -97,7 +97,7 @@ fn a_member_that_dies_loses_nothing_and_little_is_done_again() {
 }
 
 #[test]
-fn a_poisoned_message_is_dead_and_costs_no_other() {
+fn a_poisoned_message_is_dead_lettered_and_affects_no_other() {
     const JOBS: usize = 300;
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
     cluster.produce(
@@ -112,7 +112,7 @@ fn a_poisoned_message_is_dead_and_costs_no_other() {
 }
 
 #[test]
-fn what_is_committed_is_not_done_again_by_the_next_start() {
+fn committed_messages_are_not_processed_again_after_a_restart() {
     let jobs = AT_ONCE * PARTITIONS as usize;
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
     for round in 1..=3 {

@@ -92,7 +92,7 @@ impl Drop for Set<'_> {
 }
 
 #[test]
-fn a_summary_behind_a_mutex_is_whole_at_any_time() {
+fn a_summary_behind_a_mutex_is_always_consistent() {
     let statistics = Locked::default();
     let recorded = watch(&statistics, |seen| {
         assert_eq!(seen.words, 3 * seen.lines);
@@ -104,7 +104,7 @@ fn a_summary_behind_a_mutex_is_whole_at_any_time() {
 }
 
 #[test]
-fn no_atomic_ever_goes_back_and_none_loses_a_line() {
+fn no_atomic_decreases_or_loses_a_line() {
     let statistics = Atomics::default();
     let mut last = Summary::default();
     let recorded = watch(&statistics, |seen| {
@@ -122,7 +122,7 @@ fn no_atomic_ever_goes_back_and_none_loses_a_line() {
 
 /// The tear that the documentation admits, without waiting for two threads to make it.
 #[test]
-fn a_line_that_comes_while_atomics_are_read_is_in_some_numbers_and_not_in_others() {
+fn a_line_added_while_atomics_are_read_may_be_counted_partly() {
     let statistics = Atomics::default();
     statistics.record(3);
     let torn = statistics.read(|| statistics.record(3));

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_duration() {
+    fn other_texts_are_no_duration() {
         for text in ["", "10", "s", "-1s", "1.5s", "10 s", "10S", "1m30s", "99999999999999999h"] {
             assert_eq!(milliseconds(text), None, "{text}");
         }

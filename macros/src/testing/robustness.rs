@@ -232,7 +232,7 @@ fn parameters(signature: &syn::Signature) -> Vec<String> {
 }
 
 #[test]
-fn a_body_that_does_not_parse_stays_for_the_compiler_to_judge() {
+fn a_body_that_does_not_parse_is_left_to_the_compiler() {
     let item = tokens("async fn work() -> Result<(), E> { let half_typed = client. ; }");
     let expanded = expand::supervised(TokenStream::new(), item);
     assert!(names(expanded.clone(), "half_typed"));
@@ -498,7 +498,7 @@ fn patterns_that_nest_too_deeply_to_be_parsed_are_refused() {
 }
 
 #[test]
-fn a_body_that_nests_too_deeply_to_be_parsed_is_not_judged() {
+fn a_body_that_nests_too_deeply_to_be_parsed_is_not_checked() {
     on_a_small_stack(|| {
         let within = |statement: String| {
             let item = format!("async fn work() {{ loop {{ {statement} }} }}");
@@ -547,7 +547,7 @@ fn a_crate_path_that_nests_in_its_text_is_refused_unread() {
 }
 
 #[test]
-fn what_people_write_does_not_nest_too_deeply() {
+fn ordinary_code_does_not_nest_too_deeply() {
     let nested = "Arc<Mutex<HashMap<(String, Vec<Option<u8>>), Box<dyn Fn(&[Result<u8, Vec<u8>>]) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Box<dyn Error>>>>>>>>>";
     let documented = "/// A line.\n".repeat(1_000);
     let item = format!("{documented} async fn work(value: {nested}) -> Result<(), E> {{ Ok(()) }}");

@@ -38,7 +38,7 @@ fn written() -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_expansions_are_those_that_were_reviewed() {
+fn the_expansions_match_the_reviewed_snapshots() {
     let overwrite = env::var_os("EXPANDED").is_some_and(|how| how == "overwrite");
     let mut changed = Vec::new();
     for path in written() {

@@ -606,7 +606,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dropped_group_drops_what_its_join_would_have_returned() {
+    async fn a_dropped_group_drops_its_results() {
         let payload = Arc::new(());
         let group: GroupState<Arc<()>, Arc<()>> =
             GroupState::new(CancellationToken::new(), Location::caller());

@@ -54,7 +54,7 @@ mod tests {
     use super::locked::AtomicU64;
 
     #[test]
-    fn the_locked_one_loses_no_addition() {
+    fn the_locked_atomic_loses_no_addition() {
         static SUM: AtomicU64 = AtomicU64::new(0);
         thread::scope(|scope| {
             for _ in 0..4 {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_locked_one_wraps_around() {
+    fn the_locked_atomic_wraps_around() {
         let number = AtomicU64::default();
         number.store(u64::MAX, Ordering::Relaxed);
         assert_eq!(number.fetch_add(2, Ordering::Relaxed), u64::MAX);

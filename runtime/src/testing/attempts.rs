@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_ends_on_a_machine_that_is_always_late() {
+    fn the_check_ends_on_a_machine_that_is_always_late() {
         let long_ago = Instant::now().checked_sub(PATIENCE + LATE).expect("the clock is older");
         let mut pauses = Pauses { since: long_ago, ..Pauses::new() };
         assert!(!pauses.pause(1));

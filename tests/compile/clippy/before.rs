@@ -1,10 +1,10 @@
-//! The befores of the cookbook, under no attribute: which entries of the shipped `clippy.toml` speak to them.
+//! The plain programs of the cookbook, without an attribute: which entries of the shipped `clippy.toml` flag them.
 //!
-//! What the attribute says of them is in `macros/src/testing/cookbook.rs`.
+//! The refusals of the attribute are tested in `macros/src/testing/cookbook.rs`.
 
 use super::run::told;
 
-/// An example, and what is disallowed in its before, in the order of the source.
+/// An example and the disallowed items in its plain program, in source order.
 const BEFORES: &[(&str, &[&str])] = &[
     ("fetch_all", &["tokio::task::JoinSet::spawn"]),
     ("queue_workers", &["tokio::spawn"]),
@@ -25,7 +25,7 @@ const BEFORES: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn every_before_of_the_cookbook_is_flagged() {
+fn every_plain_example_of_the_cookbook_is_flagged() {
     for (example, expected) in BEFORES {
         let file = format!("cookbook/{example}/before.rs");
         let flagged: Vec<_> = told()

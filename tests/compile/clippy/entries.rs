@@ -1,10 +1,10 @@
-//! The entries of the shipped `clippy.toml`: each speaks, with its reason.
+//! The entries of the shipped `clippy.toml`: each fires, with its reason.
 
 use std::{fs, path::Path};
 
 use super::run::told;
 
-/// An item that is not to be called, and what is said of it.
+/// A disallowed item and its reason.
 #[derive(Debug)]
 struct Entry {
     path: String,
@@ -16,7 +16,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root.join(path)).expect(path)
 }
 
-/// One a line, as they stand in the file.
+/// One per line, in the order of the file.
 fn entries(file: &str) -> Vec<Entry> {
     let between = |line: &str, before: &str| {
         let (_, from) = line.split_once(before)?;
@@ -32,7 +32,7 @@ fn entries(file: &str) -> Vec<Entry> {
 }
 
 #[test]
-fn every_entry_speaks_once_with_its_reason() {
+fn every_entry_fires_once_with_its_reason() {
     let uses: Vec<_> = told().iter().filter(|told| told.file.ends_with("/uses.rs")).collect();
     let entries = entries(&read("runtime/lints/clippy.toml"));
     assert!(!entries.is_empty());
@@ -41,7 +41,7 @@ fn every_entry_speaks_once_with_its_reason() {
         assert_eq!(told.len(), 1, "`{path}` is used once in the fixture: {told:?}");
         assert!(told[0].notes.contains(reason), "{:?} should say: {reason}", told[0]);
     }
-    // Nothing else in the fixture is spoken to, tokio's own entry included.
+    // Nothing else in the fixture is flagged, including tokio's own entry.
     let others: Vec<_> = uses
         .iter()
         .filter(|told| !entries.iter().any(|entry| told.disallowed() == Some(&entry.path)))
@@ -50,7 +50,7 @@ fn every_entry_speaks_once_with_its_reason() {
 }
 
 #[test]
-fn this_repository_obeys_what_it_ships() {
+fn this_repository_obeys_its_own_configuration() {
     let shipped = read("runtime/lints/clippy.toml");
     assert!(
         read("clippy.toml").ends_with(&shipped),

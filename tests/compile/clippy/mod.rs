@@ -1,5 +1,5 @@
-//! What clippy says: of generated code nothing, of the author's what it says without the attribute, of code under
-//! no attribute what `clippy.toml` ships.
+//! Clippy reports nothing about generated code, the same about the author's code as without the attribute, and the
+//! entries of `clippy.toml` in plain code.
 
 mod before;
 mod entries;

@@ -1,8 +1,8 @@
 //! The attribute neither silences a lint nor adds one.
 //!
-//! Each file in `pairs/` is compiled twice by clippy, with every lint of the toolchain turned on: as it is written,
-//! and with the attributes and the calls of `task!` taken off. Both must get the same warnings at the same lines.
-//! What a macro cannot reach is listed in [`OUT_OF_REACH`], with the reason.
+//! Clippy compiles each file in `pairs/` twice, with every lint of the toolchain enabled: as written, and with the
+//! attributes and the calls of `task!` removed. Both must get the same warnings at the same lines. [`OUT_OF_REACH`]
+//! lists what a macro cannot reach, with the reason.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +28,7 @@ const PAIRS: &[(&str, bool)] = &[
 /// A warning of the plain function that the supervised one does not get.
 struct OutOfReach {
     lint: &'static str,
-    /// What is in each line that it may be missing at; `""` is in all.
+    /// Text of each line at which the warning may be missing; `""` matches all.
     lines: &'static [&'static str],
     #[expect(dead_code, reason = "it is for the reader")]
     reason: &'static str,
@@ -77,7 +77,7 @@ const OUT_OF_REACH: &[OutOfReach] = &[
     },
 ];
 
-/// Lints that the plain functions get: what is not here may be lost from `pairs/` without a word.
+/// Lints that the plain functions get. A lint that is not listed here can be lost from `pairs/` unnoticed.
 const TESTED: &[&str] = &[
     "clippy::absolute_paths",
     "clippy::allow_attributes",
@@ -211,7 +211,7 @@ fn plain(source: &str) -> String {
 }
 
 fn plain_line(line: &str) -> String {
-    // An attribute that says nothing: a blank line behind documentation is a lint of its own.
+    // An attribute without effect: a blank line after documentation would trigger another lint.
     if line.trim_start().starts_with("#[tokio_supervised::") {
         return "#[rustfmt::skip]".to_owned();
     }
@@ -235,7 +235,7 @@ fn warnings(
     fs::create_dir_all(&folder).expect("the folder can be made");
     let file = folder.join(format!("{name}_{edition}.rs"));
     fs::write(&file, source).expect("the folder is writable");
-    // More functions are asked about where a change of them would break a user.
+    // More functions are linted where changing them would break a user.
     fs::write(folder.join("clippy.toml"), "avoid-breaking-exported-api = false\n")
         .expect("so is this");
     let library = library();
@@ -266,10 +266,10 @@ fn warnings(
     messages.iter().flat_map(lines).collect()
 }
 
-/// The lines that one warning is about, each with its lint.
+/// The lines of one warning, each with its lint.
 fn lines(message: &Value) -> Vec<(usize, String)> {
     let Some(lint) = message["code"]["code"].as_str() else { return Vec::new() };
-    // A lint that the toolchain has, and does not let anybody use.
+    // A lint that the toolchain has but does not let anyone use.
     if lint == "unknown_lints" {
         return Vec::new();
     }
@@ -281,7 +281,7 @@ fn lines(message: &Value) -> Vec<(usize, String)> {
         .collect()
 }
 
-/// Where a span of the standard library's macros begins in the file itself.
+/// Where a span of the standard library's macros starts in the file itself.
 fn outermost(span: &Value) -> Value {
     let mut span = span.clone();
     while !span["expansion"].is_null()
@@ -312,7 +312,7 @@ fn all_lints() -> Vec<String> {
     lints
 }
 
-/// What is about a package.
+/// Messages about one package.
 const NOT_OF_A_FILE: &[&str] = &[
     "clippy::cargo-common-metadata",
     "clippy::multiple-crate-versions",
@@ -321,7 +321,7 @@ const NOT_OF_A_FILE: &[&str] = &[
     "clippy::wildcard-dependencies",
 ];
 
-/// A program beside the compiler.
+/// A program that is installed beside the compiler.
 fn tool(name: &str) -> PathBuf {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let sysroot = Command::new(rustc).args(["--print", "sysroot"]).output().expect("rustc runs");

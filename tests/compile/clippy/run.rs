@@ -1,4 +1,4 @@
-//! One run of clippy over the packages that it is asked about, and what it said.
+//! One run of clippy over the given packages, and its messages.
 
 use std::{
     env,
@@ -12,9 +12,9 @@ use serde_json::Value;
 /// One message.
 #[derive(Debug)]
 pub(crate) struct Told {
-    /// The package that it is about.
+    /// The package that it concerns.
     pub(crate) package: String,
-    /// The file, from the workspace's root.
+    /// The file, relative to the workspace root.
     pub(crate) file: String,
     pub(crate) message: String,
     pub(crate) notes: Vec<String>,
@@ -27,12 +27,12 @@ impl Told {
     }
 }
 
-/// What clippy says; it runs once for all tests, and must reach the end of every package.
+/// The messages of clippy. It runs once for all tests and must finish every package.
 pub(crate) fn told() -> &'static [Told] {
     &run().told
 }
 
-/// The `tokio_supervised` that the packages were compiled with, beside all that it needs.
+/// The `tokio_supervised` that the packages were compiled with, and its dependencies.
 pub(crate) fn library() -> &'static Path {
     &run().library
 }
@@ -49,7 +49,7 @@ fn run() -> &'static Run {
 
 fn start() -> Run {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    // A folder of its own: nobody else's build is waited for, nor made stale by the flag below.
+    // A separate target directory: it neither waits for other builds nor makes them stale by the flag below.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clippy");
     let run = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(root)
@@ -103,7 +103,7 @@ fn read(line: &Value) -> Option<Told> {
         return None;
     }
     let message = &line["message"];
-    // The last message of a package counts the others, and stands nowhere.
+    // The last message of a package counts the others and has no location.
     let place = message["spans"].as_array()?.first()?;
     let texts = |value: &Value| value["message"].as_str().map(str::to_owned);
     Some(Told {

@@ -1,4 +1,4 @@
-//! Generated code under every lint that a crate may turn on: the packages deny them at their heads.
+//! Generated code under every lint that a crate may enable: the packages deny them in their crate roots.
 
 use super::run::told;
 

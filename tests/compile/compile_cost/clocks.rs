@@ -1,4 +1,4 @@
-//! How long a program that was waited for took.
+//! How long a child process took.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Taken {
     pub(crate) wall: f64,
-    /// Of the program and those that it waited for; 0 where nobody tells.
+    /// Processor time of the program and of the children that it waited for; 0 if the system does not report it.
     pub(crate) processor: f64,
 }
 
@@ -29,10 +29,10 @@ impl Clock {
     }
 }
 
-/// What all children that have been waited for took so far, in hundredths of a second: `cutime` and `cstime`.
+/// The processor time of all children waited for so far, in hundredths of a second: `cutime` and `cstime`.
 fn processor() -> Duration {
     let Ok(stat) = fs::read_to_string("/proc/self/stat") else { return Duration::ZERO };
-    // The name of the program stands in parentheses, and may have spaces.
+    // The program name is in parentheses and may contain spaces.
     let (_, fields) = stat.rsplit_once(')').expect("the name stands in parentheses");
     let ticks = fields.split_whitespace().skip(13).take(2);
     let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().expect("ticks are a number")).sum();

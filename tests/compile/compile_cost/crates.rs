@@ -1,4 +1,4 @@
-//! The crates that are built, in the target folder.
+//! The crates to build, in the target directory.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 use super::functions;
 
-/// The same functions, under another attribute.
+/// The same functions under another attribute.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     pub(crate) attribute: &'static str,
@@ -16,7 +16,7 @@ pub(crate) struct Kind {
     pub(crate) takes_token: bool,
 }
 
-/// The first one is what the others are measured over, the second one is measured, the third one is the goal.
+/// The first is the base of the measurement, the second is measured, the third is the goal.
 pub(crate) const CRATES: [Kind; 4] = [
     Kind { name: "bare", attribute: "", takes_token: false },
     Kind { name: "supervised", attribute: "#[tokio_supervised::supervised]", takes_token: true },
@@ -30,7 +30,7 @@ pub(crate) const CRATES: [Kind; 4] = [
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// A workspace of its own, with the versions of this one.
+/// A separate workspace with the versions of this one.
 pub(crate) struct Crates(PathBuf);
 
 impl Crates {
@@ -85,7 +85,7 @@ impl Crates {
     }
 }
 
-/// All depend on the same, used or not.
+/// All have the same dependencies, used or not.
 fn manifest(name: &str, more: &str) -> String {
     format!(
         "[package]\nname = {name:?}\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\

@@ -1,11 +1,11 @@
-//! What is in the crates: functions as people write them, with a few parameters, awaits and kinds of results.
+//! The contents of the crates: ordinary functions with a few parameters, awaits and kinds of results.
 
 use std::fmt::Write as _;
 
 use super::crates::Kind;
 
-/// What the functions call; it is built before, for all of the crates. `once` is in each program, so that
-/// what comes with the first function of a kind is in all of them.
+/// The functions that they call, in a crate that is built before. Every program calls `once`, so all of them
+/// contain what the first function of a kind adds.
 pub(crate) const SUPPORT: &str = r#"
 use std::fmt;
 
@@ -71,7 +71,7 @@ impl From<std::io::Error> for Failure {
 }
 "#;
 
-/// A function and its call: `N` is its number, `T` the token where there is one.
+/// A function and its call: `N` is its number, `T` the token if there is one.
 const SHAPES: [(&str, &str); 5] = [
     (
         "async fn total_N(id: u64, name: String, tags: Vec<String>) -> anyhow::Result<u64> {

@@ -1,19 +1,19 @@
-//! What an annotated function costs its author's build: time, and bytes of the program.
+//! What an annotated function costs in build time and in bytes of the program.
 //!
 //! ```text
 //! cargo test -p supervised-tests --test compile_cost -- --ignored --nocapture
 //! ```
 //!
-//! 1. The same functions are written down as crates that differ in the attribute alone: none, `#[supervised]`,
-//!    `#[tracing::instrument]`, and the latter with `skip_all`. Each function is called from a task, so that
-//!    code is made of it.
-//! 2. What they depend on is built before. Then the crates take turns, from scratch each time
-//!    (`CARGO_INCREMENTAL=0`): for as many rounds as `ROUNDS` says, 5 where it is not set, with as many
-//!    functions as `FUNCTIONS` says, else 500.
-//! 3. What an attribute adds is told over the bare crate, and as a ratio to what `#[tracing::instrument]` adds:
-//!    the median of the rounds' own ratios. It is a measurement, and fails only where something does not build.
-//! 4. The goal is the wall clock's. Where the system tells it (Linux), the processor time of cargo and all that
-//!    it started is beside it: other work on the machine hardly changes that.
+//! 1. The same functions are generated as crates that differ only in the attribute: none, `#[supervised]`,
+//!    `#[tracing::instrument]`, and the latter with `skip_all`. Each function is called from a task, so that code
+//!    is generated for it.
+//! 2. The dependencies are built before. Then the crates are built in turn, from scratch each time
+//!    (`CARGO_INCREMENTAL=0`), for `ROUNDS` rounds (default: 5) with `FUNCTIONS` functions (default: 500).
+//! 3. The cost of an attribute is reported relative to the bare crate, and as a ratio to the cost of
+//!    `#[tracing::instrument]`: the median of the ratios of the rounds. It is a measurement, and fails only if a
+//!    build fails.
+//! 4. The goal is in wall-clock time. On Linux, the processor time of cargo and its children is reported beside it,
+//!    since it hardly depends on other load.
 
 mod clocks;
 mod crates;
@@ -43,7 +43,7 @@ impl Build {
     }
 }
 
-/// How long cargo took for one crate, what it depends on aside if that was built already.
+/// How long cargo took for one crate, without dependencies that were already built.
 fn build(crates: &Crates, name: &str, build: Build) -> Taken {
     crates.touch(name);
     let clock = Clock::start();
@@ -66,7 +66,7 @@ fn number(variable: &str, otherwise: usize) -> usize {
 
 #[test]
 #[ignore = "takes minutes, and measures: it is to have the machine for itself"]
-fn an_annotated_function_costs_its_build_no_more_than_one_with_a_span() {
+fn an_annotated_function_builds_as_fast_as_an_instrumented_one() {
     let (functions, rounds) = (number("FUNCTIONS", 500), number("ROUNDS", 5));
     println!("{functions} functions, {rounds} rounds; what each attribute adds to a bare function");
     let crates = Crates::write(functions);

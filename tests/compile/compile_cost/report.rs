@@ -1,4 +1,4 @@
-//! What the builds took, told for one function.
+//! The duration of the builds, per function.
 
 use std::fmt;
 
@@ -64,7 +64,7 @@ fn met(ratio: f64) -> &'static str {
     if ratio <= 1.0 { "goal <= 1: met" } else { "goal <= 1: NOT MET" }
 }
 
-/// The middle, and all that was seen.
+/// The median and the range.
 struct Spread {
     median: f64,
     least: f64,
@@ -86,7 +86,7 @@ impl fmt::Display for Spread {
     }
 }
 
-/// Of the stripped release programs, in bytes, by crate.
+/// Sizes of the stripped release programs, in bytes, by crate.
 pub(crate) struct Sizes([u64; CRATES.len()], usize);
 
 impl Sizes {

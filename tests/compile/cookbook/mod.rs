@@ -1,5 +1,5 @@
-//! The cookbook of the README, compiled: what stands there between two fences is what stands here between
-//! `readme` marks. Narrow lines, since a before and its after stand side by side.
+//! The cookbook of the README, compiled: each fenced block there equals the code here between `readme` marks. Lines
+//! are narrow, since a plain program and its supervised version are shown side by side.
 
 #![allow(dead_code)]
 #![expect(
@@ -58,7 +58,7 @@ mod stats {
 
 use std::{fs, path::Path};
 
-/// What two columns of a page hold.
+/// The longest line of two columns on a page.
 const WIDEST: usize = 70;
 
 fn read(path: &str) -> String {
@@ -89,7 +89,7 @@ fn the_readme_shows_what_compiles_here() {
 }
 
 #[test]
-fn every_example_has_its_place_in_the_cookbook() {
+fn every_example_is_listed_in_the_cookbook() {
     let readme = read("README.md");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     for entry in fs::read_dir(root.join("examples")).unwrap() {
@@ -105,7 +105,7 @@ fn every_example_has_its_place_in_the_cookbook() {
     }
 }
 
-/// The ops page, and what runs in several processes: they have places of their own in the README.
+/// The ops page, and programs of several processes: the README shows them elsewhere.
 const ELSEWHERE: &[&str] = &["console", "jetstream", "kafka"];
 
 const EXAMPLES: &[&str] = &[

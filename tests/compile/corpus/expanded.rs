@@ -1,4 +1,4 @@
-//! What becomes of one function.
+//! The result for one function.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,13 +11,13 @@ use crate::expand as macros;
 /// The messages that refuse the function, or what went wrong.
 pub(crate) type Judgement = Result<Vec<String>, String>;
 
-/// Arguments with which each function is expanded too, for what may go wrong alone.
+/// Arguments with which each function is expanded too, to find failures only.
 const MORE_ARGUMENTS: [&str; 2] = [
     r#"limit = 4, on_full = "reject", timeout = "10s", on_cancel = "cooperate", grace = "5s""#,
     r#"restart = "always", backoff = "1s..2s", max_restarts = "5/1m""#,
 ];
 
-/// As under a bare `#[supervised]`.
+/// The function under a bare `#[supervised]`.
 pub(crate) fn judge(item: &ItemFn) -> Judgement {
     for arguments in MORE_ARGUMENTS {
         let arguments: TokenStream = arguments.parse().map_err(|_| "arguments".to_owned())?;
@@ -27,7 +27,7 @@ pub(crate) fn judge(item: &ItemFn) -> Judgement {
     expand(|arguments, item| macros::test(arguments, item, true), TokenStream::new(), item)?;
     expand_task(item)?;
     let expanded = expand(macros::supervised, TokenStream::new(), item)?;
-    // An entry is refused, and keeps nothing but its name.
+    // An entry point is refused, and only its name is kept.
     if item.sig.ident != "main" {
         keeps_its_parameters(item, &expanded)?;
     }
@@ -58,11 +58,11 @@ fn expand(door: Door, arguments: TokenStream, item: &ItemFn) -> Result<Vec<ImplI
     let tokens = item.to_token_stream();
     let expanded = catch_unwind(AssertUnwindSafe(|| door(arguments, tokens)))
         .map_err(|_| "it panics".to_owned())?;
-    // Read again from text, which shows none of the groups without delimiters that could hold it together.
+    // Parsed again from text, which has none of the invisible groups that could hold it together.
     let text = expanded.to_string();
     let tokens: TokenStream =
         text.parse().map_err(|error| format!("no tokens: {error}\n{text}"))?;
-    // A function with `self` is one of an `impl`, and any other may be.
+    // A function with `self` is expanded in an `impl`; any other may be.
     let parsed: syn::ItemImpl = syn::parse2(quote!(impl Corpus { #tokens }))
         .map_err(|error| format!("no Rust: {error}\n{text}"))?;
     let (first, beside) = parsed.items.split_first().ok_or("nothing is left")?;
@@ -74,7 +74,7 @@ fn expand(door: Door, arguments: TokenStream, item: &ItemFn) -> Result<Vec<ImplI
     Ok(parsed.items)
 }
 
-/// Besides its own, a function may have gained the token, which has another name in its documentation.
+/// The function may have gained a token parameter, which has another name in its documentation.
 fn keeps_its_parameters(item: &ItemFn, expanded: &[ImplItem]) -> Result<(), String> {
     let before = item.sig.inputs.len();
     match expanded {
@@ -87,7 +87,7 @@ fn keeps_its_parameters(item: &ItemFn, expanded: &[ImplItem]) -> Result<(), Stri
     }
 }
 
-/// How many parameters there are but in the documentation.
+/// The number of parameters outside of the documentation.
 fn compiled_inputs(function: &ImplItemFn) -> usize {
     let is_documentation = |input: &&FnArg| {
         let attributes = match input {

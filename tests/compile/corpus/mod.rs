@@ -1,12 +1,12 @@
-//! The expander and what people really write: each `async fn` with a body in the sources of well-known crates.
+//! The expander on real code: each `async fn` with a body in the sources of well-known crates.
 //!
-//! 1. A function is put through the macro as if the attribute stood on it: nothing panics, and what comes out
-//!    parses, with the function's name and parameters in it.
-//! 2. What is refused is told, by message; `CORPUS_REPORT=FILE` writes down each refused function. That each was
-//!    refused rightly is for a reader to say: the program cannot know.
-//!    `CORPUS_SEEDS=FOLDER` writes down every function, for the fuzzer to begin with.
-//! 3. The sources are those of the lock file, and for the test that is ignored, those of `MORE` and of all that
-//!    these depend on. None of them is kept here.
+//! 1. Each function is expanded as if it had the attribute: nothing panics, and the output parses and has the
+//!    function's name and parameters.
+//! 2. Refusals are reported by message; `CORPUS_REPORT=FILE` writes each refused function to a file. Whether a
+//!    refusal is right must be judged by a reader. `CORPUS_SEEDS=FOLDER` writes every function as a seed for the
+//!    fuzzer.
+//! 3. The sources are those of the lock file and, for the ignored test, those of `MORE` and its dependencies. None
+//!    of them is stored here.
 
 mod expanded;
 mod report;
@@ -65,7 +65,7 @@ fn look(crates: Vec<sources::Crate>) -> Report {
         }
         report
     };
-    // As much stack as a compiler's thread has: what overflows it here would there.
+    // The stack size of a compiler thread: an overflow here would occur there too.
     let thread = thread::Builder::new().stack_size(8 << 20).spawn(work);
     let report = thread.expect("a thread starts").join().expect("the corpus is read to its end");
     println!("{report}");

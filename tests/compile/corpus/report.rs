@@ -1,4 +1,4 @@
-//! What was looked at, and what came of it.
+//! The checked functions and the results.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -10,7 +10,7 @@ pub(crate) struct Report {
     pub(crate) functions: usize,
     pub(crate) unreadable: usize,
     pub(crate) fragments: usize,
-    /// Panics, and what does not parse, each with its place.
+    /// Panics and unparsable output, each with its place.
     pub(crate) faults: Vec<String>,
     refused: usize,
     /// The refused functions, by message.
@@ -44,7 +44,7 @@ impl Report {
     }
 }
 
-/// A message without its way out, which differs from function to function.
+/// A message without its remedy, which differs between functions.
 fn kind(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
     first.split_once(": ").map_or(first, |(what, _)| what).to_owned()

@@ -1,4 +1,4 @@
-//! Where cargo has put the sources of crates.
+//! Where cargo stores the sources of crates.
 
 use std::{
     fs,
@@ -15,12 +15,12 @@ pub(crate) struct Crate {
     pub(crate) folder: PathBuf,
 }
 
-/// What the lock file of this workspace names.
+/// The packages in the lock file of this workspace.
 pub(crate) fn of_this_workspace() -> Vec<Crate> {
     packages(Path::new(env!("CARGO_MANIFEST_DIR")), &["--locked"])
 }
 
-/// The newest versions of some crates, and of all that they need.
+/// The newest versions of some crates and of their dependencies.
 pub(crate) fn of_crates(names: &[&str]) -> Vec<Crate> {
     let folder = tempfile::tempdir().expect("a folder for the manifest");
     let dependencies: String = names.iter().map(|name| format!("{name} = \"*\"\n")).collect();
@@ -32,7 +32,7 @@ pub(crate) fn of_crates(names: &[&str]) -> Vec<Crate> {
     packages(folder.path(), &[])
 }
 
-/// What cargo says of the packages, which it fetches if they are not there.
+/// The packages by cargo's metadata; cargo fetches missing ones.
 fn packages(folder: &Path, options: &[&str]) -> Vec<Crate> {
     let cargo = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version=1"])
@@ -58,7 +58,7 @@ fn packages(folder: &Path, options: &[&str]) -> Vec<Crate> {
         .collect()
 }
 
-/// The Rust files of a folder, in their order.
+/// The Rust files of a directory, in order.
 pub(crate) fn each_file(folder: &Path, look: &mut impl FnMut(&Path)) {
     let entries = fs::read_dir(folder).expect("the folder is readable");
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();

@@ -1,17 +1,17 @@
-//! Finds the functions in a file, also in those parts that a macro call takes as plain tokens.
+//! Finds the functions in a file, including those that a macro call takes as plain tokens.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::ItemFn;
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Default)]
 pub(crate) struct Found {
     pub(crate) items: Vec<ItemFn>,
-    /// Functions within a `macro_rules!`, which are Rust only where the macro is called.
+    /// Functions within a `macro_rules!`, which are valid Rust only at the macro's call.
     pub(crate) fragments: usize,
 }
 
-/// Each `async fn` with a body; none where the file is no run of tokens.
+/// Each `async fn` with a body; `None` if the file cannot be tokenized.
 pub(crate) fn functions(text: &str) -> Option<Found> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = match text.strip_prefix("#!") {
@@ -51,7 +51,7 @@ enum Whole {
     Fragment,
 }
 
-/// The function at the head of `tokens`, whose body is the first brace group that makes it one.
+/// The function at the start of `tokens`, whose body is the first brace group that completes it.
 fn whole(tokens: &[TokenTree], at: usize) -> Whole {
     let mut is_fragment = false;
     for (end, token) in tokens.iter().enumerate() {
@@ -70,7 +70,7 @@ fn whole(tokens: &[TokenTree], at: usize) -> Whole {
     if is_fragment { Whole::Fragment } else { Whole::NoBody }
 }
 
-/// Where the words before `fn` begin.
+/// Where the qualifiers before `fn` start.
 fn qualifiers(before: &[TokenTree]) -> usize {
     const WORDS: [&str; 5] = ["async", "const", "extern", "safe", "unsafe"];
     let is_qualifier = |token: &TokenTree| match token {
@@ -80,7 +80,7 @@ fn qualifiers(before: &[TokenTree]) -> usize {
     before.len() - before.iter().rev().take_while(|token| is_qualifier(token)).count()
 }
 
-/// Where the visibility and the attributes before the qualifiers begin.
+/// Where the visibility and the attributes before the qualifiers start.
 fn start(before: &[TokenTree]) -> usize {
     let mut start = match before {
         [.., word, TokenTree::Group(group)]

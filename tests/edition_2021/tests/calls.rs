@@ -10,7 +10,7 @@ use tokio_supervised::{CancellationToken, TaskError, map};
 use super::forms::{self, Counter, Holder, Load, Point, Store};
 
 #[tokio::test]
-async fn a_token_is_lent_or_given() -> Result<(), TaskError> {
+async fn a_token_is_lent_or_moved() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     forms::unit(&token).await;
     assert_eq!(forms::one_line(&token, 1).await?, 1);
@@ -27,7 +27,7 @@ async fn a_token_is_lent_or_given() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn parameters_stay_as_their_author_wrote_them() -> Result<(), TaskError> {
+async fn parameters_are_unchanged() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     let point = Point { x: 4, y: 0 };
     let sum = forms::patterns(&token, (1, 2), String::new(), 3, point, [5, 6], 7);
@@ -62,7 +62,7 @@ async fn a_result_outlives_the_token_that_was_lent() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn generics_and_lifetimes_stay_as_their_author_wrote_them() -> Result<(), TaskError> {
+async fn generics_and_lifetimes_are_unchanged() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     assert_eq!(forms::generic::<_, 2>(&token, [1, 2]).await?, ["1", "2"]);
     let longer = String::from("longer");
@@ -152,7 +152,7 @@ async fn a_future_with_owned_parts_is_spawned() {
 }
 
 #[tokio::test]
-async fn a_future_with_borrowed_parts_lives_as_long_as_they() -> Result<(), TaskError> {
+async fn a_future_lives_as_long_as_its_borrowed_parts() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     let text = String::from(" text ");
     let pending = forms::elided(&token, &text);
@@ -185,7 +185,7 @@ async fn a_future_that_is_not_send_is_awaited() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn a_body_that_diverges_ends_all_the_same() {
+async fn a_body_that_diverges_ends() {
     let token = CancellationToken::new();
     assert!(matches!(forms::panics(&token).await, Err(TaskError::Panicked(_))));
     let stop = token.child_token();

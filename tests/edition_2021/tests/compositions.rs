@@ -42,7 +42,7 @@ async fn a_body_is_in_the_span_of_an_instrument_below() -> Result<(), TaskError>
 }
 
 #[tokio::test]
-async fn an_instrumented_function_is_stopped_and_spawned_like_any_other() {
+async fn an_instrumented_function_is_cancelled_and_spawned() {
     listen();
     let token = CancellationToken::new();
     let above = tokio::spawn(compositions::instrumented_above(token.clone(), 1));
@@ -91,7 +91,7 @@ async fn spawned<W: Promising<Given = u64> + Send + Sync + 'static>(
 }
 
 #[tokio::test]
-async fn traits_are_implemented_whatever_they_promise() -> Result<(), TaskError> {
+async fn traits_are_implemented_for_each_kind_of_return_type() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     assert_eq!(Worker("").plain(token.clone(), 2).await?, 2);
     assert_eq!(Worker(()).provided(token.clone()).await?, 1);
@@ -110,7 +110,7 @@ async fn functions_that_call_each_other_end() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn attributes_stand_on_parameters() -> Result<(), TaskError> {
+async fn attributes_are_allowed_on_parameters() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     assert_eq!(compositions::on_parameters(&token, 1, 2).await?, 1);
     assert_eq!(compositions::expected(&token, 1, 2, &String::new()).await?, 3);

@@ -10,7 +10,7 @@ const ENDING: usize = 20;
 const ALL: usize = 50;
 
 #[tokio::test]
-async fn an_interrupt_keeps_the_finished_pages_and_says_how_far_it_got() {
+async fn an_interrupt_keeps_the_finished_pages_and_counts_them() {
     let server = Server::start().await;
     let place = tempfile::tempdir().unwrap();
     let path = |n: usize| match n {

@@ -41,7 +41,7 @@ async fn bad_lines_are_named_and_the_good_ones_are_fetched() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_costs_the_exit_code_and_nothing_else() {
+async fn a_missing_file_only_changes_the_exit_code() {
     let server = Server::start().await;
     let place = tempfile::tempdir().unwrap();
     let arguments = ["missing.txt".to_owned(), server.url("page/1"), "ftp://x".to_owned()];
@@ -75,7 +75,7 @@ async fn a_wrong_command_line_exits_with_two() {
 }
 
 #[tokio::test]
-async fn help_tells_the_exit_codes() {
+async fn help_lists_the_exit_codes() {
     let ended = Program::start(["--help"]).end().await;
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     for said in ["  0  every page", "  1  some page", "  2  the command", "130"] {

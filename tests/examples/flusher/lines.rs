@@ -28,7 +28,7 @@ fn an_output_that_cannot_be_opened_is_named() {
 }
 
 #[test]
-fn help_tells_the_exit_codes() {
+fn help_lists_the_exit_codes() {
     let ended = Program::example("flusher", Path::new("."), ["--help"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     for said in ["100ms", "  0  every line", "  1  it gave up", "  2  the command line"] {

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use super::program::{Counts, Flusher, endless, wait_for};
 
 #[test]
-fn a_panic_in_a_flush_is_counted_and_the_loop_runs_on() {
+fn a_panic_in_a_flush_is_counted_and_the_loop_continues() {
     let fed = endless();
     let flusher = Flusher::new();
     let mut program = flusher.start(["--every", "2ms", "--panic-on", "1,3,4"]);
@@ -37,7 +37,7 @@ fn a_last_flush_that_panics_is_tried_again() {
 }
 
 #[test]
-fn a_flush_that_panics_when_it_was_told_to_stop_is_made_up_for() {
+fn a_flush_that_panics_during_the_stop_is_repeated() {
     let flusher = Flusher::new();
     let mut program = flusher.start(["--every", "2ms", "--flush-ms", "300", "--panic-on", "1"]);
     program.feed("one\n");
@@ -52,7 +52,7 @@ fn a_flush_that_panics_when_it_was_told_to_stop_is_made_up_for() {
 }
 
 #[test]
-fn after_too_many_restarts_it_gives_up_says_so_and_still_loses_nothing() {
+fn after_too_many_restarts_it_reports_it_and_loses_nothing() {
     let fed = endless();
     let flusher = Flusher::new();
     let mut program = flusher.start(["--every", "2ms", "--panic-on", "1,2,3,4,5,6"]);
@@ -67,7 +67,7 @@ fn after_too_many_restarts_it_gives_up_says_so_and_still_loses_nothing() {
 }
 
 #[test]
-fn where_the_last_flush_gives_up_too_it_says_that_lines_are_lost() {
+fn if_the_last_flush_fails_too_it_reports_lost_lines() {
     let flusher = Flusher::new();
     let numbers: Vec<_> = (1..=20).map(|number: u32| number.to_string()).collect();
     let mut program = flusher.start(["--every", "60m", "--panic-on", &numbers.join(",")]);

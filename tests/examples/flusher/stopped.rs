@@ -78,7 +78,7 @@ fn stopped_between_twenty_flushes_it_loses_no_line() {
 }
 
 #[test]
-fn stopped_at_twenty_random_moments_with_a_flush_that_panics_it_loses_no_line() {
+fn random_stops_with_a_panicking_flush_lose_no_line() {
     let fed = endless();
     rounds(|mut random| {
         let flusher = Flusher::new();
@@ -101,7 +101,7 @@ fn stopped_at_twenty_random_moments_with_a_flush_that_panics_it_loses_no_line() 
 }
 
 #[test]
-fn stopped_before_the_first_line_it_ends_as_well() {
+fn stopped_before_the_first_line_it_ends() {
     let flusher = Flusher::new();
     let program = flusher.start([]);
     program.send(Signal::SIGTERM);

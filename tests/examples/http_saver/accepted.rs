@@ -70,7 +70,7 @@ async fn a_signal_at_any_moment_under_load_loses_no_accepted_body() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_after_its_202_takes_nothing_with_it() {
+async fn a_client_that_disconnects_after_its_202_loses_nothing() {
     let saver = Saver::start(["--delay", "3600", "--grace", "0.5"]);
     // The connection is closed with the answer.
     let answer = request(&saver.address, "POST", "/save", b"left alone").await;
@@ -83,7 +83,7 @@ async fn a_client_that_leaves_after_its_202_takes_nothing_with_it() {
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_saved_is_named_and_costs_the_exit_code() {
+async fn a_body_that_cannot_be_saved_is_named_and_fails_the_exit() {
     let saver = Saver::start([]);
     fs::remove_dir(saver.directory()).unwrap();
     let answer = request(&saver.address, "POST", "/save", b"nowhere to go").await;
@@ -105,7 +105,7 @@ async fn a_body_that_cannot_be_saved_is_named_and_costs_the_exit_code() {
 }
 
 #[tokio::test]
-async fn what_the_grace_does_not_suffice_for_is_whole_or_named() {
+async fn bodies_that_exceed_the_grace_are_complete_or_named() {
     // With a grace of zero a save has one turn: some may just come through.
     let saver = Saver::start(["--delay", "3600", "--grace", "0"]);
     let mut connection = Connection::open(&saver.address).await.unwrap();

@@ -47,7 +47,7 @@ fn a_wrong_command_line_exits_with_two() {
 }
 
 #[test]
-fn help_tells_the_flags_the_answers_and_the_exit_codes() {
+fn help_lists_the_flags_answers_and_exit_codes() {
     let ended = run(Path::new("."), &["--help"]);
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let flags = ["--listen", "--directory", "--slots", "--delay", "--linger", "--grace"];

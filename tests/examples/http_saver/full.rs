@@ -35,7 +35,7 @@ async fn post_at_once(address: &str) -> Vec<(usize, Answer)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_at_once_give_a_hundred_202_and_a_hundred_503_and_every_202_is_kept() {
+async fn two_hundred_requests_get_100_202_and_100_503() {
     // No save ends before it is told to hurry: every answer comes while the slots are held.
     let saver = Saver::start(["--slots", "100", "--delay", "3600", "--grace", "6"]);
 
@@ -102,7 +102,7 @@ async fn a_slow_client_holds_no_slot() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_long_is_refused_and_costs_no_slot() {
+async fn a_body_that_is_too_long_is_refused_and_takes_no_slot() {
     let saver = Saver::start(["--slots", "1", "--delay", "3600"]);
     let answer = request(&saver.address, "POST", "/save", &vec![b'x'; (1 << 20) + 1]).await;
     assert_eq!(answer.status, 413);

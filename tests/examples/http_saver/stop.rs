@@ -44,7 +44,7 @@ async fn readiness_drops_first_and_requests_are_answered_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_request_under_way_is_finished_and_its_body_kept() {
+async fn a_request_in_progress_is_finished_and_its_body_kept() {
     let mut saver = Saver::start([]);
     let mut upload = Connection::open(&saver.address).await.unwrap();
     let head =
@@ -65,7 +65,7 @@ async fn a_request_under_way_is_finished_and_its_body_kept() {
 }
 
 #[tokio::test]
-async fn a_client_that_never_finishes_its_request_holds_nobody_up_for_long() {
+async fn an_unfinished_request_does_not_delay_the_exit_for_long() {
     let saver = Saver::start([]);
     let mut upload = Connection::open(&saver.address).await.unwrap();
     let head =

@@ -6,7 +6,7 @@ use super::orders::Orders;
 use testkit::program::Program;
 
 #[test]
-fn a_queue_that_is_not_there_is_named() {
+fn a_missing_queue_is_named() {
     let place = tempfile::tempdir().unwrap();
     let ended = Program::example("queue_workers", place.path(), ["missing"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
@@ -14,7 +14,7 @@ fn a_queue_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_list_of_offsets_that_is_none_is_refused_before_anything_is_done() {
+fn an_invalid_offset_file_is_refused_at_the_start() {
     let orders = Orders::new("1 2 20\n");
     fs::write(orders.path("orders.acknowledged"), "0\nnot an offset\n").unwrap();
     let ended = Program::example("queue_workers", orders.place(), ["orders"]).close_stdin().end();
@@ -24,7 +24,7 @@ fn a_list_of_offsets_that_is_none_is_refused_before_anything_is_done() {
 }
 
 #[test]
-fn an_output_that_takes_nothing_leaves_the_messages_to_the_next_start() {
+fn a_blocked_output_leaves_the_messages_for_the_next_start() {
     let orders = Orders::new("1 2 20\n2 2 40\n");
     // Every write to it fails: no space is left on it.
     let ended = orders.start(["--output", "/dev/full"]).end();

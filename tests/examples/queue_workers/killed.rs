@@ -46,7 +46,7 @@ fn killed_at_twenty_random_moments_it_loses_no_message() {
 }
 
 #[test]
-fn the_torn_last_record_of_each_file_is_cut_off_and_done_again() {
+fn the_torn_last_record_of_each_file_is_cut_off_and_redone() {
     let queue = "1 2 20\n2 0 20\n3 2 60\n";
     let orders = Orders::new(queue);
     let write = |name, text| fs::write(orders.path(name), text).unwrap();

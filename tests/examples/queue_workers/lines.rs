@@ -14,7 +14,7 @@ fn a_wrong_command_line_exits_with_two() {
 }
 
 #[test]
-fn help_tells_the_files_and_the_exit_codes() {
+fn help_lists_the_files_and_the_exit_codes() {
     let ended = Program::example("queue_workers", Path::new("."), ["--help"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     for said in ["QUEUE.done", "QUEUE.dead", "  0  every message", "  1  a file", "  2  the"] {

@@ -5,7 +5,7 @@ use std::fs;
 use super::orders::Orders;
 
 #[test]
-fn of_a_thousand_messages_every_fifth_panics_and_the_rest_is_done() {
+fn every_fifth_message_panics_and_the_others_are_processed() {
     let items = |order| if order % 5 == 0 { 0 } else { 3 };
     let queue: String = (0..1000).map(|order| format!("{order} {} 600\n", items(order))).collect();
     let orders = Orders::new(queue);
@@ -32,7 +32,7 @@ fn of_a_thousand_messages_every_fifth_panics_and_the_rest_is_done() {
 }
 
 #[test]
-fn a_message_that_cannot_be_read_is_dead_with_its_reason_and_its_bytes() {
+fn an_unreadable_message_is_dead_with_its_reason_and_bytes() {
     let orders = Orders::new(b"1 2 20\n\n2 two 40\n3\t2\n4 \xff 80\n5 2 100\n");
 
     let ended = orders.start([]).end();
@@ -54,7 +54,7 @@ fn a_message_that_cannot_be_read_is_dead_with_its_reason_and_its_bytes() {
 }
 
 #[test]
-fn what_is_acknowledged_is_not_processed_again() {
+fn acknowledged_messages_are_not_processed_again() {
     let orders = Orders::new("1 2 20\n2 0 40\n3 2 60\n");
     orders.start([]).end();
     let files = ["orders.done", "orders.dead", "orders.acknowledged"];

@@ -10,7 +10,7 @@ use testkit::random::Random;
 const STOPS: usize = 20;
 
 #[test]
-fn stopped_at_twenty_random_moments_it_processes_each_message_exactly_once() {
+fn random_stops_process_each_message_exactly_once() {
     let mut random = Random::from_environment();
     let many = Many::new();
     let orders = Orders::new(&many.queue);
@@ -41,7 +41,7 @@ fn stopped_at_twenty_random_moments_it_processes_each_message_exactly_once() {
 }
 
 #[test]
-fn what_was_taken_is_finished_and_nothing_more_is_taken() {
+fn claimed_messages_are_finished_and_no_more_are_claimed() {
     let queue: String = (0..100).map(|order| format!("{order} 1 {order}\n")).collect();
     let orders = Orders::new(queue);
     let program = orders.start(["--workers", "4", "--work-ms", "400"]);
@@ -57,7 +57,7 @@ fn what_was_taken_is_finished_and_nothing_more_is_taken() {
 }
 
 #[test]
-fn one_that_follows_takes_what_is_appended_when_its_line_has_ended_and_stops_when_told_to() {
+fn a_follower_takes_complete_lines_and_stops_on_request() {
     let orders = Orders::new("1 2 20\n2 2 4");
     let program = orders.start(["--follow"]);
     orders.wait_for("orders.done", 1);

@@ -9,7 +9,7 @@ fn run(directory: &Path, arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn what_it_needs_and_does_not_get_is_named_and_exits_with_one() {
+fn a_missing_requirement_is_named_and_exits_with_one() {
     let place = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -37,7 +37,7 @@ fn a_wrong_command_line_exits_with_two() {
 }
 
 #[test]
-fn help_tells_the_flags_the_answers_and_the_exit_codes() {
+fn help_lists_the_flags_answers_and_exit_codes() {
     let ended = run(Path::new("."), &["--help"]);
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let flags =

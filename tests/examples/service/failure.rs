@@ -21,7 +21,7 @@ async fn fail(component: &str, work: &str) -> (Left, Vec<String>) {
 }
 
 #[tokio::test]
-async fn a_server_that_fails_leaves_nothing_undone() {
+async fn all_work_is_done_after_the_server_fails() {
     let (left, jobs) = fail("server", "0.01").await;
     // The readiness has no part in it, and hears of the failure while the consumer is at work.
     let mut order = left.order();
@@ -31,7 +31,7 @@ async fn a_server_that_fails_leaves_nothing_undone() {
 }
 
 #[tokio::test]
-async fn a_consumer_that_fails_closes_the_service_and_the_last_numbers_tell_what_is_undone() {
+async fn a_failing_consumer_closes_the_service_and_counts_lost_jobs() {
     // It hears of it behind its first job or so, long before the last.
     let (left, jobs) = fail("consumer", "0.5").await;
     assert_eq!(left.order(), ["consumer", "readiness", "server", "flusher"]);
@@ -42,14 +42,14 @@ async fn a_consumer_that_fails_closes_the_service_and_the_last_numbers_tell_what
 }
 
 #[tokio::test]
-async fn a_flusher_that_fails_leaves_nothing_undone() {
+async fn all_work_is_done_after_the_flusher_fails() {
     let (left, jobs) = fail("flusher", "0.01").await;
     assert_eq!(left.order(), ["flusher", "readiness", "server", "consumer"]);
     assert_eq!(left.done, jobs);
 }
 
 #[tokio::test]
-async fn numbers_that_can_no_longer_be_written_are_a_failure_of_the_flusher() {
+async fn numbers_that_cannot_be_written_fail_the_flusher() {
     let service = Service::start(["--every", "0.01"]);
     let jobs = post_jobs(&service, 3).await;
     fs::remove_dir_all(service.place.path().join("kept")).unwrap();
@@ -75,7 +75,7 @@ async fn a_disk_that_is_full_is_a_failure_of_the_consumer() {
 }
 
 #[tokio::test]
-async fn nobody_lets_it_fail_where_that_was_not_asked_for() {
+async fn the_fault_routes_are_off_by_default() {
     let service = Service::start([]);
     assert_eq!(service.post("/fail/server", "").await.status, 404);
     service.terminate();

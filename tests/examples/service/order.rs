@@ -25,7 +25,7 @@ pub(crate) async fn post_jobs(service: &Service, jobs: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_signal_stops_them_in_order_when_all_that_was_accepted_is_done() {
+async fn a_signal_stops_the_parts_in_order_after_accepted_work() {
     // Half a second of work is left when the last job is accepted, as a rule.
     let service = Service::start(["--work", "0.01"]);
     let jobs = post_jobs(&service, 50).await;
@@ -133,7 +133,7 @@ async fn a_full_queue_refuses_and_a_second_signal_ends_what_hangs() {
 }
 
 #[tokio::test]
-async fn a_request_that_never_ends_takes_its_server_down_and_no_job() {
+async fn an_endless_request_fails_its_server_and_loses_no_job() {
     let service = Service::start(["--work", "0.1"]);
     // Its connection outlives the server, with a way into the queue: the consumer must close it by itself.
     let mut half = Connection::open(&service.address).await.unwrap();
@@ -150,7 +150,7 @@ async fn a_request_that_never_ends_takes_its_server_down_and_no_job() {
 }
 
 #[tokio::test]
-async fn what_does_not_stop_in_its_time_is_named_and_the_others_still_end_in_order() {
+async fn a_part_that_does_not_stop_is_named_and_the_order_kept() {
     let service = Service::start(["--work", "3600"]);
     let jobs = post_jobs(&service, 3).await;
     service.terminate();

@@ -289,14 +289,14 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_is_another_one_when_it_is_asked_for() {
+    fn an_operator_is_replaced_on_request() {
         let (made, faults) = put("fn f() -> T { a == b }");
         assert_eq!(made, "fn f() -> T { (if crate::mutants::on(7) { a != b } else { a == b }) }");
         assert_eq!(faults, ["!= for == in f"]);
     }
 
     #[test]
-    fn of_operators_in_operators_each_has_its_own_fault() {
+    fn nested_operators_have_one_fault_each() {
         let (made, faults) = put("fn f() -> T { a && !b }");
         assert_eq!(faults, ["|| for && in f", "no ! in f"]);
         assert_eq!(
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn constants_and_tests_stay_as_they_are() {
+    fn constants_and_tests_are_unchanged() {
         for text in [
             "const fn f() -> bool { 1 < 2 }",
             "const A: bool = 1 < 2;",
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_passed_over_has_no_fault() {
+    fn a_skipped_line_has_no_fault() {
         let text = "fn f() -> T {\n a == b\n}";
         assert_eq!(put_into(text, 0, &[2]).0, text);
     }

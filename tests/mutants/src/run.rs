@@ -86,14 +86,14 @@ mod checks {
     const EQUIVALENT: &str = "a/b.rs: f: || for &&: both are the same there\n";
 
     #[test]
-    fn what_is_equivalent_is_known_wherever_its_line_has_gone() {
+    fn an_equivalent_mutant_is_recognised_after_its_line_moved() {
         assert!(is_equivalent("a/b.rs:17 || for && in f", EQUIVALENT));
         assert!(!is_equivalent("a/b.rs:17 || for && in g", EQUIVALENT));
         assert!(!is_equivalent("a/b.rs:17 no ! in f", EQUIVALENT));
     }
 
     #[test]
-    fn a_place_is_the_same_whoever_killed_it() {
+    fn a_place_does_not_depend_on_the_killing_test() {
         assert_eq!(place("killed a/b.rs:17 no ! in f\tby a::test"), Some("a/b.rs:17 no ! in f"));
         assert_eq!(place("survived a/b.rs:17 no ! in f"), Some("a/b.rs:17 no ! in f"));
     }

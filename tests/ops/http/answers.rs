@@ -36,7 +36,7 @@ async fn each_path_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn the_same_tasks_come_as_text_as_json_and_as_a_page() {
+async fn the_same_tasks_are_served_as_text_json_and_page() {
     let address = ops::listen(0).unwrap();
     let pool = Pool::new(1);
     pool.spawn(task!("three forms", |_| -> Result<(), TaskError> { std::future::pending().await }))
@@ -61,7 +61,7 @@ async fn the_same_tasks_come_as_text_as_json_and_as_a_page() {
 }
 
 #[tokio::test]
-async fn the_page_runs_what_has_its_nonce_and_no_two_pages_share_one() {
+async fn the_page_only_runs_scripts_with_its_own_nonce() {
     let address = ops::listen(0).unwrap();
     let mut nonces = Vec::new();
     for _ in 0..2 {
@@ -79,7 +79,7 @@ async fn the_page_runs_what_has_its_nonce_and_no_two_pages_share_one() {
 }
 
 #[tokio::test]
-async fn a_hostile_name_is_a_string_in_json_and_one_line_without_control_characters_in_text() {
+async fn a_hostile_name_is_escaped_in_json_and_text() {
     let address = ops::listen(0).unwrap();
     let pool = Pool::new(1);
     pool.spawn(task!("<img src=x onerror=\"alert(1)\">\u{1b}[31m'\n", |_| -> Result<
@@ -102,7 +102,7 @@ async fn breaks(by: u32) -> Result<u32, TaskError> {
 }
 
 #[tokio::test]
-async fn the_backtrace_of_a_panic_is_asked_for_by_its_key() {
+async fn the_backtrace_of_a_panic_is_requested_by_its_key() {
     let address = ops::listen(0).unwrap();
     breaks(&CancellationToken::new(), 0).await.unwrap_err();
     let panic = json_until(address, |json| object_of(json, "panics", "task", "breaks")).await;
@@ -176,7 +176,7 @@ async fn a_long_message_of_a_panic_is_cut_in_each_form_and_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_looked_at_can_be_serialised_by_itself() {
+async fn each_part_of_a_snapshot_can_be_serialised() {
     let pool = Pool::new(1);
     let parent = task!("serialised: parent", |token| -> Result<(), TaskError> {
         let group = Group::new(&token);

@@ -271,7 +271,7 @@ async fn viewer_that_does_not_read(address: SocketAddr) -> TcpStream {
 }
 
 #[tokio::test]
-async fn viewers_that_do_not_read_lose_their_places_and_connections() {
+async fn viewers_that_do_not_read_are_disconnected() {
     let server = Server::start();
     let begun = Instant::now();
     let mut stuck = Vec::new();

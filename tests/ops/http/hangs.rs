@@ -52,7 +52,7 @@ impl Drop for Hanging {
 }
 
 #[tokio::test]
-async fn the_page_is_there_and_names_the_task_that_blocks_the_worker() {
+async fn the_page_is_served_and_names_the_task_that_blocks_the_worker() {
     let hanging = Hanging::begin();
     let address = hanging.address;
     let task = json_until(address, |json| object_of(json, "polling", "name", "hangs")).await;

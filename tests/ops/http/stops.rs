@@ -11,7 +11,7 @@ use super::{ask, request, tasks_until};
 use testkit::program::Program;
 
 #[tokio::test]
-async fn from_the_signal_on_it_is_not_ready_but_served_to_the_end() {
+async fn after_the_signal_it_is_not_ready_but_served_to_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let mut console = Program::example("console", directory.path(), ["--port", "0"]);
     let line = console.next_line();

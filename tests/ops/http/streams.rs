@@ -44,7 +44,7 @@ impl Stream {
 }
 
 #[tokio::test]
-async fn a_stream_gives_one_snapshot_after_the_other() {
+async fn a_stream_sends_one_snapshot_after_the_other() {
     let address = ops::listen(0).unwrap();
     let mut stream = Stream::open(address, "/debug/tasks/events").await;
     let (first, second) = (stream.next().await, stream.next().await);
@@ -54,7 +54,7 @@ async fn a_stream_gives_one_snapshot_after_the_other() {
 }
 
 #[tokio::test]
-async fn all_who_look_see_the_same_snapshot() {
+async fn all_viewers_get_the_same_snapshot() {
     let address = ops::listen(0).unwrap();
     let mut one = Stream::open(address, "/debug/tasks/events").await;
     let mut other = Stream::open(address, "/debug/tasks/events").await;
@@ -67,7 +67,7 @@ async fn all_who_look_see_the_same_snapshot() {
 
 /// In a process of its own: all who look share the places.
 #[tokio::test]
-async fn who_comes_when_32_look_is_told_to_try_again_soon() {
+async fn a_33rd_viewer_gets_503_with_retry_after() {
     let directory = tempfile::tempdir().unwrap();
     let mut console = Program::example("console", directory.path(), ["--port", "0"]);
     let line = console.next_line();
@@ -111,7 +111,7 @@ async fn a_server_that_answers_for_itself_is_healthy() {
 
 /// Its clock does not wait for the stream's 10 s to pass.
 #[tokio::test(start_paused = true)]
-async fn a_graceful_shutdown_does_not_wait_for_who_goes_on_looking() {
+async fn a_graceful_shutdown_does_not_wait_for_viewers() {
     let app = Router::new().nest("/internal", ops::router());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -32,7 +32,7 @@ fn row(table: &str, name: &str) -> String {
 }
 
 #[test]
-fn the_tree_the_limits_and_the_failures_are_there() {
+fn the_page_shows_tree_limits_and_failures() {
     let Some(Console { program: _running, mut browser, .. }) = Console::open() else { return };
     for name in ["run", "gallery #", "resize #", "deliver #", "session #", "journal #"] {
         browser.until(&format!("{} !== ''", row("#tasks", name)));
@@ -52,7 +52,7 @@ fn the_tree_the_limits_and_the_failures_are_there() {
 }
 
 #[test]
-fn numbers_and_charts_move() {
+fn numbers_and_charts_are_updated() {
     let Some(Console { program: _running, mut browser, .. }) = Console::open() else { return };
     let curve = "document.querySelectorAll('figure .curve')[1].getAttribute('d')";
     browser.until(&format!("{curve} !== ''"));
@@ -65,7 +65,7 @@ fn numbers_and_charts_move() {
 }
 
 #[test]
-fn a_task_that_blocks_its_worker_stands_at_the_top_in_words() {
+fn a_task_that_blocks_its_worker_is_at_the_top_in_words() {
     let Some(Console { program: _running, mut browser, .. }) = Console::open() else { return };
     let title = "document.querySelector('#alarm-title').innerText";
     assert_eq!(browser.value("document.querySelector('main > section').id"), "alarm");
@@ -82,7 +82,7 @@ fn a_task_that_blocks_its_worker_stands_at_the_top_in_words() {
 }
 
 #[test]
-fn nothing_overflows_on_a_phone_in_the_dark() {
+fn nothing_overflows_on_a_phone_in_dark_mode() {
     let Some(Console { program: _running, mut browser, .. }) = Console::open() else { return };
     browser.prefer_dark();
     let ground = browser.value("getComputedStyle(document.body).backgroundColor");
@@ -107,7 +107,7 @@ fn nothing_overflows_on_a_phone_in_the_dark() {
 }
 
 #[test]
-fn the_page_says_that_the_process_stops_and_then_that_it_is_gone() {
+fn the_page_reports_the_stop_and_then_the_end_of_the_process() {
     let Some(Console { program, mut browser, .. }) = Console::open() else { return };
     program.send(Signal::SIGINT);
     browser.until("!document.querySelector('#readiness').hidden");

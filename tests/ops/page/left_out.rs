@@ -29,7 +29,7 @@ fetch(here, { headers: { accept: "application/json" } }).then((answer) => answer
 })"##;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_that_was_left_out_has_no_rate_when_it_is_seen_again() {
+async fn a_function_that_was_omitted_has_no_rate_when_listed_again() {
     let address = ops::listen(0).unwrap();
     now_and_then(&CancellationToken::new()).await.unwrap();
 

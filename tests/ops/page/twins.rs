@@ -20,7 +20,7 @@ macro_rules! alike {
 alike! { one other }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn functions_of_one_name_and_place_are_a_row_each_however_long_one_looks() {
+async fn functions_of_one_name_and_place_keep_a_row_each() {
     let address = ops::listen(0).unwrap();
     let token = CancellationToken::new();
     one::run(&token).await.unwrap();

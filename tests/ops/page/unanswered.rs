@@ -18,7 +18,7 @@ async fn page_alone() -> Router {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_without_a_snapshot_says_so_and_not_that_all_is_well() {
+async fn a_page_without_a_snapshot_does_not_report_healthy() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let served = axum::serve(listener, page_alone().await).into_future();

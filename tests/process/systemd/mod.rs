@@ -13,7 +13,7 @@ const BEAT: &str = "WATCHDOG=1\n";
 const STOPPING: &str = "STOPPING=1\nEXTEND_TIMEOUT_USEC=10500000\n";
 
 #[test]
-fn a_service_is_ready_when_it_says_so_and_no_sooner() {
+fn a_service_is_ready_only_after_it_says_so() {
     let manager = Manager::new();
     let mut program = manager.start("serves");
     program.wait_for("BEGUN");
@@ -23,7 +23,7 @@ fn a_service_is_ready_when_it_says_so_and_no_sooner() {
 }
 
 #[test]
-fn the_first_signal_tells_once_that_it_stops_and_how_long_that_may_take() {
+fn the_first_signal_announces_the_stop_and_its_time_limit_once() {
     let manager = Manager::new();
     let mut program = manager.start("serves");
     program.close_stdin().wait_for("READY").send(SIGTERM);
@@ -32,7 +32,7 @@ fn the_first_signal_tells_once_that_it_stops_and_how_long_that_may_take() {
 }
 
 #[test]
-fn a_body_that_leaves_work_behind_tells_that_it_stops_when_it_ends() {
+fn a_body_with_unfinished_pools_announces_the_stop_at_its_end() {
     let manager = Manager::new();
     let mut program = manager.start("leaves work in a pool");
     assert_eq!(manager.hears(), STOPPING);
@@ -41,7 +41,7 @@ fn a_body_that_leaves_work_behind_tells_that_it_stops_when_it_ends() {
 }
 
 #[test]
-fn the_watchdog_hears_a_runtime_that_turns_over_at_half_its_interval_and_no_more_often() {
+fn the_watchdog_is_notified_at_half_its_interval() {
     let (manager, half) = (Manager::new(), Duration::from_millis(200));
     let mut program = manager.start_watched("serves", 2 * half);
     program.close_stdin().wait_for("READY");
@@ -53,7 +53,7 @@ fn the_watchdog_hears_a_runtime_that_turns_over_at_half_its_interval_and_no_more
 }
 
 #[test]
-fn the_watchdog_hears_nothing_of_a_runtime_whose_workers_are_all_blocked() {
+fn the_watchdog_is_not_notified_if_all_workers_are_blocked() {
     let (manager, half) = (Manager::new(), Duration::from_millis(50));
     let mut program = manager.start_watched("blocks its worker", 2 * half);
     program.wait_for("BLOCKED");
@@ -65,7 +65,7 @@ fn the_watchdog_hears_nothing_of_a_runtime_whose_workers_are_all_blocked() {
 }
 
 #[test]
-fn the_watchdog_hears_a_program_that_drains_its_pools() {
+fn the_watchdog_is_notified_while_pools_are_drained() {
     let (manager, half) = (Manager::new(), Duration::from_millis(50));
     let mut program = manager.start_watched("leaves work in a pool", 2 * half);
     while manager.hears() != STOPPING {}
@@ -74,7 +74,7 @@ fn the_watchdog_hears_a_program_that_drains_its_pools() {
 }
 
 #[test]
-fn a_watchdog_for_another_process_hears_nothing() {
+fn a_watchdog_for_another_process_is_not_notified() {
     let manager = Manager::new();
     let mut command = manager.command("serves");
     let mut program =
@@ -85,7 +85,7 @@ fn a_watchdog_for_another_process_hears_nothing() {
 }
 
 #[test]
-fn without_a_service_manager_it_runs_as_ever() {
+fn a_program_runs_without_a_service_manager() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_main_systemd"));
     let mut program = Program::spawn(
         command.arg("serves").env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC"),
@@ -95,7 +95,7 @@ fn without_a_service_manager_it_runs_as_ever() {
 }
 
 #[test]
-fn a_service_manager_that_is_gone_is_an_error_where_the_service_gets_ready() {
+fn ready_fails_if_the_service_manager_is_gone() {
     let manager = Manager::new();
     let mut command = manager.command("serves");
     let mut program = Program::spawn(command.env("NOTIFY_SOCKET", "/nowhere/notify"));

@@ -31,7 +31,7 @@ async fn dropped(seen: Arc<Seen>) -> Result<usize, Error> {
 }
 
 in_many_orders! {
-    async fn a_drain_ends_with_its_grace_and_leaves_nothing() {
+    async fn a_drain_ends_with_its_grace_and_leaks_nothing() {
         let (since, since_dropped) =
             (Since::now("drain: cooperating"), Since::now("drain: dropped"));
         let seen = Arc::new(Seen::default());

@@ -51,7 +51,7 @@ async fn feed(group: GroupHandle<usize, Error>, first: usize, of: &'static [Act]
 }
 
 in_many_orders! {
-    async fn a_join_gives_the_first_failure_or_all_values_when_all_has_ended() {
+    async fn a_join_returns_the_first_failure_or_all_values() {
         let since = Since::now("group: task");
         let seen = Arc::new(Seen::default());
         let token = CancellationToken::new();
@@ -101,7 +101,7 @@ in_many_orders! {
 }
 
 in_many_orders! {
-    async fn tasks_of_a_group_spawn_siblings_and_the_join_waits_for_them() {
+    async fn a_join_waits_for_siblings_that_tasks_spawn() {
         let (parents, children) = (Since::now("group: parent"), Since::now("group: task"));
         let seen = Arc::new(Seen::default());
         let group = Group::new(&CancellationToken::new());
@@ -122,7 +122,7 @@ in_many_orders! {
 }
 
 in_many_orders! {
-    async fn a_group_that_is_dropped_at_any_moment_leaves_nothing() {
+    async fn a_group_that_is_dropped_at_any_moment_leaks_nothing() {
         let (since, since_held) = (Since::now("group: task"), Since::now("group: held"));
         let seen = Arc::new(Seen::default());
         let token = CancellationToken::new();
@@ -170,7 +170,7 @@ in_many_orders! {
 }
 
 in_many_orders! {
-    async fn a_spawn_that_meets_the_end_of_the_join_does_not_make_it_fail() {
+    async fn a_spawn_at_the_end_of_the_join_does_not_fail_the_join() {
         let seen = Arc::new(Seen::default());
         let group = Group::new(&CancellationToken::new());
         let (handle, of_task) = (group.handle(), seen.clone());
@@ -184,7 +184,7 @@ in_many_orders! {
 }
 
 in_many_orders! {
-    async fn a_thread_that_looks_at_its_token_ends_with_the_group() {
+    async fn a_blocking_closure_that_checks_its_token_ends_with_the_group() {
         let seen = Arc::new(Seen::default());
         let group = Group::new(&CancellationToken::new());
         let of_thread = seen.clone();

@@ -26,7 +26,7 @@ async fn timed(token: &CancellationToken, what: Act, seen: Arc<Seen>) -> Result<
 }
 
 in_many_orders! {
-    async fn whoever_waits_for_a_permit_gets_it_while_the_limit_changes() {
+    async fn every_waiter_gets_a_permit_while_the_limit_changes() {
         let since = Since::now("limit: run");
         let seen = Arc::new(Seen::default());
         let token = CancellationToken::new();
@@ -122,7 +122,7 @@ async fn cold(turns: usize) -> Result<(), TaskError> {
 }
 
 in_many_orders! {
-    async fn a_spawn_that_needs_a_slot_and_a_permit_is_overtaken_a_bounded_number_of_times() {
+    async fn a_spawn_that_needs_slot_and_permit_is_overtaken_rarely() {
         let token = CancellationToken::new();
         let group: Group<(), TaskError> = Group::new(&token).limit(1);
         let clock = Clock::steps(Duration::from_millis(5));

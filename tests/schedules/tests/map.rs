@@ -26,7 +26,7 @@ fn items(of: &[Act]) -> Vec<(usize, Act)> {
 }
 
 in_many_orders! {
-    async fn a_map_gives_its_values_in_order_or_its_first_failure() {
+    async fn a_map_returns_its_values_in_order_or_its_first_failure() {
         let since = Since::now("map: item");
         let seen = Arc::new(Seen::default());
         let token = CancellationToken::new();
@@ -64,7 +64,7 @@ in_many_orders! {
 }
 
 in_many_orders! {
-    async fn a_settled_map_gives_every_item_its_own_end() {
+    async fn a_settled_map_returns_a_result_for_each_item() {
         let since = Since::now("map: item");
         let seen = Arc::new(Seen::default());
         let items = items(&FAILING[..FAILING.len() - 1]);
@@ -92,7 +92,7 @@ in_many_orders! {
 }
 
 in_many_orders! {
-    async fn a_map_that_is_dropped_at_any_moment_leaves_nothing_and_reads_no_more() {
+    async fn a_map_that_is_dropped_at_any_moment_leaks_nothing() {
         let since = Since::now("map: item");
         let (seen, read) = (Arc::new(Seen::default()), Arc::new(AtomicUsize::new(0)));
         let (of_items, counts) = (seen.clone(), read.clone());

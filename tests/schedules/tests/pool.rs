@@ -64,7 +64,7 @@ async fn change_limit(pool: Pool) {
 }
 
 in_many_orders! {
-    async fn what_was_accepted_has_ended_when_the_drain_returns() {
+    async fn accepted_tasks_have_ended_when_the_drain_returns() {
         let since = Since::now("pool: task");
         let (seen, accepted) = (Arc::new(Seen::default()), Arc::new(AtomicUsize::new(0)));
         let pool = Pool::new(1 + below(3));
@@ -96,7 +96,7 @@ in_many_orders! {
 }
 
 in_many_orders! {
-    async fn a_pool_that_has_run_dry_has_all_its_slots() {
+    async fn an_idle_pool_has_all_its_slots() {
         let since = Since::now("pool: task");
         let (seen, accepted) = (Arc::new(Seen::default()), Arc::new(AtomicUsize::new(0)));
         let pool = Pool::new(1 + below(3));
@@ -117,7 +117,7 @@ in_many_orders! {
 }
 
 in_many_orders! {
-    async fn a_pool_whose_last_handle_is_dropped_leaves_nothing() {
+    async fn a_pool_whose_last_handle_is_dropped_leaks_nothing() {
         let since = Since::now("pool: task");
         let (seen, accepted) = (Arc::new(Seen::default()), Arc::new(AtomicUsize::new(0)));
         let pool = Pool::new(2);

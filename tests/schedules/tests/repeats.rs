@@ -2,7 +2,7 @@
 
 use crate::explore::{TRACE, in_a_process_of_its_own};
 
-const TEST: &str = "pool::what_was_accepted_has_ended_when_the_drain_returns";
+const TEST: &str = "pool::accepted_tasks_have_ended_when_the_drain_returns";
 
 /// The number of the order of seed 40, as the test tells it.
 fn order(key: &str, value: &str) -> String {

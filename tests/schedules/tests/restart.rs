@@ -27,7 +27,7 @@ async fn call(
 }
 
 in_many_orders! {
-    async fn calls_that_restart_hold_no_permit_between_their_runs_and_end() {
+    async fn calls_that_restart_hold_no_permit_between_their_runs() {
         let since = Since::now("restart: call");
         let seen = Arc::new(Seen::default());
         let token = CancellationToken::new();

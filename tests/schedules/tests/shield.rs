@@ -25,7 +25,7 @@ async fn saves(begun: Arc<AtomicUsize>, saved: Arc<AtomicUsize>) -> Result<usize
 }
 
 in_many_orders! {
-    async fn a_section_that_has_begun_is_not_interrupted_by_token_or_timeout() {
+    async fn a_started_section_is_not_interrupted_by_token_or_timeout() {
         let since = Since::now("shield: saves");
         let (begun, saved) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let token = CancellationToken::new();

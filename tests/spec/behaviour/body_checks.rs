@@ -1,8 +1,8 @@
-//! Bodies that look like ones that are refused, and are fine.
+//! Bodies that resemble refused ones but are accepted.
 
 use tokio_supervised::{CancellationToken, TaskError, supervised, task};
 
-/// The attribute of `tracing` puts a loop that never runs in front of the body that it hands on.
+/// `#[tracing::instrument]` inserts a loop that never runs in front of the body.
 #[tracing::instrument(skip_all)]
 #[supervised]
 async fn instrumented_above(token: &CancellationToken, n: u32) -> Result<u32, TaskError> {
@@ -35,7 +35,7 @@ async fn does_all_that_is_refused(_token: &CancellationToken, how: u32) -> Resul
 }
 
 #[tokio::test]
-async fn what_is_allowed_runs_as_it_is_written() {
+async fn allowed_code_runs_as_written() {
     let token = CancellationToken::new();
     assert_eq!(does_all_that_is_refused(&token, 0).await.unwrap(), 1);
     let task = task!("allowed", allow(detached_spawn), |_| async {
@@ -48,7 +48,7 @@ async fn what_is_allowed_runs_as_it_is_written() {
 #[supervised]
 async fn works_elsewhere(n: u32) -> Result<u32, TaskError> {
     let doubled = tokio::task::spawn_blocking(move || {
-        // Not a worker's thread.
+        // Runs on a thread that is not a worker.
         std::thread::sleep(std::time::Duration::from_nanos(1));
         n * 2
     })
@@ -57,6 +57,6 @@ async fn works_elsewhere(n: u32) -> Result<u32, TaskError> {
 }
 
 #[tokio::test]
-async fn blocking_work_has_its_place_on_a_blocking_thread() {
+async fn blocking_work_runs_on_a_blocking_thread() {
     assert_eq!(works_elsewhere(&CancellationToken::new(), 2).await.unwrap(), 4);
 }

@@ -1,4 +1,4 @@
-//! The token: what it stops, and when.
+//! What a fired token cancels, and when.
 
 use std::{
     future::pending,
@@ -34,7 +34,7 @@ async fn a_body_without_the_token_is_dropped_at_its_next_await() {
 }
 
 #[tokio::test]
-async fn a_body_that_has_the_token_ends_by_itself() {
+async fn a_body_with_the_token_ends_by_itself() {
     #[supervised(name = "cancel: cooperate")]
     async fn finish(token: &CancellationToken) -> Result<&'static str, TaskError> {
         token.cancelled().await;
@@ -51,7 +51,7 @@ async fn a_body_that_has_the_token_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn a_body_that_has_the_token_is_dropped_where_it_asks_for_that() {
+async fn a_body_with_the_token_is_dropped_if_it_asks_for_that() {
     #[supervised(on_cancel = "drop", name = "cancel: drop with token")]
     async fn wait(token: CancellationToken) -> Result<(), TaskError> {
         let _token = token;
@@ -141,7 +141,7 @@ async fn a_hot_loop_of_runs_that_are_ready_at_once_can_be_aborted() {
 }
 
 #[tokio::test]
-async fn what_a_pending_body_has_spent_of_the_budget_stays_spent() {
+async fn a_pending_body_does_not_get_its_budget_back() {
     use tokio::task::coop::has_budget_remaining;
 
     #[supervised(name = "cancel: budget")]
@@ -161,7 +161,7 @@ async fn what_a_pending_body_has_spent_of_the_budget_stays_spent() {
 }
 
 #[tokio::test]
-async fn every_poll_looks_at_the_token_before_the_body() {
+async fn every_poll_checks_the_token_before_the_body() {
     static POLLS: AtomicUsize = AtomicUsize::new(0);
 
     #[supervised(name = "cancel: token first")]
@@ -182,7 +182,7 @@ async fn every_poll_looks_at_the_token_before_the_body() {
 }
 
 #[tokio::test]
-async fn a_token_that_fires_inside_the_body_ends_the_run_in_the_same_poll() {
+async fn a_token_fired_by_the_body_ends_the_run_in_the_same_poll() {
     struct Elsewhere(CancellationToken);
 
     #[supervised(name = "cancel: inside")]
@@ -197,7 +197,7 @@ async fn a_token_that_fires_inside_the_body_ends_the_run_in_the_same_poll() {
 }
 
 #[tokio::test]
-async fn a_token_is_lent_lent_again_or_given() {
+async fn a_token_is_lent_reborrowed_or_moved() {
     #[supervised(name = "cancel: forms")]
     async fn run() -> Result<u32, TaskError> {
         Ok(1)
@@ -212,7 +212,7 @@ async fn a_token_is_lent_lent_again_or_given() {
 }
 
 #[test]
-fn outside_a_runtime_a_body_that_has_the_token_ends_by_itself_without_a_grace() {
+fn without_a_runtime_a_body_with_the_token_needs_no_grace() {
     #[supervised(name = "cancel: no runtime")]
     async fn finish(token: &CancellationToken) -> Result<&'static str, TaskError> {
         token.cancelled().await;

@@ -1,4 +1,4 @@
-//! A token that has fired, while those who wait for it are being woken one after the other.
+//! A token that has fired while its waiters are still being woken one after the other.
 
 use std::{
     future::Future,
@@ -17,7 +17,7 @@ use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, map, superv
 
 use testkit::{in_time, outcomes_of, turn};
 
-/// Holds up who wakes it, until it is let go.
+/// Blocks the thread that wakes it until it is released.
 struct Holds {
     entered: mpsc::SyncSender<()>,
     leave: Mutex<mpsc::Receiver<()>>,
@@ -30,7 +30,7 @@ impl Wake for Holds {
     }
 }
 
-/// A `cancel` that is held up after the token has fired, and before anyone who came later is woken.
+/// A `cancel` that is blocked after the token has fired and before any later waiter is woken.
 struct HeldUp {
     _waits: Pin<Box<dyn Future<Output = ()> + Send>>,
     entered: mpsc::Receiver<()>,
@@ -47,7 +47,7 @@ impl HeldUp {
         Self { _waits: waits, entered, leave }
     }
 
-    /// Fires the token on another thread; from here on it has fired.
+    /// Fires the token on another thread. On return, it has fired.
     fn fire(&self, token: &CancellationToken) -> thread::JoinHandle<()> {
         let token = token.clone();
         let fires = thread::spawn(move || token.cancel());
@@ -62,7 +62,7 @@ impl HeldUp {
 }
 
 #[tokio::test]
-async fn a_task_that_wakes_for_something_else_after_its_token_has_fired_does_not_go_on() {
+async fn another_wakeup_does_not_resume_a_task_whose_token_has_fired() {
     #[supervised(name = "alarm: something else")]
     async fn wait(something: Arc<Notify>, went_on: Arc<AtomicUsize>) -> Result<(), TaskError> {
         something.notified().await;
@@ -101,7 +101,7 @@ async fn a_task_that_wakes_for_something_else_after_its_token_has_fired_does_not
 }
 
 #[tokio::test]
-async fn a_token_that_has_fired_starts_nothing_however_often_it_was_asked_before() {
+async fn a_fired_token_starts_nothing_after_many_calls() {
     #[supervised(name = "alarm: in a loop")]
     async fn count(begun: Arc<AtomicUsize>) -> Result<(), TaskError> {
         begun.fetch_add(1, SeqCst);
@@ -126,7 +126,7 @@ async fn a_token_that_has_fired_starts_nothing_however_often_it_was_asked_before
 }
 
 #[tokio::test]
-async fn a_run_of_a_map_whose_own_token_has_fired_leaves_none_of_that_to_the_next_one() {
+async fn the_next_item_of_a_map_gets_no_fired_token() {
     #[supervised(name = "alarm: in a map")]
     async fn wait(
         token: CancellationToken,

@@ -1,4 +1,4 @@
-//! What `{:?}` says of the crate's types: what each is about, at any time, and without waiting for anyone.
+//! The `Debug` output of the crate's types: available at any time, without blocking.
 
 use std::{
     fmt::Debug,
@@ -28,7 +28,7 @@ async fn of_an_item(_item: u32) -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn each_type_says_what_it_is_about() {
+async fn debug_output_names_what_each_type_is_about() {
     let token = CancellationToken::new();
     let (pool, group) = (Pool::new(2), Group::new(&token));
     pool.spawn(held).await.unwrap();
@@ -57,7 +57,7 @@ async fn each_type_says_what_it_is_about() {
 }
 
 #[tokio::test]
-async fn a_future_says_what_it_is_about_also_where_it_is_pending_or_has_ended() {
+async fn a_future_has_debug_output_while_pending_and_after_its_end() {
     let (token, go_on) = (CancellationToken::new(), Arc::new(Notify::new()));
     let mut call = Box::pin(held(&token));
     let mut mapped = Box::pin(map(&token, [(), ()], |token, ()| held(token)).limit(2));
@@ -77,7 +77,7 @@ async fn a_future_says_what_it_is_about_also_where_it_is_pending_or_has_ended() 
     assert_eq!(format!("{mapped:?}"), "Map { limit: Some(2), .. }");
 }
 
-/// Shows a scope when it is made, polled and dropped.
+/// Prints a scope when it is created, polled and dropped.
 struct Shows(Arc<dyn Debug + Send + Sync>, mpsc::Sender<String>);
 
 impl Shows {
@@ -104,9 +104,9 @@ async fn show(shows: Shows) -> Result<Shows, TaskError> {
     Ok(shows)
 }
 
-/// Were one of them to wait for a lock under which it calls, this would not end.
+/// Deadlocks if one of them waits for a lock that is held while user code runs.
 #[test]
-fn a_group_and_a_pool_can_be_shown_by_all_code_that_they_run() {
+fn code_inside_a_group_or_pool_can_print_it() {
     let (told, is_told) = mpsc::channel();
     let (end, has_ended) = mpsc::channel();
     std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Calls that nest: beneath forty of them everything is as beneath one.
+//! Nested calls: forty levels behave like one.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ fn beneath<'a, T: 'a>(
 }
 
 #[tokio::test]
-async fn a_wait_for_what_the_outermost_call_holds_is_refused_with_all_names_between() {
+async fn a_self_deadlock_with_the_outermost_call_lists_all_names() {
     #[supervised(name = "deep: limited", limit = 1)]
     async fn limited(inner: Option<Boxed<'_, ()>>) -> Result<(), TaskError> {
         if let Some(inner) = inner { inner.await } else { Ok(()) }
@@ -43,7 +43,7 @@ async fn a_wait_for_what_the_outermost_call_holds_is_refused_with_all_names_betw
 }
 
 #[tokio::test]
-async fn a_section_holds_every_call_around_it() {
+async fn a_section_protects_every_call_around_it() {
     #[supervised(name = "deep: held")]
     async fn held(inner: Boxed<'_, ()>) -> Result<(), TaskError> {
         inner.await
@@ -67,7 +67,7 @@ async fn a_section_holds_every_call_around_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_in_a_section_is_told_that_the_limit_of_that_has_passed() {
+async fn a_call_in_a_section_has_the_shield_limit_as_its_cause() {
     #[supervised(name = "deep: in a section")]
     async fn inside() -> Result<(), TaskError> {
         std::future::pending().await
@@ -80,9 +80,9 @@ async fn a_call_in_a_section_is_told_that_the_limit_of_that_has_passed() {
     assert_eq!(cancelled.cause(), Cause::ShieldLimit);
 }
 
-/// Whoever polls a `LocalSet` has the entries of its tasks above its own.
+/// While a `LocalSet` is polled, the stack entries of its tasks are above those of its owner.
 #[tokio::test]
-async fn a_local_task_that_is_polled_there_is_the_parent_of_what_it_spawns() {
+async fn a_local_task_is_the_parent_of_its_children() {
     #[supervised(name = "deep: child")]
     async fn child(parent: Arc<Notify>) -> Result<(), TaskError> {
         parent.notify_one();

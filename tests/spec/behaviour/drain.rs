@@ -1,4 +1,4 @@
-//! The end of a pool.
+//! How a pool ends.
 
 use std::{
     future::pending,
@@ -22,7 +22,7 @@ async fn never() -> Result<(), TaskError> {
     pending().await
 }
 
-/// Has the token, and does not obey it.
+/// Has the token and ignores it.
 #[supervised(name = "drain: deaf", grace = "none")]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     token.cancelled().await;
@@ -40,7 +40,7 @@ fn names(unfinished: &Unfinished) -> Vec<&'static str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_that_ends_before_the_tokens_fire_is_not_disturbed() {
+async fn work_that_ends_before_the_tokens_fire_is_not_cancelled() {
     #[supervised(name = "drain: undisturbed")]
     async fn undisturbed() -> Result<(), TaskError> {
         tokio::time::sleep(4 * SECOND).await;
@@ -56,7 +56,7 @@ async fn work_that_ends_before_the_tokens_fire_is_not_disturbed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn five_seconds_before_the_end_the_token_fires_and_the_cause_is_the_drain() {
+async fn a_drain_fires_the_token_five_seconds_before_its_end() {
     type Told = Arc<Mutex<Option<(Duration, Cause)>>>;
     #[supervised(name = "drain: inner")]
     async fn inner() -> Result<(), TaskError> {
@@ -83,7 +83,7 @@ async fn five_seconds_before_the_end_the_token_fires_and_the_cause_is_the_drain(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_left_at_the_end_of_the_grace_is_aborted_and_named() {
+async fn tasks_left_at_the_end_of_the_grace_are_aborted_and_named() {
     let pool = Pool::new(4);
     let (here, spawned) = (Location::caller(), pool.spawn(deaf));
     spawned.await.unwrap();
@@ -186,7 +186,7 @@ async fn a_dropped_drain_leaves_the_pool_closed_and_its_work_running() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_drains_at_once_both_tell_what_the_shorter_one_aborted() {
+async fn two_concurrent_drains_both_return_the_aborted_tasks() {
     let pool = Pool::new(2);
     pool.spawn(deaf).await.unwrap();
     turn().await;
@@ -199,7 +199,7 @@ async fn two_drains_at_once_both_tell_what_the_shorter_one_aborted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_without_end_waits_for_what_takes_long() {
+async fn a_drain_without_a_limit_waits_for_long_tasks() {
     let pool = Pool::new(1);
     let year = 365 * 24 * 3600 * SECOND;
     pool.spawn(|token| sleeps(token, year)).await.unwrap();
@@ -207,7 +207,7 @@ async fn a_drain_without_end_waits_for_what_takes_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reserved_slot_that_nobody_uses_is_told() {
+async fn an_unused_reserved_slot_is_reported() {
     let pool = Pool::new(2);
     let slot = pool.reserve().await.unwrap();
     let unfinished = in_time(pool.drain(2 * SECOND)).await.unwrap_err();
@@ -218,7 +218,7 @@ async fn a_reserved_slot_that_nobody_uses_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_that_blocks_its_worker_is_said_to() {
+async fn a_drain_reports_a_task_that_blocks_its_worker() {
     #[supervised(name = "drain: blocks")]
     async fn blocks(
         begun: mpsc::Sender<()>,
@@ -250,7 +250,7 @@ fn a_drain_of_nothing_needs_no_clock() {
 }
 
 #[test]
-fn a_drain_returns_what_its_runtime_has_dropped() {
+fn a_drain_returns_tasks_that_their_runtime_dropped() {
     let (first, second) = (runtime(), runtime());
     let pool = Pool::new(2);
     first.block_on(pool.spawn(never)).unwrap();

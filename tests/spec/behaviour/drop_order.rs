@@ -1,7 +1,7 @@
 //! Parameters, patterns, locals and `self` drop in the order of a plain `async fn`.
 //!
-//! Each function is written once, and compiled twice: plain, and supervised. Each is dropped at its end,
-//! while it is pending, and before its first poll.
+//! Each function is written once and compiled twice: plain and supervised. Each is dropped after completion, while
+//! pending, and before its first poll.
 
 use std::{
     future::Future,
@@ -12,11 +12,11 @@ use std::{
 
 use tokio_supervised::{CancellationToken, TaskError};
 
-/// What dropped, in order.
+/// The names of dropped values, in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<&'static str>>>);
 
-/// Tells the log when it drops.
+/// Logs its name when it is dropped.
 struct Noisy(&'static str, Log);
 
 impl Drop for Noisy {
@@ -154,7 +154,7 @@ both_ways! {
     }
 }
 
-/// The same for methods, which `both_ways!` cannot hold.
+/// The same for methods, which `both_ways!` cannot express.
 macro_rules! methods {
     ($module:ident, $($attribute:ident)?) => {
         mod $module {
@@ -193,11 +193,11 @@ enum When {
     Unpolled,
 }
 
-/// Drives a future as far as asked, and tells what has dropped in the end.
+/// Drives a future up to the given point and returns what has been dropped at the end.
 fn observe<F: Future<Output = Done>>(when: When, log: &Log, future: F) -> Vec<&'static str> {
     let mut cx = Context::from_waker(Waker::noop());
     {
-        // Dropped in place: the order of a moved future's fields would tell nothing else.
+        // Dropped in place: moving the future would hide the drop order of its fields.
         let mut future = pin!(future);
         match when {
             When::Unpolled => {}
@@ -212,7 +212,7 @@ fn observe<F: Future<Output = Done>>(when: When, log: &Log, future: F) -> Vec<&'
     log.take()
 }
 
-/// Compares one function with itself, in all three ways to drop it.
+/// Compares a plain and a supervised function for all three kinds of drop.
 fn assert_same<P, S>(plain: impl Fn(&Log) -> P, supervised: impl Fn(&Log) -> S)
 where
     P: Future<Output = Done>,
@@ -232,7 +232,7 @@ fn token() -> CancellationToken {
     CancellationToken::new()
 }
 
-/// One test for a function and its arguments.
+/// Generates one test for a function and its arguments.
 macro_rules! drops_like_plain {
     ($($test:ident: $name:ident(|$log:ident| $($argument:expr),*);)*) => {$(
         #[test]
@@ -274,7 +274,7 @@ drops_like_plain! {
 }
 
 #[test]
-fn a_receiver_that_the_body_never_names_drops_with_the_parameters() {
+fn a_receiver_unused_by_the_body_drops_with_the_parameters() {
     assert_same(
         |log| log.pair("self 1", "self 2").plain_method(log.noisy("other")),
         |log| log.pair("self 1", "self 2").supervised_method(token(), log.noisy("other")),

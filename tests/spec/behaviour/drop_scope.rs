@@ -1,4 +1,4 @@
-//! What a scope holds when it is dropped may panic when it is dropped: no panic meets another.
+//! Values that a scope holds may panic in their drop. Such panics do not meet.
 
 use std::{
     future::pending,
@@ -18,7 +18,7 @@ impl Drop for Bomb {
 }
 
 #[tokio::test]
-async fn results_of_a_map_that_is_dropped_may_panic_when_they_are_dropped() {
+async fn results_of_a_dropped_map_may_panic_in_their_drop() {
     #[supervised(name = "drop scope: results")]
     async fn arm(n: u32) -> Result<Bomb, TaskError> {
         if n < 5 { Ok(Bomb) } else { pending().await }
@@ -36,7 +36,7 @@ async fn results_of_a_map_that_is_dropped_may_panic_when_they_are_dropped() {
 }
 
 #[tokio::test]
-async fn the_items_and_the_closure_of_a_map_may_both_panic_when_they_are_dropped() {
+async fn items_and_closure_of_a_map_may_both_panic_in_their_drop() {
     #[supervised(name = "drop scope: source")]
     async fn count(n: u32) -> Result<u32, TaskError> {
         Ok(n)
@@ -52,7 +52,7 @@ async fn the_items_and_the_closure_of_a_map_may_both_panic_when_they_are_dropped
 }
 
 #[tokio::test]
-async fn the_failure_of_a_group_that_is_dropped_may_panic_when_it_is_dropped() {
+async fn the_failure_of_a_dropped_group_may_panic_in_its_drop() {
     struct Failure {
         _bomb: Bomb,
     }
@@ -72,9 +72,9 @@ async fn the_failure_of_a_group_that_is_dropped_may_panic_when_it_is_dropped() {
     catch_unwind(AssertUnwindSafe(|| drop(group))).expect("the panic is caught");
 }
 
-/// One that is given may be among what else is dropped while a panic unwinds.
+/// A panicking value may be dropped together with others while a panic unwinds.
 #[tokio::test]
-async fn what_a_spawn_into_a_pool_holds_may_panic_when_it_is_dropped() {
+async fn the_captures_of_a_pool_spawn_may_panic_in_their_drop() {
     #[supervised(name = "drop scope: spawn")]
     async fn never(bomb: Bomb) -> Result<(), TaskError> {
         let _bomb = bomb;

@@ -24,13 +24,13 @@ async fn carry(bomb: Arc<Bomb>) -> Result<(), TaskError> {
 }
 
 #[test]
-fn a_call_that_is_never_polled_keeps_the_panic_of_its_drop_inside() {
+fn dropping_an_unpolled_call_contains_its_panics() {
     let call = carry(CancellationToken::new(), Arc::new(Bomb));
     catch_unwind(AssertUnwindSafe(|| drop(call))).expect("the panic is caught");
 }
 
 #[test]
-fn the_join_ends_when_the_runtime_of_the_tasks_has_dropped_them() {
+fn a_join_ends_after_the_runtime_has_dropped_its_tasks() {
     let group = Group::new(&CancellationToken::new());
     let first = runtime();
     first.block_on(async {
@@ -43,7 +43,7 @@ fn the_join_ends_when_the_runtime_of_the_tasks_has_dropped_them() {
 }
 
 #[test]
-fn a_map_ends_when_the_runtime_of_its_runners_has_dropped_them() {
+fn a_map_ends_after_the_runtime_has_dropped_its_workers() {
     let token = CancellationToken::new();
     let mut map = Box::pin(map(&token, 0..10, |token, _| carry(token, Arc::new(Bomb))));
     let first = runtime();

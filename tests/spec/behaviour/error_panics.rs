@@ -1,4 +1,4 @@
-//! Errors whose `From<TaskError>` panics: on what it did not expect, or always.
+//! Errors whose `From<TaskError>` panics: always, or for unexpected variants.
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -9,7 +9,7 @@ use tokio_supervised::{
 
 use testkit::{in_time, outcomes_of, turn};
 
-/// Knows panics, and did not expect anything else.
+/// Accepts panics only.
 #[derive(Debug, PartialEq)]
 struct Picky(String);
 
@@ -22,7 +22,7 @@ impl From<TaskError> for Picky {
     }
 }
 
-/// Expects nothing at all.
+/// Accepts nothing.
 #[derive(Debug)]
 struct Never;
 
@@ -74,7 +74,7 @@ async fn a_conversion_that_panics_becomes_the_failure_of_a_map() {
 }
 
 #[tokio::test]
-async fn an_error_that_cannot_be_made_panics_in_the_join() {
+async fn a_failed_conversion_panics_in_the_join() {
     let group = Group::new(&CancellationToken::new());
     for n in 0..3 {
         group.spawn(move |token| never(token, n)).await;
@@ -84,21 +84,21 @@ async fn an_error_that_cannot_be_made_panics_in_the_join() {
 }
 
 #[tokio::test]
-async fn an_error_that_cannot_be_made_panics_in_the_map() {
+async fn a_failed_conversion_panics_in_the_map() {
     let map = in_time(map(&CancellationToken::new(), 0..3, never));
     let panic = AssertUnwindSafe(map).catch_unwind().await.unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&"never"));
 }
 
 #[tokio::test]
-async fn an_error_that_cannot_be_made_of_the_closures_panic_panics_in_the_map() {
+async fn a_failed_conversion_of_a_closure_panic_panics_in_the_map() {
     let closure = |token, n| if n == 2 { panic!("the closure") } else { never(token, 0) };
     let map = in_time(map(&CancellationToken::new(), 0..5, closure).settled());
     let panic = AssertUnwindSafe(map).catch_unwind().await.unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&"never"));
 }
 
-/// Awaits the join, which must panic with what the conversion panicked with.
+/// Awaits the join, which must resume the panic of the conversion.
 async fn join_panics(group: Group<u32, Never>) {
     let join = AssertUnwindSafe(in_time(group.join())).catch_unwind();
     assert_eq!(join.await.unwrap_err().downcast_ref(), Some(&"never"));
@@ -146,7 +146,7 @@ async fn an_error_of_a_spawn_that_waits_panics_in_the_join() {
     let mut spawn = Box::pin(group.spawn(|token| never(token, 0)));
     assert!(futures::poll!(&mut spawn).is_pending());
     token.cancel();
-    // The task has had no turn: its slot is not free.
+    // The task has not been polled yet, so its slot is still taken.
     assert!(futures::poll!(&mut spawn).is_ready());
     drop(spawn);
     join_panics(group).await;
@@ -174,7 +174,7 @@ async fn an_error_of_a_self_deadlock_panics_in_the_join() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_a_spawn_that_nobody_polls_panics_in_the_join() {
+async fn an_error_of_an_unpolled_spawn_panics_in_the_join() {
     #[supervised(name = "error panics: held", limit = 1)]
     async fn held(token: &CancellationToken) -> Result<u32, Never> {
         token.cancelled().await;
@@ -190,7 +190,7 @@ async fn an_error_of_a_spawn_that_nobody_polls_panics_in_the_join() {
     assert!(futures::poll!(&mut spawn).is_pending());
     token.cancel();
     join_panics(group).await;
-    // The conversion's panic does not keep the join from closing the group.
+    // The panic of the conversion does not prevent the join from closing the group.
     assert_eq!(spawn.await, Err(SpawnError::Joined));
     alone.cancel();
     assert_eq!(first.await.unwrap().unwrap(), 1);

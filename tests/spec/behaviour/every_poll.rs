@@ -1,4 +1,4 @@
-//! A run that is cancelled, dropped or timed out before each of its polls.
+//! Runs that are cancelled, dropped or timed out before each of their polls.
 
 use std::{
     sync::{Arc, atomic::AtomicUsize},
@@ -9,7 +9,7 @@ use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, map, superv
 
 use testkit::{Alive, in_time, outcomes_of, poll_once, stats_of, turn};
 
-/// Ready at its poll number `TURNS + 1`.
+/// Ready at poll `TURNS + 1`.
 const TURNS: u32 = 5;
 
 #[supervised(limit = 1, name = "every poll: inline")]
@@ -22,7 +22,7 @@ async fn inline(alive: Alive) -> Result<u32, TaskError> {
 }
 
 #[test]
-fn a_run_that_is_cancelled_or_dropped_before_any_poll_gives_everything_back() {
+fn an_unpolled_run_that_is_cancelled_or_dropped_leaks_nothing() {
     let alive = Arc::new(AtomicUsize::new(0));
     for fired in [true, false] {
         for before in 0..=TURNS + 1 {
@@ -85,7 +85,7 @@ async fn both(token: CancellationToken) -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn a_group_and_a_map_that_are_cancelled_or_dropped_at_any_turn_give_everything_back() {
+async fn groups_and_maps_stopped_at_any_turn_leak_nothing() {
     let mut finished = 0;
     for fired in [true, false] {
         for after in 0..40 {
@@ -104,7 +104,7 @@ async fn a_group_and_a_map_that_are_cancelled_or_dropped_at_any_turn_give_everyt
                 Ok(Err(error)) => assert!(matches!(error, TaskError::Cancelled(_)), "{error}"),
                 Err(error) => assert!(error.is_cancelled(), "{error}"),
             }
-            // An abort is heard at the task's next turn.
+            // An abort takes effect at the next poll of the task.
             for _ in 0..3 {
                 turn().await;
             }

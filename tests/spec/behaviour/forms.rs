@@ -9,7 +9,7 @@
     clippy::nursery,
     clippy::pedantic
 )]
-// Public in a test, the functions are unreachable, and some of them unused.
+// In a test target the public functions are unreachable, and some are unused.
 #[allow(unreachable_pub, clippy::redundant_pub_crate)]
 mod written;
 use written as forms;

@@ -1,4 +1,4 @@
-//! A task that says when it has begun, and ends when it is told.
+//! A task that reports when it has started and ends on request.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use tokio::sync::{Semaphore, mpsc};
 
 use testkit::in_time;
 
-/// What the tasks get.
+/// The half that is passed to the tasks.
 #[derive(Clone)]
 pub(crate) struct Gate {
     begun: mpsc::UnboundedSender<()>,
     end: Arc<Semaphore>,
 }
 
-/// What the test keeps.
+/// The half that the test keeps.
 pub(crate) struct Gatekeeper {
     begun: mpsc::UnboundedReceiver<()>,
     end: Arc<Semaphore>,
@@ -33,7 +33,7 @@ impl Gate {
 }
 
 impl Gatekeeper {
-    /// Waits until so many more have begun.
+    /// Waits until `count` more tasks have started.
     pub(crate) async fn begun(&mut self, count: usize) {
         for _ in 0..count {
             in_time(self.begun.recv()).await.unwrap();
@@ -44,7 +44,7 @@ impl Gatekeeper {
         self.begun.try_recv().is_err()
     }
 
-    /// Lets so many end.
+    /// Lets `count` tasks end.
     pub(crate) fn open(&self, count: usize) {
         self.end.add_permits(count);
     }

@@ -7,7 +7,7 @@ use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, supervised}
 
 use testkit::{in_time, outcomes_of, turn};
 
-/// Cancels a call after its first turn, and tells how long it took to end.
+/// Cancels a call after its first poll and returns how long it took to end.
 async fn cancelled<F>(token: CancellationToken, call: F) -> (F::Output, Duration)
 where
     F: Future<Output: Send> + Send + 'static,
@@ -20,7 +20,7 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_does_not_end_is_dropped_when_its_grace_is_spent() {
+async fn an_unresponsive_body_is_dropped_after_its_grace() {
     #[supervised(grace = "3s", name = "grace: spent")]
     async fn stubborn(token: &CancellationToken) -> Result<(), TaskError> {
         token.cancelled().await;
@@ -35,7 +35,7 @@ async fn a_body_that_does_not_end_is_dropped_when_its_grace_is_spent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_default_is_twenty_seconds() {
+async fn the_default_grace_is_twenty_seconds() {
     #[supervised(name = "grace: default")]
     async fn stubborn(token: &CancellationToken) -> Result<(), TaskError> {
         token.cancelled().await;
@@ -48,7 +48,7 @@ async fn the_default_is_twenty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_never_looks_at_its_token_is_dropped_too() {
+async fn a_body_that_never_checks_its_token_is_dropped_too() {
     #[supervised(grace = "3s", name = "grace: deaf")]
     async fn deaf(token: CancellationToken) -> Result<(), TaskError> {
         pending::<()>().await;
@@ -63,7 +63,7 @@ async fn a_body_that_never_looks_at_its_token_is_dropped_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_grace_a_body_may_take_for_ever() {
+async fn without_a_grace_a_body_may_run_for_ever() {
     #[supervised(grace = "none", name = "grace: none")]
     async fn slow(token: &CancellationToken) -> Result<&'static str, TaskError> {
         token.cancelled().await;

@@ -1,4 +1,4 @@
-//! Tasks that succeed or fail together: spawns, bounds, results.
+//! Groups: spawns, limits, results.
 
 use std::{
     future::pending,
@@ -59,7 +59,7 @@ async fn the_limit_bounds_the_tasks_and_is_reached() {
 }
 
 #[tokio::test]
-async fn a_spawn_that_waits_for_a_slot_wakes_when_the_group_is_cancelled() {
+async fn cancelling_a_group_wakes_a_spawn_that_waits_for_a_slot() {
     #[supervised(name = "group: wakes")]
     async fn hold() -> Result<(), TaskError> {
         pending().await
@@ -133,7 +133,7 @@ async fn two_groups_and_one_limited_function_do_not_block_each_other() {
 }
 
 #[tokio::test]
-async fn a_spawn_that_is_dropped_while_it_waits_has_spawned_nothing() {
+async fn a_spawn_that_is_dropped_while_it_waits_spawns_nothing() {
     #[supervised(name = "group: dropped spawn")]
     async fn hold(go: Arc<Notify>) -> Result<(), TaskError> {
         go.notified().await;
@@ -177,7 +177,7 @@ async fn a_task_spawns_siblings_and_the_join_waits_for_them() {
 }
 
 #[tokio::test]
-async fn a_handle_may_be_cloned_and_a_task_be_lent_a_token_that_lives_for_ever() {
+async fn a_task_of_a_cloned_handle_may_borrow_a_static_token() {
     #[supervised(name = "group: lent for ever")]
     async fn hold() -> Result<(), TaskError> {
         pending().await
@@ -230,7 +230,7 @@ async fn functions_of_different_errors_fit_into_one_group() {
 }
 
 #[tokio::test]
-async fn a_task_has_the_permit_of_its_spawn_also_where_its_error_is_converted() {
+async fn a_task_holds_its_permit_while_its_error_is_converted() {
     #[supervised(name = "group: converted", limit = 1)]
     async fn io() -> std::io::Result<u32> {
         Ok(1)
@@ -246,7 +246,7 @@ async fn a_task_has_the_permit_of_its_spawn_also_where_its_error_is_converted() 
 }
 
 #[tokio::test]
-async fn a_task_that_its_group_drops_before_its_first_poll_is_a_run_that_was_cancelled() {
+async fn a_task_dropped_before_its_first_poll_counts_as_cancelled() {
     #[supervised(limit = 3, name = "group: unpolled")]
     async fn never() -> Result<(), TaskError> {
         Ok(())

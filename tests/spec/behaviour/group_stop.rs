@@ -1,4 +1,4 @@
-//! Tasks that succeed or fail together: failures, exits, drops.
+//! Groups: failures, exits, drops.
 
 use std::{
     future::pending,
@@ -53,7 +53,7 @@ async fn the_first_failure_is_the_one_that_join_returns() {
 }
 
 #[tokio::test]
-async fn a_real_failure_wins_over_the_cancellations_that_it_triggers() {
+async fn a_failure_wins_over_the_cancellations_that_it_causes() {
     for _ in 0..200 {
         let group = Group::new(&CancellationToken::new());
         group.spawn(wait).await;
@@ -83,7 +83,7 @@ async fn a_spawn_into_a_cancelled_group_does_not_call_its_closure() {
 }
 
 #[tokio::test]
-async fn refused_spawns_make_the_join_say_so() {
+async fn a_join_reports_refused_spawns() {
     let token = CancellationToken::new();
     let group = Group::new(&token);
     group.spawn(quick).await;
@@ -131,7 +131,7 @@ async fn any_exit_stops_a_group_of_services() {
 }
 
 #[tokio::test]
-async fn after_an_exit_a_real_error_is_what_returns() {
+async fn services_return_a_real_error_after_an_exit() {
     #[supervised(name = "stop: fails late")]
     async fn fails_late(token: &CancellationToken) -> Result<(), Failure> {
         token.cancelled().await;
@@ -147,7 +147,7 @@ async fn after_an_exit_a_real_error_is_what_returns() {
 }
 
 #[tokio::test]
-async fn a_group_of_services_that_was_cancelled_from_outside_says_so() {
+async fn a_join_of_services_reports_an_outside_cancellation() {
     let token = CancellationToken::new();
     let group = Group::new(&token).until_first_exit();
     group.spawn(wait).await;
@@ -157,7 +157,7 @@ async fn a_group_of_services_that_was_cancelled_from_outside_says_so() {
     assert!(matches!(error, Failure::Task(TaskError::Cancelled(_))), "{error}");
 }
 
-/// Told to stop, it takes a turn and fails.
+/// Fails one turn after its token has fired.
 #[supervised(name = "stop: fails when told")]
 async fn fails_when_told(token: &CancellationToken) -> Result<(), Failure> {
     token.cancelled().await;
@@ -166,7 +166,7 @@ async fn fails_when_told(token: &CancellationToken) -> Result<(), Failure> {
 }
 
 #[tokio::test]
-async fn of_two_real_errors_of_services_and_of_two_cancellations_the_first_is_told() {
+async fn services_return_the_first_error_or_cancellation() {
     let group = Group::new(&CancellationToken::new()).until_first_exit();
     group.spawn(fails_when_told).await;
     group.spawn(task!("stop: first", |_| -> Result<(), Failure> { panic!("the first") })).await;
@@ -184,7 +184,7 @@ async fn of_two_real_errors_of_services_and_of_two_cancellations_the_first_is_to
 }
 
 #[tokio::test]
-async fn a_task_that_was_given_another_token_ends_with_that_one_and_is_the_first_failure() {
+async fn a_task_with_another_token_is_the_first_failure() {
     let other = CancellationToken::new();
     let group = Group::new(&CancellationToken::new());
     group.spawn(|_| wait(other.clone())).await;
@@ -196,7 +196,7 @@ async fn a_task_that_was_given_another_token_ends_with_that_one_and_is_the_first
 }
 
 #[tokio::test]
-async fn in_a_group_of_services_that_was_cancelled_a_real_error_is_what_returns() {
+async fn a_cancelled_group_of_services_returns_a_real_error() {
     #[supervised(name = "stop: fails on its way down")]
     async fn fails_late(token: &CancellationToken) -> Result<(), Failure> {
         token.cancelled().await;
@@ -216,7 +216,7 @@ async fn in_a_group_of_services_that_was_cancelled_a_real_error_is_what_returns(
 }
 
 #[tokio::test]
-async fn a_panic_of_the_closure_is_a_failure_also_where_there_is_no_value_or_another_error() {
+async fn a_closure_panic_is_a_failure_for_any_value_and_error_type() {
     #[supervised(name = "stop: without a value")]
     async fn quiet(_number: u32) {}
 
@@ -238,7 +238,7 @@ async fn a_panic_of_the_closure_is_a_failure_also_where_there_is_no_value_or_ano
 }
 
 #[tokio::test]
-async fn a_token_of_its_own_that_a_task_was_given_is_no_later_tasks() {
+async fn a_task_with_another_token_does_not_affect_later_tasks() {
     let (other, token) = (CancellationToken::new(), CancellationToken::new());
     let (group, pool) = (Group::new(&token), Pool::new(1));
     let mut given = Vec::new();
@@ -375,7 +375,7 @@ impl Drop for Bomb {
 }
 
 #[tokio::test]
-async fn values_of_a_group_that_is_dropped_may_panic_when_they_are_dropped() {
+async fn values_of_a_dropped_group_may_panic_in_their_drop() {
     #[supervised(name = "stop: bombs")]
     async fn arm() -> Result<Bomb, TaskError> {
         Ok(Bomb)

@@ -1,9 +1,9 @@
-//! The attribute works among names that are its own elsewhere, and inside any `macro_rules!`.
+//! The attribute works if names around it are shadowed, and inside any `macro_rules!`.
 
-// Public where their modules are not: in a program they would be.
+// Public items in private modules; in a library they would be reachable.
 #![allow(unreachable_pub)]
 
-/// Everything that generated code could mean, meaning something else.
+/// Shadows every name that generated code could use.
 #[allow(dead_code, non_camel_case_types, non_upper_case_globals, unused_imports)]
 mod hostile {
     use ::std::{primitive::u32, result::Result as Outcome};
@@ -77,7 +77,7 @@ mod hostile {
         () => {};
     }
 
-    /// Methods of everything, called like those that generated code calls.
+    /// Implements methods with the names that generated code calls for every type.
     pub trait Blanket: ::core::marker::Sized {
         fn verdict(&self) {}
         fn take(self) {}
@@ -109,7 +109,7 @@ mod hostile {
 
     pub struct Owner(pub u32);
 
-    // The derive of it would name what means something else here.
+    // The derive would use names that are shadowed here.
     impl ::core::clone::Clone for Owner {
         fn clone(&self) -> Self {
             Self(self.0)
@@ -177,7 +177,7 @@ mod hostile {
 }
 
 #[tokio::test]
-async fn nothing_that_is_generated_depends_on_names_around_it() {
+async fn generated_code_does_not_depend_on_names_around_it() {
     let token = CancellationToken::new();
     assert_eq!(hostile::plain(&token, 1, (1, 0)).await.unwrap(), 4);
     assert_eq!(hostile::lent(&token, 1).await.unwrap(), 4);
@@ -201,7 +201,7 @@ use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 type Done = Result<u32, TaskError>;
 
-/// Parameters named like what is injected.
+/// Parameters with the names of injected variables.
 #[supervised]
 async fn named_like_ours(
     token: u32,
@@ -216,14 +216,14 @@ async fn named_like_ours(
     Ok(spec + __token + __arg0 + __arg6 + output)
 }
 
-/// Parameters named like what the prelude has, as far as a binding may be.
+/// Parameters with the names of prelude items, as far as bindings allow it.
 #[supervised]
 #[allow(non_snake_case)]
 async fn named_like_the_prelude(Option: u32, Result: u32, this: u32, __private: u32) -> Done {
     Ok(Option + Result + this + __private)
 }
 
-/// The same where each run is made of clones.
+/// The same for restarting functions, whose runs get clones.
 #[supervised(restart = "on-failure")]
 #[allow(non_snake_case)]
 async fn kept_like_the_prelude(
@@ -235,7 +235,7 @@ async fn kept_like_the_prelude(
     Ok(Option + Kept + token + __supervised_kept_0)
 }
 
-/// Where nothing is imported that is not asked for.
+/// A module without any imports.
 #[no_implicit_prelude]
 mod bare {
     #[::tokio_supervised::supervised(limit = 4, timeout = "1s")]
@@ -266,7 +266,7 @@ mod bare {
     }
 }
 
-/// The same with a token of the user's.
+/// The same with a token parameter.
 #[supervised]
 async fn named_like_ours_with_a_token(
     __token: &CancellationToken,
@@ -278,7 +278,7 @@ async fn named_like_ours_with_a_token(
     Ok(token + never + __arg3)
 }
 
-/// A constant that a pattern of ours could match.
+/// A constant that a generated pattern could match.
 #[supervised]
 async fn shadowed_inside() -> Done {
     #[allow(non_upper_case_globals)]
@@ -302,14 +302,14 @@ async fn a_parameter_may_have_any_name() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_generated_depends_on_the_prelude() {
+async fn generated_code_does_not_depend_on_the_prelude() {
     let token = CancellationToken::new();
     assert_eq!(bare::plain(&token, 1).await.unwrap(), 1);
     assert_eq!(bare::restarts(&token.child_token(), 1).await.unwrap(), 1);
     assert_eq!(bare::task(token).await.unwrap(), 1);
 }
 
-/// The whole function inside the macro.
+/// The whole function is inside the macro.
 macro_rules! whole {
     () => {
         #[supervised]
@@ -320,7 +320,7 @@ macro_rules! whole {
 }
 whole!();
 
-/// The pieces come in.
+/// The parts of the function are passed in.
 macro_rules! pieces {
     ($(#[$meta:meta])* $vis:vis $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty $body:block) => {
         $(#[$meta])*
@@ -329,14 +329,14 @@ macro_rules! pieces {
     };
 }
 pieces! {
-    /// Documented outside.
+    /// The documentation is passed in.
     pub pieces(n: u32, more: Vec<u32>) -> Result<u32, TaskError> {
         let sum: u32 = more.iter().sum();
         Ok(n + sum)
     }
 }
 
-/// The token's type, the pattern and the arguments come in.
+/// The token's type, the pattern and the arguments are passed in.
 macro_rules! typed {
     ($name:ident, $limit:expr, $label:literal, $timeout:expr, $token:ident: $ty:ty, $pat:pat => $value:expr) => {
         #[supervised(limit = $limit, name = $label, timeout = $timeout)]
@@ -349,7 +349,7 @@ macro_rules! typed {
 typed!(typed_lent, 4, "typed", "1s", token: &CancellationToken, (a, b) => a + b);
 typed!(typed_given, 2 + 2, "typed", std::time::Duration::from_secs(1), token: CancellationToken, (a, _) => a);
 
-/// A name of the macro's beside the same name of its caller's.
+/// A name of the macro beside the same name of its caller.
 macro_rules! mixed {
     ($name:ident, $n:ident) => {
         #[supervised]
@@ -360,7 +360,7 @@ macro_rules! mixed {
 }
 mixed!(mixed, n);
 
-/// A whole item, handed through.
+/// A whole item that is passed through.
 macro_rules! through {
     ($item:item) => {
         #[supervised(limit = 1)]
@@ -373,7 +373,7 @@ through! {
     }
 }
 
-/// A method, with a receiver from outside.
+/// A method whose receiver is passed in.
 macro_rules! method {
     ($ty:ident, $self:ident, $name:ident, $body:expr) => {
         impl $ty {
@@ -387,7 +387,7 @@ macro_rules! method {
 struct Holder(u32);
 method!(Holder, self, method, self.0);
 
-/// A return type and a body as fragments, without the attribute's own block.
+/// A return type and a body as fragments, without the block that the attribute adds.
 macro_rules! fragments {
     ($name:ident, $ret:ty, $body:block) => {
         #[supervised]
@@ -411,7 +411,7 @@ async fn functions_are_made_by_macros_in_any_layout() {
     nothing(&token).await;
 }
 
-/// The crate under another path, as a library that re-exports it has it.
+/// The crate under another path, as a library re-exports it.
 mod facade {
     pub mod inner {
         pub use tokio_supervised::*;

@@ -1,4 +1,4 @@
-//! Faults that rewrites of such programs have had, each named after what went wrong.
+//! Regression tests for faults of earlier versions of such programs, each named after the fault.
 
 mod work_tied_to_the_token_of_its_request_dies_with_the_request {
     use std::time::Duration;
@@ -97,7 +97,7 @@ mod a_drain_drops_what_is_buffered {
         Ok(())
     }
 
-    /// Takes a message only once there is room for it.
+    /// Receives a message only after it has reserved a slot for it.
     async fn produce(
         pool: Pool,
         queue: Arc<Mutex<VecDeque<u32>>>,
@@ -119,7 +119,7 @@ mod a_drain_drops_what_is_buffered {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_accepted_is_finished_and_what_waits_is_untouched() {
+    async fn accepted_work_is_finished_and_waiting_work_is_untouched() {
         let (gate, mut keeper) = gate();
         let queue: Arc<Mutex<VecDeque<u32>>> = Arc::new(Mutex::new((0..10).collect()));
         let done = Arc::new(Mutex::new(Vec::new()));
@@ -177,7 +177,7 @@ mod a_recovered_loop_ends_silently {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_panics_runs_on_and_its_panics_are_counted() {
+    async fn a_loop_that_panics_restarts_and_its_panics_are_counted() {
         let token = CancellationToken::new();
         let (flushed, mut has_flushed) = mpsc::unbounded_channel();
         let looping = tokio::spawn(flush_every_tick(token.clone(), Arc::default(), flushed));
@@ -203,7 +203,7 @@ mod a_recovered_loop_ends_silently {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_gives_up_takes_those_with_it_that_rely_on_it() {
+    async fn a_loop_that_gives_up_stops_its_dependants() {
         let group = Group::new(&CancellationToken::new()).until_first_exit();
         group.spawn(read).await;
         group.spawn(broken).await;

@@ -1,4 +1,4 @@
-//! Permits: how many runs at once, and that none is ever lost.
+//! Permits: how many runs are allowed at once, and that none is lost.
 
 use std::{
     future::pending,
@@ -36,7 +36,7 @@ async fn a_thousand_runs_on_several_threads_never_exceed_the_limit() {
     assert_eq!(stats.permit_waits.count(), 1_000);
 }
 
-/// Does what it is told, with the only permit.
+/// Performs the given action while it holds the only permit.
 #[supervised(limit = 1, name = "limit: one", timeout = "1s")]
 async fn one(what: What) -> Result<u32, TaskError> {
     match what {
@@ -53,14 +53,14 @@ enum What {
     Wait,
 }
 
-/// The permit is there: the next run has it without waiting.
+/// The permit is free: the next run acquires it without waiting.
 async fn assert_free(token: &CancellationToken) {
     assert_eq!(in_time(one(token, What::Return)).await.unwrap(), 1);
 }
 
 /// One test, since the function has one permit.
 #[tokio::test(start_paused = true)]
-async fn the_permit_is_back_whichever_way_a_run_ends() {
+async fn the_permit_is_released_however_a_run_ends() {
     let root = CancellationToken::new();
     assert_free(&root).await;
 
@@ -88,7 +88,7 @@ async fn the_permit_is_back_whichever_way_a_run_ends() {
     drop(run);
     assert_free(&root).await;
 
-    // Waits for the permit that another run holds, and gives up.
+    // Waits for the permit of another run and is cancelled.
     let holder = tokio::spawn(one(root.clone(), What::Wait));
     turn().await;
     let token = root.child_token();
@@ -98,7 +98,7 @@ async fn the_permit_is_back_whichever_way_a_run_ends() {
     token.cancel();
     assert!(matches!(in_time(waiting).await.unwrap(), Err(TaskError::Cancelled(_))));
 
-    // Waits, and is dropped; the permit goes to the one behind it.
+    // Is dropped while it waits; the permit goes to the next waiter.
     let dropped = tokio::spawn(one(root.clone(), What::Return));
     turn().await;
     let behind = tokio::spawn(one(root.clone(), What::Return));
@@ -149,7 +149,7 @@ async fn a_full_function_that_rejects_ends_the_call_at_once() {
 }
 
 #[tokio::test]
-async fn waiting_runs_are_served_in_the_order_in_which_they_came() {
+async fn waiting_runs_are_served_in_order_of_arrival() {
     #[supervised(limit = 1, name = "limit: order")]
     async fn note(order: &std::sync::Mutex<Vec<u32>>, n: u32) -> Result<(), TaskError> {
         turn().await;

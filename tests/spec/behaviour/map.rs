@@ -1,4 +1,4 @@
-//! Fan-out: order, bounds, laziness.
+//! Maps: order, limits, laziness.
 
 use std::sync::{
     Arc,
@@ -11,7 +11,7 @@ use tokio_supervised::{CancellationToken, TaskError, map, supervised};
 use testkit::{in_time, stats_of, turn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_thousand_results_come_in_the_order_of_the_items() {
+async fn a_thousand_results_are_in_the_order_of_the_items() {
     #[supervised(name = "map: order")]
     async fn uneven(n: u32) -> Result<u32, TaskError> {
         for _ in 0..n % 7 {
@@ -25,7 +25,7 @@ async fn a_thousand_results_come_in_the_order_of_the_items() {
 }
 
 #[tokio::test]
-async fn a_function_without_parameters_of_its_own_takes_a_closure() {
+async fn a_function_without_parameters_takes_a_closure() {
     #[supervised(name = "map: closure")]
     async fn add(to: Arc<AtomicUsize>, n: usize) {
         to.fetch_add(n, SeqCst);
@@ -59,7 +59,7 @@ async fn the_limit_of_the_map_bounds_the_runs_and_is_reached() {
 }
 
 #[tokio::test]
-async fn without_a_limit_the_functions_own_is_taken() {
+async fn a_map_without_a_limit_uses_that_of_its_function() {
     static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
     #[supervised(limit = 3, name = "map: own limit")]
@@ -78,7 +78,7 @@ async fn without_a_limit_the_functions_own_is_taken() {
 }
 
 #[tokio::test]
-async fn a_token_of_its_own_that_a_run_was_given_is_no_later_items() {
+async fn a_run_with_another_token_does_not_affect_later_items() {
     #[supervised(name = "map: own token")]
     async fn work(given: bool) -> Result<bool, TaskError> {
         Ok(given)
@@ -99,7 +99,7 @@ async fn a_token_of_its_own_that_a_run_was_given_is_no_later_items() {
 }
 
 #[tokio::test]
-async fn without_any_limit_four_run_for_each_thread_of_the_machine() {
+async fn without_any_limit_four_runs_per_thread_are_started() {
     #[supervised(name = "map: no limit")]
     async fn meet((running, go_on): (Arc<AtomicUsize>, Arc<Semaphore>)) -> Result<(), TaskError> {
         running.fetch_add(1, SeqCst);
@@ -118,7 +118,7 @@ async fn without_any_limit_four_run_for_each_thread_of_the_machine() {
             while running.load(SeqCst) < most {
                 turn().await;
             }
-            // What else would begin has its turns.
+            // Lets other runs start.
             for _ in 0..100 {
                 turn().await;
             }
@@ -162,7 +162,7 @@ async fn no_items_give_no_results() {
 }
 
 #[tokio::test]
-async fn a_slow_item_holds_up_nobody_but_itself() {
+async fn a_slow_item_delays_no_other() {
     #[supervised(name = "map: slow")]
     async fn wait_for(
         others: Arc<Barrier>,
@@ -193,7 +193,7 @@ async fn a_limit_of_zero_panics_with_a_sentence() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn runs_that_compute_are_shared_between_the_threads() {
-    /// Goes on when the other one is here as well; a barrier would wait for ever.
+    /// Continues when the other task has arrived as well; a barrier would wait for ever.
     #[supervised(name = "map: computes")]
     async fn computes(here: Arc<AtomicUsize>) -> Result<(), TaskError> {
         here.fetch_add(1, SeqCst);

@@ -1,4 +1,4 @@
-//! Fan-out: what fails, what stops, what is left.
+//! Maps: failures, cancellation, remaining items.
 
 use std::{
     future::pending,
@@ -22,7 +22,7 @@ enum Failure {
 }
 
 #[tokio::test]
-async fn the_first_failure_cancels_the_rest_and_is_what_returns() {
+async fn the_first_failure_cancels_the_rest_and_is_returned() {
     #[supervised(name = "map: first failure")]
     async fn fail_at_three(n: u32) -> Result<u32, Failure> {
         match n {
@@ -133,7 +133,7 @@ async fn settled_results_end_with_a_cancellation_if_items_are_unread() {
     let all = CancellationTokens(token.clone());
     let results = map(&token, 0.., move |token, n| cancel_at_ten(token, all.clone(), n));
     let results = in_time(results.limit(1).settled()).await;
-    // The last one stands for the items that were not read.
+    // The last result stands for the items that were not read.
     assert_eq!(results.len(), 12);
     let cancelled = |end: &Result<_, _>| matches!(end, Err(TaskError::Cancelled(_)));
     assert!(results[10..].iter().all(cancelled));

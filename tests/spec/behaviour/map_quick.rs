@@ -1,4 +1,4 @@
-//! Fan-out over many items that are ready at once.
+//! Maps over many items that are ready at once.
 
 use std::{
     future::pending,
@@ -14,7 +14,7 @@ use tokio_supervised::{CancellationToken, Outcome, TaskError, map, supervised};
 use testkit::{Alive, in_time, outcomes_of, stats_of};
 
 #[tokio::test]
-async fn a_run_that_waits_for_the_last_one_among_many_quick_ones_holds_up_nobody() {
+async fn a_waiting_run_among_many_quick_ones_delays_no_other() {
     #[supervised(name = "quick items: waits for the others")]
     async fn last_or_quick(
         barrier: Arc<Barrier>,
@@ -35,7 +35,7 @@ async fn a_run_that_waits_for_the_last_one_among_many_quick_ones_holds_up_nobody
 }
 
 #[tokio::test]
-async fn a_failure_among_many_quick_items_leaves_none_of_them() {
+async fn a_failure_among_many_quick_items_stops_them_all() {
     #[supervised(name = "quick items: fails")]
     async fn fail(_alive: Alive, n: usize) -> Result<(), TaskError> {
         assert_ne!(n, 1_000);
@@ -52,8 +52,8 @@ async fn a_failure_among_many_quick_items_leaves_none_of_them() {
 }
 
 #[tokio::test]
-async fn settled_after_a_cancellation_every_item_that_was_read_has_its_own_result() {
-    /// The token of them all, which is not the run's own.
+async fn each_item_read_before_a_cancellation_has_its_result() {
+    /// The token of the whole map, which is not the run's own.
     #[derive(Clone)]
     struct Fires(CancellationToken);
 
@@ -74,7 +74,7 @@ async fn settled_after_a_cancellation_every_item_that_was_read_has_its_own_resul
     for (n, end) in ends.iter().enumerate() {
         match end {
             Ok(value) => assert_eq!(*value, n),
-            // The other worker may have been out of its budget, which is 128 runs, since an earlier item.
+            // The other worker may have used up its budget of 128 runs at an earlier item.
             Err(error) => {
                 assert!(n + 130 > 1_000, "{n}: {error}");
                 assert_eq!(error.outcome(), Outcome::Cancelled);
@@ -84,7 +84,7 @@ async fn settled_after_a_cancellation_every_item_that_was_read_has_its_own_resul
 }
 
 #[tokio::test]
-async fn a_panic_of_the_closure_is_the_end_of_its_item_alone() {
+async fn a_panic_of_the_closure_ends_only_its_item() {
     #[supervised(name = "quick items: made")]
     async fn made(n: usize) -> Result<usize, TaskError> {
         Ok(n)
@@ -117,7 +117,7 @@ async fn a_run_that_fires_its_own_token_stops_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_quick_items_are_each_run_once_on_however_many_threads() {
+async fn many_quick_items_run_once_each_on_any_number_of_threads() {
     #[supervised(name = "quick items: once")]
     async fn once(seen: Arc<Mutex<Vec<u8>>>, n: usize) -> Result<usize, TaskError> {
         seen.lock().unwrap()[n] += 1;

@@ -1,4 +1,4 @@
-//! What cannot be meant panics with a sentence that says so.
+//! Misuse panics with a message that explains it.
 
 use std::{
     future::{Future, pending},
@@ -25,7 +25,7 @@ async fn item(_item: u32) -> Result<u32, TaskError> {
     pending().await
 }
 
-/// What a panic of the code says.
+/// The message of a panic in `code`.
 fn said_by<R>(code: impl FnOnce() -> R) -> String {
     let panic = catch_unwind(AssertUnwindSafe(code)).map(drop).expect_err("it panics");
     match panic.downcast::<String>() {
@@ -34,7 +34,7 @@ fn said_by<R>(code: impl FnOnce() -> R) -> String {
     }
 }
 
-/// What one more poll says, after the end.
+/// The panic message of one more poll after completion.
 async fn said_after_the_end<F: Future>(future: F) -> String {
     let mut future = Box::pin(future);
     in_time(&mut future).await;
@@ -42,7 +42,7 @@ async fn said_after_the_end<F: Future>(future: F) -> String {
 }
 
 #[tokio::test]
-async fn a_future_that_has_ended_says_so_when_it_is_polled_again() {
+async fn polling_a_finished_future_panics_and_says_so() {
     let (token, pool) = (CancellationToken::new(), Pool::new(1));
     let group = Group::new(&token);
     let call_again = "a supervised future was polled after it had ended";
@@ -62,7 +62,7 @@ async fn a_future_that_has_ended_says_so_when_it_is_polled_again() {
 }
 
 #[tokio::test]
-async fn a_map_that_runs_cannot_be_settled_any_more() {
+async fn a_map_that_runs_can_no_longer_be_settled() {
     let mut mapped = Box::pin(map(&CancellationToken::new(), 0..2, item));
     assert!(poll_once(&mut mapped).is_pending());
     let mapped = *std::pin::Pin::into_inner(mapped);
@@ -70,7 +70,7 @@ async fn a_map_that_runs_cannot_be_settled_any_more() {
 }
 
 #[test]
-fn a_limit_of_nothing_is_refused() {
+fn a_limit_of_zero_is_refused() {
     let token = CancellationToken::new();
     for said in [
         said_by(|| Group::<(), TaskError>::new(&token).limit(0)),

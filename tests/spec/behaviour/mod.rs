@@ -1,4 +1,4 @@
-//! What the crate promises, one behaviour a test.
+//! The documented behaviour of the crate, one behaviour per test.
 
 #![expect(
     clippy::disallowed_methods,

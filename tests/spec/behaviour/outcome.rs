@@ -1,4 +1,4 @@
-//! How an end is judged: what counts as cancelled, and what stays an error.
+//! How a result is classified: as cancelled or as an error.
 
 use std::{error::Error, fmt, io};
 
@@ -6,7 +6,7 @@ use tokio_supervised::{CancellationToken, Cause, Outcome, TaskError, supervised}
 
 use testkit::{outcomes_of, poll_once};
 
-/// Fires its own token, then returns what an inner cancelled call gave it.
+/// Fires its own token, then returns the error of an inner cancelled call.
 macro_rules! returns_the_cancellation {
     ($test:ident, $name:literal, $error:ty) => {
         #[tokio::test]
@@ -63,7 +63,7 @@ async fn carried_through_layers_of_context() {
 }
 
 #[tokio::test]
-async fn an_error_of_ones_own_during_a_shutdown_stays_an_error() {
+async fn a_user_error_during_a_shutdown_stays_an_error() {
     #[supervised(name = "outcome: own error")]
     async fn fails(token: &CancellationToken) -> anyhow::Result<()> {
         token.cancel();
@@ -75,7 +75,7 @@ async fn an_error_of_ones_own_during_a_shutdown_stays_an_error() {
 }
 
 #[tokio::test]
-async fn a_cancellation_that_arrives_while_the_own_token_has_not_fired_stays_an_error() {
+async fn a_cancellation_by_another_token_stays_an_error() {
     struct Other(CancellationToken);
 
     #[supervised(name = "outcome: someone else's")]
@@ -90,7 +90,7 @@ async fn a_cancellation_that_arrives_while_the_own_token_has_not_fired_stays_an_
 }
 
 #[tokio::test]
-async fn an_error_that_is_no_error_counts_as_one_all_the_same() {
+async fn an_error_without_the_error_trait_counts_as_one() {
     struct Plain;
     impl From<TaskError> for Plain {
         fn from(_: TaskError) -> Self {
@@ -110,7 +110,7 @@ async fn an_error_that_is_no_error_counts_as_one_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_ring_of_sources_is_not_followed_for_ever() {
+async fn a_cycle_of_sources_is_not_followed_for_ever() {
     #[derive(Debug)]
     struct Ring;
     impl fmt::Display for Ring {
@@ -139,7 +139,7 @@ async fn a_ring_of_sources_is_not_followed_for_ever() {
 }
 
 #[tokio::test]
-async fn nested_functions_hand_their_errors_on_with_a_question_mark() {
+async fn nested_functions_propagate_errors_with_the_question_mark() {
     #[supervised(name = "outcome: leaf")]
     async fn leaf(n: u32) -> Result<u32, TaskError> {
         assert!(n < 3, "three is too many");
@@ -173,7 +173,7 @@ async fn the_cause_of_a_plain_token_is_the_token() {
 }
 
 #[tokio::test]
-async fn a_call_inside_a_body_that_their_token_drops_is_cancelled_too() {
+async fn a_call_in_a_body_that_the_token_drops_is_cancelled_too() {
     #[supervised(name = "outcome: inside")]
     async fn inside() -> Result<(), TaskError> {
         std::future::pending().await

@@ -1,4 +1,4 @@
-//! The boundary: every panic becomes a value, wherever it comes from.
+//! The panic boundary: every panic becomes a value, wherever it occurs.
 
 use std::{
     future::pending,
@@ -31,7 +31,7 @@ impl Drop for Bomb {
 }
 
 #[tokio::test]
-async fn a_panic_tells_its_message_its_place_and_its_backtrace() {
+async fn a_panic_has_its_message_place_and_backtrace() {
     #[supervised(name = "panics: place")]
     async fn index(at: usize) -> Result<u32, TaskError> {
         turn().await;
@@ -54,7 +54,7 @@ async fn a_panic_tells_its_message_its_place_and_its_backtrace() {
 }
 
 #[tokio::test]
-async fn the_payload_can_be_had_back() {
+async fn the_payload_of_a_panic_can_be_taken() {
     #[supervised(name = "panics: payload")]
     async fn throw() -> Result<(), TaskError> {
         panic::panic_any(42_u32)
@@ -82,7 +82,7 @@ async fn a_resumed_panic_has_no_place() {
 }
 
 #[tokio::test]
-async fn a_panic_in_a_drop_during_another_does_not_take_its_place() {
+async fn a_panic_in_a_drop_does_not_replace_the_first_panic() {
     #[supervised(name = "panics: inner")]
     async fn inner(bomb: Bomb) -> Result<(), TaskError> {
         let _bomb = bomb;
@@ -101,7 +101,7 @@ async fn a_panic_in_a_drop_during_another_does_not_take_its_place() {
 }
 
 #[tokio::test]
-async fn a_panic_that_the_body_catches_itself_is_none_of_ours() {
+async fn a_panic_that_the_body_catches_is_not_counted() {
     #[supervised(name = "panics: own catch")]
     async fn careful() -> Result<bool, TaskError> {
         Ok(catch_unwind(|| panic!("caught inside")).is_err())
@@ -112,7 +112,7 @@ async fn a_panic_that_the_body_catches_itself_is_none_of_ours() {
 }
 
 #[tokio::test]
-async fn a_panic_in_the_drop_of_a_body_that_is_cancelled_makes_it_panicked() {
+async fn a_cancelled_body_whose_drop_panics_counts_as_panicked() {
     #[supervised(name = "panics: drop of the body")]
     async fn carry(bomb: Bomb) -> Result<(), TaskError> {
         let _bomb = bomb;
@@ -128,7 +128,7 @@ async fn a_panic_in_the_drop_of_a_body_that_is_cancelled_makes_it_panicked() {
 }
 
 #[tokio::test]
-async fn a_panic_in_the_drop_of_a_body_that_its_owner_drops_stays_inside() {
+async fn dropping_a_started_call_contains_its_panics() {
     #[supervised(name = "panics: dropped by its owner")]
     async fn carry(bomb: Bomb) -> Result<(), TaskError> {
         let _bomb = bomb;
@@ -144,7 +144,7 @@ async fn a_panic_in_the_drop_of_a_body_that_its_owner_drops_stays_inside() {
 }
 
 #[tokio::test]
-async fn a_payload_that_panics_when_it_is_dropped_harms_nobody() {
+async fn a_payload_that_panics_in_its_drop_is_harmless() {
     #[supervised(name = "panics: drop of the payload")]
     async fn throw() -> Result<(), TaskError> {
         panic::panic_any(Bomb)
@@ -155,7 +155,7 @@ async fn a_payload_that_panics_when_it_is_dropped_harms_nobody() {
 }
 
 #[tokio::test]
-async fn values_that_nobody_gets_may_panic_when_they_are_dropped() {
+async fn unreturned_values_may_panic_in_their_drop() {
     #[supervised(name = "panics: drop of the output")]
     async fn arm(n: u32) -> Result<Bomb, TaskError> {
         if n == 2 {
@@ -218,7 +218,7 @@ async fn a_function_without_a_result_survives_a_panic() {
 }
 
 #[test]
-fn a_call_in_a_drop_while_the_thread_panics_runs_and_leaves_the_panic_alone() {
+fn a_call_in_a_drop_during_a_panic_runs() {
     #[supervised(name = "panics: cleans up")]
     async fn clean_up() -> Result<(), TaskError> {
         Ok(())

@@ -1,4 +1,4 @@
-//! What a pool takes, and what it refuses.
+//! What a pool accepts and refuses.
 
 use std::{
     future::pending,
@@ -65,7 +65,7 @@ async fn a_full_pool_refuses_without_calling_the_closure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_function_is_full_to_try_spawn_whatever_its_on_full_and_no_run() {
+async fn try_spawn_reports_full_for_a_full_function() {
     #[supervised(limit = 1, name = "pool: waits when full")]
     async fn waits(gate: Gate) -> Result<(), TaskError> {
         gate.pass().await;
@@ -96,7 +96,7 @@ async fn a_full_function_is_full_to_try_spawn_whatever_its_on_full_and_no_run() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_spawn_that_is_dropped_while_it_waits_has_spawned_nothing() {
+async fn a_spawn_that_is_dropped_while_it_waits_spawns_nothing() {
     let (gate, mut keeper) = gate();
     let pool = Pool::new(1);
     let count = Arc::new(AtomicUsize::new(0));
@@ -118,7 +118,7 @@ async fn a_spawn_that_is_dropped_while_it_waits_has_spawned_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_spawn_and_a_waiting_reserve_end_closed_as_soon_as_the_pool_closes() {
+async fn waiting_spawns_and_reserves_end_when_the_pool_closes() {
     let (gate, mut keeper) = gate();
     let pool = Pool::new(1);
     pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
@@ -144,7 +144,7 @@ async fn a_waiting_spawn_and_a_waiting_reserve_end_closed_as_soon_as_the_pool_cl
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reserved_slot_holds_a_place_and_gives_it_back_when_it_is_dropped() {
+async fn a_dropped_reserved_slot_is_free_again() {
     let pool = Pool::new(1);
     let slot = pool.reserve().await.unwrap();
     let (gate, keeper) = gate();
@@ -158,7 +158,7 @@ async fn a_reserved_slot_holds_a_place_and_gives_it_back_when_it_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reserved_slot_spawns_after_the_pool_has_closed_and_the_drain_waits_for_it() {
+async fn a_drain_waits_for_the_spawn_of_a_reserved_slot() {
     let (gate, mut keeper) = gate();
     let pool = Pool::new(1);
     let slot = pool.reserve().await.unwrap();
@@ -172,7 +172,7 @@ async fn a_reserved_slot_spawns_after_the_pool_has_closed_and_the_drain_waits_fo
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_of_a_reserved_slot_waits_for_the_permit_of_its_function_by_itself() {
+async fn a_task_of_a_reserved_slot_waits_for_its_own_permit() {
     #[supervised(limit = 1, name = "pool: one at a time")]
     async fn one(gate: Gate) -> Result<(), TaskError> {
         gate.pass().await;
@@ -198,7 +198,7 @@ async fn a_task_of_a_reserved_slot_waits_for_the_permit_of_its_function_by_itsel
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_larger_limit_lets_a_waiting_spawn_go_on_and_none_of_zero_is_set() {
+async fn set_limit_admits_a_waiting_spawn_and_refuses_zero() {
     let (gate, mut keeper) = gate();
     let pool = Pool::new(1);
     pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
@@ -216,12 +216,12 @@ async fn a_larger_limit_lets_a_waiting_spawn_go_on_and_none_of_zero_is_set() {
 
 #[test]
 #[should_panic(expected = "`limit` must not be 0")]
-fn a_pool_of_nothing_panics() {
+fn a_pool_without_slots_panics() {
     _ = Pool::new(0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_handle_aborts_what_runs_and_says_why() {
+async fn dropping_the_last_handle_aborts_tasks_with_a_reason() {
     #[supervised(name = "pool: obeys")]
     async fn obeys(token: &CancellationToken, alive: Alive) -> Result<(), TaskError> {
         let _alive = alive;
@@ -245,7 +245,7 @@ async fn the_last_handle_aborts_what_runs_and_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_would_wait_for_a_slot_of_its_own_full_pool_is_refused() {
+async fn a_spawn_into_the_callers_own_full_pool_is_refused() {
     #[supervised(name = "pool: outer")]
     async fn outer(pool: Pool, gate: Gate) -> anyhow::Result<()> {
         let refused = pool.spawn(|token| gated(token, gate.clone())).await.unwrap_err();
@@ -269,7 +269,7 @@ async fn a_task_that_would_wait_for_a_slot_of_its_own_full_pool_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closure_that_was_called_is_not_refused_because_the_pool_closes_meanwhile() {
+async fn a_pool_closed_by_the_closure_still_accepts_its_task() {
     let (gate, mut keeper) = gate();
     let pool = Pool::new(1);
     let closing = pool.clone();
@@ -284,7 +284,7 @@ async fn a_closure_that_was_called_is_not_refused_because_the_pool_closes_meanwh
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closure_that_panics_takes_no_place_and_is_no_error() {
+async fn a_closure_that_panics_takes_no_slot_and_is_no_error() {
     let pool = Pool::new(1);
     #[supervised(name = "pool: never made")]
     async fn never_made(_: u32) -> Result<(), TaskError> {
@@ -300,7 +300,7 @@ async fn a_closure_that_panics_takes_no_place_and_is_no_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_and_errors_that_panic_harm_nobody() {
+async fn values_and_errors_that_panic_are_harmless() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -342,7 +342,7 @@ async fn values_and_errors_that_panic_harm_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_jobs_of_which_every_fifth_panics_leave_the_pool_as_it_was() {
+async fn panics_in_a_thousand_jobs_leave_the_pool_intact() {
     #[supervised(name = "pool: every fifth")]
     async fn job(n: u32) -> anyhow::Result<u32> {
         turn().await;
@@ -360,7 +360,7 @@ async fn a_thousand_jobs_of_which_every_fifth_panics_leave_the_pool_as_it_was() 
 }
 
 #[tokio::test]
-async fn what_a_reserved_slot_is_used_for_after_a_drain_is_not_begun() {
+async fn a_reserved_slot_starts_nothing_after_a_drain() {
     #[supervised(name = "pool: deaf", grace = "none", allow(unused_token))]
     async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
         _ = token;

@@ -1,4 +1,4 @@
-//! Pools from several sides at once: closes, drops, limits and drains that meet spawns.
+//! Pools under concurrent closes, drops, resizes, drains and spawns.
 
 use std::{
     future::pending,
@@ -24,7 +24,7 @@ use testkit::{in_time, outcomes_of, poll_once, runtime, stats_of, turn};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_was_accepted_while_the_pool_closed_has_ended_when_the_drain_returns() {
+async fn tasks_accepted_during_the_close_end_before_the_drain() {
     #[supervised(name = "races: accepted")]
     async fn counts(ended: Arc<AtomicUsize>) -> Result<(), TaskError> {
         turn().await;
@@ -71,7 +71,7 @@ async fn what_was_accepted_while_the_pool_closed_has_ended_when_the_drain_return
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn limits_of_pool_and_function_that_change_under_load_lose_no_slot_and_no_permit() {
+async fn resizing_under_load_loses_no_slot_and_no_permit() {
     static NOW: AtomicUsize = AtomicUsize::new(0);
     static MOST: AtomicUsize = AtomicUsize::new(0);
     #[supervised(name = "races: limits", limit = 4)]
@@ -90,7 +90,7 @@ async fn limits_of_pool_and_function_that_change_under_load_lose_no_slot_and_no_
             for n in 0..1_000 {
                 match way {
                     0 => _ = pool.try_spawn(counted),
-                    // Given up in the queue.
+                    // Dropped while it is queued.
                     1 if n % 3 == 0 => {
                         tokio::select! {
                             biased;
@@ -139,7 +139,7 @@ async fn limits_of_pool_and_function_that_change_under_load_lose_no_slot_and_no_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiting_spawn_that_is_dropped_at_any_poll_leaves_slot_and_permit_free() {
+async fn a_spawn_dropped_at_any_poll_leaves_slot_and_permit_free() {
     #[supervised(name = "races: any poll", limit = 1)]
     async fn gated(gate: Gate) -> Result<(), TaskError> {
         gate.pass().await;
@@ -154,7 +154,7 @@ async fn a_waiting_spawn_that_is_dropped_at_any_poll_leaves_slot_and_permit_free
         for poll in 0..polls {
             assert!(poll_once(waits.as_mut()).is_pending());
             if poll == 1 {
-                // Permit and slot are granted to the spawn that is dropped before it is polled again.
+                // Permit and slot are granted to a spawn that is dropped before its next poll.
                 keeper.open(1);
                 while !pool.is_empty() {
                     turn().await;
@@ -252,12 +252,12 @@ async fn many_tasks_that_do_not_stop_are_listed_within_the_grace() {
     let begun = std::time::Instant::now();
     let unfinished = pool.drain(Duration::ZERO).await.unwrap_err();
     assert_eq!(unfinished.tasks().len(), TASKS);
-    // All pairs of them take much longer than a look at each.
+    // Comparing all pairs would take much longer than one pass over them.
     assert!(begun.elapsed() < 5 * SECOND, "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_that_outlives_the_task_it_was_made_in_waits_for_a_slot_of_that_pool() {
+async fn a_group_that_outlives_its_maker_may_wait_for_the_makers_pool() {
     #[supervised(name = "races: maker")]
     async fn maker(
         token: &CancellationToken,

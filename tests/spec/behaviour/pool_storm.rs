@@ -1,4 +1,4 @@
-//! Pools under everything at once, on several threads.
+//! Pools under all operations at once, on several threads.
 
 use std::{
     sync::{
@@ -47,7 +47,7 @@ async fn job(n: usize) -> anyhow::Result<usize> {
     }
 }
 
-/// Spawns in every way until the pool is closed, and counts the tasks that were accepted.
+/// Spawns with every method until the pool is closed, and counts the accepted tasks.
 async fn feed(pool: Pool, seed: usize, accepted: Arc<AtomicUsize>) {
     for n in (seed..).step_by(7) {
         let taken = match n % 4 {
@@ -83,7 +83,7 @@ async fn feed(pool: Pool, seed: usize, accepted: Arc<AtomicUsize>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_was_accepted_is_run_and_there_are_never_more_than_slots() {
+async fn accepted_tasks_run_and_never_exceed_the_slots() {
     let accepted = Arc::new(AtomicUsize::new(0));
     for round in 1..=40 {
         let pool = Pool::new(5);
@@ -119,7 +119,7 @@ async fn what_was_accepted_is_run_and_there_are_never_more_than_slots() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn drains_and_last_handles_race_with_spawns_and_leave_nothing_behind() {
+async fn drains_and_last_handles_that_race_with_spawns_leak_nothing() {
     #[supervised(name = "pool storm: raced", grace = "none", allow(unused_token))]
     async fn raced(token: &CancellationToken, _alive: Arc<()>) -> Result<(), TaskError> {
         let _ = token;
@@ -163,7 +163,7 @@ async fn drains_and_last_handles_race_with_spawns_and_leave_nothing_behind() {
 }
 
 #[test]
-fn pools_slots_and_spawns_go_from_thread_to_thread() {
+fn pools_slots_and_spawns_move_between_threads() {
     fn shared<T: Send + Sync + 'static>() {}
     fn sent<T: Send>(_: impl FnOnce(&'static Pool) -> T) {}
     shared::<Pool>();

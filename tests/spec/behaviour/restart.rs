@@ -1,4 +1,4 @@
-//! One call, several runs: what is followed by another run, and what ends the call.
+//! Calls of several runs: what is restarted, and what ends the call.
 
 use std::{
     cell::Cell,
@@ -15,7 +15,7 @@ use tokio_supervised::{CancellationToken, Outcome, TaskError, supervised};
 
 use testkit::{in_time, outcomes_of, poll_once, stats_of};
 
-/// Counts, shared by all clones.
+/// A counter that is shared by all clones.
 #[derive(Clone, Default)]
 struct Count(Arc<AtomicU32>);
 
@@ -34,7 +34,7 @@ fn failure() -> anyhow::Error {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_fails_is_followed_by_another_until_one_goes_well() {
+async fn a_failed_run_is_restarted_until_one_succeeds() {
     #[supervised(restart = "on-failure", name = "restart: third time")]
     async fn work(count: Count) -> anyhow::Result<u32> {
         match count.next() {
@@ -63,7 +63,7 @@ async fn a_call_that_never_fails_restarts_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn panics_and_timeouts_are_failures_and_each_run_has_a_timeout_of_its_own() {
+async fn panics_and_timeouts_are_failures_and_each_run_has_a_timeout() {
     #[supervised(restart = "on-failure", timeout = "10s", name = "restart: all failures")]
     async fn work(count: Count) -> anyhow::Result<u32> {
         tokio::time::sleep(Duration::from_secs(9)).await;
@@ -82,7 +82,7 @@ async fn panics_and_timeouts_are_failures_and_each_run_has_a_timeout_of_its_own(
 }
 
 #[tokio::test(start_paused = true)]
-async fn always_goes_on_after_a_run_that_went_well_until_the_token_fires() {
+async fn always_restarts_after_success_until_the_token_fires() {
     #[supervised(
         restart = "always",
         backoff = "1s..1s",
@@ -105,7 +105,7 @@ async fn always_goes_on_after_a_run_that_went_well_until_the_token_fires() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_after_the_own_token_has_fired_is_the_last() {
+async fn a_failure_after_the_token_has_fired_is_not_restarted() {
     #[supervised(restart = "on-failure", name = "restart: stopped")]
     async fn work(token: &CancellationToken, count: Count) -> anyhow::Result<u32> {
         token.cancel();
@@ -118,7 +118,7 @@ async fn a_failure_after_the_own_token_has_fired_is_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancellation_of_another_token_is_a_failure_like_any_other() {
+async fn a_cancellation_by_another_token_is_restarted() {
     #[supervised(name = "restart: inner")]
     async fn inner() -> Result<(), TaskError> {
         pending().await
@@ -139,7 +139,7 @@ async fn a_cancellation_of_another_token_is_a_failure_like_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_fires_during_a_backoff_starts_and_counts_nothing() {
+async fn a_token_fired_during_a_backoff_starts_and_counts_nothing() {
     #[supervised(restart = "on-failure", backoff = "1h..1h", name = "restart: backoff")]
     async fn work(failed: Arc<Notify>) -> anyhow::Result<()> {
         failed.notify_one();
@@ -180,7 +180,7 @@ async fn a_token_that_fires_as_the_backoff_ends_wins() {
 }
 
 #[tokio::test]
-async fn a_token_that_had_fired_starts_no_body() {
+async fn a_fired_token_starts_no_body() {
     #[supervised(restart = "always", name = "restart: refused")]
     async fn work(count: Count) -> anyhow::Result<u32> {
         Ok(count.next())
@@ -226,7 +226,7 @@ async fn a_rejection_is_no_failure_of_the_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_run_begins_with_fresh_clones() {
+async fn each_run_starts_with_fresh_clones() {
     #[supervised(restart = "on-failure", name = "restart: clones")]
     async fn work(mut lines: Vec<u32>, (count, _): (Count, &str)) -> anyhow::Result<Vec<u32>> {
         let n = count.next();
@@ -297,7 +297,7 @@ async fn a_body_that_is_not_send_restarts_on_its_thread() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_dropped_between_two_runs_counts_nothing_more() {
+async fn a_call_dropped_between_two_runs_counts_no_further_run() {
     #[supervised(restart = "on-failure", name = "restart: dropped between")]
     async fn work() -> anyhow::Result<()> {
         Err(failure())

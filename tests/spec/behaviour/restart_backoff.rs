@@ -1,4 +1,4 @@
-//! How long a call waits before it restarts, and when it gives up. Time is paused.
+//! How long a call waits before it restarts, and when it stops restarting. Time is paused.
 
 use std::{
     sync::{Arc, Mutex},
@@ -12,17 +12,17 @@ use testkit::{in_hours, in_time, poll_once, stats_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// When each run began, and how long each is to last: shared by all clones.
+/// When each run started, and how long each shall last; shared by all clones.
 #[derive(Clone)]
 struct Script(Arc<Mutex<(Vec<Instant>, Vec<u32>)>>);
 
 impl Script {
-    /// The lengths of the runs, in seconds; one more fails at once.
+    /// The durations of the runs, in seconds; one more run fails at once.
     fn new(seconds: &[u32]) -> Self {
         Self(Arc::new(Mutex::new((Vec::new(), seconds.iter().rev().copied().collect()))))
     }
 
-    /// Plays the next run.
+    /// Executes the next run.
     async fn fail(&self) -> anyhow::Result<()> {
         let seconds = {
             let mut script = self.0.lock().unwrap();
@@ -42,7 +42,7 @@ impl Script {
     }
 }
 
-/// Asserts that each wait is within its bounds, both in milliseconds. A timer is late by up to one.
+/// Asserts that each wait is within its bounds, in milliseconds. A timer may be late by 1 ms.
 #[track_caller]
 fn assert_within(waits: &[u128], bounds: &[(u128, u128)]) {
     assert_eq!(waits.len(), bounds.len(), "{waits:?}");
@@ -111,7 +111,7 @@ async fn a_run_that_outlived_the_upper_bound_resets_the_waits() {
         script.fail().await
     }
 
-    // The third run lasts as long as the upper bound, which is not longer; the fifth does.
+    // The third run lasts as long as the upper bound, which does not exceed it; the fifth run does.
     let lengths = [0, 0, 8, 0, 9, 0];
     let script = Script::new(&lengths);
     in_hours(work(&CancellationToken::new(), script.clone())).await.unwrap_err();
@@ -146,7 +146,7 @@ async fn a_wait_for_a_permit_is_no_stable_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_restarts_are_allowed_and_the_third_failure_ends_the_call_with_its_result() {
+async fn the_failure_after_the_last_restart_is_the_result() {
     #[supervised(
         restart = "on-failure",
         backoff = "1s..1s",
@@ -178,7 +178,7 @@ async fn the_window_slides() {
         script.fail().await
     }
 
-    // Failures at 0, 5, 10 (that at 0 has left the window), 15, and 17: the third since 10.
+    // Failures at 0, 5, 10 (the one at 0 has left the window), 15 and 17: the third since 10.
     let script = Script::new(&[0, 4, 4, 4, 1, 100]);
     let begun = Instant::now();
     let error = in_time(work(&CancellationToken::new(), script.clone())).await.unwrap_err();
@@ -219,7 +219,7 @@ async fn the_bounds_may_be_constants() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_that_went_well_counts_against_the_restarts_of_always_too() {
+async fn a_success_counts_against_the_restarts_of_always() {
     #[supervised(
         restart = "always",
         backoff = "1s..1s",

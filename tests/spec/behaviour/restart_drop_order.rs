@@ -1,5 +1,5 @@
-//! Within a run, clones drop in the order in which the parameters of a plain `async fn` do; what is kept
-//! drops after the last run.
+//! Within a run, clones drop in the order of the parameters of a plain `async fn`. The originals drop after the
+//! last run.
 
 use std::{
     future::{Future, pending},
@@ -9,11 +9,11 @@ use std::{
 
 use tokio_supervised::{CancellationToken, TaskError};
 
-/// What dropped, in order.
+/// The names of dropped values, in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
-/// Tells the log when it drops; a clone tells that it is one.
+/// Logs its name when it is dropped, and marks clones.
 struct Noisy(String, Log);
 
 impl Clone for Noisy {
@@ -104,7 +104,7 @@ async fn the_clones_of_a_run_drop_as_plain_parameters_do() {
 }
 
 #[tokio::test]
-async fn what_is_kept_drops_behind_the_last_run() {
+async fn restart_arguments_drop_after_the_last_run() {
     let (log, token) = (Log::default(), CancellationToken::new());
     let call = restarting::waits(&token, log.noisy("a"), log.noisy("b"), log.pair("c", "d"));
     poll_and_drop(call);
@@ -114,7 +114,7 @@ async fn what_is_kept_drops_behind_the_last_run() {
 }
 
 #[tokio::test]
-async fn what_is_kept_drops_when_the_call_has_ended_and_not_with_its_future() {
+async fn restart_arguments_drop_at_the_end_of_the_call() {
     let (log, token) = (Log::default(), CancellationToken::new());
     let n = |name| log.noisy(name);
     let mut call = Box::pin(restarting::ready(&token, n("a"), n("b"), log.pair("c", "d"), n("e")));

@@ -1,4 +1,4 @@
-//! Panics around the runs of one call: in clones, in drops of what is kept, in drops of results.
+//! Panics around the runs of one call: in clones, in drops of the originals, in drops of results.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,7 +12,7 @@ use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, supervised}
 
 use testkit::{in_time, outcomes_of, runtime, stats_of};
 
-/// Panics when it is cloned for the first time, and for no other.
+/// Panics at its first clone only.
 struct Fragile(Arc<AtomicU32>);
 
 impl Clone for Fragile {
@@ -40,7 +40,7 @@ async fn a_clone_that_panics_is_a_run_that_panicked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clone_that_panics_tells_where_and_gives_its_permit_back() {
+async fn a_clone_that_panics_is_located_and_releases_its_permit() {
     #[supervised(restart = "on-failure", limit = 1, name = "restart panics: place")]
     async fn work(_fragile: Fragile) -> Result<u32, TaskError> {
         Ok(1)
@@ -88,13 +88,13 @@ async fn carry(bomb: Bomb) -> Result<u32, TaskError> {
 }
 
 #[tokio::test]
-async fn what_was_kept_panics_after_the_last_run_and_changes_no_result() {
+async fn a_panic_in_the_drop_of_arguments_changes_no_result() {
     let result = in_time(carry(&CancellationToken::new(), Bomb(Arc::new(Fuse)))).await;
     assert_eq!(result.unwrap(), 1);
 }
 
 #[test]
-fn a_call_that_is_never_polled_keeps_the_panic_of_its_drop_inside() {
+fn dropping_an_unpolled_call_contains_its_panics() {
     let call = carry(CancellationToken::new(), Bomb(Arc::new(Fuse)));
     catch_unwind(AssertUnwindSafe(|| drop(call))).expect("the panic is caught");
 }
@@ -117,7 +117,7 @@ fn a_call_that_was_spawned_and_never_polled_is_one_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_result_that_panics_when_it_is_dropped_is_followed_by_the_next_run() {
+async fn a_result_that_panics_in_its_drop_is_restarted() {
     #[derive(Debug)]
     struct Explosive;
     impl Drop for Explosive {

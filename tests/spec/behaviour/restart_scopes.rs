@@ -39,7 +39,7 @@ async fn a_map_gets_the_result_of_the_last_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_is_followed_by_another_run_cancels_no_sibling() {
+async fn a_failure_that_is_restarted_cancels_no_sibling() {
     #[supervised(name = "restart scopes: sibling")]
     async fn sibling() -> Result<u32, TaskError> {
         tokio::time::sleep(Duration::from_secs(9)).await;
@@ -107,7 +107,7 @@ async fn a_group_that_is_cancelled_during_a_backoff_knows_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_permit_of_the_spawn_is_the_first_runs_alone() {
+async fn the_permit_of_the_spawn_is_held_by_the_first_run_only() {
     #[supervised(
         restart = "on-failure",
         backoff = "1h..1h",
@@ -195,7 +195,7 @@ async fn a_call_between_two_runs_stops_at_once_for_a_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_whose_timeout_a_shield_held_up_is_followed_by_the_next_after_the_section() {
+async fn a_shielded_timeout_restarts_after_the_section() {
     #[supervised(
         restart = "on-failure",
         timeout = "1s",
@@ -222,7 +222,7 @@ async fn a_run_whose_timeout_a_shield_held_up_is_followed_by_the_next_after_the_
 }
 
 #[test]
-fn a_function_that_is_not_send_restarts_in_a_group_on_its_thread() {
+fn a_function_that_is_not_send_restarts_in_a_local_group() {
     #[supervised(restart = "on-failure", backoff = "1ms..1ms", name = "restart scopes: local")]
     async fn work(runs: Rc<Cell<u32>>) -> Result<u32, TaskError> {
         runs.set(runs.get() + 1);
@@ -240,7 +240,7 @@ fn a_function_that_is_not_send_restarts_in_a_group_on_its_thread() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whenever_the_token_fires_every_run_that_was_started_is_ended() {
+async fn every_started_run_ends_whenever_the_token_fires() {
     #[supervised(
         restart = "always",
         backoff = "1ms..2ms",

@@ -12,7 +12,7 @@ use crate::behaviour::gate::{Gate, gate};
 use testkit::{in_time, stats_of, turn};
 
 #[tokio::test]
-async fn a_larger_limit_lets_waiting_runs_begin_at_once() {
+async fn a_larger_limit_starts_waiting_runs_at_once() {
     #[supervised(limit = 1, name = "set_limit: larger")]
     async fn gated(gate: Gate) -> Result<(), TaskError> {
         gate.pass().await;
@@ -36,7 +36,7 @@ async fn a_larger_limit_lets_waiting_runs_begin_at_once() {
 }
 
 #[tokio::test]
-async fn a_smaller_limit_stops_nothing_and_lets_nothing_begin_until_the_surplus_has_ended() {
+async fn a_smaller_limit_starts_nothing_until_the_surplus_has_ended() {
     #[supervised(limit = 3, name = "set_limit: smaller")]
     async fn gated(gate: Gate) -> Result<(), TaskError> {
         gate.pass().await;
@@ -69,7 +69,7 @@ async fn a_smaller_limit_stops_nothing_and_lets_nothing_begin_until_the_surplus_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_limit_that_changes_all_the_time_loses_and_duplicates_no_permit() {
+async fn frequent_limit_changes_lose_and_duplicate_no_permit() {
     static RUNNING: AtomicUsize = AtomicUsize::new(0);
     static PEAK: AtomicUsize = AtomicUsize::new(0);
 
@@ -107,7 +107,7 @@ async fn a_limit_that_changes_all_the_time_loses_and_duplicates_no_permit() {
     in_time(resizer).await.unwrap();
     assert!(PEAK.load(SeqCst) <= 9, "never more than the largest limit");
 
-    // So many runs can be under way together, or this hangs; and no more.
+    // Exactly this many runs can be active together; fewer would hang.
     for limit in [5, 2, 9] {
         set_limit("set_limit: storm", limit).unwrap();
         PEAK.store(0, SeqCst);
@@ -117,7 +117,7 @@ async fn a_limit_that_changes_all_the_time_loses_and_duplicates_no_permit() {
 }
 
 #[tokio::test]
-async fn a_map_under_way_follows_a_larger_limit() {
+async fn a_running_map_follows_a_larger_limit() {
     #[supervised(limit = 1, name = "set_limit: map")]
     async fn gated(gate: Gate) -> Result<(), TaskError> {
         gate.pass().await;
@@ -133,7 +133,7 @@ async fn a_map_under_way_follows_a_larger_limit() {
     assert!(keeper.nobody_has_begun(), "one at a time");
     set_limit("set_limit: map", 3).unwrap();
     keeper.open(1);
-    // The end of one finds that there may be three.
+    // The end of one run finds that three are allowed.
     keeper.begun(3).await;
     turn().await;
     assert!(keeper.nobody_has_begun(), "three at a time");
@@ -142,7 +142,7 @@ async fn a_map_under_way_follows_a_larger_limit() {
 }
 
 #[test]
-fn a_limit_of_nothing_an_unknown_name_and_a_function_without_a_limit_are_errors() {
+fn invalid_calls_of_set_limit_are_errors() {
     #[supervised(name = "set_limit: unlimited")]
     async fn unlimited() -> Result<(), TaskError> {
         Ok(())

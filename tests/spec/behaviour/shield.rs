@@ -1,4 +1,4 @@
-//! Sections that cancellation does not interrupt, with a deadline.
+//! Shielded sections, which cancellation does not interrupt until their deadline.
 
 use std::{
     future::{Future, pending},
@@ -20,7 +20,7 @@ use testkit::{in_time, outcomes_of, poll_once, turn};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A section: begins, waits to be let on, ends.
+/// A section that starts, waits until it is released, and ends.
 #[derive(Clone, Default)]
 struct Section {
     begun: Arc<Notify>,
@@ -45,7 +45,7 @@ fn outcome_of(error: &TaskError) -> Outcome {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_token_does_not_interrupt_a_section_and_ends_the_run_right_after() {
+async fn the_token_ends_the_run_right_after_the_section() {
     #[supervised(name = "shield: token")]
     async fn commit(section: Section) -> Result<(), TaskError> {
         shield(LIMIT, |_| section.pass()).await;
@@ -128,7 +128,7 @@ async fn a_grace_waits_for_the_section() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_section_that_outlives_its_limit_is_told_so_by_its_token_and_loses_its_protection() {
+async fn a_section_past_its_limit_loses_its_protection() {
     #[supervised(name = "shield: inside")]
     async fn inside() -> Result<(), TaskError> {
         pending().await
@@ -158,7 +158,7 @@ async fn a_section_that_outlives_its_limit_is_told_so_by_its_token_and_loses_its
 }
 
 #[tokio::test(start_paused = true)]
-async fn past_its_limit_a_section_that_nobody_cancels_goes_on_and_gives_what_it_gives() {
+async fn a_section_past_its_limit_continues_if_nothing_cancels_it() {
     let gave = in_time(shield(LIMIT, |token| async move {
         token.cancelled().await;
         tokio::time::sleep(LIMIT).await;
@@ -168,7 +168,7 @@ async fn past_its_limit_a_section_that_nobody_cancels_goes_on_and_gives_what_it_
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_inside_do_not_hear_the_token_outside() {
+async fn calls_in_a_section_do_not_see_the_outer_token() {
     #[supervised(name = "shield: call inside")]
     async fn inside(section: Section) -> Result<u32, TaskError> {
         section.pass().await;
@@ -216,7 +216,7 @@ async fn every_run_around_a_section_waits_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_nested_section_holds_the_runs_for_as_long_as_the_longer_of_both() {
+async fn the_longer_of_nested_sections_protects_the_runs() {
     #[supervised(name = "shield: nested")]
     async fn nested(first: Section, second: Section) -> Result<(), TaskError> {
         shield(LIMIT, |_| async {
@@ -243,7 +243,7 @@ async fn a_nested_section_holds_the_runs_for_as_long_as_the_longer_of_both() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn joined_sections_hold_the_run_until_the_last_has_ended() {
+async fn joined_sections_protect_the_run_until_the_last_has_ended() {
     #[supervised(name = "shield: joined")]
     async fn joined(first: Section, second: Section) -> Result<(), TaskError> {
         tokio::join!(shield(LIMIT, |_| first.pass()), shield(LIMIT, |_| second.pass()));
@@ -268,10 +268,10 @@ async fn joined_sections_hold_the_run_until_the_last_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_branch_that_is_not_polled_for_a_while_holds_the_run_all_the_same() {
+async fn a_section_in_an_unpolled_branch_protects_the_run() {
     type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// Only the children that were woken are polled: the section is not, while the other one is.
+    /// Polls only the children that were woken: while the other child is polled, the section is not.
     #[supervised(name = "shield: unordered")]
     async fn unordered(section: Section, other: Arc<Notify>) -> Result<(), TaskError> {
         let noise = async move {
@@ -302,7 +302,7 @@ async fn a_branch_that_is_not_polled_for_a_while_holds_the_run_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_section_that_is_not_polled_any_more_holds_the_run_until_its_limit_at_the_longest() {
+async fn an_abandoned_section_protects_the_run_until_its_limit() {
     #[supervised(name = "shield: forgotten")]
     async fn forgotten(section: Section) -> Result<(), TaskError> {
         let mut pending_section = Box::pin(shield(LIMIT, |_| section.pass()));
@@ -342,10 +342,10 @@ async fn a_losing_branch_and_an_abort_end_a_section() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_is_to_end_does_so_when_its_section_is_dropped_also_from_elsewhere() {
+async fn a_cancelled_run_ends_when_its_section_is_dropped() {
     type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// Begins a section, hands it to someone else, and waits for ever.
+    /// Starts a section, hands it to another task, and waits for ever.
     #[supervised(name = "shield: handed out")]
     async fn hands_out(to: tokio::sync::oneshot::Sender<Boxed>) -> Result<(), TaskError> {
         let mut section: Boxed = Box::pin(shield(LIMIT, |_| pending()));
@@ -416,7 +416,7 @@ async fn a_group_that_fails_waits_for_the_sections_of_its_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_run_around_it_a_section_is_just_a_future() {
+async fn a_section_outside_of_any_run_is_a_plain_future() {
     let section = Section::default();
     section.go_on.notify_one();
     in_time(shield(LIMIT, |_| section.clone().pass())).await;
@@ -424,7 +424,7 @@ async fn without_a_run_around_it_a_section_is_just_a_future() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_was_begun_elsewhere_brings_its_section_along() {
+async fn a_run_that_was_started_elsewhere_keeps_its_section() {
     #[supervised(name = "shield: brought along")]
     async fn inner(section: Section) -> Result<(), TaskError> {
         shield(LIMIT, |_| section.pass()).await;

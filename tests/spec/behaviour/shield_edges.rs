@@ -1,4 +1,4 @@
-//! Sections at the edges: one after another, forgotten, and panicking where they are dropped.
+//! Edge cases of sections: in sequence, forgotten, and panicking in their drop.
 
 use std::{future::pending, time::Duration};
 
@@ -10,7 +10,7 @@ use testkit::{in_time, outcomes_of, poll_once, turn};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_is_to_end_begins_no_further_section() {
+async fn a_cancelled_run_starts_no_further_section() {
     /// Never pending outside of a section.
     #[supervised(name = "shield: one after another")]
     async fn flushes() -> Result<(), TaskError> {
@@ -30,7 +30,7 @@ async fn a_run_that_is_to_end_begins_no_further_section() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_is_not_put_off_by_a_further_section() {
+async fn a_timeout_is_not_delayed_by_a_further_section() {
     #[supervised(name = "shield: timeout between", timeout = "1500ms")]
     async fn flushes() -> Result<(), TaskError> {
         loop {
@@ -44,7 +44,7 @@ async fn a_timeout_is_not_put_off_by_a_further_section() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_section_begun_inside_of_one_is_a_part_of_it() {
+async fn a_section_started_inside_another_is_part_of_it() {
     #[supervised(name = "shield: part")]
     async fn nested(
         told: tokio::sync::mpsc::UnboundedSender<&'static str>,
@@ -68,7 +68,7 @@ async fn a_section_begun_inside_of_one_is_a_part_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_its_owner_has_not_told_to_stop_is_free_to_begin_sections_in_a_run_that_was() {
+async fn an_uncancelled_run_in_a_cancelled_one_starts_sections() {
     /// Its token never fires; it is awaited by a run whose token does.
     #[supervised(name = "shield: outer of two")]
     async fn outer() -> Result<(), TaskError> {
@@ -94,7 +94,7 @@ async fn a_run_that_its_owner_has_not_told_to_stop_is_free_to_begin_sections_in_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_section_that_has_ended_does_not_lend_its_limit_to_a_forgotten_short_one() {
+async fn an_ended_section_does_not_extend_a_forgotten_shorter_one() {
     #[supervised(name = "shield: long and short")]
     async fn long_and_short() -> Result<(), TaskError> {
         let mut forgotten = Box::pin(shield(SECOND, |_| pending::<()>()));
@@ -115,7 +115,7 @@ async fn a_long_section_that_has_ended_does_not_lend_its_limit_to_a_forgotten_sh
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_section_that_panics_when_it_is_dropped_protects_nobody_any_more() {
+async fn a_section_that_panics_in_its_drop_ends_its_protection() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! What a supervised future adds to its body.
+//! The size that supervision adds to a future.
 
 use tokio_supervised::{AsToken, CancellationToken, Supervised, TaskError, supervised};
 

@@ -1,4 +1,4 @@
-//! Closures that block, in a group and in a pool.
+//! Blocking closures in groups and pools.
 
 use std::{
     sync::{Arc, Mutex, mpsc},
@@ -12,7 +12,7 @@ use testkit::{in_time, outcomes_of, poll_once, stats_of, turn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A closure that says when it has begun, and ends when it is told.
+/// A closure that reports when it has started and ends on request.
 fn gated() -> (impl FnOnce(CancellationToken) -> anyhow::Result<u32> + Send, Gatekeeper) {
     let begun = Arc::new(Semaphore::new(0));
     let (end, is_over) = mpsc::channel();
@@ -48,7 +48,7 @@ async fn a_group_joins_the_value_of_a_closure_that_blocks() {
 }
 
 #[tokio::test]
-async fn a_panic_of_a_closure_is_that_of_a_task_and_cancels_the_siblings() {
+async fn a_panic_of_a_blocking_closure_cancels_the_siblings() {
     let group: Group<(), anyhow::Error> = Group::new(&CancellationToken::new());
     let handle = group.handle();
     let (told, is_told) = mpsc::channel();
@@ -72,8 +72,8 @@ async fn a_panic_of_a_closure_is_that_of_a_task_and_cancels_the_siblings() {
 }
 
 #[tokio::test]
-async fn a_closure_whose_group_was_cancelled_before_its_thread_came_is_not_called() {
-    // The only thread is taken: the second closure stays in the queue.
+async fn a_closure_cancelled_before_its_thread_starts_is_not_called() {
+    // The only thread is busy: the second closure stays in the queue.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .max_blocking_threads(1)
@@ -116,7 +116,7 @@ async fn a_closure_counts_in_its_pool_until_its_thread_is_done() {
 }
 
 #[tokio::test]
-async fn a_drain_names_the_closure_that_holds_its_thread_and_returns_all_the_same() {
+async fn a_drain_names_a_closure_that_holds_its_thread_and_returns() {
     let pool = Pool::new(1);
     let (work, keeper) = gated();
     pool.spawn_blocking("blocking: stuck", work).await.unwrap();
@@ -141,7 +141,7 @@ async fn a_drain_names_the_closure_that_holds_its_thread_and_returns_all_the_sam
 }
 
 #[tokio::test]
-async fn a_closure_that_looks_at_its_token_stops_when_it_is_drained() {
+async fn a_closure_that_checks_its_token_stops_when_drained() {
     let pool = Pool::new(1);
     pool.spawn_blocking("blocking: obeys", |token| -> anyhow::Result<()> {
         while !token.is_cancelled() {

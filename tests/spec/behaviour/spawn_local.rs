@@ -30,7 +30,7 @@ async fn never(log: Log) -> Result<u32, TaskError> {
 }
 
 #[test]
-fn a_group_runs_them_on_its_thread() {
+fn a_group_runs_local_tasks_on_its_thread() {
     let log = Log::default();
     let joined = runtime().block_on(LocalSet::new().run_until(in_time(async {
         let group = Group::new(&CancellationToken::new()).limit(2);
@@ -47,7 +47,7 @@ fn a_group_runs_them_on_its_thread() {
 }
 
 #[test]
-fn a_pool_runs_them_on_its_thread_and_drains_them() {
+fn a_pool_runs_and_drains_local_tasks_on_its_thread() {
     #[supervised(name = "local: in a pool")]
     async fn in_a_pool(log: Log, n: u32) -> Result<(), TaskError> {
         turn().await;
@@ -73,7 +73,7 @@ fn a_pool_runs_them_on_its_thread_and_drains_them() {
 }
 
 #[test]
-fn a_local_runtime_needs_no_set() {
+fn a_local_runtime_needs_no_local_set() {
     let local = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
@@ -88,7 +88,7 @@ fn a_local_runtime_needs_no_set() {
 }
 
 #[test]
-fn a_group_that_is_dropped_aborts_them() {
+fn a_dropped_group_aborts_local_tasks() {
     let log = Log::default();
     runtime().block_on(LocalSet::new().run_until(in_time(async {
         let group = Group::new(&CancellationToken::new());
@@ -102,7 +102,7 @@ fn a_group_that_is_dropped_aborts_them() {
 }
 
 #[test]
-fn a_set_that_is_dropped_ends_them_and_the_pool_knows() {
+fn a_dropped_local_set_ends_its_tasks_in_the_pool() {
     let (log, pool) = (Log::default(), Pool::new(1));
     let set = LocalSet::new();
     let idle = log.clone();
@@ -114,7 +114,7 @@ fn a_set_that_is_dropped_ends_them_and_the_pool_knows() {
 }
 
 #[test]
-fn outside_of_a_set_the_spawn_panics_and_the_pool_is_as_before() {
+fn a_local_spawn_outside_of_a_local_set_panics() {
     let (log, pool) = (Log::default(), Pool::new(1));
     let runtime = runtime();
     let _entered = runtime.enter();

@@ -1,4 +1,4 @@
-//! A spawn that is polled outside a runtime.
+//! A spawn that is polled outside of a runtime.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,7 +11,7 @@ use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
 use testkit::{in_time, poll_once, runtime, turn};
 
 #[test]
-fn a_waiting_spawn_that_is_granted_outside_a_runtime_does_not_hold_up_the_join() {
+fn a_spawn_granted_outside_a_runtime_does_not_delay_the_join() {
     #[supervised(name = "spawn outside: gate")]
     async fn gate(go: Arc<Notify>) -> Result<u32, TaskError> {
         go.notified().await;
@@ -31,7 +31,7 @@ fn a_waiting_spawn_that_is_granted_outside_a_runtime_does_not_hold_up_the_join()
     });
     catch_unwind(AssertUnwindSafe(|| poll_once(waiting.as_mut()))).expect_err("no runtime here");
     drop(waiting);
-    // What was never spawned was dropped, and is told as such.
+    // The task was dropped before it was spawned, and is reported as such.
     let error = runtime.block_on(in_time(group.join())).unwrap_err();
     assert!(matches!(error, TaskError::Cancelled(_)), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Everything at once, on several threads: whatever happens, the books balance and nothing is lost.
+//! All operations at once, on several threads: the counters stay exact and nothing leaks.
 
 use std::{
     sync::{
@@ -69,7 +69,7 @@ async fn branch(
         _ => drop(work.await?),
     }
     let (mut patience, sibling) = (dice.clone(), alive.another());
-    // Its own slot may be the last one: it must not wait for ever.
+    // Its own slot may be the last one: the wait must not be endless.
     tokio::select! {
         _ = siblings.spawn(move |token| leaf(token, dice, sibling)) => {}
         () = turns(&mut patience) => {}
@@ -109,7 +109,7 @@ fn assert_no_panic(ended: Option<Result<(), JoinError>>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn random_scopes_that_fail_panic_stop_and_are_aborted_leave_nothing_behind() {
+async fn random_scopes_that_fail_panic_or_are_aborted_leak_nothing() {
     let alive = Arc::new(AtomicUsize::new(0));
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let mut scopes = JoinSet::new();
@@ -130,7 +130,7 @@ async fn random_scopes_that_fail_panic_stop_and_are_aborted_leave_nothing_behind
     while let Some(ended) = in_time(scopes.join_next()).await {
         assert_no_panic(Some(ended));
     }
-    // What was aborted ends by itself: nobody waits for it.
+    // Aborted tasks end by themselves: nothing waits for them.
     in_time(async {
         while alive.load(SeqCst) > 0 || stats_of("stress: leaf").running > 0 {
             turn().await;
@@ -142,7 +142,7 @@ async fn random_scopes_that_fail_panic_stop_and_are_aborted_leave_nothing_behind
         let ended: u64 = Outcome::ALL.iter().map(|outcome| stats.ended(*outcome)).sum();
         assert_eq!((stats.running, stats.waiting, stats.started), (0, 0, ended), "{name}");
     }
-    // All three permits are there.
+    // All three permits are free.
     let token = CancellationToken::new();
     let mut last: Vec<_> =
         (0..3).map(|_| Box::pin(leaf(&token, Dice(1), Alive::new(&alive)))).collect();

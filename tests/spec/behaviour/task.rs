@@ -36,7 +36,7 @@ async fn an_async_body_has_awaits_and_question_marks() {
 }
 
 #[tokio::test]
-async fn with_a_token_in_the_closure_it_cooperates_without_one_it_is_dropped() {
+async fn a_closure_with_a_token_cooperates_and_others_are_dropped() {
     let token = CancellationToken::new();
     let group = Group::<(), TaskError>::new(&token);
     group
@@ -55,7 +55,7 @@ async fn with_a_token_in_the_closure_it_cooperates_without_one_it_is_dropped() {
 }
 
 #[tokio::test]
-async fn the_arguments_of_the_attribute_stand_behind_the_name() {
+async fn the_arguments_of_the_attribute_follow_the_name() {
     let resize = task!("task: arguments", limit = 2, timeout = "1h", |_, n: u32| async move {
         turn().await;
         Ok::<_, TaskError>(n * 2)

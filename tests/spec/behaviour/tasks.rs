@@ -1,4 +1,4 @@
-//! The live tasks: who is there, whose it is, what it does, and that it is gone when it has ended.
+//! The live tasks: their names, parents and states, and that ended tasks are removed.
 
 use std::{
     future::pending,
@@ -15,7 +15,7 @@ use tokio_supervised::{
 
 use testkit::{in_time, turn};
 
-/// The live tasks of that name: other tests have theirs.
+/// The live tasks of that name: other tests have their own.
 fn named(name: &str) -> Vec<LiveTask> {
     tasks().iter().filter(|task| task.name == name).cloned().collect()
 }
@@ -26,7 +26,7 @@ fn the_one(name: &str) -> LiveTask {
     found.remove(0)
 }
 
-/// Turns until the one of that name does that.
+/// Yields until the task of that name is in the given state.
 async fn until(name: &str, does: impl Fn(&LiveTask) -> bool) -> LiveTask {
     in_time(async {
         loop {
@@ -42,7 +42,7 @@ async fn until(name: &str, does: impl Fn(&LiveTask) -> bool) -> LiveTask {
 }
 
 #[tokio::test]
-async fn a_task_tells_its_name_id_place_and_age() {
+async fn a_task_has_a_name_id_place_and_age() {
     #[supervised(name = "tasks: told")]
     async fn told(id: oneshot::Sender<tokio::task::Id>) -> Result<(), TaskError> {
         _ = id.send(tokio::task::id());
@@ -63,7 +63,7 @@ async fn a_task_tells_its_name_id_place_and_age() {
 }
 
 #[tokio::test]
-async fn a_group_s_tasks_are_children_of_the_task_that_made_the_group() {
+async fn tasks_of_a_group_are_children_of_the_task_that_made_it() {
     #[supervised(name = "tasks: child")]
     async fn child(begun: Arc<Notify>) -> Result<(), TaskError> {
         begun.notify_one();
@@ -100,7 +100,7 @@ async fn a_group_s_tasks_are_children_of_the_task_that_made_the_group() {
 }
 
 #[tokio::test]
-async fn a_pool_s_task_is_a_root_wherever_it_was_spawned() {
+async fn a_task_of_a_pool_is_a_root_wherever_it_was_spawned() {
     #[supervised(name = "tasks: background")]
     async fn background() -> Result<(), TaskError> {
         pending().await
@@ -155,7 +155,7 @@ async fn a_task_whose_parent_has_ended_is_a_root_that_still_names_it() {
 }
 
 #[tokio::test]
-async fn a_map_is_as_many_tasks_as_it_has_runners_each_as_old_as_its_run() {
+async fn a_map_has_one_task_per_worker_as_old_as_its_run() {
     #[supervised(name = "tasks: mapped")]
     async fn mapped(n: u32) -> Result<(), TaskError> {
         match n {
@@ -185,7 +185,7 @@ async fn a_map_is_as_many_tasks_as_it_has_runners_each_as_old_as_its_run() {
 }
 
 #[tokio::test]
-async fn an_iterator_of_a_map_may_look_at_the_live_tasks() {
+async fn an_iterator_of_a_map_may_list_the_live_tasks() {
     #[supervised(name = "tasks: looked at")]
     async fn looked_at(_seen: usize) -> Result<(), TaskError> {
         tokio::task::yield_now().await;
@@ -198,7 +198,7 @@ async fn an_iterator_of_a_map_may_look_at_the_live_tasks() {
 }
 
 #[tokio::test]
-async fn a_task_waits_until_it_has_a_thread_and_its_permit() {
+async fn a_task_without_thread_or_permit_is_waiting() {
     #[supervised(name = "tasks: one at a time", limit = 1)]
     async fn one_at_a_time() -> Result<(), TaskError> {
         pending().await
@@ -216,7 +216,7 @@ async fn a_task_waits_until_it_has_a_thread_and_its_permit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_waits_for_its_restart_is_said_to_wait() {
+async fn a_call_in_its_backoff_is_waiting() {
     #[supervised(name = "tasks: restarts", restart = "always", backoff = "1h..1h")]
     async fn restarts() -> Result<(), TaskError> {
         Ok(())
@@ -229,7 +229,7 @@ async fn a_call_that_waits_for_its_restart_is_said_to_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_that_blocks_its_worker_is_said_to_and_for_how_long() {
+async fn a_task_that_blocks_its_worker_is_reported_with_the_time() {
     #[supervised(name = "tasks: blocks")]
     async fn blocks(until: Arc<Mutex<mpsc::Receiver<()>>>) -> Result<(), TaskError> {
         _ = until.lock().unwrap().recv();
@@ -250,7 +250,7 @@ async fn a_task_that_blocks_its_worker_is_said_to_and_for_how_long() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_closure_that_has_a_thread_is_blocking_and_is_no_task_of_a_worker() {
+async fn a_closure_with_a_thread_is_blocking_and_not_on_a_worker() {
     let (release, until_released) = mpsc::channel::<()>();
     let pool = Pool::new(1);
     let work = move |_| {
@@ -265,7 +265,7 @@ async fn a_closure_that_has_a_thread_is_blocking_and_is_no_task_of_a_worker() {
 }
 
 #[tokio::test]
-async fn a_task_that_was_told_to_stop_is_stopping_until_it_has() {
+async fn a_cancelled_task_is_stopping_until_it_ends() {
     #[supervised(name = "tasks: stops")]
     async fn stops(go_on: Arc<Notify>) -> Result<(), TaskError> {
         shield(Duration::from_secs(60), |_| go_on.notified()).await;
@@ -287,7 +287,7 @@ async fn a_task_that_was_told_to_stop_is_stopping_until_it_has() {
 }
 
 #[tokio::test]
-async fn whichever_way_a_task_ends_it_is_gone() {
+async fn a_task_is_delisted_however_it_ends() {
     #[supervised(name = "tasks: ends", timeout = "1ms")]
     async fn ends(how: u32) -> anyhow::Result<()> {
         match how {
@@ -320,7 +320,7 @@ async fn whichever_way_a_task_ends_it_is_gone() {
 }
 
 #[tokio::test]
-async fn a_group_that_was_joined_and_a_pool_that_was_dropped_are_in_no_list() {
+async fn joined_groups_and_dropped_pools_are_not_listed() {
     #[supervised(name = "tasks: listed")]
     async fn listed() -> Result<(), TaskError> {
         Ok(())
@@ -338,7 +338,7 @@ async fn a_group_that_was_joined_and_a_pool_that_was_dropped_are_in_no_list() {
 }
 
 #[tokio::test]
-async fn the_tree_is_drawn_with_aligned_columns_and_many_alike_are_one_line() {
+async fn the_tree_has_aligned_columns_and_folds_equal_tasks() {
     #[supervised(name = "tasks: drawn child")]
     async fn child() -> Result<(), TaskError> {
         pending().await

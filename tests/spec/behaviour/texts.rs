@@ -1,4 +1,4 @@
-//! What errors, causes and refusals say, and what else they tell.
+//! The texts and sources of errors, causes and refusals.
 
 use std::{
     error::Error,
@@ -15,7 +15,7 @@ use tokio_supervised::{
 use testkit::{in_time, turn};
 
 #[test]
-fn a_cause_is_said_in_words() {
+fn a_cause_is_displayed_in_words() {
     let said = [
         (Cause::Token, "its token fired"),
         (Cause::Signal(Signal::Interrupt), "the process received SIGINT"),
@@ -35,7 +35,7 @@ fn a_cause_is_said_in_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_names_the_task_and_says_why_also_as_its_own_source_and_as_an_io_error() {
+async fn an_error_has_task_and_cause_in_every_representation() {
     #[supervised(name = "texts: late", timeout = "3s")]
     async fn late() -> Result<(), TaskError> {
         pending().await
@@ -86,7 +86,7 @@ async fn an_error_names_the_task_and_says_why_also_as_its_own_source_and_as_an_i
 }
 
 #[tokio::test]
-async fn a_wait_for_one_of_several_slots_that_would_never_end_says_how_many_there_are() {
+async fn a_self_deadlock_on_slots_says_how_many_there_are() {
     let group = Group::<(), TaskError>::new(&CancellationToken::new()).limit(2);
     for _ in 0..2 {
         let handle = group.handle();
@@ -112,7 +112,7 @@ async fn a_wait_for_one_of_several_slots_that_would_never_end_says_how_many_ther
 }
 
 #[tokio::test]
-async fn a_refusal_of_a_pool_is_said_in_words() {
+async fn a_refusal_of_a_pool_is_displayed_in_words() {
     #[supervised(name = "texts: work")]
     async fn work() -> Result<(), TaskError> {
         pending().await
@@ -139,7 +139,7 @@ async fn a_refusal_of_a_pool_is_said_in_words() {
 }
 
 #[tokio::test]
-async fn what_did_not_stop_is_counted_with_the_slots_that_nobody_used() {
+async fn unfinished_tasks_are_counted_with_unused_slots() {
     #[supervised(name = "texts: deaf", grace = "none", allow(unused_token))]
     async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
         _ = token;
@@ -169,7 +169,7 @@ async fn what_did_not_stop_is_counted_with_the_slots_that_nobody_used() {
 }
 
 #[tokio::test]
-async fn a_panic_is_remembered_with_its_task_its_place_and_its_time() {
+async fn a_recent_panic_has_its_task_place_and_time() {
     const LINE: u32 = line!() + 4;
 
     #[supervised(name = "texts: panics")]
@@ -178,7 +178,7 @@ async fn a_panic_is_remembered_with_its_task_its_place_and_its_time() {
     }
 
     let before = SystemTime::now();
-    // Other tests panic, too, and the last few are kept.
+    // Other tests panic too, and only the last few panics are kept.
     let (panic, kept) = loop {
         let group = Group::new(&CancellationToken::new());
         group.spawn(panics).await;
@@ -201,7 +201,7 @@ async fn a_panic_is_remembered_with_its_task_its_place_and_its_time() {
 }
 
 #[tokio::test]
-async fn the_live_tasks_can_be_looked_at_by_reference() {
+async fn the_live_tasks_can_be_iterated_by_reference() {
     #[supervised(name = "texts: lives")]
     async fn lives() -> Result<(), TaskError> {
         pending().await

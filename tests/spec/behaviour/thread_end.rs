@@ -1,4 +1,4 @@
-//! The end of a thread: destructors of thread-locals that use the crate when its own thread-locals are gone.
+//! The end of a thread: destructors of thread-locals use the crate after its own thread-locals are destroyed.
 
 use std::{cell::RefCell, sync::mpsc, task::Poll, thread};
 
@@ -6,7 +6,7 @@ use tokio_supervised::{CancellationToken, Outcome, TaskError, supervised};
 
 use testkit::{outcomes_of, poll_once, stats_of};
 
-/// Does something when it is dropped.
+/// Runs a closure when it is dropped.
 struct AtDrop(Box<dyn FnOnce()>);
 
 impl Drop for AtDrop {
@@ -19,7 +19,8 @@ thread_local! {
     static LAST: RefCell<Option<AtDrop>> = const { RefCell::new(None) };
 }
 
-/// On a thread, and again where all thread-locals that it has made are gone: what is made first is dropped last.
+/// Runs the closure on a thread, and again after its thread-locals are destroyed: the first one created is dropped
+/// last.
 fn now_and_at_the_end<R: Send + 'static>(code: fn() -> R) -> [R; 2] {
     let (tell, told) = mpsc::channel();
     let ends = thread::spawn(move || {

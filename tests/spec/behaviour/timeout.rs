@@ -1,4 +1,4 @@
-//! The longest a run may take.
+//! Timeouts.
 
 use std::{future::pending, pin::pin, sync::mpsc, thread, time::Duration};
 
@@ -21,14 +21,14 @@ async fn a_run_gives_up_after_its_timeout() {
     assert_eq!(error.outcome(), Outcome::TimedOut);
 }
 
-/// The body is at its first `.await` after some time, during which nobody else has the thread.
+/// The body reaches its first `.await` after a while, during which it blocks the thread.
 async fn takes_its_time() {
     thread::sleep(Duration::from_millis(30));
     pending().await
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_paused_time_what_a_body_takes_by_the_wall_is_no_part_of_its_timeout() {
+async fn in_paused_time_wall_time_does_not_count_for_a_timeout() {
     #[supervised(timeout = "10s", name = "timeout: paused")]
     async fn wait() -> Result<(), TaskError> {
         takes_its_time().await;
@@ -41,7 +41,7 @@ async fn in_paused_time_what_a_body_takes_by_the_wall_is_no_part_of_its_timeout(
 }
 
 #[tokio::test]
-async fn a_timeout_counts_from_the_begin_of_the_run_and_not_from_its_first_await() {
+async fn a_timeout_counts_from_the_start_of_the_run() {
     #[supervised(timeout = "60s", name = "timeout: from the begin")]
     async fn wait(begins: mpsc::Sender<Instant>) -> Result<(), TaskError> {
         _ = begins.send(Instant::now());
@@ -60,7 +60,7 @@ async fn a_timeout_counts_from_the_begin_of_the_run_and_not_from_its_first_await
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_ends_in_time_is_left_alone() {
+async fn a_run_that_ends_in_time_does_not_time_out() {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[supervised(timeout = MINUTE, name = "timeout: in time")]

@@ -1,4 +1,5 @@
-//! A run that would wait for what it, or a run that awaits it, holds: refused with the names, not hung.
+//! Self-deadlocks: a run that would wait for what it, or a run awaiting it, holds is refused with the names of the
+//! functions involved.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -9,10 +10,10 @@ use tokio_supervised::{
 
 use testkit::{in_time, outcomes_of, poll_once, stats_of, turn};
 
-/// Of a function that comes back to itself: without a box of a known type it would contain itself.
+/// A recursive function: boxed with a known type, since it would otherwise contain itself.
 type Boxed = Pin<Box<dyn Future<Output = Result<(), TaskError>> + Send>>;
 
-/// The refusal that an error is.
+/// The refusal inside an error.
 fn rejected(error: TaskError) -> Rejected {
     match error {
         TaskError::Rejected(rejected) => rejected,
@@ -21,7 +22,7 @@ fn rejected(error: TaskError) -> Rejected {
 }
 
 #[tokio::test]
-async fn a_recursion_deeper_than_its_limit_is_refused_and_names_itself() {
+async fn a_recursion_deeper_than_its_limit_is_refused_by_name() {
     #[supervised(limit = 3, name = "itself: walk")]
     async fn walk(token: &CancellationToken, depth: u32) -> Result<u32, TaskError> {
         if depth == 0 {
@@ -47,7 +48,7 @@ async fn a_recursion_deeper_than_its_limit_is_refused_and_names_itself() {
 }
 
 #[tokio::test]
-async fn the_functions_between_are_named_also_those_without_a_limit() {
+async fn the_functions_between_are_named_even_without_a_limit() {
     #[supervised(limit = 1, name = "itself: outer")]
     async fn outer(token: &CancellationToken, again: bool) -> Result<(), TaskError> {
         if again { between(token).await } else { Ok(()) }
@@ -63,7 +64,7 @@ async fn the_functions_between_are_named_also_those_without_a_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_found_through_a_map() {
+async fn a_self_deadlock_is_found_through_a_map() {
     #[supervised(limit = 1, name = "itself: mapped")]
     async fn mapped(token: &CancellationToken, again: bool) -> Result<(), TaskError> {
         if again {
@@ -88,7 +89,7 @@ async fn it_is_found_through_a_map() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_found_in_the_spawn_of_a_group_and_in_a_task_of_a_group_of_a_group() {
+async fn a_self_deadlock_is_found_in_a_spawn_and_in_nested_groups() {
     #[supervised(limit = 1, name = "itself: root")]
     async fn root(token: &CancellationToken, deep: bool) -> Result<(), TaskError> {
         let group = Group::new(token);
@@ -100,7 +101,7 @@ async fn it_is_found_in_the_spawn_of_a_group_and_in_a_task_of_a_group_of_a_group
         in_time(group.join()).await.map(|_| ())
     }
 
-    /// A group of its own, whose task calls the function that holds everything up.
+    /// A separate group, whose task calls the function that blocks.
     #[supervised(name = "itself: middle")]
     async fn middle(token: &CancellationToken) -> Result<(), TaskError> {
         let group = Group::new(token);
@@ -125,7 +126,7 @@ async fn it_is_found_in_the_spawn_of_a_group_and_in_a_task_of_a_group_of_a_group
 }
 
 #[tokio::test]
-async fn a_spawn_that_waits_for_a_permit_of_its_spawner_fails_its_group() {
+async fn a_spawn_that_needs_the_permit_of_its_spawner_fails_its_group() {
     #[supervised(limit = 1, name = "itself: spawner")]
     async fn spawner(spawn_again: fn() -> Boxed, again: bool) -> Result<(), TaskError> {
         if again { in_time(spawn_again()).await } else { Ok(()) }
@@ -146,7 +147,7 @@ async fn a_spawn_that_waits_for_a_permit_of_its_spawner_fails_its_group() {
 }
 
 #[tokio::test]
-async fn a_task_that_waits_for_a_slot_of_its_own_full_group_gets_an_error() {
+async fn a_task_that_needs_a_slot_of_its_own_full_group_gets_an_error() {
     #[supervised(name = "itself: sibling")]
     async fn sibling(_: u32) -> Result<(), TaskError> {
         Ok(())
@@ -174,13 +175,13 @@ async fn a_task_that_waits_for_a_slot_of_its_own_full_group_gets_an_error() {
 }
 
 #[tokio::test]
-async fn a_task_that_waits_for_a_slot_of_its_own_full_pool_is_told_so() {
+async fn a_task_that_needs_a_slot_of_its_own_full_pool_gets_an_error() {
     #[supervised(name = "itself: leaf of a pool")]
     async fn leaf() -> Result<(), TaskError> {
         Ok(())
     }
 
-    /// Through a group of its own, since that task is awaited, too.
+    /// In a separate group, since that task is awaited too.
     #[supervised(name = "itself: helper of a pool's")]
     async fn helper(pool: Pool) -> Result<Vec<SpawnError>, TaskError> {
         let spawned = in_time(pool.spawn(leaf)).await.unwrap_err();
@@ -229,7 +230,7 @@ async fn a_task_that_waits_for_a_slot_of_its_own_full_pool_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_spawn_into_a_pool_that_waits_for_a_permit_of_its_spawner_is_told_so() {
+async fn a_pool_spawn_that_needs_its_spawners_permit_is_refused() {
     #[supervised(limit = 1, name = "itself: into a pool")]
     async fn into_a_pool(spawn_again: Option<fn() -> Spawned>) -> Result<(), TaskError> {
         if let Some(spawn_again) = spawn_again {
@@ -251,7 +252,7 @@ async fn a_spawn_into_a_pool_that_waits_for_a_permit_of_its_spawner_is_told_so()
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_task_of_a_pool() {
+async fn a_spawner_does_not_wait_for_its_pool_task() {
     /// Holds its permit until the task that it spawned waits for one.
     #[supervised(limit = 1, name = "itself: not awaited")]
     async fn not_awaited(slot: Option<(Slot, fn(Slot))>) -> Result<(), TaskError> {
@@ -277,7 +278,7 @@ async fn nobody_waits_for_a_task_of_a_pool() {
 }
 
 #[tokio::test]
-async fn a_wait_for_someone_else_is_a_wait() {
+async fn a_wait_for_another_holder_is_no_self_deadlock() {
     #[supervised(limit = 1, name = "itself: other")]
     async fn other(gate: Arc<Notify>) -> Result<(), TaskError> {
         gate.notified().await;
@@ -286,7 +287,7 @@ async fn a_wait_for_someone_else_is_a_wait() {
 
     #[supervised(limit = 1, name = "itself: caller")]
     async fn caller(token: &CancellationToken, gate: Arc<Notify>) -> Result<(), TaskError> {
-        // Both in one task, beside each other: neither awaits the other.
+        // Both are polled by one task, side by side: neither awaits the other.
         let (first, second) = tokio::join!(other(token, gate.clone()), other(token, gate.clone()));
         first.and(second)
     }
@@ -304,15 +305,15 @@ async fn a_wait_for_someone_else_is_a_wait() {
     in_time(run).await.unwrap().unwrap();
 }
 
-/// Running and waiting.
+/// The numbers of running and waiting runs.
 fn stats_of_or_none(name: &str) -> Option<(u64, u64)> {
     let all = tokio_supervised::stats();
     all.iter().find(|task| task.name == name).map(|task| (task.running, task.waiting))
 }
 
 #[tokio::test]
-async fn a_scope_that_outlives_the_run_it_was_made_in_is_held_up_by_nobody_there() {
-    /// Makes a group and leaves, or stays with its permit.
+async fn a_scope_that_outlives_its_maker_waits_for_no_ancestor() {
+    /// Creates a group and returns, or waits while it holds its permit.
     #[supervised(limit = 1, name = "itself: maker")]
     async fn maker(
         token: &CancellationToken,
@@ -335,7 +336,7 @@ async fn a_scope_that_outlives_the_run_it_was_made_in_is_held_up_by_nobody_there
     let leave = Arc::new(Notify::new());
     let mut staying = Box::pin(maker(&token, Some(leave.clone())));
     assert!(poll_once(staying.as_mut()).is_pending());
-    // The only permit is another run's: its task waits for it, and gets it.
+    // Another run holds the only permit: its task waits for it, and gets it.
     group.spawn(visitor).await;
     while stats_of("itself: maker").waiting == 0 {
         turn().await;
@@ -346,15 +347,15 @@ async fn a_scope_that_outlives_the_run_it_was_made_in_is_held_up_by_nobody_there
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn slot_and_permit_in_both_orders_at_once_do_not_block_each_other() {
+async fn slot_and_permit_in_both_orders_do_not_deadlock() {
     #[supervised(limit = 2, name = "itself: both orders")]
     async fn both() -> Result<(), TaskError> {
         turn().await;
         Ok(())
     }
 
-    // Spawns wait for slots of a full group while they could have permits, and the reverse: inline calls
-    // and a second group take the permits meanwhile.
+    // Spawns wait for slots of a full group while permits are free, and the reverse. Inline calls and a second
+    // group take the permits meanwhile.
     let token = CancellationToken::new();
     let groups = [Group::new(&token).limit(1), Group::new(&token).limit(3)];
     let spawns = async {

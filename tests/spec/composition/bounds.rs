@@ -1,4 +1,4 @@
-//! Everything that a stranger or a bug can pile up has a bound.
+//! Whatever a client or a bug can accumulate is bounded.
 
 use std::{
     sync::{Arc, Barrier},
@@ -9,7 +9,7 @@ use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError};
 
 use testkit::fixture;
 
-/// As many as tokio starts for work that blocks.
+/// As many as tokio starts for blocking work.
 const THREADS: usize = 512;
 
 #[test]
@@ -85,7 +85,7 @@ async fn fixture_functions_on_blocking_threads() {
     }
 }
 
-/// Runs the closure on every thread once: none of them goes on before all are there.
+/// Runs the closure once on every thread: none continues before all have arrived.
 async fn on_all_threads(
     pool: &Pool,
     name: &'static str,

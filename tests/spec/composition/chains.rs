@@ -25,7 +25,7 @@ use tracing_subscriber::{
 
 use testkit::fixture::child_passes;
 
-/// Keeps how deep the spans nest at most.
+/// Records the maximum nesting depth of spans.
 struct Deepest(Arc<AtomicUsize>);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Deepest {
@@ -86,14 +86,14 @@ fn the_spans_of_successors_do_not_nest() {
     assert_eq!(deepest.load(Ordering::Relaxed), 1, "each is inside the group's, which is none");
 }
 
-/// Where a task leaves the next group, which is a sibling of its own.
+/// Where a task stores the next group, which becomes its sibling.
 #[derive(Default)]
 struct Next {
     root: CancellationToken,
     group: Mutex<Option<Group<(), TaskError>>>,
 }
 
-/// Makes the next group and hands it out: by itself, or from inside a map, which makes one more scope between.
+/// Creates the next group and hands it out: directly, or from inside a map, which adds one more scope.
 #[supervised(name = "chains: step")]
 async fn step(token: &CancellationToken, next: Arc<Next>, mapped: bool) -> Result<(), TaskError> {
     if mapped {
@@ -114,8 +114,8 @@ fn resident_kilobytes() -> u64 {
     statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4
 }
 
-/// Hands `steps` groups on, each made by a task of the one before, and returns the growth of the last half of them.
-/// Each is joined only when `overlap` later ones are there.
+/// Hands on `steps` groups, each created by a task of the previous one, and returns the growth over the last half.
+/// Each is joined only after `overlap` later ones exist.
 async fn hand_on(steps: u32, overlap: usize, mapped: bool) -> u64 {
     let next = Arc::new(Next::default());
     let mut group: Group<(), TaskError> = Group::new(&next.root);
@@ -153,22 +153,22 @@ fn handed_on_is_flat(overlap: usize, mapped: bool) {
 }
 
 #[test]
-fn groups_that_are_handed_on_keep_nothing() {
+fn groups_that_are_handed_on_leak_nothing() {
     child_passes("composition::chains::fixture_handed_on");
 }
 
 #[test]
-fn groups_that_are_handed_on_while_others_live_keep_nothing() {
+fn groups_that_are_handed_on_while_others_live_leak_nothing() {
     child_passes("composition::chains::fixture_handed_on_overlapping");
 }
 
 #[test]
-fn groups_that_are_handed_on_out_of_a_map_keep_nothing() {
+fn groups_that_are_handed_on_out_of_a_map_leak_nothing() {
     child_passes("composition::chains::fixture_handed_on_by_a_map");
 }
 
 #[test]
-fn groups_that_are_handed_on_keep_no_spans() {
+fn groups_that_are_handed_on_leak_no_spans() {
     child_passes("composition::chains::fixture_handed_on_with_spans");
 }
 
@@ -199,7 +199,7 @@ fn fixture_handed_on_with_spans() {
     assert!(deepest <= 16, "{deepest}");
 }
 
-/// What is nested in each other until the bottom: groups, or maps.
+/// The kind of the nested scopes: groups or maps.
 #[derive(Clone, Copy)]
 enum Nest {
     Groups,
@@ -237,7 +237,7 @@ fn nest(token: CancellationToken, depth: u32, of: Nest, bottom: Arc<Notify>) -> 
     })
 }
 
-/// Ends as its token says.
+/// Ends when its token fires.
 async fn idle(token: &CancellationToken) -> Result<(), tokio_supervised::Cancelled> {
     #[supervised(name = "chains: idle")]
     async fn idle() -> Result<(), TaskError> {
@@ -249,10 +249,10 @@ async fn idle(token: &CancellationToken) -> Result<(), tokio_supervised::Cancell
     }
 }
 
-/// Deep enough for a step that is quadratic, or recursive, to be neither quick nor quiet.
+/// Deep enough that a quadratic step is slow and a recursive one overflows.
 const DEEP: u32 = 20_000;
 
-/// A nest of scopes whose bottom is reached, and the token around it.
+/// A nest of scopes whose innermost task has started, and the token around it.
 async fn nested(depth: u32, of: Nest) -> (Group<(), TaskError>, CancellationToken) {
     let (root, bottom) = (CancellationToken::new(), Arc::new(Notify::new()));
     let group: Group<(), TaskError> = Group::new(&root);
@@ -268,7 +268,7 @@ async fn all_have_ended() {
     }
 }
 
-/// How long it takes to cancel, to drop and to shut down a nest, and to draw it.
+/// How long it takes to cancel, drop, shut down and draw a nest.
 fn ends_of_a_nest(depth: u32, of: Nest) -> Duration {
     let begin = Instant::now();
     let runtime = two_workers();
@@ -294,7 +294,7 @@ fn ends_of_a_nest(depth: u32, of: Nest) -> Duration {
 }
 
 fn is_linear(of: Nest) {
-    // The first one pays for what is made once.
+    // The first one pays for one-time initialisation.
     ends_of_a_nest(DEEP / 100, of);
     let short = ends_of_a_nest(DEEP / 8, of);
     let long = ends_of_a_nest(DEEP, of);

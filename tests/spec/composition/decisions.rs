@@ -1,4 +1,4 @@
-//! A map takes its decisions again when their moment was missed.
+//! A map repeats its decisions if their moment was missed.
 
 use std::{
     future::pending,
@@ -32,7 +32,7 @@ fn one_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Spins until `count` reaches `all`: only runs on as many threads get there.
+/// Spins until `count` reaches `all`, which requires as many threads.
 fn meet_computing(count: &AtomicUsize, all: usize) {
     count.fetch_add(1, SeqCst);
     let since = Instant::now();
@@ -56,7 +56,7 @@ fn a_run_that_pends_without_budget_lets_the_next_one_start() {
     }
 
     for runtime in [one_thread as fn() -> Runtime, || workers(2)] {
-        // A budget is 128 units, and a run is one.
+        // A budget is 128 units, and a run takes one.
         for ready in [0, 1, 125, 126, 127, 128, 129, 253, 254, 255, 256, 383] {
             finishes(move || {
                 runtime().block_on(async move {
@@ -71,9 +71,9 @@ fn a_run_that_pends_without_budget_lets_the_next_one_start() {
     }
 }
 
-/// The body spends the budget itself, in whichever poll.
+/// The body spends the budget itself, in any of its polls.
 #[test]
-fn a_body_that_spends_the_budget_and_pends_lets_the_next_one_start() {
+fn a_body_that_spends_its_budget_lets_the_next_one_start() {
     #[supervised(name = "decisions: spends")]
     async fn item(n: u32, polls: usize, meet: Arc<Barrier>) -> Result<(), TaskError> {
         if n == 0 {
@@ -183,7 +183,7 @@ fn items_that_compute_beside_one_that_pends_share_the_threads() {
     });
 }
 
-/// An iterator that blocks once it has given some items, until the sender is dropped.
+/// An iterator that blocks after a few items until the sender is dropped.
 fn blocks_after(items: usize) -> (mpsc::Sender<usize>, mpsc::IntoIter<usize>) {
     let (send, receive) = mpsc::channel();
     for n in 0..items {
@@ -217,7 +217,7 @@ fn an_iterator_that_blocks_holds_one_worker() {
                 let token = CancellationToken::new();
                 let all = map(&token, blocked, move |token, n| counted(token, n, counts.clone()));
                 timeout(Duration::from_millis(300), all).await.unwrap_err();
-                // The other worker serves tasks.
+                // The other worker runs tasks.
                 for _ in 0..10 {
                     tokio::spawn(yield_now()).await.unwrap();
                 }
@@ -304,9 +304,9 @@ fn a_failure_ends_a_map_whose_iterator_blocks() {
     });
 }
 
-/// Items that take a thread come out one after the other, and none waits for the next to be read.
+/// Items that occupy a thread finish one after the other, without waiting for the next one to be read.
 #[test]
-fn runners_that_wait_for_a_slow_iterator_go_on() {
+fn workers_that_wait_for_a_slow_iterator_continue() {
     finishes(|| {
         workers(4).block_on(async {
             let items = (0..300).inspect(|_| {
@@ -410,7 +410,7 @@ fn a_map_whose_token_fired_before_it_started_reads_nothing() {
     });
 }
 
-/// Whether `work`, whose items are made without end, stops when its token fires.
+/// Whether `work`, whose items are endless, stops when its token fires.
 fn stops_when_cancelled(
     work: impl FnOnce(CancellationToken, Arc<AtomicU64>) -> Result<usize, TaskError> + Send + 'static,
 ) {
@@ -428,7 +428,7 @@ fn stops_when_cancelled(
     });
 }
 
-/// The panics are many: they write nothing.
+/// Suppresses the output of many panics.
 struct Quiet;
 
 impl Quiet {
@@ -480,7 +480,7 @@ fn a_settled_map_whose_closure_panics_shares_its_thread() {
 }
 
 #[test]
-fn a_loop_over_maps_that_are_ready_at_once_is_pending_now_and_then() {
+fn a_loop_over_ready_maps_is_pending_now_and_then() {
     finishes(|| {
         one_thread().block_on(async {
             let fired = CancellationToken::new();

@@ -8,10 +8,10 @@ use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, shield, s
 use testkit::recursion::{self, bytes_of_a_level};
 use testkit::{fixture::child_passes, watchdog::WATCHDOG};
 
-/// In a debug build. `cargo run --release -p supervised-instructions --bin recursion` measures an optimized one, where
-/// each of these calls takes at most twice the stack of a plain one.
+/// In a debug build. `cargo run --release -p supervised-instructions --bin recursion` measures an optimized one, in
+/// which each of these calls takes at most twice the stack of a plain one.
 #[test]
-fn a_call_of_itself_takes_at_most_twice_the_stack_of_a_plain_one() {
+fn a_recursive_call_takes_at_most_twice_the_plain_stack() {
     let plain = bytes_of_a_level(recursion::plain);
     let supervised = bytes_of_a_level(recursion::boxed);
     println!("a plain level takes {plain} bytes, a supervised one {supervised}");
@@ -36,7 +36,7 @@ async fn large(_: u32) -> Result<usize, TaskError> {
     Ok(black_box(&held).iter().map(|byte| usize::from(*byte)).sum())
 }
 
-/// Runs `body` on a worker with as much stack as tokio gives it.
+/// Runs `body` on a worker with tokio's default stack size.
 fn on_a_worker(body: impl Future<Output = ()> + Send + 'static) {
     let mut runtime = Builder::new_multi_thread();
     runtime.worker_threads(1).thread_stack_size(2 << 20).enable_all();
@@ -44,22 +44,22 @@ fn on_a_worker(body: impl Future<Output = ()> + Send + 'static) {
 }
 
 #[test]
-fn a_large_body_fits_into_a_worker_s_stack_in_a_group() {
+fn a_large_body_in_a_group_fits_the_stack_of_a_worker() {
     child_passes("composition::depth::fixture_large_in_a_group");
 }
 
 #[test]
-fn a_large_body_fits_into_a_worker_s_stack_in_a_pool() {
+fn a_large_body_in_a_pool_fits_the_stack_of_a_worker() {
     child_passes("composition::depth::fixture_large_in_a_pool");
 }
 
 #[test]
-fn a_large_body_fits_into_a_worker_s_stack_in_a_map() {
+fn a_large_body_in_a_map_fits_the_stack_of_a_worker() {
     child_passes("composition::depth::fixture_large_in_a_map");
 }
 
 #[test]
-fn a_large_body_fits_into_a_worker_s_stack_where_it_is_called() {
+fn a_large_body_called_inline_fits_the_stack_of_a_worker() {
     child_passes("composition::depth::fixture_large_inline");
 }
 

@@ -1,7 +1,7 @@
 //! A wait for two resources is admitted in bounded time.
 //!
-//! A spawn that needs a slot of its scope and a permit of its function keeps its place in both queues, and holds one
-//! of them for a bounded time once it has missed 8 turns. A hold lasts 10 ms at first, and twice as long each time.
+//! A spawn that needs a slot of its scope and a permit of its function keeps its place in both queues. After 8
+//! missed turns it holds one of them for a bounded time: 10 ms at first, and twice as long each time.
 
 use std::{
     collections::VecDeque,
@@ -31,7 +31,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 type Tasks = Group<(), TaskError>;
 
-/// A function with one permit, for each test its own: tests run in parallel.
+/// A function with one permit, separate for each test, since tests run in parallel.
 macro_rules! limited {
     ($name:ident) => {
         #[supervised(limit = 1)]
@@ -54,7 +54,7 @@ async fn turn() -> Result<(), TaskError> {
     Ok(())
 }
 
-/// How long a spawn waits for the slot of a group and the permit of `limited`, both of which others take all the time.
+/// How long a spawn waits for the slot of a group and the permit of `limited`, which are both under constant load.
 macro_rules! waits_beside_others {
     ($limited:ident, $slot_for:expr, $permit_for:expr) => {
         waits_beside_others!($limited, $slot_for, $permit_for, Duration::ZERO)
@@ -83,7 +83,7 @@ macro_rules! waits_beside_others {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_spawn_is_admitted_while_its_slot_and_its_permit_are_always_taken() {
+async fn a_spawn_is_admitted_while_slot_and_permit_stay_taken() {
     limited!(hot);
     let waited = waits_beside_others!(hot, 10 * MS, 10 * MS);
     // 8 turns of 5 ms, then one hold, or a few.
@@ -106,13 +106,13 @@ async fn a_spawn_is_admitted_however_long_the_others_run() {
         (waits_beside_others!(slow_permits, 10 * MS, 60 * second), 60 * second),
         (waits_beside_others!(odd, 7 * second, 11 * second), 11 * second),
     ] {
-        // 8 turns and a rest between two holds, and less than 14 of these double until they last a minute.
+        // 8 turns and a pause between two holds, and fewer than 14 doublings until a hold lasts a minute.
         assert!(waited < 100 * longest, "{waited:?} beside runs of {longest:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_spawn_into_a_pool_is_admitted_while_its_slot_and_its_permit_are_always_taken() {
+async fn a_pool_spawn_is_admitted_while_slot_and_permit_stay_taken() {
     limited!(hot);
     let (token, pool) = (CancellationToken::new(), Pool::new(1));
     let mut others = JoinSet::new();
@@ -127,9 +127,9 @@ async fn a_spawn_into_a_pool_is_admitted_while_its_slot_and_its_permit_are_alway
     assert!(spawned.expect("admitted in time").is_ok());
 }
 
-/// A permit that is held cannot come back while its run waits for a slot that the spawn holds.
+/// A held permit cannot be released while its run waits for a slot that the spawn holds.
 #[tokio::test(start_paused = true)]
-async fn a_run_with_the_permit_spawns_into_the_group_of_a_spawn_that_waits() {
+async fn a_run_with_the_permit_spawns_into_the_group_of_a_waiter() {
     #[supervised(limit = 1)]
     async fn feeds(
         into: Option<tokio_supervised::GroupHandle<(), TaskError>>,
@@ -150,14 +150,15 @@ async fn a_run_with_the_permit_spawns_into_the_group_of_a_spawn_that_waits() {
     let spawned = timeout(HOUR, group.spawn(|token| feeds(token, None)));
     assert!(spawned.await.is_ok(), "a deadlock");
     assert!(feeder.await.unwrap().is_ok());
-    // 1,000 spawns of 1 ms, and holds that last as long as the rests.
+    // 1,000 spawns of 1 ms, and holds as long as the pauses.
     assert!(begun.elapsed() < 3_000 * MS, "{:?}", begun.elapsed());
     assert!(group.join().await.is_ok());
 }
 
-/// What two scopes need is needed in either order: tasks that hold a slot call the function, spawns wait for both.
+/// Two scopes need their resources in both orders: tasks that hold a slot call the function, and spawns wait for
+/// both.
 #[test]
-fn scopes_and_functions_that_need_each_other_come_to_an_end() {
+fn scopes_and_functions_that_need_each_other_finish() {
     #[supervised(limit = 2)]
     async fn first(yields: u32) -> Result<(), TaskError> {
         for _ in 0..yields {
@@ -203,7 +204,7 @@ fn scopes_and_functions_that_need_each_other_come_to_an_end() {
                             0 => _ = group.spawn(move |token| first(token, n % 4)).await,
                             1 => _ = group.spawn(move |token| second(token, n % 3)).await,
                             2 => {
-                                // Dropped while it waits, at any stage of that.
+                                // Dropped at any stage of its wait.
                                 let spawn = group.spawn(move |token| second(token, n % 3));
                                 _ = timeout(Duration::from_micros(n.into()), spawn).await;
                             }
@@ -221,7 +222,7 @@ fn scopes_and_functions_that_need_each_other_come_to_an_end() {
             for group in groups {
                 group.join().await.unwrap();
             }
-            // Every permit has come back.
+            // Every permit has been released.
             let both =
                 async { tokio::join!(first(&token, 1), first(&token, 1), second(&token, 1)) };
             let (one, two, three) = timeout(60 * 1_000 * MS, both).await.unwrap();
@@ -235,9 +236,9 @@ fn scopes_and_functions_that_need_each_other_come_to_an_end() {
     }
 }
 
-/// A spawn that is dropped while it holds a slot, or a permit, returns it.
+/// A spawn that is dropped while it holds a slot or a permit returns it.
 #[tokio::test(start_paused = true)]
-async fn a_spawn_that_is_dropped_while_it_holds_one_returns_it() {
+async fn a_dropped_spawn_returns_its_slot_or_permit() {
     limited!(hot);
     let token = CancellationToken::new();
     let group: Tasks = Group::new(&token).limit(1);
@@ -248,7 +249,7 @@ async fn a_spawn_that_is_dropped_while_it_holds_one_returns_it() {
     yield_now().await;
     let mut waits = Box::pin(group.spawn(|token| hot(token, MS)));
     assert!(poll(&mut waits).is_pending());
-    // It misses turns until it holds the slot: then nobody else gets it.
+    // It misses turns until it holds the slot, which no one else can then acquire.
     for turn in 0..20 {
         let spawns = group.spawn(|token| other(token, MS));
         if timeout(5 * MS, spawns).await.is_err() {
@@ -263,9 +264,9 @@ async fn a_spawn_that_is_dropped_while_it_holds_one_returns_it() {
     panic!("it has never held the slot");
 }
 
-/// The wait of one resource alone is not overtaken by those that wait for two.
+/// A wait for one resource is not overtaken by waits for two.
 #[tokio::test(start_paused = true)]
-async fn a_wait_for_a_permit_alone_passes_the_spawn_that_lacks_its_slot() {
+async fn a_wait_for_only_a_permit_overtakes_a_spawn_without_a_slot() {
     limited!(hot);
     let token = CancellationToken::new();
     let group: Tasks = Group::new(&token).limit(1);
@@ -275,7 +276,7 @@ async fn a_wait_for_a_permit_alone_passes_the_spawn_that_lacks_its_slot() {
         async move { hot(&token, 10 * MS).await }
     });
     yield_now().await;
-    // Before the call in the queue of the permits, but without a slot for an hour.
+    // Ahead of the call in the queue for the permits, but without a slot for an hour.
     let mut spawn = Box::pin(group.spawn(|token| hot(token, MS)));
     assert!(poll(&mut spawn).is_pending());
     assert!(timeout(20 * MS, hot(&token, MS)).await.is_ok());
@@ -286,7 +287,7 @@ fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
     future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A runtime that has no timers has none for holds: a spawn is admitted when both are free, and nothing hangs.
+/// A runtime without timers has none for holds: a spawn is admitted when both are free, and nothing hangs.
 #[test]
 fn a_spawn_that_waits_for_both_needs_no_timer() {
     #[supervised(limit = 1)]
@@ -323,7 +324,7 @@ fn a_spawn_that_waits_for_both_needs_no_timer() {
 
 /// A `select!` by reference keeps a spawn that it no longer polls.
 #[tokio::test(start_paused = true)]
-async fn a_join_does_not_wait_for_a_spawn_that_nobody_polls() {
+async fn a_join_does_not_wait_for_an_unpolled_spawn() {
     for cancels in [false, true] {
         let token = CancellationToken::new();
         let group: Tasks = Group::new(&token).limit(1);
@@ -341,7 +342,7 @@ async fn a_join_does_not_wait_for_a_spawn_that_nobody_polls() {
     }
 }
 
-/// However long it waits: each time it is asked, it answers.
+/// Each poll returns in bounded time, however long the wait is.
 #[tokio::test(start_paused = true)]
 async fn a_join_waits_for_a_spawn_that_is_polled() {
     limited!(hot);
@@ -352,7 +353,7 @@ async fn a_join_waits_for_a_spawn_that_is_polled() {
     yield_now().await;
     let spawns = tokio::spawn(async move { handle.spawn(|token| hot(token, MS)).await });
     yield_now().await;
-    // Behind it in the queue.
+    // Queued behind it.
     let handle = group.handle();
     let mut held = Box::pin(handle.spawn(|token| hot(token, MS)));
     assert!(poll(&mut held).is_pending());
@@ -364,7 +365,7 @@ async fn a_join_waits_for_a_spawn_that_is_polled() {
     long.await.unwrap().unwrap();
 }
 
-/// Changes a limit when it is woken, and when it is dropped.
+/// Changes a limit when it is woken and when it is dropped.
 struct Meddler {
     limited: &'static str,
     inside: AtomicBool,
@@ -376,7 +377,7 @@ impl Meddler {
     }
 
     fn meddle(&self) {
-        // Of all of them: a larger one gives a permit to the wait whose waker is dropped.
+        // Changes the limit of all of them: a larger limit grants a permit to the wait whose waker is dropped.
         static SETS: AtomicUsize = AtomicUsize::new(0);
         if !self.inside.swap(true, SeqCst) {
             set_limit(self.limited, 1 + SETS.fetch_add(1, SeqCst) % 3).unwrap();
@@ -397,7 +398,7 @@ impl Drop for Meddler {
     }
 }
 
-/// A waker that runs its task at once, which is legal.
+/// A waker that runs its task inline, which is legal.
 struct Inline(Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>);
 
 impl Inline {
@@ -443,7 +444,7 @@ fn a_task_that_is_woken_by_a_new_limit_may_change_it() {
     });
 }
 
-/// Woken, replaced or dropped: no waker of a wait is touched under a lock that a change of the limit takes.
+/// No waker of a wait is woken, replaced or dropped under a lock that a resize takes.
 #[test]
 fn wakers_that_change_the_limit_they_wait_for_do_not_deadlock() {
     #[supervised(limit = 1, name = "fairness: meddled")]
@@ -477,7 +478,7 @@ fn wakers_that_change_the_limit_they_wait_for_do_not_deadlock() {
                     Box::pin(async move { _ = into.spawn(one).await }),
                     Box::pin(async move { drop(pool.reserve().await) }),
                 ];
-                // Each poll has a waker of its own, and drops the one before it.
+                // Each poll has a new waker and drops the previous one.
                 for _ in 0..rounds {
                     let pending = |wait: &mut Wait| {
                         let waker = Meddler::waker(NAME);
@@ -493,7 +494,7 @@ fn wakers_that_change_the_limit_they_wait_for_do_not_deadlock() {
     });
 }
 
-/// Each permit that comes back goes to the first spawn, and does not look at those of all other groups.
+/// Each released permit goes to the first spawn, without a walk over the queues of all other groups.
 #[test]
 fn a_returned_permit_costs_no_more_if_many_groups_wait() {
     limited!(hot);
@@ -507,7 +508,7 @@ fn a_returned_permit_costs_no_more_if_many_groups_wait() {
         let spawn = |group| Box::pin(Group::spawn(group, |token| hot(token, MS)));
         let mut waits: VecDeque<_> = groups.iter().map(spawn).collect();
         assert!(waits.iter_mut().all(|wait| poll(wait).is_pending()));
-        // The first has the permit from now on, and passes it on when it is dropped.
+        // The first spawn has the permit from now on, and passes it on when it is dropped.
         drop(holder);
         let passes = (0..200).map(|_| {
             let begun = std::time::Instant::now();
@@ -516,6 +517,6 @@ fn a_returned_permit_costs_no_more_if_many_groups_wait() {
         });
         passes.min().unwrap()
     });
-    // By what all of them cost it would be 32 times as much.
+    // If each release cost a walk over all groups, it would be 32 times as much.
     assert!(many < 10 * few, "{few:?}, and {many:?} beside 8,000 groups");
 }

@@ -1,6 +1,6 @@
-//! A group loses nothing and reports nothing that did not happen.
+//! A group loses no failure and reports only what happened.
 //!
-//! What is logged is asserted in processes of their own, where one subscriber hears all of it.
+//! Log output is asserted in separate processes, in which one subscriber receives all of it.
 
 use std::{
     fmt::Debug,
@@ -89,7 +89,7 @@ fn without_a_timer_a_run_reports_the_panic() {
 }
 
 #[test]
-fn in_a_runtime_that_is_gone_no_scope_was_dropped() {
+fn a_shut_down_runtime_is_not_reported_as_a_dropped_scope() {
     finishes(|| {
         let gone = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let handle = gone.handle().clone();
@@ -112,7 +112,7 @@ fn in_a_runtime_that_is_gone_no_scope_was_dropped() {
     });
 }
 
-/// Polls a future outside a runtime until it is ready.
+/// Polls a future outside of a runtime until it is ready.
 fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut cx = std::task::Context::from_waker(Waker::noop());
@@ -213,7 +213,7 @@ async fn fixture_failures() {
     let logged = || std::mem::take(&mut *events.lock().unwrap());
     let turn = || tokio::time::sleep(Duration::from_millis(1));
 
-    // The first failure is the join's; the others are logged; a cancellation is none.
+    // The join returns the first failure; the others are logged; a cancellation is no failure.
     let group = Group::new(&CancellationToken::new());
     for disk in [2, 3] {
         group.spawn(move |token| fails_late(token, disk)).await;
@@ -224,7 +224,7 @@ async fn fixture_failures() {
     let events_of = logged();
     let mut texts: Vec<_> =
         events_of.iter().map(|event| (event.level, event.field("error"))).collect();
-    // Each task has a token of its own: nothing says which one is woken first.
+    // Each task has another token, since the order of wake-ups is not specified.
     texts.sort_by(|a, b| a.1.cmp(&b.1));
     let full = |disk: u32| (Level::WARN, format!("disk {disk} is full"));
     assert_eq!(texts, [full(2), full(3)], "{events_of:#?}");
@@ -249,7 +249,7 @@ async fn fixture_failures() {
     let errors: Vec<_> = logged().iter().map(|event| event.field("error")).collect();
     assert_eq!(errors.len(), 2, "{errors:?}");
 
-    // A panic was logged as it was caught.
+    // A panic is logged when it is caught.
     let group = Group::new(&CancellationToken::new());
     let late = task!("panics late", |token| -> Result<u32, Failure> {
         token.cancelled().await;
@@ -262,7 +262,7 @@ async fn fixture_failures() {
     let levels: Vec<_> = logged().iter().map(|event| event.level).collect();
     assert_eq!(levels, [Level::ERROR; 2]);
 
-    // Of many a second, ten of one function are logged and the others counted.
+    // Of many in a second, ten per function are logged and the others are counted.
     #[supervised]
     async fn fails_often(token: &CancellationToken) -> Result<u32, Failure> {
         token.cancelled().await;
@@ -276,7 +276,7 @@ async fn fixture_failures() {
     group.join().await.unwrap_err();
     assert_ten_logged(logged, 20);
 
-    // Cancellations that the owner asked for are no failures.
+    // Cancellations that the owner requested are no failures.
     let token = CancellationToken::new();
     let group = Group::new(&token);
     group.spawn(waits).await;
@@ -325,7 +325,7 @@ fn fixture_test_end() {
     let events = std::mem::take(&mut *events.lock().unwrap());
     assert!(events.iter().any(|event| event.field("failures") == "20"), "{events:#?}");
     assert!(events.iter().any(|event| event.fields.contains_key("exception.stacktrace")));
-    // As for failures, so for panics.
+    // Panics are treated like failures.
     let often = events.iter().filter(|event| event.field("task.name") == "panics_often");
     let (errors, backtraces): (Vec<_>, Vec<_>) =
         often.partition(|event| event.level == Level::ERROR);
@@ -366,7 +366,7 @@ async fn fixture_refused() {
     }
 }
 
-/// A value whose drop takes a moment.
+/// A value whose drop takes a while.
 struct Slow(Arc<AtomicBool>);
 
 impl Drop for Slow {
@@ -406,7 +406,7 @@ fn a_failed_join_returns_after_the_drop_of_each_value() {
             let given = dropped.clone();
             let (started, has_started) = oneshot::channel();
             group.spawn(|token| returns_late(token, given, started)).await;
-            // A body whose token fires before its first poll makes no value.
+            // A body whose token fires before its first poll produces no value.
             has_started.await.unwrap();
             group.spawn(fails).await;
             assert!(matches!(group.join().await, Err(Failure::Full(1))));

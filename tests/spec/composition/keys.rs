@@ -1,4 +1,4 @@
-//! Nothing that changes concurrently is used as a sort key, an index or a length twice.
+//! No value that changes concurrently is used as a sort key, an index or a length twice.
 
 use std::{
     panic,
@@ -22,7 +22,8 @@ async fn quick(n: u64) -> Result<u64, TaskError> {
     Ok(n)
 }
 
-/// Everything that reads live tasks and counters. Panics if one of them relies on a value that has changed since.
+/// Calls everything that reads live tasks and counters. Panics if one of them relies on a value that has changed
+/// since.
 fn look() {
     let tasks = tasks();
     let mut depth = 0;
@@ -34,7 +35,8 @@ fn look() {
     assert!(stats().iter().all(|stats| !stats.name.is_empty()));
 }
 
-/// Runners of a map write the birth of their run anew with each item; groups and pools come, grow and go.
+/// Workers of a map reset the start time of their record with each item; groups and pools are created, grow and
+/// end.
 async fn churn(is_over: Arc<AtomicBool>) {
     let token = CancellationToken::new();
     while !is_over.load(Ordering::Relaxed) {
@@ -56,7 +58,7 @@ async fn churn(is_over: Arc<AtomicBool>) {
 }
 
 #[test]
-fn looks_at_tasks_that_change_meanwhile_do_not_panic() {
+fn listing_tasks_while_they_change_does_not_panic() {
     let panicked = finishes(|| {
         let is_over = Arc::new(AtomicBool::new(false));
         let looks: Vec<_> = (0..2)

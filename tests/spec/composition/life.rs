@@ -1,4 +1,4 @@
-//! Memory and cost do not depend on what has ended.
+//! Memory and cost do not depend on ended tasks.
 
 #[cfg(target_os = "linux")]
 mod groups {
@@ -8,7 +8,7 @@ mod groups {
 
     use testkit::fixture::child_passes;
 
-    /// What the process occupies, in bytes.
+    /// The resident memory of the process, in bytes.
     fn resident() -> u64 {
         let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
         statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
@@ -19,7 +19,7 @@ mod groups {
         child_passes("composition::life::groups::fixture_ended_tasks");
     }
 
-    /// In a process of its own, which measures itself.
+    /// In a separate process, which measures itself.
     #[tokio::test(flavor = "current_thread")]
     #[ignore = "fixture of another test"]
     async fn fixture_ended_tasks() {
@@ -34,7 +34,7 @@ mod groups {
 
         let token = CancellationToken::new();
         let group: Group<(), TaskError> = Group::new(&token).limit(64);
-        // The first of the group: all that follow end before it.
+        // The first task of the group: all later ones end before it.
         group.spawn(ticker).await;
         let spawn = async |tasks| {
             for _ in 0..tasks {

@@ -1,7 +1,7 @@
 //! No user code runs under a lock.
 //!
-//! A value whose every hook calls back into the crate is put through all operations. A hook that runs under a lock
-//! waits for itself, and the test does not finish.
+//! A value whose every hook calls back into the crate goes through all operations. If a hook runs under a lock, it
+//! deadlocks and the test does not finish.
 
 use std::{
     cell::Cell,
@@ -35,7 +35,7 @@ use testkit::watchdog::outcome;
 
 type Look = Arc<dyn Fn() + Send + Sync>;
 
-/// What the hooks of one operation do: they look at everything, and at what the operation adds.
+/// The hooks of one operation: they call everything, and what the operation adds.
 #[derive(Clone, Default)]
 struct Eyes {
     at: Arc<Mutex<Vec<Look>>>,
@@ -43,7 +43,7 @@ struct Eyes {
 }
 
 thread_local! {
-    /// A hook calls no hook.
+    /// A hook does not call hooks.
     static LOOKS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -67,7 +67,8 @@ impl Eyes {
     }
 }
 
-/// A value, an error, a payload, an iterator, a closure's capture: it looks when it is dropped or shown.
+/// A value, an error, a payload, an iterator or a closure's capture that calls the hooks when it is dropped or
+/// formatted.
 struct Nosy(Eyes);
 
 impl Drop for Nosy {
@@ -77,7 +78,7 @@ impl Drop for Nosy {
 }
 
 thread_local! {
-    /// What the conversion of an error looks with.
+    /// The hooks that the conversion of an error calls.
     static CONVERTS: Cell<Option<Eyes>> = const { Cell::new(None) };
 }
 
@@ -112,7 +113,7 @@ impl fmt::Debug for Failure {
 
 impl std::error::Error for Failure {}
 
-/// An error that no panic can become: its conversion panics, with a payload that looks.
+/// An error whose conversion from a panic panics, with a payload that calls the hooks.
 #[derive(Debug)]
 struct Explodes;
 
@@ -176,7 +177,7 @@ async fn explodes(nosy: Nosy) -> Result<Nosy, Explodes> {
     resume_unwind(Box::new(nosy))
 }
 
-/// An iterator that looks whenever it is asked.
+/// An iterator that calls the hooks in each method.
 struct Items(Nosy, std::vec::IntoIter<How>);
 
 impl Items {
@@ -199,7 +200,7 @@ impl Iterator for Items {
     }
 }
 
-/// The waker of who polls the operation.
+/// The waker that the operation is polled with.
 struct NosyWaker(Nosy, Waker);
 
 impl Wake for NosyWaker {
@@ -213,7 +214,7 @@ impl Wake for NosyWaker {
     }
 }
 
-/// A subscriber that looks at whatever it is given.
+/// A subscriber that calls the hooks for each span and event.
 struct NosySubscriber(Eyes);
 
 impl Subscriber for NosySubscriber {
@@ -260,7 +261,7 @@ impl Subscriber for NosySubscriber {
 type Operation = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Begin = fn(CancellationToken, Eyes) -> Operation;
 
-/// A group whose hooks look at its handle and spawn through it.
+/// A group whose hooks use its handle and spawn through it.
 fn group(token: &CancellationToken, eyes: &Eyes) -> Group<Nosy, Failure> {
     let group = Group::new(token);
     let (handle, nosy) = (group.handle(), eyes.clone());
@@ -272,7 +273,7 @@ fn group(token: &CancellationToken, eyes: &Eyes) -> Group<Nosy, Failure> {
     group
 }
 
-/// A pool whose hooks look at it, change its limit and spawn into it.
+/// A pool whose hooks read it, change its limit and spawn into it.
 fn pool(eyes: &Eyes) -> Pool {
     let pool = Pool::new(2);
     let (looked_at, nosy) = (pool.clone(), eyes.clone());
@@ -507,7 +508,7 @@ fn carry_out(runtime: &Runtime, begin: Begin, eyes: &Eyes) {
                 token.cancel();
             }
             let ended = poll_fn(|cx| {
-                // Another waker for each poll: those before it are dropped.
+                // Each poll has a new waker, and drops the previous one.
                 let waker: Waker =
                     Arc::new(NosyWaker(Nosy(eyes.clone()), cx.waker().clone())).into();
                 Poll::Ready(operation.as_mut().poll(&mut Context::from_waker(&waker)))
@@ -515,7 +516,7 @@ fn carry_out(runtime: &Runtime, begin: Begin, eyes: &Eyes) {
             if ended.await.is_ready() {
                 break;
             }
-            // The clock of a drain goes on.
+            // The clock of a drain continues.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         drop(operation);
@@ -523,7 +524,7 @@ fn carry_out(runtime: &Runtime, begin: Begin, eyes: &Eyes) {
             yield_now().await;
         }
     });
-    // What the hooks hold is held in a circle.
+    // The hooks are part of a reference cycle.
     let at = std::mem::take(&mut *eyes.at.lock().unwrap());
     drop(at);
 }
@@ -560,6 +561,6 @@ fn hooks_may_call_the_crate_in_every_operation_on_two_workers() {
 }
 
 #[test]
-fn hooks_and_a_subscriber_may_call_the_crate_in_every_operation() {
+fn hooks_and_subscribers_may_call_the_crate_everywhere() {
     all_operations(|| Builder::new_current_thread().enable_all().build().unwrap(), true);
 }

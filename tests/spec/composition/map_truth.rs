@@ -1,4 +1,4 @@
-//! A map loses no failure, and names what failed.
+//! A map loses no failure and names what failed.
 
 use std::{future::Future, pin::pin, task::Poll, time::Duration};
 
@@ -61,7 +61,7 @@ async fn fixture_failures() {
     let message = events_of[0].field("message");
     assert!(message.contains("of a map made at tests/composition/map_truth.rs:"), "{message}");
 
-    // Nothing returns those of a map that is dropped.
+    // The failures of a dropped map are not returned.
     {
         let mut all = pin!(map(&token, [1, 3], store).limit(2));
         std::future::poll_fn(|cx| {
@@ -75,7 +75,7 @@ async fn fixture_failures() {
     let events_of = logged();
     assert_eq!(errors(&events_of), [full(1)], "{events_of:#?}");
 
-    // A panic was logged as it was caught.
+    // A panic is logged when it is caught.
     map(&token, [1, 4], store).limit(2).await.unwrap_err();
     let levels: Vec<_> = logged().iter().map(|event| event.level).collect();
     assert_eq!(levels, [Level::ERROR]);
@@ -87,7 +87,7 @@ async fn fixture_failures() {
     let events_of = logged();
     assert!(events_of.is_empty(), "{events_of:#?}");
 
-    // Of many a second, ten of one function are logged and the others counted.
+    // Of many in a second, ten per function are logged and the others are counted.
     #[supervised]
     async fn fails_often(token: &CancellationToken, disk: u32) -> Result<u32, Failure> {
         if disk == 1 {
@@ -117,7 +117,7 @@ async fn an_unmade_item_is_named_after_its_function() {
             work(token, n)
         }
     };
-    // Before the first run, the name that the attribute gives is not known.
+    // The name in the attribute is not known before the first run.
     for (bad, name) in [(0, "work"), (1, "the function")] {
         let error = map(&token, 0..3, panics(bad)).limit(1).await.unwrap_err();
         assert_eq!((error.task(), error.outcome()), (name, Outcome::Panicked));

@@ -72,7 +72,7 @@ fn fixture_hook_blocks() {
     drop(release);
     blocked.join().unwrap_err();
     finishes(|| {
-        // The hook is installed by a thread that waits for the other hook to return.
+        // The hook is installed by a thread that waits until the other hook returns.
         while !matches!(run_once(), TaskError::Panicked(panic) if panic.location().is_some()) {
             thread::yield_now();
         }
@@ -186,7 +186,7 @@ async fn a_cancellation_is_found_through_what_wraps_it() {
     }
 }
 
-/// Whether this process has a thread whose name begins so; the system keeps 15 bytes of a name.
+/// Whether this process has a thread whose name starts with `name`; the system keeps 15 bytes of a name.
 fn has_thread(name: &str) -> bool {
     let threads = std::fs::read_dir("/proc/self/task").unwrap();
     threads.into_iter().any(|thread| {
@@ -202,7 +202,7 @@ struct Event {
     fields: BTreeMap<&'static str, String>,
 }
 
-/// All events of the crate, from now on, for a process of its own.
+/// Captures all events of the crate from now on, for a separate process.
 fn listen() -> Receiver<Event> {
     let (send, receive) = channel();
     let subscriber = tracing_subscriber::registry().with(Capture(Arc::new(Mutex::new(send))));

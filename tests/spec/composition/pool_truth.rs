@@ -1,4 +1,4 @@
-//! A pool, its drains and main report what happened, and nothing else.
+//! A pool, its drains and main report exactly what happened.
 
 use std::{
     fmt::Debug,
@@ -28,7 +28,7 @@ async fn save(takes: Duration) -> Result<(), TaskError> {
     Ok(())
 }
 
-/// Stops when it is asked to, and returns a result of its own.
+/// Stops when its token fires, and returns a result.
 #[supervised(name = "pool truth: obeys", grace = "none")]
 async fn obeys(token: &CancellationToken) -> Result<(), TaskError> {
     token.cancelled().await;
@@ -41,7 +41,7 @@ async fn stuck(token: &CancellationToken) -> Result<(), TaskError> {
     pending().await
 }
 
-/// A drain that took its time is a hang under paused time only.
+/// A drain that uses its whole grace can be told from a hang only under paused time.
 async fn drain(pool: &Pool, grace: Duration) -> Result<(), Unfinished> {
     timeout(100_000 * SECOND, pool.drain(grace)).await.expect("the drain ends")
 }
@@ -82,7 +82,7 @@ async fn a_second_drain_returns_what_the_first_one_did() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_dropped_drain_cut_is_returned_by_the_next() {
+async fn tasks_that_a_dropped_drain_cut_are_returned_by_the_next() {
     let pool = Pool::new(8);
     pool.spawn(|token| save(token, 9 * SECOND)).await.unwrap();
     pool.spawn(stuck).await.unwrap();
@@ -93,7 +93,7 @@ async fn what_a_dropped_drain_cut_is_returned_by_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_for_a_slot_that_came_too_late_is_returned() {
+async fn work_that_is_too_late_for_its_slot_is_returned() {
     let pool = Pool::new(8);
     pool.spawn(stuck).await.unwrap();
     let slot = pool.reserve().await.unwrap();
@@ -147,7 +147,7 @@ async fn an_unfinished_has_the_state_of_a_task_that_waits() {
 }
 
 #[test]
-fn a_drain_does_not_pass_over_what_its_runtime_dropped() {
+fn a_drain_includes_tasks_that_their_runtime_dropped() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (first, second) = (runtime(), runtime());
     let pool = Pool::new(2);
@@ -157,7 +157,7 @@ fn a_drain_does_not_pass_over_what_its_runtime_dropped() {
     assert!(text.contains("): dropped with its runtime, "), "{text}");
 }
 
-/// The events of a fixture, which is alone in its process: level, message and fields.
+/// The events of a fixture that runs alone in its process: level, message and fields.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<(Level, String)>>>);
 
@@ -360,7 +360,7 @@ fn fixture_nothing_can_run() {
                 while !pool.is_empty() {
                     tokio::task::yield_now().await;
                 }
-                // A run that cannot have its timer has ended, with a panic.
+                // A run that cannot get its timer ends with a panic.
                 pool.drain(SECOND).await.unwrap();
             });
             let [told] = &log.warnings()[..] else { panic!("one: {:?}", log.warnings()) };

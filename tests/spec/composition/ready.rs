@@ -1,7 +1,7 @@
-//! Every public async operation is pending now and then.
+//! Every public async operation returns `Pending` now and then.
 //!
-//! `rows` has a row for each public future and each public function that is awaited; `tests/house/ready.rs` compares
-//! it with the public API. A row is one operation that is ready at once, driven in a loop that never ends by itself.
+//! `rows` has a row for each public future and each public function that is awaited; `tests/house/ready.rs`
+//! compares it with the public API. A row is one operation that is ready at once, driven in an endless loop.
 
 use std::{
     cell::Cell,
@@ -83,7 +83,7 @@ fn refusing() -> Tasks {
     Group::new(&fired())
 }
 
-/// A handle whose group is gone.
+/// A handle whose group has been dropped.
 fn handle() -> GroupHandle<(), TaskError> {
     group().handle()
 }
@@ -100,7 +100,7 @@ fn closed() -> Pool {
 }
 
 fn rows() -> Vec<Row> {
-    // No macro: `tests/house/ready.rs` reads the calls of `row`.
+    // Not a macro: `tests/house/ready.rs` reads the calls of `row`.
     Vec::from([
         row("Supervised", live, |token| async move { quick(&*token).await.unwrap() }),
         row("Supervised (refused)", fired, |token| async move { _ = quick(&*token).await }),
@@ -133,7 +133,7 @@ fn rows() -> Vec<Row> {
             _ = group.spawn(quick).await;
         }),
         row("Spawn", live, |token| async move {
-            // Each with a group of its own, which would otherwise keep what has ended.
+            // Each in a new group, since a group keeps its results.
             let group: Tasks = Group::new(&token);
             _ = group.spawn(quick).await;
         }),
@@ -184,7 +184,7 @@ fn rows() -> Vec<Row> {
     ])
 }
 
-/// Drives a body on a current-thread runtime; fails if it never gives its thread back.
+/// Drives a body on a current-thread runtime; fails if it never yields.
 fn on_one_thread<F: Future<Output = ()>>(body: impl FnOnce() -> F + Send + 'static) {
     finishes(move || {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -192,7 +192,7 @@ fn on_one_thread<F: Future<Output = ()>>(body: impl FnOnce() -> F + Send + 'stat
     });
 }
 
-/// One after the other: the loops need the machine.
+/// One at a time: the loops use the whole machine.
 #[test]
 fn each_public_future_in_a_loop_lets_timers_and_tasks_run() {
     for index in 0..rows().len() {
@@ -209,7 +209,7 @@ fn each_public_future_in_a_loop_lets_timers_and_tasks_run() {
                 }
             });
             println!("{name}");
-            // An operation that takes long may use up the time in one poll: the watchdog ends what never lets others run.
+            // A long operation may use up the time in one poll: the watchdog ends what never yields.
             while ticks.get() < 2 {
                 assert!(timeout(WHILE, forever()).await.is_err());
             }
@@ -225,7 +225,7 @@ async fn endless(forever: Loop) -> Result<(), TaskError> {
 }
 
 #[test]
-fn each_public_future_in_a_loop_is_ended_by_the_grace_of_its_run() {
+fn the_grace_of_a_run_ends_a_loop_over_each_public_future() {
     for index in 0..rows().len() {
         on_one_thread(move || async move {
             let Row { name, forever } = rows().swap_remove(index);
@@ -241,7 +241,7 @@ fn each_public_future_in_a_loop_is_ended_by_the_grace_of_its_run() {
     }
 }
 
-/// A section of a shield, and a call within a call, have the budget of the task around them.
+/// A shielded section, and a call within a call, use the budget of their task.
 #[test]
 fn a_loop_within_a_call_and_a_section_is_ended_by_its_timeout() {
     #[supervised(name = "ready: outer", timeout = "20ms")]

@@ -36,7 +36,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     timeout(WATCHDOG, future).await.expect("it does not end")
 }
 
-/// A group with an idle task, made by a task of `starter` with `token`, and handed out of it.
+/// A group with an idle task that a task of `starter` created with `token` and handed out.
 async fn handed_out(
     starter: &Group<(), TaskError>,
     token: CancellationToken,
@@ -53,7 +53,7 @@ async fn handed_out(
 }
 
 #[tokio::test]
-async fn the_join_of_the_group_around_is_no_cause() {
+async fn the_join_of_the_outer_group_is_no_cause() {
     let root = CancellationToken::new();
     let starter: Group<(), TaskError> = Group::new(&root);
     let session = handed_out(&starter, root.clone()).await;
@@ -77,7 +77,7 @@ async fn a_cause_passes_through_groups_that_have_ended() {
     });
     outer.spawn(middle).await;
     let session = receive.await.unwrap();
-    // The task that made the scope between has ended as well.
+    // The task that created the scope in between has ended as well.
     leave.send(()).unwrap();
     yield_now().await;
     outer.spawn(fails).await;
@@ -118,8 +118,8 @@ fn causes_unstarted() -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_end_of_a_scope_does_not_explain_a_token_of_its_own() {
-    /// Runs to its end after its sibling has failed, with a token that it fires by itself.
+async fn the_end_of_a_scope_is_no_cause_for_another_token() {
+    /// Completes after its sibling has failed, with a token that it fires itself.
     #[supervised(name = "run truth: cleanup", grace = "60s")]
     async fn cleanup(
         token: CancellationToken,
@@ -151,7 +151,7 @@ async fn the_end_of_a_scope_does_not_explain_a_token_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_scope_with_its_own_token_is_not_cancelled_by_the_one_around() {
+async fn a_scope_with_its_own_token_ignores_the_outer_token() {
     let outer: Group<(), TaskError> = Group::new(&CancellationToken::new());
     let own = CancellationToken::new();
     let session = handed_out(&outer, own.clone()).await;
@@ -162,7 +162,7 @@ async fn a_scope_with_its_own_token_is_not_cancelled_by_the_one_around() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_limit_of_a_shield_explains_what_is_inside_alone() {
+async fn the_limit_of_a_shield_is_the_cause_only_inside_it() {
     let outside = CancellationToken::new();
     let inner = outside.clone();
     let causes = shield(Duration::from_secs(1), |token| async move {
@@ -205,7 +205,7 @@ fn ends_of(name: &str) -> (u64, u64) {
 }
 
 #[tokio::test]
-async fn a_task_that_is_aborted_between_its_refusal_and_its_end_is_counted() {
+async fn a_task_aborted_between_refusal_and_end_is_counted() {
     #[supervised(name = "run truth: refused")]
     async fn refused() -> Result<(), TaskError> {
         pending().await
@@ -217,10 +217,10 @@ async fn a_task_that_is_aborted_between_its_refusal_and_its_end_is_counted() {
         group.spawn(refused).await;
     }
     token.cancel();
-    // Each is polled once, and has found its token fired.
+    // Each is polled once and has found its token fired.
     yield_now().await;
     drop(group);
-    // As often as all of them need to be dropped.
+    // As many times as it takes to drop all of them.
     for _ in 0..1_000 {
         yield_now().await;
     }
@@ -228,7 +228,7 @@ async fn a_task_that_is_aborted_between_its_refusal_and_its_end_is_counted() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_polled_once_is_counted_and_an_unpolled_one_is_not() {
+async fn only_a_polled_call_is_counted() {
     #[supervised(name = "run truth: called")]
     async fn called() -> Result<(), TaskError> {
         pending().await
@@ -244,7 +244,7 @@ async fn a_call_that_was_polled_once_is_counted_and_an_unpolled_one_is_not() {
     assert_eq!(ends_of("run truth: called"), (1, 1));
 }
 
-/// Drives a set of local tasks, which are not parts of this run.
+/// Drives a set of local tasks, which are not part of this run.
 #[supervised(name = "run truth: outer", limit = 1)]
 async fn outer(set: Rc<LocalSet>, stop: Rc<Notify>) -> Result<(), TaskError> {
     set.run_until(stop.notified()).await;
@@ -286,7 +286,7 @@ async fn a_run_on_a_local_set_is_refused_what_it_holds_itself() {
 }
 
 #[tokio::test]
-async fn a_local_task_holds_no_slot_and_no_scope_of_the_task_that_drives_its_set() {
+async fn a_local_task_holds_nothing_of_the_task_that_drives_its_set() {
     let group: Group<(), TaskError> = Group::new(&CancellationToken::new()).limit(1);
     let (handle, set) = (group.handle(), LocalSet::new());
     let (got, gets) = oneshot::channel();
@@ -317,7 +317,7 @@ async fn a_local_task_holds_no_slot_and_no_scope_of_the_task_that_drives_its_set
 }
 
 #[tokio::test]
-async fn a_pool_has_no_cause_of_the_scope_that_it_was_made_in() {
+async fn a_pool_has_no_cause_of_the_scope_around_its_creation() {
     let outer: Group<(), TaskError> = Group::new(&CancellationToken::new());
     let (send, receive) = oneshot::channel();
     outer

@@ -38,7 +38,7 @@ fn in_time<F: Future>(future: F) -> impl Future<Output = F::Output> {
     }
 }
 
-/// Waits until what other tasks of the thread do has come true. A paused clock does not pass meanwhile.
+/// Waits until other tasks of the thread have made the condition true. A paused clock does not advance meanwhile.
 #[track_caller]
 fn until(holds: impl Fn() -> bool) -> impl Future<Output = ()> {
     let place = Location::caller();
@@ -51,7 +51,7 @@ fn until(holds: impl Fn() -> bool) -> impl Future<Output = ()> {
     }
 }
 
-/// What the bodies of one scope share.
+/// The state that the bodies of one scope share.
 struct Scene {
     /// One permit for each body that has fired its token.
     fired: Semaphore,
@@ -77,7 +77,7 @@ impl Scene {
         _ = self.released.acquire().await;
     }
 
-    /// Fires a token as a guard for a body's helpers does.
+    /// Fires a token like a drop guard for a body's helpers.
     fn fire(&self, token: CancellationToken) {
         drop(token.drop_guard());
         self.fired.add_permits(1);
@@ -85,7 +85,7 @@ impl Scene {
 
     async fn one_has_fired(&self) {
         in_time(self.fired.acquire()).await.unwrap().forget();
-        // A sibling that it has cancelled has its turn.
+        // Gives a cancelled sibling its turn.
         for _ in 0..10 {
             yield_now().await;
         }
@@ -93,7 +93,7 @@ impl Scene {
     }
 }
 
-/// Counts a run that does not come to its end.
+/// Counts a run that does not complete.
 struct Ends(Arc<Scene>);
 
 impl Drop for Ends {
@@ -109,7 +109,7 @@ impl Ends {
     }
 }
 
-/// A sibling that cannot see its token.
+/// A sibling without a token.
 #[supervised(name = "tokens: sibling")]
 async fn sibling(scene: Arc<Scene>) -> Result<(), TaskError> {
     let ends = Ends(scene.clone());
@@ -130,7 +130,7 @@ async fn listening(token: CancellationToken, scene: Arc<Scene>) -> Result<(), Ta
     Ok(())
 }
 
-/// A sibling that is there from the start, and one that comes later.
+/// One sibling that exists from the start, and one that is spawned later.
 #[supervised(name = "tokens: later")]
 async fn later(scene: Arc<Scene>) -> Result<(), TaskError> {
     scene.finished.fetch_add(1, SeqCst);
@@ -225,7 +225,7 @@ impl Worker {
     }
 }
 
-/// Spawns a body of each form that has the token, and waits until it has fired it.
+/// Spawns a body of each form with a token, and waits until it has fired it.
 macro_rules! each_form_fires {
     ($scene:ident, $spawn:ident) => {{
         let scene = || $scene.clone();
@@ -372,7 +372,7 @@ async fn a_service_that_fires_its_token_stops_no_other_service() {
 struct Before(Arc<Mutex<Vec<CancellationToken>>>);
 
 impl Before {
-    /// Fires those, and says whether that has fired the token of this item.
+    /// Fires those, and returns whether that has fired the token of this item.
     async fn fire(&self, token: CancellationToken) -> Result<bool, TaskError> {
         let before = std::mem::take(&mut *self.0.lock().unwrap());
         before.iter().for_each(CancellationToken::cancel);
@@ -520,7 +520,7 @@ async fn a_run_whose_own_token_fired_is_dropped_after_its_grace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_run_in_which_a_restarting_call_fires_its_token_is_its_last() {
+async fn a_restarting_call_ends_with_the_run_that_fires_its_token() {
     #[supervised(name = "tokens: last run", restart = "on-failure", backoff = "1ms..1ms")]
     async fn work(token: CancellationToken, runs: Arc<AtomicUsize>) -> Result<(), anyhow::Error> {
         if runs.fetch_add(1, SeqCst) == 2 {

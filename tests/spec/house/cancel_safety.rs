@@ -16,7 +16,7 @@ use super::sources;
 const SECTION: &str = "# Cancel safety";
 
 #[test]
-fn whatever_is_awaited_says_what_happens_when_it_is_dropped() {
+fn every_future_documents_its_drop() {
     let looked_at = awaited();
     for known in ["Supervised", "Map", "map", "Group::join", "Pool::reserve", "LeakCheck::verify"] {
         assert!(looked_at.iter().any(|each| each.name == known), "{known} was not looked at");
@@ -27,7 +27,7 @@ fn whatever_is_awaited_says_what_happens_when_it_is_dropped() {
 }
 
 #[test]
-fn what_says_nothing_is_found_and_what_is_private_is_not() {
+fn undocumented_public_futures_are_found() {
     let front_page = syn::parse_str(
         "pub use inner::{Pool, Wait, wait};
          pub mod __private { pub use inner::generated; }",

@@ -35,12 +35,12 @@ const CRATES: [&str; 2] = ["macros/src", "runtime/src"];
 const MOST_SPAWN_FILES: usize = 20;
 
 #[test]
-fn the_runtime_keeps_to_its_floors() {
+fn the_runtime_obeys_its_floors() {
     assert_no_violations("runtime/src");
 }
 
 #[test]
-fn the_macros_keep_to_their_floors() {
+fn the_macros_obey_their_floors() {
     assert_no_violations("macros/src");
 }
 

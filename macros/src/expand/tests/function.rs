@@ -38,7 +38,7 @@ fn a_method_rewritten_by_async_trait_is_refused_once() {
 }
 
 #[test]
-fn an_attribute_that_only_has_the_name_of_an_entry_stays() {
+fn an_attribute_that_only_shares_the_name_of_an_entry_stays() {
     for attribute in ["#[other::main]", "#[main]", "#[tokio::instrumented]"] {
         let item = format!("{attribute} async fn work() {{}}");
         is_taken("", &item);
@@ -123,7 +123,7 @@ fn a_body_in_a_fragment_of_a_macro_is_a_body() {
 }
 
 #[test]
-fn a_parameter_that_may_not_be_there_does_not_count() {
+fn a_parameter_under_cfg_does_not_count() {
     const LOOKED_AT: &str = "{ token.cancelled().await }";
     is_taken("", &format!("async fn work(#[cfg(x)] a: u8, token: CancellationToken) {LOOKED_AT}"));
     is_refused(
@@ -187,7 +187,7 @@ fn each_argument_is_in_the_policy() {
 }
 
 #[test]
-fn what_is_restarted_after_is_in_the_policy() {
+fn the_restart_condition_is_in_the_policy() {
     for (after, policy) in [("always", "ALWAYS"), ("on-failure", "ON_FAILURE")] {
         let expanded = supervised(&format!("restart = \"{after}\""), "async fn work() {}");
         assert!(has(
@@ -247,7 +247,7 @@ fn the_name_of_the_token_may_come_from_a_macro() {
 }
 
 #[test]
-fn the_injected_token_is_not_the_parameter_too_many() {
+fn the_injected_token_is_not_one_parameter_too_many() {
     const WAIVED: &str = "#[allow(clippy::too_many_arguments)]";
     for (parameters, is_waived) in [
         ("a: A, b: B, c: C, d: D, e: E, f: F", false),
@@ -298,7 +298,7 @@ fn unused_assignments_are_allowed_if_the_receiver_is_assigned() {
 }
 
 #[test]
-fn a_pattern_is_taken_apart_inside() {
+fn a_pattern_is_destructured_in_the_body() {
     for (pattern, bound) in [
         ("(a, b)", "let (a, b) = __supervised_0;"),
         ("ref a", "let ref a = __supervised_0;"),
@@ -312,12 +312,12 @@ fn a_pattern_is_taken_apart_inside() {
 }
 
 #[test]
-fn a_raw_name_is_told_as_a_plain_one() {
+fn a_raw_name_is_reported_without_its_prefix() {
     assert!(has(&supervised("", "async fn r#move() {}"), "TaskSpec::new(\"move\","));
 }
 
 #[test]
-fn an_error_that_visibly_borrows_is_not_looked_into() {
+fn an_error_that_visibly_borrows_is_not_inspected() {
     for (output, is_borrowed) in [
         ("Result<(), Error<'a>>", true),
         ("Result<(), &'static Error<'a>>", true),
@@ -340,7 +340,7 @@ fn an_error_that_visibly_borrows_is_not_looked_into() {
 }
 
 #[test]
-fn an_expression_leaves_open_what_is_opaque_in_the_return_type() {
+fn an_opaque_part_of_the_return_type_is_inferred() {
     let expanded = supervised("", "async fn work() -> Result<Vec<impl Iterator>, E> { f() }");
     assert!(has(&expanded, "Output = Result<Vec<impl Iterator>, E>"));
     assert!(has(&expanded, "output::<Result<Vec<_>, E>>"));

@@ -6,7 +6,7 @@ use crate::testing::refusals::{has, refusals, tokens};
 const CLOSURE: &str = "move |__supervised_token: ::tokio_supervised::CancellationToken";
 
 #[test]
-fn what_begins_the_closure_ends_the_arguments() {
+fn the_start_of_the_closure_ends_the_arguments() {
     for closure in ["|token| f(token)", "|_| f()", "move |token| f(token)"] {
         for call in [format!("\"a\", {closure}"), format!("\"a\", limit = 4, {closure},")] {
             let expanded = expand(tokens(&call));

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_that_start_and_finish_lose_nothing() {
+    fn threads_that_start_and_finish_lose_no_count() {
         let stripes = Stripes::<Counter>::new();
         for _ in 0..20 {
             std::thread::scope(|scope| {

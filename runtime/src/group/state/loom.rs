@@ -81,7 +81,7 @@ fn a_join_waits_for_all_tasks_and_is_woken_by_the_last() {
 
 /// Invariant 2: the join waits for a registered task, or the task is not registered.
 #[test]
-fn nothing_is_entered_after_the_join() {
+fn no_task_is_registered_after_the_join() {
     model(Some(3), || {
         let group = group();
         let spawns = spawn(&group, move |group| match group.register(&record(&group)) {
@@ -99,7 +99,7 @@ fn nothing_is_entered_after_the_join() {
 
 /// Invariant 2: a spawn that waits holds the join until its task has taken its place.
 #[test]
-fn a_spawn_that_waits_is_waited_for() {
+fn a_join_waits_for_a_pending_spawn() {
     model(Some(3), || {
         let group = group();
         let number = group.add_waiter(model_spec(Policy::DEFAULT), |_| Error::Cancelled);
@@ -116,7 +116,7 @@ fn a_spawn_that_waits_is_waited_for() {
 
 /// Invariant 5.
 #[test]
-fn no_task_is_left_running_in_a_group_that_is_dropped() {
+fn a_dropped_group_leaves_no_task_running() {
     model(Some(3), || {
         let group = group();
         let spawns = spawn(&group, move |group| {
@@ -133,7 +133,7 @@ fn no_task_is_left_running_in_a_group_that_is_dropped() {
 
 /// Invariant 7: in either order, a failure and a value are neither kept nor taken twice.
 #[test]
-fn nothing_is_left_in_a_group_that_is_dropped() {
+fn a_dropped_group_keeps_nothing() {
     model(Some(3), || {
         let group = group();
         let (fails, gives) = (register(&group), register(&group));

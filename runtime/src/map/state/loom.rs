@@ -172,7 +172,7 @@ fn no_worker_escapes_the_drop_of_its_map() {
 
 /// Invariant 6: an iterator that blocks until it may go on keeps no end from being stored, and no map from its end.
 #[test]
-fn a_blocked_iterator_keeps_no_map_from_its_end() {
+fn a_blocked_iterator_does_not_delay_the_end_of_its_map() {
     model(Some(2), || {
         let gate = Arc::new((Mutex::new(false), Condvar::new()));
         let blocks = std::iter::from_fn({
@@ -232,7 +232,7 @@ fn a_map_with_room_has_a_reader_or_requests_one() {
 
 /// A token that fires while the source is checked for more items: unread items truncate the map.
 #[test]
-fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
+fn a_token_that_fires_as_a_worker_is_added_stops_the_map() {
     model(Some(2), || {
         let items: Items = Box::new(0..1);
         let map = MapState::new(CancellationToken::new(), Location::caller(), items, make(drop));
@@ -258,7 +258,7 @@ fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
 
 /// Invariant 5: a worker that ends does not remove another one, which may have got its key, from the queue.
 #[test]
-fn a_runner_that_leaves_takes_no_other_one_out_of_the_queue() {
+fn a_worker_that_ends_dequeues_no_other_worker() {
     model(Some(3), || {
         let map = map_of(Box::new(0..2), make(drop), 3);
         map.worker_started();

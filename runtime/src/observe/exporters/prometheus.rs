@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_end_a_label_is_escaped_and_nothing_else() {
+    fn only_characters_that_end_a_label_are_escaped() {
         for (plain, escaped) in [
             ("fetch", "fetch"),
             ("", ""),

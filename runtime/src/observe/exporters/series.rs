@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_functions_of_one_name_are_added_up_number_by_number() {
+    fn functions_of_one_name_are_summed() {
         let mut sum = counted(1);
         sum.add(&counted(4));
         let all = counted(5);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn families_are_in_the_order_of_their_names() {
+    fn families_are_sorted_by_name() {
         assert!(FAMILIES.is_sorted_by(|one, next| one.name < next.name));
     }
 

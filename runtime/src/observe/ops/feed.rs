@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_stops_without_viewers_and_starts_again() {
+    async fn the_feed_stops_without_viewers_and_restarts() {
         let _alone = ALONE.lock().await;
         drop(listener());
         while FEED.lock().unwrap().is_some() {

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cut_says_how_much_is_missing() {
+    fn a_cut_text_says_how_much_is_missing() {
         let longest = "é".repeat(LONGEST);
         assert_eq!(cut(&longest), longest);
         assert_eq!(cut(&format!("{longest}123")), format!("{longest}… (3 characters more)"));

@@ -259,7 +259,7 @@ fn check_report(given: &'static str) {
 }
 
 #[test]
-fn each_name_of_the_fuzzer_is_read_back_as_it_was_given() {
+fn each_name_of_the_fuzzer_is_read_back_unchanged() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/names");
     let seeds = std::fs::read_dir(folder).expect("the seeds are there");
     let names = seeds.map(|seed| std::fs::read_to_string(seed.expect("a file").path()));

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_takes_nothing_is_dropped_after_the_stall() {
+    async fn a_reader_that_reads_nothing_is_dropped_after_the_stall() {
         let (stream, _reader) = duplex(BUFFER);
         let started = Instant::now();
         let error = WriteTimeout::new(stream).write_all(&[0; 2 * BUFFER]).await.unwrap_err();

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_that_no_clock_can_count_do_not_overflow() {
+    fn bounds_beyond_the_clock_do_not_overflow() {
         let restart = Restart::ON_FAILURE.backoff(Duration::MAX..Duration::MAX);
         let longest = Duration::from_nanos(u64::MAX);
         assert_eq!(bounds(u32::MAX, &restart), (longest, longest));

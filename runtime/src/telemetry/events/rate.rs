@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_counted_if_nobody_listens() {
+    fn nothing_is_counted_without_a_subscriber() {
         let rate = rate();
         assert!((0..100).all(|_| rate.admits("unheard")));
         assert!(rate.windows().of.is_empty());

@@ -252,7 +252,7 @@ pub async fn shadows_the_given_token(token: CancellationToken) -> Result<(), Tas
     Ok(())
 }
 
-/// Shadows a prelude's name.
+/// Shadows a name of the prelude.
 #[tokio_supervised::supervised]
 pub async fn shadows_in_a_closure(n: u32) -> Result<u32, TaskError> {
     let add = |n: u32| n + 1;
@@ -387,7 +387,7 @@ where
     Ok((t.clone(), u))
 }
 
-/// Blocks, prints, and does what restriction lints know.
+/// Blocks, prints, and triggers restriction lints.
 #[tokio_supervised::supervised]
 pub async fn restricted(n: i32, list: Vec<i32>) -> Result<i32, TaskError> {
     println!("{n}");

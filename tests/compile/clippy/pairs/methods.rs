@@ -114,7 +114,7 @@ impl Shop {
         Ok(url.len())
     }
 
-    /// Assigns what nobody reads.
+    /// Assigns what is never read.
     #[tokio_supervised::supervised]
     pub async fn assigns(mut self) -> Result<u32, TaskError> {
         let mut n = 1;

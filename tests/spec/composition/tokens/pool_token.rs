@@ -1,4 +1,4 @@
-//! The closure of a spawn has fired the token that the tasks of its pool share.
+//! The closure of a spawn fired the token that the tasks of its pool share.
 
 use std::fmt::Debug;
 
@@ -18,7 +18,7 @@ impl Warnings {
         (warnings, tracing::subscriber::set_default(subscriber))
     }
 
-    /// How many of them are about a pool's token.
+    /// How many of them concern the token of a pool.
     fn count(&self) -> usize {
         let texts = self.0.lock().unwrap();
         texts.iter().filter(|text| text.starts_with("the token of the pool made at")).count()
@@ -40,7 +40,7 @@ impl<S: Subscriber> Layer<S> for Warnings {
     }
 }
 
-/// Spawns a task, and returns the token that its closure was given.
+/// Spawns a task and returns the token that its closure got.
 async fn spawn_and_keep(pool: &Pool, scene: &Arc<Scene>) -> CancellationToken {
     let mut kept = None;
     let spawned = pool.spawn(|token| {
@@ -87,7 +87,7 @@ async fn a_drain_stops_tasks_that_have_the_new_token() {
 }
 
 #[tokio::test]
-async fn a_pool_whose_token_is_fired_again_and_again_runs_its_tasks() {
+async fn a_pool_whose_token_is_fired_repeatedly_runs_its_tasks() {
     let (warnings, _guard) = Warnings::listen();
     let (pool, scene) = (Pool::new(8), Scene::new());
     scene.released.close();
@@ -111,7 +111,7 @@ async fn a_spawn_that_waits_for_its_slot_runs_with_the_new_token() {
     assert!(futures::poll!(&mut inserted).is_pending());
     assert!(futures::poll!(&mut taken).is_pending());
     token.cancel();
-    // A spawn that came later replaces it.
+    // A later spawn replaces it.
     let mut last = Box::pin(pool.spawn(|token| later(token, scene.clone())));
     assert!(futures::poll!(&mut last).is_pending());
     in_time(inserted).await.unwrap();
@@ -130,7 +130,7 @@ async fn a_spawn_that_waits_runs_however_often_the_token_is_replaced() {
         until(|| scene.waiting.load(SeqCst) == 1).await;
         let mut waits = Box::pin(pool.spawn(|token| listening(token, scene.clone())));
         assert!(futures::poll!(&mut waits).is_pending());
-        // Each closure fires the token that it gets, which is a new one.
+        // Each closure fires its token, which is a new one.
         for _ in 0..times {
             drop(pool.spawn(|token| {
                 token.cancel();

@@ -1,4 +1,4 @@
-//! What `tasks()` says of a run whose own token has fired.
+//! The state in `tasks()` of a run whose own token has fired.
 
 use super::*;
 

@@ -100,7 +100,7 @@ fn macros_and_attributes_are_read() {
 }
 
 #[test]
-fn what_only_tests_compile_is_left_out() {
+fn code_that_only_tests_compile_is_ignored() {
     allowed("#[cfg(test)] mod tests { use crate::high::Thing; }");
     allowed("#[cfg(all(test, not(other)))] use crate::high::Thing;");
     allowed("struct X { #[cfg(test)] y: crate::high::Thing }");
@@ -273,7 +273,7 @@ fn every_module_has_one_floor_and_exists() {
 }
 
 #[test]
-fn the_longest_name_decides() {
+fn the_longest_matching_name_wins() {
     let table = TABLE.replace("`high`", "`high`, `a/child`");
     let texts =
         [("a.rs", "mod child; fn f() { child::f() }"), ("a/child.rs", "use crate::b::Thing;")];
@@ -298,7 +298,7 @@ fn the_files_of_a_spawn_exist_and_are_few() {
 }
 
 #[test]
-fn paths_are_told_from_other_code() {
+fn paths_are_distinguished_from_other_code() {
     let text = "`a.rs`, `b/c`, `d/`, `.ci/run`; `e::f`, `map`, `key = value`, `g/{h,i}.rs`\n```sh\n`no/path`\n```\n`j.md`";
     assert_eq!(paths(text), ["a.rs", "b/c", "d/", ".ci/run", "g/h.rs", "g/i.rs", "j.md"]);
 }
