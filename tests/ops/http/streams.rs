@@ -95,7 +95,7 @@ async fn who_comes_when_32_look_is_told_to_try_again_soon() {
 
     drop(streams);
     tasks_until(address, |text| text.starts_with("console (process ")).await;
-    console.send(Signal::SIGTERM);
+    console.signal(Signal::SIGTERM);
     assert!(console.close_stdin().end().status.success());
 }
 

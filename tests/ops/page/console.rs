@@ -109,7 +109,7 @@ fn nothing_overflows_on_a_phone_in_the_dark() {
 #[test]
 fn the_page_says_that_the_process_stops_and_then_that_it_is_gone() {
     let Some(Console { program, mut browser, .. }) = Console::open() else { return };
-    program.send(Signal::SIGINT);
+    program.signal(Signal::SIGINT);
     browser.until("!document.querySelector('#readiness').hidden");
     browser.until(&format!("{}.includes('stopping')", row("#tasks", "journal #")));
     assert_eq!(browser.complaints(), [0; 0]);
