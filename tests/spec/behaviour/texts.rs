@@ -67,7 +67,7 @@ async fn an_error_names_the_task_and_says_why_also_as_its_own_source_and_as_an_i
         assert_eq!(error.to_string(), said);
         let defined = error.source().unwrap().to_string();
         assert!(
-            defined.starts_with("the function is defined at tests/behaviour/texts.rs:"),
+            defined.starts_with("the function is defined at tests/spec/behaviour/texts.rs:"),
             "{defined}"
         );
         let kind = match &error {
