@@ -2,7 +2,7 @@
 //!
 //! A loop over operations that are ready at once never returns to its worker: no timer fires, no grace ends, no
 //! other task runs there. Therefore every public operation of the crate spends one unit per call, also one that
-//! is refused. `tests/composition/ready.rs` drives each of them in a loop.
+//! is refused. `tests/spec/composition/ready.rs` drives each of them in a loop.
 
 use std::{
     future::poll_fn,

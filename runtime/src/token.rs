@@ -8,7 +8,7 @@
 //!
 //! 1. A token that is handed over is taken at once: no other body is polled between [`hand_over`] and the first
 //!    statement of the body. A body to which none was handed over finds none. Otherwise a body would cancel another
-//!    one's children. (`tests/composition/tokens.rs`, for each form of a body and each way to spawn it)
+//!    one's children. (`tests/spec/composition/tokens.rs`, for each form of a body and each way to spawn it)
 //! 2. A call that is awaited inline pays for one test of a flag, and only if it was given an owned token.
 
 use std::{any::Any, cell::Cell};

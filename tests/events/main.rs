@@ -9,12 +9,7 @@
 mod error_text;
 mod spans;
 
-use std::{
-    cell::RefCell,
-    future::pending,
-    sync::{Arc, Mutex, Once},
-    time::Duration,
-};
+use std::{cell::RefCell, future::pending, sync::Once, time::Duration};
 
 use tokio::sync::oneshot;
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, supervised};

@@ -137,7 +137,7 @@ fn no_job_at_all_adds_up_too() {
 fn an_interrupt_shows_finished_jobs_and_ends_by_the_signal() {
     let mut program = start(["--jobs", "1000000000", "--every", "1000"]);
     program.next_remark();
-    program.send(Signal::SIGINT);
+    program.signal(Signal::SIGINT);
     let ended = program.end();
     assert_eq!(ended.status.signal(), Some(2), "{}", ended.stdout);
     let results = row(&ended, "results");

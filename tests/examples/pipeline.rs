@@ -111,7 +111,7 @@ fn a_signal_under_load_writes_exactly_the_lines_read() {
     let mut program = start(Path::new("."), []);
     program.feed_beside(table(10 * LINES));
     program.next_line();
-    program.send(Signal::SIGTERM);
+    program.signal(Signal::SIGTERM);
     let ended = program.end();
     assert_eq!(ended.status.signal(), Some(Signal::SIGTERM as i32), "{}", ended.stderr);
     let lines = ended.stdout.lines().count();

@@ -112,7 +112,7 @@ fn an_interrupt_shows_the_counts_and_ends_by_the_signal() {
         program.feed("three words here\nand not a whole line");
         // The line has been counted when the watcher says so; the rest waits for its line end.
         while program.next_remark() != "1 lines, 3 words, 3.00 words a line" {}
-        program.send(Signal::SIGINT);
+        program.signal(Signal::SIGINT);
         let ended = program.end();
         assert_eq!(ended.status.signal(), Some(2), "{ended:#?}");
         assert_eq!(column(&ended, "lines"), "1");

@@ -4,7 +4,7 @@
 //! cargo run --release -p supervised-instructions --bin recursion
 //! ```
 //!
-//! `tests/composition/depth.rs` measures the same without optimization.
+//! `tests/spec/composition/depth.rs` measures the same without optimization.
 
 use std::process::ExitCode;
 

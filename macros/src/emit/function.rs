@@ -28,7 +28,7 @@
 //!    shadow them.
 //! 3. Lints ask an item, a signature, a body for its span, and pass over one that begins or ends in a macro. These
 //!    begin and end with the user's spans: the return type, the braces of the function, the `async` block, the `match`
-//!    around the body. The tokens in between have spans of this crate, and lints ignore them. `tests/clippy/pairs.rs`
+//!    around the body. The tokens in between have spans of this crate, and lints ignore them. `tests/compile/clippy/pairs.rs`
 //!    compiles functions with and without the attribute, and compares the warnings.
 //! 4. `impl` of the return type keeps the span of this crate, whose edition captures every lifetime, as an
 //!    `async fn` does.

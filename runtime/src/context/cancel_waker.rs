@@ -11,8 +11,8 @@
 //! 4. It fires inside the call that fires its token, while its scope keeps the published reason: see `reason.rs`. It
 //!    checks no token there: `cancel` may hold the locks of the parents.
 //!
-//! `tests/behaviour/cancel_waker.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside, and
-//! `tests/composition/tokens.rs` 3; `cancel_waker/loom.rs` checks 1 and 2 for every interleaving.
+//! `tests/spec/behaviour/cancel_waker.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside, and
+//! `tests/spec/composition/tokens.rs` 3; `cancel_waker/loom.rs` checks 1 and 2 for every interleaving.
 
 use std::{
     future::Future,

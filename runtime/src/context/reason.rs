@@ -2,7 +2,7 @@
 //!
 //! A scope does not look its cause up in the scopes around it, which may be gone: the thread that cancels publishes a
 //! [`Reason`] while it fires the token, and every scope whose cancel waker fires inside that call keeps it. What fires
-//! inside the call is, by the tree of tokens, what the call cancels. (`tests/composition/run_truth.rs`)
+//! inside the call is, by the tree of tokens, what the call cancels. (`tests/spec/composition/run_truth.rs`)
 //!
 //! Invariants
 //!

@@ -4,11 +4,11 @@
 //!
 //! 1. A run gets [`RunShields`] when someone else first has to refer to it, and drops them when it ends: a weak
 //!    reference that is dead says that the run holds neither a permit nor a slot. Otherwise a scope that outlives the
-//!    run would report a deadlock that is none. (`tests/composition/run_truth.rs`)
+//!    run would report a deadlock that is none. (`tests/spec/composition/run_truth.rs`)
 //! 2. A run that is to end is woken when its last shield ends, whichever thread that is on. Otherwise it would stay
 //!    until its grace is spent. (`context/shields/loom.rs`)
 //! 3. A run that is to end waits at most for the deadlines that it counts: a shield that is no longer polled cannot
-//!    hold it. (`tests/behaviour/shield_edges.rs`)
+//!    hold it. (`tests/spec/behaviour/shield_edges.rs`)
 //! 4. A waker is cloned, called and dropped outside the lock: it is foreign code.
 
 use std::{sync::PoisonError, task::Waker};

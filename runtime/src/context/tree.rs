@@ -16,7 +16,7 @@
 //! 5. A scope knows the runs that it was made in, which wait for it. They may have ended since: they hold a permit or a
 //!    slot only as long as their [`RunShields`] are alive. So may the task have ended: it is known by its record.
 //! 6. A scope owns no scope and no task around it: a chain of scopes that were made in each other would grow with the
-//!    uptime of the program, and be dropped recursively. (`tests/composition/chains.rs`) So a cause is not looked up
+//!    uptime of the program, and be dropped recursively. (`tests/spec/composition/chains.rs`) So a cause is not looked up
 //!    in the scopes around, but published: see `reason.rs`.
 
 use std::{

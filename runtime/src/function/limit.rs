@@ -7,7 +7,7 @@
 //! cannot be told from one that is about to be polled. Nor is the time for which a pair holds one of its two
 //! (`pair.rs`) enforced without a poll: the same pair, granted both, would keep them anyway.
 //!
-//! Invariants, checked by `tests/behaviour/set_limit.rs`, and for every interleaving by `function/limit/loom.rs`
+//! Invariants, checked by `tests/spec/behaviour/set_limit.rs`, and for every interleaving by `function/limit/loom.rs`
 //!
 //! 1. Permits that are out, and free ones, are `size + debt` together: none is lost or made twice.
 //! 2. While there is debt, no permit is free: a released permit pays it. At most `size` are acquired from then on.
@@ -16,7 +16,7 @@
 //! 4. While a wait is queued or there is debt, `QUEUED` is set, and permits are released under the lock. Otherwise a
 //!    permit would be free beside a wait for it.
 //! 5. No waker is called, cloned or dropped under a lock: it may change this very limit.
-//!    (`tests/composition/fairness.rs`)
+//!    (`tests/spec/composition/fairness.rs`)
 //! 6. Only the holder of `PAIRS` locks two queues. Otherwise two waits for the same two limits could deadlock.
 //! 7. While a pair (a wait for a slot and a permit, `pair.rs`) waits, one of its limits has no free permit.
 //! 8. A pair is in both queues or in none, and code that changes this, or what the pair holds, has locked `PAIRS`.

@@ -12,10 +12,10 @@
 //!    (`tests/faults/wakers.rs`)
 //! 5. A task that is registered while the group is dropped is aborted or refused.
 //! 6. The group keeps the value of an ended task and nothing else: memory, `tasks()` and a cancel depend on the live
-//!    tasks. (the tests below, `tests/composition/life.rs`)
-//! 7. Each failure is reported once: by the join, or else as an event. (`tests/composition/group_truth.rs`)
+//!    tasks. (the tests below, `tests/spec/composition/life.rs`)
+//! 7. Each failure is reported once: by the join, or else as an event. (`tests/spec/composition/group_truth.rs`)
 //! 8. An error's conversion may panic. The join resumes that panic; a spawn or an abort never does.
-//!    (`tests/behaviour/error_panics.rs`)
+//!    (`tests/spec/behaviour/error_panics.rs`)
 //!
 //! `group/state/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
 

@@ -24,8 +24,8 @@
 //! 8. A failure is returned by the map or logged, once: those after the first are logged, and all of a map that is
 //!    dropped. If a function fails more than 10 times a second, only the number of the others is logged.
 //!
-//! `map/state/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/composition/decisions.rs` 6 and 7,
-//! `tests/composition/locks.rs` 3, `tests/composition/map_truth.rs` 8.
+//! `map/state/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/spec/composition/decisions.rs` 6 and 7,
+//! `tests/spec/composition/locks.rs` 3, `tests/spec/composition/map_truth.rs` 8.
 
 #[cfg(all(test, supervised_loom))]
 mod loom;

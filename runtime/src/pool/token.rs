@@ -12,7 +12,7 @@
 //! 4. A run that waits to be spawned is spawned with the present token, also if the one that it was made with was
 //!    replaced several times.
 //!
-//! `pool/state/loom.rs` checks 2, `tests/composition/tokens.rs` the others.
+//! `pool/state/loom.rs` checks 2, `tests/spec/composition/tokens.rs` the others.
 
 use std::sync::Arc;
 

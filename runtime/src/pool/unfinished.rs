@@ -6,7 +6,7 @@
 //! 2. Each is logged once: by the active drain, or else when the pool is idle or a task finishes.
 //! 3. They are kept, for each drain to return: all of them if the pool is closed, at most 64 if it is open.
 //!
-//! `tests/behaviour/drain.rs` and `tests/events/pools.rs` check them, `pool/state/loom.rs` 1 and 3 for two drains.
+//! `tests/spec/behaviour/drain.rs` and `tests/events/pools.rs` check them, `pool/state/loom.rs` 1 and 3 for two drains.
 
 use std::{sync::Arc, time::Duration};
 

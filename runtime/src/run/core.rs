@@ -6,7 +6,7 @@
 //!
 //! A call with `restart` whose first run is never made has no run: it releases the permit in `record_unmade`.
 //!
-//! `tests/behaviour/limit.rs` checks it.
+//! `tests/spec/behaviour/limit.rs` checks it.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 

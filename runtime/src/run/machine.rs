@@ -18,8 +18,8 @@
 //! 5. A run whose body is to be dropped while a shield is pending is overdue: it finishes with its last shield, or
 //!    when its body returns.
 //!
-//! `tests/behaviour/` checks 1 and 4 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 5 in `shield.rs`;
-//! `tests/composition/depth.rs` checks the stack of a function that calls itself.
+//! `tests/spec/behaviour/` checks 1 and 4 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 5 in `shield.rs`;
+//! `tests/spec/composition/depth.rs` checks the stack of a function that calls itself.
 
 use std::{
     any::Any,

@@ -4,7 +4,7 @@
 //! state machine in `machine.rs`, which is compiled once and has the invariants of a run.
 //!
 //! Invariant: a spawned run whose body takes the token has its own child token before its first poll. Otherwise a body
-//! that fires its token would cancel its siblings. `tests/composition/tokens.rs` checks it.
+//! that fires its token would cancel its siblings. `tests/spec/composition/tokens.rs` checks it.
 
 pub(crate) mod future;
 pub(crate) mod output;

@@ -1,6 +1,6 @@
 //! A section that cancellation does not interrupt, with a deadline.
 //!
-//! Invariants, checked by `tests/behaviour/shield.rs`
+//! Invariants, checked by `tests/spec/behaviour/shield.rs`
 //!
 //! 1. Every run that a pending shield is polled in counts it, once, until it has ended, was dropped or has
 //!    passed its limit. A branch that is not polled for a while (`select!`, `FuturesUnordered`) counts on.

@@ -1,7 +1,7 @@
 //! The one place that names an atomic of 64 bits: some targets have none (32-bit PowerPC and MIPS, ARMv5).
 //!
 //! There it is a number behind a lock, as in tokio. A counter's lock is taken by the one thread that counts, and by the
-//! code that reads the counters. `tests/house` finds other uses, `.ci/supply` compiles for such a target.
+//! code that reads the counters. `tests/spec/house` finds other uses, `.ci/supply` compiles for such a target.
 
 #[cfg(target_has_atomic = "64")]
 pub(crate) use std::sync::atomic::AtomicU64;

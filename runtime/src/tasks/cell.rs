@@ -6,7 +6,7 @@
 //! Invariants
 //!
 //! 1. The run is dropped before its end is reported: a `join` that returned while a value of a task still lived would
-//!    break code that reclaims it. (`tests/composition/life.rs`)
+//!    break code that reclaims it. (`tests/spec/composition/life.rs`)
 //! 2. The end is reported once, also if the task is aborted or its runtime shuts down: a second report would remove
 //!    another task's record, and without one a `join` would hang.
 //! 3. The events of the run and of its end are inside the task's span.

@@ -28,7 +28,7 @@ impl Program {
     }
 
     pub(crate) fn interrupt(&self) {
-        self.0.as_ref().expect("it is not waited for").send(Signal::SIGINT);
+        self.0.as_ref().expect("it is not waited for").signal(Signal::SIGINT);
     }
 
     /// Waits for a line of standard error that contains this.

@@ -11,7 +11,7 @@ fn a_panic_in_a_flush_is_counted_and_the_loop_continues() {
     let mut program = flusher.start(["--every", "2ms", "--panic-on", "1,3,4"]);
     program.feed_beside(fed.clone());
     wait_for(&mut program, "flush 8 ended");
-    program.send(Signal::SIGTERM);
+    program.signal(Signal::SIGTERM);
     let ended = program.end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");

@@ -40,7 +40,7 @@ fn stopped_during_twenty_flushes_it_loses_no_line() {
         program.feed_beside(fed.clone());
         let number = 1 + random.below(8);
         wait_for(&mut program, &format!("flush {number} begins"));
-        program.send(Signal::SIGTERM);
+        program.signal(Signal::SIGTERM);
         let ended = program.end();
 
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
@@ -68,7 +68,7 @@ fn stopped_between_twenty_flushes_it_loses_no_line() {
         // The next tick is far away. More than a pipe holds: some of it has been read when it is fed.
         let fed_bytes: usize = fed.split_inclusive('\n').take(fed_lines).map(str::len).sum();
         program.feed(&fed[fed_bytes..][..MORE_THAN_A_PIPE]);
-        program.send(Signal::SIGTERM);
+        program.signal(Signal::SIGTERM);
         let ended = program.end();
 
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
@@ -90,7 +90,7 @@ fn random_stops_with_a_panicking_flush_lose_no_line() {
         for _ in 0..=random.below(12) {
             program.next_line();
         }
-        program.send(Signal::SIGTERM);
+        program.signal(Signal::SIGTERM);
         let ended = program.end();
 
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
@@ -103,8 +103,8 @@ fn random_stops_with_a_panicking_flush_lose_no_line() {
 #[test]
 fn stopped_before_the_first_line_it_ends() {
     let flusher = Flusher::new();
-    let program = flusher.start([]);
-    program.send(Signal::SIGTERM);
+    let mut program = flusher.start([]);
+    program.signal(Signal::SIGTERM);
     let ended = program.end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");

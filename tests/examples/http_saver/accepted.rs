@@ -55,7 +55,7 @@ async fn a_signal_at_any_moment_under_load_loses_no_accepted_body() {
         let enough = random.below(MOST_ACCEPTED);
         accepted.subscribe().wait_for(|accepted| *accepted >= enough).await.unwrap();
         saver.terminate();
-        let (ended, mut files) = saver.close_stdin().end().await;
+        let (ended, mut files) = saver.end().await;
 
         assert_eq!(ended.status.code(), Some(0), "round {round}: {ended:#?}");
         for (name, body) in clients.join_all().await.into_iter().flatten() {
@@ -76,7 +76,7 @@ async fn a_client_that_disconnects_after_its_202_loses_nothing() {
     let answer = request(&saver.address, "POST", "/save", b"left alone").await;
     assert_eq!(answer.status, 202);
     saver.terminate();
-    let (ended, files) = saver.close_stdin().end().await;
+    let (ended, files) = saver.end().await;
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let name = answer.text().trim_end().to_owned();
     assert_eq!(files, BTreeMap::from([(name, b"left alone".to_vec())]));
@@ -89,7 +89,7 @@ async fn a_body_that_cannot_be_saved_is_named_and_fails_the_exit() {
     let answer = request(&saver.address, "POST", "/save", b"nowhere to go").await;
     assert_eq!(answer.status, 202);
     saver.terminate();
-    let (ended, files) = saver.close_stdin().end().await;
+    let (ended, files) = saver.end().await;
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
     let name = answer.text().trim_end();
     assert!(
@@ -116,7 +116,7 @@ async fn bodies_that_exceed_the_grace_are_complete_or_named() {
         names.push(answer.text().trim_end().to_owned());
     }
     saver.terminate();
-    let (ended, files) = saver.close_stdin().end().await;
+    let (ended, files) = saver.end().await;
     let mut named = 0;
     for (name, n) in names.iter().zip(0..) {
         match ended.stderr.contains(&format!("not known to be saved: {name} (3000 bytes)\n")) {

@@ -54,7 +54,7 @@ async fn two_hundred_requests_get_100_202_and_100_503() {
     assert_eq!(request(&saver.address, "GET", "/healthz", b"").await.status, 200);
 
     saver.terminate();
-    let (ended, files) = saver.close_stdin().end().await;
+    let (ended, files) = saver.end().await;
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let promised: BTreeMap<_, _> = accepted
@@ -73,7 +73,7 @@ async fn a_slot_is_free_again_when_its_body_is_saved() {
         while request(&saver.address, "POST", "/save", &body(n)).await.status == 503 {}
     }
     saver.terminate();
-    let (ended, files) = saver.close_stdin().end().await;
+    let (ended, files) = saver.end().await;
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let mut bodies: Vec<_> = files.into_values().collect();
     bodies.sort_by_key(Vec::len);

@@ -35,7 +35,7 @@ impl Saver {
     }
 
     pub(crate) fn terminate(&self) {
-        self.program.send(Signal::SIGTERM);
+        self.program.signal(Signal::SIGTERM);
     }
 
     /// Waits until it has told of the signal.
@@ -45,8 +45,8 @@ impl Saver {
 
     /// Waits for the end, on a thread of its own: the test's clients go on.
     pub(crate) async fn end(self) -> (Ended, BTreeMap<String, Vec<u8>>) {
-        let Self { program, place, .. } = self;
-        let ended = tokio::task::spawn_blocking(|| program.close_stdin().end()).await.unwrap();
+        let Self { mut program, place, .. } = self;
+        let ended = tokio::task::spawn_blocking(move || program.close_stdin().end()).await.unwrap();
         (ended, files(&place))
     }
 }

@@ -18,7 +18,7 @@ async fn idle_it_exits_within_a_second() {
 
     let told = Instant::now();
     saver.terminate();
-    let (ended, _) = saver.close_stdin().end().await;
+    let (ended, _) = saver.end().await;
 
     assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
@@ -36,7 +36,7 @@ async fn readiness_drops_first_and_requests_are_answered_meanwhile() {
     assert_eq!(request(&saver.address, "GET", "/healthz", b"").await.status, 200);
     let late = request(&saver.address, "POST", "/save", b"late, but in time").await;
     assert_eq!(late.status, 202);
-    let (ended, files) = saver.close_stdin().end().await;
+    let (ended, files) = saver.end().await;
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let name = late.text().trim_end().to_owned();
@@ -57,7 +57,7 @@ async fn a_request_in_progress_is_finished_and_its_body_kept() {
     upload.send(b"ten of ten").await.unwrap();
     let answer = upload.answer().await.unwrap();
     assert_eq!(answer.status, 202);
-    let (ended, files) = saver.close_stdin().end().await;
+    let (ended, files) = saver.end().await;
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let name = answer.text().trim_end().to_owned();
@@ -79,7 +79,7 @@ async fn an_unfinished_request_does_not_delay_the_exit_for_long() {
     let told = Instant::now();
     saver.terminate();
     assert_eq!(upload.answer().await.unwrap().status, 503);
-    let (ended, files) = saver.close_stdin().end().await;
+    let (ended, files) = saver.end().await;
 
     assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");

@@ -20,12 +20,12 @@ fn killed_at_twenty_random_moments_it_loses_no_message() {
         // It follows, so that it does not end by itself, however late the signal comes.
         // With `--sync` the moment between the two records of a message is long enough to be hit.
         let sync = (kills_left % 2 == 0).then_some("--sync");
-        let program = orders.start(["--work-ms", "1", "--follow"].into_iter().chain(sync));
+        let mut program = orders.start(["--work-ms", "1", "--follow"].into_iter().chain(sync));
         let before = orders.count("orders.acknowledged");
         // At most half of what would be an even share: there is work left for each of the others.
         let more = random.below((Many::MESSAGES - before) / (2 * kills_left) + 1);
         orders.wait_for("orders.acknowledged", before + more);
-        program.send(Signal::SIGKILL);
+        program.signal(Signal::SIGKILL);
         let ended = program.end();
         assert_eq!(ended.status.signal(), Some(9), "{ended:?}");
     }

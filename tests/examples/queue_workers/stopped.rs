@@ -18,10 +18,10 @@ fn random_stops_process_each_message_exactly_once() {
     for stops_left in (1..=STOPS).rev() {
         let before = orders.count("orders.acknowledged");
         // It follows, so that it does not end by itself, however late the signal comes.
-        let program = orders.start(["--work-ms", "1", "--follow"]);
+        let mut program = orders.start(["--work-ms", "1", "--follow"]);
         let more = random.below((Many::MESSAGES - before) / (2 * stops_left) + 1);
         orders.wait_for("orders.acknowledged", before + more);
-        program.send(Signal::SIGTERM);
+        program.signal(Signal::SIGTERM);
         let ended = program.end();
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
         let taken = orders.count("orders.acknowledged") - before;
@@ -44,10 +44,10 @@ fn random_stops_process_each_message_exactly_once() {
 fn claimed_messages_are_finished_and_no_more_are_claimed() {
     let queue: String = (0..100).map(|order| format!("{order} 1 {order}\n")).collect();
     let orders = Orders::new(queue);
-    let program = orders.start(["--workers", "4", "--work-ms", "400"]);
+    let mut program = orders.start(["--workers", "4", "--work-ms", "400"]);
     // The four that follow are under way, or about to be, and take longer than the signal.
     orders.wait_for("orders.acknowledged", 4);
-    program.send(Signal::SIGTERM);
+    program.signal(Signal::SIGTERM);
     let ended = program.end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
@@ -59,13 +59,13 @@ fn claimed_messages_are_finished_and_no_more_are_claimed() {
 #[test]
 fn a_follower_takes_complete_lines_and_stops_on_request() {
     let orders = Orders::new("1 2 20\n2 2 4");
-    let program = orders.start(["--follow"]);
+    let mut program = orders.start(["--follow"]);
     orders.wait_for("orders.done", 1);
     let mut queue = OpenOptions::new().append(true).open(orders.path("orders")).unwrap();
     queue.write_all(b"0\n3 2 60\n").unwrap();
     orders.wait_for("orders.done", 3);
     orders.wait_for("orders.acknowledged", 3);
-    program.send(Signal::SIGTERM);
+    program.signal(Signal::SIGTERM);
     let ended = program.end();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::{
+use super::{
     order::post_jobs,
-    service::{Left, Service},
+    program::{Left, Service},
 };
 
 /// Lets a component fail after some jobs were accepted.
@@ -13,7 +13,7 @@ async fn fail(component: &str, work: &str) -> (Left, Vec<String>) {
     let jobs = post_jobs(&service, 20).await;
     let answer = service.post(&format!("/fail/{component}"), "").await;
     assert_eq!(answer.status, 202);
-    let left = service.close_stdin().end().await;
+    let left = service.end().await;
     assert_eq!(left.ended.status.code(), Some(1), "{left:#?}");
     let said = format!("Error: the {component} was told to fail");
     assert!(left.ended.stderr.lines().any(|line| line == said), "{left:#?}");
@@ -53,7 +53,7 @@ async fn numbers_that_cannot_be_written_fail_the_flusher() {
     let service = Service::start(["--every", "0.01"]);
     let jobs = post_jobs(&service, 3).await;
     fs::remove_dir_all(service.place.path().join("kept")).unwrap();
-    let left = service.close_stdin().end().await;
+    let left = service.end().await;
     assert_eq!(left.ended.status.code(), Some(1), "{left:#?}");
     let said = "Error: the flusher cannot write `kept/metrics.txt`";
     assert!(left.ended.stderr.lines().any(|line| line == said), "{left:#?}");
@@ -66,7 +66,7 @@ async fn numbers_that_cannot_be_written_fail_the_flusher() {
 async fn a_disk_that_is_full_is_a_failure_of_the_consumer() {
     let service = Service::start(["--done", "/dev/full"]);
     assert_eq!(service.post("/jobs", "a job").await.status, 202);
-    let left = service.close_stdin().end().await;
+    let left = service.end().await;
     assert_eq!(left.ended.status.code(), Some(1), "{left:#?}");
     let said = "Error: the consumer cannot write `/dev/full`";
     assert!(left.ended.stderr.lines().any(|line| line == said), "{left:#?}");
@@ -79,5 +79,5 @@ async fn the_fault_routes_are_off_by_default() {
     let service = Service::start([]);
     assert_eq!(service.post("/fail/server", "").await.status, 404);
     service.terminate();
-    assert_eq!(service.close_stdin().end().await.ended.status.code(), Some(0));
+    assert_eq!(service.end().await.ended.status.code(), Some(0));
 }

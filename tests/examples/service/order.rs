@@ -30,7 +30,7 @@ async fn a_signal_stops_the_parts_in_order_after_accepted_work() {
     let service = Service::start(["--work", "0.01"]);
     let jobs = post_jobs(&service, 50).await;
     service.terminate();
-    let left = service.close_stdin().end().await;
+    let left = service.end().await;
 
     assert_eq!(left.ended.status.code(), Some(0), "{left:#?}");
     assert_eq!(left.order(), IN_ORDER, "{left:#?}");
@@ -44,7 +44,7 @@ async fn the_last_numbers_are_flushed_between_two_ticks() {
     let service = Service::start(["--every", "3600"]);
     let jobs = post_jobs(&service, 3).await;
     service.terminate();
-    service.close_stdin().end().await.is_complete(&jobs);
+    service.end().await.is_complete(&jobs);
 }
 
 /// Posts until the server is gone; gives what was accepted.
@@ -72,7 +72,7 @@ async fn a_signal_under_load_loses_no_accepted_job() {
         }
         while service.post("/jobs", "one that comes too many").await.status == 202 {}
         service.terminate();
-        let left = service.close_stdin().end().await;
+        let left = service.end().await;
         let accepted: BTreeSet<_> = clients.join_all().await.into_iter().flatten().collect();
 
         assert_eq!(left.ended.status.code(), Some(0), "{left:#?}");
@@ -94,7 +94,7 @@ async fn readiness_drops_first_and_requests_are_answered_meanwhile() {
     while service.get("/readyz").await == 200 {}
     assert_eq!(service.get("/healthz").await, 200);
     let jobs = post_jobs(&service, 3).await;
-    let left = service.close_stdin().end().await;
+    let left = service.end().await;
     assert_eq!(left.ended.status.code(), Some(0), "{left:#?}");
     assert_eq!(left.order(), IN_ORDER);
     left.is_complete(&jobs);
@@ -107,7 +107,7 @@ async fn idle_it_exits_within_a_second() {
     assert_eq!(kept.exchange("GET", "/readyz", b"").await.unwrap().status, 200);
     let told = Instant::now();
     service.terminate();
-    let left = service.close_stdin().end().await;
+    let left = service.end().await;
     assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
     assert_eq!(left.ended.status.code(), Some(0), "{left:#?}");
     left.is_complete(&[]);
@@ -127,7 +127,7 @@ async fn a_full_queue_refuses_and_a_second_signal_ends_what_hangs() {
     service.terminate();
     service.says("the server has stopped");
     service.terminate();
-    let left = service.close_stdin().end().await;
+    let left = service.end().await;
     assert_eq!(left.ended.status.code(), Some(143), "{left:#?}");
     assert_eq!(left.order(), ["readiness", "server"]);
 }
@@ -141,7 +141,7 @@ async fn an_endless_request_fails_its_server_and_loses_no_job() {
     // More than the server's grace of work.
     let jobs = post_jobs(&service, 60).await;
     service.terminate();
-    let left = service.close_stdin().end().await;
+    let left = service.end().await;
     assert_eq!(left.ended.status.signal(), Some(15), "a request was cut off: {left:#?}");
     assert!(left.ended.stderr.contains("task `server` did not stop"), "{left:#?}");
     assert!(!left.ended.stderr.contains("task `consumer` did not stop"), "{left:#?}");
@@ -154,7 +154,7 @@ async fn a_part_that_does_not_stop_is_named_and_the_order_kept() {
     let service = Service::start(["--work", "3600"]);
     let jobs = post_jobs(&service, 3).await;
     service.terminate();
-    let left = service.close_stdin().end().await;
+    let left = service.end().await;
     assert_eq!(left.ended.status.signal(), Some(15), "the work is not done: {left:#?}");
     assert!(left.ended.stderr.contains("task `consumer` did not stop"), "{left:#?}");
     assert_eq!(left.order(), IN_ORDER);

@@ -45,7 +45,7 @@ impl Service {
     }
 
     pub(crate) fn terminate(&self) {
-        self.program.send(Signal::SIGTERM);
+        self.program.signal(Signal::SIGTERM);
     }
 
     /// Waits for a line on standard error.
@@ -55,8 +55,8 @@ impl Service {
 
     /// Waits for the end, on a thread of its own: the test's clients go on.
     pub(crate) async fn end(self) -> Left {
-        let Self { program, place, .. } = self;
-        let ended = tokio::task::spawn_blocking(|| program.end()).await.unwrap();
+        let Self { mut program, place, .. } = self;
+        let ended = tokio::task::spawn_blocking(move || program.end()).await.unwrap();
         let read = |name| fs::read_to_string(place.path().join(name)).unwrap_or_default();
         let done = read("done.txt").lines().map(str::to_owned).collect();
         Left { ended, done, metrics: read("kept/metrics.txt") }

@@ -20,7 +20,7 @@ async fn after_the_signal_it_is_not_ready_but_served_to_the_end() {
 
     // It takes 3 s to stop.
     tasks_until(address, |text| text.contains("journal (task ")).await;
-    console.send(Signal::SIGTERM);
+    console.signal(Signal::SIGTERM);
     let text = tasks_until(address, |text| text.contains(": stopping, ")).await;
     assert!(text.starts_with("console (process "), "{text}");
     assert!(text.contains("), stopping, not ready, "), "{text}");

@@ -95,7 +95,7 @@ async fn a_33rd_viewer_gets_503_with_retry_after() {
 
     drop(streams);
     tasks_until(address, |text| text.starts_with("console (process ")).await;
-    console.send(Signal::SIGTERM);
+    console.signal(Signal::SIGTERM);
     assert!(console.close_stdin().end().status.success());
 }
 

@@ -109,7 +109,7 @@ fn nothing_overflows_on_a_phone_in_dark_mode() {
 #[test]
 fn the_page_reports_the_stop_and_then_the_end_of_the_process() {
     let Some(Console { program, mut browser, .. }) = Console::open() else { return };
-    program.send(Signal::SIGINT);
+    program.signal(Signal::SIGINT);
     browser.until("!document.querySelector('#readiness').hidden");
     browser.until(&format!("{}.includes('stopping')", row("#tasks", "journal #")));
     assert_eq!(browser.complaints(), [0; 0]);

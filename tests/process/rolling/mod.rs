@@ -20,7 +20,7 @@ fn start(folder: &Path, name: &str, address: &str) -> Program {
     let (done, metrics) = (format!("{name}.done"), format!("{name}.metrics"));
     let arguments =
         ["--listen", address, "--linger", "1.5", "--done", &done, "--metrics", &metrics];
-    let mut program = Program::start("service", folder, arguments);
+    let mut program = Program::example("service", folder, arguments);
     assert_eq!(program.next_line(), format!("READY {address}"));
     program
 }
@@ -43,11 +43,11 @@ async fn no_request_fails_while_both_instances_are_replaced_ten_times() {
     for _ in 0..ROUNDS {
         for at in [0, 1] {
             let (name, address) = (NAMES[at], addresses[at].clone());
-            let old = instances[at].take().expect("each is started anew below");
-            old.send(Signal::SIGTERM);
+            let mut old = instances[at].take().expect("each is started anew below");
+            old.signal(Signal::SIGTERM);
             proxy.sees(name, "DOWN").await;
             // The clients go on meanwhile.
-            let ended = tokio::task::spawn_blocking(|| old.end_by_itself()).await.unwrap();
+            let ended = tokio::task::spawn_blocking(move || old.end()).await.unwrap();
             assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
             let place = folder.path().to_owned();
             let new = tokio::task::spawn_blocking(move || start(&place, name, &address)).await;
@@ -57,9 +57,9 @@ async fn no_request_fails_while_both_instances_are_replaced_ten_times() {
     }
     let mut accepted = load.end().await;
 
-    for old in instances.into_iter().flatten() {
-        old.send(Signal::SIGTERM);
-        assert_eq!(old.end_by_itself().status.code(), Some(0));
+    for mut old in instances.into_iter().flatten() {
+        old.signal(Signal::SIGTERM);
+        assert_eq!(old.end().status.code(), Some(0));
     }
     let done = NAMES
         .map(|name| std::fs::read_to_string(folder.path().join(format!("{name}.done"))).unwrap());

@@ -67,7 +67,7 @@ async fn an_error_has_task_and_cause_in_every_representation() {
         assert_eq!(error.to_string(), said);
         let defined = error.source().unwrap().to_string();
         assert!(
-            defined.starts_with("the function is defined at tests/behaviour/texts.rs:"),
+            defined.starts_with("the function is defined at tests/spec/behaviour/texts.rs:"),
             "{defined}"
         );
         let kind = match &error {

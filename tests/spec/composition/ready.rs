@@ -1,7 +1,7 @@
 //! Every public async operation returns `Pending` now and then.
 //!
-//! `rows` has a row for each public future and each public function that is awaited; `tests/house/ready.rs`
-//! compares it with the public API. A row is one operation that is ready at once, driven in an endless loop.
+//! `rows` has a row for each public future and each public function that is awaited; `tests/spec/house/ready.rs` compares
+//! it with the public API. A row is one operation that is ready at once, driven in a loop that never ends by itself.
 
 use std::{
     cell::Cell,
@@ -100,7 +100,7 @@ fn closed() -> Pool {
 }
 
 fn rows() -> Vec<Row> {
-    // Not a macro: `tests/house/ready.rs` reads the calls of `row`.
+    // No macro: `tests/spec/house/ready.rs` reads the calls of `row`.
     Vec::from([
         row("Supervised", live, |token| async move { quick(&*token).await.unwrap() }),
         row("Supervised (refused)", fired, |token| async move { _ = quick(&*token).await }),

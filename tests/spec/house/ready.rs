@@ -1,4 +1,4 @@
-//! Every public future has a row in the table of `tests/composition/ready.rs`, which drives it in a loop.
+//! Every public future has a row in the table of `tests/spec/composition/ready.rs`, which drives it in a loop.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ fn every_public_future_is_driven_in_a_loop() {
         .map(|each| each.name)
         .filter(|name| !rows.0.contains(name.as_str()))
         .collect();
-    assert!(missing.is_empty(), "without a row in `tests/composition/ready.rs`: {missing:#?}");
+    assert!(missing.is_empty(), "without a row in `tests/spec/composition/ready.rs`: {missing:#?}");
 }
 
 /// The first arguments of the calls of `row`, up to what a variant adds in parentheses.

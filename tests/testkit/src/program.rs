@@ -187,8 +187,13 @@ impl Program {
     }
 
     /// Sends a signal.
-    pub fn send(&self, signal: Signal) -> &Self {
+    pub fn signal(&self, signal: Signal) {
         kill(pid(&self.child), signal).expect("it is not waited for yet");
+    }
+
+    /// The same, within a chain of calls.
+    pub fn send(&mut self, signal: Signal) -> &mut Self {
+        self.signal(signal);
         self
     }
 

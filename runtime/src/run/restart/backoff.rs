@@ -7,7 +7,7 @@
 //!    the end of the failed run.
 //! 3. No more moments are kept than `max_restarts` allows.
 //!
-//! The tests below check 1 and 3, `tests/behaviour/restart_backoff.rs` 1 and 2 from the outside.
+//! The tests below check 1 and 3, `tests/spec/behaviour/restart_backoff.rs` 1 and 2 from the outside.
 
 use std::{collections::VecDeque, time::Duration};
 

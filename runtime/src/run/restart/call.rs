@@ -11,7 +11,7 @@
 //! 5. A restart is logged once its wait has started, which needs a timer; otherwise the log would announce a run that
 //!    never happens. The event has the error of the run before it, which nothing else reports.
 //!
-//! `tests/behaviour/` checks 1 and 2 in `restart.rs`, 3 in `restart_panics.rs`, 4 in `restart_scopes.rs`;
+//! `tests/spec/behaviour/` checks 1 and 2 in `restart.rs`, 3 in `restart_panics.rs`, 4 in `restart_scopes.rs`;
 //! `tests/events/main.rs` checks 5.
 
 use std::{
