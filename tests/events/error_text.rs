@@ -1,4 +1,4 @@
-//! The text of an error in the log, by what its type implements: `Error`, `Display`, `Debug` or nothing.
+//! The text of an error in the log, by the traits that its type implements: `Error`, `Display`, `Debug` or none.
 
 use std::{
     borrow::Cow,
@@ -20,7 +20,7 @@ use crate::{
     support::{in_time, poll_once, turn},
 };
 
-/// Only `Display`. The alternate form has more, as that of `anyhow`.
+/// Only `Display`. The alternate form prints more, as that of `anyhow` does.
 struct Displayed(Cow<'static, str>);
 
 impl fmt::Display for Displayed {
@@ -55,7 +55,7 @@ impl From<TaskError> for Mute {
     }
 }
 
-/// It borrows, and is an `Error` with a source.
+/// Borrows, and is an `Error` with a source.
 #[derive(Debug)]
 struct Borrowing<'a>(#[allow(dead_code, reason = "it is there to be borrowed")] &'a str, io::Error);
 
@@ -77,7 +77,7 @@ impl From<TaskError> for Borrowing<'_> {
     }
 }
 
-/// It borrows, and has only `Debug`.
+/// Borrows, and has only `Debug`.
 #[derive(Debug)]
 struct BorrowedDebug<'a>(#[allow(dead_code, reason = "it is there for `Debug`")] &'a str);
 
@@ -96,7 +96,7 @@ enum Saving {
     Task(#[from] TaskError),
 }
 
-/// Converted from another error, it has a text of its own.
+/// Converted from another error, with another text.
 struct Renamed;
 
 impl fmt::Display for Renamed {
@@ -237,7 +237,7 @@ async fn a_group_logs_what_the_error_can_print() {
     async fn mute() -> Result<(), Mute> {
         Err(Mute)
     }
-    /// Drops a group that a task of has failed.
+    /// Drops a group in which a task has failed.
     macro_rules! dropped {
         ($task:expr) => {
             texts_while!({
@@ -303,7 +303,7 @@ async fn a_pool_logs_what_the_error_can_print() {
     assert_eq!(of_a_pool!(displayed), [some("by hand: in full")]);
     assert_eq!(of_a_pool!(saves), [some("saving: the disk is full")]);
     assert_eq!(of_a_pool!(contexts), [some("saving: the disk is full")]);
-    // A conversion decides what its error prints.
+    // A conversion decides how its error prints.
     assert_eq!(of_a_pool!(|token| saves(token).err_into::<Renamed>()), [some("renamed")]);
     assert_eq!(
         of_a_pool!(|token| saves(token).err_into::<anyhow::Error>()),
@@ -341,7 +341,7 @@ async fn a_long_text_is_cut() {
 
 static FORMATTED: AtomicU32 = AtomicU32::new(0);
 
-/// It panics when it is formatted.
+/// Panics when it is formatted.
 struct Fragile;
 
 impl fmt::Debug for Fragile {
@@ -369,7 +369,7 @@ async fn a_panic_while_an_error_is_printed_is_logged() {
     group.spawn(fails).await;
     turn().await;
     drop(group);
-    // An error that its caller has is not printed.
+    // An error that the caller receives is not printed.
     assert!(poll_once(pin!(fails(&CancellationToken::new()))).is_ready());
     assert_eq!(FORMATTED.load(Relaxed), 1);
     let events = events.lock().unwrap();

@@ -1,8 +1,8 @@
-//! What is told through `tracing`, once each.
+//! What is logged through `tracing`, once each.
 //!
-//! A program of its own, with one subscriber for all its tests, set before any of them tells a thing: `tracing`
-//! remembers for each place whether anyone listens, and a place that is first reached on a thread without a
-//! subscriber, while another thread sets its own, can be remembered as unheard.
+//! A separate program whose one subscriber is set before any test logs. `tracing` caches for each callsite whether
+//! a subscriber is interested: a callsite that is first reached on a thread without a subscriber, while another
+//! thread sets one, can be cached as disabled.
 
 #![allow(clippy::unwrap_used, dead_code)]
 
@@ -437,11 +437,11 @@ impl Told {
 type Events = Arc<Mutex<Vec<Told>>>;
 
 thread_local! {
-    /// Where this thread's events go: each test has a thread of its own.
+    /// Where this thread's events go; each test has its own thread.
     static HEARD: RefCell<Events> = RefCell::default();
 }
 
-/// Captures what this thread's code tells from now on.
+/// Captures the events of this thread from now on.
 fn listen() -> Events {
     static SUBSCRIBED: Once = Once::new();
     SUBSCRIBED.call_once(|| {

@@ -1,4 +1,4 @@
-//! The spans of spawned tasks: made at the spawn, entered at each poll, closed with the task.
+//! The spans of spawned tasks: created at the spawn, entered at each poll, closed with the task.
 
 use std::{
     cell::RefCell,
@@ -187,11 +187,11 @@ pub(crate) struct Heard {
 type Shared = Arc<Mutex<Heard>>;
 
 thread_local! {
-    /// Each test has a thread of its own.
+    /// Each test has its own thread.
     static HEARD: RefCell<Shared> = RefCell::default();
 }
 
-/// Captures the spans of this thread, and what is told inside them, from now on.
+/// Captures the spans of this thread, and the events inside them, from now on.
 fn capture() -> Shared {
     crate::listen();
     let heard = Shared::default();

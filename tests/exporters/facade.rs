@@ -9,7 +9,7 @@ fn recorder() -> PrometheusRecorder {
     PrometheusBuilder::new().build_recorder()
 }
 
-/// What its exporter shows of a function once it has been told.
+/// The output of its exporter for a function, after a publication.
 fn published(recorder: &PrometheusRecorder, task: &str) -> Samples {
     metrics::with_local_recorder(recorder, publish_metrics);
     of(task, Page::read(&recorder.handle().render()).samples)

@@ -1,4 +1,4 @@
-//! `register_metrics()`, and the SDK's exporter into memory.
+//! `register_metrics()`, and the SDK's in-memory exporter.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use tokio_supervised::{CancellationToken, prometheus, register_metrics, supervis
 
 use crate::{Samples, of, page::Page, run, value};
 
-/// An SDK whose collections are kept.
+/// An SDK that keeps its collections.
 struct Collected {
     provider: SdkMeterProvider,
     exporter: InMemoryMetricExporter,
@@ -27,7 +27,7 @@ impl Collected {
         Self { provider, exporter }
     }
 
-    /// Collects, and gives what was found, by `look` at each metric.
+    /// Collects, and returns the results of `look` for each metric.
     fn collect<T>(&self, mut look: impl FnMut(&Metric) -> Vec<T>) -> Vec<T> {
         self.exporter.reset();
         self.provider.force_flush().unwrap();

@@ -1,4 +1,4 @@
-//! `prometheus::text()`, read strictly.
+//! `prometheus::text()`, parsed strictly.
 
 use std::{
     error::Error,
@@ -43,7 +43,7 @@ fn a_function_has_all_its_series_from_its_first_use() {
         let expected = f64::from(u8::from(outcome == tokio_supervised::Outcome::Ok));
         assert_eq!(value(&samples, "supervised_tasks_finished_total", &labels), Some(expected));
     }
-    // Beside the 12: the other six outcomes, and the histograms' buckets.
+    // Besides the 12: the other six outcomes, and the buckets of the histograms.
     assert_eq!(samples.len(), 5 + 7 + 2 * (23 + 2), "{samples:#?}");
 }
 
@@ -60,7 +60,7 @@ fn a_function_without_a_limit_has_none_on_the_page() {
     assert_eq!(value(&samples, "supervised_task_duration_seconds_count", &labels), Some(1.0));
 }
 
-/// By every exporter: the others have what the page has.
+/// By every exporter: the others have the same numbers as the page.
 #[test]
 fn a_function_without_a_limit_has_no_waits_for_permits() {
     #[supervised(name = "text: never waits")]
@@ -190,7 +190,7 @@ fn the_numbers_are_consistent_while_threads_count() {
         if step % 16 == 0 { Err("now and then one fails".into()) } else { Ok(()) }
     }
 
-    // Part of the counting is done by a second function of the name.
+    // Part of the counting is done by a second function of the same name.
     #[supervised(name = "text: busy")]
     async fn also_busy() {}
 
@@ -213,7 +213,7 @@ fn the_numbers_are_consistent_while_threads_count() {
         let mut before = Samples::new();
         let mut pages = 0;
         while counting.load(Ordering::Acquire) > 0 {
-            // The reader looks at each histogram.
+            // The parser checks each histogram.
             let now = samples("text: busy");
             for ((name, labels), value) in &before {
                 let rises = !["running", "waiting", "limit"].iter().any(|end| name.ends_with(end));

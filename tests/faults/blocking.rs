@@ -1,6 +1,7 @@
-//! Closures that block: one has the only thread, one of a group and one of a pool wait for it, and something happens.
+//! Blocking closures: one runs on the only thread, one of a group and one of a pool wait for it, and a fault
+//! occurs.
 //!
-//! Nothing can take its thread from a closure. The gate opens after the fault, and all must come to an end.
+//! A running closure cannot be stopped. The gate opens after the fault, and all must end.
 
 use std::{
     sync::mpsc,
@@ -18,11 +19,11 @@ const NAME: &str = "faults: blocks";
 enum Fault {
     None,
     Fired,
-    /// The group is dropped unjoined, and the pool unnoticed.
+    /// The group is dropped unjoined, and the pool undrained.
     Dropped,
-    /// Those who join the group and drain the pool are aborted.
+    /// The tasks that join the group and drain the pool are aborted.
     Aborted,
-    /// The drain has no time.
+    /// The drain has a grace of zero.
     NoGrace,
     ShutDown,
     Panics,
@@ -38,7 +39,7 @@ const ALL: [Fault; 7] = [
     Fault::Panics,
 ];
 
-/// When it happens.
+/// When the fault occurs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
     AtOnce,
@@ -125,7 +126,7 @@ fn run(books: &Books, fault: Fault, stage: Stage) {
             );
             drop(group);
         }
-        // Otherwise it would wait for the closure that runs.
+        // Otherwise it would wait for the running closure.
         Fault::ShutDown => {
             runtime.shutdown_background();
             drop(opens);
@@ -147,7 +148,8 @@ fn drain(
     async move { pool.drain(Duration::from_secs(seconds)).await }
 }
 
-/// Longer than any of it takes, however busy the machine, and shorter than the watchdog, which cannot say what is left.
+/// Longer than any test takes, however busy the machine, and shorter than the watchdog, which cannot report what is
+/// left.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[track_caller]

@@ -1,4 +1,4 @@
-//! Clocks that jump. `steps.rs` jumps before each step of what waits for a clock.
+//! Clocks that jump. `steps.rs` jumps before each step of code that waits for a clock.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Errors and iterators whose methods panic where the runtime asks them, and a hook that panics.
+//! Errors and iterators whose methods panic when the runtime calls them, and a hook that panics.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     watched::watched,
 };
 
-/// Panics when it is displayed, and when it is asked for its source.
+/// Panics in `Display` and in `source`.
 enum Fragile {
     Itself(#[allow(dead_code, reason = "it is there to be dropped")] Load),
     Told(TaskError),
@@ -81,7 +81,7 @@ fn an_error_whose_source_panics_is_a_panic_of_its_run() {
     });
 }
 
-/// Of a generic error nothing is asked but how it is displayed.
+/// Only `Display` of a generic error is called.
 struct Undisplayable(#[allow(dead_code, reason = "it is there to be dropped")] Load);
 
 impl From<TaskError> for Undisplayable {
@@ -121,7 +121,7 @@ fn a_pool_continues_after_an_error_whose_display_panics() {
     });
 }
 
-/// Panics where it is asked how long it is.
+/// Panics in `size_hint`.
 struct OfUnknownLength(std::vec::IntoIter<Load>);
 
 impl Iterator for OfUnknownLength {

@@ -1,4 +1,4 @@
-//! What the runs of a test are given: how long they take, how they end, and that it is dropped.
+//! The arguments of the runs of a test: they set how long a run takes and how it ends, and count drops.
 
 use std::{
     fmt,
@@ -13,7 +13,7 @@ use std::{
 
 use tokio_supervised::TaskError;
 
-/// Makes loads, and counts those that are alive.
+/// Creates loads, and counts those that are alive.
 #[derive(Clone)]
 pub(crate) struct Loads(Arc<AtomicUsize>);
 
@@ -22,12 +22,12 @@ impl Loads {
         Self(alive.clone())
     }
 
-    /// Ready at its poll number `turns + 1`.
+    /// Ready at poll `turns + 1`.
     pub(crate) fn turns(&self, turns: u32) -> Load {
         self.load(turns, Duration::ZERO, Ends::Well)
     }
 
-    /// The same, and then it sleeps, by the runtime's clock.
+    /// The same, followed by a sleep on the runtime's clock.
     pub(crate) fn sleeps(&self, turns: u32, millis: u64) -> Load {
         self.load(turns, Duration::from_millis(millis), Ends::Well)
     }
@@ -67,7 +67,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// What a body does with it.
+    /// What a body does with its load.
     pub(crate) async fn carry(self) -> Result<u32, Failed> {
         for _ in 0..self.turns {
             turn().await;
@@ -127,7 +127,7 @@ impl std::error::Error for Failed {
     }
 }
 
-/// Pending once, having woken its task: one step, wherever it is polled.
+/// Pending once after it has woken its task: one step, wherever it is polled.
 pub(crate) async fn turn() {
     let mut has_been_pending = false;
     std::future::poll_fn(|cx| {

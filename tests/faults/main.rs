@@ -1,6 +1,6 @@
-//! What is done to the crate by those around it: owners, clocks, wakers, subscribers, hooks, a shut-down.
+//! Faults in the code around the crate: owners, clocks, wakers, subscribers, hooks, a shutdown.
 //!
-//! After each fault the books are read: see [`books`]. Every test runs under a watchdog of its own: see [`watched`].
+//! After each fault the counters are checked: see [`books`]. Every test runs under a watchdog: see [`watched`].
 
 #![allow(clippy::unwrap_used)]
 #![expect(

@@ -1,10 +1,10 @@
-//! Programs in which a request for memory is refused, in which a panic cannot be told, in which an error cannot.
+//! Programs in which an allocation fails, in which a panic cannot be reported, or in which an error cannot.
 //!
-//! What `std` makes of these is the end of the process. The crate promises that it is the end: nothing hangs,
-//! and nothing that goes on has counted wrongly.
+//! `std` ends the process in these cases. The crate guarantees that the process ends: nothing hangs, and nothing
+//! that continues has counted wrongly.
 //!
-//! No body panics where memory is refused: a backtrace is captured under a lock of `std`, which its own handler of
-//! a refused request takes as well (as of 1.95), so that a request that is refused in a capture hangs the thread.
+//! No body panics while an allocation fails: a backtrace is captured under a lock of `std`, which its own handler
+//! of a failed allocation takes as well (as of 1.95). A failed allocation in a capture therefore hangs the thread.
 
 use std::os::unix::process::ExitStatusExt;
 
@@ -13,7 +13,7 @@ use crate::{child::Program, watched::watched};
 const FAULTY: &str = env!("CARGO_BIN_EXE_faulty");
 const SIGABRT: i32 = 6;
 
-/// The last request that a program makes is the first one whose refusal changes nothing.
+/// A refusal has no effect once its number exceeds the allocations of the program.
 const MOST: usize = 3_000;
 
 #[test]
@@ -24,7 +24,7 @@ fn a_failed_allocation_ends_the_process_without_a_hang() {
             let ended = Program::start(FAULTY, &refused.to_string()).end();
             match (ended.status.code(), ended.status.signal()) {
                 (Some(0), None) if ended.stdout == "DONE\n" => break,
-                // Something could do without.
+                // The allocation was optional.
                 (Some(0), None) => assert_eq!(ended.stdout, "REFUSED\nDONE\n"),
                 (None, Some(SIGABRT)) => {
                     let told = "memory allocation of ";

@@ -1,4 +1,4 @@
-//! A runtime of several threads that is shut down while its tasks run, at moments of their own choice.
+//! A runtime of several threads that is shut down while its tasks run, at arbitrary moments.
 //!
 //! `steps.rs` does the same at each step of one thread.
 
@@ -56,7 +56,7 @@ fn groups_pools_and_maps_end_with_the_runtime_of_their_tasks() {
             second.block_on(async {
                 let patience = Duration::from_secs(60);
                 let ended = tokio::time::timeout(patience, mapped).await;
-                // A thread that is still in a poll lets it go on in the other runtime, and then to its end.
+                // A thread that is still in a poll lets it continue in the other runtime until it ends.
                 if let Ok(results) = ended.expect("the map hangs") {
                     assert_eq!(results.len(), 100_000, "what was cut is an error");
                 }
@@ -64,7 +64,7 @@ fn groups_pools_and_maps_end_with_the_runtime_of_their_tasks() {
                 _ = joined.expect("the join hangs");
                 let drained = tokio::time::timeout(patience, pool.drain(Duration::ZERO)).await;
                 _ = drained.expect("the drain hangs");
-                // In the background, a thread may still be in a poll.
+                // A background thread may still be in a poll.
                 while books.complaint().is_some() {
                     tokio::task::yield_now().await;
                 }

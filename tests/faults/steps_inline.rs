@@ -1,4 +1,4 @@
-//! Calls that are awaited where they are, at each of their steps.
+//! Calls that are awaited inline, at each of their steps.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn a_full_function_that_rejects() {
         load.carry().await
     }
 
-    // Nobody waits for a permit here: to take it in full is to be refused the next one.
+    // Nothing waits for a permit here: once all are taken, the next call is rejected.
     let books = Books::of(&["inline: rejects"]);
     let loads = books.loads();
     at_every_step(books, move |token| {

@@ -1,4 +1,4 @@
-//! Futures that stay on their thread, and tasks that are no supervised function's, at each of their steps.
+//! Futures that are not `Send`, and tasks without a supervised function, at each of their steps.
 
 use std::{rc::Rc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     steps::at_every_step,
 };
 
-/// Holds what is not `Send` across each of its steps.
+/// Holds a value that is not `Send` across each of its steps.
 async fn carry_here(load: Rc<Load>) -> Result<u32, Failed> {
     (*load).clone().carry().await
 }

@@ -13,7 +13,7 @@ use crate::{
 
 const SOON: Duration = Duration::from_millis(6);
 
-/// What was aborted leaves by itself.
+/// Aborted tasks end by themselves.
 async fn until_empty(pool: &Pool) {
     while !pool.is_empty() {
         turn().await;

@@ -1,4 +1,4 @@
-//! A test under a watchdog: one that hangs fails, whatever holds it up.
+//! A test under a watchdog, which fails if the test hangs.
 
 use std::{
     panic::resume_unwind,
@@ -10,7 +10,7 @@ use std::{
 /// Longer than any test takes, however busy the machine.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// Runs a test on a thread of its own, which is left behind where it hangs.
+/// Runs a test on another thread, which is abandoned if it hangs.
 #[track_caller]
 pub(crate) fn watched(test: impl FnOnce() + Send + 'static) {
     let (ends, has_ended) = channel::<()>();

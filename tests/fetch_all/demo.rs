@@ -1,4 +1,4 @@
-//! The demo, as someone runs it who has no list and no network.
+//! The demo, as run by a user who has no list and no network.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use crate::program::Program;
 
 #[tokio::test]
 async fn the_demo_shows_every_end_and_succeeds() {
-    // The first test to start builds the program: that is no part of the demo.
+    // The first test builds the program, which is not part of the demo.
     Program::start(["--help"]).end().await;
 
     let begun = Instant::now();

@@ -19,14 +19,14 @@ use tokio::sync::watch;
 /// Longer than any run takes on a machine under load; a run that hangs is killed then.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
-/// Builds the example once, and tells where it is.
+/// Builds the example once and returns its path.
 fn executable() -> &'static Path {
     static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
     EXECUTABLE.get_or_init(build)
 }
 
 fn build() -> PathBuf {
-    // `target/debug/deps/fetch_all-…`, wherever the target directory is.
+    // `target/debug/deps/fetch_all-…`, in any target directory.
     let test = std::env::current_exe().unwrap();
     let target = test.ancestors().nth(3).unwrap();
     let built = Command::new(env!("CARGO"))
@@ -47,16 +47,16 @@ fn build() -> PathBuf {
     message["executable"].as_str().unwrap().into()
 }
 
-/// A running child; dropped, it is killed.
+/// A running child, killed on drop.
 pub(crate) struct Program {
     child: Child,
     stdout: Output,
     stderr: Output,
-    /// Dropped with the program: its watchdog ends then.
+    /// Dropped with the program, which ends its watchdog.
     _ended: mpsc::Sender<()>,
 }
 
-/// What a child left.
+/// The output and status of a child.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
@@ -84,7 +84,7 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // A few lines, which the pipe holds: nobody has to read them for this to go on.
+        // A few lines, which fit into the pipe: the program does not block if nothing reads them.
         child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
         let stdout = Output::of(child.stdout.take().unwrap());
         let stderr = Output::of(child.stderr.take().unwrap());
@@ -102,13 +102,13 @@ impl Program {
         kill(pid(&self.child), Signal::SIGINT).unwrap();
     }
 
-    /// Waits until it has said so on standard error.
+    /// Waits for this text on standard error.
     pub(crate) async fn says(&self, text: &str) {
         let mut said = self.stderr.text.clone();
         said.wait_for(|said| said.contains(text)).await.expect("it ends without having said it");
     }
 
-    /// Waits for the end, on a thread of its own, so that the test's server goes on.
+    /// Waits for the end on another thread, while the test's server keeps running.
     pub(crate) async fn end(mut self) -> Ended {
         let waited = tokio::task::spawn_blocking(move || {
             let status = self.child.wait().unwrap();
@@ -120,7 +120,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Fails where it has ended, which is as well.
+        // Fails if it has already ended, which is fine.
         _ = self.child.kill();
         _ = self.child.wait();
     }
@@ -130,7 +130,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().unwrap())
 }
 
-/// One of the child's two outputs, as far as it has come.
+/// One of the child's two outputs, as far as it has been read.
 struct Output {
     text: watch::Receiver<String>,
     reader: Option<JoinHandle<()>>,
@@ -158,7 +158,7 @@ impl Output {
 impl Ended {
     /// The value in a column of the table.
     pub(crate) fn column(&self, head: &str) -> String {
-        // `timed out` is the one head with a space in it.
+        // `timed out` is the only heading with a space.
         let table = self.stdout.replace("timed out", "timed_out");
         let mut lines = table.lines().map(str::split_whitespace);
         let (heads, values) = (lines.next().unwrap(), lines.next().unwrap());

@@ -1,7 +1,7 @@
-//! What can be awaited can be dropped before its end: each says what happens then.
+//! Each public future documents what happens if it is dropped before its end.
 //!
-//! Looked at is what `runtime/src/lib.rs` exports: types that are a future, `async` functions and methods, and
-//! those that return a future, by type or as `impl Future`. Types inside `pin_project!` are found too.
+//! The check covers what `runtime/src/lib.rs` exports: types that are futures, `async` functions and methods, and
+//! those that return a future, by type or as `impl Future`. Types inside `pin_project!` are included.
 
 use std::collections::BTreeSet;
 
@@ -76,7 +76,7 @@ pub(crate) fn awaited() -> Vec<Awaited> {
         .into_iter()
         .partition(|source| source.path.ends_with("src/lib.rs"));
     let [front_page] = &front_page[..] else { panic!("there is one front page") };
-    // What stands in for tokio-util's token in the models is exported there, and nowhere else.
+    // The replacement of tokio-util's token in the models is exported there only.
     let is_a_model = |source: &sources::Source| source.path.ends_with("src/sync/token.rs");
     let others = others.into_iter().filter(|source| !is_a_model(source));
     let others: Vec<_> = others.map(|source| source.parsed).collect();
@@ -125,7 +125,7 @@ fn look(front_page: &syn::File, others: &[syn::File]) -> Vec<Awaited> {
     found
 }
 
-/// The names that a `pub use` brings to the front page, at whatever depth of its tree.
+/// The names that a `pub use` re-exports in `lib.rs`, at any depth of its tree.
 fn exports(item: &Item) -> Vec<String> {
     fn leaves(tree: &UseTree, found: &mut Vec<String>) {
         match tree {
@@ -161,7 +161,7 @@ fn named(of: &Type) -> Option<String> {
     Some(of.path.segments.last()?.ident.to_string())
 }
 
-/// Whether it is awaited what the function gives, or a part of that.
+/// Whether the result of the function is awaited, or a part of it.
 fn is_awaited(of: &Signature, futures: &BTreeSet<String>) -> bool {
     let ReturnType::Type(_, output) = &of.output else { return of.asyncness.is_some() };
     let words: BTreeSet<_> = words(output.to_token_stream()).into_iter().collect();
@@ -176,7 +176,7 @@ fn words(tokens: proc_macro2::TokenStream) -> Vec<String> {
     tokens.into_iter().flat_map(each).collect()
 }
 
-/// What a public type is called and what is said of it, also of one in the braces of `pin_project!`.
+/// The name and the documentation of a public type, also in the braces of `pin_project!`.
 fn defined(item: &Item) -> Option<(String, Vec<Attribute>)> {
     match item {
         Item::Struct(of) if is_public(&of.vis) => Some((of.ident.to_string(), of.attrs.clone())),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where they are, from this package.
+/// Their location relative to this package.
 pub(crate) const BOTH: [&str; 2] = ["../macros/src", "../runtime/src"];
 pub(crate) const RUNTIME: &str = "../runtime/src";
 

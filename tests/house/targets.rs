@@ -5,7 +5,7 @@ use quote::ToTokens;
 
 use crate::sources;
 
-/// Name them, and have something else for targets without them.
+/// Modules that name them and have a replacement for other targets.
 const ALLOWED: [&str; 2] = ["src/sync.rs", "src/sync/atomic64.rs"];
 
 #[test]
@@ -40,7 +40,7 @@ fn each_way_to_name_one_is_found() {
     }
 }
 
-/// Whether one is named beneath a module `atomic`; `beneath` says that the whole stream is.
+/// Whether one is named below a module `atomic`; `beneath` applies to the whole stream.
 fn names_one(source: TokenStream, beneath: bool) -> bool {
     // The last name, as long as only colons follow it.
     let mut before = String::new();

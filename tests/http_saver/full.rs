@@ -1,4 +1,4 @@
-//! More at once than there are slots.
+//! More requests at once than there are slots.
 
 use std::{
     collections::BTreeMap,
@@ -16,12 +16,12 @@ use crate::{
 const SLOTS: usize = 100;
 const CLIENTS: usize = 200;
 
-/// One that no other client sends.
+/// A body that no other client sends.
 fn body(client: usize) -> Vec<u8> {
     format!("the body of client {client}, ").repeat(client * 7 + 1).into_bytes()
 }
 
-/// Every client on its own connection, all at once.
+/// Every client on a separate connection, all at once.
 async fn post_at_once(address: &str) -> Vec<(usize, Answer)> {
     let all_connected = Arc::new(Barrier::new(CLIENTS));
     let mut clients = JoinSet::new();
@@ -38,7 +38,7 @@ async fn post_at_once(address: &str) -> Vec<(usize, Answer)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_requests_get_100_202_and_100_503() {
-    // No save ends before it is told to hurry: every answer comes while the slots are held.
+    // No save ends before its token fires: every answer is sent while the slots are held.
     let saver = Saver::start(["--slots", "100", "--delay", "3600", "--grace", "6"]);
 
     let begun = Instant::now();
@@ -71,7 +71,7 @@ async fn two_hundred_requests_get_100_202_and_100_503() {
 async fn a_slot_is_free_again_when_its_body_is_saved() {
     let saver = Saver::start(["--slots", "1"]);
     for n in 0..20 {
-        // The one before may be on its way still.
+        // The previous one may still be in progress.
         while request(&saver.address, "POST", "/save", &body(n)).await.status == 503 {}
     }
     saver.terminate();

@@ -1,4 +1,4 @@
-//! The program with a directory of its own.
+//! The program with a temporary directory.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -29,7 +29,7 @@ impl Saver {
         self.place.path().join("saved")
     }
 
-    /// The files, whole ones and others.
+    /// The files, complete ones and others.
     pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         files(&self.place)
     }
@@ -38,12 +38,12 @@ impl Saver {
         self.program.send(Signal::SIGTERM);
     }
 
-    /// Waits until it has told of the signal.
+    /// Waits until it has reported the signal.
     pub(crate) fn is_told(&mut self) {
         while !self.program.next_remark().contains("shutting down") {}
     }
 
-    /// Waits for the end, on a thread of its own: the test's clients go on.
+    /// Waits for the end on another thread, while the test's clients continue.
     pub(crate) async fn end(self) -> (Ended, BTreeMap<String, Vec<u8>>) {
         let Self { program, place, .. } = self;
         let ended = tokio::task::spawn_blocking(|| program.end()).await.unwrap();

@@ -13,7 +13,7 @@ use crate::{
 #[tokio::test]
 async fn idle_it_exits_within_a_second() {
     let saver = Saver::start([]);
-    // A client that keeps its connection for later, and one that has never said anything.
+    // A client that keeps its connection open, and one that has sent nothing.
     let mut kept = Connection::open(&saver.address).await.unwrap();
     assert_eq!(kept.exchange("GET", "/readyz", b"").await.unwrap().status, 200);
     let _silent = Connection::open(&saver.address).await.unwrap();

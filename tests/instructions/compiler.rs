@@ -1,10 +1,10 @@
-//! Which compiler made what is counted.
+//! The compiler of the counted code.
 
 use std::process::Command;
 
 /// As `rustc 1.95.0 (59807616e 2026-04-14), x86_64-unknown-linux-gnu`.
 ///
-/// Asked when it runs: under cargo this is the compiler that has just built it.
+/// Asked at run time: under cargo this is the compiler that has just built it.
 pub(crate) fn version() -> String {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).arg("-vV").output().expect("there is a rustc");

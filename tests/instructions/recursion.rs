@@ -1,4 +1,4 @@
-//! How much of the stack a supervised function that calls itself takes, against a plain one, in an optimized build.
+//! Stack use of a recursive supervised function, compared with a plain one, in an optimized build.
 //!
 //! ```text
 //! cargo run --release -p supervised-instructions --bin recursion

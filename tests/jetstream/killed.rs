@@ -1,4 +1,4 @@
-//! Processes that are killed, workers and the broker: at least once each delivery, exactly once the effect.
+//! Killed workers and a killed broker: at-least-once deliveries, exactly-once effects.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -15,12 +15,12 @@ use crate::{
 
 const WORKERS: usize = 5;
 
-/// For each step of it, at a tenth of what a machine does that has nothing else to do.
+/// For each step, at a tenth of the speed of an idle machine.
 fn limit() -> Duration {
     Duration::from_secs(60 + jobs() as u64 / 50)
 }
 
-/// Some times as long as the workers' orders may be without a word.
+/// Several times the ack wait of the workers' orders.
 const SETTLING: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,7 +31,7 @@ enum Event {
     PublishAgain,
 }
 
-/// What happens, each with how many orders are recorded before it does.
+/// The events, each with the number of recorded orders that precedes it.
 fn events(random: &mut Random, jobs: usize) -> Vec<(usize, Event)> {
     let many = jobs / 1_000;
     let kinds = [
@@ -41,7 +41,7 @@ fn events(random: &mut Random, jobs: usize) -> Vec<(usize, Event)> {
         (Event::PublishAgain, 1),
     ];
     let each = kinds.into_iter().flat_map(|(event, count)| std::iter::repeat_n(event, count));
-    // Something is left to do after the last.
+    // Some work is left after the last event.
     let mut events: Vec<_> = each.map(|event| (random.below(jobs * 9 / 10), event)).collect();
     events.sort_by_key(|(moment, _)| *moment);
     events
@@ -72,9 +72,9 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
                 let ended = std::mem::replace(&mut workers[chosen], worker(&place)).stop();
                 match ended.status.code() {
                     Some(0) => {}
-                    // The broker had been killed just before, and was not told in time.
+                    // The broker had just been killed, and did not receive the acknowledgement in time.
                     Some(1) => untold += 1,
-                    // It had only just been started, and took no signals yet, nor any order.
+                    // It had only just been started, and handled neither signals nor orders yet.
                     None if ended.status.signal() == Some(15) => assert_eq!(ended.report, ""),
                     _ => panic!("{ended:?}"),
                 }
@@ -85,7 +85,7 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
                 place.broker.run();
                 broker_kills += 1;
             }
-            // Also of orders that are done, and that the broker has forgotten since: the database knows them.
+            // Including finished orders that the broker has forgotten since: the database has them.
             Event::PublishAgain => publishers.push(publishing(&place, &said, &orders.again)),
         }
     }
@@ -93,12 +93,12 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
         assert!(published.status.success(), "{published:?} {:#?}", said.trouble());
     }
     eprintln!("{:6.1?} all is published", begun.elapsed());
-    // A broker that is killed may also go on waiting for a word about messages that it has no more.
+    // A killed broker may also keep waiting for acknowledgements of messages that it no longer has.
     let missed = place.until_done(jobs(), limit(), SETTLING);
     let took = begun.elapsed();
-    // A broker that is killed may find messages again that it had removed, beneath what its consumer remembers: they
-    // are delivered to nobody, and stay. A consumer that is made anew, as the workers do by themselves, shows
-    // them to the workers again.
+    // A killed broker may restore messages that it had removed, with sequence numbers below those that its consumer
+    // remembers: they are never delivered and stay. A new consumer, which the workers create by themselves,
+    // delivers them again.
     let left = place.waiting().unwrap();
     place.forget_consumer();
     place.until_empty(limit());

@@ -1,4 +1,4 @@
-//! Work that takes longer than the broker waits, and work that is told to stop.
+//! Work that takes longer than the ack wait, and work that is cancelled.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn work_that_outlasts_the_drain_is_redelivered_at_once() {
     let Some(place) = Place::new() else { return };
     let said = Said::default();
     publish(&place, &said, "1 2 20\n");
-    // By the broker's clock the second worker would have to wait until long after the test's limit.
+    // By the broker's clock the second worker would wait until long after the test's limit.
     let mut settings =
         Settings { slots: 2, work_ms: 9_000, ack_wait_ms: 600_000, attempts: 5, retry_ms: 10 };
     let slow = settings.worker(&place, &said).ready();

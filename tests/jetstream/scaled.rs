@@ -1,4 +1,4 @@
-//! Processes that come and go as they are asked to: each message is delivered exactly once.
+//! Processes that are started and stopped on request: each message is delivered exactly once.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::{
     place::Place,
 };
 
-/// How many workers there are, step by step.
+/// The number of workers in each step.
 const STEPS: [usize; 5] = [2, 4, 8, 4, 2];
 
 const LIMIT: Duration = Duration::from_secs(300);
@@ -29,7 +29,7 @@ fn scaling_workers_scales_throughput_without_duplicates() {
     // An exchange of 40 ms, four at a time: at most 100 orders a second for each worker, most of them waiting.
     let settings =
         Settings { slots: 4, work_ms: 40, ack_wait_ms: 30_000, attempts: 5, retry_ms: 50 };
-    // All steps together take three quarters of the orders, if each worker is as fast as it can be.
+    // All steps together take three quarters of the orders, if each worker has its full speed.
     let step = Duration::from_secs_f64(jobs() as f64 * 0.75 / (100 * 20) as f64);
     let mut workers: Vec<Process> = Vec::new();
     let mut rates = Vec::new();
@@ -39,7 +39,7 @@ fn scaling_workers_scales_throughput_without_duplicates() {
         workers.extend(started.into_iter().map(Process::ready));
         stop_all(workers.split_off(count), &said);
         let (begun, before) = (Instant::now(), place.recorded());
-        // What is measured is what is done in a time.
+        // Throughput is measured.
         pause(step);
         let done = place.recorded() - before;
         let rate = done as f64 / begun.elapsed().as_secs_f64();
@@ -54,11 +54,11 @@ fn scaling_workers_scales_throughput_without_duplicates() {
     assert_eq!(place.delivered(), jobs() as u64, "each message is delivered once");
     assert_eq!(said.count("delivered again"), 0);
     assert_eq!(said.count("recorded before"), 0);
-    // Four times the workers; on a machine that has other things to do than this.
+    // Expected of four times the workers, on a busy machine.
     assert!(rates[2] > 1.5 * rates[0], "{rates:?}");
 }
 
-/// Stops them all at once; each has told what became of all that it has taken.
+/// Stops them all at once; each has reported the result of every order that it took.
 fn stop_all(workers: Vec<Process>, said: &Said) {
     for worker in &workers {
         worker.send(Signal::SIGTERM);

@@ -1,4 +1,4 @@
-//! How a test under the attribute ends, leaks aside.
+//! How a test under the attribute ends, apart from leaks.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -61,7 +61,7 @@ async fn a_test_that_is_compiled_out() {
     not_there();
 }
 
-/// Documented, and public.
+/// Documented and public.
 #[supervised::test]
 pub(crate) async fn a_token_that_is_given(token: CancellationToken) {
     assert!(!token.is_cancelled());

@@ -1,6 +1,6 @@
-//! A hundred tests in parallel, of which ten leak: those ten are blamed, each for its own.
+//! A hundred tests in parallel, of which ten leak: exactly those ten fail, each with its own leak.
 //!
-//! The hundred are ignored: this program is started once more to run them.
+//! The hundred are ignored: this program starts itself again to run them.
 
 use std::{env, future::pending, process::Command, time::Duration};
 
@@ -16,7 +16,7 @@ async fn half(number: u32) -> Result<u32, TaskError> {
     Ok(number / 2)
 }
 
-/// What all of them do.
+/// The body of each of them.
 async fn work(token: &CancellationToken) {
     assert_eq!(map(token, 0..32, half).await.unwrap().len(), 32);
     let pool = Pool::new(4);
@@ -54,7 +54,7 @@ macro_rules! clean {
     )*};
 }
 
-/// Tests that leave a task of a name of its own behind, where they are told to.
+/// Tests that leak a task with a unique name if the environment asks for it.
 macro_rules! leaky {
     ($($one:ident $name_of_one:literal $two:ident $name_of_two:literal)*) => {$(
         #[supervised::test]

@@ -1,4 +1,4 @@
-//! One leak each, as people make them.
+//! One leak each, as they occur in practice.
 
 use std::{
     future::IntoFuture,
@@ -50,7 +50,7 @@ async fn a_task_waits_for_a_lock_that_is_never_released() {
     kept_pool().spawn(task).await.unwrap();
 }
 
-/// A group is dropped with its test, and what ignores its abort stays.
+/// A group is dropped with its test, and tasks that ignore their abort stay.
 #[supervised::test(flavor = "multi_thread", worker_threads = 1)]
 #[should_panic(expected = "): polling for ")]
 async fn a_loop_that_never_ends_holds_its_worker(token: &CancellationToken) {
@@ -60,7 +60,7 @@ async fn a_loop_that_never_ends_holds_its_worker(token: &CancellationToken) {
     has_begun.await.unwrap();
 }
 
-/// Long enough to be seen, and not for ever: the other tests need the processor.
+/// Long enough to be found, and bounded, since the other tests need the processor.
 #[supervised(allow(no_exit))]
 async fn spin(begun: oneshot::Sender<()>) -> Result<(), TaskError> {
     _ = begun.send(());
@@ -156,7 +156,7 @@ async fn children_come_after_their_parents() {
 async fn a_map_that_is_not_awaited_to_its_end() {
     let squares = map(&CancellationToken::new(), 0..8_u32, square);
     let mut squares = Box::pin(squares.into_future());
-    // Its workers begin with the first poll.
+    // Its workers start with the first poll.
     let begun =
         std::future::poll_fn(|cx| Poll::Ready(squares.as_mut().poll(cx).is_pending())).await;
     assert!(begun);

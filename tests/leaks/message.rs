@@ -1,4 +1,4 @@
-//! The words of a failure: ages, ids and counts of looks aside.
+//! The words of a failure without ages, ids and counts of attempts.
 
 use tokio_supervised::{Group, LeakCheck, TaskError, supervised, task};
 
@@ -48,7 +48,7 @@ async fn tasks_beyond_twenty_are_only_counted() {
     assert!(said.contains("\n  … and 30 more\n"), "{said}");
 }
 
-/// `…` for each number that differs from run to run.
+/// `…` for each number that differs between runs.
 fn redacted(said: &str) -> String {
     let mut redacted = String::new();
     for word in said.split_inclusive([' ', '\n']) {

@@ -1,4 +1,4 @@
-//! What is no leak.
+//! No leaks are reported in these cases.
 
 use std::{
     sync::LazyLock,
@@ -97,7 +97,7 @@ async fn tasks_of_a_local_set(token: &CancellationToken) {
     .await;
 }
 
-/// Each test has tasks of its own in it, and a runtime of its own.
+/// Each test has its own tasks and its own runtime.
 static SHARED: LazyLock<Pool> = LazyLock::new(|| Pool::new(64));
 
 async fn uses_the_shared_pool() {
@@ -162,7 +162,7 @@ fn a_clean_test_is_checked_without_delay() {
     for _ in 0..100 {
         a_clean_test();
     }
-    // A hundred times the looks after a leak would be 43 s.
+    // A hundred times the pauses after a leak would be 43 s.
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 

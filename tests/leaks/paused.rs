@@ -1,4 +1,4 @@
-//! Time that is paused does not run ahead while leaks are looked for.
+//! The search for leaks does not advance paused time.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Clean tests on a machine that gives them little time are not blamed.
+//! Clean tests do not fail on a machine that gives them little time.
 
 use std::{
     process::Command,
@@ -11,7 +11,7 @@ use std::{
 
 use tokio_supervised::{TaskError, supervised};
 
-/// Threads that wake, run and end late: two tests that leave one, and one that leaves twenty.
+/// Threads that wake, run and end late: two tests leave one, and one leaves twenty.
 macro_rules! clean_tests {
     ($($module:ident)*) => {$(
         mod $module {

@@ -173,7 +173,7 @@ async fn a_function_calls_itself() -> Result<(), TaskError> {
 #[tokio::test]
 async fn an_unsafe_function_is_called_in_an_unsafe_block() -> Result<(), TaskError> {
     let token = CancellationToken::new();
-    // SAFETY: it asks for nothing.
+    // SAFETY: the function has no precondition.
     assert_eq!(unsafe { forms::unsafe_one(&token, 1) }.await?, 1);
     Ok(())
 }

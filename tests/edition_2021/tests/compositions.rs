@@ -1,4 +1,4 @@
-//! Calls what `src/compositions.rs` has.
+//! Calls the functions of `src/compositions.rs`.
 
 use std::{
     future::{Future, pending, poll_fn, ready},
@@ -11,7 +11,7 @@ use tokio_supervised::{CancellationToken, TaskError};
 
 use super::compositions::{self, Plain, Promising, Worker};
 
-/// Before the first span: `tracing` remembers of each place whether anyone listened.
+/// Set before the first span: `tracing` caches for each callsite whether a subscriber is interested.
 fn listen() {
     static LISTEN: Once = Once::new();
     LISTEN.call_once(|| {
@@ -82,7 +82,7 @@ async fn polled_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
     .await
 }
 
-/// That it may be spawned is seen where the implementation is not known.
+/// Whether it is `Send` is checked without knowledge of the implementation.
 async fn spawned<W: Promising<Given = u64> + Send + Sync + 'static>(
     worker: W,
     token: CancellationToken,

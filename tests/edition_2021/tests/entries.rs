@@ -1,4 +1,4 @@
-//! `#[supervised::test]` in either edition, and where its surroundings have names of their own.
+//! `#[supervised::test]` in either edition, and among shadowed names.
 
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 

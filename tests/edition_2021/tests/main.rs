@@ -1,4 +1,4 @@
-//! What depends on the edition, in edition 2021: the forms of `src/`, drop order, hygiene.
+//! Behaviour that depends on the edition, in edition 2021: the forms of `src/`, drop order, hygiene.
 
 #![expect(
     clippy::disallowed_methods,

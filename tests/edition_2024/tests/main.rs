@@ -1,4 +1,4 @@
-//! What the compositions of `tests/edition_2021` do in edition 2024.
+//! The compositions of `tests/edition_2021` in edition 2024.
 
 #![expect(
     clippy::disallowed_methods,

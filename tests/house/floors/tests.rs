@@ -1,4 +1,4 @@
-//! Each kind of violation is found in a small crate of its own.
+//! Each kind of violation is found in a small crate.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ const TABLE: &str = "
 const ROOT: &str =
     "mod high; mod wing; mod a; mod b; mod c; mod low; pub use low::Item; pub use ext::Other;";
 
-/// The violations of a crate that has all modules of the table, some with a text; `a/…` is a child of `a`.
+/// The violations of a crate that has all modules of the table, some with the given source; `a/…` is a child of
+/// `a`.
 fn check(texts: &[(&str, &str)]) -> Vec<String> {
     check_with(TABLE, ROOT, texts)
 }
@@ -36,7 +37,7 @@ fn check_with(table: &str, root: &str, texts: &[(&str, &str)]) -> Vec<String> {
     violations("x/src", &files.collect(), table)
 }
 
-/// A text in `a.rs` breaks one rule, in its first line.
+/// A source of `a.rs` breaks one rule, in its first line.
 #[track_caller]
 fn upward(text: &str, path: &str) {
     let expected =
@@ -81,7 +82,7 @@ fn an_upward_import_is_found_in_every_form() {
     );
     upward("impl crate::high::Trait for u8 {}", "crate::high::Trait");
     upward("use crate::high; fn f() { high::Thing; }", "high::Thing");
-    // A function of the module's name.
+    // A function with the module's name.
     upward("use crate::high; fn f() { high(); }", "crate::high");
     upward("use crate::{high as up}; fn f() { up::Thing::new(); }", "up::Thing::new");
 }
