@@ -1,6 +1,6 @@
-//! Very many live tasks: they are listed soon, and the page summarises them.
+//! Very many live tasks: they are listed quickly, and the page summarises them.
 //!
-//! `cargo test --release -p supervised-ops --test ops_scale -- --ignored --nocapture` has a million of them.
+//! `cargo test --release -p supervised-ops --test ops_scale -- --ignored --nocapture` starts a million of them.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
@@ -48,7 +48,7 @@ fn look_at(many: usize) {
         group.spawn(move |token| holds(token, many)).await;
         ops::listen(0).unwrap()
     });
-    // The last of them is there.
+    // The last of them has started.
     let begun = Instant::now();
     while tasks().len() <= many {
         assert!(begun.elapsed() < Duration::from_secs(120), "they are never all there");
@@ -74,7 +74,7 @@ fn look_at(many: usize) {
             "document.querySelector('#tasks').innerText.includes(`and ${{count({more})}} more waits`)"
         );
         browser.until(&text);
-        // What one more snapshot costs the page, which must stay free for its reader.
+        // The cost of one more snapshot for the page, which must stay responsive.
         let cost = browser.value(
             "fetch(here, { headers: { accept: 'application/json' } }).then((answer) => answer.text()) \
              .then((text) => { const begun = performance.now(); show({ ...JSON.parse(text), at_unix_seconds: past.at(-1).at + 0.001 }); \

@@ -20,7 +20,7 @@ fn table(lines: usize) -> String {
     (0..lines).map(|n| format!("key {n}\tvalue {n}\n")).collect()
 }
 
-/// What the program is to make of [`table`].
+/// The expected output for [`table`].
 fn summed(lines: usize) -> String {
     let line = |n| {
         let value = format!("value {n}");
@@ -29,7 +29,7 @@ fn summed(lines: usize) -> String {
     (0..lines).map(line).collect()
 }
 
-/// CRC-32 by long division, without the table that the example has.
+/// CRC-32 by long division, without the table of the example.
 fn crc32(bytes: &[u8]) -> u32 {
     let bits = bytes.iter().flat_map(|byte| (0..8).map(move |bit| u32::from(byte >> bit & 1)));
     let divide = |crc: u32, bit: u32| (crc >> 1) ^ (0xEDB8_8320 * ((crc ^ bit) & 1));

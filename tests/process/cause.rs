@@ -1,4 +1,4 @@
-//! A supervised function knows which signal it was cancelled by, wherever it runs.
+//! A supervised function knows which signal cancelled it, wherever it runs.
 
 use crate::child::{Program, SIGINT, SIGTERM};
 

@@ -11,13 +11,13 @@ use std::{
 pub(crate) use nix::sys::signal::Signal::{self, SIGINT, SIGTERM, SIGUSR1};
 use nix::{sys::signal::kill, unistd::Pid};
 
-/// Longer than any program may take, however busy the machine.
+/// Longer than any program takes, however busy the machine.
 const WATCHDOG: Duration = Duration::from_secs(90);
 
-/// What an upper bound of time leaves for a busy machine.
+/// The tolerance of an upper time bound for a busy machine.
 pub(crate) const SLACK: Duration = Duration::from_secs(8);
 
-/// A running program; dropped, it is killed.
+/// A running program, killed on drop.
 pub(crate) struct Program {
     child: Child,
     lines: Receiver<String>,
@@ -33,7 +33,7 @@ pub(crate) struct Ended {
 }
 
 impl Program {
-    /// Starts a program of `programs/`, with the body that it is to run.
+    /// Starts a program of `programs/` with the given body.
     pub(crate) fn start(path: &str, body: &str) -> Self {
         let mut program = Self::spawn(Command::new(path).arg(body));
         let stderr = program.child.stderr.take().expect("it is piped");
@@ -41,21 +41,21 @@ impl Program {
         program
     }
 
-    /// The same, and the caller has the lines of its stderr as they come.
+    /// The same, and the caller receives the lines of its stderr as they arrive.
     pub(crate) fn start_and_read(path: &str, body: &str) -> (Self, Receiver<String>) {
         let mut program = Self::spawn(Command::new(path).arg(body));
         let stderr = BufReader::new(program.child.stderr.take().expect("it is piped"));
         let (tell, lines) = channel();
         thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
-                // All are read, whoever listens: a full pipe would hold the program up.
+                // All are read, even without a receiver: a full pipe would block the program.
                 _ = tell.send(line);
             }
         });
         (program, lines)
     }
 
-    /// The same, and nobody reads its stderr: a write to it fails.
+    /// The same without a reader of its stderr: a write to it fails.
     pub(crate) fn start_without_stderr(path: &str, body: &str) -> Self {
         let mut program = Self::spawn(Command::new(path).arg(body));
         drop(program.child.stderr.take());
@@ -83,7 +83,7 @@ impl Program {
         Self { child, lines, stdout: String::new(), stderr: None }
     }
 
-    /// Reads until the program says this.
+    /// Reads until the program prints this.
     pub(crate) fn wait_for(&mut self, wanted: &str) -> &mut Self {
         let deadline = Instant::now() + WATCHDOG;
         loop {
@@ -96,7 +96,7 @@ impl Program {
         }
     }
 
-    /// The next line; none when the program, the only writer, has ended.
+    /// The next line; `None` when the program, the only writer, has ended.
     fn next_line(&mut self, deadline: Instant) -> Option<String> {
         match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
@@ -123,11 +123,11 @@ impl Program {
         self
     }
 
-    /// Waits for the end of the program, which still has its stdin.
+    /// Waits for the end of the program, whose stdin stays open.
     pub(crate) fn end(&mut self) -> Ended {
         let deadline = Instant::now() + WATCHDOG;
         while self.next_line(deadline).is_some() {}
-        // Closed at its death, and by nothing before.
+        // Closed only by its death.
         let stdin = self.child.stdin.take();
         let status = self.child.wait().expect("it is a child");
         drop(stdin);
@@ -142,7 +142,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Both fail where it has ended and was waited for.
+        // Both fail if it has already been reaped.
         _ = self.child.kill();
         _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! One signal: the body is told, and how it ends is what the process ends with.
+//! One signal: it cancels the body, whose result decides how the process ends.
 
 use std::{process::Command, time::Instant};
 
@@ -70,7 +70,7 @@ fn a_panic_in_the_drop_of_a_cancelled_main_exits_with_101() {
     told(PLAIN, "panics when dropped", SIGTERM).with_code(101).that_told("the drop is broken");
 }
 
-/// The first process of a container has no default action to die by.
+/// Signals have no default action for the first process of a container.
 #[test]
 #[cfg(target_os = "linux")]
 fn pid_1_exits_with_128_and_the_signal() {

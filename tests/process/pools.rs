@@ -1,4 +1,4 @@
-//! What the body of a main leaves in a pool.
+//! Work that the body of a main leaves in a pool.
 
 use std::time::{Duration, Instant};
 
@@ -78,7 +78,7 @@ fn the_error_of_the_body_is_printed_before_the_list() {
 fn a_report_that_blocks_does_not_hold_the_exit() {
     let mut program = Program::start(POOLS, "short: is deaf, and the report blocks");
     let begun = Instant::now();
-    // It holds stderr: nothing can be told.
+    // It blocks stderr: nothing can be printed.
     program.wait_for("REPORTING").end().with_code(75);
     assert!(begun.elapsed() < SHORT_GRACE + SLACK, "{:?}", begun.elapsed());
 }
@@ -184,7 +184,7 @@ fn a_drain_in_the_body_ends_before_the_grace_of_main() {
         let mut program = Program::start(POOLS, &format!("short: is deaf, and drained {when}"));
         program.wait_for(ready).send(SIGTERM);
         let ended = program.end().with_code(75);
-        // Main reports the body's error, and not that its own grace is spent.
+        // Main reports the error of the body, and not that its own grace is spent.
         let ended = ended.that_told("1 task did not stop within ").that_told("  deaf (task ");
         assert!(!ended.stderr.contains("The grace of"), "{when}: {}", ended.stderr);
         assert!(!ended.stderr.contains("within 60s"), "{when}: {}", ended.stderr);

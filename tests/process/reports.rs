@@ -1,4 +1,4 @@
-//! What a body returns is what the process ends with.
+//! The result of a body decides how the process ends.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! The grace and what it is made of.
+//! The grace and its parts.
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ fn a_sigusr1_after_a_print_prints_again() {
     let (mut program, stderr) = Program::start_and_read(SPENT, "two are deaf");
     program.wait_for("READY");
     for _ in 0..2 {
-        // One that comes in the midst of a print is answered by that.
+        // A signal during a print is answered by that print.
         let printed = || stderr.recv_timeout(Duration::from_millis(100));
         while !printed().is_ok_and(|line| line.starts_with("Live tasks of process ")) {
             program.send(SIGUSR1);
@@ -84,7 +84,7 @@ fn a_spent_grace_needs_no_stderr_to_end_the_process() {
 fn a_report_that_blocks_is_ended_too() {
     let mut program = Program::start(SPENT, "reports for ever");
     program.wait_for("READY").send(SIGTERM).wait_for("REPORTING");
-    // The report holds stderr: nothing can be told.
+    // The report blocks stderr: nothing can be printed.
     program.end().with_code(75);
 }
 
@@ -107,6 +107,6 @@ fn the_linger_is_part_of_the_grace() {
     let told = Instant::now();
     program.end().with_code(75);
     assert!(sent.elapsed() >= LINGERS_GRACE, "{:?}", sent.elapsed());
-    // A linger before the grace would leave the whole of it here.
+    // A linger in addition to the grace would leave all of the grace here.
     assert!(told.elapsed() < LINGERS_GRACE, "{:?}", told.elapsed());
 }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::child::{Program, SIGTERM};
 
-/// Its grace of 1 s, what the runtime may take, and room for a busy machine.
+/// Its grace of 1 s, the time that the runtime may take, and a tolerance for a busy machine.
 const LONGEST: Duration = Duration::from_secs(1 + 2 + 6);
 
 #[test]

@@ -1,4 +1,4 @@
-//! Files that are not as they should be.
+//! Invalid and unusable files.
 
 use std::fs;
 
@@ -25,7 +25,7 @@ fn an_invalid_offset_file_is_refused_at_the_start() {
 #[test]
 fn a_blocked_output_leaves_the_messages_for_the_next_start() {
     let orders = Orders::new("1 2 20\n2 2 40\n");
-    // Every write to it fails: no space is left on it.
+    // Every write to it fails: the device has no space.
     let ended = orders.start(["--output", "/dev/full"]).end_by_itself();
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
     assert!(ended.stdout.contains("2 taken: 2 done, "), "{ended:#?}");

@@ -1,4 +1,4 @@
-//! A queue of orders, and what the program has made of it.
+//! A queue of orders, and the program's results.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,7 @@ impl Orders {
         self.place.path()
     }
 
-    /// Starts the program, and waits until it is under way.
+    /// Starts the program, and waits until it runs.
     pub(crate) fn start<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Program {
         let arguments = ["orders"].into_iter().chain(arguments);
         let mut program = Program::start("queue_workers", self.place(), arguments);
@@ -44,7 +44,7 @@ impl Orders {
         }
     }
 
-    /// How many records are written down as a whole.
+    /// How many complete records are written.
     pub(crate) fn count(&self, name: &str) -> usize {
         self.read(name).bytes().filter(|byte| *byte == b'\n').count()
     }
@@ -53,7 +53,7 @@ impl Orders {
         until(|| self.count(name) >= records);
     }
 
-    /// How often each record is there.
+    /// How often each record occurs.
     pub(crate) fn records(&self, name: &str) -> BTreeMap<String, usize> {
         let mut records = BTreeMap::new();
         for record in self.read(name).lines() {
@@ -62,7 +62,7 @@ impl Orders {
         records
     }
 
-    /// How often each message is among the dead.
+    /// How often each message occurs among the dead.
     pub(crate) fn dead(&self) -> BTreeMap<String, usize> {
         let mut messages = BTreeMap::new();
         for record in self.read("orders.dead").lines() {

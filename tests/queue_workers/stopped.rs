@@ -1,4 +1,4 @@
-//! SIGTERM: exactly once.
+//! SIGTERM: exactly-once processing.
 
 use std::{fs::OpenOptions, io::Write};
 
@@ -19,7 +19,7 @@ fn random_stops_process_each_message_exactly_once() {
 
     for stops_left in (1..=STOPS).rev() {
         let before = orders.count("orders.acknowledged");
-        // It follows, so that it does not end by itself, however late the signal comes.
+        // It follows the queue, so it does not end by itself, however late the signal arrives.
         let program = orders.start(["--work-ms", "1", "--follow"]);
         let more = random.below((Many::MESSAGES - before) / (2 * stops_left) + 1);
         orders.wait_for("orders.acknowledged", before + more);
@@ -47,7 +47,7 @@ fn claimed_messages_are_finished_and_no_more_are_claimed() {
     let queue: String = (0..100).map(|order| format!("{order} 1 {order}\n")).collect();
     let orders = Orders::new(queue);
     let program = orders.start(["--workers", "4", "--work-ms", "400"]);
-    // The four that follow are under way, or about to be, and take longer than the signal.
+    // The next four are in progress or about to start, and end after the signal.
     orders.wait_for("orders.acknowledged", 4);
     program.send(Signal::SIGTERM);
     let ended = program.end_by_itself();

@@ -28,7 +28,7 @@ const ROUNDS: usize = 10;
 const CLIENTS: usize = 8;
 const NAMES: [&str; 2] = ["a", "b"];
 
-/// It lingers for as long as the proxy may take to hear that it is not ready: seven of its questions.
+/// It lingers for as long as the proxy may take to notice that it is not ready: seven health checks.
 fn start(folder: &Path, name: &str, address: &str) -> Program {
     let (done, metrics) = (format!("{name}.done"), format!("{name}.metrics"));
     let arguments =
@@ -59,7 +59,7 @@ async fn no_request_fails_while_both_instances_are_replaced_ten_times() {
             let old = instances[at].take().expect("each is started anew below");
             old.send(Signal::SIGTERM);
             proxy.sees(name, "DOWN").await;
-            // The clients go on meanwhile.
+            // The clients continue meanwhile.
             let ended = tokio::task::spawn_blocking(|| old.end_by_itself()).await.unwrap();
             assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
             let place = folder.path().to_owned();

@@ -1,4 +1,4 @@
-//! The signal: one component after the other.
+//! The signal: the components stop one after the other.
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +25,7 @@ pub(crate) async fn post_jobs(service: &Service, jobs: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn a_signal_stops_the_parts_in_order_after_accepted_work() {
-    // Half a second of work is left when the last job is accepted, as a rule.
+    // When the last job is accepted, half a second of work is usually left.
     let service = Service::start(["--work", "0.01"]);
     let jobs = post_jobs(&service, 50).await;
     service.terminate();
@@ -46,7 +46,7 @@ async fn the_last_numbers_are_flushed_between_two_ticks() {
     service.end().await.is_complete(&jobs);
 }
 
-/// Posts until the server is gone; gives what was accepted.
+/// Posts until the server is gone; returns the accepted jobs.
 async fn post_until_the_end(address: String, client: usize) -> Vec<String> {
     let mut accepted = Vec::new();
     let mut connection = Connection::open(&address).await.unwrap();
@@ -134,10 +134,10 @@ async fn a_full_queue_refuses_and_a_second_signal_ends_what_hangs() {
 #[tokio::test]
 async fn an_endless_request_fails_its_server_and_loses_no_job() {
     let service = Service::start(["--work", "0.1"]);
-    // Its connection outlives the server, with a way into the queue: the consumer must close it by itself.
+    // Its connection outlives the server and can still reach the queue: the consumer must close it.
     let mut half = Connection::open(&service.address).await.unwrap();
     half.send(b"POST /jo").await.unwrap();
-    // More than the server's grace of work.
+    // More work than the server's grace allows.
     let jobs = post_jobs(&service, 60).await;
     service.terminate();
     let left = service.end().await;

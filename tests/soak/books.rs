@@ -1,4 +1,4 @@
-//! What is counted on our side, and held against `stats()`.
+//! The soak's own counters, compared with `stats()`.
 
 use std::{
     fmt::Write as _,
@@ -8,22 +8,22 @@ use std::{
 
 use tokio_supervised::{Outcome, TaskStats, stats};
 
-/// One function's books.
+/// The counters of one function.
 pub(crate) struct Account {
     name: &'static str,
-    /// Bodies that began.
+    /// Bodies that started.
     begun: AtomicU64,
     /// Bodies that were dropped before their end.
     stopped: AtomicU64,
-    /// By how they ended, as the body itself, or as the caller was told.
+    /// By outcome, as recorded by the body itself or as returned to the caller.
     ended: [AtomicU64; Outcome::ALL.len()],
-    /// Whether the caller was told the end of each run.
+    /// Whether the caller learns the outcome of each run.
     by_callers: bool,
-    /// Calls of a function that restarts: all runs but the first of each are restarts.
+    /// Calls of a restarting function: all runs but the first of each are restarts.
     pub(crate) calls: AtomicU64,
 }
 
-/// Each run is called by a driver, which is told how it ended, or drops it.
+/// A driver calls each run, and learns how it ended or drops it.
 pub(crate) static CALLS: Account = Account::of("soak: call", true);
 pub(crate) static ITEMS: Account = Account::of("soak: item", false);
 pub(crate) static JOBS: Account = Account::of("soak: job", false);
@@ -43,10 +43,10 @@ pub(crate) static LASTING_SECTIONS: Account = Account::of("soak: lasting section
 pub(crate) static LASTING_BLOCKS: Account = Account::of("soak: lasting blocks", false);
 pub(crate) static LASTING_GENERATIONS: Account = Account::of("soak: lasting generation", false);
 
-/// Balanced at the end of each round.
+/// Compared at the end of each round.
 pub(crate) static ROUND: Accounts =
     &[&CALLS, &ITEMS, &JOBS, &MEMBERS, &RESTARTED, &SECTIONS, &BLOCKS, &BLOCKS_IN_A_POOL, &FOREIGN];
-/// Of what lives as long as the soak: balanced at its end.
+/// Of functions that run throughout the soak: compared at its end.
 pub(crate) static LASTING: Accounts = &[
     &LASTING_CALLS,
     &LASTING_ITEMS,
@@ -94,7 +94,7 @@ impl Account {
         assert_eq!(begun, ended_by_itself + stopped, "{name}: bodies");
         let others = sum - ended_by_itself;
         assert!(stopped <= others, "{name}: {stopped} were stopped, and {others} counted");
-        // A body that waits for nothing but its timeout is stopped by it, or by what came before.
+        // A body that waits only for its timeout is stopped by it, or by an earlier event.
         assert!(told(Outcome::TimedOut) <= stopped, "{name}: timed out without a body");
         let again = begun.max(stats.started) - self.calls.load(Relaxed);
         if self.calls.load(Relaxed) > 0 {
@@ -105,7 +105,7 @@ impl Account {
     }
 }
 
-/// A body's entry in the books.
+/// Records one body.
 pub(crate) struct Entry(Option<&'static Account>);
 
 impl Entry {
@@ -114,7 +114,7 @@ impl Entry {
         Self(Some(account))
     }
 
-    /// The body ends with what comes next, without an `.await` in between.
+    /// The body ends with the next step, without an `.await` in between.
     pub(crate) fn ends(mut self, outcome: Outcome) {
         let account = self.0.take().expect("it ends once");
         if !account.by_callers {
@@ -147,12 +147,12 @@ pub(crate) fn anything_runs(accounts: Accounts) -> bool {
     stats_of(accounts).any(|(_, stats)| stats.running + stats.waiting > 0)
 }
 
-/// Holds the books against what the crate has counted.
+/// Compares these counters with those of the crate.
 pub(crate) fn balance(accounts: Accounts) {
     stats_of(accounts).for_each(|(account, stats)| account.balance(&stats));
 }
 
-/// Whether there is no function that has not run yet.
+/// Whether every function has run.
 pub(crate) fn each_has_run() -> bool {
     all_stats().count() == ROUND.len() + LASTING.len()
 }
@@ -173,12 +173,12 @@ fn told_of(account: &Account) -> String {
     found.map(|(_, stats)| format!("{stats:?}")).unwrap_or_default()
 }
 
-/// What each function has done.
+/// A report on each function.
 pub(crate) fn told() -> String {
     all_stats().map(|(_, stats)| format!("{stats:?}\n")).collect()
 }
 
-/// Runs, how many a second, and how they ended.
+/// Runs, runs per second, and outcomes.
 pub(crate) fn totals(within: Duration) -> String {
     let sum = |value: &dyn Fn(&TaskStats) -> u64| -> u64 {
         all_stats().map(|(_, stats)| value(&stats)).sum()

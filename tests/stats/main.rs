@@ -26,7 +26,7 @@ fn column(ended: &Ended, head: &str) -> String {
     columns.find(|(name, _)| *name == head).expect("the column is there").1.to_owned()
 }
 
-/// The lines of the histogram: what each bar holds, and how many.
+/// The lines of the histogram: the label of each bar, and its count.
 fn bars(ended: &Ended) -> Vec<(String, u64)> {
     let bars = ended.stdout.lines().skip(4).map(str::split_whitespace);
     bars.map(|mut bar| (bar.next().unwrap().to_owned(), bar.next().unwrap().parse().unwrap()))
@@ -116,7 +116,7 @@ fn an_interrupt_shows_the_counts_and_ends_by_the_signal() {
         let arguments = ["--kept", kept, "--watch", "1"];
         let mut program = start(Path::new("."), arguments);
         program.feed("three words here\nand not a whole line");
-        // The line has been counted when the watcher says so; the rest waits for its line end.
+        // The line is counted when the watcher prints it; the rest waits for its newline.
         while program.next_remark() != "1 lines, 3 words, 3.00 words a line" {}
         program.send(Signal::SIGINT);
         let ended = program.end_by_itself();

@@ -1,4 +1,4 @@
-//! A client of one connection, which sees what a server does with it.
+//! A client with one connection, which observes how the server handles it.
 
 use std::{io, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-/// For what a server that keeps to its part answers soon.
+/// For anything that a correct server answers soon.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Connection(BufReader<TcpStream>);
@@ -16,7 +16,7 @@ pub(crate) struct Connection(BufReader<TcpStream>);
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// In lower case, as they came.
+    /// In lower case, in order of arrival.
     headers: Vec<String>,
     pub(crate) body: Vec<u8>,
 }
@@ -41,7 +41,7 @@ impl Connection {
         self.answer().await
     }
 
-    /// Sends bytes that need not be a whole request.
+    /// Sends bytes that may be an incomplete request.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes).await
     }
@@ -91,7 +91,7 @@ impl Answer {
     }
 }
 
-/// One request on a connection of its own.
+/// One request on a separate connection.
 pub(crate) async fn request(address: &str, method: &str, path: &str, body: &[u8]) -> Answer {
     let mut connection = Connection::open(address).await.expect("the server accepts");
     connection.exchange(method, path, body).await.expect("the server answers")

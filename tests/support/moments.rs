@@ -1,4 +1,4 @@
-//! Moments that are not those of a clock, but of what a program has done so far.
+//! Moments that depend on the progress of a program, not on a clock.
 
 use std::{
     thread,
@@ -8,7 +8,7 @@ use std::{
 /// Longer than any program needs, however busy the machine.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
-/// Waits until it is so: a file has no way to tell who reads it.
+/// Waits until the condition holds: a file does not notify its readers.
 pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {

@@ -21,7 +21,7 @@ use nix::{
 /// Longer than any run takes on a machine under load; a run that hangs is killed then.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
-/// Builds the example once, and tells where it is.
+/// Builds the example once and returns its path.
 fn executable(example: &'static str) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<&'static str, PathBuf>>> = Mutex::new(None);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -29,7 +29,7 @@ fn executable(example: &'static str) -> PathBuf {
 }
 
 fn build(example: &str) -> PathBuf {
-    // `target/debug/deps/stats-…`, wherever the target directory is.
+    // `target/debug/deps/stats-…`, in any target directory.
     let test = std::env::current_exe().unwrap();
     let target = test.ancestors().nth(3).unwrap();
     let built = Command::new(env!("CARGO"))
@@ -50,19 +50,19 @@ fn build(example: &str) -> PathBuf {
     message["executable"].as_str().unwrap().into()
 }
 
-/// A running child; dropped, it is killed.
+/// A running child, killed on drop.
 pub(crate) struct Program {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: Output,
     stderr: Output,
-    /// Dropped with the program: its standard input is closed then.
+    /// Dropped with the program, which closes its standard input.
     _feeding: Option<mpsc::Sender<()>>,
-    /// Dropped with the program: its watchdog ends then.
+    /// Dropped with the program, which ends its watchdog.
     _ended: mpsc::Sender<()>,
 }
 
-/// What a child left.
+/// The output and status of a child.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
@@ -110,7 +110,7 @@ impl Program {
         Self { child, stdin, stdout, stderr, _feeding: None, _ended: ended }
     }
 
-    /// Writes to its standard input. A program that has stopped reading is no failure of the test.
+    /// Writes to its standard input. A program that has stopped reading does not fail the test.
     pub(crate) fn feed(&mut self, text: &str) {
         _ = self.stdin.as_mut().expect("standard input is open").write_all(text.as_bytes());
     }
@@ -127,7 +127,7 @@ impl Program {
         });
     }
 
-    /// Waits for the next line of standard output: it has said so far what its input made it say.
+    /// Waits for the next line of standard output, which reports the progress on its input.
     pub(crate) fn next_line(&mut self) -> String {
         self.stdout.next_line().expect("it ends without another line on standard output")
     }
@@ -141,7 +141,7 @@ impl Program {
         kill(pid(&self.child), signal).unwrap();
     }
 
-    /// Waits for the end, with its standard input as open as it is.
+    /// Waits for the end, without a change to its standard input.
     pub(crate) fn end_by_itself(mut self) -> Ended {
         let status = self.child.wait().unwrap();
         Ended { status, stdout: self.stdout.take(), stderr: self.stderr.take() }
@@ -156,7 +156,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Fails where it has ended, which is as well.
+        // Fails if it has already ended, which is fine.
         _ = self.child.kill();
         _ = self.child.wait();
     }
@@ -166,7 +166,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().unwrap())
 }
 
-/// One of the child's two outputs, read as it comes.
+/// One of the child's two outputs, read as it arrives.
 struct Output {
     lines: mpsc::Receiver<String>,
     seen: String,
@@ -178,7 +178,7 @@ impl Output {
         let (sender, lines) = mpsc::channel();
         let reader = thread::spawn(move || {
             for line in BufReader::new(from).lines() {
-                // Nobody listens any more where the test has ended first.
+                // The receiver is gone if the test has ended first.
                 _ = sender.send(line.unwrap());
             }
         });

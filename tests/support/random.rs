@@ -1,4 +1,4 @@
-//! Numbers that differ from run to run, and can be had again.
+//! Numbers that differ from run to run and can be reproduced.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Seeded by the environment variable `SEED`, else anew; the seed is told where the test fails.
+    /// Seeded by the environment variable `SEED`, or at random; a failing test prints the seed.
     pub(crate) fn from_environment() -> Self {
         let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(|| RandomState::new().hash_one(()));
@@ -26,7 +26,7 @@ impl Random {
         (self.next() % bound as u64) as usize
     }
 
-    /// Another sequence, for a task of its own.
+    /// Another sequence, for a separate task.
     pub(crate) fn fork(&mut self) -> Self {
         Self(self.next())
     }

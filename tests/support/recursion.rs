@@ -13,7 +13,7 @@ use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 pub(crate) type Boxed = Pin<Box<dyn Future<Output = Result<u32, TaskError>> + Send>>;
 
-/// Where the stack ends that the innermost body is polled on. One measurement at a time uses it.
+/// The stack address at which the innermost body is polled. One measurement at a time uses it.
 static BOTTOM: AtomicUsize = AtomicUsize::new(0);
 
 fn here() -> usize {

@@ -1,4 +1,4 @@
-//! What a program under `#[supervised::main]` tells systemd, as a service manager's socket hears it.
+//! The messages of a program under `#[supervised::main]` to systemd, as received on a service manager's socket.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
@@ -15,7 +15,7 @@ use manager::Manager;
 
 const BEAT: &str = "WATCHDOG=1\n";
 
-/// Grace of the program, and what its exit may take after its body.
+/// Grace of the program, and the time that its exit may take after its body.
 const STOPPING: &str = "STOPPING=1\nEXTEND_TIMEOUT_USEC=10500000\n";
 
 #[test]
@@ -63,7 +63,7 @@ fn the_watchdog_is_not_notified_if_all_workers_are_blocked() {
     let (manager, half) = (Manager::new(), Duration::from_millis(50));
     let mut program = manager.start_watched("blocks its worker", 2 * half);
     program.wait_for("BLOCKED");
-    // What was on its way when the worker was taken.
+    // Messages that were in flight when the worker was blocked.
     manager.count_within(10 * half);
     assert_eq!(manager.count_within(20 * half), 0);
     program.close_stdin().wait_for("FREE");

@@ -1,4 +1,4 @@
-//! The socket of a service manager, and what is told through it.
+//! The socket of a service manager, and the messages on it.
 
 use std::{
     io::ErrorKind,
@@ -24,7 +24,7 @@ impl Manager {
         Self { socket, folder }
     }
 
-    /// A program that it has started.
+    /// A program that the manager has started.
     pub(crate) fn start(&self, body: &str) -> Program {
         Program::spawn(&mut self.command(body))
     }
@@ -70,7 +70,7 @@ impl Manager {
         }
     }
 
-    /// The messages that are there already.
+    /// The messages that have already arrived.
     pub(crate) fn has_heard(&self) -> Vec<String> {
         std::iter::from_fn(|| self.hears_within(Duration::from_millis(1))).collect()
     }

@@ -1,7 +1,8 @@
-//! What a test build says of `#[supervised::test]`: elsewhere a test is left out before its types are looked at.
+//! Compiler messages for `#[supervised::test]` in a test build: other builds remove a test before its types are
+//! checked.
 //!
-//! A package of its own, with a target folder of its own, since features are those of a whole build: here the
-//! crate is without `test-util`, and with it.
+//! A separate package with its own target directory, since features apply to a whole build: here the crate is built
+//! without `test-util`, and with it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,10 +13,10 @@ use std::{
     sync::Mutex,
 };
 
-/// One build at a time, since they share a folder.
+/// One build at a time, since they share a target directory.
 static FOLDER: Mutex<()> = Mutex::new(());
 
-/// What the compiler says of a file of tests; nothing, where it says nothing.
+/// The compiler's messages for a file of tests; empty if there are none.
 fn said_of(tests: &str, features: &str) -> String {
     let _alone = FOLDER.lock().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -39,7 +40,7 @@ fn said_of(tests: &str, features: &str) -> String {
     said
 }
 
-/// How many mistakes are told; the last line says that it does not compile.
+/// The number of reported errors; the last line says that the build failed.
 fn errors(said: &str) -> usize {
     said.lines().filter(|line| line.starts_with("error")).count() - 1
 }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::faults;
 
-/// The question that each fault asks; it tells of itself when it is asked first.
+/// The check that each fault makes; it records that it was reached.
 const ASKED: &str = r#"
 use std::{
     env,
@@ -38,8 +38,8 @@ pub(crate) fn on(number: usize) -> bool {
 }
 "#;
 
-/// `FOLDER/mutants.txt` lists the faults, one a line, by their numbers. `FOLDER/unviable.txt`, where it is, has a
-/// `file:line` in each line at which no fault compiles.
+/// `FOLDER/mutants.txt` lists the faults, one per line, by their numbers. `FOLDER/unviable.txt`, if it exists, has
+/// a `file:line` in each line at which no fault compiles.
 pub(crate) fn prepare(folder: &Path) {
     let unviable = fs::read_to_string(folder.join("unviable.txt")).unwrap_or_default();
     let unviable: Vec<_> = unviable.lines().filter_map(|line| line.rsplit_once(':')).collect();
@@ -79,7 +79,7 @@ pub(crate) fn prepare(folder: &Path) {
     println!("{count} mutants");
 }
 
-/// Files of the modules of a file that are built for tests alone.
+/// Files of the modules of a file that are built only for tests.
 fn only_tested(of: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(of).expect("a source file is readable");
     let file = syn::parse_file(&text).expect("a source file parses");

@@ -1,4 +1,4 @@
-//! The tests, with one fault after the other.
+//! Runs the tests with one fault after the other.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -13,9 +13,9 @@ use crate::{
     tests::{End, Tests},
 };
 
-/// Goes on where an earlier run ended: what is in `results` is not run again.
+/// Continues an earlier run: faults in `results` are skipped.
 ///
-/// `equivalent` lists the faults that nothing can tell, with the reason, one a line: `file: function: what: why`.
+/// `equivalent` lists the undetectable faults, with the reason, one per line: `file: function: what: why`.
 pub(crate) fn run(list: &Path, equivalent: &Path, results: &Path, filter: &str, binaries: &[&str]) {
     let list = fs::read_to_string(list).expect("there is a list");
     let known = fs::read_to_string(results).unwrap_or_default();
@@ -71,7 +71,7 @@ fn tell(results: &str, equivalent: &str) {
     println!("{counts:?}: {killed} of {viable} killed, {share:.1} %");
 }
 
-/// Lines move: a fault is known by its file, its function and what it is.
+/// Lines move: a fault is identified by its file, its function and its description.
 fn is_equivalent(of: &str, equivalent: &str) -> bool {
     let Some((file, rest)) = of.split_once(':') else { return false };
     let Some((_, rest)) = rest.split_once(' ') else { return false };

@@ -1,4 +1,4 @@
-//! Who is answered.
+//! Which hosts are answered.
 
 use tokio_supervised::ops;
 

@@ -25,14 +25,14 @@ use http::{Answer, Connection};
 use serde_json::Value;
 use tokio::time::timeout;
 
-/// A request with headers of one's own, on a connection of its own.
+/// A request with custom headers, on a separate connection.
 async fn ask(address: impl ToString, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut connection = Connection::open(&address.to_string()).await.unwrap();
     connection.send(request(path, headers).as_bytes()).await.unwrap();
     connection.answer().await.unwrap()
 }
 
-/// Asks for the live tasks until they are as expected: a snapshot may be half a second old.
+/// Requests the live tasks until they are as expected: a snapshot may be half a second old.
 async fn tasks_until(address: impl ToString, is_so: impl Fn(&str) -> bool) -> String {
     let looks = async {
         loop {
@@ -45,7 +45,7 @@ async fn tasks_until(address: impl ToString, is_so: impl Fn(&str) -> bool) -> St
     timeout(Duration::from_secs(30), looks).await.expect("it comes to it")
 }
 
-/// The same for JSON: until it finds something.
+/// The same for JSON, until the predicate returns something.
 async fn json_until<T>(address: impl ToString, find: impl Fn(&Value) -> Option<T>) -> T {
     let looks = async {
         loop {

@@ -1,4 +1,4 @@
-//! What the page listens to.
+//! The stream that the page receives.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Stream {
         Self(BufReader::new(stream))
     }
 
-    /// Of the answer that begins.
+    /// Of the start of the answer.
     async fn status(&mut self) -> u16 {
         let mut line = String::new();
         self.0.read_line(&mut line).await.unwrap();
@@ -64,7 +64,7 @@ async fn all_viewers_get_the_same_snapshot() {
     assert!(second.iter().all(|each| first.contains(each)), "{second:?} of {first:?}");
 }
 
-/// In a process of its own: all who look share the places.
+/// In a separate process: all viewers share the places.
 #[tokio::test]
 async fn a_33rd_viewer_gets_503_with_retry_after() {
     let directory = tempfile::tempdir().unwrap();
@@ -81,7 +81,7 @@ async fn a_33rd_viewer_gets_503_with_retry_after() {
             status => refused = Some(status),
         }
         let answer = ask(address, "/debug/tasks", &[JSON]).await;
-        // A stream ends after a while, and gives its place to another one.
+        // A stream ends after a while, and frees its place.
         if let (503, Some(stream)) = (answer.status, refused) {
             assert_eq!(stream, 503);
             break answer;

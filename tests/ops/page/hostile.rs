@@ -1,4 +1,4 @@
-//! What a process says of itself is text, and is soon there.
+//! Names and messages of a process are shown as text, and soon.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn hostile_names_and_messages_are_shown_as_text() {
         );
         assert_eq!(browser.complaints(), [0; 0]);
 
-        // Nor would it be obeyed, if it were not text; and the complaint would be heard.
+        // Inline script would not run even if it were not escaped; the violation would be reported.
         browser.value(&format!("document.body.insertAdjacentHTML('beforeend', {hostile})"));
         browser.until("document.querySelectorAll('img').length === 1");
         loop {
@@ -69,7 +69,7 @@ async fn a_panic_is_on_the_page_within_a_second() {
             return;
         };
         browser.until("document.querySelector('#state').innerText === 'live'");
-        // The best of some: the machine may be busy with something else.
+        // The best of several: the machine may be busy.
         let all = "[...document.querySelectorAll('#panics details')] \
                    .filter((each) => each.innerText.includes('on demand')).length";
         let took = (1..=3).map(|panics| {

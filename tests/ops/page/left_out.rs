@@ -1,4 +1,4 @@
-//! More functions than a snapshot lists: what is left out is counted, and no rate is made up.
+//! More functions than a snapshot lists: omitted ones are counted, and no rate is invented.
 
 use serde_json::json;
 use tokio_supervised::{CancellationToken, TaskError, ops, supervised};
@@ -10,8 +10,8 @@ async fn now_and_then() -> Result<(), TaskError> {
     Ok(())
 }
 
-/// What the page makes of two snapshots of another process: the function is left out of the first. All at once,
-/// since those of this process go on to come.
+/// The page's result for two snapshots of another process: the function is omitted from the first. Both are given
+/// at once, since those of this process keep arriving.
 const LOOKS: &str = r##"
 fetch(here, { headers: { accept: "application/json" } }).then((answer) => answer.json()).then((told) => {
   const one = told.functions.find((each) => each.name === "now and then");

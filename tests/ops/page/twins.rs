@@ -1,4 +1,4 @@
-//! Functions that one macro call made: they have their name and their place in common.
+//! Functions of one macro call: they share their name and their place.
 
 use tokio_supervised::{CancellationToken, ops};
 

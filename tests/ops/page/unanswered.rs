@@ -1,4 +1,4 @@
-//! The page where nobody tells it anything.
+//! The page without data.
 
 use axum::{Router, response::Html, routing::get};
 use tokio::net::TcpListener;
@@ -6,7 +6,7 @@ use tokio_supervised::ops;
 
 use crate::{browser::Browser, http::Connection};
 
-/// The page without what feeds it.
+/// The page without its stream.
 async fn page_alone() -> Router {
     let address = ops::listen(0).unwrap();
     let mut connection = Connection::open(&address.to_string()).await.unwrap();

@@ -1,6 +1,6 @@
-//! Code under no attribute, which the shipped `clippy.toml` speaks to.
+//! Code without an attribute, which the shipped `clippy.toml` flags.
 //!
-//! `tests/clippy` runs clippy over it and compares what it says. Nothing of it is ever run.
+//! `tests/clippy` runs clippy over it and compares the messages. None of it is ever run.
 
 #![allow(dead_code, clippy::unwrap_used)]
 #![allow(

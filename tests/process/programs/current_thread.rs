@@ -26,7 +26,7 @@ impl Drop for BlocksAtDrop {
     }
 }
 
-// A task that is left behind is what one of the tests is about.
+// One of the tests needs a detached task.
 #[supervised::main(flavor = "current_thread", grace = "20s", allow(detached_spawn))]
 async fn main(token: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
     match wanted().as_str() {

@@ -1,4 +1,4 @@
-//! A main without a token, that returns nothing.
+//! A main without a token and without a result.
 
 #[path = "common.rs"]
 mod common;

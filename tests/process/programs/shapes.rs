@@ -1,4 +1,4 @@
-//! Mains of every shape, with a grace of a second, to be stormed with signals.
+//! Mains of every kind, with a grace of a second, for storms of signals.
 
 #[path = "common.rs"]
 mod common;
@@ -20,7 +20,7 @@ async fn step(n: u64) -> Result<u64, TaskError> {
     Ok(n)
 }
 
-/// Has the token, and does not obey it.
+/// Has the token and ignores it.
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
@@ -28,12 +28,12 @@ async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     pending().await
 }
 
-/// One section after the other, each of some length.
+/// One section after the other, of various lengths.
 #[supervised(name = "commit")]
 async fn commit(takes: Duration, begun: mpsc::Sender<()>) -> Result<(), TaskError> {
     loop {
         let section = shield(takes * 2, |_| async {
-            // Nobody listens any more to those that come later.
+            // The receivers of later signals are gone.
             _ = begun.try_send(());
             tokio::time::sleep(takes).await;
         });
@@ -46,7 +46,7 @@ async fn in_a_group(token: &CancellationToken, takes: Duration) -> anyhow::Resul
     let group = Group::new(token);
     let (begun, mut has_begun) = mpsc::channel(1);
     group.spawn(|token| commit(token, takes, begun)).await;
-    // `None` where the token had fired before.
+    // `None` if the token had fired before.
     if has_begun.recv().await.is_some() {
         say("READY");
     }
@@ -61,7 +61,7 @@ async fn works(token: &CancellationToken) -> anyhow::Result<()> {
     }
 }
 
-// A task that is left behind is what one of the shapes is about.
+// One of the kinds needs a detached task.
 #[supervised::main(grace = "1s", worker_threads = 2, allow(detached_spawn))]
 async fn with_a_token(token: CancellationToken) -> anyhow::Result<()> {
     match wanted().as_str() {

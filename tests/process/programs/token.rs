@@ -1,4 +1,4 @@
-//! A main with a token and the time to obey it.
+//! A main with a token and enough grace to react.
 
 #![expect(
     clippy::disallowed_methods,
@@ -28,7 +28,7 @@ async fn returns() -> Result<(), TaskError> {
     Ok(())
 }
 
-// What is left behind is what some of the tests are about.
+// Some of the tests need detached work.
 #[supervised::main(grace = "20s", worker_threads = 2, allow(detached_spawn))]
 async fn main(token: CancellationToken) -> anyhow::Result<()> {
     match wanted().as_str() {

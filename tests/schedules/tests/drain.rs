@@ -12,7 +12,7 @@ use crate::{
 
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What stops when it is told to, what stops by itself, and what has to be aborted.
+/// Tasks that stop on cancellation, that stop by themselves, and that must be aborted.
 const ACTS: &[Act] = &[Act::End(1), Act::End(3), Act::Fail(2), Act::UntilToldTo, Act::Hang];
 
 #[supervised(name = "drain: cooperating")]
@@ -44,7 +44,7 @@ in_many_orders! {
         }
         let of_dropped = seen.clone();
         pool.spawn(|token| dropped(token, of_dropped)).await.unwrap();
-        // One that waits for a slot, maybe, and is refused when the pool closes.
+        // A spawn that may wait for a slot, and is refused when the pool closes.
         let (waiting, of_waiting) = (pool.clone(), seen.clone());
         let waiting = tokio::spawn(async move {
             waiting.spawn(|token| dropped(token, of_waiting)).await.is_ok()

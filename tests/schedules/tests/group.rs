@@ -1,4 +1,4 @@
-//! Tasks that succeed or fail together.
+//! Groups.
 
 use std::{future::pending, sync::Arc};
 

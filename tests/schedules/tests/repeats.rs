@@ -1,10 +1,10 @@
-//! That a seed can be relied on.
+//! A seed reproduces its schedule.
 
 use crate::explore::{TRACE, in_a_process_of_its_own};
 
 const TEST: &str = "pool::accepted_tasks_have_ended_when_the_drain_returns";
 
-/// The number of the order of seed 40, as the test tells it.
+/// The hash of the order of seed 40, as the test prints it.
 fn order(key: &str, value: &str) -> String {
     let mut command = in_a_process_of_its_own(TEST);
     command.env_remove("SEED").env_remove("SCHEDULES").env(key, value).env(TRACE, "");

@@ -1,4 +1,4 @@
-//! Wakes who waits.
+//! Wakes waiters.
 
 use std::{
     future::Future,
@@ -9,19 +9,19 @@ use std::{
 
 use schedules_std::step::step;
 
-/// Wakes who waits, as the runtime needs it: all at once.
+/// Wakes all waiters at once, which is all that the runtime needs.
 #[derive(Debug, Default)]
 pub struct Notify(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// How often it has told.
+    /// The number of notifications.
     told: u64,
     next: u64,
     waiting: Vec<(u64, Waker)>,
 }
 
-/// Waits to be told from the moment that it is made.
+/// Waits for a notification after its creation.
 #[derive(Debug)]
 pub struct Notified<'a> {
     notify: &'a Notify,
@@ -30,7 +30,7 @@ pub struct Notified<'a> {
 }
 
 impl Notify {
-    /// Nobody waits.
+    /// A value without waiters.
     pub fn new() -> Self {
         Self::default()
     }
@@ -39,14 +39,14 @@ impl Notify {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits from now on.
+    /// Creates a waiter.
     pub fn notified(&self) -> Notified<'_> {
         step();
         let told = self.state().told;
         Notified { notify: self, told, entry: None }
     }
 
-    /// Wakes all who wait.
+    /// Wakes all waiters.
     pub fn notify_waiters(&self) {
         step();
         let mut state = self.state();
@@ -61,7 +61,7 @@ impl Notify {
 }
 
 impl Notified<'_> {
-    /// Whether it was told already; it hears from its making on.
+    /// Whether it was notified since its creation.
     pub fn enable(self: Pin<&mut Self>) -> bool {
         step();
         self.notify.state().told != self.told
