@@ -24,7 +24,7 @@ fn a_profile_that_aborts_is_refused_or_accepted_knowingly() {
     assert_eq!(
         told.matches("error: ").count(),
         2,
-        "one mistake, and that it does not compile: {told}"
+        "one error, and that it does not compile: {told}"
     );
     assert!(told.contains("remove `panic = \"abort\"` from the profile in `Cargo.toml`"), "{told}");
 

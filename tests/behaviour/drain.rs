@@ -158,7 +158,7 @@ async fn a_grace_of_zero_cancels_gives_one_turn_and_aborts() {
     pool.spawn(deaf).await.unwrap();
     turn().await;
     let unfinished = in_time(pool.drain(Duration::ZERO)).await.unwrap_err();
-    assert_eq!(names(&unfinished), ["drain: deaf"], "the other was dropped when it was told");
+    assert_eq!(names(&unfinished), ["drain: deaf"], "the other was dropped when it was cancelled");
     assert_eq!(unfinished.cut()[0].name, "drain: never");
     turn().await;
     assert!(pool.is_empty());

@@ -127,7 +127,7 @@ async fn any_exit_stops_a_group_of_services() {
     group.spawn(serve).await;
     group.spawn(wait).await;
     group.spawn(quick).await;
-    assert_eq!(in_time(group.join()).await.unwrap().len(), 2, "the two that gave something");
+    assert_eq!(in_time(group.join()).await.unwrap().len(), 2, "the two that returned a value");
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ mod a_full_pool_blocks_until_the_client_gives_up {
         let mut answers = Vec::new();
         for _ in 0..4 {
             let answer = poll_once(handler());
-            assert!(answer.is_ready(), "nothing is waited for");
+            assert!(answer.is_ready(), "it does not wait");
             answers.push(answer);
         }
         let answered = |code| answers.iter().filter(|answer| **answer == code).count();
@@ -177,7 +177,7 @@ mod a_recovered_loop_ends_silently {
         loop {
             ticker.tick().await;
             let tick = ticks.fetch_add(1, Ordering::SeqCst) + 1;
-            assert!(![3, 5].contains(&tick), "tick {tick} was to panic");
+            assert!(![3, 5].contains(&tick), "tick {tick} panics");
             flushed.send(tick).unwrap();
         }
     }

@@ -1,10 +1,7 @@
 //! The documented behaviour of the crate, one behaviour per test.
 
 #![allow(clippy::unwrap_used)]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tasks")]
 
 mod body_checks;
 mod cancel;

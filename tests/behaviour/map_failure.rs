@@ -34,7 +34,7 @@ async fn the_first_failure_cancels_the_rest_and_is_returned() {
     let token = CancellationToken::new();
     let error = in_time(map(&token, 0..8, fail_at_three).limit(8)).await.unwrap_err();
     assert!(matches!(error, Failure::Item(3)), "{error}");
-    assert!(!token.is_cancelled(), "what the map cancels, the rest of the program keeps");
+    assert!(!token.is_cancelled(), "the map cancels only its own runs");
     let stats = stats_of("map: first failure");
     assert_eq!(stats.running, 0, "every run has ended");
     assert_eq!(stats.ended(Outcome::Error), 1);
@@ -73,7 +73,7 @@ async fn the_cancelled_siblings_know_who_failed() {
 async fn a_panic_of_an_item_is_its_error() {
     #[supervised(name = "map: panic")]
     async fn work(n: u32) -> Result<u32, Failure> {
-        assert!(n != 2, "not two");
+        assert!(n != 2, "one failure, not two");
         Ok(n)
     }
 

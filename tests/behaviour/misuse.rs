@@ -30,7 +30,7 @@ fn said_by<R>(code: impl FnOnce() -> R) -> String {
     let panic = catch_unwind(AssertUnwindSafe(code)).map(drop).expect_err("it panics");
     match panic.downcast::<String>() {
         Ok(text) => *text,
-        Err(panic) => (*panic.downcast::<&str>().expect("a panic with a text")).to_owned(),
+        Err(panic) => (*panic.downcast::<&str>().expect("the payload is a text")).to_owned(),
     }
 }
 

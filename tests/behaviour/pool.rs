@@ -88,7 +88,7 @@ async fn try_spawn_reports_full_for_a_full_function() {
         assert_eq!(pool.try_spawn(|token| waits(token, gate.clone())), Err(TrySpawnError::Full));
         assert_eq!(pool.try_spawn(|token| rejects(token, gate.clone())), Err(TrySpawnError::Full));
     }
-    assert_eq!(pool.len(), 2, "what was refused took no slot");
+    assert_eq!(pool.len(), 2, "the refused spawn took no slot");
     keeper.open(2);
     in_time(pool.drain(SECOND)).await.unwrap();
     for name in ["pool: waits when full", "pool: rejects when full"] {
@@ -239,7 +239,7 @@ async fn dropping_the_last_handle_aborts_tasks_with_a_reason() {
     turn().await;
     drop(pool);
     turn().await;
-    assert_eq!((other.len(), count.load(SeqCst)), (1, 1), "another handle is there");
+    assert_eq!((other.len(), count.load(SeqCst)), (1, 1), "another handle exists");
     drop(other);
     turn().await;
     assert_eq!(count.load(SeqCst), 0);
@@ -312,7 +312,7 @@ async fn values_and_errors_that_panic_are_harmless() {
     struct Unspeakable;
     impl std::fmt::Display for Unspeakable {
         fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            panic!("it cannot be said")
+            panic!("it cannot be displayed")
         }
     }
     impl From<TaskError> for Unspeakable {
@@ -327,7 +327,7 @@ async fn values_and_errors_that_panic_are_harmless() {
     }
     #[supervised(name = "pool: unspeakable")]
     async fn unspeakable(panics: bool) -> Result<(), Unspeakable> {
-        assert!(!panics, "and its error cannot be made");
+        assert!(!panics, "its error cannot be created");
         Err(Unspeakable)
     }
 
@@ -336,7 +336,7 @@ async fn values_and_errors_that_panic_are_harmless() {
     pool.spawn(|token| unspeakable(token, false)).await.unwrap();
     pool.spawn(|token| unspeakable(token, true)).await.unwrap();
     let unfinished = in_time(pool.drain(SECOND)).await.unwrap_err();
-    assert_eq!(unfinished.cut().len(), 1, "of its panic no error could be made: {unfinished}");
+    assert_eq!(unfinished.cut().len(), 1, "its panic could not be converted: {unfinished}");
     assert!(unfinished.to_string().contains("): its poll panicked, "), "{unfinished}");
     assert_eq!(pool.len(), 0);
     assert_eq!(outcomes_of("pool: gives a bomb"), [(Outcome::Ok, 1)]);
@@ -348,7 +348,7 @@ async fn panics_in_a_thousand_jobs_leave_the_pool_intact() {
     #[supervised(name = "pool: every fifth")]
     async fn job(n: u32) -> anyhow::Result<u32> {
         turn().await;
-        assert!(n % 5 != 0, "the fifth");
+        assert!(n % 5 != 0, "every fifth fails");
         Ok(n)
     }
     let pool = Pool::new(16);

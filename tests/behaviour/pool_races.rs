@@ -126,13 +126,13 @@ async fn resizing_under_load_loses_no_slot_and_no_permit() {
     }
     assert!(MOST.load(SeqCst) <= 4, "{}", MOST.load(SeqCst));
     let slots: Vec<_> = (0..3).map(|_| poll_once(pool.reserve())).collect();
-    assert!(slots.iter().all(std::task::Poll::is_ready), "each slot is there");
-    assert!(poll_once(pool.reserve()).is_pending(), "and none twice");
+    assert!(slots.iter().all(std::task::Poll::is_ready), "each slot is free");
+    assert!(poll_once(pool.reserve()).is_pending(), "no slot is duplicated");
     drop(slots);
     let token = CancellationToken::new();
     let (mut first, mut second) = (Box::pin(counted(&token)), Box::pin(counted(&token)));
     assert!(poll_once(first.as_mut()).is_pending() && poll_once(second.as_mut()).is_pending());
-    assert_eq!(stats_of("races: limits").running, 2, "each permit is there");
+    assert_eq!(stats_of("races: limits").running, 2, "each permit is free");
     drop((first, second));
     let stats = stats_of("races: limits");
     let ended: u64 = Outcome::ALL.iter().map(|outcome| stats.ended(*outcome)).sum();
@@ -294,7 +294,7 @@ async fn a_group_that_outlives_its_maker_may_wait_for_the_makers_pool() {
     let again = pool.clone();
     group.spawn(|token| visitor(token, again, gate)).await;
     while stats().iter().all(|task| task.name != "races: holder" || task.waiting == 0) {
-        assert_eq!(outcome_of("races: visitor"), None, "nobody waits for itself");
+        assert_eq!(outcome_of("races: visitor"), None, "no self-deadlock");
         turn().await;
     }
     keeper.open(2);

@@ -30,7 +30,7 @@ impl Count {
 }
 
 fn failure() -> anyhow::Error {
-    anyhow::anyhow!("as it was asked to")
+    anyhow::anyhow!("failed as requested")
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +68,7 @@ async fn panics_and_timeouts_are_failures_and_each_run_has_a_timeout() {
     async fn work(count: Count) -> anyhow::Result<u32> {
         tokio::time::sleep(Duration::from_secs(9)).await;
         match count.next() {
-            1 => panic!("as it was asked to"),
+            1 => panic!("failed as requested"),
             2 => pending().await,
             3 => Err(failure()),
             n => Ok(n),
@@ -237,7 +237,7 @@ async fn each_run_starts_with_fresh_clones() {
 
     let token = CancellationToken::new();
     let lines = in_time(work(&token, vec![0], (Count::default(), "borrowed"))).await.unwrap();
-    assert_eq!(lines, [0, 3], "not what the runs before have pushed");
+    assert_eq!(lines, [0, 3], "clones do not contain what earlier runs pushed");
 }
 
 #[derive(Clone)]
@@ -321,7 +321,7 @@ async fn a_call_that_is_dropped_while_it_runs_drops_its_run() {
     for _ in 0..2 {
         let mut call = Box::pin(work(&token));
         assert!(poll_once(call.as_mut()).is_pending());
-        assert_eq!(stats_of("restart: dropped within").running, 1, "the permit was given back");
+        assert_eq!(stats_of("restart: dropped within").running, 1, "the permit was released");
     }
     assert_eq!(outcomes_of("restart: dropped within"), [(Outcome::Dropped, 2)]);
 }

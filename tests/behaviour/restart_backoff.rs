@@ -161,7 +161,7 @@ async fn the_failure_after_the_last_restart_is_the_result() {
     let begun = Instant::now();
     let error = in_time(work(&CancellationToken::new(), script.clone())).await.unwrap_err();
     assert_eq!(error.to_string(), "failure 3");
-    assert_eq!(begun.elapsed(), 2 * SECOND, "it does not wait before it gives up");
+    assert_eq!(begun.elapsed(), 2 * SECOND, "no wait after the last failure");
     let stats = stats_of("backoff: gives up");
     assert_eq!((stats.started, stats.restarts), (3, 2));
 }

@@ -74,7 +74,7 @@ async fn a_group_that_is_cancelled_during_a_backoff_knows_why() {
     #[supervised(name = "restart scopes: fails")]
     async fn fails() -> Result<(), TaskError> {
         turn().await;
-        panic!("it fails for good")
+        panic!("the last run fails")
     }
     #[supervised(name = "restart scopes: outer")]
     async fn outer(
@@ -100,7 +100,7 @@ async fn a_group_that_is_cancelled_during_a_backoff_knows_why() {
     let begun = Instant::now();
     let error = in_time(group.join()).await.unwrap_err();
     assert_eq!(error.task(), "restart scopes: fails");
-    assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waits an hour");
+    assert_eq!(begun.elapsed(), Duration::ZERO, "it did not wait for the backoff");
     let cause = *seen.lock().unwrap();
     assert_eq!(cause, Some(Cause::SiblingFailed { task: "restart scopes: fails" }));
     assert_eq!(outcomes_of("restart scopes: waits"), [(Outcome::Panicked, 1)]);
@@ -190,7 +190,7 @@ async fn a_call_between_two_runs_stops_at_once_for_a_drain() {
     turn().await;
     let begun = Instant::now();
     let unfinished = in_time(pool.drain(Duration::from_secs(10))).await.unwrap_err();
-    assert_eq!(unfinished.cut().len(), 1, "it would have run again: {unfinished}");
+    assert_eq!(unfinished.cut().len(), 1, "it would have restarted: {unfinished}");
     assert_eq!(begun.elapsed(), Duration::from_secs(5), "5 s before the end it is cancelled");
 }
 
@@ -216,7 +216,7 @@ async fn a_shielded_timeout_restarts_after_the_section() {
 
     let begun = Instant::now();
     assert_eq!(in_time(work(&CancellationToken::new(), Arc::default())).await.unwrap(), 1);
-    assert_eq!(begun.elapsed(), Duration::from_secs(6), "the section, then the wait");
+    assert_eq!(begun.elapsed(), Duration::from_secs(6), "the section, then the backoff");
     let ended = [(Outcome::Ok, 1), (Outcome::TimedOut, 1)];
     assert_eq!(outcomes_of("restart scopes: shield"), ended);
 }

@@ -59,7 +59,7 @@ async fn the_token_ends_the_run_right_after_the_section() {
     for _ in 0..10 {
         turn().await;
     }
-    assert!(!run.is_finished(), "the section holds the run");
+    assert!(!run.is_finished(), "the section delays the end of the run");
     section.go_on.notify_one();
     let error = in_time(run).await.unwrap().unwrap_err();
     assert!(section.has_ended());
@@ -81,7 +81,11 @@ async fn a_run_whose_body_ends_with_its_section_keeps_its_value() {
     token.cancel();
     turn().await;
     section.go_on.notify_one();
-    assert_eq!(in_time(run).await.unwrap().unwrap(), 7, "the work is done: its value is not lost");
+    assert_eq!(
+        in_time(run).await.unwrap().unwrap(),
+        7,
+        "the work is done, so its value is returned"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,7 +157,7 @@ async fn a_section_past_its_limit_loses_its_protection() {
     token.cancel();
     let error = in_time(run).await.unwrap().unwrap_err();
     assert_eq!(outcome_of(&error), Outcome::Cancelled);
-    assert_eq!(began.elapsed(), LIMIT, "not sooner, not later");
+    assert_eq!(began.elapsed(), LIMIT, "exactly at the limit");
     assert_eq!(*seen.lock().unwrap(), Some(Cause::ShieldLimit));
 }
 
@@ -324,7 +328,7 @@ async fn a_losing_branch_and_an_abort_end_a_section() {
     let section = Section::default();
     tokio::select! {
         biased;
-        () = shield(LIMIT, |_| section.clone().pass()) => unreachable!("nobody lets it on"),
+        () = shield(LIMIT, |_| section.clone().pass()) => unreachable!("the section is never released"),
         () = turn() => {}
     }
     assert!(!section.has_ended());
@@ -441,7 +445,7 @@ async fn a_run_that_was_started_elsewhere_keeps_its_section() {
 
     let (token, section) = (CancellationToken::new(), Section::default());
     let mut begun = Box::pin(inner(CancellationToken::new(), section.clone()));
-    assert!(poll_once(begun.as_mut()).is_pending(), "begun with no run around it");
+    assert!(poll_once(begun.as_mut()).is_pending(), "started outside of any run");
     let run = tokio::spawn(outer(token.clone(), begun));
     turn().await;
     token.cancel();

@@ -137,7 +137,7 @@ async fn a_drain_names_a_closure_that_holds_its_thread_and_returns() {
     })
     .await;
     let again = in_time(pool.drain(SECOND)).await.unwrap_err();
-    assert_eq!(again.tasks().len(), 1, "as the first: {again}");
+    assert_eq!(again.tasks().len(), 1, "the same as the first: {again}");
 }
 
 #[tokio::test]

@@ -11,13 +11,13 @@ use tokio_supervised::{Outcome, TaskStats, stats};
 
 /// Fails instead of hanging. Under paused time it detects a hang at once.
 pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("the test hangs")
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("the test ends in time")
 }
 
 /// The same for tests in which the paused clock advances by hours.
 pub(crate) async fn in_hours<F: Future>(future: F) -> F::Output {
     let hours = Duration::from_secs(100 * 3_600);
-    tokio::time::timeout(hours, future).await.expect("the test hangs")
+    tokio::time::timeout(hours, future).await.expect("the test ends in time")
 }
 
 /// The counters of a function. Each test uses unique function names.
@@ -64,5 +64,8 @@ impl Drop for Alive {
 
 /// A separate runtime, which a test can shut down while tasks run.
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be created")
 }

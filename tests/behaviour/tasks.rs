@@ -59,7 +59,7 @@ async fn a_task_has_a_name_id_place_and_age() {
     assert_eq!(task.id, Some(id));
     assert_eq!((task.spawned_at.file(), task.spawned_at.line()), (here.file(), here.line() - 1));
     let first = task.age;
-    assert!(the_one("tasks: told").age > first, "it grows older");
+    assert!(the_one("tasks: told").age > first, "its age increases");
 }
 
 #[tokio::test]
@@ -90,13 +90,10 @@ async fn tasks_of_a_group_are_children_of_the_task_that_made_it() {
     assert_eq!(parent.parent, None);
     let above = child.parent.expect("the child has a parent");
     assert_eq!((above.name, above.id), ("tasks: parent", parent.id));
-    assert!(
-        named("tasks: inline").is_empty(),
-        "a run that is awaited where it is called is no task"
-    );
+    assert!(named("tasks: inline").is_empty(), "a run that is awaited inline is no task");
     let all = tasks();
-    let at = all.iter().position(|task| task.id == parent.id).expect("the parent lives");
-    assert_eq!(all.iter().nth(at + 1).expect("something follows").id, child.id);
+    let at = all.iter().position(|task| task.id == parent.id).expect("the parent is listed");
+    assert_eq!(all.iter().nth(at + 1).expect("the name is followed by a column").id, child.id);
 }
 
 #[tokio::test]
@@ -365,7 +362,7 @@ async fn the_tree_has_aligned_columns_and_folds_equal_tasks() {
     turn().await;
     let tree = tasks().to_string();
     let mut lines = tree.lines().skip_while(|line| !line.starts_with("tasks: drawn (task "));
-    let root = lines.next().expect("the parent is there");
+    let root = lines.next().expect("the parent is listed");
     let lines: Vec<_> = lines.take(12).collect();
     for line in &lines[..10] {
         assert!(line.starts_with("├─ tasks: drawn child (task "), "{tree}");
@@ -373,7 +370,7 @@ async fn the_tree_has_aligned_columns_and_folds_equal_tasks() {
     assert!(lines[10].starts_with("├─ … 20 more tasks: drawn child "), "{tree}");
     assert!(lines[10].contains("≤ "), "{tree}");
     assert!(lines[11].starts_with("└─ tasks: drawn other (task "), "{tree}");
-    let place_at = |line: &str| line.chars().position(|c| c == '/').expect("a place");
+    let place_at = |line: &str| line.chars().position(|c| c == '/').expect("the text has a place");
     assert_eq!(place_at(root), place_at(lines[0]), "{tree}");
     assert_eq!(place_at(root), place_at(lines[11]), "{tree}");
     assert!(tree.starts_with("task "), "{tree}");

@@ -57,7 +57,7 @@ fn a_call_is_made_and_counted() {
 fn a_panic_is_caught_and_a_dropped_call_counted() {
     #[supervised(name = "thread end: panics")]
     async fn panics() -> Result<(), TaskError> {
-        panic!("at the end of the thread")
+        panic!("panic at the end of the thread")
     }
     #[supervised(name = "thread end: dropped")]
     async fn dropped() -> Result<(), TaskError> {

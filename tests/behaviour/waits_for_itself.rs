@@ -17,7 +17,7 @@ type Boxed = Pin<Box<dyn Future<Output = Result<(), TaskError>> + Send>>;
 fn rejected(error: TaskError) -> Rejected {
     match error {
         TaskError::Rejected(rejected) => rejected,
-        other => panic!("rejected is expected: {other}"),
+        other => panic!("expected a rejection: {other}"),
     }
 }
 
@@ -32,7 +32,7 @@ async fn a_recursion_deeper_than_its_limit_is_refused_by_name() {
     }
 
     let token = CancellationToken::new();
-    assert_eq!(in_time(walk(&token, 2)).await.unwrap(), 2, "free permits are simply taken");
+    assert_eq!(in_time(walk(&token, 2)).await.unwrap(), 2, "free permits are acquired");
     let refused = rejected(in_time(walk(&token, 3)).await.unwrap_err());
     assert_eq!((refused.task(), refused.limit()), ("itself: walk", 3));
     assert_eq!(

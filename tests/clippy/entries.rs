@@ -12,7 +12,8 @@ struct Entry {
 }
 
 fn read(path: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in the workspace");
     fs::read_to_string(root.join(path)).expect(path)
 }
 

@@ -48,7 +48,8 @@ fn run() -> &'static Run {
 }
 
 fn start() -> Run {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in the workspace");
     // A separate target directory: it neither waits for other builds nor makes them stale by the flag below.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clippy");
     let run = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

@@ -75,7 +75,7 @@ impl Spread {
     fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
-        let most = *values.last().expect("there is a round");
+        let most = *values.last().expect("there is at least one round");
         Self { median: values[values.len() / 2], least: values[0], most }
     }
 }

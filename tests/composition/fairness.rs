@@ -261,7 +261,7 @@ async fn a_dropped_spawn_returns_its_slot_or_permit() {
         }
         sleep(2 * MS).await;
     }
-    panic!("it has never held the slot");
+    panic!("it has not held the slot");
 }
 
 /// A wait for one resource is not overtaken by waits for two.

@@ -28,7 +28,7 @@ fn look() {
     let tasks = tasks();
     let mut depth = 0;
     for task in &tasks {
-        assert!(task.depth <= depth + 1, "a child comes right behind its parent or its siblings");
+        assert!(task.depth <= depth + 1, "a child follows its parent or its siblings");
         depth = task.depth;
     }
     assert!(!tasks.to_string().is_empty());
@@ -83,5 +83,5 @@ fn listing_tasks_while_they_change_does_not_panic() {
             .block_on(churn(is_over));
         looks.into_iter().any(|look| look.join().unwrap())
     });
-    assert!(!panicked, "a look at the live tasks panicked");
+    assert!(!panicked, "listing the live tasks panicked");
 }

@@ -4,10 +4,7 @@
 //! an ignored test that another test runs in a separate process (`support::child`).
 
 #![allow(clippy::unwrap_used)]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tasks")]
 
 mod bounds;
 mod chains;

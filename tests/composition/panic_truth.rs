@@ -56,8 +56,10 @@ fn fixture_hook_blocks() {
             _ = blocked.1.recv();
         }
     }));
-    let blocked =
-        thread::Builder::new().name("blocked".to_owned()).spawn(|| panic!("of no run")).unwrap();
+    let blocked = thread::Builder::new()
+        .name("blocked".to_owned())
+        .spawn(|| panic!("a panic outside of any run"))
+        .unwrap();
     has_entered.recv_timeout(WATCHDOG).unwrap();
 
     finishes(|| {

@@ -55,7 +55,7 @@ fn ended(name: &str, outcome: Outcome) -> u64 {
 async fn a_drain_that_cut_a_task_is_an_error() {
     let pool = Pool::new(8);
     pool.spawn(|token| save(token, 1200 * SECOND / 1000)).await.unwrap();
-    let text = drain(&pool, 2 * SECOND).await.expect_err("the save was cut").to_string();
+    let text = drain(&pool, 2 * SECOND).await.expect_err("the save was cancelled").to_string();
     assert!(text.starts_with("1 task was cut short:\n  pool truth: save (task "), "{text}");
     assert!(text.contains("): cancelled, "), "{text}");
 }
@@ -87,7 +87,7 @@ async fn tasks_that_a_dropped_drain_cut_are_returned_by_the_next() {
     pool.spawn(|token| save(token, 9 * SECOND)).await.unwrap();
     pool.spawn(stuck).await.unwrap();
     timeout(5 * SECOND, pool.drain(8 * SECOND)).await.unwrap_err();
-    assert_eq!(pool.len(), 1, "the save was cut");
+    assert_eq!(pool.len(), 1, "the save was cancelled");
     let text = drain(&pool, 2 * SECOND).await.unwrap_err().to_string();
     assert!(text.contains("pool truth: save"), "{text}");
 }
@@ -229,7 +229,7 @@ fn fixture_last_handle() {
         sleep(SECOND).await;
         Err(Holds(Some(pool)))
     }
-    struct Holds(#[expect(dead_code, reason = "it is there to be dropped")] Option<Pool>);
+    struct Holds(#[expect(dead_code, reason = "held for its drop")] Option<Pool>);
     impl std::fmt::Display for Holds {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("it holds its pool")
@@ -264,7 +264,7 @@ fn fixture_last_handle() {
         pool.spawn(move |token| fails(token, handle)).await.unwrap();
         drop(pool);
         sleep(2 * SECOND).await;
-        let [failed] = &log.warnings()[..] else { panic!("one: {:?}", log.warnings()) };
+        let [failed] = &log.warnings()[..] else { panic!("expected one: {:?}", log.warnings()) };
         assert!(failed.contains("it holds its pool"), "{failed}");
 
         let pool = Pool::new(4);
@@ -363,7 +363,7 @@ fn fixture_nothing_can_run() {
                 // A run that cannot get its timer ends with a panic.
                 pool.drain(SECOND).await.unwrap();
             });
-            let [told] = &log.warnings()[..] else { panic!("one: {:?}", log.warnings()) };
+            let [told] = &log.warnings()[..] else { panic!("expected one: {:?}", log.warnings()) };
             assert!(told.contains("ERROR") && told.contains("task `slow` panicked"), "{told}");
         }
     });
@@ -377,7 +377,7 @@ fn fixture_nothing_can_run() {
         }
     });
     drop(gone);
-    let [told] = &log.warnings()[..] else { panic!("one: {:?}", log.warnings()) };
+    let [told] = &log.warnings()[..] else { panic!("expected one: {:?}", log.warnings()) };
     assert!(told.contains("lost 100 of its tasks"), "{told}");
     assert_eq!(told.matches("dropped with its runtime").count(), 64, "{told}");
     assert!(told.contains("; and 36 more"), "{told}");
@@ -418,6 +418,6 @@ fn fixture_storm() {
             line.split_once(" of a pool failed ")?.1.split(' ').next()?.parse::<u64>().ok()
         })
         .sum();
-    assert_eq!(one_by_one as u64 + counted, u64::from(TASKS), "none is lost: {lines:?}");
+    assert_eq!(one_by_one as u64 + counted, u64::from(TASKS), "no failure is lost: {lines:?}");
     assert!(one_by_one as u64 <= 10 * (windows + 1), "{one_by_one} in {windows} s");
 }

@@ -33,7 +33,7 @@ fn cause_of<T: std::fmt::Debug>(result: Result<T, TaskError>) -> Cause {
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
-    timeout(WATCHDOG, future).await.expect("it does not end")
+    timeout(WATCHDOG, future).await.expect("it ends")
 }
 
 /// A group with an idle task that a task of `starter` created with `token` and handed out.
@@ -192,7 +192,7 @@ fn fixture_signal() {
         starter.join().await.unwrap();
         nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGTERM)
             .unwrap();
-        println!("the session: {:?}", cause_of(session.join().await));
+        println!("the cause names the session: {:?}", cause_of(session.join().await));
     }
     _ = main();
 }

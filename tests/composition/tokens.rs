@@ -1,6 +1,6 @@
 //! A body that fires its token cancels none of its siblings; a scope cancels every run in it.
 
-#![allow(clippy::redundant_closure, reason = "each form of a spawn is written as users write it")]
+#![allow(clippy::redundant_closure, reason = "each form of a spawn is written as in user code")]
 
 mod another_token;
 mod pool_token;

@@ -38,7 +38,7 @@ impl From<TaskError> for Displayed {
 
 /// Only `Debug`.
 #[derive(Debug)]
-struct Debugged(#[allow(dead_code, reason = "it is there for `Debug`")] Cow<'static, str>);
+struct Debugged(#[allow(dead_code, reason = "read by `Debug` only")] Cow<'static, str>);
 
 impl From<TaskError> for Debugged {
     fn from(error: TaskError) -> Self {
@@ -57,7 +57,7 @@ impl From<TaskError> for Mute {
 
 /// Borrows, and is an `Error` with a source.
 #[derive(Debug)]
-struct Borrowing<'a>(#[allow(dead_code, reason = "it is there to be borrowed")] &'a str, io::Error);
+struct Borrowing<'a>(#[allow(dead_code, reason = "only borrowed")] &'a str, io::Error);
 
 impl fmt::Display for Borrowing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,7 +79,7 @@ impl From<TaskError> for Borrowing<'_> {
 
 /// Borrows, and has only `Debug`.
 #[derive(Debug)]
-struct BorrowedDebug<'a>(#[allow(dead_code, reason = "it is there for `Debug`")] &'a str);
+struct BorrowedDebug<'a>(#[allow(dead_code, reason = "read by `Debug` only")] &'a str);
 
 impl From<TaskError> for BorrowedDebug<'_> {
     fn from(_: TaskError) -> Self {
@@ -137,7 +137,7 @@ macro_rules! restart_texts {
             Err($error)
         }
         let mut texts = texts_while!(_ = fails(&CancellationToken::new()).await);
-        assert_eq!(texts.pop(), Some(None), "the call gives up, and its caller has the error");
+        assert_eq!(texts.pop(), Some(None), "the call stops restarting, and its caller has the error");
         texts
     }};
 }

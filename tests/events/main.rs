@@ -49,7 +49,10 @@ async fn a_panic_is_one_error_event_with_its_place() {
     assert_eq!(event.fields["task.name"], "events: panic");
     assert_eq!(event.fields["exception.type"], "panic");
     assert_eq!(event.fields["exception.message"], "boom");
-    assert!(!event.fields.contains_key("exception.stacktrace"), "no worker symbolises it");
+    assert!(
+        !event.fields.contains_key("exception.stacktrace"),
+        "the backtrace is not resolved on a worker"
+    );
     assert!(event.fields["code.file.path"].ends_with("events/main.rs"));
     assert!(event.fields.contains_key("code.line.number"));
 }
@@ -80,7 +83,7 @@ async fn each_restart_and_giving_up_is_one_warning() {
         max_restarts = "2/1m"
     )]
     async fn fails() -> anyhow::Result<()> {
-        anyhow::bail!("as it was asked to")
+        anyhow::bail!("failed as requested")
     }
 
     let events = listen();
@@ -92,14 +95,14 @@ async fn each_restart_and_giving_up_is_one_warning() {
         assert_eq!(event.fields["outcome"], "error");
         assert_eq!(event.fields["restart"], number);
         assert_eq!(event.fields["wait"], "2s");
-        assert_eq!(event.fields["error"], "as it was asked to");
+        assert_eq!(event.fields["error"], "failed as requested");
         let message = format!(
-            "task `events: restarts` ended as `error` (as it was asked to): restart {number} in 2s"
+            "task `events: restarts` ended as `error` (failed as requested): restart {number} in 2s"
         );
         assert_eq!(event.fields["message"], message);
     }
     assert_eq!((last.level, last.name()), (Level::WARN, "events: restarts"));
-    assert!(!last.fields.contains_key("error"), "the caller has it: {last:#?}");
+    assert!(!last.fields.contains_key("error"), "the error is returned to the caller: {last:#?}");
     assert_eq!(last.fields["outcome"], "error");
     assert_eq!((&*last.fields["restarts"], &*last.fields["window"]), ("2", "60s"));
 }

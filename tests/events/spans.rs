@@ -46,12 +46,16 @@ async fn a_task_of_a_group_has_one_span_inside_that_of_its_group() {
     assert_eq!(task.fields["task.name"], "spans: tells");
     assert_eq!(task.parent.as_ref(), Some(&request.id));
     assert!(task.follows.is_empty());
-    assert!(task.closed, "with the task");
+    assert!(task.closed, "the span closes with the task");
     assert!(task.fields["task.id"].parse::<u64>().is_ok(), "{task:?}");
     let names: Vec<_> = task.fields.keys().copied().collect();
-    assert_eq!(names, ["task.id", "task.name"], "nothing of the arguments");
+    assert_eq!(names, ["task.id", "task.name"], "the arguments are not recorded");
     let inside: Vec<_> = told.events.iter().map(|event| event.inside.clone()).collect();
-    assert_eq!(inside, [Some(task.id.clone()), Some(task.id.clone())], "in each poll");
+    assert_eq!(
+        inside,
+        [Some(task.id.clone()), Some(task.id.clone())],
+        "the span is entered at each poll"
+    );
 }
 
 #[tokio::test]
@@ -67,7 +71,7 @@ async fn a_task_of_a_group_follows_from_a_foreign_spawner() {
     group.join().await.unwrap();
     let told = told.lock().unwrap();
     let [request, task] = &told.spans[..] else { panic!("two spans: {told:#?}") };
-    assert_eq!(task.parent, None, "as the group");
+    assert_eq!(task.parent, None, "the same as for the group");
     assert_eq!(task.follows, std::slice::from_ref(&request.id));
 }
 

@@ -81,5 +81,5 @@ fn without_a_recorder_nothing_is_recorded() {
     run(nobody(&CancellationToken::new()));
     publish_metrics();
     let recorder = recorder();
-    assert_eq!(recorder.handle().render(), "", "what was told before is not kept for it");
+    assert_eq!(recorder.handle().render(), "", "earlier values are not kept");
 }

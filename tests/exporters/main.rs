@@ -23,7 +23,8 @@ const WATCHDOG: Duration = Duration::from_secs(60);
 /// Runs it on this thread with a time limit.
 fn run<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(WATCHDOG, future).await.expect("it ends") })
+    runtime
+        .block_on(async { tokio::time::timeout(WATCHDOG, future).await.expect("it ends in time") })
 }
 
 /// The series of one function.

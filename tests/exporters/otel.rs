@@ -32,7 +32,7 @@ impl Collected {
         self.exporter.reset();
         self.provider.force_flush().unwrap();
         let collections = self.exporter.get_finished_metrics().unwrap();
-        assert!(collections.len() <= 1, "one collection, none where no function is known yet");
+        assert!(collections.len() <= 1, "one collection, and none before the first function");
         let scopes = collections.iter().flat_map(|collection| collection.scope_metrics());
         scopes.flat_map(|scope| scope.metrics()).flat_map(&mut look).collect()
     }
@@ -53,7 +53,7 @@ impl Collected {
         let mut samples = Samples::new();
         for (name, labels, value) in points {
             let before = samples.insert((name.clone(), labels), value);
-            assert_eq!(before, None, "a series twice: {name}");
+            assert_eq!(before, None, "duplicate series: {name}");
         }
         of(task, samples)
     }

@@ -21,7 +21,7 @@ impl Page {
     pub(crate) fn read(text: &str) -> Self {
         let mut page = Self { families: Vec::new(), samples: Samples::new() };
         let mut helped = BTreeSet::new();
-        assert!(text.is_empty() || text.ends_with('\n'), "the last line has no end");
+        assert!(text.is_empty() || text.ends_with('\n'), "the last line has no line feed");
         for line in text.lines().filter(|line| !line.is_empty()) {
             if let Some(rest) = line.strip_prefix("# HELP ") {
                 let (name, _) = rest.split_once(' ').expect(line);
@@ -139,7 +139,7 @@ impl<'a> Rest<'a> {
                     Some('\\') => '\\',
                     Some('"') => '"',
                     Some('n') => '\n',
-                    other => panic!("no such escape: {other:?}"),
+                    other => panic!("unknown escape: {other:?}"),
                 }),
                 other => value.push(other),
             }

@@ -40,7 +40,7 @@ fn promtool_accepts_the_page() {
     let said = promtool(&program, ["check", "metrics"], prometheus::text());
     assert!(said.status.success() && said.stderr.is_empty(), "{said:?}");
     let wrong = promtool(&program, ["check", "metrics"], "a{b=\"\n\"} 1\n".into());
-    assert!(!wrong.status.success(), "it looks: {wrong:?}");
+    assert!(!wrong.status.success(), "it detects errors: {wrong:?}");
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Server {
         let said = lines(child.stderr.take().unwrap());
         let mut server = Self { child, address: String::new(), said, _place: place };
         while server.address.is_empty() {
-            let line = server.said.recv_timeout(WATCHDOG).expect("it says where it listens");
+            let line = server.said.recv_timeout(WATCHDOG).expect("it prints its address");
             if line.contains("Listening on") {
                 let rest = line.split("address=").last().unwrap();
                 server.address = rest.split_whitespace().next().unwrap().into();

@@ -27,7 +27,7 @@ fn a_function_has_all_its_series_from_its_first_use() {
         Ok(())
     }
 
-    assert_eq!(samples("text: once"), Samples::new(), "nobody knows of it yet");
+    assert_eq!(samples("text: once"), Samples::new(), "it is not registered yet");
     run(once(&CancellationToken::new())).unwrap();
     let samples = samples("text: once");
     let get = |name: &str| value(&samples, name, &[("task", "text: once")]);
@@ -93,7 +93,7 @@ fn functions_of_one_name_are_summed_on_the_page() {
     let samples = samples("text: shared");
     let get = |name: &str| value(&samples, name, &[("task", "text: shared")]);
     assert_eq!(get("supervised_tasks_started_total"), Some(3.0));
-    assert_eq!(get("supervised_task_limit"), Some(7.0), "of those that have one");
+    assert_eq!(get("supervised_task_limit"), Some(7.0), "only for functions with a limit");
     assert_eq!(get("supervised_task_duration_seconds_count"), Some(3.0));
 }
 
@@ -179,7 +179,7 @@ fn a_page_is_ordered_and_declares_its_counters() {
         assert!(text.contains(&format!("# HELP {name} ")), "{name}");
     }
     let at = |task: &str| text.find(&format!("started_total{{task=\"{task}\"}}")).unwrap();
-    assert!(at("text: a") < at("text: b"), "by name, whichever ran first");
+    assert!(at("text: a") < at("text: b"), "sorted by name, not by first run");
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn the_numbers_are_consistent_while_threads_count() {
         }
         pages
     });
-    assert!(pages > 0, "it was looked at meanwhile");
+    assert!(pages > 0, "it was read meanwhile");
     let samples = samples("text: busy");
     let total = f64::from(RUNS) * THREADS as f64;
     let ended = |outcome| {

@@ -85,7 +85,7 @@ fn run(books: &Books, fault: Fault, stage: Stage) {
         let (load, other) = (loads.held(), loads.held());
         group.spawn_blocking(NAME, move |_| Ok(load).map(|_| 1)).await;
         let in_the_pool = move |_: CancellationToken| Ok::<_, Failed>(other).map(|_| ());
-        pool.spawn_blocking(NAME, in_the_pool).await.expect("it is open");
+        pool.spawn_blocking(NAME, in_the_pool).await.expect("the gate or pool is open");
     });
     if stage != Stage::AtOnce {
         has_begun.recv().unwrap();

@@ -120,7 +120,7 @@ fn timers_due_after_a_long_sleep_fire_once_and_together() {
             tokio::time::advance(20 * YEAR).await;
             let (one, other, waits) = tokio::join!(one, other, waits);
             assert!(one.is_err() && other.is_err());
-            assert_eq!(waits.unwrap(), 1, "its clock begins with its permit");
+            assert_eq!(waits.unwrap(), 1, "its timeout starts with its permit");
         });
         let stats = stats().into_iter().find(|task| task.name == "clock: due").unwrap();
         assert_eq!((stats.ended(Outcome::TimedOut), stats.ended(Outcome::Ok)), (2, 1));

@@ -15,7 +15,7 @@ use crate::{
 
 /// Panics in `Display` and in `source`.
 enum Fragile {
-    Itself(#[allow(dead_code, reason = "it is there to be dropped")] Load),
+    Itself(#[allow(dead_code, reason = "held for its drop")] Load),
     Told(TaskError),
 }
 
@@ -28,7 +28,7 @@ impl From<TaskError> for Fragile {
 impl fmt::Display for Fragile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Itself(_) => panic!("it was displayed"),
+            Self::Itself(_) => panic!("panic in `Display`"),
             Self::Told(error) => error.fmt(f),
         }
     }
@@ -43,7 +43,7 @@ impl fmt::Debug for Fragile {
 impl Error for Fragile {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Itself(_) => panic!("its source was asked for"),
+            Self::Itself(_) => panic!("panic in `source`"),
             Self::Told(error) => Some(error),
         }
     }
@@ -74,7 +74,7 @@ fn an_error_whose_source_panics_is_a_panic_of_its_run() {
             let Fragile::Told(TaskError::Panicked(panic)) = failed else {
                 panic!("not a panic");
             };
-            assert_eq!(panic.message(), "its source was asked for");
+            assert_eq!(panic.message(), "panic in `source`");
         });
         assert_eq!(ended("errors: source", Outcome::Panicked), 1);
         books.must_balance("a source that panics");
@@ -82,7 +82,7 @@ fn an_error_whose_source_panics_is_a_panic_of_its_run() {
 }
 
 /// Only `Display` of a generic error is called.
-struct Undisplayable(#[allow(dead_code, reason = "it is there to be dropped")] Load);
+struct Undisplayable(#[allow(dead_code, reason = "held for its drop")] Load);
 
 impl From<TaskError> for Undisplayable {
     fn from(error: TaskError) -> Self {
@@ -92,7 +92,7 @@ impl From<TaskError> for Undisplayable {
 
 impl fmt::Display for Undisplayable {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("it was displayed")
+        panic!("panic in `Display`")
     }
 }
 
@@ -116,7 +116,7 @@ fn a_pool_continues_after_an_error_whose_display_panics() {
         assert_eq!(ended("errors: display", Outcome::Error), 3);
         let caught = recent_panics();
         let it = caught.iter().find(|panic| panic.task() == "errors: display");
-        assert_eq!(it.expect("it is caught, and told").message(), "it was displayed");
+        assert_eq!(it.expect("the panic is caught and logged").message(), "panic in `Display`");
         books.must_balance("an error that is displayed");
     });
 }
@@ -132,7 +132,7 @@ impl Iterator for OfUnknownLength {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        panic!("nobody knows")
+        panic!("the length is unknown")
     }
 }
 

@@ -3,16 +3,13 @@
 //! After each fault the counters are checked: see [`books`]. Every test runs under a watchdog: see [`watched`].
 
 #![allow(clippy::unwrap_used)]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tasks")]
 
 mod blocking;
 mod books;
 #[cfg(unix)]
 #[path = "../process/child.rs"]
-#[allow(dead_code, unused_imports, reason = "no test uses all of it")]
+#[allow(dead_code, unused_imports, reason = "no test uses all of this module")]
 mod child;
 mod clock;
 mod errors;

@@ -34,9 +34,9 @@ fn a_failed_allocation_ends_the_process_without_a_hang() {
                 other => panic!("{refused}: {other:?} {} {}", ended.stdout, ended.stderr),
             }
             refused += 1;
-            assert!(refused < MOST, "it never comes to its end");
+            assert!(refused < MOST, "the program never runs to completion");
         }
-        println!("{refused} requests, of which {aborted} end the process where they are refused");
+        println!("{refused} requests were refused; {aborted} refusals ended the process");
         assert!(aborted > 20, "{aborted} of {refused}");
     });
 }
@@ -56,6 +56,6 @@ fn a_hook_that_panics_aborts_the_process() {
 fn an_error_of_main_whose_print_panics_is_a_panic_of_main() {
     watched(|| {
         let ended = Program::start(FAULTY, "an error that panics").end();
-        ended.with_code(101).that_told("nobody can print it");
+        ended.with_code(101).that_told("unprintable");
     });
 }

@@ -73,7 +73,7 @@ pub(crate) fn at_every_step(
 ) {
     watched(move || {
         let steps = run(&books, &scenario, None).expect("it ends by itself");
-        assert!(steps > 3, "{steps} steps are no scenario");
+        assert!(steps > 3, "{steps} steps are too few for a scenario");
         for fault in ALL {
             for at in 0..=steps {
                 run(&books, &scenario, Some((fault, at)));
@@ -98,11 +98,7 @@ fn run(
     }
     let ended = first.block_on(drive(&mut own, &token, fault, books, &when));
     if let Ended::HereAfter(steps) = ended {
-        assert_eq!(
-            first.handle().metrics().num_alive_tasks(),
-            0,
-            "{when}: a task of tokio's is left"
-        );
+        assert_eq!(first.handle().metrics().num_alive_tasks(), 0, "{when}: tokio still has a task");
         drop(first);
         books.must_balance(&when);
         return Some(steps);
@@ -124,7 +120,7 @@ fn runtime() -> LocalRuntime {
         .start_paused(true)
         .event_interval(1)
         .build_local(LocalOptions::default())
-        .expect("a runtime")
+        .expect("a runtime can be created")
 }
 
 enum Ended {

@@ -53,7 +53,7 @@ fn a_full_function_that_rejects() {
                 rejects(&token, loads.turns(1)).await
             },);
             let after = rejects(&token, loads.turns(1)).await;
-            assert!(after.is_ok() || token.is_cancelled(), "the permit is there again");
+            assert!(after.is_ok() || token.is_cancelled(), "the permit is free again");
         })
     });
 }

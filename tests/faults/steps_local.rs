@@ -35,7 +35,7 @@ fn a_group_and_a_pool_of_futures_that_stay_on_their_thread() {
                     group.spawn_local(|token| here(token, load)),
                     pool.spawn_local(|token| here(token, background)),
                 );
-                spawned.expect("it is open");
+                spawned.expect("the gate or pool is open");
             }
             _ = group.join().await;
             _ = pool.drain(Duration::from_millis(5)).await;

@@ -126,7 +126,7 @@ fn a_drain_that_has_to_cancel_and_to_abort() {
             }
             let grace = if token.is_cancelled() { Duration::ZERO } else { SOON };
             let (first, second) = join!(pool.drain(grace), pool.drain(SOON / 2));
-            assert!(first.is_err() && second.is_err(), "two do not stop");
+            assert!(first.is_err() && second.is_err(), "two tasks do not stop");
             until_empty(&pool).await;
         })
     });

@@ -138,7 +138,7 @@ async fn restarts(load: Load) -> Result<u32, Failed> {
     load.carry().await
 }
 
-struct DropPanics(#[allow(dead_code, reason = "it is there to be dropped")] Load);
+struct DropPanics(#[allow(dead_code, reason = "held for its drop")] Load);
 
 impl Drop for DropPanics {
     fn drop(&mut self) {
@@ -265,7 +265,8 @@ fn with(panics: Panics, books: &Books) -> (String, usize) {
         catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(all(books.loads()))));
     drop(runtime);
     PANICS.set(None);
-    let came_to = came_to.unwrap_or_else(|_| panic!("{panics:?}: the panic comes out"));
+    let came_to =
+        came_to.unwrap_or_else(|_| panic!("{panics:?}: the panic unwinds out of the crate"));
     books.must_balance(&format!("{panics:?}"));
     (came_to, CALLED.get())
 }
@@ -275,7 +276,7 @@ fn a_subscriber_that_panics_loses_only_its_own_records() {
     watched(|| {
         let books = books();
         let (well, calls) = with(Panics::Never, &books);
-        assert!(calls > 100, "{calls} calls: it is hardly asked");
+        assert!(calls > 100, "only {calls} calls of the subscriber");
         for call in CALLS {
             let (came_to, _) = with(Panics::At(call), &books);
             assert_eq!(came_to, well, "panics at each {call:?}");

@@ -350,13 +350,13 @@ fn a_drain_aborts_local_tasks_despite_a_panicking_waker() {
             let mut drained = Box::pin(pool.drain(Duration::ZERO));
             let mut drain = || drained.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             assert!(drain().is_pending());
-            assert!(!poll(&faulty(Call::Wake, Does::Panic)), "they are told to stop, and do not");
+            assert!(!poll(&faulty(Call::Wake, Does::Panic)), "they are cancelled, but do not stop");
             let before = ACTED.get();
             let ended = catch_unwind(AssertUnwindSafe(drain)).expect("the waker is not the pool's");
             assert_eq!(ACTED.get(), before + 1);
             let Poll::Ready(Err(unfinished)) = ended else { panic!("{ended:?}") };
             assert_eq!(unfinished.tasks().len(), 3);
-            assert!(poll(Waker::noop()), "each of them is aborted");
+            assert!(poll(Waker::noop()), "each task is aborted");
         });
         books.must_balance("local tasks");
     });

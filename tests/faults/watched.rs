@@ -20,7 +20,7 @@ pub(crate) fn watched(test: impl FnOnce() + Send + 'static) {
         test();
     });
     if has_ended.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
-        panic!("the test hangs");
+        panic!("the test ends in time");
     }
     if let Err(panic) = running.join() {
         resume_unwind(panic);

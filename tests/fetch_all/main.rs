@@ -1,10 +1,7 @@
 //! The example `fetch_all`, run as a program against a real server.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the other side of the program is made of plain tasks"
-)]
+#![expect(clippy::disallowed_methods, reason = "the test's side of the program uses plain tasks")]
 
 mod columns;
 mod demo;

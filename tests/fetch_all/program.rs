@@ -37,7 +37,7 @@ fn build() -> PathBuf {
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
-    assert!(built.status.success(), "the example does not build");
+    assert!(built.status.success(), "the example builds");
     let messages = String::from_utf8(built.stdout).unwrap();
     let messages = messages.lines().map(|line| serde_json::from_str(line).unwrap());
     let is_it = |message: &serde_json::Value| {
@@ -105,7 +105,7 @@ impl Program {
     /// Waits for this text on standard error.
     pub(crate) async fn says(&self, text: &str) {
         let mut said = self.stderr.text.clone();
-        said.wait_for(|said| said.contains(text)).await.expect("it ends without having said it");
+        said.wait_for(|said| said.contains(text)).await.expect("it prints this before it ends");
     }
 
     /// Waits for the end on another thread, while the test's server keeps running.
@@ -150,7 +150,7 @@ impl Output {
 
     /// All of it, once the child has ended.
     fn take(&mut self) -> String {
-        self.reader.take().expect("taken once").join().unwrap();
+        self.reader.take().expect("each pipe is taken once").join().unwrap();
         self.text.borrow().clone()
     }
 }

@@ -75,7 +75,7 @@ impl Server {
     pub(crate) async fn holds(&self, requests: usize) {
         let mut seen = self.requests.subscribe();
         let held = seen.wait_for(|seen| seen.in_flight >= requests);
-        timeout(DEADLINE, held).await.expect("the requests come").unwrap();
+        timeout(DEADLINE, held).await.expect("the requests arrive in time").unwrap();
     }
 }
 

@@ -6,10 +6,10 @@ mod flusher;
 mod input;
 mod lines;
 mod panics;
-#[allow(dead_code, reason = "other examples need the rest")]
+#[allow(dead_code, reason = "other examples use the rest")]
 #[path = "../support/program.rs"]
 mod program;
-#[allow(dead_code, reason = "other examples need the rest")]
+#[allow(dead_code, reason = "other examples use the rest")]
 #[path = "../support/random.rs"]
 mod random;
 mod stopped;

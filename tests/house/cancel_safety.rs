@@ -19,7 +19,7 @@ const SECTION: &str = "# Cancel safety";
 fn every_future_documents_its_drop() {
     let looked_at = awaited();
     for known in ["Supervised", "Map", "map", "Group::join", "Pool::reserve", "LeakCheck::verify"] {
-        assert!(looked_at.iter().any(|each| each.name == known), "{known} was not looked at");
+        assert!(looked_at.iter().any(|each| each.name == known), "{known} was not checked");
     }
     let silent: Vec<_> =
         looked_at.iter().filter(|each| !each.documented).map(|each| &each.name).collect();
@@ -75,7 +75,7 @@ pub(crate) fn awaited() -> Vec<Awaited> {
     let (front_page, others): (Vec<_>, Vec<_>) = sources::under(sources::RUNTIME)
         .into_iter()
         .partition(|source| source.path.ends_with("src/lib.rs"));
-    let [front_page] = &front_page[..] else { panic!("there is one front page") };
+    let [front_page] = &front_page[..] else { panic!("there is one `lib.rs`") };
     // The replacement of tokio-util's token in the models is exported there only.
     let is_a_model = |source: &sources::Source| source.path.ends_with("src/sync/token.rs");
     let others = others.into_iter().filter(|source| !is_a_model(source));
@@ -188,7 +188,7 @@ fn defined(item: &Item) -> Option<(String, Vec<Attribute>)> {
                 input.parse::<proc_macro2::TokenStream>()?;
                 Ok(of)
             };
-            defined(&first.parse2(call.mac.tokens.clone()).expect("it begins with a type"))
+            defined(&first.parse2(call.mac.tokens.clone()).expect("it starts with a type"))
         }
         _ => None,
     }

@@ -52,7 +52,7 @@ fn one_spawn_is_followed_through_few_files() {
 #[test]
 fn every_path_in_the_architecture_exists() {
     let missing: Vec<_> = paths(&architecture()).into_iter().filter(|path| !exists(path)).collect();
-    assert!(missing.is_empty(), "ARCHITECTURE.md names what does not exist: {missing:#?}");
+    assert!(missing.is_empty(), "ARCHITECTURE.md names missing paths: {missing:#?}");
 }
 
 #[test]
@@ -83,7 +83,8 @@ fn read(folder: &str) -> BTreeMap<String, syn::File> {
     let root = format!("../{folder}");
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).join(&root);
     let relative = |path: &Path| {
-        let parts = path.strip_prefix(&above).expect("it is below its folder").components();
+        let parts =
+            path.strip_prefix(&above).expect("the file is below its directory").components();
         parts.map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
     };
     sources::under(&root)

@@ -62,13 +62,16 @@ async fn a_signal_at_any_moment_under_load_loses_no_accepted_body() {
         assert_eq!(ended.status.code(), Some(0), "round {round}: {ended:#?}");
         for (name, body) in clients.join_all().await.into_iter().flatten() {
             let saved = files.remove(&name);
-            assert!(saved.is_some_and(|saved| saved == body), "round {round}: {name} is not whole");
+            assert!(
+                saved.is_some_and(|saved| saved == body),
+                "round {round}: {name} is incomplete"
+            );
         }
         // The rest was saved, but its client received no answer.
         assert!(files.keys().all(|name| !name.starts_with('.')), "round {round}: {files:?}");
         unheard_of += files.len();
     }
-    assert!(unheard_of <= ROUNDS * CLIENTS, "one for each connection that was cut");
+    assert!(unheard_of <= ROUNDS * CLIENTS, "at most one for each connection that was closed");
 }
 
 #[tokio::test]

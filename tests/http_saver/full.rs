@@ -43,7 +43,7 @@ async fn two_hundred_requests_get_100_202_and_100_503() {
 
     let begun = Instant::now();
     let answers = post_at_once(&saver.address).await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "nobody waits for a slot");
+    assert!(begun.elapsed() < Duration::from_secs(5), "no request waits for a slot");
 
     let (accepted, refused): (Vec<_>, Vec<_>) =
         answers.iter().partition(|(_, answer)| answer.status == 202);
@@ -63,7 +63,7 @@ async fn two_hundred_requests_get_100_202_and_100_503() {
         .into_iter()
         .map(|(client, answer)| (answer.text().trim_end().to_owned(), body(*client)))
         .collect();
-    assert_eq!(promised.len(), SLOTS, "each has a name of its own");
+    assert_eq!(promised.len(), SLOTS, "the names are unique");
     assert!(files == promised, "{:?}", files.keys());
 }
 
@@ -91,7 +91,7 @@ async fn a_slow_client_holds_no_slot() {
     )
     .await
     .unwrap();
-    assert_eq!(slow.answer().await.unwrap().status, 100, "its body is being waited for");
+    assert_eq!(slow.answer().await.unwrap().status, 100, "the server waits for its body");
 
     let quick = request(&saver.address, "POST", "/save", b"quick").await;
     assert_eq!(quick.status, 202);

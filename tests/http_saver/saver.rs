@@ -21,7 +21,7 @@ impl Saver {
         let mut program =
             Program::start("http_saver", place.path(), always.into_iter().chain(arguments));
         let ready = program.next_line();
-        let address = ready.strip_prefix("READY ").expect("it says where it listens").to_owned();
+        let address = ready.strip_prefix("READY ").expect("it prints its address").to_owned();
         Self { program, address, place }
     }
 

@@ -52,7 +52,7 @@ async fn a_request_in_progress_is_finished_and_its_body_kept() {
     let head =
         b"POST /save HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n";
     upload.send(head).await.unwrap();
-    assert_eq!(upload.answer().await.unwrap().status, 100, "its body is being waited for");
+    assert_eq!(upload.answer().await.unwrap().status, 100, "the server waits for its body");
 
     saver.terminate();
     saver.is_told();
@@ -73,7 +73,7 @@ async fn an_unfinished_request_does_not_delay_the_exit_for_long() {
     let head =
         b"POST /save HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n";
     upload.send(head).await.unwrap();
-    assert_eq!(upload.answer().await.unwrap().status, 100, "its body is being waited for");
+    assert_eq!(upload.answer().await.unwrap().status, 100, "the server waits for its body");
     let mut half = Connection::open(&saver.address).await.unwrap();
     half.send(b"POST /sa").await.unwrap();
     let whole = request(&saver.address, "POST", "/save", b"whole").await;

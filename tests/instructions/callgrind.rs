@@ -15,7 +15,7 @@ pub(crate) const COUNTED: &str = "--counted";
 
 /// Instructions of one unit, by case; `None` without valgrind.
 pub(crate) fn count() -> Option<BTreeMap<String, u64>> {
-    let program = std::env::current_exe().expect("the program knows where it is");
+    let program = std::env::current_exe().expect("the program has a path");
     let file = program.with_extension("callgrind");
     _ = fs::remove_file(&file);
     let ran = under_callgrind(&program, &file)?;
@@ -23,7 +23,11 @@ pub(crate) fn count() -> Option<BTreeMap<String, u64>> {
     let written = fs::read_to_string(&file).expect("callgrind has written its counts");
     let totals: Vec<u64> = written.lines().filter_map(total).collect();
     let (_until_the_first_mark, totals) = totals.split_first().expect("callgrind has counted");
-    assert_eq!(totals.len(), cases::ALL.len() * cases::PARTS, "callgrind stops at each mark");
+    assert_eq!(
+        totals.len(),
+        cases::ALL.len() * cases::PARTS,
+        "callgrind writes a count at each mark"
+    );
     let counts = cases::ALL.iter().zip(totals.chunks(cases::PARTS)).map(|(case, parts)| {
         let more = parts[cases::DOUBLE].saturating_sub(parts[cases::SINGLE]);
         (case.name.to_owned(), (more + case.units / 2) / case.units)

@@ -145,7 +145,7 @@ pub(crate) fn run_all() {
     // The default hook would print each of them.
     std::panic::set_hook(Box::new(|_| {}));
     let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("the operating system gives a runtime");
+    let runtime = runtime.expect("a runtime can be created");
     for case in ALL {
         (case.run)(&runtime, case.units);
         counted_from_here();

@@ -7,9 +7,9 @@ use std::process::Command;
 /// Asked at run time: under cargo this is the compiler that has just built it.
 pub(crate) fn version() -> String {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc).arg("-vV").output().expect("there is a rustc");
-    let told = String::from_utf8(output.stdout).expect("rustc speaks UTF-8");
+    let output = Command::new(rustc).arg("-vV").output().expect("rustc runs");
+    let told = String::from_utf8(output.stdout).expect("the output is UTF-8");
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));
-    let version = told.lines().next().expect("rustc tells its version");
-    format!("{version}, {}", host.expect("rustc tells its host"))
+    let version = told.lines().next().expect("rustc prints its version");
+    format!("{version}, {}", host.expect("rustc prints its host"))
 }

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     }
     let Some(counts) = callgrind::count() else {
         eprintln!(
-            "SKIPPED, and nothing was counted: there is no `valgrind`; Debian's package is `valgrind`"
+            "SKIPPED, nothing was counted: `valgrind` is not installed (`apt-get install valgrind`)"
         );
         return ExitCode::SUCCESS;
     };
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     let accepted = baseline::read();
     if accepted.compiler != now.compiler {
         println!("{now}");
-        println!("NOTHING WAS COMPARED: the baseline is of another compiler");
+        println!("NOTHING WAS COMPARED: the baseline belongs to another compiler");
         println!("  now       {}\n  baseline  {}", now.compiler, accepted.compiler);
         return ExitCode::SUCCESS;
     }
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
         if !comparison.fails() {
             break;
         }
-        println!("{comparison}\ncounting again, since what wakes by time may be in it");
+        println!("{comparison}\ncounting again: the count may include timed wake-ups");
         now.least_of(callgrind::count().unwrap_or_default());
         comparison = Comparison::of(&now.counts, &accepted.counts);
     }

@@ -16,7 +16,7 @@ const MOST: usize = 2;
 
 fn main() -> ExitCode {
     if cfg!(debug_assertions) {
-        eprintln!("SKIPPED, and nothing was measured: this is no optimized build (`--release`)");
+        eprintln!("SKIPPED, nothing was measured: this is no optimized build (`--release`)");
         return ExitCode::SUCCESS;
     }
     let plain = recursion::bytes_of_a_level(recursion::plain);

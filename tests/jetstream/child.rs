@@ -95,7 +95,7 @@ fn pid(child: &Child) -> Pid {
 pub(crate) fn until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < limit, "it never comes to it: {what}");
+        assert!(begun.elapsed() < limit, "timed out: {what}");
         pause(Duration::from_millis(5));
     }
 }

@@ -32,14 +32,14 @@ pub(crate) struct Database {
 impl Database {
     pub(crate) fn start(tools: &Tools, place: &Path) -> Self {
         if Uid::effective().is_root() {
-            let nobody = User::from_name("nobody").unwrap().expect("there is a nobody");
+            let nobody = User::from_name("nobody").unwrap().expect("the user `nobody` exists");
             chown(place, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
         }
         let mut initdb = as_nobody(&tools.setpriv, Signal::SIGKILL, &tools.initdb);
         initdb.args(["-D", "data", "-U", "postgres", "--auth=trust", "--no-sync"]);
         initdb.args(["--encoding=UTF8", "--locale=C"]);
         let mut initdb = Running::start(in_place(initdb, place), Signal::SIGKILL);
-        let ended = initdb.end(LIMIT).expect("the database is made in time");
+        let ended = initdb.end(LIMIT).expect("the database is created in time");
         assert!(ended.success(), "{}", said(place));
         let mut database = Self {
             server: None,
@@ -74,7 +74,7 @@ impl Database {
     /// A connection, once the server accepts one.
     #[expect(
         clippy::disallowed_methods,
-        reason = "it ends with the client, or with the test's runtime"
+        reason = "the connection's task ends with the client or with the test's runtime"
     )]
     pub(crate) async fn connect(&self) -> Client {
         let connected = async {

@@ -80,7 +80,7 @@ impl Process {
 
     /// Waits until it accepts orders.
     pub(crate) fn ready(self) -> Self {
-        let line = self.lines.recv_timeout(ENDING).expect("it comes to be ready");
+        let line = self.lines.recv_timeout(ENDING).expect("it becomes ready in time");
         assert_eq!(line, "ready");
         self
     }

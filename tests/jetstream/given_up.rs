@@ -56,5 +56,5 @@ fn an_order_that_kills_its_workers_is_given_up_unstarted() {
     assert_eq!(ended.report, "1 taken: 0 recorded, 0 known, 0 put back, 1 given up, 1 told");
     let dead = place.dead();
     assert_eq!(dead.len(), 1, "{dead:#?}");
-    assert_eq!(dead[0].reason, "4 deliveries, and no worker came to an end with it");
+    assert_eq!(dead[0].reason, "4 deliveries, and no worker finished it");
 }

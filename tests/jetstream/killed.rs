@@ -92,7 +92,7 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
     for published in publishers.into_iter().map(Process::end) {
         assert!(published.status.success(), "{published:?} {:#?}", said.trouble());
     }
-    eprintln!("{:6.1?} all is published", begun.elapsed());
+    eprintln!("{:6.1?} all orders are published", begun.elapsed());
     // A killed broker may also keep waiting for acknowledgements of messages that it no longer has.
     let missed = place.until_done(jobs(), limit(), SETTLING);
     let took = begun.elapsed();

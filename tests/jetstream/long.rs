@@ -24,7 +24,7 @@ fn work_of_five_times_the_ack_wait_is_delivered_once() {
     }
 
     assert_eq!(place.recorded(), 3);
-    assert_eq!(place.delivered(), 3, "the broker was told in time that it goes on");
+    assert_eq!(place.delivered(), 3, "the worker sent progress in time");
 }
 
 #[test]

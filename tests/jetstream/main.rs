@@ -18,7 +18,7 @@ mod long;
 mod lost;
 mod orders;
 mod place;
-#[allow(dead_code, reason = "other tests need the rest")]
+#[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../support/random.rs"]
 mod random;
 mod scaled;

@@ -107,19 +107,19 @@ impl Place {
     pub(crate) fn dead_ids(&self) -> BTreeSet<String> {
         let dead = self.dead();
         let ids: BTreeSet<_> = dead.iter().map(|dead| dead.id.clone()).collect();
-        assert_eq!(ids.len(), dead.len(), "each of the dead once: {dead:#?}");
+        assert_eq!(ids.len(), dead.len(), "each dead message occurs once: {dead:#?}");
         ids
     }
 
     /// How many messages were delivered, redeliveries included.
     pub(crate) fn delivered(&self) -> u64 {
-        self.runtime.block_on(self.kept.delivered()).expect("the broker says")
+        self.runtime.block_on(self.kept.delivered()).expect("the broker answers")
     }
 
     /// Waits until the queue is empty.
     pub(crate) fn until_empty(&self, limit: Duration) {
         if !self.within(limit, || self.waiting() == Some(0)) {
-            panic!("the queue is never empty: {}", self.runtime.block_on(self.kept.state()));
+            panic!("the queue did not become empty: {}", self.runtime.block_on(self.kept.state()));
         }
     }
 
@@ -132,7 +132,7 @@ impl Place {
         };
         self.within(limit, || missed() == Some(0));
         self.within(settling, || self.runtime.block_on(self.kept.unsettled()) == Some(0));
-        missed().expect("the broker says")
+        missed().expect("the broker answers")
     }
 
     fn within(&self, limit: Duration, is_so: impl Fn() -> bool) -> bool {

@@ -22,7 +22,7 @@ fn a_panic_keeps_its_payload_and_reports_no_leak() {
 }
 
 #[supervised::test]
-#[ignore = "it fails, and is called by another"]
+#[ignore = "fails, and is called by another test"]
 async fn fails() -> Result<(), String> {
     kept_pool().spawn(wait_for_ever).await.unwrap();
     Err("by itself".to_owned())
@@ -50,9 +50,9 @@ async fn every_return_type_of_a_test() -> impl std::process::Termination {
 }
 
 #[supervised::test]
-#[ignore = "to see that it is"]
+#[ignore = "checks that it is ignored"]
 async fn an_ignored_test() {
-    unreachable!("it is ignored");
+    unreachable!("the test must be ignored");
 }
 
 #[supervised::test]

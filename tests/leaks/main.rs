@@ -4,7 +4,7 @@
 //! another test calls it as the plain function that the attribute generates.
 
 #![allow(clippy::unwrap_used)]
-#![expect(clippy::disallowed_methods, reason = "what is left behind is what nobody should write")]
+#![expect(clippy::disallowed_methods, reason = "the tests leak tasks on purpose")]
 
 mod check;
 mod ends;

@@ -49,7 +49,7 @@ macro_rules! clean_tests {
 clean_tests!(a b c d e f g h i j k l m n o p q r s t);
 
 #[test]
-#[ignore = "long: it takes the machine's processors for half a minute"]
+#[ignore = "long: it uses all processors for half a minute"]
 fn clean_tests_pass_on_a_starved_machine() {
     let stop = Arc::new(AtomicBool::new(false));
     let busy = |_| {

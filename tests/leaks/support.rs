@@ -37,6 +37,8 @@ pub(crate) fn said_by(test: fn()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(test)).expect_err("it fails");
     match payload.downcast::<String>() {
         Ok(said) => *said,
-        Err(payload) => (*payload.downcast_ref::<&str>().expect("a text")).to_owned(),
+        Err(payload) => {
+            (*payload.downcast_ref::<&str>().expect("the payload is a text")).to_owned()
+        }
     }
 }

@@ -69,7 +69,7 @@ async fn peaks_of(items: usize) -> Vec<usize> {
     let pages = (0..=items).map(move |item| {
         peaks.at(before, item);
         if item == items {
-            tell.send(std::mem::take(&mut peaks.0)).expect("someone listens");
+            tell.send(std::mem::take(&mut peaks.0)).expect("the receiver is alive");
         }
         vec![0; 1024]
     });

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "page/browser.rs"]
-#[allow(dead_code, reason = "other tests need the rest")]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod browser;
 
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ fn fifty_thousand_tasks_are_listed_and_summarised() {
 }
 
 #[test]
-#[ignore = "a million tasks take most of a gigabyte, and want a release build"]
+#[ignore = "a million tasks need most of a gigabyte and a release build"]
 fn a_million_tasks_are_listed_within_a_second_and_summarised() {
     look_at(1_000_000);
 }
@@ -43,7 +43,7 @@ fn look_at(many: usize) {
     let runtime = Runtime::new().unwrap();
     let token = CancellationToken::new();
     let group = Group::<(), TaskError>::new(&token);
-    #[expect(clippy::disallowed_methods, reason = "the tasks live beside the test's thread")]
+    #[expect(clippy::disallowed_methods, reason = "the tasks outlive the test's thread")]
     let address = runtime.handle().block_on(async {
         group.spawn(move |token| holds(token, many)).await;
         ops::listen(0).unwrap()
@@ -51,7 +51,7 @@ fn look_at(many: usize) {
     // The last of them has started.
     let begun = Instant::now();
     while tasks().len() <= many {
-        assert!(begun.elapsed() < Duration::from_secs(120), "they are never all there");
+        assert!(begun.elapsed() < Duration::from_secs(120), "not all tasks were started");
     }
 
     let quickest = (0..5).map(|_| {

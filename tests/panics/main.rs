@@ -2,7 +2,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, reason = "other examples need the rest")]
+#[allow(dead_code, reason = "other examples use the rest")]
 #[path = "../support/program.rs"]
 mod program;
 

@@ -2,7 +2,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, reason = "other examples need the rest")]
+#[allow(dead_code, reason = "other examples use the rest")]
 #[path = "../support/program.rs"]
 mod program;
 
@@ -123,7 +123,7 @@ fn a_signal_under_load_writes_exactly_the_lines_read() {
     let lines = ended.stdout.lines().count();
     let said = format!("Interrupted: {lines} lines had been read, {lines} of them are written.\n");
     assert_eq!(ended.stderr, said);
-    assert!(ended.stdout == summed(lines), "a whole beginning of the table");
+    assert!(ended.stdout == summed(lines), "a complete prefix of the table");
 }
 
 #[test]

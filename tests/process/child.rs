@@ -36,7 +36,7 @@ impl Program {
     /// Starts a program of `programs/` with the given body.
     pub(crate) fn start(path: &str, body: &str) -> Self {
         let mut program = Self::spawn(Command::new(path).arg(body));
-        let stderr = program.child.stderr.take().expect("it is piped");
+        let stderr = program.child.stderr.take().expect("the output is piped");
         program.stderr = Some(thread::spawn(move || read_all(stderr)));
         program
     }
@@ -44,7 +44,7 @@ impl Program {
     /// The same, and the caller receives the lines of its stderr as they arrive.
     pub(crate) fn start_and_read(path: &str, body: &str) -> (Self, Receiver<String>) {
         let mut program = Self::spawn(Command::new(path).arg(body));
-        let stderr = BufReader::new(program.child.stderr.take().expect("it is piped"));
+        let stderr = BufReader::new(program.child.stderr.take().expect("the output is piped"));
         let (tell, lines) = channel();
         thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
@@ -70,7 +70,7 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut stdout = BufReader::new(child.stdout.take().expect("the output is piped"));
         let (tell, lines) = channel();
         thread::spawn(move || {
             let mut line = String::new();
@@ -109,7 +109,7 @@ impl Program {
     }
 
     pub(crate) fn send(&mut self, signal: Signal) -> &mut Self {
-        kill(Pid::from_raw(self.id()), signal).expect("it is not waited for yet");
+        kill(Pid::from_raw(self.id()), signal).expect("it has not been reaped yet");
         self
     }
 
@@ -129,12 +129,12 @@ impl Program {
         while self.next_line(deadline).is_some() {}
         // Closed only by its death.
         let stdin = self.child.stdin.take();
-        let status = self.child.wait().expect("it is a child");
+        let status = self.child.wait().expect("it is a child process");
         drop(stdin);
         let stderr = self
             .stderr
             .take()
-            .map(|read| read.join().expect("the reader lives"))
+            .map(|read| read.join().expect("the reader is alive"))
             .unwrap_or_default();
         Ended { status, stdout: std::mem::take(&mut self.stdout), stderr }
     }

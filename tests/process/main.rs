@@ -11,7 +11,7 @@ mod hostile;
 mod one_signal;
 mod pools;
 #[path = "../support/random.rs"]
-#[allow(dead_code, reason = "storms need no bytes")]
+#[allow(dead_code, reason = "storms use no random bytes")]
 mod random;
 mod reports;
 mod second_signal;

@@ -70,7 +70,7 @@ fn a_task_that_does_not_stop_exits_with_75_and_is_named() {
 fn the_error_of_the_body_is_printed_before_the_list() {
     let mut program = Program::start(POOLS, "short: is deaf, and the body fails");
     let ended = program.end().with_code(75);
-    let at = |wanted| ended.stderr.find(wanted).expect("it is told");
+    let at = |wanted| ended.stderr.find(wanted).expect("the task is cancelled");
     assert!(at("Error: the disk is full") < at("  deaf (task "), "{}", ended.stderr);
 }
 
@@ -88,7 +88,7 @@ fn a_cancelled_body_exits_with_75_if_the_drain_fails() {
     let mut program = Program::start(POOLS, "short: is deaf, and the body is cancelled");
     let ended = program.wait_for("READY").send(SIGINT).end().with_code(75);
     assert_eq!(ended.stderr.matches("  deaf (task ").count(), 1, "{}", ended.stderr);
-    assert!(!ended.stderr.contains("Error"), "it was asked for: {}", ended.stderr);
+    assert!(!ended.stderr.contains("Error"), "it was requested: {}", ended.stderr);
 }
 
 #[test]

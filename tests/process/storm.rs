@@ -18,7 +18,7 @@ fn a_signal_at_any_point_ends_the_process_as_documented() {
         program.wait_for("READY");
         #[expect(
             clippy::disallowed_methods,
-            reason = "not to wait for something: the point of the signal is what is varied"
+            reason = "not for synchronisation: it varies the point of the signal"
         )]
         thread::sleep(Duration::from_millis(run * 7));
         let sent = Instant::now();

@@ -125,7 +125,7 @@ struct Outcome {
 fn wait(millis: u64) {
     #[expect(
         clippy::disallowed_methods,
-        reason = "not to wait for something: the points of the signals are what is varied"
+        reason = "not for synchronisation: it varies the points of the signals"
     )]
     thread::sleep(Duration::from_millis(millis));
 }
@@ -155,7 +155,7 @@ fn storm(storm: &Storm, lag: &Lag) -> Outcome {
         }
     }
     let ended = program.end();
-    let took = asked.expect("the last signal asks").elapsed();
+    let took = asked.expect("the last signal asks it to stop").elapsed();
     let was_ready = ended.stdout.lines().any(|line| line == "READY");
     let longest = GRACE + AFTER_THE_GRACE + held + 4 * lag.worst().max(lag_before);
     let complaint = if !storm.allows(&ended, was_ready, took) {
@@ -203,7 +203,7 @@ impl Lag {
 
     fn stop(&self, watch: thread::JoinHandle<()>) {
         self.0.1.store(true, SeqCst);
-        watch.join().expect("it only waits");
+        watch.join().expect("the task only waits");
     }
 }
 

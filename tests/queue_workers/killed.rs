@@ -35,16 +35,16 @@ fn killed_at_twenty_random_moments_it_loses_no_message() {
 
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     let counts = many.counts(&orders);
-    assert!(counts.iter().all(|&count| count >= 1), "some message is lost");
+    assert!(counts.iter().all(|&count| count >= 1), "a message is lost");
     let again = counts.iter().sum::<usize>() - Many::MESSAGES;
     eprintln!("{again} of {} were processed again", Many::MESSAGES);
     // Messages that were processed but not acknowledged yet.
     assert!(again <= KILLS * WORKERS, "{again} were processed again");
     let acknowledged = orders.records("orders.acknowledged");
-    assert!(acknowledged.values().all(|&count| count == 1), "acknowledged, and done again");
+    assert!(acknowledged.values().all(|&count| count == 1), "acknowledged and processed again");
     let mut expected = offsets(&many.queue);
     expected.sort();
-    assert!(acknowledged.into_keys().eq(expected), "each offset, and no other");
+    assert!(acknowledged.into_keys().eq(expected), "exactly the offsets of the queue");
 }
 
 #[test]

@@ -9,10 +9,10 @@ mod lines;
 mod moments;
 mod orders;
 mod poisoned;
-#[allow(dead_code, reason = "other examples need the rest")]
+#[allow(dead_code, reason = "other examples use the rest")]
 #[path = "../support/program.rs"]
 mod program;
-#[allow(dead_code, reason = "other examples need the rest")]
+#[allow(dead_code, reason = "other examples use the rest")]
 #[path = "../support/random.rs"]
 mod random;
 mod stopped;

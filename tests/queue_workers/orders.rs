@@ -118,7 +118,7 @@ impl Many {
     /// How often each of them was processed.
     pub(crate) fn counts(&self, orders: &Orders) -> Vec<usize> {
         let (done, dead) = (orders.records("orders.done"), orders.dead());
-        assert_eq!(done.len(), self.done.len(), "nothing else is done");
+        assert_eq!(done.len(), self.done.len(), "no other message is processed");
         assert_eq!(dead.len(), self.dead.len(), "nothing else is dead");
         let done = self.done.iter().map(|record| done.get(record).copied().unwrap_or(0));
         let dead = self.dead.iter().map(|message| dead.get(message).copied().unwrap_or(0));

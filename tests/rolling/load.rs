@@ -28,10 +28,7 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let mut load = Self { clients: JoinSet::new(), stop };
         for client in 0..clients {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "clients, which end when they are told to"
-            )]
+            #[expect(clippy::disallowed_methods, reason = "clients that end on request")]
             load.clients.spawn(post(address.to_owned(), client, load.stop.clone()));
         }
         load

@@ -4,15 +4,15 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../support/http.rs"]
-#[expect(dead_code, reason = "no test target uses all of it")]
+#[expect(dead_code, reason = "no test target uses all of this module")]
 mod http;
 mod load;
 #[path = "../support/program.rs"]
-#[expect(dead_code, reason = "no test target uses all of it")]
+#[expect(dead_code, reason = "no test target uses all of this module")]
 mod program;
 mod proxy;
 #[path = "../support/random.rs"]
-#[expect(dead_code, reason = "no test target uses all of it")]
+#[expect(dead_code, reason = "no test target uses all of this module")]
 mod random;
 
 use std::path::Path;
@@ -56,7 +56,7 @@ async fn no_request_fails_while_both_instances_are_replaced_ten_times() {
     for _ in 0..ROUNDS {
         for at in [0, 1] {
             let (name, address) = (NAMES[at], addresses[at].clone());
-            let old = instances[at].take().expect("each is started anew below");
+            let old = instances[at].take().expect("each instance is restarted below");
             old.send(Signal::SIGTERM);
             proxy.sees(name, "DOWN").await;
             // The clients continue meanwhile.
@@ -82,6 +82,6 @@ async fn no_request_fails_while_both_instances_are_replaced_ten_times() {
     accepted.sort_unstable();
     println!("{} requests, {} instances replaced, 0 failed", accepted.len(), 2 * ROUNDS);
     assert_eq!(shares, accepted.len());
-    assert!(done == accepted, "what was accepted was done, once");
-    assert!(shares > 20 * ROUNDS, "{shares}: there was no load to speak of");
+    assert!(done == accepted, "each accepted job was done once");
+    assert!(shares > 20 * ROUNDS, "{shares}: there was hardly any load");
 }

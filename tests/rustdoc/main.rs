@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::Command};
 /// Documents the crate of all forms, and returns the directory of its pages.
 fn pages() -> PathBuf {
     // `target/debug/deps/rustdoc-…`, in any target directory.
-    let test = std::env::current_exe().expect("the test knows where it is");
+    let test = std::env::current_exe().expect("the test has a path");
     let target = test.ancestors().nth(3).expect("the test is in a target directory");
     let documented = Command::new(env!("CARGO"))
         .args(["doc", "--package", "supervised-edition-2021", "--no-deps", "--quiet"])

@@ -35,7 +35,7 @@ async fn a_signal_stops_the_parts_in_order_after_accepted_work() {
     assert_eq!(left.order(), IN_ORDER, "{left:#?}");
     left.is_complete(&jobs);
     assert_eq!(left.number("jobs_refused"), 0);
-    assert_eq!(left.number("ready"), 0, "the last numbers come after all else: {left:#?}");
+    assert_eq!(left.number("ready"), 0, "the last numbers are written last: {left:#?}");
 }
 
 #[tokio::test]

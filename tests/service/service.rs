@@ -34,7 +34,7 @@ impl Service {
         let mut program =
             Program::start("service", place.path(), always.into_iter().chain(arguments));
         let ready = program.next_line();
-        let address = ready.strip_prefix("READY ").expect("it says where it listens").to_owned();
+        let address = ready.strip_prefix("READY ").expect("it prints its address").to_owned();
         Self { program, address, place }
     }
 

@@ -187,8 +187,9 @@ pub(crate) fn totals(within: Duration) -> String {
     let mut text = format!("{started} runs, {:.0} a second", started as f64 / within.as_secs_f64());
     for outcome in Outcome::ALL {
         let ended = sum(&|stats| stats.ended(outcome));
-        write!(text, ", {ended} {outcome}").expect("a String takes what is written");
+        write!(text, ", {ended} {outcome}").expect("writing to a `String` cannot fail");
     }
-    write!(text, "; {} restarts", sum(&|stats| stats.restarts)).expect("as above");
+    write!(text, "; {} restarts", sum(&|stats| stats.restarts))
+        .expect("writing to a `String` cannot fail");
     text
 }

@@ -46,7 +46,7 @@ fn told<T>(result: &Result<T, Failed>) -> Outcome {
         Err(Failed::Task(TaskError::Cancelled(_))) => Outcome::Cancelled,
         Err(Failed::Task(TaskError::TimedOut(_))) => Outcome::TimedOut,
         Err(Failed::Task(TaskError::Rejected(_))) => Outcome::Rejected,
-        Err(Failed::Task(other)) => panic!("none of the known: {other}"),
+        Err(Failed::Task(other)) => panic!("unknown outcome: {other}"),
     }
 }
 
@@ -138,21 +138,23 @@ async fn pooled(pool: &Pool, random: &mut Random) {
     match random.below(5) {
         4 => {
             let blocks = move |_| blocks(&books::BLOCKS_IN_A_POOL, part);
-            pool.spawn_blocking("soak: blocks in a pool", blocks).await.expect("it is open");
+            pool.spawn_blocking("soak: blocks in a pool", blocks)
+                .await
+                .expect("the gate or pool is open");
         }
-        0 => pool.spawn(move |token| job(token, part)).await.expect("it is open"),
+        0 => pool.spawn(move |token| job(token, part)).await.expect("the gate or pool is open"),
         1 => match pool.try_spawn(move |token| job(token, part)) {
             Ok(()) | Err(TrySpawnError::Full) => {}
-            Err(error) => panic!("it is open: {error}"),
+            Err(error) => panic!("the pool is open: {error}"),
         },
         2 => {
-            let slot = pool.reserve().await.expect("it is open");
+            let slot = pool.reserve().await.expect("the gate or pool is open");
             turns(random, 3).await;
             slot.spawn(move |token| job(token, part));
         }
         _ => {
             tokio::select! {
-                spawned = pool.spawn(move |token| job(token, part)) => spawned.expect("it is open"),
+                spawned = pool.spawn(move |token| job(token, part)) => spawned.expect("the gate or pool is open"),
                 () = turns(random, 3) => {}
             }
         }
@@ -164,7 +166,7 @@ async fn drained(random: &mut Random) {
     let pool = Pool::new(1 + random.below(3));
     for _ in 0..random.below(5) {
         let part = random.fork();
-        pool.spawn(move |token| job(token, part)).await.expect("it is open");
+        pool.spawn(move |token| job(token, part)).await.expect("the gate or pool is open");
     }
     match random.below(4) {
         0 => drop(pool),
@@ -180,7 +182,7 @@ async fn restarting(random: &mut Random) -> Result<u64, Failed> {
 }
 
 fn resized(pool: &Pool, random: &mut Random) {
-    pool.set_limit(1 + random.below(16)).expect("it is not 0");
+    pool.set_limit(1 + random.below(16)).expect("the limit is not 0");
     let (name, most) = [("soak: call", 8), ("soak: item", 6), ("soak: job", 12)][random.below(3)];
     // Only a function that has run has a limit that can be changed.
     _ = set_limit(name, 1 + random.below(most));

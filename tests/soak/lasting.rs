@@ -107,7 +107,7 @@ impl Lasting {
             while let Some(ended) = feeders.join_next().await {
                 ended.expect("no panic reaches a feeder");
             }
-            let mapped = endless.await.expect("no panic reaches who awaits the map");
+            let mapped = endless.await.expect("no panic reaches the caller of the map");
             let cancelled = matches!(mapped, Err(Failed::Task(TaskError::Cancelled(_))));
             assert!(cancelled, "the endless map ended before it was stopped");
             // A generation spawns the next one before it ends.
@@ -134,11 +134,7 @@ impl Lasting {
                 ("generations", count(&accepted.generations), &books::LASTING_GENERATIONS),
             ];
             for (what, accepted, account) in runs {
-                assert_eq!(
-                    accepted,
-                    books::started(account),
-                    "{what} that were accepted, and runs"
-                );
+                assert_eq!(accepted, books::started(account), "accepted {what}, and runs");
             }
             // The token may fire between the read of an item and its run.
             let (read, runs) = (count(&accepted.items), books::started(&books::LASTING_ITEMS));
@@ -156,7 +152,7 @@ pub(crate) fn is_lasting(name: &str) -> bool {
 async fn feed_group(group: GroupHandle<(), Failed>, mut feed: Feed) {
     while !feed.stop.is_cancelled() {
         let part = feed.random.fork();
-        group.spawn(move |token| member(token, part)).await.expect("the group takes all");
+        group.spawn(move |token| member(token, part)).await.expect("the group accepts all spawns");
         feed.accepted.members.fetch_add(1, Relaxed);
         yield_now().await;
     }
@@ -169,7 +165,7 @@ async fn feed_pool(pool: Pool, mut feed: Feed) {
         let jobs = &feed.accepted.jobs;
         match feed.random.below(8) {
             0 => {
-                pool.set_limit(1 + feed.random.below(16)).expect("it is not 0");
+                pool.set_limit(1 + feed.random.below(16)).expect("the limit is not 0");
             }
             1 => {
                 let work = move |_| blocks(part);

@@ -16,13 +16,16 @@
 //! hangs.
 
 #![allow(clippy::unwrap_used)]
-#![expect(clippy::disallowed_methods, reason = "the drivers stand outside of what they drive")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the drivers are plain tasks outside of supervision"
+)]
 
 mod allocated;
 mod books;
 mod drive;
 mod lasting;
-#[allow(dead_code, reason = "other tests need the rest")]
+#[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../support/random.rs"]
 mod random;
 mod work;
@@ -98,7 +101,7 @@ fn a_service_under_full_load_has_exact_counters_and_no_leak() {
         runtime.block_on(round(&mut random, length, &mut samples, false));
         watchdog.alive();
     }
-    assert!(books::each_has_run(), "some function never ran");
+    assert!(books::each_has_run(), "every function has run");
     lasting.end();
     watchdog.alive();
     assert!(tasks().is_empty(), "nothing is left:\n{}", tasks());
@@ -123,7 +126,7 @@ async fn round(random: &mut Random, length: Duration, samples: &mut Samples, cou
     }
     stop.cancel();
     while let Some(ended) = drivers.join_next().await {
-        ended.expect("no panic gets as far as a driver");
+        ended.expect("no panic reaches a driver");
     }
     pool.drain(PATIENCE).await.expect("each task of the pool has its timeout");
     // Dropped or aborted tasks end by themselves.
@@ -158,7 +161,7 @@ impl Watchdog {
     }
 
     fn alive(&self) {
-        self.0.send(()).expect("the watchdog listens");
+        self.0.send(()).expect("the watchdog is alive");
     }
 }
 

@@ -2,7 +2,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, reason = "other examples need the rest")]
+#[allow(dead_code, reason = "other examples use the rest")]
 #[path = "../support/program.rs"]
 mod program;
 
@@ -23,7 +23,7 @@ fn column(ended: &Ended, head: &str) -> String {
     let mut lines = ended.stdout.lines().map(str::split_whitespace);
     let (heads, values) = (lines.next().unwrap(), lines.next().unwrap());
     let mut columns = heads.zip(values);
-    columns.find(|(name, _)| *name == head).expect("the column is there").1.to_owned()
+    columns.find(|(name, _)| *name == head).expect("the column exists").1.to_owned()
 }
 
 /// The lines of the histogram: the label of each bar, and its count.

@@ -49,7 +49,7 @@ impl Connection {
     pub(crate) async fn answer(&mut self) -> io::Result<Answer> {
         timeout(DEADLINE, self.read_answer())
             .await
-            .expect("an answer comes, or the connection ends")
+            .expect("an answer arrives, or the connection ends")
     }
 
     async fn read_answer(&mut self) -> io::Result<Answer> {

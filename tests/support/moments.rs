@@ -12,7 +12,7 @@ const WATCHDOG: Duration = Duration::from_secs(60);
 pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < WATCHDOG, "it never comes to it");
+        assert!(begun.elapsed() < WATCHDOG, "the condition does not hold in time");
         thread::yield_now();
     }
 }

@@ -40,7 +40,7 @@ fn build(example: &str) -> PathBuf {
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
-    assert!(built.status.success(), "the example does not build");
+    assert!(built.status.success(), "the example builds");
     let messages = String::from_utf8(built.stdout).unwrap();
     let messages = messages.lines().map(|line| serde_json::from_str(line).unwrap());
     let is_it = |message: &serde_json::Value| {
@@ -129,12 +129,12 @@ impl Program {
 
     /// Waits for the next line of standard output, which reports the progress on its input.
     pub(crate) fn next_line(&mut self) -> String {
-        self.stdout.next_line().expect("it ends without another line on standard output")
+        self.stdout.next_line().expect("another line on standard output")
     }
 
     /// Waits for the next line of standard error.
     pub(crate) fn next_remark(&mut self) -> String {
-        self.stderr.next_line().expect("it ends without another line on standard error")
+        self.stderr.next_line().expect("another line on standard error")
     }
 
     pub(crate) fn send(&self, signal: Signal) {
@@ -195,7 +195,7 @@ impl Output {
     /// All of it, once the child has ended.
     fn take(&mut self) -> String {
         while self.next_line().is_some() {}
-        self.reader.take().expect("taken once").join().unwrap();
+        self.reader.take().expect("each pipe is taken once").join().unwrap();
         std::mem::take(&mut self.seen)
     }
 }

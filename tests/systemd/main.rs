@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "../process/child.rs"]
-#[expect(dead_code, unused_imports, reason = "no test target uses all of it")]
+#[expect(dead_code, unused_imports, reason = "no test target uses all of this module")]
 mod child;
 mod manager;
 
@@ -55,7 +55,7 @@ fn the_watchdog_is_notified_at_half_its_interval() {
         while manager.hears() != BEAT {}
     }
     let heard = manager.count_within(10 * half);
-    assert!((1..=11).contains(&heard), "{heard} in ten times half its interval");
+    assert!((1..=11).contains(&heard), "{heard} notifications in ten times half its interval");
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl Manager {
 
     /// The next message.
     pub(crate) fn hears(&self) -> String {
-        self.hears_within(WATCHDOG).expect("a program that goes on tells something")
+        self.hears_within(WATCHDOG).expect("a running program sends messages")
     }
 
     /// The next message, if it comes within that time.

@@ -61,7 +61,7 @@ async fn a_group_cancels_runs_with_another_token() {
     let begun = Instant::now();
     token.cancel();
     in_time(group.join()).await.unwrap_err();
-    assert_eq!(begun.elapsed(), Duration::ZERO, "none waits for a grace");
+    assert_eq!(begun.elapsed(), Duration::ZERO, "no task waits for its grace");
     assert!(!other.is_cancelled());
 }
 

@@ -148,7 +148,7 @@ pub async fn on_parameters(
     #[cfg(not(any()))] there: u32,
     #[cfg(any())] absent: NoSuchType,
     #[cfg_attr(any(), no_such_attribute)]
-    #[expect(unused_variables, reason = "it is for its attribute")]
+    #[expect(unused_variables, reason = "used for its attribute only")]
     unused: u32,
 ) -> Result<u32, TaskError> {
     Ok(there)
@@ -157,9 +157,9 @@ pub async fn on_parameters(
 /// An expectation on a parameter.
 #[supervised]
 pub async fn expected(
-    #[expect(unused_variables, reason = "it is for its attribute")] unused: u32,
-    #[expect(unused_mut, reason = "so is this")] mut unchanged: u32,
-    #[expect(clippy::ptr_arg, reason = "its type is asked about, not its name")] text: &String,
+    #[expect(unused_variables, reason = "used for its attribute only")] unused: u32,
+    #[expect(unused_mut, reason = "the file is writable")] mut unchanged: u32,
+    #[expect(clippy::ptr_arg, reason = "the lint concerns its type, not its name")] text: &String,
 ) -> Result<u32, TaskError> {
     Ok(unchanged + u32::from(text.is_empty()))
 }

@@ -63,7 +63,7 @@ pub type Stop = CancellationToken;
 /// Always.
 #[supervised]
 pub async fn panics() -> Result<u32, TaskError> {
-    panic!("as it was asked to")
+    panic!("the panic was requested")
 }
 
 /// A body that never ends by itself.
@@ -291,7 +291,7 @@ pub async fn early(text: &str) -> Result<u32, Box<dyn std::error::Error + Send +
 /// If a holder of the lock panicked.
 #[supervised]
 pub async fn tail_borrows(items: Mutex<Vec<u32>>) -> Result<usize, TaskError> {
-    Ok(items.lock().expect("nobody panicked").len())
+    Ok(items.lock().expect("the lock is not poisoned").len())
 }
 
 /// The last expression matches on what borrows from a parameter.
@@ -302,7 +302,7 @@ pub async fn tail_borrows(items: Mutex<Vec<u32>>) -> Result<usize, TaskError> {
 #[supervised]
 #[allow(clippy::option_if_let_else)]
 pub async fn tail_matches(items: Mutex<Vec<u32>>) -> Result<u32, TaskError> {
-    match items.lock().expect("nobody panicked").first() {
+    match items.lock().expect("the lock is not poisoned").first() {
         Some(n) => Ok(*n),
         None => Ok(0),
     }
@@ -315,7 +315,7 @@ pub async fn tail_matches(items: Mutex<Vec<u32>>) -> Result<u32, TaskError> {
 /// If a holder of the lock panicked.
 #[supervised]
 pub async fn tail_of_nothing(items: Mutex<Vec<u32>>) {
-    if let Some(n) = items.lock().expect("nobody panicked").first_mut() {
+    if let Some(n) = items.lock().expect("the lock is not poisoned").first_mut() {
         *n += 1;
     }
 }

@@ -84,7 +84,7 @@ pub async fn patterns(
 ) -> Result<u32, TaskError> {
     second += 1;
     third += 1;
-    assert!(y.is_empty(), "nobody has pushed");
+    assert!(y.is_empty(), "earlier runs have not changed it");
     runs.fail_once();
     Ok(first + second + third + x + fourth + all[1] + fifth)
 }
@@ -175,7 +175,7 @@ pub async fn early(
 #[supervised(restart = "on-failure")]
 pub async fn tail_borrows(items: Arc<Mutex<Vec<u32>>>, runs: Runs) -> Result<usize, TaskError> {
     runs.fail_once();
-    Ok(items.lock().expect("nobody panicked").len())
+    Ok(items.lock().expect("the lock is not poisoned").len())
 }
 
 /// Calls itself.
@@ -254,7 +254,7 @@ impl Counter {
     pub async fn changed(mut self, n: u32) -> Result<Self, TaskError> {
         let mut add = || self.count += n;
         add();
-        assert!(self.count == n, "{self:?} was changed before");
+        assert!(self.count == n, "{self:?} was changed by an earlier run");
         self.runs.fail_once();
         Ok(self)
     }

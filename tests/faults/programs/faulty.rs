@@ -67,9 +67,9 @@ async fn spawns(refused: usize) {
     let joined = group.join().await;
     let mapped = map(&token, 0..3, work).limit(2).settled().await;
     let pool = Pool::new(1);
-    let slot = pool.reserve().await.expect("it is open");
+    let slot = pool.reserve().await.expect("the gate or pool is open");
     slot.spawn(|token| work(token, 1));
-    pool.spawn(|token| work(token, 2)).await.expect("it is open");
+    pool.spawn(|token| work(token, 2)).await.expect("the gate or pool is open");
     let drained = pool.drain(Duration::from_secs(60)).await;
     let left = GRANTED.swap(usize::MAX, SeqCst);
     assert_eq!(joined.expect("none can fail"), [0, 1, 2]);
@@ -89,7 +89,7 @@ struct Unprintable;
 
 impl fmt::Debug for Unprintable {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("nobody can print it")
+        panic!("unprintable")
     }
 }
 
@@ -124,9 +124,9 @@ fn main() -> ExitCode {
             std::process::Termination::report(panics_under_a_hook_that_panics())
         }
         refused => {
-            let refused = refused.parse().expect("the number of a request");
+            let refused = refused.parse().expect("the argument is the number of a request");
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(spawns(refused));
+            runtime.expect("a runtime can be created").block_on(spawns(refused));
             ExitCode::SUCCESS
         }
     }

@@ -54,7 +54,7 @@ pub(crate) fn prepare(folder: &Path) {
             }
             let text = fs::read_to_string(&path).expect("a source file is readable");
             let name =
-                path.strip_prefix(folder).expect("it is in the folder").display().to_string();
+                path.strip_prefix(folder).expect("the file is in the directory").display().to_string();
             let passed_over: Vec<usize> = unviable
                 .iter()
                 .filter(|(file, _)| *file == name)
@@ -72,7 +72,7 @@ pub(crate) fn prepare(folder: &Path) {
         let asked = format!("const COUNT: usize = {count};\n{ASKED}");
         fs::write(folder.join(crate_).join("mutants.rs"), asked).expect("the copy is writable");
         let front = folder.join(crate_).join("lib.rs");
-        let text = fs::read_to_string(&front).expect("there is a front page") + "\nmod mutants;\n";
+        let text = fs::read_to_string(&front).expect("there is a `lib.rs`") + "\nmod mutants;\n";
         fs::write(front, text).expect("the copy is writable");
     }
     fs::write(folder.join("mutants.txt"), list).expect("the copy is writable");
@@ -95,9 +95,9 @@ fn only_tested(of: &Path) -> Vec<PathBuf> {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("the folder is there");
+    let entries = fs::read_dir(folder).expect("the directory exists");
     let mut paths: Vec<_> =
-        entries.map(|entry| entry.expect("the folder is readable").path()).collect();
+        entries.map(|entry| entry.expect("the directory is readable").path()).collect();
     paths.sort();
     let mut found = Vec::new();
     for path in paths {

@@ -17,7 +17,7 @@ use crate::{
 ///
 /// `equivalent` lists the undetectable faults, with the reason, one per line: `file: function: what: why`.
 pub(crate) fn run(list: &Path, equivalent: &Path, results: &Path, filter: &str, binaries: &[&str]) {
-    let list = fs::read_to_string(list).expect("there is a list");
+    let list = fs::read_to_string(list).expect("the list exists");
     let known = fs::read_to_string(results).unwrap_or_default();
     let known: HashSet<_> = known.lines().filter_map(place).collect();
     let todo: Vec<_> = list
@@ -42,7 +42,7 @@ pub(crate) fn run(list: &Path, equivalent: &Path, results: &Path, filter: &str, 
             println!("{line}");
         });
     }
-    let equivalent = fs::read_to_string(equivalent).expect("there is a list, maybe an empty one");
+    let equivalent = fs::read_to_string(equivalent).expect("the list exists, even if empty");
     tell(&fs::read_to_string(results).unwrap_or_default(), &equivalent);
 }
 
@@ -55,7 +55,7 @@ fn place(line: &str) -> Option<&str> {
 fn tell(results: &str, equivalent: &str) {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for line in results.lines() {
-        let (end, of) = line.split_once(' ').expect("an end and a place");
+        let (end, of) = line.split_once(' ').expect("an outcome and a place");
         let lives = matches!(end, "survived" | "not-reached");
         let end = if lives && is_equivalent(of, equivalent) { "equivalent" } else { end };
         if matches!(end, "survived" | "not-reached") {

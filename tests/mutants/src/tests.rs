@@ -99,7 +99,7 @@ impl Binary {
     fn list(&self) -> Vec<String> {
         let listed = self.command().args(["--list", "--format", "terse"]).output();
         let listed = listed.expect("the tests start").stdout;
-        let listed = String::from_utf8(listed).expect("names are text");
+        let listed = String::from_utf8(listed).expect("names are UTF-8");
         listed.lines().filter_map(|line| line.strip_suffix(": test").map(str::to_owned)).collect()
     }
 
@@ -113,7 +113,7 @@ impl Binary {
             let end = end(&mut command, Duration::from_secs(300));
             matches!(end, End::Survived).then(|| begun.elapsed())
         });
-        let took = took.unwrap_or_else(|| panic!("without a fault it passes: {name}"));
+        let took = took.unwrap_or_else(|| panic!("{name} fails without a fault"));
         let numbers = fs::read_to_string(&file).unwrap_or_default();
         _ = fs::remove_file(&file);
         let reached = numbers.lines().filter_map(|number| number.parse().ok()).collect();
@@ -161,7 +161,7 @@ fn one_of(names: &[&str]) -> String {
 /// The first failure is enough: the rest is killed.
 fn end(command: &mut Command, within: Duration) -> End {
     let mut child = command.spawn().expect("the tests start");
-    let output = child.stdout.take().expect("it is piped");
+    let output = child.stdout.take().expect("the output is piped");
     let (line, lines) = mpsc::channel();
     thread::spawn(move || {
         for each in BufReader::new(output).lines().map_while(Result::ok) {
@@ -185,7 +185,7 @@ fn end(command: &mut Command, within: Duration) -> End {
                 return End::TimedOut(String::new());
             }
             Err(RecvTimeoutError::Disconnected) => {
-                let status = child.wait().expect("it can be waited for");
+                let status = child.wait().expect("the child can be awaited");
                 stop(&mut child);
                 return if status.success() { End::Survived } else { End::Killed(String::new()) };
             }

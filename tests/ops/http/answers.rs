@@ -199,7 +199,7 @@ async fn each_part_of_a_snapshot_can_be_serialised() {
     };
     let all = serde_json::to_value(tasks()).unwrap();
     let told = all.as_array().unwrap().iter().find(|task| task["name"] == "serialised: child");
-    let told = told.expect("it lives");
+    let told = told.expect("the task is listed");
     assert_eq!(told["id"], child.id.unwrap().to_string());
     assert_eq!(told["parent"]["name"], "serialised: parent");
     assert_eq!(told["depth"], 1);

@@ -63,7 +63,7 @@ impl Server {
     /// The rest of the line after that word.
     fn line(&mut self, word: &str) -> String {
         loop {
-            let line = self.stdout.next().expect("the server goes on").unwrap();
+            let line = self.stdout.next().expect("the server keeps running").unwrap();
             // The test runner prints its own text, without a line break, before it.
             if let Some((_, rest)) = line.split_once(word) {
                 return rest.to_owned();
@@ -194,7 +194,7 @@ async fn half_sent_requests_are_closed_and_the_next_client_is_served() {
     }
     let begun = Instant::now();
     let answer = timeout(HEAD_TIMEOUT + SLACK, ask(server.address, "/healthz", &[])).await;
-    assert_eq!(answer.expect("a place is free in time").status, 200);
+    assert_eq!(answer.expect("a place becomes free in time").status, 200);
     for mut stream in half_sent {
         let mut rest = Vec::new();
         let left = (HEAD_TIMEOUT + SLACK).saturating_sub(begun.elapsed());
@@ -302,7 +302,7 @@ async fn a_router_frees_the_places_of_viewers_that_do_not_read() {
             .output()
             .unwrap()
     });
-    let output = timeout(WATCHDOG, output).await.expect("it ends").unwrap();
+    let output = timeout(WATCHDOG, output).await.expect("it ends in time").unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 #![expect(
     clippy::disallowed_methods,
-    reason = "the server under test is beside what supervises, and a worker is blocked on purpose"
+    reason = "the server under test is outside of supervision, and a worker is blocked on purpose"
 )]
 
 mod answers;
@@ -11,10 +11,10 @@ mod bounds;
 mod hangs;
 mod hosts;
 #[path = "../../support/http.rs"]
-#[allow(dead_code, reason = "other tests need the rest")]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod http;
 #[path = "../../support/program.rs"]
-#[allow(dead_code, reason = "other tests need the rest")]
+#[allow(dead_code, reason = "other tests use the rest")]
 mod program;
 mod stops;
 mod streams;
@@ -42,7 +42,7 @@ async fn tasks_until(address: impl ToString, is_so: impl Fn(&str) -> bool) -> St
             }
         }
     };
-    timeout(Duration::from_secs(30), looks).await.expect("it comes to it")
+    timeout(Duration::from_secs(30), looks).await.expect("the condition holds in time")
 }
 
 /// The same for JSON, until the predicate returns something.
@@ -55,7 +55,7 @@ async fn json_until<T>(address: impl ToString, find: impl Fn(&Value) -> Option<T
             }
         }
     };
-    timeout(Duration::from_secs(30), looks).await.expect("it comes to it")
+    timeout(Duration::from_secs(30), looks).await.expect("the condition holds in time")
 }
 
 /// The object with that value in a list.

@@ -74,7 +74,7 @@ async fn a_33rd_viewer_gets_503_with_retry_after() {
 
     let (mut streams, mut refused) = (Vec::new(), None);
     let answer = loop {
-        assert!(streams.len() < 1_000, "nobody is refused");
+        assert!(streams.len() < 1_000, "no viewer is refused");
         let mut stream = Stream::open(address.parse().unwrap(), "/debug/tasks/events").await;
         match stream.status().await {
             200 => streams.push(stream),
@@ -87,10 +87,10 @@ async fn a_33rd_viewer_gets_503_with_retry_after() {
             break answer;
         }
     };
-    assert!(streams.len() >= 32, "{} have a place", streams.len());
+    assert!(streams.len() >= 32, "{} viewers have a place", streams.len());
     assert_eq!(answer.header("retry-after"), Some("5"));
     assert_eq!(answer.text(), "too many look already: try again soon\n");
-    assert_eq!(ask(address, "/debug/tasks", &[HTML]).await.status, 200, "the page tries again");
+    assert_eq!(ask(address, "/debug/tasks", &[HTML]).await.status, 200, "the page retries");
 
     drop(streams);
     tasks_until(address, |text| text.starts_with("console (process ")).await;
@@ -126,5 +126,5 @@ async fn a_graceful_shutdown_does_not_wait_for_viewers() {
     stream.read_exact(&mut begins).await.unwrap();
     assert_eq!(&begins, b"HTTP/1.1 200 OK");
     stop.send(()).unwrap();
-    timeout(Duration::from_secs(60), server).await.expect("it ends").unwrap().unwrap();
+    timeout(Duration::from_secs(60), server).await.expect("it ends in time").unwrap().unwrap();
 }

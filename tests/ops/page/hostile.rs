@@ -39,7 +39,7 @@ async fn hostile_names_and_messages_are_shown_as_text() {
         assert_eq!(
             browser.value("document.querySelectorAll('img, b, script').length"),
             1,
-            "its own script"
+            "the page's own script"
         );
         assert_eq!(browser.complaints(), [0; 0]);
 

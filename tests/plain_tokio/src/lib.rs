@@ -5,7 +5,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 #![allow(
     clippy::disallowed_methods,
-    reason = "the lint's own subject: `tests/clippy` forces it to speak"
+    reason = "the subject of the lint, which `tests/clippy` enables"
 )]
 
 mod before;

@@ -1,6 +1,6 @@
 //! Helpers that the programs share.
 
-#![allow(dead_code, reason = "no program uses all of it")]
+#![allow(dead_code, reason = "no program uses all of this module")]
 
 use std::{fmt, io::Write};
 
@@ -16,7 +16,7 @@ pub(crate) fn body_runs() {
 
 /// Waits until this many bodies run. A signal rejects a spawned task that has not been polled, whatever its body.
 pub(crate) async fn bodies_run(bodies: u32) {
-    BODIES.acquire_many(bodies).await.expect("it is never closed").forget();
+    BODIES.acquire_many(bodies).await.expect("the semaphore is never closed").forget();
 }
 
 /// The body that the test selects.

@@ -1,9 +1,6 @@
 //! A main whose only thread its body can block.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a program to be stopped has tasks that nobody stops"
-)]
+#![expect(clippy::disallowed_methods, reason = "the program leaves detached tasks on purpose")]
 
 #[path = "common.rs"]
 mod common;

@@ -1,9 +1,6 @@
 //! Mains whose bodies leave work in a pool.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a program to be stopped has tasks that nobody stops"
-)]
+#![expect(clippy::disallowed_methods, reason = "the program leaves detached tasks on purpose")]
 
 #[path = "common.rs"]
 mod common;
@@ -158,7 +155,7 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
         "is deaf, and drained by a body that makes do" => {
             POOL.spawn(deaf).await?;
             bodies_run(1).await;
-            POOL.drain(Duration::from_millis(200)).await.expect_err("it is deaf");
+            POOL.drain(Duration::from_millis(200)).await.expect_err("it ignores its token");
         }
         "is deaf, and drained after the signal" => {
             POOL.spawn(deaf).await?;

@@ -9,7 +9,7 @@ use common::wanted;
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 #[derive(Debug)]
-#[allow(dead_code, reason = "its `Debug` is what is printed")]
+#[allow(dead_code, reason = "only its `Debug` is printed")]
 struct Bad {
     reason: &'static str,
 }

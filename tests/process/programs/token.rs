@@ -1,9 +1,6 @@
 //! A main with a token and enough grace to react.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a program to be stopped has tasks that nobody stops"
-)]
+#![expect(clippy::disallowed_methods, reason = "the program leaves detached tasks on purpose")]
 
 #[path = "token/cause.rs"]
 mod cause;
@@ -38,7 +35,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
         "panics beside its runs" => {
             let thread = std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build();
-                _ = runtime.expect("a runtime").block_on(returns(&token));
+                _ = runtime.expect("a runtime can be created").block_on(returns(&token));
                 panic!("beside");
             });
             thread.join().expect_err("it panics");

@@ -6,10 +6,7 @@
 //! is run first from then on.
 
 #![allow(clippy::unwrap_used)]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tasks")]
 
 mod group;
 mod limit;

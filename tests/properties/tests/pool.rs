@@ -216,9 +216,9 @@ async fn end(
             match drained {
                 Ok(()) => prop_assert_eq!((model.reserved, live), (0, 0)),
                 Err(unfinished) => {
-                    prop_assert_eq!(unfinished.cut().len(), live, "each is cut short");
+                    prop_assert_eq!(unfinished.cut().len(), live, "each task is cancelled");
                     prop_assert_eq!(unfinished.reserved(), model.reserved);
-                    prop_assert_eq!(unfinished.tasks().len(), 0, "all stop when they are told to");
+                    prop_assert_eq!(unfinished.tasks().len(), 0, "all stop on cancellation");
                 }
             }
         }

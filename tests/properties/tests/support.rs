@@ -116,7 +116,7 @@ impl Task {
                 Ok(self.number)
             }
             Work::Gated(end) => {
-                self.gate.acquire().await.expect("a gate is not closed").forget();
+                self.gate.acquire().await.expect("a gate is never closed").forget();
                 match end {
                     End::Ok => Ok(self.number),
                     End::Error => Err(Error::Own(self.number)),
@@ -211,7 +211,7 @@ impl Since {
         };
         let (running, waiting) = (stats.running as usize, stats.waiting as usize);
         let started = stats.started as usize - self.started_before;
-        assert_eq!(started, ends.all() + running, "started, and ended or running");
+        assert_eq!(started, ends.all() + running, "a run was started, and has ended or is running");
         (ends, running, waiting)
     }
 }
@@ -243,7 +243,7 @@ pub(crate) async fn settle() {
 
 /// Fails instead of hanging.
 pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(1_000), future).await.expect("someone waits for ever")
+    tokio::time::timeout(Duration::from_secs(1_000), future).await.expect("every task ends")
 }
 
 /// This many programs unless the environment sets another number.

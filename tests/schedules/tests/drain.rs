@@ -51,7 +51,7 @@ in_many_orders! {
         });
         let clock = Clock::steps(GRACE / 20);
         let drained = pool.drain(GRACE).await;
-        let unfinished = drained.expect_err("what never finishes by itself was cut short");
+        let unfinished = drained.expect_err("unfinished tasks were cancelled");
         let is_dropped = |task: &&LiveTask| task.name == "drain: dropped";
         let dropped = unfinished.cut().iter().chain(unfinished.tasks()).filter(is_dropped);
         assert!(dropped.count() > 0, "{unfinished}");

@@ -64,18 +64,18 @@ pub(crate) fn explore<F>(path: &'static str, program: fn() -> F)
 where
     F: Future<Output = ()> + 'static,
 {
-    let (_, test) = path.split_once("::").expect("a test has a module");
+    let (_, test) = path.split_once("::").expect("a test is in a module");
     if std::env::var_os(ALONE).is_some() {
         return alone(test, program);
     }
-    let child = in_a_process_of_its_own(test).output().expect("the tests can be run");
+    let child = in_a_process_of_its_own(test).output().expect("the test starts");
     print!("{}", String::from_utf8_lossy(&child.stdout));
     eprint!("{}", String::from_utf8_lossy(&child.stderr));
     assert!(child.status.success(), "{test}");
 }
 
 pub(crate) fn in_a_process_of_its_own(test: &str) -> Command {
-    let this = std::env::current_exe().expect("the tests are a file");
+    let this = std::env::current_exe().expect("the test has a path");
     let mut command = Command::new(this);
     command.args([test, "--exact", "--nocapture"]).env(ALONE, "");
     command
@@ -144,7 +144,7 @@ fn watch() {
         let seed = SEED.load(SeqCst);
         #[expect(
             clippy::disallowed_methods,
-            reason = "a thread of the watch alone, which waits for nothing"
+            reason = "the watchdog's own thread, which synchronises with nothing"
         )]
         thread::sleep(LONGEST);
         if SEED.load(SeqCst) == seed {

@@ -73,7 +73,7 @@ impl Order {
                     ranks.insert(id, *lowest);
                 }
                 let first = ready.iter().max_by_key(|task| ranks[&task.id()]);
-                first.expect("some task is ready").id()
+                first.expect("at least one task is ready").id()
             }
         }
     }

@@ -87,7 +87,7 @@ in_many_orders! {
             feeder.await.unwrap();
         }
         let done = since.all_ended();
-        assert_eq!(seen.begun(), accepted.load(SeqCst), "begun and accepted");
+        assert_eq!(seen.begun(), accepted.load(SeqCst), "started and accepted");
         let ran = [Outcome::Ok, Outcome::Error, Outcome::Panicked].map(|end| done.ended(end));
         assert_eq!(ran.iter().sum::<u64>(), seen.begun() as u64, "{done:?}");
         assert!(seen.peak() <= 2, "{} at once", seen.peak());

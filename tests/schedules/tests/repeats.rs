@@ -10,7 +10,7 @@ fn order(key: &str, value: &str) -> String {
     command.env_remove("SEED").env_remove("SCHEDULES").env(key, value).env(TRACE, "");
     let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
     let line = told.lines().find(|line| line.starts_with("40: "));
-    line.unwrap_or_else(|| panic!("seed 40 is not told of:\n{told}")).to_owned()
+    line.unwrap_or_else(|| panic!("no order for seed 40:\n{told}")).to_owned()
 }
 
 #[test]

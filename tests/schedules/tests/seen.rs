@@ -79,7 +79,7 @@ pub(crate) struct Running(Arc<Seen>);
 
 impl Seen {
     pub(crate) fn enter(self: &Arc<Self>) -> Running {
-        assert!(!self.over.load(SeqCst), "a body begins after all was over");
+        assert!(!self.over.load(SeqCst), "a body starts after everything has ended");
         self.begun.fetch_add(1, SeqCst);
         self.peak.fetch_max(self.running.fetch_add(1, SeqCst) + 1, SeqCst);
         Running(self.clone())
@@ -88,7 +88,7 @@ impl Seen {
     /// Nothing runs, and nothing may start from now on.
     pub(crate) fn all_over(&self) {
         self.over.store(true, SeqCst);
-        assert_eq!(self.running.load(SeqCst), 0, "bodies run after all was over");
+        assert_eq!(self.running.load(SeqCst), 0, "bodies run after everything has ended");
     }
 
     pub(crate) fn peak(&self) -> usize {
@@ -239,7 +239,7 @@ impl Clock {
 
     pub(crate) async fn stop(self) {
         self.stopped.store(true, SeqCst);
-        self.task.await.expect("nobody aborts the clock");
+        self.task.await.expect("the clock is not aborted");
     }
 }
 

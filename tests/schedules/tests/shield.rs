@@ -46,7 +46,7 @@ in_many_orders! {
         }
         clock.stop().await;
         all_ended().await;
-        assert_eq!(begun.load(SeqCst), saved.load(SeqCst), "sections begun and ended");
+        assert_eq!(begun.load(SeqCst), saved.load(SeqCst), "sections started and ended");
         let done = since.all_ended();
         for end in [Outcome::Cancelled, Outcome::TimedOut] {
             let told = ends.iter().filter(|outcome| **outcome == end).count();

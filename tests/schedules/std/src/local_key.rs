@@ -41,7 +41,7 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// If it is already dropped.
     pub fn with<R>(&'static self, look: impl FnOnce(&T) -> R) -> R {
-        self.try_with(look).expect("a thread-local is there until its thread ends")
+        self.try_with(look).expect("a thread-local lives until its thread ends")
     }
 }
 
