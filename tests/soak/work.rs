@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The message of panics.
-pub(crate) const THROWN: &str = "as thrown";
+pub(crate) const THROWN: &str = "a drawn panic";
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failed {

@@ -158,7 +158,7 @@ pub async fn on_parameters(
 #[supervised]
 pub async fn expected(
     #[expect(unused_variables, reason = "used for its attribute only")] unused: u32,
-    #[expect(unused_mut, reason = "the file is writable")] mut unchanged: u32,
+    #[expect(unused_mut, reason = "used for its attribute only")] mut unchanged: u32,
     #[expect(clippy::ptr_arg, reason = "the lint concerns its type, not its name")] text: &String,
 ) -> Result<u32, TaskError> {
     Ok(unchanged + u32::from(text.is_empty()))

@@ -63,7 +63,7 @@ pub type Stop = CancellationToken;
 /// Always.
 #[supervised]
 pub async fn panics() -> Result<u32, TaskError> {
-    panic!("the panic was requested")
+    panic!("failed as requested")
 }
 
 /// A body that never ends by itself.
