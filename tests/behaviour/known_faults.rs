@@ -27,7 +27,7 @@ mod work_tied_to_the_token_of_its_request_dies_with_the_request {
         let (gate, mut keeper) = gate();
         let (pool, client_left) = (Pool::new(1), CancellationToken::new());
         let served = tokio::spawn(request(client_left.clone(), pool.clone(), gate));
-        keeper.begun(1).await;
+        keeper.started(1).await;
         client_left.cancel();
         in_time(served).await.unwrap().unwrap_err();
         turn().await;
@@ -72,7 +72,7 @@ mod a_full_pool_blocks_until_the_client_gives_up {
         }
         let answered = |code| answers.iter().filter(|answer| **answer == code).count();
         assert_eq!((answered(202.into()), answered(503.into())), (2, 2));
-        keeper.begun(2).await;
+        keeper.started(2).await;
         keeper.open(2);
         in_time(pool.drain(Duration::from_secs(1))).await.unwrap();
     }
@@ -132,7 +132,7 @@ mod a_drain_drops_what_is_buffered {
         let pool = Pool::new(3);
         let producer =
             tokio::spawn(produce(pool.clone(), queue.clone(), gate.clone(), done.clone()));
-        keeper.begun(3).await;
+        keeper.started(3).await;
         let drain = tokio::spawn({
             let pool = pool.clone();
             async move { pool.drain(Duration::from_secs(60)).await }

@@ -43,9 +43,9 @@ async fn the_first_failure_cancels_the_rest_and_is_returned() {
 #[tokio::test]
 async fn the_cancelled_siblings_know_who_failed() {
     #[supervised(name = "map: sibling")]
-    async fn fail_or_tell(
+    async fn fail_or_report(
         token: &CancellationToken,
-        tell: tokio::sync::mpsc::UnboundedSender<Cause>,
+        sender: tokio::sync::mpsc::UnboundedSender<Cause>,
         n: u32,
     ) -> Result<(), Failure> {
         if n == 1 {
@@ -53,7 +53,7 @@ async fn the_cancelled_siblings_know_who_failed() {
         }
         token.cancelled().await;
         if let Err(TaskError::Cancelled(cancelled)) = leaf(token).await {
-            tell.send(cancelled.cause()).expect("the test listens");
+            sender.send(cancelled.cause()).expect("the test listens");
         }
         Ok(())
     }
@@ -62,11 +62,12 @@ async fn the_cancelled_siblings_know_who_failed() {
         Ok(())
     }
 
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let all =
-        map(&CancellationToken::new(), 0..2, move |token, n| fail_or_tell(token, tell.clone(), n));
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let all = map(&CancellationToken::new(), 0..2, move |token, n| {
+        fail_or_report(token, sender.clone(), n)
+    });
     in_time(all).await.unwrap_err();
-    assert_eq!(told.recv().await, Some(Cause::SiblingFailed { task: "map: sibling" }));
+    assert_eq!(receiver.recv().await, Some(Cause::SiblingFailed { task: "map: sibling" }));
 }
 
 #[tokio::test]

@@ -23,14 +23,14 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// A section that starts, waits until it is released, and ends.
 #[derive(Clone, Default)]
 struct Section {
-    begun: Arc<Notify>,
+    started: Arc<Notify>,
     go_on: Arc<Notify>,
     ended: Arc<AtomicBool>,
 }
 
 impl Section {
     async fn pass(self) {
-        self.begun.notify_one();
+        self.started.notify_one();
         self.go_on.notified().await;
         self.ended.store(true, SeqCst);
     }
@@ -54,7 +54,7 @@ async fn the_token_ends_the_run_right_after_the_section() {
 
     let (token, section) = (CancellationToken::new(), Section::default());
     let run = tokio::spawn(commit(token.clone(), section.clone()));
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     token.cancel();
     for _ in 0..10 {
         turn().await;
@@ -77,7 +77,7 @@ async fn a_run_whose_body_ends_with_its_section_keeps_its_value() {
 
     let (token, section) = (CancellationToken::new(), Section::default());
     let run = tokio::spawn(commit(token.clone(), section.clone()));
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     token.cancel();
     turn().await;
     section.go_on.notify_one();
@@ -98,7 +98,7 @@ async fn a_timeout_waits_for_the_section() {
 
     let section = Section::default();
     let run = tokio::spawn(commit(CancellationToken::new(), section.clone()));
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     tokio::time::advance(Duration::from_secs(3)).await;
     turn().await;
     assert!(!run.is_finished());
@@ -121,7 +121,7 @@ async fn a_grace_waits_for_the_section() {
     let run = tokio::spawn(commit(token.clone(), section.clone()));
     turn().await;
     token.cancel();
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     tokio::time::advance(Duration::from_secs(3)).await;
     turn().await;
     assert!(!run.is_finished());
@@ -186,7 +186,7 @@ async fn calls_in_a_section_do_not_see_the_outer_token() {
 
     let (token, section) = (CancellationToken::new(), Section::default());
     let run = tokio::spawn(outside(token.clone(), section.clone()));
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     token.cancel();
     turn().await;
     section.go_on.notify_one();
@@ -209,7 +209,7 @@ async fn every_run_around_a_section_waits_for_it() {
 
     let section = Section::default();
     let run = tokio::spawn(outer(CancellationToken::new(), section.clone()));
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     tokio::time::advance(Duration::from_secs(4)).await;
     turn().await;
     assert!(!run.is_finished());
@@ -234,10 +234,10 @@ async fn the_longer_of_nested_sections_protects_the_runs() {
     let token = CancellationToken::new();
     let (first, second) = (Section::default(), Section::default());
     let run = tokio::spawn(nested(token.clone(), first.clone(), second.clone()));
-    in_time(first.begun.notified()).await;
+    in_time(first.started.notified()).await;
     token.cancel();
     first.go_on.notify_one();
-    in_time(second.begun.notified()).await;
+    in_time(second.started.notified()).await;
     tokio::time::advance(LIMIT * 2).await;
     turn().await;
     assert!(!run.is_finished(), "the outer limit has passed, the inner one has not");
@@ -257,7 +257,7 @@ async fn joined_sections_protect_the_run_until_the_last_has_ended() {
     let token = CancellationToken::new();
     let (first, second) = (Section::default(), Section::default());
     let run = tokio::spawn(joined(token.clone(), first.clone(), second.clone()));
-    in_time(second.begun.notified()).await;
+    in_time(second.started.notified()).await;
     token.cancel();
     turn().await;
     first.go_on.notify_one();
@@ -293,7 +293,7 @@ async fn a_section_in_an_unpolled_branch_protects_the_run() {
     let (token, section, other) =
         (CancellationToken::new(), Section::default(), Arc::new(Notify::new()));
     let run = tokio::spawn(unordered(token.clone(), section.clone(), other.clone()));
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     token.cancel();
     for _ in 0..5 {
         other.notify_one();
@@ -405,7 +405,7 @@ async fn a_group_that_fails_waits_for_the_sections_of_its_tasks() {
     let group = Group::new(&CancellationToken::new()).grace(Duration::from_secs(1));
     let inside = section.clone();
     group.spawn(|token| commit(token, inside)).await;
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     group
         .spawn(task!("shield: fails", |_| -> Result<(), TaskError> { panic!("the sibling") }))
         .await;
@@ -444,9 +444,9 @@ async fn a_run_that_was_started_elsewhere_keeps_its_section() {
     }
 
     let (token, section) = (CancellationToken::new(), Section::default());
-    let mut begun = Box::pin(inner(CancellationToken::new(), section.clone()));
-    assert!(poll_once(begun.as_mut()).is_pending(), "started outside of any run");
-    let run = tokio::spawn(outer(token.clone(), begun));
+    let mut started = Box::pin(inner(CancellationToken::new(), section.clone()));
+    assert!(poll_once(started.as_mut()).is_pending(), "started outside of any run");
+    let run = tokio::spawn(outer(token.clone(), started));
     turn().await;
     token.cancel();
     turn().await;

@@ -38,17 +38,17 @@ const OUT_OF_REACH: &[OutOfReach] = &[
     OutOfReach {
         lint: "clippy::missing_errors_doc",
         lines: &[""],
-        reason: "clippy looks for a function that returns a `Result`, or is an `async fn`",
+        reason: "clippy searches for a function that returns a `Result`, or is an `async fn`",
     },
     OutOfReach {
         lint: "clippy::unused_async",
         lines: &["async fn"],
-        reason: "clippy looks for an `async fn` without an `.await`; without one, a call is still limited and cancelled",
+        reason: "clippy searches for an `async fn` without an `.await`; without one, a call is still limited and cancelled",
     },
     OutOfReach {
         lint: "clippy::future_not_send",
         lines: &["Result<"],
-        reason: "clippy looks for a function that returns an `impl Future`; where it matters, a spawn does not compile",
+        reason: "clippy searches for a function that returns an `impl Future`; if it matters, a spawn does not compile",
     },
     OutOfReach {
         lint: "clippy::needless_lifetimes",

@@ -1,4 +1,4 @@
-//! What an annotated function costs in build time and in bytes of the program.
+//! The cost of an annotated function in build time and in bytes of the program.
 //!
 //! ```text
 //! cargo test -p supervised-tests --test compile_cost -- --ignored --nocapture

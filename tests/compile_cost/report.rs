@@ -44,7 +44,7 @@ impl fmt::Display for Times {
             if self.rounds.iter().any(|round| added(round, at) <= 0.0) {
                 writeln!(
                     f,
-                    "  * {:<20} not told: bare took as long in a round",
+                    "  * {:<20} not reported: bare took as long in a round",
                     ratio_to(kind.name)
                 )?;
                 continue;

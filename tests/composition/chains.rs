@@ -348,17 +348,17 @@ fn a_task_with_a_long_name_is_shown() {
     let name: &'static str = Box::leak("ñ".repeat(65_600).into_boxed_str());
     current_thread().block_on(async {
         let group: Group<(), TaskError> = Group::new(&CancellationToken::new());
-        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (started, has_started) = std::sync::mpsc::channel();
         group
             .spawn_blocking(name, move |token| {
-                begun.send(()).unwrap();
+                started.send(()).unwrap();
                 while !token.is_cancelled() {
                     std::thread::yield_now();
                 }
                 Ok(())
             })
             .await;
-        has_begun.recv().unwrap();
+        has_started.recv().unwrap();
         let tasks = tasks();
         let text = tasks.to_string();
         assert!(text.lines().all(|line| line.chars().count() < 1_024));

@@ -41,7 +41,7 @@ async fn stuck(token: &CancellationToken) -> Result<(), TaskError> {
     pending().await
 }
 
-/// A drain that uses its whole grace can be told from a hang only under paused time.
+/// A drain that uses its whole grace can be distinguished from a hang only under paused time.
 async fn drain(pool: &Pool, grace: Duration) -> Result<(), Unfinished> {
     timeout(100_000 * SECOND, pool.drain(grace)).await.expect("the drain ends")
 }
@@ -65,9 +65,9 @@ async fn a_drain_of_tasks_that_finish_when_asked_to_is_ok() {
     let pool = Pool::new(8);
     pool.spawn(obeys).await.unwrap();
     pool.spawn(|token| save(token, SECOND)).await.unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     drain(&pool, 60 * SECOND).await.unwrap();
-    assert_eq!(begun.elapsed().as_secs(), 55, "5 s before the end, not at half of it");
+    assert_eq!(started.elapsed().as_secs(), 55, "5 s before the end, not at half of it");
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,9 +116,9 @@ async fn an_unfinished_names_the_graces_that_applied() {
     pool.spawn(move |_| conn(own)).await.unwrap();
     sleep(SECOND).await;
     server.cancel();
-    let begun = Instant::now();
+    let started = Instant::now();
     let unfinished = drain(&pool, 10 * SECOND).await.unwrap_err();
-    assert!(begun.elapsed() < SECOND);
+    assert!(started.elapsed() < SECOND);
     let text = unfinished.to_string();
     assert!(text.starts_with("1 task did not stop within its own grace:\n"), "{text}");
     assert!(text.contains("): dropped after its grace of 500ms, "), "{text}");
@@ -274,8 +274,8 @@ fn fixture_last_handle() {
         sleep(2 * SECOND).await;
         let done = ended("goes_on", Outcome::Ok) == 1;
         let warnings = log.warnings();
-        let told = warnings.iter().filter(|line| line.contains("goes_on (task ")).count();
-        assert!(done || told == 1, "cancelled, and not reported: {warnings:?}");
+        let logged = warnings.iter().filter(|line| line.contains("goes_on (task ")).count();
+        assert!(done || logged == 1, "cancelled, and not reported: {warnings:?}");
     });
 }
 
@@ -318,7 +318,7 @@ async fn second() -> Result<(), TaskError> {
 #[test]
 #[ignore = "fixture of another test"]
 fn fixture_two_mains() {
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     _ = first();
     _ = second();
     // Without a main there is no signal either.
@@ -326,7 +326,7 @@ fn fixture_two_mains() {
     token.cancel();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let error = runtime.block_on(waits(&token)).unwrap_err();
-    assert!(begun.elapsed() < 20 * SECOND);
+    assert!(started.elapsed() < 20 * SECOND);
     let seen = SEEN.lock().unwrap();
     assert!(seen[0].ends_with("the process received SIGTERM"), "{seen:?}");
     assert!(seen[1].ends_with("its token fired"), "{seen:?}");
@@ -363,8 +363,13 @@ fn fixture_nothing_can_run() {
                 // A run that cannot get its timer ends with a panic.
                 pool.drain(SECOND).await.unwrap();
             });
-            let [told] = &log.warnings()[..] else { panic!("expected one: {:?}", log.warnings()) };
-            assert!(told.contains("ERROR") && told.contains("task `slow` panicked"), "{told}");
+            let [logged] = &log.warnings()[..] else {
+                panic!("expected one: {:?}", log.warnings())
+            };
+            assert!(
+                logged.contains("ERROR") && logged.contains("task `slow` panicked"),
+                "{logged}"
+            );
         }
     });
     log.0.lock().unwrap().clear();
@@ -377,10 +382,10 @@ fn fixture_nothing_can_run() {
         }
     });
     drop(gone);
-    let [told] = &log.warnings()[..] else { panic!("expected one: {:?}", log.warnings()) };
-    assert!(told.contains("lost 100 of its tasks"), "{told}");
-    assert_eq!(told.matches("dropped with its runtime").count(), 64, "{told}");
-    assert!(told.contains("; and 36 more"), "{told}");
+    let [logged] = &log.warnings()[..] else { panic!("expected one: {:?}", log.warnings()) };
+    assert!(logged.contains("lost 100 of its tasks"), "{logged}");
+    assert_eq!(logged.matches("dropped with its runtime").count(), 64, "{logged}");
+    assert!(logged.contains("; and 36 more"), "{logged}");
     assert_eq!(pool.len(), 0);
 }
 
@@ -399,7 +404,7 @@ fn fixture_storm() {
     }
 
     let log = Log::begin();
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let pool = Pool::new(8);
@@ -408,7 +413,7 @@ fn fixture_storm() {
         }
         pool.drain(60 * SECOND).await.unwrap();
     });
-    let windows = begun.elapsed().as_secs() + 1;
+    let windows = started.elapsed().as_secs() + 1;
     let lines = log.warnings();
     assert!(lines.iter().all(|line| line.contains("ERROR")), "{lines:?}");
     let one_by_one = lines.iter().filter(|line| line.contains("no route to the host")).count();

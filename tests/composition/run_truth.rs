@@ -292,15 +292,15 @@ async fn a_local_task_holds_nothing_of_the_task_that_drives_its_set() {
     let (got, gets) = oneshot::channel();
     let drives = task!("run truth: drives", |_| -> Result<(), TaskError> {
         let set = LocalSet::new();
-        let (begun, has_begun) = oneshot::channel();
+        let (started, has_started) = oneshot::channel();
         set.spawn_local(async move {
-            _ = begun.send(());
+            _ = started.send(());
             // It waits for the slot of the task that drives the set, which ends.
             let next = task!("run truth: next", |_| -> Result<(), TaskError> { Ok(()) });
             handle.spawn(next).await.unwrap();
         });
         set.run_until(async {
-            _ = has_begun.await;
+            _ = has_started.await;
             yield_now().await;
         })
         .await;

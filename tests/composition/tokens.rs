@@ -43,9 +43,9 @@ fn in_time<F: Future>(future: F) -> impl Future<Output = F::Output> {
 fn until(holds: impl Fn() -> bool) -> impl Future<Output = ()> {
     let place = Location::caller();
     async move {
-        let begun = std::time::Instant::now();
+        let started = std::time::Instant::now();
         while !holds() {
-            assert!(begun.elapsed() < WATCHDOG, "hangs at {place}");
+            assert!(started.elapsed() < WATCHDOG, "hangs at {place}");
             yield_now().await;
         }
     }
@@ -85,7 +85,7 @@ impl Scene {
 
     async fn one_has_fired(&self) {
         in_time(self.fired.acquire()).await.unwrap().forget();
-        // Gives a cancelled sibling its turn.
+        // Lets a cancelled sibling run.
         for _ in 0..10 {
             yield_now().await;
         }
@@ -512,11 +512,11 @@ async fn a_run_whose_own_token_fired_is_dropped_after_its_grace() {
         pending().await
     }
 
-    let (group, begun) = (Group::new(&CancellationToken::new()), Instant::now());
+    let (group, started) = (Group::new(&CancellationToken::new()), Instant::now());
     group.spawn(|token| deaf(token)).await;
     let error: TaskError = in_time(group.join()).await.unwrap_err();
     assert_eq!(error.outcome(), Outcome::Cancelled);
-    assert_eq!(begun.elapsed(), Duration::from_secs(4));
+    assert_eq!(started.elapsed(), Duration::from_secs(4));
 }
 
 #[tokio::test(start_paused = true)]

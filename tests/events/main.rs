@@ -1,4 +1,4 @@
-//! What is logged through `tracing`, once each.
+//! The `tracing` events: each is logged once.
 //!
 //! A separate program whose one subscriber is set before any test logs. `tracing` caches for each callsite whether
 //! a subscriber is interested: a callsite that is first reached on a thread without a subscriber, while another
@@ -117,11 +117,11 @@ async fn a_restart_after_a_panic_is_logged_beside_the_panic() {
     let events = listen();
     panics(&CancellationToken::new()).await;
     let events = events.lock().unwrap();
-    let told: Vec<_> =
+    let logged: Vec<_> =
         events.iter().map(|event| (event.level, event.fields.contains_key("outcome"))).collect();
     let (panic, restart, gave_up) =
         ((Level::ERROR, false), (Level::WARN, true), (Level::WARN, true));
-    assert_eq!(told, [panic, restart, panic, gave_up]);
+    assert_eq!(logged, [panic, restart, panic, gave_up]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,9 +141,9 @@ async fn a_pool_reports_a_call_that_gave_up_once_at_error() {
     pool.spawn(fails).await.unwrap();
     in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
     let events = events.lock().unwrap();
-    let told: Vec<_> =
+    let logged: Vec<_> =
         events.iter().map(|event| (event.level, event.fields.contains_key("error"))).collect();
-    assert_eq!(told, [(Level::WARN, true), (Level::WARN, false), (Level::ERROR, true)]);
+    assert_eq!(logged, [(Level::WARN, true), (Level::WARN, false), (Level::ERROR, true)]);
 }
 
 #[test]
@@ -187,8 +187,8 @@ async fn a_function_without_a_result_logs_its_failures() {
     assert!(poll_once(first.as_mut()).is_pending());
     full(&token).await;
     let events = events.lock().unwrap();
-    let told: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
-    assert_eq!(told, [(Level::WARN, "events: timeout"), (Level::WARN, "events: rejected")]);
+    let logged: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
+    assert_eq!(logged, [(Level::WARN, "events: timeout"), (Level::WARN, "events: rejected")]);
 }
 
 #[tokio::test]
@@ -242,8 +242,8 @@ async fn only_a_failure_of_a_pool_task_is_one_error_event() {
     stop.cancel();
     in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
     let events = events.lock().unwrap();
-    let told: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
-    assert_eq!(told, [(Level::ERROR, "events: fails"), (Level::ERROR, "events: too slow")]);
+    let logged: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
+    assert_eq!(logged, [(Level::ERROR, "events: fails"), (Level::ERROR, "events: too slow")]);
     assert_eq!(events[0].fields["outcome"], "error");
     assert_eq!(events[0].fields["error"], "saving: the disk is full");
     assert!(events[0].fields.contains_key("task.id"));
@@ -264,10 +264,10 @@ async fn a_panic_in_a_pool_is_logged_once() {
     pool.try_spawn(|token| breaks(token, "no number".parse().expect("a number"))).unwrap();
     in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
     let events = events.lock().unwrap();
-    let told: Vec<_> =
+    let logged: Vec<_> =
         events.iter().map(|event| (event.level, &*event.fields["exception.message"])).collect();
-    let [(Level::ERROR, closure), (Level::ERROR, "boom in a pool")] = told[..] else {
-        panic!("two events: {told:#?}")
+    let [(Level::ERROR, closure), (Level::ERROR, "boom in a pool")] = logged[..] else {
+        panic!("two events: {logged:#?}")
     };
     assert!(closure.starts_with("a number"), "{closure}");
 }
@@ -426,22 +426,22 @@ async fn a_pool_whose_last_handle_is_its_last_task_does_not_warn() {
 }
 
 #[derive(Debug)]
-struct Told {
+struct Logged {
     level: Level,
     fields: BTreeMap<&'static str, String>,
 }
 
-impl Told {
+impl Logged {
     fn name(&self) -> &str {
         &self.fields["task.name"]
     }
 }
 
-type Events = Arc<Mutex<Vec<Told>>>;
+type Events = Arc<Mutex<Vec<Logged>>>;
 
 thread_local! {
     /// Where this thread's events go; each test has its own thread.
-    static HEARD: RefCell<Events> = RefCell::default();
+    static EVENTS: RefCell<Events> = RefCell::default();
 }
 
 /// Captures the events of this thread from now on.
@@ -452,7 +452,7 @@ fn listen() -> Events {
         tracing::subscriber::set_global_default(subscriber).unwrap();
     });
     let events = Events::default();
-    HEARD.set(events.clone());
+    EVENTS.set(events.clone());
     events
 }
 
@@ -464,13 +464,13 @@ impl<S: Subscriber> Layer<S> for Capture {
         if metadata.target() != "tokio_supervised" || *metadata.level() > Level::INFO {
             return;
         }
-        let mut told = Told { level: *metadata.level(), fields: BTreeMap::new() };
-        event.record(&mut told);
-        HEARD.with_borrow(|events| events.lock().unwrap().push(told));
+        let mut logged = Logged { level: *metadata.level(), fields: BTreeMap::new() };
+        event.record(&mut logged);
+        EVENTS.with_borrow(|events| events.lock().unwrap().push(logged));
     }
 }
 
-impl Visit for Told {
+impl Visit for Logged {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.fields.insert(field.name(), value.to_owned());
     }

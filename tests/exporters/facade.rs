@@ -75,10 +75,10 @@ fn every_series_has_a_description_and_none_a_second_unit() {
 
 #[test]
 fn without_a_recorder_nothing_is_recorded() {
-    #[supervised(name = "facade: nobody")]
-    async fn nobody() {}
+    #[supervised(name = "facade: unrecorded")]
+    async fn unrecorded() {}
 
-    run(nobody(&CancellationToken::new()));
+    run(unrecorded(&CancellationToken::new()));
     publish_metrics();
     let recorder = recorder();
     assert_eq!(recorder.handle().render(), "", "earlier values are not kept");

@@ -70,7 +70,7 @@ fn run(books: &Books, fault: Fault, stage: Stage) {
     let runtime = runtime.unwrap();
     let (loads, token) = (books.loads(), CancellationToken::new());
     let (group, pool) = (Group::<u32, Failed>::new(&token), Pool::new(2));
-    let (begins, has_begun) = mpsc::channel();
+    let (begins, has_started) = mpsc::channel();
     let (opens, gate) = mpsc::channel::<()>();
     runtime.block_on(async {
         let load = loads.held();
@@ -88,7 +88,7 @@ fn run(books: &Books, fault: Fault, stage: Stage) {
         pool.spawn_blocking(NAME, in_the_pool).await.expect("the gate or pool is open");
     });
     if stage != Stage::AtOnce {
-        has_begun.recv().unwrap();
+        has_started.recv().unwrap();
     }
     let mut opens = Some(opens);
     if stage == Stage::Ended {
@@ -154,9 +154,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[track_caller]
 fn until_all_is_over(books: &Books, when: &str) {
-    let begun = Instant::now();
+    let started = Instant::now();
     while let Some(complaint) = books.complaint() {
-        assert!(begun.elapsed() < PATIENCE, "{when}: {complaint}");
+        assert!(started.elapsed() < PATIENCE, "{when}: {complaint}");
         std::thread::yield_now();
     }
 }

@@ -60,7 +60,7 @@ impl Books {
         Loads::new(&self.alive)
     }
 
-    /// What does not add up, if anything.
+    /// The discrepancies, if any.
     pub(crate) fn complaint(&self) -> Option<String> {
         for task in stats().into_iter().filter(|task| self.names.contains(&task.name)) {
             let ended: u64 = Outcome::ALL.iter().map(|outcome| task.ended(*outcome)).sum();

@@ -27,7 +27,7 @@ fn ages_and_durations_ignore_paused_time() {
     watched(|| {
         let books = Books::of(&["clock: old"]);
         let loads = books.loads();
-        let begun = std::time::Instant::now();
+        let started = std::time::Instant::now();
         in_paused_time(async {
             let token = CancellationToken::new();
             let group = Group::new(&token);
@@ -35,12 +35,12 @@ fn ages_and_durations_ignore_paused_time() {
             turn().await;
             tokio::time::advance(300 * YEAR).await;
             let age = tasks().iter().find(|task| task.name == "clock: old").unwrap().age;
-            assert!(age <= begun.elapsed(), "{age:?}");
+            assert!(age <= started.elapsed(), "{age:?}");
             token.cancel();
             group.join().await.unwrap_err();
         });
         let stats = stats().into_iter().find(|task| task.name == "clock: old").unwrap();
-        assert!(stats.durations.sum() <= begun.elapsed(), "{:?}", stats.durations.sum());
+        assert!(stats.durations.sum() <= started.elapsed(), "{:?}", stats.durations.sum());
         books.must_balance("an old task");
     });
 }
@@ -56,10 +56,10 @@ fn a_timeout_of_years_ends_after_those_years() {
         let books = Books::of(&["clock: years"]);
         let loads = books.loads();
         in_paused_time(async {
-            let begun = Instant::now();
+            let started = Instant::now();
             let ended = patient(&CancellationToken::new(), loads.held()).await.unwrap_err();
-            assert!(matches!(ended, Failed::Told(TaskError::TimedOut(_))), "{ended}");
-            assert_eq!(begun.elapsed().as_secs() / YEAR.as_secs(), 10);
+            assert!(matches!(ended, Failed::Converted(TaskError::TimedOut(_))), "{ended}");
+            assert_eq!(started.elapsed().as_secs() / YEAR.as_secs(), 10);
         });
         books.must_balance("years");
     });

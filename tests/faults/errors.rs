@@ -16,12 +16,12 @@ use crate::{
 /// Panics in `Display` and in `source`.
 enum Fragile {
     Itself(#[allow(dead_code, reason = "held for its drop")] Load),
-    Told(TaskError),
+    Converted(TaskError),
 }
 
 impl From<TaskError> for Fragile {
     fn from(error: TaskError) -> Self {
-        Self::Told(error)
+        Self::Converted(error)
     }
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Fragile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Itself(_) => panic!("panic in `Display`"),
-            Self::Told(error) => error.fmt(f),
+            Self::Converted(error) => error.fmt(f),
         }
     }
 }
@@ -44,7 +44,7 @@ impl Error for Fragile {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Itself(_) => panic!("panic in `source`"),
-            Self::Told(error) => Some(error),
+            Self::Converted(error) => Some(error),
         }
     }
 }
@@ -71,7 +71,7 @@ fn an_error_whose_source_panics_is_a_panic_of_its_run() {
         let load = books.loads().turns(0);
         in_a_runtime(async {
             let failed = gives(&CancellationToken::new(), load).await.unwrap_err();
-            let Fragile::Told(TaskError::Panicked(panic)) = failed else {
+            let Fragile::Converted(TaskError::Panicked(panic)) = failed else {
                 panic!("not a panic");
             };
             assert_eq!(panic.message(), "panic in `source`");

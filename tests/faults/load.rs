@@ -13,7 +13,7 @@ use std::{
 
 use tokio_supervised::TaskError;
 
-/// Creates loads, and counts those that are alive.
+/// Creates loads, and counts the live ones.
 #[derive(Clone)]
 pub(crate) struct Loads(Arc<AtomicUsize>);
 
@@ -67,7 +67,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// What a body does with its load.
+    /// The behaviour of a body.
     pub(crate) async fn carry(self) -> Result<u32, Failed> {
         for _ in 0..self.turns {
             turn().await;
@@ -100,12 +100,12 @@ impl Drop for Load {
 #[derive(Debug)]
 pub(crate) enum Failed {
     AsAsked,
-    Told(TaskError),
+    Converted(TaskError),
 }
 
 impl From<TaskError> for Failed {
     fn from(error: TaskError) -> Self {
-        Self::Told(error)
+        Self::Converted(error)
     }
 }
 
@@ -113,7 +113,7 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AsAsked => f.write_str("as asked"),
-            Self::Told(error) => error.fmt(f),
+            Self::Converted(error) => error.fmt(f),
         }
     }
 }
@@ -122,7 +122,7 @@ impl std::error::Error for Failed {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::AsAsked => None,
-            Self::Told(error) => Some(error),
+            Self::Converted(error) => Some(error),
         }
     }
 }

@@ -27,8 +27,8 @@ fn a_failed_allocation_ends_the_process_without_a_hang() {
                 // The allocation was optional.
                 (Some(0), None) => assert_eq!(ended.stdout, "REFUSED\nDONE\n"),
                 (None, Some(SIGABRT)) => {
-                    let told = "memory allocation of ";
-                    assert!(ended.stderr.contains(told), "{refused}: {}", ended.stderr);
+                    let wanted = "memory allocation of ";
+                    assert!(ended.stderr.contains(wanted), "{refused}: {}", ended.stderr);
                     aborted += 1;
                 }
                 other => panic!("{refused}: {other:?} {} {}", ended.stdout, ended.stderr),
@@ -56,6 +56,6 @@ fn a_hook_that_panics_aborts_the_process() {
 fn an_error_of_main_whose_print_panics_is_a_panic_of_main() {
     watched(|| {
         let ended = Program::start(FAULTY, "an error that panics").end();
-        ended.with_code(101).that_told("unprintable");
+        ended.with_code(101).with_stderr("unprintable");
     });
 }

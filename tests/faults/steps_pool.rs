@@ -71,9 +71,9 @@ fn slots_that_are_reserved_used_and_released() {
                 let slot = pool.reserve().await?;
                 turn().await;
                 slot.spawn(|token| reserved(token, loads.turns(3)));
-                let given_back = pool.reserve().await?;
+                let released = pool.reserve().await?;
                 turn().await;
-                drop(given_back);
+                drop(released);
                 Ok::<_, tokio_supervised::SpawnError>(())
             };
             let other = async {

@@ -118,7 +118,7 @@ async fn work(load: Load) -> Result<u32, Failed> {
 }
 
 #[supervised(name = "subscriber: nothing", timeout = "3ms")]
-async fn gives_nothing(load: Load) {
+async fn without_result(load: Load) {
     _ = load.carry().await;
 }
 
@@ -199,8 +199,8 @@ async fn all(loads: Loads) -> String {
         }
     }
 
-    gives_nothing(&token, loads.held()).await;
-    gives_nothing(&token, loads.panics(0)).await;
+    without_result(&token, loads.held()).await;
+    without_result(&token, loads.panics(0)).await;
     note("restarts", format!("{}", restarts(&token, loads.fails(0)).await.unwrap_err()));
     let within = token.child_token();
     within.cancel();

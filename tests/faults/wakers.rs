@@ -40,7 +40,7 @@ enum Does {
     Look,
 }
 
-/// Two panics at once would abort the process, whatever their cause.
+/// Two panics at once would abort the process, independent of their cause.
 fn act(waker: &Faulty, call: Call) {
     if waker.at != call || thread::panicking() {
         return;
@@ -295,10 +295,10 @@ fn a_map_whose_token_wakes_a_panicking_waker_ends() {
         let loads = books.loads();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (tell, told) = std::sync::mpsc::channel();
+            let (sender, receiver) = std::sync::mpsc::channel();
             let items = [loads.held(), loads.held(), loads.fails(5_000), loads.held()];
             let mapped = map(&CancellationToken::new(), items, move |token, load| {
-                tell.send(token.clone()).unwrap();
+                sender.send(token.clone()).unwrap();
                 free(token, load)
             });
             let mapped = tokio::spawn(mapped.limit(4).into_future());
@@ -306,7 +306,7 @@ fn a_map_whose_token_wakes_a_panicking_waker_ends() {
             let mut calls = Vec::new();
             for _ in 0..10 {
                 turn().await;
-                for token in told.try_iter() {
+                for token in receiver.try_iter() {
                     let mut call = Box::pin(free(token, loads.held()));
                     assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
                     calls.push(call);

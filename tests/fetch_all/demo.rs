@@ -9,10 +9,10 @@ async fn the_demo_shows_every_end_and_succeeds() {
     // The first test builds the program, which is not part of the demo.
     Program::start(["--help"]).end().await;
 
-    let begun = Instant::now();
+    let started = Instant::now();
     let ended = Program::start([""; 0]).end().await;
 
-    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert!(started.elapsed() < Duration::from_secs(30));
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let counts = ended.counts();
     assert!(counts.into_iter().all(|pages| pages > 0), "{ended:#?}");

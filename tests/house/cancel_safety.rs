@@ -17,12 +17,12 @@ const SECTION: &str = "# Cancel safety";
 
 #[test]
 fn every_future_documents_its_drop() {
-    let looked_at = awaited();
+    let checked = awaited();
     for known in ["Supervised", "Map", "map", "Group::join", "Pool::reserve", "LeakCheck::verify"] {
-        assert!(looked_at.iter().any(|each| each.name == known), "{known} was not checked");
+        assert!(checked.iter().any(|each| each.name == known), "{known} was not checked");
     }
     let silent: Vec<_> =
-        looked_at.iter().filter(|each| !each.documented).map(|each| &each.name).collect();
+        checked.iter().filter(|each| !each.documented).map(|each| &each.name).collect();
     assert!(silent.is_empty(), "without `{SECTION}` in their documentation: {silent:#?}");
 }
 
@@ -50,9 +50,8 @@ fn undocumented_public_futures_are_found() {
          pub async fn generated() {}
          async fn wait() {}",
     );
-    let looked_at = look(&front_page.expect("it is Rust"), &[inner.expect("it is Rust")]);
-    let found: Vec<_> =
-        looked_at.iter().map(|each| (each.name.as_str(), each.documented)).collect();
+    let checked = look(&front_page.expect("it is Rust"), &[inner.expect("it is Rust")]);
+    let found: Vec<_> = checked.iter().map(|each| (each.name.as_str(), each.documented)).collect();
     assert_eq!(
         found,
         [
@@ -184,7 +183,7 @@ fn defined(item: &Item) -> Option<(String, Vec<Attribute>)> {
         Item::Macro(call) if call.mac.path.is_ident("pin_project") => {
             let first = |input: ParseStream<'_>| {
                 let of = Item::parse(input)?;
-                // What else may be there is the drop.
+                // The remaining tokens can only be the `PinnedDrop` impl.
                 input.parse::<proc_macro2::TokenStream>()?;
                 Ok(of)
             };

@@ -41,9 +41,9 @@ async fn two_hundred_requests_get_100_202_and_100_503() {
     // No save ends before its token fires: every answer is sent while the slots are held.
     let saver = Saver::start(["--slots", "100", "--delay", "3600", "--grace", "6"]);
 
-    let begun = Instant::now();
+    let started = Instant::now();
     let answers = post_at_once(&saver.address).await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "no request waits for a slot");
+    assert!(started.elapsed() < Duration::from_secs(5), "no request waits for a slot");
 
     let (accepted, refused): (Vec<_>, Vec<_>) =
         answers.iter().partition(|(_, answer)| answer.status == 202);

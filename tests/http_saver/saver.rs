@@ -39,7 +39,7 @@ impl Saver {
     }
 
     /// Waits until it has reported the signal.
-    pub(crate) fn is_told(&mut self) {
+    pub(crate) fn wait_for_signal(&mut self) {
         while !self.program.next_remark().contains("shutting down") {}
     }
 

@@ -18,11 +18,11 @@ async fn idle_it_exits_within_a_second() {
     assert_eq!(kept.exchange("GET", "/readyz", b"").await.unwrap().status, 200);
     let _silent = Connection::open(&saver.address).await.unwrap();
 
-    let told = Instant::now();
+    let signalled = Instant::now();
     saver.terminate();
     let (ended, _) = saver.end().await;
 
-    assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+    assert!(signalled.elapsed() < Duration::from_secs(1), "{:?}", signalled.elapsed());
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
 }
 
@@ -33,7 +33,7 @@ async fn readiness_drops_first_and_requests_are_answered_meanwhile() {
     assert_eq!(ready.status, 200);
 
     saver.terminate();
-    saver.is_told();
+    saver.wait_for_signal();
     while request(&saver.address, "GET", "/readyz", b"").await.status == 200 {}
     assert_eq!(request(&saver.address, "GET", "/healthz", b"").await.status, 200);
     let late = request(&saver.address, "POST", "/save", b"late, but in time").await;
@@ -55,7 +55,7 @@ async fn a_request_in_progress_is_finished_and_its_body_kept() {
     assert_eq!(upload.answer().await.unwrap().status, 100, "the server waits for its body");
 
     saver.terminate();
-    saver.is_told();
+    saver.wait_for_signal();
     upload.send(b"ten of ten").await.unwrap();
     let answer = upload.answer().await.unwrap();
     assert_eq!(answer.status, 202);
@@ -78,12 +78,12 @@ async fn an_unfinished_request_does_not_delay_the_exit_for_long() {
     half.send(b"POST /sa").await.unwrap();
     let whole = request(&saver.address, "POST", "/save", b"whole").await;
 
-    let told = Instant::now();
+    let signalled = Instant::now();
     saver.terminate();
     assert_eq!(upload.answer().await.unwrap().status, 503);
     let (ended, files) = saver.end().await;
 
-    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    assert!(signalled.elapsed() < Duration::from_secs(10), "{:?}", signalled.elapsed());
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     for said in ["task `receive` did not stop", "task `http` did not stop"] {
         assert!(ended.stderr.contains(said), "{ended:#?}");

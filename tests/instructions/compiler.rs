@@ -8,8 +8,8 @@ use std::process::Command;
 pub(crate) fn version() -> String {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).arg("-vV").output().expect("rustc runs");
-    let told = String::from_utf8(output.stdout).expect("the output is UTF-8");
-    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
-    let version = told.lines().next().expect("rustc prints its version");
+    let text = String::from_utf8(output.stdout).expect("the output is UTF-8");
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    let version = text.lines().next().expect("rustc prints its version");
     format!("{version}, {}", host.expect("rustc prints its host"))
 }

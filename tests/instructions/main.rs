@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p supervised-instructions              compares with baseline.txt
-//! cargo run --release -p supervised-instructions -- --bless   writes it anew
+//! cargo run --release -p supervised-instructions -- --bless   rewrites it
 //! ```
 //!
 //! 1. A wall clock on a shared machine cannot resolve 5 %. Valgrind's callgrind counts the same instructions under

@@ -42,8 +42,8 @@ impl Broker {
         let server = broker.server.as_ref().unwrap();
         let ports = place.join(format!("nats-server_{}.ports", server.child.id()));
         until("the broker says where it listens", LIMIT, || {
-            let said = fs::read_to_string(&ports).unwrap_or_default();
-            let port = said.split("127.0.0.1:").nth(1).and_then(|it| it.split('"').next());
+            let log = fs::read_to_string(&ports).unwrap_or_default();
+            let port = log.split("127.0.0.1:").nth(1).and_then(|it| it.split('"').next());
             broker.port = port.and_then(|port| port.parse().ok()).unwrap_or(0);
             broker.port > 0
         });

@@ -35,7 +35,7 @@ pub(crate) fn command(setpriv: &Path, last: Signal, program: &Path) -> Command {
 }
 
 /// The same as user `nobody` if the test is root: PostgreSQL refuses to run as root.
-pub(crate) fn as_nobody(setpriv: &Path, last: Signal, program: &Path) -> Command {
+pub(crate) fn as_user_nobody(setpriv: &Path, last: Signal, program: &Path) -> Command {
     if !Uid::effective().is_root() {
         return command(setpriv, last, program);
     }
@@ -64,8 +64,8 @@ impl Running {
 
     /// Waits for the end, and kills the process if it does not end.
     pub(crate) fn end(&mut self, limit: Duration) -> Option<ExitStatus> {
-        let begun = Instant::now();
-        while begun.elapsed() < limit {
+        let started = Instant::now();
+        while started.elapsed() < limit {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return Some(status);
             }
@@ -93,9 +93,9 @@ fn pid(child: &Child) -> Pid {
 
 /// Polls until the condition holds: a server does not report changes of its state.
 pub(crate) fn until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
+    let started = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < limit, "timed out: {what}");
+        assert!(started.elapsed() < limit, "timed out: {what}");
         pause(Duration::from_millis(5));
     }
 }

@@ -16,7 +16,7 @@ use tokio::task::spawn;
 use tokio_postgres::{Client, NoTls};
 
 use crate::{
-    child::{Running, as_nobody},
+    child::{Running, as_user_nobody},
     tool::Tools,
 };
 
@@ -35,12 +35,12 @@ impl Database {
             let nobody = User::from_name("nobody").unwrap().expect("the user `nobody` exists");
             chown(place, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
         }
-        let mut initdb = as_nobody(&tools.setpriv, Signal::SIGKILL, &tools.initdb);
+        let mut initdb = as_user_nobody(&tools.setpriv, Signal::SIGKILL, &tools.initdb);
         initdb.args(["-D", "data", "-U", "postgres", "--auth=trust", "--no-sync"]);
         initdb.args(["--encoding=UTF8", "--locale=C"]);
         let mut initdb = Running::start(in_place(initdb, place), Signal::SIGKILL);
         let ended = initdb.end(LIMIT).expect("the database is created in time");
-        assert!(ended.success(), "{}", said(place));
+        assert!(ended.success(), "{}", log(place));
         let mut database = Self {
             server: None,
             program: tools.postgres.clone(),
@@ -52,7 +52,7 @@ impl Database {
     }
 
     pub(crate) fn run(&mut self) {
-        let mut command = as_nobody(&self.setpriv, Signal::SIGQUIT, &self.program);
+        let mut command = as_user_nobody(&self.setpriv, Signal::SIGQUIT, &self.program);
         command.args(["-D", "data", "-c", "listen_addresses=", "-c", "max_connections=60"]);
         // Loss of power is not tested, and the disk belongs to the machine that runs the test.
         command.args(["-c", "fsync=off", "-k"]).arg(&self.place);
@@ -86,7 +86,7 @@ impl Database {
             }
         };
         let connected = tokio::time::timeout(LIMIT, connected).await;
-        let Ok((client, connection)) = connected else { panic!("{}", said(&self.place)) };
+        let Ok((client, connection)) = connected else { panic!("{}", log(&self.place)) };
         spawn(connection);
         client
     }
@@ -99,6 +99,6 @@ fn in_place(mut command: Command, place: &Path) -> Command {
     command
 }
 
-fn said(place: &Path) -> String {
+fn log(place: &Path) -> String {
     std::fs::read_to_string(place.join("database.log")).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     child::until,
-    fleet::{Process, Said, Settings, publishing},
+    fleet::{Log, Process, Settings, publishing},
     orders::{Orders, jobs},
     place::Place,
     random::Random,
@@ -51,17 +51,17 @@ fn events(random: &mut Random, jobs: usize) -> Vec<(usize, Event)> {
 fn kills_of_workers_and_broker_keep_exactly_once_effects() {
     let Some(mut place) = Place::alone() else { return };
     let mut random = Random::from_environment();
-    let (said, orders) = (Said::default(), Orders::new(jobs()));
+    let (log, orders) = (Log::default(), Orders::new(jobs()));
     let settings = Settings { slots: 4, work_ms: 5, ack_wait_ms: 2_000, attempts: 5, retry_ms: 50 };
-    let begun = Instant::now();
-    let mut publishers = vec![publishing(&place, &said, &orders.lines)];
-    let worker = |place: &Place| settings.worker(place, &said);
+    let started = Instant::now();
+    let mut publishers = vec![publishing(&place, &log, &orders.lines)];
+    let worker = |place: &Place| settings.worker(place, &log);
     let mut workers: Vec<_> = (0..WORKERS).map(|_| worker(&place)).collect();
 
-    let (mut kills, mut stops, mut broker_kills, mut untold) = (0, 0, 0, 0);
+    let (mut kills, mut stops, mut broker_kills, mut unreported) = (0, 0, 0, 0);
     for (moment, event) in events(&mut random, jobs()) {
         until("so many are recorded", limit(), || place.recorded() >= moment);
-        eprintln!("{:6.1?} {moment:5} recorded: {event:?}", begun.elapsed());
+        eprintln!("{:6.1?} {moment:5} recorded: {event:?}", started.elapsed());
         let chosen = random.below(WORKERS);
         match event {
             Event::Kill => {
@@ -73,7 +73,7 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
                 match ended.status.code() {
                     Some(0) => {}
                     // The broker had just been killed, and did not receive the acknowledgement in time.
-                    Some(1) => untold += 1,
+                    Some(1) => unreported += 1,
                     // It had only just been started, and handled neither signals nor orders yet.
                     None if ended.status.signal() == Some(15) => assert_eq!(ended.report, ""),
                     _ => panic!("{ended:?}"),
@@ -86,16 +86,16 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
                 broker_kills += 1;
             }
             // Including finished orders that the broker has forgotten since: the database has them.
-            Event::PublishAgain => publishers.push(publishing(&place, &said, &orders.again)),
+            Event::PublishAgain => publishers.push(publishing(&place, &log, &orders.again)),
         }
     }
     for published in publishers.into_iter().map(Process::end) {
-        assert!(published.status.success(), "{published:?} {:#?}", said.trouble());
+        assert!(published.status.success(), "{published:?} {:#?}", log.trouble());
     }
-    eprintln!("{:6.1?} all orders are published", begun.elapsed());
+    eprintln!("{:6.1?} all orders are published", started.elapsed());
     // A killed broker may also keep waiting for acknowledgements of messages that it no longer has.
     let missed = place.until_done(jobs(), limit(), SETTLING);
-    let took = begun.elapsed();
+    let took = started.elapsed();
     // A killed broker may restore messages that it had removed, with sequence numbers below those that its consumer
     // remembers: they are never delivered and stay. A new consumer, which the workers create by themselves,
     // delivers them again.
@@ -108,17 +108,17 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
     let effects = place.totals();
     let lost = orders.good.len().saturating_sub(prices.len()) + orders.bad.len() - dead.len();
     eprintln!(
-        "{} jobs in {took:.1?}: {kills} workers killed, {stops} stopped ({untold} with something untold), \
+        "{} jobs in {took:.1?}: {kills} workers killed, {stops} stopped ({unreported} with unacknowledged orders), \
          broker killed {broker_kills} times; {} redeliveries, {} effects suppressed, {} given up, \
          {left} left in the stream ({missed} of them not done), lost: {lost}",
         jobs(),
-        said.count("delivered again"),
-        said.count("recorded before"),
+        log.count("delivered again"),
+        log.count("recorded before"),
         dead.len(),
     );
     assert_eq!(lost, 0);
     assert!(prices == orders.good, "each good order is recorded, and no other");
     assert_eq!(effects, orders.totals(), "each had its effect once");
     assert_eq!(dead, orders.bad, "each bad order is given up, and no other: {:#?}", place.dead());
-    assert!(ended.iter().all(|it| it.status.success()), "{ended:?} {:#?}", said.trouble());
+    assert!(ended.iter().all(|it| it.status.success()), "{ended:?} {:#?}", log.trouble());
 }

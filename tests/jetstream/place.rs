@@ -136,8 +136,8 @@ impl Place {
     }
 
     fn within(&self, limit: Duration, is_so: impl Fn() -> bool) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < limit {
+        let started = Instant::now();
+        while started.elapsed() < limit {
             if is_so() {
                 return true;
             }

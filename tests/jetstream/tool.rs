@@ -35,8 +35,8 @@ fn find(name: &str, package: &str) -> Option<PathBuf> {
     folders.extend(versions.map(|version| version.path().join("bin")));
     let found = folders.iter().map(|folder| folder.join(name)).find(|it| it.is_file());
     if found.is_none() {
-        let said = format!("\nSKIPPED: no `{name}`; install Debian's package `{package}`\n");
-        _ = io::stderr().write_all(said.as_bytes());
+        let log = format!("\nSKIPPED: no `{name}`; install Debian's package `{package}`\n");
+        _ = io::stderr().write_all(log.as_bytes());
     }
     found
 }

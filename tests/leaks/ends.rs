@@ -7,7 +7,7 @@ use std::{
 
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
-use crate::support::{block_for_ever, keep, kept_pool, said_by, wait_for_ever};
+use crate::support::{block_for_ever, failure_of, keep, kept_pool, wait_for_ever};
 
 #[supervised::test]
 #[should_panic = "as it was"]
@@ -18,7 +18,7 @@ async fn a_panic_is_resumed() {
 
 #[test]
 fn a_panic_keeps_its_payload_and_reports_no_leak() {
-    assert_eq!(said_by(a_panic_is_resumed), "as it was");
+    assert_eq!(failure_of(a_panic_is_resumed), "as it was");
 }
 
 #[supervised::test]
@@ -104,16 +104,16 @@ async fn leaves_a_thread_and_a_drop_that_never_end() {
 
 #[test]
 fn leaked_tasks_do_not_block_the_test() {
-    let begun = Instant::now();
+    let started = Instant::now();
     leaves_a_thread_and_a_drop_that_never_end();
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
 }
 
 static WAS_DROPPED: AtomicBool = AtomicBool::new(false);
 
-struct TellsItsDrop;
+struct PrintsItsDrop;
 
-impl Drop for TellsItsDrop {
+impl Drop for PrintsItsDrop {
     fn drop(&mut self) {
         WAS_DROPPED.store(true, Ordering::SeqCst);
     }
@@ -121,10 +121,10 @@ impl Drop for TellsItsDrop {
 
 #[supervised::test(leaks = "allow", allow(detached_spawn))]
 async fn leaves_something_that_can_be_dropped() {
-    let tells = TellsItsDrop;
+    let prints = PrintsItsDrop;
     tokio::spawn(async move {
         std::future::pending::<()>().await;
-        drop(tells);
+        drop(prints);
     });
 }
 

@@ -111,14 +111,14 @@ fn only_leaking_tests_of_a_hundred_parallel_ones_fail() {
         .env("RUST_BACKTRACE", "0")
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("90 passed; 10 failed"), "{said}");
-    let sections: Vec<_> = said.split("---- hundred::").collect();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("90 passed; 10 failed"), "{text}");
+    let sections: Vec<_> = text.split("---- hundred::").collect();
     for number in 0..10 {
         let (test, task) = (format!("leaks_{number}"), format!("left_{number}"));
         let section =
             sections.iter().find(|section| section.starts_with(&format!("{test} stdout")));
-        let section = section.unwrap_or_else(|| panic!("{test} is not reported: {said}"));
+        let section = section.unwrap_or_else(|| panic!("{test} is not reported: {text}"));
         let blamed =
             format!("the test `{test}` is over, and left behind 1 task:\n\n  {task} (task ");
         assert!(section.contains(&blamed), "{section}");

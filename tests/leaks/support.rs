@@ -33,10 +33,10 @@ pub(crate) fn block_for_ever() {
 }
 
 /// The message of a failing test.
-pub(crate) fn said_by(test: fn()) -> String {
+pub(crate) fn failure_of(test: fn()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(test)).expect_err("it fails");
     match payload.downcast::<String>() {
-        Ok(said) => *said,
+        Ok(text) => *text,
         Err(payload) => {
             (*payload.downcast_ref::<&str>().expect("the payload is a text")).to_owned()
         }

@@ -63,19 +63,19 @@ impl Peaks {
 /// The peaks of a map over this many items, whose results have no size.
 async fn peaks_of(items: usize) -> Vec<usize> {
     let mut peaks = Peaks::of(items);
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     let before = LIVE.load(Relaxed);
     PEAK.store(before, Relaxed);
     let pages = (0..=items).map(move |item| {
         peaks.at(before, item);
         if item == items {
-            tell.send(std::mem::take(&mut peaks.0)).expect("the receiver is alive");
+            sender.send(std::mem::take(&mut peaks.0)).expect("the receiver is alive");
         }
         vec![0; 1024]
     });
     let results = map(&CancellationToken::new(), pages, work).await.expect("no item fails");
     assert_eq!(results.len(), items + 1);
-    told.recv().expect("the last item was read")
+    receiver.recv().expect("the last item was read")
 }
 
 #[supervised(name = "memory: pool")]

@@ -64,7 +64,7 @@ fn as_text_a_panic_is_one_line_and_those_above_ten_are_counted() {
     assert_eq!(panics.len() + counted.sum::<usize>(), 200, "{ended:#?}");
 }
 
-/// How many panics an event reports: one, or those that it counts.
+/// How many panics an event reports: one, or the number that it counts.
 fn panics_of(event: &Value) -> u64 {
     event.get("panics").map_or(1, |panics| panics.as_u64().unwrap())
 }

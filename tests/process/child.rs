@@ -45,11 +45,11 @@ impl Program {
     pub(crate) fn start_and_read(path: &str, body: &str) -> (Self, Receiver<String>) {
         let mut program = Self::spawn(Command::new(path).arg(body));
         let stderr = BufReader::new(program.child.stderr.take().expect("the output is piped"));
-        let (tell, lines) = channel();
+        let (sender, lines) = channel();
         thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 // All are read, even without a receiver: a full pipe would block the program.
-                _ = tell.send(line);
+                _ = sender.send(line);
             }
         });
         (program, lines)
@@ -71,11 +71,11 @@ impl Program {
             .spawn()
             .expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("the output is piped"));
-        let (tell, lines) = channel();
+        let (sender, lines) = channel();
         thread::spawn(move || {
             let mut line = String::new();
             while stdout.read_line(&mut line).is_ok_and(|read| read > 0) {
-                if tell.send(std::mem::take(&mut line)).is_err() {
+                if sender.send(std::mem::take(&mut line)).is_err() {
                     break;
                 }
             }
@@ -170,13 +170,13 @@ impl Ended {
     }
 
     #[track_caller]
-    pub(crate) fn that_told(self, wanted: &str) -> Self {
+    pub(crate) fn with_stderr(self, wanted: &str) -> Self {
         assert!(self.stderr.contains(wanted), "no {wanted:?} in {:?}", self.stderr);
         self
     }
 
     #[track_caller]
-    pub(crate) fn that_printed(self, wanted: &str) -> Self {
+    pub(crate) fn with_stdout(self, wanted: &str) -> Self {
         assert!(self.stdout.ends_with(wanted), "no {wanted:?} at the end of {:?}", self.stdout);
         self
     }

@@ -41,7 +41,7 @@ fn a_second_signal_ends_a_blocked_error_report() {
 /// No second thread gets through `std::process::exit`, and the process cannot end without it.
 #[test]
 fn a_second_signal_ends_a_program_that_hangs_in_exit() {
-    let mut program = Program::start(TOKEN, "an exit of its own that hangs");
+    let mut program = Program::start(TOKEN, "hangs in exit");
     program.wait_for("READY").send(SIGTERM).wait_for("TOLD").send(SIGTERM);
     let sent = Instant::now();
     program.end().with_code(143);

@@ -1,4 +1,4 @@
-//! A second signal ends the process at once, whatever it does.
+//! A second signal ends the process at once, in any state.
 
 use std::time::{Duration, Instant};
 

@@ -45,8 +45,8 @@ const SHAPES: [(&str, Ends); 14] = [
     ("hands on its cancellation", Ends::ByTheSignal),
     ("ignores its token", Ends::With(75)),
     ("blocks its worker", Ends::With(75)),
-    ("panics when told", Ends::With(101)),
-    ("fails when told", Ends::With(1)),
+    ("panics on cancel", Ends::With(101)),
+    ("fails on cancel", Ends::With(1)),
     ("returns quickly", Ends::With(0)),
     ("leaves a blocking thread", Ends::With(0)),
     ("drains a pool", Ends::With(0)),
@@ -86,7 +86,7 @@ impl Storm {
         Self { shape, ends, is_early: random.below(8) == 0, signals, held }
     }
 
-    fn told(&self, signal: i32) -> bool {
+    fn received(&self, signal: i32) -> bool {
         self.signals.iter().any(|(_, sent)| *sent as i32 == signal)
     }
 
@@ -94,7 +94,7 @@ impl Storm {
     fn may_exit_at_once_with(&self, code: i32) -> bool {
         let asks = |signal: Signal| signal == SIGINT || signal == SIGTERM;
         let count = self.signals.iter().filter(|(_, sent)| asks(*sent)).count();
-        count > 1 && [130, 143].contains(&code) && self.told(code - 128)
+        count > 1 && [130, 143].contains(&code) && self.received(code - 128)
     }
 
     fn allows(&self, ended: &Ended, was_ready: bool, took: Duration) -> bool {
@@ -102,11 +102,11 @@ impl Storm {
             // On a busy machine, any kind may spend its grace.
             (Some(75), None) => took >= GRACE,
             (Some(code), None) => self.ends == Ends::With(code) || self.may_exit_at_once_with(code),
-            (None, Some(signal)) if !was_ready => self.told(signal),
-            (None, Some(signal)) if signal == SIGHUP as i32 => self.told(signal),
+            (None, Some(signal)) if !was_ready => self.received(signal),
+            (None, Some(signal)) if signal == SIGHUP as i32 => self.received(signal),
             (None, Some(signal)) => {
                 [SIGINT as i32, SIGTERM as i32].contains(&signal)
-                    && self.told(signal)
+                    && self.received(signal)
                     && self.ends == Ends::ByTheSignal
             }
             _ => false,
@@ -147,11 +147,11 @@ fn storm(storm: &Storm, lag: &Lag) -> Outcome {
         }
         asked = Some(now);
         if let Some(millis) = storm.held {
-            let begun = Instant::now();
+            let started = Instant::now();
             program.send(SIGSTOP);
             wait(millis);
             program.send(SIGCONT);
-            held = begun.elapsed();
+            held = started.elapsed();
         }
     }
     let ended = program.end();
@@ -189,9 +189,9 @@ impl Lag {
         let Self(lag) = self.clone();
         thread::spawn(move || {
             while !lag.1.load(SeqCst) {
-                let begun = Instant::now();
+                let started = Instant::now();
                 wait(10);
-                let late = begun.elapsed().saturating_sub(Duration::from_millis(10));
+                let late = started.elapsed().saturating_sub(Duration::from_millis(10));
                 lag.0.fetch_max(late.as_micros() as u64, SeqCst);
             }
         })

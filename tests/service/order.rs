@@ -104,10 +104,10 @@ async fn idle_it_exits_within_a_second() {
     let service = Service::start([]);
     let mut kept = Connection::open(&service.address).await.unwrap();
     assert_eq!(kept.exchange("GET", "/readyz", b"").await.unwrap().status, 200);
-    let told = Instant::now();
+    let signalled = Instant::now();
     service.terminate();
     let left = service.end().await;
-    assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+    assert!(signalled.elapsed() < Duration::from_secs(1), "{:?}", signalled.elapsed());
     assert_eq!(left.ended.status.code(), Some(0), "{left:#?}");
     left.is_complete(&[]);
 }

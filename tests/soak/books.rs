@@ -12,7 +12,7 @@ use tokio_supervised::{Outcome, TaskStats, stats};
 pub(crate) struct Account {
     name: &'static str,
     /// Bodies that started.
-    begun: AtomicU64,
+    started: AtomicU64,
     /// Bodies that were dropped before their end.
     stopped: AtomicU64,
     /// By outcome, as recorded by the body itself or as returned to the caller.
@@ -64,7 +64,7 @@ impl Account {
     const fn of(name: &'static str, by_callers: bool) -> Self {
         Self {
             name,
-            begun: AtomicU64::new(0),
+            started: AtomicU64::new(0),
             stopped: AtomicU64::new(0),
             ended: [const { AtomicU64::new(0) }; Outcome::ALL.len()],
             by_callers,
@@ -78,25 +78,30 @@ impl Account {
 
     fn balance(&self, stats: &TaskStats) {
         let name = self.name;
-        let told = |outcome| stats.ended(outcome);
+        let counted_by_stats = |outcome| stats.ended(outcome);
         let counted = |outcome: Outcome| self.ended[outcome as usize].load(Relaxed);
-        let sum: u64 = Outcome::ALL.into_iter().map(told).sum();
+        let sum: u64 = Outcome::ALL.into_iter().map(counted_by_stats).sum();
         assert_eq!((stats.running, stats.waiting, stats.started), (0, 0, sum), "{name}");
         assert!(stats.durations.count() <= stats.started, "{name}");
-        let (begun, stopped) = (self.begun.load(Relaxed), self.stopped.load(Relaxed));
+        let (started, stopped) = (self.started.load(Relaxed), self.stopped.load(Relaxed));
         let by_itself = [Outcome::Ok, Outcome::Error, Outcome::Panicked];
         for outcome in Outcome::ALL {
             if self.by_callers || by_itself.contains(&outcome) {
-                assert_eq!(counted(outcome), told(outcome), "{name}: {outcome}, {}", told_of(self));
+                assert_eq!(
+                    counted(outcome),
+                    counted_by_stats(outcome),
+                    "{name}: {outcome}, {}",
+                    report_on(self)
+                );
             }
         }
-        let ended_by_itself: u64 = by_itself.into_iter().map(told).sum();
-        assert_eq!(begun, ended_by_itself + stopped, "{name}: bodies");
+        let ended_by_itself: u64 = by_itself.into_iter().map(counted_by_stats).sum();
+        assert_eq!(started, ended_by_itself + stopped, "{name}: bodies");
         let others = sum - ended_by_itself;
         assert!(stopped <= others, "{name}: {stopped} were stopped, and {others} counted");
         // A body that waits only for its timeout is stopped by it, or by an earlier event.
-        assert!(told(Outcome::TimedOut) <= stopped, "{name}: timed out without a body");
-        let again = begun.max(stats.started) - self.calls.load(Relaxed);
+        assert!(counted_by_stats(Outcome::TimedOut) <= stopped, "{name}: timed out without a body");
+        let again = started.max(stats.started) - self.calls.load(Relaxed);
         if self.calls.load(Relaxed) > 0 {
             assert_eq!(stats.restarts, again, "{name}: restarts");
         } else {
@@ -110,7 +115,7 @@ pub(crate) struct Entry(Option<&'static Account>);
 
 impl Entry {
     pub(crate) fn new(account: &'static Account) -> Self {
-        account.begun.fetch_add(1, Relaxed);
+        account.started.fetch_add(1, Relaxed);
         Self(Some(account))
     }
 
@@ -168,13 +173,13 @@ pub(crate) fn all_started() -> u64 {
     all_stats().map(|(_, stats)| stats.started).sum()
 }
 
-fn told_of(account: &Account) -> String {
+fn report_on(account: &Account) -> String {
     let found = all_stats().find(|(each, _)| each.name == account.name);
     found.map(|(_, stats)| format!("{stats:?}")).unwrap_or_default()
 }
 
 /// A report on each function.
-pub(crate) fn told() -> String {
+pub(crate) fn report() -> String {
     all_stats().map(|(_, stats)| format!("{stats:?}\n")).collect()
 }
 

@@ -38,10 +38,10 @@ pub(crate) async fn until(stop: CancellationToken, pool: Pool, mut random: Rando
 }
 
 /// How a call ended for its caller.
-fn told<T>(result: &Result<T, Failed>) -> Outcome {
+fn outcome_of<T>(result: &Result<T, Failed>) -> Outcome {
     match result {
         Ok(_) => Outcome::Ok,
-        Err(Failed::AsTold) => Outcome::Error,
+        Err(Failed::AsDrawn) => Outcome::Error,
         Err(Failed::Task(TaskError::Panicked(_))) => Outcome::Panicked,
         Err(Failed::Task(TaskError::Cancelled(_))) => Outcome::Cancelled,
         Err(Failed::Task(TaskError::TimedOut(_))) => Outcome::TimedOut,
@@ -72,7 +72,7 @@ async fn called(random: &mut Random) {
             }
         }
     };
-    books::CALLS.ended(told(&result));
+    books::CALLS.ended(outcome_of(&result));
 }
 
 /// Its owner drops it.
@@ -81,7 +81,7 @@ async fn dropped(random: &mut Random) {
     let run = call(&token, random.fork());
     tokio::select! {
         biased;
-        result = run => books::CALLS.ended(told(&result)),
+        result = run => books::CALLS.ended(outcome_of(&result)),
         () = turns(random, 4) => books::CALLS.ended(Outcome::Dropped),
     }
 }

@@ -321,7 +321,7 @@ async fn act(account: &'static Account, mut random: Random) -> Result<u64, Faile
         }
         2..5 => {
             entry.ends(Outcome::Error);
-            return Err(Failed::AsTold);
+            return Err(Failed::AsDrawn);
         }
         5 => pending().await,
         6..15 => {

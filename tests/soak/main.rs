@@ -51,7 +51,7 @@ const MORE_ROUNDS: u32 = 50;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// By how many bytes the median of allocated bytes may grow from the first third of the samples to the last third.
 ///
-/// About 0.4 MB are allocated at steady load, whatever the length of the soak. Buffers that keep their maximum
+/// About 0.4 MB are allocated at steady load, for any length of the soak. Buffers that keep their maximum
 /// capacity grow without a leak: one step of some 50 KB was seen in 5,000,000 runs. A leak of 16 bytes in each run
 /// of one function exceeds the tolerance after 16,000 runs between the thirds: the busiest functions reach that in
 /// the quick form, and each outcome does in three minutes.
@@ -82,14 +82,14 @@ fn a_service_under_full_load_has_exact_counters_and_no_leak() {
     let watchdog = Watchdog::over(length + PATIENCE);
     let runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = { runtime }.worker_threads(4).enable_all().build().unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     let lasting = Lasting::start(&mut random);
     let mut samples = Samples::default();
     for number in 1..=rounds {
         runtime.block_on(round(&mut random, length, &mut samples, number > rounds / WARM_UP));
         watchdog.alive();
         if minutes.is_some() {
-            println!("round {number} of {rounds}: {}", books::totals(begun.elapsed()));
+            println!("round {number} of {rounds}: {}", books::totals(started.elapsed()));
             println!("{} bytes allocated, {:?} resident", allocated::bytes(), resident());
         }
     }
@@ -105,7 +105,7 @@ fn a_service_under_full_load_has_exact_counters_and_no_leak() {
     lasting.end();
     watchdog.alive();
     assert!(tasks().is_empty(), "nothing is left:\n{}", tasks());
-    println!("{}", books::totals(begun.elapsed()));
+    println!("{}", books::totals(started.elapsed()));
     samples.are_flat();
 }
 
@@ -144,14 +144,14 @@ struct Watchdog(mpsc::Sender<()>);
 
 impl Watchdog {
     fn over(longest: Duration) -> Self {
-        let (alive, heard) = mpsc::channel();
+        let (alive, receiver) = mpsc::channel();
         thread::spawn(move || {
             loop {
-                match heard.recv_timeout(longest) {
+                match receiver.recv_timeout(longest) {
                     Ok(()) => {}
                     Err(mpsc::RecvTimeoutError::Disconnected) => return,
                     Err(mpsc::RecvTimeoutError::Timeout) => {
-                        eprintln!("a round hangs:\n{}\n{}", tasks(), books::told());
+                        eprintln!("a round hangs:\n{}\n{}", tasks(), books::report());
                         std::process::abort();
                     }
                 }
@@ -188,7 +188,7 @@ impl Samples {
         if let Some((first, last)) = thirds(&self.resident) {
             println!("resident: {first} bytes in the first third, {last} in the last");
             // A sanitizer keeps its own data in it.
-            let ignored = std::env::var_os("RESIDENT").is_some_and(|told| told == "ignored");
+            let ignored = std::env::var_os("RESIDENT").is_some_and(|value| value == "ignored");
             assert!(ignored || last <= first * RESIDENT_FACTOR, "memory grows: {last} > {first}");
         }
     }

@@ -22,8 +22,8 @@ pub(crate) const THROWN: &str = "a drawn panic";
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failed {
-    #[error("as told")]
-    AsTold,
+    #[error("failed as drawn")]
+    AsDrawn,
     #[error(transparent)]
     Task(#[from] TaskError),
 }
@@ -41,7 +41,7 @@ async fn act(account: &'static Account, mut random: Random) -> Result<u64, Faile
         }
         1..4 => {
             entry.ends(Outcome::Error);
-            return Err(Failed::AsTold);
+            return Err(Failed::AsDrawn);
         }
         // Until its timeout or an earlier event.
         4 => pending().await,
@@ -98,7 +98,7 @@ pub(crate) fn end(entry: Entry, way: usize, value: u64) -> Result<u64, Failed> {
         }
         1 => {
             entry.ends(Outcome::Error);
-            Err(Failed::AsTold)
+            Err(Failed::AsDrawn)
         }
         _ => {
             entry.ends(Outcome::Ok);

@@ -10,9 +10,9 @@ const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Waits until the condition holds: a file does not notify its readers.
 pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
+    let started = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < WATCHDOG, "the condition does not hold in time");
+        assert!(started.elapsed() < WATCHDOG, "the condition does not hold in time");
         thread::yield_now();
     }
 }

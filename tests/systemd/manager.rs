@@ -55,12 +55,12 @@ impl Manager {
     }
 
     /// The next message.
-    pub(crate) fn hears(&self) -> String {
-        self.hears_within(WATCHDOG).expect("a running program sends messages")
+    pub(crate) fn next_message(&self) -> String {
+        self.message_within(WATCHDOG).expect("a running program sends messages")
     }
 
     /// The next message, if it comes within that time.
-    pub(crate) fn hears_within(&self, time: Duration) -> Option<String> {
+    pub(crate) fn message_within(&self, time: Duration) -> Option<String> {
         self.socket.set_read_timeout(Some(time)).unwrap();
         let mut message = [0; 256];
         match self.socket.recv(&mut message) {
@@ -71,14 +71,14 @@ impl Manager {
     }
 
     /// The messages that have already arrived.
-    pub(crate) fn has_heard(&self) -> Vec<String> {
-        std::iter::from_fn(|| self.hears_within(Duration::from_millis(1))).collect()
+    pub(crate) fn pending_messages(&self) -> Vec<String> {
+        std::iter::from_fn(|| self.message_within(Duration::from_millis(1))).collect()
     }
 
     /// How many messages come within that time.
     pub(crate) fn count_within(&self, time: Duration) -> usize {
         let end = Instant::now() + time;
         let left = || end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
-        std::iter::from_fn(|| self.hears_within(left()?)).count()
+        std::iter::from_fn(|| self.message_within(left()?)).count()
     }
 }

@@ -91,7 +91,7 @@ pub trait Plain {
 
 /// A trait that promises `Send`.
 pub trait Promising {
-    /// What it gives.
+    /// The result.
     type Given;
 
     /// Does it.

@@ -98,8 +98,8 @@ impl Finder<'_> {
         self.of = signature.ident.to_string();
         let line = signature.ident.span().start().line;
         for value in instead(&signature.output) {
-            let told = if value.is_empty() { "()" } else { value };
-            if let Some(on) = self.fault(line, &format!("give {told}")) {
+            let value_text = if value.is_empty() { "()" } else { value };
+            if let Some(on) = self.fault(line, &format!("give {value_text}")) {
                 let at = first.span().byte_range().start;
                 self.wrap(at..at, format!("if {on} {{ return {value}; }} "), "");
             }

@@ -43,7 +43,7 @@ pub(crate) fn run(list: &Path, equivalent: &Path, results: &Path, filter: &str, 
         });
     }
     let equivalent = fs::read_to_string(equivalent).expect("the list exists, even if empty");
-    tell(&fs::read_to_string(results).unwrap_or_default(), &equivalent);
+    report(&fs::read_to_string(results).unwrap_or_default(), &equivalent);
 }
 
 /// `file:line what in function` of a line of results.
@@ -52,7 +52,7 @@ fn place(line: &str) -> Option<&str> {
     Some(of.split('\t').next().unwrap_or(of))
 }
 
-fn tell(results: &str, equivalent: &str) {
+fn report(results: &str, equivalent: &str) {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for line in results.lines() {
         let (end, of) = line.split_once(' ').expect("an outcome and a place");

@@ -109,9 +109,9 @@ impl Binary {
         let mut command = self.command();
         command.args(["--exact", &name]).env("MUTANTS_REACHED", &file);
         let took = (0..3).find_map(|_| {
-            let begun = Instant::now();
+            let started = Instant::now();
             let end = end(&mut command, Duration::from_secs(300));
-            matches!(end, End::Survived).then(|| begun.elapsed())
+            matches!(end, End::Survived).then(|| started.elapsed())
         });
         let took = took.unwrap_or_else(|| panic!("{name} fails without a fault"));
         let numbers = fs::read_to_string(&file).unwrap_or_default();

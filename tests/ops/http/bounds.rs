@@ -192,12 +192,12 @@ async fn half_sent_requests_are_closed_and_the_next_client_is_served() {
     for _ in 0..CONNECTIONS {
         half_sent.push(half_a_request(server.address).await);
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     let answer = timeout(HEAD_TIMEOUT + SLACK, ask(server.address, "/healthz", &[])).await;
     assert_eq!(answer.expect("a place becomes free in time").status, 200);
     for mut stream in half_sent {
         let mut rest = Vec::new();
-        let left = (HEAD_TIMEOUT + SLACK).saturating_sub(begun.elapsed());
+        let left = (HEAD_TIMEOUT + SLACK).saturating_sub(started.elapsed());
         timeout(left, stream.read_to_end(&mut rest)).await.expect("it is closed").unwrap();
     }
 }
@@ -273,7 +273,7 @@ async fn viewer_that_does_not_read(address: SocketAddr) -> TcpStream {
 #[tokio::test]
 async fn viewers_that_do_not_read_are_disconnected() {
     let server = Server::start();
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut stuck = Vec::new();
     for _ in 0..VIEWERS {
         stuck.push(viewer_that_does_not_read(server.address).await);
@@ -282,11 +282,11 @@ async fn viewers_that_do_not_read_are_disconnected() {
     let full = within(Duration::from_secs(5), async || (status().await == 503).then_some(())).await;
     assert!(full.is_some(), "they have no places");
     let stream = Duration::from_secs(10);
-    let left = (stream + SLACK).saturating_sub(begun.elapsed());
+    let left = (stream + SLACK).saturating_sub(started.elapsed());
     let free = within(left, async || (status().await == 200).then_some(())).await;
     assert!(free.is_some(), "they keep their places");
     let stall = Duration::from_secs(5);
-    let left = (stream + stall + SLACK).saturating_sub(begun.elapsed());
+    let left = (stream + stall + SLACK).saturating_sub(started.elapsed());
     let closed = within(left, async || (server.sockets() < VIEWERS / 2).then_some(())).await;
     assert!(closed.is_some(), "{} sockets", server.sockets());
     drop(stuck);

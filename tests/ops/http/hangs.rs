@@ -16,7 +16,7 @@ struct Hanging {
 
 impl Hanging {
     fn begin() -> Self {
-        let (begun, is_begun) = mpsc::channel();
+        let (started, is_started) = mpsc::channel();
         let (ends, end) = mpsc::channel::<()>();
         let thread = thread::spawn(move || {
             let runtime =
@@ -25,7 +25,7 @@ impl Hanging {
                 let address = ops::listen(0).unwrap();
                 let pool = Pool::new(1);
                 let hangs = move || {
-                    begun.send((address, tokio::runtime::Handle::current())).unwrap();
+                    started.send((address, tokio::runtime::Handle::current())).unwrap();
                     _ = end.recv();
                 };
                 pool.spawn(task!("hangs", |_| -> Result<(), TaskError> {
@@ -37,7 +37,7 @@ impl Hanging {
                 pool.drain(std::time::Duration::from_secs(60)).await.unwrap();
             });
         });
-        let (address, runtime) = is_begun.recv().unwrap();
+        let (address, runtime) = is_started.recv().unwrap();
         Self { address, runtime, ends: Some(ends), thread: Some(thread) }
     }
 }

@@ -34,7 +34,7 @@ async fn ask(address: impl ToString, path: &str, headers: &[(&str, &str)]) -> An
 
 /// Requests the live tasks until they are as expected: a snapshot may be half a second old.
 async fn tasks_until(address: impl ToString, is_so: impl Fn(&str) -> bool) -> String {
-    let looks = async {
+    let polls = async {
         loop {
             let answer = ask(address.to_string(), "/debug/tasks", &[]).await;
             if is_so(answer.text()) {
@@ -42,12 +42,12 @@ async fn tasks_until(address: impl ToString, is_so: impl Fn(&str) -> bool) -> St
             }
         }
     };
-    timeout(Duration::from_secs(30), looks).await.expect("the condition holds in time")
+    timeout(Duration::from_secs(30), polls).await.expect("the condition holds in time")
 }
 
 /// The same for JSON, until the predicate returns something.
 async fn json_until<T>(address: impl ToString, find: impl Fn(&Value) -> Option<T>) -> T {
-    let looks = async {
+    let polls = async {
         loop {
             let answer = ask(address.to_string(), "/debug/tasks", &[JSON]).await;
             if let Some(found) = find(&serde_json::from_str(answer.text()).unwrap()) {
@@ -55,7 +55,7 @@ async fn json_until<T>(address: impl ToString, find: impl Fn(&Value) -> Option<T
             }
         }
     };
-    timeout(Duration::from_secs(30), looks).await.expect("the condition holds in time")
+    timeout(Duration::from_secs(30), polls).await.expect("the condition holds in time")
 }
 
 /// The object with that value in a list.

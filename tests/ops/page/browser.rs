@@ -32,7 +32,7 @@ fn program() -> Option<PathBuf> {
         // Not by a macro: libtest captures its output in a passing test.
         _ = writeln!(
             std::io::stderr(),
-            "SKIPPED: no Chromium in the PATH, the ops page is not looked at (apt-get install chromium)"
+            "SKIPPED: no Chromium in the PATH, the ops page is not checked (apt-get install chromium)"
         );
     }
     found
@@ -125,16 +125,16 @@ impl Browser {
 
     /// Waits until an expression is true in the page, and returns how long that took.
     pub(crate) fn until(&mut self, expression: &str) -> Duration {
-        let begun = Instant::now();
+        let started = Instant::now();
         // Evaluates it again after each change; a page that is replaced drops the promise.
-        let looks = format!(
+        let script = format!(
             "new Promise((found) => {{ \
                const look = () => ({expression}) ? found(true) : setTimeout(look, 20); \
                setTimeout(() => found(false), 30000); \
                look(); }})"
         );
-        assert_eq!(self.value(&looks), true, "it never comes to it: {expression}");
-        begun.elapsed()
+        assert_eq!(self.value(&script), true, "the condition does not hold in time: {expression}");
+        started.elapsed()
     }
 
     pub(crate) fn resize(&mut self, Size { width, height }: Size) {
@@ -174,7 +174,7 @@ impl Browser {
             message["sessionId"] = self.session.as_str().into();
         }
         let to = self.to.as_mut().unwrap();
-        to.write_all(format!("{message}\0").as_bytes()).expect("the browser is there");
+        to.write_all(format!("{message}\0").as_bytes()).expect("the browser runs");
         loop {
             let message = self.from.recv_timeout(WATCHDOG);
             let mut message = message.unwrap_or_else(|error| panic!("{method}: {error}"));
@@ -202,8 +202,8 @@ fn is_complaint(message: &Value) -> bool {
 impl Drop for Browser {
     fn drop(&mut self) {
         drop(self.to.take());
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(5) {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(5) {
             if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
                 return;
             }

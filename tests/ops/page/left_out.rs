@@ -33,7 +33,7 @@ async fn a_function_that_was_omitted_has_no_rate_when_listed_again() {
     let address = ops::listen(0).unwrap();
     now_and_then(&CancellationToken::new()).await.unwrap();
 
-    let looks = move || {
+    let check = move || {
         let Some(mut browser) = Browser::open(&format!("http://{address}/debug/tasks")) else {
             return;
         };
@@ -44,5 +44,5 @@ async fn a_function_that_was_omitted_has_no_rate_when_listed_again() {
         assert_eq!(browser.value(LOOKS), shown);
         assert_eq!(browser.complaints(), [0; 0]);
     };
-    tokio::task::spawn_blocking(looks).await.unwrap();
+    tokio::task::spawn_blocking(check).await.unwrap();
 }

@@ -21,7 +21,7 @@ async fn a_page_without_a_snapshot_does_not_report_healthy() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let served = axum::serve(listener, page_alone().await).into_future();
-    let looks = move || {
+    let check = move || {
         let Some(mut browser) = Browser::open(&format!("http://{address}/debug/tasks")) else {
             return;
         };
@@ -31,6 +31,6 @@ async fn a_page_without_a_snapshot_does_not_report_healthy() {
     };
     tokio::select! {
         ended = served => panic!("{ended:?}"),
-        looked = tokio::task::spawn_blocking(looks) => looked.unwrap(),
+        checked = tokio::task::spawn_blocking(check) => checked.unwrap(),
     }
 }

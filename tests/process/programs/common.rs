@@ -14,7 +14,7 @@ pub(crate) fn body_runs() {
     BODIES.add_permits(1);
 }
 
-/// Waits until this many bodies run. A signal rejects a spawned task that has not been polled, whatever its body.
+/// Waits until this many bodies run. A signal rejects a spawned task before its first poll.
 pub(crate) async fn bodies_run(bodies: u32) {
     BODIES.acquire_many(bodies).await.expect("the semaphore is never closed").forget();
 }

@@ -48,13 +48,13 @@ async fn main(token: CancellationToken) -> Result<(), Box<dyn std::error::Error>
             Ok(never(&token).await?)
         }
         "leaves a task whose drop blocks" => {
-            let (began, has_begun) = tokio::sync::oneshot::channel();
+            let (began, has_started) = tokio::sync::oneshot::channel();
             tokio::spawn(async {
                 let _blocks = BlocksAtDrop;
                 _ = began.send(());
                 pending::<()>().await;
             });
-            has_begun.await?;
+            has_started.await?;
             say("READY");
             Ok(())
         }

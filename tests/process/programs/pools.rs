@@ -83,7 +83,7 @@ impl Drop for SpawnsWhenDropped {
 }
 
 /// Reports when the full pool has closed.
-fn say_when_it_drains() {
+fn report_drain() {
     tokio::spawn(async {
         if POOL.reserve().await.is_err() {
             say("DRAINING");
@@ -108,7 +108,7 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
             bodies_run(1).await;
             anyhow::bail!("the disk is full");
         }
-        "is deaf, and the body fails when it is told" => {
+        "is deaf, and the body fails on cancel" => {
             POOL.spawn(deaf).await?;
             bodies_run(1).await;
             say("READY");
@@ -129,7 +129,7 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
         "is deaf, and says when it drains" => {
             POOL.spawn(deaf).await?;
             bodies_run(1).await;
-            say_when_it_drains();
+            report_drain();
             say("READY");
             token.cancelled().await;
         }
@@ -167,13 +167,13 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
         "is deaf, and drained when the signal comes" => {
             POOL.spawn(deaf).await?;
             bodies_run(1).await;
-            say_when_it_drains();
+            report_drain();
             POOL.drain(Duration::from_secs(60)).await?;
         }
         "uses another" => {
             POOL.spawn(uses_another).await?;
         }
-        "is used by what is dropped with the runtime" => {
+        "is used by a drop with the runtime" => {
             let guard = SpawnsWhenDropped(tokio::runtime::Handle::current());
             tokio::spawn(async move {
                 let _guard = guard;

@@ -30,11 +30,11 @@ async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
 
 /// One section after the other, of various lengths.
 #[supervised(name = "commit")]
-async fn commit(takes: Duration, begun: mpsc::Sender<()>) -> Result<(), TaskError> {
+async fn commit(takes: Duration, started: mpsc::Sender<()>) -> Result<(), TaskError> {
     loop {
         let section = shield(takes * 2, |_| async {
             // The receivers of later signals are gone.
-            _ = begun.try_send(());
+            _ = started.try_send(());
             tokio::time::sleep(takes).await;
         });
         section.await;
@@ -44,10 +44,10 @@ async fn commit(takes: Duration, begun: mpsc::Sender<()>) -> Result<(), TaskErro
 
 async fn in_a_group(token: &CancellationToken, takes: Duration) -> anyhow::Result<()> {
     let group = Group::new(token);
-    let (begun, mut has_begun) = mpsc::channel(1);
-    group.spawn(|token| commit(token, takes, begun)).await;
+    let (started, mut has_started) = mpsc::channel(1);
+    group.spawn(|token| commit(token, takes, started)).await;
     // `None` if the token had fired before.
-    if has_begun.recv().await.is_some() {
+    if has_started.recv().await.is_some() {
         say("READY");
     }
     group.join().await?;
@@ -79,12 +79,12 @@ async fn with_a_token(token: CancellationToken) -> anyhow::Result<()> {
             say("READY");
             block()
         }
-        "panics when told" => {
+        "panics on cancel" => {
             say("READY");
             token.cancelled().await;
             panic!("the flush is broken")
         }
-        "fails when told" => {
+        "fails on cancel" => {
             say("READY");
             token.cancelled().await;
             bail!("the flush failed")

@@ -69,7 +69,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             token.cancel();
             Ok(never(&token).await?)
         }
-        "cancels a child of its own" => {
+        "cancels its child token" => {
             let child = token.child_token();
             child.cancel();
             Ok(never(&child).await?)
@@ -81,12 +81,12 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             pending().await
         }
         "leaves a blocking thread" => {
-            let (began, has_begun) = tokio::sync::oneshot::channel();
+            let (began, has_started) = tokio::sync::oneshot::channel();
             tokio::task::spawn_blocking(|| {
                 _ = began.send(());
                 block()
             });
-            has_begun.await?;
+            has_started.await?;
             say("READY");
             Ok(())
         }
@@ -96,12 +96,12 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             Ok(())
         }
         "leaves a task that blocks its worker" => {
-            let (began, has_begun) = tokio::sync::oneshot::channel();
+            let (began, has_started) = tokio::sync::oneshot::channel();
             tokio::spawn(async {
                 _ = began.send(());
                 block()
             });
-            has_begun.await?;
+            has_started.await?;
             say("READY");
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! The limit of a function: which calls run, which wait, and in what order they get their permits.
+//! The limit of a function: which calls run, which wait, and the order of their permits.
 
 use std::collections::VecDeque;
 

@@ -162,7 +162,7 @@ async fn compare(program: Program) -> Result<(), TestCaseError> {
             }
             Step::GiveBack(index) if !real.slots.is_empty() => {
                 drop(real.slots.swap_remove(index.index(real.slots.len())));
-                model.give_back();
+                model.release();
             }
             Step::Open(index) if !model.running.is_empty() => {
                 let number = model.open(index.index(model.running.len()));

@@ -64,7 +64,7 @@ impl Model {
         self.begin();
     }
 
-    pub(crate) fn give_back(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.reserved -= 1;
         self.begin();
     }

@@ -21,7 +21,7 @@ pub(crate) enum End {
     Panic,
 }
 
-/// What a task does.
+/// The behaviour of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     /// Succeeds after this many turns.
@@ -248,7 +248,7 @@ pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
 
 /// This many programs unless the environment sets another number.
 pub(crate) fn programs(cases: u32) -> ProptestConfig {
-    let is_told = std::env::var_os("PROPTEST_CASES").is_some();
+    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
     let config = ProptestConfig::default();
-    ProptestConfig { cases: if is_told { config.cases } else { cases }, ..config }
+    ProptestConfig { cases: if is_set { config.cases } else { cases }, ..config }
 }

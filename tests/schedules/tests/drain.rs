@@ -63,8 +63,8 @@ in_many_orders! {
         seen.all_over();
         since.all_ended();
         let done = since_dropped.all_ended();
-        let told = done.ended(Outcome::Cancelled) + done.ended(Outcome::Dropped);
-        assert_eq!(told, done.started, "{done:?}");
+        let ended = done.ended(Outcome::Cancelled) + done.ended(Outcome::Dropped);
+        assert_eq!(ended, done.started, "{done:?}");
         assert!(done.started > u64::from(accepted), "{done:?}");
     }
 }

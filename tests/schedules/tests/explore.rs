@@ -101,7 +101,7 @@ where
         hasher: DefaultHasher::new(),
     };
     thread::spawn(watch);
-    tell_of_panics();
+    report_panics();
     let ended = catch_unwind(AssertUnwindSafe(|| {
         Runner::new(explorer, config()).run(move || tokio::schedule::first(program()));
     }));
@@ -128,7 +128,7 @@ static SEED: AtomicU64 = AtomicU64::new(0);
 /// A panic that reaches a hook is not intended by the tests, even if the runtime catches it.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-fn tell_of_panics() {
+fn report_panics() {
     let before = take_hook();
     set_hook(Box::new(move |panic| {
         if !PANICKED.swap(true, SeqCst) {

@@ -87,9 +87,9 @@ in_many_orders! {
             feeder.await.unwrap();
         }
         let done = since.all_ended();
-        assert_eq!(seen.begun(), accepted.load(SeqCst), "started and accepted");
+        assert_eq!(seen.started(), accepted.load(SeqCst), "started and accepted");
         let ran = [Outcome::Ok, Outcome::Error, Outcome::Panicked].map(|end| done.ended(end));
-        assert_eq!(ran.iter().sum::<u64>(), seen.begun() as u64, "{done:?}");
+        assert_eq!(ran.iter().sum::<u64>(), seen.started() as u64, "{done:?}");
         assert!(seen.peak() <= 2, "{} at once", seen.peak());
         every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::Hang, seen)).await;
     }
@@ -109,7 +109,7 @@ in_many_orders! {
         }
         all_ended().await;
         assert!(pool.is_empty());
-        assert_eq!(seen.begun(), accepted.load(SeqCst));
+        assert_eq!(seen.started(), accepted.load(SeqCst));
         since.all_ended();
         every_slot_is_back(&pool).await;
         pool.drain(LONG).await.unwrap();

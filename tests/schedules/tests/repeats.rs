@@ -8,9 +8,9 @@ const TEST: &str = "pool::accepted_tasks_have_ended_when_the_drain_returns";
 fn order(key: &str, value: &str) -> String {
     let mut command = in_a_process_of_its_own(TEST);
     command.env_remove("SEED").env_remove("SCHEDULES").env(key, value).env(TRACE, "");
-    let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
-    let line = told.lines().find(|line| line.starts_with("40: "));
-    line.unwrap_or_else(|| panic!("no order for seed 40:\n{told}")).to_owned()
+    let stdout = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let line = stdout.lines().find(|line| line.starts_with("40: "));
+    line.unwrap_or_else(|| panic!("no order for seed 40:\n{stdout}")).to_owned()
 }
 
 #[test]

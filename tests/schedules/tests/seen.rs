@@ -19,7 +19,7 @@ use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, TaskStats, s
 
 use crate::explore::below;
 
-/// What a task does.
+/// The behaviour of a task.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
     /// Ends after this many turns.
@@ -70,7 +70,7 @@ impl std::error::Error for Error {
 pub(crate) struct Seen {
     pub(crate) running: AtomicUsize,
     pub(crate) peak: AtomicUsize,
-    pub(crate) begun: AtomicUsize,
+    pub(crate) started: AtomicUsize,
     over: AtomicBool,
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct Running(Arc<Seen>);
 impl Seen {
     pub(crate) fn enter(self: &Arc<Self>) -> Running {
         assert!(!self.over.load(SeqCst), "a body starts after everything has ended");
-        self.begun.fetch_add(1, SeqCst);
+        self.started.fetch_add(1, SeqCst);
         self.peak.fetch_max(self.running.fetch_add(1, SeqCst) + 1, SeqCst);
         Running(self.clone())
     }
@@ -95,8 +95,8 @@ impl Seen {
         self.peak.load(SeqCst)
     }
 
-    pub(crate) fn begun(&self) -> usize {
-        self.begun.load(SeqCst)
+    pub(crate) fn started(&self) -> usize {
+        self.started.load(SeqCst)
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn body(wanted: &str, token: &CancellationToken) -> anyhow::Res
             });
             Ok(never(token).await?)
         }
-        "an exit of its own that hangs" => {
+        "hangs in exit" => {
             std::thread::spawn(|| {
                 LAST.with(|_| ());
                 std::process::exit(3)

@@ -15,7 +15,7 @@ macro_rules! any_atomic {
         pub struct $name(atomic::$name);
 
         impl $name {
-            /// With a value.
+            /// Creates one with a value.
             pub const fn new(value: $value) -> Self {
                 Self(atomic::$name::new(value))
             }

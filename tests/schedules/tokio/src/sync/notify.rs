@@ -16,7 +16,7 @@ pub struct Notify(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     /// The number of notifications.
-    told: u64,
+    notifications: u64,
     next: u64,
     waiting: Vec<(u64, Waker)>,
 }
@@ -25,7 +25,7 @@ struct State {
 #[derive(Debug)]
 pub struct Notified<'a> {
     notify: &'a Notify,
-    told: u64,
+    notifications: u64,
     entry: Option<u64>,
 }
 
@@ -42,15 +42,15 @@ impl Notify {
     /// Creates a waiter.
     pub fn notified(&self) -> Notified<'_> {
         step();
-        let told = self.state().told;
-        Notified { notify: self, told, entry: None }
+        let notifications = self.state().notifications;
+        Notified { notify: self, notifications, entry: None }
     }
 
     /// Wakes all waiters.
     pub fn notify_waiters(&self) {
         step();
         let mut state = self.state();
-        state.told += 1;
+        state.notifications += 1;
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         for (_, waker) in waiting {
@@ -64,7 +64,7 @@ impl Notified<'_> {
     /// Whether it was notified since its creation.
     pub fn enable(self: Pin<&mut Self>) -> bool {
         step();
-        self.notify.state().told != self.told
+        self.notify.state().notifications != self.notifications
     }
 }
 
@@ -74,7 +74,7 @@ impl Future for Notified<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         step();
         let mut state = self.notify.state();
-        if state.told != self.told {
+        if state.notifications != self.notifications {
             return Poll::Ready(());
         }
         let entry = self.entry.unwrap_or(state.next);
