@@ -17,14 +17,17 @@ fn check_with_abort(features: &[&str]) -> Output {
 #[test]
 fn a_profile_that_aborts_is_refused_or_accepted_knowingly() {
     let refused = check_with_abort(&[]);
-    let told = String::from_utf8(refused.stderr).unwrap();
+    let stderr = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success());
     assert_eq!(
-        told.matches("error: ").count(),
+        stderr.matches("error: ").count(),
         2,
-        "one mistake, and that it does not compile: {told}"
+        "one error, and that it does not compile: {stderr}"
     );
-    assert!(told.contains("remove `panic = \"abort\"` from the profile in `Cargo.toml`"), "{told}");
+    assert!(
+        stderr.contains("remove `panic = \"abort\"` from the profile in `Cargo.toml`"),
+        "{stderr}"
+    );
 
     let accepted = check_with_abort(&["panic-abort"]);
     assert!(accepted.status.success(), "{}", String::from_utf8_lossy(&accepted.stderr));

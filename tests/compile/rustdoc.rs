@@ -1,11 +1,11 @@
-//! What the documentation of a supervised function tells of it, as a reader sees it.
+//! The rustdoc page of a supervised function, as a reader sees it.
 
 use std::{fs, path::PathBuf, process::Command};
 
-/// Documents the crate of all forms, and gives the folder of its pages.
+/// Documents the crate of all forms, and returns the directory of its pages.
 fn pages() -> PathBuf {
-    // `target/debug/deps/rustdoc-…`, wherever the target directory is.
-    let test = std::env::current_exe().expect("the test knows where it is");
+    // `target/debug/deps/rustdoc-…`, in any target directory.
+    let test = std::env::current_exe().expect("the test has a path");
     let target = test.ancestors().nth(3).expect("the test is in a target directory");
     let documented = Command::new(env!("CARGO"))
         .args(["doc", "--package", "supervised-edition-2021", "--no-deps", "--quiet"])

@@ -1,7 +1,8 @@
-//! What a test build says of `#[supervised::test]`: elsewhere a test is left out before its types are looked at.
+//! Compiler messages for `#[supervised::test]` in a test build: other builds remove a test before its types are
+//! checked.
 //!
-//! A package of its own, with a target folder of its own, since features are those of a whole build: here the
-//! crate is without `test-util`, and with it.
+//! A separate package with its own target directory, since features apply to a whole build: here the crate is built
+//! without `test-util`, and with it.
 
 use std::{
     fs,
@@ -10,11 +11,11 @@ use std::{
     sync::Mutex,
 };
 
-/// One build at a time, since they share a folder.
+/// One build at a time, since they share a target directory.
 static FOLDER: Mutex<()> = Mutex::new(());
 
-/// What the compiler says of a file of tests; nothing, where it says nothing.
-fn said_of(tests: &str, features: &str) -> String {
+/// The compiler's messages for a file of tests; empty if there are none.
+fn compiler_output(tests: &str, features: &str) -> String {
     let _alone = FOLDER.lock().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("test_builds");
@@ -32,14 +33,14 @@ fn said_of(tests: &str, features: &str) -> String {
         .env("CARGO_TARGET_DIR", folder.join("target"))
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.success(), !said.contains("error"), "{said}");
-    said
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.success(), !text.contains("error"), "{text}");
+    text
 }
 
-/// How many mistakes are told; the last line says that it does not compile.
-fn errors(said: &str) -> usize {
-    said.lines().filter(|line| line.starts_with("error")).count() - 1
+/// The number of reported errors; the last line says that the build failed.
+fn errors(output: &str) -> usize {
+    output.lines().filter(|line| line.starts_with("error")).count() - 1
 }
 
 const PAUSED: &str = r#"
@@ -49,35 +50,35 @@ const PAUSED: &str = r#"
 
 #[test]
 fn paused_time_without_its_feature_is_one_error_that_names_it() {
-    let said = said_of(PAUSED, "");
+    let output = compiler_output(PAUSED, "");
     assert!(
-        said.contains("`start_paused` needs the feature `test-util`: write `tokio-supervised = { features = [\"test-util\"] }` in the `[dev-dependencies]` of `Cargo.toml`"),
-        "{said}"
+        output.contains("`start_paused` needs the feature `test-util`: write `tokio-supervised = { features = [\"test-util\"] }` in the `[dev-dependencies]` of `Cargo.toml`"),
+        "{output}"
     );
-    assert_eq!(errors(&said), 1, "{said}");
-    assert_eq!(said_of(PAUSED, "\"test-util\""), "");
+    assert_eq!(errors(&output), 1, "{output}");
+    assert_eq!(compiler_output(PAUSED, "\"test-util\""), "");
 }
 
 #[test]
 fn an_unsupported_test_result_is_reported_at_its_type() {
-    let said = said_of(
+    let output = compiler_output(
         "#[tokio_supervised::supervised::test]\nasync fn works() -> u32 {\n    1\n}\n",
         "\"test-util\"",
     );
-    assert!(said.contains("the trait bound `u32: Termination` is not satisfied"), "{said}");
-    assert!(said.contains("src/lib.rs:2:21"), "{said}");
-    assert_eq!(errors(&said), 1, "{said}");
+    assert!(output.contains("the trait bound `u32: Termination` is not satisfied"), "{output}");
+    assert!(output.contains("src/lib.rs:2:21"), "{output}");
+    assert_eq!(errors(&output), 1, "{output}");
 }
 
 #[test]
 fn a_first_parameter_that_is_no_token_is_reported_there() {
-    let said = said_of(
+    let output = compiler_output(
         "#[tokio_supervised::supervised::test]\nasync fn works(case: u32) {\n    drop(case);\n}\n",
         "\"test-util\"",
     );
-    assert!(said.contains("expected `u32`, found `CancellationToken`"), "{said}");
-    assert!(said.contains("src/lib.rs:2:22"), "{said}");
-    assert_eq!(errors(&said), 1, "{said}");
+    assert!(output.contains("expected `u32`, found `CancellationToken`"), "{output}");
+    assert!(output.contains("src/lib.rs:2:22"), "{output}");
+    assert_eq!(errors(&output), 1, "{output}");
 }
 
 #[test]
@@ -97,5 +98,5 @@ fn a_test_in_a_module_of_tests_builds_without_a_warning() {
             }
         }
     ";
-    assert_eq!(said_of(tests, ""), "");
+    assert_eq!(compiler_output(tests, ""), "");
 }

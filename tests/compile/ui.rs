@@ -1,11 +1,11 @@
-//! What does not compile, and what the compiler says of it: one refusal a case.
+//! Code that does not compile, and the compiler's messages: one refusal per case.
 //!
 //! The snapshots are those of the toolchain that the repository names. After a change of a message,
-//! `TRYBUILD=overwrite cargo test -p supervised-tests --test ui` writes them; read each.
+//! `TRYBUILD=overwrite cargo test -p supervised-tests --test ui` writes them; review each.
 //!
-//! With the component `rust-src` the compiler quotes the standard library where it has a place in it, and
-//! without it names the place alone. The snapshots are made without it; where it is installed, the few
-//! cases that have such a place are left out, by name.
+//! With the component `rust-src` the compiler quotes the standard library at places in it; without it, it prints
+//! only the place. The snapshots are made without it; if it is installed, the few cases with such a place are
+//! skipped, by name.
 
 use std::{
     env, fs,

@@ -1,8 +1,8 @@
-//! What is told through `tracing`, once each.
+//! The `tracing` events: each is logged once.
 //!
-//! A program of its own, with one subscriber for all its tests, set before any of them tells a thing: `tracing`
-//! remembers for each place whether anyone listens, and a place that is first reached on a thread without a
-//! subscriber, while another thread sets its own, can be remembered as unheard.
+//! A separate program whose one subscriber is set before any test logs. `tracing` caches for each callsite whether
+//! a subscriber is interested: a callsite that is first reached on a thread without a subscriber, while another
+//! thread sets one, can be cached as disabled.
 
 #![allow(clippy::unwrap_used, dead_code)]
 
@@ -40,7 +40,10 @@ async fn a_panic_is_one_error_event_with_its_place() {
     assert_eq!(event.fields["task.name"], "events: panic");
     assert_eq!(event.fields["exception.type"], "panic");
     assert_eq!(event.fields["exception.message"], "boom");
-    assert!(!event.fields.contains_key("exception.stacktrace"), "no worker symbolises it");
+    assert!(
+        !event.fields.contains_key("exception.stacktrace"),
+        "the backtrace is not resolved on a worker"
+    );
     assert!(event.fields["code.file.path"].ends_with("events/main.rs"));
     assert!(event.fields.contains_key("code.line.number"));
 }
@@ -71,7 +74,7 @@ async fn each_restart_and_giving_up_is_one_warning() {
         max_restarts = "2/1m"
     )]
     async fn fails() -> anyhow::Result<()> {
-        anyhow::bail!("as it was asked to")
+        anyhow::bail!("failed as requested")
     }
 
     let events = listen();
@@ -83,14 +86,14 @@ async fn each_restart_and_giving_up_is_one_warning() {
         assert_eq!(event.fields["outcome"], "error");
         assert_eq!(event.fields["restart"], number);
         assert_eq!(event.fields["wait"], "2s");
-        assert_eq!(event.fields["error"], "as it was asked to");
+        assert_eq!(event.fields["error"], "failed as requested");
         let message = format!(
-            "task `events: restarts` ended as `error` (as it was asked to): restart {number} in 2s"
+            "task `events: restarts` ended as `error` (failed as requested): restart {number} in 2s"
         );
         assert_eq!(event.fields["message"], message);
     }
     assert_eq!((last.level, last.name()), (Level::WARN, "events: restarts"));
-    assert!(!last.fields.contains_key("error"), "the caller has it: {last:#?}");
+    assert!(!last.fields.contains_key("error"), "the error is returned to the caller: {last:#?}");
     assert_eq!(last.fields["outcome"], "error");
     assert_eq!((&*last.fields["restarts"], &*last.fields["window"]), ("2", "60s"));
 }
@@ -105,15 +108,15 @@ async fn a_restart_after_a_panic_is_logged_beside_the_panic() {
     let events = listen();
     panics(&CancellationToken::new()).await;
     let events = events.lock().unwrap();
-    let told: Vec<_> =
+    let logged: Vec<_> =
         events.iter().map(|event| (event.level, event.fields.contains_key("outcome"))).collect();
     let (panic, restart, gave_up) =
         ((Level::ERROR, false), (Level::WARN, true), (Level::WARN, true));
-    assert_eq!(told, [panic, restart, panic, gave_up]);
+    assert_eq!(logged, [panic, restart, panic, gave_up]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_reports_a_call_that_gave_up_once_at_error() {
+async fn a_pool_logs_a_final_restart_failure_once_at_error() {
     #[supervised(
         name = "events: gives up",
         restart = "on-failure",
@@ -129,9 +132,9 @@ async fn a_pool_reports_a_call_that_gave_up_once_at_error() {
     pool.spawn(fails).await.unwrap();
     in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
     let events = events.lock().unwrap();
-    let told: Vec<_> =
+    let logged: Vec<_> =
         events.iter().map(|event| (event.level, event.fields.contains_key("error"))).collect();
-    assert_eq!(told, [(Level::WARN, true), (Level::WARN, false), (Level::ERROR, true)]);
+    assert_eq!(logged, [(Level::WARN, true), (Level::WARN, false), (Level::ERROR, true)]);
 }
 
 #[test]
@@ -175,8 +178,8 @@ async fn a_function_without_a_result_logs_its_failures() {
     assert!(poll_once(first.as_mut()).is_pending());
     full(&token).await;
     let events = events.lock().unwrap();
-    let told: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
-    assert_eq!(told, [(Level::WARN, "events: timeout"), (Level::WARN, "events: rejected")]);
+    let logged: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
+    assert_eq!(logged, [(Level::WARN, "events: timeout"), (Level::WARN, "events: rejected")]);
 }
 
 #[tokio::test]
@@ -230,8 +233,8 @@ async fn only_a_failure_of_a_pool_task_is_one_error_event() {
     stop.cancel();
     in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
     let events = events.lock().unwrap();
-    let told: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
-    assert_eq!(told, [(Level::ERROR, "events: fails"), (Level::ERROR, "events: too slow")]);
+    let logged: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
+    assert_eq!(logged, [(Level::ERROR, "events: fails"), (Level::ERROR, "events: too slow")]);
     assert_eq!(events[0].fields["outcome"], "error");
     assert_eq!(events[0].fields["error"], "saving: the disk is full");
     assert!(events[0].fields.contains_key("task.id"));
@@ -252,10 +255,10 @@ async fn a_panic_in_a_pool_is_logged_once() {
     pool.try_spawn(|token| breaks(token, "no number".parse().expect("a number"))).unwrap();
     in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
     let events = events.lock().unwrap();
-    let told: Vec<_> =
+    let logged: Vec<_> =
         events.iter().map(|event| (event.level, &*event.fields["exception.message"])).collect();
-    let [(Level::ERROR, closure), (Level::ERROR, "boom in a pool")] = told[..] else {
-        panic!("two events: {told:#?}")
+    let [(Level::ERROR, closure), (Level::ERROR, "boom in a pool")] = logged[..] else {
+        panic!("two events: {logged:#?}")
     };
     assert!(closure.starts_with("a number"), "{closure}");
 }
@@ -414,11 +417,11 @@ async fn a_pool_whose_last_handle_is_its_last_task_does_not_warn() {
 }
 
 thread_local! {
-    /// Where this thread's events go: each test has a thread of its own.
-    static HEARD: RefCell<Events> = RefCell::default();
+    /// Where this thread's events go; each test has its own thread.
+    static EVENTS: RefCell<Events> = RefCell::default();
 }
 
-/// Captures what this thread's code tells from now on.
+/// Captures the events of this thread from now on.
 fn listen() -> Events {
     static SUBSCRIBED: Once = Once::new();
     SUBSCRIBED.call_once(|| {
@@ -428,6 +431,6 @@ fn listen() -> Events {
         tracing::subscriber::set_global_default(subscriber).unwrap();
     });
     let events = Events::default();
-    HEARD.set(events.clone());
+    EVENTS.set(events.clone());
     events
 }

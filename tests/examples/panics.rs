@@ -23,7 +23,7 @@ fn row(ended: &Ended, name: &str) -> [u64; 4] {
     row.map(|count| count.parse().unwrap()).collect::<Vec<_>>().try_into().unwrap()
 }
 
-/// The file of the job, as the compiler was given it.
+/// The file of the job, as it was passed to the compiler.
 const PLACE: &str = "examples/panics/average.rs";
 
 #[test]
@@ -58,7 +58,7 @@ fn as_text_a_panic_is_one_line_and_those_above_ten_are_counted() {
     assert_eq!(panics.len() + counted.sum::<usize>(), 200, "{ended:#?}");
 }
 
-/// How many panics an event tells: one, or those that it counts.
+/// How many panics an event reports: one, or the number that it counts.
 fn panics_of(event: &Value) -> u64 {
     event.get("panics").map_or(1, |panics| panics.as_u64().unwrap())
 }
@@ -127,7 +127,7 @@ fn strict_reports_a_panic_by_the_exit_code() {
 }
 
 #[test]
-fn no_job_at_all_adds_up_too() {
+fn the_counts_of_zero_jobs_add_up() {
     let ended = start(["--jobs", "0", "--backtrace", "--strict"]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert_eq!(row(&ended, "results"), [0; 4]);

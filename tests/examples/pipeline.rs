@@ -14,7 +14,7 @@ fn table(lines: usize) -> String {
     (0..lines).map(|n| format!("key {n}\tvalue {n}\n")).collect()
 }
 
-/// What the program is to make of [`table`].
+/// The expected output for [`table`].
 fn summed(lines: usize) -> String {
     let line = |n| {
         let value = format!("value {n}");
@@ -23,7 +23,7 @@ fn summed(lines: usize) -> String {
     (0..lines).map(line).collect()
 }
 
-/// CRC-32 by long division, without the table that the example has.
+/// CRC-32 by long division, without the table of the example.
 fn crc32(bytes: &[u8]) -> u32 {
     let bits = bytes.iter().flat_map(|byte| (0..8).map(move |bit| u32::from(byte >> bit & 1)));
     let divide = |crc: u32, bit: u32| (crc >> 1) ^ (0xEDB8_8320 * ((crc ^ bit) & 1));
@@ -33,7 +33,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 const LINES: usize = 20_000;
 
 #[test]
-fn twenty_thousand_lines_come_out_in_order() {
+fn twenty_thousand_lines_are_written_in_order() {
     assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("table"), table(LINES)).unwrap();
@@ -71,7 +71,7 @@ fn a_bad_line_ends_the_output() {
 }
 
 #[test]
-fn what_cannot_be_opened_read_or_written_is_named() {
+fn unusable_files_are_named() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("table"), table(1)).unwrap();
     let cases = [
@@ -117,7 +117,7 @@ fn a_signal_under_load_writes_exactly_the_lines_read() {
     let lines = ended.stdout.lines().count();
     let said = format!("Interrupted: {lines} lines had been read, {lines} of them are written.\n");
     assert_eq!(ended.stderr, said);
-    assert!(ended.stdout == summed(lines), "a whole beginning of the table");
+    assert!(ended.stdout == summed(lines), "a complete prefix of the table");
 }
 
 #[test]

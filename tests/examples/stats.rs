@@ -17,10 +17,10 @@ fn column(ended: &Ended, head: &str) -> String {
     let mut lines = ended.stdout.lines().map(str::split_whitespace);
     let (heads, values) = (lines.next().unwrap(), lines.next().unwrap());
     let mut columns = heads.zip(values);
-    columns.find(|(name, _)| *name == head).expect("the column is there").1.to_owned()
+    columns.find(|(name, _)| *name == head).expect("the column exists").1.to_owned()
 }
 
-/// The lines of the histogram: what each bar holds, and how many.
+/// The lines of the histogram: the label of each bar, and its count.
 fn bars(ended: &Ended) -> Vec<(String, u64)> {
     let bars = ended.stdout.lines().skip(4).map(str::split_whitespace);
     bars.map(|mut bar| (bar.next().unwrap().to_owned(), bar.next().unwrap().parse().unwrap()))
@@ -28,7 +28,7 @@ fn bars(ended: &Ended) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn a_hundred_files_give_the_sequential_answer_either_way() {
+fn a_hundred_files_give_the_sequential_answer_in_both_modes() {
     let place = tempfile::tempdir().unwrap();
     let words = |file: usize, line: usize| (file * 7 + line * 3) % 20;
     let names: Vec<_> = (0..100).map(|file| format!("{file}.txt")).collect();
@@ -74,7 +74,7 @@ fn standard_input_is_counted_if_no_file_is_named() {
 }
 
 #[test]
-fn no_line_at_all_is_no_division_by_zero() {
+fn an_empty_input_does_not_divide_by_zero() {
     let ended = start(Path::new("."), []).close_stdin().end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let row = ["lines", "words", "shortest", "longest", "mean"].map(|head| column(&ended, head));
@@ -110,7 +110,7 @@ fn an_interrupt_shows_the_counts_and_ends_by_the_signal() {
         let arguments = ["--kept", kept, "--watch", "1"];
         let mut program = start(Path::new("."), arguments);
         program.feed("three words here\nand not a whole line");
-        // The line has been counted when the watcher says so; the rest waits for its line end.
+        // The line is counted when the watcher prints it; the rest waits for its newline.
         while program.next_remark() != "1 lines, 3 words, 3.00 words a line" {}
         program.signal(Signal::SIGINT);
         let ended = program.end();

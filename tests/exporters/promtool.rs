@@ -1,4 +1,4 @@
-//! What `promtool` says of the page and of the rules.
+//! `promtool` checks the page and the rules.
 
 use std::{
     ffi::OsStr,
@@ -12,7 +12,7 @@ use tokio_supervised::{CancellationToken, prometheus, supervised};
 
 use crate::{run, tool};
 
-/// Runs it with that on its standard input. It reads files and ends by itself.
+/// Runs it with `input` on its standard input. It reads files and ends by itself.
 fn promtool(
     program: &Path,
     arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
@@ -40,7 +40,7 @@ fn promtool_accepts_the_page() {
     let said = promtool(&program, ["check", "metrics"], prometheus::text());
     assert!(said.status.success() && said.stderr.is_empty(), "{said:?}");
     let wrong = promtool(&program, ["check", "metrics"], "a{b=\"\n\"} 1\n".into());
-    assert!(!wrong.status.success(), "it looks: {wrong:?}");
+    assert!(!wrong.status.success(), "it detects errors: {wrong:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where it is; without it the test says so past libtest's capture, and ends.
+/// The path of a program; if it is missing, the test prints that past libtest's capture, and ends.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).map(|folder| folder.join(name)).find(|it| it.is_file());
@@ -17,7 +17,7 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// The rules that are for users to copy, and their test.
+/// The alert rules for users to copy, and their test.
 pub(crate) fn rules(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/prometheus").join(file)
 }

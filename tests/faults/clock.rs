@@ -1,4 +1,4 @@
-//! Clocks that jump. `steps.rs` jumps before each step of what waits for a clock.
+//! Clocks that jump. `steps.rs` jumps before each step of code that waits for a clock.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn ages_and_durations_ignore_paused_time() {
     watched(|| {
         let books = Books::of(&["clock: old"]);
         let loads = books.loads();
-        let begun = std::time::Instant::now();
+        let started = std::time::Instant::now();
         in_paused_time(async {
             let token = CancellationToken::new();
             let group = Group::new(&token);
@@ -35,12 +35,12 @@ fn ages_and_durations_ignore_paused_time() {
             turn().await;
             tokio::time::advance(300 * YEAR).await;
             let age = tasks().iter().find(|task| task.name == "clock: old").unwrap().age;
-            assert!(age <= begun.elapsed(), "{age:?}");
+            assert!(age <= started.elapsed(), "{age:?}");
             token.cancel();
             group.join().await.unwrap_err();
         });
         let stats = stats().into_iter().find(|task| task.name == "clock: old").unwrap();
-        assert!(stats.durations.sum() <= begun.elapsed(), "{:?}", stats.durations.sum());
+        assert!(stats.durations.sum() <= started.elapsed(), "{:?}", stats.durations.sum());
         books.must_balance("an old task");
     });
 }
@@ -56,10 +56,10 @@ fn a_timeout_of_years_ends_after_those_years() {
         let books = Books::of(&["clock: years"]);
         let loads = books.loads();
         in_paused_time(async {
-            let begun = Instant::now();
+            let started = Instant::now();
             let ended = patient(&CancellationToken::new(), loads.held()).await.unwrap_err();
-            assert!(matches!(ended, Failed::Told(TaskError::TimedOut(_))), "{ended}");
-            assert_eq!(begun.elapsed().as_secs() / YEAR.as_secs(), 10);
+            assert!(matches!(ended, Failed::Converted(TaskError::TimedOut(_))), "{ended}");
+            assert_eq!(started.elapsed().as_secs() / YEAR.as_secs(), 10);
         });
         books.must_balance("years");
     });
@@ -120,7 +120,7 @@ fn timers_due_after_a_long_sleep_fire_once_and_together() {
             tokio::time::advance(20 * YEAR).await;
             let (one, other, waits) = tokio::join!(one, other, waits);
             assert!(one.is_err() && other.is_err());
-            assert_eq!(waits.unwrap(), 1, "its clock begins with its permit");
+            assert_eq!(waits.unwrap(), 1, "its timeout starts with its permit");
         });
         let stats = stats().into_iter().find(|task| task.name == "clock: due").unwrap();
         assert_eq!((stats.ended(Outcome::TimedOut), stats.ended(Outcome::Ok)), (2, 1));

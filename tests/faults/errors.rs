@@ -1,4 +1,4 @@
-//! Errors and iterators whose methods panic where the runtime asks them, and a hook that panics.
+//! Errors and iterators whose methods panic when the runtime calls them, and a hook that panics.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -13,23 +13,23 @@ use crate::{
 };
 use testkit::watched;
 
-/// Panics when it is displayed, and when it is asked for its source.
+/// Panics in `Display` and in `source`.
 enum Fragile {
-    Itself(#[allow(dead_code, reason = "it is there to be dropped")] Load),
-    Told(TaskError),
+    Itself(#[allow(dead_code, reason = "held for its drop")] Load),
+    Converted(TaskError),
 }
 
 impl From<TaskError> for Fragile {
     fn from(error: TaskError) -> Self {
-        Self::Told(error)
+        Self::Converted(error)
     }
 }
 
 impl fmt::Display for Fragile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Itself(_) => panic!("it was displayed"),
-            Self::Told(error) => error.fmt(f),
+            Self::Itself(_) => panic!("panic in `Display`"),
+            Self::Converted(error) => error.fmt(f),
         }
     }
 }
@@ -43,8 +43,8 @@ impl fmt::Debug for Fragile {
 impl Error for Fragile {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Itself(_) => panic!("its source was asked for"),
-            Self::Told(error) => Some(error),
+            Self::Itself(_) => panic!("panic in `source`"),
+            Self::Converted(error) => Some(error),
         }
     }
 }
@@ -71,18 +71,18 @@ fn an_error_whose_source_panics_is_a_panic_of_its_run() {
         let load = books.loads().turns(0);
         in_a_runtime(async {
             let failed = gives(&CancellationToken::new(), load).await.unwrap_err();
-            let Fragile::Told(TaskError::Panicked(panic)) = failed else {
+            let Fragile::Converted(TaskError::Panicked(panic)) = failed else {
                 panic!("not a panic");
             };
-            assert_eq!(panic.message(), "its source was asked for");
+            assert_eq!(panic.message(), "panic in `source`");
         });
         assert_eq!(ended("errors: source", Outcome::Panicked), 1);
         books.must_balance("a source that panics");
     });
 }
 
-/// Of a generic error nothing is asked but how it is displayed.
-struct Undisplayable(#[allow(dead_code, reason = "it is there to be dropped")] Load);
+/// Only `Display` of a generic error is called.
+struct Undisplayable(#[allow(dead_code, reason = "held for its drop")] Load);
 
 impl From<TaskError> for Undisplayable {
     fn from(error: TaskError) -> Self {
@@ -92,7 +92,7 @@ impl From<TaskError> for Undisplayable {
 
 impl fmt::Display for Undisplayable {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("it was displayed")
+        panic!("panic in `Display`")
     }
 }
 
@@ -116,12 +116,12 @@ fn a_pool_continues_after_an_error_whose_display_panics() {
         assert_eq!(ended("errors: display", Outcome::Error), 3);
         let caught = recent_panics();
         let it = caught.iter().find(|panic| panic.task() == "errors: display");
-        assert_eq!(it.expect("it is caught, and told").message(), "it was displayed");
+        assert_eq!(it.expect("the panic is caught and logged").message(), "panic in `Display`");
         books.must_balance("an error that is displayed");
     });
 }
 
-/// Panics where it is asked how long it is.
+/// Panics in `size_hint`.
 struct OfUnknownLength(std::vec::IntoIter<Load>);
 
 impl Iterator for OfUnknownLength {
@@ -132,7 +132,7 @@ impl Iterator for OfUnknownLength {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        panic!("nobody knows")
+        panic!("the length is unknown")
     }
 }
 

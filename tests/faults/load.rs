@@ -1,4 +1,4 @@
-//! What the runs of a test are given: how long they take, how they end, and that it is dropped.
+//! The arguments of the runs of a test: they set how long a run takes and how it ends, and count drops.
 
 use std::{
     fmt,
@@ -13,7 +13,7 @@ use std::{
 
 use tokio_supervised::TaskError;
 
-/// Makes loads, and counts those that are alive.
+/// Creates loads, and counts the live ones.
 #[derive(Clone)]
 pub(crate) struct Loads(Arc<AtomicUsize>);
 
@@ -22,12 +22,12 @@ impl Loads {
         Self(alive.clone())
     }
 
-    /// Ready at its poll number `turns + 1`.
+    /// Ready at poll `turns + 1`.
     pub(crate) fn turns(&self, turns: u32) -> Load {
         self.load(turns, Duration::ZERO, Ends::Well)
     }
 
-    /// The same, and then it sleeps, by the runtime's clock.
+    /// The same, followed by a sleep on the runtime's clock.
     pub(crate) fn sleeps(&self, turns: u32, millis: u64) -> Load {
         self.load(turns, Duration::from_millis(millis), Ends::Well)
     }
@@ -67,7 +67,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// What a body does with it.
+    /// The behaviour of a body.
     pub(crate) async fn carry(self) -> Result<u32, Failed> {
         for _ in 0..self.turns {
             turn().await;
@@ -100,12 +100,12 @@ impl Drop for Load {
 #[derive(Debug)]
 pub(crate) enum Failed {
     AsAsked,
-    Told(TaskError),
+    Converted(TaskError),
 }
 
 impl From<TaskError> for Failed {
     fn from(error: TaskError) -> Self {
-        Self::Told(error)
+        Self::Converted(error)
     }
 }
 
@@ -113,7 +113,7 @@ impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AsAsked => f.write_str("as asked"),
-            Self::Told(error) => error.fmt(f),
+            Self::Converted(error) => error.fmt(f),
         }
     }
 }
@@ -122,12 +122,12 @@ impl std::error::Error for Failed {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::AsAsked => None,
-            Self::Told(error) => Some(error),
+            Self::Converted(error) => Some(error),
         }
     }
 }
 
-/// Pending once, having woken its task: one step, wherever it is polled.
+/// Pending once after it has woken its task: one step, wherever it is polled.
 pub(crate) async fn turn() {
     let mut has_been_pending = false;
     std::future::poll_fn(|cx| {

@@ -1,12 +1,9 @@
-//! What is done to the crate by those around it: owners, clocks, wakers, subscribers, hooks, a shut-down.
+//! Faults in the code around the crate: owners, clocks, wakers, subscribers, hooks, a shutdown.
 //!
 //! After each fault the books are read: see [`books`]. Every test runs under a watchdog of its own: see `testkit::watched`.
 
 #![allow(clippy::unwrap_used)]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tasks")]
 
 mod blocking;
 mod books;

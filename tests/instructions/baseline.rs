@@ -1,4 +1,4 @@
-//! The counts that were last accepted, as they are kept in the repository.
+//! The last accepted counts, stored in the repository.
 
 use std::{collections::BTreeMap, fmt, fs};
 
@@ -10,7 +10,7 @@ const HEAD: &str = "\
 ";
 
 pub(crate) struct Baseline {
-    /// What made them.
+    /// The tools that produced them.
     pub(crate) compiler: String,
     /// By case.
     pub(crate) counts: BTreeMap<String, u64>,

@@ -1,4 +1,4 @@
-//! How much of the stack a supervised function that calls itself takes, against a plain one, in an optimized build.
+//! Stack use of a recursive supervised function, compared with a plain one, in an optimized build.
 //!
 //! ```text
 //! cargo run --release -p supervised-instructions --bin recursion
@@ -15,7 +15,7 @@ const MOST: usize = 2;
 
 fn main() -> ExitCode {
     if cfg!(debug_assertions) {
-        eprintln!("SKIPPED, and nothing was measured: this is no optimized build (`--release`)");
+        eprintln!("SKIPPED, nothing was measured: this is no optimized build (`--release`)");
         return ExitCode::SUCCESS;
     }
     let plain = recursion::bytes_of_a_level(recursion::plain);

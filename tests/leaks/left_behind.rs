@@ -1,4 +1,4 @@
-//! One leak each, as people make them.
+//! One leak each, as they occur in practice.
 
 use std::{
     future::IntoFuture,
@@ -50,20 +50,20 @@ async fn a_task_waits_for_a_lock_that_is_never_released() {
     kept_pool().spawn(task).await.unwrap();
 }
 
-/// A group is dropped with its test, and what ignores its abort stays.
+/// A group is dropped with its test, and tasks that ignore their abort stay.
 #[supervised::test(flavor = "multi_thread", worker_threads = 1)]
 #[should_panic(expected = "): polling for ")]
 async fn a_loop_that_never_ends_holds_its_worker(token: &CancellationToken) {
-    let (begun, has_begun) = oneshot::channel();
+    let (started, has_started) = oneshot::channel();
     let group = Group::new(token);
-    group.spawn(|token| spin(token, begun)).await;
-    has_begun.await.unwrap();
+    group.spawn(|token| spin(token, started)).await;
+    has_started.await.unwrap();
 }
 
-/// Long enough to be seen, and not for ever: the other tests need the processor.
+/// Long enough to be found, and bounded, since the other tests need the processor.
 #[supervised(allow(no_exit))]
-async fn spin(begun: oneshot::Sender<()>) -> Result<(), TaskError> {
-    _ = begun.send(());
+async fn spin(started: oneshot::Sender<()>) -> Result<(), TaskError> {
+    _ = started.send(());
     let since = Instant::now();
     while since.elapsed() < Duration::from_secs(2) {
         std::hint::spin_loop();
@@ -76,8 +76,8 @@ async fn spin(begun: oneshot::Sender<()>) -> Result<(), TaskError> {
 async fn an_endless_loop_does_not_block_a_single_threaded_test(token: &CancellationToken) {
     let pool = kept_pool();
     // Not polled before the body ends.
-    let (begun, _) = oneshot::channel();
-    pool.spawn(|token| spin(token, begun)).await.unwrap();
+    let (started, _) = oneshot::channel();
+    pool.spawn(|token| spin(token, started)).await.unwrap();
     _ = token;
 }
 
@@ -102,14 +102,14 @@ async fn bare_spawns_are_counted_beside_tasks() {
 #[supervised::test]
 #[should_panic(expected = "left behind 1 task:\n\n  block (task ")]
 async fn a_supervised_blocking_closure_is_a_task() {
-    let (begun, has_begun) = oneshot::channel();
+    let (started, has_started) = oneshot::channel();
     let block = move |_| {
-        _ = begun.send(());
+        _ = started.send(());
         block_for_ever();
         Ok::<_, TaskError>(())
     };
     kept_pool().spawn_blocking("block", block).await.unwrap();
-    has_begun.await.unwrap();
+    has_started.await.unwrap();
 }
 
 #[supervised::test(allow(detached_spawn))]
@@ -132,14 +132,14 @@ async fn workers_are_no_blocking_threads() {
 
 #[supervised::test]
 #[should_panic(expected = "left behind 3 tasks:\n\n  root (task ")]
-async fn children_come_after_their_parents() {
-    let (begun, mut has_begun) = mpsc::channel(2);
+async fn children_are_listed_after_their_parents() {
+    let (started, mut has_started) = mpsc::channel(2);
     let root = task!("root", |token| -> Result<(), TaskError> {
         let group = Group::new(&token);
         for _ in 0..2 {
-            let begun = begun.clone();
+            let started = started.clone();
             let leaf = task!("leaf", |_| -> Result<(), TaskError> {
-                begun.send(()).await.unwrap();
+                started.send(()).await.unwrap();
                 std::future::pending().await
             });
             group.spawn(leaf).await;
@@ -147,8 +147,8 @@ async fn children_come_after_their_parents() {
         group.join().await.map(drop)
     });
     kept_pool().spawn(root).await.unwrap();
-    has_begun.recv().await.unwrap();
-    has_begun.recv().await.unwrap();
+    has_started.recv().await.unwrap();
+    has_started.recv().await.unwrap();
 }
 
 #[supervised::test]
@@ -156,10 +156,10 @@ async fn children_come_after_their_parents() {
 async fn a_map_that_is_not_awaited_to_its_end() {
     let squares = map(&CancellationToken::new(), 0..8_u32, square);
     let mut squares = Box::pin(squares.into_future());
-    // Its workers begin with the first poll.
-    let begun =
+    // Its workers start with the first poll.
+    let started =
         std::future::poll_fn(|cx| Poll::Ready(squares.as_mut().poll(cx).is_pending())).await;
-    assert!(begun);
+    assert!(started);
     keep(squares);
 }
 

@@ -1,4 +1,4 @@
-//! What is no leak.
+//! No leaks are reported in these cases.
 
 use std::{
     sync::LazyLock,
@@ -97,7 +97,7 @@ async fn tasks_of_a_local_set(token: &CancellationToken) {
     .await;
 }
 
-/// Each test has tasks of its own in it, and a runtime of its own.
+/// Each test has its own tasks and its own runtime.
 static SHARED: LazyLock<Pool> = LazyLock::new(|| Pool::new(64));
 
 async fn uses_the_shared_pool() {
@@ -129,9 +129,9 @@ async fn a_pool_that_tests_share_on_workers() {
 #[supervised::test]
 async fn a_task_of_another_runtime_in_a_pool_that_tests_share() {
     let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (started, has_started) = tokio::sync::oneshot::channel();
     let elsewhere = task!("elsewhere", |_| -> Result<(), TaskError> {
-        begun.send(()).unwrap();
+        started.send(()).unwrap();
         std::future::pending().await
     });
     let spawning = {
@@ -146,7 +146,7 @@ async fn a_task_of_another_runtime_in_a_pool_that_tests_share() {
     })
     .await
     .unwrap();
-    has_begun.await.unwrap();
+    has_started.await.unwrap();
     // It lives on, as does its runtime.
     std::mem::forget(other);
 }
@@ -158,12 +158,12 @@ async fn leaks_that_are_allowed() {
 
 #[test]
 fn a_clean_test_is_checked_without_delay() {
-    let begun = Instant::now();
+    let started = Instant::now();
     for _ in 0..100 {
         a_clean_test();
     }
-    // A hundred times the looks after a leak would be 43 s.
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // A hundred times the pauses after a leak would be 43 s.
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
 #[supervised::test]

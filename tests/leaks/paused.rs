@@ -1,4 +1,4 @@
-//! Time that is paused does not run ahead while leaks are looked for.
+//! The search for leaks does not advance paused time.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::support::{kept_pool, wait_for_ever};
 
 #[supervised::test(start_paused = true)]
 async fn time_is_paused() {
-    let begun = (Instant::now(), std::time::Instant::now());
+    let started = (Instant::now(), std::time::Instant::now());
     sleep(Duration::from_secs(3_600)).await;
-    assert!(begun.0.elapsed() >= Duration::from_secs(3_600));
-    assert!(begun.1.elapsed() < Duration::from_secs(60));
+    assert!(started.0.elapsed() >= Duration::from_secs(3_600));
+    assert!(started.1.elapsed() < Duration::from_secs(60));
 }
 
 #[supervised::test(start_paused = true)]
@@ -36,8 +36,8 @@ async fn a_check_does_not_move_the_clock() {
     }))
     .await
     .unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     let leaks = check.verify().await.unwrap_err();
     assert_eq!(leaks.tasks().len(), 2);
-    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }

@@ -1,4 +1,4 @@
-//! A supervised function knows which signal it was cancelled by, wherever it runs.
+//! A supervised function knows which signal cancelled it, wherever it runs.
 
 use testkit::program::{Program, SIGINT, SIGTERM};
 
@@ -9,7 +9,7 @@ fn the_cause_of_a_cancellation_is_the_signal() {
             let body = format!("cause in {place}");
             let mut program = Program::start(env!("CARGO_BIN_EXE_main_token"), &body);
             program.wait_for("READY").send(signal);
-            program.end().with_code(0).that_printed(cause);
+            program.end().with_code(0).with_stdout(cause);
         }
     }
 }

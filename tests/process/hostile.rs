@@ -1,4 +1,4 @@
-//! The user's subscriber, a standard stream, a report: none of them holds the exit.
+//! No subscriber, standard stream or report of the user blocks the exit.
 
 use std::time::{Duration, Instant};
 
@@ -38,10 +38,10 @@ fn a_second_signal_ends_a_blocked_error_report() {
     assert!(sent.elapsed() < SOON, "{:?}", sent.elapsed());
 }
 
-/// No second thread gets through `std::process::exit`, and there is no going on without it.
+/// No second thread gets through `std::process::exit`, and the process cannot end without it.
 #[test]
 fn a_second_signal_ends_a_program_that_hangs_in_exit() {
-    let mut program = Program::start(TOKEN, "an exit of its own that hangs");
+    let mut program = Program::start(TOKEN, "hangs in exit");
     program.wait_for("READY").send(SIGTERM).wait_for("TOLD").send(SIGTERM);
     let sent = Instant::now();
     program.end().with_code(143);

@@ -1,7 +1,7 @@
-//! `#[supervised::main]` on real processes, under real signals.
+//! `#[supervised::main]` in real processes, under real signals.
 //!
-//! Every program tells `READY` before a test sends anything, and every wait has a watchdog. Lower bounds of
-//! time are exact; upper bounds leave room for a busy machine.
+//! Every program prints `READY` before a test sends anything, and every wait has a watchdog. Lower time bounds are
+//! exact; upper bounds have a tolerance for a busy machine.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]

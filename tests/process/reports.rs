@@ -1,4 +1,4 @@
-//! What a body returns is what the process ends with.
+//! The result of a body decides how the process ends.
 
 use std::time::Instant;
 
@@ -31,7 +31,7 @@ fn an_exit_code_is_the_exit_code() {
 }
 
 #[test]
-fn a_result_of_an_exit_code_gives_either() {
+fn an_exit_code_in_a_result_is_the_exit_code() {
     let path = env!("CARGO_BIN_EXE_main_result_code");
     Program::start(path, "nine").end().with_code(9);
     let ended = Program::start(path, "else").end().with_code(1);
@@ -43,21 +43,21 @@ fn a_custom_termination_reports_itself() {
     Program::start(env!("CARGO_BIN_EXE_main_custom_code"), "")
         .end()
         .with_code(42)
-        .that_printed("the score is 42\n");
+        .with_stdout("the score is 42\n");
 }
 
 #[test]
 fn a_panic_exits_with_101_after_one_call_of_the_hook() {
     for (path, body) in [(TOKEN, "panic"), (PLAIN, "panics")] {
-        let ended = Program::start(path, body).end().with_code(101).that_told("panicked at");
+        let ended = Program::start(path, body).end().with_code(101).with_stderr("panicked at");
         assert_eq!(ended.stderr.matches("the body is broken").count(), 1, "{}", ended.stderr);
     }
 }
 
 #[test]
 fn a_cancellation_without_a_signal_is_an_error() {
-    for body in ["cancels itself", "cancels a child of its own"] {
-        Program::start(TOKEN, body).end().with_code(1).that_told("`never`");
+    for body in ["cancels itself", "cancels its child token"] {
+        Program::start(TOKEN, body).end().with_code(1).with_stderr("`never`");
     }
 }
 
@@ -81,6 +81,6 @@ fn tasks_left_by_the_body_do_not_delay_the_exit() {
 #[test]
 fn a_panic_on_a_thread_outside_of_all_runs_is_reported() {
     let ended = Program::start(TOKEN, "panics beside its runs").end().with_code(0);
-    let ended = ended.that_told("panicked at ");
-    ended.that_told("tests/process/programs/token.rs:").that_told("beside");
+    let ended = ended.with_stderr("panicked at ");
+    ended.with_stderr("tests/process/programs/token.rs:").with_stderr("beside");
 }

@@ -1,4 +1,4 @@
-//! A second signal ends the process at once, whatever it does.
+//! A second signal ends the process at once, in any state.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ fn exits_at_once(program: &mut Program, second: Signal) {
     assert!(sent.elapsed() < AT_ONCE, "{:?}", sent.elapsed());
 }
 
-/// Sent without a look between them, two signals may be caught in either order.
+/// Signals that are sent without a pause may be caught in either order.
 fn exits_at_either(program: &mut Program) -> Ended {
     program.send(SIGINT).send(SIGTERM);
     let sent = Instant::now();

@@ -1,4 +1,4 @@
-//! The grace and what it is made of.
+//! The grace and its parts.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,8 @@ fn a_spent_grace_exits_with_75_and_names_running_tasks() {
     let ended = program.send(SIGTERM).end();
     let took = sent.elapsed();
     assert!(took >= SPENT_GRACE && took < SPENT_GRACE + SLACK, "{took:?}");
-    let ended = ended.with_code(75).that_told("The grace of 1s is spent. What did not stop:\n");
-    ended.that_told("\nmain  ").that_told("\n├─ deaf (task ").that_told("\n└─ deaf (task ");
+    let ended = ended.with_code(75).with_stderr("The grace of 1s is spent. What did not stop:\n");
+    ended.with_stderr("\nmain  ").with_stderr("\n├─ deaf (task ").with_stderr("\n└─ deaf (task ");
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn sigusr1_prints_the_live_tasks_and_the_process_continues() {
 fn a_run_that_is_awaited_inline_is_a_line_below_the_tree() {
     let mut program = Program::start(SPENT, "a call is deaf");
     let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
-    ended.that_told("\nmain  ").that_told("\ndeaf: 1 running, 0 waiting (");
+    ended.with_stderr("\nmain  ").with_stderr("\ndeaf: 1 running, 0 waiting (");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_sigusr1_after_a_print_prints_again() {
     let stderr = program.take_stderr();
     program.wait_for("READY");
     for _ in 0..2 {
-        // One that comes in the midst of a print is answered by that.
+        // A signal during a print is answered by that print.
         let printed = || stderr.recv_timeout(Duration::from_millis(100));
         while !printed().is_ok_and(|line| line.starts_with("Live tasks of process ")) {
             program.send(SIGUSR1);
@@ -62,7 +62,7 @@ fn a_body_that_blocks_its_thread_does_not_stop_the_clock() {
     let mut program = Program::start(SPENT, "blocks");
     program.wait_for("READY");
     let sent = Instant::now();
-    program.send(SIGINT).end().with_code(75).that_told("\nmain  polling for ");
+    program.send(SIGINT).end().with_code(75).with_stderr("\nmain  polling for ");
     assert!(sent.elapsed() >= SPENT_GRACE, "{:?}", sent.elapsed());
 }
 
@@ -71,7 +71,7 @@ fn the_grace_of_main_ends_a_shielded_section() {
     let mut program = Program::start(SPENT, "shielded for longer");
     program.wait_for("READY");
     let sent = Instant::now();
-    program.send(SIGTERM).end().with_code(75).that_told("\n└─ shielded (task ");
+    program.send(SIGTERM).end().with_code(75).with_stderr("\n└─ shielded (task ");
     assert!(sent.elapsed() >= SPENT_GRACE, "{:?}", sent.elapsed());
 }
 
@@ -82,10 +82,10 @@ fn a_spent_grace_needs_no_stderr_to_end_the_process() {
 }
 
 #[test]
-fn a_report_that_blocks_is_ended_too() {
+fn a_blocked_report_is_ended() {
     let mut program = Program::start(SPENT, "reports for ever");
     program.wait_for("READY").send(SIGTERM).wait_for("REPORTING");
-    // The report holds stderr: nothing can be told.
+    // The report blocks stderr: nothing can be printed.
     program.end().with_code(75);
 }
 
@@ -105,9 +105,9 @@ fn the_linger_is_part_of_the_grace() {
     program.wait_for("READY");
     let sent = Instant::now();
     program.send(SIGTERM).wait_for("TOLD");
-    let told = Instant::now();
+    let signalled = Instant::now();
     program.end().with_code(75);
     assert!(sent.elapsed() >= LINGERS_GRACE, "{:?}", sent.elapsed());
-    // A linger before the grace would leave the whole of it here.
-    assert!(told.elapsed() < LINGERS_GRACE, "{:?}", told.elapsed());
+    // A linger in addition to the grace would leave all of the grace here.
+    assert!(signalled.elapsed() < LINGERS_GRACE, "{:?}", signalled.elapsed());
 }

@@ -8,7 +8,7 @@ use std::{
 
 use testkit::program::{Program, SIGTERM};
 
-/// Its grace of 1 s, what the runtime may take, and room for a busy machine.
+/// Its grace of 1 s, the time that the runtime may take, and a tolerance for a busy machine.
 const LONGEST: Duration = Duration::from_secs(1 + 2 + 6);
 
 #[test]
@@ -18,7 +18,7 @@ fn a_signal_at_any_point_ends_the_process_as_documented() {
         program.wait_for("READY");
         #[expect(
             clippy::disallowed_methods,
-            reason = "not to wait for something: the point of the signal is what is varied"
+            reason = "not for synchronisation: it varies the point of the signal"
         )]
         thread::sleep(Duration::from_millis(run * 7));
         let sent = Instant::now();

@@ -1,4 +1,4 @@
-//! What a main tells through `tracing`: each thing once.
+//! The `tracing` events of a main: each is logged once.
 
 use testkit::program::{Program, SIGTERM};
 

@@ -1,4 +1,4 @@
-//! A process may run one main after the other: the one that runs answers the signals.
+//! A process may run one main after the other: the running one handles the signals.
 
 use testkit::program::{Program, SIGTERM};
 

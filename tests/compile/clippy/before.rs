@@ -28,10 +28,10 @@ const BEFORES: &[(&str, &[&str])] = &[
 fn every_plain_example_of_the_cookbook_is_flagged() {
     for (example, expected) in BEFORES {
         let file = format!("cookbook/{example}/before.rs");
-        let flagged: Vec<_> = told()
+        let flagged: Vec<_> = warnings()
             .iter()
-            .filter(|told| told.file.ends_with(&file))
-            .map(|told| told.disallowed().unwrap_or(&told.message))
+            .filter(|warning| warning.file.ends_with(&file))
+            .map(|warning| warning.disallowed().unwrap_or(&warning.message))
             .collect();
         assert_eq!(flagged, *expected, "{example}");
     }

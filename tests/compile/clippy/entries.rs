@@ -12,7 +12,8 @@ struct Entry {
 }
 
 fn read(path: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in the workspace");
     fs::read_to_string(root.join(path)).expect(path)
 }
 
@@ -33,18 +34,20 @@ fn entries(file: &str) -> Vec<Entry> {
 
 #[test]
 fn every_entry_fires_once_with_its_reason() {
-    let uses: Vec<_> = told().iter().filter(|told| told.file.ends_with("/uses.rs")).collect();
+    let uses: Vec<_> =
+        warnings().iter().filter(|warning| warning.file.ends_with("/uses.rs")).collect();
     let entries = entries(&read("runtime/lints/clippy.toml"));
     assert!(!entries.is_empty());
     for Entry { path, reason } in &entries {
-        let told: Vec<_> = uses.iter().filter(|told| told.disallowed() == Some(path)).collect();
-        assert_eq!(told.len(), 1, "`{path}` is used once in the fixture: {told:?}");
-        assert!(told[0].notes.contains(reason), "{:?} should say: {reason}", told[0]);
+        let found: Vec<_> =
+            uses.iter().filter(|warning| warning.disallowed() == Some(path)).collect();
+        assert_eq!(found.len(), 1, "`{path}` is used once in the fixture: {found:?}");
+        assert!(found[0].notes.contains(reason), "{:?} should say: {reason}", found[0]);
     }
     // Nothing else in the fixture is flagged, including tokio's own entry.
     let others: Vec<_> = uses
         .iter()
-        .filter(|told| !entries.iter().any(|entry| told.disallowed() == Some(&entry.path)))
+        .filter(|warning| !entries.iter().any(|entry| warning.disallowed() == Some(&entry.path)))
         .collect();
     assert!(others.is_empty(), "{others:#?}");
 }

@@ -30,7 +30,7 @@ struct OutOfReach {
     lint: &'static str,
     /// Text of each line at which the warning may be missing; `""` matches all.
     lines: &'static [&'static str],
-    #[expect(dead_code, reason = "it is for the reader")]
+    #[expect(dead_code, reason = "part of the documentation of the list")]
     reason: &'static str,
 }
 
@@ -38,17 +38,17 @@ const OUT_OF_REACH: &[OutOfReach] = &[
     OutOfReach {
         lint: "clippy::missing_errors_doc",
         lines: &[""],
-        reason: "clippy looks for a function that returns a `Result`, or is an `async fn`",
+        reason: "clippy searches for a function that returns a `Result`, or is an `async fn`",
     },
     OutOfReach {
         lint: "clippy::unused_async",
         lines: &["async fn"],
-        reason: "clippy looks for an `async fn` without an `.await`; without one, a call is still limited and cancelled",
+        reason: "clippy searches for an `async fn` without an `.await`; without one, a call is still limited and cancelled",
     },
     OutOfReach {
         lint: "clippy::future_not_send",
         lines: &["Result<"],
-        reason: "clippy looks for a function that returns an `impl Future`; where it matters, a spawn does not compile",
+        reason: "clippy searches for a function that returns an `impl Future`; if it matters, a spawn does not compile",
     },
     OutOfReach {
         lint: "clippy::needless_lifetimes",
@@ -192,7 +192,7 @@ fn a_supervised_function_gets_the_lints_of_a_plain_one() {
     assert!(lost.is_empty(), "no function of `pairs/` gets {lost:?}; it gets {got:?}");
     let reached: Vec<_> =
         OUT_OF_REACH.iter().map(|out| out.lint).filter(|lint| !missed.contains_key(lint)).collect();
-    assert!(reached.is_empty(), "these are not silenced any more: {reached:?}");
+    assert!(reached.is_empty(), "these are no longer silenced: {reached:?}");
 }
 
 impl OutOfReach {
@@ -219,7 +219,7 @@ fn plain_line(line: &str) -> String {
         return line.to_owned();
     };
     let closure = call.find('|').map(|at| if call[..at].ends_with("move ") { at - 5 } else { at });
-    let closure = &call[closure.expect("`task!` has its closure in the line that it begins in")..];
+    let closure = &call[closure.expect("the closure of `task!` starts on its line")..];
     format!("{before}identity({}", closure.replace(" -> Result<(), TaskError> {", " async move {"))
 }
 
@@ -232,12 +232,12 @@ fn warnings(
     lints: &[String],
 ) -> BTreeSet<(usize, String)> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pairs");
-    fs::create_dir_all(&folder).expect("the folder can be made");
+    fs::create_dir_all(&folder).expect("the directory can be created");
     let file = folder.join(format!("{name}_{edition}.rs"));
-    fs::write(&file, source).expect("the folder is writable");
+    fs::write(&file, source).expect("the directory is writable");
     // More functions are linted where changing them would break a user.
     fs::write(folder.join("clippy.toml"), "avoid-breaking-exported-api = false\n")
-        .expect("so is this");
+        .expect("the file is writable");
     let library = library();
     let mut clippy = Command::new(tool("clippy-driver"));
     clippy
@@ -247,7 +247,10 @@ fn warnings(
         .arg("--extern")
         .arg(format!("tokio_supervised={}", library.display()))
         .arg("-L")
-        .arg(format!("dependency={}", library.parent().expect("it is in a folder").display()))
+        .arg(format!(
+            "dependency={}",
+            library.parent().expect("the file is in a directory").display()
+        ))
         .args(["--error-format", "json", "--cap-lints", "warn"])
         .args(lints.iter().flat_map(|lint| ["-W", lint]))
         .env("CLIPPY_CONF_DIR", &folder)

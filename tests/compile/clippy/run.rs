@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// One message.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct Warning {
     /// The package that it concerns.
     pub(crate) package: String,
     /// The file, relative to the workspace root.
@@ -20,7 +20,7 @@ pub(crate) struct Told {
     pub(crate) notes: Vec<String>,
 }
 
-impl Told {
+impl Warning {
     /// The item that the message calls disallowed, if it is of that kind.
     pub(crate) fn disallowed(&self) -> Option<&str> {
         self.message.strip_prefix("use of a disallowed method `")?.strip_suffix('`')
@@ -28,8 +28,8 @@ impl Told {
 }
 
 /// The messages of clippy. It runs once for all tests and must finish every package.
-pub(crate) fn told() -> &'static [Told] {
-    &run().told
+pub(crate) fn warnings() -> &'static [Warning] {
+    &run().warnings
 }
 
 /// The `tokio_supervised` that the packages were compiled with, and its dependencies.
@@ -38,7 +38,7 @@ pub(crate) fn library() -> &'static Path {
 }
 
 struct Run {
-    told: Vec<Told>,
+    warnings: Vec<Warning>,
     library: PathBuf,
 }
 
@@ -48,7 +48,8 @@ fn run() -> &'static Run {
 }
 
 fn start() -> Run {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in the workspace");
     // A separate target directory: it neither waits for other builds nor makes them stale by the flag below.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clippy");
     let run = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -67,12 +68,12 @@ fn start() -> Run {
         .map(|line| serde_json::from_str(line).expect("each line is a message"))
         .collect();
     for package in PACKAGES {
-        let looked_at = messages.iter().any(|message| {
+        let checked = messages.iter().any(|message| {
             package_of(message).is_some_and(|of| of == *package)
                 && (message["reason"] == "compiler-artifact"
                     || message["reason"] == "compiler-message")
         });
-        assert!(looked_at, "{package}: {}", String::from_utf8_lossy(&run.stderr));
+        assert!(checked, "{package}: {}", String::from_utf8_lossy(&run.stderr));
     }
     let files = messages
         .iter()
@@ -83,7 +84,7 @@ fn start() -> Run {
         .find(|file| file.ends_with(".rmeta"))
         .expect("the packages depend on it")
         .into();
-    Run { told: messages.iter().filter_map(read).collect(), library }
+    Run { warnings: messages.iter().filter_map(read).collect(), library }
 }
 
 pub(crate) const PACKAGES: &[&str] =
@@ -98,7 +99,7 @@ fn package_of(message: &Value) -> Option<&str> {
     })
 }
 
-fn read(line: &Value) -> Option<Told> {
+fn read(line: &Value) -> Option<Warning> {
     if line["reason"] != "compiler-message" {
         return None;
     }
@@ -106,7 +107,7 @@ fn read(line: &Value) -> Option<Told> {
     // The last message of a package counts the others and has no location.
     let place = message["spans"].as_array()?.first()?;
     let texts = |value: &Value| value["message"].as_str().map(str::to_owned);
-    Some(Told {
+    Some(Warning {
         package: package_of(line)?.to_owned(),
         file: place["file_name"].as_str()?.to_owned(),
         message: texts(message)?,

@@ -5,7 +5,7 @@ use super::run::told;
 #[test]
 fn generated_code_breaks_no_lint_in_either_edition() {
     for package in ["supervised-edition-2021", "supervised-edition-2024"] {
-        let said: Vec<_> = told().iter().filter(|told| told.package == package).collect();
+        let said: Vec<_> = warnings().iter().filter(|warning| warning.package == package).collect();
         assert!(said.is_empty(), "{said:#?}");
     }
 }

@@ -33,7 +33,7 @@ impl Clock {
 fn processor() -> Duration {
     let Ok(stat) = fs::read_to_string("/proc/self/stat") else { return Duration::ZERO };
     // The program name is in parentheses and may contain spaces.
-    let (_, fields) = stat.rsplit_once(')').expect("the name stands in parentheses");
+    let (_, fields) = stat.rsplit_once(')').expect("the name is in parentheses");
     let ticks = fields.split_whitespace().skip(13).take(2);
     let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().expect("ticks are a number")).sum();
     Duration::from_millis(ticks * 10)

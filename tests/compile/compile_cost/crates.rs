@@ -57,9 +57,9 @@ impl Crates {
 
     fn put(&self, file: &str, text: &str) {
         let file = self.0.join(file);
-        fs::create_dir_all(file.parent().expect("a file is in a folder"))
-            .expect("folders are made");
-        fs::write(file, text).expect("the target folder is writable");
+        fs::create_dir_all(file.parent().expect("the file is in a directory"))
+            .expect("the directory can be created");
+        fs::write(file, text).expect("the target directory is writable");
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -73,15 +73,15 @@ impl Crates {
     /// Makes cargo build the crate again.
     pub(crate) fn touch(&self, name: &str) {
         let source = self.0.join(name).join("src/main.rs");
-        let source = fs::File::options().append(true).open(source).expect("it was written");
-        source.set_modified(SystemTime::now()).expect("a file can be touched");
+        let source = fs::File::options().append(true).open(source).expect("the file was written");
+        source.set_modified(SystemTime::now()).expect("the file can be touched");
     }
 
     /// Bytes of the stripped program.
     pub(crate) fn size(&self, name: &str) -> u64 {
         let program = self.target().join("release").join(name);
         let program = program.with_extension(std::env::consts::EXE_EXTENSION);
-        fs::metadata(program).expect("it was built").len()
+        fs::metadata(program).expect("the program was built").len()
     }
 }
 

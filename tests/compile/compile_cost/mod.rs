@@ -1,4 +1,4 @@
-//! What an annotated function costs in build time and in bytes of the program.
+//! The cost of an annotated function in build time and in bytes of the program.
 //!
 //! ```text
 //! cargo test -p supervised-tests --test compile_cost -- --ignored --nocapture
@@ -65,10 +65,12 @@ fn number(variable: &str, otherwise: usize) -> usize {
 }
 
 #[test]
-#[ignore = "takes minutes, and measures: it is to have the machine for itself"]
+#[ignore = "takes minutes and measures: needs the machine for itself"]
 fn an_annotated_function_builds_as_fast_as_an_instrumented_one() {
     let (functions, rounds) = (number("FUNCTIONS", 500), number("ROUNDS", 5));
-    println!("{functions} functions, {rounds} rounds; what each attribute adds to a bare function");
+    println!(
+        "{functions} functions, {rounds} rounds; the cost of each attribute, compared with a bare function"
+    );
     let crates = Crates::write(functions);
     let builds =
         [("check", Build::Check), ("build", Build::Debug), ("build --release", Build::Release)];

@@ -44,7 +44,7 @@ impl fmt::Display for Times {
             if self.rounds.iter().any(|round| added(round, at) <= 0.0) {
                 writeln!(
                     f,
-                    "  * {:<20} not told: bare took as long in a round",
+                    "  * {:<20} not reported: bare took as long in a round",
                     ratio_to(kind.name)
                 )?;
                 continue;
@@ -75,7 +75,7 @@ impl Spread {
     fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
-        let most = *values.last().expect("there is a round");
+        let most = *values.last().expect("there is at least one round");
         Self { median: values[values.len() / 2], least: values[0], most }
     }
 }

@@ -39,23 +39,26 @@ const MORE: &[&str] = &[
 #[test]
 fn each_function_of_the_crates_that_are_built_here_expands() {
     let report = look(sources::of_this_workspace());
-    assert!(report.crates > 100 && report.functions > 100, "too little was looked at: {report}");
+    assert!(
+        report.crates > 100 && report.functions > 100,
+        "too few functions were checked: {report}"
+    );
 }
 
 #[test]
-#[ignore = "fetches some hundred crates"]
+#[ignore = "fetches several hundred crates"]
 fn each_function_of_many_well_known_crates_expands() {
     let mut crates = sources::of_this_workspace();
     crates.extend(sources::of_crates(MORE));
     crates.sort();
     crates.dedup();
     let report = look(crates);
-    assert!(report.functions > 5_000, "too little was looked at: {report}");
+    assert!(report.functions > 5_000, "too few functions were checked: {report}");
 }
 
 fn look(crates: Vec<sources::Crate>) -> Report {
     if let Ok(folder) = std::env::var("CORPUS_SEEDS") {
-        std::fs::create_dir_all(folder).expect("the folder of the seeds is made");
+        std::fs::create_dir_all(folder).expect("the seed directory can be created");
     }
     let work = move || {
         let mut report = Report::default();
@@ -95,7 +98,7 @@ fn look_at_file(source: &sources::Crate, path: &Path, report: &mut Report) {
         if let Ok(folder) = &seeds {
             let seed = Path::new(folder).join(report.functions.to_string());
             let text = format!("#[supervised()] {}", item.to_token_stream());
-            std::fs::write(seed, text).expect("the folder of the seeds is there");
+            std::fs::write(seed, text).expect("the seed directory exists");
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn of_this_workspace() -> Vec<Crate> {
 
 /// The newest versions of some crates and of their dependencies.
 pub(crate) fn of_crates(names: &[&str]) -> Vec<Crate> {
-    let folder = tempfile::tempdir().expect("a folder for the manifest");
+    let folder = tempfile::tempdir().expect("the directory of the manifest can be created");
     let dependencies: String = names.iter().map(|name| format!("{name} = \"*\"\n")).collect();
     let manifest = format!(
         "[package]\nname = \"corpus\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]\n{dependencies}"
@@ -42,17 +42,18 @@ fn packages(folder: &Path, options: &[&str]) -> Vec<Crate> {
         .expect("cargo runs");
     assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
     let metadata: Value = serde_json::from_slice(&cargo.stdout).expect("cargo writes JSON");
-    let packages = metadata["packages"].as_array().expect("packages are listed");
+    let packages = metadata["packages"].as_array().expect("the metadata lists packages");
     packages
         .iter()
         // A package of the workspace has no source.
         .filter(|package| package["source"].is_string())
         .map(|package| {
-            let text = |key: &str| package[key].as_str().expect("a package has it").to_owned();
+            let text =
+                |key: &str| package[key].as_str().expect("a package has this field").to_owned();
             let manifest = PathBuf::from(text("manifest_path"));
             Crate {
                 name: format!("{} {}", text("name"), text("version")),
-                folder: manifest.parent().expect("a manifest has a folder").to_owned(),
+                folder: manifest.parent().expect("a manifest is in a directory").to_owned(),
             }
         })
         .collect()
@@ -60,7 +61,7 @@ fn packages(folder: &Path, options: &[&str]) -> Vec<Crate> {
 
 /// The Rust files of a directory, in order.
 pub(crate) fn each_file(folder: &Path, look: &mut impl FnMut(&Path)) {
-    let entries = fs::read_dir(folder).expect("the folder is readable");
+    let entries = fs::read_dir(folder).expect("the directory is readable");
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {

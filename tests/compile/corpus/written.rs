@@ -1,4 +1,4 @@
-//! Finds the functions in a file, including those that a macro call takes as plain tokens.
+//! Finds the functions in a file, also in the plain tokens of a macro call.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::ItemFn;

@@ -82,7 +82,7 @@ async fn generics_and_lifetimes_are_unchanged() -> Result<(), TaskError> {
     let map = [("a".to_owned(), 1)].into();
     let found = {
         let key = String::from("a");
-        forms::boxed_error(&token, &map, &key).await.expect("it is there")
+        forms::boxed_error(&token, &map, &key).await.expect("the file can be opened")
     };
     assert_eq!(*found, 1);
     assert_eq!(forms::early(&token, "").await.expect("empty is nothing"), 0);
@@ -143,12 +143,12 @@ async fn a_future_with_owned_parts_is_spawned() {
     let method = tokio::spawn(Arc::new(Counter { count: 5 }).shared(token.clone()));
     let generic = tokio::spawn(forms::generic(token.clone(), [6]));
     for (n, spawned) in (1..).zip(spawned) {
-        assert_eq!(spawned.await.expect("it ends").expect("it is not cancelled"), n);
+        assert_eq!(spawned.await.expect("it ends in time").expect("it is not cancelled"), n);
     }
-    assert_eq!(lent.await.expect("it ends").expect("it is not cancelled"), 3);
-    assert_eq!(given.await.expect("it ends").expect("it is not cancelled"), 4);
-    assert_eq!(method.await.expect("it ends").expect("it is not cancelled"), 5);
-    assert_eq!(generic.await.expect("it ends").expect("it is not cancelled"), ["6"]);
+    assert_eq!(lent.await.expect("it ends in time").expect("it is not cancelled"), 3);
+    assert_eq!(given.await.expect("it ends in time").expect("it is not cancelled"), 4);
+    assert_eq!(method.await.expect("it ends in time").expect("it is not cancelled"), 5);
+    assert_eq!(generic.await.expect("it ends in time").expect("it is not cancelled"), ["6"]);
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn a_function_calls_itself() -> Result<(), TaskError> {
 #[tokio::test]
 async fn an_unsafe_function_is_called_in_an_unsafe_block() -> Result<(), TaskError> {
     let token = CancellationToken::new();
-    // SAFETY: it asks for nothing.
+    // SAFETY: the function has no precondition.
     assert_eq!(unsafe { forms::unsafe_one(&token, 1) }.await?, 1);
     Ok(())
 }
@@ -192,7 +192,7 @@ async fn a_body_that_diverges_ends() {
     let forever = tokio::spawn(forms::forever(stop.clone()));
     tokio::task::yield_now().await;
     stop.cancel();
-    let ended = forever.await.expect("it ends");
+    let ended = forever.await.expect("it ends in time");
     assert!(matches!(ended, Err(TaskError::Cancelled(_))));
 }
 

@@ -1,9 +1,6 @@
-//! What depends on the edition, in edition 2021: the forms of `src/`, drop order, hygiene.
+//! Behaviour that depends on the edition, in edition 2021: the forms of `src/`, drop order, hygiene.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tasks")]
 
 use supervised_edition_2021::{compositions, forms, restarts};
 

@@ -1,4 +1,4 @@
-//! Calls every form of a function that restarts.
+//! Calls every form of a restarting function.
 
 use std::{
     cell::Cell,
@@ -75,7 +75,7 @@ async fn receivers_are_unchanged_under_restart() -> Result<(), TaskError> {
 async fn unusual_functions_restart_too() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     assert_eq!(restarts::recursive(&token, 10).await?, 10);
-    // SAFETY: it asks for nothing.
+    // SAFETY: the function has no precondition.
     unsafe { restarts::unsafe_one(&token, Runs::default()) }.await?;
     let shared = Rc::new(Cell::new(3));
     assert_eq!(restarts::not_send(&token, shared, Runs::default()).await?, 3);

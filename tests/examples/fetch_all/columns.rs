@@ -1,4 +1,4 @@
-//! Each end in its column.
+//! Each outcome is counted in its column.
 
 use std::fs;
 

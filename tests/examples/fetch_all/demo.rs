@@ -1,4 +1,4 @@
-//! The demo, as someone runs it who has no list and no network.
+//! The demo, as run by a user who has no list and no network.
 
 use std::time::{Duration, Instant};
 
@@ -6,13 +6,13 @@ use super::program::Program;
 
 #[tokio::test]
 async fn the_demo_shows_every_end_and_succeeds() {
-    // The first test to start builds the program: that is no part of the demo.
+    // The first test builds the program, which is not part of the demo.
     Program::start(["--help"]).end().await;
 
-    let begun = Instant::now();
+    let started = Instant::now();
     let ended = Program::start([""; 0]).end().await;
 
-    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert!(started.elapsed() < Duration::from_secs(30));
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let counts = ended.counts();
     assert!(counts.into_iter().all(|pages| pages > 0), "{ended:#?}");

@@ -5,7 +5,7 @@ use std::{fs, os::unix::process::ExitStatusExt};
 use super::program::Program;
 use super::server::{LIMIT, Server, page};
 
-/// All that goes on after the pages that end never does: with the limit reached by it, they have ended.
+/// The requests after the finished pages never end: once they fill the limit, those pages have ended.
 const ENDING: usize = 20;
 const ALL: usize = 50;
 
@@ -27,7 +27,7 @@ async fn an_interrupt_keeps_the_finished_pages_and_counts_them() {
     let ended = program.end().await;
 
     assert_eq!(ended.status.signal(), Some(2), "{ended:#?}");
-    // It ended before any page had its timeout: nothing timed out.
+    // It ended before any page reached its timeout.
     assert_eq!(ended.counts(), [ENDING, 0, 0, 0, LIMIT], "{ended:#?}");
     let said = "Interrupted: 20 of 50 pages had ended, 16 were cut short, 14 had not begun.";
     assert!(ended.stderr.lines().any(|line| line == said), "{ended:#?}");

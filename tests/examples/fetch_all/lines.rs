@@ -1,4 +1,4 @@
-//! Where the URLs come from, and what is said of the lines that are none.
+//! The sources of the URLs, and the reports about invalid lines.
 
 use std::{fs, path::Path};
 

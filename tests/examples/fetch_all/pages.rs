@@ -9,7 +9,7 @@ const PAGES: usize = 2_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_pages_arrive_byte_for_byte_sixteen_at_once() {
-    assert_eq!(PAGES % LIMIT, 0, "the last batch is a whole one");
+    assert_eq!(PAGES % LIMIT, 0, "the last batch is complete");
     let server = Server::start().await;
     let place = tempfile::tempdir().unwrap();
     let urls: String = (0..PAGES).map(|n| server.url(&format!("batch/{n}\n"))).collect();

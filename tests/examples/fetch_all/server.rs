@@ -21,7 +21,7 @@ use tokio::{
 /// The limit of the example's `fetch`.
 pub(crate) const LIMIT: usize = 16;
 
-/// For what a client that keeps to its part makes happen soon.
+/// For anything that a correct client triggers soon.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,7 +61,7 @@ impl Server {
         format!("http://{}/{path}", self.address)
     }
 
-    /// The name that the example gives a page's file.
+    /// The file name that the example gives a page.
     pub(crate) fn file_name(&self, number: usize, path: &str) -> String {
         let address = self.address.replace(':', "_");
         format!("{number:05}-{address}_{}", path.replace('/', "_"))
@@ -71,11 +71,11 @@ impl Server {
         *self.requests.borrow()
     }
 
-    /// Waits until so many requests are held, of those that never end.
+    /// Waits until this many of the endless requests are held.
     pub(crate) async fn holds(&self, requests: usize) {
         let mut seen = self.requests.subscribe();
         let held = seen.wait_for(|seen| seen.in_flight >= requests);
-        timeout(DEADLINE, held).await.expect("the requests come").unwrap();
+        timeout(DEADLINE, held).await.expect("the requests arrive in time").unwrap();
     }
 }
 
@@ -89,7 +89,7 @@ impl Drop for Server {
 struct InFlight(Arc<watch::Sender<Requests>>);
 
 impl InFlight {
-    /// Counts it, and tells how many came before it.
+    /// Counts it, and returns how many came before it.
     fn begin(State(requests): Requested) -> (Self, usize) {
         let mut before = 0;
         requests.send_modify(|seen| {
@@ -108,7 +108,7 @@ impl Drop for InFlight {
     }
 }
 
-/// A body that no other page has, of a length that few have.
+/// A body that differs for each page, with a length that few pages share.
 pub(crate) fn page(n: usize) -> Bytes {
     let bytes = |at: usize| (n * 31 + at * 7 + at / 251) as u8;
     let mut body = n.to_le_bytes().to_vec();
@@ -116,15 +116,15 @@ pub(crate) fn page(n: usize) -> Bytes {
     body.into()
 }
 
-/// Holds each request until as many have come as the client may have under way. A client that has fewer
-/// at once never gets on; one that has more is seen with more.
+/// Holds each request until as many have arrived as the client may have in flight. A client with fewer never
+/// continues; one with more is detected.
 async fn batch(requested: Requested, Path(n): Path<usize>) -> Result<Bytes, StatusCode> {
     let (held, before) = InFlight::begin(requested);
     let together = (before / LIMIT + 1) * LIMIT;
     let mut seen = held.0.subscribe();
     let all = timeout(DEADLINE, seen.wait_for(|seen| seen.arrived >= together)).await;
     all.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?.map_err(|_| StatusCode::IM_A_TEAPOT)?;
-    // Room for one more to arrive, if the client has it under way.
+    // Time for one more request to arrive, if the client sends one.
     for _ in 0..LIMIT {
         yield_now().await;
     }
@@ -141,7 +141,7 @@ async fn silent(requested: Requested) {
     future::pending().await
 }
 
-/// Half a page, and then nothing more.
+/// Half a page, then nothing.
 async fn half(requested: Requested) -> Body {
     let (held, _) = InFlight::begin(requested);
     let rest = stream::once(async move {

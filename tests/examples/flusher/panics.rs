@@ -25,7 +25,7 @@ fn a_panic_in_a_flush_is_counted_and_the_loop_continues() {
 #[test]
 fn a_last_flush_that_panics_is_tried_again() {
     let flusher = Flusher::new();
-    // No tick comes but the first: what panics is the first flush, whoever has it, and perhaps the last.
+    // Only the first tick occurs: the first flush panics, of either caller, and perhaps the last.
     let mut program = flusher.start(["--every", "60m", "--panic-on", "1,2"]);
     program.feed("one\ntwo\n");
     let ended = program.close_stdin().end();

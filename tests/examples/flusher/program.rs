@@ -29,7 +29,7 @@ impl Flusher {
         self.place.path().join("output")
     }
 
-    /// Starts the program, and waits until it is under way.
+    /// Starts the program, and waits until it runs.
     pub(crate) fn start<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Program {
         let arguments = ["--output", "output", "--verbose"].into_iter().chain(arguments);
         let mut program = Program::example("flusher", self.place.path(), arguments);
@@ -41,7 +41,7 @@ impl Flusher {
         fs::read_to_string(self.path()).unwrap()
     }
 
-    /// What was read is on the disk, each line once and in its order: the beginning of what it was fed.
+    /// The lines that were read are on the disk, each once and in order: a prefix of the input.
     pub(crate) fn has_what_was_read(&self, fed: &str, ended: &Ended) -> Counts {
         let counts = Counts::of(ended);
         assert_eq!(counts.read, counts.written, "{counts:?}");
@@ -63,12 +63,12 @@ impl Counts {
     }
 }
 
-/// Lines that are all different, more of them than any of these tests lets the program read.
+/// Distinct lines, more of them than the program reads in any of these tests.
 pub(crate) fn endless() -> String {
     (0..1_000_000).map(|number| format!("{number}\n")).collect()
 }
 
-/// Waits until the program has said so.
+/// Waits until the program has printed this.
 pub(crate) fn wait_for(program: &mut Program, said: &str) {
     while program.next_line() != said {}
 }

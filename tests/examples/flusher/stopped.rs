@@ -12,10 +12,10 @@ use testkit::random::Random;
 
 const ROUNDS: usize = 20;
 
-/// And than what its reader reads ahead, by some.
+/// And more, by a margin, than its reader reads ahead.
 const MORE_THAN_A_PIPE: usize = 80_000;
 
-/// Each in a program of its own, four at a time.
+/// Each in a separate program, four at a time.
 fn rounds(round: impl Fn(Random) + Sync) {
     let mut random = Random::from_environment();
     let forks = Mutex::new((0..ROUNDS).map(|_| random.fork()).collect::<Vec<_>>());
@@ -65,7 +65,7 @@ fn stopped_between_twenty_flushes_it_loses_no_line() {
             fed_lines += lines;
             wait_for(&mut program, &format!("flush {flush} ended"));
         }
-        // The next tick is far away. More than a pipe holds: some of it has been read when it is fed.
+        // The next tick is far away. More than a pipe holds: once it is written, some of it has been read.
         let fed_bytes: usize = fed.split_inclusive('\n').take(fed_lines).map(str::len).sum();
         program.feed(&fed[fed_bytes..][..MORE_THAN_A_PIPE]);
         program.signal(Signal::SIGTERM);
@@ -95,7 +95,7 @@ fn random_stops_with_a_panicking_flush_lose_no_line() {
 
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
         let counts = flusher.has_what_was_read(&fed, &ended);
-        // A flush that is the last of its loop may be the one that panics: nothing is to follow it then.
+        // The panicking flush may be the last of its loop: no other may follow it then.
         assert!(counts.restarts <= counts.panicked && counts.panicked <= 1, "{counts:?}");
     });
 }

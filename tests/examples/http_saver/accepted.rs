@@ -1,4 +1,4 @@
-//! What was answered with 202, whatever happens then.
+//! The bodies that were answered with 202.
 
 use std::{collections::BTreeMap, fs, sync::Arc};
 
@@ -11,11 +11,11 @@ use testkit::random::Random;
 const ROUNDS: usize = 20;
 const CLIENTS: usize = 16;
 
-/// The longest body of a client, and how many answers a round has at the most before the signal.
+/// The longest body of a client, and the maximum number of answers in a round before the signal.
 const LONGEST: usize = 16 << 10;
 const MOST_ACCEPTED: usize = 60;
 
-/// Posts until the server is gone; gives what was accepted, under its name.
+/// Posts until the server is gone; returns the accepted bodies by name.
 async fn post_until_the_end(
     address: String,
     mut random: Random,
@@ -60,13 +60,16 @@ async fn a_signal_at_any_moment_under_load_loses_no_accepted_body() {
         assert_eq!(ended.status.code(), Some(0), "round {round}: {ended:#?}");
         for (name, body) in clients.join_all().await.into_iter().flatten() {
             let saved = files.remove(&name);
-            assert!(saved.is_some_and(|saved| saved == body), "round {round}: {name} is not whole");
+            assert!(
+                saved.is_some_and(|saved| saved == body),
+                "round {round}: {name} is incomplete"
+            );
         }
-        // What is left was saved, and its client did not hear of it.
+        // The rest was saved, but its client received no answer.
         assert!(files.keys().all(|name| !name.starts_with('.')), "round {round}: {files:?}");
         unheard_of += files.len();
     }
-    assert!(unheard_of <= ROUNDS * CLIENTS, "one for each connection that was cut");
+    assert!(unheard_of <= ROUNDS * CLIENTS, "at most one for each connection that was closed");
 }
 
 #[tokio::test]
@@ -106,7 +109,7 @@ async fn a_body_that_cannot_be_saved_is_named_and_fails_the_exit() {
 
 #[tokio::test]
 async fn bodies_that_exceed_the_grace_are_complete_or_named() {
-    // With a grace of zero a save has one turn: some may just come through.
+    // With a grace of zero a save has one turn: some may just complete.
     let saver = Saver::start(["--delay", "3600", "--grace", "0"]);
     let mut connection = Connection::open(&saver.address).await.unwrap();
     let mut names = Vec::new();

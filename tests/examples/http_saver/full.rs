@@ -1,4 +1,4 @@
-//! More at once than there are slots.
+//! More requests at once than there are slots.
 
 use std::{
     collections::BTreeMap,
@@ -14,12 +14,12 @@ use testkit::http::{Answer, Connection, request};
 const SLOTS: usize = 100;
 const CLIENTS: usize = 200;
 
-/// One that no other client sends.
+/// A body that no other client sends.
 fn body(client: usize) -> Vec<u8> {
     format!("the body of client {client}, ").repeat(client * 7 + 1).into_bytes()
 }
 
-/// Every client on its own connection, all at once.
+/// Every client on a separate connection, all at once.
 async fn post_at_once(address: &str) -> Vec<(usize, Answer)> {
     let all_connected = Arc::new(Barrier::new(CLIENTS));
     let mut clients = JoinSet::new();
@@ -36,12 +36,12 @@ async fn post_at_once(address: &str) -> Vec<(usize, Answer)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_requests_get_100_202_and_100_503() {
-    // No save ends before it is told to hurry: every answer comes while the slots are held.
+    // No save ends before its token fires: every answer is sent while the slots are held.
     let saver = Saver::start(["--slots", "100", "--delay", "3600", "--grace", "6"]);
 
-    let begun = Instant::now();
+    let started = Instant::now();
     let answers = post_at_once(&saver.address).await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "nobody waits for a slot");
+    assert!(started.elapsed() < Duration::from_secs(5), "no request waits for a slot");
 
     let (accepted, refused): (Vec<_>, Vec<_>) =
         answers.iter().partition(|(_, answer)| answer.status == 202);
@@ -61,7 +61,7 @@ async fn two_hundred_requests_get_100_202_and_100_503() {
         .into_iter()
         .map(|(client, answer)| (answer.text().trim_end().to_owned(), body(*client)))
         .collect();
-    assert_eq!(promised.len(), SLOTS, "each has a name of its own");
+    assert_eq!(promised.len(), SLOTS, "the names are unique");
     assert!(files == promised, "{:?}", files.keys());
 }
 
@@ -69,7 +69,7 @@ async fn two_hundred_requests_get_100_202_and_100_503() {
 async fn a_slot_is_free_again_when_its_body_is_saved() {
     let saver = Saver::start(["--slots", "1"]);
     for n in 0..20 {
-        // The one before may be on its way still.
+        // The previous one may still be in progress.
         while request(&saver.address, "POST", "/save", &body(n)).await.status == 503 {}
     }
     saver.terminate();
@@ -89,7 +89,7 @@ async fn a_slow_client_holds_no_slot() {
     )
     .await
     .unwrap();
-    assert_eq!(slow.answer().await.unwrap().status, 100, "its body is being waited for");
+    assert_eq!(slow.answer().await.unwrap().status, 100, "the server waits for its body");
 
     let quick = request(&saver.address, "POST", "/save", b"quick").await;
     assert_eq!(quick.status, 202);

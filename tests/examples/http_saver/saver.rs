@@ -1,4 +1,4 @@
-//! The program with a directory of its own.
+//! The program with a temporary directory.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -21,7 +21,7 @@ impl Saver {
         let mut program =
             Program::example("http_saver", place.path(), always.into_iter().chain(arguments));
         let ready = program.next_line();
-        let address = ready.strip_prefix("READY ").expect("it says where it listens").to_owned();
+        let address = ready.strip_prefix("READY ").expect("it prints its address").to_owned();
         Self { program, address, place }
     }
 
@@ -29,7 +29,7 @@ impl Saver {
         self.place.path().join("saved")
     }
 
-    /// The files, whole ones and others.
+    /// The files, complete ones and others.
     pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         files(&self.place)
     }
@@ -38,12 +38,12 @@ impl Saver {
         self.program.signal(Signal::SIGTERM);
     }
 
-    /// Waits until it has told of the signal.
-    pub(crate) fn is_told(&mut self) {
+    /// Waits until it has reported the signal.
+    pub(crate) fn wait_for_signal(&mut self) {
         while !self.program.next_remark().contains("shutting down") {}
     }
 
-    /// Waits for the end, on a thread of its own: the test's clients go on.
+    /// Waits for the end on another thread, while the test's clients continue.
     pub(crate) async fn end(self) -> (Ended, BTreeMap<String, Vec<u8>>) {
         let Self { mut program, place, .. } = self;
         let ended = tokio::task::spawn_blocking(move || program.close_stdin().end()).await.unwrap();

@@ -11,16 +11,16 @@ use testkit::http::{Connection, request};
 #[tokio::test]
 async fn idle_it_exits_within_a_second() {
     let saver = Saver::start([]);
-    // A client that keeps its connection for later, and one that has never said anything.
+    // A client that keeps its connection open, and one that has sent nothing.
     let mut kept = Connection::open(&saver.address).await.unwrap();
     assert_eq!(kept.exchange("GET", "/readyz", b"").await.unwrap().status, 200);
     let _silent = Connection::open(&saver.address).await.unwrap();
 
-    let told = Instant::now();
+    let signalled = Instant::now();
     saver.terminate();
     let (ended, _) = saver.end().await;
 
-    assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+    assert!(signalled.elapsed() < Duration::from_secs(1), "{:?}", signalled.elapsed());
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
 }
 
@@ -31,7 +31,7 @@ async fn readiness_drops_first_and_requests_are_answered_meanwhile() {
     assert_eq!(ready.status, 200);
 
     saver.terminate();
-    saver.is_told();
+    saver.wait_for_signal();
     while request(&saver.address, "GET", "/readyz", b"").await.status == 200 {}
     assert_eq!(request(&saver.address, "GET", "/healthz", b"").await.status, 200);
     let late = request(&saver.address, "POST", "/save", b"late, but in time").await;
@@ -50,10 +50,10 @@ async fn a_request_in_progress_is_finished_and_its_body_kept() {
     let head =
         b"POST /save HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n";
     upload.send(head).await.unwrap();
-    assert_eq!(upload.answer().await.unwrap().status, 100, "its body is being waited for");
+    assert_eq!(upload.answer().await.unwrap().status, 100, "the server waits for its body");
 
     saver.terminate();
-    saver.is_told();
+    saver.wait_for_signal();
     upload.send(b"ten of ten").await.unwrap();
     let answer = upload.answer().await.unwrap();
     assert_eq!(answer.status, 202);
@@ -71,17 +71,17 @@ async fn an_unfinished_request_does_not_delay_the_exit_for_long() {
     let head =
         b"POST /save HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 10\r\n\r\n";
     upload.send(head).await.unwrap();
-    assert_eq!(upload.answer().await.unwrap().status, 100, "its body is being waited for");
+    assert_eq!(upload.answer().await.unwrap().status, 100, "the server waits for its body");
     let mut half = Connection::open(&saver.address).await.unwrap();
     half.send(b"POST /sa").await.unwrap();
     let whole = request(&saver.address, "POST", "/save", b"whole").await;
 
-    let told = Instant::now();
+    let signalled = Instant::now();
     saver.terminate();
     assert_eq!(upload.answer().await.unwrap().status, 503);
     let (ended, files) = saver.end().await;
 
-    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    assert!(signalled.elapsed() < Duration::from_secs(10), "{:?}", signalled.elapsed());
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     for said in ["task `receive` did not stop", "task `http` did not stop"] {
         assert!(ended.stderr.contains(said), "{ended:#?}");

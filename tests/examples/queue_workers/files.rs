@@ -1,4 +1,4 @@
-//! Files that are not as they should be.
+//! Invalid and unusable files.
 
 use std::fs;
 

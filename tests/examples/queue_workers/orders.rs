@@ -1,4 +1,4 @@
-//! A queue of orders, and what the program has made of it.
+//! A queue of orders, and the program's results.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,7 @@ impl Orders {
         self.place.path()
     }
 
-    /// Starts the program, and waits until it is under way.
+    /// Starts the program, and waits until it runs.
     pub(crate) fn start<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Program {
         let arguments = ["orders"].into_iter().chain(arguments);
         let mut program = Program::example("queue_workers", self.place(), arguments);
@@ -44,7 +44,7 @@ impl Orders {
         }
     }
 
-    /// How many records are written down as a whole.
+    /// How many complete records are written.
     pub(crate) fn count(&self, name: &str) -> usize {
         self.read(name).bytes().filter(|byte| *byte == b'\n').count()
     }
@@ -53,7 +53,7 @@ impl Orders {
         until(|| self.count(name) >= records);
     }
 
-    /// How often each record is there.
+    /// How often each record occurs.
     pub(crate) fn records(&self, name: &str) -> BTreeMap<String, usize> {
         let mut records = BTreeMap::new();
         for record in self.read(name).lines() {
@@ -62,7 +62,7 @@ impl Orders {
         records
     }
 
-    /// How often each message is among the dead.
+    /// How often each message occurs among the dead.
     pub(crate) fn dead(&self) -> BTreeMap<String, usize> {
         let mut messages = BTreeMap::new();
         for record in self.read("orders.dead").lines() {
@@ -118,7 +118,7 @@ impl Many {
     /// How often each of them was processed.
     pub(crate) fn counts(&self, orders: &Orders) -> Vec<usize> {
         let (done, dead) = (orders.records("orders.done"), orders.dead());
-        assert_eq!(done.len(), self.done.len(), "nothing else is done");
+        assert_eq!(done.len(), self.done.len(), "no other message is processed");
         assert_eq!(dead.len(), self.dead.len(), "nothing else is dead");
         let done = self.done.iter().map(|record| done.get(record).copied().unwrap_or(0));
         let dead = self.dead.iter().map(|message| dead.get(message).copied().unwrap_or(0));

@@ -1,4 +1,4 @@
-//! Messages that no worker survives.
+//! Messages that always fail.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! SIGTERM: exactly once.
+//! SIGTERM: exactly-once processing.
 
 use std::{fs::OpenOptions, io::Write};
 

@@ -1,4 +1,4 @@
-//! Where it cannot begin, and what it says of itself.
+//! Failures at the start, and the messages about them.
 
 use std::{net::TcpListener, path::Path};
 

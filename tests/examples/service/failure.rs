@@ -1,4 +1,4 @@
-//! One component fails, and the others come down in their order.
+//! One component fails, and the others stop in order.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use super::{
     program::{Left, Service},
 };
 
-/// Lets a component fail after some jobs were accepted.
+/// Makes a component fail after some jobs were accepted.
 async fn fail(component: &str, work: &str) -> (Left, Vec<String>) {
     let service = Service::start(["--faults", "--work", work, "--every", "0.01"]);
     let jobs = post_jobs(&service, 20).await;
@@ -23,7 +23,7 @@ async fn fail(component: &str, work: &str) -> (Left, Vec<String>) {
 #[tokio::test]
 async fn all_work_is_done_after_the_server_fails() {
     let (left, jobs) = fail("server", "0.01").await;
-    // The readiness has no part in it, and hears of the failure while the consumer is at work.
+    // The readiness does not take part, and is informed of the failure while the consumer works.
     let mut order = left.order();
     assert_eq!(order.remove(0), "server");
     assert_eq!(order, ["readiness", "consumer", "flusher"]);
@@ -32,7 +32,7 @@ async fn all_work_is_done_after_the_server_fails() {
 
 #[tokio::test]
 async fn a_failing_consumer_closes_the_service_and_counts_lost_jobs() {
-    // It hears of it behind its first job or so, long before the last.
+    // The consumer notices it after about its first job, long before the last.
     let (left, jobs) = fail("consumer", "0.5").await;
     assert_eq!(left.order(), ["consumer", "readiness", "server", "flusher"]);
     assert_eq!(left.number("jobs_accepted"), jobs.len());

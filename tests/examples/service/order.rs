@@ -1,4 +1,4 @@
-//! The signal: one component after the other.
+//! The signal: the components stop one after the other.
 
 use std::{
     collections::BTreeSet,
@@ -26,7 +26,7 @@ pub(crate) async fn post_jobs(service: &Service, jobs: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn a_signal_stops_the_parts_in_order_after_accepted_work() {
-    // Half a second of work is left when the last job is accepted, as a rule.
+    // When the last job is accepted, half a second of work is usually left.
     let service = Service::start(["--work", "0.01"]);
     let jobs = post_jobs(&service, 50).await;
     service.terminate();
@@ -36,7 +36,7 @@ async fn a_signal_stops_the_parts_in_order_after_accepted_work() {
     assert_eq!(left.order(), IN_ORDER, "{left:#?}");
     left.is_complete(&jobs);
     assert_eq!(left.number("jobs_refused"), 0);
-    assert_eq!(left.number("ready"), 0, "the last numbers come after all else: {left:#?}");
+    assert_eq!(left.number("ready"), 0, "the last numbers are written last: {left:#?}");
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn the_last_numbers_are_flushed_between_two_ticks() {
     service.end().await.is_complete(&jobs);
 }
 
-/// Posts until the server is gone; gives what was accepted.
+/// Posts until the server is gone; returns the accepted jobs.
 async fn post_until_the_end(address: String, client: usize) -> Vec<String> {
     let mut accepted = Vec::new();
     let mut connection = Connection::open(&address).await.unwrap();
@@ -105,16 +105,16 @@ async fn idle_it_exits_within_a_second() {
     let service = Service::start([]);
     let mut kept = Connection::open(&service.address).await.unwrap();
     assert_eq!(kept.exchange("GET", "/readyz", b"").await.unwrap().status, 200);
-    let told = Instant::now();
+    let signalled = Instant::now();
     service.terminate();
     let left = service.end().await;
-    assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+    assert!(signalled.elapsed() < Duration::from_secs(1), "{:?}", signalled.elapsed());
     assert_eq!(left.ended.status.code(), Some(0), "{left:#?}");
     left.is_complete(&[]);
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_and_a_second_signal_ends_what_hangs() {
+async fn a_full_queue_refuses_and_a_second_signal_ends_the_process() {
     let mut service = Service::start(["--queue", "1", "--work", "3600"]);
     let refused = loop {
         let answer = service.post("/jobs", "a job that takes an hour").await;
@@ -135,10 +135,10 @@ async fn a_full_queue_refuses_and_a_second_signal_ends_what_hangs() {
 #[tokio::test]
 async fn an_endless_request_fails_its_server_and_loses_no_job() {
     let service = Service::start(["--work", "0.1"]);
-    // Its connection outlives the server, with a way into the queue: the consumer must close it by itself.
+    // Its connection outlives the server and can still reach the queue: the consumer must close it.
     let mut half = Connection::open(&service.address).await.unwrap();
     half.send(b"POST /jo").await.unwrap();
-    // More than the server's grace of work.
+    // More work than the server's grace allows.
     let jobs = post_jobs(&service, 60).await;
     service.terminate();
     let left = service.end().await;

@@ -1,4 +1,4 @@
-//! The program with files of its own.
+//! The program with temporary files.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ pub(crate) struct Service {
     pub(crate) place: TempDir,
 }
 
-/// What it left.
+/// Its files after the end.
 #[derive(Debug)]
 pub(crate) struct Left {
     pub(crate) ended: Ended,
@@ -24,7 +24,7 @@ pub(crate) struct Left {
 }
 
 impl Service {
-    /// Starts it, and waits until it is ready. Later arguments override the earlier ones' files.
+    /// Starts it, and waits until it is ready. Later arguments override the files of earlier ones.
     pub(crate) fn start<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Self {
         let place = tempfile::tempdir().unwrap();
         fs::create_dir(place.path().join("kept")).unwrap();
@@ -32,7 +32,7 @@ impl Service {
         let mut program =
             Program::example("service", place.path(), always.into_iter().chain(arguments));
         let ready = program.next_line();
-        let address = ready.strip_prefix("READY ").expect("it says where it listens").to_owned();
+        let address = ready.strip_prefix("READY ").expect("it prints its address").to_owned();
         Self { program, address, place }
     }
 
@@ -53,7 +53,7 @@ impl Service {
         while !self.program.next_remark().contains(text) {}
     }
 
-    /// Waits for the end, on a thread of its own: the test's clients go on.
+    /// Waits for the end on another thread, while the test's clients continue.
     pub(crate) async fn end(self) -> Left {
         let Self { mut program, place, .. } = self;
         let ended = tokio::task::spawn_blocking(move || program.end()).await.unwrap();
@@ -64,7 +64,7 @@ impl Service {
 }
 
 impl Left {
-    /// A number of the last ones that were flushed.
+    /// A number of the last flush.
     pub(crate) fn number(&self, name: &str) -> usize {
         let mut lines = self.metrics.lines().filter_map(|line| line.split_once(' '));
         let number = lines.find(|(key, _)| *key == name);
@@ -80,7 +80,7 @@ impl Left {
         self.ended.stderr.lines().filter_map(|line| Some(&line[stopped(line)?])).collect()
     }
 
-    /// Everything that was accepted was done, once and in its order, and the last numbers say so.
+    /// Every accepted job was done, once and in order, and the last numbers agree.
     pub(crate) fn is_complete(&self, accepted: &[String]) {
         assert_eq!(self.done, accepted, "{self:#?}");
         assert_eq!(self.number("jobs_accepted"), accepted.len(), "{self:#?}");

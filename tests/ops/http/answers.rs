@@ -1,4 +1,4 @@
-//! What each path answers.
+//! The answer of each path.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{HTML, JSON, ask, json_until, object_of, tasks_until};
 const HOSTILE: &str = "<img src=x onerror=\"alert(1)\">\u{1b}[31m'\n";
 
 #[tokio::test]
-async fn each_path_says_what_it_is() {
+async fn each_path_has_its_content_type() {
     let address = ops::listen(0).unwrap();
     let paths = [
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
@@ -121,7 +121,7 @@ async fn resumes() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn a_panic_without_a_backtrace_says_why_it_has_none() {
+async fn a_panic_without_a_backtrace_states_the_reason() {
     let address = ops::listen(0).unwrap();
     resumes(&CancellationToken::new()).await.unwrap_err();
     let panic = json_until(address, |json| object_of(json, "panics", "task", "resumes")).await;
@@ -158,16 +158,16 @@ async fn json_has_the_totals_of_all_functions() {
     assert_eq!(waiting(&json["totals"]), functions.iter().map(waiting).sum::<u64>());
 }
 
-#[supervised(name = "tells much")]
-async fn tells_much() -> Result<(), TaskError> {
+#[supervised(name = "long message")]
+async fn long_message() -> Result<(), TaskError> {
     panic!("it's \"{}\"", "a lot of ".repeat(100_000))
 }
 
 #[tokio::test]
-async fn a_long_message_of_a_panic_is_cut_in_each_form_and_says_so() {
+async fn a_long_panic_message_is_truncated_and_marked_in_each_form() {
     let address = ops::listen(0).unwrap();
-    tells_much(&CancellationToken::new()).await.unwrap_err();
-    let panic = json_until(address, |json| object_of(json, "panics", "task", "tells much")).await;
+    long_message(&CancellationToken::new()).await.unwrap_err();
+    let panic = json_until(address, |json| object_of(json, "panics", "task", "long message")).await;
     let message = panic["message"].as_str().unwrap();
     assert!(message.ends_with("… (900007 bytes)"), "{message}");
     let line = format!(": {message}\n");
@@ -198,16 +198,16 @@ async fn each_part_of_a_snapshot_can_be_serialised() {
         tokio::task::yield_now().await;
     };
     let all = serde_json::to_value(tasks()).unwrap();
-    let told = all.as_array().unwrap().iter().find(|task| task["name"] == "serialised: child");
-    let told = told.expect("it lives");
-    assert_eq!(told["id"], child.id.unwrap().to_string());
-    assert_eq!(told["parent"]["name"], "serialised: parent");
-    assert_eq!(told["depth"], 1);
+    let found = all.as_array().unwrap().iter().find(|task| task["name"] == "serialised: child");
+    let found = found.expect("the task is listed");
+    assert_eq!(found["id"], child.id.unwrap().to_string());
+    assert_eq!(found["parent"]["name"], "serialised: parent");
+    assert_eq!(found["depth"], 1);
     let states = [TaskState::Waiting, TaskState::Stopping, TaskState::Polling(Duration::ZERO)];
     assert_eq!(serde_json::to_value(states).unwrap(), json!(["waiting", "stopping", "polling"]));
-    let told = serde_json::to_value(&panic).unwrap();
-    assert_eq!((&told["task"], &told["message"]), (&json!("breaks"), &json!(panic.message())));
-    assert_eq!(told["location"], panic.location().unwrap().to_string());
-    assert!(told["at_unix_seconds"].as_f64().unwrap() > 1e9);
-    assert!(told["backtrace"].as_str().unwrap().contains("breaks"));
+    let found = serde_json::to_value(&panic).unwrap();
+    assert_eq!((&found["task"], &found["message"]), (&json!("breaks"), &json!(panic.message())));
+    assert_eq!(found["location"], panic.location().unwrap().to_string());
+    assert!(found["at_unix_seconds"].as_f64().unwrap() > 1e9);
+    assert!(found["backtrace"].as_str().unwrap().contains("breaks"));
 }

@@ -1,4 +1,4 @@
-//! The example `console`, told to stop.
+//! The example `console` during its shutdown.
 
 use nix::sys::signal::Signal;
 use tokio::{
@@ -27,7 +27,7 @@ async fn after_the_signal_it_is_not_ready_but_served_to_the_end() {
     let answer = ask(address, "/readyz", &[]).await;
     assert_eq!((answer.status, answer.text()), (503, "stopping\n"));
     assert_eq!(ask(address, "/healthz", &[]).await.status, 200);
-    // A stream does not go on then: it would hold back a server that waits for it.
+    // A stream ends then: it would delay a server that waits for it.
     let mut stream = TcpStream::connect(address).await.unwrap();
     let events = request("/debug/tasks/events", &[("connection", "close")]);
     stream.write_all(events.as_bytes()).await.unwrap();

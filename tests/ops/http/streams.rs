@@ -1,4 +1,4 @@
-//! What the page listens to.
+//! The stream that the page receives.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl Stream {
         Self(BufReader::new(stream))
     }
 
-    /// Of the answer that begins.
+    /// Of the start of the answer.
     async fn status(&mut self) -> u16 {
         let mut line = String::new();
         self.0.read_line(&mut line).await.unwrap();
@@ -65,7 +65,7 @@ async fn all_viewers_get_the_same_snapshot() {
     assert!(second.iter().all(|each| first.contains(each)), "{second:?} of {first:?}");
 }
 
-/// In a process of its own: all who look share the places.
+/// In a separate process: all viewers share the places.
 #[tokio::test]
 async fn a_33rd_viewer_gets_503_with_retry_after() {
     let directory = tempfile::tempdir().unwrap();
@@ -75,23 +75,23 @@ async fn a_33rd_viewer_gets_503_with_retry_after() {
 
     let (mut streams, mut refused) = (Vec::new(), None);
     let answer = loop {
-        assert!(streams.len() < 1_000, "nobody is refused");
+        assert!(streams.len() < 1_000, "no viewer is refused");
         let mut stream = Stream::open(address.parse().unwrap(), "/debug/tasks/events").await;
         match stream.status().await {
             200 => streams.push(stream),
             status => refused = Some(status),
         }
         let answer = ask(address, "/debug/tasks", &[JSON]).await;
-        // A stream ends after a while, and gives its place to another one.
+        // A stream ends after a while, and frees its place.
         if let (503, Some(stream)) = (answer.status, refused) {
             assert_eq!(stream, 503);
             break answer;
         }
     };
-    assert!(streams.len() >= 32, "{} have a place", streams.len());
+    assert!(streams.len() >= 32, "{} viewers have a place", streams.len());
     assert_eq!(answer.header("retry-after"), Some("5"));
     assert_eq!(answer.text(), "too many look already: try again soon\n");
-    assert_eq!(ask(address, "/debug/tasks", &[HTML]).await.status, 200, "the page tries again");
+    assert_eq!(ask(address, "/debug/tasks", &[HTML]).await.status, 200, "the page retries");
 
     drop(streams);
     tasks_until(address, |text| text.starts_with("console (process ")).await;
@@ -127,5 +127,5 @@ async fn a_graceful_shutdown_does_not_wait_for_viewers() {
     stream.read_exact(&mut begins).await.unwrap();
     assert_eq!(&begins, b"HTTP/1.1 200 OK");
     stop.send(()).unwrap();
-    timeout(Duration::from_secs(60), server).await.expect("it ends").unwrap().unwrap();
+    timeout(Duration::from_secs(60), server).await.expect("it ends in time").unwrap().unwrap();
 }

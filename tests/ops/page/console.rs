@@ -12,7 +12,7 @@ struct Console {
 }
 
 impl Console {
-    /// With its page open; `None` where there is no browser.
+    /// With its page open; `None` without a browser.
     fn open() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mut program = Program::example("console", directory.path(), ["--port", "0"]);
@@ -23,7 +23,7 @@ impl Console {
     }
 }
 
-/// Of the row whose first cell begins with a name: the text.
+/// The text of the row whose first cell starts with a name.
 fn row(table: &str, name: &str) -> String {
     format!(
         "([...document.querySelectorAll('{table} tbody tr')].find((row) => \

@@ -1,4 +1,4 @@
-//! Functions that one macro call made: they have their name and their place in common.
+//! Functions of one macro call: they share their name and their place.
 
 use tokio_supervised::{CancellationToken, ops};
 
@@ -26,7 +26,7 @@ async fn functions_of_one_name_and_place_keep_a_row_each() {
     one::run(&token).await.unwrap();
     other::run(&token).await.unwrap();
 
-    let looks = move || {
+    let check = move || {
         let Some(mut browser) = Browser::open(&format!("http://{address}/debug/tasks")) else {
             return;
         };
@@ -36,8 +36,8 @@ async fn functions_of_one_name_and_place_keep_a_row_each() {
         assert_eq!(browser.value(rows), 2);
         let of_alike =
             "[...past.at(-1).functions.values()].filter((it) => it.name === 'alike').length";
-        assert_eq!(browser.value(of_alike), 2, "each has a past of its own");
+        assert_eq!(browser.value(of_alike), 2, "each has its own history");
         assert_eq!(browser.complaints(), [0; 0]);
     };
-    tokio::task::spawn_blocking(looks).await.unwrap();
+    tokio::task::spawn_blocking(check).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! The page where nobody tells it anything.
+//! The page without data.
 
 use axum::{Router, response::Html, routing::get};
 use tokio::net::TcpListener;
@@ -7,7 +7,7 @@ use tokio_supervised::ops;
 use crate::browser::Browser;
 use testkit::http::Connection;
 
-/// The page without what feeds it.
+/// The page without its stream.
 async fn page_alone() -> Router {
     let address = ops::listen(0).unwrap();
     let mut connection = Connection::open(&address.to_string()).await.unwrap();
@@ -22,7 +22,7 @@ async fn a_page_without_a_snapshot_does_not_report_healthy() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let served = axum::serve(listener, page_alone().await).into_future();
-    let looks = move || {
+    let check = move || {
         let Some(mut browser) = Browser::open(&format!("http://{address}/debug/tasks")) else {
             return;
         };
@@ -32,6 +32,6 @@ async fn a_page_without_a_snapshot_does_not_report_healthy() {
     };
     tokio::select! {
         ended = served => panic!("{ended:?}"),
-        looked = tokio::task::spawn_blocking(looks) => looked.unwrap(),
+        checked = tokio::task::spawn_blocking(check) => checked.unwrap(),
     }
 }

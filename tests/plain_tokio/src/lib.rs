@@ -1,4 +1,4 @@
-//! Code under no attribute, which the shipped `clippy.toml` speaks to.
+//! Code without an attribute, which the shipped `clippy.toml` flags.
 //!
 //! `tests/compile/clippy` runs clippy over it and compares what it says. Nothing of it is ever run.
 

@@ -1,4 +1,4 @@
-//! A main with a report of its own.
+//! A main with a custom report.
 
 use std::process::{ExitCode, Termination};
 

@@ -1,4 +1,4 @@
-//! A main that goes on for a while after the signal.
+//! A main that lingers after the signal.
 
 #[path = "common.rs"]
 mod common;

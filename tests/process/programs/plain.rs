@@ -1,4 +1,4 @@
-//! A main without a token, that returns nothing.
+//! A main without a token and without a result.
 
 #[path = "common.rs"]
 mod common;
@@ -36,7 +36,8 @@ async fn main() {
         "waits in a section" => {
             use tokio::signal::unix::{SignalKind, signal};
             let _guard = PrintsAtDrop;
-            let mut terminate = signal(SignalKind::terminate()).expect("it is installed");
+            let mut terminate =
+                signal(SignalKind::terminate()).expect("the subscriber is installed");
             tokio_supervised::shield(std::time::Duration::from_secs(3600), |_| async {
                 say("READY");
                 terminate.recv().await;

@@ -8,7 +8,7 @@ use std::{future::pending, time::Duration};
 use common::{BlockingReport, block, bodies_run, body_runs, say, wanted};
 use tokio_supervised::{CancellationToken, Group, TaskError, map, shield, supervised};
 
-/// Deaf, but alive.
+/// Ignores its token, but yields.
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
@@ -16,7 +16,7 @@ async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     pending().await
 }
 
-/// In a section that is open for longer than the grace of main.
+/// In a section that lasts longer than the grace of main.
 #[supervised(name = "shielded")]
 async fn shielded() -> Result<(), TaskError> {
     shield(Duration::from_secs(3600), |_| {

@@ -1,4 +1,4 @@
-//! Mains that are told to stop, and what they tell through `tracing`, each event a line on stdout.
+//! Mains that are cancelled, and their `tracing` events, each a line on stdout.
 
 #[path = "common.rs"]
 mod common;
@@ -18,7 +18,7 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 
-/// Has the token, and does not obey it.
+/// Has the token and ignores it.
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
@@ -57,7 +57,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             let pool = Pool::new(1);
             pool.spawn(deaf).await?;
             bodies_run(1).await;
-            // Nobody drops it.
+            // Never dropped.
             Box::leak(Box::new(pool));
         }
         "leaves a closure that blocks, and its warning never returns" => {
@@ -86,7 +86,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `INFO message=… signal=SIGTERM grace=1s`: the message is the first of the fields.
+/// `INFO message=… signal=SIGTERM grace=1s`: the message is the first field.
 struct Lines;
 
 struct Line(String);

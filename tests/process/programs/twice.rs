@@ -1,4 +1,4 @@
-//! Two mains of one process, one after the other; the grace of the second is as good as none.
+//! Two mains in one process, one after the other; the grace of the second is practically unlimited.
 
 #[path = "common.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! Clients that post jobs until they are told to stop, and forgive nothing.
+//! Clients that post jobs until they are stopped, and tolerate no failure.
 
 use std::{
     io,
@@ -13,7 +13,8 @@ use tokio::{task::JoinSet, time::sleep};
 
 use testkit::http::Connection;
 
-/// Between two requests of one client: the instances are replaced under load, and not overloaded, which they answer with 503.
+/// The pause between two requests of one client: the instances are replaced under load, without an overload, which
+/// they answer with 503.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) struct Load {
@@ -22,21 +23,18 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Half of the clients keep their connection, half make one for each request.
+    /// Half of the clients keep their connection, half open one for each request.
     pub(crate) fn start(address: &str, clients: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut load = Self { clients: JoinSet::new(), stop };
         for client in 0..clients {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "clients, which end when they are told to"
-            )]
+            #[expect(clippy::disallowed_methods, reason = "clients that end on request")]
             load.clients.spawn(post(address.to_owned(), client, load.stop.clone()));
         }
         load
     }
 
-    /// The jobs that were accepted, which are all that were posted.
+    /// The accepted jobs, which are all that were posted.
     pub(crate) async fn end(mut self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
         let mut accepted = Vec::new();
@@ -58,7 +56,7 @@ async fn post(address: String, client: usize, stop: Arc<AtomicBool>) -> io::Resu
         };
         let answer = connection.exchange("POST", "/jobs", job.as_bytes()).await?;
         assert_eq!(answer.status, 202, "{job}: {answer:?}");
-        // The proxy may close it, and says so.
+        // The proxy may close it, and announces that.
         let closes = answer.header("connection") == Some("close");
         kept = (keeps && !closes).then_some(connection);
         accepted.push(job);

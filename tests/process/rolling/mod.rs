@@ -15,7 +15,7 @@ const ROUNDS: usize = 10;
 const CLIENTS: usize = 8;
 const NAMES: [&str; 2] = ["a", "b"];
 
-/// It lingers for as long as the proxy may take to hear that it is not ready: seven of its questions.
+/// It lingers for as long as the proxy may take to notice that it is not ready: seven health checks.
 fn start(folder: &Path, name: &str, address: &str) -> Program {
     let (done, metrics) = (format!("{name}.done"), format!("{name}.metrics"));
     let arguments =
@@ -69,6 +69,6 @@ async fn no_request_fails_while_both_instances_are_replaced_ten_times() {
     accepted.sort_unstable();
     println!("{} requests, {} instances replaced, 0 failed", accepted.len(), 2 * ROUNDS);
     assert_eq!(shares, accepted.len());
-    assert!(done == accepted, "what was accepted was done, once");
-    assert!(shares > 20 * ROUNDS, "{shares}: there was no load to speak of");
+    assert!(done == accepted, "each accepted job was done once");
+    assert!(shares > 20 * ROUNDS, "{shares}: there was hardly any load");
 }

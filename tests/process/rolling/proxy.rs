@@ -14,18 +14,18 @@ use tokio::{
 
 use testkit::random::Random;
 
-/// How often the proxy is asked how it sees an instance: it tells nobody by itself.
+/// How often the proxy is asked for the state of an instance, which it does not report by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const WATCHDOG: Duration = Duration::from_secs(60);
 
-/// Dropped, it is killed.
+/// Killed on drop.
 pub(crate) struct Proxy {
     child: Child,
     pub(crate) address: String,
     talk: PathBuf,
 }
 
-/// Whether the proxy is installed. Loud where it is not: the test looks at nothing then.
+/// Whether the proxy is installed. Prints a notice if not: the test checks nothing then.
 pub(crate) fn is_installed() -> bool {
     let found = Command::new("haproxy").arg("-v").stdout(Stdio::null()).status();
     let found = found.is_ok_and(|status| status.success());
@@ -35,7 +35,7 @@ pub(crate) fn is_installed() -> bool {
     found
 }
 
-/// A port that nobody has, below those that the system gives to whoever connects.
+/// A free port below the range that the system gives to clients.
 pub(crate) fn free_port(random: &mut Random) -> u16 {
     loop {
         let port = 20_000 + u16::try_from(random.below(12_000)).unwrap();
@@ -46,7 +46,7 @@ pub(crate) fn free_port(random: &mut Random) -> u16 {
 }
 
 impl Proxy {
-    /// It asks each instance five times a second whether it is ready, and never sends a request twice.
+    /// It checks each instance five times a second, and never sends a request twice.
     pub(crate) fn start(folder: &Path, instances: [&str; 2], random: &mut Random) -> Self {
         let address = format!("127.0.0.1:{}", free_port(random));
         let talk = folder.join("haproxy.sock");
@@ -76,13 +76,13 @@ impl Proxy {
         let file = folder.join("haproxy.cfg");
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new("haproxy");
-        // It remarks on each instance that comes and goes; the test asks it for that.
+        // It logs each instance that comes and goes; the test queries it instead.
         command.arg("-db").arg("-f").arg(&file).stderr(Stdio::null());
         let child = command.spawn().unwrap();
         Self { child, address, talk }
     }
 
-    /// Waits until it sees an instance as `UP` or as `DOWN`.
+    /// Waits until it reports an instance as `UP` or as `DOWN`.
     pub(crate) async fn sees(&self, instance: &str, wanted: &str) {
         let (began, line) = (Instant::now(), format!("instances,{instance},"));
         loop {
@@ -108,7 +108,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // Both fail where it has ended.
+        // Both fail if it has ended.
         _ = self.child.kill();
         _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! The socket of a service manager, and what is told through it.
+//! The socket of a service manager, and the messages on it.
 
 use std::{
     io::ErrorKind,
@@ -24,7 +24,7 @@ impl Manager {
         Self { socket, folder }
     }
 
-    /// A program that it has started.
+    /// A program that the manager has started.
     pub(crate) fn start(&self, body: &str) -> Program {
         Program::spawn(&mut self.command(body))
     }
@@ -55,12 +55,12 @@ impl Manager {
     }
 
     /// The next message.
-    pub(crate) fn hears(&self) -> String {
-        self.hears_within(WATCHDOG).expect("a program that goes on tells something")
+    pub(crate) fn next_message(&self) -> String {
+        self.message_within(WATCHDOG).expect("a running program sends messages")
     }
 
     /// The next message, if it comes within that time.
-    pub(crate) fn hears_within(&self, time: Duration) -> Option<String> {
+    pub(crate) fn message_within(&self, time: Duration) -> Option<String> {
         self.socket.set_read_timeout(Some(time)).unwrap();
         let mut message = [0; 256];
         match self.socket.recv(&mut message) {
@@ -70,15 +70,15 @@ impl Manager {
         }
     }
 
-    /// The messages that are there already.
-    pub(crate) fn has_heard(&self) -> Vec<String> {
-        std::iter::from_fn(|| self.hears_within(Duration::from_millis(1))).collect()
+    /// The messages that have already arrived.
+    pub(crate) fn pending_messages(&self) -> Vec<String> {
+        std::iter::from_fn(|| self.message_within(Duration::from_millis(1))).collect()
     }
 
     /// How many messages come within that time.
     pub(crate) fn count_within(&self, time: Duration) -> usize {
         let end = Instant::now() + time;
         let left = || end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
-        std::iter::from_fn(|| self.hears_within(left()?)).count()
+        std::iter::from_fn(|| self.message_within(left()?)).count()
     }
 }

@@ -1,4 +1,4 @@
-//! What a program under `#[supervised::main]` tells systemd, as a service manager's socket hears it.
+//! The messages of a program under `#[supervised::main]` to systemd, as received on a service manager's socket.
 
 mod manager;
 
@@ -9,7 +9,7 @@ use testkit::program::{Program, SIGTERM};
 
 const BEAT: &str = "WATCHDOG=1\n";
 
-/// Grace of the program, and what its exit may take after its body.
+/// Grace of the program, and the time that its exit may take after its body.
 const STOPPING: &str = "STOPPING=1\nEXTEND_TIMEOUT_USEC=10500000\n";
 
 #[test]
@@ -17,9 +17,9 @@ fn a_service_is_ready_only_after_it_says_so() {
     let manager = Manager::new();
     let mut program = manager.start("serves");
     program.wait_for("BEGUN");
-    assert!(manager.has_heard().is_empty());
+    assert!(manager.pending_messages().is_empty());
     program.close_stdin().wait_for("READY");
-    assert_eq!(manager.has_heard(), ["READY=1\n"]);
+    assert_eq!(manager.pending_messages(), ["READY=1\n"]);
 }
 
 #[test]
@@ -28,16 +28,16 @@ fn the_first_signal_announces_the_stop_and_its_time_limit_once() {
     let mut program = manager.start("serves");
     program.close_stdin().wait_for("READY").send(SIGTERM);
     program.end().with_code(0);
-    assert_eq!(manager.has_heard(), ["READY=1\n", STOPPING]);
+    assert_eq!(manager.pending_messages(), ["READY=1\n", STOPPING]);
 }
 
 #[test]
 fn a_body_with_unfinished_pools_announces_the_stop_at_its_end() {
     let manager = Manager::new();
     let mut program = manager.start("leaves work in a pool");
-    assert_eq!(manager.hears(), STOPPING);
+    assert_eq!(manager.next_message(), STOPPING);
     program.end().with_code(0);
-    assert!(manager.has_heard().is_empty());
+    assert!(manager.pending_messages().is_empty());
 }
 
 #[test]
@@ -46,10 +46,10 @@ fn the_watchdog_is_notified_at_half_its_interval() {
     let mut program = manager.start_watched("serves", 2 * half);
     program.close_stdin().wait_for("READY");
     for _ in 0..4 {
-        while manager.hears() != BEAT {}
+        while manager.next_message() != BEAT {}
     }
-    let heard = manager.count_within(10 * half);
-    assert!((1..=11).contains(&heard), "{heard} in ten times half its interval");
+    let count = manager.count_within(10 * half);
+    assert!((1..=11).contains(&count), "{count} notifications in ten times half its interval");
 }
 
 #[test]
@@ -57,19 +57,19 @@ fn the_watchdog_is_not_notified_if_all_workers_are_blocked() {
     let (manager, half) = (Manager::new(), Duration::from_millis(50));
     let mut program = manager.start_watched("blocks its worker", 2 * half);
     program.wait_for("BLOCKED");
-    // What was on its way when the worker was taken.
+    // Messages that were in flight when the worker was blocked.
     manager.count_within(10 * half);
     assert_eq!(manager.count_within(20 * half), 0);
     program.close_stdin().wait_for("FREE");
-    assert_eq!(manager.hears(), BEAT);
+    assert_eq!(manager.next_message(), BEAT);
 }
 
 #[test]
 fn the_watchdog_is_notified_while_pools_are_drained() {
     let (manager, half) = (Manager::new(), Duration::from_millis(50));
     let mut program = manager.start_watched("leaves work in a pool", 2 * half);
-    while manager.hears() != STOPPING {}
-    assert_eq!(manager.hears(), BEAT);
+    while manager.next_message() != STOPPING {}
+    assert_eq!(manager.next_message(), BEAT);
     program.end().with_code(0);
 }
 
@@ -80,7 +80,7 @@ fn a_watchdog_for_another_process_is_not_notified() {
     let mut program =
         Program::spawn(command.env("WATCHDOG_USEC", "100000").env("WATCHDOG_PID", "1"));
     program.close_stdin().wait_for("READY");
-    assert_eq!(manager.hears(), "READY=1\n");
+    assert_eq!(manager.next_message(), "READY=1\n");
     assert_eq!(manager.count_within(Duration::from_millis(500)), 0);
 }
 

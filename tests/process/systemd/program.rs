@@ -36,7 +36,7 @@ fn until_stdin_ends() {
     _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
 
-/// Work that goes on for a while after the body of `main` has returned.
+/// Work that continues after the body of `main` has returned.
 #[supervised]
 async fn late() -> Result<(), TaskError> {
     say("READY");

@@ -1,4 +1,4 @@
-//! Groups: which result a join gives, and how every run has ended.
+//! Groups: the result of a join, and how every run ended.
 
 use std::collections::VecDeque;
 
@@ -17,14 +17,14 @@ async fn task(task: Task) -> Result<usize, Error> {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Spawn(Work),
-    /// The gate of one of those that run.
+    /// The gate of a running task.
     Open(prop::sample::Index),
     Cancel,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Last {
-    /// The gates are opened one after the other meanwhile.
+    /// The gates are opened in turn meanwhile.
     Join,
     /// The same, and then the join is dropped before the last one.
     DropJoin,
@@ -49,14 +49,14 @@ fn program() -> impl Strategy<Value = Program> {
         .prop_map(|(limit, steps, last)| Program { limit, steps, last })
 }
 
-/// A group as the documentation tells of it.
+/// A model of the documented group.
 #[derive(Default)]
 struct Model {
     limit: Option<usize>,
     running: Vec<(usize, End)>,
     waiting: VecDeque<(usize, Work)>,
     values: Vec<usize>,
-    /// The first one.
+    /// The first failure.
     failure: Option<Failure>,
     refused: bool,
     token_has_fired: bool,
@@ -108,7 +108,7 @@ impl Model {
         self.cancel();
     }
 
-    /// What runs is dropped at its gate, and what waits is refused.
+    /// Running tasks are dropped at their gates, and waiting spawns are refused.
     fn cancel(&mut self) {
         if self.token_has_fired {
             return;
@@ -194,7 +194,7 @@ async fn compare(program: Program) -> Result<(), TestCaseError> {
     }
     settle().await;
     prop_assert_eq!(tasks.running(), 0);
-    // A spawn that waits gets its slot from a task that is aborted, or is told before: it counts as a run or not.
+    // A waiting spawn gets its slot from an aborted task, or is cancelled before: it counts as a run or not.
     let (ends, running, waiting) = since.done();
     let spawns = model.waiting.len();
     model.waiting.clear();
@@ -209,7 +209,7 @@ proptest! {
     #![proptest_config(programs(1_500))]
 
     #[test]
-    fn a_group_does_what_its_model_does(program in program()) {
+    fn a_group_behaves_like_its_model(program in program()) {
         run(compare(program))?;
     }
 }

@@ -1,4 +1,4 @@
-//! A function's own limit: who runs, who waits, and in what order they get their permits.
+//! The limit of a function: which calls run, which wait, and the order of their permits.
 
 use std::collections::VecDeque;
 
@@ -22,7 +22,7 @@ enum Step {
     Call(Work),
     Open(prop::sample::Index),
     SetLimit(usize),
-    /// Of one that runs or waits.
+    /// Of a running or waiting call.
     Drop(prop::sample::Index),
     Cancel(prop::sample::Index),
 }
@@ -45,7 +45,7 @@ struct Model {
     running: Vec<(usize, End)>,
     waiting: VecDeque<(usize, Work)>,
     ends: Ends,
-    /// Of the calls that have ended by themselves.
+    /// Of calls that ended by themselves.
     given: Vec<(usize, Result<usize, Failure>)>,
 }
 
@@ -94,7 +94,7 @@ impl Model {
     }
 }
 
-/// A call in a task of its own.
+/// A call in a separate task.
 struct Call {
     token: CancellationToken,
     result: Option<JoinHandle<Result<usize, Error>>>,
@@ -157,8 +157,8 @@ proptest! {
     #![proptest_config(programs(1_500))]
 
     #[test]
-    fn a_limit_does_what_its_model_does(steps in steps()) {
-        // Registered by its first run, which the limit can be told then.
+    fn a_limit_behaves_like_its_model(steps in steps()) {
+        // The first run registers the function; then its limit can be set.
         let first = Tasks::default().add(Work::Short(0));
         run(in_time(task(&CancellationToken::new(), first))).unwrap();
         run(compare(steps))?;

@@ -1,4 +1,4 @@
-//! A pool as the documentation tells of it.
+//! A model of the documented pool.
 
 use std::collections::VecDeque;
 
@@ -64,7 +64,7 @@ impl Model {
         self.begin();
     }
 
-    pub(crate) fn give_back(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.reserved -= 1;
         self.begin();
     }
@@ -81,7 +81,7 @@ impl Model {
         self.begin();
     }
 
-    /// What waits for a slot is refused. A spawn counts as a run that was stopped.
+    /// Waiting reservations are refused. A waiting spawn counts as a cancelled run.
     pub(crate) fn close(&mut self) {
         self.ends.stopped += self.spawns_that_wait();
         self.waiting.clear();

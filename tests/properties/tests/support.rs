@@ -1,4 +1,4 @@
-//! What the programs share: tasks that end when they are told to, and what the runtime counts of them.
+//! Shared by the programs: tasks that end on request, and the runtime's counters for them.
 
 use std::{
     future::Future,
@@ -21,10 +21,10 @@ pub(crate) enum End {
     Panic,
 }
 
-/// What a task does.
+/// The behaviour of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// Ends well after so many turns.
+    /// Succeeds after this many turns.
     Short(usize),
     /// Ends when its gate is opened.
     Gated(End),
@@ -38,7 +38,7 @@ pub(crate) fn works() -> impl Strategy<Value = Work> {
     prop_oneof![1 => (0..3_usize).prop_map(Work::Short), 3 => ends().prop_map(Work::Gated)]
 }
 
-/// An error that says whose it is.
+/// An error with the number of its task.
 #[derive(Debug)]
 pub(crate) enum Error {
     Own(usize),
@@ -59,7 +59,7 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The same, to be compared.
+/// The same in comparable form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     Own(usize),
@@ -79,7 +79,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// What a task of a program has.
+/// The arguments of a task.
 #[derive(Clone)]
 pub(crate) struct Task {
     pub(crate) number: usize,
@@ -88,7 +88,7 @@ pub(crate) struct Task {
     seen: Arc<Seen>,
 }
 
-/// What is seen of the tasks from within.
+/// The view of the tasks from inside.
 #[derive(Default)]
 struct Seen {
     running: AtomicUsize,
@@ -116,11 +116,11 @@ impl Task {
                 Ok(self.number)
             }
             Work::Gated(end) => {
-                self.gate.acquire().await.expect("a gate is not closed").forget();
+                self.gate.acquire().await.expect("a gate is never closed").forget();
                 match end {
                     End::Ok => Ok(self.number),
                     End::Error => Err(Error::Own(self.number)),
-                    // No hook hears it: it is meant.
+                    // No hook prints it: the panic is intended.
                     End::Panic => std::panic::resume_unwind(Box::new("meant")),
                 }
             }
@@ -136,7 +136,7 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// The next one.
+    /// The next task number.
     pub(crate) fn add(&mut self, work: Work) -> Task {
         let (number, gate) = (self.gates.len(), Arc::new(Semaphore::new(0)));
         self.gates.push(gate.clone());
@@ -160,13 +160,13 @@ impl Tasks {
     }
 }
 
-/// How many ended so.
+/// How many ended this way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ends {
     pub(crate) ok: usize,
     pub(crate) error: usize,
     pub(crate) panicked: usize,
-    /// Told to stop, or dropped by who had them.
+    /// Cancelled, or dropped by their owner.
     pub(crate) stopped: usize,
 }
 
@@ -184,7 +184,7 @@ impl Ends {
     }
 }
 
-/// What a function had done when a program began.
+/// The counters of a function when a program started.
 pub(crate) struct Since {
     name: &'static str,
     before: Ends,
@@ -211,7 +211,7 @@ impl Since {
         };
         let (running, waiting) = (stats.running as usize, stats.waiting as usize);
         let started = stats.started as usize - self.started_before;
-        assert_eq!(started, ends.all() + running, "started, and ended or running");
+        assert_eq!(started, ends.all() + running, "a run was started, and has ended or is running");
         (ends, running, waiting)
     }
 }
@@ -230,7 +230,7 @@ fn ends_of(stats: &TaskStats) -> Ends {
     }
 }
 
-/// Runs a program in a runtime of its own.
+/// Runs a program in a new runtime.
 pub(crate) fn run<F: Future>(program: F) -> F::Output {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true).build().unwrap().block_on(program)
@@ -243,12 +243,12 @@ pub(crate) async fn settle() {
 
 /// Fails instead of hanging.
 pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(1_000), future).await.expect("someone waits for ever")
+    tokio::time::timeout(Duration::from_secs(1_000), future).await.expect("every task ends")
 }
 
-/// So many programs where the environment does not say otherwise.
+/// This many programs unless the environment sets another number.
 pub(crate) fn programs(cases: u32) -> ProptestConfig {
-    let is_told = std::env::var_os("PROPTEST_CASES").is_some();
+    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
     let config = ProptestConfig::default();
-    ProptestConfig { cases: if is_told { config.cases } else { cases }, ..config }
+    ProptestConfig { cases: if is_set { config.cases } else { cases }, ..config }
 }

@@ -12,7 +12,7 @@ use crate::{
 
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What stops when it is told to, what stops by itself, and what has to be aborted.
+/// Tasks that stop on cancellation, that stop by themselves, and that must be aborted.
 const ACTS: &[Act] = &[Act::End(1), Act::End(3), Act::Fail(2), Act::UntilToldTo, Act::Hang];
 
 #[supervised(name = "drain: cooperating")]
@@ -44,14 +44,14 @@ in_many_orders! {
         }
         let of_dropped = seen.clone();
         pool.spawn(|token| dropped(token, of_dropped)).await.unwrap();
-        // One that waits for a slot, maybe, and is refused when the pool closes.
+        // A spawn that may wait for a slot, and is refused when the pool closes.
         let (waiting, of_waiting) = (pool.clone(), seen.clone());
         let waiting = tokio::spawn(async move {
             waiting.spawn(|token| dropped(token, of_waiting)).await.is_ok()
         });
         let clock = Clock::steps(GRACE / 20);
         let drained = pool.drain(GRACE).await;
-        let unfinished = drained.expect_err("what never finishes by itself was cut short");
+        let unfinished = drained.expect_err("unfinished tasks were cancelled");
         let is_dropped = |task: &&LiveTask| task.name == "drain: dropped";
         let dropped = unfinished.cut().iter().chain(unfinished.tasks()).filter(is_dropped);
         assert!(dropped.count() > 0, "{unfinished}");
@@ -63,8 +63,8 @@ in_many_orders! {
         seen.all_over();
         since.all_ended();
         let done = since_dropped.all_ended();
-        let told = done.ended(Outcome::Cancelled) + done.ended(Outcome::Dropped);
-        assert_eq!(told, done.started, "{done:?}");
+        let ended = done.ended(Outcome::Cancelled) + done.ended(Outcome::Dropped);
+        assert_eq!(ended, done.started, "{done:?}");
         assert!(done.started > u64::from(accepted), "{done:?}");
     }
 }

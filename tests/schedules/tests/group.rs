@@ -1,4 +1,4 @@
-//! Tasks that succeed or fail together.
+//! Groups.
 
 use std::{future::pending, sync::Arc};
 
@@ -76,7 +76,7 @@ in_many_orders! {
         assert!(seen.peak() <= limit.min(2), "{} at once", seen.peak());
         match joined {
             Ok(values) => {
-                assert_eq!(values.len(), seen.begun(), "{values:?}");
+                assert_eq!(values.len(), seen.started(), "{values:?}");
                 for feeder in [0, 1] {
                     let own = values.iter().filter(|value| **value / 100 == feeder);
                     assert!(own.is_sorted(), "{values:?}");
@@ -179,7 +179,7 @@ in_many_orders! {
         });
         let values = group.join().await.unwrap();
         seen.all_over();
-        assert_eq!(values.len(), seen.begun());
+        assert_eq!(values.len(), seen.started());
     }
 }
 
@@ -188,14 +188,14 @@ in_many_orders! {
         let seen = Arc::new(Seen::default());
         let group = Group::new(&CancellationToken::new());
         let of_thread = seen.clone();
-        let looks = move |token: CancellationToken| {
+        let closure = move |token: CancellationToken| {
             let _running = of_thread.enter();
             while !token.is_cancelled() {
                 shuttle::thread::yield_now();
             }
             Ok(0)
         };
-        group.spawn_blocking("group: thread", looks).await;
+        group.spawn_blocking("group: thread", closure).await;
         let of_task = seen.clone();
         group.spawn(move |token| task(token, 1, any(&[Act::Fail(0), Act::Fail(1)]), of_task)).await;
         let joined = group.join().await;

@@ -1,4 +1,4 @@
-//! A function's limit and its timeout, without a scope around.
+//! The limit and the timeout of a function, without a scope.
 
 use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::{sync::Arc, time::Duration};
@@ -42,7 +42,7 @@ in_many_orders! {
                 yield_now().await;
             }
         });
-        // Some are dropped while they wait, or run.
+        // Some are dropped while they wait or run.
         some_turns().await;
         for run in &runs {
             if below(4) == 0 {

@@ -1,4 +1,4 @@
-//! Independent background tasks.
+//! Pools.
 
 use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::{sync::Arc, time::Duration};
@@ -11,10 +11,10 @@ use crate::{
     seen::{Act, Error, Seen, Since, act, every_permit_is_back, every_slot_is_back, some_turns},
 };
 
-/// Longer than any schedule lets pass.
+/// Longer than any schedule lasts.
 const LONG: Duration = Duration::from_secs(1_000_000);
 
-/// What ends by itself.
+/// Tasks that end by themselves.
 const ACTS: &[Act] = &[Act::End(0), Act::End(1), Act::End(2), Act::Fail(1), Act::Panic(1)];
 
 #[supervised(name = "pool: task", limit = 2)]
@@ -27,7 +27,7 @@ async fn task(
     act(token, number, what, seen).await
 }
 
-/// Spawns in every way, and counts the tasks that were accepted.
+/// Spawns with every method, and counts the accepted tasks.
 async fn feed(pool: Pool, seen: Arc<Seen>, accepted: Arc<AtomicUsize>) {
     for number in 0..1 + below(3) {
         let (what, seen) = (any(ACTS), seen.clone());
@@ -73,7 +73,7 @@ in_many_orders! {
             .chain([tokio::spawn(change_limit(pool.clone()))])
             .collect();
         some_turns().await;
-        // Two at once, now and then.
+        // Sometimes two at once.
         let other = pool.clone();
         let other =
             (below(4) == 0).then(|| tokio::spawn(async move { other.drain(LONG).await.is_ok() }));
@@ -87,9 +87,9 @@ in_many_orders! {
             feeder.await.unwrap();
         }
         let done = since.all_ended();
-        assert_eq!(seen.begun(), accepted.load(SeqCst), "begun and accepted");
+        assert_eq!(seen.started(), accepted.load(SeqCst), "started and accepted");
         let ran = [Outcome::Ok, Outcome::Error, Outcome::Panicked].map(|end| done.ended(end));
-        assert_eq!(ran.iter().sum::<u64>(), seen.begun() as u64, "{done:?}");
+        assert_eq!(ran.iter().sum::<u64>(), seen.started() as u64, "{done:?}");
         assert!(seen.peak() <= 2, "{} at once", seen.peak());
         every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::Hang, seen)).await;
     }
@@ -109,7 +109,7 @@ in_many_orders! {
         }
         all_ended().await;
         assert!(pool.is_empty());
-        assert_eq!(seen.begun(), accepted.load(SeqCst));
+        assert_eq!(seen.started(), accepted.load(SeqCst));
         since.all_ended();
         every_slot_is_back(&pool).await;
         pool.drain(LONG).await.unwrap();
@@ -131,7 +131,7 @@ in_many_orders! {
             feeder.abort();
         }
         drop(pool);
-        // With both slots taken for ever, the feeder holds a handle: only the abort lets it go.
+        // With both slots taken for ever, the feeder holds a handle: only the abort ends its wait.
         feeder.abort();
         _ = feeder.await;
         all_ended().await;

@@ -1,6 +1,6 @@
-//! What is seen of the tasks of one schedule, beside what the runtime tells of them.
+//! The tests' own record of the tasks of one schedule, beside the runtime's counters.
 //!
-//! The counters are those of `core`: to look is no step of a schedule.
+//! The counters are those of `core`: reading them is no step of a schedule.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::{
@@ -19,10 +19,10 @@ use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, TaskStats, s
 
 use crate::explore::below;
 
-/// What a task does.
+/// The behaviour of a task.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
-    /// Ends after so many turns.
+    /// Ends after this many turns.
     End(usize),
     Fail(usize),
     Panic(usize),
@@ -37,7 +37,7 @@ pub(crate) const ENDING: &[Act] = &[Act::End(0), Act::End(1), Act::End(2), Act::
 pub(crate) const FAILING: &[Act] =
     &[Act::End(0), Act::End(2), Act::Fail(0), Act::Fail(1), Act::Panic(1), Act::UntilToldTo];
 
-/// An error that says whose it is, and whether its group went on when it came to be.
+/// An error with the number of its task, and whether its token had fired when it was created.
 #[derive(Debug)]
 pub(crate) enum Error {
     Own { number: usize, token_had_fired: bool },
@@ -70,33 +70,33 @@ impl std::error::Error for Error {
 pub(crate) struct Seen {
     pub(crate) running: AtomicUsize,
     pub(crate) peak: AtomicUsize,
-    pub(crate) begun: AtomicUsize,
+    pub(crate) started: AtomicUsize,
     over: AtomicBool,
 }
 
-/// A body that runs.
+/// A running body.
 pub(crate) struct Running(Arc<Seen>);
 
 impl Seen {
     pub(crate) fn enter(self: &Arc<Self>) -> Running {
-        assert!(!self.over.load(SeqCst), "a body begins after all was over");
-        self.begun.fetch_add(1, SeqCst);
+        assert!(!self.over.load(SeqCst), "a body starts after everything has ended");
+        self.started.fetch_add(1, SeqCst);
         self.peak.fetch_max(self.running.fetch_add(1, SeqCst) + 1, SeqCst);
         Running(self.clone())
     }
 
-    /// Nothing runs, and nothing may from now on.
+    /// Nothing runs, and nothing may start from now on.
     pub(crate) fn all_over(&self) {
         self.over.store(true, SeqCst);
-        assert_eq!(self.running.load(SeqCst), 0, "bodies run after all was over");
+        assert_eq!(self.running.load(SeqCst), 0, "bodies run after everything has ended");
     }
 
     pub(crate) fn peak(&self) -> usize {
         self.peak.load(SeqCst)
     }
 
-    pub(crate) fn begun(&self) -> usize {
-        self.begun.load(SeqCst)
+    pub(crate) fn started(&self) -> usize {
+        self.started.load(SeqCst)
     }
 }
 
@@ -124,7 +124,7 @@ pub(crate) async fn act(
     match act {
         Act::End(_) => Ok(number),
         Act::Fail(_) => Err(Error::Own { number, token_had_fired: token.is_cancelled() }),
-        // No hook hears it: it is meant.
+        // No hook prints it: the panic is intended.
         Act::Panic(_) => std::panic::resume_unwind(Box::new("meant")),
         Act::UntilToldTo => {
             token.cancelled().await;
@@ -134,13 +134,13 @@ pub(crate) async fn act(
     }
 }
 
-/// What a function had done when a schedule began.
+/// The counters of a function when a schedule started.
 pub(crate) struct Since {
     name: &'static str,
     before: Option<TaskStats>,
 }
 
-/// What it has done since then.
+/// The difference since then.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) started: u64,
@@ -170,7 +170,7 @@ impl Since {
         }
     }
 
-    /// Nothing of the function runs or waits, and what was started has ended.
+    /// No run of the function is active or waiting, and every started run has ended.
     pub(crate) fn all_ended(&self) -> Done {
         let done = self.done();
         assert_eq!((done.running, done.waiting), (0, 0), "{done:?}");
@@ -189,13 +189,13 @@ fn stats_of(name: &str) -> Option<TaskStats> {
     std::step::looking(|| stats().into_iter().find(|task| task.name == name))
 }
 
-/// Polls once, with a waker that nobody hears.
+/// Polls once with a no-op waker.
 pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Of a function with such a limit so many begin, and no more. What ended a moment ago may give its permit back
-/// only now.
+/// Asserts that exactly `limit` runs of a function can start. A run that has just ended may not have released its
+/// permit yet.
 pub(crate) async fn every_permit_is_back<F: Future>(limit: usize, run: impl Fn(Arc<Seen>) -> F) {
     let seen = Arc::new(Seen::default());
     let mut runs: Vec<_> = (0..limit).map(|_| Box::pin(run(seen.clone()))).collect();
@@ -208,7 +208,7 @@ pub(crate) async fn every_permit_is_back<F: Future>(limit: usize, run: impl Fn(A
     assert_eq!(seen.peak(), limit, "at once");
 }
 
-/// A pool that nobody uses lends as many slots as its limit says, and no more.
+/// Asserts that an idle pool has exactly as many slots as its limit says.
 pub(crate) async fn every_slot_is_back(pool: &Pool) {
     let mut slots = Vec::new();
     for _ in 0..pool.limit() {
@@ -217,7 +217,7 @@ pub(crate) async fn every_slot_is_back(pool: &Pool) {
     assert!(poll_once(pool.reserve()).is_pending(), "more than {}", pool.limit());
 }
 
-/// Lets time pass, step by step, until it is stopped.
+/// Advances time, step by step, until it is stopped.
 pub(crate) struct Clock {
     stopped: Arc<AtomicBool>,
     task: JoinHandle<()>,
@@ -239,11 +239,11 @@ impl Clock {
 
     pub(crate) async fn stop(self) {
         self.stopped.store(true, SeqCst);
-        self.task.await.expect("nobody aborts the clock");
+        self.task.await.expect("the clock is not aborted");
     }
 }
 
-/// A few turns, so that others may go first.
+/// Yields a few times, so that others may run.
 pub(crate) async fn some_turns() {
     for _ in 0..below(6) {
         yield_now().await;

@@ -1,4 +1,4 @@
-//! What a fired token cancels, and when.
+//! Cancellation by the token: its effects and their time.
 
 use std::{
     future::pending,

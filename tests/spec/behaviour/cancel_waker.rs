@@ -70,13 +70,13 @@ async fn another_wakeup_does_not_resume_a_task_whose_token_has_fired() {
         Ok(())
     }
     #[supervised(name = "alarm: spawned after")]
-    async fn begin(begun: Arc<AtomicUsize>) -> Result<(), TaskError> {
-        begun.fetch_add(1, SeqCst);
+    async fn begin(started: Arc<AtomicUsize>) -> Result<(), TaskError> {
+        started.fetch_add(1, SeqCst);
         Ok(())
     }
 
     let (root, something) = (CancellationToken::new(), Arc::new(Notify::new()));
-    let (went_on, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (went_on, started) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let group = Group::new(&root);
     let mut held_up = None;
     let spawned = group.spawn(|token| {
@@ -91,9 +91,9 @@ async fn another_wakeup_does_not_resume_a_task_whose_token_has_fired() {
     for _ in 0..3 {
         turn().await;
     }
-    group.spawn(|token| begin(token, begun.clone())).await;
+    group.spawn(|token| begin(token, started.clone())).await;
     turn().await;
-    assert_eq!((went_on.load(SeqCst), begun.load(SeqCst)), (0, 0));
+    assert_eq!((went_on.load(SeqCst), started.load(SeqCst)), (0, 0));
     held_up.go_on(fires);
     let error = in_time(group.join()).await.unwrap_err();
     assert_eq!(error.outcome(), Outcome::Cancelled);
@@ -103,25 +103,25 @@ async fn another_wakeup_does_not_resume_a_task_whose_token_has_fired() {
 #[tokio::test]
 async fn a_fired_token_starts_nothing_after_many_calls() {
     #[supervised(name = "alarm: in a loop")]
-    async fn count(begun: Arc<AtomicUsize>) -> Result<(), TaskError> {
-        begun.fetch_add(1, SeqCst);
+    async fn count(started: Arc<AtomicUsize>) -> Result<(), TaskError> {
+        started.fetch_add(1, SeqCst);
         Ok(())
     }
 
-    let (token, begun) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+    let (token, started) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
     let held_up = HeldUp::at(&token);
     for _ in 0..1_000 {
-        count(&token, begun.clone()).await.unwrap();
+        count(&token, started.clone()).await.unwrap();
     }
     let fires = held_up.fire(&token);
-    let error = count(&token, begun.clone()).await.unwrap_err();
+    let error = count(&token, started.clone()).await.unwrap_err();
     let of_a_map = map(&token, 0..3, {
-        let begun = begun.clone();
-        move |token, _| count(token, begun.clone())
+        let started = started.clone();
+        move |token, _| count(token, started.clone())
     });
     let of_a_map = in_time(of_a_map).await.unwrap_err();
     assert_eq!((error.outcome(), of_a_map.outcome()), (Outcome::Cancelled, Outcome::Cancelled));
-    assert_eq!(begun.load(SeqCst), 1_000);
+    assert_eq!(started.load(SeqCst), 1_000);
     held_up.go_on(fires);
 }
 

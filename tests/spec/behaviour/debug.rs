@@ -81,8 +81,8 @@ async fn a_future_has_debug_output_while_pending_and_after_its_end() {
 struct Shows(Arc<dyn Debug + Send + Sync>, mpsc::Sender<String>);
 
 impl Shows {
-    fn new(scope: impl Debug + Send + Sync + 'static, told: &mpsc::Sender<String>) -> Self {
-        let shows = Self(Arc::new(scope), told.clone());
+    fn new(scope: impl Debug + Send + Sync + 'static, sender: &mpsc::Sender<String>) -> Self {
+        let shows = Self(Arc::new(scope), sender.clone());
         shows.show();
         shows
     }
@@ -107,16 +107,16 @@ async fn show(shows: Shows) -> Result<Shows, TaskError> {
 /// Deadlocks if one of them waits for a lock that is held while user code runs.
 #[test]
 fn code_inside_a_group_or_pool_can_print_it() {
-    let (told, is_told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let (end, has_ended) = mpsc::channel();
     std::thread::spawn(move || {
         runtime().block_on(async {
             let group: Group<Shows, TaskError> = Group::new(&CancellationToken::new());
             let handle = group.handle();
-            group.spawn(|token| show(token, Shows::new(handle, &told))).await;
+            group.spawn(|token| show(token, Shows::new(handle, &sender))).await;
             drop(group.join().await.unwrap());
             let pool = Pool::new(1);
-            pool.spawn(|token| show(token, Shows::new(pool.clone(), &told))).await.unwrap();
+            pool.spawn(|token| show(token, Shows::new(pool.clone(), &sender))).await.unwrap();
             while !pool.is_empty() {
                 tokio::task::yield_now().await;
             }
@@ -127,6 +127,6 @@ fn code_inside_a_group_or_pool_can_print_it() {
     let group = [0, 1, 0].map(|tasks| format!("GroupHandle {{ tasks: {tasks}, .. }}"));
     let pool =
         [0, 1, 1].map(|tasks| format!("Pool {{ tasks: {tasks}, limit: 1, closed: false, .. }}"));
-    let shown: Vec<_> = is_told.iter().collect();
+    let shown: Vec<_> = receiver.iter().collect();
     assert_eq!(shown, [group, pool].concat());
 }

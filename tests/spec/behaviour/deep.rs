@@ -37,9 +37,9 @@ async fn a_self_deadlock_with_the_outermost_call_lists_all_names() {
     let inner = beneath(&token, limited(&token, None));
     let error = in_time(limited(&token, Some(inner))).await.unwrap_err();
     let TaskError::Rejected(rejected) = error else { panic!("{error}") };
-    let told = rejected.to_string();
-    assert_eq!(told.matches("`deep: call` -> ").count(), DEPTH, "{told}");
-    assert!(told.contains("(`deep: limited` -> `deep: call`"), "{told}");
+    let text = rejected.to_string();
+    assert_eq!(text.matches("`deep: call` -> ").count(), DEPTH, "{text}");
+    assert!(text.contains("(`deep: limited` -> `deep: call`"), "{text}");
 }
 
 #[tokio::test]
@@ -90,9 +90,9 @@ async fn a_local_task_is_the_parent_of_its_children() {
     }
     #[supervised(name = "deep: local")]
     async fn local(token: &CancellationToken) -> Result<Vec<Option<&'static str>>, TaskError> {
-        let (group, begun) = (Group::new(token), Arc::new(Notify::new()));
-        group.spawn(|token| child(token, begun.clone())).await;
-        begun.notified().await;
+        let (group, started) = (Group::new(token), Arc::new(Notify::new()));
+        group.spawn(|token| child(token, started.clone())).await;
+        started.notified().await;
         let tasks = tasks();
         let children = tasks.iter().filter(|task| task.name == "deep: child");
         Ok(children.map(|task| task.parent.map(|parent| parent.name)).collect())

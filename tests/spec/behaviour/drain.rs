@@ -49,37 +49,37 @@ async fn work_that_ends_before_the_tokens_fire_is_not_cancelled() {
 
     let pool = Pool::new(2);
     pool.spawn(undisturbed).await.unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     in_time(pool.drain(10 * SECOND)).await.unwrap();
-    assert_eq!(begun.elapsed().as_secs(), 4);
+    assert_eq!(started.elapsed().as_secs(), 4);
     assert_eq!(outcomes_of("drain: undisturbed"), [(Outcome::Ok, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_fires_the_token_five_seconds_before_its_end() {
-    type Told = Arc<Mutex<Option<(Duration, Cause)>>>;
+    type Seen = Arc<Mutex<Option<(Duration, Cause)>>>;
     #[supervised(name = "drain: inner")]
     async fn inner() -> Result<(), TaskError> {
         pending().await
     }
     #[supervised(name = "drain: asked")]
-    async fn asked(token: &CancellationToken, told: Told) -> Result<(), TaskError> {
-        let begun = Instant::now();
+    async fn asked(token: &CancellationToken, seen: Seen) -> Result<(), TaskError> {
+        let started = Instant::now();
         if let Err(TaskError::Cancelled(cancelled)) = inner(token).await {
-            *told.lock().unwrap() = Some((begun.elapsed(), cancelled.cause()));
+            *seen.lock().unwrap() = Some((started.elapsed(), cancelled.cause()));
         }
         tokio::time::sleep(SECOND).await;
         Ok(())
     }
 
-    let (pool, told) = (Pool::new(2), Told::default());
-    pool.spawn(|token| asked(token, told.clone())).await.unwrap();
+    let (pool, seen) = (Pool::new(2), Seen::default());
+    pool.spawn(|token| asked(token, seen.clone())).await.unwrap();
     turn().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     in_time(pool.drain(10 * SECOND)).await.unwrap();
-    let (after, cause) = told.lock().unwrap().take().unwrap();
+    let (after, cause) = seen.lock().unwrap().take().unwrap();
     assert_eq!((after.as_secs(), cause), (5, Cause::Drained));
-    assert_eq!(begun.elapsed().as_secs(), 6, "the drain ends with the last task");
+    assert_eq!(started.elapsed().as_secs(), 6, "the drain ends with the last task");
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,15 +89,15 @@ async fn tasks_left_at_the_end_of_the_grace_are_aborted_and_named() {
     spawned.await.unwrap();
     pool.spawn(|token| sleeps(token, SECOND)).await.unwrap();
     turn().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let unfinished = in_time(pool.drain(10 * SECOND)).await.unwrap_err();
-    assert_eq!(begun.elapsed().as_secs(), 10);
+    assert_eq!(started.elapsed().as_secs(), 10);
     let [task] = unfinished.tasks() else { panic!("{unfinished}") };
     assert_eq!((task.name, task.state.blocks_thread()), ("drain: deaf", false));
     assert_eq!((task.spawned_at.file(), task.spawned_at.line()), (here.file(), here.line()));
     assert_eq!((unfinished.grace(), unfinished.reserved()), (10 * SECOND, 0));
-    let told = unfinished.to_string();
-    let mut lines = told.lines();
+    let seen = unfinished.to_string();
+    let mut lines = seen.lines();
     assert_eq!(lines.next(), Some("1 task did not stop within 10s:"));
     let line = lines.next().unwrap();
     let begins = format!("  drain: deaf (task {}): stopping, ", task.id.unwrap());
@@ -112,9 +112,9 @@ async fn tasks_run_until_5_s_before_the_end_or_half_of_a_short_grace() {
     for (grace, cancelled) in [(60_000, 55_000), (10_000, 5_000), (6_000, 3_000), (100, 50)] {
         let pool = Pool::new(4);
         pool.spawn(never).await.unwrap();
-        let (grace, begun) = (Duration::from_millis(grace), Instant::now());
+        let (grace, started) = (Duration::from_millis(grace), Instant::now());
         in_hours(pool.drain(grace)).await.unwrap_err();
-        assert_eq!(begun.elapsed().as_millis(), cancelled, "{grace:?}");
+        assert_eq!(started.elapsed().as_millis(), cancelled, "{grace:?}");
     }
 }
 
@@ -124,9 +124,9 @@ async fn a_task_that_is_dropped_at_its_await_was_cut_short() {
     for _ in 0..3 {
         pool.spawn(never).await.unwrap();
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     let unfinished = in_time(pool.drain(10 * SECOND)).await.unwrap_err();
-    assert_eq!(begun.elapsed().as_secs(), 5, "nothing is left to wait for");
+    assert_eq!(started.elapsed().as_secs(), 5, "nothing is left to wait for");
     assert_eq!((unfinished.tasks().len(), unfinished.cut().len()), (0, 3), "{unfinished}");
     assert_eq!(unfinished.cut()[0].name, "drain: never");
 }
@@ -141,9 +141,9 @@ async fn a_task_dropped_by_its_own_spent_grace_has_not_stopped() {
 
     let pool = Pool::new(4);
     pool.spawn(own_grace).await.unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     let unfinished = in_time(pool.drain(10 * SECOND)).await.unwrap_err();
-    assert_eq!(begun.elapsed().as_secs(), 6, "half of the grace, then its own");
+    assert_eq!(started.elapsed().as_secs(), 6, "half of the grace, then its own");
     assert_eq!(names(&unfinished), ["drain: own grace"]);
     let again = in_time(pool.drain(SECOND)).await.unwrap_err();
     assert_eq!(again.to_string(), unfinished.to_string());
@@ -156,7 +156,7 @@ async fn a_grace_of_zero_cancels_gives_one_turn_and_aborts() {
     pool.spawn(deaf).await.unwrap();
     turn().await;
     let unfinished = in_time(pool.drain(Duration::ZERO)).await.unwrap_err();
-    assert_eq!(names(&unfinished), ["drain: deaf"], "the other was dropped when it was told");
+    assert_eq!(names(&unfinished), ["drain: deaf"], "the other was dropped when it was cancelled");
     assert_eq!(unfinished.cut()[0].name, "drain: never");
     turn().await;
     assert!(pool.is_empty());
@@ -173,7 +173,7 @@ async fn a_dropped_drain_leaves_the_pool_closed_and_its_work_running() {
 
     let pool = Pool::new(2);
     pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
-    keeper.begun(1).await;
+    keeper.started(1).await;
     let mut drain = Box::pin(pool.drain(10 * SECOND));
     assert!(poll_once(drain.as_mut()).is_pending());
     drop(drain);
@@ -221,20 +221,20 @@ async fn an_unused_reserved_slot_is_reported() {
 async fn a_drain_reports_a_task_that_blocks_its_worker() {
     #[supervised(name = "drain: blocks")]
     async fn blocks(
-        begun: mpsc::Sender<()>,
+        started: mpsc::Sender<()>,
         until: Arc<Mutex<mpsc::Receiver<()>>>,
     ) -> Result<(), TaskError> {
-        begun.send(()).unwrap();
+        started.send(()).unwrap();
         _ = until.lock().unwrap().recv();
         Ok(())
     }
 
-    let (begun, has_begun) = mpsc::channel();
+    let (started, has_started) = mpsc::channel();
     let (release, until) = mpsc::channel();
     let until = Arc::new(Mutex::new(until));
     let pool = Pool::new(2);
-    pool.spawn(|token| blocks(token, begun, until)).await.unwrap();
-    tokio::task::spawn_blocking(move || has_begun.recv()).await.unwrap().unwrap();
+    pool.spawn(|token| blocks(token, started, until)).await.unwrap();
+    tokio::task::spawn_blocking(move || has_started.recv()).await.unwrap().unwrap();
     let drained = in_time(pool.drain(Duration::from_millis(50))).await;
     release.send(()).unwrap();
     let unfinished = drained.unwrap_err();
@@ -244,7 +244,7 @@ async fn a_drain_reports_a_task_that_blocks_its_worker() {
 }
 
 #[test]
-fn a_drain_of_nothing_needs_no_clock() {
+fn a_drain_of_an_empty_pool_needs_no_clock() {
     let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
     bare.block_on(Pool::new(1).drain(SECOND)).unwrap();
 }

@@ -14,9 +14,9 @@ where
 {
     let run = tokio::spawn(call);
     turn().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     token.cancel();
-    (run.await.unwrap(), begun.elapsed())
+    (run.await.unwrap(), started.elapsed())
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,10 +88,10 @@ async fn a_groups_grace_shortens_that_of_its_tasks() {
     let group = Group::new(&token).grace(Duration::from_secs(2));
     group.spawn(stubborn).await;
     turn().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     token.cancel();
     in_time(group.join()).await.unwrap_err();
-    assert_eq!(begun.elapsed(), Duration::from_secs(2));
+    assert_eq!(started.elapsed(), Duration::from_secs(2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,8 +106,8 @@ async fn a_tasks_own_grace_is_not_lengthened_by_its_group() {
     let group = Group::new(&token).grace(Duration::from_secs(30));
     group.spawn(stubborn).await;
     turn().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     token.cancel();
     in_time(group.join()).await.unwrap_err();
-    assert_eq!(begun.elapsed(), Duration::from_secs(1));
+    assert_eq!(started.elapsed(), Duration::from_secs(1));
 }

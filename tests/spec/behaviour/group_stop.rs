@@ -127,7 +127,7 @@ async fn any_exit_stops_a_group_of_services() {
     group.spawn(serve).await;
     group.spawn(wait).await;
     group.spawn(quick).await;
-    assert_eq!(in_time(group.join()).await.unwrap().len(), 2, "the two that gave something");
+    assert_eq!(in_time(group.join()).await.unwrap().len(), 2, "the two that returned a value");
 }
 
 #[tokio::test]
@@ -158,8 +158,8 @@ async fn a_join_of_services_reports_an_outside_cancellation() {
 }
 
 /// Fails one turn after its token has fired.
-#[supervised(name = "stop: fails when told")]
-async fn fails_when_told(token: &CancellationToken) -> Result<(), Failure> {
+#[supervised(name = "stop: fails on cancel")]
+async fn fails_on_cancel(token: &CancellationToken) -> Result<(), Failure> {
     token.cancelled().await;
     turn().await;
     Err(Failure::Own)
@@ -168,7 +168,7 @@ async fn fails_when_told(token: &CancellationToken) -> Result<(), Failure> {
 #[tokio::test]
 async fn services_return_the_first_error_or_cancellation() {
     let group = Group::new(&CancellationToken::new()).until_first_exit();
-    group.spawn(fails_when_told).await;
+    group.spawn(fails_on_cancel).await;
     group.spawn(task!("stop: first", |_| -> Result<(), Failure> { panic!("the first") })).await;
     let error = in_time(group.join()).await.unwrap_err();
     assert!(error.to_string().contains("the first"), "{error}");
@@ -188,7 +188,7 @@ async fn a_task_with_another_token_is_the_first_failure() {
     let other = CancellationToken::new();
     let group = Group::new(&CancellationToken::new());
     group.spawn(|_| wait(other.clone())).await;
-    group.spawn(fails_when_told).await;
+    group.spawn(fails_on_cancel).await;
     turn().await;
     other.cancel();
     let error = in_time(group.join()).await.unwrap_err();
@@ -313,7 +313,7 @@ async fn a_dropped_join_leaves_nothing_running() {
 }
 
 #[tokio::test]
-async fn the_tasks_of_a_failed_group_know_who_failed() {
+async fn tasks_of_a_failed_group_name_the_failed_sibling() {
     #[supervised(name = "stop: asks why")]
     async fn ask(token: &CancellationToken) -> Result<(), Failure> {
         token.cancelled().await;
@@ -349,20 +349,20 @@ async fn a_group_that_is_cancelled_from_outside_blames_no_sibling() {
     }
 
     let token = CancellationToken::new();
-    let (tell, told) = tokio::sync::oneshot::channel();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
     let group = Group::new(&token);
     group.spawn(leaf).await;
     group
-        .spawn(task!("stop: tells", |token| -> Result<Cause, TaskError> {
+        .spawn(task!("stop: sends", |token| -> Result<Cause, TaskError> {
             let cause = ask(token).await?;
-            tell.send(cause).expect("the test listens");
+            sender.send(cause).expect("the test listens");
             Ok(cause)
         }))
         .await;
     turn().await;
     token.cancel();
     in_time(group.join()).await.unwrap_err();
-    assert_eq!(told.await.unwrap(), Cause::Token);
+    assert_eq!(receiver.await.unwrap(), Cause::Token);
 }
 
 /// Panics when it is dropped.

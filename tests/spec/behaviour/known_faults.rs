@@ -25,7 +25,7 @@ mod work_tied_to_the_token_of_its_request_dies_with_the_request {
         let (gate, mut keeper) = gate();
         let (pool, client_left) = (Pool::new(1), CancellationToken::new());
         let served = tokio::spawn(request(client_left.clone(), pool.clone(), gate));
-        keeper.begun(1).await;
+        keeper.started(1).await;
         client_left.cancel();
         in_time(served).await.unwrap().unwrap_err();
         turn().await;
@@ -63,12 +63,12 @@ mod a_full_pool_blocks_until_the_client_gives_up {
         let mut answers = Vec::new();
         for _ in 0..4 {
             let answer = poll_once(handler());
-            assert!(answer.is_ready(), "nothing is waited for");
+            assert!(answer.is_ready(), "it does not wait");
             answers.push(answer);
         }
         let answered = |code| answers.iter().filter(|answer| **answer == code).count();
         assert_eq!((answered(202.into()), answered(503.into())), (2, 2));
-        keeper.begun(2).await;
+        keeper.started(2).await;
         keeper.open(2);
         in_time(pool.drain(Duration::from_secs(1))).await.unwrap();
     }
@@ -126,7 +126,7 @@ mod a_drain_drops_what_is_buffered {
         let pool = Pool::new(3);
         let producer =
             tokio::spawn(produce(pool.clone(), queue.clone(), gate.clone(), done.clone()));
-        keeper.begun(3).await;
+        keeper.started(3).await;
         let drain = tokio::spawn({
             let pool = pool.clone();
             async move { pool.drain(Duration::from_secs(60)).await }
@@ -171,7 +171,7 @@ mod a_recovered_loop_ends_silently {
         loop {
             ticker.tick().await;
             let tick = ticks.fetch_add(1, Ordering::SeqCst) + 1;
-            assert!(![3, 5].contains(&tick), "tick {tick} was to panic");
+            assert!(![3, 5].contains(&tick), "tick {tick} panics");
             flushed.send(tick).unwrap();
         }
     }
@@ -203,7 +203,7 @@ mod a_recovered_loop_ends_silently {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_gives_up_stops_its_dependants() {
+    async fn a_loop_that_stops_restarting_stops_its_dependants() {
         let group = Group::new(&CancellationToken::new()).until_first_exit();
         group.spawn(read).await;
         group.spawn(broken).await;

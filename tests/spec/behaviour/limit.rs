@@ -41,7 +41,7 @@ async fn a_thousand_runs_on_several_threads_never_exceed_the_limit() {
 async fn one(what: What) -> Result<u32, TaskError> {
     match what {
         What::Return => Ok(1),
-        What::Panic => panic!("as told"),
+        What::Panic => panic!("as requested"),
         What::Wait => pending().await,
     }
 }

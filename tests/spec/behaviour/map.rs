@@ -149,7 +149,7 @@ async fn the_iterator_is_read_as_runs_end() {
 }
 
 #[tokio::test]
-async fn no_items_give_no_results() {
+async fn a_map_without_items_has_no_results() {
     #[supervised(name = "map: empty")]
     async fn never(_: u32) -> Result<(), TaskError> {
         Ok(())
@@ -197,9 +197,9 @@ async fn runs_that_compute_are_shared_between_the_threads() {
     #[supervised(name = "map: computes")]
     async fn computes(here: Arc<AtomicUsize>) -> Result<(), TaskError> {
         here.fetch_add(1, SeqCst);
-        let begun = std::time::Instant::now();
+        let started = std::time::Instant::now();
         while here.load(SeqCst) < 2 {
-            assert!(begun.elapsed() < std::time::Duration::from_secs(60), "alone");
+            assert!(started.elapsed() < std::time::Duration::from_secs(60), "alone");
             std::hint::spin_loop();
         }
         Ok(())

@@ -34,18 +34,18 @@ async fn the_first_failure_cancels_the_rest_and_is_returned() {
     let token = CancellationToken::new();
     let error = in_time(map(&token, 0..8, fail_at_three).limit(8)).await.unwrap_err();
     assert!(matches!(error, Failure::Item(3)), "{error}");
-    assert!(!token.is_cancelled(), "what the map cancels, the rest of the program keeps");
+    assert!(!token.is_cancelled(), "the map cancels only its own runs");
     let stats = stats_of("map: first failure");
     assert_eq!(stats.running, 0, "every run has ended");
     assert_eq!(stats.ended(Outcome::Error), 1);
 }
 
 #[tokio::test]
-async fn the_cancelled_siblings_know_who_failed() {
+async fn cancelled_siblings_name_the_failed_item() {
     #[supervised(name = "map: sibling")]
-    async fn fail_or_tell(
+    async fn fail_or_report(
         token: &CancellationToken,
-        tell: tokio::sync::mpsc::UnboundedSender<Cause>,
+        sender: tokio::sync::mpsc::UnboundedSender<Cause>,
         n: u32,
     ) -> Result<(), Failure> {
         if n == 1 {
@@ -53,7 +53,7 @@ async fn the_cancelled_siblings_know_who_failed() {
         }
         token.cancelled().await;
         if let Err(TaskError::Cancelled(cancelled)) = leaf(token).await {
-            tell.send(cancelled.cause()).expect("the test listens");
+            sender.send(cancelled.cause()).expect("the test listens");
         }
         Ok(())
     }
@@ -62,18 +62,19 @@ async fn the_cancelled_siblings_know_who_failed() {
         Ok(())
     }
 
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let all =
-        map(&CancellationToken::new(), 0..2, move |token, n| fail_or_tell(token, tell.clone(), n));
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let all = map(&CancellationToken::new(), 0..2, move |token, n| {
+        fail_or_report(token, sender.clone(), n)
+    });
     in_time(all).await.unwrap_err();
-    assert_eq!(told.recv().await, Some(Cause::SiblingFailed { task: "map: sibling" }));
+    assert_eq!(receiver.recv().await, Some(Cause::SiblingFailed { task: "map: sibling" }));
 }
 
 #[tokio::test]
 async fn a_panic_of_an_item_is_its_error() {
     #[supervised(name = "map: panic")]
     async fn work(n: u32) -> Result<u32, Failure> {
-        assert!(n != 2, "not two");
+        assert!(n != 2, "one failure, not two");
         Ok(n)
     }
 

@@ -91,7 +91,7 @@ async fn a_panic_of_the_closure_ends_only_its_item() {
     }
 
     let all = map(&CancellationToken::new(), 0..2_000, |token, n: usize| {
-        assert_ne!(n % 77, 76, "no {n}");
+        assert_ne!(n % 77, 76, "item {n} fails");
         made(token, n)
     });
     let ends = in_time(all.limit(2).settled()).await;

@@ -26,19 +26,19 @@ async fn item(_item: u32) -> Result<u32, TaskError> {
 }
 
 /// The message of a panic in `code`.
-fn said_by<R>(code: impl FnOnce() -> R) -> String {
+fn panic_message<R>(code: impl FnOnce() -> R) -> String {
     let panic = catch_unwind(AssertUnwindSafe(code)).map(drop).expect_err("it panics");
     match panic.downcast::<String>() {
         Ok(text) => *text,
-        Err(panic) => (*panic.downcast::<&str>().expect("a panic with a text")).to_owned(),
+        Err(panic) => (*panic.downcast::<&str>().expect("the payload is a text")).to_owned(),
     }
 }
 
 /// The panic message of one more poll after completion.
-async fn said_after_the_end<F: Future>(future: F) -> String {
+async fn message_after_the_end<F: Future>(future: F) -> String {
     let mut future = Box::pin(future);
     in_time(&mut future).await;
-    said_by(|| poll_once(&mut future))
+    panic_message(|| poll_once(&mut future))
 }
 
 #[tokio::test]
@@ -46,19 +46,19 @@ async fn polling_a_finished_future_panics_and_says_so() {
     let (token, pool) = (CancellationToken::new(), Pool::new(1));
     let group = Group::new(&token);
     let call_again = "a supervised future was polled after it had ended";
-    assert_eq!(said_after_the_end(call(&token)).await, call_again);
-    assert_eq!(said_after_the_end(call(&token).err_into::<TaskError>()).await, call_again);
-    assert_eq!(said_after_the_end(restarts(&token)).await, call_again);
+    assert_eq!(message_after_the_end(call(&token)).await, call_again);
+    assert_eq!(message_after_the_end(call(&token).err_into::<TaskError>()).await, call_again);
+    assert_eq!(message_after_the_end(restarts(&token)).await, call_again);
     let spawn_again = "a spawn was polled after it had ended";
-    assert_eq!(said_after_the_end(group.spawn(call)).await, spawn_again);
-    assert_eq!(said_after_the_end(pool.spawn(call)).await, spawn_again);
+    assert_eq!(message_after_the_end(group.spawn(call)).await, spawn_again);
+    assert_eq!(message_after_the_end(pool.spawn(call)).await, spawn_again);
     group.join().await.unwrap();
     let map_again = "a map was polled after it had ended";
     let none = || map(&token, 0..0, item);
-    assert_eq!(said_after_the_end(none()).await, map_again);
-    assert_eq!(said_after_the_end(none().settled()).await, map_again);
+    assert_eq!(message_after_the_end(none()).await, map_again);
+    assert_eq!(message_after_the_end(none().settled()).await, map_again);
     let section = shield(Duration::from_secs(1), |_| async {});
-    assert_eq!(said_after_the_end(section).await, "a shield was polled after it had ended");
+    assert_eq!(message_after_the_end(section).await, "a shield was polled after it had ended");
 }
 
 #[tokio::test]
@@ -66,17 +66,17 @@ async fn a_map_that_runs_can_no_longer_be_settled() {
     let mut mapped = Box::pin(map(&CancellationToken::new(), 0..2, item));
     assert!(poll_once(&mut mapped).is_pending());
     let mapped = *std::pin::Pin::into_inner(mapped);
-    assert_eq!(said_by(|| mapped.settled()), "a map is settled before it is polled");
+    assert_eq!(panic_message(|| mapped.settled()), "a map is settled before it is polled");
 }
 
 #[test]
 fn a_limit_of_zero_is_refused() {
     let token = CancellationToken::new();
-    for said in [
-        said_by(|| Group::<(), TaskError>::new(&token).limit(0)),
-        said_by(|| map(&token, 0..1, item).limit(0)),
-        said_by(|| Pool::new(0)),
+    for message in [
+        panic_message(|| Group::<(), TaskError>::new(&token).limit(0)),
+        panic_message(|| map(&token, 0..1, item).limit(0)),
+        panic_message(|| Pool::new(0)),
     ] {
-        assert!(said.ends_with("must not be 0: nothing would ever run"), "{said}");
+        assert!(message.ends_with("must not be 0: nothing would ever run"), "{message}");
     }
 }

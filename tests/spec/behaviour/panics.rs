@@ -44,11 +44,11 @@ async fn a_panic_has_its_message_place_and_backtrace() {
 
     let panic = panic_of(index(&CancellationToken::new(), 7).await);
     assert_eq!(panic.message(), "index out of bounds: the len is 3 but the index is 7");
-    let location = panic.location().expect("the hook saw it");
+    let location = panic.location().expect("the hook has recorded it");
     assert!(location.file().ends_with("panics.rs"), "{location}");
     let shown = panic.to_string();
     assert_eq!(shown, format!("task `panics: place` panicked at {location}: {}", panic.message()));
-    let backtrace = panic.backtrace().expect("captured always").to_string();
+    let backtrace = panic.backtrace().expect("the backtrace is always captured").to_string();
     assert!(backtrace.contains("deep_inside"), "{backtrace}");
     assert_eq!(outcomes_of("panics: place"), [(Outcome::Panicked, 1)]);
 }
@@ -77,7 +77,7 @@ async fn a_resumed_panic_has_no_place() {
 
     let panic = panic_of(resume(&CancellationToken::new()).await);
     assert_eq!(panic.message(), "later");
-    assert!(panic.location().is_none(), "that of the earlier panic is not this one's");
+    assert!(panic.location().is_none(), "the place of the earlier panic is not used");
     assert_eq!(panic.to_string(), "task `panics: resumed` panicked: later");
 }
 
@@ -179,7 +179,7 @@ async fn unreturned_values_may_panic_in_their_drop() {
 }
 
 #[tokio::test]
-async fn a_panic_releases_what_the_body_held() {
+async fn a_panic_releases_the_resources_of_the_body() {
     #[supervised(name = "panics: releases")]
     async fn hold(alive: Alive) -> Result<(), TaskError> {
         let _alive = alive;

@@ -1,4 +1,4 @@
-//! What a pool accepts and refuses.
+//! Pools: accepted and refused spawns.
 
 use std::{
     future::pending,
@@ -25,7 +25,7 @@ async fn gated(gate: Gate) -> Result<(), TaskError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_spawn_waits_for_a_slot_and_len_counts_what_has_not_ended() {
+async fn a_spawn_waits_for_a_slot_and_len_counts_unfinished_tasks() {
     let (gate, mut keeper) = gate();
     let pool = Pool::new(2);
     assert!(pool.is_empty());
@@ -33,13 +33,13 @@ async fn a_spawn_waits_for_a_slot_and_len_counts_what_has_not_ended() {
     for _ in 0..2 {
         pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
     }
-    keeper.begun(2).await;
+    keeper.started(2).await;
     assert_eq!(pool.len(), 2);
     let mut third = Box::pin(pool.spawn(|token| gated(token, gate.clone())));
     assert!(poll_once(third.as_mut()).is_pending());
     keeper.open(1);
     in_time(third).await.unwrap();
-    keeper.begun(1).await;
+    keeper.started(1).await;
     assert_eq!(pool.len(), 2);
     keeper.open(2);
     in_time(pool.drain(SECOND)).await.unwrap();
@@ -51,7 +51,7 @@ async fn a_full_pool_refuses_without_calling_the_closure() {
     let (gate, mut keeper) = gate();
     let pool = Pool::new(1);
     pool.try_spawn(|token| gated(token, gate.clone())).unwrap();
-    keeper.begun(1).await;
+    keeper.started(1).await;
     let mut called = false;
     let refused = pool.try_spawn(|token| {
         called = true;
@@ -81,12 +81,12 @@ async fn try_spawn_reports_full_for_a_full_function() {
     let pool = Pool::new(8);
     pool.try_spawn(|token| waits(token, gate.clone())).unwrap();
     pool.try_spawn(|token| rejects(token, gate.clone())).unwrap();
-    keeper.begun(2).await;
+    keeper.started(2).await;
     for _ in 0..3 {
         assert_eq!(pool.try_spawn(|token| waits(token, gate.clone())), Err(TrySpawnError::Full));
         assert_eq!(pool.try_spawn(|token| rejects(token, gate.clone())), Err(TrySpawnError::Full));
     }
-    assert_eq!(pool.len(), 2, "what was refused took no slot");
+    assert_eq!(pool.len(), 2, "the refused spawn took no slot");
     keeper.open(2);
     in_time(pool.drain(SECOND)).await.unwrap();
     for name in ["pool: waits when full", "pool: rejects when full"] {
@@ -106,7 +106,7 @@ async fn a_spawn_that_is_dropped_while_it_waits_spawns_nothing() {
     }
 
     pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
-    keeper.begun(1).await;
+    keeper.started(1).await;
     let alive = Alive::new(&count);
     let mut waiting = Box::pin(pool.spawn(|token| carries(token, alive)));
     assert!(poll_once(waiting.as_mut()).is_pending());
@@ -122,7 +122,7 @@ async fn waiting_spawns_and_reserves_end_when_the_pool_closes() {
     let (gate, mut keeper) = gate();
     let pool = Pool::new(1);
     pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
-    keeper.begun(1).await;
+    keeper.started(1).await;
     let mut spawn = Box::pin(pool.spawn(|token| gated(token, gate.clone())));
     let mut reserve = Box::pin(pool.reserve());
     assert!(poll_once(spawn.as_mut()).is_pending());
@@ -165,7 +165,7 @@ async fn a_drain_waits_for_the_spawn_of_a_reserved_slot() {
     let mut drain = Box::pin(pool.drain(SECOND));
     assert!(poll_once(drain.as_mut()).is_pending());
     slot.spawn(|token| gated(token, gate));
-    keeper.begun(1).await;
+    keeper.started(1).await;
     assert!(poll_once(drain.as_mut()).is_pending());
     keeper.open(1);
     in_time(drain).await.unwrap();
@@ -186,11 +186,11 @@ async fn a_task_of_a_reserved_slot_waits_for_its_own_permit() {
         let gate = gate.clone();
         slot.spawn(|token| one(token, gate));
     }
-    keeper.begun(1).await;
+    keeper.started(1).await;
     for _ in 0..5 {
         turn().await;
     }
-    assert!(keeper.nobody_has_begun());
+    assert!(keeper.none_has_started());
     assert_eq!((stats_of("pool: one at a time").waiting, pool.len()), (1, 2));
     keeper.open(2);
     in_time(pool.drain(SECOND)).await.unwrap();
@@ -208,7 +208,7 @@ async fn set_limit_admits_a_waiting_spawn_and_refuses_zero() {
     assert_eq!(pool.limit(), 1);
     pool.set_limit(2).unwrap();
     in_time(waiting).await.unwrap();
-    keeper.begun(2).await;
+    keeper.started(2).await;
     assert_eq!((pool.len(), pool.limit()), (2, 2));
     keeper.open(2);
     in_time(pool.drain(SECOND)).await.unwrap();
@@ -237,7 +237,7 @@ async fn dropping_the_last_handle_aborts_tasks_with_a_reason() {
     turn().await;
     drop(pool);
     turn().await;
-    assert_eq!((other.len(), count.load(SeqCst)), (1, 1), "another handle is there");
+    assert_eq!((other.len(), count.load(SeqCst)), (1, 1), "another handle exists");
     drop(other);
     turn().await;
     assert_eq!(count.load(SeqCst), 0);
@@ -278,7 +278,7 @@ async fn a_pool_closed_by_the_closure_still_accepts_its_task() {
         gated(token, gate)
     });
     assert_eq!(accepted, Ok(()));
-    keeper.begun(1).await;
+    keeper.started(1).await;
     keeper.open(1);
     in_time(pool.drain(SECOND)).await.unwrap();
 }
@@ -310,7 +310,7 @@ async fn values_and_errors_that_panic_are_harmless() {
     struct Unspeakable;
     impl std::fmt::Display for Unspeakable {
         fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            panic!("it cannot be said")
+            panic!("it cannot be displayed")
         }
     }
     impl From<TaskError> for Unspeakable {
@@ -320,21 +320,21 @@ async fn values_and_errors_that_panic_are_harmless() {
         }
     }
     #[supervised(name = "pool: gives a bomb")]
-    async fn gives_a_bomb() -> Result<Bomb, TaskError> {
+    async fn returns_a_bomb() -> Result<Bomb, TaskError> {
         Ok(Bomb)
     }
     #[supervised(name = "pool: unspeakable")]
     async fn unspeakable(panics: bool) -> Result<(), Unspeakable> {
-        assert!(!panics, "and its error cannot be made");
+        assert!(!panics, "its error cannot be created");
         Err(Unspeakable)
     }
 
     let pool = Pool::new(4);
-    pool.spawn(gives_a_bomb).await.unwrap();
+    pool.spawn(returns_a_bomb).await.unwrap();
     pool.spawn(|token| unspeakable(token, false)).await.unwrap();
     pool.spawn(|token| unspeakable(token, true)).await.unwrap();
     let unfinished = in_time(pool.drain(SECOND)).await.unwrap_err();
-    assert_eq!(unfinished.cut().len(), 1, "of its panic no error could be made: {unfinished}");
+    assert_eq!(unfinished.cut().len(), 1, "its panic could not be converted: {unfinished}");
     assert!(unfinished.to_string().contains("): its poll panicked, "), "{unfinished}");
     assert_eq!(pool.len(), 0);
     assert_eq!(outcomes_of("pool: gives a bomb"), [(Outcome::Ok, 1)]);
@@ -346,7 +346,7 @@ async fn panics_in_a_thousand_jobs_leave_the_pool_intact() {
     #[supervised(name = "pool: every fifth")]
     async fn job(n: u32) -> anyhow::Result<u32> {
         turn().await;
-        assert!(n % 5 != 0, "the fifth");
+        assert!(n % 5 != 0, "every fifth fails");
         Ok(n)
     }
     let pool = Pool::new(16);
@@ -367,12 +367,12 @@ async fn a_reserved_slot_starts_nothing_after_a_drain() {
         pending().await
     }
     #[supervised(name = "pool: after a drain")]
-    async fn late(begun: Arc<AtomicUsize>) -> Result<(), TaskError> {
-        begun.fetch_add(1, SeqCst);
+    async fn late(started: Arc<AtomicUsize>) -> Result<(), TaskError> {
+        started.fetch_add(1, SeqCst);
         Ok(())
     }
 
-    let begun = Arc::new(AtomicUsize::new(0));
+    let started = Arc::new(AtomicUsize::new(0));
     for others in 0..2 {
         let pool = Pool::new(1 + others);
         for _ in 0..others {
@@ -382,12 +382,12 @@ async fn a_reserved_slot_starts_nothing_after_a_drain() {
         let slot = pool.reserve().await.unwrap();
         let unfinished = in_time(pool.drain(Duration::ZERO)).await.unwrap_err();
         assert_eq!((unfinished.tasks().len(), unfinished.reserved()), (others, 1));
-        slot.spawn(|token| late(token, begun.clone()));
+        slot.spawn(|token| late(token, started.clone()));
         while !pool.is_empty() {
             turn().await;
         }
         let unfinished = in_time(pool.drain(Duration::ZERO)).await.unwrap_err();
         assert_eq!(unfinished.cut()[0].name, "pool: after a drain");
     }
-    assert_eq!(begun.load(SeqCst), 0);
+    assert_eq!(started.load(SeqCst), 0);
 }

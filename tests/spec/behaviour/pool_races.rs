@@ -124,13 +124,13 @@ async fn resizing_under_load_loses_no_slot_and_no_permit() {
     }
     assert!(MOST.load(SeqCst) <= 4, "{}", MOST.load(SeqCst));
     let slots: Vec<_> = (0..3).map(|_| poll_once(pool.reserve())).collect();
-    assert!(slots.iter().all(std::task::Poll::is_ready), "each slot is there");
-    assert!(poll_once(pool.reserve()).is_pending(), "and none twice");
+    assert!(slots.iter().all(std::task::Poll::is_ready), "each slot is free");
+    assert!(poll_once(pool.reserve()).is_pending(), "no slot is duplicated");
     drop(slots);
     let token = CancellationToken::new();
     let (mut first, mut second) = (Box::pin(counted(&token)), Box::pin(counted(&token)));
     assert!(poll_once(first.as_mut()).is_pending() && poll_once(second.as_mut()).is_pending());
-    assert_eq!(stats_of("races: limits").running, 2, "each permit is there");
+    assert_eq!(stats_of("races: limits").running, 2, "each permit is free");
     drop((first, second));
     let stats = stats_of("races: limits");
     let ended: u64 = Outcome::ALL.iter().map(|outcome| stats.ended(*outcome)).sum();
@@ -149,7 +149,7 @@ async fn a_spawn_dropped_at_any_poll_leaves_slot_and_permit_free() {
     for polls in 0..4 {
         let (pool, (gate, mut keeper)) = (Pool::new(1), gate());
         pool.spawn(|token| gated(token, gate.clone())).await.unwrap();
-        keeper.begun(1).await;
+        keeper.started(1).await;
         let mut waits = Box::pin(pool.spawn(|token| gated(token, gate.clone())));
         for poll in 0..polls {
             assert!(poll_once(waits.as_mut()).is_pending());
@@ -188,14 +188,14 @@ async fn a_call_in_its_backoff_is_cut_short_when_a_drain_cancels_it() {
     let pool = Pool::new(1);
     pool.spawn(fails).await.unwrap();
     turn().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let unfinished = in_time(pool.drain(10 * SECOND)).await.unwrap_err();
-    assert_eq!((begun.elapsed(), unfinished.cut().len()), (5 * SECOND, 1));
+    assert_eq!((started.elapsed(), unfinished.cut().len()), (5 * SECOND, 1));
     assert_eq!(outcomes_of("races: restarts"), [(Outcome::Panicked, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_drains_its_own_pool_is_cut_short() {
+async fn a_task_that_drains_its_own_pool_is_cancelled() {
     #[supervised(name = "races: drains itself")]
     async fn drains(pool: Pool) -> Result<(), TaskError> {
         pool.drain(10 * SECOND).await.unwrap();
@@ -203,12 +203,12 @@ async fn a_task_that_drains_its_own_pool_is_cut_short() {
     }
 
     let pool = Pool::new(1);
-    let (again, begun) = (pool.clone(), Instant::now());
+    let (again, started) = (pool.clone(), Instant::now());
     pool.spawn(|token| drains(token, again)).await.unwrap();
     while !pool.is_empty() {
         tokio::time::sleep(SECOND / 10).await;
     }
-    assert_eq!(begun.elapsed().as_secs(), 5);
+    assert_eq!(started.elapsed().as_secs(), 5);
     let unfinished = in_time(pool.drain(SECOND)).await.unwrap_err();
     assert_eq!(unfinished.cut()[0].name, "races: drains itself");
     assert_eq!(outcomes_of("races: drains itself"), [(Outcome::Cancelled, 1)]);
@@ -249,11 +249,11 @@ async fn many_tasks_that_do_not_stop_are_listed_within_the_grace() {
     for _ in 0..TASKS {
         pool.spawn(deaf).await.unwrap();
     }
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     let unfinished = pool.drain(Duration::ZERO).await.unwrap_err();
     assert_eq!(unfinished.tasks().len(), TASKS);
     // Comparing all pairs would take much longer than one pass over them.
-    assert!(begun.elapsed() < 5 * SECOND, "{:?}", begun.elapsed());
+    assert!(started.elapsed() < 5 * SECOND, "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -288,11 +288,11 @@ async fn a_group_that_outlives_its_maker_may_wait_for_the_makers_pool() {
         turn().await;
     }
     pool.spawn(|token| holder(token, gate.clone())).await.unwrap();
-    keeper.begun(1).await;
+    keeper.started(1).await;
     let again = pool.clone();
     group.spawn(|token| visitor(token, again, gate)).await;
     while stats().iter().all(|task| task.name != "races: holder" || task.waiting == 0) {
-        assert_eq!(outcome_of("races: visitor"), None, "nobody waits for itself");
+        assert_eq!(outcome_of("races: visitor"), None, "no self-deadlock");
         turn().await;
     }
     keeper.open(2);

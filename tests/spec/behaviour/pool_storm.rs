@@ -41,7 +41,7 @@ async fn job(n: usize) -> anyhow::Result<usize> {
         turn().await;
     }
     match n % 11 {
-        0 => panic!("the eleventh"),
+        0 => panic!("every eleventh fails"),
         1 => anyhow::bail!("the twelfth"),
         _ => Ok(n),
     }
@@ -113,7 +113,7 @@ async fn accepted_tasks_run_and_never_exceed_the_slots() {
         .filter(|(outcome, _)| matches!(outcome, Outcome::Ok | Outcome::Error | Outcome::Panicked))
         .map(|(_, count)| count)
         .sum();
-    assert_eq!(ended, accepted.load(SeqCst) as u64, "accepted and run to their ends");
+    assert_eq!(ended, accepted.load(SeqCst) as u64, "accepted and finished");
     let stats = stats_of("pool storm: job");
     assert_eq!((stats.running, stats.waiting), (0, 0));
 }

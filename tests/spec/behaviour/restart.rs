@@ -30,7 +30,7 @@ impl Count {
 }
 
 fn failure() -> anyhow::Error {
-    anyhow::anyhow!("as it was asked to")
+    anyhow::anyhow!("failed as requested")
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,9 +56,9 @@ async fn a_call_that_never_fails_restarts_nothing() {
         Ok(1)
     }
 
-    let begun = Instant::now();
+    let started = Instant::now();
     assert_eq!(work(&CancellationToken::new()).await.unwrap(), 1);
-    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(started.elapsed(), Duration::ZERO);
     assert_eq!((stats_of("restart: never").started, stats_of("restart: never").restarts), (1, 0));
 }
 
@@ -68,7 +68,7 @@ async fn panics_and_timeouts_are_failures_and_each_run_has_a_timeout() {
     async fn work(count: Count) -> anyhow::Result<u32> {
         tokio::time::sleep(Duration::from_secs(9)).await;
         match count.next() {
-            1 => panic!("as it was asked to"),
+            1 => panic!("failed as requested"),
             2 => pending().await,
             3 => Err(failure()),
             n => Ok(n),
@@ -97,10 +97,10 @@ async fn always_restarts_after_success_until_the_token_fires() {
         Ok(n)
     }
 
-    let begun = Instant::now();
+    let started = Instant::now();
     let last = in_time(work(&CancellationToken::new(), Count::default())).await;
     assert_eq!(last.unwrap(), 4, "the result of the run in which the token fired");
-    assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    assert_eq!(started.elapsed(), Duration::from_secs(3));
     assert_eq!(outcomes_of("restart: always"), [(Outcome::Ok, 4)]);
 }
 
@@ -147,7 +147,7 @@ async fn a_token_fired_during_a_backoff_starts_and_counts_nothing() {
     }
 
     let (token, failed) = (CancellationToken::new(), Arc::new(Notify::new()));
-    let begun = Instant::now();
+    let started = Instant::now();
     let (result, ()) = in_time(async {
         tokio::join!(work(&token, failed.clone()), async {
             failed.notified().await;
@@ -158,7 +158,7 @@ async fn a_token_fired_during_a_backoff_starts_and_counts_nothing() {
     let error: TaskError = result.unwrap_err().downcast().unwrap();
     assert!(matches!(error, TaskError::Cancelled(_)), "{error}");
     assert_eq!(error.task(), "restart: backoff");
-    assert_eq!(begun.elapsed(), Duration::ZERO, "the token wakes the call");
+    assert_eq!(started.elapsed(), Duration::ZERO, "the token wakes the call");
     assert_eq!(outcomes_of("restart: backoff"), [(Outcome::Error, 1)]);
     assert_eq!(stats_of("restart: backoff").restarts, 0);
 }
@@ -203,9 +203,9 @@ async fn no_permit_is_held_during_a_backoff() {
     let token = CancellationToken::new();
     let mut first = Box::pin(work(&token, true, Count::default()));
     assert!(poll_once(first.as_mut()).is_pending(), "it waits an hour");
-    let begun = Instant::now();
+    let started = Instant::now();
     in_time(work(&token, false, Count::default())).await.unwrap();
-    assert_eq!(begun.elapsed(), Duration::ZERO, "the permit was free");
+    assert_eq!(started.elapsed(), Duration::ZERO, "the permit was free");
     first.await.unwrap();
     assert_eq!(stats_of("restart: permit").started, 3);
 }
@@ -237,7 +237,7 @@ async fn each_run_starts_with_fresh_clones() {
 
     let token = CancellationToken::new();
     let lines = in_time(work(&token, vec![0], (Count::default(), "borrowed"))).await.unwrap();
-    assert_eq!(lines, [0, 3], "not what the runs before have pushed");
+    assert_eq!(lines, [0, 3], "clones do not contain what earlier runs pushed");
 }
 
 #[derive(Clone)]
@@ -321,7 +321,7 @@ async fn a_call_that_is_dropped_while_it_runs_drops_its_run() {
     for _ in 0..2 {
         let mut call = Box::pin(work(&token));
         assert!(poll_once(call.as_mut()).is_pending());
-        assert_eq!(stats_of("restart: dropped within").running, 1, "the permit was given back");
+        assert_eq!(stats_of("restart: dropped within").running, 1, "the permit was released");
     }
     assert_eq!(outcomes_of("restart: dropped within"), [(Outcome::Dropped, 2)]);
 }

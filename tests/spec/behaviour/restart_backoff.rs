@@ -35,9 +35,9 @@ impl Script {
 
     /// Between the end of each run and the start of the next, in milliseconds.
     fn waits(&self, seconds: &[u32]) -> Vec<u128> {
-        let begun = &self.0.lock().unwrap().0;
+        let started = &self.0.lock().unwrap().0;
         let lengths = seconds.iter().copied().chain(std::iter::repeat(0));
-        let pairs = begun.windows(2).zip(lengths);
+        let pairs = started.windows(2).zip(lengths);
         pairs.map(|(pair, length)| (pair[1] - pair[0] - length * SECOND).as_millis()).collect()
     }
 }
@@ -158,10 +158,10 @@ async fn the_failure_after_the_last_restart_is_the_result() {
     }
 
     let script = Script::new(&[]);
-    let begun = Instant::now();
+    let started = Instant::now();
     let error = in_time(work(&CancellationToken::new(), script.clone())).await.unwrap_err();
     assert_eq!(error.to_string(), "failure 3");
-    assert_eq!(begun.elapsed(), 2 * SECOND, "it does not wait before it gives up");
+    assert_eq!(started.elapsed(), 2 * SECOND, "no wait after the last failure");
     let stats = stats_of("backoff: gives up");
     assert_eq!((stats.started, stats.restarts), (3, 2));
 }
@@ -180,10 +180,10 @@ async fn the_window_slides() {
 
     // Failures at 0, 5, 10 (the one at 0 has left the window), 15 and 17: the third since 10.
     let script = Script::new(&[0, 4, 4, 4, 1, 100]);
-    let begun = Instant::now();
+    let started = Instant::now();
     let error = in_time(work(&CancellationToken::new(), script.clone())).await.unwrap_err();
     assert_eq!(error.to_string(), "failure 5");
-    assert_eq!(begun.elapsed(), 17 * SECOND);
+    assert_eq!(started.elapsed(), 17 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,10 +212,10 @@ async fn the_bounds_may_be_constants() {
         script.fail().await
     }
 
-    let (token, begun) = (CancellationToken::new(), Instant::now());
+    let (token, started) = (CancellationToken::new(), Instant::now());
     in_time(named(&token, Script::new(&[]))).await.unwrap_err();
     in_time(written(&token, Script::new(&[]))).await.unwrap_err();
-    assert_eq!(begun.elapsed(), 2 * SECOND);
+    assert_eq!(started.elapsed(), 2 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]

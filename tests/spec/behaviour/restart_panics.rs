@@ -55,7 +55,7 @@ async fn a_clone_that_panics_is_located_and_releases_its_permit() {
     struct Never;
     impl Clone for Never {
         fn clone(&self) -> Self {
-            panic!("no clones")
+            panic!("it must not be cloned")
         }
     }
     #[supervised(restart = "on-failure", max_restarts = "1/1m", name = "restart panics: never")]
@@ -65,7 +65,7 @@ async fn a_clone_that_panics_is_located_and_releases_its_permit() {
     let TaskError::Panicked(panic) = in_time(never(&token, Never)).await.unwrap_err() else {
         panic!("it panicked")
     };
-    assert_eq!(panic.message(), "no clones");
+    assert_eq!(panic.message(), "it must not be cloned");
     assert!(panic.location().unwrap().file().ends_with("restart_panics.rs"));
 }
 

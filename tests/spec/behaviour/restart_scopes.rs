@@ -66,7 +66,7 @@ async fn an_error_is_converted_for_the_group() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_that_is_cancelled_during_a_backoff_knows_why() {
+async fn a_group_cancelled_during_a_backoff_returns_the_cause() {
     #[supervised(restart = "on-failure", backoff = "1h..1h", name = "restart scopes: waits")]
     async fn waits() -> Result<(), TaskError> {
         panic!("it restarts in an hour")
@@ -74,7 +74,7 @@ async fn a_group_that_is_cancelled_during_a_backoff_knows_why() {
     #[supervised(name = "restart scopes: fails")]
     async fn fails() -> Result<(), TaskError> {
         turn().await;
-        panic!("it fails for good")
+        panic!("the last run fails")
     }
     #[supervised(name = "restart scopes: outer")]
     async fn outer(
@@ -97,10 +97,10 @@ async fn a_group_that_is_cancelled_during_a_backoff_knows_why() {
         })
         .await;
     group.spawn(fails).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let error = in_time(group.join()).await.unwrap_err();
     assert_eq!(error.task(), "restart scopes: fails");
-    assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waits an hour");
+    assert_eq!(started.elapsed(), Duration::ZERO, "it did not wait for the backoff");
     let cause = *seen.lock().unwrap();
     assert_eq!(cause, Some(Cause::SiblingFailed { task: "restart scopes: fails" }));
     assert_eq!(outcomes_of("restart scopes: waits"), [(Outcome::Panicked, 1)]);
@@ -122,10 +122,10 @@ async fn the_permit_of_the_spawn_is_held_by_the_first_run_only() {
 
     let group = Group::new(&CancellationToken::new());
     group.spawn(|token| work(token, true, Arc::default())).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     // Waits for the permit until the first run of the first task has ended.
     group.spawn(|token| work(token, false, Arc::default())).await;
-    assert_eq!(begun.elapsed(), Duration::ZERO, "no permit is held during the backoff");
+    assert_eq!(started.elapsed(), Duration::ZERO, "no permit is held during the backoff");
     assert_eq!(in_hours(group.join()).await.unwrap(), [1, 0]);
     assert_eq!(stats_of("restart scopes: permit").started, 3);
 }
@@ -148,10 +148,10 @@ async fn the_grace_of_the_group_holds_for_every_run() {
     let group = Group::new(&token).grace(Duration::from_secs(2));
     group.spawn(|token| work(token, Arc::default())).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     token.cancel();
     in_time(group.join()).await.unwrap_err();
-    assert_eq!(begun.elapsed(), Duration::from_secs(2));
+    assert_eq!(started.elapsed(), Duration::from_secs(2));
     let ended = [(Outcome::Panicked, 1), (Outcome::Cancelled, 1)];
     assert_eq!(outcomes_of("restart scopes: grace"), ended);
 }
@@ -188,10 +188,10 @@ async fn a_call_between_two_runs_stops_at_once_for_a_drain() {
     let pool = Pool::new(1);
     pool.spawn(work).await.unwrap();
     turn().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let unfinished = in_time(pool.drain(Duration::from_secs(10))).await.unwrap_err();
-    assert_eq!(unfinished.cut().len(), 1, "it would have run again: {unfinished}");
-    assert_eq!(begun.elapsed(), Duration::from_secs(5), "5 s before the end it is cancelled");
+    assert_eq!(unfinished.cut().len(), 1, "it would have restarted: {unfinished}");
+    assert_eq!(started.elapsed(), Duration::from_secs(5), "5 s before the end it is cancelled");
 }
 
 #[tokio::test(start_paused = true)]
@@ -214,9 +214,9 @@ async fn a_shielded_timeout_restarts_after_the_section() {
         pending().await
     }
 
-    let begun = Instant::now();
+    let started = Instant::now();
     assert_eq!(in_time(work(&CancellationToken::new(), Arc::default())).await.unwrap(), 1);
-    assert_eq!(begun.elapsed(), Duration::from_secs(6), "the section, then the wait");
+    assert_eq!(started.elapsed(), Duration::from_secs(6), "the section, then the backoff");
     let ended = [(Outcome::Ok, 1), (Outcome::TimedOut, 1)];
     assert_eq!(outcomes_of("restart scopes: shield"), ended);
 }

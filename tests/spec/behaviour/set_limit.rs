@@ -22,12 +22,12 @@ async fn a_larger_limit_starts_waiting_runs_at_once() {
     let token = CancellationToken::new();
     let (gate, mut keeper) = gate();
     let runs: Vec<_> = (0..3).map(|_| tokio::spawn(gated(token.clone(), gate.clone()))).collect();
-    keeper.begun(1).await;
+    keeper.started(1).await;
     turn().await;
-    assert!(keeper.nobody_has_begun(), "one at a time");
+    assert!(keeper.none_has_started(), "one at a time");
 
     set_limit("set_limit: larger", 3).unwrap();
-    keeper.begun(2).await;
+    keeper.started(2).await;
     assert_eq!(stats_of("set_limit: larger").limit, Some(3));
     keeper.open(3);
     for run in runs {
@@ -46,7 +46,7 @@ async fn a_smaller_limit_starts_nothing_until_the_surplus_has_ended() {
     let token = CancellationToken::new();
     let (gate, mut keeper) = gate();
     let runs: Vec<_> = (0..5).map(|_| tokio::spawn(gated(token.clone(), gate.clone()))).collect();
-    keeper.begun(3).await;
+    keeper.started(3).await;
     set_limit("set_limit: smaller", 1).unwrap();
     assert_eq!(stats_of("set_limit: smaller").running, 3);
 
@@ -56,12 +56,12 @@ async fn a_smaller_limit_starts_nothing_until_the_surplus_has_ended() {
             turn().await;
         }
         turn().await;
-        assert!(keeper.nobody_has_begun(), "{left} still run");
+        assert!(keeper.none_has_started(), "{left} still run");
     }
     keeper.open(1);
-    keeper.begun(1).await;
+    keeper.started(1).await;
     turn().await;
-    assert!(keeper.nobody_has_begun(), "one at a time from now on");
+    assert!(keeper.none_has_started(), "one at a time from now on");
     keeper.open(2);
     for run in runs {
         in_time(run).await.unwrap().unwrap();
@@ -128,15 +128,15 @@ async fn a_running_map_follows_a_larger_limit() {
     let (gate, mut keeper) = gate();
     let items = vec![gate; 6];
     let all = tokio::spawn(map(&token, items, gated));
-    keeper.begun(1).await;
+    keeper.started(1).await;
     turn().await;
-    assert!(keeper.nobody_has_begun(), "one at a time");
+    assert!(keeper.none_has_started(), "one at a time");
     set_limit("set_limit: map", 3).unwrap();
     keeper.open(1);
     // The end of one run finds that three are allowed.
-    keeper.begun(3).await;
+    keeper.started(3).await;
     turn().await;
-    assert!(keeper.nobody_has_begun(), "three at a time");
+    assert!(keeper.none_has_started(), "three at a time");
     keeper.open(5);
     in_time(all).await.unwrap().unwrap();
 }
@@ -150,17 +150,17 @@ fn invalid_calls_of_set_limit_are_errors() {
 
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(unlimited(&CancellationToken::new())).unwrap();
-    let told = |name, limit| set_limit(name, limit).unwrap_err().to_string();
+    let message = |name, limit| set_limit(name, limit).unwrap_err().to_string();
     assert_eq!(
-        told("set_limit: unlimited", 0),
+        message("set_limit: unlimited", 0),
         "the limit of `set_limit: unlimited` must not be 0: nothing would ever run"
     );
     assert_eq!(
-        told("set_limit: none", 1),
+        message("set_limit: none", 1),
         "no supervised function named `set_limit: none` has run yet: set its limit after its first run"
     );
     assert_eq!(
-        told("set_limit: unlimited", 1),
+        message("set_limit: unlimited", 1),
         "`set_limit: unlimited` has no `limit` that could be changed"
     );
 }

@@ -23,14 +23,14 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// A section that starts, waits until it is released, and ends.
 #[derive(Clone, Default)]
 struct Section {
-    begun: Arc<Notify>,
+    started: Arc<Notify>,
     go_on: Arc<Notify>,
     ended: Arc<AtomicBool>,
 }
 
 impl Section {
     async fn pass(self) {
-        self.begun.notify_one();
+        self.started.notify_one();
         self.go_on.notified().await;
         self.ended.store(true, SeqCst);
     }
@@ -54,12 +54,12 @@ async fn the_token_ends_the_run_right_after_the_section() {
 
     let (token, section) = (CancellationToken::new(), Section::default());
     let run = tokio::spawn(commit(token.clone(), section.clone()));
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     token.cancel();
     for _ in 0..10 {
         turn().await;
     }
-    assert!(!run.is_finished(), "the section holds the run");
+    assert!(!run.is_finished(), "the section delays the end of the run");
     section.go_on.notify_one();
     let error = in_time(run).await.unwrap().unwrap_err();
     assert!(section.has_ended());
@@ -77,11 +77,15 @@ async fn a_run_whose_body_ends_with_its_section_keeps_its_value() {
 
     let (token, section) = (CancellationToken::new(), Section::default());
     let run = tokio::spawn(commit(token.clone(), section.clone()));
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     token.cancel();
     turn().await;
     section.go_on.notify_one();
-    assert_eq!(in_time(run).await.unwrap().unwrap(), 7, "the work is done: its value is not lost");
+    assert_eq!(
+        in_time(run).await.unwrap().unwrap(),
+        7,
+        "the work is done, so its value is returned"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,7 +98,7 @@ async fn a_timeout_waits_for_the_section() {
 
     let section = Section::default();
     let run = tokio::spawn(commit(CancellationToken::new(), section.clone()));
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     tokio::time::advance(Duration::from_secs(3)).await;
     turn().await;
     assert!(!run.is_finished());
@@ -117,7 +121,7 @@ async fn a_grace_waits_for_the_section() {
     let run = tokio::spawn(commit(token.clone(), section.clone()));
     turn().await;
     token.cancel();
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     tokio::time::advance(Duration::from_secs(3)).await;
     turn().await;
     assert!(!run.is_finished());
@@ -153,7 +157,7 @@ async fn a_section_past_its_limit_loses_its_protection() {
     token.cancel();
     let error = in_time(run).await.unwrap().unwrap_err();
     assert_eq!(outcome_of(&error), Outcome::Cancelled);
-    assert_eq!(began.elapsed(), LIMIT, "not sooner, not later");
+    assert_eq!(began.elapsed(), LIMIT, "exactly at the limit");
     assert_eq!(*seen.lock().unwrap(), Some(Cause::ShieldLimit));
 }
 
@@ -182,7 +186,7 @@ async fn calls_in_a_section_do_not_see_the_outer_token() {
 
     let (token, section) = (CancellationToken::new(), Section::default());
     let run = tokio::spawn(outside(token.clone(), section.clone()));
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     token.cancel();
     turn().await;
     section.go_on.notify_one();
@@ -205,7 +209,7 @@ async fn every_run_around_a_section_waits_for_it() {
 
     let section = Section::default();
     let run = tokio::spawn(outer(CancellationToken::new(), section.clone()));
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     tokio::time::advance(Duration::from_secs(4)).await;
     turn().await;
     assert!(!run.is_finished());
@@ -230,10 +234,10 @@ async fn the_longer_of_nested_sections_protects_the_runs() {
     let token = CancellationToken::new();
     let (first, second) = (Section::default(), Section::default());
     let run = tokio::spawn(nested(token.clone(), first.clone(), second.clone()));
-    in_time(first.begun.notified()).await;
+    in_time(first.started.notified()).await;
     token.cancel();
     first.go_on.notify_one();
-    in_time(second.begun.notified()).await;
+    in_time(second.started.notified()).await;
     tokio::time::advance(LIMIT * 2).await;
     turn().await;
     assert!(!run.is_finished(), "the outer limit has passed, the inner one has not");
@@ -253,7 +257,7 @@ async fn joined_sections_protect_the_run_until_the_last_has_ended() {
     let token = CancellationToken::new();
     let (first, second) = (Section::default(), Section::default());
     let run = tokio::spawn(joined(token.clone(), first.clone(), second.clone()));
-    in_time(second.begun.notified()).await;
+    in_time(second.started.notified()).await;
     token.cancel();
     turn().await;
     first.go_on.notify_one();
@@ -289,7 +293,7 @@ async fn a_section_in_an_unpolled_branch_protects_the_run() {
     let (token, section, other) =
         (CancellationToken::new(), Section::default(), Arc::new(Notify::new()));
     let run = tokio::spawn(unordered(token.clone(), section.clone(), other.clone()));
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     token.cancel();
     for _ in 0..5 {
         other.notify_one();
@@ -324,7 +328,7 @@ async fn a_losing_branch_and_an_abort_end_a_section() {
     let section = Section::default();
     tokio::select! {
         biased;
-        () = shield(LIMIT, |_| section.clone().pass()) => unreachable!("nobody lets it on"),
+        () = shield(LIMIT, |_| section.clone().pass()) => unreachable!("the section is never released"),
         () = turn() => {}
     }
     assert!(!section.has_ended());
@@ -401,7 +405,7 @@ async fn a_group_that_fails_waits_for_the_sections_of_its_tasks() {
     let group = Group::new(&CancellationToken::new()).grace(Duration::from_secs(1));
     let inside = section.clone();
     group.spawn(|token| commit(token, inside)).await;
-    in_time(section.begun.notified()).await;
+    in_time(section.started.notified()).await;
     group
         .spawn(task!("shield: fails", |_| -> Result<(), TaskError> { panic!("the sibling") }))
         .await;
@@ -440,9 +444,9 @@ async fn a_run_that_was_started_elsewhere_keeps_its_section() {
     }
 
     let (token, section) = (CancellationToken::new(), Section::default());
-    let mut begun = Box::pin(inner(CancellationToken::new(), section.clone()));
-    assert!(poll_once(begun.as_mut()).is_pending(), "begun with no run around it");
-    let run = tokio::spawn(outer(token.clone(), begun));
+    let mut started = Box::pin(inner(CancellationToken::new(), section.clone()));
+    assert!(poll_once(started.as_mut()).is_pending(), "started outside of any run");
+    let run = tokio::spawn(outer(token.clone(), started));
     turn().await;
     token.cancel();
     turn().await;

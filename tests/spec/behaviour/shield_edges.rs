@@ -20,12 +20,12 @@ async fn a_cancelled_run_starts_no_further_section() {
     }
 
     let token = CancellationToken::new();
-    let begun = Instant::now();
+    let started = Instant::now();
     let run = tokio::spawn(flushes(token.clone()));
     turn().await;
     token.cancel();
     in_time(run).await.unwrap().unwrap_err();
-    assert_eq!(begun.elapsed(), SECOND, "right after the section that was pending");
+    assert_eq!(started.elapsed(), SECOND, "right after the section that was pending");
     assert_eq!(outcomes_of("shield: one after another"), [(Outcome::Cancelled, 1)]);
 }
 
@@ -38,33 +38,33 @@ async fn a_timeout_is_not_delayed_by_a_further_section() {
         }
     }
 
-    let begun = Instant::now();
+    let started = Instant::now();
     let error = in_time(flushes(&CancellationToken::new())).await.unwrap_err();
-    assert_eq!((begun.elapsed(), error.outcome()), (2 * SECOND, Outcome::TimedOut));
+    assert_eq!((started.elapsed(), error.outcome()), (2 * SECOND, Outcome::TimedOut));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_section_started_inside_another_is_part_of_it() {
     #[supervised(name = "shield: part")]
     async fn nested(
-        told: tokio::sync::mpsc::UnboundedSender<&'static str>,
+        sender: tokio::sync::mpsc::UnboundedSender<&'static str>,
     ) -> Result<(), TaskError> {
         shield(10 * SECOND, |_| async {
             tokio::time::sleep(SECOND).await;
             shield(SECOND * 5, |_| tokio::time::sleep(SECOND)).await;
-            told.send("both ended").unwrap();
+            sender.send("both ended").unwrap();
         })
         .await;
         pending().await
     }
 
     let token = CancellationToken::new();
-    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
-    let run = tokio::spawn(nested(token.clone(), told));
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let run = tokio::spawn(nested(token.clone(), sender));
     turn().await;
     token.cancel();
     in_time(run).await.unwrap().unwrap_err();
-    assert_eq!(heard.recv().await, Some("both ended"));
+    assert_eq!(receiver.recv().await, Some("both ended"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,12 +84,12 @@ async fn an_uncancelled_run_in_a_cancelled_one_starts_sections() {
     }
 
     let token = CancellationToken::new();
-    let begun = Instant::now();
+    let started = Instant::now();
     let run = tokio::spawn(outer(token.clone()));
     turn().await;
     token.cancel();
     in_time(run).await.unwrap().unwrap();
-    assert_eq!(begun.elapsed(), 3 * SECOND);
+    assert_eq!(started.elapsed(), 3 * SECOND);
     assert_eq!(outcomes_of("shield: inner of two"), [(Outcome::Ok, 1)]);
 }
 
@@ -104,14 +104,14 @@ async fn an_ended_section_does_not_extend_a_forgotten_shorter_one() {
     }
 
     let token = CancellationToken::new();
-    let begun = Instant::now();
+    let started = Instant::now();
     let run = tokio::spawn(long_and_short(token.clone()));
     for _ in 0..5 {
         turn().await;
     }
     token.cancel();
     in_time(run).await.unwrap().unwrap_err();
-    assert_eq!(begun.elapsed(), SECOND);
+    assert_eq!(started.elapsed(), SECOND);
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,10 +140,10 @@ async fn a_section_that_panics_in_its_drop_ends_its_protection() {
     }
 
     let token = CancellationToken::new();
-    let begun = Instant::now();
+    let started = Instant::now();
     let run = tokio::spawn(outer(token.clone()));
     turn().await;
     token.cancel();
     in_time(run).await.unwrap().unwrap_err();
-    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }

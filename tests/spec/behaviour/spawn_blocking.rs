@@ -14,24 +14,24 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A closure that reports when it has started and ends on request.
 fn gated() -> (impl FnOnce(CancellationToken) -> anyhow::Result<u32> + Send, Gatekeeper) {
-    let begun = Arc::new(Semaphore::new(0));
+    let started = Arc::new(Semaphore::new(0));
     let (end, is_over) = mpsc::channel();
-    let has_begun = begun.clone();
+    let has_started = started.clone();
     let work = move |_| {
-        has_begun.add_permits(1);
+        has_started.add_permits(1);
         Ok(is_over.recv()?)
     };
-    (work, Gatekeeper { begun, end })
+    (work, Gatekeeper { started, end })
 }
 
 struct Gatekeeper {
-    begun: Arc<Semaphore>,
+    started: Arc<Semaphore>,
     end: mpsc::Sender<u32>,
 }
 
 impl Gatekeeper {
-    async fn begun(&self) {
-        in_time(self.begun.acquire()).await.unwrap().forget();
+    async fn started(&self) {
+        in_time(self.started.acquire()).await.unwrap().forget();
     }
 }
 
@@ -40,7 +40,7 @@ async fn a_group_joins_the_value_of_a_closure_that_blocks() {
     let group = Group::new(&CancellationToken::new());
     let (work, keeper) = gated();
     group.spawn_blocking("blocking: joined", work).await;
-    keeper.begun().await;
+    keeper.started().await;
     assert_eq!(stats_of("blocking: joined").running, 1);
     keeper.end.send(7).unwrap();
     assert_eq!(in_time(group.join()).await.unwrap(), [7]);
@@ -51,17 +51,17 @@ async fn a_group_joins_the_value_of_a_closure_that_blocks() {
 async fn a_panic_of_a_blocking_closure_cancels_the_siblings() {
     let group: Group<(), anyhow::Error> = Group::new(&CancellationToken::new());
     let handle = group.handle();
-    let (told, is_told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     group
         .spawn_blocking("blocking: sibling", move |token| {
-            told.send(token.clone())?;
+            sender.send(token.clone())?;
             while !token.is_cancelled() {
                 std::thread::yield_now();
             }
             Ok(())
         })
         .await;
-    tokio::task::spawn_blocking(move || is_told.recv()).await.unwrap().unwrap();
+    tokio::task::spawn_blocking(move || receiver.recv()).await.unwrap().unwrap();
     let panics = |_: CancellationToken| panic!("a broken closure");
     handle.spawn_blocking("blocking: panics", panics).await.unwrap();
     let error = in_time(group.join()).await.unwrap_err();
@@ -86,7 +86,7 @@ async fn a_closure_cancelled_before_its_thread_starts_is_not_called() {
         let group: Group<u32, anyhow::Error> = Group::new(&token);
         let (work, keeper) = gated();
         group.spawn_blocking("blocking: first", work).await;
-        keeper.begun().await;
+        keeper.started().await;
         group.spawn_blocking("blocking: queued", |_| unreachable!("it is cancelled")).await;
         token.cancel();
         keeper.end.send(1).unwrap();
@@ -104,7 +104,7 @@ async fn a_closure_counts_in_its_pool_until_its_thread_is_done() {
     let pool = Pool::new(1);
     let (work, keeper) = gated();
     pool.spawn_blocking("blocking: counts", work).await.unwrap();
-    keeper.begun().await;
+    keeper.started().await;
     let mut second = Box::pin(pool.spawn_blocking("blocking: second", |_| anyhow::Ok(())));
     assert!(poll_once(second.as_mut()).is_pending());
     assert_eq!(pool.len(), 1);
@@ -120,7 +120,7 @@ async fn a_drain_names_a_closure_that_holds_its_thread_and_returns() {
     let pool = Pool::new(1);
     let (work, keeper) = gated();
     pool.spawn_blocking("blocking: stuck", work).await.unwrap();
-    keeper.begun().await;
+    keeper.started().await;
     for _ in 0..2 {
         let drained = in_time(pool.drain(Duration::from_millis(20))).await;
         let unfinished = drained.unwrap_err();
@@ -137,7 +137,7 @@ async fn a_drain_names_a_closure_that_holds_its_thread_and_returns() {
     })
     .await;
     let again = in_time(pool.drain(SECOND)).await.unwrap_err();
-    assert_eq!(again.tasks().len(), 1, "as the first: {again}");
+    assert_eq!(again.tasks().len(), 1, "the same as the first: {again}");
 }
 
 #[tokio::test]

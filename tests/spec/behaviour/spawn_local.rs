@@ -43,7 +43,7 @@ fn a_group_runs_local_tasks_on_its_thread() {
     })));
     assert_eq!(joined.unwrap(), [0, 1, 2, 3]);
     assert_eq!(log.borrow().len(), 4);
-    assert_eq!(Rc::strong_count(&log), 1, "nothing is left of them");
+    assert_eq!(Rc::strong_count(&log), 1, "no local task is left");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_pool_runs_and_drains_local_tasks_on_its_thread() {
         assert_eq!(unfinished.cut().len(), 1, "{unfinished}");
     })));
     assert_eq!(log.borrow().len(), 4);
-    assert_eq!(Rc::strong_count(&log), 1, "nothing is left of them");
+    assert_eq!(Rc::strong_count(&log), 1, "no local task is left");
     assert_eq!(outcomes_of("local: in a pool"), [(Outcome::Ok, 4)]);
 }
 
@@ -119,7 +119,8 @@ fn a_local_spawn_outside_of_a_local_set_panics() {
     let runtime = runtime();
     let _entered = runtime.enter();
     let mut spawn = Box::pin(pool.spawn_local(|token| never(token, log.clone())));
-    catch_unwind(AssertUnwindSafe(|| poll_once(spawn.as_mut()))).expect_err("there is no set");
+    catch_unwind(AssertUnwindSafe(|| poll_once(spawn.as_mut())))
+        .expect_err("there is no local set");
     drop(spawn);
     assert_eq!((pool.len(), Rc::strong_count(&log)), (0, 1));
     drop(runtime.block_on(in_time(pool.reserve())).unwrap());

@@ -29,7 +29,8 @@ fn a_spawn_granted_outside_a_runtime_does_not_delay_the_join() {
             turn().await;
         }
     });
-    catch_unwind(AssertUnwindSafe(|| poll_once(waiting.as_mut()))).expect_err("no runtime here");
+    catch_unwind(AssertUnwindSafe(|| poll_once(waiting.as_mut())))
+        .expect_err("there is no runtime");
     drop(waiting);
     // The task was dropped before it was spawned, and is reported as such.
     let error = runtime.block_on(in_time(group.join())).unwrap_err();

@@ -39,7 +39,7 @@ async fn leaf(mut dice: Dice, alive: Alive) -> Result<u64, TaskError> {
     let _alive = alive;
     turns(&mut dice).await;
     match dice.below(30) {
-        0 => panic!("as thrown"),
+        0 => panic!("a drawn panic"),
         1 => std::future::pending().await,
         2 => tokio::time::sleep(Duration::from_millis(1)).await,
         _ => {}
@@ -150,7 +150,7 @@ async fn random_scopes_that_fail_panic_or_are_aborted_leak_nothing() {
         _ = testkit::poll_once(run.as_mut());
     }
     let stats = stats_of("stress: leaf");
-    assert_eq!(stats.waiting, 0, "a permit is lost");
+    assert_eq!(stats.waiting, 0, "every permit is free");
 }
 
 const ROUNDS: u32 = 400;

@@ -43,60 +43,57 @@ async fn until(name: &str, does: impl Fn(&LiveTask) -> bool) -> LiveTask {
 
 #[tokio::test]
 async fn a_task_has_a_name_id_place_and_age() {
-    #[supervised(name = "tasks: told")]
-    async fn told(id: oneshot::Sender<tokio::task::Id>) -> Result<(), TaskError> {
+    #[supervised(name = "tasks: identified")]
+    async fn identified(id: oneshot::Sender<tokio::task::Id>) -> Result<(), TaskError> {
         _ = id.send(tokio::task::id());
         pending().await
     }
 
     let (id, is) = oneshot::channel();
     let pool = Pool::new(1);
-    let spawned = pool.spawn(|token| told(token, id));
+    let spawned = pool.spawn(|token| identified(token, id));
     let here = Location::caller();
     spawned.await.unwrap();
     let id = is.await.unwrap();
-    let task = the_one("tasks: told");
+    let task = the_one("tasks: identified");
     assert_eq!(task.id, Some(id));
     assert_eq!((task.spawned_at.file(), task.spawned_at.line()), (here.file(), here.line() - 1));
     let first = task.age;
-    assert!(the_one("tasks: told").age > first, "it grows older");
+    assert!(the_one("tasks: identified").age > first, "its age increases");
 }
 
 #[tokio::test]
 async fn tasks_of_a_group_are_children_of_the_task_that_made_it() {
     #[supervised(name = "tasks: child")]
-    async fn child(begun: Arc<Notify>) -> Result<(), TaskError> {
-        begun.notify_one();
+    async fn child(started: Arc<Notify>) -> Result<(), TaskError> {
+        started.notify_one();
         pending().await
     }
     #[supervised(name = "tasks: inline")]
-    async fn inline(token: &CancellationToken, begun: Arc<Notify>) -> Result<(), TaskError> {
+    async fn inline(token: &CancellationToken, started: Arc<Notify>) -> Result<(), TaskError> {
         let group = Group::new(token);
-        group.spawn(|token| child(token, begun)).await;
+        group.spawn(|token| child(token, started)).await;
         group.join().await.map(drop)
     }
     #[supervised(name = "tasks: parent")]
-    async fn parent(token: &CancellationToken, begun: Arc<Notify>) -> Result<(), TaskError> {
-        inline(token, begun).await
+    async fn parent(token: &CancellationToken, started: Arc<Notify>) -> Result<(), TaskError> {
+        inline(token, started).await
     }
 
     let pool = Pool::new(1);
-    let begun = Arc::new(Notify::new());
-    pool.spawn(|token| parent(token, begun.clone())).await.unwrap();
-    in_time(begun.notified()).await;
+    let started = Arc::new(Notify::new());
+    pool.spawn(|token| parent(token, started.clone())).await.unwrap();
+    in_time(started.notified()).await;
     let parent = the_one("tasks: parent");
     let child = the_one("tasks: child");
     assert_eq!((parent.depth, child.depth), (0, 1));
     assert_eq!(parent.parent, None);
     let above = child.parent.expect("the child has a parent");
     assert_eq!((above.name, above.id), ("tasks: parent", parent.id));
-    assert!(
-        named("tasks: inline").is_empty(),
-        "a run that is awaited where it is called is no task"
-    );
+    assert!(named("tasks: inline").is_empty(), "a run that is awaited inline is no task");
     let all = tasks();
-    let at = all.iter().position(|task| task.id == parent.id).expect("the parent lives");
-    assert_eq!(all.iter().nth(at + 1).expect("something follows").id, child.id);
+    let at = all.iter().position(|task| task.id == parent.id).expect("the parent is listed");
+    assert_eq!(all.iter().nth(at + 1).expect("the name is followed by a column").id, child.id);
 }
 
 #[tokio::test]
@@ -186,15 +183,15 @@ async fn a_map_has_one_task_per_worker_as_old_as_its_run() {
 
 #[tokio::test]
 async fn an_iterator_of_a_map_may_list_the_live_tasks() {
-    #[supervised(name = "tasks: looked at")]
-    async fn looked_at(_seen: usize) -> Result<(), TaskError> {
+    #[supervised(name = "tasks: listed")]
+    async fn listed(_seen: usize) -> Result<(), TaskError> {
         tokio::task::yield_now().await;
         Ok(())
     }
 
     let token = CancellationToken::new();
     let items = (0..10).map(|_| tasks().len());
-    in_time(map(&token, items, |token, n| looked_at(token, n + tasks().len()))).await.unwrap();
+    in_time(map(&token, items, |token, n| listed(token, n + tasks().len()))).await.unwrap();
 }
 
 #[tokio::test]
@@ -344,13 +341,13 @@ async fn the_tree_has_aligned_columns_and_folds_equal_tasks() {
         pending().await
     }
     #[supervised(name = "tasks: drawn")]
-    async fn drawn(token: &CancellationToken, begun: Arc<Notify>) -> Result<(), TaskError> {
+    async fn drawn(token: &CancellationToken, started: Arc<Notify>) -> Result<(), TaskError> {
         let group = Group::new(token);
         for _ in 0..30 {
             group.spawn(child).await;
         }
         group.spawn(task_once).await;
-        begun.notify_one();
+        started.notify_one();
         group.join().await.map(drop)
     }
     #[supervised(name = "tasks: drawn other")]
@@ -359,13 +356,13 @@ async fn the_tree_has_aligned_columns_and_folds_equal_tasks() {
     }
 
     let pool = Pool::new(1);
-    let begun = Arc::new(Notify::new());
-    pool.spawn(|token| drawn(token, begun.clone())).await.unwrap();
-    in_time(begun.notified()).await;
+    let started = Arc::new(Notify::new());
+    pool.spawn(|token| drawn(token, started.clone())).await.unwrap();
+    in_time(started.notified()).await;
     turn().await;
     let tree = tasks().to_string();
     let mut lines = tree.lines().skip_while(|line| !line.starts_with("tasks: drawn (task "));
-    let root = lines.next().expect("the parent is there");
+    let root = lines.next().expect("the parent is listed");
     let lines: Vec<_> = lines.take(12).collect();
     for line in &lines[..10] {
         assert!(line.starts_with("├─ tasks: drawn child (task "), "{tree}");
@@ -373,7 +370,7 @@ async fn the_tree_has_aligned_columns_and_folds_equal_tasks() {
     assert!(lines[10].starts_with("├─ … 20 more tasks: drawn child "), "{tree}");
     assert!(lines[10].contains("≤ "), "{tree}");
     assert!(lines[11].starts_with("└─ tasks: drawn other (task "), "{tree}");
-    let place_at = |line: &str| line.chars().position(|c| c == '/').expect("a place");
+    let place_at = |line: &str| line.chars().position(|c| c == '/').expect("the text has a place");
     assert_eq!(place_at(root), place_at(lines[0]), "{tree}");
     assert_eq!(place_at(root), place_at(lines[11]), "{tree}");
     assert!(tree.starts_with("task "), "{tree}");

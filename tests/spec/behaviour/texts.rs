@@ -197,7 +197,7 @@ async fn a_recent_panic_has_its_task_place_and_time() {
     assert!(kept.backtrace().unwrap().to_string().contains("texts"));
     let shown = format!("{kept:?} {panic:?}");
     assert_eq!(shown.matches("task: \"texts: panics\", message: \"the disk is full\"").count(), 2);
-    assert!(!shown.contains("frame"), "a backtrace is shown where it is asked for: {shown}");
+    assert!(!shown.contains("frame"), "the alternate form has the backtrace: {shown}");
 }
 
 #[tokio::test]

@@ -22,15 +22,15 @@ thread_local! {
 /// Runs the closure on a thread, and again after its thread-locals are destroyed: the first one created is dropped
 /// last.
 fn now_and_at_the_end<R: Send + 'static>(code: fn() -> R) -> [R; 2] {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let ends = thread::spawn(move || {
-        let at_the_end = tell.clone();
+        let at_the_end = sender.clone();
         let at_the_end = move || at_the_end.send(code()).unwrap();
         LAST.with(|last| last.replace(Some(AtDrop(Box::new(at_the_end)))));
-        tell.send(code()).unwrap();
+        sender.send(code()).unwrap();
     });
     ends.join().unwrap();
-    [told.recv().unwrap(), told.recv().unwrap()]
+    [receiver.recv().unwrap(), receiver.recv().unwrap()]
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_call_is_made_and_counted() {
 fn a_panic_is_caught_and_a_dropped_call_counted() {
     #[supervised(name = "thread end: panics")]
     async fn panics() -> Result<(), TaskError> {
-        panic!("at the end of the thread")
+        panic!("panic at the end of the thread")
     }
     #[supervised(name = "thread end: dropped")]
     async fn dropped() -> Result<(), TaskError> {

@@ -8,15 +8,15 @@ use tokio_supervised::{CancellationToken, Outcome, TaskError, supervised};
 use testkit::{outcomes_of, poll_once, turn};
 
 #[tokio::test(start_paused = true)]
-async fn a_run_gives_up_after_its_timeout() {
+async fn a_run_ends_at_its_timeout() {
     #[supervised(timeout = "10s", name = "timeout: gives up")]
     async fn wait() -> Result<(), TaskError> {
         pending().await
     }
 
-    let begun = Instant::now();
+    let started = Instant::now();
     let error = wait(&CancellationToken::new()).await.unwrap_err();
-    assert_eq!(begun.elapsed(), Duration::from_secs(10));
+    assert_eq!(started.elapsed(), Duration::from_secs(10));
     assert_eq!(error.to_string(), "task `timeout: gives up` timed out after 10s");
     assert_eq!(error.outcome(), Outcome::TimedOut);
 }
@@ -35,27 +35,27 @@ async fn in_paused_time_wall_time_does_not_count_for_a_timeout() {
         Ok(())
     }
 
-    let begun = Instant::now();
+    let started = Instant::now();
     wait(&CancellationToken::new()).await.unwrap_err();
-    assert_eq!(begun.elapsed(), Duration::from_secs(10));
+    assert_eq!(started.elapsed(), Duration::from_secs(10));
 }
 
 #[tokio::test]
 async fn a_timeout_counts_from_the_start_of_the_run() {
-    #[supervised(timeout = "60s", name = "timeout: from the begin")]
+    #[supervised(timeout = "60s", name = "timeout: from the start")]
     async fn wait(begins: mpsc::Sender<Instant>) -> Result<(), TaskError> {
         _ = begins.send(Instant::now());
         takes_its_time().await;
         Ok(())
     }
 
-    let (token, (begins, begun)) = (CancellationToken::new(), mpsc::channel());
+    let (token, (begins, started)) = (CancellationToken::new(), mpsc::channel());
     let mut run = pin!(wait(&token, begins));
     assert!(poll_once(run.as_mut()).is_pending());
     // The rest of the minute passes at once, and no more than that.
     tokio::time::pause();
-    let begun = begun.recv().unwrap();
-    tokio::time::advance(Duration::from_secs(60).saturating_sub(begun.elapsed())).await;
+    let started = started.recv().unwrap();
+    tokio::time::advance(Duration::from_secs(60).saturating_sub(started.elapsed())).await;
     tokio::time::timeout(Duration::from_millis(10), run).await.unwrap().unwrap_err();
 }
 
@@ -94,12 +94,12 @@ async fn a_cooperating_body_is_dropped_at_its_timeout_too() {
     }
 
     let token = CancellationToken::new();
-    let begun = Instant::now();
+    let started = Instant::now();
     let run = tokio::spawn(stubborn(token.clone()));
     turn().await;
     token.cancel();
     assert!(matches!(run.await.unwrap(), Err(TaskError::TimedOut(_))));
-    assert_eq!(begun.elapsed(), Duration::from_secs(2));
+    assert_eq!(started.elapsed(), Duration::from_secs(2));
 }
 
 #[tokio::test(start_paused = true)]

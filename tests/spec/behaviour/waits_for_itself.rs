@@ -1,4 +1,4 @@
-//! Self-deadlocks: a run that would wait for what it, or a run awaiting it, holds is refused with the names of the
+//! Self-deadlocks: a run is refused if it needs a resource held by itself or by a run that awaits it, with the names of the
 //! functions involved.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -17,7 +17,7 @@ type Boxed = Pin<Box<dyn Future<Output = Result<(), TaskError>> + Send>>;
 fn rejected(error: TaskError) -> Rejected {
     match error {
         TaskError::Rejected(rejected) => rejected,
-        other => panic!("rejected is expected: {other}"),
+        other => panic!("expected a rejection: {other}"),
     }
 }
 
@@ -32,7 +32,7 @@ async fn a_recursion_deeper_than_its_limit_is_refused_by_name() {
     }
 
     let token = CancellationToken::new();
-    assert_eq!(in_time(walk(&token, 2)).await.unwrap(), 2, "free permits are simply taken");
+    assert_eq!(in_time(walk(&token, 2)).await.unwrap(), 2, "free permits are acquired");
     let refused = rejected(in_time(walk(&token, 3)).await.unwrap_err());
     assert_eq!((refused.task(), refused.limit()), ("itself: walk", 3));
     assert_eq!(
@@ -193,7 +193,7 @@ async fn a_task_that_needs_a_slot_of_its_own_full_pool_gets_an_error() {
     async fn in_a_pool(
         token: &CancellationToken,
         pool: Pool,
-        tell: oneshot::Sender<Vec<SpawnError>>,
+        sender: oneshot::Sender<Vec<SpawnError>>,
     ) -> Result<(), TaskError> {
         let spawned = in_time(pool.spawn(leaf)).await.unwrap_err();
         let reserved = in_time(pool.reserve()).await.unwrap_err();
@@ -202,15 +202,15 @@ async fn a_task_that_needs_a_slot_of_its_own_full_pool_gets_an_error() {
         group.spawn(|token| helper(token, again)).await;
         let mut all = vec![spawned, reserved];
         all.extend(in_time(group.join()).await?.remove(0));
-        tell.send(all).unwrap();
+        sender.send(all).unwrap();
         Ok(())
     }
 
     let pool = Pool::new(1);
-    let (tell, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let again = pool.clone();
-    pool.spawn(|token| in_a_pool(token, again, tell)).await.unwrap();
-    let errors: Vec<_> = in_time(told).await.unwrap().iter().map(ToString::to_string).collect();
+    pool.spawn(|token| in_a_pool(token, again, sender)).await.unwrap();
+    let errors: Vec<_> = in_time(receiver).await.unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(
         errors,
         [

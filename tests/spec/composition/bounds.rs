@@ -66,7 +66,7 @@ functions!(measured: f1 f2 f3 f4 f5 f6 f7 f8 f9 f10 f11 f12 f13 f14 f15 f16 f17 
 #[tokio::test]
 #[ignore = "fixture of another test"]
 async fn fixture_functions_on_blocking_threads() {
-    assert_eq!(warm_up::NAMES.len(), measured::NAMES.len(), "stacks are as deep");
+    assert_eq!(warm_up::NAMES.len(), measured::NAMES.len(), "the stacks have equal depth");
     let pool = Pool::new(THREADS);
     let runtime = tokio::runtime::Handle::current();
     for _ in 0..10 {
@@ -81,7 +81,7 @@ async fn fixture_functions_on_blocking_threads() {
     let stats = tokio_supervised::stats();
     for name in measured::NAMES {
         let counted = stats.iter().find(|stats| stats.name == *name).unwrap();
-        assert_eq!(counted.ended(Outcome::Ok), THREADS as u64, "nothing is lost");
+        assert_eq!(counted.ended(Outcome::Ok), THREADS as u64, "no run is lost");
     }
 }
 

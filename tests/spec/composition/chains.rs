@@ -83,7 +83,11 @@ fn the_spans_of_successors_do_not_nest() {
             assert_eq!(group.join().await.unwrap().len(), 201);
         });
     });
-    assert_eq!(deepest.load(Ordering::Relaxed), 1, "each is inside the group's, which is none");
+    assert_eq!(
+        deepest.load(Ordering::Relaxed),
+        1,
+        "each span is inside that of the group, which has none"
+    );
 }
 
 /// Where a task stores the next group, which becomes its sibling.
@@ -149,7 +153,7 @@ fn handed_on_is_flat(overlap: usize, mapped: bool) {
     let steps = std::env::var("STEPS").map_or(40_000, |steps| steps.parse().unwrap());
     let growth = current_thread().block_on(hand_on(steps, overlap, mapped));
     println!("{growth} kB more");
-    assert!(growth < 1_024, "{growth} kB are kept");
+    assert!(growth < 1_024, "{growth} kB are leaked");
 }
 
 #[test]
@@ -299,7 +303,7 @@ fn is_linear(of: Nest) {
     let short = ends_of_a_nest(DEEP / 8, of);
     let long = ends_of_a_nest(DEEP, of);
     println!("{short:?} for {}, {long:?} for {DEEP}", DEEP / 8);
-    assert!(long < 32 * short, "eight times as deep takes {short:?} and {long:?}");
+    assert!(long < 32 * short, "eight times the depth takes {long:?} instead of {short:?}");
 }
 
 #[test]
@@ -344,17 +348,17 @@ fn a_task_with_a_long_name_is_shown() {
     let name: &'static str = Box::leak("ñ".repeat(65_600).into_boxed_str());
     current_thread().block_on(async {
         let group: Group<(), TaskError> = Group::new(&CancellationToken::new());
-        let (begun, has_begun) = std::sync::mpsc::channel();
+        let (started, has_started) = std::sync::mpsc::channel();
         group
             .spawn_blocking(name, move |token| {
-                begun.send(()).unwrap();
+                started.send(()).unwrap();
                 while !token.is_cancelled() {
                     std::thread::yield_now();
                 }
                 Ok(())
             })
             .await;
-        has_begun.recv().unwrap();
+        has_started.recv().unwrap();
         let tasks = tasks();
         let text = tasks.to_string();
         assert!(text.lines().all(|line| line.chars().count() < 1_024));

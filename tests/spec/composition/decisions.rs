@@ -37,7 +37,7 @@ fn meet_computing(count: &AtomicUsize, all: usize) {
     count.fetch_add(1, SeqCst);
     let since = Instant::now();
     while count.load(SeqCst) < all {
-        assert!(since.elapsed() < Duration::from_secs(30), "the others do not run");
+        assert!(since.elapsed() < Duration::from_secs(30), "the others run at the same time");
         spin_loop();
     }
 }

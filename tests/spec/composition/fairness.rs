@@ -75,10 +75,10 @@ macro_rules! waits_beside_others {
             });
         }
         sleep($later + 100 * MS).await;
-        let begun = Instant::now();
+        let started = Instant::now();
         let spawned = timeout(HOUR, group.spawn(|token| $limited(token, MS))).await;
         assert!(spawned.is_ok(), "not admitted within an hour");
-        begun.elapsed()
+        started.elapsed()
     }};
 }
 
@@ -146,12 +146,12 @@ async fn a_run_with_the_permit_spawns_into_the_group_of_a_waiter() {
     let (feeder, handle) = (token.clone(), group.handle());
     let feeder = tokio::spawn(async move { feeds(&feeder, Some(handle)).await });
     sleep(10 * MS).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let spawned = timeout(HOUR, group.spawn(|token| feeds(token, None)));
     assert!(spawned.await.is_ok(), "a deadlock");
     assert!(feeder.await.unwrap().is_ok());
     // 1,000 spawns of 1 ms, and holds as long as the pauses.
-    assert!(begun.elapsed() < 3_000 * MS, "{:?}", begun.elapsed());
+    assert!(started.elapsed() < 3_000 * MS, "{:?}", started.elapsed());
     assert!(group.join().await.is_ok());
 }
 
@@ -261,7 +261,7 @@ async fn a_dropped_spawn_returns_its_slot_or_permit() {
         }
         sleep(2 * MS).await;
     }
-    panic!("it has never held the slot");
+    panic!("it has not held the slot");
 }
 
 /// A wait for one resource is not overtaken by waits for two.
@@ -357,9 +357,9 @@ async fn a_join_waits_for_a_spawn_that_is_polled() {
     let handle = group.handle();
     let mut held = Box::pin(handle.spawn(|token| hot(token, MS)));
     assert!(poll(&mut held).is_pending());
-    let begun = Instant::now();
+    let started = Instant::now();
     assert_eq!(group.join().await.unwrap().len(), 1);
-    assert!(begun.elapsed() >= HOUR, "{:?}", begun.elapsed());
+    assert!(started.elapsed() >= HOUR, "{:?}", started.elapsed());
     assert_eq!(spawns.await.unwrap(), Ok(()));
     assert_eq!(held.await, Err(SpawnError::Joined));
     long.await.unwrap().unwrap();
@@ -511,9 +511,9 @@ fn a_returned_permit_costs_no_more_if_many_groups_wait() {
         // The first spawn has the permit from now on, and passes it on when it is dropped.
         drop(holder);
         let passes = (0..200).map(|_| {
-            let begun = std::time::Instant::now();
+            let started = std::time::Instant::now();
             drop(waits.pop_front());
-            begun.elapsed()
+            started.elapsed()
         });
         passes.min().unwrap()
     });

@@ -24,11 +24,11 @@ async fn quick(n: u64) -> Result<u64, TaskError> {
 
 /// Calls everything that reads live tasks and counters. Panics if one of them relies on a value that has changed
 /// since.
-fn look() {
+fn reader() {
     let tasks = tasks();
     let mut depth = 0;
     for task in &tasks {
-        assert!(task.depth <= depth + 1, "a child comes right behind its parent or its siblings");
+        assert!(task.depth <= depth + 1, "a child follows its parent or its siblings");
         depth = task.depth;
     }
     assert!(!tasks.to_string().is_empty());
@@ -61,14 +61,14 @@ async fn churn(is_over: Arc<AtomicBool>) {
 fn listing_tasks_while_they_change_does_not_panic() {
     let panicked = finishes(|| {
         let is_over = Arc::new(AtomicBool::new(false));
-        let looks: Vec<_> = (0..2)
+        let readers: Vec<_> = (0..2)
             .map(|_| {
                 let is_over = is_over.clone();
                 thread::spawn(move || {
                     let begin = Instant::now();
                     let mut panicked = false;
                     while !panicked && begin.elapsed() < Duration::from_secs(3) {
-                        panicked = panic::catch_unwind(look).is_err();
+                        panicked = panic::catch_unwind(reader).is_err();
                     }
                     is_over.store(true, Ordering::Relaxed);
                     panicked
@@ -81,7 +81,7 @@ fn listing_tasks_while_they_change_does_not_panic() {
             .build()
             .unwrap()
             .block_on(churn(is_over));
-        looks.into_iter().any(|look| look.join().unwrap())
+        readers.into_iter().any(|reader| reader.join().unwrap())
     });
-    assert!(!panicked, "a look at the live tasks panicked");
+    assert!(!panicked, "listing the live tasks panicked");
 }

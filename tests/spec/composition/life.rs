@@ -69,12 +69,12 @@ mod panics {
             else {
                 panic!("it panics")
             };
-            assert!(panic.location().is_some(), "the bound does not cost the place");
+            assert!(panic.location().is_some(), "the place is kept despite the bound");
             assert!(panic.message().contains("left: [1, 1"), "{}", panic.message());
-            assert!(panic.message().ends_with(" bytes)"), "it says how long it was");
+            assert!(panic.message().ends_with(" bytes)"), "it contains the original length");
             let payload = panic.into_payload();
             let whole = payload.downcast_ref::<String>().unwrap();
-            assert!(whole.len() > 1_000_000, "the payload has all of it");
+            assert!(whole.len() > 1_000_000, "the payload is complete");
         }
         let kept: usize = recent_panics().iter().map(|panic| panic.message().len()).sum();
         assert!(kept <= 16 * (8 * 1024 + 100), "{kept} bytes");

@@ -39,7 +39,7 @@ type Look = Arc<dyn Fn() + Send + Sync>;
 #[derive(Clone, Default)]
 struct Eyes {
     at: Arc<Mutex<Vec<Look>>>,
-    looks: Arc<AtomicUsize>,
+    calls: Arc<AtomicUsize>,
 }
 
 thread_local! {
@@ -52,7 +52,7 @@ impl Eyes {
         if LOOKS.replace(true) {
             return;
         }
-        self.looks.fetch_add(1, SeqCst);
+        self.calls.fetch_add(1, SeqCst);
         _ = (tasks().to_string(), stats(), recent_panics());
         _ = set_limit("locks: limited", 1);
         let at = self.at.lock().unwrap().clone();
@@ -276,11 +276,11 @@ fn group(token: &CancellationToken, eyes: &Eyes) -> Group<Nosy, Failure> {
 /// A pool whose hooks read it, change its limit and spawn into it.
 fn pool(eyes: &Eyes) -> Pool {
     let pool = Pool::new(2);
-    let (looked_at, nosy) = (pool.clone(), eyes.clone());
+    let (shared, nosy) = (pool.clone(), eyes.clone());
     eyes.add(move || {
-        _ = format!("{looked_at:?} {}", looked_at.len());
-        _ = looked_at.set_limit(2);
-        _ = looked_at.try_spawn(|token| free(token, How::Ends, Nosy(nosy.clone())));
+        _ = format!("{shared:?} {}", shared.len());
+        _ = shared.set_limit(2);
+        _ = shared.try_spawn(|token| free(token, How::Ends, Nosy(nosy.clone())));
     });
     pool
 }
@@ -532,7 +532,7 @@ fn carry_out(runtime: &Runtime, begin: Begin, eyes: &Eyes) {
 fn all_operations(runtime: fn() -> Runtime, with_subscriber: bool) {
     for (name, begin) in OPERATIONS {
         let eyes = Eyes::default();
-        let looks = eyes.looks.clone();
+        let calls = eyes.calls.clone();
         eprintln!("{name}");
         let outcome = outcome(move || {
             let _guard = with_subscriber
@@ -542,10 +542,10 @@ fn all_operations(runtime: fn() -> Runtime, with_subscriber: bool) {
             drop(runtime);
         });
         if let Err(failure) = outcome {
-            let (looks, live) = (looks.load(SeqCst), tasks());
-            panic!("{name}: the operation {failure}\n{looks} hooks were called; live:\n{live}");
+            let (calls, live) = (calls.load(SeqCst), tasks());
+            panic!("{name}: the operation {failure}\n{calls} hooks were called; live:\n{live}");
         }
-        assert!(looks.load(SeqCst) > 0, "{name}: no hook was called");
+        assert!(calls.load(SeqCst) > 0, "{name}: no hook was called");
     }
 }
 

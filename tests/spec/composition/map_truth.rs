@@ -121,14 +121,14 @@ async fn an_unmade_item_is_named_after_its_function() {
     for (bad, name) in [(0, "work"), (1, "the function")] {
         let error = map(&token, 0..3, panics(bad)).limit(1).await.unwrap_err();
         assert_eq!((error.task(), error.outcome()), (name, Outcome::Panicked));
-        let items = (0..3).inspect(move |n| assert!(*n != bad, "no item {bad}"));
+        let items = (0..3).inspect(move |n| assert!(*n != bad, "item {bad} fails"));
         let error = map(&token, items, work).limit(1).await.unwrap_err();
         assert_eq!((error.task(), error.outcome()), (name, Outcome::Panicked));
     }
 
     let foreign =
         task!("named", |token, n: u32| -> Result<u32, TaskError> { work(token, n).await });
-    let items = (0..3).inspect(|_| panic!("no item"));
+    let items = (0..3).inspect(|_| panic!("the item fails"));
     let error = map(&token, items, foreign).await.unwrap_err();
     assert!(error.task().contains("composition::map_truth::an_unmade_item"), "{error}");
 

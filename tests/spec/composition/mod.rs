@@ -1,4 +1,4 @@
-//! What must hold if the parts of the crate are composed: in loops, nested, handed on, for a long time.
+//! Compositions of the parts of the crate: in loops, nested, handed on, for a long time.
 //!
 //! One module for each kind of fault. A test that may exhaust memory, descriptors or the stack, or abort, is a
 //! fixture: an ignored test that another test runs in a process of its own (`testkit::fixture`).

@@ -41,7 +41,7 @@ async fn stuck(token: &CancellationToken) -> Result<(), TaskError> {
     pending().await
 }
 
-/// A drain that uses its whole grace can be told from a hang only under paused time.
+/// A drain that uses its whole grace can be distinguished from a hang only under paused time.
 async fn drain(pool: &Pool, grace: Duration) -> Result<(), Unfinished> {
     timeout(100_000 * SECOND, pool.drain(grace)).await.expect("the drain ends")
 }
@@ -55,7 +55,7 @@ fn ended(name: &str, outcome: Outcome) -> u64 {
 async fn a_drain_that_cut_a_task_is_an_error() {
     let pool = Pool::new(8);
     pool.spawn(|token| save(token, 1200 * SECOND / 1000)).await.unwrap();
-    let text = drain(&pool, 2 * SECOND).await.expect_err("the save was cut").to_string();
+    let text = drain(&pool, 2 * SECOND).await.expect_err("the save was cancelled").to_string();
     assert!(text.starts_with("1 task was cut short:\n  pool truth: save (task "), "{text}");
     assert!(text.contains("): cancelled, "), "{text}");
 }
@@ -65,13 +65,13 @@ async fn a_drain_of_tasks_that_finish_when_asked_to_is_ok() {
     let pool = Pool::new(8);
     pool.spawn(obeys).await.unwrap();
     pool.spawn(|token| save(token, SECOND)).await.unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     drain(&pool, 60 * SECOND).await.unwrap();
-    assert_eq!(begun.elapsed().as_secs(), 55, "5 s before the end, not at half of it");
+    assert_eq!(started.elapsed().as_secs(), 55, "5 s before the end, not at half of it");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_drain_returns_what_the_first_one_did() {
+async fn a_second_drain_returns_the_result_of_the_first() {
     let pool = Pool::new(8);
     pool.spawn(|token| save(token, 9 * SECOND)).await.unwrap();
     pool.spawn(stuck).await.unwrap();
@@ -87,7 +87,7 @@ async fn tasks_that_a_dropped_drain_cut_are_returned_by_the_next() {
     pool.spawn(|token| save(token, 9 * SECOND)).await.unwrap();
     pool.spawn(stuck).await.unwrap();
     timeout(5 * SECOND, pool.drain(8 * SECOND)).await.unwrap_err();
-    assert_eq!(pool.len(), 1, "the save was cut");
+    assert_eq!(pool.len(), 1, "the save was cancelled");
     let text = drain(&pool, 2 * SECOND).await.unwrap_err().to_string();
     assert!(text.contains("pool truth: save"), "{text}");
 }
@@ -116,9 +116,9 @@ async fn an_unfinished_names_the_graces_that_applied() {
     pool.spawn(move |_| conn(own)).await.unwrap();
     sleep(SECOND).await;
     server.cancel();
-    let begun = Instant::now();
+    let started = Instant::now();
     let unfinished = drain(&pool, 10 * SECOND).await.unwrap_err();
-    assert!(begun.elapsed() < SECOND);
+    assert!(started.elapsed() < SECOND);
     let text = unfinished.to_string();
     assert!(text.starts_with("1 task did not stop within its own grace:\n"), "{text}");
     assert!(text.contains("): dropped after its grace of 500ms, "), "{text}");
@@ -229,7 +229,7 @@ fn fixture_last_handle() {
         sleep(SECOND).await;
         Err(Holds(Some(pool)))
     }
-    struct Holds(#[expect(dead_code, reason = "it is there to be dropped")] Option<Pool>);
+    struct Holds(#[expect(dead_code, reason = "held for its drop")] Option<Pool>);
     impl std::fmt::Display for Holds {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("it holds its pool")
@@ -264,7 +264,7 @@ fn fixture_last_handle() {
         pool.spawn(move |token| fails(token, handle)).await.unwrap();
         drop(pool);
         sleep(2 * SECOND).await;
-        let [failed] = &log.warnings()[..] else { panic!("one: {:?}", log.warnings()) };
+        let [failed] = &log.warnings()[..] else { panic!("expected one: {:?}", log.warnings()) };
         assert!(failed.contains("it holds its pool"), "{failed}");
 
         let pool = Pool::new(4);
@@ -274,8 +274,8 @@ fn fixture_last_handle() {
         sleep(2 * SECOND).await;
         let done = ended("goes_on", Outcome::Ok) == 1;
         let warnings = log.warnings();
-        let told = warnings.iter().filter(|line| line.contains("goes_on (task ")).count();
-        assert!(done || told == 1, "cancelled, and not reported: {warnings:?}");
+        let logged = warnings.iter().filter(|line| line.contains("goes_on (task ")).count();
+        assert!(done || logged == 1, "cancelled, and not reported: {warnings:?}");
     });
 }
 
@@ -318,7 +318,7 @@ async fn second() -> Result<(), TaskError> {
 #[test]
 #[ignore = "fixture of another test"]
 fn fixture_two_mains() {
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     _ = first();
     _ = second();
     // Without a main there is no signal either.
@@ -326,7 +326,7 @@ fn fixture_two_mains() {
     token.cancel();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let error = runtime.block_on(waits(&token)).unwrap_err();
-    assert!(begun.elapsed() < 20 * SECOND);
+    assert!(started.elapsed() < 20 * SECOND);
     let seen = SEEN.lock().unwrap();
     assert!(seen[0].ends_with("the process received SIGTERM"), "{seen:?}");
     assert!(seen[1].ends_with("its token fired"), "{seen:?}");
@@ -363,8 +363,13 @@ fn fixture_nothing_can_run() {
                 // A run that cannot get its timer ends with a panic.
                 pool.drain(SECOND).await.unwrap();
             });
-            let [told] = &log.warnings()[..] else { panic!("one: {:?}", log.warnings()) };
-            assert!(told.contains("ERROR") && told.contains("task `slow` panicked"), "{told}");
+            let [logged] = &log.warnings()[..] else {
+                panic!("expected one: {:?}", log.warnings())
+            };
+            assert!(
+                logged.contains("ERROR") && logged.contains("task `slow` panicked"),
+                "{logged}"
+            );
         }
     });
     log.0.lock().unwrap().clear();
@@ -377,10 +382,10 @@ fn fixture_nothing_can_run() {
         }
     });
     drop(gone);
-    let [told] = &log.warnings()[..] else { panic!("one: {:?}", log.warnings()) };
-    assert!(told.contains("lost 100 of its tasks"), "{told}");
-    assert_eq!(told.matches("dropped with its runtime").count(), 64, "{told}");
-    assert!(told.contains("; and 36 more"), "{told}");
+    let [logged] = &log.warnings()[..] else { panic!("expected one: {:?}", log.warnings()) };
+    assert!(logged.contains("lost 100 of its tasks"), "{logged}");
+    assert_eq!(logged.matches("dropped with its runtime").count(), 64, "{logged}");
+    assert!(logged.contains("; and 36 more"), "{logged}");
     assert_eq!(pool.len(), 0);
 }
 
@@ -399,7 +404,7 @@ fn fixture_storm() {
     }
 
     let log = Log::begin();
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let pool = Pool::new(8);
@@ -408,7 +413,7 @@ fn fixture_storm() {
         }
         pool.drain(60 * SECOND).await.unwrap();
     });
-    let windows = begun.elapsed().as_secs() + 1;
+    let windows = started.elapsed().as_secs() + 1;
     let lines = log.warnings();
     assert!(lines.iter().all(|line| line.contains("ERROR")), "{lines:?}");
     let one_by_one = lines.iter().filter(|line| line.contains("no route to the host")).count();
@@ -418,6 +423,6 @@ fn fixture_storm() {
             line.split_once(" of a pool failed ")?.1.split(' ').next()?.parse::<u64>().ok()
         })
         .sum();
-    assert_eq!(one_by_one as u64 + counted, u64::from(TASKS), "none is lost: {lines:?}");
+    assert_eq!(one_by_one as u64 + counted, u64::from(TASKS), "no failure is lost: {lines:?}");
     assert!(one_by_one as u64 <= 10 * (windows + 1), "{one_by_one} in {windows} s");
 }

@@ -33,7 +33,7 @@ fn cause_of<T: std::fmt::Debug>(result: Result<T, TaskError>) -> Cause {
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
-    timeout(WATCHDOG, future).await.expect("it does not end")
+    timeout(WATCHDOG, future).await.expect("it ends")
 }
 
 /// A group with an idle task that a task of `starter` created with `token` and handed out.
@@ -192,7 +192,7 @@ fn fixture_signal() {
         starter.join().await.unwrap();
         nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGTERM)
             .unwrap();
-        println!("the session: {:?}", cause_of(session.join().await));
+        println!("the cause names the session: {:?}", cause_of(session.join().await));
     }
     _ = main();
 }
@@ -271,7 +271,7 @@ async fn a_local_task_is_not_part_of_the_run_that_drives_its_set() {
 }
 
 #[tokio::test]
-async fn a_run_on_a_local_set_is_refused_what_it_holds_itself() {
+async fn a_self_deadlock_is_found_on_a_local_set() {
     #[supervised(name = "run truth: local", limit = 1)]
     async fn local(token: &CancellationToken, again: bool) -> Result<(), TaskError> {
         if again { Box::pin(local(token, false)).await } else { Ok(()) }
@@ -292,15 +292,15 @@ async fn a_local_task_holds_nothing_of_the_task_that_drives_its_set() {
     let (got, gets) = oneshot::channel();
     let drives = task!("run truth: drives", |_| -> Result<(), TaskError> {
         let set = LocalSet::new();
-        let (begun, has_begun) = oneshot::channel();
+        let (started, has_started) = oneshot::channel();
         set.spawn_local(async move {
-            _ = begun.send(());
+            _ = started.send(());
             // It waits for the slot of the task that drives the set, which ends.
             let next = task!("run truth: next", |_| -> Result<(), TaskError> { Ok(()) });
             handle.spawn(next).await.unwrap();
         });
         set.run_until(async {
-            _ = has_begun.await;
+            _ = has_started.await;
             yield_now().await;
         })
         .await;

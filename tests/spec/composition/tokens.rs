@@ -1,6 +1,6 @@
 //! A body that fires its token cancels none of its siblings; a scope cancels every run in it.
 
-#![allow(clippy::redundant_closure, reason = "each form of a spawn is written as users write it")]
+#![allow(clippy::redundant_closure, reason = "each form of a spawn is written as in user code")]
 
 mod another_token;
 mod pool_token;
@@ -43,9 +43,9 @@ fn in_time<F: Future>(future: F) -> impl Future<Output = F::Output> {
 fn until(holds: impl Fn() -> bool) -> impl Future<Output = ()> {
     let place = Location::caller();
     async move {
-        let begun = std::time::Instant::now();
+        let started = std::time::Instant::now();
         while !holds() {
-            assert!(begun.elapsed() < WATCHDOG, "hangs at {place}");
+            assert!(started.elapsed() < WATCHDOG, "hangs at {place}");
             yield_now().await;
         }
     }
@@ -85,7 +85,7 @@ impl Scene {
 
     async fn one_has_fired(&self) {
         in_time(self.fired.acquire()).await.unwrap().forget();
-        // Gives a cancelled sibling its turn.
+        // Lets a cancelled sibling run.
         for _ in 0..10 {
             yield_now().await;
         }
@@ -432,7 +432,7 @@ async fn an_item_that_fires_its_token_cancels_no_other_item() {
 }
 
 #[tokio::test]
-async fn an_awaited_call_uses_the_token_that_it_was_given() {
+async fn an_awaited_call_uses_the_token_that_was_passed() {
     let scene = Scene::new();
     scene.released.close();
     macro_rules! fires_what_it_was_given {
@@ -471,7 +471,7 @@ async fn an_awaited_call_uses_the_token_that_it_was_given() {
 }
 
 #[tokio::test]
-async fn a_call_in_a_task_uses_the_token_that_it_was_given() {
+async fn a_call_in_a_task_uses_the_token_that_was_passed() {
     #[supervised(name = "tokens: outer")]
     async fn outer(token: CancellationToken, scene: Arc<Scene>) -> Result<bool, TaskError> {
         let of_the_call = token.child_token();
@@ -512,11 +512,11 @@ async fn a_run_whose_own_token_fired_is_dropped_after_its_grace() {
         pending().await
     }
 
-    let (group, begun) = (Group::new(&CancellationToken::new()), Instant::now());
+    let (group, started) = (Group::new(&CancellationToken::new()), Instant::now());
     group.spawn(|token| deaf(token)).await;
     let error: TaskError = in_time(group.join()).await.unwrap_err();
     assert_eq!(error.outcome(), Outcome::Cancelled);
-    assert_eq!(begun.elapsed(), Duration::from_secs(4));
+    assert_eq!(started.elapsed(), Duration::from_secs(4));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
-//! What can be awaited can be dropped before its end: each says what happens then.
+//! Each public future documents what happens if it is dropped before its end.
 //!
-//! Looked at is what `runtime/src/lib.rs` exports: types that are a future, `async` functions and methods, and
-//! those that return a future, by type or as `impl Future`. Types inside `pin_project!` are found too.
+//! The check covers what `runtime/src/lib.rs` exports: types that are futures, `async` functions and methods, and
+//! those that return a future, by type or as `impl Future`. Types inside `pin_project!` are included.
 
 use std::collections::BTreeSet;
 
@@ -17,12 +17,12 @@ const SECTION: &str = "# Cancel safety";
 
 #[test]
 fn every_future_documents_its_drop() {
-    let looked_at = awaited();
+    let checked = awaited();
     for known in ["Supervised", "Map", "map", "Group::join", "Pool::reserve", "LeakCheck::verify"] {
-        assert!(looked_at.iter().any(|each| each.name == known), "{known} was not looked at");
+        assert!(checked.iter().any(|each| each.name == known), "{known} was not checked");
     }
     let silent: Vec<_> =
-        looked_at.iter().filter(|each| !each.documented).map(|each| &each.name).collect();
+        checked.iter().filter(|each| !each.documented).map(|each| &each.name).collect();
     assert!(silent.is_empty(), "without `{SECTION}` in their documentation: {silent:#?}");
 }
 
@@ -50,9 +50,8 @@ fn undocumented_public_futures_are_found() {
          pub async fn generated() {}
          async fn wait() {}",
     );
-    let looked_at = look(&front_page.expect("it is Rust"), &[inner.expect("it is Rust")]);
-    let found: Vec<_> =
-        looked_at.iter().map(|each| (each.name.as_str(), each.documented)).collect();
+    let checked = look(&front_page.expect("it is Rust"), &[inner.expect("it is Rust")]);
+    let found: Vec<_> = checked.iter().map(|each| (each.name.as_str(), each.documented)).collect();
     assert_eq!(
         found,
         [
@@ -75,8 +74,8 @@ pub(crate) fn awaited() -> Vec<Awaited> {
     let (front_page, others): (Vec<_>, Vec<_>) = sources::under(sources::RUNTIME)
         .into_iter()
         .partition(|source| source.path.ends_with("src/lib.rs"));
-    let [front_page] = &front_page[..] else { panic!("there is one front page") };
-    // What stands in for tokio-util's token in the models is exported there, and nowhere else.
+    let [front_page] = &front_page[..] else { panic!("there is one `lib.rs`") };
+    // The replacement of tokio-util's token in the models is exported there only.
     let is_a_model = |source: &sources::Source| source.path.ends_with("src/sync/token.rs");
     let others = others.into_iter().filter(|source| !is_a_model(source));
     let others: Vec<_> = others.map(|source| source.parsed).collect();
@@ -125,7 +124,7 @@ fn look(front_page: &syn::File, others: &[syn::File]) -> Vec<Awaited> {
     found
 }
 
-/// The names that a `pub use` brings to the front page, at whatever depth of its tree.
+/// The names that a `pub use` re-exports in `lib.rs`, at any depth of its tree.
 fn exports(item: &Item) -> Vec<String> {
     fn leaves(tree: &UseTree, found: &mut Vec<String>) {
         match tree {
@@ -161,7 +160,7 @@ fn named(of: &Type) -> Option<String> {
     Some(of.path.segments.last()?.ident.to_string())
 }
 
-/// Whether it is awaited what the function gives, or a part of that.
+/// Whether the result of the function is awaited, or a part of it.
 fn is_awaited(of: &Signature, futures: &BTreeSet<String>) -> bool {
     let ReturnType::Type(_, output) = &of.output else { return of.asyncness.is_some() };
     let words: BTreeSet<_> = words(output.to_token_stream()).into_iter().collect();
@@ -176,7 +175,7 @@ fn words(tokens: proc_macro2::TokenStream) -> Vec<String> {
     tokens.into_iter().flat_map(each).collect()
 }
 
-/// What a public type is called and what is said of it, also of one in the braces of `pin_project!`.
+/// The name and the documentation of a public type, also in the braces of `pin_project!`.
 fn defined(item: &Item) -> Option<(String, Vec<Attribute>)> {
     match item {
         Item::Struct(of) if is_public(&of.vis) => Some((of.ident.to_string(), of.attrs.clone())),
@@ -184,11 +183,11 @@ fn defined(item: &Item) -> Option<(String, Vec<Attribute>)> {
         Item::Macro(call) if call.mac.path.is_ident("pin_project") => {
             let first = |input: ParseStream<'_>| {
                 let of = Item::parse(input)?;
-                // What else may be there is the drop.
+                // The remaining tokens can only be the `PinnedDrop` impl.
                 input.parse::<proc_macro2::TokenStream>()?;
                 Ok(of)
             };
-            defined(&first.parse2(call.mac.tokens.clone()).expect("it begins with a type"))
+            defined(&first.parse2(call.mac.tokens.clone()).expect("it starts with a type"))
         }
         _ => None,
     }

@@ -1,5 +1,4 @@
-//! A file imports only from the floors below its own, and in no circle. ARCHITECTURE.md says which floor a module is
-//! on.
+//! A file imports only from lower floors, and in no cycle. ARCHITECTURE.md assigns each module to a floor.
 //!
 //! A table of floors follows the line `<!-- floors: runtime/src -->` (or `macros/src`):
 //!
@@ -10,10 +9,10 @@
 //! | 1 | `panic`, `panic/hook.rs` | … |
 //! ```
 //!
-//! - A module is `name` (`name.rs` and all of `name/`), `name/` (the folder only) or `name.rs` (the file only), below the
-//!   source folder. The longest name that fits a file decides.
-//! - Rows with the same floor are wings: they do not import from each other. Within a row only a circle is refused.
-//! - `lib.rs` imports from everywhere; nobody imports what it re-exports. Code under `cfg(test)` is not checked.
+//! - A module is `name` (`name.rs` and all of `name/`), `name/` (the directory only) or `name.rs` (the file only),
+//!   relative to the source directory. The longest name that matches a file decides.
+//! - Rows with the same floor are wings: they do not import from each other. Within a row only cycles are refused.
+//! - `lib.rs` imports from everywhere; no file imports its re-exports. Code under `cfg(test)` is not checked.
 //!
 //! The files of one spawn follow the line `<!-- files: Group::spawn -->`, up to the next heading.
 
@@ -53,7 +52,7 @@ fn one_spawn_is_followed_through_few_files() {
 #[test]
 fn every_path_in_the_architecture_exists() {
     let missing: Vec<_> = paths(&architecture()).into_iter().filter(|path| !exists(path)).collect();
-    assert!(missing.is_empty(), "ARCHITECTURE.md names what does not exist: {missing:#?}");
+    assert!(missing.is_empty(), "ARCHITECTURE.md names missing paths: {missing:#?}");
 }
 
 #[test]
@@ -79,12 +78,13 @@ fn architecture() -> String {
     fs::read_to_string(repository().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is readable")
 }
 
-/// The parsed files of a crate, by their path below its source folder.
+/// The parsed files of a crate, by their path relative to its source directory.
 fn read(folder: &str) -> BTreeMap<String, syn::File> {
     let root = format!("../../{folder}");
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).join(&root);
     let relative = |path: &Path| {
-        let parts = path.strip_prefix(&above).expect("it is below its folder").components();
+        let parts =
+            path.strip_prefix(&above).expect("the file is below its directory").components();
         parts.map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
     };
     sources::under(&root)
@@ -93,7 +93,7 @@ fn read(folder: &str) -> BTreeMap<String, syn::File> {
         .collect()
 }
 
-/// Everything in which a crate breaks the rules above, one message each.
+/// The violations of the rules above in one crate, one message each.
 fn violations(
     folder: &str,
     files: &BTreeMap<String, syn::File>,
@@ -187,14 +187,14 @@ impl Floors {
         fitting.max_by_key(|(name, _)| name.len()).map(|(_, floor)| *floor)
     }
 
-    /// The names that fit no file.
+    /// The names that match no file.
     fn unknown(&self, files: &BTreeSet<String>) -> Vec<&str> {
         let is_unknown = |name: &&String| !files.iter().any(|file| fits(name, file));
         self.0.keys().filter(is_unknown).map(String::as_str).collect()
     }
 }
 
-/// Whether a file belongs to what the table names.
+/// Whether a file belongs to the modules of the table.
 fn fits(name: &str, file: &str) -> bool {
     let Some(rest) = file.strip_prefix(name) else { return false };
     rest.is_empty() || name.ends_with('/') || rest == ".rs" || rest.starts_with('/')
@@ -227,7 +227,7 @@ impl Circle<'_> {
     }
 }
 
-/// The groups of files that reach each other, each with a shortest circle.
+/// The groups of files that reach each other, each with a shortest cycle.
 fn circles<'a>(imports: &[&'a Import]) -> Vec<Circle<'a>> {
     let mut by_file: BTreeMap<&str, BTreeMap<&str, &'a Import>> = BTreeMap::new();
     for import in imports {
@@ -253,7 +253,7 @@ fn circles<'a>(imports: &[&'a Import]) -> Vec<Circle<'a>> {
 
 type ByFile<'a> = BTreeMap<&'a str, BTreeMap<&'a str, &'a Import>>;
 
-/// Every file that a file imports, directly or not.
+/// Every file that a file imports, directly or indirectly.
 fn reach<'a>(by_file: &ByFile<'a>, from: &'a str) -> BTreeSet<&'a str> {
     let mut found = BTreeSet::new();
     let mut next = vec![from];
@@ -264,7 +264,7 @@ fn reach<'a>(by_file: &ByFile<'a>, from: &'a str) -> BTreeSet<&'a str> {
     found
 }
 
-/// The shortest way from a file back to itself.
+/// The shortest path from a file back to itself.
 fn shortest<'a>(by_file: &ByFile<'a>, start: &str) -> Option<Vec<&'a Import>> {
     let mut ways: VecDeque<Vec<&'a Import>> = VecDeque::from([Vec::new()]);
     let mut seen = BTreeSet::new();
@@ -283,7 +283,7 @@ fn shortest<'a>(by_file: &ByFile<'a>, start: &str) -> Option<Vec<&'a Import>> {
     None
 }
 
-/// What is wrong with the list of the files that one `Group::spawn` goes through.
+/// The errors in the list of the files that one `Group::spawn` goes through.
 fn spawn_files(architecture: &str, exists: &dyn Fn(&str) -> bool) -> Vec<String> {
     let marker = "<!-- files: Group::spawn -->";
     let Some((_, rest)) = architecture.split_once(marker) else {
@@ -318,7 +318,7 @@ fn exists(path: &str) -> bool {
     folders.map(|folder| repository().join(folder).join(path)).any(|path| path.exists())
 }
 
-/// The paths between backticks: what has a `/` or ends as a file does. `a/{b,c}.rs` are two.
+/// The paths between backticks: everything with a `/` or a file extension. `a/{b,c}.rs` are two.
 fn paths(text: &str) -> Vec<String> {
     const ENDS: [&str; 6] = [".rs", ".md", ".toml", ".html", ".txt", ".json"];
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
@@ -338,7 +338,7 @@ fn braces(text: &str) -> Vec<String> {
     inner.split(',').map(|part| format!("{before}{}{after}", part.trim())).collect()
 }
 
-/// What stands between single backticks. Fenced blocks are left out.
+/// The text between single backticks. Fenced blocks are ignored.
 fn ticked(text: &str) -> Vec<&str> {
     let is_prose = |(index, _): &(usize, &str)| index % 2 == 0;
     let prose = text.split("```").enumerate().filter(is_prose).map(|(_, part)| part);

@@ -1,4 +1,4 @@
-//! Rules of the house that no lint knows.
+//! Rules of this repository that no lint checks.
 
 mod cancel_safety;
 mod floors;

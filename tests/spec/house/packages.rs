@@ -1,4 +1,4 @@
-//! What the registry refuses in a package.
+//! Limits of the registry on package metadata.
 
 use std::{fs, path::Path};
 

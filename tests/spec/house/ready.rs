@@ -19,7 +19,7 @@ fn every_public_future_is_driven_in_a_loop() {
     assert!(missing.is_empty(), "without a row in `tests/spec/composition/ready.rs`: {missing:#?}");
 }
 
-/// The first arguments of the calls of `row`, up to what a variant adds in parentheses.
+/// The first arguments of the calls of `row`, without a variant in parentheses.
 #[derive(Default)]
 struct Rows(BTreeSet<String>);
 

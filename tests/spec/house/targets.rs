@@ -5,11 +5,11 @@ use quote::ToTokens;
 
 use super::sources;
 
-/// Name them, and have something else for targets without them.
+/// Modules that name them and have a replacement for other targets.
 const ALLOWED: [&str; 2] = ["src/sync.rs", "src/sync/atomic64.rs"];
 
 #[test]
-fn atomics_of_64_bits_come_from_one_module() {
+fn only_one_module_imports_64_bit_atomics() {
     let mut found = Vec::new();
     for source in sources::BOTH.into_iter().flat_map(sources::under) {
         let is_allowed = ALLOWED.iter().any(|allowed| source.path.ends_with(allowed));
@@ -40,7 +40,7 @@ fn each_way_to_name_one_is_found() {
     }
 }
 
-/// Whether one is named beneath a module `atomic`; `beneath` says that the whole stream is.
+/// Whether one is named below a module `atomic`; `beneath` applies to the whole stream.
 fn names_one(source: TokenStream, beneath: bool) -> bool {
     // The last name, as long as only colons follow it.
     let mut before = String::new();

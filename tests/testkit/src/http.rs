@@ -1,4 +1,4 @@
-//! A client of one connection, which sees what a server does with it.
+//! A client with one connection, which observes how the server handles it.
 
 use std::{io, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-/// For what a server that keeps to its part answers soon.
+/// For anything that a correct server answers soon.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 pub struct Connection(BufReader<TcpStream>);
@@ -44,7 +44,7 @@ impl Connection {
     pub async fn answer(&mut self) -> io::Result<Answer> {
         timeout(DEADLINE, self.read_answer())
             .await
-            .expect("an answer comes, or the connection ends")
+            .expect("an answer arrives, or the connection ends")
     }
 
     async fn read_answer(&mut self) -> io::Result<Answer> {

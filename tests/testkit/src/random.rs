@@ -1,4 +1,4 @@
-//! Numbers that differ from run to run, and can be had again.
+//! Numbers that differ from run to run and can be reproduced.
 
 use std::hash::{BuildHasher, RandomState};
 

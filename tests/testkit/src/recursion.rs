@@ -13,7 +13,7 @@ use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 pub type Boxed = Pin<Box<dyn Future<Output = Result<u32, TaskError>> + Send>>;
 
-/// Where the stack ends that the innermost body is polled on. One measurement at a time uses it.
+/// The stack address at which the innermost body is polled. One measurement at a time uses it.
 static BOTTOM: AtomicUsize = AtomicUsize::new(0);
 
 fn here() -> usize {
@@ -62,13 +62,13 @@ pub fn bytes_of_a_level(call: fn(CancellationToken, u32) -> Boxed) -> usize {
     const LEVELS: u32 = 200;
     let measure = move || {
         let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("the operating system gives a runtime");
+        let runtime = runtime.expect("a runtime can be created");
         let top = here();
         let levels = runtime.block_on(call(CancellationToken::new(), LEVELS));
         assert_eq!(levels.expect("no level fails"), LEVELS);
         (top - BOTTOM.load(Ordering::Relaxed)) / LEVELS as usize
     };
     let measured = thread::Builder::new().stack_size(16 << 20).spawn(measure);
-    let bytes = measured.expect("the operating system gives a thread").join();
+    let bytes = measured.expect("a thread can be started").join();
     bytes.expect("a stack of 16 MiB is enough")
 }

@@ -26,7 +26,7 @@ each! {
         return Ok(n);
     }
 
-    /// Changes what only its drop sees.
+    /// Changes a value that only its drop reads.
     pub async fn changes(mut held: Held, [a, b]: [u32; 2]) -> Result<u32, TaskError> {
         held.0 = 2;
         std::future::ready(()).await;

@@ -97,9 +97,9 @@ pub async fn fails() -> Result<(), TaskError> {
 #[tokio_supervised::supervised]
 pub async fn panics(n: Option<u32>) -> Result<u32, TaskError> {
     std::future::ready(()).await;
-    assert!(n.is_some(), "it is there");
+    assert!(n.is_some(), "the option is set");
     let first = n.unwrap();
-    let second = n.expect("it is there");
+    let second = n.expect("the option is set");
     if first > second {
         panic!("it is not so");
     }
@@ -150,7 +150,7 @@ pub async fn returns_nothing() {
     return;
 }
 
-/// Returns what a let has.
+/// Returns a `let` binding.
 #[tokio_supervised::supervised]
 pub async fn lets_and_returns(n: u32) -> Result<u32, TaskError> {
     std::future::ready(()).await;
@@ -172,21 +172,21 @@ pub async fn by_value(text: String, list: Vec<u32>) -> Result<usize, TaskError> 
     Ok(text.len() + list.len())
 }
 
-/// Takes a borrow of what owns.
+/// Borrows an owning type.
 #[tokio_supervised::supervised]
 pub async fn borrows_owners(text: &String, list: &Vec<u32>, path: &std::path::PathBuf) -> Result<usize, TaskError> {
     std::future::ready(()).await;
     Ok(text.len() + list.len() + path.as_os_str().len())
 }
 
-/// Borrows what changes nothing.
+/// Borrows mutably without a change.
 #[tokio_supervised::supervised]
 pub async fn borrows_mutably(list: &mut Vec<u32>) -> Result<usize, TaskError> {
     std::future::ready(()).await;
     Ok(list.len())
 }
 
-/// Borrows what is small, and a box.
+/// Borrows a small value, and a box.
 #[tokio_supervised::supervised]
 pub async fn borrows_small(n: &u8, boxed: &Box<u32>, option: &Option<String>) -> Result<u32, TaskError> {
     std::future::ready(()).await;
@@ -339,7 +339,7 @@ pub async fn unit_value() -> () {
     ()
 }
 
-/// A block that is all there is.
+/// A body of one block.
 #[tokio_supervised::supervised]
 pub async fn block_in_a_block(n: u32) -> Result<u32, TaskError> {
     {
@@ -369,7 +369,7 @@ pub async fn hidden_lifetime(text: std::str::Chars<'_>, cell: std::cell::Ref<'_,
     Ok(text.count() + usize::try_from(*cell).unwrap_or(1))
 }
 
-/// A lifetime in what is returned.
+/// A lifetime in the return type.
 #[tokio_supervised::supervised]
 pub async fn hidden_lifetime_returned(text: &str) -> Result<std::str::Chars<'_>, TaskError> {
     std::future::ready(()).await;
@@ -462,7 +462,7 @@ pub async fn inner(n: u32) -> Result<u32, TaskError> {
     result
 }
 
-/// Expects what does not come.
+/// Expects a lint that does not fire.
 #[tokio_supervised::supervised]
 #[expect(unused_variables)]
 pub async fn expects(#[expect(unused_mut)] n: u32) -> Result<u32, TaskError> {
@@ -494,7 +494,7 @@ pub async fn loops(list: Vec<u32>, mut n: u32) -> Result<u32, TaskError> {
     Ok(n)
 }
 
-/// A large number of lines that are all there are.
+/// A body of many lines.
 #[tokio_supervised::supervised]
 pub async fn items() -> Result<u32, TaskError> {
     std::future::ready(()).await;
@@ -552,7 +552,7 @@ pub async fn deprecated(n: u32) -> Result<u32, TaskError> {
     Ok(n)
 }
 
-/// Calls what is deprecated, and throws a future away.
+/// Calls a deprecated function, and discards a future.
 #[tokio_supervised::supervised]
 pub async fn calls(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = dead_with_a_token(token);

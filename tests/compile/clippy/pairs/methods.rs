@@ -124,7 +124,7 @@ impl Shop {
         Ok(n)
     }
 
-    /// Assigns itself what only its drop sees.
+    /// Assigns a field that only its drop reads.
     #[tokio_supervised::supervised]
     pub async fn assigns_itself(mut self) -> Result<u32, TaskError> {
         let mut beside = 1;

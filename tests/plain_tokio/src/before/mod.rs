@@ -1,4 +1,4 @@
-//! The eight befores of the cookbook.
+//! The eight plain programs of the cookbook.
 
 #[path = "../../../compile/cookbook/fetch_all/before.rs"]
 #[rustfmt::skip]

@@ -7,20 +7,20 @@ async fn deaf() -> Result<(), TaskError> {
     pending().await
 }
 
-#[supervised(name = "tokens: hears", grace = "none")]
-async fn hears(token: &CancellationToken) -> Result<(), TaskError> {
+#[supervised(name = "tokens: cooperates", grace = "none")]
+async fn cooperates(token: &CancellationToken) -> Result<(), TaskError> {
     token.cancelled().await;
     Ok(())
 }
 
-#[supervised(name = "tokens: hears, owned", grace = "none")]
-async fn hears_owned(token: CancellationToken) -> Result<(), TaskError> {
+#[supervised(name = "tokens: cooperates, owned", grace = "none")]
+async fn cooperates_owned(token: CancellationToken) -> Result<(), TaskError> {
     token.cancelled().await;
     Ok(())
 }
 
-#[supervised(name = "tokens: hears not", grace = "5s", allow(unused_token))]
-async fn hears_not(_token: &CancellationToken) -> Result<(), TaskError> {
+#[supervised(name = "tokens: ignores", grace = "5s", allow(unused_token))]
+async fn ignores(_token: &CancellationToken) -> Result<(), TaskError> {
     pending().await
 }
 
@@ -44,12 +44,12 @@ async fn a_group_cancels_runs_with_another_token() {
     let for_ever: &'static CancellationToken = Box::leak(Box::new(other.clone()));
     group.spawn(|_| deaf(given())).await;
     group.spawn(|_| deaf(for_ever)).await;
-    group.spawn(|_| hears(given())).await;
-    group.spawn(|_| hears(for_ever)).await;
-    group.spawn(|_| hears_owned(given())).await;
+    group.spawn(|_| cooperates(given())).await;
+    group.spawn(|_| cooperates(for_ever)).await;
+    group.spawn(|_| cooperates_owned(given())).await;
     group.spawn(|_| restarts(given(), runs.clone())).await;
     group.spawn(|_| deaf(given()).err_into()).await;
-    let expression = task!("tokens: hears, expression", grace = "none", |token| async move {
+    let expression = task!("tokens: cooperates, expression", grace = "none", |token| async move {
         token.cancelled().await;
         Ok(())
     });
@@ -58,10 +58,10 @@ async fn a_group_cancels_runs_with_another_token() {
     for _ in 0..10 {
         yield_now().await;
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     token.cancel();
     in_time(group.join()).await.unwrap_err();
-    assert_eq!(begun.elapsed(), Duration::ZERO, "none waits for a grace");
+    assert_eq!(started.elapsed(), Duration::ZERO, "no task waits for its grace");
     assert!(!other.is_cancelled());
 }
 
@@ -69,12 +69,12 @@ async fn a_group_cancels_runs_with_another_token() {
 async fn a_run_that_does_not_end_is_dropped_after_its_grace() {
     let (token, other) = (CancellationToken::new(), CancellationToken::new());
     let group: Group<(), TaskError> = Group::new(&token);
-    group.spawn(|_| hears_not(other.clone())).await;
+    group.spawn(|_| ignores(other.clone())).await;
     yield_now().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     token.cancel();
     in_time(group.join()).await.unwrap_err();
-    assert_eq!(begun.elapsed(), Duration::from_secs(5));
+    assert_eq!(started.elapsed(), Duration::from_secs(5));
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,9 +95,9 @@ async fn a_run_with_another_token_that_waits_for_its_permit_ends() {
         slot.spawn(|_| one_at_a_time(other.clone()));
     }
     until(|| tasks().iter().any(|task| is_waiting(task.state, task.name))).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     in_time(pool.drain(Duration::from_secs(4))).await.ok();
-    assert!(begun.elapsed() < Duration::from_secs(4), "the drain had to abort a run");
+    assert!(started.elapsed() < Duration::from_secs(4), "the drain had to abort a run");
 }
 
 fn is_waiting(state: TaskState, name: &str) -> bool {
@@ -108,14 +108,14 @@ fn is_waiting(state: TaskState, name: &str) -> bool {
 async fn a_pool_cancels_runs_with_another_token() {
     let (pool, other) = (Pool::new(8), CancellationToken::new());
     pool.spawn(|_| deaf(other.clone())).await.unwrap();
-    pool.spawn(|_| hears(other.clone())).await.unwrap();
-    pool.spawn(|_| hears_owned(other.clone())).await.unwrap();
+    pool.spawn(|_| cooperates(other.clone())).await.unwrap();
+    pool.spawn(|_| cooperates_owned(other.clone())).await.unwrap();
     for _ in 0..10 {
         yield_now().await;
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     in_time(pool.drain(Duration::from_secs(4))).await.ok();
-    assert!(begun.elapsed() < Duration::from_secs(4), "the drain had to abort a run");
+    assert!(started.elapsed() < Duration::from_secs(4), "the drain had to abort a run");
     assert!(!other.is_cancelled());
 }
 
@@ -124,13 +124,13 @@ async fn a_map_cancels_items_with_another_token() {
     let (token, other) = (CancellationToken::new(), CancellationToken::new());
     let cancels = token.clone();
     let given = other.clone();
-    let items = map(&token, 0..4, move |_, _| hears(given.clone())).limit(4);
+    let items = map(&token, 0..4, move |_, _| cooperates(given.clone())).limit(4);
     let cancel = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         cancels.cancel();
     };
-    let begun = Instant::now();
+    let started = Instant::now();
     _ = in_time(async { tokio::join!(items, cancel) }).await;
-    assert_eq!(begun.elapsed(), Duration::from_secs(1));
+    assert_eq!(started.elapsed(), Duration::from_secs(1));
     assert!(!other.is_cancelled());
 }

@@ -80,9 +80,9 @@ async fn a_drain_stops_tasks_that_have_the_new_token() {
     spawn_and_keep(&pool, &before).await.cancel();
     pool.spawn(|token| listening(token, after.clone())).await.unwrap();
     until(|| after.waiting.load(SeqCst) == 1).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     in_time(pool.drain(Duration::from_secs(4))).await.ok();
-    assert!(begun.elapsed() < Duration::from_secs(4), "the drain had to abort the task");
+    assert!(started.elapsed() < Duration::from_secs(4), "the drain had to abort the task");
     assert_eq!(after.cancelled.load(SeqCst), 1);
 }
 

@@ -1,11 +1,11 @@
-//! Which file of a crate uses which other one.
+//! Which file of a crate uses which other file.
 //!
 //! 1. Only code that a build without `cfg(test)` compiles is read. Otherwise a test module, which may use
-//!    everything, would close a circle that no user's build has.
+//!    everything, would close a cycle that no user's build has.
 //! 2. A path leads to the file that defines the item, and to each file that re-exports it on the way. Otherwise a
-//!    re-export would hide a circle.
-//! 3. `mod child;` and `pub use child::Item;` in the child's parent are no imports, but code of the parent that uses
-//!    what it re-exports is one.
+//!    re-export would hide a cycle.
+//! 3. `mod child;` and `pub use child::Item;` in the child's parent are no imports, but code of the parent that
+//!    uses its re-exports is one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,29 +20,29 @@ use syn::{
 /// The root of every crate, which re-exports the API and may import everything.
 pub(super) const ROOT: &str = "lib.rs";
 
-/// One file imports from another.
+/// An import by one file from another.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Import {
     pub(super) from: String,
     pub(super) line: usize,
     pub(super) to: String,
-    /// The path as the source has it.
+    /// The path as written in the source.
     pub(super) path: String,
 }
 
 #[derive(Default)]
 pub(super) struct Imports {
-    /// Sorted by file and line, each pair of a path and a target once for each file.
+    /// Sorted by file and line, with each pair of a path and a target once per file.
     pub(super) all: Vec<Import>,
-    /// Those that name what the root re-exports; `to` is the owner, or the root if another crate owns it.
+    /// Those that name a re-export of the root; `to` is the owner, or the root if another crate owns it.
     pub(super) through_root: Vec<Import>,
     /// The files that are compiled without `cfg(test)`.
     pub(super) files: BTreeSet<String>,
-    /// The files that no `mod` names.
+    /// The files that no `mod` declares.
     pub(super) orphans: Vec<String>,
 }
 
-/// Reads the imports of a crate: its files by their path below the source folder, with `/`.
+/// Reads the imports of a crate: its files by their path relative to the source directory, with `/`.
 pub(super) fn read(files: &BTreeMap<String, syn::File>) -> Imports {
     let mut reader = Reader::new(files);
     reader.read_file(ROOT, None);
@@ -74,7 +74,7 @@ enum Kind {
     Inline,
 }
 
-/// Where a path leads.
+/// The target of a path.
 struct Target {
     module: usize,
     is_module: bool,
@@ -86,7 +86,7 @@ struct Reader<'a> {
     files: &'a BTreeMap<String, syn::File>,
     modules: Vec<Module>,
     mentions: Vec<Mention>,
-    /// The module that is being read, and where the files of its children are.
+    /// The current module, and the location of its children's files.
     module: usize,
     folder: String,
     seen: BTreeSet<String>,
@@ -206,7 +206,7 @@ impl<'a> Reader<'a> {
                         self.mention(segments(&path), text.span(), Kind::Inline);
                     }
                 }
-                // A method, a field or what follows an external crate's `::` starts no path.
+                // A method, a field or a name after an external crate's `::` starts no path.
                 TokenTree::Ident(first) => {
                     let is_dot = |back: usize| {
                         let token = at.checked_sub(back).and_then(|at| tokens.get(at));
@@ -243,7 +243,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Follows a path from where it is written; `None` if it leads out of the crate or names something local.
+    /// Resolves a path from where it is written; `None` if it leads out of the crate or names a local.
     fn resolve(&self, from: usize, segments: &[String], depth: usize) -> Option<Target> {
         let (first, rest) = segments.split_first()?;
         match first.as_str() {
@@ -264,11 +264,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What a `use` of the module brings under a name.
+    /// The target of a name that a `use` of the module declares.
     fn resolve_use(&self, module: usize, name: &str, depth: usize) -> Option<Target> {
         let brings = |mention: &&Mention| matches!(&mention.kind, Kind::Use { name: brought, .. } if brought == name);
         let uses = self.modules[module].uses.iter().map(|index| &self.mentions[*index]);
-        // A circle of names ends here.
+        // A cycle of names ends here.
         let depth = depth.checked_sub(1)?;
         uses.filter(brings).find_map(|mention| {
             let is_itself = mention.segments.len() == 1 && mention.segments[0] == name;
@@ -350,7 +350,7 @@ impl<'a> Reader<'a> {
         false
     }
 
-    /// Whether a `use` is no import of its own: what it brings is counted where it is used.
+    /// Whether a `use` is no separate import: its names are counted where they are used.
     fn is_counted_at_its_use(
         &self,
         mention: &Mention,
@@ -358,7 +358,7 @@ impl<'a> Reader<'a> {
         used: &BTreeSet<(usize, &str)>,
     ) -> bool {
         let Kind::Use { name, is_public } = &mention.kind else { return false };
-        // A re-export of the parent, or a module of which an item is named further down.
+        // A re-export of the parent, or a module whose items are named further down.
         (*is_public
             && (target.module == mention.module || self.is_below(target.module, mention.module)))
             || (target.is_module && used.contains(&(mention.module, name)))
@@ -417,7 +417,7 @@ impl<'a> Reader<'a> {
         imports
     }
 
-    /// Whether a path in code is an import: a private `use` of an item has been counted where it is written.
+    /// Whether a path in code is an import: a private `use` of an item is counted where it is written.
     fn is_inline_import(&self, mention: &Mention) -> bool {
         let first = mention.segments[0].as_str();
         let module = &self.modules[mention.module];
@@ -446,13 +446,13 @@ impl Kind {
     }
 }
 
-/// Whether a file is the module's own, or below its folder; the module is named without `.rs`.
+/// Whether a file is the module's own, or below its directory; the module is named without `.rs`.
 fn is_in(path: &str, module: &str) -> bool {
     let rest = path.strip_prefix(module);
     rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
 }
 
-/// Skips what only a test build compiles, for nodes with attributes.
+/// Skips nodes that only a test build compiles.
 macro_rules! without_tests {
     ($($visit:ident($node:ty);)*) => {$(
         fn $visit(&mut self, node: &'ast $node) {
@@ -498,7 +498,7 @@ impl<'ast> Visit<'ast> for Reader<'ast> {
         let name = plain(&item.ident);
         let parent = self.module;
         if let Some((_, items)) = &item.content {
-            // The same name again is the same module under another `cfg`.
+            // A repeated name is the same module under another `cfg`.
             let known = self.modules[parent].children.get(&name).copied();
             let file = self.modules[parent].file.clone();
             let module =
@@ -614,7 +614,7 @@ fn defined(tokens: TokenStream, names: &mut Vec<String>) {
     }
 }
 
-/// Whether the attributes keep the code out of every build without `cfg(test)`.
+/// Whether the attributes exclude the code from every build without `cfg(test)`.
 fn is_test_only(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("test")

@@ -1,4 +1,4 @@
-//! Each kind of violation is found in a small crate of its own.
+//! Each kind of violation is found in a small crate.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ const TABLE: &str = "
 const ROOT: &str =
     "mod high; mod wing; mod a; mod b; mod c; mod low; pub use low::Item; pub use ext::Other;";
 
-/// The violations of a crate that has all modules of the table, some with a text; `a/…` is a child of `a`.
+/// The violations of a crate that has all modules of the table, some with the given source; `a/…` is a child of
+/// `a`.
 fn check(texts: &[(&str, &str)]) -> Vec<String> {
     check_with(TABLE, ROOT, texts)
 }
@@ -36,7 +37,7 @@ fn check_with(table: &str, root: &str, texts: &[(&str, &str)]) -> Vec<String> {
     violations("x/src", &files.collect(), table)
 }
 
-/// A text in `a.rs` breaks one rule, in its first line.
+/// A source of `a.rs` breaks one rule, in its first line.
 #[track_caller]
 fn upward(text: &str, path: &str) {
     let expected =
@@ -81,7 +82,7 @@ fn an_upward_import_is_found_in_every_form() {
     );
     upward("impl crate::high::Trait for u8 {}", "crate::high::Trait");
     upward("use crate::high; fn f() { high::Thing; }", "high::Thing");
-    // A function of the module's name.
+    // A function with the module's name.
     upward("use crate::high; fn f() { high(); }", "crate::high");
     upward("use crate::{high as up}; fn f() { up::Thing::new(); }", "up::Thing::new");
 }
@@ -162,7 +163,7 @@ fn the_wings_of_a_floor_are_apart() {
 }
 
 #[test]
-fn a_circle_of_two_is_found() {
+fn a_cycle_of_two_is_found() {
     assert_eq!(
         check(&[("a.rs", "\nuse crate::b::Thing;"), ("b.rs", "fn f() {\n super::a::f() }")]),
         ["a circle of 2 files in `x/src`: a.rs, b.rs\n  the shortest circle:\n    \
@@ -172,7 +173,7 @@ fn a_circle_of_two_is_found() {
 }
 
 #[test]
-fn a_circle_of_three_is_found() {
+fn a_cycle_of_three_is_found() {
     let texts =
         [("a.rs", "use crate::b::B;"), ("b.rs", "use crate::c::C;"), ("c.rs", "use crate::a::A;")];
     assert_eq!(
@@ -185,7 +186,7 @@ fn a_circle_of_three_is_found() {
 }
 
 #[test]
-fn the_shortest_of_two_circles_comes_first() {
+fn the_shortest_of_two_cycles_is_reported_first() {
     let texts = [
         ("a.rs", "use crate::b::X;"),
         ("b.rs", "use crate::{a, c::X};"),
@@ -216,7 +217,7 @@ fn a_parent_reexports_its_child_but_does_not_use_it() {
 }
 
 #[test]
-fn a_reexport_hides_no_circle() {
+fn a_reexport_hides_no_cycle() {
     let texts = [
         ("a.rs", "mod child; pub use child::Item;"),
         ("a/child.rs", "pub struct Item(crate::b::Thing);"),
@@ -230,7 +231,7 @@ fn a_reexport_hides_no_circle() {
 }
 
 #[test]
-fn a_folder_has_circles_too() {
+fn a_folder_can_be_part_of_a_cycle() {
     let texts = [
         ("a/mod.rs", "mod one; mod two;"),
         ("a/one.rs", "use super::two::X;"),
