@@ -30,7 +30,7 @@ pub(super) fn call<'a>(
     supervise(spec, token, returns, async move { Ok(black_box(n)) })
 }
 
-/// The lines that a run by hand would write: what has begun, what has ended, how long it took.
+/// The hand-written lines of a run: counters of starts and ends, and the time it took.
 #[derive(Default)]
 #[repr(align(128))]
 struct Counters {
