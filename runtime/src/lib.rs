@@ -96,10 +96,10 @@
 
 #[cfg(all(panic = "abort", not(feature = "panic-abort")))]
 compile_error!(
-    "with `panic = \"abort\"` a panic ends the process, and no supervised function can catch it: remove `panic = \"abort\"` from the profile in `Cargo.toml`, or accept it with `tokio-supervised = { features = [\"panic-abort\"] }`"
+    "with `panic = \"abort\"` a panic ends the process and no supervised function can catch it\nhelp: remove `panic = \"abort\"` from the profile in `Cargo.toml`, or accept it with `tokio-supervised = { features = [\"panic-abort\"] }`"
 );
 
-// The models' tokens are made of what loom knows: all of the crate means those.
+// The models' tokens are built from loom types; they replace tokio-util's in the whole crate.
 #[cfg(all(test, supervised_loom))]
 extern crate self as tokio_util;
 
@@ -192,7 +192,7 @@ pub mod supervised {
     pub use tokio_supervised_macros::test;
 }
 
-/// What generated code calls. Not part of the API: it changes in any release.
+/// The items that generated code calls. Not part of the API: they change in any release.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{

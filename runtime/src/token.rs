@@ -30,8 +30,8 @@ mod sealed {
 /// token is one more handle on the same token. The trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cancellation token",
-    label = "a supervised function takes the token first",
-    note = "lend the token that this code was given: `f(&token, …)`"
+    label = "a supervised function takes a token as its first argument",
+    note = "pass the token of the calling function: `f(&token, …)`"
 )]
 pub trait AsToken: sealed::Sealed + Clone {
     /// The token itself.
@@ -108,7 +108,7 @@ std::thread_local! {
     static IN_CLOSURE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The token that a body uses: its own child in a spawned run, else the one that it was given.
+/// The token that a body uses: a child of the given token in a spawned run, else the given token.
 ///
 /// The first statement of each body whose function has [`take_token`](crate::function::Policy::take_token).
 #[inline]

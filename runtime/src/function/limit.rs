@@ -1,11 +1,11 @@
 //! How many runs of one function, or tasks of one scope, may be under way at once; it can change meanwhile.
 //!
 //! A limit implements its own queue. A semaphore would suffice for most waits, but a wait for a slot and a permit must
-//! be able to pass its turn and keep its place (`pair.rs`).
+//! be able to skip a turn and keep its place (`pair.rs`).
 //!
 //! A wait that was granted a permit and is not polled keeps it until it is dropped, as with tokio's semaphore: it
-//! cannot be told from one that is about to be polled. Nor is the time for which a pair holds one of its two
-//! (`pair.rs`) enforced without a poll: the same pair, granted both, would keep them anyway.
+//! cannot be told apart from one that is about to be polled. Nor does a pair (`pair.rs`) release one of its two without
+//! a poll: the same pair, granted both, would keep them anyway.
 //!
 //! Invariants, checked by `tests/behaviour/set_limit.rs`, and for every interleaving by `function/limit/loom.rs`
 //!
@@ -110,7 +110,7 @@ impl Limit {
         /// If `size` is 0. In a `static` the compiler reports it.
         #[track_caller]
         pub(crate) const fn new(size: usize) -> Self {
-            assert!(size > 0, "`limit` must not be 0: nothing would ever run");
+            assert!(size > 0, "`limit` must not be 0: no task could run");
             let size = at_most(size);
             Self {
                 free: AtomicUsize::new(size * ONE),

@@ -69,7 +69,7 @@ impl MainOptions {
     pub const fn linger(mut self, linger: Duration) -> Self {
         assert!(
             linger.as_nanos() < self.grace.as_nanos(),
-            "`linger` is part of `grace` and must be shorter: leave time for what is to stop"
+            "`linger` is part of `grace` and must be shorter than it"
         );
         self.linger = linger;
         self
@@ -111,7 +111,7 @@ where
         Ok(started) => started,
         Err(error) => {
             // Not `eprintln!`, which panics if stderr is closed.
-            _ = writeln!(std::io::stderr(), "Error: the runtime cannot start: {error}");
+            _ = writeln!(std::io::stderr(), "Error: failed to start the runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -161,7 +161,7 @@ pub fn exit<R: Termination>(verdict: Judge<R>) -> MainReturn<R> {
     MainReturn { verdict, report: R::report }
 }
 
-/// Returns the exit code. `signal` is the one that came before the body's end.
+/// Returns the exit code. `signal` is the signal that arrived before the body ended.
 fn exit_code<R>(run_result: RunResult<R>, how: MainReturn<R>, signal: Option<Signal>) -> ExitCode {
     let RunResult { outcome, result, .. } = run_result;
     if outcome == Outcome::Cancelled {

@@ -34,7 +34,7 @@ pub(super) struct InPlace<'a, F: Future> {
     pub(super) on_error: OnError<'a, F::Output>,
 }
 
-/// What happens to the error of a run that returns no value.
+/// How the error of a run that returns no value is handled.
 pub(super) enum OnError<'a, R> {
     /// Into the place of the value, as the function's return type.
     Convert(fn(TaskError) -> R),
@@ -89,7 +89,7 @@ pub(super) fn put_error_text<R>(
 }
 
 fn running<'a, F>(body: &'a mut Pin<&mut Option<F>>) -> Pin<&'a mut F> {
-    body.as_mut().as_pin_mut().expect("a running body is there")
+    body.as_mut().as_pin_mut().expect("a running body exists")
 }
 
 /// Not inlined: without optimization the drop of a value would need stack while a body is polled.

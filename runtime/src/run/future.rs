@@ -280,8 +280,8 @@ impl<S, E> sealed::Sealed for ErrInto<S, E> {}
 /// The trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a supervised future",
-    label = "nobody could stop it, name it or catch its panics",
-    note = "put `#[supervised]` on the function that makes it, or wrap it: `task!(\"name\", |token| …)`"
+    label = "it has no token and no name, and its panics are not caught",
+    note = "put `#[supervised]` on the function that returns it, or wrap it: `task!(\"name\", |token| …)`"
 )]
 pub trait SupervisedFuture: Future + sealed::Sealed {
     /// The success type.
@@ -324,7 +324,7 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     }
 }
 
-/// What a scope passes to a run before it spawns it.
+/// The parts that a scope passes to a run before it spawns it.
 pub struct Prepared {
     pub(crate) permit: Option<Permit>,
     pub(crate) longest_grace: Option<Duration>,

@@ -107,7 +107,7 @@ pin_project! {
     /// # Cancel safety
     ///
     /// Dropped, it drops the section at its current `.await`: it delays cancellation, but not an explicit drop.
-    #[must_use = "a section does nothing until it is awaited"]
+    #[must_use = "a shield does nothing until it is awaited"]
     pub struct Shield<F> {
         limit: Duration,
         token: CancellationToken,
@@ -161,7 +161,7 @@ impl<F: Future> Future for Shield<F> {
         }
         let polled = context::in_section(this.scope, || {
             let section = this.section.as_mut().as_pin_mut();
-            section.expect("a shield was polled after it had ended").poll(cx)
+            section.expect("a shield was polled after completion").poll(cx)
         });
         if polled.is_ready() {
             this.section.set(None);
