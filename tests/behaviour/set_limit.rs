@@ -155,7 +155,7 @@ fn a_limit_of_nothing_an_unknown_name_and_a_function_without_a_limit_are_errors(
     let told = |name, limit| set_limit(name, limit).unwrap_err().to_string();
     assert_eq!(
         told("set_limit: unlimited", 0),
-        "the limit of `set_limit: unlimited` must not be 0: nothing would ever run"
+        "the limit of `set_limit: unlimited` must not be 0: no task could run"
     );
     assert_eq!(
         told("set_limit: none", 1),
@@ -163,6 +163,6 @@ fn a_limit_of_nothing_an_unknown_name_and_a_function_without_a_limit_are_errors(
     );
     assert_eq!(
         told("set_limit: unlimited", 1),
-        "`set_limit: unlimited` has no `limit` that could be changed"
+        "`set_limit: unlimited` has no `limit` to change: add one to its attribute"
     );
 }

@@ -95,14 +95,14 @@ fn in_a_runtime_that_is_gone_no_scope_was_dropped() {
         block_on(group.spawn(timed));
         let error = block_on(group.join()).unwrap_err();
         assert!(
-            error.to_string().ends_with("the runtime or `LocalSet` that ran it is gone"),
+            error.to_string().ends_with("its runtime or `LocalSet` was dropped or shut down"),
             "{error}"
         );
         let token = CancellationToken::new();
         let mapped = map(&token, [()], |token, ()| timed(token));
         let error = block_on(mapped).unwrap_err();
         assert!(
-            error.to_string().ends_with("the runtime or `LocalSet` that ran it is gone"),
+            error.to_string().ends_with("its runtime or `LocalSet` was dropped or shut down"),
             "{error}"
         );
     });

@@ -38,8 +38,8 @@ async fn a_check_that_finds_bare_spawns_alone_names_none_to_be_ignored() {
     let leaks = check.verify().await.unwrap_err();
     assert_eq!((leaks.tasks().len(), leaks.unsupervised()), (0, 2));
     let said = leaks.to_string();
-    assert!(said.contains("left behind 2 unsupervised tasks:\n"), "{said}");
-    assert!(said.ends_with(" make the `LeakCheck` after its start."), "{said}");
+    assert!(said.contains("leaked 2 untracked tokio tasks:\n"), "{said}");
+    assert!(said.ends_with(" create the `LeakCheck` after it starts."), "{said}");
 }
 
 #[tokio::test]

@@ -119,8 +119,7 @@ fn of_a_hundred_tests_in_parallel_exactly_those_that_leak_are_blamed() {
         let section =
             sections.iter().find(|section| section.starts_with(&format!("{test} stdout")));
         let section = section.unwrap_or_else(|| panic!("{test} is not blamed: {said}"));
-        let blamed =
-            format!("the test `{test}` is over, and left behind 1 task:\n\n  {task} (task ");
+        let blamed = format!("test `{test}` leaked 1 task:\n\n  {task} (task ");
         assert!(section.contains(&blamed), "{section}");
     }
 }

@@ -16,7 +16,7 @@ async fn time_is_paused() {
 }
 
 #[supervised::test(start_paused = true)]
-#[should_panic(expected = "left behind 1 task:\n\n  sleeps (task ")]
+#[should_panic(expected = "leaked 1 task:\n\n  sleeps (task ")]
 async fn a_timer_of_a_task_that_is_left_does_not_run_out_while_its_test_is_judged() {
     let sleeps = task!("sleeps", |_| -> Result<(), TaskError> {
         sleep(Duration::from_millis(1)).await;

@@ -16,7 +16,7 @@ use std::{
 };
 
 #[test]
-fn every_refusal_says_what_is_wrong_and_what_to_write() {
+fn every_refusal_names_the_problem_and_the_remedy() {
     let cases = trybuild::TestCases::new();
     if !has_rust_src() {
         return cases.compile_fail("ui/cases/*/*.rs");

@@ -89,7 +89,7 @@ async fn who_comes_when_32_look_is_told_to_try_again_soon() {
     };
     assert!(streams.len() >= 32, "{} have a place", streams.len());
     assert_eq!(answer.header("retry-after"), Some("5"));
-    assert_eq!(answer.text(), "too many look already: try again soon\n");
+    assert_eq!(answer.text(), "too many open streams: try again later\n");
     assert_eq!(ask(address, "/debug/tasks", &[HTML]).await.status, 200, "the page tries again");
 
     drop(streams);
