@@ -29,12 +29,12 @@ async fn checksum(round: u64) {
     }
 }
 
-/// Reads records, and goes on after those that cannot be read.
+/// Reads records, and skips unreadable ones.
 #[supervised(on_cancel = "drop")]
 pub(crate) async fn read(token: &CancellationToken) -> anyhow::Result<()> {
     for record in 0_usize.. {
         sleep(ms(25)).await;
-        // What the boundary makes of a panic is counted, and on the page.
+        // The boundary counts its panics and shows them on the page.
         _ = parse(token, record).await;
     }
     Ok(())
@@ -73,7 +73,7 @@ pub(crate) async fn subscribe() -> anyhow::Result<()> {
     anyhow::bail!("the connection was reset")
 }
 
-/// Takes 3 s to see that it was told to stop.
+/// Takes 3 s to stop after its token fires.
 #[supervised]
 pub(crate) async fn journal(token: &CancellationToken) -> anyhow::Result<()> {
     token.cancelled().await;

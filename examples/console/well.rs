@@ -34,11 +34,11 @@ pub(crate) async fn accept(pool: Pool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Delivers one message, unless nobody is there.
+/// Delivers one message, unless the recipient is away.
 #[supervised]
 async fn deliver(message: u64) -> anyhow::Result<()> {
     sleep(ms(20 + message % 7 * 15)).await;
-    anyhow::ensure!(message % 53 != 0, "nobody answers the door");
+    anyhow::ensure!(message % 53 != 0, "no one answers the door");
     Ok(())
 }
 
@@ -58,7 +58,7 @@ async fn session() -> anyhow::Result<()> {
     std::future::pending().await
 }
 
-/// Packs from time to time, on a thread that is there for such work.
+/// Packs from time to time, on a thread for blocking work.
 #[supervised]
 pub(crate) async fn archive(token: &CancellationToken) -> anyhow::Result<()> {
     let mut ticks = interval(ms(6000));

@@ -12,7 +12,7 @@ use tokio_supervised::{Outcome, TaskError, supervised};
 
 use crate::{progress::Progress, store::Store, title::title};
 
-/// What all fetches share.
+/// State shared by all fetches.
 pub(crate) struct Tools {
     pub(crate) client: Client,
     pub(crate) store: Option<Store>,
@@ -52,7 +52,7 @@ fn is_html(response: &Response) -> bool {
 /// Why a page was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    /// What the boundary of `fetch` says: a panic, the cancellation, the timeout.
+    /// Errors of `fetch`'s boundary: a panic, the cancellation, the timeout.
     #[error(transparent)]
     Task(#[from] TaskError),
     /// The request, or the status of its answer.

@@ -6,7 +6,7 @@ use reqwest::Url;
 use tokio::io::AsyncReadExt;
 use tokio_supervised::{CancellationToken, supervised};
 
-/// What the sources hold.
+/// The URLs of all sources.
 #[derive(Default)]
 pub(crate) struct List {
     pub(crate) urls: Vec<Url>,
@@ -30,7 +30,7 @@ impl List {
     ///
     /// # Errors
     ///
-    /// The cancellation, where the token fires first.
+    /// The cancellation, if the token fires first.
     pub(crate) async fn read<S: AsRef<OsStr>>(
         token: &CancellationToken,
         sources: &[S],
@@ -47,7 +47,7 @@ impl List {
                 Ok(bytes) => list.add_lines(&name, &bytes),
                 Err(error) if token.is_cancelled() => return Err(error),
                 Err(error) => {
-                    let reason = format!("cannot be read: {error} (a URL begins with `http://`)");
+                    let reason = format!("cannot be read: {error} (a URL starts with `http://`)");
                     list.bad.push(BadLine { place: name.into_owned(), reason });
                 }
             }
@@ -88,7 +88,7 @@ async fn read(source: &OsStr) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A `#` at the start, or after a space, begins a comment: one inside a URL begins its fragment.
+/// A `#` at the start or after a space starts a comment; inside a URL it starts the fragment.
 fn without_comment(line: &str) -> &str {
     let begins =
         |&(at, _): &(usize, &str)| line[..at].chars().last().is_none_or(char::is_whitespace);

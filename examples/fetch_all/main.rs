@@ -51,7 +51,7 @@
 //! * 6, groups, not counters and channels: `map` gives each page its own end, in the order of the list.
 //! * 7, channels for flow, locks for state: the results are owned by one place; there is no lock here.
 //! * 8, no sleeping to synchronise: the demo waits for a count, not for a while.
-//! * 10, concurrency is bounded: `limit = 16`, and `map` begins no more than that.
+//! * 10, concurrency is bounded: `limit = 16`, and `map` starts no more than that.
 //! * 11, concurrency safety is documented: `Tools` is all that the fetches share.
 //!
 //! The race detector (9) and the leak check (12) have nothing to do here yet.
@@ -111,7 +111,7 @@ async fn run(token: &CancellationToken, tools: Arc<Tools>, urls: Vec<Url>) -> Re
     Report::new(urls, ends)
 }
 
-/// Prints how it went, and tells `main` how to end: after Ctrl-C as the signal would have.
+/// Prints a summary, and returns how `main` ends: after Ctrl-C, as the signal would have ended it.
 fn finish(token: &CancellationToken, report: Report, fine: bool) -> anyhow::Result<ExitCode> {
     report.write_failures(&mut stderr())?;
     report.write_table(&mut stdout())?;

@@ -11,7 +11,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "flusher", after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
-    /// Where the lines go, after what is there already
+    /// The file that lines are appended to
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
 

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Above it a flush is due, and the reader waits, and with it whoever writes to its pipe.
+/// Above it a flush is due, and the reader waits, and so does the writer of its pipe.
 const CAPACITY: usize = 64 * 1024;
 
 /// Whole lines in memory, and where in the file they belong.
@@ -26,7 +26,7 @@ struct Held {
     complete: bool,
 }
 
-/// What was in the buffer at one moment.
+/// The contents of the buffer at one moment.
 pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) begin: u64,
@@ -68,7 +68,7 @@ impl Buffer {
         held.read += 1;
     }
 
-    /// The input has ended: no line comes after those that were added.
+    /// The input has ended: no more lines are added.
     pub(crate) fn complete(&self) {
         self.held().complete = true;
     }
@@ -77,7 +77,7 @@ impl Buffer {
         self.held().complete
     }
 
-    /// A copy of what is to be written: it stays here until [`remove`](Self::remove) says that it is.
+    /// A copy of the data to write: it stays here until [`remove`](Self::remove) confirms that it was written.
     pub(crate) fn batch(&self) -> Option<Batch> {
         let held = self.held();
         let (bytes, begin, lines) = (held.bytes.clone(), held.begin, held.read - held.written);

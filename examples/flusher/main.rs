@@ -8,7 +8,7 @@
 //!
 //! # Before
 //!
-//! By hand it is a buffer behind a lock, and a task that nobody waits for:
+//! By hand it is a buffer behind a lock, and a task that is never joined:
 //!
 //! ```ignore
 //! tokio::spawn(async move {
@@ -25,16 +25,16 @@
 //! Ok(())                                            // what the last tick has not flushed is lost
 //! ```
 //!
-//! Nothing tells that the loop has ended: the program reads on, and looks healthy. SIGTERM kills it with a
-//! full buffer, or in the middle of a flush.
+//! Nothing reports that the loop has ended: the program reads on, and looks healthy. SIGTERM kills it with a full
+//! buffer, or in the middle of a flush.
 //!
 //! # After
 //!
-//! [`flush_every`] is the same loop under `restart`: a panic or an error ends one run of it, is counted, and
-//! the next run goes on after a wait, with what is still in the buffer. Where that does not help, it gives
-//! up, and takes the reader with it: a group [`until_first_exit`](tokio_supervised::Group::until_first_exit)
-//! ends as a whole. A [`shield`] lets a flush that is under way finish when the token fires; then
-//! [`flush_rest`] writes what is left, with a token that has not fired.
+//! [`flush_every`] is the same loop under `restart`: a panic or an error ends one run of it and is counted, and the
+//! next run continues after a wait, with the data that is still in the buffer. If that does not help, it gives up and
+//! stops the reader too: a group [`until_first_exit`](tokio_supervised::Group::until_first_exit) ends as a whole. A
+//! [`shield`] lets a running flush finish when the token fires. Then [`flush_rest`] writes the rest, with a token that
+//! has not fired.
 //!
 //! # The rules that it follows
 //!
@@ -43,7 +43,7 @@
 //! * 2, registration happens in the parent: the group knows both before they run.
 //! * 4, cancellation is threaded through: from the signal to both, and not to the last flush.
 //! * 5, panics stop at the task boundary: one costs a run of the loop, and no line.
-//! * 6, groups, not counters and channels: the end of either is the end of both, and main is told of it.
+//! * 6, groups, not counters and channels: if either ends, both end, and main gets the result.
 //! * 7, channels for flow, locks for state: the buffer is state, shared by two.
 //! * 8, no sleeping to synchronise: the ticker is what the program is about; nothing waits for it.
 //! * 10, concurrency is bounded: a full buffer stops the reader, before it takes another line.
@@ -98,7 +98,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
     let report = Report::of(&store);
     writeln!(stdout(), "{report}")?;
     rest.context("what is left in memory is lost")?;
-    // A loop that was told to stop may have panicked once more: nothing is left of that.
+    // A loop that was cancelled may have panicked once more: its error is stale.
     if !token.is_cancelled() && !store.buffer.is_complete() {
         ended.with_context(|| format!("gave up after {} restarts", report.restarts()))?;
     }
@@ -139,7 +139,7 @@ async fn flush_every(every: Duration, store: Arc<Store>) -> anyhow::Result<()> {
     }
 }
 
-/// The same for what is left when nothing is read any more.
+/// The same for the rest, when reading has ended.
 #[supervised(
     name = "last flush",
     restart = "on-failure",

@@ -16,7 +16,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{arguments::Arguments, buffer::Buffer};
 
-/// What the reader and the flushes share: see [`Buffer`] for who may do what at once.
+/// State shared by the reader and the flushes: see [`Buffer`] for the locking.
 pub(crate) struct Store {
     pub(crate) buffer: Buffer,
     file: Arc<Mutex<File>>,
@@ -48,7 +48,7 @@ impl Store {
     pub(crate) async fn flush(&self) -> anyhow::Result<()> {
         let Some(batch) = self.buffer.batch() else { return Ok(()) };
         let number = self.flushes.fetch_add(1, Relaxed) + 1;
-        self.tell(format_args!("flush {number} begins"))?;
+        self.tell(format_args!("flush {number} starts"))?;
         let panics = self.panic_on.contains(&number);
         let end = if panics { batch.bytes.len() / 2 } else { batch.bytes.len() };
         let (file, bytes) = (self.file.clone(), batch.bytes[..end].to_vec());

@@ -11,11 +11,11 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "http_saver", after_help = STOPPING)]
 pub(crate) struct Arguments {
-    /// Where to listen; with port 0 the system chooses one. The first line on standard output tells it
+    /// The port to listen on; 0 lets the system choose one. The first line on standard output prints it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
 
-    /// Where the bodies go, each to a file of its own
+    /// The directory for the bodies, one file each
     #[arg(long, value_name = "DIR", default_value = "saved")]
     pub(crate) directory: PathBuf,
 

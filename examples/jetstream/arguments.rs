@@ -32,7 +32,7 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Work {
-    /// How to reach the database, as libpq would be told
+    /// How to reach the database, in libpq's syntax
     #[arg(long, value_name = "WORDS", default_value = "host=127.0.0.1 user=postgres")]
     pub(crate) database: tokio_postgres::Config,
 
@@ -52,7 +52,7 @@ pub(crate) struct Work {
     #[arg(long, value_name = "MS", default_value = "1000")]
     retry_ms: u64,
 
-    /// How long orders that are under way may go on after the signal; then they are given back
+    /// How long running orders may continue after the signal, before they are returned to the queue
     #[arg(long, value_name = "MS", default_value = "10000", value_parser = clap::value_parser!(u64).range(..=10_000))]
     finish_ms: u64,
 
@@ -74,8 +74,8 @@ impl Work {
         2 * i64::from(self.attempts)
     }
 
-    /// The whole of a drain: the time in which orders finish, and 5 s for those that are cancelled then; as much again as
-    /// the former, if that is less.
+    /// The length of a drain: the time for orders to finish, and 5 s for the cancelled ones, or as much as the former
+    /// if that is less.
     pub(crate) fn draining(&self) -> Duration {
         let finish = Duration::from_millis(self.finish_ms);
         finish + finish.min(Duration::from_secs(5))
@@ -102,5 +102,5 @@ Exit codes:
   1  of some order the broker could not be told in time what became of it: it comes again after the wait,
      and what was recorded is not recorded again. Of `publish`: not every line is stored; publish them again
   2  the command line is wrong
-  75 some order did not stop in time: it comes again after the wait
+  75 some order did not stop in time: it is redelivered after the wait
 A second signal exits at once; the broker gives what was under way to another after the wait.";

@@ -13,7 +13,7 @@ use crate::{
     arguments::Work, broker::Broker, desk::Desk, handle::handle, pulls::Pulls, sink::Sink,
 };
 
-/// What it takes to begin, and to begin anew.
+/// The connections that a run needs, and recreates.
 #[derive(Clone)]
 pub(crate) struct Session {
     broker: Broker,
@@ -49,8 +49,8 @@ impl Session {
 
 /// Takes orders until the token fires, and then no more than it has asked for.
 ///
-/// Whatever is lost, the broker, the stream, the consumer or the database, ends a run of it; the next one makes it
-/// anew. It gives up only where it fails at once, each time, for a minute.
+/// Losing the broker, the stream, the consumer or the database ends a run of it; the next one recreates them. It gives
+/// up only if it fails at once, each time, for a minute.
 #[supervised(
     name = "consume",
     grace = "5s",
@@ -64,7 +64,7 @@ pub(crate) async fn consume(
     pool: &Pool,
 ) -> anyhow::Result<()> {
     let ended = take(token, session, pool).await;
-    // That it begins anew is told by the boundary, which knows of any error only that it is one.
+    // The boundary logs the restart, but of the error it only knows the text.
     ended.inspect_err(|error| warn!(error = format!("{error:#}"), "the session is over"))
 }
 

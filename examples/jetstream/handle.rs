@@ -15,10 +15,10 @@ use crate::{
     settle::{put_back, settle},
 };
 
-/// How long the end of an order may take: to be recorded, and to be told to the broker.
+/// How long the end of an order may take: recording it, and acknowledging it to the broker.
 const SETTLING: Duration = Duration::from_secs(8);
 
-/// Does one order, and tells the broker what has become of it, however that ended.
+/// Handles one order, and reports its end to the broker, however it ended.
 ///
 /// Told to stop, it leaves the work where it is, and gives the order back at once; but what has come to an end
 /// is settled.
@@ -46,7 +46,7 @@ pub(crate) async fn handle(
     shield(SETTLING, |token| settle(token, desk, order, end)).await
 }
 
-/// What one item of an order costs: `17 3 600` gives 200 for the order 17.
+/// The price of one item of an order: `17 3 600` gives 200 for the order 17.
 ///
 /// It trusts the order to have items, as code that was written against good messages does: one without
 /// divides by zero, and that panics. It costs that order alone.
@@ -68,7 +68,7 @@ async fn say_that_it_goes_on(desk: &Desk, order: &Order) -> Infallible {
     loop {
         due.tick().await;
         if let Err(error) = desk.broker.tell_under_way(order.reply.clone()).await {
-            warn!(id = order.id, %error, "not told that it goes on");
+            warn!(id = order.id, %error, "progress was not reported");
         }
     }
 }
@@ -81,7 +81,7 @@ pub(crate) struct Price {
 /// Why an order has no price.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkError {
-    /// What the boundary says: a panic, the timeout.
+    /// Errors of the boundary: a panic, the timeout.
     #[error(transparent)]
     Task(#[from] TaskError),
     #[error("{0} deliveries, and no worker came to an end with it")]

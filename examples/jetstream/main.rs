@@ -29,21 +29,20 @@
 //!
 //! # After
 //!
-//! [`consume`](consume::consume) takes slots of the pool *before* it asks the broker, for as many messages as
-//! it has slots: what is not begun here is left to others. It is restarted with a backoff when the broker or
-//! the database is lost, which it notices by heartbeats that stay away, and makes all that it needs anew.
-//! [`handle`](handle::handle) is the work, under which the broker is told that it goes on, and then its end,
-//! which a [`shield`](tokio_supervised::shield) keeps whole: the price is recorded, then the message is
-//! acknowledged, and the broker confirms it. On a signal no more is asked for, what was asked for is done, and
-//! the pool is drained.
+//! [`consume`](consume::consume) acquires slots of the pool *before* it asks the broker, for as many messages as it has
+//! slots: other workers get the rest. It restarts with a backoff when the broker or the database is lost, which it
+//! detects by missing heartbeats, and recreates its connections. [`handle`](handle::handle) is the work, during which
+//! progress is reported to the broker, and then its end, inside a [`shield`](tokio_supervised::shield): the price is
+//! recorded, then the message is acknowledged, and the broker confirms it. On a signal it requests no more messages,
+//! finishes the ones that were delivered, and drains the pool.
 //!
 //! # What is exactly once
 //!
-//! The effect in the database, and nothing else. A message is delivered at least once: again, where a worker was
-//! killed, the broker lost its memory of an acknowledgement, or a confirmation came too late. The row that an
-//! order is recorded by has its number as the key, and what else is to be changed once is changed in the same
-//! transaction (see [`sink`]). So the work itself may be done twice, and must be harmless then. A database server
-//! it is, since several processes write at once, and the key must be looked at where they all do.
+//! Only the effect in the database. A message is delivered at least once: again, if a worker was killed, the broker
+//! lost an acknowledgement, or a confirmation came too late. The row that records an order has the order's number as
+//! its key, and other changes that must happen once are made in the same transaction (see [`sink`]). So the work itself
+//! may run twice, and must be harmless then. It is a database server because several processes write at once and all of
+//! them must check the key.
 //!
 //! # The rules that it follows
 //!
@@ -84,7 +83,7 @@ use broker::Broker;
 use consume::{Session, consume};
 use report::Report;
 
-/// What is left of main's grace, after a drain of twenty seconds, for the last words to the broker and the database.
+/// The part of main's grace, after a drain of twenty seconds, for the last messages to the broker and the database.
 const CLOSING: Duration = Duration::from_secs(1);
 
 #[supervised::main]
@@ -118,7 +117,7 @@ async fn work(
     broker.close(CLOSING).await;
     let report = Report::now();
     writeln!(stdout(), "{report}")?;
-    // An order that was cut short is back in the queue, or the report says that it is not.
+    // A cancelled order is back in the queue, or the report says that it is not.
     if let Err(unfinished) = drained
         && !unfinished.tasks().is_empty()
     {

@@ -47,7 +47,7 @@ async fn prepare(broker: Broker) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends one line until it is stored, and tells whether it was there already.
+/// Sends one line until it is stored, and returns whether it was a duplicate.
 ///
 /// Where the broker's word is lost on the way, the line is sent again; its first word, the number of the order, is
 /// what the broker knows it by.

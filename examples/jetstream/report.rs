@@ -6,7 +6,7 @@ use tokio_supervised::{Outcome, stats};
 
 use crate::sink::KNOWN;
 
-/// What this process has done, as its supervised functions have counted it.
+/// The work of this process, from the counters of its supervised functions.
 pub(crate) struct Report {
     taken: u64,
     ends: [(&'static str, u64); 4],
@@ -43,6 +43,6 @@ impl fmt::Display for Report {
         for (name, count) in self.ends {
             write!(f, " {count} {name},")?;
         }
-        write!(f, " {} told", self.told)
+        write!(f, " {} reported", self.told)
     }
 }

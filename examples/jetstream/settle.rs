@@ -1,4 +1,4 @@
-//! What becomes of an order: it is done, tried again, or given up.
+//! The end of an order: it is done, retried, or given up.
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,7 +48,7 @@ pub(crate) async fn settle(
             warn!(id = order.id, delivered = order.delivered, ?after, "fails, and is tried again");
             put_back(token, desk, order, after).await
         }
-        // Its end may have been recorded by a worker who could tell nobody.
+        // Another worker may have recorded its end and then failed to report it.
         Err(_) if desk.sink.knows(token, &order.id).await? => {
             info!(id = order.id, "recorded before");
             tell(token, desk.broker.clone(), order.reply, AckKind::Ack).await
@@ -57,7 +57,7 @@ pub(crate) async fn settle(
     }
 }
 
-/// Gives an order back to the queue, for whoever comes first after a while.
+/// Returns an order to the queue, for any worker after a delay.
 #[supervised(name = "put back")]
 pub(crate) async fn put_back(
     token: &CancellationToken,
@@ -89,7 +89,7 @@ async fn bury(
     tell(token, desk.broker.clone(), order.reply, AckKind::Term).await
 }
 
-/// Tells the broker, until it has confirmed it: to be told twice is the same to it.
+/// Reports to the broker until it confirms: a repeated report changes nothing.
 #[supervised(
     name = "tell",
     timeout = "2s",

@@ -19,8 +19,8 @@ const CONNECTING: Duration = Duration::from_secs(2);
 /// How many rows the totals are spread over: who adds to one waits for who does so too.
 const TOTALS: i64 = 16;
 
-/// One at a time: two workers that create the same table at once disturb each other. The last line is there to see
-/// that the database does take changes.
+/// One at a time: two workers that create the same table at once disturb each other. The last line checks that the
+/// database accepts changes.
 const SCHEMA: &str = "
     select pg_advisory_xact_lock(7263548);
     create table if not exists prices (id text primary key, order_number bigint not null, cents bigint not null);
@@ -45,7 +45,7 @@ const RECORD: &str = "
 pub(crate) struct Sink {
     client: Client,
     record: Statement,
-    /// Something was not recorded: enough to begin anew, before more orders are taken in vain.
+    /// A record failed: enough reason to restart before more orders are taken.
     failed: AtomicBool,
 }
 
@@ -102,7 +102,7 @@ async fn look(sink: &Sink, id: &str) -> anyhow::Result<bool> {
     Ok(sink.client.query_opt("select from prices where id = $1", &[&id]).await?.is_some())
 }
 
-/// Moves what goes over a connection; ends when nobody uses it any more.
+/// Drives a connection; ends when nothing uses it any more.
 #[supervised(name = "database")]
 async fn drive(connection: Connection<Socket, NoTlsStream>) -> anyhow::Result<()> {
     Ok(connection.await?)

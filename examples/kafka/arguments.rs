@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "GROUP", default_value = "workers")]
     pub(crate) group: String,
 
-    /// Where the effects go, one on a line, after what is there
+    /// The file that effects are appended to, one on a line
     #[arg(long, value_name = "FILE", default_value = "done.txt")]
     pub(crate) done: PathBuf,
 

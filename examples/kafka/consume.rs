@@ -15,16 +15,16 @@ use tokio_supervised::{CancellationToken, Pool, Slot, SpawnError};
 
 use crate::{arguments::Arguments, done::Done, handle::handle, partitions::Partitions};
 
-/// How often the thread looks at its token while no message comes.
+/// How often the thread checks its token while no message comes.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How often what is done is committed while nothing else makes it.
 const COMMIT_EVERY: &str = "1000";
 
-/// How long a revoked partition may take to be drained, a third of what the group gives a member for a rebalance.
+/// How long a revoked partition may take to drain, a third of the group's time for a rebalance.
 const DRAINING: Duration = Duration::from_secs(15);
 
-/// What is called back, on the thread that polls.
+/// Callbacks, on the thread that polls.
 pub(crate) struct Member {
     topic: String,
     partitions: Arc<Partitions>,
@@ -35,8 +35,8 @@ pub(crate) type Joined = BaseConsumer<Member>;
 impl ClientContext for Member {}
 
 impl ConsumerContext for Member {
-    /// Before partitions are given away, what is under way in them ends, and is committed: who has them next
-    /// begins where this member has stopped.
+    /// Before partitions are revoked, their running messages end and are committed: the next member starts where this
+    /// one stopped.
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let Rebalance::Revoke(revoked) = rebalance else { return };
         let revoked: Vec<_> = revoked.elements().iter().map(|one| one.partition()).collect();
@@ -61,7 +61,7 @@ pub(crate) fn join(arguments: &Arguments) -> KafkaResult<Joined> {
         .set("auto.offset.reset", "earliest")
         // Only what moves is revoked, while the group is stable: the rest goes on, and the commit is taken.
         .set("partition.assignment.strategy", "cooperative-sticky")
-        // What is read is not what is done.
+        // Reading a message does not mean that it is done.
         .set("enable.auto.offset.store", "false")
         .set("auto.commit.interval.ms", COMMIT_EVERY)
         .create_with_context(member)?;
@@ -135,7 +135,7 @@ pub(crate) fn leave(consumer: &Joined) -> KafkaResult<()> {
             Err(KafkaError::ConsumerCommit(
                 RDKafkaErrorCode::RebalanceInProgress | RDKafkaErrorCode::IllegalGeneration,
             )) if begun.elapsed() < DRAINING => {
-                // A message that comes now is not begun, and so not committed.
+                // A message that arrives now is not started, and so not committed.
                 _ = consumer.poll(LOOK);
             }
             settled => return settled,

@@ -12,7 +12,7 @@ const WRITING: Duration = Duration::from_secs(5);
 
 /// Processes one message and writes what came of it; only then has it ended.
 ///
-/// Told to stop, it leaves the work where it is, and the message to whoever has the partition next.
+/// When cancelled, it leaves the work unfinished, and the message to the next member that has the partition.
 #[supervised(name = "handle", on_cancel = "drop")]
 pub(crate) async fn handle(
     token: &CancellationToken,

@@ -1,11 +1,11 @@
-//! What is under way in which partition, and up to where all is done.
+//! The running messages of each partition, and the offset up to which all are done.
 //!
 //! Invariants
 //!
 //! 1. The offset of a partition is that of its first message that has not ended: a commit says that all
 //!    before it is done.
 //! 2. A message that was given up on (its task was dropped) never ends: the offset stays before it.
-//! 3. A partition is idle when none of its messages is under way; whoever waits for that is woken.
+//! 3. A partition is idle when none of its messages is running; tasks that wait for that are woken.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,7 +24,7 @@ pub(crate) struct Partitions {
 struct Partition {
     /// The messages from the first one that has not ended.
     begun: BTreeMap<i64, State>,
-    /// The next one to be read by whoever has the partition next.
+    /// The next offset for the next member that has the partition.
     offset: Option<i64>,
 }
 
@@ -71,7 +71,7 @@ impl Partitions {
         self.changed.notify_all();
     }
 
-    /// Where whoever has the partitions next is to begin, of those in which something has ended.
+    /// The offsets at which the next members start, for partitions in which something has ended.
     pub(crate) fn offsets(&self) -> Vec<(i32, i64)> {
         let of = self.of();
         of.iter().filter_map(|(number, partition)| Some((*number, partition.offset?))).collect()

@@ -14,7 +14,7 @@ pub(crate) async fn average(batch: Vec<u64>) -> Result<u64, TaskError> {
 
 /// Batches of which one in `every` is empty.
 pub(crate) fn batches(jobs: u64, every: u64) -> impl Iterator<Item = Vec<u64>> {
-    // What is no multiple of anything but 0 never is.
+    // Such an average is never a multiple of anything but 0.
     let is_empty = move |job: u64| every != 0 && job % every == 0;
     (1..=jobs).map(move |job| if is_empty(job) { Vec::new() } else { vec![job, job + 2] })
 }

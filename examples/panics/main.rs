@@ -9,7 +9,7 @@
 //!
 //! # Before
 //!
-//! By hand each job is a spawned task that adds to what all of them share:
+//! By hand each job is a spawned task that adds to shared totals:
 //!
 //! ```ignore
 //! let averages = Arc::new(Mutex::new(Vec::new()));

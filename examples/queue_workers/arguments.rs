@@ -6,10 +6,9 @@ use clap::Parser;
 
 /// Works through a queue of orders, some at once, and survives being stopped anywhere.
 ///
-/// The queue is a file of lines, `ORDER ITEMS CENTS` each, that whoever has an order appends to. The price
-/// of one item goes to the output. A message is acknowledged by its offset when its end is written down, so
-/// that the next start goes on with all others: each is processed at least once, and exactly once unless
-/// the program was killed in between.
+/// The queue is a file of lines, `ORDER ITEMS CENTS` each, that publishers append to. The price of one item goes to the
+/// output. A message is acknowledged by its offset when its end is recorded, so the next start continues with the
+/// others: each is processed at least once, and exactly once unless the program was killed in between.
 #[derive(Parser)]
 #[command(name = "queue_workers", after_help = FILES)]
 pub(crate) struct Arguments {

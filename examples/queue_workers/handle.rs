@@ -29,7 +29,7 @@ pub(crate) async fn handle(
     Ok(())
 }
 
-/// What one item of an order costs: `17 3 600` gives `17 200`.
+/// The price of one item of an order: `17 3 600` gives `17 200`.
 ///
 /// It trusts the message to have items, as code that was written against good messages does: one without
 /// divides by zero, and that panics. It costs that message alone.
@@ -44,8 +44,8 @@ async fn item_price(message: &[u8], work: Duration) -> Result<String, WorkError>
     Ok(format!("{order} {}", cents / items))
 }
 
-/// Writes down how a message ended, on a thread that may block. Both records are one piece of work there:
-/// once begun, it is not left half done by whatever happens here.
+/// Records how a message ended, on a blocking thread. Both records are one piece of work there: once started, it cannot
+/// be interrupted by this task.
 #[supervised(name = "acknowledge")]
 async fn acknowledge(
     journal: Arc<Journal>,
@@ -58,7 +58,7 @@ async fn acknowledge(
 /// Why a message is dead.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkError {
-    /// What the boundary says: a panic, the timeout.
+    /// Errors of the boundary: a panic, the timeout.
     #[error(transparent)]
     Task(#[from] TaskError),
     #[error("it has no {0}")]

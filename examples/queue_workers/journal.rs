@@ -1,4 +1,4 @@
-//! What has become of which message.
+//! The journal of ended messages.
 
 use std::{collections::HashSet, fs, io};
 
@@ -11,7 +11,7 @@ use crate::{
     records::Records,
 };
 
-/// The three files that the workers share, each behind a lock of its own.
+/// The three files that the workers share, each behind its own lock.
 pub(crate) struct Journal {
     done: Records,
     dead: Records,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use tokio_supervised::{Outcome, TaskStats, stats};
 
-/// What this process has done, as its supervised functions have counted it.
+/// The work of this process, from the counters of its supervised functions.
 pub(crate) struct Report {
     taken: u64,
     ends: [(&'static str, u64); 5],

@@ -26,7 +26,7 @@ pub(crate) struct Work {
     pub(crate) fault: Fault,
 }
 
-/// Told to stop, it takes nothing new into its queue, and does what is there.
+/// When cancelled, it takes nothing new into its queue, and finishes the jobs in it.
 #[supervised(name = "consumer", grace = "8s")]
 pub(crate) async fn consume(
     token: &CancellationToken,
@@ -53,7 +53,7 @@ pub(crate) async fn consume(
     }
 }
 
-/// The file of what was done.
+/// The file of finished jobs.
 pub(crate) struct Done {
     path: PathBuf,
     file: File,

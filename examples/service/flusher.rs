@@ -19,8 +19,8 @@ pub(crate) struct Metrics {
     pub(crate) fault: Fault,
 }
 
-/// The first numbers are written before anyone is told that it has begun: a file that cannot be written stops
-/// the process before it has accepted anything.
+/// The first numbers are written before it reports that it has started: a file that cannot be written stops the process
+/// before it has accepted anything.
 #[supervised(name = "flusher", grace = "3s")]
 pub(crate) async fn flush(
     token: &CancellationToken,

@@ -26,9 +26,9 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Kept {
-    /// One lock around all of them: whoever looks sees numbers that belong together
+    /// One lock around all of them: every summary is consistent
     Mutex,
-    /// One atomic each: nobody waits, and whoever looks in between may see half a line counted
+    /// One atomic each: recording never waits, but a summary may contain half a line
     Atomics,
 }
 

@@ -10,7 +10,7 @@ use tokio_supervised::supervised;
 
 use crate::statistics::Statistics;
 
-/// What is read at once, and all of a file that is in memory, however long its lines are.
+/// The size of one read, and the memory that a file needs, however long its lines are.
 const CHUNK: usize = 64 * 1024;
 
 /// Counts the words of every line. Files that are being read count into the statistics together.
@@ -41,7 +41,7 @@ async fn count_lines(
     }
 }
 
-/// The line that is being read: it may have begun chunks ago.
+/// The partial line, which may span several chunks.
 #[derive(Default)]
 struct Line {
     words: u64,

@@ -43,7 +43,7 @@ impl Output {
         if let Some(instead) = instead_of(&self.declared) {
             diagnostics.refuse(
                 &self.declared,
-                format!("a panic, a cancellation or a timeout has no way out of this return type: write `-> {instead}`"),
+                format!("this return type cannot carry a failure\nhelp: write `-> {instead}`, or any `Result<_, E>` with `E: From<TaskError>`"),
             );
             if matches!(self.declared, Type::Never(_)) {
                 self.declared = syn::parse_quote!(());
@@ -129,7 +129,7 @@ impl Output {
     }
 }
 
-/// What to return instead of a type that visibly is no `Result` and not `()`.
+/// The return type to write instead of a type that visibly is neither a `Result` nor `()`.
 fn instead_of(declared: &Type) -> Option<String> {
     match declared {
         Type::Never(_) => Some("Result<(), TaskError>".to_owned()),

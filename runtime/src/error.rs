@@ -94,7 +94,7 @@ impl Error for TaskError {
     }
 }
 
-/// How many sources of an error are followed: a chain may be a ring.
+/// How many sources of an error are followed: a chain may be circular.
 pub(crate) const DEEPEST: usize = 64;
 
 /// Whether an error is, or comes from, a cancellation.
@@ -127,7 +127,7 @@ pub fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// Whether an error is, or comes from, the work that a pool did not finish.
+/// Whether an error is, or comes from, an `Unfinished`.
 pub(crate) fn is_unfinished(error: &(dyn Error + 'static)) -> bool {
     any_source(error, |error| error.is::<UnfinishedPool>())
 }
@@ -142,7 +142,7 @@ fn any_source(
         if is_it(error) {
             return true;
         }
-        // An `io::Error` names as its source the source of what it holds.
+        // An `io::Error` returns as its source the source of the error inside it.
         next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(held) => Some(held),
             None => error.source(),
@@ -151,14 +151,14 @@ fn any_source(
     false
 }
 
-/// The source of an [`Unfinished`](crate::Unfinished), which is known by it: through an error that is transparent over
-/// one, nothing else of it is seen.
+/// The source of an [`Unfinished`](crate::Unfinished), which identifies it: an error that is transparent over one
+/// exposes only its source.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UnfinishedPool(pub(crate) &'static Location<'static>);
 
 impl fmt::Display for UnfinishedPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the pool was made at {}", self.0)
+        write!(f, "the pool was created at {}", self.0)
     }
 }
 
@@ -218,8 +218,8 @@ impl Eq for Origin {}
 
 impl Error for Origin {}
 
-/// The same for a cancellation, which [`is_cancelled`] knows by it: through an error that is transparent over a
-/// [`TaskError`] nothing else of that is seen.
+/// The same for a cancellation: [`is_cancelled`] recognises it even if the error is transparent over a [`TaskError`],
+/// and exposes only its source.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct CancelledFunction(Origin);
 
@@ -268,10 +268,10 @@ impl Panic {
         self.task.name()
     }
 
-    /// The message of the panic, or a remark that the payload is not a string.
+    /// The message of the panic, or a note that the payload is not a string.
     ///
-    /// Of a message of more than 8 KiB it has the beginning, and says how long it was; the whole is in the
-    /// [payload](Self::into_payload).
+    /// A message of more than 8 KiB is truncated, and ends with its full length. The [payload](Self::into_payload) has
+    /// all of it.
     #[must_use]
     pub fn message(&self) -> &str {
         self.caught.message()
@@ -354,8 +354,7 @@ impl Cancelled {
         self.task.0.name()
     }
 
-    /// Why: what the nearest enclosing group, `map` or main says that was cancelled, else
-    /// [`Cause::Token`].
+    /// The cause, from the nearest enclosing group, `map` or main that was cancelled, else [`Cause::Token`].
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.cause
@@ -413,12 +412,12 @@ impl Error for TimedOut {
     }
 }
 
-/// A run was refused before it started: its function was at its `limit`, with `on_full = "reject"`; or it would have
-/// waited for itself.
+/// A run was refused before it started: its function was at its `limit`, with `on_full = "reject"`; or the run would
+/// have deadlocked itself.
 ///
-/// A run waits for itself if it, or a run that awaits it, holds the permit or the slot that it would wait for, through
-/// inline calls, `map` and `Group`. It would hang, at once or under load; it is refused instead. If a permit is free,
-/// it is taken. What to do about it: [Recursion, and limits](macro@crate::supervised#recursion-and-limits).
+/// A run deadlocks itself if it waits for a permit or slot that it, or a run that awaits it, holds, through inline
+/// calls, `map` and `Group`. It would hang, at once or under load, so it is refused instead. If a permit is free, it is
+/// acquired. Remedies: [Recursion, and limits](macro@crate::supervised#recursion-and-limits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     task: Origin,
@@ -426,7 +425,7 @@ pub struct Rejected {
     deadlock: Option<Box<Deadlock>>,
 }
 
-/// The wait for itself that a run would have started.
+/// The self-deadlock that was prevented.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Deadlock {
     chain: Box<[&'static str]>,
@@ -460,14 +459,14 @@ impl Rejected {
         self.task.name()
     }
 
-    /// The limit that was reached: of the function, or of the scope whose slot it would have waited for.
+    /// The limit that was reached: of the function, or of the scope whose slot it needed.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// The chain of a run that would have waited for itself: the names from the run that holds the permit or the slot,
-    /// through those that await each other, to the refused one. Empty if the run was refused for another reason.
+    /// The chain of a run that would deadlock itself: the names from the run that holds the permit or the slot, through
+    /// the runs that await each other, to the refused one. Empty if the run was refused for another reason.
     ///
     /// ```
     /// # use tokio_supervised::{supervised, CancellationToken, TaskError};
@@ -499,7 +498,7 @@ impl fmt::Display for Rejected {
                 _ => write!(f, "all {limit} permits are taken"),
             };
         };
-        write!(f, "it would wait for itself (")?;
+        write!(f, "self-deadlock (")?;
         for (at, name) in deadlock.chain.iter().enumerate() {
             let arrow = if at == 0 { "" } else { " -> " };
             write!(f, "{arrow}`{name}`")?;

@@ -25,8 +25,8 @@ fn the_documentation_of_a_function_ends_with_its_exit_story() {
         (
             "forms/fn.plain.html",
             "<p>No token.</p>",
-            "<p><strong>Supervised.</strong> Runs at most 16 times at once. \
-             Stops at its next <code>.await</code> when the token fires. Gives up after 10 s. \
+            "<p><strong>Supervised.</strong> At most 16 calls run at once. \
+             Stops at its next <code>.await</code> when the token fires. Times out after 10 s. \
              A panic becomes an <code>Err</code>.</p>",
         ),
         (
@@ -39,7 +39,7 @@ fn the_documentation_of_a_function_ends_with_its_exit_story() {
             "forms/fn.unit.html",
             "<p>Nothing in, nothing out.</p>",
             "<p><strong>Supervised.</strong> Stops at its next <code>.await</code> when the token fires. \
-             A panic is told by an event and a counter.</p>",
+             A panic is logged and counted.</p>",
         ),
     ] {
         let html = fs::read_to_string(pages.join(page)).expect("the function has a page");

@@ -14,7 +14,7 @@ use std::{
 };
 
 #[test]
-fn every_refusal_states_the_problem_and_the_remedy() {
+fn every_refusal_names_the_problem_and_the_remedy() {
     let cases = trybuild::TestCases::new();
     if !has_rust_src() {
         return cases.compile_fail("ui/cases/*/*.rs");

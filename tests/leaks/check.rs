@@ -37,9 +37,9 @@ async fn a_check_with_only_bare_spawns_suggests_no_name_to_ignore() {
     }
     let leaks = check.verify().await.unwrap_err();
     assert_eq!((leaks.tasks().len(), leaks.unsupervised()), (0, 2));
-    let text = leaks.to_string();
-    assert!(text.contains("left behind 2 unsupervised tasks:\n"), "{text}");
-    assert!(text.ends_with(" make the `LeakCheck` after its start."), "{text}");
+    let said = leaks.to_string();
+    assert!(said.contains("leaked 2 untracked tokio tasks:\n"), "{said}");
+    assert!(said.ends_with(" create the `LeakCheck` after it starts."), "{said}");
 }
 
 #[tokio::test]

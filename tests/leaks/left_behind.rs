@@ -19,7 +19,7 @@ async fn consume(mut lines: mpsc::Receiver<String>) -> Result<(), TaskError> {
 }
 
 #[supervised::test]
-#[should_panic(expected = "left behind 1 task:\n\n  consume (task ")]
+#[should_panic(expected = "leaked 1 task:\n\n  consume (task ")]
 async fn a_forgotten_sender_keeps_its_consumer_alive() {
     static SENDER: OnceLock<mpsc::Sender<String>> = OnceLock::new();
     let (sender, receiver) = mpsc::channel(8);
@@ -28,7 +28,7 @@ async fn a_forgotten_sender_keeps_its_consumer_alive() {
 }
 
 #[supervised::test]
-#[should_panic(expected = "left behind 1 task:\n\n  wait_for_ever (task ")]
+#[should_panic(expected = "leaked 1 task:\n\n  wait_for_ever (task ")]
 async fn an_early_return_skips_the_drain() {
     let pool = kept_pool();
     pool.spawn(wait_for_ever).await.unwrap();
@@ -39,7 +39,7 @@ async fn an_early_return_skips_the_drain() {
 }
 
 #[supervised::test]
-#[should_panic(expected = "left behind 1 task:\n\n  wait_for_the_lock (task ")]
+#[should_panic(expected = "leaked 1 task:\n\n  wait_for_the_lock (task ")]
 async fn a_task_waits_for_a_lock_that_is_never_released() {
     let lock = Arc::new(Mutex::new(()));
     keep(lock.clone().lock_owned().await);
@@ -72,7 +72,7 @@ async fn spin(started: oneshot::Sender<()>) -> Result<(), TaskError> {
 }
 
 #[supervised::test]
-#[should_panic(expected = "left behind 1 task:\n\n  spin (task ")]
+#[should_panic(expected = "leaked 1 task:\n\n  spin (task ")]
 async fn an_endless_loop_does_not_block_a_single_threaded_test(token: &CancellationToken) {
     let pool = kept_pool();
     // Not polled before the body ends.
@@ -82,13 +82,13 @@ async fn an_endless_loop_does_not_block_a_single_threaded_test(token: &Cancellat
 }
 
 #[supervised::test(allow(detached_spawn))]
-#[should_panic(expected = "left behind 1 unsupervised task:\n\n  1 unsupervised task: from ")]
+#[should_panic(expected = "leaked 1 untracked tokio task:\n\n  1 untracked tokio task, from ")]
 async fn a_bare_spawn_is_counted() {
     tokio::spawn(std::future::pending::<()>());
 }
 
 #[supervised::test(allow(detached_spawn), flavor = "multi_thread")]
-#[should_panic(expected = "left behind 2 tasks and 3 unsupervised tasks:\n\n")]
+#[should_panic(expected = "leaked 2 tasks and 3 untracked tokio tasks:\n\n")]
 async fn bare_spawns_are_counted_beside_tasks() {
     let pool = kept_pool();
     for _ in 0..2 {
@@ -100,9 +100,9 @@ async fn bare_spawns_are_counted_beside_tasks() {
 }
 
 #[supervised::test]
-#[should_panic(expected = "left behind 1 task:\n\n  block (task ")]
+#[should_panic(expected = "leaked 1 task:\n\n  block (task ")]
 async fn a_supervised_blocking_closure_is_a_task() {
-    let (started, has_started) = oneshot::channel();
+    let (begun, has_begun) = oneshot::channel();
     let block = move |_| {
         _ = started.send(());
         block_for_ever();
@@ -113,13 +113,13 @@ async fn a_supervised_blocking_closure_is_a_task() {
 }
 
 #[supervised::test(allow(detached_spawn))]
-#[should_panic(expected = "left behind 1 blocking thread:\n\n  1 blocking thread: from ")]
+#[should_panic(expected = "leaked 1 blocking thread:\n\n  1 blocking thread, from ")]
 async fn a_bare_blocking_closure_is_counted_before_it_starts() {
     tokio::task::spawn_blocking(block_for_ever);
 }
 
 #[supervised::test(allow(detached_spawn), flavor = "multi_thread", worker_threads = 3)]
-#[should_panic(expected = "left behind 1 task and 2 blocking threads:\n\n  block (task ")]
+#[should_panic(expected = "leaked 1 task and 2 blocking threads:\n\n  block (task ")]
 async fn workers_are_no_blocking_threads() {
     let block = |_| {
         block_for_ever();
@@ -131,9 +131,9 @@ async fn workers_are_no_blocking_threads() {
 }
 
 #[supervised::test]
-#[should_panic(expected = "left behind 3 tasks:\n\n  root (task ")]
+#[should_panic(expected = "leaked 3 tasks:\n\n  root (task ")]
 async fn children_are_listed_after_their_parents() {
-    let (started, mut has_started) = mpsc::channel(2);
+    let (begun, mut has_begun) = mpsc::channel(2);
     let root = task!("root", |token| -> Result<(), TaskError> {
         let group = Group::new(&token);
         for _ in 0..2 {
@@ -152,7 +152,7 @@ async fn children_are_listed_after_their_parents() {
 }
 
 #[supervised::test]
-#[should_panic(expected = "left behind 1 task:\n\n  square (task ")]
+#[should_panic(expected = "leaked 1 task:\n\n  square (task ")]
 async fn a_map_that_is_not_awaited_to_its_end() {
     let squares = map(&CancellationToken::new(), 0..8_u32, square);
     let mut squares = Box::pin(squares.into_future());
@@ -170,7 +170,7 @@ async fn square(number: u32) -> Result<u32, TaskError> {
 }
 
 #[supervised::test]
-#[should_panic(expected = "left behind 1 task:\n\n  forgotten (task ")]
+#[should_panic(expected = "leaked 1 task:\n\n  forgotten (task ")]
 async fn a_group_that_was_forgotten(token: CancellationToken) {
     let group = Group::new(&token);
     group

@@ -62,7 +62,7 @@ fn redacted(text: &str) -> String {
             id if id.strip_suffix(')').is_some_and(is_number) => redacted.push_str("…)"),
             number if is_number(number) && redacted.ends_with("running, ") => redacted.push('…'),
             number if is_number(number) && redacted.ends_with("within ") => redacted.push('…'),
-            number if is_number(number) && redacted.ends_with("Looked ") => redacted.push('…'),
+            number if is_number(number) && redacted.ends_with("Checked ") => redacted.push('…'),
             place if place.contains(".rs:") => {
                 redacted.push_str("tests/leaks/….rs");
                 redacted.extend(place.ends_with(',').then_some(','));

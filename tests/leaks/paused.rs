@@ -16,7 +16,7 @@ async fn time_is_paused() {
 }
 
 #[supervised::test(start_paused = true)]
-#[should_panic(expected = "left behind 1 task:\n\n  sleeps (task ")]
+#[should_panic(expected = "leaked 1 task:\n\n  sleeps (task ")]
 async fn the_check_does_not_fire_timers_of_leaked_tasks() {
     let sleeps = task!("sleeps", |_| -> Result<(), TaskError> {
         sleep(Duration::from_millis(1)).await;

@@ -18,7 +18,9 @@ fn a_spent_grace_exits_with_75_and_names_running_tasks() {
     let ended = program.send(SIGTERM).end();
     let took = sent.elapsed();
     assert!(took >= SPENT_GRACE && took < SPENT_GRACE + SLACK, "{took:?}");
-    let ended = ended.with_code(75).with_stderr("The grace of 1s is spent. What did not stop:\n");
+    let ended = ended.with_code(75).with_stderr(
+        "The grace of 1s expired before all tasks stopped; exiting with code 75. Still running:\n",
+    );
     ended.with_stderr("\nmain  ").with_stderr("\n├─ deaf (task ").with_stderr("\n└─ deaf (task ");
 }
 
@@ -27,7 +29,7 @@ fn sigusr1_prints_the_live_tasks_and_the_process_continues() {
     let mut program = Program::start(SPENT, "two are deaf");
     program.wait_for("READY").send(SIGUSR1).send(SIGUSR1).send(SIGTERM);
     let ended = program.end().with_code(75);
-    let (asked, spent) = ended.stderr.split_once("The grace of 1s is spent.").expect("both");
+    let (asked, spent) = ended.stderr.split_once("The grace of 1s expired ").expect("both");
     assert!(asked.starts_with("Live tasks of process "), "{asked}");
     for line in ["\nmain  ", "\n├─ deaf (task ", "\n└─ deaf (task "] {
         assert!(asked.contains(line) && spent.contains(line), "{asked}{spent}");
@@ -39,7 +41,7 @@ fn sigusr1_prints_the_live_tasks_and_the_process_continues() {
 fn a_run_that_is_awaited_inline_is_a_line_below_the_tree() {
     let mut program = Program::start(SPENT, "a call is deaf");
     let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
-    ended.with_stderr("\nmain  ").with_stderr("\ndeaf: 1 running, 0 waiting (");
+    ended.with_stderr("\nmain  ").with_stderr("\ndeaf: 1 running, 0 waiting, defined at ");
 }
 
 #[test]

@@ -22,8 +22,9 @@ fn a_spent_grace_is_one_error_event_with_the_running_tasks() {
     let mut program = Program::start(TOLD, "has a deaf task");
     let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
     let [SHUTTING_DOWN, spent] = events(&ended.stdout)[..] else { panic!("{}", ended.stdout) };
-    let list = spent
-        .strip_prefix("ERROR message=the grace of 1s is spent: exiting with what did not stop ");
+    let list = spent.strip_prefix(
+        "ERROR message=the grace of 1s expired before all tasks stopped: exiting with code 75 ",
+    );
     let list = list.unwrap_or_else(|| panic!("{spent}"));
     assert!(list.starts_with("grace=1s unfinished=\"task "), "{list}");
     assert!(list.contains("\\n└─ deaf (task "), "{list}");
@@ -65,7 +66,8 @@ fn a_blocked_subscriber_hides_no_unfinished_task() {
     for (left, named) in [("a deaf pool", "deaf"), ("a closure that blocks", "holds")] {
         let body = format!("leaves {left}, and its warning never returns");
         let ended = Program::start(TOLD, &body).end().with_code(75);
-        let list = format!("The pools could not be drained.\n  {named} (task ");
+        let list =
+            format!("Some tasks of pools did not finish; exiting with code 75:\n  {named} (task ");
         assert_eq!(ended.stderr.matches(&list).count(), 1, "{}", ended.stderr);
         assert_eq!(ended.stderr.matches("(task ").count(), 1, "{}", ended.stderr);
     }

@@ -27,7 +27,7 @@ enum Kind {
     BadTitle,
     /// Never answers.
     Stuck,
-    /// The same, at the end, where the demo does not wait for the timeout.
+    /// The same, at the end: the demo does not wait for the timeout.
     GivenUp,
 }
 

@@ -11,10 +11,10 @@ use std::time::Duration;
 use cluster::{Cluster, PARTITIONS};
 use worker::{Worker, refusals, until_done};
 
-/// What the workers of one member may have under way.
+/// The number of messages that the workers of one member may run at once.
 const AT_ONCE: usize = 8;
 
-/// What a message takes: one member does 160 in a second.
+/// The time that a message takes: one member does 160 in a second.
 const QUICK: Duration = Duration::from_millis(50);
 
 /// Between two batches of twelve: more than one member can do, and less than two.

@@ -1,7 +1,7 @@
 //! The four stages, and how they are joined.
 //!
-//! 1. Every line that `read` has taken is written, whatever stops the pipeline, but for those behind a
-//!    failure, and what a stage that spent its grace held.
+//! 1. Every line that `read` has taken is written, regardless of what stops the pipeline, except lines after a failure,
+//!    and lines in a stage that used up its grace.
 //! 2. A stage ends when the channel before it is closed and empty, or the one behind it is gone: the end of
 //!    the input, an interrupt and a failure all pass through the pipeline in the order of the stages.
 //! 3. Whoever finds the next stage gone is silent: the stage that failed says why.
@@ -67,7 +67,7 @@ struct Record {
 ///
 /// # Errors
 ///
-/// The first failure; the cancellation, where the token fired first. Every stage has ended then.
+/// The first failure; the cancellation, if the token fired first. Every stage has ended then.
 pub(crate) async fn run(
     token: &CancellationToken,
     from: impl AsyncBufRead + Send + Unpin + 'static,
@@ -92,7 +92,7 @@ pub(crate) async fn run(
 /// Why not every line was written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PipelineError {
-    /// What the boundary of a stage says: a panic, the cancellation.
+    /// Errors of a stage's boundary: a panic, the cancellation.
     #[error(transparent)]
     Task(#[from] TaskError),
     #[error("the table cannot be read")]

@@ -1,4 +1,4 @@
-//! The source: the one stage that looks at the token.
+//! The source: the only stage that checks the token.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 

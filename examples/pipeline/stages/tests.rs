@@ -1,11 +1,11 @@
-//! What the head of the module promises.
+//! Tests of the module's invariants.
 //!
 //! All on one thread and on paused time: the clock moves on only when no task can, so that a `timeout` is no
 //! guess here, but the moment at which nothing moves any more. Each test also fails for a task that it leaves.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
+    reason = "a test drives the pipeline from outside, with its own tasks"
 )]
 
 use std::{
@@ -39,7 +39,7 @@ fn table(lines: u64) -> String {
     (0..lines).map(|n| format!("key {n}\tvalue {n}\n")).collect()
 }
 
-/// A pipeline at work, as a task of its own: the only one that is no stage.
+/// A running pipeline, in a separate task, which is not a stage.
 struct Pipeline {
     token: CancellationToken,
     progress: Arc<Progress>,
@@ -223,7 +223,7 @@ async fn the_token_stops_the_source_and_the_channels_are_drained() {
     assert_eq!(read, 3 * CAPACITY as u64 + 4);
     assert_eq!((written, text.lines().count() as u64), (read, read));
     assert!(text.ends_with('\n'), "no half line");
-    assert!(begun.elapsed() < Duration::from_secs(1), "nobody waited for the grace");
+    assert!(begun.elapsed() < Duration::from_secs(1), "the grace was not awaited");
 }
 
 #[supervised::test(start_paused = true)]

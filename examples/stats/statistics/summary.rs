@@ -40,7 +40,7 @@ impl Summary {
         self.histogram[bucket(words)] += 1;
     }
 
-    /// One line, for whoever watches.
+    /// One line, for progress reports.
     pub(crate) fn short(&self) -> String {
         format!("{} lines, {} words, {} words a line", self.lines, self.words, self.mean())
     }
@@ -64,7 +64,7 @@ impl Summary {
         let (mut heads, mut values) = (String::new(), String::new());
         for (head, value) in columns {
             let width = head.len().max(value.len()) + 2;
-            // A `String` takes whatever is written.
+            // Writing into a `String` cannot fail.
             _ = write!(heads, "{head:>width$}");
             _ = write!(values, "{value:>width$}");
         }
@@ -87,7 +87,7 @@ impl Summary {
     }
 }
 
-/// What a bucket holds: `0`, `1`, `2-3`, `4-7`.
+/// The range of a bucket: `0`, `1`, `2-3`, `4-7`.
 fn range(bucket: usize) -> String {
     match bucket {
         0 | 1 => bucket.to_string(),

@@ -1,4 +1,4 @@
-//! What the table at the head of the module says.
+//! Tests of the table in the module's documentation.
 
 use std::{
     sync::{
@@ -18,7 +18,7 @@ fn words(thread: u64, line: u64) -> u64 {
     (line * 31 + thread * 7) % 5_000
 }
 
-/// Every thread begins at the same moment, so that they do meet.
+/// Every thread starts at the same moment, so they overlap.
 fn hammer(statistics: &dyn Statistics) -> Summary {
     let together = Barrier::new(THREADS as usize);
     thread::scope(|scope| {
@@ -68,7 +68,7 @@ fn watch(statistics: &dyn Statistics, mut look: impl FnMut(&Summary)) -> u64 {
                 recorded
             })
         });
-        // A look that panics must not leave them at work.
+        // A summary that panics must not leave the recorders running.
         let at_the_end = Set(&enough);
         let (mut seen_at_work, mut last) = (0, 0);
         while seen_at_work < 20 {

@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// What the attribute at the head of a text is given, and what it stands on.
+/// The arguments and the item of the attribute at the start of a text.
 fn of_text(text: &str) -> Option<(TokenStream, TokenStream)> {
     let mut tokens = text.parse::<TokenStream>().ok()?.into_iter().skip(1);
     let TokenTree::Group(attribute) = tokens.next()? else { return None };

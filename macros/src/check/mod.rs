@@ -5,7 +5,7 @@
 //! 3. Code that syntax does not show is not refused: closures, nested items and macro calls are not checked, and a name
 //!    without a path may be any item's.
 //! 4. An `async` block belongs to the body that contains it.
-//! 5. Most bodies are not parsed at all: only those that contain a keyword or name of refused code.
+//! 5. Most bodies are not parsed at all: only bodies that contain a keyword or name of refused code.
 
 pub(crate) mod depth;
 mod detached;

@@ -17,11 +17,11 @@ use crate::{
 /// The refusals of a body, by a word of each message.
 fn refusals(allowed: &str, token: Option<&str>, body: &str) -> Vec<&'static str> {
     const WORDS: [(&str, &str); 6] = [
-        ("never looks at its token", "token"),
-        ("neither awaits nor leaves", "exit"),
-        ("and nobody stops it", "spawn"),
-        ("unless it is awaited where it stands", "blocking"),
-        ("no token ends it", "sleep"),
+        ("never checks its cancellation token", "token"),
+        ("never awaits or exits", "exit"),
+        ("this task is detached", "spawn"),
+        ("unless it is awaited in place", "blocking"),
+        ("worker thread and cannot be cancelled", "sleep"),
         ("the future may need", "block_on"),
     ];
     let mut diagnostics = Diagnostics::default();
@@ -35,8 +35,8 @@ fn refusals(allowed: &str, token: Option<&str>, body: &str) -> Vec<&'static str>
     let pattern = token.map(|name| Pat::parse_single.parse_str(name).expect("a pattern"));
     let token = pattern.as_ref().map(|pattern| TokenParameter { pattern, owner: Owner::Function });
     _ = check(&body, token, &allow, &mut diagnostics);
-    let told = diagnostics.into_tokens().to_string();
-    WORDS.iter().flat_map(|(words, short)| told.matches(words).map(move |_| *short)).collect()
+    let refused = diagnostics.into_tokens().to_string();
+    WORDS.iter().flat_map(|(words, short)| refused.matches(words).map(move |_| *short)).collect()
 }
 
 fn refuses(body: &str, expected: &[&str]) {
@@ -108,7 +108,7 @@ fn a_loop_with_an_exit_is_accepted() {
 
 #[test]
 fn the_dead_edge_of_an_attribute_above_is_no_loop() {
-    // What `#[tracing::instrument]` puts in front of a body, for its return type.
+    // `#[tracing::instrument]` puts this in front of a body, for its return type.
     let edge = "if false { let __tracing_attr_fake_return: R = loop {}; return __tracing_attr_fake_return; }";
     refuses(edge, &[]);
     refuses(&format!("{edge} {{ loop {{}} }}"), &["exit"]);

@@ -26,8 +26,8 @@
 //! 2. The user's tokens keep their spans. Inserted names have mixed-site hygiene: they cannot collide with the user's.
 //!    So do the signature's names of the user's parameters; otherwise lints would report that the bindings in the body
 //!    shadow them.
-//! 3. Lints ask an item, a signature, a body for its span, and pass over one that begins or ends in a macro. These
-//!    begin and end with the user's spans: the return type, the braces of the function, the `async` block, the `match`
+//! 3. Lints ask an item, a signature, a body for its span, and pass over one that starts or ends in a macro. These
+//!    start and end with the user's spans: the return type, the braces of the function, the `async` block, the `match`
 //!    around the body. The tokens in between have spans of this crate, and lints ignore them. `tests/compile/clippy/pairs.rs`
 //!    compiles functions with and without the attribute, and compares the warnings.
 //! 4. `impl` of the return type keeps the span of this crate, whose edition captures every lifetime, as an
@@ -35,7 +35,7 @@
 //! 5. With `restart`, the call keeps the parameters instead of moving them in, and a closure makes each run of
 //!    clones: `let client = __supervised_kept_1.take(); let mut client = client;`. It captures the token and
 //!    the receiver as they are, since nothing but a receiver can be called `self`.
-//! 6. The body stands in parentheses, which no lint reads: as an arm of a `match`, a body of one line would
+//! 6. The body is in parentheses, which no lint reads: as an arm of a `match`, a body of one line would
 //!    be linted for its braces.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
@@ -82,8 +82,8 @@ pub(crate) fn function(
         let receiver = signature.receiver().map(|receiver| quote!(#receiver,));
         let as_token = as_token_type(krate, signature.ident.span());
         parameters.extend(receiver);
-        // A pattern resolves to a constant of the user whatever its hygiene. So the plain word is for the documentation
-        // alone.
+        // A pattern resolves to a user's constant regardless of its hygiene. So the plain name is only for the
+        // documentation.
         let shown = injected_ident("token");
         if names(signature).any(|name| shown == name) {
             parameters.push(quote!(#token: #as_token,));
@@ -313,7 +313,7 @@ fn bind(signature: &Signature, parameter: &PatType, at: usize) -> Binding {
     bind_to(signature, parameter, at, |given| quote!(#given))
 }
 
-/// The same, with what `value` makes of the argument.
+/// The same, with the result of `value` for the argument.
 fn bind_to(
     signature: &Signature,
     parameter: &PatType,
@@ -457,9 +457,9 @@ fn at_body(body: &Group, tokens: TokenStream) -> TokenStream {
     tokens.into_iter().map(locate).collect()
 }
 
-/// The return type, up to its last `>`, from the beginning of the author's to its end.
+/// The return type, up to its last `>`, from the start of the author's to its end.
 ///
-/// Lints check whether a signature is the author's, and one that begins or ends in a macro is not.
+/// Lints check whether a signature is the author's, and one that starts or ends in a macro is not.
 fn return_type(krate: &syn::Path, future: TokenStream, signature: &Signature) -> TokenStream {
     let (first, last) = match &signature.output {
         ReturnType::Type(_, ty) => (first_span(ty), last_span(ty)),
@@ -531,8 +531,8 @@ fn as_token_type(krate: &syn::Path, place: Span) -> TokenStream {
     quote_spanned!(place=> impl #path)
 }
 
-/// A name that cannot collide with the user's code. A pattern resolves to a constant whatever its hygiene: so the name
-/// is one that no user gives to a constant.
+/// A name that cannot collide with the user's code. A pattern resolves to a constant regardless of its hygiene: the
+/// name is one that no user gives to a constant.
 fn injected_ident(name: &str) -> Ident {
     format_ident!("{name}", span = Span::mixed_site())
 }

@@ -163,7 +163,7 @@ fn supervised_closure(
     let is_future = matches!(closure.output, ReturnType::Default);
     let refused = check::parsed_body(&closure.body, is_future, parameter, &args.allow, diagnostics);
     if is_future && refused.calls && matches!(*closure.body, Expr::Call(_) | Expr::MethodCall(_)) {
-        // What it returns is no supervised output either, which is not another mistake.
+        // The call's result is no supervised output either, which is not another mistake.
         return None;
     }
     let output = if is_future {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{diagnostics::Diagnostics, syntax::peel_groups};
 
-/// A function that becomes an entry, whatever was refused about it.
+/// A function that is expanded as an entry, even if parts of it were refused.
 pub(crate) struct EntryFunction {
     pub(crate) function: RawFunction,
     pub(crate) body: Group,
@@ -78,8 +78,10 @@ fn refuse_qualifiers(kind: EntryKind, signature: &mut Signature, diagnostics: &m
 /// Refuses a header that cannot be an entry's.
 fn check_header(kind: EntryKind, signature: &Signature, diagnostics: &mut Diagnostics) {
     if signature.asyncness.is_none() {
-        diagnostics
-            .refuse(&signature.fn_token, "the runtime drives an async function: write `async fn`");
+        diagnostics.refuse(
+            &signature.fn_token,
+            "this attribute needs an async function\nhelp: write `async fn`",
+        );
     }
     let generics = &signature.generics;
     if !generics.params.is_empty() {
@@ -92,7 +94,7 @@ fn check_header(kind: EntryKind, signature: &Signature, diagnostics: &mut Diagno
                     if let Some(mutability) = &reference.mutability {
                         diagnostics.refuse(
                             mutability,
-                            "a token is shared, not changed: write `token: CancellationToken`",
+                            "a token is shared and cannot be `&mut`\nhelp: write `token: CancellationToken`",
                         );
                     }
                 }

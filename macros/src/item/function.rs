@@ -23,11 +23,11 @@ pub(crate) struct Function {
 }
 
 pub(crate) enum Item {
-    /// To be expanded, whatever was refused about it.
+    /// Expanded, even if parts of it were refused.
     Function(Box<Function>),
     /// Refused; a program still needs its entry point, and what it uses stays in use.
     Main(Box<Function>),
-    /// A function whose header does not parse: the compiler says so already, and better.
+    /// A function whose header does not parse: the compiler reports that itself, with a better message.
     Unreadable(TokenStream),
     /// Refused; stays as it is.
     Foreign,
@@ -41,7 +41,7 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
         }
         diagnostics.refuse_at(
             span_after_attributes(tokens),
-            "`#[supervised]` goes on an `async fn`: put it on the function that does the work",
+            "`#[supervised]` belongs on an `async fn`\nhelp: put it on the function that does the work",
         );
         return Item::Foreign;
     };
@@ -51,14 +51,14 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
     if is_async_trait(&signature) {
         diagnostics.refuse(
             &signature.fn_token,
-            "`#[async_trait]` has rewritten this function already: declare the trait method as `fn … -> impl Future<Output = …> + Send` and remove `#[async_trait]`",
+            "`#[async_trait]` has already rewritten this function\nhelp: declare the trait method as `fn … -> impl Future<Output = …> + Send` and remove `#[async_trait]`",
         );
         return Item::Foreign;
     }
     let Some(body) = body else {
         diagnostics.refuse(
             &signature.ident,
-            "a trait method without a body has nothing to supervise: put `#[supervised]` on its implementations",
+            "a trait method without a body cannot be supervised\nhelp: put `#[supervised]` on its implementations",
         );
         return Item::Foreign;
     };
@@ -70,7 +70,7 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
     } else if !misplaced {
         diagnostics.refuse(
             &signature.ident,
-            "`main` is where signals and the runtime begin: write `#[supervised::main]` in place of `#[supervised]`",
+            "`main` needs a runtime and signal handling, which `#[supervised]` does not provide\nhelp: write `#[supervised::main]` instead of `#[supervised]`",
         );
     }
     let (inner_attributes, body) = split_inner_attributes(&body, &mut attributes);
@@ -96,11 +96,11 @@ fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnosti
         match last.as_deref() {
             Some("test") => diagnostics.refuse(
                 path,
-                "a test runs itself, nobody can cancel it: write `#[supervised::test]` in place of both attributes",
+                "`#[supervised]` cannot be combined with a test attribute\nhelp: write `#[supervised::test]` instead of both attributes",
             ),
             Some("main") if first.as_deref() == Some("tokio") => diagnostics.refuse(
                 path,
-                "`#[tokio::main]` builds a runtime around the function: write `#[supervised::main]` in place of both attributes",
+                "`#[supervised]` cannot be combined with `#[tokio::main]`\nhelp: write `#[supervised::main]` instead of both attributes",
             ),
             Some("supervised") => diagnostics.refuse(
                 path,
@@ -118,25 +118,23 @@ fn refuse_qualifiers(signature: &mut Signature, misplaced: bool, diagnostics: &m
     if let Some(constness) = signature.constness.take() {
         diagnostics.refuse(
             &constness,
-            "a supervised function runs on a runtime, never at compile time: remove `const`",
+            "a supervised function runs on a runtime and cannot be `const`\nhelp: remove `const`",
         );
     }
     if let Some(abi) = signature.abi.take() {
         diagnostics.refuse(
             &abi,
-            "a supervised function returns a future, which no foreign ABI knows: remove `extern`",
+            "a supervised function returns a future and cannot be `extern`\nhelp: remove `extern`",
         );
     }
     if let Some(variadic) = signature.variadic.take() {
-        diagnostics.refuse(
-            &variadic.dots,
-            "a supervised function has a fixed list of parameters: remove `...`",
-        );
+        diagnostics
+            .refuse(&variadic.dots, "a supervised function cannot be variadic\nhelp: remove `...`");
     }
     if signature.asyncness.is_none() && !misplaced {
         diagnostics.refuse(
             &signature.fn_token,
-            "only an async function can be cancelled at its `.await`s: write `async fn`",
+            "a supervised function must be async: it is cancelled at its `.await`s\nhelp: write `async fn`",
         );
     }
     signature.asyncness = None;

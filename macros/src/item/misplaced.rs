@@ -1,4 +1,4 @@
-//! Attributes that want to be the entry themselves.
+//! Attributes that cannot be combined with an entry's.
 
 use syn::{Attribute, Path};
 
@@ -31,11 +31,11 @@ fn beneath_main(path: &Path) -> Option<&'static str> {
     let is_second = ends_with(path, &["supervised", "main"]);
     if is_tokios || is_second {
         return Some(
-            "`#[supervised::main]` builds the runtime, and one is enough: remove this attribute",
+            "`#[supervised::main]` already builds the runtime\nhelp: remove this attribute",
         );
     }
     ends_with(path, &["supervised"]).then_some(
-        "the body of `main` is supervised by `#[supervised::main]`\nhelp: remove this attribute",
+        "`#[supervised::main]` already supervises the body of `main`\nhelp: remove this attribute",
     )
 }
 
@@ -49,15 +49,15 @@ fn beneath_test(path: &Path) -> Option<&'static str> {
     let last = path.segments.last().map(|segment| segment.ident.to_string());
     let first = path.segments.first().map(|segment| segment.ident.to_string());
     match last.as_deref()? {
-        "test" => {
-            Some("`#[supervised::test]` makes the test, and one is enough: remove this attribute")
-        }
-        "main" if ["tokio", "supervised", "tokio_supervised"].contains(&first.as_deref()?) => Some(
-            "`#[supervised::test]` builds the runtime, and one is enough: remove this attribute",
+        "test" => Some(
+            "`#[supervised::test]` already makes this function a test\nhelp: remove this attribute",
         ),
-        "supervised" => {
-            Some("the body of a test is supervised by `#[supervised::test]`: remove this attribute")
+        "main" if ["tokio", "supervised", "tokio_supervised"].contains(&first.as_deref()?) => {
+            Some("`#[supervised::test]` already builds the runtime\nhelp: remove this attribute")
         }
+        "supervised" => Some(
+            "`#[supervised::test]` already supervises the body of a test\nhelp: remove this attribute",
+        ),
         _ => None,
     }
 }

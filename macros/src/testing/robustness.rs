@@ -173,10 +173,10 @@ fn a_half_typed_function_keeps_its_words() {
     }
 }
 
-/// What a supervised function is without, or is refused for.
+/// Features that a supervised function lacks, or is refused for.
 const TAKEN_OFF: [&str; 6] = ["async", "const", "extern", "supervised", "test", "tokio"];
 
-/// What else a `main` is without, which is refused and stays as a plain entry.
+/// Features that only a `main` lacks: it is refused for them and stays a plain entry.
 const TAKEN_OFF_MAIN: [&str; 2] = ["default", "pub"];
 
 /// All the words of a run of tokens, at any depth.
@@ -206,7 +206,7 @@ fn a_half_typed_function_keeps_its_parameters_in_order() {
                 panic!("no function is made of: {item}");
             };
             let (before, after) = (parameters(&before.sig), parameters(&after.sig));
-            // The token is the one that may be new, and whose type may be another.
+            // The token may be a new parameter, and its type may differ.
             let is_token = |parameter: &String| parameter.contains("AsToken");
             let kept: Vec<_> = after.iter().filter(|parameter| !is_token(parameter)).collect();
             let is_kept = |skipped: Option<usize>| {
@@ -337,7 +337,7 @@ impl Random {
 /// The stack of a thread that asks for none; the compiler has four times as much.
 const STACK: usize = 2 << 20;
 
-/// Levels without an end: the tokens that open one, those inside all, those that close one.
+/// Endless levels: the tokens that open one, the tokens inside all, the tokens that close one.
 type Chain = (&'static str, &'static str, &'static str);
 
 const EXPRESSIONS: &[Chain] = &[
@@ -426,7 +426,10 @@ fn chains(of: &[Chain]) -> impl Iterator<Item = (usize, String)> {
 /// On a stack that is no larger than it may be; one that overflows ends the process.
 fn on_a_small_stack(work: fn()) {
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(work);
-    thread.expect("a thread can be spawned").join().expect("what is looked for is found");
+    thread
+        .expect("a thread can be spawned")
+        .join()
+        .expect("the deepest accepted tokens fit the stack");
 }
 
 /// Checks the outermost tokens alone: to print such tokens recurses, too.

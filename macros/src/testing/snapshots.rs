@@ -28,7 +28,7 @@ fn read(path: &Path) -> String {
 
 /// The written side of each pair.
 fn written() -> Vec<PathBuf> {
-    let folder = fs::read_dir(root().join("tests/expanded")).expect("the folder is there");
+    let folder = fs::read_dir(root().join("tests/expanded")).expect("the folder exists");
     let mut written: Vec<_> = folder
         .map(|entry| entry.expect("the folder is readable").path())
         .filter(|path| !path.to_string_lossy().ends_with(".expanded.rs"))

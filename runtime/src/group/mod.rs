@@ -99,8 +99,8 @@ where
         self
     }
 
-    /// Any end, even `Ok`, stops the rest: for services that only make sense together. The
-    /// cancellations that follow are no failures.
+    /// Any exit, even `Ok`, stops the rest: for services that only make sense together. The cancellations that follow
+    /// are not failures.
     ///
     /// # Panics
     ///
@@ -114,13 +114,12 @@ where
     #[track_caller]
     fn configure(&mut self) -> &mut GroupState<T, E> {
         Arc::get_mut(&mut self.shared)
-            .expect("a group is configured before it has handles or tasks")
+            .expect("a group was configured after it had handles or tasks")
     }
 
-    /// The token of the group: it fires when the token that the group was given fires, and on the first failure.
+    /// The token of the group. It fires when the given token fires, and on the first failure.
     ///
-    /// A producer that waits for its source with it stops in time. Otherwise it takes items that a failed group only
-    /// refuses:
+    /// A producer that stops with it wastes no items. Otherwise it takes items that a failed group only refuses:
     ///
     /// ```
     /// use tokio_supervised::{CancellationToken, Group, supervised};
@@ -317,7 +316,7 @@ impl<T, E> fmt::Debug for Group<T, E> {
     }
 }
 
-/// Spawns into a [`Group`] from anywhere, its own tasks first of all.
+/// Spawns into a [`Group`] from anywhere, including its own tasks.
 ///
 /// The group's `join` waits for the tasks that were spawned through a handle; after the join, or the drop of the group,
 /// a spawn is refused.

@@ -147,7 +147,7 @@ where
     /// If `limit` is 0.
     #[track_caller]
     pub fn limit(mut self, limit: usize) -> Self {
-        assert!(limit > 0, "a limit must not be 0: nothing would ever run");
+        assert!(limit > 0, "a limit must not be 0: no task could run");
         self.0.limit = Some(limit);
         self
     }
@@ -185,7 +185,7 @@ where
         let state = match std::mem::replace(&mut self.0.state, FutureState::Done) {
             FutureState::New { items, f } => FutureState::New { items, f },
             FutureState::Running { .. } | FutureState::Done => {
-                panic!("a map is settled before it is polled")
+                panic!("`settled` called on a map that was already polled")
             }
         };
         let MapFuture { token, place, limit, .. } = &self.0;
@@ -275,7 +275,7 @@ enum FutureState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
 /// The nanoseconds after which an iterator that is still inside `next` is assumed to block.
 const BLOCKED_AFTER: u64 = 10_000_000;
 
-/// What the map's own future does next.
+/// The next action of the map's own future.
 enum NextCheck {
     /// It polls itself again at once.
     Again,
@@ -318,7 +318,7 @@ where
         // Stored before any code can panic: the drop of the map then stops its workers.
         self.start();
         let FutureState::Running { shared, stall, blocked_since } = &mut self.state else {
-            panic!("a map was polled after it had ended");
+            panic!("a map was polled after completion");
         };
         if shared.poll_finished(cx).is_pending() {
             let next = match shared.token.is_cancelled() {

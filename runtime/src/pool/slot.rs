@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A slot of a [`Pool`](crate::Pool), reserved by [`reserve`](crate::pool::Pool::reserve).
 ///
-/// Reserve it before you accept work: work that has a slot is done, even if the pool closes in between. A drain waits
-/// for it. If it is dropped unused, the slot is free again. It keeps the pool alive as a handle does.
+/// Reserve it before you accept work: work that has a slot is done, even if the pool closes meanwhile, since a drain
+/// waits for it. Dropping it unused releases the slot. It keeps the pool alive as a handle does.
 ///
 /// ```
 /// # use tokio_supervised::{Pool, TaskError, supervised};
@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a slot that is dropped gives its place back"]
+#[must_use = "a slot that is dropped is released"]
 pub struct Slot {
     pool: Arc<Handle>,
     /// `None` once it is used.

@@ -5,12 +5,12 @@ use std::{error::Error, fmt, io, panic::Location, time::Duration};
 use crate::registry::live::LiveTask;
 use crate::{error::UnfinishedPool, telemetry::events::MOST_NAMED};
 
-/// The work that a [`Pool`](crate::Pool) did not finish: [`drain`](crate::pool::Pool::drain) had to cancel or abort it, or its
-/// runtime dropped it.
+/// The tasks that a [`Pool`](crate::Pool) did not finish: [`drain`](crate::pool::Pool::drain) had to cancel or abort
+/// them, or their runtime dropped them.
 ///
 /// `Display` and `Debug` write the same text, with a line for each of up to 64 tasks. If the error of
 /// [`#[supervised::main]`](macro@crate::supervised::main)'s body is or carries one, the process exits with 75. Its
-/// `source` says where the pool was made.
+/// `source` says where the pool was created.
 ///
 /// ```
 /// # use std::{future::pending, time::Duration};
@@ -49,7 +49,7 @@ struct Found {
     pool: UnfinishedPool,
 }
 
-/// A task that did not finish, as it was when that was found.
+/// An unfinished task, with its state at that time.
 #[derive(Clone)]
 pub(crate) struct UnfinishedTask {
     pub(crate) task: LiveTask,
@@ -123,7 +123,7 @@ impl Unfinished {
 
     /// The tasks that did not stop within the grace, or within their own, in no particular order.
     ///
-    /// They were aborted, except those that block a thread, which nothing can abort.
+    /// They were aborted, except tasks that block a thread, which cannot be aborted.
     #[must_use]
     pub fn tasks(&self) -> &[LiveTask] {
         &self.0.tasks
@@ -137,13 +137,13 @@ impl Unfinished {
         &self.0.cut
     }
 
-    /// Slots that were reserved and neither used nor dropped: work that was accepted and never came.
+    /// Slots that were reserved and neither used nor dropped: accepted work that never arrived.
     #[must_use]
     pub fn reserved(&self) -> usize {
         self.0.reserved
     }
 
-    /// The time that the drain had: less than it was given if main's grace ended before.
+    /// The time that the drain had: less than the given grace if main's grace ended earlier.
     #[must_use]
     pub fn grace(&self) -> Duration {
         self.0.grace
@@ -214,7 +214,7 @@ impl From<Unfinished> for io::Error {
     }
 }
 
-/// Rounded: one that main's grace cut short is no round number.
+/// Rounded: a grace that main cut short is not a round number.
 struct Millis(Duration);
 
 impl fmt::Debug for Millis {
@@ -298,7 +298,7 @@ impl fmt::Display for UnfinishedLine<'_> {
 
 /// The tasks of a pool that one log event names.
 pub(crate) struct Lines {
-    /// How many there are, with those that are not named.
+    /// The total, including tasks that are not named.
     pub(crate) count: usize,
     /// Those that did not stop, one after the other.
     pub(crate) unfinished: String,
@@ -415,6 +415,6 @@ mod tests {
         assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::Other, text.clone()));
         assert!(error.get_ref().is_some_and(|error| error.is::<Unfinished>()));
         let source = error.source().expect("the pool").to_string();
-        assert!(source.starts_with("the pool was made at ") && !text.contains(&source));
+        assert!(source.starts_with("the pool was created at ") && !text.contains(&source));
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Core {
 }
 
 pin_project! {
-    /// What a run needs if it is pending, was spawned with a grace, or shares its shields.
+    /// State of a run that is pending, was spawned with a grace, or shares its shields.
     #[project = ColdStateProjected]
     #[derive(Default)]
     pub(super) struct ColdState {
@@ -127,7 +127,7 @@ impl From<Grace> for Duration {
     }
 }
 
-/// What a pending run waits for besides its token and its body.
+/// The wait of a pending run, besides its token and its body.
 pub(super) enum Wait {
     Permit(Pin<Box<dyn Future<Output = Permit> + Send>>),
     /// The end of the timeout, of the grace, or of the last shield.
@@ -242,7 +242,7 @@ impl Core {
     }
 
     /// Counts the end of a run, then releases its permit and drops what only a pending run needs.
-    // By force: the path of a run that has just returned is short.
+    // Always inlined: the path of a run that has just returned is short.
     #[inline(always)]
     fn release(&mut self, outcome: Outcome, counters: LocalMetrics) {
         counters.record_end(outcome);

@@ -27,7 +27,7 @@ use crate::{
 pin_project! {
     /// A call of a supervised function, lazy like any future: nothing runs until it is polled.
     ///
-    /// Its output is the function's return type. It holds the body inline and the token as it was given, borrowed or
+    /// Its output is the function's return type. It holds the body inline, and the token as it was passed, borrowed or
     /// owned. With an owned token and owned parameters it is `'static` and can be spawned, best by a
     /// [`Group`](crate::Group).
     ///
@@ -261,7 +261,7 @@ pub struct TaskCompletion<T, E> {
 }
 
 impl<T, E> TaskCompletion<T, E> {
-    /// That of a run that its owner aborted, which its scope counts as cancelled.
+    /// The completion of a run that its owner aborted, which its scope counts as cancelled.
     pub(crate) fn aborted(error: E) -> Self {
         Self { outcome: Outcome::Cancelled, overdue: false, nanos: 0, result: Err(error) }
     }
@@ -280,8 +280,8 @@ impl<S, E> sealed::Sealed for ErrInto<S, E> {}
 /// The trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a supervised future",
-    label = "nobody could stop it, name it or catch its panics",
-    note = "put `#[supervised]` on the function that makes it, or wrap it: `task!(\"name\", |token| …)`"
+    label = "it has no token and no name, and its panics are not caught",
+    note = "put `#[supervised]` on the function that returns it, or wrap it: `task!(\"name\", |token| …)`"
 )]
 pub trait SupervisedFuture: Future + sealed::Sealed {
     /// The success type.
@@ -324,7 +324,7 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     }
 }
 
-/// What a scope passes to a run before it spawns it.
+/// The parts that a scope passes to a run before it spawns it.
 pub struct Prepared {
     pub(crate) permit: Option<Permit>,
     pub(crate) longest_grace: Option<Duration>,

@@ -1,8 +1,8 @@
 //! The state machine of a run, the same code for all functions: a poll, or the drop by its owner.
 //!
 //! A poll goes `enter` (the token, the permit, the start) → the body → `exit` (pending, or finished). The caller polls
-//! the body between the two halves, so the machine has no frame on the stack while a body runs: a function may call
-//! itself. There is one place that polls a body, whatever its run waited for.
+//! the body between the two halves, so the machine has no frame on the stack while a body runs, and a function may call
+//! itself. Bodies are polled at one place, after any kind of wait.
 //!
 //! Invariants
 //!
@@ -58,7 +58,7 @@ use crate::{
     telemetry::events,
 };
 
-/// What the task that polls a run already knows.
+/// Facts that the task that polls a run already knows.
 #[derive(Clone, Copy, Default)]
 pub struct PollContext<'a> {
     /// Wakes the task when its token fires: a run with the same token need not watch it.
@@ -378,7 +378,7 @@ impl Step<'_> {
                 let completion = self.finish_cancelled();
                 StepFlow::Break(Poll::Ready(self.deliver(completion)))
             }
-            _ => panic!("a supervised future was polled after it had ended"),
+            _ => panic!("a supervised future was polled after completion"),
         }
     }
 

@@ -19,9 +19,9 @@ mod sealed {
 ///
 /// The trait is sealed.
 #[diagnostic::on_unimplemented(
-    message = "a supervised function cannot return `{Self}`: a panic, a cancellation or a timeout has no way out of it",
+    message = "the return type `{Self}` cannot carry a failure",
     label = "expected `()` or `Result<T, E>` with `E: From<TaskError>`",
-    note = "write `-> Result<_, TaskError>`, use an error that holds any other (`anyhow::Error`, `Box<dyn Error + Send + Sync>`, `io::Error`), or add a variant with `#[from] TaskError` to your own"
+    note = "write `-> Result<_, TaskError>`, use an error type that holds any error (`anyhow::Error`, `Box<dyn Error + Send + Sync>`, `io::Error`), or add a variant with `#[from] TaskError` to your error type"
 )]
 pub trait SupervisedOutput: sealed::Sealed + Sized {
     /// The success type.
@@ -111,7 +111,7 @@ pub enum Verdict {
     Error,
     /// An `Err` that carries `TaskError::Cancelled`.
     CarriesCancelled,
-    /// An `Err` that carries an `Unfinished`, whatever else it carries.
+    /// An `Err` that carries an `Unfinished`, among other things.
     CarriesUnfinished,
 }
 
@@ -295,7 +295,7 @@ macro_rules! probes {
         pub trait $name {
             /// The return type.
             type Output;
-            /// The verdict on values of it.
+            /// The verdict on values of the type.
             fn __supervised_verdict(self) -> Judge<Self::Output>;
         }
         impl<$($generics)*> $name for $probe {

@@ -262,7 +262,7 @@ impl<'a, N> AdmissionWait<'a, N> {
         }
         match std::mem::replace(self, Self::Done) {
             Self::NotMade(why) => Poll::Ready(Err(Refusal::NotMade(why))),
-            _ => panic!("a spawn was polled after it had ended"),
+            _ => panic!("a spawn was polled after completion"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Every event that the runtime logs through `tracing`, once each, with the bounds of those that can be many. A subscriber
+//! Every event that the runtime logs through `tracing`, once each, with the rate limits of frequent ones. A subscriber
 //! that panics loses the event, and nothing else: see `span.rs`.
 
 pub(crate) mod rate;
@@ -47,9 +47,9 @@ pub(crate) fn has_counted() -> bool {
     ALL.iter().any(|rate| rate.has_counted())
 }
 
-/// The span of a task of a group or a worker of a map: inside the one that the scope was made in, whichever task
-/// spawns it. Inside that of the spawner, the spans of tasks that spawn their successors would nest without end.
-/// Cut, it is inside none, since too many are around it.
+/// The span of a task of a group or a worker of a map: a child of the span in which the scope was created, no matter
+/// which task spawns it. As children of the spawner's span, the spans of tasks that spawn their successors would nest
+/// without bound. If the scope is nested too deeply (`is_cut`), the span has no parent.
 pub(crate) fn task_span(made_in: &TaskSpan, is_cut: bool, name: &'static str) -> TaskSpan {
     if is_cut {
         return root_task_span(name);
@@ -129,7 +129,7 @@ pub(crate) fn panicked(panic: &Panic) {
     backtraces::log(panic);
 }
 
-/// `ERROR`: panics, more than are logged one by one.
+/// `ERROR`: the number of panics that were not logged one by one.
 #[cold]
 fn more_panicked(task: &'static str, count: u64, within: Duration) {
     let within = whole_millis(within);
@@ -147,7 +147,7 @@ pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
         tracing::warn!(
             target: "tokio_supervised",
             { "task.name" = task, "grace" = ?grace },
-            "task `{task}` did not stop within its grace of {grace:?}: dropped"
+            "task `{task}` did not stop within its grace of {grace:?} and was dropped"
         );
     });
 }
@@ -194,14 +194,14 @@ pub(crate) fn cannot_restart(task: &'static str, outcome: Outcome, error: Option
         tracing::warn!(
             target: "tokio_supervised",
             { "task.name" = task, "outcome" = outcome.as_str(), "error" = error },
-            "task `{task}` ended as `{outcome}`{}: it cannot restart, since its runtime has no timer",
+            "task `{task}` ended as `{outcome}`{}; it cannot restart because its runtime has no timer: build the runtime with `enable_time`",
             InParentheses(error)
         );
     });
 }
 
-/// `WARN`: a run ended, and no other one follows, since there were too many. The failure itself is the result of the
-/// call: its caller reports it, or the pool or group that it was spawned into.
+/// `WARN`: a run ended, and its call does not restart because `max_restarts` was reached. The failure itself is the
+/// result of the call: its caller reports it, or the pool or group that it was spawned into.
 #[cold]
 pub(crate) fn restarts_exhausted(
     task: &'static str,
@@ -213,7 +213,7 @@ pub(crate) fn restarts_exhausted(
         tracing::warn!(
             target: "tokio_supervised",
             { "task.name" = task, "outcome" = outcome.as_str(), "restarts" = most, "window" = ?window },
-            "task `{task}` ended as `{outcome}` and gives up: {most} restarts within {window:?} were allowed"
+            "task `{task}` ended as `{outcome}` and is not restarted again: `max_restarts` allows {most} restarts within {window:?}"
         );
     });
 }
@@ -225,7 +225,7 @@ pub(crate) fn error_discarded(error: &TaskError) {
     match error {
         // `panicked` has logged it.
         TaskError::Panicked(_) => {}
-        // Someone asked for it.
+        // It was requested.
         TaskError::Cancelled(_) => {
             call_subscriber(
                 || tracing::debug!(target: "tokio_supervised", { "task.name" = task }, "{error}"),
@@ -246,7 +246,7 @@ pub(crate) fn group_dropped(tasks: usize, place: &Location<'_>) {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks },
-            "a group made at {place} was dropped with {tasks} of its tasks running: cancelled, and aborted where they can be; call `join` to wait for them"
+            "the group created at {place} was dropped with {tasks} of its tasks running; they were cancelled and, unless blocking, aborted: call `join` to wait for them"
         );
     });
 }
@@ -261,7 +261,7 @@ pub(crate) enum FailedScope<'a> {
 impl fmt::Display for FailedScope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Group(place) => write!(f, "its group made at {place}"),
+            Self::Group(place) => write!(f, "its group created at {place}"),
             Self::Map => f.write_str("the map"),
         }
     }
@@ -282,7 +282,7 @@ pub(crate) fn task_failed(
 ) {
     let (failures, placed) = match scope {
         FailedScope::Group(_) => (&GROUP_FAILURES, "spawned at"),
-        FailedScope::Map => (&MAP_FAILURES, "of a map made at"),
+        FailedScope::Map => (&MAP_FAILURES, "of a map created at"),
     };
     macro_rules! at {
         ($level:ident) => {
@@ -309,7 +309,8 @@ pub(crate) fn task_failed(
     }
 }
 
-/// `ERROR` or `WARN`: tasks of pools or groups, or runs of maps, failed, more than are logged one by one.
+/// `ERROR` or `WARN`: the number of failures of tasks of pools or groups, or of runs of maps, that were not logged one
+/// by one.
 #[cold]
 fn more_failed(level: Level, scope: &str, task: &'static str, count: u64, within: Duration) {
     let within = whole_millis(within);
@@ -330,7 +331,7 @@ fn whole_millis(duration: Duration) -> Duration {
     Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// `WARN`: a group refused spawns, and their callers do not know.
+/// `WARN`: a group refused spawns whose callers were not notified.
 #[cold]
 pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, place: &Location<'_>) {
     let spawns_of = if spawns == 1 { "spawn, of" } else { "spawns, the first of" };
@@ -338,7 +339,7 @@ pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, pla
         tracing::warn!(
             target: "tokio_supervised",
             { "task.name" = task, "refused" = spawns, "cause" = %cause },
-            "a group made at {place} refused {spawns} {spawns_of} task `{task}`, since it was cancelled: {cause}"
+            "the group created at {place} refused {spawns} {spawns_of} task `{task}` because it was cancelled: {cause}"
         );
     });
 }
@@ -375,7 +376,7 @@ pub(crate) fn not_drained(tasks: usize, unfinished: &str, cut: &str, place: &Loc
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks, "unfinished" = unfinished, "cut" = cut },
-            "a pool made at {place} was drained, and {tasks} of its tasks did not finish"
+            "the pool created at {place} was drained, but {tasks} of its tasks did not finish"
         );
     });
 }
@@ -387,7 +388,7 @@ pub(crate) fn pool_tasks_lost(tasks: usize, cut: &str, place: &Location<'_>) {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks, "cut" = cut },
-            "a pool made at {place} lost {tasks} of its tasks"
+            "the pool created at {place} lost {tasks} of its tasks: their runtime was dropped, or they panicked outside of their bodies"
         );
     });
 }
@@ -405,7 +406,7 @@ pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = count, "unfinished" = list.as_str() },
-            "a pool made at {place} was dropped with {count} of its tasks running: cancelled, and aborted where they can be; call `drain` to let them finish"
+            "the pool created at {place} was dropped with {count} of its tasks running; they were cancelled and, unless blocking, aborted: call `drain` to let them finish"
         );
     });
 }
@@ -416,7 +417,7 @@ pub(crate) fn pool_cancelled_by_another(place: &Location<'_>) {
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            "the token of the pool made at {place} was cancelled by something other than the pool, and its running tasks with it: later tasks get a new token; in the closure of a spawn, cancel `token.child_token()` instead"
+            "the token of the pool created at {place} was cancelled by something other than the pool, which cancelled its running tasks; later tasks get a new token: in a spawn's closure, cancel `token.child_token()` instead"
         );
     });
 }
@@ -435,24 +436,24 @@ pub(crate) fn shutting_down(signal: Signal, grace: Duration) {
     });
 }
 
-/// `ERROR`: main has ended, and pools are left that could not be drained.
+/// `ERROR`: main has ended, and some pools could not be drained.
 pub(crate) fn undrained(unfinished: &str) {
     call_subscriber(|| {
         tracing::error!(
             target: "tokio_supervised",
             { "unfinished" = unfinished },
-            "the pools could not be drained: exiting with what did not stop"
+            "some tasks of pools did not finish: exiting with code 75"
         );
     });
 }
 
-/// `ERROR`: the grace of main is spent.
+/// `ERROR`: the grace of main has expired.
 pub(crate) fn grace_spent(grace: Duration, unfinished: &str) {
     call_subscriber(|| {
         tracing::error!(
             target: "tokio_supervised",
             { "grace" = ?grace, "unfinished" = unfinished },
-            "the grace of {grace:?} is spent: exiting with what did not stop"
+            "the grace of {grace:?} expired before all tasks stopped: exiting with code 75"
         );
     });
 }

@@ -18,10 +18,10 @@ const LONGEST: Duration = Duration::from_millis(100);
 /// How many threads pause together, at most.
 const MOST_THREADS: usize = 32;
 
-/// How late a pause may end on a machine that has a processor to spare.
+/// How late a pause may end on a machine with a free processor.
 const LATE: Duration = Duration::from_millis(5);
 
-/// How long the checks take at most, on a machine that has none to spare.
+/// How long the checks take at most, on a machine without a free one.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The pauses between two checks of tasks that are about to end, or are leaks.

@@ -3,7 +3,7 @@
 //! Invariants, checked by `tests/leaks/`
 //!
 //! 1. A test that fails by itself is not checked for leaks: they are a consequence, and would hide the failure.
-//! 2. The test ends whatever the body left: every wait has a limit. Otherwise one leak would hang all tests.
+//! 2. The test ends regardless of leaks: every wait has a limit. Otherwise one leak would hang all tests.
 //! 3. Tasks in another runtime belong to another test. Otherwise parallel tests would fail each other.
 //! 4. Pending counts of failures and backtraces are logged before the test ends, within a limit: the process may end
 //!    with the last test. (`tests/spec/composition/group_truth.rs`)
@@ -98,7 +98,7 @@ impl TestOptions {
     }
 }
 
-/// Runs the body of a test and returns its value. Panics as the body did, or if it left something behind.
+/// Runs the body of a test and returns its value. Resumes the panic of the body, and panics if it leaked anything.
 #[track_caller]
 pub fn test<B, F>(
     options: TestOptions,
@@ -114,7 +114,7 @@ where
     watch::start();
     let (runtime, threads) = options
         .start_runtime()
-        .unwrap_or_else(|error| panic!("the runtime of the test cannot start: {error}"));
+        .unwrap_or_else(|error| panic!("failed to start the runtime of the test: {error}"));
     let check = LeakCheck::of_test(spec.name(), runtime.handle().clone(), threads);
     let run_result = run(&runtime, spec, verdict, body);
     let is_judged = run_result.outcome == Outcome::Ok && !options.leaks_allowed;

@@ -29,7 +29,7 @@ async fn an_interrupt_keeps_the_finished_pages_and_counts_them() {
     assert_eq!(ended.status.signal(), Some(2), "{ended:#?}");
     // It ended before any page reached its timeout.
     assert_eq!(ended.counts(), [ENDING, 0, 0, 0, LIMIT], "{ended:#?}");
-    let said = "Interrupted: 20 of 50 pages had ended, 16 were cut short, 14 had not begun.";
+    let said = "Interrupted: 20 of 50 pages finished, 16 were cancelled, 14 had not started.";
     assert!(ended.stderr.lines().any(|line| line == said), "{ended:#?}");
     let kept = place.path().join("kept");
     assert_eq!(fs::read_dir(&kept).unwrap().count(), ENDING, "no half file");

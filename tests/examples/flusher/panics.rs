@@ -41,7 +41,7 @@ fn a_flush_that_panics_during_the_stop_is_repeated() {
     let flusher = Flusher::new();
     let mut program = flusher.start(["--every", "2ms", "--flush-ms", "300", "--panic-on", "1"]);
     program.feed("one\n");
-    wait_for(&mut program, "flush 1 begins");
+    wait_for(&mut program, "flush 1 starts");
     // The reader sees the end of the input first.
     let ended = program.close_stdin().end();
 

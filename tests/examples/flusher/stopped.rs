@@ -39,7 +39,7 @@ fn stopped_during_twenty_flushes_it_loses_no_line() {
         let mut program = flusher.start(["--every", "2ms", "--flush-ms", "20"]);
         program.feed_beside(fed.clone());
         let number = 1 + random.below(8);
-        wait_for(&mut program, &format!("flush {number} begins"));
+        wait_for(&mut program, &format!("flush {number} starts"));
         program.signal(Signal::SIGTERM);
         let ended = program.end();
 

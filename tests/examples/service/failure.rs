@@ -15,7 +15,7 @@ async fn fail(component: &str, work: &str) -> (Left, Vec<String>) {
     assert_eq!(answer.status, 202);
     let left = service.end().await;
     assert_eq!(left.ended.status.code(), Some(1), "{left:#?}");
-    let said = format!("Error: the {component} was told to fail");
+    let said = format!("Error: the {component} failed on request");
     assert!(left.ended.stderr.lines().any(|line| line == said), "{left:#?}");
     (left, jobs)
 }

@@ -352,7 +352,7 @@ fn listen_returns_an_error_if_there_is_no_thread() {
         .unwrap();
     // The runner's own thread exists already.
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("listen: the ops page has no thread: "), "{output:?}");
+    assert!(stdout.contains("listen: failed to start the thread of the ops page: "), "{output:?}");
 }
 
 /// Exits before the runner, which would start threads too.

@@ -65,7 +65,10 @@ async fn the_page_is_served_and_names_the_task_that_blocks_the_worker() {
 async fn the_health_of_a_runtime_without_a_free_worker_is_503() {
     let hanging = Hanging::begin();
     let answer = ask(hanging.address, "/healthz", &[]).await;
-    assert_eq!((answer.status, answer.text()), (503, "no worker of the runtime was free for 2s\n"));
+    assert_eq!(
+        (answer.status, answer.text()),
+        (503, "no worker thread of the runtime was free for 2s\n")
+    );
 }
 
 #[tokio::test]

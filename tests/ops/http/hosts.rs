@@ -43,6 +43,6 @@ async fn a_port_that_is_taken_is_an_error_that_names_the_address() {
     let address = ops::listen(0).unwrap();
     let error = ops::listen(address.port()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
-    let expected = format!("the ops page cannot be served at {address}: ");
+    let expected = format!("failed to serve the ops page at {address}: ");
     assert!(error.to_string().starts_with(&expected), "{error}");
 }

@@ -90,8 +90,8 @@ async fn a_33rd_viewer_gets_503_with_retry_after() {
     };
     assert!(streams.len() >= 32, "{} viewers have a place", streams.len());
     assert_eq!(answer.header("retry-after"), Some("5"));
-    assert_eq!(answer.text(), "too many look already: try again soon\n");
-    assert_eq!(ask(address, "/debug/tasks", &[HTML]).await.status, 200, "the page retries");
+    assert_eq!(answer.text(), "too many open streams: try again later\n");
+    assert_eq!(ask(address, "/debug/tasks", &[HTML]).await.status, 200, "the page tries again");
 
     drop(streams);
     tasks_until(address, |text| text.starts_with("console (process ")).await;

@@ -45,20 +45,20 @@ async fn message_after_the_end<F: Future>(future: F) -> String {
 async fn polling_a_finished_future_panics_and_says_so() {
     let (token, pool) = (CancellationToken::new(), Pool::new(1));
     let group = Group::new(&token);
-    let call_again = "a supervised future was polled after it had ended";
+    let call_again = "a supervised future was polled after completion";
     assert_eq!(message_after_the_end(call(&token)).await, call_again);
     assert_eq!(message_after_the_end(call(&token).err_into::<TaskError>()).await, call_again);
     assert_eq!(message_after_the_end(restarts(&token)).await, call_again);
-    let spawn_again = "a spawn was polled after it had ended";
+    let spawn_again = "a spawn was polled after completion";
     assert_eq!(message_after_the_end(group.spawn(call)).await, spawn_again);
     assert_eq!(message_after_the_end(pool.spawn(call)).await, spawn_again);
     group.join().await.unwrap();
-    let map_again = "a map was polled after it had ended";
+    let map_again = "a map was polled after completion";
     let none = || map(&token, 0..0, item);
     assert_eq!(message_after_the_end(none()).await, map_again);
     assert_eq!(message_after_the_end(none().settled()).await, map_again);
     let section = shield(Duration::from_secs(1), |_| async {});
-    assert_eq!(message_after_the_end(section).await, "a shield was polled after it had ended");
+    assert_eq!(message_after_the_end(section).await, "a shield was polled after completion");
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn a_map_that_runs_can_no_longer_be_settled() {
     let mut mapped = Box::pin(map(&CancellationToken::new(), 0..2, item));
     assert!(poll_once(&mut mapped).is_pending());
     let mapped = *std::pin::Pin::into_inner(mapped);
-    assert_eq!(panic_message(|| mapped.settled()), "a map is settled before it is polled");
+    assert_eq!(panic_message(|| mapped.settled()), "`settled` called on a map that was already polled");
 }
 
 #[test]
@@ -77,6 +77,6 @@ fn a_limit_of_zero_is_refused() {
         panic_message(|| map(&token, 0..1, item).limit(0)),
         panic_message(|| Pool::new(0)),
     ] {
-        assert!(message.ends_with("must not be 0: nothing would ever run"), "{message}");
+        assert!(message.ends_with("must not be 0: no task could run"), "{message}");
     }
 }

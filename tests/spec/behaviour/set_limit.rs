@@ -153,7 +153,7 @@ fn invalid_calls_of_set_limit_are_errors() {
     let message = |name, limit| set_limit(name, limit).unwrap_err().to_string();
     assert_eq!(
         message("set_limit: unlimited", 0),
-        "the limit of `set_limit: unlimited` must not be 0: nothing would ever run"
+        "the limit of `set_limit: unlimited` must not be 0: no task could run"
     );
     assert_eq!(
         message("set_limit: none", 1),
@@ -161,6 +161,6 @@ fn invalid_calls_of_set_limit_are_errors() {
     );
     assert_eq!(
         message("set_limit: unlimited", 1),
-        "`set_limit: unlimited` has no `limit` that could be changed"
+        "`set_limit: unlimited` has no `limit` to change: add one to its attribute"
     );
 }

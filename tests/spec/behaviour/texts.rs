@@ -22,10 +22,10 @@ fn a_cause_is_displayed_in_words() {
         (Cause::Signal(Signal::Terminate), "the process received SIGTERM"),
         (Cause::Signal(Signal::Break), "the process received SIGBREAK"),
         (Cause::SiblingFailed { task: "fetch" }, "its sibling `fetch` failed"),
-        (Cause::SiblingExited { task: "serve" }, "its sibling `serve` has ended"),
-        (Cause::Drained, "its pool is drained"),
-        (Cause::ScopeDropped, "the scope that owned it was dropped"),
-        (Cause::ShieldLimit, "the limit of its shield has passed"),
+        (Cause::SiblingExited { task: "serve" }, "its sibling `serve` ended"),
+        (Cause::Drained, "its pool is draining"),
+        (Cause::ScopeDropped, "its scope was dropped"),
+        (Cause::ShieldLimit, "its shield exceeded its limit"),
     ];
     for (cause, words) in said {
         assert_eq!(cause.to_string(), words);
@@ -106,7 +106,7 @@ async fn a_self_deadlock_on_slots_says_how_many_there_are() {
     let error = in_time(group.join()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "task `texts: leaf` was rejected: it would wait for itself (`texts: holds` -> `texts: leaf`): \
+        "task `texts: leaf` was rejected: self-deadlock (`texts: holds` -> `texts: leaf`): \
          all 2 slots of their scope are taken"
     );
 }
@@ -119,8 +119,8 @@ async fn a_refusal_of_a_pool_is_displayed_in_words() {
     }
 
     let pool = Pool::new(1);
-    let full = "no slot of the pool is free, or no permit of the function";
-    let closed = "the pool is closed: it takes no more tasks";
+    let full = "the pool has no free slot, or the function no free permit";
+    let closed = "the pool is closed and accepts no more tasks";
     let slot = pool.reserve().await.unwrap();
     assert_eq!(pool.try_spawn(work).unwrap_err().to_string(), full);
     drop(slot);
@@ -135,7 +135,7 @@ async fn a_refusal_of_a_pool_is_displayed_in_words() {
         (refused, TrySpawnError::Closed)
     );
     let none = pool.set_limit(0).unwrap_err();
-    assert_eq!(none.to_string(), "the limit of a pool must not be 0: nothing would ever run");
+    assert_eq!(none.to_string(), "the limit of a pool must not be 0: no task could run");
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ async fn a_recursion_deeper_than_its_limit_is_refused_by_name() {
     assert_eq!((refused.task(), refused.limit()), ("itself: walk", 3));
     assert_eq!(
         refused.to_string(),
-        "task `itself: walk` was rejected: it would wait for itself (`itself: walk` -> `itself: walk`): \
+        "task `itself: walk` was rejected: self-deadlock (`itself: walk` -> `itself: walk`): \
          all 3 permits of `itself: walk` are taken"
     );
     assert_eq!(in_time(walk(&token, 2)).await.unwrap(), 2, "every permit is back");
@@ -167,7 +167,7 @@ async fn a_task_that_needs_a_slot_of_its_own_full_group_gets_an_error() {
     let refused = rejected(in_time(group.join()).await.unwrap_err());
     assert_eq!(
         refused.to_string(),
-        "task `itself: sibling` was rejected: it would wait for itself \
+        "task `itself: sibling` was rejected: self-deadlock \
          (`itself: parent` -> `itself: sibling`): the only slot of their scope is taken"
     );
     assert_eq!(outcomes_of("itself: sibling"), [(Outcome::Rejected, 1)]);
@@ -214,14 +214,14 @@ async fn a_task_that_needs_a_slot_of_its_own_full_pool_gets_an_error() {
     assert_eq!(
         errors,
         [
-            "task `itself: leaf of a pool` was rejected: it would wait for itself (`itself: in a pool` -> \
+            "task `itself: leaf of a pool` was rejected: self-deadlock (`itself: in a pool` -> \
              `itself: leaf of a pool`): the only slot of their scope is taken",
-            "task `itself: in a pool` was rejected: it would wait for itself (`itself: in a pool`): the \
+            "task `itself: in a pool` was rejected: self-deadlock (`itself: in a pool`): the \
              only slot of their scope is taken",
-            "task `itself: leaf of a pool` was rejected: it would wait for itself (`itself: in a pool` -> \
+            "task `itself: leaf of a pool` was rejected: self-deadlock (`itself: in a pool` -> \
              `itself: helper of a pool's` -> `itself: leaf of a pool`): the only slot of their scope is \
              taken",
-            "task `itself: helper of a pool's` was rejected: it would wait for itself (`itself: in a pool` \
+            "task `itself: helper of a pool's` was rejected: self-deadlock (`itself: in a pool` \
              -> `itself: helper of a pool's`): the only slot of their scope is taken",
         ]
     );

@@ -99,14 +99,14 @@ fn a_shut_down_runtime_is_not_reported_as_a_dropped_scope() {
         block_on(group.spawn(timed));
         let error = block_on(group.join()).unwrap_err();
         assert!(
-            error.to_string().ends_with("the runtime or `LocalSet` that ran it is gone"),
+            error.to_string().ends_with("its runtime or `LocalSet` was dropped or shut down"),
             "{error}"
         );
         let token = CancellationToken::new();
         let mapped = map(&token, [()], |token, ()| timed(token));
         let error = block_on(mapped).unwrap_err();
         assert!(
-            error.to_string().ends_with("the runtime or `LocalSet` that ran it is gone"),
+            error.to_string().ends_with("its runtime or `LocalSet` was dropped or shut down"),
             "{error}"
         );
     });

@@ -53,7 +53,7 @@ pub(crate) fn refuse_deep_header(item: &TokenStream) -> Option<TokenStream> {
 
 fn refusal() -> TokenStream {
     quote_spanned! {Span::call_site()=>
-        ::core::compile_error!("this nests too deeply to be read: give its inner parts a name, as in `type Inner = …;`");
+        ::core::compile_error!("this nests too deeply to be parsed\nhelp: name the inner parts, as in `type Inner = …;`");
     }
 }
 

@@ -12,15 +12,15 @@ fn supervised(arguments: &str, item: &str) -> TokenStream {
 }
 
 fn is_taken(arguments: &str, item: &str) {
-    let told = refusals(supervised(arguments, item));
-    assert!(told.is_empty(), "{item} is refused: {told:?}");
+    let refused = refusals(supervised(arguments, item));
+    assert!(refused.is_empty(), "{item} is refused: {refused:?}");
 }
 
-/// Refused once, for what begins so.
+/// Refused once, with a message that starts with `beginning`.
 fn is_refused(arguments: &str, item: &str, beginning: &str) {
-    let told = refusals(supervised(arguments, item));
-    let is_told = matches!(&told[..], [only] if only.starts_with(beginning));
-    assert!(is_told, "{item}, {arguments}: {told:?}");
+    let refused = refusals(supervised(arguments, item));
+    let is_expected = matches!(&refused[..], [only] if only.starts_with(beginning));
+    assert!(is_expected, "{item}, {arguments}: {refused:?}");
 }
 
 #[test]
@@ -31,9 +31,9 @@ fn a_method_rewritten_by_async_trait_is_refused_once() {
         where 'life0: 'async_trait, Self: 'async_trait,
         { Box::pin(async move {}) }
     ";
-    is_refused("", item, "`#[async_trait]` has rewritten this function already");
+    is_refused("", item, "`#[async_trait]` has already rewritten this function");
     assert!(has(&supervised("", item), item));
-    is_refused("", "fn work<'a>(a: &'a u8) {}", "only an async function can be cancelled");
+    is_refused("", "fn work<'a>(a: &'a u8) {}", "a supervised function must be async");
     is_taken("", "async fn work<'async_trait>(a: &'async_trait u8) {}");
 }
 
@@ -48,7 +48,11 @@ fn an_attribute_that_only_shares_the_name_of_an_entry_stays() {
 
 #[test]
 fn a_function_under_test_is_refused_once() {
-    is_refused("", "#[test] fn works() {}", "a test runs itself, nobody can cancel it");
+    is_refused(
+        "",
+        "#[test] fn works() {}",
+        "`#[supervised]` cannot be combined with a test attribute",
+    );
 }
 
 #[test]
@@ -104,7 +108,7 @@ fn only_the_compiler_reports_an_unparsable_header() {
 
 #[test]
 fn an_unsupported_item_below_instrument_is_refused() {
-    is_refused("", "#[instrument] struct Work;", "`#[supervised]` goes on an `async fn`");
+    is_refused("", "#[instrument] struct Work;", "`#[supervised]` belongs on an `async fn`");
     is_refused("", "#[instrument] async fn work();", "a trait method without a body");
 }
 
@@ -112,10 +116,10 @@ fn an_unsupported_item_below_instrument_is_refused() {
 fn a_body_in_a_fragment_of_a_macro_is_a_body() {
     let (header, body) = (tokens("async fn work() -> Result<(), E>"), fragment("{ loop {} }"));
     let expanded = expand(TokenStream::new(), quote!(#header #body));
-    let told = refusals(expanded.clone());
+    let refused = refusals(expanded.clone());
     assert!(
-        matches!(&told[..], [only] if only.starts_with("this `loop` neither awaits")),
-        "{told:?}"
+        matches!(&refused[..], [only] if only.starts_with("this `loop` never awaits")),
+        "{refused:?}"
     );
     assert!(has(&expanded, "({ loop {} })"));
     // Parentheses are none.
@@ -129,13 +133,13 @@ fn a_parameter_under_cfg_does_not_count() {
     is_refused(
         "",
         &format!("async fn work(#[allow(x)] a: u8, token: CancellationToken) {LOOKED_AT}"),
-        "the token is the first parameter",
+        "the token must be the first parameter",
     );
     is_taken("restart = \"always\"", "async fn work(#[cfg(x)] a: &mut u8) {}");
     is_refused(
         "restart = \"always\"",
         "async fn work(#[allow(x)] a: &mut u8) {}",
-        "`restart` would lend this",
+        "`restart` cannot take a `&mut`",
     );
 }
 
@@ -145,7 +149,7 @@ fn a_restarted_function_takes_no_mutable_borrow_in_any_form() {
         ["&mut self", "self: &mut Self", "self: (&mut Self)", "a: &mut u8", "a: (&mut u8)"]
     {
         let item = format!("async fn work({parameter}) {{}}");
-        is_refused("restart = \"always\"", &item, "`restart` would lend this");
+        is_refused("restart = \"always\"", &item, "`restart` cannot take a `&mut`");
         let expanded = supervised("restart = \"always\"", &item);
         assert!(has(&expanded, "__private::supervise("), "made as one that restarts: {expanded}");
     }
@@ -202,7 +206,7 @@ fn a_mutable_token_is_refused_once_under_restart() {
     is_refused(
         "restart = \"always\"",
         "async fn work(token: &mut CancellationToken) { token.cancelled().await }",
-        "a token is shared, not changed",
+        "a token is shared and cannot be `&mut`",
     );
 }
 
@@ -312,7 +316,7 @@ fn a_pattern_is_destructured_in_the_body() {
 }
 
 #[test]
-fn a_raw_name_is_reported_without_its_prefix() {
+fn a_raw_name_is_shown_as_a_plain_one() {
     assert!(has(&supervised("", "async fn r#move() {}"), "TaskSpec::new(\"move\","));
 }
 
@@ -351,7 +355,7 @@ fn an_opaque_part_of_the_return_type_is_inferred() {
 fn a_refused_return_type_is_not_checked_further() {
     for output in ["u8", "!", "impl Future", "(u8, u8)", "&'static str"] {
         let item = format!("async fn work() -> {output} {{ f() }}");
-        is_refused("", &item, "a panic, a cancellation or a timeout has no way out");
+        is_refused("", &item, "this return type cannot carry a failure");
         let expanded = supervised("", &item);
         assert!(has(&expanded, "refused(::tokio_supervised::__private::always_ok)"), "{output}");
         assert!(!has(&expanded, "__supervised_never"), "{output}");

@@ -159,7 +159,7 @@ fn taken() -> (Arc<Limit>, &'static Limit, Option<Slot>, Option<Permit>) {
     (slots, permits, slot, permit)
 }
 
-/// `pair.rs`, invariant 1: whichever of the two comes back last finds it.
+/// `pair.rs`, invariant 1: the later of the two releases finds it.
 #[test]
 fn a_pair_is_admitted_when_both_are_released_at_once() {
     model(Some(3), || {

@@ -254,7 +254,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     /// Makes the next run of fresh clones.
     fn make(&mut self) -> Result<(), Caught> {
         let factory =
-            self.factory.as_ref().expect("a supervised future was polled after it had ended");
+            self.factory.as_ref().expect("a supervised future was polled after completion");
         // The first count installs the hook, which records the location of a panic in `clone`.
         _ = self.spec.local_metrics();
         let body = panic::catch(|| factory.make())?;

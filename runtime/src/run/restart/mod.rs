@@ -37,7 +37,7 @@ pin_project! {
     /// #[supervised(restart = "on-failure", backoff = "1ms..10ms")]
     /// async fn connect(tries: Arc<AtomicU32>) -> anyhow::Result<u32> {
     ///     let tries = tries.fetch_add(1, Ordering::Relaxed) + 1;
-    ///     anyhow::ensure!(tries == 3, "nobody listens yet");
+    ///     anyhow::ensure!(tries == 3, "connection refused");
     ///     Ok(tries)
     /// }
     ///

@@ -21,7 +21,7 @@ impl Warnings {
     /// How many of them concern the token of a pool.
     fn count(&self) -> usize {
         let texts = self.0.lock().unwrap();
-        texts.iter().filter(|text| text.starts_with("the token of the pool made at")).count()
+        texts.iter().filter(|text| text.starts_with("the token of the pool created at")).count()
     }
 }
 
