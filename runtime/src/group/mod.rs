@@ -136,7 +136,7 @@ where
     /// # let (items, mut rx) = tokio::sync::mpsc::channel(16);
     /// # tokio::spawn(async move { for n in 0..1_000 { _ = items.send(n).await; } });
     /// let group = Group::new(&token).limit(4);
-    /// while let Some(Some(n)) = group.token().run_until_cancelled(rx.recv()).await {
+    /// while let Some(Some(n)) = group.tasks.token().run_until_cancelled(rx.recv()).await {
     ///     group.spawn(|token| store(token, n)).await;
     /// }
     /// assert_eq!(group.join().await.unwrap_err().to_string(), "disk full");
@@ -146,7 +146,7 @@ where
     /// Cancel it to stop the tasks of the group and nothing else.
     #[must_use]
     pub fn token(&self) -> &CancellationToken {
-        &self.shared.token
+        &self.shared.tasks.token
     }
 
     /// A handle that its tasks can spawn siblings with.
@@ -312,7 +312,9 @@ impl<T, E> Drop for Group<T, E> {
 
 impl<T, E> fmt::Debug for Group<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group").field("tasks", &self.shared.tasks()).finish_non_exhaustive()
+        f.debug_struct("Group")
+            .field("tasks", &self.shared.tasks.lock().tasks())
+            .finish_non_exhaustive()
     }
 }
 
@@ -332,7 +334,7 @@ where
     /// The token of the group: see [`Group::token`].
     #[must_use]
     pub fn token(&self) -> &CancellationToken {
-        &self.shared.token
+        &self.shared.tasks.token
     }
 
     /// As [`Group::spawn`], but returns why nothing was spawned: code that has a handle does not see the result of the
@@ -451,6 +453,8 @@ impl<T, E> Clone for GroupHandle<T, E> {
 
 impl<T, E> fmt::Debug for GroupHandle<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GroupHandle").field("tasks", &self.shared.tasks()).finish_non_exhaustive()
+        f.debug_struct("GroupHandle")
+            .field("tasks", &self.shared.tasks.lock().tasks())
+            .finish_non_exhaustive()
     }
 }

@@ -168,8 +168,8 @@ where
 {
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
-    let record = TaskRecord::recycle_or_new(record, spec, place, &group.scope, L::THREAD);
-    let span = events::task_span(&group.span, group.scope.cuts_spans(), spec.name());
+    let record = TaskRecord::recycle_or_new(record, spec, place, &group.tasks.scope, L::THREAD);
+    let span = events::task_span(&group.span, group.tasks.scope.cuts_spans(), spec.name());
     let Some(key) = group.register(&record) else {
         drop_quietly(run.take());
         return Err(spec);
@@ -189,7 +189,7 @@ impl<'a, T, E, S> Spawn<'a, T, E, S> {
         return_error: bool,
     ) -> Poll<Result<(), SpawnError>> {
         let group = self.group;
-        let polled = self.wait.poll(&group.slots, &group.scope, &group.token, cx);
+        let polled = self.wait.poll(&group.slots, &group.tasks.scope, &group.tasks.token, cx);
         let Poll::Ready(admitted) = polled else {
             if let Some(spec) = self.wait.queued_spec() {
                 let number = self.waiter.get_or_insert_with(|| group.add_waiter(spec, self.error));
@@ -271,7 +271,7 @@ fn report_refusal<T, E>(
     };
     match error {
         Ok(error) => group.fail(Failure { task, place, outcome, error, text }),
-        Err(caught) => group.fail_untold(task, caught),
+        Err(caught) => group.fail_unconvertible(task, caught),
     }
     Ok(())
 }
@@ -296,7 +296,7 @@ impl<T, E> GroupState<T, E> {
         if self.is_joined() {
             return SpawnError::Joined;
         }
-        let cause = self.scope.cause().unwrap_or(Cause::Token);
+        let cause = self.tasks.scope.cause().unwrap_or(Cause::Token);
         SpawnError::Cancelled(Cancelled::new(task, cause))
     }
 }
@@ -364,7 +364,7 @@ impl<T, E> Report<T, E> for GroupReporter<T, E> {
     const LOGS: bool = true;
 
     fn cancel_waker(&self) -> Option<&CancelWaker> {
-        self.group.cancel_waker()
+        self.group.tasks.cancel_waker()
     }
 
     fn completed(
@@ -387,7 +387,8 @@ impl<T, E> Report<T, E> for GroupReporter<T, E> {
     }
 
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E) {
-        match error_of_abort(&self.group.scope, &self.group.token, record.spec(), error) {
+        match error_of_abort(&self.group.tasks.scope, &self.group.tasks.token, record.spec(), error)
+        {
             Ok(error) => self.completed(record, TaskCompletion::aborted(error), None),
             Err(caught) => self.poll_panicked(record, caught, error),
         }

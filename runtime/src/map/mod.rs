@@ -1,6 +1,7 @@
 //! Bounded fan-out over an iterator.
 
 pub(crate) mod growth;
+pub(crate) mod input;
 pub(crate) mod item_source;
 pub(crate) mod results;
 pub(crate) mod state;
@@ -307,7 +308,6 @@ where
                 blocked_since: Ticks::NEVER,
             };
             if shared.has_work() {
-                shared.register_waker();
                 Worker::start(&shared, self.limit);
             }
         }
@@ -321,7 +321,7 @@ where
             panic!("a map was polled after completion");
         };
         if shared.poll_finished(cx).is_pending() {
-            let next = match shared.token.is_cancelled() {
+            let next = match shared.tasks.token.is_cancelled() {
                 true => Self::on_blocked_iterator(shared, blocked_since),
                 false => Self::on_stall(shared, stall),
             };

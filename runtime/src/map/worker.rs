@@ -166,12 +166,16 @@ where
         spec: &'static TaskSpec,
         first: Option<Option<usize>>,
     ) {
-        let token = shared.token.child_token();
-        let record =
-            Arc::new(TaskRecord::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
+        let token = shared.tasks.token.child_token();
+        let record = Arc::new(TaskRecord::new(
+            spec,
+            shared.place,
+            shared.tasks.scope.clone(),
+            OnThread::Worker,
+        ));
         let span = match first {
             Some(_) => TaskSpan::none(),
-            None => events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name()),
+            None => events::task_span(&shared.span, shared.tasks.scope.cuts_spans(), spec.name()),
         };
         let runs = Runs {
             key: Some(shared.register(&record)),
@@ -212,8 +216,12 @@ where
             unreachable!("the first run was made")
         };
         let shared = &self.shared;
-        let record =
-            Arc::new(TaskRecord::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
+        let record = Arc::new(TaskRecord::new(
+            spec,
+            shared.place,
+            shared.tasks.scope.clone(),
+            OnThread::Worker,
+        ));
         tokio::task::try_id().into_iter().for_each(|id| record.set_id(id));
         if let Some(key) = self.key {
             shared.replace(key, &record);
@@ -226,7 +234,7 @@ where
         shared.set_function(spec, limit.unwrap_or_else(|| WorkerLimit::Fixed(default_limit())));
         shared.wake();
         self.woke = true;
-        let span = events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name());
+        let span = events::task_span(&shared.span, shared.tasks.scope.cuts_spans(), spec.name());
         TaskCell::new(record, span)
     }
 
@@ -263,11 +271,13 @@ where
                         }
                         self.woke = true;
                     }
-                    if K::STOPS && ended.result.is_err() {
-                        self.shared.store_failure(task, ended, text.and_then(Cell::take));
+                    let fails = K::STOPS && ended.result.is_err();
+                    let done = FinishedItem { task, index, ended };
+                    if fails {
+                        self.shared.store(done, text.and_then(Cell::take));
                         None
                     } else {
-                        Some(FinishedItem { task, index, ended })
+                        Some(done)
                     }
                 }
                 _ => None,
@@ -326,7 +336,7 @@ where
     /// in tokio's LIFO slot of this thread, from which no other thread takes it.
     #[cold]
     fn yield_to_others(&mut self, done: Option<FinishedItem<S>>, cx: &Context<'_>) -> Poll<bool> {
-        done.into_iter().for_each(|done| self.shared.store(done));
+        done.into_iter().for_each(|done| self.shared.store(done, None));
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -350,7 +360,7 @@ where
                 let Some(failed) = self.shared.item_panicked(index, caught) else {
                     return Poll::Ready(Some(false));
                 };
-                self.shared.store(failed);
+                self.shared.store(failed, None);
                 // A run spends a unit when it starts; an item whose run could not be made spends one here.
                 ready!(poll_proceed(cx)).made_progress();
                 Poll::Ready(None)
@@ -366,10 +376,10 @@ where
 
     #[cold]
     fn renew_token(&mut self) -> bool {
-        if self.shared.token.is_cancelled() {
+        if self.shared.tasks.token.is_cancelled() {
             return false;
         }
-        self.token = self.shared.token.child_token();
+        self.token = self.shared.tasks.token.child_token();
         self.cancel_waker = cancel_waker(&self.token, &self.record);
         self.spare_token = None;
         true
@@ -388,7 +398,7 @@ where
 
     #[cold]
     fn stop_reading(&self, done: Option<FinishedItem<S>>) {
-        done.into_iter().for_each(|done| self.shared.store(done));
+        done.into_iter().for_each(|done| self.shared.store(done, None));
         self.shared.stop_reading();
     }
 }
@@ -441,10 +451,11 @@ where
         self.dequeue();
         if let Some(index) = self.index.take() {
             let spec = self.record.spec();
-            match error_of_abort(&self.shared.scope, &self.shared.token, spec, S::error) {
+            match error_of_abort(&self.shared.tasks.scope, &self.shared.tasks.token, spec, S::error)
+            {
                 Ok(error) => {
                     let ended = TaskCompletion::aborted(error);
-                    self.shared.store(FinishedItem { task: spec.name(), index, ended });
+                    self.shared.store(FinishedItem { task: spec.name(), index, ended }, None);
                 }
                 Err(caught) => self.shared.store_unconvertible(spec.name(), caught),
             }

@@ -150,7 +150,7 @@ impl<'a> ActiveDrain<'a> {
         for record in &live {
             state.not_finished.add(record, UnfinishedReason::StillRan, true);
         }
-        let Inner { drains, not_finished, reserved, .. } = &mut *state;
+        let Inner { drains, not_finished, reserved, .. } = &mut **state;
         drains.has_completed = true;
         let (grace, (found, more)) = match caller {
             Caller::User => {
@@ -175,7 +175,7 @@ impl<'a> ActiveDrain<'a> {
         let (kept, unlogged) = (not_finished.len(), not_finished.take_unlogged());
         drop(state);
         if !live.is_empty() {
-            self.0.abort();
+            self.0.tasks.abort();
         }
         self.0.log(unlogged);
         if events::has_counted() {

@@ -87,8 +87,7 @@ impl Pool {
     #[must_use]
     #[track_caller]
     pub fn new(limit: usize) -> Self {
-        let shared = Arc::new(PoolState::new(limit, Location::caller()));
-        shared.list();
+        let shared = PoolState::new(limit, Location::caller());
         Self { handle: Arc::new(Handle { shared }) }
     }
 
@@ -309,7 +308,8 @@ impl Pool {
     pub async fn reserve(&self) -> Result<Slot, SpawnError> {
         budget::spent().await;
         let pool = &self.handle.shared;
-        let slot = pool.closing.run_until_cancelled(admission::reserve(&pool.limit, &pool.scope));
+        let slot =
+            pool.closing.run_until_cancelled(admission::reserve(&pool.limit, &pool.tasks.scope));
         let slot = slot.await.ok_or(Closed)??;
         pool.reserve()?;
         Ok(Slot::new(self.handle.clone(), slot))

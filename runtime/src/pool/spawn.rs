@@ -128,14 +128,16 @@ impl<S> Future for PoolSpawn<'_, S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let pool = self.pool;
-        Poll::Ready(match ready!(self.wait.poll(&pool.slots, &pool.scope, &pool.closing, cx)) {
-            // The pool may have closed since.
-            Ok(admission) => {
-                let spawned = self.spawn_run(admission);
-                spawned.inspect_err(|_| self.wait.finish(Outcome::Cancelled))
-            }
-            Err(refusal) => self.refuse(refusal),
-        })
+        Poll::Ready(
+            match ready!(self.wait.poll(&pool.slots, &pool.tasks.scope, &pool.closing, cx)) {
+                // The pool may have closed since.
+                Ok(admission) => {
+                    let spawned = self.spawn_run(admission);
+                    spawned.inspect_err(|_| self.wait.finish(Outcome::Cancelled))
+                }
+                Err(refusal) => self.refuse(refusal),
+            },
+        )
     }
 }
 

@@ -64,7 +64,7 @@ where
     let spec = waiting.spec();
     let renewed = pool.renewed();
     let record = match &renewed {
-        None => TaskRecord::recycle_or_new(record, spec, place, &pool.scope, L::THREAD),
+        None => TaskRecord::recycle_or_new(record, spec, place, &pool.tasks.scope, L::THREAD),
         Some(renewed) => {
             renewed.renew(waiting);
             let record = record.filter(|record| Arc::ptr_eq(record.scope(), &renewed.scope));
@@ -163,7 +163,7 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
     fn cancel_waker(&self) -> Option<&CancelWaker> {
         match &self.renewed {
             Some(renewed) => Some(&renewed.cancel_waker),
-            None => self.pool.first_cancel_waker(),
+            None => self.pool.tasks.cancel_waker(),
         }
     }
 }

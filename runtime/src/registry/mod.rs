@@ -79,7 +79,6 @@ sync::global! {
 }
 
 /// Lists a scope, at its first task.
-pub(crate) fn register<S: HasTasks + 'static>(scope: &Arc<S>) -> Registration<dyn HasTasks> {
-    let scope: Weak<S> = Arc::downgrade(scope);
+pub(crate) fn register<S: HasTasks + 'static>(scope: Weak<S>) -> Registration<dyn HasTasks> {
     SCOPES.register(scope)
 }

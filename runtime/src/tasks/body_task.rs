@@ -48,7 +48,7 @@ impl BodyTask {
         let record = Arc::new(TaskRecord::new(spec, spec.place(), scope, OnThread::Entry));
         let body = Arc::new(Body(record.clone()));
         let cell = TaskCell::new(record, TaskSpan::none());
-        Self { cell, _registration: registry::register(&body), _body: body }
+        Self { cell, _registration: registry::register(Arc::downgrade(&body)), _body: body }
     }
 
     /// Polls the body as a task.

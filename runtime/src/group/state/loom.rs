@@ -29,7 +29,7 @@ fn group() -> Arc<Group> {
 
 fn record(group: &Group) -> Arc<TaskRecord> {
     let spec = model_spec(Policy::DEFAULT);
-    TaskRecord::recycle_or_new(None, spec, Location::caller(), &group.scope, OnThread::Worker)
+    TaskRecord::recycle_or_new(None, spec, Location::caller(), &group.tasks.scope, OnThread::Worker)
 }
 
 fn register(group: &Arc<Group>) -> Key {
@@ -50,8 +50,8 @@ fn no_cancellation_precedes_the_failure_that_caused_it() {
             group.finish(fails, "a", failed("a", Outcome::Error, Error::Real), None)
         });
         let stops = spawn(&group, move |group| {
-            let result = if group.token.is_cancelled() {
-                assert_eq!(group.scope.cause(), Some(Cause::SiblingFailed { task: "a" }));
+            let result = if group.tasks.token.is_cancelled() {
+                assert_eq!(group.tasks.scope.cause(), Some(Cause::SiblingFailed { task: "a" }));
                 failed("b", Outcome::Cancelled, Error::Cancelled)
             } else {
                 Ok(1)
@@ -127,7 +127,7 @@ fn a_dropped_group_leaves_no_task_running() {
         if let Some(record) = join(spawns) {
             assert!(record.is_aborted());
         }
-        assert_eq!(group.scope.cause(), Some(Cause::ScopeDropped));
+        assert_eq!(group.tasks.scope.cause(), Some(Cause::ScopeDropped));
     });
 }
 
@@ -146,7 +146,7 @@ fn a_dropped_group_keeps_nothing() {
         join(gives);
         let mut state = group.lock();
         assert!(state.failure.is_none() && state.values.take().is_empty());
-        assert_eq!((state.live.len(), state.pending), (0, 0));
+        assert_eq!((state.tasks(), state.pending), (0, 0));
     });
 }
 
@@ -155,7 +155,7 @@ fn a_dropped_group_keeps_nothing() {
 fn a_spawn_is_refused_or_its_task_is_joined() {
     model(Some(3), || {
         let group = group();
-        let fires = spawn(&group, move |group| group.token.cancel());
+        let fires = spawn(&group, move |group| group.tasks.token.cancel());
         match group.task_parts() {
             Some(_) => {
                 let key = register(&group);

@@ -71,7 +71,7 @@ fn map(items: u8) -> (Map, Arc<Mutex<Vec<u8>>>) {
 
 fn record(map: &Map) -> Arc<TaskRecord> {
     let spec = model_spec(Policy::DEFAULT);
-    TaskRecord::recycle_or_new(None, spec, Location::caller(), &map.scope, OnThread::Worker)
+    TaskRecord::recycle_or_new(None, spec, Location::caller(), &map.tasks.scope, OnThread::Worker)
 }
 
 /// The steps of a worker after it has stored a result and has waited for the source.
@@ -79,12 +79,12 @@ fn next_index(map: &Map, key: Key, mut done: Option<FinishedItem<Run>>) -> Optio
     block_on(poll_fn(|cx| {
         map.dequeue(key);
         loop {
-            if map.token.is_cancelled() {
-                done.take().into_iter().for_each(|done| map.store(done));
+            if map.tasks.token.is_cancelled() {
+                done.take().into_iter().for_each(|done| map.store(done, None));
                 map.stop_reading();
                 return Poll::Ready(None);
             }
-            match map.complete_and_next(&mut done, || map.token.clone(), drop, &mut false) {
+            match map.complete_and_next(&mut done, || map.tasks.token.clone(), drop, &mut false) {
                 NextRun::Made(index) => return Poll::Ready(Some(index)),
                 NextRun::Finished | NextRun::Unwanted => return Poll::Ready(None),
                 NextRun::Panicked(..) => unreachable!("nothing panics here"),
@@ -132,10 +132,10 @@ fn each_item_is_read_once_and_has_one_result() {
 fn no_cancellation_precedes_the_failure_that_caused_it() {
     model(Some(3), || {
         let (map, _) = map(2);
-        let ends = |map: &Map, fails: bool| match (fails, map.token.is_cancelled()) {
+        let ends = |map: &Map, fails: bool| match (fails, map.tasks.token.is_cancelled()) {
             (true, _) => (Outcome::Error, Err(Failure::Real)),
             (false, true) => {
-                assert!(map.scope.cause().is_some());
+                assert!(map.tasks.scope.cause().is_some());
                 (Outcome::Cancelled, Err(Failure::Cancelled))
             }
             (false, false) => (Outcome::Ok, Ok(7)),
@@ -165,7 +165,8 @@ fn no_worker_escapes_the_drop_of_its_map() {
         map.on_drop();
         let record = join(spawns);
         assert!(record.is_aborted());
-        let next_run = map.complete_and_next(&mut None, || map.token.clone(), drop, &mut false);
+        let next_run =
+            map.complete_and_next(&mut None, || map.tasks.token.clone(), drop, &mut false);
         assert!(matches!(next_run, NextRun::Finished), "nothing more is run");
     });
 }
@@ -195,7 +196,8 @@ fn a_blocked_iterator_does_not_delay_the_end_of_its_map() {
         // The first item fails, which fires the token.
         block_on(poll_fn(|cx| {
             let ended = map.poll_finished(cx).is_ready();
-            let ended = ended || (map.token.is_cancelled() && map.is_blocked_on_iterator(true));
+            let ended =
+                ended || (map.tasks.token.is_cancelled() && map.is_blocked_on_iterator(true));
             if ended { Poll::Ready(()) } else { Poll::Pending }
         }));
         assert_eq!(map.take_results(), Err(Failure::Real));
@@ -242,7 +244,7 @@ fn a_token_that_fires_as_a_worker_is_added_stops_the_map() {
             let (map, key) = (map.clone(), map.register(&record(&map)));
             move || drive(&map, key, "a", |_| (Outcome::Ok, Ok(7)))
         });
-        let fires = spawn(&map, move |map| map.token.cancel());
+        let fires = spawn(&map, move |map| map.tasks.token.cancel());
         if map.grow_exactly(1).is_some() {
             map.worker_started();
             drive(&map, map.register(&record(&map)), "b", |_| (Outcome::Ok, Ok(7)));
