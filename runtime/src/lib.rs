@@ -210,8 +210,3 @@ pub mod __private {
         token::{own_given_token, own_token, own_token_of_closure},
     };
 }
-
-/// The code blocks of the README are run as tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

@@ -13,3 +13,4 @@ mod pipeline;
 mod queue_workers;
 mod service;
 mod stats;
+mod tcp_server;

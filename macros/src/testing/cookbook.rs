@@ -1,6 +1,6 @@
 //! The unsupervised examples of the cookbook under the attribute: the body checks that refuse them.
 //!
-//! The shipped `clippy.toml` reports what syntax cannot show, at each of the eight: `tests/compile/clippy/before.rs`.
+//! The shipped `clippy.toml` reports what syntax cannot show, at each of the nine: `tests/compile/clippy/before.rs`.
 
 use std::{fs, path::Path};
 
@@ -22,6 +22,7 @@ const BEFORES: &[(&str, Functions)] = &[
     ("pipeline", &[("run", &[DETACHED, DETACHED])]),
     ("service", &[("run", &[DETACHED, DETACHED, DETACHED])]),
     ("panics", &[("averages", &[])]),
+    ("tcp_server", &[("serve", &[DETACHED])]),
 ];
 
 /// Each with the beginnings of its refusals.

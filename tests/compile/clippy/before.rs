@@ -22,6 +22,7 @@ const BEFORES: &[(&str, &[&str])] = &[
     ),
     ("service", &["tokio::spawn", "tokio::spawn", "tokio::spawn"]),
     ("panics", &["tokio::task::JoinSet::spawn"]),
+    ("tcp_server", &["tokio::spawn"]),
 ];
 
 #[test]

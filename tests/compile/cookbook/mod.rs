@@ -1,5 +1,4 @@
-//! The cookbook of the README, compiled: each fenced block there equals the code here between `readme` marks. Lines
-//! are narrow, since a plain program and its supervised version are shown side by side.
+//! The cookbook of the guide, compiled: its code blocks are the text between the `readme` marks of these files.
 
 #![allow(dead_code)]
 #![expect(
@@ -56,9 +55,16 @@ mod stats {
     mod before;
 }
 
+mod tcp_server {
+    #[rustfmt::skip]
+    mod after;
+    #[rustfmt::skip]
+    mod before;
+}
+
 use std::{fs, path::Path};
 
-/// The longest line of two columns on a page.
+/// The longest line that a page shows without a scroll bar.
 const WIDEST: usize = 70;
 
 fn read(path: &str) -> String {
@@ -75,13 +81,13 @@ fn shown(path: &str) -> String {
 }
 
 #[test]
-fn the_readme_matches_the_compiled_cookbook() {
-    let readme = read("README.md");
+fn the_guide_shows_what_compiles_here() {
     for example in EXAMPLES {
+        let page = read(&format!("guide/src/cookbook/{example}.md"));
         for side in ["before", "after"] {
             let shown = shown(&format!("tests/compile/cookbook/{example}/{side}.rs"));
             let block = format!("```rust,ignore\n{shown}\n```\n");
-            assert!(readme.contains(&block), "{example}, {side}: the README should have\n{block}");
+            assert!(page.contains(&block), "{example}, {side}: the guide should have\n{block}");
             let too_wide = shown.lines().find(|line| line.chars().count() > WIDEST);
             assert_eq!(too_wide, None, "{example}, {side}: wider than {WIDEST}");
         }
@@ -89,27 +95,25 @@ fn the_readme_matches_the_compiled_cookbook() {
 }
 
 #[test]
-fn every_example_is_listed_in_the_cookbook() {
-    let readme = read("README.md");
+fn every_example_is_linked_from_the_cookbook() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let index = read("guide/src/cookbook/index.md");
     for entry in fs::read_dir(root.join("examples")).unwrap() {
         let entry = entry.unwrap();
         if entry.path().join("main.rs").exists() {
             let name = entry.file_name().into_string().unwrap();
-            let has_a_place =
-                EXAMPLES.contains(&name.as_str()) || ELSEWHERE.contains(&name.as_str());
-            assert!(has_a_place, "{name} is not in the cookbook");
-            let link = format!("[`{name}`](examples/{name}/main.rs)");
-            assert!(readme.contains(&link), "the README should link to {link}");
+            let link = match EXAMPLES.contains(&name.as_str()) {
+                true => format!("[`{name}`]({name}.md)"),
+                false => format!("[`{name}`](../../../examples/{name}/main.rs)"),
+            };
+            assert!(index.contains(&link), "the cookbook should link to {link}");
         }
     }
 }
 
-/// The ops page, and programs of several processes: the README shows them elsewhere.
-const ELSEWHERE: &[&str] = &["console", "jetstream", "kafka"];
-
 const EXAMPLES: &[&str] = &[
     "fetch_all",
+    "tcp_server",
     "queue_workers",
     "flusher",
     "http_saver",

@@ -1,4 +1,4 @@
-//! The eight plain programs of the cookbook.
+//! The nine befores of the cookbook.
 
 #[path = "../../../compile/cookbook/fetch_all/before.rs"]
 #[rustfmt::skip]
@@ -24,3 +24,6 @@ mod service;
 #[path = "../../../compile/cookbook/stats/before.rs"]
 #[rustfmt::skip]
 mod stats;
+#[path = "../../../cookbook/tcp_server/before.rs"]
+#[rustfmt::skip]
+mod tcp_server;
