@@ -282,14 +282,14 @@ impl Ended {
 
     /// Fails unless its standard error contains this.
     #[track_caller]
-    pub fn that_told(self, wanted: &str) -> Self {
+    pub fn with_stderr(self, wanted: &str) -> Self {
         assert!(self.stderr.contains(wanted), "no {wanted:?} in {:?}", self.stderr);
         self
     }
 
     /// Fails unless its standard output ends with this.
     #[track_caller]
-    pub fn that_printed(self, wanted: &str) -> Self {
+    pub fn with_stdout(self, wanted: &str) -> Self {
         assert!(self.stdout.ends_with(wanted), "no {wanted:?} at the end of {:?}", self.stdout);
         self
     }
