@@ -12,7 +12,7 @@ pub(crate) fn cut(message: &str) -> Cow<'_, str> {
     match message.char_indices().nth(LONGEST) {
         None => Cow::Borrowed(message),
         Some((end, _)) => {
-            let (beginning, rest) = message.split_at(end);
+            let (start, rest) = message.split_at(end);
             // The panic itself has cut the rest already.
             Cow::Owned(match panic::original_length(rest) {
                 Some(bytes) => format!("{start}… ({bytes} bytes)"),
