@@ -246,7 +246,7 @@ async fn a_drain_reports_a_task_that_blocks_its_worker() {
 }
 
 #[test]
-fn a_drain_of_nothing_needs_no_clock() {
+fn a_drain_of_an_empty_pool_needs_no_clock() {
     let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
     bare.block_on(Pool::new(1).drain(SECOND)).unwrap();
 }

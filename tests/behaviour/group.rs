@@ -14,7 +14,7 @@ use tokio_supervised::{CancellationToken, Group, Outcome, SpawnError, TaskError,
 use crate::support::{in_time, outcomes_of, poll_once, stats_of, turn};
 
 #[tokio::test]
-async fn results_come_in_the_order_of_the_spawns() {
+async fn results_are_in_the_order_of_the_spawns() {
     #[supervised(name = "group: order")]
     async fn late(turns: u32) -> Result<u32, TaskError> {
         for _ in 0..turns {

@@ -313,7 +313,7 @@ async fn a_dropped_join_leaves_nothing_running() {
 }
 
 #[tokio::test]
-async fn the_tasks_of_a_failed_group_know_who_failed() {
+async fn tasks_of_a_failed_group_name_the_failed_sibling() {
     #[supervised(name = "stop: asks why")]
     async fn ask(token: &CancellationToken) -> Result<(), Failure> {
         token.cancelled().await;

@@ -209,7 +209,7 @@ mod a_recovered_loop_ends_silently {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loop_that_gives_up_stops_its_dependants() {
+    async fn a_loop_that_stops_restarting_stops_its_dependants() {
         let group = Group::new(&CancellationToken::new()).until_first_exit();
         group.spawn(read).await;
         group.spawn(broken).await;

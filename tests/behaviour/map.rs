@@ -149,7 +149,7 @@ async fn the_iterator_is_read_as_runs_end() {
 }
 
 #[tokio::test]
-async fn no_items_give_no_results() {
+async fn a_map_without_items_has_no_results() {
     #[supervised(name = "map: empty")]
     async fn never(_: u32) -> Result<(), TaskError> {
         Ok(())

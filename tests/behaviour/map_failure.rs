@@ -41,7 +41,7 @@ async fn the_first_failure_cancels_the_rest_and_is_returned() {
 }
 
 #[tokio::test]
-async fn the_cancelled_siblings_know_who_failed() {
+async fn cancelled_siblings_name_the_failed_item() {
     #[supervised(name = "map: sibling")]
     async fn fail_or_report(
         token: &CancellationToken,

@@ -179,7 +179,7 @@ async fn unreturned_values_may_panic_in_their_drop() {
 }
 
 #[tokio::test]
-async fn a_panic_releases_what_the_body_held() {
+async fn a_panic_releases_the_resources_of_the_body() {
     #[supervised(name = "panics: releases")]
     async fn hold(alive: Alive) -> Result<(), TaskError> {
         let _alive = alive;

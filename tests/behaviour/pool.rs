@@ -27,7 +27,7 @@ async fn gated(gate: Gate) -> Result<(), TaskError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_spawn_waits_for_a_slot_and_len_counts_what_has_not_ended() {
+async fn a_spawn_waits_for_a_slot_and_len_counts_unfinished_tasks() {
     let (gate, mut keeper) = gate();
     let pool = Pool::new(2);
     assert!(pool.is_empty());

@@ -197,7 +197,7 @@ async fn a_call_in_its_backoff_is_cut_short_when_a_drain_cancels_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_drains_its_own_pool_is_cut_short() {
+async fn a_task_that_drains_its_own_pool_is_cancelled() {
     #[supervised(name = "races: drains itself")]
     async fn drains(pool: Pool) -> Result<(), TaskError> {
         pool.drain(10 * SECOND).await.unwrap();

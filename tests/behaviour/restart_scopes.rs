@@ -66,7 +66,7 @@ async fn an_error_is_converted_for_the_group() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_that_is_cancelled_during_a_backoff_knows_why() {
+async fn a_group_cancelled_during_a_backoff_returns_the_cause() {
     #[supervised(restart = "on-failure", backoff = "1h..1h", name = "restart scopes: waits")]
     async fn waits() -> Result<(), TaskError> {
         panic!("it restarts in an hour")

@@ -8,7 +8,7 @@ use tokio_supervised::{CancellationToken, Outcome, TaskError, supervised};
 use crate::support::{outcomes_of, poll_once, turn};
 
 #[tokio::test(start_paused = true)]
-async fn a_run_gives_up_after_its_timeout() {
+async fn a_run_ends_at_its_timeout() {
     #[supervised(timeout = "10s", name = "timeout: gives up")]
     async fn wait() -> Result<(), TaskError> {
         pending().await

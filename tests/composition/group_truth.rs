@@ -285,7 +285,7 @@ async fn fixture_failures() {
 }
 
 #[test]
-fn a_test_logs_what_is_counted_before_it_ends() {
+fn a_test_logs_counted_failures_before_it_ends() {
     let fixture = "group_truth::fixture_test_end";
     passed(fixture, &child_with(fixture, "1"));
 }

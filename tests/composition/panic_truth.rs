@@ -171,7 +171,7 @@ async fn a_chain_of_sources_repeats_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancellation_is_found_through_what_wraps_it() {
+async fn a_cancellation_is_found_inside_wrapping_errors() {
     for (at, error) in failures().await.into_iter().enumerate() {
         assert_eq!(is_cancelled(&error), at == 1, "{error}");
         assert_eq!(is_cancelled(&App::Task(error)), at == 1);

@@ -71,7 +71,7 @@ async fn a_drain_of_tasks_that_finish_when_asked_to_is_ok() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_drain_returns_what_the_first_one_did() {
+async fn a_second_drain_returns_the_result_of_the_first() {
     let pool = Pool::new(8);
     pool.spawn(|token| save(token, 9 * SECOND)).await.unwrap();
     pool.spawn(stuck).await.unwrap();

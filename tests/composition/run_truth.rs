@@ -271,7 +271,7 @@ async fn a_local_task_is_not_part_of_the_run_that_drives_its_set() {
 }
 
 #[tokio::test]
-async fn a_run_on_a_local_set_is_refused_what_it_holds_itself() {
+async fn a_self_deadlock_is_found_on_a_local_set() {
     #[supervised(name = "run truth: local", limit = 1)]
     async fn local(token: &CancellationToken, again: bool) -> Result<(), TaskError> {
         if again { Box::pin(local(token, false)).await } else { Ok(()) }

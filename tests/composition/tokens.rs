@@ -432,7 +432,7 @@ async fn an_item_that_fires_its_token_cancels_no_other_item() {
 }
 
 #[tokio::test]
-async fn an_awaited_call_uses_the_token_that_it_was_given() {
+async fn an_awaited_call_uses_the_token_that_was_passed() {
     let scene = Scene::new();
     scene.released.close();
     macro_rules! fires_what_it_was_given {
@@ -471,7 +471,7 @@ async fn an_awaited_call_uses_the_token_that_it_was_given() {
 }
 
 #[tokio::test]
-async fn a_call_in_a_task_uses_the_token_that_it_was_given() {
+async fn a_call_in_a_task_uses_the_token_that_was_passed() {
     #[supervised(name = "tokens: outer")]
     async fn outer(token: CancellationToken, scene: Arc<Scene>) -> Result<bool, TaskError> {
         let of_the_call = token.child_token();

@@ -75,7 +75,7 @@ fn shown(path: &str) -> String {
 }
 
 #[test]
-fn the_readme_shows_what_compiles_here() {
+fn the_readme_matches_the_compiled_cookbook() {
     let readme = read("README.md");
     for example in EXAMPLES {
         for side in ["before", "after"] {

@@ -147,7 +147,7 @@ fn some(text: &str) -> Option<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_logs_what_the_error_can_print() {
+async fn a_restart_logs_the_printable_text_of_an_error() {
     let texts = restart_texts!("text: restart, display", Displayed, Displayed("by hand".into()));
     assert_eq!(texts, [some("by hand: in full")]);
     let texts = restart_texts!("text: restart, debug", Debugged, Debugged("a\nb".into()));
@@ -162,7 +162,7 @@ async fn a_restart_logs_what_the_error_can_print() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_that_borrows_is_logged_too() {
+async fn an_error_that_borrows_is_logged() {
     let texts = restart_texts!("text: borrows", Borrowing<'static>, Borrowing("a file", disk()));
     assert_eq!(texts, [some("saving a file: the disk is full")]);
     let texts = restart_texts!("text: borrows, debug", BorrowedDebug<'static>, BorrowedDebug("x"));
@@ -224,7 +224,7 @@ async fn a_generic_error_is_printed_by_its_bound() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_logs_what_the_error_can_print() {
+async fn a_group_logs_the_printable_text_of_an_error() {
     #[supervised(name = "text: group, display")]
     async fn displayed() -> Result<(), Displayed> {
         Err(Displayed("by hand".into()))
@@ -259,7 +259,7 @@ async fn a_group_logs_what_the_error_can_print() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_map_logs_what_the_error_can_print() {
+async fn a_map_logs_the_printable_text_of_an_error() {
     /// The first item waits for its token, which the failure of the second cancels.
     #[supervised(name = "text: map", on_cancel = "cooperate", grace = "1s")]
     async fn fails(token: &CancellationToken, first: bool) -> Result<(), Debugged> {
@@ -277,7 +277,7 @@ async fn a_map_logs_what_the_error_can_print() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_logs_what_the_error_can_print() {
+async fn a_pool_logs_the_printable_text_of_an_error() {
     #[supervised(name = "text: pool, display")]
     async fn displayed() -> Result<(), Displayed> {
         Err(Displayed("by hand".into()))

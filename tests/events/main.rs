@@ -125,7 +125,7 @@ async fn a_restart_after_a_panic_is_logged_beside_the_panic() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_reports_a_call_that_gave_up_once_at_error() {
+async fn a_pool_logs_a_final_restart_failure_once_at_error() {
     #[supervised(
         name = "events: gives up",
         restart = "on-failure",

@@ -94,7 +94,7 @@ fn a_collection_has_no_waits_of_a_function_without_a_limit() {
 }
 
 #[test]
-fn a_function_that_comes_later_is_in_the_next_collection() {
+fn a_later_function_is_in_the_next_collection() {
     #[supervised(name = "otel: later")]
     async fn later() {}
 

@@ -48,7 +48,7 @@ fn a_function_has_all_its_series_from_its_first_use() {
 }
 
 #[test]
-fn a_function_without_a_limit_has_none_on_the_page() {
+fn a_function_without_a_limit_has_no_limit_series() {
     #[supervised(name = "text: unlimited")]
     async fn unlimited() {}
 

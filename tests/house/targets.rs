@@ -9,7 +9,7 @@ use crate::sources;
 const ALLOWED: [&str; 2] = ["src/sync.rs", "src/sync/atomic64.rs"];
 
 #[test]
-fn atomics_of_64_bits_come_from_one_module() {
+fn only_one_module_imports_64_bit_atomics() {
     let mut found = Vec::new();
     for source in sources::BOTH.into_iter().flat_map(sources::under) {
         let is_allowed = ALLOWED.iter().any(|allowed| source.path.ends_with(allowed));

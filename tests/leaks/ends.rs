@@ -63,12 +63,12 @@ async fn a_test_that_is_compiled_out() {
 
 /// Documented and public.
 #[supervised::test]
-pub(crate) async fn a_token_that_is_given(token: CancellationToken) {
+pub(crate) async fn a_test_with_an_owned_token(token: CancellationToken) {
     assert!(!token.is_cancelled());
 }
 
 #[supervised::test]
-async fn a_token_that_is_lent(token: &CancellationToken) -> Result<(), TaskError> {
+async fn a_test_with_a_borrowed_token(token: &CancellationToken) -> Result<(), TaskError> {
     token.cancel();
     token.cancelled().await;
     Ok(())

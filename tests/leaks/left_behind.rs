@@ -132,7 +132,7 @@ async fn workers_are_no_blocking_threads() {
 
 #[supervised::test]
 #[should_panic(expected = "left behind 3 tasks:\n\n  root (task ")]
-async fn children_come_after_their_parents() {
+async fn children_are_listed_after_their_parents() {
     let (started, mut has_started) = mpsc::channel(2);
     let root = task!("root", |token| -> Result<(), TaskError> {
         let group = Group::new(&token);

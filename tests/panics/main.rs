@@ -133,7 +133,7 @@ fn strict_reports_a_panic_by_the_exit_code() {
 }
 
 #[test]
-fn no_job_at_all_adds_up_too() {
+fn the_counts_of_zero_jobs_add_up() {
     let ended = start(["--jobs", "0", "--backtrace", "--strict"]).end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     assert_eq!(row(&ended, "results"), [0; 4]);

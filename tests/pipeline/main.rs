@@ -39,7 +39,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 const LINES: usize = 20_000;
 
 #[test]
-fn twenty_thousand_lines_come_out_in_order() {
+fn twenty_thousand_lines_are_written_in_order() {
     assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("table"), table(LINES)).unwrap();
@@ -77,7 +77,7 @@ fn a_bad_line_ends_the_output() {
 }
 
 #[test]
-fn what_cannot_be_opened_read_or_written_is_named() {
+fn unusable_files_are_named() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("table"), table(1)).unwrap();
     let cases = [

@@ -31,7 +31,7 @@ fn an_exit_code_is_the_exit_code() {
 }
 
 #[test]
-fn a_result_of_an_exit_code_gives_either() {
+fn an_exit_code_in_a_result_is_the_exit_code() {
     let path = env!("CARGO_BIN_EXE_main_result_code");
     Program::start(path, "nine").end().with_code(9);
     let ended = Program::start(path, "else").end().with_code(1);

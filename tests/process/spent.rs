@@ -81,7 +81,7 @@ fn a_spent_grace_needs_no_stderr_to_end_the_process() {
 }
 
 #[test]
-fn a_report_that_blocks_is_ended_too() {
+fn a_blocked_report_is_ended() {
     let mut program = Program::start(SPENT, "reports for ever");
     program.wait_for("READY").send(SIGTERM).wait_for("REPORTING");
     // The report blocks stderr: nothing can be printed.

@@ -113,7 +113,7 @@ async fn idle_it_exits_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_and_a_second_signal_ends_what_hangs() {
+async fn a_full_queue_refuses_and_a_second_signal_ends_the_process() {
     let mut service = Service::start(["--queue", "1", "--work", "3600"]);
     let refused = loop {
         let answer = service.post("/jobs", "a job that takes an hour").await;

@@ -34,7 +34,7 @@ fn bars(ended: &Ended) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn a_hundred_files_give_the_sequential_answer_either_way() {
+fn a_hundred_files_give_the_sequential_answer_in_both_modes() {
     let place = tempfile::tempdir().unwrap();
     let words = |file: usize, line: usize| (file * 7 + line * 3) % 20;
     let names: Vec<_> = (0..100).map(|file| format!("{file}.txt")).collect();
@@ -80,7 +80,7 @@ fn standard_input_is_counted_if_no_file_is_named() {
 }
 
 #[test]
-fn no_line_at_all_is_no_division_by_zero() {
+fn an_empty_input_does_not_divide_by_zero() {
     let ended = start(Path::new("."), []).end();
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let row = ["lines", "words", "shortest", "longest", "mean"].map(|head| column(&ended, head));

@@ -25,7 +25,7 @@ fn numbers(to: usize) -> impl Iterator<Item = String> {
 }
 
 #[test]
-fn members_come_and_go_and_each_message_is_done_once() {
+fn each_message_is_processed_once_while_members_come_and_go() {
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
     let start = |name| Worker::start(&cluster, folder.path(), name, QUICK);
 
@@ -54,7 +54,7 @@ fn members_come_and_go_and_each_message_is_done_once() {
 }
 
 #[test]
-fn a_partition_that_is_taken_away_is_drained_first() {
+fn a_revoked_partition_is_drained_first() {
     let slow = Duration::from_millis(1_500);
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
 
@@ -74,7 +74,7 @@ fn a_partition_that_is_taken_away_is_drained_first() {
 }
 
 #[test]
-fn a_member_that_dies_loses_nothing_and_little_is_done_again() {
+fn a_killed_member_loses_nothing_and_repeats_little() {
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
     let start = |name| Worker::start(&cluster, folder.path(), name, QUICK);
 

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_rejects_says_so() {
+    fn the_story_names_on_full_reject() {
         assert_eq!(
             story("limit = 1, on_full = \"reject\"", FALLIBLE),
             "**Supervised.** Runs at most once at a time, and is rejected beyond. \
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_story_of_a_unit_function_says_where_a_panic_goes() {
+    fn the_story_of_a_unit_function_explains_panics() {
         assert_eq!(
             story("", "#[doc = \"Works.\"] async fn work() {}"),
             "**Supervised.** Stops at its next `.await` when the token fires. \

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folded_line_says_how_many_block_their_worker() {
+    fn a_folded_line_counts_tasks_that_block_their_worker() {
         let blocks = TaskState::Polling(Duration::from_secs(1));
         let each = || [named("alike", 0, blocks), named("child", 1, TaskState::Running)];
         let drawn = Tasks((0..MOST_ALIKE + 5).flat_map(|_| each()).collect()).to_string();

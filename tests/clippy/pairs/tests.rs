@@ -16,7 +16,7 @@ mod tests {
     }
 
     #[tokio_supervised::supervised::test(flavor = "current_thread")]
-    pub async fn with_a_given_token(_token: CancellationToken) {
+    pub async fn with_an_owned_token(_token: CancellationToken) {
         let unused: Option<u32> = None;
         _token.cancelled().await;
         assert_eq!(unused.unwrap(), 1);

@@ -163,7 +163,7 @@ fn the_wings_of_a_floor_are_apart() {
 }
 
 #[test]
-fn a_circle_of_two_is_found() {
+fn a_cycle_of_two_is_found() {
     assert_eq!(
         check(&[("a.rs", "\nuse crate::b::Thing;"), ("b.rs", "fn f() {\n super::a::f() }")]),
         ["a circle of 2 files in `x/src`: a.rs, b.rs\n  the shortest circle:\n    \
@@ -173,7 +173,7 @@ fn a_circle_of_two_is_found() {
 }
 
 #[test]
-fn a_circle_of_three_is_found() {
+fn a_cycle_of_three_is_found() {
     let texts =
         [("a.rs", "use crate::b::B;"), ("b.rs", "use crate::c::C;"), ("c.rs", "use crate::a::A;")];
     assert_eq!(
@@ -186,7 +186,7 @@ fn a_circle_of_three_is_found() {
 }
 
 #[test]
-fn the_shortest_of_two_circles_comes_first() {
+fn the_shortest_of_two_cycles_is_reported_first() {
     let texts = [
         ("a.rs", "use crate::b::X;"),
         ("b.rs", "use crate::{a, c::X};"),
@@ -217,7 +217,7 @@ fn a_parent_reexports_its_child_but_does_not_use_it() {
 }
 
 #[test]
-fn a_reexport_hides_no_circle() {
+fn a_reexport_hides_no_cycle() {
     let texts = [
         ("a.rs", "mod child; pub use child::Item;"),
         ("a/child.rs", "pub struct Item(crate::b::Thing);"),
@@ -231,7 +231,7 @@ fn a_reexport_hides_no_circle() {
 }
 
 #[test]
-fn a_folder_has_circles_too() {
+fn a_folder_can_be_part_of_a_cycle() {
     let texts = [
         ("a/mod.rs", "mod one; mod two;"),
         ("a/one.rs", "use super::two::X;"),

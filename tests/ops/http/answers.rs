@@ -13,7 +13,7 @@ use super::{HTML, JSON, ask, json_until, object_of, tasks_until};
 const HOSTILE: &str = "<img src=x onerror=\"alert(1)\">\u{1b}[31m'\n";
 
 #[tokio::test]
-async fn each_path_says_what_it_is() {
+async fn each_path_has_its_content_type() {
     let address = ops::listen(0).unwrap();
     let paths = [
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
@@ -121,7 +121,7 @@ async fn resumes() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn a_panic_without_a_backtrace_says_why_it_has_none() {
+async fn a_panic_without_a_backtrace_states_the_reason() {
     let address = ops::listen(0).unwrap();
     resumes(&CancellationToken::new()).await.unwrap_err();
     let panic = json_until(address, |json| object_of(json, "panics", "task", "resumes")).await;
@@ -164,7 +164,7 @@ async fn long_message() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn a_long_message_of_a_panic_is_cut_in_each_form_and_says_so() {
+async fn a_long_panic_message_is_truncated_and_marked_in_each_form() {
     let address = ops::listen(0).unwrap();
     long_message(&CancellationToken::new()).await.unwrap_err();
     let panic = json_until(address, |json| object_of(json, "panics", "task", "long message")).await;

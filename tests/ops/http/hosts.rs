@@ -33,7 +33,7 @@ async fn a_request_without_a_host_is_refused() {
 }
 
 #[tokio::test]
-async fn it_listens_on_the_loopback_address_alone() {
+async fn it_listens_on_the_loopback_address_only() {
     let address = ops::listen(0).unwrap();
     assert!(address.ip().is_loopback());
 }

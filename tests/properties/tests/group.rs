@@ -209,7 +209,7 @@ proptest! {
     #![proptest_config(programs(1_500))]
 
     #[test]
-    fn a_group_does_what_its_model_does(program in program()) {
+    fn a_group_behaves_like_its_model(program in program()) {
         run(compare(program))?;
     }
 }

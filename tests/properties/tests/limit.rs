@@ -157,7 +157,7 @@ proptest! {
     #![proptest_config(programs(1_500))]
 
     #[test]
-    fn a_limit_does_what_its_model_does(steps in steps()) {
+    fn a_limit_behaves_like_its_model(steps in steps()) {
         // The first run registers the function; then its limit can be set.
         let first = Tasks::default().add(Work::Short(0));
         run(in_time(task(&CancellationToken::new(), first))).unwrap();

@@ -96,7 +96,7 @@ proptest! {
 
     // One test, since both count runs of the same function.
     #[test]
-    fn a_map_does_what_its_items_say(
+    fn a_map_behaves_like_its_items(
         settled in program(ends()),
         together in program(prop_oneof![12 => Just(End::Ok), 1 => ends()]),
     ) {

@@ -14,6 +14,6 @@ fn order(key: &str, value: &str) -> String {
 }
 
 #[test]
-fn a_seed_gives_the_same_order_alone_as_after_others() {
+fn a_seed_gives_the_same_order_in_any_sequence() {
     assert_eq!(order("SEED", "40"), order("SCHEDULES", "40"));
 }

@@ -52,7 +52,7 @@ fn a_function_under_test_is_refused_once() {
 }
 
 #[test]
-fn an_instrument_beneath_goes_above() {
+fn an_instrument_below_is_moved_above() {
     for (arguments, item, swapped) in [
         (
             "limit = 16",
@@ -77,7 +77,7 @@ fn an_instrument_beneath_goes_above() {
 }
 
 #[test]
-fn an_instrument_that_stays_beneath_is_not_swapped_again() {
+fn an_instrument_that_stays_below_is_not_swapped_again() {
     let expanded = supervised("@ limit = 16", "#[instrument] async fn work() {}");
     assert!(refusals(expanded.clone()).is_empty());
     assert!(has(&expanded, "#[instrument]"));
@@ -85,7 +85,7 @@ fn an_instrument_that_stays_beneath_is_not_swapped_again() {
 }
 
 #[test]
-fn an_unparsable_header_is_reported_by_the_compiler_alone() {
+fn only_the_compiler_reports_an_unparsable_header() {
     for header in [
         "async fn work(a u32)",
         "pub(crate) async unsafe fn work(a: u32,, b: u32)",
@@ -103,7 +103,7 @@ fn an_unparsable_header_is_reported_by_the_compiler_alone() {
 }
 
 #[test]
-fn an_unsupported_item_is_refused_beneath_instrument_too() {
+fn an_unsupported_item_below_instrument_is_refused() {
     is_refused("", "#[instrument] struct Work;", "`#[supervised]` goes on an `async fn`");
     is_refused("", "#[instrument] async fn work();", "a trait method without a body");
 }
@@ -264,7 +264,7 @@ fn the_injected_token_is_not_one_parameter_too_many() {
 }
 
 #[test]
-fn an_expectation_about_a_name_stays_where_it_is_bound() {
+fn an_expectation_about_a_name_stays_at_its_binding() {
     let expanded = supervised("", "async fn work(#[expect(unused_mut)] #[cfg(x)] mut a: u8) {}");
     assert!(has(&expanded, "#[allow(unused_mut)] #[cfg(x)] a: u8"));
     assert!(has(&expanded, "#[expect(unused_mut)] #[cfg(x)] let (mut a,) = (a,);"));

@@ -42,7 +42,7 @@ fn failed(task: &'static str, outcome: Outcome, error: Error) -> Result<u8, Fail
 
 /// Invariant 1.
 #[test]
-fn no_cancellation_comes_before_the_failure_that_it_follows() {
+fn no_cancellation_precedes_the_failure_that_caused_it() {
     model(Some(3), || {
         let group = group();
         let (fails, stops) = (register(&group), register(&group));

@@ -129,7 +129,7 @@ fn each_item_is_read_once_and_has_one_result() {
 
 /// Invariant 2.
 #[test]
-fn no_cancellation_comes_before_the_failure_that_it_follows() {
+fn no_cancellation_precedes_the_failure_that_caused_it() {
     model(Some(3), || {
         let (map, _) = map(2);
         let ends = |map: &Map, fails: bool| match (fails, map.token.is_cancelled()) {

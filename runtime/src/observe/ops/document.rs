@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_counts_what_it_does_not_list() {
+    fn a_text_counts_omitted_entries() {
         let mut document = Document::now(Instant::now());
         let oldest = Duration::from_secs(2);
         let alike = Alike { depth: 1, name: "alike", count: 3, below: 6, oldest, blocking: 2 };

@@ -41,7 +41,7 @@ fn spawn_and_end(pool: &PoolState, is_drained: &AtomicBool) {
 
 /// Invariants 1 and 2: loom fails if the drain is not woken.
 #[test]
-fn a_drain_waits_for_the_last_task_and_accepts_none_after() {
+fn a_drain_waits_for_the_last_task_and_accepts_no_more() {
     model(Some(2), || {
         let pool = pool(2);
         let is_drained = Arc::new(AtomicBool::new(false));
