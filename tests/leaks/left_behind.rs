@@ -133,7 +133,7 @@ async fn workers_are_no_blocking_threads() {
 #[supervised::test]
 #[should_panic(expected = "leaked 3 tasks:\n\n  root (task ")]
 async fn children_are_listed_after_their_parents() {
-    let (begun, mut has_begun) = mpsc::channel(2);
+    let (started, mut has_started) = mpsc::channel(2);
     let root = task!("root", |token| -> Result<(), TaskError> {
         let group = Group::new(&token);
         for _ in 0..2 {

@@ -1,5 +1,5 @@
-//! Self-deadlocks: a run is refused if it needs a resource held by itself or by a run that awaits it, with the names of the
-//! functions involved.
+//! Self-deadlocks: a run is refused if it needs a resource held by itself or by a run that awaits it. The refusal has the
+//! names of the functions involved.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 

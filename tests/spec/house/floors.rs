@@ -137,7 +137,7 @@ fn violations(
             level.push(import);
         }
     }
-    found.extend(circles(&level).iter().map(|circle| circle.message(folder)));
+    found.extend(cycles(&level).iter().map(|cycle| cycle.message(folder)));
     found
 }
 
@@ -201,22 +201,22 @@ fn fits(name: &str, file: &str) -> bool {
 }
 
 /// Files that import from each other.
-struct Circle<'a> {
+struct Cycle<'a> {
     files: BTreeSet<&'a str>,
     shortest: Vec<&'a Import>,
     /// One import for each pair of files.
     imports: Vec<&'a Import>,
 }
 
-impl Circle<'_> {
+impl Cycle<'_> {
     fn message(&self, folder: &str) -> String {
         let files: Vec<_> = self.files.iter().copied().collect();
         let mut text =
-            format!("a circle of {} files in `{folder}`: {}", files.len(), files.join(", "));
+            format!("a cycle of {} files in `{folder}`: {}", files.len(), files.join(", "));
         let others: Vec<_> =
             self.imports.iter().filter(|import| !self.shortest.contains(import)).copied().collect();
         let parts =
-            [("the shortest circle", &self.shortest), ("the other imports among them", &others)];
+            [("the shortest cycle", &self.shortest), ("the other imports among them", &others)];
         for (title, imports) in parts.into_iter().filter(|(_, imports)| !imports.is_empty()) {
             text += &format!("\n  {title}:");
             for Import { from, line, to, path } in imports {
@@ -228,16 +228,16 @@ impl Circle<'_> {
 }
 
 /// The groups of files that reach each other, each with a shortest cycle.
-fn circles<'a>(imports: &[&'a Import]) -> Vec<Circle<'a>> {
+fn cycles<'a>(imports: &[&'a Import]) -> Vec<Cycle<'a>> {
     let mut by_file: BTreeMap<&str, BTreeMap<&str, &'a Import>> = BTreeMap::new();
     for import in imports {
         by_file.entry(&import.from).or_default().entry(&import.to).or_insert(import);
     }
     let reached: BTreeMap<&str, BTreeSet<&str>> =
         by_file.keys().map(|file| (*file, reach(&by_file, file))).collect();
-    let mut found: Vec<Circle<'a>> = Vec::new();
+    let mut found: Vec<Cycle<'a>> = Vec::new();
     for (&file, reachable) in &reached {
-        if !reachable.contains(file) || found.iter().any(|circle| circle.files.contains(file)) {
+        if !reachable.contains(file) || found.iter().any(|cycle| cycle.files.contains(file)) {
             continue;
         }
         let is_back = |other: &&&str| reached.get(**other).is_some_and(|back| back.contains(file));
@@ -246,7 +246,7 @@ fn circles<'a>(imports: &[&'a Import]) -> Vec<Circle<'a>> {
             files.iter().filter_map(|file| shortest(&by_file, file)).min_by_key(Vec::len);
         let inside = files.iter().flat_map(|file| by_file[file].values().copied());
         let inside = inside.filter(|import| files.contains(import.to.as_str())).collect();
-        found.push(Circle { imports: inside, shortest: shortest.unwrap_or_default(), files });
+        found.push(Cycle { imports: inside, shortest: shortest.unwrap_or_default(), files });
     }
     found
 }

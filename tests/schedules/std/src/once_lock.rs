@@ -28,7 +28,7 @@ impl<T> OnceLock<T> {
     ///
     /// # Errors
     ///
-    /// Returns the value if there was one before.
+    /// Returns `value` if the cell is already initialised.
     pub fn set(&self, value: T) -> Result<(), T> {
         let _filling = self.filling.lock();
         self.value.set(value)

@@ -166,7 +166,7 @@ fn the_wings_of_a_floor_are_apart() {
 fn a_cycle_of_two_is_found() {
     assert_eq!(
         check(&[("a.rs", "\nuse crate::b::Thing;"), ("b.rs", "fn f() {\n super::a::f() }")]),
-        ["a circle of 2 files in `x/src`: a.rs, b.rs\n  the shortest circle:\n    \
+        ["a cycle of 2 files in `x/src`: a.rs, b.rs\n  the shortest cycle:\n    \
          `x/src/a.rs:2` imports `crate::b::Thing` (`b.rs`)\n    \
          `x/src/b.rs:2` imports `super::a::f` (`a.rs`)"]
     );
@@ -178,7 +178,7 @@ fn a_cycle_of_three_is_found() {
         [("a.rs", "use crate::b::B;"), ("b.rs", "use crate::c::C;"), ("c.rs", "use crate::a::A;")];
     assert_eq!(
         check(&texts),
-        ["a circle of 3 files in `x/src`: a.rs, b.rs, c.rs\n  the shortest circle:\n    \
+        ["a cycle of 3 files in `x/src`: a.rs, b.rs, c.rs\n  the shortest cycle:\n    \
          `x/src/a.rs:1` imports `crate::b::B` (`b.rs`)\n    \
          `x/src/b.rs:1` imports `crate::c::C` (`c.rs`)\n    \
          `x/src/c.rs:1` imports `crate::a::A` (`a.rs`)"]
@@ -224,10 +224,10 @@ fn a_reexport_hides_no_cycle() {
         ("b.rs", "use crate::a::Item;"),
     ];
     let found = check(&texts);
-    assert!(matches!(&found[..], [circle] if circle.contains("a/child.rs, b.rs")), "{found:#?}");
+    assert!(matches!(&found[..], [cycle] if cycle.contains("a/child.rs, b.rs")), "{found:#?}");
     let globbed = [("a.rs", "mod child; pub use child::*;"), texts[1], texts[2]];
     let found = check(&globbed);
-    assert!(matches!(&found[..], [circle] if circle.contains("a/child.rs, b.rs")), "{found:#?}");
+    assert!(matches!(&found[..], [cycle] if cycle.contains("a/child.rs, b.rs")), "{found:#?}");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_folder_can_be_part_of_a_cycle() {
         .replace(", `b`, `c`", "");
     let texts = [texts[0], texts[1], texts[2], ("low.rs", "pub struct Item;")];
     let found = check_with(&table, &root, &texts);
-    assert!(matches!(&found[..], [circle] if circle.contains("a/one.rs, a/two.rs")), "{found:#?}");
+    assert!(matches!(&found[..], [cycle] if cycle.contains("a/one.rs, a/two.rs")), "{found:#?}");
 }
 
 #[test]
