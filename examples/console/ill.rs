@@ -29,7 +29,7 @@ async fn checksum(round: u64) {
     }
 }
 
-/// Reads records, and continues after those that cannot be read.
+/// Reads records, and skips unreadable ones.
 #[supervised(on_cancel = "drop")]
 pub(crate) async fn read(token: &CancellationToken) -> anyhow::Result<()> {
     for record in 0_usize.. {

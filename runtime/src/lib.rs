@@ -18,9 +18,9 @@
 //! }
 //! ```
 //!
-//! `parse` now takes a cancellation token first, runs at most 16 times at once, stops at its next `.await`
-//! when the token fires, gives up after 10 s, turns a panic into an `Err` with the backtrace of the panic
-//! site, and counts all of that.
+//! `parse` now takes a cancellation token first, runs at most 16 times at once, stops at its next `.await` when the
+//! token fires, times out after 10 s, turns a panic into an `Err` with the backtrace of the panic site, and counts all
+//! of that.
 //!
 //! | for | see |
 //! |---|---|
@@ -31,7 +31,7 @@
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a section that must not stop halfway | [`shield()`] |
 //! | a process that obeys signals | [`#[supervised::main]`](macro@supervised::main) |
-//! | a test that fails for what it leaves behind | [`#[supervised::test]`](macro@supervised::test), [`LeakCheck`] |
+//! | a test that fails if it leaks tasks | [`#[supervised::test]`](macro@supervised::test), [`LeakCheck`] |
 //! | what has happened so far | [`stats()`], [`recent_panics()`] |
 //! | what every task does now | [`tasks()`] |
 //! | a readiness probe | [`is_ready()`] |
@@ -61,17 +61,17 @@
 //!
 //! # What a panic prints
 //!
-//! That hook first, then one `ERROR` event with the message and the place, and soon after it one `INFO` event with the
-//! backtrace, from a dedicated thread: a worker that symbolised the first backtrace of the process would stand still
-//! for some 150 ms. `RUST_BACKTRACE=0` (or `RUST_LIB_BACKTRACE=0`) turns the second event off. `#[supervised::main]`
-//! waits for it at its end, for at most half a second; another kind of `main` may end before it is written.
-//! [`recent_panics`] has the backtraces in any case. More than ten panics a second of one function are counted and
-//! logged as one event a second.
+//! The hook runs first, then one `ERROR` event has the message and the place, and soon after it one `INFO` event has
+//! the backtrace, from a dedicated thread: symbolising the first backtrace of a process would block a worker for some
+//! 150 ms. `RUST_BACKTRACE=0` (or `RUST_LIB_BACKTRACE=0`) turns the second event off. `#[supervised::main]` waits for
+//! it at its end, for at most half a second; another kind of `main` may end before it is logged. [`recent_panics`] has
+//! the backtraces in any case. More than ten panics a second of one function are counted and logged as one event a
+//! second.
 //!
 //! With a `tracing` subscriber a panic is on stderr twice, since the default hook prints it too. If the event is
-//! enough, set a silent hook before the first run. The body of `#[supervised::main]` is a run, so there it takes a
-//! `main` around it (one that is set later, and does not call the one before it, takes the place and the backtrace from
-//! the events):
+//! enough, set a silent hook before the first run. The body of `#[supervised::main]` is a run, so set the hook in a
+//! `main` around it. (A hook that is set later, and does not call the previous one, loses the place and the backtrace
+//! of the events.)
 //!
 //! ```no_run
 //! # use tokio_supervised::supervised;
@@ -89,8 +89,8 @@
 //!
 //! # Panics must unwind
 //!
-//! With `panic = "abort"` a panic ends the process, and no boundary can catch it: the crate does not compile
-//! then, unless the feature `panic-abort` accepts it. Everything but the boundary works as it does without.
+//! With `panic = "abort"` a panic ends the process, and no boundary can catch it: the crate does not compile then,
+//! unless the feature `panic-abort` accepts it. Everything else works in the same way.
 
 #![forbid(unsafe_code)]
 

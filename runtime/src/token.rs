@@ -1,4 +1,4 @@
-//! How a token reaches a supervised function, lent or given, and how a spawned body gets its own token.
+//! How a token reaches a supervised function, by reference or by value, and how a spawned body gets its own token.
 //!
 //! A body that takes the token could cancel it, and with it its siblings. So the run of a spawned body makes a child token
 //! before its first poll, watches it, and hands it over in the poll in which the body starts; the body's first statement
@@ -23,11 +23,11 @@ mod sealed {
     impl<T: Sealed + ?Sized> Sealed for &T {}
 }
 
-/// A [`CancellationToken`], lent (`&token`) or given (`token`).
+/// A [`CancellationToken`], by reference (`&token`) or by value (`token`).
 ///
-/// The first argument of a supervised function: `fetch(&token, url)` inside another function,
-/// `|token| fetch(token, url)` if the future has to be `'static`. Lending costs nothing; a given
-/// token is one more handle on the same token. The trait is sealed.
+/// The first argument of a supervised function: `fetch(&token, url)` inside another function, `|token| fetch(token,
+/// url)` if the future has to be `'static`. A reference costs nothing; a value is one more handle to the same token.
+/// The trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cancellation token",
     label = "a supervised function takes a token as its first argument",
@@ -41,7 +41,7 @@ pub trait AsToken: sealed::Sealed + Clone {
     #[doc(hidden)]
     const IS_OWNED: bool = false;
 
-    /// The token, if it was given, to be used again: each clone and each drop takes its lock.
+    /// The token, if it was passed by value, to be reused: each clone and each drop takes its lock.
     #[doc(hidden)]
     fn into_given(self) -> Option<CancellationToken> {
         None
@@ -51,7 +51,7 @@ pub trait AsToken: sealed::Sealed + Clone {
     #[doc(hidden)]
     fn renew(&mut self, _from: &CancellationToken, _to: &CancellationToken) {}
 
-    /// A child of an owned token; the same token if it is lent.
+    /// A child of an owned token; the same token if it is borrowed.
     #[doc(hidden)]
     #[must_use]
     fn child(&self) -> Self {

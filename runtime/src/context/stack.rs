@@ -2,12 +2,12 @@
 //! parts: headers, which are plain data in an array, and the references that some entries hold, which are stored in
 //! separate arrays.
 //!
-//! Most runs hold no reference: to enter and to leave is then two stores, with nothing to count, allocate or drop.
+//! Most runs hold no reference: entering and exiting are then two stores, with nothing to count, allocate or drop.
 //!
 //! Invariants
 //!
 //! 1. An entry at depth `n` holds at most one reference, under `n`, and its header says if it does. Otherwise an entry
-//!    would take over the reference of one that was there before it.
+//!    would take over the reference of an earlier one.
 //! 2. Entries are popped in the reverse order of their pushes, also when code unwinds.
 //! 3. While the thread ends, no reference can be stored: it stays with the caller of [`push`], and other code cannot
 //!    find it.
@@ -62,11 +62,11 @@ impl Permit {
     }
 }
 
-/// Deeper entries, as a rule of a recursion, lie in a vector.
+/// Deeper entries, usually of a recursion, are in a vector.
 const SHALLOW: usize = 32;
 
 std::thread_local! {
-    /// Nothing in it has to be dropped: it exists even while the thread ends.
+    /// It has nothing to drop: it exists even while the thread ends.
     static ENTRIES: Entries = const {
         Entries { depth: Cell::new(0), shallow: [const { HeaderCell::empty() }; SHALLOW] }
     };
@@ -322,7 +322,7 @@ fn put_deep_ref(refs: &HeldRefs, depth: usize, held: Option<AnyRef>) {
 #[cold]
 fn take_deep_ref(refs: &HeldRefs, depth: usize) -> Option<AnyRef> {
     let mut deep = refs.deep.borrow_mut();
-    // As a rule the innermost.
+    // Usually the innermost.
     let at = deep.iter().rposition(|(of, _)| *of == depth)?;
     Some(deep.swap_remove(at).1)
 }

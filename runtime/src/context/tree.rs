@@ -7,17 +7,17 @@
 //! 1. A record is listed before its task is given to tokio, and until the task has ended or was dropped. Otherwise a
 //!    live task would be missing for a moment, and an abort could miss it. (`group/state/loom.rs`)
 //! 2. Only its own task writes the times; a reader may see them one poll late.
-//! 3. An abort sets the flag before it takes the waker; the task keeps its waker before it checks the flag. One of the
-//!    two sees the other. Otherwise an aborted task could sleep for ever. (`context/tree/loom.rs`)
+//! 3. An abort sets the flag before it takes the waker; the task stores its waker before it checks the flag. So one of
+//!    the two sees the other. Otherwise an aborted task could sleep forever. (`context/tree/loom.rs`)
 //!
 //! Invariants of scopes
 //!
 //! 4. A cause is set once, before the token that it explains fires. (`context/loom.rs`)
 //! 5. A scope knows the runs that it was made in, which wait for it. They may have ended since: they hold a permit or a
 //!    slot only as long as their [`RunShields`] are alive. So may the task have ended: it is known by its record.
-//! 6. A scope owns no scope and no task around it: a chain of scopes that were made in each other would grow with the
-//!    uptime of the program, and be dropped recursively. (`tests/composition/chains.rs`) So a cause is not looked up
-//!    in the scopes around, but published: see `reason.rs`.
+//! 6. A scope owns no enclosing scope or task: a chain of nested scopes would grow with the uptime of the program, and
+//!    be dropped recursively. (`tests/composition/chains.rs`) So a cause is published, not read from the enclosing
+//!    scopes: see `reason.rs`.
 
 use std::{
     panic::Location,
@@ -79,29 +79,29 @@ struct RecordState {
     runtime: Option<runtime::Id>,
 }
 
-/// The thread that a task has.
+/// The kind of thread that runs a task.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnThread {
     /// A worker of the runtime.
     Worker,
-    /// The one that spawned it.
+    /// The thread that spawned it.
     Local,
-    /// One for work that blocks.
+    /// A thread for blocking work.
     Blocking,
-    /// That of the body of a `main` or a test, which tokio knows as no task.
+    /// The thread of the body of a `main` or a test, which is not a tokio task.
     Entry,
 }
 
 /// How a task uses its thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activity {
-    /// Nothing yet: it has not been polled, since no thread was free for it.
+    /// Not polled yet: no thread was free.
     NotStarted,
     /// It waits for a permit, or for its restart.
     Waiting,
     /// It is pending at an `.await`.
     Pending,
-    /// It has been polled for so long.
+    /// It is being polled, for this long.
     Polled(Duration),
 }
 
@@ -170,7 +170,7 @@ impl TaskRecord {
         self.state.id.get().copied()
     }
 
-    /// An order: an older task has a smaller one.
+    /// An ordering key: an older task has a smaller one.
     pub(crate) fn since(&self) -> Ticks {
         self.state.since.load()
     }
@@ -191,10 +191,10 @@ impl TaskRecord {
 
     /// Wakes the task, if it has kept its waker.
     pub(super) fn wake(&self) {
-        // A waker is foreign code: not under the lock.
+        // A waker is foreign code: called without the lock.
         let waker = self.waker().clone();
         if let Some(waker) = waker {
-            // A panic of it is not the caller's.
+            // Its panic must not reach the caller.
             quietly(|| waker.wake());
         }
     }
@@ -235,7 +235,8 @@ impl TaskRecord {
         self.state.polled_since.store(Ticks::NEVER);
     }
 
-    /// The task drives another run from now on. Takes the time of the current poll: to read the clock costs.
+    /// The task drives another run from now on. Takes the time of the current poll, since reading the clock is
+    /// expensive.
     pub(crate) fn reset_clock(&self) {
         self.state.since.store(self.state.polled_since.load());
         self.state.stopping.store(false, Ordering::Relaxed);

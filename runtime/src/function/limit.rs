@@ -1,4 +1,4 @@
-//! How many runs of one function, or tasks of one scope, may be under way at once; it can change meanwhile.
+//! The limit on concurrent runs of one function, or tasks of one scope. It can be changed at any time.
 //!
 //! A limit implements its own queue. A semaphore would suffice for most waits, but a wait for a slot and a permit must
 //! be able to skip a turn and keep its place (`pair.rs`).
@@ -63,19 +63,19 @@ pub(crate) type Slot = Permit<Arc<Limit>>;
 const QUEUED: usize = 1;
 const ONE: usize = 2;
 
-/// How many turns a spawn that waits for a slot and a permit lets pass before it holds one of the two.
+/// How many turns a spawn that waits for a slot and a permit skips before it holds one of the two.
 const MISSED_TURNS: u32 = if cfg!(supervised_loom) { 1 } else { 8 };
 
 /// Sums of permits do not overflow.
 const LARGEST: usize = usize::MAX >> 3;
 
 struct Queue {
-    /// How many permits are out beyond a size that was made smaller.
+    /// How many permits exceed a reduced size.
     debt: usize,
     /// The next place; places are not used twice.
     next: u64,
     alone: BTreeMap<u64, Arc<Waiter>>,
-    /// Those that wait for a second limit too: by its address, then by place.
+    /// Waits that need a second limit too: by its address, then by place.
     pairs: BTreeMap<usize, BTreeMap<u64, Arc<Pair>>>,
     /// The first place of each of these classes, and its class.
     heads: BTreeMap<u64, usize>,
@@ -302,7 +302,7 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// A wait in the queue. Its lock is taken under that of the queue, never the other way round.
+/// A wait in the queue. Its lock is taken under the lock of the queue, never in the opposite order.
 struct Waiter(Mutex<Turn>);
 
 struct Turn {

@@ -98,7 +98,7 @@ impl Policy {
     }
 }
 
-/// Values that only the compiler knows: a wrong one ends the build, at the value.
+/// Values that only the compiler knows: a wrong one fails the build, at the value.
 pub mod checked {
     use std::{ops::Range, time::Duration};
 

@@ -222,7 +222,7 @@ impl<'a, T, E, S> Spawn<'a, T, E, S> {
     }
 }
 
-/// Removes a spawn from those that wait, also if the spawn panics: outside of a runtime it does.
+/// Removes a spawn from the waiting ones, also if the spawn panics, which it does outside a runtime.
 struct WaiterGuard<'a, T, E> {
     group: &'a GroupState<T, E>,
     number: NonZero<u64>,

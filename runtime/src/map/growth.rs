@@ -176,7 +176,7 @@ pub(crate) struct Progress {
     pub(crate) to_watch: bool,
 }
 
-/// What the map's own future does next.
+/// The next action of the map's own future.
 pub(crate) enum StallCheck {
     /// It checks again at once.
     Again,

@@ -43,7 +43,7 @@ where
     }
 }
 
-/// What a map returns, or drops if it is dropped.
+/// The results of a map: returned, or dropped with it.
 ///
 /// It drops its parts one by one: two panics at once would abort the process. So it must not be dropped under a lock.
 pub(crate) struct MapResults<T, E> {

@@ -83,7 +83,7 @@ where
     is_new: bool,
     /// Whether it may be in the queue for the source.
     queued: bool,
-    /// Whether it has woken or spawned a task since its poll began.
+    /// Whether it has woken or spawned a task since its poll started.
     woke: bool,
     growth: GrowthPolicy,
     /// `None` once the worker has left the map.
@@ -102,7 +102,7 @@ where
     }
 }
 
-/// Four times as many as threads run at once: runs wait as a rule.
+/// Four times as many as threads run at once: runs usually wait.
 fn default_limit() -> usize {
     4 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

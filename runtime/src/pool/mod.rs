@@ -57,20 +57,20 @@ use tokio_util::sync::CancellationToken;
 /// # }
 /// ```
 ///
-/// `Clone` gives another handle on the same pool. [`#[supervised::main]`](macro@crate::supervised::main) drains the
-/// pools that are still alive when its body has ended; a pool in a variable of the body is not. If the last handle is
-/// dropped before, the pool cancels and aborts its tasks and logs a `WARN` that names them. If it is dropped in a task
-/// of the pool, that task is cancelled too; it is named unless it finishes by itself.
+/// `Clone` gives another handle to the same pool. [`#[supervised::main]`](macro@crate::supervised::main) drains the
+/// pools that still exist when its body has ended, which excludes a pool in a variable of the body. If the last handle
+/// is dropped earlier, the pool cancels and aborts its tasks and logs a `WARN` that names them. If it is dropped in a
+/// task of the pool, that task is cancelled too; it is named unless it finishes by itself.
 ///
-/// Each task of a pool finishes, fails, or is named in a `WARN`: also if its runtime shuts down, or if its poll panics
+/// Each task of a pool finishes, fails, or is named in a `WARN`, even if its runtime shuts down, or if its poll panics
 /// outside all boundaries, for example because converting a panic into the error type panics.
 ///
 /// Put endless tasks such as tickers in a [`Group`](crate::Group): a drain waits for them until it cancels them, and
 /// returns them as cut short.
 ///
-/// Like tokio's `TaskTracker`, it keeps nothing of a task that has ended. [`try_spawn`](Self::try_spawn) follows
-/// `TryGo` of Go's `errgroup`, which never waits. `conc`'s pools wait for ever for a task that does not stop; this one
-/// names and aborts it.
+/// Like tokio's `TaskTracker`, it keeps nothing of an ended task. [`try_spawn`](Self::try_spawn) follows `TryGo` of
+/// Go's `errgroup`, which never waits. `conc`'s pools wait forever for a task that does not stop; this one names and
+/// aborts it.
 ///
 /// Shared between threads freely; each spawn and each end takes a short lock.
 #[derive(Clone)]
@@ -79,7 +79,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Makes a pool of at most `limit` tasks at once.
+    /// Creates a pool of at most `limit` concurrent tasks.
     ///
     /// # Panics
     ///
@@ -242,14 +242,14 @@ impl Pool {
         PoolSpawn::new(&self.handle.shared, task, place, spawn_admitted::<_, OnBlockingThread>)
     }
 
-    /// Spawns if a slot and a permit are free, without waiting: for a server that answers 503 if it is full.
+    /// Spawns if a slot and a permit are free, without waiting: for a server that answers 503 when it is full.
     ///
     /// The slot comes first: the closure is not called if the pool is full or closed. A refused call is not counted. A
     /// panic of the closure is reported like a panic of a task.
     ///
     /// # Errors
     ///
-    /// [`TrySpawnError::Full`] if all slots are taken, or all permits of the function, whatever its `on_full`;
+    /// [`TrySpawnError::Full`] if no slot is free, or no permit of the function, regardless of its `on_full`;
     /// [`TrySpawnError::Closed`] if the pool is closed.
     ///
     /// # Panics
@@ -275,7 +275,7 @@ impl Pool {
         let Some(slot) = Limit::try_acquire(pool.limit.clone()) else {
             return refuse(task, TrySpawnError::Full);
         };
-        // The closure is not called for nothing: from here on a close waits for it.
+        // The closure is called only if the run can be spawned: from here on a close waits for it.
         if let Err(closed) = pool.reserve() {
             return refuse(task, closed.into());
         }
@@ -315,7 +315,7 @@ impl Pool {
         Ok(Slot::new(self.handle.clone(), slot))
     }
 
-    /// Closes the pool, and waits for its tasks; cancels and aborts those that do not finish in time.
+    /// Closes the pool and waits for its tasks. Cancels and aborts tasks that do not finish in time.
     ///
     /// `grace` is the whole budget. Spawns and reservations that wait end at once, as closed. Tasks run undisturbed
     /// until 5 s before its end, or until half of a grace below 10 s. Then the pool cancels them by their tokens; at
@@ -332,9 +332,9 @@ impl Pool {
     /// # Errors
     ///
     /// [`Unfinished`] unless every task finished by itself. A task that returns its own result after its token has
-    /// fired counts as finished. It names the tasks that the drain cut short or had to abort, those that were dropped
-    /// after their own `grace`, those that nothing can abort, since they block a thread, and those that their runtime
-    /// dropped at any time before. One `WARN` names up to 64 of them.
+    /// fired counts as finished. The error names the tasks that the drain cut short or aborted, that were dropped after
+    /// their own `grace`, that cannot be aborted because they block a thread, and that their runtime dropped earlier.
+    /// One `WARN` names up to 64 of them.
     ///
     /// # Panics
     ///
@@ -359,13 +359,13 @@ impl Pool {
         self.len() == 0
     }
 
-    /// How many tasks there may be at once.
+    /// The limit of concurrent tasks.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.handle.shared.limit.size()
     }
 
-    /// Changes how many tasks may run at once. A smaller limit stops no task: no new one starts until there are fewer.
+    /// Changes the limit of concurrent tasks. A smaller limit stops no task; no task starts until fewer are running.
     ///
     /// # Errors
     ///

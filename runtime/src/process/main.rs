@@ -2,11 +2,10 @@
 //!
 //! Invariants, checked by `tests/process/`
 //!
-//! 1. Whatever the body does, two signals end the process, and one does within the grace.
-//! 2. The exit code says what happened: 0 or what the body reports, 1 for `Err`, 101 for a panic, the signal
-//!    itself for work that it cut short, 75 for a grace that was not enough, also if the body's error carries
-//!    an [`Unfinished`](crate::Unfinished) or a pool lost tasks with the runtime, `128 + signal` for a second
-//!    signal.
+//! 1. Regardless of the body, two signals end the process, and one does within the grace.
+//! 2. The exit code says how the program ended: 0 or the body's own, 1 for `Err`, 101 for a panic, the signal itself
+//!    for work that it cut short, 75 if the grace was too short, also if the body's error carries an
+//!    [`Unfinished`](crate::Unfinished) or a pool lost tasks with the runtime, `128 + signal` for a second signal.
 //! 3. A main reports only its own causes. Otherwise a signal to an earlier main of the process would count as the cause
 //!    of a later cancellation. (`composition/pool_truth.rs`)
 
@@ -48,7 +47,7 @@ pub struct MainOptions {
 }
 
 impl MainOptions {
-    /// A grace below the 30 s that orchestrators give as a rule; a worker for each core.
+    /// A grace below the 30 s that orchestrators usually give; a worker for each core.
     pub const DEFAULT: Self = Self {
         grace: Duration::from_secs(25),
         linger: Duration::ZERO,

@@ -1,4 +1,4 @@
-//! What observability costs a spawn: its record, its readings of the clock, and a span without a subscriber.
+//! The cost that observability adds to a spawn: its record, its clock readings, and a span without a subscriber.
 //!
 //! `cargo test --release -p tokio-supervised --lib -- --ignored --nocapture being_seen`
 
@@ -72,7 +72,7 @@ fn seen(tasks: u32) -> Duration {
     started.elapsed()
 }
 
-/// The median over the rounds of what being seen adds to the rest of a spawn.
+/// The median over the rounds of the share that observability adds to a spawn.
 fn ratio() -> f64 {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut ratios: Vec<f64> = (0..ROUNDS)

@@ -1,4 +1,4 @@
-//! A name in a report: on one line of bounded width, whatever is in it.
+//! A name in a report: on one line of bounded width, for any name.
 
 use std::fmt::{self, Write as _};
 

@@ -46,7 +46,7 @@ pub(super) type Failure = Option<Box<Failed>>;
 
 pub struct Failed {
     pub(super) error: TaskError,
-    /// It had not ended within its grace, and was dropped.
+    /// It did not end within its grace, and was dropped.
     pub(super) overdue: bool,
 }
 
@@ -94,13 +94,13 @@ fn running<'a, F>(body: &'a mut Pin<&mut Option<F>>) -> Pin<&'a mut F> {
 
 /// Not inlined: without optimization the drop of a value would need stack while a body is polled.
 fn put<R>(place: &mut Poll<R>, polled: Poll<R>) {
-    // The place is empty: there is nothing to be dropped, and no code for it.
+    // The place is empty: no drop code is generated for it.
     mem::forget(mem::replace(place, polled));
 }
 
 impl<F: Future> InPlace<'_, F> {
     /// Polls the body, and drops it when it has returned. What it returned stays, also if the drop panics.
-    // By force: this saves a frame without optimization.
+    // Always inlined: this saves a frame without optimization.
     #[inline(always)]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Verdict> {
         put(self.value, running(&mut self.body).poll(cx));

@@ -242,7 +242,7 @@ impl Core {
     }
 
     /// Counts the end of a run, then releases its permit and drops what only a pending run needs.
-    // By force: the path of a run that has just returned is short.
+    // Always inlined: the path of a run that has just returned is short.
     #[inline(always)]
     fn release(&mut self, outcome: Outcome, counters: LocalMetrics) {
         counters.record_end(outcome);

@@ -27,7 +27,7 @@ use crate::{
 pin_project! {
     /// A call of a supervised function, lazy like any future: nothing runs until it is polled.
     ///
-    /// Its output is the function's return type. It holds the body inline and the token as it was given, borrowed or
+    /// Its output is the function's return type. It holds the body inline, and the token as it was passed, borrowed or
     /// owned. With an owned token and owned parameters it is `'static` and can be spawned, best by a
     /// [`Group`](crate::Group).
     ///
@@ -261,7 +261,7 @@ pub struct TaskCompletion<T, E> {
 }
 
 impl<T, E> TaskCompletion<T, E> {
-    /// That of a run that its owner aborted, which its scope counts as cancelled.
+    /// The completion of a run that its owner aborted, which its scope counts as cancelled.
     pub(crate) fn aborted(error: E) -> Self {
         Self { outcome: Outcome::Cancelled, overdue: false, nanos: 0, result: Err(error) }
     }

@@ -295,7 +295,7 @@ macro_rules! probes {
         pub trait $name {
             /// The return type.
             type Output;
-            /// The verdict on values of it.
+            /// The verdict on values of the type.
             fn __supervised_verdict(self) -> Judge<Self::Output>;
         }
         impl<$($generics)*> $name for $probe {

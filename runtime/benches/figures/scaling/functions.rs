@@ -69,7 +69,7 @@ pub(super) fn run(settings: &Settings) {
     });
     let counters: Vec<Box<Counters>> = specs.iter().map(|_| Box::default()).collect();
     let counters = &counters;
-    let what = "functions, the same by hand: their counters alone, where the caches end";
+    let what = "functions, the same by hand: their counters alone, beyond the caches";
     curve::draw(what, settings, calls, &SIZES, |size| {
         Box::new(move || {
             let mut at = 0;

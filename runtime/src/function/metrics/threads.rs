@@ -1,4 +1,4 @@
-//! A small number for each living thread, used again when the thread has ended.
+//! A small number for each living thread, reused when the thread has ended.
 //!
 //! Invariants, checked for every interleaving by `threads/loom.rs`, 3 by the test below
 //!

@@ -150,7 +150,7 @@ fn nothing_is_left_in_a_group_that_is_dropped() {
     });
 }
 
-/// Invariant 7: a spawn is refused, or the join waits for its task, whatever fires the token meanwhile.
+/// Invariant 7: a spawn is refused, or the join waits for its task, no matter what fires the token meanwhile.
 #[test]
 fn a_spawn_is_refused_or_its_task_is_joined() {
     model(Some(3), || {

@@ -41,7 +41,7 @@ type Run = Supervised<Ready<Result<u8, Failure>>, CancellationToken>;
 type Make = Box<dyn FnMut(CancellationToken, u8) -> Run + Send>;
 type Map = Arc<MapState<Items, Make, Run, FailFast>>;
 
-/// A map with room for so many workers, two of which are there.
+/// A map with room for `n` workers, two of which exist.
 fn map_of(items: Items, make: Make, limit: usize) -> Map {
     let map = MapState::new(CancellationToken::new(), Location::caller(), items, make);
     map.set_function(model_spec(Policy::DEFAULT), WorkerLimit::Fixed(limit));
@@ -74,7 +74,7 @@ fn record(map: &Map) -> Arc<TaskRecord> {
     TaskRecord::recycle_or_new(None, spec, Location::caller(), &map.scope, OnThread::Worker)
 }
 
-/// What a worker does after it has stored a result, once it has waited for the source.
+/// The steps of a worker after it has stored a result and has waited for the source.
 fn next_index(map: &Map, key: Key, mut done: Option<FinishedItem<Run>>) -> Option<Index> {
     block_on(poll_fn(|cx| {
         map.dequeue(key);

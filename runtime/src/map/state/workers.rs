@@ -1,4 +1,4 @@
-//! The workers of a map: their number, their records, and the queue of those that wait for the source.
+//! The workers of a map: their number, their records, and the queue of workers that wait for the source.
 
 use std::{
     hint,

@@ -38,18 +38,18 @@ static METADATA: Metadata<'static> =
 ///
 /// # Histograms
 ///
-/// A histogram of the facade takes one value at a time; the durations have been counted in buckets already. These
-/// go out as they are, exact, in the series in which Prometheus keeps a histogram: counters
-/// `supervised_task_duration_seconds_bucket{task,le}`, cumulative, and `…_count{task}`, and a gauge `…_sum{task}`
-/// (the facade's counters are whole numbers); `supervised_permit_wait_seconds` likewise, of functions that have a limit. In Prometheus
-/// `histogram_quantile(0.99, sum by (task, le) (rate(supervised_task_duration_seconds_bucket[5m])))` works on them;
-/// an exporter that ends the names of counters with `_total` makes it `…_bucket_total`.
+/// The facade's histograms take one value at a time, but the durations are already counted in buckets. These are
+/// exported exactly, as the series of a Prometheus histogram: counters
+/// `supervised_task_duration_seconds_bucket{task,le}`, cumulative, and `…_count{task}`, and a gauge `…_sum{task}` (the
+/// facade's counters are whole numbers); `supervised_permit_wait_seconds` likewise, for functions that have a limit. In
+/// Prometheus `histogram_quantile(0.99, sum by (task, le) (rate(supervised_task_duration_seconds_bucket[5m])))` works
+/// on them; an exporter that adds the suffix `_total` to counters makes it `…_bucket_total`.
 ///
 /// # Cost
 ///
-/// About 40 series for each name, 60 with a limit, each looked up in the recorder by its labels: some 60 microseconds for a name
-/// with `metrics-exporter-prometheus`. A recorder with an idle timeout drops series that are not published for that
-/// long: choose a shorter interval.
+/// Each name has about 40 series, or 60 with a limit, and each is found in the recorder by its labels. This takes about
+/// 60 microseconds for each name with `metrics-exporter-prometheus`. A recorder with an idle timeout drops series that
+/// are not published within it: choose a shorter interval.
 ///
 /// # Panics
 ///

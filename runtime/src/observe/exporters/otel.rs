@@ -20,7 +20,7 @@ use crate::{
 /// register_metrics(&opentelemetry::global::meter("tokio-supervised"));
 /// ```
 ///
-/// Names and attributes are those of the Prometheus series, whatever the backend, so one dashboard fits all:
+/// Names and attributes are those of the Prometheus series for every backend, so one dashboard fits all:
 ///
 /// | instrument | attributes | kind |
 /// |---|---|---|

@@ -3,7 +3,7 @@
 //! ```
 //! use tokio_supervised::prometheus;
 //!
-//! // In the handler of `GET /metrics`, whatever the web framework:
+//! // In the handler of `GET /metrics`, in any web framework:
 //! let (content_type, body) = (prometheus::CONTENT_TYPE, prometheus::text());
 //! # assert!(content_type.starts_with("text/plain") && !body.contains('\r'));
 //! ```

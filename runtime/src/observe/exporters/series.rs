@@ -82,7 +82,7 @@ pub(crate) static FAMILIES: [Family; 8] = [
     },
     Family {
         name: "supervised_tasks_started_total",
-        help: "Runs that began, those included that ended before they had their permit.",
+        help: "Runs that started, including runs that ended before they got a permit.",
         values: Values::Counter(|series| series.totals.started),
     },
     Family {

@@ -131,7 +131,7 @@ mod tests {
         let snapshot = first.next().await.unwrap();
         let mut second = listener();
         let at_once = tokio::time::timeout(Duration::ZERO, second.next()).await;
-        let again = at_once.expect("it is there").unwrap();
+        let again = at_once.expect("there is room for a listener").unwrap();
         // Or a newer one.
         assert!(Arc::ptr_eq(&snapshot, &again) || again.document.at > snapshot.document.at);
     }

@@ -1,4 +1,4 @@
-//! The sums over all functions, including those that a snapshot omits.
+//! The sums over all functions, including functions that a snapshot omits.
 
 use serde_json::{Map, Value, json};
 

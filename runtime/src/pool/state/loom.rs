@@ -29,7 +29,7 @@ fn record(pool: &PoolState) -> Arc<TaskRecord> {
     TaskRecord::recycle_or_new(recycled, spec, Location::caller(), &pool.scope, OnThread::Worker)
 }
 
-/// What a spawn and its task do.
+/// The steps of a spawn and its task.
 fn spawn_and_end(pool: &PoolState, is_drained: &AtomicBool) {
     let Some(slot) = Limit::try_acquire(&*pool.limit) else { return };
     if let Ok(key) = pool.register(&record(pool), SlotKind::New) {
