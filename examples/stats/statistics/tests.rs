@@ -53,8 +53,8 @@ fn atomics_under_four_threads_end_with_the_sequential_answer() {
     assert_eq!(hammer(&Atomics::default()), sequential());
 }
 
-/// Looks at the statistics while two threads record lines of three words, until it has seen them at work
-/// twenty times; gives how many lines they recorded.
+/// Reads the statistics while two threads record lines of three words, until it has seen them running twenty times.
+/// Returns how many lines they recorded.
 fn watch(statistics: &dyn Statistics, mut look: impl FnMut(&Summary)) -> u64 {
     let enough = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -120,7 +120,7 @@ fn no_atomic_ever_goes_back_and_none_loses_a_line() {
     );
 }
 
-/// The tear that the documentation admits, without waiting for two threads to make it.
+/// A torn summary, as documented, without waiting for two threads to produce one.
 #[test]
 fn a_line_that_comes_while_atomics_are_read_is_in_some_numbers_and_not_in_others() {
     let statistics = Atomics::default();
