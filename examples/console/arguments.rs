@@ -10,7 +10,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PORT", default_value_t = 7070)]
     pub(crate) port: u16,
 
-    /// How many tasks there are that do nothing but wait
+    /// How many tasks only wait
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub(crate) sessions: usize,
 }

@@ -1,4 +1,4 @@
-//! Those that do not.
+//! The ill-behaved tasks.
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ async fn parse(record: usize) -> anyhow::Result<u32> {
     Ok(fields[chosen].parse()?)
 }
 
-/// Asks another service, again and again.
+/// Sends requests to another service.
 #[supervised(on_cancel = "drop")]
 pub(crate) async fn poll(token: &CancellationToken) -> anyhow::Result<()> {
     for request in 0_u64.. {
@@ -58,7 +58,7 @@ pub(crate) async fn poll(token: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One answer: one in eleven comes too late.
+/// One response: one in eleven arrives too late.
 #[supervised(timeout = "300ms", limit = 16)]
 async fn fetch(request: u64) -> anyhow::Result<()> {
     let takes = if request % 11 == 7 { 900 } else { 10 + request % 9 * 8 };
@@ -66,7 +66,7 @@ async fn fetch(request: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Listens to events, until the connection is gone.
+/// Receives events until the connection is lost.
 #[supervised(restart = "on-failure", backoff = "200ms..1s", max_restarts = "1000/1m")]
 pub(crate) async fn subscribe() -> anyhow::Result<()> {
     sleep(ms(2500)).await;

@@ -1,4 +1,4 @@
-//! One page: the function that the rest of the program is about.
+//! One page: the function that the program is about.
 
 use std::{
     error::Error as _,
@@ -19,13 +19,13 @@ pub(crate) struct Tools {
     pub(crate) progress: Progress,
 }
 
-/// A page that was fetched, and kept where it was to be.
+/// A page that was fetched, and stored if requested.
 pub(crate) struct Page {
     pub(crate) bytes: u64,
     pub(crate) took: Duration,
 }
 
-/// Fetches one page, reads its title, and keeps it.
+/// Fetches one page, reads its title, and stores it.
 #[supervised(limit = 16, name = "fetch", timeout = "5s")]
 pub(crate) async fn fetch(tools: Arc<Tools>, number: usize, url: Url) -> Result<Page, FetchError> {
     let _counted = tools.progress.count_at_the_end();

@@ -1,4 +1,4 @@
-//! The URLs to fetch, from arguments, files and standard input; and the lines that are none.
+//! Reads the URLs from arguments, files and standard input, and reports lines that are not URLs.
 
 use std::{ffi::OsStr, fmt, io};
 
@@ -26,7 +26,7 @@ impl fmt::Display for BadLine {
 }
 
 impl List {
-    /// Reads every source. A bad line, or a file that cannot be read, leaves the others as they are.
+    /// Reads every source. A bad line or an unreadable file does not affect the others.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl List {
     }
 }
 
-/// Standard input may stay silent for ever: a supervised read stops when the token fires.
+/// Standard input may stay silent forever: a supervised read stops when the token fires.
 #[supervised(name = "read a list")]
 async fn read(source: &OsStr) -> io::Result<Vec<u8>> {
     if source == "-" {

@@ -29,15 +29,14 @@
 //! }
 //! ```
 //!
-//! It has a task for each URL of the list, not for each of the 16 under way. Ctrl-C kills it in the
-//! middle, without a table. To stop well it would need a token in every task, a `select!` around every
-//! body, a task that waits for the signal, and a way to end the process as the signal would have; to
-//! keep the order, an index carried through it all.
+//! It spawns a task for each URL of the list, not only for the 16 that run. Ctrl-C kills it in the middle, without a
+//! table. A correct shutdown would need a token in every task, a `select!` around every body, a task that waits for the
+//! signal, and a way to end the process as the signal would have. To keep the order, every task would need an index.
 //!
 //! # After
 //!
-//! [`fetch`](fetch::fetch) is plain code under one attribute, and [`run`] is one call of `map`. What
-//! that leaves to this program is the list, the table and the files.
+//! [`fetch`](fetch::fetch) is plain code under one attribute, and [`run`] is one call of `map`. The rest of the program
+//! is the list, the table and the files.
 //!
 //! # The rules that it follows
 //!
@@ -47,10 +46,10 @@
 //! * 3, loop variables are passed in: URL and number are arguments.
 //! * 4, cancellation is threaded through: from the signal, through the root token, to each page, and to
 //!   the read of a list that may never end.
-//! * 5, panics stop at the task boundary: a page that the parser does not survive is one in the table.
+//! * 5, panics stop at the task boundary: a page that makes the parser panic is a row in the table.
 //! * 6, groups, not counters and channels: `map` gives each page its own end, in the order of the list.
-//! * 7, channels for flow, locks for state: the results are owned by one place; there is no lock here.
-//! * 8, no sleeping to synchronise: the demo waits for a count, not for a while.
+//! * 7, channels for flow, locks for state: the results have one owner; there is no lock here.
+//! * 8, no sleeping to synchronise: the demo waits for a count, not for some time.
 //! * 10, concurrency is bounded: `limit = 16`, and `map` starts no more than that.
 //! * 11, concurrency safety is documented: `Tools` is all that the fetches share.
 //!

@@ -1,4 +1,4 @@
-//! How the pages ended: the counts, the table, the way back to `main`.
+//! The summary of all pages: the counts, the table, and the result of `main`.
 
 use std::{
     io::{self, Write},

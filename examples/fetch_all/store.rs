@@ -9,10 +9,10 @@ use anyhow::Context as _;
 use reqwest::Url;
 use tokio::task::spawn_blocking;
 
-/// Longer names are cut: file systems take 255 bytes as a rule.
+/// Longer names are truncated: most file systems allow 255 bytes.
 const LONGEST_NAME: usize = 120;
 
-/// The directory that the pages go to.
+/// The directory of the stored pages.
 pub(crate) struct Store {
     directory: PathBuf,
 }

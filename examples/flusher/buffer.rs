@@ -19,7 +19,7 @@ pub(crate) struct Buffer {
 
 struct Held {
     bytes: Vec<u8>,
-    /// Where the first of them belongs in the file.
+    /// The file offset of the first of them.
     begin: u64,
     read: u64,
     written: u64,
@@ -34,13 +34,13 @@ pub(crate) struct Batch {
 }
 
 impl Buffer {
-    /// For a file that is so long already.
+    /// For a file of that length.
     pub(crate) fn new(begin: u64) -> Self {
         let held = Held { bytes: Vec::new(), begin, read: 0, written: 0, complete: false };
         Self { held: Mutex::new(held), full: Notify::new(), room: Notify::new() }
     }
 
-    /// Nothing panics under the lock, and what it guards is whole between any two statements.
+    /// Nothing panics under the lock, and the guarded data is consistent after every statement.
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -49,7 +49,7 @@ impl Buffer {
     pub(crate) async fn has_room(&self) {
         while self.held().bytes.len() >= CAPACITY {
             self.full.notify_one();
-            // A notification that came before is kept for this.
+            // A notification that came earlier is stored for this.
             self.room.notified().await;
         }
     }

@@ -1,4 +1,4 @@
-//! Gathers lines in memory and flushes them to a file every now and then; none is lost, however it ends.
+//! Collects lines in memory and flushes them to a file at intervals. No line is lost, however the program ends.
 //!
 //! ```text
 //! seq 1000000 | cargo run --example flusher -- --output numbers
@@ -42,7 +42,7 @@
 //!   a flush; a flush that hangs loses its protection after 5 s.
 //! * 2, registration happens in the parent: the group knows both before they run.
 //! * 4, cancellation is threaded through: from the signal to both, and not to the last flush.
-//! * 5, panics stop at the task boundary: one costs a run of the loop, and no line.
+//! * 5, panics stop at the task boundary: a panic costs a run of the loop, and no line.
 //! * 6, groups, not counters and channels: if either ends, both end, and main gets the result.
 //! * 7, channels for flow, locks for state: the buffer is state, shared by two.
 //! * 8, no sleeping to synchronise: the ticker is what the program is about; nothing waits for it.
@@ -74,10 +74,10 @@ use arguments::Arguments;
 use report::Report;
 use store::Store;
 
-/// How long a flush is protected from being stopped halfway.
+/// How long a flush is protected from cancellation.
 const FLUSHING: Duration = Duration::from_secs(5);
 
-/// How long the last one may take, its restarts included. Less than main's own grace, with the one before.
+/// How long the last flush may take, including its restarts. With the one before it, less than main's grace.
 const LAST: Duration = Duration::from_secs(15);
 
 #[supervised::main]
@@ -92,7 +92,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
     group.spawn(|token| read(token, reads)).await;
     group.spawn(move |token| flush_every(token, every, flushes)).await;
     let ended = group.join().await;
-    // The own token has fired: this one has not.
+    // The task's own token has fired, but this one has not.
     let rest = shield(LAST, |token| flush_rest(token, store.clone())).await;
 
     let report = Report::of(&store);
@@ -105,7 +105,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads lines as long as there is room for them.
+/// Reads lines while there is room for them.
 ///
 /// It may be dropped at either `.await`: a line that was read is in the buffer before the next one.
 #[supervised(name = "read")]
@@ -124,7 +124,7 @@ async fn read(store: Arc<Store>) -> anyhow::Result<()> {
     }
 }
 
-/// Flushes at every tick, and when the buffer is full; goes on after a flush that failed.
+/// Flushes at every tick, and when the buffer is full. Continues after a failed flush.
 #[supervised(name = "flush", restart = "on-failure", backoff = "10ms..1s", max_restarts = "5/1m")]
 async fn flush_every(every: Duration, store: Arc<Store>) -> anyhow::Result<()> {
     let mut ticker = interval(every);

@@ -41,7 +41,7 @@ impl Store {
         })
     }
 
-    /// Writes what is in the buffer.
+    /// Writes the contents of the buffer.
     ///
     /// It stays in the buffer until it is on the disk. A flush that fails or panics anywhere has changed
     /// nothing but the end of the file: the next one writes the same lines to the same place.
@@ -78,7 +78,7 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
         file.seek(SeekFrom::End(-1))?;
         file.read_exact(&mut last)?;
         if last != *b"\n" {
-            // A line that someone was killed in: it is not to swallow the next one.
+            // A line that was being written when a process was killed must not absorb the next one.
             file.write_all(b"\n")?;
             end += 1;
         }
@@ -86,7 +86,7 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, end))
 }
 
-/// On a thread that may block.
+/// On a blocking thread.
 fn write(file: &Mutex<File>, begin: u64, bytes: &[u8]) -> io::Result<()> {
     // A panic in here leaves the file as any failed write does.
     let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);

@@ -39,8 +39,7 @@
 //!   when its token fires, and is dropped and named when the pool's grace has passed.
 //! * 2, registration happens in the parent: the slot is taken before the answer is given.
 //! * 3, loop variables are passed in: a save owns its body.
-//! * 4, cancellation is threaded through, and each token is the right one: a save has the pool's, not its
-//!   request's.
+//! * 4, cancellation is threaded through, and each task has the right token: a save has the pool's, not its request's.
 //! * 5, panics stop at the task boundary: a panic costs one save, and is logged.
 //! * 6, groups, not counters and channels: a group for the server, a pool for the saves.
 //! * 7, channels for flow, locks for state: two counters are shared, and a body has one owner.
@@ -74,7 +73,7 @@ async fn main(stopping: CancellationToken) -> anyhow::Result<()> {
     let listener = bound.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
 
-    // Its token is no child of main's: the server goes on while readiness is down, until one of the two ends.
+    // Its token is no child of main's: the server continues while readiness is down, until either of the two ends.
     let server = Group::new(&CancellationToken::new()).until_first_exit();
     let saver = (pool.clone(), store.clone(), stopping.clone());
     server
@@ -93,7 +92,7 @@ async fn main(stopping: CancellationToken) -> anyhow::Result<()> {
         .await;
     println!("READY {address}");
 
-    // However the server ended, what it has accepted comes first.
+    // However the server ended, its accepted bodies are saved first.
     let served = server.join().await;
     let drained = pool.drain(grace).await;
     served.context("the server failed")?;

@@ -1,4 +1,4 @@
-//! The requests: what is accepted, and what is refused.
+//! The requests: accepted and refused ones.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ pub(crate) struct Saver {
     pub(crate) delay: Duration,
     /// Fires when the process receives a signal.
     pub(crate) stopping: CancellationToken,
-    /// Fires when the server is.
+    /// Fires when the server stops.
     pub(crate) closing: CancellationToken,
 }
 
@@ -57,12 +57,12 @@ async fn accept(
     let Saver { pool, store, delay, .. } = saver;
     let name = store.next_name();
     let accepted = name.clone();
-    // The closure runs where there is a slot for it: what is not accepted cannot be lost.
+    // The closure runs only if there is a slot: a body that is not accepted cannot be lost.
     pool.try_spawn(move |token| save(token, Accepted::new(store, accepted, body), delay))?;
     Ok((StatusCode::ACCEPTED, name + "\n"))
 }
 
-/// Reads a body, of at most 256 clients at once, which may be slow, but not for ever.
+/// Reads a body, of at most 256 clients at once. They may be slow, but not forever.
 #[supervised(
     limit = 256,
     on_full = "reject",

@@ -47,7 +47,7 @@ impl Store {
         format!("{}-{number:08}", self.prefix)
     }
 
-    /// How many bodies were accepted and are not known to be on disk.
+    /// How many accepted bodies are not known to be on disk.
     pub(crate) fn not_saved(&self) -> u64 {
         self.not_saved.load(Ordering::Relaxed)
     }
@@ -84,7 +84,7 @@ impl Accepted {
         Self { store, name, body, is_saved: false }
     }
 
-    /// Writes it on a thread that may block.
+    /// Writes it on a blocking thread.
     ///
     /// Dropped at its `.await`, the file may or may not be written: its state is reported as unknown.
     pub(crate) async fn save(mut self) -> io::Result<()> {
@@ -99,7 +99,7 @@ impl Drop for Accepted {
     fn drop(&mut self) {
         if !self.is_saved {
             self.store.not_saved.fetch_add(1, Ordering::Relaxed);
-            // Not `eprintln!`, which panics where standard error is closed.
+            // Not `eprintln!`, which panics if standard error is closed.
             let (name, bytes) = (&self.name, self.body.len());
             _ = writeln!(io::stderr(), "not known to be saved: {name} ({bytes} bytes)");
         }

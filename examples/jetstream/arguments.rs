@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-/// Works through a queue of orders that is kept by NATS JetStream, in as many processes as are started.
+/// Processes a queue of orders in NATS JetStream, with any number of processes.
 ///
 /// The price of one item of each order goes into a PostgreSQL database, once for each order, however often
 /// its message is delivered.
@@ -14,14 +14,14 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Where the broker listens; it may be away at the start, and later
+    /// The broker's address; the broker may be unavailable at the start, and later
     #[arg(long, global = true, value_name = "URL", default_value = "nats://127.0.0.1:4222")]
     pub(crate) broker: String,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Takes orders from the queue and does them, until a signal comes
+    /// Takes orders from the queue and processes them until a signal arrives
     Work(Box<Work>),
     /// Puts orders into the queue: lines of `ORDER ITEMS CENTS`, each stored once for each ORDER
     Publish {
@@ -36,19 +36,19 @@ pub(crate) struct Work {
     #[arg(long, value_name = "WORDS", default_value = "host=127.0.0.1 user=postgres")]
     pub(crate) database: tokio_postgres::Config,
 
-    /// How many orders this process does at once; it never has more of them than that
+    /// How many orders this process handles at once; it never holds more
     #[arg(long, value_name = "N", default_value = "8")]
     pub(crate) slots: NonZeroUsize,
 
-    /// How often an order may fail before it is given up; it is, too, after twice as many deliveries without an end
+    /// How often an order may fail before it is given up; also after twice as many deliveries without an end
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) attempts: u32,
 
-    /// How long the broker waits for a word about an order before it gives it to another
+    /// How long the broker waits for progress on an order before it redelivers it
     #[arg(long, value_name = "MS", default_value = "30000", value_parser = clap::value_parser!(u64).range(100..))]
     ack_wait_ms: u64,
 
-    /// How long an order that failed waits for its second attempt; twice as long for each that follows
+    /// How long a failed order waits for its second attempt; twice as long for each further one
     #[arg(long, value_name = "MS", default_value = "1000")]
     retry_ms: u64,
 
@@ -56,7 +56,7 @@ pub(crate) struct Work {
     #[arg(long, value_name = "MS", default_value = "10000", value_parser = clap::value_parser!(u64).range(..=10_000))]
     finish_ms: u64,
 
-    /// Demonstration: each order takes so many milliseconds more, as an exchange with a server would
+    /// Demonstration: each order takes this many milliseconds more, as a request to a server would
     #[arg(long, value_name = "MS", default_value = "0")]
     work_ms: u64,
 }

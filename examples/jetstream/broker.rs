@@ -1,4 +1,4 @@
-//! The broker: what is kept there, and under which names.
+//! The broker: its streams and their names.
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ const NEW: &str = "orders.new";
 const DEAD: &str = "orders.dead";
 const WORKERS: &str = "workers";
 
-/// More than the slots of all workers together: beyond it the broker delivers nothing, to anybody.
+/// More than the slots of all workers together: beyond it the broker delivers nothing.
 const MAX_ACK_PENDING: i64 = 1_000;
 
 /// More orders than this are refused: the publisher has to wait.
 const MAX_ORDERS: i64 = 1_000_000;
 
-/// A message that is published again within this time is known by its id, and not stored again.
+/// A message that is published again within this time is recognised by its id, and not stored again.
 const DUPLICATES: Duration = Duration::from_secs(120);
 
 /// Above the deliveries that a worker counts: a backstop if even giving up fails. A message that uses up these too
@@ -47,7 +47,7 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Begins to connect, and goes on with it in the background: the broker may come later.
+    /// Connects in the background, with retries: the broker may start later.
     pub(crate) async fn connect(url: &str) -> anyhow::Result<Self> {
         let options = ConnectOptions::new()
             .retry_on_initial_connect()
@@ -61,7 +61,7 @@ impl Broker {
         Ok(Self { client, context })
     }
 
-    /// Makes what is not there yet: the queue, and the place for the dead.
+    /// Creates the missing streams: the queue, and the dead-letter stream.
     pub(crate) async fn streams(&self) -> anyhow::Result<stream::Stream> {
         let dead = stream::Config {
             name: "ORDERS_DEAD".into(),
@@ -112,7 +112,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Says what has become of a message, and waits until the broker has confirmed that.
+    /// Acknowledges a message, and waits until the broker has confirmed that.
     ///
     /// A request instead of the client's `double_ack`, which accepts any answer, including the one that no responder is
     /// listening.
@@ -130,7 +130,7 @@ impl Broker {
         &self.client
     }
 
-    /// Sends what is still to be sent, as far as it goes.
+    /// Sends pending messages, as far as possible.
     pub(crate) async fn close(&self, limit: Duration) {
         _ = timeout(limit, self.client.flush()).await;
     }

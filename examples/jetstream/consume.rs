@@ -1,4 +1,4 @@
-//! Taking orders from the queue, as long as there is room for them.
+//! Takes orders from the queue while there is room for them.
 
 use std::{
     io::{Write, stdout},
@@ -29,7 +29,7 @@ impl Session {
         Self { broker, arguments: arguments.into(), connections }
     }
 
-    /// The database first: nothing is taken from the queue that could not be recorded.
+    /// The database first: no order is taken that could not be recorded.
     async fn begin(&self) -> anyhow::Result<(Arc<Desk>, Pulls)> {
         let arguments = &self.arguments;
         let desk = Desk {
@@ -47,7 +47,7 @@ impl Session {
     }
 }
 
-/// Takes orders until the token fires, and then no more than it has asked for.
+/// Takes orders until the token fires, and then only those that it has already requested.
 ///
 /// Losing the broker, the stream, the consumer or the database ends a run of it; the next one recreates them. It gives
 /// up only if it fails at once, each time, for a minute.
@@ -83,7 +83,7 @@ async fn take(token: &CancellationToken, session: Session, pool: &Pool) -> anyho
     Ok(())
 }
 
-/// All slots that are free, at least one of them; `None` when it is time to stop.
+/// All free slots, at least one; `None` when it must stop.
 async fn free(token: &CancellationToken, pool: &Pool) -> Result<Option<Vec<Slot>>, SpawnError> {
     let Some(first) = token.run_until_cancelled(pool.reserve()).await else { return Ok(None) };
     let mut slots = vec![first?];

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::{broker::Broker, sink::Sink};
 
-/// Handles that are safe to use from many tasks at once, and numbers that stay as they are.
+/// Handles that many tasks can use at once, and constants.
 pub(crate) struct Desk {
     pub(crate) broker: Broker,
     pub(crate) sink: Sink,
-    /// Failures of its own work after which an order is given up.
+    /// Failed attempts after which an order is given up.
     pub(crate) attempts: i64,
     /// Deliveries after which it is given up without another attempt. More than the attempts: some deliveries are lost
     /// through no fault of the order, such as a killed worker or a lost database.

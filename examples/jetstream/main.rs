@@ -1,4 +1,4 @@
-//! Works through a queue of orders that is kept by NATS JetStream, in as many processes as are started.
+//! Processes a queue of orders in NATS JetStream, with any number of processes.
 //!
 //! ```text
 //! apt-get install --no-install-recommends nats-server postgresql
@@ -36,7 +36,7 @@
 //! recorded, then the message is acknowledged, and the broker confirms it. On a signal it requests no more messages,
 //! finishes the ones that were delivered, and drains the pool.
 //!
-//! # What is exactly once
+//! # Exactly once
 //!
 //! Only the effect in the database. A message is delivered at least once: again, if a worker was killed, the broker
 //! lost an acknowledgement, or a confirmation came too late. The row that records an order has the order's number as
@@ -50,9 +50,9 @@
 //!   of work, the pool after 15 s of draining at most.
 //! * 2, registration happens in the parent: a slot is taken before there is a task, or even work for it.
 //! * 4, cancellation is threaded through, and stops where it should: at the consumer.
-//! * 5, panics stop at the task boundary: an order that panics is tried again, then a message among the dead.
-//! * 6, groups, not counters and channels: the pool knows what is under way, the counters come with it.
-//! * 8, no sleeping to synchronise: a failed order's delay is the broker's, not that of a slot.
+//! * 5, panics stop at the task boundary: an order that panics is retried, then dead-lettered.
+//! * 6, groups, not counters and channels: the pool knows the running orders, and counts them.
+//! * 8, no sleeping to synchronise: a failed order waits in the broker, not in a slot.
 //! * 10, concurrency is bounded: by the slots of each process, and by the broker for all of them.
 //! * 11, concurrency safety is documented: `Desk` is all that the tasks share.
 
@@ -97,7 +97,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// A worker's whole life.
+/// Runs a worker from start to end.
 async fn work(
     token: &CancellationToken,
     broker: Broker,
@@ -110,7 +110,7 @@ async fn work(
     let consumed = consume(token, session, &pool).await;
     let drained = pool.drain(draining).await;
 
-    // The tasks were the last who held the connections.
+    // The tasks were the last owners of the connections.
     if let Err(unfinished) = connections.drain(CLOSING).await {
         warn!("{unfinished}");
     }
@@ -124,7 +124,7 @@ async fn work(
         return Err(unfinished.into());
     }
     match consumed {
-        // The broker or the database was away just then: what matters is what became of the orders.
+        // The broker or the database was unavailable just then: only the orders' ends matter.
         Err(error) if token.is_cancelled() => {
             warn!(error = format!("{error:#}"), "stopped in trouble")
         }

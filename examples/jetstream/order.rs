@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 #[derive(Clone)]
 pub(crate) struct Order {
-    /// The same at each delivery, and in each copy that was published: the key of the effect.
+    /// The same for each delivery, and for each published copy: the key of the effect.
     pub(crate) id: String,
     pub(crate) text: Bytes,
-    /// The how manieth delivery this is, of all workers.
+    /// The number of this delivery, counted over all workers.
     pub(crate) delivered: i64,
     /// The broker connection that its end is reported to.
     pub(crate) reply: Subject,

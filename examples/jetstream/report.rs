@@ -1,4 +1,4 @@
-//! How many orders ended how.
+//! The number of orders by how they ended.
 
 use std::{fmt, sync::atomic::Ordering};
 
@@ -31,7 +31,7 @@ impl Report {
         }
     }
 
-    /// The broker knows of each order what has become of it.
+    /// The broker knows how each order ended.
     pub(crate) fn all_settled(&self) -> bool {
         self.told == self.taken
     }

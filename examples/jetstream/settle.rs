@@ -19,8 +19,8 @@ use crate::{
 /// The longest wait for another attempt.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The effect first, then the word to the broker, never the other way round: killed in between, the order comes
-/// again, and the database knows it.
+/// The effect first, then the acknowledgement, never in the opposite order: if the process is killed in between, the
+/// order is redelivered, and the database has it.
 #[supervised(name = "settle")]
 pub(crate) async fn settle(
     token: &CancellationToken,
@@ -36,7 +36,7 @@ pub(crate) async fn settle(
                 }
                 tell(token, desk.broker.clone(), order.reply, AckKind::Ack).await
             }
-            // No fault of the order's, and not counted against it: it is left to a worker that can.
+            // Not the order's fault, and not counted against it: another worker may succeed.
             Err(error) => {
                 put_back(token, desk.clone(), order, desk.retry).await?;
                 Err(error)
@@ -69,8 +69,8 @@ pub(crate) async fn put_back(
     tell(token, desk.broker.clone(), order.reply, AckKind::Nak(after)).await
 }
 
-/// Gives an order up: it is among the dead, and then gone from the queue. Killed in between, it is buried again,
-/// under the same id.
+/// Gives an order up: stores it in the dead-letter stream, then removes it from the queue. If the process is killed in
+/// between, it is stored again, under the same id.
 #[supervised(name = "bury")]
 async fn bury(
     token: &CancellationToken,

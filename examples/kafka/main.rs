@@ -33,12 +33,12 @@
 //!   pool 20 s to drain.
 //! * 2, registration happens in the parent: slot and entry exist before the task.
 //! * 3, loop variables are passed in: each message is an argument.
-//! * 4, cancellation is threaded through, and stops where it should: at who takes the messages.
+//! * 4, cancellation is threaded through, and stops where it should: at the consumer.
 //! * 5, panics stop at the task boundary: a poisoned message is a `dead` line, and is committed like any other.
-//! * 6, groups, not counters and channels: the pool knows what is under way.
+//! * 6, groups, not counters and channels: the pool knows the running messages.
 //! * 7, channels for flow, locks for state: one lock around the partitions, one around the file.
 //! * 10, concurrency is bounded: by the slots of the pool, and the topic is read no faster.
-//! * 11, concurrency safety is documented: `Partitions` and `Done` are all that is shared.
+//! * 11, concurrency safety is documented: `Partitions` and `Done` are the only shared state.
 
 mod arguments;
 mod consume;
@@ -76,7 +76,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
     };
     group.spawn_blocking("take", taken).await;
     let took = group.join().await;
-    // Whatever stopped the taking: what was taken is done, and committed.
+    // However the consumer stopped, the messages that it took are finished and committed.
     pool.drain(DRAINING).await?;
     took?;
     consume::leave(&consumer)?;

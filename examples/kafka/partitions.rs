@@ -35,7 +35,7 @@ enum State {
     GivenUp,
 }
 
-/// A message that is under way; dropped before its end, it was given up on.
+/// A running message. If it is dropped before its end, it was given up on.
 pub(crate) struct UnderWay {
     partitions: Arc<Partitions>,
     pub(crate) partition: i32,
@@ -77,7 +77,7 @@ impl Partitions {
         of.iter().filter_map(|(number, partition)| Some((*number, partition.offset?))).collect()
     }
 
-    /// Waits until nothing of these is under way; whether that came in time.
+    /// Waits until none of these is running; returns whether that happened in time.
     pub(crate) fn wait_until_idle(&self, partitions: &[i32], limit: Duration) -> bool {
         let is_busy = |of: &mut HashMap<i32, Partition>| {
             partitions.iter().filter_map(|number| of.get(number)).any(Partition::is_busy)
@@ -86,7 +86,7 @@ impl Partitions {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Another member has them: what is still under way here ends unheard.
+    /// Another member has them: messages that still run here end without effect on the offset.
     pub(crate) fn forget(&self, partitions: &[i32]) {
         let mut of = self.of();
         for number in partitions {
@@ -102,7 +102,7 @@ impl Partition {
 }
 
 impl UnderWay {
-    /// Its effect is written.
+    /// Its effect was written.
     pub(crate) fn ended(mut self) {
         self.ended = true;
     }

@@ -1,4 +1,4 @@
-//! Events: who hears them, and who is silent since they are heard.
+//! Events, and the panic hook that stays silent if a subscriber receives them.
 
 use std::{
     io, panic,

@@ -28,7 +28,7 @@
 //! }
 //! ```
 //!
-//! A stage that fails looks like the end of the input to the one behind it: half a result, and success.
+//! To the next stage, a stage that fails looks like the end of the input: half a result, and success.
 //!
 //! # After
 //!

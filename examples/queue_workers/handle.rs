@@ -1,4 +1,4 @@
-//! One message: the functions that the rest of the program is about.
+//! One message: the functions that the program is about.
 
 use std::{io, num::ParseIntError, str::Utf8Error, sync::Arc, time::Duration};
 
@@ -7,13 +7,13 @@ use tokio_supervised::{CancellationToken, TaskError, shield, supervised};
 
 use crate::{journal::Journal, queue::Message};
 
-/// How long the end of a message may take to be written down.
+/// How long recording the end of a message may take.
 const WRITING: Duration = Duration::from_secs(5);
 
-/// Processes one message, and acknowledges it, however that ended.
+/// Processes one message, and acknowledges it, however it ended.
 ///
-/// Told to stop, it leaves the work where it is, and the message to the next start; but what has come to an
-/// end is acknowledged.
+/// When cancelled, it abandons the work and leaves the message to the next start; a message whose work has ended is
+/// acknowledged.
 #[supervised(name = "handle", on_cancel = "drop")]
 pub(crate) async fn handle(
     token: &CancellationToken,
@@ -31,8 +31,8 @@ pub(crate) async fn handle(
 
 /// The price of one item of an order: `17 3 600` gives `17 200`.
 ///
-/// It trusts the message to have items, as code that was written against good messages does: one without
-/// divides by zero, and that panics. It costs that message alone.
+/// It trusts the message to have items, as code that was tested with good messages does: a message without items
+/// divides by zero, which panics. The panic costs only that message.
 #[supervised(name = "item price", timeout = "10s")]
 async fn item_price(message: &[u8], work: Duration) -> Result<String, WorkError> {
     if !work.is_zero() {

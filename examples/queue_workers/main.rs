@@ -1,4 +1,4 @@
-//! Works through a queue of orders, eight at once, and survives being stopped anywhere.
+//! Processes a queue of orders, eight at once, and survives being stopped anywhere.
 //!
 //! ```text
 //! seq 100000 | awk '{ print $1, $1 % 5, 600 }' > orders         # every fifth has no items
@@ -46,8 +46,8 @@
 //! * 2, registration happens in the parent: a slot is taken before there is a task, or even work for it.
 //! * 3, loop variables are passed in: each message is an argument.
 //! * 4, cancellation is threaded through, and stops where it should: at the producer.
-//! * 5, panics stop at the task boundary: a poisoned message is a line in the file of the dead.
-//! * 6, groups, not counters and channels: the pool knows what is under way, the counters come with it.
+//! * 5, panics stop at the task boundary: a poisoned message is a line in the dead-letter file.
+//! * 6, groups, not counters and channels: the pool knows the running messages, and counts them.
 //! * 7, channels for flow, locks for state: a lock around each file, for one line at a time.
 //! * 10, concurrency is bounded: by the slots of the pool, and the queue is read no faster.
 //! * 11, concurrency safety is documented: `Journal` is all that the workers share.
@@ -76,7 +76,7 @@ use journal::Journal;
 use queue::Queue;
 use report::Report;
 
-/// Less than main's own grace. A message may take all but the last 5 s of it; then the work is cancelled.
+/// Less than main's own grace. A message may use all of it except the last 5 s; then the work is cancelled.
 const DRAINING: Duration = Duration::from_secs(20);
 
 #[supervised::main]
@@ -96,14 +96,14 @@ async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
     writeln!(stdout(), "{report}")?;
     drained?;
     match produced {
-        // That is how a producer stops.
+        // This is how a producer stops.
         Err(error) if matches!(error.downcast_ref(), Some(TaskError::Cancelled(_))) => {}
         produced => produced?,
     }
     Ok(if report.all_acknowledged() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Takes messages as long as there is room for them.
+/// Takes messages while there is room for them.
 ///
 /// It may be dropped at either `.await`: there is none between taking a message and its spawn.
 #[supervised(name = "produce")]

@@ -26,7 +26,7 @@ pub(crate) struct Queue {
     /// The partial line that is being read, and its offset.
     line: Vec<u8>,
     offset: Offset,
-    /// Of an earlier start, as far as they are still ahead.
+    /// The acknowledged offsets of earlier starts, as far as they are still ahead.
     acknowledged: HashSet<Offset>,
     follow: bool,
 }

@@ -9,9 +9,9 @@ use std::{
 
 /// Lines that are written completely or not at all, whenever the process ends.
 ///
-/// Shared between threads: each line is written under a lock, for the time of one `write`. A process that
-/// is killed loses nothing that `write` has taken, since the kernel has it then; a machine that loses its
-/// power does, unless each line is synced.
+/// Shared between threads: each line is written under a lock, for the time of one `write`. A killed process loses
+/// nothing that `write` has accepted, since the kernel has it then. A machine that loses power does, unless each line
+/// is synced.
 pub(crate) struct Records {
     tail: Mutex<Tail>,
     sync: bool,
@@ -36,7 +36,7 @@ impl Records {
     /// Writes one line, which ends in its line end.
     pub(crate) fn append(&self, line: &[u8]) -> io::Result<()> {
         debug_assert!(line.ends_with(b"\n"));
-        // Poisoned by a panic between a write and its note: `whole` is right, and what is beyond is cut off.
+        // Poisoned by a panic between a write and its bookkeeping: `whole` is right, and the rest is truncated.
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         tail.cut()?;
         tail.file.write_all(line)?;

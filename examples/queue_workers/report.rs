@@ -1,4 +1,4 @@
-//! How many messages ended how.
+//! The number of messages by how they ended.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ impl Report {
                 ("failed", ended(work, Outcome::Error)),
                 ("panicked", ended(work, Outcome::Panicked)),
                 ("timed out", ended(work, Outcome::TimedOut)),
-                // Where the token fires it drops what handles the message, and the work with it.
+                // When the token fires, the message's handler is dropped, and the work with it.
                 ("cut short", ended(handle, Outcome::Cancelled)),
             ],
             acknowledged: ended(of("acknowledge"), Outcome::Ok),

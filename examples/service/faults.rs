@@ -1,4 +1,4 @@
-//! Failures on demand, to see what the others make of them.
+//! Failures on demand, to show how the other components react.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! An HTTP server, the consumer of its queue and the flusher of the numbers, under one main.
+//! An HTTP server, the consumer of its queue and the flusher of the numbers, in one program.
 //!
 //! ```text
 //! cargo run --example service -- --faults --work 0.5

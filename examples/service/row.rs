@@ -1,12 +1,12 @@
 //! The order in which components stop: each has a place in a row, and its own group.
 //!
-//! 1. The token of a place fires when every place before it is gone. That of the first fires when main's token does, or
-//!    when any component is gone.
-//! 2. A place is gone with its component, however that ends: it has returned, failed, panicked, was dropped.
+//! 1. The token of a place fires when every earlier place has been dropped. The first place's token fires when main's
+//!    token does, or when any component has ended.
+//! 2. A place is dropped with its component, however that ends: it has returned, failed, panicked, was dropped.
 //! 3. A component starts before the ones that stop before it: its token cannot have fired by then, since the earlier
 //!    places still exist. (A token that has fired never starts a body, and a consumer that never starts leaves its
 //!    queue as it is.)
-//! 4. No two components share a group: a group cancels all that it has at once.
+//! 4. No two components share a group: a group cancels all of its tasks at once.
 
 use std::{array, sync::Arc};
 
@@ -83,7 +83,7 @@ where
     group
 }
 
-/// Waits until all components are gone. A failure counts for more than a component that was cut off.
+/// Waits until all components have ended. A failure takes precedence over a cancelled component.
 pub(crate) async fn join<const N: usize>(
     groups: [Group<(), anyhow::Error>; N],
 ) -> anyhow::Result<()> {

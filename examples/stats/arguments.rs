@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Kept::Mutex)]
     pub(crate) kept: Kept,
 
-    /// Tell on standard error how far it has got, so often
+    /// Report progress on standard error at this interval
     #[arg(long, value_name = "MS", value_parser = milliseconds())]
     pub(crate) watch: Option<Duration>,
 }
@@ -42,7 +42,7 @@ impl Kept {
 }
 
 impl Arguments {
-    /// The files to count, standard input where none is named.
+    /// The files to count; standard input if none is named.
     pub(crate) fn sources(&self) -> Vec<OsString> {
         if self.files.is_empty() {
             return vec!["-".into()];

@@ -1,4 +1,4 @@
-//! One file: its lines, into the statistics that all files share.
+//! Counts one file into the statistics that all files share.
 
 use std::{ffi::OsString, io, sync::Arc};
 
@@ -62,7 +62,7 @@ impl Line {
         self.begun = true;
     }
 
-    /// A last line may go without its line end.
+    /// The last line may have no line end.
     fn end_of_input(&self, statistics: &dyn Statistics) {
         if self.begun {
             statistics.record(self.words);

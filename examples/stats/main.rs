@@ -25,9 +25,9 @@
 //! let mean = *words.lock().unwrap() / *lines.lock().unwrap(); // of which lines?
 //! ```
 //!
-//! Two locks are no lock around both: the mean divides the words of some lines by the number of others, and
-//! by zero at first. One panic poisons a lock, and each `unwrap` after it panics too. Nobody knows when the
-//! tasks are done. Replacing the locks by atomics makes it faster, and no more right.
+//! Two locks are no lock around both: the mean divides the words of some lines by the number of others, and by zero at
+//! first. One panic poisons a lock, and each `unwrap` after it panics too. Nothing reports when the tasks are done.
+//! Replacing the locks by atomics makes it faster, but not correct.
 //!
 //! # After
 //!
@@ -94,8 +94,8 @@ async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The cancellation as an error, for `main` to end as the signal would have made it end: a call whose token
-/// has fired never starts its body.
+/// The cancellation as an error, for `main` to end as the signal would have ended it: a call whose token has fired
+/// never starts its body.
 #[supervised]
 async fn cut_short() -> Result<(), TaskError> {
     Ok(())
@@ -133,8 +133,8 @@ async fn count_watched(
     Ok(ends)
 }
 
-/// Prints a summary now and then. Behind a mutex its numbers belong together; as atomics they are each
-/// right, and the last line may be in some of them only.
+/// Prints a summary at intervals. Behind a mutex its numbers are consistent; as atomics each is exact, but the line
+/// that is being recorded may be in only some of them.
 #[supervised(name = "watch")]
 async fn watch(
     token: &CancellationToken,

@@ -8,12 +8,12 @@ use crate::{
     syntax::{is_token, is_unconditional, peel_groups},
 };
 
-/// How the token comes in.
+/// How the token is passed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenForm {
-    /// `token: &CancellationToken`: lent or given by the caller, lent to the body.
+    /// `token: &CancellationToken`: the caller passes a reference or a value, the body gets a reference.
     Borrowed,
-    /// `token: CancellationToken`: given.
+    /// `token: CancellationToken`: passed by value.
     Owned,
 }
 

@@ -4,7 +4,7 @@ use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Expr, ExprLit, FnArg, Lit, Type};
 
-/// The first token's place: the smallest one to point at when a whole construct is wrong.
+/// The first token's place: the smallest one to report when a whole construct is wrong.
 pub(crate) fn first_span(tokens: &impl ToTokens) -> Span {
     tokens.to_token_stream().into_iter().next().map_or_else(Span::call_site, |token| token.span())
 }

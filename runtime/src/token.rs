@@ -126,7 +126,7 @@ pub fn own_given_token<T: Any>(given: T) -> T {
             *token = Some(own);
         }
     }
-    given.expect("it was put there above")
+    given.expect("it was inserted above")
 }
 
 /// The token of a `task!` that makes its future in its closure: a child if a scope calls the closure.

@@ -10,7 +10,7 @@ use tokio_supervised::{CancellationToken, Group, task};
 
 use crate::{fetch::Tools, finish, progress::Progress, run, store::Store};
 
-/// Fetches the planned pages from a server on loopback, and says whether they ended as planned.
+/// Fetches the planned pages from a server on loopback, and reports whether they ended as planned.
 ///
 /// The last ones never answer. When nothing else is left, the demo gives up on them, as a person would with Ctrl-C: it
 /// cancels its token, and the program continues.
@@ -52,7 +52,7 @@ pub(crate) async fn show(
     if !as_planned && !token.is_cancelled() {
         eprintln!("Not as planned, which is {planned:?}");
     }
-    // The table comes first, also where a signal was so early that nothing was served.
+    // Print the table first, even if the signal came before anything was served.
     let end = finish(token, report, as_planned)?;
     served?;
     Ok(end)

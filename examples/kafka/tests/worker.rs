@@ -73,7 +73,7 @@ impl Worker {
         }
     }
 
-    /// Told to stop, it leaves the group in order.
+    /// When cancelled, it leaves the group in order.
     pub(crate) fn leaves(mut self) {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
         let begun = Instant::now();
@@ -95,7 +95,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Both fail where it has ended.
+        // Both fail if it has ended.
         _ = self.child.kill();
         _ = self.child.wait();
     }

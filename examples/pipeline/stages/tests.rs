@@ -1,7 +1,7 @@
 //! Tests of the module's invariants.
 //!
-//! All on one thread and on paused time: the clock moves on only when no task can, so that a `timeout` is no
-//! guess here, but the moment at which nothing moves any more. Each test also fails for a task that it leaves.
+//! All on one thread and on paused time: the clock advances only when no task can run, so a `timeout` marks the moment
+//! at which nothing moves any more. Each test also fails if it leaks a task.
 
 #![expect(
     clippy::disallowed_methods,
@@ -34,7 +34,7 @@ async fn until_idle<F: Future>(future: F) -> Option<F::Output> {
     timeout(Duration::from_millis(1), future).await.ok()
 }
 
-/// The table of so many good lines.
+/// A table of `count` good lines.
 fn table(lines: u64) -> String {
     (0..lines).map(|n| format!("key {n}\tvalue {n}\n")).collect()
 }

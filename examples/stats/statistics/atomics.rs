@@ -34,7 +34,7 @@ impl Default for Atomics {
 }
 
 impl Atomics {
-    /// Reads one number after another; `between` is where other threads get a word in.
+    /// Reads one number after another; other threads may record in `between`.
     pub(super) fn read(&self, between: impl Fn()) -> Summary {
         let lines = self.lines.load(Relaxed);
         between();

@@ -22,14 +22,14 @@ pub(crate) use summary::{BUCKETS, Summary, bucket};
 
 /// Shared by all tasks through one `Arc`: every method takes `&self`, from any thread.
 pub(crate) trait Statistics: Send + Sync {
-    /// Counts one line of so many words.
+    /// Counts one line of `words` words.
     fn record(&self, words: u64);
 
     /// The current numbers.
     fn summary(&self) -> Summary;
 }
 
-/// Two threads may share either: a `Cell` in one of them would end the build here.
+/// Two threads may share either: a `Cell` in one of them would fail the build here.
 const _: () = {
     const fn shared_between_threads<T: Send + Sync + ?Sized>() {}
     shared_between_threads::<Locked>();

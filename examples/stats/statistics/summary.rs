@@ -1,4 +1,4 @@
-//! The numbers themselves, owned by one place.
+//! The numbers, without sharing.
 
 use std::{
     fmt::Write as _,
@@ -8,7 +8,7 @@ use std::{
 /// Lines of 0 words, of 1, of 2 and 3, of 4 to 7, …, of 2⁶³ and more.
 pub(crate) const BUCKETS: usize = 65;
 
-/// The bucket of a line of so many words.
+/// The bucket of a line with that many words.
 pub(crate) fn bucket(words: u64) -> usize {
     (u64::BITS - words.leading_zeros()) as usize
 }

@@ -53,8 +53,8 @@ fn atomics_under_four_threads_end_with_the_sequential_answer() {
     assert_eq!(hammer(&Atomics::default()), sequential());
 }
 
-/// Looks at the statistics while two threads record lines of three words, until it has seen them at work
-/// twenty times; gives how many lines they recorded.
+/// Reads the statistics while two threads record lines of three words, until it has seen them running twenty times.
+/// Returns how many lines they recorded.
 fn watch(statistics: &dyn Statistics, mut look: impl FnMut(&Summary)) -> u64 {
     let enough = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -120,7 +120,7 @@ fn no_atomic_decreases_or_loses_a_line() {
     );
 }
 
-/// The tear that the documentation admits, without waiting for two threads to make it.
+/// A torn summary, as documented, without waiting for two threads to produce one.
 #[test]
 fn a_line_added_while_atomics_are_read_may_be_counted_partly() {
     let statistics = Atomics::default();

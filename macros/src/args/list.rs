@@ -19,7 +19,7 @@ const NO_COMMA: &str =
 /// One `key = value`, as written.
 pub(crate) struct Argument {
     pub(crate) key: Ident,
-    /// That of a list is its parentheses, with all that is in them.
+    /// The value of a list is its parentheses, with their contents.
     pub(crate) value: Expr,
     /// A value to show in messages.
     pub(crate) example: &'static str,
@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads all that can be read; each mistake goes into `diagnostics`.
+    /// Reads as much as possible; each mistake goes into `diagnostics`.
     ///
     /// `known` lists the keys that the macro takes, in the order in which messages list them.
     pub(crate) fn parse(

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{diagnostics::Diagnostics, syntax::literal};
 
-/// `restart`, and what goes with it.
+/// `restart` and its related arguments.
 pub(crate) struct Restart {
     was_given: bool,
     after: Option<After>,
@@ -174,7 +174,7 @@ fn max_restarts(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<Ra
     };
     let written = text.value();
     let read = written.split_once('/').and_then(|(most, window)| {
-        // A sign would be read too.
+        // `parse` would accept a sign too.
         let is_number = most.bytes().all(|byte| byte.is_ascii_digit());
         Some((most.parse::<u32>().ok().filter(|_| is_number)?, Period::parse(window)?))
     });

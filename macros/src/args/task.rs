@@ -153,7 +153,7 @@ impl TaskArgs {
         args
     }
 
-    /// Refuses what does not go together.
+    /// Refuses arguments that contradict each other.
     pub(crate) fn check(&self, has_token: bool, diagnostics: &mut Diagnostics) {
         self.restart.check(diagnostics);
         if let (Some(on_full), false) = (&self.on_full, self.limit_was_given) {
@@ -190,7 +190,7 @@ impl TaskArgs {
         self.on_full.as_ref().is_some_and(|given| given.value == OnFull::Reject)
     }
 
-    /// How long a cooperating body may go on once its token has fired.
+    /// How long a cooperating body may continue after its token fired.
     pub(super) fn grace(&self) -> &Grace {
         const DEFAULT: &Grace = &Grace::For(Duration::Period(defaults::GRACE));
         self.grace.as_ref().map_or(DEFAULT, |given| &given.value)

@@ -27,7 +27,7 @@ pub(crate) fn text(argument: &Argument, diagnostics: &mut Diagnostics) -> Option
     }
 }
 
-/// One string out of a few, each with its meaning.
+/// One string out of several, each with its meaning.
 pub(crate) fn choice<T: Copy>(
     argument: &Argument,
     choices: &[(&'static str, T)],
@@ -207,11 +207,11 @@ pub(crate) enum Zero {
     Refused,
 }
 
-/// `"10s"`: a whole number and a unit, in milliseconds no more than a `u64`.
+/// `"10s"`: a whole number and a unit. Its milliseconds fit into a `u64`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Period {
     number: u64,
-    /// In the exit story.
+    /// As shown in the exit story.
     unit: &'static str,
     milliseconds: u64,
 }

@@ -44,7 +44,7 @@ fn mutable_borrows(
         .filter_map(|(_, input)| mutable_borrow(input))
 }
 
-/// The `&mut` of a parameter, and what to write instead.
+/// The `&mut` of a parameter, and the remedy.
 fn mutable_borrow(input: &FnArg) -> Option<(TokenStream, &'static str)> {
     match input {
         FnArg::Receiver(Receiver { kind, .. }) => {

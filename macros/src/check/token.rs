@@ -14,7 +14,7 @@ pub(crate) struct TokenParameter<'a> {
     pub(crate) owner: Owner,
 }
 
-/// The kind of item that has the parameter: it decides what the message proposes instead.
+/// The kind of item that has the parameter. It selects the remedy.
 #[derive(Clone, Copy)]
 pub(crate) enum Owner {
     Function,

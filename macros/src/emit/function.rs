@@ -26,10 +26,10 @@
 //! 2. The user's tokens keep their spans. Inserted names have mixed-site hygiene: they cannot collide with the user's.
 //!    So do the signature's names of the user's parameters; otherwise lints would report that the bindings in the body
 //!    shadow them.
-//! 3. Lints ask an item, a signature, a body for its span, and pass over one that starts or ends in a macro. These
-//!    start and end with the user's spans: the return type, the braces of the function, the `async` block, the `match`
-//!    around the body. The tokens in between have spans of this crate, and lints ignore them. `tests/compile/clippy/pairs.rs`
-//!    compiles functions with and without the attribute, and compares the warnings.
+//! 3. Lints ask an item, a signature or a body for its span, and skip one that starts or ends in a macro. These start
+//!    and end with the user's spans: the return type, the braces of the function, the `async` block, the `match` around
+//!    the body. The tokens in between have spans of this crate, and lints ignore them. `tests/compile/clippy/pairs.rs` compiles
+//!    functions with and without the attribute, and compares the warnings.
 //! 4. `impl` of the return type keeps the span of this crate, whose edition captures every lifetime, as an
 //!    `async fn` does.
 //! 5. With `restart`, the call keeps the parameters instead of moving them in, and a closure makes each run of
@@ -145,7 +145,7 @@ pub(crate) fn function(
     let fn_token = &signature.fn_token;
     let ident = &signature.ident;
     let (generics, where_clause) = (&signature.generics, &signature.generics.where_clause);
-    // With a token that is given, the function may implement a trait's method, which names the plain future.
+    // With a token by value, the function may implement a trait's method, which names the plain future.
     let refining = given.then(|| quote!(#[allow(refining_impl_trait)]));
     // A receiver cannot be bound again inside: the compiler calls changes of a captured one unused if only its drop
     // reads them. A body without such a change keeps the lint.
@@ -153,7 +153,7 @@ pub(crate) fn function(
         .receiver()
         .filter(|receiver| receiver.mutability.is_some() && assigns_self(body.stream()))
         .map(|_| quote!(#[allow(unused_assignments)]));
-    // The injected token must not be the one parameter too many.
+    // The injected token must not exceed clippy's maximum of parameters.
     let crowded = (!has_token && signature.inputs.len() >= MAX_PARAMETERS)
         .then(|| quote!(#[allow(clippy::too_many_arguments)]))
         .filter(|_| {
@@ -165,7 +165,7 @@ pub(crate) fn function(
         .then(|| quote!(#[allow(clippy::impl_trait_in_params)]));
     let (future, supervise) = if restarts {
         let runs = quote!(impl #krate::__private::Runs<Output = #declared>);
-        // The type of a given token is said here, since the runs hide it.
+        // The type of an owned token is written here, since the runs hide it.
         let token = given.then(|| quote!(::<_, _, #token_type>));
         (
             return_type(krate, quote!(Restarting<#runs), signature),
@@ -177,7 +177,7 @@ pub(crate) fn function(
     };
     let run = async_body(body, quote!(#keep_receiver #(#bindings)* #return_edge));
     let run = match signature.receiver() {
-        // A receiver that cannot be cloned is reported at the closure: all else that it captures can be.
+        // A receiver that cannot be cloned is reported at the closure: everything else that it captures can be cloned.
         Some(receiver) if restarts => {
             let closure = located_outer(quote!(move ||), receiver.self_token.span);
             quote!(#closure #run)
@@ -386,8 +386,8 @@ fn bind_cloned(
     }
 }
 
-/// The check of [`bind_cloned`] for a receiver, at its place. That of the closure comes late: a parameter that
-/// fails hides it.
+/// The check of [`bind_cloned`] for a receiver, at its place. The check of the closure comes later, and a failing
+/// parameter hides it.
 fn check_receiver_clone(krate: &syn::Path, receiver: &Receiver) -> Option<TokenStream> {
     let place = receiver.self_token.span;
     let ty = match &receiver.kind {
@@ -399,10 +399,10 @@ fn check_receiver_clone(krate: &syn::Path, receiver: &Receiver) -> Option<TokenS
     Some(quote!(let _ = #keep::<#ty>;))
 }
 
-/// The check of [`bind_cloned`] for a function that was refused: all of its parameters are judged in one compile.
+/// The check of [`bind_cloned`] for a refused function: all of its parameters are checked in one compile.
 fn check_parameter_clone(krate: &syn::Path, parameter: &PatType) -> Option<TokenStream> {
     let ty = &parameter.ty;
-    // A borrow is refused for itself, and an `impl Trait` has no name.
+    // A borrow is refused separately, and an `impl Trait` has no name.
     if matches!(peel_groups(ty), Type::Reference(_)) || has_impl(ty.to_token_stream()) {
         return None;
     }
@@ -448,7 +448,7 @@ fn bind_token(
     bound
 }
 
-/// The outermost of the tokens at the place of the author's body, and as his.
+/// The outermost tokens, with the span of the author's body.
 fn at_body(body: &Group, tokens: TokenStream) -> TokenStream {
     let locate = |mut token: TokenTree| {
         token.set_span(body.span());

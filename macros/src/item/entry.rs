@@ -29,7 +29,7 @@ impl EntryFunction {
     }
 }
 
-/// Reads the item and refuses what cannot be an entry; `Err` holds the tokens to return instead.
+/// Parses the item and refuses anything that cannot be an entry; `Err` holds the tokens to return instead.
 pub(crate) fn read(
     kind: EntryKind,
     item: TokenStream,
@@ -65,7 +65,7 @@ pub(crate) fn read(
     Ok(EntryFunction { function, body })
 }
 
-/// Refuses what an entry cannot be, and removes it.
+/// Refuses qualifiers that an entry cannot have, and removes them.
 fn refuse_qualifiers(kind: EntryKind, signature: &mut Signature, diagnostics: &mut Diagnostics) {
     if let Some(constness) = signature.constness.take() {
         diagnostics.refuse(&constness, kind.is_const());

@@ -33,7 +33,7 @@ pub(crate) enum Item {
     Foreign,
 }
 
-/// Reads the item and refuses what cannot be supervised.
+/// Parses the item and refuses anything that cannot be supervised.
 pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
     let Ok(start) = RawFunction::parse.parse2(tokens.clone()) else {
         if let Some(broken) = with_compile_trap(tokens.clone()) {

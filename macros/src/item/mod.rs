@@ -16,7 +16,7 @@ use syn::{
 
 use crate::syntax::first_span;
 
-/// The header, and what stands behind it.
+/// The header, and the tokens after it.
 pub(crate) struct RawFunction {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
@@ -32,7 +32,7 @@ impl RawFunction {
     }
 }
 
-/// A brace group that is alone, also if a `macro_rules!` fragment wraps it.
+/// A single brace group, even if a `macro_rules!` fragment wraps it.
 fn lone_block(tokens: TokenStream) -> Option<Group> {
     let mut tokens = tokens.into_iter();
     match (tokens.next(), tokens.next()) {
@@ -99,7 +99,7 @@ pub(crate) fn with_compile_trap(tokens: TokenStream) -> Option<TokenStream> {
     Some(tokens.into_iter().collect())
 }
 
-/// Tokens that compile in no program.
+/// Tokens that never compile.
 pub(crate) fn compile_trap() -> TokenStream {
     quote! {
         const {
@@ -108,7 +108,7 @@ pub(crate) fn compile_trap() -> TokenStream {
     }
 }
 
-/// Whether nothing but attributes, a visibility and qualifiers stand before an `fn`.
+/// Whether only attributes, a visibility and qualifiers are before an `fn`.
 fn starts_function(tokens: &[TokenTree]) -> bool {
     const QUALIFIERS: [&str; 7] = ["async", "const", "default", "extern", "pub", "safe", "unsafe"];
     for token in tokens {

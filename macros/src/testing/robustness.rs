@@ -179,7 +179,7 @@ const TAKEN_OFF: [&str; 6] = ["async", "const", "extern", "supervised", "test", 
 /// Features that only a `main` lacks: it is refused for them and stays a plain entry.
 const TAKEN_OFF_MAIN: [&str; 2] = ["default", "pub"];
 
-/// All the words of a run of tokens, at any depth.
+/// All words of a run of tokens, at any depth.
 fn words(tokens: TokenStream) -> BTreeSet<String> {
     tokens
         .into_iter()

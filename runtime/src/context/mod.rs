@@ -4,7 +4,7 @@
 //! Code enters a task, a run or a section, and exits it at the latest when it unwinds; the reference that it passed in
 //! is then returned to it. `stack.rs` is the thread's stack, `tree.rs` the records and scopes, `shields.rs` what others
 //! know of a run, `reason.rs` why a scope was cancelled, `cancel_waker.rs` the watch over a scope's token,
-//! `deadlock.rs` the search for a wait that waits for itself. Nothing here knows a group, a pool or a map.
+//! `deadlock.rs` the search for self-deadlocks. Nothing here knows a group, a pool or a map.
 
 pub(crate) mod cancel_waker;
 pub(crate) mod deadlock;

@@ -43,9 +43,8 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A task that waits for a slot of the full group that it is in waits for itself: the spawn of its
-/// [handle](GroupHandle::spawn) returns [`Rejected`](crate::Rejected), which names the chain. Give a group whose tasks
-/// spawn siblings no limit.
+/// A task that waits for a slot of its own full group deadlocks itself: the spawn of its [handle](GroupHandle::spawn)
+/// returns [`Rejected`](crate::Rejected), which names the chain. Set no limit on a group whose tasks spawn siblings.
 ///
 /// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts as one that
 /// returns `Result<(), TaskError>`, and [`err_into`](crate::run::future::Supervised::err_into) converts an error that
@@ -160,7 +159,7 @@ where
     /// owned values, and the token as it was given (`move |token| work(token, job)`). Once the group is cancelled, the
     /// closure is not called, a spawn that waits ends, and nothing is spawned: the [`join`](Self::join) returns an
     /// error, and one `WARN` at the join, or at the drop of the group, says how many spawns were refused and why. A
-    /// panic of the closure is a failure like any other, and so is a spawn that would wait for itself: for a permit
+    /// panic of the closure is a failure like any other, and so is a spawn that would deadlock itself: for a permit
     /// that a run around it holds, or for a slot of the full group that it is in. A body that takes the token gets a
     /// child of the group's at its first poll: firing it cancels no sibling.
     ///
@@ -376,7 +375,7 @@ where
     ///
     /// [`SpawnError::Joined`](crate::tasks::refused::SpawnError::Joined) after the join;
     /// [`SpawnError::Cancelled`](crate::tasks::refused::SpawnError::Cancelled) if the group is cancelled, also by its
-    /// drop; [`SpawnError::Rejected`](crate::tasks::refused::SpawnError::Rejected) if the call would wait for itself:
+    /// drop; [`SpawnError::Rejected`](crate::tasks::refused::SpawnError::Rejected) if the call would deadlock itself:
     /// for a permit that a run around it holds, or for a slot of the full group that it is in.
     ///
     /// # Panics

@@ -109,7 +109,7 @@ impl Pool {
     /// # Errors
     ///
     /// [`SpawnError::Closed`] as soon as the pool is closed: nothing was spawned, and the run that waited is dropped.
-    /// [`SpawnError::Rejected`] if the call would wait for itself: a task for a slot of the full pool that it is in, a
+    /// [`SpawnError::Rejected`] if the call would deadlock itself: a task for a slot of the full pool that it is in, a
     /// run for a permit that it, or a run that awaits it, holds. Spawn such work into another pool, or use
     /// [`try_spawn`](Self::try_spawn).
     ///
@@ -327,7 +327,7 @@ impl Pool {
     /// reports before the process exits.
     ///
     /// It may be called again, and more than once at a time: a second drain continues the first, and returns what either
-    /// found. It counts in tokio's time. A task that drains its own pool waits for itself, until it is cancelled.
+    /// found. It counts in tokio's time. A task that drains its own pool blocks until it is cancelled.
     ///
     /// # Errors
     ///

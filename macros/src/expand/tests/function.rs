@@ -257,7 +257,7 @@ fn the_injected_token_is_not_one_parameter_too_many() {
         ("a: A, b: B, c: C, d: D, e: E, f: F", false),
         ("a: A, b: B, c: C, d: D, e: E, f: F, g: G", true),
         ("&self, b: B, c: C, d: D, e: E, f: F, g: G", true),
-        // The author's own are too many already, which is theirs to hear.
+        // The author's own are too many already, and the lint stays.
         ("a: A, b: B, c: C, d: D, e: E, f: F, g: G, h: H", false),
         ("a: A, b: B, c: C, d: D, e: E, f: F, g: G, #[cfg(x)] h: H", true),
         ("token: CancellationToken, b: B, c: C, d: D, e: E, f: F, g: G", false),
