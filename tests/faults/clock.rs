@@ -58,7 +58,7 @@ fn a_timeout_of_years_is_over_after_those_years() {
         in_paused_time(async {
             let begun = Instant::now();
             let ended = patient(&CancellationToken::new(), loads.held()).await.unwrap_err();
-            assert!(matches!(ended, Failed::Told(TaskError::TimedOut(_))), "{ended}");
+            assert!(matches!(ended, Failed::Task(TaskError::TimedOut(_))), "{ended}");
             assert_eq!(begun.elapsed().as_secs() / YEAR.as_secs(), 10);
         });
         books.must_balance("years");

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use testkit::books::Done;
 use tokio_supervised::{Outcome, TaskStats, stats};
 
 /// One function's books.
@@ -81,7 +82,7 @@ impl Account {
         let told = |outcome| stats.ended(outcome);
         let counted = |outcome: Outcome| self.ended[outcome as usize].load(Relaxed);
         let sum: u64 = Outcome::ALL.into_iter().map(told).sum();
-        assert_eq!((stats.running, stats.waiting, stats.started), (0, 0, sum), "{name}");
+        assert_eq!(Done::of(stats).complaint(), None, "{name}");
         assert!(stats.durations.count() <= stats.started, "{name}");
         let (begun, stopped) = (self.begun.load(Relaxed), self.stopped.load(Relaxed));
         let by_itself = [Outcome::Ok, Outcome::Error, Outcome::Panicked];

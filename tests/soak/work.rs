@@ -10,21 +10,13 @@ use std::{
 };
 
 use tokio::{task::yield_now, time::sleep};
-use tokio_supervised::{CancellationToken, Outcome, TaskError, shield, supervised};
+use tokio_supervised::{CancellationToken, Outcome, shield, supervised};
 
 use crate::books::{self, Account, Entry};
-use testkit::random::Random;
+use testkit::{Failed, random::Random};
 
 /// What panics say.
 pub(crate) const THROWN: &str = "as thrown";
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failed {
-    #[error("as told")]
-    AsTold,
-    #[error(transparent)]
-    Task(#[from] TaskError),
-}
 
 /// A body: some turns, then one of the ways to end.
 async fn act(account: &'static Account, mut random: Random) -> Result<u64, Failed> {
@@ -39,7 +31,7 @@ async fn act(account: &'static Account, mut random: Random) -> Result<u64, Faile
         }
         1..4 => {
             entry.ends(Outcome::Error);
-            return Err(Failed::AsTold);
+            return Err(Failed::own(0));
         }
         // Until its timeout, or what comes before.
         4 => pending().await,
@@ -96,7 +88,7 @@ pub(crate) fn end(entry: Entry, way: usize, value: u64) -> Result<u64, Failed> {
         }
         1 => {
             entry.ends(Outcome::Error);
-            Err(Failed::AsTold)
+            Err(Failed::own(0))
         }
         _ => {
             entry.ends(Outcome::Ok);

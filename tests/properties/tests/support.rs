@@ -10,16 +10,9 @@ use std::{
 };
 
 use proptest::prelude::*;
+use testkit::{End, Failed, books::Since};
 use tokio::sync::Semaphore;
-use tokio_supervised::{Outcome, TaskError, TaskStats, stats};
-
-/// How a task ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Ok,
-    Error,
-    Panic,
-}
+use tokio_supervised::{Outcome, TaskError};
 
 /// What a task does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,36 +23,15 @@ pub(crate) enum Work {
     Gated(End),
 }
 
-pub(crate) fn ends() -> impl Strategy<Value = End> {
+pub(crate) fn any_end() -> impl Strategy<Value = End> {
     prop_oneof![3 => Just(End::Ok), 1 => Just(End::Error), 1 => Just(End::Panic)]
 }
 
 pub(crate) fn works() -> impl Strategy<Value = Work> {
-    prop_oneof![1 => (0..3_usize).prop_map(Work::Short), 3 => ends().prop_map(Work::Gated)]
+    prop_oneof![1 => (0..3_usize).prop_map(Work::Short), 3 => any_end().prop_map(Work::Gated)]
 }
 
-/// An error that says whose it is.
-#[derive(Debug)]
-pub(crate) enum Error {
-    Own(usize),
-    Task(TaskError),
-}
-
-impl From<TaskError> for Error {
-    fn from(error: TaskError) -> Self {
-        Self::Task(error)
-    }
-}
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl std::error::Error for Error {}
-
-/// The same, to be compared.
+/// A failure, to be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     Own(usize),
@@ -68,13 +40,13 @@ pub(crate) enum Failure {
     Other,
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl From<Failed> for Failure {
+    fn from(error: Failed) -> Self {
         match error {
-            Error::Own(number) => Self::Own(number),
-            Error::Task(TaskError::Panicked(_)) => Self::Panicked,
-            Error::Task(TaskError::Cancelled(_)) => Self::Cancelled,
-            Error::Task(_) => Self::Other,
+            Failed::Own { number, .. } => Self::Own(number),
+            Failed::Task(TaskError::Panicked(_)) => Self::Panicked,
+            Failed::Task(TaskError::Cancelled(_)) => Self::Cancelled,
+            Failed::Task(_) => Self::Other,
         }
     }
 }
@@ -105,7 +77,7 @@ impl Drop for Running {
 
 impl Task {
     /// The body of the tests' functions.
-    pub(crate) async fn run(self) -> Result<usize, Error> {
+    pub(crate) async fn run(self) -> Result<usize, Failed> {
         self.seen.peak.fetch_max(self.seen.running.fetch_add(1, SeqCst) + 1, SeqCst);
         let _running = Running(self.seen.clone());
         match self.work {
@@ -117,14 +89,20 @@ impl Task {
             }
             Work::Gated(end) => {
                 self.gate.acquire().await.expect("a gate is not closed").forget();
-                match end {
-                    End::Ok => Ok(self.number),
-                    End::Error => Err(Error::Own(self.number)),
-                    // No hook hears it: it is meant.
-                    End::Panic => std::panic::resume_unwind(Box::new("meant")),
-                }
+                ends(self.number, end)
             }
         }
+    }
+}
+
+/// The end of a body.
+pub(crate) fn ends(number: usize, end: End) -> Result<usize, Failed> {
+    match end {
+        End::Ok => Ok(number),
+        End::Error => Err(Failed::own(number)),
+        // Without the hook: the panic is meant.
+        End::Panic => std::panic::resume_unwind(Box::new("meant")),
+        End::OnCancel | End::Never => unreachable!("no program draws them"),
     }
 }
 
@@ -176,58 +154,23 @@ impl Ends {
             End::Ok => self.ok += 1,
             End::Error => self.error += 1,
             End::Panic => self.panicked += 1,
+            End::OnCancel | End::Never => unreachable!("no program draws them"),
         }
     }
-
-    pub(crate) fn all(&self) -> usize {
-        self.ok + self.error + self.panicked + self.stopped
-    }
 }
 
-/// What a function had done when a program began.
-pub(crate) struct Since {
-    name: &'static str,
-    before: Ends,
-    started_before: usize,
-}
-
-impl Since {
-    pub(crate) fn now(name: &'static str) -> Self {
-        let stats = stats_of(name);
-        let (before, started_before) =
-            stats.map_or((Ends::default(), 0), |stats| (ends_of(&stats), stats.started as usize));
-        Self { name, before, started_before }
-    }
-
-    /// How its runs have ended since, how many run, and how many wait.
-    pub(crate) fn done(&self) -> (Ends, usize, usize) {
-        let Some(stats) = stats_of(self.name) else { return (Ends::default(), 0, 0) };
-        let (now, before) = (ends_of(&stats), self.before);
-        let ends = Ends {
-            ok: now.ok - before.ok,
-            error: now.error - before.error,
-            panicked: now.panicked - before.panicked,
-            stopped: now.stopped - before.stopped,
-        };
-        let (running, waiting) = (stats.running as usize, stats.waiting as usize);
-        let started = stats.started as usize - self.started_before;
-        assert_eq!(started, ends.all() + running, "started, and ended or running");
-        (ends, running, waiting)
-    }
-}
-
-fn stats_of(name: &str) -> Option<TaskStats> {
-    stats().into_iter().find(|task| task.name == name)
-}
-
-fn ends_of(stats: &TaskStats) -> Ends {
-    let count = |outcome| stats.ended(outcome) as usize;
-    Ends {
-        ok: count(Outcome::Ok),
-        error: count(Outcome::Error),
-        panicked: count(Outcome::Panicked),
-        stopped: count(Outcome::Cancelled) + count(Outcome::Dropped),
-    }
+/// How the runs of a function have ended since, how many run, and how many wait.
+pub(crate) fn done(since: &Since) -> (Ends, usize, usize) {
+    let done = since.done();
+    let ended = |outcome| done.ended(outcome) as usize;
+    let ends = Ends {
+        ok: ended(Outcome::Ok),
+        error: ended(Outcome::Error),
+        panicked: ended(Outcome::Panicked),
+        stopped: ended(Outcome::Cancelled) + ended(Outcome::Dropped),
+    };
+    assert_eq!(done.started, done.all() + done.running, "started, and ended or running");
+    (ends, done.running as usize, done.waiting as usize)
 }
 
 /// Runs a program in a runtime of its own.

@@ -15,55 +15,18 @@ use tokio::{
     task::{JoinHandle, yield_now},
     time::pass,
 };
-use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, TaskStats, stats};
+use tokio_supervised::{CancellationToken, Pool};
 
-use crate::explore::below;
+pub(crate) use crate::ends::{Act, End, Failed};
+use crate::{
+    books::{self, Done},
+    explore::below,
+};
 
-/// What a task does.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Act {
-    /// Ends after so many turns.
-    End(usize),
-    Fail(usize),
-    Panic(usize),
-    /// Ends when its token fires.
-    UntilToldTo,
-    /// Never ends by itself.
-    Hang,
-}
-
-pub(crate) const ENDING: &[Act] = &[Act::End(0), Act::End(1), Act::End(2), Act::End(3)];
+pub(crate) const ENDING: &[Act] = &[Act::ok(0), Act::ok(1), Act::ok(2), Act::ok(3)];
 
 pub(crate) const FAILING: &[Act] =
-    &[Act::End(0), Act::End(2), Act::Fail(0), Act::Fail(1), Act::Panic(1), Act::UntilToldTo];
-
-/// An error that says whose it is, and whether its group went on when it came to be.
-#[derive(Debug)]
-pub(crate) enum Error {
-    Own { number: usize, token_had_fired: bool },
-    Task(TaskError),
-}
-
-impl From<TaskError> for Error {
-    fn from(error: TaskError) -> Self {
-        Self::Task(error)
-    }
-}
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Own { .. } => None,
-            Self::Task(error) => Some(error),
-        }
-    }
-}
+    &[Act::ok(0), Act::ok(2), Act::error(0), Act::error(1), Act::panic(1), Act::ON_CANCEL];
 
 /// Of the bodies of one schedule.
 #[derive(Default)]
@@ -112,81 +75,40 @@ pub(crate) async fn act(
     number: usize,
     act: Act,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     let _running = seen.enter();
-    let turns = match act {
-        Act::End(turns) | Act::Fail(turns) | Act::Panic(turns) => turns,
-        Act::UntilToldTo | Act::Hang => 0,
-    };
-    for _ in 0..turns {
+    for _ in 0..act.turns {
         yield_now().await;
     }
-    match act {
-        Act::End(_) => Ok(number),
-        Act::Fail(_) => Err(Error::Own { number, token_had_fired: token.is_cancelled() }),
-        // No hook hears it: it is meant.
-        Act::Panic(_) => std::panic::resume_unwind(Box::new("meant")),
-        Act::UntilToldTo => {
+    match act.end {
+        End::Ok => Ok(number),
+        End::Error => Err(Failed::Own { number, after_cancel: token.is_cancelled() }),
+        // Without the hook: the panic is meant.
+        End::Panic => std::panic::resume_unwind(Box::new("meant")),
+        End::OnCancel => {
             token.cancelled().await;
             Ok(number)
         }
-        Act::Hang => pending().await,
+        End::Never => pending().await,
     }
 }
 
-/// What a function had done when a schedule began.
-pub(crate) struct Since {
-    name: &'static str,
-    before: Option<TaskStats>,
-}
-
-/// What it has done since then.
-#[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) started: u64,
-    pub(crate) running: u64,
-    pub(crate) waiting: u64,
-    ended: Vec<u64>,
-}
+/// The books of a function. To read them is no step of a schedule.
+pub(crate) struct Since(books::Since);
 
 impl Since {
     pub(crate) fn now(name: &'static str) -> Self {
-        Self { name, before: stats_of(name) }
+        std::step::looking(|| Self(books::Since::now(name)))
     }
 
     pub(crate) fn done(&self) -> Done {
-        let Some(now) = stats_of(self.name) else {
-            return Done { started: 0, running: 0, waiting: 0, ended: vec![0; Outcome::ALL.len()] };
-        };
-        let before = |count: fn(&TaskStats) -> u64| self.before.as_ref().map_or(0, count);
-        let ended = Outcome::ALL.iter().map(|outcome| {
-            now.ended(*outcome) - self.before.as_ref().map_or(0, |before| before.ended(*outcome))
-        });
-        Done {
-            started: now.started - before(|stats| stats.started),
-            running: now.running,
-            waiting: now.waiting,
-            ended: ended.collect(),
-        }
+        std::step::looking(|| self.0.done())
     }
 
     /// Nothing of the function runs or waits, and what was started has ended.
     pub(crate) fn all_ended(&self) -> Done {
-        let done = self.done();
-        assert_eq!((done.running, done.waiting), (0, 0), "{done:?}");
-        assert_eq!(done.started, done.ended.iter().sum::<u64>(), "{done:?}");
-        done
+        std::step::looking(|| self.0.all_ended())
     }
-}
-
-impl Done {
-    pub(crate) fn ended(&self, outcome: Outcome) -> u64 {
-        self.ended[outcome as usize]
-    }
-}
-
-fn stats_of(name: &str) -> Option<TaskStats> {
-    std::step::looking(|| stats().into_iter().find(|task| task.name == name))
 }
 
 /// Polls once, with a waker that nobody hears.
