@@ -14,7 +14,8 @@ use std::{
     task::{Context, Waker},
 };
 
-use tokio_supervised::{Outcome, stats, tasks};
+use testkit::books::Done;
+use tokio_supervised::{stats, tasks};
 
 use crate::load::{Load, Loads};
 
@@ -63,13 +64,8 @@ impl Books {
     /// The discrepancies, if any.
     pub(crate) fn complaint(&self) -> Option<String> {
         for task in stats().into_iter().filter(|task| self.names.contains(&task.name)) {
-            let ended: u64 = Outcome::ALL.iter().map(|outcome| task.ended(*outcome)).sum();
-            if (task.started, task.running, task.waiting) != (ended, 0, 0) {
-                let (name, started) = (task.name, task.started);
-                return Some(format!(
-                    "{name}: {started} started, {ended} ended, {} running, {} waiting",
-                    task.running, task.waiting
-                ));
+            if let Some(complaint) = Done::of(&task).complaint() {
+                return Some(format!("{}: {complaint}", task.name));
             }
         }
         if let Some(row) = tasks().iter().find(|row| self.names.contains(&row.name)) {

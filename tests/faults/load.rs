@@ -1,7 +1,6 @@
 //! The arguments of the runs of a test: they set how long a run takes and how it ends, and count drops.
 
 use std::{
-    fmt,
     future::pending,
     sync::{
         Arc,
@@ -11,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use tokio_supervised::TaskError;
+pub(crate) use testkit::Failed;
+use testkit::{Act, End};
 
 /// Creates loads, and counts the live ones.
 #[derive(Clone)]
@@ -22,6 +22,7 @@ impl Loads {
         Self(alive.clone())
     }
 
+<<<<<<< ours
     /// Ready at poll `turns + 1`.
     pub(crate) fn turns(&self, turns: u32) -> Load {
         self.load(turns, Duration::ZERO, Ends::Well)
@@ -30,63 +31,71 @@ impl Loads {
     /// The same, followed by a sleep on the runtime's clock.
     pub(crate) fn sleeps(&self, turns: u32, millis: u64) -> Load {
         self.load(turns, Duration::from_millis(millis), Ends::Well)
+=======
+    /// Ready at its poll number `turns + 1`.
+    pub(crate) fn turns(&self, turns: usize) -> Load {
+        self.load(Act::ok(turns), Duration::ZERO)
     }
 
-    pub(crate) fn fails(&self, turns: u32) -> Load {
-        self.load(turns, Duration::ZERO, Ends::InAnError)
+    /// The same, and then it sleeps, by the runtime's clock.
+    pub(crate) fn sleeps(&self, turns: usize, millis: u64) -> Load {
+        self.load(Act::ok(turns), Duration::from_millis(millis))
+>>>>>>> theirs
     }
 
-    pub(crate) fn panics(&self, turns: u32) -> Load {
-        self.load(turns, Duration::ZERO, Ends::InAPanic)
+    pub(crate) fn fails(&self, turns: usize) -> Load {
+        self.load(Act::error(turns), Duration::ZERO)
+    }
+
+    pub(crate) fn panics(&self, turns: usize) -> Load {
+        self.load(Act::panic(turns), Duration::ZERO)
     }
 
     /// Never ready.
     pub(crate) fn held(&self) -> Load {
-        self.load(0, Duration::ZERO, Ends::Never)
+        self.load(Act::NEVER, Duration::ZERO)
     }
 
-    fn load(&self, turns: u32, sleep: Duration, ends: Ends) -> Load {
+    fn load(&self, act: Act, sleep: Duration) -> Load {
         self.0.fetch_add(1, SeqCst);
-        Load { turns, sleep, ends, alive: self.0.clone() }
+        Load { act, sleep, alive: self.0.clone() }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Ends {
-    Well,
-    InAnError,
-    InAPanic,
-    Never,
 }
 
 pub(crate) struct Load {
-    turns: u32,
+    act: Act,
     sleep: Duration,
-    ends: Ends,
     alive: Arc<AtomicUsize>,
 }
 
 impl Load {
+<<<<<<< ours
     /// The behaviour of a body.
     pub(crate) async fn carry(self) -> Result<u32, Failed> {
         for _ in 0..self.turns {
+=======
+    /// What a body does with it.
+    pub(crate) async fn carry(self) -> Result<usize, Failed> {
+        for _ in 0..self.act.turns {
+>>>>>>> theirs
             turn().await;
         }
         if !self.sleep.is_zero() {
             tokio::time::sleep(self.sleep).await;
         }
-        match self.ends {
-            Ends::Well => Ok(self.turns),
-            Ends::InAnError => Err(Failed::AsAsked),
-            Ends::InAPanic => panic!("as asked"),
-            Ends::Never => pending().await,
+        match self.act.end {
+            End::Ok => Ok(self.act.turns),
+            End::Error => Err(Failed::own(0)),
+            End::Panic => panic!("as asked"),
+            End::Never => pending().await,
+            End::OnCancel => unreachable!("no load waits for its token"),
         }
     }
 }
 
 impl Clone for Load {
     fn clone(&self) -> Self {
-        Loads(self.alive.clone()).load(self.turns, self.sleep, self.ends)
+        Loads(self.alive.clone()).load(self.act, self.sleep)
     }
 }
 
@@ -96,6 +105,7 @@ impl Drop for Load {
     }
 }
 
+<<<<<<< ours
 /// The error of the bodies.
 #[derive(Debug)]
 pub(crate) enum Failed {
@@ -128,6 +138,9 @@ impl std::error::Error for Failed {
 }
 
 /// Pending once after it has woken its task: one step, wherever it is polled.
+=======
+/// Pending once, having woken its task: one step, wherever it is polled.
+>>>>>>> theirs
 pub(crate) async fn turn() {
     let mut has_been_pending = false;
     std::future::poll_fn(|cx| {

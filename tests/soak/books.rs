@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use testkit::books::Done;
 use tokio_supervised::{Outcome, TaskStats, stats};
 
 /// The counters of one function.
@@ -80,8 +81,8 @@ impl Account {
         let name = self.name;
         let counted_by_stats = |outcome| stats.ended(outcome);
         let counted = |outcome: Outcome| self.ended[outcome as usize].load(Relaxed);
-        let sum: u64 = Outcome::ALL.into_iter().map(counted_by_stats).sum();
-        assert_eq!((stats.running, stats.waiting, stats.started), (0, 0, sum), "{name}");
+        let sum: u64 = Outcome::ALL.into_iter().map(told).sum();
+        assert_eq!(Done::of(stats).complaint(), None, "{name}");
         assert!(stats.durations.count() <= stats.started, "{name}");
         let (started, stopped) = (self.started.load(Relaxed), self.stopped.load(Relaxed));
         let by_itself = [Outcome::Ok, Outcome::Error, Outcome::Panicked];

@@ -11,14 +11,14 @@ use std::{
 
 use tokio::task::yield_now;
 use tokio_supervised::{
-    CancellationToken, Group, Outcome, Pool, TaskError, TrySpawnError, map, set_limit, task,
+    CancellationToken, Group, Outcome, Pool, TrySpawnError, map, set_limit, task,
 };
 
 use crate::{
     books,
-    work::{Failed, blocks, call, foreign, item, job, member, restarted},
+    work::{blocks, call, foreign, item, job, member, restarted},
 };
-use testkit::random::Random;
+use testkit::{Failed, random::Random};
 
 pub(crate) async fn until(stop: CancellationToken, pool: Pool, mut random: Random) {
     while !stop.is_cancelled() {
@@ -38,16 +38,8 @@ pub(crate) async fn until(stop: CancellationToken, pool: Pool, mut random: Rando
 }
 
 /// How a call ended for its caller.
-fn outcome_of<T>(result: &Result<T, Failed>) -> Outcome {
-    match result {
-        Ok(_) => Outcome::Ok,
-        Err(Failed::AsDrawn) => Outcome::Error,
-        Err(Failed::Task(TaskError::Panicked(_))) => Outcome::Panicked,
-        Err(Failed::Task(TaskError::Cancelled(_))) => Outcome::Cancelled,
-        Err(Failed::Task(TaskError::TimedOut(_))) => Outcome::TimedOut,
-        Err(Failed::Task(TaskError::Rejected(_))) => Outcome::Rejected,
-        Err(Failed::Task(other)) => panic!("unknown outcome: {other}"),
-    }
+fn told<T>(result: &Result<T, Failed>) -> Outcome {
+    result.as_ref().err().map_or(Outcome::Ok, Failed::outcome)
 }
 
 async fn turns(random: &mut Random, most: usize) {

@@ -1,10 +1,10 @@
 //! The figures of the crate, as ratios to hand-written code.
 //!
 //! ```text
-//! cargo bench                     all of them
-//! cargo bench -- --quick          fewer and shorter rounds
-//! cargo bench -- scaling          what grows with the number of functions, tasks, threads, …; not in `all`
-//! cargo bench -- inline           only one of `inline`, `fan-out`, `spawn`, `memory`, `size`, `threads`
+//! cargo bench -p supervised-benches                     all of them
+//! cargo bench -p supervised-benches -- --quick          fewer and shorter rounds
+//! cargo bench -p supervised-benches -- scaling          what grows with the number of functions, tasks, threads, …; not in `all`
+//! cargo bench -p supervised-benches -- inline           only one of `inline`, `fan-out`, `spawn`, `memory`, `size`, `threads`
 //! ```
 //!
 //! Each contender and its baseline alternate in one process over many rounds. A ratio is the median of the rounds' own

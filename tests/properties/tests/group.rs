@@ -3,14 +3,15 @@
 use std::collections::VecDeque;
 
 use proptest::{collection::vec, prelude::*};
+use testkit::{End, Failed, books::Since};
 use tokio_supervised::{CancellationToken, Group, supervised};
 
 use crate::support::{
-    End, Ends, Error, Failure, Since, Task, Tasks, Work, in_time, programs, run, settle, works,
+    Ends, Failure, Task, Tasks, Work, done, in_time, programs, run, settle, works,
 };
 
 #[supervised(name = "properties: group")]
-async fn task(task: Task) -> Result<usize, Error> {
+async fn task(task: Task) -> Result<usize, Failed> {
     task.run().await
 }
 
@@ -100,6 +101,7 @@ impl Model {
             }
             End::Error => self.fail(Failure::Own(number)),
             End::Panic => self.fail(Failure::Panicked),
+            End::OnCancel | End::Never => unreachable!("no program draws them"),
         }
     }
 
@@ -163,7 +165,7 @@ async fn compare(program: Program) -> Result<(), TestCaseError> {
             }
         }
         settle().await;
-        let (ends, running, waiting) = since.done();
+        let (ends, running, waiting) = done(&since);
         prop_assert_eq!(ends, model.ends);
         prop_assert_eq!((running, waiting), (model.running.len(), model.waiting.len()));
         prop_assert_eq!(tasks.running(), running);
@@ -186,7 +188,7 @@ async fn compare(program: Program) -> Result<(), TestCaseError> {
             }
             if let Ok(joined) = in_time(joining).await {
                 prop_assert_eq!(tasks.running(), 0);
-                prop_assert_eq!(since.done(), (model.ends, 0, 0));
+                prop_assert_eq!(done(&since), (model.ends, 0, 0));
                 prop_assert_eq!(joined.map_err(Failure::from), model.joined());
                 return Ok(());
             }
@@ -194,8 +196,8 @@ async fn compare(program: Program) -> Result<(), TestCaseError> {
     }
     settle().await;
     prop_assert_eq!(tasks.running(), 0);
-    // A waiting spawn gets its slot from an aborted task, or is cancelled before: it counts as a run or not.
-    let (ends, running, waiting) = since.done();
+    // A spawn that waits gets its slot from a task that is aborted, or is told before: it counts as a run or not.
+    let (ends, running, waiting) = done(&since);
     let spawns = model.waiting.len();
     model.waiting.clear();
     model.cancel();

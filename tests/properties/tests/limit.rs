@@ -3,17 +3,18 @@
 use std::collections::VecDeque;
 
 use proptest::{collection::vec, prelude::*};
+use testkit::{End, Failed, books::Since};
 use tokio::task::JoinHandle;
 use tokio_supervised::{CancellationToken, set_limit, supervised};
 
 use crate::support::{
-    End, Ends, Error, Failure, Since, Task, Tasks, Work, in_time, programs, run, settle, works,
+    Ends, Failure, Task, Tasks, Work, done, in_time, programs, run, settle, works,
 };
 
 const NAME: &str = "properties: limit";
 
 #[supervised(name = "properties: limit", limit = 2)]
-async fn task(task: Task) -> Result<usize, Error> {
+async fn task(task: Task) -> Result<usize, Failed> {
     task.run().await
 }
 
@@ -75,6 +76,7 @@ impl Model {
             End::Ok => Ok(number),
             End::Error => Err(Failure::Own(number)),
             End::Panic => Err(Failure::Panicked),
+            End::OnCancel | End::Never => unreachable!("no program draws them"),
         };
         self.given.push((number, result));
         self.begin();
@@ -97,7 +99,7 @@ impl Model {
 /// A call in a separate task.
 struct Call {
     token: CancellationToken,
-    result: Option<JoinHandle<Result<usize, Error>>>,
+    result: Option<JoinHandle<Result<usize, Failed>>>,
 }
 
 async fn compare(steps: Vec<Step>) -> Result<(), TestCaseError> {
@@ -137,7 +139,7 @@ async fn compare(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Open(_) | Step::Drop(_) | Step::Cancel(_) => continue,
         }
         settle().await;
-        let (ends, running, waiting) = since.done();
+        let (ends, running, waiting) = done(&since);
         prop_assert_eq!(ends, model.ends);
         prop_assert_eq!((running, waiting), (model.running.len(), model.waiting.len()));
         prop_assert_eq!(tasks.running(), running);

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use proptest::{collection::vec, prelude::*};
+use testkit::{Failed, books::Since};
 use tokio::task::JoinHandle;
 use tokio_supervised::{Pool, Slot, SpawnError, TrySpawnError, supervised};
 
 use crate::{
     pool_model::{Model, Waits},
-    support::{Error, Since, Task, Tasks, Work, in_time, programs, run, settle, works},
+    support::{Task, Tasks, Work, done, in_time, programs, run, settle, works},
 };
 
 const LONG: Duration = Duration::from_secs(100);
 
 #[supervised(name = "properties: pool")]
-async fn task(task: Task) -> Result<usize, Error> {
+async fn task(task: Task) -> Result<usize, Failed> {
     task.run().await
 }
 
@@ -177,7 +178,7 @@ async fn compare(program: Program) -> Result<(), TestCaseError> {
         }
         settle().await;
         real.collect().await?;
-        let (ends, running, waiting) = since.done();
+        let (ends, running, waiting) = done(&since);
         prop_assert_eq!(ends, model.ends);
         prop_assert_eq!(running, model.running.len());
         prop_assert_eq!(waiting, model.spawns_that_wait());
@@ -243,12 +244,12 @@ async fn end(
             settle().await;
             model.stop();
             prop_assert_eq!(tasks.running(), 0);
-            prop_assert_eq!(since.done(), (model.ends, 0, 0));
+            prop_assert_eq!(done(&since), (model.ends, 0, 0));
             return Ok(());
         }
     }
     prop_assert_eq!(real.tasks.running(), 0);
-    prop_assert_eq!(since.done(), (model.ends, 0, 0));
+    prop_assert_eq!(done(&since), (model.ends, 0, 0));
     prop_assert!(real.pool.is_empty());
     let late = real.tasks.add(Work::Short(0));
     let refused = real.pool.try_spawn(|token| task(token, late));

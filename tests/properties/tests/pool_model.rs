@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::support::{End, Ends, Work};
+use crate::support::{Ends, Work};
+use testkit::End;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Waits {

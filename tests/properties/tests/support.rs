@@ -10,16 +10,9 @@ use std::{
 };
 
 use proptest::prelude::*;
+use testkit::{End, Failed, books::Since};
 use tokio::sync::Semaphore;
-use tokio_supervised::{Outcome, TaskError, TaskStats, stats};
-
-/// How a task ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Ok,
-    Error,
-    Panic,
-}
+use tokio_supervised::{Outcome, TaskError};
 
 /// The behaviour of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +23,12 @@ pub(crate) enum Work {
     Gated(End),
 }
 
-pub(crate) fn ends() -> impl Strategy<Value = End> {
+pub(crate) fn any_end() -> impl Strategy<Value = End> {
     prop_oneof![3 => Just(End::Ok), 1 => Just(End::Error), 1 => Just(End::Panic)]
 }
 
 pub(crate) fn works() -> impl Strategy<Value = Work> {
+<<<<<<< ours
     prop_oneof![1 => (0..3_usize).prop_map(Work::Short), 3 => ends().prop_map(Work::Gated)]
 }
 
@@ -60,6 +54,12 @@ impl std::fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// The same in comparable form.
+=======
+    prop_oneof![1 => (0..3_usize).prop_map(Work::Short), 3 => any_end().prop_map(Work::Gated)]
+}
+
+/// A failure, to be compared.
+>>>>>>> theirs
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     Own(usize),
@@ -68,13 +68,13 @@ pub(crate) enum Failure {
     Other,
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl From<Failed> for Failure {
+    fn from(error: Failed) -> Self {
         match error {
-            Error::Own(number) => Self::Own(number),
-            Error::Task(TaskError::Panicked(_)) => Self::Panicked,
-            Error::Task(TaskError::Cancelled(_)) => Self::Cancelled,
-            Error::Task(_) => Self::Other,
+            Failed::Own { number, .. } => Self::Own(number),
+            Failed::Task(TaskError::Panicked(_)) => Self::Panicked,
+            Failed::Task(TaskError::Cancelled(_)) => Self::Cancelled,
+            Failed::Task(_) => Self::Other,
         }
     }
 }
@@ -105,7 +105,7 @@ impl Drop for Running {
 
 impl Task {
     /// The body of the tests' functions.
-    pub(crate) async fn run(self) -> Result<usize, Error> {
+    pub(crate) async fn run(self) -> Result<usize, Failed> {
         self.seen.peak.fetch_max(self.seen.running.fetch_add(1, SeqCst) + 1, SeqCst);
         let _running = Running(self.seen.clone());
         match self.work {
@@ -116,6 +116,7 @@ impl Task {
                 Ok(self.number)
             }
             Work::Gated(end) => {
+<<<<<<< ours
                 self.gate.acquire().await.expect("a gate is never closed").forget();
                 match end {
                     End::Ok => Ok(self.number),
@@ -123,8 +124,23 @@ impl Task {
                     // No hook prints it: the panic is intended.
                     End::Panic => std::panic::resume_unwind(Box::new("meant")),
                 }
+=======
+                self.gate.acquire().await.expect("a gate is not closed").forget();
+                ends(self.number, end)
+>>>>>>> theirs
             }
         }
+    }
+}
+
+/// The end of a body.
+pub(crate) fn ends(number: usize, end: End) -> Result<usize, Failed> {
+    match end {
+        End::Ok => Ok(number),
+        End::Error => Err(Failed::own(number)),
+        // Without the hook: the panic is meant.
+        End::Panic => std::panic::resume_unwind(Box::new("meant")),
+        End::OnCancel | End::Never => unreachable!("no program draws them"),
     }
 }
 
@@ -176,8 +192,10 @@ impl Ends {
             End::Ok => self.ok += 1,
             End::Error => self.error += 1,
             End::Panic => self.panicked += 1,
+            End::OnCancel | End::Never => unreachable!("no program draws them"),
         }
     }
+<<<<<<< ours
 
     pub(crate) fn all(&self) -> usize {
         self.ok + self.error + self.panicked + self.stopped
@@ -214,20 +232,22 @@ impl Since {
         assert_eq!(started, ends.all() + running, "a run was started, and has ended or is running");
         (ends, running, waiting)
     }
+=======
+>>>>>>> theirs
 }
 
-fn stats_of(name: &str) -> Option<TaskStats> {
-    stats().into_iter().find(|task| task.name == name)
-}
-
-fn ends_of(stats: &TaskStats) -> Ends {
-    let count = |outcome| stats.ended(outcome) as usize;
-    Ends {
-        ok: count(Outcome::Ok),
-        error: count(Outcome::Error),
-        panicked: count(Outcome::Panicked),
-        stopped: count(Outcome::Cancelled) + count(Outcome::Dropped),
-    }
+/// How the runs of a function have ended since, how many run, and how many wait.
+pub(crate) fn done(since: &Since) -> (Ends, usize, usize) {
+    let done = since.done();
+    let ended = |outcome| done.ended(outcome) as usize;
+    let ends = Ends {
+        ok: ended(Outcome::Ok),
+        error: ended(Outcome::Error),
+        panicked: ended(Outcome::Panicked),
+        stopped: ended(Outcome::Cancelled) + ended(Outcome::Dropped),
+    };
+    assert_eq!(done.started, done.all() + done.running, "started, and ended or running");
+    (ends, done.running as usize, done.waiting as usize)
 }
 
 /// Runs a program in a new runtime.

@@ -7,25 +7,25 @@ use tokio_supervised::{CancellationToken, LiveTask, Outcome, Pool, supervised};
 
 use crate::{
     explore::{any, below},
-    seen::{Act, Clock, Error, Seen, Since, act, some_turns},
+    seen::{Act, Clock, Failed, Seen, Since, act, some_turns},
 };
 
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Tasks that stop on cancellation, that stop by themselves, and that must be aborted.
-const ACTS: &[Act] = &[Act::End(1), Act::End(3), Act::Fail(2), Act::UntilToldTo, Act::Hang];
+/// What stops when it is told to, what stops by itself, and what has to be aborted.
+const ACTS: &[Act] = &[Act::ok(1), Act::ok(3), Act::error(2), Act::ON_CANCEL, Act::NEVER];
 
 #[supervised(name = "drain: cooperating")]
 async fn cooperating(
     token: &CancellationToken,
     what: Act,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     act(token, 0, what, seen).await
 }
 
 #[supervised(name = "drain: dropped")]
-async fn dropped(seen: Arc<Seen>) -> Result<usize, Error> {
+async fn dropped(seen: Arc<Seen>) -> Result<usize, Failed> {
     let _running = seen.enter();
     pending().await
 }
@@ -39,7 +39,7 @@ in_many_orders! {
         let mut hangs = false;
         for _ in 0..1 + below(2) {
             let (what, seen) = (any(ACTS), seen.clone());
-            hangs |= matches!(what, Act::Hang);
+            hangs |= what == Act::NEVER;
             pool.spawn(|token| cooperating(token, what, seen)).await.unwrap();
         }
         let of_dropped = seen.clone();

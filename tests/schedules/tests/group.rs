@@ -7,7 +7,7 @@ use tokio_supervised::{CancellationToken, Group, GroupHandle, Outcome, TaskError
 
 use crate::{
     explore::{any, below},
-    seen::{Act, ENDING, Error, FAILING, Seen, Since, act, every_permit_is_back, some_turns},
+    seen::{Act, ENDING, End, FAILING, Failed, Seen, Since, act, every_permit_is_back, some_turns},
 };
 
 #[supervised(name = "group: task", limit = 2)]
@@ -16,12 +16,12 @@ async fn task(
     number: usize,
     what: Act,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     act(token, number, what, seen).await
 }
 
 #[supervised(name = "group: held")]
-async fn held(seen: Arc<Seen>) -> Result<usize, Error> {
+async fn held(seen: Arc<Seen>) -> Result<usize, Failed> {
     let _running = seen.enter();
     pending().await
 }
@@ -29,10 +29,10 @@ async fn held(seen: Arc<Seen>) -> Result<usize, Error> {
 #[supervised(name = "group: parent")]
 async fn parent(
     token: &CancellationToken,
-    group: GroupHandle<usize, Error>,
+    group: GroupHandle<usize, Failed>,
     number: usize,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     let _running = seen.enter();
     for child in 1..=2 {
         let seen = seen.clone();
@@ -42,7 +42,12 @@ async fn parent(
 }
 
 /// Spawns a few tasks, in the order of their numbers.
-async fn feed(group: GroupHandle<usize, Error>, first: usize, of: &'static [Act], seen: Arc<Seen>) {
+async fn feed(
+    group: GroupHandle<usize, Failed>,
+    first: usize,
+    of: &'static [Act],
+    seen: Arc<Seen>,
+) {
     for number in first..first + 1 + below(3) {
         let seen = seen.clone();
         let what = any(of);
@@ -83,11 +88,11 @@ in_many_orders! {
                 }
                 assert_eq!(done.ended(Outcome::Ok), values.len() as u64);
             }
-            Err(Error::Own { number, token_had_fired }) => {
-                assert!(is_cancelled || !token_had_fired, "{number} was not the first to fail");
+            Err(Failed::Own { number, after_cancel }) => {
+                assert!(is_cancelled || !after_cancel, "{number} was not the first to fail");
                 assert!(done.ended(Outcome::Error) > 0, "{done:?}");
             }
-            Err(Error::Task(TaskError::Panicked(_))) => {
+            Err(Failed::Task(TaskError::Panicked(_))) => {
                 assert!(done.ended(Outcome::Panicked) > 0, "{done:?}");
             }
             Err(error) => assert!(is_cancelled, "{error:?}"),
@@ -96,7 +101,7 @@ in_many_orders! {
             feeder.await.unwrap();
         }
         since.all_ended();
-        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::Hang, seen)).await;
+        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::NEVER, seen)).await;
     }
 }
 
@@ -143,7 +148,7 @@ in_many_orders! {
         seen.all_over();
         since.all_ended();
         since_held.all_ended();
-        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::Hang, seen)).await;
+        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::NEVER, seen)).await;
     }
 }
 
@@ -156,13 +161,13 @@ in_many_orders! {
         for seen in held_seen {
             group.spawn(move |token| held(token, seen)).await;
         }
-        let (what, of_task) = (any(&[Act::End(0), Act::End(2), Act::Fail(1)]), seen.clone());
+        let (what, of_task) = (any(&[Act::ok(0), Act::ok(2), Act::error(1)]), seen.clone());
         group.spawn(move |token| task(token, 7, what, of_task)).await;
         let joined = group.join().await;
         seen.all_over();
         match what {
-            Act::End(_) => assert_eq!(joined.unwrap(), [7]),
-            _ => assert!(matches!(joined, Err(Error::Own { number: 7, token_had_fired: false }))),
+            Act { end: End::Ok, .. } => assert_eq!(joined.unwrap(), [7]),
+            _ => assert!(matches!(joined, Err(Failed::Own { number: 7, after_cancel: false }))),
         }
         since.all_ended();
         assert_eq!(since_held.all_ended().ended(Outcome::Cancelled), 2);
@@ -175,7 +180,7 @@ in_many_orders! {
         let group = Group::new(&CancellationToken::new());
         let (handle, of_task) = (group.handle(), seen.clone());
         tokio::spawn(async move {
-            _ = handle.spawn(|token| task(token, 1, Act::End(0), of_task)).await;
+            _ = handle.spawn(|token| task(token, 1, Act::ok(0), of_task)).await;
         });
         let values = group.join().await.unwrap();
         seen.all_over();
@@ -197,9 +202,9 @@ in_many_orders! {
         };
         group.spawn_blocking("group: thread", closure).await;
         let of_task = seen.clone();
-        group.spawn(move |token| task(token, 1, any(&[Act::Fail(0), Act::Fail(1)]), of_task)).await;
+        group.spawn(move |token| task(token, 1, any(&[Act::error(0), Act::error(1)]), of_task)).await;
         let joined = group.join().await;
         seen.all_over();
-        assert!(matches!(joined, Err(Error::Own { number: 1, token_had_fired: false })));
+        assert!(matches!(joined, Err(Failed::Own { number: 1, after_cancel: false })));
     }
 }

@@ -9,7 +9,13 @@
 #[macro_use]
 mod explore;
 
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "other tests need the rest")]
+#[path = "../../testkit/src/books.rs"]
+mod books;
 mod drain;
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "other tests need the rest")]
+#[path = "../../testkit/src/ends.rs"]
+mod ends;
 mod group;
 mod limit;
 mod map;

@@ -8,14 +8,14 @@ use tokio_supervised::{CancellationToken, Outcome, Pool, TrySpawnError, supervis
 
 use crate::{
     explore::{any, below},
-    seen::{Act, Error, Seen, Since, act, every_permit_is_back, every_slot_is_back, some_turns},
+    seen::{Act, Failed, Seen, Since, act, every_permit_is_back, every_slot_is_back, some_turns},
 };
 
 /// Longer than any schedule lasts.
 const LONG: Duration = Duration::from_secs(1_000_000);
 
-/// Tasks that end by themselves.
-const ACTS: &[Act] = &[Act::End(0), Act::End(1), Act::End(2), Act::Fail(1), Act::Panic(1)];
+/// What ends by itself.
+const ACTS: &[Act] = &[Act::ok(0), Act::ok(1), Act::ok(2), Act::error(1), Act::panic(1)];
 
 #[supervised(name = "pool: task", limit = 2)]
 async fn task(
@@ -23,7 +23,7 @@ async fn task(
     number: usize,
     what: Act,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     act(token, number, what, seen).await
 }
 
@@ -91,7 +91,7 @@ in_many_orders! {
         let ran = [Outcome::Ok, Outcome::Error, Outcome::Panicked].map(|end| done.ended(end));
         assert_eq!(ran.iter().sum::<u64>(), seen.started() as u64, "{done:?}");
         assert!(seen.peak() <= 2, "{} at once", seen.peak());
-        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::Hang, seen)).await;
+        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::NEVER, seen)).await;
     }
 }
 
@@ -124,7 +124,7 @@ in_many_orders! {
         let feeder = tokio::spawn(feed(pool.clone(), seen.clone(), accepted));
         for number in 0..2 {
             let seen = seen.clone();
-            _ = pool.try_spawn(|token| task(token, number, Act::Hang, seen));
+            _ = pool.try_spawn(|token| task(token, number, Act::NEVER, seen));
         }
         some_turns().await;
         if below(2) == 0 {
@@ -137,6 +137,6 @@ in_many_orders! {
         all_ended().await;
         seen.all_over();
         since.all_ended();
-        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::Hang, seen)).await;
+        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::NEVER, seen)).await;
     }
 }

@@ -15,6 +15,7 @@ use tokio::{
     task::{JoinHandle, yield_now},
     time::pass,
 };
+<<<<<<< ours
 use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, TaskStats, stats};
 
 use crate::explore::below;
@@ -49,21 +50,20 @@ impl From<TaskError> for Error {
         Self::Task(error)
     }
 }
+=======
+use tokio_supervised::{CancellationToken, Pool};
 
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
+pub(crate) use crate::ends::{Act, End, Failed};
+use crate::{
+    books::{self, Done},
+    explore::below,
+};
+>>>>>>> theirs
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Own { .. } => None,
-            Self::Task(error) => Some(error),
-        }
-    }
-}
+pub(crate) const ENDING: &[Act] = &[Act::ok(0), Act::ok(1), Act::ok(2), Act::ok(3)];
+
+pub(crate) const FAILING: &[Act] =
+    &[Act::ok(0), Act::ok(2), Act::error(0), Act::error(1), Act::panic(1), Act::ON_CANCEL];
 
 /// Of the bodies of one schedule.
 #[derive(Default)]
@@ -112,28 +112,34 @@ pub(crate) async fn act(
     number: usize,
     act: Act,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     let _running = seen.enter();
-    let turns = match act {
-        Act::End(turns) | Act::Fail(turns) | Act::Panic(turns) => turns,
-        Act::UntilToldTo | Act::Hang => 0,
-    };
-    for _ in 0..turns {
+    for _ in 0..act.turns {
         yield_now().await;
     }
+<<<<<<< ours
     match act {
         Act::End(_) => Ok(number),
         Act::Fail(_) => Err(Error::Own { number, token_had_fired: token.is_cancelled() }),
         // No hook prints it: the panic is intended.
         Act::Panic(_) => std::panic::resume_unwind(Box::new("meant")),
         Act::UntilToldTo => {
+=======
+    match act.end {
+        End::Ok => Ok(number),
+        End::Error => Err(Failed::Own { number, after_cancel: token.is_cancelled() }),
+        // Without the hook: the panic is meant.
+        End::Panic => std::panic::resume_unwind(Box::new("meant")),
+        End::OnCancel => {
+>>>>>>> theirs
             token.cancelled().await;
             Ok(number)
         }
-        Act::Hang => pending().await,
+        End::Never => pending().await,
     }
 }
 
+<<<<<<< ours
 /// The counters of a function when a schedule started.
 pub(crate) struct Since {
     name: &'static str,
@@ -148,48 +154,35 @@ pub(crate) struct Done {
     pub(crate) waiting: u64,
     ended: Vec<u64>,
 }
+=======
+/// The books of a function. To read them is no step of a schedule.
+pub(crate) struct Since(books::Since);
+>>>>>>> theirs
 
 impl Since {
     pub(crate) fn now(name: &'static str) -> Self {
-        Self { name, before: stats_of(name) }
+        std::step::looking(|| Self(books::Since::now(name)))
     }
 
     pub(crate) fn done(&self) -> Done {
-        let Some(now) = stats_of(self.name) else {
-            return Done { started: 0, running: 0, waiting: 0, ended: vec![0; Outcome::ALL.len()] };
-        };
-        let before = |count: fn(&TaskStats) -> u64| self.before.as_ref().map_or(0, count);
-        let ended = Outcome::ALL.iter().map(|outcome| {
-            now.ended(*outcome) - self.before.as_ref().map_or(0, |before| before.ended(*outcome))
-        });
-        Done {
-            started: now.started - before(|stats| stats.started),
-            running: now.running,
-            waiting: now.waiting,
-            ended: ended.collect(),
-        }
+        std::step::looking(|| self.0.done())
     }
 
     /// No run of the function is active or waiting, and every started run has ended.
     pub(crate) fn all_ended(&self) -> Done {
-        let done = self.done();
-        assert_eq!((done.running, done.waiting), (0, 0), "{done:?}");
-        assert_eq!(done.started, done.ended.iter().sum::<u64>(), "{done:?}");
-        done
+        std::step::looking(|| self.0.all_ended())
     }
 }
 
-impl Done {
-    pub(crate) fn ended(&self, outcome: Outcome) -> u64 {
-        self.ended[outcome as usize]
-    }
-}
-
+<<<<<<< ours
 fn stats_of(name: &str) -> Option<TaskStats> {
     std::step::looking(|| stats().into_iter().find(|task| task.name == name))
 }
 
 /// Polls once with a no-op waker.
+=======
+/// Polls once, with a waker that nobody hears.
+>>>>>>> theirs
 pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }

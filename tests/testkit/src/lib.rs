@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "helpers run beside the tasks under test")]
 
 pub mod books;
+pub mod ends;
 #[cfg(feature = "events")]
 pub mod events;
 #[cfg(all(unix, feature = "fixtures"))]
@@ -19,5 +20,6 @@ pub mod recursion;
 pub mod watchdog;
 
 pub use books::{outcomes_of, stats_of};
+pub use ends::{Act, End, Failed};
 pub use poll::{Alive, poll_once, runtime, turn};
 pub use watchdog::{finishes, in_hours, in_time, until, watched};
