@@ -22,16 +22,6 @@ impl Loads {
         Self(alive.clone())
     }
 
-<<<<<<< ours
-    /// Ready at poll `turns + 1`.
-    pub(crate) fn turns(&self, turns: u32) -> Load {
-        self.load(turns, Duration::ZERO, Ends::Well)
-    }
-
-    /// The same, followed by a sleep on the runtime's clock.
-    pub(crate) fn sleeps(&self, turns: u32, millis: u64) -> Load {
-        self.load(turns, Duration::from_millis(millis), Ends::Well)
-=======
     /// Ready at its poll number `turns + 1`.
     pub(crate) fn turns(&self, turns: usize) -> Load {
         self.load(Act::ok(turns), Duration::ZERO)
@@ -40,7 +30,6 @@ impl Loads {
     /// The same, and then it sleeps, by the runtime's clock.
     pub(crate) fn sleeps(&self, turns: usize, millis: u64) -> Load {
         self.load(Act::ok(turns), Duration::from_millis(millis))
->>>>>>> theirs
     }
 
     pub(crate) fn fails(&self, turns: usize) -> Load {
@@ -69,15 +58,9 @@ pub(crate) struct Load {
 }
 
 impl Load {
-<<<<<<< ours
-    /// The behaviour of a body.
-    pub(crate) async fn carry(self) -> Result<u32, Failed> {
-        for _ in 0..self.turns {
-=======
     /// What a body does with it.
     pub(crate) async fn carry(self) -> Result<usize, Failed> {
         for _ in 0..self.act.turns {
->>>>>>> theirs
             turn().await;
         }
         if !self.sleep.is_zero() {
@@ -105,42 +88,7 @@ impl Drop for Load {
     }
 }
 
-<<<<<<< ours
-/// The error of the bodies.
-#[derive(Debug)]
-pub(crate) enum Failed {
-    AsAsked,
-    Converted(TaskError),
-}
-
-impl From<TaskError> for Failed {
-    fn from(error: TaskError) -> Self {
-        Self::Converted(error)
-    }
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AsAsked => f.write_str("as asked"),
-            Self::Converted(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Failed {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::AsAsked => None,
-            Self::Converted(error) => Some(error),
-        }
-    }
-}
-
-/// Pending once after it has woken its task: one step, wherever it is polled.
-=======
 /// Pending once, having woken its task: one step, wherever it is polled.
->>>>>>> theirs
 pub(crate) async fn turn() {
     let mut has_been_pending = false;
     std::future::poll_fn(|cx| {

@@ -18,19 +18,7 @@ use testkit::{Failed, random::Random};
 /// The message of panics.
 pub(crate) const THROWN: &str = "a drawn panic";
 
-<<<<<<< ours
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failed {
-    #[error("failed as drawn")]
-    AsDrawn,
-    #[error(transparent)]
-    Task(#[from] TaskError),
-}
-
-/// A body: some turns, then one of the outcomes.
-=======
 /// A body: some turns, then one of the ways to end.
->>>>>>> theirs
 async fn act(account: &'static Account, mut random: Random) -> Result<u64, Failed> {
     let entry = Entry::new(account);
     for _ in 0..random.below(4) {
@@ -43,11 +31,7 @@ async fn act(account: &'static Account, mut random: Random) -> Result<u64, Faile
         }
         1..4 => {
             entry.ends(Outcome::Error);
-<<<<<<< ours
-            return Err(Failed::AsDrawn);
-=======
             return Err(Failed::own(0));
->>>>>>> theirs
         }
         // Until its timeout or an earlier event.
         4 => pending().await,
@@ -104,11 +88,7 @@ pub(crate) fn end(entry: Entry, way: usize, value: u64) -> Result<u64, Failed> {
         }
         1 => {
             entry.ends(Outcome::Error);
-<<<<<<< ours
-            Err(Failed::AsDrawn)
-=======
             Err(Failed::own(0))
->>>>>>> theirs
         }
         _ => {
             entry.ends(Outcome::Ok);

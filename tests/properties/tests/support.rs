@@ -28,38 +28,10 @@ pub(crate) fn any_end() -> impl Strategy<Value = End> {
 }
 
 pub(crate) fn works() -> impl Strategy<Value = Work> {
-<<<<<<< ours
-    prop_oneof![1 => (0..3_usize).prop_map(Work::Short), 3 => ends().prop_map(Work::Gated)]
-}
-
-/// An error with the number of its task.
-#[derive(Debug)]
-pub(crate) enum Error {
-    Own(usize),
-    Task(TaskError),
-}
-
-impl From<TaskError> for Error {
-    fn from(error: TaskError) -> Self {
-        Self::Task(error)
-    }
-}
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl std::error::Error for Error {}
-
-/// The same in comparable form.
-=======
     prop_oneof![1 => (0..3_usize).prop_map(Work::Short), 3 => any_end().prop_map(Work::Gated)]
 }
 
 /// A failure, to be compared.
->>>>>>> theirs
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     Own(usize),
@@ -116,18 +88,8 @@ impl Task {
                 Ok(self.number)
             }
             Work::Gated(end) => {
-<<<<<<< ours
-                self.gate.acquire().await.expect("a gate is never closed").forget();
-                match end {
-                    End::Ok => Ok(self.number),
-                    End::Error => Err(Error::Own(self.number)),
-                    // No hook prints it: the panic is intended.
-                    End::Panic => std::panic::resume_unwind(Box::new("meant")),
-                }
-=======
                 self.gate.acquire().await.expect("a gate is not closed").forget();
                 ends(self.number, end)
->>>>>>> theirs
             }
         }
     }
@@ -195,45 +157,6 @@ impl Ends {
             End::OnCancel | End::Never => unreachable!("no program draws them"),
         }
     }
-<<<<<<< ours
-
-    pub(crate) fn all(&self) -> usize {
-        self.ok + self.error + self.panicked + self.stopped
-    }
-}
-
-/// The counters of a function when a program started.
-pub(crate) struct Since {
-    name: &'static str,
-    before: Ends,
-    started_before: usize,
-}
-
-impl Since {
-    pub(crate) fn now(name: &'static str) -> Self {
-        let stats = stats_of(name);
-        let (before, started_before) =
-            stats.map_or((Ends::default(), 0), |stats| (ends_of(&stats), stats.started as usize));
-        Self { name, before, started_before }
-    }
-
-    /// How its runs have ended since, how many run, and how many wait.
-    pub(crate) fn done(&self) -> (Ends, usize, usize) {
-        let Some(stats) = stats_of(self.name) else { return (Ends::default(), 0, 0) };
-        let (now, before) = (ends_of(&stats), self.before);
-        let ends = Ends {
-            ok: now.ok - before.ok,
-            error: now.error - before.error,
-            panicked: now.panicked - before.panicked,
-            stopped: now.stopped - before.stopped,
-        };
-        let (running, waiting) = (stats.running as usize, stats.waiting as usize);
-        let started = stats.started as usize - self.started_before;
-        assert_eq!(started, ends.all() + running, "a run was started, and has ended or is running");
-        (ends, running, waiting)
-    }
-=======
->>>>>>> theirs
 }
 
 /// How the runs of a function have ended since, how many run, and how many wait.

@@ -15,42 +15,6 @@ use tokio::{
     task::{JoinHandle, yield_now},
     time::pass,
 };
-<<<<<<< ours
-use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, TaskStats, stats};
-
-use crate::explore::below;
-
-/// The behaviour of a task.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Act {
-    /// Ends after this many turns.
-    End(usize),
-    Fail(usize),
-    Panic(usize),
-    /// Ends when its token fires.
-    UntilToldTo,
-    /// Never ends by itself.
-    Hang,
-}
-
-pub(crate) const ENDING: &[Act] = &[Act::End(0), Act::End(1), Act::End(2), Act::End(3)];
-
-pub(crate) const FAILING: &[Act] =
-    &[Act::End(0), Act::End(2), Act::Fail(0), Act::Fail(1), Act::Panic(1), Act::UntilToldTo];
-
-/// An error with the number of its task, and whether its token had fired when it was created.
-#[derive(Debug)]
-pub(crate) enum Error {
-    Own { number: usize, token_had_fired: bool },
-    Task(TaskError),
-}
-
-impl From<TaskError> for Error {
-    fn from(error: TaskError) -> Self {
-        Self::Task(error)
-    }
-}
-=======
 use tokio_supervised::{CancellationToken, Pool};
 
 pub(crate) use crate::ends::{Act, End, Failed};
@@ -58,7 +22,6 @@ use crate::{
     books::{self, Done},
     explore::below,
 };
->>>>>>> theirs
 
 pub(crate) const ENDING: &[Act] = &[Act::ok(0), Act::ok(1), Act::ok(2), Act::ok(3)];
 
@@ -117,21 +80,12 @@ pub(crate) async fn act(
     for _ in 0..act.turns {
         yield_now().await;
     }
-<<<<<<< ours
-    match act {
-        Act::End(_) => Ok(number),
-        Act::Fail(_) => Err(Error::Own { number, token_had_fired: token.is_cancelled() }),
-        // No hook prints it: the panic is intended.
-        Act::Panic(_) => std::panic::resume_unwind(Box::new("meant")),
-        Act::UntilToldTo => {
-=======
     match act.end {
         End::Ok => Ok(number),
         End::Error => Err(Failed::Own { number, after_cancel: token.is_cancelled() }),
         // Without the hook: the panic is meant.
         End::Panic => std::panic::resume_unwind(Box::new("meant")),
         End::OnCancel => {
->>>>>>> theirs
             token.cancelled().await;
             Ok(number)
         }
@@ -139,25 +93,8 @@ pub(crate) async fn act(
     }
 }
 
-<<<<<<< ours
-/// The counters of a function when a schedule started.
-pub(crate) struct Since {
-    name: &'static str,
-    before: Option<TaskStats>,
-}
-
-/// The difference since then.
-#[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) started: u64,
-    pub(crate) running: u64,
-    pub(crate) waiting: u64,
-    ended: Vec<u64>,
-}
-=======
 /// The books of a function. To read them is no step of a schedule.
 pub(crate) struct Since(books::Since);
->>>>>>> theirs
 
 impl Since {
     pub(crate) fn now(name: &'static str) -> Self {
@@ -174,15 +111,7 @@ impl Since {
     }
 }
 
-<<<<<<< ours
-fn stats_of(name: &str) -> Option<TaskStats> {
-    std::step::looking(|| stats().into_iter().find(|task| task.name == name))
-}
-
-/// Polls once with a no-op waker.
-=======
 /// Polls once, with a waker that nobody hears.
->>>>>>> theirs
 pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
