@@ -43,9 +43,9 @@ const LOGGED: usize = 10;
 #[test]
 fn as_text_a_panic_is_one_line_and_those_above_ten_are_counted() {
     let ended = start(["--log", "text"]).close_stdin().end();
-    let begin = format!("ERROR task `average` panicked at {PLACE}:");
+    let prefix = format!("ERROR task `average` panicked at {PLACE}:");
     let (panics, counts): (Vec<_>, Vec<_>) =
-        ended.stderr.lines().partition(|line| line.contains(&begin));
+        ended.stderr.lines().partition(|line| line.contains(&prefix));
     assert!(panics.len() >= LOGGED, "{ended:#?}");
     for line in &panics {
         assert!(line.ends_with(": attempt to divide by zero"), "{line}");

@@ -71,13 +71,13 @@ fn run(books: &Books, fault: Fault, stage: Stage) {
     let runtime = runtime.unwrap();
     let (loads, token) = (books.loads(), CancellationToken::new());
     let (group, pool) = (Group::<u32, Failed>::new(&token), Pool::new(2));
-    let (begins, has_started) = mpsc::channel();
+    let (sender, has_started) = mpsc::channel();
     let (opens, gate) = mpsc::channel::<()>();
     runtime.block_on(async {
         let load = loads.held();
         let first = move |_: CancellationToken| {
             let _load = load;
-            _ = begins.send(());
+            _ = sender.send(());
             _ = gate.recv();
             assert!(!matches!(fault, Fault::Panics), "as asked");
             Ok(0)

@@ -228,7 +228,7 @@ fn alone(test: impl FnOnce() + Send + 'static) {
 fn a_waker_that_panics_or_reenters_keeps_the_counters_exact() {
     alone(|| {
         let books = books();
-        for (situation, begin) in SITUATIONS {
+        for (situation, start) in SITUATIONS {
             for at in [Call::Clone, Call::Wake, Call::Drop] {
                 for does in [Does::Look, Does::Panic] {
                     let queues = situation.contains("waits") || situation == "a reservation";
@@ -240,7 +240,7 @@ fn a_waker_that_panics_or_reenters_keeps_the_counters_exact() {
                     let before = ACTED.get();
                     runtime.block_on(async {
                         let token = CancellationToken::new();
-                        let polled = begin(token.clone(), books.loads());
+                        let polled = start(token.clone(), books.loads());
                         drive(token, polled, at, does).await;
                         for _ in 0..200 {
                             turn().await;

@@ -92,7 +92,7 @@ impl Lasting {
         }
         feeders.spawn(restart(feed(random)));
         feeders.spawn(read(stop.clone(), random.fork()));
-        feeders.spawn(begin_relay(relay.clone(), feed(random)));
+        feeders.spawn(start_relay(relay.clone(), feed(random)));
         let endless = tokio::spawn(endless(feed(random)));
         drop(entered);
         Self { runtime, check, stop, feeders, endless, group, pool, relay, accepted }
@@ -232,7 +232,7 @@ async fn endless(mut feed: Feed) -> Result<Vec<()>, Failed> {
 
 type Boxed = Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>>;
 
-async fn begin_relay(relay: Pool, feed: Feed) {
+async fn start_relay(relay: Pool, feed: Feed) {
     hand_on(&relay.clone(), None, feed).await;
 }
 

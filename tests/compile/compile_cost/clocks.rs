@@ -14,17 +14,17 @@ pub(crate) struct Taken {
 }
 
 pub(crate) struct Clock {
-    begin: Instant,
+    started: Instant,
     processor: Duration,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { processor: processor(), begin: Instant::now() }
+        Self { processor: processor(), started: Instant::now() }
     }
 
     pub(crate) fn stop(self) -> Taken {
-        let wall = self.begin.elapsed().as_secs_f64();
+        let wall = self.started.elapsed().as_secs_f64();
         Taken { wall, processor: (processor() - self.processor).as_secs_f64() }
     }
 }

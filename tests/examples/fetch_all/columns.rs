@@ -26,8 +26,8 @@ async fn every_end_is_counted_in_its_column_and_named() {
         ("nowhere", "404 Not Found"),
     ];
     for (path, reason) in reasons {
-        let begin = format!("{}: ", server.url(path));
-        let line = ended.stderr.lines().find(|line| line.starts_with(&begin));
+        let prefix = format!("{}: ", server.url(path));
+        let line = ended.stderr.lines().find(|line| line.starts_with(&prefix));
         assert!(line.is_some_and(|line| line.contains(reason)), "{path}: {ended:#?}");
     }
     let kept = fs::read_dir(place.path().join("kept")).unwrap();

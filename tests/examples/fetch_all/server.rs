@@ -90,7 +90,7 @@ struct InFlight(Arc<watch::Sender<Requests>>);
 
 impl InFlight {
     /// Counts it, and returns how many came before it.
-    fn begin(State(requests): Requested) -> (Self, usize) {
+    fn start(State(requests): Requested) -> (Self, usize) {
         let mut before = 0;
         requests.send_modify(|seen| {
             before = seen.arrived;
@@ -119,7 +119,7 @@ pub(crate) fn page(n: usize) -> Bytes {
 /// Holds each request until as many have arrived as the client may have in flight. A client with fewer never
 /// continues; one with more is detected.
 async fn batch(requested: Requested, Path(n): Path<usize>) -> Result<Bytes, StatusCode> {
-    let (held, before) = InFlight::begin(requested);
+    let (held, before) = InFlight::start(requested);
     let together = (before / LIMIT + 1) * LIMIT;
     let mut seen = held.0.subscribe();
     let all = timeout(DEADLINE, seen.wait_for(|seen| seen.arrived >= together)).await;
@@ -132,22 +132,22 @@ async fn batch(requested: Requested, Path(n): Path<usize>) -> Result<Bytes, Stat
 }
 
 async fn cut() -> Body {
-    let begin = Ok("the page that breaks off");
-    Body::from_stream(stream::iter([begin, Err(io::Error::other("the test cuts it"))]))
+    let start = Ok("the page that breaks off");
+    Body::from_stream(stream::iter([start, Err(io::Error::other("the test cuts it"))]))
 }
 
 async fn silent(requested: Requested) {
-    let _held = InFlight::begin(requested);
+    let _held = InFlight::start(requested);
     future::pending().await
 }
 
 /// Half a page, then nothing.
 async fn half(requested: Requested) -> Body {
-    let (held, _) = InFlight::begin(requested);
+    let (held, _) = InFlight::start(requested);
     let rest = stream::once(async move {
         let _held = held;
         future::pending().await
     });
-    let begin = stream::iter([Ok::<_, io::Error>("the first half of a page")]);
-    Body::from_stream(begin.chain(rest))
+    let start = stream::iter([Ok::<_, io::Error>("the first half of a page")]);
+    Body::from_stream(start.chain(rest))
 }

@@ -80,8 +80,8 @@ impl Orders {
 /// The offsets of the lines of a queue.
 pub(crate) fn offsets(queue: &str) -> Vec<String> {
     let ends = queue.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-    let begins = std::iter::once(0).chain(ends.map(|(at, _)| at + 1));
-    let mut offsets: Vec<_> = begins.map(|offset| offset.to_string()).collect();
+    let starts = std::iter::once(0).chain(ends.map(|(at, _)| at + 1));
+    let mut offsets: Vec<_> = starts.map(|offset| offset.to_string()).collect();
     offsets.pop();
     offsets
 }

@@ -163,8 +163,8 @@ impl<'ast> Visit<'ast> for Finder<'_> {
                 let mut before = String::new();
                 for other in others(&binary.op) {
                     let Some(on) = self.fault(line, &format!("{other} for {own}")) else { break };
-                    let begin = if before.is_empty() { "(" } else { "" };
-                    before += &format!("{begin}if {on} {{ {left} {other} {right} }} else ");
+                    let open = if before.is_empty() { "(" } else { "" };
+                    before += &format!("{open}if {on} {{ {left} {other} {right} }} else ");
                 }
                 if !before.is_empty() {
                     self.wrap(binary.span().byte_range(), before + "{ ", " })");
@@ -225,8 +225,8 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 pub(crate) fn of_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let text = attribute.meta.to_token_stream().to_string();
-        let beginnings = ["cfg (test)", "cfg (all (test", "cfg (any (test"];
-        text == "test" || beginnings.iter().any(|beginning| text.starts_with(beginning))
+        let prefixes = ["cfg (test)", "cfg (all (test", "cfg (any (test"];
+        text == "test" || prefixes.iter().any(|prefix| text.starts_with(prefix))
     })
 }
 

@@ -15,7 +15,7 @@ struct Hanging {
 }
 
 impl Hanging {
-    fn begin() -> Self {
+    fn start() -> Self {
         let (started, is_started) = mpsc::channel();
         let (ends, end) = mpsc::channel::<()>();
         let thread = thread::spawn(move || {
@@ -53,7 +53,7 @@ impl Drop for Hanging {
 
 #[tokio::test]
 async fn the_page_is_served_and_names_the_task_that_blocks_the_worker() {
-    let hanging = Hanging::begin();
+    let hanging = Hanging::start();
     let address = hanging.address;
     let task = json_until(address, |json| object_of(json, "polling", "name", "hangs")).await;
     assert_eq!(task["state"], "polling");
@@ -63,7 +63,7 @@ async fn the_page_is_served_and_names_the_task_that_blocks_the_worker() {
 
 #[tokio::test]
 async fn the_health_of_a_runtime_without_a_free_worker_is_503() {
-    let hanging = Hanging::begin();
+    let hanging = Hanging::start();
     let answer = ask(hanging.address, "/healthz", &[]).await;
     assert_eq!(
         (answer.status, answer.text()),
@@ -73,7 +73,7 @@ async fn the_health_of_a_runtime_without_a_free_worker_is_503() {
 
 #[tokio::test]
 async fn probes_of_a_blocked_runtime_share_one_task() {
-    let hanging = Hanging::begin();
+    let hanging = Hanging::start();
     let probe = || ask(hanging.address, "/healthz", &[]);
     let answers = tokio::join!(probe(), probe(), probe(), probe());
     for answer in [answers.0, answers.1, answers.2, answers.3, probe().await] {
@@ -85,7 +85,7 @@ async fn probes_of_a_blocked_runtime_share_one_task() {
 
 #[tokio::test]
 async fn a_runtime_that_ended_after_it_hung_is_reported_so() {
-    let mut hanging = Hanging::begin();
+    let mut hanging = Hanging::start();
     let address = hanging.address;
     assert_eq!(ask(address, "/healthz", &[]).await.status, 503);
     drop(hanging.ends.take());

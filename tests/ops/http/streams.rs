@@ -123,9 +123,9 @@ async fn a_graceful_shutdown_does_not_wait_for_viewers() {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = request("/internal/debug/tasks/events", &[]);
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut begins = [0; 15];
-    stream.read_exact(&mut begins).await.unwrap();
-    assert_eq!(&begins, b"HTTP/1.1 200 OK");
+    let mut status = [0; 15];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200 OK");
     stop.send(()).unwrap();
     timeout(Duration::from_secs(60), server).await.expect("it ends in time").unwrap().unwrap();
 }

@@ -75,10 +75,10 @@ impl Model {
             return;
         }
         self.waiting.push_back((number, work));
-        self.begin();
+        self.start();
     }
 
-    fn begin(&mut self) {
+    fn start(&mut self) {
         while self.has_room() {
             let Some((number, work)) = self.waiting.pop_front() else { return };
             match work {
@@ -97,7 +97,7 @@ impl Model {
         match end {
             End::Ok => {
                 self.values.push(number);
-                self.begin();
+                self.start();
             }
             End::Error => self.fail(Failure::Own(number)),
             End::Panic => self.fail(Failure::Panicked),

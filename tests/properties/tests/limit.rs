@@ -53,10 +53,10 @@ struct Model {
 impl Model {
     fn call(&mut self, number: usize, work: Work) {
         self.waiting.push_back((number, work));
-        self.begin();
+        self.start();
     }
 
-    fn begin(&mut self) {
+    fn start(&mut self) {
         while self.running.len() < self.limit {
             match self.waiting.pop_front() {
                 Some((number, Work::Short(_))) => {
@@ -79,7 +79,7 @@ impl Model {
             End::OnCancel | End::Never => unreachable!("no program draws them"),
         };
         self.given.push((number, result));
-        self.begin();
+        self.start();
         number
     }
 
@@ -92,7 +92,7 @@ impl Model {
         self.ends.stopped += 1;
         self.running.retain(|(other, _)| *other != number);
         self.waiting.retain(|(other, _)| *other != number);
-        self.begin();
+        self.start();
     }
 }
 
@@ -122,7 +122,7 @@ async fn compare(steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::SetLimit(limit) => {
                 model.limit = limit;
-                model.begin();
+                model.start();
                 set_limit(NAME, limit).unwrap();
             }
             Step::Drop(index) | Step::Cancel(index) if !model.pending().is_empty() => {

@@ -31,10 +31,10 @@ impl Model {
 
     pub(crate) fn wait(&mut self, who: Waits) {
         self.waiting.push_back(who);
-        self.begin();
+        self.start();
     }
 
-    fn begin(&mut self) {
+    fn start(&mut self) {
         while self.running.len() + self.reserved < self.limit {
             match self.waiting.pop_front() {
                 Some(Waits::Spawn(number, work)) => self.run(number, work),
@@ -62,24 +62,24 @@ impl Model {
     pub(crate) fn use_slot(&mut self, number: usize, work: Work) {
         self.reserved -= 1;
         self.run(number, work);
-        self.begin();
+        self.start();
     }
 
     pub(crate) fn release(&mut self) {
         self.reserved -= 1;
-        self.begin();
+        self.start();
     }
 
     pub(crate) fn open(&mut self, place: usize) -> usize {
         let (number, end) = self.running.remove(place);
         self.ends.add(end);
-        self.begin();
+        self.start();
         number
     }
 
     pub(crate) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
-        self.begin();
+        self.start();
     }
 
     /// Waiting reservations are refused. A waiting spawn counts as a cancelled run.

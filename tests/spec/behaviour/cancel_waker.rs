@@ -70,7 +70,7 @@ async fn another_wakeup_does_not_resume_a_task_whose_token_has_fired() {
         Ok(())
     }
     #[supervised(name = "alarm: spawned after")]
-    async fn begin(started: Arc<AtomicUsize>) -> Result<(), TaskError> {
+    async fn start(started: Arc<AtomicUsize>) -> Result<(), TaskError> {
         started.fetch_add(1, SeqCst);
         Ok(())
     }
@@ -91,7 +91,7 @@ async fn another_wakeup_does_not_resume_a_task_whose_token_has_fired() {
     for _ in 0..3 {
         turn().await;
     }
-    group.spawn(|token| begin(token, started.clone())).await;
+    group.spawn(|token| start(token, started.clone())).await;
     turn().await;
     assert_eq!((went_on.load(SeqCst), started.load(SeqCst)), (0, 0));
     held_up.go_on(fires);

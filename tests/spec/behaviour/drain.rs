@@ -100,8 +100,8 @@ async fn tasks_left_at_the_end_of_the_grace_are_aborted_and_named() {
     let mut lines = seen.lines();
     assert_eq!(lines.next(), Some("1 task did not stop within 10s:"));
     let line = lines.next().unwrap();
-    let begins = format!("  drain: deaf (task {}): stopping, ", task.id.unwrap());
-    assert!(line.starts_with(&begins), "{line}");
+    let prefix = format!("  drain: deaf (task {}): stopping, ", task.id.unwrap());
+    assert!(line.starts_with(&prefix), "{line}");
     assert!(line.ends_with(&format!("spawned at {}", task.spawned_at)), "{line}");
     turn().await;
     assert_eq!(pool.len(), 0, "aborted");

@@ -43,14 +43,14 @@ async fn in_paused_time_wall_time_does_not_count_for_a_timeout() {
 #[tokio::test]
 async fn a_timeout_counts_from_the_start_of_the_run() {
     #[supervised(timeout = "60s", name = "timeout: from the start")]
-    async fn wait(begins: mpsc::Sender<Instant>) -> Result<(), TaskError> {
-        _ = begins.send(Instant::now());
+    async fn wait(sender: mpsc::Sender<Instant>) -> Result<(), TaskError> {
+        _ = sender.send(Instant::now());
         takes_its_time().await;
         Ok(())
     }
 
-    let (token, (begins, started)) = (CancellationToken::new(), mpsc::channel());
-    let mut run = pin!(wait(&token, begins));
+    let (token, (sender, started)) = (CancellationToken::new(), mpsc::channel());
+    let mut run = pin!(wait(&token, sender));
     assert!(poll_once(run.as_mut()).is_pending());
     // The rest of the minute passes at once, and no more than that.
     tokio::time::pause();

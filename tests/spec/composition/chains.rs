@@ -274,7 +274,7 @@ async fn all_have_ended() {
 
 /// How long it takes to cancel, drop, shut down and draw a nest.
 fn ends_of_a_nest(depth: u32, of: Nest) -> Duration {
-    let begin = Instant::now();
+    let started = Instant::now();
     let runtime = two_workers();
     runtime.block_on(async {
         let (group, root) = nested(depth, of).await;
@@ -294,7 +294,7 @@ fn ends_of_a_nest(depth: u32, of: Nest) -> Duration {
         std::mem::forget(group);
     });
     drop(runtime);
-    begin.elapsed()
+    started.elapsed()
 }
 
 fn is_linear(of: Nest) {

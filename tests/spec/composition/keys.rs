@@ -65,9 +65,9 @@ fn listing_tasks_while_they_change_does_not_panic() {
             .map(|_| {
                 let is_over = is_over.clone();
                 thread::spawn(move || {
-                    let begin = Instant::now();
+                    let started = Instant::now();
                     let mut panicked = false;
-                    while !panicked && begin.elapsed() < Duration::from_secs(3) {
+                    while !panicked && started.elapsed() < Duration::from_secs(3) {
                         panicked = panic::catch_unwind(reader).is_err();
                     }
                     is_over.store(true, Ordering::Relaxed);

@@ -37,7 +37,7 @@ type Look = Arc<dyn Fn() + Send + Sync>;
 
 /// The hooks of one operation: they call everything, and what the operation adds.
 #[derive(Clone, Default)]
-struct Eyes {
+struct Hooks {
     at: Arc<Mutex<Vec<Look>>>,
     calls: Arc<AtomicUsize>,
 }
@@ -47,8 +47,8 @@ thread_local! {
     static LOOKS: Cell<bool> = const { Cell::new(false) };
 }
 
-impl Eyes {
-    fn look(&self) {
+impl Hooks {
+    fn run(&self) {
         if LOOKS.replace(true) {
             return;
         }
@@ -56,51 +56,51 @@ impl Eyes {
         _ = (tasks().to_string(), stats(), recent_panics());
         _ = set_limit("locks: limited", 1);
         let at = self.at.lock().unwrap().clone();
-        for look in at {
-            look();
+        for run in at {
+            run();
         }
         LOOKS.set(false);
     }
 
-    fn add(&self, look: impl Fn() + Send + Sync + 'static) {
-        self.at.lock().unwrap().push(Arc::new(look));
+    fn add(&self, run: impl Fn() + Send + Sync + 'static) {
+        self.at.lock().unwrap().push(Arc::new(run));
     }
 }
 
 /// A value, an error, a payload, an iterator or a closure's capture that calls the hooks when it is dropped or
 /// formatted.
-struct Nosy(Eyes);
+struct CallsHooks(Hooks);
 
-impl Drop for Nosy {
+impl Drop for CallsHooks {
     fn drop(&mut self) {
-        self.0.look();
+        self.0.run();
     }
 }
 
 thread_local! {
     /// The hooks that the conversion of an error calls.
-    static CONVERTS: Cell<Option<Eyes>> = const { Cell::new(None) };
+    static CONVERTS: Cell<Option<Hooks>> = const { Cell::new(None) };
 }
 
-fn eyes_of_this_thread() -> Option<Eyes> {
-    let eyes = CONVERTS.take();
-    CONVERTS.set(eyes.clone());
-    eyes
+fn hooks_of_this_thread() -> Option<Hooks> {
+    let hooks = CONVERTS.take();
+    CONVERTS.set(hooks.clone());
+    hooks
 }
 
-struct Failure(Nosy);
+struct Failure(CallsHooks);
 
 impl From<TaskError> for Failure {
     fn from(_: TaskError) -> Self {
-        let eyes = eyes_of_this_thread().unwrap_or_default();
-        eyes.look();
-        Self(Nosy(eyes))
+        let hooks = hooks_of_this_thread().unwrap_or_default();
+        hooks.run();
+        Self(CallsHooks(hooks))
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.0.look();
+        self.0.0.run();
         f.write_str("as asked")
     }
 }
@@ -119,7 +119,7 @@ struct Explodes;
 
 impl From<TaskError> for Explodes {
     fn from(_: TaskError) -> Self {
-        resume_unwind(Box::new(Nosy(eyes_of_this_thread().unwrap_or_default())))
+        resume_unwind(Box::new(CallsHooks(hooks_of_this_thread().unwrap_or_default())))
     }
 }
 
@@ -151,38 +151,38 @@ const ALL: [How; 8] = [
     How::Ends,
 ];
 
-async fn work(how: How, nosy: Nosy) -> Result<Nosy, Failure> {
+async fn work(how: How, hooked: CallsHooks) -> Result<CallsHooks, Failure> {
     match how {
         How::Ends => {}
         How::Turns => yield_now().await,
-        How::Fails => return Err(Failure(nosy)),
-        How::Panics => resume_unwind(Box::new(nosy)),
+        How::Fails => return Err(Failure(hooked)),
+        How::Panics => resume_unwind(Box::new(hooked)),
         How::Holds => pending().await,
     }
-    Ok(nosy)
+    Ok(hooked)
 }
 
 #[supervised(name = "locks: free")]
-async fn free(how: How, nosy: Nosy) -> Result<Nosy, Failure> {
-    work(how, nosy).await
+async fn free(how: How, hooked: CallsHooks) -> Result<CallsHooks, Failure> {
+    work(how, hooked).await
 }
 
 #[supervised(name = "locks: limited", limit = 1)]
-async fn limited(how: How, nosy: Nosy) -> Result<Nosy, Failure> {
-    work(how, nosy).await
+async fn limited(how: How, hooked: CallsHooks) -> Result<CallsHooks, Failure> {
+    work(how, hooked).await
 }
 
 #[supervised(name = "locks: explodes")]
-async fn explodes(nosy: Nosy) -> Result<Nosy, Explodes> {
-    resume_unwind(Box::new(nosy))
+async fn explodes(hooked: CallsHooks) -> Result<CallsHooks, Explodes> {
+    resume_unwind(Box::new(hooked))
 }
 
 /// An iterator that calls the hooks in each method.
-struct Items(Nosy, std::vec::IntoIter<How>);
+struct Items(CallsHooks, std::vec::IntoIter<How>);
 
 impl Items {
-    fn all(eyes: &Eyes) -> Self {
-        Self(Nosy(eyes.clone()), Vec::from(ALL).into_iter())
+    fn all(hooks: &Hooks) -> Self {
+        Self(CallsHooks(hooks.clone()), Vec::from(ALL).into_iter())
     }
 }
 
@@ -190,121 +190,122 @@ impl Iterator for Items {
     type Item = How;
 
     fn next(&mut self) -> Option<How> {
-        self.0.0.look();
+        self.0.0.run();
         self.1.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.0.look();
+        self.0.0.run();
         self.1.size_hint()
     }
 }
 
 /// The waker that the operation is polled with.
-struct NosyWaker(Nosy, Waker);
+struct HookWaker(CallsHooks, Waker);
 
-impl Wake for NosyWaker {
+impl Wake for HookWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.0.look();
+        self.0.0.run();
         self.1.wake_by_ref();
     }
 }
 
 /// A subscriber that calls the hooks for each span and event.
-struct NosySubscriber(Eyes);
+struct HookSubscriber(Hooks);
 
-impl Subscriber for NosySubscriber {
+impl Subscriber for HookSubscriber {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
-        self.0.look();
+        self.0.run();
         Id::from_u64(1)
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {
-        self.0.look();
+        self.0.run();
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {
-        self.0.look();
+        self.0.run();
     }
 
     fn event(&self, _: &Event<'_>) {
-        self.0.look();
+        self.0.run();
     }
 
     fn enter(&self, _: &Id) {
-        self.0.look();
+        self.0.run();
     }
 
     fn exit(&self, _: &Id) {
-        self.0.look();
+        self.0.run();
     }
 
     fn clone_span(&self, id: &Id) -> Id {
-        self.0.look();
+        self.0.run();
         id.clone()
     }
 
     fn try_close(&self, _: Id) -> bool {
-        self.0.look();
+        self.0.run();
         true
     }
 }
 
 type Operation = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Begin = fn(CancellationToken, Eyes) -> Operation;
+type Start = fn(CancellationToken, Hooks) -> Operation;
 
 /// A group whose hooks use its handle and spawn through it.
-fn group(token: &CancellationToken, eyes: &Eyes) -> Group<Nosy, Failure> {
+fn group(token: &CancellationToken, hooks: &Hooks) -> Group<CallsHooks, Failure> {
     let group = Group::new(token);
-    let (handle, nosy) = (group.handle(), eyes.clone());
-    eyes.add(move || {
+    let (handle, hooked) = (group.handle(), hooks.clone());
+    hooks.add(move || {
         _ = format!("{handle:?}");
-        let mut spawn = pin!(handle.spawn(|token| free(token, How::Ends, Nosy(nosy.clone()))));
+        let mut spawn =
+            pin!(handle.spawn(|token| free(token, How::Ends, CallsHooks(hooked.clone()))));
         _ = spawn.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     });
     group
 }
 
 /// A pool whose hooks read it, change its limit and spawn into it.
-fn pool(eyes: &Eyes) -> Pool {
+fn pool(hooks: &Hooks) -> Pool {
     let pool = Pool::new(2);
-    let (shared, nosy) = (pool.clone(), eyes.clone());
-    eyes.add(move || {
+    let (shared, hooked) = (pool.clone(), hooks.clone());
+    hooks.add(move || {
         _ = format!("{shared:?} {}", shared.len());
         _ = shared.set_limit(2);
-        _ = shared.try_spawn(|token| free(token, How::Ends, Nosy(nosy.clone())));
+        _ = shared.try_spawn(|token| free(token, How::Ends, CallsHooks(hooked.clone())));
     });
     pool
 }
 
-const OPERATIONS: &[(&str, Begin)] = &[
-    ("calls", |token, eyes| {
+const OPERATIONS: &[(&str, Start)] = &[
+    ("calls", |token, hooks| {
         Box::pin(async move {
             for how in [How::Ends, How::Turns, How::Fails, How::Panics] {
-                drop(free(&token, how, Nosy(eyes.clone())).await);
-                drop(limited(&token, how, Nosy(eyes.clone())).await);
+                drop(free(&token, how, CallsHooks(hooks.clone())).await);
+                drop(limited(&token, how, CallsHooks(hooks.clone())).await);
             }
-            _ = AssertUnwindSafe(explodes(&token, Nosy(eyes))).catch_unwind().await;
+            _ = AssertUnwindSafe(explodes(&token, CallsHooks(hooks))).catch_unwind().await;
         })
     }),
-    ("calls that wait for a permit", |token, eyes| {
+    ("calls that wait for a permit", |token, hooks| {
         Box::pin(async move {
-            let call = |how| limited(token.clone(), how, Nosy(eyes.clone()));
+            let call = |how| limited(token.clone(), how, CallsHooks(hooks.clone()));
             let (a, b, c) = tokio::join!(call(How::Turns), call(How::Panics), call(How::Turns));
             drop((a, b, c));
         })
     }),
-    ("calls whose limit is raised", |token, eyes| {
+    ("calls whose limit is raised", |token, hooks| {
         Box::pin(async move {
-            let call = |how| limited(token.clone(), how, Nosy(eyes.clone()));
+            let call = |how| limited(token.clone(), how, CallsHooks(hooks.clone()));
             let raises = async {
                 yield_now().await;
                 // Its hooks make it smaller again.
@@ -315,177 +316,180 @@ const OPERATIONS: &[(&str, Begin)] = &[
             drop((a, b, c));
         })
     }),
-    ("a section", |token, eyes| {
+    ("a section", |token, hooks| {
         Box::pin(async move {
-            drop(shield(Duration::from_secs(9), |_| free(&token, How::Turns, Nosy(eyes))).await);
+            drop(
+                shield(Duration::from_secs(9), |_| free(&token, How::Turns, CallsHooks(hooks)))
+                    .await,
+            );
         })
     }),
-    ("a group that is joined", |token, eyes| {
+    ("a group that is joined", |token, hooks| {
         Box::pin(async move {
-            let group = group(&token, &eyes);
+            let group = group(&token, &hooks);
             for how in ALL {
-                let nosy = Nosy(eyes.clone());
-                _ = group.spawn(|token| free(token, how, nosy)).await;
+                let hooked = CallsHooks(hooks.clone());
+                _ = group.spawn(|token| free(token, how, hooked)).await;
             }
             drop(group.join().await);
         })
     }),
-    ("a group with a limit", |token, eyes| {
+    ("a group with a limit", |token, hooks| {
         Box::pin(async move {
-            let group: Group<Nosy, Failure> = Group::new(&token).limit(1);
+            let group: Group<CallsHooks, Failure> = Group::new(&token).limit(1);
             for how in [How::Turns, How::Ends, How::Turns] {
-                let nosy = Nosy(eyes.clone());
-                _ = group.spawn(|token| limited(token, how, nosy)).await;
+                let hooked = CallsHooks(hooks.clone());
+                _ = group.spawn(|token| limited(token, how, hooked)).await;
             }
             drop(group.join().await);
         })
     }),
-    ("a group that ends with its first task", |token, eyes| {
+    ("a group that ends with its first task", |token, hooks| {
         Box::pin(async move {
-            let group: Group<Nosy, Failure> = Group::new(&token).until_first_exit();
+            let group: Group<CallsHooks, Failure> = Group::new(&token).until_first_exit();
             for how in [How::Holds, How::Turns, How::Fails] {
-                let nosy = Nosy(eyes.clone());
-                _ = group.spawn(|token| free(token, how, nosy)).await;
+                let hooked = CallsHooks(hooks.clone());
+                _ = group.spawn(|token| free(token, how, hooked)).await;
             }
             drop(group.join().await);
         })
     }),
-    ("a group that is dropped", |token, eyes| {
+    ("a group that is dropped", |token, hooks| {
         Box::pin(async move {
-            let group = group(&token, &eyes);
+            let group = group(&token, &hooks);
             for how in ALL {
-                let nosy = Nosy(eyes.clone());
-                _ = group.spawn(|token| free(token, how, nosy)).await;
+                let hooked = CallsHooks(hooks.clone());
+                _ = group.spawn(|token| free(token, how, hooked)).await;
             }
             yield_now().await;
             drop(group);
         })
     }),
-    ("a group of closures that panic", |token, eyes| {
+    ("a group of closures that panic", |token, hooks| {
         Box::pin(async move {
-            let group = group(&token, &eyes);
+            let group = group(&token, &hooks);
             for _ in 0..2 {
-                let nosy = Nosy(eyes.clone());
+                let hooked = CallsHooks(hooks.clone());
                 _ = group
                     .spawn(|token| {
                         if !token.is_cancelled() {
-                            resume_unwind(Box::new(nosy));
+                            resume_unwind(Box::new(hooked));
                         }
-                        free(token, How::Ends, nosy)
+                        free(token, How::Ends, hooked)
                     })
                     .await;
             }
             drop(group.join().await);
         })
     }),
-    ("a group whose errors cannot be made", |token, eyes| {
+    ("a group whose errors cannot be made", |token, hooks| {
         Box::pin(async move {
-            let group: Group<Nosy, Explodes> = Group::new(&token);
+            let group: Group<CallsHooks, Explodes> = Group::new(&token);
             let handle = group.handle();
-            eyes.add(move || _ = format!("{handle:?}"));
+            hooks.add(move || _ = format!("{handle:?}"));
             for _ in 0..3 {
-                let nosy = Nosy(eyes.clone());
-                _ = group.spawn(|token| explodes(token, nosy)).await;
+                let hooked = CallsHooks(hooks.clone());
+                _ = group.spawn(|token| explodes(token, hooked)).await;
             }
             drop(AssertUnwindSafe(group.join()).catch_unwind().await);
         })
     }),
-    ("a group of blocking closures", |token, eyes| {
+    ("a group of blocking closures", |token, hooks| {
         Box::pin(async move {
-            let group = group(&token, &eyes);
+            let group = group(&token, &hooks);
             for fails in [false, true, true] {
-                let nosy = Nosy(eyes.clone());
-                let run = move |_| if fails { Err(Failure(nosy)) } else { Ok(nosy) };
+                let hooked = CallsHooks(hooks.clone());
+                let run = move |_| if fails { Err(Failure(hooked)) } else { Ok(hooked) };
                 _ = group.spawn_blocking("locks: blocking", run).await;
             }
             drop(group.join().await);
         })
     }),
-    ("a pool that is drained", |_, eyes| {
+    ("a pool that is drained", |_, hooks| {
         Box::pin(async move {
-            let pool = pool(&eyes);
+            let pool = pool(&hooks);
             for how in ALL {
-                let nosy = Nosy(eyes.clone());
-                _ = pool.try_spawn(|token| free(token, how, nosy));
+                let hooked = CallsHooks(hooks.clone());
+                _ = pool.try_spawn(|token| free(token, how, hooked));
                 yield_now().await;
             }
             _ = pool.drain(Duration::from_millis(10)).await;
         })
     }),
-    ("a pool that makes its callers wait", |token, eyes| {
+    ("a pool that makes its callers wait", |token, hooks| {
         Box::pin(async move {
-            let pool = pool(&eyes);
+            let pool = pool(&hooks);
             for how in [How::Turns, How::Fails, How::Panics, How::Ends] {
-                let nosy = Nosy(eyes.clone());
-                let spawned = async { pool.spawn(|token| limited(token, how, nosy)).await };
+                let hooked = CallsHooks(hooks.clone());
+                let spawned = async { pool.spawn(|token| limited(token, how, hooked)).await };
                 _ = token.run_until_cancelled(spawned).await;
                 let Some(Ok(slot)) = token.run_until_cancelled(pool.reserve()).await else {
                     return;
                 };
-                let nosy = Nosy(eyes.clone());
-                slot.spawn(|token| free(token, how, nosy));
+                let hooked = CallsHooks(hooks.clone());
+                slot.spawn(|token| free(token, how, hooked));
             }
             _ = pool.drain(Duration::from_millis(10)).await;
         })
     }),
-    ("a pool that is dropped", |_, eyes| {
+    ("a pool that is dropped", |_, hooks| {
         Box::pin(async move {
             let pool = Pool::new(9);
             for how in ALL {
-                let nosy = Nosy(eyes.clone());
-                _ = pool.try_spawn(|token| free(token, how, nosy));
+                let hooked = CallsHooks(hooks.clone());
+                _ = pool.try_spawn(|token| free(token, how, hooked));
             }
             yield_now().await;
             drop(pool);
         })
     }),
-    ("a map", |token, eyes| {
+    ("a map", |token, hooks| {
         Box::pin(async move {
-            let nosy = Nosy(eyes.clone());
-            let all = map(&token, Items::all(&eyes), move |token, how| {
-                nosy.0.look();
-                free(token, how, Nosy(nosy.0.clone()))
+            let hooked = CallsHooks(hooks.clone());
+            let all = map(&token, Items::all(&hooks), move |token, how| {
+                hooked.0.run();
+                free(token, how, CallsHooks(hooked.0.clone()))
             });
             drop(all.limit(3).await);
         })
     }),
-    ("a settled map", |token, eyes| {
+    ("a settled map", |token, hooks| {
         Box::pin(async move {
-            let nosy = Nosy(eyes.clone());
-            let all = map(&token, Items::all(&eyes), move |token, how| {
-                nosy.0.look();
-                limited(token, how, Nosy(nosy.0.clone()))
+            let hooked = CallsHooks(hooks.clone());
+            let all = map(&token, Items::all(&hooks), move |token, how| {
+                hooked.0.run();
+                limited(token, how, CallsHooks(hooked.0.clone()))
             });
             drop(all.limit(3).settled().await);
         })
     }),
-    ("a settled map whose closure panics", |token, eyes| {
+    ("a settled map whose closure panics", |token, hooks| {
         Box::pin(async move {
-            let nosy = Nosy(eyes.clone());
-            let all = map(&token, Items::all(&eyes), move |token, how| {
-                let eyes = nosy.0.clone();
+            let hooked = CallsHooks(hooks.clone());
+            let all = map(&token, Items::all(&hooks), move |token, how| {
+                let hooks = hooked.0.clone();
                 if how == How::Fails {
-                    resume_unwind(Box::new(Nosy(eyes)));
+                    resume_unwind(Box::new(CallsHooks(hooks)));
                 }
-                free(token, how, Nosy(eyes))
+                free(token, how, CallsHooks(hooks))
             });
             drop(all.limit(2).settled().await);
         })
     }),
-    ("a map whose errors cannot be made", |token, eyes| {
+    ("a map whose errors cannot be made", |token, hooks| {
         Box::pin(async move {
-            let nosy = Nosy(eyes.clone());
-            let all = map(&token, Items::all(&eyes), move |token, _| {
-                explodes(token, Nosy(nosy.0.clone()))
+            let hooked = CallsHooks(hooks.clone());
+            let all = map(&token, Items::all(&hooks), move |token, _| {
+                explodes(token, CallsHooks(hooked.0.clone()))
             });
             drop(AssertUnwindSafe(all.limit(3)).catch_unwind().await);
         })
     }),
-    ("a map that is dropped", |token, eyes| {
+    ("a map that is dropped", |token, hooks| {
         Box::pin(async move {
-            let nosy = Nosy(eyes.clone());
-            let all = map(&token, Items::all(&eyes), move |token, _| {
-                free(token, How::Holds, Nosy(nosy.0.clone()))
+            let hooked = CallsHooks(hooks.clone());
+            let all = map(&token, Items::all(&hooks), move |token, _| {
+                free(token, How::Holds, CallsHooks(hooked.0.clone()))
             });
             let mut all = Box::pin(all.limit(3));
             for _ in 0..4 {
@@ -498,11 +502,11 @@ const OPERATIONS: &[(&str, Begin)] = &[
 ];
 
 /// Runs an operation, and fires its token if it does not end by itself.
-fn carry_out(runtime: &Runtime, begin: Begin, eyes: &Eyes) {
+fn carry_out(runtime: &Runtime, start: Start, hooks: &Hooks) {
     runtime.block_on(async {
-        CONVERTS.set(Some(eyes.clone()));
+        CONVERTS.set(Some(hooks.clone()));
         let token = CancellationToken::new();
-        let mut operation = begin(token.clone(), eyes.clone());
+        let mut operation = start(token.clone(), hooks.clone());
         for turn in 0..200 {
             if turn == 50 {
                 token.cancel();
@@ -510,7 +514,7 @@ fn carry_out(runtime: &Runtime, begin: Begin, eyes: &Eyes) {
             let ended = poll_fn(|cx| {
                 // Each poll has a new waker, and drops the previous one.
                 let waker: Waker =
-                    Arc::new(NosyWaker(Nosy(eyes.clone()), cx.waker().clone())).into();
+                    Arc::new(HookWaker(CallsHooks(hooks.clone()), cx.waker().clone())).into();
                 Poll::Ready(operation.as_mut().poll(&mut Context::from_waker(&waker)))
             });
             if ended.await.is_ready() {
@@ -525,20 +529,20 @@ fn carry_out(runtime: &Runtime, begin: Begin, eyes: &Eyes) {
         }
     });
     // The hooks are part of a reference cycle.
-    let at = std::mem::take(&mut *eyes.at.lock().unwrap());
+    let at = std::mem::take(&mut *hooks.at.lock().unwrap());
     drop(at);
 }
 
 fn all_operations(runtime: fn() -> Runtime, with_subscriber: bool) {
-    for (name, begin) in OPERATIONS {
-        let eyes = Eyes::default();
-        let calls = eyes.calls.clone();
+    for (name, start) in OPERATIONS {
+        let hooks = Hooks::default();
+        let calls = hooks.calls.clone();
         eprintln!("{name}");
         let outcome = outcome(move || {
             let _guard = with_subscriber
-                .then(|| tracing::subscriber::set_default(NosySubscriber(eyes.clone())));
+                .then(|| tracing::subscriber::set_default(HookSubscriber(hooks.clone())));
             let runtime = runtime();
-            carry_out(&runtime, *begin, &eyes);
+            carry_out(&runtime, *start, &hooks);
             drop(runtime);
         });
         if let Err(failure) = outcome {

@@ -162,7 +162,7 @@ fn a_drain_includes_tasks_that_their_runtime_dropped() {
 struct Log(Arc<Mutex<Vec<(Level, String)>>>);
 
 impl Log {
-    fn begin() -> Self {
+    fn capture() -> Self {
         let log = Self::default();
         let subscriber = tracing_subscriber::registry().with(log.clone());
         tracing::subscriber::set_global_default(subscriber).unwrap();
@@ -241,7 +241,7 @@ fn fixture_last_handle() {
         }
     }
 
-    let log = Log::begin();
+    let log = Log::capture();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -348,7 +348,7 @@ fn fixture_nothing_can_run() {
     }
 
     std::panic::set_hook(Box::new(|_| {}));
-    let log = Log::begin();
+    let log = Log::capture();
     finishes({
         let log = log.clone();
         move || {
@@ -403,7 +403,7 @@ fn fixture_storm() {
         anyhow::bail!("no route to the host")
     }
 
-    let log = Log::begin();
+    let log = Log::capture();
     let started = std::time::Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

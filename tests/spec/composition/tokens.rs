@@ -435,7 +435,7 @@ async fn an_item_that_fires_its_token_cancels_no_other_item() {
 async fn an_awaited_call_uses_the_token_that_was_passed() {
     let scene = Scene::new();
     scene.released.close();
-    macro_rules! fires_what_it_was_given {
+    macro_rules! fires_its_token {
         ($call:expr) => {
             let given = CancellationToken::new();
             let call = $call;
@@ -443,17 +443,17 @@ async fn an_awaited_call_uses_the_token_that_was_passed() {
             assert!(given.is_cancelled(), "{}", stringify!($call));
         };
     }
-    fires_what_it_was_given!(|token: &CancellationToken| owned(token.clone(), scene.clone()));
-    fires_what_it_was_given!(|token: &CancellationToken| borrowed(token.clone(), scene.clone()));
-    fires_what_it_was_given!(|token: &CancellationToken| restarting(token.clone(), scene.clone()));
-    fires_what_it_was_given!(|token: &CancellationToken| {
+    fires_its_token!(|token: &CancellationToken| owned(token.clone(), scene.clone()));
+    fires_its_token!(|token: &CancellationToken| borrowed(token.clone(), scene.clone()));
+    fires_its_token!(|token: &CancellationToken| restarting(token.clone(), scene.clone()));
+    fires_its_token!(|token: &CancellationToken| {
         owned(token.clone(), scene.clone()).err_into::<TaskError>()
     });
     let given = CancellationToken::new();
     in_time(borrowed(&given, scene.clone())).await.unwrap();
     assert!(given.is_cancelled());
     let of_a_task = scene.clone();
-    fires_what_it_was_given!(|token: &CancellationToken| {
+    fires_its_token!(|token: &CancellationToken| {
         let expression = task!("tokens: awaited expression", |token| async move {
             of_a_task.fire(token);
             Ok::<_, TaskError>(())
@@ -461,7 +461,7 @@ async fn an_awaited_call_uses_the_token_that_was_passed() {
         expression(token.clone())
     });
     let of_a_task = scene.clone();
-    fires_what_it_was_given!(|token: &CancellationToken| {
+    fires_its_token!(|token: &CancellationToken| {
         let typed = task!("tokens: awaited body", |token| -> Result<(), TaskError> {
             of_a_task.fire(token);
             Ok(())

@@ -129,7 +129,7 @@ impl Spawned {
 }
 
 /// The next task is the first one again.
-pub(crate) fn begin() {
+pub(crate) fn reset() {
     LIVE.store(0, SeqCst);
     NEXT.store(1, SeqCst);
     tasks().clear();

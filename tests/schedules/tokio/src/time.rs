@@ -31,7 +31,7 @@ thread_local! {
     static CLOCK: RefCell<Clock> = RefCell::default();
 }
 
-pub(crate) fn begin() {
+pub(crate) fn reset() {
     let before = CLOCK.take();
     drop(before);
 }
