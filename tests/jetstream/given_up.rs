@@ -11,8 +11,9 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
+#[ignore = "needs nats-server and postgresql"]
 fn what_panics_is_tried_again_and_then_dead_and_what_cannot_be_read_is_dead_at_once() {
-    let Some(place) = Place::new() else { return };
+    let place = Place::new();
     let said = Said::default();
     publish(&place, &said, "1 2 20\n2 0 20\n3 two 20\n4 2\n5 2 100\n");
     let settings =
@@ -36,8 +37,9 @@ fn what_panics_is_tried_again_and_then_dead_and_what_cannot_be_read_is_dead_at_o
 }
 
 #[test]
+#[ignore = "needs nats-server and postgresql"]
 fn an_order_that_no_worker_survives_is_given_up_without_being_begun() {
-    let Some(place) = Place::new() else { return };
+    let place = Place::new();
     let said = Said::default();
     publish(&place, &said, "1 2 20\n");
     let mut settings =

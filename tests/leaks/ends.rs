@@ -22,7 +22,7 @@ fn a_panic_keeps_its_payload_and_no_leak_is_told_beside_it() {
 }
 
 #[supervised::test]
-#[ignore = "it fails, and is called by another"]
+#[ignore = "fixture of another test"]
 async fn fails() -> Result<(), String> {
     kept_pool().spawn(wait_for_ever).await.unwrap();
     Err("by itself".to_owned())
@@ -50,7 +50,7 @@ async fn whatever_a_test_may_return() -> impl std::process::Termination {
 }
 
 #[supervised::test]
-#[ignore = "to see that it is"]
+#[ignore = "fixture of another test: it is ignored"]
 async fn an_ignored_test() {
     unreachable!("it is ignored");
 }

@@ -65,7 +65,7 @@ fn number(variable: &str, otherwise: usize) -> usize {
 }
 
 #[test]
-#[ignore = "takes minutes, and measures: it is to have the machine for itself"]
+#[ignore = "long: measures for minutes, with the machine for itself"]
 fn an_annotated_function_costs_its_build_no_more_than_one_with_a_span() {
     let (functions, rounds) = (number("FUNCTIONS", 500), number("ROUNDS", 5));
     println!("{functions} functions, {rounds} rounds; what each attribute adds to a bare function");

@@ -2,6 +2,7 @@
 
 mod cancel_safety;
 mod floors;
+mod ignored;
 mod oldest_compiler;
 mod packages;
 mod ready;

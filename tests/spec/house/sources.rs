@@ -25,7 +25,7 @@ pub(crate) fn under(root: &str) -> Vec<Source> {
     found
 }
 
-fn each_file(folder: &Path, look: &mut impl FnMut(&Path)) {
+pub(crate) fn each_file(folder: &Path, look: &mut impl FnMut(&Path)) {
     for entry in fs::read_dir(folder).expect("the folder is there") {
         let path = entry.expect("the folder is readable").path();
         if path.is_dir() {
