@@ -31,11 +31,12 @@ fn promtool(
 }
 
 #[test]
+#[ignore = "needs promtool"]
 fn promtool_accepts_the_page() {
     #[supervised(name = "promtool: \"page\"\\\n{}", limit = 1)]
     async fn page() {}
 
-    let Some(program) = tool::find("promtool") else { return };
+    let program = testkit::tools::find(&["promtool"]);
     run(page(&CancellationToken::new()));
     let said = promtool(&program, ["check", "metrics"], prometheus::text());
     assert!(said.status.success() && said.stderr.is_empty(), "{said:?}");
@@ -44,8 +45,9 @@ fn promtool_accepts_the_page() {
 }
 
 #[test]
+#[ignore = "needs promtool"]
 fn the_alert_rules_are_valid_and_fire() {
-    let Some(program) = tool::find("promtool") else { return };
+    let program = testkit::tools::find(&["promtool"]);
     let check = ["check".into(), "rules".into(), tool::rules("rules.yml").into_os_string()];
     let said = promtool(&program, &check, String::new());
     assert!(said.status.success() && said.stderr.is_empty(), "{said:?}");

@@ -11,10 +11,11 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
+#[ignore = "needs nats-server and postgresql"]
 fn panicking_orders_are_retried_and_unreadable_ones_are_not() {
-    let Some(place) = Place::new() else { return };
-    let log = Log::default();
-    publish(&place, &log, "1 2 20\n2 0 20\n3 two 20\n4 2\n5 2 100\n");
+    let place = Place::new();
+    let said = Said::default();
+    publish(&place, &said, "1 2 20\n2 0 20\n3 two 20\n4 2\n5 2 100\n");
     let settings =
         Settings { slots: 2, work_ms: 0, ack_wait_ms: 30_000, attempts: 3, retry_ms: 10 };
     let worker = settings.worker(&place, &log).ready();
@@ -36,10 +37,11 @@ fn panicking_orders_are_retried_and_unreadable_ones_are_not() {
 }
 
 #[test]
+#[ignore = "needs nats-server and postgresql"]
 fn an_order_that_kills_its_workers_is_given_up_unstarted() {
-    let Some(place) = Place::new() else { return };
-    let log = Log::default();
-    publish(&place, &log, "1 2 20\n");
+    let place = Place::new();
+    let said = Said::default();
+    publish(&place, &said, "1 2 20\n");
     let mut settings =
         Settings { slots: 2, work_ms: 9_000, ack_wait_ms: 300, attempts: 2, retry_ms: 10 };
     // Twice the maximum number of attempts.

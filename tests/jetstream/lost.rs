@@ -16,9 +16,10 @@ const SETTINGS: Settings =
     Settings { slots: 4, work_ms: 10, ack_wait_ms: 2_000, attempts: 3, retry_ms: 100 };
 
 #[test]
+#[ignore = "needs nats-server and postgresql"]
 fn an_unreachable_database_uses_up_no_attempts() {
-    let Some(mut place) = Place::new() else { return };
-    let log = Log::default();
+    let mut place = Place::new();
+    let said = Said::default();
     let orders = Orders::good(ORDERS);
     publish(&place, &log, &orders.lines);
     let workers = [(); 2].map(|()| SETTINGS.worker(&place, &log).ready());
@@ -42,9 +43,10 @@ fn an_unreachable_database_uses_up_no_attempts() {
 }
 
 #[test]
+#[ignore = "needs nats-server and postgresql"]
 fn workers_wait_for_a_late_and_for_a_reset_broker() {
-    let Some(mut place) = Place::new() else { return };
-    let log = Log::default();
+    let mut place = Place::new();
+    let said = Said::default();
     place.broker.kill();
     let worker = SETTINGS.worker(&place, &log);
     until("it has tried", LIMIT, || log.count("consume") >= 1);

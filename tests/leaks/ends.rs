@@ -22,7 +22,7 @@ fn a_panic_keeps_its_payload_and_reports_no_leak() {
 }
 
 #[supervised::test]
-#[ignore = "fails, and is called by another test"]
+#[ignore = "fixture of another test"]
 async fn fails() -> Result<(), String> {
     kept_pool().spawn(wait_for_ever).await.unwrap();
     Err("by itself".to_owned())
@@ -50,7 +50,7 @@ async fn every_return_type_of_a_test() -> impl std::process::Termination {
 }
 
 #[supervised::test]
-#[ignore = "checks that it is ignored"]
+#[ignore = "fixture of another test: it is ignored"]
 async fn an_ignored_test() {
     unreachable!("the test must be ignored");
 }

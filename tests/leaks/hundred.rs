@@ -41,13 +41,13 @@ async fn half_of(number: u32) -> Result<(), TaskError> {
 macro_rules! clean {
     ($($one:ident $two:ident)*) => {$(
         #[supervised::test]
-        #[ignore = "one of the hundred"]
+        #[ignore = "fixture of another test"]
         async fn $one(token: &CancellationToken) {
             work(token).await;
         }
 
         #[supervised::test(flavor = "multi_thread", worker_threads = 2)]
-        #[ignore = "one of the hundred"]
+        #[ignore = "fixture of another test"]
         async fn $two(token: &CancellationToken) {
             work(token).await;
         }
@@ -58,7 +58,7 @@ macro_rules! clean {
 macro_rules! leaky {
     ($($one:ident $name_of_one:literal $two:ident $name_of_two:literal)*) => {$(
         #[supervised::test]
-        #[ignore = "one of the hundred"]
+        #[ignore = "fixture of another test"]
         async fn $one(token: &CancellationToken) {
             work(token).await;
             if env::var_os(LEAK).is_some() {
@@ -67,7 +67,7 @@ macro_rules! leaky {
         }
 
         #[supervised::test(flavor = "multi_thread", worker_threads = 2)]
-        #[ignore = "one of the hundred"]
+        #[ignore = "fixture of another test"]
         async fn $two(token: &CancellationToken) {
             work(token).await;
             if env::var_os(LEAK).is_some() {

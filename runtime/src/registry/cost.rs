@@ -88,7 +88,7 @@ fn ratio() -> f64 {
 }
 
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "long: a measurement"]
 fn being_listed_costs_a_small_part_of_a_spawn() {
     let unheard = ratio();
     println!("row and span add {unheard:.3} of a spawn (goal: at most 0.15)");

@@ -65,7 +65,7 @@ fn number(variable: &str, otherwise: usize) -> usize {
 }
 
 #[test]
-#[ignore = "takes minutes and measures: needs the machine for itself"]
+#[ignore = "long: measures for minutes, with the machine for itself"]
 fn an_annotated_function_builds_as_fast_as_an_instrumented_one() {
     let (functions, rounds) = (number("FUNCTIONS", 500), number("ROUNDS", 5));
     println!(

@@ -46,7 +46,7 @@ fn each_function_of_the_crates_that_are_built_here_expands() {
 }
 
 #[test]
-#[ignore = "fetches several hundred crates"]
+#[ignore = "long: fetches some hundred crates"]
 fn each_function_of_many_well_known_crates_expands() {
     let mut crates = sources::of_this_workspace();
     crates.extend(sources::of_crates(MORE));

@@ -6,7 +6,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -19,24 +19,6 @@ use tempfile::TempDir;
 
 /// Longer than anything takes, however busy the machine.
 const WATCHDOG: Duration = Duration::from_secs(45);
-
-/// The path of the browser; prints a notice if there is none.
-fn program() -> Option<PathBuf> {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders = std::env::split_paths(&paths);
-    let found = folders.find_map(|folder| {
-        let mut names = ["chromium", "chromium-browser", "google-chrome"].iter();
-        names.find_map(|name| Some(folder.join(name)).filter(|path| path.is_file()))
-    });
-    if found.is_none() {
-        // Not by a macro: libtest captures its output in a passing test.
-        _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED: no Chromium in the PATH, the ops page is not checked (apt-get install chromium)"
-        );
-    }
-    found
-}
 
 /// A browser with one page.
 pub(crate) struct Browser {
@@ -58,9 +40,9 @@ pub(crate) struct Size {
 }
 
 impl Browser {
-    /// Opens an address; `None` without a browser.
-    pub(crate) fn open(address: &str) -> Option<Self> {
-        let program = program()?;
+    /// Opens an address.
+    pub(crate) fn open(address: &str) -> Self {
+        let program = testkit::tools::find(&["chromium", "chromium-browser", "google-chrome"]);
         let profile = tempfile::tempdir().unwrap();
         // The browser's pipes are its descriptors 3 and 4.
         let mut child = Command::new("sh")
@@ -105,7 +87,7 @@ impl Browser {
         }
         browser.resize(Size { width: 1280, height: 900 });
         browser.go(address);
-        Some(browser)
+        browser
     }
 
     pub(crate) fn go(&mut self, address: &str) {

@@ -20,16 +20,15 @@ macro_rules! alike {
 alike! { one other }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
 async fn functions_of_one_name_and_place_keep_a_row_each() {
     let address = ops::listen(0).unwrap();
     let token = CancellationToken::new();
     one::run(&token).await.unwrap();
     other::run(&token).await.unwrap();
 
-    let check = move || {
-        let Some(mut browser) = Browser::open(&format!("http://{address}/debug/tasks")) else {
-            return;
-        };
+    let looks = move || {
+        let mut browser = Browser::open(&format!("http://{address}/debug/tasks"));
         browser.until("past.length > 3");
         let rows = "[...document.querySelectorAll('#functions tbody tr')] \
                     .filter((row) => row.innerText.startsWith('alike')).length";

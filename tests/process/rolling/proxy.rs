@@ -25,17 +25,7 @@ pub(crate) struct Proxy {
     talk: PathBuf,
 }
 
-/// Whether the proxy is installed. Prints a notice if not: the test checks nothing then.
-pub(crate) fn is_installed() -> bool {
-    let found = Command::new("haproxy").arg("-v").stdout(Stdio::null()).status();
-    let found = found.is_ok_and(|status| status.success());
-    if !found {
-        eprintln!("SKIPPED: no `haproxy` is installed (`apt-get install haproxy`)");
-    }
-    found
-}
-
-/// A free port below the range that the system gives to clients.
+/// A port that nobody has, below those that the system gives to whoever connects.
 pub(crate) fn free_port(random: &mut Random) -> u16 {
     loop {
         let port = 20_000 + u16::try_from(random.below(12_000)).unwrap();
@@ -78,7 +68,7 @@ impl Proxy {
         let mut command = Command::new("haproxy");
         // It logs each instance that comes and goes; the test queries it instead.
         command.arg("-db").arg("-f").arg(&file).stderr(Stdio::null());
-        let child = command.spawn().unwrap();
+        let child = command.spawn().expect("`haproxy` is in the PATH (Debian's package `haproxy`)");
         Self { child, address, talk }
     }
 

@@ -2,7 +2,7 @@
 
 mod cancel_safety;
 mod floors;
-mod messages;
+mod ignored;
 mod oldest_compiler;
 mod packages;
 mod ready;

@@ -25,9 +25,9 @@ pub(crate) fn under(root: &str) -> Vec<Source> {
     found
 }
 
-fn each_file(folder: &Path, look: &mut impl FnMut(&Path)) {
-    for entry in fs::read_dir(folder).expect("the directory exists") {
-        let path = entry.expect("the directory is readable").path();
+pub(crate) fn each_file(folder: &Path, look: &mut impl FnMut(&Path)) {
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("the folder is readable").path();
         if path.is_dir() {
             each_file(&path, look);
         } else if path.extension().is_some_and(|extension| extension == "rs") {

@@ -17,6 +17,7 @@ mod poll;
 pub mod program;
 pub mod random;
 pub mod recursion;
+pub mod tools;
 pub mod watchdog;
 
 pub use books::{outcomes_of, stats_of};
