@@ -8,8 +8,8 @@ use syn::{
 };
 
 use super::{
-    RawFunction, compile_trap, messages::EntryKind, misplaced, span_after_attributes,
-    with_compile_trap,
+    RawFunction, compile_trap, messages::EntryKind, misplaced, refuse_qualifiers,
+    span_after_attributes, with_compile_trap,
 };
 use crate::{diagnostics::Diagnostics, syntax::peel_groups};
 
@@ -51,28 +51,23 @@ pub(crate) fn read(
         diagnostics.refuse_at(span_after_attributes(item.clone()), kind.is_no_function());
         return Err(item);
     };
-    let misplaced = misplaced::refuse(kind, &mut function.attributes, diagnostics);
+    let beneath = match kind {
+        EntryKind::Main => misplaced::beneath_main,
+        EntryKind::Test => misplaced::beneath_test,
+    };
+    let misplaced = misplaced::refuse(&mut function.attributes, beneath, diagnostics);
     // `#[tokio::test]` above this attribute has already rewritten the body.
     if misplaced && kind == EntryKind::Test && function.signature.asyncness.is_none() {
         return Err(item);
     }
-    refuse_qualifiers(kind, &mut function.signature, diagnostics);
+    let (is_const, is_extern) = (kind.is_const(), kind.is_extern());
+    refuse_qualifiers(&mut function.signature, is_const, is_extern, diagnostics);
     check_header(kind, &function.signature, diagnostics);
     // A method is no test to Rust either, and its body may name `self`.
     if kind == EntryKind::Test && function.signature.receiver().is_some() {
         return Err(item);
     }
     Ok(EntryFunction { function, body })
-}
-
-/// Refuses qualifiers that an entry cannot have, and removes them.
-fn refuse_qualifiers(kind: EntryKind, signature: &mut Signature, diagnostics: &mut Diagnostics) {
-    if let Some(constness) = signature.constness.take() {
-        diagnostics.refuse(&constness, kind.is_const());
-    }
-    if let Some(abi) = signature.abi.take() {
-        diagnostics.refuse(&abi, kind.is_extern());
-    }
 }
 
 /// Refuses a header that cannot be an entry's.

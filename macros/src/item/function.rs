@@ -6,7 +6,10 @@ use syn::{
     parse::{Parse, Parser},
 };
 
-use super::{RawFunction, span_after_attributes, split_inner_attributes, with_compile_trap};
+use super::{
+    RawFunction, misplaced, refuse_qualifiers, span_after_attributes, split_inner_attributes,
+    with_compile_trap,
+};
 use crate::diagnostics::Diagnostics;
 
 /// A function whose body stays unparsed tokens: a half-typed one still expands.
@@ -63,10 +66,10 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
         return Item::Foreign;
     };
     let is_async = signature.asyncness.is_some();
-    let misplaced = refuse_misplaced(&mut attributes, diagnostics);
+    let misplaced = misplaced::refuse(&mut attributes, misplaced::beneath_supervised, diagnostics);
     let is_main = signature.ident == "main";
     if !is_main {
-        refuse_qualifiers(&mut signature, misplaced, diagnostics);
+        check_signature(&mut signature, misplaced, diagnostics);
     } else if !misplaced {
         diagnostics.refuse(
             &signature.ident,
@@ -86,47 +89,13 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
     if is_main { Item::Main(Box::new(function)) } else { Item::Function(Box::new(function)) }
 }
 
-/// Refuses `#[test]`, `#[tokio::test]`, `#[tokio::main]` and a second `#[supervised]`, and takes them off.
-fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) -> bool {
-    let before = attributes.len();
-    attributes.retain(|attribute| {
-        let path = attribute.path();
-        let last = path.segments.last().map(|segment| segment.ident.to_string());
-        let first = path.segments.first().map(|segment| segment.ident.to_string());
-        match last.as_deref() {
-            Some("test") => diagnostics.refuse(
-                path,
-                "`#[supervised]` cannot be combined with a test attribute\nhelp: write `#[supervised::test]` instead of both attributes",
-            ),
-            Some("main") if first.as_deref() == Some("tokio") => diagnostics.refuse(
-                path,
-                "`#[supervised]` cannot be combined with `#[tokio::main]`\nhelp: write `#[supervised::main]` instead of both attributes",
-            ),
-            Some("supervised") => diagnostics.refuse(
-                path,
-                "this function has `#[supervised]` twice\nhelp: remove one, and put all arguments into the other",
-            ),
-            _ => return true,
-        }
-        false
-    });
-    attributes.len() < before
-}
-
 /// Refuses qualifiers that an async function cannot have, and removes them: the rest still expands.
-fn refuse_qualifiers(signature: &mut Signature, misplaced: bool, diagnostics: &mut Diagnostics) {
-    if let Some(constness) = signature.constness.take() {
-        diagnostics.refuse(
-            &constness,
-            "a supervised function runs on a runtime and cannot be `const`\nhelp: remove `const`",
-        );
-    }
-    if let Some(abi) = signature.abi.take() {
-        diagnostics.refuse(
-            &abi,
-            "a supervised function returns a future and cannot be `extern`\nhelp: remove `extern`",
-        );
-    }
+fn check_signature(signature: &mut Signature, misplaced: bool, diagnostics: &mut Diagnostics) {
+    let is_const =
+        "a supervised function runs on a runtime and cannot be `const`\nhelp: remove `const`";
+    let is_extern =
+        "a supervised function returns a future and cannot be `extern`\nhelp: remove `extern`";
+    refuse_qualifiers(signature, is_const, is_extern, diagnostics);
     if let Some(variadic) = signature.variadic.take() {
         diagnostics
             .refuse(&variadic.dots, "a supervised function cannot be variadic\nhelp: remove `...`");

@@ -14,7 +14,7 @@ use syn::{
     parse::{Parse, ParseStream, Parser},
 };
 
-use crate::syntax::first_span;
+use crate::{diagnostics::Diagnostics, syntax::first_span};
 
 /// The header, and the tokens after it.
 pub(crate) struct RawFunction {
@@ -54,6 +54,21 @@ impl Parse for RawFunction {
             signature: input.parse()?,
             rest: input.parse()?,
         })
+    }
+}
+
+/// Refuses `const` and `extern`, and removes them: the rest still expands.
+fn refuse_qualifiers(
+    signature: &mut Signature,
+    is_const: &str,
+    is_extern: &str,
+    diagnostics: &mut Diagnostics,
+) {
+    if let Some(constness) = signature.constness.take() {
+        diagnostics.refuse(&constness, is_const);
+    }
+    if let Some(abi) = signature.abi.take() {
+        diagnostics.refuse(&abi, is_extern);
     }
 }
 

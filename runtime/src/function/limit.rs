@@ -218,7 +218,7 @@ impl Limit {
         }
         let taken = self.grant_alone(&mut queue);
         drop(queue);
-        if let Taken::By(waker) = taken {
+        if let Grant::To(waker) = taken {
             wake(waker);
         }
     }
@@ -229,13 +229,13 @@ impl Limit {
         &self,
         queue: &mut Queue,
         permits: usize,
-        grant_next: impl Fn(&Self, &mut Queue) -> Taken,
+        grant_next: impl Fn(&Self, &mut Queue) -> Grant,
     ) -> Vec<Option<Waker>> {
         let mut wakers = Vec::new();
         for left in (0..permits).rev() {
             match grant_next(self, queue) {
-                Taken::By(waker) => wakers.push(waker),
-                Taken::ByNobody => {
+                Grant::To(waker) => wakers.push(waker),
+                Grant::Unclaimed => {
                     self.free.fetch_add(left * ONE, Ordering::Release);
                     break;
                 }
@@ -245,18 +245,18 @@ impl Limit {
     }
 
     /// Grants one, if no pair is in the queue.
-    fn grant_alone(&self, queue: &mut Queue) -> Taken {
+    fn grant_alone(&self, queue: &mut Queue) -> Grant {
         if queue.debt > 0 {
             queue.debt -= 1;
             self.unless_queued(queue);
-            return Taken::By(None);
+            return Grant::To(None);
         }
         let first = queue.alone.pop_first();
         if first.is_none() {
             self.free.fetch_add(ONE, Ordering::Release);
         }
         self.unless_queued(queue);
-        first.map_or(Taken::ByNobody, |(_, waiter)| Taken::By(waiter.grant()))
+        first.map_or(Grant::Unclaimed, |(_, waiter)| Grant::To(waiter.grant()))
     }
 
     /// From now on permits are released under the lock, which is held.
@@ -288,11 +288,11 @@ impl<L: Borrow<Limit>> Drop for Permit<L> {
 }
 
 /// The receiver of a released permit.
-enum Taken {
+enum Grant {
     /// To a wait, whose waker is called after the lock, or to the debt.
-    By(Option<Waker>),
+    To(Option<Waker>),
     /// Nowhere: it is free.
-    ByNobody,
+    Unclaimed,
 }
 
 /// Wakes the next wait. A panic of its waker is not the fault of the code that releases the permit.
@@ -514,7 +514,7 @@ fn grant_next_of_pairs(limit: &Limit, permits: usize) {
 }
 
 /// Offers a permit to the first of each class, in the order of their places.
-fn offer(limit: &Limit, queue: &mut Queue) -> Taken {
+fn offer(limit: &Limit, queue: &mut Queue) -> Grant {
     if queue.debt > 0 || queue.pairs.is_empty() {
         return limit.grant_alone(queue);
     }
@@ -525,7 +525,7 @@ fn offer(limit: &Limit, queue: &mut Queue) -> Taken {
             break;
         }
         if let Some(waker) = pair.offered(limit, queue) {
-            return Taken::By(waker);
+            return Grant::To(waker);
         }
         from = place + 1;
     }
@@ -533,7 +533,7 @@ fn offer(limit: &Limit, queue: &mut Queue) -> Taken {
         return limit.grant_alone(queue);
     }
     limit.free.fetch_add(ONE, Ordering::Release);
-    Taken::ByNobody
+    Grant::Unclaimed
 }
 
 impl Pair {

@@ -344,10 +344,14 @@ struct GroupReporter<T, E> {
     slot: Option<Slot>,
 }
 
-impl<T, E> GroupReporter<T, E> {
-    fn finish(
+impl<T, E> Report<T, E> for GroupReporter<T, E> {
+    fn cancel_waker(&self) -> Option<&CancelWaker> {
+        self.group.tasks.cancel_waker()
+    }
+
+    fn completed(
         self,
-        record: &TaskRecord,
+        record: &Arc<TaskRecord>,
         TaskCompletion { outcome, result, .. }: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
         text: Option<Box<str>>,
@@ -357,44 +361,16 @@ impl<T, E> GroupReporter<T, E> {
         drop(self.slot);
         self.group.finish(self.key, task, result, token);
     }
-}
-
-impl<T, E> Report<T, E> for GroupReporter<T, E> {
-    /// A failure that the join does not return is logged.
-    const LOGS: bool = true;
-
-    fn cancel_waker(&self) -> Option<&CancelWaker> {
-        self.group.tasks.cancel_waker()
-    }
-
-    fn completed(
-        self,
-        record: &Arc<TaskRecord>,
-        ended: TaskCompletion<T, E>,
-        token: Option<CancellationToken>,
-    ) {
-        self.finish(record, ended, token, None);
-    }
-
-    fn failed(
-        self,
-        record: &Arc<TaskRecord>,
-        ended: TaskCompletion<T, E>,
-        token: Option<CancellationToken>,
-        text: Option<Box<str>>,
-    ) {
-        self.finish(record, ended, token, text);
-    }
 
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E) {
         match error_of_abort(&self.group.tasks.scope, &self.group.tasks.token, record.spec(), error)
         {
-            Ok(error) => self.completed(record, TaskCompletion::aborted(error), None),
-            Err(caught) => self.poll_panicked(record, caught, error),
+            Ok(error) => self.completed(record, TaskCompletion::aborted(error), None, None),
+            Err(caught) => self.poll_panicked(record, caught),
         }
     }
 
-    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
+    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught) {
         drop(self.slot);
         self.group.finish_unconvertible(self.key, record.spec().name(), caught);
     }

@@ -44,7 +44,7 @@ use crate::{
     function::TaskSpec,
     outcome::Outcome,
     panic,
-    panic::{Caught, drop_each_quietly, drop_quietly, quietly},
+    panic::{Caught, drop_quietly, quietly},
     registry::HasTasks,
     registry::slab::Key,
     run::future::{SupervisedFuture, TaskCompletion},
@@ -57,7 +57,7 @@ use crate::{
     map::growth::{Capacity, Progress, WorkerLimit},
     map::input::{Borrowed, ClosedInput, Input},
     map::item_source::{ItemSource, NextItem, drop_source},
-    map::results::{CollectMode, MapResults},
+    map::results::{CollectMode, FinishedItem, MapResults},
     map::watch::Watched,
     tasks::cell::error_of_abort,
     tasks::failure::Failure,
@@ -132,13 +132,6 @@ fn wake_map_if<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>>(
     }
 }
 
-/// A run that a worker has driven to its end.
-pub(crate) struct FinishedItem<S: SupervisedFuture> {
-    pub(crate) task: &'static str,
-    pub(crate) index: Index,
-    pub(crate) ended: TaskCompletion<S::Value, S::Error>,
-}
-
 /// The name of a worker that does not know its function yet.
 pub(crate) const UNKNOWN: &str = "map";
 
@@ -201,43 +194,21 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     /// The results, once the map is over.
     pub(crate) fn take_results(&self) -> Result<Vec<K::Item>, S::Error> {
         let mut state = self.lock();
-        let mut results = std::mem::take(&mut state.results);
+        let results = std::mem::take(&mut state.results);
         let (truncated, spec) = (state.truncated, state.spec);
         drop(state);
-        if let Some(failure) = results.failure.take() {
-            return Err(failure.error);
-        }
-        if let Some(caught) = results.conversion_panic.take() {
-            drop(results);
-            caught.resume()
-        }
-        let values = results.values.take();
-        if truncated { self.append_cancelled(values, spec) } else { Ok(values) }
+        results.into_result(|| truncated.then(|| self.cancelled_item(spec)))
     }
 
-    /// Ends the results with a cancellation, which stands for the items that were not read.
+    /// The result that stands for the items that were not read.
     #[cold]
-    fn append_cancelled(
+    fn cancelled_item(
         &self,
-        mut results: Vec<K::Item>,
         spec: Option<&'static TaskSpec>,
-    ) -> Result<Vec<K::Item>, S::Error> {
+    ) -> Result<Result<K::Item, S::Error>, Caught> {
         let origin = spec.map_or_else(|| Origin::from(task_name::<S, F>()), Origin::from);
         let error = error_of_abort(&self.tasks.scope, &self.tasks.token, origin, S::error);
-        match error.map(|error| K::collect(Err(error))) {
-            Ok(Ok(item)) => {
-                results.push(item);
-                Ok(results)
-            }
-            Ok(Err(error)) => {
-                drop_each_quietly(results);
-                Err(error)
-            }
-            Err(caught) => {
-                drop_each_quietly(results);
-                caught.resume()
-            }
-        }
+        error.map(|error| K::collect(Err(error)))
     }
 
     /// The future of the map is dropped.

@@ -34,9 +34,9 @@ use crate::{
 };
 use crate::{
     map::growth::{GrowthPolicy, WorkerLimit},
-    map::results::CollectMode,
+    map::results::{CollectMode, FinishedItem},
     map::state,
-    map::state::{FinishedItem, MapState, NextRun},
+    map::state::{MapState, NextRun},
     tasks::cell::{DynTask, TaskCell, error_of_abort},
     tasks::reorder_buffer::Index,
 };

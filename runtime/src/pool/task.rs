@@ -104,8 +104,8 @@ impl Drop for PoolReporter {
     }
 }
 
-impl PoolReporter {
-    fn finish<T, E: LoggedError>(
+impl<T, E: LoggedError> Report<T, E> for PoolReporter {
+    fn completed(
         mut self,
         record: &Arc<TaskRecord>,
         ended: TaskCompletion<T, E>,
@@ -126,36 +126,12 @@ impl PoolReporter {
             }
         }
     }
-}
-
-impl<T, E: LoggedError> Report<T, E> for PoolReporter {
-    /// The sources of the error, which its `Display` may leave out.
-    const LOGS: bool = true;
-
-    fn completed(
-        self,
-        record: &Arc<TaskRecord>,
-        ended: TaskCompletion<T, E>,
-        token: Option<CancellationToken>,
-    ) {
-        self.finish(record, ended, token, None);
-    }
-
-    fn failed(
-        self,
-        record: &Arc<TaskRecord>,
-        ended: TaskCompletion<T, E>,
-        token: Option<CancellationToken>,
-        text: Option<Box<str>>,
-    ) {
-        self.finish(record, ended, token, text);
-    }
 
     fn aborted(self, record: &Arc<TaskRecord>, _: fn(TaskError) -> E) {
         self.pool.on_aborted(record);
     }
 
-    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
+    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught) {
         drop_quietly(caught);
         self.pool.on_poll_panicked(record);
     }

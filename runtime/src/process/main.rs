@@ -10,9 +10,7 @@
 //!    of a later cancellation. (`composition/pool_truth.rs`)
 
 use std::{
-    future::poll_fn,
     io::Write,
-    pin::pin,
     process::{ExitCode, Termination},
     time::Duration,
 };
@@ -29,8 +27,8 @@ use crate::{
     process::exit::Unfinished,
     process::shutdown::Shutdown,
     process::{drain_pools, exit, systemd},
+    run::RunResult,
     run::output::{Judge, Verdict},
-    run::{PollContext, Run, RunResult},
     tasks::body_task::BodyTask,
     tasks::runtime_options::RuntimeOptions,
 };
@@ -116,13 +114,8 @@ where
     };
 
     systemd::watch(&runtime);
-    let run_result = {
-        let mut task = BodyTask::of_main(spec, &scope, &token);
-        let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token)));
-        runtime.block_on(poll_fn(|cx| {
-            task.poll(|| run.as_mut().poll_result(cx, PollContext::default()))
-        }))
-    };
+    let task = BodyTask::of_main(spec, &scope, &token);
+    let run_result = task.block_on(&runtime, token, how.verdict, body);
     let signal = shutdown.body_ended();
     let home = runtime.handle().id();
     if let Some(undrained) = drain_pools::drain(&runtime, &shutdown) {

@@ -54,31 +54,25 @@ pub(crate) fn task_span(made_in: &TaskSpan, is_cut: bool, name: &'static str) ->
     if is_cut {
         return root_task_span(name);
     }
-    let span = TaskSpan::new(|| {
-        tracing::info_span!(
-            target: "tokio_supervised",
-            parent: made_in.as_span(),
-            "task",
-            task.name = name,
-            task.id = field::Empty
-        )
-    });
-    follow_current(&span, made_in.as_span().id());
-    span
+    new_task_span(made_in.as_span().id(), name)
 }
 
 /// The span of a task of a pool, which outlives its spawner: inside none.
 pub(crate) fn root_task_span(name: &'static str) -> TaskSpan {
+    new_task_span(None, name)
+}
+
+fn new_task_span(parent: Option<span::Id>, name: &'static str) -> TaskSpan {
     let span = TaskSpan::new(|| {
         tracing::info_span!(
             target: "tokio_supervised",
-            parent: None,
+            parent: parent.clone(),
             "task",
             task.name = name,
             task.id = field::Empty
         )
     });
-    follow_current(&span, None);
+    follow_current(&span, parent);
     span
 }
 

@@ -21,7 +21,7 @@ use crate::{
     registry::snapshot::tree_of,
 };
 use crate::{
-    testing::attempts::{Attempts, Pauses, Summary},
+    testing::attempts::{Attempts, Summary},
     testing::leaks::Leaks,
     testing::threads::Threads,
 };
@@ -143,11 +143,10 @@ impl LeakCheck {
     pub async fn verify(&self) -> Result<(), Leaks> {
         budget::spent().await;
         let mut attempts = Attempts::new();
-        let mut pauses = Pauses::new();
         while let Some(left) = self.check_once(&mut attempts) {
             tokio::task::yield_now().await;
-            if !pauses.pause(left.threads_needed()) {
-                return Err(self.blame(&left, attempts.finish()));
+            if !attempts.pause(left.threads_needed()) {
+                return Err(self.blame(&left, attempts.summary()));
             }
             tokio::task::yield_now().await;
         }
@@ -160,10 +159,10 @@ impl LeakCheck {
         mut attempts: Attempts,
         first: Found,
     ) -> Result<(), Leaks> {
-        let (mut pauses, mut found) = (Pauses::new(), Some(first));
+        let mut found = Some(first);
         while let Some(left) = found {
-            if !pauses.pause(left.threads_needed()) {
-                return Err(self.blame(&left, attempts.finish()));
+            if !attempts.pause(left.threads_needed()) {
+                return Err(self.blame(&left, attempts.summary()));
             }
             found = self.check_once(&mut attempts);
         }

@@ -8,27 +8,14 @@
 //! 4. Pending counts of failures and backtraces are logged before the test ends, within a limit: the process may end
 //!    with the last test. (`tests/spec/composition/group_truth.rs`)
 
-use std::{
-    future::{Future, poll_fn},
-    panic::resume_unwind,
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, panic::resume_unwind, sync::Arc, time::Duration};
 
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    context::tree::watch,
-    error::TaskError,
-    function::TaskSpec,
-    outcome::Outcome,
-    panic,
-    run::output::Judge,
-    run::{PollContext, Run, RunResult},
-    tasks::body_task::BodyTask,
-    tasks::runtime_options::RuntimeOptions,
+    context::tree::watch, error::TaskError, function::TaskSpec, outcome::Outcome, panic,
+    run::output::Judge, tasks::body_task::BodyTask, tasks::runtime_options::RuntimeOptions,
     telemetry::flush,
 };
 use crate::{
@@ -116,7 +103,9 @@ where
         .start_runtime()
         .unwrap_or_else(|error| panic!("failed to start the runtime of the test: {error}"));
     let check = LeakCheck::of_test(spec.name(), runtime.handle().clone(), threads);
-    let run_result = run(&runtime, spec, verdict, body);
+    let token = CancellationToken::new();
+    let task = BodyTask::new(spec, &token);
+    let run_result = task.block_on(&runtime, token, verdict, body);
     let is_judged = run_result.outcome == Outcome::Ok && !options.leaks_allowed;
 
     let mut attempts = Attempts::new();
@@ -147,21 +136,4 @@ where
         Err(TaskError::Panicked(panic)) => resume_unwind(panic.into_payload()),
         Err(error) => panic!("{error}"),
     }
-}
-
-fn run<B, F>(
-    runtime: &Runtime,
-    spec: &'static TaskSpec,
-    verdict: Judge<F::Output>,
-    body: B,
-) -> RunResult<F::Output>
-where
-    B: FnOnce(CancellationToken) -> F,
-    F: Future,
-{
-    let token = CancellationToken::new();
-    let mut task = BodyTask::new(spec, &token);
-    let mut run = pin!(Run::new(spec, token.clone(), verdict, body(token)));
-    runtime
-        .block_on(poll_fn(|cx| task.poll(|| run.as_mut().poll_result(cx, PollContext::default()))))
 }

@@ -8,13 +8,13 @@ use std::{
 use loom::{future::block_on, sync::Condvar, thread};
 
 use crate::map::growth::WorkerLimit;
-use crate::map::state::{FinishedItem, MapState, NextRun};
+use crate::map::state::{MapState, NextRun};
 use crate::{
     context::tree::{OnThread, TaskRecord},
     error::TaskError,
     function::Policy,
     function::loom::spec as model_spec,
-    map::results::FailFast,
+    map::results::{FailFast, FinishedItem},
     outcome::Outcome,
     registry::slab::Key,
     run::future::{Supervised, TaskCompletion, supervise},
