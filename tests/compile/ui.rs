@@ -1,7 +1,7 @@
 //! What does not compile, and what the compiler says of it: one refusal a case.
 //!
 //! The snapshots are those of the toolchain that the repository names. After a change of a message,
-//! `TRYBUILD=overwrite cargo test -p supervised-tests --test ui` writes them; read each.
+//! `TRYBUILD=overwrite cargo test -p supervised-tests --test compile ui` writes them; read each.
 //!
 //! With the component `rust-src` the compiler quotes the standard library where it has a place in it, and
 //! without it names the place alone. The snapshots are made without it; where it is installed, the few

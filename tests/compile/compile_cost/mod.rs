@@ -1,7 +1,7 @@
 //! What an annotated function costs its author's build: time, and bytes of the program.
 //!
 //! ```text
-//! cargo test -p supervised-tests --test compile_cost -- --ignored --nocapture
+//! cargo test -p supervised-tests --test compile compile_cost -- --ignored --nocapture
 //! ```
 //!
 //! 1. The same functions are written down as crates that differ in the attribute alone: none, `#[supervised]`,
