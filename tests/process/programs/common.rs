@@ -20,9 +20,10 @@ pub(crate) async fn bodies_run(bodies: u32) {
     BODIES.acquire_many(bodies).await.expect("it is never closed").forget();
 }
 
-/// Which body the test asks for.
+/// Which body the test asks for: the argument without the name of the main.
 pub(crate) fn wanted() -> String {
-    std::env::args().nth(1).expect("the test names a body")
+    let argument = std::env::args().nth(1).expect("the test names a body");
+    argument.split_once(": ").map(|(_, body)| body.to_owned()).unwrap_or(argument)
 }
 
 /// Tells the test, which reads stdout by the line.

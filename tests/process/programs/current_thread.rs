@@ -5,12 +5,9 @@
     reason = "a program to be stopped has tasks that nobody stops"
 )]
 
-#[path = "common.rs"]
-mod common;
-
 use std::{future::pending, io::Read};
 
-use common::{block, say, wanted};
+use super::common::{block, say, wanted};
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 #[supervised]
@@ -28,7 +25,7 @@ impl Drop for BlocksAtDrop {
 
 // A task that is left behind is what one of the tests is about.
 #[supervised::main(flavor = "current_thread", grace = "20s", allow(detached_spawn))]
-async fn main(token: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) async fn main(token: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
     match wanted().as_str() {
         "parks" => {
             let seen = token.clone();

@@ -5,17 +5,13 @@
     reason = "a program to be stopped has tasks that nobody stops"
 )]
 
-#[path = "token/cause.rs"]
 mod cause;
-#[path = "common.rs"]
-mod common;
-#[path = "token/hostile.rs"]
 mod hostile;
 
 use std::future::pending;
 
+use super::common::{block, say, wanted};
 use anyhow::{Context, bail};
-use common::{block, say, wanted};
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 #[supervised]
@@ -30,7 +26,7 @@ async fn returns() -> Result<(), TaskError> {
 
 // What is left behind is what some of the tests are about.
 #[supervised::main(grace = "20s", worker_threads = 2, allow(detached_spawn))]
-async fn main(token: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
     match wanted().as_str() {
         "ok" => Ok(()),
         "error" => bail!("the disk is full"),

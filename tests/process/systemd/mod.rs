@@ -4,6 +4,7 @@ mod manager;
 
 use std::{process::Command, time::Duration};
 
+use crate::MAINS;
 use manager::Manager;
 use testkit::program::{Program, SIGTERM};
 
@@ -86,9 +87,9 @@ fn a_watchdog_for_another_process_hears_nothing() {
 
 #[test]
 fn without_a_service_manager_it_runs_as_ever() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_main_systemd"));
+    let mut command = Command::new(MAINS);
     let mut program = Program::spawn(
-        command.arg("serves").env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC"),
+        command.arg("systemd: serves").env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC"),
     );
     program.close_stdin().wait_for("READY").send(SIGTERM);
     program.end().with_code(0);
