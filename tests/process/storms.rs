@@ -22,7 +22,7 @@ use std::{
 use nix::sys::signal::Signal::{SIGCONT, SIGHUP, SIGSTOP};
 
 use crate::start;
-use testkit::program::{Ended, Program, SIGINT, SIGTERM, SIGUSR1, Signal};
+use testkit::program::{Ended, SIGINT, SIGTERM, SIGUSR1, Signal};
 use testkit::random::Random;
 
 const GRACE: Duration = Duration::from_secs(1);
