@@ -1,7 +1,7 @@
 //! Code that does not compile, and the compiler's messages: one refusal per case.
 //!
 //! The snapshots are those of the toolchain that the repository names. After a change of a message,
-//! `TRYBUILD=overwrite cargo test -p supervised-tests --test ui` writes them; review each.
+//! `TRYBUILD=overwrite cargo test -p supervised-tests --test compile ui` writes them; read each.
 //!
 //! With the component `rust-src` the compiler quotes the standard library at places in it; without it, it prints
 //! only the place. The snapshots are made without it; if it is installed, the few cases with such a place are

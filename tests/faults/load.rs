@@ -23,21 +23,21 @@ impl Loads {
     }
 
     /// Ready at its poll number `turns + 1`.
-    pub(crate) fn turns(&self, turns: usize) -> Load {
-        self.load(Act::ok(turns), Duration::ZERO)
+    pub(crate) fn turns(&self, turns: u32) -> Load {
+        self.load(Act::ok(turns as usize), Duration::ZERO)
     }
 
     /// The same, and then it sleeps, by the runtime's clock.
-    pub(crate) fn sleeps(&self, turns: usize, millis: u64) -> Load {
-        self.load(Act::ok(turns), Duration::from_millis(millis))
+    pub(crate) fn sleeps(&self, turns: u32, millis: u64) -> Load {
+        self.load(Act::ok(turns as usize), Duration::from_millis(millis))
     }
 
-    pub(crate) fn fails(&self, turns: usize) -> Load {
-        self.load(Act::error(turns), Duration::ZERO)
+    pub(crate) fn fails(&self, turns: u32) -> Load {
+        self.load(Act::error(turns as usize), Duration::ZERO)
     }
 
-    pub(crate) fn panics(&self, turns: usize) -> Load {
-        self.load(Act::panic(turns), Duration::ZERO)
+    pub(crate) fn panics(&self, turns: u32) -> Load {
+        self.load(Act::panic(turns as usize), Duration::ZERO)
     }
 
     /// Never ready.
@@ -59,7 +59,7 @@ pub(crate) struct Load {
 
 impl Load {
     /// What a body does with it.
-    pub(crate) async fn carry(self) -> Result<usize, Failed> {
+    pub(crate) async fn carry(self) -> Result<u32, Failed> {
         for _ in 0..self.act.turns {
             turn().await;
         }
@@ -67,7 +67,7 @@ impl Load {
             tokio::time::sleep(self.sleep).await;
         }
         match self.act.end {
-            End::Ok => Ok(self.act.turns),
+            End::Ok => Ok(self.act.turns as u32),
             End::Error => Err(Failed::own(0)),
             End::Panic => panic!("as asked"),
             End::Never => pending().await,

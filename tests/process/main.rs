@@ -19,3 +19,12 @@ mod storms;
 mod systemd;
 mod told;
 mod twice;
+
+use testkit::program::Program;
+
+/// One executable has all mains: its argument is `main: body`.
+const MAINS: &str = env!("CARGO_BIN_EXE_mains");
+
+fn start(main: &str, body: &str) -> Program {
+    Program::start(MAINS, &format!("{main}: {body}"))
+}

@@ -2,17 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use crate::{MAINS, start};
 use testkit::program::{Program, SIGINT, SIGTERM, SIGUSR1, SLACK};
 
-const SPENT: &str = env!("CARGO_BIN_EXE_main_spent");
-const LINGERS: &str = env!("CARGO_BIN_EXE_main_lingers");
+const SPENT: &str = "spent";
+const LINGERS: &str = "lingers";
 const SPENT_GRACE: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_secs(2);
 const LINGERS_GRACE: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_spent_grace_exits_with_75_and_names_running_tasks() {
-    let mut program = Program::start(SPENT, "two are deaf");
+    let mut program = start(SPENT, "two are deaf");
     program.wait_for("READY");
     let sent = Instant::now();
     let ended = program.send(SIGTERM).end();
@@ -26,7 +27,7 @@ fn a_spent_grace_exits_with_75_and_names_running_tasks() {
 
 #[test]
 fn sigusr1_prints_the_live_tasks_and_the_process_continues() {
-    let mut program = Program::start(SPENT, "two are deaf");
+    let mut program = start(SPENT, "two are deaf");
     program.wait_for("READY").send(SIGUSR1).send(SIGUSR1).send(SIGTERM);
     let ended = program.end().with_code(75);
     let (asked, spent) = ended.stderr.split_once("The grace of 1s expired ").expect("both");
@@ -39,14 +40,14 @@ fn sigusr1_prints_the_live_tasks_and_the_process_continues() {
 
 #[test]
 fn a_run_that_is_awaited_inline_is_a_line_below_the_tree() {
-    let mut program = Program::start(SPENT, "a call is deaf");
+    let mut program = start(SPENT, "a call is deaf");
     let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
     ended.with_stderr("\nmain  ").with_stderr("\ndeaf: 1 running, 0 waiting, defined at ");
 }
 
 #[test]
 fn a_sigusr1_after_a_print_prints_again() {
-    let mut program = Program::start(SPENT, "two are deaf");
+    let mut program = start(SPENT, "two are deaf");
     let stderr = program.take_stderr();
     program.wait_for("READY");
     for _ in 0..2 {
@@ -61,7 +62,7 @@ fn a_sigusr1_after_a_print_prints_again() {
 
 #[test]
 fn a_body_that_blocks_its_thread_does_not_stop_the_clock() {
-    let mut program = Program::start(SPENT, "blocks");
+    let mut program = start(SPENT, "blocks");
     program.wait_for("READY");
     let sent = Instant::now();
     program.send(SIGINT).end().with_code(75).with_stderr("\nmain  polling for ");
@@ -70,7 +71,7 @@ fn a_body_that_blocks_its_thread_does_not_stop_the_clock() {
 
 #[test]
 fn the_grace_of_main_ends_a_shielded_section() {
-    let mut program = Program::start(SPENT, "shielded for longer");
+    let mut program = start(SPENT, "shielded for longer");
     program.wait_for("READY");
     let sent = Instant::now();
     program.send(SIGTERM).end().with_code(75).with_stderr("\n└─ shielded (task ");
@@ -79,13 +80,13 @@ fn the_grace_of_main_ends_a_shielded_section() {
 
 #[test]
 fn a_spent_grace_needs_no_stderr_to_end_the_process() {
-    let mut program = Program::start_without_stderr(SPENT, "two are deaf");
+    let mut program = Program::start_without_stderr(MAINS, "spent: two are deaf");
     program.wait_for("READY").send(SIGTERM).end().with_code(75);
 }
 
 #[test]
 fn a_blocked_report_is_ended() {
-    let mut program = Program::start(SPENT, "reports for ever");
+    let mut program = start(SPENT, "reports for ever");
     program.wait_for("READY").send(SIGTERM).wait_for("REPORTING");
     // The report blocks stderr: nothing can be printed.
     program.end().with_code(75);
@@ -93,7 +94,7 @@ fn a_blocked_report_is_ended() {
 
 #[test]
 fn the_token_fires_after_the_linger() {
-    let mut program = Program::start(LINGERS, "obeys");
+    let mut program = start(LINGERS, "obeys");
     program.wait_for("READY");
     let sent = Instant::now();
     program.send(SIGTERM).wait_for("TOLD");
@@ -103,7 +104,7 @@ fn the_token_fires_after_the_linger() {
 
 #[test]
 fn the_linger_is_part_of_the_grace() {
-    let mut program = Program::start(LINGERS, "never stops");
+    let mut program = start(LINGERS, "never stops");
     program.wait_for("READY");
     let sent = Instant::now();
     program.send(SIGTERM).wait_for("TOLD");

@@ -21,7 +21,8 @@ use std::{
 
 use nix::sys::signal::Signal::{SIGCONT, SIGHUP, SIGSTOP};
 
-use testkit::program::{Ended, Program, SIGINT, SIGTERM, SIGUSR1, Signal};
+use crate::start;
+use testkit::program::{Ended, SIGINT, SIGTERM, SIGUSR1, Signal};
 use testkit::random::Random;
 
 const GRACE: Duration = Duration::from_secs(1);
@@ -129,7 +130,7 @@ fn wait(millis: u64) {
 }
 
 fn storm(storm: &Storm, lag: &Lag) -> Outcome {
-    let mut program = Program::start(env!("CARGO_BIN_EXE_main_shapes"), storm.shape);
+    let mut program = start("shapes", storm.shape);
     if !storm.is_early {
         program.wait_for("READY");
     }

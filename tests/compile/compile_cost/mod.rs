@@ -1,7 +1,7 @@
 //! The cost of an annotated function in build time and in bytes of the program.
 //!
 //! ```text
-//! cargo test -p supervised-tests --test compile_cost -- --ignored --nocapture
+//! cargo test -p supervised-tests --test compile compile_cost -- --ignored --nocapture
 //! ```
 //!
 //! 1. The same functions are generated as crates that differ only in the attribute: none, `#[supervised]`,

@@ -21,7 +21,8 @@ pub(crate) async fn bodies_run(bodies: u32) {
 
 /// The body that the test selects.
 pub(crate) fn wanted() -> String {
-    std::env::args().nth(1).expect("the test names a body")
+    let argument = std::env::args().nth(1).expect("the test names a body");
+    argument.split_once(": ").map(|(_, body)| body.to_owned()).unwrap_or(argument)
 }
 
 /// Reports to the test, which reads stdout by the line.

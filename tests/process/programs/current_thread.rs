@@ -2,12 +2,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program leaves detached tasks on purpose")]
 
-#[path = "common.rs"]
-mod common;
-
 use std::{future::pending, io::Read};
 
-use common::{block, say, wanted};
+use super::common::{block, say, wanted};
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 #[supervised]
@@ -25,7 +22,7 @@ impl Drop for BlocksAtDrop {
 
 // One of the tests needs a detached task.
 #[supervised::main(flavor = "current_thread", grace = "20s", allow(detached_spawn))]
-async fn main(token: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) async fn main(token: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
     match wanted().as_str() {
         "parks" => {
             let seen = token.clone();

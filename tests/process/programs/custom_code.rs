@@ -14,6 +14,6 @@ impl Termination for Score {
 }
 
 #[supervised::main(flavor = "multi_thread")]
-async fn main() -> Score {
+pub(crate) async fn main() -> Score {
     Score(42)
 }

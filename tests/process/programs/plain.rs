@@ -1,15 +1,12 @@
 //! A main without a token and without a result.
 
-#[path = "common.rs"]
-mod common;
-
 use std::{future::pending, io::Read};
 
-use common::{PrintsAtDrop, say, wanted};
+use super::common::{PrintsAtDrop, say, wanted};
 use tokio_supervised::supervised;
 
 #[supervised::main(grace = "20s")]
-async fn main() {
+pub(crate) async fn main() {
     match wanted().as_str() {
         "returns" => {}
         "panics" => panic!("the body is broken"),

@@ -2,9 +2,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program leaves detached tasks on purpose")]
 
-#[path = "common.rs"]
-mod common;
-
 use std::{
     future::pending,
     io::Read,
@@ -13,8 +10,8 @@ use std::{
     time::Duration,
 };
 
+use super::common::{BlockingReport, block, bodies_run, body_runs, say, wanted};
 use anyhow::Context as _;
-use common::{BlockingReport, block, bodies_run, body_runs, say, wanted};
 use tokio_supervised::{CancellationToken, Pool, TaskError, Unfinished, supervised};
 
 static POOL: LazyLock<Pool> = LazyLock::new(|| Pool::new(1));
@@ -285,7 +282,7 @@ fn second_half() -> &'static str {
     WANTED.split_once(": ").expect("which main, and what its pool does").1
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let wanted = wanted();
     match wanted.split_once(": ").expect("which main, and what its pool does").0 {
         "long" => long().report(),

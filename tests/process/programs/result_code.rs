@@ -1,11 +1,8 @@
 //! A main that returns an exit code or fails.
 
-#[path = "common.rs"]
-mod common;
-
 use std::process::ExitCode;
 
-use common::wanted;
+use super::common::wanted;
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 #[derive(Debug)]
@@ -22,7 +19,7 @@ impl From<TaskError> for Bad {
 
 // The token is borrowed; only the exit code matters here.
 #[supervised::main(allow(unused_token))]
-async fn main(_token: &CancellationToken) -> Result<ExitCode, Bad> {
+pub(crate) async fn main(_token: &CancellationToken) -> Result<ExitCode, Bad> {
     match wanted().as_str() {
         "nine" => Ok(ExitCode::from(9)),
         _ => Err(Bad { reason: "no such code" }),

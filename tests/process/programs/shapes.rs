@@ -1,16 +1,13 @@
 //! Mains of every kind, with a grace of a second, for storms of signals.
 
-#[path = "common.rs"]
-mod common;
-
 use std::{
     future::pending,
     process::{ExitCode, Termination},
     time::Duration,
 };
 
+use super::common::{block, bodies_run, body_runs, say, wanted};
 use anyhow::bail;
-use common::{block, bodies_run, body_runs, say, wanted};
 use tokio::sync::mpsc;
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, shield, supervised};
 
@@ -138,7 +135,7 @@ async fn without_a_token() {
     }
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match wanted().as_str() {
         "has no token" => without_a_token().report(),
         _ => with_a_token().report(),

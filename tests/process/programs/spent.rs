@@ -1,11 +1,8 @@
 //! A main with a short grace.
 
-#[path = "common.rs"]
-mod common;
-
 use std::{future::pending, time::Duration};
 
-use common::{BlockingReport, block, bodies_run, body_runs, say, wanted};
+use super::common::{BlockingReport, block, bodies_run, body_runs, say, wanted};
 use tokio_supervised::{CancellationToken, Group, TaskError, map, shield, supervised};
 
 /// Ignores its token, but yields.
@@ -33,7 +30,7 @@ async fn step(n: u64) -> Result<u64, TaskError> {
 }
 
 #[supervised::main(grace = "1s", worker_threads = 2)]
-async fn main(token: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
     match wanted().as_str() {
         "two are deaf" => {
             let group = Group::new(&token);

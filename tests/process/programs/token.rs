@@ -2,17 +2,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "the program leaves detached tasks on purpose")]
 
-#[path = "token/cause.rs"]
 mod cause;
-#[path = "common.rs"]
-mod common;
-#[path = "token/hostile.rs"]
 mod hostile;
 
 use std::future::pending;
 
+use super::common::{block, say, wanted};
 use anyhow::{Context, bail};
-use common::{block, say, wanted};
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 #[supervised]
@@ -27,7 +23,7 @@ async fn returns() -> Result<(), TaskError> {
 
 // Some of the tests need detached work.
 #[supervised::main(grace = "20s", worker_threads = 2, allow(detached_spawn))]
-async fn main(token: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
     match wanted().as_str() {
         "ok" => Ok(()),
         "error" => bail!("the disk is full"),

@@ -1,15 +1,12 @@
 //! Mains that are cancelled, and their `tracing` events, each a line on stdout.
 
-#[path = "common.rs"]
-mod common;
-
 use std::{
     fmt::{Debug, Write},
     future::pending,
     time::Duration,
 };
 
-use common::{block, bodies_run, body_runs, say, wanted};
+use super::common::{block, bodies_run, body_runs, say, wanted};
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, supervised};
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -39,7 +36,7 @@ async fn fails_late(stopping: Stopping) -> anyhow::Result<()> {
 struct Stopping(CancellationToken);
 
 #[supervised::main(grace = "1s", worker_threads = 2)]
-async fn main(token: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
     tracing::subscriber::set_global_default(Lines)?;
     match wanted().as_str() {
         "obeys" => {

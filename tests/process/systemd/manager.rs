@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::MAINS;
 use testkit::program::Program;
 
 /// Longer than anything takes on a busy machine.
@@ -35,8 +36,10 @@ impl Manager {
     }
 
     pub(crate) fn command(&self, body: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_main_systemd"));
-        command.arg(body).env("NOTIFY_SOCKET", self.folder.path().join("notify"));
+        let mut command = Command::new(MAINS);
+        command
+            .arg(format!("systemd: {body}"))
+            .env("NOTIFY_SOCKET", self.folder.path().join("notify"));
         command.env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
         command
     }

@@ -4,6 +4,7 @@ mod manager;
 
 use std::{process::Command, time::Duration};
 
+use crate::MAINS;
 use manager::Manager;
 use testkit::program::{Program, SIGTERM};
 
@@ -88,7 +89,7 @@ fn a_watchdog_for_another_process_is_not_notified() {
 fn a_program_runs_without_a_service_manager() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_main_systemd"));
     let mut program = Program::spawn(
-        command.arg("serves").env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC"),
+        command.arg("systemd: serves").env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC"),
     );
     program.close_stdin().wait_for("READY").send(SIGTERM);
     program.end().with_code(0);

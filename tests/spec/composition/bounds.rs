@@ -106,7 +106,10 @@ async fn on_all_threads(
     }
 }
 
+/// Without the pages of the executable, which the first call of each function maps: they depend on its layout.
 fn resident_kilobytes() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4
+    let pages: Vec<usize> = statm.split(' ').map(|pages| pages.trim().parse().unwrap()).collect();
+    let (resident, of_files) = (pages[1], pages[2]);
+    (resident - of_files) * 4
 }

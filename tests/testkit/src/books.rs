@@ -1,6 +1,6 @@
 //! What the runtime counts, for tests to compare with what they saw: one set of books for all of them.
 //!
-//! `tests/schedules` compiles this file a second time, over a `std` and a `tokio` of its own.
+//! `tests/schedules` compiles this file a second time, with its own `std` and `tokio`.
 
 use tokio_supervised::{Outcome, TaskStats, stats};
 

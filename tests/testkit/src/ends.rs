@@ -1,6 +1,6 @@
 //! How the body of a task ends: one vocabulary for random programs, schedules, faults and the soak.
 //!
-//! `tests/schedules` compiles this file a second time, over a `std` and a `tokio` of its own.
+//! `tests/schedules` compiles this file a second time, with its own `std` and `tokio`.
 
 use std::fmt;
 

@@ -1,15 +1,12 @@
 //! A program that systemd could have started.
 
-#[path = "../programs/common.rs"]
-mod common;
-
 use std::{io::Read, time::Duration};
 
-use common::{say, wanted};
+use super::common::{say, wanted};
 use tokio_supervised::{CancellationToken, Pool, TaskError, supervised, systemd};
 
 #[supervised::main(grace = "7s", worker_threads = 1)]
-async fn main(token: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
     match wanted().as_str() {
         "serves" => {
             say("BEGUN");
