@@ -248,28 +248,28 @@ macro_rules! drops_like_plain {
 drops_like_plain! {
     parameters_drop_last_to_first:
         named(|log| log.noisy("first"), log.noisy("second"), log.noisy("third"));
-    parameters_that_the_body_never_names_drop_with_the_others:
+    unused_parameters_drop_with_the_others:
         never_named(|log| log.noisy("first"), log.noisy("second"), log.clone());
     discarded_parameters_live_to_the_end:
         discarded(|log| log.noisy("_1"), log.noisy("first"), log.noisy("_2"), log.noisy("second"));
-    the_parts_of_a_pattern_drop_as_they_were_bound:
+    the_parts_of_a_pattern_drop_in_binding_order:
         patterns(
             |log| log.pair("pair 1", "pair 2"),
             (log.noisy("tuple 1"), log.noisy("tuple 2")),
             [log.noisy("array 1"), log.noisy("array 2")],
             log.noisy("last")
         );
-    references_and_bindings_keep_what_they_name:
+    references_and_bindings_keep_their_values:
         bound_twice(|log| log.noisy("first"), log.pair("pair 1", "pair 2"));
-    what_was_moved_out_drops_where_it_went:
+    a_moved_value_drops_at_its_destination:
         moved_out(|log| log.noisy("first"), log.noisy("second"), log.clone());
-    a_parameter_that_became_a_local_drops_as_one:
+    a_parameter_moved_into_a_local_drops_as_a_local:
         moved_into_a_local(|log| log.noisy("first"), log.noisy("second"));
-    an_early_return_drops_the_same:
+    an_early_return_keeps_the_drop_order:
         returns_early(|log| log.noisy("first"), log.noisy("second"), log.clone());
-    a_temporary_of_the_last_expression_drops_before_the_parameters:
+    temporaries_of_the_tail_drop_before_the_parameters:
         temporary_in_the_tail(|log| log.noisy("first"), log.clone());
-    a_temporary_that_is_held_across_an_await_drops_in_its_turn:
+    a_temporary_across_an_await_drops_in_order:
         temporary_while_pending(|log| log.noisy("first"), log.clone());
 }
 

@@ -1,6 +1,6 @@
 //! Regression tests for faults of earlier versions of such programs, each named after the fault.
 
-mod work_tied_to_the_token_of_its_request_dies_with_the_request {
+mod work_with_the_token_of_its_request_ends_with_it {
     use std::time::Duration;
 
     use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, supervised};
@@ -78,7 +78,7 @@ mod a_full_pool_blocks_until_the_client_gives_up {
     }
 }
 
-mod a_drain_drops_what_is_buffered {
+mod a_drain_drops_buffered_messages {
     use std::{
         collections::VecDeque,
         sync::{Arc, Mutex},

@@ -41,7 +41,7 @@ enum Wrapping {
     Task(#[from] TaskError),
 }
 
-returns_the_cancellation!(carried_by_the_task_error_itself, "outcome: itself", TaskError);
+returns_the_cancellation!(carried_by_the_task_error, "outcome: itself", TaskError);
 returns_the_cancellation!(carried_by_anyhow, "outcome: anyhow", anyhow::Error);
 returns_the_cancellation!(carried_by_io, "outcome: io", io::Error);
 returns_the_cancellation!(carried_by_a_box, "outcome: box", Box<dyn Error + Send + Sync>);
