@@ -58,7 +58,7 @@ pub(crate) enum FetchError {
     /// The request, or the status of its answer.
     #[error("{}", with_sources(.0))]
     Http(#[from] reqwest::Error),
-    #[error("cannot be kept: {0}")]
+    #[error("cannot be stored: {0}")]
     Store(#[source] io::Error),
 }
 

@@ -25,7 +25,7 @@
 //! Ok(())                                            // what the last tick has not flushed is lost
 //! ```
 //!
-//! Nothing reports that the loop has ended: the program reads on, and looks healthy. SIGTERM kills it with a full
+//! Nothing reports that the loop has ended: the program reads on, and appears healthy. SIGTERM kills it with a full
 //! buffer, or in the middle of a flush.
 //!
 //! # After
@@ -41,11 +41,11 @@
 //! * 1, every task has an exit story: reader and loop stop at their next `.await`, which is never inside of
 //!   a flush; a flush that hangs loses its protection after 5 s.
 //! * 2, registration happens in the parent: the group knows both before they run.
-//! * 4, cancellation is threaded through: from the signal to both, and not to the last flush.
+//! * 4, cancellation is threaded through: the signal reaches both, but not the last flush.
 //! * 5, panics stop at the task boundary: a panic costs a run of the loop, and no line.
 //! * 6, groups, not counters and channels: if either ends, both end, and main gets the result.
 //! * 7, channels for flow, locks for state: the buffer is state, shared by two.
-//! * 8, no sleeping to synchronise: the ticker is what the program is about; nothing waits for it.
+//! * 8, no sleeping to synchronise: the ticker is the program's purpose; nothing waits for it.
 //! * 10, concurrency is bounded: a full buffer stops the reader, before it takes another line.
 //! * 11, concurrency safety is documented: in `buffer.rs`.
 

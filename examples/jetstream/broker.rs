@@ -114,8 +114,7 @@ impl Broker {
 
     /// Acknowledges a message, and waits until the broker has confirmed that.
     ///
-    /// A request instead of the client's `double_ack`, which accepts any answer, including the one that no responder is
-    /// listening.
+    /// A request instead of the client's `double_ack`, which accepts any answer, even "no responders".
     pub(crate) async fn tell(&self, message: Subject, what: AckKind) -> anyhow::Result<()> {
         self.client.request(message, what.into()).await?;
         Ok(())

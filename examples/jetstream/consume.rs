@@ -47,7 +47,7 @@ impl Session {
     }
 }
 
-/// Takes orders until the token fires, and then only those that it has already requested.
+/// Takes orders until the token fires, and then only orders that it has already requested.
 ///
 /// Losing the broker, the stream, the consumer or the database ends a run of it; the next one recreates them. It gives
 /// up only if it fails at once, each time, for a minute.

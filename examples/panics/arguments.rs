@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Log::Text)]
     pub(crate) log: Log,
 
-    /// Show the backtrace of the first panic, as the error carries it
+    /// Show the backtrace of the first panic, from its error
     #[arg(long)]
     pub(crate) backtrace: bool,
 

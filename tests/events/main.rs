@@ -154,8 +154,8 @@ fn no_restart_is_announced_in_a_runtime_without_a_timer() {
     assert!(!warning.fields.contains_key("restart"), "{warning:#?}");
     assert_eq!(
         warning.fields["message"],
-        "task `events: no timer` ended as `error` (the disk is full): it cannot restart, since its \
-         runtime has no timer"
+        "task `events: no timer` ended as `error` (the disk is full); it cannot restart because its \
+         runtime has no timer: build the runtime with `enable_time`"
     );
     assert_eq!((panic.level, &*panic.fields["exception.type"]), (Level::ERROR, "panic"));
 }

@@ -1,6 +1,6 @@
 //! The four stages, and how they are joined.
 //!
-//! 1. Every line that `read` has taken is written, regardless of what stops the pipeline, except lines after a failure,
+//! 1. Every line that `read` has taken is written, however the pipeline stops, except lines after a failure,
 //!    and lines in a stage that used up its grace.
 //! 2. A stage ends when the channel before it is closed and empty, or the next stage has ended: the end of the input,
 //!    an interrupt and a failure all pass through the pipeline in the order of the stages.

@@ -1,6 +1,6 @@
 //! Arbitrary tokens through every macro: no panic, no hang.
 //!
-//! An input that begins with `#` is text, as in `#[supervised(limit = 4)] async fn …`: real functions are seeds.
+//! An input that starts with `#` is text, as in `#[supervised(limit = 4)] async fn …`: real functions are seeds.
 //! Any other is a run of bytes, each of which stands for one token (`alphabet.rs`).
 //!
 //! A stack that overflows leaves no artifact: `EXPAND_LAST=/dev/shm/last` writes each input down before it runs.

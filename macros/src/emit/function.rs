@@ -221,7 +221,7 @@ pub(crate) fn function(
     }
 }
 
-/// A refused `main`: the program keeps an entry point, and what the function uses stays in use.
+/// A refused `main`: the program keeps an entry point, and the items that the function uses stay used.
 pub(crate) fn refused_main(function: &Function) -> TokenStream {
     let Function { attributes, inner_attributes, signature, body, .. } = function;
     quote! {

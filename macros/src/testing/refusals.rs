@@ -28,8 +28,8 @@ pub(crate) fn refusals(expanded: TokenStream) -> Vec<String> {
     found
 }
 
-/// Whether a message is a problem on one line, lower case and without a full stop, and a remedy that begins with
-/// `help:` on each further line.
+/// Whether a message is a problem on one line, lower case and without a full stop, and a remedy on each further line,
+/// which starts with `help:`.
 fn has_refusal_form(message: &str) -> bool {
     // A parser's own error, in a body that is parsed with its closure.
     const PARSER: [&str; 2] = ["expected ", "unexpected "];

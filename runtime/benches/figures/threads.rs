@@ -48,13 +48,14 @@ macro_rules! times {
 /// On one thread, and on all of them.
 const OURS: [&str; 2] =
     ["supervised, a token for each thread", "supervised, a token for each, many"];
-const LENT: [&str; 2] = ["supervised, one token lent to all", "supervised, one token lent, many"];
+const LENT: [&str; 2] =
+    ["supervised, one token borrowed by all", "supervised, one token borrowed, many"];
 const ALONE: [&str; 2] = ["a loop that shares nothing", "a loop that shares nothing, many"];
 const SHARED_LINE: [&str; 2] = ["a loop around one counter", "a loop around one counter, many"];
 
 pub(crate) fn run(settings: &Settings) {
     let threads = settings.cores.max(2);
-    // Long enough that the start of the threads is nothing.
+    // Long enough that starting the threads is negligible.
     let calls = 5 * settings.calls;
     report::row(
         8,

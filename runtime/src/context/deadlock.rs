@@ -53,7 +53,7 @@ fn is_slot_of(ancestor: &Ancestor<'_>, scope: &Arc<ScopeNode>) -> bool {
     matches!(ancestor, Ancestor::Scope { scope: other, holds_slot: true } if Arc::ptr_eq(other, scope))
 }
 
-/// The names from the run that holds it to the one that waits. `None` if no run holds it.
+/// The names from the holding run to the waiting one. `None` if no run holds it.
 fn chain_to(
     spec: &'static TaskSpec,
     holds: impl FnMut(&Ancestor<'_>) -> bool,

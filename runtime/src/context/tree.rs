@@ -498,8 +498,8 @@ impl ScopeNode {
         }
     }
 
-    /// Fires the token of the scope for a reason, unless it has fired. A foreign waker that panics may keep it from
-    /// cancel wakers of the scope: then `wake_tasks` is called.
+    /// Fires the token of the scope for a reason, unless it has fired. A foreign waker that panics may prevent the
+    /// scope's cancel wakers from firing: then `wake_tasks` is called.
     #[cold]
     pub(crate) fn fire(&self, token: &CancellationToken, cause: Cause, wake_tasks: impl FnOnce()) {
         if !token.is_cancelled() && !self.cancel(cause, || quietly(|| token.cancel())) {
@@ -586,7 +586,7 @@ pub(crate) mod watch {
 
     static WATCHED: AtomicBool = AtomicBool::new(false);
 
-    /// Keeps it from now on, in the whole process.
+    /// Enables it for the whole process from now on.
     pub(crate) fn start() {
         WATCHED.store(true, Ordering::Relaxed);
     }

@@ -113,7 +113,7 @@ where
     #[track_caller]
     fn configure(&mut self) -> &mut GroupState<T, E> {
         Arc::get_mut(&mut self.shared)
-            .expect("a group was configured after it had handles or tasks")
+            .expect("a `Group` must be configured before it has handles or tasks")
     }
 
     /// The token of the group. It fires when the given token fires, and on the first failure.

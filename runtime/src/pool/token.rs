@@ -50,7 +50,7 @@ impl Renewed {
         self.before.iter().for_each(|before| run.renew_token(before, &self.token));
     }
 
-    /// The tokens before the one that replaces the current one.
+    /// The tokens before the replacement of the current one.
     pub(crate) fn before_next(
         present: &CancellationToken,
         renewed: Option<&Self>,

@@ -42,7 +42,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 type Pools = Vec<Arc<dyn Drain>>;
 
-/// Returns the pools that were made or first used in a runtime.
+/// Returns the pools that were created or first used in a runtime.
 fn pools_of(home: runtime::Id) -> Pools {
     registry::POOLS.all().into_iter().filter(|pool| pool.belongs_to(home)).collect()
 }

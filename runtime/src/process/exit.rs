@@ -64,7 +64,7 @@ struct State {
 pub(crate) enum Unfinished {
     /// The grace has passed.
     Grace(Duration),
-    /// All pools are drained within this grace, and a task blocks the thread of main.
+    /// All pools are drained within this grace, and a task blocks the main thread.
     MainBlocked(Duration),
     /// The listed tasks of pools did not finish.
     Pools(String),

@@ -50,7 +50,7 @@ pin_project! {
         pub(super) longest_grace: Grace,
         pub(super) wait: Option<Wait>,
         pub(super) shields: Option<Arc<RunShields>>,
-        // When the token was last known not to have fired.
+        // When the token was last seen not to have fired.
         pub(super) uncancelled: CancelEpoch,
         #[pin]
         pub(super) watch: Watch,
@@ -170,7 +170,7 @@ impl Core {
         self.cold.as_ref().map_or(Stop::No, |cold| cold.stop)
     }
 
-    /// When its token was last known not to have fired.
+    /// When its token was last seen not to have fired.
     pub(super) fn uncancelled(&self) -> CancelEpoch {
         self.cold.as_ref().map_or(CancelEpoch::NEVER, |cold| cold.uncancelled)
     }

@@ -115,7 +115,7 @@ pub(super) struct Lent<'a, 'c, B: ?Sized> {
 type LentBody<'a, 'c, 'b> = Lent<'a, 'c, dyn Body + 'b>;
 
 impl<'b> LentBody<'_, '_, 'b> {
-    /// For rare steps: most polls need no body here.
+    /// For rare steps: most polls do not need the body here.
     #[inline]
     fn step<'a>(&'a mut self, core: &'a mut Core, token: &'a CancellationToken) -> Step<'a>
     where

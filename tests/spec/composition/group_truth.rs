@@ -165,7 +165,7 @@ async fn a_handle_returns_why_nothing_was_spawned() {
     let handle = group.handle();
     drop(group);
     let refused = handle.spawn(|token| store(token, 0)).await.unwrap_err();
-    let text = "task `store` was cancelled: the scope that owned it was dropped";
+    let text = "task `store` was cancelled: its scope was dropped";
     assert_eq!(refused.to_string(), text);
 
     let group = Group::new(&CancellationToken::new());

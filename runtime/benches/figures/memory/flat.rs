@@ -57,7 +57,7 @@ async fn peaks_of_a_map(items: usize) -> Vec<f64> {
         vec![0; 1024]
     });
     let results = map(&CancellationToken::new(), pages, mapped).await.expect("no item fails");
-    // A `()` has no size: the results take no place.
+    // A `()` has no size: the results take no memory.
     assert_eq!(results.len(), items + 1);
     tell.1.recv().expect("the last item was read").0
 }
