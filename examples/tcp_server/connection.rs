@@ -20,7 +20,7 @@ const LONGEST_LINE: usize = 8 * 1024;
 /// A broken connection is the client's affair: it is logged at `DEBUG`, not reported as a failure of the pool.
 #[supervised(grace = "5s")]
 pub(crate) async fn connection(
-    token: CancellationToken,
+    token: &CancellationToken,
     mut stream: TcpStream,
     idle: Duration,
     work: Duration,
@@ -41,7 +41,7 @@ struct Client<'a> {
 
 impl Client<'_> {
     /// Answers line by line. When the token fires, the lines that have arrived are answered, and nothing more is read.
-    async fn serve(&mut self, token: CancellationToken, work: Duration) -> io::Result<()> {
+    async fn serve(&mut self, token: &CancellationToken, work: Duration) -> io::Result<()> {
         loop {
             let line = if self.read.buffer().contains(&b'\n') {
                 self.read_line().await?

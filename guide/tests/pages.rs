@@ -170,6 +170,15 @@ fn every_rust_block_is_compiled() {
 }
 
 #[test]
+fn both_glossaries_have_the_same_words() {
+    let words = |path| -> Vec<String> {
+        let text = read(&root().join(path));
+        text.lines().filter(|line| line.starts_with('|')).map(str::to_owned).collect()
+    };
+    assert_eq!(words("guide/src/glossary.md"), words("runtime/src/docs/glossary.md"));
+}
+
+#[test]
 fn the_readme_is_short() {
     let lines = read(&root().join("README.md")).lines().count();
     assert!(lines <= 200, "the README has {lines} lines: move details to the guide");

@@ -37,6 +37,11 @@
 //! | a readiness probe | [`is_ready()`] |
 //! | a limit that changes while it runs | [`set_limit()`] |
 //!
+//! # Guide
+//!
+//! The repository has a guide with a cookbook, a page on migration from `JoinSet`, `TaskTracker` and others, and one on
+//! deployment. The words that this documentation uses are in the [glossary].
+//!
 //! # Features
 //!
 //! None is on by default, and each only adds. Functions are counted without any of them: a run pays nothing for an
@@ -93,6 +98,7 @@
 //! unless the feature `panic-abort` accepts it. Everything else works in the same way.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(panic = "abort", not(feature = "panic-abort")))]
 compile_error!(
@@ -191,6 +197,9 @@ pub mod supervised {
     #[doc = include_str!("docs/test.md")]
     pub use tokio_supervised_macros::test;
 }
+
+#[doc = include_str!("docs/glossary.md")]
+pub mod glossary {}
 
 /// The items that generated code calls. Not part of the API: they change in any release.
 #[doc(hidden)]

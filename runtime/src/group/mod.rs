@@ -24,6 +24,8 @@ use crate::{
 /// Tasks that succeed or fail together: the first failure cancels the rest, and [`join`](Group::join) returns it when
 /// every task has ended.
 ///
+/// For the components of a program, the parts of a request, and items from a channel whose results are needed.
+///
 /// ```
 /// use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
 ///
@@ -51,11 +53,30 @@ use crate::{
 /// differs. For a value that differs, wrap the call in a [`task!`](crate::task): `task!("count", |token| ->
 /// anyhow::Result<()> { count(token).await.map(drop) })`.
 ///
-/// Follows Go's `errgroup` (`WithContext`, `SetLimit`), with panics caught, results kept and blocked
-/// spawns woken by the cancellation; and trio's nurseries, in that nothing outlives the group: dropped
-/// without a join, it cancels and aborts its tasks, warns unless its token had fired, and logs its first failure.
+/// Nothing outlives the group. Dropped without a join, it cancels and aborts its tasks, warns unless its token had fired,
+/// and logs its first failure.
 ///
 /// Shared between threads freely; each spawn and each end takes a short lock.
+///
+/// # Comparison to `Pool` and `map`
+///
+/// | | `Group` | [`Pool`](crate::Pool) | [`map`](crate::map()) |
+/// |---|---|---|---|
+/// | tasks | any functions with one result type | any functions | one function over an iterator |
+/// | a failure | cancels the rest | is logged, affects no other | cancels the rest, or with `settled` only its item |
+/// | results | in the order of the spawns | none | in the order of the items |
+/// | ends | at `join` | at `drain`, after its callers | when it is awaited |
+/// | cancelled by | the token that it was made with | the drain | the token that it was made with |
+/// | endless tasks | yes | no: the drain would wait | no |
+///
+/// # Comparison to `JoinSet`
+///
+/// A [`JoinSet`](tokio::task::JoinSet) runs any future, returns each result as soon as its task ends, and can abort a
+/// single task. A group bounds its tasks, cancels them on the first failure, keeps the order of the results, and returns
+/// a panic as an error with its location. Use a `JoinSet` if you handle results one by one.
+///
+/// Go's `errgroup` is closest (`WithContext`, `SetLimit`). A group also catches panics, keeps results, and wakes a blocked
+/// spawn if it is cancelled. Trio's nurseries have the same scope rule.
 #[must_use = "a group that is dropped cancels its tasks: `join` it"]
 pub struct Group<T, E> {
     shared: Arc<GroupState<T, E>>,

@@ -95,7 +95,14 @@ use crate::{
 ///
 /// Items, `f` and its futures are `'static`: pass owned items (`into_iter`, not `iter`).
 ///
-/// Follows Go's `errgroup` with a limit, and conc's `ResultPool`.
+/// # Comparison to `Group` and `buffered`
+///
+/// A [`Group`](crate::Group) takes different functions, and items from a channel; a
+/// [table](crate::Group#comparison-to-pool-and-map) compares both with `Pool`.
+///
+/// `buffered` of the futures crate polls all futures in its caller's task: it is cheaper for futures that are ready at
+/// once, uses one thread, catches no panic, and stops if its caller does not poll it. `map` runs items on all workers and
+/// ends its siblings on a failure. Use `buffered` or `buffer_unordered` for a `Stream`, or for results as they come.
 ///
 /// # Cancel safety
 ///

@@ -32,6 +32,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A bounded set of independent tasks, for work that outlives the request that started it.
 ///
+/// For connections, queue messages and background jobs.
+///
 /// A failure is logged once, at `ERROR`, and affects no other task. If a function fails more than 10 times a second,
 /// the other failures are counted and logged as one line. The pool has its own root token: the token of a request or of
 /// main cancels none of its tasks. They end when the pool is [drained](Self::drain).
@@ -65,14 +67,22 @@ use tokio_util::sync::CancellationToken;
 /// Each task of a pool finishes, fails, or is named in a `WARN`, even if its runtime shuts down, or if its poll panics
 /// outside all boundaries, for example because converting a panic into the error type panics.
 ///
-/// Put endless tasks such as tickers in a [`Group`](crate::Group): a drain waits for them until it cancels them, and
-/// returns them as cut short.
-///
-/// Like tokio's `TaskTracker`, it keeps nothing of an ended task. [`try_spawn`](Self::try_spawn) follows `TryGo` of
-/// Go's `errgroup`, which never waits. `conc`'s pools wait forever for a task that does not stop; this one names and
-/// aborts it.
-///
 /// Shared between threads freely; each spawn and each end takes a short lock.
+///
+/// # Comparison to `Group`
+///
+/// A [`Group`](crate::Group) belongs to its caller: it is cancelled with the caller's token, its first failure cancels the
+/// rest, and `join` returns the results. Put endless tasks such as tickers in a group: a drain waits for them until it
+/// cancels them, and returns them as cut short. A [table](crate::Group#comparison-to-pool-and-map) compares both with
+/// `map`.
+///
+/// # Comparison to `TaskTracker`
+///
+/// Both keep nothing of a task that has ended. A `TaskTracker` of tokio-util is unbounded, works on any executor, and its
+/// `wait` takes as long as the slowest task. A pool is bounded, logs and counts failures and panics, and its drain ends in
+/// time: it cancels, aborts and names what did not finish.
+///
+/// [`try_spawn`](Self::try_spawn) never waits, as `TryGo` of Go's `errgroup`.
 #[derive(Clone)]
 pub struct Pool {
     handle: Arc<Handle>,

@@ -1,3 +1,4 @@
+// readme
 use std::time::Duration;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -6,18 +7,16 @@ use tokio::{
 };
 use tokio_supervised::{CancellationToken, Pool, supervised};
 
+const RETRY: Duration = Duration::from_millis(100);
+const IDLE: Duration = Duration::from_secs(60);
+
 fn answer(line: &str) -> String {
     line.to_uppercase()
 }
 
-const RETRY: Duration = Duration::from_millis(100);
-const IDLE: Duration = Duration::from_secs(60);
-const SECOND: Duration = Duration::from_secs(1);
-
-// readme
 // a panic is logged, and closes this connection only
 #[supervised(grace = "5s")]
-async fn connection(token: CancellationToken, stream: TcpStream) {
+async fn connection(token: &CancellationToken, stream: TcpStream) {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     // until the signal, the idle timeout, or the client's end
@@ -56,13 +55,13 @@ async fn accept(
     Ok(())
 }
 
-async fn serve(
-    token: &CancellationToken,
-    listener: TcpListener,
-) -> anyhow::Result<()> {
+#[supervised::main]
+async fn main(token: CancellationToken) -> anyhow::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:7000").await?;
     let pool = Pool::new(100);
-    let accepted = accept(token, listener, &pool).await;
-    pool.drain(15 * SECOND).await?; // every connection is closed
+    let accepted = accept(&token, listener, &pool).await;
+    // waits until every connection is closed
+    pool.drain(Duration::from_secs(15)).await?;
     accepted
 }
 // end
