@@ -1,4 +1,4 @@
-//! A NATS server that keeps its store in a directory across restarts.
+//! A NATS server with its store in a folder, which it finds again when it is started anew.
 
 use std::{
     fs,
@@ -42,15 +42,15 @@ impl Broker {
         let server = broker.server.as_ref().unwrap();
         let ports = place.join(format!("nats-server_{}.ports", server.child.id()));
         until("the broker says where it listens", LIMIT, || {
-            let log = fs::read_to_string(&ports).unwrap_or_default();
-            let port = log.split("127.0.0.1:").nth(1).and_then(|it| it.split('"').next());
+            let said = fs::read_to_string(&ports).unwrap_or_default();
+            let port = said.split("127.0.0.1:").nth(1).and_then(|it| it.split('"').next());
             broker.port = port.and_then(|port| port.parse().ok()).unwrap_or(0);
             broker.port > 0
         });
         broker
     }
 
-    /// Restarts it on the same port.
+    /// Starts it, again on the port that it had.
     pub(crate) fn run(&mut self) {
         let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
         let mut command = command(&self.setpriv, Signal::SIGKILL, &self.program);
@@ -60,7 +60,7 @@ impl Broker {
         self.server = Some(Running::start(command, Signal::SIGKILL));
     }
 
-    /// Kills it.
+    /// Ends it in the middle of whatever it does.
     pub(crate) fn kill(&mut self) {
         self.server = None;
     }
@@ -70,10 +70,10 @@ impl Broker {
     }
 }
 
-/// The broker's state, as another client sees it.
+/// What the broker keeps, as another client sees it.
 pub(crate) struct Kept(Context);
 
-/// A dead message.
+/// A message among the dead.
 #[derive(Debug)]
 pub(crate) struct Dead {
     pub(crate) id: String,
@@ -97,20 +97,20 @@ impl Kept {
         self.0.send_publish("orders.new", message).await.unwrap().await.unwrap();
     }
 
-    /// How many orders are in the queue; `None` while the broker does not answer.
+    /// How many orders are in the queue; `None` while the broker does not say.
     pub(crate) async fn waiting(&self) -> Option<u64> {
         let stream = self.0.get_stream("ORDERS").await.ok()?;
         Some(stream.cached_info().state.messages)
     }
 
-    /// How many messages have been delivered, redeliveries included.
+    /// How many messages have been delivered, each as often as it was.
     pub(crate) async fn delivered(&self) -> Option<u64> {
         let stream = self.0.get_stream("ORDERS").await.ok()?;
         let workers: consumer::PullConsumer = stream.get_consumer("workers").await.ok()?;
         Some(workers.cached_info().delivered.consumer_sequence)
     }
 
-    /// How many messages are undelivered or in progress.
+    /// How many messages are still to be delivered, or are with a worker.
     pub(crate) async fn unsettled(&self) -> Option<u64> {
         let stream = self.0.get_stream("ORDERS").await.ok()?;
         let workers: consumer::PullConsumer = stream.get_consumer("workers").await.ok()?;
@@ -118,13 +118,13 @@ impl Kept {
         Some(info.num_pending + u64::try_from(info.num_ack_pending).unwrap())
     }
 
-    /// Deletes the broker's record of deliveries and acknowledgements.
+    /// Takes away what the broker knows of deliveries and acknowledgements.
     pub(crate) async fn forget_consumer(&self) {
         let stream = self.0.get_stream("ORDERS").await.unwrap();
         stream.delete_consumer("workers").await.unwrap();
     }
 
-    /// The broker's report on the queue and its consumer, for a failing test.
+    /// What the broker says of the queue and its consumer, for a test that fails.
     pub(crate) async fn state(&self) -> String {
         let Ok(stream) = self.0.get_stream("ORDERS").await else { return "no stream".into() };
         let workers = stream.get_consumer::<consumer::pull::Config>("workers").await;
@@ -132,7 +132,7 @@ impl Kept {
         format!("{:#?}\n{workers:#?}", stream.cached_info().state)
     }
 
-    /// How many messages are dead; `None` while the broker does not answer.
+    /// How many messages are among the dead; `None` while the broker does not say.
     pub(crate) async fn given_up(&self) -> Option<u64> {
         Some(self.0.get_stream("ORDERS_DEAD").await.ok()?.cached_info().state.messages)
     }

@@ -1,4 +1,4 @@
-//! A process that never outlives its test.
+//! A process that does not outlive its test, whatever becomes of it.
 
 use std::{
     path::Path,
@@ -13,7 +13,7 @@ use nix::{
     unistd::{Pid, Uid},
 };
 
-/// Longer than the long form takes on a machine under load; a process that still runs then is killed.
+/// Longer than the long form takes on a machine under load; a process that is there after that is killed.
 const WATCHDOG: Duration = Duration::from_secs(900);
 
 /// How long a server may take to end by itself before it is killed.
@@ -21,21 +21,21 @@ const ENDING: Duration = Duration::from_secs(10);
 
 pub(crate) struct Running {
     pub(crate) child: Child,
-    /// The signal that ends it; `SIGKILL` for one that leaves nothing behind.
+    /// What it is asked to end with; `SIGKILL` for one that leaves nothing behind.
     last: Signal,
-    /// Dropped with it, which ends its watchdog.
+    /// Dropped with it: its watchdog ends then.
     _ended: Sender<()>,
 }
 
-/// A command that ends with the thread that starts it, even if that is killed.
+/// A command that ends with the thread that starts it, also where that is killed.
 pub(crate) fn command(setpriv: &Path, last: Signal, program: &Path) -> Command {
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", last.as_str(), "--"]).arg(program);
     command
 }
 
-/// The same as user `nobody` if the test is root: PostgreSQL refuses to run as root.
-pub(crate) fn as_user_nobody(setpriv: &Path, last: Signal, program: &Path) -> Command {
+/// The same as nobody, where the test is root: PostgreSQL refuses to be.
+pub(crate) fn as_nobody(setpriv: &Path, last: Signal, program: &Path) -> Command {
     if !Uid::effective().is_root() {
         return command(setpriv, last, program);
     }
@@ -62,14 +62,14 @@ impl Running {
         kill(pid(&self.child), signal).unwrap();
     }
 
-    /// Waits for the end, and kills the process if it does not end.
+    /// Waits for the end, and kills what does not come to it.
     pub(crate) fn end(&mut self, limit: Duration) -> Option<ExitStatus> {
-        let started = Instant::now();
-        while started.elapsed() < limit {
+        let begun = Instant::now();
+        while begun.elapsed() < limit {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return Some(status);
             }
-            // A child's end cannot be awaited without handling all signals of the process.
+            // Nobody tells of a child's end without taking all signals of the process.
             pause(Duration::from_millis(2));
         }
         _ = self.child.kill();
@@ -91,16 +91,16 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().unwrap())
 }
 
-/// Polls until the condition holds: a server does not report changes of its state.
+/// Waits until it is so: what servers keep has no way to tell that it has changed.
 pub(crate) fn until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
+    let begun = Instant::now();
     while !is_so() {
-        assert!(started.elapsed() < limit, "timed out: {what}");
+        assert!(begun.elapsed() < limit, "it never comes to it: {what}");
         pause(Duration::from_millis(5));
     }
 }
 
-/// Waits on the test's own thread: between two polls, or during a measurement.
+/// Lets a time pass on the test's own thread: between two looks, or while something is measured.
 #[expect(clippy::disallowed_methods, reason = "no task runs on this thread meanwhile")]
 pub(crate) fn pause(time: Duration) {
     thread::sleep(time);

@@ -1,4 +1,4 @@
-//! A PostgreSQL server with its data in a directory, which also has its socket.
+//! A PostgreSQL server with its data in a folder, reached by a socket there.
 
 use std::{
     fs::File,
@@ -16,7 +16,7 @@ use tokio::task::spawn;
 use tokio_postgres::{Client, NoTls};
 
 use crate::{
-    child::{Running, as_user_nobody},
+    child::{Running, as_nobody},
     tool::Tools,
 };
 
@@ -32,15 +32,15 @@ pub(crate) struct Database {
 impl Database {
     pub(crate) fn start(tools: &Tools, place: &Path) -> Self {
         if Uid::effective().is_root() {
-            let nobody = User::from_name("nobody").unwrap().expect("the user `nobody` exists");
+            let nobody = User::from_name("nobody").unwrap().expect("there is a nobody");
             chown(place, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
         }
-        let mut initdb = as_user_nobody(&tools.setpriv, Signal::SIGKILL, &tools.initdb);
+        let mut initdb = as_nobody(&tools.setpriv, Signal::SIGKILL, &tools.initdb);
         initdb.args(["-D", "data", "-U", "postgres", "--auth=trust", "--no-sync"]);
         initdb.args(["--encoding=UTF8", "--locale=C"]);
         let mut initdb = Running::start(in_place(initdb, place), Signal::SIGKILL);
-        let ended = initdb.end(LIMIT).expect("the database is created in time");
-        assert!(ended.success(), "{}", log(place));
+        let ended = initdb.end(LIMIT).expect("the database is made in time");
+        assert!(ended.success(), "{}", said(place));
         let mut database = Self {
             server: None,
             program: tools.postgres.clone(),
@@ -52,29 +52,29 @@ impl Database {
     }
 
     pub(crate) fn run(&mut self) {
-        let mut command = as_user_nobody(&self.setpriv, Signal::SIGQUIT, &self.program);
+        let mut command = as_nobody(&self.setpriv, Signal::SIGQUIT, &self.program);
         command.args(["-D", "data", "-c", "listen_addresses=", "-c", "max_connections=60"]);
-        // Loss of power is not tested, and the disk belongs to the machine that runs the test.
+        // No loss of power is looked at here, and the disk is that of whoever runs the test.
         command.args(["-c", "fsync=off", "-k"]).arg(&self.place);
         let command = in_place(command, &self.place);
-        // The fastest shutdown that releases its shared memory.
+        // The quickest way for it that gives its shared memory back.
         self.server = Some(Running::start(command, Signal::SIGQUIT));
     }
 
-    /// Stops it and closes all its connections.
+    /// Ends it, with all its connections.
     pub(crate) fn stop(&mut self) {
         self.server = None;
     }
 
-    /// Its connection string.
+    /// How to reach it.
     pub(crate) fn words(&self) -> String {
         format!("host={} user=postgres", self.place.display())
     }
 
-    /// A connection, once the server accepts one.
+    /// A connection, once it takes one.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the connection's task ends with the client or with the test's runtime"
+        reason = "it ends with the client, or with the test's runtime"
     )]
     pub(crate) async fn connect(&self) -> Client {
         let connected = async {
@@ -86,7 +86,7 @@ impl Database {
             }
         };
         let connected = tokio::time::timeout(LIMIT, connected).await;
-        let Ok((client, connection)) = connected else { panic!("{}", log(&self.place)) };
+        let Ok((client, connection)) = connected else { panic!("{}", said(&self.place)) };
         spawn(connection);
         client
     }
@@ -99,6 +99,6 @@ fn in_place(mut command: Command, place: &Path) -> Command {
     command
 }
 
-fn log(place: &Path) -> String {
+fn said(place: &Path) -> String {
     std::fs::read_to_string(place.join("database.log")).unwrap_or_default()
 }

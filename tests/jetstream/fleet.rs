@@ -1,4 +1,4 @@
-//! Processes of the example, and their output.
+//! Processes of the example, and what they say.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -19,24 +19,24 @@ use crate::{
     place::Place,
 };
 
-/// More than the grace of a worker.
+/// More than a worker's grace.
 const ENDING: Duration = Duration::from_secs(60);
 
-/// The standard error of all workers of a test, including killed ones.
+/// What all workers of a test have said on standard error, also those that were killed.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Said(Arc<Mutex<Vec<String>>>);
 
-impl Log {
-    /// How many lines contain these words.
+impl Said {
+    /// How many lines have these words.
     pub(crate) fn count(&self, words: &str) -> usize {
-        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        log.iter().filter(|line| line.contains(words)).count()
+        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.iter().filter(|line| line.contains(words)).count()
     }
 
-    /// The last line that reports a problem.
+    /// Of those that tell of trouble, the last.
     pub(crate) fn trouble(&self) -> Vec<String> {
-        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let trouble = log.iter().filter(|line| line.contains("WARN") || line.contains("ERROR"));
+        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = said.iter().filter(|line| line.contains("WARN") || line.contains("ERROR"));
         let trouble: Vec<_> = trouble.cloned().collect();
         trouble[trouble.len().saturating_sub(30)..].to_vec()
     }
@@ -47,7 +47,7 @@ pub(crate) struct Process {
     lines: Receiver<String>,
 }
 
-/// How a process ended.
+/// How a process has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
@@ -57,7 +57,7 @@ pub(crate) struct Ended {
 
 impl Process {
     /// Starts the example.
-    pub(crate) fn start(place: &Place, log: &Log, words: &[&str], input: Option<&str>) -> Self {
+    pub(crate) fn start(place: &Place, said: &Said, words: &[&str], input: Option<&str>) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_jetstream"));
         let mut command = command(&place.tools.setpriv, Signal::SIGKILL, program);
         command.args(words).args(["--broker", &place.broker.url()]);
@@ -71,16 +71,16 @@ impl Process {
         let (sender, lines) = channel();
         let stdout = running.child.stdout.take().unwrap();
         each_line(stdout, move |line| _ = sender.send(line));
-        let (stderr, log) = (running.child.stderr.take().unwrap(), log.clone());
+        let (stderr, said) = (running.child.stderr.take().unwrap(), said.clone());
         each_line(stderr, move |line| {
-            log.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            said.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         });
         Self { running, lines }
     }
 
-    /// Waits until it accepts orders.
+    /// Waits until it takes orders.
     pub(crate) fn ready(self) -> Self {
-        let line = self.lines.recv_timeout(ENDING).expect("it becomes ready in time");
+        let line = self.lines.recv_timeout(ENDING).expect("it comes to be ready");
         assert_eq!(line, "ready");
         self
     }
@@ -123,7 +123,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn worker(&self, place: &Place, log: &Log) -> Process {
+    pub(crate) fn worker(&self, place: &Place, said: &Said) -> Process {
         let Self { slots, work_ms, ack_wait_ms, attempts, retry_ms } = self;
         let (slots, work) = (slots.to_string(), work_ms.to_string());
         let (wait, attempts) = (ack_wait_ms.to_string(), attempts.to_string());
@@ -131,18 +131,18 @@ impl Settings {
         let mut words = vec!["work", "--database", &database, "--slots", &slots];
         words.extend(["--work-ms", &work, "--ack-wait-ms", &wait, "--attempts", &attempts]);
         words.extend(["--retry-ms", &retry, "--finish-ms", "3000"]);
-        Process::start(place, log, &words, None)
+        Process::start(place, said, &words, None)
     }
 }
 
-/// Publishes the lines in the background.
-pub(crate) fn publishing(place: &Place, log: &Log, lines: &str) -> Process {
-    Process::start(place, log, &["publish"], Some(lines))
+/// Publishes the lines, while other things happen.
+pub(crate) fn publishing(place: &Place, said: &Said, lines: &str) -> Process {
+    Process::start(place, said, &["publish"], Some(lines))
 }
 
-/// Publishes them, waits until they are stored, and returns the publisher's output.
-pub(crate) fn publish(place: &Place, log: &Log, lines: &str) -> String {
-    let ended = publishing(place, log, lines).end();
-    assert!(ended.status.success(), "{ended:?} {:#?}", log.trouble());
+/// Publishes them, and waits until they are stored; gives what the publisher says.
+pub(crate) fn publish(place: &Place, said: &Said, lines: &str) -> String {
+    let ended = publishing(place, said, lines).end();
+    assert!(ended.status.success(), "{ended:?} {:#?}", said.trouble());
     ended.report
 }

@@ -1,10 +1,10 @@
-//! Orders that cannot be processed.
+//! Orders that cannot be done.
 
 use std::time::Duration;
 
 use crate::{
     child::until,
-    fleet::{Log, Settings, publish},
+    fleet::{Said, Settings, publish},
     place::Place,
 };
 
@@ -18,7 +18,7 @@ fn panicking_orders_are_retried_and_unreadable_ones_are_not() {
     publish(&place, &said, "1 2 20\n2 0 20\n3 two 20\n4 2\n5 2 100\n");
     let settings =
         Settings { slots: 2, work_ms: 0, ack_wait_ms: 30_000, attempts: 3, retry_ms: 10 };
-    let worker = settings.worker(&place, &log).ready();
+    let worker = settings.worker(&place, &said).ready();
     place.until_empty(LIMIT);
     let ended = worker.stop();
 
@@ -44,19 +44,19 @@ fn an_order_that_kills_its_workers_is_given_up_unstarted() {
     publish(&place, &said, "1 2 20\n");
     let mut settings =
         Settings { slots: 2, work_ms: 9_000, ack_wait_ms: 300, attempts: 2, retry_ms: 10 };
-    // Twice the maximum number of attempts.
+    // Twice as often as it may fail.
     for delivery in 1..=4 {
-        let worker = settings.worker(&place, &log).ready();
+        let worker = settings.worker(&place, &said).ready();
         until("it is with a worker", LIMIT, || place.delivered() == delivery);
         worker.kill();
     }
     settings.work_ms = 0;
-    let worker = settings.worker(&place, &log).ready();
+    let worker = settings.worker(&place, &said).ready();
     place.until_empty(LIMIT);
     let ended = worker.stop();
 
     assert_eq!(ended.report, "1 taken: 0 recorded, 0 known, 0 put back, 1 given up, 1 told");
     let dead = place.dead();
     assert_eq!(dead.len(), 1, "{dead:#?}");
-    assert_eq!(dead[0].reason, "4 deliveries, and no worker finished it");
+    assert_eq!(dead[0].reason, "4 deliveries, and no worker came to an end with it");
 }

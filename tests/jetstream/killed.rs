@@ -1,4 +1,4 @@
-//! Killed workers and a killed broker: at-least-once deliveries, exactly-once effects.
+//! Processes that are killed, workers and the broker: at least once each delivery, exactly once the effect.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     child::until,
-    fleet::{Log, Process, Settings, publishing},
+    fleet::{Process, Said, Settings, publishing},
     orders::{Orders, jobs},
     place::Place,
 };
@@ -15,12 +15,12 @@ use testkit::random::Random;
 
 const WORKERS: usize = 5;
 
-/// For each step, at a tenth of the speed of an idle machine.
+/// For each step of it, at a tenth of what a machine does that has nothing else to do.
 fn limit() -> Duration {
     Duration::from_secs(60 + jobs() as u64 / 50)
 }
 
-/// Several times the ack wait of the workers' orders.
+/// Some times as long as the workers' orders may be without a word.
 const SETTLING: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,7 +31,7 @@ enum Event {
     PublishAgain,
 }
 
-/// The events, each with the number of recorded orders that precedes it.
+/// What happens, each with how many orders are recorded before it does.
 fn events(random: &mut Random, jobs: usize) -> Vec<(usize, Event)> {
     let many = jobs / 1_000;
     let kinds = [
@@ -41,7 +41,7 @@ fn events(random: &mut Random, jobs: usize) -> Vec<(usize, Event)> {
         (Event::PublishAgain, 1),
     ];
     let each = kinds.into_iter().flat_map(|(event, count)| std::iter::repeat_n(event, count));
-    // Some work is left after the last event.
+    // Something is left to do after the last.
     let mut events: Vec<_> = each.map(|event| (random.below(jobs * 9 / 10), event)).collect();
     events.sort_by_key(|(moment, _)| *moment);
     events
@@ -52,17 +52,17 @@ fn events(random: &mut Random, jobs: usize) -> Vec<(usize, Event)> {
 fn kills_of_workers_and_broker_keep_exactly_once_effects() {
     let mut place = Place::alone();
     let mut random = Random::from_environment();
-    let (log, orders) = (Log::default(), Orders::new(jobs()));
+    let (said, orders) = (Said::default(), Orders::new(jobs()));
     let settings = Settings { slots: 4, work_ms: 5, ack_wait_ms: 2_000, attempts: 5, retry_ms: 50 };
-    let started = Instant::now();
-    let mut publishers = vec![publishing(&place, &log, &orders.lines)];
-    let worker = |place: &Place| settings.worker(place, &log);
+    let begun = Instant::now();
+    let mut publishers = vec![publishing(&place, &said, &orders.lines)];
+    let worker = |place: &Place| settings.worker(place, &said);
     let mut workers: Vec<_> = (0..WORKERS).map(|_| worker(&place)).collect();
 
-    let (mut kills, mut stops, mut broker_kills, mut unreported) = (0, 0, 0, 0);
+    let (mut kills, mut stops, mut broker_kills, mut untold) = (0, 0, 0, 0);
     for (moment, event) in events(&mut random, jobs()) {
         until("so many are recorded", limit(), || place.recorded() >= moment);
-        eprintln!("{:6.1?} {moment:5} recorded: {event:?}", started.elapsed());
+        eprintln!("{:6.1?} {moment:5} recorded: {event:?}", begun.elapsed());
         let chosen = random.below(WORKERS);
         match event {
             Event::Kill => {
@@ -73,9 +73,9 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
                 let ended = std::mem::replace(&mut workers[chosen], worker(&place)).stop();
                 match ended.status.code() {
                     Some(0) => {}
-                    // The broker had just been killed, and did not receive the acknowledgement in time.
-                    Some(1) => unreported += 1,
-                    // It had only just been started, and handled neither signals nor orders yet.
+                    // The broker had been killed just before, and was not told in time.
+                    Some(1) => untold += 1,
+                    // It had only just been started, and took no signals yet, nor any order.
                     None if ended.status.signal() == Some(15) => assert_eq!(ended.report, ""),
                     _ => panic!("{ended:?}"),
                 }
@@ -86,20 +86,20 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
                 place.broker.run();
                 broker_kills += 1;
             }
-            // Including finished orders that the broker has forgotten since: the database has them.
-            Event::PublishAgain => publishers.push(publishing(&place, &log, &orders.again)),
+            // Also of orders that are done, and that the broker has forgotten since: the database knows them.
+            Event::PublishAgain => publishers.push(publishing(&place, &said, &orders.again)),
         }
     }
     for published in publishers.into_iter().map(Process::end) {
-        assert!(published.status.success(), "{published:?} {:#?}", log.trouble());
+        assert!(published.status.success(), "{published:?} {:#?}", said.trouble());
     }
-    eprintln!("{:6.1?} all orders are published", started.elapsed());
-    // A killed broker may also keep waiting for acknowledgements of messages that it no longer has.
+    eprintln!("{:6.1?} all is published", begun.elapsed());
+    // A broker that is killed may also go on waiting for a word about messages that it has no more.
     let missed = place.until_done(jobs(), limit(), SETTLING);
-    let took = started.elapsed();
-    // A killed broker may restore messages that it had removed, with sequence numbers below those that its consumer
-    // remembers: they are never delivered and stay. A new consumer, which the workers create by themselves,
-    // delivers them again.
+    let took = begun.elapsed();
+    // A broker that is killed may find messages again that it had removed, beneath what its consumer remembers: they
+    // are delivered to nobody, and stay. A consumer that is made anew, as the workers do by themselves, shows
+    // them to the workers again.
     let left = place.waiting().unwrap();
     place.forget_consumer();
     place.until_empty(limit());
@@ -109,17 +109,17 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
     let effects = place.totals();
     let lost = orders.good.len().saturating_sub(prices.len()) + orders.bad.len() - dead.len();
     eprintln!(
-        "{} jobs in {took:.1?}: {kills} workers killed, {stops} stopped ({unreported} with unacknowledged orders), \
+        "{} jobs in {took:.1?}: {kills} workers killed, {stops} stopped ({untold} with something untold), \
          broker killed {broker_kills} times; {} redeliveries, {} effects suppressed, {} given up, \
          {left} left in the stream ({missed} of them not done), lost: {lost}",
         jobs(),
-        log.count("delivered again"),
-        log.count("recorded before"),
+        said.count("delivered again"),
+        said.count("recorded before"),
         dead.len(),
     );
     assert_eq!(lost, 0);
     assert!(prices == orders.good, "each good order is recorded, and no other");
     assert_eq!(effects, orders.totals(), "each had its effect once");
     assert_eq!(dead, orders.bad, "each bad order is given up, and no other: {:#?}", place.dead());
-    assert!(ended.iter().all(|it| it.status.success()), "{ended:?} {:#?}", log.trouble());
+    assert!(ended.iter().all(|it| it.status.success()), "{ended:?} {:#?}", said.trouble());
 }

@@ -18,9 +18,9 @@ fn help_lists_the_storage_and_the_exit_codes() {
     let ended = Command::new(env!("CARGO_BIN_EXE_jetstream")).arg("--help").output().unwrap();
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     let help = String::from_utf8(ended.stdout).unwrap();
-    for log in
+    for said in
         ["stream ORDERS_DEAD", "table prices", "  0  every order", "  1  of some", "  2  the"]
     {
-        assert!(help.contains(log), "no `{log}`: {help}");
+        assert!(help.contains(said), "no `{said}`: {help}");
     }
 }

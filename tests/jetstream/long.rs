@@ -1,10 +1,10 @@
-//! Work that takes longer than the ack wait, and work that is cancelled.
+//! Work that takes longer than the broker waits, and work that is told to stop.
 
 use std::time::Duration;
 
 use crate::{
     child::until,
-    fleet::{Log, Settings, publish},
+    fleet::{Said, Settings, publish},
     place::Place,
 };
 
@@ -18,14 +18,14 @@ fn work_of_five_times_the_ack_wait_is_delivered_once() {
     publish(&place, &said, "1 2 20\n2 2 40\n3 2 60\n");
     let settings =
         Settings { slots: 2, work_ms: 4_000, ack_wait_ms: 800, attempts: 5, retry_ms: 10 };
-    let workers = [(); 2].map(|()| settings.worker(&place, &log).ready());
+    let workers = [(); 2].map(|()| settings.worker(&place, &said).ready());
     place.until_empty(LIMIT);
     for ended in workers.map(|worker| worker.stop()) {
         assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     }
 
     assert_eq!(place.recorded(), 3);
-    assert_eq!(place.delivered(), 3, "the worker sent progress in time");
+    assert_eq!(place.delivered(), 3, "the broker was told in time that it goes on");
 }
 
 #[test]
@@ -37,14 +37,14 @@ fn work_that_outlasts_the_drain_is_redelivered_at_once() {
     // By the broker's clock the second worker would have to wait until long after the test's limit.
     let mut settings =
         Settings { slots: 2, work_ms: 9_000, ack_wait_ms: 600_000, attempts: 5, retry_ms: 10 };
-    let slow = settings.worker(&place, &log).ready();
+    let slow = settings.worker(&place, &said).ready();
     until("it is with a worker", LIMIT, || place.delivered() == 1);
     let ended = slow.stop();
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     assert_eq!(ended.report, "1 taken: 0 recorded, 0 known, 1 put back, 0 given up, 1 told");
 
     settings.work_ms = 0;
-    let quick = settings.worker(&place, &log).ready();
+    let quick = settings.worker(&place, &said).ready();
     until("it is recorded", LIMIT, || place.recorded() == 1);
     place.until_empty(LIMIT);
     let ended = quick.stop();

@@ -1,10 +1,10 @@
-//! Servers that are unreachable for a while.
+//! Servers that are away for a while.
 
 use std::time::Duration;
 
 use crate::{
     child::until,
-    fleet::{Log, Settings, publish},
+    fleet::{Said, Settings, publish},
     orders::Orders,
     place::Place,
 };
@@ -21,20 +21,20 @@ fn an_unreachable_database_uses_up_no_attempts() {
     let mut place = Place::new();
     let said = Said::default();
     let orders = Orders::good(ORDERS);
-    publish(&place, &log, &orders.lines);
-    let workers = [(); 2].map(|()| SETTINGS.worker(&place, &log).ready());
+    publish(&place, &said, &orders.lines);
+    let workers = [(); 2].map(|()| SETTINGS.worker(&place, &said).ready());
     for part in [1, 2] {
         until("so many are recorded", LIMIT, || place.recorded() >= ORDERS * part / 4);
         place.database.stop();
         until("the workers notice", LIMIT, || {
-            log.count("no connection to the database") >= 4 * part
+            said.count("no connection to the database") >= 4 * part
         });
         place.database.run();
         place.reconnect();
     }
     place.until_empty(LIMIT);
     for ended in workers.map(|worker| worker.stop()) {
-        assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", log.trouble());
+        assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", said.trouble());
     }
 
     assert!(place.prices() == orders.good, "each order is recorded");
@@ -48,21 +48,21 @@ fn workers_wait_for_a_late_and_for_a_reset_broker() {
     let mut place = Place::new();
     let said = Said::default();
     place.broker.kill();
-    let worker = SETTINGS.worker(&place, &log);
-    until("it has tried", LIMIT, || log.count("consume") >= 1);
+    let worker = SETTINGS.worker(&place, &said);
+    until("it has tried", LIMIT, || said.count("consume") >= 1);
     place.broker.run();
     let worker = worker.ready();
-    publish(&place, &log, "1 2 20\n");
+    publish(&place, &said, "1 2 20\n");
     until("the first is recorded", LIMIT, || place.recorded() == 1);
 
     place.broker.kill();
     std::fs::remove_dir_all(place.folder.path().join("store")).unwrap();
     place.broker.run();
-    publish(&place, &log, "2 2 40\n");
+    publish(&place, &said, "2 2 40\n");
     until("the second is recorded", LIMIT, || place.recorded() == 2);
     place.until_empty(LIMIT);
     let ended = worker.stop();
 
-    assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", log.trouble());
+    assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", said.trouble());
     assert_eq!(ended.report, "2 taken: 2 recorded, 0 known, 0 put back, 0 given up, 2 told");
 }

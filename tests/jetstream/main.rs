@@ -1,8 +1,8 @@
-//! The example `jetstream`: several of its processes at once, with a real broker and a real database, killed,
-//! stopped and counted.
+//! The example `jetstream`: several of its processes at once, on a real broker and a real database, killed, stopped
+//! and counted.
 //!
-//! Each test starts both servers in a temporary directory, reachable from this machine only, and stops them.
-//! `JOBS=20000` selects the long form, `SEED=…` repeats the same moments.
+//! Both servers are started by each test, in a folder of its own and for this machine alone, and end with it.
+//! `JOBS=20000` asks for the long form, `SEED=…` for the same moments again.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 

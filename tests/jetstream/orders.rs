@@ -1,18 +1,18 @@
-//! Many orders, and their expected results.
+//! Many orders, and what is to become of each.
 
 use std::{collections::BTreeSet, env, fmt::Write as _};
 
-/// How many jobs: `JOBS`, or by default few enough for a debug build.
+/// How many jobs: `JOBS`, else few enough for each build.
 pub(crate) fn jobs() -> usize {
     env::var("JOBS").ok().and_then(|jobs| jobs.parse().ok()).unwrap_or(2_000)
 }
 
-/// Orders of which every 500th panics, and every other 500th is unreadable.
+/// Orders of which every 500th panics, and every other 500th cannot be read.
 #[derive(Default)]
 pub(crate) struct Orders {
-    /// The published orders.
+    /// What is published.
     pub(crate) lines: String,
-    /// Every fourth of them, published a second time; the others would show a loss.
+    /// Every fourth of them, to be published a second time: one that were lost of the others would stay so.
     pub(crate) again: String,
     /// Ids and prices, in the order of the ids' numbers.
     pub(crate) good: Vec<(String, i64)>,
@@ -42,7 +42,7 @@ impl Orders {
         orders
     }
 
-    /// Those that can be processed.
+    /// Those that can all be done.
     pub(crate) fn good(count: usize) -> Self {
         let mut orders = Self::default();
         for order in 0..count {
@@ -52,7 +52,7 @@ impl Orders {
         orders
     }
 
-    /// The expected number of effects, and their sum.
+    /// How many effects there are to be, and their sum.
     pub(crate) fn totals(&self) -> (i64, i64) {
         let count = self.good.len().try_into().unwrap();
         (count, self.good.iter().map(|(_, price)| price).sum())

@@ -1,4 +1,4 @@
-//! The environment of a test: a broker, a database, and what is known about both.
+//! Where a test takes place: a broker, a database, and what is known of both.
 
 use std::{
     collections::BTreeSet,
@@ -17,11 +17,11 @@ use crate::{
     tool::Tools,
 };
 
-/// A test that measures needs the machine for itself.
+/// A test that measures has the machine for itself.
 static MACHINE: RwLock<()> = RwLock::new(());
 
 pub(crate) struct Place {
-    // Dropped in this order: the directory last.
+    // Dropped in this order: the folder last.
     pub(crate) broker: Broker,
     pub(crate) database: Database,
     kept: Kept,
@@ -74,25 +74,25 @@ impl Place {
         }
     }
 
-    /// Connects to a restarted database.
+    /// Connects to a database that was started anew.
     pub(crate) fn reconnect(&mut self) {
         self.client = self.runtime.block_on(self.database.connect());
     }
 
-    /// How many orders are recorded; zero if there is no table.
+    /// How many orders are recorded; none while there is no table.
     pub(crate) fn recorded(&self) -> usize {
         let rows = self.client.query_one("select sum(orders)::bigint from totals", &[]);
         self.runtime.block_on(rows).map_or(0, |row| row.get::<_, i64>(0).try_into().unwrap())
     }
 
-    /// The recorded orders, each with its price.
+    /// The orders that are recorded, each with its price.
     pub(crate) fn prices(&self) -> Vec<(String, i64)> {
         let rows = self.client.query("select id, cents from prices order by order_number", &[]);
         let rows = self.runtime.block_on(rows).unwrap();
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
-    /// The number of effects, and their sum.
+    /// How many effects there were, and their sum.
     pub(crate) fn totals(&self) -> (i64, i64) {
         let rows = "select sum(orders)::bigint, sum(cents)::bigint from totals";
         let row = self.runtime.block_on(self.client.query_one(rows, &[])).unwrap();
@@ -103,28 +103,28 @@ impl Place {
         self.runtime.block_on(self.kept.dead())
     }
 
-    /// The ids of the dead messages, which must be unique.
+    /// The ids of the dead, none of which may be there twice.
     pub(crate) fn dead_ids(&self) -> BTreeSet<String> {
         let dead = self.dead();
         let ids: BTreeSet<_> = dead.iter().map(|dead| dead.id.clone()).collect();
-        assert_eq!(ids.len(), dead.len(), "each dead message occurs once: {dead:#?}");
+        assert_eq!(ids.len(), dead.len(), "each of the dead once: {dead:#?}");
         ids
     }
 
-    /// How many messages were delivered, redeliveries included.
+    /// How many messages were delivered, each as often as it was.
     pub(crate) fn delivered(&self) -> u64 {
-        self.runtime.block_on(self.kept.delivered()).expect("the broker answers")
+        self.runtime.block_on(self.kept.delivered()).expect("the broker says")
     }
 
-    /// Waits until the queue is empty.
+    /// Waits until nothing is in the queue any more.
     pub(crate) fn until_empty(&self, limit: Duration) {
         if !self.within(limit, || self.waiting() == Some(0)) {
-            panic!("the queue did not become empty: {}", self.runtime.block_on(self.kept.state()));
+            panic!("the queue is never empty: {}", self.runtime.block_on(self.kept.state()));
         }
     }
 
-    /// Waits until `count` orders are recorded or dead, and until the broker waits for no acknowledgement, each
-    /// within the time limit. Returns how many orders are neither.
+    /// Waits until so many orders are recorded or given up, and the broker waits for no word about any; at most so
+    /// long for each of both. Gives how many are neither.
     pub(crate) fn until_done(&self, jobs: usize, limit: Duration, settling: Duration) -> usize {
         let missed = || {
             let given_up = self.runtime.block_on(self.kept.given_up())?;
@@ -132,12 +132,12 @@ impl Place {
         };
         self.within(limit, || missed() == Some(0));
         self.within(settling, || self.runtime.block_on(self.kept.unsettled()) == Some(0));
-        missed().expect("the broker answers")
+        missed().expect("the broker says")
     }
 
     fn within(&self, limit: Duration, is_so: impl Fn() -> bool) -> bool {
-        let started = Instant::now();
-        while started.elapsed() < limit {
+        let begun = Instant::now();
+        while begun.elapsed() < limit {
             if is_so() {
                 return true;
             }
@@ -151,12 +151,12 @@ impl Place {
         self.runtime.block_on(self.kept.publish(order));
     }
 
-    /// How many orders are in the queue; `None` while the broker does not answer.
+    /// How many orders are in the queue; `None` while the broker does not say.
     pub(crate) fn waiting(&self) -> Option<u64> {
         self.runtime.block_on(self.kept.waiting())
     }
 
-    /// Makes the broker forget its deliveries: everything in the queue is delivered again.
+    /// Has the broker forget what it has delivered: all that is in the queue is delivered again.
     pub(crate) fn forget_consumer(&self) {
         self.runtime.block_on(self.kept.forget_consumer());
     }

@@ -1,4 +1,4 @@
-//! Processes that are started and stopped on request: each message is delivered exactly once.
+//! Processes that come and go as they are asked to: each message is delivered exactly once.
 
 use std::time::{Duration, Instant};
 
@@ -6,12 +6,12 @@ use nix::sys::signal::Signal;
 
 use crate::{
     child::pause,
-    fleet::{Log, Process, Settings, publish},
+    fleet::{Process, Said, Settings, publish},
     orders::{Orders, jobs},
     place::Place,
 };
 
-/// The number of workers in each step.
+/// How many workers there are, step by step.
 const STEPS: [usize; 5] = [2, 4, 8, 4, 2];
 
 const LIMIT: Duration = Duration::from_secs(300);
@@ -22,50 +22,50 @@ fn scaling_workers_scales_throughput_without_duplicates() {
     let place = Place::alone();
     let said = Said::default();
     let orders = Orders::good(jobs());
-    let lines = publish(&place, &log, &orders.lines);
+    let lines = publish(&place, &said, &orders.lines);
     assert_eq!(lines, format!("{} published: 0 known, the others new", jobs()));
-    let again = publish(&place, &log, &orders.lines);
+    let again = publish(&place, &said, &orders.lines);
     assert_eq!(again, format!("{0} published: {0} known, the others new", jobs()));
 
     // An exchange of 40 ms, four at a time: at most 100 orders a second for each worker, most of them waiting.
     let settings =
         Settings { slots: 4, work_ms: 40, ack_wait_ms: 30_000, attempts: 5, retry_ms: 50 };
-    // All steps together take three quarters of the orders, if each worker has its full speed.
+    // All steps together take three quarters of the orders, if each worker is as fast as it can be.
     let step = Duration::from_secs_f64(jobs() as f64 * 0.75 / (100 * 20) as f64);
     let mut workers: Vec<Process> = Vec::new();
     let mut rates = Vec::new();
     for count in STEPS {
         let more = count.saturating_sub(workers.len());
-        let started: Vec<_> = (0..more).map(|_| settings.worker(&place, &log)).collect();
+        let started: Vec<_> = (0..more).map(|_| settings.worker(&place, &said)).collect();
         workers.extend(started.into_iter().map(Process::ready));
-        stop_all(workers.split_off(count), &log);
-        let (started, before) = (Instant::now(), place.recorded());
-        // Throughput is measured.
+        stop_all(workers.split_off(count), &said);
+        let (begun, before) = (Instant::now(), place.recorded());
+        // What is measured is what is done in a time.
         pause(step);
         let done = place.recorded() - before;
-        let rate = done as f64 / started.elapsed().as_secs_f64();
+        let rate = done as f64 / begun.elapsed().as_secs_f64();
         eprintln!("{count} workers, {} slots: {rate:.0} orders/s", count * 4);
         rates.push(rate);
     }
     place.until_empty(LIMIT);
-    stop_all(workers, &log);
+    stop_all(workers, &said);
 
     assert!(place.prices() == orders.good, "each order is recorded");
     assert_eq!(place.totals(), orders.totals());
     assert_eq!(place.delivered(), jobs() as u64, "each message is delivered once");
-    assert_eq!(log.count("delivered again"), 0);
-    assert_eq!(log.count("recorded before"), 0);
-    // Expected of four times the workers, on a busy machine.
+    assert_eq!(said.count("delivered again"), 0);
+    assert_eq!(said.count("recorded before"), 0);
+    // Four times the workers; on a machine that has other things to do than this.
     assert!(rates[2] > 1.5 * rates[0], "{rates:?}");
 }
 
-/// Stops them all at once; each has reported the result of every order that it took.
-fn stop_all(workers: Vec<Process>, log: &Log) {
+/// Stops them all at once; each has told what became of all that it has taken.
+fn stop_all(workers: Vec<Process>, said: &Said) {
     for worker in &workers {
         worker.send(Signal::SIGTERM);
     }
     for ended in workers.into_iter().map(Process::end) {
-        assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", log.trouble());
+        assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", said.trouble());
         assert!(ended.report.contains(" 0 known, 0 put back, 0 given up, "), "{ended:?}");
     }
 }

@@ -1,11 +1,11 @@
-//! Orders that arrive while a worker stops.
+//! Orders that come while a worker stops.
 
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::{
-    fleet::{Log, Settings},
+    fleet::{Said, Settings},
     place::Place,
 };
 
@@ -19,7 +19,7 @@ fn messages_during_the_stop_of_a_worker_are_delivered_once() {
     // By the broker's clock, what is delivered to one that is gone comes again after the test's limit.
     let settings =
         Settings { slots: 8, work_ms: 0, ack_wait_ms: 600_000, attempts: 5, retry_ms: 10 };
-    let mut workers = Vec::from([(); 2].map(|()| settings.worker(&place, &log).ready()));
+    let mut workers = Vec::from([(); 2].map(|()| settings.worker(&place, &said).ready()));
     let mut orders = 0;
     let mut publish = |count: usize| {
         for order in orders..orders + count {
@@ -34,12 +34,12 @@ fn messages_during_the_stop_of_a_worker_are_delivered_once() {
         stopping.send(Signal::SIGTERM);
         publish(20);
         let ended = stopping.end();
-        assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", log.trouble());
-        workers.push(settings.worker(&place, &log).ready());
+        assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", said.trouble());
+        workers.push(settings.worker(&place, &said).ready());
     }
     place.until_empty(LIMIT);
     for ended in workers.into_iter().map(|worker| worker.stop()) {
-        assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", log.trouble());
+        assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", said.trouble());
     }
 
     assert_eq!(place.recorded(), orders);

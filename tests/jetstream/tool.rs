@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use testkit::tools::find;
 
-/// The paths of the programs that a test needs.
+/// Where the programs are that a test needs.
 pub(crate) struct Tools {
     pub(crate) nats_server: PathBuf,
     pub(crate) initdb: PathBuf,
     pub(crate) postgres: PathBuf,
-    /// Of util-linux: starts a program that ends with its parent, and as another user.
+    /// Of util-linux: starts a program so that it ends with the one that started it, and as somebody else.
     pub(crate) setpriv: PathBuf,
 }
 
