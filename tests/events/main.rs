@@ -426,7 +426,7 @@ fn listen() -> Events {
     static SUBSCRIBED: Once = Once::new();
     SUBSCRIBED.call_once(|| {
         let capture =
-            Capture(|event| HEARD.with_borrow(|events| events.lock().unwrap().push(event)));
+            Capture(|event| EVENTS.with_borrow(|events| events.lock().unwrap().push(event)));
         let subscriber = tracing_subscriber::registry().with(capture).with(spans::Capture);
         tracing::subscriber::set_global_default(subscriber).unwrap();
     });

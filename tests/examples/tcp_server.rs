@@ -105,7 +105,7 @@ fn a_line_without_an_end_is_refused() {
 
 #[test]
 fn a_signal_closes_an_idle_connection_with_a_word() {
-    let (program, address) = start(&[]);
+    let (mut program, address) = start(&[]);
     let mut client = Client::connect(&address);
     assert_eq!(client.exchange("served\n"), "SERVED\n");
     program.signal(Signal::SIGTERM);

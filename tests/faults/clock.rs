@@ -59,7 +59,7 @@ fn a_timeout_of_years_ends_after_those_years() {
             let started = Instant::now();
             let ended = patient(&CancellationToken::new(), loads.held()).await.unwrap_err();
             assert!(matches!(ended, Failed::Task(TaskError::TimedOut(_))), "{ended}");
-            assert_eq!(begun.elapsed().as_secs() / YEAR.as_secs(), 10);
+            assert_eq!(started.elapsed().as_secs() / YEAR.as_secs(), 10);
         });
         books.must_balance("years");
     });

@@ -118,7 +118,7 @@ fn only_leaking_tests_of_a_hundred_parallel_ones_fail() {
         let (test, task) = (format!("leaks_{number}"), format!("left_{number}"));
         let section =
             sections.iter().find(|section| section.starts_with(&format!("{test} stdout")));
-        let section = section.unwrap_or_else(|| panic!("{test} is not blamed: {said}"));
+        let section = section.unwrap_or_else(|| panic!("{test} is not blamed: {text}"));
         let blamed = format!("test `{test}` leaked 1 task:\n\n  {task} (task ");
         assert!(section.contains(&blamed), "{section}");
     }

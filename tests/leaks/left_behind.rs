@@ -102,7 +102,7 @@ async fn bare_spawns_are_counted_beside_tasks() {
 #[supervised::test]
 #[should_panic(expected = "leaked 1 task:\n\n  block (task ")]
 async fn a_supervised_blocking_closure_is_a_task() {
-    let (begun, has_begun) = oneshot::channel();
+    let (started, has_started) = oneshot::channel();
     let block = move |_| {
         _ = started.send(());
         block_for_ever();

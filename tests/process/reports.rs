@@ -33,7 +33,7 @@ fn an_exit_code_is_the_exit_code() {
 
 #[test]
 fn an_exit_code_in_a_result_is_the_exit_code() {
-    let path = env!("CARGO_BIN_EXE_main_result_code");
+    let path = "result_code";
     start(path, "nine").end().with_code(9);
     let ended = start(path, "else").end().with_code(1);
     assert_eq!(ended.stderr, "Error: Bad { reason: \"no such code\" }\n");
@@ -41,7 +41,7 @@ fn an_exit_code_in_a_result_is_the_exit_code() {
 
 #[test]
 fn a_custom_termination_reports_itself() {
-    start(env!("CARGO_BIN_EXE_main_custom_code"), "")
+    start("custom_code", "")
         .end()
         .with_code(42)
         .with_stdout("the score is 42\n");
@@ -64,7 +64,7 @@ fn a_cancellation_without_a_signal_is_an_error() {
 
 #[test]
 fn tasks_left_by_the_body_do_not_delay_the_exit() {
-    let current = env!("CARGO_BIN_EXE_main_current_thread");
+    let current = "current_thread";
     for (path, body) in [
         (TOKEN, "leaves a task"),
         (TOKEN, "leaves a blocking thread"),

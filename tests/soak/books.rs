@@ -81,7 +81,7 @@ impl Account {
         let name = self.name;
         let counted_by_stats = |outcome| stats.ended(outcome);
         let counted = |outcome: Outcome| self.ended[outcome as usize].load(Relaxed);
-        let sum: u64 = Outcome::ALL.into_iter().map(told).sum();
+        let sum: u64 = Outcome::ALL.into_iter().map(counted_by_stats).sum();
         assert_eq!(Done::of(stats).complaint(), None, "{name}");
         assert!(stats.durations.count() <= stats.started, "{name}");
         let (started, stopped) = (self.started.load(Relaxed), self.stopped.load(Relaxed));

@@ -38,7 +38,7 @@ pub(crate) async fn until(stop: CancellationToken, pool: Pool, mut random: Rando
 }
 
 /// How a call ended for its caller.
-fn told<T>(result: &Result<T, Failed>) -> Outcome {
+fn outcome_of<T>(result: &Result<T, Failed>) -> Outcome {
     result.as_ref().err().map_or(Outcome::Ok, Failed::outcome)
 }
 

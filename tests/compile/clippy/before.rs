@@ -2,7 +2,7 @@
 //!
 //! The refusals of the attribute are tested in `macros/src/testing/cookbook.rs`.
 
-use super::run::told;
+use super::run::warnings;
 
 /// An example and the disallowed items in its plain program, in source order.
 const BEFORES: &[(&str, &[&str])] = &[

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::run::told;
+use super::run::warnings;
 
 /// A disallowed item and its reason.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Generated code under every lint that a crate may enable: the packages deny them in their crate roots.
 
-use super::run::told;
+use super::run::warnings;
 
 #[test]
 fn generated_code_breaks_no_lint_in_either_edition() {

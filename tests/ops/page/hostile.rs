@@ -25,7 +25,7 @@ async fn hostile_names_and_messages_are_shown_as_text() {
     .await
     .unwrap();
 
-    let looks = move || {
+    let check = move || {
         let mut browser = Browser::open(&format!("http://{address}/debug/tasks"));
         let hostile = json!(HOSTILE);
         browser.until(&format!("document.querySelector('#tasks').innerText.includes({hostile})"));
@@ -64,7 +64,7 @@ async fn breaks() -> Result<(), TaskError> {
 #[ignore = "needs chromium"]
 async fn a_panic_is_on_the_page_within_a_second() {
     let address = ops::listen(0).unwrap();
-    let looks = move |runtime: tokio::runtime::Handle| {
+    let check = move |runtime: tokio::runtime::Handle| {
         let mut browser = Browser::open(&format!("http://{address}/debug/tasks"));
         browser.until("document.querySelector('#state').innerText === 'live'");
         // The best of several: the machine may be busy.

@@ -34,7 +34,7 @@ async fn a_function_that_was_omitted_has_no_rate_when_listed_again() {
     let address = ops::listen(0).unwrap();
     now_and_then(&CancellationToken::new()).await.unwrap();
 
-    let looks = move || {
+    let check = move || {
         let mut browser = Browser::open(&format!("http://{address}/debug/tasks"));
         browser.until("past.length > 0");
         let shown = json!({

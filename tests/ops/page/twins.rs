@@ -27,7 +27,7 @@ async fn functions_of_one_name_and_place_keep_a_row_each() {
     one::run(&token).await.unwrap();
     other::run(&token).await.unwrap();
 
-    let looks = move || {
+    let check = move || {
         let mut browser = Browser::open(&format!("http://{address}/debug/tasks"));
         browser.until("past.length > 3");
         let rows = "[...document.querySelectorAll('#functions tbody tr')] \

@@ -23,7 +23,7 @@ async fn a_page_without_a_snapshot_does_not_report_healthy() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let served = axum::serve(listener, page_alone().await).into_future();
-    let looks = move || {
+    let check = move || {
         let mut browser = Browser::open(&format!("http://{address}/debug/tasks"));
         browser.until("document.querySelector('#state').innerText === 'no answer, trying again'");
         let claims = "/No task|None so far/.test(document.body.innerText)";

@@ -87,7 +87,7 @@ fn a_watchdog_for_another_process_is_not_notified() {
 
 #[test]
 fn a_program_runs_without_a_service_manager() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_main_systemd"));
+    let mut command = Command::new(MAINS);
     let mut program = Program::spawn(
         command.arg("systemd: serves").env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC"),
     );

@@ -24,6 +24,6 @@ mod service;
 #[path = "../../../compile/cookbook/stats/before.rs"]
 #[rustfmt::skip]
 mod stats;
-#[path = "../../../cookbook/tcp_server/before.rs"]
+#[path = "../../../compile/cookbook/tcp_server/before.rs"]
 #[rustfmt::skip]
 mod tcp_server;
