@@ -134,7 +134,8 @@ fn lines_that_arrived_before_a_signal_are_answered() {
 fn an_address_in_use_is_named_and_exits_with_one() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let ended = Program::example("tcp_server", Path::new("."), ["--listen", &address]).close_stdin().end();
+    let ended =
+        Program::example("tcp_server", Path::new("."), ["--listen", &address]).close_stdin().end();
     assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
     assert!(ended.stderr.contains(&format!("cannot listen on {address}")), "{ended:#?}");
 }

@@ -41,10 +41,7 @@ fn an_exit_code_in_a_result_is_the_exit_code() {
 
 #[test]
 fn a_custom_termination_reports_itself() {
-    start("custom_code", "")
-        .end()
-        .with_code(42)
-        .with_stdout("the score is 42\n");
+    start("custom_code", "").end().with_code(42).with_stdout("the score is 42\n");
 }
 
 #[test]

@@ -41,9 +41,9 @@ pub(super) fn beneath_supervised(path: &[&str]) -> Option<&'static str> {
 
 pub(super) fn beneath_main(path: &[&str]) -> Option<&'static str> {
     match path {
-        ["tokio", "main" | "test"] | [.., "supervised", "main"] => Some(
-            "`#[supervised::main]` already builds the runtime\nhelp: remove this attribute",
-        ),
+        ["tokio", "main" | "test"] | [.., "supervised", "main"] => {
+            Some("`#[supervised::main]` already builds the runtime\nhelp: remove this attribute")
+        }
         [.., "supervised"] => Some(
             "`#[supervised::main]` already supervises the body of `main`\nhelp: remove this attribute",
         ),
@@ -56,9 +56,9 @@ pub(super) fn beneath_test(path: &[&str]) -> Option<&'static str> {
         [.., "test"] => Some(
             "`#[supervised::test]` already makes this function a test\nhelp: remove this attribute",
         ),
-        ["tokio" | "supervised" | "tokio_supervised", .., "main"] => Some(
-            "`#[supervised::test]` already builds the runtime\nhelp: remove this attribute",
-        ),
+        ["tokio" | "supervised" | "tokio_supervised", .., "main"] => {
+            Some("`#[supervised::test]` already builds the runtime\nhelp: remove this attribute")
+        }
         [.., "supervised"] => Some(
             "`#[supervised::test]` already supervises the body of a test\nhelp: remove this attribute",
         ),

@@ -66,7 +66,10 @@ async fn a_map_that_runs_can_no_longer_be_settled() {
     let mut mapped = Box::pin(map(&CancellationToken::new(), 0..2, item));
     assert!(poll_once(&mut mapped).is_pending());
     let mapped = *std::pin::Pin::into_inner(mapped);
-    assert_eq!(panic_message(|| mapped.settled()), "`settled` called on a map that was already polled");
+    assert_eq!(
+        panic_message(|| mapped.settled()),
+        "`settled` called on a map that was already polled"
+    );
 }
 
 #[test]

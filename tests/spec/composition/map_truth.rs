@@ -59,7 +59,10 @@ async fn fixture_failures() {
     assert_eq!(errors(&events_of), [full(2), full(3)], "{events_of:#?}");
     assert!(events_of.iter().all(|event| event.field("task.name") == "store"));
     let message = events_of[0].field("message");
-    assert!(message.contains("of a map created at tests/spec/composition/map_truth.rs:"), "{message}");
+    assert!(
+        message.contains("of a map created at tests/spec/composition/map_truth.rs:"),
+        "{message}"
+    );
 
     // The failures of a dropped map are not returned.
     {
