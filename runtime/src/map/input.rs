@@ -103,7 +103,7 @@ impl<I, F> Input<I, F> {
     }
 
     /// Lends the source, unless it is lent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn borrow(&mut self, borrowed: Borrowed) -> Option<Box<ItemSource<I, F>>> {
         let source = self.source.take()?;
         self.borrowed = borrowed;
@@ -111,7 +111,7 @@ impl<I, F> Input<I, F> {
     }
 
     /// Takes the source back. Once reading has ended, returns it to be dropped outside the lock.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put_back(
         &mut self,
         source: Box<ItemSource<I, F>>,

@@ -258,7 +258,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     }
 
     /// Stores the result of an item. A failure is stored, or logged, while the lock is released.
-    #[inline]
+    #[inline(always)]
     fn store_locked<'a>(
         &'a self,
         mut state: State<'a, I, F, S, K>,

@@ -271,13 +271,12 @@ where
                         }
                         self.woke = true;
                     }
-                    let fails = K::STOPS && ended.result.is_err();
-                    let done = FinishedItem { task, index, ended };
-                    if fails {
-                        self.shared.store(done, text.and_then(Cell::take));
+                    if K::STOPS && ended.result.is_err() {
+                        let text = text.and_then(Cell::take);
+                        self.shared.store(FinishedItem { task, index, ended }, text);
                         None
                     } else {
-                        Some(done)
+                        Some(FinishedItem { task, index, ended })
                     }
                 }
                 _ => None,

@@ -22,7 +22,7 @@ use crate::{
     pool::slot::Slot,
     pool::spawn::{PoolSpawn, spawn_admitted},
     pool::state::{Handle, PoolState},
-    pool::task::{PreparedRun, make_run},
+    pool::task::make_run,
     tasks::admission,
     tasks::blocking::{Blocking, blocking},
     tasks::refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
@@ -290,7 +290,7 @@ impl Pool {
         }
         let slot = Slot::new(self.handle.clone(), slot);
         let mut run = None;
-        let Some(PreparedRun { spec, record }) = make_run(pool, task, &mut run) else {
+        let Some((spec, record)) = make_run(pool, task, &mut run) else {
             return Ok(());
         };
         let permit = spec.limit().map(Limit::try_acquire);

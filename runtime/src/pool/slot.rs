@@ -8,7 +8,7 @@ use crate::{
 };
 use crate::{
     pool::state::{Handle, SlotKind},
-    pool::task::{PreparedRun, make_run, spawn_run},
+    pool::task::{make_run, spawn_run},
     tasks::refused::LoggedError,
     tasks::spawner::OnWorkers,
 };
@@ -66,7 +66,7 @@ impl Slot {
     {
         let place = Location::caller();
         let mut run = None;
-        if let Some(PreparedRun { record, .. }) = make_run(&self.pool.shared, task, &mut run) {
+        if let Some((_, record)) = make_run(&self.pool.shared, task, &mut run) {
             self.spawn_run(&mut run, record, None, place);
         }
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 use crate::{
     pool::state::{PoolState, SlotKind},
-    pool::task::{PreparedRun, make_run, spawn_run},
+    pool::task::{make_run, spawn_run},
     tasks::admission::{Admission, AdmissionWait, Refusal},
     tasks::refused::{Closed, LoggedError, SpawnError},
     tasks::spawner::Spawner,
@@ -72,7 +72,7 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
             AdmissionWait::NotMade(NotMade::Closed)
         } else {
             match make_run(pool, task, &mut run) {
-                Some(PreparedRun { spec, record }) => {
+                Some((spec, record)) => {
                     recycled = record;
                     AdmissionWait::New { spec }
                 }

@@ -28,23 +28,16 @@ use tokio_util::sync::CancellationToken;
 
 /// Calls the closure of a spawn, which makes the run. If it panics, logs the panic and returns `None`.
 ///
-/// The run is stored in `run`.
+/// The run is stored in `run`. Returns its function, and the recycled record of an ended task.
 pub(crate) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     pool: &PoolState,
     task: F,
     run: &mut Option<S>,
-) -> Option<PreparedRun> {
+) -> Option<(&'static TaskSpec, Option<Arc<TaskRecord>>)> {
     let (token, record) = pool.task_parts();
     let spec = call_closure(|| run.insert(task(token)).spec());
     let spec = spec.map_err(|caught| drop(panicked(task_name::<S, F>(), caught))).ok()?;
-    Some(PreparedRun { spec, record })
-}
-
-/// The description of a run that a spawn has made, and the record for it.
-pub(crate) struct PreparedRun {
-    pub(crate) spec: &'static TaskSpec,
-    /// A recycled record of an ended task.
-    pub(crate) record: Option<Arc<TaskRecord>>,
+    Some((spec, record))
 }
 
 /// Spawns a run with its slot, and with its permit unless the run waits for that itself.

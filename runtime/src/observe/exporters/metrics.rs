@@ -74,7 +74,7 @@ fn describe(recorder: &dyn Recorder, family: &Family) {
 }
 
 fn publish(recorder: &dyn Recorder, family: &Family, task: &'static str, sample: Sample) {
-    let Sample { suffix, kind, label, number } = sample;
+    let Sample { metric: (suffix, kind), label, number } = sample;
     let task = Label::from_static_parts(TASK, task);
     let label = label.map(|(label, value)| Label::new(label, value));
     let labels: Vec<_> = [task].into_iter().chain(label).collect();

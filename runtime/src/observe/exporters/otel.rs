@@ -90,7 +90,7 @@ fn register(meter: &Meter, family: &'static Family, suffix: &'static str, kind: 
 fn read(family: &Family, suffix: &str, observe: impl Fn(f64, &[KeyValue])) {
     for series in series::all() {
         family.read(&series, |sample| {
-            if sample.suffix == suffix {
+            if sample.metric.0 == suffix {
                 let task = KeyValue::new(TASK, series.name);
                 let label = sample.label.map(|(label, value)| KeyValue::new(label, value));
                 let labels: Vec<_> = [task].into_iter().chain(label).collect();

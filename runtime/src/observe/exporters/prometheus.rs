@@ -84,7 +84,7 @@ fn write_family(text: &mut String, family: &Family, all: &[Series]) -> fmt::Resu
     let mut lines = String::new();
     for series in all {
         let task = Escaped(series.name);
-        family.read(series, |Sample { suffix, label, number, .. }| {
+        family.read(series, |Sample { metric: (suffix, _), label, number }| {
             lines.push_str(&format!("{name}{suffix}{{{TASK}=\"{task}\""));
             if let Some((label, value)) = label {
                 lines.push_str(&format!(",{label}=\"{value}\""));

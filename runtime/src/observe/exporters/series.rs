@@ -49,9 +49,8 @@ pub(crate) enum Kind {
 
 /// One number of a family.
 pub(crate) struct Sample {
-    /// What the metric's name has after that of the family.
-    pub(crate) suffix: &'static str,
-    pub(crate) kind: Kind,
+    /// One of [`Family::metrics`].
+    pub(crate) metric: (&'static str, Kind),
     /// The label besides [`TASK`].
     pub(crate) label: Option<(&'static str, Cow<'static, str>)>,
     /// A count is exact up to 2^53.
@@ -74,8 +73,7 @@ impl Family {
     /// Passes each number of a name to `report`.
     pub(crate) fn read(&self, series: &Series, mut report: impl FnMut(Sample)) {
         let count = |suffix, label, count: u64| Sample {
-            suffix,
-            kind: Kind::Counter,
+            metric: (suffix, Kind::Counter),
             label,
             number: count as f64,
         };
@@ -89,7 +87,7 @@ impl Family {
             }
             Values::Gauge(value) => {
                 if let Some(value) = value(series) {
-                    report(Sample { kind: Kind::Gauge, ..count("", None, value) });
+                    report(Sample { metric: ("", Kind::Gauge), ..count("", None, value) });
                 }
             }
             Values::Seconds(histogram) => {
@@ -98,7 +96,7 @@ impl Family {
                     report(count("_bucket", Some((LE, le.into())), counted));
                 }
                 let number = histogram.sum().as_secs_f64();
-                report(Sample { suffix: "_sum", kind: Kind::Sum, label: None, number });
+                report(Sample { metric: ("_sum", Kind::Sum), label: None, number });
                 report(count("_count", None, histogram.count()));
             }
         }
