@@ -128,6 +128,7 @@ pub(crate) mod tasks;
 pub(crate) mod telemetry;
 pub(crate) mod testing;
 mod token;
+mod tuning;
 
 pub use crate::cause::{Cause, Signal};
 pub use crate::error::{Cancelled, Panic, Rejected, TaskError, TimedOut, is_cancelled};
@@ -166,10 +167,12 @@ pub use crate::{
     registry::unfinished::Unfinished,
 };
 pub use crate::{
+    run::boxed::BoxedTask,
     run::future::{ErrInto, Supervised, SupervisedFuture},
     run::output::SupervisedOutput,
     run::restart::Restarting,
     run::shield::{Shield, shield},
+    run::tuned::Tuned,
 };
 pub use crate::{testing::leak_check::LeakCheck, testing::leaks::Leaks};
 #[doc = include_str!("docs/supervised.md")]

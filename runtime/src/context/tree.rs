@@ -36,10 +36,12 @@ use crate::{
     cause::Cause,
     clock::{AtomicTicks, Ticks},
     context::{reason::CancelEpoch, reason::Reason, shields::RunShields},
+    error::Origin,
     function::TaskSpec,
     panic::quietly,
     sync,
     sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool, atomic::Ordering},
+    tuning::{Label, Tuning},
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -73,6 +75,8 @@ struct RecordState {
     aborted: AtomicBool,
     /// Kept from the first poll that was pending.
     waker: Mutex<Option<Waker>>,
+    /// The options of its call, if it has some. The worker of a map changes them with each run.
+    tuning: Mutex<Option<Arc<Tuning>>>,
     /// Set after the spawn.
     id: OnceLock<Id>,
     /// Set if someone checks for leaks.
@@ -143,6 +147,31 @@ impl TaskRecord {
 
     pub(crate) fn spec(&self) -> &'static TaskSpec {
         self.spec
+    }
+
+    /// Sets the options of the call that the task drives.
+    pub(crate) fn set_tuning(&self, tuning: Option<Arc<Tuning>>) {
+        let before = std::mem::replace(&mut *self.tuning(), tuning);
+        drop(before);
+    }
+
+    fn tuning(&self) -> MutexGuard<'_, Option<Arc<Tuning>>> {
+        self.state.tuning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The label of the call.
+    pub(crate) fn label(&self) -> Option<Label> {
+        self.tuning().as_ref().and_then(|tuning| tuning.label.clone())
+    }
+
+    /// The grace of the call, else that of the function.
+    pub(crate) fn grace(&self) -> Option<Duration> {
+        self.tuning().as_ref().and_then(|tuning| tuning.grace).or(self.spec.grace())
+    }
+
+    /// The function and the label of the call, for an error.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::of_call(self.spec, self.label().as_ref())
     }
 
     pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
@@ -314,6 +343,7 @@ impl RecordState {
             unfinished: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             waker: Mutex::new(None),
+            tuning: Mutex::new(None),
             id: OnceLock::new(),
             runtime: watch::runtime(),
         }

@@ -59,6 +59,7 @@ use crate::{
     sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool, atomic::Ordering},
     telemetry::events::FailedScope,
     telemetry::span::TaskSpan,
+    tuning::Label,
 };
 use crate::{
     map::growth::Capacity,
@@ -348,11 +349,13 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     pub(crate) fn store_failure(
         &self,
         task: &'static str,
+        label: Option<Label>,
         ended: TaskCompletion<S::Value, S::Error>,
         text: Option<Box<str>>,
     ) {
         if let Err(error) = ended.result {
-            self.fail(self.lock(), self.failure(task, ended.outcome, error, text));
+            let failure = Failure { label, ..self.failure(task, ended.outcome, error, text) };
+            self.fail(self.lock(), failure);
         }
     }
 
@@ -363,7 +366,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         error: S::Error,
         text: Option<Box<str>>,
     ) -> Failure<S::Error> {
-        Failure { task, place: self.place, outcome, error, text }
+        Failure { task, label: None, place: self.place, outcome, error, text }
     }
 
     /// Records a run that has ended with an error whose conversion panicked.

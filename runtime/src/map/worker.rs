@@ -31,13 +31,14 @@ use crate::{
     sync,
     telemetry::events,
     telemetry::span::TaskSpan,
+    tuning::Label,
 };
 use crate::{
     map::growth::{GrowthPolicy, WorkerLimit},
     map::results::CollectMode,
     map::state,
     map::state::{FinishedItem, MapState, NextRun},
-    tasks::cell::{DynTask, TaskCell, error_of_abort},
+    tasks::cell::{DynTask, TaskCell, error_of_abort, set_tuning},
     tasks::reorder_buffer::Index,
 };
 
@@ -171,7 +172,7 @@ where
             Arc::new(TaskRecord::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
         let span = match first {
             Some(_) => TaskSpan::none(),
-            None => events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name()),
+            None => events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name(), None),
         };
         let runs = Runs {
             key: Some(shared.register(&record)),
@@ -226,8 +227,21 @@ where
         shared.set_function(spec, limit.unwrap_or_else(|| WorkerLimit::Fixed(default_limit())));
         shared.wake();
         self.woke = true;
-        let span = events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name());
+        let span = events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name(), None);
+        self.set_tuning();
         TaskCell::new(record, span)
+    }
+
+    /// Notes the options of the run that was made. A worker has one span for all of its runs, which has no label.
+    #[inline]
+    fn set_tuning(&self) {
+        if let Some(run) = self.run.as_ref().as_pin_ref() {
+            _ = set_tuning(&self.record, run.get_ref());
+        }
+    }
+
+    fn label(&self) -> Option<Label> {
+        if S::MAY_BE_TUNED { self.record.label() } else { None }
     }
 
     /// Drives one run after another, until one is pending or there is nothing more to do.
@@ -264,7 +278,12 @@ where
                         self.woke = true;
                     }
                     if K::STOPS && ended.result.is_err() {
-                        self.shared.store_failure(task, ended, text.and_then(Cell::take));
+                        self.shared.store_failure(
+                            task,
+                            self.label(),
+                            ended,
+                            text.and_then(Cell::take),
+                        );
                         None
                     } else {
                         Some(FinishedItem { task, index, ended })
@@ -279,6 +298,7 @@ where
             // An item was read since.
             now = None;
             self.record.reset_clock();
+            self.set_tuning();
         }
     }
 
@@ -440,8 +460,8 @@ where
     fn on_aborted(&mut self, _: &Arc<TaskRecord>) {
         self.dequeue();
         if let Some(index) = self.index.take() {
-            let spec = self.record.spec();
-            match error_of_abort(&self.shared.scope, &self.shared.token, spec, S::error) {
+            let (spec, origin) = (self.record.spec(), self.record.origin());
+            match error_of_abort(&self.shared.scope, &self.shared.token, origin, S::error) {
                 Ok(error) => {
                     let ended = TaskCompletion::aborted(error);
                     self.shared.store(FinishedItem { task: spec.name(), index, ended });

@@ -9,11 +9,12 @@ use tracing::{Level, Span, field, span};
 
 use crate::{
     cause::{Cause, Signal},
-    error::{Panic, TaskError},
+    error::{Origin, Panic, TaskError},
     outcome::Outcome,
     panic::{PanicLocation, backtraces, recent},
     telemetry::events::rate::Rate,
     telemetry::span::{TaskSpan, call_subscriber},
+    tuning::{Label, TaskTitle},
 };
 
 /// The failures of pool tasks, which have no caller to return them to.
@@ -50,9 +51,14 @@ pub(crate) fn has_counted() -> bool {
 /// The span of a task of a group or a worker of a map: inside the one that the scope was made in, whichever task
 /// spawns it. Inside that of the spawner, the spans of tasks that spawn their successors would nest without end.
 /// Cut, it is inside none, since too many are around it.
-pub(crate) fn task_span(made_in: &TaskSpan, is_cut: bool, name: &'static str) -> TaskSpan {
+pub(crate) fn task_span(
+    made_in: &TaskSpan,
+    is_cut: bool,
+    name: &'static str,
+    label: Option<&Label>,
+) -> TaskSpan {
     if is_cut {
-        return root_task_span(name);
+        return root_task_span(name, label);
     }
     let span = TaskSpan::new(|| {
         tracing::info_span!(
@@ -60,6 +66,7 @@ pub(crate) fn task_span(made_in: &TaskSpan, is_cut: bool, name: &'static str) ->
             parent: made_in.as_span(),
             "task",
             task.name = name,
+            task.label = label.map(Label::as_str),
             task.id = field::Empty
         )
     });
@@ -68,13 +75,14 @@ pub(crate) fn task_span(made_in: &TaskSpan, is_cut: bool, name: &'static str) ->
 }
 
 /// The span of a task of a pool, which outlives its spawner: inside none.
-pub(crate) fn root_task_span(name: &'static str) -> TaskSpan {
+pub(crate) fn root_task_span(name: &'static str, label: Option<&Label>) -> TaskSpan {
     let span = TaskSpan::new(|| {
         tracing::info_span!(
             target: "tokio_supervised",
             parent: None,
             "task",
             task.name = name,
+            task.label = label.map(Label::as_str),
             task.id = field::Empty
         )
     });
@@ -117,6 +125,7 @@ pub(crate) fn panicked(panic: &Panic) {
             target: "tokio_supervised",
             {
                 "task.name" = panic.task(),
+                "task.label" = panic.label(),
                 "task.id" = tokio::task::try_id().map(field::display),
                 "exception.type" = "panic",
                 "exception.message" = panic.message(),
@@ -142,12 +151,13 @@ fn more_panicked(task: &'static str, count: u64, within: Duration) {
 
 /// `WARN`: a body that had the token did not end within its grace, and was dropped.
 #[cold]
-pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
+pub(crate) fn did_not_stop(task: &Origin, grace: Duration) {
+    let title = task.title();
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "task.name" = task, "grace" = ?grace },
-            "task `{task}` did not stop within its grace of {grace:?}: dropped"
+            { "task.name" = title.name, "task.label" = title.label, "grace" = ?grace },
+            "{title} did not stop within its grace of {grace:?}: dropped"
         );
     });
 }
@@ -155,23 +165,25 @@ pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
 /// `WARN`: a run ended, and another one follows. Nothing else reports the error of the run.
 #[cold]
 pub(crate) fn restarts(
-    task: &'static str,
+    task: &Origin,
     outcome: Outcome,
     error: Option<&str>,
     number: u64,
     wait: Duration,
 ) {
+    let title = task.title();
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             {
-                "task.name" = task,
+                "task.name" = title.name,
+                "task.label" = title.label,
                 "outcome" = outcome.as_str(),
                 "error" = error,
                 "restart" = number,
                 "wait" = ?wait,
             },
-            "task `{task}` ended as `{outcome}`{}: restart {number} in {wait:?}",
+            "{title} ended as `{outcome}`{}: restart {number} in {wait:?}",
             InParentheses(error)
         );
     });
@@ -189,12 +201,18 @@ impl fmt::Display for InParentheses<'_> {
 /// `WARN`: a run ended, and the runtime has no timer for the wait before the next one. Nothing else reports the error
 /// of the run: the call returns the panic of the timer.
 #[cold]
-pub(crate) fn cannot_restart(task: &'static str, outcome: Outcome, error: Option<&str>) {
+pub(crate) fn cannot_restart(task: &Origin, outcome: Outcome, error: Option<&str>) {
+    let title = task.title();
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "task.name" = task, "outcome" = outcome.as_str(), "error" = error },
-            "task `{task}` ended as `{outcome}`{}: it cannot restart, since its runtime has no timer",
+            {
+                "task.name" = title.name,
+                "task.label" = title.label,
+                "outcome" = outcome.as_str(),
+                "error" = error,
+            },
+            "{title} ended as `{outcome}`{}: it cannot restart, since its runtime has no timer",
             InParentheses(error)
         );
     });
@@ -203,17 +221,19 @@ pub(crate) fn cannot_restart(task: &'static str, outcome: Outcome, error: Option
 /// `WARN`: a run ended, and no other one follows, since there were too many. The failure itself is the result of the
 /// call: its caller reports it, or the pool or group that it was spawned into.
 #[cold]
-pub(crate) fn restarts_exhausted(
-    task: &'static str,
-    outcome: Outcome,
-    most: u32,
-    window: Duration,
-) {
+pub(crate) fn restarts_exhausted(task: &Origin, outcome: Outcome, most: u32, window: Duration) {
+    let title = task.title();
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "task.name" = task, "outcome" = outcome.as_str(), "restarts" = most, "window" = ?window },
-            "task `{task}` ended as `{outcome}` and gives up: {most} restarts within {window:?} were allowed"
+            {
+                "task.name" = title.name,
+                "task.label" = title.label,
+                "outcome" = outcome.as_str(),
+                "restarts" = most,
+                "window" = ?window,
+            },
+            "{title} ended as `{outcome}` and gives up: {most} restarts within {window:?} were allowed"
         );
     });
 }
@@ -221,19 +241,19 @@ pub(crate) fn restarts_exhausted(
 /// An error that a function that returns `()` cannot return.
 #[cold]
 pub(crate) fn error_discarded(error: &TaskError) {
-    let task = error.task();
+    let TaskTitle { name, label } = error.title();
     match error {
         // `panicked` has logged it.
         TaskError::Panicked(_) => {}
         // Someone asked for it.
         TaskError::Cancelled(_) => {
             call_subscriber(
-                || tracing::debug!(target: "tokio_supervised", { "task.name" = task }, "{error}"),
+                || tracing::debug!(target: "tokio_supervised", { "task.name" = name, "task.label" = label }, "{error}"),
             );
         }
         TaskError::TimedOut(_) | TaskError::Rejected(_) => {
             call_subscriber(
-                || tracing::warn!(target: "tokio_supervised", { "task.name" = task }, "{error}"),
+                || tracing::warn!(target: "tokio_supervised", { "task.name" = name, "task.label" = label }, "{error}"),
             );
         }
     }
@@ -274,7 +294,7 @@ impl fmt::Display for FailedScope<'_> {
 #[cold]
 pub(crate) fn task_failed(
     scope: &FailedScope<'_>,
-    task: &'static str,
+    title: &TaskTitle<'_>,
     place: &Location<'_>,
     outcome: Outcome,
     error: Option<&str>,
@@ -289,13 +309,14 @@ pub(crate) fn task_failed(
             tracing::$level!(
                 target: "tokio_supervised",
                 {
-                    "task.name" = task,
+                    "task.name" = title.name,
+                    "task.label" = title.label,
                     "task.id" = tokio::task::try_id().map(field::display),
                     "task.place" = %place,
                     "outcome" = outcome.as_str(),
                     "error" = error,
                 },
-                "task `{task}` {placed} {place} ended as {outcome}{}{}; {scope} {why}",
+                "{title} {placed} {place} ended as {outcome}{}{}; {scope} {why}",
                 if error.is_some() { ": " } else { "" },
                 error.unwrap_or_default()
             )
@@ -304,7 +325,7 @@ pub(crate) fn task_failed(
     match outcome {
         Outcome::Panicked => {}
         Outcome::Cancelled => _ = call_subscriber(|| at!(debug)),
-        _ if failures.admits(task) => _ = call_subscriber(|| at!(warn)),
+        _ if failures.admits(title.name) => _ = call_subscriber(|| at!(warn)),
         _ => {}
     }
 }
@@ -346,18 +367,19 @@ pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, pla
 /// `ERROR`: a task of a pool failed; it has no caller to return the failure to. If it was cancelled, `DEBUG`.
 ///
 /// The caller checks [`POOL_FAILURES`] first.
-pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str) {
+pub(crate) fn pool_task_failed(title: &TaskTitle<'_>, outcome: Outcome, error: &str) {
     macro_rules! at {
         ($level:ident) => {
             tracing::$level!(
                 target: "tokio_supervised",
                 {
-                    "task.name" = task,
+                    "task.name" = title.name,
+                    "task.label" = title.label,
                     "task.id" = tokio::task::try_id().map(field::display),
                     "outcome" = outcome.as_str(),
                     "error" = error,
                 },
-                "task `{task}` of a pool ended as {outcome}: {error}"
+                "{title} of a pool ended as {outcome}: {error}"
             )
         };
     }
