@@ -31,6 +31,8 @@ pub enum Cause {
     RuntimeGone,
     /// The [`shield`](crate::shield()) around it was open for as long as it may be.
     ShieldLimit,
+    /// The deadline of a [`within`](crate::within()) around it has passed.
+    Deadline,
 }
 
 impl fmt::Display for Cause {
@@ -44,6 +46,7 @@ impl fmt::Display for Cause {
             Self::ScopeDropped => f.write_str("the scope that owned it was dropped"),
             Self::RuntimeGone => f.write_str("the runtime or `LocalSet` that ran it is gone"),
             Self::ShieldLimit => f.write_str("the limit of its shield has passed"),
+            Self::Deadline => f.write_str("its deadline has passed"),
         }
     }
 }

@@ -184,8 +184,15 @@ pub(crate) enum Origin {
     Function(&'static TaskSpec),
     /// A call that has a label.
     Labelled(Arc<LabelledCall>),
+    /// A section with a deadline, in the run that it is named after.
+    Section(Arc<Section>),
     /// The closure that names the function was not called, or did not return.
     Unmade(Box<&'static str>),
+}
+
+pub(crate) struct Section {
+    run: &'static str,
+    place: &'static Location<'static>,
 }
 
 pub(crate) struct LabelledCall {
@@ -202,10 +209,16 @@ impl Origin {
         }
     }
 
+    /// A section at `place`, in the run of that name if there is one.
+    pub(crate) fn of_section(run: Option<&'static str>, place: &'static Location<'static>) -> Self {
+        Self::Section(Arc::new(Section { run: run.unwrap_or("within"), place }))
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Function(spec) => spec.name(),
             Self::Labelled(call) => call.spec.name(),
+            Self::Section(section) => section.run,
             Self::Unmade(name) => name,
         }
     }
@@ -213,7 +226,7 @@ impl Origin {
     pub(crate) fn label(&self) -> Option<&str> {
         match self {
             Self::Labelled(call) => Some(call.label.as_str()),
-            Self::Function(_) | Self::Unmade(_) => None,
+            Self::Function(_) | Self::Section(_) | Self::Unmade(_) => None,
         }
     }
 
@@ -243,6 +256,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Function(spec) => defined(f, spec),
             Self::Labelled(call) => defined(f, call.spec),
+            Self::Section(section) => write!(f, "the section is at {}", section.place),
             Self::Unmade(_) => f.write_str("its function had not been called"),
         }
     }

@@ -30,6 +30,7 @@
 //! | tasks that outlive the code that spawned them | [`Pool`], [`Slot`], [`Unfinished`] |
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a section that must not stop halfway | [`shield()`] |
+//! | a section with a deadline | [`within()`], [`remaining()`] |
 //! | a process that obeys signals | [`#[supervised::main]`](macro@supervised::main) |
 //! | a test that fails for what it leaves behind | [`#[supervised::test]`](macro@supervised::test), [`LeakCheck`] |
 //! | what has happened so far | [`stats()`], [`recent_panics()`] |
@@ -173,6 +174,7 @@ pub use crate::{
     run::restart::Restarting,
     run::shield::{Shield, shield},
     run::tuned::Tuned,
+    run::within::{Within, remaining, within},
 };
 pub use crate::{testing::leak_check::LeakCheck, testing::leaks::Leaks};
 #[doc = include_str!("docs/supervised.md")]

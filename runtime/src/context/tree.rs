@@ -29,6 +29,7 @@ use std::{
 use tokio::{
     runtime::{self, Handle},
     task::Id,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -366,6 +367,10 @@ pub(crate) struct ScopeNode {
     pub(crate) enclosing_runs: Box<[EnclosingRun]>,
     /// The outermost of them, if it is a task of the scope around. Once it is dead, it holds no slot there.
     pub(crate) outermost_run: Option<Weak<RunShields>>,
+    /// The nearest deadline of the code inside.
+    deadline: Option<Instant>,
+    /// The shields that a section with a deadline counts.
+    shields: Option<Arc<RunShields>>,
 }
 
 /// The task that a scope was made in. It may have ended: its name is known all the same.
@@ -447,6 +452,7 @@ impl ScopeNode {
         parent_task: Option<ParentRef>,
         enclosing_runs: Box<[EnclosingRun]>,
         outermost_run: Option<Weak<RunShields>>,
+        deadline: Option<Instant>,
     ) -> Arc<Self> {
         let uncancelled = CancelEpoch::now();
         let uncancelled = if token.is_cancelled() { CancelEpoch::NEVER } else { uncancelled };
@@ -456,6 +462,7 @@ impl ScopeNode {
             parent_task,
             enclosing_runs,
             outermost_run,
+            deadline,
             uncancelled,
             nesting,
             ..within
@@ -474,9 +481,13 @@ impl ScopeNode {
     }
 
     /// Makes the scope of a section: see [`section_scope`](crate::context::section_scope).
-    pub(super) fn section(parent: Option<&Arc<Self>>) -> Arc<Self> {
+    pub(super) fn section(
+        parent: Option<&Arc<Self>>,
+        deadline: Option<Instant>,
+        shields: Option<Arc<RunShields>>,
+    ) -> Arc<Self> {
         let nesting = parent.map_or(0, |parent| parent.nesting);
-        Arc::new(Self { nesting, ..Self::within(parent, None) })
+        Arc::new(Self { nesting, deadline, shields, ..Self::within(parent, None) })
     }
 
     fn within(parent: Option<&Arc<Self>>, token: Option<CancellationToken>) -> Self {
@@ -489,7 +500,19 @@ impl ScopeNode {
             parent_task: None,
             enclosing_runs: Box::default(),
             outermost_run: None,
+            deadline: None,
+            shields: None,
         }
+    }
+
+    /// The nearest deadline of the code inside: of the section, or of the code that the scope was made in.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The shields that a section with a deadline counts.
+    pub(crate) fn shields(&self) -> Option<&Arc<RunShields>> {
+        self.shields.as_ref()
     }
 
     /// The scope that it was made in, if that is live.

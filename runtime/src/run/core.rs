@@ -16,7 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Ticks,
-    context::{self, reason::CancelEpoch, shields::RunShields, stack::Pushed},
+    context::{
+        self,
+        reason::CancelEpoch,
+        shields::RunShields,
+        stack::{self, OwnTimes, Pushed, RunTimes},
+    },
     error::Origin,
     function::{
         TaskSpec,
@@ -241,7 +246,41 @@ impl Core {
     /// Enters the stack of runs, before the body is polled.
     #[inline]
     pub(super) fn push(&mut self) -> Pushed {
-        context::enter_run(self.spec, self.permit.is_some(), self.shields_if_any())
+        let pushed = context::enter_run(self.spec, self.permit.is_some(), self.shields_if_any());
+        if self.has_own_times() {
+            self.set_own_times(pushed);
+        } else if self.spec.timeout().is_some() {
+            let (since, deadline) = (self.since, self.deadline());
+            stack::set_times(pushed, RunTimes { since, deadline, own: None });
+        }
+        pushed
+    }
+
+    /// Whether its timeout or its grace may differ from those of the function.
+    #[inline]
+    fn has_own_times(&self) -> bool {
+        self.cold
+            .as_ref()
+            .is_some_and(|cold| cold.tuning.is_some() || cold.longest_grace != Grace::NONE)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_own_times(&self, pushed: Pushed) {
+        let grace = self.grace();
+        let grace = (grace != Grace::NONE).then(|| grace.into());
+        let own = Some(OwnTimes { timeout: self.timeout(), grace });
+        let (since, deadline) = (self.since, self.deadline());
+        stack::set_times(pushed, RunTimes { since, deadline, own });
+    }
+
+    /// When the timer of the timeout or of the grace ends, if it runs.
+    #[inline]
+    fn deadline(&self) -> Option<Instant> {
+        match &self.cold.as_ref()?.wait {
+            Some(Wait::Deadline(sleep)) => Some(sleep.deadline()),
+            _ => None,
+        }
     }
 
     /// Pops the run off the stack. This needs no guard: nothing unwinds out of a body.

@@ -12,6 +12,7 @@ pub(crate) mod output;
 pub(crate) mod restart;
 pub(crate) mod shield;
 pub(crate) mod tuned;
+pub(crate) mod within;
 
 mod body;
 mod core;
