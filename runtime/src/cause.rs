@@ -31,6 +31,8 @@ pub enum Cause {
     RuntimeGone,
     /// The enclosing [`shield`](crate::shield()) reached its limit.
     ShieldLimit,
+    /// The deadline of a [`within`](crate::within()) around it has passed.
+    Deadline,
 }
 
 impl fmt::Display for Cause {
@@ -44,6 +46,7 @@ impl fmt::Display for Cause {
             Self::ScopeDropped => f.write_str("its scope was dropped"),
             Self::RuntimeGone => f.write_str("its runtime or `LocalSet` was dropped or shut down"),
             Self::ShieldLimit => f.write_str("its shield exceeded its limit"),
+            Self::Deadline => f.write_str("its deadline has passed"),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     function::TaskSpec,
     outcome::Outcome,
     panic::{Caught, PanicLocation, Site},
+    tuning::{Bracketed, Label, TaskTitle},
 };
 
 /// Why a run returned no value.
@@ -67,6 +68,17 @@ impl TaskError {
             Self::Cancelled(_) => Outcome::Cancelled,
             Self::TimedOut(_) => Outcome::TimedOut,
             Self::Rejected(_) => Outcome::Rejected,
+        }
+    }
+}
+
+impl TaskError {
+    pub(crate) fn title(&self) -> TaskTitle<'_> {
+        match self {
+            Self::Panicked(panic) => panic.task.title(),
+            Self::Cancelled(cancelled) => cancelled.task.0.title(),
+            Self::TimedOut(timed_out) => timed_out.task.title(),
+            Self::Rejected(rejected) => rejected.task.title(),
         }
     }
 }
@@ -165,19 +177,62 @@ impl fmt::Display for UnfinishedPool {
 impl Error for UnfinishedPool {}
 
 /// The function that a task is named after. As the source of an error, it says where the function is defined.
-#[derive(Clone, Copy)]
+///
+/// Two words: errors are moved with every result.
+#[derive(Clone)]
 pub(crate) enum Origin {
     Function(&'static TaskSpec),
+    /// A call that has a label.
+    Labelled(Arc<LabelledCall>),
+    /// A section with a deadline, in the run that it is named after.
+    Section(Arc<Section>),
     /// The closure that names the function was not called, or did not return.
-    Unmade(&'static str),
+    Unmade(Box<&'static str>),
+}
+
+pub(crate) struct Section {
+    run: &'static str,
+    place: &'static Location<'static>,
+}
+
+pub(crate) struct LabelledCall {
+    spec: &'static TaskSpec,
+    label: Label,
 }
 
 impl Origin {
+    /// The call of a function, with its label if it has one.
+    pub(crate) fn of_call(spec: &'static TaskSpec, label: Option<&Label>) -> Self {
+        match label {
+            None => Self::Function(spec),
+            Some(label) => Self::Labelled(Arc::new(LabelledCall { spec, label: label.clone() })),
+        }
+    }
+
+    /// A section at `place`, in the run of that name if there is one.
+    pub(crate) fn of_section(run: Option<&'static str>, place: &'static Location<'static>) -> Self {
+        Self::Section(Arc::new(Section { run: run.unwrap_or("within"), place }))
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Function(spec) => spec.name(),
+            Self::Labelled(call) => call.spec.name(),
+            Self::Section(section) => section.run,
             Self::Unmade(name) => name,
         }
+    }
+
+    pub(crate) fn label(&self) -> Option<&str> {
+        match self {
+            Self::Labelled(call) => Some(call.label.as_str()),
+            Self::Function(_) | Self::Section(_) | Self::Unmade(_) => None,
+        }
+    }
+
+    /// How the task is written in a text.
+    pub(crate) fn title(&self) -> TaskTitle<'_> {
+        TaskTitle { name: self.name(), label: self.label() }
     }
 }
 
@@ -189,14 +244,19 @@ impl From<&'static TaskSpec> for Origin {
 
 impl From<&'static str> for Origin {
     fn from(name: &'static str) -> Self {
-        Self::Unmade(name)
+        Self::Unmade(Box::new(name))
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let defined = |f: &mut fmt::Formatter<'_>, spec: &TaskSpec| {
+            write!(f, "the function is defined at {}", spec.place())
+        };
         match self {
-            Self::Function(spec) => write!(f, "the function is defined at {}", spec.place()),
+            Self::Function(spec) => defined(f, spec),
+            Self::Labelled(call) => defined(f, call.spec),
+            Self::Section(section) => write!(f, "the section is at {}", section.place),
             Self::Unmade(_) => f.write_str("its function had not been called"),
         }
     }
@@ -204,13 +264,13 @@ impl fmt::Display for Origin {
 
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.name().fmt(f)
+        write!(f, "{:?}{}", self.name(), Bracketed(self.label()))
     }
 }
 
 impl PartialEq for Origin {
     fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
+        (self.name(), self.label()) == (other.name(), other.label())
     }
 }
 
@@ -220,7 +280,7 @@ impl Error for Origin {}
 
 /// The same for a cancellation: [`is_cancelled`] recognises it even if the error is transparent over a [`TaskError`],
 /// and exposes only its source.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct CancelledFunction(Origin);
 
 impl fmt::Display for CancelledFunction {
@@ -277,6 +337,10 @@ impl Panic {
         self.caught.message()
     }
 
+    pub(crate) fn label(&self) -> Option<&str> {
+        self.task.label()
+    }
+
     pub(crate) fn shared_message(&self) -> Arc<str> {
         self.caught.shared_message()
     }
@@ -311,7 +375,7 @@ impl Panic {
 
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task `{}` panicked", self.task())?;
+        write!(f, "{} panicked", self.task.title())?;
         if let Some(location) = self.location() {
             write!(f, " at {location}")?;
         }
@@ -363,7 +427,7 @@ impl Cancelled {
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task `{}` was cancelled: {}", self.task(), self.cause)
+        write!(f, "{} was cancelled: {}", self.task.0.title(), self.cause)
     }
 }
 
@@ -401,7 +465,7 @@ impl TimedOut {
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task `{}` timed out after {:?}", self.task(), self.timeout)
+        write!(f, "{} timed out after {:?}", self.task.title(), self.timeout)
     }
 }
 
@@ -453,6 +517,11 @@ impl Rejected {
         Self { task: task.into(), limit, deadlock: Some(Box::new(Deadlock { chain, what })) }
     }
 
+    /// The same, of a call that may have a label.
+    pub(crate) fn of_call(self, task: Origin) -> Self {
+        Self { task, ..self }
+    }
+
     /// The task's `name`.
     #[must_use]
     pub fn task(&self) -> &'static str {
@@ -491,7 +560,7 @@ impl Rejected {
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (task, Self { limit, deadlock, .. }) = (self.task(), self);
-        write!(f, "task `{task}` was rejected: ")?;
+        write!(f, "{} was rejected: ", self.task.title())?;
         let Some(deadlock) = deadlock else {
             return match limit {
                 1 => write!(f, "its only permit is taken"),

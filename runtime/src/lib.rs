@@ -30,6 +30,7 @@
 //! | tasks that outlive the code that spawned them | [`Pool`], [`Slot`], [`Unfinished`] |
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a section that must not stop halfway | [`shield()`] |
+//! | a section with a deadline | [`within()`], [`remaining()`] |
 //! | a process that obeys signals | [`#[supervised::main]`](macro@supervised::main) |
 //! | a test that fails if it leaks tasks | [`#[supervised::test]`](macro@supervised::test), [`LeakCheck`] |
 //! | what has happened so far | [`stats()`], [`recent_panics()`] |
@@ -134,6 +135,7 @@ pub(crate) mod tasks;
 pub(crate) mod telemetry;
 pub(crate) mod testing;
 mod token;
+mod tuning;
 
 pub use crate::cause::{Cause, Signal};
 pub use crate::error::{Cancelled, Panic, Rejected, TaskError, TimedOut, is_cancelled};
@@ -172,10 +174,13 @@ pub use crate::{
     registry::unfinished::Unfinished,
 };
 pub use crate::{
+    run::boxed::BoxedTask,
     run::future::{ErrInto, Supervised, SupervisedFuture},
     run::output::SupervisedOutput,
     run::restart::Restarting,
     run::shield::{Shield, shield},
+    run::tuned::Tuned,
+    run::within::{Within, remaining, within},
 };
 pub use crate::{testing::leak_check::LeakCheck, testing::leaks::Leaks};
 #[doc = include_str!("docs/supervised.md")]

@@ -29,6 +29,7 @@ use std::{
 use tokio::{
     runtime::{self, Handle},
     task::Id,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -36,10 +37,12 @@ use crate::{
     cause::Cause,
     clock::{AtomicTicks, Ticks},
     context::{reason::CancelEpoch, reason::Reason, shields::RunShields},
+    error::Origin,
     function::TaskSpec,
     panic::quietly,
     sync,
     sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool, atomic::Ordering},
+    tuning::{Label, Tuning},
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -73,6 +76,8 @@ struct RecordState {
     aborted: AtomicBool,
     /// Kept from the first poll that was pending.
     waker: Mutex<Option<Waker>>,
+    /// The options of its call, if it has some. The worker of a map changes them with each run.
+    tuning: Mutex<Option<Arc<Tuning>>>,
     /// Set after the spawn.
     id: OnceLock<Id>,
     /// Set if someone checks for leaks.
@@ -143,6 +148,31 @@ impl TaskRecord {
 
     pub(crate) fn spec(&self) -> &'static TaskSpec {
         self.spec
+    }
+
+    /// Sets the options of the call that the task drives.
+    pub(crate) fn set_tuning(&self, tuning: Option<Arc<Tuning>>) {
+        let before = std::mem::replace(&mut *self.tuning(), tuning);
+        drop(before);
+    }
+
+    fn tuning(&self) -> MutexGuard<'_, Option<Arc<Tuning>>> {
+        self.state.tuning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The label of the call.
+    pub(crate) fn label(&self) -> Option<Label> {
+        self.tuning().as_ref().and_then(|tuning| tuning.label.clone())
+    }
+
+    /// The grace of the call, else that of the function.
+    pub(crate) fn grace(&self) -> Option<Duration> {
+        self.tuning().as_ref().and_then(|tuning| tuning.grace).or(self.spec.grace())
+    }
+
+    /// The function and the label of the call, for an error.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::of_call(self.spec, self.label().as_ref())
     }
 
     pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
@@ -315,6 +345,7 @@ impl RecordState {
             unfinished: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             waker: Mutex::new(None),
+            tuning: Mutex::new(None),
             id: OnceLock::new(),
             runtime: watch::runtime(),
         }
@@ -337,6 +368,10 @@ pub(crate) struct ScopeNode {
     pub(crate) enclosing_runs: Box<[EnclosingRun]>,
     /// The outermost of them, if it is a task of the scope around. Once it is dead, it holds no slot there.
     pub(crate) outermost_run: Option<Weak<RunShields>>,
+    /// The nearest deadline of the code inside.
+    deadline: Option<Instant>,
+    /// The shields that a section with a deadline counts.
+    shields: Option<Arc<RunShields>>,
 }
 
 /// The task that a scope was made in. It may have ended: its name is known all the same.
@@ -418,6 +453,7 @@ impl ScopeNode {
         parent_task: Option<ParentRef>,
         enclosing_runs: Box<[EnclosingRun]>,
         outermost_run: Option<Weak<RunShields>>,
+        deadline: Option<Instant>,
     ) -> Arc<Self> {
         let uncancelled = CancelEpoch::now();
         let uncancelled = if token.is_cancelled() { CancelEpoch::NEVER } else { uncancelled };
@@ -427,6 +463,7 @@ impl ScopeNode {
             parent_task,
             enclosing_runs,
             outermost_run,
+            deadline,
             uncancelled,
             nesting,
             ..within
@@ -445,9 +482,13 @@ impl ScopeNode {
     }
 
     /// Makes the scope of a section: see [`section_scope`](crate::context::section_scope).
-    pub(super) fn section(parent: Option<&Arc<Self>>) -> Arc<Self> {
+    pub(super) fn section(
+        parent: Option<&Arc<Self>>,
+        deadline: Option<Instant>,
+        shields: Option<Arc<RunShields>>,
+    ) -> Arc<Self> {
         let nesting = parent.map_or(0, |parent| parent.nesting);
-        Arc::new(Self { nesting, ..Self::within(parent, None) })
+        Arc::new(Self { nesting, deadline, shields, ..Self::within(parent, None) })
     }
 
     fn within(parent: Option<&Arc<Self>>, token: Option<CancellationToken>) -> Self {
@@ -460,7 +501,19 @@ impl ScopeNode {
             parent_task: None,
             enclosing_runs: Box::default(),
             outermost_run: None,
+            deadline: None,
+            shields: None,
         }
+    }
+
+    /// The nearest deadline of the code inside: of the section, or of the code that the scope was made in.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The shields that a section with a deadline counts.
+    pub(crate) fn shields(&self) -> Option<&Arc<RunShields>> {
+        self.shields.as_ref()
     }
 
     /// The scope that it was made in, if that is live.

@@ -31,7 +31,7 @@ use crate::{
     group::state::GroupState,
     tasks::admission::{Admission, AdmissionWait, Refusal},
     tasks::blocking::{Blocking, blocking},
-    tasks::cell::{Report, Task, error_of_abort},
+    tasks::cell::{Report, Task, error_of_abort, set_tuning},
     tasks::failure::Failure,
     tasks::name::task_name,
     tasks::refused::SpawnError,
@@ -169,7 +169,9 @@ where
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
     let record = TaskRecord::recycle_or_new(record, spec, place, &group.tasks.scope, L::THREAD);
-    let span = events::task_span(&group.span, group.tasks.scope.cuts_spans(), spec.name());
+    let label = set_tuning(&record, waiting);
+    let cuts_spans = group.tasks.scope.cuts_spans();
+    let span = events::task_span(&group.span, cuts_spans, spec.name(), label.as_ref());
     let Some(key) = group.register(&record) else {
         drop_quietly(run.take());
         return Err(spec);
@@ -270,7 +272,7 @@ fn report_refusal<T, E>(
         }
     };
     match error {
-        Ok(error) => group.fail(Failure { task, place, outcome, error, text }),
+        Ok(error) => group.fail(Failure { task, label: None, place, outcome, error, text }),
         Err(caught) => group.fail_unconvertible(task, caught),
     }
     Ok(())
@@ -283,11 +285,12 @@ impl<T, E> GroupState<T, E> {
         error: fn(TaskError) -> E,
         return_error: bool,
     ) -> Result<(), SpawnError> {
+        let name = task.name();
         let refusal = self.refusal(task);
         let SpawnError::Cancelled(cancelled) = &refusal else { return Err(refusal) };
         let (cause, cancelled) = (cancelled.cause(), TaskError::Cancelled(cancelled.clone()));
         let error = panic::catch(|| error(cancelled));
-        self.refuse(task.name(), cause, error, return_error);
+        self.refuse(name, cause, error, return_error);
         if return_error { Err(refusal) } else { Ok(()) }
     }
 
@@ -357,14 +360,17 @@ impl<T, E> Report<T, E> for GroupReporter<T, E> {
         text: Option<Box<str>>,
     ) {
         let (task, place) = (record.spec().name(), record.spawned_at());
-        let result = result.map_err(|error| Failure { task, place, outcome, error, text });
+        let result = result.map_err(|error| {
+            let label = record.label();
+            Failure { task, label, place, outcome, error, text }
+        });
         drop(self.slot);
         self.group.finish(self.key, task, result, token);
     }
 
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E) {
-        match error_of_abort(&self.group.tasks.scope, &self.group.tasks.token, record.spec(), error)
-        {
+        let tasks = &self.group.tasks;
+        match error_of_abort(&tasks.scope, &tasks.token, record.origin(), error) {
             Ok(error) => self.completed(record, TaskCompletion::aborted(error), None, None),
             Err(caught) => self.poll_panicked(record, caught),
         }

@@ -52,6 +52,7 @@ use crate::{
     sync::{MutexGuard, atomic::AtomicBool, atomic::Ordering},
     telemetry::events::FailedScope,
     telemetry::span::TaskSpan,
+    tuning::Label,
 };
 use crate::{
     map::growth::{Capacity, Progress, WorkerLimit},
@@ -253,8 +254,13 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
 
     /// Stores the result of an item after which no next one is read. `text` is the text of its error, if it is known.
     #[cold]
-    pub(crate) fn store(&self, item: FinishedItem<S>, text: Option<Box<str>>) {
-        drop(self.store_locked(self.lock(), item, text));
+    pub(crate) fn store(
+        &self,
+        item: FinishedItem<S>,
+        label: Option<Label>,
+        text: Option<Box<str>>,
+    ) {
+        drop(self.store_locked(self.lock(), item, label, text));
     }
 
     /// Stores the result of an item. A failure is stored, or logged, while the lock is released.
@@ -263,6 +269,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         &'a self,
         mut state: State<'a, I, F, S, K>,
         FinishedItem { task, index, ended }: FinishedItem<S>,
+        label: Option<Label>,
         text: Option<Box<str>>,
     ) -> State<'a, I, F, S, K> {
         let outcome = ended.outcome;
@@ -272,7 +279,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
                 state
             }
             Err(error) => {
-                self.fail(state, Failure { task, place: self.place, outcome, error, text });
+                self.fail(state, Failure { task, label, place: self.place, outcome, error, text });
                 self.lock()
             }
         }
@@ -519,7 +526,7 @@ where
     ) -> NextRun {
         let mut state = self.lock();
         if let Some(done) = done.take() {
-            state = self.store_locked(state, done, None);
+            state = self.store_locked(state, done, None, None);
         }
         let Some(mut source) = state.input.borrow(Borrowed::ToRead) else {
             let is_lent = state.input.is_lent();

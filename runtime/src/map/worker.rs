@@ -31,13 +31,14 @@ use crate::{
     sync,
     telemetry::events,
     telemetry::span::TaskSpan,
+    tuning::Label,
 };
 use crate::{
     map::growth::{GrowthPolicy, WorkerLimit},
     map::results::{CollectMode, FinishedItem},
     map::state,
     map::state::{MapState, NextRun},
-    tasks::cell::{DynTask, TaskCell, error_of_abort},
+    tasks::cell::{DynTask, TaskCell, error_of_abort, set_tuning},
     tasks::reorder_buffer::Index,
 };
 
@@ -175,7 +176,10 @@ where
         ));
         let span = match first {
             Some(_) => TaskSpan::none(),
-            None => events::task_span(&shared.span, shared.tasks.scope.cuts_spans(), spec.name()),
+            None => {
+                let cuts_spans = shared.tasks.scope.cuts_spans();
+                events::task_span(&shared.span, cuts_spans, spec.name(), None)
+            }
         };
         let runs = Runs {
             key: Some(shared.register(&record)),
@@ -234,8 +238,22 @@ where
         shared.set_function(spec, limit.unwrap_or_else(|| WorkerLimit::Fixed(default_limit())));
         shared.wake();
         self.woke = true;
-        let span = events::task_span(&shared.span, shared.tasks.scope.cuts_spans(), spec.name());
+        let cuts_spans = shared.tasks.scope.cuts_spans();
+        let span = events::task_span(&shared.span, cuts_spans, spec.name(), None);
+        self.set_tuning();
         TaskCell::new(record, span)
+    }
+
+    /// Notes the options of the run that was made. A worker has one span for all of its runs, which has no label.
+    #[inline]
+    fn set_tuning(&self) {
+        if let Some(run) = self.run.as_ref().as_pin_ref() {
+            _ = set_tuning(&self.record, run.get_ref());
+        }
+    }
+
+    fn label(&self) -> Option<Label> {
+        if S::MAY_BE_TUNED { self.record.label() } else { None }
     }
 
     /// Drives one run after another, until one is pending or there is nothing more to do.
@@ -272,8 +290,8 @@ where
                         self.woke = true;
                     }
                     if K::STOPS && ended.result.is_err() {
-                        let text = text.and_then(Cell::take);
-                        self.shared.store(FinishedItem { task, index, ended }, text);
+                        let (label, text) = (self.label(), text.and_then(Cell::take));
+                        self.shared.store(FinishedItem { task, index, ended }, label, text);
                         None
                     } else {
                         Some(FinishedItem { task, index, ended })
@@ -288,6 +306,7 @@ where
             // An item was read since.
             now = None;
             self.record.reset_clock();
+            self.set_tuning();
         }
     }
 
@@ -449,12 +468,13 @@ where
     fn on_aborted(&mut self, _: &Arc<TaskRecord>) {
         self.dequeue();
         if let Some(index) = self.index.take() {
-            let spec = self.record.spec();
-            match error_of_abort(&self.shared.tasks.scope, &self.shared.tasks.token, spec, S::error)
-            {
+            let (spec, origin) = (self.record.spec(), self.record.origin());
+            let tasks = &self.shared.tasks;
+            match error_of_abort(&tasks.scope, &tasks.token, origin, S::error) {
                 Ok(error) => {
                     let ended = TaskCompletion::aborted(error);
-                    self.shared.store(FinishedItem { task: spec.name(), index, ended }, None);
+                    let item = FinishedItem { task: spec.name(), index, ended };
+                    self.shared.store(item, self.label(), None);
                 }
                 Err(caught) => self.shared.store_unconvertible(spec.name(), caught),
             }

@@ -248,7 +248,7 @@ impl PoolState {
         let mut state = self.lock();
         // Without a drain, the code that cancelled the task is responsible for it.
         if state.drains.has_started || state.dropped {
-            let why = UnfinishedReason::OwnGrace(record.spec().grace());
+            let why = UnfinishedReason::OwnGrace(record.grace());
             state.not_finished.add(record, why, true);
         }
     }

@@ -15,11 +15,12 @@ use crate::{
     run::output::{Text, panicked},
     telemetry::events,
     token::call_closure,
+    tuning::{Label, TaskTitle},
 };
 use crate::{
     pool::state::{PoolState, SlotKind},
     pool::token::Renewed,
-    tasks::cell::{Report, Task},
+    tasks::cell::{Report, Task, set_tuning},
     tasks::name::task_name,
     tasks::refused::{Closed, LoggedError},
     tasks::spawner::Spawner,
@@ -64,6 +65,7 @@ where
             TaskRecord::recycle_or_new(record, spec, place, &renewed.scope, L::THREAD)
         }
     };
+    let label = set_tuning(&record, waiting);
     let key = match pool.register(&record, slot_kind) {
         Ok(key) => key,
         Err(closed) => {
@@ -73,7 +75,7 @@ where
     };
     waiting.prepare(Prepared { permit, longest_grace: None });
     let report = PoolReporter { pool: pool.clone(), key, token: None, renewed, _slot: slot };
-    let span = events::root_task_span(spec.name());
+    let span = events::root_task_span(spec.name(), label.as_ref());
     let id = L::spawn(Task::new(record.clone(), span, run, report));
     record.set_id(id);
     Ok(())
@@ -114,7 +116,7 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
         match ended.result {
             Ok(value) => drop_quietly(value),
             Err(error) => {
-                report_failure(record.spec().name(), ended.outcome, &error, text);
+                report_failure(record, ended.outcome, &error, text);
                 drop_quietly(error);
             }
         }
@@ -143,7 +145,7 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
 /// conversion may have changed the text.
 #[cold]
 fn report_failure(
-    task: &'static str,
+    record: &TaskRecord,
     outcome: Outcome,
     error: &dyn fmt::Display,
     chain: Option<Box<str>>,
@@ -151,6 +153,7 @@ fn report_failure(
     if outcome == Outcome::Panicked {
         return;
     }
+    let task = record.spec().name();
     if outcome != Outcome::Cancelled && !events::POOL_FAILURES.admits(task) {
         return;
     }
@@ -160,5 +163,7 @@ fn report_failure(
         _ => Text::of_display(task, format_args!("{error}")),
     };
     let chain = chain.filter(|chain| outcome == Outcome::Error && chain.starts_with(&*text));
-    events::pool_task_failed(task, outcome, &chain.unwrap_or(text));
+    let label = record.label();
+    let title = TaskTitle { name: task, label: label.as_ref().map(Label::as_str) };
+    events::pool_task_failed(&title, outcome, &chain.unwrap_or(text));
 }

@@ -57,7 +57,7 @@ fn seen(tasks: u32) -> Duration {
     for _ in 0..tasks {
         let record = Arc::new(TaskRecord::new(&SPEC, place, scope.clone(), OnThread::Worker));
         list.lock().unwrap().push(record.clone());
-        let span = events::task_span(&made_in, scope.cuts_spans(), SPEC.name());
+        let span = events::task_span(&made_in, scope.cuts_spans(), SPEC.name(), None);
         for _ in 0..2 {
             let _inside = span.enter();
             if record.enter_poll().1 {

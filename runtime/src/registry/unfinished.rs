@@ -321,6 +321,7 @@ mod tests {
             spawned_at: Location::caller(),
             parent: None,
             depth: 0,
+            label: None,
         };
         UnfinishedTask { task, why }
     }

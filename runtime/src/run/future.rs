@@ -5,6 +5,7 @@ use std::{
     future::Future,
     marker::PhantomData,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -15,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 #[cfg(debug_assertions)]
 use crate::run::machine::{Between, OnePoll};
 use crate::{
-    error::TaskError, function::TaskSpec, function::limit::Permit, outcome::Outcome, token::AsToken,
+    error::TaskError, function::TaskSpec, function::limit::Permit, outcome::Outcome,
+    token::AsToken, tuning::Tuning,
 };
 use crate::{
     run::body::{Failure, OnError, is_overdue, put_error_text, result},
@@ -293,6 +295,15 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     fn spec(&self) -> &'static TaskSpec;
     #[doc(hidden)]
     fn prepare(&mut self, prepared: Prepared);
+    /// Whether a call of this type may have options of its own. A constant: other calls pay nothing.
+    #[doc(hidden)]
+    const MAY_BE_TUNED: bool = false;
+    /// Sets options of this call, before the first poll.
+    #[doc(hidden)]
+    fn tune(&mut self, tuning: Tuning);
+    /// The options of this call.
+    #[doc(hidden)]
+    fn tuning(&self) -> Option<&Arc<Tuning>>;
     /// Replaces the token, before the first poll, if it is the first one given here.
     #[doc(hidden)]
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
@@ -345,6 +356,14 @@ where
 
     fn prepare(&mut self, prepared: Prepared) {
         self.run.prepare(prepared.permit, prepared.longest_grace);
+    }
+
+    fn tune(&mut self, tuning: Tuning) {
+        self.run.tune(tuning);
+    }
+
+    fn tuning(&self) -> Option<&Arc<Tuning>> {
+        self.run.tuning()
     }
 
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
@@ -412,6 +431,16 @@ where
 
     fn prepare(&mut self, prepared: Prepared) {
         self.supervised.prepare(prepared);
+    }
+
+    const MAY_BE_TUNED: bool = S::MAY_BE_TUNED;
+
+    fn tune(&mut self, tuning: Tuning) {
+        self.supervised.tune(tuning);
+    }
+
+    fn tuning(&self) -> Option<&Arc<Tuning>> {
+        self.supervised.tuning()
     }
 
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {

@@ -145,7 +145,7 @@ impl Text {
         let mut next = Some(error);
         for _ in 0..Self::DEEPEST {
             let Some(error) = next else { return };
-            let mut link = Self::new(self.task);
+            let mut link = Self::new(self.task.clone());
             link.write_args("Display", format_args!("{error}"));
             if !self.text.contains(&link.text) {
                 let colon = if self.text.is_empty() { "" } else { ": " };
@@ -154,7 +154,7 @@ impl Text {
             next = match panic::catch(|| error.source()) {
                 Ok(source) => source.map(|source| source as &dyn Error),
                 Err(caught) => {
-                    _ = panicked(self.task, caught);
+                    _ = panicked(self.task.clone(), caught);
                     None
                 }
             };
@@ -165,7 +165,7 @@ impl Text {
     fn write_args(&mut self, trait_name: &'static str, error: fmt::Arguments<'_>) {
         // An `Err` means that the text was cut, which is no failure.
         if let Err(caught) = panic::catch(|| _ = fmt::write(self, error)) {
-            _ = panicked(self.task, caught);
+            _ = panicked(self.task.clone(), caught);
             _ = fmt::write(self, format_args!("(its `{trait_name}` panicked)"));
         }
     }

@@ -141,8 +141,9 @@ impl<F: Future> Future for Shield<F> {
             }
             ready!(budget::spend(cx));
             *this.state = ShieldState::Protects;
-            *this.scope = Some(context::section_scope());
-            this.deadline.set(Some(tokio::time::sleep(*this.limit)));
+            let deadline = tokio::time::sleep(*this.limit);
+            *this.scope = Some(context::shield_scope(deadline.deadline()));
+            this.deadline.set(Some(deadline));
         }
         if *this.state == ShieldState::Protects {
             let deadline = this.deadline.as_mut().as_pin_mut();
@@ -180,24 +181,26 @@ impl<F> fmt::Debug for Shield<F> {
 /// Whether a run around it is ending, up to the section that this one is a part of.
 fn starts_too_late() -> bool {
     with_entries(|entries| {
-        let runs = entries.iter().rev().map_while(|entry| match entry {
-            StackEntry::Run { shields, .. } => Some(shields),
+        let around = entries.iter().rev().map_while(|entry| match entry {
+            StackEntry::Run { shields, .. } => Some(shields.as_ref()),
+            // One with a deadline ends like a run.
+            StackEntry::Section { scope: Some(scope), .. } => scope.shields().map(Some),
             StackEntry::Task { .. } | StackEntry::Section { .. } => None,
         });
-        runs.flatten().any(|shields| shields.is_ending_here())
+        around.flatten().any(|shields| shields.is_ending_here())
     })
 }
 
-/// The runs that count a shield, each with the deadline that it counts, until the shield ends.
+/// The runs and the sections with a deadline that count a shield, each with the deadline that it counts, until the shield ends.
 #[derive(Default)]
 struct Counted(Vec<(Arc<RunShields>, Instant)>);
 
 impl Counted {
-    /// Makes every run that polls this shield count it: it may have been moved into others.
+    /// Makes everything that polls this shield count it: it may have been moved into others.
     fn count(&mut self, deadline: Instant) {
         with_entries(|entries| {
             for entry in entries {
-                let Some(shields) = entry.shields() else { continue };
+                let Some(shields) = entry.counted_shields() else { continue };
                 if !self.0.iter().any(|(counting, _)| Arc::ptr_eq(counting, shields)) {
                     shields.add(deadline);
                     self.0.push((shields.clone(), deadline));

@@ -38,6 +38,7 @@ use crate::{
     run::future::{SupervisedFuture, TaskCompletion},
     telemetry::events,
     telemetry::span::TaskSpan,
+    tuning::Label,
 };
 
 /// Receives the end of a task, once.
@@ -59,6 +60,18 @@ pub(crate) trait Report<T, E> {
     fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught);
     /// Wakes the task when the token of its scope fires.
     fn cancel_waker(&self) -> Option<&CancelWaker>;
+}
+
+/// Notes in the task's record the options of its call. Returns the label.
+#[inline]
+pub(crate) fn set_tuning<S: SupervisedFuture>(record: &TaskRecord, run: &S) -> Option<Label> {
+    if !S::MAY_BE_TUNED {
+        return None;
+    }
+    let tuning = run.tuning().cloned();
+    let label = tuning.as_ref().and_then(|tuning| tuning.label.clone());
+    record.set_tuning(tuning);
+    label
 }
 
 /// Makes the error of a task that was dropped before its run ended. Its scope fires the token before it aborts;

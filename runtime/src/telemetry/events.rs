@@ -9,11 +9,12 @@ use tracing::{Level, Span, field, span};
 
 use crate::{
     cause::{Cause, Signal},
-    error::{Panic, TaskError},
+    error::{Origin, Panic, TaskError},
     outcome::Outcome,
     panic::{PanicLocation, backtraces, recent},
     telemetry::events::rate::Rate,
     telemetry::span::{TaskSpan, call_subscriber},
+    tuning::{Label, TaskTitle},
 };
 
 /// The failures of pool tasks, which have no caller to return them to.
@@ -50,25 +51,35 @@ pub(crate) fn has_counted() -> bool {
 /// The span of a task of a group or a worker of a map: a child of the span in which the scope was created, no matter
 /// which task spawns it. As children of the spawner's span, the spans of tasks that spawn their successors would nest
 /// without bound. If the scope is nested too deeply (`is_cut`), the span has no parent.
-pub(crate) fn task_span(made_in: &TaskSpan, is_cut: bool, name: &'static str) -> TaskSpan {
+pub(crate) fn task_span(
+    made_in: &TaskSpan,
+    is_cut: bool,
+    name: &'static str,
+    label: Option<&Label>,
+) -> TaskSpan {
     if is_cut {
-        return root_task_span(name);
+        return root_task_span(name, label);
     }
-    new_task_span(made_in.as_span().id(), name)
+    new_task_span(made_in.as_span().id(), name, label)
 }
 
 /// The span of a task of a pool, which outlives its spawner: inside none.
-pub(crate) fn root_task_span(name: &'static str) -> TaskSpan {
-    new_task_span(None, name)
+pub(crate) fn root_task_span(name: &'static str, label: Option<&Label>) -> TaskSpan {
+    new_task_span(None, name, label)
 }
 
-fn new_task_span(parent: Option<span::Id>, name: &'static str) -> TaskSpan {
+fn new_task_span(
+    parent: Option<span::Id>,
+    name: &'static str,
+    label: Option<&Label>,
+) -> TaskSpan {
     let span = TaskSpan::new(|| {
         tracing::info_span!(
             target: "tokio_supervised",
             parent: parent.clone(),
             "task",
             task.name = name,
+            task.label = label.map(Label::as_str),
             task.id = field::Empty
         )
     });
@@ -111,6 +122,7 @@ pub(crate) fn panicked(panic: &Panic) {
             target: "tokio_supervised",
             {
                 "task.name" = panic.task(),
+                "task.label" = panic.label(),
                 "task.id" = tokio::task::try_id().map(field::display),
                 "exception.type" = "panic",
                 "exception.message" = panic.message(),
@@ -136,12 +148,13 @@ fn more_panicked(task: &'static str, count: u64, within: Duration) {
 
 /// `WARN`: a body that had the token did not end within its grace, and was dropped.
 #[cold]
-pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
+pub(crate) fn did_not_stop(task: &Origin, grace: Duration) {
+    let title = task.title();
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "task.name" = task, "grace" = ?grace },
-            "task `{task}` did not stop within its grace of {grace:?} and was dropped"
+            { "task.name" = title.name, "task.label" = title.label, "grace" = ?grace },
+            "{title} did not stop within its grace of {grace:?} and was dropped"
         );
     });
 }
@@ -149,23 +162,25 @@ pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
 /// `WARN`: a run ended, and another one follows. Nothing else reports the error of the run.
 #[cold]
 pub(crate) fn restarts(
-    task: &'static str,
+    task: &Origin,
     outcome: Outcome,
     error: Option<&str>,
     number: u64,
     wait: Duration,
 ) {
+    let title = task.title();
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             {
-                "task.name" = task,
+                "task.name" = title.name,
+                "task.label" = title.label,
                 "outcome" = outcome.as_str(),
                 "error" = error,
                 "restart" = number,
                 "wait" = ?wait,
             },
-            "task `{task}` ended as `{outcome}`{}: restart {number} in {wait:?}",
+            "{title} ended as `{outcome}`{}: restart {number} in {wait:?}",
             InParentheses(error)
         );
     });
@@ -183,12 +198,18 @@ impl fmt::Display for InParentheses<'_> {
 /// `WARN`: a run ended, and the runtime has no timer for the wait before the next one. Nothing else reports the error
 /// of the run: the call returns the panic of the timer.
 #[cold]
-pub(crate) fn cannot_restart(task: &'static str, outcome: Outcome, error: Option<&str>) {
+pub(crate) fn cannot_restart(task: &Origin, outcome: Outcome, error: Option<&str>) {
+    let title = task.title();
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "task.name" = task, "outcome" = outcome.as_str(), "error" = error },
-            "task `{task}` ended as `{outcome}`{}; it cannot restart because its runtime has no timer: build the runtime with `enable_time`",
+            {
+                "task.name" = title.name,
+                "task.label" = title.label,
+                "outcome" = outcome.as_str(),
+                "error" = error,
+            },
+            "{title} ended as `{outcome}`{}; it cannot restart because its runtime has no timer: build the runtime with `enable_time`",
             InParentheses(error)
         );
     });
@@ -197,17 +218,19 @@ pub(crate) fn cannot_restart(task: &'static str, outcome: Outcome, error: Option
 /// `WARN`: a run ended, and its call does not restart because `max_restarts` was reached. The failure itself is the
 /// result of the call: its caller reports it, or the pool or group that it was spawned into.
 #[cold]
-pub(crate) fn restarts_exhausted(
-    task: &'static str,
-    outcome: Outcome,
-    most: u32,
-    window: Duration,
-) {
+pub(crate) fn restarts_exhausted(task: &Origin, outcome: Outcome, most: u32, window: Duration) {
+    let title = task.title();
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "task.name" = task, "outcome" = outcome.as_str(), "restarts" = most, "window" = ?window },
-            "task `{task}` ended as `{outcome}` and is not restarted again: `max_restarts` allows {most} restarts within {window:?}"
+            {
+                "task.name" = title.name,
+                "task.label" = title.label,
+                "outcome" = outcome.as_str(),
+                "restarts" = most,
+                "window" = ?window,
+            },
+            "{title} ended as `{outcome}` and is not restarted again: `max_restarts` allows {most} restarts within {window:?}"
         );
     });
 }
@@ -215,19 +238,19 @@ pub(crate) fn restarts_exhausted(
 /// An error that a function that returns `()` cannot return.
 #[cold]
 pub(crate) fn error_discarded(error: &TaskError) {
-    let task = error.task();
+    let TaskTitle { name, label } = error.title();
     match error {
         // `panicked` has logged it.
         TaskError::Panicked(_) => {}
         // It was requested.
         TaskError::Cancelled(_) => {
             call_subscriber(
-                || tracing::debug!(target: "tokio_supervised", { "task.name" = task }, "{error}"),
+                || tracing::debug!(target: "tokio_supervised", { "task.name" = name, "task.label" = label }, "{error}"),
             );
         }
         TaskError::TimedOut(_) | TaskError::Rejected(_) => {
             call_subscriber(
-                || tracing::warn!(target: "tokio_supervised", { "task.name" = task }, "{error}"),
+                || tracing::warn!(target: "tokio_supervised", { "task.name" = name, "task.label" = label }, "{error}"),
             );
         }
     }
@@ -268,7 +291,7 @@ impl fmt::Display for FailedScope<'_> {
 #[cold]
 pub(crate) fn task_failed(
     scope: &FailedScope<'_>,
-    task: &'static str,
+    title: &TaskTitle<'_>,
     place: &Location<'_>,
     outcome: Outcome,
     error: Option<&str>,
@@ -283,13 +306,14 @@ pub(crate) fn task_failed(
             tracing::$level!(
                 target: "tokio_supervised",
                 {
-                    "task.name" = task,
+                    "task.name" = title.name,
+                    "task.label" = title.label,
                     "task.id" = tokio::task::try_id().map(field::display),
                     "task.place" = %place,
                     "outcome" = outcome.as_str(),
                     "error" = error,
                 },
-                "task `{task}` {placed} {place} ended as {outcome}{}{}; {scope} {why}",
+                "{title} {placed} {place} ended as {outcome}{}{}; {scope} {why}",
                 if error.is_some() { ": " } else { "" },
                 error.unwrap_or_default()
             )
@@ -298,7 +322,7 @@ pub(crate) fn task_failed(
     match outcome {
         Outcome::Panicked => {}
         Outcome::Cancelled => _ = call_subscriber(|| at!(debug)),
-        _ if failures.admits(task) => _ = call_subscriber(|| at!(warn)),
+        _ if failures.admits(title.name) => _ = call_subscriber(|| at!(warn)),
         _ => {}
     }
 }
@@ -341,18 +365,19 @@ pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, pla
 /// `ERROR`: a task of a pool failed; it has no caller to return the failure to. If it was cancelled, `DEBUG`.
 ///
 /// The caller checks [`POOL_FAILURES`] first.
-pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str) {
+pub(crate) fn pool_task_failed(title: &TaskTitle<'_>, outcome: Outcome, error: &str) {
     macro_rules! at {
         ($level:ident) => {
             tracing::$level!(
                 target: "tokio_supervised",
                 {
-                    "task.name" = task,
+                    "task.name" = title.name,
+                    "task.label" = title.label,
                     "task.id" = tokio::task::try_id().map(field::display),
                     "outcome" = outcome.as_str(),
                     "error" = error,
                 },
-                "task `{task}` of a pool ended as {outcome}: {error}"
+                "{title} of a pool ended as {outcome}: {error}"
             )
         };
     }

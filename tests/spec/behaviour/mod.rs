@@ -51,4 +51,5 @@ mod tasks;
 mod texts;
 mod thread_end;
 mod timeout;
+mod tuned;
 mod waits_for_itself;

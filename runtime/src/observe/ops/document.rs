@@ -251,7 +251,7 @@ mod tests {
 
     fn task(name: &'static str, depth: usize) -> LiveTask {
         let (state, age, spawned_at) = (TaskState::Running, Duration::ZERO, Location::caller());
-        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth }
+        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth, label: None }
     }
 
     #[test]
