@@ -354,7 +354,7 @@ where
     /// in tokio's LIFO slot of this thread, from which no other thread takes it.
     #[cold]
     fn yield_to_others(&mut self, done: Option<FinishedItem<S>>, cx: &Context<'_>) -> Poll<bool> {
-        done.into_iter().for_each(|done| self.shared.store(done, None));
+        done.into_iter().for_each(|done| self.shared.store(done, None, None));
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -378,7 +378,7 @@ where
                 let Some(failed) = self.shared.item_panicked(index, caught) else {
                     return Poll::Ready(Some(false));
                 };
-                self.shared.store(failed, None);
+                self.shared.store(failed, None, None);
                 // A run spends a unit when it starts; an item whose run could not be made spends one here.
                 ready!(poll_proceed(cx)).made_progress();
                 Poll::Ready(None)
@@ -416,7 +416,7 @@ where
 
     #[cold]
     fn stop_reading(&self, done: Option<FinishedItem<S>>) {
-        done.into_iter().for_each(|done| self.shared.store(done, None));
+        done.into_iter().for_each(|done| self.shared.store(done, None, None));
         self.shared.stop_reading();
     }
 }

@@ -17,7 +17,7 @@ use tokio_supervised::{
     map, supervised, task, tasks,
 };
 
-use crate::support::{in_time, outcomes_of, turn};
+use testkit::{in_time, outcomes_of, turn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
