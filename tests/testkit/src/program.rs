@@ -25,7 +25,7 @@ fn executable(example: &str) -> &'static Path {
     BUILT.get_or_init(build).get(example).expect("there is such an example")
 }
 
-/// Builds what `cargo test` builds, with the same features: after it there is nothing left to compile.
+/// Builds all examples, as `cargo run --example` at the root does.
 fn build() -> HashMap<String, PathBuf> {
     // `target/debug/deps/examples-…`, wherever the target directory is.
     let test = std::env::current_exe().unwrap();
