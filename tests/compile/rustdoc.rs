@@ -32,7 +32,7 @@ fn the_documentation_of_a_function_ends_with_its_exit_story() {
         (
             "forms/fn.lent.html",
             "<p>When the token fires.</p>",
-            "<p><strong>Supervised.</strong> Ends by itself when the token fires, or is dropped 5 s later. \
+            "<p><strong>Supervised.</strong> Stops by itself when the token fires, or is dropped 5 s later. \
              A panic becomes an <code>Err</code>.</p>",
         ),
         (

@@ -23,7 +23,7 @@ fn panicking_orders_are_retried_and_unreadable_ones_are_not() {
     let ended = worker.stop();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-    assert_eq!(ended.report, "7 taken: 2 recorded, 0 known, 2 put back, 3 given up, 7 told");
+    assert_eq!(ended.report, "7 taken: 2 recorded, 0 known, 2 put back, 3 given up, 7 reported");
     assert_eq!(place.prices(), [("1".to_owned(), 10), ("5".to_owned(), 50)]);
     let mut dead = place.dead();
     dead.sort_by(|a, b| a.id.cmp(&b.id));
@@ -55,7 +55,7 @@ fn an_order_that_kills_its_workers_is_given_up_unstarted() {
     place.until_empty(LIMIT);
     let ended = worker.stop();
 
-    assert_eq!(ended.report, "1 taken: 0 recorded, 0 known, 0 put back, 1 given up, 1 told");
+    assert_eq!(ended.report, "1 taken: 0 recorded, 0 known, 0 put back, 1 given up, 1 reported");
     let dead = place.dead();
     assert_eq!(dead.len(), 1, "{dead:#?}");
     assert_eq!(dead[0].reason, "4 deliveries, and no worker came to an end with it");

@@ -41,12 +41,12 @@ fn work_that_outlasts_the_drain_is_redelivered_at_once() {
     until("it is with a worker", LIMIT, || place.delivered() == 1);
     let ended = slow.stop();
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-    assert_eq!(ended.report, "1 taken: 0 recorded, 0 known, 1 put back, 0 given up, 1 told");
+    assert_eq!(ended.report, "1 taken: 0 recorded, 0 known, 1 put back, 0 given up, 1 reported");
 
     settings.work_ms = 0;
     let quick = settings.worker(&place, &said).ready();
     until("it is recorded", LIMIT, || place.recorded() == 1);
     place.until_empty(LIMIT);
     let ended = quick.stop();
-    assert_eq!(ended.report, "1 taken: 1 recorded, 0 known, 0 put back, 0 given up, 1 told");
+    assert_eq!(ended.report, "1 taken: 1 recorded, 0 known, 0 put back, 0 given up, 1 reported");
 }

@@ -64,5 +64,5 @@ fn workers_wait_for_a_late_and_for_a_reset_broker() {
     let ended = worker.stop();
 
     assert_eq!(ended.status.code(), Some(0), "{ended:?} {:#?}", said.trouble());
-    assert_eq!(ended.report, "2 taken: 2 recorded, 0 known, 0 put back, 0 given up, 2 told");
+    assert_eq!(ended.report, "2 taken: 2 recorded, 0 known, 0 put back, 0 given up, 2 reported");
 }
