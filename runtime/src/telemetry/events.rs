@@ -5,7 +5,7 @@ pub(crate) mod rate;
 
 use std::{fmt, panic::Location, time::Duration};
 
-use tracing::{Level, Span, field, span};
+use tracing::{Level, Span, field};
 
 use crate::{
     cause::{Cause, Signal},
@@ -57,10 +57,7 @@ pub(crate) fn task_span(
     name: &'static str,
     label: Option<&Label>,
 ) -> TaskSpan {
-    if is_cut {
-        return root_task_span(name, label);
-    }
-    new_task_span(made_in.as_span().id(), name, label)
+    new_task_span((!is_cut).then_some(made_in), name, label)
 }
 
 /// The span of a task of a pool, which outlives its spawner: inside none.
@@ -68,35 +65,33 @@ pub(crate) fn root_task_span(name: &'static str, label: Option<&Label>) -> TaskS
     new_task_span(None, name, label)
 }
 
+/// Creates a span inside `parent`. It follows from that of the spawner, unless that is the parent.
+#[inline]
 fn new_task_span(
-    parent: Option<span::Id>,
+    parent: Option<&TaskSpan>,
     name: &'static str,
     label: Option<&Label>,
 ) -> TaskSpan {
+    let parent = || parent.and_then(|parent| parent.as_span().id());
     let span = TaskSpan::new(|| {
         tracing::info_span!(
             target: "tokio_supervised",
-            parent: parent.clone(),
+            parent: parent(),
             "task",
             task.name = name,
             task.label = label.map(Label::as_str),
             task.id = field::Empty
         )
     });
-    follow_current(&span, parent);
-    span
-}
-
-/// Notes the span of the spawner, unless that is the parent.
-fn follow_current(span: &TaskSpan, parent: Option<span::Id>) {
     if !span.is_disabled() {
         call_subscriber(|| {
             let spawner = Span::current().id();
-            if spawner != parent {
+            if spawner != parent() {
                 span.as_span().follows_from(spawner);
             }
         });
     }
+    span
 }
 
 /// Records tokio's id of the task, which is known from its first poll on.
