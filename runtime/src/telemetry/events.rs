@@ -67,11 +67,7 @@ pub(crate) fn root_task_span(name: &'static str, label: Option<&Label>) -> TaskS
 
 /// Creates a span inside `parent`. It follows from that of the spawner, unless that is the parent.
 #[inline]
-fn new_task_span(
-    parent: Option<&TaskSpan>,
-    name: &'static str,
-    label: Option<&Label>,
-) -> TaskSpan {
+fn new_task_span(parent: Option<&TaskSpan>, name: &'static str, label: Option<&Label>) -> TaskSpan {
     let parent = || parent.and_then(|parent| parent.as_span().id());
     let span = TaskSpan::new(|| {
         tracing::info_span!(

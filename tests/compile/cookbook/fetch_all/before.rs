@@ -11,7 +11,7 @@ async fn fetch_all(urls: Vec<Url>) -> Vec<String> {
     let permits = Arc::new(Semaphore::new(16));
     let mut tasks = JoinSet::new();
     for url in urls {
-        // a task for every URL of the list, at once
+        // one task per URL, all at once
         let permits = permits.clone();
         tasks.spawn(async move {
             let _permit = permits.acquire().await?;
@@ -21,13 +21,13 @@ async fn fetch_all(urls: Vec<Url>) -> Vec<String> {
     let mut pages = Vec::new();
     while let Some(joined) = tasks.join_next().await {
         match joined {
-            // in the order of their ends; which was it?
+            // in completion order: which URL was it?
             Ok(Ok(page)) => pages.push(page),
             Ok(Err(error)) => eprintln!("{error}"),
-            // a panic: of whom, and where?
+            // a panic: in which task, and where?
             Err(error) => eprintln!("{error}"),
         }
     }
-    pages // Ctrl-C: nothing of all this
+    pages // Ctrl-C: all pages are lost
 }
 // end

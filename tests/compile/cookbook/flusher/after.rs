@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const FLUSHING: Duration = Duration::from_secs(5);
 
 // readme
-// a panic or an error: told, counted, and begun again
+// a panic or an error is logged, counted and restarted
 #[supervised(restart = "on-failure", max_restarts = "5/1m")]
 async fn flush_every_tick(store: Arc<Store>) -> io::Result<()> {
     let mut ticker = interval(EVERY);

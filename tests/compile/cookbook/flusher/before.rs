@@ -16,8 +16,8 @@ async fn read_and_flush(mut file: File) -> anyhow::Result<()> {
         loop {
             ticker.tick().await;
             let batch = std::mem::take(&mut *lines.lock().unwrap());
-            // a full disk: the batch is gone, and the loop;
-            // lines pile up in memory, and nobody is told
+            // full disk: the batch is lost and the loop ends;
+            // lines pile up in memory, and nothing is logged
             file.write_all(&batch).await.unwrap();
         }
     });
@@ -27,6 +27,6 @@ async fn read_and_flush(mut file: File) -> anyhow::Result<()> {
         buffer.extend_from_slice(line.as_bytes());
         buffer.push(b'\n');
     }
-    Ok(()) // what no tick has flushed is lost
+    Ok(()) // lines after the last tick are lost
 }
 // end

@@ -14,7 +14,7 @@ async fn write(_body: Bytes) -> std::io::Result<()> {
 }
 
 // readme
-// finishes what it has begun: only the drain's end aborts it
+// runs to its end: only the end of the drain aborts it
 #[supervised(on_cancel = "cooperate")]
 async fn save(body: Bytes) -> std::io::Result<()> {
     write(body).await // an error is logged, once, and counted
@@ -48,7 +48,7 @@ async fn run(
     });
     server.spawn(serve).await;
     let served = server.join().await; // its requests end first
-    pool.drain(Duration::from_secs(14)).await?; // names the rest
+    pool.drain(Duration::from_secs(14)).await?; // names unfinished saves
     Ok(served.map(drop)?)
 }
 // end

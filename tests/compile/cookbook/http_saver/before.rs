@@ -19,11 +19,11 @@ async fn save(State(app): State<App>, body: Bytes) -> StatusCode {
     // full: waits until the client gives up and tries again
     let _slot = app.slots.acquire().await.unwrap();
     tokio::spawn(async move {
-        // the slot stayed in the handler: nothing is bounded
+        // the handler keeps the slot: saves are unbounded
         tokio::select! {
-            // SIGTERM: what was answered with 202 is dropped
+            // SIGTERM: bodies answered with 202 are dropped
             () = app.token.cancelled() => {}
-            // the disk is full: a panic that nobody sees
+            // full disk: a panic that is never reported
             saved = write(body) => saved.unwrap(),
         }
     });
@@ -37,6 +37,6 @@ async fn run(
 ) -> std::io::Result<()> {
     axum::serve(listener, app)
         .with_graceful_shutdown(sigterm)
-        .await // exits with the saves half way
+        .await // exits in the middle of the saves
 }
 // end

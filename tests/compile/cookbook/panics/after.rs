@@ -10,12 +10,12 @@ async fn averages(
     token: &CancellationToken,
     batches: Vec<Vec<u64>>,
 ) -> Vec<Option<u64>> {
-    // each has its own end, in the order of the batches
+    // one result per batch, in order
     let ends = map(token, batches, average).settled().await;
     let told = ends.into_iter().enumerate().map(|(job, end)| {
         if let Err(TaskError::Panicked(panic)) = &end {
             // message and place; `stats()` has counted it,
-            // and an `ERROR` event has told it as fields
+            // and an `ERROR` event has it as fields
             eprintln!("job {job}: {panic}");
             eprintln!("{:?}", panic.backtrace());
         }

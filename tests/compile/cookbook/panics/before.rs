@@ -8,7 +8,7 @@ async fn averages(batches: Vec<Vec<u64>>) -> Vec<u64> {
     for batch in batches {
         let averages = averages.clone();
         tasks.spawn(async move {
-            // poisoned by one, every job after it panics
+            // poisoned by one job: every later job panics
             let mut averages = averages.lock().unwrap();
             let sum: u64 = batch.iter().sum();
             averages.push(sum / batch.len() as u64);

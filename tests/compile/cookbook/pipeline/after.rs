@@ -16,7 +16,7 @@ async fn write(mut from: Receiver<u64>) -> anyhow::Result<()> {
 async fn read(to: Sender<String>) -> anyhow::Result<()> {
     while let Some(line) = next_line().await? {
         if to.send(line).await.is_err() {
-            break; // the stage behind has failed, and says why
+            break; // the next stage has failed and returns why
         }
     }
     Ok(())
@@ -40,7 +40,7 @@ async fn run(token: &CancellationToken) -> anyhow::Result<()> {
     let (to_parse, lines) = channel(64);
     let (to_write, numbers) = channel(64);
     let group = Group::new(token);
-    // the last stage first: none waits for one to begin
+    // the last stage first: its reader exists already
     group.spawn(|token| write(token, numbers)).await;
     group.spawn(|token| parse(token, lines, to_write)).await;
     group.spawn(|token| read(token, to_parse)).await;

@@ -26,6 +26,6 @@ async fn run() -> anyhow::Result<()> {
     while let Some(number) = numbers.recv().await {
         out.write_all(format!("{number}\n").as_bytes()).await?;
     }
-    Ok(()) // Ctrl-C: what the channels hold is gone
+    Ok(()) // Ctrl-C: lines in the channels are lost
 }
 // end

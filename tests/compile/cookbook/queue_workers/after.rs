@@ -23,14 +23,14 @@ async fn work(_text: String) -> anyhow::Result<()> {
 const SECOND: Duration = Duration::from_secs(1);
 
 // readme
-// an error or a panic is told, and stops nobody else
+// an error or a panic is logged and stops no other task
 #[supervised(timeout = "10s")]
 async fn handle(
     queue: Arc<Queue>,
     message: Message,
 ) -> anyhow::Result<()> {
     work(message.text).await?;
-    // done: not to be cut off between the work and this
+    // done: work and acknowledgement are not separated
     shield(SECOND, |_| queue.acknowledge(message.offset)).await
 }
 
@@ -42,7 +42,7 @@ async fn produce(
 ) -> anyhow::Result<()> {
     let slot = || token.run_until_cancelled(pool.reserve());
     while let Some(slot) = slot().await {
-        let slot = slot?; // there is room: now take one
+        let slot = slot?; // a slot is free: now take a message
         let Some(message) = queue.take().await? else { break };
         let queue = queue.clone();
         slot.spawn(|token| handle(token, queue, message));
@@ -56,7 +56,7 @@ async fn run(
 ) -> anyhow::Result<()> {
     let pool = Pool::new(8);
     let read = produce(token, queue.into(), pool.clone()).await;
-    pool.drain(20 * SECOND).await?; // what was taken is finished
+    pool.drain(20 * SECOND).await?; // finishes taken messages
     read
 }
 // end

@@ -23,7 +23,7 @@ async fn work(_text: String) -> anyhow::Result<()> {
 // readme
 async fn run(queue: Queue) -> anyhow::Result<()> {
     let permits = Arc::new(Semaphore::new(8));
-    // taken, and nobody is free to do it
+    // taken, but no worker is free
     while let Some(message) = queue.take().await? {
         // "at most once", by accident
         queue.acknowledge(message.offset).await?;
@@ -36,6 +36,6 @@ async fn run(queue: Queue) -> anyhow::Result<()> {
             anyhow::Ok(())
         });
     }
-    Ok(()) // SIGTERM, and here: what is under way is lost
+    Ok(()) // here and on SIGTERM: running work is lost
 }
 // end

@@ -22,7 +22,7 @@ async fn write_numbers() -> anyhow::Result<()> {
 const SECOND: Duration = Duration::from_secs(1);
 
 // readme
-// it ends when the server has: then the channel is closed
+// ends after the server, which closes the channel
 #[supervised(on_cancel = "cooperate", grace = "8s")]
 async fn consume(
     mut jobs: Receiver<Job>,
@@ -40,23 +40,23 @@ async fn flush(token: &CancellationToken) -> anyhow::Result<()> {
         write_numbers().await?;
         token.run_until_cancelled(sleep(SECOND)).await;
     }
-    write_numbers().await // nothing changes them any more
+    write_numbers().await // they no longer change
 }
 
 async fn run(
     token: &CancellationToken,
     jobs: Receiver<Job>,
 ) -> anyhow::Result<()> {
-    // the flusher's own token fires when both others are gone
+    // the flusher's token fires after both others have ended
     let both_gone = CancellationToken::new();
     let alive = Arc::new(both_gone.clone().drop_guard());
     let too = alive.clone();
-    // in a group of its own: a group cancels all that it has
+    // in a separate group, since a group cancels all its tasks
     let last = Group::new(&both_gone);
     let failed = last.token().clone();
     last.spawn(flush).await;
-    // the first to end, even well, stops the others; a
-    // failure or a panic is what `join` returns, and exit 1
+    // the first one to end, even with `Ok`, stops the others;
+    // `join` returns its failure or panic: exit code 1
     let group = Group::new(token).until_first_exit();
     group.spawn(|token| consume(token, jobs, too)).await;
     group.spawn(|token| serve(token, alive)).await;

@@ -20,20 +20,20 @@ async fn run(mut jobs: Receiver<Job>) {
     let server = tokio::spawn(serve());
     let consumer = tokio::spawn(async move {
         while let Some(job) = jobs.recv().await {
-            // a panic: the server goes on answering 202
+            // a panic: the server keeps answering 202
             work(job).await.unwrap();
         }
     });
     let flusher = tokio::spawn(async {
         loop {
-            // a failure is nobody's
+            // a failure is ignored
             write_numbers().await.ok();
             // no end: the last numbers are never written
             sleep(SECOND).await;
         }
     });
-    // the first to end drops the others where they are,
-    // with what is queued; its error is lost; exit code 0
+    // the first one to end drops the others,
+    // with their queues; its error is lost; exit code 0
     select! {
         _ = server => {}
         _ = consumer => {}

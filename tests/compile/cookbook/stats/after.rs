@@ -6,7 +6,7 @@ use std::{
 use tokio_supervised::{CancellationToken, map, supervised};
 
 // readme
-/// One lock around both: who looks sees all of a line
+/// One lock around both: a reader sees all of a line
 /// or nothing of it.
 #[derive(Default)]
 struct Counts(Mutex<(u64, u64)>);
@@ -37,7 +37,7 @@ async fn count_all(
     let counts = Arc::new(Counts::default());
     let shared = counts.clone();
     let count = move |token, file| count(token, shared.clone(), file);
-    map(token, files, count).await?; // all of them, or why not
+    map(token, files, count).await?; // all of them, or the first error
     Ok(counts)
 }
 // end

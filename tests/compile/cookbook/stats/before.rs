@@ -9,18 +9,18 @@ async fn count_all(files: Vec<PathBuf>) -> (u64, u64) {
     let words = Arc::new(Mutex::new(0));
     for file in files {
         let (lines, words) = (lines.clone(), words.clone());
-        // all opened at once, and joined by nobody
+        // all opened at once, and never joined
         tokio::spawn(async move {
             let text = tokio::fs::read_to_string(file);
             for line in text.await.unwrap().lines() {
-                // two locks, and none around both
+                // two locks, none around both
                 *lines.lock().unwrap() += 1;
                 let more = line.split_whitespace().count();
                 *words.lock().unwrap() += more as u64;
             }
         });
     }
-    // how many files are counted by now? none, as a rule
+    // files counted by now: usually none
     (*lines.lock().unwrap(), *words.lock().unwrap())
 }
 // end
