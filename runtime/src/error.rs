@@ -477,8 +477,11 @@ impl Error for TimedOut {
     }
 }
 
+pub(crate) const POOL_CLOSED: &str = "the pool is closed: it takes no more tasks";
+pub(crate) const GROUP_JOINED: &str = "the group was joined: it takes no more tasks";
+
 /// A run was refused before it started: its function was at its `limit`, with `on_full = "reject"`; or it would have
-/// waited for itself.
+/// waited for itself; or it was to be spawned into a pool that is closed, or a group that was joined.
 ///
 /// A run waits for itself if it, or a run that awaits it, holds the permit or the slot that it would wait for, through
 /// inline calls, `map` and `Group`. It would hang, at once or under load; it is refused instead. If a permit is free,
@@ -486,13 +489,22 @@ impl Error for TimedOut {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     task: Origin,
-    limit: usize,
-    deadlock: Option<Box<Deadlock>>,
+    why: RejectedFor,
+}
+
+/// Why a run was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum RejectedFor {
+    Full { limit: usize },
+    Deadlock(Box<Deadlock>),
+    PoolClosed,
+    GroupJoined,
 }
 
 /// The wait for itself that a run would have started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Deadlock {
+    limit: usize,
     chain: Box<[&'static str]>,
     what: Scarce,
 }
@@ -506,7 +518,7 @@ pub(crate) enum Scarce {
 
 impl Rejected {
     pub(crate) fn full(task: impl Into<Origin>, limit: usize) -> Self {
-        Self { task: task.into(), limit, deadlock: None }
+        Self { task: task.into(), why: RejectedFor::Full { limit } }
     }
 
     pub(crate) fn deadlock(
@@ -515,8 +527,21 @@ impl Rejected {
         chain: Box<[&'static str]>,
         what: Scarce,
     ) -> Self {
-        Self { task: task.into(), limit, deadlock: Some(Box::new(Deadlock { chain, what })) }
+        let deadlock = Deadlock { limit, chain, what };
+        Self { task: task.into(), why: RejectedFor::Deadlock(Box::new(deadlock)) }
     }
+
+    /// The refusal of a spawn into a closed pool, which does not know the function.
+    pub(crate) fn pool_closed() -> Self {
+        Self { task: Origin::from(Self::UNKNOWN), why: RejectedFor::PoolClosed }
+    }
+
+    /// The refusal of a spawn into a group that was joined, which does not know the function.
+    pub(crate) fn group_joined() -> Self {
+        Self { task: Origin::from(Self::UNKNOWN), why: RejectedFor::GroupJoined }
+    }
+
+    const UNKNOWN: &'static str = "unknown";
 
     /// The same, of a call that may have a label.
     pub(crate) fn of_call(self, task: Origin) -> Self {
@@ -529,10 +554,15 @@ impl Rejected {
         self.task.name()
     }
 
-    /// The limit that was reached: of the function, or of the scope whose slot it would have waited for.
+    /// The limit that was reached: of the function, or of the scope whose slot it would have waited for. 0 if the pool was
+    /// closed or the group was joined.
     #[must_use]
     pub fn limit(&self) -> usize {
-        self.limit
+        match &self.why {
+            RejectedFor::Full { limit } => *limit,
+            RejectedFor::Deadlock(deadlock) => deadlock.limit,
+            RejectedFor::PoolClosed | RejectedFor::GroupJoined => 0,
+        }
     }
 
     /// The chain of a run that would have waited for itself: the names from the run that holds the permit or the slot,
@@ -554,21 +584,29 @@ impl Rejected {
     /// ```
     #[must_use]
     pub fn chain(&self) -> &[&'static str] {
-        self.deadlock.as_ref().map_or(&[], |deadlock| &deadlock.chain)
+        match &self.why {
+            RejectedFor::Deadlock(deadlock) => &deadlock.chain,
+            _ => &[],
+        }
     }
 }
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (task, Self { limit, deadlock, .. }) = (self.task(), self);
-        write!(f, "{} was rejected: ", self.task.title())?;
-        let Some(deadlock) = deadlock else {
-            return match limit {
-                1 => write!(f, "its only permit is taken"),
-                _ => write!(f, "all {limit} permits are taken"),
-            };
+        let (task, title) = (self.task(), self.task.title());
+        let deadlock = match &self.why {
+            RejectedFor::Full { limit: 1 } => {
+                return write!(f, "{title} was rejected: its only permit is taken");
+            }
+            RejectedFor::Full { limit } => {
+                return write!(f, "{title} was rejected: all {limit} permits are taken");
+            }
+            RejectedFor::PoolClosed => return f.write_str(POOL_CLOSED),
+            RejectedFor::GroupJoined => return f.write_str(GROUP_JOINED),
+            RejectedFor::Deadlock(deadlock) => deadlock,
         };
-        write!(f, "it would wait for itself (")?;
+        let limit = deadlock.limit;
+        write!(f, "{title} was rejected: it would wait for itself (")?;
         for (at, name) in deadlock.chain.iter().enumerate() {
             let arrow = if at == 0 { "" } else { " -> " };
             write!(f, "{arrow}`{name}`")?;
