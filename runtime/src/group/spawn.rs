@@ -272,7 +272,7 @@ fn report_refusal<T, E>(
         }
     };
     match error {
-        Ok(error) => group.fail(Failure { task, label: None, place, outcome, error, text }),
+        Ok(error) => group.fail(Failure { task: task.into(), place, outcome, error, text }),
         Err(caught) => group.fail_untold(task, caught),
     }
     Ok(())
@@ -355,14 +355,21 @@ impl<T, E> GroupReporter<T, E> {
         token: Option<CancellationToken>,
         text: Option<Box<str>>,
     ) {
-        let (task, place) = (record.spec().name(), record.spawned_at());
-        let result = result.map_err(|error| {
-            let label = record.label();
-            Failure { task, label, place, outcome, error, text }
-        });
+        let task = record.spec().name();
+        let result = result.map_err(|error| failure(record, outcome, error, text));
         drop(self.slot);
         self.group.finish(self.key, task, result, token);
     }
+}
+
+#[cold]
+fn failure<E>(
+    record: &TaskRecord,
+    outcome: Outcome,
+    error: E,
+    text: Option<Box<str>>,
+) -> Failure<E> {
+    Failure { task: record.origin(), place: record.spawned_at(), outcome, error, text }
 }
 
 impl<T, E> Report<T, E> for GroupReporter<T, E> {

@@ -59,7 +59,6 @@ use crate::{
     sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool, atomic::Ordering},
     telemetry::events::FailedScope,
     telemetry::span::TaskSpan,
-    tuning::Label,
 };
 use crate::{
     map::growth::Capacity,
@@ -348,25 +347,23 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     #[cold]
     pub(crate) fn store_failure(
         &self,
-        task: &'static str,
-        label: Option<Label>,
+        task: Origin,
         ended: TaskCompletion<S::Value, S::Error>,
         text: Option<Box<str>>,
     ) {
         if let Err(error) = ended.result {
-            let failure = Failure { label, ..self.failure(task, ended.outcome, error, text) };
-            self.fail(self.lock(), failure);
+            self.fail(self.lock(), self.failure(task, ended.outcome, error, text));
         }
     }
 
     fn failure(
         &self,
-        task: &'static str,
+        task: impl Into<Origin>,
         outcome: Outcome,
         error: S::Error,
         text: Option<Box<str>>,
     ) -> Failure<S::Error> {
-        Failure { task, label: None, place: self.place, outcome, error, text }
+        Failure { task: task.into(), place: self.place, outcome, error, text }
     }
 
     /// Records a run that has ended with an error whose conversion panicked.
@@ -388,7 +385,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
             drop(state);
             return failure.log(&FailedScope::Map, why);
         }
-        let task = failure.task;
+        let task = failure.task.name();
         state.results.failure = Some(failure);
         self.release(state, Some(task));
     }

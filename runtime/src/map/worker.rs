@@ -31,7 +31,6 @@ use crate::{
     sync,
     telemetry::events,
     telemetry::span::TaskSpan,
-    tuning::Label,
 };
 use crate::{
     map::growth::{GrowthPolicy, WorkerLimit},
@@ -240,10 +239,6 @@ where
         }
     }
 
-    fn label(&self) -> Option<Label> {
-        if S::MAY_BE_TUNED { self.record.label() } else { None }
-    }
-
     /// Drives one run after another, until one is pending or there is nothing more to do.
     fn drive(&mut self, now: Ticks, cx: &mut Context<'_>) -> Poll<()> {
         let mut now = Some(now);
@@ -279,8 +274,7 @@ where
                     }
                     if K::STOPS && ended.result.is_err() {
                         self.shared.store_failure(
-                            task,
-                            self.label(),
+                            self.record.origin(),
                             ended,
                             text.and_then(Cell::take),
                         );
