@@ -26,6 +26,7 @@ fn a_cause_is_said_in_words() {
         (Cause::Drained, "its pool is drained"),
         (Cause::ScopeDropped, "the scope that owned it was dropped"),
         (Cause::ShieldLimit, "the limit of its shield has passed"),
+        (Cause::Deadline, "its deadline has passed"),
     ];
     for (cause, words) in said {
         assert_eq!(cause.to_string(), words);

@@ -55,6 +55,19 @@ async fn a_group_s_task_has_one_span_inside_that_of_its_group() {
 }
 
 #[tokio::test]
+async fn the_span_of_a_labelled_task_has_the_label() {
+    let told = capture();
+    let (group, pool) = (Group::new(&CancellationToken::new()), Pool::new(1));
+    in_time(group.spawn(|token| tells(token, "hello").label("10.0.0.7"))).await;
+    group.join().await.unwrap();
+    pool.spawn(|token| tells(token, "hello").label("10.0.0.8").boxed()).await.unwrap();
+    pool.drain(Duration::from_secs(10)).await.unwrap();
+    let told = told.lock().unwrap();
+    let labels: Vec<_> = told.spans.iter().map(|span| &*span.fields["task.label"]).collect();
+    assert_eq!(labels, ["10.0.0.7", "10.0.0.8"]);
+}
+
+#[tokio::test]
 async fn a_group_s_task_follows_from_a_spawner_that_is_not_where_the_group_was_made() {
     let told = capture();
     let group = Group::new(&CancellationToken::new());
