@@ -254,6 +254,11 @@ async fn every_event_of_a_labelled_call_has_the_label() {
     async fn late() -> anyhow::Result<()> {
         pending().await
     }
+    #[supervised(name = "events: labelled, fails late")]
+    async fn fails_late(token: CancellationToken) -> anyhow::Result<()> {
+        token.cancelled().await;
+        anyhow::bail!("no disk")
+    }
     #[supervised(name = "events: labelled panic")]
     async fn breaks() -> Result<(), TaskError> {
         panic!("boom")
@@ -282,7 +287,7 @@ async fn every_event_of_a_labelled_call_has_the_label() {
     fails(&token).label("restart").await.unwrap_err();
     let group = Group::new(&token);
     group.spawn(|token| late(token).label("first")).await;
-    group.spawn(|token| late(token).label("second")).await;
+    group.spawn(|token| fails_late(token).label("second")).await;
     in_time(group.join()).await.unwrap_err();
     let fires = async { token.cancel() };
     _ = tokio::join!(stubborn(&token).label("grace"), fires);
