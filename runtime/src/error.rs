@@ -187,7 +187,11 @@ pub(crate) enum Origin {
     /// A section with a deadline, in the run that it is named after.
     Section(Arc<Section>),
     /// The closure that names the function was not called, or did not return.
-    Unmade(Box<&'static str>),
+    Unmade(Arc<UnmadeTask>),
+}
+
+pub(crate) struct UnmadeTask {
+    name: &'static str,
 }
 
 pub(crate) struct Section {
@@ -219,7 +223,7 @@ impl Origin {
             Self::Function(spec) => spec.name(),
             Self::Labelled(call) => call.spec.name(),
             Self::Section(section) => section.run,
-            Self::Unmade(name) => name,
+            Self::Unmade(task) => task.name,
         }
     }
 
@@ -244,7 +248,7 @@ impl From<&'static TaskSpec> for Origin {
 
 impl From<&'static str> for Origin {
     fn from(name: &'static str) -> Self {
-        Self::Unmade(Box::new(name))
+        Self::Unmade(Arc::new(UnmadeTask { name }))
     }
 }
 
