@@ -187,7 +187,11 @@ pub(crate) enum Origin {
     /// A section with a deadline, in the run that it is named after.
     Section(Arc<Section>),
     /// The closure that names the function was not called, or did not return.
-    Unmade(Box<&'static str>),
+    Unmade(Arc<UnmadeTask>),
+}
+
+pub(crate) struct UnmadeTask {
+    name: &'static str,
 }
 
 pub(crate) struct Section {
@@ -219,7 +223,7 @@ impl Origin {
             Self::Function(spec) => spec.name(),
             Self::Labelled(call) => call.spec.name(),
             Self::Section(section) => section.run,
-            Self::Unmade(name) => name,
+            Self::Unmade(task) => task.name,
         }
     }
 
@@ -244,7 +248,7 @@ impl From<&'static TaskSpec> for Origin {
 
 impl From<&'static str> for Origin {
     fn from(name: &'static str) -> Self {
-        Self::Unmade(Box::new(name))
+        Self::Unmade(Arc::new(UnmadeTask { name }))
     }
 }
 
@@ -476,8 +480,11 @@ impl Error for TimedOut {
     }
 }
 
+pub(crate) const POOL_CLOSED: &str = "the pool is closed and accepts no more tasks";
+pub(crate) const GROUP_JOINED: &str = "the group was joined and accepts no more tasks";
+
 /// A run was refused before it started: its function was at its `limit`, with `on_full = "reject"`; or the run would
-/// have deadlocked itself.
+/// have deadlocked itself; or its pool was closed, or its group was joined.
 ///
 /// A run deadlocks itself if it waits for a permit or slot that it, or a run that awaits it, holds, through inline
 /// calls, `map` and `Group`. It would hang, at once or under load, so it is refused instead. If a permit is free, it is
@@ -485,13 +492,22 @@ impl Error for TimedOut {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     task: Origin,
-    limit: usize,
-    deadlock: Option<Box<Deadlock>>,
+    why: RejectedFor,
+}
+
+/// Why a run was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum RejectedFor {
+    Full { limit: usize },
+    Deadlock(Box<Deadlock>),
+    PoolClosed,
+    GroupJoined,
 }
 
 /// The self-deadlock that was prevented.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Deadlock {
+    limit: usize,
     chain: Box<[&'static str]>,
     what: Scarce,
 }
@@ -505,7 +521,7 @@ pub(crate) enum Scarce {
 
 impl Rejected {
     pub(crate) fn full(task: impl Into<Origin>, limit: usize) -> Self {
-        Self { task: task.into(), limit, deadlock: None }
+        Self { task: task.into(), why: RejectedFor::Full { limit } }
     }
 
     pub(crate) fn deadlock(
@@ -514,8 +530,21 @@ impl Rejected {
         chain: Box<[&'static str]>,
         what: Scarce,
     ) -> Self {
-        Self { task: task.into(), limit, deadlock: Some(Box::new(Deadlock { chain, what })) }
+        let deadlock = Deadlock { limit, chain, what };
+        Self { task: task.into(), why: RejectedFor::Deadlock(Box::new(deadlock)) }
     }
+
+    /// The refusal of a spawn into a closed pool, which does not know the function.
+    pub(crate) fn pool_closed() -> Self {
+        Self { task: Origin::from(Self::UNKNOWN), why: RejectedFor::PoolClosed }
+    }
+
+    /// The refusal of a spawn into a group that was joined, which does not know the function.
+    pub(crate) fn group_joined() -> Self {
+        Self { task: Origin::from(Self::UNKNOWN), why: RejectedFor::GroupJoined }
+    }
+
+    const UNKNOWN: &'static str = "unknown";
 
     /// The same, of a call that may have a label.
     pub(crate) fn of_call(self, task: Origin) -> Self {
@@ -528,10 +557,15 @@ impl Rejected {
         self.task.name()
     }
 
-    /// The limit that was reached: of the function, or of the scope whose slot it needed.
+    /// The limit that was reached: of the function, or of the scope whose slot it needed. 0 if the pool was closed or the
+    /// group was joined.
     #[must_use]
     pub fn limit(&self) -> usize {
-        self.limit
+        match &self.why {
+            RejectedFor::Full { limit } => *limit,
+            RejectedFor::Deadlock(deadlock) => deadlock.limit,
+            RejectedFor::PoolClosed | RejectedFor::GroupJoined => 0,
+        }
     }
 
     /// The chain of a run that would deadlock itself: the names from the run that holds the permit or the slot, through
@@ -553,21 +587,29 @@ impl Rejected {
     /// ```
     #[must_use]
     pub fn chain(&self) -> &[&'static str] {
-        self.deadlock.as_ref().map_or(&[], |deadlock| &deadlock.chain)
+        match &self.why {
+            RejectedFor::Deadlock(deadlock) => &deadlock.chain,
+            _ => &[],
+        }
     }
 }
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (task, Self { limit, deadlock, .. }) = (self.task(), self);
-        write!(f, "{} was rejected: ", self.task.title())?;
-        let Some(deadlock) = deadlock else {
-            return match limit {
-                1 => write!(f, "its only permit is taken"),
-                _ => write!(f, "all {limit} permits are taken"),
-            };
+        let (task, title) = (self.task(), self.task.title());
+        let deadlock = match &self.why {
+            RejectedFor::Full { limit: 1 } => {
+                return write!(f, "{title} was rejected: its only permit is taken");
+            }
+            RejectedFor::Full { limit } => {
+                return write!(f, "{title} was rejected: all {limit} permits are taken");
+            }
+            RejectedFor::PoolClosed => return f.write_str(POOL_CLOSED),
+            RejectedFor::GroupJoined => return f.write_str(GROUP_JOINED),
+            RejectedFor::Deadlock(deadlock) => deadlock,
         };
-        write!(f, "self-deadlock (")?;
+        let limit = deadlock.limit;
+        write!(f, "{title} was rejected: self-deadlock (")?;
         for (at, name) in deadlock.chain.iter().enumerate() {
             let arrow = if at == 0 { "" } else { " -> " };
             write!(f, "{arrow}`{name}`")?;

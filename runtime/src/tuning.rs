@@ -23,9 +23,9 @@ impl Tuning {
     }
 }
 
-/// The text that tells one call or task from the others of its function.
+/// The text that distinguishes one call or task from the others of its function. One word: failures are moved by value.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Label(Arc<str>);
+pub(crate) struct Label(Arc<String>);
 
 impl Label {
     /// The length at which the text is cut, in bytes.
@@ -37,7 +37,7 @@ impl Label {
         let mut label = Bounded(String::new());
         // An `Err` means that the text was cut, or that its `Display` gave up: what was written counts.
         _ = write!(label, "{text}");
-        Self(label.0.into())
+        Self(Arc::new(label.0))
     }
 
     pub(crate) fn as_str(&self) -> &str {

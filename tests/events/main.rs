@@ -243,6 +243,59 @@ async fn only_a_failure_of_a_pool_task_is_one_error_event() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_event_of_a_labelled_call_has_the_label() {
+    #[supervised(name = "events: labelled", timeout = "1s")]
+    async fn late() -> anyhow::Result<()> {
+        pending().await
+    }
+    #[supervised(name = "events: labelled, fails late")]
+    async fn fails_late(token: CancellationToken) -> anyhow::Result<()> {
+        token.cancelled().await;
+        anyhow::bail!("no disk")
+    }
+    #[supervised(name = "events: labelled panic")]
+    async fn breaks() -> Result<(), TaskError> {
+        panic!("boom")
+    }
+    #[supervised(name = "events: labelled, stubborn", grace = "1s")]
+    async fn stubborn(token: &CancellationToken) -> Result<(), TaskError> {
+        token.cancelled().await;
+        pending().await
+    }
+    #[supervised(
+        name = "events: labelled, restarts",
+        restart = "on-failure",
+        backoff = "1s..1s",
+        max_restarts = "1/1m"
+    )]
+    async fn fails() -> Result<(), std::io::Error> {
+        Err(std::io::Error::other("no disk"))
+    }
+
+    let events = listen();
+    let token = CancellationToken::new();
+    let pool = Pool::new(4);
+    pool.spawn(|token| late(token).label("pool")).await.unwrap();
+    in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
+    breaks(&token).label("panic").await.unwrap_err();
+    fails(&token).label("restart").await.unwrap_err();
+    let group = Group::new(&token);
+    group.spawn(|token| late(token).label("first")).await;
+    group.spawn(|token| fails_late(token).label("second")).await;
+    in_time(group.join()).await.unwrap_err();
+    let fires = async { token.cancel() };
+    _ = tokio::join!(stubborn(&token).label("grace"), fires);
+    let events = events.lock().unwrap();
+    let mut labels = Vec::new();
+    for event in events.iter().filter(|event| event.level <= Level::WARN) {
+        let label = event.fields.get("task.label").map_or("none", String::as_str);
+        assert!(event.fields["message"].contains(&format!("` [{label}]")), "{event:#?}");
+        labels.push(label);
+    }
+    assert_eq!(labels, ["pool", "panic", "restart", "restart", "second", "grace"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_in_a_pool_is_logged_once() {
     #[supervised(name = "events: pool panic")]
     async fn breaks(_: u32) -> anyhow::Result<()> {

@@ -59,6 +59,19 @@ async fn a_task_of_a_group_has_one_span_inside_that_of_its_group() {
 }
 
 #[tokio::test]
+async fn the_span_of_a_labelled_task_has_the_label() {
+    let log = capture();
+    let (group, pool) = (Group::new(&CancellationToken::new()), Pool::new(1));
+    in_time(group.spawn(|token| logs(token, "hello").label("10.0.0.7"))).await;
+    group.join().await.unwrap();
+    pool.spawn(|token| logs(token, "hello").label("10.0.0.8").boxed()).await.unwrap();
+    pool.drain(Duration::from_secs(10)).await.unwrap();
+    let log = log.lock().unwrap();
+    let labels: Vec<_> = log.spans.iter().map(|span| &*span.fields["task.label"]).collect();
+    assert_eq!(labels, ["10.0.0.7", "10.0.0.8"]);
+}
+
+#[tokio::test]
 async fn a_task_of_a_group_follows_from_a_foreign_spawner() {
     let log = capture();
     let group = Group::new(&CancellationToken::new());

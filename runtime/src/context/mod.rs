@@ -181,12 +181,12 @@ pub(crate) fn deadline() -> Option<Instant> {
     stack::with_entries(|entries| deadline_in(stack::of_current_task(entries), true))
 }
 
-/// The same without the timeouts of the runs since the nearest section: these drop their bodies themselves.
+/// The same without the timeouts of the current task's runs: these drop their bodies themselves.
 pub(crate) fn section_deadline() -> Option<Instant> {
     stack::with_entries(|entries| deadline_in(stack::of_current_task(entries), false))
 }
 
-/// Visits the entries up to the nearest section or task, whose scope knows the deadlines around it.
+/// Visits the entries up to the nearest shield, or to the task, whose scope knows the deadlines around it.
 fn deadline_in(entries: &[StackEntry], with_timeouts: bool) -> Option<Instant> {
     let now = tokio::task::try_id();
     let mut nearest: Option<Instant> = None;
@@ -197,7 +197,8 @@ fn deadline_in(entries: &[StackEntry], with_timeouts: bool) -> Option<Instant> {
                 (times.as_ref().and_then(|times| times.deadline(spec)), false)
             }
             StackEntry::Section { task, scope: Some(scope) } if *task == now => {
-                (scope.deadline(), true)
+                // A shield holds the deadlines around it back; a section with a deadline does not.
+                (scope.deadline(), scope.shields().is_none())
             }
             StackEntry::Section { .. } => (None, false),
             StackEntry::Task { record } => {

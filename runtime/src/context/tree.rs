@@ -54,6 +54,8 @@ pub(crate) struct TaskRecord {
     spawned_at: &'static Location<'static>,
     scope: Arc<ScopeNode>,
     thread: OnThread,
+    /// The options of its call, if it has some. The worker of a map changes them with each run.
+    tuning: Mutex<Option<Arc<Tuning>>>,
     state: RecordState,
 }
 
@@ -76,8 +78,6 @@ struct RecordState {
     aborted: AtomicBool,
     /// Kept from the first poll that was pending.
     waker: Mutex<Option<Waker>>,
-    /// The options of its call, if it has some. The worker of a map changes them with each run.
-    tuning: Mutex<Option<Arc<Tuning>>>,
     /// Set after the spawn.
     id: OnceLock<Id>,
     /// Set if someone checks for leaks.
@@ -129,6 +129,10 @@ impl TaskRecord {
                 record.spec = spec;
                 record.spawned_at = spawned_at;
                 record.thread = thread;
+                let tuning = record.tuning.get_mut().unwrap_or_else(PoisonError::into_inner);
+                if tuning.is_some() {
+                    *tuning = None;
+                }
                 record.state = RecordState::new();
                 spare
             }
@@ -143,7 +147,8 @@ impl TaskRecord {
         scope: Arc<ScopeNode>,
         thread: OnThread,
     ) -> Self {
-        Self { spec, spawned_at, scope, thread, state: RecordState::new() }
+        let tuning = Mutex::new(None);
+        Self { spec, spawned_at, scope, thread, tuning, state: RecordState::new() }
     }
 
     pub(crate) fn spec(&self) -> &'static TaskSpec {
@@ -157,7 +162,7 @@ impl TaskRecord {
     }
 
     fn tuning(&self) -> MutexGuard<'_, Option<Arc<Tuning>>> {
-        self.state.tuning.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tuning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The label of the call.
@@ -236,7 +241,8 @@ impl TaskRecord {
     /// Keeps the waker of a task that is pending for the first time. A wake before that was lost: the caller checks for
     /// an abort afterwards.
     pub(crate) fn set_waker(&self, waker: &Waker) {
-        let before = self.waker().replace(waker.clone());
+        let waker = waker.clone();
+        let before = self.waker().replace(waker);
         drop(before);
     }
 
@@ -345,7 +351,6 @@ impl RecordState {
             unfinished: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             waker: Mutex::new(None),
-            tuning: Mutex::new(None),
             id: OnceLock::new(),
             runtime: watch::runtime(),
         }

@@ -272,7 +272,7 @@ fn report_refusal<T, E>(
         }
     };
     match error {
-        Ok(error) => group.fail(Failure { task, label: None, place, outcome, error, text }),
+        Ok(error) => group.fail(Failure { task: task.into(), place, outcome, error, text }),
         Err(caught) => group.fail_unconvertible(task, caught),
     }
     Ok(())
@@ -359,11 +359,8 @@ impl<T, E> Report<T, E> for GroupReporter<T, E> {
         token: Option<CancellationToken>,
         text: Option<Box<str>>,
     ) {
-        let (task, place) = (record.spec().name(), record.spawned_at());
-        let result = result.map_err(|error| {
-            let label = record.label();
-            Failure { task, label, place, outcome, error, text }
-        });
+        let task = record.spec().name();
+        let result = result.map_err(|error| failure(record, outcome, error, text));
         drop(self.slot);
         self.group.finish(self.key, task, result, token);
     }
@@ -380,4 +377,14 @@ impl<T, E> Report<T, E> for GroupReporter<T, E> {
         drop(self.slot);
         self.group.finish_unconvertible(self.key, record.spec().name(), caught);
     }
+}
+
+#[cold]
+fn failure<E>(
+    record: &TaskRecord,
+    outcome: Outcome,
+    error: E,
+    text: Option<Box<str>>,
+) -> Failure<E> {
+    Failure { task: record.origin(), place: record.spawned_at(), outcome, error, text }
 }

@@ -261,7 +261,7 @@ impl<T, E> GroupState<T, E> {
 
     /// Records the failure of a spawn: its closure panicked, or it would have waited for itself.
     pub(crate) fn fail(&self, failure: Failure<E>) {
-        let task = failure.task;
+        let task = failure.task.name();
         let mut state = self.lock();
         let dropped = state.dropped;
         let (cancels, surplus) = self.record_failure(&mut state, failure);

@@ -52,7 +52,6 @@ use crate::{
     sync::{MutexGuard, atomic::AtomicBool, atomic::Ordering},
     telemetry::events::FailedScope,
     telemetry::span::TaskSpan,
-    tuning::Label,
 };
 use crate::{
     map::growth::{Capacity, Progress, WorkerLimit},
@@ -252,15 +251,16 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         only_reader_left
     }
 
-    /// Stores the result of an item after which no next one is read. `text` is the text of its error, if it is known.
+    /// Stores the result of an item after which no next one is read. `task` and `text` are the origin and the
+    /// text of its error, if they are known.
     #[cold]
     pub(crate) fn store(
         &self,
         item: FinishedItem<S>,
-        label: Option<Label>,
+        task: Option<Origin>,
         text: Option<Box<str>>,
     ) {
-        drop(self.store_locked(self.lock(), item, label, text));
+        drop(self.store_locked(self.lock(), item, task, text));
     }
 
     /// Stores the result of an item. A failure is stored, or logged, while the lock is released.
@@ -268,8 +268,8 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     fn store_locked<'a>(
         &'a self,
         mut state: State<'a, I, F, S, K>,
-        FinishedItem { task, index, ended }: FinishedItem<S>,
-        label: Option<Label>,
+        FinishedItem { task: name, index, ended }: FinishedItem<S>,
+        task: Option<Origin>,
         text: Option<Box<str>>,
     ) -> State<'a, I, F, S, K> {
         let outcome = ended.outcome;
@@ -279,7 +279,8 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
                 state
             }
             Err(error) => {
-                self.fail(state, Failure { task, label, place: self.place, outcome, error, text });
+                let task = task.unwrap_or_else(|| name.into());
+                self.fail(state, Failure { task, place: self.place, outcome, error, text });
                 self.lock()
             }
         }
@@ -304,7 +305,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
             drop(state);
             return failure.log(&FailedScope::Map, why);
         }
-        let task = failure.task;
+        let task = failure.task.name();
         state.results.failure = Some(failure);
         self.stop(state, task);
     }

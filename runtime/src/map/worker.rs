@@ -31,7 +31,6 @@ use crate::{
     sync,
     telemetry::events,
     telemetry::span::TaskSpan,
-    tuning::Label,
 };
 use crate::{
     map::growth::{GrowthPolicy, WorkerLimit},
@@ -252,10 +251,6 @@ where
         }
     }
 
-    fn label(&self) -> Option<Label> {
-        if S::MAY_BE_TUNED { self.record.label() } else { None }
-    }
-
     /// Drives one run after another, until one is pending or there is nothing more to do.
     fn drive(&mut self, now: Ticks, cx: &mut Context<'_>) -> Poll<()> {
         let mut now = Some(now);
@@ -290,8 +285,9 @@ where
                         self.woke = true;
                     }
                     if K::STOPS && ended.result.is_err() {
-                        let (label, text) = (self.label(), text.and_then(Cell::take));
-                        self.shared.store(FinishedItem { task, index, ended }, label, text);
+                        let (task_origin, text) = (self.record.origin(), text.and_then(Cell::take));
+                        let item = FinishedItem { task, index, ended };
+                        self.shared.store(item, Some(task_origin), text);
                         None
                     } else {
                         Some(FinishedItem { task, index, ended })
@@ -474,7 +470,7 @@ where
                 Ok(error) => {
                     let ended = TaskCompletion::aborted(error);
                     let item = FinishedItem { task: spec.name(), index, ended };
-                    self.shared.store(item, self.label(), None);
+                    self.shared.store(item, Some(self.record.origin()), None);
                 }
                 Err(caught) => self.shared.store_unconvertible(spec.name(), caught),
             }

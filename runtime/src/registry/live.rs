@@ -17,6 +17,7 @@ const BLOCKS: Duration = Duration::from_millis(10);
 /// One live task, as it was when [`tasks()`](crate::tasks()) was called.
 ///
 /// `Display` writes one line: `fetch (task 12): running, 4.1 s old, spawned at src/main.rs:12:9`.
+/// If its call has a label: `fetch [10.0.0.7:5123] (task 12): …`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LiveTask {

@@ -246,22 +246,30 @@ impl Core {
     /// Enters the stack of runs, before the body is polled.
     #[inline]
     pub(super) fn push(&mut self) -> Pushed {
+        if self.cold.is_some() {
+            return self.push_cold();
+        }
+        let pushed = context::enter_run(self.spec, self.permit.is_some(), None);
+        if self.spec.timeout().is_some() {
+            let times = RunTimes { since: self.since, deadline: None, own: None };
+            stack::set_times(pushed, times);
+        }
+        pushed
+    }
+
+    /// The same if there may be shields, a timer or options of this call.
+    #[inline(never)]
+    fn push_cold(&mut self) -> Pushed {
         let pushed = context::enter_run(self.spec, self.permit.is_some(), self.shields_if_any());
-        if self.has_own_times() {
+        let has_own =
+            |cold: &Pin<Box<ColdState>>| cold.tuning.is_some() || cold.longest_grace != Grace::NONE;
+        if self.cold.as_ref().is_some_and(has_own) {
             self.set_own_times(pushed);
         } else if self.spec.timeout().is_some() {
             let (since, deadline) = (self.since, self.deadline());
             stack::set_times(pushed, RunTimes { since, deadline, own: None });
         }
         pushed
-    }
-
-    /// Whether its timeout or its grace may differ from those of the function.
-    #[inline]
-    fn has_own_times(&self) -> bool {
-        self.cold
-            .as_ref()
-            .is_some_and(|cold| cold.tuning.is_some() || cold.longest_grace != Grace::NONE)
     }
 
     #[cold]

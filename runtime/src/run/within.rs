@@ -127,7 +127,7 @@ where
 /// # use tokio_supervised::{CancellationToken, TaskError, remaining, supervised};
 /// #[supervised(timeout = "10s")]
 /// async fn query() -> Result<Option<Duration>, TaskError> {
-///     // … a header that tells the server how long to try …
+///     // … a header that says how long the server may try …
 ///     Ok(remaining())
 /// }
 ///

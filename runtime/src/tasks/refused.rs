@@ -1,8 +1,8 @@
 //! Why a pool or a group refuses work, and the bound on the errors of the work that it accepts.
 
-use std::fmt;
+use std::{fmt, io};
 
-use crate::error::{Cancelled, Rejected};
+use crate::error::{Cancelled, GROUP_JOINED, POOL_CLOSED, Rejected, TaskError};
 
 /// The pool is closed: it was drained, or its last handle was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Closed;
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the pool is closed and accepts no more tasks")
+        f.write_str(POOL_CLOSED)
     }
 }
 
@@ -44,11 +44,31 @@ impl From<Rejected> for SpawnError {
     }
 }
 
+/// A closed pool and a joined group reject the task. Their errors do not know its name, and
+/// [`task`](TaskError::task) returns `unknown`.
+impl From<SpawnError> for TaskError {
+    fn from(error: SpawnError) -> Self {
+        match error {
+            SpawnError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            SpawnError::Rejected(rejected) => Self::Rejected(rejected),
+            SpawnError::Closed(_) => Self::Rejected(Rejected::pool_closed()),
+            SpawnError::Joined => Self::Rejected(Rejected::group_joined()),
+        }
+    }
+}
+
+/// Its kind is `Other`: `Interrupted` would make callers try again.
+impl From<SpawnError> for io::Error {
+    fn from(error: SpawnError) -> Self {
+        Self::other(error)
+    }
+}
+
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed(closed) => fmt::Display::fmt(closed, f),
-            Self::Joined => f.write_str("the group was joined and accepts no more tasks"),
+            Self::Joined => f.write_str(GROUP_JOINED),
             Self::Cancelled(cancelled) => fmt::Display::fmt(cancelled, f),
             Self::Rejected(rejected) => fmt::Display::fmt(rejected, f),
         }
@@ -79,6 +99,13 @@ pub enum TrySpawnError {
 impl From<Closed> for TrySpawnError {
     fn from(_: Closed) -> Self {
         Self::Closed
+    }
+}
+
+/// Its kind is `Other`: `WouldBlock` would make callers wait for a socket.
+impl From<TrySpawnError> for io::Error {
+    fn from(error: TrySpawnError) -> Self {
+        Self::other(error)
     }
 }
 

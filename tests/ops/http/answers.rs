@@ -61,6 +61,22 @@ async fn the_same_tasks_are_served_as_text_json_and_page() {
 }
 
 #[tokio::test]
+async fn a_label_is_in_the_text_and_in_the_json() {
+    #[supervised(name = "labelled")]
+    async fn labelled() -> Result<(), TaskError> {
+        std::future::pending().await
+    }
+
+    let address = ops::listen(0).unwrap();
+    let pool = Pool::new(1);
+    pool.spawn(|token| labelled(token).label(HOSTILE)).await.unwrap();
+    let shown = "<img src=x onerror=\"alert(1)\">\\u{1b}[31m'\\n";
+    tasks_until(address, |text| text.contains(&format!("labelled [{shown}] (task "))).await;
+    let line = json_until(address, |json| object_of(json, "lines", "name", "labelled")).await;
+    assert_eq!(line["label"], shown);
+}
+
+#[tokio::test]
 async fn the_page_only_runs_scripts_with_its_own_nonce() {
     let address = ops::listen(0).unwrap();
     let mut nonces = Vec::new();

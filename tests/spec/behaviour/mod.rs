@@ -53,3 +53,4 @@ mod thread_end;
 mod timeout;
 mod tuned;
 mod waits_for_itself;
+mod within;

@@ -26,6 +26,7 @@ fn a_cause_is_displayed_in_words() {
         (Cause::Drained, "its pool is draining"),
         (Cause::ScopeDropped, "its scope was dropped"),
         (Cause::ShieldLimit, "its shield exceeded its limit"),
+        (Cause::Deadline, "its deadline has passed"),
     ];
     for (cause, words) in said {
         assert_eq!(cause.to_string(), words);

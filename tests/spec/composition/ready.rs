@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_supervised::{
     CancellationToken, Group, GroupHandle, LeakCheck, Outcome, Pool, TaskError, map, shield,
-    supervised,
+    supervised, within,
 };
 
 use testkit::finishes;
@@ -114,6 +114,52 @@ fn rows() -> Vec<Row> {
         row("Restarting (refused)", fired, |token| async move { _ = restarting(&*token).await }),
         row("Restarting::err_into", live, |token| async move {
             restarting(&*token).err_into::<std::io::Error>().await.unwrap();
+        }),
+        row("Supervised::timeout", live, |token| async move {
+            quick(&*token).timeout(SECOND).await.unwrap();
+        }),
+        row("Supervised::grace", live, |token| async move {
+            quick(&*token).grace(SECOND).await.unwrap();
+        }),
+        row("Supervised::label", live, |token| async move {
+            quick(&*token).label("x").await.unwrap();
+        }),
+        row("Supervised::boxed", live, |token| async move {
+            quick((*token).clone()).boxed().await.unwrap();
+        }),
+        row("Tuned", fired, |token| async move { _ = quick(&*token).label("x").await }),
+        row("Tuned::timeout", live, |token| async move {
+            quick(&*token).label("x").timeout(SECOND).await.unwrap();
+        }),
+        row("Tuned::grace", live, |token| async move {
+            quick(&*token).label("x").grace(SECOND).await.unwrap();
+        }),
+        row("Tuned::label", live, |token| async move {
+            quick(&*token).grace(SECOND).label("x").await.unwrap();
+        }),
+        row("Tuned::err_into", live, |token| async move {
+            quick(&*token).label("x").err_into::<std::io::Error>().await.unwrap();
+        }),
+        row("Tuned::boxed", live, |token| async move {
+            restarting((*token).clone()).label("x").boxed().await.unwrap();
+        }),
+        row("BoxedTask", fired, |token| async move {
+            _ = restarting((*token).clone()).boxed().await;
+        }),
+        row("BoxedTask::err_into", live, |token| async move {
+            quick((*token).clone()).boxed().err_into::<std::io::Error>().await.unwrap();
+        }),
+        row("Restarting::boxed", live, |token| async move {
+            restarting((*token).clone()).boxed().await.unwrap();
+        }),
+        row("ErrInto::boxed", live, |token| async move {
+            quick((*token).clone()).err_into::<std::io::Error>().boxed().await.unwrap();
+        }),
+        row("within", live, |token| async move {
+            within(&token, SECOND, |_| ready(Ok::<_, TaskError>(()))).await.unwrap();
+        }),
+        row("Within", fired, |token| async move {
+            within(&token, Duration::ZERO, |_| ready(())).await;
         }),
         row("map", live, |token| async move {
             map(&token, std::iter::empty(), |token, ()| quick(token)).await.unwrap();

@@ -37,7 +37,7 @@ fn register(group: &Arc<Group>) -> Key {
 }
 
 fn failed(task: &'static str, outcome: Outcome, error: Error) -> Result<u8, Failure<Error>> {
-    Err(Failure { task, label: None, place: Location::caller(), outcome, error, text: None })
+    Err(Failure { task: task.into(), place: Location::caller(), outcome, error, text: None })
 }
 
 /// Invariant 1.
