@@ -156,7 +156,7 @@ where
     /// # let (items, mut rx) = tokio::sync::mpsc::channel(16);
     /// # tokio::spawn(async move { for n in 0..1_000 { _ = items.send(n).await; } });
     /// let group = Group::new(&token).limit(4);
-    /// while let Some(Some(n)) = group.tasks.token().run_until_cancelled(rx.recv()).await {
+    /// while let Some(Some(n)) = group.token().run_until_cancelled(rx.recv()).await {
     ///     group.spawn(|token| store(token, n)).await;
     /// }
     /// assert_eq!(group.join().await.unwrap_err().to_string(), "disk full");

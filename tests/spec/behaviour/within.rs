@@ -15,7 +15,7 @@ use tokio_supervised::{
     remaining, shield, supervised, task, within,
 };
 
-use crate::support::{in_time, outcomes_of, poll_once, turn};
+use testkit::{in_time, outcomes_of, poll_once, turn};
 
 const SECOND: Duration = Duration::from_secs(1);
 
