@@ -9,8 +9,8 @@
 mod broker;
 mod child;
 mod database;
+mod dead_letters;
 mod fleet;
-mod given_up;
 mod killed;
 
 mod lines;

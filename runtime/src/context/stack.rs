@@ -14,7 +14,7 @@
 //! 4. No user code runs while the stack is borrowed: it may push entries.
 //! 5. The entries below may belong to another tokio task: a run that drives a `LocalSet` polls the tasks of others. Tasks
 //!    and sections, and runs that hold a permit, know the tokio task that they are polled in, and count for its code
-//!    alone. (`tests/spec/composition/run_truth.rs`)
+//!    alone. (`tests/spec/composition/run_reports.rs`)
 
 use std::{
     cell::{Cell, RefCell},

@@ -13,7 +13,7 @@
 //! 5. A task that is registered while the group is dropped is aborted or refused. (`tasks/set.rs`)
 //! 6. The group keeps the value of an ended task and nothing else: memory, `tasks()` and a cancel depend on the live
 //!    tasks. (the tests below, `tests/spec/composition/life.rs`)
-//! 7. Each failure is reported once: by the join, or else as an event. (`tests/spec/composition/group_truth.rs`)
+//! 7. Each failure is reported once: by the join, or else as an event. (`tests/spec/composition/group_reports.rs`)
 //! 8. An error's conversion may panic. The join resumes that panic; a spawn or an abort never does.
 //!    (`tests/spec/behaviour/error_panics.rs`)
 //!

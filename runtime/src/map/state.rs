@@ -22,7 +22,7 @@
 //!    dropped. If a function fails more than 10 times a second, only the number of the others is logged.
 //!
 //! `map/state/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/spec/composition/decisions.rs` 6 and 7,
-//! `tests/spec/composition/locks.rs` 3, `tests/spec/composition/map_truth.rs` 8.
+//! `tests/spec/composition/locks.rs` 3, `tests/spec/composition/map_reports.rs` 8.
 
 #[cfg(all(test, supervised_loom))]
 mod loom;

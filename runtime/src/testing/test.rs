@@ -6,7 +6,7 @@
 //! 2. The test ends regardless of leaks: every wait has a limit. Otherwise one leak would hang all tests.
 //! 3. Tasks in another runtime belong to another test. Otherwise parallel tests would fail each other.
 //! 4. Pending counts of failures and backtraces are logged before the test ends, within a limit: the process may end
-//!    with the last test. (`tests/spec/composition/group_truth.rs`)
+//!    with the last test. (`tests/spec/composition/group_reports.rs`)
 
 use std::{future::Future, panic::resume_unwind, sync::Arc, time::Duration};
 

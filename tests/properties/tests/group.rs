@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use proptest::{collection::vec, prelude::*};
-use testkit::{End, Failed, books::Since};
+use testkit::{End, Failed, counters::Since};
 use tokio_supervised::{CancellationToken, Group, supervised};
 
 use crate::support::{

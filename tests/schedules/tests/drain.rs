@@ -7,7 +7,7 @@ use tokio_supervised::{CancellationToken, LiveTask, Outcome, Pool, supervised};
 
 use crate::{
     explore::{any, below},
-    seen::{Act, Clock, Failed, Seen, Since, act, some_turns},
+    record::{Act, Clock, Failed, Seen, Since, act, some_turns},
 };
 
 const GRACE: Duration = Duration::from_secs(2);

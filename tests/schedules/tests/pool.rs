@@ -8,7 +8,7 @@ use tokio_supervised::{CancellationToken, Outcome, Pool, TrySpawnError, supervis
 
 use crate::{
     explore::{any, below},
-    seen::{Act, Failed, Seen, Since, act, every_permit_is_back, every_slot_is_back, some_turns},
+    record::{Act, Failed, Seen, Since, act, every_permit_is_back, every_slot_is_back, some_turns},
 };
 
 /// Longer than any schedule lasts.

@@ -8,6 +8,7 @@
 mod body_checks;
 mod cancel;
 mod cancel_waker;
+mod deadlock;
 mod debug;
 mod deep;
 mod drain;
@@ -52,4 +53,3 @@ mod texts;
 mod thread_end;
 mod timeout;
 mod tuned;
-mod waits_for_itself;
