@@ -44,7 +44,7 @@ pub(crate) enum StackEntry {
     },
 }
 
-/// When a run that has a timeout, or options of its own, is over.
+/// The deadline of a run that has a timeout or per-call options.
 #[derive(Clone, Copy)]
 pub(crate) struct RunTimes {
     /// The start of the body.
@@ -453,7 +453,7 @@ impl StackEntry {
         }
     }
 
-    /// What counts a shield in this entry: a run, or a section with a deadline.
+    /// Returns the counter of the shields in this entry: a run, or a section with a deadline.
     pub(crate) fn counted_shields(&mut self) -> Option<&Arc<RunShields>> {
         match self {
             Self::Run { shields, .. } => Some(shields.get_or_insert_default()),

@@ -45,8 +45,9 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A task that waits for a slot of its own full group deadlocks itself: the spawn of its [handle](GroupHandle::spawn)
-/// returns [`Rejected`](crate::Rejected), which names the chain. Set no limit on a group whose tasks spawn siblings.
+/// A task that waits for a slot of the full group that it runs in would deadlock: the spawn of its
+/// [handle](GroupHandle::spawn) returns [`Rejected`](crate::Rejected), which names the chain. Set no limit on a group
+/// whose tasks spawn siblings.
 ///
 /// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts as one that
 /// returns `Result<(), TaskError>`, and [`err_into`](crate::run::future::Supervised::err_into) converts an error that

@@ -39,7 +39,7 @@ pub(crate) enum Borrowed {
     ToRead,
 }
 
-/// What is left of an input that was closed: it is released outside the lock.
+/// The rest of a closed input, to be released outside the lock.
 #[must_use]
 pub(crate) struct ClosedInput<I, F> {
     source: Option<Box<ItemSource<I, F>>>,
@@ -154,7 +154,7 @@ impl<I, F> Input<I, F> {
         self.queue.remove(at).map(|(_, waker)| waker)
     }
 
-    /// Returns the worker to wake, if the source is there.
+    /// Returns the worker to wake, if the source is in the state.
     pub(crate) fn pop_next(&mut self) -> Option<Waker> {
         self.source.as_ref()?;
         self.queue.pop_front().map(|(_, waker)| waker)
