@@ -99,8 +99,8 @@ In the database:
 Exit codes:
   0  every order that was taken is done, given up, or back in the queue; also after Ctrl-C or SIGTERM.
      Of `publish`: every line is stored
-  1  of some order the broker could not be told in time what became of it: it comes again after the wait,
-     and what was recorded is not recorded again. Of `publish`: not every line is stored; publish them again
+  1  the outcome of some order could not be reported to the broker in time: it is redelivered after the
+     wait, and not recorded twice. Of `publish`: not every line is stored; publish them again
   2  the command line is wrong
   75 some order did not stop in time: it is redelivered after the wait
 A second signal exits at once; the broker gives what was under way to another after the wait.";

@@ -52,8 +52,8 @@ impl Report {
 
     /// Whether that many jobs have ended by themselves.
     pub(crate) fn is_of(&self, jobs: u64) -> bool {
-        let [begun, .., cancelled] = self.results();
-        begun - cancelled == jobs
+        let [start, .., cancelled] = self.results();
+        start - cancelled == jobs
     }
 
     pub(crate) fn write_table(&self, to: &mut impl Write) -> io::Result<()> {

@@ -52,7 +52,7 @@ fn help_lists_the_flags_answers_and_exit_codes() {
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let flags = ["--listen", "--directory", "--slots", "--delay", "--linger", "--grace"];
     let said =
-        ["POST /save", "Retry-After", "/readyz", "  0  told to stop", "  1  it could", "  2  the"];
+        ["POST /save", "Retry-After", "/readyz", "  0  stopped by", "  1  it could", "  2  the"];
     for said in flags.into_iter().chain(said) {
         assert!(ended.stdout.contains(said), "no `{said}`: {ended:#?}");
     }

@@ -42,8 +42,15 @@ fn help_lists_the_flags_answers_and_exit_codes() {
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let flags =
         ["--listen", "--done", "--metrics", "--every", "--queue", "--work", "--linger", "--faults"];
-    let said =
-        ["POST /jobs", "Retry-After", "/readyz", "  0    told", "  1    it", "  2    the", "  143"];
+    let said = [
+        "POST /jobs",
+        "Retry-After",
+        "/readyz",
+        "  0    stopped",
+        "  1    it",
+        "  2    the",
+        "  143",
+    ];
     for said in flags.into_iter().chain(said) {
         assert!(ended.stdout.contains(said), "no `{said}`: {ended:#?}");
     }
