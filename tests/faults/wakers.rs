@@ -125,7 +125,7 @@ type Polled = Pin<Box<dyn Future<Output = ()>>>;
 type Situation = (&'static str, fn(CancellationToken, Loads) -> Polled);
 
 /// The future that is polled with the faulty waker. The runtime's own driver must not wake anything in it, by a
-/// timer or after a `yield_now`: a panic there unwinds out of `block_on`, whatever this crate does.
+/// timer or after a `yield_now`: a panic there unwinds out of `block_on`, which this crate cannot prevent.
 const SITUATIONS: [Situation; 8] = [
     ("a call", |token, loads| {
         Box::pin(async move {

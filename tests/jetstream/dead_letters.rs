@@ -1,4 +1,4 @@
-//! Orders that cannot be done.
+//! Orders that cannot be processed.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn an_order_that_kills_its_workers_is_given_up_unstarted() {
     publish(&place, &said, "1 2 20\n");
     let mut settings =
         Settings { slots: 2, work_ms: 9_000, ack_wait_ms: 300, attempts: 2, retry_ms: 10 };
-    // Twice as often as it may fail.
+    // Twice the number of allowed failures.
     for delivery in 1..=4 {
         let worker = settings.worker(&place, &said).ready();
         until("it is with a worker", LIMIT, || place.delivered() == delivery);

@@ -14,7 +14,7 @@ use crate::{
 /// Longer than any schedule lasts.
 const LONG: Duration = Duration::from_secs(1_000_000);
 
-/// What ends by itself.
+/// Bodies that end by themselves.
 const ACTS: &[Act] = &[Act::ok(0), Act::ok(1), Act::ok(2), Act::error(1), Act::panic(1)];
 
 #[supervised(name = "pool: task", limit = 2)]

@@ -111,7 +111,7 @@ impl Since {
     }
 }
 
-/// Polls once, with a waker that nobody hears.
+/// Polls once, with a waker that does nothing.
 pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }

@@ -1,9 +1,6 @@
 //! The documented behaviour of the crate, one behaviour per test.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tokio tasks")]
 
 mod body_checks;
 mod cancel;

@@ -1,12 +1,9 @@
 //! Compositions of the parts of the crate: in loops, nested, handed on, for a long time.
 //!
 //! One module for each kind of fault. A test that may exhaust memory, descriptors or the stack, or abort, is a
-//! fixture: an ignored test that another test runs in a process of its own (`testkit::fixture`).
+//! fixture: an ignored test that another test runs in a separate process (`testkit::fixture`).
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tokio tasks")]
 
 mod bounds;
 mod chains;

@@ -4,7 +4,7 @@
 
 use tokio_supervised::{Outcome, TaskStats, stats};
 
-/// The counters of a function. Tests give their functions names of their own.
+/// The counters of a function. Each test names its functions differently.
 #[track_caller]
 pub fn stats_of(name: &str) -> TaskStats {
     find(name).expect("the function has run")
@@ -34,7 +34,7 @@ impl Since {
         Self { name, before: find(name) }
     }
 
-    /// What the function has done since.
+    /// Returns the change of the counters since then.
     pub fn done(&self) -> Done {
         let now = find(self.name).map_or_else(Done::default, |stats| Done::of(&stats));
         let before = self.before.as_ref().map_or_else(Done::default, Done::of);

@@ -16,7 +16,7 @@ use nix::{sys::signal::kill, unistd::Pid};
 
 use crate::watchdog::WATCHDOG;
 
-/// What an upper bound of time leaves for a busy machine.
+/// Added to upper bounds of time, for busy machines.
 pub const SLACK: Duration = Duration::from_secs(8);
 
 /// The executable of an example. The first call builds all of them.
