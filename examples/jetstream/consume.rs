@@ -83,7 +83,7 @@ async fn take(token: &CancellationToken, session: Session, pool: &Pool) -> anyho
     Ok(())
 }
 
-/// All free slots, at least one; `None` when it must stop.
+/// Acquires all free slots, at least one. Returns `None` when it must stop.
 async fn free(token: &CancellationToken, pool: &Pool) -> Result<Option<Vec<Slot>>, SpawnError> {
     let Some(first) = token.run_until_cancelled(pool.reserve()).await else { return Ok(None) };
     let mut slots = vec![first?];

@@ -278,8 +278,8 @@ impl Eq for Origin {}
 
 impl Error for Origin {}
 
-/// The same for a cancellation: [`is_cancelled`] recognises it even if the error is transparent over a [`TaskError`],
-/// and exposes only its source.
+/// Like [`Origin`], for a cancellation. [`is_cancelled`] recognises it even if the error is transparent over a
+/// [`TaskError`] and exposes only its source.
 #[derive(Clone, PartialEq, Eq)]
 struct CancelledFunction(Origin);
 
@@ -517,7 +517,7 @@ impl Rejected {
         Self { task: task.into(), limit, deadlock: Some(Box::new(Deadlock { chain, what })) }
     }
 
-    /// The same, of a call that may have a label.
+    /// Returns this rejection for a call that may have a label.
     pub(crate) fn of_call(self, task: Origin) -> Self {
         Self { task, ..self }
     }

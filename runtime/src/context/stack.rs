@@ -462,7 +462,7 @@ impl StackEntry {
         }
     }
 
-    /// The same, weakly, if the run holds a permit.
+    /// Returns a weak reference to that counter, if the run holds a permit.
     pub(crate) fn holder(&mut self) -> Option<Weak<RunShields>> {
         match self {
             Self::Run { permit, .. } if permit.is_held_here() => self.shields().map(Arc::downgrade),

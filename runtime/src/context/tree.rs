@@ -625,7 +625,7 @@ impl ScopeNode {
         main.reason_of(uncancelled, &mut false).flatten()
     }
 
-    /// The same for code that runs in no scope.
+    /// Returns the cause of main's cancellation, for code that runs in no scope.
     pub(crate) fn cause_of_main(uncancelled: CancelEpoch) -> Option<Cause> {
         Self::reason_of_main(uncancelled).map(|reason| reason.cause)
     }

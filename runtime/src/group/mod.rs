@@ -201,7 +201,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     #[track_caller]
     pub fn spawn<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
     where
@@ -211,7 +211,7 @@ where
         Spawn::of::<OnWorkers, _>(&self.shared, task)
     }
 
-    /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
+    /// Like [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
     ///
     /// # Panics
     ///
@@ -220,7 +220,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     ///
     /// ```
     /// # use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
@@ -253,7 +253,7 @@ where
         Spawn::of::<OnThisThread, _>(&self.shared, task)
     }
 
-    /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a blocking thread of tokio.
+    /// Like [`spawn`](Self::spawn), for a closure that blocks: it runs on a blocking thread of tokio.
     ///
     /// `name` labels it in metrics, events and errors; there is one set of counters for each name and place of the
     /// call. The closure gets the group's token, and has to check it between steps: nothing can abort a closure that
@@ -265,7 +265,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     ///
     /// ```
     /// # use tokio_supervised::{CancellationToken, Group, TaskError};
@@ -317,7 +317,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it drops the group: its tasks are cancelled and aborted.
+    /// If the future is dropped, so is the group: its tasks are cancelled and aborted.
     pub async fn join(self) -> Result<Vec<T>, E> {
         budget::spent().await;
         self.shared.close_when_finished().await;
@@ -358,7 +358,7 @@ where
         &self.shared.tasks.token
     }
 
-    /// As [`Group::spawn`], but returns why nothing was spawned: code that has a handle does not see the result of the
+    /// Like [`Group::spawn`], but returns why nothing was spawned: code that has a handle does not see the result of the
     /// `join`.
     ///
     /// A panic of the closure is a failure of the group, as with [`Group::spawn`], and not an error here. A refusal
@@ -406,7 +406,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     #[track_caller]
     pub fn spawn<S, F>(&self, task: F) -> HandleSpawn<'_, T, E, S>
     where
@@ -416,7 +416,7 @@ where
         HandleSpawn(Spawn::of::<OnWorkers, _>(&self.shared, task))
     }
 
-    /// As [`Group::spawn_local`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
+    /// Like [`Group::spawn_local`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
     ///
     /// # Errors
     ///
@@ -429,7 +429,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     #[track_caller]
     pub fn spawn_local<S, F>(&self, task: F) -> HandleSpawn<'_, T, E, S>
     where
@@ -439,7 +439,7 @@ where
         HandleSpawn(Spawn::of::<OnThisThread, _>(&self.shared, task))
     }
 
-    /// As [`Group::spawn_blocking`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
+    /// Like [`Group::spawn_blocking`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
     ///
     /// # Errors
     ///
@@ -451,7 +451,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     #[track_caller]
     pub fn spawn_blocking<F>(
         &self,

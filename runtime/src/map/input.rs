@@ -130,7 +130,8 @@ impl<I, F> Input<I, F> {
         ClosedInput { source: self.source.take(), queue: std::mem::take(&mut self.queue) }
     }
 
-    /// The same, if the source is inspected before it is dropped: until [`put_back`](Self::put_back) it is lent.
+    /// Like [`close`](Self::close), if the source is inspected before its drop: it is borrowed until
+    /// [`put_back`](Self::put_back).
     pub(crate) fn close_to_inspect(&mut self) -> ClosedInput<I, F> {
         let closed = self.close();
         if closed.source.is_some() {

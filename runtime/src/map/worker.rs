@@ -156,7 +156,7 @@ where
         spec.is_some()
     }
 
-    /// As [`grow`](Self::grow), for the map's own future.
+    /// Like [`grow`](Self::grow), for the map's future.
     pub(crate) fn grow_exactly(shared: &Arc<MapState<I, F, S, K>>) {
         let spec = shared.grow_exactly(1);
         spec.into_iter().for_each(|spec| Self::spawn(shared, spec, None));

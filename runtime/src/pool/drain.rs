@@ -35,7 +35,7 @@ use crate::{
 /// How long before the end of a drain its tasks are cancelled.
 const STOPPING: Duration = Duration::from_secs(5);
 
-/// The same for a grace: half of one that is below 10 s.
+/// Returns that time for a grace: half of the grace if it is below 10 s.
 fn stopping(grace: Duration) -> Duration {
     STOPPING.min(grace / 2)
 }

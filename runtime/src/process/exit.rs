@@ -1,7 +1,7 @@
 //! The end of a process: the thread that ends it, the reports before it, and the exit code.
 //!
 //! Four observers may find that work did not finish: main after the drain, main after the runtime's shutdown, the thread
-//! that drains the pools, and the thread that counts the grace. All end the process through [`Exit`].
+//! that drains the pools, and the thread that times the grace. All end the process through [`Exit`].
 //!
 //! Invariants
 //!

@@ -25,7 +25,7 @@ impl<S: SupervisedFuture + Send + 'static> Spawner<S> for OnWorkers {
     const THREAD: OnThread = OnThread::Worker;
 
     fn spawn<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
-        #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
+        #[expect(clippy::disallowed_methods, reason = "groups and pools spawn only here")]
         tokio::spawn(task).id()
     }
 }
@@ -37,7 +37,7 @@ impl<S: SupervisedFuture + 'static> Spawner<S> for OnThisThread {
     const THREAD: OnThread = OnThread::Local;
 
     fn spawn<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
-        #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
+        #[expect(clippy::disallowed_methods, reason = "groups and pools spawn only here")]
         tokio::task::spawn_local(task).id()
     }
 }

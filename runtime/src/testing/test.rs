@@ -26,7 +26,7 @@ use crate::{
 /// How long the test waits for the remaining tasks to be dropped.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// The same if the check found leaks, which do not stop.
+/// The same limit after the check has found leaks, which do not stop.
 const SHUTDOWN_OF_LEAKS: Duration = Duration::from_millis(100);
 
 /// The arguments of `#[supervised::test]`.

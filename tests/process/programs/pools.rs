@@ -196,7 +196,7 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
                 pending::<()>().await;
             });
         }
-        "is let go while it is drained" => {
+        "is dropped while it drains" => {
             let pool = Pool::new(1);
             pool.spawn(finishes).await?;
             tokio::spawn(async move {

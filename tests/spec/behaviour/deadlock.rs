@@ -23,7 +23,7 @@ fn rejected(error: TaskError) -> Rejected {
 
 #[tokio::test]
 async fn a_recursion_deeper_than_its_limit_is_refused_by_name() {
-    #[supervised(limit = 3, name = "itself: walk")]
+    #[supervised(limit = 3, name = "deadlock: walk")]
     async fn walk(token: &CancellationToken, depth: u32) -> Result<u32, TaskError> {
         if depth == 0 {
             return Ok(0);
@@ -34,38 +34,38 @@ async fn a_recursion_deeper_than_its_limit_is_refused_by_name() {
     let token = CancellationToken::new();
     assert_eq!(in_time(walk(&token, 2)).await.unwrap(), 2, "free permits are acquired");
     let refused = rejected(in_time(walk(&token, 3)).await.unwrap_err());
-    assert_eq!((refused.task(), refused.limit()), ("itself: walk", 3));
+    assert_eq!((refused.task(), refused.limit()), ("deadlock: walk", 3));
     assert_eq!(
         refused.to_string(),
-        "task `itself: walk` was rejected: self-deadlock (`itself: walk` -> `itself: walk`): \
-         all 3 permits of `itself: walk` are taken"
+        "task `deadlock: walk` was rejected: self-deadlock (`deadlock: walk` -> `deadlock: walk`): \
+         all 3 permits of `deadlock: walk` are taken"
     );
     assert_eq!(in_time(walk(&token, 2)).await.unwrap(), 2, "every permit is back");
     assert_eq!(
-        outcomes_of("itself: walk"),
+        outcomes_of("deadlock: walk"),
         [(Outcome::Ok, 6), (Outcome::Error, 3), (Outcome::Rejected, 1)]
     );
 }
 
 #[tokio::test]
 async fn the_functions_between_are_named_even_without_a_limit() {
-    #[supervised(limit = 1, name = "itself: outer")]
+    #[supervised(limit = 1, name = "deadlock: outer")]
     async fn outer(token: &CancellationToken, again: bool) -> Result<(), TaskError> {
         if again { between(token).await } else { Ok(()) }
     }
 
-    #[supervised(name = "itself: between")]
+    #[supervised(name = "deadlock: between")]
     async fn between(token: &CancellationToken) -> Result<(), TaskError> {
         Box::pin(outer(token, false)).await
     }
 
     let refused = rejected(in_time(outer(&CancellationToken::new(), true)).await.unwrap_err());
-    assert_eq!(refused.chain(), ["itself: outer", "itself: between", "itself: outer"]);
+    assert_eq!(refused.chain(), ["deadlock: outer", "deadlock: between", "deadlock: outer"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_self_deadlock_is_found_through_a_map() {
-    #[supervised(limit = 1, name = "itself: mapped")]
+    #[supervised(limit = 1, name = "deadlock: mapped")]
     async fn mapped(token: &CancellationToken, again: bool) -> Result<(), TaskError> {
         if again {
             let token = token.clone();
@@ -75,7 +75,7 @@ async fn a_self_deadlock_is_found_through_a_map() {
         Ok(())
     }
 
-    #[supervised(name = "itself: boxed")]
+    #[supervised(name = "deadlock: boxed")]
     async fn boxed(token: &CancellationToken, again: bool) -> Result<(), TaskError> {
         in_time(mapped_boxed(token.clone(), again)).await
     }
@@ -85,12 +85,12 @@ async fn a_self_deadlock_is_found_through_a_map() {
     }
 
     let refused = rejected(in_time(mapped(&CancellationToken::new(), true)).await.unwrap_err());
-    assert_eq!(refused.chain(), ["itself: mapped", "itself: boxed", "itself: mapped"]);
+    assert_eq!(refused.chain(), ["deadlock: mapped", "deadlock: boxed", "deadlock: mapped"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_self_deadlock_is_found_in_a_spawn_and_in_nested_groups() {
-    #[supervised(limit = 1, name = "itself: root")]
+    #[supervised(limit = 1, name = "deadlock: root")]
     async fn root(token: &CancellationToken, deep: bool) -> Result<(), TaskError> {
         let group = Group::new(token);
         if deep {
@@ -102,14 +102,14 @@ async fn a_self_deadlock_is_found_in_a_spawn_and_in_nested_groups() {
     }
 
     /// A separate group, whose task calls the function that blocks.
-    #[supervised(name = "itself: middle")]
+    #[supervised(name = "deadlock: middle")]
     async fn middle(token: &CancellationToken) -> Result<(), TaskError> {
         let group = Group::new(token);
         in_time(group.spawn(same)).await;
         in_time(group.join()).await.map(|_| ())
     }
 
-    #[supervised(name = "itself: same")]
+    #[supervised(name = "deadlock: same")]
     async fn same(token: &CancellationToken) -> Result<(), TaskError> {
         in_time(root_boxed(token.clone())).await
     }
@@ -120,14 +120,17 @@ async fn a_self_deadlock_is_found_in_a_spawn_and_in_nested_groups() {
 
     let token = CancellationToken::new();
     let refused = rejected(in_time(root(&token, false)).await.unwrap_err());
-    assert_eq!(refused.chain(), ["itself: root", "itself: same", "itself: root"]);
+    assert_eq!(refused.chain(), ["deadlock: root", "deadlock: same", "deadlock: root"]);
     let refused = rejected(in_time(root(&token, true)).await.unwrap_err());
-    assert_eq!(refused.chain(), ["itself: root", "itself: middle", "itself: same", "itself: root"]);
+    assert_eq!(
+        refused.chain(),
+        ["deadlock: root", "deadlock: middle", "deadlock: same", "deadlock: root"]
+    );
 }
 
 #[tokio::test]
 async fn a_spawn_that_needs_the_permit_of_its_spawner_fails_its_group() {
-    #[supervised(limit = 1, name = "itself: spawner")]
+    #[supervised(limit = 1, name = "deadlock: spawner")]
     async fn spawner(spawn_again: fn() -> Boxed, again: bool) -> Result<(), TaskError> {
         if again { in_time(spawn_again()).await } else { Ok(()) }
     }
@@ -142,13 +145,13 @@ async fn a_spawn_that_needs_the_permit_of_its_spawner_fails_its_group() {
 
     let token = CancellationToken::new();
     let refused = rejected(in_time(spawner(&token, spawn_again, true)).await.unwrap_err());
-    assert_eq!(refused.chain(), ["itself: spawner", "itself: spawner"]);
-    assert_eq!(stats_of("itself: spawner").waiting, 0);
+    assert_eq!(refused.chain(), ["deadlock: spawner", "deadlock: spawner"]);
+    assert_eq!(stats_of("deadlock: spawner").waiting, 0);
 }
 
 #[tokio::test]
 async fn a_task_that_needs_a_slot_of_its_own_full_group_gets_an_error() {
-    #[supervised(name = "itself: sibling")]
+    #[supervised(name = "deadlock: sibling")]
     async fn sibling(_: u32) -> Result<(), TaskError> {
         Ok(())
     }
@@ -156,40 +159,40 @@ async fn a_task_that_needs_a_slot_of_its_own_full_group_gets_an_error() {
     let group = Group::<(), TaskError>::new(&CancellationToken::new()).limit(1);
     let handle = group.handle();
     group
-        .spawn(tokio_supervised::task!("itself: parent", |token| -> Result<(), TaskError> {
+        .spawn(tokio_supervised::task!("deadlock: parent", |token| -> Result<(), TaskError> {
             _ = &token;
             match in_time(handle.spawn(|token| sibling(token, 1))).await {
                 Err(SpawnError::Rejected(rejected)) => Err(TaskError::Rejected(rejected)),
-                other => panic!("it waits for itself: {other:?}"),
+                other => panic!("it waits for deadlock: {other:?}"),
             }
         }))
         .await;
     let refused = rejected(in_time(group.join()).await.unwrap_err());
     assert_eq!(
         refused.to_string(),
-        "task `itself: sibling` was rejected: self-deadlock \
-         (`itself: parent` -> `itself: sibling`): the only slot of their scope is taken"
+        "task `deadlock: sibling` was rejected: self-deadlock \
+         (`deadlock: parent` -> `deadlock: sibling`): the only slot of their scope is taken"
     );
-    assert_eq!(outcomes_of("itself: sibling"), [(Outcome::Rejected, 1)]);
-    assert_eq!(stats_of("itself: sibling").waiting, 0);
+    assert_eq!(outcomes_of("deadlock: sibling"), [(Outcome::Rejected, 1)]);
+    assert_eq!(stats_of("deadlock: sibling").waiting, 0);
 }
 
 #[tokio::test]
 async fn a_task_that_needs_a_slot_of_its_own_full_pool_gets_an_error() {
-    #[supervised(name = "itself: leaf of a pool")]
+    #[supervised(name = "deadlock: leaf of a pool")]
     async fn leaf() -> Result<(), TaskError> {
         Ok(())
     }
 
     /// In a separate group, since that task is awaited too.
-    #[supervised(name = "itself: helper of a pool's")]
+    #[supervised(name = "deadlock: helper of a pool's")]
     async fn helper(pool: Pool) -> Result<Vec<SpawnError>, TaskError> {
         let spawned = in_time(pool.spawn(leaf)).await.unwrap_err();
         let reserved = in_time(pool.reserve()).await.unwrap_err();
         Ok(vec![spawned, reserved])
     }
 
-    #[supervised(name = "itself: in a pool")]
+    #[supervised(name = "deadlock: in a pool")]
     async fn in_a_pool(
         token: &CancellationToken,
         pool: Pool,
@@ -214,24 +217,24 @@ async fn a_task_that_needs_a_slot_of_its_own_full_pool_gets_an_error() {
     assert_eq!(
         errors,
         [
-            "task `itself: leaf of a pool` was rejected: self-deadlock (`itself: in a pool` -> \
-             `itself: leaf of a pool`): the only slot of their scope is taken",
-            "task `itself: in a pool` was rejected: self-deadlock (`itself: in a pool`): the \
+            "task `deadlock: leaf of a pool` was rejected: self-deadlock (`deadlock: in a pool` -> \
+             `deadlock: leaf of a pool`): the only slot of their scope is taken",
+            "task `deadlock: in a pool` was rejected: self-deadlock (`deadlock: in a pool`): the \
              only slot of their scope is taken",
-            "task `itself: leaf of a pool` was rejected: self-deadlock (`itself: in a pool` -> \
-             `itself: helper of a pool's` -> `itself: leaf of a pool`): the only slot of their scope is \
+            "task `deadlock: leaf of a pool` was rejected: self-deadlock (`deadlock: in a pool` -> \
+             `deadlock: helper of a pool's` -> `deadlock: leaf of a pool`): the only slot of their scope is \
              taken",
-            "task `itself: helper of a pool's` was rejected: self-deadlock (`itself: in a pool` \
-             -> `itself: helper of a pool's`): the only slot of their scope is taken",
+            "task `deadlock: helper of a pool's` was rejected: self-deadlock (`deadlock: in a pool` \
+             -> `deadlock: helper of a pool's`): the only slot of their scope is taken",
         ]
     );
     in_time(pool.drain(Duration::from_secs(1))).await.unwrap();
-    assert_eq!(outcomes_of("itself: leaf of a pool"), [(Outcome::Rejected, 2)]);
+    assert_eq!(outcomes_of("deadlock: leaf of a pool"), [(Outcome::Rejected, 2)]);
 }
 
 #[tokio::test]
 async fn a_pool_spawn_that_needs_its_spawners_permit_is_refused() {
-    #[supervised(limit = 1, name = "itself: into a pool")]
+    #[supervised(limit = 1, name = "deadlock: into a pool")]
     async fn into_a_pool(spawn_again: Option<fn() -> Spawned>) -> Result<(), TaskError> {
         if let Some(spawn_again) = spawn_again {
             let error = in_time(spawn_again()).await.unwrap_err();
@@ -248,17 +251,17 @@ async fn a_pool_spawn_that_needs_its_spawners_permit_is_refused() {
 
     let run = into_a_pool(CancellationToken::new(), Some(spawn_again));
     let refused = rejected(in_time(run).await.unwrap_err());
-    assert_eq!(refused.chain(), ["itself: into a pool", "itself: into a pool"]);
+    assert_eq!(refused.chain(), ["deadlock: into a pool", "deadlock: into a pool"]);
 }
 
 #[tokio::test]
 async fn a_spawner_does_not_wait_for_its_pool_task() {
     /// Holds its permit until the task that it spawned waits for one.
-    #[supervised(limit = 1, name = "itself: not awaited")]
+    #[supervised(limit = 1, name = "deadlock: not awaited")]
     async fn not_awaited(slot: Option<(Slot, fn(Slot))>) -> Result<(), TaskError> {
         if let Some((slot, spawn)) = slot {
             spawn(slot);
-            while stats_of("itself: not awaited").waiting == 0 {
+            while stats_of("deadlock: not awaited").waiting == 0 {
                 turn().await;
             }
         }
@@ -274,18 +277,18 @@ async fn a_spawner_does_not_wait_for_its_pool_task() {
     let run = not_awaited(CancellationToken::new(), Some((slot, spawn)));
     in_time(run).await.unwrap();
     in_time(pool.drain(Duration::from_secs(1))).await.unwrap();
-    assert_eq!(outcomes_of("itself: not awaited"), [(Outcome::Ok, 2)]);
+    assert_eq!(outcomes_of("deadlock: not awaited"), [(Outcome::Ok, 2)]);
 }
 
 #[tokio::test]
 async fn a_wait_for_another_holder_is_no_self_deadlock() {
-    #[supervised(limit = 1, name = "itself: other")]
+    #[supervised(limit = 1, name = "deadlock: other")]
     async fn other(gate: Arc<Notify>) -> Result<(), TaskError> {
         gate.notified().await;
         Ok(())
     }
 
-    #[supervised(limit = 1, name = "itself: caller")]
+    #[supervised(limit = 1, name = "deadlock: caller")]
     async fn caller(token: &CancellationToken, gate: Arc<Notify>) -> Result<(), TaskError> {
         // Both are polled by one task, side by side: neither awaits the other.
         let (first, second) = tokio::join!(other(token, gate.clone()), other(token, gate.clone()));
@@ -294,11 +297,11 @@ async fn a_wait_for_another_holder_is_no_self_deadlock() {
 
     let gate = Arc::new(Notify::new());
     let run = tokio::spawn(caller(CancellationToken::new(), gate.clone()));
-    while stats_of_or_none("itself: other") != Some((1, 1)) {
+    while stats_of_or_none("deadlock: other") != Some((1, 1)) {
         turn().await;
     }
     gate.notify_one();
-    while stats_of("itself: other").ended(Outcome::Ok) < 1 {
+    while stats_of("deadlock: other").ended(Outcome::Ok) < 1 {
         turn().await;
     }
     gate.notify_one();
@@ -314,7 +317,7 @@ fn stats_of_or_none(name: &str) -> Option<(u64, u64)> {
 #[tokio::test]
 async fn a_scope_that_outlives_its_maker_waits_for_no_ancestor() {
     /// Creates a group and returns, or waits while it holds its permit.
-    #[supervised(limit = 1, name = "itself: maker")]
+    #[supervised(limit = 1, name = "deadlock: maker")]
     async fn maker(
         token: &CancellationToken,
         stay: Option<Arc<Notify>>,
@@ -325,7 +328,7 @@ async fn a_scope_that_outlives_its_maker_waits_for_no_ancestor() {
         Ok(Group::new(token))
     }
 
-    #[supervised(name = "itself: visitor")]
+    #[supervised(name = "deadlock: visitor")]
     async fn visitor(token: &CancellationToken) -> Result<(), TaskError> {
         drop(maker(token, None).await?);
         Ok(())
@@ -338,7 +341,7 @@ async fn a_scope_that_outlives_its_maker_waits_for_no_ancestor() {
     assert!(poll_once(staying.as_mut()).is_pending());
     // Another run holds the only permit: its task waits for it, and gets it.
     group.spawn(visitor).await;
-    while stats_of("itself: maker").waiting == 0 {
+    while stats_of("deadlock: maker").waiting == 0 {
         turn().await;
     }
     leave.notify_one();
@@ -348,7 +351,7 @@ async fn a_scope_that_outlives_its_maker_waits_for_no_ancestor() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn slot_and_permit_in_both_orders_do_not_deadlock() {
-    #[supervised(limit = 2, name = "itself: both orders")]
+    #[supervised(limit = 2, name = "deadlock: both orders")]
     async fn both() -> Result<(), TaskError> {
         turn().await;
         Ok(())
@@ -372,6 +375,6 @@ async fn slot_and_permit_in_both_orders_do_not_deadlock() {
     for group in groups {
         assert_eq!(in_time(group.join()).await.unwrap().len(), 2_000);
     }
-    let stats = stats_of("itself: both orders");
+    let stats = stats_of("deadlock: both orders");
     assert_eq!((stats.started, stats.running, stats.waiting), (6_000, 0, 0));
 }
