@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Takes orders from the queue and processes them until a signal arrives
     Work(Box<Work>),
-    /// Puts orders into the queue: lines of `ORDER ITEMS CENTS`, each stored once for each ORDER
+    /// Publishes orders: lines of `ORDER ITEMS CENTS`, each stored once for each ORDER
     Publish {
         /// The file of lines [default: standard input]
         file: Option<PathBuf>,

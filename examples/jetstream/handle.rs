@@ -85,7 +85,7 @@ pub(crate) enum WorkError {
     Task(#[from] TaskError),
     #[error("{0} deliveries, and no worker came to an end with it")]
     NeverEnded(i64),
-    #[error("it has no {0}")]
+    #[error("missing field: {0}")]
     Missing(&'static str),
     #[error(transparent)]
     Number(#[from] ParseIntError),

@@ -93,7 +93,7 @@ impl Report {
     }
 }
 
-/// As counters of the library.
+/// Reads the counters of the library.
 fn counters() -> [u64; 4] {
     let stats = stats();
     let average = stats.iter().find(|task| task.name == "average");

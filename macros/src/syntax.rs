@@ -30,7 +30,7 @@ pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
     located_outer(tokens.into_iter().map(locate).collect(), place)
 }
 
-/// Like that, for the outermost tokens only: tokens within a pair of braces keep their spans.
+/// Like [`located`], for the outermost tokens only: tokens within a pair of braces keep their spans.
 pub(crate) fn located_outer(tokens: TokenStream, place: Span) -> TokenStream {
     let locate = |mut token: TokenTree| {
         token.set_span(token.span().located_at(place));

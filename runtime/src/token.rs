@@ -116,8 +116,8 @@ pub fn own_token<T: AsToken>(given: T) -> T {
     given.or_own()
 }
 
-/// Like [`own_token`], for a parameter whose written type is an owned token. Accepts any type: if it is not a token, the
-/// call has the error, and the body adds none.
+/// Like [`own_token`], for a parameter whose written type is an owned token. Accepts any type: if it is not a token,
+/// the call has the error, and the body adds none.
 #[inline]
 pub fn own_given_token<T: Any>(given: T) -> T {
     let mut given = Some(given);

@@ -46,7 +46,7 @@ const CALLS: [Call; 8] = [
 enum Panics {
     Never,
     At(Call),
-    /// At this call, of any kind, and at none after it.
+    /// Only at the call with this number, of any kind.
     Once(usize),
 }
 

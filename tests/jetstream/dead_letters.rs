@@ -33,7 +33,7 @@ fn panicking_orders_are_retried_and_unreadable_ones_are_not() {
     assert!(dead[0].reason.ends_with(": attempt to divide by zero"), "{dead:#?}");
     assert_eq!((seen(0).0, seen(0).1), ("2 0 20", "3"));
     assert_eq!(seen(1), ("3 two 20", "1", "invalid digit found in string"));
-    assert_eq!(seen(2), ("4 2", "1", "it has no cents"));
+    assert_eq!(seen(2), ("4 2", "1", "missing field: cents"));
 }
 
 #[test]

@@ -122,13 +122,13 @@ fn with_own_record(write: impl FnOnce(&TaskRecord)) {
     });
 }
 
-/// Notes in the task's record whether its run waits for a permit or a restart.
+/// Records in the task's record whether its run waits for a permit or a restart.
 #[cold]
 pub(crate) fn set_waiting(now: bool) {
     with_own_record(|record| record.set_waiting(now));
 }
 
-/// Notes in the task's record that its run was cancelled.
+/// Records in the task's record that its run was cancelled.
 #[cold]
 pub(crate) fn set_stopping() {
     with_own_record(TaskRecord::set_stopping);

@@ -496,7 +496,7 @@ fn take_ref_if<T: StackRef>(holds: bool, depth: usize) -> Option<Arc<T>> {
     if holds { take_ref(depth) } else { None }
 }
 
-/// Puts back what [`take_all`] took, with the references that were added.
+/// Restores the entries that [`take_all`] removed, with the references added since.
 fn restore(entries: Vec<StackEntry>) {
     for (depth, entry) in entries.into_iter().enumerate() {
         match entry {

@@ -298,7 +298,7 @@ impl TaskRecord {
         }
     }
 
-    /// Notes that the run has ended: the task may still drop its value before it leaves its scope.
+    /// Records that the run has ended. The task may still drop its value before it leaves its scope.
     pub(crate) fn set_finished(&self) {
         self.state.finished.store(true, Ordering::Relaxed);
     }
@@ -374,7 +374,7 @@ pub(crate) struct ScopeNode {
     shields: Option<Arc<RunShields>>,
 }
 
-/// The task that a scope was made in. It may have ended: its name is known all the same.
+/// The task in which a scope was created. Its name stays available after its end.
 pub(crate) struct ParentRef {
     record: Weak<TaskRecord>,
     spec: &'static TaskSpec,
@@ -470,7 +470,7 @@ impl ScopeNode {
         })
     }
 
-    /// A scope inside none: main's cause alone is around it.
+    /// A scope without a parent. Only main's cause applies to it.
     pub(crate) fn root(token: CancellationToken) -> Arc<Self> {
         Arc::new(Self::within(None, Some(token)))
     }

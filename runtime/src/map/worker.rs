@@ -244,7 +244,7 @@ where
         TaskCell::new(record, span)
     }
 
-    /// Notes the options of the run that was made. A worker has one span for all of its runs, which has no label.
+    /// Stores the options of the new run in the task's record. A worker has one span for all of its runs, which has no label.
     #[inline]
     fn set_tuning(&self) {
         if let Some(run) = self.run.as_ref().as_pin_ref() {

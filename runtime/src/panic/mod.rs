@@ -191,8 +191,7 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     }
 }
 
-/// Like [`catch`], for code that already catches its panics except those of the catching code. It is free, and records
-/// no location.
+/// Like [`catch`], for code that has its own `catch_unwind`. It costs nothing, and records no location.
 #[inline]
 pub(crate) fn catch_escaped<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     catch_unwind(AssertUnwindSafe(code)).map_err(Caught::new)

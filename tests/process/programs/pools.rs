@@ -29,7 +29,7 @@ async fn finishes(token: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has the token and ignores it.
+/// Takes the token and ignores it.
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;

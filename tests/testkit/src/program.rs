@@ -57,7 +57,7 @@ pub struct Program {
     stderr: Output,
     /// Dropped with the program: its standard input is closed then.
     feeding: Option<mpsc::Sender<()>>,
-    /// Dropped with the program: its watchdog ends then.
+    /// Its drop ends the watchdog.
     _ended: mpsc::Sender<()>,
 }
 
