@@ -140,7 +140,7 @@ impl Limit {
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it gives up its place in the queue and takes nothing.
+    /// If the future is dropped while it waits, it loses its place in the queue and acquires nothing.
     pub(crate) async fn acquire<L: Borrow<Self>>(this: L) -> Permit<L> {
         let limit: &Self = this.borrow();
         Wait { limit, waits: None }.await;
