@@ -34,7 +34,7 @@ pub(crate) async fn consume(
     work: Work,
 ) -> anyhow::Result<()> {
     let Work { mut jobs, mut done, takes, numbers, fault } = work;
-    place.begun();
+    place.started();
     loop {
         let job = tokio::select! {
             biased;

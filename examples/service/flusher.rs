@@ -33,7 +33,7 @@ pub(crate) async fn flush(
         tokio::select! {
             _ = ticks.tick() => {
                 metrics.write().await?;
-                place.begun();
+                place.started();
             }
             error = metrics.fault.strikes() => return Err(error),
             () = token.cancelled() => {}

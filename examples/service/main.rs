@@ -104,7 +104,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
     let app = router(Queue { jobs: sender, numbers: numbers.clone(), faults });
     let server = start(serving, |stop, mut place| {
         task!("server", grace = "5s", |token| -> anyhow::Result<()> {
-            place.begun();
+            place.started();
             let server = axum::serve(listener, app).with_graceful_shutdown(token.cancelled_owned());
             tokio::select! {
                 served = server.into_future() => served.context("the server failed"),
@@ -117,7 +117,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
     let readiness = start(announcing, |stop, mut place| {
         task!("readiness", |token| -> anyhow::Result<()> {
             let ready = numbers.ready();
-            place.begun();
+            place.started();
             println!("READY {address}");
             token.cancelled().await;
             drop(ready);

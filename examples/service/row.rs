@@ -17,7 +17,7 @@ use tokio_supervised::{CancellationToken, Group, SupervisedFuture, is_cancelled}
 pub(crate) struct Place {
     name: &'static str,
     stop: CancellationToken,
-    begun: Option<oneshot::Sender<()>>,
+    started: Option<oneshot::Sender<()>>,
     /// The token of the first place.
     first: CancellationToken,
     /// The tokens of the components that stop later. Dropped after [`Drop::drop`] has logged the end.
@@ -43,18 +43,18 @@ pub(crate) fn in_a_row<const N: usize>(
     array::from_fn(|at| Place {
         name: names[at],
         stop: if at == 0 { first.clone() } else { tokens[at].clone() },
-        begun: None,
+        started: None,
         first: first.clone(),
         _behind: guards[at + 1..].to_vec(),
     })
 }
 
 impl Place {
-    /// The component runs: components that stop before it may start.
-    pub(crate) fn begun(&mut self) {
-        if let Some(begun) = self.begun.take() {
+    /// Reports that the component runs: components that stop before it may start.
+    pub(crate) fn started(&mut self) {
+        if let Some(started) = self.started.take() {
             // If no one waits for it any more, the error does not matter.
-            _ = begun.send(());
+            _ = started.send(());
         }
     }
 }
@@ -75,11 +75,11 @@ where
     S: SupervisedFuture<Value = (), Error = anyhow::Error> + Send + 'static,
 {
     let group = Group::new(&place.stop);
-    let (begun, has_begun) = oneshot::channel();
-    place.begun = Some(begun);
+    let (started, on_started) = oneshot::channel();
+    place.started = Some(started);
     group.spawn(|token| component(token, place)).await;
     // An error means that the place has been dropped: the join returns the reason.
-    _ = has_begun.await;
+    _ = on_started.await;
     group
 }
 

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cause;
+mod events;
 mod hostile;
 mod one_signal;
 mod pools;
@@ -17,7 +18,6 @@ mod spent;
 mod storm;
 mod storms;
 mod systemd;
-mod told;
 mod twice;
 
 use testkit::program::Program;

@@ -59,7 +59,7 @@ fn mentions_checked_name(body: TokenStream) -> bool {
     })
 }
 
-/// The same for a body that is already parsed; `awaited` says that its value will be awaited.
+/// Checks a body that is already parsed. `awaited` means that its value will be awaited.
 pub(crate) fn parsed_body(
     body: &Expr,
     awaited: bool,

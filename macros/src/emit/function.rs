@@ -185,8 +185,8 @@ pub(crate) fn function(
         _ if restarts => quote!(move || #run),
         _ => run,
     };
-    // With a `return`, since there is a lint that asks for one. It is the author's, for the errors that stand at
-    // what a function returns.
+    // With an explicit `return`, since a clippy lint demands one. It has the author's span, for errors that are
+    // reported at the returned value.
     let call = at_body(
         body,
         quote!((
@@ -457,9 +457,9 @@ fn at_body(body: &Group, tokens: TokenStream) -> TokenStream {
     tokens.into_iter().map(locate).collect()
 }
 
-/// The return type, up to its last `>`, from the start of the author's to its end.
+/// The return type without its last `>`, with the span of the author's return type from its start to its end.
 ///
-/// Lints check whether a signature is the author's, and one that starts or ends in a macro is not.
+/// Lints skip a signature that starts or ends in a macro.
 fn return_type(krate: &syn::Path, future: TokenStream, signature: &Signature) -> TokenStream {
     let (first, last) = match &signature.output {
         ReturnType::Type(_, ty) => (first_span(ty), last_span(ty)),

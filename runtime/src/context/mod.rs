@@ -122,13 +122,13 @@ fn with_own_record(write: impl FnOnce(&TaskRecord)) {
     });
 }
 
-/// Notes in the task's record whether its run waits for a permit or a restart.
+/// Records in the task's record whether its run waits for a permit or a restart.
 #[cold]
 pub(crate) fn set_waiting(now: bool) {
     with_own_record(|record| record.set_waiting(now));
 }
 
-/// Notes in the task's record that its run was cancelled.
+/// Records in the task's record that its run was cancelled.
 #[cold]
 pub(crate) fn set_stopping() {
     with_own_record(TaskRecord::set_stopping);
@@ -163,12 +163,12 @@ pub(crate) fn nested_scope(token: CancellationToken) -> Arc<ScopeNode> {
     ScopeNode::nested(token, parent.as_ref(), parent_task, enclosing_runs, outermost_run, deadline)
 }
 
-/// Makes the scope of a shield in the current task, which can be cancelled for a different reason than the task.
+/// Creates the scope of a shield in the current task. It can be cancelled for a different reason than the task.
 pub(crate) fn shield_scope(limit: Instant) -> Arc<ScopeNode> {
     ScopeNode::section(current_scope().as_ref(), Some(limit), None)
 }
 
-/// The same for a section with a deadline, which counts the shields inside.
+/// Like [`shield_scope`], for a section with a deadline, which counts the shields inside.
 pub(crate) fn deadline_scope(
     deadline: Option<Instant>,
     shields: &Arc<RunShields>,
@@ -176,12 +176,12 @@ pub(crate) fn deadline_scope(
     ScopeNode::section(current_scope().as_ref(), deadline, Some(shields.clone()))
 }
 
-/// The nearest deadline around the current code.
+/// Returns the nearest deadline around the current code.
 pub(crate) fn deadline() -> Option<Instant> {
     stack::with_entries(|entries| deadline_in(stack::of_current_task(entries), true))
 }
 
-/// The same without the timeouts of the current task's runs: these drop their bodies themselves.
+/// Like [`deadline`], without the timeouts of the runs since the nearest section, which drop their own bodies.
 pub(crate) fn section_deadline() -> Option<Instant> {
     stack::with_entries(|entries| deadline_in(stack::of_current_task(entries), false))
 }
@@ -234,7 +234,7 @@ pub(crate) fn current_grace() -> Option<Duration> {
             StackEntry::Task { .. } | StackEntry::Section { .. } => None,
         })
     });
-    found.unwrap_or(Policy::DEFAULT_GRACE)
+    found.unwrap_or(Policy::DEFAULT.grace)
 }
 
 fn enclosing_run(entry: &mut StackEntry) -> Option<EnclosingRun> {

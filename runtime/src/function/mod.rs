@@ -43,11 +43,9 @@ impl Policy {
         timeout: None,
         cooperates: false,
         takes_token: false,
-        grace: Self::DEFAULT_GRACE,
+        grace: Some(Duration::from_secs(20)),
         restart: None,
     };
-
-    pub(crate) const DEFAULT_GRACE: Option<Duration> = Some(Duration::from_secs(20));
 
     /// `limit = N`.
     #[must_use]

@@ -155,7 +155,7 @@ where
         spec.is_some()
     }
 
-    /// As [`grow`](Self::grow), for the map's own future.
+    /// Like [`grow`](Self::grow), for the map's future.
     pub(crate) fn grow_exactly(shared: &Arc<MapState<I, F, S, K>>) {
         let spec = shared.grow_exactly(1);
         spec.into_iter().for_each(|spec| Self::spawn(shared, spec, None));
@@ -243,7 +243,7 @@ where
         TaskCell::new(record, span)
     }
 
-    /// Notes the options of the run that was made. A worker has one span for all of its runs, which has no label.
+    /// Stores the options of the new run in the task's record. A worker has one span for all of its runs, which has no label.
     #[inline]
     fn set_tuning(&self) {
         if let Some(run) = self.run.as_ref().as_pin_ref() {

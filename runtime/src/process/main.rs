@@ -7,7 +7,7 @@
 //!    for work that it cut short, 75 if the grace was too short, also if the body's error carries an
 //!    [`Unfinished`](crate::Unfinished) or a pool lost tasks with the runtime, `128 + signal` for a second signal.
 //! 3. A main reports only its own causes. Otherwise a signal to an earlier main of the process would count as the cause
-//!    of a later cancellation. (`composition/pool_truth.rs`)
+//!    of a later cancellation. (`composition/pool_reports.rs`)
 
 use std::{
     io::Write,

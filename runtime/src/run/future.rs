@@ -295,7 +295,7 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     fn spec(&self) -> &'static TaskSpec;
     #[doc(hidden)]
     fn prepare(&mut self, prepared: Prepared);
-    /// Whether a call of this type may have its own options. A constant: other calls pay nothing.
+    /// Whether a call of this type may have per-call options. A constant, so other calls pay nothing.
     #[doc(hidden)]
     const MAY_BE_TUNED: bool = false;
     /// Sets options of this call, before the first poll.

@@ -1,4 +1,4 @@
-//! The body of a main, or of a test, as a live task: the root of what it spawns.
+//! The body of a main or of a test as a live task: the root of the tasks that it spawns.
 
 use std::{
     future::{Future, poll_fn},
@@ -24,7 +24,7 @@ use crate::{
 pub(crate) struct BodyTask {
     cell: TaskCell,
     _registration: Registration<dyn HasTasks>,
-    /// The list holds it weakly.
+    /// Kept alive here: the registry has a weak reference.
     _body: Arc<Body>,
 }
 

@@ -5,6 +5,7 @@
 mod common;
 mod current_thread;
 mod custom_code;
+mod events;
 mod exit_code;
 mod lingers;
 mod plain;
@@ -14,7 +15,6 @@ mod shapes;
 mod spent;
 mod systemd;
 mod token;
-mod told;
 mod twice;
 
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         "spent" => spent::main(),
         "systemd" => systemd::main(),
         "token" => token::main(),
-        "told" => told::main(),
+        "events" => events::main(),
         "twice" => twice::main(),
         other => panic!("no such main: {other}"),
     }

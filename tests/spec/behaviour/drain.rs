@@ -22,7 +22,7 @@ async fn never() -> Result<(), TaskError> {
     pending().await
 }
 
-/// Has the token and ignores it.
+/// Takes the token and ignores it.
 #[supervised(name = "drain: deaf", grace = "none")]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     token.cancelled().await;

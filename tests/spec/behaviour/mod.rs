@@ -1,13 +1,11 @@
 //! The documented behaviour of the crate, one behaviour per test.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tokio tasks")]
 
 mod body_checks;
 mod cancel;
 mod cancel_waker;
+mod deadlock;
 mod debug;
 mod deep;
 mod drain;
@@ -52,5 +50,4 @@ mod texts;
 mod thread_end;
 mod timeout;
 mod tuned;
-mod waits_for_itself;
 mod within;
