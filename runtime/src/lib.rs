@@ -205,7 +205,7 @@ pub mod __private {
             BySharedError, Probe, always_ok, declared, output, refused,
         },
         run::restart::args::{BodyFactory, ClonedForEachRun, RestartArg, restart_arg},
-        run::restart::{Runs, supervise_restarting},
+        run::restart::{Runs, recurring, restart_if, supervise_recurring, supervise_restarting},
         testing::test::{TestOptions, test},
         token::{own_given_token, own_token, own_token_of_closure},
     };

@@ -37,6 +37,7 @@ mod pool_storm;
 mod restart;
 mod restart_backoff;
 mod restart_drop_order;
+mod restart_if;
 mod restart_panics;
 mod restart_scopes;
 mod set_limit;

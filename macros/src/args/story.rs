@@ -1,5 +1,7 @@
 //! The exit story: one paragraph on how a run stops, for the function's documentation.
 
+use quote::ToTokens;
+
 use super::{
     defaults,
     restart::{After, Backoff},
@@ -43,6 +45,9 @@ impl TaskArgs {
                 After::Failure => "a failure",
                 After::AnyEnd => "any end but a cancellation",
             };
+            let filter = self.restart.filter().map_or_else(String::new, |path| {
+                format!(" (after an error only if {} accepts it)", code(&path.to_token_stream().to_string()))
+            });
             let backoff = backoff(self.restart.backoff().unwrap_or(&defaults::BACKOFF));
             let rate = self.restart.max_restarts().unwrap_or(&defaults::MAX_RESTARTS);
             let times = match rate.restarts {
@@ -51,7 +56,7 @@ impl TaskArgs {
             };
             let window = rate.window;
             add(&format!(
-                "Runs again after {after}, {backoff} later, at most {times} in {window}."
+                "Runs again after {after}{filter}, {backoff} later, at most {times} in {window}."
             ));
         }
         add(match (returns_unit, restarts) {
@@ -84,11 +89,15 @@ fn backoff(backoff: &Backoff) -> String {
     }
 }
 
-/// A constant as it is written, without the spaces that printed tokens have.
 fn constant(constant: &Constant) -> String {
+    code(constant.written())
+}
+
+/// Code as it is written, without the spaces that printed tokens have.
+fn code(written: &str) -> String {
     const SPACED: [(&str, &str); 6] =
         [(" :: ", "::"), (" (", "("), ("( ", "("), (" )", ")"), (" . ", "."), (" ,", ",")];
-    let written = constant.written().to_owned();
+    let written = written.to_owned();
     let tight = SPACED.iter().fold(written, |text, (spaced, tight)| text.replace(spaced, tight));
     format!("`{tight}`")
 }
@@ -185,6 +194,16 @@ mod tests {
             "**Supervised.** Stops at its next `.await` when the token fires. \
              Runs again after any end but a cancellation, `WAITS` later, at most once in 500 ms. \
              A panic of the last run becomes an `Err`.",
+        );
+    }
+
+    #[test]
+    fn the_story_names_the_filter_of_errors() {
+        assert_eq!(
+            story("restart = \"on-failure\", restart_if = Error::is_transient", FALLIBLE),
+            "**Supervised.** Stops at its next `.await` when the token fires. \
+             Runs again after a failure (after an error only if `Error::is_transient` accepts it), \
+             100 ms to 30 s later, at most 5 times in 1 min. A panic of the last run becomes an `Err`.",
         );
     }
 

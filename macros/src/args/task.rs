@@ -22,6 +22,7 @@ const FUNCTION_KEYS: &[KnownKey] = &[
     ON_CANCEL,
     GRACE,
     RESTART,
+    RESTART_IF,
     BACKOFF,
     MAX_RESTARTS,
     KnownKey::value("token", "shutdown"),
@@ -39,6 +40,7 @@ const TIMEOUT: KnownKey = KnownKey::value("timeout", "\"10s\"");
 const ON_CANCEL: KnownKey = KnownKey::value("on_cancel", "\"cooperate\"");
 const GRACE: KnownKey = KnownKey::value("grace", "\"5s\"");
 const RESTART: KnownKey = KnownKey::value("restart", "\"on-failure\"");
+const RESTART_IF: KnownKey = KnownKey::value("restart_if", "is_transient");
 const BACKOFF: KnownKey = KnownKey::value("backoff", "\"100ms..30s\"");
 const MAX_RESTARTS: KnownKey = KnownKey::value("max_restarts", "\"5/1m\"");
 const CRATE: KnownKey = KnownKey::value("crate", "\"::my_crate::supervised\"");
@@ -145,7 +147,7 @@ impl TaskArgs {
             krate,
         };
         if on_a_task {
-            for key in ["restart", "backoff", "max_restarts"] {
+            for key in ["restart", "restart_if", "backoff", "max_restarts"] {
                 given.refuse(key, "the closure of `task!` is called once, so that its body cannot be made anew: write a function with `#[supervised(restart = \"on-failure\")]`", diagnostics);
             }
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Expr, Ident, Lit, LitInt, LitStr, Path, ext::IdentExt};
+use syn::{Expr, ExprPath, Ident, Lit, LitInt, LitStr, Path, ext::IdentExt};
 
 use super::list::{Argument, Arguments};
 use crate::{
@@ -259,6 +259,28 @@ impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.number, self.unit)
     }
+}
+
+/// The path of an item or a local value, which the expansion calls.
+pub(crate) fn item_path(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<ExprPath> {
+    let Argument { key, value, example } = argument;
+    let mut peeled = value;
+    while let Expr::Group(group) = peeled {
+        peeled = &group.expr;
+    }
+    if let Expr::Path(path) = peeled {
+        return Some(path.clone());
+    }
+    let remedy = format!("help: write `{key} = {example}`");
+    let message = match peeled {
+        Expr::Lit(_) => format!("`{key}` takes a path, without quotes\n{remedy}"),
+        Expr::Closure(_) => format!(
+            "`{key}` takes the path of a function, not a closure\nhelp: name the closure: write `fn {example}(error: &Error) -> bool`, then `{key} = {example}`"
+        ),
+        _ => format!("`{key}` takes the path of a function\n{remedy}"),
+    };
+    diagnostics.refuse(value, message);
+    None
 }
 
 /// A path in a string, as in `crate = "my_crate::supervised"`.

@@ -1,4 +1,5 @@
-//! Parameters that cannot be passed to a second run.
+//! Arguments of `restart` that do not fit the signature: parameters that cannot be passed to a second run, and a filter
+//! for errors that the function cannot return.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -28,6 +29,12 @@ pub(crate) fn check(
                 format!("`restart` would lend this to one run after another, and one that failed may have left it half changed: {instead}"),
             );
         }
+    }
+    if let (Some(key), true) = (restart.filter_key(), header.output.is_unit()) {
+        diagnostics.refuse(
+            key,
+            "`restart_if` filters errors, and this function returns none\nhelp: return `Result<(), E>`, or remove `restart_if`",
+        );
     }
     is_restarted
 }

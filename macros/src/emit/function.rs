@@ -69,7 +69,17 @@ pub(crate) fn function(
     let krate = &args.krate;
     let has_token = header.has_token();
     let spec = args.spec(&unraw(&signature.ident), signature.ident.span(), has_token, has_token);
-    let contract = header.output.contract(krate);
+    let filter = args.restart.filter().filter(|_| restarts);
+    let recurs = filter.is_some();
+    let mut contract = header.output.contract(krate);
+    if recurs {
+        contract = quote!(#krate::__private::recurring(#contract));
+    }
+    if let Some(path) = filter.filter(|_| !header.output.is_unit() && !header.output.is_refused()) {
+        let restart_if =
+            runtime_item(krate, quote!(::__private::restart_if), header.output.span());
+        contract = quote!(#restart_if(#contract, #path));
+    }
     let return_edge = header.output.return_edge(krate);
     let declared = &header.output.declared;
     let story = docs::paragraph(attributes, &args.exit_story(has_token, header.output.is_unit()));
@@ -166,11 +176,12 @@ pub(crate) fn function(
     let (future, supervise) = if restarts {
         let runs = quote!(impl #krate::__private::Runs<Output = #declared>);
         // The type of a given token is said here, since the runs hide it.
-        let token = given.then(|| quote!(::<_, _, #token_type>));
-        (
-            return_type(krate, quote!(Restarting<#runs), signature),
-            quote!(supervise_restarting #token),
-        )
+        let (supervise, token) = if recurs {
+            (quote!(supervise_recurring), given.then(|| quote!(::<_, _, #token_type, _>)))
+        } else {
+            (quote!(supervise_restarting), given.then(|| quote!(::<_, _, #token_type>)))
+        };
+        (return_type(krate, quote!(Restarting<#runs), signature), quote!(#supervise #token))
     } else {
         let body = quote!(impl ::core::future::Future<Output = #declared>);
         (return_type(krate, quote!(Supervised<#body, #token_type), signature), quote!(supervise))

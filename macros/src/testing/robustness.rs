@@ -38,7 +38,7 @@ const WHOLE: &[(&str, &str)] = &[
         "async fn watch(mut self: Box<Self>, (a, _): (u8, &'a mut T), #[cfg(x)] mut b: impl Fn()) { self.a }",
     ),
     (
-        r#"restart = "always", backoff = LOW..HIGH, max_restarts = "0/0s""#,
+        r#"restart = "always", restart_if = <E as F<T>>::g::<T>, backoff = LOW..HIGH, max_restarts = "0/0s""#,
         "async fn watch<'a>(&'a mut self, token: CancellationToken, ref a @ B { .. }: (B)) -> ! {}",
     ),
     (
@@ -303,6 +303,7 @@ impl Random {
             "restart",
             "backoff",
             "max_restarts",
+            "restart_if",
             "crate",
             "on_full",
             "CancellationToken",

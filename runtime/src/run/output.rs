@@ -39,6 +39,24 @@ pub trait SupervisedOutput: sealed::Sealed + Sized {
     fn by_shape(&self, text: Option<&mut Text>) -> Verdict;
 }
 
+/// A return type that carries an error: what `restart_if` filters.
+#[diagnostic::on_unimplemented(
+    message = "`restart_if` filters errors, and `{Self}` carries none",
+    label = "expected `Result<T, E>`",
+    note = "return `Result<_, E>`, or remove `restart_if`"
+)]
+pub trait FallibleOutput: SupervisedOutput {
+    #[doc(hidden)]
+    fn as_error(&self) -> Option<&Self::Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: From<TaskError>> FallibleOutput for Result<T, E> {
+    fn as_error(&self) -> Option<&E> {
+        self.as_ref().err()
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl SupervisedOutput for () {
     type Value = ();

@@ -2,8 +2,8 @@
 //!
 //! Invariants
 //!
-//! 1. The outcome of the last run and the call's own token decide whether another follows; the error type is not
-//!    considered.
+//! 1. The outcome of the last run and the call's own token decide whether another follows, and `restart_if` after an
+//!    error; the error type is not considered.
 //! 2. While the call waits for its next run, it holds no permit, no body and no result. If its token fires then, the
 //!    call finishes, and starts and counts nothing.
 //! 3. Parameters are cloned and dropped under [`panic::catch`]: a clone that panics is a run that panicked.
@@ -41,6 +41,7 @@ use crate::{
     run::output::{Judge, panicked},
     run::restart::args::BodyFactory,
     run::restart::backoff::Restarts,
+    run::restart::filter::RestartFilter,
     run::watch::{self, Watch},
 };
 use crate::{
@@ -56,7 +57,7 @@ use crate::{
 pin_project! {
     /// The call, with its current run inline.
     #[project = Projected]
-    pub(crate) struct Call<M, F, T>
+    pub(crate) struct Call<M, F, T, I = ()>
     where
         F: Future,
         T: AsToken,
@@ -74,6 +75,7 @@ pin_project! {
         // When the body of the current run was first polled.
         started: Option<Instant>,
         restarts: Restarts,
+        restart_if: I,
         // Boxed: most calls finish with their first run.
         backoff: Option<Pin<Box<Sleep>>>,
         #[pin]
@@ -82,7 +84,7 @@ pin_project! {
         run: Option<Run<F, T>>,
     }
 
-    impl<M, F, T> PinnedDrop for Call<M, F, T>
+    impl<M, F, T, I> PinnedDrop for Call<M, F, T, I>
     where
         F: Future,
         T: AsToken,
@@ -93,11 +95,12 @@ pin_project! {
     }
 }
 
-impl<M, F: Future, T: AsToken> Call<M, F, T> {
+impl<M, F: Future, T: AsToken, I> Call<M, F, T, I> {
     pub(crate) fn new(
         spec: &'static TaskSpec,
         token: T,
         verdict: Judge<F::Output>,
+        restart_if: I,
         factory: M,
     ) -> Self {
         Self {
@@ -110,6 +113,7 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
             longest_grace: None,
             started: None,
             restarts: Restarts::default(),
+            restart_if,
             backoff: None,
             watch: None,
             run: None,
@@ -131,7 +135,13 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
     }
 }
 
-impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
+impl<M, F, T, I> Call<M, F, T, I>
+where
+    M: BodyFactory<F>,
+    F: Future,
+    T: AsToken,
+    I: RestartFilter<F::Output>,
+{
     /// Polls the call. `value` or `failed` holds the result of the last run once the call has finished.
     ///
     /// `poll_context` has no time: the parameters are cloned before a run.
@@ -182,7 +192,13 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
     }
 }
 
-impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
+impl<M, F, T, I> Projected<'_, M, F, T, I>
+where
+    M: BodyFactory<F>,
+    F: Future,
+    T: AsToken,
+    I: RestartFilter<F::Output>,
+{
     /// Waits for the next run, and makes it.
     #[inline]
     fn before_run(
@@ -238,7 +254,8 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
             return StepFlow::Break(Poll::Pending);
         };
         self.run.set(None);
-        let Some(wait) = self.wait_after(completion.outcome, poll_context.cancel_waker) else {
+        let cancel_waker = poll_context.cancel_waker;
+        let Some(wait) = self.wait_after(completion.outcome, value, cancel_waker) else {
             self.finish();
             let outcome = completion.outcome;
             put_error_text(poll_context.text, self.spec, outcome, value, failed, *self.verdict);
@@ -282,6 +299,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     fn wait_after(
         &mut self,
         outcome: Outcome,
+        value: &Poll<F::Output>,
         cancel_waker: Option<&CancelWaker>,
     ) -> Option<Duration> {
         let restart = self.spec.restart().expect("a function that restarts says how");
@@ -289,6 +307,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         if !restart.follows(outcome)
             || self.token.as_token().is_cancelled()
             || cancel_waker.is_some_and(CancelWaker::is_cancelled)
+            || !self.accepts(outcome, value)
         {
             return None;
         }
@@ -299,6 +318,16 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
             events::restarts_exhausted(self.spec.name(), outcome, restart.most(), restart.window());
         }
         wait
+    }
+
+    /// Whether `restart_if` allows a restart after the error that the body returned. If it panics, this is logged, and
+    /// the call finishes with that error.
+    fn accepts(&self, outcome: Outcome, value: &Poll<F::Output>) -> bool {
+        let (Outcome::Error, Poll::Ready(value)) = (outcome, value) else { return true };
+        panic::catch(|| self.restart_if.accepts(value)).unwrap_or_else(|caught| {
+            _ = panicked(*self.spec, caught);
+            false
+        })
     }
 
     /// Starts the wait before the next run, then logs the restart with the error of the last run.
@@ -328,7 +357,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     }
 }
 
-impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
+impl<M, F: Future, T: AsToken, I> Projected<'_, M, F, T, I> {
     /// Whether the token has fired; if not, the task is woken when it does.
     fn poll_fired(&mut self, cx: &mut Context<'_>, cancel_waker: Option<&CancelWaker>) -> bool {
         let token = self.token.as_token();

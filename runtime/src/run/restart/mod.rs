@@ -3,6 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod backoff;
 pub(crate) mod call;
+pub(crate) mod filter;
 
 use std::{
     fmt,
@@ -19,9 +20,10 @@ use crate::{
     run::function,
     run::future::{ErrInto, Prepared, SupervisedFuture, TaskCompletion, sealed::Sealed},
     run::machine::{PollContext, RunEnded},
-    run::output::{Output, SupervisedOutput},
+    run::output::{FallibleOutput, Output, SupervisedOutput},
     run::restart::args::BodyFactory,
     run::restart::call::Call,
+    run::restart::filter::{RestartFilter, RestartIf},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -92,7 +94,13 @@ pub trait Runs {
     ) -> Poll<RunEnded>;
 }
 
-impl<M: BodyFactory<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
+impl<M, F, T, I> Runs for Call<M, F, T, I>
+where
+    M: BodyFactory<F>,
+    F: Future,
+    T: AsToken,
+    I: RestartFilter<F::Output>,
+{
     type Output = F::Output;
 
     fn spec(&self) -> &'static TaskSpec {
@@ -137,9 +145,48 @@ where
     T: AsToken,
 {
     Restarting {
-        call: Call::new(spec, token, output.verdict, factory),
+        call: Call::new(spec, token, output.verdict, (), factory),
         from_task_error: output.from_task_error,
     }
+}
+
+/// The same with what only some calls have; called by the expansion of the attribute.
+pub fn supervise_recurring<M, F, T, I>(
+    spec: &'static TaskSpec,
+    token: T,
+    recurring: Recurring<F::Output, I>,
+    factory: M,
+) -> Restarting<impl Runs<Output = F::Output>>
+where
+    M: BodyFactory<F>,
+    F: Future,
+    T: AsToken,
+    I: RestartFilter<F::Output>,
+{
+    let Recurring { output, restart_if } = recurring;
+    Restarting {
+        call: Call::new(spec, token, output.verdict, restart_if, factory),
+        from_task_error: output.from_task_error,
+    }
+}
+
+/// The return type of a function, and what decides about its runs besides its static policy.
+pub struct Recurring<R, I = ()> {
+    output: Output<R>,
+    restart_if: I,
+}
+
+/// Of a function without `restart_if`.
+pub fn recurring<R>(output: Output<R>) -> Recurring<R> {
+    Recurring { output, restart_if: () }
+}
+
+/// `restart_if = path`: checks that there is an error to filter, and the type of the path.
+pub fn restart_if<R: FallibleOutput>(
+    recurring: Recurring<R>,
+    filter: fn(&R::Error) -> bool,
+) -> Recurring<R, RestartIf<R::Error>> {
+    Recurring { output: recurring.output, restart_if: RestartIf(filter) }
 }
 
 impl<C: Runs> Future for Restarting<C> {
