@@ -156,7 +156,7 @@ pub use crate::{
     tasks::refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
 };
 pub use crate::{
-    observe::set_limit::{SetLimitError, set_limit},
+    observe::set_limit::{SetLimit, SetLimitError, set_limit},
     observe::stats::{TaskStats, stats},
     observe::tasks::tasks,
 };
@@ -196,6 +196,7 @@ pub mod supervised {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{
+        function::failure_level::FailureLevel,
         function::restart::Restart,
         function::{Policy, TaskSpec, checked},
         process::main::{MainOptions, exit, main},
@@ -205,7 +206,7 @@ pub mod __private {
             BySharedError, Probe, always_ok, declared, output, refused,
         },
         run::restart::args::{BodyFactory, ClonedForEachRun, RestartArg, restart_arg},
-        run::restart::{Runs, recurring, restart_if, supervise_recurring, supervise_restarting},
+        run::restart::{Runs, every, recurring, restart_if, supervise_recurring, supervise_restarting},
         testing::test::{TestOptions, test},
         token::{own_given_token, own_token, own_token_of_closure},
     };

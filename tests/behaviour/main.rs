@@ -16,6 +16,7 @@ mod drop_order;
 mod drop_scope;
 mod drop_unpolled;
 mod error_panics;
+mod every;
 mod every_poll;
 mod forms;
 mod gate;

@@ -26,7 +26,7 @@ impl Count {
 enum Failure {
     Transient,
     Permanent,
-    Task(TaskError),
+    Task(&'static str),
 }
 
 impl Failure {
@@ -37,13 +37,17 @@ impl Failure {
 
 impl From<TaskError> for Failure {
     fn from(error: TaskError) -> Self {
-        Self::Task(error)
+        Self::Task(error.task())
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        match self {
+            Self::Transient => f.write_str("transient"),
+            Self::Permanent => f.write_str("permanent"),
+            Self::Task(task) => write!(f, "task `{task}` failed"),
+        }
     }
 }
 

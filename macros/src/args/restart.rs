@@ -85,10 +85,15 @@ impl Restart {
             return;
         }
         let keys = [
-            self.restart_if.as_ref().map(|given| &given.key),
             self.backoff.as_ref().map(|given| &given.key),
             self.max_restarts.as_ref().map(|given| &given.key),
         ];
+        if let Some(key) = self.filter_key() {
+            diagnostics.refuse(
+                key,
+                "`restart_if` has no restarts to filter\nhelp: add `restart = \"on-failure\"`, or remove it",
+            );
+        }
         for key in keys.into_iter().flatten() {
             diagnostics.refuse(
                 key,

@@ -36,9 +36,14 @@ impl TaskArgs {
             Grace::Never => add("Ends by itself when the token fires, however long that takes."),
         }
         let restarts = self.restart.after();
+        let recurs = self.recurs();
         if let Some(timeout) = &self.timeout {
-            let who = if restarts.is_some() { "Each run gives" } else { "Gives" };
+            let who = if recurs { "Each run gives" } else { "Gives" };
             add(&format!("{who} up after {}.", duration(timeout)));
+        }
+        if let Some(interval) = self.every() {
+            let failure = if restarts.is_some() { "" } else { " A failed run is the last." };
+            add(&format!("Runs every {}, once at a time.{failure}", duration(interval)));
         }
         if let Some(after) = restarts {
             let after = match after {
@@ -59,10 +64,10 @@ impl TaskArgs {
                 "Runs again after {after}{filter}, {backoff} later, at most {times} in {window}."
             ));
         }
-        add(match (returns_unit, restarts) {
+        add(match (returns_unit, recurs) {
             (true, _) => "A panic is told by an event and a counter.",
-            (false, None) => "A panic becomes an `Err`.",
-            (false, Some(_)) => "A panic of the last run becomes an `Err`.",
+            (false, false) => "A panic becomes an `Err`.",
+            (false, true) => "A panic of the last run becomes an `Err`.",
         });
         story
     }
@@ -204,6 +209,23 @@ mod tests {
             "**Supervised.** Stops at its next `.await` when the token fires. \
              Runs again after a failure (after an error only if `Error::is_transient` accepts it), \
              100 ms to 30 s later, at most 5 times in 1 min. A panic of the last run becomes an `Err`.",
+        );
+    }
+
+    #[test]
+    fn the_story_names_the_interval() {
+        assert_eq!(
+            story("every = \"30s\"", FALLIBLE),
+            "**Supervised.** Stops at its next `.await` when the token fires. \
+             Runs every 30 s, once at a time. A failed run is the last. \
+             A panic of the last run becomes an `Err`.",
+        );
+        assert_eq!(
+            story("every = PERIOD, restart = \"on-failure\", timeout = \"5s\"", FALLIBLE),
+            "**Supervised.** Stops at its next `.await` when the token fires. \
+             Each run gives up after 5 s. Runs every `PERIOD`, once at a time. \
+             Runs again after a failure, 100 ms to 30 s later, at most 5 times in 1 min. \
+             A panic of the last run becomes an `Err`.",
         );
     }
 

@@ -163,6 +163,20 @@ pub(crate) fn duration(
 ) -> Option<Duration> {
     let Argument { key, value, example } = argument;
     match literal(value) {
+        None if is_run_time(value) => {
+            let key = key.unraw().to_string();
+            let setter = SETTERS.iter().find(|(name, _)| *name == key).map(|(_, setter)| *setter);
+            let instead = setter.map_or_else(String::new, |setter| {
+                format!("for a value that is known at run time, write `{setter}(…)` on the call; ")
+            });
+            diagnostics.refuse(
+                value,
+                format!(
+                    "`{key}` is fixed when the program is compiled, and this value is not\nhelp: {instead}for the result of a `const fn`, name it in a `const`"
+                ),
+            );
+            None
+        }
         None if !matches!(value, Expr::Unary(_)) => Some(Duration::Constant(match zero {
             Zero::Allowed => Constant::unchecked(value),
             Zero::Refused => Constant::checked(krate, key, value),
@@ -193,6 +207,48 @@ pub(crate) fn duration(
             None
         }
     }
+}
+
+/// The methods that set a duration at run time, by the key of the argument.
+const SETTERS: [(&str, &str); 3] =
+    [("timeout", ".timeout"), ("grace", ".grace"), ("every", ".interval")];
+
+/// Whether a value visibly is none of a constant: a call of a function that stands alone, as in `timeout()`, or an
+/// expression that begins with a variable, as in `self.timeout`. A function of a type, as in `Duration::from_secs(1)`, may
+/// be `const`.
+fn is_run_time(value: &Expr) -> bool {
+    match value {
+        Expr::Call(call) => is_function_alone(&call.func),
+        Expr::MethodCall(call) => begins_with_variable(&call.receiver),
+        Expr::Field(field) => begins_with_variable(&field.base),
+        Expr::Await(_) => true,
+        Expr::Reference(reference) => is_run_time(&reference.expr),
+        Expr::Paren(paren) => is_run_time(&paren.expr),
+        Expr::Group(group) => is_run_time(&group.expr),
+        _ => false,
+    }
+}
+
+fn begins_with_variable(value: &Expr) -> bool {
+    match value {
+        Expr::Path(path) => path.path.get_ident().is_some_and(is_lower_case),
+        value => is_run_time(value),
+    }
+}
+
+/// A path of modules to a function, and not one of a type.
+fn is_function_alone(function: &Expr) -> bool {
+    match function {
+        Expr::Path(ExprPath { qself: None, path, .. }) => {
+            path.segments.iter().all(|segment| is_lower_case(&segment.ident))
+        }
+        Expr::Group(group) => is_function_alone(&group.expr),
+        _ => false,
+    }
+}
+
+fn is_lower_case(ident: &Ident) -> bool {
+    !ident.unraw().to_string().starts_with(char::is_uppercase)
 }
 
 /// Whether a duration of zero makes sense for an argument.

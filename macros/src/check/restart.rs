@@ -6,37 +6,37 @@ use quote::quote;
 use syn::{FnArg, Receiver, ReceiverKind, Signature, Type};
 
 use crate::{
-    args::restart::Restart,
+    args::task::TaskArgs,
     diagnostics::Diagnostics,
     header::Header,
     syntax::{is_unconditional, peel_groups},
 };
 
 /// Refuses parameters that visibly cannot be passed to a second run. Returns whether the function is expanded
-/// as one that restarts.
+/// as one that has several.
 pub(crate) fn check(
-    restart: &Restart,
+    args: &TaskArgs,
     signature: &Signature,
     header: &Header<'_>,
     diagnostics: &mut Diagnostics,
 ) -> bool {
-    let mut is_restarted = restart.after().is_some();
-    if restart.was_given() {
+    let mut recurs = args.recurs();
+    if let Some(argument) = args.recurs_by() {
         for (borrow, instead) in mutable_borrows(signature, header) {
-            is_restarted = false;
+            recurs = false;
             diagnostics.refuse(
                 &borrow,
-                format!("`restart` would lend this to one run after another, and one that failed may have left it half changed: {instead}"),
+                format!("`{argument}` would lend this to one run after another, and one that failed may have left it half changed: {instead}"),
             );
         }
     }
-    if let (Some(key), true) = (restart.filter_key(), header.output.is_unit()) {
+    if let (Some(key), true) = (args.restart.filter_key(), header.output.is_unit()) {
         diagnostics.refuse(
             key,
             "`restart_if` filters errors, and this function returns none\nhelp: return `Result<(), E>`, or remove `restart_if`",
         );
     }
-    is_restarted
+    recurs
 }
 
 /// The mutable borrows, but that of a token, which is refused for itself.

@@ -30,11 +30,11 @@ const WHOLE: &[(&str, &str)] = &[
         "#,
     ),
     (
-        r#"token = stop, grace = "none", on_cancel = "cooperate", limit = MOST + 1"#,
+        r#"token = stop, log = "off", grace = "none", on_cancel = "cooperate", limit = MOST + 1"#,
         "async fn watch(self: Arc<Self>, stop: &Stop, _: u32) -> ! { loop {} }",
     ),
     (
-        r#"restart = "on-failure", backoff = "100ms..30s", max_restarts = "5/1m""#,
+        r#"restart = "on-failure", backoff = "100ms..30s", max_restarts = "5/1m", every = LONG * 2"#,
         "async fn watch(mut self: Box<Self>, (a, _): (u8, &'a mut T), #[cfg(x)] mut b: impl Fn()) { self.a }",
     ),
     (
@@ -304,6 +304,8 @@ impl Random {
             "backoff",
             "max_restarts",
             "restart_if",
+            "every",
+            "log",
             "crate",
             "on_full",
             "CancellationToken",

@@ -221,7 +221,7 @@ where
         self.record.clear_waker();
         self.cancel_waker = cancel_waker(&self.token, &record);
         self.record = record.clone();
-        let own = spec.limit().map(WorkerLimit::OfFunction);
+        let own = spec.limit_before_run().map(WorkerLimit::OfFunction);
         let limit = limit.map(WorkerLimit::Fixed).or(own);
         shared.set_function(spec, limit.unwrap_or_else(|| WorkerLimit::Fixed(default_limit())));
         shared.wake();

@@ -25,6 +25,7 @@ use crate::{
     tasks::spawner::Spawner,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Level;
 
 /// Calls the closure of a spawn, which makes the run. If it panics, logs the panic and returns `None`.
 ///
@@ -121,7 +122,7 @@ impl PoolReporter {
         match ended.result {
             Ok(value) => drop_quietly(value),
             Err(error) => {
-                report_failure(record.spec().name(), ended.outcome, &error, text);
+                report_failure(record.spec(), ended.outcome, &error, text);
                 drop_quietly(error);
             }
         }
@@ -174,22 +175,28 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
 /// conversion may have changed the text.
 #[cold]
 fn report_failure(
-    task: &'static str,
+    spec: &'static TaskSpec,
     outcome: Outcome,
     error: &dyn fmt::Display,
     chain: Option<Box<str>>,
 ) {
-    if outcome == Outcome::Panicked {
-        return;
-    }
-    if outcome != Outcome::Cancelled && !events::POOL_FAILURES.admits(task) {
-        return;
-    }
+    let task = spec.name();
+    let level = match outcome {
+        Outcome::Panicked => return,
+        Outcome::Cancelled => Level::DEBUG,
+        _ => {
+            let Some(level) = spec.failure_level().level() else { return };
+            if !events::pool_failures(level).admits(task) {
+                return;
+            }
+            level
+        }
+    };
     // An error that the function returned may have a chain, which the alternate form of `anyhow` shows.
     let text = match outcome {
         Outcome::Error => Text::of_display(task, format_args!("{error:#}")),
         _ => Text::of_display(task, format_args!("{error}")),
     };
     let chain = chain.filter(|chain| outcome == Outcome::Error && chain.starts_with(&*text));
-    events::pool_task_failed(task, outcome, &chain.unwrap_or(text));
+    events::pool_task_failed(level, task, outcome, &chain.unwrap_or(text));
 }

@@ -57,6 +57,30 @@ impl<T, E: From<TaskError>> FallibleOutput for Result<T, E> {
     }
 }
 
+/// A return type without a value: what a call of `every` or [`Restarting::interval`](crate::Restarting::interval) can end
+/// with between two runs.
+#[diagnostic::on_unimplemented(
+    message = "a periodic call has no value to return between two runs, and `{Self}` needs one",
+    label = "expected `()` or `Result<(), E>`",
+    note = "return `Result<(), _>`, and send each run's value to where it is used"
+)]
+pub trait PeriodicOutput: SupervisedOutput {
+    #[doc(hidden)]
+    fn done() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl PeriodicOutput for () {
+    fn done() {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<TaskError>> PeriodicOutput for Result<(), E> {
+    fn done() -> Self {
+        Ok(())
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl SupervisedOutput for () {
     type Value = ();

@@ -2,7 +2,7 @@
 
 /// A parameter of a function that restarts.
 #[diagnostic::on_unimplemented(
-    message = "`restart` needs parameters that are `Clone`, and `{Self}` is not: derive it, or share the value as in `Arc<_>`",
+    message = "`restart` and `every` need parameters that are `Clone`, and `{Self}` is not: derive it, or share the value as in `Arc<_>`",
     label = "not `Clone`",
     note = "each run begins with clones of the parameters"
 )]
@@ -45,7 +45,7 @@ impl<P> Clone for RestartArg<P> {
 /// The closure that makes a body of the parameters. It captures the receiver itself, since nothing else can be called
 /// `self`.
 #[diagnostic::on_unimplemented(
-    message = "`restart` needs a `self` that is `Clone`: each run begins with one of its own",
+    message = "`restart` and `every` need a `self` that is `Clone`: each run begins with one of its own",
     label = "not `Clone`",
     note = "derive `Clone`, or take `&self` or `self: Arc<Self>`"
 )]

@@ -1,6 +1,6 @@
 //! Which errors a call restarts after: the function that `restart_if` names.
 
-use crate::run::output::FallibleOutput;
+use crate::run::output::{FallibleOutput, SupervisedOutput};
 
 /// Decides from the value of a run whether a restart may follow it.
 pub trait RestartFilter<R> {
@@ -16,13 +16,20 @@ impl<R> RestartFilter<R> for () {
 }
 
 /// `restart_if = path`. A value, since a static cannot name the error type of a generic function.
-pub struct RestartIf<E>(pub(super) fn(&E) -> bool);
+pub struct RestartIf<R: SupervisedOutput> {
+    accepts: fn(&R::Error) -> bool,
+    // A pointer, so that only `new` has the bound: its error is then the only one.
+    as_error: fn(&R) -> Option<&R::Error>,
+}
 
-impl<R, E> RestartFilter<R> for RestartIf<E>
-where
-    R: FallibleOutput<Error = E>,
-{
+impl<R: FallibleOutput> RestartIf<R> {
+    pub(super) fn new(accepts: fn(&R::Error) -> bool) -> Self {
+        Self { accepts, as_error: R::as_error }
+    }
+}
+
+impl<R: SupervisedOutput> RestartFilter<R> for RestartIf<R> {
     fn accepts(&self, value: &R) -> bool {
-        value.as_error().is_none_or(self.0)
+        (self.as_error)(value).is_none_or(self.accepts)
     }
 }
