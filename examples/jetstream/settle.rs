@@ -71,7 +71,7 @@ pub(crate) async fn put_back(
 
 /// Gives an order up: it is among the dead, and then gone from the queue. Killed in between, it is buried again,
 /// under the same id.
-#[supervised(name = "bury")]
+#[supervised(name = "bury", on_cancel = "cooperate")]
 async fn bury(
     token: &CancellationToken,
     desk: Arc<Desk>,

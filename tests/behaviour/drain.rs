@@ -64,7 +64,7 @@ async fn five_seconds_before_the_end_the_token_fires_and_the_cause_is_the_drain(
     async fn inner() -> Result<(), TaskError> {
         pending().await
     }
-    #[supervised(name = "drain: asked")]
+    #[supervised(name = "drain: asked", on_cancel = "cooperate")]
     async fn asked(token: &CancellationToken, told: Told) -> Result<(), TaskError> {
         let begun = Instant::now();
         if let Err(TaskError::Cancelled(cancelled)) = inner(token).await {
