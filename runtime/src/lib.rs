@@ -143,6 +143,7 @@ pub use crate::observe::ops;
 pub use crate::outcome::Outcome;
 pub use crate::panic::PanicLocation;
 pub use crate::panic::recent::{RecentPanic, recent_panics};
+pub use crate::process::main::Main;
 pub use crate::ready::is_ready;
 pub use crate::token::AsToken;
 pub use crate::{
@@ -206,7 +207,9 @@ pub mod __private {
             BySharedError, Probe, always_ok, declared, output, refused,
         },
         run::restart::args::{BodyFactory, ClonedForEachRun, RestartArg, restart_arg},
-        run::restart::{Runs, every, recurring, restart_if, supervise_recurring, supervise_restarting},
+        run::restart::{
+            Runs, every, recurring, restart_if, supervise_recurring, supervise_restarting,
+        },
         testing::test::{TestOptions, test},
         token::{own_given_token, own_token, own_token_of_closure},
     };

@@ -57,7 +57,8 @@ async fn the_first_run_starts_at_once_and_the_next_at_each_tick() {
 
     let (token, starts) = (CancellationToken::new(), Starts::new());
     let (result, ()) =
-        in_hours(async { tokio::join!(work(&token, starts.clone()), cancel_at(&token, 100)) }).await;
+        in_hours(async { tokio::join!(work(&token, starts.clone()), cancel_at(&token, 100)) })
+            .await;
     result.unwrap();
     assert_eq!(starts.seconds(), [0, 30, 60, 90]);
     let stats = stats_of("every: ticks");
@@ -163,7 +164,12 @@ async fn a_panic_and_a_timeout_end_the_call() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_waits_for_the_later_of_backoff_and_tick() {
-    #[supervised(every = "10s", restart = "on-failure", backoff = "13s..13s", name = "every: later")]
+    #[supervised(
+        every = "10s",
+        restart = "on-failure",
+        backoff = "13s..13s",
+        name = "every: later"
+    )]
     async fn work(starts: Starts) -> anyhow::Result<()> {
         if starts.record() == 2 { Err(failure()) } else { Ok(()) }
     }
@@ -226,19 +232,15 @@ async fn successful_runs_do_not_count_as_restarts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_successful_run_resets_the_backoff() {
-    #[supervised(
-        every = "1s",
-        restart = "on-failure",
-        backoff = "4s..1m",
-        max_restarts = "100/1h"
-    )]
+    #[supervised(every = "1s", restart = "on-failure", backoff = "4s..1m", max_restarts = "100/1h")]
     async fn work(starts: Starts) -> anyhow::Result<()> {
         if starts.record() % 2 == 0 { Err(failure()) } else { Ok(()) }
     }
 
     let (token, starts) = (CancellationToken::new(), Starts::new());
     let (result, ()) =
-        in_hours(async { tokio::join!(work(&token, starts.clone()), cancel_at(&token, 200)) }).await;
+        in_hours(async { tokio::join!(work(&token, starts.clone()), cancel_at(&token, 200)) })
+            .await;
     drop(result);
     let seconds = starts.seconds();
     // The first wait is at most twice the lower bound.

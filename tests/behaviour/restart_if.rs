@@ -134,8 +134,7 @@ async fn a_generic_function_names_a_filter_of_its_error() {
     }
 
     fn error(number: u32) -> io::Error {
-        let kind =
-            if number < 3 { io::ErrorKind::Interrupted } else { io::ErrorKind::InvalidData };
+        let kind = if number < 3 { io::ErrorKind::Interrupted } else { io::ErrorKind::InvalidData };
         io::Error::new(kind, "as it was asked to")
     }
 

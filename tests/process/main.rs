@@ -7,6 +7,7 @@
 
 mod cause;
 mod child;
+mod configured;
 mod hostile;
 mod one_signal;
 mod pools;

@@ -51,7 +51,10 @@ impl TaskArgs {
                 After::AnyEnd => "any end but a cancellation",
             };
             let filter = self.restart.filter().map_or_else(String::new, |path| {
-                format!(" (after an error only if {} accepts it)", code(&path.to_token_stream().to_string()))
+                format!(
+                    " (after an error only if {} accepts it)",
+                    code(&path.to_token_stream().to_string())
+                )
             });
             let backoff = backoff(self.restart.backoff().unwrap_or(&defaults::BACKOFF));
             let rate = self.restart.max_restarts().unwrap_or(&defaults::MAX_RESTARTS);

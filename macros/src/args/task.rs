@@ -136,7 +136,9 @@ impl TaskArgs {
             }),
             timeout: given
                 .take("timeout")
-                .and_then(|argument| values::duration(&argument, Zero::Refused, &krate, diagnostics)),
+                .and_then(|argument| {
+                    values::duration(&argument, Zero::Refused, "`.timeout(…)` on the call", &krate, diagnostics)
+                }),
             on_cancel: given.take("on_cancel").and_then(|argument| {
                 let choices = [("drop", OnCancel::Drop), ("cooperate", OnCancel::Cooperate)];
                 values::choice(&argument, &choices, diagnostics)
@@ -145,7 +147,7 @@ impl TaskArgs {
                 let value = if is_none(&argument.value) {
                     Grace::Never
                 } else {
-                    Grace::For(values::duration(&argument, Zero::Refused, &krate, diagnostics)?)
+                    Grace::For(values::duration(&argument, Zero::Refused, "`.grace(…)` on the call", &krate, diagnostics)?)
                 };
                 Some(Keyed { key: argument.key, value })
             }),
@@ -171,7 +173,7 @@ impl TaskArgs {
             }),
             restart: Restart::take(&mut given, &krate, diagnostics),
             every: given.take("every").map(|argument| {
-                values::duration(&argument, Zero::Refused, &krate, diagnostics)
+                values::duration(&argument, Zero::Refused, "`.interval(…)` on the call", &krate, diagnostics)
             }),
             allow: Allow::take(&mut given, diagnostics),
             krate,

@@ -154,25 +154,21 @@ impl ToTokens for Duration {
     }
 }
 
-/// A duration string, or a `const` expression of type `Duration`.
+/// A duration string, or a `const` expression of type `Duration`. `at_run_time` is what sets it at run time.
 pub(crate) fn duration(
     argument: &Argument,
     zero: Zero,
+    at_run_time: &str,
     krate: &Path,
     diagnostics: &mut Diagnostics,
 ) -> Option<Duration> {
     let Argument { key, value, example } = argument;
     match literal(value) {
         None if is_run_time(value) => {
-            let key = key.unraw().to_string();
-            let setter = SETTERS.iter().find(|(name, _)| *name == key).map(|(_, setter)| *setter);
-            let instead = setter.map_or_else(String::new, |setter| {
-                format!("for a value that is known at run time, write `{setter}(…)` on the call; ")
-            });
             diagnostics.refuse(
                 value,
                 format!(
-                    "`{key}` is fixed when the program is compiled, and this value is not\nhelp: {instead}for the result of a `const fn`, name it in a `const`"
+                    "`{key}` is fixed when the program is compiled, and this value is not\nhelp: for a value that is known at run time, write {at_run_time}; for the result of a `const fn`, name it in a `const`"
                 ),
             );
             None
@@ -208,10 +204,6 @@ pub(crate) fn duration(
         }
     }
 }
-
-/// The methods that set a duration at run time, by the key of the argument.
-const SETTERS: [(&str, &str); 3] =
-    [("timeout", ".timeout"), ("grace", ".grace"), ("every", ".interval")];
 
 /// Whether a value visibly is none of a constant: a call of a function that stands alone, as in `timeout()`, or an
 /// expression that begins with a variable, as in `self.timeout`. A function of a type, as in `Duration::from_secs(1)`, may

@@ -33,7 +33,11 @@ fn refusals(allowed: &str, token: Option<&str>, body: &str) -> Vec<&'static str>
         panic!("the body is a block")
     };
     let pattern = token.map(|name| Pat::parse_single.parse_str(name).expect("a pattern"));
-    let token = pattern.as_ref().map(|pattern| TokenParameter { pattern, owner: Owner::Function, is_decided: false });
+    let token = pattern.as_ref().map(|pattern| TokenParameter {
+        pattern,
+        owner: Owner::Function,
+        is_decided: false,
+    });
     _ = check(&body, token, &allow, &mut diagnostics);
     let told = diagnostics.into_tokens().to_string();
     WORDS.iter().flat_map(|(words, short)| told.matches(words).map(move |_| *short)).collect()

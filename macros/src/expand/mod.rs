@@ -125,10 +125,11 @@ fn entry(
         return Ok((entry, Refused::default()));
     }
     // A parameter that is not a token is an error of its type.
-    let token = entry
-        .token()
-        .filter(|token| is_token(&token.ty))
-        .map(|token| TokenParameter { pattern: &token.pat, owner: Owner::Entry, is_decided: true });
+    let token = entry.token().filter(|token| is_token(&token.ty)).map(|token| TokenParameter {
+        pattern: &token.pat,
+        owner: Owner::Entry,
+        is_decided: true,
+    });
     let refused = check::body(&entry.body, token, allow, diagnostics);
     Ok((entry, refused))
 }
@@ -160,8 +161,8 @@ fn supervised_closure(
     let token = item::task::read_token(&closure, diagnostics)?;
     let has_token = token.is_named();
     args.check(has_token, diagnostics);
-    let parameter = (has_token && args.on_cancel(true) == OnCancel::Cooperate)
-        .then_some(TokenParameter {
+    let parameter =
+        (has_token && args.on_cancel(true) == OnCancel::Cooperate).then_some(TokenParameter {
             pattern: token.pattern,
             owner: Owner::Task,
             is_decided: args.decides_on_cancel(),

@@ -28,6 +28,7 @@ use crate::{
     registry::slab::Key,
     run::PollContext,
     run::future::{SupervisedFuture, TaskCompletion},
+    run::output::ErrorNote,
     sync,
     telemetry::events,
     telemetry::span::TaskSpan,
@@ -233,16 +234,16 @@ where
     /// Drives one run after another, until one is pending or there is nothing more to do.
     fn drive(&mut self, now: Ticks, cx: &mut Context<'_>) -> Poll<()> {
         let mut now = Some(now);
-        let text = Cell::new(None);
+        let note = Cell::new(None);
         loop {
             // The index stays until the run has ended: a poll may unwind.
             let mut done = match (self.run.as_mut().as_pin_mut(), self.index) {
                 (Some(mut run), Some(index)) => {
-                    let text = K::STOPS.then_some(&text);
+                    let note = K::STOPS.then_some(&note);
                     let poll_context = PollContext {
                         cancel_waker: Some(&self.cancel_waker),
                         now: now.take(),
-                        text,
+                        note,
                     };
                     let Poll::Ready(ended) = run.as_mut().poll_completion(cx, poll_context) else {
                         if self.growth.on_pending(cx) {
@@ -264,7 +265,9 @@ where
                         self.woke = true;
                     }
                     if K::STOPS && ended.result.is_err() {
-                        self.shared.store_failure(task, ended, text.and_then(Cell::take));
+                        let note = note.and_then(Cell::take);
+                        let text = note.and_then(ErrorNote::into_text);
+                        self.shared.store_failure(task, ended, text);
                         None
                     } else {
                         Some(FinishedItem { task, index, ended })

@@ -226,23 +226,41 @@ impl fmt::Write for Text {
     }
 }
 
-/// Puts the text of a run's error into its place.
+/// What a scope learns of a run's error besides its type.
+pub(crate) struct ErrorNote {
+    /// Its text, empty if it cannot be printed.
+    pub(crate) text: Box<str>,
+    /// Whether it carries an [`Unfinished`](crate::Unfinished).
+    pub(crate) carries_unfinished: bool,
+}
+
+impl ErrorNote {
+    /// Returns the text, if there is one.
+    pub(crate) fn into_text(self) -> Option<Box<str>> {
+        Some(self.text).filter(|text| !text.is_empty())
+    }
+}
+
+/// Puts the note of a run's error into its place.
 #[cold]
-pub(super) fn put_text<R>(
-    place: &Cell<Option<Box<str>>>,
+pub(super) fn put_note<R>(
+    place: &Cell<Option<ErrorNote>>,
     task: &'static TaskSpec,
     result: Result<&R, &TaskError>,
     judge: Judge<R>,
 ) {
     let mut text = Text::new(Origin::from(task));
+    let mut carries_unfinished = false;
     match result {
-        Ok(value) => _ = judge(value, Some(&mut text)),
+        Ok(value) => {
+            _ = judge(value, Some(&mut text));
+            // It has judged this value before, and did not panic.
+            let verdict = panic::catch(|| judge(value, None));
+            carries_unfinished = matches!(verdict, Ok(Verdict::CarriesUnfinished));
+        }
         Err(error) => text.write(error),
     }
-    let Text { text, .. } = text;
-    if !text.is_empty() {
-        place.set(Some(text.into()));
-    }
+    place.set(Some(ErrorNote { text: text.text.into(), carries_unfinished }));
 }
 
 /// The two functions of a return type that a run needs, as function pointers.

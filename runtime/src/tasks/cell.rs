@@ -36,6 +36,7 @@ use crate::{
     panic::{Caught, drop_quietly},
     run::PollContext,
     run::future::{SupervisedFuture, TaskCompletion},
+    run::output::ErrorNote,
     telemetry::events,
     telemetry::span::TaskSpan,
 };
@@ -137,7 +138,7 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
     #[inline]
     fn parts(self: Pin<&mut Self>) -> (&mut TaskCell, BorrowedTask<'_, S, R>) {
         let TaskProjection { cell, run, report } = self.project();
-        (cell, BorrowedTask { run, report, ended: None, text: Cell::new(None) })
+        (cell, BorrowedTask { run, report, ended: None, note: Cell::new(None) })
     }
 }
 
@@ -173,8 +174,8 @@ struct BorrowedTask<'a, S: SupervisedFuture, R> {
     run: Pin<&'a mut Option<S>>,
     report: &'a mut Option<R>,
     ended: Option<TaskCompletion<S::Value, S::Error>>,
-    /// The text of the error.
-    text: Cell<Option<Box<str>>>,
+    /// The note of the error.
+    note: Cell<Option<ErrorNote>>,
 }
 
 impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTask<'_, S, R> {
@@ -189,9 +190,9 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool {
         let cancel_waker = self.report.as_ref().and_then(Report::cancel_waker);
         let run = self.run.as_mut().as_pin_mut().expect("a task is polled until it has ended");
-        let text = R::LOGS.then_some(&self.text);
+        let note = R::LOGS.then_some(&self.note);
         let Poll::Ready(ended) =
-            run.poll_completion(cx, PollContext { cancel_waker, now: Some(now), text })
+            run.poll_completion(cx, PollContext { cancel_waker, now: Some(now), note })
         else {
             return false;
         };
@@ -209,7 +210,10 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
         if let (Some(report), Some(ended)) = (self.report.take(), self.ended.take()) {
             match ended.result {
                 Ok(_) => report.completed(record, ended, token),
-                Err(_) => report.failed(record, ended, token, self.text.take()),
+                Err(_) => {
+                    let text = self.note.take().and_then(ErrorNote::into_text);
+                    report.failed(record, ended, token, text);
+                }
             }
         }
     }

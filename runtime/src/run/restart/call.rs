@@ -35,10 +35,10 @@ use crate::{
     context::cancel_waker::CancelWaker,
     context::{self, reason::CancelEpoch},
     run::Run,
-    run::body::{Failed, Failure, OnError, put_error_text},
+    run::body::{Failed, Failure, OnError, put_error_note},
     run::future::Prepared,
     run::machine::{PollContext, RunEnded, StepFlow},
-    run::output::{Judge, panicked},
+    run::output::{ErrorNote, Judge, panicked},
     run::restart::args::BodyFactory,
     run::restart::backoff::Restarts,
     run::restart::filter::RestartFilter,
@@ -281,7 +281,7 @@ where
         let Some((next, wait)) = self.next_run(completion.outcome, value, cancel_waker) else {
             self.finish();
             let outcome = completion.outcome;
-            put_error_text(poll_context.text, self.spec, outcome, value, failed, *self.verdict);
+            put_error_note(poll_context.note, self.spec, outcome, value, failed, *self.verdict);
             return StepFlow::Break(Poll::Ready(completion));
         };
         *self.next = next;
@@ -384,11 +384,11 @@ where
         value: &mut Poll<F::Output>,
         failed: &mut Failure,
     ) -> Result<(), Caught> {
-        let text = Cell::new(None);
-        put_error_text(Some(&text), self.spec, outcome, value, failed, *self.verdict);
+        let note = Cell::new(None);
+        put_error_note(Some(&note), self.spec, outcome, value, failed, *self.verdict);
         drop_quietly(mem::replace(value, Poll::Pending));
         drop_quietly(failed.take());
-        let (name, error) = (self.spec.name(), text.take());
+        let (name, error) = (self.spec.name(), note.take().and_then(ErrorNote::into_text));
         if let Err(caught) = self.pause_for(wait) {
             events::cannot_restart(name, outcome, error.as_deref());
             return Err(caught);
@@ -428,11 +428,7 @@ impl<M, F: Future, T: AsToken, I> Projected<'_, M, F, T, I> {
     /// Finishes a call whose token has fired in a pause: with `Ok(())` if its last run succeeded, otherwise as cancelled,
     /// since the restart of a failed run was cut.
     #[cold]
-    fn finish_in_pause(
-        &mut self,
-        value: &mut Poll<F::Output>,
-        failed: &mut Failure,
-    ) -> RunEnded {
+    fn finish_in_pause(&mut self, value: &mut Poll<F::Output>, failed: &mut Failure) -> RunEnded {
         self.finish();
         if let (NextRun::Tick, Some(ticks)) = (*self.next, &self.ticks) {
             *value = Poll::Ready(ticks.done());
