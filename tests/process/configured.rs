@@ -1,11 +1,25 @@
 //! `Main`, and which signals start a shutdown.
 
-use std::{process::Command, time::Duration};
+use std::{process::Command, sync::Once, time::Duration};
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::child::{Program, SIGINT, SIGTERM, SIGUSR1, Signal};
 
 const CONFIGURED: &str = env!("CARGO_BIN_EXE_main_configured");
 const TOKEN: &str = env!("CARGO_BIN_EXE_main_token");
+
+/// Starts programs with the default action of SIGHUP, also if these tests run under `nohup`: a signal that is caught here has
+/// its default action in a program that is started.
+fn with_default_sighup() {
+    static CAUGHT: Once = Once::new();
+    CAUGHT.call_once(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        let runtime = runtime.expect("a runtime can be built");
+        let caught = runtime.block_on(async { signal(SignalKind::hangup()).map(drop) });
+        caught.expect("SIGHUP can be caught");
+    });
+}
 
 fn ready(body: &str) -> Program {
     let mut program = Program::start(CONFIGURED, body);
@@ -73,6 +87,7 @@ fn a_main_without_a_dump_leaves_sigusr1_to_the_program() {
 
 #[test]
 fn sighup_is_left_to_the_system_unless_it_is_asked_for() {
+    with_default_sighup();
     let mut program = Program::start(TOKEN, "obeys");
     program.wait_for("READY").send(Signal::SIGHUP);
     program.end().by_signal(Signal::SIGHUP);
@@ -80,6 +95,7 @@ fn sighup_is_left_to_the_system_unless_it_is_asked_for() {
 
 #[test]
 fn the_attribute_catches_sighup_if_it_is_asked_to() {
+    with_default_sighup();
     let mut program = ready("attribute obeys");
     program.send(Signal::SIGHUP);
     program.end().with_code(0);
@@ -90,6 +106,7 @@ fn the_attribute_catches_sighup_if_it_is_asked_to() {
 
 #[test]
 fn a_main_that_catches_sighup_alone_leaves_sigterm_to_the_system() {
+    with_default_sighup();
     let mut program = ready("hangup");
     program.send(SIGTERM);
     program.end().by_signal(SIGTERM);
@@ -102,6 +119,7 @@ fn a_main_that_catches_sighup_alone_leaves_sigterm_to_the_system() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_sighup_that_was_ignored_at_the_start_stays_ignored() {
+    with_default_sighup();
     let script = r#"trap "" HUP; exec "$0" "attribute obeys""#;
     let mut program = Program::spawn(Command::new("sh").args(["-c", script, CONFIGURED]));
     program.wait_for("READY").send(Signal::SIGHUP);

@@ -1,7 +1,7 @@
 //! What every main shares, whatever runs in it: the runtime and the watch over the signals before its body, the drain of the
 //! pools, the shutdown and the exit code after it.
 
-use std::{io::Write, process::ExitCode, time::Duration};
+use std::{io::Write, process::ExitCode};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -12,30 +12,10 @@ use crate::{
     outcome::Outcome,
     panic,
     process::exit::Unfinished,
+    process::settings::Settings,
     process::shutdown::Shutdown,
-    process::signals::SignalSet,
     process::{drain_pools, exit, systemd},
 };
-
-/// How a main handles its signals.
-#[derive(Clone, Copy)]
-pub(crate) struct Settings {
-    pub(crate) grace: Duration,
-    pub(crate) linger: Duration,
-    pub(crate) signals: SignalSet,
-    /// Whether SIGUSR1 prints the live tasks.
-    pub(crate) dumps: bool,
-}
-
-impl Settings {
-    /// A grace below the 30 s that orchestrators give as a rule.
-    pub(crate) const DEFAULT: Self = Self {
-        grace: Duration::from_secs(25),
-        linger: Duration::ZERO,
-        signals: SignalSet::DEFAULT,
-        dumps: true,
-    };
-}
 
 /// A program whose signals are watched, before its body is polled.
 pub(crate) struct Program {

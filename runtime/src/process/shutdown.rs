@@ -31,7 +31,7 @@ use crate::{
     deadline::Deadline,
     process::exit,
     process::exit::{AFTER_BODY, Exit, Unfinished},
-    process::program::Settings,
+    process::settings::Settings,
     process::signals::Signals,
     ready,
     telemetry::events,

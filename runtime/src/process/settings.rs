@@ -1,0 +1,25 @@
+//! What a main does at a signal, as the attribute or [`Main`](crate::Main) sets it.
+
+use std::time::Duration;
+
+use crate::process::signals::SignalSet;
+
+/// How a main handles its signals.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) grace: Duration,
+    pub(crate) linger: Duration,
+    pub(crate) signals: SignalSet,
+    /// Whether SIGUSR1 prints the live tasks.
+    pub(crate) dumps: bool,
+}
+
+impl Settings {
+    /// A grace below the 30 s that orchestrators give as a rule.
+    pub(crate) const DEFAULT: Self = Self {
+        grace: Duration::from_secs(25),
+        linger: Duration::ZERO,
+        signals: SignalSet::DEFAULT,
+        dumps: true,
+    };
+}
