@@ -126,7 +126,7 @@ async fn count_watched(
     let counting = token.child_token();
     let watching = Group::new(&counting);
     let shared = statistics.clone();
-    watching.spawn(move |token| watch(token, shared, every)).await;
+    watching.spawn(move |token| watch(token, shared).interval(every)).await;
     let ends = count_all(token, statistics, sources).await;
     counting.cancel();
     watching.join().await?;
@@ -135,15 +135,8 @@ async fn count_watched(
 
 /// Prints a summary now and then. Behind a mutex its numbers belong together; as atomics they are each
 /// right, and the last line may be in some of them only.
-#[supervised(name = "watch")]
-async fn watch(
-    token: &CancellationToken,
-    statistics: Arc<dyn Statistics>,
-    every: Duration,
-) -> Result<(), TaskError> {
-    let mut ticks = tokio::time::interval(every);
-    while token.run_until_cancelled(ticks.tick()).await.is_some() {
-        eprintln!("{}", statistics.summary().short());
-    }
+#[supervised(name = "watch", every = "1s")]
+async fn watch(statistics: Arc<dyn Statistics>) -> Result<(), TaskError> {
+    eprintln!("{}", statistics.summary().short());
     Ok(())
 }

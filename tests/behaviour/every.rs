@@ -116,6 +116,33 @@ async fn a_token_that_fires_in_a_run_cancels_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_fires_while_a_tick_waits_for_a_permit_cuts_no_work() {
+    #[supervised(every = "10s", limit = 1)]
+    async fn work(starts: Starts, takes: Duration) -> Result<(), TaskError> {
+        starts.record();
+        sleep(takes).await;
+        Ok(())
+    }
+
+    let (token, starts) = (CancellationToken::new(), Starts::new());
+    let other = CancellationToken::new();
+    let holder = async {
+        sleep(5 * SECOND).await;
+        work(&other, Starts::new(), 8 * SECOND).await
+    };
+    let waiting = async {
+        let result = work(&token, starts.clone(), SECOND).await;
+        other.cancel();
+        result
+    };
+    let (result, held, ()) =
+        in_hours(async { tokio::join!(waiting, holder, cancel_at(&token, 12)) }).await;
+    result.unwrap();
+    assert!(held.is_err());
+    assert_eq!(starts.seconds(), [0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_had_fired_starts_no_run() {
     #[supervised(every = "10s")]
     async fn work(starts: Starts) -> Result<(), TaskError> {

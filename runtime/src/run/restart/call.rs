@@ -277,6 +277,10 @@ where
             return StepFlow::Break(Poll::Pending);
         };
         self.run.set(None);
+        if self.is_tick_that_never_ran(&completion) {
+            drop_quietly(failed.take());
+            return StepFlow::Break(Poll::Ready(self.finish_in_pause(value, failed)));
+        }
         let cancel_waker = poll_context.cancel_waker;
         let Some((next, wait)) = self.next_run(completion.outcome, value, cancel_waker) else {
             self.finish();
@@ -363,6 +367,14 @@ where
     /// Returns the time to the next tick; zero if the call is not periodic.
     fn until_tick(&self, now: Instant) -> Duration {
         self.ticks.as_ref().map_or(Duration::ZERO, |ticks| ticks.next_after(now))
+    }
+
+    /// Whether the token fired after a pause and before the body of the next run was polled. No work was cut.
+    fn is_tick_that_never_ran(&self, completion: &RunEnded) -> bool {
+        let RunEnded { outcome, nanos } = *completion;
+        self.ticks.is_some()
+            && *self.next == NextRun::Tick
+            && (outcome, nanos) == (Outcome::Cancelled, 0)
     }
 
     /// Whether `restart_if` allows a restart after the error that the body returned. If it panics, this is logged, and
