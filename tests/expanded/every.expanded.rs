@@ -33,7 +33,11 @@ fn refresh(
                     (&&&&&&::tokio_supervised::__private::Probe::<Result<(), Error>>::NEW)
                         .__supervised_verdict()
                 })),
-                ::core::time::Duration::from_millis(30000u64),
+                {
+                    const TOKIO_SUPERVISED_INTERVAL: ::core::time::Duration =
+                        ::core::time::Duration::from_millis(30000u64);
+                    TOKIO_SUPERVISED_INTERVAL
+                },
             ),
             Error::is_transient,
         ),

@@ -3,7 +3,8 @@
 //! Such a body cooperates, since it takes the token, and nothing in it ends the other `.await`: it is dropped only after
 //! its whole grace. Whether that is meant, `on_cancel` says.
 //!
-//! 1. A body that awaits nothing else is not refused: it ends when its calls do.
+//! 1. A body that awaits nothing else is not refused: it ends when its calls do. A future in a variable may be such a
+//!    call.
 //! 2. Any other use of the token counts as a check: a method call, a binding, a closure, a macro call, an argument of a
 //!    call that is not awaited, or of one that makes a scope (`map`, `within`, `Group::new`).
 
@@ -69,6 +70,7 @@ impl<'ast> Visit<'ast> for AwaitVisitor<'_, 'ast> {
 
     fn visit_expr_await(&mut self, node: &'ast ExprAwait) {
         match self.handed_on_by(&node.base) {
+            0 if may_be_watched(&node.base) => {}
             0 => _ = self.unwatched.get_or_insert(&*node.base),
             count => self.handed_on += count,
         }
@@ -106,6 +108,24 @@ impl AwaitVisitor<'_, '_> {
             Expr::MethodCall(call) => call.method == "clone" && self.is_token(&call.receiver),
             _ => false,
         }
+    }
+}
+
+/// Whether an awaited expression may have the token inside: an `async` block, whose own `.await`s are visited, or a
+/// future in a variable.
+fn may_be_watched(awaited: &Expr) -> bool {
+    match awaited {
+        Expr::Async(_) | Expr::Path(_) => true,
+        Expr::MethodCall(call) => matches!(*call.receiver, Expr::Async(_)),
+        // `#[tracing::instrument]` has put the body into a variable.
+        Expr::Call(call) => call.args.iter().any(|argument| {
+            matches!(argument, Expr::Path(path) if path.path.get_ident().is_some_and(|ident| {
+                ident.to_string().starts_with("__tracing")
+            }))
+        }),
+        Expr::Paren(paren) => may_be_watched(&paren.expr),
+        Expr::Group(group) => may_be_watched(&group.expr),
+        _ => false,
     }
 }
 

@@ -285,6 +285,9 @@ fn a_token_that_is_checked_or_given_to_every_await_is_accepted() {
         "let stop = || step(token); rest().await",
         "let (a, b) = join(step(&token), rest()).await; rest().await",
         "let work = Work { token }; work.run().await",
+        "async move { step(token).await }.instrument(span).await",
+        "let future = async move { step(token).await }; future.await",
+        "let __tracing_future = async move { step(token).await }; Instrument::instrument(__tracing_future, s).await",
     ] {
         assert_eq!(refusals("", Some("token"), body), [""; 0], "{body}");
     }

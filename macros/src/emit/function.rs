@@ -235,6 +235,11 @@ fn recurring(args: &TaskArgs, output: &Output) -> TokenStream {
     }
     if let Some(interval) = args.every() {
         let every = runtime_item(krate, quote!(::__private::every), output.span());
+        // A constant: the compiler evaluates it, also if nothing calls the function.
+        let interval = quote! {{
+            const TOKIO_SUPERVISED_INTERVAL: ::core::time::Duration = #interval;
+            TOKIO_SUPERVISED_INTERVAL
+        }};
         recurring = quote!(#every(#recurring, #interval));
     }
     if let Some(path) = args.restart.filter().filter(|_| !output.is_unit()) {

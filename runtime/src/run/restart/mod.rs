@@ -271,11 +271,7 @@ where
     }
 }
 
-impl<C> Restarting<C>
-where
-    C: Runs,
-    C::Output: PeriodicOutput,
-{
+impl<C: Runs> Restarting<C> {
     /// Runs the body at once, then at each multiple of `interval` after the first poll: [`every`], with an interval that is
     /// known only at run time. It replaces that of the attribute.
     ///
@@ -310,7 +306,10 @@ where
     ///
     /// As that of the call.
     #[track_caller]
-    pub fn interval(mut self, interval: Duration) -> Self {
+    pub fn interval(mut self, interval: Duration) -> Self
+    where
+        C::Output: PeriodicOutput,
+    {
         assert!(!interval.is_zero(), "`interval` must be longer than 0");
         self.call.set_ticks(Ticks::new(interval, C::Output::done));
         self
