@@ -179,9 +179,14 @@ impl TaskArgs {
             krate,
         };
         if on_a_task {
-            for key in ["restart", "restart_if", "backoff", "max_restarts", "every"] {
+            for key in ["restart", "restart_if", "backoff", "max_restarts"] {
                 given.refuse(key, "the closure of `task!` is called once, so that its body cannot be made anew: write a function with `#[supervised(restart = \"on-failure\")]`", diagnostics);
             }
+            given.refuse(
+                "every",
+                "`task!` calls its closure once, so it cannot run its body again\nhelp: write a function with `#[supervised(every = \"30s\")]`",
+                diagnostics,
+            );
         }
         given.refuse_remaining(diagnostics);
         args
