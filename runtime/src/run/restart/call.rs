@@ -77,7 +77,8 @@ pin_project! {
         started: Option<Instant>,
         restarts: Restarts,
         restart_if: I,
-        ticks: Option<Ticks<F::Output>>,
+        // Boxed: most calls are not periodic, and are moved.
+        ticks: Option<Box<Ticks<F::Output>>>,
         // Boxed: most calls finish with their first run.
         pause: Option<Pin<Box<Sleep>>>,
         // The run that the pause comes before.
@@ -140,7 +141,7 @@ impl<M, F: Future, T: AsToken, I> Call<M, F, T, I> {
 
     /// Makes the call periodic, before its first poll.
     pub(crate) fn set_ticks(&mut self, ticks: Ticks<F::Output>) {
-        self.ticks = Some(ticks);
+        self.ticks = Some(Box::new(ticks));
     }
 
     /// Prepares a call that is about to be spawned.
