@@ -344,7 +344,7 @@ impl TaskSpec {
         FUNCTIONS.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the functions of that name that have run, to set their limit, or keeps the limit for those that have not.
+    /// Returns the functions of that name that have run, to set their limit, or keeps the limit for their first runs.
     pub(crate) fn named_for_limit(name: &str, size: usize) -> Named {
         Self::functions().named_for_limit(name, size)
     }

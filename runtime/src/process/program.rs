@@ -1,5 +1,5 @@
-//! What every main shares, whatever runs in it: the runtime and the watch over the signals before its body, the drain of the
-//! pools, the shutdown and the exit code after it.
+//! The steps of every main around its body: before it, the runtime and the watch over the signals; after it, the drain of
+//! the pools, the shutdown and the exit code.
 
 use std::{io::Write, process::ExitCode};
 

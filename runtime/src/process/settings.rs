@@ -1,4 +1,4 @@
-//! What a main does at a signal, as the attribute or [`Main`](crate::Main) sets it.
+//! The settings of a main: by the attribute, or by [`Main`](crate::Main).
 
 use std::time::Duration;
 

@@ -161,7 +161,7 @@ where
     }
 }
 
-/// The same with what only some calls have; called by the expansion of the attribute.
+/// Makes a call with `every` or `restart_if`; called by the expansion of the attribute.
 pub fn supervise_recurring<M, F, T, I>(
     spec: &'static TaskSpec,
     token: T,
