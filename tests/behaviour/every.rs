@@ -349,7 +349,7 @@ async fn a_periodic_task_of_a_group_ends_with_it() {
     let group = Group::new(&CancellationToken::new());
     let periodic = starts.clone();
     group.spawn(|token| work(token, periodic)).await;
-    group.spawn(|token| fails(token)).await;
+    group.spawn(fails).await;
     let error = in_hours(group.join()).await.unwrap_err();
     assert_eq!(error.to_string(), "as it was asked to");
     assert_eq!(starts.seconds(), [0, 10, 20]);

@@ -108,11 +108,11 @@ fn main() -> ExitCode {
     let main = Main::new().grace(Duration::from_secs(20));
     match wanted().as_str() {
         body if body.starts_with("attribute") => attribute(),
-        "lingers" => main.linger(Duration::from_secs(1)).run(|token| app(token)),
+        "lingers" => main.linger(Duration::from_secs(1)).run(app),
         "named" => {
             let mut builder = tokio::runtime::Builder::new_multi_thread();
             builder.worker_threads(1).thread_name("own-runtime");
-            main.runtime(&mut builder).run(|token| app(token))
+            main.runtime(&mut builder).run(app)
         }
         "broken closure" => main.run(|token| {
             assert!(token.is_cancelled(), "the closure is broken");
@@ -132,6 +132,6 @@ fn main() -> ExitCode {
             say("ASKED");
             Ok::<_, TaskError>(())
         })),
-        _ => main.run(|token| app(token)),
+        _ => main.run(app),
     }
 }
