@@ -1,4 +1,4 @@
-//! The consumer: does one job after the other, to the last that was accepted.
+//! The consumer: processes one job after the other, up to the last accepted one.
 
 use std::{
     path::{Path, PathBuf},
@@ -26,7 +26,7 @@ pub(crate) struct Work {
     pub(crate) fault: Fault,
 }
 
-/// Told to stop, it takes nothing new into its queue, and does what is there.
+/// When cancelled, it takes nothing new into its queue, and finishes the jobs in it.
 #[supervised(name = "consumer", grace = "8s")]
 pub(crate) async fn consume(
     token: &CancellationToken,
@@ -39,7 +39,7 @@ pub(crate) async fn consume(
         let job = tokio::select! {
             biased;
             error = fault.strikes() => return Err(error),
-            // It is closed when the last sender is gone. A connection that outlives its server has one.
+            // It is closed when the last sender is dropped. A connection that outlives its server has one.
             () = token.cancelled(), if !jobs.is_closed() => {
                 jobs.close();
                 continue;
@@ -53,7 +53,7 @@ pub(crate) async fn consume(
     }
 }
 
-/// The file of what was done.
+/// The file of finished jobs.
 pub(crate) struct Done {
     path: PathBuf,
     file: File,
@@ -69,7 +69,7 @@ impl Done {
     async fn write(&mut self, job: &str) -> anyhow::Result<()> {
         let line = format!("{}\n", job.escape_debug());
         let mut written = self.file.write_all(line.as_bytes()).await;
-        // It is written in the background otherwise, and an error would be the next job's.
+        // Otherwise it is written in the background, and an error would be reported with the next job.
         if written.is_ok() {
             written = self.file.flush().await;
         }

@@ -1,4 +1,4 @@
-//! The flusher: writes the numbers from time to time, and when nothing changes them any more.
+//! The flusher: writes the numbers at intervals, and once more when nothing changes them any more.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,8 +19,8 @@ pub(crate) struct Metrics {
     pub(crate) fault: Fault,
 }
 
-/// The first numbers are written before anyone is told that it has begun: a file that cannot be written stops
-/// the process before it has accepted anything.
+/// The first numbers are written before it reports that it has started: a file that cannot be written stops the process
+/// before it has accepted anything.
 #[supervised(name = "flusher", grace = "3s")]
 pub(crate) async fn flush(
     token: &CancellationToken,
@@ -39,7 +39,7 @@ pub(crate) async fn flush(
             () = token.cancelled() => {}
         }
     }
-    // Everybody else has ended by now: these are the last numbers.
+    // All other components have ended by now: these are the last numbers.
     metrics.write().await
 }
 
@@ -49,7 +49,7 @@ impl Metrics {
         written.with_context(|| format!("the flusher cannot write `{}`", self.path.display()))
     }
 
-    /// Who reads the file sees the numbers of one moment.
+    /// A reader of the file sees the numbers of one moment.
     async fn replace(&self) -> io::Result<()> {
         let mut partial = self.path.clone().into_os_string();
         partial.push(".part");

@@ -1,25 +1,25 @@
-//! An HTTP server, the consumer of its queue and the flusher of the numbers, under one main.
+//! An HTTP server, the consumer of its queue and the flusher of the numbers, in one program.
 //!
 //! ```text
 //! cargo run --example service -- --faults --work 0.5
 //! curl -i -d 'a job' http://127.0.0.1:8080/jobs
-//! curl -i -X POST http://127.0.0.1:8080/fail/consumer              # and look at metrics.txt
+//! curl -i -X POST http://127.0.0.1:8080/fail/consumer              # and read metrics.txt
 //! ```
 //!
 //! # Before
 //!
-//! By hand each component is a spawned task, and `main` waits for whichever ends first:
+//! By hand each component is a spawned task, and `main` waits for the first that ends:
 //!
 //! ```ignore
 //! let server = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(sigterm()).into_future());
 //! let consumer = tokio::spawn(async move {
 //!     while let Some(job) = jobs.recv().await {
-//!         work(job).await.unwrap();                  // a panic: the server goes on answering 202
+//!         work(job).await.unwrap();                  // a panic: the server still answers 202
 //!     }
 //! });
 //! let flusher = tokio::spawn(async move {
 //!     loop {
-//!         write(&metrics).await.ok();                // a failure is nobody's
+//!         write(&metrics).await.ok();                // failures are ignored
 //!         sleep(SECOND).await;                       // no end: the last second's numbers are lost
 //!     }
 //! });
@@ -32,16 +32,16 @@
 //!
 //! # After
 //!
-//! A [`row`] of places: each component has a `Group` and a token of its own, which fires when every component before it
-//! has ended. A signal and a failure take the same way: readiness, server, consumer, flusher. The joins return
-//! the failure, if there was one.
+//! A [`row`] of places: each component has a `Group` and its own token, which fires when every component before it has
+//! ended. A signal and a failure stop components in the same order: readiness, server, consumer, flusher. The joins
+//! return the failure, if there was one.
 //!
 //! # The rules that it follows
 //!
-//! * 1, every task has an exit story: told to stop, the server ends within 5 s, the consumer within 8, the
-//!   flusher within 3; each grace begins when it is that component's turn.
-//! * 2, registration happens in the parent: its group knows a component before it begins, and the server is
-//!   spawned when what it needs is there.
+//! * 1, every task has an exit story: after a signal, the server ends within 5 s, the consumer within 8, the
+//!   flusher within 3; each grace starts when that component's token fires.
+//! * 2, registration happens in the parent: its group lists a component before it starts, and the server is
+//!   spawned when its dependencies run.
 //! * 3, loop variables are passed in: a component owns what it works with.
 //! * 4, cancellation is threaded through: from the signal to the first place, from each place to the next.
 //! * 5, panics stop at the task boundary: a component that panics is its group's failure like any other.
@@ -93,7 +93,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
     let [announcing, serving, consuming, flushing] =
         in_a_row(&token, ["readiness", "server", "consumer", "flusher"]);
 
-    // They begin from the last to stop to the first: nobody is asked for what is not there yet.
+    // They start in reverse order of stopping: no component uses one that does not run yet.
     let metrics = Metrics { path: metrics, every, numbers: numbers.clone(), fault: flusher_fails };
     let flusher = start(flushing, |stop, place| flush(stop, place, metrics)).await;
 

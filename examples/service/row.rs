@@ -1,26 +1,26 @@
-//! The order in which components stop: each has a place in a row, and a group of its own.
+//! The order in which components stop: each has a place in a row, and its own group.
 //!
-//! 1. The token of a place fires when every place before it is gone. That of the first fires when main's token does, or
-//!    when any component is gone.
-//! 2. A place is gone with its component, however that ends: it has returned, failed, panicked, was dropped.
-//! 3. A component begins before the ones that stop before it: its token cannot have fired by then, since the
-//!    places before it are still there. (A token that has fired never starts a body, and a consumer that never
-//!    starts leaves its queue as it is.)
-//! 4. No two components share a group: a group cancels all that it has at once.
+//! 1. The token of a place fires when every earlier place has been dropped. The first place's token fires when main's
+//!    token does, or when any component has ended.
+//! 2. A place is dropped with its component, however that ends: it has returned, failed, panicked, was dropped.
+//! 3. A component starts before the ones that stop before it: its token cannot have fired by then, since the earlier
+//!    places still exist. (A token that has fired never starts a body, and a consumer that never starts leaves its
+//!    queue as it is.)
+//! 4. No two components share a group: a group cancels all of its tasks at once.
 
 use std::{array, sync::Arc};
 
 use tokio::sync::oneshot;
 use tokio_supervised::{CancellationToken, Group, SupervisedFuture, is_cancelled};
 
-/// What a component holds while it is there. Owned by one task; the tokens are all that places share.
+/// The state of a running component. Owned by one task; places share only the tokens.
 pub(crate) struct Place {
     name: &'static str,
     stop: CancellationToken,
     begun: Option<oneshot::Sender<()>>,
     /// The token of the first place.
     first: CancellationToken,
-    /// The tokens of those that stop later. Dropped after [`Drop::drop`] has logged the end.
+    /// The tokens of the components that stop later. Dropped after [`Drop::drop`] has logged the end.
     _behind: Vec<Arc<FiresWhenDropped>>,
 }
 
@@ -32,7 +32,7 @@ impl Drop for FiresWhenDropped {
     }
 }
 
-/// Places, the one that stops first at the beginning: it stops when `token` fires.
+/// Creates places. The first one stops first, when `token` fires.
 pub(crate) fn in_a_row<const N: usize>(
     token: &CancellationToken,
     names: [&'static str; N],
@@ -50,10 +50,10 @@ pub(crate) fn in_a_row<const N: usize>(
 }
 
 impl Place {
-    /// The component is there: what stops before it may begin.
+    /// The component runs: components that stop before it may start.
     pub(crate) fn begun(&mut self) {
         if let Some(begun) = self.begun.take() {
-            // Where nobody waits for it any more, that is as well.
+            // If no one waits for it any more, the error does not matter.
             _ = begun.send(());
         }
     }
@@ -66,7 +66,7 @@ impl Drop for Place {
     }
 }
 
-/// Spawns a component with the token of its place, and waits until it has begun, or will never.
+/// Spawns a component with the token of its place, and waits until it has started, or never will.
 pub(crate) async fn start<S>(
     mut place: Place,
     component: impl FnOnce(CancellationToken, Place) -> S,
@@ -78,12 +78,12 @@ where
     let (begun, has_begun) = oneshot::channel();
     place.begun = Some(begun);
     group.spawn(|token| component(token, place)).await;
-    // An error says that the place is gone: the join tells why.
+    // An error means that the place has been dropped: the join returns the reason.
     _ = has_begun.await;
     group
 }
 
-/// Waits until all components are gone. A failure counts for more than a component that was cut off.
+/// Waits until all components have ended. A failure takes precedence over a cancelled component.
 pub(crate) async fn join<const N: usize>(
     groups: [Group<(), anyhow::Error>; N],
 ) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! The server: what goes into the queue, and what does not.
+//! The server: accepts jobs into the queue, or refuses them.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use tokio::sync::mpsc;
 
 use crate::{faults::Fault, numbers::Numbers};
 
-/// The way to the consumer, and what all requests share.
+/// The sender to the consumer, and the rest of the requests' shared state.
 #[derive(Clone)]
 pub(crate) struct Queue {
     pub(crate) jobs: mpsc::Sender<String>,
     pub(crate) numbers: Arc<Numbers>,
-    /// None, unless it was asked for.
+    /// `None`, unless it was requested.
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -38,7 +38,7 @@ async fn readiness(State(queue): State<Queue>) -> StatusCode {
     }
 }
 
-/// The place in the queue is taken first: what is answered with 202 is in it.
+/// The place in the queue is taken first: a job that is answered with 202 is in it.
 async fn enqueue(State(queue): State<Queue>, job: String) -> Response {
     match queue.jobs.try_reserve() {
         Ok(place) => {

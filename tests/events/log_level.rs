@@ -5,8 +5,8 @@ use std::{future::pending, time::Duration};
 use tokio_supervised::{CancellationToken, Pool, TaskError, supervised, task};
 use tracing::Level;
 
-use super::{Told, listen};
-use crate::support::{in_time, turn};
+use crate::listen;
+use testkit::{events::Event, in_time, turn};
 
 async fn drain(pool: &Pool) {
     in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
@@ -16,7 +16,7 @@ fn failure() -> anyhow::Error {
     anyhow::anyhow!("as it was asked to")
 }
 
-fn levels(events: &[Told]) -> Vec<(Level, &str)> {
+fn levels(events: &[Event]) -> Vec<(Level, &str)> {
     events.iter().map(|event| (event.level, event.name())).collect()
 }
 

@@ -4,10 +4,9 @@ use std::{process::Command, sync::Once, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::child::{Program, SIGINT, SIGTERM, SIGUSR1, Signal};
+use testkit::program::{Program, SIGINT, SIGTERM, SIGUSR1, Signal};
 
-const CONFIGURED: &str = env!("CARGO_BIN_EXE_main_configured");
-const TOKEN: &str = env!("CARGO_BIN_EXE_main_token");
+use crate::{MAINS, start};
 
 /// Starts programs with the default action of SIGHUP, also if these tests run under `nohup`: a signal that is caught here has
 /// its default action in a program that is started.
@@ -22,7 +21,7 @@ fn with_default_sighup() {
 }
 
 fn ready(body: &str) -> Program {
-    let mut program = Program::start(CONFIGURED, body);
+    let mut program = start("configured", body);
     program.wait_for("READY");
     program
 }
@@ -45,15 +44,15 @@ fn a_cancellation_in_an_error_of_the_program_is_death_by_the_signal() {
 
 #[test]
 fn an_error_is_printed_and_a_panic_exits_with_101() {
-    Program::start(CONFIGURED, "fails").end().with_code(1).that_told("Disk");
-    Program::start(CONFIGURED, "panics").end().with_code(101).that_told("the app is broken");
-    let broken = Program::start(CONFIGURED, "broken closure").end();
-    broken.with_code(101).that_told("the closure is broken");
+    start("configured", "fails").end().with_code(1).with_stderr("Disk");
+    start("configured", "panics").end().with_code(101).with_stderr("the app is broken");
+    let broken = start("configured", "broken closure").end();
+    broken.with_code(101).with_stderr("the closure is broken");
 }
 
 #[test]
 fn an_unfinished_in_an_error_of_the_program_exits_with_75() {
-    Program::start(CONFIGURED, "drains").end().with_code(75).that_told("Left");
+    start("configured", "drains").end().with_code(75).with_stderr("Left");
 }
 
 #[test]
@@ -67,14 +66,14 @@ fn a_call_that_does_not_stop_within_its_grace_exits_with_75() {
 fn the_token_fires_after_the_linger() {
     let mut program = ready("lingers");
     let sent = std::time::Instant::now();
-    program.send(SIGTERM).wait_for("TOLD");
+    program.send(SIGTERM).wait_for("CANCELLED");
     assert!(sent.elapsed() >= Duration::from_secs(1), "{:?}", sent.elapsed());
     program.end().with_code(0);
 }
 
 #[test]
 fn a_runtime_of_the_program_is_used() {
-    Program::start(CONFIGURED, "named").end().with_code(0).that_printed("own-runtime\n");
+    start("configured", "named").end().with_code(0).with_stdout("own-runtime\n");
 }
 
 #[test]
@@ -88,7 +87,7 @@ fn a_main_without_a_dump_leaves_sigusr1_to_the_program() {
 #[test]
 fn sighup_is_left_to_the_system_unless_it_is_asked_for() {
     with_default_sighup();
-    let mut program = Program::start(TOKEN, "obeys");
+    let mut program = start("token", "obeys");
     program.wait_for("READY").send(Signal::SIGHUP);
     program.end().by_signal(Signal::SIGHUP);
 }
@@ -120,8 +119,8 @@ fn a_main_that_catches_sighup_alone_leaves_sigterm_to_the_system() {
 #[cfg(target_os = "linux")]
 fn a_sighup_that_was_ignored_at_the_start_stays_ignored() {
     with_default_sighup();
-    let script = r#"trap "" HUP; exec "$0" "attribute obeys""#;
-    let mut program = Program::spawn(Command::new("sh").args(["-c", script, CONFIGURED]));
+    let script = r#"trap "" HUP; exec "$0" "configured: attribute obeys""#;
+    let mut program = Program::spawn(Command::new("sh").args(["-c", script, MAINS]));
     program.wait_for("READY").send(Signal::SIGHUP);
     // Signals of different kinds have no order: the first is handled, or discarded, by now.
     program.send(SIGTERM);

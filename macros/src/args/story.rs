@@ -18,28 +18,28 @@ impl TaskArgs {
             story.push_str(sentence);
         };
         if let Some(limit) = &self.limit {
-            let times = match count(limit) {
-                one if one == "1" => "once at a time".to_owned(),
-                many => format!("{many} times at once"),
+            let calls = match count(limit) {
+                one if one == "1" => "1 call runs".to_owned(),
+                many => format!("{many} calls run"),
             };
-            let beyond = if self.rejects() { ", and is rejected beyond" } else { "" };
-            add(&format!("Runs at most {times}{beyond}."));
+            let beyond = if self.rejects() { "; further calls are rejected" } else { "" };
+            add(&format!("At most {calls} at once{beyond}."));
         }
         match self.grace() {
             _ if self.on_cancel(has_token) == OnCancel::Drop => {
                 add("Stops at its next `.await` when the token fires.");
             }
             Grace::For(grace) => add(&format!(
-                "Ends by itself when the token fires, or is dropped {} later.",
+                "Stops by itself when the token fires, or is dropped {} later.",
                 duration(grace)
             )),
-            Grace::Never => add("Ends by itself when the token fires, however long that takes."),
+            Grace::Never => add("Stops by itself when the token fires, however long that takes."),
         }
         let restarts = self.restart.after();
         let recurs = self.recurs();
         if let Some(timeout) = &self.timeout {
-            let who = if recurs { "Each run gives" } else { "Gives" };
-            add(&format!("{who} up after {}.", duration(timeout)));
+            let who = if recurs { "Each run times" } else { "Times" };
+            add(&format!("{who} out after {}.", duration(timeout)));
         }
         if let Some(interval) = self.every() {
             let failure = if restarts.is_some() { "" } else { " A failed run is the last." };
@@ -64,11 +64,11 @@ impl TaskArgs {
             };
             let window = rate.window;
             add(&format!(
-                "Runs again after {after}{filter}, {backoff} later, at most {times} in {window}."
+                "Restarts after {after}{filter}, {backoff} later, at most {times} in {window}."
             ));
         }
         add(match (returns_unit, recurs) {
-            (true, _) => "A panic is told by an event and a counter.",
+            (true, _) => "A panic is logged and counted.",
             (false, false) => "A panic becomes an `Err`.",
             (false, true) => "A panic of the last run becomes an `Err`.",
         });
@@ -139,16 +139,16 @@ mod tests {
     fn the_story_names_limit_and_timeout() {
         assert_eq!(
             story("limit = 16, timeout = \"10s\"", FALLIBLE),
-            "**Supervised.** Runs at most 16 times at once. Stops at its next `.await` when the token fires. \
-             Gives up after 10 s. A panic becomes an `Err`.",
+            "**Supervised.** At most 16 calls run at once. Stops at its next `.await` when the token fires. \
+             Times out after 10 s. A panic becomes an `Err`.",
         );
     }
 
     #[test]
-    fn a_function_that_rejects_says_so() {
+    fn the_story_names_on_full_reject() {
         assert_eq!(
             story("limit = 1, on_full = \"reject\"", FALLIBLE),
-            "**Supervised.** Runs at most once at a time, and is rejected beyond. \
+            "**Supervised.** At most 1 call runs at once; further calls are rejected. \
              Stops at its next `.await` when the token fires. A panic becomes an `Err`.",
         );
     }
@@ -159,19 +159,19 @@ mod tests {
         assert_eq!(
             story("", TOLD),
             format!(
-                "**Supervised.** Ends by itself when the token fires, or is dropped 20 s later. {end}"
+                "**Supervised.** Stops by itself when the token fires, or is dropped 20 s later. {end}"
             ),
         );
         assert_eq!(
             story("grace = \"2m\"", TOLD),
             format!(
-                "**Supervised.** Ends by itself when the token fires, or is dropped 2 min later. {end}"
+                "**Supervised.** Stops by itself when the token fires, or is dropped 2 min later. {end}"
             ),
         );
         assert_eq!(
             story("grace = \"none\"", TOLD),
             format!(
-                "**Supervised.** Ends by itself when the token fires, however long that takes. {end}"
+                "**Supervised.** Stops by itself when the token fires, however long that takes. {end}"
             ),
         );
         assert_eq!(
@@ -184,8 +184,8 @@ mod tests {
     fn the_story_prints_a_constant_as_written() {
         assert_eq!(
             story("limit = MOST, timeout = Duration::from_secs(2 * 60)", FALLIBLE),
-            "**Supervised.** Runs at most `MOST` times at once. Stops at its next `.await` when the token fires. \
-             Gives up after `Duration::from_secs(2 * 60)`. A panic becomes an `Err`.",
+            "**Supervised.** At most `MOST` calls run at once. Stops at its next `.await` when the token fires. \
+             Times out after `Duration::from_secs(2 * 60)`. A panic becomes an `Err`.",
         );
     }
 
@@ -193,14 +193,14 @@ mod tests {
     fn the_story_names_when_and_how_often_it_restarts() {
         assert_eq!(
             story("restart = \"on-failure\", timeout = \"1h\"", FALLIBLE),
-            "**Supervised.** Stops at its next `.await` when the token fires. Each run gives up after 1 h. \
-             Runs again after a failure, 100 ms to 30 s later, at most 5 times in 1 min. \
+            "**Supervised.** Stops at its next `.await` when the token fires. Each run times out after 1 h. \
+             Restarts after a failure, 100 ms to 30 s later, at most 5 times in 1 min. \
              A panic of the last run becomes an `Err`.",
         );
         assert_eq!(
             story("restart = \"always\", backoff = WAITS, max_restarts = \"1/500ms\"", FALLIBLE),
             "**Supervised.** Stops at its next `.await` when the token fires. \
-             Runs again after any end but a cancellation, `WAITS` later, at most once in 500 ms. \
+             Restarts after any end but a cancellation, `WAITS` later, at most once in 500 ms. \
              A panic of the last run becomes an `Err`.",
         );
     }
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(
             story("restart = \"on-failure\", restart_if = Error::is_transient", FALLIBLE),
             "**Supervised.** Stops at its next `.await` when the token fires. \
-             Runs again after a failure (after an error only if `Error::is_transient` accepts it), \
+             Restarts after a failure (after an error only if `Error::is_transient` accepts it), \
              100 ms to 30 s later, at most 5 times in 1 min. A panic of the last run becomes an `Err`.",
         );
     }
@@ -226,18 +226,18 @@ mod tests {
         assert_eq!(
             story("every = PERIOD, restart = \"on-failure\", timeout = \"5s\"", FALLIBLE),
             "**Supervised.** Stops at its next `.await` when the token fires. \
-             Each run gives up after 5 s. Runs every `PERIOD`, once at a time. \
-             Runs again after a failure, 100 ms to 30 s later, at most 5 times in 1 min. \
+             Each run times out after 5 s. Runs every `PERIOD`, once at a time. \
+             Restarts after a failure, 100 ms to 30 s later, at most 5 times in 1 min. \
              A panic of the last run becomes an `Err`.",
         );
     }
 
     #[test]
-    fn the_story_of_a_unit_function_says_where_a_panic_goes() {
+    fn the_story_of_a_unit_function_explains_panics() {
         assert_eq!(
             story("", "#[doc = \"Works.\"] async fn work() {}"),
             "**Supervised.** Stops at its next `.await` when the token fires. \
-             A panic is told by an event and a counter.",
+             A panic is logged and counted.",
         );
     }
 

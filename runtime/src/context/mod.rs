@@ -4,7 +4,7 @@
 //! Code enters a task, a run or a section, and exits it at the latest when it unwinds; the reference that it passed in
 //! is then returned to it. `stack.rs` is the thread's stack, `tree.rs` the records and scopes, `shields.rs` what others
 //! know of a run, `reason.rs` why a scope was cancelled, `cancel_waker.rs` the watch over a scope's token,
-//! `deadlock.rs` the search for a wait that waits for itself. Nothing here knows a group, a pool or a map.
+//! `deadlock.rs` the search for self-deadlocks. Nothing here knows a group, a pool or a map.
 
 pub(crate) mod cancel_waker;
 pub(crate) mod deadlock;
@@ -13,17 +13,18 @@ pub(crate) mod shields;
 pub(crate) mod stack;
 pub(crate) mod tree;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::Cause,
     context::reason::CancelEpoch,
     context::shields::RunShields,
-    context::stack::{EntryKind, Permit, Pushed, StackEntry, StackRef},
+    context::stack::{EntryKind, Permit, Pushed, RunTimes, StackEntry, StackRef},
     context::tree::{EnclosingRun, ParentRef, ScopeNode, TaskRecord},
-    function::TaskSpec,
+    function::{Policy, TaskSpec},
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -151,19 +152,88 @@ pub(crate) fn cause(uncancelled: CancelEpoch) -> Cause {
 pub(crate) fn nested_scope(token: CancellationToken) -> Arc<ScopeNode> {
     let parent = current_scope();
     let parent_task = current_record(ParentRef::new);
-    let (enclosing_runs, outermost_run) = stack::with_entries(|entries| {
+    let (enclosing_runs, outermost_run, deadline) = stack::with_entries(|entries| {
         let entries = stack::of_current_task(entries);
+        let deadline = deadline_in(entries, true);
         let outermost =
             entries.iter_mut().find_map(StackEntry::shields).filter(|_| parent.is_some());
         let outermost_run = outermost.map(Arc::downgrade);
-        (entries.iter_mut().filter_map(enclosing_run).collect(), outermost_run)
+        (entries.iter_mut().filter_map(enclosing_run).collect(), outermost_run, deadline)
     });
-    ScopeNode::nested(token, parent.as_ref(), parent_task, enclosing_runs, outermost_run)
+    ScopeNode::nested(token, parent.as_ref(), parent_task, enclosing_runs, outermost_run, deadline)
 }
 
-/// Makes the scope of a section of the current task, which can be cancelled for a different reason than the task.
-pub(crate) fn section_scope() -> Arc<ScopeNode> {
-    ScopeNode::section(current_scope().as_ref())
+/// Makes the scope of a shield in the current task, which can be cancelled for a different reason than the task.
+pub(crate) fn shield_scope(limit: Instant) -> Arc<ScopeNode> {
+    ScopeNode::section(current_scope().as_ref(), Some(limit), None)
+}
+
+/// The same for a section with a deadline, which counts the shields inside.
+pub(crate) fn deadline_scope(
+    deadline: Option<Instant>,
+    shields: &Arc<RunShields>,
+) -> Arc<ScopeNode> {
+    ScopeNode::section(current_scope().as_ref(), deadline, Some(shields.clone()))
+}
+
+/// The nearest deadline around the current code.
+pub(crate) fn deadline() -> Option<Instant> {
+    stack::with_entries(|entries| deadline_in(stack::of_current_task(entries), true))
+}
+
+/// The same without the timeouts of the runs since the nearest section: these drop their bodies themselves.
+pub(crate) fn section_deadline() -> Option<Instant> {
+    stack::with_entries(|entries| deadline_in(stack::of_current_task(entries), false))
+}
+
+/// Visits the entries up to the nearest section or task, whose scope knows the deadlines around it.
+fn deadline_in(entries: &[StackEntry], with_timeouts: bool) -> Option<Instant> {
+    let now = tokio::task::try_id();
+    let mut nearest: Option<Instant> = None;
+    for entry in entries.iter().rev() {
+        let (found, is_last) = match entry {
+            StackEntry::Run { .. } if !with_timeouts => (None, false),
+            StackEntry::Run { spec, times, .. } => {
+                (times.as_ref().and_then(|times| times.deadline(spec)), false)
+            }
+            StackEntry::Section { task, scope: Some(scope) } if *task == now => {
+                (scope.deadline(), true)
+            }
+            StackEntry::Section { .. } => (None, false),
+            StackEntry::Task { record } => {
+                (record.as_ref().and_then(|record| record.scope().deadline()), true)
+            }
+        };
+        nearest = nearest.into_iter().chain(found).min();
+        if is_last {
+            break;
+        }
+    }
+    nearest
+}
+
+/// The function of the innermost run of the current task.
+pub(crate) fn current_run() -> Option<&'static TaskSpec> {
+    stack::with_entries(|entries| {
+        stack::of_current_task(entries).iter().rev().find_map(|entry| match entry {
+            StackEntry::Run { spec, .. } => Some(*spec),
+            StackEntry::Task { .. } | StackEntry::Section { .. } => None,
+        })
+    })
+}
+
+/// The grace of the innermost run of the current task; `None` if it is unbounded. Outside of all runs, the default.
+pub(crate) fn current_grace() -> Option<Duration> {
+    let found = stack::with_entries(|entries| {
+        stack::of_current_task(entries).iter().rev().find_map(|entry| match entry {
+            StackEntry::Run { spec, times, .. } => Some(match times {
+                Some(RunTimes { own: Some(own), .. }) => own.grace,
+                _ => spec.grace(),
+            }),
+            StackEntry::Task { .. } | StackEntry::Section { .. } => None,
+        })
+    });
+    found.unwrap_or(Policy::DEFAULT_GRACE)
 }
 
 fn enclosing_run(entry: &mut StackEntry) -> Option<EnclosingRun> {

@@ -5,7 +5,7 @@
 //! 1. A function is listed once, before any of its runs is counted: a thread that finds its counters there finds
 //!    the function in the list.
 //! 2. A limit that was set before the first run of a function is its limit when it is listed. Otherwise a limit that is
-//!    set at that moment could be lost, or be replaced by an earlier one. (`tests/behaviour/set_limit.rs`)
+//!    set at that moment could be lost, or be replaced by an earlier one. (`tests/spec/behaviour/set_limit.rs`)
 
 pub(crate) mod failure_level;
 pub(crate) mod limit;
@@ -48,10 +48,12 @@ impl Policy {
         timeout: None,
         cooperates: false,
         takes_token: false,
-        grace: Some(Duration::from_secs(20)),
+        grace: Self::DEFAULT_GRACE,
         restart: None,
         failure_level: FailureLevel::Error,
     };
+
+    pub(crate) const DEFAULT_GRACE: Option<Duration> = Some(Duration::from_secs(20));
 
     /// `limit = N`.
     #[must_use]
@@ -111,21 +113,21 @@ impl Policy {
     }
 }
 
-/// Values that only the compiler knows: a wrong one ends the build, at the value.
+/// Values that only the compiler knows: a wrong one fails the build, at the value.
 pub mod checked {
     use std::{ops::Range, time::Duration};
 
     /// `limit = CONST`.
     #[must_use]
     pub const fn limit(limit: usize) -> usize {
-        assert!(limit > 0, "`limit` must not be 0: nothing would ever run");
+        assert!(limit > 0, "`limit` must not be 0: no task could run");
         limit
     }
 
     /// `worker_threads = CONST`.
     #[must_use]
     pub const fn worker_threads(threads: usize) -> usize {
-        assert!(threads > 0, "`worker_threads` must not be 0: nothing would ever run");
+        assert!(threads > 0, "`worker_threads` must not be 0: no task could run");
         threads
     }
 
@@ -153,10 +155,10 @@ pub mod checked {
     /// `backoff = CONST`.
     #[must_use]
     pub const fn backoff(bounds: Range<Duration>) -> Range<Duration> {
-        assert!(!bounds.start.is_zero(), "`backoff` must begin above 0");
+        assert!(!bounds.start.is_zero(), "`backoff` must start above 0");
         assert!(
             bounds.start.as_nanos() <= bounds.end.as_nanos(),
-            "`backoff` must end where it begins, or above: its bounds are the other way round"
+            "`backoff` must not end below its start: swap its bounds"
         );
         bounds
     }

@@ -89,13 +89,15 @@ impl fmt::Display for SetLimitError {
         let name = &self.name;
         match self.reason {
             Reason::Zero => {
-                write!(f, "the limit of `{name}` must not be 0: nothing would ever run")
+                write!(f, "the limit of `{name}` must not be 0: no task could run")
             }
             Reason::TooMany => write!(
                 f,
                 "the limit of `{name}` is not kept: no function of that name has run, and the limits of {MOST_PENDING} others are kept already"
             ),
-            Reason::Unlimited => write!(f, "`{name}` has no `limit` that could be changed"),
+            Reason::Unlimited => {
+                write!(f, "`{name}` has no `limit` to change: add one to its attribute")
+            }
         }
     }
 }

@@ -2,17 +2,15 @@
 //!
 //! Invariants, checked by `tests/process/`
 //!
-//! 1. Whatever the body does, two signals end the process, and one does within the grace.
-//! 2. The exit code says what happened: 0 or what the body reports, 1 for `Err`, 101 for a panic, the signal
-//!    itself for work that it cut short, 75 for a grace that was not enough, also if the body's error carries
-//!    an [`Unfinished`](crate::Unfinished) or a pool lost tasks with the runtime, `128 + signal` for a second
-//!    signal.
+//! 1. Regardless of the body, two signals end the process, and one does within the grace.
+//! 2. The exit code says how the program ended: 0 or the body's own, 1 for `Err`, 101 for a panic, the signal itself
+//!    for work that it cut short, 75 if the grace was too short, also if the body's error carries an
+//!    [`Unfinished`](crate::Unfinished) or a pool lost tasks with the runtime, `128 + signal` for a second signal.
 //! 3. A main reports only its own causes. Otherwise a signal to an earlier main of the process would count as the cause
 //!    of a later cancellation. (`composition/pool_truth.rs`)
 
 use std::{
     cell::Cell,
-    future::poll_fn,
     io::Write,
     pin::pin,
     process::{ExitCode, Termination},
@@ -34,7 +32,7 @@ use crate::{
     process::signals::SignalSet,
     run::future::{SupervisedFuture, TaskCompletion},
     run::output::{Judge, Verdict, panicked},
-    run::{PollContext, Run, RunResult},
+    run::{PollContext, RunResult},
     tasks::body_task::BodyTask,
     tasks::name::task_name,
     tasks::runtime_options::RuntimeOptions,
@@ -69,7 +67,7 @@ impl MainOptions {
     pub const fn linger(mut self, linger: Duration) -> Self {
         assert!(
             linger.as_nanos() < self.settings.grace.as_nanos(),
-            "`linger` is part of `grace` and must be shorter: leave time for what is to stop"
+            "`linger` is part of `grace` and must be shorter than it"
         );
         self.settings.linger = linger;
         self
@@ -112,14 +110,9 @@ where
         Ok(program) => program,
         Err(code) => return code,
     };
-    let RunResult { outcome, result } = {
-        let token = &program.token;
-        let mut task = BodyTask::of_main(spec, &program.scope, token);
-        let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token.clone())));
-        program.runtime.block_on(poll_fn(|cx| {
-            task.poll(|| run.as_mut().poll_result(cx, PollContext::default()))
-        }))
-    };
+    let task = BodyTask::of_main(spec, &program.scope, &program.token);
+    let RunResult { outcome, result } =
+        task.block_on(&program.runtime, program.token.clone(), how.verdict, body);
     program.finish(outcome, || exit_code(result, how))
 }
 
@@ -279,13 +272,13 @@ impl<'a> Main<'a> {
             }
         };
         let note = Cell::new(None);
+        let task = BodyTask::of_main(call.spec(), &program.scope, &program.token);
         let TaskCompletion { outcome, overdue, result, .. } = {
-            let mut task = BodyTask::of_main(call.spec(), &program.scope, &program.token);
             let mut call = pin!(call);
-            let poll_context = PollContext { note: Some(&note), ..PollContext::EMPTY };
-            program.runtime.block_on(poll_fn(|cx| {
-                task.poll(|| call.as_mut().poll_completion(cx, poll_context))
-            }))
+            task.drive(&program.runtime, |cx| {
+                let poll_context = PollContext { note: Some(&note), ..PollContext::EMPTY };
+                call.as_mut().poll_completion(cx, poll_context)
+            })
         };
         // A call that was cut after its grace did not stop by itself.
         let outcome = if overdue { Outcome::Error } else { outcome };

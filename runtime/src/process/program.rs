@@ -36,7 +36,7 @@ impl Program {
         });
         let (runtime, shutdown) = started.map_err(|error| {
             // Not `eprintln!`, which panics if stderr is closed.
-            _ = writeln!(std::io::stderr(), "Error: the runtime cannot start: {error}");
+            _ = writeln!(std::io::stderr(), "Error: failed to start the runtime: {error}");
             ExitCode::FAILURE
         })?;
         systemd::watch(&runtime);

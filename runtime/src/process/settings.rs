@@ -15,7 +15,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// A grace below the 30 s that orchestrators give as a rule.
+    /// A grace below the 30 s that orchestrators usually give.
     pub(crate) const DEFAULT: Self = Self {
         grace: Duration::from_secs(25),
         linger: Duration::ZERO,

@@ -31,7 +31,7 @@ mod platform {
 
         pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Signal> {
             for (source, signal) in self.0.iter_mut().zip(SIGNALS) {
-                // `None` is documented never to come.
+                // `None` never occurs, according to tokio's documentation.
                 if let Some(Poll::Ready(Some(()))) =
                     source.as_mut().map(|source| source.poll_recv(cx))
                 {

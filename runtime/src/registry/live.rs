@@ -5,7 +5,11 @@ use std::{fmt, panic::Location, time::Duration};
 use tokio::task::Id;
 
 use crate::context::tree::{Activity, OnThread, TaskRecord};
-use crate::{registry::age::Age, registry::name::Name};
+use crate::{
+    registry::age::Age,
+    registry::name::Name,
+    tuning::{Bracketed, Label},
+};
 
 /// A poll that takes this long blocks its worker: nothing else runs there meanwhile.
 const BLOCKS: Duration = Duration::from_millis(10);
@@ -31,6 +35,7 @@ pub struct LiveTask {
     pub parent: Option<ParentTask>,
     /// The number of its ancestors that are live.
     pub depth: usize,
+    pub(crate) label: Option<Label>,
 }
 
 /// The parent of a live task.
@@ -81,7 +86,14 @@ impl LiveTask {
                 .parent()
                 .map(|parent| ParentTask { name: parent.name(), id: parent.id() }),
             depth: 0,
+            label: record.label(),
         }
+    }
+
+    /// The text that [`Supervised::label`](crate::Supervised::label) gave its call.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_ref().map(Label::as_str)
     }
 }
 
@@ -89,7 +101,7 @@ impl LiveTask {
     /// Writes its line, with another text for its state.
     pub(super) fn line(&self, f: &mut fmt::Formatter<'_>, state: impl fmt::Display) -> fmt::Result {
         let Self { name, age, spawned_at, .. } = self;
-        write!(f, "{}", Name(name))?;
+        write!(f, "{}{}", Name(name), Bracketed(self.label()))?;
         if let Some(id) = self.id {
             write!(f, " (task {id})")?;
         }

@@ -4,6 +4,7 @@ use std::{collections::HashMap, fmt, ops::Range, time::Duration};
 
 use crate::{
     registry::age::Age, registry::live::LiveTask, registry::name::Name, registry::snapshot::Tasks,
+    tuning::Bracketed,
 };
 
 /// How many alike siblings get a line each.
@@ -203,11 +204,12 @@ impl fmt::Display for Tasks {
 
 fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 4] {
     match line {
-        TreeLine::Task(LiveTask { name, id, state, age, spawned_at, .. }) => {
-            let name = Name(name);
+        TreeLine::Task(task) => {
+            let LiveTask { name, id, state, age, spawned_at, .. } = task;
+            let (name, label) = (Name(name), Bracketed(task.label()));
             let name = match id {
-                Some(id) => format!("{strokes}{name} (task {id})"),
-                None => format!("{strokes}{name}"),
+                Some(id) => format!("{strokes}{name}{label} (task {id})"),
+                None => format!("{strokes}{name}{label}"),
             };
             [name, state.to_string(), Age(*age).to_string(), spawned_at.to_string()]
         }
@@ -247,6 +249,7 @@ mod tests {
                 spawned_at,
                 parent: None,
                 depth: *depth,
+                label: None,
             }
         });
         Tasks(each.collect())
@@ -283,7 +286,7 @@ mod tests {
 
     fn named(name: &'static str, depth: usize, state: TaskState) -> LiveTask {
         let (age, spawned_at) = (Duration::ZERO, Location::caller());
-        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth }
+        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth, label: None }
     }
 
     #[test]
@@ -317,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folded_line_says_how_many_block_their_worker() {
+    fn a_folded_line_counts_tasks_that_block_their_worker() {
         let blocks = TaskState::Polling(Duration::from_secs(1));
         let each = || [named("alike", 0, blocks), named("child", 1, TaskState::Running)];
         let drawn = Tasks((0..MOST_ALIKE + 5).flat_map(|_| each()).collect()).to_string();

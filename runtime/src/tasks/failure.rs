@@ -6,11 +6,13 @@ use crate::{
     outcome::Outcome,
     panic::drop_quietly,
     telemetry::events::{self, FailedScope},
+    tuning::{Label, TaskTitle},
 };
 
 /// How a task failed.
 pub(crate) struct Failure<E> {
     pub(crate) task: &'static str,
+    pub(crate) label: Option<Label>,
     pub(crate) place: &'static Location<'static>,
     pub(crate) outcome: Outcome,
     pub(crate) error: E,
@@ -22,8 +24,9 @@ impl<E> Failure<E> {
     /// Logs a failure that its scope does not return, and drops its error.
     #[cold]
     pub(crate) fn log(self, scope: &FailedScope<'_>, why: &str) {
-        let Self { task, place, outcome, error, text } = self;
-        events::task_failed(scope, task, place, outcome, text.as_deref(), why);
+        let Self { task: name, label, place, outcome, error, text } = self;
+        let title = TaskTitle { name, label: label.as_ref().map(Label::as_str) };
+        events::task_failed(scope, &title, place, outcome, text.as_deref(), why);
         drop_quietly(error);
     }
 }

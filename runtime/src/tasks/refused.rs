@@ -11,7 +11,7 @@ pub struct Closed;
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the pool is closed: it takes no more tasks")
+        f.write_str("the pool is closed and accepts no more tasks")
     }
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed(closed) => fmt::Display::fmt(closed, f),
-            Self::Joined => f.write_str("the group was joined: it takes no more tasks"),
+            Self::Joined => f.write_str("the group was joined and accepts no more tasks"),
             Self::Cancelled(cancelled) => fmt::Display::fmt(cancelled, f),
             Self::Rejected(rejected) => fmt::Display::fmt(rejected, f),
         }
@@ -85,7 +85,7 @@ impl From<Closed> for TrySpawnError {
 impl fmt::Display for TrySpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => f.write_str("no slot of the pool is free, or no permit of the function"),
+            Self::Full => f.write_str("the pool has no free slot, or the function no free permit"),
             Self::Closed => Closed.fmt(f),
         }
     }
@@ -100,7 +100,7 @@ pub struct ZeroLimit;
 
 impl fmt::Display for ZeroLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the limit of a pool must not be 0: nothing would ever run")
+        f.write_str("the limit of a pool must not be 0: no task could run")
     }
 }
 
@@ -110,9 +110,9 @@ impl std::error::Error for ZeroLimit {}
 ///
 /// Implemented for all of them, and for nothing else.
 #[diagnostic::on_unimplemented(
-    message = "a pool logs the failures of its tasks, and `{Self}` cannot be displayed",
-    label = "`{Self}` has no `Display`",
-    note = "implement `Display` for it, or convert it into an error that has one: `|token| save(token).err_into::<SaveError>()`"
+    message = "a pool logs the failures of its tasks, and `{Self}` does not implement `Display`",
+    label = "no `Display`",
+    note = "implement `Display` for it, or convert it into an error that does: `|token| save(token).err_into::<SaveError>()`"
 )]
 pub trait LoggedError: fmt::Display {}
 

@@ -1,11 +1,8 @@
 //! Mains that are configured at run time, and one whose attribute catches SIGHUP.
 
-#[path = "common.rs"]
-mod common;
-
 use std::{error::Error, fmt, future::pending, process::ExitCode, time::Duration};
 
-use common::{say, wanted};
+use super::common::{say, wanted};
 use tokio_supervised::{
     CancellationToken, Main, Pool, Signal, TaskError, Unfinished, supervised, task,
 };
@@ -59,7 +56,7 @@ async fn app(token: CancellationToken) -> Result<(), Failure> {
         "obeys" | "lingers" => {
             say("READY");
             token.cancelled().await;
-            say("TOLD");
+            say("CANCELLED");
             Ok(())
         }
         "cancelled" => {
@@ -104,7 +101,7 @@ async fn attribute(token: CancellationToken) -> Result<(), TaskError> {
     }
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let main = Main::new().grace(Duration::from_secs(20));
     match wanted().as_str() {
         body if body.starts_with("attribute") => attribute(),

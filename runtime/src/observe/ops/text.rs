@@ -8,7 +8,7 @@ use crate::{
 };
 use crate::{
     observe::stats::TaskStats, outcome::Outcome, registry::age::Age, registry::live::LiveTask,
-    registry::tree::Alike,
+    registry::tree::Alike, tuning::Bracketed,
 };
 
 impl fmt::Display for Document {
@@ -63,7 +63,7 @@ impl fmt::Display for Document {
 
 fn write_task(f: &mut fmt::Formatter<'_>, depth: usize, task: &LiveTask) -> fmt::Result {
     let indent = 2 * depth + 2;
-    write!(f, "{:indent$}{}", "", Quoted(task.name))?;
+    write!(f, "{:indent$}{}{}", "", Quoted(task.name), Bracketed(task.label()))?;
     if let Some(id) = task.id {
         write!(f, " (task {id})")?;
     }

@@ -11,7 +11,8 @@
 //! 5. A restart is logged once its wait has started, which needs a timer; otherwise the log would announce a run that
 //!    never happens. The event has the error of the run before it, which nothing else reports.
 //!
-//! `tests/behaviour/` checks 1 and 2 in `restart.rs` and `every.rs`, 3 in `restart_panics.rs`, 4 in `restart_scopes.rs`;
+//! `tests/spec/behaviour/` checks 1 and 2 in `restart.rs` and `every.rs`, 3 in `restart_panics.rs`, 4 in
+//! `restart_scopes.rs`;
 //! `tests/events/main.rs` checks 5.
 
 use std::{
@@ -20,6 +21,7 @@ use std::{
     mem,
     ops::ControlFlow,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -46,13 +48,14 @@ use crate::{
     run::watch::{self, Watch},
 };
 use crate::{
-    error::{Cancelled, TaskError},
+    error::{Cancelled, Origin, TaskError},
     function::TaskSpec,
     outcome::Outcome,
     panic,
     panic::{Caught, drop_quietly},
     telemetry::events,
     token::AsToken,
+    tuning::Tuning,
 };
 
 pin_project! {
@@ -73,6 +76,8 @@ pin_project! {
         // Set until the first run is made.
         prepared: Option<Prepared>,
         longest_grace: Option<Duration>,
+        // The options of this call, which apply to each run.
+        tuning: Option<Arc<Tuning>>,
         // When the body of the current run was first polled.
         started: Option<Instant>,
         restarts: Restarts,
@@ -124,6 +129,7 @@ impl<M, F: Future, T: AsToken, I> Call<M, F, T, I> {
             factory: Some(factory),
             prepared: None,
             longest_grace: None,
+            tuning: None,
             started: None,
             restarts: Restarts::default(),
             restart_if,
@@ -148,6 +154,14 @@ impl<M, F: Future, T: AsToken, I> Call<M, F, T, I> {
     pub(crate) fn prepare(&mut self, prepared: Prepared) {
         self.longest_grace = prepared.longest_grace;
         self.prepared = Some(prepared);
+    }
+
+    pub(crate) fn tune(&mut self, tuning: Tuning) {
+        Arc::make_mut(self.tuning.get_or_insert_default()).merge(tuning);
+    }
+
+    pub(crate) fn tuning(&self) -> Option<&Arc<Tuning>> {
+        self.tuning.as_ref()
     }
 
     pub(crate) fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
@@ -307,7 +321,7 @@ where
     /// Makes the next run of fresh clones.
     fn make(&mut self) -> Result<(), Caught> {
         let factory =
-            self.factory.as_ref().expect("a supervised future was polled after it had ended");
+            self.factory.as_ref().expect("a supervised future was polled after completion");
         // The first count installs the hook, which records the location of a panic in `clone`.
         _ = self.spec.local_metrics();
         let body = panic::catch(|| factory.make())?;
@@ -319,6 +333,9 @@ where
         if *self.owns_token {
             run.set_owns_token();
         }
+        if let Some(tuning) = self.tuning {
+            run.set_tuning(tuning.clone());
+        }
         self.run.set(Some(run));
         Ok(())
     }
@@ -326,7 +343,7 @@ where
     /// Finishes a run whose body was not made: a clone has panicked.
     #[cold]
     fn finish_unmade(&mut self, caught: Caught, failed: &mut Failure) -> RunEnded {
-        let panicked = panicked(*self.spec, caught);
+        let panicked = panicked(self.origin(), caught);
         self.record_unmade(Outcome::Panicked);
         fail(panicked, failed)
     }
@@ -359,7 +376,7 @@ where
         let now = Instant::now();
         let lasted = started.map_or(Duration::ZERO, |started| now.duration_since(started));
         let Some(backoff) = self.restarts.after(lasted, now, restart) else {
-            events::restarts_exhausted(self.spec.name(), outcome, restart.most(), restart.window());
+            events::restarts_exhausted(&self.origin(), outcome, restart.most(), restart.window());
             return None;
         };
         Some((NextRun::Restart, backoff.max(self.until_tick(now))))
@@ -401,17 +418,23 @@ where
         put_error_note(Some(&note), self.spec, outcome, value, failed, *self.verdict);
         drop_quietly(mem::replace(value, Poll::Pending));
         drop_quietly(failed.take());
-        let (name, error) = (self.spec.name(), note.take().and_then(ErrorNote::into_text));
+        let (origin, error) = (self.origin(), note.take().and_then(ErrorNote::into_text));
         if let Err(caught) = self.pause_for(wait) {
-            events::cannot_restart(name, outcome, error.as_deref());
+            events::cannot_restart(&origin, outcome, error.as_deref());
             return Err(caught);
         }
-        events::restarts(name, outcome, error.as_deref(), self.restarts.total(), wait);
+        events::restarts(&origin, outcome, error.as_deref(), self.restarts.total(), wait);
         Ok(())
     }
 }
 
 impl<M, F: Future, T: AsToken, I> Projected<'_, M, F, T, I> {
+    /// The function and the label of this call.
+    fn origin(&self) -> Origin {
+        let label = self.tuning.as_ref().and_then(|tuning| tuning.label.as_ref());
+        Origin::of_call(self.spec, label)
+    }
+
     /// Whether the token has fired; if not, the task is woken when it does.
     fn poll_fired(&mut self, cx: &mut Context<'_>, cancel_waker: Option<&CancelWaker>) -> bool {
         let token = self.token.as_token();
@@ -447,14 +470,14 @@ impl<M, F: Future, T: AsToken, I> Projected<'_, M, F, T, I> {
             *value = Poll::Ready(ticks.done());
             return RunEnded { outcome: Outcome::Ok, nanos: 0 };
         }
-        let cancelled = Cancelled::new(*self.spec, context::cause(CancelEpoch::NEVER));
+        let cancelled = Cancelled::new(self.origin(), context::cause(CancelEpoch::NEVER));
         fail(TaskError::Cancelled(cancelled), failed)
     }
 
     /// Finishes a call that cannot restart. Its last run was already counted and logged.
     #[cold]
     fn finish_without_timer(&mut self, caught: Caught, failed: &mut Failure) -> RunEnded {
-        let panicked = panicked(*self.spec, caught);
+        let panicked = panicked(self.origin(), caught);
         self.finish();
         fail(panicked, failed)
     }
@@ -464,7 +487,7 @@ impl<M, F: Future, T: AsToken, I> Projected<'_, M, F, T, I> {
         *self.pause = None;
         self.watch.set(None);
         if let Err(caught) = self.drop_factory() {
-            _ = panicked(*self.spec, caught);
+            _ = panicked(self.origin(), caught);
         }
     }
 
@@ -487,7 +510,7 @@ impl<M, F: Future, T: AsToken, I> Projected<'_, M, F, T, I> {
         self.run.set(None);
         let dropped = match self.drop_factory() {
             Ok(()) => Outcome::Dropped,
-            Err(caught) => panicked(*self.spec, caught).outcome(),
+            Err(caught) => panicked(self.origin(), caught).outcome(),
         };
         if self.prepared.is_some() {
             self.record_unmade(dropped);
