@@ -306,6 +306,24 @@ async fn an_interval_of_zero_panics() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_timeout_of_one_call_applies_to_each_run() {
+    #[supervised(every = "30s", name = "every: timeout of the call")]
+    async fn work(starts: Starts) -> Result<(), TaskError> {
+        if starts.record() == 3 {
+            pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    let (token, starts) = (CancellationToken::new(), Starts::new());
+    let call = work(&token, starts.clone()).interval(10 * SECOND).timeout(SECOND);
+    let error = in_hours(call).await.unwrap_err();
+    assert!(matches!(error, TaskError::TimedOut(_)), "{error}");
+    assert_eq!(starts.seconds(), [0, 10, 20]);
+    assert_eq!(starts.origin.elapsed(), 21 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_acquires_a_permit_and_a_pause_holds_none() {
     #[supervised(every = "10s", limit = 1)]
     async fn work(starts: Starts, takes: u64) -> Result<(), TaskError> {
