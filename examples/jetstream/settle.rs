@@ -71,7 +71,7 @@ pub(crate) async fn put_back(
 
 /// Gives an order up: stores it in the dead-letter stream, then removes it from the queue. If the process is killed in
 /// between, it is stored again, under the same id.
-#[supervised(name = "bury")]
+#[supervised(name = "bury", on_cancel = "cooperate")]
 async fn bury(
     token: &CancellationToken,
     desk: Arc<Desk>,

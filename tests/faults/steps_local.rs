@@ -55,7 +55,7 @@ fn a_group_of_tasks_that_are_no_functions() {
         for turns in [1, 3, 2] {
             let (load, sleeps) = (loads.turns(turns), loads.sleeps(1, 2));
             group
-                .spawn(task!("local: a task", |token| async move {
+                .spawn(task!("local: a task", on_cancel = "cooperate", |token| async move {
                     inner(&token, load).await?;
                     sleeps.carry().await
                 }))

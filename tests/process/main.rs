@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cause;
+mod configured;
 mod events;
 mod hostile;
 mod one_signal;

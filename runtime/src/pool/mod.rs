@@ -293,7 +293,7 @@ impl Pool {
         let Some((spec, record)) = make_run(pool, task, &mut run) else {
             return Ok(());
         };
-        let permit = spec.limit().map(Limit::try_acquire);
+        let permit = spec.limit_before_run().map(Limit::try_acquire);
         if let Some(None) = permit {
             drop_quietly(run);
             return Err(TrySpawnError::Full);

@@ -199,7 +199,7 @@ pub(crate) async fn reserve(limit: &Arc<Limit>, scope: &Arc<ScopeNode>) -> Resul
 
 /// Returns the limit that a spawn waits for. With `on_full = "reject"` the run itself acquires the permit, in its task.
 fn limit_to_wait_for(spec: &'static TaskSpec) -> Option<&'static Limit> {
-    spec.limit().filter(|_| !spec.rejects_when_full())
+    spec.limit_before_run().filter(|_| !spec.rejects_when_full())
 }
 
 fn try_acquire_permit(spec: &'static TaskSpec) -> Option<Option<Permit>> {

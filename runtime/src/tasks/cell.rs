@@ -36,6 +36,7 @@ use crate::{
     panic::Caught,
     run::PollContext,
     run::future::{SupervisedFuture, TaskCompletion},
+    run::output::ErrorNote,
     telemetry::events,
     telemetry::span::TaskSpan,
     tuning::Label,
@@ -131,7 +132,7 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
     #[inline]
     fn parts(self: Pin<&mut Self>) -> (&mut TaskCell, BorrowedTask<'_, S, R>) {
         let TaskProjection { cell, run, report } = self.project();
-        (cell, BorrowedTask { run, report, ended: None, text: Cell::new(None) })
+        (cell, BorrowedTask { run, report, ended: None, note: Cell::new(None) })
     }
 }
 
@@ -167,8 +168,8 @@ struct BorrowedTask<'a, S: SupervisedFuture, R> {
     run: Pin<&'a mut Option<S>>,
     report: &'a mut Option<R>,
     ended: Option<TaskCompletion<S::Value, S::Error>>,
-    /// The text of the error.
-    text: Cell<Option<Box<str>>>,
+    /// The note of the error.
+    note: Cell<Option<ErrorNote>>,
 }
 
 impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTask<'_, S, R> {
@@ -183,7 +184,7 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool {
         let cancel_waker = self.report.as_ref().and_then(Report::cancel_waker);
         let run = self.run.as_mut().as_pin_mut().expect("a task is polled until it has ended");
-        let poll_context = PollContext { cancel_waker, now: Some(now), text: Some(&self.text) };
+        let poll_context = PollContext { cancel_waker, now: Some(now), note: Some(&self.note) };
         let Poll::Ready(ended) = run.poll_completion(cx, poll_context) else { return false };
         self.ended = Some(ended);
         true
@@ -197,8 +198,8 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
         let token = self.run.as_mut().as_pin_mut().and_then(S::take_back_token);
         self.run.set(None);
         if let (Some(report), Some(ended)) = (self.report.take(), self.ended.take()) {
-            let text = if ended.result.is_err() { self.text.take() } else { None };
-            report.completed(record, ended, token, text);
+            let note = if ended.result.is_err() { self.note.take() } else { None };
+            report.completed(record, ended, token, note.and_then(ErrorNote::into_text));
         }
     }
 

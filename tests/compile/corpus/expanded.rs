@@ -14,7 +14,7 @@ pub(crate) type Judgement = Result<Vec<String>, String>;
 /// Arguments with which each function is expanded too, to find failures only.
 const MORE_ARGUMENTS: [&str; 2] = [
     r#"limit = 4, on_full = "reject", timeout = "10s", on_cancel = "cooperate", grace = "5s""#,
-    r#"restart = "always", backoff = "1s..2s", max_restarts = "5/1m""#,
+    r#"restart = "always", restart_if = accepts, backoff = "1s..2s", max_restarts = "5/1m", every = "1s""#,
 ];
 
 /// The function under a bare `#[supervised]`.

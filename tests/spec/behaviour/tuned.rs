@@ -304,7 +304,7 @@ async fn recursion_is_a_plain_function() {
     fn count(token: CancellationToken, depth: u32) -> BoxedTask<u32, TaskError> {
         step(token, depth).boxed()
     }
-    #[supervised(name = "tuned: recursion")]
+    #[supervised(name = "tuned: recursion", on_cancel = "cooperate")]
     async fn step(token: CancellationToken, depth: u32) -> Result<u32, TaskError> {
         turn().await;
         if depth == 0 { Ok(0) } else { Ok(1 + count(token, depth - 1).await?) }

@@ -133,7 +133,7 @@ async fn an_unfinished_has_the_state_of_a_task_that_waits() {
     async fn waits() -> Result<(), TaskError> {
         pending().await
     }
-    #[supervised(name = "pool reports: awaits", grace = "none")]
+    #[supervised(name = "pool reports: awaits", on_cancel = "cooperate", grace = "none")]
     async fn awaits(token: &CancellationToken) -> Result<(), TaskError> {
         _ = waits(token).await;
         pending().await
