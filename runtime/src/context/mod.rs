@@ -234,7 +234,7 @@ pub(crate) fn current_grace() -> Option<Duration> {
             StackEntry::Task { .. } | StackEntry::Section { .. } => None,
         })
     });
-    found.unwrap_or(Policy::DEFAULT.grace)
+    found.unwrap_or(Policy::DEFAULT_GRACE)
 }
 
 fn enclosing_run(entry: &mut StackEntry) -> Option<EnclosingRun> {

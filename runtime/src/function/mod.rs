@@ -48,10 +48,12 @@ impl Policy {
         timeout: None,
         cooperates: false,
         takes_token: false,
-        grace: Some(Duration::from_secs(20)),
+        grace: Self::DEFAULT_GRACE,
         restart: None,
         failure_level: FailureLevel::Error,
     };
+
+    pub(crate) const DEFAULT_GRACE: Option<Duration> = Some(Duration::from_secs(20));
 
     /// `limit = N`.
     #[must_use]
