@@ -77,8 +77,8 @@ impl Report {
     }
 
     pub(crate) fn write_how_far(&self, to: &mut impl Write) -> io::Result<()> {
-        let (all, start, cut_short) = (self.urls.len(), self.ends.len(), self.counts().cancelled);
-        let (ended, left) = (start - cut_short, all - start);
+        let (all, started, cut_short) = (self.urls.len(), self.ends.len(), self.counts().cancelled);
+        let (ended, left) = (started - cut_short, all - started);
         writeln!(
             to,
             "Interrupted: {ended} of {all} pages finished, {cut_short} were cancelled, {left} had not started."

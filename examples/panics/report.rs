@@ -52,8 +52,8 @@ impl Report {
 
     /// Whether that many jobs have ended by themselves.
     pub(crate) fn is_of(&self, jobs: u64) -> bool {
-        let [start, .., cancelled] = self.results();
-        start - cancelled == jobs
+        let [started, .., cancelled] = self.results();
+        started - cancelled == jobs
     }
 
     pub(crate) fn write_table(&self, to: &mut impl Write) -> io::Result<()> {
