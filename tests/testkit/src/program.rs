@@ -111,8 +111,10 @@ impl Program {
     }
 
     fn piped(command: &mut Command) -> Child {
+        if command.get_envs().all(|(name, _)| name != "RUST_BACKTRACE") {
+            command.env("RUST_BACKTRACE", "0");
+        }
         command
-            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
