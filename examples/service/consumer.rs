@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_supervised::{CancellationToken, supervised};
 
-use crate::{faults::Fault, numbers::Numbers, row::Place};
+use crate::{faults::Fault, numbers::Numbers};
 
 pub(crate) struct Work {
     pub(crate) jobs: mpsc::Receiver<String>,
@@ -26,15 +26,13 @@ pub(crate) struct Work {
     pub(crate) fault: Fault,
 }
 
-/// Told to stop, it takes nothing new into its queue, and does what is there.
+/// When its token fires, it closes its queue, and does the jobs that are in it.
 #[supervised(name = "consumer", grace = "8s")]
 pub(crate) async fn consume(
     token: &CancellationToken,
-    mut place: Place,
     work: Work,
 ) -> anyhow::Result<()> {
     let Work { mut jobs, mut done, takes, numbers, fault } = work;
-    place.begun();
     loop {
         let job = tokio::select! {
             biased;

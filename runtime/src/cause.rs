@@ -12,12 +12,13 @@ pub enum Cause {
     Token,
     /// The process received a signal to stop.
     Signal(Signal),
-    /// A task of the same group or `map` failed.
+    /// A task of the same group or `map`, or a service of the same [`Services`](crate::Services), failed.
     SiblingFailed {
         /// Its name.
         task: &'static str,
     },
-    /// A task of the same group ended, and the group stops at the first exit.
+    /// A task of the same group ended, and the group stops at the first exit; or a service of the same
+    /// [`Services`](crate::Services) returned before it was asked to stop.
     SiblingExited {
         /// Its name.
         task: &'static str,
@@ -25,8 +26,10 @@ pub enum Cause {
     /// The pool is being drained, and the time in which its tasks run undisturbed was over: until 5 s before the end of the
     /// drain's grace, or half of a grace below 10 s.
     Drained,
-    /// The group, or the future of the `map`, or the last handle of the pool was dropped.
+    /// The group, the future of the `map`, the future of `Services::run`, or the last handle of the pool was dropped.
     ScopeDropped,
+    /// Its handle stopped it: [`ServicesHandle::stop`](crate::ServicesHandle::stop).
+    Handle,
     /// The runtime, or the [`LocalSet`](tokio::task::LocalSet), that ran the task is gone: it shut down or was dropped.
     RuntimeGone,
     /// The [`shield`](crate::shield()) around it was open for as long as it may be.
@@ -42,6 +45,7 @@ impl fmt::Display for Cause {
             Self::SiblingExited { task } => write!(f, "its sibling `{task}` has ended"),
             Self::Drained => f.write_str("its pool is drained"),
             Self::ScopeDropped => f.write_str("the scope that owned it was dropped"),
+            Self::Handle => f.write_str("its handle stopped it"),
             Self::RuntimeGone => f.write_str("the runtime or `LocalSet` that ran it is gone"),
             Self::ShieldLimit => f.write_str("the limit of its shield has passed"),
         }

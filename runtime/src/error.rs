@@ -127,9 +127,9 @@ pub fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// Whether an error is, or comes from, the work that a pool did not finish.
+/// Whether an error is, or comes from, the work that a pool or a service did not finish.
 pub(crate) fn is_unfinished(error: &(dyn Error + 'static)) -> bool {
-    any_source(error, |error| error.is::<UnfinishedPool>())
+    any_source(error, |error| error.is::<UnfinishedScope>())
 }
 
 fn any_source(
@@ -154,15 +154,23 @@ fn any_source(
 /// The source of an [`Unfinished`](crate::Unfinished), which is known by it: through an error that is transparent over
 /// one, nothing else of it is seen.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct UnfinishedPool(pub(crate) &'static Location<'static>);
+pub(crate) enum UnfinishedScope {
+    /// A pool, and where it was made.
+    Pool(&'static Location<'static>),
+    /// A `Services`, and where it was made.
+    Services(&'static Location<'static>),
+}
 
-impl fmt::Display for UnfinishedPool {
+impl fmt::Display for UnfinishedScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the pool was made at {}", self.0)
+        match self {
+            Self::Pool(place) => write!(f, "the pool was made at {place}"),
+            Self::Services(place) => write!(f, "the services were made at {place}"),
+        }
     }
 }
 
-impl Error for UnfinishedPool {}
+impl Error for UnfinishedScope {}
 
 /// The function that a task is named after. As the source of an error, it says where the function is defined.
 #[derive(Clone, Copy)]

@@ -27,6 +27,7 @@
 //! | one function | [`supervised`](macro@supervised), [`Supervised`], [`TaskError`] |
 //! | many runs of one function | [`map()`] |
 //! | tasks that succeed or fail together | [`Group`] |
+//! | a program of several components | [`Services`], [`Ready`], [`ServicesHandle`] |
 //! | tasks that outlive the code that spawned them | [`Pool`], [`Slot`], [`Unfinished`] |
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a section that must not stop halfway | [`shield()`] |
@@ -123,6 +124,7 @@ mod registry;
 #[cfg(feature = "axum")]
 mod respond;
 mod run;
+pub(crate) mod services;
 mod sync;
 pub(crate) mod tasks;
 pub(crate) mod telemetry;
@@ -143,7 +145,6 @@ pub use crate::observe::ops;
 pub use crate::outcome::Outcome;
 pub use crate::panic::PanicLocation;
 pub use crate::panic::recent::{RecentPanic, recent_panics};
-pub use crate::ready::is_ready;
 pub use crate::token::AsToken;
 pub use crate::{
     group::spawn::{HandleSpawn, Spawn},
@@ -162,6 +163,7 @@ pub use crate::{
 };
 pub use crate::{
     registry::live::{LiveTask, ParentTask, TaskState},
+    registry::services::{ServiceState, ServiceStatus, is_ready},
     registry::snapshot::Tasks,
     registry::unfinished::Unfinished,
 };
@@ -170,6 +172,12 @@ pub use crate::{
     run::output::SupervisedOutput,
     run::restart::Restarting,
     run::shield::{Shield, shield},
+};
+pub use crate::{
+    services::Services,
+    services::error::{ServiceError, ServicesError, ServicesHandleError},
+    services::handle::ServicesHandle,
+    services::ready::Ready,
 };
 pub use crate::{testing::leak_check::LeakCheck, testing::leaks::Leaks};
 #[doc = include_str!("docs/supervised.md")]

@@ -35,7 +35,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cause::Cause,
     clock::{AtomicTicks, Ticks},
-    context::{reason::CancelEpoch, reason::Reason, shields::RunShields},
+    context::{
+        reason::CancelEpoch, reason::Reason, service::ServiceNode, shields::RunShields,
+    },
     function::TaskSpec,
     panic::quietly,
     sync,
@@ -336,6 +338,8 @@ pub(crate) struct ScopeNode {
     pub(crate) enclosing_runs: Box<[EnclosingRun]>,
     /// The outermost of them, if it is a task of the scope around. Once it is dead, it holds no slot there.
     pub(crate) outermost_run: Option<Weak<RunShields>>,
+    /// The service whose task it is for.
+    service: Option<Arc<ServiceNode>>,
 }
 
 /// The task that a scope was made in. It may have ended: its name is known all the same.
@@ -417,6 +421,7 @@ impl ScopeNode {
         parent_task: Option<ParentRef>,
         enclosing_runs: Box<[EnclosingRun]>,
         outermost_run: Option<Weak<RunShields>>,
+        service: Option<Arc<ServiceNode>>,
     ) -> Arc<Self> {
         let uncancelled = CancelEpoch::now();
         let uncancelled = if token.is_cancelled() { CancelEpoch::NEVER } else { uncancelled };
@@ -426,6 +431,7 @@ impl ScopeNode {
             parent_task,
             enclosing_runs,
             outermost_run,
+            service,
             uncancelled,
             nesting,
             ..within
@@ -459,7 +465,13 @@ impl ScopeNode {
             parent_task: None,
             enclosing_runs: Box::default(),
             outermost_run: None,
+            service: None,
         }
+    }
+
+    /// The service whose task it is for.
+    pub(crate) fn service(&self) -> Option<&Arc<ServiceNode>> {
+        self.service.as_ref()
     }
 
     /// The scope that it was made in, if that is live.

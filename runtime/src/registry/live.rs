@@ -1,6 +1,6 @@
 //! A live task, as it was at one moment.
 
-use std::{fmt, panic::Location, time::Duration};
+use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 use tokio::task::Id;
 
@@ -31,6 +31,8 @@ pub struct LiveTask {
     pub parent: Option<ParentTask>,
     /// The number of its ancestors that are live.
     pub depth: usize,
+    /// The service that it is the task of, with the names of the services around it: `api/cache`.
+    pub service: Option<Arc<str>>,
 }
 
 /// The parent of a live task.
@@ -81,6 +83,17 @@ impl LiveTask {
                 .parent()
                 .map(|parent| ParentTask { name: parent.name(), id: parent.id() }),
             depth: 0,
+            service: record.scope().service().map(|service| service.path().clone()),
+        }
+    }
+
+    /// What follows its name: ` (task 12, service api/cache)`.
+    pub(super) fn write_id(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        match (&self.id, &self.service) {
+            (None, None) => Ok(()),
+            (Some(id), None) => write!(f, " (task {id})"),
+            (None, Some(service)) => write!(f, " (service {})", Name(service)),
+            (Some(id), Some(service)) => write!(f, " (task {id}, service {})", Name(service)),
         }
     }
 }
@@ -90,9 +103,7 @@ impl LiveTask {
     pub(super) fn line(&self, f: &mut fmt::Formatter<'_>, state: impl fmt::Display) -> fmt::Result {
         let Self { name, age, spawned_at, .. } = self;
         write!(f, "{}", Name(name))?;
-        if let Some(id) = self.id {
-            write!(f, " (task {id})")?;
-        }
+        self.write_id(f)?;
         write!(f, ": {state}, {} old, spawned at {spawned_at}", Age(*age))
     }
 }

@@ -203,12 +203,10 @@ impl fmt::Display for Tasks {
 
 fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 4] {
     match line {
-        TreeLine::Task(LiveTask { name, id, state, age, spawned_at, .. }) => {
-            let name = Name(name);
-            let name = match id {
-                Some(id) => format!("{strokes}{name} (task {id})"),
-                None => format!("{strokes}{name}"),
-            };
+        TreeLine::Task(task) => {
+            let LiveTask { name, state, age, spawned_at, .. } = task;
+            let mut name = format!("{strokes}{}", Name(name));
+            task.write_id(&mut name).expect("a String takes what is written");
             [name, state.to_string(), Age(*age).to_string(), spawned_at.to_string()]
         }
         TreeLine::More(Alike { name, count, below, oldest, blocking, .. }) => {
@@ -247,6 +245,7 @@ mod tests {
                 spawned_at,
                 parent: None,
                 depth: *depth,
+                service: None,
             }
         });
         Tasks(each.collect())
@@ -283,7 +282,7 @@ mod tests {
 
     fn named(name: &'static str, depth: usize, state: TaskState) -> LiveTask {
         let (age, spawned_at) = (Duration::ZERO, Location::caller());
-        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth }
+        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth, service: None }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     observe::stats::{TaskStats, stats},
     observe::tasks::tasks,
     panic::recent::{RecentPanic, recent_panics},
-    ready::is_ready,
+    registry::services::is_ready,
     registry::live::{LiveTask, TaskState},
     registry::snapshot::Tasks,
     registry::tree::{Alike, TreeLine, fold_alike},
@@ -227,7 +227,7 @@ mod tests {
 
     fn task(name: &'static str, depth: usize) -> LiveTask {
         let (state, age, spawned_at) = (TaskState::Running, Duration::ZERO, Location::caller());
-        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth }
+        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth, service: None }
     }
 
     #[test]

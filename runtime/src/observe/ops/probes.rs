@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::ready::is_ready;
+use crate::registry::services::is_ready;
 
 /// How long a runtime may delay an empty task. A probe that times out sooner (Kubernetes does after 1 s by default)
 /// counts that as a failure too.

@@ -247,7 +247,6 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         if let Err(caught) = self.restart_after(wait, completion.outcome, value, failed) {
             return StepFlow::Break(Poll::Ready(self.finish_without_timer(caught, failed)));
         }
-        context::set_waiting(true);
         StepFlow::Continue(())
     }
 
@@ -323,6 +322,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
                 return Err(caught);
             }
         }
+        context::set_restarting(error.as_deref());
         events::restarts(name, outcome, error.as_deref(), self.restarts.total(), wait);
         Ok(())
     }
