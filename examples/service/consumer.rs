@@ -28,10 +28,7 @@ pub(crate) struct Work {
 
 /// When its token fires, it closes its queue, and does the jobs that are in it.
 #[supervised(name = "consumer", grace = "8s")]
-pub(crate) async fn consume(
-    token: &CancellationToken,
-    work: Work,
-) -> anyhow::Result<()> {
+pub(crate) async fn consume(token: &CancellationToken, work: Work) -> anyhow::Result<()> {
     let Work { mut jobs, mut done, takes, numbers, fault } = work;
     loop {
         let job = tokio::select! {

@@ -124,6 +124,7 @@ mod registry;
 #[cfg(feature = "axum")]
 mod respond;
 mod run;
+mod service_manager;
 pub(crate) mod services;
 mod sync;
 pub(crate) mod tasks;

@@ -39,6 +39,7 @@ mod restart_backoff;
 mod restart_drop_order;
 mod restart_panics;
 mod restart_scopes;
+mod services;
 mod set_limit;
 mod shield;
 mod shield_edges;

@@ -21,8 +21,8 @@ fn what_it_needs_and_does_not_get_is_named_and_exits_with_one() {
         let [listen, done, metrics] = arguments;
         let ended = run(place.path(), &["--listen", listen, "--done", done, "--metrics", metrics]);
         assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
-        let said = format!("Error: {said}");
-        assert!(ended.stderr.lines().any(|line| line == said), "{ended:#?}");
+        assert!(ended.stderr.lines().any(|line| line.starts_with("Error: ")), "{ended:#?}");
+        assert!(ended.stderr.contains(&said), "{ended:#?}");
         assert_eq!(ended.stdout, "", "it was never ready");
     }
 }
@@ -42,8 +42,16 @@ fn help_tells_the_flags_the_answers_and_the_exit_codes() {
     assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
     let flags =
         ["--listen", "--done", "--metrics", "--every", "--queue", "--work", "--linger", "--faults"];
-    let said =
-        ["POST /jobs", "Retry-After", "/readyz", "  0    told", "  1    it", "  2    the", "  143"];
+    let said = [
+        "POST /jobs",
+        "Retry-After",
+        "/readyz",
+        "  0    told",
+        "  1    it",
+        "  2    the",
+        "  75   some",
+        "  143",
+    ];
     for said in flags.into_iter().chain(said) {
         assert!(ended.stdout.contains(said), "no `{said}`: {ended:#?}");
     }

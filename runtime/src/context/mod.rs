@@ -141,6 +141,17 @@ pub(crate) fn set_restarting(error: Option<&str>) {
     });
 }
 
+/// Notes that the wait for the restart is over. The `Services` of a service looks whether it is ready now.
+#[cold]
+pub(crate) fn set_restarted() {
+    with_own_record(|record| {
+        record.set_waiting(false);
+        if let Some(service) = record.scope().service() {
+            service.wake_owner();
+        }
+    });
+}
+
 /// Notes in the task's record that its run was cancelled.
 #[cold]
 pub(crate) fn set_stopping() {

@@ -62,8 +62,12 @@ impl ServiceNode {
         if self.ready.swap(run, Ordering::AcqRel) == run {
             return;
         }
+        self.wake_owner();
+    }
+
+    /// Calls a waker, which is foreign code.
+    pub(super) fn wake_owner(&self) {
         if let Some(owner) = self.owner.upgrade() {
-            // It calls a waker, which is foreign code.
             quietly(|| owner.wake_tasks());
         }
     }

@@ -35,9 +35,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cause::Cause,
     clock::{AtomicTicks, Ticks},
-    context::{
-        reason::CancelEpoch, reason::Reason, service::ServiceNode, shields::RunShields,
-    },
+    context::{reason::CancelEpoch, reason::Reason, service::ServiceNode, shields::RunShields},
     function::TaskSpec,
     panic::quietly,
     sync,

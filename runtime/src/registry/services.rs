@@ -25,7 +25,9 @@ sync::global! {
     static SERVICES: ShardedList<dyn HasServices> = ShardedList::new();
 }
 
-pub(crate) fn register(services: &Arc<impl HasServices + 'static>) -> Registration<dyn HasServices> {
+pub(crate) fn register(
+    services: &Arc<impl HasServices + 'static>,
+) -> Registration<dyn HasServices> {
     let services: Arc<dyn HasServices> = services.clone();
     let services: Weak<dyn HasServices> = Arc::downgrade(&services);
     SERVICES.register(services)

@@ -351,7 +351,13 @@ mod tests {
     }
 
     fn unfinished(found: Vec<UnfinishedTask>, more: usize, reserved: usize) -> Unfinished {
-        Unfinished::new(Duration::from_secs(2), found, more, reserved, UnfinishedScope::Pool(Location::caller()))
+        Unfinished::new(
+            Duration::from_secs(2),
+            found,
+            more,
+            reserved,
+            UnfinishedScope::Pool(Location::caller()),
+        )
     }
 
     fn text(found: Vec<UnfinishedTask>, more: usize, reserved: usize) -> Vec<String> {

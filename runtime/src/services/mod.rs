@@ -323,7 +323,9 @@ impl<'a> Services<'a> {
             return Err(ServicesError::name_used(state.path(name)));
         }
         // Without its own sender, it sees when no handle is left.
-        let commands = Some(commands.1);
+        let (sender, received) = commands;
+        drop(sender);
+        let commands = Some(received);
         let plan = Plan { state, token, pending, commands, start_timeout, grace, ready };
         Running::new(plan).run().await
     }

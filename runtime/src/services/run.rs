@@ -19,7 +19,10 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     panic::Location,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Poll, ready},
     time::Duration,
 };
@@ -46,6 +49,7 @@ use crate::{
     registry::services::HasServices,
     registry::sharded_list::Registration,
     registry::unfinished::{Unfinished, UnfinishedReason, UnfinishedTask},
+    service_manager,
     telemetry::events,
     telemetry::span::TaskSpan,
 };
@@ -359,14 +363,17 @@ impl<'a> Running<'a> {
 
     /// Says once that all services have started.
     fn report_ready(&mut self) {
-        let starts = self.current.is_some() || !self.plan.pending.is_empty();
-        if self.has_reported_ready || starts || !self.plan.state.all_started() {
-            return;
+        if !self.has_reported_ready {
+            let starts = self.current.is_some() || !self.plan.pending.is_empty();
+            if starts || !self.plan.state.all_started() {
+                return;
+            }
+            self.has_reported_ready = true;
+            if let Some(ready) = &self.plan.ready {
+                ready.set();
+            }
         }
-        self.has_reported_ready = true;
-        if let Some(ready) = &self.plan.ready {
-            ready.set();
-        }
+        notify_manager();
     }
 
     fn handle_command(&mut self, command: Command) {
@@ -577,7 +584,9 @@ impl HandleStop {
     /// The first one that waits gets the failure.
     fn answer(self, failed: Option<ServicesError>) {
         let mut failed = failed;
-        self.answer_with(|| failed.take().map_or(Ok(()), |failed| Err(ServicesHandleError::Failed(failed))));
+        self.answer_with(|| {
+            failed.take().map_or(Ok(()), |failed| Err(ServicesHandleError::Failed(failed)))
+        });
     }
 
     fn answer_with(self, mut result: impl FnMut() -> Result<(), ServicesHandleError>) {
@@ -615,6 +624,19 @@ impl Drop for Running<'_> {
             if let End::Failed(failure) = end {
                 failure.log(&state.path(state.name(id)), why);
             }
+        }
+    }
+}
+
+/// Notifies systemd once that the process is ready, if it is.
+fn notify_manager() {
+    static NOTIFIED: AtomicBool = AtomicBool::new(false);
+    if NOTIFIED.load(Ordering::Relaxed) || !registry::services::is_ready() {
+        return;
+    }
+    if !NOTIFIED.swap(true, Ordering::Relaxed) {
+        if let Err(error) = service_manager::notify("READY=1", Duration::ZERO) {
+            events::not_notified(&error);
         }
     }
 }

@@ -190,7 +190,9 @@ impl State {
             let failed = inner.find(id).map(|service| (service.name, service.node.clone()));
             drop(inner);
             drop(task);
-            let path = failed.map(|(name, node)| node.map_or_else(|| self.path(name), |node| node.path().clone()));
+            let path = failed.map(|(name, node)| {
+                node.map_or_else(|| self.path(name), |node| node.path().clone())
+            });
             if let (Some(path), End::Failed(failure)) = (path, end) {
                 failure.log(&path, "their `run` had been dropped");
             }

@@ -207,7 +207,11 @@ impl<E: ServiceError> Report<(), E> for ServiceReporter {
 
     fn aborted(self, record: &Arc<TaskRecord>, _: fn(TaskError) -> E) {
         let fired = self.task.token.is_cancelled();
-        let cause = if fired { self.task.scope.cause().unwrap_or(Cause::Token) } else { Cause::RuntimeGone };
+        let cause = if fired {
+            self.task.scope.cause().unwrap_or(Cause::Token)
+        } else {
+            Cause::RuntimeGone
+        };
         let cancelled = Cancelled::new(record.spec(), cause);
         self.end(End::Aborted(TaskError::Cancelled(cancelled).into()));
     }

@@ -392,6 +392,17 @@ pub(crate) fn pool_tasks_lost(tasks: usize, cut: &str, place: &Location<'_>) {
     });
 }
 
+/// `WARN`: systemd was not notified that the services are ready.
+#[cold]
+pub(crate) fn not_notified(error: &std::io::Error) {
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            "systemd was not notified that the services are ready: {error}; the unit waits until its `TimeoutStartSec`"
+        );
+    });
+}
+
 /// `INFO`: a service was started.
 #[cold]
 pub(crate) fn service_started(service: &str) {

@@ -5,7 +5,7 @@ use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
 use crate::{function::metrics::histogram::Histogram, outcome::Outcome};
 use crate::{
     observe::exporters::series,
-    observe::exporters::series::{FAMILIES, Family, LE, OUTCOME, Series, TASK, Values},
+    observe::exporters::series::{FAMILIES, Family, LE, OUTCOME, SERVICE, Series, TASK, Values},
 };
 
 static METADATA: Metadata<'static> =
@@ -34,6 +34,7 @@ static METADATA: Metadata<'static> =
 /// nothing. The names and labels are those of Prometheus: `supervised_tasks_started_total{task}`,
 /// `supervised_tasks_finished_total{task,outcome}`, `supervised_tasks_running{task}`,
 /// `supervised_tasks_waiting{task}`, `supervised_task_limit{task}`, `supervised_task_restarts_total{task}`.
+/// `supervised_service_up{service}` is 1 for a service that is ready, and 0 also once it has ended.
 /// Counters are set to absolute values (`Counter::absolute`), so a second publisher does no harm.
 ///
 /// # Histograms
@@ -59,6 +60,16 @@ pub fn publish_metrics() {
         for Family { name, help, values } in &FAMILIES {
             describe(recorder, name, help, values);
         }
+        for (service, up) in series::services_up() {
+            // The recorder keeps the last value: a service that has ended is not up.
+            let up = up.unwrap_or(0) as f64;
+            for Family { name, .. } in
+                FAMILIES.iter().filter(|family| matches!(family.values, Values::Services))
+            {
+                let key = Key::from_parts(*name, vec![Label::new(SERVICE, service.to_string())]);
+                recorder.register_gauge(&key, &METADATA).set(up);
+            }
+        }
         for series in series::all() {
             for Family { name, values, .. } in &FAMILIES {
                 To { recorder, series: &series }.publish(name, values);
@@ -75,7 +86,7 @@ fn describe(recorder: &dyn Recorder, name: &'static str, help: &'static str, val
         |name: SharedString| recorder.describe_gauge(KeyName::from(name), None, help.into());
     match values {
         Values::Counter(_) | Values::Outcomes => counter(name.into()),
-        Values::Gauge(_) => gauge(name.into()),
+        Values::Gauge(_) | Values::Services => gauge(name.into()),
         Values::Seconds(_) => {
             counter(format!("{name}_bucket").into());
             counter(format!("{name}_count").into());
@@ -99,6 +110,7 @@ impl To<'_> {
                     self.counter(name, Some(label), self.series.ended(outcome));
                 }
             }
+            Values::Services => {}
             Values::Gauge(value) => {
                 if let Some(value) = value(self.series) {
                     self.gauge(name, value as f64);

@@ -5,7 +5,7 @@ use opentelemetry::{KeyValue, metrics::Meter};
 use crate::{function::metrics::histogram::Histogram, outcome::Outcome};
 use crate::{
     observe::exporters::series,
-    observe::exporters::series::{FAMILIES, Family, LE, OUTCOME, Series, TASK, Values},
+    observe::exporters::series::{FAMILIES, Family, LE, OUTCOME, SERVICE, Series, TASK, Values},
 };
 
 /// Registers instruments with the meter that report the counters of every supervised function at each collection. Feature
@@ -29,6 +29,7 @@ use crate::{
 /// | `supervised_tasks_running`, `supervised_tasks_waiting` | `task` | up-down counter |
 /// | `supervised_task_limit` | `task`, of functions that have one | up-down counter |
 /// | `supervised_task_restarts_total` | `task` | counter |
+/// | `supervised_service_up` | `service`, of services that have not ended | up-down counter |
 /// | `supervised_task_duration_seconds_bucket`, `supervised_permit_wait_seconds_bucket` | `task`, `le` | counter |
 /// | `…_count`, `…_sum` of both | `task` | counter |
 ///
@@ -43,7 +44,7 @@ use crate::{
 ///
 /// # Cost
 ///
-/// Nothing between collections. Each of the 12 instruments is read on its own, so two of them may be some microseconds
+/// Nothing between collections. Each of the 13 instruments is read on its own, so two of them may be some microseconds
 /// apart; with the SDK a collection takes about 100 microseconds for each name. A bucket instrument has 23 attribute
 /// sets for each name: at 87 names it passes 2,000, beyond which the SDK puts the others into one overflow set, unless
 /// a view raises that instrument's cardinality limit.
@@ -61,6 +62,7 @@ pub fn register_metrics(meter: &Meter) {
                     observe(series.ended(outcome), Some(label));
                 }
             }),
+            Values::Services => services(meter, name, help),
             Values::Gauge(value) => gauge(meter, name, help, value),
             Values::Seconds(histogram) => seconds(meter, name, help, histogram),
         }
@@ -125,6 +127,21 @@ fn gauge(meter: &Meter, name: &'static str, help: &'static str, value: fn(&Serie
             for series in series::all() {
                 if let Some(value) = value(&series) {
                     observer.observe(i64::try_from(value).unwrap_or(i64::MAX), &[task(&series)]);
+                }
+            }
+        })
+        .build();
+}
+
+fn services(meter: &Meter, name: &'static str, help: &'static str) {
+    _ = meter
+        .i64_observable_up_down_counter(name)
+        .with_description(help)
+        .with_callback(|observer| {
+            for (service, up) in series::services_up() {
+                if let Some(up) = up {
+                    let up = i64::try_from(up).unwrap_or(i64::MAX);
+                    observer.observe(up, &[KeyValue::new(SERVICE, service.to_string())]);
                 }
             }
         })

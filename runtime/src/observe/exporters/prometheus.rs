@@ -18,6 +18,7 @@
 //! | `supervised_task_restarts_total{task}` | counter | runs that restarted a call |
 //! | `supervised_task_duration_seconds{task}` | histogram | from the permit to the end, in real time |
 //! | `supervised_permit_wait_seconds{task}` | histogram | the wait for a permit, in real time, of functions that have a `limit` |
+//! | `supervised_service_up{service}` | gauge | 1 if a service of a [`Services`](crate::Services) is ready, 0 while it starts, restarts or stops; none once it has ended |
 //!
 //! `task` is the function's `name`. Functions that share a name are added up, their limits too; if one of them has no
 //! limit, running over limit says nothing: give it a name that no other function has.
@@ -41,7 +42,7 @@ use std::fmt::{self, Write as _};
 use crate::{function::metrics::histogram::Histogram, outcome::Outcome};
 use crate::{
     observe::exporters::series,
-    observe::exporters::series::{FAMILIES, Family, LE, OUTCOME, Series, TASK, Values},
+    observe::exporters::series::{FAMILIES, Family, LE, OUTCOME, SERVICE, Series, TASK, Values},
 };
 
 /// The `Content-Type` of [`text`].
@@ -85,6 +86,13 @@ pub(crate) fn text_of(all: &[Series]) -> String {
 fn write_family(text: &mut String, family: &Family, all: &[Series]) -> fmt::Result {
     let Family { name, help, values } = family;
     let mut lines = String::new();
+    if let Values::Services = values {
+        for (service, up) in series::services_up() {
+            if let Some(up) = up {
+                writeln!(lines, "{name}{{{SERVICE}=\"{}\"}} {up}", Escaped(&service))?;
+            }
+        }
+    }
     for series in all {
         let task = Escaped(series.name);
         match values {
@@ -96,6 +104,7 @@ fn write_family(text: &mut String, family: &Family, all: &[Series]) -> fmt::Resu
                     writeln!(lines, "{name}{{{TASK}=\"{task}\"}} {value}")?;
                 }
             }
+            Values::Services => {}
             Values::Outcomes => {
                 for outcome in Outcome::ALL {
                     let ended = series.ended(outcome);
@@ -114,7 +123,7 @@ fn write_family(text: &mut String, family: &Family, all: &[Series]) -> fmt::Resu
     }
     let kind = match values {
         Values::Counter(_) | Values::Outcomes => "counter",
-        Values::Gauge(_) => "gauge",
+        Values::Gauge(_) | Values::Services => "gauge",
         Values::Seconds(_) => "histogram",
     };
     write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{lines}")

@@ -7,17 +7,19 @@
 //!    count equals its last bucket. Otherwise rates would be negative.
 //! 3. Counts only grow: no counter is reset, and a known function stays known. Otherwise a scraper would see a restart.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     function::TaskSpec, function::metrics::Totals, function::metrics::histogram::Histogram,
-    outcome::Outcome,
+    outcome::Outcome, registry::services, registry::services::ServiceState,
 };
 
 /// The label whose value is a function's name.
 pub(crate) const TASK: &str = "task";
 /// The label of [`Values::Outcomes`].
 pub(crate) const OUTCOME: &str = "outcome";
+/// The label whose value is a service's name.
+pub(crate) const SERVICE: &str = "service";
 /// The label of a histogram's buckets: the bound, in seconds.
 pub(crate) const LE: &str = "le";
 
@@ -44,16 +46,23 @@ pub(crate) enum Values {
     Outcomes,
     /// A number that rises and falls; `None` if the function has none.
     Gauge(fn(&Series) -> Option<u64>),
+    /// Of each service: whether it is ready. See [`services_up`].
+    Services,
     /// Durations; `None` if the function has none.
     Seconds(fn(&Series) -> Option<&Histogram>),
 }
 
 /// All families, in the order of their names.
-pub(crate) static FAMILIES: [Family; 8] = [
+pub(crate) static FAMILIES: [Family; 9] = [
     Family {
         name: "supervised_permit_wait_seconds",
         help: "How long the runs of a function with a limit waited for their permits.",
         values: Values::Seconds(|series| series.limit.map(|_| &series.totals.permit_waits)),
+    },
+    Family {
+        name: "supervised_service_up",
+        help: "Whether a service is ready: 0 while it starts, restarts or stops.",
+        values: Values::Services,
     },
     Family {
         name: "supervised_task_duration_seconds",
@@ -103,6 +112,23 @@ pub(crate) fn all() -> impl Iterator<Item = Series> {
         }
     }
     by_name.into_values()
+}
+
+/// Returns for each service whether it is ready: 1 or 0; `None` once it has ended. Of services of one name, all have to
+/// be ready.
+pub(crate) fn services_up() -> BTreeMap<Arc<str>, Option<u64>> {
+    let mut services = BTreeMap::new();
+    for service in services::services() {
+        let up = match service.state {
+            ServiceState::Stopped => None,
+            state => Some(u64::from(state == ServiceState::Ready)),
+        };
+        services
+            .entry(service.name)
+            .and_modify(|all: &mut Option<u64>| *all = all.iter().copied().chain(up).min())
+            .or_insert(up);
+    }
+    services
 }
 
 impl Series {

@@ -14,8 +14,9 @@ use crate::{
     observe::stats::{TaskStats, stats},
     observe::tasks::tasks,
     panic::recent::{RecentPanic, recent_panics},
-    registry::services::is_ready,
+    ready,
     registry::live::{LiveTask, TaskState},
+    registry::services::{ServiceState, ServiceStatus, is_ready, services},
     registry::snapshot::Tasks,
     registry::tree::{Alike, TreeLine, fold_alike},
 };
@@ -27,6 +28,7 @@ const EVERY: Duration = Duration::from_millis(500);
 const MOST_ALIKE: usize = 8;
 const MOST_LINES: usize = 300;
 const MOST_POLLING: usize = 20;
+const MOST_SERVICES: usize = 100;
 const MOST_FUNCTIONS: usize = 100;
 
 pub(crate) struct Document {
@@ -38,6 +40,11 @@ pub(crate) struct Document {
     /// The time until the next snapshot.
     pub(crate) next: Duration,
     pub(crate) ready: bool,
+    /// Whether a signal has come.
+    pub(crate) stopping: bool,
+    /// Those that have not ended.
+    pub(crate) services: Vec<ServiceStatus>,
+    pub(crate) services_left_out: usize,
     pub(crate) live: usize,
     /// The tasks that block their worker, the longest first.
     pub(crate) polling: Vec<LiveTask>,
@@ -66,6 +73,7 @@ impl Document {
         let (lines, lines_left_out, tasks_left_out) = lines(&tasks);
         let stats = stats();
         let totals = Totals::of(&stats);
+        let (services, services_left_out) = live_services();
         let (functions, functions_left_out) = functions(stats);
         let live = tasks.len();
         drop(tasks);
@@ -76,6 +84,9 @@ impl Document {
             at: since_epoch(SystemTime::now()),
             next: took + rest(took),
             ready: is_ready(),
+            stopping: !ready::accepts_work(),
+            services,
+            services_left_out,
             live,
             polling,
             polling_left_out,
@@ -96,6 +107,9 @@ impl Document {
             "at_unix_seconds": self.at.as_secs_f64(),
             "next_seconds": self.next.as_secs_f64(),
             "ready": self.ready,
+            "stopping": self.stopping,
+            "services": self.services.iter().map(service_json).collect::<Vec<_>>(),
+            "services_left_out": self.services_left_out,
             "live": self.live,
             "polling": self.polling,
             "polling_left_out": self.polling_left_out,
@@ -173,6 +187,21 @@ impl PageLine {
             }),
         }
     }
+}
+
+fn live_services() -> (Vec<ServiceStatus>, usize) {
+    let mut services = services();
+    services.retain(|service| service.state != ServiceState::Stopped);
+    let left_out = services.len().saturating_sub(MOST_SERVICES);
+    services.truncate(MOST_SERVICES);
+    (services, left_out)
+}
+
+/// With the beginning of the text of its last failure.
+fn service_json(service: &ServiceStatus) -> Value {
+    let ServiceStatus { name, state, restarts, last_failure } = service;
+    let last_failure = last_failure.as_deref().map(message::cut);
+    json!({ "name": **name, "state": state, "restarts": restarts, "last_failure": last_failure })
 }
 
 /// Without the backtrace, which is long and slow to write.

@@ -342,7 +342,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         }
         *self.backoff = None;
         self.watch.set(None);
-        context::set_waiting(false);
+        context::set_restarted();
         self.spec.local_metrics().record_restart();
         Poll::Ready(())
     }
