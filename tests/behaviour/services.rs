@@ -438,10 +438,7 @@ async fn what_does_not_stop_is_named_with_the_first_failure() {
         .service("a", |token| stubborn(token))
         .service("b", |token| fail_after(token, SECOND, "no queue"));
     let error = in_time(services.run()).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "service `a` did not stop in time, after service `b` failed: no queue"
-    );
+    assert_eq!(error.to_string(), "service `a` did not stop in time; service `b` failed: no queue");
     let first = error.first_failure().unwrap();
     assert_eq!((first.service(), first.source().unwrap().to_string()), ("b", "no queue".into()));
     let error = io::Error::from(error);

@@ -12,13 +12,18 @@
 use std::sync::{Arc, PoisonError, Weak};
 
 use crate::{
-    context::cancel_waker::WakeAll,
     panic::quietly,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
+
+/// The `Services` of a service.
+pub(crate) trait ServiceOwner: Send + Sync {
+    /// The service is ready, or its wait for a restart is over.
+    fn service_changed(&self);
+}
 
 pub(crate) struct ServiceNode {
     /// With the names of the services around it: `api/cache`.
@@ -28,11 +33,11 @@ pub(crate) struct ServiceNode {
     ready: AtomicUsize,
     last_failure: Mutex<Option<Box<str>>>,
     /// Its `Services`, which waits for it to be ready.
-    owner: Weak<dyn WakeAll>,
+    owner: Weak<dyn ServiceOwner>,
 }
 
 impl ServiceNode {
-    pub(crate) fn new(path: Arc<str>, owner: Weak<dyn WakeAll>) -> Arc<Self> {
+    pub(crate) fn new(path: Arc<str>, owner: Weak<dyn ServiceOwner>) -> Arc<Self> {
         Arc::new(Self {
             path,
             restarts: AtomicUsize::new(0),
@@ -68,7 +73,7 @@ impl ServiceNode {
     /// Calls a waker, which is foreign code.
     pub(super) fn wake_owner(&self) {
         if let Some(owner) = self.owner.upgrade() {
-            quietly(|| owner.wake_tasks());
+            quietly(|| owner.service_changed());
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
 /// The services of one `Services` that runs.
 pub(crate) trait HasServices: Send + Sync {
     /// An order: those that were made earlier have a smaller one.
-    fn number(&self) -> u64;
+    fn number(&self) -> usize;
     /// Adds the services, in the order in which they start.
     fn services(&self, into: &mut Vec<ServiceStatus>);
     /// Whether all of them are ready, and none was asked to stop.

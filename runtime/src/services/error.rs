@@ -117,7 +117,7 @@ impl ServicesError {
         &self.0.service
     }
 
-    /// The failure that came before, if services did not stop: why they were asked to.
+    /// The first failure of a service, if this error is about services that did not stop.
     #[must_use]
     pub fn first_failure(&self) -> Option<&Self> {
         match &self.0.why {
@@ -167,7 +167,7 @@ impl fmt::Display for ServicesError {
                 }
                 f.write_str(" did not stop in time")?;
                 match first {
-                    Some(first) => write!(f, ", after {}", first.chain()),
+                    Some(first) => write!(f, "; {}", first.chain()),
                     None => Ok(()),
                 }
             }

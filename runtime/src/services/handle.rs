@@ -9,8 +9,8 @@ use crate::{budget, registry::services::ServiceStatus, run::future::SupervisedFu
 use crate::{
     services::error::{ServiceError, ServicesHandleError},
     services::run::{Command, Reply},
+    services::start::start,
     services::state::{Phase, State},
-    services::task::start,
 };
 
 /// How many commands may wait for `run`.

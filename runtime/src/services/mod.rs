@@ -4,6 +4,7 @@ pub(crate) mod error;
 pub(crate) mod handle;
 pub(crate) mod ready;
 pub(crate) mod run;
+pub(crate) mod start;
 pub(crate) mod state;
 pub(crate) mod task;
 
@@ -18,8 +19,8 @@ use crate::{
     services::handle::{MOST_COMMANDS, ServicesHandle},
     services::ready::Ready,
     services::run::{Command, Pending, Plan, Running},
+    services::start::{Start, start},
     services::state::{Kind, State},
-    services::task::{Start, start},
 };
 
 /// How long a service may take until it is ready.

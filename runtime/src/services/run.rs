@@ -56,8 +56,9 @@ use crate::{
 use crate::{
     services::error::{ServicesError, ServicesHandleError},
     services::ready::Ready,
+    services::start::{Start, Starting},
     services::state::{Kind, Live, Phase, ServiceId, State},
-    services::task::{End, ServiceTask, Start, Starting},
+    services::task::{End, ServiceTask},
     tasks::timer::Timer,
 };
 
@@ -279,7 +280,8 @@ impl<'a> Running<'a> {
                 self.fail(returned, Cause::SiblingExited { task: name });
             }
             End::Cancelled(error) | End::Aborted(error) if expected => {
-                if kind == Some(Kind::Step) && by_handle.is_none() && self.cut.is_none() {
+                if kind == Some(Kind::Step) && by_handle.is_none() {
+                    // A step that has not started comes after it.
                     self.cut = Some(ServicesError::cut(path, error));
                 } else {
                     drop_quietly(error);

@@ -15,23 +15,19 @@ use std::{
     panic::Location,
     sync::{
         Arc, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     task::Waker,
 };
 
+use crate::services::task::{End, ServiceTask};
 use crate::{
-    context::service::ServiceNode,
+    context::service::{ServiceNode, ServiceOwner},
     context::tree::{Activity, TaskRecord},
-    panic::{drop_quietly, quietly},
+    panic::quietly,
     registry::HasTasks,
     registry::services::{HasServices, ServiceState, ServiceStatus},
     sync::{Mutex, MutexGuard},
-    telemetry::events,
-};
-use crate::{
-    outcome::Outcome,
-    services::task::{End, ServiceFailure, ServiceTask},
 };
 
 /// A service among those of one `Services`.
@@ -53,7 +49,7 @@ pub(crate) enum Kind {
 
 pub(crate) struct State {
     pub(crate) place: &'static Location<'static>,
-    number: u64,
+    number: usize,
     /// The service around it, once it runs: `api/`.
     prefix: OnceLock<Box<str>>,
     inner: Mutex<Inner>,
@@ -108,7 +104,7 @@ pub(crate) struct Live {
 
 impl State {
     pub(crate) fn new(place: &'static Location<'static>) -> Arc<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
         let inner = Inner {
             services: Vec::new(),
             next_id: 0,
@@ -387,27 +383,6 @@ impl Service {
     }
 }
 
-impl ServiceFailure {
-    /// The text for the status of the service.
-    pub(crate) fn last_text(&self) -> Option<Box<str>> {
-        match self.outcome {
-            // The run has no text of an error that `err_into` could not convert.
-            Outcome::Panicked if self.text.is_none() => Some(self.error.to_string().into()),
-            _ => self.text.clone(),
-        }
-    }
-
-    /// Logs a failure that `run` does not return, and drops its error.
-    #[cold]
-    pub(crate) fn log(self, service: &str, why: &str) {
-        // A panic was logged where it was caught.
-        if self.outcome != Outcome::Panicked {
-            events::service_failed(service, self.outcome, self.text.as_deref(), why);
-        }
-        drop_quietly(self.error);
-    }
-}
-
 impl HasTasks for State {
     fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
         let inner = self.lock();
@@ -418,14 +393,20 @@ impl HasTasks for State {
         }
     }
 
-    /// The token that `run` was given fires, or a service says that it is ready: `run` continues.
+    /// The token that `run` was given fires: `run` continues.
     fn token_fired(&self) {
         self.notify();
     }
 }
 
+impl ServiceOwner for State {
+    fn service_changed(&self) {
+        self.notify();
+    }
+}
+
 impl HasServices for State {
-    fn number(&self) -> u64 {
+    fn number(&self) -> usize {
         self.number
     }
 

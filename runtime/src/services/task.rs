@@ -1,95 +1,21 @@
-//! The task of one service: how it is spawned, stopped and reported.
+//! The task of one service, as `run` stops it, and how it ended.
 //!
 //! Each service is a scope of its own, with a root token: it is cancelled alone, for its own cause.
 
-use std::{
-    panic::Location,
-    sync::{Arc, Weak},
-};
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::services::error::BoxError;
 use crate::{
     cause::Cause,
-    context::{
-        self,
-        cancel_waker::CancelWaker,
-        service::ServiceNode,
-        tree::{OnThread, ScopeNode, TaskRecord},
-    },
-    error::{Cancelled, TaskError},
+    context::cancel_waker::CancelWaker,
+    context::tree::{ScopeNode, TaskRecord},
     outcome::Outcome,
-    panic,
-    panic::Caught,
-    registry::live::LiveTask,
-    registry::unfinished::{UnfinishedReason, UnfinishedTask},
-    run::future::{Prepared, SupervisedFuture, TaskCompletion},
-    run::output::panicked,
+    panic::drop_quietly,
+    registry::unfinished::UnfinishedTask,
     telemetry::events,
-    telemetry::span::TaskSpan,
-    token::call_closure,
 };
-use crate::{
-    services::error::{BoxError, ServiceError},
-    services::ready::Ready,
-    services::state::{ServiceId, State},
-    tasks::cell::{Report, Task},
-    tasks::name::task_name,
-    tasks::spawner::{OnWorkers, Spawner},
-};
-
-/// Calls the closure of a service, and spawns the run that it makes. A panic of the closure is returned as an error.
-pub(crate) type Start<'a> =
-    Box<dyn FnOnce(Starting<'_>) -> Result<Arc<ServiceTask>, BoxError> + Send + 'a>;
-
-/// What a service is started with.
-pub(crate) struct Starting<'a> {
-    pub(crate) state: &'a Arc<State>,
-    pub(crate) id: ServiceId,
-    pub(crate) node: Arc<ServiceNode>,
-    pub(crate) span: &'a TaskSpan,
-    pub(crate) place: &'static Location<'static>,
-}
-
-/// Makes the start of a service of its closure.
-pub(crate) fn start<'a, S, F>(service: F) -> Start<'a>
-where
-    F: FnOnce(CancellationToken, Ready) -> S + Send + 'a,
-    S: SupervisedFuture<Value = ()> + Send + 'static,
-    S::Error: ServiceError,
-{
-    Box::new(move |starting| {
-        let token = CancellationToken::new();
-        let ready = Ready::new(starting.node.clone());
-        let given = token.clone();
-        match call_closure(move || service(given, ready)) {
-            Ok(run) => Ok(spawn(run, token, starting)),
-            Err(caught) => Err(panicked(task_name::<S, F>(), caught).into()),
-        }
-    })
-}
-
-/// Registers the task, then spawns it.
-fn spawn<S>(mut run: S, token: CancellationToken, starting: Starting<'_>) -> Arc<ServiceTask>
-where
-    S: SupervisedFuture<Value = ()> + Send + 'static,
-    S::Error: ServiceError,
-{
-    let Starting { state, id, node, span, place } = starting;
-    let spec = run.spec();
-    let scope = context::service_scope(token.clone(), node);
-    let record = Arc::new(TaskRecord::new(spec, place, scope.clone(), OnThread::Worker));
-    let weak: Weak<TaskRecord> = Arc::downgrade(&record);
-    let cancel_waker = CancelWaker::new(&token, &scope, weak);
-    let task = Arc::new(ServiceTask { record: record.clone(), token, scope, cancel_waker });
-    state.set_task(id, &task);
-    run.prepare(Prepared { permit: None, longest_grace: None });
-    let span = events::task_span(span, task.scope.cuts_spans(), spec.name());
-    let report = ServiceReporter { state: state.clone(), id, task: task.clone() };
-    let tokio_id = OnWorkers::spawn(Task::new(record.clone(), span, &mut Some(run), report));
-    record.set_id(tokio_id);
-    task
-}
 
 /// A service that has not ended.
 pub(crate) struct ServiceTask {
@@ -100,6 +26,15 @@ pub(crate) struct ServiceTask {
 }
 
 impl ServiceTask {
+    pub(crate) fn new(
+        record: Arc<TaskRecord>,
+        token: CancellationToken,
+        scope: Arc<ScopeNode>,
+        cancel_waker: CancelWaker,
+    ) -> Self {
+        Self { record, token, scope, cancel_waker }
+    }
+
     pub(crate) fn record(&self) -> &Arc<TaskRecord> {
         &self.record
     }
@@ -111,6 +46,19 @@ impl ServiceTask {
 
     pub(crate) fn abort(&self) {
         self.record.abort();
+    }
+
+    pub(crate) fn cancel_waker(&self) -> &CancelWaker {
+        &self.cancel_waker
+    }
+
+    /// Why its task was dropped before its run had ended.
+    pub(crate) fn cause_of_abort(&self) -> Cause {
+        if self.token.is_cancelled() {
+            self.scope.cause().unwrap_or(Cause::Token)
+        } else {
+            Cause::RuntimeGone
+        }
     }
 }
 
@@ -134,93 +82,23 @@ pub(crate) struct ServiceFailure {
     pub(crate) text: Option<Box<str>>,
 }
 
-/// Reports the end of a service's task.
-struct ServiceReporter {
-    state: Arc<State>,
-    id: ServiceId,
-    task: Arc<ServiceTask>,
-}
-
-impl ServiceReporter {
-    fn finish<E: ServiceError>(
-        self,
-        record: &TaskRecord,
-        ended: TaskCompletion<(), E>,
-        text: Option<Box<str>>,
-    ) {
-        let TaskCompletion { outcome, overdue, result, .. } = ended;
-        let end = match result {
-            Ok(()) => End::Ok,
-            Err(error) => match panic::catch(|| error.into()) {
-                Err(caught) => End::conversion_panicked(record, caught),
-                Ok(_) if overdue => End::Overdue(UnfinishedTask {
-                    task: LiveTask::of(record),
-                    why: UnfinishedReason::OwnGrace(record.spec().grace()),
-                }),
-                Ok(error) if outcome == Outcome::Cancelled => End::Cancelled(error),
-                Ok(error) => End::Failed(ServiceFailure { error, outcome, text }),
-            },
-        };
-        self.end(end);
+impl ServiceFailure {
+    /// The text for the status of the service.
+    pub(crate) fn last_text(&self) -> Option<Box<str>> {
+        match self.outcome {
+            // The run has no text of an error that `err_into` could not convert.
+            Outcome::Panicked if self.text.is_none() => Some(self.error.to_string().into()),
+            _ => self.text.clone(),
+        }
     }
 
-    /// Once the end is reported, nothing of the task is left but its memory.
-    fn end(self, end: End) {
-        let Self { state, id, task } = self;
-        drop(task);
-        state.set_ended(id, end);
-    }
-}
-
-impl End {
-    fn conversion_panicked(record: &TaskRecord, caught: Caught) -> Self {
-        Self::Failed(ServiceFailure {
-            error: panicked(record.spec(), caught).into(),
-            outcome: Outcome::Panicked,
-            text: None,
-        })
-    }
-}
-
-impl<E: ServiceError> Report<(), E> for ServiceReporter {
-    /// A failure that `run` does not return is logged.
-    const LOGS: bool = true;
-
-    fn completed(
-        self,
-        record: &Arc<TaskRecord>,
-        ended: TaskCompletion<(), E>,
-        _: Option<CancellationToken>,
-    ) {
-        self.finish(record, ended, None);
-    }
-
-    fn failed(
-        self,
-        record: &Arc<TaskRecord>,
-        ended: TaskCompletion<(), E>,
-        _: Option<CancellationToken>,
-        text: Option<Box<str>>,
-    ) {
-        self.finish(record, ended, text);
-    }
-
-    fn aborted(self, record: &Arc<TaskRecord>, _: fn(TaskError) -> E) {
-        let fired = self.task.token.is_cancelled();
-        let cause = if fired {
-            self.task.scope.cause().unwrap_or(Cause::Token)
-        } else {
-            Cause::RuntimeGone
-        };
-        let cancelled = Cancelled::new(record.spec(), cause);
-        self.end(End::Aborted(TaskError::Cancelled(cancelled).into()));
-    }
-
-    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
-        self.end(End::conversion_panicked(record, caught));
-    }
-
-    fn cancel_waker(&self) -> Option<&CancelWaker> {
-        Some(&self.task.cancel_waker)
+    /// Logs a failure that `run` does not return, and drops its error.
+    #[cold]
+    pub(crate) fn log(self, service: &str, why: &str) {
+        // A panic was logged where it was caught.
+        if self.outcome != Outcome::Panicked {
+            events::service_failed(service, self.outcome, self.text.as_deref(), why);
+        }
+        drop_quietly(self.error);
     }
 }

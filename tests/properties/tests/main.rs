@@ -16,4 +16,5 @@ mod limit;
 mod map;
 mod pool;
 mod pool_model;
+mod services;
 mod support;
