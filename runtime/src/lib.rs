@@ -35,6 +35,7 @@
 //! | a test that fails for what it leaves behind | [`#[supervised::test]`](macro@supervised::test), [`LeakCheck`] |
 //! | what has happened so far | [`stats()`], [`recent_panics()`] |
 //! | what every task does now | [`tasks()`] |
+//! | what every component does now | [`services()`] |
 //! | a readiness probe | [`is_ready()`] |
 //! | a limit that changes while it runs | [`set_limit()`] |
 //!
@@ -164,7 +165,7 @@ pub use crate::{
 };
 pub use crate::{
     registry::live::{LiveTask, ParentTask, TaskState},
-    registry::services::{ServiceState, ServiceStatus, is_ready},
+    registry::services::{ServiceState, ServiceStatus, is_ready, services},
     registry::snapshot::Tasks,
     registry::unfinished::Unfinished,
 };

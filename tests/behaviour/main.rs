@@ -40,6 +40,7 @@ mod restart_drop_order;
 mod restart_panics;
 mod restart_scopes;
 mod services;
+mod services_restart;
 mod set_limit;
 mod shield;
 mod shield_edges;

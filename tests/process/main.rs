@@ -15,6 +15,7 @@ mod pools;
 mod random;
 mod reports;
 mod second_signal;
+mod services;
 mod spent;
 mod storm;
 mod storms;

@@ -33,8 +33,30 @@ pub(crate) fn register(
     SERVICES.register(services)
 }
 
-/// Returns the services of the process: those of one `Services` in the order in which they start.
-pub(crate) fn services() -> Vec<ServiceStatus> {
+/// Returns the services of the process: of each [`Services`](crate::Services) that runs, in the order in which they
+/// start.
+///
+/// Callable from any thread. The states are those of the moment.
+///
+/// ```
+/// use tokio_supervised::{CancellationToken, ServiceState, Services, TaskError, services, supervised};
+///
+/// #[supervised]
+/// async fn report() -> Result<(), TaskError> {
+///     let all = services();
+///     assert_eq!((&*all[0].name, all[0].state), ("report", ServiceState::Starting));
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> anyhow::Result<()> {
+/// Services::new(&CancellationToken::new()).step("report", |token| report(token)).run().await?;
+/// assert!(services().is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn services() -> Vec<ServiceStatus> {
     let mut all = SERVICES.all();
     all.sort_by_key(|each| each.number());
     let mut services = Vec::new();

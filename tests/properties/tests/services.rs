@@ -398,7 +398,7 @@ async fn stops(
 }
 
 /// It is dropped at its `.await`.
-#[supervised(name = "properties: dropped service", grace = "10s")]
+#[supervised(name = "properties: dropped service")]
 async fn is_dropped(guard: Guard, behaviour: Behaviour, ready: Option<Ready>) -> Result<(), Error> {
     let _guard = guard;
     live(behaviour, ready).await
