@@ -25,7 +25,7 @@ use crate::support::{in_time, poll_once};
 const SECOND: Duration = Duration::from_secs(1);
 const LATER: Duration = Duration::from_secs(30);
 
-/// What happened, in order.
+/// The events, in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -83,7 +83,7 @@ async fn stubborn(token: &CancellationToken) -> anyhow::Result<()> {
     pending().await
 }
 
-/// Has a grace of its own that it exceeds.
+/// Exceeds the grace of its function.
 #[supervised(name = "services: overdue", grace = "2s")]
 async fn overdue(token: &CancellationToken) -> anyhow::Result<()> {
     token.cancelled().await;
@@ -793,7 +793,7 @@ async fn the_names_of_nested_services_are_joined() {
     let services = Services::new(&token)
         .service_with_ready("api", |token, ready| api(token, ready, log.clone()))
         .service("http", |token| run(token, log.clone(), "http", SECOND));
-    let looked = async {
+    let check = async {
         sleep(SECOND).await;
         let tasks = tasks();
         let mut found: Vec<_> = tasks.iter().filter_map(|task| task.service.as_deref()).collect();
@@ -802,7 +802,7 @@ async fn the_names_of_nested_services_are_joined() {
         let drawn = tasks.to_string();
         assert!(drawn.contains(", service api/cache)"), "{drawn}");
     };
-    let (ran, ()) = in_time(async { tokio::join!(services.run(), looked) }).await;
+    let (ran, ()) = in_time(async { tokio::join!(services.run(), check) }).await;
     let error = ran.unwrap_err();
     assert_eq!(format!("{error:?}"), "service `api` failed: service `api/cache` failed: cold");
     assert_eq!(log.lines(), ["start store", "start http", "stop store", "stop http"]);

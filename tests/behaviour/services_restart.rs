@@ -20,7 +20,7 @@ use crate::support::in_time;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What happened, in order.
+/// The events, in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 

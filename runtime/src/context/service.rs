@@ -1,13 +1,13 @@
-//! What a service's task, the runs in it and its `Services` share: its name, its restarts, and whether it is ready.
+//! The state of a service that its task, the runs in it and its `Services` share: its name, its restarts, its readiness.
 //!
-//! A scope that belongs to a service refers to its node (`tree.rs`). So a restart is counted where it happens, and a
+//! A scope that belongs to a service refers to its node (`tree.rs`). So a restart is counted by the run itself, and a
 //! nested `Services` finds the name of the service around it.
 //!
 //! Invariants
 //!
 //! 1. A service is ready only for the run that said so: a restart counts up `restarts`, and readiness has the count at
 //!    which it was set. Otherwise a service would count as ready while it waits for its restart.
-//! 2. The text of the last failure is bounded where it is made (`run/output.rs`).
+//! 2. The text of the last failure is bounded by the code that writes it (`run/output.rs`).
 
 use std::sync::{Arc, PoisonError, Weak};
 

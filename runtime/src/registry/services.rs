@@ -13,7 +13,7 @@ use crate::{
 
 /// The services of one `Services` that runs.
 pub(crate) trait HasServices: Send + Sync {
-    /// An order: those that were made earlier have a smaller one.
+    /// Its number: a `Services` that was made earlier has a smaller one.
     fn number(&self) -> usize;
     /// Adds the services, in the order in which they start.
     fn services(&self, into: &mut Vec<ServiceStatus>);

@@ -81,7 +81,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Stop
 ///
 /// They stop when the token fires, when a service fails, or when one returns without having been asked to. The last one
-/// stops first: each has a token of its own, which fires when all after it have ended. It then has the grace of its
+/// stops first: each has its own token, which fires when all after it have ended. It then has the grace of its
 /// function, and at most what is left of the total less 1 s for each service that stops after it. The total is
 /// [`grace`](Self::grace); after a signal it is at most what main has left of its grace. A service that has not stopped
 /// by then is aborted, and the next one stops.
@@ -100,7 +100,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Names
 ///
 /// A name is what a failure, a log event and an operator see, and it becomes a label of the metric
-/// `supervised_service_up`: use few. The names of a `Services` inside a service begin with that service's name:
+/// `supervised_service_up`: use few. The names of a `Services` inside a service start with that service's name:
 /// `api/cache`.
 ///
 /// # Comparison to `Group`

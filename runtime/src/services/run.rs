@@ -93,7 +93,7 @@ pub(crate) struct Pending<'a> {
     pub(crate) reply: Option<Reply>,
 }
 
-/// What `run` was given.
+/// The settings, the services and the commands of one `run`.
 pub(crate) struct Plan<'a> {
     pub(crate) state: Arc<State>,
     pub(crate) token: CancellationToken,
@@ -119,7 +119,7 @@ pub(crate) struct Running<'a> {
     /// The first step that did not return.
     cut: Option<ServicesError>,
     unfinished: Vec<(Arc<str>, UnfinishedTask)>,
-    /// The shortest time that a service had to stop of those that did not.
+    /// The shortest time that a service had which did not stop.
     shortest: Option<Duration>,
     has_reported_ready: bool,
     _cancel_waker: CancelWaker,
@@ -189,12 +189,9 @@ impl<'a> Running<'a> {
             if self.cause.is_some() {
                 return;
             }
-            if self.is_idle() {
-                if self.plan.commands.is_none() {
-                    return;
-                }
-            } else {
-                self.report_ready();
+            self.report_ready();
+            if self.plan.commands.is_none() && self.is_idle() {
+                return;
             }
             let until = self.next_time();
             if let Some(command) = self.wait(until).await {
@@ -302,8 +299,13 @@ impl<'a> Running<'a> {
                 if by_handle.is_some_and(HandleStop::is_awaited) {
                     return Some(ServicesError::failed(path, failure.error));
                 }
-                if self.failure.is_some() || by_handle.is_some() {
-                    failure.log(&path, "it is not the first failure, which `run` returns");
+                let why = match by_handle {
+                    Some(_) => Some("the call of `stop` was dropped"),
+                    None if self.failure.is_some() => Some("`run` returns an earlier failure"),
+                    None => None,
+                };
+                if let Some(why) = why {
+                    failure.log(&path, why);
                     return None;
                 }
                 let failed = ServicesError::failed(path, failure.error);
@@ -656,7 +658,7 @@ fn earlier(end: Instant, by: Duration) -> Instant {
 
 fn answer(reply: Option<Reply>, result: Result<(), ServicesHandleError>) {
     if let Some(reply) = reply {
-        // An error means that no one waits for it.
+        // An error means that the call was dropped.
         drop(reply.send(result));
     }
 }

@@ -40,7 +40,7 @@ use crate::{
 pub(crate) type Start<'a> =
     Box<dyn FnOnce(Starting<'_>) -> Result<Arc<ServiceTask>, BoxError> + Send + 'a>;
 
-/// What a service is started with.
+/// The parts that a start needs.
 pub(crate) struct Starting<'a> {
     pub(crate) state: &'a Arc<State>,
     pub(crate) id: ServiceId,

@@ -5,7 +5,7 @@
 //! 1. A service is listed before its task is given to tokio, and its task until that has ended: it is never missing
 //!    from `tasks()`, and a drop of `run` aborts it.
 //! 2. The ends are queued in the order in which they were reported: the first failure is the one that `run` returns.
-//! 3. `run` stores its waker before it looks for news, and who has news sets `news` before it takes the waker. Otherwise
+//! 3. `run` stores its waker before it checks `news`, and a task that ends sets `news` before it takes the waker. Otherwise
 //!    `run` could sleep through the end of a service.
 //! 4. No user code runs under the lock, and no token is checked there: a `cancel` holds the locks of its tokens while it
 //!    calls [`State::token_fired`].
@@ -34,7 +34,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServiceId(u64);
 
-/// What the end of a service means.
+/// The kind of a service: when the next one starts, and whether it may end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Must return `Ok` before the next one starts.
@@ -66,7 +66,7 @@ struct Inner {
     waker: Option<Waker>,
 }
 
-/// What `run` does.
+/// The phase of `run`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// It starts services, or waits for the first that ends.
@@ -121,7 +121,7 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the service around it: its names begin with that of this one.
+    /// Sets the service around it: its name is the prefix of all names.
     pub(crate) fn set_around(&self, service: Option<&ServiceNode>) {
         if let Some(service) = service {
             _ = self.prefix.set(format!("{}/", service.path()).into());
@@ -273,7 +273,7 @@ impl State {
         self.lock().phase
     }
 
-    /// Returns the ends that no one handles.
+    /// Sets the phase. If `run` is over, returns the ends that were not handled.
     pub(crate) fn set_phase(&self, phase: Phase) -> VecDeque<(ServiceId, End)> {
         let mut inner = self.lock();
         inner.phase = phase;

@@ -1,6 +1,6 @@
 //! The task of one service, as `run` stops it, and how it ended.
 //!
-//! Each service is a scope of its own, with a root token: it is cancelled alone, for its own cause.
+//! Each service has its own scope and root token: it is cancelled alone, for its own cause.
 
 use std::sync::Arc;
 
@@ -95,7 +95,7 @@ impl ServiceFailure {
     /// Logs a failure that `run` does not return, and drops its error.
     #[cold]
     pub(crate) fn log(self, service: &str, why: &str) {
-        // A panic was logged where it was caught.
+        // The boundary that caught a panic has logged it.
         if self.outcome != Outcome::Panicked {
             events::service_failed(service, self.outcome, self.text.as_deref(), why);
         }

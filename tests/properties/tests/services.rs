@@ -36,7 +36,7 @@ enum Kind {
     WithReady(u64),
 }
 
-/// What it does once its token has fired.
+/// How it stops once its token has fired.
 #[derive(Clone, Copy, Debug)]
 enum Stop {
     /// It is dropped at its `.await`.
@@ -93,7 +93,7 @@ fn program() -> impl Strategy<Value = Program> {
         .prop_map(|(services, grace, token_fires)| Program { services, grace, token_fires })
 }
 
-/// What a program is seen to do.
+/// The observable behaviour of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Seen {
     starts: Vec<usize>,
@@ -114,7 +114,7 @@ enum Outcome {
     Unfinished(&'static str, usize, Option<Box<Outcome>>),
 }
 
-/// The services as their documentation tells of them: one event after the other.
+/// The services as documented: one event after the other.
 struct Model<'a> {
     program: &'a Program,
     now: u64,
@@ -155,7 +155,7 @@ impl<'a> Model<'a> {
         self.program.services[service].kind
     }
 
-    /// The next of these events and of the ends of services that no one has asked to stop.
+    /// The next of these events and of the ends of services that were not asked to stop.
     fn next(&mut self, of: Vec<(u64, Event)>, except: Option<usize>) -> Event {
         let mut all = of;
         for (service, since) in self.live.clone() {
@@ -182,7 +182,7 @@ impl<'a> Model<'a> {
         self.failure.get_or_insert(failure);
     }
 
-    /// The end of a service that no one has asked to stop. Returns whether it stops the others.
+    /// The end of a service that was not asked to stop. Returns whether it stops the others.
     fn ended(&mut self, service: usize, end: End) -> bool {
         self.end(service);
         let name = NAMES[service];
@@ -245,7 +245,7 @@ impl<'a> Model<'a> {
                             return false;
                         }
                     }
-                    Event::Limit => unreachable!("no one was asked to stop"),
+                    Event::Limit => unreachable!("no service was asked to stop"),
                 }
             }
         }
@@ -270,8 +270,13 @@ impl<'a> Model<'a> {
 
     fn stop(&mut self) {
         let started = self.now;
-        while let Some((service, _)) = self.live.last().copied() {
-            let stop = self.program.services[service].stop;
+        let mut first = true;
+        while let Some((service, since)) = self.live.last().copied() {
+            let mut stop = self.program.services[service].stop;
+            // Its token fires before its body was polled.
+            if std::mem::take(&mut first) && since == self.now {
+                stop = Stop::AtOnce;
+            }
             let stops = match stop {
                 Stop::AtOnce => Some((self.now, None)),
                 Stop::Takes(takes, end) => Some((self.now + takes, Some(end))),
@@ -318,7 +323,7 @@ impl<'a> Model<'a> {
     }
 }
 
-/// What a program does, as its services note it.
+/// The starts and ends that the services of a program note.
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<(Vec<usize>, Vec<usize>)>>, Arc<AtomicUsize>);
 
