@@ -5,6 +5,7 @@ use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 use crate::{
     error::{Cancelled, TaskError},
     panic,
+    panic::drop_quietly,
     registry::unfinished::Unfinished,
 };
 
@@ -133,13 +134,15 @@ impl ServicesError {
         let mut next = self.source();
         for _ in 0..DEEPEST {
             let Some(error) = next else { break };
-            let link = panic::catch(|| error.to_string());
-            let link = link.unwrap_or_else(|_| "(its `Display` panicked)".to_owned());
+            let link = panic::catch(|| error.to_string()).unwrap_or_else(|caught| {
+                drop_quietly(caught);
+                "(its `Display` panicked)".to_owned()
+            });
             if !text.contains(&link) {
                 text.push_str(": ");
                 text.push_str(&link);
             }
-            next = error.source();
+            next = panic::catch(|| error.source()).map_err(drop_quietly).ok().flatten();
         }
         text
     }

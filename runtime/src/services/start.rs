@@ -8,16 +8,17 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cause::Cause,
     context::{
         self,
         cancel_waker::CancelWaker,
         service::ServiceNode,
         tree::{OnThread, TaskRecord},
     },
-    error::{Cancelled, TaskError},
+    error::{Cancelled, TaskError, is_cancelled},
     outcome::Outcome,
     panic,
-    panic::Caught,
+    panic::{Caught, drop_quietly},
     registry::live::LiveTask,
     registry::unfinished::{UnfinishedReason, UnfinishedTask},
     run::future::{Prepared, SupervisedFuture, TaskCompletion},
@@ -112,11 +113,24 @@ impl ServiceReporter {
                     task: LiveTask::of(record),
                     why: UnfinishedReason::OwnGrace(record.spec().grace()),
                 }),
-                Ok(error) if outcome == Outcome::Cancelled => End::Cancelled(error),
+                Ok(error) if outcome == Outcome::Cancelled => {
+                    End::Cancelled(self.as_cancellation(record, error))
+                }
                 Ok(error) => End::Failed(ServiceFailure { error, outcome, text }),
             },
         };
         self.end(end);
+    }
+
+    /// An error type may hide its sources: then the error does not say that it is a cancellation.
+    fn as_cancellation(&self, record: &TaskRecord, error: BoxError) -> BoxError {
+        // Its sources are the user's code.
+        let shows = panic::catch(|| is_cancelled(&*error)).map_err(drop_quietly);
+        if shows == Ok(true) {
+            return error;
+        }
+        drop_quietly(error);
+        cancelled(record, self.task.cause())
     }
 
     /// Once the end is reported, nothing of the task is left but its memory.
@@ -125,6 +139,10 @@ impl ServiceReporter {
         drop(task);
         state.set_ended(id, end);
     }
+}
+
+fn cancelled(record: &TaskRecord, cause: Cause) -> BoxError {
+    TaskError::Cancelled(Cancelled::new(record.spec(), cause)).into()
 }
 
 impl End {
@@ -161,9 +179,8 @@ impl<E: ServiceError> Report<(), E> for ServiceReporter {
     }
 
     fn aborted(self, record: &Arc<TaskRecord>, _: fn(TaskError) -> E) {
-        let cause = self.task.cause_of_abort();
-        let cancelled = Cancelled::new(record.spec(), cause);
-        self.end(End::Aborted(TaskError::Cancelled(cancelled).into()));
+        let cancelled = cancelled(record, self.task.cause_of_abort());
+        self.end(End::Aborted(cancelled));
     }
 
     fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {

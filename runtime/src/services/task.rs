@@ -52,13 +52,14 @@ impl ServiceTask {
         &self.cancel_waker
     }
 
+    /// Why it was cancelled.
+    pub(crate) fn cause(&self) -> Cause {
+        self.scope.cause().unwrap_or(Cause::Token)
+    }
+
     /// Why its task was dropped before its run had ended.
     pub(crate) fn cause_of_abort(&self) -> Cause {
-        if self.token.is_cancelled() {
-            self.scope.cause().unwrap_or(Cause::Token)
-        } else {
-            Cause::RuntimeGone
-        }
+        if self.token.is_cancelled() { self.cause() } else { Cause::RuntimeGone }
     }
 }
 
