@@ -210,9 +210,10 @@ impl<'a> Model<'a> {
 
     /// Returns whether everything has ended.
     fn serve(&mut self) -> bool {
-        for service in 0..self.program.services.len() {
+        let program = self.program;
+        for (service, behaviour) in program.services.iter().enumerate() {
             self.seen.starts.push(service);
-            let Behaviour { kind, panics_in_its_closure, .. } = self.program.services[service];
+            let Behaviour { kind, panics_in_its_closure, .. } = *behaviour;
             if panics_in_its_closure {
                 self.fail(Outcome::Failed(NAMES[service]));
                 return false;
