@@ -381,7 +381,7 @@ async fn a_service_past_the_grace_of_its_function_is_unfinished() {
     let started = Instant::now();
     let services = Services::new(&token)
         .service("a", |token| run(token, log.clone(), "a", SECOND))
-        .service("b", |token| overdue(token));
+        .service("b", overdue);
     let error = in_time(services.run()).await.unwrap_err();
     assert_eq!(error.to_string(), "service `b` did not stop in time");
     let [task] = unfinished(&error).tasks() else { panic!("{error:?}") };
@@ -400,7 +400,7 @@ async fn a_service_leaves_a_second_for_each_that_stops_after_it() {
         .grace(10 * SECOND)
         .service("a", |token| run(token, log.clone(), "a", SECOND / 2))
         .service("b", |token| run(token, log.clone(), "b", SECOND / 2))
-        .service("c", |token| stubborn(token));
+        .service("c", stubborn);
     let error = in_time(services.run()).await.unwrap_err();
     assert_eq!(error.to_string(), "service `c` did not stop in time");
     let found = unfinished(&error);
@@ -420,9 +420,9 @@ async fn a_short_grace_is_shared() {
     let services = Services::new(&token)
         .grace(2 * SECOND)
         .service("a", |token| run(token, log.clone(), "a", SECOND / 4))
-        .service("b", |token| stubborn(token))
-        .service("c", |token| stubborn(token))
-        .service("d", |token| stubborn(token));
+        .service("b", stubborn)
+        .service("c", stubborn)
+        .service("d", stubborn);
     let error = in_time(services.run()).await.unwrap_err();
     assert_eq!(error.to_string(), "service `d` and 2 others did not stop in time");
     assert_eq!(unfinished(&error).tasks().len(), 3);
@@ -435,7 +435,7 @@ async fn what_does_not_stop_is_named_with_the_first_failure() {
     let token = CancellationToken::new();
     let services = Services::new(&token)
         .grace(5 * SECOND)
-        .service("a", |token| stubborn(token))
+        .service("a", stubborn)
         .service("b", |token| fail_after(token, SECOND, "no queue"));
     let error = in_time(services.run()).await.unwrap_err();
     assert_eq!(error.to_string(), "service `a` did not stop in time; service `b` failed: no queue");
@@ -506,7 +506,7 @@ async fn a_panic_is_a_failure_wherever_it_happens() {
     stop_after(&token, SECOND);
     let services = Services::new(&token)
         .service("a", |token| run(token, log.clone(), "a", SECOND))
-        .service("b", |token| panic_in_stop(token));
+        .service("b", panic_in_stop);
     let error = in_time(services.run()).await.unwrap_err();
     assert!(format!("{error:?}").contains("in the stop"), "{error:?}");
     assert_eq!(log.lines(), ["start a", "stop a"]);
@@ -536,7 +536,7 @@ async fn a_panic_of_the_conversion_is_a_failure() {
         Err(Bad)
     }
 
-    let error = in_time(Services::new(&CancellationToken::new()).service("a", |t| bad(t)).run());
+    let error = in_time(Services::new(&CancellationToken::new()).service("a", bad).run());
     let error = error.await.unwrap_err();
     assert!(format!("{error:?}").contains("in the conversion"), "{error:?}");
 }
@@ -566,7 +566,7 @@ async fn closures_may_borrow_and_errors_may_differ() {
     let (token, words) = (CancellationToken::new(), vec!["borrowed"]);
     let services = Services::new(&token)
         .step("a", |token| other(token, words.len()))
-        .step("b", |token| quiet(token))
+        .step("b", quiet)
         .step("c", |token| return_after(token, Log::default(), words[0], Duration::ZERO));
     in_time(services.run()).await.unwrap();
     assert_eq!(words, ["borrowed"]);
@@ -577,7 +577,7 @@ async fn a_dropped_run_cancels_and_aborts() {
     let (token, causes) = (CancellationToken::new(), Causes::default());
     let services = Services::new(&token)
         .service("a", |token| note_cause(token, causes.clone()))
-        .service("dropped b", |token| stubborn(token));
+        .service("dropped b", stubborn);
     let handle = services.handle();
     let mut running = Box::pin(services.run());
     assert!(poll_once(running.as_mut()).is_pending());
@@ -675,8 +675,8 @@ async fn the_caller_of_stop_gets_the_failure() {
         .grace(20 * SECOND)
         .service("a", |token| fail_to_stop(token, "cannot flush"))
         .service("b", |token| note_cause(token, causes.clone()))
-        .service("c", |token| stubborn(token))
-        .service("d", |token| overdue(token));
+        .service("c", stubborn)
+        .service("d", overdue);
     with_handle(services, &token, |handle| async move {
         yield_now().await;
         let error = handle.stop("a").await.unwrap_err();
@@ -821,7 +821,7 @@ async fn a_service_cannot_cancel_the_others() {
     let started = Instant::now();
     let services = Services::new(&token)
         .service("a", |token| run(token, log.clone(), "a", SECOND))
-        .background("b", |token| fires(token));
+        .background("b", fires);
     in_time(services.run()).await.unwrap();
     assert_eq!(started.elapsed().as_secs(), 2);
     assert_eq!(log.lines(), ["start a", "stop a"]);

@@ -239,7 +239,7 @@ async fn a_service_that_waits_for_its_restart_stops_at_once() {
     let started = Instant::now();
     let services = Services::new(&token)
         .service("a", |token| run(token, log.clone(), "a"))
-        .service("b", |token| hangs(token));
+        .service("b", hangs);
     in_time(services.run()).await.unwrap();
     assert_eq!(started.elapsed().as_secs(), 1);
 }
@@ -262,7 +262,7 @@ async fn an_end_that_always_restarts_is_no_end() {
     stop_after(&token, 9 * SECOND);
     let services = Services::new(&token)
         .service("permanent", |token| always(token, runs.clone()))
-        .background("transient", |token| transient(token));
+        .background("transient", transient);
     in_time(services.run()).await.unwrap();
     assert!(runs.load(SeqCst) >= 4, "{runs:?}");
 }

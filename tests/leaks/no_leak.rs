@@ -170,7 +170,7 @@ async fn a_pool_that_tests_share_on_workers() {
 #[supervised::test]
 async fn a_task_of_another_runtime_in_a_pool_that_tests_share() {
     let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (begun, has_begun) = oneshot::channel();
     let elsewhere = task!("elsewhere", |_| -> Result<(), TaskError> {
         begun.send(()).unwrap();
         std::future::pending().await

@@ -223,7 +223,7 @@ async fn services_are_shown_with_their_restarts_and_last_failure() {
     let token = CancellationToken::new();
     let running = tokio::spawn({
         let token = token.clone();
-        async move { Services::new(&token).background("ops/flaky", |token| flaky(token)).run().await }
+        async move { Services::new(&token).background("ops/flaky", flaky).run().await }
     });
     let restarting = |json: &Value| {
         let service = object_of(json, "services", "name", "ops/flaky")?;

@@ -111,36 +111,36 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
     let services = match wanted().as_str() {
         "nested" => services
             .service("store", |token| obey(token, "store"))
-            .service_with_ready("api", |token, ready| api(token, ready))
+            .service_with_ready("api", api)
             .service("last", |token| say_ready(token, "READY")),
         "starts" => services
             .service("store", |token| obey(token, "store"))
-            .service_with_ready("slow", |token, ready| never_ready(token, ready))
+            .service_with_ready("slow", never_ready)
             .service("late", |token| say_ready(token, "LATE")),
         "step" => services
             .service("store", |token| obey(token, "store"))
-            .step("migrations", |token| migrate(token))
+            .step("migrations", migrate)
             .service("late", |token| say_ready(token, "LATE")),
-        "restarts" => services
-            .service("flaky", |token| flaky(token))
-            .service("watch", |token| see_restart(token, handle)),
+        "restarts" => {
+            services.service("flaky", flaky).service("watch", |token| see_restart(token, handle))
+        }
         "stubborn" => services
             .service("store", |token| obey(token, "store"))
-            .service("consumer", |token| stubborn(token))
+            .service("consumer", stubborn)
             .service("last", |token| say_ready(token, "READY")),
-        "blocked" => services
-            .service("store", |token| obey(token, "store"))
-            .service("consumer", |token| blocked(token)),
-        "fails" => services
-            .service("store", |token| obey(token, "store"))
-            .service("consumer", |token| fail(token)),
-        "panics" => services
-            .service("store", |token| obey(token, "store"))
-            .service("consumer", |token| panics(token)),
+        "blocked" => {
+            services.service("store", |token| obey(token, "store")).service("consumer", blocked)
+        }
+        "fails" => {
+            services.service("store", |token| obey(token, "store")).service("consumer", fail)
+        }
+        "panics" => {
+            services.service("store", |token| obey(token, "store")).service("consumer", panics)
+        }
         "fails and is stubborn" => services
             .grace(Duration::from_secs(1))
-            .service("consumer", |token| stubborn(token))
-            .service("bad", |token| fail(token)),
+            .service("consumer", stubborn)
+            .service("bad", fail),
         other => anyhow::bail!("no body {other}"),
     };
     services.run().await?;
