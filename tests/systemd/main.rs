@@ -29,6 +29,19 @@ fn a_service_is_ready_when_it_says_so_and_no_sooner() {
 }
 
 #[test]
+fn services_are_ready_when_all_of_them_are() {
+    let manager = Manager::new();
+    let mut program = manager.start("services");
+    program.wait_for("BEGUN");
+    assert!(manager.has_heard().is_empty());
+    program.close_stdin();
+    assert_eq!(manager.hears(), "READY=1\n");
+    program.send(SIGTERM);
+    program.end().with_code(0);
+    assert_eq!(manager.has_heard(), [STOPPING]);
+}
+
+#[test]
 fn the_first_signal_tells_once_that_it_stops_and_how_long_that_may_take() {
     let manager = Manager::new();
     let mut program = manager.start("serves");
