@@ -6,7 +6,7 @@
 //!    from `tasks()`, and a drop of `run` aborts it.
 //! 2. The ends are queued in the order in which they were reported: the first failure is the one that `run` returns.
 //! 3. `run` stores its waker before it checks `news`, and a task that ends sets `news` before it takes the waker. Otherwise
-//!    `run` could sleep through the end of a service.
+//!    `run` could sleep through the end of a service. (`state/loom.rs`)
 //! 4. No user code runs under the lock, and no token is checked there: a `cancel` holds the locks of its tokens while it
 //!    calls [`State::token_fired`].
 
@@ -29,6 +29,9 @@ use crate::{
     registry::services::{HasServices, ServiceState, ServiceStatus},
     sync::{Mutex, MutexGuard},
 };
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
 
 /// A service among those of one `Services`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
