@@ -99,8 +99,11 @@ where
         self
     }
 
-    /// Any end, even `Ok`, stops the rest: for services that only make sense together. The
-    /// cancellations that follow are no failures.
+    /// Any end, even `Ok`, stops the rest: for tasks that only make sense together, such as a reader and the task that
+    /// flushes what was read. The cancellations that follow are no failures.
+    ///
+    /// The components of a program are [`Services`](crate::Services): they have an order and names, and need not end
+    /// together.
     ///
     /// # Panics
     ///
