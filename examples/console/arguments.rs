@@ -2,15 +2,15 @@
 
 use clap::Parser;
 
-/// A busy service with some ill-behaved tasks, to look at on its ops page.
+/// A busy service with some ill-behaved tasks, to watch on its ops page.
 #[derive(Parser)]
 #[command(name = "console", after_help = STOPPING)]
 pub(crate) struct Arguments {
-    /// Where the page is on this machine; with 0 the system chooses. The first line on standard output tells it
+    /// The local port of the page; 0 lets the system choose one. The first line on standard output prints it
     #[arg(long, value_name = "PORT", default_value_t = 7070)]
     pub(crate) port: u16,
 
-    /// How many tasks there are that do nothing but wait
+    /// How many tasks only wait
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub(crate) sessions: usize,
 }

@@ -1,4 +1,4 @@
-//! Those that do not.
+//! The ill-behaved tasks.
 
 use std::time::{Duration, Instant};
 
@@ -29,12 +29,12 @@ async fn checksum(round: u64) {
     }
 }
 
-/// Reads records, and goes on after those that cannot be read.
+/// Reads records, and skips unreadable ones.
 #[supervised(on_cancel = "drop")]
 pub(crate) async fn read(token: &CancellationToken) -> anyhow::Result<()> {
     for record in 0_usize.. {
         sleep(ms(25)).await;
-        // What the boundary makes of a panic is counted, and on the page.
+        // The boundary counts its panics and shows them on the page.
         _ = parse(token, record).await;
     }
     Ok(())
@@ -48,7 +48,7 @@ async fn parse(record: usize) -> anyhow::Result<u32> {
     Ok(fields[chosen].parse()?)
 }
 
-/// Asks another service, again and again.
+/// Sends requests to another service.
 #[supervised(on_cancel = "drop")]
 pub(crate) async fn poll(token: &CancellationToken) -> anyhow::Result<()> {
     for request in 0_u64.. {
@@ -58,7 +58,7 @@ pub(crate) async fn poll(token: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One answer: one in eleven comes too late.
+/// One response: one in eleven arrives too late.
 #[supervised(timeout = "300ms", limit = 16)]
 async fn fetch(request: u64) -> anyhow::Result<()> {
     let takes = if request % 11 == 7 { 900 } else { 10 + request % 9 * 8 };
@@ -66,14 +66,14 @@ async fn fetch(request: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Listens to events, until the connection is gone.
+/// Receives events until the connection is lost.
 #[supervised(restart = "on-failure", backoff = "200ms..1s", max_restarts = "1000/1m")]
 pub(crate) async fn subscribe() -> anyhow::Result<()> {
     sleep(ms(2500)).await;
     anyhow::bail!("the connection was reset")
 }
 
-/// Takes 3 s to see that it was told to stop.
+/// Takes 3 s to stop after its token fires.
 #[supervised]
 pub(crate) async fn journal(token: &CancellationToken) -> anyhow::Result<()> {
     token.cancelled().await;

@@ -1,4 +1,4 @@
-//! A busy service with some ill-behaved tasks, to look at on its ops page.
+//! A busy service with some ill-behaved tasks, to watch on its ops page.
 //!
 //! ```text
 //! cargo run --example console                     # then open the address that it prints; Ctrl-C ends it
@@ -7,30 +7,30 @@
 //! cargo run --release --example console -- --sessions 1000000
 //! ```
 //!
-//! # What to look for
+//! # What to watch
 //!
-//! * `checksum` computes for 2 s without an `.await`, every 8 s: it *blocks its worker*, and stands at the top.
+//! * `checksum` computes for 2 s without an `.await`, every 8 s: it *blocks its worker*, and is listed first.
 //! * `resize` is at its limit of 4, and its callers wait.
-//! * `deliver` runs in a pool, and fails now and then: each failure is one delivery's.
-//! * `parse` panics now and then: the message, the place and the backtrace are at the bottom of the page.
-//! * `fetch` gives up after 300 ms, which is not always enough.
+//! * `deliver` runs in a pool, and fails sometimes: a failure affects one delivery.
+//! * `parse` panics sometimes: the message, the place and the backtrace are at the bottom of the page.
+//! * `fetch` times out after 300 ms, which is not always enough.
 //! * `subscribe` loses its connection, and is restarted.
-//! * `pack` holds a thread, but one that is there to be held: `blocking`, and no worker is.
-//! * `session` is there 200 times: alike siblings are one line.
-//! * `journal` ignores its token for 3 s. Press Ctrl-C, and see who is left.
+//! * `pack` blocks a thread, but one for blocking work: its state is `blocking`, and no worker is blocked.
+//! * `session` runs 200 times: alike siblings are one line.
+//! * `journal` ignores its token for 3 s. Press Ctrl-C to see which tasks remain.
 //!
 //! # How it is served
 //!
-//! [`ops::listen`] has a thread of its own, so that the page is there when every worker is blocked, and until the
-//! process is gone. It answers to this machine alone.
+//! [`ops::listen`] has its own thread, so the page is available when every worker is blocked, and until the process
+//! ends. It answers only to this machine.
 //!
 //! # The rules that it follows
 //!
-//! * 1, every task has an exit story: all stop at their next `.await`, `journal` 3 s after it was told to.
+//! * 1, every task has an exit story: all stop at their next `.await`, `journal` 3 s after its token fires.
 //! * 2, registration happens in the parent: the page knows a task before it runs.
 //! * 4, cancellation is threaded through: Ctrl-C reaches each of them.
-//! * 5, panics stop at the task boundary: `read`, which calls `parse`, goes on.
-//! * 6, groups, not counters and channels: what the page shows, nobody had to write down.
+//! * 5, panics stop at the task boundary: `read`, which calls `parse`, continues.
+//! * 6, groups, not counters and channels: the page needs no bookkeeping in the service.
 //! * 10, concurrency is bounded: limits, a pool, and groups of a known size.
 
 mod arguments;
@@ -45,7 +45,7 @@ use tokio_supervised::{CancellationToken, Group, Pool, ops, supervised};
 use arguments::Arguments;
 
 fn main() -> ExitCode {
-    // The page tells of panics.
+    // The page shows panics.
     std::panic::set_hook(Box::new(|_| {}));
     run()
 }
@@ -71,7 +71,7 @@ async fn run(token: CancellationToken) -> anyhow::Result<()> {
     group.spawn(ill::subscribe).await;
     group.spawn(ill::journal).await;
 
-    // Ctrl-C ends them: a cancellation is what is expected here.
+    // Ctrl-C ends them: a cancellation is expected here.
     let ended = group.join().await;
     pool.drain(std::time::Duration::from_secs(1)).await?;
     if token.is_cancelled() { Ok(()) } else { ended.map(drop) }

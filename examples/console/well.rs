@@ -1,4 +1,4 @@
-//! Those that behave.
+//! The well-behaved tasks.
 
 use std::{thread, time::Duration};
 
@@ -9,7 +9,7 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// Has pictures made smaller: more at once than `resize` allows.
+/// Resizes pictures: starts more at once than `resize` allows.
 #[supervised(on_cancel = "drop")]
 pub(crate) async fn gallery(token: &CancellationToken) -> anyhow::Result<()> {
     loop {
@@ -17,14 +17,14 @@ pub(crate) async fn gallery(token: &CancellationToken) -> anyhow::Result<()> {
     }
 }
 
-/// Makes one smaller.
+/// Resizes one picture.
 #[supervised(limit = 4)]
 async fn resize(picture: u64) -> anyhow::Result<()> {
     sleep(ms(40 + 37 * (picture % 5))).await;
     Ok(())
 }
 
-/// Takes messages in, as long as the pool takes them.
+/// Accepts messages while the pool has room.
 #[supervised]
 pub(crate) async fn accept(pool: Pool) -> anyhow::Result<()> {
     for message in 0_u64.. {
@@ -34,15 +34,15 @@ pub(crate) async fn accept(pool: Pool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Delivers one message, unless nobody is there.
+/// Delivers one message, unless the recipient is away.
 #[supervised]
 async fn deliver(message: u64) -> anyhow::Result<()> {
     sleep(ms(20 + message % 7 * 15)).await;
-    anyhow::ensure!(message % 53 != 0, "nobody answers the door");
+    anyhow::ensure!(message % 53 != 0, "no one answers the door");
     Ok(())
 }
 
-/// Holds the sessions.
+/// Keeps the sessions open.
 #[supervised]
 pub(crate) async fn chat(token: &CancellationToken, sessions: usize) -> anyhow::Result<()> {
     let group = Group::new(token);
@@ -52,13 +52,13 @@ pub(crate) async fn chat(token: &CancellationToken, sessions: usize) -> anyhow::
     group.join().await.map(drop)
 }
 
-/// One visitor, who says nothing.
+/// One idle visitor.
 #[supervised]
 async fn session() -> anyhow::Result<()> {
     std::future::pending().await
 }
 
-/// Packs from time to time, on a thread that is there for such work.
+/// Packs from time to time, on a thread for blocking work.
 #[supervised]
 pub(crate) async fn archive(token: &CancellationToken) -> anyhow::Result<()> {
     let mut ticks = interval(ms(6000));
@@ -70,7 +70,7 @@ pub(crate) async fn archive(token: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// It asks for its token between two files: nothing else could stop it.
+/// It checks its token between two files: nothing else could stop it.
 #[expect(clippy::disallowed_methods, reason = "it stands for work that holds a thread")]
 fn pack(token: CancellationToken) -> anyhow::Result<()> {
     for _file in 0..40 {

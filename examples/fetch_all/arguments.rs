@@ -11,7 +11,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "fetch_all", after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
-    /// `http://` URLs, files with one URL on a line (`#` begins a comment), `-` for standard input
+    /// `http://` URLs, files with one URL on a line (`#` starts a comment), `-` for standard input
     pub(crate) sources: Vec<OsString>,
 
     /// Keep the pages in this directory, each in a file named after its number and its URL

@@ -1,4 +1,4 @@
-//! One page: the function that the rest of the program is about.
+//! One page: the function that the program is about.
 
 use std::{
     error::Error as _,
@@ -12,20 +12,20 @@ use tokio_supervised::{Outcome, TaskError, supervised};
 
 use crate::{progress::Progress, store::Store, title::title};
 
-/// What all fetches share.
+/// State shared by all fetches.
 pub(crate) struct Tools {
     pub(crate) client: Client,
     pub(crate) store: Option<Store>,
     pub(crate) progress: Progress,
 }
 
-/// A page that was fetched, and kept where it was to be.
+/// A page that was fetched, and stored if requested.
 pub(crate) struct Page {
     pub(crate) bytes: u64,
     pub(crate) took: Duration,
 }
 
-/// Fetches one page, reads its title, and keeps it.
+/// Fetches one page, reads its title, and stores it.
 #[supervised(limit = 16, name = "fetch", timeout = "5s")]
 pub(crate) async fn fetch(tools: Arc<Tools>, number: usize, url: Url) -> Result<Page, FetchError> {
     let _counted = tools.progress.count_at_the_end();
@@ -52,13 +52,13 @@ fn is_html(response: &Response) -> bool {
 /// Why a page was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    /// What the boundary of `fetch` says: a panic, the cancellation, the timeout.
+    /// Errors of `fetch`'s boundary: a panic, the cancellation, the timeout.
     #[error(transparent)]
     Task(#[from] TaskError),
     /// The request, or the status of its answer.
     #[error("{}", with_sources(.0))]
     Http(#[from] reqwest::Error),
-    #[error("cannot be kept: {0}")]
+    #[error("cannot be stored: {0}")]
     Store(#[source] io::Error),
 }
 

@@ -1,4 +1,4 @@
-//! The URLs to fetch, from arguments, files and standard input; and the lines that are none.
+//! Reads the URLs from arguments, files and standard input, and reports lines that are not URLs.
 
 use std::{ffi::OsStr, fmt, io};
 
@@ -6,7 +6,7 @@ use reqwest::Url;
 use tokio::io::AsyncReadExt;
 use tokio_supervised::{CancellationToken, supervised};
 
-/// What the sources hold.
+/// The URLs of all sources.
 #[derive(Default)]
 pub(crate) struct List {
     pub(crate) urls: Vec<Url>,
@@ -26,11 +26,11 @@ impl fmt::Display for BadLine {
 }
 
 impl List {
-    /// Reads every source. A bad line, or a file that cannot be read, leaves the others as they are.
+    /// Reads every source. A bad line or an unreadable file does not affect the others.
     ///
     /// # Errors
     ///
-    /// The cancellation, where the token fires first.
+    /// The cancellation, if the token fires first.
     pub(crate) async fn read<S: AsRef<OsStr>>(
         token: &CancellationToken,
         sources: &[S],
@@ -47,7 +47,7 @@ impl List {
                 Ok(bytes) => list.add_lines(&name, &bytes),
                 Err(error) if token.is_cancelled() => return Err(error),
                 Err(error) => {
-                    let reason = format!("cannot be read: {error} (a URL begins with `http://`)");
+                    let reason = format!("cannot be read: {error} (a URL starts with `http://`)");
                     list.bad.push(BadLine { place: name.into_owned(), reason });
                 }
             }
@@ -76,7 +76,7 @@ impl List {
     }
 }
 
-/// Standard input may stay silent for ever: a supervised read stops when the token fires.
+/// Standard input may stay silent forever: a supervised read stops when the token fires.
 #[supervised(name = "read a list")]
 async fn read(source: &OsStr) -> io::Result<Vec<u8>> {
     if source == "-" {
@@ -88,7 +88,7 @@ async fn read(source: &OsStr) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A `#` at the start, or after a space, begins a comment: one inside a URL begins its fragment.
+/// A `#` at the start or after a space starts a comment; inside a URL it starts the fragment.
 fn without_comment(line: &str) -> &str {
     let begins =
         |&(at, _): &(usize, &str)| line[..at].chars().last().is_none_or(char::is_whitespace);

@@ -29,15 +29,14 @@
 //! }
 //! ```
 //!
-//! It has a task for each URL of the list, not for each of the 16 under way. Ctrl-C kills it in the
-//! middle, without a table. To stop well it would need a token in every task, a `select!` around every
-//! body, a task that waits for the signal, and a way to end the process as the signal would have; to
-//! keep the order, an index carried through it all.
+//! It spawns a task for each URL of the list, not only for the 16 that run. Ctrl-C kills it in the middle, without a
+//! table. A correct shutdown would need a token in every task, a `select!` around every body, a task that waits for the
+//! signal, and a way to end the process as the signal would have. To keep the order, every task would need an index.
 //!
 //! # After
 //!
-//! [`fetch`](fetch::fetch) is plain code under one attribute, and [`run`] is one call of `map`. What
-//! that leaves to this program is the list, the table and the files.
+//! [`fetch`](fetch::fetch) is plain code under one attribute, and [`run`] is one call of `map`. The rest of the program
+//! is the list, the table and the files.
 //!
 //! # The rules that it follows
 //!
@@ -47,11 +46,11 @@
 //! * 3, loop variables are passed in: URL and number are arguments.
 //! * 4, cancellation is threaded through: from the signal, through the root token, to each page, and to
 //!   the read of a list that may never end.
-//! * 5, panics stop at the task boundary: a page that the parser does not survive is one in the table.
+//! * 5, panics stop at the task boundary: a page that makes the parser panic is a row in the table.
 //! * 6, groups, not counters and channels: `map` gives each page its own end, in the order of the list.
-//! * 7, channels for flow, locks for state: the results are owned by one place; there is no lock here.
-//! * 8, no sleeping to synchronise: the demo waits for a count, not for a while.
-//! * 10, concurrency is bounded: `limit = 16`, and `map` begins no more than that.
+//! * 7, channels for flow, locks for state: the results have one owner; there is no lock here.
+//! * 8, no sleeping to synchronise: the demo waits for a count, not for some time.
+//! * 10, concurrency is bounded: `limit = 16`, and `map` starts no more than that.
 //! * 11, concurrency safety is documented: `Tools` is all that the fetches share.
 //!
 //! The race detector (9) and the leak check (12) have nothing to do here yet.
@@ -111,7 +110,7 @@ async fn run(token: &CancellationToken, tools: Arc<Tools>, urls: Vec<Url>) -> Re
     Report::new(urls, ends)
 }
 
-/// Prints how it went, and tells `main` how to end: after Ctrl-C as the signal would have.
+/// Prints a summary, and returns how `main` ends: after Ctrl-C, as the signal would have ended it.
 fn finish(token: &CancellationToken, report: Report, fine: bool) -> anyhow::Result<ExitCode> {
     report.write_failures(&mut stderr())?;
     report.write_table(&mut stdout())?;

@@ -3,7 +3,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
-/// The bar hides itself where standard error is no terminal.
+/// The bar hides itself if standard error is not a terminal.
 pub(crate) struct Progress {
     bar: ProgressBar,
     ended: watch::Sender<usize>,
@@ -28,9 +28,9 @@ impl Progress {
         self.bar.set_message(title.to_owned());
     }
 
-    /// Waits until so many pages have ended.
+    /// Waits until `count` pages have ended.
     pub(crate) async fn reaches(&self, pages: usize) {
-        // The sender is `self`: it cannot be gone.
+        // `self` holds the sender, so it still exists.
         _ = self.ended.subscribe().wait_for(|&ended| ended >= pages).await;
     }
 

@@ -1,4 +1,4 @@
-//! How the pages ended: the counts, the table, the way back to `main`.
+//! The summary of all pages: the counts, the table, and the result of `main`.
 
 use std::{
     io::{self, Write},
@@ -10,11 +10,11 @@ use tokio_supervised::{Outcome, TaskError};
 
 use crate::fetch::{FetchError, Page};
 
-/// How every page ended that was begun, in the order of the list.
+/// The end of every page that was started, in the order of the list.
 pub(crate) struct Report {
     urls: Vec<Url>,
     ends: Vec<Result<Page, FetchError>>,
-    /// The cancellation that stands for the pages that were never begun.
+    /// The cancellation that stands for the pages that were never started.
     rest: Option<FetchError>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Counts {
 }
 
 impl Report {
-    /// `ends` may be shorter than `urls`: pages that were never begun have the last one in common.
+    /// `ends` may be shorter than `urls`: the pages that were never started share the last one.
     pub(crate) fn new(urls: Vec<Url>, mut ends: Vec<Result<Page, FetchError>>) -> Self {
         let rest = if ends.len() < urls.len() { ends.pop() } else { None };
         Self { urls, ends, rest: rest.and_then(Result::err) }
@@ -81,7 +81,7 @@ impl Report {
         let (ended, left) = (begun - cut_short, all - begun);
         writeln!(
             to,
-            "Interrupted: {ended} of {all} pages had ended, {cut_short} were cut short, {left} had not begun."
+            "Interrupted: {ended} of {all} pages finished, {cut_short} were cancelled, {left} had not started."
         )
     }
 

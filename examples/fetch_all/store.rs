@@ -9,26 +9,26 @@ use anyhow::Context as _;
 use reqwest::Url;
 use tokio::task::spawn_blocking;
 
-/// Longer names are cut: file systems take 255 bytes as a rule.
+/// Longer names are truncated: most file systems allow 255 bytes.
 const LONGEST_NAME: usize = 120;
 
-/// The directory that the pages go to.
+/// The directory of the stored pages.
 pub(crate) struct Store {
     directory: PathBuf,
 }
 
 impl Store {
-    /// Makes the directory, unless it is there.
+    /// Creates the directory if it does not exist.
     pub(crate) fn open(directory: &Path) -> anyhow::Result<Self> {
         let made = fs::create_dir_all(directory);
         made.with_context(|| format!("cannot make the directory `{}`", directory.display()))?;
         Ok(Self { directory: directory.to_owned() })
     }
 
-    /// Writes one page; its file is there as a whole or not at all.
+    /// Writes one page. Its file exists completely or not at all.
     ///
-    /// A fetch may be dropped at this `.await`. What then still runs, on a thread that nobody can
-    /// stop, goes on to the rename, or has not begun and never does.
+    /// A fetch may be dropped at this `.await`. The blocking work cannot be aborted: if it has started, it continues to
+    /// the rename; otherwise it never starts.
     pub(crate) async fn keep(
         &self,
         number: usize,
@@ -41,7 +41,7 @@ impl Store {
         spawn_blocking(move || {
             let written = fs::write(&partial, body).and_then(|()| fs::rename(&partial, &whole));
             if written.is_err() {
-                // The first error is the one to tell.
+                // Report the first error.
                 _ = fs::remove_file(&partial);
             }
             written

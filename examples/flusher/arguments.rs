@@ -4,30 +4,30 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Parser;
 
-/// Gathers the lines of standard input in memory, and writes them to a file every now and then.
+/// Collects the lines of standard input in memory, and writes them to a file at intervals.
 ///
 /// Every line that was read is on the disk when the program has ended, exactly once: at the end of the
 /// input, after Ctrl-C or SIGTERM, and also where a flush has failed or panicked and was tried again.
 #[derive(Parser)]
 #[command(name = "flusher", after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
-    /// Where the lines go, after what is there already
+    /// The file that lines are appended to
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
 
-    /// How often, at the least; a full buffer is flushed before: a number with `ms`, `s` or `m`
+    /// The longest time between two flushes; a full buffer is flushed earlier: a number with `ms`, `s` or `m`
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = time)]
     pub(crate) every: Duration,
 
-    /// Tell each flush on standard output
+    /// Report each flush on standard output
     #[arg(long)]
     pub(crate) verbose: bool,
 
-    /// Demonstration: each flush takes so many milliseconds more, as on a slow disk
+    /// Demonstration: each flush takes this many milliseconds more, as on a slow disk
     #[arg(long, value_name = "MS", default_value = "0")]
     flush_ms: u64,
 
-    /// Demonstration: these flushes panic when they have written half of it
+    /// Demonstration: these flushes panic halfway
     #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
     pub(crate) panic_on: Vec<u64>,
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Above it a flush is due, and the reader waits, and with it whoever writes to its pipe.
+/// Above it a flush is due, and the reader waits, and so does the writer of its pipe.
 const CAPACITY: usize = 64 * 1024;
 
 /// Whole lines in memory, and where in the file they belong.
@@ -19,14 +19,14 @@ pub(crate) struct Buffer {
 
 struct Held {
     bytes: Vec<u8>,
-    /// Where the first of them belongs in the file.
+    /// The file offset of the first of them.
     begin: u64,
     read: u64,
     written: u64,
     complete: bool,
 }
 
-/// What was in the buffer at one moment.
+/// The contents of the buffer at one moment.
 pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) begin: u64,
@@ -34,13 +34,13 @@ pub(crate) struct Batch {
 }
 
 impl Buffer {
-    /// For a file that is so long already.
+    /// For a file of that length.
     pub(crate) fn new(begin: u64) -> Self {
         let held = Held { bytes: Vec::new(), begin, read: 0, written: 0, complete: false };
         Self { held: Mutex::new(held), full: Notify::new(), room: Notify::new() }
     }
 
-    /// Nothing panics under the lock, and what it guards is whole between any two statements.
+    /// Nothing panics under the lock, and the guarded data is consistent after every statement.
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -49,7 +49,7 @@ impl Buffer {
     pub(crate) async fn has_room(&self) {
         while self.held().bytes.len() >= CAPACITY {
             self.full.notify_one();
-            // A notification that came before is kept for this.
+            // A notification that came earlier is stored for this.
             self.room.notified().await;
         }
     }
@@ -68,7 +68,7 @@ impl Buffer {
         held.read += 1;
     }
 
-    /// The input has ended: no line comes after those that were added.
+    /// The input has ended: no more lines are added.
     pub(crate) fn complete(&self) {
         self.held().complete = true;
     }
@@ -77,7 +77,7 @@ impl Buffer {
         self.held().complete
     }
 
-    /// A copy of what is to be written: it stays here until [`remove`](Self::remove) says that it is.
+    /// A copy of the data to write: it stays here until [`remove`](Self::remove) confirms that it was written.
     pub(crate) fn batch(&self) -> Option<Batch> {
         let held = self.held();
         let (bytes, begin, lines) = (held.bytes.clone(), held.begin, held.read - held.written);

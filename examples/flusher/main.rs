@@ -1,4 +1,4 @@
-//! Gathers lines in memory and flushes them to a file every now and then; none is lost, however it ends.
+//! Collects lines in memory and flushes them to a file at intervals. No line is lost, however the program ends.
 //!
 //! ```text
 //! seq 1000000 | cargo run --example flusher -- --output numbers
@@ -8,7 +8,7 @@
 //!
 //! # Before
 //!
-//! By hand it is a buffer behind a lock, and a task that nobody waits for:
+//! By hand it is a buffer behind a lock, and a task that is never joined:
 //!
 //! ```ignore
 //! tokio::spawn(async move {
@@ -25,27 +25,27 @@
 //! Ok(())                                            // what the last tick has not flushed is lost
 //! ```
 //!
-//! Nothing tells that the loop has ended: the program reads on, and looks healthy. SIGTERM kills it with a
-//! full buffer, or in the middle of a flush.
+//! Nothing reports that the loop has ended: the program reads on, and appears healthy. SIGTERM kills it with a full
+//! buffer, or in the middle of a flush.
 //!
 //! # After
 //!
-//! [`flush_every`] is the same loop under `restart`: a panic or an error ends one run of it, is counted, and
-//! the next run goes on after a wait, with what is still in the buffer. Where that does not help, it gives
-//! up, and takes the reader with it: a group [`until_first_exit`](tokio_supervised::Group::until_first_exit)
-//! ends as a whole. A [`shield`] lets a flush that is under way finish when the token fires; then
-//! [`flush_rest`] writes what is left, with a token that has not fired.
+//! [`flush_every`] is the same loop under `restart`: a panic or an error ends one run of it and is counted, and the
+//! next run continues after a wait, with the data that is still in the buffer. If that does not help, it gives up and
+//! stops the reader too: a group [`until_first_exit`](tokio_supervised::Group::until_first_exit) ends as a whole. A
+//! [`shield`] lets a running flush finish when the token fires. Then [`flush_rest`] writes the rest, with a token that
+//! has not fired.
 //!
 //! # The rules that it follows
 //!
 //! * 1, every task has an exit story: reader and loop stop at their next `.await`, which is never inside of
 //!   a flush; a flush that hangs loses its protection after 5 s.
 //! * 2, registration happens in the parent: the group knows both before they run.
-//! * 4, cancellation is threaded through: from the signal to both, and not to the last flush.
-//! * 5, panics stop at the task boundary: one costs a run of the loop, and no line.
-//! * 6, groups, not counters and channels: the end of either is the end of both, and main is told of it.
+//! * 4, cancellation is threaded through: the signal reaches both, but not the last flush.
+//! * 5, panics stop at the task boundary: a panic costs a run of the loop, and no line.
+//! * 6, groups, not counters and channels: if either ends, both end, and main gets the result.
 //! * 7, channels for flow, locks for state: the buffer is state, shared by two.
-//! * 8, no sleeping to synchronise: the ticker is what the program is about; nothing waits for it.
+//! * 8, no sleeping to synchronise: the ticker is the program's purpose; nothing waits for it.
 //! * 10, concurrency is bounded: a full buffer stops the reader, before it takes another line.
 //! * 11, concurrency safety is documented: in `buffer.rs`.
 
@@ -74,10 +74,10 @@ use arguments::Arguments;
 use report::Report;
 use store::Store;
 
-/// How long a flush is protected from being stopped halfway.
+/// How long a flush is protected from cancellation.
 const FLUSHING: Duration = Duration::from_secs(5);
 
-/// How long the last one may take, its restarts included. Less than main's own grace, with the one before.
+/// How long the last flush may take, including its restarts. With the one before it, less than main's grace.
 const LAST: Duration = Duration::from_secs(15);
 
 #[supervised::main]
@@ -92,20 +92,20 @@ async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
     group.spawn(|token| read(token, reads)).await;
     group.spawn(move |token| flush_every(token, every, flushes)).await;
     let ended = group.join().await;
-    // The own token has fired: this one has not.
+    // The task's own token has fired, but this one has not.
     let rest = shield(LAST, |token| flush_rest(token, store.clone())).await;
 
     let report = Report::of(&store);
     writeln!(stdout(), "{report}")?;
     rest.context("what is left in memory is lost")?;
-    // A loop that was told to stop may have panicked once more: nothing is left of that.
+    // A loop that was cancelled may have panicked once more: its error is stale.
     if !token.is_cancelled() && !store.buffer.is_complete() {
         ended.with_context(|| format!("gave up after {} restarts", report.restarts()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads lines as long as there is room for them.
+/// Reads lines while there is room for them.
 ///
 /// It may be dropped at either `.await`: a line that was read is in the buffer before the next one.
 #[supervised(name = "read")]
@@ -124,7 +124,7 @@ async fn read(store: Arc<Store>) -> anyhow::Result<()> {
     }
 }
 
-/// Flushes at every tick, and when the buffer is full; goes on after a flush that failed.
+/// Flushes at every tick, and when the buffer is full. Continues after a failed flush.
 #[supervised(name = "flush", restart = "on-failure", backoff = "10ms..1s", max_restarts = "5/1m")]
 async fn flush_every(every: Duration, store: Arc<Store>) -> anyhow::Result<()> {
     let mut ticker = interval(every);
@@ -139,7 +139,7 @@ async fn flush_every(every: Duration, store: Arc<Store>) -> anyhow::Result<()> {
     }
 }
 
-/// The same for what is left when nothing is read any more.
+/// The same for the rest, when reading has ended.
 #[supervised(
     name = "last flush",
     restart = "on-failure",

@@ -1,4 +1,4 @@
-//! How it went.
+//! The summary.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// The lines, and what the supervised functions that flush them have counted.
+    /// The lines, and the counters of the functions that flush them.
     pub(crate) fn of(store: &Store) -> Self {
         let (read, written) = store.buffer.counts();
         let mut report = Self { read, written, panicked: 0, failed: 0, restarts: 0 };

@@ -16,7 +16,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{arguments::Arguments, buffer::Buffer};
 
-/// What the reader and the flushes share: see [`Buffer`] for who may do what at once.
+/// State shared by the reader and the flushes: see [`Buffer`] for the locking.
 pub(crate) struct Store {
     pub(crate) buffer: Buffer,
     file: Arc<Mutex<File>>,
@@ -41,14 +41,14 @@ impl Store {
         })
     }
 
-    /// Writes what is in the buffer.
+    /// Writes the contents of the buffer.
     ///
     /// It stays in the buffer until it is on the disk. A flush that fails or panics anywhere has changed
     /// nothing but the end of the file: the next one writes the same lines to the same place.
     pub(crate) async fn flush(&self) -> anyhow::Result<()> {
         let Some(batch) = self.buffer.batch() else { return Ok(()) };
         let number = self.flushes.fetch_add(1, Relaxed) + 1;
-        self.tell(format_args!("flush {number} begins"))?;
+        self.tell(format_args!("flush {number} starts"))?;
         let panics = self.panic_on.contains(&number);
         let end = if panics { batch.bytes.len() / 2 } else { batch.bytes.len() };
         let (file, bytes) = (self.file.clone(), batch.bytes[..end].to_vec());
@@ -78,7 +78,7 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
         file.seek(SeekFrom::End(-1))?;
         file.read_exact(&mut last)?;
         if last != *b"\n" {
-            // A line that someone was killed in: it is not to swallow the next one.
+            // A line that was being written when a process was killed must not absorb the next one.
             file.write_all(b"\n")?;
             end += 1;
         }
@@ -86,7 +86,7 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, end))
 }
 
-/// On a thread that may block.
+/// On a blocking thread.
 fn write(file: &Mutex<File>, begin: u64, bytes: &[u8]) -> io::Result<()> {
     // A panic in here leaves the file as any failed write does.
     let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);

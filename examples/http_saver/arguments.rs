@@ -4,26 +4,26 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
 
-/// Stores what is posted to it, in the background, a bounded number of bodies at once.
+/// Stores posted bodies in the background, a bounded number at once.
 ///
 /// `POST /save` answers 202 with the name of the file that the body goes to, or 503 with `Retry-After` where
 /// all slots are taken. `GET /healthz` answers 200 while the process lives, `GET /readyz` 503 once it stops.
 #[derive(Parser)]
 #[command(name = "http_saver", after_help = STOPPING)]
 pub(crate) struct Arguments {
-    /// Where to listen; with port 0 the system chooses one. The first line on standard output tells it
+    /// The port to listen on; 0 lets the system choose one. The first line on standard output prints it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
 
-    /// Where the bodies go, each to a file of its own
+    /// The directory for the bodies, one file each
     #[arg(long, value_name = "DIR", default_value = "saved")]
     pub(crate) directory: PathBuf,
 
-    /// How many bodies may be on their way to the disk at once
+    /// How many bodies may be saved at once
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) slots: u16,
 
-    /// Makes saving slow, to see what happens then: how long each body waits before it is written
+    /// Makes saving slow, for demonstration: how long each body waits before it is written
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     pub(crate) delay: Duration,
 

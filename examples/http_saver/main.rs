@@ -11,12 +11,12 @@
 //!
 //! ```ignore
 //! async fn save(State(app): State<App>, body: Bytes) -> StatusCode {
-//!     let _slot = app.slots.acquire().await;         // full: waits until the client gives up, and tries again
+//!     let _slot = app.slots.acquire().await;         // full: waits until the client times out and retries
 //!     let token = app.token.child_token();
 //!     tokio::spawn(async move {                      // the slot stays in the handler: nothing is bounded
 //!         select! {
 //!             _ = token.cancelled() => {}            // SIGTERM: what was answered with 202 is dropped
-//!             result = write(body) => result.unwrap(), // the disk is full: a panic that nobody sees
+//!             result = write(body) => result.unwrap(), // the disk is full: a panic that is never reported
 //!         }
 //!     });
 //!     StatusCode::ACCEPTED
@@ -24,8 +24,8 @@
 //! axum::serve(listener, app).with_graceful_shutdown(sigterm()).await?; // exits with the tasks half way
 //! ```
 //!
-//! To stop well it would need a tracker for the tasks, a way to close it against late requests, a deadline, and
-//! a list of what did not make it.
+//! A correct shutdown would need a tracker for the tasks, a way to close it against late requests, a deadline, and a
+//! list of unfinished tasks.
 //!
 //! # After
 //!
@@ -35,13 +35,12 @@
 //!
 //! # The rules that it follows
 //!
-//! * 1, every task has an exit story: the server stops within 5 s, a body arrives within 10 s, a save hurries
-//!   when it is told to and is dropped, and named, when the pool's grace is spent.
+//! * 1, every task has an exit story: the server stops within 5 s, a body arrives within 10 s, a save stops early
+//!   when its token fires, and is dropped and named when the pool's grace has passed.
 //! * 2, registration happens in the parent: the slot is taken before the answer is given.
 //! * 3, loop variables are passed in: a save owns its body.
-//! * 4, cancellation is threaded through, and each token is the right one: a save has the pool's, not its
-//!   request's.
-//! * 5, panics stop at the task boundary: one save costs itself, and is told.
+//! * 4, cancellation is threaded through, and each task has the right token: a save has the pool's, not its request's.
+//! * 5, panics stop at the task boundary: a panic costs one save, and is logged.
 //! * 6, groups, not counters and channels: a group for the server, a pool for the saves.
 //! * 7, channels for flow, locks for state: two counters are shared, and a body has one owner.
 //! * 8, no sleeping to synchronise: the one `sleep` is what `--delay` asks for.
@@ -74,7 +73,7 @@ async fn main(stopping: CancellationToken) -> anyhow::Result<()> {
     let listener = bound.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
 
-    // Its token is no child of main's: the server goes on while readiness is down, until one of the two ends.
+    // Its token is no child of main's: the server continues while readiness is down, until either of the two ends.
     let server = Group::new(&CancellationToken::new()).until_first_exit();
     let saver = (pool.clone(), store.clone(), stopping.clone());
     server
@@ -93,7 +92,7 @@ async fn main(stopping: CancellationToken) -> anyhow::Result<()> {
         .await;
     println!("READY {address}");
 
-    // However the server ended, what it has accepted comes first.
+    // However the server ended, its accepted bodies are saved first.
     let served = server.join().await;
     let drained = pool.drain(grace).await;
     served.context("the server failed")?;

@@ -1,4 +1,4 @@
-//! The requests: what is accepted, and what is refused.
+//! The requests: accepted and refused ones.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -18,18 +18,18 @@ use crate::store::{Accepted, Store};
 /// The longest body; with the limit of [`receive`] it bounds what requests hold in memory.
 const LONGEST_BODY: usize = 1 << 20;
 
-/// What a client is told to wait before it tries again, in seconds.
+/// The delay before a retry, in seconds, for the `Retry-After` header.
 const RETRY_SECONDS: &str = "1";
 
-/// What all requests share.
+/// State shared by all requests.
 #[derive(Clone)]
 pub(crate) struct Saver {
     pub(crate) pool: Pool,
     pub(crate) store: Arc<Store>,
     pub(crate) delay: Duration,
-    /// Fires when the process is told to stop.
+    /// Fires when the process receives a signal.
     pub(crate) stopping: CancellationToken,
-    /// Fires when the server is.
+    /// Fires when the server stops.
     pub(crate) closing: CancellationToken,
 }
 
@@ -48,8 +48,7 @@ async fn readiness(State(saver): State<Saver>) -> StatusCode {
     }
 }
 
-/// The body is read first, so that no slot waits for a slow client; the answer comes last, so that no 202
-/// is without a slot.
+/// The body is read first, so no slot waits for a slow client. The answer comes last, so every 202 has a slot.
 async fn accept(
     State(saver): State<Saver>,
     request: Request,
@@ -58,12 +57,12 @@ async fn accept(
     let Saver { pool, store, delay, .. } = saver;
     let name = store.next_name();
     let accepted = name.clone();
-    // The closure runs where there is a slot for it: what is not accepted cannot be lost.
+    // The closure runs only if there is a slot: a body that is not accepted cannot be lost.
     pool.try_spawn(move |token| save(token, Accepted::new(store, accepted, body), delay))?;
     Ok((StatusCode::ACCEPTED, name + "\n"))
 }
 
-/// Reads a body, of at most 256 clients at once, which may be slow, but not for ever.
+/// Reads a body, of at most 256 clients at once. They may be slow, but not forever.
 #[supervised(
     limit = 256,
     on_full = "reject",
@@ -75,7 +74,7 @@ async fn receive(request: Request) -> Result<Bytes, Refusal> {
     Ok(Bytes::from_request(request, &()).await?)
 }
 
-/// Saves what was accepted. Told to stop, it hurries: it is never dropped before the pool's grace is spent.
+/// Saves an accepted body. When cancelled it shortens its work; it is never dropped before the pool's grace has passed.
 #[supervised]
 async fn save(token: &CancellationToken, accepted: Accepted, delay: Duration) -> io::Result<()> {
     token.run_until_cancelled(sleep(delay)).await;
@@ -85,7 +84,7 @@ async fn save(token: &CancellationToken, accepted: Accepted, delay: Duration) ->
 /// Why a body was not accepted.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
-    /// What the boundary of `receive` says: too many at once, too slow, too late.
+    /// Errors of `receive`'s boundary: too many at once, too slow, too late.
     #[error(transparent)]
     Task(#[from] TaskError),
     /// Too long, or cut off.

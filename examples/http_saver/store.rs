@@ -1,4 +1,4 @@
-//! The directory that the bodies go to, and the account of those that were accepted.
+//! The directory for the bodies, and the record of accepted ones.
 
 use std::{
     fs::{self, File},
@@ -20,14 +20,14 @@ use tokio::task::spawn_blocking;
 /// writer.
 pub(crate) struct Store {
     directory: PathBuf,
-    /// Of this process alone, also among those that use the directory at other times.
+    /// Unique to this process, also among processes that use the directory at other times.
     prefix: String,
     names: AtomicU64,
     not_saved: AtomicU64,
 }
 
 impl Store {
-    /// Makes the directory, unless it is there.
+    /// Creates the directory if it does not exist.
     pub(crate) fn open(directory: &Path) -> anyhow::Result<Self> {
         let made = fs::create_dir_all(directory);
         made.with_context(|| format!("cannot make the directory `{}`", directory.display()))?;
@@ -47,12 +47,12 @@ impl Store {
         format!("{}-{number:08}", self.prefix)
     }
 
-    /// How many bodies were accepted and are not known to be on disk.
+    /// How many accepted bodies are not known to be on disk.
     pub(crate) fn not_saved(&self) -> u64 {
         self.not_saved.load(Ordering::Relaxed)
     }
 
-    /// Its file is there as a whole or not at all, also after a loss of power.
+    /// Its file exists completely or not at all, even after a power failure.
     fn write(&self, name: &str, body: &[u8]) -> io::Result<()> {
         let partial = self.directory.join(format!(".{name}.part"));
         let written = File::create_new(&partial)
@@ -62,11 +62,11 @@ impl Store {
             })
             .and_then(|()| fs::rename(&partial, self.directory.join(name)));
         if written.is_err() {
-            // The first error is the one to tell.
+            // Report the first error.
             _ = fs::remove_file(&partial);
         }
         written?;
-        // The rename is in the directory, which has a cache of its own.
+        // The rename is in the directory, which has its own cache.
         File::open(&self.directory)?.sync_all()
     }
 }
@@ -84,9 +84,9 @@ impl Accepted {
         Self { store, name, body, is_saved: false }
     }
 
-    /// Writes it on a thread that may block.
+    /// Writes it on a blocking thread.
     ///
-    /// Dropped at its `.await`, the file may still come to be, or not: what is told then is that nobody knows.
+    /// Dropped at its `.await`, the file may or may not be written: its state is reported as unknown.
     pub(crate) async fn save(mut self) -> io::Result<()> {
         let (store, name, body) = (self.store.clone(), self.name.clone(), self.body.clone());
         spawn_blocking(move || store.write(&name, &body)).await??;
@@ -99,7 +99,7 @@ impl Drop for Accepted {
     fn drop(&mut self) {
         if !self.is_saved {
             self.store.not_saved.fetch_add(1, Ordering::Relaxed);
-            // Not `eprintln!`, which panics where standard error is closed.
+            // Not `eprintln!`, which panics if standard error is closed.
             let (name, bytes) = (&self.name, self.body.len());
             _ = writeln!(io::stderr(), "not known to be saved: {name} ({bytes} bytes)");
         }

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
-/// Works through a queue of orders that is kept by NATS JetStream, in as many processes as are started.
+/// Processes a queue of orders in NATS JetStream, with any number of processes.
 ///
 /// The price of one item of each order goes into a PostgreSQL database, once for each order, however often
 /// its message is delivered.
@@ -14,14 +14,14 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 
-    /// Where the broker listens; it may be away at the start, and later
+    /// The broker's address; the broker may be unavailable at the start, and later
     #[arg(long, global = true, value_name = "URL", default_value = "nats://127.0.0.1:4222")]
     pub(crate) broker: String,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Takes orders from the queue and does them, until a signal comes
+    /// Takes orders from the queue and processes them until a signal arrives
     Work(Box<Work>),
     /// Puts orders into the queue: lines of `ORDER ITEMS CENTS`, each stored once for each ORDER
     Publish {
@@ -32,31 +32,31 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct Work {
-    /// How to reach the database, as libpq would be told
+    /// How to reach the database, in libpq's syntax
     #[arg(long, value_name = "WORDS", default_value = "host=127.0.0.1 user=postgres")]
     pub(crate) database: tokio_postgres::Config,
 
-    /// How many orders this process does at once; it never has more of them than that
+    /// How many orders this process handles at once; it never holds more
     #[arg(long, value_name = "N", default_value = "8")]
     pub(crate) slots: NonZeroUsize,
 
-    /// How often an order may fail before it is given up; it is, too, after twice as many deliveries without an end
+    /// How often an order may fail before it is given up; also after twice as many deliveries without an end
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) attempts: u32,
 
-    /// How long the broker waits for a word about an order before it gives it to another
+    /// How long the broker waits for progress on an order before it redelivers it
     #[arg(long, value_name = "MS", default_value = "30000", value_parser = clap::value_parser!(u64).range(100..))]
     ack_wait_ms: u64,
 
-    /// How long an order that failed waits for its second attempt; twice as long for each that follows
+    /// How long a failed order waits for its second attempt; twice as long for each further one
     #[arg(long, value_name = "MS", default_value = "1000")]
     retry_ms: u64,
 
-    /// How long orders that are under way may go on after the signal; then they are given back
+    /// How long running orders may continue after the signal, before they are returned to the queue
     #[arg(long, value_name = "MS", default_value = "10000", value_parser = clap::value_parser!(u64).range(..=10_000))]
     finish_ms: u64,
 
-    /// Demonstration: each order takes so many milliseconds more, as an exchange with a server would
+    /// Demonstration: each order takes this many milliseconds more, as a request to a server would
     #[arg(long, value_name = "MS", default_value = "0")]
     work_ms: u64,
 }
@@ -74,8 +74,8 @@ impl Work {
         2 * i64::from(self.attempts)
     }
 
-    /// The whole of a drain: the time in which orders finish, and 5 s for those that are cancelled then; as much again as
-    /// the former, if that is less.
+    /// The length of a drain: the time for orders to finish, and 5 s for the cancelled ones, or as much as the former
+    /// if that is less.
     pub(crate) fn draining(&self) -> Duration {
         let finish = Duration::from_millis(self.finish_ms);
         finish + finish.min(Duration::from_secs(5))
@@ -102,5 +102,5 @@ Exit codes:
   1  of some order the broker could not be told in time what became of it: it comes again after the wait,
      and what was recorded is not recorded again. Of `publish`: not every line is stored; publish them again
   2  the command line is wrong
-  75 some order did not stop in time: it comes again after the wait
+  75 some order did not stop in time: it is redelivered after the wait
 A second signal exits at once; the broker gives what was under way to another after the wait.";

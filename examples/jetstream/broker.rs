@@ -1,4 +1,4 @@
-//! The broker: what is kept there, and under which names.
+//! The broker: its streams and their names.
 
 use std::time::Duration;
 
@@ -20,17 +20,17 @@ const NEW: &str = "orders.new";
 const DEAD: &str = "orders.dead";
 const WORKERS: &str = "workers";
 
-/// More than the slots of all workers together: beyond it the broker delivers nothing, to anybody.
+/// More than the slots of all workers together: beyond it the broker delivers nothing.
 const MAX_ACK_PENDING: i64 = 1_000;
 
-/// More orders than this are refused: whoever publishes then has to wait, and knows it.
+/// More orders than this are refused: the publisher has to wait.
 const MAX_ORDERS: i64 = 1_000_000;
 
-/// A message that is published again within this time is known by its id, and not stored again.
+/// A message that is published again within this time is recognised by its id, and not stored again.
 const DUPLICATES: Duration = Duration::from_secs(120);
 
-/// Beyond the deliveries that a worker counts: for those at which not even giving up succeeded. A message that
-/// uses up these too stays in the stream, delivered to nobody, and the broker says so in an advisory.
+/// Above the deliveries that a worker counts: a backstop if even giving up fails. A message that uses up these too
+/// stays in the stream and is not delivered; the broker reports it in an advisory.
 const SPARE_DELIVERIES: i64 = 20;
 
 /// How long one exchange with the broker may take.
@@ -39,7 +39,7 @@ const EXCHANGE: Duration = Duration::from_secs(2);
 /// The longest wait of the client before it tries to connect again.
 const RECONNECT: Duration = Duration::from_millis(500);
 
-/// A connection that makes itself anew; its clones share it.
+/// A connection that reconnects by itself; its clones share it.
 #[derive(Clone)]
 pub(crate) struct Broker {
     client: Client,
@@ -47,7 +47,7 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Begins to connect, and goes on with it in the background: the broker may come later.
+    /// Connects in the background, with retries: the broker may start later.
     pub(crate) async fn connect(url: &str) -> anyhow::Result<Self> {
         let options = ConnectOptions::new()
             .retry_on_initial_connect()
@@ -61,7 +61,7 @@ impl Broker {
         Ok(Self { client, context })
     }
 
-    /// Makes what is not there yet: the queue, and the place for the dead.
+    /// Creates the missing streams: the queue, and the dead-letter stream.
     pub(crate) async fn streams(&self) -> anyhow::Result<stream::Stream> {
         let dead = stream::Config {
             name: "ORDERS_DEAD".into(),
@@ -84,7 +84,7 @@ impl Broker {
         Ok(self.context.get_or_create_stream(orders).await?)
     }
 
-    /// The one consumer of all workers, made or set anew.
+    /// The one consumer of all workers, created or updated.
     pub(crate) async fn consumer(
         &self,
         ack_wait: Duration,
@@ -106,22 +106,21 @@ impl Broker {
         Ok(self.context.send_publish(NEW, order).await?)
     }
 
-    /// Stores a message among the dead. One that is there already is not stored again.
+    /// Stores a message in the dead-letter stream. One that is already stored is not stored again.
     pub(crate) async fn send_dead(&self, message: PublishMessage) -> anyhow::Result<()> {
         self.context.send_publish(DEAD, message).await?.await?;
         Ok(())
     }
 
-    /// Says what has become of a message, and waits until the broker has confirmed that.
+    /// Acknowledges a message, and waits until the broker has confirmed that.
     ///
-    /// A request, and not the client's own `double_ack`, for which any answer will do: also the one that
-    /// nobody is there who keeps the stream.
+    /// A request instead of the client's `double_ack`, which accepts any answer, even "no responders".
     pub(crate) async fn tell(&self, message: Subject, what: AckKind) -> anyhow::Result<()> {
         self.client.request(message, what.into()).await?;
         Ok(())
     }
 
-    /// Says that a message is being worked on: its time begins anew. Lost, it is said again.
+    /// Reports progress on a message, which restarts its time. A lost report is repeated.
     pub(crate) async fn tell_under_way(&self, message: Subject) -> anyhow::Result<()> {
         Ok(self.client.publish(message, AckKind::Progress.into()).await?)
     }
@@ -130,7 +129,7 @@ impl Broker {
         &self.client
     }
 
-    /// Sends what is still to be sent, as far as it goes.
+    /// Sends pending messages, as far as possible.
     pub(crate) async fn close(&self, limit: Duration) {
         _ = timeout(limit, self.client.flush()).await;
     }

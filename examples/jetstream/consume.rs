@@ -1,4 +1,4 @@
-//! Taking orders from the queue, as long as there is room for them.
+//! Takes orders from the queue while there is room for them.
 
 use std::{
     io::{Write, stdout},
@@ -13,7 +13,7 @@ use crate::{
     arguments::Work, broker::Broker, desk::Desk, handle::handle, pulls::Pulls, sink::Sink,
 };
 
-/// What it takes to begin, and to begin anew.
+/// The connections that a run needs, and recreates.
 #[derive(Clone)]
 pub(crate) struct Session {
     broker: Broker,
@@ -29,7 +29,7 @@ impl Session {
         Self { broker, arguments: arguments.into(), connections }
     }
 
-    /// The database first: nothing is taken from the queue that could not be recorded.
+    /// The database first: no order is taken that could not be recorded.
     async fn begin(&self) -> anyhow::Result<(Arc<Desk>, Pulls)> {
         let arguments = &self.arguments;
         let desk = Desk {
@@ -47,10 +47,10 @@ impl Session {
     }
 }
 
-/// Takes orders until the token fires, and then no more than it has asked for.
+/// Takes orders until the token fires, and then only orders that it has already requested.
 ///
-/// Whatever is lost, the broker, the stream, the consumer or the database, ends a run of it; the next one makes it
-/// anew. It gives up only where it fails at once, each time, for a minute.
+/// Losing the broker, the stream, the consumer or the database ends a run of it; the next one recreates them. It gives
+/// up only if it fails at once, each time, for a minute.
 #[supervised(
     name = "consume",
     grace = "5s",
@@ -64,7 +64,7 @@ pub(crate) async fn consume(
     pool: &Pool,
 ) -> anyhow::Result<()> {
     let ended = take(token, session, pool).await;
-    // That it begins anew is told by the boundary, which knows of any error only that it is one.
+    // The boundary logs the restart, but of the error it only knows the text.
     ended.inspect_err(|error| warn!(error = format!("{error:#}"), "the session is over"))
 }
 
@@ -83,7 +83,7 @@ async fn take(token: &CancellationToken, session: Session, pool: &Pool) -> anyho
     Ok(())
 }
 
-/// All slots that are free, at least one of them; `None` when it is time to stop.
+/// All free slots, at least one; `None` when it must stop.
 async fn free(token: &CancellationToken, pool: &Pool) -> Result<Option<Vec<Slot>>, SpawnError> {
     let Some(first) = token.run_until_cancelled(pool.reserve()).await else { return Ok(None) };
     let mut slots = vec![first?];

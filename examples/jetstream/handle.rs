@@ -1,4 +1,4 @@
-//! One order: the functions that the rest of the program is about.
+//! One order: the functions that the program is about.
 
 use std::{convert::Infallible, num::ParseIntError, str::Utf8Error, sync::Arc, time::Duration};
 
@@ -15,13 +15,12 @@ use crate::{
     settle::{put_back, settle},
 };
 
-/// How long the end of an order may take: to be recorded, and to be told to the broker.
+/// How long the end of an order may take: recording it, and acknowledging it to the broker.
 const SETTLING: Duration = Duration::from_secs(8);
 
-/// Does one order, and tells the broker what has become of it, however that ended.
+/// Handles one order, and reports its end to the broker, however it ended.
 ///
-/// Told to stop, it leaves the work where it is, and gives the order back at once; but what has come to an end
-/// is settled.
+/// When cancelled, it abandons the work and returns the order at once; an order whose work has ended is settled.
 #[supervised(name = "handle", grace = "9s")]
 pub(crate) async fn handle(
     token: &CancellationToken,
@@ -46,10 +45,10 @@ pub(crate) async fn handle(
     shield(SETTLING, |token| settle(token, desk, order, end)).await
 }
 
-/// What one item of an order costs: `17 3 600` gives 200 for the order 17.
+/// The price of one item of an order: `17 3 600` gives 200 for the order 17.
 ///
-/// It trusts the order to have items, as code that was written against good messages does: one without
-/// divides by zero, and that panics. It costs that order alone.
+/// It trusts the order to have items, as code that was tested with good messages does: an order without items divides
+/// by zero, which panics. The panic costs only that order.
 #[supervised(name = "item price", timeout = "10s")]
 async fn item_price(message: &[u8], work: Duration) -> Result<Price, WorkError> {
     if !work.is_zero() {
@@ -61,14 +60,14 @@ async fn item_price(message: &[u8], work: Duration) -> Result<Price, WorkError> 
     Ok(Price { order, cents: cents / items })
 }
 
-/// Says so before a third of the broker's patience has passed, again and again: two words may be lost.
+/// Reports progress every third of the broker's timeout: two reports may be lost.
 async fn say_that_it_goes_on(desk: &Desk, order: &Order) -> Infallible {
     let often = desk.ack_wait / 3;
     let mut due = interval_at(Instant::now() + often, often);
     loop {
         due.tick().await;
         if let Err(error) = desk.broker.tell_under_way(order.reply.clone()).await {
-            warn!(id = order.id, %error, "not told that it goes on");
+            warn!(id = order.id, %error, "progress was not reported");
         }
     }
 }
@@ -81,7 +80,7 @@ pub(crate) struct Price {
 /// Why an order has no price.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkError {
-    /// What the boundary says: a panic, the timeout.
+    /// Errors of the boundary: a panic, the timeout.
     #[error(transparent)]
     Task(#[from] TaskError),
     #[error("{0} deliveries, and no worker came to an end with it")]
@@ -95,7 +94,7 @@ pub(crate) enum WorkError {
 }
 
 impl WorkError {
-    /// Another attempt may end otherwise: a panic or a timeout may be that of a moment, a text stays as it is.
+    /// Another attempt may end differently: a panic or a timeout may be temporary, a bad text is not.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::Task(_))
     }

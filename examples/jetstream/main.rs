@@ -1,4 +1,4 @@
-//! Works through a queue of orders that is kept by NATS JetStream, in as many processes as are started.
+//! Processes a queue of orders in NATS JetStream, with any number of processes.
 //!
 //! ```text
 //! apt-get install --no-install-recommends nats-server postgresql
@@ -29,21 +29,20 @@
 //!
 //! # After
 //!
-//! [`consume`](consume::consume) takes slots of the pool *before* it asks the broker, for as many messages as
-//! it has slots: what is not begun here is left to others. It is restarted with a backoff when the broker or
-//! the database is lost, which it notices by heartbeats that stay away, and makes all that it needs anew.
-//! [`handle`](handle::handle) is the work, under which the broker is told that it goes on, and then its end,
-//! which a [`shield`](tokio_supervised::shield) keeps whole: the price is recorded, then the message is
-//! acknowledged, and the broker confirms it. On a signal no more is asked for, what was asked for is done, and
-//! the pool is drained.
+//! [`consume`](consume::consume) acquires slots of the pool *before* it asks the broker, for as many messages as it has
+//! slots: other workers get the rest. It restarts with a backoff when the broker or the database is lost, which it
+//! detects by missing heartbeats, and recreates its connections. [`handle`](handle::handle) is the work, during which
+//! progress is reported to the broker, and then its end, inside a [`shield`](tokio_supervised::shield): the price is
+//! recorded, then the message is acknowledged, and the broker confirms it. On a signal it requests no more messages,
+//! finishes the ones that were delivered, and drains the pool.
 //!
-//! # What is exactly once
+//! # Exactly once
 //!
-//! The effect in the database, and nothing else. A message is delivered at least once: again, where a worker was
-//! killed, the broker lost its memory of an acknowledgement, or a confirmation came too late. The row that an
-//! order is recorded by has its number as the key, and what else is to be changed once is changed in the same
-//! transaction (see [`sink`]). So the work itself may be done twice, and must be harmless then. A database server
-//! it is, since several processes write at once, and the key must be looked at where they all do.
+//! Only the effect in the database. A message is delivered at least once: again, if a worker was killed, the broker
+//! lost an acknowledgement, or a confirmation came too late. The row that records an order has the order's number as
+//! its key, and other changes that must happen once are made in the same transaction (see [`sink`]). So the work itself
+//! may run twice, and must be harmless then. It is a database server because several processes write at once and all of
+//! them must check the key.
 //!
 //! # The rules that it follows
 //!
@@ -51,9 +50,9 @@
 //!   of work, the pool after 15 s of draining at most.
 //! * 2, registration happens in the parent: a slot is taken before there is a task, or even work for it.
 //! * 4, cancellation is threaded through, and stops where it should: at the consumer.
-//! * 5, panics stop at the task boundary: an order that panics is tried again, then a message among the dead.
-//! * 6, groups, not counters and channels: the pool knows what is under way, the counters come with it.
-//! * 8, no sleeping to synchronise: a failed order's delay is the broker's, not that of a slot.
+//! * 5, panics stop at the task boundary: an order that panics is retried, then dead-lettered.
+//! * 6, groups, not counters and channels: the pool knows the running orders, and counts them.
+//! * 8, no sleeping to synchronise: a failed order waits in the broker, not in a slot.
 //! * 10, concurrency is bounded: by the slots of each process, and by the broker for all of them.
 //! * 11, concurrency safety is documented: `Desk` is all that the tasks share.
 
@@ -84,7 +83,7 @@ use broker::Broker;
 use consume::{Session, consume};
 use report::Report;
 
-/// What is left of main's grace, after a drain of twenty seconds, for the last words to the broker and the database.
+/// The part of main's grace, after a drain of twenty seconds, for the last messages to the broker and the database.
 const CLOSING: Duration = Duration::from_secs(1);
 
 #[supervised::main]
@@ -98,7 +97,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// A worker's whole life.
+/// Runs a worker from start to end.
 async fn work(
     token: &CancellationToken,
     broker: Broker,
@@ -111,21 +110,21 @@ async fn work(
     let consumed = consume(token, session, &pool).await;
     let drained = pool.drain(draining).await;
 
-    // The tasks were the last who held the connections.
+    // The tasks were the last owners of the connections.
     if let Err(unfinished) = connections.drain(CLOSING).await {
         warn!("{unfinished}");
     }
     broker.close(CLOSING).await;
     let report = Report::now();
     writeln!(stdout(), "{report}")?;
-    // An order that was cut short is back in the queue, or the report says that it is not.
+    // A cancelled order is back in the queue, or the report says that it is not.
     if let Err(unfinished) = drained
         && !unfinished.tasks().is_empty()
     {
         return Err(unfinished.into());
     }
     match consumed {
-        // The broker or the database was away just then: what matters is what became of the orders.
+        // The broker or the database was unavailable just then: only the orders' ends matter.
         Err(error) if token.is_cancelled() => {
             warn!(error = format!("{error:#}"), "stopped in trouble")
         }

@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 #[derive(Clone)]
 pub(crate) struct Order {
-    /// The same at each delivery, and in each copy that was published: the key of the effect.
+    /// The same for each delivery, and for each published copy: the key of the effect.
     pub(crate) id: String,
     pub(crate) text: Bytes,
-    /// The how manieth delivery this is, of all workers.
+    /// The number of this delivery, counted over all workers.
     pub(crate) delivered: i64,
-    /// Where the broker is told what becomes of it.
+    /// The broker connection that its end is reported to.
     pub(crate) reply: Subject,
 }
 
@@ -22,7 +22,7 @@ impl Order {
         let id = id.map(ToString::to_string);
         let message = jetstream::Message { message, context: context.clone() };
         let info = message.info().map_err(anyhow::Error::from_boxed)?;
-        // Of a publisher who gives none: the place in the stream, which does not tell copies apart.
+        // If the publisher gives none: the position in the stream, which does not detect duplicates.
         let id = id.unwrap_or_else(|| format!("at {}", info.stream_sequence));
         let delivered = info.delivered;
         let reply = message.message.reply.context("a message without a reply subject")?;

@@ -1,4 +1,4 @@
-//! Putting orders into the queue.
+//! Publishes orders.
 
 use std::{
     io::{Write, stdout},
@@ -35,7 +35,7 @@ async fn lines(file: Option<PathBuf>) -> anyhow::Result<Vec<String>> {
     Ok(text.await??.lines().map(str::to_owned).collect())
 }
 
-/// A broker that is away is waited for, for a while.
+/// An unavailable broker is awaited for some time.
 #[supervised(
     name = "prepare",
     restart = "on-failure",
@@ -47,10 +47,10 @@ async fn prepare(broker: Broker) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends one line until it is stored, and tells whether it was there already.
+/// Sends one line until it is stored, and returns whether it was a duplicate.
 ///
-/// Where the broker's word is lost on the way, the line is sent again; its first word, the number of the order, is
-/// what the broker knows it by.
+/// If the broker's confirmation is lost, the line is sent again. Its first word, the number of the order, is its id for
+/// the broker.
 #[supervised(
     name = "send",
     limit = 128,

@@ -1,11 +1,11 @@
-//! Asking the broker for messages.
+//! Requests messages from the broker.
 //!
 //! 1. There is one request at a time, and it is for no more messages than there are free slots.
-//! 2. A request is never given up while the broker answers: it ends by the last message that it asked for, or
-//!    by the broker's word that it has waited long enough. A message on its way to nobody would come again
-//!    only after `ack_wait`.
-//! 3. While a request is open the broker is heard of, by messages or heartbeats. If it is not, it has forgotten the
-//!    request: a broker that was started anew knows streams and consumers, but no requests.
+//! 2. A request is never given up while the broker answers: it ends with the last message that it asked for, or with
+//!    the broker's reply that it has expired. A message that is sent to a closed request is redelivered only after
+//!    `ack_wait`.
+//! 3. While a request is open, the broker sends messages or heartbeats. If it does not, it has forgotten the request: a
+//!    restarted broker knows streams and consumers, but no requests.
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ use tokio::time::timeout;
 
 use crate::{broker::Broker, order::Order};
 
-/// How long a request waits for messages: a worker that is told to stop stops after this time at most.
+/// How long a request waits for messages: a cancelled worker stops after this time at most.
 const WAITING: Duration = Duration::from_secs(1);
 
-/// How often the broker is heard of meanwhile; it takes less than half of the wait only.
+/// How often the broker sends a heartbeat meanwhile; it must be below half of the wait.
 const HEARTBEAT: Duration = Duration::from_millis(400);
 
 /// Two heartbeats missed, on a busy machine.
@@ -39,7 +39,7 @@ pub(crate) struct Pulls {
     context: jetstream::Context,
     inbox: Subject,
     messages: Subscriber,
-    /// How many more the open request may bring.
+    /// How many more messages the open request may deliver.
     open: usize,
 }
 
@@ -54,7 +54,7 @@ impl Pulls {
         Ok(Self { consumer, context, inbox, messages, open: 0 })
     }
 
-    /// Asks for some messages, after the request before has ended.
+    /// Requests messages, after the previous request has ended.
     pub(crate) async fn ask(&mut self, count: usize) -> anyhow::Result<()> {
         debug_assert_eq!(self.open, 0, "one request at a time");
         let request = BatchConfig {

@@ -1,4 +1,4 @@
-//! How many orders ended how.
+//! The number of orders by how they ended.
 
 use std::{fmt, sync::atomic::Ordering};
 
@@ -6,7 +6,7 @@ use tokio_supervised::{Outcome, stats};
 
 use crate::sink::KNOWN;
 
-/// What this process has done, as its supervised functions have counted it.
+/// The work of this process, from the counters of its supervised functions.
 pub(crate) struct Report {
     taken: u64,
     ends: [(&'static str, u64); 4],
@@ -31,7 +31,7 @@ impl Report {
         }
     }
 
-    /// The broker knows of each order what has become of it.
+    /// The broker knows how each order ended.
     pub(crate) fn all_settled(&self) -> bool {
         self.told == self.taken
     }
@@ -43,6 +43,6 @@ impl fmt::Display for Report {
         for (name, count) in self.ends {
             write!(f, " {count} {name},")?;
         }
-        write!(f, " {} told", self.told)
+        write!(f, " {} reported", self.told)
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes of an order: it is done, tried again, or given up.
+//! The end of an order: it is done, retried, or given up.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,8 +19,8 @@ use crate::{
 /// The longest wait for another attempt.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The effect first, then the word to the broker, never the other way round: killed in between, the order comes
-/// again, and the database knows it.
+/// The effect first, then the acknowledgement, never in the opposite order: if the process is killed in between, the
+/// order is redelivered, and the database has it.
 #[supervised(name = "settle")]
 pub(crate) async fn settle(
     token: &CancellationToken,
@@ -36,7 +36,7 @@ pub(crate) async fn settle(
                 }
                 tell(token, desk.broker.clone(), order.reply, AckKind::Ack).await
             }
-            // No fault of the order's, and not counted against it: it is left to a worker that can.
+            // Not the order's fault, and not counted against it: another worker may succeed.
             Err(error) => {
                 put_back(token, desk.clone(), order, desk.retry).await?;
                 Err(error)
@@ -48,7 +48,7 @@ pub(crate) async fn settle(
             warn!(id = order.id, delivered = order.delivered, ?after, "fails, and is tried again");
             put_back(token, desk, order, after).await
         }
-        // Its end may have been recorded by a worker who could tell nobody.
+        // Another worker may have recorded its end and then failed to report it.
         Err(_) if desk.sink.knows(token, &order.id).await? => {
             info!(id = order.id, "recorded before");
             tell(token, desk.broker.clone(), order.reply, AckKind::Ack).await
@@ -57,7 +57,7 @@ pub(crate) async fn settle(
     }
 }
 
-/// Gives an order back to the queue, for whoever comes first after a while.
+/// Returns an order to the queue, for any worker after a delay.
 #[supervised(name = "put back")]
 pub(crate) async fn put_back(
     token: &CancellationToken,
@@ -69,8 +69,8 @@ pub(crate) async fn put_back(
     tell(token, desk.broker.clone(), order.reply, AckKind::Nak(after)).await
 }
 
-/// Gives an order up: it is among the dead, and then gone from the queue. Killed in between, it is buried again,
-/// under the same id.
+/// Gives an order up: stores it in the dead-letter stream, then removes it from the queue. If the process is killed in
+/// between, it is stored again, under the same id.
 #[supervised(name = "bury")]
 async fn bury(
     token: &CancellationToken,
@@ -89,7 +89,7 @@ async fn bury(
     tell(token, desk.broker.clone(), order.reply, AckKind::Term).await
 }
 
-/// Tells the broker, until it has confirmed it: to be told twice is the same to it.
+/// Reports to the broker until it confirms: a repeated report changes nothing.
 #[supervised(
     name = "tell",
     timeout = "2s",

@@ -1,4 +1,4 @@
-//! The database: where an order has its effect, once.
+//! The database, which records the effect of each order once.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -11,16 +11,16 @@ use tokio_supervised::{CancellationToken, Pool, supervised};
 
 use crate::handle::Price;
 
-/// Of this process: orders that had been recorded before.
+/// In this process: orders that had been recorded before.
 pub(crate) static KNOWN: AtomicU64 = AtomicU64::new(0);
 
 const CONNECTING: Duration = Duration::from_secs(2);
 
-/// How many rows the totals are spread over: who adds to one waits for who does so too.
+/// How many rows the totals are spread over: transactions that add to the same row wait for each other.
 const TOTALS: i64 = 16;
 
-/// One at a time: two workers that create the same table at once disturb each other. The last line is there to see
-/// that the database does take changes.
+/// One at a time: two workers that create the same table at once disturb each other. The last line checks that the
+/// database accepts changes.
 const SCHEMA: &str = "
     select pg_advisory_xact_lock(7263548);
     create table if not exists prices (id text primary key, order_number bigint not null, cents bigint not null);
@@ -31,8 +31,8 @@ const SCHEMA: &str = "
 
 /// One statement, so one transaction: the order is in `prices` and in its total, or in neither.
 ///
-/// To add to a total is no thing that can be done twice; that it is done once is what the key of `prices` gives.
-/// Who inserts the same key at the same time waits for the other, and then does nothing.
+/// Adding to a total is not idempotent; the key of `prices` makes it happen once. A transaction that inserts the same
+/// key at the same time waits for the other, and then does nothing.
 const RECORD: &str = "
     with fresh as (
         insert into prices values ($1, $2, $3) on conflict (id) do nothing returning order_number, cents
@@ -41,11 +41,11 @@ const RECORD: &str = "
     from fresh where place = abs(fresh.order_number % $4)
 ";
 
-/// One connection, for all tasks of a session: what they send goes to the server in a row.
+/// One connection for all tasks of a session: their statements are pipelined to the server.
 pub(crate) struct Sink {
     client: Client,
     record: Statement,
-    /// Something was not recorded: enough to begin anew, before more orders are taken in vain.
+    /// A record failed: enough reason to restart before more orders are taken.
     failed: AtomicBool,
 }
 
@@ -61,14 +61,14 @@ impl Sink {
         Ok(Self { client, record, failed: AtomicBool::new(false) })
     }
 
-    /// Fails where orders that are taken from now on could not be recorded.
+    /// Fails if orders could not be recorded.
     pub(crate) fn still_there(&self) -> anyhow::Result<()> {
         ensure!(!self.client.is_closed(), "the connection to the database is closed");
         ensure!(!self.failed.load(Ordering::Relaxed), "the database has not recorded an order");
         Ok(())
     }
 
-    /// Records the price of an order; `false` where it has been recorded before.
+    /// Records the price of an order; `false` if it was already recorded.
     pub(crate) async fn record(
         &self,
         token: &CancellationToken,
@@ -89,7 +89,7 @@ impl Sink {
     }
 }
 
-/// Given up in the middle, it may have happened or not: the order comes again, and it turns out.
+/// If it is dropped in the middle, it may have happened or not: the order is redelivered, and the database decides.
 #[supervised(name = "record", timeout = "5s")]
 async fn record(sink: &Sink, id: &str, price: &Price) -> anyhow::Result<bool> {
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
@@ -102,7 +102,7 @@ async fn look(sink: &Sink, id: &str) -> anyhow::Result<bool> {
     Ok(sink.client.query_opt("select from prices where id = $1", &[&id]).await?.is_some())
 }
 
-/// Moves what goes over a connection; ends when nobody uses it any more.
+/// Drives a connection; ends when nothing uses it any more.
 #[supervised(name = "database")]
 async fn drive(connection: Connection<Socket, NoTlsStream>) -> anyhow::Result<()> {
     Ok(connection.await?)

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::Parser;
 
-/// Works through a topic of a Kafka cluster, several messages at once, and commits what is done.
+/// Processes a topic of a Kafka cluster, several messages at once, and commits the finished ones.
 ///
 /// The members of a consumer group share the topic's partitions. An offset is committed when the effects of all
 /// messages before it are written: each is processed at least once, and exactly once unless the program was
@@ -12,11 +12,11 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "kafka_workers", after_help = STOPPING)]
 pub(crate) struct Arguments {
-    /// The cluster, `HOST:PORT` and more of them after commas
+    /// The cluster, `HOST:PORT`; several are separated by commas
     #[arg(long, value_name = "BROKERS")]
     pub(crate) brokers: String,
 
-    /// The topic to work through
+    /// The topic to process
     #[arg(long, value_name = "TOPIC")]
     pub(crate) topic: String,
 
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "GROUP", default_value = "workers")]
     pub(crate) group: String,
 
-    /// Where the effects go, one on a line, after what is there
+    /// The file that effects are appended to, one on a line
     #[arg(long, value_name = "FILE", default_value = "done.txt")]
     pub(crate) done: PathBuf,
 
@@ -32,11 +32,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "8")]
     pub(crate) workers: NonZeroUsize,
 
-    /// For how long the cluster keeps the partitions of a member that is not heard of
+    /// How long the cluster keeps the partitions of a silent member
     #[arg(long, value_name = "MS", default_value = "45000")]
     pub(crate) session_ms: u32,
 
-    /// Demonstration: each message takes so many milliseconds, as an exchange with a server would
+    /// Demonstration: each message takes this many milliseconds, as a request to a server would
     #[arg(long, value_name = "MS", default_value = "0")]
     work_ms: u64,
 }

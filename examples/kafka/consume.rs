@@ -1,4 +1,4 @@
-//! A member of a consumer group: it takes messages while there is room for them, and commits what is done.
+//! A member of a consumer group: it takes messages while there is room for them, and commits the finished ones.
 
 use std::{
     sync::Arc,
@@ -15,16 +15,16 @@ use tokio_supervised::{CancellationToken, Pool, Slot, SpawnError};
 
 use crate::{arguments::Arguments, done::Done, handle::handle, partitions::Partitions};
 
-/// How often the thread looks at its token while no message comes.
+/// How often the thread checks its token while no message comes.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How often what is done is committed while nothing else makes it.
+/// How often finished messages are committed if nothing else triggers a commit.
 const COMMIT_EVERY: &str = "1000";
 
-/// How long a revoked partition may take to be drained, a third of what the group gives a member for a rebalance.
+/// How long a revoked partition may take to drain, a third of the group's time for a rebalance.
 const DRAINING: Duration = Duration::from_secs(15);
 
-/// What is called back, on the thread that polls.
+/// Callbacks, on the thread that polls.
 pub(crate) struct Member {
     topic: String,
     partitions: Arc<Partitions>,
@@ -35,8 +35,8 @@ pub(crate) type Joined = BaseConsumer<Member>;
 impl ClientContext for Member {}
 
 impl ConsumerContext for Member {
-    /// Before partitions are given away, what is under way in them ends, and is committed: who has them next
-    /// begins where this member has stopped.
+    /// Before partitions are revoked, their running messages end and are committed: the next member starts where this
+    /// one stopped.
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let Rebalance::Revoke(revoked) = rebalance else { return };
         let revoked: Vec<_> = revoked.elements().iter().map(|one| one.partition()).collect();
@@ -59,9 +59,10 @@ pub(crate) fn join(arguments: &Arguments) -> KafkaResult<Joined> {
         .set("session.timeout.ms", arguments.session_ms.to_string())
         .set("heartbeat.interval.ms", (arguments.session_ms / 10).to_string())
         .set("auto.offset.reset", "earliest")
-        // Only what moves is revoked, while the group is stable: the rest goes on, and the commit is taken.
+        // Only partitions that move are revoked, while the group is stable: the others continue, and the commit is
+        // accepted.
         .set("partition.assignment.strategy", "cooperative-sticky")
-        // What is read is not what is done.
+        // Reading a message does not mean that it is done.
         .set("enable.auto.offset.store", "false")
         .set("auto.commit.interval.ms", COMMIT_EVERY)
         .create_with_context(member)?;
@@ -69,7 +70,7 @@ pub(crate) fn join(arguments: &Arguments) -> KafkaResult<Joined> {
     Ok(consumer)
 }
 
-/// Takes messages as long as there is room for them, on a thread that may block.
+/// Takes messages while there is room for them, on a blocking thread.
 pub(crate) fn take(
     token: &CancellationToken,
     consumer: &Joined,
@@ -96,7 +97,7 @@ pub(crate) fn take(
                 let done = done.clone();
                 slot.spawn(move |token| handle(token, done, under_way, job, work));
             }
-            // The library meets it by itself: it tries again.
+            // The library handles it: it retries.
             Some(Err(error)) => {
                 eprintln!("{error}");
                 free = Some(slot);
@@ -117,7 +118,7 @@ fn reserve(
     runtime.block_on(token.run_until_cancelled(pool.reserve()))
 }
 
-/// Has what is done committed with the next commit.
+/// Commits finished messages with the next commit.
 fn store(consumer: &Joined) -> KafkaResult<()> {
     let Member { topic, partitions } = &**consumer.context();
     let mut list = TopicPartitionList::new();
@@ -127,7 +128,7 @@ fn store(consumer: &Joined) -> KafkaResult<()> {
     consumer.store_offsets(&list)
 }
 
-/// Commits what is done, once the group is stable: in a rebalance a commit is refused.
+/// Commits finished messages once the group is stable: during a rebalance a commit is refused.
 pub(crate) fn leave(consumer: &Joined) -> KafkaResult<()> {
     let begun = Instant::now();
     loop {
@@ -135,7 +136,7 @@ pub(crate) fn leave(consumer: &Joined) -> KafkaResult<()> {
             Err(KafkaError::ConsumerCommit(
                 RDKafkaErrorCode::RebalanceInProgress | RDKafkaErrorCode::IllegalGeneration,
             )) if begun.elapsed() < DRAINING => {
-                // A message that comes now is not begun, and so not committed.
+                // A message that arrives now is not started, and so not committed.
                 _ = consumer.poll(LOOK);
             }
             settled => return settled,
@@ -143,7 +144,7 @@ pub(crate) fn leave(consumer: &Joined) -> KafkaResult<()> {
     }
 }
 
-/// Commits what is done.
+/// Commits finished messages.
 fn settle(consumer: &Joined) -> KafkaResult<()> {
     store(consumer)?;
     match consumer.commit_consumer_state(CommitMode::Sync) {

@@ -7,12 +7,12 @@ use tokio_supervised::{CancellationToken, TaskError, shield, supervised};
 
 use crate::{done::Done, partitions::UnderWay};
 
-/// How long an effect may take to be written.
+/// How long writing an effect may take.
 const WRITING: Duration = Duration::from_secs(5);
 
-/// Processes one message and writes what came of it; only then has it ended.
+/// Processes one message and writes its effect. Only then has it ended.
 ///
-/// Told to stop, it leaves the work where it is, and the message to whoever has the partition next.
+/// When cancelled, it leaves the work unfinished, and the message to the next member that has the partition.
 #[supervised(name = "handle", on_cancel = "drop")]
 pub(crate) async fn handle(
     token: &CancellationToken,
@@ -30,7 +30,7 @@ pub(crate) async fn handle(
     Ok(())
 }
 
-/// The work: it trusts a message to be a number, and panics where it is none.
+/// The work: it trusts a message to be a number, and panics if it is not.
 #[supervised(name = "square", timeout = "10s")]
 async fn square(job: &[u8], work: Duration) -> Result<u64, TaskError> {
     if !work.is_zero() {

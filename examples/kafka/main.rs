@@ -1,5 +1,4 @@
-//! The workers of a Kafka topic: an offset is committed after the effect, and a partition that is taken away is
-//! drained first.
+//! The workers of a Kafka topic: an offset is committed after the effect, and a revoked partition is drained first.
 //!
 //! ```text
 //! cargo run -p supervised-kafka -- --brokers 127.0.0.1:9092 --topic jobs      # as often as there are partitions
@@ -17,29 +16,29 @@
 //! }                                                            // rebalanced: two members work on one message
 //! ```
 //!
-//! The automatic commit takes what was read for what is done. Committed by hand in the task, a later message
-//! that ends first takes an earlier one with it: a commit says "all before this". A rebalance gives the
-//! partition away while its messages are still under way, and whoever gets it begins with them again.
+//! The automatic commit treats read messages as done. If a task commits by hand, a later message that ends first also
+//! commits an earlier one: a commit means "everything before this". A rebalance revokes the partition while its
+//! messages are still running, and the next member starts them again.
 //!
 //! # After
 //!
-//! [`take`](consume::take) runs on a thread of its own, since librdkafka calls back on the thread that polls, and
-//! waits there until a revoked partition is drained. It takes a slot of the pool *before* it takes a message.
-//! [`Partitions`](partitions::Partitions) knows what is under way, and from that which offset is safe: the first
-//! one whose message has not ended. [`handle`](handle::handle) is plain code.
+//! [`take`](consume::take) runs on its own thread, since librdkafka calls back on the thread that polls, and waits
+//! there until a revoked partition is drained. It acquires a slot of the pool *before* it takes a message.
+//! [`Partitions`](partitions::Partitions) tracks the running messages, and from that the safe offset: the first one
+//! whose message has not ended. [`handle`](handle::handle) is plain code.
 //!
 //! # The rules that it follows
 //!
-//! * 1, every task has an exit story: the thread looks at the token ten times a second, a message has 10 s, the
+//! * 1, every task has an exit story: the thread checks the token ten times a second, a message has 10 s, the
 //!   pool 20 s to drain.
-//! * 2, registration happens in the parent: slot and entry are there before the task.
+//! * 2, registration happens in the parent: slot and entry exist before the task.
 //! * 3, loop variables are passed in: each message is an argument.
-//! * 4, cancellation is threaded through, and stops where it should: at who takes the messages.
+//! * 4, cancellation is threaded through, and stops where it should: at the consumer.
 //! * 5, panics stop at the task boundary: a poisoned message is a `dead` line, and is committed like any other.
-//! * 6, groups, not counters and channels: the pool knows what is under way.
+//! * 6, groups, not counters and channels: the pool knows the running messages.
 //! * 7, channels for flow, locks for state: one lock around the partitions, one around the file.
 //! * 10, concurrency is bounded: by the slots of the pool, and the topic is read no faster.
-//! * 11, concurrency safety is documented: `Partitions` and `Done` are all that is shared.
+//! * 11, concurrency safety is documented: `Partitions` and `Done` are the only shared state.
 
 mod arguments;
 mod consume;
@@ -77,7 +76,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
     };
     group.spawn_blocking("take", taken).await;
     let took = group.join().await;
-    // Whatever stopped the taking: what was taken is done, and committed.
+    // However the consumer stopped, the messages that it took are finished and committed.
     pool.drain(DRAINING).await?;
     took?;
     consume::leave(&consumer)?;

@@ -1,11 +1,11 @@
-//! What is under way in which partition, and up to where all is done.
+//! The running messages of each partition, and the offset up to which all are done.
 //!
 //! Invariants
 //!
 //! 1. The offset of a partition is that of its first message that has not ended: a commit says that all
 //!    before it is done.
 //! 2. A message that was given up on (its task was dropped) never ends: the offset stays before it.
-//! 3. A partition is idle when none of its messages is under way; whoever waits for that is woken.
+//! 3. A partition is idle when none of its messages is running; tasks that wait for that are woken.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,7 +24,7 @@ pub(crate) struct Partitions {
 struct Partition {
     /// The messages from the first one that has not ended.
     begun: BTreeMap<i64, State>,
-    /// The next one to be read by whoever has the partition next.
+    /// The next offset for the next member that has the partition.
     offset: Option<i64>,
 }
 
@@ -35,7 +35,7 @@ enum State {
     GivenUp,
 }
 
-/// A message that is under way; dropped before its end, it was given up on.
+/// A running message. If it is dropped before its end, it was given up on.
 pub(crate) struct UnderWay {
     partitions: Arc<Partitions>,
     pub(crate) partition: i32,
@@ -71,13 +71,13 @@ impl Partitions {
         self.changed.notify_all();
     }
 
-    /// Where whoever has the partitions next is to begin, of those in which something has ended.
+    /// The offsets at which the next members start, for partitions in which something has ended.
     pub(crate) fn offsets(&self) -> Vec<(i32, i64)> {
         let of = self.of();
         of.iter().filter_map(|(number, partition)| Some((*number, partition.offset?))).collect()
     }
 
-    /// Waits until nothing of these is under way; whether that came in time.
+    /// Waits until none of these is running; returns whether that happened in time.
     pub(crate) fn wait_until_idle(&self, partitions: &[i32], limit: Duration) -> bool {
         let is_busy = |of: &mut HashMap<i32, Partition>| {
             partitions.iter().filter_map(|number| of.get(number)).any(Partition::is_busy)
@@ -86,7 +86,7 @@ impl Partitions {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Another member has them: what is still under way here ends unheard.
+    /// Another member has them: messages that still run here end without effect on the offset.
     pub(crate) fn forget(&self, partitions: &[i32]) {
         let mut of = self.of();
         for number in partitions {
@@ -102,7 +102,7 @@ impl Partition {
 }
 
 impl UnderWay {
-    /// Its effect is written.
+    /// Its effect was written.
     pub(crate) fn ended(mut self) {
         self.ended = true;
     }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_up_on_holds_the_offset_and_nobody_waits_for_it() {
+    fn an_abandoned_message_holds_the_offset_but_blocks_no_wait() {
         let partitions = Arc::new(Partitions::default());
         let [first, second] = [0, 1].map(|offset| partitions.begin(0, offset));
         assert!(!partitions.wait_until_idle(&[0], Duration::ZERO));

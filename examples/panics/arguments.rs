@@ -2,15 +2,15 @@
 
 use clap::{Parser, ValueEnum};
 
-/// Runs jobs of which some panic, and shows each panic as event, as counter, and as error.
+/// Runs jobs, some of which panic, and shows each panic as an event, as a counter, and as an error.
 #[derive(Parser)]
 #[command(name = "panics", after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
-    /// How many jobs there are
+    /// How many jobs to run
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) jobs: u64,
 
-    /// Every so many jobs one panics; 0 for none
+    /// Every n-th job panics; 0 for none
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) every: u64,
 
@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Log::Text)]
     pub(crate) log: Log,
 
-    /// Show the backtrace of the first panic, as the error carries it
+    /// Show the backtrace of the first panic, from its error
     #[arg(long)]
     pub(crate) backtrace: bool,
 
@@ -29,9 +29,9 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Log {
-    /// A line each: when, how bad, what
+    /// One line each: time, level, message
     Text,
-    /// A JSON object each, on one line, with all fields, the backtrace among them
+    /// One JSON object each, on one line, with all fields, including the backtrace
     Json,
 }
 

@@ -1,11 +1,11 @@
-//! The job, and what it is given.
+//! The job and its input.
 
 use tokio_supervised::{TaskError, supervised};
 
 /// The average of a batch.
 ///
-/// It trusts its batch not to be empty, as code does that was never given one: the division panics then, in
-/// this job and in no other. It gives way before it computes, which is where it can be stopped.
+/// It trusts its batch not to be empty: an empty one makes the division panic, in this job and in no other. It yields
+/// before it computes, which is where it can be cancelled.
 #[supervised(limit = 16, name = "average")]
 pub(crate) async fn average(batch: Vec<u64>) -> Result<u64, TaskError> {
     tokio::task::yield_now().await;
@@ -14,7 +14,7 @@ pub(crate) async fn average(batch: Vec<u64>) -> Result<u64, TaskError> {
 
 /// Batches of which one in `every` is empty.
 pub(crate) fn batches(jobs: u64, every: u64) -> impl Iterator<Item = Vec<u64>> {
-    // What is no multiple of anything but 0 never is.
+    // Such an average is never a multiple of anything but 0.
     let is_empty = move |job: u64| every != 0 && job % every == 0;
     (1..=jobs).map(move |job| if is_empty(job) { Vec::new() } else { vec![job, job + 2] })
 }

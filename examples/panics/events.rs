@@ -1,4 +1,4 @@
-//! Events: who hears them, and who is silent since they are heard.
+//! Events, and the panic hook that stays silent if a subscriber receives them.
 
 use std::{
     io, panic,
@@ -10,13 +10,12 @@ use tracing_subscriber::fmt::{self, format};
 
 use crate::arguments::Log;
 
-/// Whether somebody hears the events.
+/// Whether a subscriber receives the events.
 static HEARD: AtomicBool = AtomicBool::new(false);
 
-/// Lets the print of a panic be, once its event is heard: what is told twice is counted twice.
-///
-/// To be called before anything is supervised. The panic hook of the library is installed then, for good: it
-/// calls the one before it first, and the one that were set after it would be without the place.
+/// Suppresses the hook's print of a panic that is also logged as an event: otherwise it would be reported twice. To be
+/// called before anything is supervised. The library installs its panic hook then, permanently: its hook calls the
+/// previous one first, and a hook that is set later would lose the place of a panic.
 pub(crate) fn replace_the_print() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

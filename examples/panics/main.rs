@@ -1,5 +1,5 @@
-//! Runs jobs of which some panic, and shows a panic as structured event, as counter, and as error with the
-//! backtrace of its place.
+//! Runs jobs, some of which panic, and shows a panic as a structured event, as a counter, and as an error with its
+//! backtrace.
 //!
 //! ```text
 //! cargo run --example panics                                      # 1,000 jobs, every fifth panics
@@ -9,7 +9,7 @@
 //!
 //! # Before
 //!
-//! By hand each job is a spawned task that adds to what all of them share:
+//! By hand each job is a spawned task that adds to shared totals:
 //!
 //! ```ignore
 //! let averages = Arc::new(Mutex::new(Vec::new()));
@@ -26,9 +26,9 @@
 //! }
 //! ```
 //!
-//! The place of a panic is a print on standard error, between those of other threads; no log collector reads
-//! it, no counter moves, and the process that lost every fifth job exits with 0. Where the handles are not
-//! joined, even the number is lost.
+//! The place of a panic is printed on standard error, between the lines of other threads. No log collector reads it, no
+//! counter moves, and the process that lost every fifth job exits with 0. If the handles are not joined, even the
+//! number is lost.
 //!
 //! # After
 //!
@@ -42,7 +42,7 @@
 //! * 1, every task has an exit story: a job stops at its next `.await`.
 //! * 3, loop variables are passed in: a batch is an argument, owned by its job.
 //! * 4, cancellation is threaded through: `map` hands the token to each job.
-//! * 5, panics stop at the task boundary: what the whole program is about.
+//! * 5, panics stop at the task boundary: the subject of this program.
 //! * 6, groups, not counters and channels: `map` gives each job its own end.
 //! * 7, channels for flow, locks for state: there is nothing shared that a panic could leave half done.
 //! * 10, concurrency is bounded: `limit = 16`, however many jobs there are.
@@ -86,8 +86,8 @@ async fn run(token: CancellationToken) -> anyhow::Result<ExitCode> {
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The cancellation as an error, for `main` to end as the signal would have made it end: a call whose token
-/// has fired never starts its body.
+/// The cancellation as an error, for `main` to end as the signal would have ended it: a call whose token has fired
+/// never starts its body.
 #[supervised]
 async fn cut_short() -> Result<(), TaskError> {
     Ok(())

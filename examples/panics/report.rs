@@ -10,11 +10,11 @@ use tokio_supervised::{Outcome, Panic, TaskError, stats};
 /// The columns of the table, after the number of jobs.
 const OUTCOMES: [Outcome; 3] = [Outcome::Ok, Outcome::Panicked, Outcome::Cancelled];
 
-/// How every job ended that was begun, in the order of the jobs.
+/// The end of every job that was started, in the order of the jobs.
 pub(crate) struct Report(Vec<Result<u64, TaskError>>);
 
 impl Report {
-    /// If there are fewer than `jobs`, the last end stands for the jobs that were not begun.
+    /// If there are fewer than `jobs`, the last end stands for the jobs that were not started.
     pub(crate) fn new(mut ends: Vec<Result<u64, TaskError>>, jobs: u64) -> Self {
         if (ends.len() as u64) < jobs {
             ends.pop();
@@ -50,7 +50,7 @@ impl Report {
         row[0] == row[1..].iter().sum::<u64>() && row == counters()
     }
 
-    /// Whether so many jobs have come to an end of their own.
+    /// Whether that many jobs have ended by themselves.
     pub(crate) fn is_of(&self, jobs: u64) -> bool {
         let [begun, .., cancelled] = self.results();
         begun - cancelled == jobs
@@ -70,7 +70,7 @@ impl Report {
         writeln!(to)
     }
 
-    /// Each place that panicked, with what it said, how often, and for which job first.
+    /// Each panic site, with its message, its count, and the first job.
     pub(crate) fn write_places(&self, to: &mut impl Write) -> io::Result<()> {
         let mut places = BTreeMap::<_, (usize, u64)>::new();
         for (job, panic) in self.panics() {
@@ -93,7 +93,7 @@ impl Report {
     }
 }
 
-/// As counters: what the library has counted.
+/// As counters of the library.
 fn counters() -> [u64; 4] {
     let stats = stats();
     let average = stats.iter().find(|task| task.name == "average");

@@ -1,14 +1,14 @@
-//! The receiving end of a channel, and whether its stage has begun.
+//! The receiving end of a channel, and whether its stage has started.
 //!
-//! A group that is cancelled never starts a task that has not begun, and what is in its channel is lost with
-//! it. So nothing is read before every stage is at work: each drops its [`Starting`] when it opens its inlet,
-//! and the source waits until all are dropped.
+//! A cancelled group never starts a task that has not started, and the contents of its channel are lost. So nothing is
+//! read before every stage runs: each drops its [`Starting`] when it opens its inlet, and the source waits until all
+//! are dropped.
 
 use std::convert::Infallible;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-/// What a stage receives from.
+/// The input of a stage.
 pub(crate) struct Inlet<T> {
     from: Receiver<T>,
     starting: Starting,
@@ -21,7 +21,7 @@ impl<T> Inlet<T> {
     }
 }
 
-/// Held by a stage that has not begun.
+/// Held by a stage that has not started.
 pub(crate) type Starting = Sender<Infallible>;
 
 /// Waits for the stages that hold a [`Starting`].
@@ -33,7 +33,7 @@ impl AllStarted {
         (starting, Self(all_started))
     }
 
-    /// Returns when every stage has begun, or has ended without it.
+    /// Returns when every stage has started, or has ended without starting.
     pub(crate) async fn wait(mut self) {
         _ = self.0.recv().await;
     }

@@ -13,7 +13,7 @@
 //! let (to_parse, mut lines) = mpsc::unbounded_channel();      // a slow writer: the whole file in memory
 //! let (to_write, mut records) = mpsc::unbounded_channel();
 //! tokio::spawn(async move {
-//!     while let Some(line) = input.next_line().await.unwrap() { // a failed read: a panic that nobody sees
+//!     while let Some(line) = input.next_line().await.unwrap() { // a failed read: a panic that is never reported
 //!         to_parse.send(line).unwrap();
 //!     }
 //! });
@@ -24,20 +24,19 @@
 //!     Ok::<_, Error>(())
 //! });
 //! while let Some(record) = records.recv().await {
-//!     output.write_all(&record).await?;                       // Ctrl-C: what is in the channels is gone
+//!     output.write_all(&record).await?;                       // Ctrl-C: the contents of the channels are lost
 //! }
 //! ```
 //!
-//! A stage that fails looks like the end of the input to the one behind it: half a result, and success.
+//! To the next stage, a stage that fails looks like the end of the input: half a result, and success.
 //!
 //! # After
 //!
-//! Each stage is plain code under one attribute: a loop from one channel into the next. [`run`](stages::run)
-//! spawns them in a `Group` and joins them. The first failure is what the join returns; by then it has
-//! stopped the source, and everything before it has been written. Ctrl-C does the same: the source is the only
-//! stage that looks at the token; the others go on until their channel is closed and empty (`on_cancel =
-//! "cooperate"`), for 5 s at most (`grace`). A stage that has not begun when the token fires never does, so
-//! nothing is read before all have: see [`inlet`].
+//! Each stage is plain code under one attribute: a loop from one channel into the next. [`run`](stages::run) spawns
+//! them in a `Group` and joins them. The join returns the first failure; by then the failure has stopped the source,
+//! and everything before it has been written. Ctrl-C does the same: the source is the only stage that checks the token.
+//! The others continue until their channel is closed and empty (`on_cancel = "cooperate"`), for 5 s at most (`grace`).
+//! A stage that has not started when the token fires never does, so nothing is read before all have: see [`inlet`].
 //!
 //! # The rules that it follows
 //!
@@ -51,7 +50,7 @@
 //! * 7, channels for flow, locks for state: lines are owned by one stage at a time; two counters are shared.
 //! * 8, no sleeping to synchronise: its tests run on paused time, and end as soon as nothing moves.
 //! * 10, concurrency is bounded: four tasks, 64 lines in a channel, 1 MiB in a line.
-//! * 12, leaks are detected: each of its tests looks for tasks that were left.
+//! * 12, leaks are detected: each of its tests checks for leaked tasks.
 
 mod arguments;
 mod checksum;

@@ -4,16 +4,15 @@ use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::Parser;
 
-/// Works through a queue of orders, some at once, and survives being stopped anywhere.
+/// Processes a queue of orders, several at once, and survives being stopped anywhere.
 ///
-/// The queue is a file of lines, `ORDER ITEMS CENTS` each, that whoever has an order appends to. The price
-/// of one item goes to the output. A message is acknowledged by its offset when its end is written down, so
-/// that the next start goes on with all others: each is processed at least once, and exactly once unless
-/// the program was killed in between.
+/// The queue is a file of lines, `ORDER ITEMS CENTS` each, that publishers append to. The price of one item goes to the
+/// output. A message is acknowledged by its offset when its end is recorded, so the next start continues with the
+/// others: each is processed at least once, and exactly once unless the program was killed in between.
 #[derive(Parser)]
 #[command(name = "queue_workers", after_help = FILES)]
 pub(crate) struct Arguments {
-    /// The file of lines; a last line without its line end is still being written, and not taken
+    /// The file of lines; a last line without a line end is still being written, and is not taken
     queue: PathBuf,
 
     /// How many messages are processed at once
@@ -28,16 +27,16 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) follow: bool,
 
-    /// Have every record on the disk before going on: needed against a loss of power, not against a kill
+    /// Sync every record to disk before continuing: needed against a power failure, not against a kill
     #[arg(long)]
     pub(crate) sync: bool,
 
-    /// Demonstration: each message takes so many milliseconds more, as an exchange with a server would
+    /// Demonstration: each message takes this many milliseconds more, as a request to a server would
     #[arg(long, value_name = "MS", default_value = "0")]
     work_ms: u64,
 }
 
-/// Where the program keeps what.
+/// The paths of the program's files.
 pub(crate) struct Paths {
     pub(crate) queue: PathBuf,
     pub(crate) done: PathBuf,

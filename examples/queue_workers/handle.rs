@@ -1,4 +1,4 @@
-//! One message: the functions that the rest of the program is about.
+//! One message: the functions that the program is about.
 
 use std::{io, num::ParseIntError, str::Utf8Error, sync::Arc, time::Duration};
 
@@ -7,13 +7,13 @@ use tokio_supervised::{CancellationToken, TaskError, shield, supervised};
 
 use crate::{journal::Journal, queue::Message};
 
-/// How long the end of a message may take to be written down.
+/// How long recording the end of a message may take.
 const WRITING: Duration = Duration::from_secs(5);
 
-/// Processes one message, and acknowledges it, however that ended.
+/// Processes one message, and acknowledges it, however it ended.
 ///
-/// Told to stop, it leaves the work where it is, and the message to the next start; but what has come to an
-/// end is acknowledged.
+/// When cancelled, it abandons the work and leaves the message to the next start; a message whose work has ended is
+/// acknowledged.
 #[supervised(name = "handle", on_cancel = "drop")]
 pub(crate) async fn handle(
     token: &CancellationToken,
@@ -29,10 +29,10 @@ pub(crate) async fn handle(
     Ok(())
 }
 
-/// What one item of an order costs: `17 3 600` gives `17 200`.
+/// The price of one item of an order: `17 3 600` gives `17 200`.
 ///
-/// It trusts the message to have items, as code that was written against good messages does: one without
-/// divides by zero, and that panics. It costs that message alone.
+/// It trusts the message to have items, as code that was tested with good messages does: a message without items
+/// divides by zero, which panics. The panic costs only that message.
 #[supervised(name = "item price", timeout = "10s")]
 async fn item_price(message: &[u8], work: Duration) -> Result<String, WorkError> {
     if !work.is_zero() {
@@ -44,8 +44,8 @@ async fn item_price(message: &[u8], work: Duration) -> Result<String, WorkError>
     Ok(format!("{order} {}", cents / items))
 }
 
-/// Writes down how a message ended, on a thread that may block. Both records are one piece of work there:
-/// once begun, it is not left half done by whatever happens here.
+/// Records how a message ended, on a blocking thread. Both records are one piece of work there: once started, it cannot
+/// be interrupted by this task.
 #[supervised(name = "acknowledge")]
 async fn acknowledge(
     journal: Arc<Journal>,
@@ -58,7 +58,7 @@ async fn acknowledge(
 /// Why a message is dead.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkError {
-    /// What the boundary says: a panic, the timeout.
+    /// Errors of the boundary: a panic, the timeout.
     #[error(transparent)]
     Task(#[from] TaskError),
     #[error("it has no {0}")]

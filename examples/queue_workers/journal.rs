@@ -1,4 +1,4 @@
-//! What has become of which message.
+//! The journal of ended messages.
 
 use std::{collections::HashSet, fs, io};
 
@@ -11,7 +11,7 @@ use crate::{
     records::Records,
 };
 
-/// The three files that the workers share, each behind a lock of its own.
+/// The three files that the workers share, each behind its own lock.
 pub(crate) struct Journal {
     done: Records,
     dead: Records,
@@ -29,7 +29,7 @@ impl Journal {
             dead: open(&paths.dead)?,
             acknowledged: open(&paths.acknowledged)?,
         };
-        // Read when it is open, and has no torn record any more.
+        // The offsets that were acknowledged, read once the file is open and has no torn record.
         let text = fs::read_to_string(&paths.acknowledged)?;
         let offsets = text.lines().map(str::parse).collect::<Result<_, _>>();
         let offsets = offsets
@@ -37,8 +37,8 @@ impl Journal {
         Ok((journal, offsets))
     }
 
-    /// Writes down how a message ended, then that it did: never the other way round. Killed in between, the
-    /// next start does it again, since nothing says that it was done.
+    /// Writes the result of a message, then its acknowledgement, never in the opposite order. If the process is killed
+    /// in between, the next start repeats the message, since it is not acknowledged.
     pub(crate) fn settle(
         &self,
         message: &Message,

@@ -1,4 +1,4 @@
-//! Works through a queue of orders, eight at once, and survives being stopped anywhere.
+//! Processes a queue of orders, eight at once, and survives being stopped anywhere.
 //!
 //! ```text
 //! seq 100000 | awk '{ print $1, $1 % 5, 600 }' > orders         # every fifth has no items
@@ -12,33 +12,32 @@
 //!
 //! ```ignore
 //! let permits = Arc::new(Semaphore::new(8));
-//! while let Some(message) = queue.take().await? {           // taken, and nobody is free to do it
+//! while let Some(message) = queue.take().await? {           // taken, and no worker is free
 //!     queue.acknowledge(message.offset).await?;             // "at most once", by accident
 //!     let permit = permits.clone().acquire_owned().await?;
 //!     tokio::spawn(async move {
-//!         let price = item_price(&message.text).await;      // a panic: the message is gone, and who knows?
+//!         let price = item_price(&message.text).await;      // a panic: the message is lost, unreported
 //!         output.append(&price?).await?;                    // an error: the same
 //!         drop(permit);
 //!         anyhow::Ok(())
 //!     });
-//! }                                                         // SIGTERM: whatever was under way is lost
+//! }                                                         // SIGTERM: running work is lost
 //! ```
 //!
-//! Acknowledged before it is done, a message is lost with the process; acknowledged in the spawned task, its
-//! end may be torn in two by whatever stops the task; and the loop has taken a message more than it can do.
-//! To stop well it would need the signal in the loop, a count of the tasks, and something that waits for it.
+//! If it is acknowledged before it is done, a message is lost with the process. If it is acknowledged in the spawned
+//! task, stopping the task may split its end in two. And the loop has taken one message more than it can do. A correct
+//! shutdown would need the signal in the loop, a count of the tasks, and a wait for them.
 //!
 //! # After
 //!
-//! [`produce`] takes a slot of the pool *before* it takes a message: what it has taken is done, wherever the
-//! producer stops. [`handle`](handle::handle) is plain code: the work, whose panic is an `Err` like any
-//! other, and then the acknowledgement, which a [`shield`](tokio_supervised::shield) keeps whole. The signal
-//! reaches the producer alone; the pool has a token of its own, and is drained after it.
+//! [`produce`] acquires a slot of the pool *before* it takes a message: every message that it has taken is done,
+//! wherever the producer stops. [`handle`](handle::handle) is plain code: the work, whose panic is an `Err` like any
+//! other, and then the acknowledgement, inside a [`shield`](tokio_supervised::shield). The signal reaches only the
+//! producer; the pool has its own token, and is drained after it.
 //!
-//! What is done for a message is written before its acknowledgement. So each message is processed at least
-//! once, wherever the process is killed: what was under way is done again, at most once for each worker.
-//! "Written" means that the kernel has it: that survives the process, not a loss of power. `--sync` waits
-//! for the disk, twice for each message.
+//! The effect of a message is written before its acknowledgement. So each message is processed at least once, wherever
+//! the process is killed: running messages are repeated, at most one for each worker. "Written" means that the kernel
+//! has it: that survives the process, not a power failure. `--sync` waits for the disk, twice for each message.
 //!
 //! # The rules that it follows
 //!
@@ -47,8 +46,8 @@
 //! * 2, registration happens in the parent: a slot is taken before there is a task, or even work for it.
 //! * 3, loop variables are passed in: each message is an argument.
 //! * 4, cancellation is threaded through, and stops where it should: at the producer.
-//! * 5, panics stop at the task boundary: a poisoned message is a line in the file of the dead.
-//! * 6, groups, not counters and channels: the pool knows what is under way, the counters come with it.
+//! * 5, panics stop at the task boundary: a poisoned message is a line in the dead-letter file.
+//! * 6, groups, not counters and channels: the pool knows the running messages, and counts them.
 //! * 7, channels for flow, locks for state: a lock around each file, for one line at a time.
 //! * 10, concurrency is bounded: by the slots of the pool, and the queue is read no faster.
 //! * 11, concurrency safety is documented: `Journal` is all that the workers share.
@@ -77,7 +76,7 @@ use journal::Journal;
 use queue::Queue;
 use report::Report;
 
-/// Less than main's own grace. A message may take all but the last 5 s of it; then the work is cancelled.
+/// Less than main's own grace. A message may use all of it except the last 5 s; then the work is cancelled.
 const DRAINING: Duration = Duration::from_secs(20);
 
 #[supervised::main]
@@ -97,16 +96,16 @@ async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
     writeln!(stdout(), "{report}")?;
     drained?;
     match produced {
-        // That is how a producer stops.
+        // This is how a producer stops.
         Err(error) if matches!(error.downcast_ref(), Some(TaskError::Cancelled(_))) => {}
         produced => produced?,
     }
     Ok(if report.all_acknowledged() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Takes messages as long as there is room for them.
+/// Takes messages while there is room for them.
 ///
-/// It may be dropped at either `.await`: between the one that gives a message and its spawn there is none.
+/// It may be dropped at either `.await`: there is none between taking a message and its spawn.
 #[supervised(name = "produce")]
 async fn produce(
     mut queue: Queue,

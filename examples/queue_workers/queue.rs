@@ -8,11 +8,11 @@ use tokio::{
     time::sleep,
 };
 
-/// How often the end of the file is looked at for more. Nobody tells a reader of a file when it grows; a
-/// queue on a server would.
+/// How often the end of the file is checked for more. A reader of a file is not notified when it grows; a queue on a
+/// server would notify it.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Where a message begins in the file: its name.
+/// The offset of a message in the file: its name.
 pub(crate) type Offset = u64;
 
 /// A line of the queue, without its line end.
@@ -23,10 +23,10 @@ pub(crate) struct Message {
 
 pub(crate) struct Queue {
     lines: BufReader<File>,
-    /// The line that is being read, as far as it has come, and where it begins.
+    /// The partial line that is being read, and its offset.
     line: Vec<u8>,
     offset: Offset,
-    /// Of an earlier start, as far as they are still ahead.
+    /// The acknowledged offsets of earlier starts, as far as they are still ahead.
     acknowledged: HashSet<Offset>,
     follow: bool,
 }
@@ -41,7 +41,7 @@ impl Queue {
         Ok(Self { lines, line: Vec::new(), offset: 0, acknowledged, follow })
     }
 
-    /// The next message that nobody has acknowledged; `None` at the end, unless it follows.
+    /// The next message that is not acknowledged; `None` at the end, unless it follows.
     ///
     /// Dropped while it waits, it has taken none.
     pub(crate) async fn take(&mut self) -> io::Result<Option<Message>> {

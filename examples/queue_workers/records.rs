@@ -7,11 +7,11 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Lines that are there as a whole or not at all, whenever the process ends.
+/// Lines that are written completely or not at all, whenever the process ends.
 ///
-/// Shared between threads: each line is written under a lock, for the time of one `write`. A process that
-/// is killed loses nothing that `write` has taken, since the kernel has it then; a machine that loses its
-/// power does, unless each line is synced.
+/// Shared between threads: each line is written under a lock, for the time of one `write`. A killed process loses
+/// nothing that `write` has accepted, since the kernel has it then. A machine that loses power does, unless each line
+/// is synced.
 pub(crate) struct Records {
     tail: Mutex<Tail>,
     sync: bool,
@@ -24,8 +24,8 @@ struct Tail {
 }
 
 impl Records {
-    /// Opens the file, or makes it. A torn last line, of a process that was killed in the middle of a
-    /// write, is cut off: nobody has acted on it.
+    /// Opens or creates the file. A torn last line, of a process that was killed in the middle of a write, is
+    /// truncated: nothing has acted on it.
     pub(crate) fn open(path: &Path, sync: bool) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let mut tail = Tail { whole: end_of_last_line(&mut file)?, file };
@@ -36,7 +36,7 @@ impl Records {
     /// Writes one line, which ends in its line end.
     pub(crate) fn append(&self, line: &[u8]) -> io::Result<()> {
         debug_assert!(line.ends_with(b"\n"));
-        // Poisoned by a panic between a write and its note: `whole` is right, and what is beyond is cut off.
+        // Poisoned by a panic between a write and its bookkeeping: `whole` is right, and the rest is truncated.
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         tail.cut()?;
         tail.file.write_all(line)?;
@@ -57,7 +57,7 @@ impl Tail {
     }
 }
 
-/// How much of the file is whole lines, looked for from its end.
+/// The length of the whole lines of the file, found from its end.
 fn end_of_last_line(file: &mut File) -> io::Result<u64> {
     let mut end = file.seek(SeekFrom::End(0))?;
     while end > 0 {

@@ -1,10 +1,10 @@
-//! How many messages ended how.
+//! The number of messages by how they ended.
 
 use std::fmt;
 
 use tokio_supervised::{Outcome, TaskStats, stats};
 
-/// What this process has done, as its supervised functions have counted it.
+/// The work of this process, from the counters of its supervised functions.
 pub(crate) struct Report {
     taken: u64,
     ends: [(&'static str, u64); 5],
@@ -24,7 +24,7 @@ impl Report {
                 ("failed", ended(work, Outcome::Error)),
                 ("panicked", ended(work, Outcome::Panicked)),
                 ("timed out", ended(work, Outcome::TimedOut)),
-                // Where the token fires it drops what handles the message, and the work with it.
+                // When the token fires, the message's handler is dropped, and the work with it.
                 ("cut short", ended(handle, Outcome::Cancelled)),
             ],
             acknowledged: ended(of("acknowledge"), Outcome::Ok),

@@ -4,26 +4,26 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
 
-/// A server that queues jobs, a consumer that does them, and a flusher that keeps the numbers.
+/// A server that queues jobs, a consumer that processes them, and a flusher that writes the numbers.
 ///
-/// `POST /jobs` answers 202, or 503 with `Retry-After` where the queue is full. `GET /healthz` answers 200 while
-/// the process lives, `GET /readyz` 200 while all components run and none was asked to stop.
+/// `POST /jobs` answers 202, or 503 with `Retry-After` if the queue is full. `GET /healthz` answers 200 while the
+/// process lives, `GET /readyz` 200 while all components run and none was asked to stop.
 #[derive(Parser)]
 #[command(name = "service", after_help = STOPPING)]
 pub(crate) struct Arguments {
-    /// Where to listen; with port 0 the system chooses one. The first line on standard output tells it
+    /// The port to listen on; 0 lets the system choose one. The first line on standard output prints it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
 
-    /// Where the consumer writes what it has done, one job on a line, after what is there
+    /// The file that the consumer appends its finished jobs to, one on a line
     #[arg(long, value_name = "FILE", default_value = "done.txt")]
     pub(crate) done: PathBuf,
 
-    /// Where the flusher writes the numbers, in place of what is there
+    /// The file that the flusher overwrites with the numbers
     #[arg(long, value_name = "FILE", default_value = "metrics.txt")]
     pub(crate) metrics: PathBuf,
 
-    /// How often it does
+    /// How often it writes them
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = above_zero)]
     pub(crate) every: Duration,
 
@@ -35,11 +35,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     pub(crate) work: Duration,
 
-    /// How long to answer after the signal while `/readyz` says 503 already, for a load balancer; at most 5
+    /// How long to serve after the signal while `/readyz` already answers 503, for a load balancer; at most 5
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = up_to::<5>)]
     pub(crate) linger: Duration,
 
-    /// Lets `POST /fail/server`, `/fail/consumer` and `/fail/flusher` make a component fail, to see what happens
+    /// Lets `POST /fail/server`, `/fail/consumer` and `/fail/flusher` make a component fail, for demonstration
     #[arg(long)]
     pub(crate) faults: bool,
 }

@@ -1,4 +1,4 @@
-//! The consumer: does one job after the other, to the last that was accepted.
+//! The consumer: processes one job after the other, up to the last accepted one.
 
 use std::{
     path::{Path, PathBuf},
@@ -26,7 +26,7 @@ pub(crate) struct Work {
     pub(crate) fault: Fault,
 }
 
-/// When its token fires, it closes its queue, and does the jobs that are in it.
+/// When cancelled, it takes nothing new into its queue, and finishes the jobs in it.
 #[supervised(name = "consumer", grace = "8s")]
 pub(crate) async fn consume(token: &CancellationToken, work: Work) -> anyhow::Result<()> {
     let Work { mut jobs, mut done, takes, numbers, fault } = work;
@@ -34,7 +34,7 @@ pub(crate) async fn consume(token: &CancellationToken, work: Work) -> anyhow::Re
         let job = tokio::select! {
             biased;
             error = fault.strikes() => return Err(error),
-            // It is closed when the last sender is gone. A connection that outlives its server has one.
+            // It is closed when the last sender is dropped. A connection that outlives its server has one.
             () = token.cancelled(), if !jobs.is_closed() => {
                 jobs.close();
                 continue;
@@ -48,7 +48,7 @@ pub(crate) async fn consume(token: &CancellationToken, work: Work) -> anyhow::Re
     }
 }
 
-/// The file of what was done.
+/// The file of finished jobs.
 pub(crate) struct Done {
     path: PathBuf,
     file: File,
@@ -64,7 +64,7 @@ impl Done {
     async fn write(&mut self, job: &str) -> anyhow::Result<()> {
         let line = format!("{}\n", job.escape_debug());
         let mut written = self.file.write_all(line.as_bytes()).await;
-        // It is written in the background otherwise, and an error would be the next job's.
+        // Otherwise it is written in the background, and an error would be reported with the next job.
         if written.is_ok() {
             written = self.file.flush().await;
         }

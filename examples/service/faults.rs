@@ -1,10 +1,10 @@
-//! Failures on demand, to see what the others make of them.
+//! Failures on demand, to show how the other components react.
 
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-/// What strikes one component. Clones are the same fault.
+/// The injected fault of one component. Clones are the same fault.
 #[derive(Clone)]
 pub(crate) struct Fault {
     component: &'static str,
@@ -27,6 +27,6 @@ impl Fault {
     /// Waits for it.
     pub(crate) async fn strikes(&self) -> anyhow::Error {
         self.told.notified().await;
-        anyhow::anyhow!("the {} was told to fail", self.component)
+        anyhow::anyhow!("the {} failed on request", self.component)
     }
 }

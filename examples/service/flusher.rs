@@ -1,4 +1,4 @@
-//! The flusher: writes the numbers from time to time, and when nothing changes them any more.
+//! The flusher: writes the numbers at intervals, and once more when nothing changes them any more.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -39,7 +39,7 @@ pub(crate) async fn flush(
             () = token.cancelled() => {}
         }
     }
-    // The other services have ended: these are the last numbers.
+    // All other services have ended by now: these are the last numbers.
     metrics.write().await
 }
 
@@ -49,7 +49,7 @@ impl Metrics {
         written.with_context(|| format!("the flusher cannot write `{}`", self.path.display()))
     }
 
-    /// Who reads the file sees the numbers of one moment.
+    /// A reader of the file sees the numbers of one moment.
     async fn replace(&self) -> io::Result<()> {
         let mut partial = self.path.clone().into_os_string();
         partial.push(".part");

@@ -1,25 +1,25 @@
-//! An HTTP server, the consumer of its queue and the flusher of the numbers, under one main.
+//! An HTTP server, the consumer of its queue and the flusher of the numbers, in one program.
 //!
 //! ```text
 //! cargo run --example service -- --faults --work 0.5
 //! curl -i -d 'a job' http://127.0.0.1:8080/jobs
-//! curl -i -X POST http://127.0.0.1:8080/fail/consumer              # and look at metrics.txt
+//! curl -i -X POST http://127.0.0.1:8080/fail/consumer              # and read metrics.txt
 //! ```
 //!
 //! # Before
 //!
-//! By hand each component is a spawned task, and `main` waits for whichever ends first:
+//! By hand each component is a spawned task, and `main` waits for the first that ends:
 //!
 //! ```ignore
 //! let server = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(sigterm()).into_future());
 //! let consumer = tokio::spawn(async move {
 //!     while let Some(job) = jobs.recv().await {
-//!         work(job).await.unwrap();                  // a panic: the server goes on answering 202
+//!         work(job).await.unwrap();                  // a panic: the server still answers 202
 //!     }
 //! });
 //! let flusher = tokio::spawn(async move {
 //!     loop {
-//!         write(&metrics).await.ok();                // a failure is nobody's
+//!         write(&metrics).await.ok();                // failures are ignored
 //!         sleep(SECOND).await;                       // no end: the last second's numbers are lost
 //!     }
 //! });
@@ -32,14 +32,14 @@
 //!
 //! # After
 //!
-//! A [`Services`]: each component has a token of its own, which fires when every component after it has ended. A signal
+//! A [`Services`]: each component has a token of its own, which fires after every later component has ended. A signal
 //! and a failure stop them in the same order: readiness, server, consumer, flusher. `run` returns the failure, if there
 //! was one.
 //!
 //! # The rules that it follows
 //!
-//! * 1, every task has an exit story: when its token fires, the server ends within 5 s, the consumer within 8, the
-//!   flusher within 3; each grace begins when it is that component's turn.
+//! * 1, every task has an exit story: once its token fires, the server ends within 5 s, the consumer within 8, the
+//!   flusher within 3; each grace starts when that component's token fires.
 //! * 2, registration happens in the parent: `run` lists a service before its task starts.
 //! * 3, loop variables are passed in: a component owns what it works with.
 //! * 4, cancellation is threaded through: from the signal to the last service, from each service to the one before it.

@@ -1,4 +1,4 @@
-//! What the components count.
+//! The counters of the components.
 
 use std::{
     fmt::Write,
@@ -31,7 +31,7 @@ impl Numbers {
 
     /// One number on a line, and one line for each end of each supervised function.
     pub(crate) fn text(&self) -> String {
-        // What follows comes first: read in this order, no job is done before it is accepted.
+        // The later number is read first: in this order, no job is done before it is accepted.
         let done = self.done.load(Relaxed);
         let accepted = self.accepted.load(Relaxed);
         let refused = self.refused.load(Relaxed);

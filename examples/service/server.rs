@@ -1,4 +1,4 @@
-//! The server: it puts jobs into the queue, or refuses them.
+//! The server: accepts jobs into the queue, or refuses them.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use tokio_supervised::{CancellationToken, is_ready, supervised};
 
 use crate::{faults::Fault, numbers::Numbers};
 
-/// The way to the consumer, and what all requests share.
+/// The sender to the consumer, and the rest of the requests' shared state.
 #[derive(Clone)]
 pub(crate) struct Queue {
     pub(crate) jobs: mpsc::Sender<String>,
     pub(crate) numbers: Arc<Numbers>,
-    /// None, unless it was asked for.
+    /// `None`, unless it was requested.
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -56,7 +56,7 @@ async fn readiness() -> StatusCode {
     }
 }
 
-/// The place in the queue is taken first: what is answered with 202 is in it.
+/// The place in the queue is taken first: a job that is answered with 202 is in it.
 async fn enqueue(State(queue): State<Queue>, job: String) -> Response {
     match queue.jobs.try_reserve() {
         Ok(place) => {

@@ -19,16 +19,16 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Kept::Mutex)]
     pub(crate) kept: Kept,
 
-    /// Tell on standard error how far it has got, so often
+    /// Report progress on standard error at this interval
     #[arg(long, value_name = "MS", value_parser = milliseconds())]
     pub(crate) watch: Option<Duration>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Kept {
-    /// One lock around all of them: whoever looks sees numbers that belong together
+    /// One lock around all of them: every summary is consistent
     Mutex,
-    /// One atomic each: nobody waits, and whoever looks in between may see half a line counted
+    /// One atomic each: recording never waits, but a summary may contain half a line
     Atomics,
 }
 
@@ -42,7 +42,7 @@ impl Kept {
 }
 
 impl Arguments {
-    /// The files to count, standard input where none is named.
+    /// The files to count; standard input if none is named.
     pub(crate) fn sources(&self) -> Vec<OsString> {
         if self.files.is_empty() {
             return vec!["-".into()];

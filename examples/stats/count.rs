@@ -1,4 +1,4 @@
-//! One file: its lines, into the statistics that all files share.
+//! Counts one file into the statistics that all files share.
 
 use std::{ffi::OsString, io, sync::Arc};
 
@@ -10,7 +10,7 @@ use tokio_supervised::supervised;
 
 use crate::statistics::Statistics;
 
-/// What is read at once, and all of a file that is in memory, however long its lines are.
+/// The size of one read, and the memory that a file needs, however long its lines are.
 const CHUNK: usize = 64 * 1024;
 
 /// Counts the words of every line. Files that are being read count into the statistics together.
@@ -41,7 +41,7 @@ async fn count_lines(
     }
 }
 
-/// The line that is being read: it may have begun chunks ago.
+/// The partial line, which may span several chunks.
 #[derive(Default)]
 struct Line {
     words: u64,
@@ -62,7 +62,7 @@ impl Line {
         self.begun = true;
     }
 
-    /// A last line may go without its line end.
+    /// The last line may have no line end.
     fn end_of_input(&self, statistics: &dyn Statistics) {
         if self.begun {
             statistics.record(self.words);

@@ -8,13 +8,13 @@
 //!
 //! # Before
 //!
-//! By hand every number gets a lock of its own as it comes to be needed, and every file a task:
+//! By hand every number gets its own lock as it is needed, and every file a task:
 //!
 //! ```ignore
 //! let (lines, words) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));
 //! for file in files {                                    // all are opened at once
 //!     let (lines, words) = (lines.clone(), words.clone());
-//!     tokio::spawn(async move {                          // joined by nobody, and its error is lost
+//!     tokio::spawn(async move {                          // never joined, and its error is lost
 //!         let text = tokio::fs::read_to_string(file).await.unwrap();
 //!         for line in text.lines() {
 //!             *lines.lock().unwrap() += 1;
@@ -25,9 +25,9 @@
 //! let mean = *words.lock().unwrap() / *lines.lock().unwrap(); // of which lines?
 //! ```
 //!
-//! Two locks are no lock around both: the mean divides the words of some lines by the number of others, and
-//! by zero at first. One panic poisons a lock, and each `unwrap` after it panics too. Nobody knows when the
-//! tasks are done. Replacing the locks by atomics makes it faster, and no more right.
+//! Two locks are no lock around both: the mean divides the words of some lines by the number of others, and by zero at
+//! first. One panic poisons a lock, and each `unwrap` after it panics too. Nothing reports when the tasks are done.
+//! Replacing the locks by atomics makes it faster, but not correct.
 //!
 //! # After
 //!
@@ -38,7 +38,7 @@
 //!
 //! # The rules that it follows
 //!
-//! * 1, every task has an exit story: a count stops at its next `.await`; the watcher when it is told to.
+//! * 1, every task has an exit story: a count stops at its next `.await`; the watcher when its token fires.
 //! * 3, loop variables are passed in: each file is an argument.
 //! * 4, cancellation is threaded through: a standard input that stays silent does not hold the end.
 //! * 6, groups, not counters and channels: `map` knows when all files are read, and how each one ended.
@@ -76,7 +76,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
     };
     statistics.summary().write(&mut stdout())?;
     let mut fine = true;
-    // Files that were not begun when a signal came have no end.
+    // Files that were not started when a signal came have no end.
     let mut all_ended = ends.len() == sources.len();
     for (source, end) in sources.iter().zip(ends) {
         match end {
@@ -94,8 +94,8 @@ async fn main(token: CancellationToken) -> anyhow::Result<ExitCode> {
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The cancellation as an error, for `main` to end as the signal would have made it end: a call whose token
-/// has fired never starts its body.
+/// The cancellation as an error, for `main` to end as the signal would have ended it: a call whose token has fired
+/// never starts its body.
 #[supervised]
 async fn cut_short() -> Result<(), TaskError> {
     Ok(())
@@ -116,7 +116,7 @@ async fn count_all(
     map(token, sources, move |token, source| count(token, shared.clone(), source)).settled().await
 }
 
-/// The same, while another task tells how far it has got.
+/// The same, while another task reports progress.
 async fn count_watched(
     token: &CancellationToken,
     statistics: &Arc<dyn Statistics>,
@@ -133,8 +133,8 @@ async fn count_watched(
     Ok(ends)
 }
 
-/// Prints a summary now and then. Behind a mutex its numbers belong together; as atomics they are each
-/// right, and the last line may be in some of them only.
+/// Prints a summary at intervals. Behind a mutex its numbers are consistent; as atomics each is exact, but the line
+/// that is being recorded may be in only some of them.
 #[supervised(name = "watch")]
 async fn watch(
     token: &CancellationToken,

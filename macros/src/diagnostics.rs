@@ -1,4 +1,4 @@
-//! Refusals are collected: all mistakes of one item are reported in one compile.
+//! Collects refusals: all mistakes of one item are reported in one compile.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -15,12 +15,12 @@ impl Diagnostics {
         self.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// Refuses one place.
+    /// Refuses the code at one place.
     pub(crate) fn refuse_at(&mut self, span: Span, message: impl std::fmt::Display) {
         self.push(syn::Error::new(span, message));
     }
 
-    /// Takes an error of the parser as it is.
+    /// Adds an error of the parser unchanged.
     pub(crate) fn push(&mut self, error: syn::Error) {
         match &mut self.first {
             Some(first) => first.combine(error),
@@ -28,7 +28,7 @@ impl Diagnostics {
         }
     }
 
-    /// One `compile_error!` for each refusal, to be put beside the expanded item.
+    /// One `compile_error!` for each refusal, to be placed beside the expanded item.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.first.map(syn::Error::into_compile_error).unwrap_or_default()
     }
@@ -40,7 +40,7 @@ pub(crate) fn quoted(names: &[&str]) -> String {
     names.join(", ")
 }
 
-/// The known name that is nearest to a misspelt one, if one is near enough to be meant.
+/// The known name nearest to a misspelt one, if any is close enough.
 pub(crate) fn nearest<'a>(misspelt: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_names_the_nearer_one_was_meant() {
+    fn the_nearer_of_two_names_is_suggested() {
         assert_eq!(nearest("no_exist", &["no_exits_", "no_exit"]), Some("no_exit"));
     }
 

@@ -8,12 +8,12 @@ use crate::{
     syntax::{is_token, is_unconditional, peel_groups},
 };
 
-/// How the token comes in.
+/// How the token is passed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenForm {
-    /// `token: &CancellationToken`: lent or given by the caller, lent to the body.
+    /// `token: &CancellationToken`: the caller passes a reference or a value, the body gets a reference.
     Borrowed,
-    /// `token: CancellationToken`: given.
+    /// `token: CancellationToken`: passed by value.
     Owned,
 }
 
@@ -73,7 +73,7 @@ fn find_token<'a>(
         if let Some(name) = named {
             diagnostics.refuse(
                 name,
-                format!("there is no parameter `{name}`: name the one that is the token, or remove `token`"),
+                format!("no parameter is named `{name}`\nhelp: write the name of the token's parameter, or remove `token`"),
             );
         }
         return None;
@@ -82,13 +82,13 @@ fn find_token<'a>(
     if signature.inputs.iter().take(at).any(|input| is_other(&input)) {
         diagnostics.refuse(
             &parameter.pat,
-            "the token is the first parameter, right after `self`: move it to the front",
+            "the token must be the first parameter, after `self`\nhelp: move it to the front",
         );
     }
     for (_, second) in tokens {
         diagnostics.refuse(
             &second.pat,
-            "a supervised function obeys one token: remove this one, or hand it in inside another type",
+            "a supervised function takes one token, and this is a second\nhelp: remove it, or pass it inside another type",
         );
     }
     Some((at, form(parameter, diagnostics), parameter))
@@ -100,12 +100,14 @@ fn form(parameter: &PatType, diagnostics: &mut Diagnostics) -> TokenForm {
             if let Some(mutability) = &reference.mutability {
                 diagnostics.refuse(
                     mutability,
-                    "a token is shared, not changed: write `&CancellationToken`",
+                    "a token is shared and cannot be `&mut`\nhelp: write `&CancellationToken`",
                 );
             }
             if let Type::Reference(second) = peel_groups(&reference.elem) {
-                diagnostics
-                    .refuse(&second.and_token, "a token is lent once: write `&CancellationToken`");
+                diagnostics.refuse(
+                    &second.and_token,
+                    "this token is behind two references\nhelp: write `&CancellationToken`",
+                );
             }
             TokenForm::Borrowed
         }

@@ -3,7 +3,7 @@
 //! This crate is an implementation detail: depend on `tokio-supervised`, which re-exports all of it and documents it
 //! for its users.
 //!
-//! Each macro parses, checks and prints (`expand`); whatever can live in the runtime crate lives there.
+//! Each macro parses, checks and prints (`expand`). Everything that can live in the runtime crate does.
 
 #![forbid(unsafe_code)]
 

@@ -38,12 +38,12 @@ impl Output {
         Self { declared, nameable, span, refused: false }
     }
 
-    /// Refuses what visibly cannot carry a failure; the trait `SupervisedOutput` refuses the rest.
+    /// Refuses types that visibly cannot carry a failure; the trait `SupervisedOutput` refuses the rest.
     pub(crate) fn check(&mut self, diagnostics: &mut Diagnostics) {
         if let Some(instead) = instead_of(&self.declared) {
             diagnostics.refuse(
                 &self.declared,
-                format!("a panic, a cancellation or a timeout has no way out of this return type: write `-> {instead}`"),
+                format!("this return type cannot carry a failure\nhelp: write `-> {instead}`, or any `Result<_, E>` with `E: From<TaskError>`"),
             );
             if matches!(self.declared, Type::Never(_)) {
                 self.declared = syn::parse_quote!(());
@@ -65,7 +65,7 @@ impl Output {
     ///
     /// The compiler removes it, also from a debug build: a body has no place on the stack for it.
     pub(crate) fn return_edge(&self, krate: &Path) -> TokenStream {
-        // `!` is no type that an expression may name.
+        // An expression cannot name `!`.
         if self.refused || matches!(self.declared, Type::Never(_)) {
             return TokenStream::new();
         }
@@ -77,14 +77,14 @@ impl Output {
         }
     }
 
-    /// The function that decides from a value of this type how the run ended.
+    /// The function that classifies a value of this type as an outcome.
     ///
     /// The method is found by how much is known of the error type: the traits are implemented for
     /// ever fewer references, and the first that fits wins. Its name is none that a trait of the user's has,
     /// which may be implemented for everything.
     pub(crate) fn verdict(&self, krate: &Path) -> TokenStream {
         let nameable = &self.nameable;
-        // Of an `impl Termination` nothing is known.
+        // Nothing is known of an `impl Termination`.
         if self.refused || matches!(self.declared, Type::Never(_) | Type::ImplTrait(_)) {
             return quote!(#krate::__private::always_ok);
         }
@@ -129,7 +129,7 @@ impl Output {
     }
 }
 
-/// What to return instead of a type that visibly is no `Result` and not `()`.
+/// The return type to write instead of a type that visibly is neither a `Result` nor `()`.
 fn instead_of(declared: &Type) -> Option<String> {
     match declared {
         Type::Never(_) => Some("Result<(), TaskError>".to_owned()),
@@ -167,7 +167,7 @@ impl VisitMut for ImplToInfer {
     }
 }
 
-/// Whether the `E` of a `Result<T, E>` visibly borrows: it is not `'static`, so that its sources cannot be searched.
+/// Whether the `E` of a `Result<T, E>` visibly borrows. It is not `'static` then, and its sources cannot be searched.
 fn error_is_borrowed(ty: &Type) -> bool {
     let Type::Path(path) = peel_groups(ty) else { return false };
     let Some(PathArguments::AngleBracketed(arguments)) =

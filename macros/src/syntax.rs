@@ -4,7 +4,7 @@ use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Expr, ExprLit, FnArg, Lit, Type};
 
-/// The first token's place: the smallest one to point at when a whole construct is wrong.
+/// The first token's place: the smallest one to report when a whole construct is wrong.
 pub(crate) fn first_span(tokens: &impl ToTokens) -> Span {
     tokens.to_token_stream().into_iter().next().map_or_else(Span::call_site, |token| token.span())
 }
@@ -51,7 +51,7 @@ pub(crate) fn runtime_item(krate: &syn::Path, path: TokenStream, place: Span) ->
     }
 }
 
-/// Whether the path is the one that stands for a crate path that the user did not give.
+/// Whether the path is the default, which stands for a crate path that the user did not give.
 pub(crate) fn is_default_path(krate: &syn::Path) -> bool {
     krate.leading_colon.is_some()
         && krate.segments.len() == 1
@@ -78,7 +78,7 @@ pub(crate) fn is_token(ty: &Type) -> bool {
     }
 }
 
-/// Whether a parameter counts: one under `cfg` may not be there.
+/// Whether a parameter always exists: one under `cfg` may not.
 pub(crate) fn is_unconditional(input: &FnArg) -> bool {
     let attributes = match input {
         FnArg::Receiver(receiver) => &receiver.attrs,

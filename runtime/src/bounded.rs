@@ -1,5 +1,5 @@
-//! Foreign code with a time limit: the user's subscriber, a standard stream, a destructor. Each may block or panic, and
-//! none may hold the end of a process or of a test.
+//! Runs foreign code with a time limit: the user's subscriber, a standard stream, a destructor. Each may block or
+//! panic, and none may delay the end of a process or of a test.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -29,7 +29,7 @@ pub(crate) fn run(limit: Duration, code: impl FnOnce() + Send + 'static) {
     match spawned {
         // Nothing is ever sent: the thread's end, also by a panic, ends the wait.
         Ok(_) => _ = is_done.recv_timeout(limit),
-        // The system refuses a thread: without a limit is better than not at all.
+        // The system refuses a thread: run it without a limit rather than not at all.
         Err(_) => run_once(&code),
     }
 }

@@ -1,8 +1,8 @@
 //! tokio's cooperative budget.
 //!
-//! A loop over operations that are ready at once never returns to its worker: no timer fires, no grace ends, no
-//! other task runs there. Therefore every public operation of the crate spends one unit per call, also one that
-//! is refused. `tests/composition/ready.rs` drives each of them in a loop.
+//! A loop over operations that are ready at once never returns to its worker: no timer fires, no grace ends, no other
+//! task runs there. Therefore every public operation of the crate spends one unit per call, even one that is refused.
+//! `tests/spec/composition/ready.rs` drives each of them in a loop.
 
 use std::{
     future::poll_fn,
@@ -11,7 +11,7 @@ use std::{
 
 use tokio::task::coop::poll_proceed;
 
-/// Spends one unit of the task's budget. Pending, and woken, if none is left.
+/// Spends one unit of the task's budget. If none is left, returns `Pending` and wakes the task.
 ///
 /// Call it before anything else is polled: a unit that is returned afterwards would also refund what the other polls
 /// have spent.

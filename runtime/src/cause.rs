@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why a run was cancelled: the reason for which the group, `map`, pool or main was cancelled that fired its token.
+/// Why a run was cancelled: the reason for which its group, `map`, pool or main was cancelled.
 ///
 /// A token that code fired has no reason: [`Token`](Cause::Token).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +23,19 @@ pub enum Cause {
         /// Its name.
         task: &'static str,
     },
-    /// The pool is being drained, and the time in which its tasks run undisturbed was over: until 5 s before the end of the
-    /// drain's grace, or half of a grace below 10 s.
+    /// The pool is draining, and the time in which its tasks run undisturbed is over: it ends 5 s before the end of the
+    /// drain's grace, or after half of a grace below 10 s.
     Drained,
     /// The group, the future of the `map`, the future of `Services::run`, or the last handle of the pool was dropped.
     ScopeDropped,
     /// Its handle stopped it: [`ServicesHandle::stop`](crate::ServicesHandle::stop).
     Handle,
-    /// The runtime, or the [`LocalSet`](tokio::task::LocalSet), that ran the task is gone: it shut down or was dropped.
+    /// The runtime, or the [`LocalSet`](tokio::task::LocalSet), that ran the task was shut down or dropped.
     RuntimeGone,
-    /// The [`shield`](crate::shield()) around it was open for as long as it may be.
+    /// The enclosing [`shield`](crate::shield()) reached its limit.
     ShieldLimit,
+    /// The deadline of a [`within`](crate::within()) around it has passed.
+    Deadline,
 }
 
 impl fmt::Display for Cause {
@@ -42,17 +44,18 @@ impl fmt::Display for Cause {
             Self::Token => f.write_str("its token fired"),
             Self::Signal(signal) => write!(f, "the process received {signal}"),
             Self::SiblingFailed { task } => write!(f, "its sibling `{task}` failed"),
-            Self::SiblingExited { task } => write!(f, "its sibling `{task}` has ended"),
-            Self::Drained => f.write_str("its pool is drained"),
-            Self::ScopeDropped => f.write_str("the scope that owned it was dropped"),
+            Self::SiblingExited { task } => write!(f, "its sibling `{task}` ended"),
+            Self::Drained => f.write_str("its pool is draining"),
+            Self::ScopeDropped => f.write_str("its scope was dropped"),
             Self::Handle => f.write_str("its handle stopped it"),
-            Self::RuntimeGone => f.write_str("the runtime or `LocalSet` that ran it is gone"),
-            Self::ShieldLimit => f.write_str("the limit of its shield has passed"),
+            Self::RuntimeGone => f.write_str("its runtime or `LocalSet` was dropped or shut down"),
+            Self::ShieldLimit => f.write_str("its shield exceeded its limit"),
+            Self::Deadline => f.write_str("its deadline has passed"),
         }
     }
 }
 
-/// The signal by which the process was stopped.
+/// The signal that stopped the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signal {

@@ -1,8 +1,8 @@
 //! Durations of runs, in real time.
 //!
-//! A run reads the clock twice. The processor's own counter (through `quanta`) costs half of what `std::time::Instant`
-//! costs there; if it is unreliable, `quanta` falls back to the latter. Paused tokio time does not touch it; a deadline
-//! on tokio's clock that starts with such a reading uses [`Ticks::elapsed_by_tokio`].
+//! A run reads the clock twice. The processor's own counter (through `quanta`) takes half the time of
+//! `std::time::Instant`. If it is unreliable, `quanta` falls back to `Instant`. Paused tokio time does not affect it. A
+//! deadline on tokio's clock that starts with such a reading uses [`Ticks::elapsed_by_tokio`].
 
 use std::{
     sync::{OnceLock, atomic::Ordering},
@@ -13,21 +13,21 @@ use quanta::Clock;
 
 use crate::sync::atomic64::AtomicU64;
 
-/// A reading of the clock; only the difference of two means something.
+/// A reading of the clock. Only the difference of two readings is meaningful.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Ticks(u64);
 
 static CLOCK: OnceLock<Clock> = OnceLock::new();
 
-/// Made at the registration of the first supervised function. Calibrating takes well under a
-/// millisecond as a rule, and 200 ms at the very worst.
+/// Created when the first supervised function is registered. Calibrating usually takes well under a millisecond, and at
+/// most 200 ms.
 #[inline]
 fn clock() -> &'static Clock {
     CLOCK.get_or_init(Clock::new)
 }
 
 impl Ticks {
-    /// A place to keep readings in, before the first.
+    /// A placeholder before the first reading.
     pub(crate) const NEVER: Self = Self(0);
 
     #[inline]

@@ -12,10 +12,10 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-/// How much of main's grace is left when the drains in its body end: for the body to return and report.
+/// How much of main's grace remains when the drains in its body end, for the body to return and report.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// How many bodies run. If it is 0, a drain takes no lock.
+/// The number of running bodies. If it is 0, a drain takes no lock.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 /// The deadlines of the mains whose bodies run, the latest last.

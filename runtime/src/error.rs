@@ -10,6 +10,7 @@ use crate::{
     function::TaskSpec,
     outcome::Outcome,
     panic::{Caught, PanicLocation, Site},
+    tuning::{Bracketed, Label, TaskTitle},
 };
 
 /// Why a run returned no value.
@@ -71,6 +72,17 @@ impl TaskError {
     }
 }
 
+impl TaskError {
+    pub(crate) fn title(&self) -> TaskTitle<'_> {
+        match self {
+            Self::Panicked(panic) => panic.task.title(),
+            Self::Cancelled(cancelled) => cancelled.task.0.title(),
+            Self::TimedOut(timed_out) => timed_out.task.title(),
+            Self::Rejected(rejected) => rejected.task.title(),
+        }
+    }
+}
+
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -94,7 +106,7 @@ impl Error for TaskError {
     }
 }
 
-/// How many sources of an error are followed: a chain may be a ring.
+/// How many sources of an error are followed: a chain may be circular.
 pub(crate) const DEEPEST: usize = 64;
 
 /// Whether an error is, or comes from, a cancellation.
@@ -127,7 +139,7 @@ pub fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// Whether an error is, or comes from, the work that a pool or a service did not finish.
+/// Whether an error is, or comes from, an `Unfinished`.
 pub(crate) fn is_unfinished(error: &(dyn Error + 'static)) -> bool {
     any_source(error, |error| error.is::<UnfinishedScope>())
 }
@@ -142,7 +154,7 @@ fn any_source(
         if is_it(error) {
             return true;
         }
-        // An `io::Error` names as its source the source of what it holds.
+        // An `io::Error` returns as its source the source of the error inside it.
         next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(held) => Some(held),
             None => error.source(),
@@ -151,21 +163,21 @@ fn any_source(
     false
 }
 
-/// The source of an [`Unfinished`](crate::Unfinished), which is known by it: through an error that is transparent over
-/// one, nothing else of it is seen.
+/// The source of an [`Unfinished`](crate::Unfinished), which identifies it: an error that is transparent over one
+/// exposes only its source.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum UnfinishedScope {
-    /// A pool, and where it was made.
+    /// A pool, and where it was created.
     Pool(&'static Location<'static>),
-    /// A `Services`, and where it was made.
+    /// A `Services`, and where it was created.
     Services(&'static Location<'static>),
 }
 
 impl fmt::Display for UnfinishedScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pool(place) => write!(f, "the pool was made at {place}"),
-            Self::Services(place) => write!(f, "the services were made at {place}"),
+            Self::Pool(place) => write!(f, "the pool was created at {place}"),
+            Self::Services(place) => write!(f, "the services were created at {place}"),
         }
     }
 }
@@ -173,19 +185,66 @@ impl fmt::Display for UnfinishedScope {
 impl Error for UnfinishedScope {}
 
 /// The function that a task is named after. As the source of an error, it says where the function is defined.
-#[derive(Clone, Copy)]
+///
+/// Two words: errors are moved with every result.
+#[derive(Clone)]
 pub(crate) enum Origin {
     Function(&'static TaskSpec),
+    /// A call that has a label.
+    Labelled(Arc<LabelledCall>),
+    /// A section with a deadline, in the run that it is named after.
+    Section(Arc<Section>),
     /// The closure that names the function was not called, or did not return.
-    Unmade(&'static str),
+    Unmade(Arc<UnmadeTask>),
+}
+
+pub(crate) struct UnmadeTask {
+    name: &'static str,
+}
+
+pub(crate) struct Section {
+    run: &'static str,
+    place: &'static Location<'static>,
+}
+
+pub(crate) struct LabelledCall {
+    spec: &'static TaskSpec,
+    label: Label,
 }
 
 impl Origin {
+    /// The call of a function, with its label if it has one.
+    pub(crate) fn of_call(spec: &'static TaskSpec, label: Option<&Label>) -> Self {
+        match label {
+            None => Self::Function(spec),
+            Some(label) => Self::Labelled(Arc::new(LabelledCall { spec, label: label.clone() })),
+        }
+    }
+
+    /// A section at `place`, in the run of that name if there is one.
+    pub(crate) fn of_section(run: Option<&'static str>, place: &'static Location<'static>) -> Self {
+        Self::Section(Arc::new(Section { run: run.unwrap_or("within"), place }))
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Function(spec) => spec.name(),
-            Self::Unmade(name) => name,
+            Self::Labelled(call) => call.spec.name(),
+            Self::Section(section) => section.run,
+            Self::Unmade(task) => task.name,
         }
+    }
+
+    pub(crate) fn label(&self) -> Option<&str> {
+        match self {
+            Self::Labelled(call) => Some(call.label.as_str()),
+            Self::Function(_) | Self::Section(_) | Self::Unmade(_) => None,
+        }
+    }
+
+    /// How the task is written in a text.
+    pub(crate) fn title(&self) -> TaskTitle<'_> {
+        TaskTitle { name: self.name(), label: self.label() }
     }
 }
 
@@ -197,14 +256,19 @@ impl From<&'static TaskSpec> for Origin {
 
 impl From<&'static str> for Origin {
     fn from(name: &'static str) -> Self {
-        Self::Unmade(name)
+        Self::Unmade(Arc::new(UnmadeTask { name }))
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let defined = |f: &mut fmt::Formatter<'_>, spec: &TaskSpec| {
+            write!(f, "the function is defined at {}", spec.place())
+        };
         match self {
-            Self::Function(spec) => write!(f, "the function is defined at {}", spec.place()),
+            Self::Function(spec) => defined(f, spec),
+            Self::Labelled(call) => defined(f, call.spec),
+            Self::Section(section) => write!(f, "the section is at {}", section.place),
             Self::Unmade(_) => f.write_str("its function had not been called"),
         }
     }
@@ -212,13 +276,13 @@ impl fmt::Display for Origin {
 
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.name().fmt(f)
+        write!(f, "{:?}{}", self.name(), Bracketed(self.label()))
     }
 }
 
 impl PartialEq for Origin {
     fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
+        (self.name(), self.label()) == (other.name(), other.label())
     }
 }
 
@@ -226,9 +290,9 @@ impl Eq for Origin {}
 
 impl Error for Origin {}
 
-/// The same for a cancellation, which [`is_cancelled`] knows by it: through an error that is transparent over a
-/// [`TaskError`] nothing else of that is seen.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The same for a cancellation: [`is_cancelled`] recognises it even if the error is transparent over a [`TaskError`],
+/// and exposes only its source.
+#[derive(Clone, PartialEq, Eq)]
 struct CancelledFunction(Origin);
 
 impl fmt::Display for CancelledFunction {
@@ -276,13 +340,17 @@ impl Panic {
         self.task.name()
     }
 
-    /// The message of the panic, or a remark that the payload is not a string.
+    /// The message of the panic, or a note that the payload is not a string.
     ///
-    /// Of a message of more than 8 KiB it has the beginning, and says how long it was; the whole is in the
-    /// [payload](Self::into_payload).
+    /// A message of more than 8 KiB is truncated, and ends with its full length. The [payload](Self::into_payload) has
+    /// all of it.
     #[must_use]
     pub fn message(&self) -> &str {
         self.caught.message()
+    }
+
+    pub(crate) fn label(&self) -> Option<&str> {
+        self.task.label()
     }
 
     pub(crate) fn shared_message(&self) -> Arc<str> {
@@ -319,7 +387,7 @@ impl Panic {
 
 impl fmt::Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task `{}` panicked", self.task())?;
+        write!(f, "{} panicked", self.task.title())?;
         if let Some(location) = self.location() {
             write!(f, " at {location}")?;
         }
@@ -362,8 +430,7 @@ impl Cancelled {
         self.task.0.name()
     }
 
-    /// Why: what the nearest enclosing group, `map` or main says that was cancelled, else
-    /// [`Cause::Token`].
+    /// The cause, from the nearest enclosing group, `map` or main that was cancelled, else [`Cause::Token`].
     #[must_use]
     pub fn cause(&self) -> Cause {
         self.cause
@@ -372,7 +439,7 @@ impl Cancelled {
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task `{}` was cancelled: {}", self.task(), self.cause)
+        write!(f, "{} was cancelled: {}", self.task.0.title(), self.cause)
     }
 }
 
@@ -410,7 +477,7 @@ impl TimedOut {
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task `{}` timed out after {:?}", self.task(), self.timeout)
+        write!(f, "{} timed out after {:?}", self.task.title(), self.timeout)
     }
 }
 
@@ -421,22 +488,34 @@ impl Error for TimedOut {
     }
 }
 
-/// A run was refused before it started: its function was at its `limit`, with `on_full = "reject"`; or it would have
-/// waited for itself.
+pub(crate) const POOL_CLOSED: &str = "the pool is closed and accepts no more tasks";
+pub(crate) const GROUP_JOINED: &str = "the group was joined and accepts no more tasks";
+
+/// A run was refused before it started: its function was at its `limit`, with `on_full = "reject"`; or the run would
+/// have deadlocked itself; or its pool was closed, or its group was joined.
 ///
-/// A run waits for itself if it, or a run that awaits it, holds the permit or the slot that it would wait for, through
-/// inline calls, `map` and `Group`. It would hang, at once or under load; it is refused instead. If a permit is free,
-/// it is taken. What to do about it: [Recursion, and limits](macro@crate::supervised#recursion-and-limits).
+/// A run deadlocks itself if it waits for a permit or slot that it, or a run that awaits it, holds, through inline
+/// calls, `map` and `Group`. It would hang, at once or under load, so it is refused instead. If a permit is free, it is
+/// acquired. Remedies: [Recursion, and limits](macro@crate::supervised#recursion-and-limits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     task: Origin,
-    limit: usize,
-    deadlock: Option<Box<Deadlock>>,
+    why: RejectedFor,
 }
 
-/// The wait for itself that a run would have started.
+/// Why a run was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum RejectedFor {
+    Full { limit: usize },
+    Deadlock(Box<Deadlock>),
+    PoolClosed,
+    GroupJoined,
+}
+
+/// The self-deadlock that was prevented.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Deadlock {
+    limit: usize,
     chain: Box<[&'static str]>,
     what: Scarce,
 }
@@ -450,7 +529,7 @@ pub(crate) enum Scarce {
 
 impl Rejected {
     pub(crate) fn full(task: impl Into<Origin>, limit: usize) -> Self {
-        Self { task: task.into(), limit, deadlock: None }
+        Self { task: task.into(), why: RejectedFor::Full { limit } }
     }
 
     pub(crate) fn deadlock(
@@ -459,7 +538,25 @@ impl Rejected {
         chain: Box<[&'static str]>,
         what: Scarce,
     ) -> Self {
-        Self { task: task.into(), limit, deadlock: Some(Box::new(Deadlock { chain, what })) }
+        let deadlock = Deadlock { limit, chain, what };
+        Self { task: task.into(), why: RejectedFor::Deadlock(Box::new(deadlock)) }
+    }
+
+    /// The refusal of a spawn into a closed pool, which does not know the function.
+    pub(crate) fn pool_closed() -> Self {
+        Self { task: Origin::from(Self::UNKNOWN), why: RejectedFor::PoolClosed }
+    }
+
+    /// The refusal of a spawn into a group that was joined, which does not know the function.
+    pub(crate) fn group_joined() -> Self {
+        Self { task: Origin::from(Self::UNKNOWN), why: RejectedFor::GroupJoined }
+    }
+
+    const UNKNOWN: &'static str = "unknown";
+
+    /// The same, of a call that may have a label.
+    pub(crate) fn of_call(self, task: Origin) -> Self {
+        Self { task, ..self }
     }
 
     /// The task's `name`.
@@ -468,14 +565,19 @@ impl Rejected {
         self.task.name()
     }
 
-    /// The limit that was reached: of the function, or of the scope whose slot it would have waited for.
+    /// The limit that was reached: of the function, or of the scope whose slot it needed. 0 if the pool was closed or the
+    /// group was joined.
     #[must_use]
     pub fn limit(&self) -> usize {
-        self.limit
+        match &self.why {
+            RejectedFor::Full { limit } => *limit,
+            RejectedFor::Deadlock(deadlock) => deadlock.limit,
+            RejectedFor::PoolClosed | RejectedFor::GroupJoined => 0,
+        }
     }
 
-    /// The chain of a run that would have waited for itself: the names from the run that holds the permit or the slot,
-    /// through those that await each other, to the refused one. Empty if the run was refused for another reason.
+    /// The chain of a run that would deadlock itself: the names from the run that holds the permit or the slot, through
+    /// the runs that await each other, to the refused one. Empty if the run was refused for another reason.
     ///
     /// ```
     /// # use tokio_supervised::{supervised, CancellationToken, TaskError};
@@ -493,21 +595,29 @@ impl Rejected {
     /// ```
     #[must_use]
     pub fn chain(&self) -> &[&'static str] {
-        self.deadlock.as_ref().map_or(&[], |deadlock| &deadlock.chain)
+        match &self.why {
+            RejectedFor::Deadlock(deadlock) => &deadlock.chain,
+            _ => &[],
+        }
     }
 }
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (task, Self { limit, deadlock, .. }) = (self.task(), self);
-        write!(f, "task `{task}` was rejected: ")?;
-        let Some(deadlock) = deadlock else {
-            return match limit {
-                1 => write!(f, "its only permit is taken"),
-                _ => write!(f, "all {limit} permits are taken"),
-            };
+        let (task, title) = (self.task(), self.task.title());
+        let deadlock = match &self.why {
+            RejectedFor::Full { limit: 1 } => {
+                return write!(f, "{title} was rejected: its only permit is taken");
+            }
+            RejectedFor::Full { limit } => {
+                return write!(f, "{title} was rejected: all {limit} permits are taken");
+            }
+            RejectedFor::PoolClosed => return f.write_str(POOL_CLOSED),
+            RejectedFor::GroupJoined => return f.write_str(GROUP_JOINED),
+            RejectedFor::Deadlock(deadlock) => deadlock,
         };
-        write!(f, "it would wait for itself (")?;
+        let limit = deadlock.limit;
+        write!(f, "{title} was rejected: self-deadlock (")?;
         for (at, name) in deadlock.chain.iter().enumerate() {
             let arrow = if at == 0 { "" } else { " -> " };
             write!(f, "{arrow}`{name}`")?;

@@ -18,9 +18,9 @@
 //! }
 //! ```
 //!
-//! `parse` now takes a cancellation token first, runs at most 16 times at once, stops at its next `.await`
-//! when the token fires, gives up after 10 s, turns a panic into an `Err` with the backtrace of the panic
-//! site, and counts all of that.
+//! `parse` now takes a cancellation token first, runs at most 16 times at once, stops at its next `.await` when the
+//! token fires, times out after 10 s, turns a panic into an `Err` with the backtrace of the panic site, and counts all
+//! of that.
 //!
 //! | for | see |
 //! |---|---|
@@ -31,13 +31,19 @@
 //! | tasks that outlive the code that spawned them | [`Pool`], [`Slot`], [`Unfinished`] |
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a section that must not stop halfway | [`shield()`] |
+//! | a section with a deadline | [`within()`], [`remaining()`] |
 //! | a process that obeys signals | [`#[supervised::main]`](macro@supervised::main) |
-//! | a test that fails for what it leaves behind | [`#[supervised::test]`](macro@supervised::test), [`LeakCheck`] |
+//! | a test that fails if it leaks tasks | [`#[supervised::test]`](macro@supervised::test), [`LeakCheck`] |
 //! | what has happened so far | [`stats()`], [`recent_panics()`] |
 //! | what every task does now | [`tasks()`] |
 //! | what every component does now | [`services()`] |
 //! | a readiness probe | [`is_ready()`] |
 //! | a limit that changes while it runs | [`set_limit()`] |
+//!
+//! # Guide
+//!
+//! The repository has a guide with a cookbook, a page on migration from `JoinSet`, `TaskTracker` and others, and one on
+//! deployment. The words that this documentation uses are in the [glossary].
 //!
 //! # Features
 //!
@@ -63,17 +69,17 @@
 //!
 //! # What a panic prints
 //!
-//! That hook first, then one `ERROR` event with the message and the place, and soon after it one `INFO` event with the
-//! backtrace, from a dedicated thread: a worker that symbolised the first backtrace of the process would stand still
-//! for some 150 ms. `RUST_BACKTRACE=0` (or `RUST_LIB_BACKTRACE=0`) turns the second event off. `#[supervised::main]`
-//! waits for it at its end, for at most half a second; another kind of `main` may end before it is written.
-//! [`recent_panics`] has the backtraces in any case. More than ten panics a second of one function are counted and
-//! logged as one event a second.
+//! The hook runs first, then one `ERROR` event has the message and the place, and soon after it one `INFO` event has
+//! the backtrace, from a dedicated thread: symbolising the first backtrace of a process would block a worker for some
+//! 150 ms. `RUST_BACKTRACE=0` (or `RUST_LIB_BACKTRACE=0`) turns the second event off. `#[supervised::main]` waits for
+//! it at its end, for at most half a second; another kind of `main` may end before it is logged. [`recent_panics`] has
+//! the backtraces in any case. More than ten panics a second of one function are counted and logged as one event a
+//! second.
 //!
 //! With a `tracing` subscriber a panic is on stderr twice, since the default hook prints it too. If the event is
-//! enough, set a silent hook before the first run. The body of `#[supervised::main]` is a run, so there it takes a
-//! `main` around it (one that is set later, and does not call the one before it, takes the place and the backtrace from
-//! the events):
+//! enough, set a silent hook before the first run. The body of `#[supervised::main]` is a run, so set the hook in a
+//! `main` around it. (A hook that is set later, and does not call the previous one, loses the place and the backtrace
+//! of the events.)
 //!
 //! ```no_run
 //! # use tokio_supervised::supervised;
@@ -91,17 +97,18 @@
 //!
 //! # Panics must unwind
 //!
-//! With `panic = "abort"` a panic ends the process, and no boundary can catch it: the crate does not compile
-//! then, unless the feature `panic-abort` accepts it. Everything but the boundary works as it does without.
+//! With `panic = "abort"` a panic ends the process, and no boundary can catch it: the crate does not compile then,
+//! unless the feature `panic-abort` accepts it. Everything else works in the same way.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(all(panic = "abort", not(feature = "panic-abort")))]
 compile_error!(
-    "with `panic = \"abort\"` a panic ends the process, and no supervised function can catch it: remove `panic = \"abort\"` from the profile in `Cargo.toml`, or accept it with `tokio-supervised = { features = [\"panic-abort\"] }`"
+    "with `panic = \"abort\"` a panic ends the process and no supervised function can catch it\nhelp: remove `panic = \"abort\"` from the profile in `Cargo.toml`, or accept it with `tokio-supervised = { features = [\"panic-abort\"] }`"
 );
 
-// The models' tokens are made of what loom knows: all of the crate means those.
+// The models' tokens are built from loom types; they replace tokio-util's in the whole crate.
 #[cfg(all(test, supervised_loom))]
 extern crate self as tokio_util;
 
@@ -132,6 +139,7 @@ pub(crate) mod tasks;
 pub(crate) mod telemetry;
 pub(crate) mod testing;
 mod token;
+mod tuning;
 
 pub use crate::cause::{Cause, Signal};
 pub use crate::error::{Cancelled, Panic, Rejected, TaskError, TimedOut, is_cancelled};
@@ -170,10 +178,13 @@ pub use crate::{
     registry::unfinished::Unfinished,
 };
 pub use crate::{
+    run::boxed::BoxedTask,
     run::future::{ErrInto, Supervised, SupervisedFuture},
     run::output::SupervisedOutput,
     run::restart::Restarting,
     run::shield::{Shield, shield},
+    run::tuned::Tuned,
+    run::within::{Within, remaining, within},
 };
 pub use crate::{
     services::Services,
@@ -202,7 +213,10 @@ pub mod supervised {
     pub use tokio_supervised_macros::test;
 }
 
-/// What generated code calls. Not part of the API: it changes in any release.
+#[doc = include_str!("docs/glossary.md")]
+pub mod glossary {}
+
+/// The items that generated code calls. Not part of the API: they change in any release.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{
@@ -220,8 +234,3 @@ pub mod __private {
         token::{own_given_token, own_token, own_token_of_closure},
     };
 }
-
-/// The code blocks of the README are run as tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

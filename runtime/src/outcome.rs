@@ -17,7 +17,7 @@ pub enum Outcome {
     Cancelled,
     /// The body took longer than its `timeout` and was dropped.
     TimedOut,
-    /// The function was at its `limit`, and its calls do not wait.
+    /// The function was at its `limit` with `on_full = "reject"`, or the run would have deadlocked itself.
     Rejected,
     /// The owner of the run dropped or aborted it, and its own token had not fired: a losing `select!` branch, an
     /// `abort`.
@@ -25,7 +25,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Every outcome, in the order in which they are shown.
+    /// Every outcome, in display order.
     pub const ALL: [Self; 7] = [
         Self::Ok,
         Self::Error,

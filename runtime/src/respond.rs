@@ -13,7 +13,7 @@ use crate::{
 /// The `Retry-After` of a response, in seconds.
 const RETRY: &str = "1";
 
-/// The client learns what to do, and nothing of names and limits.
+/// The client learns when to retry, and nothing about names and limits.
 fn unavailable(text: &'static str) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, RETRY)], text).into_response()
 }
@@ -50,7 +50,7 @@ impl IntoResponse for TrySpawnError {
     }
 }
 
-/// 503 with `Retry-After`: the pool or the group takes no more tasks, or the call would have waited for itself.
+/// 503 with `Retry-After`: the pool or the group accepts no more tasks, or the call would have deadlocked itself.
 impl IntoResponse for SpawnError {
     fn into_response(self) -> Response {
         match self {

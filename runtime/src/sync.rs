@@ -1,8 +1,8 @@
 //! The types of state that threads share: those of `std` and tokio, or, in the models, those of loom.
 //!
-//! A model is a test that loom runs once for each order of what its threads do to one another, and for each
-//! value that a weak ordering lets them read. `RUSTFLAGS="--cfg supervised_loom" cargo test --release -p
-//! tokio-supervised --lib loom` runs them all; each is in a module `loom` beneath the code that it is about.
+//! A model is a test that loom runs once for each interleaving of its threads, and for each value that a weak ordering
+//! allows them to read. `RUSTFLAGS="--cfg supervised_loom" cargo test --release -p tokio-supervised --lib loom` runs
+//! them all. Each is in a module `loom` beside the code that it checks.
 //!
 //! A unit test that needs a runtime, or a `static` of these types, is for `all(test, not(supervised_loom))`: the
 //! models are built without the other dev-dependencies.
@@ -44,7 +44,7 @@ mod types {
         ($($global:tt)*) => { $($global)* };
     }
 
-    /// An array of what an expression makes.
+    /// Creates an array from an expression.
     macro_rules! each {
         ($one:expr; $count:expr) => {
             [const { $one }; $count]
@@ -113,7 +113,7 @@ mod types {
 pub use token::{CancellationToken, WaitForCancellationFutureOwned};
 pub(crate) use types::*;
 
-/// Starts a thread of a model with a clone of what it shares with the others.
+/// Starts a thread of a model with a clone of the state that the threads share.
 #[cfg(all(test, supervised_loom))]
 pub(crate) fn spawn<T: Clone + 'static, R: 'static>(
     shared: &T,
@@ -138,8 +138,8 @@ pub(crate) fn join<T>(thread: loom::thread::JoinHandle<T>) -> T {
     thread.join().expect("loom ends the test where a thread panics")
 }
 
-/// Runs a model, and prints how many orders it tried and for how long. With a bound, loom preempts a thread that could
-/// continue at most so many times; `LOOM_MAX_PREEMPTIONS` raises the bounds of those that have one.
+/// Runs a model, and prints how many interleavings it tried and how long it took. With a bound, loom preempts a thread
+/// that could continue at most that many times. `LOOM_MAX_PREEMPTIONS` raises the bounds of bounded models.
 #[cfg(all(test, supervised_loom))]
 #[allow(clippy::print_stdout)]
 pub(crate) fn model(bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {

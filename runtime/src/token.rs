@@ -1,4 +1,4 @@
-//! How a token reaches a supervised function, lent or given, and how a spawned body gets its own token.
+//! How a token reaches a supervised function, by reference or by value, and how a spawned body gets its own token.
 //!
 //! A body that takes the token could cancel it, and with it its siblings. So the run of a spawned body makes a child token
 //! before its first poll, watches it, and hands it over in the poll in which the body starts; the body's first statement
@@ -8,7 +8,7 @@
 //!
 //! 1. A token that is handed over is taken at once: no other body is polled between [`hand_over`] and the first
 //!    statement of the body. A body to which none was handed over finds none. Otherwise a body would cancel another
-//!    one's children. (`tests/composition/tokens.rs`, for each form of a body and each way to spawn it)
+//!    one's children. (`tests/spec/composition/tokens.rs`, for each form of a body and each way to spawn it)
 //! 2. A call that is awaited inline pays for one test of a flag, and only if it was given an owned token.
 
 use std::{any::Any, cell::Cell};
@@ -23,15 +23,15 @@ mod sealed {
     impl<T: Sealed + ?Sized> Sealed for &T {}
 }
 
-/// A [`CancellationToken`], lent (`&token`) or given (`token`).
+/// A [`CancellationToken`], by reference (`&token`) or by value (`token`).
 ///
-/// The first argument of a supervised function: `fetch(&token, url)` inside another function,
-/// `|token| fetch(token, url)` if the future has to be `'static`. Lending costs nothing; a given
-/// token is one more handle on the same token. The trait is sealed.
+/// The first argument of a supervised function: `fetch(&token, url)` inside another function, `|token| fetch(token,
+/// url)` if the future has to be `'static`. A reference costs nothing; a value is one more handle to the same token.
+/// The trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cancellation token",
-    label = "a supervised function takes the token first",
-    note = "lend the token that this code was given: `f(&token, …)`"
+    label = "a supervised function takes a token as its first argument",
+    note = "pass the token of the calling function: `f(&token, …)`"
 )]
 pub trait AsToken: sealed::Sealed + Clone {
     /// The token itself.
@@ -41,7 +41,7 @@ pub trait AsToken: sealed::Sealed + Clone {
     #[doc(hidden)]
     const IS_OWNED: bool = false;
 
-    /// The token, if it was given, to be used again: each clone and each drop takes its lock.
+    /// The token, if it was passed by value, to be reused: each clone and each drop takes its lock.
     #[doc(hidden)]
     fn into_given(self) -> Option<CancellationToken> {
         None
@@ -51,7 +51,7 @@ pub trait AsToken: sealed::Sealed + Clone {
     #[doc(hidden)]
     fn renew(&mut self, _from: &CancellationToken, _to: &CancellationToken) {}
 
-    /// A child of an owned token; the same token if it is lent.
+    /// A child of an owned token; the same token if it is borrowed.
     #[doc(hidden)]
     #[must_use]
     fn child(&self) -> Self {
@@ -108,7 +108,7 @@ std::thread_local! {
     static IN_CLOSURE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The token that a body uses: its own child in a spawned run, else the one that it was given.
+/// The token that a body uses: a child of the given token in a spawned run, else the given token.
 ///
 /// The first statement of each body whose function has [`take_token`](crate::function::Policy::take_token).
 #[inline]
@@ -126,7 +126,7 @@ pub fn own_given_token<T: Any>(given: T) -> T {
             *token = Some(own);
         }
     }
-    given.expect("it was put there above")
+    given.expect("it was inserted above")
 }
 
 /// The token of a `task!` that makes its future in its closure: a child if a scope calls the closure.

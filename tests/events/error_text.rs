@@ -1,4 +1,4 @@
-//! The text of an error in the log, by what its type implements: `Error`, `Display`, `Debug` or nothing.
+//! The text of an error in the log, by the traits that its type implements: `Error`, `Display`, `Debug` or none.
 
 use std::{
     borrow::Cow,
@@ -15,12 +15,10 @@ use tokio_supervised::{
     CancellationToken, Group, Outcome, Pool, TaskError, map, stats, supervised, task,
 };
 
-use crate::{
-    listen,
-    support::{in_time, poll_once, turn},
-};
+use crate::listen;
+use testkit::{in_time, poll_once, turn};
 
-/// Only `Display`. The alternate form has more, as that of `anyhow`.
+/// Only `Display`. The alternate form prints more, as that of `anyhow` does.
 struct Displayed(Cow<'static, str>);
 
 impl fmt::Display for Displayed {
@@ -38,7 +36,7 @@ impl From<TaskError> for Displayed {
 
 /// Only `Debug`.
 #[derive(Debug)]
-struct Debugged(#[allow(dead_code, reason = "it is there for `Debug`")] Cow<'static, str>);
+struct Debugged(#[allow(dead_code, reason = "read by `Debug` only")] Cow<'static, str>);
 
 impl From<TaskError> for Debugged {
     fn from(error: TaskError) -> Self {
@@ -55,9 +53,9 @@ impl From<TaskError> for Mute {
     }
 }
 
-/// It borrows, and is an `Error` with a source.
+/// Borrows, and is an `Error` with a source.
 #[derive(Debug)]
-struct Borrowing<'a>(#[allow(dead_code, reason = "it is there to be borrowed")] &'a str, io::Error);
+struct Borrowing<'a>(#[allow(dead_code, reason = "only borrowed")] &'a str, io::Error);
 
 impl fmt::Display for Borrowing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,9 +75,9 @@ impl From<TaskError> for Borrowing<'_> {
     }
 }
 
-/// It borrows, and has only `Debug`.
+/// Borrows, and has only `Debug`.
 #[derive(Debug)]
-struct BorrowedDebug<'a>(#[allow(dead_code, reason = "it is there for `Debug`")] &'a str);
+struct BorrowedDebug<'a>(#[allow(dead_code, reason = "read by `Debug` only")] &'a str);
 
 impl From<TaskError> for BorrowedDebug<'_> {
     fn from(_: TaskError) -> Self {
@@ -96,7 +94,7 @@ enum Saving {
     Task(#[from] TaskError),
 }
 
-/// Converted from another error, it has a text of its own.
+/// Converted from another error, with another text.
 struct Renamed;
 
 impl fmt::Display for Renamed {
@@ -137,7 +135,7 @@ macro_rules! restart_texts {
             Err($error)
         }
         let mut texts = texts_while!(_ = fails(&CancellationToken::new()).await);
-        assert_eq!(texts.pop(), Some(None), "the call gives up, and its caller has the error");
+        assert_eq!(texts.pop(), Some(None), "the call stops restarting, and its caller has the error");
         texts
     }};
 }
@@ -147,7 +145,7 @@ fn some(text: &str) -> Option<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_logs_what_the_error_can_print() {
+async fn a_restart_logs_the_printable_text_of_an_error() {
     let texts = restart_texts!("text: restart, display", Displayed, Displayed("by hand".into()));
     assert_eq!(texts, [some("by hand: in full")]);
     let texts = restart_texts!("text: restart, debug", Debugged, Debugged("a\nb".into()));
@@ -162,7 +160,7 @@ async fn a_restart_logs_what_the_error_can_print() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_that_borrows_is_logged_too() {
+async fn an_error_that_borrows_is_logged() {
     let texts = restart_texts!("text: borrows", Borrowing<'static>, Borrowing("a file", disk()));
     assert_eq!(texts, [some("saving a file: the disk is full")]);
     let texts = restart_texts!("text: borrows, debug", BorrowedDebug<'static>, BorrowedDebug("x"));
@@ -224,7 +222,7 @@ async fn a_generic_error_is_printed_by_its_bound() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_logs_what_the_error_can_print() {
+async fn a_group_logs_the_printable_text_of_an_error() {
     #[supervised(name = "text: group, display")]
     async fn displayed() -> Result<(), Displayed> {
         Err(Displayed("by hand".into()))
@@ -237,7 +235,7 @@ async fn a_group_logs_what_the_error_can_print() {
     async fn mute() -> Result<(), Mute> {
         Err(Mute)
     }
-    /// Drops a group that a task of has failed.
+    /// Drops a group in which a task has failed.
     macro_rules! dropped {
         ($task:expr) => {
             texts_while!({
@@ -259,7 +257,7 @@ async fn a_group_logs_what_the_error_can_print() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_map_logs_what_the_error_can_print() {
+async fn a_map_logs_the_printable_text_of_an_error() {
     /// The first item waits for its token, which the failure of the second cancels.
     #[supervised(name = "text: map", on_cancel = "cooperate", grace = "1s")]
     async fn fails(token: &CancellationToken, first: bool) -> Result<(), Debugged> {
@@ -277,7 +275,7 @@ async fn a_map_logs_what_the_error_can_print() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_logs_what_the_error_can_print() {
+async fn a_pool_logs_the_printable_text_of_an_error() {
     #[supervised(name = "text: pool, display")]
     async fn displayed() -> Result<(), Displayed> {
         Err(Displayed("by hand".into()))
@@ -303,7 +301,7 @@ async fn a_pool_logs_what_the_error_can_print() {
     assert_eq!(of_a_pool!(displayed), [some("by hand: in full")]);
     assert_eq!(of_a_pool!(saves), [some("saving: the disk is full")]);
     assert_eq!(of_a_pool!(contexts), [some("saving: the disk is full")]);
-    // A conversion decides what its error prints.
+    // A conversion decides how its error prints.
     assert_eq!(of_a_pool!(|token| saves(token).err_into::<Renamed>()), [some("renamed")]);
     assert_eq!(
         of_a_pool!(|token| saves(token).err_into::<anyhow::Error>()),
@@ -341,7 +339,7 @@ async fn a_long_text_is_cut() {
 
 static FORMATTED: AtomicU32 = AtomicU32::new(0);
 
-/// It panics when it is formatted.
+/// Panics when it is formatted.
 struct Fragile;
 
 impl fmt::Debug for Fragile {
@@ -369,7 +367,7 @@ async fn a_panic_while_an_error_is_printed_is_logged() {
     group.spawn(fails).await;
     turn().await;
     drop(group);
-    // An error that its caller has is not printed.
+    // An error that the caller receives is not printed.
     assert!(poll_once(pin!(fails(&CancellationToken::new()))).is_ready());
     assert_eq!(FORMATTED.load(Relaxed), 1);
     let events = events.lock().unwrap();

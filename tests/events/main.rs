@@ -1,35 +1,26 @@
-//! What is told through `tracing`, once each.
+//! The `tracing` events: each is logged once.
 //!
-//! A program of its own, with one subscriber for all its tests, set before any of them tells a thing: `tracing`
-//! remembers for each place whether anyone listens, and a place that is first reached on a thread without a
-//! subscriber, while another thread sets its own, can be remembered as unheard.
+//! A separate program whose one subscriber is set before any test logs. `tracing` caches for each callsite whether
+//! a subscriber is interested: a callsite that is first reached on a thread without a subscriber, while another
+//! thread sets one, can be cached as disabled.
 
 #![allow(clippy::unwrap_used, dead_code)]
 
 mod error_text;
 mod services;
 mod spans;
-#[path = "../behaviour/support.rs"]
-mod support;
 
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    fmt::Debug,
-    future::pending,
-    sync::{Arc, Mutex, Once},
-    time::Duration,
-};
+use std::{cell::RefCell, future::pending, sync::Once, time::Duration};
 
 use tokio::sync::oneshot;
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, supervised};
-use tracing::{
-    Level, Subscriber,
-    field::{Field, Visit},
-};
-use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt};
+use tracing::Level;
+use tracing_subscriber::layer::SubscriberExt;
 
-use crate::support::{in_time, poll_once, turn};
+use testkit::{
+    events::{Capture, Events},
+    in_time, poll_once, turn,
+};
 
 #[tokio::test]
 async fn a_panic_is_one_error_event_with_its_place() {
@@ -50,7 +41,10 @@ async fn a_panic_is_one_error_event_with_its_place() {
     assert_eq!(event.fields["task.name"], "events: panic");
     assert_eq!(event.fields["exception.type"], "panic");
     assert_eq!(event.fields["exception.message"], "boom");
-    assert!(!event.fields.contains_key("exception.stacktrace"), "no worker symbolises it");
+    assert!(
+        !event.fields.contains_key("exception.stacktrace"),
+        "the backtrace is not resolved on a worker"
+    );
     assert!(event.fields["code.file.path"].ends_with("events/main.rs"));
     assert!(event.fields.contains_key("code.line.number"));
 }
@@ -81,7 +75,7 @@ async fn each_restart_and_giving_up_is_one_warning() {
         max_restarts = "2/1m"
     )]
     async fn fails() -> anyhow::Result<()> {
-        anyhow::bail!("as it was asked to")
+        anyhow::bail!("failed as requested")
     }
 
     let events = listen();
@@ -93,20 +87,20 @@ async fn each_restart_and_giving_up_is_one_warning() {
         assert_eq!(event.fields["outcome"], "error");
         assert_eq!(event.fields["restart"], number);
         assert_eq!(event.fields["wait"], "2s");
-        assert_eq!(event.fields["error"], "as it was asked to");
+        assert_eq!(event.fields["error"], "failed as requested");
         let message = format!(
-            "task `events: restarts` ended as `error` (as it was asked to): restart {number} in 2s"
+            "task `events: restarts` ended as `error` (failed as requested): restart {number} in 2s"
         );
         assert_eq!(event.fields["message"], message);
     }
     assert_eq!((last.level, last.name()), (Level::WARN, "events: restarts"));
-    assert!(!last.fields.contains_key("error"), "the caller has it: {last:#?}");
+    assert!(!last.fields.contains_key("error"), "the error is returned to the caller: {last:#?}");
     assert_eq!(last.fields["outcome"], "error");
     assert_eq!((&*last.fields["restarts"], &*last.fields["window"]), ("2", "60s"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_after_a_panic_is_told_beside_the_panic() {
+async fn a_restart_after_a_panic_is_logged_beside_the_panic() {
     #[supervised(name = "events: panics", restart = "on-failure", max_restarts = "1/1m")]
     async fn panics() {
         panic!("boom")
@@ -115,15 +109,15 @@ async fn a_restart_after_a_panic_is_told_beside_the_panic() {
     let events = listen();
     panics(&CancellationToken::new()).await;
     let events = events.lock().unwrap();
-    let told: Vec<_> =
+    let logged: Vec<_> =
         events.iter().map(|event| (event.level, event.fields.contains_key("outcome"))).collect();
     let (panic, restart, gave_up) =
         ((Level::ERROR, false), (Level::WARN, true), (Level::WARN, true));
-    assert_eq!(told, [panic, restart, panic, gave_up]);
+    assert_eq!(logged, [panic, restart, panic, gave_up]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_reports_a_call_that_gave_up_once_at_error() {
+async fn a_pool_logs_a_final_restart_failure_once_at_error() {
     #[supervised(
         name = "events: gives up",
         restart = "on-failure",
@@ -139,9 +133,9 @@ async fn a_pool_reports_a_call_that_gave_up_once_at_error() {
     pool.spawn(fails).await.unwrap();
     in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
     let events = events.lock().unwrap();
-    let told: Vec<_> =
+    let logged: Vec<_> =
         events.iter().map(|event| (event.level, event.fields.contains_key("error"))).collect();
-    assert_eq!(told, [(Level::WARN, true), (Level::WARN, false), (Level::ERROR, true)]);
+    assert_eq!(logged, [(Level::WARN, true), (Level::WARN, false), (Level::ERROR, true)]);
 }
 
 #[test]
@@ -161,14 +155,14 @@ fn no_restart_is_announced_in_a_runtime_without_a_timer() {
     assert!(!warning.fields.contains_key("restart"), "{warning:#?}");
     assert_eq!(
         warning.fields["message"],
-        "task `events: no timer` ended as `error` (the disk is full): it cannot restart, since its \
-         runtime has no timer"
+        "task `events: no timer` ended as `error` (the disk is full); it cannot restart because its \
+         runtime has no timer: build the runtime with `enable_time`"
     );
     assert_eq!((panic.level, &*panic.fields["exception.type"]), (Level::ERROR, "panic"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function_without_a_result_tells_what_it_cannot_return() {
+async fn a_function_without_a_result_logs_its_failures() {
     #[supervised(name = "events: timeout", timeout = "1s")]
     async fn wait() {
         pending().await
@@ -185,12 +179,12 @@ async fn a_function_without_a_result_tells_what_it_cannot_return() {
     assert!(poll_once(first.as_mut()).is_pending());
     full(&token).await;
     let events = events.lock().unwrap();
-    let told: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
-    assert_eq!(told, [(Level::WARN, "events: timeout"), (Level::WARN, "events: rejected")]);
+    let logged: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
+    assert_eq!(logged, [(Level::WARN, "events: timeout"), (Level::WARN, "events: rejected")]);
 }
 
 #[tokio::test]
-async fn a_group_that_is_dropped_unjoined_warns_unless_its_token_had_fired() {
+async fn an_unjoined_group_warns_unless_its_token_had_fired() {
     #[supervised(name = "events: group")]
     async fn wait() -> Result<(), TaskError> {
         pending().await
@@ -215,7 +209,7 @@ async fn a_group_that_is_dropped_unjoined_warns_unless_its_token_had_fired() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_of_a_pools_task_is_one_error_and_a_cancellation_is_none() {
+async fn only_a_failure_of_a_pool_task_is_one_error_event() {
     #[supervised(name = "events: fails")]
     async fn fails() -> anyhow::Result<()> {
         Err(anyhow::anyhow!("the disk is full").context("saving"))
@@ -240,8 +234,8 @@ async fn a_failure_of_a_pools_task_is_one_error_and_a_cancellation_is_none() {
     stop.cancel();
     in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
     let events = events.lock().unwrap();
-    let told: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
-    assert_eq!(told, [(Level::ERROR, "events: fails"), (Level::ERROR, "events: too slow")]);
+    let logged: Vec<_> = events.iter().map(|event| (event.level, event.name())).collect();
+    assert_eq!(logged, [(Level::ERROR, "events: fails"), (Level::ERROR, "events: too slow")]);
     assert_eq!(events[0].fields["outcome"], "error");
     assert_eq!(events[0].fields["error"], "saving: the disk is full");
     assert!(events[0].fields.contains_key("task.id"));
@@ -250,7 +244,60 @@ async fn a_failure_of_a_pools_task_is_one_error_and_a_cancellation_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_pool_is_told_once_of_a_task_and_of_a_closure() {
+async fn every_event_of_a_labelled_call_has_the_label() {
+    #[supervised(name = "events: labelled", timeout = "1s")]
+    async fn late() -> anyhow::Result<()> {
+        pending().await
+    }
+    #[supervised(name = "events: labelled, fails late")]
+    async fn fails_late(token: CancellationToken) -> anyhow::Result<()> {
+        token.cancelled().await;
+        anyhow::bail!("no disk")
+    }
+    #[supervised(name = "events: labelled panic")]
+    async fn breaks() -> Result<(), TaskError> {
+        panic!("boom")
+    }
+    #[supervised(name = "events: labelled, stubborn", grace = "1s")]
+    async fn stubborn(token: &CancellationToken) -> Result<(), TaskError> {
+        token.cancelled().await;
+        pending().await
+    }
+    #[supervised(
+        name = "events: labelled, restarts",
+        restart = "on-failure",
+        backoff = "1s..1s",
+        max_restarts = "1/1m"
+    )]
+    async fn fails() -> Result<(), std::io::Error> {
+        Err(std::io::Error::other("no disk"))
+    }
+
+    let events = listen();
+    let token = CancellationToken::new();
+    let pool = Pool::new(4);
+    pool.spawn(|token| late(token).label("pool")).await.unwrap();
+    in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
+    breaks(&token).label("panic").await.unwrap_err();
+    fails(&token).label("restart").await.unwrap_err();
+    let group = Group::new(&token);
+    group.spawn(|token| late(token).label("first")).await;
+    group.spawn(|token| fails_late(token).label("second")).await;
+    in_time(group.join()).await.unwrap_err();
+    let fires = async { token.cancel() };
+    _ = tokio::join!(stubborn(&token).label("grace"), fires);
+    let events = events.lock().unwrap();
+    let mut labels = Vec::new();
+    for event in events.iter().filter(|event| event.level <= Level::WARN) {
+        let label = event.fields.get("task.label").map_or("none", String::as_str);
+        assert!(event.fields["message"].contains(&format!("` [{label}]")), "{event:#?}");
+        labels.push(label);
+    }
+    assert_eq!(labels, ["pool", "panic", "restart", "restart", "second", "grace"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_pool_is_logged_once() {
     #[supervised(name = "events: pool panic")]
     async fn breaks(_: u32) -> anyhow::Result<()> {
         panic!("boom in a pool")
@@ -262,16 +309,16 @@ async fn a_panic_in_a_pool_is_told_once_of_a_task_and_of_a_closure() {
     pool.try_spawn(|token| breaks(token, "no number".parse().expect("a number"))).unwrap();
     in_time(pool.drain(Duration::from_secs(10))).await.unwrap();
     let events = events.lock().unwrap();
-    let told: Vec<_> =
+    let logged: Vec<_> =
         events.iter().map(|event| (event.level, &*event.fields["exception.message"])).collect();
-    let [(Level::ERROR, closure), (Level::ERROR, "boom in a pool")] = told[..] else {
-        panic!("two events: {told:#?}")
+    let [(Level::ERROR, closure), (Level::ERROR, "boom in a pool")] = logged[..] else {
+        panic!("two events: {logged:#?}")
     };
     assert!(closure.starts_with("a number"), "{closure}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_did_not_finish_is_one_warning_however_often_the_pool_is_drained() {
+async fn unfinished_tasks_are_one_warning_over_several_drains() {
     #[supervised(name = "events: not drained", grace = "none")]
     async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
         token.cancelled().await;
@@ -307,7 +354,7 @@ async fn what_did_not_finish_is_one_warning_however_often_the_pool_is_drained() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_dropped_drain_cut_is_a_warning_without_another_drain() {
+async fn tasks_that_a_dropped_drain_cut_are_one_warning() {
     #[supervised(name = "events: half a drain")]
     async fn wait() -> Result<(), TaskError> {
         pending().await
@@ -331,7 +378,7 @@ async fn what_a_dropped_drain_cut_is_a_warning_without_another_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_whose_last_handle_is_dropped_warns_only_where_something_runs() {
+async fn dropping_the_last_handle_warns_only_if_tasks_run() {
     #[supervised(name = "events: pool dropped")]
     async fn wait() -> Result<(), TaskError> {
         pending().await
@@ -404,7 +451,7 @@ async fn a_dropped_pool_counts_the_tasks_that_it_does_not_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_whose_last_handle_is_its_last_task_warns_nobody() {
+async fn a_pool_whose_last_handle_is_its_last_task_does_not_warn() {
     #[supervised(name = "events: own pool")]
     async fn holds(pool: Pool, ends: oneshot::Sender<()>) -> Result<(), TaskError> {
         turn().await;
@@ -423,57 +470,21 @@ async fn a_pool_whose_last_handle_is_its_last_task_warns_nobody() {
     assert!(events.lock().unwrap().is_empty(), "{events:?}");
 }
 
-#[derive(Debug)]
-struct Told {
-    level: Level,
-    fields: BTreeMap<&'static str, String>,
-}
-
-impl Told {
-    fn name(&self) -> &str {
-        &self.fields["task.name"]
-    }
-}
-
-type Events = Arc<Mutex<Vec<Told>>>;
-
 thread_local! {
-    /// Where this thread's events go: each test has a thread of its own.
-    static HEARD: RefCell<Events> = RefCell::default();
+    /// Where this thread's events go; each test has its own thread.
+    static EVENTS: RefCell<Events> = RefCell::default();
 }
 
-/// Captures what this thread's code tells from now on.
+/// Captures the events of this thread from now on.
 fn listen() -> Events {
     static SUBSCRIBED: Once = Once::new();
     SUBSCRIBED.call_once(|| {
-        let subscriber = tracing_subscriber::registry().with(Capture).with(spans::Capture);
+        let capture =
+            Capture(|event| EVENTS.with_borrow(|events| events.lock().unwrap().push(event)));
+        let subscriber = tracing_subscriber::registry().with(capture).with(spans::Capture);
         tracing::subscriber::set_global_default(subscriber).unwrap();
     });
     let events = Events::default();
-    HEARD.set(events.clone());
+    EVENTS.set(events.clone());
     events
-}
-
-struct Capture;
-
-impl<S: Subscriber> Layer<S> for Capture {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        let metadata = event.metadata();
-        if metadata.target() != "tokio_supervised" || *metadata.level() > Level::INFO {
-            return;
-        }
-        let mut told = Told { level: *metadata.level(), fields: BTreeMap::new() };
-        event.record(&mut told);
-        HEARD.with_borrow(|events| events.lock().unwrap().push(told));
-    }
-}
-
-impl Visit for Told {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.fields.insert(field.name(), value.to_owned());
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.fields.insert(field.name(), format!("{value:?}"));
-    }
 }

@@ -6,10 +6,9 @@ use tokio::time::sleep;
 use tokio_supervised::{CancellationToken, Services, TaskError, supervised};
 use tracing::Level;
 
-use crate::{
-    Events, listen,
-    support::{in_time, poll_once, turn},
-};
+use testkit::{events::Events, in_time, poll_once, turn};
+
+use crate::listen;
 
 const SECOND: Duration = Duration::from_secs(1);
 

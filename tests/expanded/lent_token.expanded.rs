@@ -1,5 +1,5 @@
 /// Copies until there is no more, or the token fires.
-#[doc = "\n\n**Supervised.** Ends by itself when the token fires, or is dropped 5 s later. A panic becomes an `Err`."]
+#[doc = "\n\n**Supervised.** Stops by itself when the token fires, or is dropped 5 s later. A panic becomes an `Err`."]
 #[allow(clippy::impl_trait_in_params)]
 fn copy<R>(
     token: impl ::tokio_supervised::AsToken,

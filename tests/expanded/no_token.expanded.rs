@@ -1,5 +1,5 @@
 /// Downloads one page.
-#[doc = "\n\n**Supervised.** Runs at most 16 times at once. Stops at its next `.await` when the token fires. Gives up after 10 s. A panic becomes an `Err`."]
+#[doc = "\n\n**Supervised.** At most 16 calls run at once. Stops at its next `.await` when the token fires. Times out after 10 s. A panic becomes an `Err`."]
 #[allow(clippy::impl_trait_in_params)]
 pub fn fetch(
     #[cfg(not(doc))] __supervised_token: impl ::tokio_supervised::AsToken,

@@ -9,14 +9,14 @@ pub(crate) fn recorder() -> PrometheusRecorder {
     PrometheusBuilder::new().build_recorder()
 }
 
-/// What its exporter shows of a function once it has been told.
+/// The output of its exporter for a function, after a publication.
 pub(crate) fn published(recorder: &PrometheusRecorder, task: &str) -> Samples {
     metrics::with_local_recorder(recorder, publish_metrics);
     of(task, Page::read(&recorder.handle().render()).samples)
 }
 
 #[test]
-fn the_recorder_is_told_what_the_page_tells() {
+fn the_recorder_gets_the_numbers_of_the_page() {
     #[supervised(name = "facade: \"all\"\\", limit = 2)]
     async fn all() {
         tokio::task::yield_now().await;
@@ -74,12 +74,12 @@ fn every_series_has_a_description_and_none_a_second_unit() {
 }
 
 #[test]
-fn without_a_recorder_nobody_is_told() {
-    #[supervised(name = "facade: nobody")]
-    async fn nobody() {}
+fn without_a_recorder_nothing_is_recorded() {
+    #[supervised(name = "facade: unrecorded")]
+    async fn unrecorded() {}
 
-    run(nobody(&CancellationToken::new()));
+    run(unrecorded(&CancellationToken::new()));
     publish_metrics();
     let recorder = recorder();
-    assert_eq!(recorder.handle().render(), "", "what was told before is not kept for it");
+    assert_eq!(recorder.handle().render(), "", "earlier values are not kept");
 }

@@ -1,7 +1,7 @@
-//! What the exporters tell, read by those who will read it: a strict parser, the recorders and SDKs of others,
-//! and a Prometheus server.
+//! The output of the exporters, read by its real consumers: a strict parser, third-party recorders and SDKs, and a
+//! Prometheus server.
 //!
-//! All tests share the counters of one process: each has functions with names of its own.
+//! All tests share the counters of one process: each uses unique function names.
 #![allow(clippy::unwrap_used)]
 
 mod facade;
@@ -15,19 +15,20 @@ mod tool;
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// A name and labels, and the value.
+/// A name with labels, and the value.
 type Samples = BTreeMap<(String, BTreeMap<String, String>), f64>;
 
-/// Longer than anything here takes on a machine under load.
+/// Longer than anything takes here on a machine under load.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
-/// Runs it on this thread, and never for ever.
+/// Runs it on this thread with a time limit.
 fn run<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(WATCHDOG, future).await.expect("it ends") })
+    runtime
+        .block_on(async { tokio::time::timeout(WATCHDOG, future).await.expect("it ends in time") })
 }
 
-/// Those of one function, or of one service.
+/// The series of one function, or of one service.
 fn of(name: &str, samples: Samples) -> Samples {
     let is_it = |labels: &BTreeMap<String, String>| {
         labels.get("task").or_else(|| labels.get("service")).is_some_and(|found| found == name)

@@ -1,4 +1,4 @@
-//! `register_metrics()`, and the SDK's exporter into memory.
+//! `register_metrics()`, and the SDK's in-memory exporter.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use tokio_supervised::{CancellationToken, prometheus, register_metrics, supervis
 
 use crate::{Samples, of, page::Page, run, value};
 
-/// An SDK whose collections are kept.
+/// An SDK that keeps its collections.
 pub(crate) struct Collected {
     provider: SdkMeterProvider,
     exporter: InMemoryMetricExporter,
@@ -27,12 +27,12 @@ impl Collected {
         Self { provider, exporter }
     }
 
-    /// Collects, and gives what was found, by `look` at each metric.
+    /// Collects, and returns the results of `look` for each metric.
     fn collect<T>(&self, mut look: impl FnMut(&Metric) -> Vec<T>) -> Vec<T> {
         self.exporter.reset();
         self.provider.force_flush().unwrap();
         let collections = self.exporter.get_finished_metrics().unwrap();
-        assert!(collections.len() <= 1, "one collection, none where no function is known yet");
+        assert!(collections.len() <= 1, "one collection, and none before the first function");
         let scopes = collections.iter().flat_map(|collection| collection.scope_metrics());
         scopes.flat_map(|scope| scope.metrics()).flat_map(&mut look).collect()
     }
@@ -53,7 +53,7 @@ impl Collected {
         let mut samples = Samples::new();
         for (name, labels, value) in points {
             let before = samples.insert((name.clone(), labels), value);
-            assert_eq!(before, None, "a series twice: {name}");
+            assert_eq!(before, None, "duplicate series: {name}");
         }
         of(task, samples)
     }
@@ -68,7 +68,7 @@ fn points<T: Copy>(sum: &Sum<T>, number: impl Fn(T) -> f64) -> Vec<(Labels, f64)
 }
 
 #[test]
-fn a_collection_has_what_the_page_has() {
+fn a_collection_has_the_numbers_of_the_page() {
     #[supervised(name = "otel: \"all\"", limit = 2)]
     async fn all() {
         tokio::task::yield_now().await;
@@ -94,7 +94,7 @@ fn a_collection_has_no_waits_of_a_function_without_a_limit() {
 }
 
 #[test]
-fn a_function_that_comes_later_is_in_the_next_collection() {
+fn a_later_function_is_in_the_next_collection() {
     #[supervised(name = "otel: later")]
     async fn later() {}
 
@@ -107,7 +107,7 @@ fn a_function_that_comes_later_is_in_the_next_collection() {
 }
 
 #[test]
-fn a_backend_that_wants_differences_gets_them_of_buckets_too() {
+fn a_delta_backend_gets_differences_of_buckets_too() {
     #[supervised(name = "otel: delta")]
     async fn delta() {}
 
@@ -127,7 +127,7 @@ fn a_backend_that_wants_differences_gets_them_of_buckets_too() {
 }
 
 #[test]
-fn what_only_grows_is_monotonic_and_the_rest_is_not() {
+fn only_counters_are_monotonic() {
     #[supervised(name = "otel: kinds", limit = 1)]
     async fn kinds() {}
 

@@ -1,12 +1,12 @@
 //! A strict reader of the text exposition format 0.0.4.
 //!
-//! It takes what the format's description allows, and nothing else; a histogram must be one.
+//! It accepts exactly what the format description allows; a histogram must be consistent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Samples;
 
-/// A page that keeps to the format.
+/// A page that conforms to the format.
 #[derive(Debug)]
 pub(crate) struct Page {
     /// In the order of the page: name and type.
@@ -17,11 +17,11 @@ pub(crate) struct Page {
 impl Page {
     /// # Panics
     ///
-    /// Where the text does not keep to the format, with the line.
+    /// If the text does not conform to the format; the message has the line.
     pub(crate) fn read(text: &str) -> Self {
         let mut page = Self { families: Vec::new(), samples: Samples::new() };
         let mut helped = BTreeSet::new();
-        assert!(text.is_empty() || text.ends_with('\n'), "the last line has no end");
+        assert!(text.is_empty() || text.ends_with('\n'), "the last line has no line feed");
         for line in text.lines().filter(|line| !line.is_empty()) {
             if let Some(rest) = line.strip_prefix("# HELP ") {
                 let (name, _) = rest.split_once(' ').expect(line);
@@ -67,7 +67,7 @@ impl Page {
         assert_eq!(before, None, "a series twice: {line}");
     }
 
-    /// A sample stands under its family's TYPE.
+    /// A sample follows the TYPE line of its family.
     fn check_family(&self, name: &str, line: &str) {
         let (family, kind) = self.families.last().expect(line);
         let suffix = name.strip_prefix(family.as_str()).expect(line);
@@ -78,7 +78,7 @@ impl Page {
         assert!(fits, "not of the family `{family}`: {line}");
     }
 
-    /// Buckets are cumulative, end with all, and have a count and a sum that go with them.
+    /// Buckets are cumulative, end with `+Inf`, and have a matching count and sum.
     fn check_histogram(&self, name: &str) {
         let mut each: BTreeMap<_, Vec<(f64, f64)>> = BTreeMap::new();
         for ((sample, labels), count) in &self.samples {
@@ -112,7 +112,7 @@ fn is_name(name: &str, more: &str) -> bool {
     name.starts_with(starts) && name.chars().all(|c| starts(c) || c.is_ascii_digit())
 }
 
-/// What of a line has not been read.
+/// The unread rest of a line.
 struct Rest<'a>(&'a str);
 
 impl<'a> Rest<'a> {
@@ -139,7 +139,7 @@ impl<'a> Rest<'a> {
                     Some('\\') => '\\',
                     Some('"') => '"',
                     Some('n') => '\n',
-                    other => panic!("no such escape: {other:?}"),
+                    other => panic!("unknown escape: {other:?}"),
                 }),
                 other => value.push(other),
             }
@@ -150,7 +150,7 @@ impl<'a> Rest<'a> {
 }
 
 #[test]
-fn what_does_not_keep_to_the_format_is_refused() {
+fn an_invalid_page_is_refused() {
     let head = "# HELP a_total Text.\n# TYPE a_total counter\n";
     let histogram = "# TYPE h histogram\n";
     Page::read(&format!("{head}a_total{{x=\"\\\\ \\\" \\n\",y=\"}}\"}} 1\n"));

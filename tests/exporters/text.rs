@@ -1,4 +1,4 @@
-//! `prometheus::text()`, read strictly.
+//! `prometheus::text()`, parsed strictly.
 
 use std::{
     error::Error,
@@ -27,7 +27,7 @@ fn a_function_has_all_its_series_from_its_first_use() {
         Ok(())
     }
 
-    assert_eq!(samples("text: once"), Samples::new(), "nobody knows of it yet");
+    assert_eq!(samples("text: once"), Samples::new(), "it is not registered yet");
     run(once(&CancellationToken::new())).unwrap();
     let samples = samples("text: once");
     let get = |name: &str| value(&samples, name, &[("task", "text: once")]);
@@ -43,12 +43,12 @@ fn a_function_has_all_its_series_from_its_first_use() {
         let expected = f64::from(u8::from(outcome == tokio_supervised::Outcome::Ok));
         assert_eq!(value(&samples, "supervised_tasks_finished_total", &labels), Some(expected));
     }
-    // Beside the 12: the other six outcomes, and the histograms' buckets.
+    // Besides the 12: the other six outcomes, and the buckets of the histograms.
     assert_eq!(samples.len(), 5 + 7 + 2 * (23 + 2), "{samples:#?}");
 }
 
 #[test]
-fn a_function_without_a_limit_has_none_on_the_page() {
+fn a_function_without_a_limit_has_no_limit_series() {
     #[supervised(name = "text: unlimited")]
     async fn unlimited() {}
 
@@ -60,7 +60,7 @@ fn a_function_without_a_limit_has_none_on_the_page() {
     assert_eq!(value(&samples, "supervised_task_duration_seconds_count", &labels), Some(1.0));
 }
 
-/// By every exporter: the others have what the page has.
+/// By every exporter: the others have the same numbers as the page.
 #[test]
 fn a_function_without_a_limit_has_no_waits_for_permits() {
     #[supervised(name = "text: never waits")]
@@ -74,7 +74,7 @@ fn a_function_without_a_limit_has_no_waits_for_permits() {
 }
 
 #[test]
-fn functions_of_one_name_are_added_up() {
+fn functions_of_one_name_are_summed_on_the_page() {
     #[supervised(name = "text: shared", limit = 2)]
     async fn one() {}
 
@@ -93,12 +93,12 @@ fn functions_of_one_name_are_added_up() {
     let samples = samples("text: shared");
     let get = |name: &str| value(&samples, name, &[("task", "text: shared")]);
     assert_eq!(get("supervised_tasks_started_total"), Some(3.0));
-    assert_eq!(get("supervised_task_limit"), Some(7.0), "of those that have one");
+    assert_eq!(get("supervised_task_limit"), Some(7.0), "only for functions with a limit");
     assert_eq!(get("supervised_task_duration_seconds_count"), Some(3.0));
 }
 
 #[test]
-fn a_name_arrives_as_it_was_given_whatever_is_in_it() {
+fn any_name_arrives_unchanged() {
     const HOSTILE: &str = "a\"b\\c\nd\\n{x=\"1\",} 7 # größe\t🦀\r\u{0}";
 
     #[supervised(name = "a\"b\\c\nd\\n{x=\"1\",} 7 # größe\t🦀\r\u{0}")]
@@ -110,7 +110,7 @@ fn a_name_arrives_as_it_was_given_whatever_is_in_it() {
 }
 
 #[test]
-fn what_runs_and_what_waits_shows_while_it_does() {
+fn running_and_waiting_calls_are_shown() {
     static HELD: Semaphore = Semaphore::const_new(0);
 
     #[supervised(name = "text: held", limit = 1)]
@@ -162,7 +162,7 @@ fn a_duration_is_in_its_bucket_and_in_all_above() {
 }
 
 #[test]
-fn a_page_is_in_order_and_names_its_counters_as_such() {
+fn a_page_is_ordered_and_declares_its_counters() {
     #[supervised(name = "text: b")]
     async fn b() {}
 
@@ -179,18 +179,18 @@ fn a_page_is_in_order_and_names_its_counters_as_such() {
         assert!(text.contains(&format!("# HELP {name} ")), "{name}");
     }
     let at = |task: &str| text.find(&format!("started_total{{task=\"{task}\"}}")).unwrap();
-    assert!(at("text: a") < at("text: b"), "by name, whichever ran first");
+    assert!(at("text: a") < at("text: b"), "sorted by name, not by first run");
 }
 
 #[test]
-fn the_numbers_fit_and_never_go_back_while_threads_count() {
+fn the_numbers_are_consistent_while_threads_count() {
     #[supervised(name = "text: busy", limit = 2)]
     async fn busy(step: u32) -> Result<(), Box<dyn Error + Send + Sync>> {
         tokio::task::yield_now().await;
         if step % 16 == 0 { Err("now and then one fails".into()) } else { Ok(()) }
     }
 
-    // Part of the counting is done by a second function of the name.
+    // Part of the counting is done by a second function of the same name.
     #[supervised(name = "text: busy")]
     async fn also_busy() {}
 
@@ -213,7 +213,7 @@ fn the_numbers_fit_and_never_go_back_while_threads_count() {
         let mut before = Samples::new();
         let mut pages = 0;
         while counting.load(Ordering::Acquire) > 0 {
-            // The reader looks at each histogram.
+            // The parser checks each histogram.
             let now = samples("text: busy");
             for ((name, labels), value) in &before {
                 let rises = !["running", "waiting", "limit"].iter().any(|end| name.ends_with(end));
@@ -230,7 +230,7 @@ fn the_numbers_fit_and_never_go_back_while_threads_count() {
         }
         pages
     });
-    assert!(pages > 0, "it was looked at meanwhile");
+    assert!(pages > 0, "it was read meanwhile");
     let samples = samples("text: busy");
     let total = f64::from(RUNS) * THREADS as f64;
     let ended = |outcome| {

@@ -1,6 +1,7 @@
-//! Closures that block: one has the only thread, one of a group and one of a pool wait for it, and something happens.
+//! Blocking closures: one runs on the only thread, one of a group and one of a pool wait for it, and a fault
+//! occurs.
 //!
-//! Nothing can take its thread from a closure. The gate opens after the fault, and all must come to an end.
+//! A running closure cannot be stopped. The gate opens after the fault, and all must end.
 
 use std::{
     sync::mpsc,
@@ -10,7 +11,8 @@ use std::{
 use tokio::runtime::Builder;
 use tokio_supervised::{CancellationToken, Group, Pool};
 
-use crate::{books::Books, load::Failed, watched::watched};
+use crate::{books::Books, load::Failed};
+use testkit::watched;
 
 const NAME: &str = "faults: blocks";
 
@@ -18,11 +20,11 @@ const NAME: &str = "faults: blocks";
 enum Fault {
     None,
     Fired,
-    /// The group is dropped unjoined, and the pool unnoticed.
+    /// The group is dropped unjoined, and the pool undrained.
     Dropped,
-    /// Those who join the group and drain the pool are aborted.
+    /// The tasks that join the group and drain the pool are aborted.
     Aborted,
-    /// The drain has no time.
+    /// The drain has a grace of zero.
     NoGrace,
     ShutDown,
     Panics,
@@ -38,7 +40,7 @@ const ALL: [Fault; 7] = [
     Fault::Panics,
 ];
 
-/// When it happens.
+/// When the fault occurs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
     AtOnce,
@@ -49,7 +51,7 @@ enum Stage {
 }
 
 #[test]
-fn closures_end_and_are_counted_whatever_happens_to_their_scope() {
+fn closures_end_and_are_counted_however_their_scope_ends() {
     watched(|| {
         let books = Books::of(&[NAME]);
         for fault in ALL {
@@ -69,13 +71,13 @@ fn run(books: &Books, fault: Fault, stage: Stage) {
     let runtime = runtime.unwrap();
     let (loads, token) = (books.loads(), CancellationToken::new());
     let (group, pool) = (Group::<u32, Failed>::new(&token), Pool::new(2));
-    let (begins, has_begun) = mpsc::channel();
+    let (sender, has_started) = mpsc::channel();
     let (opens, gate) = mpsc::channel::<()>();
     runtime.block_on(async {
         let load = loads.held();
         let first = move |_: CancellationToken| {
             let _load = load;
-            _ = begins.send(());
+            _ = sender.send(());
             _ = gate.recv();
             assert!(!matches!(fault, Fault::Panics), "as asked");
             Ok(0)
@@ -84,10 +86,10 @@ fn run(books: &Books, fault: Fault, stage: Stage) {
         let (load, other) = (loads.held(), loads.held());
         group.spawn_blocking(NAME, move |_| Ok(load).map(|_| 1)).await;
         let in_the_pool = move |_: CancellationToken| Ok::<_, Failed>(other).map(|_| ());
-        pool.spawn_blocking(NAME, in_the_pool).await.expect("it is open");
+        pool.spawn_blocking(NAME, in_the_pool).await.expect("the gate or pool is open");
     });
     if stage != Stage::AtOnce {
-        has_begun.recv().unwrap();
+        has_started.recv().unwrap();
     }
     let mut opens = Some(opens);
     if stage == Stage::Ended {
@@ -125,7 +127,7 @@ fn run(books: &Books, fault: Fault, stage: Stage) {
             );
             drop(group);
         }
-        // Otherwise it would wait for the closure that runs.
+        // Otherwise it would wait for the running closure.
         Fault::ShutDown => {
             runtime.shutdown_background();
             drop(opens);
@@ -147,14 +149,15 @@ fn drain(
     async move { pool.drain(Duration::from_secs(seconds)).await }
 }
 
-/// Longer than any of it takes, however busy the machine, and shorter than the watchdog, which cannot say what is left.
+/// Longer than any test takes, however busy the machine, and shorter than the watchdog, which cannot report what is
+/// left.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[track_caller]
 fn until_all_is_over(books: &Books, when: &str) {
-    let begun = Instant::now();
+    let started = Instant::now();
     while let Some(complaint) = books.complaint() {
-        assert!(begun.elapsed() < PATIENCE, "{when}: {complaint}");
+        assert!(started.elapsed() < PATIENCE, "{when}: {complaint}");
         std::thread::yield_now();
     }
 }

@@ -1,9 +1,9 @@
-//! What is left of some functions when all is over: nothing.
+//! After a test, nothing is left of its functions.
 //!
 //! 1. Every run that was started has ended, and none runs or waits (`stats()`).
-//! 2. No task of theirs has a row (`tasks()`).
-//! 3. What their runs were given is dropped.
-//! 4. Every permit is there, and none twice.
+//! 2. None of their tasks is listed (`tasks()`).
+//! 3. The arguments of their runs are dropped.
+//! 4. Every permit is free, and none is duplicated.
 
 use std::{
     pin::Pin,
@@ -14,7 +14,8 @@ use std::{
     task::{Context, Waker},
 };
 
-use tokio_supervised::{Outcome, stats, tasks};
+use testkit::books::Done;
+use tokio_supervised::{stats, tasks};
 
 use crate::load::{Load, Loads};
 
@@ -33,9 +34,9 @@ where
 type Limited = (&'static str, usize, fn(Load) -> Holding);
 
 pub(crate) struct Books {
-    /// Every function that the test runs: nobody else runs them.
+    /// Every function that the test runs; no other test runs them.
     names: &'static [&'static str],
-    /// How many may run of each function that has a limit, and how to hold one of its permits.
+    /// The limit of each function that has one, and how to hold one of its permits.
     limited: Vec<Limited>,
     alive: Arc<AtomicUsize>,
 }
@@ -60,16 +61,11 @@ impl Books {
         Loads::new(&self.alive)
     }
 
-    /// What does not add up, if anything does not.
+    /// The discrepancies, if any.
     pub(crate) fn complaint(&self) -> Option<String> {
         for task in stats().into_iter().filter(|task| self.names.contains(&task.name)) {
-            let ended: u64 = Outcome::ALL.iter().map(|outcome| task.ended(*outcome)).sum();
-            if (task.started, task.running, task.waiting) != (ended, 0, 0) {
-                let (name, started) = (task.name, task.started);
-                return Some(format!(
-                    "{name}: {started} started, {ended} ended, {} running, {} waiting",
-                    task.running, task.waiting
-                ));
+            if let Some(complaint) = Done::of(&task).complaint() {
+                return Some(format!("{}: {complaint}", task.name));
             }
         }
         if let Some(row) = tasks().iter().find(|row| self.names.contains(&row.name)) {
@@ -79,13 +75,13 @@ impl Books {
         (alive > 0).then(|| format!("{alive} loads are not dropped"))
     }
 
-    /// Everything has ended: reads the books, and takes every permit.
+    /// Everything has ended: checks the counters, and takes every permit.
     #[track_caller]
     pub(crate) fn must_balance(&self, when: &str) {
         if let Some(complaint) = self.complaint() {
             panic!("{when}: {complaint}");
         }
-        // Some of them have a timeout: its clock is that of a runtime.
+        // Some of them have a timeout, which needs the clock of a runtime.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _inside = runtime.enter();
         for (name, limit, hold) in &self.limited {

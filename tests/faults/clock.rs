@@ -1,4 +1,4 @@
-//! Clocks that jump. `steps.rs` jumps before each step of what waits for a clock.
+//! Clocks that jump. `steps.rs` jumps before each step of code that waits for a clock.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, stats, supe
 use crate::{
     books::{Books, holding},
     load::{Failed, Load, turn},
-    watched::watched,
 };
+use testkit::watched;
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
@@ -18,7 +18,7 @@ fn in_paused_time(test: impl Future<Output = ()>) {
 }
 
 #[test]
-fn ages_and_durations_are_those_of_the_process_whatever_paused_time_does() {
+fn ages_and_durations_ignore_paused_time() {
     #[supervised(name = "clock: old")]
     async fn old(load: Load) -> Result<u32, Failed> {
         load.carry().await
@@ -27,7 +27,7 @@ fn ages_and_durations_are_those_of_the_process_whatever_paused_time_does() {
     watched(|| {
         let books = Books::of(&["clock: old"]);
         let loads = books.loads();
-        let begun = std::time::Instant::now();
+        let started = std::time::Instant::now();
         in_paused_time(async {
             let token = CancellationToken::new();
             let group = Group::new(&token);
@@ -35,18 +35,18 @@ fn ages_and_durations_are_those_of_the_process_whatever_paused_time_does() {
             turn().await;
             tokio::time::advance(300 * YEAR).await;
             let age = tasks().iter().find(|task| task.name == "clock: old").unwrap().age;
-            assert!(age <= begun.elapsed(), "{age:?}");
+            assert!(age <= started.elapsed(), "{age:?}");
             token.cancel();
             group.join().await.unwrap_err();
         });
         let stats = stats().into_iter().find(|task| task.name == "clock: old").unwrap();
-        assert!(stats.durations.sum() <= begun.elapsed(), "{:?}", stats.durations.sum());
+        assert!(stats.durations.sum() <= started.elapsed(), "{:?}", stats.durations.sum());
         books.must_balance("an old task");
     });
 }
 
 #[test]
-fn a_timeout_of_years_is_over_after_those_years() {
+fn a_timeout_of_years_ends_after_those_years() {
     #[supervised(name = "clock: years", timeout = "87600h")]
     async fn patient(load: Load) -> Result<u32, Failed> {
         load.carry().await
@@ -56,17 +56,17 @@ fn a_timeout_of_years_is_over_after_those_years() {
         let books = Books::of(&["clock: years"]);
         let loads = books.loads();
         in_paused_time(async {
-            let begun = Instant::now();
+            let started = Instant::now();
             let ended = patient(&CancellationToken::new(), loads.held()).await.unwrap_err();
-            assert!(matches!(ended, Failed::Told(TaskError::TimedOut(_))), "{ended}");
-            assert_eq!(begun.elapsed().as_secs() / YEAR.as_secs(), 10);
+            assert!(matches!(ended, Failed::Task(TaskError::TimedOut(_))), "{ended}");
+            assert_eq!(started.elapsed().as_secs() / YEAR.as_secs(), 10);
         });
         books.must_balance("years");
     });
 }
 
 #[test]
-fn a_timeout_that_no_clock_can_count_never_comes() {
+fn a_timeout_beyond_the_clock_never_ends() {
     #[supervised(name = "clock: for ever", timeout = Duration::MAX, grace = Duration::MAX)]
     async fn endless(token: &CancellationToken, load: Load) -> Result<u32, Failed> {
         token.cancelled().await;
@@ -95,7 +95,7 @@ fn a_timeout_that_no_clock_can_count_never_comes() {
 }
 
 #[test]
-fn whatever_is_due_after_a_long_sleep_comes_once_and_all_at_once() {
+fn timers_due_after_a_long_sleep_fire_once_and_together() {
     #[supervised(name = "clock: due", limit = 2, timeout = "1s")]
     async fn due(load: Load) -> Result<u32, Failed> {
         load.carry().await
@@ -120,7 +120,7 @@ fn whatever_is_due_after_a_long_sleep_comes_once_and_all_at_once() {
             tokio::time::advance(20 * YEAR).await;
             let (one, other, waits) = tokio::join!(one, other, waits);
             assert!(one.is_err() && other.is_err());
-            assert_eq!(waits.unwrap(), 1, "its clock begins with its permit");
+            assert_eq!(waits.unwrap(), 1, "its timeout starts with its permit");
         });
         let stats = stats().into_iter().find(|task| task.name == "clock: due").unwrap();
         assert_eq!((stats.ended(Outcome::TimedOut), stats.ended(Outcome::Ok)), (2, 1));

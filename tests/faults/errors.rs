@@ -1,4 +1,4 @@
-//! Errors and iterators whose methods panic where the runtime asks them, and a hook that panics.
+//! Errors and iterators whose methods panic when the runtime calls them, and a hook that panics.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -10,26 +10,26 @@ use tokio_supervised::{
 use crate::{
     books::{Books, holding},
     load::{Failed, Load},
-    watched::watched,
 };
+use testkit::watched;
 
-/// Panics when it is displayed, and when it is asked for its source.
+/// Panics in `Display` and in `source`.
 enum Fragile {
-    Itself(#[allow(dead_code, reason = "it is there to be dropped")] Load),
-    Told(TaskError),
+    Itself(#[allow(dead_code, reason = "held for its drop")] Load),
+    Converted(TaskError),
 }
 
 impl From<TaskError> for Fragile {
     fn from(error: TaskError) -> Self {
-        Self::Told(error)
+        Self::Converted(error)
     }
 }
 
 impl fmt::Display for Fragile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Itself(_) => panic!("it was displayed"),
-            Self::Told(error) => error.fmt(f),
+            Self::Itself(_) => panic!("panic in `Display`"),
+            Self::Converted(error) => error.fmt(f),
         }
     }
 }
@@ -43,8 +43,8 @@ impl fmt::Debug for Fragile {
 impl Error for Fragile {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Itself(_) => panic!("its source was asked for"),
-            Self::Told(error) => Some(error),
+            Self::Itself(_) => panic!("panic in `source`"),
+            Self::Converted(error) => Some(error),
         }
     }
 }
@@ -71,18 +71,18 @@ fn an_error_whose_source_panics_is_a_panic_of_its_run() {
         let load = books.loads().turns(0);
         in_a_runtime(async {
             let failed = gives(&CancellationToken::new(), load).await.unwrap_err();
-            let Fragile::Told(TaskError::Panicked(panic)) = failed else {
+            let Fragile::Converted(TaskError::Panicked(panic)) = failed else {
                 panic!("not a panic");
             };
-            assert_eq!(panic.message(), "its source was asked for");
+            assert_eq!(panic.message(), "panic in `source`");
         });
         assert_eq!(ended("errors: source", Outcome::Panicked), 1);
         books.must_balance("a source that panics");
     });
 }
 
-/// Of a generic error nothing is asked but how it is displayed.
-struct Undisplayable(#[allow(dead_code, reason = "it is there to be dropped")] Load);
+/// Only `Display` of a generic error is called.
+struct Undisplayable(#[allow(dead_code, reason = "held for its drop")] Load);
 
 impl From<TaskError> for Undisplayable {
     fn from(error: TaskError) -> Self {
@@ -92,12 +92,12 @@ impl From<TaskError> for Undisplayable {
 
 impl fmt::Display for Undisplayable {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("it was displayed")
+        panic!("panic in `Display`")
     }
 }
 
 #[test]
-fn a_pool_goes_on_after_an_error_that_panics_when_it_is_displayed() {
+fn a_pool_continues_after_an_error_whose_display_panics() {
     #[supervised(name = "errors: display", limit = 1)]
     async fn gives(load: Load) -> Result<u32, Undisplayable> {
         Err(Undisplayable(load))
@@ -116,12 +116,12 @@ fn a_pool_goes_on_after_an_error_that_panics_when_it_is_displayed() {
         assert_eq!(ended("errors: display", Outcome::Error), 3);
         let caught = recent_panics();
         let it = caught.iter().find(|panic| panic.task() == "errors: display");
-        assert_eq!(it.expect("it is caught, and told").message(), "it was displayed");
+        assert_eq!(it.expect("the panic is caught and logged").message(), "panic in `Display`");
         books.must_balance("an error that is displayed");
     });
 }
 
-/// Panics where it is asked how long it is.
+/// Panics in `size_hint`.
 struct OfUnknownLength(std::vec::IntoIter<Load>);
 
 impl Iterator for OfUnknownLength {
@@ -132,12 +132,12 @@ impl Iterator for OfUnknownLength {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        panic!("nobody knows")
+        panic!("the length is unknown")
     }
 }
 
 #[test]
-fn a_map_reads_all_of_an_iterator_that_panics_when_it_is_asked_for_its_length() {
+fn a_map_reads_an_iterator_whose_size_hint_panics() {
     #[supervised(name = "errors: length", limit = 2)]
     async fn work(load: Load) -> Result<u32, Failed> {
         load.carry().await

@@ -1,7 +1,6 @@
-//! What the runs of a test are given: how long they take, how they end, and that it is dropped.
+//! The arguments of the runs of a test: they set how long a run takes and how it ends, and count drops.
 
 use std::{
-    fmt,
     future::pending,
     sync::{
         Arc,
@@ -11,9 +10,10 @@ use std::{
     time::Duration,
 };
 
-use tokio_supervised::TaskError;
+pub(crate) use testkit::Failed;
+use testkit::{Act, End};
 
-/// Makes loads, and counts those that are alive.
+/// Creates loads, and counts the live ones.
 #[derive(Clone)]
 pub(crate) struct Loads(Arc<AtomicUsize>);
 
@@ -24,106 +24,67 @@ impl Loads {
 
     /// Ready at its poll number `turns + 1`.
     pub(crate) fn turns(&self, turns: u32) -> Load {
-        self.load(turns, Duration::ZERO, Ends::Well)
+        self.load(Act::ok(turns as usize), Duration::ZERO)
     }
 
     /// The same, and then it sleeps, by the runtime's clock.
     pub(crate) fn sleeps(&self, turns: u32, millis: u64) -> Load {
-        self.load(turns, Duration::from_millis(millis), Ends::Well)
+        self.load(Act::ok(turns as usize), Duration::from_millis(millis))
     }
 
     pub(crate) fn fails(&self, turns: u32) -> Load {
-        self.load(turns, Duration::ZERO, Ends::InAnError)
+        self.load(Act::error(turns as usize), Duration::ZERO)
     }
 
     pub(crate) fn panics(&self, turns: u32) -> Load {
-        self.load(turns, Duration::ZERO, Ends::InAPanic)
+        self.load(Act::panic(turns as usize), Duration::ZERO)
     }
 
     /// Never ready.
     pub(crate) fn held(&self) -> Load {
-        self.load(0, Duration::ZERO, Ends::Never)
+        self.load(Act::NEVER, Duration::ZERO)
     }
 
-    fn load(&self, turns: u32, sleep: Duration, ends: Ends) -> Load {
+    fn load(&self, act: Act, sleep: Duration) -> Load {
         self.0.fetch_add(1, SeqCst);
-        Load { turns, sleep, ends, alive: self.0.clone() }
+        Load { act, sleep, alive: self.0.clone() }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Ends {
-    Well,
-    InAnError,
-    InAPanic,
-    Never,
 }
 
 pub(crate) struct Load {
-    turns: u32,
+    act: Act,
     sleep: Duration,
-    ends: Ends,
     alive: Arc<AtomicUsize>,
 }
 
 impl Load {
     /// What a body does with it.
     pub(crate) async fn carry(self) -> Result<u32, Failed> {
-        for _ in 0..self.turns {
+        for _ in 0..self.act.turns {
             turn().await;
         }
         if !self.sleep.is_zero() {
             tokio::time::sleep(self.sleep).await;
         }
-        match self.ends {
-            Ends::Well => Ok(self.turns),
-            Ends::InAnError => Err(Failed::AsAsked),
-            Ends::InAPanic => panic!("as asked"),
-            Ends::Never => pending().await,
+        match self.act.end {
+            End::Ok => Ok(self.act.turns as u32),
+            End::Error => Err(Failed::own(0)),
+            End::Panic => panic!("as asked"),
+            End::Never => pending().await,
+            End::OnCancel => unreachable!("no load waits for its token"),
         }
     }
 }
 
 impl Clone for Load {
     fn clone(&self) -> Self {
-        Loads(self.alive.clone()).load(self.turns, self.sleep, self.ends)
+        Loads(self.alive.clone()).load(self.act, self.sleep)
     }
 }
 
 impl Drop for Load {
     fn drop(&mut self) {
         self.alive.fetch_sub(1, SeqCst);
-    }
-}
-
-/// The error of the bodies.
-#[derive(Debug)]
-pub(crate) enum Failed {
-    AsAsked,
-    Told(TaskError),
-}
-
-impl From<TaskError> for Failed {
-    fn from(error: TaskError) -> Self {
-        Self::Told(error)
-    }
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AsAsked => f.write_str("as asked"),
-            Self::Told(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Failed {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::AsAsked => None,
-            Self::Told(error) => Some(error),
-        }
     }
 }
 

@@ -1,19 +1,12 @@
-//! What is done to the crate by those around it: owners, clocks, wakers, subscribers, hooks, a shut-down.
+//! Faults in the code around the crate: owners, clocks, wakers, subscribers, hooks, a shutdown.
 //!
-//! After each fault the books are read: see [`books`]. Every test runs under a watchdog of its own: see [`watched`].
+//! After each fault the books are read: see [`books`]. Every test runs under a watchdog of its own: see `testkit::watched`.
 
 #![allow(clippy::unwrap_used)]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tasks")]
 
 mod blocking;
 mod books;
-#[cfg(unix)]
-#[path = "../process/child.rs"]
-#[allow(dead_code, unused_imports, reason = "no test uses all of it")]
-mod child;
 mod clock;
 mod errors;
 mod load;
@@ -29,4 +22,3 @@ mod steps_nested;
 mod steps_pool;
 mod subscriber;
 mod wakers;
-mod watched;

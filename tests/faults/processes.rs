@@ -1,42 +1,42 @@
-//! Programs in which a request for memory is refused, in which a panic cannot be told, in which an error cannot.
+//! Programs in which an allocation fails, in which a panic cannot be reported, or in which an error cannot.
 //!
-//! What `std` makes of these is the end of the process. The crate promises that it is the end: nothing hangs,
-//! and nothing that goes on has counted wrongly.
+//! `std` ends the process in these cases. The crate guarantees that the process ends: nothing hangs, and nothing
+//! that continues has counted wrongly.
 //!
-//! No body panics where memory is refused: a backtrace is captured under a lock of `std`, which its own handler of
-//! a refused request takes as well (as of 1.95), so that a request that is refused in a capture hangs the thread.
+//! No body panics while an allocation fails: a backtrace is captured under a lock of `std`, which its own handler
+//! of a failed allocation takes as well (as of 1.95). A failed allocation in a capture therefore hangs the thread.
 
 use std::os::unix::process::ExitStatusExt;
 
-use crate::{child::Program, watched::watched};
+use testkit::{program::Program, watched};
 
 const FAULTY: &str = env!("CARGO_BIN_EXE_faulty");
 const SIGABRT: i32 = 6;
 
-/// The last request that a program makes is the first one whose refusal changes nothing.
+/// A refusal has no effect once its number exceeds the allocations of the program.
 const MOST: usize = 3_000;
 
 #[test]
-fn a_request_for_memory_that_is_refused_ends_the_process_and_hangs_none() {
+fn a_failed_allocation_ends_the_process_without_a_hang() {
     watched(|| {
         let (mut aborted, mut refused) = (0, 0);
         loop {
             let ended = Program::start(FAULTY, &refused.to_string()).end();
             match (ended.status.code(), ended.status.signal()) {
                 (Some(0), None) if ended.stdout == "DONE\n" => break,
-                // Something could do without.
+                // The allocation was optional.
                 (Some(0), None) => assert_eq!(ended.stdout, "REFUSED\nDONE\n"),
                 (None, Some(SIGABRT)) => {
-                    let told = "memory allocation of ";
-                    assert!(ended.stderr.contains(told), "{refused}: {}", ended.stderr);
+                    let wanted = "memory allocation of ";
+                    assert!(ended.stderr.contains(wanted), "{refused}: {}", ended.stderr);
                     aborted += 1;
                 }
                 other => panic!("{refused}: {other:?} {} {}", ended.stdout, ended.stderr),
             }
             refused += 1;
-            assert!(refused < MOST, "it never comes to its end");
+            assert!(refused < MOST, "the program never runs to completion");
         }
-        println!("{refused} requests, of which {aborted} end the process where they are refused");
+        println!("{refused} requests were refused; {aborted} refusals ended the process");
         assert!(aborted > 20, "{aborted} of {refused}");
     });
 }
@@ -53,9 +53,9 @@ fn a_hook_that_panics_aborts_the_process() {
 }
 
 #[test]
-fn an_error_of_main_that_panics_where_it_is_printed_is_a_panic_of_main() {
+fn an_error_of_main_whose_print_panics_is_a_panic_of_main() {
     watched(|| {
         let ended = Program::start(FAULTY, "an error that panics").end();
-        ended.with_code(101).that_told("nobody can print it");
+        ended.with_code(101).with_stderr("unprintable");
     });
 }

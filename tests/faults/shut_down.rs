@@ -1,4 +1,4 @@
-//! A runtime of several threads that is shut down while its tasks run, at moments of their own choice.
+//! A runtime of several threads that is shut down while its tasks run, at arbitrary moments.
 //!
 //! `steps.rs` does the same at each step of one thread.
 
@@ -10,8 +10,8 @@ use tokio_supervised::{CancellationToken, Group, Pool, map, supervised};
 use crate::{
     books::{Books, holding},
     load::{Failed, Load, turn},
-    watched::watched,
 };
+use testkit::watched;
 
 #[supervised(name = "shut down: work", limit = 3)]
 async fn work(load: Load) -> Result<u32, Failed> {
@@ -44,7 +44,7 @@ fn groups_pools_and_maps_end_with_the_runtime_of_their_tasks() {
                 }
                 tokio::select! {
                     biased;
-                    _ = mapped.as_mut() => unreachable!("it has many items"),
+                    _ = mapped.as_mut() => unreachable!("the map has many items left"),
                     () = async { for _ in 0..round { turn().await } } => {}
                 }
             });
@@ -56,15 +56,15 @@ fn groups_pools_and_maps_end_with_the_runtime_of_their_tasks() {
             second.block_on(async {
                 let patience = Duration::from_secs(60);
                 let ended = tokio::time::timeout(patience, mapped).await;
-                // A thread that is still in a poll lets it go on in the other runtime, and then to its end.
-                if let Ok(results) = ended.expect("the map hangs") {
-                    assert_eq!(results.len(), 100_000, "what was cut is an error");
+                // A thread that is still in a poll lets it continue in the other runtime until it ends.
+                if let Ok(results) = ended.expect("the map ends in time") {
+                    assert_eq!(results.len(), 100_000, "a cancelled item is an error");
                 }
                 let joined = tokio::time::timeout(patience, group.join()).await;
-                _ = joined.expect("the join hangs");
+                _ = joined.expect("the join ends in time");
                 let drained = tokio::time::timeout(patience, pool.drain(Duration::ZERO)).await;
-                _ = drained.expect("the drain hangs");
-                // In the background, a thread may still be in a poll.
+                _ = drained.expect("the drain ends in time");
+                // A background thread may still be in a poll.
                 while books.complaint().is_some() {
                     tokio::task::yield_now().await;
                 }

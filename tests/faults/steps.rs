@@ -1,11 +1,11 @@
-//! Something happens to a scenario before one of its steps: before each of them, one after the other.
+//! A fault occurs before one step of a scenario: before each of them in turn.
 //!
-//! A step is a poll of one task: of the scenario, where it was woken, or of what it spawned. They are counted by a
-//! local runtime, of one thread, whose time is paused and moves a little from step to step.
+//! A step is a poll of one task: of the scenario, if it was woken, or of one that it spawned. They are counted by a
+//! local runtime with one thread, whose time is paused and advances a little with each step.
 //!
-//! 1. The scenario is polled where it was woken, and never otherwise: a wake that gets lost is a hang.
-//! 2. A scenario that does not come to its end within [`MOST`] steps hangs.
-//! 3. What happens before step `k` happens to the same state each time: all is in one thread, and in order.
+//! 1. The scenario is polled only if it was woken: a lost wake-up is a hang.
+//! 2. A scenario that does not end within [`MOST`] steps hangs.
+//! 3. A fault before step `k` meets the same state each time: everything runs on one thread, in a fixed order.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -21,29 +21,30 @@ use std::{
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio_supervised::CancellationToken;
 
-use crate::{books::Books, load::turn, watched::watched};
+use crate::{books::Books, load::turn};
+use testkit::watched;
 
 /// Far more than any scenario takes.
 const MOST: usize = 20_000;
 
-/// How far the clock moves, and in how many steps.
+/// How far the clock advances, and in how many steps.
 const STEPS_OF_A_TICK: usize = 3;
 const TICK: Duration = Duration::from_millis(1);
 
-/// What happens to a scenario.
+/// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Its token fires, and it goes on to its end.
+    /// Its token fires, and it runs to its end.
     Fired,
-    /// Its owner drops it where it is.
+    /// Its owner drops it.
     Dropped,
-    /// The same, by an abort of the task that it is in.
+    /// The same, by an abort of its task.
     Aborted,
-    /// Its token fires, and its owner drops it so many steps later.
+    /// Its token fires, and its owner drops it this many steps later.
     FiredThenDropped(usize),
-    /// The runtime of what it has spawned is shut down, and it goes on in another one.
+    /// The runtime of its tasks is shut down, and it continues in another one.
     ShutDown,
-    /// The clock goes on by three years, as after a long sleep of the machine.
+    /// The clock advances by three years, as after a long sleep of the machine.
     ClockJumps,
 }
 
@@ -61,19 +62,19 @@ pub(crate) const ALL: [Fault; 9] = [
 
 const YEARS: Duration = Duration::from_secs(3 * 365 * 86_400);
 
-/// What is tried.
+/// The faults.
 pub(crate) type Scenario = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Runs a scenario to its end, then again and again with each fault before each of its steps.
+/// Runs a scenario to its end, then again with each fault before each of its steps.
 ///
-/// The books must balance each time.
+/// If the counters are wrong afterwards.
 pub(crate) fn at_every_step(
     books: Books,
     scenario: impl Fn(CancellationToken) -> Scenario + Send + 'static,
 ) {
     watched(move || {
         let steps = run(&books, &scenario, None).expect("it ends by itself");
-        assert!(steps > 3, "{steps} steps are no scenario");
+        assert!(steps > 3, "{steps} steps are too few for a scenario");
         for fault in ALL {
             for at in 0..=steps {
                 run(&books, &scenario, Some((fault, at)));
@@ -82,7 +83,7 @@ pub(crate) fn at_every_step(
     });
 }
 
-/// How many steps it took, where it came to its end in the runtime that it began in.
+/// How many steps it took, if it ended in its first runtime.
 fn run(
     books: &Books,
     scenario: &impl Fn(CancellationToken) -> Scenario,
@@ -98,11 +99,7 @@ fn run(
     }
     let ended = first.block_on(drive(&mut own, &token, fault, books, &when));
     if let Ended::HereAfter(steps) = ended {
-        assert_eq!(
-            first.handle().metrics().num_alive_tasks(),
-            0,
-            "{when}: a task of tokio's is left"
-        );
+        assert_eq!(first.handle().metrics().num_alive_tasks(), 0, "{when}: tokio still has a task");
         drop(first);
         books.must_balance(&when);
         return Some(steps);
@@ -124,12 +121,12 @@ fn runtime() -> LocalRuntime {
         .start_paused(true)
         .event_interval(1)
         .build_local(LocalOptions::default())
-        .expect("a runtime")
+        .expect("a runtime can be created")
 }
 
 enum Ended {
     HereAfter(usize),
-    /// It is to go on elsewhere.
+    /// It continues in another runtime.
     Elsewhere,
 }
 
@@ -174,20 +171,20 @@ async fn drive(
     panic!("{when}: it hangs; {:?}", books.complaint());
 }
 
-/// Moves the clock, and takes no step: what is due is woken in the next one.
+/// Advances the clock without a step: due timers are woken in the next step.
 fn advance(by: Duration) {
     let advance = pin!(tokio::time::advance(by));
     _ = advance.poll(&mut Context::from_waker(Waker::noop()));
 }
 
-/// What was dropped or aborted ends by itself, in its next turns.
+/// Dropped or aborted tasks end by themselves in their next turns.
 async fn settle(books: &Books, when: &str) {
     for step in 0..MOST {
         let Some(complaint) = books.complaint() else { break };
         assert!(step < MOST - 1, "{when}: {complaint}");
         turn().await;
     }
-    // What has reported its end is still to be taken down by tokio.
+    // Tokio has yet to remove tasks that have reported their end.
     for _ in 0..8 {
         turn().await;
     }
@@ -209,11 +206,11 @@ impl Own {
     }
 }
 
-/// A scenario that is polled where it was woken.
+/// A scenario that is polled only if it was woken.
 struct Polled {
     scenario: Option<Scenario>,
     woken: Arc<Woken>,
-    /// What waits for a timer of a runtime that is gone panics, as it is documented.
+    /// A task that waits for a timer of a dropped runtime panics, as documented.
     may_panic: bool,
 }
 
@@ -231,7 +228,7 @@ impl Polled {
         Self { scenario: Some(scenario), woken, may_panic: false }
     }
 
-    /// True when there is nothing more to do.
+    /// True if no work is left.
     fn step(&mut self) -> bool {
         let Some(scenario) = &mut self.scenario else { return true };
         if !self.woken.0.swap(false, SeqCst) {

@@ -70,7 +70,7 @@ async fn fails(load: Load) -> Result<u32, Failed> {
     load.carry().await
 }
 
-/// Spawns what ends in these ways, and waits for the end of all.
+/// Spawns tasks that end in these ways, and joins them.
 async fn ends(group: Group<u32, Failed>, loads: Vec<Load>) {
     for load in loads {
         group.spawn(|token| fails(token, load)).await;

@@ -1,4 +1,4 @@
-//! Calls that are awaited where they are, at each of their steps.
+//! Calls that are awaited inline, at each of their steps.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn a_full_function_that_rejects() {
         load.carry().await
     }
 
-    // Nobody waits for a permit here: to take it in full is to be refused the next one.
+    // Nothing waits for a permit here: once all are taken, the next call is rejected.
     let books = Books::of(&["inline: rejects"]);
     let loads = books.loads();
     at_every_step(books, move |token| {
@@ -53,7 +53,7 @@ fn a_full_function_that_rejects() {
                 rejects(&token, loads.turns(1)).await
             },);
             let after = rejects(&token, loads.turns(1)).await;
-            assert!(after.is_ok() || token.is_cancelled(), "the permit is there again");
+            assert!(after.is_ok() || token.is_cancelled(), "the permit is free again");
         })
     });
 }
@@ -81,7 +81,7 @@ fn runs_that_time_out_in_their_bodies() {
 }
 
 #[test]
-fn bodies_that_take_their_grace_and_more() {
+fn bodies_that_exceed_their_grace() {
     #[supervised(name = "inline: grace", limit = 1, grace = "3ms")]
     async fn graceful(token: &CancellationToken, load: Load) -> Result<u32, Failed> {
         token.cancelled().await;

@@ -1,4 +1,4 @@
-//! Futures that stay on their thread, and tasks that are no supervised function's, at each of their steps.
+//! Futures that are not `Send`, and tasks without a supervised function, at each of their steps.
 
 use std::{rc::Rc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     steps::at_every_step,
 };
 
-/// Holds what is not `Send` across each of its steps.
+/// Holds a value that is not `Send` across each of its steps.
 async fn carry_here(load: Rc<Load>) -> Result<u32, Failed> {
     (*load).clone().carry().await
 }
@@ -35,7 +35,7 @@ fn a_group_and_a_pool_of_futures_that_stay_on_their_thread() {
                     group.spawn_local(|token| here(token, load)),
                     pool.spawn_local(|token| here(token, background)),
                 );
-                spawned.expect("it is open");
+                spawned.expect("the gate or pool is open");
             }
             _ = group.join().await;
             _ = pool.drain(Duration::from_millis(5)).await;

@@ -21,7 +21,7 @@ fn loads_for(loads: &Loads) -> Vec<Load> {
 }
 
 #[test]
-fn a_map_by_its_functions_limit() {
+fn a_map_with_the_limit_of_its_function() {
     #[supervised(name = "map: limited", limit = 2)]
     async fn limited(load: Load) -> Result<u32, Failed> {
         load.carry().await

@@ -32,7 +32,7 @@ async fn again(token: &CancellationToken, load: Load) -> Result<u32, Failed> {
     leaf(token, load).await
 }
 
-/// A group of what restarts and what is in a section, which the first end stops.
+/// A group of restarting calls and of sections, which the first end stops.
 #[supervised(name = "nested: group")]
 async fn grouped(token: &CancellationToken, loads: Loads) -> Result<u32, Failed> {
     let group = Group::new(token).limit(2).until_first_exit();

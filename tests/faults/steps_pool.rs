@@ -13,7 +13,7 @@ use crate::{
 
 const SOON: Duration = Duration::from_millis(6);
 
-/// What was aborted leaves by itself.
+/// Aborted tasks end by themselves.
 async fn until_empty(pool: &Pool) {
     while !pool.is_empty() {
         turn().await;
@@ -21,7 +21,7 @@ async fn until_empty(pool: &Pool) {
 }
 
 #[test]
-fn a_pool_whose_spawns_wait_for_slots_and_permits_and_which_is_drained() {
+fn a_drained_pool_whose_spawns_wait_for_slots_and_permits() {
     #[supervised(name = "pool: limited", limit = 2)]
     async fn limited(load: Load) -> Result<u32, Failed> {
         load.carry().await
@@ -54,7 +54,7 @@ fn a_pool_whose_spawns_wait_for_slots_and_permits_and_which_is_drained() {
 }
 
 #[test]
-fn slots_that_are_reserved_used_and_given_back() {
+fn slots_that_are_reserved_used_and_released() {
     #[supervised(name = "pool: reserved", limit = 1)]
     async fn reserved(load: Load) -> Result<u32, Failed> {
         load.carry().await
@@ -71,9 +71,9 @@ fn slots_that_are_reserved_used_and_given_back() {
                 let slot = pool.reserve().await?;
                 turn().await;
                 slot.spawn(|token| reserved(token, loads.turns(3)));
-                let given_back = pool.reserve().await?;
+                let released = pool.reserve().await?;
                 turn().await;
-                drop(given_back);
+                drop(released);
                 Ok::<_, tokio_supervised::SpawnError>(())
             };
             let other = async {
@@ -126,7 +126,7 @@ fn a_drain_that_has_to_cancel_and_to_abort() {
             }
             let grace = if token.is_cancelled() { Duration::ZERO } else { SOON };
             let (first, second) = join!(pool.drain(grace), pool.drain(SOON / 2));
-            assert!(first.is_err() && second.is_err(), "two do not stop");
+            assert!(first.is_err() && second.is_err(), "two tasks do not stop");
             until_empty(&pool).await;
         })
     });

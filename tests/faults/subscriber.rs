@@ -1,6 +1,6 @@
-//! A `tracing` subscriber that panics, at each of the calls that it gets.
+//! A `tracing` subscriber that panics, at each call that it gets.
 //!
-//! What it should have noted is lost. Nothing else is: the work comes to the same results as with one that is well.
+//! The record of that call is lost, and nothing else: the work has the same results as with a working subscriber.
 
 use std::{cell::Cell, panic::catch_unwind, sync::Once, thread, time::Duration};
 
@@ -15,8 +15,8 @@ use tracing::{
 use crate::{
     books::{Books, holding},
     load::{Failed, Load, Loads, turn},
-    watched::watched,
 };
+use testkit::watched;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
@@ -46,7 +46,7 @@ const CALLS: [Call; 8] = [
 enum Panics {
     Never,
     At(Call),
-    /// At this call, whichever it is, and at none after it.
+    /// At this call, of any kind, and at none after it.
     Once(usize),
 }
 
@@ -55,7 +55,7 @@ thread_local! {
     static CALLED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// One for the process; it listens where a test asks it to, and is well elsewhere.
+/// One subscriber for the process; it panics only where a test asks for it.
 struct Faulty;
 
 impl Faulty {
@@ -67,7 +67,7 @@ impl Faulty {
             Panics::At(at) => at == call,
             Panics::Once(at) => at == number,
         };
-        // Two panics at once abort the process, and would be this subscriber's fault.
+        // Two panics at once would abort the process, which would be this subscriber's fault.
         if due && !thread::panicking() {
             panic!("no disk for logs: {call:?}");
         }
@@ -118,7 +118,7 @@ async fn work(load: Load) -> Result<u32, Failed> {
 }
 
 #[supervised(name = "subscriber: nothing", timeout = "3ms")]
-async fn gives_nothing(load: Load) {
+async fn without_result(load: Load) {
     _ = load.carry().await;
 }
 
@@ -138,7 +138,7 @@ async fn restarts(load: Load) -> Result<u32, Failed> {
     load.carry().await
 }
 
-struct DropPanics(#[allow(dead_code, reason = "it is there to be dropped")] Load);
+struct DropPanics(#[allow(dead_code, reason = "held for its drop")] Load);
 
 impl Drop for DropPanics {
     fn drop(&mut self) {
@@ -154,12 +154,12 @@ async fn drop_panics(held: DropPanics) -> Result<u32, Failed> {
     std::future::pending().await
 }
 
-/// Whether a closure panics, for the compiler not to know.
+/// Whether a closure panics; opaque to the compiler.
 fn unmade() -> bool {
     std::hint::black_box(true)
 }
 
-/// All that tells something, and what it comes to.
+/// Everything that logs, and its results.
 async fn all(loads: Loads) -> String {
     let token = CancellationToken::new();
     let mut came_to = Vec::new();
@@ -199,8 +199,8 @@ async fn all(loads: Loads) -> String {
         }
     }
 
-    gives_nothing(&token, loads.held()).await;
-    gives_nothing(&token, loads.panics(0)).await;
+    without_result(&token, loads.held()).await;
+    without_result(&token, loads.panics(0)).await;
     note("restarts", format!("{}", restarts(&token, loads.fails(0)).await.unwrap_err()));
     let within = token.child_token();
     within.cancel();
@@ -254,7 +254,7 @@ fn books() -> Books {
         .limited("subscriber: work", 2, |load| holding(work(CancellationToken::new(), load)))
 }
 
-/// What all comes to with such a subscriber, and how many calls it got.
+/// The results with such a subscriber, and how many calls it got.
 fn with(panics: Panics, books: &Books) -> (String, usize) {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| tracing::subscriber::set_global_default(Faulty).unwrap());
@@ -265,17 +265,18 @@ fn with(panics: Panics, books: &Books) -> (String, usize) {
         catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(all(books.loads()))));
     drop(runtime);
     PANICS.set(None);
-    let came_to = came_to.unwrap_or_else(|_| panic!("{panics:?}: the panic comes out"));
+    let came_to =
+        came_to.unwrap_or_else(|_| panic!("{panics:?}: the panic unwinds out of the crate"));
     books.must_balance(&format!("{panics:?}"));
     (came_to, CALLED.get())
 }
 
 #[test]
-fn a_subscriber_that_panics_costs_what_it_should_have_noted_and_nothing_else() {
+fn a_subscriber_that_panics_loses_only_its_own_records() {
     watched(|| {
         let books = books();
         let (well, calls) = with(Panics::Never, &books);
-        assert!(calls > 100, "{calls} calls: it is hardly asked");
+        assert!(calls > 100, "only {calls} calls of the subscriber");
         for call in CALLS {
             let (came_to, _) = with(Panics::At(call), &books);
             assert_eq!(came_to, well, "panics at each {call:?}");

@@ -1,9 +1,9 @@
-//! Wakers that panic, and wakers that look at the crate while it calls them.
+//! Wakers that panic, and wakers that call the crate when it calls them.
 //!
-//! Who polls a future brings the waker: what it does is that executor's fault, and harms nobody else.
+//! The owner of a future provides the waker: its panic is the executor's fault, and affects nothing else.
 //!
-//! Not tried is a waker that panics when it is dropped, of who waits for a permit. The permit is lost then, since the
-//! compiler leaks what an `.await` gives where the drop of what was awaited panics, as the last test sees.
+//! Not tested is a waiter for a permit whose waker panics in its drop. The permit is lost then, since the compiler
+//! leaks the output of an `.await` if the drop of the awaited future panics, as the last test shows.
 
 use std::{
     cell::Cell,
@@ -23,8 +23,8 @@ use tokio_supervised::{
 use crate::{
     books::{Books, holding},
     load::{Failed, Load, Loads, turn},
-    watched::watched,
 };
+use testkit::watched;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
@@ -40,7 +40,7 @@ enum Does {
     Look,
 }
 
-/// Two panics at once would abort the process, whoever is to blame.
+/// Two panics at once would abort the process, independent of their cause.
 fn act(waker: &Faulty, call: Call) {
     if waker.at != call || thread::panicking() {
         return;
@@ -53,7 +53,7 @@ fn act(waker: &Faulty, call: Call) {
 }
 
 thread_local! {
-    /// How often a waker has done what it is for.
+    /// How often a waker was called this way.
     static ACTED: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -64,7 +64,7 @@ struct Faulty {
 
 fn faulty(at: Call, does: Does) -> Waker {
     let data = Arc::into_raw(Arc::new(Faulty { at, does })).cast();
-    // SAFETY: the functions of the table keep the count of the `Arc` that the pointer came from.
+    // SAFETY: the functions of the table maintain the count of the `Arc` that the pointer came from.
     unsafe { Waker::from_raw(RawWaker::new(data, &TABLE)) }
 }
 
@@ -72,7 +72,7 @@ static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dro
 
 unsafe fn clone(data: *const ()) -> RawWaker {
     let data = data.cast::<Faulty>();
-    // SAFETY: a waker that is cloned is alive, and so is what it points to; the clone has a count of its own.
+    // SAFETY: a waker that is cloned is alive, and so is its data; the clone gets its own count.
     unsafe {
         act(&*data, Call::Clone);
         Arc::increment_strong_count(data);
@@ -81,13 +81,13 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 }
 
 unsafe fn wake(data: *const ()) {
-    // SAFETY: the waker that is used up had one count, which is this `Arc`'s now.
+    // SAFETY: the consumed waker had one count, which this `Arc` takes over.
     let waker = unsafe { Arc::from_raw(data.cast::<Faulty>()) };
     act(&waker, Call::Wake);
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
-    // SAFETY: the waker is alive, and so is what it points to.
+    // SAFETY: the waker is alive, and so is its data.
     act(unsafe { &*data.cast::<Faulty>() }, Call::Wake);
 }
 
@@ -124,8 +124,8 @@ type Polled = Pin<Box<dyn Future<Output = ()>>>;
 
 type Situation = (&'static str, fn(CancellationToken, Loads) -> Polled);
 
-/// What is polled with the faulty waker. Nothing in it is woken by the runtime's own driver, by a timer or after a
-/// `yield_now`: a panic there comes out of `block_on`, whatever this crate does.
+/// The future that is polled with the faulty waker. The runtime's own driver must not wake anything in it, by a
+/// timer or after a `yield_now`: a panic there unwinds out of `block_on`, whatever this crate does.
 const SITUATIONS: [Situation; 8] = [
     ("a call", |token, loads| {
         Box::pin(async move {
@@ -192,7 +192,7 @@ const SITUATIONS: [Situation; 8] = [
     }),
 ];
 
-/// Polls it at each turn, whether it was woken or not, since its waker may have had other things to do.
+/// Polls it at each turn, woken or not, since its waker may not have woken anything.
 async fn drive(token: CancellationToken, mut polled: Polled, at: Call, does: Does) {
     for turns in 0..400 {
         if turns == 200 {
@@ -214,7 +214,7 @@ async fn drive(token: CancellationToken, mut polled: Polled, at: Call, does: Doe
     _ = catch_unwind(AssertUnwindSafe(|| token.cancel()));
 }
 
-/// The tests run the same functions, and read the same books.
+/// The tests share functions and counters, so they run one at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn alone(test: impl FnOnce() + Send + 'static) {
@@ -225,10 +225,10 @@ fn alone(test: impl FnOnce() + Send + 'static) {
 }
 
 #[test]
-fn a_waker_that_panics_or_looks_around_leaves_the_books_in_balance() {
+fn a_waker_that_panics_or_reenters_keeps_the_counters_exact() {
     alone(|| {
         let books = books();
-        for (situation, begin) in SITUATIONS {
+        for (situation, start) in SITUATIONS {
             for at in [Call::Clone, Call::Wake, Call::Drop] {
                 for does in [Does::Look, Does::Panic] {
                     let queues = situation.contains("waits") || situation == "a reservation";
@@ -240,7 +240,7 @@ fn a_waker_that_panics_or_looks_around_leaves_the_books_in_balance() {
                     let before = ACTED.get();
                     runtime.block_on(async {
                         let token = CancellationToken::new();
-                        let polled = begin(token.clone(), books.loads());
+                        let polled = start(token.clone(), books.loads());
                         drive(token, polled, at, does).await;
                         for _ in 0..200 {
                             turn().await;
@@ -257,7 +257,7 @@ fn a_waker_that_panics_or_looks_around_leaves_the_books_in_balance() {
 }
 
 #[test]
-fn a_group_whose_token_wakes_a_waker_that_panics_is_joined_all_the_same() {
+fn a_group_whose_token_wakes_a_panicking_waker_is_joined() {
     alone(|| {
         let books = books();
         let loads = books.loads();
@@ -281,7 +281,7 @@ fn a_group_whose_token_wakes_a_waker_that_panics_is_joined_all_the_same() {
             group.spawn(|token| free(token, loads.fails(2))).await;
             let joined = tokio::time::timeout(Duration::from_secs(20), group.join()).await;
             let failed = joined.expect("it hangs").unwrap_err();
-            assert!(matches!(failed, Failed::AsAsked), "{failed}");
+            assert!(matches!(failed, Failed::Own { .. }), "{failed}");
             drop(calls);
         });
         books.must_balance("a token that wakes");
@@ -289,16 +289,16 @@ fn a_group_whose_token_wakes_a_waker_that_panics_is_joined_all_the_same() {
 }
 
 #[test]
-fn a_map_whose_token_wakes_a_waker_that_panics_ends_all_the_same() {
+fn a_map_whose_token_wakes_a_panicking_waker_ends() {
     alone(|| {
         let books = books();
         let loads = books.loads();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (tell, told) = std::sync::mpsc::channel();
+            let (sender, receiver) = std::sync::mpsc::channel();
             let items = [loads.held(), loads.held(), loads.fails(5_000), loads.held()];
             let mapped = map(&CancellationToken::new(), items, move |token, load| {
-                tell.send(token.clone()).unwrap();
+                sender.send(token.clone()).unwrap();
                 free(token, load)
             });
             let mapped = tokio::spawn(mapped.limit(4).into_future());
@@ -306,7 +306,7 @@ fn a_map_whose_token_wakes_a_waker_that_panics_ends_all_the_same() {
             let mut calls = Vec::new();
             for _ in 0..10 {
                 turn().await;
-                for token in told.try_iter() {
+                for token in receiver.try_iter() {
                     let mut call = Box::pin(free(token, loads.held()));
                     assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
                     calls.push(call);
@@ -315,16 +315,16 @@ fn a_map_whose_token_wakes_a_waker_that_panics_ends_all_the_same() {
             assert_eq!(calls.len(), 4);
             let ended = tokio::time::timeout(Duration::from_secs(20), mapped).await;
             let failed = ended.expect("it hangs").unwrap().unwrap_err();
-            assert!(matches!(failed, Failed::AsAsked), "{failed}");
+            assert!(matches!(failed, Failed::Own { .. }), "{failed}");
             drop(calls);
         });
         books.must_balance("a token that wakes");
     });
 }
 
-/// Each task of a `LocalSet` wakes who polls that.
+/// Each task of a `LocalSet` wakes the set's own waker.
 #[test]
-fn a_drain_aborts_all_local_tasks_though_whoever_polls_them_has_a_waker_that_panics() {
+fn a_drain_aborts_local_tasks_despite_a_panicking_waker() {
     #[supervised(name = "wakers: deaf", grace = "none", allow(unused_token))]
     async fn deaf(token: &CancellationToken, load: Load) -> Result<u32, Failed> {
         _ = token;
@@ -350,20 +350,20 @@ fn a_drain_aborts_all_local_tasks_though_whoever_polls_them_has_a_waker_that_pan
             let mut drained = Box::pin(pool.drain(Duration::ZERO));
             let mut drain = || drained.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             assert!(drain().is_pending());
-            assert!(!poll(&faulty(Call::Wake, Does::Panic)), "they are told to stop, and do not");
+            assert!(!poll(&faulty(Call::Wake, Does::Panic)), "they are cancelled, but do not stop");
             let before = ACTED.get();
             let ended = catch_unwind(AssertUnwindSafe(drain)).expect("the waker is not the pool's");
             assert_eq!(ACTED.get(), before + 1);
             let Poll::Ready(Err(unfinished)) = ended else { panic!("{ended:?}") };
             assert_eq!(unfinished.tasks().len(), 3);
-            assert!(poll(Waker::noop()), "each of them is aborted");
+            assert!(poll(Waker::noop()), "each task is aborted");
         });
         books.must_balance("local tasks");
     });
 }
 
 #[test]
-fn a_map_whose_waker_cannot_be_cloned_stops_its_runners_when_it_is_dropped() {
+fn a_dropped_map_stops_its_workers_if_no_waker_can_be_cloned() {
     alone(|| {
         let books = books();
         let loads = books.loads();
@@ -387,7 +387,7 @@ fn a_map_whose_waker_cannot_be_cloned_stops_its_runners_when_it_is_dropped() {
 }
 
 #[test]
-fn a_task_that_gives_its_permit_to_a_waker_that_panics_keeps_its_result() {
+fn releasing_a_permit_to_a_panicking_waker_keeps_the_result() {
     alone(|| {
         let books = books();
         let loads = books.loads();
@@ -406,9 +406,9 @@ fn a_task_that_gives_its_permit_to_a_waker_that_panics_keeps_its_result() {
     });
 }
 
-/// More wait than tokio wakes at once: what it had counted off for the others was lost with the panic.
+/// More waiters than tokio wakes in one batch: the permits assigned to the others were lost with the panic.
 #[test]
-fn a_larger_limit_reaches_all_who_wait_though_the_waker_of_the_first_panics() {
+fn a_larger_limit_wakes_all_despite_a_panicking_waker() {
     const WAIT: usize = 40;
 
     #[supervised(name = "wakers: grows", limit = 1)]
@@ -436,9 +436,9 @@ fn a_larger_limit_reaches_all_who_wait_though_the_waker_of_the_first_panics() {
     });
 }
 
-/// Were it no longer so, the situations that are left out above could be tried.
+/// If this changes, the situations that are left out above can be tested.
 #[test]
-fn an_await_leaks_what_it_gave_where_what_was_awaited_panics_when_it_is_dropped() {
+fn an_await_leaks_its_output_if_the_drop_of_the_future_panics() {
     struct Gives(Option<Arc<()>>);
 
     impl Future for Gives {

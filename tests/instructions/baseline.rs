@@ -1,4 +1,4 @@
-//! The counts that were last accepted, as they are kept in the repository.
+//! The last accepted counts, stored in the repository.
 
 use std::{collections::BTreeMap, fmt, fs};
 
@@ -10,7 +10,7 @@ const HEAD: &str = "\
 ";
 
 pub(crate) struct Baseline {
-    /// What made them.
+    /// The tools that produced them.
     pub(crate) compiler: String,
     /// By case.
     pub(crate) counts: BTreeMap<String, u64>,
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_baseline_can_be_read() {
         let counts =
             BTreeMap::from([("a".to_owned(), 7), ("a_longer_name".to_owned(), 12_345_678)]);
         let written = Baseline { compiler: "rustc 1.2.3 (4 5), host".to_owned(), counts };

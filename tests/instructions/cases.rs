@@ -1,4 +1,4 @@
-//! What is counted: each case does its work for some number of units.
+//! The counted cases: each does its work for a given number of units.
 
 use std::hint::black_box;
 
@@ -24,7 +24,7 @@ macro_rules! cases {
     };
 }
 
-// So many that what comes once in a while, such as a spent budget, is spread evenly.
+// Enough units that rare events, such as a spent budget, are spread evenly.
 cases! {
     inline_ready: 4096,
     inline_yields: 4096,
@@ -54,21 +54,21 @@ async fn inline_yields(token: CancellationToken, units: u64) {
     }
 }
 
-/// A call that takes a permit of 64.
+/// A call that takes one of 64 permits.
 async fn free_permit(token: CancellationToken, units: u64) {
     for n in 0..units {
         _ = black_box(limited(&token, n).await);
     }
 }
 
-/// Two calls for one permit: one waits until the other, pending once, gives it back.
+/// Two calls for one permit: one waits until the other, pending once, releases it.
 async fn contended_permit(token: CancellationToken, units: u64) {
     for n in 0..units {
         _ = black_box(tokio::join!(alone(&token, n), alone(&token, n)));
     }
 }
 
-/// A call that would be made again if it failed.
+/// A call that would restart if it failed.
 async fn restart_unneeded(token: CancellationToken, units: u64) {
     for n in 0..units {
         _ = black_box(restarting(&token, n).await);
@@ -91,7 +91,7 @@ async fn group_spawn(token: CancellationToken, units: u64) {
     assert_eq!(group.join().await.expect("no task fails").len() as u64, units);
 }
 
-/// The same, its body taking a token of its own.
+/// The same, its body taking its token.
 async fn group_spawn_token(token: CancellationToken, units: u64) {
     let group = Group::new(&token).limit(64);
     for n in 0..units {
@@ -121,13 +121,13 @@ async fn map_yields(token: CancellationToken, units: u64) {
     assert_eq!(results.expect("no item fails").len() as u64, units);
 }
 
-/// An item of a map, whose body takes a token of its own and is ready at once.
+/// An item of a map, whose body takes its token and is ready at once.
 async fn map_token(token: CancellationToken, units: u64) {
     let results = map(&token, 0..units, taking).limit(16).await;
     assert_eq!(results.expect("no item fails").len() as u64, units);
 }
 
-/// How callgrind knows where a part ends: each has a count of its own.
+/// Marks the end of a part for callgrind: each has a separate count.
 pub(crate) const MARK: &str = "counted_from_here";
 
 #[inline(never)]
@@ -135,17 +135,17 @@ fn counted_from_here() {
     black_box(());
 }
 
-/// The parts that a case is counted in: its units once, then twice as many, then what comes before the next
-/// case's first.
+/// The counted parts of a case: its units once, then twice as many, then everything before the first unit of the
+/// next case.
 pub(crate) const PARTS: usize = 3;
 pub(crate) const SINGLE: usize = 0;
 pub(crate) const DOUBLE: usize = 1;
 
 pub(crate) fn run_all() {
-    // The hook that was there would print each of them.
+    // The default hook would print each of them.
     std::panic::set_hook(Box::new(|_| {}));
     let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("the operating system gives a runtime");
+    let runtime = runtime.expect("a runtime can be created");
     for case in ALL {
         (case.run)(&runtime, case.units);
         counted_from_here();

@@ -1,25 +1,25 @@
-//! How many instructions one unit of work takes, against what it took when that was last accepted.
+//! How many instructions one unit of work takes, compared with the last accepted count.
 //!
 //! ```text
 //! cargo run --release -p supervised-instructions              compares with baseline.txt
-//! cargo run --release -p supervised-instructions -- --bless   writes it anew
+//! cargo run --release -p supervised-instructions -- --bless   rewrites it
 //! ```
 //!
-//! 1. A wall clock on a shared machine cannot tell 5 %. Valgrind's callgrind counts the same instructions
-//!    whatever else runs. Everything happens on one thread, so that there is one order of events.
-//! 2. The program runs itself under callgrind once. Each case does its work for N units to warm up, then for
-//!    N and for 2 N; callgrind writes the count down at each call of [`cases::counted_from_here`]. What the 2 N
-//!    took more, divided by N, is one unit: what happens once (a runtime, a group, its join) is in both.
-//! 3. That is all of it. Gungraun (iai-callgrind before) starts valgrind for each case, and needs a second
-//!    program of just its own version, which takes longer to build than all of this takes to run.
-//! 4. Valgrind's processor has no counter that `quanta` trusts, on whatever machine: the clock is the operating
-//!    system's here, and read twice a run.
-//! 5. The allocator takes the same way whatever was allocated before: with that of the system, the same spawn takes 7 %
-//!    more or less as the heap happens to lie.
-//! 6. What wakes by time (a map's watch, a timer) may fall into a count or not: a case that seems to take too many is
-//!    counted again, up to [`COUNTS`] times, and the least counts. What takes more instructions takes them each time.
-//! 7. A compiler of another version, or for another machine, makes other instructions: nothing is compared
-//!    then, and that is said.
+//! 1. A wall clock on a shared machine cannot resolve 5 %. Valgrind's callgrind counts the same instructions under
+//!    any load. Everything runs on one thread, so events have one order.
+//! 2. The program runs itself under callgrind once. Each case does its work for N units to warm up, then for N and
+//!    for 2 N; callgrind records the count at each call of [`cases::counted_from_here`]. The difference divided by
+//!    N is one unit: one-time work (a runtime, a group, its join) is in both.
+//! 3. Nothing else is needed. Gungraun (formerly iai-callgrind) starts valgrind for each case, and needs a second
+//!    program of exactly its own version, which takes longer to build than these cases take to run.
+//! 4. Valgrind's processor has no counter that `quanta` trusts, on any machine: the clock is that of the operating
+//!    system here, and is read twice a run.
+//! 5. The allocator behaves the same whatever was allocated before: with the system's allocator, the same spawn
+//!    takes 7 % more or less, depending on the heap.
+//! 6. Timed wake-ups (the watch of a map, a timer) may fall into a count or not. A case that seems too expensive is
+//!    counted again, up to [`COUNTS`] times, and the minimum is used. A real regression shows each time.
+//! 7. Another compiler version or target produces other instructions: nothing is compared then, and a message
+//!    reports it.
 
 mod baseline;
 mod callgrind;
@@ -47,10 +47,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some(counts) = callgrind::count() else {
-        eprintln!(
-            "SKIPPED, and nothing was counted: there is no `valgrind`; Debian's package is `valgrind`"
-        );
-        return ExitCode::SUCCESS;
+        eprintln!("error: there is no `valgrind` (Debian's package `valgrind`)");
+        return ExitCode::FAILURE;
     };
     let now = Baseline { compiler: compiler::version(), counts };
     if asked("--bless") {
@@ -61,7 +59,7 @@ fn main() -> ExitCode {
     let accepted = baseline::read();
     if accepted.compiler != now.compiler {
         println!("{now}");
-        println!("NOTHING WAS COMPARED: the baseline is of another compiler");
+        println!("NOTHING WAS COMPARED: the baseline belongs to another compiler");
         println!("  now       {}\n  baseline  {}", now.compiler, accepted.compiler);
         return ExitCode::SUCCESS;
     }
@@ -71,7 +69,7 @@ fn main() -> ExitCode {
         if !comparison.fails() {
             break;
         }
-        println!("{comparison}\ncounting again, since what wakes by time may be in it");
+        println!("{comparison}\ncounting again: the count may include timed wake-ups");
         now.least_of(callgrind::count().unwrap_or_default());
         comparison = Comparison::of(&now.counts, &accepted.counts);
     }

@@ -1,23 +1,22 @@
-//! How much of the stack a supervised function that calls itself takes, against a plain one, in an optimized build.
+//! Stack use of a recursive supervised function, compared with a plain one, in an optimized build.
 //!
 //! ```text
 //! cargo run --release -p supervised-instructions --bin recursion
 //! ```
 //!
-//! `tests/composition/depth.rs` measures the same without optimization.
-
-#[path = "../support/recursion.rs"]
-mod recursion;
+//! `tests/spec/composition/depth.rs` measures the same without optimization.
 
 use std::process::ExitCode;
+
+use testkit::recursion;
 
 /// At least half the depth of a plain recursion.
 const MOST: usize = 2;
 
 fn main() -> ExitCode {
     if cfg!(debug_assertions) {
-        eprintln!("SKIPPED, and nothing was measured: this is no optimized build (`--release`)");
-        return ExitCode::SUCCESS;
+        eprintln!("error: only an optimized build is measured (`--release`)");
+        return ExitCode::FAILURE;
     }
     let plain = recursion::bytes_of_a_level(recursion::plain);
     println!("{:24}{plain:6} bytes of the stack for each level", "plain");

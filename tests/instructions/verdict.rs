@@ -1,23 +1,23 @@
-//! Counts against those of the baseline.
+//! Compares counts with those of the baseline.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
 
-/// Per cent that a count may differ by.
+/// Tolerated difference of a count, in per cent.
 const TOLERANCE: f64 = 5.0;
 
 type Counts = BTreeMap<String, u64>;
 
-/// What is said of a case.
+/// The verdict on a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Same,
-    /// As good as it looks: the baseline is to follow, else it guards less than it could.
+    /// An improvement: the baseline must be updated, since it is too loose otherwise.
     Fewer,
     More,
-    /// In one of the two only: it is guarded by nothing.
+    /// In one of the two only: nothing checks it.
     Unpaired,
 }
 

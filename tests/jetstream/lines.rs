@@ -14,7 +14,7 @@ fn a_wrong_command_line_exits_with_two() {
 }
 
 #[test]
-fn help_tells_what_is_kept_where_and_the_exit_codes() {
+fn help_lists_the_storage_and_the_exit_codes() {
     let ended = Command::new(env!("CARGO_BIN_EXE_jetstream")).arg("--help").output().unwrap();
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     let help = String::from_utf8(ended.stdout).unwrap();

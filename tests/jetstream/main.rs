@@ -18,9 +18,6 @@ mod long;
 mod lost;
 mod orders;
 mod place;
-#[allow(dead_code, reason = "other tests need the rest")]
-#[path = "../support/random.rs"]
-mod random;
 mod scaled;
 mod stopped;
 mod tool;

@@ -34,18 +34,18 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Starts both servers; `None` where a program is missing.
-    pub(crate) fn new() -> Option<Self> {
-        let tools = Tools::find()?;
+    /// Starts both servers.
+    pub(crate) fn new() -> Self {
+        let tools = Tools::find();
         let beside = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
-        Some(Self::start(tools, Some(beside), None))
+        Self::start(tools, Some(beside), None)
     }
 
     /// The same, with no other test beside it.
-    pub(crate) fn alone() -> Option<Self> {
-        let tools = Tools::find()?;
+    pub(crate) fn alone() -> Self {
+        let tools = Tools::find();
         let alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
-        Some(Self::start(tools, None, Some(alone)))
+        Self::start(tools, None, Some(alone))
     }
 
     fn start(

@@ -1,10 +1,8 @@
 //! Programs of Debian's packages `nats-server` and `postgresql`.
 
-use std::{
-    env, fs,
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::path::PathBuf;
+
+use testkit::tools::find;
 
 /// Where the programs are that a test needs.
 pub(crate) struct Tools {
@@ -16,27 +14,13 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Without one of them the test says so past libtest's capture, and ends.
-    pub(crate) fn find() -> Option<Self> {
-        Some(Self {
-            nats_server: find("nats-server", "nats-server")?,
-            initdb: find("initdb", "postgresql")?,
-            postgres: find("postgres", "postgresql")?,
-            setpriv: find("setpriv", "util-linux")?,
-        })
+    /// Panics if one of them is missing.
+    pub(crate) fn find() -> Self {
+        Self {
+            nats_server: find(&["nats-server"]),
+            initdb: find(&["initdb"]),
+            postgres: find(&["postgres"]),
+            setpriv: find(&["setpriv"]),
+        }
     }
-}
-
-fn find(name: &str, package: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<_> = env::split_paths(&path).collect();
-    // Debian keeps the server's programs out of the path, a folder for each version.
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    folders.extend(versions.map(|version| version.path().join("bin")));
-    let found = folders.iter().map(|folder| folder.join(name)).find(|it| it.is_file());
-    if found.is_none() {
-        let said = format!("\nSKIPPED: no `{name}`; install Debian's package `{package}`\n");
-        _ = io::stderr().write_all(said.as_bytes());
-    }
-    found
 }

@@ -12,14 +12,14 @@ async fn tick() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn what_lived_before_is_ignored() {
+async fn tasks_from_before_the_check_are_ignored() {
     kept_pool().spawn(wait_for_ever).await.unwrap();
     tokio::spawn(std::future::pending::<()>());
     LeakCheck::new().verify().await.unwrap();
 }
 
 #[tokio::test]
-async fn what_lived_before_hides_nothing_of_what_comes() {
+async fn tasks_from_before_the_check_hide_no_later_leaks() {
     kept_pool().spawn(wait_for_ever).await.unwrap();
     let check = LeakCheck::new();
     kept_pool().spawn(tick).await.unwrap();
@@ -30,7 +30,7 @@ async fn what_lived_before_hides_nothing_of_what_comes() {
 }
 
 #[tokio::test]
-async fn a_check_that_finds_bare_spawns_alone_names_none_to_be_ignored() {
+async fn a_check_with_only_bare_spawns_suggests_no_name_to_ignore() {
     let check = LeakCheck::default();
     for _ in 0..2 {
         tokio::spawn(std::future::pending::<()>());
@@ -38,12 +38,12 @@ async fn a_check_that_finds_bare_spawns_alone_names_none_to_be_ignored() {
     let leaks = check.verify().await.unwrap_err();
     assert_eq!((leaks.tasks().len(), leaks.unsupervised()), (0, 2));
     let said = leaks.to_string();
-    assert!(said.contains("left behind 2 unsupervised tasks:\n"), "{said}");
-    assert!(said.ends_with(" make the `LeakCheck` after its start."), "{said}");
+    assert!(said.contains("leaked 2 untracked tokio tasks:\n"), "{said}");
+    assert!(said.ends_with(" create the `LeakCheck` after it starts."), "{said}");
 }
 
 #[tokio::test]
-async fn what_is_ignored_by_name_may_begin_later() {
+async fn a_task_ignored_by_name_may_start_later() {
     let check = LeakCheck::new().ignore("ticker");
     let pool = kept_pool();
     pool.spawn(tick).await.unwrap();
@@ -55,7 +55,7 @@ async fn what_is_ignored_by_name_may_begin_later() {
 }
 
 #[tokio::test]
-async fn a_check_may_be_made_again_and_clears_what_has_ended() {
+async fn a_check_can_be_repeated_and_forgets_ended_tasks() {
     let check = LeakCheck::new();
     let token = CancellationToken::new();
     let group = Group::new(&token);
@@ -67,7 +67,7 @@ async fn a_check_may_be_made_again_and_clears_what_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_task_that_checks_is_none_of_what_it_finds() {
+async fn a_check_does_not_report_its_own_task() {
     let check = task!("checks", |_| -> Result<(), TaskError> {
         LeakCheck::new().verify().await.unwrap();
         Ok(())
@@ -80,7 +80,7 @@ async fn the_task_that_checks_is_none_of_what_it_finds() {
 }
 
 #[tokio::test]
-async fn a_blocking_task_of_ours_is_found() {
+async fn a_supervised_blocking_task_is_found() {
     let check = LeakCheck::new();
     let (end, is_to_end) = std::sync::mpsc::channel::<()>();
     let pool = kept_pool();
@@ -112,7 +112,7 @@ async fn a_local_task_is_found_and_counts_as_one() {
 }
 
 #[tokio::test]
-async fn another_runtime_is_not_looked_at() {
+async fn another_runtime_is_not_checked() {
     let check = LeakCheck::new();
     let other = std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -127,7 +127,7 @@ async fn another_runtime_is_not_looked_at() {
 }
 
 #[tokio::test]
-async fn leaks_are_an_error_that_can_be_handed_on() {
+async fn leaks_are_an_error_that_can_be_propagated() {
     async fn stage() -> Result<(), Box<dyn Error + Send + Sync>> {
         let check = LeakCheck::new();
         kept_pool().spawn(tick).await?;

@@ -1,4 +1,4 @@
-//! How a test under the attribute ends, leaks aside.
+//! How a test under the attribute ends, apart from leaks.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -7,7 +7,7 @@ use std::{
 
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
-use crate::support::{block_for_ever, keep, kept_pool, said_by, wait_for_ever};
+use crate::support::{block_for_ever, failure_of, keep, kept_pool, wait_for_ever};
 
 #[supervised::test]
 #[should_panic = "as it was"]
@@ -17,19 +17,19 @@ async fn a_panic_is_resumed() {
 }
 
 #[test]
-fn a_panic_keeps_its_payload_and_no_leak_is_told_beside_it() {
-    assert_eq!(said_by(a_panic_is_resumed), "as it was");
+fn a_panic_keeps_its_payload_and_reports_no_leak() {
+    assert_eq!(failure_of(a_panic_is_resumed), "as it was");
 }
 
 #[supervised::test]
-#[ignore = "it fails, and is called by another"]
+#[ignore = "fixture of another test"]
 async fn fails() -> Result<(), String> {
     kept_pool().spawn(wait_for_ever).await.unwrap();
     Err("by itself".to_owned())
 }
 
 #[test]
-fn an_error_is_returned_and_no_leak_is_told_beside_it() {
+fn an_error_is_returned_and_no_leak_is_reported() {
     let returned: fn() -> Result<(), String> = fails;
     assert_eq!(returned(), Err("by itself".to_owned()));
 }
@@ -45,42 +45,42 @@ async fn an_exit_code() -> std::process::ExitCode {
 }
 
 #[supervised::test]
-async fn whatever_a_test_may_return() -> impl std::process::Termination {
+async fn every_return_type_of_a_test() -> impl std::process::Termination {
     std::process::ExitCode::SUCCESS
 }
 
 #[supervised::test]
-#[ignore = "to see that it is"]
+#[ignore = "fixture of another test: it is ignored"]
 async fn an_ignored_test() {
-    unreachable!("it is ignored");
+    unreachable!("the test must be ignored");
 }
 
 #[supervised::test]
 #[cfg(any())]
-async fn a_test_that_is_not_there() {
+async fn a_test_that_is_compiled_out() {
     not_there();
 }
 
-/// Documented, and public.
+/// Documented and public.
 #[supervised::test]
-pub(crate) async fn a_token_that_is_given(token: CancellationToken) {
+pub(crate) async fn a_test_with_an_owned_token(token: CancellationToken) {
     assert!(!token.is_cancelled());
 }
 
 #[supervised::test]
-async fn a_token_that_is_lent(token: &CancellationToken) -> Result<(), TaskError> {
+async fn a_test_with_a_borrowed_token(token: &CancellationToken) -> Result<(), TaskError> {
     token.cancel();
     token.cancelled().await;
     Ok(())
 }
 
 #[supervised::test(flavor = "multi_thread", worker_threads = 3)]
-async fn as_many_workers_as_were_asked_for() {
+async fn the_requested_number_of_workers() {
     assert_eq!(tokio::runtime::Handle::current().metrics().num_workers(), 3);
 }
 
 #[supervised::test]
-async fn one_thread_where_nothing_is_said() {
+async fn one_thread_by_default() {
     let flavor = tokio::runtime::Handle::current().runtime_flavor();
     assert_eq!(flavor, tokio::runtime::RuntimeFlavor::CurrentThread);
 }
@@ -103,17 +103,17 @@ async fn leaves_a_thread_and_a_drop_that_never_end() {
 }
 
 #[test]
-fn nothing_that_is_left_holds_the_test() {
-    let begun = Instant::now();
+fn leaked_tasks_do_not_block_the_test() {
+    let started = Instant::now();
     leaves_a_thread_and_a_drop_that_never_end();
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
 }
 
 static WAS_DROPPED: AtomicBool = AtomicBool::new(false);
 
-struct TellsItsDrop;
+struct PrintsItsDrop;
 
-impl Drop for TellsItsDrop {
+impl Drop for PrintsItsDrop {
     fn drop(&mut self) {
         WAS_DROPPED.store(true, Ordering::SeqCst);
     }
@@ -121,15 +121,15 @@ impl Drop for TellsItsDrop {
 
 #[supervised::test(leaks = "allow", allow(detached_spawn))]
 async fn leaves_something_that_can_be_dropped() {
-    let tells = TellsItsDrop;
+    let prints = PrintsItsDrop;
     tokio::spawn(async move {
         std::future::pending::<()>().await;
-        drop(tells);
+        drop(prints);
     });
 }
 
 #[test]
-fn what_is_left_is_dropped_before_the_test_returns() {
+fn leaked_tasks_are_dropped_before_the_test_returns() {
     leaves_something_that_can_be_dropped();
     assert!(WAS_DROPPED.load(Ordering::SeqCst));
 }

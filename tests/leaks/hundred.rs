@@ -1,6 +1,6 @@
-//! A hundred tests in parallel, of which ten leak: those ten are blamed, each for its own.
+//! A hundred tests in parallel, of which ten leak: exactly those ten fail, each with its own leak.
 //!
-//! The hundred are ignored: this program is started once more to run them.
+//! The hundred are ignored: this program starts itself again to run them.
 
 use std::{env, future::pending, process::Command, time::Duration};
 
@@ -16,7 +16,7 @@ async fn half(number: u32) -> Result<u32, TaskError> {
     Ok(number / 2)
 }
 
-/// What all of them do.
+/// The body of each of them.
 async fn work(token: &CancellationToken) {
     assert_eq!(map(token, 0..32, half).await.unwrap().len(), 32);
     let pool = Pool::new(4);
@@ -41,24 +41,24 @@ async fn half_of(number: u32) -> Result<(), TaskError> {
 macro_rules! clean {
     ($($one:ident $two:ident)*) => {$(
         #[supervised::test]
-        #[ignore = "one of the hundred"]
+        #[ignore = "fixture of another test"]
         async fn $one(token: &CancellationToken) {
             work(token).await;
         }
 
         #[supervised::test(flavor = "multi_thread", worker_threads = 2)]
-        #[ignore = "one of the hundred"]
+        #[ignore = "fixture of another test"]
         async fn $two(token: &CancellationToken) {
             work(token).await;
         }
     )*};
 }
 
-/// Tests that leave a task of a name of its own behind, where they are told to.
+/// Tests that leak a task with a unique name if the environment asks for it.
 macro_rules! leaky {
     ($($one:ident $name_of_one:literal $two:ident $name_of_two:literal)*) => {$(
         #[supervised::test]
-        #[ignore = "one of the hundred"]
+        #[ignore = "fixture of another test"]
         async fn $one(token: &CancellationToken) {
             work(token).await;
             if env::var_os(LEAK).is_some() {
@@ -67,7 +67,7 @@ macro_rules! leaky {
         }
 
         #[supervised::test(flavor = "multi_thread", worker_threads = 2)]
-        #[ignore = "one of the hundred"]
+        #[ignore = "fixture of another test"]
         async fn $two(token: &CancellationToken) {
             work(token).await;
             if env::var_os(LEAK).is_some() {
@@ -104,23 +104,22 @@ clean! {
 }
 
 #[test]
-fn of_a_hundred_tests_in_parallel_exactly_those_that_leak_are_blamed() {
+fn only_leaking_tests_of_a_hundred_parallel_ones_fail() {
     let output = Command::new(env::current_exe().unwrap())
         .args(["hundred::", "--ignored", "--test-threads=16"])
         .env(LEAK, "1")
         .env("RUST_BACKTRACE", "0")
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("90 passed; 10 failed"), "{said}");
-    let sections: Vec<_> = said.split("---- hundred::").collect();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("90 passed; 10 failed"), "{text}");
+    let sections: Vec<_> = text.split("---- hundred::").collect();
     for number in 0..10 {
         let (test, task) = (format!("leaks_{number}"), format!("left_{number}"));
         let section =
             sections.iter().find(|section| section.starts_with(&format!("{test} stdout")));
-        let section = section.unwrap_or_else(|| panic!("{test} is not blamed: {said}"));
-        let blamed =
-            format!("the test `{test}` is over, and left behind 1 task:\n\n  {task} (task ");
+        let section = section.unwrap_or_else(|| panic!("{test} is not blamed: {text}"));
+        let blamed = format!("test `{test}` leaked 1 task:\n\n  {task} (task ");
         assert!(section.contains(&blamed), "{section}");
     }
 }

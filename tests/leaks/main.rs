@@ -1,10 +1,10 @@
-//! What is left behind is found, named, and nothing else is: `#[supervised::test]` and `LeakCheck`.
+//! Leaks are found and named, and nothing else is reported: `#[supervised::test]` and `LeakCheck`.
 //!
-//! A test under the attribute that is to fail says `#[should_panic]`; where more of its message matters than a
-//! part, another test calls it as the plain function that it has become.
+//! A test under the attribute that must fail has `#[should_panic]`. If more than a part of its message matters,
+//! another test calls it as the plain function that the attribute generates.
 
 #![allow(clippy::unwrap_used)]
-#![expect(clippy::disallowed_methods, reason = "what is left behind is what nobody should write")]
+#![expect(clippy::disallowed_methods, reason = "the tests leak tasks on purpose")]
 
 mod check;
 mod ends;

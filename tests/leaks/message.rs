@@ -1,41 +1,41 @@
-//! The words of a failure: ages, ids and counts of looks aside.
+//! The words of a failure without ages, ids and counts of attempts.
 
 use tokio_supervised::{Group, LeakCheck, TaskError, supervised, task};
 
-use crate::support::{block_for_ever, kept_pool, said_by, wait_for_ever};
+use crate::support::{block_for_ever, failure_of, kept_pool, wait_for_ever};
 
 #[supervised::test(allow(detached_spawn))]
 #[should_panic]
 async fn leaves_some_of_each() {
-    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (started, has_started) = tokio::sync::oneshot::channel();
     let root = task!("root", |token| -> Result<(), TaskError> {
         let group = Group::new(&token);
         group.spawn(wait_for_ever).await;
-        _ = begun.send(());
+        _ = started.send(());
         group.join().await.map(drop)
     });
     kept_pool().spawn(root).await.unwrap();
-    has_begun.await.unwrap();
+    has_started.await.unwrap();
     tokio::spawn(std::future::pending::<()>());
     tokio::task::spawn_blocking(block_for_ever);
 }
 
 #[test]
-fn a_test_tells_each_task_and_what_to_do() {
-    let said = redacted(&said_by(leaves_some_of_each));
-    assert_eq!(said, include_str!("said_by_a_test.txt").trim_end(), "{said}");
+fn a_test_lists_each_task_and_the_remedy() {
+    let text = redacted(&failure_of(leaves_some_of_each));
+    assert_eq!(text, include_str!("said_by_a_test.txt").trim_end(), "{text}");
 }
 
 #[tokio::test]
-async fn a_check_tells_each_task_and_what_to_do() {
+async fn a_check_lists_each_task_and_the_remedy() {
     let check = LeakCheck::new();
     kept_pool().spawn(wait_for_ever).await.unwrap();
-    let said = redacted(&check.verify().await.unwrap_err().to_string());
-    assert_eq!(said, include_str!("said_by_a_check.txt").trim_end(), "{said}");
+    let text = redacted(&check.verify().await.unwrap_err().to_string());
+    assert_eq!(text, include_str!("said_by_a_check.txt").trim_end(), "{text}");
 }
 
 #[tokio::test]
-async fn many_tasks_are_counted_from_the_twenty_first_on() {
+async fn tasks_beyond_twenty_are_only_counted() {
     let check = LeakCheck::new();
     let pool = kept_pool();
     for _ in 0..50 {
@@ -43,15 +43,15 @@ async fn many_tasks_are_counted_from_the_twenty_first_on() {
     }
     let leaks = check.verify().await.unwrap_err();
     assert_eq!(leaks.tasks().len(), 50);
-    let said = leaks.to_string();
-    assert_eq!(said.matches("wait_for_ever (task").count(), 20, "{said}");
-    assert!(said.contains("\n  … and 30 more\n"), "{said}");
+    let text = leaks.to_string();
+    assert_eq!(text.matches("wait_for_ever (task").count(), 20, "{text}");
+    assert!(text.contains("\n  … and 30 more\n"), "{text}");
 }
 
-/// `…` for each number that differs from run to run.
-fn redacted(said: &str) -> String {
+/// `…` for each number that differs between runs.
+fn redacted(text: &str) -> String {
     let mut redacted = String::new();
-    for word in said.split_inclusive([' ', '\n']) {
+    for word in text.split_inclusive([' ', '\n']) {
         let is_number = |word: &str| {
             !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
         };
@@ -62,7 +62,7 @@ fn redacted(said: &str) -> String {
             id if id.strip_suffix(')').is_some_and(is_number) => redacted.push_str("…)"),
             number if is_number(number) && redacted.ends_with("running, ") => redacted.push('…'),
             number if is_number(number) && redacted.ends_with("within ") => redacted.push('…'),
-            number if is_number(number) && redacted.ends_with("Looked ") => redacted.push('…'),
+            number if is_number(number) && redacted.ends_with("Checked ") => redacted.push('…'),
             place if place.contains(".rs:") => {
                 redacted.push_str("tests/leaks/….rs");
                 redacted.extend(place.ends_with(',').then_some(','));

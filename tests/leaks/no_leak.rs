@@ -1,4 +1,4 @@
-//! What is no leak.
+//! No leaks are reported in these cases.
 
 use std::{
     sync::LazyLock,
@@ -23,7 +23,7 @@ async fn double(number: u32) -> Result<u32, TaskError> {
 }
 
 #[supervised::test]
-async fn a_task_that_ends_a_moment_late() {
+async fn a_task_that_ends_slightly_late() {
     let late = task!("late", |_| -> Result<(), TaskError> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(())
@@ -32,7 +32,7 @@ async fn a_task_that_ends_a_moment_late() {
 }
 
 #[supervised::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_task_that_ends_a_moment_late_on_a_worker() {
+async fn a_task_that_ends_slightly_late_on_a_worker() {
     let late = task!("late", |_| -> Result<(), TaskError> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(())
@@ -41,7 +41,7 @@ async fn a_task_that_ends_a_moment_late_on_a_worker() {
 }
 
 #[supervised::test(allow(detached_spawn))]
-async fn a_bare_task_and_a_bare_thread_that_end_a_moment_late() {
+async fn a_bare_task_and_a_bare_thread_that_end_slightly_late() {
     tokio::spawn(tokio::time::sleep(Duration::from_millis(1)));
     let (sender, receiver) = std::sync::mpsc::channel::<()>();
     tokio::task::spawn_blocking(move || receiver.recv());
@@ -52,7 +52,7 @@ async fn a_bare_task_and_a_bare_thread_that_end_a_moment_late() {
 }
 
 #[supervised::test]
-async fn what_is_dropped_with_the_body(token: &CancellationToken) {
+async fn tasks_that_are_dropped_with_the_body(token: &CancellationToken) {
     let group = Group::new(token);
     group.spawn(wait_for_ever).await;
     let pool = Pool::new(1);
@@ -121,7 +121,7 @@ async fn a_map_a_group_and_a_pool_that_have_ended_on_workers(token: &Cancellatio
 }
 
 #[supervised::test]
-async fn what_a_local_set_ran(token: &CancellationToken) {
+async fn tasks_of_a_local_set(token: &CancellationToken) {
     let (sender, mut receiver) = mpsc::channel(1);
     let set = LocalSet::new();
     set.run_until(async {
@@ -138,7 +138,7 @@ async fn what_a_local_set_ran(token: &CancellationToken) {
     .await;
 }
 
-/// Each test has tasks of its own in it, and a runtime of its own.
+/// Each test has its own tasks and its own runtime.
 static SHARED: LazyLock<Pool> = LazyLock::new(|| Pool::new(64));
 
 async fn uses_the_shared_pool() {
@@ -170,9 +170,9 @@ async fn a_pool_that_tests_share_on_workers() {
 #[supervised::test]
 async fn a_task_of_another_runtime_in_a_pool_that_tests_share() {
     let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let (begun, has_begun) = oneshot::channel();
+    let (started, has_started) = oneshot::channel();
     let elsewhere = task!("elsewhere", |_| -> Result<(), TaskError> {
-        begun.send(()).unwrap();
+        started.send(()).unwrap();
         std::future::pending().await
     });
     let spawning = {
@@ -187,7 +187,7 @@ async fn a_task_of_another_runtime_in_a_pool_that_tests_share() {
     })
     .await
     .unwrap();
-    has_begun.await.unwrap();
+    has_started.await.unwrap();
     // It lives on, as does its runtime.
     std::mem::forget(other);
 }
@@ -198,13 +198,13 @@ async fn leaks_that_are_allowed() {
 }
 
 #[test]
-fn a_clean_test_takes_no_time_to_look() {
-    let begun = Instant::now();
+fn a_clean_test_is_checked_without_delay() {
+    let started = Instant::now();
     for _ in 0..100 {
         a_clean_test();
     }
-    // A hundred times the looks after a leak would be 43 s.
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // A hundred times the pauses after a leak would be 43 s.
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
 #[supervised::test]

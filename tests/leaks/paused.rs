@@ -1,4 +1,4 @@
-//! Time that is paused does not run ahead while leaks are looked for.
+//! The search for leaks does not advance paused time.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use crate::support::{kept_pool, wait_for_ever};
 
 #[supervised::test(start_paused = true)]
 async fn time_is_paused() {
-    let begun = (Instant::now(), std::time::Instant::now());
+    let started = (Instant::now(), std::time::Instant::now());
     sleep(Duration::from_secs(3_600)).await;
-    assert!(begun.0.elapsed() >= Duration::from_secs(3_600));
-    assert!(begun.1.elapsed() < Duration::from_secs(60));
+    assert!(started.0.elapsed() >= Duration::from_secs(3_600));
+    assert!(started.1.elapsed() < Duration::from_secs(60));
 }
 
 #[supervised::test(start_paused = true)]
-#[should_panic(expected = "left behind 1 task:\n\n  sleeps (task ")]
-async fn a_timer_of_a_task_that_is_left_does_not_run_out_while_its_test_is_judged() {
+#[should_panic(expected = "leaked 1 task:\n\n  sleeps (task ")]
+async fn the_check_does_not_fire_timers_of_leaked_tasks() {
     let sleeps = task!("sleeps", |_| -> Result<(), TaskError> {
         sleep(Duration::from_millis(1)).await;
         Ok(())
@@ -36,8 +36,8 @@ async fn a_check_does_not_move_the_clock() {
     }))
     .await
     .unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     let leaks = check.verify().await.unwrap_err();
     assert_eq!(leaks.tasks().len(), 2);
-    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }

@@ -1,4 +1,4 @@
-//! Clean tests on a machine that gives them little time are not blamed.
+//! Clean tests do not fail on a machine that gives them little time.
 
 use std::{
     process::Command,
@@ -11,7 +11,7 @@ use std::{
 
 use tokio_supervised::{TaskError, supervised};
 
-/// Threads that wake, run and end late: two tests that leave one, and one that leaves twenty.
+/// Threads that wake, run and end late: two tests leave one, and one leaves twenty.
 macro_rules! clean_tests {
     ($($module:ident)*) => {$(
         mod $module {
@@ -49,7 +49,7 @@ macro_rules! clean_tests {
 clean_tests!(a b c d e f g h i j k l m n o p q r s t);
 
 #[test]
-#[ignore = "long: it takes the machine's processors for half a minute"]
+#[ignore = "long: it uses all processors for half a minute"]
 fn clean_tests_pass_on_a_starved_machine() {
     let stop = Arc::new(AtomicBool::new(false));
     let busy = |_| {

@@ -1,4 +1,4 @@
-//! What the tests leave behind, and how they look at what is said of it.
+//! The leaks of the tests, and helpers that read the reports.
 
 use std::{
     future::pending,
@@ -7,18 +7,18 @@ use std::{
 
 use tokio_supervised::{Pool, TaskError, supervised};
 
-/// Waits for what never comes.
+/// Waits for ever.
 #[supervised]
 pub(crate) async fn wait_for_ever() -> Result<(), TaskError> {
     pending().await
 }
 
-/// Keeps something for good: no drop of it ends what it holds.
+/// Leaks a value without its drop.
 pub(crate) fn keep<T>(kept: T) {
     std::mem::forget(kept);
 }
 
-/// A pool that nobody drains, and that no drop ends.
+/// A pool that is neither drained nor dropped.
 pub(crate) fn kept_pool() -> Pool {
     let pool = Pool::new(64);
     keep(pool.clone());
@@ -32,11 +32,13 @@ pub(crate) fn block_for_ever() {
     _ = receiver.recv();
 }
 
-/// What a test that fails says.
-pub(crate) fn said_by(test: fn()) -> String {
+/// The message of a failing test.
+pub(crate) fn failure_of(test: fn()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(test)).expect_err("it fails");
     match payload.downcast::<String>() {
-        Ok(said) => *said,
-        Err(payload) => (*payload.downcast_ref::<&str>().expect("a text")).to_owned(),
+        Ok(text) => *text,
+        Err(payload) => {
+            (*payload.downcast_ref::<&str>().expect("the payload is a text")).to_owned()
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Memory that grows with the limit, not with the input: a program of its own, since it counts what the
-//! whole process allocates.
+//! Memory grows with the limit, not with the input: a separate program, since it counts the allocations of the
+//! whole process.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -10,13 +10,13 @@ use std::{
 
 use tokio_supervised::{CancellationToken, Pool, TaskError, map, supervised};
 
-/// Counts the bytes that are allocated now, and the most that ever were.
+/// Counts the bytes that are allocated now, and their maximum.
 struct Counting;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call goes to the system's allocator unchanged; the counting allocates nothing.
+// SAFETY: every call is passed to the system's allocator unchanged; the counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();
@@ -41,10 +41,10 @@ async fn work(_page: Vec<u8>) -> Result<(), TaskError> {
     Ok(())
 }
 
-/// How many items go through between two looks at the peak.
+/// How many items pass between two samples of the peak.
 const FEW: usize = 10_000;
 
-/// The most bytes since the last look, after each few of the items.
+/// The maximum of bytes since the last sample, after every few items.
 struct Peaks(Vec<usize>);
 
 impl Peaks {
@@ -60,22 +60,22 @@ impl Peaks {
     }
 }
 
-/// The peaks of a map over so many items, whose results have no size.
+/// The peaks of a map over this many items, whose results have no size.
 async fn peaks_of(items: usize) -> Vec<usize> {
     let mut peaks = Peaks::of(items);
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     let before = LIVE.load(Relaxed);
     PEAK.store(before, Relaxed);
     let pages = (0..=items).map(move |item| {
         peaks.at(before, item);
         if item == items {
-            tell.send(std::mem::take(&mut peaks.0)).expect("someone listens");
+            sender.send(std::mem::take(&mut peaks.0)).expect("the receiver is alive");
         }
         vec![0; 1024]
     });
     let results = map(&CancellationToken::new(), pages, work).await.expect("no item fails");
     assert_eq!(results.len(), items + 1);
-    told.recv().expect("the last item was read")
+    receiver.recv().expect("the last item was read")
 }
 
 #[supervised(name = "memory: pool")]
@@ -84,7 +84,7 @@ async fn in_a_pool(_page: Vec<u8>) -> Result<(), TaskError> {
     Ok(())
 }
 
-/// The peaks of a pool while so many tasks went through it.
+/// The peaks of a pool while this many tasks ran in it.
 async fn peaks_of_a_pool(tasks: usize) -> Vec<usize> {
     let mut peaks = Peaks::of(tasks);
     let before = LIVE.load(Relaxed);
@@ -98,21 +98,21 @@ async fn peaks_of_a_pool(tasks: usize) -> Vec<usize> {
     peaks.0
 }
 
-/// What the process has in memory, in bytes; none where nobody tells.
+/// The resident memory of the process, in bytes; `None` if the system does not report it.
 fn resident() -> Option<usize> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: usize = statm.split(' ').nth(1)?.parse().ok()?;
     Some(pages * 4096)
 }
 
-/// Few items, many times, then many items at once. The middle of the peaks counts: a thread that the system halts
-/// for a while lets results wait that belong behind its own.
+/// Few items, many times, then many items at once. The median of the peaks counts: a thread that the system
+/// suspends lets results pile up behind its own.
 async fn compare<F: Future<Output = Vec<usize>>>(
     what: &str,
     many: usize,
     peaks: impl Fn(usize) -> F,
 ) {
-    // What is allocated once for the process is allocated now.
+    // One-time allocations of the process are made now.
     peaks(FEW).await;
     let mut of_few = Vec::new();
     for _ in 0..20 {
@@ -126,7 +126,7 @@ async fn compare<F: Future<Output = Vec<usize>>>(
     assert!(of_many <= bound, "memory grows with the input: {of_many} > {bound}");
     if let (Some(before), Some(after)) = (resident_before, resident()) {
         println!("resident: {before} bytes after {FEW}, {after} after {many}");
-        // The results of a map are in it, and pages that the allocator keeps.
+        // The measurement includes the results of a map, and pages that the allocator keeps.
         if what == "pool" {
             assert!(after <= before + before / 20, "{after} > {before} + 5 %");
         }
@@ -139,7 +139,7 @@ fn middle(mut peaks: Vec<usize>) -> usize {
 }
 
 fn main() {
-    // `cargo test --release -p supervised-tests --test memory -- 10000000` runs the figure of the design.
+    // `cargo test --release -p supervised-tests --test memory -- 10000000` measures the figure of the design.
     let items = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,15 +1,16 @@
-//! A supervised function knows which signal it was cancelled by, wherever it runs.
+//! A supervised function knows which signal cancelled it, wherever it runs.
 
-use crate::child::{Program, SIGINT, SIGTERM};
+use crate::start;
+use testkit::program::{SIGINT, SIGTERM};
 
 #[test]
 fn the_cause_of_a_cancellation_is_the_signal() {
     for place in ["main", "a group", "map", "a bare task"] {
         for (signal, cause) in [(SIGTERM, "Signal(Terminate)\n"), (SIGINT, "Signal(Interrupt)\n")] {
             let body = format!("cause in {place}");
-            let mut program = Program::start(env!("CARGO_BIN_EXE_main_token"), &body);
+            let mut program = start("token", &body);
             program.wait_for("READY").send(signal);
-            program.end().with_code(0).that_printed(cause);
+            program.end().with_code(0).with_stdout(cause);
         }
     }
 }

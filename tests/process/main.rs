@@ -1,23 +1,31 @@
-//! `#[supervised::main]` on real processes, under real signals.
+//! `#[supervised::main]` in real processes, under real signals.
 //!
-//! Every program tells `READY` before a test sends anything, and every wait has a watchdog. Lower bounds of
-//! time are exact; upper bounds leave room for a busy machine.
+//! Every program prints `READY` before a test sends anything, and every wait has a watchdog. Lower time bounds are
+//! exact; upper bounds have a tolerance for a busy machine.
 
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)]
 
 mod cause;
-mod child;
 mod hostile;
 mod one_signal;
 mod pools;
-#[path = "../support/random.rs"]
-#[allow(dead_code, reason = "storms need no bytes")]
-mod random;
 mod reports;
+mod rolling;
 mod second_signal;
 mod services;
 mod spent;
 mod storm;
 mod storms;
+mod systemd;
 mod told;
 mod twice;
+
+use testkit::program::Program;
+
+/// One executable has all mains: its argument is `main: body`.
+const MAINS: &str = env!("CARGO_BIN_EXE_mains");
+
+fn start(main: &str, body: &str) -> Program {
+    Program::start(MAINS, &format!("{main}: {body}"))
+}

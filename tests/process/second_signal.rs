@@ -1,12 +1,13 @@
-//! A second signal ends the process at once, whatever it does.
+//! A second signal ends the process at once, in any state.
 
 use std::time::{Duration, Instant};
 
-use crate::child::{Ended, Program, SIGINT, SIGTERM, Signal};
+use crate::start;
+use testkit::program::{Ended, Program, SIGINT, SIGTERM, Signal};
 
-const TOKEN: &str = env!("CARGO_BIN_EXE_main_token");
-const CURRENT: &str = env!("CARGO_BIN_EXE_main_current_thread");
-const LINGERS: &str = env!("CARGO_BIN_EXE_main_lingers");
+const TOKEN: &str = "token";
+const CURRENT: &str = "current_thread";
+const LINGERS: &str = "lingers";
 
 /// Ends long before the grace of 20 s.
 const AT_ONCE: Duration = Duration::from_secs(12);
@@ -18,7 +19,7 @@ fn exits_at_once(program: &mut Program, second: Signal) {
     assert!(sent.elapsed() < AT_ONCE, "{:?}", sent.elapsed());
 }
 
-/// Sent without a look between them, two signals may be caught in either order.
+/// Signals that are sent without a pause may be caught in either order.
 fn exits_at_either(program: &mut Program) -> Ended {
     program.send(SIGINT).send(SIGTERM);
     let sent = Instant::now();
@@ -33,7 +34,7 @@ fn a_second_signal_ends_a_body_that_does_not_stop() {
     for (first, second) in
         [(SIGTERM, SIGTERM), (SIGINT, SIGINT), (SIGINT, SIGTERM), (SIGTERM, SIGINT)]
     {
-        let mut program = Program::start(TOKEN, "never stops");
+        let mut program = start(TOKEN, "never stops");
         program.wait_for("READY").send(first).wait_for("TOLD");
         exits_at_once(&mut program, second);
     }
@@ -41,20 +42,20 @@ fn a_second_signal_ends_a_body_that_does_not_stop() {
 
 #[test]
 fn a_second_signal_ends_a_body_that_blocks_the_only_thread() {
-    let mut program = Program::start(CURRENT, "parks");
+    let mut program = start(CURRENT, "parks");
     program.wait_for("READY").send(SIGINT).wait_for("TOLD");
     exits_at_once(&mut program, SIGINT);
 }
 
 #[test]
-fn two_kinds_of_signal_are_two_signals_however_close() {
-    let mut program = Program::start(CURRENT, "reads");
+fn two_kinds_of_signal_are_always_two_signals() {
+    let mut program = start(CURRENT, "reads");
     exits_at_either(program.wait_for("READY"));
 }
 
 #[test]
 fn a_second_signal_ends_a_process_that_lingers() {
-    let mut program = Program::start(LINGERS, "obeys");
+    let mut program = start(LINGERS, "obeys");
     let ended = exits_at_either(program.wait_for("READY"));
     assert!(!ended.stdout.contains("TOLD"), "{}", ended.stdout);
 }

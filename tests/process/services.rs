@@ -2,16 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use crate::child::{Program, SIGINT, SIGTERM, SIGUSR1, SLACK};
+use crate::start;
+use testkit::program::{SIGINT, SIGTERM, SIGUSR1, SLACK};
 
-const SERVICES: &str = env!("CARGO_BIN_EXE_main_services");
+const SERVICES: &str = "services";
 /// The grace of its main, less what a body is left to return.
 const LEFT: Duration = Duration::from_millis(2_500);
 
 #[test]
 fn a_signal_stops_services_in_reverse_and_exits_with_0() {
     for signal in [SIGINT, SIGTERM] {
-        let mut program = Program::start(SERVICES, "nested");
+        let mut program = start(SERVICES, "nested");
         program.wait_for("READY").send(signal);
         program.wait_for("STOPPED cache").wait_for("STOPPED store");
         program.end().with_code(0);
@@ -20,7 +21,7 @@ fn a_signal_stops_services_in_reverse_and_exits_with_0() {
 
 #[test]
 fn a_signal_during_the_start_stops_what_has_started() {
-    let mut program = Program::start(SERVICES, "starts");
+    let mut program = start(SERVICES, "starts");
     program.wait_for("READY").send(SIGTERM).wait_for("STOPPED store");
     let ended = program.end().with_code(0);
     assert!(!ended.stdout.contains("LATE"), "{}", ended.stdout);
@@ -28,28 +29,28 @@ fn a_signal_during_the_start_stops_what_has_started() {
 
 #[test]
 fn a_signal_during_a_step_is_what_the_process_ends_with() {
-    let mut program = Program::start(SERVICES, "step");
+    let mut program = start(SERVICES, "step");
     program.wait_for("READY").send(SIGTERM).wait_for("STOPPED store");
     program.end().by_signal(SIGTERM);
 }
 
 #[test]
 fn a_signal_during_a_restart_is_orderly() {
-    let mut program = Program::start(SERVICES, "restarts");
+    let mut program = start(SERVICES, "restarts");
     program.wait_for("READY").send(SIGTERM);
     program.end().with_code(0);
 }
 
 #[test]
 fn a_second_signal_during_the_stop_ends_the_process() {
-    let mut program = Program::start(SERVICES, "stubborn");
+    let mut program = start(SERVICES, "stubborn");
     program.wait_for("READY").send(SIGTERM).wait_for("STOPPING").send(SIGTERM);
     program.end().with_code(128 + 15);
 }
 
 #[test]
 fn a_service_that_does_not_stop_is_named_and_exits_with_75() {
-    let mut program = Program::start(SERVICES, "stubborn");
+    let mut program = start(SERVICES, "stubborn");
     program.wait_for("READY");
     let sent = Instant::now();
     program.send(SIGTERM).wait_for("STOPPED store");
@@ -57,37 +58,38 @@ fn a_service_that_does_not_stop_is_named_and_exits_with_75() {
     // A second less than is left, for the one that stops after it.
     let took = sent.elapsed();
     assert!(took >= LEFT - Duration::from_secs(1) && took < LEFT + SLACK, "{took:?}");
-    let ended = ended.that_told("Error: service `consumer` did not stop in time");
-    ended.that_told("stubborn (task ").that_told(", service consumer): stopping");
+    let ended = ended.with_stderr("Error: service `consumer` did not stop in time");
+    ended.with_stderr("stubborn (task ").with_stderr(", service consumer): stopping");
 }
 
 #[test]
 fn a_service_that_blocks_its_thread_is_named_and_exits_with_75() {
-    let mut program = Program::start(SERVICES, "blocked");
+    let mut program = start(SERVICES, "blocked");
     program.wait_for("READY").send(SIGTERM).wait_for("STOPPED store");
     let ended = program.end().with_code(75);
-    ended.that_told("Error: service `consumer` did not stop in time").that_told("polling for");
+    ended.with_stderr("Error: service `consumer` did not stop in time").with_stderr("polling for");
 }
 
 #[test]
 fn a_failure_stops_the_others_and_exits_with_1() {
-    let mut program = Program::start(SERVICES, "fails");
+    let mut program = start(SERVICES, "fails");
     let ended = program.wait_for("STOPPED store").end().with_code(1);
-    ended.that_told("Error: service `consumer` failed").that_told("no disk");
-    let mut program = Program::start(SERVICES, "panics");
+    ended.with_stderr("Error: service `consumer` failed").with_stderr("no disk");
+    let mut program = start(SERVICES, "panics");
     let ended = program.wait_for("STOPPED store").end().with_code(1);
-    ended.that_told("Error: service `consumer` failed").that_told("broken");
+    ended.with_stderr("Error: service `consumer` failed").with_stderr("broken");
 }
 
 #[test]
 fn what_does_not_stop_after_a_failure_exits_with_75() {
-    let ended = Program::start(SERVICES, "fails and is stubborn").end().with_code(75);
-    ended.that_told("service `consumer` did not stop in time; service `bad` failed: no disk");
+    let ended = start(SERVICES, "fails and is stubborn").end().with_code(75);
+    ended.with_stderr("service `consumer` did not stop in time; service `bad` failed: no disk");
 }
 
 #[test]
 fn sigusr1_names_the_services() {
-    let (mut program, lines) = Program::start_and_read(SERVICES, "nested");
+    let mut program = start(SERVICES, "nested");
+    let lines = program.take_stderr();
     program.wait_for("READY").send(SIGUSR1);
     let mut awaited = vec![", service store)", ", service api/cache)", ", service api/http)"];
     while !awaited.is_empty() {

@@ -6,19 +6,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::child::{Program, SIGTERM};
+use crate::start;
+use testkit::program::SIGTERM;
 
-/// Its grace of 1 s, what the runtime may take, and room for a busy machine.
+/// Its grace of 1 s, the time that the runtime may take, and a tolerance for a busy machine.
 const LONGEST: Duration = Duration::from_secs(1 + 2 + 6);
 
 #[test]
-fn a_signal_at_any_point_ends_the_process_with_what_is_documented() {
+fn a_signal_at_any_point_ends_the_process_as_documented() {
     for run in 0..30 {
-        let mut program = Program::start(env!("CARGO_BIN_EXE_main_spent"), "storm");
+        let mut program = start("spent", "storm");
         program.wait_for("READY");
         #[expect(
             clippy::disallowed_methods,
-            reason = "not to wait for something: the point of the signal is what is varied"
+            reason = "not for synchronisation: it varies the point of the signal"
         )]
         thread::sleep(Duration::from_millis(run * 7));
         let sent = Instant::now();

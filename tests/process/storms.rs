@@ -1,12 +1,12 @@
-//! Storms of signals over mains of every shape, at random moments.
+//! Storms of signals on mains of every kind, at random moments.
 //!
-//! 1. The process ends with a code that is documented for its shape and for the signals that it got.
-//! 2. It ends within its grace and a second, from the first signal that asks it to. How late this machine is
-//!    is measured meanwhile, and allowed for; so is the time that the process was held by SIGSTOP.
-//! 3. A signal that comes before READY may find its default action in place, or a body that has not begun what it
-//!    is named after: death by it is legal then.
+//! 1. The process ends with a code that is documented for its kind and for the signals that it got.
+//! 2. It ends within its grace and a second from the first signal that asks for it. The test measures and tolerates
+//!    how late this machine is, and the time that SIGSTOP held the process.
+//! 3. A signal before READY may meet its default action, or a body that has not started yet: death by the signal is
+//!    legal then.
 //!
-//! `SEED=…` draws the same storms again; `STORMS=200` draws so many.
+//! `SEED=…` repeats the same storms; `STORMS=200` sets their number.
 
 use std::{
     collections::BTreeMap,
@@ -21,22 +21,21 @@ use std::{
 
 use nix::sys::signal::Signal::{SIGCONT, SIGHUP, SIGSTOP};
 
-use crate::{
-    child::{Ended, Program, SIGINT, SIGTERM, SIGUSR1, Signal},
-    random::Random,
-};
+use crate::start;
+use testkit::program::{Ended, SIGINT, SIGTERM, SIGUSR1, Signal};
+use testkit::random::Random;
 
 const GRACE: Duration = Duration::from_secs(1);
 const AFTER_THE_GRACE: Duration = Duration::from_secs(1);
 
-/// How many processes are stormed at once.
+/// How many processes run at once.
 const AT_ONCE: usize = 3;
 
-/// What a main ends with after one signal.
+/// How a main ends after one signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
     With(i32),
-    /// Killed by what it got.
+    /// Killed by the signal.
     ByTheSignal,
 }
 
@@ -45,8 +44,8 @@ const SHAPES: [(&str, Ends); 14] = [
     ("hands on its cancellation", Ends::ByTheSignal),
     ("ignores its token", Ends::With(75)),
     ("blocks its worker", Ends::With(75)),
-    ("panics when told", Ends::With(101)),
-    ("fails when told", Ends::With(1)),
+    ("panics on cancel", Ends::With(101)),
+    ("fails on cancel", Ends::With(1)),
     ("returns quickly", Ends::With(0)),
     ("leaves a blocking thread", Ends::With(0)),
     ("drains a pool", Ends::With(0)),
@@ -60,16 +59,16 @@ const SHAPES: [(&str, Ends); 14] = [
 struct Storm {
     shape: &'static str,
     ends: Ends,
-    /// Before the program says that it is ready.
+    /// Before the program reports that it is ready.
     is_early: bool,
-    /// Each after so many milliseconds; the last one asks it to stop.
+    /// Each after this many milliseconds; the last one asks it to stop.
     signals: Vec<(u64, Signal)>,
-    /// How long it is held by SIGSTOP, behind the first signal that asks it to stop.
+    /// How long SIGSTOP holds it, after the first signal that asks it to stop.
     held: Option<u64>,
 }
 
 impl Storm {
-    /// The first of each shape get one signal, so that each comes to what it is meant to end with.
+    /// The first of each kind get one signal, so that each kind reaches its own end.
     fn draw(number: usize, random: &mut Random) -> Self {
         let (shape, ends) = SHAPES[number % SHAPES.len()];
         let last = [SIGINT, SIGTERM][random.below(2)];
@@ -86,7 +85,7 @@ impl Storm {
         Self { shape, ends, is_early: random.below(8) == 0, signals, held }
     }
 
-    fn told(&self, signal: i32) -> bool {
+    fn received(&self, signal: i32) -> bool {
         self.signals.iter().any(|(_, sent)| *sent as i32 == signal)
     }
 
@@ -94,19 +93,19 @@ impl Storm {
     fn may_exit_at_once_with(&self, code: i32) -> bool {
         let asks = |signal: Signal| signal == SIGINT || signal == SIGTERM;
         let count = self.signals.iter().filter(|(_, sent)| asks(*sent)).count();
-        count > 1 && [130, 143].contains(&code) && self.told(code - 128)
+        count > 1 && [130, 143].contains(&code) && self.received(code - 128)
     }
 
     fn allows(&self, ended: &Ended, was_ready: bool, took: Duration) -> bool {
         match (ended.status.code(), ended.status.signal()) {
-            // What spent its grace may have any shape, on a machine that is busy enough.
+            // On a busy machine, any kind may spend its grace.
             (Some(75), None) => took >= GRACE,
             (Some(code), None) => self.ends == Ends::With(code) || self.may_exit_at_once_with(code),
-            (None, Some(signal)) if !was_ready => self.told(signal),
-            (None, Some(signal)) if signal == SIGHUP as i32 => self.told(signal),
+            (None, Some(signal)) if !was_ready => self.received(signal),
+            (None, Some(signal)) if signal == SIGHUP as i32 => self.received(signal),
             (None, Some(signal)) => {
                 [SIGINT as i32, SIGTERM as i32].contains(&signal)
-                    && self.told(signal)
+                    && self.received(signal)
                     && self.ends == Ends::ByTheSignal
             }
             _ => false,
@@ -114,7 +113,7 @@ impl Storm {
     }
 }
 
-/// How a storm went.
+/// The result of a storm.
 struct Outcome {
     ended: String,
     shape: &'static str,
@@ -125,13 +124,13 @@ struct Outcome {
 fn wait(millis: u64) {
     #[expect(
         clippy::disallowed_methods,
-        reason = "not to wait for something: the points of the signals are what is varied"
+        reason = "not for synchronisation: it varies the points of the signals"
     )]
     thread::sleep(Duration::from_millis(millis));
 }
 
 fn storm(storm: &Storm, lag: &Lag) -> Outcome {
-    let mut program = Program::start(env!("CARGO_BIN_EXE_main_shapes"), storm.shape);
+    let mut program = start("shapes", storm.shape);
     if !storm.is_early {
         program.wait_for("READY");
     }
@@ -139,7 +138,7 @@ fn storm(storm: &Storm, lag: &Lag) -> Outcome {
     let (mut asked, mut held) = (None, Duration::ZERO);
     for (after, signal) in &storm.signals {
         wait(*after);
-        // Before it is sent: the process may begin to count its grace sooner than this thread goes on.
+        // Read before the signal is sent: the process may start its grace before this thread continues.
         let now = Instant::now();
         program.send(*signal);
         if *signal == SIGUSR1 || asked.is_some() {
@@ -147,15 +146,15 @@ fn storm(storm: &Storm, lag: &Lag) -> Outcome {
         }
         asked = Some(now);
         if let Some(millis) = storm.held {
-            let begun = Instant::now();
+            let started = Instant::now();
             program.send(SIGSTOP);
             wait(millis);
             program.send(SIGCONT);
-            held = begun.elapsed();
+            held = started.elapsed();
         }
     }
     let ended = program.end();
-    let took = asked.expect("the last signal asks").elapsed();
+    let took = asked.expect("the last signal asks it to stop").elapsed();
     let was_ready = ended.stdout.lines().any(|line| line == "READY");
     let longest = GRACE + AFTER_THE_GRACE + held + 4 * lag.worst().max(lag_before);
     let complaint = if !storm.allows(&ended, was_ready, took) {
@@ -180,7 +179,7 @@ fn storm(storm: &Storm, lag: &Lag) -> Outcome {
     Outcome { ended: code, shape: storm.shape, took: took.saturating_sub(held), complaint }
 }
 
-/// How late this machine wakes a thread at the worst, in microseconds.
+/// The maximum delay of a wake-up on this machine, in microseconds.
 #[derive(Clone, Default)]
 struct Lag(Arc<(AtomicU64, AtomicBool)>);
 
@@ -189,9 +188,9 @@ impl Lag {
         let Self(lag) = self.clone();
         thread::spawn(move || {
             while !lag.1.load(SeqCst) {
-                let begun = Instant::now();
+                let started = Instant::now();
                 wait(10);
-                let late = begun.elapsed().saturating_sub(Duration::from_millis(10));
+                let late = started.elapsed().saturating_sub(Duration::from_millis(10));
                 lag.0.fetch_max(late.as_micros() as u64, SeqCst);
             }
         })
@@ -203,12 +202,12 @@ impl Lag {
 
     fn stop(&self, watch: thread::JoinHandle<()>) {
         self.0.1.store(true, SeqCst);
-        watch.join().expect("it only waits");
+        watch.join().expect("the task only waits");
     }
 }
 
 #[test]
-fn a_storm_of_signals_ends_every_shape_of_main_in_time_and_with_what_is_documented() {
+fn a_storm_of_signals_ends_every_kind_of_main_as_documented() {
     let storms = std::env::var("STORMS").ok().and_then(|storms| storms.parse().ok());
     let storms: usize = storms.unwrap_or(2 * SHAPES.len());
     let mut random = Random::from_environment();

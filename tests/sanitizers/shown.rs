@@ -1,5 +1,5 @@
-//! What ThreadSanitizer is shown before it is believed: threads that share things as they should, and, with an
-//! argument, a race. Compiled by `.ci/sanitizers`, by itself.
+//! A check of ThreadSanitizer itself: threads that share data correctly and, with an argument, a race. Compiled
+//! separately by `.ci/sanitizers`.
 
 use std::{
     sync::{Arc, Barrier, Mutex, OnceLock},
@@ -21,7 +21,7 @@ fn main() {
                 let first = ONCE.get_or_init(|| vec![number])[0];
                 for round in 0..10_000 {
                     if races {
-                        // SAFETY: it has none: it is what is to be found.
+                        // SAFETY: none; this is the race to be found.
                         unsafe { SHARED += 1 };
                     }
                     let mut locked = locked.lock().unwrap();

@@ -1,8 +1,8 @@
-/* What `std` does out of ThreadSanitizer's sight, told to it.
+/* Reports to ThreadSanitizer the synchronisation in `std` that it cannot see.
  *
- * `std` comes compiled, without instrumentation: what is inlined into our code is seen, what is called is not. The
- * linker puts these functions in the place of those (`--wrap`); each calls the real one, and says what it ordered.
- * The symbols' mangled names differ from compiler to compiler: `.ci/sanitizers` finds them.
+ * `std` is precompiled without instrumentation: ThreadSanitizer sees code that is inlined into ours, but not calls.
+ * The linker replaces those functions by these (`--wrap`). Each calls the real one and reports its ordering. The
+ * mangled names of the symbols differ between compilers: `.ci/sanitizers` finds them.
  */
 
 #include <stdbool.h>
@@ -16,7 +16,7 @@
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 
-/* `Mutex::lock` where another thread holds it. The unlock is seen, and releases this word. */
+/* `Mutex::lock` on the contended path. The unlock is visible, and releases this word. */
 void REAL(MUTEX_LOCK)(void *mutex);
 void WRAP(MUTEX_LOCK)(void *mutex)
 {
@@ -24,8 +24,8 @@ void WRAP(MUTEX_LOCK)(void *mutex)
     __tsan_acquire(mutex);
 }
 
-/* `Once::call`, of `OnceLock` and `LazyLock` too. What its closure did is to be released before the state says so,
- * so that the closure is wrapped: data and table of a `&mut dyn FnMut(&OnceState)`, whose `call_mut` is the fifth. */
+/* `Once::call`, also of `OnceLock` and `LazyLock`. The effects of its closure must be released before the state
+ * changes, so the closure is wrapped: data and table of a `&mut dyn FnMut(&OnceState)`, with `call_mut` as fifth entry. */
 struct closure {
     void *data;
     void *const *table;
@@ -49,8 +49,8 @@ void WRAP(ONCE_CALL)(void *once, bool poisoned_too, void *data, void *const *tab
     __tsan_acquire(once);
 }
 
-/* `Arc` and `Weak` count down with a release, and the last one stands at a fence, which ThreadSanitizer does not
- * know: the one that counts from 1 to 0 acquires. */
+/* `Arc` and `Weak` decrement with a release, followed by a fence at zero, which ThreadSanitizer does not support: the
+ * decrement from 1 to 0 acquires instead. */
 uint64_t __real___tsan_atomic64_fetch_sub(volatile uint64_t *count, uint64_t less, int order);
 uint64_t __wrap___tsan_atomic64_fetch_sub(volatile uint64_t *count, uint64_t less, int order)
 {

@@ -1,14 +1,14 @@
-//! How many bytes are allocated. What is resident would also count what the allocator keeps for later.
+//! How many bytes are allocated. Resident memory would include what the allocator keeps for later.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// The system's allocator, counted.
+/// The system's allocator with a counter.
 struct Counting;
 
-/// One count for all threads would be a cache line that all of them write.
+/// A single counter would be a cache line that all threads write.
 const SHARDS: usize = 16;
 
 #[repr(align(128))]
@@ -20,13 +20,13 @@ thread_local! {
     static MARK: u8 = const { 0 };
 }
 
-/// Where this thread counts. Threads differ in the addresses of their thread-locals.
+/// The shard of this thread, by the address of a thread-local.
 fn shard() -> &'static AtomicUsize {
     let at = MARK.with(|mark| std::ptr::from_ref(mark).addr());
     &LIVE[(at >> 12) % SHARDS].0
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; the counting allocates nothing.
+// SAFETY: every call is passed to the system's allocator unchanged; the counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         shard().fetch_add(layout.size(), Relaxed);
@@ -44,7 +44,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A shard whose thread frees what others have allocated is below zero: only the sum counts.
+/// A shard whose thread frees allocations of others is negative: only the sum counts.
 pub(crate) fn bytes() -> usize {
     LIVE.iter().map(|shard| shard.0.load(Relaxed)).fold(0, usize::wrapping_add)
 }

@@ -1,4 +1,4 @@
-//! What is counted on our side, and held against `stats()`.
+//! The soak's own counters, compared with `stats()`.
 
 use std::{
     fmt::Write as _,
@@ -6,24 +6,25 @@ use std::{
     time::Duration,
 };
 
+use testkit::books::Done;
 use tokio_supervised::{Outcome, TaskStats, stats};
 
-/// One function's books.
+/// The counters of one function.
 pub(crate) struct Account {
     name: &'static str,
-    /// Bodies that began.
-    begun: AtomicU64,
+    /// Bodies that started.
+    started: AtomicU64,
     /// Bodies that were dropped before their end.
     stopped: AtomicU64,
-    /// By how they ended, as the body itself, or as the caller was told.
+    /// By outcome, as recorded by the body itself or as returned to the caller.
     ended: [AtomicU64; Outcome::ALL.len()],
-    /// Whether the caller was told the end of each run.
+    /// Whether the caller learns the outcome of each run.
     by_callers: bool,
-    /// Calls of a function that restarts: all runs but the first of each are restarts.
+    /// Calls of a restarting function: all runs but the first of each are restarts.
     pub(crate) calls: AtomicU64,
 }
 
-/// Each run is called by a driver, which is told how it ended, or drops it.
+/// A driver calls each run, and learns how it ended or drops it.
 pub(crate) static CALLS: Account = Account::of("soak: call", true);
 pub(crate) static ITEMS: Account = Account::of("soak: item", false);
 pub(crate) static JOBS: Account = Account::of("soak: job", false);
@@ -43,10 +44,10 @@ pub(crate) static LASTING_SECTIONS: Account = Account::of("soak: lasting section
 pub(crate) static LASTING_BLOCKS: Account = Account::of("soak: lasting blocks", false);
 pub(crate) static LASTING_GENERATIONS: Account = Account::of("soak: lasting generation", false);
 
-/// Balanced at the end of each round.
+/// Compared at the end of each round.
 pub(crate) static ROUND: Accounts =
     &[&CALLS, &ITEMS, &JOBS, &MEMBERS, &RESTARTED, &SECTIONS, &BLOCKS, &BLOCKS_IN_A_POOL, &FOREIGN];
-/// Of what lives as long as the soak: balanced at its end.
+/// Of functions that run throughout the soak: compared at its end.
 pub(crate) static LASTING: Accounts = &[
     &LASTING_CALLS,
     &LASTING_ITEMS,
@@ -64,7 +65,7 @@ impl Account {
     const fn of(name: &'static str, by_callers: bool) -> Self {
         Self {
             name,
-            begun: AtomicU64::new(0),
+            started: AtomicU64::new(0),
             stopped: AtomicU64::new(0),
             ended: [const { AtomicU64::new(0) }; Outcome::ALL.len()],
             by_callers,
@@ -78,25 +79,30 @@ impl Account {
 
     fn balance(&self, stats: &TaskStats) {
         let name = self.name;
-        let told = |outcome| stats.ended(outcome);
+        let counted_by_stats = |outcome| stats.ended(outcome);
         let counted = |outcome: Outcome| self.ended[outcome as usize].load(Relaxed);
-        let sum: u64 = Outcome::ALL.into_iter().map(told).sum();
-        assert_eq!((stats.running, stats.waiting, stats.started), (0, 0, sum), "{name}");
+        let sum: u64 = Outcome::ALL.into_iter().map(counted_by_stats).sum();
+        assert_eq!(Done::of(stats).complaint(), None, "{name}");
         assert!(stats.durations.count() <= stats.started, "{name}");
-        let (begun, stopped) = (self.begun.load(Relaxed), self.stopped.load(Relaxed));
+        let (started, stopped) = (self.started.load(Relaxed), self.stopped.load(Relaxed));
         let by_itself = [Outcome::Ok, Outcome::Error, Outcome::Panicked];
         for outcome in Outcome::ALL {
             if self.by_callers || by_itself.contains(&outcome) {
-                assert_eq!(counted(outcome), told(outcome), "{name}: {outcome}, {}", told_of(self));
+                assert_eq!(
+                    counted(outcome),
+                    counted_by_stats(outcome),
+                    "{name}: {outcome}, {}",
+                    report_on(self)
+                );
             }
         }
-        let ended_by_itself: u64 = by_itself.into_iter().map(told).sum();
-        assert_eq!(begun, ended_by_itself + stopped, "{name}: bodies");
+        let ended_by_itself: u64 = by_itself.into_iter().map(counted_by_stats).sum();
+        assert_eq!(started, ended_by_itself + stopped, "{name}: bodies");
         let others = sum - ended_by_itself;
         assert!(stopped <= others, "{name}: {stopped} were stopped, and {others} counted");
-        // A body that waits for nothing but its timeout is stopped by it, or by what came before.
-        assert!(told(Outcome::TimedOut) <= stopped, "{name}: timed out without a body");
-        let again = begun.max(stats.started) - self.calls.load(Relaxed);
+        // A body that waits only for its timeout is stopped by it, or by an earlier event.
+        assert!(counted_by_stats(Outcome::TimedOut) <= stopped, "{name}: timed out without a body");
+        let again = started.max(stats.started) - self.calls.load(Relaxed);
         if self.calls.load(Relaxed) > 0 {
             assert_eq!(stats.restarts, again, "{name}: restarts");
         } else {
@@ -105,16 +111,16 @@ impl Account {
     }
 }
 
-/// A body's entry in the books.
+/// Records one body.
 pub(crate) struct Entry(Option<&'static Account>);
 
 impl Entry {
     pub(crate) fn new(account: &'static Account) -> Self {
-        account.begun.fetch_add(1, Relaxed);
+        account.started.fetch_add(1, Relaxed);
         Self(Some(account))
     }
 
-    /// The body ends with what comes next, without an `.await` in between.
+    /// The body ends with the next step, without an `.await` in between.
     pub(crate) fn ends(mut self, outcome: Outcome) {
         let account = self.0.take().expect("it ends once");
         if !account.by_callers {
@@ -147,12 +153,12 @@ pub(crate) fn anything_runs(accounts: Accounts) -> bool {
     stats_of(accounts).any(|(_, stats)| stats.running + stats.waiting > 0)
 }
 
-/// Holds the books against what the crate has counted.
+/// Compares these counters with those of the crate.
 pub(crate) fn balance(accounts: Accounts) {
     stats_of(accounts).for_each(|(account, stats)| account.balance(&stats));
 }
 
-/// Whether there is no function that has not run yet.
+/// Whether every function has run.
 pub(crate) fn each_has_run() -> bool {
     all_stats().count() == ROUND.len() + LASTING.len()
 }
@@ -168,17 +174,17 @@ pub(crate) fn all_started() -> u64 {
     all_stats().map(|(_, stats)| stats.started).sum()
 }
 
-fn told_of(account: &Account) -> String {
+fn report_on(account: &Account) -> String {
     let found = all_stats().find(|(each, _)| each.name == account.name);
     found.map(|(_, stats)| format!("{stats:?}")).unwrap_or_default()
 }
 
-/// What each function has done.
-pub(crate) fn told() -> String {
+/// A report on each function.
+pub(crate) fn report() -> String {
     all_stats().map(|(_, stats)| format!("{stats:?}\n")).collect()
 }
 
-/// Runs, how many a second, and how they ended.
+/// Runs, runs per second, and outcomes.
 pub(crate) fn totals(within: Duration) -> String {
     let sum = |value: &dyn Fn(&TaskStats) -> u64| -> u64 {
         all_stats().map(|(_, stats)| value(&stats)).sum()
@@ -187,8 +193,9 @@ pub(crate) fn totals(within: Duration) -> String {
     let mut text = format!("{started} runs, {:.0} a second", started as f64 / within.as_secs_f64());
     for outcome in Outcome::ALL {
         let ended = sum(&|stats| stats.ended(outcome));
-        write!(text, ", {ended} {outcome}").expect("a String takes what is written");
+        write!(text, ", {ended} {outcome}").expect("writing to a `String` cannot fail");
     }
-    write!(text, "; {} restarts", sum(&|stats| stats.restarts)).expect("as above");
+    write!(text, "; {} restarts", sum(&|stats| stats.restarts))
+        .expect("writing to a `String` cannot fail");
     text
 }

@@ -1,4 +1,4 @@
-//! What uses the functions: a driver draws one way after another, until it is told to stop.
+//! The callers of the functions: a driver draws one operation after another until it is stopped.
 
 use std::{
     pin::pin,
@@ -11,14 +11,14 @@ use std::{
 
 use tokio::task::yield_now;
 use tokio_supervised::{
-    CancellationToken, Group, Outcome, Pool, TaskError, TrySpawnError, map, set_limit, task,
+    CancellationToken, Group, Outcome, Pool, TrySpawnError, map, set_limit, task,
 };
 
 use crate::{
     books,
-    random::Random,
-    work::{Failed, blocks, call, foreign, item, job, member, restarted},
+    work::{blocks, call, foreign, item, job, member, restarted},
 };
+use testkit::{Failed, random::Random};
 
 pub(crate) async fn until(stop: CancellationToken, pool: Pool, mut random: Random) {
     while !stop.is_cancelled() {
@@ -32,22 +32,14 @@ pub(crate) async fn until(stop: CancellationToken, pool: Pool, mut random: Rando
             18 => _ = restarting(&mut random).await,
             _ => resized(&pool, &mut random),
         }
-        // A call that is ready at once does not let others have the thread.
+        // A call that is ready at once does not yield.
         yield_now().await;
     }
 }
 
-/// How a call ended, as its caller was told.
-fn told<T>(result: &Result<T, Failed>) -> Outcome {
-    match result {
-        Ok(_) => Outcome::Ok,
-        Err(Failed::AsTold) => Outcome::Error,
-        Err(Failed::Task(TaskError::Panicked(_))) => Outcome::Panicked,
-        Err(Failed::Task(TaskError::Cancelled(_))) => Outcome::Cancelled,
-        Err(Failed::Task(TaskError::TimedOut(_))) => Outcome::TimedOut,
-        Err(Failed::Task(TaskError::Rejected(_))) => Outcome::Rejected,
-        Err(Failed::Task(other)) => panic!("none of the known: {other}"),
-    }
+/// How a call ended for its caller.
+fn outcome_of<T>(result: &Result<T, Failed>) -> Outcome {
+    result.as_ref().err().map_or(Outcome::Ok, Failed::outcome)
 }
 
 async fn turns(random: &mut Random, most: usize) {
@@ -56,7 +48,7 @@ async fn turns(random: &mut Random, most: usize) {
     }
 }
 
-/// To its end, or to its token's.
+/// To its end, or until its token fires.
 async fn called(random: &mut Random) {
     let token = CancellationToken::new();
     let mut run = pin!(call(&token, random.fork()));
@@ -72,16 +64,16 @@ async fn called(random: &mut Random) {
             }
         }
     };
-    books::CALLS.ended(told(&result));
+    books::CALLS.ended(outcome_of(&result));
 }
 
-/// Its owner loses interest.
+/// Its owner drops it.
 async fn dropped(random: &mut Random) {
     let token = CancellationToken::new();
     let run = call(&token, random.fork());
     tokio::select! {
         biased;
-        result = run => books::CALLS.ended(told(&result)),
+        result = run => books::CALLS.ended(outcome_of(&result)),
         () = turns(random, 4) => books::CALLS.ended(Outcome::Dropped),
     }
 }
@@ -132,39 +124,41 @@ async fn grouped(random: &mut Random) {
     }
 }
 
-/// The round's pool takes what comes until its drain, which is when the drivers have stopped.
+/// The round's pool accepts tasks until its drain, which starts when the drivers have stopped.
 async fn pooled(pool: &Pool, random: &mut Random) {
     let part = random.fork();
     match random.below(5) {
         4 => {
             let blocks = move |_| blocks(&books::BLOCKS_IN_A_POOL, part);
-            pool.spawn_blocking("soak: blocks in a pool", blocks).await.expect("it is open");
+            pool.spawn_blocking("soak: blocks in a pool", blocks)
+                .await
+                .expect("the gate or pool is open");
         }
-        0 => pool.spawn(move |token| job(token, part)).await.expect("it is open"),
+        0 => pool.spawn(move |token| job(token, part)).await.expect("the gate or pool is open"),
         1 => match pool.try_spawn(move |token| job(token, part)) {
             Ok(()) | Err(TrySpawnError::Full) => {}
-            Err(error) => panic!("it is open: {error}"),
+            Err(error) => panic!("the pool is open: {error}"),
         },
         2 => {
-            let slot = pool.reserve().await.expect("it is open");
+            let slot = pool.reserve().await.expect("the gate or pool is open");
             turns(random, 3).await;
             slot.spawn(move |token| job(token, part));
         }
         _ => {
             tokio::select! {
-                spawned = pool.spawn(move |token| job(token, part)) => spawned.expect("it is open"),
+                spawned = pool.spawn(move |token| job(token, part)) => spawned.expect("the gate or pool is open"),
                 () = turns(random, 3) => {}
             }
         }
     }
 }
 
-/// A pool of its own, whose drain may have to abort, or which is left alone.
+/// A separate pool, whose drain may have to abort, or which is dropped without one.
 async fn drained(random: &mut Random) {
     let pool = Pool::new(1 + random.below(3));
     for _ in 0..random.below(5) {
         let part = random.fork();
-        pool.spawn(move |token| job(token, part)).await.expect("it is open");
+        pool.spawn(move |token| job(token, part)).await.expect("the gate or pool is open");
     }
     match random.below(4) {
         0 => drop(pool),
@@ -172,7 +166,7 @@ async fn drained(random: &mut Random) {
     }
 }
 
-/// Counts the calls, so that the books can tell what the restarts must be.
+/// Counts the calls, from which the expected number of restarts follows.
 async fn restarting(random: &mut Random) -> Result<u64, Failed> {
     books::RESTARTED.calls.fetch_add(1, Relaxed);
     let runs = Arc::new(AtomicU64::new(random.next()));
@@ -180,8 +174,8 @@ async fn restarting(random: &mut Random) -> Result<u64, Failed> {
 }
 
 fn resized(pool: &Pool, random: &mut Random) {
-    pool.set_limit(1 + random.below(16)).expect("it is not 0");
+    pool.set_limit(1 + random.below(16)).expect("the limit is not 0");
     let (name, most) = [("soak: call", 8), ("soak: item", 6), ("soak: job", 12)][random.below(3)];
-    // Only a function that has run has a limit to be changed.
+    // Only a function that has run has a limit that can be changed.
     _ = set_limit(name, 1 + random.below(most));
 }

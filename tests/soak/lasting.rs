@@ -1,6 +1,6 @@
-//! Groups, pools and a map that live as long as the soak, on a runtime of their own, beside the rounds.
+//! Groups, pools and a map that live as long as the soak, on a separate runtime, beside the rounds.
 //!
-//! What they run has names and books of its own, which are balanced once, at the end.
+//! Their functions have separate names and counters, which are compared once, at the end.
 
 use std::{
     collections::HashMap,
@@ -26,18 +26,18 @@ use tokio_supervised::{
 use crate::{
     PATIENCE,
     books::{self, Account, Entry},
-    random::Random,
-    work::{Failed, THROWN, end},
+    work::{THROWN, end},
 };
+use testkit::{Failed, random::Random};
 
-/// The start of the name of everything that runs here.
+/// The prefix of the names of everything that runs here.
 pub(crate) const PREFIX: &str = "soak: lasting";
 const CALL: &str = "soak: lasting call";
 const WORKERS: usize = 2;
-/// Of the map at once.
+/// Concurrent runs of the map.
 const ITEMS: usize = 4;
 
-/// How many spawns were accepted, and how many items the map has read. Each spawn must be a run in the end.
+/// How many spawns were accepted, and how many items the map has read. Each spawn must become a run.
 #[derive(Default)]
 struct Accepted {
     members: AtomicU64,
@@ -49,7 +49,7 @@ struct Accepted {
     items: AtomicU64,
 }
 
-/// What a feeder needs: when to stop, what to count in, and what to draw from.
+/// The state of a feeder: when to stop, its counters, and its random numbers.
 struct Feed {
     stop: CancellationToken,
     accepted: Arc<Accepted>,
@@ -92,13 +92,13 @@ impl Lasting {
         }
         feeders.spawn(restart(feed(random)));
         feeders.spawn(read(stop.clone(), random.fork()));
-        feeders.spawn(begin_relay(relay.clone(), feed(random)));
+        feeders.spawn(start_relay(relay.clone(), feed(random)));
         let endless = tokio::spawn(endless(feed(random)));
         drop(entered);
         Self { runtime, check, stop, feeders, endless, group, pool, relay, accepted }
     }
 
-    /// Stops the feeders, lets all that was accepted finish, and checks that nothing is left.
+    /// Stops the feeders, waits for all accepted work, and checks that nothing is left.
     pub(crate) fn end(self) {
         let Self { runtime, check, stop, mut feeders, endless, group, pool, relay, accepted } =
             self;
@@ -107,7 +107,7 @@ impl Lasting {
             while let Some(ended) = feeders.join_next().await {
                 ended.expect("no panic reaches a feeder");
             }
-            let mapped = endless.await.expect("no panic reaches who awaits the map");
+            let mapped = endless.await.expect("no panic reaches the caller of the map");
             let cancelled = matches!(mapped, Err(Failed::Task(TaskError::Cancelled(_))));
             assert!(cancelled, "the endless map ended before it was stopped");
             // A generation spawns the next one before it ends.
@@ -134,11 +134,7 @@ impl Lasting {
                 ("generations", count(&accepted.generations), &books::LASTING_GENERATIONS),
             ];
             for (what, accepted, account) in runs {
-                assert_eq!(
-                    accepted,
-                    books::started(account),
-                    "{what} that were accepted, and runs"
-                );
+                assert_eq!(accepted, books::started(account), "accepted {what}, and runs");
             }
             // The token may fire between the read of an item and its run.
             let (read, runs) = (count(&accepted.items), books::started(&books::LASTING_ITEMS));
@@ -152,24 +148,24 @@ pub(crate) fn is_lasting(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-/// One group for all of the soak: constant spawns through handles, of tasks that do not fail.
+/// One group throughout the soak: constant spawns through handles, of tasks that do not fail.
 async fn feed_group(group: GroupHandle<(), Failed>, mut feed: Feed) {
     while !feed.stop.is_cancelled() {
         let part = feed.random.fork();
-        group.spawn(move |token| member(token, part)).await.expect("the group takes all");
+        group.spawn(move |token| member(token, part)).await.expect("the group accepts all spawns");
         feed.accepted.members.fetch_add(1, Relaxed);
         yield_now().await;
     }
 }
 
-/// One pool for all of the soak, through clones of its handle; its tasks end in every way.
+/// One pool throughout the soak, through clones of its handle; its tasks end in every way.
 async fn feed_pool(pool: Pool, mut feed: Feed) {
     while !feed.stop.is_cancelled() {
         let part = feed.random.fork();
         let jobs = &feed.accepted.jobs;
         match feed.random.below(8) {
             0 => {
-                pool.set_limit(1 + feed.random.below(16)).expect("it is not 0");
+                pool.set_limit(1 + feed.random.below(16)).expect("the limit is not 0");
             }
             1 => {
                 let work = move |_| blocks(part);
@@ -185,7 +181,7 @@ async fn feed_pool(pool: Pool, mut feed: Feed) {
             4 | 5 => {
                 let slot = pool.clone().reserve().await.expect("the pool is open");
                 yield_now().await;
-                // Every other slot is given back unused.
+                // Every other slot is released unused.
                 if feed.random.below(2) == 0 {
                     slot.spawn(move |token| job(token, part));
                     jobs.fetch_add(1, Relaxed);
@@ -208,7 +204,7 @@ async fn restart(mut feed: Feed) {
     }
 }
 
-/// Reads what the crate shows, checks that no counter decreases, and changes a limit.
+/// Reads the crate's reports, checks that no counter decreases, and changes a limit.
 async fn read(stop: CancellationToken, mut random: Random) {
     let mut before = HashMap::new();
     while !stop.is_cancelled() {
@@ -220,7 +216,7 @@ async fn read(stop: CancellationToken, mut random: Random) {
             let decreased = task.started < started || ended < ended_before;
             assert!(!decreased, "from {started} started, {ended_before} ended: {task:?}");
         }
-        // Only a function that has run has a limit to be changed.
+        // Only a function that has run has a limit that can be changed.
         _ = set_limit(CALL, 1 + random.below(8));
         sleep(Duration::from_millis(5)).await;
     }
@@ -236,7 +232,7 @@ async fn endless(mut feed: Feed) -> Result<Vec<()>, Failed> {
 
 type Boxed = Pin<Box<dyn Future<Output = Result<(), Failed>> + Send>>;
 
-async fn begin_relay(relay: Pool, feed: Feed) {
+async fn start_relay(relay: Pool, feed: Feed) {
     hand_on(&relay.clone(), None, feed).await;
 }
 
@@ -249,7 +245,7 @@ async fn hand_on(relay: &Pool, group: Option<Group<(), Failed>>, feed: Feed) {
     relay.spawn(next).await.expect("the relay is open");
 }
 
-/// Joins the group of the generation before, makes one, and hands it to the next generation, which it spawns.
+/// Joins the group of the previous generation, creates one, and passes it to the next generation, which it spawns.
 fn generation(
     relay: Pool,
     token: CancellationToken,
@@ -277,7 +273,7 @@ fn generation(
     })
 }
 
-/// A member of a group that must not fail: what it calls does.
+/// A member of a group that must not fail, although the function that it calls does.
 #[supervised(name = "soak: lasting member")]
 async fn member(token: &CancellationToken, random: Random) -> Result<(), Failed> {
     let entry = Entry::new(&books::LASTING_MEMBERS);
@@ -312,7 +308,7 @@ async fn section(mut random: Random) -> Result<u64, Failed> {
     Ok(random.next())
 }
 
-/// One panic in 50, at a steady rate; errors, timeouts and sections beside it.
+/// One panic in 50, at a steady rate, and errors, timeouts and sections.
 async fn act(account: &'static Account, mut random: Random) -> Result<u64, Failed> {
     let entry = Entry::new(account);
     if random.below(4) == 0 {
@@ -325,7 +321,7 @@ async fn act(account: &'static Account, mut random: Random) -> Result<u64, Faile
         }
         2..5 => {
             entry.ends(Outcome::Error);
-            return Err(Failed::AsTold);
+            return Err(Failed::own(0));
         }
         5 => pending().await,
         6..15 => {

@@ -1,29 +1,30 @@
-//! Everything at once at full load, in rounds, for some seconds, or for as long as `MINUTES=15` says.
+//! All operations at once under full load, in rounds, for some seconds, or for as long as `MINUTES=15` says.
 //!
-//! Each round makes a pool, lets drivers loose that draw what to do next, stops them, drains the pool, and then
-//! holds that
+//! Each round creates a pool, starts drivers that draw their operations, stops them, drains the pool, and then
+//! asserts that
 //!
-//! 1. the books balance: what was counted inside the bodies, and by those who called, is what `stats()` tells;
-//! 2. nothing is left: no live task, no task that the [`LeakCheck`] does not know from before.
+//! 1. the counters agree: those of the bodies and callers equal those of `stats()`;
+//! 2. nothing is left: no live task, and nothing that the [`LeakCheck`] did not know before.
 //!
-//! Beside the rounds, on a runtime of its own, `lasting` runs a group, pools, a map and a relay of groups that live as
-//! long as the soak. At its end 1 and 2 hold for those, too; every spawn that was accepted has been a run; and
+//! Beside the rounds, on a separate runtime, `lasting` runs a group, pools, a map and a relay of groups that live
+//! as long as the soak. At its end 1 and 2 hold for those too; every accepted spawn has become a run; and
 //!
-//! 3. memory is flat: the last third of the soak has no more bytes allocated than the first third after the warm-up,
-//!    and a slack.
+//! 3. memory is flat: the last third of the soak has no more bytes allocated than the first third after the
+//!    warm-up, plus a tolerance.
 //!
-//! `SEED=…` draws the same plan again; how its parts meet is the scheduler's. A watchdog ends a round that hangs.
+//! `SEED=…` draws the same plan again; the interleaving depends on the scheduler. A watchdog ends a round that
+//! hangs.
 
 #![allow(clippy::unwrap_used)]
-#![expect(clippy::disallowed_methods, reason = "the drivers stand outside of what they drive")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the drivers are plain tasks outside of supervision"
+)]
 
 mod allocated;
 mod books;
 mod drive;
 mod lasting;
-#[allow(dead_code, reason = "other tests need the rest")]
-#[path = "../support/random.rs"]
-mod random;
 mod work;
 
 use std::{
@@ -35,34 +36,35 @@ use std::{
 use tokio::task::JoinSet;
 use tokio_supervised::{CancellationToken, LeakCheck, Pool, tasks};
 
-use crate::{lasting::Lasting, random::Random};
+use crate::lasting::Lasting;
+use testkit::random::Random;
 
 const DRIVERS: usize = 24;
-/// Of the rounds, those before this part are warm-up.
+/// The rounds before this fraction are warm-up.
 const WARM_UP: u32 = 5;
 const SAMPLES_A_ROUND: u32 = 10;
-/// At the most, for the drivers to come to each function.
+/// The maximum time for the drivers to reach each function.
 const MORE_ROUNDS: u32 = 50;
-/// A round's work is stopped and ends by itself within milliseconds: it hangs where it takes so long.
+/// A round's work is stopped and ends by itself within milliseconds: a round that takes this long hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// By how many bytes the median of what is allocated may grow from the first third of the samples to the last third.
+/// By how many bytes the median of allocated bytes may grow from the first third of the samples to the last third.
 ///
-/// About 0.4 MB are allocated at steady load, whatever the length of the soak. What grows without a leak are buffers
-/// that keep the room for the most that they ever held: one step of some 50 KB was seen in 5,000,000 runs. A leak of 16
-/// bytes in each run of one function is above the slack after 16,000 runs between the thirds: those of the busiest
-/// functions reach that in the quick form, and each way to end does in three minutes.
+/// About 0.4 MB are allocated at steady load, for any length of the soak. Buffers that keep their maximum
+/// capacity grow without a leak: one step of some 50 KB was seen in 5,000,000 runs. A leak of 16 bytes in each run
+/// of one function exceeds the tolerance after 16,000 runs between the thirds: the busiest functions reach that in
+/// the quick form, and each outcome does in three minutes.
 const SLACK: usize = 256 << 10;
-/// By what factor the median of what is resident may grow.
+/// The factor by which the median of resident memory may grow.
 ///
-/// It finds what no allocation shows: the stacks of threads. It is a factor since the system's allocator keeps some 20
-/// times of what is allocated, in an arena for each thread, which grew by a fourth in three minutes.
+/// It detects what no allocation shows: the stacks of threads. It is a factor since the system's allocator keeps
+/// some 20 times the allocated bytes, in an arena for each thread, which grew by a fourth in three minutes.
 const RESIDENT_FACTOR: usize = 2;
-/// In each third: fewer samples tell nothing.
+/// In each third: fewer samples are inconclusive.
 const LEAST_SAMPLES: usize = 5;
 
 #[test]
-fn a_service_under_full_load_keeps_its_books_and_its_memory() {
-    // Ten thousands of panics are to come. The hook of the crate calls the one before it.
+fn a_service_under_full_load_has_exact_counters_and_no_leak() {
+    // Tens of thousands of panics follow. The hook of the crate calls the previous one.
     std::panic::set_hook(Box::new(|info| {
         let info = info.to_string();
         if !info.ends_with(work::THROWN) {
@@ -78,14 +80,14 @@ fn a_service_under_full_load_keeps_its_books_and_its_memory() {
     let watchdog = Watchdog::over(length + PATIENCE);
     let runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = { runtime }.worker_threads(4).enable_all().build().unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     let lasting = Lasting::start(&mut random);
     let mut samples = Samples::default();
     for number in 1..=rounds {
         runtime.block_on(round(&mut random, length, &mut samples, number > rounds / WARM_UP));
         watchdog.alive();
         if minutes.is_some() {
-            println!("round {number} of {rounds}: {}", books::totals(begun.elapsed()));
+            println!("round {number} of {rounds}: {}", books::totals(started.elapsed()));
             println!("{} bytes allocated, {:?} resident", allocated::bytes(), resident());
         }
     }
@@ -97,15 +99,15 @@ fn a_service_under_full_load_keeps_its_books_and_its_memory() {
         runtime.block_on(round(&mut random, length, &mut samples, false));
         watchdog.alive();
     }
-    assert!(books::each_has_run(), "some function never ran");
+    assert!(books::each_has_run(), "every function has run");
     lasting.end();
     watchdog.alive();
     assert!(tasks().is_empty(), "nothing is left:\n{}", tasks());
-    println!("{}", books::totals(begun.elapsed()));
+    println!("{}", books::totals(started.elapsed()));
     samples.are_flat();
 }
 
-/// With `counts`, what is resident meanwhile is sampled.
+/// With `counts`, resident memory is sampled meanwhile.
 async fn round(random: &mut Random, length: Duration, samples: &mut Samples, counts: bool) {
     let check = LeakCheck::new();
     let pool = Pool::new(16);
@@ -122,10 +124,10 @@ async fn round(random: &mut Random, length: Duration, samples: &mut Samples, cou
     }
     stop.cancel();
     while let Some(ended) = drivers.join_next().await {
-        ended.expect("no panic gets as far as a driver");
+        ended.expect("no panic reaches a driver");
     }
     pool.drain(PATIENCE).await.expect("each task of the pool has its timeout");
-    // What was dropped or aborted ends by itself.
+    // Dropped or aborted tasks end by themselves.
     while tasks().iter().any(|task| !lasting::is_lasting(task.name))
         || books::anything_runs(books::ROUND)
     {
@@ -135,19 +137,19 @@ async fn round(random: &mut Random, length: Duration, samples: &mut Samples, cou
     check.verify().await.expect("nothing is left");
 }
 
-/// Ends the process where no round has ended for too long, and tells what was alive.
+/// Ends the process if no round has ended for too long, and prints what was alive.
 struct Watchdog(mpsc::Sender<()>);
 
 impl Watchdog {
     fn over(longest: Duration) -> Self {
-        let (alive, heard) = mpsc::channel();
+        let (alive, receiver) = mpsc::channel();
         thread::spawn(move || {
             loop {
-                match heard.recv_timeout(longest) {
+                match receiver.recv_timeout(longest) {
                     Ok(()) => {}
                     Err(mpsc::RecvTimeoutError::Disconnected) => return,
                     Err(mpsc::RecvTimeoutError::Timeout) => {
-                        eprintln!("a round hangs:\n{}\n{}", tasks(), books::told());
+                        eprintln!("a round hangs:\n{}\n{}", tasks(), books::report());
                         std::process::abort();
                     }
                 }
@@ -157,11 +159,11 @@ impl Watchdog {
     }
 
     fn alive(&self) {
-        self.0.send(()).expect("the watchdog listens");
+        self.0.send(()).expect("the watchdog is alive");
     }
 }
 
-/// What was allocated and resident, and how many runs there had been.
+/// Allocated and resident bytes, and the number of runs so far.
 #[derive(Default)]
 struct Samples {
     allocated: Vec<usize>,
@@ -183,14 +185,15 @@ impl Samples {
         assert!(last <= first + SLACK, "memory grows: {last} > {first} + {SLACK}, {runs} runs");
         if let Some((first, last)) = thirds(&self.resident) {
             println!("resident: {first} bytes in the first third, {last} in the last");
-            // A sanitizer keeps its notes in it.
-            let ignored = std::env::var_os("RESIDENT").is_some_and(|told| told == "ignored");
+            // A sanitizer keeps its own data in it.
+            let ignored = std::env::var_os("RESIDENT").is_some_and(|value| value == "ignored");
             assert!(ignored || last <= first * RESIDENT_FACTOR, "memory grows: {last} > {first}");
         }
     }
 }
 
-/// The medians of the first third and of the last: a single sample meets what is live at that moment. None of too few.
+/// The medians of the first third and of the last: a single sample includes momentary allocations. `None` for too
+/// few samples.
 fn thirds<T: Copy + Ord>(samples: &[T]) -> Option<(T, T)> {
     let third = samples.len() / 3;
     let median = |samples: &[T]| {
@@ -202,7 +205,7 @@ fn thirds<T: Copy + Ord>(samples: &[T]) -> Option<(T, T)> {
     (third >= LEAST_SAMPLES).then(|| (median(first), median(last)))
 }
 
-/// What the process has in memory, in bytes; none where nobody tells.
+/// The resident memory of the process, in bytes; `None` if the system does not report it.
 fn resident() -> Option<usize> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: usize = statm.split(' ').nth(1)?.parse().ok()?;

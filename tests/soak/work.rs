@@ -1,4 +1,4 @@
-//! What is run: functions that do what their part of the seed says.
+//! The functions that run: each acts as its part of the seed says.
 
 use std::{
     future::pending,
@@ -10,23 +10,13 @@ use std::{
 };
 
 use tokio::{task::yield_now, time::sleep};
-use tokio_supervised::{CancellationToken, Outcome, TaskError, shield, supervised};
+use tokio_supervised::{CancellationToken, Outcome, shield, supervised};
 
-use crate::{
-    books::{self, Account, Entry},
-    random::Random,
-};
+use crate::books::{self, Account, Entry};
+use testkit::{Failed, random::Random};
 
-/// What panics say.
-pub(crate) const THROWN: &str = "as thrown";
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failed {
-    #[error("as told")]
-    AsTold,
-    #[error(transparent)]
-    Task(#[from] TaskError),
-}
+/// The message of panics.
+pub(crate) const THROWN: &str = "a drawn panic";
 
 /// A body: some turns, then one of the ways to end.
 async fn act(account: &'static Account, mut random: Random) -> Result<u64, Failed> {
@@ -41,14 +31,14 @@ async fn act(account: &'static Account, mut random: Random) -> Result<u64, Faile
         }
         1..4 => {
             entry.ends(Outcome::Error);
-            return Err(Failed::AsTold);
+            return Err(Failed::own(0));
         }
-        // Until its timeout, or what comes before.
+        // Until its timeout or an earlier event.
         4 => pending().await,
         5 => sleep(Duration::from_millis(1)).await,
         6..10 => {
             let part = random.fork();
-            // However the section ends, the body goes on.
+            // However the section ends, the body continues.
             _ = shield(Duration::from_millis(20), |token| section(token, part)).await;
         }
         _ => {}
@@ -82,14 +72,14 @@ pub(crate) async fn job(random: Random) -> Result<u64, Failed> {
     act(&books::JOBS, random).await
 }
 
-/// On a thread of its own, which nothing takes from it.
+/// A closure on its own thread, which cannot be interrupted.
 pub(crate) fn blocks(account: &'static Account, mut random: Random) -> Result<u64, Failed> {
     let entry = Entry::new(account);
     std::thread::yield_now();
     end(entry, random.below(50), random.next())
 }
 
-/// One of the ways to end: a panic, an error, or well.
+/// One of the outcomes: a panic, an error, or success.
 pub(crate) fn end(entry: Entry, way: usize, value: u64) -> Result<u64, Failed> {
     match way {
         0 => {
@@ -98,7 +88,7 @@ pub(crate) fn end(entry: Entry, way: usize, value: u64) -> Result<u64, Failed> {
         }
         1 => {
             entry.ends(Outcome::Error);
-            Err(Failed::AsTold)
+            Err(Failed::own(0))
         }
         _ => {
             entry.ends(Outcome::Ok);
@@ -107,12 +97,12 @@ pub(crate) fn end(entry: Entry, way: usize, value: u64) -> Result<u64, Failed> {
     }
 }
 
-/// What a `task!` does.
+/// The body of a `task!`.
 pub(crate) async fn foreign(random: Random) -> Result<u64, Failed> {
     act(&books::FOREIGN, random).await
 }
 
-/// It ends by itself: told to stop, it takes no more turns.
+/// It ends by itself: once cancelled, it takes no more turns.
 #[supervised(name = "soak: member", timeout = "5ms", grace = "2ms")]
 pub(crate) async fn member(token: &CancellationToken, mut random: Random) -> Result<u64, Failed> {
     if random.below(4) > 0 {
@@ -136,7 +126,7 @@ pub(crate) async fn member(token: &CancellationToken, mut random: Random) -> Res
 )]
 pub(crate) async fn restarted(runs: Arc<AtomicU64>) -> Result<u64, Failed> {
     let entry = Entry::new(&books::RESTARTED);
-    // Each run goes on where the one before it was.
+    // Each run continues with the random numbers of the previous one.
     let run = runs.fetch_add(1, Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     yield_now().await;
     end(entry, (run % 5) as usize, run)

@@ -1,4 +1,4 @@
-//! Without URLs: a server of its own, and pages that end in every way.
+//! Without URLs: a built-in server, and pages that end in every way.
 
 mod pages;
 
@@ -10,10 +10,10 @@ use tokio_supervised::{CancellationToken, Group, task};
 
 use crate::{fetch::Tools, finish, progress::Progress, run, store::Store};
 
-/// Fetches the planned pages from a server on loopback, and says whether they ended as planned.
+/// Fetches the planned pages from a server on loopback, and reports whether they ended as planned.
 ///
-/// The last ones never answer. When nothing else is left, the demo gives up on them, as a person with
-/// Ctrl-C would: it fires a token of its own, and the program goes on.
+/// The last ones never answer. When nothing else is left, the demo gives up on them, as a person would with Ctrl-C: it
+/// cancels its token, and the program continues.
 pub(crate) async fn show(
     token: &CancellationToken,
     store: Option<Store>,
@@ -32,7 +32,7 @@ pub(crate) async fn show(
         .await;
     eprintln!("No URLs: fetching {} pages of a demo server at http://{address}/", urls.len());
 
-    // A proxy of the environment would look for the server in vain.
+    // A proxy of the environment cannot reach the server.
     let client = Client::builder().no_proxy().build()?;
     let progress = Progress::new(urls.len());
     let tools = Arc::new(Tools { client, store, progress });
@@ -52,7 +52,7 @@ pub(crate) async fn show(
     if !as_planned && !token.is_cancelled() {
         eprintln!("Not as planned, which is {planned:?}");
     }
-    // The table comes first, also where a signal was so early that nothing was served.
+    // Print the table first, even if the signal came before anything was served.
     let end = finish(token, report, as_planned)?;
     served?;
     Ok(end)

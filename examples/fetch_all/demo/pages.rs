@@ -1,4 +1,4 @@
-//! The pages of the demo: what is fetched, in which order, and what should come of it.
+//! The pages of the demo: their order and their expected ends.
 
 use std::{convert::Infallible, future, io, net::SocketAddr, time::Duration};
 
@@ -23,11 +23,11 @@ enum Kind {
     Failing,
     /// The connection ends before the page does.
     Cut,
-    /// A page that the program's own parser does not survive.
+    /// A page that makes the program's own parser panic.
     BadTitle,
     /// Never answers.
     Stuck,
-    /// The same, at the end, where the demo does not wait for the timeout.
+    /// The same, at the end: the demo does not wait for the timeout.
     GivenUp,
 }
 

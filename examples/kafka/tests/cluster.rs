@@ -39,7 +39,7 @@ impl Cluster {
         producer.flush(Duration::from_secs(30)).unwrap();
     }
 
-    /// Appends jobs until it is told to stop: so many to each partition, and again after a pause.
+    /// Appends jobs until it is cancelled: `n` to each partition, and again after a pause.
     pub(crate) fn feed(&self, each: usize, pause: Duration) -> Feed {
         let (stop, stopped) = mpsc::channel();
         let producer = producer(&self.brokers());

@@ -11,10 +11,10 @@ use std::time::Duration;
 use cluster::{Cluster, PARTITIONS};
 use worker::{Worker, refusals, until_done};
 
-/// What the workers of one member may have under way.
+/// The number of messages that the workers of one member may run at once.
 const AT_ONCE: usize = 8;
 
-/// What a message takes: one member does 160 in a second.
+/// The time that a message takes: one member does 160 in a second.
 const QUICK: Duration = Duration::from_millis(50);
 
 /// Between two batches of twelve: more than one member can do, and less than two.
@@ -25,7 +25,7 @@ fn numbers(to: usize) -> impl Iterator<Item = String> {
 }
 
 #[test]
-fn members_come_and_go_and_each_message_is_done_once() {
+fn each_message_is_processed_once_while_members_come_and_go() {
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
     let start = |name| Worker::start(&cluster, folder.path(), name, QUICK);
 
@@ -54,7 +54,7 @@ fn members_come_and_go_and_each_message_is_done_once() {
 }
 
 #[test]
-fn a_partition_that_is_taken_away_is_drained_first() {
+fn a_revoked_partition_is_drained_first() {
     let slow = Duration::from_millis(1_500);
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
 
@@ -74,7 +74,7 @@ fn a_partition_that_is_taken_away_is_drained_first() {
 }
 
 #[test]
-fn a_member_that_dies_loses_nothing_and_little_is_done_again() {
+fn a_killed_member_loses_nothing_and_repeats_little() {
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
     let start = |name| Worker::start(&cluster, folder.path(), name, QUICK);
 
@@ -97,7 +97,7 @@ fn a_member_that_dies_loses_nothing_and_little_is_done_again() {
 }
 
 #[test]
-fn a_poisoned_message_is_dead_and_costs_no_other() {
+fn a_poisoned_message_is_dead_lettered_and_affects_no_other() {
     const JOBS: usize = 300;
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
     cluster.produce(
@@ -112,7 +112,7 @@ fn a_poisoned_message_is_dead_and_costs_no_other() {
 }
 
 #[test]
-fn what_is_committed_is_not_done_again_by_the_next_start() {
+fn committed_messages_are_not_processed_again_after_a_restart() {
     let jobs = AT_ONCE * PARTITIONS as usize;
     let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
     for round in 1..=3 {

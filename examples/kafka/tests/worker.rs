@@ -1,4 +1,4 @@
-//! A member of the group, as a process with a file of its own.
+//! A member of the group, as a process with its own output file.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ use crate::cluster::{Cluster, TOPIC};
 /// Longer than anything takes on a busy machine.
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(120);
 
-/// How often a file is looked at for more: nobody tells when it grows.
+/// How often a file is checked for more: nothing notifies a reader.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 fn look_again() {
@@ -73,7 +73,7 @@ impl Worker {
         }
     }
 
-    /// Told to stop, it leaves the group in order.
+    /// When cancelled, it leaves the group in order.
     pub(crate) fn leaves(mut self) {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
         let begun = Instant::now();
@@ -95,14 +95,14 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Both fail where it has ended.
+        // Both fail if it has ended.
         _ = self.child.kill();
         _ = self.child.wait();
     }
 }
 
-/// How often the cluster refused the commit of a partition that was taken away. The mock does in the midst of a
-/// rebalance, where a broker takes it.
+/// How often the cluster refused the commit of a revoked partition. The mock refuses it during a rebalance, which a
+/// broker accepts.
 pub(crate) fn refusals(folder: &Path, members: &[&str]) -> usize {
     let told = members.iter().map(|member| fs::read_to_string(folder.join(member)).unwrap());
     told.map(|told| told.matches("could not be committed").count()).sum()

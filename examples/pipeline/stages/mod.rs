@@ -1,11 +1,11 @@
 //! The four stages, and how they are joined.
 //!
-//! 1. Every line that `read` has taken is written, whatever stops the pipeline, but for those behind a
-//!    failure, and what a stage that spent its grace held.
-//! 2. A stage ends when the channel before it is closed and empty, or the one behind it is gone: the end of
-//!    the input, an interrupt and a failure all pass through the pipeline in the order of the stages.
-//! 3. Whoever finds the next stage gone is silent: the stage that failed says why.
-//! 4. At most `3 * CAPACITY` lines are in the channels, and one is in the hands of each stage.
+//! 1. Every line that `read` has taken is written, however the pipeline stops, except lines after a failure,
+//!    and lines in a stage that used up its grace.
+//! 2. A stage ends when the channel before it is closed and empty, or the next stage has ended: the end of the input,
+//!    an interrupt and a failure all pass through the pipeline in the order of the stages.
+//! 3. A stage whose next stage has ended is silent: the stage that failed reports the reason.
+//! 4. At most `3 * CAPACITY` lines are in the channels, and one in each stage.
 //!
 //! `tests.rs` checks all four.
 
@@ -27,13 +27,13 @@ use tokio_supervised::{CancellationToken, Group, TaskError};
 
 use crate::inlet::{AllStarted, channel};
 
-/// Lines between two stages: enough to keep both at work, and few enough to be written soon.
+/// Lines between two stages: enough to keep both busy, and few enough to be written soon.
 const CAPACITY: usize = 64;
 
 /// The longest line that is taken, in bytes.
 const LONGEST: usize = 1024 * 1024;
 
-/// How far it has got; read by `main` when all stages have ended.
+/// Progress, read by `main` when all stages have ended.
 #[derive(Default)]
 pub(crate) struct Progress {
     read: AtomicU64,
@@ -45,7 +45,7 @@ impl Progress {
         self.read.load(Relaxed)
     }
 
-    /// Lines that are known to have left the process: those in a buffer are not.
+    /// Lines that have left the process for certain: not those in a buffer.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Relaxed)
     }
@@ -67,7 +67,7 @@ struct Record {
 ///
 /// # Errors
 ///
-/// The first failure; the cancellation, where the token fired first. Every stage has ended then.
+/// The first failure; the cancellation, if the token fired first. Every stage has ended then.
 pub(crate) async fn run(
     token: &CancellationToken,
     from: impl AsyncBufRead + Send + Unpin + 'static,
@@ -92,7 +92,7 @@ pub(crate) async fn run(
 /// Why not every line was written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PipelineError {
-    /// What the boundary of a stage says: a panic, the cancellation.
+    /// Errors of a stage's boundary: a panic, the cancellation.
     #[error(transparent)]
     Task(#[from] TaskError),
     #[error("the table cannot be read")]

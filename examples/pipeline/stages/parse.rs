@@ -6,7 +6,7 @@ use tokio_supervised::supervised;
 use super::{Line, PipelineError, Record};
 use crate::inlet::Inlet;
 
-/// It does not look at the token, but at its channel, which is closed when the source has stopped.
+/// It does not check the token: its channel is closed when the source has stopped.
 #[supervised(name = "parse", on_cancel = "cooperate", grace = "5s")]
 pub(super) async fn parse(from: Inlet<Line>, to: Sender<Record>) -> Result<(), PipelineError> {
     let mut from = from.open();

@@ -1,4 +1,4 @@
-//! The source: the one stage that looks at the token.
+//! The source: the only stage that checks the token.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -11,7 +11,7 @@ use tokio_supervised::{CancellationToken, supervised};
 use super::{LONGEST, Line, PipelineError, Progress};
 use crate::inlet::AllStarted;
 
-/// Reads lines until the input ends or the token fires. A line that it holds then is handed on.
+/// Reads lines until the input ends or the token fires. A line that was already read is passed on.
 #[supervised(name = "read", grace = "5s")]
 pub(super) async fn read<R>(
     token: &CancellationToken,
@@ -35,7 +35,7 @@ where
     Ok(())
 }
 
-/// Half a line that was read when the token fires is dropped with this: it was never taken.
+/// If the token fires, half a line is dropped with this: it was never taken.
 #[supervised(name = "next line")]
 async fn next_line<R>(from: &mut R, number: u64) -> Result<Option<Vec<u8>>, PipelineError>
 where

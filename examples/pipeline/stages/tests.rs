@@ -1,11 +1,11 @@
-//! What the head of the module promises.
+//! Tests of the module's invariants.
 //!
-//! All on one thread and on paused time: the clock moves on only when no task can, so that a `timeout` is no
-//! guess here, but the moment at which nothing moves any more. Each test also fails for a task that it leaves.
+//! All on one thread and on paused time: the clock advances only when no task can run, so a `timeout` marks the moment
+//! at which nothing moves any more. Each test also fails if it leaks a task.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
+    reason = "a test drives the pipeline from outside, with its own tasks"
 )]
 
 use std::{
@@ -34,12 +34,12 @@ async fn until_idle<F: Future>(future: F) -> Option<F::Output> {
     timeout(Duration::from_millis(1), future).await.ok()
 }
 
-/// The table of so many good lines.
+/// A table of `count` good lines.
 fn table(lines: u64) -> String {
     (0..lines).map(|n| format!("key {n}\tvalue {n}\n")).collect()
 }
 
-/// A pipeline at work, as a task of its own: the only one that is no stage.
+/// A running pipeline, in a separate task, which is not a stage.
 struct Pipeline {
     token: CancellationToken,
     progress: Arc<Progress>,
@@ -110,7 +110,7 @@ async fn a_bad_line_is_the_error_and_all_lines_before_it_are_written() {
 }
 
 #[supervised::test(start_paused = true)]
-async fn a_line_without_end_is_refused_before_it_fills_the_memory() {
+async fn an_endless_line_is_refused_before_it_fills_the_memory() {
     let text = table(3) + &"x".repeat(LONGEST + 1);
     let (result, read, written) = Pipeline::start(io::Cursor::new(text), sink()).end().await;
     assert_eq!(result.unwrap_err().to_string(), "line 4: longer than 1 MiB");
@@ -159,7 +159,7 @@ impl AsyncWrite for Broken {
 }
 
 #[supervised::test(start_paused = true)]
-async fn a_writer_that_fails_is_the_error_and_stops_an_input_without_end() {
+async fn a_failing_writer_is_the_error_and_stops_an_endless_input() {
     let (mut input, from) = duplex(1024);
     let pipeline = Pipeline::start(from, Broken::Fails);
     input.write_all(table(1).as_bytes()).await.unwrap();
@@ -169,7 +169,7 @@ async fn a_writer_that_fails_is_the_error_and_stops_an_input_without_end() {
 }
 
 #[supervised::test(start_paused = true)]
-async fn a_reader_that_fails_is_the_error_and_what_came_before_is_written() {
+async fn a_failing_reader_is_the_error_and_earlier_lines_are_written() {
     let text = io::Cursor::new(table(100));
     let (result, read, written) = Pipeline::start(text.chain(Broken::Fails), sink()).end().await;
     assert!(matches!(result, Err(PipelineError::Read(_))), "{result:?}");
@@ -211,7 +211,7 @@ async fn a_slow_writer_holds_the_source() {
 }
 
 #[supervised::test(start_paused = true, allow(detached_spawn))]
-async fn the_token_stops_the_source_first_and_what_is_in_the_channels_is_written() {
+async fn the_token_stops_the_source_and_the_channels_are_drained() {
     let (pipeline, output, feeding) = stalled().await;
     pipeline.token.cancel();
     let reading = tokio::spawn(all_of(output));
@@ -223,11 +223,11 @@ async fn the_token_stops_the_source_first_and_what_is_in_the_channels_is_written
     assert_eq!(read, 3 * CAPACITY as u64 + 4);
     assert_eq!((written, text.lines().count() as u64), (read, read));
     assert!(text.ends_with('\n'), "no half line");
-    assert!(begun.elapsed() < Duration::from_secs(1), "nobody waited for the grace");
+    assert!(begun.elapsed() < Duration::from_secs(1), "the grace was not awaited");
 }
 
 #[supervised::test(start_paused = true)]
-async fn an_output_that_takes_nothing_costs_the_grace_and_no_more() {
+async fn a_blocked_output_takes_no_longer_than_the_grace() {
     let (pipeline, output, feeding) = stalled().await;
     pipeline.token.cancel();
     let begun = Instant::now();
@@ -257,7 +257,7 @@ async fn a_read_that_waits_for_a_line_stops_at_once() {
 }
 
 #[supervised::test(start_paused = true)]
-async fn a_token_that_has_fired_reads_nothing() {
+async fn nothing_is_read_after_the_token_has_fired() {
     let (token, progress) = (CancellationToken::new(), Arc::default());
     token.cancel();
     let result = run(&token, BufReader::new(Broken::Panics), sink(), &progress).await;
@@ -265,7 +265,7 @@ async fn a_token_that_has_fired_reads_nothing() {
 }
 
 #[supervised::test(start_paused = true)]
-async fn the_source_waits_until_every_stage_has_begun_or_is_gone() {
+async fn the_source_waits_until_every_stage_has_started_or_ended() {
     let (starting, all_started) = AllStarted::new();
     let (_first, opened) = channel::<()>(1, &starting);
     let (_second, dropped) = channel::<()>(1, &starting);

@@ -8,8 +8,7 @@ use tokio_supervised::supervised;
 use super::{PipelineError, Progress};
 use crate::inlet::Inlet;
 
-/// Writes lines as they come; flushes when none is waiting, so that a reader of them is never kept waiting
-/// for a buffer to fill.
+/// Writes lines as they arrive. Flushes if none is waiting, so no reader waits for a buffer to fill.
 #[supervised(name = "write", on_cancel = "cooperate", grace = "5s")]
 pub(super) async fn write<W>(
     from: Inlet<Vec<u8>>,

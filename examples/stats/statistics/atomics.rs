@@ -7,12 +7,12 @@ use std::{
 
 use super::{BUCKETS, Statistics, Summary, bucket};
 
-/// One atomic for each number: nobody waits, and a summary may be torn.
+/// One atomic for each number: recording never waits, and a summary may be torn.
 ///
-/// `Relaxed` is enough. An addition is one step whatever its ordering, so that none is lost; what one
-/// number says of another is promised to nobody while tasks record; and whoever has joined them has got,
-/// by the join, all that they did before. All numbers share a few cache lines, so that recorders on
-/// several cores slow each other down, without ever waiting for one that the system has put aside.
+/// `Relaxed` is enough. An addition is one step under any ordering, so none is lost. While tasks record, the numbers
+/// are not ordered relative to each other. A join with the recorders makes all their additions visible. All numbers
+/// share a few cache lines, so recorders on several cores slow each other down, but never wait for one that was
+/// preempted.
 pub(crate) struct Atomics {
     lines: AtomicU64,
     words: AtomicU64,
@@ -34,7 +34,7 @@ impl Default for Atomics {
 }
 
 impl Atomics {
-    /// Reads one number after another; `between` is where other threads get a word in.
+    /// Reads one number after another; other threads may record in `between`.
     pub(super) fn read(&self, between: impl Fn()) -> Summary {
         let lines = self.lines.load(Relaxed);
         between();

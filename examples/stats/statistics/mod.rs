@@ -1,4 +1,4 @@
-//! What many tasks count together, and two ways to share it.
+//! Statistics that many tasks count together, and two ways to share them.
 //!
 //! | | [`Locked`] | [`Atomics`] |
 //! |---|---|---|
@@ -7,8 +7,8 @@
 //! | a summary while others record | whole: it holds all of a line or nothing of it | may be torn: each number is exact for itself, but a line that is being recorded may be in some and not yet in others |
 //! | two summaries, one after the other, by one thread | no number of the second is behind the first | the same |
 //!
-//! What depends on several numbers at once (a mean, a rate, "is the sum of the bars the number of lines?") may
-//! be asked of [`Locked`] at any time, of [`Atomics`] only when nobody records any more.
+//! Values that depend on several numbers (a mean, a rate, "is the sum of the bars the number of lines?") may be read
+//! from [`Locked`] at any time, from [`Atomics`] only after all recorders have ended.
 
 mod atomics;
 mod locked;
@@ -22,14 +22,14 @@ pub(crate) use summary::{BUCKETS, Summary, bucket};
 
 /// Shared by all tasks through one `Arc`: every method takes `&self`, from any thread.
 pub(crate) trait Statistics: Send + Sync {
-    /// Counts one line of so many words.
+    /// Counts one line of `words` words.
     fn record(&self, words: u64);
 
-    /// What has been counted.
+    /// The current numbers.
     fn summary(&self) -> Summary;
 }
 
-/// Two threads may share either: a `Cell` in one of them would end the build here.
+/// Two threads may share either: a `Cell` in one of them would fail the build here.
 const _: () = {
     const fn shared_between_threads<T: Send + Sync + ?Sized>() {}
     shared_between_threads::<Locked>();

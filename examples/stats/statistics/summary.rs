@@ -1,4 +1,4 @@
-//! The numbers themselves, owned by one place.
+//! The numbers, without sharing.
 
 use std::{
     fmt::Write as _,
@@ -8,7 +8,7 @@ use std::{
 /// Lines of 0 words, of 1, of 2 and 3, of 4 to 7, …, of 2⁶³ and more.
 pub(crate) const BUCKETS: usize = 65;
 
-/// The bucket of a line of so many words.
+/// The bucket of a line with that many words.
 pub(crate) fn bucket(words: u64) -> usize {
     (u64::BITS - words.leading_zeros()) as usize
 }
@@ -40,7 +40,7 @@ impl Summary {
         self.histogram[bucket(words)] += 1;
     }
 
-    /// One line, for whoever watches.
+    /// One line, for progress reports.
     pub(crate) fn short(&self) -> String {
         format!("{} lines, {} words, {} words a line", self.lines, self.words, self.mean())
     }
@@ -64,7 +64,7 @@ impl Summary {
         let (mut heads, mut values) = (String::new(), String::new());
         for (head, value) in columns {
             let width = head.len().max(value.len()) + 2;
-            // A `String` takes whatever is written.
+            // Writing into a `String` cannot fail.
             _ = write!(heads, "{head:>width$}");
             _ = write!(values, "{value:>width$}");
         }
@@ -87,7 +87,7 @@ impl Summary {
     }
 }
 
-/// What a bucket holds: `0`, `1`, `2-3`, `4-7`.
+/// The range of a bucket: `0`, `1`, `2-3`, `4-7`.
 fn range(bucket: usize) -> String {
     match bucket {
         0 | 1 => bucket.to_string(),

@@ -1,4 +1,4 @@
-//! What the table at the head of the module says.
+//! Tests of the table in the module's documentation.
 
 use std::{
     sync::{
@@ -18,7 +18,7 @@ fn words(thread: u64, line: u64) -> u64 {
     (line * 31 + thread * 7) % 5_000
 }
 
-/// Every thread begins at the same moment, so that they do meet.
+/// Every thread starts at the same moment, so they overlap.
 fn hammer(statistics: &dyn Statistics) -> Summary {
     let together = Barrier::new(THREADS as usize);
     thread::scope(|scope| {
@@ -53,8 +53,8 @@ fn atomics_under_four_threads_end_with_the_sequential_answer() {
     assert_eq!(hammer(&Atomics::default()), sequential());
 }
 
-/// Looks at the statistics while two threads record lines of three words, until it has seen them at work
-/// twenty times; gives how many lines they recorded.
+/// Reads the statistics while two threads record lines of three words, until it has seen them running twenty times.
+/// Returns how many lines they recorded.
 fn watch(statistics: &dyn Statistics, mut look: impl FnMut(&Summary)) -> u64 {
     let enough = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -68,7 +68,7 @@ fn watch(statistics: &dyn Statistics, mut look: impl FnMut(&Summary)) -> u64 {
                 recorded
             })
         });
-        // A look that panics must not leave them at work.
+        // A summary that panics must not leave the recorders running.
         let at_the_end = Set(&enough);
         let (mut seen_at_work, mut last) = (0, 0);
         while seen_at_work < 20 {
@@ -92,7 +92,7 @@ impl Drop for Set<'_> {
 }
 
 #[test]
-fn a_summary_behind_a_mutex_is_whole_at_any_time() {
+fn a_summary_behind_a_mutex_is_always_consistent() {
     let statistics = Locked::default();
     let recorded = watch(&statistics, |seen| {
         assert_eq!(seen.words, 3 * seen.lines);
@@ -104,7 +104,7 @@ fn a_summary_behind_a_mutex_is_whole_at_any_time() {
 }
 
 #[test]
-fn no_atomic_ever_goes_back_and_none_loses_a_line() {
+fn no_atomic_decreases_or_loses_a_line() {
     let statistics = Atomics::default();
     let mut last = Summary::default();
     let recorded = watch(&statistics, |seen| {
@@ -120,9 +120,9 @@ fn no_atomic_ever_goes_back_and_none_loses_a_line() {
     );
 }
 
-/// The tear that the documentation admits, without waiting for two threads to make it.
+/// A torn summary, as documented, without waiting for two threads to produce one.
 #[test]
-fn a_line_that_comes_while_atomics_are_read_is_in_some_numbers_and_not_in_others() {
+fn a_line_added_while_atomics_are_read_may_be_counted_partly() {
     let statistics = Atomics::default();
     statistics.record(3);
     let torn = statistics.read(|| statistics.record(3));

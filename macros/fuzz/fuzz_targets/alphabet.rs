@@ -1,21 +1,21 @@
-//! One byte, one token: whatever the fuzzer does to the bytes, the rest of the tokens stay what they were.
+//! One byte is one token: however the fuzzer changes the bytes, the remaining tokens stay the same.
 
 use std::sync::LazyLock;
 
 use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 
-/// What is between the arguments and the item.
+/// Separates the arguments from the item.
 const SEPARATOR: u8 = 255;
-/// The end of a group; the bytes behind it begin one.
+/// The end of a group; the next byte starts one.
 const CLOSE: u8 = 0;
 const OPEN: [Delimiter; 4] =
     [Delimiter::Parenthesis, Delimiter::Brace, Delimiter::Bracket, Delimiter::None];
-/// What a compiler would refuse by itself.
+/// The depth from which the compiler itself refuses nesting.
 const DEEPEST: usize = 64;
 
 const MARKS: &[u8] = b"=,.:;<>&|!?#-'+*@$%^/~";
 
-/// From the arguments' keys to what the checks of a body look for.
+/// The arguments' keys, and the names that the checks of a body search for.
 static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     "
     async fn pub const unsafe extern default self Self mut ref where impl dyn for in move let if
@@ -65,7 +65,7 @@ pub(crate) fn arguments_and_item(bytes: &[u8]) -> (TokenStream, TokenStream) {
 fn all(bytes: &[u8]) -> TokenStream {
     let mut bytes = bytes.iter().copied();
     let mut tokens = TokenStream::new();
-    // What closes no group separates nothing.
+    // Without an open group it separates nothing.
     while bytes.len() > 0 {
         tokens.extend(run(&mut bytes, 0));
     }

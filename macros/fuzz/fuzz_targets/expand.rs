@@ -1,6 +1,6 @@
 //! Arbitrary tokens through every macro: no panic, no hang.
 //!
-//! An input that begins with `#` is text, as in `#[supervised(limit = 4)] async fn …`: real functions are seeds.
+//! An input that starts with `#` is text, as in `#[supervised(limit = 4)] async fn …`: real functions are seeds.
 //! Any other is a run of bytes, each of which stands for one token (`alphabet.rs`).
 //!
 //! A stack that overflows leaves no artifact: `EXPAND_LAST=/dev/shm/last` writes each input down before it runs.
@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// What the attribute at the head of a text is given, and what it stands on.
+/// The arguments and the item of the attribute at the start of a text.
 fn of_text(text: &str) -> Option<(TokenStream, TokenStream)> {
     let mut tokens = text.parse::<TokenStream>().ok()?.into_iter().skip(1);
     let TokenTree::Group(attribute) = tokens.next()? else { return None };

@@ -57,7 +57,7 @@ impl Allow {
             diagnostics.refuse(
                 &argument.value,
                 format!(
-                    "`allow` without a name waives nothing: write `allow(no_exit)` or remove it\n{}",
+                    "`allow` without a name has no effect\nhelp: write `allow(no_exit)`, or remove it; {}",
                     the_names()
                 ),
             );
@@ -67,8 +67,10 @@ impl Allow {
             match check_of(name) {
                 Ok(check) if allow.allows(check) => {
                     let written = name.to_token_stream();
-                    diagnostics
-                        .refuse(name, format!("`{written}` is given twice: keep one of them"));
+                    diagnostics.refuse(
+                        name,
+                        format!("`{written}` is given twice\nhelp: remove one of them"),
+                    );
                 }
                 Ok(check) => allow.0.push(check),
                 Err(message) => diagnostics.refuse(name, message),
@@ -84,15 +86,15 @@ fn check_of(name: &Expr) -> Result<Check, String> {
         _ => None,
     };
     let Some(ident) = ident else {
-        return Err(format!("`allow` takes names: write `allow(no_exit)`\n{}", the_names()));
+        return Err(format!("`allow` takes names\nhelp: write `allow(no_exit)`; {}", the_names()));
     };
     let given = ident.unraw().to_string();
     let found = CHECKS.iter().find(|(name, _)| *name == given);
     found.map(|(_, check)| *check).ok_or_else(|| {
         let meant = nearest(&given, &names())
-            .map(|name| format!("; did you mean `{name}`?"))
+            .map(|name| format!("did you mean `{name}`? "))
             .unwrap_or_default();
-        format!("`allow` does not know `{given}`{meant}\n{}", the_names())
+        format!("unknown check `{given}` in `allow`\nhelp: {meant}{}", the_names())
     })
 }
 

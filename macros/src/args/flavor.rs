@@ -42,7 +42,7 @@ impl Flavor {
             if flavor.current_thread {
                 diagnostics.refuse(
                     &argument.key,
-                    "`worker_threads` needs the flavor that has workers: write `flavor = \"multi_thread\"` or remove it",
+                    "`worker_threads` needs the multi-thread flavor\nhelp: write `flavor = \"multi_thread\"`, or remove `worker_threads`",
                 );
             } else {
                 flavor.worker_threads = values::count(&argument, krate, diagnostics);

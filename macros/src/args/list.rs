@@ -1,5 +1,5 @@
-//! The grammar that all the macros share: `key = value, …`, each key at most once, in any order; `allow(…)`
-//! is the one that takes a list.
+//! The grammar that all the macros share: `key = value, …`, each key at most once, in any order; only
+//! `allow(…)` takes a list.
 //!
 //! Raw arguments keep their spans. The macro that takes a key defines its meaning.
 
@@ -13,10 +13,13 @@ use syn::{
 
 use crate::diagnostics::{Diagnostics, nearest, quoted};
 
+const NO_COMMA: &str =
+    "expected a comma between two arguments\nhelp: write `limit = 16, timeout = \"10s\"`";
+
 /// One `key = value`, as written.
 pub(crate) struct Argument {
     pub(crate) key: Ident,
-    /// That of a list is its parentheses, with all that is in them.
+    /// The value of a list is its parentheses, with their contents.
     pub(crate) value: Expr,
     /// A value to show in messages.
     pub(crate) example: &'static str,
@@ -55,7 +58,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads all that can be read; each mistake goes into `diagnostics`.
+    /// Reads as much as possible; each mistake goes into `diagnostics`.
     ///
     /// `known` lists the keys that the macro takes, in the order in which messages list them.
     pub(crate) fn parse(
@@ -74,7 +77,9 @@ impl Arguments {
                     }
                 }
                 if !input.is_empty() {
-                    input.parse::<Token![,]>()?;
+                    input
+                        .parse::<Token![,]>()
+                        .map_err(|error| syn::Error::new(error.span(), NO_COMMA))?;
                 }
             }
             Ok(())
@@ -110,12 +115,12 @@ impl Arguments {
         for argument in self.remaining {
             let given = argument.key.unraw().to_string();
             let meant = nearest(&given, &names(self.known))
-                .map(|name| format!("; did you mean `{name}`?"))
+                .map(|name| format!("did you mean `{name}`? "))
                 .unwrap_or_default();
             diagnostics.refuse(
                 &argument.key,
                 format!(
-                    "unknown argument `{given}`{meant}\nthe arguments are {}",
+                    "unknown argument `{given}`\nhelp: {meant}the arguments are {}",
                     quoted(&names(self.known))
                 ),
             );
@@ -134,9 +139,9 @@ fn push_unique(
         let instead = if known.iter().any(|known| known.is_list && key == known.name) {
             "put all names in one list"
         } else {
-            "keep one of them"
+            "remove one of them"
         };
-        diagnostics.refuse(&argument.key, format!("`{key}` is given twice: {instead}"));
+        diagnostics.refuse(&argument.key, format!("`{key}` is given twice\nhelp: {instead}"));
     } else {
         kept.push(argument);
     }
@@ -146,7 +151,7 @@ fn parse_one(input: ParseStream<'_>, known: &[KnownKey]) -> syn::Result<Argument
     let Ok(key) = Ident::parse_any(input) else {
         let KnownKey { name: first, example, .. } = known[0];
         return Err(input.error(format!(
-            "expected an argument, like `{first} = {example}`\nthe arguments are {}",
+            "expected an argument\nhelp: write `{first} = {example}`; the arguments are {}",
             quoted(&names(known))
         )));
     };
@@ -161,20 +166,20 @@ fn parse_one(input: ParseStream<'_>, known: &[KnownKey]) -> syn::Result<Argument
     if !input.peek(Token![=]) {
         return Err(syn::Error::new(
             key.span(),
-            format!("`{name}` needs a value: write `{name} = {example}`"),
+            format!("`{name}` needs a value\nhelp: write `{name} = {example}`"),
         ));
     }
     let equals: Token![=] = input.parse()?;
     if input.is_empty() || input.peek(Token![,]) {
         return Err(syn::Error::new(
             equals.span,
-            format!("`{name}` needs a value after the `=`: write `{name} = {example}`"),
+            format!("`{name}` needs a value after the `=`\nhelp: write `{name} = {example}`"),
         ));
     }
     let value = input.parse().map_err(|error| {
         syn::Error::new(
             error.span(),
-            format!("the value of `{name}` cannot be read: write `{name} = {example}`"),
+            format!("cannot parse the value of `{name}`\nhelp: write `{name} = {example}`"),
         )
     })?;
     Ok(Argument { key, value, example })
@@ -186,17 +191,19 @@ fn parse_list(key: &Ident, example: &str, input: ParseStream<'_>) -> syn::Result
         let place = if input.peek(Token![=]) { input.span() } else { key.span() };
         return Err(syn::Error::new(
             place,
-            format!("`{key}` takes a list in parentheses: write `{key}{example}`"),
+            format!("`{key}` takes a list in parentheses\nhelp: write `{key}{example}`"),
         ));
     }
     let list: TokenTree = input.parse()?;
     if !(input.is_empty() || input.peek(Token![,])) {
-        return Err(input.error(format!("`{key}` ends with its list: write `{key}{example}`")));
+        return Err(input.error(format!(
+            "unexpected token after the list of `{key}`\nhelp: write `{key}{example}`"
+        )));
     }
     syn::parse2(list.into()).map_err(|error| {
         syn::Error::new(
             error.span(),
-            format!("the list of `{key}` cannot be read: write `{key}{example}`"),
+            format!("cannot parse the list of `{key}`\nhelp: write `{key}{example}`"),
         )
     })
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{diagnostics::Diagnostics, syntax::literal};
 
-/// `restart`, and what goes with it.
+/// `restart` and its related arguments.
 pub(crate) struct Restart {
     was_given: bool,
     after: Option<After>,
@@ -18,7 +18,7 @@ pub(crate) struct Restart {
     max_restarts: Option<Keyed<Option<Rate>>>,
 }
 
-/// The ends of a run that another run follows.
+/// The ends of a run after which it runs again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
     Failure,
@@ -86,7 +86,9 @@ impl Restart {
         for key in keys.into_iter().flatten() {
             diagnostics.refuse(
                 key,
-                format!("`{key}` needs a `restart` to hold back: add `restart = \"on-failure\"`"),
+                format!(
+                    "`{key}` has no effect without `restart`\nhelp: add `restart = \"on-failure\"`"
+                ),
             );
         }
     }
@@ -95,7 +97,7 @@ impl Restart {
         self.was_given
     }
 
-    /// The ends that another run follows; none without a `restart`, or if its value was refused.
+    /// The ends after which it runs again; none without a `restart`, or if its value was refused.
     pub(crate) fn after(&self) -> Option<After> {
         self.after
     }
@@ -126,7 +128,7 @@ impl Restart {
 
 /// `"100ms..30s"`, or a `const` range of `Duration`.
 fn backoff(argument: &Argument, krate: &Path, diagnostics: &mut Diagnostics) -> Option<Backoff> {
-    const EXAMPLE: &str = "write `backoff = \"100ms..30s\"`";
+    const EXAMPLE: &str = "help: write `backoff = \"100ms..30s\"`";
     let value = &argument.value;
     let text = match literal(value) {
         None if !matches!(value, Expr::Unary(_)) => {
@@ -134,7 +136,7 @@ fn backoff(argument: &Argument, krate: &Path, diagnostics: &mut Diagnostics) -> 
         }
         Some(Lit::Str(text)) => text,
         _ => {
-            diagnostics.refuse(value, format!("`backoff` takes two durations: {EXAMPLE}"));
+            diagnostics.refuse(value, format!("`backoff` takes two durations\n{EXAMPLE}"));
             return None;
         }
     };
@@ -143,16 +145,16 @@ fn backoff(argument: &Argument, krate: &Path, diagnostics: &mut Diagnostics) -> 
         Some(((lowest, Period::parse(lowest)?), (highest, Period::parse(highest)?)))
     });
     let refusal = match bounds {
-        None => format!("`{written}` is not a range of two durations: {EXAMPLE}"),
-        // Turned round, the second of the two would begin it.
+        None => format!("`{}` is not a range of two durations\n{EXAMPLE}", written.escape_debug()),
+        // The swapped bounds would start at 0 too.
         Some(((_, lowest), (_, highest))) if lowest.is_zero() || highest.is_zero() => {
-            format!("`backoff` must begin above 0: {EXAMPLE}")
+            format!("`backoff` must start above 0\n{EXAMPLE}")
         }
         Some(((low, lowest), (high, highest)))
             if lowest.milliseconds() > highest.milliseconds() =>
         {
             format!(
-                "the bounds of `backoff` are the other way round: write `backoff = \"{high}..{low}\"`"
+                "the bounds of `backoff` are reversed\nhelp: write `backoff = \"{high}..{low}\"`"
             )
         }
         Some(((_, lowest), (_, highest))) => return Some(Backoff::Range(lowest, highest)),
@@ -163,23 +165,27 @@ fn backoff(argument: &Argument, krate: &Path, diagnostics: &mut Diagnostics) -> 
 
 /// `"5/1m"`.
 fn max_restarts(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<Rate> {
-    const EXAMPLE: &str = "write `max_restarts = \"5/1m\"` for five in a minute";
+    const EXAMPLE: &str =
+        "help: write `max_restarts = \"5/1m\"` for at most 5 restarts in 1 minute";
     let Some(Lit::Str(text)) = literal(&argument.value) else {
         let value = &argument.value;
-        diagnostics.refuse(value, format!("`max_restarts` takes a number and a window: {EXAMPLE}"));
+        diagnostics.refuse(value, format!("`max_restarts` takes a number and a window\n{EXAMPLE}"));
         return None;
     };
     let written = text.value();
     let read = written.split_once('/').and_then(|(most, window)| {
-        // A sign would be read too.
+        // `parse` would accept a sign too.
         let is_number = most.bytes().all(|byte| byte.is_ascii_digit());
         Some((most.parse::<u32>().ok().filter(|_| is_number)?, Period::parse(window)?))
     });
     let refusal = match read {
-        None => format!("`{written}` is not a number of restarts and a window: {EXAMPLE}"),
-        Some((0, _)) => "`max_restarts` of 0 allows none: remove `restart`".to_owned(),
+        None => format!(
+            "`{}` is not a number of restarts and a window\n{EXAMPLE}",
+            written.escape_debug()
+        ),
+        Some((0, _)) => "`max_restarts` of 0 allows no restart\nhelp: remove `restart`".to_owned(),
         Some((_, window)) if window.is_zero() => {
-            format!("the window of `max_restarts` must be longer than 0: {EXAMPLE}")
+            format!("the window of `max_restarts` must be longer than 0\n{EXAMPLE}")
         }
         Some((restarts, window)) => return Some(Rate { restarts, window }),
     };

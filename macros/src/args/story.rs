@@ -16,27 +16,27 @@ impl TaskArgs {
             story.push_str(sentence);
         };
         if let Some(limit) = &self.limit {
-            let times = match count(limit) {
-                one if one == "1" => "once at a time".to_owned(),
-                many => format!("{many} times at once"),
+            let calls = match count(limit) {
+                one if one == "1" => "1 call runs".to_owned(),
+                many => format!("{many} calls run"),
             };
-            let beyond = if self.rejects() { ", and is rejected beyond" } else { "" };
-            add(&format!("Runs at most {times}{beyond}."));
+            let beyond = if self.rejects() { "; further calls are rejected" } else { "" };
+            add(&format!("At most {calls} at once{beyond}."));
         }
         match self.grace() {
             _ if self.on_cancel(has_token) == OnCancel::Drop => {
                 add("Stops at its next `.await` when the token fires.");
             }
             Grace::For(grace) => add(&format!(
-                "Ends by itself when the token fires, or is dropped {} later.",
+                "Stops by itself when the token fires, or is dropped {} later.",
                 duration(grace)
             )),
-            Grace::Never => add("Ends by itself when the token fires, however long that takes."),
+            Grace::Never => add("Stops by itself when the token fires, however long that takes."),
         }
         let restarts = self.restart.after();
         if let Some(timeout) = &self.timeout {
-            let who = if restarts.is_some() { "Each run gives" } else { "Gives" };
-            add(&format!("{who} up after {}.", duration(timeout)));
+            let who = if restarts.is_some() { "Each run times" } else { "Times" };
+            add(&format!("{who} out after {}.", duration(timeout)));
         }
         if let Some(after) = restarts {
             let after = match after {
@@ -50,12 +50,10 @@ impl TaskArgs {
                 many => format!("{many} times"),
             };
             let window = rate.window;
-            add(&format!(
-                "Runs again after {after}, {backoff} later, at most {times} in {window}."
-            ));
+            add(&format!("Restarts after {after}, {backoff} later, at most {times} in {window}."));
         }
         add(match (returns_unit, restarts) {
-            (true, _) => "A panic is told by an event and a counter.",
+            (true, _) => "A panic is logged and counted.",
             (false, None) => "A panic becomes an `Err`.",
             (false, Some(_)) => "A panic of the last run becomes an `Err`.",
         });
@@ -122,16 +120,16 @@ mod tests {
     fn the_story_names_limit_and_timeout() {
         assert_eq!(
             story("limit = 16, timeout = \"10s\"", FALLIBLE),
-            "**Supervised.** Runs at most 16 times at once. Stops at its next `.await` when the token fires. \
-             Gives up after 10 s. A panic becomes an `Err`.",
+            "**Supervised.** At most 16 calls run at once. Stops at its next `.await` when the token fires. \
+             Times out after 10 s. A panic becomes an `Err`.",
         );
     }
 
     #[test]
-    fn a_function_that_rejects_says_so() {
+    fn the_story_names_on_full_reject() {
         assert_eq!(
             story("limit = 1, on_full = \"reject\"", FALLIBLE),
-            "**Supervised.** Runs at most once at a time, and is rejected beyond. \
+            "**Supervised.** At most 1 call runs at once; further calls are rejected. \
              Stops at its next `.await` when the token fires. A panic becomes an `Err`.",
         );
     }
@@ -142,19 +140,19 @@ mod tests {
         assert_eq!(
             story("", TOLD),
             format!(
-                "**Supervised.** Ends by itself when the token fires, or is dropped 20 s later. {end}"
+                "**Supervised.** Stops by itself when the token fires, or is dropped 20 s later. {end}"
             ),
         );
         assert_eq!(
             story("grace = \"2m\"", TOLD),
             format!(
-                "**Supervised.** Ends by itself when the token fires, or is dropped 2 min later. {end}"
+                "**Supervised.** Stops by itself when the token fires, or is dropped 2 min later. {end}"
             ),
         );
         assert_eq!(
             story("grace = \"none\"", TOLD),
             format!(
-                "**Supervised.** Ends by itself when the token fires, however long that takes. {end}"
+                "**Supervised.** Stops by itself when the token fires, however long that takes. {end}"
             ),
         );
         assert_eq!(
@@ -167,8 +165,8 @@ mod tests {
     fn the_story_prints_a_constant_as_written() {
         assert_eq!(
             story("limit = MOST, timeout = Duration::from_secs(2 * 60)", FALLIBLE),
-            "**Supervised.** Runs at most `MOST` times at once. Stops at its next `.await` when the token fires. \
-             Gives up after `Duration::from_secs(2 * 60)`. A panic becomes an `Err`.",
+            "**Supervised.** At most `MOST` calls run at once. Stops at its next `.await` when the token fires. \
+             Times out after `Duration::from_secs(2 * 60)`. A panic becomes an `Err`.",
         );
     }
 
@@ -176,24 +174,24 @@ mod tests {
     fn the_story_names_when_and_how_often_it_restarts() {
         assert_eq!(
             story("restart = \"on-failure\", timeout = \"1h\"", FALLIBLE),
-            "**Supervised.** Stops at its next `.await` when the token fires. Each run gives up after 1 h. \
-             Runs again after a failure, 100 ms to 30 s later, at most 5 times in 1 min. \
+            "**Supervised.** Stops at its next `.await` when the token fires. Each run times out after 1 h. \
+             Restarts after a failure, 100 ms to 30 s later, at most 5 times in 1 min. \
              A panic of the last run becomes an `Err`.",
         );
         assert_eq!(
             story("restart = \"always\", backoff = WAITS, max_restarts = \"1/500ms\"", FALLIBLE),
             "**Supervised.** Stops at its next `.await` when the token fires. \
-             Runs again after any end but a cancellation, `WAITS` later, at most once in 500 ms. \
+             Restarts after any end but a cancellation, `WAITS` later, at most once in 500 ms. \
              A panic of the last run becomes an `Err`.",
         );
     }
 
     #[test]
-    fn the_story_of_a_unit_function_says_where_a_panic_goes() {
+    fn the_story_of_a_unit_function_explains_panics() {
         assert_eq!(
             story("", "#[doc = \"Works.\"] async fn work() {}"),
             "**Supervised.** Stops at its next `.await` when the token fires. \
-             A panic is told by an event and a counter.",
+             A panic is logged and counted.",
         );
     }
 

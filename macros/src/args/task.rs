@@ -29,7 +29,7 @@ const FUNCTION_KEYS: &[KnownKey] = &[
     CRATE,
 ];
 
-/// What `task!` takes: its name stands first, and its closure names the token.
+/// The arguments of `task!`: its name comes first, and its closure names the token.
 const TASK_KEYS: &[KnownKey] = &[LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, ALLOW, CRATE];
 
 const NAME: KnownKey = KnownKey::value("name", "\"worker\"");
@@ -43,14 +43,14 @@ const BACKOFF: KnownKey = KnownKey::value("backoff", "\"100ms..30s\"");
 const MAX_RESTARTS: KnownKey = KnownKey::value("max_restarts", "\"5/1m\"");
 const CRATE: KnownKey = KnownKey::value("crate", "\"::my_crate::supervised\"");
 
-/// What happens to a call that finds every permit taken.
+/// How a call is treated if every permit is taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnFull {
     Wait,
     Reject,
 }
 
-/// What happens to the body when the token fires.
+/// How the body is treated when the token fires.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnCancel {
     Drop,
@@ -99,7 +99,7 @@ impl TaskArgs {
                 if name.value().trim().is_empty() {
                     diagnostics.refuse(
                         &name,
-                        "`name` must not be empty: it labels metrics, events and errors; leave it out to use the function's name",
+                        "`name` must not be empty: it labels metrics, events and errors\nhelp: remove it to use the function's name",
                     );
                     return None;
                 }
@@ -135,7 +135,7 @@ impl TaskArgs {
                 if value.is_none() {
                     diagnostics.refuse(
                         &argument.value,
-                        "`token` takes the name of a parameter: write `token = shutdown`",
+                        "`token` takes the name of a parameter\nhelp: write `token = shutdown`",
                     );
                 }
                 Some(Keyed { key: argument.key, value: value? })
@@ -146,20 +146,20 @@ impl TaskArgs {
         };
         if on_a_task {
             for key in ["restart", "backoff", "max_restarts"] {
-                given.refuse(key, "the closure of `task!` is called once, so that its body cannot be made anew: write a function with `#[supervised(restart = \"on-failure\")]`", diagnostics);
+                given.refuse(key, "`task!` cannot restart: its closure is called once\nhelp: write a function with `#[supervised(restart = \"on-failure\")]`", diagnostics);
             }
         }
         given.refuse_remaining(diagnostics);
         args
     }
 
-    /// Refuses what does not go together.
+    /// Refuses arguments that contradict each other.
     pub(crate) fn check(&self, has_token: bool, diagnostics: &mut Diagnostics) {
         self.restart.check(diagnostics);
         if let (Some(on_full), false) = (&self.on_full, self.limit_was_given) {
             diagnostics.refuse(
                 &on_full.key,
-                "`on_full` needs a `limit` that can be full: add `limit = 16`",
+                "`on_full` has no effect without `limit`\nhelp: add `limit = 16`",
             );
         }
         if let (Some(grace), OnCancel::Drop) = (&self.grace, self.on_cancel(has_token)) {
@@ -170,12 +170,12 @@ impl TaskArgs {
             };
             diagnostics.refuse(
                 &grace.key,
-                format!("`grace` has no effect where the body is dropped as soon as the token fires: {instead}"),
+                format!("`grace` has no effect: the body is dropped as soon as the token fires\nhelp: {instead}"),
             );
         }
     }
 
-    /// What happens to the body when the token fires: a body that has the token ends by itself.
+    /// How the body is treated when the token fires. By default, a body that has the token ends by itself.
     pub(crate) fn on_cancel(&self, has_token: bool) -> OnCancel {
         self.on_cancel.unwrap_or(if has_token { OnCancel::Cooperate } else { OnCancel::Drop })
     }
@@ -190,7 +190,7 @@ impl TaskArgs {
         self.on_full.as_ref().is_some_and(|given| given.value == OnFull::Reject)
     }
 
-    /// How long a cooperating body may go on once its token has fired.
+    /// How long a cooperating body may continue after its token fired.
     pub(super) fn grace(&self) -> &Grace {
         const DEFAULT: &Grace = &Grace::For(Duration::Period(defaults::GRACE));
         self.grace.as_ref().map_or(DEFAULT, |given| &given.value)
@@ -222,7 +222,7 @@ impl TaskArgs {
             Grace::For(duration) => quote!(::core::option::Option::Some(#duration)),
         });
         let restart = self.restart.policy(krate).into_iter();
-        // The call carries the place of the function's name, which `TaskSpec::new` looks up.
+        // The call carries the place of the function's name, which `TaskSpec::new` reads as its caller.
         let new = quote_spanned!(place=> new);
         quote! {{
             static TOKIO_SUPERVISED_SPEC: #krate::__private::TaskSpec =

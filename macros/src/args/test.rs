@@ -53,11 +53,11 @@ impl TestArgs {
             match values::switch(&argument, diagnostics) {
                 Some(true) if !args.flavor.current_thread => diagnostics.refuse(
                     &argument.key,
-                    "`start_paused` needs the flavor that has one thread: write `flavor = \"current_thread\"` or remove it",
+                    "`start_paused` needs the current-thread flavor\nhelp: write `flavor = \"current_thread\"`, or remove `start_paused`",
                 ),
                 Some(true) if !has_test_util => diagnostics.refuse(
                     &argument.key,
-                    "`start_paused` needs the feature `test-util`: write `tokio-supervised = { features = [\"test-util\"] }` in the `[dev-dependencies]` of `Cargo.toml`",
+                    "`start_paused` needs the feature `test-util`\nhelp: write `tokio-supervised = { features = [\"test-util\"] }` in the `[dev-dependencies]` of `Cargo.toml`",
                 ),
                 paused => args.start_paused = paused.unwrap_or_default(),
             }

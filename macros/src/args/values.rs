@@ -20,14 +20,14 @@ pub(crate) fn text(argument: &Argument, diagnostics: &mut Diagnostics) -> Option
         _ => {
             diagnostics.refuse(
                 &argument.value,
-                format!("`{key}` takes a string: write `{key} = {example}`"),
+                format!("`{key}` takes a string\nhelp: write `{key} = {example}`"),
             );
             None
         }
     }
 }
 
-/// One string out of a few, each with its meaning.
+/// One string out of several, each with its meaning.
 pub(crate) fn choice<T: Copy>(
     argument: &Argument,
     choices: &[(&'static str, T)],
@@ -39,7 +39,7 @@ pub(crate) fn choice<T: Copy>(
             choices.iter().map(|(choice, _)| format!("`{key} = \"{choice}\"`")).collect();
         diagnostics.refuse(
             &argument.value,
-            format!("`{key}` takes a string: write {}", writings.join(" or ")),
+            format!("`{key}` takes a string\nhelp: write {}", writings.join(" or ")),
         );
         return None;
     };
@@ -49,14 +49,15 @@ pub(crate) fn choice<T: Copy>(
         let choices: Vec<_> = choices.iter().map(|(choice, _)| format!("\"{choice}\"")).collect();
         let choices: Vec<_> = choices.iter().map(String::as_str).collect();
         let meant = nearest(&format!("\"{given}\""), &choices)
-            .map(|name| format!("; did you mean `{name}`?"))
+            .map(|name| format!("did you mean `{name}`? "))
             .unwrap_or_default();
         let list = quoted(&choices);
         let list = match choices[..] {
             [_] => format!("the only choice is {list}"),
             _ => format!("the choices are {list}"),
         };
-        diagnostics.refuse(text, format!("`{key}` does not know `\"{given}\"`{meant}\n{list}"));
+        diagnostics
+            .refuse(text, format!("unknown value `{given:?}` for `{key}`\nhelp: {meant}{list}"));
     }
     found
 }
@@ -119,7 +120,7 @@ pub(crate) fn count(
         Some(Lit::Int(number)) if matches!(number.base10_parse::<u64>(), Ok(0)) => {
             diagnostics.refuse(
                 value,
-                format!("`{key}` must not be 0: nothing would ever run; write `{key} = 1` or leave it out"),
+                format!("`{key}` must not be 0\nhelp: write `{key} = 1`, or remove it"),
             );
             None
         }
@@ -132,7 +133,9 @@ pub(crate) fn count(
         _ => {
             diagnostics.refuse(
                 value,
-                format!("`{key}` takes a number or a `const` of type `usize`: write `{key} = 16`"),
+                format!(
+                    "`{key}` takes a number or a `const` of type `usize`\nhelp: write `{key} = 16`"
+                ),
             );
             None
         }
@@ -171,7 +174,7 @@ pub(crate) fn duration(
             Some(period) if period.is_zero() && zero == Zero::Refused => {
                 diagnostics.refuse(
                     text,
-                    format!("`{key}` must be longer than 0: write `{key} = {example}`"),
+                    format!("`{key}` must be longer than 0\nhelp: write `{key} = {example}`"),
                 );
                 None
             }
@@ -180,16 +183,18 @@ pub(crate) fn duration(
                 diagnostics.refuse(
                     text,
                     format!(
-                        "`{}` is not a duration: write a whole number and `ms`, `s`, `m` or `h`, like `{key} = {example}`",
-                        text.value()
+                        "`{}` is not a duration\nhelp: write a whole number and `ms`, `s`, `m` or `h`: `{key} = {example}`",
+                        text.value().escape_debug()
                     ),
                 );
                 None
             }
         },
         _ => {
-            diagnostics
-                .refuse(value, format!("`{key}` takes a duration: write `{key} = {example}`"));
+            diagnostics.refuse(
+                value,
+                format!("`{key}` takes a duration\nhelp: write `{key} = {example}`"),
+            );
             None
         }
     }
@@ -202,11 +207,11 @@ pub(crate) enum Zero {
     Refused,
 }
 
-/// `"10s"`: a whole number and a unit, in milliseconds no more than a `u64`.
+/// `"10s"`: a whole number and a unit. Its milliseconds fit into a `u64`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Period {
     number: u64,
-    /// In the exit story.
+    /// As shown in the exit story.
     unit: &'static str,
     milliseconds: u64,
 }
@@ -269,7 +274,7 @@ fn path(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<Path> {
     let is_flat = !text.value().contains(['(', '[', '{']);
     let path = is_flat.then(|| text.parse_with(Path::parse_mod_style).ok()).flatten();
     if path.is_none() {
-        diagnostics.refuse(&text, format!("`{key}` takes a path: write `{key} = {example}`"));
+        diagnostics.refuse(&text, format!("`{key}` takes a path\nhelp: write `{key} = {example}`"));
     }
     path
 }
@@ -290,7 +295,7 @@ pub(crate) fn switch(argument: &Argument, diagnostics: &mut Diagnostics) -> Opti
         _ => {
             diagnostics.refuse(
                 &argument.value,
-                format!("`{key}` takes `true` or `false`: write `{key} = {example}`"),
+                format!("`{key}` takes `true` or `false`\nhelp: write `{key} = {example}`"),
             );
             None
         }
@@ -314,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_duration() {
+    fn other_texts_are_no_duration() {
         for text in ["", "10", "s", "-1s", "1.5s", "10 s", "10S", "1m30s", "99999999999999999h"] {
             assert_eq!(milliseconds(text), None, "{text}");
         }

@@ -1,6 +1,6 @@
 //! Calls that a supervised body must not make: tasks without an owner, and calls that block the worker.
 //!
-//! A function is known by its path, since a name that stands alone may be anyone's.
+//! A function is recognised by its path, since a bare name may be any function's.
 
 use quote::ToTokens;
 use syn::{
@@ -33,7 +33,7 @@ struct CallVisitor<'a> {
     diagnostics: &'a mut Diagnostics,
 }
 
-/// The effect of a function of a known name.
+/// The effect of a known function.
 #[derive(Clone, Copy)]
 enum KnownCall {
     Spawn,
@@ -48,23 +48,23 @@ impl CallVisitor<'_> {
         let (check, message) = match known {
             KnownCall::Spawn => (
                 Check::DetachedSpawn,
-                "this task outlives the run, and nobody stops it: write `group.spawn(task!(\"name\", |token| …)).await` with a `Group`, or with a `Pool` where it is to outlive the run\nwhere nobody is to stop it, add `allow(detached_spawn)`",
+                "this task is detached: nothing cancels or joins it\nhelp: write `group.spawn(task!(\"name\", |token| …)).await` with a `Group`, or with a `Pool` if it must outlive the run\nhelp: to keep it detached, add `allow(detached_spawn)`",
             ),
             KnownCall::SpawnLocal => (
                 Check::DetachedSpawn,
-                "this task outlives the run, and nobody stops it: write `group.spawn_local(task!(\"name\", |token| …)).await` with a `Group`, or with a `Pool` where it is to outlive the run\nwhere nobody is to stop it, add `allow(detached_spawn)`",
+                "this task is detached: nothing cancels or joins it\nhelp: write `group.spawn_local(task!(\"name\", |token| …)).await` with a `Group`, or with a `Pool` if it must outlive the run\nhelp: to keep it detached, add `allow(detached_spawn)`",
             ),
             KnownCall::SpawnBlocking => (
                 Check::DetachedSpawn,
-                "this work outlives the run unless it is awaited where it stands: write `spawn_blocking(…).await`, or `group.spawn_blocking(\"name\", |token| …).await` with a `Group`\nwhere nobody is to wait for it, add `allow(detached_spawn)`",
+                "this blocking work is detached unless it is awaited in place\nhelp: write `spawn_blocking(…).await`, or `group.spawn_blocking(\"name\", |token| …).await` with a `Group`\nhelp: to keep it detached, add `allow(detached_spawn)`",
             ),
             KnownCall::Sleep => (
                 Check::BlockingSleep,
-                "this blocks the worker, and no token ends it: write `tokio::time::sleep(…).await`\nwhere it is meant to block, add `allow(blocking_sleep)`",
+                "this blocks the worker thread and cannot be cancelled\nhelp: write `tokio::time::sleep(…).await`\nhelp: if it must block, add `allow(blocking_sleep)`",
             ),
             KnownCall::BlockOn => (
                 Check::BlockOn,
-                "this blocks the worker that the future may need: write `.await` behind the future\nwhere it is something else, add `allow(block_on)`",
+                "this blocks a worker thread that the future may need\nhelp: write `.await` after the future\nhelp: if it does not block, add `allow(block_on)`",
             ),
         };
         if !self.allow.allows(check) {
@@ -148,7 +148,7 @@ impl<'ast> Visit<'ast> for CallVisitor<'_> {
     }
 }
 
-/// A function that is refused wherever its path stands.
+/// A function that is refused wherever it is named.
 fn known_function(path: &ExprPath) -> Option<KnownCall> {
     let names = names(path);
     let names: Vec<_> = names.iter().map(String::as_str).collect();
@@ -171,7 +171,7 @@ fn known_call(path: &ExprPath, arguments: usize, awaited: bool) -> Option<KnownC
         ["task", "spawn_blocking"] | ["tokio", "task", "spawn_blocking"] if !awaited => {
             Some(KnownCall::SpawnBlocking)
         }
-        // With the handle itself as an argument: a `Handle::spawn` of the user's own makes one, as a rule.
+        // With the handle itself as an argument: a user's own `Handle::spawn` is usually a constructor.
         ["Handle", name] | ["runtime", "Handle", name] | ["tokio", "runtime", "Handle", name]
             if arguments == 2 =>
         {
@@ -185,7 +185,7 @@ fn known_call(path: &ExprPath, arguments: usize, awaited: bool) -> Option<KnownC
     }
 }
 
-/// `Handle::current()`, with whatever leads to it.
+/// `Handle::current()`, with any path before it.
 fn is_runtime(receiver: &Expr) -> bool {
     match receiver {
         Expr::Call(call) => match &*call.func {

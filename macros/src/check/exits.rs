@@ -13,7 +13,7 @@ use crate::{
     diagnostics::Diagnostics,
 };
 
-/// Refuses each loop without an end, the innermost alone: it is the one that the others wait for.
+/// Refuses each endless loop, but only the innermost: the outer ones are endless because of it.
 pub(super) fn check(body: &Expr, allow: &Allow, diagnostics: &mut Diagnostics) {
     if allow.allows(Check::NoExit) {
         return;
@@ -24,7 +24,7 @@ pub(super) fn check(body: &Expr, allow: &Allow, diagnostics: &mut Diagnostics) {
         diagnostics.refuse_at(
             place,
             format!(
-                "this {keyword} neither awaits nor leaves, so that no token can stop it: write `tokio::task::yield_now().await` in it, or leave it with `break`\nwhere it is meant to run for ever, add `allow(no_exit)`"
+                "this {keyword} never awaits or exits, so it cannot be cancelled\nhelp: add `tokio::task::yield_now().await`, or leave it with `break`\nhelp: if it must run forever, add `allow(no_exit)`"
             ),
         );
     }
@@ -107,7 +107,7 @@ impl Loop<'_> {
 /// Searches for code that exits a loop, or awaits.
 struct ExitVisitor<'ast> {
     own: Option<&'ast Label>,
-    /// The labels that are met inside, and do not lead out.
+    /// Labels declared inside the loop: a `break` to one of them stays in the loop.
     labels: Vec<&'ast Label>,
     loops_inside: usize,
     found: bool,
@@ -150,13 +150,13 @@ impl<'ast> Visit<'ast> for ExitVisitor<'ast> {
         self.found = true;
     }
 
-    // It may do any of these.
+    // A macro may do any of these.
     fn visit_macro(&mut self, _: &'ast Macro) {
         self.found = true;
     }
 
     fn visit_expr(&mut self, node: &'ast Expr) {
-        // Syntax that the parser does not know may do so too.
+        // So may syntax that the parser does not know.
         self.found |= matches!(node, Expr::Verbatim(_));
         visit::visit_expr(self, node);
     }
@@ -198,7 +198,7 @@ impl<'ast> Visit<'ast> for ExitVisitor<'ast> {
     }
 }
 
-/// The functions of the standard library that end the process or the thread's work, by their last name.
+/// The functions of the standard library that never return, by the last segment of their path.
 fn never_returns(function: &Expr) -> bool {
     const NAMES: [&str; 5] =
         ["abort", "exit", "panic_any", "resume_unwind", "unreachable_unchecked"];

@@ -1,11 +1,11 @@
-//! Checks the body of a supervised function for code that is refused, as far as its syntax shows it.
+//! Checks the body of a supervised function for refused code, as far as its syntax shows it.
 //!
-//! 1. The checks read a copy; the expansion has the tokens as they were written.
+//! 1. The checks read a copy; the expansion uses the tokens as they were written.
 //! 2. A body that does not parse is left to the compiler, and no check reports anything.
-//! 3. Code that syntax does not show is not refused: closures, nested items and macro calls are not checked, and a name
-//!    without a path may be any item's.
+//! 3. Code that the syntax does not show is not refused: closures, nested items and macro calls are not checked, and a
+//!    bare name may be any item's.
 //! 4. An `async` block belongs to the body that contains it.
-//! 5. Most bodies are not parsed at all: only those that contain a keyword or name of refused code.
+//! 5. Most bodies are not parsed at all: only bodies that contain a keyword or name of refused code.
 
 pub(crate) mod depth;
 mod detached;
@@ -48,7 +48,7 @@ pub(crate) fn body(
     )
 }
 
-/// Whether one of the words is in it that everything that is refused has one of.
+/// Whether the body contains one of the words that all refused code has.
 fn mentions_checked_name(body: TokenStream) -> bool {
     const WORDS: [&str; 7] =
         ["loop", "while", "spawn", "spawn_local", "spawn_blocking", "sleep", "block_on"];
@@ -59,7 +59,7 @@ fn mentions_checked_name(body: TokenStream) -> bool {
     })
 }
 
-/// The same for a body that has been read already; `awaited` says that its value will be.
+/// The same for a body that is already parsed; `awaited` says that its value will be awaited.
 pub(crate) fn parsed_body(
     body: &Expr,
     awaited: bool,

@@ -25,14 +25,14 @@ pub(crate) fn check(
             is_restarted = false;
             diagnostics.refuse(
                 &borrow,
-                format!("`restart` would lend this to one run after another, and one that failed may have left it half changed: {instead}"),
+                format!("`restart` cannot take a `&mut`: a failed run may have left the value half changed\nhelp: {instead}"),
             );
         }
     }
     is_restarted
 }
 
-/// The mutable borrows, but that of a token, which is refused for itself.
+/// The mutable borrows. A token's is refused elsewhere, with its own message.
 fn mutable_borrows(
     signature: &Signature,
     header: &Header<'_>,
@@ -44,11 +44,11 @@ fn mutable_borrows(
         .filter_map(|(_, input)| mutable_borrow(input))
 }
 
-/// The `&mut` of a parameter, and what to write instead.
+/// The `&mut` of a parameter, and the remedy.
 fn mutable_borrow(input: &FnArg) -> Option<(TokenStream, &'static str)> {
     match input {
         FnArg::Receiver(Receiver { kind, .. }) => {
-            let instead = "take `&self`, with what changes behind a lock";
+            let instead = "take `&self`, and put the fields that change behind a lock";
             match kind {
                 ReceiverKind::Reference(and, _, Some(mutability)) => {
                     Some((quote!(#and #mutability), instead))
@@ -58,7 +58,7 @@ fn mutable_borrow(input: &FnArg) -> Option<(TokenStream, &'static str)> {
             }
         }
         FnArg::Typed(parameter) => {
-            Some((mutable_reference(&parameter.ty)?, "take it shared, as in `&Mutex<_>`"))
+            Some((mutable_reference(&parameter.ty)?, "take it shared: `&Mutex<_>`"))
         }
     }
 }

@@ -17,11 +17,11 @@ use crate::{
 /// The refusals of a body, by a word of each message.
 fn refusals(allowed: &str, token: Option<&str>, body: &str) -> Vec<&'static str> {
     const WORDS: [(&str, &str); 6] = [
-        ("never looks at its token", "token"),
-        ("neither awaits nor leaves", "exit"),
-        ("and nobody stops it", "spawn"),
-        ("unless it is awaited where it stands", "blocking"),
-        ("no token ends it", "sleep"),
+        ("never checks its cancellation token", "token"),
+        ("never awaits or exits", "exit"),
+        ("this task is detached", "spawn"),
+        ("unless it is awaited in place", "blocking"),
+        ("worker thread and cannot be cancelled", "sleep"),
         ("the future may need", "block_on"),
     ];
     let mut diagnostics = Diagnostics::default();
@@ -35,8 +35,8 @@ fn refusals(allowed: &str, token: Option<&str>, body: &str) -> Vec<&'static str>
     let pattern = token.map(|name| Pat::parse_single.parse_str(name).expect("a pattern"));
     let token = pattern.as_ref().map(|pattern| TokenParameter { pattern, owner: Owner::Function });
     _ = check(&body, token, &allow, &mut diagnostics);
-    let told = diagnostics.into_tokens().to_string();
-    WORDS.iter().flat_map(|(words, short)| told.matches(words).map(move |_| *short)).collect()
+    let refused = diagnostics.into_tokens().to_string();
+    WORDS.iter().flat_map(|(words, short)| refused.matches(words).map(move |_| *short)).collect()
 }
 
 fn refuses(body: &str, expected: &[&str]) {
@@ -49,7 +49,7 @@ fn uses_token(body: &str, used: bool) {
 }
 
 #[test]
-fn a_loop_that_has_no_way_out_is_refused() {
+fn a_loop_without_an_exit_is_refused() {
     for body in [
         "loop {}",
         "while true { work(); }",
@@ -71,7 +71,7 @@ fn a_loop_that_has_no_way_out_is_refused() {
 }
 
 #[test]
-fn a_loop_with_a_way_out_is_fine() {
+fn a_loop_with_an_exit_is_accepted() {
     for body in [
         "loop { work().await }",
         "loop { if done() { break } }",
@@ -108,7 +108,7 @@ fn a_loop_with_a_way_out_is_fine() {
 
 #[test]
 fn the_dead_edge_of_an_attribute_above_is_no_loop() {
-    // What `#[tracing::instrument]` puts in front of a body, for its return type.
+    // `#[tracing::instrument]` puts this in front of a body, for its return type.
     let edge = "if false { let __tracing_attr_fake_return: R = loop {}; return __tracing_attr_fake_return; }";
     refuses(edge, &[]);
     refuses(&format!("{edge} {{ loop {{}} }}"), &["exit"]);
@@ -122,7 +122,7 @@ fn only_the_innermost_endless_loop_is_refused() {
 }
 
 #[test]
-fn a_task_that_nobody_owns_is_refused() {
+fn a_detached_task_is_refused() {
     for body in [
         "tokio::spawn(work());",
         "::tokio::spawn(work()).await?;",
@@ -174,7 +174,7 @@ fn blocking_work_is_refused_unless_it_is_awaited_in_place() {
 }
 
 #[test]
-fn what_blocks_the_worker_is_refused() {
+fn a_call_that_blocks_the_worker_is_refused() {
     refuses("std::thread::sleep(LONG);", &["sleep"]);
     refuses("::std::thread::sleep(LONG);", &["sleep"]);
     refuses("thread::sleep(LONG);", &["sleep"]);
@@ -186,7 +186,7 @@ fn what_blocks_the_worker_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_seen_is_not_refused() {
+fn code_of_unknown_meaning_is_not_refused() {
     for body in [
         "spawn(work()); spawn_local(work()); spawn_blocking(work); sleep(LONG); block_on(work());",
         "group.spawn(|token| work(token)).await; self.pool.spawn(work); set.spawn(work());",
@@ -268,14 +268,14 @@ fn each_check_can_be_waived_and_waives_nothing_else() {
 }
 
 #[test]
-fn a_body_that_does_not_parse_is_not_judged() {
+fn a_body_that_does_not_parse_is_not_checked() {
     for body in ["loop {} let = ;", "tokio::spawn(work()); client.", "thread::sleep(1 2)"] {
         assert_eq!(refusals("", Some("token"), body), [""; 0], "{body}");
     }
 }
 
 #[test]
-fn a_pattern_that_binds_the_token_to_no_one_name_is_not_judged() {
+fn a_token_that_is_bound_by_a_pattern_is_not_checked() {
     for pattern in ["(token)", "&token", "Token { stop }"] {
         assert_eq!(refusals("", Some(pattern), "work().await"), [""; 0], "{pattern}");
     }
@@ -306,7 +306,7 @@ fn a_body_without_a_checked_name_is_not_parsed() {
 }
 
 #[test]
-fn a_body_that_nests_without_end_is_not_read() {
+fn a_body_that_nests_too_deeply_is_not_checked() {
     let deep = |open: &str, close: &str| {
         format!("loop {{}} let x = {}0{};", open.repeat(600), close.repeat(600))
     };
@@ -326,7 +326,7 @@ fn a_body_that_nests_without_end_is_not_read() {
 }
 
 #[test]
-fn a_body_as_deep_as_is_read_fits_into_a_small_stack() {
+fn the_deepest_checked_body_fits_into_a_small_stack() {
     let deep = |open: &str, close: &str, times: usize| {
         format!("loop {{}} let x = {}0{};", open.repeat(times), close.repeat(times))
     };
@@ -347,7 +347,7 @@ fn a_body_as_deep_as_is_read_fits_into_a_small_stack() {
 }
 
 #[test]
-fn a_long_body_is_read_to_its_end() {
+fn a_long_body_is_checked_to_its_end() {
     let statement = "if a.b()? == 1 { c(&d) } else { e::<F>() } let x = y.z(|w| w + 1); ";
     refuses(&format!("{} loop {{}}", statement.repeat(500)), &["exit"]);
 }

@@ -8,17 +8,17 @@ use crate::{
     diagnostics::Diagnostics,
 };
 
-/// The parameter that the body gets its token by.
+/// The parameter that is the body's token.
 pub(crate) struct TokenParameter<'a> {
     pub(crate) pattern: &'a Pat,
     pub(crate) owner: Owner,
 }
 
-/// The kind of item that has the parameter: it decides what the message proposes instead.
+/// The kind of item that has the parameter. It selects the remedy.
 #[derive(Clone, Copy)]
 pub(crate) enum Owner {
     Function,
-    /// That of `main` or of a test.
+    /// `main` or a test.
     Entry,
     Task,
 }
@@ -49,22 +49,24 @@ impl TokenParameter<'_> {
     fn refuse(&self, diagnostics: &mut Diagnostics) {
         let (place, wanted) = match self.pattern {
             Pat::Ident(PatIdent { ident, .. }) => {
-                (ident.span(), format!("write `{ident}.cancelled()`, hand `{ident}` on"))
+                (ident.span(), format!("await `{ident}.cancelled()`, pass `{ident}` on"))
             }
-            pattern => (pattern.span(), "name it and look at it".to_owned()),
+            pattern => (pattern.span(), "name the token and check it".to_owned()),
         };
         let remove = match self.owner {
             Owner::Task => "write `|_|`",
             Owner::Function | Owner::Entry => "remove the parameter",
         };
         let keep = match self.owner {
-            Owner::Function => "\nwhere the signature is a trait's, add `on_cancel = \"drop\"`",
+            Owner::Function => {
+                "\nhelp: if a trait requires this signature, add `on_cancel = \"drop\"`"
+            }
             Owner::Entry | Owner::Task => "",
         };
         diagnostics.refuse_at(
             place,
             format!(
-                "the body never looks at its token, so that nothing tells it to stop: {wanted}, or {remove}, and the body is dropped at its next `.await`{keep}"
+                "this body never checks its cancellation token\nhelp: {wanted}, or {remove} to drop the body at its next `.await` when the token fires{keep}"
             ),
         );
     }

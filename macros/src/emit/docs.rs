@@ -7,7 +7,7 @@ use syn::{Attribute, Meta};
 /// The paragraph, if the function is documented: `missing_docs` reports the others.
 pub(crate) fn paragraph(attributes: &[Attribute], story: &str) -> Option<TokenStream> {
     attributes.iter().any(is_documentation).then(|| {
-        // The empty line ends whatever the author's text ends with.
+        // The empty line ends any markdown block of the author.
         let text = format!("\n\n{story}");
         quote!(#[doc = #text])
     })

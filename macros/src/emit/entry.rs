@@ -33,7 +33,7 @@ pub(crate) fn main(args: &MainArgs, entry: &EntryFunction, refused: Refused) -> 
     let krate = &args.krate;
     let output = Output::new(&entry.function.signature.output);
     let exit = output.exit(krate);
-    // The exit code of a public entry is no value that the author has to say more about.
+    // The `ExitCode` of a public entry needs no `#[must_use]`.
     let mark = (!matches!(entry.function.visibility, Visibility::Inherited))
         .then(|| quote!(#[allow(clippy::must_use_candidate)]));
     let Parts { head, inner, arguments } =
@@ -80,7 +80,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// `judge` says how the output is judged, and `mark` is what makes an entry of it.
+    /// `judge` classifies the output, and `mark` makes the function an entry.
     fn new(
         krate: &Path,
         options: TokenStream,
@@ -146,7 +146,7 @@ fn binding(injected: &Ident, token: Option<&PatType>) -> TokenStream {
     }
 }
 
-/// The same name, with errors reported at a type of the user's.
+/// The same name, with errors reported at a user's type.
 fn located(name: &Ident, ty: &Type) -> Ident {
     Ident::new(&name.to_string(), name.span().located_at(first_span(ty)))
 }

@@ -26,16 +26,16 @@
 //! 2. The user's tokens keep their spans. Inserted names have mixed-site hygiene: they cannot collide with the user's.
 //!    So do the signature's names of the user's parameters; otherwise lints would report that the bindings in the body
 //!    shadow them.
-//! 3. Lints ask an item, a signature, a body for its span, and pass over one that begins or ends in a macro. These
-//!    begin and end with the user's spans: the return type, the braces of the function, the `async` block, the `match`
-//!    around the body. The tokens in between have spans of this crate, and lints ignore them. `tests/clippy/pairs.rs`
-//!    compiles functions with and without the attribute, and compares the warnings.
+//! 3. Lints ask an item, a signature or a body for its span, and skip one that starts or ends in a macro. These start
+//!    and end with the user's spans: the return type, the braces of the function, the `async` block, the `match` around
+//!    the body. The tokens in between have spans of this crate, and lints ignore them. `tests/compile/clippy/pairs.rs` compiles
+//!    functions with and without the attribute, and compares the warnings.
 //! 4. `impl` of the return type keeps the span of this crate, whose edition captures every lifetime, as an
 //!    `async fn` does.
 //! 5. With `restart`, the call keeps the parameters instead of moving them in, and a closure makes each run of
 //!    clones: `let client = __supervised_kept_1.take(); let mut client = client;`. It captures the token and
 //!    the receiver as they are, since nothing but a receiver can be called `self`.
-//! 6. The body stands in parentheses, which no lint reads: as an arm of a `match`, a body of one line would
+//! 6. The body is in parentheses, which no lint reads: as an arm of a `match`, a body of one line would
 //!    be linted for its braces.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
@@ -82,8 +82,8 @@ pub(crate) fn function(
         let receiver = signature.receiver().map(|receiver| quote!(#receiver,));
         let as_token = as_token_type(krate, signature.ident.span());
         parameters.extend(receiver);
-        // A pattern resolves to a constant of the user whatever its hygiene. So the plain word is for the documentation
-        // alone.
+        // A pattern resolves to a user's constant regardless of its hygiene. So the plain name is only for the
+        // documentation.
         let shown = injected_ident("token");
         if names(signature).any(|name| shown == name) {
             parameters.push(quote!(#token: #as_token,));
@@ -145,7 +145,7 @@ pub(crate) fn function(
     let fn_token = &signature.fn_token;
     let ident = &signature.ident;
     let (generics, where_clause) = (&signature.generics, &signature.generics.where_clause);
-    // With a token that is given, the function may implement a trait's method, which names the plain future.
+    // With a token by value, the function may implement a trait's method, which names the plain future.
     let refining = given.then(|| quote!(#[allow(refining_impl_trait)]));
     // A receiver cannot be bound again inside: the compiler calls changes of a captured one unused if only its drop
     // reads them. A body without such a change keeps the lint.
@@ -153,7 +153,7 @@ pub(crate) fn function(
         .receiver()
         .filter(|receiver| receiver.mutability.is_some() && assigns_self(body.stream()))
         .map(|_| quote!(#[allow(unused_assignments)]));
-    // The injected token must not be the one parameter too many.
+    // The injected token must not exceed clippy's maximum of parameters.
     let crowded = (!has_token && signature.inputs.len() >= MAX_PARAMETERS)
         .then(|| quote!(#[allow(clippy::too_many_arguments)]))
         .filter(|_| {
@@ -165,7 +165,7 @@ pub(crate) fn function(
         .then(|| quote!(#[allow(clippy::impl_trait_in_params)]));
     let (future, supervise) = if restarts {
         let runs = quote!(impl #krate::__private::Runs<Output = #declared>);
-        // The type of a given token is said here, since the runs hide it.
+        // The type of an owned token is written here, since the runs hide it.
         let token = given.then(|| quote!(::<_, _, #token_type>));
         (
             return_type(krate, quote!(Restarting<#runs), signature),
@@ -177,7 +177,7 @@ pub(crate) fn function(
     };
     let run = async_body(body, quote!(#keep_receiver #(#bindings)* #return_edge));
     let run = match signature.receiver() {
-        // A receiver that cannot be cloned is reported at the closure: all else that it captures can be.
+        // A receiver that cannot be cloned is reported at the closure: everything else that it captures can be cloned.
         Some(receiver) if restarts => {
             let closure = located_outer(quote!(move ||), receiver.self_token.span);
             quote!(#closure #run)
@@ -221,7 +221,7 @@ pub(crate) fn function(
     }
 }
 
-/// A refused `main`: the program keeps an entry point, and what the function uses stays in use.
+/// A refused `main`: the program keeps an entry point, and the items that the function uses stay used.
 pub(crate) fn refused_main(function: &Function) -> TokenStream {
     let Function { attributes, inner_attributes, signature, body, .. } = function;
     quote! {
@@ -313,7 +313,7 @@ fn bind(signature: &Signature, parameter: &PatType, at: usize) -> Binding {
     bind_to(signature, parameter, at, |given| quote!(#given))
 }
 
-/// The same, with what `value` makes of the argument.
+/// The same, with the result of `value` for the argument.
 fn bind_to(
     signature: &Signature,
     parameter: &PatType,
@@ -386,8 +386,8 @@ fn bind_cloned(
     }
 }
 
-/// The check of [`bind_cloned`] for a receiver, at its place. That of the closure comes late: a parameter that
-/// fails hides it.
+/// The check of [`bind_cloned`] for a receiver, at its place. The check of the closure comes later, and a failing
+/// parameter hides it.
 fn check_receiver_clone(krate: &syn::Path, receiver: &Receiver) -> Option<TokenStream> {
     let place = receiver.self_token.span;
     let ty = match &receiver.kind {
@@ -399,10 +399,10 @@ fn check_receiver_clone(krate: &syn::Path, receiver: &Receiver) -> Option<TokenS
     Some(quote!(let _ = #keep::<#ty>;))
 }
 
-/// The check of [`bind_cloned`] for a function that was refused: all of its parameters are judged in one compile.
+/// The check of [`bind_cloned`] for a refused function: all of its parameters are checked in one compile.
 fn check_parameter_clone(krate: &syn::Path, parameter: &PatType) -> Option<TokenStream> {
     let ty = &parameter.ty;
-    // A borrow is refused for itself, and an `impl Trait` has no name.
+    // A borrow is refused separately, and an `impl Trait` has no name.
     if matches!(peel_groups(ty), Type::Reference(_)) || has_impl(ty.to_token_stream()) {
         return None;
     }
@@ -448,7 +448,7 @@ fn bind_token(
     bound
 }
 
-/// The outermost of the tokens at the place of the author's body, and as his.
+/// The outermost tokens, with the span of the author's body.
 fn at_body(body: &Group, tokens: TokenStream) -> TokenStream {
     let locate = |mut token: TokenTree| {
         token.set_span(body.span());
@@ -457,9 +457,9 @@ fn at_body(body: &Group, tokens: TokenStream) -> TokenStream {
     tokens.into_iter().map(locate).collect()
 }
 
-/// The return type, up to its last `>`, from the beginning of the author's to its end.
+/// The return type, up to its last `>`, from the start of the author's to its end.
 ///
-/// Lints check whether a signature is the author's, and one that begins or ends in a macro is not.
+/// Lints check whether a signature is the author's, and one that starts or ends in a macro is not.
 fn return_type(krate: &syn::Path, future: TokenStream, signature: &Signature) -> TokenStream {
     let (first, last) = match &signature.output {
         ReturnType::Type(_, ty) => (first_span(ty), last_span(ty)),
@@ -531,8 +531,8 @@ fn as_token_type(krate: &syn::Path, place: Span) -> TokenStream {
     quote_spanned!(place=> impl #path)
 }
 
-/// A name that cannot collide with the user's code. A pattern resolves to a constant whatever its hygiene: so the name
-/// is one that no user gives to a constant.
+/// A name that cannot collide with the user's code. A pattern resolves to a constant regardless of its hygiene: the
+/// name is one that no user gives to a constant.
 fn injected_ident(name: &str) -> Ident {
     format_ident!("{name}", span = Span::mixed_site())
 }

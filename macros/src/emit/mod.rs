@@ -46,7 +46,7 @@ pub(crate) fn borrowed_type(ty: &Type) -> Type {
     while let Type::Reference(inner) = peel_groups(elem) {
         elem = &inner.elem;
     }
-    // Put together, not parsed: of what a reference can be to, some stands in parentheses only.
+    // Put together, not parsed: some referents of a reference need parentheses.
     Type::Reference(TypeReference {
         attrs: Vec::new(),
         and_token: reference.and_token,

@@ -70,7 +70,7 @@ fn supervised_function(
     args.check(header.has_token(), diagnostics);
     let is_restarted =
         check::restart::check(&args.restart, &function.signature, &header, diagnostics);
-    // A function that is not async may have been rewritten by an attribute above: its body is not the author's.
+    // An attribute above may have rewritten a function that is not async: its body is not the author's.
     let refused = if function.is_async {
         let token = header
             .token_parameter()
@@ -117,7 +117,7 @@ fn entry(
     diagnostics: &mut Diagnostics,
 ) -> Result<(EntryFunction, Refused), TokenStream> {
     let entry = item::entry::read(kind, item, diagnostics)?;
-    // A function that is not async may have been rewritten by an attribute above: its body is not the author's.
+    // An attribute above may have rewritten a function that is not async: its body is not the author's.
     if entry.function.signature.asyncness.is_none() {
         return Ok((entry, Refused::default()));
     }
@@ -163,7 +163,7 @@ fn supervised_closure(
     let is_future = matches!(closure.output, ReturnType::Default);
     let refused = check::parsed_body(&closure.body, is_future, parameter, &args.allow, diagnostics);
     if is_future && refused.calls && matches!(*closure.body, Expr::Call(_) | Expr::MethodCall(_)) {
-        // What it returns is no supervised output either, which is not another mistake.
+        // The call's result is no supervised output either, which is not another mistake.
         return None;
     }
     let output = if is_future {
@@ -179,7 +179,7 @@ fn supervised_closure(
     Some(emit::task::closure(&args, &name, &closure, &token, output.as_ref()))
 }
 
-/// The item as it is, beside a refusal, if arguments or item nest too deeply to be parsed.
+/// The item unchanged, beside a refusal, if arguments or item nest too deeply to be parsed.
 fn refuse_deep(arguments: &TokenStream, item: &TokenStream) -> Option<TokenStream> {
     let refusal =
         depth::refuse_deep_arguments(arguments).or_else(|| depth::refuse_deep_header(item))?;

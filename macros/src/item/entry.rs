@@ -8,12 +8,12 @@ use syn::{
 };
 
 use super::{
-    RawFunction, compile_trap, messages::EntryKind, misplaced, span_after_attributes,
-    with_compile_trap,
+    RawFunction, compile_trap, messages::EntryKind, misplaced, refuse_qualifiers,
+    span_after_attributes, with_compile_trap,
 };
 use crate::{diagnostics::Diagnostics, syntax::peel_groups};
 
-/// A function that becomes an entry, whatever was refused about it.
+/// A function that is expanded as an entry, even if parts of it were refused.
 pub(crate) struct EntryFunction {
     pub(crate) function: RawFunction,
     pub(crate) body: Group,
@@ -29,7 +29,7 @@ impl EntryFunction {
     }
 }
 
-/// Reads the item and refuses what cannot be an entry; `Err` holds the tokens to return instead.
+/// Parses the item and refuses anything that cannot be an entry; `Err` holds the tokens to return instead.
 pub(crate) fn read(
     kind: EntryKind,
     item: TokenStream,
@@ -51,12 +51,17 @@ pub(crate) fn read(
         diagnostics.refuse_at(span_after_attributes(item.clone()), kind.is_no_function());
         return Err(item);
     };
-    let misplaced = misplaced::refuse(kind, &mut function.attributes, diagnostics);
+    let beneath = match kind {
+        EntryKind::Main => misplaced::beneath_main,
+        EntryKind::Test => misplaced::beneath_test,
+    };
+    let misplaced = misplaced::refuse(&mut function.attributes, beneath, diagnostics);
     // `#[tokio::test]` above this attribute has already rewritten the body.
     if misplaced && kind == EntryKind::Test && function.signature.asyncness.is_none() {
         return Err(item);
     }
-    refuse_qualifiers(kind, &mut function.signature, diagnostics);
+    let (is_const, is_extern) = (kind.is_const(), kind.is_extern());
+    refuse_qualifiers(&mut function.signature, is_const, is_extern, diagnostics);
     check_header(kind, &function.signature, diagnostics);
     // A method is no test to Rust either, and its body may name `self`.
     if kind == EntryKind::Test && function.signature.receiver().is_some() {
@@ -65,21 +70,13 @@ pub(crate) fn read(
     Ok(EntryFunction { function, body })
 }
 
-/// Refuses what an entry cannot be, and removes it.
-fn refuse_qualifiers(kind: EntryKind, signature: &mut Signature, diagnostics: &mut Diagnostics) {
-    if let Some(constness) = signature.constness.take() {
-        diagnostics.refuse(&constness, kind.is_const());
-    }
-    if let Some(abi) = signature.abi.take() {
-        diagnostics.refuse(&abi, kind.is_extern());
-    }
-}
-
 /// Refuses a header that cannot be an entry's.
 fn check_header(kind: EntryKind, signature: &Signature, diagnostics: &mut Diagnostics) {
     if signature.asyncness.is_none() {
-        diagnostics
-            .refuse(&signature.fn_token, "the runtime drives an async function: write `async fn`");
+        diagnostics.refuse(
+            &signature.fn_token,
+            "this attribute needs an async function\nhelp: write `async fn`",
+        );
     }
     let generics = &signature.generics;
     if !generics.params.is_empty() {
@@ -92,7 +89,7 @@ fn check_header(kind: EntryKind, signature: &Signature, diagnostics: &mut Diagno
                     if let Some(mutability) = &reference.mutability {
                         diagnostics.refuse(
                             mutability,
-                            "a token is shared, not changed: write `token: CancellationToken`",
+                            "a token is shared and cannot be `&mut`\nhelp: write `token: CancellationToken`",
                         );
                     }
                 }

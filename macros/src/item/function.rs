@@ -6,7 +6,10 @@ use syn::{
     parse::{Parse, Parser},
 };
 
-use super::{RawFunction, span_after_attributes, split_inner_attributes, with_compile_trap};
+use super::{
+    RawFunction, misplaced, refuse_qualifiers, span_after_attributes, split_inner_attributes,
+    with_compile_trap,
+};
 use crate::diagnostics::Diagnostics;
 
 /// A function whose body stays unparsed tokens: a half-typed one still expands.
@@ -23,17 +26,17 @@ pub(crate) struct Function {
 }
 
 pub(crate) enum Item {
-    /// To be expanded, whatever was refused about it.
+    /// Expanded, even if parts of it were refused.
     Function(Box<Function>),
     /// Refused; a program still needs its entry point, and what it uses stays in use.
     Main(Box<Function>),
-    /// A function whose header does not parse: the compiler says so already, and better.
+    /// A function whose header does not parse: the compiler reports that itself, with a better message.
     Unreadable(TokenStream),
     /// Refused; stays as it is.
     Foreign,
 }
 
-/// Reads the item and refuses what cannot be supervised.
+/// Parses the item and refuses anything that cannot be supervised.
 pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
     let Ok(start) = RawFunction::parse.parse2(tokens.clone()) else {
         if let Some(broken) = with_compile_trap(tokens.clone()) {
@@ -41,7 +44,7 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
         }
         diagnostics.refuse_at(
             span_after_attributes(tokens),
-            "`#[supervised]` goes on an `async fn`: put it on the function that does the work",
+            "`#[supervised]` belongs on an `async fn`\nhelp: put it on the function that does the work",
         );
         return Item::Foreign;
     };
@@ -51,26 +54,26 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
     if is_async_trait(&signature) {
         diagnostics.refuse(
             &signature.fn_token,
-            "`#[async_trait]` has rewritten this function already: declare the trait method as `fn … -> impl Future<Output = …> + Send` and remove `#[async_trait]`",
+            "`#[async_trait]` has already rewritten this function\nhelp: declare the trait method as `fn … -> impl Future<Output = …> + Send` and remove `#[async_trait]`",
         );
         return Item::Foreign;
     }
     let Some(body) = body else {
         diagnostics.refuse(
             &signature.ident,
-            "a trait method without a body has nothing to supervise: put `#[supervised]` on its implementations",
+            "a trait method without a body cannot be supervised\nhelp: put `#[supervised]` on its implementations",
         );
         return Item::Foreign;
     };
     let is_async = signature.asyncness.is_some();
-    let misplaced = refuse_misplaced(&mut attributes, diagnostics);
+    let misplaced = misplaced::refuse(&mut attributes, misplaced::beneath_supervised, diagnostics);
     let is_main = signature.ident == "main";
     if !is_main {
-        refuse_qualifiers(&mut signature, misplaced, diagnostics);
+        check_signature(&mut signature, misplaced, diagnostics);
     } else if !misplaced {
         diagnostics.refuse(
             &signature.ident,
-            "`main` is where signals and the runtime begin: write `#[supervised::main]` in place of `#[supervised]`",
+            "`main` needs a runtime and signal handling, which `#[supervised]` does not provide\nhelp: write `#[supervised::main]` instead of `#[supervised]`",
         );
     }
     let (inner_attributes, body) = split_inner_attributes(&body, &mut attributes);
@@ -86,57 +89,21 @@ pub(crate) fn read(tokens: TokenStream, diagnostics: &mut Diagnostics) -> Item {
     if is_main { Item::Main(Box::new(function)) } else { Item::Function(Box::new(function)) }
 }
 
-/// Refuses `#[test]`, `#[tokio::test]`, `#[tokio::main]` and a second `#[supervised]`, and takes them off.
-fn refuse_misplaced(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) -> bool {
-    let before = attributes.len();
-    attributes.retain(|attribute| {
-        let path = attribute.path();
-        let last = path.segments.last().map(|segment| segment.ident.to_string());
-        let first = path.segments.first().map(|segment| segment.ident.to_string());
-        match last.as_deref() {
-            Some("test") => diagnostics.refuse(
-                path,
-                "a test runs itself, nobody can cancel it: write `#[supervised::test]` in place of both attributes",
-            ),
-            Some("main") if first.as_deref() == Some("tokio") => diagnostics.refuse(
-                path,
-                "`#[tokio::main]` builds a runtime around the function: write `#[supervised::main]` in place of both attributes",
-            ),
-            Some("supervised") => diagnostics.refuse(
-                path,
-                "this function has `#[supervised]` twice\nhelp: remove one, and put all arguments into the other",
-            ),
-            _ => return true,
-        }
-        false
-    });
-    attributes.len() < before
-}
-
 /// Refuses qualifiers that an async function cannot have, and removes them: the rest still expands.
-fn refuse_qualifiers(signature: &mut Signature, misplaced: bool, diagnostics: &mut Diagnostics) {
-    if let Some(constness) = signature.constness.take() {
-        diagnostics.refuse(
-            &constness,
-            "a supervised function runs on a runtime, never at compile time: remove `const`",
-        );
-    }
-    if let Some(abi) = signature.abi.take() {
-        diagnostics.refuse(
-            &abi,
-            "a supervised function returns a future, which no foreign ABI knows: remove `extern`",
-        );
-    }
+fn check_signature(signature: &mut Signature, misplaced: bool, diagnostics: &mut Diagnostics) {
+    let is_const =
+        "a supervised function runs on a runtime and cannot be `const`\nhelp: remove `const`";
+    let is_extern =
+        "a supervised function returns a future and cannot be `extern`\nhelp: remove `extern`";
+    refuse_qualifiers(signature, is_const, is_extern, diagnostics);
     if let Some(variadic) = signature.variadic.take() {
-        diagnostics.refuse(
-            &variadic.dots,
-            "a supervised function has a fixed list of parameters: remove `...`",
-        );
+        diagnostics
+            .refuse(&variadic.dots, "a supervised function cannot be variadic\nhelp: remove `...`");
     }
     if signature.asyncness.is_none() && !misplaced {
         diagnostics.refuse(
             &signature.fn_token,
-            "only an async function can be cancelled at its `.await`s: write `async fn`",
+            "a supervised function must be async: it is cancelled at its `.await`s\nhelp: write `async fn`",
         );
     }
     signature.asyncness = None;

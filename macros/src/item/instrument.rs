@@ -34,9 +34,9 @@ pub(crate) fn unmarked(arguments: &TokenStream) -> Option<TokenStream> {
     matches!(&first, TokenTree::Punct(mark) if mark.as_char() == '@').then(|| tokens.collect())
 }
 
-/// The same item with the two the other way round, if they are.
+/// The same item with the two swapped, if they are in the wrong order.
 pub(crate) fn swapped(arguments: &TokenStream, item: &TokenStream) -> Option<TokenStream> {
-    // An item that is no function, or has no body, is refused unchanged.
+    // An item that is not a function, or has no body, is refused unchanged.
     RawFunction::parse.parse2(item.clone()).ok()?.body()?;
     let split = |input: ParseStream<'_>| {
         let attributes = input.call(Attribute::parse_outer)?;

@@ -1,23 +1,21 @@
-//! Attributes that want to be the entry themselves.
+//! Attributes that are refused beneath those of this crate.
 
-use syn::{Attribute, Path};
+use syn::Attribute;
 
-use super::messages::EntryKind;
 use crate::diagnostics::Diagnostics;
 
-/// Refuses attributes that themselves build a runtime, a test or a run, and removes them.
+/// Refuses attributes that themselves build a runtime, a test or a run, and removes them. `message` gets the names of an
+/// attribute's path. Returns whether there was one.
 pub(super) fn refuse(
-    kind: EntryKind,
     attributes: &mut Vec<Attribute>,
+    message: fn(&[&str]) -> Option<&'static str>,
     diagnostics: &mut Diagnostics,
 ) -> bool {
     let before = attributes.len();
     attributes.retain(|attribute| {
         let path = attribute.path();
-        let message = match kind {
-            EntryKind::Main => beneath_main(path),
-            EntryKind::Test => beneath_test(path),
-        };
+        let names: Vec<_> = path.segments.iter().map(|name| name.ident.to_string()).collect();
+        let message = message(&names.iter().map(String::as_str).collect::<Vec<_>>());
         if let Some(message) = message {
             diagnostics.refuse(path, message);
         }
@@ -26,43 +24,44 @@ pub(super) fn refuse(
     attributes.len() < before
 }
 
-fn beneath_main(path: &Path) -> Option<&'static str> {
-    let is_tokios = is(path, &["tokio", "main"]) || is(path, &["tokio", "test"]);
-    let is_second = ends_with(path, &["supervised", "main"]);
-    if is_tokios || is_second {
-        return Some(
-            "`#[supervised::main]` builds the runtime, and one is enough: remove this attribute",
-        );
-    }
-    ends_with(path, &["supervised"]).then_some(
-        "the body of `main` is supervised by `#[supervised::main]`\nhelp: remove this attribute",
-    )
-}
-
-fn ends_with(path: &Path, names: &[&str]) -> bool {
-    let segments = path.segments.iter().rev();
-    path.segments.len() >= names.len()
-        && segments.zip(names.iter().rev()).all(|(segment, name)| segment.ident == name)
-}
-
-fn beneath_test(path: &Path) -> Option<&'static str> {
-    let last = path.segments.last().map(|segment| segment.ident.to_string());
-    let first = path.segments.first().map(|segment| segment.ident.to_string());
-    match last.as_deref()? {
-        "test" => {
-            Some("`#[supervised::test]` makes the test, and one is enough: remove this attribute")
-        }
-        "main" if ["tokio", "supervised", "tokio_supervised"].contains(&first.as_deref()?) => Some(
-            "`#[supervised::test]` builds the runtime, and one is enough: remove this attribute",
+pub(super) fn beneath_supervised(path: &[&str]) -> Option<&'static str> {
+    match path {
+        [.., "test"] => Some(
+            "`#[supervised]` cannot be combined with a test attribute\nhelp: write `#[supervised::test]` instead of both attributes",
         ),
-        "supervised" => {
-            Some("the body of a test is supervised by `#[supervised::test]`: remove this attribute")
-        }
+        ["tokio", .., "main"] => Some(
+            "`#[supervised]` cannot be combined with `#[tokio::main]`\nhelp: write `#[supervised::main]` instead of both attributes",
+        ),
+        [.., "supervised"] => Some(
+            "this function has `#[supervised]` twice\nhelp: remove one, and put all arguments into the other",
+        ),
         _ => None,
     }
 }
 
-fn is(path: &Path, names: &[&str]) -> bool {
-    path.segments.len() == names.len()
-        && path.segments.iter().zip(names).all(|(segment, name)| segment.ident == name)
+pub(super) fn beneath_main(path: &[&str]) -> Option<&'static str> {
+    match path {
+        ["tokio", "main" | "test"] | [.., "supervised", "main"] => {
+            Some("`#[supervised::main]` already builds the runtime\nhelp: remove this attribute")
+        }
+        [.., "supervised"] => Some(
+            "`#[supervised::main]` already supervises the body of `main`\nhelp: remove this attribute",
+        ),
+        _ => None,
+    }
+}
+
+pub(super) fn beneath_test(path: &[&str]) -> Option<&'static str> {
+    match path {
+        [.., "test"] => Some(
+            "`#[supervised::test]` already makes this function a test\nhelp: remove this attribute",
+        ),
+        ["tokio" | "supervised" | "tokio_supervised", .., "main"] => {
+            Some("`#[supervised::test]` already builds the runtime\nhelp: remove this attribute")
+        }
+        [.., "supervised"] => Some(
+            "`#[supervised::test]` already supervises the body of a test\nhelp: remove this attribute",
+        ),
+        _ => None,
+    }
 }

@@ -14,9 +14,9 @@ use syn::{
     parse::{Parse, ParseStream, Parser},
 };
 
-use crate::syntax::first_span;
+use crate::{diagnostics::Diagnostics, syntax::first_span};
 
-/// The header, and what stands behind it.
+/// The header, and the tokens after it.
 pub(crate) struct RawFunction {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
@@ -32,7 +32,7 @@ impl RawFunction {
     }
 }
 
-/// A brace group that is alone, also if a `macro_rules!` fragment wraps it.
+/// A single brace group, even if a `macro_rules!` fragment wraps it.
 fn lone_block(tokens: TokenStream) -> Option<Group> {
     let mut tokens = tokens.into_iter();
     match (tokens.next(), tokens.next()) {
@@ -54,6 +54,21 @@ impl Parse for RawFunction {
             signature: input.parse()?,
             rest: input.parse()?,
         })
+    }
+}
+
+/// Refuses `const` and `extern`, and removes them: the rest still expands.
+fn refuse_qualifiers(
+    signature: &mut Signature,
+    is_const: &str,
+    is_extern: &str,
+    diagnostics: &mut Diagnostics,
+) {
+    if let Some(constness) = signature.constness.take() {
+        diagnostics.refuse(&constness, is_const);
+    }
+    if let Some(abi) = signature.abi.take() {
+        diagnostics.refuse(&abi, is_extern);
     }
 }
 
@@ -99,7 +114,7 @@ pub(crate) fn with_compile_trap(tokens: TokenStream) -> Option<TokenStream> {
     Some(tokens.into_iter().collect())
 }
 
-/// Tokens that compile in no program.
+/// Tokens that never compile.
 pub(crate) fn compile_trap() -> TokenStream {
     quote! {
         const {
@@ -108,7 +123,7 @@ pub(crate) fn compile_trap() -> TokenStream {
     }
 }
 
-/// Whether nothing but attributes, a visibility and qualifiers stand before an `fn`.
+/// Whether only attributes, a visibility and qualifiers are before an `fn`.
 fn starts_function(tokens: &[TokenTree]) -> bool {
     const QUALIFIERS: [&str; 7] = ["async", "const", "default", "extern", "pub", "safe", "unsafe"];
     for token in tokens {

@@ -21,13 +21,13 @@ impl Parse for Call {
         let Ok(name) = input.parse::<LitStr>() else {
             return Err(syn::Error::new(
                 input.span(),
-                "`task!` begins with the task's name: write `task!(\"http\", |token| …)`",
+                "`task!` takes the task's name as its first argument\nhelp: write `task!(\"http\", |token| …)`",
             ));
         };
         if name.value().trim().is_empty() {
             return Err(syn::Error::new(
                 name.span(),
-                "the name must not be empty, since it labels metrics, events and errors: write `task!(\"http\", |token| …)`",
+                "the name of a task must not be empty: it labels metrics, events and errors\nhelp: write `task!(\"http\", |token| …)`",
             ));
         }
         if input.is_empty() {
@@ -35,22 +35,22 @@ impl Parse for Call {
         }
         if !input.peek(Token![,]) {
             return Err(input.error(
-                "`task!` needs a comma between the name and what follows\nhelp: write `task!(\"http\", |token| …)`",
+                "`task!` needs a comma after the name\nhelp: write `task!(\"http\", |token| …)`",
             ));
         }
         input.parse::<Token![,]>()?;
         let mut arguments = TokenStream::new();
         // The start of the last of them, if it is not an argument.
         let mut other = None;
-        let mut begins = true;
+        let mut starts = true;
         while !input.is_empty() && !starts_closure(input) {
             if starts_future(input) {
                 return Err(no_closure_but_a_future(input.span()));
             }
-            if begins {
+            if starts {
                 other = (!starts_argument(input)).then(|| input.span());
             }
-            begins = input.peek(Token![,]);
+            starts = input.peek(Token![,]);
             arguments.extend([input.parse::<TokenTree>()?]);
         }
         if input.is_empty() {
@@ -60,7 +60,7 @@ impl Parse for Call {
         input.parse::<Option<Token![,]>>()?;
         if !input.is_empty() {
             return Err(
-                input.error("the arguments of `task!` stand between the name and the closure: write `task!(\"http\", limit = 4, |token| …)`")
+                input.error("the arguments of `task!` go between the name and the closure\nhelp: write `task!(\"http\", limit = 4, |token| …)`")
             );
         }
         Ok(Self { name, arguments, closure })
@@ -95,7 +95,7 @@ fn no_closure(place: Span) -> syn::Error {
 fn no_closure_but_a_future(place: Span) -> syn::Error {
     syn::Error::new(
         place,
-        "`task!` takes a closure that makes the future, since the future needs the token of its scope\nhelp: write `|token| async move { … }`, or `|token| work(token)`",
+        "`task!` takes a closure that returns the future: the future needs the token of its scope\nhelp: write `|token| async move { … }`, or `|token| work(token)`",
     )
 }
 
@@ -120,14 +120,14 @@ pub(crate) fn read_token<'a>(
     if let Some(asyncness) = &closure.asyncness {
         diagnostics.refuse(
             asyncness,
-            "an `async` closure borrows what it captured: write `|token| async move { … }`, or `|token| -> Result<(), TaskError> { … }`",
+            "`task!` cannot take an `async` closure, whose future borrows from the closure\nhelp: write `|token| async move { … }`, or `|token| -> Result<(), TaskError> { … }`",
         );
         return None;
     }
     let Some(first) = closure.inputs.first() else {
         diagnostics.refuse(
             &closure.inputs_begin,
-            "the closure takes the token: write `|token| …`, or `|_| …` where the future is to be dropped when the token fires",
+            "the closure of `task!` must take the token\nhelp: write `|token| …`, or `|_| …` to drop the future when the token fires",
         );
         return None;
     };
@@ -138,7 +138,7 @@ pub(crate) fn read_token<'a>(
     if let Some(Type::Reference(reference)) = ty.map(peel_groups) {
         diagnostics.refuse(
             reference,
-            "the closure of `task!` is given its token, not a borrow of it\nhelp: leave the type out, as in `|token| …`",
+            "the closure of `task!` takes its token by value, not by reference\nhelp: omit the type: `|token| …`",
         );
         return None;
     }

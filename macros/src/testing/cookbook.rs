@@ -1,6 +1,6 @@
 //! The unsupervised examples of the cookbook under the attribute: the body checks that refuse them.
 //!
-//! The shipped `clippy.toml` reports what syntax cannot show, at each of the eight: `tests/clippy/before.rs`.
+//! The shipped `clippy.toml` reports what syntax cannot show, at each of the nine: `tests/compile/clippy/before.rs`.
 
 use std::{fs, path::Path};
 
@@ -9,7 +9,7 @@ use quote::ToTokens;
 
 use crate::{expand, testing::refusals::refusals};
 
-/// An example; each of its async functions, with what its refusals begin with, in their order.
+/// An example and each of its async functions, with the start of each refusal, in order.
 ///
 /// A `JoinSet` is a value like any other, and a `Vec` is no visible failure of a return type: the compiler refuses it
 /// by its trait, and `clippy.toml` reports the set.
@@ -18,23 +18,23 @@ const BEFORES: &[(&str, Functions)] = &[
     ("queue_workers", &[("run", &[DETACHED])]),
     ("flusher", &[("read_and_flush", &[DETACHED])]),
     ("http_saver", &[("save", &[DETACHED]), ("run", &[])]),
-    ("stats", &[("count_all", &[NO_WAY_OUT, DETACHED])]),
+    ("stats", &[("count_all", &[NO_FAILURE, DETACHED])]),
     ("pipeline", &[("run", &[DETACHED, DETACHED])]),
     ("service", &[("run", &[DETACHED, DETACHED, DETACHED])]),
     ("panics", &[("averages", &[])]),
+    ("tcp_server", &[("serve", &[DETACHED])]),
 ];
 
 /// Each with the beginnings of its refusals.
 type Functions = &'static [(&'static str, &'static [&'static str])];
 
-const DETACHED: &str = "this task outlives the run, and nobody stops it: ";
-const NO_WAY_OUT: &str =
-    "a panic, a cancellation or a timeout has no way out of this return type: ";
+const DETACHED: &str = "this task is detached: nothing cancels or joins it\n";
+const NO_FAILURE: &str = "this return type cannot carry a failure\n";
 
 /// The items between the marks.
 fn shown(example: &str) -> Vec<syn::Item> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    let path = root.join("tests/cookbook").join(example).join("before.rs");
+    let path = root.join("tests/compile/cookbook").join(example).join("before.rs");
     let source = fs::read_to_string(&path).expect("the cookbook is readable");
     let (_, from_mark) = source.split_once("// readme\n").expect("it has a mark");
     let (shown, _) = from_mark.split_once("// end\n").expect("it has an end");

@@ -173,13 +173,13 @@ fn a_half_typed_function_keeps_its_words() {
     }
 }
 
-/// What a supervised function is without, or is refused for.
+/// Features that a supervised function lacks, or is refused for.
 const TAKEN_OFF: [&str; 6] = ["async", "const", "extern", "supervised", "test", "tokio"];
 
-/// What else a `main` is without, which is refused and stays as a plain entry.
+/// Features that only a `main` lacks: it is refused for them and stays a plain entry.
 const TAKEN_OFF_MAIN: [&str; 2] = ["default", "pub"];
 
-/// All the words of a run of tokens, at any depth.
+/// All words of a run of tokens, at any depth.
 fn words(tokens: TokenStream) -> BTreeSet<String> {
     tokens
         .into_iter()
@@ -206,7 +206,7 @@ fn a_half_typed_function_keeps_its_parameters_in_order() {
                 panic!("no function is made of: {item}");
             };
             let (before, after) = (parameters(&before.sig), parameters(&after.sig));
-            // The token is the one that may be new, and whose type may be another.
+            // The token may be a new parameter, and its type may differ.
             let is_token = |parameter: &String| parameter.contains("AsToken");
             let kept: Vec<_> = after.iter().filter(|parameter| !is_token(parameter)).collect();
             let is_kept = |skipped: Option<usize>| {
@@ -232,7 +232,7 @@ fn parameters(signature: &syn::Signature) -> Vec<String> {
 }
 
 #[test]
-fn a_body_that_does_not_parse_stays_for_the_compiler_to_judge() {
+fn a_body_that_does_not_parse_is_left_to_the_compiler() {
     let item = tokens("async fn work() -> Result<(), E> { let half_typed = client. ; }");
     let expanded = expand::supervised(TokenStream::new(), item);
     assert!(names(expanded.clone(), "half_typed"));
@@ -337,7 +337,7 @@ impl Random {
 /// The stack of a thread that asks for none; the compiler has four times as much.
 const STACK: usize = 2 << 20;
 
-/// Levels without an end: the tokens that open one, those inside all, those that close one.
+/// Endless levels: the tokens that open one, the tokens inside all, the tokens that close one.
 type Chain = (&'static str, &'static str, &'static str);
 
 const EXPRESSIONS: &[Chain] = &[
@@ -426,7 +426,10 @@ fn chains(of: &[Chain]) -> impl Iterator<Item = (usize, String)> {
 /// On a stack that is no larger than it may be; one that overflows ends the process.
 fn on_a_small_stack(work: fn()) {
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(work);
-    thread.expect("a thread can be spawned").join().expect("what is looked for is found");
+    thread
+        .expect("a thread can be spawned")
+        .join()
+        .expect("the deepest accepted tokens fit the stack");
 }
 
 /// Checks the outermost tokens alone: to print such tokens recurses, too.
@@ -498,7 +501,7 @@ fn patterns_that_nest_too_deeply_to_be_parsed_are_refused() {
 }
 
 #[test]
-fn a_body_that_nests_too_deeply_to_be_parsed_is_not_judged() {
+fn a_body_that_nests_too_deeply_to_be_parsed_is_not_checked() {
     on_a_small_stack(|| {
         let within = |statement: String| {
             let item = format!("async fn work() {{ loop {{ {statement} }} }}");
@@ -547,7 +550,7 @@ fn a_crate_path_that_nests_in_its_text_is_refused_unread() {
 }
 
 #[test]
-fn what_people_write_does_not_nest_too_deeply() {
+fn ordinary_code_does_not_nest_too_deeply() {
     let nested = "Arc<Mutex<HashMap<(String, Vec<Option<u8>>), Box<dyn Fn(&[Result<u8, Vec<u8>>]) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Box<dyn Error>>>>>>>>>";
     let documented = "/// A line.\n".repeat(1_000);
     let item = format!("{documented} async fn work(value: {nested}) -> Result<(), E> {{ Ok(()) }}");

@@ -28,7 +28,7 @@ fn read(path: &Path) -> String {
 
 /// The written side of each pair.
 fn written() -> Vec<PathBuf> {
-    let folder = fs::read_dir(root().join("tests/expanded")).expect("the folder is there");
+    let folder = fs::read_dir(root().join("tests/expanded")).expect("the folder exists");
     let mut written: Vec<_> = folder
         .map(|entry| entry.expect("the folder is readable").path())
         .filter(|path| !path.to_string_lossy().ends_with(".expanded.rs"))
@@ -38,7 +38,7 @@ fn written() -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_expansions_are_those_that_were_reviewed() {
+fn the_expansions_match_the_reviewed_snapshots() {
     let overwrite = env::var_os("EXPANDED").is_some_and(|how| how == "overwrite");
     let mut changed = Vec::new();
     for path in written() {

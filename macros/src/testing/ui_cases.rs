@@ -50,7 +50,7 @@ impl Refusals {
         };
         let Some(at) = attributes.iter().position(is_ours) else { return false };
         let (before, ours) = attributes.split_at(at);
-        let (ours, after) = ours.split_first().expect("it is there");
+        let (ours, after) = ours.split_first().expect("the attribute exists");
         let arguments = match &ours.meta {
             syn::Meta::List(list) => list.tokens.clone(),
             syn::Meta::NameValue(pair) => {
@@ -130,7 +130,7 @@ impl<'ast> Visit<'ast> for Refusals {
 
 fn cases(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("the folder is there") {
+    for entry in fs::read_dir(folder).expect("the folder exists") {
         let path = entry.expect("the folder is readable").path();
         if path.is_dir() {
             found.extend(cases(&path));
@@ -143,18 +143,18 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The messages that have no number, as the compiler's own have, each with all of its lines.
-fn told(messages: &str) -> Vec<String> {
+fn reported(messages: &str) -> Vec<String> {
     /// The compiler's prefix of each line after the first.
     const INDENT: &str = "       ";
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let mut lines = messages.lines();
     while let Some(line) = lines.next() {
         let Some(first) = line.strip_prefix("error: ") else { continue };
         let behind = lines.clone().map_while(|line| line.strip_prefix(INDENT));
-        told.push([first].into_iter().chain(behind).collect::<Vec<_>>().join("\n"));
+        reported.push([first].into_iter().chain(behind).collect::<Vec<_>>().join("\n"));
     }
-    told.sort();
-    told
+    reported.sort();
+    reported
 }
 
 #[test]
@@ -167,12 +167,12 @@ fn refusals_of_the_ui_cases_match_their_messages() {
         }
         let source = fs::read_to_string(messages.with_extension("rs")).expect("a case is readable");
         let Ok(file) = syn::parse_file(&source) else { continue };
-        let told = told(&fs::read_to_string(&messages).expect("its messages are readable"));
+        let reported = reported(&fs::read_to_string(&messages).expect("its messages are readable"));
         let refused = Refusals::of(&file);
         compared += refused.len();
-        if refused != told {
+        if refused != reported {
             let case = messages.strip_prefix(root).unwrap_or(&messages);
-            wrong.push(format!("{}: refused {refused:#?}, told {told:#?}", case.display()));
+            wrong.push(format!("{}: refused {refused:#?}, reported {reported:#?}", case.display()));
         }
     }
     assert!(wrong.is_empty(), "{} differ: {}", wrong.len(), wrong.join("\n"));

@@ -1,12 +1,12 @@
-//! The bytes that the whole process has allocated since a watch began: those asked for, whatever the
-//! system's allocator rounds them to.
+//! Counts the bytes that the whole process has allocated since a measurement started: the requested sizes, before the
+//! allocator rounds them up.
 
 use std::sync::atomic::{
     AtomicBool, AtomicIsize,
     Ordering::{Relaxed, SeqCst},
 };
 
-/// Off, it is a line that nobody writes: contests for time do not pay for it.
+/// While it is off, only one shared line is read: contests for time do not pay for counting.
 static WATCHED: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 static PEAK: AtomicIsize = AtomicIsize::new(0);
@@ -26,7 +26,7 @@ pub(crate) fn shrunk(by: usize) {
     }
 }
 
-/// Counts while it is there; one at a time.
+/// Counts while it exists; one at a time.
 pub(crate) struct Watch(());
 
 impl Watch {
@@ -37,7 +37,7 @@ impl Watch {
         Self(())
     }
 
-    /// What has been allocated since, and not given back.
+    /// The bytes that have been allocated since, and not freed.
     pub(crate) fn live(&self) -> f64 {
         LIVE.load(SeqCst) as f64
     }

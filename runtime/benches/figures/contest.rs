@@ -17,7 +17,7 @@ impl<'a> Contender<'a> {
         Self { name, lacks, round: Box::new(round), tidy: Box::new(|| ()) }
     }
 
-    /// What has to be done after each round, and is not counted.
+    /// Work after each round, which is not timed.
     pub(crate) fn tidied_by(mut self, tidy: impl FnMut() + 'a) -> Self {
         self.tidy = Box::new(tidy);
         self
@@ -75,7 +75,7 @@ impl Times {
         Spread::of(self.of(name).zip(self.of(reference)).map(|(name, other)| name / other))
     }
 
-    /// The ratio of what two contenders add to a third one, round by round.
+    /// The ratio of the time that two contenders add to a third one, round by round.
     pub(crate) fn ratio_over(&self, name: &str, reference: &str, bare: &str) -> Spread {
         let pairs = self.of(name).zip(self.of(reference)).zip(self.of(bare));
         Spread::of(pairs.map(|((name, other), bare)| (name - bare) / (other - bare)))

@@ -1,15 +1,15 @@
-//! The figures of the crate, as ratios to what one would write by hand.
+//! The figures of the crate, as ratios to hand-written code.
 //!
 //! ```text
-//! cargo bench                     all of them
-//! cargo bench -- --quick          fewer and shorter rounds
-//! cargo bench -- scaling          what grows with the number of functions, tasks, threads, …; not in `all`
-//! cargo bench -- inline           only one of `inline`, `fan-out`, `spawn`, `memory`, `size`, `threads`
+//! cargo bench -p supervised-benches                     all of them
+//! cargo bench -p supervised-benches -- --quick          fewer and shorter rounds
+//! cargo bench -p supervised-benches -- scaling          what grows with the number of functions, tasks, threads, …; not in `all`
+//! cargo bench -p supervised-benches -- inline           only one of `inline`, `fan-out`, `spawn`, `memory`, `size`, `threads`
 //! ```
 //!
-//! Each contender and what it is compared with take turns in one process over many rounds. A ratio is the
-//! median of the rounds' own ratios: what slows the machine down for a while slows both sides of it. That is
-//! why the harness is a small one of its own: criterion and divan measure one side to its end, then the other.
+//! Each contender and its baseline alternate in one process over many rounds. A ratio is the median of the rounds' own
+//! ratios: a slow phase of the machine slows both sides of it. This is why the harness is not criterion or divan, which
+//! measure one side to its end, then the other.
 
 // Thirty-two functions, each awaiting the next one, are one type.
 #![recursion_limit = "256"]

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Barrier, thread};
 
 use tokio::runtime::Builder;
 
-/// Each thread has a runtime of its own, and none begins before all are there; ends with the slowest.
+/// Each thread has its own runtime, and none starts before all are ready. Ends with the slowest.
 pub(crate) fn on_threads<F: Future>(threads: usize, program: impl Fn() -> F + Sync) {
     let begin = Barrier::new(threads);
     thread::scope(|scope| {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::spread::Spread;
 
-/// What has been said of the goals so far.
+/// The goals that have been reported so far.
 static VERDICTS: Mutex<Vec<(String, bool)>> = Mutex::new(Vec::new());
 
 /// Begins a row of the design's table of figures.
@@ -23,7 +23,7 @@ pub(crate) fn bytes(what: &str, bytes: f64) {
     println!("    {what:<62} {bytes:>9.0} bytes");
 }
 
-/// What a figure is to be.
+/// The goal of a figure.
 pub(crate) enum Goal {
     AtMost { goal: f64, aim: f64 },
     Below(f64),

@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! The settings of the command line.
 
 use tokio::runtime::Runtime;
 
@@ -16,7 +16,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Cargo passes flags of its own, such as `--bench`: an unknown one is no mistake.
+    /// Cargo passes its own flags, such as `--bench`: an unknown one is not an error.
     pub(crate) fn of_this_process() -> Self {
         let (flags, only): (Vec<_>, Vec<_>) =
             std::env::args().skip(1).partition(|argument| argument.starts_with('-'));

@@ -63,7 +63,7 @@ pub(crate) fn run() {
     let argument = || Wide([7; 4]);
     let shared = || Arc::from("shared");
     look("nothing", &empty(), &supervised_empty(token.clone()));
-    look("nothing, its token lent", &empty(), &supervised_empty(&token));
+    look("nothing, its token borrowed", &empty(), &supervised_empty(&token));
     let supervised = supervised_arguments(token.clone(), String::new(), shared());
     look("two arguments", &arguments(String::new(), shared()), &supervised);
     look("one of 128 bits", &large_number(7), &supervised_large_number(token.clone(), 7));

@@ -14,7 +14,7 @@ impl Spread {
         Self { median: at(0.5), p10: at(0.1), p90: at(0.9) }
     }
 
-    /// Of a value that is the same whenever it is looked at.
+    /// For a value that does not vary between reads.
     pub(crate) fn exactly(value: f64) -> Self {
         Self { median: value, p10: value, p90: value }
     }

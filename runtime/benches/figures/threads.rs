@@ -1,7 +1,7 @@
 //! One function on many threads at once: row 8.
 //!
-//! Each thread has a runtime and a loop of its own. A cache line that two of them wrote would travel between
-//! them at every run, which takes longer than the whole run: a loop around one shared counter shows it.
+//! Each thread has its own runtime and loop. A cache line that two of them write would move between them at every run,
+//! which takes longer than the whole run: a loop around one shared counter shows it.
 
 use std::{
     hint::black_box,
@@ -22,7 +22,7 @@ async fn counted(n: u64) -> Result<u64, TaskError> {
     Ok(black_box(n))
 }
 
-/// What a run costs where nothing is shared, as far as the machine itself has two cores.
+/// The cost of a run without sharing, if the machine has two full cores.
 async fn alone(n: u64) -> u64 {
     let mut sum = black_box(n);
     for _ in 0..64 {
@@ -48,13 +48,14 @@ macro_rules! times {
 /// On one thread, and on all of them.
 const OURS: [&str; 2] =
     ["supervised, a token for each thread", "supervised, a token for each, many"];
-const LENT: [&str; 2] = ["supervised, one token lent to all", "supervised, one token lent, many"];
+const LENT: [&str; 2] =
+    ["supervised, one token borrowed by all", "supervised, one token borrowed, many"];
 const ALONE: [&str; 2] = ["a loop that shares nothing", "a loop that shares nothing, many"];
 const SHARED_LINE: [&str; 2] = ["a loop around one counter", "a loop around one counter, many"];
 
 pub(crate) fn run(settings: &Settings) {
     let threads = settings.cores.max(2);
-    // Long enough that the start of the threads is nothing.
+    // Long enough that starting the threads is negligible.
     let calls = 5 * settings.calls;
     report::row(
         8,

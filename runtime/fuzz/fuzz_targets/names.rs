@@ -1,4 +1,4 @@
-//! Arbitrary names and messages in what is exported and shown: each writer is read back.
+//! Arbitrary names and messages in all exported and displayed text: the output of each writer is read back.
 
 #![no_main]
 

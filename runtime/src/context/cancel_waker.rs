@@ -1,9 +1,9 @@
-//! One watch over a token for all tasks of a scope: none of them has to watch the token separately.
+//! One watch over a token for all tasks of a scope, so none of them has to watch the token itself.
 //!
 //! Invariants
 //!
-//! 1. It wakes tasks, but does not decide whether the token has fired: `cancel` marks the whole tree of tokens first,
-//!    and then lets one after the other fire. Code that has to know checks the token.
+//! 1. It wakes tasks, but does not decide whether the token has fired: `cancel` first marks the whole tree of tokens,
+//!    and then fires one after the other. Code that has to know checks the token.
 //! 2. A task that keeps its waker and then sees that the cancel waker has not fired is woken when it does: firing sets
 //!    the flag first, and then takes each task's waker under that waker's lock. Otherwise the task would sleep on.
 //! 3. It replaces a run's own watch only if the run has the cancel waker's token. A run that has another token, or a
@@ -11,8 +11,8 @@
 //! 4. It fires inside the call that fires its token, while its scope keeps the published reason: see `reason.rs`. It
 //!    checks no token there: `cancel` may hold the locks of the parents.
 //!
-//! `tests/behaviour/cancel_waker.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside, and
-//! `tests/composition/tokens.rs` 3; `cancel_waker/loom.rs` checks 1 and 2 for every interleaving.
+//! `tests/spec/behaviour/cancel_waker.rs` checks 1, `cancel.rs` and `group_stop.rs` the others from the outside, and
+//! `tests/spec/composition/tokens.rs` 3; `cancel_waker/loom.rs` checks 1 and 2 for every interleaving.
 
 use std::{
     future::Future,

@@ -1,4 +1,4 @@
-//! Self-deadlocks: a run would wait for a permit or a slot that it holds, or that a run holds which awaits it.
+//! Detects self-deadlocks: a run that would wait for a permit or a slot that it holds, or that a run awaiting it holds.
 //!
 //! The search runs when a wait starts, and refuses the wait: the holder cannot release before the wait is over. It
 //! visits the runs of the current task, then the runs that the scopes around it were made in, from the inside out, as
@@ -13,13 +13,13 @@ use crate::{
     function::TaskSpec,
 };
 
-/// Something around the current code.
+/// An ancestor of the current code.
 enum Ancestor<'a> {
     Run { spec: &'static TaskSpec, holds_permit: bool },
     Scope { scope: &'a Arc<ScopeNode>, holds_slot: bool },
 }
 
-/// Refuses a wait for a permit of `spec` that would wait for itself.
+/// Refuses a wait for a permit of `spec` if the run would deadlock itself.
 #[cold]
 pub(crate) fn check_permit(spec: &'static TaskSpec) -> Option<Rejected> {
     let limit = spec.limit()?.size();
@@ -30,7 +30,7 @@ pub(crate) fn check_permit(spec: &'static TaskSpec) -> Option<Rejected> {
     Some(Rejected::deadlock(spec, limit, chain, Scarce::Permit))
 }
 
-/// Refuses a wait for a slot of `scope`, which has `limit` of them, that would wait for itself.
+/// Refuses a wait for a slot of `scope`, which has `limit` of them, if the run would deadlock itself.
 #[cold]
 pub(crate) fn check_slot(
     spec: &'static TaskSpec,
@@ -53,7 +53,7 @@ fn is_slot_of(ancestor: &Ancestor<'_>, scope: &Arc<ScopeNode>) -> bool {
     matches!(ancestor, Ancestor::Scope { scope: other, holds_slot: true } if Arc::ptr_eq(other, scope))
 }
 
-/// The names from the run that holds it to the one that waits; `None` if none holds it.
+/// The names from the holding run to the waiting one. `None` if no run holds it.
 fn chain_to(
     spec: &'static TaskSpec,
     holds: impl FnMut(&Ancestor<'_>) -> bool,

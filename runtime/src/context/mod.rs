@@ -3,8 +3,8 @@
 //!
 //! Code enters a task, a run or a section, and exits it at the latest when it unwinds; the reference that it passed in
 //! is then returned to it. `stack.rs` is the thread's stack, `tree.rs` the records and scopes, `shields.rs` what others
-//! know of a run, `service.rs` what they know of a service, `reason.rs` why a scope was cancelled, `cancel_waker.rs` the watch over a scope's token,
-//! `deadlock.rs` the search for a wait that waits for itself. Nothing here knows a group, a pool or a map.
+//! know of a run, `service.rs` what they know of a service, `reason.rs` why a scope was cancelled, `cancel_waker.rs` the
+//! watch over a scope's token, `deadlock.rs` the search for self-deadlocks. Nothing here knows a group, a pool or a map.
 
 pub(crate) mod cancel_waker;
 pub(crate) mod deadlock;
@@ -14,8 +14,9 @@ pub(crate) mod shields;
 pub(crate) mod stack;
 pub(crate) mod tree;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,9 +24,9 @@ use crate::{
     context::reason::CancelEpoch,
     context::service::ServiceNode,
     context::shields::RunShields,
-    context::stack::{EntryKind, Permit, Pushed, StackEntry, StackRef},
+    context::stack::{EntryKind, Permit, Pushed, RunTimes, StackEntry, StackRef},
     context::tree::{EnclosingRun, ParentRef, ScopeNode, TaskRecord},
-    function::TaskSpec,
+    function::{Policy, TaskSpec},
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -197,19 +198,90 @@ pub(crate) fn current_service() -> Option<Arc<ServiceNode>> {
 fn nested(token: CancellationToken, service: Option<Arc<ServiceNode>>) -> Arc<ScopeNode> {
     let parent = current_scope();
     let parent_task = current_record(ParentRef::new);
-    let (enclosing_runs, outermost_run) = stack::with_entries(|entries| {
+    let (enclosing_runs, outermost_run, deadline) = stack::with_entries(|entries| {
         let entries = stack::of_current_task(entries);
+        let deadline = deadline_in(entries, true);
         let outermost =
             entries.iter_mut().find_map(StackEntry::shields).filter(|_| parent.is_some());
         let outermost_run = outermost.map(Arc::downgrade);
-        (entries.iter_mut().filter_map(enclosing_run).collect(), outermost_run)
+        (entries.iter_mut().filter_map(enclosing_run).collect(), outermost_run, deadline)
     });
-    ScopeNode::nested(token, parent.as_ref(), parent_task, enclosing_runs, outermost_run, service)
+    let runs = (enclosing_runs, outermost_run);
+    ScopeNode::nested(token, parent.as_ref(), parent_task, runs, deadline, service)
 }
 
-/// Makes the scope of a section of the current task, which can be cancelled for a different reason than the task.
-pub(crate) fn section_scope() -> Arc<ScopeNode> {
-    ScopeNode::section(current_scope().as_ref())
+/// Makes the scope of a shield in the current task, which can be cancelled for a different reason than the task.
+pub(crate) fn shield_scope(limit: Instant) -> Arc<ScopeNode> {
+    ScopeNode::section(current_scope().as_ref(), Some(limit), None)
+}
+
+/// The same for a section with a deadline, which counts the shields inside.
+pub(crate) fn deadline_scope(
+    deadline: Option<Instant>,
+    shields: &Arc<RunShields>,
+) -> Arc<ScopeNode> {
+    ScopeNode::section(current_scope().as_ref(), deadline, Some(shields.clone()))
+}
+
+/// The nearest deadline around the current code.
+pub(crate) fn deadline() -> Option<Instant> {
+    stack::with_entries(|entries| deadline_in(stack::of_current_task(entries), true))
+}
+
+/// The same without the timeouts of the current task's runs: these drop their bodies themselves.
+pub(crate) fn section_deadline() -> Option<Instant> {
+    stack::with_entries(|entries| deadline_in(stack::of_current_task(entries), false))
+}
+
+/// Visits the entries up to the nearest shield, or to the task, whose scope knows the deadlines around it.
+fn deadline_in(entries: &[StackEntry], with_timeouts: bool) -> Option<Instant> {
+    let now = tokio::task::try_id();
+    let mut nearest: Option<Instant> = None;
+    for entry in entries.iter().rev() {
+        let (found, is_last) = match entry {
+            StackEntry::Run { .. } if !with_timeouts => (None, false),
+            StackEntry::Run { spec, times, .. } => {
+                (times.as_ref().and_then(|times| times.deadline(spec)), false)
+            }
+            StackEntry::Section { task, scope: Some(scope) } if *task == now => {
+                // A shield holds the deadlines around it back; a section with a deadline does not.
+                (scope.deadline(), scope.shields().is_none())
+            }
+            StackEntry::Section { .. } => (None, false),
+            StackEntry::Task { record } => {
+                (record.as_ref().and_then(|record| record.scope().deadline()), true)
+            }
+        };
+        nearest = nearest.into_iter().chain(found).min();
+        if is_last {
+            break;
+        }
+    }
+    nearest
+}
+
+/// The function of the innermost run of the current task.
+pub(crate) fn current_run() -> Option<&'static TaskSpec> {
+    stack::with_entries(|entries| {
+        stack::of_current_task(entries).iter().rev().find_map(|entry| match entry {
+            StackEntry::Run { spec, .. } => Some(*spec),
+            StackEntry::Task { .. } | StackEntry::Section { .. } => None,
+        })
+    })
+}
+
+/// The grace of the innermost run of the current task; `None` if it is unbounded. Outside of all runs, the default.
+pub(crate) fn current_grace() -> Option<Duration> {
+    let found = stack::with_entries(|entries| {
+        stack::of_current_task(entries).iter().rev().find_map(|entry| match entry {
+            StackEntry::Run { spec, times, .. } => Some(match times {
+                Some(RunTimes { own: Some(own), .. }) => own.grace,
+                _ => spec.grace(),
+            }),
+            StackEntry::Task { .. } | StackEntry::Section { .. } => None,
+        })
+    });
+    found.unwrap_or(Policy::DEFAULT_GRACE)
 }
 
 fn enclosing_run(entry: &mut StackEntry) -> Option<EnclosingRun> {

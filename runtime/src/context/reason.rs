@@ -1,8 +1,8 @@
 //! Why a scope was cancelled, and how the scopes inside learn it.
 //!
-//! A scope does not look its cause up in the scopes around it, which may be gone: the thread that cancels publishes a
-//! [`Reason`] while it fires the token, and every scope whose cancel waker fires inside that call keeps it. What fires
-//! inside the call is, by the tree of tokens, what the call cancels. (`tests/composition/run_truth.rs`)
+//! A scope does not read its cause from the enclosing scopes, which may have been dropped. The thread that cancels
+//! publishes a [`Reason`] while it fires the token, and every scope whose cancel waker fires inside that call stores
+//! it. The tree of tokens guarantees that the call cancels exactly these scopes. (`tests/spec/composition/run_truth.rs`)
 //!
 //! Invariants
 //!

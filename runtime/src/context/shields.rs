@@ -1,14 +1,14 @@
-//! The shields that a run counts, and what else others can know of a run that is under way.
+//! The shields that a run counts, and the part of a running run that other code can see.
 //!
 //! Invariants
 //!
-//! 1. A run gets [`RunShields`] when someone else first has to refer to it, and drops them when it ends: a weak
-//!    reference that is dead says that the run holds neither a permit nor a slot. Otherwise a scope that outlives the
-//!    run would report a deadlock that is none. (`tests/composition/run_truth.rs`)
-//! 2. A run that is to end is woken when its last shield ends, whichever thread that is on. Otherwise it would stay
-//!    until its grace is spent. (`context/shields/loom.rs`)
-//! 3. A run that is to end waits at most for the deadlines that it counts: a shield that is no longer polled cannot
-//!    hold it. (`tests/behaviour/shield_edges.rs`)
+//! 1. A run gets [`RunShields`] when other code first has to refer to it, and drops them when it ends: a dead weak
+//!    reference means that the run holds neither a permit nor a slot. Otherwise a scope that outlives the run would
+//!    report a false deadlock. (`tests/spec/composition/run_truth.rs`)
+//! 2. A run that must end is woken when its last shield ends, on any thread. Otherwise it would stay until its grace
+//!    has passed. (`context/shields/loom.rs`)
+//! 3. A run that must end waits at most for the deadlines that it counts: a shield that is no longer polled cannot
+//!    delay it further. (`tests/spec/behaviour/shield_edges.rs`)
 //! 4. A waker is cloned, called and dropped outside the lock: it is foreign code.
 
 use std::{sync::PoisonError, task::Waker};

@@ -2,28 +2,30 @@
 //! parts: headers, which are plain data in an array, and the references that some entries hold, which are stored in
 //! separate arrays.
 //!
-//! Most runs hold no reference: to enter and to leave is then two stores, with nothing to count, allocate or drop.
+//! Most runs hold no reference: entering and exiting are then two stores, with nothing to count, allocate or drop.
 //!
 //! Invariants
 //!
 //! 1. An entry at depth `n` holds at most one reference, under `n`, and its header says if it does. Otherwise an entry
-//!    would take over the reference of one that was there before it.
+//!    would take over the reference of an earlier one.
 //! 2. Entries are popped in the reverse order of their pushes, also when code unwinds.
 //! 3. While the thread ends, no reference can be stored: it stays with the caller of [`push`], and other code cannot
 //!    find it.
 //! 4. No user code runs while the stack is borrowed: it may push entries.
 //! 5. The entries below may belong to another tokio task: a run that drives a `LocalSet` polls the tasks of others. Tasks
 //!    and sections, and runs that hold a permit, know the tokio task that they are polled in, and count for its code
-//!    alone. (`tests/composition/run_truth.rs`)
+//!    alone. (`tests/spec/composition/run_truth.rs`)
 
 use std::{
     cell::{Cell, RefCell},
     sync::{Arc, Weak},
+    time::Duration,
 };
 
-use tokio::task::Id;
+use tokio::{task::Id, time::Instant};
 
 use crate::{
+    clock::Ticks,
     context::shields::RunShields,
     context::tree::{ScopeNode, TaskRecord},
     function::TaskSpec,
@@ -31,19 +33,42 @@ use crate::{
 
 pub(crate) enum StackEntry {
     /// The entries below belong to another task, or to none.
-    Task {
-        record: Option<Arc<TaskRecord>>,
-    },
+    Task { record: Option<Arc<TaskRecord>> },
     /// A section of a task, such as a shield, with its own cancellation scope.
-    Section {
-        task: Option<Id>,
-        scope: Option<Arc<ScopeNode>>,
-    },
+    Section { task: Option<Id>, scope: Option<Arc<ScopeNode>> },
     Run {
         spec: &'static TaskSpec,
         permit: Permit,
         shields: Option<Arc<RunShields>>,
+        times: Option<RunTimes>,
     },
+}
+
+/// The times of a run that has a timeout, or its own options.
+#[derive(Clone, Copy)]
+pub(crate) struct RunTimes {
+    /// The start of the body.
+    pub(crate) since: Ticks,
+    /// The end of the timeout or of the grace, once a timer runs.
+    pub(crate) deadline: Option<Instant>,
+    /// The options that differ from those of the function.
+    pub(crate) own: Option<OwnTimes>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct OwnTimes {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) grace: Option<Duration>,
+}
+
+impl RunTimes {
+    pub(crate) fn deadline(&self, spec: &TaskSpec) -> Option<Instant> {
+        if self.deadline.is_some() {
+            return self.deadline;
+        }
+        let timeout = self.own.map_or(spec.timeout(), |own| own.timeout)?;
+        Instant::now().checked_add(timeout.saturating_sub(self.since.elapsed_by_tokio()))
+    }
 }
 
 /// Whether a run that is being polled holds a permit.
@@ -62,11 +87,11 @@ impl Permit {
     }
 }
 
-/// Deeper entries, as a rule of a recursion, lie in a vector.
+/// Deeper entries, usually of a recursion, are in a vector.
 const SHALLOW: usize = 32;
 
 std::thread_local! {
-    /// Nothing in it has to be dropped: it exists even while the thread ends.
+    /// It has nothing to drop: it exists even while the thread ends.
     static ENTRIES: Entries = const {
         Entries { depth: Cell::new(0), shallow: [const { HeaderCell::empty() }; SHALLOW] }
     };
@@ -90,6 +115,7 @@ struct Entries {
 struct EntryHeader {
     kind: EntryKind,
     holds: bool,
+    times: Option<RunTimes>,
 }
 
 /// An [`EntryHeader`], stored part by part. Assembled first and moved as a whole, it would be read back before the stores
@@ -100,6 +126,18 @@ struct HeaderCell {
     spec: Cell<Option<&'static TaskSpec>>,
     /// Of a section, and of a run with a permit.
     task: Cell<Option<Id>>,
+    /// Which of the following parts are those of the entry.
+    timed: Cell<Timed>,
+    since: Cell<Ticks>,
+    deadline: Cell<Option<Instant>>,
+    own: Cell<OwnTimes>,
+}
+
+#[derive(Clone, Copy)]
+enum Timed {
+    No,
+    AsFunction,
+    AsCall,
 }
 
 #[derive(Clone, Copy)]
@@ -117,12 +155,17 @@ impl HeaderCell {
             holds: Cell::new(false),
             spec: Cell::new(None),
             task: Cell::new(None),
+            timed: Cell::new(Timed::No),
+            since: Cell::new(Ticks::NEVER),
+            deadline: Cell::new(None),
+            own: Cell::new(OwnTimes { timeout: None, grace: None }),
         }
     }
 
     #[inline]
     fn set(&self, kind: EntryKind, holds: bool) {
         self.holds.set(holds);
+        self.timed.set(Timed::No);
         match kind {
             EntryKind::Task => self.tag.set(Tag::Task),
             EntryKind::Section { task } => {
@@ -144,7 +187,29 @@ impl HeaderCell {
 
     fn get(&self) -> EntryHeader {
         let kind = EntryKind::of((self.tag.get(), self.spec.get(), self.task.get()));
-        EntryHeader { kind, holds: self.holds.get() }
+        EntryHeader { kind, holds: self.holds.get(), times: self.times() }
+    }
+
+    #[inline]
+    fn set_times(&self, RunTimes { since, deadline, own }: RunTimes) {
+        self.since.set(since);
+        self.deadline.set(deadline);
+        match own {
+            None => self.timed.set(Timed::AsFunction),
+            Some(own) => {
+                self.timed.set(Timed::AsCall);
+                self.own.set(own);
+            }
+        }
+    }
+
+    fn times(&self) -> Option<RunTimes> {
+        let own = match self.timed.get() {
+            Timed::No => return None,
+            Timed::AsFunction => None,
+            Timed::AsCall => Some(self.own.get()),
+        };
+        Some(RunTimes { since: self.since.get(), deadline: self.deadline.get(), own })
     }
 }
 
@@ -256,6 +321,30 @@ pub(crate) fn push<T: StackRef>(kind: EntryKind, place: Option<&mut Option<Arc<T
     Pushed(depth)
 }
 
+/// Sets the times of a run that was pushed.
+#[inline]
+pub(crate) fn set_times(Pushed(depth): Pushed, times: RunTimes) {
+    let is_shallow = ENTRIES.with(|entries| {
+        let place = entries.shallow.get(depth);
+        place.is_some_and(|place| {
+            place.set_times(times);
+            true
+        })
+    });
+    if !is_shallow {
+        set_deep_times(depth, times);
+    }
+}
+
+#[cold]
+fn set_deep_times(depth: usize, times: RunTimes) {
+    _ = DEEP.try_with(|deep| {
+        if let Some(Some(header)) = deep.borrow_mut().get_mut(depth - SHALLOW) {
+            header.times = Some(times);
+        }
+    });
+}
+
 /// Pops an entry. Returns whether it holds a reference, from [`push`] or from meanwhile; [`take_back`] returns that.
 #[inline]
 pub(crate) fn pop(Pushed(depth): Pushed) -> bool {
@@ -276,7 +365,7 @@ pub(crate) fn take_back<T: StackRef>(Pushed(depth): Pushed) -> Option<Arc<T>> {
 
 #[cold]
 fn push_deep(depth: usize, parts: Parts, holds: bool) {
-    let header = EntryHeader { kind: EntryKind::of(parts), holds };
+    let header = EntryHeader { kind: EntryKind::of(parts), holds, times: None };
     _ = DEEP.try_with(|deep| {
         let mut deep = deep.borrow_mut();
         deep.resize(depth - SHALLOW, None);
@@ -322,7 +411,7 @@ fn put_deep_ref(refs: &HeldRefs, depth: usize, held: Option<AnyRef>) {
 #[cold]
 fn take_deep_ref(refs: &HeldRefs, depth: usize) -> Option<AnyRef> {
     let mut deep = refs.deep.borrow_mut();
-    // As a rule the innermost.
+    // Usually the innermost.
     let at = deep.iter().rposition(|(of, _)| *of == depth)?;
     Some(deep.swap_remove(at).1)
 }
@@ -364,6 +453,15 @@ impl StackEntry {
         }
     }
 
+    /// The shields of a run, made by the first call, or of a section with a deadline.
+    pub(crate) fn counted_shields(&mut self) -> Option<&Arc<RunShields>> {
+        match self {
+            Self::Run { shields, .. } => Some(shields.get_or_insert_default()),
+            Self::Section { scope, .. } => scope.as_ref().and_then(|scope| scope.shields()),
+            Self::Task { .. } => None,
+        }
+    }
+
     /// The same, weakly, if the run holds a permit.
     pub(crate) fn holder(&mut self) -> Option<Weak<RunShields>> {
         match self {
@@ -380,7 +478,7 @@ fn take_all() -> Vec<StackEntry> {
 }
 
 fn take_entry(depth: usize) -> StackEntry {
-    let Some(EntryHeader { kind, holds }) = header(depth) else {
+    let Some(EntryHeader { kind, holds, times }) = header(depth) else {
         return StackEntry::Task { record: None };
     };
     match kind {
@@ -389,7 +487,7 @@ fn take_entry(depth: usize) -> StackEntry {
             StackEntry::Section { task, scope: take_ref_if(holds, depth) }
         }
         EntryKind::Run { spec, permit } => {
-            StackEntry::Run { spec, permit, shields: take_ref_if(holds, depth) }
+            StackEntry::Run { spec, permit, shields: take_ref_if(holds, depth), times }
         }
     }
 }

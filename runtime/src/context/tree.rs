@@ -7,17 +7,17 @@
 //! 1. A record is listed before its task is given to tokio, and until the task has ended or was dropped. Otherwise a
 //!    live task would be missing for a moment, and an abort could miss it. (`group/state/loom.rs`)
 //! 2. Only its own task writes the times; a reader may see them one poll late.
-//! 3. An abort sets the flag before it takes the waker; the task keeps its waker before it checks the flag. One of the
-//!    two sees the other. Otherwise an aborted task could sleep for ever. (`context/tree/loom.rs`)
+//! 3. An abort sets the flag before it takes the waker; the task stores its waker before it checks the flag. So one of
+//!    the two sees the other. Otherwise an aborted task could sleep forever. (`context/tree/loom.rs`)
 //!
 //! Invariants of scopes
 //!
 //! 4. A cause is set once, before the token that it explains fires. (`context/loom.rs`)
 //! 5. A scope knows the runs that it was made in, which wait for it. They may have ended since: they hold a permit or a
 //!    slot only as long as their [`RunShields`] are alive. So may the task have ended: it is known by its record.
-//! 6. A scope owns no scope and no task around it: a chain of scopes that were made in each other would grow with the
-//!    uptime of the program, and be dropped recursively. (`tests/composition/chains.rs`) So a cause is not looked up
-//!    in the scopes around, but published: see `reason.rs`.
+//! 6. A scope owns no enclosing scope or task: a chain of nested scopes would grow with the uptime of the program, and
+//!    be dropped recursively. (`tests/spec/composition/chains.rs`) So a cause is published, not read from the enclosing
+//!    scopes: see `reason.rs`.
 
 use std::{
     panic::Location,
@@ -29,6 +29,7 @@ use std::{
 use tokio::{
     runtime::{self, Handle},
     task::Id,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -36,10 +37,12 @@ use crate::{
     cause::Cause,
     clock::{AtomicTicks, Ticks},
     context::{reason::CancelEpoch, reason::Reason, service::ServiceNode, shields::RunShields},
+    error::Origin,
     function::TaskSpec,
     panic::quietly,
     sync,
     sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool, atomic::Ordering},
+    tuning::{Label, Tuning},
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -51,6 +54,8 @@ pub(crate) struct TaskRecord {
     spawned_at: &'static Location<'static>,
     scope: Arc<ScopeNode>,
     thread: OnThread,
+    /// The options of its call, if it has some. The worker of a map changes them with each run.
+    tuning: Mutex<Option<Arc<Tuning>>>,
     state: RecordState,
 }
 
@@ -79,29 +84,29 @@ struct RecordState {
     runtime: Option<runtime::Id>,
 }
 
-/// The thread that a task has.
+/// The kind of thread that runs a task.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnThread {
     /// A worker of the runtime.
     Worker,
-    /// The one that spawned it.
+    /// The thread that spawned it.
     Local,
-    /// One for work that blocks.
+    /// A thread for blocking work.
     Blocking,
-    /// That of the body of a `main` or a test, which tokio knows as no task.
+    /// The thread of the body of a `main` or a test, which is not a tokio task.
     Entry,
 }
 
 /// How a task uses its thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activity {
-    /// Nothing yet: it has not been polled, since no thread was free for it.
+    /// Not polled yet: no thread was free.
     NotStarted,
     /// It waits for a permit, or for its restart.
     Waiting,
     /// It is pending at an `.await`.
     Pending,
-    /// It has been polled for so long.
+    /// It is being polled, for this long.
     Polled(Duration),
 }
 
@@ -124,6 +129,10 @@ impl TaskRecord {
                 record.spec = spec;
                 record.spawned_at = spawned_at;
                 record.thread = thread;
+                let tuning = record.tuning.get_mut().unwrap_or_else(PoisonError::into_inner);
+                if tuning.is_some() {
+                    *tuning = None;
+                }
                 record.state = RecordState::new();
                 spare
             }
@@ -138,11 +147,37 @@ impl TaskRecord {
         scope: Arc<ScopeNode>,
         thread: OnThread,
     ) -> Self {
-        Self { spec, spawned_at, scope, thread, state: RecordState::new() }
+        let tuning = Mutex::new(None);
+        Self { spec, spawned_at, scope, thread, tuning, state: RecordState::new() }
     }
 
     pub(crate) fn spec(&self) -> &'static TaskSpec {
         self.spec
+    }
+
+    /// Sets the options of the call that the task drives.
+    pub(crate) fn set_tuning(&self, tuning: Option<Arc<Tuning>>) {
+        let before = std::mem::replace(&mut *self.tuning(), tuning);
+        drop(before);
+    }
+
+    fn tuning(&self) -> MutexGuard<'_, Option<Arc<Tuning>>> {
+        self.tuning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The label of the call.
+    pub(crate) fn label(&self) -> Option<Label> {
+        self.tuning().as_ref().and_then(|tuning| tuning.label.clone())
+    }
+
+    /// The grace of the call, else that of the function.
+    pub(crate) fn grace(&self) -> Option<Duration> {
+        self.tuning().as_ref().and_then(|tuning| tuning.grace).or(self.spec.grace())
+    }
+
+    /// The function and the label of the call, for an error.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::of_call(self.spec, self.label().as_ref())
     }
 
     pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
@@ -170,7 +205,7 @@ impl TaskRecord {
         self.state.id.get().copied()
     }
 
-    /// An order: an older task has a smaller one.
+    /// An ordering key: an older task has a smaller one.
     pub(crate) fn since(&self) -> Ticks {
         self.state.since.load()
     }
@@ -191,10 +226,10 @@ impl TaskRecord {
 
     /// Wakes the task, if it has kept its waker.
     pub(super) fn wake(&self) {
-        // A waker is foreign code: not under the lock.
+        // A waker is foreign code: called without the lock.
         let waker = self.waker().clone();
         if let Some(waker) = waker {
-            // A panic of it is not the caller's.
+            // Its panic must not reach the caller.
             quietly(|| waker.wake());
         }
     }
@@ -206,7 +241,8 @@ impl TaskRecord {
     /// Keeps the waker of a task that is pending for the first time. A wake before that was lost: the caller checks for
     /// an abort afterwards.
     pub(crate) fn set_waker(&self, waker: &Waker) {
-        let before = self.waker().replace(waker.clone());
+        let waker = waker.clone();
+        let before = self.waker().replace(waker);
         drop(before);
     }
 
@@ -235,7 +271,8 @@ impl TaskRecord {
         self.state.polled_since.store(Ticks::NEVER);
     }
 
-    /// The task drives another run from now on. Takes the time of the current poll: to read the clock costs.
+    /// The task drives another run from now on. Takes the time of the current poll, since reading the clock is
+    /// expensive.
     pub(crate) fn reset_clock(&self) {
         self.state.since.store(self.state.polled_since.load());
         self.state.stopping.store(false, Ordering::Relaxed);
@@ -338,6 +375,10 @@ pub(crate) struct ScopeNode {
     pub(crate) outermost_run: Option<Weak<RunShields>>,
     /// The service whose task it is for.
     service: Option<Arc<ServiceNode>>,
+    /// The nearest deadline of the code inside.
+    deadline: Option<Instant>,
+    /// The shields that a section with a deadline counts.
+    shields: Option<Arc<RunShields>>,
 }
 
 /// The task that a scope was made in. It may have ended: its name is known all the same.
@@ -417,8 +458,8 @@ impl ScopeNode {
         token: CancellationToken,
         parent: Option<&Arc<Self>>,
         parent_task: Option<ParentRef>,
-        enclosing_runs: Box<[EnclosingRun]>,
-        outermost_run: Option<Weak<RunShields>>,
+        (enclosing_runs, outermost_run): (Box<[EnclosingRun]>, Option<Weak<RunShields>>),
+        deadline: Option<Instant>,
         service: Option<Arc<ServiceNode>>,
     ) -> Arc<Self> {
         let uncancelled = CancelEpoch::now();
@@ -429,6 +470,7 @@ impl ScopeNode {
             parent_task,
             enclosing_runs,
             outermost_run,
+            deadline,
             service,
             uncancelled,
             nesting,
@@ -448,9 +490,13 @@ impl ScopeNode {
     }
 
     /// Makes the scope of a section: see [`section_scope`](crate::context::section_scope).
-    pub(super) fn section(parent: Option<&Arc<Self>>) -> Arc<Self> {
+    pub(super) fn section(
+        parent: Option<&Arc<Self>>,
+        deadline: Option<Instant>,
+        shields: Option<Arc<RunShields>>,
+    ) -> Arc<Self> {
         let nesting = parent.map_or(0, |parent| parent.nesting);
-        Arc::new(Self { nesting, ..Self::within(parent, None) })
+        Arc::new(Self { nesting, deadline, shields, ..Self::within(parent, None) })
     }
 
     fn within(parent: Option<&Arc<Self>>, token: Option<CancellationToken>) -> Self {
@@ -463,8 +509,20 @@ impl ScopeNode {
             parent_task: None,
             enclosing_runs: Box::default(),
             outermost_run: None,
+            deadline: None,
+            shields: None,
             service: None,
         }
+    }
+
+    /// The nearest deadline of the code inside: of the section, or of the code that the scope was made in.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The shields that a section with a deadline counts.
+    pub(crate) fn shields(&self) -> Option<&Arc<RunShields>> {
+        self.shields.as_ref()
     }
 
     /// The service whose task it is for.
@@ -507,8 +565,8 @@ impl ScopeNode {
         }
     }
 
-    /// Fires the token of the scope for a reason, unless it has fired. A foreign waker that panics may keep it from
-    /// cancel wakers of the scope: then `wake_tasks` is called.
+    /// Fires the token of the scope for a reason, unless it has fired. A foreign waker that panics may prevent the
+    /// scope's cancel wakers from firing: then `wake_tasks` is called.
     #[cold]
     pub(crate) fn fire(&self, token: &CancellationToken, cause: Cause, wake_tasks: impl FnOnce()) {
         if !token.is_cancelled() && !self.cancel(cause, || quietly(|| token.cancel())) {
@@ -595,7 +653,7 @@ pub(crate) mod watch {
 
     static WATCHED: AtomicBool = AtomicBool::new(false);
 
-    /// Keeps it from now on, in the whole process.
+    /// Enables it for the whole process from now on.
     pub(crate) fn start() {
         WATCHED.store(true, Ordering::Relaxed);
     }

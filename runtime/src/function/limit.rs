@@ -1,13 +1,13 @@
-//! How many runs of one function, or tasks of one scope, may be under way at once; it can change meanwhile.
+//! The limit on concurrent runs of one function, or tasks of one scope. It can be changed at any time.
 //!
 //! A limit implements its own queue. A semaphore would suffice for most waits, but a wait for a slot and a permit must
-//! be able to pass its turn and keep its place (`pair.rs`).
+//! be able to skip a turn and keep its place (`pair.rs`).
 //!
 //! A wait that was granted a permit and is not polled keeps it until it is dropped, as with tokio's semaphore: it
-//! cannot be told from one that is about to be polled. Nor is the time for which a pair holds one of its two
-//! (`pair.rs`) enforced without a poll: the same pair, granted both, would keep them anyway.
+//! cannot be told apart from one that is about to be polled. Nor does a pair (`pair.rs`) release one of its two without
+//! a poll: the same pair, granted both, would keep them anyway.
 //!
-//! Invariants, checked by `tests/behaviour/set_limit.rs`, and for every interleaving by `function/limit/loom.rs`
+//! Invariants, checked by `tests/spec/behaviour/set_limit.rs`, and for every interleaving by `function/limit/loom.rs`
 //!
 //! 1. Permits that are out, and free ones, are `size + debt` together: none is lost or made twice.
 //! 2. While there is debt, no permit is free: a released permit pays it. At most `size` are acquired from then on.
@@ -16,7 +16,7 @@
 //! 4. While a wait is queued or there is debt, `QUEUED` is set, and permits are released under the lock. Otherwise a
 //!    permit would be free beside a wait for it.
 //! 5. No waker is called, cloned or dropped under a lock: it may change this very limit.
-//!    (`tests/composition/fairness.rs`)
+//!    (`tests/spec/composition/fairness.rs`)
 //! 6. Only the holder of `PAIRS` locks two queues. Otherwise two waits for the same two limits could deadlock.
 //! 7. While a pair (a wait for a slot and a permit, `pair.rs`) waits, one of its limits has no free permit.
 //! 8. A pair is in both queues or in none, and code that changes this, or what the pair holds, has locked `PAIRS`.
@@ -63,19 +63,19 @@ pub(crate) type Slot = Permit<Arc<Limit>>;
 const QUEUED: usize = 1;
 const ONE: usize = 2;
 
-/// How many turns a spawn that waits for a slot and a permit lets pass before it holds one of the two.
+/// How many turns a spawn that waits for a slot and a permit skips before it holds one of the two.
 const MISSED_TURNS: u32 = if cfg!(supervised_loom) { 1 } else { 8 };
 
 /// Sums of permits do not overflow.
 const LARGEST: usize = usize::MAX >> 3;
 
 struct Queue {
-    /// How many permits are out beyond a size that was made smaller.
+    /// How many permits exceed a reduced size.
     debt: usize,
     /// The next place; places are not used twice.
     next: u64,
     alone: BTreeMap<u64, Arc<Waiter>>,
-    /// Those that wait for a second limit too: by its address, then by place.
+    /// Waits that need a second limit too: by its address, then by place.
     pairs: BTreeMap<usize, BTreeMap<u64, Arc<Pair>>>,
     /// The first place of each of these classes, and its class.
     heads: BTreeMap<u64, usize>,
@@ -110,7 +110,7 @@ impl Limit {
         /// If `size` is 0. In a `static` the compiler reports it.
         #[track_caller]
         pub(crate) const fn new(size: usize) -> Self {
-            assert!(size > 0, "`limit` must not be 0: nothing would ever run");
+            assert!(size > 0, "`limit` must not be 0: no task could run");
             let size = at_most(size);
             Self {
                 free: AtomicUsize::new(size * ONE),
@@ -218,7 +218,7 @@ impl Limit {
         }
         let taken = self.grant_alone(&mut queue);
         drop(queue);
-        if let Taken::By(waker) = taken {
+        if let Grant::To(waker) = taken {
             wake(waker);
         }
     }
@@ -229,13 +229,13 @@ impl Limit {
         &self,
         queue: &mut Queue,
         permits: usize,
-        grant_next: impl Fn(&Self, &mut Queue) -> Taken,
+        grant_next: impl Fn(&Self, &mut Queue) -> Grant,
     ) -> Vec<Option<Waker>> {
         let mut wakers = Vec::new();
         for left in (0..permits).rev() {
             match grant_next(self, queue) {
-                Taken::By(waker) => wakers.push(waker),
-                Taken::ByNobody => {
+                Grant::To(waker) => wakers.push(waker),
+                Grant::Unclaimed => {
                     self.free.fetch_add(left * ONE, Ordering::Release);
                     break;
                 }
@@ -245,18 +245,18 @@ impl Limit {
     }
 
     /// Grants one, if no pair is in the queue.
-    fn grant_alone(&self, queue: &mut Queue) -> Taken {
+    fn grant_alone(&self, queue: &mut Queue) -> Grant {
         if queue.debt > 0 {
             queue.debt -= 1;
             self.unless_queued(queue);
-            return Taken::By(None);
+            return Grant::To(None);
         }
         let first = queue.alone.pop_first();
         if first.is_none() {
             self.free.fetch_add(ONE, Ordering::Release);
         }
         self.unless_queued(queue);
-        first.map_or(Taken::ByNobody, |(_, waiter)| Taken::By(waiter.grant()))
+        first.map_or(Grant::Unclaimed, |(_, waiter)| Grant::To(waiter.grant()))
     }
 
     /// From now on permits are released under the lock, which is held.
@@ -288,11 +288,11 @@ impl<L: Borrow<Limit>> Drop for Permit<L> {
 }
 
 /// The receiver of a released permit.
-enum Taken {
+enum Grant {
     /// To a wait, whose waker is called after the lock, or to the debt.
-    By(Option<Waker>),
+    To(Option<Waker>),
     /// Nowhere: it is free.
-    ByNobody,
+    Unclaimed,
 }
 
 /// Wakes the next wait. A panic of its waker is not the fault of the code that releases the permit.
@@ -302,7 +302,7 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// A wait in the queue. Its lock is taken under that of the queue, never the other way round.
+/// A wait in the queue. Its lock is taken under the lock of the queue, never in the opposite order.
 struct Waiter(Mutex<Turn>);
 
 struct Turn {
@@ -514,7 +514,7 @@ fn grant_next_of_pairs(limit: &Limit, permits: usize) {
 }
 
 /// Offers a permit to the first of each class, in the order of their places.
-fn offer(limit: &Limit, queue: &mut Queue) -> Taken {
+fn offer(limit: &Limit, queue: &mut Queue) -> Grant {
     if queue.debt > 0 || queue.pairs.is_empty() {
         return limit.grant_alone(queue);
     }
@@ -525,7 +525,7 @@ fn offer(limit: &Limit, queue: &mut Queue) -> Taken {
             break;
         }
         if let Some(waker) = pair.offered(limit, queue) {
-            return Taken::By(waker);
+            return Grant::To(waker);
         }
         from = place + 1;
     }
@@ -533,7 +533,7 @@ fn offer(limit: &Limit, queue: &mut Queue) -> Taken {
         return limit.grant_alone(queue);
     }
     limit.free.fetch_add(ONE, Ordering::Release);
-    Taken::ByNobody
+    Grant::Unclaimed
 }
 
 impl Pair {

@@ -43,9 +43,11 @@ impl Policy {
         timeout: None,
         cooperates: false,
         takes_token: false,
-        grace: Some(Duration::from_secs(20)),
+        grace: Self::DEFAULT_GRACE,
         restart: None,
     };
+
+    pub(crate) const DEFAULT_GRACE: Option<Duration> = Some(Duration::from_secs(20));
 
     /// `limit = N`.
     #[must_use]
@@ -98,21 +100,21 @@ impl Policy {
     }
 }
 
-/// Values that only the compiler knows: a wrong one ends the build, at the value.
+/// Values that only the compiler knows: a wrong one fails the build, at the value.
 pub mod checked {
     use std::{ops::Range, time::Duration};
 
     /// `limit = CONST`.
     #[must_use]
     pub const fn limit(limit: usize) -> usize {
-        assert!(limit > 0, "`limit` must not be 0: nothing would ever run");
+        assert!(limit > 0, "`limit` must not be 0: no task could run");
         limit
     }
 
     /// `worker_threads = CONST`.
     #[must_use]
     pub const fn worker_threads(threads: usize) -> usize {
-        assert!(threads > 0, "`worker_threads` must not be 0: nothing would ever run");
+        assert!(threads > 0, "`worker_threads` must not be 0: no task could run");
         threads
     }
 
@@ -133,10 +135,10 @@ pub mod checked {
     /// `backoff = CONST`.
     #[must_use]
     pub const fn backoff(bounds: Range<Duration>) -> Range<Duration> {
-        assert!(!bounds.start.is_zero(), "`backoff` must begin above 0");
+        assert!(!bounds.start.is_zero(), "`backoff` must start above 0");
         assert!(
             bounds.start.as_nanos() <= bounds.end.as_nanos(),
-            "`backoff` must end where it begins, or above: its bounds are the other way round"
+            "`backoff` must not end below its start: swap its bounds"
         );
         bounds
     }

@@ -43,7 +43,7 @@ impl Restart {
         self
     }
 
-    /// Whether another run follows one that ended so, its own token not having fired.
+    /// Whether another run follows this outcome, if the run's own token has not fired.
     pub(crate) fn follows(&self, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Error | Outcome::Panicked | Outcome::TimedOut => true,

@@ -24,6 +24,8 @@ use crate::{
 /// Tasks that succeed or fail together: the first failure cancels the rest, and [`join`](Group::join) returns it when
 /// every task has ended.
 ///
+/// For the components of a program, the parts of a request, and items from a channel whose results are needed.
+///
 /// ```
 /// use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
 ///
@@ -43,20 +45,38 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A task that waits for a slot of the full group that it is in waits for itself: the spawn of its
-/// [handle](GroupHandle::spawn) returns [`Rejected`](crate::Rejected), which names the chain. Give a group whose tasks
-/// spawn siblings no limit.
+/// A task that waits for a slot of its own full group deadlocks itself: the spawn of its [handle](GroupHandle::spawn)
+/// returns [`Rejected`](crate::Rejected), which names the chain. Set no limit on a group whose tasks spawn siblings.
 ///
 /// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts as one that
 /// returns `Result<(), TaskError>`, and [`err_into`](crate::run::future::Supervised::err_into) converts an error that
 /// differs. For a value that differs, wrap the call in a [`task!`](crate::task): `task!("count", |token| ->
 /// anyhow::Result<()> { count(token).await.map(drop) })`.
 ///
-/// Follows Go's `errgroup` (`WithContext`, `SetLimit`), with panics caught, results kept and blocked
-/// spawns woken by the cancellation; and trio's nurseries, in that nothing outlives the group: dropped
-/// without a join, it cancels and aborts its tasks, warns unless its token had fired, and logs its first failure.
+/// Nothing outlives the group. Dropped without a join, it cancels and aborts its tasks, warns unless its token had fired,
+/// and logs its first failure.
 ///
 /// Shared between threads freely; each spawn and each end takes a short lock.
+///
+/// # Comparison to `Pool` and `map`
+///
+/// | | `Group` | [`Pool`](crate::Pool) | [`map`](crate::map()) |
+/// |---|---|---|---|
+/// | tasks | any functions with one result type | any functions | one function over an iterator |
+/// | a failure | cancels the rest | is logged, affects no other | cancels the rest, or with `settled` only its item |
+/// | results | in the order of the spawns | none | in the order of the items |
+/// | ends | at `join` | at `drain`, after its callers | when it is awaited |
+/// | cancelled by | the token that it was made with | the drain | the token that it was made with |
+/// | endless tasks | yes | no: the drain would wait | no |
+///
+/// # Comparison to `JoinSet`
+///
+/// A [`JoinSet`](tokio::task::JoinSet) runs any future, returns each result as soon as its task ends, and can abort a
+/// single task. A group bounds its tasks, cancels them on the first failure, keeps the order of the results, and returns
+/// a panic as an error with its location. Use a `JoinSet` if you handle results one by one.
+///
+/// Go's `errgroup` is closest (`WithContext`, `SetLimit`). A group also catches panics, keeps results, and wakes a blocked
+/// spawn if it is cancelled. Trio's nurseries have the same scope rule.
 #[must_use = "a group that is dropped cancels its tasks: `join` it"]
 pub struct Group<T, E> {
     shared: Arc<GroupState<T, E>>,
@@ -99,8 +119,8 @@ where
         self
     }
 
-    /// Any end, even `Ok`, stops the rest: for tasks that only make sense together, such as a reader and the task that
-    /// flushes what was read. The cancellations that follow are no failures.
+    /// Any exit, even `Ok`, stops the rest: for tasks that only make sense together, such as a reader and the task that
+    /// flushes what it read. The cancellations that follow are not failures.
     ///
     /// The components of a program are [`Services`](crate::Services): they have an order and names, and need not end
     /// together.
@@ -117,13 +137,12 @@ where
     #[track_caller]
     fn configure(&mut self) -> &mut GroupState<T, E> {
         Arc::get_mut(&mut self.shared)
-            .expect("a group is configured before it has handles or tasks")
+            .expect("a `Group` must be configured before it has handles or tasks")
     }
 
-    /// The token of the group: it fires when the token that the group was given fires, and on the first failure.
+    /// The token of the group. It fires when the given token fires, and on the first failure.
     ///
-    /// A producer that waits for its source with it stops in time. Otherwise it takes items that a failed group only
-    /// refuses:
+    /// A producer that stops with it wastes no items. Otherwise it takes items that a failed group only refuses:
     ///
     /// ```
     /// use tokio_supervised::{CancellationToken, Group, supervised};
@@ -150,7 +169,7 @@ where
     /// Cancel it to stop the tasks of the group and nothing else.
     #[must_use]
     pub fn token(&self) -> &CancellationToken {
-        &self.shared.token
+        &self.shared.tasks.token
     }
 
     /// A handle that its tasks can spawn siblings with.
@@ -164,7 +183,7 @@ where
     /// owned values, and the token as it was given (`move |token| work(token, job)`). Once the group is cancelled, the
     /// closure is not called, a spawn that waits ends, and nothing is spawned: the [`join`](Self::join) returns an
     /// error, and one `WARN` at the join, or at the drop of the group, says how many spawns were refused and why. A
-    /// panic of the closure is a failure like any other, and so is a spawn that would wait for itself: for a permit
+    /// panic of the closure is a failure like any other, and so is a spawn that would deadlock itself: for a permit
     /// that a run around it holds, or for a slot of the full group that it is in. A body that takes the token gets a
     /// child of the group's at its first poll: firing it cancels no sibling.
     ///
@@ -316,11 +335,13 @@ impl<T, E> Drop for Group<T, E> {
 
 impl<T, E> fmt::Debug for Group<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group").field("tasks", &self.shared.tasks()).finish_non_exhaustive()
+        f.debug_struct("Group")
+            .field("tasks", &self.shared.tasks.lock().tasks())
+            .finish_non_exhaustive()
     }
 }
 
-/// Spawns into a [`Group`] from anywhere, its own tasks first of all.
+/// Spawns into a [`Group`] from anywhere, including its own tasks.
 ///
 /// The group's `join` waits for the tasks that were spawned through a handle; after the join, or the drop of the group,
 /// a spawn is refused.
@@ -336,7 +357,7 @@ where
     /// The token of the group: see [`Group::token`].
     #[must_use]
     pub fn token(&self) -> &CancellationToken {
-        &self.shared.token
+        &self.shared.tasks.token
     }
 
     /// As [`Group::spawn`], but returns why nothing was spawned: code that has a handle does not see the result of the
@@ -378,7 +399,7 @@ where
     ///
     /// [`SpawnError::Joined`](crate::tasks::refused::SpawnError::Joined) after the join;
     /// [`SpawnError::Cancelled`](crate::tasks::refused::SpawnError::Cancelled) if the group is cancelled, also by its
-    /// drop; [`SpawnError::Rejected`](crate::tasks::refused::SpawnError::Rejected) if the call would wait for itself:
+    /// drop; [`SpawnError::Rejected`](crate::tasks::refused::SpawnError::Rejected) if the call would deadlock itself:
     /// for a permit that a run around it holds, or for a slot of the full group that it is in.
     ///
     /// # Panics
@@ -455,6 +476,8 @@ impl<T, E> Clone for GroupHandle<T, E> {
 
 impl<T, E> fmt::Debug for GroupHandle<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GroupHandle").field("tasks", &self.shared.tasks()).finish_non_exhaustive()
+        f.debug_struct("GroupHandle")
+            .field("tasks", &self.shared.tasks.lock().tasks())
+            .finish_non_exhaustive()
     }
 }

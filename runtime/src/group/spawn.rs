@@ -31,7 +31,7 @@ use crate::{
     group::state::GroupState,
     tasks::admission::{Admission, AdmissionWait, Refusal},
     tasks::blocking::{Blocking, blocking},
-    tasks::cell::{Report, Task, error_of_abort},
+    tasks::cell::{Report, Task, error_of_abort, set_tuning},
     tasks::failure::Failure,
     tasks::name::task_name,
     tasks::refused::SpawnError,
@@ -168,8 +168,10 @@ where
 {
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
-    let record = TaskRecord::recycle_or_new(record, spec, place, &group.scope, L::THREAD);
-    let span = events::task_span(&group.span, group.scope.cuts_spans(), spec.name());
+    let record = TaskRecord::recycle_or_new(record, spec, place, &group.tasks.scope, L::THREAD);
+    let label = set_tuning(&record, waiting);
+    let cuts_spans = group.tasks.scope.cuts_spans();
+    let span = events::task_span(&group.span, cuts_spans, spec.name(), label.as_ref());
     let Some(key) = group.register(&record) else {
         drop_quietly(run.take());
         return Err(spec);
@@ -189,7 +191,7 @@ impl<'a, T, E, S> Spawn<'a, T, E, S> {
         return_error: bool,
     ) -> Poll<Result<(), SpawnError>> {
         let group = self.group;
-        let polled = self.wait.poll(&group.slots, &group.scope, &group.token, cx);
+        let polled = self.wait.poll(&group.slots, &group.tasks.scope, &group.tasks.token, cx);
         let Poll::Ready(admitted) = polled else {
             if let Some(spec) = self.wait.queued_spec() {
                 let number = self.waiter.get_or_insert_with(|| group.add_waiter(spec, self.error));
@@ -222,7 +224,7 @@ impl<'a, T, E, S> Spawn<'a, T, E, S> {
     }
 }
 
-/// Removes a spawn from those that wait, also if the spawn panics: outside of a runtime it does.
+/// Removes a spawn from the waiting ones, also if the spawn panics, which it does outside a runtime.
 struct WaiterGuard<'a, T, E> {
     group: &'a GroupState<T, E>,
     number: NonZero<u64>,
@@ -270,8 +272,8 @@ fn report_refusal<T, E>(
         }
     };
     match error {
-        Ok(error) => group.fail(Failure { task, place, outcome, error, text }),
-        Err(caught) => group.fail_untold(task, caught),
+        Ok(error) => group.fail(Failure { task: task.into(), place, outcome, error, text }),
+        Err(caught) => group.fail_unconvertible(task, caught),
     }
     Ok(())
 }
@@ -283,11 +285,12 @@ impl<T, E> GroupState<T, E> {
         error: fn(TaskError) -> E,
         return_error: bool,
     ) -> Result<(), SpawnError> {
+        let name = task.name();
         let refusal = self.refusal(task);
         let SpawnError::Cancelled(cancelled) = &refusal else { return Err(refusal) };
         let (cause, cancelled) = (cancelled.cause(), TaskError::Cancelled(cancelled.clone()));
         let error = panic::catch(|| error(cancelled));
-        self.refuse(task.name(), cause, error, return_error);
+        self.refuse(name, cause, error, return_error);
         if return_error { Err(refusal) } else { Ok(()) }
     }
 
@@ -296,7 +299,7 @@ impl<T, E> GroupState<T, E> {
         if self.is_joined() {
             return SpawnError::Joined;
         }
-        let cause = self.scope.cause().unwrap_or(Cause::Token);
+        let cause = self.tasks.scope.cause().unwrap_or(Cause::Token);
         SpawnError::Cancelled(Cancelled::new(task, cause))
     }
 }
@@ -344,57 +347,44 @@ struct GroupReporter<T, E> {
     slot: Option<Slot>,
 }
 
-impl<T, E> GroupReporter<T, E> {
-    fn finish(
-        self,
-        record: &TaskRecord,
-        TaskCompletion { outcome, result, .. }: TaskCompletion<T, E>,
-        token: Option<CancellationToken>,
-        text: Option<Box<str>>,
-    ) {
-        let (task, place) = (record.spec().name(), record.spawned_at());
-        let result = result.map_err(|error| Failure { task, place, outcome, error, text });
-        drop(self.slot);
-        self.group.finish(self.key, task, result, token);
-    }
-}
-
 impl<T, E> Report<T, E> for GroupReporter<T, E> {
-    /// A failure that the join does not return is logged.
-    const LOGS: bool = true;
-
     fn cancel_waker(&self) -> Option<&CancelWaker> {
-        self.group.cancel_waker()
+        self.group.tasks.cancel_waker()
     }
 
     fn completed(
         self,
         record: &Arc<TaskRecord>,
-        ended: TaskCompletion<T, E>,
-        token: Option<CancellationToken>,
-    ) {
-        self.finish(record, ended, token, None);
-    }
-
-    fn failed(
-        self,
-        record: &Arc<TaskRecord>,
-        ended: TaskCompletion<T, E>,
+        TaskCompletion { outcome, result, .. }: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
         text: Option<Box<str>>,
     ) {
-        self.finish(record, ended, token, text);
+        let task = record.spec().name();
+        let result = result.map_err(|error| failure(record, outcome, error, text));
+        drop(self.slot);
+        self.group.finish(self.key, task, result, token);
     }
 
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E) {
-        match error_of_abort(&self.group.scope, &self.group.token, record.spec(), error) {
-            Ok(error) => self.completed(record, TaskCompletion::aborted(error), None),
-            Err(caught) => self.poll_panicked(record, caught, error),
+        let tasks = &self.group.tasks;
+        match error_of_abort(&tasks.scope, &tasks.token, record.origin(), error) {
+            Ok(error) => self.completed(record, TaskCompletion::aborted(error), None, None),
+            Err(caught) => self.poll_panicked(record, caught),
         }
     }
 
-    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
+    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught) {
         drop(self.slot);
         self.group.finish_unconvertible(self.key, record.spec().name(), caught);
     }
+}
+
+#[cold]
+fn failure<E>(
+    record: &TaskRecord,
+    outcome: Outcome,
+    error: E,
+    text: Option<Box<str>>,
+) -> Failure<E> {
+    Failure { task: record.origin(), place: record.spawned_at(), outcome, error, text }
 }

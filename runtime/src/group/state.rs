@@ -10,12 +10,12 @@
 //!    there.
 //! 4. A waker that panics, of the joiner or of code that waits for the token, affects no task and no count.
 //!    (`tests/faults/wakers.rs`)
-//! 5. A task that is registered while the group is dropped is aborted or refused.
+//! 5. A task that is registered while the group is dropped is aborted or refused. (`tasks/set.rs`)
 //! 6. The group keeps the value of an ended task and nothing else: memory, `tasks()` and a cancel depend on the live
-//!    tasks. (the tests below, `tests/composition/life.rs`)
-//! 7. Each failure is reported once: by the join, or else as an event. (`tests/composition/group_truth.rs`)
+//!    tasks. (the tests below, `tests/spec/composition/life.rs`)
+//! 7. Each failure is reported once: by the join, or else as an event. (`tests/spec/composition/group_truth.rs`)
 //! 8. An error's conversion may panic. The join resumes that panic; a spawn or an abort never does.
-//!    (`tests/behaviour/error_panics.rs`)
+//!    (`tests/spec/behaviour/error_panics.rs`)
 //!
 //! `group/state/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
 
@@ -23,7 +23,7 @@ use std::{
     future::poll_fn,
     num::NonZero,
     panic::Location,
-    sync::{Arc, PoisonError, Weak},
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -33,19 +33,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cause::Cause,
     context,
-    context::cancel_waker::CancelWaker,
-    context::tree::ScopeNode,
     context::tree::TaskRecord,
     error::{Cancelled, TaskError},
     function::TaskSpec,
     outcome::Outcome,
     panic,
     panic::{Caught, drop_each_quietly, drop_quietly, quietly},
-    registry,
     registry::HasTasks,
-    registry::sharded_list::Registration,
-    registry::slab::{Key, Slab},
-    sync::{Mutex, MutexGuard, OnceLock},
+    registry::slab::Key,
+    sync::MutexGuard,
     telemetry::events::{self, FailedScope},
     telemetry::span::TaskSpan,
 };
@@ -53,8 +49,8 @@ use crate::{
     group::waiters::{RESPONSE_TIME, Waiters},
     tasks::admission::Slots,
     tasks::failure::Failure,
-    tasks::recycler::{Recycled, Recycler},
     tasks::reorder_buffer::{Index, ReorderBuffer},
+    tasks::set::{Locked, TaskSet},
     tasks::timer::Timer,
 };
 
@@ -62,27 +58,18 @@ use crate::{
 mod loom;
 
 pub(crate) struct GroupState<T, E> {
-    pub(crate) token: CancellationToken,
-    pub(crate) scope: Arc<ScopeNode>,
+    /// With the place of the value of each task.
+    pub(crate) tasks: TaskSet<Results<T, E>, Index>,
     /// The span that the group was made in: the spans of its tasks are inside.
     pub(crate) span: TaskSpan,
     pub(crate) slots: Slots,
     pub(crate) grace: Option<Duration>,
     pub(crate) until_first_exit: bool,
     place: &'static Location<'static>,
-    /// Set by the first task.
-    registered: OnceLock<Registered>,
-    inner: Mutex<Inner<T, E>>,
 }
 
-/// The parts of a group that are made for its first task.
-struct Registered {
-    cancel_waker: CancelWaker,
-    _registration: Registration<dyn HasTasks>,
-}
-
-struct Inner<T, E> {
-    live: Slab<GroupTask>,
+/// The results of a group, and what its join waits for.
+pub(crate) struct Results<T, E> {
     /// In the order of the spawns.
     values: ReorderBuffer<T>,
     pending: usize,
@@ -97,22 +84,17 @@ struct Inner<T, E> {
     /// Closed without a join.
     dropped: bool,
     joiner: Option<Waker>,
-    recycler: Recycler,
 }
 
+type State<'a, T, E> = MutexGuard<'a, Locked<Results<T, E>, Index>>;
+
 /// Drops the values and errors that were not returned one by one: two panics at once would abort the process.
-impl<T, E> Drop for Inner<T, E> {
+impl<T, E> Drop for Results<T, E> {
     fn drop(&mut self) {
         drop_each_quietly(self.values.take());
         drop_quietly(self.failure.take());
         drop_quietly(self.refused.error.take());
     }
-}
-
-/// A task that has not ended.
-struct GroupTask {
-    record: Arc<TaskRecord>,
-    value: Index,
 }
 
 /// The spawns that the group refused, since its token had fired.
@@ -136,58 +118,46 @@ impl<E> Refused<E> {
 
 impl<T, E> GroupState<T, E> {
     pub(crate) fn new(token: CancellationToken, place: &'static Location<'static>) -> Self {
+        let results = Results {
+            values: ReorderBuffer::new(),
+            pending: 0,
+            waiters: Waiters::new(),
+            failure: None,
+            refused: Refused::NONE,
+            conversion_panic: None,
+            exited: false,
+            closed: false,
+            dropped: false,
+            joiner: None,
+        };
+        let scope = context::nested_scope(token.clone());
         Self {
-            scope: context::nested_scope(token.clone()),
-            token,
+            tasks: TaskSet::new(token, scope, results),
             span: TaskSpan::current(),
-            registered: OnceLock::new(),
             slots: Slots::unbounded(),
             grace: None,
             until_first_exit: false,
             place,
-            inner: Mutex::new(Inner {
-                live: Slab::new(),
-                values: ReorderBuffer::new(),
-                pending: 0,
-                waiters: Waiters::new(),
-                failure: None,
-                refused: Refused::NONE,
-                conversion_panic: None,
-                exited: false,
-                closed: false,
-                dropped: false,
-                joiner: None,
-                recycler: Recycler::default(),
-            }),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner<T, E>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn tasks(&self) -> usize {
-        self.lock().live.len()
-    }
-
-    /// Wakes the tasks when the token fires. `None` before the first task.
-    pub(crate) fn cancel_waker(&self) -> Option<&CancelWaker> {
-        self.registered.get().map(|registered| &registered.cancel_waker)
+    fn lock(&self) -> State<'_, T, E> {
+        self.tasks.lock()
     }
 
     /// Returns a token for one more task, and a recycled record if there is one; `None` if the group accepts no more
     /// tasks.
     pub(crate) fn task_parts(&self) -> Option<(CancellationToken, Option<Arc<TaskRecord>>)> {
-        if self.token.is_cancelled() {
+        if self.tasks.token.is_cancelled() {
             return None;
         }
         let mut state = self.lock();
         if state.closed {
             return None;
         }
-        let Recycled { token, record } = state.recycler.take();
+        let (token, record) = state.take_spare();
         drop(state);
-        Some((token.unwrap_or_else(|| self.token.clone()), record))
+        Some((token.unwrap_or_else(|| self.tasks.token.clone()), record))
     }
 
     /// Counts a spawn that starts to wait. Returns its number.
@@ -216,18 +186,14 @@ impl<T, E> GroupState<T, E> {
         T: Send + 'static,
         E: Send + 'static,
     {
-        self.registered.get_or_init(|| {
-            let weak: Weak<Self> = Arc::downgrade(self);
-            let cancel_waker = CancelWaker::new(&self.token, &self.scope, weak);
-            Registered { cancel_waker, _registration: registry::register(self) }
-        });
+        self.tasks.register(|| Arc::downgrade(self));
         let mut state = self.lock();
         if state.closed {
             return None;
         }
         state.pending += 1;
         let value = state.values.reserve();
-        Some(state.live.insert(GroupTask { record: record.clone(), value }))
+        Some(state.insert(record, value))
     }
 
     /// Removes a task that has ended, and records its result.
@@ -239,12 +205,11 @@ impl<T, E> GroupState<T, E> {
         token: Option<CancellationToken>,
     ) {
         // Not under the lock: a `cancel` may hold the token's lock while it calls wakers.
-        let fired = self.until_first_exit && self.token.is_cancelled();
+        let fired = self.until_first_exit && self.tasks.token.is_cancelled();
         let mut state = self.lock();
         let dropped = state.dropped;
-        let GroupTask { record, value: place } =
-            state.live.remove(key).expect("a task leaves once");
-        let unused = state.recycler.put(Recycled { token, record: Some(record) }, &self.token);
+        let (record, place) = state.remove(key);
+        let unused = state.recycle(token, record, (&self.tasks.token, &self.tasks.scope));
         let (failure, unwanted) = match result {
             Ok(value) if state.wants_values() => {
                 state.values.put(place, value);
@@ -268,7 +233,7 @@ impl<T, E> GroupState<T, E> {
         if cancels || exits || surplus.is_some() || unwanted.is_some() {
             drop(state);
             if cancels || exits {
-                self.cancel(cause);
+                self.tasks.cancel(cause);
             }
             self.log_surplus(surplus, dropped);
             // Before the task counts as ended: the join returns when nothing of a task is left.
@@ -283,44 +248,35 @@ impl<T, E> GroupState<T, E> {
     /// Removes a task that has ended with an error whose conversion panicked.
     pub(crate) fn finish_unconvertible(&self, key: Key, task: &'static str, caught: Caught) {
         let mut state = self.lock();
-        let left = state.live.remove(key);
-        let surplus = state.record_untold(caught);
+        let left = state.remove(key);
+        let surplus = state.record_conversion_panic(caught);
         drop(state);
         drop(left);
         drop_quietly(surplus);
-        self.cancel(Cause::SiblingFailed { task });
+        self.tasks.cancel(Cause::SiblingFailed { task });
         let mut state = self.lock();
         state.pending -= 1;
         wake_joiner(state);
     }
 
-    /// Cancels the remaining tasks. If they are cancelled already, their first cause stays.
-    fn cancel(&self, cause: Cause) {
-        self.scope.fire(&self.token, cause, || {
-            if let Some(cancel_waker) = self.cancel_waker() {
-                cancel_waker.fire();
-            }
-        });
-    }
-
     /// Records the failure of a spawn: its closure panicked, or it would have waited for itself.
     pub(crate) fn fail(&self, failure: Failure<E>) {
-        let task = failure.task;
+        let task = failure.task.name();
         let mut state = self.lock();
         let dropped = state.dropped;
         let (cancels, surplus) = self.record_failure(&mut state, failure);
         drop(state);
         if cancels {
-            self.cancel(Cause::SiblingFailed { task });
+            self.tasks.cancel(Cause::SiblingFailed { task });
         }
         self.log_surplus(surplus, dropped);
     }
 
     /// As [`fail`](Self::fail), if the error's conversion panicked.
-    pub(crate) fn fail_untold(&self, task: &'static str, caught: Caught) {
-        let surplus = self.lock().record_untold(caught);
+    pub(crate) fn fail_unconvertible(&self, task: &'static str, caught: Caught) {
+        let surplus = self.lock().record_conversion_panic(caught);
         drop_quietly(surplus);
-        self.cancel(Cause::SiblingFailed { task });
+        self.tasks.cancel(Cause::SiblingFailed { task });
     }
 
     /// Records a spawn that was refused since the token has fired: the join must return an error. A spawn after the
@@ -342,7 +298,7 @@ impl<T, E> GroupState<T, E> {
         let surplus = match error {
             error if after => Some(error),
             Ok(error) => state.refused.error.replace(error).map(Ok),
-            Err(caught) => state.record_untold(caught).map(Err),
+            Err(caught) => state.record_conversion_panic(caught).map(Err),
         };
         drop(state);
         drop_quietly(surplus);
@@ -358,7 +314,7 @@ impl<T, E> GroupState<T, E> {
     /// returns.
     fn record_failure(
         &self,
-        state: &mut Inner<T, E>,
+        state: &mut Results<T, E>,
         failure: Failure<E>,
     ) -> (bool, Option<Failure<E>>) {
         // With `until_first_exit`, the cancellations after the exit are no failures, and a real error replaces a
@@ -453,14 +409,14 @@ impl<T, E> GroupState<T, E> {
 
     fn close_if_unpolled(&self) -> bool {
         // The join must return an error if the token has fired; the callers of the spawns get `Joined`.
-        let refused = self.token.is_cancelled().then(|| self.refusal_of_waiter()).flatten();
+        let refused = self.tasks.token.is_cancelled().then(|| self.refusal_of_waiter()).flatten();
         let mut state = self.lock();
         let unpolled = state.only_waiters_left() && !state.waiters.any_polled();
         let surplus = match refused {
             Some(Ok(error)) if unpolled && state.refused.error.is_none() => {
                 state.refused.error.replace(error).map(Ok)
             }
-            Some(Err(caught)) if unpolled => state.record_untold(caught).map(Err),
+            Some(Err(caught)) if unpolled => state.record_conversion_panic(caught).map(Err),
             refused => refused,
         };
         state.closed |= unpolled;
@@ -473,12 +429,12 @@ impl<T, E> GroupState<T, E> {
         let state = self.lock();
         let (spec, error) = state.waiters.first().map(|waiter| (waiter.spec, waiter.error))?;
         drop(state);
-        let cause = self.scope.cause().unwrap_or(Cause::Token);
+        let cause = self.tasks.scope.cause().unwrap_or(Cause::Token);
         let cancelled = TaskError::Cancelled(Cancelled::new(spec, cause));
         Some(panic::catch(|| error(cancelled)))
     }
 
-    fn close_if_finished(&self, mut state: MutexGuard<'_, Inner<T, E>>) -> bool {
+    fn close_if_finished(&self, mut state: State<'_, T, E>) -> bool {
         let ended = state.pending == 0;
         state.closed |= ended;
         ended
@@ -519,27 +475,24 @@ impl<T, E> GroupState<T, E> {
         let joined = state.closed;
         state.dropped = !joined;
         state.closed = true;
-        // A task is listed until it has ended, since an abort may not stop it.
-        let records: Vec<_> = state.live.iter().map(|live| live.record.clone()).collect();
+        let tasks = state.tasks();
         let values = state.values.take();
         let failure = state.failure.take();
         let conversion_panic = state.conversion_panic.take();
         let mut refused = std::mem::replace(&mut state.refused, Refused::NONE);
         drop(state);
-        let was_cancelled = self.token.is_cancelled();
+        let was_cancelled = self.tasks.token.is_cancelled();
         if joined {
             // For code outside the tasks that has a clone or a child of the token.
-            quietly(|| self.token.cancel());
+            quietly(|| self.tasks.token.cancel());
         } else {
-            self.cancel(Cause::ScopeDropped);
-        }
-        for record in &records {
-            record.abort();
+            self.tasks.cancel(Cause::ScopeDropped);
+            self.tasks.abort();
         }
         drop_each_quietly(values);
         drop_quietly(conversion_panic);
-        if !records.is_empty() && !was_cancelled {
-            events::group_dropped(records.len(), self.place);
+        if tasks > 0 && !was_cancelled {
+            events::group_dropped(tasks, self.place);
         }
         if let Some(failure) = failure {
             failure.log(&FailedScope::Group(self.place), "was dropped without a join");
@@ -551,11 +504,11 @@ impl<T, E> GroupState<T, E> {
 
 impl<T: Send, E: Send> HasTasks for GroupState<T, E> {
     fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
-        into.extend(self.lock().live.iter().map(|live| live.record.clone()));
+        self.tasks.records(into);
     }
 }
 
-impl<T, E> Inner<T, E> {
+impl<T, E> Results<T, E> {
     /// Whether no task is left; spawns may wait.
     fn only_waiters_left(&self) -> bool {
         self.pending == self.waiters.len()
@@ -563,7 +516,7 @@ impl<T, E> Inner<T, E> {
 
     /// Keeps the panic of an error's conversion for the join, unless the join has one already or is over. Returns the
     /// panic if it is not kept.
-    fn record_untold(&mut self, caught: Caught) -> Option<Caught> {
+    fn record_conversion_panic(&mut self, caught: Caught) -> Option<Caught> {
         if self.closed || self.conversion_panic.is_some() {
             return Some(caught);
         }
@@ -576,7 +529,7 @@ impl<T, E> Inner<T, E> {
     }
 }
 
-fn wake_joiner<T, E>(mut state: MutexGuard<'_, Inner<T, E>>) {
+fn wake_joiner<T, E>(mut state: State<'_, T, E>) {
     if !state.only_waiters_left() {
         return;
     }
@@ -606,7 +559,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dropped_group_drops_what_its_join_would_have_returned() {
+    async fn a_dropped_group_drops_its_results() {
         let payload = Arc::new(());
         let group: GroupState<Arc<()>, Arc<()>> =
             GroupState::new(CancellationToken::new(), Location::caller());

@@ -1,9 +1,9 @@
 //! The spawns of a group that wait for a slot or a permit.
 //!
 //! A `select!` may keep a spawn without polling it while its task joins the group. If no task is left, the join wakes
-//! the spawns that wait: one that is polled has responded. If none responds within [`RESPONSE_TIME`], the join closes
-//! the group, and the spawns are refused. While one responds, the join waits for it, and wakes them again each
-//! `RESPONSE_TIME`. In a runtime without timers it waits for them however long.
+//! the waiting spawns: a spawn that is then polled has responded. If none responds within [`RESPONSE_TIME`], the join
+//! closes the group, and the spawns are refused. While one responds, the join waits for it, and wakes them again each
+//! `RESPONSE_TIME`. In a runtime without timers it waits for them without a limit.
 //!
 //! Invariant: a waiter is listed until its spawn ends, and its waker is cloned, called and dropped outside of the lock.
 

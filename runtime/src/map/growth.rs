@@ -176,7 +176,7 @@ pub(crate) struct Progress {
     pub(crate) to_watch: bool,
 }
 
-/// What the map's own future does next.
+/// The next action of the map's own future.
 pub(crate) enum StallCheck {
     /// It checks again at once.
     Again,
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_is_stalled_if_nothing_is_read_and_no_one_reads() {
+    fn a_map_without_progress_or_reader_is_stalled() {
         let mut capacity = Capacity::new();
         let mut last = 0;
         assert_eq!(capacity.on_check(true, false, 1, &mut last), Some(false), "one was read");

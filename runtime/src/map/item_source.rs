@@ -25,7 +25,7 @@ pub(crate) enum NextItem {
     /// A run was made.
     Made,
     Exhausted,
-    /// An item was read that no one wants any more.
+    /// An item was read after the map stopped.
     Unwanted,
     Panicked {
         caught: Caught,

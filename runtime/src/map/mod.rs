@@ -1,6 +1,7 @@
 //! Bounded fan-out over an iterator.
 
 pub(crate) mod growth;
+pub(crate) mod input;
 pub(crate) mod item_source;
 pub(crate) mod results;
 pub(crate) mod state;
@@ -94,7 +95,14 @@ use crate::{
 ///
 /// Items, `f` and its futures are `'static`: pass owned items (`into_iter`, not `iter`).
 ///
-/// Follows Go's `errgroup` with a limit, and conc's `ResultPool`.
+/// # Comparison to `Group` and `buffered`
+///
+/// A [`Group`](crate::Group) takes different functions, and items from a channel; a
+/// [table](crate::Group#comparison-to-pool-and-map) compares both with `Pool`.
+///
+/// `buffered` of the futures crate polls all futures in its caller's task: it is cheaper for futures that are ready at
+/// once, uses one thread, catches no panic, and stops if its caller does not poll it. `map` runs items on all workers and
+/// ends its siblings on a failure. Use `buffered` or `buffer_unordered` for a `Stream`, or for results as they come.
 ///
 /// # Cancel safety
 ///
@@ -147,7 +155,7 @@ where
     /// If `limit` is 0.
     #[track_caller]
     pub fn limit(mut self, limit: usize) -> Self {
-        assert!(limit > 0, "a limit must not be 0: nothing would ever run");
+        assert!(limit > 0, "a limit must not be 0: no task could run");
         self.0.limit = Some(limit);
         self
     }
@@ -185,7 +193,7 @@ where
         let state = match std::mem::replace(&mut self.0.state, FutureState::Done) {
             FutureState::New { items, f } => FutureState::New { items, f },
             FutureState::Running { .. } | FutureState::Done => {
-                panic!("a map is settled before it is polled")
+                panic!("`settled` called on a map that was already polled")
             }
         };
         let MapFuture { token, place, limit, .. } = &self.0;
@@ -275,7 +283,7 @@ enum FutureState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
 /// The nanoseconds after which an iterator that is still inside `next` is assumed to block.
 const BLOCKED_AFTER: u64 = 10_000_000;
 
-/// What the map's own future does next.
+/// The next action of the map's own future.
 enum NextCheck {
     /// It polls itself again at once.
     Again,
@@ -307,7 +315,6 @@ where
                 blocked_since: Ticks::NEVER,
             };
             if shared.has_work() {
-                shared.register_waker();
                 Worker::start(&shared, self.limit);
             }
         }
@@ -318,10 +325,10 @@ where
         // Stored before any code can panic: the drop of the map then stops its workers.
         self.start();
         let FutureState::Running { shared, stall, blocked_since } = &mut self.state else {
-            panic!("a map was polled after it had ended");
+            panic!("a map was polled after completion");
         };
         if shared.poll_finished(cx).is_pending() {
-            let next = match shared.token.is_cancelled() {
+            let next = match shared.tasks.token.is_cancelled() {
                 true => Self::on_blocked_iterator(shared, blocked_since),
                 false => Self::on_stall(shared, stall),
             };

@@ -2,8 +2,9 @@
 
 use crate::{
     panic::{Caught, drop_each_quietly, drop_quietly},
-    run::future::SupervisedFuture,
-    tasks::{failure::Failure, reorder_buffer::ReorderBuffer},
+    run::future::{SupervisedFuture, TaskCompletion},
+    tasks::failure::Failure,
+    tasks::reorder_buffer::{Index, ReorderBuffer},
 };
 
 /// How the results of the items are collected.
@@ -43,7 +44,14 @@ where
     }
 }
 
-/// What a map returns, or drops if it is dropped.
+/// A run that a worker has driven to its end.
+pub(crate) struct FinishedItem<S: SupervisedFuture> {
+    pub(crate) task: &'static str,
+    pub(crate) index: Index,
+    pub(crate) ended: TaskCompletion<S::Value, S::Error>,
+}
+
+/// The results of a map: returned, or dropped with it.
 ///
 /// It drops its parts one by one: two panics at once would abort the process. So it must not be dropped under a lock.
 pub(crate) struct MapResults<T, E> {
@@ -52,6 +60,36 @@ pub(crate) struct MapResults<T, E> {
     pub(crate) failure: Option<Failure<E>>,
     /// A panic of an error's conversion: there is no error to report it with, and the map panics.
     pub(crate) conversion_panic: Option<Caught>,
+}
+
+impl<T, E> MapResults<T, E> {
+    /// Returns what the map returns. `cancelled` makes a last result if the map was cut short: an item, a failure, or
+    /// the panic of its conversion.
+    pub(crate) fn into_result(
+        mut self,
+        cancelled: impl FnOnce() -> Option<Result<Result<T, E>, Caught>>,
+    ) -> Result<Vec<T>, E> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure.error);
+        }
+        let last = match self.conversion_panic.take() {
+            Some(caught) => Some(Err(caught)),
+            None => cancelled(),
+        };
+        match last {
+            Some(Err(caught)) => {
+                drop(self);
+                caught.resume()
+            }
+            Some(Ok(last)) => {
+                let last = last?;
+                let mut values = self.values.take();
+                values.push(last);
+                Ok(values)
+            }
+            None => Ok(self.values.take()),
+        }
+    }
 }
 
 impl<T, E> Default for MapResults<T, E> {

@@ -1,8 +1,5 @@
 //! The state that the workers of a map share: the iterator that they read from, and the results.
 //!
-//! The source (the iterator and `f`) is in the state while no thread uses it. The thread that uses it takes it out and
-//! holds no lock meanwhile: an iterator that blocks holds up the thread that reads, and nothing else.
-//!
 //! Invariants
 //!
 //! 1. Each item is read by one worker, and its end is stored once.
@@ -24,17 +21,16 @@
 //! 8. A failure is returned by the map or logged, once: those after the first are logged, and all of a map that is
 //!    dropped. If a function fails more than 10 times a second, only the number of the others is logged.
 //!
-//! `map/state/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/composition/decisions.rs` 6 and 7,
-//! `tests/composition/locks.rs` 3, `tests/composition/map_truth.rs` 8.
+//! `map/state/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/spec/composition/decisions.rs` 6 and 7,
+//! `tests/spec/composition/locks.rs` 3, `tests/spec/composition/map_truth.rs` 8.
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
-mod workers;
 
 use std::{
-    collections::VecDeque,
+    hint,
     panic::Location,
-    sync::{Arc, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -43,44 +39,43 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cause::Cause,
     context,
-    context::cancel_waker::CancelWaker,
-    context::tree::ScopeNode,
     context::tree::TaskRecord,
     error::Origin,
     function::TaskSpec,
     outcome::Outcome,
     panic,
-    panic::{Caught, drop_each_quietly, drop_quietly, quietly},
+    panic::{Caught, drop_quietly, quietly},
     registry::HasTasks,
-    registry::sharded_list::Registration,
-    registry::slab::{Key, Slab},
+    registry::slab::Key,
     run::future::{SupervisedFuture, TaskCompletion},
     run::output::panicked,
-    sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool, atomic::Ordering},
+    sync::{MutexGuard, atomic::AtomicBool, atomic::Ordering},
     telemetry::events::FailedScope,
     telemetry::span::TaskSpan,
 };
 use crate::{
-    map::growth::Capacity,
+    map::growth::{Capacity, Progress, WorkerLimit},
+    map::input::{Borrowed, ClosedInput, Input},
     map::item_source::{ItemSource, NextItem, drop_source},
-    map::results::{CollectMode, MapResults},
+    map::results::{CollectMode, FinishedItem, MapResults},
+    map::watch::Watched,
     tasks::cell::error_of_abort,
     tasks::failure::Failure,
     tasks::name::task_name,
     tasks::reorder_buffer::Index,
+    tasks::set::{Locked, TaskSet},
 };
 
+/// How often a worker checks for the source before it waits: as often as `std`'s mutex spins. Most iterators have made
+/// an item by then.
+const SPINS: usize = if cfg!(all(test, supervised_loom)) { 0 } else { 100 };
+
 pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
-    pub(crate) token: CancellationToken,
-    pub(crate) scope: Arc<ScopeNode>,
+    /// Its workers. Its cancel waker wakes the map's own future: each worker has one of its own.
+    pub(crate) tasks: TaskSet<Inner<I, F, S, K>>,
     pub(crate) place: &'static Location<'static>,
     /// The span of the map's caller: the spans of its workers are inside.
     pub(crate) span: TaskSpan,
-    /// Under a separate lock, which is taken to list the live tasks.
-    workers: Mutex<Slab<Arc<TaskRecord>>>,
-    registration: OnceLock<Registration<dyn HasTasks>>,
-    /// Wakes the map's own future when the token fires.
-    cancel_waker: OnceLock<CancelWaker>,
     /// Whether one more worker would have something to do. False while it matters only if another worker has the duty
     /// to ask later (invariant 7).
     may_grow: AtomicBool,
@@ -89,19 +84,12 @@ pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S
     source_available: AtomicBool,
     /// A copy of `Inner::closed`, for the worker that reads an item without the lock.
     closed: AtomicBool,
-    inner: Mutex<Inner<I, F, S, K>>,
 }
 
-struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
-    /// Boxed, since it is moved for each item. `None` while it is lent, and once reading has ended.
-    source: Option<Box<ItemSource<I, F>>>,
-    borrowed: Borrowed,
-    /// No further item is to be read: exhausted, failed, cancelled or dropped.
-    stopped: bool,
+pub(crate) struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
+    input: Input<I, F>,
     /// The token fired before all items were read.
     truncated: bool,
-    /// The workers that wait for the source, the longest first.
-    queue: Queue,
     results: MapResults<K::Item, S::Error>,
     capacity: Capacity,
     /// The function, once the first run was made.
@@ -113,72 +101,35 @@ struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
     map_waker: Option<Waker>,
 }
 
-/// The workers that wait, by their keys.
-type Queue = VecDeque<(Key, Waker)>;
-
-/// Whether the source is lent, and will be put back.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Borrowed {
-    No,
-    /// To check whether it has more, or to drop it.
-    ToInspect,
-    /// To a worker that reads an item, and has no run.
-    ToRead,
-}
+type State<'a, I, F, S, K> = MutexGuard<'a, Locked<Inner<I, F, S, K>, ()>>;
 
 impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Inner<I, F, S, K> {
     /// Whether there may be work for one more worker, and the limit has room for it.
     fn has_room(&self) -> bool {
-        let readable = self.source.is_some() || self.borrowed != Borrowed::No;
-        readable && !self.stopped && self.capacity.has_room()
+        self.input.is_open() && self.capacity.has_room()
     }
 
     /// How many workers have no run: they read next.
     fn idle(&self) -> usize {
-        self.capacity.starting + self.queue.len() + usize::from(self.borrowed != Borrowed::No)
+        self.capacity.starting + self.input.workers()
     }
 
     /// Whether only one worker is left, which is inside the iterator and whose item would not be run.
     fn only_reader_left(&self) -> bool {
-        self.stopped && self.borrowed == Borrowed::ToRead && self.capacity.workers == 1
-    }
-
-    /// Ends the reading. Returns the source to drop and the workers to wake, both outside the lock.
-    fn close_input(&mut self) -> (Option<Box<ItemSource<I, F>>>, Queue) {
-        self.stopped = true;
-        (self.source.take(), std::mem::take(&mut self.queue))
-    }
-}
-
-fn wake_each(queue: Queue) {
-    for (_, waker) in queue {
-        quietly(|| waker.wake());
+        self.input.is_stopped() && self.input.is_being_read() && self.capacity.workers == 1
     }
 }
 
 /// Wakes the map's own future if `wakes`, outside of the lock, which is released.
 fn wake_map_if<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>>(
     wakes: bool,
-    mut state: MutexGuard<'_, Inner<I, F, S, K>>,
+    mut state: State<'_, I, F, S, K>,
 ) {
     let map_waker = if wakes { state.map_waker.take() } else { None };
     drop(state);
     if let Some(map_waker) = map_waker {
         quietly(|| map_waker.wake());
     }
-}
-
-impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for Inner<I, F, S, K> {
-    fn drop(&mut self) {
-        drop_source(self.source.take());
-    }
-}
-
-/// A run that a worker has driven to its end.
-pub(crate) struct FinishedItem<S: SupervisedFuture> {
-    pub(crate) task: &'static str,
-    pub(crate) index: Index,
-    pub(crate) ended: TaskCompletion<S::Value, S::Error>,
 }
 
 /// The name of a worker that does not know its function yet.
@@ -191,35 +142,29 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         items: I,
         f: F,
     ) -> Self {
+        let inner = Inner {
+            input: Input::new(items, f),
+            truncated: false,
+            results: MapResults::default(),
+            capacity: Capacity::new(),
+            spec: None,
+            closed: false,
+            abandoned: false,
+            map_waker: None,
+        };
+        let scope = context::nested_scope(token.clone());
         Self {
-            scope: context::nested_scope(token.clone()),
-            token,
+            tasks: TaskSet::new(token, scope, inner),
             place,
             span: TaskSpan::current(),
-            workers: Mutex::default(),
-            registration: OnceLock::new(),
-            cancel_waker: OnceLock::new(),
             may_grow: AtomicBool::new(false),
             source_available: AtomicBool::new(true),
             closed: AtomicBool::new(false),
-            inner: Mutex::new(Inner {
-                source: Some(Box::new(ItemSource { items, f })),
-                borrowed: Borrowed::No,
-                stopped: false,
-                truncated: false,
-                queue: VecDeque::new(),
-                results: MapResults::default(),
-                capacity: Capacity::new(),
-                spec: None,
-                closed: false,
-                abandoned: false,
-                map_waker: None,
-            }),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner<I, F, S, K>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> State<'_, I, F, S, K> {
+        self.tasks.lock()
     }
 
     /// Wakes the map's own future, which checks its workers.
@@ -249,68 +194,42 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     /// The results, once the map is over.
     pub(crate) fn take_results(&self) -> Result<Vec<K::Item>, S::Error> {
         let mut state = self.lock();
-        let mut results = std::mem::take(&mut state.results);
+        let results = std::mem::take(&mut state.results);
         let (truncated, spec) = (state.truncated, state.spec);
         drop(state);
-        if let Some(failure) = results.failure.take() {
-            return Err(failure.error);
-        }
-        if let Some(caught) = results.conversion_panic.take() {
-            drop(results);
-            caught.resume()
-        }
-        let values = results.values.take();
-        if truncated { self.append_cancelled(values, spec) } else { Ok(values) }
+        results.into_result(|| truncated.then(|| self.cancelled_item(spec)))
     }
 
-    /// Ends the results with a cancellation, which stands for the items that were not read.
+    /// The result that stands for the items that were not read.
     #[cold]
-    fn append_cancelled(
+    fn cancelled_item(
         &self,
-        mut results: Vec<K::Item>,
         spec: Option<&'static TaskSpec>,
-    ) -> Result<Vec<K::Item>, S::Error> {
+    ) -> Result<Result<K::Item, S::Error>, Caught> {
         let origin = spec.map_or_else(|| Origin::from(task_name::<S, F>()), Origin::from);
-        let error = error_of_abort(&self.scope, &self.token, origin, S::error);
-        match error.map(|error| K::collect(Err(error))) {
-            Ok(Ok(item)) => {
-                results.push(item);
-                Ok(results)
-            }
-            Ok(Err(error)) => {
-                drop_each_quietly(results);
-                Err(error)
-            }
-            Err(caught) => {
-                drop_each_quietly(results);
-                caught.resume()
-            }
-        }
+        let error = error_of_abort(&self.tasks.scope, &self.tasks.token, origin, S::error);
+        error.map(|error| K::collect(Err(error)))
     }
 
     /// The future of the map is dropped.
     pub(crate) fn on_drop(&self) {
         let mut state = self.lock();
         state.abandoned = true;
-        let (source, queue) = self.close(&mut state);
+        self.close(&mut state);
+        let input = state.input.close();
         let mut unwanted = std::mem::take(&mut state.results);
         drop(state);
-        let workers: Vec<_> = self.workers().iter().cloned().collect();
         self.cancel(Cause::ScopeDropped);
-        for worker in workers {
-            worker.abort();
-        }
-        wake_each(queue);
-        drop_source(source);
+        self.tasks.abort();
+        input.release();
         if let Some(failure) = unwanted.failure.take() {
             failure.log(&FailedScope::Map, "was dropped before it returned");
         }
     }
 
-    fn close(&self, state: &mut Inner<I, F, S, K>) -> (Option<Box<ItemSource<I, F>>>, Queue) {
+    fn close(&self, state: &mut Inner<I, F, S, K>) {
         state.closed = true;
         self.closed.store(true, Ordering::Relaxed);
-        state.close_input()
     }
 
     /// Whether only the iterator keeps the map from ending. With `give_up` the map ends without it.
@@ -318,52 +237,53 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     /// The token has fired.
     pub(crate) fn is_blocked_on_iterator(&self, give_up: bool) -> bool {
         let mut state = self.lock();
-        if state.borrowed != Borrowed::ToRead {
+        if !state.input.is_being_read() {
             return false;
         }
-        let (source, mut queue) = state.close_input();
+        let input = state.input.close();
         let only_reader_left = state.only_reader_left();
         if only_reader_left && give_up {
             state.truncated = true;
-            queue.extend(self.close(&mut state).1);
+            self.close(&mut state);
         }
         drop(state);
-        wake_each(queue);
-        drop_source(source);
+        input.release();
         only_reader_left
     }
 
-    /// Stores the result of an item after which no next one is read.
-    pub(crate) fn store(&self, FinishedItem { task, index, ended }: FinishedItem<S>) {
-        let mut state = self.lock();
-        let TaskCompletion { outcome, result, .. } = ended;
-        match K::collect(result) {
-            Ok(item) => state.results.values.put(index, item),
-            Err(error) => self.fail(state, self.failure(task, outcome, error, None)),
-        }
-    }
-
-    /// Stores a failure that stops the rest, with what its error says.
+    /// Stores the result of an item after which no next one is read. `task` and `text` are the origin and the
+    /// text of its error, if they are known.
     #[cold]
-    pub(crate) fn store_failure(
+    pub(crate) fn store(
         &self,
-        task: &'static str,
-        ended: TaskCompletion<S::Value, S::Error>,
+        item: FinishedItem<S>,
+        task: Option<Origin>,
         text: Option<Box<str>>,
     ) {
-        if let Err(error) = ended.result {
-            self.fail(self.lock(), self.failure(task, ended.outcome, error, text));
-        }
+        drop(self.store_locked(self.lock(), item, task, text));
     }
 
-    fn failure(
-        &self,
-        task: &'static str,
-        outcome: Outcome,
-        error: S::Error,
+    /// Stores the result of an item. A failure is stored, or logged, while the lock is released.
+    #[inline(always)]
+    fn store_locked<'a>(
+        &'a self,
+        mut state: State<'a, I, F, S, K>,
+        FinishedItem { task: name, index, ended }: FinishedItem<S>,
+        task: Option<Origin>,
         text: Option<Box<str>>,
-    ) -> Failure<S::Error> {
-        Failure { task, place: self.place, outcome, error, text }
+    ) -> State<'a, I, F, S, K> {
+        let outcome = ended.outcome;
+        match K::collect(ended.result) {
+            Ok(item) => {
+                state.results.values.put(index, item);
+                state
+            }
+            Err(error) => {
+                let task = task.unwrap_or_else(|| name.into());
+                self.fail(state, Failure { task, place: self.place, outcome, error, text });
+                self.lock()
+            }
+        }
     }
 
     /// Records a run that has ended with an error whose conversion panicked.
@@ -373,92 +293,81 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
             Some(_) => Some(caught),
             None => state.results.conversion_panic.replace(caught),
         };
-        self.release(state, Some(task));
+        self.stop(state, task);
         drop_quietly(surplus);
     }
 
     /// Records a failed run: the first one cancels the rest. Releases the lock.
     #[cold]
-    fn fail(&self, mut state: MutexGuard<'_, Inner<I, F, S, K>>, failure: Failure<S::Error>) {
+    fn fail(&self, mut state: State<'_, I, F, S, K>, failure: Failure<S::Error>) {
         if state.closed || state.results.failure.is_some() {
             let why = if state.closed { "had ended" } else { "had failed already" };
             drop(state);
             return failure.log(&FailedScope::Map, why);
         }
-        let task = failure.task;
+        let task = failure.task.name();
         state.results.failure = Some(failure);
-        self.release(state, Some(task));
+        self.stop(state, task);
     }
 
     /// Cancels the runs. If they are cancelled already, their first cause stays.
     fn cancel(&self, cause: Cause) {
-        self.scope.fire(&self.token, cause, || self.wake_workers());
+        self.tasks.scope.fire(&self.tasks.token, cause, || self.tasks.wake());
     }
 
-    /// Releases the lock, then does what must not be done under it.
-    fn release(&self, mut state: MutexGuard<'_, Inner<I, F, S, K>>, failed: Option<&'static str>) {
-        let stopped = failed.map(|task| (task, state.close_input()));
+    /// Stops the map since `task` has failed. Releases the lock.
+    fn stop(&self, mut state: State<'_, I, F, S, K>, task: &'static str) {
+        let input = state.input.close();
         drop(state);
-        if let Some((task, (source, queue))) = stopped {
-            self.cancel(Cause::SiblingFailed { task });
-            wake_each(queue);
-            drop_source(source);
-        }
+        self.cancel(Cause::SiblingFailed { task });
+        input.release();
     }
 
     /// Returns whether to start the first worker. If there is nothing to read, the map is over.
     pub(crate) fn has_work(&self) -> bool {
         let mut state = self.lock();
-        let Some(source) = state.source.take() else { return false };
+        let Some(source) = state.input.borrow(Borrowed::ToInspect) else { return false };
         drop(state);
-        let (has_fired, has_more) = (self.token.is_cancelled(), source.may_have_more());
+        let (has_fired, has_more) = (self.tasks.token.is_cancelled(), source.may_have_more());
+        let has_work = has_more && !has_fired;
         let mut state = self.lock();
-        if has_more && !has_fired {
-            state.source = Some(source);
-            return true;
+        if !has_work {
+            state.truncated = has_more;
+            state.capacity.workers = 0;
+            // No worker waits yet, and the source is lent.
+            _ = state.input.close();
         }
-        state.stopped = true;
-        state.truncated = has_more;
-        state.capacity.workers = 0;
+        let unused = state.input.put_back(source);
         drop(state);
-        drop_source(Some(source));
-        false
+        drop_source(unused);
+        has_work
     }
 
     /// Ends the reading: the token has fired, or the last worker ends.
     #[cold]
     pub(crate) fn stop_reading(&self) {
         let mut state = self.lock();
-        let (source, queue) = state.close_input();
-        if source.is_some() {
-            state.borrowed = Borrowed::ToInspect;
-        }
+        let input = state.input.close_to_inspect();
         drop(state);
-        wake_each(queue);
-        let Some(source) = source else { return };
+        let Some(source) = input.wake() else { return };
         let truncated = source.may_have_more();
-        drop_source(Some(source));
         let mut state = self.lock();
-        state.borrowed = Borrowed::No;
         state.truncated |= truncated;
+        let unused = state.input.put_back(source);
+        drop(state);
+        drop_source(unused);
     }
 
     /// Puts the source back, which `state` had lent; releases the lock. Returns whether a worker was woken.
     #[inline(always)]
-    fn put_back(
-        &self,
-        mut state: MutexGuard<'_, Inner<I, F, S, K>>,
-        source: Box<ItemSource<I, F>>,
-    ) -> bool {
-        state.borrowed = Borrowed::No;
+    fn put_back(&self, mut state: State<'_, I, F, S, K>, source: Box<ItemSource<I, F>>) -> bool {
         self.source_available.store(true, Ordering::Relaxed);
-        if state.stopped {
+        if let Some(source) = state.input.put_back(source) {
             drop(state);
             drop_source(Some(source));
             return false;
         }
-        state.source = Some(source);
-        if !state.queue.is_empty() {
+        if state.input.has_queue() {
             self.may_grow.store(false, Ordering::Relaxed);
             Self::wake_next(state);
             return true;
@@ -473,10 +382,128 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
 
     /// Wakes a worker that waits for the source, if that is in the state; releases the lock.
     #[cold]
-    fn wake_next(mut state: MutexGuard<'_, Inner<I, F, S, K>>) {
-        let next = if state.source.is_some() { state.queue.pop_front() } else { None };
+    fn wake_next(mut state: State<'_, I, F, S, K>) {
+        let next = state.input.pop_next();
         drop(state);
-        wake_each(next.into_iter().collect());
+        next.into_iter().for_each(|waker| _ = quietly(|| waker.wake()));
+    }
+
+    /// Sets the limit, once the first run was made and its function is known.
+    pub(crate) fn set_function(&self, spec: &'static TaskSpec, limit: WorkerLimit) {
+        let mut state = self.lock();
+        state.spec = Some(spec);
+        state.capacity.limit = limit;
+        self.may_grow.store(state.has_room() && state.idle() == 0, Ordering::Relaxed);
+    }
+
+    /// Takes a place for one more worker, if there is work for it and fewer than `idle` workers are without a run.
+    pub(crate) fn grow(&self, idle: usize) -> Option<&'static TaskSpec> {
+        if !self.may_grow.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.grow_exactly(idle)
+    }
+
+    /// The same, if no other worker may have to repeat the request (invariant 7).
+    #[cold]
+    pub(crate) fn grow_exactly(&self, idle: usize) -> Option<&'static TaskSpec> {
+        let mut state = self.lock();
+        let spec = state.spec.filter(|_| state.has_room() && state.idle() < idle)?;
+        // If the source is lent, the worker that reads repeats the request.
+        let source = state.input.borrow(Borrowed::ToInspect)?;
+        self.source_available.store(false, Ordering::Relaxed);
+        drop(state);
+        let has_more = source.may_have_more();
+        let mut state = self.lock();
+        state.capacity.on_hint(has_more);
+        // Code that ended the reading meanwhile did not have the source, and could not check whether it has more.
+        state.truncated |= state.input.is_stopped() && has_more;
+        let grows = state.has_room();
+        if grows {
+            state.capacity.add_worker();
+        }
+        self.put_back(state, source);
+        grows.then_some(spec)
+    }
+
+    /// Notes that a worker is polled for the first time: it reads an item now.
+    pub(crate) fn worker_started(&self) {
+        self.lock().capacity.starting -= 1;
+    }
+
+    /// Returns how far the map has come, for its own future; `None` if one more worker would have nothing to do. With
+    /// `watches` the map counts as watched from now on.
+    pub(crate) fn progress(&self, watches: bool) -> Option<Progress> {
+        let mut state = self.lock();
+        let requested = std::mem::take(&mut state.capacity.requested);
+        if state.spec.is_none() || !state.has_room() {
+            return None;
+        }
+        let (items_read, is_idle) = (state.results.values.reserved(), state.idle() > 0);
+        let to_watch = watches && !std::mem::replace(&mut state.capacity.is_watched, true);
+        Some(Progress { items_read, is_idle, requested, to_watch })
+    }
+
+    /// Spins for a moment. Returns whether the source may be back.
+    pub(crate) fn spin_until_available(&self) -> bool {
+        (0..SPINS).any(|_| {
+            hint::spin_loop();
+            self.source_available.load(Ordering::Relaxed)
+        })
+    }
+
+    /// Adds a worker to the queue for the source; false if there is nothing to wait for.
+    pub(crate) fn enqueue(&self, key: Key, waker: &Waker) -> bool {
+        // A worker's waker is tokio's, but no lock is needed to clone it.
+        let waker = waker.clone();
+        self.lock().input.enqueue(key, waker)
+    }
+
+    /// Removes a worker from the queue, if it is still there.
+    pub(crate) fn dequeue(&self, key: Key) {
+        let waker = self.lock().input.dequeue(key);
+        drop(waker);
+    }
+
+    /// Adds a worker that is about to be spawned.
+    pub(crate) fn register(self: &Arc<Self>, record: &Arc<TaskRecord>) -> Key
+    where
+        Self: Send + Sync + 'static,
+    {
+        self.tasks.register(|| Arc::downgrade(self));
+        self.lock().insert(record, ())
+    }
+
+    /// Gives a worker that is listed another record.
+    pub(crate) fn replace(&self, key: Key, record: &Arc<TaskRecord>) {
+        let before = self.lock().replace(key, record);
+        drop(before);
+    }
+
+    /// Removes a worker that has nothing more to do. It is no longer in the queue: from here on another one may get its
+    /// key.
+    pub(crate) fn finish(&self, key: Option<Key>) {
+        let mut state = self.lock();
+        let record = key.map(|key| state.remove(key));
+        if state.capacity.workers == 1 && state.input.has_source() {
+            // Its runtime drops it: the unread items are not run.
+            drop(state);
+            self.stop_reading();
+            state = self.lock();
+        }
+        state.capacity.workers -= 1;
+        let ends = state.capacity.workers == 0 || state.only_reader_left();
+        let map_waker = if ends { state.map_waker.take() } else { None };
+        let unwanted = state.abandoned.then(|| std::mem::take(&mut state.results));
+        if state.input.has_queue() {
+            Self::wake_next(state);
+        } else {
+            drop(state);
+        }
+        if let Some(map_waker) = map_waker {
+            quietly(|| map_waker.wake());
+        }
+        drop((record, unwanted));
     }
 }
 
@@ -499,24 +526,13 @@ where
         woke: &mut bool,
     ) -> NextRun {
         let mut state = self.lock();
-        if let Some(FinishedItem { task, index, ended }) = done.take() {
-            let outcome = ended.outcome;
-            match K::collect(ended.result) {
-                Ok(item) => state.results.values.put(index, item),
-                Err(error) => {
-                    self.fail(state, self.failure(task, outcome, error, None));
-                    state = self.lock();
-                }
-            }
+        if let Some(done) = done.take() {
+            state = self.store_locked(state, done, None, None);
         }
-        let Some(mut source) = state.source.take() else {
-            return if state.borrowed != Borrowed::No && !state.stopped {
-                NextRun::SourceBorrowed
-            } else {
-                NextRun::Finished
-            };
+        let Some(mut source) = state.input.borrow(Borrowed::ToRead) else {
+            let is_lent = state.input.is_lent();
+            return if is_lent { NextRun::SourceBorrowed } else { NextRun::Finished };
         };
-        state.borrowed = Borrowed::ToRead;
         // Under the lock: a worker that finds the source away and this flag still set would ask again without end,
         // until this thread runs on.
         self.source_available.store(false, Ordering::Relaxed);
@@ -524,7 +540,7 @@ where
         let next = source.next(token(), || !self.closed.load(Ordering::Relaxed), put);
         let mut state = self.lock();
         match next {
-            NextItem::Made if !state.stopped => {
+            NextItem::Made if !state.input.is_stopped() => {
                 let index = state.results.values.reserve();
                 *woke |= self.put_back(state, source);
                 NextRun::Made(index)
@@ -537,7 +553,7 @@ where
     #[cold]
     fn next_uncommon<'a>(
         &'a self,
-        mut state: MutexGuard<'a, Inner<I, F, S, K>>,
+        mut state: State<'a, I, F, S, K>,
         source: Box<ItemSource<I, F>>,
         next: NextItem,
         woke: &mut bool,
@@ -551,16 +567,16 @@ where
             NextItem::Exhausted => (NextRun::Finished, true),
             NextItem::Unwanted => (NextRun::Finished, false),
         };
-        if !ends && state.stopped {
+        if !ends && state.input.is_stopped() {
             // The token fired, or a run failed, while the item was read.
             drop(state);
             let truncated = source.may_have_more();
             state = self.lock();
             state.truncated |= truncated;
         }
-        let queue = if ends { state.close_input().1 } else { VecDeque::new() };
+        let ended = ends.then(|| state.input.close());
         *woke |= self.put_back(state, source);
-        wake_each(queue);
+        ended.into_iter().for_each(ClosedInput::release);
         next_run
     }
 
@@ -596,4 +612,45 @@ pub(crate) enum NextRun {
     Unwanted,
     /// The item at this place could not be made.
     Panicked(Index, Caught),
+}
+
+impl<I, F, S, K> HasTasks for MapState<I, F, S, K>
+where
+    I: Iterator,
+    S: SupervisedFuture,
+    K: CollectMode<S>,
+    Self: Send + Sync,
+{
+    fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
+        self.tasks.records(into);
+    }
+
+    /// Wakes the map's own future only: each worker has a separate cancel waker.
+    fn token_fired(&self) {
+        self.wake();
+    }
+
+    fn limit_changed(&self) {
+        let mut state = self.lock();
+        let has_room = state.has_room();
+        let requested = state.capacity.on_limit_changed(has_room);
+        wake_map_if(requested, state);
+    }
+}
+
+impl<I, F, S, K> Watched for MapState<I, F, S, K>
+where
+    I: Iterator,
+    S: SupervisedFuture,
+    K: CollectMode<S>,
+    Self: Send + Sync,
+{
+    fn check(&self, last_check: &mut usize) -> bool {
+        let mut state = self.lock();
+        let (has_room, is_idle, items_read) =
+            (state.has_room(), state.idle() > 0, state.results.values.reserved());
+        let requested = state.capacity.on_check(has_room, is_idle, items_read, last_check);
+        wake_map_if(requested == Some(true), state);
+        requested.is_some()
+    }
 }

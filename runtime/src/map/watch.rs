@@ -1,8 +1,8 @@
 //! The thread that watches maps whose runs may compute.
 //!
-//! While a run computes, its map has no chance to start another worker: no run pends, none ends, and the map's own
-//! future sleeps. This thread checks such maps every few milliseconds and wakes the future of a map that has read
-//! nothing since the last check. A timer of the runtime would not do: a runtime may have none, or a paused one.
+//! While a run computes, its map cannot start another worker: no run is pending, none ends, and the map's own future
+//! sleeps. This thread checks such maps every few milliseconds and wakes the future of a map that has read nothing
+//! since the last check. A timer of the runtime is not enough: a runtime may have none, or a paused one.
 //!
 //! There is one thread for the process. It is started by the first map that needs it, and parks while there is no map
 //! to watch.
@@ -84,7 +84,7 @@ fn run() {
         all.retain_mut(|(watched, last_check): &mut (Weak<dyn Watched>, usize)| {
             watched.upgrade().is_some_and(|watched| watched.check(last_check))
         });
-        #[expect(clippy::disallowed_methods, reason = "a thread of its own, outside all runtimes")]
+        #[expect(clippy::disallowed_methods, reason = "a separate thread, outside all runtimes")]
         thread::sleep(pause);
         pause = (2 * pause).min(LONGEST);
     }

@@ -34,10 +34,10 @@ use crate::{
 };
 use crate::{
     map::growth::{GrowthPolicy, WorkerLimit},
-    map::results::CollectMode,
+    map::results::{CollectMode, FinishedItem},
     map::state,
-    map::state::{FinishedItem, MapState, NextRun},
-    tasks::cell::{DynTask, TaskCell, error_of_abort},
+    map::state::{MapState, NextRun},
+    tasks::cell::{DynTask, TaskCell, error_of_abort, set_tuning},
     tasks::reorder_buffer::Index,
 };
 
@@ -83,7 +83,7 @@ where
     is_new: bool,
     /// Whether it may be in the queue for the source.
     queued: bool,
-    /// Whether it has woken or spawned a task since its poll began.
+    /// Whether it has woken or spawned a task since its poll started.
     woke: bool,
     growth: GrowthPolicy,
     /// `None` once the worker has left the map.
@@ -102,7 +102,7 @@ where
     }
 }
 
-/// Four times as many as threads run at once: runs wait as a rule.
+/// Four times as many as threads run at once: runs usually wait.
 fn default_limit() -> usize {
     4 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
@@ -166,12 +166,19 @@ where
         spec: &'static TaskSpec,
         first: Option<Option<usize>>,
     ) {
-        let token = shared.token.child_token();
-        let record =
-            Arc::new(TaskRecord::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
+        let token = shared.tasks.token.child_token();
+        let record = Arc::new(TaskRecord::new(
+            spec,
+            shared.place,
+            shared.tasks.scope.clone(),
+            OnThread::Worker,
+        ));
         let span = match first {
             Some(_) => TaskSpan::none(),
-            None => events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name()),
+            None => {
+                let cuts_spans = shared.tasks.scope.cuts_spans();
+                events::task_span(&shared.span, cuts_spans, spec.name(), None)
+            }
         };
         let runs = Runs {
             key: Some(shared.register(&record)),
@@ -212,8 +219,12 @@ where
             unreachable!("the first run was made")
         };
         let shared = &self.shared;
-        let record =
-            Arc::new(TaskRecord::new(spec, shared.place, shared.scope.clone(), OnThread::Worker));
+        let record = Arc::new(TaskRecord::new(
+            spec,
+            shared.place,
+            shared.tasks.scope.clone(),
+            OnThread::Worker,
+        ));
         tokio::task::try_id().into_iter().for_each(|id| record.set_id(id));
         if let Some(key) = self.key {
             shared.replace(key, &record);
@@ -226,8 +237,18 @@ where
         shared.set_function(spec, limit.unwrap_or_else(|| WorkerLimit::Fixed(default_limit())));
         shared.wake();
         self.woke = true;
-        let span = events::task_span(&shared.span, shared.scope.cuts_spans(), spec.name());
+        let cuts_spans = shared.tasks.scope.cuts_spans();
+        let span = events::task_span(&shared.span, cuts_spans, spec.name(), None);
+        self.set_tuning();
         TaskCell::new(record, span)
+    }
+
+    /// Notes the options of the run that was made. A worker has one span for all of its runs, which has no label.
+    #[inline]
+    fn set_tuning(&self) {
+        if let Some(run) = self.run.as_ref().as_pin_ref() {
+            _ = set_tuning(&self.record, run.get_ref());
+        }
     }
 
     /// Drives one run after another, until one is pending or there is nothing more to do.
@@ -264,7 +285,9 @@ where
                         self.woke = true;
                     }
                     if K::STOPS && ended.result.is_err() {
-                        self.shared.store_failure(task, ended, text.and_then(Cell::take));
+                        let (task_origin, text) = (self.record.origin(), text.and_then(Cell::take));
+                        let item = FinishedItem { task, index, ended };
+                        self.shared.store(item, Some(task_origin), text);
                         None
                     } else {
                         Some(FinishedItem { task, index, ended })
@@ -279,6 +302,7 @@ where
             // An item was read since.
             now = None;
             self.record.reset_clock();
+            self.set_tuning();
         }
     }
 
@@ -326,7 +350,7 @@ where
     /// in tokio's LIFO slot of this thread, from which no other thread takes it.
     #[cold]
     fn yield_to_others(&mut self, done: Option<FinishedItem<S>>, cx: &Context<'_>) -> Poll<bool> {
-        done.into_iter().for_each(|done| self.shared.store(done));
+        done.into_iter().for_each(|done| self.shared.store(done, None, None));
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -350,7 +374,7 @@ where
                 let Some(failed) = self.shared.item_panicked(index, caught) else {
                     return Poll::Ready(Some(false));
                 };
-                self.shared.store(failed);
+                self.shared.store(failed, None, None);
                 // A run spends a unit when it starts; an item whose run could not be made spends one here.
                 ready!(poll_proceed(cx)).made_progress();
                 Poll::Ready(None)
@@ -366,10 +390,10 @@ where
 
     #[cold]
     fn renew_token(&mut self) -> bool {
-        if self.shared.token.is_cancelled() {
+        if self.shared.tasks.token.is_cancelled() {
             return false;
         }
-        self.token = self.shared.token.child_token();
+        self.token = self.shared.tasks.token.child_token();
         self.cancel_waker = cancel_waker(&self.token, &self.record);
         self.spare_token = None;
         true
@@ -388,7 +412,7 @@ where
 
     #[cold]
     fn stop_reading(&self, done: Option<FinishedItem<S>>) {
-        done.into_iter().for_each(|done| self.shared.store(done));
+        done.into_iter().for_each(|done| self.shared.store(done, None, None));
         self.shared.stop_reading();
     }
 }
@@ -440,11 +464,13 @@ where
     fn on_aborted(&mut self, _: &Arc<TaskRecord>) {
         self.dequeue();
         if let Some(index) = self.index.take() {
-            let spec = self.record.spec();
-            match error_of_abort(&self.shared.scope, &self.shared.token, spec, S::error) {
+            let (spec, origin) = (self.record.spec(), self.record.origin());
+            let tasks = &self.shared.tasks;
+            match error_of_abort(&tasks.scope, &tasks.token, origin, S::error) {
                 Ok(error) => {
                     let ended = TaskCompletion::aborted(error);
-                    self.shared.store(FinishedItem { task: spec.name(), index, ended });
+                    let item = FinishedItem { task: spec.name(), index, ended };
+                    self.shared.store(item, Some(self.record.origin()), None);
                 }
                 Err(caught) => self.shared.store_unconvertible(spec.name(), caught),
             }

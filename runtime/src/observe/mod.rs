@@ -1,4 +1,4 @@
-//! What a program can read: counters, live tasks, exporters, the ops page.
+//! Counters, live tasks, exporters and the ops page.
 
 pub(crate) mod exporters;
 

@@ -37,13 +37,14 @@ impl Serialize for Tasks {
     }
 }
 
-/// `{"name", "id", "state", "state_seconds", "age_seconds", "place", "parent", "depth", "service"}`; `state_seconds` is
-/// null if the state has no duration.
+/// `{"name", "label", "id", "state", "state_seconds", "age_seconds", "place", "parent", "depth", "service"}`; `label` is
+/// null if the call has none, `state_seconds` if the state has no duration.
 impl Serialize for LiveTask {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (state, since) = state(self.state);
         let mut object = serializer.serialize_struct("LiveTask", 9)?;
         object.serialize_field("name", self.name)?;
+        object.serialize_field("label", &self.label())?;
         object.serialize_field("id", &self.id.map(Text))?;
         object.serialize_field("state", state)?;
         object.serialize_field("state_seconds", &since.as_ref().map(Duration::as_secs_f64))?;

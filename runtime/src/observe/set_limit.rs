@@ -68,13 +68,15 @@ impl fmt::Display for SetLimitError {
         let name = &self.name;
         match self.reason {
             Reason::Zero => {
-                write!(f, "the limit of `{name}` must not be 0: nothing would ever run")
+                write!(f, "the limit of `{name}` must not be 0: no task could run")
             }
             Reason::Unknown => write!(
                 f,
                 "no supervised function named `{name}` has run yet: set its limit after its first run"
             ),
-            Reason::Unlimited => write!(f, "`{name}` has no `limit` that could be changed"),
+            Reason::Unlimited => {
+                write!(f, "`{name}` has no `limit` to change: add one to its attribute")
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct TaskStats {
     pub name: &'static str,
     /// The place of the function in the source.
     pub place: &'static Location<'static>,
-    /// Runs that started, including those that ended before they got a permit.
+    /// Runs that started, including runs that ended before they got a permit.
     pub started: u64,
     /// Runs whose body is running.
     pub running: u64,

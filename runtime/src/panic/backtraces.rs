@@ -1,9 +1,9 @@
-//! Logs the backtraces of panics on a dedicated thread: to symbolise the first one of a process takes 150 ms.
+//! Logs the backtraces of panics on a dedicated thread: symbolising the first one of a process takes 150 ms.
 //!
 //! Invariants
 //!
-//! 1. No worker symbolises a backtrace, and none waits here: one panic would hold up every task of its worker.
-//! 2. At most [`WAITING`] backtraces wait. One that has no place is counted, and the next event says how many.
+//! 1. No worker symbolises a backtrace or waits for one: a panic would delay every task of its worker.
+//! 2. At most [`WAITING`] backtraces wait. Further ones are counted, and the next event has their number.
 //! 3. The panic's own event does not depend on this thread: it is logged by the code that caught the panic, before
 //!    the caller of the run continues.
 //!
@@ -33,7 +33,7 @@ const WAITING: usize = 256;
 
 enum Job {
     Log(Box<QueuedBacktrace>),
-    /// Answered by dropping it, when all before it is logged.
+    /// A reply channel, dropped when all earlier backtraces are logged.
     Flush(mpsc::Sender<()>),
 }
 

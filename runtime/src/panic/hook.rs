@@ -5,9 +5,9 @@
 //! 1. The hook is installed once and chains: the previous hook always runs first.
 //! 2. The hook stores a site only inside [`catch`](super::catch), and takes no lock of this crate: code may panic under
 //!    one.
-//! 3. No supervised run waits for the hook: to install it takes a lock of `std`, which a panic hook that blocks holds.
-//!    A run continues without it after [`INSTALL_TIMEOUT`], and its panics have no location until it is installed.
-//!    (`tests/composition/panic_truth.rs`)
+//! 3. No supervised run waits for the hook: installing it takes a lock of `std`, which a blocking panic hook holds. A
+//!    run continues without it after [`INSTALL_TIMEOUT`], and its panics have no location until it is installed.
+//!    (`tests/spec/composition/panic_truth.rs`)
 
 use std::{
     sync::{Mutex, PoisonError, mpsc},
@@ -17,13 +17,13 @@ use std::{
 
 use crate::panic::leave_site;
 
-/// How long a run waits for the hook to be installed; as a rule that takes some microseconds.
+/// How long a run waits for the hook to be installed, which usually takes some microseconds.
 const INSTALL_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// Installs the hook, once for the process.
 ///
 /// Returns when it is installed, or when [`INSTALL_TIMEOUT`] has passed, since `std` waits for a hook that is running.
-/// (While it waits, a panic elsewhere waits too: `std` lets no hook start before the one that waits to be installed.)
+/// (While it waits, a panic elsewhere waits too: `std` starts no hook while another one waits to be installed.)
 #[cold]
 pub(crate) fn install() {
     static HOOK: Mutex<Hook> = Mutex::new(Hook::Absent);

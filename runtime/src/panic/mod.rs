@@ -12,13 +12,13 @@
 //! Invariants
 //!
 //! 1. All user code that the runtime calls runs under [`catch`], and nothing unwinds out of it. Otherwise a panic would
-//!    end a worker, or poison what it was about to change. (`tests/behaviour/panics.rs`)
+//!    end a worker, or poison state that the worker was changing. (`tests/spec/behaviour/panics.rs`)
 //! 2. At most `LONGEST_MESSAGE` bytes of a message are kept, and kept once: the error, the site and the list of recent
 //!    panics share them. Without the bound, sixteen failed `assert_eq!` of large buffers would hold hundreds of
-//!    megabytes. (`tests/composition/life.rs`)
-//! 3. A site is used only if its message is that of the payload. A foreign hook that replaced ours costs the location and
-//!    the backtrace, but gives no wrong ones. (One panic can get the site of another: it is resumed without a hook, after
-//!    one with the same message that user code caught itself.)
+//!    megabytes. (`tests/spec/composition/life.rs`)
+//! 3. A site is used only if its message equals that of the payload. A foreign hook that replaced ours loses the
+//!    location and the backtrace, but never gives wrong ones. (One exception: a panic that is resumed without a hook
+//!    gets the site of an earlier panic with the same message that user code caught.)
 
 pub(crate) mod backtraces;
 pub(crate) mod hook;

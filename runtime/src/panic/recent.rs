@@ -127,7 +127,7 @@ mod tests {
     use crate::panic::catch;
 
     #[test]
-    fn the_last_ones_are_kept_and_the_latest_is_the_first() {
+    fn the_last_panics_are_kept_newest_first() {
         let mine = |panics: &[RecentPanic]| {
             panics.iter().filter(|panics| panics.task() == "recent").count()
         };

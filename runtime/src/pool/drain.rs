@@ -7,7 +7,7 @@
 //! Any number of drains may be active, and any may be dropped: their state is in the pool. A drain in the body of a
 //! main ends before main's grace does.
 //!
-//! Invariants, checked by `tests/behaviour/drain.rs` and `tests/composition/pool_truth.rs`
+//! Invariants, checked by `tests/spec/behaviour/drain.rs` and `tests/spec/composition/pool_truth.rs`
 //!
 //! 1. `Ok` means that every task finished by itself: every task that was cancelled, aborted or dropped is added to
 //!    `pool/unfinished.rs` before it is removed from the pool, and each drain returns all of them.
@@ -151,7 +151,7 @@ impl<'a> ActiveDrain<'a> {
         for record in &live {
             state.not_finished.add(record, UnfinishedReason::StillRan, true);
         }
-        let Inner { drains, not_finished, reserved, .. } = &mut *state;
+        let Inner { drains, not_finished, reserved, .. } = &mut **state;
         drains.has_completed = true;
         let (grace, (found, more)) = match caller {
             Caller::User => {
@@ -176,7 +176,7 @@ impl<'a> ActiveDrain<'a> {
         let (kept, unlogged) = (not_finished.len(), not_finished.take_unlogged());
         drop(state);
         if !live.is_empty() {
-            self.0.abort();
+            self.0.tasks.abort();
         }
         self.0.log(unlogged);
         if events::has_counted() {

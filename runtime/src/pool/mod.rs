@@ -22,7 +22,7 @@ use crate::{
     pool::slot::Slot,
     pool::spawn::{PoolSpawn, spawn_admitted},
     pool::state::{Handle, PoolState},
-    pool::task::{PreparedRun, make_run},
+    pool::task::make_run,
     tasks::admission,
     tasks::blocking::{Blocking, blocking},
     tasks::refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
@@ -31,6 +31,8 @@ use crate::{
 use tokio_util::sync::CancellationToken;
 
 /// A bounded set of independent tasks, for work that outlives the request that started it.
+///
+/// For connections, queue messages and background jobs.
 ///
 /// A failure is logged once, at `ERROR`, and affects no other task. If a function fails more than 10 times a second,
 /// the other failures are counted and logged as one line. The pool has its own root token: the token of a request or of
@@ -57,29 +59,37 @@ use tokio_util::sync::CancellationToken;
 /// # }
 /// ```
 ///
-/// `Clone` gives another handle on the same pool. [`#[supervised::main]`](macro@crate::supervised::main) drains the
-/// pools that are still alive when its body has ended; a pool in a variable of the body is not. If the last handle is
-/// dropped before, the pool cancels and aborts its tasks and logs a `WARN` that names them. If it is dropped in a task
-/// of the pool, that task is cancelled too; it is named unless it finishes by itself.
+/// `Clone` gives another handle to the same pool. [`#[supervised::main]`](macro@crate::supervised::main) drains the
+/// pools that still exist when its body has ended, which excludes a pool in a variable of the body. If the last handle
+/// is dropped earlier, the pool cancels and aborts its tasks and logs a `WARN` that names them. If it is dropped in a
+/// task of the pool, that task is cancelled too; it is named unless it finishes by itself.
 ///
-/// Each task of a pool finishes, fails, or is named in a `WARN`: also if its runtime shuts down, or if its poll panics
+/// Each task of a pool finishes, fails, or is named in a `WARN`, even if its runtime shuts down, or if its poll panics
 /// outside all boundaries, for example because converting a panic into the error type panics.
 ///
-/// Put endless tasks such as tickers in a [`Group`](crate::Group): a drain waits for them until it cancels them, and
-/// returns them as cut short.
-///
-/// Like tokio's `TaskTracker`, it keeps nothing of a task that has ended. [`try_spawn`](Self::try_spawn) follows
-/// `TryGo` of Go's `errgroup`, which never waits. `conc`'s pools wait for ever for a task that does not stop; this one
-/// names and aborts it.
-///
 /// Shared between threads freely; each spawn and each end takes a short lock.
+///
+/// # Comparison to `Group`
+///
+/// A [`Group`](crate::Group) belongs to its caller: it is cancelled with the caller's token, its first failure cancels the
+/// rest, and `join` returns the results. Put endless tasks such as tickers in a group: a drain waits for them until it
+/// cancels them, and returns them as cut short. A [table](crate::Group#comparison-to-pool-and-map) compares both with
+/// `map`.
+///
+/// # Comparison to `TaskTracker`
+///
+/// Both keep nothing of a task that has ended. A `TaskTracker` of tokio-util is unbounded, works on any executor, and its
+/// `wait` takes as long as the slowest task. A pool is bounded, logs and counts failures and panics, and its drain ends in
+/// time: it cancels, aborts and names what did not finish.
+///
+/// [`try_spawn`](Self::try_spawn) never waits, as `TryGo` of Go's `errgroup`.
 #[derive(Clone)]
 pub struct Pool {
     handle: Arc<Handle>,
 }
 
 impl Pool {
-    /// Makes a pool of at most `limit` tasks at once.
+    /// Creates a pool of at most `limit` concurrent tasks.
     ///
     /// # Panics
     ///
@@ -87,8 +97,7 @@ impl Pool {
     #[must_use]
     #[track_caller]
     pub fn new(limit: usize) -> Self {
-        let shared = Arc::new(PoolState::new(limit, Location::caller()));
-        shared.list();
+        let shared = PoolState::new(limit, Location::caller());
         Self { handle: Arc::new(Handle { shared }) }
     }
 
@@ -110,7 +119,7 @@ impl Pool {
     /// # Errors
     ///
     /// [`SpawnError::Closed`] as soon as the pool is closed: nothing was spawned, and the run that waited is dropped.
-    /// [`SpawnError::Rejected`] if the call would wait for itself: a task for a slot of the full pool that it is in, a
+    /// [`SpawnError::Rejected`] if the call would deadlock itself: a task for a slot of the full pool that it is in, a
     /// run for a permit that it, or a run that awaits it, holds. Spawn such work into another pool, or use
     /// [`try_spawn`](Self::try_spawn).
     ///
@@ -242,14 +251,14 @@ impl Pool {
         PoolSpawn::new(&self.handle.shared, task, place, spawn_admitted::<_, OnBlockingThread>)
     }
 
-    /// Spawns if a slot and a permit are free, without waiting: for a server that answers 503 if it is full.
+    /// Spawns if a slot and a permit are free, without waiting: for a server that answers 503 when it is full.
     ///
     /// The slot comes first: the closure is not called if the pool is full or closed. A refused call is not counted. A
     /// panic of the closure is reported like a panic of a task.
     ///
     /// # Errors
     ///
-    /// [`TrySpawnError::Full`] if all slots are taken, or all permits of the function, whatever its `on_full`;
+    /// [`TrySpawnError::Full`] if no slot is free, or no permit of the function, regardless of its `on_full`;
     /// [`TrySpawnError::Closed`] if the pool is closed.
     ///
     /// # Panics
@@ -275,13 +284,13 @@ impl Pool {
         let Some(slot) = Limit::try_acquire(pool.limit.clone()) else {
             return refuse(task, TrySpawnError::Full);
         };
-        // The closure is not called for nothing: from here on a close waits for it.
+        // The closure is called only if the run can be spawned: from here on a close waits for it.
         if let Err(closed) = pool.reserve() {
             return refuse(task, closed.into());
         }
         let slot = Slot::new(self.handle.clone(), slot);
         let mut run = None;
-        let Some(PreparedRun { spec, record }) = make_run(pool, task, &mut run) else {
+        let Some((spec, record)) = make_run(pool, task, &mut run) else {
             return Ok(());
         };
         let permit = spec.limit().map(Limit::try_acquire);
@@ -309,13 +318,14 @@ impl Pool {
     pub async fn reserve(&self) -> Result<Slot, SpawnError> {
         budget::spent().await;
         let pool = &self.handle.shared;
-        let slot = pool.closing.run_until_cancelled(admission::reserve(&pool.limit, &pool.scope));
+        let slot =
+            pool.closing.run_until_cancelled(admission::reserve(&pool.limit, &pool.tasks.scope));
         let slot = slot.await.ok_or(Closed)??;
         pool.reserve()?;
         Ok(Slot::new(self.handle.clone(), slot))
     }
 
-    /// Closes the pool, and waits for its tasks; cancels and aborts those that do not finish in time.
+    /// Closes the pool and waits for its tasks. Cancels and aborts tasks that do not finish in time.
     ///
     /// `grace` is the whole budget. Spawns and reservations that wait end at once, as closed. Tasks run undisturbed
     /// until 5 s before its end, or until half of a grace below 10 s. Then the pool cancels them by their tokens; at
@@ -327,14 +337,14 @@ impl Pool {
     /// reports before the process exits.
     ///
     /// It may be called again, and more than once at a time: a second drain continues the first, and returns what either
-    /// found. It counts in tokio's time. A task that drains its own pool waits for itself, until it is cancelled.
+    /// found. It counts in tokio's time. A task that drains its own pool blocks until it is cancelled.
     ///
     /// # Errors
     ///
     /// [`Unfinished`] unless every task finished by itself. A task that returns its own result after its token has
-    /// fired counts as finished. It names the tasks that the drain cut short or had to abort, those that were dropped
-    /// after their own `grace`, those that nothing can abort, since they block a thread, and those that their runtime
-    /// dropped at any time before. One `WARN` names up to 64 of them.
+    /// fired counts as finished. The error names the tasks that the drain cut short or aborted, that were dropped after
+    /// their own `grace`, that cannot be aborted because they block a thread, and that their runtime dropped earlier.
+    /// One `WARN` names up to 64 of them.
     ///
     /// # Panics
     ///
@@ -359,13 +369,13 @@ impl Pool {
         self.len() == 0
     }
 
-    /// How many tasks there may be at once.
+    /// The limit of concurrent tasks.
     #[must_use]
     pub fn limit(&self) -> usize {
         self.handle.shared.limit.size()
     }
 
-    /// Changes how many tasks may run at once. A smaller limit stops no task: no new one starts until there are fewer.
+    /// Changes the limit of concurrent tasks. A smaller limit stops no task; no task starts until fewer are running.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use crate::{
 };
 use crate::{
     pool::state::{Handle, SlotKind},
-    pool::task::{PreparedRun, make_run, spawn_run},
+    pool::task::{make_run, spawn_run},
     tasks::refused::LoggedError,
     tasks::spawner::OnWorkers,
 };
@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A slot of a [`Pool`](crate::Pool), reserved by [`reserve`](crate::pool::Pool::reserve).
 ///
-/// Reserve it before you accept work: work that has a slot is done, even if the pool closes in between. A drain waits
-/// for it. If it is dropped unused, the slot is free again. It keeps the pool alive as a handle does.
+/// Reserve it before you accept work: work that has a slot is done, even if the pool closes meanwhile, since a drain
+/// waits for it. Dropping it unused releases the slot. It keeps the pool alive as a handle does.
 ///
 /// ```
 /// # use tokio_supervised::{Pool, TaskError, supervised};
@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a slot that is dropped gives its place back"]
+#[must_use = "a slot that is dropped is released"]
 pub struct Slot {
     pool: Arc<Handle>,
     /// `None` once it is used.
@@ -66,7 +66,7 @@ impl Slot {
     {
         let place = Location::caller();
         let mut run = None;
-        if let Some(PreparedRun { record, .. }) = make_run(&self.pool.shared, task, &mut run) {
+        if let Some((_, record)) = make_run(&self.pool.shared, task, &mut run) {
             self.spawn_run(&mut run, record, None, place);
         }
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 use crate::{
     pool::state::{PoolState, SlotKind},
-    pool::task::{PreparedRun, make_run, spawn_run},
+    pool::task::{make_run, spawn_run},
     tasks::admission::{Admission, AdmissionWait, Refusal},
     tasks::refused::{Closed, LoggedError, SpawnError},
     tasks::spawner::Spawner,
@@ -72,7 +72,7 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
             AdmissionWait::NotMade(NotMade::Closed)
         } else {
             match make_run(pool, task, &mut run) {
-                Some(PreparedRun { spec, record }) => {
+                Some((spec, record)) => {
                     recycled = record;
                     AdmissionWait::New { spec }
                 }
@@ -128,14 +128,16 @@ impl<S> Future for PoolSpawn<'_, S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let pool = self.pool;
-        Poll::Ready(match ready!(self.wait.poll(&pool.slots, &pool.scope, &pool.closing, cx)) {
-            // The pool may have closed since.
-            Ok(admission) => {
-                let spawned = self.spawn_run(admission);
-                spawned.inspect_err(|_| self.wait.finish(Outcome::Cancelled))
-            }
-            Err(refusal) => self.refuse(refusal),
-        })
+        Poll::Ready(
+            match ready!(self.wait.poll(&pool.slots, &pool.tasks.scope, &pool.closing, cx)) {
+                // The pool may have closed since.
+                Ok(admission) => {
+                    let spawned = self.spawn_run(admission);
+                    spawned.inspect_err(|_| self.wait.finish(Outcome::Cancelled))
+                }
+                Err(refusal) => self.refuse(refusal),
+            },
+        )
     }
 }
 

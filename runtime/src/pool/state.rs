@@ -8,7 +8,7 @@
 //! 3. A task is removed before it releases its slot: there are never more tasks than slots.
 //! 4. Nothing grows with the number of tasks that have ended.
 //! 5. No user code runs under the lock: closures, futures, errors and wakers are called and dropped outside.
-//! 6. `abort` aborts every listed task, and every task that is registered later.
+//! 6. An abort aborts every listed task, and every task that is registered later.
 //! 7. A task that did not finish is added to `not_finished` before it is removed: no drain returns `Ok` for it.
 //! 8. A token that something other than the pool has fired is replaced before the next task is made: later tasks are
 //!    not cancelled by it. Once the pool has stopped, its token has fired and is not replaced. A task keeps the token,
@@ -18,7 +18,7 @@
 
 use std::{
     panic::Location,
-    sync::{Arc, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -33,21 +33,20 @@ use crate::{
     context::tree::{Activity, TaskRecord},
     function::limit::Limit,
     panic::quietly,
-    registry,
     registry::live::LiveTask,
     registry::sharded_list::Registration,
-    registry::slab::{Key, Slab},
+    registry::slab::Key,
     registry::unfinished::{Lines, UnfinishedReason},
     registry::{Drain, HasTasks, POOLS},
-    sync::{Mutex, MutexGuard, Notify, OnceLock, atomic::AtomicBool, atomic::Ordering},
+    sync::{MutexGuard, Notify, atomic::AtomicBool, atomic::Ordering},
     telemetry::events,
 };
 use crate::{
     pool::token::{Renewed, Tokens, same},
     pool::unfinished::{NotFinishedTasks, Unlogged},
     tasks::admission::Slots,
-    tasks::recycler::{Recycled, Recycler},
     tasks::refused::Closed,
+    tasks::set::{Locked, TaskSet},
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -66,9 +65,8 @@ impl Drop for Handle {
 
 /// What the handles and the tasks of a pool share.
 pub(crate) struct PoolState {
-    /// The first one, as are the scope and the cancel waker: see `pool/token.rs`.
-    pub(crate) token: CancellationToken,
-    pub(crate) scope: Arc<ScopeNode>,
+    /// Its token, scope and cancel waker are the first ones: see `pool/token.rs`.
+    pub(crate) tasks: TaskSet<Inner>,
     pub(crate) limit: Arc<Limit>,
     pub(crate) slots: Slots,
     /// Fires when the pool closes: wakes the spawns that wait.
@@ -78,37 +76,26 @@ pub(crate) struct PoolState {
     pub(crate) idle: Notify,
     /// Whether the first token has been replaced.
     pub(crate) is_renewed: AtomicBool,
-    registered: OnceLock<Registered>,
-    inner: Mutex<Inner>,
-}
-
-/// The parts of a pool that need a `Weak` reference to it.
-struct Registered {
+    /// Itself.
     weak: Weak<PoolState>,
-    /// Wakes its tasks when its token fires.
-    cancel_waker: CancelWaker,
-    /// Lists the pool's tasks.
-    _registration: Registration<dyn HasTasks>,
     /// Lists the pool for main's drain.
-    _drain_registration: Registration<dyn Drain>,
+    _registration: Registration<dyn Drain>,
 }
 
 #[derive(Default)]
 pub(crate) struct Inner {
-    records: Slab<Arc<TaskRecord>>,
     pub(crate) reserved: usize,
     closed: bool,
     /// The runtime in which the pool was made or first used.
     pub(crate) runtime_id: Option<runtime::Id>,
-    /// The tasks have been aborted: later ones are aborted when they are registered.
-    aborted: bool,
     /// The last handle was dropped.
     pub(crate) dropped: bool,
     pub(crate) drains: Drains,
     pub(crate) not_finished: NotFinishedTasks,
     pub(crate) tokens: Tokens,
-    pub(crate) recycler: Recycler,
 }
+
+type State<'a> = MutexGuard<'a, Locked<Inner, ()>>;
 
 /// What the drains of a pool share.
 #[derive(Default)]
@@ -137,34 +124,9 @@ pub(crate) enum SlotKind {
     Reserved,
 }
 
-impl Inner {
-    /// How many tasks have not ended.
-    pub(crate) fn tasks(&self) -> usize {
-        self.records.len()
-    }
-
+impl Locked<Inner, ()> {
     pub(crate) fn is_idle(&self) -> bool {
         self.tasks() + self.reserved == 0
-    }
-
-    pub(crate) fn live(&self) -> impl Iterator<Item = &Arc<TaskRecord>> {
-        self.records.iter()
-    }
-
-    /// Keeps the token and the record of an ended task for a later one. Returns what it does not keep, to be dropped
-    /// outside the lock.
-    pub(crate) fn recycle(&mut self, recycled: Recycled, first: &CancellationToken) -> Recycled {
-        let Some(renewed) = self.tokens.renewed.clone() else {
-            return self.recycler.put(recycled, first);
-        };
-        if recycled
-            .record
-            .as_ref()
-            .is_some_and(|record| !Arc::ptr_eq(record.scope(), &renewed.scope))
-        {
-            return recycled;
-        }
-        self.recycler.put(recycled, &renewed.token)
     }
 
     /// Whether the task that ends logs the unfinished tasks. It does not if a drain is active, which logs them itself,
@@ -176,32 +138,24 @@ impl Inner {
 }
 
 impl PoolState {
-    pub(crate) fn new(limit: usize, place: &'static Location<'static>) -> Self {
+    pub(crate) fn new(limit: usize, place: &'static Location<'static>) -> Arc<Self> {
         let limit = Arc::new(Limit::new(limit));
         let token = CancellationToken::new();
-        Self {
-            scope: ScopeNode::root(token.clone()),
-            token,
-            registered: OnceLock::new(),
+        let scope = ScopeNode::root(token.clone());
+        let inner = Inner { runtime_id: current_runtime(), ..Inner::default() };
+        let pool = Arc::new_cyclic(|weak: &Weak<Self>| Self {
+            tasks: TaskSet::new(token, scope, inner),
             slots: Slots::of(limit.clone()),
             limit,
             closing: CancellationToken::new(),
             place,
             idle: Notify::new(),
             is_renewed: AtomicBool::new(false),
-            inner: Mutex::new(Inner { runtime_id: current_runtime(), ..Inner::default() }),
-        }
-    }
-
-    /// Adds the pool to the lists of the process.
-    pub(crate) fn list(self: &Arc<Self>) {
-        let weak: Weak<Self> = Arc::downgrade(self);
-        self.registered.get_or_init(|| Registered {
-            cancel_waker: CancelWaker::new(&self.token, &self.scope, weak.clone()),
-            _registration: registry::register(self),
-            _drain_registration: POOLS.register(weak.clone()),
-            weak,
+            weak: weak.clone(),
+            _registration: POOLS.register(weak.clone()),
         });
+        pool.tasks.register(|| pool.weak.clone());
+        pool
     }
 
     /// Returns a token for one more task, and a recycled record if there is one.
@@ -210,24 +164,14 @@ impl PoolState {
             self.renew_if_cancelled();
         }
         let mut state = self.lock();
-        let Recycled { token, record } = state.recycler.take();
+        let (token, record) = state.take_spare();
         let renewed = state.tokens.renewed.clone();
         drop(state);
         (token.unwrap_or_else(|| self.current(&renewed).0.clone()), record)
     }
 
-    /// Returns the cancel waker of the tasks that have the first token.
-    #[inline]
-    pub(crate) fn first_cancel_waker(&self) -> Option<&CancelWaker> {
-        self.registered.get().map(|registered| &registered.cancel_waker)
-    }
-
-    pub(crate) fn weak(&self) -> Option<Weak<Self>> {
-        self.registered.get().map(|registered| registered.weak.clone())
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> State<'_> {
+        self.tasks.lock()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -272,29 +216,27 @@ impl PoolState {
             SlotKind::Reserved => state.reserved -= 1,
         }
         state.runtime_id = state.runtime_id.or_else(current_runtime);
-        if state.aborted {
-            record.abort();
-        }
-        Ok(state.records.insert(record.clone()))
+        Ok(state.insert(record, ()))
     }
 
     /// Removes a task that has ended.
     pub(crate) fn finish(&self, key: Key, token: Option<CancellationToken>) {
         let mut state = self.lock();
-        let record = state.records.remove(key);
+        let (record, ()) = state.remove(key);
         if state.not_finished.has_unlogged() {
             return self.finish_and_log(state, record);
         }
-        let surplus = state.recycle(Recycled { token, record }, &self.token);
+        let renewed = state.tokens.renewed.clone();
+        let (present, scope, _) = self.current(&renewed);
+        let surplus = state.recycle(token, record, (present, scope));
         self.wake_drains(state);
         drop(surplus);
     }
 
     /// As [`finish`](Self::finish), if there are unfinished tasks to log.
     #[cold]
-    fn finish_and_log(&self, mut state: MutexGuard<'_, Inner>, record: Option<Arc<TaskRecord>>) {
-        let finished = record.as_ref().is_some_and(|record| !record.is_marked_unfinished());
-        let should_log = state.should_log(finished);
+    fn finish_and_log(&self, mut state: State<'_>, record: Arc<TaskRecord>) {
+        let should_log = state.should_log(!record.is_marked_unfinished());
         let unlogged = if should_log { state.not_finished.take_unlogged() } else { None };
         self.wake_drains(state);
         drop(record);
@@ -306,7 +248,7 @@ impl PoolState {
         let mut state = self.lock();
         // Without a drain, the code that cancelled the task is responsible for it.
         if state.drains.has_started || state.dropped {
-            let why = UnfinishedReason::OwnGrace(record.spec().grace());
+            let why = UnfinishedReason::OwnGrace(record.grace());
             state.not_finished.add(record, why, true);
         }
     }
@@ -359,7 +301,7 @@ impl PoolState {
         }
     }
 
-    fn wake_drains(&self, state: MutexGuard<'_, Inner>) {
+    fn wake_drains(&self, state: State<'_>) {
         let drained = state.closed && state.is_idle();
         drop(state);
         if drained {
@@ -379,17 +321,6 @@ impl PoolState {
                 cancel_waker.fire();
             }
         });
-    }
-
-    /// Aborts the tasks, and those that are being spawned.
-    pub(crate) fn abort(&self) {
-        let mut state = self.lock();
-        state.aborted = true;
-        let records: Vec<_> = state.live().cloned().collect();
-        drop(state);
-        for record in records {
-            record.abort();
-        }
     }
 
     /// The last handle was dropped: cancels and aborts the tasks, unless a drain is active.
@@ -418,7 +349,7 @@ impl PoolState {
         self.cancel(Cause::ScopeDropped);
         if !others.is_empty() {
             let tasks = others.iter().map(|record| LiveTask::of(record)).collect::<Vec<_>>();
-            self.abort();
+            self.tasks.abort();
             events::pool_dropped(&tasks, self.place);
         }
     }
@@ -430,7 +361,7 @@ impl PoolState {
     ) -> (&'a CancellationToken, &'a Arc<ScopeNode>, Option<&'a CancelWaker>) {
         match renewed {
             Some(renewed) => (&renewed.token, &renewed.scope, Some(&renewed.cancel_waker)),
-            None => (&self.token, &self.scope, self.first_cancel_waker()),
+            None => (&self.tasks.token, &self.tasks.scope, self.tasks.cancel_waker()),
         }
     }
 
@@ -448,7 +379,7 @@ impl PoolState {
     #[inline]
     pub(crate) fn may_be_cancelled(&self) -> bool {
         self.is_renewed.load(Ordering::Acquire)
-            || self.first_cancel_waker().is_some_and(CancelWaker::fired)
+            || self.tasks.cancel_waker().is_some_and(CancelWaker::fired)
     }
 
     /// Whether something other than the pool has fired the present token.
@@ -461,16 +392,16 @@ impl PoolState {
     #[cold]
     pub(crate) fn renew_if_cancelled(&self) {
         let state = self.lock();
-        let (true, Some(weak)) = (self.is_cancelled_by_another(&state), self.weak()) else {
+        if !self.is_cancelled_by_another(&state) {
             return;
-        };
+        }
         let present = state.tokens.renewed.clone();
         drop(state);
         let before = Renewed::before_next(self.current(&present).0, present.as_deref());
         let token = CancellationToken::new();
-        let scope = ScopeNode::renewed(token.clone(), &self.scope);
-        let fresh =
-            Renewed { cancel_waker: CancelWaker::new(&token, &scope, weak), scope, token, before };
+        let scope = ScopeNode::renewed(token.clone(), &self.tasks.scope);
+        let cancel_waker = CancelWaker::new(&token, &scope, self.weak.clone());
+        let fresh = Renewed { cancel_waker, scope, token, before };
         let fresh = Some(Arc::new(fresh));
 
         let mut state = self.lock();
@@ -479,12 +410,12 @@ impl PoolState {
             return;
         }
         let replaced = std::mem::replace(&mut state.tokens.renewed, fresh);
-        let recycler = std::mem::take(&mut state.recycler);
+        let spares = state.take_spares();
         let logged = std::mem::take(&mut state.tokens.logged);
         // Under the lock: code that gets the new token also finds the new scope.
         self.is_renewed.store(true, Ordering::Release);
         drop(state);
-        drop((replaced, recycler));
+        drop((replaced, spares));
         if !logged {
             events::pool_cancelled_by_another(self.place);
         }
@@ -508,7 +439,7 @@ impl PoolState {
 
 impl HasTasks for PoolState {
     fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
-        into.extend(self.lock().live().cloned());
+        self.tasks.records(into);
     }
 }
 

@@ -15,11 +15,12 @@ use crate::{
     run::output::{Text, panicked},
     telemetry::events,
     token::call_closure,
+    tuning::{Label, TaskTitle},
 };
 use crate::{
     pool::state::{PoolState, SlotKind},
     pool::token::Renewed,
-    tasks::cell::{Report, Task},
+    tasks::cell::{Report, Task, set_tuning},
     tasks::name::task_name,
     tasks::refused::{Closed, LoggedError},
     tasks::spawner::Spawner,
@@ -28,23 +29,16 @@ use tokio_util::sync::CancellationToken;
 
 /// Calls the closure of a spawn, which makes the run. If it panics, logs the panic and returns `None`.
 ///
-/// The run is stored in `run`.
+/// The run is stored in `run`. Returns its function, and the recycled record of an ended task.
 pub(crate) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     pool: &PoolState,
     task: F,
     run: &mut Option<S>,
-) -> Option<PreparedRun> {
+) -> Option<(&'static TaskSpec, Option<Arc<TaskRecord>>)> {
     let (token, record) = pool.task_parts();
     let spec = call_closure(|| run.insert(task(token)).spec());
     let spec = spec.map_err(|caught| drop(panicked(task_name::<S, F>(), caught))).ok()?;
-    Some(PreparedRun { spec, record })
-}
-
-/// The description of a run that a spawn has made, and the record for it.
-pub(crate) struct PreparedRun {
-    pub(crate) spec: &'static TaskSpec,
-    /// A recycled record of an ended task.
-    pub(crate) record: Option<Arc<TaskRecord>>,
+    Some((spec, record))
 }
 
 /// Spawns a run with its slot, and with its permit unless the run waits for that itself.
@@ -64,13 +58,14 @@ where
     let spec = waiting.spec();
     let renewed = pool.renewed();
     let record = match &renewed {
-        None => TaskRecord::recycle_or_new(record, spec, place, &pool.scope, L::THREAD),
+        None => TaskRecord::recycle_or_new(record, spec, place, &pool.tasks.scope, L::THREAD),
         Some(renewed) => {
             renewed.renew(waiting);
             let record = record.filter(|record| Arc::ptr_eq(record.scope(), &renewed.scope));
             TaskRecord::recycle_or_new(record, spec, place, &renewed.scope, L::THREAD)
         }
     };
+    let label = set_tuning(&record, waiting);
     let key = match pool.register(&record, slot_kind) {
         Ok(key) => key,
         Err(closed) => {
@@ -80,7 +75,7 @@ where
     };
     waiting.prepare(Prepared { permit, longest_grace: None });
     let report = PoolReporter { pool: pool.clone(), key, token: None, renewed, _slot: slot };
-    let span = events::root_task_span(spec.name());
+    let span = events::root_task_span(spec.name(), label.as_ref());
     let id = L::spawn(Task::new(record.clone(), span, run, report));
     record.set_id(id);
     Ok(())
@@ -104,8 +99,8 @@ impl Drop for PoolReporter {
     }
 }
 
-impl PoolReporter {
-    fn finish<T, E: LoggedError>(
+impl<T, E: LoggedError> Report<T, E> for PoolReporter {
+    fn completed(
         mut self,
         record: &Arc<TaskRecord>,
         ended: TaskCompletion<T, E>,
@@ -121,41 +116,17 @@ impl PoolReporter {
         match ended.result {
             Ok(value) => drop_quietly(value),
             Err(error) => {
-                report_failure(record.spec().name(), ended.outcome, &error, text);
+                report_failure(record, ended.outcome, &error, text);
                 drop_quietly(error);
             }
         }
-    }
-}
-
-impl<T, E: LoggedError> Report<T, E> for PoolReporter {
-    /// The sources of the error, which its `Display` may leave out.
-    const LOGS: bool = true;
-
-    fn completed(
-        self,
-        record: &Arc<TaskRecord>,
-        ended: TaskCompletion<T, E>,
-        token: Option<CancellationToken>,
-    ) {
-        self.finish(record, ended, token, None);
-    }
-
-    fn failed(
-        self,
-        record: &Arc<TaskRecord>,
-        ended: TaskCompletion<T, E>,
-        token: Option<CancellationToken>,
-        text: Option<Box<str>>,
-    ) {
-        self.finish(record, ended, token, text);
     }
 
     fn aborted(self, record: &Arc<TaskRecord>, _: fn(TaskError) -> E) {
         self.pool.on_aborted(record);
     }
 
-    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
+    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught) {
         drop_quietly(caught);
         self.pool.on_poll_panicked(record);
     }
@@ -163,7 +134,7 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
     fn cancel_waker(&self) -> Option<&CancelWaker> {
         match &self.renewed {
             Some(renewed) => Some(&renewed.cancel_waker),
-            None => self.pool.first_cancel_waker(),
+            None => self.pool.tasks.cancel_waker(),
         }
     }
 }
@@ -174,7 +145,7 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
 /// conversion may have changed the text.
 #[cold]
 fn report_failure(
-    task: &'static str,
+    record: &TaskRecord,
     outcome: Outcome,
     error: &dyn fmt::Display,
     chain: Option<Box<str>>,
@@ -182,6 +153,7 @@ fn report_failure(
     if outcome == Outcome::Panicked {
         return;
     }
+    let task = record.spec().name();
     if outcome != Outcome::Cancelled && !events::POOL_FAILURES.admits(task) {
         return;
     }
@@ -191,5 +163,7 @@ fn report_failure(
         _ => Text::of_display(task, format_args!("{error}")),
     };
     let chain = chain.filter(|chain| outcome == Outcome::Error && chain.starts_with(&*text));
-    events::pool_task_failed(task, outcome, &chain.unwrap_or(text));
+    let label = record.label();
+    let title = TaskTitle { name: task, label: label.as_ref().map(Label::as_str) };
+    events::pool_task_failed(&title, outcome, &chain.unwrap_or(text));
 }

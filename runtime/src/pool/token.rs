@@ -9,10 +9,10 @@
 //!    could miss the cancellation.
 //! 2. Once the pool has stopped, its token is not replaced: later tasks are cancelled.
 //! 3. At most `MOST_BEFORE` replaced tokens are kept: a pool whose token is fired again and again does not grow.
-//! 4. A run that waits to be spawned is spawned with the present token, also if the one that it was made with was
+//! 4. A run that waits to be spawned is spawned with the current token, even if the token that it was created with was
 //!    replaced several times.
 //!
-//! `pool/state/loom.rs` checks 2, `tests/composition/tokens.rs` the others.
+//! `pool/state/loom.rs` checks 2, `tests/spec/composition/tokens.rs` the others.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl Renewed {
         self.before.iter().for_each(|before| run.renew_token(before, &self.token));
     }
 
-    /// The tokens before the one that replaces the present one.
+    /// The tokens before the replacement of the current one.
     pub(crate) fn before_next(
         present: &CancellationToken,
         renewed: Option<&Self>,

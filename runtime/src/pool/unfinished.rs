@@ -6,7 +6,7 @@
 //! 2. Each is logged once: by the active drain, or else when the pool is idle or a task finishes.
 //! 3. They are kept, for each drain to return: all of them if the pool is closed, at most 64 if it is open.
 //!
-//! `tests/behaviour/drain.rs` and `tests/events/pools.rs` check them, `pool/state/loom.rs` 1 and 3 for two drains.
+//! `tests/spec/behaviour/drain.rs` and `tests/events/pools.rs` check them, `pool/state/loom.rs` 1 and 3 for two drains.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     registry::unfinished::{UnfinishedReason, UnfinishedTask},
 };
 
-/// How many tasks an open pool keeps, since it may run for ever.
+/// How many tasks an open pool keeps, since it may stay open forever.
 const MAX_WHILE_OPEN: usize = 64;
 
 /// How long the first unlogged task waits for others, while no task finishes.
@@ -26,7 +26,7 @@ const LOG_DELAY: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct NotFinishedTasks {
     kept: Vec<UnfinishedTask>,
-    /// The number of those that are not kept.
+    /// The number of unfinished tasks that are not kept.
     more: usize,
     logged: usize,
     more_logged: usize,
@@ -94,7 +94,7 @@ impl NotFinishedTasks {
         self.returned = self.returned.max(kept);
     }
 
-    /// Returns those that no drain has returned to its caller.
+    /// Returns the tasks that no drain has returned to its caller.
     pub(crate) fn not_returned(&self) -> &[UnfinishedTask] {
         &self.kept[self.returned..]
     }

@@ -1,5 +1,5 @@
-//! Drains the pools that remain when the body of main has ended: in a static, in a task, leaked; also those that are
-//! made or first used during the drain. Pools of other runtimes are left alone: parallel tests have a runtime each.
+//! Drains the pools that remain when the body of main has ended: in a static, in a task, leaked, and pools that are
+//! created or first used during the drain. Pools of other runtimes are not touched: parallel tests have a runtime each.
 //!
 //! ```text
 //! main thread   body ends ── drives its runtime ──────── reports the body and what is left: exit 75
@@ -42,12 +42,12 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 type Pools = Vec<Arc<dyn Drain>>;
 
-/// Returns the pools that were made or first used in a runtime.
+/// Returns the pools that were created or first used in a runtime.
 fn pools_of(home: runtime::Id) -> Pools {
     registry::POOLS.all().into_iter().filter(|pool| pool.belongs_to(home)).collect()
 }
 
-/// Drains the pools of a runtime, while the main thread drives its runtime. Returns the list of what did not stop.
+/// Drains the pools of a runtime, while the main thread drives its runtime. Returns the list of unfinished tasks.
 pub(crate) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
     let home = runtime.handle().id();
     if pools_of(home).is_empty() {
@@ -66,7 +66,7 @@ pub(crate) fn drain(runtime: &Runtime, shutdown: &Shutdown) -> Option<String> {
         if let Some(list) = list {
             #[expect(
                 clippy::disallowed_methods,
-                reason = "a thread of its own, on which no task runs"
+                reason = "a separate thread, on which no task runs"
             )]
             thread::sleep(REPORT_HEAD_START);
             exit.end_process(Unfinished::Pools(list));
@@ -105,7 +105,7 @@ fn drain_within(grace: Duration, home: runtime::Id) -> Option<String> {
     drained.unwrap_or_else(|| remaining_tasks(home))
 }
 
-/// Drains all pools, also those that their tasks make or first use meanwhile: the grace of all ends together.
+/// Drains all pools, including pools that their tasks create or first use meanwhile. They share one deadline.
 async fn drain_all(grace: Duration, home: runtime::Id) -> Option<String> {
     let started = Instant::now();
     let mut drains = JoinSet::new();

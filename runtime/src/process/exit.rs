@@ -35,14 +35,20 @@ use crate::{
     telemetry::{events, flush},
 };
 
-/// `EX_TEMPFAIL`: the work is not done, and may be tried again.
+/// `EX_TEMPFAIL`: the work is not done, and may be retried.
 pub(crate) const UNFINISHED: u8 = 75;
 
-/// How long the runtime may take to shut down: a blocking thread cannot hold the process.
+/// How long the runtime may take to shut down: a blocking thread must not delay the exit.
 const RUNTIME_SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// How long after the body's end main may still exit by itself: the runtime's shutdown, a flush and its own report.
 pub(crate) const AFTER_BODY: Duration = Duration::from_secs(2);
+
+const MORE_TIME: &str = "\
+Make these tasks stop sooner after their token fires, or raise `grace` in `#[supervised::main]`.";
+
+const NO_BLOCKING: &str = "\
+Move blocking work to `spawn_blocking`, or use the flavor `multi_thread`.";
 
 /// The exit of one main, shared by the threads that may end the process.
 #[derive(Clone, Default)]
@@ -58,7 +64,7 @@ struct State {
 pub(crate) enum Unfinished {
     /// The grace has passed.
     Grace(Duration),
-    /// All pools are drained within this grace, and a task blocks the thread of main.
+    /// All pools are drained within this grace, and a task blocks the main thread.
     MainBlocked(Duration),
     /// The listed tasks of pools did not finish.
     Pools(String),
@@ -102,17 +108,23 @@ impl Unfinished {
     /// Writes to stderr, then logs an event, each on a separate thread: if one blocks, the other is still made. Listing
     /// the tasks may drop the last handle of a group, which runs foreign code.
     fn report(self) {
-        let (grace, why) = match self {
-            Self::Grace(grace) => (grace, ". What did not stop:"),
-            Self::MainBlocked(grace) => (grace, ": a task blocks the thread of main.\nWhat runs:"),
+        let (grace, why, advice) = match self {
+            Self::Grace(grace) => (grace, "before all tasks stopped", MORE_TIME),
+            Self::MainBlocked(grace) => {
+                (grace, "while a task blocked the main thread", NO_BLOCKING)
+            }
             Self::Pools(list) => {
-                let text = format!("The pools could not be drained.\n{list}");
+                let text =
+                    format!("Some tasks of pools did not finish; exiting with code 75:\n{list}");
                 bounded::report(move || print(&text));
                 return bounded::report(move || events::undrained(&list));
             }
         };
         bounded::report(move || {
-            print(&format!("The grace of {grace:?} is spent{why}\n{}", running_tasks()));
+            let tasks = running_tasks();
+            print(&format!(
+                "The grace of {grace:?} expired {why}; exiting with code 75. Still running:\n{tasks}{advice}\n"
+            ));
         });
         bounded::report(move || events::grace_spent(grace, &running_tasks()));
     }

@@ -2,18 +2,15 @@
 //!
 //! Invariants, checked by `tests/process/`
 //!
-//! 1. Whatever the body does, two signals end the process, and one does within the grace.
-//! 2. The exit code says what happened: 0 or what the body reports, 1 for `Err`, 101 for a panic, the signal
-//!    itself for work that it cut short, 75 for a grace that was not enough, also if the body's error carries
-//!    an [`Unfinished`](crate::Unfinished) or a pool lost tasks with the runtime, `128 + signal` for a second
-//!    signal.
+//! 1. Regardless of the body, two signals end the process, and one does within the grace.
+//! 2. The exit code says how the program ended: 0 or the body's own, 1 for `Err`, 101 for a panic, the signal itself
+//!    for work that it cut short, 75 if the grace was too short, also if the body's error carries an
+//!    [`Unfinished`](crate::Unfinished) or a pool lost tasks with the runtime, `128 + signal` for a second signal.
 //! 3. A main reports only its own causes. Otherwise a signal to an earlier main of the process would count as the cause
 //!    of a later cancellation. (`composition/pool_truth.rs`)
 
 use std::{
-    future::poll_fn,
     io::Write,
-    pin::pin,
     process::{ExitCode, Termination},
     time::Duration,
 };
@@ -30,8 +27,8 @@ use crate::{
     process::exit::Unfinished,
     process::shutdown::Shutdown,
     process::{drain_pools, exit, systemd},
+    run::RunResult,
     run::output::{Judge, Verdict},
-    run::{PollContext, Run, RunResult},
     tasks::body_task::BodyTask,
     tasks::runtime_options::RuntimeOptions,
 };
@@ -48,7 +45,7 @@ pub struct MainOptions {
 }
 
 impl MainOptions {
-    /// A grace below the 30 s that orchestrators give as a rule; a worker for each core.
+    /// A grace below the 30 s that orchestrators usually give; a worker for each core.
     pub const DEFAULT: Self = Self {
         grace: Duration::from_secs(25),
         linger: Duration::ZERO,
@@ -69,7 +66,7 @@ impl MainOptions {
     pub const fn linger(mut self, linger: Duration) -> Self {
         assert!(
             linger.as_nanos() < self.grace.as_nanos(),
-            "`linger` is part of `grace` and must be shorter: leave time for what is to stop"
+            "`linger` is part of `grace` and must be shorter than it"
         );
         self.linger = linger;
         self
@@ -111,19 +108,14 @@ where
         Ok(started) => started,
         Err(error) => {
             // Not `eprintln!`, which panics if stderr is closed.
-            _ = writeln!(std::io::stderr(), "Error: the runtime cannot start: {error}");
+            _ = writeln!(std::io::stderr(), "Error: failed to start the runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
 
     systemd::watch(&runtime);
-    let run_result = {
-        let mut task = BodyTask::of_main(spec, &scope, &token);
-        let mut run = pin!(Run::new(spec, token.clone(), how.verdict, body(token)));
-        runtime.block_on(poll_fn(|cx| {
-            task.poll(|| run.as_mut().poll_result(cx, PollContext::default()))
-        }))
-    };
+    let task = BodyTask::of_main(spec, &scope, &token);
+    let run_result = task.block_on(&runtime, token, how.verdict, body);
     let signal = shutdown.body_ended();
     let home = runtime.handle().id();
     if let Some(undrained) = drain_pools::drain(&runtime, &shutdown) {
@@ -161,7 +153,7 @@ pub fn exit<R: Termination>(verdict: Judge<R>) -> MainReturn<R> {
     MainReturn { verdict, report: R::report }
 }
 
-/// Returns the exit code. `signal` is the one that came before the body's end.
+/// Returns the exit code. `signal` is the signal that arrived before the body ended.
 fn exit_code<R>(run_result: RunResult<R>, how: MainReturn<R>, signal: Option<Signal>) -> ExitCode {
     let RunResult { outcome, result, .. } = run_result;
     if outcome == Outcome::Cancelled {

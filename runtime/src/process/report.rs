@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use crate::{function::TaskSpec, registry::name::Name};
 
-/// Returns the tree of the live tasks, and a line for each function with more runs than that: runs that are awaited
+/// Returns the tree of the live tasks, and a line for each function with more runs than tasks: these are awaited
 /// inline.
 pub(crate) fn running_tasks() -> String {
     let tasks = crate::registry::snapshot::tasks();
@@ -21,11 +21,14 @@ pub(crate) fn running_tasks() -> String {
         let (running, waiting) = (totals.running(), totals.waiting);
         if running + waiting > in_tree.get(spec.name()).copied().unwrap_or(0) {
             let (name, place) = (Name(spec.name()), spec.place());
-            _ = writeln!(report, "{name}: {running} running, {waiting} waiting ({place})");
+            _ = writeln!(
+                report,
+                "{name}: {running} running, {waiting} waiting, defined at {place}"
+            );
         }
     }
     if report.is_empty() {
-        report.push_str("nothing that is supervised\n");
+        report.push_str("no supervised tasks\n");
     }
     report
 }

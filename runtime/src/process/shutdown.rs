@@ -96,7 +96,7 @@ impl Shutdown {
                 }
             })
         })?;
-        let gone = || io::Error::other("the thread that watches the signals is gone");
+        let gone = || io::Error::other("the thread that watches the signals exited");
         is_caught.recv().map_err(|_| gone())??;
         Ok(this)
     }

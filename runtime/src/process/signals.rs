@@ -29,7 +29,7 @@ mod platform {
         }
 
         pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Signal> {
-            // `None` is documented never to come.
+            // `None` never occurs, according to tokio's documentation.
             if let Poll::Ready(Some(())) = self.interrupt.poll_recv(cx) {
                 return Poll::Ready(Signal::Interrupt);
             }

@@ -18,11 +18,12 @@ use crate::{bounded, bounded::REPORT_TIMEOUT, service_manager as manager};
 /// Notifies systemd that the service has started: `READY=1`. A unit of `Type=notify` counts as starting until then.
 ///
 /// Call it when the service starts to serve: when its listeners are bound, not when `main` starts. A program that
-/// [runs `Services`](crate::Services::run) need not: the message is sent when all of them are ready.
-/// [`#[supervised::main]`](crate::supervised::main) sends the other messages: `STOPPING=1` and how long its grace may
-/// take (`EXTEND_TIMEOUT_USEC`) at the first signal, or when its body has ended with pools to drain; and `WATCHDOG=1`,
-/// if the unit has a `WatchdogSec`, twice in that time, as long as the runtime makes progress: when every worker is
-/// blocked, systemd receives nothing, and restarts the service.
+/// [runs `Services`](crate::Services::run) need not call it: the message is sent when all of them are ready.
+///
+/// [`#[supervised::main]`](crate::supervised::main) sends the other messages. `STOPPING=1` with the time that its grace
+/// may take (`EXTEND_TIMEOUT_USEC`) is sent at the first signal, or when its body has ended with pools to drain.
+/// `WATCHDOG=1` is sent twice in the unit's `WatchdogSec`, if it has one, while the runtime makes progress: when every
+/// worker is blocked, systemd receives nothing, and restarts the service.
 ///
 /// If systemd did not start the process, it does nothing. Callable from any thread; it may be called again. It does not
 /// block.
@@ -51,13 +52,13 @@ pub fn ready() -> io::Result<()> {
     manager::notify("READY=1", Duration::ZERO)
 }
 
-/// Says that the process ends, and within what time.
+/// Announces that the process ends, and within what time.
 pub(crate) fn stopping(within: Duration) {
     if !manager::is_present() {
         return;
     }
     bounded::report(move || {
-        // If it is not received, the manager's own timeout counts: there is no one to report that to.
+        // If it is not received, the manager's own timeout applies: there is no one to report that to.
         let message = format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", within.as_micros());
         _ = manager::notify(&message, REPORT_TIMEOUT);
     });
@@ -73,7 +74,7 @@ pub(crate) fn watch(runtime: &Runtime) {
     let (beat, beats) = sync_channel(1);
     let sender = thread::Builder::new().name("supervised-systemd".to_owned()).spawn(move || {
         for () in beats {
-            // A lost message is one beat less: the next one says the same.
+            // A lost message does not matter: the next one says the same.
             _ = manager::notify("WATCHDOG=1", period);
         }
     });

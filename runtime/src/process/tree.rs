@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write as _},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Mutex, TryLockError},
     thread,
 };
 
@@ -22,21 +22,14 @@ pub(crate) fn on_request() -> io::Result<impl Future<Output = ()>> {
 
 /// Prints on a separate thread: a stderr that blocks must not delay a signal that ends the process.
 fn print() {
-    static PRINTS: AtomicBool = AtomicBool::new(false);
-    struct Printed;
-    impl Drop for Printed {
-        fn drop(&mut self) {
-            PRINTS.store(false, Ordering::Relaxed);
-        }
-    }
-    if PRINTS.swap(true, Ordering::Relaxed) {
-        return;
-    }
-    let printed = Printed;
+    static PRINTS: Mutex<()> = Mutex::new(());
     let thread = thread::Builder::new().name("supervised-tree".to_owned());
     // The system refuses a thread: this request prints nothing.
-    _ = thread.spawn(move || {
-        let _printed = printed;
+    _ = thread.spawn(|| {
+        let prints = PRINTS.try_lock();
+        if matches!(prints, Err(TryLockError::WouldBlock)) {
+            return;
+        }
         let text =
             format!("Live tasks of process {}:\n{}", std::process::id(), report::running_tasks());
         _ = io::stderr().write_all(text.as_bytes());

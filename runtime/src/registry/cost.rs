@@ -1,4 +1,4 @@
-//! What observability costs a spawn: its record, its readings of the clock, and a span without a subscriber.
+//! The cost that observability adds to a spawn: its record, its clock readings, and a span without a subscriber.
 //!
 //! `cargo test --release -p tokio-supervised --lib -- --ignored --nocapture being_seen`
 
@@ -57,7 +57,7 @@ fn seen(tasks: u32) -> Duration {
     for _ in 0..tasks {
         let record = Arc::new(TaskRecord::new(&SPEC, place, scope.clone(), OnThread::Worker));
         list.lock().unwrap().push(record.clone());
-        let span = events::task_span(&made_in, scope.cuts_spans(), SPEC.name());
+        let span = events::task_span(&made_in, scope.cuts_spans(), SPEC.name(), None);
         for _ in 0..2 {
             let _inside = span.enter();
             if record.enter_poll().1 {
@@ -72,7 +72,7 @@ fn seen(tasks: u32) -> Duration {
     started.elapsed()
 }
 
-/// The median over the rounds of what being seen adds to the rest of a spawn.
+/// The median over the rounds of the share that observability adds to a spawn.
 fn ratio() -> f64 {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut ratios: Vec<f64> = (0..ROUNDS)
@@ -88,8 +88,8 @@ fn ratio() -> f64 {
 }
 
 #[test]
-#[ignore = "a measurement"]
-fn being_seen_costs_little_of_a_spawn() {
+#[ignore = "long: a measurement"]
+fn being_listed_costs_a_small_part_of_a_spawn() {
     let unheard = ratio();
     println!("row and span add {unheard:.3} of a spawn (goal: at most 0.15)");
     let subscriber = tracing_subscriber::registry();

@@ -5,7 +5,11 @@ use std::{fmt, panic::Location, sync::Arc, time::Duration};
 use tokio::task::Id;
 
 use crate::context::tree::{Activity, OnThread, TaskRecord};
-use crate::{registry::age::Age, registry::name::Name};
+use crate::{
+    registry::age::Age,
+    registry::name::Name,
+    tuning::{Bracketed, Label},
+};
 
 /// A poll that takes this long blocks its worker: nothing else runs there meanwhile.
 const BLOCKS: Duration = Duration::from_millis(10);
@@ -13,6 +17,7 @@ const BLOCKS: Duration = Duration::from_millis(10);
 /// One live task, as it was when [`tasks()`](crate::tasks()) was called.
 ///
 /// `Display` writes one line: `fetch (task 12): running, 4.1 s old, spawned at src/main.rs:12:9`.
+/// If its call has a label: `fetch [10.0.0.7:5123] (task 12): …`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LiveTask {
@@ -33,6 +38,7 @@ pub struct LiveTask {
     pub depth: usize,
     /// The service that it is the task of, with the names of the services around it: `api/cache`.
     pub service: Option<Arc<str>>,
+    pub(crate) label: Option<Label>,
 }
 
 /// The parent of a live task.
@@ -84,10 +90,11 @@ impl LiveTask {
                 .map(|parent| ParentTask { name: parent.name(), id: parent.id() }),
             depth: 0,
             service: record.scope().service().map(|service| service.path().clone()),
+            label: record.label(),
         }
     }
 
-    /// What follows its name: ` (task 12, service api/cache)`.
+    /// Writes the part after its name: ` (task 12, service api/cache)`.
     pub(super) fn write_id(&self, f: &mut impl fmt::Write) -> fmt::Result {
         match (&self.id, &self.service) {
             (None, None) => Ok(()),
@@ -96,13 +103,19 @@ impl LiveTask {
             (Some(id), Some(service)) => write!(f, " (task {id}, service {})", Name(service)),
         }
     }
+
+    /// The text that [`Supervised::label`](crate::Supervised::label) gave its call.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_ref().map(Label::as_str)
+    }
 }
 
 impl LiveTask {
     /// Writes its line, with another text for its state.
     pub(super) fn line(&self, f: &mut fmt::Formatter<'_>, state: impl fmt::Display) -> fmt::Result {
         let Self { name, age, spawned_at, .. } = self;
-        write!(f, "{}", Name(name))?;
+        write!(f, "{}{}", Name(name), Bracketed(self.label()))?;
         self.write_id(f)?;
         write!(f, ": {state}, {} old, spawned at {spawned_at}", Age(*age))
     }

@@ -68,7 +68,7 @@ pub(crate) trait Drain: Send + Sync {
     fn drain(self: Arc<Self>, grace: Duration) -> Draining;
     /// Whether it was made, or first used, in that runtime.
     fn belongs_to(&self, runtime: runtime::Id) -> bool;
-    /// Returns the tasks that have not ended, and those that an unfinished drain has aborted.
+    /// Returns the tasks that have not ended, and the tasks that an unfinished drain has aborted.
     fn remaining(&self) -> Vec<LiveTask>;
 }
 
@@ -80,7 +80,6 @@ sync::global! {
 }
 
 /// Lists a scope, at its first task.
-pub(crate) fn register<S: HasTasks + 'static>(scope: &Arc<S>) -> Registration<dyn HasTasks> {
-    let scope: Weak<S> = Arc::downgrade(scope);
+pub(crate) fn register<S: HasTasks + 'static>(scope: Weak<S>) -> Registration<dyn HasTasks> {
     SCOPES.register(scope)
 }

@@ -1,4 +1,4 @@
-//! A name in a report: on one line of bounded width, whatever is in it.
+//! A name in a report: on one line of bounded width, for any name.
 
 use std::fmt::{self, Write as _};
 
@@ -29,7 +29,7 @@ mod tests {
     use super::Name;
 
     #[test]
-    fn a_name_stays_on_its_line_and_is_else_as_it_was_given() {
+    fn only_control_characters_of_a_name_are_escaped() {
         for (given, written) in [
             ("fetch", "fetch"),
             ("größe \"7\" \\", "größe \"7\" \\"),

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_stands_for_its_entry_until_it_is_removed() {
+    fn a_key_refers_to_its_entry_until_it_is_removed() {
         let mut slab = Slab::new();
         let mut keys: Vec<_> = (0..100).map(|n| (slab.insert(n), n)).collect();
         // Half of them are removed, in a scattered order, and new ones reuse their keys.
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_left_costs_neither_a_walk_nor_memory() {
+    fn removed_entries_cost_neither_a_walk_nor_memory() {
         let mut slab = Slab::new();
         let keys: Vec<_> = (0..100_000).map(|n| slab.insert(n)).collect();
         let (last, others) = keys.split_last().expect("there are some");

@@ -4,6 +4,7 @@ use std::{collections::HashMap, fmt, ops::Range, time::Duration};
 
 use crate::{
     registry::age::Age, registry::live::LiveTask, registry::name::Name, registry::snapshot::Tasks,
+    tuning::Bracketed,
 };
 
 /// How many alike siblings get a line each.
@@ -205,7 +206,7 @@ fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 4] {
     match line {
         TreeLine::Task(task) => {
             let LiveTask { name, state, age, spawned_at, .. } = task;
-            let mut name = format!("{strokes}{}", Name(name));
+            let mut name = format!("{strokes}{}{}", Name(name), Bracketed(task.label()));
             task.write_id(&mut name).expect("a String takes what is written");
             [name, state.to_string(), Age(*age).to_string(), spawned_at.to_string()]
         }
@@ -246,6 +247,7 @@ mod tests {
                 parent: None,
                 depth: *depth,
                 service: None,
+                label: None,
             }
         });
         Tasks(each.collect())
@@ -282,7 +284,17 @@ mod tests {
 
     fn named(name: &'static str, depth: usize, state: TaskState) -> LiveTask {
         let (age, spawned_at) = (Duration::ZERO, Location::caller());
-        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth, service: None }
+        LiveTask {
+            name,
+            id: None,
+            state,
+            age,
+            spawned_at,
+            parent: None,
+            depth,
+            service: None,
+            label: None,
+        }
     }
 
     #[test]
@@ -316,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folded_line_says_how_many_block_their_worker() {
+    fn a_folded_line_counts_tasks_that_block_their_worker() {
         let blocks = TaskState::Polling(Duration::from_secs(1));
         let each = || [named("alike", 0, blocks), named("child", 1, TaskState::Running)];
         let drawn = Tasks((0..MOST_ALIKE + 5).flat_map(|_| each()).collect()).to_string();

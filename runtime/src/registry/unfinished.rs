@@ -5,13 +5,13 @@ use std::{error::Error, fmt, io, time::Duration};
 use crate::registry::live::LiveTask;
 use crate::{error::UnfinishedScope, telemetry::events::MOST_NAMED};
 
-/// The work that a [`Pool`](crate::Pool) or a [`Services`](crate::Services) did not finish:
-/// [`drain`](crate::pool::Pool::drain) had to cancel or abort it, its runtime dropped it, or a service did not stop in
-/// its time.
+/// The tasks that a [`Pool`](crate::Pool) or a [`Services`](crate::Services) did not finish:
+/// [`drain`](crate::pool::Pool::drain) had to cancel or abort them, their runtime dropped them, or a service did not
+/// stop in its time.
 ///
 /// `Display` and `Debug` write the same text, with a line for each of up to 64 tasks. If the error of
 /// [`#[supervised::main]`](macro@crate::supervised::main)'s body is or carries one, the process exits with 75. Its
-/// `source` says where the pool, or the `Services`, was made.
+/// `source` says where the pool, or the `Services`, was created.
 ///
 /// ```
 /// # use std::{future::pending, time::Duration};
@@ -39,10 +39,8 @@ struct Found {
     grace: Duration,
     /// Those that still ran at the end of the grace, then those whose own grace had passed.
     tasks: Vec<LiveTask>,
-    /// Of the tasks that were dropped since their own grace had passed, the last of `tasks`.
-    own_graces: Vec<Option<Duration>>,
     cut: Vec<LiveTask>,
-    /// Of each task in `cut`.
+    /// Of each task in `tasks`, then in `cut`.
     reasons: Vec<UnfinishedReason>,
     /// Tasks that were cut short beyond those in `cut`.
     more_cut: usize,
@@ -50,7 +48,7 @@ struct Found {
     scope: UnfinishedScope,
 }
 
-/// A task that did not finish, as it was when that was found.
+/// An unfinished task, with its state at that time.
 #[derive(Clone)]
 pub(crate) struct UnfinishedTask {
     pub(crate) task: LiveTask,
@@ -94,37 +92,25 @@ impl Unfinished {
         reserved: usize,
         scope: UnfinishedScope,
     ) -> Self {
-        let mut all = Found {
+        let (mut unfinished, cut): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|found| found.why.did_not_stop());
+        unfinished.sort_by_key(|found| found.why != UnfinishedReason::StillRan);
+        let reasons = unfinished.iter().chain(&cut).map(|found| found.why).collect();
+        let tasks_of = |found: Vec<UnfinishedTask>| found.into_iter().map(|found| found.task);
+        Self(Box::new(Found {
             grace,
-            tasks: Vec::new(),
-            own_graces: Vec::new(),
-            cut: Vec::new(),
-            reasons: Vec::new(),
+            tasks: tasks_of(unfinished).collect(),
+            cut: tasks_of(cut).collect(),
+            reasons,
             more_cut,
             reserved,
             scope,
-        };
-        let mut overdue = Vec::new();
-        for UnfinishedTask { task, why } in found {
-            match why {
-                UnfinishedReason::StillRan => all.tasks.push(task),
-                UnfinishedReason::OwnGrace(grace) => {
-                    overdue.push(task);
-                    all.own_graces.push(grace);
-                }
-                why => {
-                    all.cut.push(task);
-                    all.reasons.push(why);
-                }
-            }
-        }
-        all.tasks.append(&mut overdue);
-        Self(Box::new(all))
+        }))
     }
 
     /// The tasks that did not stop within the grace, or within their own, in no particular order.
     ///
-    /// They were aborted, except those that block a thread, which nothing can abort.
+    /// They were aborted, except tasks that block a thread, which cannot be aborted.
     #[must_use]
     pub fn tasks(&self) -> &[LiveTask] {
         &self.0.tasks
@@ -138,30 +124,23 @@ impl Unfinished {
         &self.0.cut
     }
 
-    /// Slots that were reserved and neither used nor dropped: work that was accepted and never came.
+    /// Slots that were reserved and neither used nor dropped: accepted work that never arrived.
     #[must_use]
     pub fn reserved(&self) -> usize {
         self.0.reserved
     }
 
-    /// The time that the drain had: less than it was given if main's grace ended before.
+    /// The time that the drain had: less than the given grace if main's grace ended earlier.
     #[must_use]
     pub fn grace(&self) -> Duration {
         self.0.grace
     }
 
-    fn still_ran(&self) -> &[LiveTask] {
-        &self.0.tasks[..self.0.tasks.len() - self.0.own_graces.len()]
-    }
-
-    fn overdue(&self) -> impl ExactSizeIterator<Item = UnfinishedLine<'_>> {
-        let overdue = &self.0.tasks[self.still_ran().len()..];
-        let graces = overdue.iter().zip(&self.0.own_graces);
-        graces.map(|(task, grace)| UnfinishedLine { task, why: UnfinishedReason::OwnGrace(*grace) })
-    }
-
-    fn cut_short(&self) -> impl ExactSizeIterator<Item = UnfinishedLine<'_>> {
-        self.0.cut.iter().zip(&self.0.reasons).map(|(task, why)| UnfinishedLine { task, why: *why })
+    /// The tasks with a reason of that kind.
+    fn lines(&self, is_kind: impl Fn(UnfinishedReason) -> bool) -> Vec<UnfinishedLine<'_>> {
+        let tasks = self.0.tasks.iter().chain(&self.0.cut).zip(&self.0.reasons);
+        let lines = tasks.map(|(task, why)| UnfinishedLine { task, why: *why });
+        lines.filter(|line| is_kind(line.why)).collect()
     }
 }
 
@@ -169,18 +148,17 @@ impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = Text { f, room: MOST_NAMED, sections: 0 };
         let grace = Millis(self.0.grace);
-        let still_ran = self
-            .still_ran()
-            .iter()
-            .map(|task| UnfinishedLine { task, why: UnfinishedReason::StillRan });
-        text.section(still_ran, 0, |f, count| {
+        let still_ran = self.lines(|why| why == UnfinishedReason::StillRan);
+        text.section(&still_ran, 0, |f, count| {
             write!(f, "{} did not stop within {grace:?}:", Count(count, "task"))
         })?;
-        text.section(self.overdue(), 0, |f, count| {
+        let overdue = self.lines(|why| matches!(why, UnfinishedReason::OwnGrace(_)));
+        text.section(&overdue, 0, |f, count| {
             let own = if count == 1 { "its own grace" } else { "their own graces" };
             write!(f, "{} did not stop within {own}:", Count(count, "task"))
         })?;
-        text.section(self.cut_short(), self.0.more_cut, |f, count| {
+        let cut = self.lines(|why| !why.did_not_stop());
+        text.section(&cut, self.0.more_cut, |f, count| {
             let was = if count == 1 { "was" } else { "were" };
             write!(f, "{} {was} cut short:", Count(count, "task"))
         })?;
@@ -202,7 +180,7 @@ impl fmt::Debug for Unfinished {
 }
 
 impl Error for Unfinished {
-    /// Returns where the pool, or the `Services`, was made.
+    /// Returns where the pool, or the `Services`, was created.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.0.scope)
     }
@@ -215,7 +193,7 @@ impl From<Unfinished> for io::Error {
     }
 }
 
-/// Rounded: one that main's grace cut short is no round number.
+/// Rounded: a grace that main cut short is not a round number.
 struct Millis(Duration);
 
 impl fmt::Debug for Millis {
@@ -248,9 +226,9 @@ struct Text<'a, 'b> {
 }
 
 impl Text<'_, '_> {
-    fn section<'a>(
+    fn section(
         &mut self,
-        mut lines: impl ExactSizeIterator<Item = UnfinishedLine<'a>>,
+        lines: &[UnfinishedLine<'_>],
         more: usize,
         title: impl FnOnce(&mut fmt::Formatter<'_>, usize) -> fmt::Result,
     ) -> fmt::Result {
@@ -263,11 +241,12 @@ impl Text<'_, '_> {
         }
         self.sections += 1;
         title(self.f, count)?;
-        for line in lines.by_ref().take(self.room) {
+        let named = lines.len().min(self.room);
+        for line in &lines[..named] {
             write!(self.f, "\n  {line}")?;
         }
-        let unnamed = lines.len() + more;
-        self.room -= self.room.min(count - unnamed);
+        self.room -= named;
+        let unnamed = count - named;
         if unnamed > 0 {
             write!(self.f, "\n  and {unnamed} more")?;
         }
@@ -299,7 +278,7 @@ impl fmt::Display for UnfinishedLine<'_> {
 
 /// The tasks of a pool that one log event names.
 pub(crate) struct Lines {
-    /// How many there are, with those that are not named.
+    /// The total, including tasks that are not named.
     pub(crate) count: usize,
     /// Those that did not stop, one after the other.
     pub(crate) unfinished: String,
@@ -346,6 +325,7 @@ mod tests {
             parent: None,
             depth: 0,
             service: None,
+            label: None,
         };
         UnfinishedTask { task, why }
     }
@@ -425,6 +405,6 @@ mod tests {
         assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::Other, text.clone()));
         assert!(error.get_ref().is_some_and(|error| error.is::<Unfinished>()));
         let source = error.source().expect("the pool").to_string();
-        assert!(source.starts_with("the pool was made at ") && !text.contains(&source));
+        assert!(source.starts_with("the pool was created at ") && !text.contains(&source));
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct InPlace<'a, F: Future> {
     pub(super) on_error: OnError<'a, F::Output>,
 }
 
-/// What happens to the error of a run that returns no value.
+/// How the error of a run that returns no value is handled.
 pub(super) enum OnError<'a, R> {
     /// Into the place of the value, as the function's return type.
     Convert(fn(TaskError) -> R),
@@ -46,7 +46,7 @@ pub(super) type Failure = Option<Box<Failed>>;
 
 pub struct Failed {
     pub(super) error: TaskError,
-    /// It had not ended within its grace, and was dropped.
+    /// It did not end within its grace, and was dropped.
     pub(super) overdue: bool,
 }
 
@@ -89,18 +89,18 @@ pub(super) fn put_error_text<R>(
 }
 
 fn running<'a, F>(body: &'a mut Pin<&mut Option<F>>) -> Pin<&'a mut F> {
-    body.as_mut().as_pin_mut().expect("a running body is there")
+    body.as_mut().as_pin_mut().expect("a running body exists")
 }
 
 /// Not inlined: without optimization the drop of a value would need stack while a body is polled.
 fn put<R>(place: &mut Poll<R>, polled: Poll<R>) {
-    // The place is empty: there is nothing to be dropped, and no code for it.
+    // The place is empty: no drop code is generated for it.
     mem::forget(mem::replace(place, polled));
 }
 
 impl<F: Future> InPlace<'_, F> {
     /// Polls the body, and drops it when it has returned. What it returned stays, also if the drop panics.
-    // By force: this saves a frame without optimization.
+    // Always inlined: this saves a frame without optimization.
     #[inline(always)]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Verdict> {
         put(self.value, running(&mut self.body).poll(cx));

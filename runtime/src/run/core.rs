@@ -6,7 +6,7 @@
 //!
 //! A call with `restart` whose first run is never made has no run: it releases the permit in `record_unmade`.
 //!
-//! `tests/behaviour/limit.rs` checks it.
+//! `tests/spec/behaviour/limit.rs` checks it.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -16,7 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Ticks,
-    context::{self, reason::CancelEpoch, shields::RunShields, stack::Pushed},
+    context::{
+        self,
+        reason::CancelEpoch,
+        shields::RunShields,
+        stack::{self, OwnTimes, Pushed, RunTimes},
+    },
+    error::Origin,
     function::{
         TaskSpec,
         limit::Permit,
@@ -25,6 +31,7 @@ use crate::{
     outcome::Outcome,
     run::watch::Watch,
     token,
+    tuning::Tuning,
 };
 
 /// This thread's counters of the function.
@@ -42,15 +49,17 @@ pub(super) struct Core {
 }
 
 pin_project! {
-    /// What a run needs if it is pending, was spawned with a grace, or shares its shields.
+    /// State of a run that is pending, was spawned with a grace, or shares its shields.
     #[project = ColdStateProjected]
     #[derive(Default)]
     pub(super) struct ColdState {
         pub(super) stop: Stop,
         pub(super) longest_grace: Grace,
+        // The options of this call.
+        pub(super) tuning: Option<Arc<Tuning>>,
         pub(super) wait: Option<Wait>,
         pub(super) shields: Option<Arc<RunShields>>,
-        // When the token was last known not to have fired.
+        // When the token was last seen not to have fired.
         pub(super) uncancelled: CancelEpoch,
         #[pin]
         pub(super) watch: Watch,
@@ -127,7 +136,7 @@ impl From<Grace> for Duration {
     }
 }
 
-/// What a pending run waits for besides its token and its body.
+/// The wait of a pending run, besides its token and its body.
 pub(super) enum Wait {
     Permit(Pin<Box<dyn Future<Output = Permit> + Send>>),
     /// The end of the timeout, of the grace, or of the last shield.
@@ -142,9 +151,43 @@ impl Core {
         self.set_spawned();
         self.permit = permit;
         if longest_grace.is_some() {
-            let longest_grace = Grace::of(longest_grace);
-            self.cold = Some(Box::pin(ColdState { longest_grace, ..ColdState::default() }));
+            *self.cold_mut().longest_grace = Grace::of(longest_grace);
         }
+    }
+
+    /// Sets the options of this call, beside those that it has.
+    pub(super) fn tune(&mut self, tuning: Tuning) {
+        let tuned = self.cold_mut().tuning.get_or_insert_default();
+        Arc::make_mut(tuned).merge(tuning);
+    }
+
+    /// Sets the options of a call of several runs, before the run is polled.
+    pub(super) fn set_tuning(&mut self, tuning: Arc<Tuning>) {
+        *self.cold_mut().tuning = Some(tuning);
+    }
+
+    #[inline]
+    pub(super) fn tuning(&self) -> Option<&Arc<Tuning>> {
+        self.cold.as_ref()?.tuning.as_ref()
+    }
+
+    /// The timeout of this call, else that of the function.
+    #[inline]
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        self.tuning().and_then(|tuning| tuning.timeout).or(self.spec.timeout())
+    }
+
+    /// The grace of this call, else that of the function; at most the longest one that its scope allows.
+    pub(super) fn grace(&self) -> Grace {
+        let own = self.tuning().and_then(|tuning| tuning.grace).or(self.spec.grace());
+        let longest = self.cold.as_ref().map_or(Grace::NONE, |cold| cold.longest_grace);
+        Grace::of(own).min(longest)
+    }
+
+    /// The function and the label of this call, for an error.
+    pub(super) fn origin(&self) -> Origin {
+        let label = self.tuning().and_then(|tuning| tuning.label.as_ref());
+        Origin::of_call(self.spec, label)
     }
 
     pub(super) fn set_spawned(&mut self) {
@@ -170,7 +213,7 @@ impl Core {
         self.cold.as_ref().map_or(Stop::No, |cold| cold.stop)
     }
 
-    /// When its token was last known not to have fired.
+    /// When its token was last seen not to have fired.
     pub(super) fn uncancelled(&self) -> CancelEpoch {
         self.cold.as_ref().map_or(CancelEpoch::NEVER, |cold| cold.uncancelled)
     }
@@ -203,7 +246,49 @@ impl Core {
     /// Enters the stack of runs, before the body is polled.
     #[inline]
     pub(super) fn push(&mut self) -> Pushed {
-        context::enter_run(self.spec, self.permit.is_some(), self.shields_if_any())
+        if self.cold.is_some() {
+            return self.push_cold();
+        }
+        let pushed = context::enter_run(self.spec, self.permit.is_some(), None);
+        if self.spec.timeout().is_some() {
+            let times = RunTimes { since: self.since, deadline: None, own: None };
+            stack::set_times(pushed, times);
+        }
+        pushed
+    }
+
+    /// The same if there may be shields, a timer or options of this call.
+    #[inline(never)]
+    fn push_cold(&mut self) -> Pushed {
+        let pushed = context::enter_run(self.spec, self.permit.is_some(), self.shields_if_any());
+        let has_own =
+            |cold: &Pin<Box<ColdState>>| cold.tuning.is_some() || cold.longest_grace != Grace::NONE;
+        if self.cold.as_ref().is_some_and(has_own) {
+            self.set_own_times(pushed);
+        } else if self.spec.timeout().is_some() {
+            let (since, deadline) = (self.since, self.deadline());
+            stack::set_times(pushed, RunTimes { since, deadline, own: None });
+        }
+        pushed
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_own_times(&self, pushed: Pushed) {
+        let grace = self.grace();
+        let grace = (grace != Grace::NONE).then(|| grace.into());
+        let own = Some(OwnTimes { timeout: self.timeout(), grace });
+        let (since, deadline) = (self.since, self.deadline());
+        stack::set_times(pushed, RunTimes { since, deadline, own });
+    }
+
+    /// When the timer of the timeout or of the grace ends, if it runs.
+    #[inline]
+    fn deadline(&self) -> Option<Instant> {
+        match &self.cold.as_ref()?.wait {
+            Some(Wait::Deadline(sleep)) => Some(sleep.deadline()),
+            _ => None,
+        }
     }
 
     /// Pops the run off the stack. This needs no guard: nothing unwinds out of a body.
@@ -242,7 +327,7 @@ impl Core {
     }
 
     /// Counts the end of a run, then releases its permit and drops what only a pending run needs.
-    // By force: the path of a run that has just returned is short.
+    // Always inlined: the path of a run that has just returned is short.
     #[inline(always)]
     fn release(&mut self, outcome: Outcome, counters: LocalMetrics) {
         counters.record_end(outcome);
@@ -258,7 +343,7 @@ impl Core {
 
     /// Starts the timer of the timeout, if the function has one and no timer runs.
     pub(super) fn arm_timeout(&mut self) {
-        let Some(timeout) = self.spec.timeout() else { return };
+        let Some(timeout) = self.timeout() else { return };
         let since = self.since;
         let wait = self.cold_mut().wait;
         if wait.is_none() {

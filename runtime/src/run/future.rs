@@ -5,6 +5,7 @@ use std::{
     future::Future,
     marker::PhantomData,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -15,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 #[cfg(debug_assertions)]
 use crate::run::machine::{Between, OnePoll};
 use crate::{
-    error::TaskError, function::TaskSpec, function::limit::Permit, outcome::Outcome, token::AsToken,
+    error::TaskError, function::TaskSpec, function::limit::Permit, outcome::Outcome,
+    token::AsToken, tuning::Tuning,
 };
 use crate::{
     run::body::{Failure, OnError, is_overdue, put_error_text, result},
@@ -27,7 +29,7 @@ use crate::{
 pin_project! {
     /// A call of a supervised function, lazy like any future: nothing runs until it is polled.
     ///
-    /// Its output is the function's return type. It holds the body inline and the token as it was given, borrowed or
+    /// Its output is the function's return type. It holds the body inline, and the token as it was passed, borrowed or
     /// owned. With an owned token and owned parameters it is `'static` and can be spawned, best by a
     /// [`Group`](crate::Group).
     ///
@@ -261,7 +263,7 @@ pub struct TaskCompletion<T, E> {
 }
 
 impl<T, E> TaskCompletion<T, E> {
-    /// That of a run that its owner aborted, which its scope counts as cancelled.
+    /// The completion of a run that its owner aborted, which its scope counts as cancelled.
     pub(crate) fn aborted(error: E) -> Self {
         Self { outcome: Outcome::Cancelled, overdue: false, nanos: 0, result: Err(error) }
     }
@@ -280,8 +282,8 @@ impl<S, E> sealed::Sealed for ErrInto<S, E> {}
 /// The trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a supervised future",
-    label = "nobody could stop it, name it or catch its panics",
-    note = "put `#[supervised]` on the function that makes it, or wrap it: `task!(\"name\", |token| …)`"
+    label = "it has no token and no name, and its panics are not caught",
+    note = "put `#[supervised]` on the function that returns it, or wrap it: `task!(\"name\", |token| …)`"
 )]
 pub trait SupervisedFuture: Future + sealed::Sealed {
     /// The success type.
@@ -293,6 +295,15 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     fn spec(&self) -> &'static TaskSpec;
     #[doc(hidden)]
     fn prepare(&mut self, prepared: Prepared);
+    /// Whether a call of this type may have its own options. A constant: other calls pay nothing.
+    #[doc(hidden)]
+    const MAY_BE_TUNED: bool = false;
+    /// Sets options of this call, before the first poll.
+    #[doc(hidden)]
+    fn tune(&mut self, tuning: Tuning);
+    /// The options of this call.
+    #[doc(hidden)]
+    fn tuning(&self) -> Option<&Arc<Tuning>>;
     /// Replaces the token, before the first poll, if it is the first one given here.
     #[doc(hidden)]
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
@@ -324,7 +335,7 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     }
 }
 
-/// What a scope passes to a run before it spawns it.
+/// The parts that a scope passes to a run before it spawns it.
 pub struct Prepared {
     pub(crate) permit: Option<Permit>,
     pub(crate) longest_grace: Option<Duration>,
@@ -345,6 +356,14 @@ where
 
     fn prepare(&mut self, prepared: Prepared) {
         self.run.prepare(prepared.permit, prepared.longest_grace);
+    }
+
+    fn tune(&mut self, tuning: Tuning) {
+        self.run.tune(tuning);
+    }
+
+    fn tuning(&self) -> Option<&Arc<Tuning>> {
+        self.run.tuning()
     }
 
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
@@ -412,6 +431,16 @@ where
 
     fn prepare(&mut self, prepared: Prepared) {
         self.supervised.prepare(prepared);
+    }
+
+    const MAY_BE_TUNED: bool = S::MAY_BE_TUNED;
+
+    fn tune(&mut self, tuning: Tuning) {
+        self.supervised.tune(tuning);
+    }
+
+    fn tuning(&self) -> Option<&Arc<Tuning>> {
+        self.supervised.tuning()
     }
 
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {

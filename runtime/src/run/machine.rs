@@ -1,8 +1,8 @@
 //! The state machine of a run, the same code for all functions: a poll, or the drop by its owner.
 //!
 //! A poll goes `enter` (the token, the permit, the start) → the body → `exit` (pending, or finished). The caller polls
-//! the body between the two halves, so the machine has no frame on the stack while a body runs: a function may call
-//! itself. There is one place that polls a body, whatever its run waited for.
+//! the body between the two halves, so the machine has no frame on the stack while a body runs, and a function may call
+//! itself. Bodies are polled at one place, after any kind of wait.
 //!
 //! Invariants
 //!
@@ -18,8 +18,8 @@
 //! 5. A run whose body is to be dropped while a shield is pending is overdue: it finishes with its last shield, or
 //!    when its body returns.
 //!
-//! `tests/behaviour/` checks 1 and 4 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 5 in `shield.rs`;
-//! `tests/composition/depth.rs` checks the stack of a function that calls itself.
+//! `tests/spec/behaviour/` checks 1 and 4 in `cancel.rs`, 2 in `panics.rs`, 3 in `limit.rs`, 5 in `shield.rs`;
+//! `tests/spec/composition/depth.rs` checks the stack of a function that calls itself.
 
 use std::{
     any::Any,
@@ -58,7 +58,7 @@ use crate::{
     telemetry::events,
 };
 
-/// What the task that polls a run already knows.
+/// Facts that the task that polls a run already knows.
 #[derive(Clone, Copy, Default)]
 pub struct PollContext<'a> {
     /// Wakes the task when its token fires: a run with the same token need not watch it.
@@ -115,7 +115,7 @@ pub(super) struct Lent<'a, 'c, B: ?Sized> {
 type LentBody<'a, 'c, 'b> = Lent<'a, 'c, dyn Body + 'b>;
 
 impl<'b> LentBody<'_, '_, 'b> {
-    /// For rare steps: most polls need no body here.
+    /// For rare steps: most polls do not need the body here.
     #[inline]
     fn step<'a>(&'a mut self, core: &'a mut Core, token: &'a CancellationToken) -> Step<'a>
     where
@@ -378,7 +378,7 @@ impl Step<'_> {
                 let completion = self.finish_cancelled();
                 StepFlow::Break(Poll::Ready(self.deliver(completion)))
             }
-            _ => panic!("a supervised future was polled after it had ended"),
+            _ => panic!("a supervised future was polled after completion"),
         }
     }
 
@@ -392,11 +392,11 @@ impl Step<'_> {
         cancel_waker: Option<&CancelWaker>,
     ) -> StepFlow {
         if self.core.spec.rejects_when_full() {
-            let rejected = Rejected::full(self.core.spec, limit.size());
+            let rejected = Rejected::full(self.core.origin(), limit.size());
             return self.reject(rejected);
         }
         if let Some(rejected) = deadlock::check_permit(self.core.spec) {
-            return self.reject(rejected);
+            return self.reject(rejected.of_call(self.core.origin()));
         }
         *self.core.cold_mut().wait = Some(Wait::Permit(Box::pin(Limit::acquire(limit))));
         self.core.state = RunState::Waiting;
@@ -470,7 +470,7 @@ impl Step<'_> {
             }
         }
         let is_overdue = matches!(self.core.stop(), Stop::Overdue(_));
-        if !is_overdue && self.core.spec.timeout().is_none() && self.core.timer().is_none() {
+        if !is_overdue && self.core.timeout().is_none() && self.core.timer().is_none() {
             return Poll::Pending;
         }
         self.poll_clock(cx).map(|completion| self.deliver(completion))
@@ -523,8 +523,7 @@ impl Step<'_> {
 
     /// Asks the body to stop, within its grace if it has one. Returns false if it has none and its token cannot fire.
     fn request_stop(&mut self) -> bool {
-        let longest_grace = *self.core.cold_mut().longest_grace;
-        let grace = Grace::of(self.core.spec.grace()).min(longest_grace);
+        let grace = self.core.grace();
         if !self.cancel_own_token() && grace == Grace::NONE {
             return false;
         }
@@ -594,7 +593,7 @@ impl Step<'_> {
 
     #[cold]
     fn finish_cancelled(&mut self) -> Completion {
-        let cancelled = Cancelled::new(self.core.spec, context::cause(self.core.uncancelled()));
+        let cancelled = Cancelled::new(self.core.origin(), context::cause(self.core.uncancelled()));
         self.finish_without_value(TaskError::Cancelled(cancelled))
     }
 
@@ -604,13 +603,13 @@ impl Step<'_> {
         match why {
             Overdue::Cancelled => self.finish_cancelled(),
             Overdue::GraceSpent(grace) => {
-                events::did_not_stop(self.core.spec.name(), grace.into());
+                events::did_not_stop(&self.core.origin(), grace.into());
                 Completion { overdue: true, ..self.finish_cancelled() }
             }
             Overdue::TimedOut => {
-                let spec = self.core.spec;
-                let timeout = spec.timeout().expect("a timer without grace is that of a timeout");
-                let timed_out = TimedOut::new(spec, timeout);
+                let timeout = self.core.timeout();
+                let timeout = timeout.expect("a timer without grace is that of a timeout");
+                let timed_out = TimedOut::new(self.core.origin(), timeout);
                 self.finish_without_value(TaskError::TimedOut(timed_out))
             }
         }
@@ -621,7 +620,7 @@ impl Step<'_> {
         // The returned value, then the body. Only the hook reports a second panic, in the drop of either.
         _ = self.drop_body();
         _ = self.drop_body();
-        let error = panicked(self.core.spec, caught);
+        let error = panicked(self.core.origin(), caught);
         self.finish_without_value(error)
     }
 
@@ -630,7 +629,7 @@ impl Step<'_> {
     fn finish_without_value(&mut self, error: TaskError) -> Completion {
         let error = match self.drop_body() {
             Ok(()) => error,
-            Err(caught) => panicked(self.core.spec, caught),
+            Err(caught) => panicked(self.core.origin(), caught),
         };
         let outcome = error.outcome();
         let nanos = self.core.record_and_release(outcome);
@@ -653,7 +652,7 @@ impl Step<'_> {
         if matches!(self.core.state, RunState::New | RunState::Done) {
             // A call that was never polled is no run, but the drop of its parameters may panic.
             if let Err(caught) = dropped {
-                _ = panicked(self.core.spec, caught);
+                _ = panicked(self.core.origin(), caught);
             }
             return;
         }
@@ -661,7 +660,7 @@ impl Step<'_> {
             // The same token may have dropped the owner, a moment before it cancels the run.
             Ok(()) if self.token.is_cancelled() || self.scope_is_stopping() => Outcome::Cancelled,
             Ok(()) => Outcome::Dropped,
-            Err(caught) => panicked(self.core.spec, caught).outcome(),
+            Err(caught) => panicked(self.core.origin(), caught).outcome(),
         };
         self.core.record_and_release(outcome);
     }

@@ -4,12 +4,15 @@
 //! state machine in `machine.rs`, which is compiled once and has the invariants of a run.
 //!
 //! Invariant: a spawned run whose body takes the token has its own child token before its first poll. Otherwise a body
-//! that fires its token would cancel its siblings. `tests/composition/tokens.rs` checks it.
+//! that fires its token would cancel its siblings. `tests/spec/composition/tokens.rs` checks it.
 
+pub(crate) mod boxed;
 pub(crate) mod future;
 pub(crate) mod output;
 pub(crate) mod restart;
 pub(crate) mod shield;
+pub(crate) mod tuned;
+pub(crate) mod within;
 
 mod body;
 mod core;
@@ -22,6 +25,7 @@ use std::{
     ops::ControlFlow,
     panic::catch_unwind,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -41,6 +45,7 @@ use crate::{
         output::Judge,
     },
     token::{self, AsToken},
+    tuning::Tuning,
 };
 
 pub(crate) use machine::PollContext;
@@ -120,6 +125,21 @@ impl<F: Future, T: AsToken> Run<F, T> {
     /// Whether the body was polled.
     fn has_started(&self) -> bool {
         self.core.has_started()
+    }
+
+    /// Sets options of this call.
+    pub(crate) fn tune(&mut self, tuning: Tuning) {
+        self.core.tune(tuning);
+    }
+
+    /// Sets the options of a call of several runs.
+    pub(super) fn set_tuning(&mut self, tuning: Arc<Tuning>) {
+        self.core.set_tuning(tuning);
+    }
+
+    /// The options of this call.
+    pub(crate) fn tuning(&self) -> Option<&Arc<Tuning>> {
+        self.core.tuning()
     }
 
     /// Prepares a run that is about to be spawned: with its permit, if its scope acquired one, and the longest grace

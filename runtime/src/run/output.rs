@@ -19,9 +19,9 @@ mod sealed {
 ///
 /// The trait is sealed.
 #[diagnostic::on_unimplemented(
-    message = "a supervised function cannot return `{Self}`: a panic, a cancellation or a timeout has no way out of it",
+    message = "the return type `{Self}` cannot carry a failure",
     label = "expected `()` or `Result<T, E>` with `E: From<TaskError>`",
-    note = "write `-> Result<_, TaskError>`, use an error that holds any other (`anyhow::Error`, `Box<dyn Error + Send + Sync>`, `io::Error`), or add a variant with `#[from] TaskError` to your own"
+    note = "write `-> Result<_, TaskError>`, use an error type that holds any error (`anyhow::Error`, `Box<dyn Error + Send + Sync>`, `io::Error`), or add a variant with `#[from] TaskError` to your error type"
 )]
 pub trait SupervisedOutput: sealed::Sealed + Sized {
     /// The success type.
@@ -111,7 +111,7 @@ pub enum Verdict {
     Error,
     /// An `Err` that carries `TaskError::Cancelled`.
     CarriesCancelled,
-    /// An `Err` that carries an `Unfinished`, whatever else it carries.
+    /// An `Err` that carries an `Unfinished`, among other things.
     CarriesUnfinished,
 }
 
@@ -145,7 +145,7 @@ impl Text {
         let mut next = Some(error);
         for _ in 0..Self::DEEPEST {
             let Some(error) = next else { return };
-            let mut link = Self::new(self.task);
+            let mut link = Self::new(self.task.clone());
             link.write_args("Display", format_args!("{error}"));
             if !self.text.contains(&link.text) {
                 let colon = if self.text.is_empty() { "" } else { ": " };
@@ -154,7 +154,7 @@ impl Text {
             next = match panic::catch(|| error.source()) {
                 Ok(source) => source.map(|source| source as &dyn Error),
                 Err(caught) => {
-                    _ = panicked(self.task, caught);
+                    _ = panicked(self.task.clone(), caught);
                     None
                 }
             };
@@ -165,7 +165,7 @@ impl Text {
     fn write_args(&mut self, trait_name: &'static str, error: fmt::Arguments<'_>) {
         // An `Err` means that the text was cut, which is no failure.
         if let Err(caught) = panic::catch(|| _ = fmt::write(self, error)) {
-            _ = panicked(self.task, caught);
+            _ = panicked(self.task.clone(), caught);
             _ = fmt::write(self, format_args!("(its `{trait_name}` panicked)"));
         }
     }
@@ -295,7 +295,7 @@ macro_rules! probes {
         pub trait $name {
             /// The return type.
             type Output;
-            /// The verdict on values of it.
+            /// The verdict on values of the type.
             fn __supervised_verdict(self) -> Judge<Self::Output>;
         }
         impl<$($generics)*> $name for $probe {

@@ -1,14 +1,14 @@
 //! A section that cancellation does not interrupt, with a deadline.
 //!
-//! Invariants, checked by `tests/behaviour/shield.rs`
+//! Invariants, checked by `tests/spec/behaviour/shield.rs`
 //!
 //! 1. Every run that a pending shield is polled in counts it, once, until it has ended, was dropped or has
 //!    passed its limit. A branch that is not polled for a while (`select!`, `FuturesUnordered`) counts on.
-//! 2. Whichever of these happens first, the runs that were to end are woken.
-//! 3. A run that is to end waits for the limits of the shields that it counts at the longest: a shield that is no
-//!    longer polled cannot hold it. (`shield_edges.rs`)
-//! 4. A run that is to end starts no further section, except as a part of a pending one: it ends right after that, even
-//!    if its body would go from one section to the next. (`shield_edges.rs`)
+//! 2. When any of these happens first, the runs that must end are woken.
+//! 3. A run that must end waits at most for the limits of the shields that it counts: a shield that is no longer polled
+//!    cannot delay it further. (`shield_edges.rs`)
+//! 4. A run that must end starts no further section, except inside a pending one: it ends right after that, even if its
+//!    body would go from one section to the next. (`shield_edges.rs`)
 //!
 //! `context/shields.rs` is the run's side of it.
 
@@ -41,13 +41,13 @@ use crate::{
 /// Runs a section that cancellation does not interrupt, for `limit` at the longest: for commits, flushes,
 /// acknowledgements.
 ///
-/// While the section is pending, the supervised runs around it are not dropped by their token, their
-/// timeout or their grace; they end right after: a run that is to end starts no further section, so put
-/// what belongs together into one. What does end it: an abort, a `select!` branch that loses, a dropped
-/// owner, and the end of the process at the grace of `#[supervised::main]`.
+/// While the section is pending, the supervised runs around it are not dropped by their token, their timeout or their
+/// grace. They end right after it, and start no further section: put work that belongs together into one section. The
+/// section itself is ended by an abort, a `select!` branch that loses, a dropped owner, and the end of the process at
+/// the grace of `#[supervised::main]`.
 ///
 /// The section gets its own token, for the supervised calls inside. It fires when `limit` has passed since the first
-/// poll; from then on the section is not protected, and the call still returns the result of the section.
+/// poll. From then on the section is not protected, and the call still returns the section's result.
 ///
 /// ```
 /// use std::time::Duration;
@@ -73,7 +73,7 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Follows trio's shielded cancel scopes, which should always have a deadline, too; here they do.
+/// Follows trio's shielded cancel scopes, which should always have a deadline. Here the deadline is mandatory.
 ///
 /// # Panics
 ///
@@ -107,7 +107,7 @@ pin_project! {
     /// # Cancel safety
     ///
     /// Dropped, it drops the section at its current `.await`: it delays cancellation, but not an explicit drop.
-    #[must_use = "a section does nothing until it is awaited"]
+    #[must_use = "a shield does nothing until it is awaited"]
     pub struct Shield<F> {
         limit: Duration,
         token: CancellationToken,
@@ -141,14 +141,15 @@ impl<F: Future> Future for Shield<F> {
             }
             ready!(budget::spend(cx));
             *this.state = ShieldState::Protects;
-            *this.scope = Some(context::section_scope());
-            this.deadline.set(Some(tokio::time::sleep(*this.limit)));
+            let deadline = tokio::time::sleep(*this.limit);
+            *this.scope = Some(context::shield_scope(deadline.deadline()));
+            this.deadline.set(Some(deadline));
         }
         if *this.state == ShieldState::Protects {
             let deadline = this.deadline.as_mut().as_pin_mut();
             let mut deadline = deadline.expect("a shield that protects has a deadline");
             this.counted.count(deadline.deadline());
-            // The section may have spent the budget, and the deadline must be heard all the same.
+            // The section may have used up the budget, and the deadline must be checked anyway.
             if std::pin::pin!(unconstrained(deadline.as_mut())).poll(cx).is_ready() {
                 *this.state = ShieldState::PastItsLimit;
                 let fire = || quietly(|| this.token.cancel());
@@ -161,7 +162,7 @@ impl<F: Future> Future for Shield<F> {
         }
         let polled = context::in_section(this.scope, || {
             let section = this.section.as_mut().as_pin_mut();
-            section.expect("a shield was polled after it had ended").poll(cx)
+            section.expect("a shield was polled after completion").poll(cx)
         });
         if polled.is_ready() {
             this.section.set(None);
@@ -180,24 +181,26 @@ impl<F> fmt::Debug for Shield<F> {
 /// Whether a run around it is ending, up to the section that this one is a part of.
 fn starts_too_late() -> bool {
     with_entries(|entries| {
-        let runs = entries.iter().rev().map_while(|entry| match entry {
-            StackEntry::Run { shields, .. } => Some(shields),
+        let around = entries.iter().rev().map_while(|entry| match entry {
+            StackEntry::Run { shields, .. } => Some(shields.as_ref()),
+            // One with a deadline ends like a run.
+            StackEntry::Section { scope: Some(scope), .. } => scope.shields().map(Some),
             StackEntry::Task { .. } | StackEntry::Section { .. } => None,
         });
-        runs.flatten().any(|shields| shields.is_ending_here())
+        around.flatten().any(|shields| shields.is_ending_here())
     })
 }
 
-/// The runs that count a shield, each with the deadline that it counts, until the shield ends.
+/// The runs and the sections with a deadline that count a shield, each with the deadline that it counts, until the shield ends.
 #[derive(Default)]
 struct Counted(Vec<(Arc<RunShields>, Instant)>);
 
 impl Counted {
-    /// Makes every run that polls this shield count it: it may have been moved into others.
+    /// Makes everything that polls this shield count it: it may have been moved into others.
     fn count(&mut self, deadline: Instant) {
         with_entries(|entries| {
             for entry in entries {
-                let Some(shields) = entry.shields() else { continue };
+                let Some(shields) = entry.counted_shields() else { continue };
                 if !self.0.iter().any(|(counting, _)| Arc::ptr_eq(counting, shields)) {
                     shields.add(deadline);
                     self.0.push((shields.clone(), deadline));

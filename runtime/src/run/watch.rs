@@ -21,7 +21,7 @@ pub(super) fn fired(token: &CancellationToken, cancel_waker: Option<&CancelWaker
     if cancel_waker.is_for(token) {
         return Some(token.is_cancelled());
     }
-    // The closure of the spawn may have ignored the token of its scope, which cancels the run all the same.
+    // The closure of the spawn may have ignored the token of its scope, which still cancels the run.
     cancel_waker.fired().then_some(true)
 }
 
@@ -36,6 +36,6 @@ pub(super) fn poll(
         watch.set(Some(token.clone().cancelled_owned()));
     }
     let watch = watch.as_pin_mut().expect("set above");
-    // The body may have spent the budget, and the token must be polled all the same.
+    // The body may have used up the budget, and the token must be polled anyway.
     pin!(unconstrained(watch)).poll(cx).is_ready()
 }

@@ -6,7 +6,7 @@
 //! stop  ── the last one first: its token fires, it ends or its time is over, the one before it ──> end
 //! ```
 //!
-//! Invariants, checked by `tests/behaviour/services.rs` and `tests/properties/tests/services.rs`
+//! Invariants, checked by `tests/spec/behaviour/services.rs` and `tests/properties/tests/services.rs`
 //!
 //! 1. A service starts only if all before it have started, and its token fires only if all after it have ended or were
 //!    aborted.
@@ -149,8 +149,8 @@ impl<'a> Running<'a> {
         let scope = context::nested_scope(plan.token.clone());
         let weak: Weak<State> = Arc::downgrade(state);
         Self {
-            _cancel_waker: CancelWaker::new(&plan.token, &scope, weak),
-            _tasks: registry::register(state),
+            _cancel_waker: CancelWaker::new(&plan.token, &scope, weak.clone()),
+            _tasks: registry::register(weak),
             _services: registry::services::register(state),
             plan,
             scope,

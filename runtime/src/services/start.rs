@@ -32,7 +32,7 @@ use crate::{
     services::ready::Ready,
     services::state::{ServiceId, State},
     services::task::{End, ServiceFailure, ServiceTask},
-    tasks::cell::{Report, Task},
+    tasks::cell::{Report, Task, set_tuning},
     tasks::name::task_name,
     tasks::spawner::{OnWorkers, Spawner},
 };
@@ -82,8 +82,9 @@ where
     let cancel_waker = CancelWaker::new(&token, &scope, weak);
     let task = Arc::new(ServiceTask::new(record.clone(), token, scope, cancel_waker));
     state.set_task(id, &task);
+    let label = set_tuning(&record, &run);
     run.prepare(Prepared { permit: None, longest_grace: None });
-    let span = events::task_span(span, record.scope().cuts_spans(), spec.name());
+    let span = events::task_span(span, record.scope().cuts_spans(), spec.name(), label.as_ref());
     let report = ServiceReporter { state: state.clone(), id, task: task.clone() };
     let tokio_id = OnWorkers::spawn(Task::new(record.clone(), span, &mut Some(run), report));
     record.set_id(tokio_id);
@@ -111,7 +112,7 @@ impl ServiceReporter {
                 Err(caught) => End::conversion_panicked(record, caught),
                 Ok(_) if overdue => End::Overdue(UnfinishedTask {
                     task: LiveTask::of(record),
-                    why: UnfinishedReason::OwnGrace(record.spec().grace()),
+                    why: UnfinishedReason::OwnGrace(record.grace()),
                 }),
                 Ok(error) if outcome == Outcome::Cancelled => {
                     End::Cancelled(self.as_cancellation(record, error))
@@ -142,13 +143,13 @@ impl ServiceReporter {
 }
 
 fn cancelled(record: &TaskRecord, cause: Cause) -> BoxError {
-    TaskError::Cancelled(Cancelled::new(record.spec(), cause)).into()
+    TaskError::Cancelled(Cancelled::new(record.origin(), cause)).into()
 }
 
 impl End {
     fn conversion_panicked(record: &TaskRecord, caught: Caught) -> Self {
         Self::Failed(ServiceFailure {
-            error: panicked(record.spec(), caught).into(),
+            error: panicked(record.origin(), caught).into(),
             outcome: Outcome::Panicked,
             text: None,
         })
@@ -156,19 +157,7 @@ impl End {
 }
 
 impl<E: ServiceError> Report<(), E> for ServiceReporter {
-    /// A failure that `run` does not return is logged.
-    const LOGS: bool = true;
-
     fn completed(
-        self,
-        record: &Arc<TaskRecord>,
-        ended: TaskCompletion<(), E>,
-        _: Option<CancellationToken>,
-    ) {
-        self.finish(record, ended, None);
-    }
-
-    fn failed(
         self,
         record: &Arc<TaskRecord>,
         ended: TaskCompletion<(), E>,
@@ -183,7 +172,7 @@ impl<E: ServiceError> Report<(), E> for ServiceReporter {
         self.end(End::Aborted(cancelled));
     }
 
-    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, _: fn(TaskError) -> E) {
+    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught) {
         self.end(End::conversion_panicked(record, caught));
     }
 

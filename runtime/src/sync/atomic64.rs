@@ -1,7 +1,7 @@
 //! The one place that names an atomic of 64 bits: some targets have none (32-bit PowerPC and MIPS, ARMv5).
 //!
 //! There it is a number behind a lock, as in tokio. A counter's lock is taken by the one thread that counts, and by the
-//! code that reads the counters. `tests/house` finds other uses, `.ci/supply` compiles for such a target.
+//! code that reads the counters. `tests/spec/house` finds other uses, `.ci/supply` compiles for such a target.
 
 #[cfg(target_has_atomic = "64")]
 pub(crate) use std::sync::atomic::AtomicU64;
@@ -54,7 +54,7 @@ mod tests {
     use super::locked::AtomicU64;
 
     #[test]
-    fn the_locked_one_loses_no_addition() {
+    fn the_locked_atomic_loses_no_addition() {
         static SUM: AtomicU64 = AtomicU64::new(0);
         thread::scope(|scope| {
             for _ in 0..4 {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_locked_one_wraps_around() {
+    fn the_locked_atomic_wraps_around() {
         let number = AtomicU64::default();
         number.store(u64::MAX, Ordering::Relaxed);
         assert_eq!(number.fetch_add(2, Ordering::Relaxed), u64::MAX);

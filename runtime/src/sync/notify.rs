@@ -1,7 +1,7 @@
 //! tokio's `Notify`, for the models.
 //!
-//! The part of it that the crate uses: `notify_waiters` wakes those that have been enabled, or polled, before it, and
-//! is forgotten then; one lock is around each of these, as in tokio.
+//! The subset that the crate uses: `notify_waiters` wakes the waiters that were enabled or polled before it, and is not
+//! remembered. Both take one lock, as in tokio.
 
 use std::{
     future::Future,
@@ -41,7 +41,7 @@ impl Notify {
 
 pub(crate) struct Notified<'a> {
     notify: &'a Notify,
-    /// Once it hears.
+    /// Once it is registered.
     number: Option<u64>,
 }
 

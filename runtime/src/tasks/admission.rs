@@ -6,7 +6,7 @@
 //!    time (`function/limit/pair.rs`). Otherwise two groups and one function could block each other, and so could a run
 //!    that spawns into its group while it holds the permit. No spawn waits for ever while runs end.
 //! 2. A wait is counted from its start to its end, however it ends: without the end, `stats` would show a waiting run
-//!    for ever. (`tests/behaviour`)
+//!    for ever. (`tests/spec/behaviour`)
 //! 3. A wait that would wait for itself is rejected: for a slot of the full group that it is in, or for a permit that a
 //!    run around it holds. It would never end.
 //!
@@ -262,7 +262,7 @@ impl<'a, N> AdmissionWait<'a, N> {
         }
         match std::mem::replace(self, Self::Done) {
             Self::NotMade(why) => Poll::Ready(Err(Refusal::NotMade(why))),
-            _ => panic!("a spawn was polled after it had ended"),
+            _ => panic!("a spawn was polled after completion"),
         }
     }
 

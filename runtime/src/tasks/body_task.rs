@@ -1,7 +1,12 @@
 //! The body of a main, or of a test, as a live task: the root of what it spawns.
 
-use std::sync::Arc;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+};
 
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -10,6 +15,8 @@ use crate::{
     registry,
     registry::HasTasks,
     registry::sharded_list::Registration,
+    run::output::Judge,
+    run::{PollContext, Run, RunResult},
     tasks::cell::TaskCell,
     telemetry::span::TaskSpan,
 };
@@ -48,11 +55,21 @@ impl BodyTask {
         let record = Arc::new(TaskRecord::new(spec, spec.place(), scope, OnThread::Entry));
         let body = Arc::new(Body(record.clone()));
         let cell = TaskCell::new(record, TaskSpan::none());
-        Self { cell, _registration: registry::register(&body), _body: body }
+        Self { cell, _registration: registry::register(Arc::downgrade(&body)), _body: body }
     }
 
-    /// Polls the body as a task.
-    pub(crate) fn poll<R>(&mut self, code: impl FnOnce() -> R) -> R {
-        self.cell.enter(code)
+    /// Runs the body on this thread, as a task.
+    pub(crate) fn block_on<F: Future>(
+        mut self,
+        runtime: &Runtime,
+        token: CancellationToken,
+        verdict: Judge<F::Output>,
+        body: impl FnOnce(CancellationToken) -> F,
+    ) -> RunResult<F::Output> {
+        let spec = self.cell.record().spec();
+        let mut run = pin!(Run::new(spec, token.clone(), verdict, body(token)));
+        runtime.block_on(poll_fn(|cx| {
+            self.cell.enter(|| run.as_mut().poll_result(cx, PollContext::default()))
+        }))
     }
 }

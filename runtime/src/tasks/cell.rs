@@ -6,7 +6,7 @@
 //! Invariants
 //!
 //! 1. The run is dropped before its end is reported: a `join` that returned while a value of a task still lived would
-//!    break code that reclaims it. (`tests/composition/life.rs`)
+//!    break code that reclaims it. (`tests/spec/composition/life.rs`)
 //! 2. The end is reported once, also if the task is aborted or its runtime shuts down: a second report would remove
 //!    another task's record, and without one a `join` would hang.
 //! 3. The events of the run and of its end are inside the task's span.
@@ -33,51 +33,45 @@ use crate::{
     context::tree::TaskRecord,
     error::{Cancelled, Origin, TaskError},
     panic,
-    panic::{Caught, drop_quietly},
+    panic::Caught,
     run::PollContext,
     run::future::{SupervisedFuture, TaskCompletion},
     telemetry::events,
     telemetry::span::TaskSpan,
+    tuning::Label,
 };
 
 /// Receives the end of a task, once.
 pub(crate) trait Report<T, E> {
     /// The run has ended by itself.
     ///
-    /// `token` is the run's token, if the run still has it.
+    /// `token` is the run's token, if the run still has it; `text` the text of its error, if it failed and the text is
+    /// known.
     fn completed(
         self,
         record: &Arc<TaskRecord>,
         ended: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
+        text: Option<Box<str>>,
     );
-    /// As [`completed`](Self::completed), if the run failed. `_text` is the text of its error, if [`Self::LOGS`] and if
-    /// it is known.
-    fn failed(
-        self,
-        record: &Arc<TaskRecord>,
-        ended: TaskCompletion<T, E>,
-        token: Option<CancellationToken>,
-        _text: Option<Box<str>>,
-    ) where
-        Self: Sized,
-    {
-        self.completed(record, ended, token);
-    }
-    /// Whether it may log the error of a failed run, and wants its text.
-    const LOGS: bool = false;
     /// The task was aborted. `error` converts into the error type of the run.
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E);
     /// A poll of the task panicked outside all boundaries, since the conversion into the run's error panicked.
-    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught, error: fn(TaskError) -> E)
-    where
-        Self: Sized,
-    {
-        drop_quietly(caught);
-        self.aborted(record, error);
-    }
+    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught);
     /// Wakes the task when the token of its scope fires.
     fn cancel_waker(&self) -> Option<&CancelWaker>;
+}
+
+/// Notes in the task's record the options of its call. Returns the label.
+#[inline]
+pub(crate) fn set_tuning<S: SupervisedFuture>(record: &TaskRecord, run: &S) -> Option<Label> {
+    if !S::MAY_BE_TUNED {
+        return None;
+    }
+    let tuning = run.tuning().cloned();
+    let label = tuning.as_ref().and_then(|tuning| tuning.label.clone());
+    record.set_tuning(tuning);
+    label
 }
 
 /// Makes the error of a task that was dropped before its run ended. Its scope fires the token before it aborts;
@@ -189,12 +183,8 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool {
         let cancel_waker = self.report.as_ref().and_then(Report::cancel_waker);
         let run = self.run.as_mut().as_pin_mut().expect("a task is polled until it has ended");
-        let text = R::LOGS.then_some(&self.text);
-        let Poll::Ready(ended) =
-            run.poll_completion(cx, PollContext { cancel_waker, now: Some(now), text })
-        else {
-            return false;
-        };
+        let poll_context = PollContext { cancel_waker, now: Some(now), text: Some(&self.text) };
+        let Poll::Ready(ended) = run.poll_completion(cx, poll_context) else { return false };
         self.ended = Some(ended);
         true
     }
@@ -207,10 +197,8 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
         let token = self.run.as_mut().as_pin_mut().and_then(S::take_back_token);
         self.run.set(None);
         if let (Some(report), Some(ended)) = (self.report.take(), self.ended.take()) {
-            match ended.result {
-                Ok(_) => report.completed(record, ended, token),
-                Err(_) => report.failed(record, ended, token, self.text.take()),
-            }
+            let text = if ended.result.is_err() { self.text.take() } else { None };
+            report.completed(record, ended, token, text);
         }
     }
 
@@ -222,7 +210,7 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
 
     fn on_poll_panicked(&mut self, record: &Arc<TaskRecord>, caught: Caught) {
         if let Some(report) = self.report.take() {
-            report.poll_panicked(record, caught, S::error);
+            report.poll_panicked(record, caught);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::panic::Location;
 
 use crate::{
+    error::Origin,
     outcome::Outcome,
     panic::drop_quietly,
     telemetry::events::{self, FailedScope},
@@ -10,7 +11,7 @@ use crate::{
 
 /// How a task failed.
 pub(crate) struct Failure<E> {
-    pub(crate) task: &'static str,
+    pub(crate) task: Origin,
     pub(crate) place: &'static Location<'static>,
     pub(crate) outcome: Outcome,
     pub(crate) error: E,
@@ -23,7 +24,7 @@ impl<E> Failure<E> {
     #[cold]
     pub(crate) fn log(self, scope: &FailedScope<'_>, why: &str) {
         let Self { task, place, outcome, error, text } = self;
-        events::task_failed(scope, task, place, outcome, text.as_deref(), why);
+        events::task_failed(scope, &task.title(), place, outcome, text.as_deref(), why);
         drop_quietly(error);
     }
 }

@@ -1,8 +1,8 @@
 //! Why a pool or a group refuses work, and the bound on the errors of the work that it accepts.
 
-use std::fmt;
+use std::{fmt, io};
 
-use crate::error::{Cancelled, Rejected};
+use crate::error::{Cancelled, GROUP_JOINED, POOL_CLOSED, Rejected, TaskError};
 
 /// The pool is closed: it was drained, or its last handle was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Closed;
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the pool is closed: it takes no more tasks")
+        f.write_str(POOL_CLOSED)
     }
 }
 
@@ -44,11 +44,31 @@ impl From<Rejected> for SpawnError {
     }
 }
 
+/// A closed pool and a joined group reject the task. Their errors do not know its name, and
+/// [`task`](TaskError::task) returns `unknown`.
+impl From<SpawnError> for TaskError {
+    fn from(error: SpawnError) -> Self {
+        match error {
+            SpawnError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            SpawnError::Rejected(rejected) => Self::Rejected(rejected),
+            SpawnError::Closed(_) => Self::Rejected(Rejected::pool_closed()),
+            SpawnError::Joined => Self::Rejected(Rejected::group_joined()),
+        }
+    }
+}
+
+/// Its kind is `Other`: `Interrupted` would make callers try again.
+impl From<SpawnError> for io::Error {
+    fn from(error: SpawnError) -> Self {
+        Self::other(error)
+    }
+}
+
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed(closed) => fmt::Display::fmt(closed, f),
-            Self::Joined => f.write_str("the group was joined: it takes no more tasks"),
+            Self::Joined => f.write_str(GROUP_JOINED),
             Self::Cancelled(cancelled) => fmt::Display::fmt(cancelled, f),
             Self::Rejected(rejected) => fmt::Display::fmt(rejected, f),
         }
@@ -82,10 +102,17 @@ impl From<Closed> for TrySpawnError {
     }
 }
 
+/// Its kind is `Other`: `WouldBlock` would make callers wait for a socket.
+impl From<TrySpawnError> for io::Error {
+    fn from(error: TrySpawnError) -> Self {
+        Self::other(error)
+    }
+}
+
 impl fmt::Display for TrySpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full => f.write_str("no slot of the pool is free, or no permit of the function"),
+            Self::Full => f.write_str("the pool has no free slot, or the function no free permit"),
             Self::Closed => Closed.fmt(f),
         }
     }
@@ -100,7 +127,7 @@ pub struct ZeroLimit;
 
 impl fmt::Display for ZeroLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the limit of a pool must not be 0: nothing would ever run")
+        f.write_str("the limit of a pool must not be 0: no task could run")
     }
 }
 
@@ -110,9 +137,9 @@ impl std::error::Error for ZeroLimit {}
 ///
 /// Implemented for all of them, and for nothing else.
 #[diagnostic::on_unimplemented(
-    message = "a pool logs the failures of its tasks, and `{Self}` cannot be displayed",
-    label = "`{Self}` has no `Display`",
-    note = "implement `Display` for it, or convert it into an error that has one: `|token| save(token).err_into::<SaveError>()`"
+    message = "a pool logs the failures of its tasks, and `{Self}` does not implement `Display`",
+    label = "no `Display`",
+    note = "implement `Display` for it, or convert it into an error that does: `|token| save(token).err_into::<SaveError>()`"
 )]
 pub trait LoggedError: fmt::Display {}
 

@@ -1,19 +1,20 @@
-//! Every event that the runtime logs through `tracing`, once each, with the bounds of those that can be many. A subscriber
+//! Every event that the runtime logs through `tracing`, once each, with the rate limits of frequent ones. A subscriber
 //! that panics loses the event, and nothing else: see `span.rs`.
 
 pub(crate) mod rate;
 
 use std::{fmt, panic::Location, time::Duration};
 
-use tracing::{Level, Span, field, span};
+use tracing::{Level, Span, field};
 
 use crate::{
     cause::{Cause, Signal},
-    error::{Panic, TaskError},
+    error::{Origin, Panic, TaskError},
     outcome::Outcome,
     panic::{PanicLocation, backtraces, recent},
     telemetry::events::rate::Rate,
     telemetry::span::{TaskSpan, call_subscriber},
+    tuning::{Label, TaskTitle},
 };
 
 /// The failures of pool tasks, which have no caller to return them to.
@@ -47,51 +48,46 @@ pub(crate) fn has_counted() -> bool {
     ALL.iter().any(|rate| rate.has_counted())
 }
 
-/// The span of a task of a group or a worker of a map: inside the one that the scope was made in, whichever task
-/// spawns it. Inside that of the spawner, the spans of tasks that spawn their successors would nest without end.
-/// Cut, it is inside none, since too many are around it.
-pub(crate) fn task_span(made_in: &TaskSpan, is_cut: bool, name: &'static str) -> TaskSpan {
-    if is_cut {
-        return root_task_span(name);
-    }
-    let span = TaskSpan::new(|| {
-        tracing::info_span!(
-            target: "tokio_supervised",
-            parent: made_in.as_span(),
-            "task",
-            task.name = name,
-            task.id = field::Empty
-        )
-    });
-    follow_current(&span, made_in.as_span().id());
-    span
+/// The span of a task of a group or a worker of a map: a child of the span in which the scope was created, no matter
+/// which task spawns it. As children of the spawner's span, the spans of tasks that spawn their successors would nest
+/// without bound. If the scope is nested too deeply (`is_cut`), the span has no parent.
+pub(crate) fn task_span(
+    made_in: &TaskSpan,
+    is_cut: bool,
+    name: &'static str,
+    label: Option<&Label>,
+) -> TaskSpan {
+    new_task_span((!is_cut).then_some(made_in), name, label)
 }
 
 /// The span of a task of a pool, which outlives its spawner: inside none.
-pub(crate) fn root_task_span(name: &'static str) -> TaskSpan {
+pub(crate) fn root_task_span(name: &'static str, label: Option<&Label>) -> TaskSpan {
+    new_task_span(None, name, label)
+}
+
+/// Creates a span inside `parent`. It follows from that of the spawner, unless that is the parent.
+#[inline]
+fn new_task_span(parent: Option<&TaskSpan>, name: &'static str, label: Option<&Label>) -> TaskSpan {
+    let parent = || parent.and_then(|parent| parent.as_span().id());
     let span = TaskSpan::new(|| {
         tracing::info_span!(
             target: "tokio_supervised",
-            parent: None,
+            parent: parent(),
             "task",
             task.name = name,
+            task.label = label.map(Label::as_str),
             task.id = field::Empty
         )
     });
-    follow_current(&span, None);
-    span
-}
-
-/// Notes the span of the spawner, unless that is the parent.
-fn follow_current(span: &TaskSpan, parent: Option<span::Id>) {
     if !span.is_disabled() {
         call_subscriber(|| {
             let spawner = Span::current().id();
-            if spawner != parent {
+            if spawner != parent() {
                 span.as_span().follows_from(spawner);
             }
         });
     }
+    span
 }
 
 /// Records tokio's id of the task, which is known from its first poll on.
@@ -117,6 +113,7 @@ pub(crate) fn panicked(panic: &Panic) {
             target: "tokio_supervised",
             {
                 "task.name" = panic.task(),
+                "task.label" = panic.label(),
                 "task.id" = tokio::task::try_id().map(field::display),
                 "exception.type" = "panic",
                 "exception.message" = panic.message(),
@@ -129,7 +126,7 @@ pub(crate) fn panicked(panic: &Panic) {
     backtraces::log(panic);
 }
 
-/// `ERROR`: panics, more than are logged one by one.
+/// `ERROR`: the number of panics that were not logged one by one.
 #[cold]
 fn more_panicked(task: &'static str, count: u64, within: Duration) {
     let within = whole_millis(within);
@@ -142,12 +139,13 @@ fn more_panicked(task: &'static str, count: u64, within: Duration) {
 
 /// `WARN`: a body that had the token did not end within its grace, and was dropped.
 #[cold]
-pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
+pub(crate) fn did_not_stop(task: &Origin, grace: Duration) {
+    let title = task.title();
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "task.name" = task, "grace" = ?grace },
-            "task `{task}` did not stop within its grace of {grace:?}: dropped"
+            { "task.name" = title.name, "task.label" = title.label, "grace" = ?grace },
+            "{title} did not stop within its grace of {grace:?} and was dropped"
         );
     });
 }
@@ -155,23 +153,25 @@ pub(crate) fn did_not_stop(task: &'static str, grace: Duration) {
 /// `WARN`: a run ended, and another one follows. Nothing else reports the error of the run.
 #[cold]
 pub(crate) fn restarts(
-    task: &'static str,
+    task: &Origin,
     outcome: Outcome,
     error: Option<&str>,
     number: u64,
     wait: Duration,
 ) {
+    let title = task.title();
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
             {
-                "task.name" = task,
+                "task.name" = title.name,
+                "task.label" = title.label,
                 "outcome" = outcome.as_str(),
                 "error" = error,
                 "restart" = number,
                 "wait" = ?wait,
             },
-            "task `{task}` ended as `{outcome}`{}: restart {number} in {wait:?}",
+            "{title} ended as `{outcome}`{}: restart {number} in {wait:?}",
             InParentheses(error)
         );
     });
@@ -189,31 +189,39 @@ impl fmt::Display for InParentheses<'_> {
 /// `WARN`: a run ended, and the runtime has no timer for the wait before the next one. Nothing else reports the error
 /// of the run: the call returns the panic of the timer.
 #[cold]
-pub(crate) fn cannot_restart(task: &'static str, outcome: Outcome, error: Option<&str>) {
+pub(crate) fn cannot_restart(task: &Origin, outcome: Outcome, error: Option<&str>) {
+    let title = task.title();
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "task.name" = task, "outcome" = outcome.as_str(), "error" = error },
-            "task `{task}` ended as `{outcome}`{}: it cannot restart, since its runtime has no timer",
+            {
+                "task.name" = title.name,
+                "task.label" = title.label,
+                "outcome" = outcome.as_str(),
+                "error" = error,
+            },
+            "{title} ended as `{outcome}`{}; it cannot restart because its runtime has no timer: build the runtime with `enable_time`",
             InParentheses(error)
         );
     });
 }
 
-/// `WARN`: a run ended, and no other one follows, since there were too many. The failure itself is the result of the
-/// call: its caller reports it, or the pool or group that it was spawned into.
+/// `WARN`: a run ended, and its call does not restart because `max_restarts` was reached. The failure itself is the
+/// result of the call: its caller reports it, or the pool or group that it was spawned into.
 #[cold]
-pub(crate) fn restarts_exhausted(
-    task: &'static str,
-    outcome: Outcome,
-    most: u32,
-    window: Duration,
-) {
+pub(crate) fn restarts_exhausted(task: &Origin, outcome: Outcome, most: u32, window: Duration) {
+    let title = task.title();
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            { "task.name" = task, "outcome" = outcome.as_str(), "restarts" = most, "window" = ?window },
-            "task `{task}` ended as `{outcome}` and gives up: {most} restarts within {window:?} were allowed"
+            {
+                "task.name" = title.name,
+                "task.label" = title.label,
+                "outcome" = outcome.as_str(),
+                "restarts" = most,
+                "window" = ?window,
+            },
+            "{title} ended as `{outcome}` and is not restarted again: `max_restarts` allows {most} restarts within {window:?}"
         );
     });
 }
@@ -221,19 +229,19 @@ pub(crate) fn restarts_exhausted(
 /// An error that a function that returns `()` cannot return.
 #[cold]
 pub(crate) fn error_discarded(error: &TaskError) {
-    let task = error.task();
+    let TaskTitle { name, label } = error.title();
     match error {
         // `panicked` has logged it.
         TaskError::Panicked(_) => {}
-        // Someone asked for it.
+        // It was requested.
         TaskError::Cancelled(_) => {
             call_subscriber(
-                || tracing::debug!(target: "tokio_supervised", { "task.name" = task }, "{error}"),
+                || tracing::debug!(target: "tokio_supervised", { "task.name" = name, "task.label" = label }, "{error}"),
             );
         }
         TaskError::TimedOut(_) | TaskError::Rejected(_) => {
             call_subscriber(
-                || tracing::warn!(target: "tokio_supervised", { "task.name" = task }, "{error}"),
+                || tracing::warn!(target: "tokio_supervised", { "task.name" = name, "task.label" = label }, "{error}"),
             );
         }
     }
@@ -246,7 +254,7 @@ pub(crate) fn group_dropped(tasks: usize, place: &Location<'_>) {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks },
-            "a group made at {place} was dropped with {tasks} of its tasks running: cancelled, and aborted where they can be; call `join` to wait for them"
+            "the group created at {place} was dropped with {tasks} of its tasks running; they were cancelled and, unless blocking, aborted: call `join` to wait for them"
         );
     });
 }
@@ -261,7 +269,7 @@ pub(crate) enum FailedScope<'a> {
 impl fmt::Display for FailedScope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Group(place) => write!(f, "its group made at {place}"),
+            Self::Group(place) => write!(f, "its group created at {place}"),
             Self::Map => f.write_str("the map"),
         }
     }
@@ -274,7 +282,7 @@ impl fmt::Display for FailedScope<'_> {
 #[cold]
 pub(crate) fn task_failed(
     scope: &FailedScope<'_>,
-    task: &'static str,
+    title: &TaskTitle<'_>,
     place: &Location<'_>,
     outcome: Outcome,
     error: Option<&str>,
@@ -282,20 +290,21 @@ pub(crate) fn task_failed(
 ) {
     let (failures, placed) = match scope {
         FailedScope::Group(_) => (&GROUP_FAILURES, "spawned at"),
-        FailedScope::Map => (&MAP_FAILURES, "of a map made at"),
+        FailedScope::Map => (&MAP_FAILURES, "of a map created at"),
     };
     macro_rules! at {
         ($level:ident) => {
             tracing::$level!(
                 target: "tokio_supervised",
                 {
-                    "task.name" = task,
+                    "task.name" = title.name,
+                    "task.label" = title.label,
                     "task.id" = tokio::task::try_id().map(field::display),
                     "task.place" = %place,
                     "outcome" = outcome.as_str(),
                     "error" = error,
                 },
-                "task `{task}` {placed} {place} ended as {outcome}{}{}; {scope} {why}",
+                "{title} {placed} {place} ended as {outcome}{}{}; {scope} {why}",
                 if error.is_some() { ": " } else { "" },
                 error.unwrap_or_default()
             )
@@ -304,12 +313,13 @@ pub(crate) fn task_failed(
     match outcome {
         Outcome::Panicked => {}
         Outcome::Cancelled => _ = call_subscriber(|| at!(debug)),
-        _ if failures.admits(task) => _ = call_subscriber(|| at!(warn)),
+        _ if failures.admits(title.name) => _ = call_subscriber(|| at!(warn)),
         _ => {}
     }
 }
 
-/// `ERROR` or `WARN`: tasks of pools or groups, or runs of maps, failed, more than are logged one by one.
+/// `ERROR` or `WARN`: the number of failures of tasks of pools or groups, or of runs of maps, that were not logged one
+/// by one.
 #[cold]
 fn more_failed(level: Level, scope: &str, task: &'static str, count: u64, within: Duration) {
     let within = whole_millis(within);
@@ -330,7 +340,7 @@ fn whole_millis(duration: Duration) -> Duration {
     Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// `WARN`: a group refused spawns, and their callers do not know.
+/// `WARN`: a group refused spawns whose callers were not notified.
 #[cold]
 pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, place: &Location<'_>) {
     let spawns_of = if spawns == 1 { "spawn, of" } else { "spawns, the first of" };
@@ -338,7 +348,7 @@ pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, pla
         tracing::warn!(
             target: "tokio_supervised",
             { "task.name" = task, "refused" = spawns, "cause" = %cause },
-            "a group made at {place} refused {spawns} {spawns_of} task `{task}`, since it was cancelled: {cause}"
+            "the group created at {place} refused {spawns} {spawns_of} task `{task}` because it was cancelled: {cause}"
         );
     });
 }
@@ -346,18 +356,19 @@ pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, pla
 /// `ERROR`: a task of a pool failed; it has no caller to return the failure to. If it was cancelled, `DEBUG`.
 ///
 /// The caller checks [`POOL_FAILURES`] first.
-pub(crate) fn pool_task_failed(task: &'static str, outcome: Outcome, error: &str) {
+pub(crate) fn pool_task_failed(title: &TaskTitle<'_>, outcome: Outcome, error: &str) {
     macro_rules! at {
         ($level:ident) => {
             tracing::$level!(
                 target: "tokio_supervised",
                 {
-                    "task.name" = task,
+                    "task.name" = title.name,
+                    "task.label" = title.label,
                     "task.id" = tokio::task::try_id().map(field::display),
                     "outcome" = outcome.as_str(),
                     "error" = error,
                 },
-                "task `{task}` of a pool ended as {outcome}: {error}"
+                "{title} of a pool ended as {outcome}: {error}"
             )
         };
     }
@@ -375,7 +386,7 @@ pub(crate) fn not_drained(tasks: usize, unfinished: &str, cut: &str, place: &Loc
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks, "unfinished" = unfinished, "cut" = cut },
-            "a pool made at {place} was drained, and {tasks} of its tasks did not finish"
+            "the pool created at {place} was drained, but {tasks} of its tasks did not finish"
         );
     });
 }
@@ -387,7 +398,7 @@ pub(crate) fn pool_tasks_lost(tasks: usize, cut: &str, place: &Location<'_>) {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = tasks, "cut" = cut },
-            "a pool made at {place} lost {tasks} of its tasks"
+            "the pool created at {place} lost {tasks} of its tasks: their runtime was dropped, or they panicked outside of their bodies"
         );
     });
 }
@@ -466,7 +477,7 @@ pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {
         tracing::warn!(
             target: "tokio_supervised",
             { "tasks" = count, "unfinished" = list.as_str() },
-            "a pool made at {place} was dropped with {count} of its tasks running: cancelled, and aborted where they can be; call `drain` to let them finish"
+            "the pool created at {place} was dropped with {count} of its tasks running; they were cancelled and, unless blocking, aborted: call `drain` to let them finish"
         );
     });
 }
@@ -477,7 +488,7 @@ pub(crate) fn pool_cancelled_by_another(place: &Location<'_>) {
     call_subscriber(|| {
         tracing::warn!(
             target: "tokio_supervised",
-            "the token of the pool made at {place} was cancelled by something other than the pool, and its running tasks with it: later tasks get a new token; in the closure of a spawn, cancel `token.child_token()` instead"
+            "the token of the pool created at {place} was cancelled by something other than the pool, which cancelled its running tasks; later tasks get a new token: in a spawn's closure, cancel `token.child_token()` instead"
         );
     });
 }
@@ -496,24 +507,24 @@ pub(crate) fn shutting_down(signal: Signal, grace: Duration) {
     });
 }
 
-/// `ERROR`: main has ended, and pools are left that could not be drained.
+/// `ERROR`: main has ended, and some pools could not be drained.
 pub(crate) fn undrained(unfinished: &str) {
     call_subscriber(|| {
         tracing::error!(
             target: "tokio_supervised",
             { "unfinished" = unfinished },
-            "the pools could not be drained: exiting with what did not stop"
+            "some tasks of pools did not finish: exiting with code 75"
         );
     });
 }
 
-/// `ERROR`: the grace of main is spent.
+/// `ERROR`: the grace of main has expired.
 pub(crate) fn grace_spent(grace: Duration, unfinished: &str) {
     call_subscriber(|| {
         tracing::error!(
             target: "tokio_supervised",
             { "grace" = ?grace, "unfinished" = unfinished },
-            "the grace of {grace:?} is spent: exiting with what did not stop"
+            "the grace of {grace:?} expired before all tasks stopped: exiting with code 75"
         );
     });
 }

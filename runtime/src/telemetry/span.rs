@@ -1,4 +1,4 @@
-//! The span of a task, whatever its subscriber does.
+//! The span of a task. A subscriber's panics do not reach the caller.
 //!
 //! A subscriber is foreign code that is called wherever a task is made, polled and dropped. One that panics there
 //! loses what it should have recorded, and nothing else: the hook reports the panic, and the task continues.

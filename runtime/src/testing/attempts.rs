@@ -18,28 +18,38 @@ const LONGEST: Duration = Duration::from_millis(100);
 /// How many threads pause together, at most.
 const MOST_THREADS: usize = 32;
 
-/// How late a pause may end on a machine that has a processor to spare.
+/// How late a pause may end on a machine with a free processor.
 const LATE: Duration = Duration::from_millis(5);
 
-/// How long the checks take at most, on a machine that has none to spare.
+/// How long the checks take at most, on a machine without a free one.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The pauses between two checks of tasks that are about to end, or are leaks.
+/// The checks of tasks that are about to end, or are leaks, and the pauses between them.
 ///
 /// Time alone proves nothing on a starved machine: the remaining tasks may not have run at all. So as many threads pause
 /// as have to run before the tasks can end. A pause that ends late shows that the machine is starved, and is repeated.
-pub(crate) struct Pauses {
+pub(crate) struct Attempts {
     left: u32,
     next: Duration,
     since: Instant,
+    times: u32,
 }
 
-impl Pauses {
+impl Attempts {
     pub(crate) fn new() -> Self {
-        Self { left: PAUSES, next: SHORTEST, since: Instant::now() }
+        Self { left: PAUSES, next: SHORTEST, since: Instant::now(), times: 0 }
     }
 
-    /// Pauses that many threads. Returns false if the pauses are used up.
+    /// Counts a check.
+    pub(crate) fn record(&mut self) {
+        self.times += 1;
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        Summary { times: self.times, within: self.since.elapsed() }
+    }
+
+    /// Attempts that many threads. Returns false if the pauses are used up.
     pub(crate) fn pause(&mut self, threads: usize) -> bool {
         if self.left == 0 || self.since.elapsed() > PATIENCE {
             return false;
@@ -84,26 +94,6 @@ pub(crate) struct Summary {
     pub(crate) within: Duration,
 }
 
-/// Counts checks.
-pub(crate) struct Attempts {
-    since: Instant,
-    times: u32,
-}
-
-impl Attempts {
-    pub(crate) fn new() -> Self {
-        Self { since: Instant::now(), times: 0 }
-    }
-
-    pub(crate) fn record(&mut self) {
-        self.times += 1;
-    }
-
-    pub(crate) fn finish(self) -> Summary {
-        Summary { times: self.times, within: self.since.elapsed() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,12 +105,12 @@ mod tests {
         attempts.record();
         attempts.record();
         attempts.record();
-        assert_eq!(attempts.finish().times, 3);
+        assert_eq!(attempts.summary().times, 3);
     }
 
     #[test]
     fn pauses_on_time_add_up_to_less_than_half_a_second() {
-        let mut pauses = Pauses::new();
+        let mut pauses = Attempts::new();
         let mut all = Vec::new();
         while pauses.left > 0 {
             all.push(pauses.next);
@@ -133,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_pause_that_ends_late_is_repeated() {
-        let mut pauses = Pauses::new();
+        let mut pauses = Attempts::new();
         pauses.count(SHORTEST + LATE + SHORTEST);
         assert_eq!((pauses.left, pauses.next), (PAUSES, SHORTEST));
         pauses.count(SHORTEST + LATE);
@@ -141,9 +131,9 @@ mod tests {
     }
 
     #[test]
-    fn patience_ends_on_a_machine_that_is_always_late() {
+    fn the_check_ends_on_a_machine_that_is_always_late() {
         let long_ago = Instant::now().checked_sub(PATIENCE + LATE).expect("the clock is older");
-        let mut pauses = Pauses { since: long_ago, ..Pauses::new() };
+        let mut pauses = Attempts { since: long_ago, ..Attempts::new() };
         assert!(!pauses.pause(1));
     }
 }

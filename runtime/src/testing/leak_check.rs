@@ -21,12 +21,12 @@ use crate::{
     registry::snapshot::tree_of,
 };
 use crate::{
-    testing::attempts::{Attempts, Pauses, Summary},
+    testing::attempts::{Attempts, Summary},
     testing::leaks::Leaks,
     testing::threads::Threads,
 };
 
-/// Checks whether code left tasks behind in its runtime.
+/// Checks whether code leaked tasks in its runtime.
 ///
 /// ```
 /// use tokio_supervised::{Group, LeakCheck, TaskError, supervised};
@@ -53,13 +53,13 @@ use crate::{
 /// # What it sees
 ///
 /// It sees supervised tasks by name: on workers, of `spawn_local` and of `spawn_blocking`. It sees other tasks of the
-/// runtime only as a number: an earlier task that ends during the check hides one that was left behind. It does not see
-/// blocking threads of `tokio::task::spawn_blocking` (only the builder of a runtime can count them), tasks of another
-/// runtime, and unsupervised tasks in a `LocalSet`.
+/// runtime only as a number: an earlier task that ends during the check hides one leak. It does not see blocking
+/// threads of `tokio::task::spawn_blocking` (only the builder of a runtime can count them), tasks of another runtime,
+/// and unsupervised tasks in a `LocalSet`.
 ///
 /// From the first check of a process on, each spawn records its runtime, which costs a few nanoseconds.
 #[derive(Debug)]
-#[must_use = "a check that nobody verifies finds nothing"]
+#[must_use = "a leak check finds nothing until `verify` is awaited"]
 pub struct LeakCheck {
     runtime: Handle,
     /// The earlier records, by address. The weak reference keeps the address from being reused.
@@ -124,8 +124,8 @@ impl LeakCheck {
         self
     }
 
-    /// Checks at once, and if something is left, 20 times more in the next 0.43 s, at growing intervals: a task that
-    /// ends a moment late is no leak. If nothing is left, it takes no time. May be called again.
+    /// If nothing is left, returns at once. Otherwise checks 20 times more in the next 0.43 s, at growing intervals: a
+    /// task that ends a moment late is no leak. May be called again.
     ///
     /// On a machine without a free processor it takes longer, up to 10 s: an interval that ends late, because the
     /// system did not run this process, is repeated.
@@ -143,11 +143,10 @@ impl LeakCheck {
     pub async fn verify(&self) -> Result<(), Leaks> {
         budget::spent().await;
         let mut attempts = Attempts::new();
-        let mut pauses = Pauses::new();
         while let Some(left) = self.check_once(&mut attempts) {
             tokio::task::yield_now().await;
-            if !pauses.pause(left.threads_needed()) {
-                return Err(self.blame(&left, attempts.finish()));
+            if !attempts.pause(left.threads_needed()) {
+                return Err(self.blame(&left, attempts.summary()));
             }
             tokio::task::yield_now().await;
         }
@@ -160,10 +159,10 @@ impl LeakCheck {
         mut attempts: Attempts,
         first: Found,
     ) -> Result<(), Leaks> {
-        let (mut pauses, mut found) = (Pauses::new(), Some(first));
+        let mut found = Some(first);
         while let Some(left) = found {
-            if !pauses.pause(left.threads_needed()) {
-                return Err(self.blame(&left, attempts.finish()));
+            if !attempts.pause(left.threads_needed()) {
+                return Err(self.blame(&left, attempts.summary()));
             }
             found = self.check_once(&mut attempts);
         }

@@ -1,4 +1,4 @@
-//! The error of a leak check: what was left behind, and what to do about it.
+//! The error of a leak check: the leaked tasks, the common causes, and how to allow leaks.
 
 use std::{error::Error, fmt};
 
@@ -10,18 +10,18 @@ use crate::{
 /// How many tasks the message lists one by one.
 const MOST_LISTED: usize = 20;
 
-const USUAL_CAUSES: &str = "\
-The usual causes:
-  - a channel end that is kept: a task waits in `recv` for a sender that lives on in a variable, a static or
-    the task itself. Drop every sender before the end, or fire the task's token.
-  - a way out that passes by the join: `return`, `break`, a branch of `select!`. Join each group and drain
-    each pool on every way out.
-  - a wait for what never comes: a lock whose guard is kept, a reply, a timer while time is paused; or a loop
-    without an `.await`. Put a timeout on the wait, or look at the token there.";
+const COMMON_CAUSES: &str = "\
+Common causes:
+  - a sender that is kept alive: a task waits in `recv`, and a variable, a static or the task itself still
+    holds a sender. Drop every sender before the test ends, or cancel the task's token.
+  - an early exit that skips the `join`: `return`, `break`, a branch of `select!`. Join each group and drain
+    each pool on every path.
+  - a wait that never ends: for a lock whose guard is held, a reply that never comes, a timer while time is
+    paused; or a loop without an `.await`. Add a timeout, or check the token in the loop.";
 
 /// The tasks and threads that a leak check found.
 ///
-/// `Display` lists each with its name, id, state, age, spawn place and parent, then the usual causes and how to allow
+/// `Display` lists each with its name, id, state, age, spawn place and parent, then the common causes and how to allow
 /// leaks.
 #[derive(Clone, Debug)]
 pub struct Leaks {
@@ -39,13 +39,13 @@ impl Leaks {
         &self.tasks
     }
 
-    /// The number of live tokio tasks that this crate did not spawn. tokio says no more about them.
+    /// The number of live tokio tasks that this crate did not spawn. tokio exposes no more about them.
     #[must_use]
     pub fn unsupervised(&self) -> usize {
         self.unsupervised
     }
 
-    /// `2 tasks, 1 unsupervised task and 1 blocking thread`.
+    /// `2 tasks, 1 untracked tokio task and 1 blocking thread`.
     fn count(&self) -> String {
         let of = |count: usize, one: &str, many: &str| match count {
             0 => None,
@@ -54,7 +54,7 @@ impl Leaks {
         };
         let parts: Vec<_> = [
             of(self.tasks.len(), "task", "tasks"),
-            of(self.unsupervised, "unsupervised task", "unsupervised tasks"),
+            of(self.unsupervised, "untracked tokio task", "untracked tokio tasks"),
             of(self.threads, "blocking thread", "blocking threads"),
         ]
         .into_iter()
@@ -72,8 +72,8 @@ impl fmt::Display for Leaks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.count();
         match self.test {
-            Some(test) => writeln!(f, "the test `{test}` is over, and left behind {count}:")?,
-            None => writeln!(f, "the work is done, and left behind {count}:")?,
+            Some(test) => writeln!(f, "test `{test}` leaked {count}:")?,
+            None => writeln!(f, "leaked {count}:")?,
         }
         f.write_str("\n")?;
         for task in self.tasks.iter().take(MOST_LISTED) {
@@ -84,44 +84,44 @@ impl fmt::Display for Leaks {
         }
         match self.unsupervised {
             0 => {}
-            1 => writeln!(f, "  1 unsupervised task: {UNSUPERVISED}")?,
-            many => writeln!(f, "  {many} unsupervised tasks: {UNSUPERVISED}")?,
+            1 => writeln!(f, "  1 untracked tokio task, {UNTRACKED}")?,
+            many => writeln!(f, "  {many} untracked tokio tasks, {UNTRACKED}")?,
         }
         match self.threads {
             0 => {}
-            1 => writeln!(f, "  1 blocking thread: {BLOCKING}")?,
-            many => writeln!(f, "  {many} blocking threads: {BLOCKING}")?,
+            1 => writeln!(f, "  1 blocking thread, {BLOCKING}")?,
+            many => writeln!(f, "  {many} blocking threads, {BLOCKING}")?,
         }
         let Summary { times, within } = self.summary;
         writeln!(
             f,
-            "\nLooked {times} times within {}: what ends a moment late is not in the list.\n",
+            "\nChecked {times} times within {}: tasks that ended meanwhile are not listed.\n",
             Age(within)
         )?;
-        writeln!(f, "{USUAL_CAUSES}\n")?;
+        writeln!(f, "{COMMON_CAUSES}\n")?;
         match (self.test, self.tasks.iter().next()) {
             (Some(_), _) => f.write_str(
-                "Where it is meant to live on: `#[supervised::test(leaks = \"allow\")]`.",
+                "To allow leaks in this test, write `#[supervised::test(leaks = \"allow\")]`.",
             ),
             (None, Some(task)) => write!(
                 f,
-                "Where it is meant to live on: make the `LeakCheck` after its start, or `.ignore(\"{}\")`.",
+                "If it must keep running, create the `LeakCheck` after it starts, or call `.ignore(\"{}\")`.",
                 task.name
             ),
             (None, None) => {
-                f.write_str("Where it is meant to live on: make the `LeakCheck` after its start.")
+                f.write_str("If it must keep running, create the `LeakCheck` after it starts.")
             }
         }
     }
 }
 
-const UNSUPERVISED: &str = "\
-from `tokio::spawn`, a `JoinSet` or a library, so that tokio alone knows of it.
-    Spawn into a `Group` or a `Pool` to have it named here, or await its handle.";
+const UNTRACKED: &str = "\
+from `tokio::spawn`, a `JoinSet` or a library.
+    Spawn it into a `Group` or a `Pool` to see its name here, or await its handle.";
 
 const BLOCKING: &str = "\
-from `tokio::task::spawn_blocking`, `tokio::fs` or the look-up of a name.
-    Nothing can abort it: tell it to end, and await its handle.";
+from `tokio::task::spawn_blocking`, `tokio::fs` or a DNS lookup.
+    It cannot be aborted: signal it to stop, and await its handle.";
 
 impl Error for Leaks {}
 

@@ -3,32 +3,19 @@
 //! Invariants, checked by `tests/leaks/`
 //!
 //! 1. A test that fails by itself is not checked for leaks: they are a consequence, and would hide the failure.
-//! 2. The test ends whatever the body left: every wait has a limit. Otherwise one leak would hang all tests.
+//! 2. The test ends regardless of leaks: every wait has a limit. Otherwise one leak would hang all tests.
 //! 3. Tasks in another runtime belong to another test. Otherwise parallel tests would fail each other.
 //! 4. Pending counts of failures and backtraces are logged before the test ends, within a limit: the process may end
-//!    with the last test. (`tests/composition/group_truth.rs`)
+//!    with the last test. (`tests/spec/composition/group_truth.rs`)
 
-use std::{
-    future::{Future, poll_fn},
-    panic::resume_unwind,
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, panic::resume_unwind, sync::Arc, time::Duration};
 
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    context::tree::watch,
-    error::TaskError,
-    function::TaskSpec,
-    outcome::Outcome,
-    panic,
-    run::output::Judge,
-    run::{PollContext, Run, RunResult},
-    tasks::body_task::BodyTask,
-    tasks::runtime_options::RuntimeOptions,
+    context::tree::watch, error::TaskError, function::TaskSpec, outcome::Outcome, panic,
+    run::output::Judge, tasks::body_task::BodyTask, tasks::runtime_options::RuntimeOptions,
     telemetry::flush,
 };
 use crate::{
@@ -98,7 +85,7 @@ impl TestOptions {
     }
 }
 
-/// Runs the body of a test and returns its value. Panics as the body did, or if it left something behind.
+/// Runs the body of a test and returns its value. Resumes the panic of the body, and panics if it leaked anything.
 #[track_caller]
 pub fn test<B, F>(
     options: TestOptions,
@@ -114,9 +101,11 @@ where
     watch::start();
     let (runtime, threads) = options
         .start_runtime()
-        .unwrap_or_else(|error| panic!("the runtime of the test cannot start: {error}"));
+        .unwrap_or_else(|error| panic!("failed to start the runtime of the test: {error}"));
     let check = LeakCheck::of_test(spec.name(), runtime.handle().clone(), threads);
-    let run_result = run(&runtime, spec, verdict, body);
+    let token = CancellationToken::new();
+    let task = BodyTask::new(spec, &token);
+    let run_result = task.block_on(&runtime, token, verdict, body);
     let is_judged = run_result.outcome == Outcome::Ok && !options.leaks_allowed;
 
     let mut attempts = Attempts::new();
@@ -147,21 +136,4 @@ where
         Err(TaskError::Panicked(panic)) => resume_unwind(panic.into_payload()),
         Err(error) => panic!("{error}"),
     }
-}
-
-fn run<B, F>(
-    runtime: &Runtime,
-    spec: &'static TaskSpec,
-    verdict: Judge<F::Output>,
-    body: B,
-) -> RunResult<F::Output>
-where
-    B: FnOnce(CancellationToken) -> F,
-    F: Future,
-{
-    let token = CancellationToken::new();
-    let mut task = BodyTask::new(spec, &token);
-    let mut run = pin!(Run::new(spec, token.clone(), verdict, body(token)));
-    runtime
-        .block_on(poll_fn(|cx| task.poll(|| run.as_mut().poll_result(cx, PollContext::default()))))
 }

@@ -7,8 +7,8 @@
 //! 1. A thread counts before the call that creates it returns. Otherwise a `spawn_blocking` whose thread has not started
 //!    would be missed.
 //! 2. An idle thread stops after [`KEEP_ALIVE`], so a thread that still counts then is busy. Workers do not idle out.
-//! 3. A count never misses a thread because another one stops meanwhile: a stop is read before the starts.
-//!    (for every interleaving: `threads/loom.rs`)
+//! 3. A count never misses a thread because another one stops meanwhile: the stops are read before the starts. (for
+//!    every interleaving: `threads/loom.rs`)
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,7 +54,7 @@ impl Threads {
         self.stopped.fetch_add(1, Ordering::Release);
     }
 
-    /// Returns the number of threads, with those that are about to start.
+    /// Returns the number of threads, including threads that are about to start.
     pub(crate) fn live(&self) -> usize {
         // In this order: a thread that stops in between has started.
         let stopped = self.stopped.load(Ordering::Acquire);

@@ -1,4 +1,4 @@
-//! Supervised functions beside what else rewrites, makes or calls functions.
+//! Supervised functions combined with code that rewrites, generates or calls functions.
 
 use std::{
     fmt::Display,
@@ -24,7 +24,7 @@ pub async fn instrumented_below(n: u32) -> Result<Option<&'static str>, TaskErro
     Ok(in_span())
 }
 
-/// With a token, a name and a level of its own.
+/// With a token, a name and a level.
 #[tracing::instrument(level = "info", name = "span", skip(token), err)]
 #[supervised(grace = "1s")]
 pub async fn instrumented_with_a_token(
@@ -50,7 +50,7 @@ mod facade {
     pub(super) use tokio_supervised as inner;
 }
 
-/// Below, where this crate has another path.
+/// Below, if this crate has another path.
 #[supervised(crate = "facade::inner")]
 #[tracing::instrument]
 pub async fn instrumented_below_by_another_path() -> Result<Option<&'static str>, TaskError> {
@@ -64,7 +64,7 @@ fn in_span() -> Option<&'static str> {
     tracing::Span::current().metadata().map(tracing::Metadata::name)
 }
 
-/// The most runs of `shared` at once, of whichever type.
+/// The largest number of concurrent runs of `shared`, over all instances.
 pub const MOST: usize = 2;
 
 /// All instances have one limit.
@@ -83,7 +83,7 @@ pub trait Plain {
     /// Does it.
     async fn plain(&self, token: CancellationToken, n: u32) -> Result<u32, TaskError>;
 
-    /// Does it, given or not.
+    /// Does it, whether the token is passed or not.
     async fn provided(&self, token: CancellationToken) -> Result<u32, TaskError> {
         self.plain(token, 1).await
     }
@@ -91,7 +91,7 @@ pub trait Plain {
 
 /// A trait that promises `Send`.
 pub trait Promising {
-    /// What it gives.
+    /// The result.
     type Given;
 
     /// Does it.
@@ -141,30 +141,30 @@ pub async fn odd(token: CancellationToken, n: u32) -> Result<bool, TaskError> {
     }
 }
 
-/// Everything that may stand on a parameter.
+/// Everything that is allowed on a parameter.
 #[supervised(restart = "on-failure", on_cancel = "drop")]
 pub async fn on_parameters(
     #[allow(unused_variables)] token: &CancellationToken,
     #[cfg(not(any()))] there: u32,
     #[cfg(any())] absent: NoSuchType,
     #[cfg_attr(any(), no_such_attribute)]
-    #[expect(unused_variables, reason = "it is for its attribute")]
+    #[expect(unused_variables, reason = "used for its attribute only")]
     unused: u32,
 ) -> Result<u32, TaskError> {
     Ok(there)
 }
 
-/// What is expected of a parameter.
+/// An expectation on a parameter.
 #[supervised]
 pub async fn expected(
-    #[expect(unused_variables, reason = "it is for its attribute")] unused: u32,
-    #[expect(unused_mut, reason = "so is this")] mut unchanged: u32,
-    #[expect(clippy::ptr_arg, reason = "its type is asked about, not its name")] text: &String,
+    #[expect(unused_variables, reason = "used for its attribute only")] unused: u32,
+    #[expect(unused_mut, reason = "used for its attribute only")] mut unchanged: u32,
+    #[expect(clippy::ptr_arg, reason = "the lint concerns its type, not its name")] text: &String,
 ) -> Result<u32, TaskError> {
     Ok(unchanged + u32::from(text.is_empty()))
 }
 
-/// The attribute inside, its arguments and all parts of the function as fragments of each kind.
+/// The attribute is inside; its arguments and all parts of the function are fragments of each kind.
 macro_rules! inside {
     (
         $(#[$meta:meta])*
@@ -190,7 +190,7 @@ inside! {
     }
 }
 
-/// The attribute outside: what it stands on comes as it was written.
+/// The attribute is outside; the function is passed unchanged.
 macro_rules! outside {
     ($($written:tt)*) => { $($written)* };
 }
@@ -202,7 +202,7 @@ outside! {
     }
 }
 
-/// The attribute comes from outside, the function from inside.
+/// The attribute is passed in, and the function is inside.
 macro_rules! under {
     ($(#[$meta:meta])* $name:ident $(, $statement:stmt)* => $value:literal) => {
         $(#[$meta])*
@@ -218,7 +218,7 @@ under! {
     made_under, ready(()).await => 7
 }
 
-/// A body of which every token comes by itself, and a lifetime and a literal.
+/// A body of which every token is passed separately, and a lifetime and a literal.
 macro_rules! by_tokens {
     ($name:ident, $lifetime:lifetime, $label:literal, { $($body:tt)* }) => {
         /// Made.
@@ -230,6 +230,6 @@ macro_rules! by_tokens {
     };
 }
 by_tokens!(made_by_tokens, 'a, "made", {
-    // `text` is a word of the caller's here, which the parameter of the macro is not.
+    // `text` is a name of the caller here, distinct from the parameter of the macro.
     Ok("of the caller's")
 });

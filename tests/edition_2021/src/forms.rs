@@ -1,4 +1,4 @@
-//! Every form of a supervised function, written as users write them.
+//! Every form of a supervised function, as users write them.
 
 use std::{
     cell::Cell,
@@ -16,19 +16,19 @@ use tokio_supervised::{CancellationToken, Group, TaskError, supervised, task};
 #[supervised]
 pub async fn unit() {}
 
-/// One line.
+/// A body of one line.
 #[supervised]
 #[rustfmt::skip]
 pub async fn one_line(n: u32) -> Result<u32, TaskError> { Ok(n) }
 
-/// No token.
+/// Without a token.
 #[supervised(limit = 16, name = "plain", timeout = "10s")]
 pub async fn plain(n: u32) -> Result<u32, TaskError> {
     std::future::ready(()).await;
     Ok(n)
 }
 
-/// A token that is lent or given.
+/// A token that is borrowed or owned.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub async fn lent(token: &CancellationToken, n: u32) -> Result<u32, TaskError> {
     plain(token, n).await
 }
 
-/// A token that is given.
+/// An owned token.
 #[supervised]
 pub async fn given(token: CancellationToken, n: u32) -> Result<u32, TaskError> {
     plain(token, n).await
@@ -63,7 +63,7 @@ pub type Stop = CancellationToken;
 /// Always.
 #[supervised]
 pub async fn panics() -> Result<u32, TaskError> {
-    panic!("as it was asked to")
+    panic!("failed as requested")
 }
 
 /// A body that never ends by itself.
@@ -81,19 +81,19 @@ pub async fn seven(a: u8, b: u8, c: u8, d: u8, e: u8, f: u8, g: u8) -> Result<u8
     Ok(a + b + c + d + e + f + g)
 }
 
-/// A private one.
+/// A private function.
 #[supervised]
 async fn private() -> Result<(), TaskError> {
     Ok(())
 }
 
-/// One for this crate.
+/// A function that is visible in this crate.
 #[supervised]
 pub(crate) async fn for_the_crate(token: &CancellationToken) -> Result<(), TaskError> {
     private(token).await
 }
 
-/// Calls what is not public.
+/// Calls the functions that are not public.
 #[supervised]
 pub async fn calls_private(token: &CancellationToken) -> Result<(), TaskError> {
     for_the_crate(token).await
@@ -114,16 +114,16 @@ pub async fn patterns(
     Ok(first + second + third + x + fourth + all[1] + fifth)
 }
 
-/// A place.
+/// A point.
 #[derive(Clone, Copy, Debug)]
 pub struct Point {
-    /// To the right.
+    /// The x coordinate.
     pub x: u32,
-    /// Up.
+    /// The y coordinate.
     pub y: u32,
 }
 
-/// Parameters that are not there, or have attributes.
+/// Parameters under `cfg`, and parameters with attributes.
 #[supervised]
 pub async fn attributes(
     #[cfg(any())] absent: u32,
@@ -133,7 +133,7 @@ pub async fn attributes(
     Ok(present)
 }
 
-/// A token behind a parameter that is not there.
+/// A token behind a parameter under `cfg`.
 #[supervised]
 pub async fn attributes_before_the_token(
     #[cfg(any())] absent: u32,
@@ -142,7 +142,7 @@ pub async fn attributes_before_the_token(
     Ok(token.is_cancelled())
 }
 
-/// Attributes inside.
+/// Inner attributes.
 #[supervised]
 pub async fn inner_attributes(n: u32) -> Result<u32, TaskError> {
     #![allow(unused_variables)]
@@ -159,7 +159,7 @@ where
     Ok(items.iter().map(ToString::to_string).collect())
 }
 
-/// Lifetimes that are written.
+/// Explicit lifetimes.
 #[supervised]
 pub async fn explicit<'a, 'b>(
     longer: &'a str,
@@ -168,7 +168,7 @@ pub async fn explicit<'a, 'b>(
     Ok((longer, shorter))
 }
 
-/// Lifetimes that are not.
+/// Elided lifetimes.
 #[supervised]
 pub async fn elided(text: &str) -> Result<&str, TaskError> {
     Ok(text.trim())
@@ -180,7 +180,7 @@ pub async fn anonymous(text: std::str::Chars<'_>, other: &str) -> Result<usize, 
     Ok(text.count() + other.len())
 }
 
-/// An argument of a type that has no name.
+/// An argument of `impl Trait` type.
 #[supervised]
 pub async fn impl_argument(shown: impl Display, n: impl Into<u32>) -> Result<String, TaskError> {
     Ok(format!("{shown} {}", n.into()))
@@ -197,13 +197,13 @@ pub async fn impl_arguments_inside(
     Ok(f(boxed()) + u32::try_from(lengths).unwrap_or_default())
 }
 
-/// A result of a type that has no name.
+/// A result of `impl Trait` type.
 #[supervised]
 pub async fn impl_result(items: &[u32]) -> Result<impl Iterator<Item = u32> + '_, TaskError> {
     Ok(items.iter().map(|n| n * 2))
 }
 
-/// A result of a type that has no name, and borrows nothing. Without the bound it would borrow the token.
+/// A result of `impl Trait` type that borrows nothing. Without the bound it would borrow the token.
 #[supervised]
 pub async fn impl_result_of_its_own(
     n: u32,
@@ -211,31 +211,31 @@ pub async fn impl_result_of_its_own(
     Ok(0..n)
 }
 
-/// Constants that have the names of parameters.
+/// Constants with the names of parameters.
 pub mod constants {
     #![allow(non_upper_case_globals)]
 
     use tokio_supervised::{CancellationToken, TaskError, supervised, task};
 
-    /// A constant named as the parameter that is inserted is documented.
+    /// A constant with the name of the inserted parameter is documented.
     pub const token: u32 = 1;
 
-    /// A static of such a name.
+    /// A static with such a name.
     pub static shutdown: u32 = 2;
 
-    /// A token that is inserted.
+    /// An inserted token.
     #[supervised]
     pub async fn inserted(n: u32) -> Result<u32, TaskError> {
         Ok(token + shutdown + n)
     }
 
-    /// A token that is inserted, and kept.
+    /// An inserted token that the body keeps.
     #[supervised(restart = "on-failure")]
     pub async fn restarting(n: u32) -> Result<u32, TaskError> {
         Ok(token + shutdown + n)
     }
 
-    /// A token that has a name of its own.
+    /// A token with a name chosen by the user.
     #[supervised]
     pub async fn lent(stop: &CancellationToken) -> Result<u32, TaskError> {
         task!("inserted", |_| -> Result<u32, TaskError> { Ok(token) })(stop.clone()).await
@@ -246,7 +246,7 @@ pub mod constants {
     pub struct Held(u32);
 
     impl Held {
-        /// Makes one.
+        /// Creates one.
         #[supervised]
         pub async fn new() -> Result<Self, TaskError> {
             Ok(Self(token))
@@ -260,7 +260,7 @@ pub mod constants {
     }
 }
 
-/// A result that has a lifetime of its own, and an error that is boxed.
+/// A result with a lifetime, and a boxed error.
 #[supervised]
 pub async fn boxed_error<'a>(
     map: &'a BTreeMap<String, u32>,
@@ -288,21 +288,21 @@ pub async fn early(text: &str) -> Result<u32, Box<dyn std::error::Error + Send +
 ///
 /// # Panics
 ///
-/// When a holder of the lock panicked.
+/// If a holder of the lock panicked.
 #[supervised]
 pub async fn tail_borrows(items: Mutex<Vec<u32>>) -> Result<usize, TaskError> {
-    Ok(items.lock().expect("nobody panicked").len())
+    Ok(items.lock().expect("the lock is not poisoned").len())
 }
 
 /// The last expression matches on what borrows from a parameter.
 ///
 /// # Panics
 ///
-/// When a holder of the lock panicked.
+/// If a holder of the lock panicked.
 #[supervised]
 #[allow(clippy::option_if_let_else)]
 pub async fn tail_matches(items: Mutex<Vec<u32>>) -> Result<u32, TaskError> {
-    match items.lock().expect("nobody panicked").first() {
+    match items.lock().expect("the lock is not poisoned").first() {
         Some(n) => Ok(*n),
         None => Ok(0),
     }
@@ -312,10 +312,10 @@ pub async fn tail_matches(items: Mutex<Vec<u32>>) -> Result<u32, TaskError> {
 ///
 /// # Panics
 ///
-/// When a holder of the lock panicked.
+/// If a holder of the lock panicked.
 #[supervised]
 pub async fn tail_of_nothing(items: Mutex<Vec<u32>>) {
-    if let Some(n) = items.lock().expect("nobody panicked").first_mut() {
+    if let Some(n) = items.lock().expect("the lock is not poisoned").first_mut() {
         *n += 1;
     }
 }
@@ -346,17 +346,17 @@ async fn through_a_box(token: &CancellationToken, n: u32) -> Result<u32, TaskErr
     Ok(1 + hidden(token, n - 1).await?)
 }
 
-/// An unsafe one.
+/// An unsafe function.
 ///
 /// # Safety
 ///
-/// None: nothing in it is unsafe.
+/// No precondition: nothing in it is unsafe.
 #[supervised]
 pub async unsafe fn unsafe_one(n: u32) -> Result<u32, TaskError> {
     Ok(n)
 }
 
-/// A future that stays on its thread.
+/// A future that is not `Send`.
 #[supervised]
 pub async fn not_send(n: u32) -> Result<u32, TaskError> {
     let cell = Cell::new(n);
@@ -374,7 +374,7 @@ pub async fn r#match(r#type: u32) -> Result<u32, TaskError> {
 /// Methods.
 #[derive(Debug, Default)]
 pub struct Counter {
-    /// What was counted.
+    /// The count.
     pub count: u32,
 }
 
@@ -398,33 +398,33 @@ impl Counter {
         Ok(self)
     }
 
-    /// Takes itself.
+    /// Takes `self` by value.
     #[supervised]
     pub async fn take(self) -> Result<u32, TaskError> {
         Ok(self.count)
     }
 
-    /// Takes and changes itself.
+    /// Takes `self` by value and changes it.
     #[supervised]
     pub async fn changed(mut self) -> Result<Self, TaskError> {
         self.count += 1;
         Ok(self)
     }
 
-    /// Takes itself, shared.
+    /// Takes `self` in an `Arc`.
     #[supervised]
     pub async fn shared(self: Arc<Self>, token: &CancellationToken) -> Result<u32, TaskError> {
         plain(token, self.count).await
     }
 
-    /// Takes itself, boxed, and changes itself.
+    /// Takes `self` in a box and changes it.
     #[supervised]
     pub async fn boxed(mut self: Box<Self>, n: u32) -> Result<Box<Self>, TaskError> {
         self.count += n;
         Ok(self)
     }
 
-    /// Borrows, written out.
+    /// Borrows, with an explicit type.
     #[supervised]
     #[allow(clippy::needless_arbitrary_self_type)]
     pub async fn written_out<'a>(self: &'a Self, other: &str) -> Result<&'a u32, TaskError> {
@@ -432,13 +432,13 @@ impl Counter {
         Ok(&self.count)
     }
 
-    /// Takes itself, pinned.
+    /// Takes a pinned `self`.
     #[supervised]
     pub async fn pinned(self: Pin<&mut Self>, n: u32) -> Result<u32, TaskError> {
         Ok(self.count + n)
     }
 
-    /// Uses nothing of itself.
+    /// Does not use `self`.
     #[supervised]
     #[allow(clippy::unused_self)]
     pub async fn idle(&self) -> Result<(), TaskError> {
@@ -452,7 +452,7 @@ impl Counter {
     }
 }
 
-/// A trait that promises `Send`.
+/// A trait that requires `Send`.
 pub trait Store {
     /// Saves.
     fn save(
@@ -469,7 +469,7 @@ impl Store for Counter {
     }
 }
 
-/// A trait that promises nothing.
+/// A trait without requirements.
 #[allow(async_fn_in_trait)]
 pub trait Load {
     /// Loads.
@@ -494,12 +494,12 @@ impl Load for Counter {
 /// A generic type.
 #[derive(Debug)]
 pub struct Holder<'a, T> {
-    /// What it holds.
+    /// The value.
     pub held: &'a T,
 }
 
 impl<'a, T: Debug + Sync> Holder<'a, T> {
-    /// Gives back what it borrowed.
+    /// Returns its borrow.
     #[supervised]
     pub async fn held(&self) -> Result<&'a T, TaskError> {
         Ok(self.held)
@@ -531,7 +531,7 @@ pub async fn tasks(token: &CancellationToken) -> Result<Vec<u32>, TaskError> {
     group.join().await
 }
 
-/// The entry, as a function that a test can call.
+/// The entry point as a function that a test can call.
 pub mod entry {
     use tokio_supervised::{CancellationToken, TaskError, supervised};
 

@@ -1,6 +1,6 @@
-//! Supervised functions in edition 2021, under every lint that a crate may turn on.
+//! Supervised functions in edition 2021, under every lint that a crate may enable.
 //!
-//! The same sources are compiled a second time, in edition 2024, by `tests/edition_2024`.
+//! `tests/edition_2024` compiles the same sources in edition 2024.
 
 #![deny(
     warnings,

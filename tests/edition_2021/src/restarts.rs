@@ -1,4 +1,4 @@
-//! Every form of a function that restarts, written as users write them. Each fails once where it can.
+//! Every form of a restarting function, as users write them. Each fails once if it can.
 
 use std::{
     cell::Cell,
@@ -14,16 +14,16 @@ use std::{
 
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
-/// Runs, counted over all clones.
+/// Counts runs over all clones.
 #[derive(Clone, Debug, Default)]
 pub struct Runs(Arc<AtomicU32>);
 
 impl Runs {
-    /// Panics the first time.
+    /// Panics at its first call.
     ///
     /// # Panics
     ///
-    /// The first time.
+    /// At the first call.
     pub fn fail_once(&self) {
         assert!(self.0.fetch_add(1, Ordering::SeqCst) > 0, "the first run fails");
     }
@@ -33,12 +33,12 @@ impl Runs {
 #[supervised(restart = "on-failure")]
 pub async fn unit() {}
 
-/// One line.
+/// A body of one line.
 #[supervised(restart = "on-failure")]
 #[rustfmt::skip]
 pub async fn one_line(runs: Runs) -> Result<(), TaskError> { runs.fail_once(); Ok(()) }
 
-/// No token, all arguments.
+/// Without a token, with all arguments.
 #[supervised(
     limit = 16,
     name = "restarts",
@@ -53,14 +53,14 @@ pub async fn plain(runs: Runs, n: u32) -> Result<u32, TaskError> {
     Ok(n)
 }
 
-/// A token that is lent or given.
+/// A token that is borrowed or owned.
 #[supervised(restart = "on-failure", grace = "5s")]
 pub async fn lent(token: &CancellationToken, runs: Runs) -> Result<bool, TaskError> {
     runs.fail_once();
     Ok(token.is_cancelled())
 }
 
-/// A token that is given.
+/// An owned token.
 #[supervised(restart = "on-failure")]
 pub async fn given(token: CancellationToken, runs: Runs) -> Result<bool, TaskError> {
     runs.fail_once();
@@ -71,7 +71,7 @@ pub async fn given(token: CancellationToken, runs: Runs) -> Result<bool, TaskErr
 ///
 /// # Panics
 ///
-/// When a run sees what another has changed.
+/// If a run sees the changes of another one.
 #[supervised(restart = "on-failure")]
 pub async fn patterns(
     (first, mut second): (u32, u32),
@@ -84,21 +84,21 @@ pub async fn patterns(
 ) -> Result<u32, TaskError> {
     second += 1;
     third += 1;
-    assert!(y.is_empty(), "nobody has pushed");
+    assert!(y.is_empty(), "earlier runs have not changed it");
     runs.fail_once();
     Ok(first + second + third + x + fourth + all[1] + fifth)
 }
 
-/// A place.
+/// A point.
 #[derive(Clone, Debug)]
 pub struct Point {
-    /// To the right.
+    /// The x coordinate.
     pub x: u32,
-    /// Up.
+    /// The y coordinate.
     pub y: String,
 }
 
-/// Parameters that are not there, or have attributes.
+/// Parameters under `cfg`, and parameters with attributes.
 #[supervised(restart = "on-failure")]
 pub async fn attributes(
     #[cfg(any())] absent: &mut u32,
@@ -120,7 +120,7 @@ where
     Ok(items.iter().map(ToString::to_string).collect())
 }
 
-/// Lifetimes that are written, and others that are not.
+/// Explicit and elided lifetimes.
 #[supervised(restart = "on-failure")]
 pub async fn lifetimes<'a>(
     text: &'a str,
@@ -131,7 +131,7 @@ pub async fn lifetimes<'a>(
     Ok(&text[chars.count()..])
 }
 
-/// Arguments of types that have no names.
+/// Arguments of `impl Trait` types.
 #[supervised(restart = "on-failure")]
 pub async fn impl_arguments(
     shown: Vec<impl Display + Clone>,
@@ -144,7 +144,7 @@ pub async fn impl_arguments(
     Ok(format!("{}{}", f(called), shown.len()))
 }
 
-/// A result of a type that has no name.
+/// A result of `impl Trait` type.
 #[supervised(restart = "on-failure")]
 pub async fn impl_result(
     items: &[u32],
@@ -171,11 +171,11 @@ pub async fn early(
 ///
 /// # Panics
 ///
-/// When a holder of the lock panicked.
+/// If a holder of the lock panicked.
 #[supervised(restart = "on-failure")]
 pub async fn tail_borrows(items: Arc<Mutex<Vec<u32>>>, runs: Runs) -> Result<usize, TaskError> {
     runs.fail_once();
-    Ok(items.lock().expect("nobody panicked").len())
+    Ok(items.lock().expect("the lock is not poisoned").len())
 }
 
 /// Calls itself.
@@ -187,18 +187,18 @@ pub async fn recursive(token: &CancellationToken, n: u32) -> Result<u32, TaskErr
     Ok(1 + Box::pin(recursive(token, n - 1)).await?)
 }
 
-/// An unsafe one.
+/// An unsafe function.
 ///
 /// # Safety
 ///
-/// None: nothing in it is unsafe.
+/// No precondition: nothing in it is unsafe.
 #[supervised(restart = "on-failure")]
 pub async unsafe fn unsafe_one(runs: Runs) -> Result<(), TaskError> {
     runs.fail_once();
     Ok(())
 }
 
-/// A future that stays on its thread.
+/// A future that is not `Send`.
 #[supervised(restart = "on-failure")]
 pub async fn not_send(shared: Rc<Cell<u32>>, runs: Runs) -> Result<u32, TaskError> {
     let held = &shared;
@@ -217,7 +217,7 @@ pub async fn r#match(r#type: Runs) -> Result<(), TaskError> {
 /// Methods.
 #[derive(Clone, Debug, Default)]
 pub struct Counter {
-    /// What was counted.
+    /// The count.
     pub count: u32,
     /// The runs of its methods.
     pub runs: Runs,
@@ -238,35 +238,35 @@ impl Counter {
         Ok(self.count)
     }
 
-    /// Takes itself.
+    /// Takes `self` by value.
     #[supervised(restart = "on-failure")]
     pub async fn take(self) -> Result<u32, TaskError> {
         self.runs.fail_once();
         Ok(self.count)
     }
 
-    /// Takes and changes itself, also in macros and in closures.
+    /// Takes `self` by value and changes it, also in macros and in closures.
     ///
     /// # Panics
     ///
-    /// When a run sees what another has changed.
+    /// If a run sees the changes of another one.
     #[supervised(restart = "on-failure")]
     pub async fn changed(mut self, n: u32) -> Result<Self, TaskError> {
         let mut add = || self.count += n;
         add();
-        assert!(self.count == n, "{self:?} was changed before");
+        assert!(self.count == n, "{self:?} was changed by an earlier run");
         self.runs.fail_once();
         Ok(self)
     }
 
-    /// Takes itself, shared.
+    /// Takes `self` in an `Arc`.
     #[supervised(restart = "on-failure")]
     pub async fn shared(self: Arc<Self>, token: &CancellationToken) -> Result<u32, TaskError> {
         lent(token, self.runs.clone()).await?;
         Ok(self.count)
     }
 
-    /// Takes itself, boxed, and changes itself.
+    /// Takes `self` in a box and changes it.
     #[supervised(restart = "on-failure")]
     pub async fn boxed(mut self: Box<Self>) -> Result<Box<Self>, TaskError> {
         self.count += 1;
@@ -274,7 +274,7 @@ impl Counter {
         Ok(self)
     }
 
-    /// Borrows, written out.
+    /// Borrows, with an explicit type.
     #[supervised(restart = "on-failure")]
     #[allow(clippy::needless_arbitrary_self_type)]
     pub async fn written_out<'a>(self: &'a Self, other: &str) -> Result<&'a u32, TaskError> {
@@ -283,14 +283,14 @@ impl Counter {
         Ok(&self.count)
     }
 
-    /// Takes itself, pinned.
+    /// Takes a pinned `self`.
     #[supervised(restart = "on-failure")]
     pub async fn pinned(self: Pin<&Self>) -> Result<u32, TaskError> {
         self.runs.fail_once();
         Ok(self.count)
     }
 
-    /// Uses nothing of itself.
+    /// Does not use `self`.
     #[supervised(restart = "on-failure")]
     #[allow(clippy::unused_self)]
     pub async fn idle(&self) -> Result<(), TaskError> {
@@ -298,7 +298,7 @@ impl Counter {
     }
 }
 
-/// A trait that promises `Send`.
+/// A trait that requires `Send`.
 pub trait Store {
     /// Saves.
     fn save(
@@ -319,12 +319,12 @@ impl Store for Counter {
 /// A generic type.
 #[derive(Debug)]
 pub struct Holder<'a, T> {
-    /// What it holds.
+    /// The value.
     pub held: &'a T,
 }
 
 impl<'a, T: Debug + Sync> Holder<'a, T> {
-    /// Gives back what it borrowed.
+    /// Returns its borrow.
     #[supervised(restart = "on-failure")]
     pub async fn held(&self, runs: Runs) -> Result<&'a T, TaskError> {
         runs.fail_once();

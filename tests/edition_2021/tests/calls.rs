@@ -10,7 +10,7 @@ use tokio_supervised::{CancellationToken, TaskError, map};
 use super::forms::{self, Counter, Holder, Load, Point, Store};
 
 #[tokio::test]
-async fn a_token_is_lent_or_given() -> Result<(), TaskError> {
+async fn a_token_is_lent_or_moved() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     forms::unit(&token).await;
     assert_eq!(forms::one_line(&token, 1).await?, 1);
@@ -27,7 +27,7 @@ async fn a_token_is_lent_or_given() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn parameters_stay_as_their_author_wrote_them() -> Result<(), TaskError> {
+async fn parameters_are_unchanged() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     let point = Point { x: 4, y: 0 };
     let sum = forms::patterns(&token, (1, 2), String::new(), 3, point, [5, 6], 7);
@@ -62,7 +62,7 @@ async fn a_result_outlives_the_token_that_was_lent() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn generics_and_lifetimes_stay_as_their_author_wrote_them() -> Result<(), TaskError> {
+async fn generics_and_lifetimes_are_unchanged() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     assert_eq!(forms::generic::<_, 2>(&token, [1, 2]).await?, ["1", "2"]);
     let longer = String::from("longer");
@@ -82,7 +82,7 @@ async fn generics_and_lifetimes_stay_as_their_author_wrote_them() -> Result<(), 
     let map = [("a".to_owned(), 1)].into();
     let found = {
         let key = String::from("a");
-        forms::boxed_error(&token, &map, &key).await.expect("it is there")
+        forms::boxed_error(&token, &map, &key).await.expect("the file can be opened")
     };
     assert_eq!(*found, 1);
     assert_eq!(forms::early(&token, "").await.expect("empty is nothing"), 0);
@@ -143,16 +143,16 @@ async fn a_future_with_owned_parts_is_spawned() {
     let method = tokio::spawn(Arc::new(Counter { count: 5 }).shared(token.clone()));
     let generic = tokio::spawn(forms::generic(token.clone(), [6]));
     for (n, spawned) in (1..).zip(spawned) {
-        assert_eq!(spawned.await.expect("it ends").expect("it is not cancelled"), n);
+        assert_eq!(spawned.await.expect("it ends in time").expect("it is not cancelled"), n);
     }
-    assert_eq!(lent.await.expect("it ends").expect("it is not cancelled"), 3);
-    assert_eq!(given.await.expect("it ends").expect("it is not cancelled"), 4);
-    assert_eq!(method.await.expect("it ends").expect("it is not cancelled"), 5);
-    assert_eq!(generic.await.expect("it ends").expect("it is not cancelled"), ["6"]);
+    assert_eq!(lent.await.expect("it ends in time").expect("it is not cancelled"), 3);
+    assert_eq!(given.await.expect("it ends in time").expect("it is not cancelled"), 4);
+    assert_eq!(method.await.expect("it ends in time").expect("it is not cancelled"), 5);
+    assert_eq!(generic.await.expect("it ends in time").expect("it is not cancelled"), ["6"]);
 }
 
 #[tokio::test]
-async fn a_future_with_borrowed_parts_lives_as_long_as_they() -> Result<(), TaskError> {
+async fn a_future_lives_as_long_as_its_borrowed_parts() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     let text = String::from(" text ");
     let pending = forms::elided(&token, &text);
@@ -173,7 +173,7 @@ async fn a_function_calls_itself() -> Result<(), TaskError> {
 #[tokio::test]
 async fn an_unsafe_function_is_called_in_an_unsafe_block() -> Result<(), TaskError> {
     let token = CancellationToken::new();
-    // SAFETY: it asks for nothing.
+    // SAFETY: the function has no precondition.
     assert_eq!(unsafe { forms::unsafe_one(&token, 1) }.await?, 1);
     Ok(())
 }
@@ -185,14 +185,14 @@ async fn a_future_that_is_not_send_is_awaited() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn a_body_that_diverges_ends_all_the_same() {
+async fn a_body_that_diverges_ends() {
     let token = CancellationToken::new();
     assert!(matches!(forms::panics(&token).await, Err(TaskError::Panicked(_))));
     let stop = token.child_token();
     let forever = tokio::spawn(forms::forever(stop.clone()));
     tokio::task::yield_now().await;
     stop.cancel();
-    let ended = forever.await.expect("it ends");
+    let ended = forever.await.expect("it ends in time");
     assert!(matches!(ended, Err(TaskError::Cancelled(_))));
 }
 

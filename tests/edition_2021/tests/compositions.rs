@@ -1,4 +1,4 @@
-//! Calls what `src/compositions.rs` has.
+//! Calls the functions of `src/compositions.rs`.
 
 use std::{
     future::{Future, pending, poll_fn, ready},
@@ -11,12 +11,12 @@ use tokio_supervised::{CancellationToken, TaskError};
 
 use super::compositions::{self, Plain, Promising, Worker};
 
-/// Before the first span: `tracing` remembers of each place whether anyone listened.
+/// Set before the first span: `tracing` caches for each callsite whether a subscriber is interested.
 fn listen() {
     static LISTEN: Once = Once::new();
     LISTEN.call_once(|| {
         tracing::subscriber::set_global_default(tracing_subscriber::registry())
-            .expect("nobody listens yet");
+            .expect("no subscriber is set yet");
     });
 }
 
@@ -42,13 +42,13 @@ async fn a_body_is_in_the_span_of_an_instrument_below() -> Result<(), TaskError>
 }
 
 #[tokio::test]
-async fn an_instrumented_function_is_stopped_and_spawned_like_any_other() {
+async fn an_instrumented_function_is_cancelled_and_spawned() {
     listen();
     let token = CancellationToken::new();
     let above = tokio::spawn(compositions::instrumented_above(token.clone(), 1));
     let below = tokio::spawn(compositions::instrumented_below(token.clone(), 1));
-    assert!(above.await.expect("it ends").is_ok());
-    assert!(below.await.expect("it ends").is_ok());
+    assert!(above.await.expect("it ends in time").is_ok());
+    assert!(below.await.expect("it ends in time").is_ok());
     token.cancel();
     let ended = compositions::instrumented_below(&token, 1).await;
     assert!(matches!(ended, Err(TaskError::Cancelled(_))));
@@ -68,7 +68,7 @@ async fn all_instances_of_a_generic_function_share_its_limit() {
     assert!(matches!(refused, Err(TaskError::Rejected(_))));
     drop(held);
     let shown = compositions::shared(&token, 'x', ready(())).await;
-    assert_eq!(shown.expect("there is room"), "x");
+    assert_eq!(shown.expect("the pool has a free slot"), "x");
 }
 
 /// Polls once.
@@ -82,16 +82,16 @@ async fn polled_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
     .await
 }
 
-/// That it may be spawned is seen where the implementation is not known.
+/// Whether it is `Send` is checked without knowledge of the implementation.
 async fn spawned<W: Promising<Given = u64> + Send + Sync + 'static>(
     worker: W,
     token: CancellationToken,
 ) -> Result<u64, TaskError> {
-    tokio::spawn(async move { worker.promised(token, 1).await }).await.expect("it ends")
+    tokio::spawn(async move { worker.promised(token, 1).await }).await.expect("it ends in time")
 }
 
 #[tokio::test]
-async fn traits_are_implemented_whatever_they_promise() -> Result<(), TaskError> {
+async fn traits_are_implemented_for_each_kind_of_return_type() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     assert_eq!(Worker("").plain(token.clone(), 2).await?, 2);
     assert_eq!(Worker(()).provided(token.clone()).await?, 1);
@@ -110,7 +110,7 @@ async fn functions_that_call_each_other_end() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn attributes_stand_on_parameters() -> Result<(), TaskError> {
+async fn attributes_are_allowed_on_parameters() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     assert_eq!(compositions::on_parameters(&token, 1, 2).await?, 1);
     assert_eq!(compositions::expected(&token, 1, 2, &String::new()).await?, 3);

@@ -1,4 +1,4 @@
-//! `#[supervised::test]` in either edition, and where its surroundings have names of their own.
+//! `#[supervised::test]` in either edition, and among shadowed names.
 
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
@@ -7,13 +7,13 @@ async fn nothing() {}
 
 /// Documented.
 #[supervised::test]
-async fn a_token_that_is_given(token: CancellationToken) -> Result<(), TaskError> {
+async fn a_test_with_an_owned_token(token: CancellationToken) -> Result<(), TaskError> {
     assert!(!token.is_cancelled());
     Ok(())
 }
 
 #[supervised::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_is_lent(token: &CancellationToken) {
+async fn a_test_with_a_borrowed_token(token: &CancellationToken) {
     #![allow(clippy::needless_return)]
     token.cancel();
     return;

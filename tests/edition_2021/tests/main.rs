@@ -1,21 +1,18 @@
-//! What depends on the edition, in edition 2021: the forms of `src/`, drop order, hygiene.
+//! Behaviour that depends on the edition, in edition 2021: the forms of `src/`, drop order, hygiene.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tasks")]
 
 use supervised_edition_2021::{compositions, forms, restarts};
 
 mod calls;
 #[path = "compositions.rs"]
 mod composition_calls;
-#[path = "../../behaviour/drop_order.rs"]
+#[path = "../../spec/behaviour/drop_order.rs"]
 mod drop_order;
 mod entries;
-#[path = "../../behaviour/hygiene.rs"]
+#[path = "../../spec/behaviour/hygiene.rs"]
 mod hygiene;
 #[path = "restarts.rs"]
 mod restart_calls;
-#[path = "../../behaviour/restart_drop_order.rs"]
+#[path = "../../spec/behaviour/restart_drop_order.rs"]
 mod restart_drop_order;

@@ -1,4 +1,4 @@
-//! Calls every form of a function that restarts.
+//! Calls every form of a restarting function.
 
 use std::{
     cell::Cell,
@@ -12,7 +12,7 @@ use tokio_supervised::{CancellationToken, TaskError, map};
 use super::restarts::{self, Counter, Holder, Point, Runs, Store};
 
 #[tokio::test(start_paused = true)]
-async fn a_token_is_lent_or_given_for_all_runs() -> Result<(), TaskError> {
+async fn a_token_is_lent_or_moved_for_all_runs() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     restarts::unit(&token).await;
     restarts::one_line(&token, Runs::default()).await?;
@@ -25,7 +25,7 @@ async fn a_token_is_lent_or_given_for_all_runs() -> Result<(), TaskError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_run_begins_with_the_parameters_as_they_were_given() -> Result<(), TaskError> {
+async fn every_run_starts_with_the_original_parameters() -> Result<(), TaskError> {
     let (token, runs) = (CancellationToken::new(), Runs::default);
     let point = Point { x: 4, y: String::new() };
     let sum = restarts::patterns(&token, (1, 2), String::new(), 3, point, [5, 6], 7, runs());
@@ -53,7 +53,7 @@ async fn every_run_begins_with_the_parameters_as_they_were_given() -> Result<(),
 }
 
 #[tokio::test(start_paused = true)]
-async fn receivers_stay_as_their_author_wrote_them() -> Result<(), TaskError> {
+async fn receivers_are_unchanged_under_restart() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     let counter = || Counter { count: 0, runs: Runs::default() };
     assert_eq!(*counter().get(&token).await?, 0);
@@ -72,10 +72,10 @@ async fn receivers_stay_as_their_author_wrote_them() -> Result<(), TaskError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_odd_ones_restart_too() -> Result<(), TaskError> {
+async fn unusual_functions_restart_too() -> Result<(), TaskError> {
     let token = CancellationToken::new();
     assert_eq!(restarts::recursive(&token, 10).await?, 10);
-    // SAFETY: it asks for nothing.
+    // SAFETY: the function has no precondition.
     unsafe { restarts::unsafe_one(&token, Runs::default()) }.await?;
     let shared = Rc::new(Cell::new(3));
     assert_eq!(restarts::not_send(&token, shared, Runs::default()).await?, 3);

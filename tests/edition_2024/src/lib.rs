@@ -1,6 +1,6 @@
-//! Supervised functions in edition 2024, under every lint that a crate may turn on.
+//! Supervised functions in edition 2024, under every lint that a crate may enable.
 //!
-//! The sources are those of `tests/edition_2021`; `tests/behaviour` calls them.
+//! The sources are those of `tests/edition_2021`; `tests/spec/behaviour` calls them.
 
 #![deny(
     warnings,

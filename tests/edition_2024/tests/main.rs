@@ -1,9 +1,6 @@
-//! What the compositions of `tests/edition_2021` do in edition 2024.
+//! The compositions of `tests/edition_2021` in edition 2024.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tasks")]
 
 use supervised_edition_2024::compositions;
 

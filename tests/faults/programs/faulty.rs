@@ -1,4 +1,4 @@
-//! Programs around which something is broken for good: the hook, the memory, what main returns.
+//! Programs in which something is permanently broken: the hook, the allocator, the result of main.
 
 #[path = "../../process/programs/common.rs"]
 mod common;
@@ -18,14 +18,14 @@ use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, stats, su
 /// The system's allocator, until it refuses one request.
 struct Refusing;
 
-/// How many requests are granted before one is refused; more than there can be while nothing is.
+/// How many requests are granted before one is refused; by default more than there can be.
 static GRANTED: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 fn is_refused() -> bool {
     GRANTED.load(SeqCst) != usize::MAX && GRANTED.fetch_sub(1, SeqCst) == 0
 }
 
-// SAFETY: what is granted is the system's; null is how a request is refused.
+// SAFETY: a granted request is passed to the system's allocator; null reports a failed one.
 unsafe impl GlobalAlloc for Refusing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_refused() {
@@ -55,7 +55,7 @@ async fn panics() -> Result<(), TaskError> {
     panic!("the body")
 }
 
-/// Everything that is spawned, with the request of that number refused; tells how many there were.
+/// Runs every kind of spawn with the request of that number refused; prints how many requests there were.
 async fn spawns(refused: usize) {
     let token = CancellationToken::new();
     work(&token, 1).await.expect("it cannot fail");
@@ -67,9 +67,9 @@ async fn spawns(refused: usize) {
     let joined = group.join().await;
     let mapped = map(&token, 0..3, work).limit(2).settled().await;
     let pool = Pool::new(1);
-    let slot = pool.reserve().await.expect("it is open");
+    let slot = pool.reserve().await.expect("the gate or pool is open");
     slot.spawn(|token| work(token, 1));
-    pool.spawn(|token| work(token, 2)).await.expect("it is open");
+    pool.spawn(|token| work(token, 2)).await.expect("the gate or pool is open");
     let drained = pool.drain(Duration::from_secs(60)).await;
     let left = GRANTED.swap(usize::MAX, SeqCst);
     assert_eq!(joined.expect("none can fail"), [0, 1, 2]);
@@ -84,12 +84,12 @@ async fn spawns(refused: usize) {
     say("DONE");
 }
 
-/// An error that panics where it is printed.
+/// An error that panics when it is printed.
 struct Unprintable;
 
 impl fmt::Debug for Unprintable {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("nobody can print it")
+        panic!("unprintable")
     }
 }
 
@@ -124,9 +124,9 @@ fn main() -> ExitCode {
             std::process::Termination::report(panics_under_a_hook_that_panics())
         }
         refused => {
-            let refused = refused.parse().expect("the number of a request");
+            let refused = refused.parse().expect("the argument is the number of a request");
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(spawns(refused));
+            runtime.expect("a runtime can be created").block_on(spawns(refused));
             ExitCode::SUCCESS
         }
     }

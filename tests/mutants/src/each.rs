@@ -1,16 +1,16 @@
-//! Several at a time.
+//! Runs several items at a time.
 
 use std::{
     sync::{Mutex, PoisonError},
     thread,
 };
 
-/// Tests wait for one another, for processes and for clocks: two at a time for each processor.
+/// Tests wait for one another, for processes and for clocks: two at a time per processor.
 fn at_a_time() -> usize {
     2 * thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Does something with each item, in no order that is promised, and gives what came of it.
+/// Applies a function to each item, in unspecified order, and returns the results.
 pub(crate) fn each<I: Send, O: Send>(items: Vec<I>, with: impl Fn(I) -> O + Sync) -> Vec<O> {
     let items = Mutex::new(items.into_iter());
     let done = Mutex::new(Vec::new());

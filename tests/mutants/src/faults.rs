@@ -1,9 +1,9 @@
-//! The faults of one file, as text to be put into it.
+//! The faults of one file, as text that is inserted into it.
 //!
 //! Invariants
 //!
-//! 1. Text is put in and none is taken out, and none has a line break: places stay as they are, line by line.
-//! 2. With no fault turned on, every expression is evaluated as it was written, once and in its order.
+//! 1. Text is inserted and none is removed, and none has a line break: line numbers do not change.
+//! 2. With no fault enabled, every expression is evaluated as written, once and in order.
 
 use std::{cmp::Reverse, ops::Range};
 
@@ -14,7 +14,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// A fault: its number is its place in the list of all.
+/// A fault: its number is its index in the list of all.
 pub(crate) struct Fault {
     pub(crate) line: usize,
     pub(crate) what: String,
@@ -26,7 +26,7 @@ struct Insertion {
     after: String,
 }
 
-/// Finds the faults of a file, whose numbers begin with `first`, and puts them in.
+/// Finds the faults of a file, numbered from `first`, and inserts them.
 pub(crate) fn put_into(text: &str, first: usize, passed_over: &[usize]) -> (String, Vec<Fault>) {
     let file = syn::parse_file(text).expect("a source file parses");
     let mut finder = Finder {
@@ -42,7 +42,7 @@ pub(crate) fn put_into(text: &str, first: usize, passed_over: &[usize]) -> (Stri
     (insert(text, &insertions), faults)
 }
 
-/// What is around something comes before it and after it; at one place, ends come before beginnings.
+/// Enclosing text is inserted before and after; at one place, ends come before starts.
 fn insert(text: &str, insertions: &[Insertion]) -> String {
     let mut pieces = Vec::new();
     for (number, Insertion { around, before, after }) in insertions.iter().enumerate() {
@@ -68,18 +68,18 @@ struct Finder<'t> {
     passed_over: &'t [usize],
     faults: Vec<Fault>,
     insertions: Vec<Insertion>,
-    /// The function that is looked at.
+    /// The function that is visited.
     of: String,
 }
 
 impl Finder<'_> {
-    /// The text of a piece on one line; `None` where a comment would swallow the rest.
+    /// The text of a piece on one line; `None` if a comment would swallow the rest.
     fn one_line(&self, of: &impl Spanned) -> Option<String> {
         let text = &self.text[of.span().byte_range()];
         (!text.contains("//")).then(|| text.replace('\n', " "))
     }
 
-    /// The condition that turns a fault on; `None` where it is known not to compile.
+    /// The condition that enables a fault; `None` if it is known not to compile.
     fn fault(&mut self, line: usize, what: &str) -> Option<String> {
         if self.passed_over.contains(&line) {
             return None;
@@ -98,8 +98,8 @@ impl Finder<'_> {
         self.of = signature.ident.to_string();
         let line = signature.ident.span().start().line;
         for value in instead(&signature.output) {
-            let told = if value.is_empty() { "()" } else { value };
-            if let Some(on) = self.fault(line, &format!("give {told}")) {
+            let value_text = if value.is_empty() { "()" } else { value };
+            if let Some(on) = self.fault(line, &format!("give {value_text}")) {
                 let at = first.span().byte_range().start;
                 self.wrap(at..at, format!("if {on} {{ return {value}; }} "), "");
             }
@@ -153,7 +153,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         let is_let = |side: &Expr| matches!(side, Expr::Let(_));
         let sides = (self.one_line(&binary.left), self.one_line(&binary.right));
         if let (Some(mut left), Some(right)) = sides {
-            // `as u64 <` would begin a list of types.
+            // `as u64 <` would start a list of types.
             if matches!(*binary.left, Expr::Cast(_)) {
                 left = format!("({left})");
             }
@@ -163,8 +163,8 @@ impl<'ast> Visit<'ast> for Finder<'_> {
                 let mut before = String::new();
                 for other in others(&binary.op) {
                     let Some(on) = self.fault(line, &format!("{other} for {own}")) else { break };
-                    let begin = if before.is_empty() { "(" } else { "" };
-                    before += &format!("{begin}if {on} {{ {left} {other} {right} }} else ");
+                    let open = if before.is_empty() { "(" } else { "" };
+                    before += &format!("{open}if {on} {{ {left} {other} {right} }} else ");
                 }
                 if !before.is_empty() {
                     self.wrap(binary.span().byte_range(), before + "{ ", " })");
@@ -212,7 +212,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     }
 
     fn visit_stmt(&mut self, statement: &'ast Stmt) {
-        // What is under a condition of the build is passed over with it.
+        // Code under `cfg` is skipped.
         if let Stmt::Local(local) = statement
             && of_tests(&local.attrs)
         {
@@ -225,12 +225,12 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 pub(crate) fn of_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let text = attribute.meta.to_token_stream().to_string();
-        let beginnings = ["cfg (test)", "cfg (all (test", "cfg (any (test"];
-        text == "test" || beginnings.iter().any(|beginning| text.starts_with(beginning))
+        let prefixes = ["cfg (test)", "cfg (all (test", "cfg (any (test"];
+        text == "test" || prefixes.iter().any(|prefix| text.starts_with(prefix))
     })
 }
 
-/// What a function may give instead, by its return type.
+/// Replacement results of a function, by its return type.
 fn instead(output: &ReturnType) -> &'static [&'static str] {
     let ReturnType::Type(_, of) = output else { return &[""] };
     let of = of.to_token_stream().to_string().replace(' ', "");
@@ -289,14 +289,14 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_is_another_one_when_it_is_asked_for() {
+    fn an_operator_is_replaced_on_request() {
         let (made, faults) = put("fn f() -> T { a == b }");
         assert_eq!(made, "fn f() -> T { (if crate::mutants::on(7) { a != b } else { a == b }) }");
         assert_eq!(faults, ["!= for == in f"]);
     }
 
     #[test]
-    fn of_operators_in_operators_each_has_its_own_fault() {
+    fn nested_operators_have_one_fault_each() {
         let (made, faults) = put("fn f() -> T { a && !b }");
         assert_eq!(faults, ["|| for && in f", "no ! in f"]);
         assert_eq!(
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn constants_and_tests_stay_as_they_are() {
+    fn constants_and_tests_are_unchanged() {
         for text in [
             "const fn f() -> bool { 1 < 2 }",
             "const A: bool = 1 < 2;",
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_passed_over_has_no_fault() {
+    fn a_skipped_line_has_no_fault() {
         let text = "fn f() -> T {\n a == b\n}";
         assert_eq!(put_into(text, 0, &[2]).0, text);
     }

@@ -1,9 +1,9 @@
 //! Mutation testing without a build for each mutant.
 //!
-//! `cargo-mutants` builds anew for each fault; here all of them are built at once, each behind a question that is
-//! answered by the environment variable `MUTANT`. The faults are of the kinds that `cargo-mutants` knows: another
-//! operator, a negation less, a match guard that is always or never true, an arm that is missing, a function that
-//! does nothing. Each test is run once by itself, which tells what it reaches: a fault is met by those tests alone.
+//! `cargo-mutants` builds once per fault. Here all faults are built at once, each behind a check of the environment
+//! variable `MUTANT`. The faults are of the kinds of `cargo-mutants`: another operator, a removed negation, a match
+//! guard that is always or never true, a removed arm, a function without effect. Each test is run once by itself to
+//! record what it reaches, and a fault is run with only those tests.
 //!
 //! ```text
 //! supervised-mutants prepare FOLDER           puts the faults into FOLDER/{macros,runtime}/src, a copy, and lists them
@@ -11,11 +11,11 @@
 //!                                             runs the tests with each fault whose place contains FILTER
 //! ```
 //!
-//! `.ci/mutants` makes the copy, builds it and runs it. `equivalent.txt` lists what no test can tell, with reasons;
-//! `unviable.txt` where no fault compiles; `ui_alone.txt` those of the macros that `tests/ui` kills and no unit test,
-//! for a reader: `.ci/mutants macros` tells them as survivors.
+//! `.ci/mutants` creates the copy, builds it and runs it. `equivalent.txt` lists faults that no test can detect,
+//! with reasons; `unviable.txt` lists places at which no fault compiles; `ui_alone.txt`, for a reader, those of the
+//! macros that `tests/ui` detects and no unit test: `.ci/mutants macros` reports them as survivors.
 //!
-//! Not looked at: `const fn`, constants, the inside of macro calls, `Debug`, and tests.
+//! Skipped: `const fn`, constants, the inside of macro calls, `Debug`, and tests.
 
 mod each;
 mod faults;

@@ -8,7 +8,7 @@ use std::{
 
 use crate::faults;
 
-/// The question that each fault asks; it tells of itself when it is asked first.
+/// The check that each fault makes; it records that it was reached.
 const ASKED: &str = r#"
 use std::{
     env,
@@ -38,8 +38,8 @@ pub(crate) fn on(number: usize) -> bool {
 }
 "#;
 
-/// `FOLDER/mutants.txt` lists the faults, one a line, by their numbers. `FOLDER/unviable.txt`, where it is, has a
-/// `file:line` in each line at which no fault compiles.
+/// `FOLDER/mutants.txt` lists the faults, one per line, by their numbers. `FOLDER/unviable.txt`, if it exists, has
+/// a `file:line` in each line at which no fault compiles.
 pub(crate) fn prepare(folder: &Path) {
     let unviable = fs::read_to_string(folder.join("unviable.txt")).unwrap_or_default();
     let unviable: Vec<_> = unviable.lines().filter_map(|line| line.rsplit_once(':')).collect();
@@ -54,7 +54,7 @@ pub(crate) fn prepare(folder: &Path) {
             }
             let text = fs::read_to_string(&path).expect("a source file is readable");
             let name =
-                path.strip_prefix(folder).expect("it is in the folder").display().to_string();
+                path.strip_prefix(folder).expect("the file is in the directory").display().to_string();
             let passed_over: Vec<usize> = unviable
                 .iter()
                 .filter(|(file, _)| *file == name)
@@ -72,14 +72,14 @@ pub(crate) fn prepare(folder: &Path) {
         let asked = format!("const COUNT: usize = {count};\n{ASKED}");
         fs::write(folder.join(crate_).join("mutants.rs"), asked).expect("the copy is writable");
         let front = folder.join(crate_).join("lib.rs");
-        let text = fs::read_to_string(&front).expect("there is a front page") + "\nmod mutants;\n";
+        let text = fs::read_to_string(&front).expect("there is a `lib.rs`") + "\nmod mutants;\n";
         fs::write(front, text).expect("the copy is writable");
     }
     fs::write(folder.join("mutants.txt"), list).expect("the copy is writable");
     println!("{count} mutants");
 }
 
-/// Files of the modules of a file that are built for tests alone.
+/// Files of the modules of a file that are built only for tests.
 fn only_tested(of: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(of).expect("a source file is readable");
     let file = syn::parse_file(&text).expect("a source file parses");
@@ -95,9 +95,9 @@ fn only_tested(of: &Path) -> Vec<PathBuf> {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("the folder is there");
+    let entries = fs::read_dir(folder).expect("the directory exists");
     let mut paths: Vec<_> =
-        entries.map(|entry| entry.expect("the folder is readable").path()).collect();
+        entries.map(|entry| entry.expect("the directory is readable").path()).collect();
     paths.sort();
     let mut found = Vec::new();
     for path in paths {

@@ -1,4 +1,4 @@
-//! The tests, with one fault after the other.
+//! Runs the tests with one fault after the other.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -13,11 +13,11 @@ use crate::{
     tests::{End, Tests},
 };
 
-/// Goes on where an earlier run ended: what is in `results` is not run again.
+/// Continues an earlier run: faults in `results` are skipped.
 ///
-/// `equivalent` lists the faults that nothing can tell, with the reason, one a line: `file: function: what: why`.
+/// `equivalent` lists the undetectable faults, with the reason, one per line: `file: function: what: why`.
 pub(crate) fn run(list: &Path, equivalent: &Path, results: &Path, filter: &str, binaries: &[&str]) {
-    let list = fs::read_to_string(list).expect("there is a list");
+    let list = fs::read_to_string(list).expect("the list exists");
     let known = fs::read_to_string(results).unwrap_or_default();
     let known: HashSet<_> = known.lines().filter_map(place).collect();
     let todo: Vec<_> = list
@@ -42,8 +42,8 @@ pub(crate) fn run(list: &Path, equivalent: &Path, results: &Path, filter: &str, 
             println!("{line}");
         });
     }
-    let equivalent = fs::read_to_string(equivalent).expect("there is a list, maybe an empty one");
-    tell(&fs::read_to_string(results).unwrap_or_default(), &equivalent);
+    let equivalent = fs::read_to_string(equivalent).expect("the list exists, even if empty");
+    report(&fs::read_to_string(results).unwrap_or_default(), &equivalent);
 }
 
 /// `file:line what in function` of a line of results.
@@ -52,10 +52,10 @@ fn place(line: &str) -> Option<&str> {
     Some(of.split('\t').next().unwrap_or(of))
 }
 
-fn tell(results: &str, equivalent: &str) {
+fn report(results: &str, equivalent: &str) {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for line in results.lines() {
-        let (end, of) = line.split_once(' ').expect("an end and a place");
+        let (end, of) = line.split_once(' ').expect("an outcome and a place");
         let lives = matches!(end, "survived" | "not-reached");
         let end = if lives && is_equivalent(of, equivalent) { "equivalent" } else { end };
         if matches!(end, "survived" | "not-reached") {
@@ -71,7 +71,7 @@ fn tell(results: &str, equivalent: &str) {
     println!("{counts:?}: {killed} of {viable} killed, {share:.1} %");
 }
 
-/// Lines move: a fault is known by its file, its function and what it is.
+/// Lines move: a fault is identified by its file, its function and its description.
 fn is_equivalent(of: &str, equivalent: &str) -> bool {
     let Some((file, rest)) = of.split_once(':') else { return false };
     let Some((_, rest)) = rest.split_once(' ') else { return false };
@@ -86,14 +86,14 @@ mod checks {
     const EQUIVALENT: &str = "a/b.rs: f: || for &&: both are the same there\n";
 
     #[test]
-    fn what_is_equivalent_is_known_wherever_its_line_has_gone() {
+    fn an_equivalent_mutant_is_recognised_after_its_line_moved() {
         assert!(is_equivalent("a/b.rs:17 || for && in f", EQUIVALENT));
         assert!(!is_equivalent("a/b.rs:17 || for && in g", EQUIVALENT));
         assert!(!is_equivalent("a/b.rs:17 no ! in f", EQUIVALENT));
     }
 
     #[test]
-    fn a_place_is_the_same_whoever_killed_it() {
+    fn a_place_does_not_depend_on_the_killing_test() {
         assert_eq!(place("killed a/b.rs:17 no ! in f\tby a::test"), Some("a/b.rs:17 no ! in f"));
         assert_eq!(place("survived a/b.rs:17 no ! in f"), Some("a/b.rs:17 no ! in f"));
     }

@@ -1,4 +1,4 @@
-//! The tests of all binaries, each known by what it reaches.
+//! The tests of all binaries, each with the faults that it reaches.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -13,17 +13,17 @@ use std::{
 
 use crate::each::each;
 
-/// How a fault fared.
+/// The result for a fault.
 pub(crate) enum End {
-    /// By this test, twice.
+    /// Detected by this test, twice.
     Killed(String),
-    /// By these tests, which took far longer than without it.
+    /// Detected by these tests, which took far longer than without it.
     TimedOut(String),
     Survived,
     NotReached,
 }
 
-/// A test binary, run in the folder of its package: `folder=binary argument…`.
+/// A test binary, run in the directory of its package: `folder=binary argument…`.
 struct Binary {
     folder: String,
     command: Vec<String>,
@@ -41,7 +41,7 @@ pub(crate) struct Tests {
     tests: Vec<Test>,
 }
 
-/// What is run first: most faults are found by something quick.
+/// Run first: fast tests detect most faults.
 const QUICK: Duration = Duration::from_millis(100);
 
 impl Tests {
@@ -49,7 +49,7 @@ impl Tests {
     ///
     /// # Panics
     ///
-    /// Where one fails three times: it says nothing about faults.
+    /// If one fails three times: it says nothing about faults.
     pub(crate) fn look(binaries: &[&str]) -> Self {
         let binaries: Vec<_> = binaries.iter().map(|binary| Binary::new(binary)).collect();
         let names = binaries.iter().enumerate().flat_map(|(at, binary)| {
@@ -99,7 +99,7 @@ impl Binary {
     fn list(&self) -> Vec<String> {
         let listed = self.command().args(["--list", "--format", "terse"]).output();
         let listed = listed.expect("the tests start").stdout;
-        let listed = String::from_utf8(listed).expect("names are text");
+        let listed = String::from_utf8(listed).expect("names are UTF-8");
         listed.lines().filter_map(|line| line.strip_suffix(": test").map(str::to_owned)).collect()
     }
 
@@ -109,24 +109,24 @@ impl Binary {
         let mut command = self.command();
         command.args(["--exact", &name]).env("MUTANTS_REACHED", &file);
         let took = (0..3).find_map(|_| {
-            let begun = Instant::now();
+            let started = Instant::now();
             let end = end(&mut command, Duration::from_secs(300));
-            matches!(end, End::Survived).then(|| begun.elapsed())
+            matches!(end, End::Survived).then(|| started.elapsed())
         });
-        let took = took.unwrap_or_else(|| panic!("without a fault it passes: {name}"));
+        let took = took.unwrap_or_else(|| panic!("{name} fails without a fault"));
         let numbers = fs::read_to_string(&file).unwrap_or_default();
         _ = fs::remove_file(&file);
         let reached = numbers.lines().filter_map(|number| number.parse().ok()).collect();
         Test { binary, name, reached, took }
     }
 
-    /// A test that fails, fails again by itself: one that fails by chance kills nothing.
+    /// A failing test must fail again by itself: a flaky failure detects nothing.
     fn with(&self, number: usize, names: &[&str], took: Duration) -> End {
         match self.once(number, names, took) {
             End::Killed(name) if names.contains(&&*name) => {
                 match self.once(number, &[&name], took) {
                     End::Survived if names.len() == 1 => End::Survived,
-                    // By chance it was, or together with others: all others have their turn.
+                    // The failure was flaky, or depends on other tests: all others are run.
                     End::Survived => {
                         let others = names.iter().copied().filter(|other| *other != name);
                         self.with(number, &others.collect::<Vec<_>>(), took)
@@ -142,7 +142,7 @@ impl Binary {
         let mut command = self.command();
         command.arg("--exact").args(names).env("MUTANT", number.to_string());
         match end(&mut command, 4 * took + Duration::from_secs(20)) {
-            // A process that is aborted names nobody.
+            // An aborted process names no test.
             End::Killed(name) if name.is_empty() => End::Killed(one_of(names)),
             End::TimedOut(_) => End::TimedOut(one_of(names)),
             end => end,
@@ -158,10 +158,10 @@ fn one_of(names: &[&str]) -> String {
     }
 }
 
-/// The first failure is enough: the rest is not waited for.
+/// The first failure is enough: the rest is killed.
 fn end(command: &mut Command, within: Duration) -> End {
     let mut child = command.spawn().expect("the tests start");
-    let output = child.stdout.take().expect("it is piped");
+    let output = child.stdout.take().expect("the output is piped");
     let (line, lines) = mpsc::channel();
     thread::spawn(move || {
         for each in BufReader::new(output).lines().map_while(Result::ok) {
@@ -185,7 +185,7 @@ fn end(command: &mut Command, within: Duration) -> End {
                 return End::TimedOut(String::new());
             }
             Err(RecvTimeoutError::Disconnected) => {
-                let status = child.wait().expect("it can be waited for");
+                let status = child.wait().expect("the child can be awaited");
                 stop(&mut child);
                 return if status.success() { End::Survived } else { End::Killed(String::new()) };
             }
@@ -193,7 +193,7 @@ fn end(command: &mut Command, within: Duration) -> End {
     }
 }
 
-/// With the processes that it has started, whose ends it would have seen to.
+/// With its child processes, which it can no longer end itself.
 fn stop(child: &mut Child) {
     let group = format!("-{}", child.id());
     _ = Command::new("kill").args(["-KILL", "--", &group]).status();

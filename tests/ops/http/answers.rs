@@ -1,4 +1,4 @@
-//! What each path answers.
+//! The answer of each path.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{HTML, JSON, ask, json_until, object_of, tasks_until};
 const HOSTILE: &str = "<img src=x onerror=\"alert(1)\">\u{1b}[31m'\n";
 
 #[tokio::test]
-async fn each_path_says_what_it_is() {
+async fn each_path_has_its_content_type() {
     let address = ops::listen(0).unwrap();
     let paths = [
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
@@ -36,7 +36,7 @@ async fn each_path_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn the_same_tasks_come_as_text_as_json_and_as_a_page() {
+async fn the_same_tasks_are_served_as_text_json_and_page() {
     let address = ops::listen(0).unwrap();
     let pool = Pool::new(1);
     pool.spawn(task!("three forms", |_| -> Result<(), TaskError> { std::future::pending().await }))
@@ -61,7 +61,23 @@ async fn the_same_tasks_come_as_text_as_json_and_as_a_page() {
 }
 
 #[tokio::test]
-async fn the_page_runs_what_has_its_nonce_and_no_two_pages_share_one() {
+async fn a_label_is_in_the_text_and_in_the_json() {
+    #[supervised(name = "labelled")]
+    async fn labelled() -> Result<(), TaskError> {
+        std::future::pending().await
+    }
+
+    let address = ops::listen(0).unwrap();
+    let pool = Pool::new(1);
+    pool.spawn(|token| labelled(token).label(HOSTILE)).await.unwrap();
+    let shown = "<img src=x onerror=\"alert(1)\">\\u{1b}[31m'\\n";
+    tasks_until(address, |text| text.contains(&format!("labelled [{shown}] (task "))).await;
+    let line = json_until(address, |json| object_of(json, "lines", "name", "labelled")).await;
+    assert_eq!(line["label"], shown);
+}
+
+#[tokio::test]
+async fn the_page_only_runs_scripts_with_its_own_nonce() {
     let address = ops::listen(0).unwrap();
     let mut nonces = Vec::new();
     for _ in 0..2 {
@@ -79,7 +95,7 @@ async fn the_page_runs_what_has_its_nonce_and_no_two_pages_share_one() {
 }
 
 #[tokio::test]
-async fn a_hostile_name_is_a_string_in_json_and_one_line_without_control_characters_in_text() {
+async fn a_hostile_name_is_escaped_in_json_and_text() {
     let address = ops::listen(0).unwrap();
     let pool = Pool::new(1);
     pool.spawn(task!("<img src=x onerror=\"alert(1)\">\u{1b}[31m'\n", |_| -> Result<
@@ -102,7 +118,7 @@ async fn breaks(by: u32) -> Result<u32, TaskError> {
 }
 
 #[tokio::test]
-async fn the_backtrace_of_a_panic_is_asked_for_by_its_key() {
+async fn the_backtrace_of_a_panic_is_requested_by_its_key() {
     let address = ops::listen(0).unwrap();
     breaks(&CancellationToken::new(), 0).await.unwrap_err();
     let panic = json_until(address, |json| object_of(json, "panics", "task", "breaks")).await;
@@ -121,7 +137,7 @@ async fn resumes() -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn a_panic_without_a_backtrace_says_why_it_has_none() {
+async fn a_panic_without_a_backtrace_states_the_reason() {
     let address = ops::listen(0).unwrap();
     resumes(&CancellationToken::new()).await.unwrap_err();
     let panic = json_until(address, |json| object_of(json, "panics", "task", "resumes")).await;
@@ -158,16 +174,16 @@ async fn json_has_the_totals_of_all_functions() {
     assert_eq!(waiting(&json["totals"]), functions.iter().map(waiting).sum::<u64>());
 }
 
-#[supervised(name = "tells much")]
-async fn tells_much() -> Result<(), TaskError> {
+#[supervised(name = "long message")]
+async fn long_message() -> Result<(), TaskError> {
     panic!("it's \"{}\"", "a lot of ".repeat(100_000))
 }
 
 #[tokio::test]
-async fn a_long_message_of_a_panic_is_cut_in_each_form_and_says_so() {
+async fn a_long_panic_message_is_truncated_and_marked_in_each_form() {
     let address = ops::listen(0).unwrap();
-    tells_much(&CancellationToken::new()).await.unwrap_err();
-    let panic = json_until(address, |json| object_of(json, "panics", "task", "tells much")).await;
+    long_message(&CancellationToken::new()).await.unwrap_err();
+    let panic = json_until(address, |json| object_of(json, "panics", "task", "long message")).await;
     let message = panic["message"].as_str().unwrap();
     assert!(message.ends_with("… (900007 bytes)"), "{message}");
     let line = format!(": {message}\n");
@@ -176,7 +192,7 @@ async fn a_long_message_of_a_panic_is_cut_in_each_form_and_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_looked_at_can_be_serialised_by_itself() {
+async fn each_part_of_a_snapshot_can_be_serialised() {
     let pool = Pool::new(1);
     let parent = task!("serialised: parent", |token| -> Result<(), TaskError> {
         let group = Group::new(&token);
@@ -198,18 +214,18 @@ async fn what_is_looked_at_can_be_serialised_by_itself() {
         tokio::task::yield_now().await;
     };
     let all = serde_json::to_value(tasks()).unwrap();
-    let told = all.as_array().unwrap().iter().find(|task| task["name"] == "serialised: child");
-    let told = told.expect("it lives");
-    assert_eq!(told["id"], child.id.unwrap().to_string());
-    assert_eq!(told["parent"]["name"], "serialised: parent");
-    assert_eq!(told["depth"], 1);
+    let found = all.as_array().unwrap().iter().find(|task| task["name"] == "serialised: child");
+    let found = found.expect("the task is listed");
+    assert_eq!(found["id"], child.id.unwrap().to_string());
+    assert_eq!(found["parent"]["name"], "serialised: parent");
+    assert_eq!(found["depth"], 1);
     let states = [TaskState::Waiting, TaskState::Stopping, TaskState::Polling(Duration::ZERO)];
     assert_eq!(serde_json::to_value(states).unwrap(), json!(["waiting", "stopping", "polling"]));
-    let told = serde_json::to_value(&panic).unwrap();
-    assert_eq!((&told["task"], &told["message"]), (&json!("breaks"), &json!(panic.message())));
-    assert_eq!(told["location"], panic.location().unwrap().to_string());
-    assert!(told["at_unix_seconds"].as_f64().unwrap() > 1e9);
-    assert!(told["backtrace"].as_str().unwrap().contains("breaks"));
+    let found = serde_json::to_value(&panic).unwrap();
+    assert_eq!((&found["task"], &found["message"]), (&json!("breaks"), &json!(panic.message())));
+    assert_eq!(found["location"], panic.location().unwrap().to_string());
+    assert!(found["at_unix_seconds"].as_f64().unwrap() > 1e9);
+    assert!(found["backtrace"].as_str().unwrap().contains("breaks"));
 }
 
 #[tokio::test]

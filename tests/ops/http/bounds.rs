@@ -1,7 +1,7 @@
-//! What a client can pile up has a bound.
+//! Whatever a client can accumulate is bounded.
 //!
-//! The server is in a process of its own, with few descriptors: an ignored test of this target, which is asked to do
-//! things by lines.
+//! The server runs in a separate process with few descriptors: an ignored test of this target that is controlled by
+//! lines on its standard input.
 
 use std::{
     fmt::Write as _,
@@ -24,16 +24,16 @@ use tokio_supervised::{CancellationToken, TaskError, ops, supervised};
 
 use super::{JSON, ask, request};
 
-/// The server's, in `runtime/src/observe/ops`.
+/// The server's limits, in `runtime/src/observe/ops`.
 const CONNECTIONS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const VIEWERS: usize = 32;
 
-/// How much later than it should a busy machine may do something.
+/// Tolerated delay on a busy machine.
 const SLACK: Duration = Duration::from_secs(8);
 const WATCHDOG: Duration = Duration::from_secs(60);
 
-/// Of the server's process: enough for its connections, and for what a runtime needs.
+/// Of the server's process: enough for its connections and for its runtime.
 const DESCRIPTORS: u64 = 128;
 
 struct Server {
@@ -60,18 +60,18 @@ impl Server {
         server
     }
 
-    /// What comes after that word.
+    /// The rest of the line after that word.
     fn line(&mut self, word: &str) -> String {
         loop {
-            let line = self.stdout.next().expect("the server goes on").unwrap();
-            // The runner of tests writes its own text, without a line break, before it.
+            let line = self.stdout.next().expect("the server keeps running").unwrap();
+            // The test runner prints its own text, without a line break, before it.
             if let Some((_, rest)) = line.split_once(word) {
                 return rest.to_owned();
             }
         }
     }
 
-    /// Whether the program that serves the page can still do that.
+    /// Whether the program can still serve the page.
     fn can(&mut self, what: &str) -> String {
         writeln!(self.stdin, "{what}").unwrap();
         self.line("result ")
@@ -135,11 +135,11 @@ fn obey() {
     }
 }
 
-/// From now on, the process can start no thread.
+/// From now on, the process cannot start a thread.
 fn lose_threads() {
     setrlimit(Resource::RLIMIT_NPROC, 0, 0).unwrap();
     if Uid::effective().is_root() {
-        // The limit is not for root.
+        // The limit does not apply to root.
         setuid(Uid::from_raw(65_534)).unwrap();
     }
     std::thread::Builder::new().spawn(|| ()).expect_err("there is a limit");
@@ -157,7 +157,7 @@ async fn half_a_request(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Polls until it is so; what it says if it is not so in time.
+/// Polls until the condition holds; `what` describes a timeout.
 async fn within<T>(time: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let until_so = async {
         loop {
@@ -180,7 +180,7 @@ async fn half_sent_requests_take_64_descriptors_and_no_more() {
     let full = within(SLACK, async || (server.sockets() >= CONNECTIONS).then_some(())).await;
     assert!(full.is_some(), "{} sockets", server.sockets());
     assert_eq!(server.can("open a file"), "Ok(())");
-    // Its listener, and what wakes its runtimes.
+    // Its listener, and the event descriptors of its runtimes.
     let sockets = server.sockets();
     assert!(sockets <= CONNECTIONS + 6, "{sockets} sockets");
 }
@@ -192,12 +192,12 @@ async fn half_sent_requests_are_closed_and_the_next_client_is_served() {
     for _ in 0..CONNECTIONS {
         half_sent.push(half_a_request(server.address).await);
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     let answer = timeout(HEAD_TIMEOUT + SLACK, ask(server.address, "/healthz", &[])).await;
-    assert_eq!(answer.expect("a place is free in time").status, 200);
+    assert_eq!(answer.expect("a place becomes free in time").status, 200);
     for mut stream in half_sent {
         let mut rest = Vec::new();
-        let left = (HEAD_TIMEOUT + SLACK).saturating_sub(begun.elapsed());
+        let left = (HEAD_TIMEOUT + SLACK).saturating_sub(started.elapsed());
         timeout(left, stream.read_to_end(&mut rest)).await.expect("it is closed").unwrap();
     }
 }
@@ -240,10 +240,10 @@ async fn large_heads_are_refused_and_take_little_memory() {
         write!(large, "x-{n}: {}\r\n", "x".repeat(4_200)).unwrap();
     }
     let mut open = Vec::new();
-    // Fewer than the server has descriptors: it would hold 380 kB of each.
+    // Fewer than the server's descriptors: it would buffer 380 kB for each.
     for _ in 0..100 {
         let stream = TcpStream::connect(server.address).await.unwrap();
-        // An error is a server that has closed the connection already.
+        // An error means that the server has closed the connection already.
         _ = stream.try_write(large.as_bytes());
         open.push(stream);
     }
@@ -261,7 +261,7 @@ async fn large_heads_are_refused_and_take_little_memory() {
     assert_eq!(ask(server.address, "/healthz", &[]).await.status, 200);
 }
 
-/// A client whose receive buffer is as small as may be, and that reads nothing.
+/// A client with the smallest receive buffer that reads nothing.
 async fn viewer_that_does_not_read(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(1_024).unwrap();
@@ -271,9 +271,9 @@ async fn viewer_that_does_not_read(address: SocketAddr) -> TcpStream {
 }
 
 #[tokio::test]
-async fn viewers_that_do_not_read_lose_their_places_and_connections() {
+async fn viewers_that_do_not_read_are_disconnected() {
     let server = Server::start();
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut stuck = Vec::new();
     for _ in 0..VIEWERS {
         stuck.push(viewer_that_does_not_read(server.address).await);
@@ -282,11 +282,11 @@ async fn viewers_that_do_not_read_lose_their_places_and_connections() {
     let full = within(Duration::from_secs(5), async || (status().await == 503).then_some(())).await;
     assert!(full.is_some(), "they have no places");
     let stream = Duration::from_secs(10);
-    let left = (stream + SLACK).saturating_sub(begun.elapsed());
+    let left = (stream + SLACK).saturating_sub(started.elapsed());
     let free = within(left, async || (status().await == 200).then_some(())).await;
     assert!(free.is_some(), "they keep their places");
     let stall = Duration::from_secs(5);
-    let left = (stream + stall + SLACK).saturating_sub(begun.elapsed());
+    let left = (stream + stall + SLACK).saturating_sub(started.elapsed());
     let closed = within(left, async || (server.sockets() < VIEWERS / 2).then_some(())).await;
     assert!(closed.is_some(), "{} sockets", server.sockets());
     drop(stuck);
@@ -294,7 +294,7 @@ async fn viewers_that_do_not_read_lose_their_places_and_connections() {
 
 #[tokio::test]
 async fn a_router_frees_the_places_of_viewers_that_do_not_read() {
-    // In a process of its own: all viewers of a process share the places.
+    // In a separate process: all viewers of a process share the places.
     let output = tokio::task::spawn_blocking(|| {
         Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "bounds::fixture_router", "--ignored", "--nocapture"])
@@ -302,7 +302,7 @@ async fn a_router_frees_the_places_of_viewers_that_do_not_read() {
             .output()
             .unwrap()
     });
-    let output = timeout(WATCHDOG, output).await.expect("it ends").unwrap();
+    let output = timeout(WATCHDOG, output).await.expect("it ends in time").unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
 }
@@ -334,7 +334,7 @@ async fn fixture_router() {
 async fn a_server_without_threads_answers_503() {
     let mut server = Server::start();
     assert_eq!(ask(server.address, "/healthz", &[]).await.status, 200);
-    // The feed's own thread ends when nobody looks.
+    // The feed's own thread ends without viewers.
     assert_eq!(server.can("lose threads"), "Ok(())");
     for path in ["/debug/tasks", "/debug/tasks/events", "/debug/tasks/backtraces/1"] {
         let answer = ask(server.address, path, &[JSON]).await;
@@ -350,12 +350,12 @@ fn listen_returns_an_error_if_there_is_no_thread() {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    // The runner's own thread is there already.
+    // The runner's own thread exists already.
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains("listen: the ops page has no thread: "), "{output:?}");
+    assert!(stdout.contains("listen: failed to start the thread of the ops page: "), "{output:?}");
 }
 
-/// Leaves before the runner, which would start threads too.
+/// Exits before the runner, which would start threads too.
 #[test]
 #[ignore = "fixture of another test"]
 fn fixture_no_thread() {

@@ -3,38 +3,32 @@
 #![allow(clippy::unwrap_used)]
 #![expect(
     clippy::disallowed_methods,
-    reason = "the server under test is beside what supervises, and a worker is blocked on purpose"
+    reason = "the server under test is outside of supervision, and a worker is blocked on purpose"
 )]
 
 mod answers;
 mod bounds;
 mod hangs;
 mod hosts;
-#[path = "../../support/http.rs"]
-#[allow(dead_code, reason = "other tests need the rest")]
-mod http;
-#[path = "../../support/program.rs"]
-#[allow(dead_code, reason = "other tests need the rest")]
-mod program;
 mod stops;
 mod streams;
 
 use std::time::Duration;
 
-use http::{Answer, Connection};
 use serde_json::Value;
+use testkit::http::{Answer, Connection};
 use tokio::time::timeout;
 
-/// A request with headers of one's own, on a connection of its own.
+/// A request with custom headers, on a separate connection.
 async fn ask(address: impl ToString, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut connection = Connection::open(&address.to_string()).await.unwrap();
     connection.send(request(path, headers).as_bytes()).await.unwrap();
     connection.answer().await.unwrap()
 }
 
-/// Asks for the live tasks until they are as expected: a snapshot may be half a second old.
+/// Requests the live tasks until they are as expected: a snapshot may be half a second old.
 async fn tasks_until(address: impl ToString, is_so: impl Fn(&str) -> bool) -> String {
-    let looks = async {
+    let polls = async {
         loop {
             let answer = ask(address.to_string(), "/debug/tasks", &[]).await;
             if is_so(answer.text()) {
@@ -42,12 +36,12 @@ async fn tasks_until(address: impl ToString, is_so: impl Fn(&str) -> bool) -> St
             }
         }
     };
-    timeout(Duration::from_secs(30), looks).await.expect("it comes to it")
+    timeout(Duration::from_secs(30), polls).await.expect("the condition holds in time")
 }
 
-/// The same for JSON: until it finds something.
+/// The same for JSON, until the predicate returns something.
 async fn json_until<T>(address: impl ToString, find: impl Fn(&Value) -> Option<T>) -> T {
-    let looks = async {
+    let polls = async {
         loop {
             let answer = ask(address.to_string(), "/debug/tasks", &[JSON]).await;
             if let Some(found) = find(&serde_json::from_str(answer.text()).unwrap()) {
@@ -55,7 +49,7 @@ async fn json_until<T>(address: impl ToString, find: impl Fn(&Value) -> Option<T
             }
         }
     };
-    timeout(Duration::from_secs(30), looks).await.expect("it comes to it")
+    timeout(Duration::from_secs(30), polls).await.expect("the condition holds in time")
 }
 
 /// The object with that value in a list.

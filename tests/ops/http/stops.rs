@@ -1,4 +1,4 @@
-//! The example `console`, told to stop.
+//! The example `console` during its shutdown.
 
 use nix::sys::signal::Signal;
 use tokio::{
@@ -7,26 +7,27 @@ use tokio::{
 };
 use tokio_supervised::ops;
 
-use super::{ask, program::Program, request, tasks_until};
+use super::{ask, request, tasks_until};
+use testkit::program::Program;
 
 #[tokio::test]
-async fn from_the_signal_on_it_is_not_ready_but_served_to_the_end() {
+async fn after_the_signal_it_is_not_ready_but_served_to_the_end() {
     let directory = tempfile::tempdir().unwrap();
-    let mut console = Program::start("console", directory.path(), ["--port", "0"]);
+    let mut console = Program::example("console", directory.path(), ["--port", "0"]);
     let line = console.next_line();
     let address = line.strip_prefix("http://").unwrap().strip_suffix("/debug/tasks").unwrap();
     assert_eq!(ask(address, "/readyz", &[]).await.status, 200);
 
     // It takes 3 s to stop.
     tasks_until(address, |text| text.contains("journal (task ")).await;
-    console.send(Signal::SIGTERM);
+    console.signal(Signal::SIGTERM);
     let text = tasks_until(address, |text| text.contains(": stopping, ")).await;
     assert!(text.starts_with("console (process "), "{text}");
     assert!(text.contains("), stopping, not ready, "), "{text}");
     let answer = ask(address, "/readyz", &[]).await;
     assert_eq!((answer.status, answer.text()), (503, "stopping\n"));
     assert_eq!(ask(address, "/healthz", &[]).await.status, 200);
-    // A stream does not go on then: it would hold back a server that waits for it.
+    // A stream ends then: it would delay a server that waits for it.
     let mut stream = TcpStream::connect(address).await.unwrap();
     let events = request("/debug/tasks/events", &[("connection", "close")]);
     stream.write_all(events.as_bytes()).await.unwrap();
@@ -34,7 +35,7 @@ async fn from_the_signal_on_it_is_not_ready_but_served_to_the_end() {
     stream.read_to_string(&mut all).await.unwrap();
     assert_eq!(all.matches("data: ").count(), 1, "{all}");
 
-    let ended = console.end();
+    let ended = console.close_stdin().end();
     assert!(ended.status.success(), "{ended:?}");
 }
 

@@ -1,4 +1,4 @@
-//! What the page listens to.
+//! The stream that the page receives.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use tokio::{
 };
 use tokio_supervised::ops;
 
-use super::{HTML, JSON, ask, program::Program, request, tasks_until};
+use super::{HTML, JSON, ask, request, tasks_until};
+use testkit::program::Program;
 
 struct Stream(BufReader<TcpStream>);
 
@@ -24,7 +25,7 @@ impl Stream {
         Self(BufReader::new(stream))
     }
 
-    /// Of the answer that begins.
+    /// Of the start of the answer.
     async fn status(&mut self) -> u16 {
         let mut line = String::new();
         self.0.read_line(&mut line).await.unwrap();
@@ -43,7 +44,7 @@ impl Stream {
 }
 
 #[tokio::test]
-async fn a_stream_gives_one_snapshot_after_the_other() {
+async fn a_stream_sends_one_snapshot_after_the_other() {
     let address = ops::listen(0).unwrap();
     let mut stream = Stream::open(address, "/debug/tasks/events").await;
     let (first, second) = (stream.next().await, stream.next().await);
@@ -53,7 +54,7 @@ async fn a_stream_gives_one_snapshot_after_the_other() {
 }
 
 #[tokio::test]
-async fn all_who_look_see_the_same_snapshot() {
+async fn all_viewers_get_the_same_snapshot() {
     let address = ops::listen(0).unwrap();
     let mut one = Stream::open(address, "/debug/tasks/events").await;
     let mut other = Stream::open(address, "/debug/tasks/events").await;
@@ -64,38 +65,38 @@ async fn all_who_look_see_the_same_snapshot() {
     assert!(second.iter().all(|each| first.contains(each)), "{second:?} of {first:?}");
 }
 
-/// In a process of its own: all who look share the places.
+/// In a separate process: all viewers share the places.
 #[tokio::test]
-async fn who_comes_when_32_look_is_told_to_try_again_soon() {
+async fn a_33rd_viewer_gets_503_with_retry_after() {
     let directory = tempfile::tempdir().unwrap();
-    let mut console = Program::start("console", directory.path(), ["--port", "0"]);
+    let mut console = Program::example("console", directory.path(), ["--port", "0"]);
     let line = console.next_line();
     let address = line.strip_prefix("http://").unwrap().strip_suffix("/debug/tasks").unwrap();
 
     let (mut streams, mut refused) = (Vec::new(), None);
     let answer = loop {
-        assert!(streams.len() < 1_000, "nobody is refused");
+        assert!(streams.len() < 1_000, "no viewer is refused");
         let mut stream = Stream::open(address.parse().unwrap(), "/debug/tasks/events").await;
         match stream.status().await {
             200 => streams.push(stream),
             status => refused = Some(status),
         }
         let answer = ask(address, "/debug/tasks", &[JSON]).await;
-        // A stream ends after a while, and gives its place to another one.
+        // A stream ends after a while, and frees its place.
         if let (503, Some(stream)) = (answer.status, refused) {
             assert_eq!(stream, 503);
             break answer;
         }
     };
-    assert!(streams.len() >= 32, "{} have a place", streams.len());
+    assert!(streams.len() >= 32, "{} viewers have a place", streams.len());
     assert_eq!(answer.header("retry-after"), Some("5"));
-    assert_eq!(answer.text(), "too many look already: try again soon\n");
+    assert_eq!(answer.text(), "too many open streams: try again later\n");
     assert_eq!(ask(address, "/debug/tasks", &[HTML]).await.status, 200, "the page tries again");
 
     drop(streams);
     tasks_until(address, |text| text.starts_with("console (process ")).await;
-    console.send(Signal::SIGTERM);
-    assert!(console.end().status.success());
+    console.signal(Signal::SIGTERM);
+    assert!(console.close_stdin().end().status.success());
 }
 
 #[tokio::test]
@@ -110,7 +111,7 @@ async fn a_server_that_answers_for_itself_is_healthy() {
 
 /// Its clock does not wait for the stream's 10 s to pass.
 #[tokio::test(start_paused = true)]
-async fn a_graceful_shutdown_does_not_wait_for_who_goes_on_looking() {
+async fn a_graceful_shutdown_does_not_wait_for_viewers() {
     let app = Router::new().nest("/internal", ops::router());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -122,9 +123,9 @@ async fn a_graceful_shutdown_does_not_wait_for_who_goes_on_looking() {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = request("/internal/debug/tasks/events", &[]);
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut begins = [0; 15];
-    stream.read_exact(&mut begins).await.unwrap();
-    assert_eq!(&begins, b"HTTP/1.1 200 OK");
+    let mut status = [0; 15];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200 OK");
     stop.send(()).unwrap();
-    timeout(Duration::from_secs(60), server).await.expect("it ends").unwrap().unwrap();
+    timeout(Duration::from_secs(60), server).await.expect("it ends in time").unwrap().unwrap();
 }

@@ -6,7 +6,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -20,28 +20,10 @@ use tempfile::TempDir;
 /// Longer than anything takes, however busy the machine.
 const WATCHDOG: Duration = Duration::from_secs(45);
 
-/// Where the browser is; says loudly where there is none.
-fn program() -> Option<PathBuf> {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders = std::env::split_paths(&paths);
-    let found = folders.find_map(|folder| {
-        let mut names = ["chromium", "chromium-browser", "google-chrome"].iter();
-        names.find_map(|name| Some(folder.join(name)).filter(|path| path.is_file()))
-    });
-    if found.is_none() {
-        // Not by a macro: a test that passes would swallow it.
-        _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED: no Chromium in the PATH, the ops page is not looked at (apt-get install chromium)"
-        );
-    }
-    found
-}
-
 /// A browser with one page.
 pub(crate) struct Browser {
     child: Child,
-    /// Closed, it ends the browser.
+    /// Closing it ends the browser.
     to: Option<ChildStdin>,
     from: Receiver<Value>,
     session: String,
@@ -58,9 +40,9 @@ pub(crate) struct Size {
 }
 
 impl Browser {
-    /// Opens an address; `None` where there is no browser.
-    pub(crate) fn open(address: &str) -> Option<Self> {
-        let program = program()?;
+    /// Opens an address.
+    pub(crate) fn open(address: &str) -> Self {
+        let program = testkit::tools::find(&["chromium", "chromium-browser", "google-chrome"]);
         let profile = tempfile::tempdir().unwrap();
         // The browser's pipes are its descriptors 3 and 4.
         let mut child = Command::new("sh")
@@ -82,7 +64,7 @@ impl Browser {
             let mut message = Vec::new();
             while messages.read_until(0, &mut message).is_ok_and(|length| length > 0) {
                 message.pop();
-                // Nobody listens any more where the test has ended first.
+                // The receiver is gone if the test has ended first.
                 _ = serde_json::from_slice(&message).map(|message| sender.send(message));
                 message.clear();
             }
@@ -105,7 +87,7 @@ impl Browser {
         }
         browser.resize(Size { width: 1280, height: 900 });
         browser.go(address);
-        Some(browser)
+        browser
     }
 
     pub(crate) fn go(&mut self, address: &str) {
@@ -113,7 +95,7 @@ impl Browser {
         self.until("document.readyState === 'complete' && location.href !== 'about:blank'");
     }
 
-    /// The value of an expression; a promise is waited for.
+    /// The value of an expression; a promise is awaited.
     pub(crate) fn value(&mut self, expression: &str) -> Value {
         let question = json!({
             "expression": expression, "returnByValue": true, "awaitPromise": true,
@@ -123,18 +105,18 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
-    /// Waits until an expression is true of the page, and tells how long that took.
+    /// Waits until an expression is true in the page, and returns how long that took.
     pub(crate) fn until(&mut self, expression: &str) -> Duration {
-        let begun = Instant::now();
-        // It looks again when something may have changed; a page that goes away takes the promise with it.
-        let looks = format!(
+        let started = Instant::now();
+        // Evaluates it again after each change; a page that is replaced drops the promise.
+        let script = format!(
             "new Promise((found) => {{ \
                const look = () => ({expression}) ? found(true) : setTimeout(look, 20); \
                setTimeout(() => found(false), 30000); \
                look(); }})"
         );
-        assert_eq!(self.value(&looks), true, "it never comes to it: {expression}");
-        begun.elapsed()
+        assert_eq!(self.value(&script), true, "the condition does not hold in time: {expression}");
+        started.elapsed()
     }
 
     pub(crate) fn resize(&mut self, Size { width, height }: Size) {
@@ -149,20 +131,20 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", json!({ "features": dark }));
     }
 
-    /// Writes what is to be seen where CI keeps artefacts: `target/artifacts`.
+    /// Writes a screenshot to the directory for CI artefacts: `target/artifacts`.
     pub(crate) fn screenshot(&mut self, name: &str) {
         let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }));
         let picture = STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
-        // `target/debug/deps/ops_page-…`, wherever the target directory is.
+        // `target/debug/deps/ops_page-…`, in any target directory.
         let test = std::env::current_exe().unwrap();
         let folder = test.ancestors().nth(3).unwrap().join(Path::new("artifacts"));
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(name), picture).unwrap();
     }
 
-    /// What the console has said so far that is no mere remark: exceptions, errors, violations of the policy.
+    /// The console messages so far that are problems: exceptions, errors, policy violations.
     pub(crate) fn complaints(&mut self) -> Vec<Value> {
-        // What was said before this answer has come before it.
+        // Messages from before this answer have arrived before it.
         self.value("0");
         std::mem::take(&mut self.complaints)
     }
@@ -174,7 +156,7 @@ impl Browser {
             message["sessionId"] = self.session.as_str().into();
         }
         let to = self.to.as_mut().unwrap();
-        to.write_all(format!("{message}\0").as_bytes()).expect("the browser is there");
+        to.write_all(format!("{message}\0").as_bytes()).expect("the browser runs");
         loop {
             let message = self.from.recv_timeout(WATCHDOG);
             let mut message = message.unwrap_or_else(|error| panic!("{method}: {error}"));
@@ -202,8 +184,8 @@ fn is_complaint(message: &Value) -> bool {
 impl Drop for Browser {
     fn drop(&mut self) {
         drop(self.to.take());
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(5) {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(5) {
             if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
                 return;
             }

@@ -5,12 +5,6 @@
 mod browser;
 mod console;
 mod hostile;
-#[path = "../../support/http.rs"]
-#[allow(dead_code, reason = "other tests need the rest")]
-mod http;
 mod left_out;
-#[path = "../../support/program.rs"]
-#[allow(dead_code, reason = "other tests need the rest")]
-mod program;
 mod twins;
 mod unanswered;

@@ -1,12 +1,13 @@
-//! The page where nobody tells it anything.
+//! The page without data.
 
 use axum::{Router, response::Html, routing::get};
 use tokio::net::TcpListener;
 use tokio_supervised::ops;
 
-use crate::{browser::Browser, http::Connection};
+use crate::browser::Browser;
+use testkit::http::Connection;
 
-/// The page without what feeds it.
+/// The page without its stream.
 async fn page_alone() -> Router {
     let address = ops::listen(0).unwrap();
     let mut connection = Connection::open(&address.to_string()).await.unwrap();
@@ -17,20 +18,19 @@ async fn page_alone() -> Router {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_without_a_snapshot_says_so_and_not_that_all_is_well() {
+#[ignore = "needs chromium"]
+async fn a_page_without_a_snapshot_does_not_report_healthy() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let served = axum::serve(listener, page_alone().await).into_future();
-    let looks = move || {
-        let Some(mut browser) = Browser::open(&format!("http://{address}/debug/tasks")) else {
-            return;
-        };
+    let check = move || {
+        let mut browser = Browser::open(&format!("http://{address}/debug/tasks"));
         browser.until("document.querySelector('#state').innerText === 'no answer, trying again'");
         let claims = "/No task|None so far/.test(document.body.innerText)";
         assert_eq!(browser.value(claims), false);
     };
     tokio::select! {
         ended = served => panic!("{ended:?}"),
-        looked = tokio::task::spawn_blocking(looks) => looked.unwrap(),
+        checked = tokio::task::spawn_blocking(check) => checked.unwrap(),
     }
 }

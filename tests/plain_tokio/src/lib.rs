@@ -1,11 +1,11 @@
-//! Code under no attribute, which the shipped `clippy.toml` speaks to.
+//! Code without an attribute, which the shipped `clippy.toml` flags.
 //!
-//! `tests/clippy` runs clippy over it and compares what it says. Nothing of it is ever run.
+//! `tests/compile/clippy` runs clippy over it and compares what it says. Nothing of it is ever run.
 
 #![allow(dead_code, clippy::unwrap_used)]
 #![allow(
     clippy::disallowed_methods,
-    reason = "the lint's own subject: `tests/clippy` forces it to speak"
+    reason = "the lint's own subject: `tests/compile/clippy` forces it to speak"
 )]
 
 mod before;

@@ -71,6 +71,6 @@ fn without_bound() {
     _ = futures::channel::mpsc::unbounded::<()>();
 }
 
-/// What tokio's entries expand to is no use of anyone's: an entry would speak at each of them.
+/// The expansion of tokio's macros is no use by the author: an entry must not flag each of them.
 #[tokio::main]
 async fn entry() {}

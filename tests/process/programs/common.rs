@@ -1,45 +1,45 @@
-//! What the programs share.
+//! Helpers that the programs share.
 
-#![allow(dead_code, reason = "no program uses all of it")]
+#![allow(dead_code, reason = "no program uses all of this module")]
 
 use std::{fmt, io::Write};
 
 use tokio::sync::Semaphore;
 
-/// A permit for each body that runs.
+/// A permit for each running body.
 static BODIES: Semaphore = Semaphore::const_new(0);
 
-/// Called at the start of a body that a signal must find running.
+/// Called at the start of a body that must be running when the signal arrives.
 pub(crate) fn body_runs() {
     BODIES.add_permits(1);
 }
 
-/// Waits until so many bodies run. A spawned task that has not been polled is refused by a signal, whatever its body
-/// would do.
+/// Waits until this many bodies run. A signal rejects a spawned task before its first poll.
 pub(crate) async fn bodies_run(bodies: u32) {
-    BODIES.acquire_many(bodies).await.expect("it is never closed").forget();
+    BODIES.acquire_many(bodies).await.expect("the semaphore is never closed").forget();
 }
 
-/// Which body the test asks for.
+/// The body that the test selects.
 pub(crate) fn wanted() -> String {
-    std::env::args().nth(1).expect("the test names a body")
+    let argument = std::env::args().nth(1).expect("the test names a body");
+    argument.split_once(": ").map(|(_, body)| body.to_owned()).unwrap_or(argument)
 }
 
-/// Tells the test, which reads stdout by the line.
+/// Reports to the test, which reads stdout by the line.
 pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").expect("the test reads stdout");
     out.flush().expect("the test reads stdout");
 }
 
-/// Blocks this thread for good.
+/// Blocks this thread permanently.
 pub(crate) fn block() -> ! {
     loop {
         std::thread::park();
     }
 }
 
-/// Prints at its drop, without the end of line that would flush it.
+/// Prints on drop, without the newline that would flush it.
 pub(crate) struct PrintsAtDrop;
 
 impl Drop for PrintsAtDrop {

@@ -1,16 +1,10 @@
 //! A main whose only thread its body can block.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a program to be stopped has tasks that nobody stops"
-)]
-
-#[path = "common.rs"]
-mod common;
+#![expect(clippy::disallowed_methods, reason = "the program leaves detached tasks on purpose")]
 
 use std::{future::pending, io::Read};
 
-use common::{block, say, wanted};
+use super::common::{block, say, wanted};
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 #[supervised]
@@ -26,9 +20,9 @@ impl Drop for BlocksAtDrop {
     }
 }
 
-// A task that is left behind is what one of the tests is about.
+// One of the tests needs a detached task.
 #[supervised::main(flavor = "current_thread", grace = "20s", allow(detached_spawn))]
-async fn main(token: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) async fn main(token: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
     match wanted().as_str() {
         "parks" => {
             let seen = token.clone();
@@ -51,13 +45,13 @@ async fn main(token: CancellationToken) -> Result<(), Box<dyn std::error::Error>
             Ok(never(&token).await?)
         }
         "leaves a task whose drop blocks" => {
-            let (began, has_begun) = tokio::sync::oneshot::channel();
+            let (began, has_started) = tokio::sync::oneshot::channel();
             tokio::spawn(async {
                 let _blocks = BlocksAtDrop;
                 _ = began.send(());
                 pending::<()>().await;
             });
-            has_begun.await?;
+            has_started.await?;
             say("READY");
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! A main with a report of its own.
+//! A main with a custom report.
 
 use std::process::{ExitCode, Termination};
 
@@ -14,6 +14,6 @@ impl Termination for Score {
 }
 
 #[supervised::main(flavor = "multi_thread")]
-async fn main() -> Score {
+pub(crate) async fn main() -> Score {
     Score(42)
 }

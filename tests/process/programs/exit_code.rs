@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tokio_supervised::supervised;
 
 #[supervised::main]
-async fn main() -> ExitCode {
+pub(crate) async fn main() -> ExitCode {
     tokio::task::yield_now().await;
     ExitCode::from(7)
 }

@@ -1,13 +1,10 @@
-//! A main that goes on for a while after the signal.
+//! A main that lingers after the signal.
 
-#[path = "common.rs"]
-mod common;
-
-use common::{say, wanted};
+use super::common::{say, wanted};
 use tokio_supervised::{CancellationToken, supervised};
 
 #[supervised::main(grace = "3s", linger = "2s")]
-async fn main(token: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
     say("READY");
     token.cancelled().await;
     say("TOLD");

@@ -1,15 +1,12 @@
-//! A main without a token, that returns nothing.
-
-#[path = "common.rs"]
-mod common;
+//! A main without a token and without a result.
 
 use std::{future::pending, io::Read};
 
-use common::{PrintsAtDrop, say, wanted};
+use super::common::{PrintsAtDrop, say, wanted};
 use tokio_supervised::supervised;
 
 #[supervised::main(grace = "20s")]
-async fn main() {
+pub(crate) async fn main() {
     match wanted().as_str() {
         "returns" => {}
         "panics" => panic!("the body is broken"),
@@ -36,7 +33,8 @@ async fn main() {
         "waits in a section" => {
             use tokio::signal::unix::{SignalKind, signal};
             let _guard = PrintsAtDrop;
-            let mut terminate = signal(SignalKind::terminate()).expect("it is installed");
+            let mut terminate =
+                signal(SignalKind::terminate()).expect("the subscriber is installed");
             tokio_supervised::shield(std::time::Duration::from_secs(3600), |_| async {
                 say("READY");
                 terminate.recv().await;

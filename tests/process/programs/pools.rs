@@ -1,12 +1,6 @@
-//! Mains whose bodies leave something in a pool.
+//! Mains whose bodies leave work in a pool.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a program to be stopped has tasks that nobody stops"
-)]
-
-#[path = "common.rs"]
-mod common;
+#![expect(clippy::disallowed_methods, reason = "the program leaves detached tasks on purpose")]
 
 use std::{
     future::pending,
@@ -16,18 +10,18 @@ use std::{
     time::Duration,
 };
 
+use super::common::{BlockingReport, block, bodies_run, body_runs, say, wanted};
 use anyhow::Context as _;
-use common::{BlockingReport, block, bodies_run, body_runs, say, wanted};
 use tokio_supervised::{CancellationToken, Pool, TaskError, Unfinished, supervised};
 
 static POOL: LazyLock<Pool> = LazyLock::new(|| Pool::new(1));
 static ANOTHER: LazyLock<Pool> = LazyLock::new(|| Pool::new(8));
 
-/// Ends when the test closes stdin, whatever its token says.
+/// Ends when the test closes stdin, and ignores its token.
 #[supervised(name = "finishes", grace = "none", allow(unused_token, detached_spawn))]
 async fn finishes(token: &CancellationToken) -> anyhow::Result<()> {
     let _ = token;
-    // Reading, before the test is told that it may go on.
+    // It reads before the test may continue.
     let read = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
     say("READY");
     read.await??;
@@ -35,7 +29,7 @@ async fn finishes(token: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has the token, and does not obey it.
+/// Has the token and ignores it.
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
@@ -49,7 +43,7 @@ async fn blocks() -> Result<(), TaskError> {
     block()
 }
 
-/// Finishes, and leaves a task that no pool knows.
+/// Finishes, and leaves a task that is in no pool.
 #[supervised(name = "finishes first", allow(detached_spawn))]
 async fn leaves_a_task_that_blocks() -> Result<(), TaskError> {
     tokio::spawn(blocks(CancellationToken::new()));
@@ -61,7 +55,7 @@ async fn never() -> Result<(), TaskError> {
     pending().await
 }
 
-/// Waits until main drains, then uses a pool that nobody has used before.
+/// Waits until main drains, then uses a pool for the first time.
 #[supervised(name = "uses another")]
 async fn uses_another() -> anyhow::Result<()> {
     closed().await;
@@ -70,12 +64,12 @@ async fn uses_another() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns when the pool has closed: it is full.
+/// Returns when the full pool has closed.
 async fn closed() {
     _ = POOL.reserve().await;
 }
 
-/// Spawns when it is dropped, with its runtime.
+/// Spawns on drop, which happens with its runtime.
 struct SpawnsWhenDropped(tokio::runtime::Handle);
 
 impl Drop for SpawnsWhenDropped {
@@ -85,8 +79,8 @@ impl Drop for SpawnsWhenDropped {
     }
 }
 
-/// Says when the pool has closed, which is full.
-fn say_when_it_drains() {
+/// Reports when the full pool has closed.
+fn report_drain() {
     tokio::spawn(async {
         if POOL.reserve().await.is_err() {
             say("DRAINING");
@@ -111,7 +105,7 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
             bodies_run(1).await;
             anyhow::bail!("the disk is full");
         }
-        "is deaf, and the body fails when it is told" => {
+        "is deaf, and the body fails on cancel" => {
             POOL.spawn(deaf).await?;
             bodies_run(1).await;
             say("READY");
@@ -132,7 +126,7 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
         "is deaf, and says when it drains" => {
             POOL.spawn(deaf).await?;
             bodies_run(1).await;
-            say_when_it_drains();
+            report_drain();
             say("READY");
             token.cancelled().await;
         }
@@ -158,7 +152,7 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
         "is deaf, and drained by a body that makes do" => {
             POOL.spawn(deaf).await?;
             bodies_run(1).await;
-            POOL.drain(Duration::from_millis(200)).await.expect_err("it is deaf");
+            POOL.drain(Duration::from_millis(200)).await.expect_err("it ignores its token");
         }
         "is deaf, and drained after the signal" => {
             POOL.spawn(deaf).await?;
@@ -170,13 +164,13 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
         "is deaf, and drained when the signal comes" => {
             POOL.spawn(deaf).await?;
             bodies_run(1).await;
-            say_when_it_drains();
+            report_drain();
             POOL.drain(Duration::from_secs(60)).await?;
         }
         "uses another" => {
             POOL.spawn(uses_another).await?;
         }
-        "is used by what is dropped with the runtime" => {
+        "is used by a drop with the runtime" => {
             let guard = SpawnsWhenDropped(tokio::runtime::Handle::current());
             tokio::spawn(async move {
                 let _guard = guard;
@@ -206,7 +200,7 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
             let pool = Pool::new(1);
             pool.spawn(finishes).await?;
             tokio::spawn(async move {
-                // It is full, until it closes.
+                // It is full until it closes.
                 let closed = pool.reserve().await.is_err();
                 drop(pool);
                 assert!(closed);
@@ -228,7 +222,7 @@ async fn short(token: CancellationToken) -> anyhow::Result<()> {
     body(token, second_half()).await
 }
 
-/// The error is what the attribute can look into, in one way or the other.
+/// The attribute can inspect this error type, in either way.
 #[supervised::main(grace = "1s", worker_threads = 2)]
 async fn boxed() -> Result<(), Box<dyn std::error::Error>> {
     POOL.spawn(deaf).await?;
@@ -243,7 +237,7 @@ async fn io() -> std::io::Result<()> {
     Ok(POOL.drain(Duration::from_millis(200)).await?)
 }
 
-/// Nothing of what it holds is seen in its chain, but the sources of that.
+/// Its chain hides the contained error, and shows only the sources of that.
 #[derive(Debug)]
 struct Transparent(Unfinished);
 
@@ -288,7 +282,7 @@ fn second_half() -> &'static str {
     WANTED.split_once(": ").expect("which main, and what its pool does").1
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let wanted = wanted();
     match wanted.split_once(": ").expect("which main, and what its pool does").0 {
         "long" => long().report(),

@@ -1,15 +1,12 @@
 //! A main that returns an exit code or fails.
 
-#[path = "common.rs"]
-mod common;
-
 use std::process::ExitCode;
 
-use common::wanted;
+use super::common::wanted;
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 #[derive(Debug)]
-#[allow(dead_code, reason = "its `Debug` is what is printed")]
+#[allow(dead_code, reason = "only its `Debug` is printed")]
 struct Bad {
     reason: &'static str,
 }
@@ -20,9 +17,9 @@ impl From<TaskError> for Bad {
     }
 }
 
-// The form with a token that is lent; it is the exit code that matters here.
+// The token is borrowed; only the exit code matters here.
 #[supervised::main(allow(unused_token))]
-async fn main(_token: &CancellationToken) -> Result<ExitCode, Bad> {
+pub(crate) async fn main(_token: &CancellationToken) -> Result<ExitCode, Bad> {
     match wanted().as_str() {
         "nine" => Ok(ExitCode::from(9)),
         _ => Err(Bad { reason: "no such code" }),

@@ -1,11 +1,8 @@
 //! A main that runs services.
 
-#[path = "common.rs"]
-mod common;
-
 use std::{future::pending, time::Duration};
 
-use common::{block, say, wanted};
+use super::common::{block, say, wanted};
 use tokio::time::sleep;
 use tokio_supervised::{
     CancellationToken, Ready, ServiceState, Services, ServicesHandle, is_ready, supervised,
@@ -105,7 +102,7 @@ async fn api(token: CancellationToken, ready: Ready) -> anyhow::Result<()> {
 }
 
 #[supervised::main(grace = "3s", worker_threads = 2)]
-async fn main(token: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
     let services = Services::new(&token);
     let handle = services.handle();
     let services = match wanted().as_str() {

@@ -1,7 +1,4 @@
-//! Mains of every shape, with a grace of a second, to be stormed with signals.
-
-#[path = "common.rs"]
-mod common;
+//! Mains of every kind, with a grace of a second, for storms of signals.
 
 use std::{
     future::pending,
@@ -9,8 +6,8 @@ use std::{
     time::Duration,
 };
 
+use super::common::{block, bodies_run, body_runs, say, wanted};
 use anyhow::bail;
-use common::{block, bodies_run, body_runs, say, wanted};
 use tokio::sync::mpsc;
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, shield, supervised};
 
@@ -20,7 +17,7 @@ async fn step(n: u64) -> Result<u64, TaskError> {
     Ok(n)
 }
 
-/// Has the token, and does not obey it.
+/// Has the token and ignores it.
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
@@ -28,13 +25,13 @@ async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     pending().await
 }
 
-/// One section after the other, each of some length.
+/// One section after the other, of various lengths.
 #[supervised(name = "commit")]
-async fn commit(takes: Duration, begun: mpsc::Sender<()>) -> Result<(), TaskError> {
+async fn commit(takes: Duration, started: mpsc::Sender<()>) -> Result<(), TaskError> {
     loop {
         let section = shield(takes * 2, |_| async {
-            // Nobody listens any more to those that come later.
-            _ = begun.try_send(());
+            // The receivers of later signals are gone.
+            _ = started.try_send(());
             tokio::time::sleep(takes).await;
         });
         section.await;
@@ -44,10 +41,10 @@ async fn commit(takes: Duration, begun: mpsc::Sender<()>) -> Result<(), TaskErro
 
 async fn in_a_group(token: &CancellationToken, takes: Duration) -> anyhow::Result<()> {
     let group = Group::new(token);
-    let (begun, mut has_begun) = mpsc::channel(1);
-    group.spawn(|token| commit(token, takes, begun)).await;
-    // `None` where the token had fired before.
-    if has_begun.recv().await.is_some() {
+    let (started, mut has_started) = mpsc::channel(1);
+    group.spawn(|token| commit(token, takes, started)).await;
+    // `None` if the token had fired before.
+    if has_started.recv().await.is_some() {
         say("READY");
     }
     group.join().await?;
@@ -61,7 +58,7 @@ async fn works(token: &CancellationToken) -> anyhow::Result<()> {
     }
 }
 
-// A task that is left behind is what one of the shapes is about.
+// One of the kinds needs a detached task.
 #[supervised::main(grace = "1s", worker_threads = 2, allow(detached_spawn))]
 async fn with_a_token(token: CancellationToken) -> anyhow::Result<()> {
     match wanted().as_str() {
@@ -79,12 +76,12 @@ async fn with_a_token(token: CancellationToken) -> anyhow::Result<()> {
             say("READY");
             block()
         }
-        "panics when told" => {
+        "panics on cancel" => {
             say("READY");
             token.cancelled().await;
             panic!("the flush is broken")
         }
-        "fails when told" => {
+        "fails on cancel" => {
             say("READY");
             token.cancelled().await;
             bail!("the flush failed")
@@ -138,7 +135,7 @@ async fn without_a_token() {
     }
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match wanted().as_str() {
         "has no token" => without_a_token().report(),
         _ => with_a_token().report(),

@@ -1,14 +1,11 @@
 //! A main with a short grace.
 
-#[path = "common.rs"]
-mod common;
-
 use std::{future::pending, time::Duration};
 
-use common::{BlockingReport, block, bodies_run, body_runs, say, wanted};
+use super::common::{BlockingReport, block, bodies_run, body_runs, say, wanted};
 use tokio_supervised::{CancellationToken, Group, TaskError, map, shield, supervised};
 
-/// Deaf, but alive.
+/// Ignores its token, but yields.
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
@@ -16,7 +13,7 @@ async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     pending().await
 }
 
-/// In a section that is open for longer than the grace of main.
+/// In a section that lasts longer than the grace of main.
 #[supervised(name = "shielded")]
 async fn shielded() -> Result<(), TaskError> {
     shield(Duration::from_secs(3600), |_| {
@@ -33,7 +30,7 @@ async fn step(n: u64) -> Result<u64, TaskError> {
 }
 
 #[supervised::main(grace = "1s", worker_threads = 2)]
-async fn main(token: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
     match wanted().as_str() {
         "two are deaf" => {
             let group = Group::new(&token);

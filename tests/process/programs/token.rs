@@ -1,21 +1,14 @@
-//! A main with a token and the time to obey it.
+//! A main with a token and enough grace to react.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a program to be stopped has tasks that nobody stops"
-)]
+#![expect(clippy::disallowed_methods, reason = "the program leaves detached tasks on purpose")]
 
-#[path = "token/cause.rs"]
 mod cause;
-#[path = "common.rs"]
-mod common;
-#[path = "token/hostile.rs"]
 mod hostile;
 
 use std::future::pending;
 
+use super::common::{block, say, wanted};
 use anyhow::{Context, bail};
-use common::{block, say, wanted};
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 
 #[supervised]
@@ -28,9 +21,9 @@ async fn returns() -> Result<(), TaskError> {
     Ok(())
 }
 
-// What is left behind is what some of the tests are about.
+// Some of the tests need detached work.
 #[supervised::main(grace = "20s", worker_threads = 2, allow(detached_spawn))]
-async fn main(token: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
     match wanted().as_str() {
         "ok" => Ok(()),
         "error" => bail!("the disk is full"),
@@ -38,7 +31,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
         "panics beside its runs" => {
             let thread = std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build();
-                _ = runtime.expect("a runtime").block_on(returns(&token));
+                _ = runtime.expect("a runtime can be created").block_on(returns(&token));
                 panic!("beside");
             });
             thread.join().expect_err("it panics");
@@ -72,7 +65,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             token.cancel();
             Ok(never(&token).await?)
         }
-        "cancels a child of its own" => {
+        "cancels its child token" => {
             let child = token.child_token();
             child.cancel();
             Ok(never(&child).await?)
@@ -84,12 +77,12 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             pending().await
         }
         "leaves a blocking thread" => {
-            let (began, has_begun) = tokio::sync::oneshot::channel();
+            let (began, has_started) = tokio::sync::oneshot::channel();
             tokio::task::spawn_blocking(|| {
                 _ = began.send(());
                 block()
             });
-            has_begun.await?;
+            has_started.await?;
             say("READY");
             Ok(())
         }
@@ -99,12 +92,12 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             Ok(())
         }
         "leaves a task that blocks its worker" => {
-            let (began, has_begun) = tokio::sync::oneshot::channel();
+            let (began, has_started) = tokio::sync::oneshot::channel();
             tokio::spawn(async {
                 _ = began.send(());
                 block()
             });
-            has_begun.await?;
+            has_started.await?;
             say("READY");
             Ok(())
         }

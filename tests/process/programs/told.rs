@@ -1,7 +1,4 @@
-//! Mains that are told to stop, and what they tell through `tracing`, each event a line on stdout.
-
-#[path = "common.rs"]
-mod common;
+//! Mains that are cancelled, and their `tracing` events, each a line on stdout.
 
 use std::{
     fmt::{Debug, Write},
@@ -9,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use common::{block, bodies_run, body_runs, say, wanted};
+use super::common::{block, bodies_run, body_runs, say, wanted};
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, supervised};
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -18,7 +15,7 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 
-/// Has the token, and does not obey it.
+/// Has the token and ignores it.
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
@@ -39,7 +36,7 @@ async fn fails_late(stopping: Stopping) -> anyhow::Result<()> {
 struct Stopping(CancellationToken);
 
 #[supervised::main(grace = "1s", worker_threads = 2)]
-async fn main(token: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
     tracing::subscriber::set_global_default(Lines)?;
     match wanted().as_str() {
         "obeys" => {
@@ -57,7 +54,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
             let pool = Pool::new(1);
             pool.spawn(deaf).await?;
             bodies_run(1).await;
-            // Nobody drops it.
+            // Never dropped.
             Box::leak(Box::new(pool));
         }
         "leaves a closure that blocks, and its warning never returns" => {
@@ -86,7 +83,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `INFO message=… signal=SIGTERM grace=1s`: the message is the first of the fields.
+/// `INFO message=… signal=SIGTERM grace=1s`: the message is the first field.
 struct Lines;
 
 struct Line(String);

@@ -1,11 +1,8 @@
-//! Two mains of one process, one after the other; the grace of the second is as good as none.
-
-#[path = "common.rs"]
-mod common;
+//! Two mains in one process, one after the other; the grace of the second is practically unlimited.
 
 use std::{process::ExitCode, time::Duration};
 
-use common::{say, wanted};
+use super::common::{say, wanted};
 use tokio_supervised::{CancellationToken, supervised};
 
 #[supervised::main(grace = "1s")]
@@ -27,7 +24,7 @@ async fn second(token: CancellationToken) -> ExitCode {
     }
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     first();
     second()
 }

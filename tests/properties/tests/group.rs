@@ -1,30 +1,31 @@
-//! Groups: which result a join gives, and how every run has ended.
+//! Groups: the result of a join, and how every run ended.
 
 use std::collections::VecDeque;
 
 use proptest::{collection::vec, prelude::*};
+use testkit::{End, Failed, books::Since};
 use tokio_supervised::{CancellationToken, Group, supervised};
 
 use crate::support::{
-    End, Ends, Error, Failure, Since, Task, Tasks, Work, in_time, programs, run, settle, works,
+    Ends, Failure, Task, Tasks, Work, done, in_time, programs, run, settle, works,
 };
 
 #[supervised(name = "properties: group")]
-async fn task(task: Task) -> Result<usize, Error> {
+async fn task(task: Task) -> Result<usize, Failed> {
     task.run().await
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Spawn(Work),
-    /// The gate of one of those that run.
+    /// The gate of a running task.
     Open(prop::sample::Index),
     Cancel,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Last {
-    /// The gates are opened one after the other meanwhile.
+    /// The gates are opened in turn meanwhile.
     Join,
     /// The same, and then the join is dropped before the last one.
     DropJoin,
@@ -49,14 +50,14 @@ fn program() -> impl Strategy<Value = Program> {
         .prop_map(|(limit, steps, last)| Program { limit, steps, last })
 }
 
-/// A group as the documentation tells of it.
+/// A model of the documented group.
 #[derive(Default)]
 struct Model {
     limit: Option<usize>,
     running: Vec<(usize, End)>,
     waiting: VecDeque<(usize, Work)>,
     values: Vec<usize>,
-    /// The first one.
+    /// The first failure.
     failure: Option<Failure>,
     refused: bool,
     token_has_fired: bool,
@@ -74,10 +75,10 @@ impl Model {
             return;
         }
         self.waiting.push_back((number, work));
-        self.begin();
+        self.start();
     }
 
-    fn begin(&mut self) {
+    fn start(&mut self) {
         while self.has_room() {
             let Some((number, work)) = self.waiting.pop_front() else { return };
             match work {
@@ -96,10 +97,11 @@ impl Model {
         match end {
             End::Ok => {
                 self.values.push(number);
-                self.begin();
+                self.start();
             }
             End::Error => self.fail(Failure::Own(number)),
             End::Panic => self.fail(Failure::Panicked),
+            End::OnCancel | End::Never => unreachable!("no program draws them"),
         }
     }
 
@@ -108,7 +110,7 @@ impl Model {
         self.cancel();
     }
 
-    /// What runs is dropped at its gate, and what waits is refused.
+    /// Running tasks are dropped at their gates, and waiting spawns are refused.
     fn cancel(&mut self) {
         if self.token_has_fired {
             return;
@@ -163,7 +165,7 @@ async fn compare(program: Program) -> Result<(), TestCaseError> {
             }
         }
         settle().await;
-        let (ends, running, waiting) = since.done();
+        let (ends, running, waiting) = done(&since);
         prop_assert_eq!(ends, model.ends);
         prop_assert_eq!((running, waiting), (model.running.len(), model.waiting.len()));
         prop_assert_eq!(tasks.running(), running);
@@ -186,7 +188,7 @@ async fn compare(program: Program) -> Result<(), TestCaseError> {
             }
             if let Ok(joined) = in_time(joining).await {
                 prop_assert_eq!(tasks.running(), 0);
-                prop_assert_eq!(since.done(), (model.ends, 0, 0));
+                prop_assert_eq!(done(&since), (model.ends, 0, 0));
                 prop_assert_eq!(joined.map_err(Failure::from), model.joined());
                 return Ok(());
             }
@@ -195,7 +197,7 @@ async fn compare(program: Program) -> Result<(), TestCaseError> {
     settle().await;
     prop_assert_eq!(tasks.running(), 0);
     // A spawn that waits gets its slot from a task that is aborted, or is told before: it counts as a run or not.
-    let (ends, running, waiting) = since.done();
+    let (ends, running, waiting) = done(&since);
     let spawns = model.waiting.len();
     model.waiting.clear();
     model.cancel();
@@ -209,7 +211,7 @@ proptest! {
     #![proptest_config(programs(1_500))]
 
     #[test]
-    fn a_group_does_what_its_model_does(program in program()) {
+    fn a_group_behaves_like_its_model(program in program()) {
         run(compare(program))?;
     }
 }

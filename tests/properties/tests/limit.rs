@@ -1,19 +1,20 @@
-//! A function's own limit: who runs, who waits, and in what order they get their permits.
+//! The limit of a function: which calls run, which wait, and the order of their permits.
 
 use std::collections::VecDeque;
 
 use proptest::{collection::vec, prelude::*};
+use testkit::{End, Failed, books::Since};
 use tokio::task::JoinHandle;
 use tokio_supervised::{CancellationToken, set_limit, supervised};
 
 use crate::support::{
-    End, Ends, Error, Failure, Since, Task, Tasks, Work, in_time, programs, run, settle, works,
+    Ends, Failure, Task, Tasks, Work, done, in_time, programs, run, settle, works,
 };
 
 const NAME: &str = "properties: limit";
 
 #[supervised(name = "properties: limit", limit = 2)]
-async fn task(task: Task) -> Result<usize, Error> {
+async fn task(task: Task) -> Result<usize, Failed> {
     task.run().await
 }
 
@@ -22,7 +23,7 @@ enum Step {
     Call(Work),
     Open(prop::sample::Index),
     SetLimit(usize),
-    /// Of one that runs or waits.
+    /// Of a running or waiting call.
     Drop(prop::sample::Index),
     Cancel(prop::sample::Index),
 }
@@ -45,17 +46,17 @@ struct Model {
     running: Vec<(usize, End)>,
     waiting: VecDeque<(usize, Work)>,
     ends: Ends,
-    /// Of the calls that have ended by themselves.
+    /// Of calls that ended by themselves.
     given: Vec<(usize, Result<usize, Failure>)>,
 }
 
 impl Model {
     fn call(&mut self, number: usize, work: Work) {
         self.waiting.push_back((number, work));
-        self.begin();
+        self.start();
     }
 
-    fn begin(&mut self) {
+    fn start(&mut self) {
         while self.running.len() < self.limit {
             match self.waiting.pop_front() {
                 Some((number, Work::Short(_))) => {
@@ -75,9 +76,10 @@ impl Model {
             End::Ok => Ok(number),
             End::Error => Err(Failure::Own(number)),
             End::Panic => Err(Failure::Panicked),
+            End::OnCancel | End::Never => unreachable!("no program draws them"),
         };
         self.given.push((number, result));
-        self.begin();
+        self.start();
         number
     }
 
@@ -90,14 +92,14 @@ impl Model {
         self.ends.stopped += 1;
         self.running.retain(|(other, _)| *other != number);
         self.waiting.retain(|(other, _)| *other != number);
-        self.begin();
+        self.start();
     }
 }
 
-/// A call in a task of its own.
+/// A call in a separate task.
 struct Call {
     token: CancellationToken,
-    result: Option<JoinHandle<Result<usize, Error>>>,
+    result: Option<JoinHandle<Result<usize, Failed>>>,
 }
 
 async fn compare(steps: Vec<Step>) -> Result<(), TestCaseError> {
@@ -120,7 +122,7 @@ async fn compare(steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::SetLimit(limit) => {
                 model.limit = limit;
-                model.begin();
+                model.start();
                 set_limit(NAME, limit).unwrap();
             }
             Step::Drop(index) | Step::Cancel(index) if !model.pending().is_empty() => {
@@ -137,7 +139,7 @@ async fn compare(steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Open(_) | Step::Drop(_) | Step::Cancel(_) => continue,
         }
         settle().await;
-        let (ends, running, waiting) = since.done();
+        let (ends, running, waiting) = done(&since);
         prop_assert_eq!(ends, model.ends);
         prop_assert_eq!((running, waiting), (model.running.len(), model.waiting.len()));
         prop_assert_eq!(tasks.running(), running);
@@ -157,8 +159,8 @@ proptest! {
     #![proptest_config(programs(1_500))]
 
     #[test]
-    fn a_limit_does_what_its_model_does(steps in steps()) {
-        // Registered by its first run, which the limit can be told then.
+    fn a_limit_behaves_like_its_model(steps in steps()) {
+        // The first run registers the function; then its limit can be set.
         let first = Tasks::default().add(Work::Short(0));
         run(in_time(task(&CancellationToken::new(), first))).unwrap();
         run(compare(steps))?;

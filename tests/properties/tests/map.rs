@@ -1,10 +1,11 @@
 //! Maps: the results of items that end as the program says.
 
 use proptest::{collection::vec, prelude::*};
+use testkit::{End, Failed, books::Since};
 use tokio::task::yield_now;
 use tokio_supervised::{CancellationToken, map, supervised};
 
-use crate::support::{End, Ends, Error, Failure, Since, Tasks, Work, ends, in_time, programs, run};
+use crate::support::{Ends, Failure, Tasks, Work, any_end, done, ends, in_time, programs, run};
 
 #[derive(Clone, Copy, Debug)]
 struct Item {
@@ -14,16 +15,12 @@ struct Item {
 
 /// Fails before its turns or after them: many are ready at once.
 #[supervised(name = "properties: map")]
-async fn item(number: usize, item: Item, running: crate::support::Task) -> Result<usize, Error> {
+async fn item(number: usize, item: Item, running: crate::support::Task) -> Result<usize, Failed> {
     running.run().await?;
     for _ in 0..item.turns {
         yield_now().await;
     }
-    match item.end {
-        End::Ok => Ok(number),
-        End::Error => Err(Error::Own(number)),
-        End::Panic => std::panic::resume_unwind(Box::new("meant")),
-    }
+    ends(number, item.end)
 }
 
 #[derive(Clone, Debug)]
@@ -42,12 +39,13 @@ fn failure(number: usize, end: End) -> Option<Failure> {
         End::Ok => None,
         End::Error => Some(Failure::Own(number)),
         End::Panic => Some(Failure::Panicked),
+        End::OnCancel | End::Never => unreachable!("no program draws them"),
     }
 }
 
 async fn compare_settled(program: Program) -> Result<(), TestCaseError> {
     let since = Since::now("properties: map");
-    let (mut tasks, mut ends) = (Tasks::default(), Ends::default());
+    let (mut tasks, mut counts) = (Tasks::default(), Ends::default());
     let items: Vec<_> =
         program.items.iter().map(|item| (*item, tasks.add(Work::Short(1)))).collect();
     let token = CancellationToken::new();
@@ -55,12 +53,12 @@ async fn compare_settled(program: Program) -> Result<(), TestCaseError> {
     let settled = in_time(all.limit(program.limit).settled()).await;
     prop_assert_eq!(settled.len(), program.items.len());
     for (number, (given, item)) in settled.into_iter().zip(&program.items).enumerate() {
-        ends.add(item.end);
+        counts.add(item.end);
         let expected = failure(number, item.end).map_or(Ok(number), Err);
         prop_assert_eq!(given.map_err(Failure::from), expected);
     }
     prop_assert!(tasks.peak() <= program.limit);
-    prop_assert_eq!(since.done(), (ends, 0, 0));
+    prop_assert_eq!(done(&since), (counts, 0, 0));
     Ok(())
 }
 
@@ -85,7 +83,7 @@ async fn compare_together(program: Program) -> Result<(), TestCaseError> {
     }
     prop_assert!(tasks.peak() <= program.limit);
     prop_assert_eq!(tasks.running(), 0);
-    let (_, running, waiting) = since.done();
+    let (_, running, waiting) = done(&since);
     prop_assert_eq!((running, waiting), (0, 0));
     prop_assert!(!token.is_cancelled());
     Ok(())
@@ -96,9 +94,9 @@ proptest! {
 
     // One test, since both count runs of the same function.
     #[test]
-    fn a_map_does_what_its_items_say(
-        settled in program(ends()),
-        together in program(prop_oneof![12 => Just(End::Ok), 1 => ends()]),
+    fn a_map_behaves_like_its_items(
+        settled in program(any_end()),
+        together in program(prop_oneof![12 => Just(End::Ok), 1 => any_end()]),
     ) {
         run(compare_settled(settled))?;
         run(compare_together(together))?;

@@ -1,20 +1,21 @@
-//! Pools: what is accepted, what waits, and what is left at the end.
+//! Pools: accepted tasks, waiting spawns, and the rest at the end.
 
 use std::time::Duration;
 
 use proptest::{collection::vec, prelude::*};
+use testkit::{Failed, books::Since};
 use tokio::task::JoinHandle;
 use tokio_supervised::{Pool, Slot, SpawnError, TrySpawnError, supervised};
 
 use crate::{
     pool_model::{Model, Waits},
-    support::{Error, Since, Task, Tasks, Work, in_time, programs, run, settle, works},
+    support::{Task, Tasks, Work, done, in_time, programs, run, settle, works},
 };
 
 const LONG: Duration = Duration::from_secs(100);
 
 #[supervised(name = "properties: pool")]
-async fn task(task: Task) -> Result<usize, Error> {
+async fn task(task: Task) -> Result<usize, Failed> {
     task.run().await
 }
 
@@ -32,9 +33,9 @@ enum Step {
 
 #[derive(Clone, Copy, Debug)]
 enum Last {
-    /// The gates are opened, and the slots given back, before half of its grace is over.
+    /// The gates are opened, and the slots released, before half of its grace is over.
     Drain,
-    /// Nothing is: at half of its grace it tells all to stop.
+    /// Nothing is opened: at half of its grace it cancels all tasks.
     DrainStopped,
     DrainAtOnce,
     Drop,
@@ -71,13 +72,13 @@ fn program() -> impl Strategy<Value = Program> {
     })
 }
 
-/// What waits for a slot beside the program.
+/// A spawn that waits for a slot beside the program.
 enum Beside {
     Spawn(JoinHandle<Result<(), SpawnError>>),
     Reserve(JoinHandle<Result<Slot, SpawnError>>),
 }
 
-/// The pool of a program, and what it has lent.
+/// The pool of a program, and its reserved slots.
 struct Real {
     pool: Pool,
     tasks: Tasks,
@@ -98,7 +99,7 @@ impl Real {
         self.beside.push(Beside::Reserve(tokio::spawn(reserves)));
     }
 
-    /// What has got its slot.
+    /// Spawns that got their slots.
     async fn collect(&mut self) -> Result<(), TestCaseError> {
         for beside in std::mem::take(&mut self.beside) {
             match beside {
@@ -114,7 +115,7 @@ impl Real {
         Ok(())
     }
 
-    /// What has waited in vain.
+    /// Spawns that were refused.
     async fn all_refused(&mut self) -> Result<(), TestCaseError> {
         for beside in std::mem::take(&mut self.beside) {
             let refused = match beside {
@@ -162,7 +163,7 @@ async fn compare(program: Program) -> Result<(), TestCaseError> {
             }
             Step::GiveBack(index) if !real.slots.is_empty() => {
                 drop(real.slots.swap_remove(index.index(real.slots.len())));
-                model.give_back();
+                model.release();
             }
             Step::Open(index) if !model.running.is_empty() => {
                 let number = model.open(index.index(model.running.len()));
@@ -177,7 +178,7 @@ async fn compare(program: Program) -> Result<(), TestCaseError> {
         }
         settle().await;
         real.collect().await?;
-        let (ends, running, waiting) = since.done();
+        let (ends, running, waiting) = done(&since);
         prop_assert_eq!(ends, model.ends);
         prop_assert_eq!(running, model.running.len());
         prop_assert_eq!(waiting, model.spawns_that_wait());
@@ -216,9 +217,9 @@ async fn end(
             match drained {
                 Ok(()) => prop_assert_eq!((model.reserved, live), (0, 0)),
                 Err(unfinished) => {
-                    prop_assert_eq!(unfinished.cut().len(), live, "each is cut short");
+                    prop_assert_eq!(unfinished.cut().len(), live, "each task is cancelled");
                     prop_assert_eq!(unfinished.reserved(), model.reserved);
-                    prop_assert_eq!(unfinished.tasks().len(), 0, "all stop when they are told to");
+                    prop_assert_eq!(unfinished.tasks().len(), 0, "all stop on cancellation");
                 }
             }
         }
@@ -243,12 +244,12 @@ async fn end(
             settle().await;
             model.stop();
             prop_assert_eq!(tasks.running(), 0);
-            prop_assert_eq!(since.done(), (model.ends, 0, 0));
+            prop_assert_eq!(done(&since), (model.ends, 0, 0));
             return Ok(());
         }
     }
     prop_assert_eq!(real.tasks.running(), 0);
-    prop_assert_eq!(since.done(), (model.ends, 0, 0));
+    prop_assert_eq!(done(&since), (model.ends, 0, 0));
     prop_assert!(real.pool.is_empty());
     let late = real.tasks.add(Work::Short(0));
     let refused = real.pool.try_spawn(|token| task(token, late));
@@ -260,7 +261,7 @@ proptest! {
     #![proptest_config(programs(1_500))]
 
     #[test]
-    fn a_pool_does_what_its_model_does(program in program()) {
+    fn a_pool_behaves_like_its_model(program in program()) {
         run(compare(program))?;
     }
 }

@@ -1,8 +1,9 @@
-//! A pool as the documentation tells of it.
+//! A model of the documented pool.
 
 use std::collections::VecDeque;
 
-use crate::support::{End, Ends, Work};
+use crate::support::{Ends, Work};
+use testkit::End;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Waits {
@@ -30,10 +31,10 @@ impl Model {
 
     pub(crate) fn wait(&mut self, who: Waits) {
         self.waiting.push_back(who);
-        self.begin();
+        self.start();
     }
 
-    fn begin(&mut self) {
+    fn start(&mut self) {
         while self.running.len() + self.reserved < self.limit {
             match self.waiting.pop_front() {
                 Some(Waits::Spawn(number, work)) => self.run(number, work),
@@ -61,27 +62,27 @@ impl Model {
     pub(crate) fn use_slot(&mut self, number: usize, work: Work) {
         self.reserved -= 1;
         self.run(number, work);
-        self.begin();
+        self.start();
     }
 
-    pub(crate) fn give_back(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.reserved -= 1;
-        self.begin();
+        self.start();
     }
 
     pub(crate) fn open(&mut self, place: usize) -> usize {
         let (number, end) = self.running.remove(place);
         self.ends.add(end);
-        self.begin();
+        self.start();
         number
     }
 
     pub(crate) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
-        self.begin();
+        self.start();
     }
 
-    /// What waits for a slot is refused. A spawn counts as a run that was stopped.
+    /// Waiting reservations are refused. A waiting spawn counts as a cancelled run.
     pub(crate) fn close(&mut self) {
         self.ends.stopped += self.spawns_that_wait();
         self.waiting.clear();

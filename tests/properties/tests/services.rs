@@ -10,12 +10,13 @@ use std::{
 };
 
 use proptest::{collection::vec, option, prelude::*};
+use testkit::{End, Failed};
 use tokio::time::{Instant, sleep};
 use tokio_supervised::{
     CancellationToken, Ready, Services, ServicesError, TaskError, is_cancelled, supervised,
 };
 
-use crate::support::{End, Error, ends, in_time, programs, run};
+use crate::support::{any_end, in_time, programs, run};
 
 /// The grace of the function.
 const GRACE: u64 = 10_000;
@@ -74,11 +75,11 @@ fn behaviour() -> impl Strategy<Value = Behaviour> {
     ];
     let stop = prop_oneof![
         2 => Just(Stop::AtOnce),
-        4 => (1..14_000_u64, ends()).prop_map(|(takes, end)| Stop::Takes(takes, end)),
+        4 => (1..14_000_u64, any_end()).prop_map(|(takes, end)| Stop::Takes(takes, end)),
         1 => Just(Stop::Never),
     ];
-    let step = (times(), prop_oneof![8 => Just(End::Ok), 1 => ends()]);
-    let own = prop_oneof![4 => Just(None), 1 => (times(), ends()).prop_map(Some)];
+    let step = (times(), prop_oneof![8 => Just(End::Ok), 1 => any_end()]);
+    let own = prop_oneof![4 => Just(None), 1 => (times(), any_end()).prop_map(Some)];
     (kind, step, own, stop, prop::bool::weighted(0.02)).prop_map(
         |(kind, step, own, stop, panics_in_its_closure)| {
             let ends = if kind == Kind::Step { Some(step) } else { own };
@@ -353,16 +354,17 @@ const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn finish(end: End) -> Result<(), Error> {
+fn finish(end: End) -> Result<(), Failed> {
     match end {
         End::Ok => Ok(()),
-        End::Error => Err(Error::Own(0)),
-        // No hook hears it: it is meant.
+        End::Error => Err(Failed::own(0)),
+        // Without the hook: the panic is meant.
         End::Panic => std::panic::resume_unwind(Box::new("meant")),
+        End::OnCancel | End::Never => unreachable!("no program draws them"),
     }
 }
 
-async fn live(behaviour: Behaviour, ready: Option<Ready>) -> Result<(), Error> {
+async fn live(behaviour: Behaviour, ready: Option<Ready>) -> Result<(), Failed> {
     let ready = async {
         if let (Kind::WithReady(after), Some(ready)) = (behaviour.kind, ready) {
             sleep(millis(after)).await;
@@ -388,7 +390,7 @@ async fn stops(
     guard: Guard,
     behaviour: Behaviour,
     ready: Option<Ready>,
-) -> Result<(), Error> {
+) -> Result<(), Failed> {
     let _guard = guard;
     tokio::select! {
         ended = live(behaviour, ready) => return ended,
@@ -405,7 +407,11 @@ async fn stops(
 
 /// It is dropped at its `.await`.
 #[supervised(name = "properties: dropped service")]
-async fn is_dropped(guard: Guard, behaviour: Behaviour, ready: Option<Ready>) -> Result<(), Error> {
+async fn is_dropped(
+    guard: Guard,
+    behaviour: Behaviour,
+    ready: Option<Ready>,
+) -> Result<(), Failed> {
     let _guard = guard;
     live(behaviour, ready).await
 }

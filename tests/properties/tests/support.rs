@@ -1,4 +1,4 @@
-//! What the programs share: tasks that end when they are told to, and what the runtime counts of them.
+//! Shared by the programs: tasks that end on request, and the runtime's counters for them.
 
 use std::{
     future::Future,
@@ -10,56 +10,28 @@ use std::{
 };
 
 use proptest::prelude::*;
+use testkit::{End, Failed, books::Since};
 use tokio::sync::Semaphore;
-use tokio_supervised::{Outcome, TaskError, TaskStats, stats};
+use tokio_supervised::{Outcome, TaskError};
 
-/// How a task ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Ok,
-    Error,
-    Panic,
-}
-
-/// What a task does.
+/// The behaviour of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// Ends well after so many turns.
+    /// Succeeds after this many turns.
     Short(usize),
     /// Ends when its gate is opened.
     Gated(End),
 }
 
-pub(crate) fn ends() -> impl Strategy<Value = End> {
+pub(crate) fn any_end() -> impl Strategy<Value = End> {
     prop_oneof![3 => Just(End::Ok), 1 => Just(End::Error), 1 => Just(End::Panic)]
 }
 
 pub(crate) fn works() -> impl Strategy<Value = Work> {
-    prop_oneof![1 => (0..3_usize).prop_map(Work::Short), 3 => ends().prop_map(Work::Gated)]
+    prop_oneof![1 => (0..3_usize).prop_map(Work::Short), 3 => any_end().prop_map(Work::Gated)]
 }
 
-/// An error that says whose it is.
-#[derive(Debug)]
-pub(crate) enum Error {
-    Own(usize),
-    Task(TaskError),
-}
-
-impl From<TaskError> for Error {
-    fn from(error: TaskError) -> Self {
-        Self::Task(error)
-    }
-}
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl std::error::Error for Error {}
-
-/// The same, to be compared.
+/// A failure, to be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     Own(usize),
@@ -68,18 +40,18 @@ pub(crate) enum Failure {
     Other,
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
+impl From<Failed> for Failure {
+    fn from(error: Failed) -> Self {
         match error {
-            Error::Own(number) => Self::Own(number),
-            Error::Task(TaskError::Panicked(_)) => Self::Panicked,
-            Error::Task(TaskError::Cancelled(_)) => Self::Cancelled,
-            Error::Task(_) => Self::Other,
+            Failed::Own { number, .. } => Self::Own(number),
+            Failed::Task(TaskError::Panicked(_)) => Self::Panicked,
+            Failed::Task(TaskError::Cancelled(_)) => Self::Cancelled,
+            Failed::Task(_) => Self::Other,
         }
     }
 }
 
-/// What a task of a program has.
+/// The arguments of a task.
 #[derive(Clone)]
 pub(crate) struct Task {
     pub(crate) number: usize,
@@ -88,7 +60,7 @@ pub(crate) struct Task {
     seen: Arc<Seen>,
 }
 
-/// What is seen of the tasks from within.
+/// The view of the tasks from inside.
 #[derive(Default)]
 struct Seen {
     running: AtomicUsize,
@@ -105,7 +77,7 @@ impl Drop for Running {
 
 impl Task {
     /// The body of the tests' functions.
-    pub(crate) async fn run(self) -> Result<usize, Error> {
+    pub(crate) async fn run(self) -> Result<usize, Failed> {
         self.seen.peak.fetch_max(self.seen.running.fetch_add(1, SeqCst) + 1, SeqCst);
         let _running = Running(self.seen.clone());
         match self.work {
@@ -117,14 +89,20 @@ impl Task {
             }
             Work::Gated(end) => {
                 self.gate.acquire().await.expect("a gate is not closed").forget();
-                match end {
-                    End::Ok => Ok(self.number),
-                    End::Error => Err(Error::Own(self.number)),
-                    // No hook hears it: it is meant.
-                    End::Panic => std::panic::resume_unwind(Box::new("meant")),
-                }
+                ends(self.number, end)
             }
         }
+    }
+}
+
+/// The end of a body.
+pub(crate) fn ends(number: usize, end: End) -> Result<usize, Failed> {
+    match end {
+        End::Ok => Ok(number),
+        End::Error => Err(Failed::own(number)),
+        // Without the hook: the panic is meant.
+        End::Panic => std::panic::resume_unwind(Box::new("meant")),
+        End::OnCancel | End::Never => unreachable!("no program draws them"),
     }
 }
 
@@ -136,7 +114,7 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// The next one.
+    /// The next task number.
     pub(crate) fn add(&mut self, work: Work) -> Task {
         let (number, gate) = (self.gates.len(), Arc::new(Semaphore::new(0)));
         self.gates.push(gate.clone());
@@ -160,13 +138,13 @@ impl Tasks {
     }
 }
 
-/// How many ended so.
+/// How many ended this way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ends {
     pub(crate) ok: usize,
     pub(crate) error: usize,
     pub(crate) panicked: usize,
-    /// Told to stop, or dropped by who had them.
+    /// Cancelled, or dropped by their owner.
     pub(crate) stopped: usize,
 }
 
@@ -176,61 +154,26 @@ impl Ends {
             End::Ok => self.ok += 1,
             End::Error => self.error += 1,
             End::Panic => self.panicked += 1,
+            End::OnCancel | End::Never => unreachable!("no program draws them"),
         }
     }
-
-    pub(crate) fn all(&self) -> usize {
-        self.ok + self.error + self.panicked + self.stopped
-    }
 }
 
-/// What a function had done when a program began.
-pub(crate) struct Since {
-    name: &'static str,
-    before: Ends,
-    started_before: usize,
+/// How the runs of a function have ended since, how many run, and how many wait.
+pub(crate) fn done(since: &Since) -> (Ends, usize, usize) {
+    let done = since.done();
+    let ended = |outcome| done.ended(outcome) as usize;
+    let ends = Ends {
+        ok: ended(Outcome::Ok),
+        error: ended(Outcome::Error),
+        panicked: ended(Outcome::Panicked),
+        stopped: ended(Outcome::Cancelled) + ended(Outcome::Dropped),
+    };
+    assert_eq!(done.started, done.all() + done.running, "started, and ended or running");
+    (ends, done.running as usize, done.waiting as usize)
 }
 
-impl Since {
-    pub(crate) fn now(name: &'static str) -> Self {
-        let stats = stats_of(name);
-        let (before, started_before) =
-            stats.map_or((Ends::default(), 0), |stats| (ends_of(&stats), stats.started as usize));
-        Self { name, before, started_before }
-    }
-
-    /// How its runs have ended since, how many run, and how many wait.
-    pub(crate) fn done(&self) -> (Ends, usize, usize) {
-        let Some(stats) = stats_of(self.name) else { return (Ends::default(), 0, 0) };
-        let (now, before) = (ends_of(&stats), self.before);
-        let ends = Ends {
-            ok: now.ok - before.ok,
-            error: now.error - before.error,
-            panicked: now.panicked - before.panicked,
-            stopped: now.stopped - before.stopped,
-        };
-        let (running, waiting) = (stats.running as usize, stats.waiting as usize);
-        let started = stats.started as usize - self.started_before;
-        assert_eq!(started, ends.all() + running, "started, and ended or running");
-        (ends, running, waiting)
-    }
-}
-
-fn stats_of(name: &str) -> Option<TaskStats> {
-    stats().into_iter().find(|task| task.name == name)
-}
-
-fn ends_of(stats: &TaskStats) -> Ends {
-    let count = |outcome| stats.ended(outcome) as usize;
-    Ends {
-        ok: count(Outcome::Ok),
-        error: count(Outcome::Error),
-        panicked: count(Outcome::Panicked),
-        stopped: count(Outcome::Cancelled) + count(Outcome::Dropped),
-    }
-}
-
-/// Runs a program in a runtime of its own.
+/// Runs a program in a new runtime.
 pub(crate) fn run<F: Future>(program: F) -> F::Output {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true).build().unwrap().block_on(program)
@@ -243,12 +186,12 @@ pub(crate) async fn settle() {
 
 /// Fails instead of hanging.
 pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(1_000), future).await.expect("someone waits for ever")
+    tokio::time::timeout(Duration::from_secs(1_000), future).await.expect("every task ends")
 }
 
-/// So many programs where the environment does not say otherwise.
+/// This many programs unless the environment sets another number.
 pub(crate) fn programs(cases: u32) -> ProptestConfig {
-    let is_told = std::env::var_os("PROPTEST_CASES").is_some();
+    let is_set = std::env::var_os("PROPTEST_CASES").is_some();
     let config = ProptestConfig::default();
-    ProptestConfig { cases: if is_told { config.cases } else { cases }, ..config }
+    ProptestConfig { cases: if is_set { config.cases } else { cases }, ..config }
 }

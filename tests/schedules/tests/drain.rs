@@ -7,31 +7,31 @@ use tokio_supervised::{CancellationToken, LiveTask, Outcome, Pool, supervised};
 
 use crate::{
     explore::{any, below},
-    seen::{Act, Clock, Error, Seen, Since, act, some_turns},
+    seen::{Act, Clock, Failed, Seen, Since, act, some_turns},
 };
 
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What stops when it is told to, what stops by itself, and what has to be aborted.
-const ACTS: &[Act] = &[Act::End(1), Act::End(3), Act::Fail(2), Act::UntilToldTo, Act::Hang];
+const ACTS: &[Act] = &[Act::ok(1), Act::ok(3), Act::error(2), Act::ON_CANCEL, Act::NEVER];
 
 #[supervised(name = "drain: cooperating")]
 async fn cooperating(
     token: &CancellationToken,
     what: Act,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     act(token, 0, what, seen).await
 }
 
 #[supervised(name = "drain: dropped")]
-async fn dropped(seen: Arc<Seen>) -> Result<usize, Error> {
+async fn dropped(seen: Arc<Seen>) -> Result<usize, Failed> {
     let _running = seen.enter();
     pending().await
 }
 
 in_many_orders! {
-    async fn a_drain_ends_with_its_grace_and_leaves_nothing() {
+    async fn a_drain_ends_with_its_grace_and_leaks_nothing() {
         let (since, since_dropped) =
             (Since::now("drain: cooperating"), Since::now("drain: dropped"));
         let seen = Arc::new(Seen::default());
@@ -39,19 +39,19 @@ in_many_orders! {
         let mut hangs = false;
         for _ in 0..1 + below(2) {
             let (what, seen) = (any(ACTS), seen.clone());
-            hangs |= matches!(what, Act::Hang);
+            hangs |= what == Act::NEVER;
             pool.spawn(|token| cooperating(token, what, seen)).await.unwrap();
         }
         let of_dropped = seen.clone();
         pool.spawn(|token| dropped(token, of_dropped)).await.unwrap();
-        // One that waits for a slot, maybe, and is refused when the pool closes.
+        // A spawn that may wait for a slot, and is refused when the pool closes.
         let (waiting, of_waiting) = (pool.clone(), seen.clone());
         let waiting = tokio::spawn(async move {
             waiting.spawn(|token| dropped(token, of_waiting)).await.is_ok()
         });
         let clock = Clock::steps(GRACE / 20);
         let drained = pool.drain(GRACE).await;
-        let unfinished = drained.expect_err("what never finishes by itself was cut short");
+        let unfinished = drained.expect_err("unfinished tasks were cancelled");
         let is_dropped = |task: &&LiveTask| task.name == "drain: dropped";
         let dropped = unfinished.cut().iter().chain(unfinished.tasks()).filter(is_dropped);
         assert!(dropped.count() > 0, "{unfinished}");
@@ -63,8 +63,8 @@ in_many_orders! {
         seen.all_over();
         since.all_ended();
         let done = since_dropped.all_ended();
-        let told = done.ended(Outcome::Cancelled) + done.ended(Outcome::Dropped);
-        assert_eq!(told, done.started, "{done:?}");
+        let ended = done.ended(Outcome::Cancelled) + done.ended(Outcome::Dropped);
+        assert_eq!(ended, done.started, "{done:?}");
         assert!(done.started > u64::from(accepted), "{done:?}");
     }
 }

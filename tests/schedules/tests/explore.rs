@@ -1,10 +1,10 @@
-//! Explores schedules, and says how to repeat one that fails.
+//! Explores schedules, and reports how to repeat a failing one.
 //!
 //! Invariants
 //!
-//! 1. A schedule depends on its seed alone. Each test has a process of its own, and what is filled once in a
-//!    process is filled by a first execution that is the same every time, and that of no seed.
-//! 2. A schedule ends: one that takes too many steps fails, and so does one that takes too long.
+//! 1. A schedule depends on its seed alone. Each test has a separate process. One-time initialisation of a process
+//!    happens in a first execution that is the same every time and belongs to no seed.
+//! 2. A schedule ends: one that takes too many steps or too long fails.
 
 use core::{
     cell::RefCell,
@@ -28,22 +28,22 @@ use shuttle::{
 
 use crate::order::{Order, Random};
 
-/// More than this is no program of the tests, but one that goes round in circles.
+/// More steps than any program of the tests takes: it loops.
 const MOST_STEPS: usize = 200_000;
 
 /// A schedule takes about a millisecond.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// For each test, where the environment does not say otherwise.
+/// For each test, unless the environment sets another number.
 const SCHEDULES: u64 = 1_000;
 
-/// Tells a test that it has a process of its own.
+/// Marks the process of a single test.
 const ALONE: &str = "SCHEDULES_ALONE";
 
-/// Asks for a number of each order.
+/// Requests a hash of each order.
 pub(crate) const TRACE: &str = "SCHEDULES_TRACE";
 
-/// A test that explores.
+/// A test that explores schedules.
 macro_rules! in_many_orders {
     (async fn $name:ident() $program:block) => {
         #[test]
@@ -59,23 +59,23 @@ macro_rules! in_many_orders {
 ///
 /// # Panics
 ///
-/// Where one of them panics, or some task waits for ever; the seed is told.
+/// If one of them panics, or a task waits for ever; the seed is printed.
 pub(crate) fn explore<F>(path: &'static str, program: fn() -> F)
 where
     F: Future<Output = ()> + 'static,
 {
-    let (_, test) = path.split_once("::").expect("a test has a module");
+    let (_, test) = path.split_once("::").expect("a test is in a module");
     if std::env::var_os(ALONE).is_some() {
         return alone(test, program);
     }
-    let child = in_a_process_of_its_own(test).output().expect("the tests can be run");
+    let child = in_a_process_of_its_own(test).output().expect("the test starts");
     print!("{}", String::from_utf8_lossy(&child.stdout));
     eprint!("{}", String::from_utf8_lossy(&child.stderr));
     assert!(child.status.success(), "{test}");
 }
 
 pub(crate) fn in_a_process_of_its_own(test: &str) -> Command {
-    let this = std::env::current_exe().expect("the tests are a file");
+    let this = std::env::current_exe().expect("the test has a path");
     let mut command = Command::new(this);
     command.args([test, "--exact", "--nocapture"]).env(ALONE, "");
     command
@@ -101,7 +101,7 @@ where
         hasher: DefaultHasher::new(),
     };
     thread::spawn(watch);
-    tell_of_panics();
+    report_panics();
     let ended = catch_unwind(AssertUnwindSafe(|| {
         Runner::new(explorer, config()).run(move || tokio::schedule::first(program()));
     }));
@@ -122,13 +122,13 @@ fn config() -> Config {
     config
 }
 
-/// Of the schedule under way.
+/// Of the current schedule.
 static SEED: AtomicU64 = AtomicU64::new(0);
 
-/// A panic that a hook hears is none that the tests mean, also where the runtime catches it.
+/// A panic that reaches a hook is not intended by the tests, even if the runtime catches it.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-fn tell_of_panics() {
+fn report_panics() {
     let before = take_hook();
     set_hook(Box::new(move |panic| {
         if !PANICKED.swap(true, SeqCst) {
@@ -138,13 +138,13 @@ fn tell_of_panics() {
     }));
 }
 
-/// Ends the process where a schedule waits for something that no schedule knows.
+/// Ends the process if a schedule waits for something outside of all schedules.
 fn watch() {
     loop {
         let seed = SEED.load(SeqCst);
         #[expect(
             clippy::disallowed_methods,
-            reason = "a thread of the watch alone, which waits for nothing"
+            reason = "the watchdog's own thread, which synchronises with nothing"
         )]
         thread::sleep(LONGEST);
         if SEED.load(SeqCst) == seed {
@@ -179,7 +179,7 @@ struct Explorer {
     random: Random,
     order: Order,
     step: usize,
-    /// As many as the first execution took.
+    /// As many steps as the first execution took.
     steps: usize,
     hasher: DefaultHasher,
 }
@@ -213,7 +213,7 @@ impl Scheduler for Explorer {
         let seed = self.seeds.pop_front()?;
         SEED.store(seed, SeqCst);
         self.random = Random::new(seed);
-        // What a backoff is drawn from.
+        // The source of a backoff's randomness.
         fastrand::seed(seed);
         self.order = Order::draw(&mut self.random, self.steps.max(1));
         Some(Schedule::new(seed))

@@ -1,4 +1,4 @@
-//! Tasks that succeed or fail together.
+//! Groups.
 
 use std::{future::pending, sync::Arc};
 
@@ -7,7 +7,7 @@ use tokio_supervised::{CancellationToken, Group, GroupHandle, Outcome, TaskError
 
 use crate::{
     explore::{any, below},
-    seen::{Act, ENDING, Error, FAILING, Seen, Since, act, every_permit_is_back, some_turns},
+    seen::{Act, ENDING, End, FAILING, Failed, Seen, Since, act, every_permit_is_back, some_turns},
 };
 
 #[supervised(name = "group: task", limit = 2)]
@@ -16,12 +16,12 @@ async fn task(
     number: usize,
     what: Act,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     act(token, number, what, seen).await
 }
 
 #[supervised(name = "group: held")]
-async fn held(seen: Arc<Seen>) -> Result<usize, Error> {
+async fn held(seen: Arc<Seen>) -> Result<usize, Failed> {
     let _running = seen.enter();
     pending().await
 }
@@ -29,10 +29,10 @@ async fn held(seen: Arc<Seen>) -> Result<usize, Error> {
 #[supervised(name = "group: parent")]
 async fn parent(
     token: &CancellationToken,
-    group: GroupHandle<usize, Error>,
+    group: GroupHandle<usize, Failed>,
     number: usize,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     let _running = seen.enter();
     for child in 1..=2 {
         let seen = seen.clone();
@@ -42,7 +42,12 @@ async fn parent(
 }
 
 /// Spawns a few tasks, in the order of their numbers.
-async fn feed(group: GroupHandle<usize, Error>, first: usize, of: &'static [Act], seen: Arc<Seen>) {
+async fn feed(
+    group: GroupHandle<usize, Failed>,
+    first: usize,
+    of: &'static [Act],
+    seen: Arc<Seen>,
+) {
     for number in first..first + 1 + below(3) {
         let seen = seen.clone();
         let what = any(of);
@@ -51,7 +56,7 @@ async fn feed(group: GroupHandle<usize, Error>, first: usize, of: &'static [Act]
 }
 
 in_many_orders! {
-    async fn a_join_gives_the_first_failure_or_all_values_when_all_has_ended() {
+    async fn a_join_returns_the_first_failure_or_all_values() {
         let since = Since::now("group: task");
         let seen = Arc::new(Seen::default());
         let token = CancellationToken::new();
@@ -76,18 +81,18 @@ in_many_orders! {
         assert!(seen.peak() <= limit.min(2), "{} at once", seen.peak());
         match joined {
             Ok(values) => {
-                assert_eq!(values.len(), seen.begun(), "{values:?}");
+                assert_eq!(values.len(), seen.started(), "{values:?}");
                 for feeder in [0, 1] {
                     let own = values.iter().filter(|value| **value / 100 == feeder);
                     assert!(own.is_sorted(), "{values:?}");
                 }
                 assert_eq!(done.ended(Outcome::Ok), values.len() as u64);
             }
-            Err(Error::Own { number, token_had_fired }) => {
-                assert!(is_cancelled || !token_had_fired, "{number} was not the first to fail");
+            Err(Failed::Own { number, after_cancel }) => {
+                assert!(is_cancelled || !after_cancel, "{number} was not the first to fail");
                 assert!(done.ended(Outcome::Error) > 0, "{done:?}");
             }
-            Err(Error::Task(TaskError::Panicked(_))) => {
+            Err(Failed::Task(TaskError::Panicked(_))) => {
                 assert!(done.ended(Outcome::Panicked) > 0, "{done:?}");
             }
             Err(error) => assert!(is_cancelled, "{error:?}"),
@@ -96,12 +101,12 @@ in_many_orders! {
             feeder.await.unwrap();
         }
         since.all_ended();
-        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::Hang, seen)).await;
+        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::NEVER, seen)).await;
     }
 }
 
 in_many_orders! {
-    async fn tasks_of_a_group_spawn_siblings_and_the_join_waits_for_them() {
+    async fn a_join_waits_for_siblings_that_tasks_spawn() {
         let (parents, children) = (Since::now("group: parent"), Since::now("group: task"));
         let seen = Arc::new(Seen::default());
         let group = Group::new(&CancellationToken::new());
@@ -122,7 +127,7 @@ in_many_orders! {
 }
 
 in_many_orders! {
-    async fn a_group_that_is_dropped_at_any_moment_leaves_nothing() {
+    async fn a_group_that_is_dropped_at_any_moment_leaks_nothing() {
         let (since, since_held) = (Since::now("group: task"), Since::now("group: held"));
         let seen = Arc::new(Seen::default());
         let token = CancellationToken::new();
@@ -143,7 +148,7 @@ in_many_orders! {
         seen.all_over();
         since.all_ended();
         since_held.all_ended();
-        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::Hang, seen)).await;
+        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::NEVER, seen)).await;
     }
 }
 
@@ -156,13 +161,13 @@ in_many_orders! {
         for seen in held_seen {
             group.spawn(move |token| held(token, seen)).await;
         }
-        let (what, of_task) = (any(&[Act::End(0), Act::End(2), Act::Fail(1)]), seen.clone());
+        let (what, of_task) = (any(&[Act::ok(0), Act::ok(2), Act::error(1)]), seen.clone());
         group.spawn(move |token| task(token, 7, what, of_task)).await;
         let joined = group.join().await;
         seen.all_over();
         match what {
-            Act::End(_) => assert_eq!(joined.unwrap(), [7]),
-            _ => assert!(matches!(joined, Err(Error::Own { number: 7, token_had_fired: false }))),
+            Act { end: End::Ok, .. } => assert_eq!(joined.unwrap(), [7]),
+            _ => assert!(matches!(joined, Err(Failed::Own { number: 7, after_cancel: false }))),
         }
         since.all_ended();
         assert_eq!(since_held.all_ended().ended(Outcome::Cancelled), 2);
@@ -170,36 +175,36 @@ in_many_orders! {
 }
 
 in_many_orders! {
-    async fn a_spawn_that_meets_the_end_of_the_join_does_not_make_it_fail() {
+    async fn a_spawn_at_the_end_of_the_join_does_not_fail_the_join() {
         let seen = Arc::new(Seen::default());
         let group = Group::new(&CancellationToken::new());
         let (handle, of_task) = (group.handle(), seen.clone());
         tokio::spawn(async move {
-            _ = handle.spawn(|token| task(token, 1, Act::End(0), of_task)).await;
+            _ = handle.spawn(|token| task(token, 1, Act::ok(0), of_task)).await;
         });
         let values = group.join().await.unwrap();
         seen.all_over();
-        assert_eq!(values.len(), seen.begun());
+        assert_eq!(values.len(), seen.started());
     }
 }
 
 in_many_orders! {
-    async fn a_thread_that_looks_at_its_token_ends_with_the_group() {
+    async fn a_blocking_closure_that_checks_its_token_ends_with_the_group() {
         let seen = Arc::new(Seen::default());
         let group = Group::new(&CancellationToken::new());
         let of_thread = seen.clone();
-        let looks = move |token: CancellationToken| {
+        let closure = move |token: CancellationToken| {
             let _running = of_thread.enter();
             while !token.is_cancelled() {
                 shuttle::thread::yield_now();
             }
             Ok(0)
         };
-        group.spawn_blocking("group: thread", looks).await;
+        group.spawn_blocking("group: thread", closure).await;
         let of_task = seen.clone();
-        group.spawn(move |token| task(token, 1, any(&[Act::Fail(0), Act::Fail(1)]), of_task)).await;
+        group.spawn(move |token| task(token, 1, any(&[Act::error(0), Act::error(1)]), of_task)).await;
         let joined = group.join().await;
         seen.all_over();
-        assert!(matches!(joined, Err(Error::Own { number: 1, token_had_fired: false })));
+        assert!(matches!(joined, Err(Failed::Own { number: 1, after_cancel: false })));
     }
 }

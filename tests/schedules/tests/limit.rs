@@ -1,4 +1,4 @@
-//! A function's limit and its timeout, without a scope around.
+//! The limit and the timeout of a function, without a scope.
 
 use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::{sync::Arc, time::Duration};
@@ -10,23 +10,23 @@ use tokio_supervised::{
 
 use crate::{
     explore::{any, below},
-    seen::{Act, Clock, Error, Seen, Since, act, every_permit_is_back, some_turns},
+    seen::{Act, Clock, Failed, Seen, Since, act, every_permit_is_back, some_turns},
 };
 
-const ACTS: &[Act] = &[Act::End(0), Act::End(1), Act::End(3), Act::Fail(1), Act::Panic(1)];
+const ACTS: &[Act] = &[Act::ok(0), Act::ok(1), Act::ok(3), Act::error(1), Act::panic(1)];
 
 #[supervised(name = "limit: run", limit = 2)]
-async fn run(token: &CancellationToken, what: Act, seen: Arc<Seen>) -> Result<usize, Error> {
+async fn run(token: &CancellationToken, what: Act, seen: Arc<Seen>) -> Result<usize, Failed> {
     act(token, 0, what, seen).await
 }
 
 #[supervised(name = "limit: timed", limit = 1, timeout = "1s")]
-async fn timed(token: &CancellationToken, what: Act, seen: Arc<Seen>) -> Result<usize, Error> {
+async fn timed(token: &CancellationToken, what: Act, seen: Arc<Seen>) -> Result<usize, Failed> {
     act(token, 0, what, seen).await
 }
 
 in_many_orders! {
-    async fn whoever_waits_for_a_permit_gets_it_while_the_limit_changes() {
+    async fn every_waiter_gets_a_permit_while_the_limit_changes() {
         let since = Since::now("limit: run");
         let seen = Arc::new(Seen::default());
         let token = CancellationToken::new();
@@ -42,7 +42,7 @@ in_many_orders! {
                 yield_now().await;
             }
         });
-        // Some are dropped while they wait, or run.
+        // Some are dropped while they wait or run.
         some_turns().await;
         for run in &runs {
             if below(4) == 0 {
@@ -61,7 +61,7 @@ in_many_orders! {
         assert!(seen.peak() <= 3, "{} at once", seen.peak());
         assert!(done.started <= 4, "{done:?}");
         set_limit("limit: run", 2).unwrap();
-        every_permit_is_back(2, |seen| run(CancellationToken::new(), Act::Hang, seen)).await;
+        every_permit_is_back(2, |seen| run(CancellationToken::new(), Act::NEVER, seen)).await;
     }
 }
 
@@ -73,11 +73,11 @@ in_many_orders! {
         let is_cancelled = below(2) == 0;
         let runs: Vec<_> = (0..3)
             .map(|_| {
-                let what = any(&[Act::End(2), Act::Fail(1), Act::UntilToldTo, Act::Hang]);
+                let what = any(&[Act::ok(2), Act::error(1), Act::ON_CANCEL, Act::NEVER]);
                 let (token, seen, timed_out) = (token.clone(), seen.clone(), timed_out.clone());
                 tokio::spawn(async move {
                     match timed(&token, what, seen).await {
-                        Err(Error::Task(TaskError::TimedOut(_))) => timed_out.fetch_add(1, SeqCst),
+                        Err(Failed::Task(TaskError::TimedOut(_))) => timed_out.fetch_add(1, SeqCst),
                         _ => 0,
                     };
                 })
@@ -97,7 +97,7 @@ in_many_orders! {
         assert_eq!(done.ended(Outcome::TimedOut), timed_out.load(SeqCst) as u64, "{done:?}");
         assert_eq!(done.started, 3);
         assert!(seen.peak() <= 1);
-        every_permit_is_back(1, |seen| timed(CancellationToken::new(), Act::Hang, seen)).await;
+        every_permit_is_back(1, |seen| timed(CancellationToken::new(), Act::NEVER, seen)).await;
     }
 }
 
@@ -122,7 +122,7 @@ async fn cold(turns: usize) -> Result<(), TaskError> {
 }
 
 in_many_orders! {
-    async fn a_spawn_that_needs_a_slot_and_a_permit_is_overtaken_a_bounded_number_of_times() {
+    async fn a_spawn_that_needs_slot_and_permit_is_overtaken_rarely() {
         let token = CancellationToken::new();
         let group: Group<(), TaskError> = Group::new(&token).limit(1);
         let clock = Clock::steps(Duration::from_millis(5));

@@ -1,15 +1,21 @@
 //! Groups, pools and maps in many orders.
 //!
-//! Each test is a small program, drawn from a seed, and one order of its steps, drawn from the same seed. What holds
-//! in every order is asserted; where a task waits for ever, the schedule ends as a deadlock. `SEED=…` repeats one,
-//! `SCHEDULES=…` says how many are explored for each test.
+//! Each test is a small program, drawn from a seed, and one order of its steps, drawn from the same seed. The
+//! assertions hold in every order; if a task waits for ever, the schedule ends as a deadlock. `SEED=…` repeats one,
+//! `SCHEDULES=…` sets how many are explored per test.
 
 #![allow(clippy::unwrap_used)]
 
 #[macro_use]
 mod explore;
 
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "other tests need the rest")]
+#[path = "../../testkit/src/books.rs"]
+mod books;
 mod drain;
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "other tests need the rest")]
+#[path = "../../testkit/src/ends.rs"]
+mod ends;
 mod group;
 mod limit;
 mod map;

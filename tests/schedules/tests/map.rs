@@ -8,7 +8,7 @@ use tokio_supervised::{CancellationToken, Outcome, TaskError, map, supervised};
 
 use crate::{
     explore::{any, below},
-    seen::{Act, ENDING, Error, FAILING, Seen, Since, act, every_permit_is_back, some_turns},
+    seen::{Act, ENDING, End, FAILING, Failed, Seen, Since, act, every_permit_is_back, some_turns},
 };
 
 #[supervised(name = "map: item", limit = 3)]
@@ -17,7 +17,7 @@ async fn item(
     number: usize,
     what: Act,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     act(token, number, what, seen).await
 }
 
@@ -26,7 +26,7 @@ fn items(of: &[Act]) -> Vec<(usize, Act)> {
 }
 
 in_many_orders! {
-    async fn a_map_gives_its_values_in_order_or_its_first_failure() {
+    async fn a_map_returns_its_values_in_order_or_its_first_failure() {
         let since = Since::now("map: item");
         let seen = Arc::new(Seen::default());
         let token = CancellationToken::new();
@@ -51,20 +51,20 @@ in_many_orders! {
         assert!(seen.peak() <= limit, "{} at once", seen.peak());
         match mapped {
             Ok(values) => assert_eq!(values, (0..count).collect::<Vec<_>>()),
-            Err(Error::Own { number, token_had_fired }) => {
-                assert!(is_cancelled || !token_had_fired, "{number} was not the first to fail");
+            Err(Failed::Own { number, after_cancel }) => {
+                assert!(is_cancelled || !after_cancel, "{number} was not the first to fail");
             }
-            Err(Error::Task(TaskError::Panicked(_))) => {
+            Err(Failed::Task(TaskError::Panicked(_))) => {
                 assert!(done.ended(Outcome::Panicked) > 0, "{done:?}");
             }
             Err(error) => assert!(is_cancelled, "{error:?}"),
         }
-        every_permit_is_back(3, |seen| item(CancellationToken::new(), 0, Act::Hang, seen)).await;
+        every_permit_is_back(3, |seen| item(CancellationToken::new(), 0, Act::NEVER, seen)).await;
     }
 }
 
 in_many_orders! {
-    async fn a_settled_map_gives_every_item_its_own_end() {
+    async fn a_settled_map_returns_a_result_for_each_item() {
         let since = Since::now("map: item");
         let seen = Arc::new(Seen::default());
         let items = items(&FAILING[..FAILING.len() - 1]);
@@ -80,11 +80,11 @@ in_many_orders! {
         assert_eq!(settled.len(), acts.len());
         for (end, (number, what)) in settled.iter().zip(acts) {
             match (end, what) {
-                (Ok(value), Act::End(_)) => assert_eq!(*value, number),
-                (Err(Error::Own { number: of, token_had_fired: false }), Act::Fail(_)) => {
+                (Ok(value), Act { end: End::Ok, .. }) => assert_eq!(*value, number),
+                (Err(Failed::Own { number: of, after_cancel: false }), Act { end: End::Error, .. }) => {
                     assert_eq!(*of, number);
                 }
-                (Err(Error::Task(TaskError::Panicked(_))), Act::Panic(_)) => {}
+                (Err(Failed::Task(TaskError::Panicked(_))), Act { end: End::Panic, .. }) => {}
                 (end, what) => panic!("{what:?} gave {end:?}"),
             }
         }
@@ -92,11 +92,11 @@ in_many_orders! {
 }
 
 in_many_orders! {
-    async fn a_map_that_is_dropped_at_any_moment_leaves_nothing_and_reads_no_more() {
+    async fn a_map_that_is_dropped_at_any_moment_leaks_nothing() {
         let since = Since::now("map: item");
         let (seen, read) = (Arc::new(Seen::default()), Arc::new(AtomicUsize::new(0)));
         let (of_items, counts) = (seen.clone(), read.clone());
-        let items = items(&[Act::End(1), Act::Fail(3), Act::UntilToldTo, Act::Hang]);
+        let items = items(&[Act::ok(1), Act::error(3), Act::ON_CANCEL, Act::NEVER]);
         let items = items.into_iter().inspect(move |_| {
             counts.fetch_add(1, SeqCst);
         });
@@ -115,6 +115,6 @@ in_many_orders! {
         seen.all_over();
         since.all_ended();
         assert!(read.load(SeqCst) <= so_far + 1, "items are read after the drop");
-        every_permit_is_back(3, |seen| item(CancellationToken::new(), 0, Act::Hang, seen)).await;
+        every_permit_is_back(3, |seen| item(CancellationToken::new(), 0, Act::NEVER, seen)).await;
     }
 }

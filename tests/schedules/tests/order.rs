@@ -1,8 +1,8 @@
-//! In what order the tasks of a schedule go: drawn from its seed.
+//! The order in which the tasks of a schedule run, drawn from its seed.
 //!
-//! Half of the seeds draw each step. A task then goes on with a chance that is the seed's own, from "only if no
-//! other can" to "mostly". The other half are PCT (Burckhardt and others, 2010): a task goes on until it waits, or
-//! until it falls behind all others at one of a few steps that were drawn beforehand.
+//! Half of the seeds draw each step. The current task then continues with a probability that depends on the seed,
+//! from "only if no other can" to "mostly". The other half are PCT (Burckhardt and others, 2010): a task continues
+//! until it waits, or until its priority drops below all others at one of a few predetermined steps.
 
 use std::collections::HashMap;
 
@@ -30,14 +30,14 @@ impl Random {
 }
 
 pub(crate) enum Order {
-    /// A task goes on in so many of eight cases.
+    /// A task continues in this many of eight cases.
     Drawn { stays: usize },
     /// By priority, the highest first.
     Ranked { ranks: HashMap<TaskId, i64>, turns: Vec<usize>, lowest: i64 },
 }
 
 impl Order {
-    /// For a schedule of about so many steps.
+    /// For a schedule of about this many steps.
     pub(crate) fn draw(random: &mut Random, steps: usize) -> Self {
         match random.below(2) {
             0 => Self::Drawn { stays: [0, 4, 6, 7][random.below(4)] },
@@ -73,7 +73,7 @@ impl Order {
                     ranks.insert(id, *lowest);
                 }
                 let first = ready.iter().max_by_key(|task| ranks[&task.id()]);
-                first.expect("some task is ready").id()
+                first.expect("at least one task is ready").id()
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Independent background tasks.
+//! Pools.
 
 use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::{sync::Arc, time::Duration};
@@ -8,14 +8,14 @@ use tokio_supervised::{CancellationToken, Outcome, Pool, TrySpawnError, supervis
 
 use crate::{
     explore::{any, below},
-    seen::{Act, Error, Seen, Since, act, every_permit_is_back, every_slot_is_back, some_turns},
+    seen::{Act, Failed, Seen, Since, act, every_permit_is_back, every_slot_is_back, some_turns},
 };
 
-/// Longer than any schedule lets pass.
+/// Longer than any schedule lasts.
 const LONG: Duration = Duration::from_secs(1_000_000);
 
 /// What ends by itself.
-const ACTS: &[Act] = &[Act::End(0), Act::End(1), Act::End(2), Act::Fail(1), Act::Panic(1)];
+const ACTS: &[Act] = &[Act::ok(0), Act::ok(1), Act::ok(2), Act::error(1), Act::panic(1)];
 
 #[supervised(name = "pool: task", limit = 2)]
 async fn task(
@@ -23,11 +23,11 @@ async fn task(
     number: usize,
     what: Act,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     act(token, number, what, seen).await
 }
 
-/// Spawns in every way, and counts the tasks that were accepted.
+/// Spawns with every method, and counts the accepted tasks.
 async fn feed(pool: Pool, seen: Arc<Seen>, accepted: Arc<AtomicUsize>) {
     for number in 0..1 + below(3) {
         let (what, seen) = (any(ACTS), seen.clone());
@@ -64,7 +64,7 @@ async fn change_limit(pool: Pool) {
 }
 
 in_many_orders! {
-    async fn what_was_accepted_has_ended_when_the_drain_returns() {
+    async fn accepted_tasks_have_ended_when_the_drain_returns() {
         let since = Since::now("pool: task");
         let (seen, accepted) = (Arc::new(Seen::default()), Arc::new(AtomicUsize::new(0)));
         let pool = Pool::new(1 + below(3));
@@ -73,7 +73,7 @@ in_many_orders! {
             .chain([tokio::spawn(change_limit(pool.clone()))])
             .collect();
         some_turns().await;
-        // Two at once, now and then.
+        // Sometimes two at once.
         let other = pool.clone();
         let other =
             (below(4) == 0).then(|| tokio::spawn(async move { other.drain(LONG).await.is_ok() }));
@@ -87,16 +87,16 @@ in_many_orders! {
             feeder.await.unwrap();
         }
         let done = since.all_ended();
-        assert_eq!(seen.begun(), accepted.load(SeqCst), "begun and accepted");
+        assert_eq!(seen.started(), accepted.load(SeqCst), "started and accepted");
         let ran = [Outcome::Ok, Outcome::Error, Outcome::Panicked].map(|end| done.ended(end));
-        assert_eq!(ran.iter().sum::<u64>(), seen.begun() as u64, "{done:?}");
+        assert_eq!(ran.iter().sum::<u64>(), seen.started() as u64, "{done:?}");
         assert!(seen.peak() <= 2, "{} at once", seen.peak());
-        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::Hang, seen)).await;
+        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::NEVER, seen)).await;
     }
 }
 
 in_many_orders! {
-    async fn a_pool_that_has_run_dry_has_all_its_slots() {
+    async fn an_idle_pool_has_all_its_slots() {
         let since = Since::now("pool: task");
         let (seen, accepted) = (Arc::new(Seen::default()), Arc::new(AtomicUsize::new(0)));
         let pool = Pool::new(1 + below(3));
@@ -109,7 +109,7 @@ in_many_orders! {
         }
         all_ended().await;
         assert!(pool.is_empty());
-        assert_eq!(seen.begun(), accepted.load(SeqCst));
+        assert_eq!(seen.started(), accepted.load(SeqCst));
         since.all_ended();
         every_slot_is_back(&pool).await;
         pool.drain(LONG).await.unwrap();
@@ -117,26 +117,26 @@ in_many_orders! {
 }
 
 in_many_orders! {
-    async fn a_pool_whose_last_handle_is_dropped_leaves_nothing() {
+    async fn a_pool_whose_last_handle_is_dropped_leaks_nothing() {
         let since = Since::now("pool: task");
         let (seen, accepted) = (Arc::new(Seen::default()), Arc::new(AtomicUsize::new(0)));
         let pool = Pool::new(2);
         let feeder = tokio::spawn(feed(pool.clone(), seen.clone(), accepted));
         for number in 0..2 {
             let seen = seen.clone();
-            _ = pool.try_spawn(|token| task(token, number, Act::Hang, seen));
+            _ = pool.try_spawn(|token| task(token, number, Act::NEVER, seen));
         }
         some_turns().await;
         if below(2) == 0 {
             feeder.abort();
         }
         drop(pool);
-        // With both slots taken for ever, the feeder holds a handle: only the abort lets it go.
+        // With both slots taken for ever, the feeder holds a handle: only the abort ends its wait.
         feeder.abort();
         _ = feeder.await;
         all_ended().await;
         seen.all_over();
         since.all_ended();
-        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::Hang, seen)).await;
+        every_permit_is_back(2, |seen| task(CancellationToken::new(), 0, Act::NEVER, seen)).await;
     }
 }

@@ -1,19 +1,19 @@
-//! That a seed can be relied on.
+//! A seed reproduces its schedule.
 
 use crate::explore::{TRACE, in_a_process_of_its_own};
 
-const TEST: &str = "pool::what_was_accepted_has_ended_when_the_drain_returns";
+const TEST: &str = "pool::accepted_tasks_have_ended_when_the_drain_returns";
 
-/// The number of the order of seed 40, as the test tells it.
+/// The hash of the order of seed 40, as the test prints it.
 fn order(key: &str, value: &str) -> String {
     let mut command = in_a_process_of_its_own(TEST);
     command.env_remove("SEED").env_remove("SCHEDULES").env(key, value).env(TRACE, "");
-    let told = String::from_utf8(command.output().unwrap().stdout).unwrap();
-    let line = told.lines().find(|line| line.starts_with("40: "));
-    line.unwrap_or_else(|| panic!("seed 40 is not told of:\n{told}")).to_owned()
+    let stdout = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let line = stdout.lines().find(|line| line.starts_with("40: "));
+    line.unwrap_or_else(|| panic!("no order for seed 40:\n{stdout}")).to_owned()
 }
 
 #[test]
-fn a_seed_gives_the_same_order_alone_as_after_others() {
+fn a_seed_gives_the_same_order_in_any_sequence() {
     assert_eq!(order("SEED", "40"), order("SCHEDULES", "40"));
 }

@@ -7,7 +7,7 @@ use tokio_supervised::{CancellationToken, supervised};
 
 use crate::{
     explore::below,
-    seen::{Act, Clock, Error, Seen, Since, act, some_turns},
+    seen::{Act, Clock, Failed, Seen, Since, act, some_turns},
 };
 
 #[supervised(
@@ -21,13 +21,13 @@ async fn call(
     token: &CancellationToken,
     failures: Arc<AtomicUsize>,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     let fails = failures.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
-    act(token, 0, if fails { Act::Fail(1) } else { Act::End(1) }, seen).await
+    act(token, 0, if fails { Act::error(1) } else { Act::ok(1) }, seen).await
 }
 
 in_many_orders! {
-    async fn calls_that_restart_hold_no_permit_between_their_runs_and_end() {
+    async fn calls_that_restart_hold_no_permit_between_their_runs() {
         let since = Since::now("restart: call");
         let seen = Arc::new(Seen::default());
         let token = CancellationToken::new();
@@ -50,7 +50,7 @@ in_many_orders! {
         for call in calls {
             match call.await.unwrap() {
                 (failures, Ok(_)) => assert!(failures <= 2),
-                (failures, Err(Error::Own { .. })) => assert!(is_cancelled || failures > 2),
+                (failures, Err(Failed::Own { .. })) => assert!(is_cancelled || failures > 2),
                 (_, Err(error)) => assert!(is_cancelled, "{error}"),
             }
         }

@@ -1,6 +1,6 @@
-//! What is seen of the tasks of one schedule, beside what the runtime tells of them.
+//! The tests' own record of the tasks of one schedule, beside the runtime's counters.
 //!
-//! The counters are those of `core`: to look is no step of a schedule.
+//! The counters are those of `core`: reading them is no step of a schedule.
 
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::{
@@ -15,88 +15,51 @@ use tokio::{
     task::{JoinHandle, yield_now},
     time::pass,
 };
-use tokio_supervised::{CancellationToken, Outcome, Pool, TaskError, TaskStats, stats};
+use tokio_supervised::{CancellationToken, Pool};
 
-use crate::explore::below;
+pub(crate) use crate::ends::{Act, End, Failed};
+use crate::{
+    books::{self, Done},
+    explore::below,
+};
 
-/// What a task does.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Act {
-    /// Ends after so many turns.
-    End(usize),
-    Fail(usize),
-    Panic(usize),
-    /// Ends when its token fires.
-    UntilToldTo,
-    /// Never ends by itself.
-    Hang,
-}
-
-pub(crate) const ENDING: &[Act] = &[Act::End(0), Act::End(1), Act::End(2), Act::End(3)];
+pub(crate) const ENDING: &[Act] = &[Act::ok(0), Act::ok(1), Act::ok(2), Act::ok(3)];
 
 pub(crate) const FAILING: &[Act] =
-    &[Act::End(0), Act::End(2), Act::Fail(0), Act::Fail(1), Act::Panic(1), Act::UntilToldTo];
-
-/// An error that says whose it is, and whether its group went on when it came to be.
-#[derive(Debug)]
-pub(crate) enum Error {
-    Own { number: usize, token_had_fired: bool },
-    Task(TaskError),
-}
-
-impl From<TaskError> for Error {
-    fn from(error: TaskError) -> Self {
-        Self::Task(error)
-    }
-}
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Own { .. } => None,
-            Self::Task(error) => Some(error),
-        }
-    }
-}
+    &[Act::ok(0), Act::ok(2), Act::error(0), Act::error(1), Act::panic(1), Act::ON_CANCEL];
 
 /// Of the bodies of one schedule.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) running: AtomicUsize,
     pub(crate) peak: AtomicUsize,
-    pub(crate) begun: AtomicUsize,
+    pub(crate) started: AtomicUsize,
     over: AtomicBool,
 }
 
-/// A body that runs.
+/// A running body.
 pub(crate) struct Running(Arc<Seen>);
 
 impl Seen {
     pub(crate) fn enter(self: &Arc<Self>) -> Running {
-        assert!(!self.over.load(SeqCst), "a body begins after all was over");
-        self.begun.fetch_add(1, SeqCst);
+        assert!(!self.over.load(SeqCst), "a body starts after everything has ended");
+        self.started.fetch_add(1, SeqCst);
         self.peak.fetch_max(self.running.fetch_add(1, SeqCst) + 1, SeqCst);
         Running(self.clone())
     }
 
-    /// Nothing runs, and nothing may from now on.
+    /// Nothing runs, and nothing may start from now on.
     pub(crate) fn all_over(&self) {
         self.over.store(true, SeqCst);
-        assert_eq!(self.running.load(SeqCst), 0, "bodies run after all was over");
+        assert_eq!(self.running.load(SeqCst), 0, "bodies run after everything has ended");
     }
 
     pub(crate) fn peak(&self) -> usize {
         self.peak.load(SeqCst)
     }
 
-    pub(crate) fn begun(&self) -> usize {
-        self.begun.load(SeqCst)
+    pub(crate) fn started(&self) -> usize {
+        self.started.load(SeqCst)
     }
 }
 
@@ -112,81 +75,40 @@ pub(crate) async fn act(
     number: usize,
     act: Act,
     seen: Arc<Seen>,
-) -> Result<usize, Error> {
+) -> Result<usize, Failed> {
     let _running = seen.enter();
-    let turns = match act {
-        Act::End(turns) | Act::Fail(turns) | Act::Panic(turns) => turns,
-        Act::UntilToldTo | Act::Hang => 0,
-    };
-    for _ in 0..turns {
+    for _ in 0..act.turns {
         yield_now().await;
     }
-    match act {
-        Act::End(_) => Ok(number),
-        Act::Fail(_) => Err(Error::Own { number, token_had_fired: token.is_cancelled() }),
-        // No hook hears it: it is meant.
-        Act::Panic(_) => std::panic::resume_unwind(Box::new("meant")),
-        Act::UntilToldTo => {
+    match act.end {
+        End::Ok => Ok(number),
+        End::Error => Err(Failed::Own { number, after_cancel: token.is_cancelled() }),
+        // Without the hook: the panic is meant.
+        End::Panic => std::panic::resume_unwind(Box::new("meant")),
+        End::OnCancel => {
             token.cancelled().await;
             Ok(number)
         }
-        Act::Hang => pending().await,
+        End::Never => pending().await,
     }
 }
 
-/// What a function had done when a schedule began.
-pub(crate) struct Since {
-    name: &'static str,
-    before: Option<TaskStats>,
-}
-
-/// What it has done since then.
-#[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) started: u64,
-    pub(crate) running: u64,
-    pub(crate) waiting: u64,
-    ended: Vec<u64>,
-}
+/// The books of a function. To read them is no step of a schedule.
+pub(crate) struct Since(books::Since);
 
 impl Since {
     pub(crate) fn now(name: &'static str) -> Self {
-        Self { name, before: stats_of(name) }
+        std::step::looking(|| Self(books::Since::now(name)))
     }
 
     pub(crate) fn done(&self) -> Done {
-        let Some(now) = stats_of(self.name) else {
-            return Done { started: 0, running: 0, waiting: 0, ended: vec![0; Outcome::ALL.len()] };
-        };
-        let before = |count: fn(&TaskStats) -> u64| self.before.as_ref().map_or(0, count);
-        let ended = Outcome::ALL.iter().map(|outcome| {
-            now.ended(*outcome) - self.before.as_ref().map_or(0, |before| before.ended(*outcome))
-        });
-        Done {
-            started: now.started - before(|stats| stats.started),
-            running: now.running,
-            waiting: now.waiting,
-            ended: ended.collect(),
-        }
+        std::step::looking(|| self.0.done())
     }
 
-    /// Nothing of the function runs or waits, and what was started has ended.
+    /// No run of the function is active or waiting, and every started run has ended.
     pub(crate) fn all_ended(&self) -> Done {
-        let done = self.done();
-        assert_eq!((done.running, done.waiting), (0, 0), "{done:?}");
-        assert_eq!(done.started, done.ended.iter().sum::<u64>(), "{done:?}");
-        done
+        std::step::looking(|| self.0.all_ended())
     }
-}
-
-impl Done {
-    pub(crate) fn ended(&self, outcome: Outcome) -> u64 {
-        self.ended[outcome as usize]
-    }
-}
-
-fn stats_of(name: &str) -> Option<TaskStats> {
-    std::step::looking(|| stats().into_iter().find(|task| task.name == name))
 }
 
 /// Polls once, with a waker that nobody hears.
@@ -194,8 +116,8 @@ pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Of a function with such a limit so many begin, and no more. What ended a moment ago may give its permit back
-/// only now.
+/// Asserts that exactly `limit` runs of a function can start. A run that has just ended may not have released its
+/// permit yet.
 pub(crate) async fn every_permit_is_back<F: Future>(limit: usize, run: impl Fn(Arc<Seen>) -> F) {
     let seen = Arc::new(Seen::default());
     let mut runs: Vec<_> = (0..limit).map(|_| Box::pin(run(seen.clone()))).collect();
@@ -208,7 +130,7 @@ pub(crate) async fn every_permit_is_back<F: Future>(limit: usize, run: impl Fn(A
     assert_eq!(seen.peak(), limit, "at once");
 }
 
-/// A pool that nobody uses lends as many slots as its limit says, and no more.
+/// Asserts that an idle pool has exactly as many slots as its limit says.
 pub(crate) async fn every_slot_is_back(pool: &Pool) {
     let mut slots = Vec::new();
     for _ in 0..pool.limit() {
@@ -217,7 +139,7 @@ pub(crate) async fn every_slot_is_back(pool: &Pool) {
     assert!(poll_once(pool.reserve()).is_pending(), "more than {}", pool.limit());
 }
 
-/// Lets time pass, step by step, until it is stopped.
+/// Advances time, step by step, until it is stopped.
 pub(crate) struct Clock {
     stopped: Arc<AtomicBool>,
     task: JoinHandle<()>,
@@ -239,11 +161,11 @@ impl Clock {
 
     pub(crate) async fn stop(self) {
         self.stopped.store(true, SeqCst);
-        self.task.await.expect("nobody aborts the clock");
+        self.task.await.expect("the clock is not aborted");
     }
 }
 
-/// A few turns, so that others may go first.
+/// Yields a few times, so that others may run.
 pub(crate) async fn some_turns() {
     for _ in 0..below(6) {
         yield_now().await;

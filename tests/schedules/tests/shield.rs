@@ -12,10 +12,10 @@ use crate::{
 };
 
 #[supervised(name = "shield: saves", limit = 2, timeout = "1s")]
-async fn saves(begun: Arc<AtomicUsize>, saved: Arc<AtomicUsize>) -> Result<usize, TaskError> {
+async fn saves(started: Arc<AtomicUsize>, saved: Arc<AtomicUsize>) -> Result<usize, TaskError> {
     yield_now().await;
     shield(Duration::from_secs(1_000_000), |_| async {
-        begun.fetch_add(1, SeqCst);
+        started.fetch_add(1, SeqCst);
         yield_now().await;
         yield_now().await;
         saved.fetch_add(1, SeqCst);
@@ -25,15 +25,15 @@ async fn saves(begun: Arc<AtomicUsize>, saved: Arc<AtomicUsize>) -> Result<usize
 }
 
 in_many_orders! {
-    async fn a_section_that_has_begun_is_not_interrupted_by_token_or_timeout() {
+    async fn a_started_section_is_not_interrupted_by_token_or_timeout() {
         let since = Since::now("shield: saves");
-        let (begun, saved) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (started, saved) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let token = CancellationToken::new();
         let clock = Clock::steps(Duration::from_millis(500));
         let runs: Vec<_> = (0..3)
             .map(|_| {
-                let (token, begun, saved) = (token.clone(), begun.clone(), saved.clone());
-                tokio::spawn(async move { saves(&token, begun, saved).await.unwrap_err() })
+                let (token, started, saved) = (token.clone(), started.clone(), saved.clone());
+                tokio::spawn(async move { saves(&token, started, saved).await.unwrap_err() })
             })
             .collect();
         some_turns().await;
@@ -46,11 +46,11 @@ in_many_orders! {
         }
         clock.stop().await;
         all_ended().await;
-        assert_eq!(begun.load(SeqCst), saved.load(SeqCst), "sections begun and ended");
+        assert_eq!(started.load(SeqCst), saved.load(SeqCst), "sections started and ended");
         let done = since.all_ended();
         for end in [Outcome::Cancelled, Outcome::TimedOut] {
-            let told = ends.iter().filter(|outcome| **outcome == end).count();
-            assert_eq!(done.ended(end), told as u64, "{ends:?}");
+            let count = ends.iter().filter(|outcome| **outcome == end).count();
+            assert_eq!(done.ended(end), count as u64, "{ends:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How deep tokens nest: the parser and every visitor recurse once a level.
+//! How deep tokens nest: the parser and every visitor recurse once for each level.
 //!
 //! 1. The count is the stack, in KiB, that a level takes without optimization, as macros are built: `robustness` tests
 //!    it on a thread of 2 MiB.
@@ -15,7 +15,7 @@ use quote::quote_spanned;
 /// Far more than anyone writes, and less than a thread's stack holds.
 const MAX_KIB: usize = 1_600;
 
-/// As deep as the groups of a body may nest that is not parsed: it is walked all the same.
+/// The deepest nesting of groups in a body that is not parsed: it is walked all the same.
 const MAX_GROUP_DEPTH: usize = 256;
 
 const BLOCK_KIB: usize = 20;
@@ -53,11 +53,11 @@ pub(crate) fn refuse_deep_header(item: &TokenStream) -> Option<TokenStream> {
 
 fn refusal() -> TokenStream {
     quote_spanned! {Span::call_site()=>
-        ::core::compile_error!("this nests too deeply to be read: give its inner parts a name, as in `type Inner = …;`");
+        ::core::compile_error!("this nests too deeply to be parsed\nhelp: name the inner parts, as in `type Inner = …;`");
     }
 }
 
-/// Whether tokens can be parsed without fear for the stack.
+/// Whether tokens can be parsed without overflowing the stack.
 pub(crate) fn fits_parser_stack(tokens: TokenStream) -> bool {
     fits(tokens, MAX_KIB)
 }
@@ -69,7 +69,7 @@ fn nests(tokens: TokenStream, most: usize) -> bool {
     })
 }
 
-/// An item up to its body, also if a `macro_rules!` fragment wraps it.
+/// An item up to its body, even if a `macro_rules!` fragment wraps it.
 fn without_body(item: TokenStream) -> TokenStream {
     let mut tokens: Vec<TokenTree> = item.into_iter().collect();
     match tokens.pop() {
@@ -153,7 +153,7 @@ impl Level {
         self.others + self.angles * ANGLE_KIB
     }
 
-    /// One that stands behind a value is another level of it, as in `a()()`; that of an attribute is none.
+    /// A group after a value is another level, as in `a()()`; that of an attribute is none.
     fn group(&mut self) {
         if self.last != Last::Prefix {
             self.others += LINK_KIB;
@@ -161,7 +161,7 @@ impl Level {
         self.last = Last::Value;
     }
 
-    /// One may be two fields, as in `a.0.0`.
+    /// A literal may be two fields, as in `a.0.0`.
     fn literal(&mut self) {
         self.others += LINK_KIB;
         self.last = Last::Value;

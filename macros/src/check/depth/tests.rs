@@ -18,7 +18,7 @@ fn a_stack_is_used_to_its_last_kib() {
 }
 
 #[test]
-fn what_has_ended_is_not_counted_on() {
+fn closed_syntax_adds_no_depth() {
     for ended in [
         "a.b(); ",
         "a.b(), ",
@@ -41,7 +41,7 @@ fn what_has_ended_is_not_counted_on() {
 }
 
 #[test]
-fn what_has_not_ended_is_counted() {
+fn open_syntax_adds_depth() {
     for open in [
         "a::<B, ",
         "A<fn() -> B, ",

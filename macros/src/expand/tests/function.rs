@@ -12,15 +12,15 @@ fn supervised(arguments: &str, item: &str) -> TokenStream {
 }
 
 fn is_taken(arguments: &str, item: &str) {
-    let told = refusals(supervised(arguments, item));
-    assert!(told.is_empty(), "{item} is refused: {told:?}");
+    let refused = refusals(supervised(arguments, item));
+    assert!(refused.is_empty(), "{item} is refused: {refused:?}");
 }
 
-/// Refused once, for what begins so.
+/// Refused once, with a message that starts with `beginning`.
 fn is_refused(arguments: &str, item: &str, beginning: &str) {
-    let told = refusals(supervised(arguments, item));
-    let is_told = matches!(&told[..], [only] if only.starts_with(beginning));
-    assert!(is_told, "{item}, {arguments}: {told:?}");
+    let refused = refusals(supervised(arguments, item));
+    let is_expected = matches!(&refused[..], [only] if only.starts_with(beginning));
+    assert!(is_expected, "{item}, {arguments}: {refused:?}");
 }
 
 #[test]
@@ -31,14 +31,14 @@ fn a_method_rewritten_by_async_trait_is_refused_once() {
         where 'life0: 'async_trait, Self: 'async_trait,
         { Box::pin(async move {}) }
     ";
-    is_refused("", item, "`#[async_trait]` has rewritten this function already");
+    is_refused("", item, "`#[async_trait]` has already rewritten this function");
     assert!(has(&supervised("", item), item));
-    is_refused("", "fn work<'a>(a: &'a u8) {}", "only an async function can be cancelled");
+    is_refused("", "fn work<'a>(a: &'a u8) {}", "a supervised function must be async");
     is_taken("", "async fn work<'async_trait>(a: &'async_trait u8) {}");
 }
 
 #[test]
-fn an_attribute_that_only_has_the_name_of_an_entry_stays() {
+fn an_attribute_that_only_shares_the_name_of_an_entry_stays() {
     for attribute in ["#[other::main]", "#[main]", "#[tokio::instrumented]"] {
         let item = format!("{attribute} async fn work() {{}}");
         is_taken("", &item);
@@ -48,11 +48,15 @@ fn an_attribute_that_only_has_the_name_of_an_entry_stays() {
 
 #[test]
 fn a_function_under_test_is_refused_once() {
-    is_refused("", "#[test] fn works() {}", "a test runs itself, nobody can cancel it");
+    is_refused(
+        "",
+        "#[test] fn works() {}",
+        "`#[supervised]` cannot be combined with a test attribute",
+    );
 }
 
 #[test]
-fn an_instrument_beneath_goes_above() {
+fn an_instrument_below_is_moved_above() {
     for (arguments, item, swapped) in [
         (
             "limit = 16",
@@ -77,7 +81,7 @@ fn an_instrument_beneath_goes_above() {
 }
 
 #[test]
-fn an_instrument_that_stays_beneath_is_not_swapped_again() {
+fn an_instrument_that_stays_below_is_not_swapped_again() {
     let expanded = supervised("@ limit = 16", "#[instrument] async fn work() {}");
     assert!(refusals(expanded.clone()).is_empty());
     assert!(has(&expanded, "#[instrument]"));
@@ -85,7 +89,7 @@ fn an_instrument_that_stays_beneath_is_not_swapped_again() {
 }
 
 #[test]
-fn an_unparsable_header_is_reported_by_the_compiler_alone() {
+fn only_the_compiler_reports_an_unparsable_header() {
     for header in [
         "async fn work(a u32)",
         "pub(crate) async unsafe fn work(a: u32,, b: u32)",
@@ -103,8 +107,8 @@ fn an_unparsable_header_is_reported_by_the_compiler_alone() {
 }
 
 #[test]
-fn an_unsupported_item_is_refused_beneath_instrument_too() {
-    is_refused("", "#[instrument] struct Work;", "`#[supervised]` goes on an `async fn`");
+fn an_unsupported_item_below_instrument_is_refused() {
+    is_refused("", "#[instrument] struct Work;", "`#[supervised]` belongs on an `async fn`");
     is_refused("", "#[instrument] async fn work();", "a trait method without a body");
 }
 
@@ -112,10 +116,10 @@ fn an_unsupported_item_is_refused_beneath_instrument_too() {
 fn a_body_in_a_fragment_of_a_macro_is_a_body() {
     let (header, body) = (tokens("async fn work() -> Result<(), E>"), fragment("{ loop {} }"));
     let expanded = expand(TokenStream::new(), quote!(#header #body));
-    let told = refusals(expanded.clone());
+    let refused = refusals(expanded.clone());
     assert!(
-        matches!(&told[..], [only] if only.starts_with("this `loop` neither awaits")),
-        "{told:?}"
+        matches!(&refused[..], [only] if only.starts_with("this `loop` never awaits")),
+        "{refused:?}"
     );
     assert!(has(&expanded, "({ loop {} })"));
     // Parentheses are none.
@@ -123,19 +127,19 @@ fn a_body_in_a_fragment_of_a_macro_is_a_body() {
 }
 
 #[test]
-fn a_parameter_that_may_not_be_there_does_not_count() {
+fn a_parameter_under_cfg_does_not_count() {
     const LOOKED_AT: &str = "{ token.cancelled().await }";
     is_taken("", &format!("async fn work(#[cfg(x)] a: u8, token: CancellationToken) {LOOKED_AT}"));
     is_refused(
         "",
         &format!("async fn work(#[allow(x)] a: u8, token: CancellationToken) {LOOKED_AT}"),
-        "the token is the first parameter",
+        "the token must be the first parameter",
     );
     is_taken("restart = \"always\"", "async fn work(#[cfg(x)] a: &mut u8) {}");
     is_refused(
         "restart = \"always\"",
         "async fn work(#[allow(x)] a: &mut u8) {}",
-        "`restart` would lend this",
+        "`restart` cannot take a `&mut`",
     );
 }
 
@@ -145,7 +149,7 @@ fn a_restarted_function_takes_no_mutable_borrow_in_any_form() {
         ["&mut self", "self: &mut Self", "self: (&mut Self)", "a: &mut u8", "a: (&mut u8)"]
     {
         let item = format!("async fn work({parameter}) {{}}");
-        is_refused("restart = \"always\"", &item, "`restart` would lend this");
+        is_refused("restart = \"always\"", &item, "`restart` cannot take a `&mut`");
         let expanded = supervised("restart = \"always\"", &item);
         assert!(has(&expanded, "__private::supervise("), "made as one that restarts: {expanded}");
     }
@@ -187,7 +191,7 @@ fn each_argument_is_in_the_policy() {
 }
 
 #[test]
-fn what_is_restarted_after_is_in_the_policy() {
+fn the_restart_condition_is_in_the_policy() {
     for (after, policy) in [("always", "ALWAYS"), ("on-failure", "ON_FAILURE")] {
         let expanded = supervised(&format!("restart = \"{after}\""), "async fn work() {}");
         assert!(has(
@@ -202,7 +206,7 @@ fn a_mutable_token_is_refused_once_under_restart() {
     is_refused(
         "restart = \"always\"",
         "async fn work(token: &mut CancellationToken) { token.cancelled().await }",
-        "a token is shared, not changed",
+        "a token is shared and cannot be `&mut`",
     );
 }
 
@@ -247,13 +251,13 @@ fn the_name_of_the_token_may_come_from_a_macro() {
 }
 
 #[test]
-fn the_injected_token_is_not_the_parameter_too_many() {
+fn the_injected_token_is_not_one_parameter_too_many() {
     const WAIVED: &str = "#[allow(clippy::too_many_arguments)]";
     for (parameters, is_waived) in [
         ("a: A, b: B, c: C, d: D, e: E, f: F", false),
         ("a: A, b: B, c: C, d: D, e: E, f: F, g: G", true),
         ("&self, b: B, c: C, d: D, e: E, f: F, g: G", true),
-        // The author's own are too many already, which is theirs to hear.
+        // The author's own are too many already, and the lint stays.
         ("a: A, b: B, c: C, d: D, e: E, f: F, g: G, h: H", false),
         ("a: A, b: B, c: C, d: D, e: E, f: F, g: G, #[cfg(x)] h: H", true),
         ("token: CancellationToken, b: B, c: C, d: D, e: E, f: F, g: G", false),
@@ -264,7 +268,7 @@ fn the_injected_token_is_not_the_parameter_too_many() {
 }
 
 #[test]
-fn an_expectation_about_a_name_stays_where_it_is_bound() {
+fn an_expectation_about_a_name_stays_at_its_binding() {
     let expanded = supervised("", "async fn work(#[expect(unused_mut)] #[cfg(x)] mut a: u8) {}");
     assert!(has(&expanded, "#[allow(unused_mut)] #[cfg(x)] a: u8"));
     assert!(has(&expanded, "#[expect(unused_mut)] #[cfg(x)] let (mut a,) = (a,);"));
@@ -298,7 +302,7 @@ fn unused_assignments_are_allowed_if_the_receiver_is_assigned() {
 }
 
 #[test]
-fn a_pattern_is_taken_apart_inside() {
+fn a_pattern_is_destructured_in_the_body() {
     for (pattern, bound) in [
         ("(a, b)", "let (a, b) = __supervised_0;"),
         ("ref a", "let ref a = __supervised_0;"),
@@ -312,12 +316,12 @@ fn a_pattern_is_taken_apart_inside() {
 }
 
 #[test]
-fn a_raw_name_is_told_as_a_plain_one() {
+fn a_raw_name_is_shown_as_a_plain_one() {
     assert!(has(&supervised("", "async fn r#move() {}"), "TaskSpec::new(\"move\","));
 }
 
 #[test]
-fn an_error_that_visibly_borrows_is_not_looked_into() {
+fn an_error_that_visibly_borrows_is_not_inspected() {
     for (output, is_borrowed) in [
         ("Result<(), Error<'a>>", true),
         ("Result<(), &'static Error<'a>>", true),
@@ -340,7 +344,7 @@ fn an_error_that_visibly_borrows_is_not_looked_into() {
 }
 
 #[test]
-fn an_expression_leaves_open_what_is_opaque_in_the_return_type() {
+fn an_opaque_part_of_the_return_type_is_inferred() {
     let expanded = supervised("", "async fn work() -> Result<Vec<impl Iterator>, E> { f() }");
     assert!(has(&expanded, "Output = Result<Vec<impl Iterator>, E>"));
     assert!(has(&expanded, "output::<Result<Vec<_>, E>>"));
@@ -351,7 +355,7 @@ fn an_expression_leaves_open_what_is_opaque_in_the_return_type() {
 fn a_refused_return_type_is_not_checked_further() {
     for output in ["u8", "!", "impl Future", "(u8, u8)", "&'static str"] {
         let item = format!("async fn work() -> {output} {{ f() }}");
-        is_refused("", &item, "a panic, a cancellation or a timeout has no way out");
+        is_refused("", &item, "this return type cannot carry a failure");
         let expanded = supervised("", &item);
         assert!(has(&expanded, "refused(::tokio_supervised::__private::always_ok)"), "{output}");
         assert!(!has(&expanded, "__supervised_never"), "{output}");

@@ -1,4 +1,4 @@
-//! What each macro accepts and prints, if neither a case of `tests/ui` nor a reviewed expansion shows it.
+//! The input and output of each macro, if neither a case of `tests/ui` nor a reviewed expansion shows it.
 
 #[cfg(test)]
 mod entry;

@@ -6,7 +6,7 @@ use crate::testing::refusals::{has, refusals, tokens};
 const CLOSURE: &str = "move |__supervised_token: ::tokio_supervised::CancellationToken";
 
 #[test]
-fn what_begins_the_closure_ends_the_arguments() {
+fn the_start_of_the_closure_ends_the_arguments() {
     for closure in ["|token| f(token)", "|_| f()", "move |token| f(token)"] {
         for call in [format!("\"a\", {closure}"), format!("\"a\", limit = 4, {closure},")] {
             let expanded = expand(tokens(&call));
@@ -22,7 +22,7 @@ fn a_call_that_is_refused_is_no_future_either() {
     for (body, is_left) in [
         ("tokio::spawn(f(token))", false),
         ("Handle::current().spawn(f(token))", false),
-        // An `async` block is a future whatever is in it.
+        // Any `async` block is a future.
         ("async move { tokio::spawn(f(token)); }", true),
         ("{ tokio::spawn(f(token)); g() }", true),
     ] {
@@ -49,8 +49,11 @@ fn a_closure_without_the_token_is_dropped_when_it_fires() {
         assert!(refusals(expanded.clone()).is_empty(), "{call}");
         assert_eq!(has(&expanded, ".cooperate()"), cooperates, "{call}");
     }
-    let told = refusals(expand(tokens("\"a\", |token| f()")));
-    assert!(matches!(&told[..], [only] if only.starts_with("the body never looks")), "{told:?}");
+    let refused = refusals(expand(tokens("\"a\", |token| f()")));
+    assert!(
+        matches!(&refused[..], [only] if only.starts_with("this body never checks")),
+        "{refused:?}"
+    );
 }
 
 #[test]

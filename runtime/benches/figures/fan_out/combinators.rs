@@ -1,5 +1,5 @@
-//! What the combinators offer: everything in the caller's task, on one core. A panic unwinds through the
-//! caller, and what is under way is dropped only with the whole.
+//! The combinators: everything in the caller's task, on one core. A panic unwinds through the caller, and running items
+//! are dropped only with the whole.
 
 use std::{future::Future, num::NonZeroUsize};
 

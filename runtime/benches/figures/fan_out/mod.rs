@@ -44,7 +44,7 @@ fn round<T: Send + 'static>(
     runtime.block_on(runtime.spawn(fan_out)).expect("a fan-out does not panic")
 }
 
-/// The results are looked at, so that none can have gone missing.
+/// The results are checked, so none can have been lost.
 fn look_at(results: Result<Vec<u64>, impl Debug>, items: u64) {
     let results = results.expect("no item fails");
     assert_eq!(results.len() as u64, items);

@@ -35,7 +35,7 @@ pub(super) fn install_metrics() -> PrometheusHandle {
     handle
 }
 
-/// A counter and a histogram for each call, looked up as the facade's documentation does it.
+/// A counter and a histogram for each call, found by name as the facade's documentation does it.
 pub(super) async fn with_metrics(n: u64) -> Result<u64, TaskError> {
     let begin = Instant::now();
     let ended = bare(n).await;

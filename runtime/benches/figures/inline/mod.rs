@@ -20,7 +20,7 @@ use crate::{
     settings::Settings,
 };
 
-/// What every contender runs.
+/// The work of every contender.
 async fn bare(n: u64) -> Result<u64, TaskError> {
     Ok(black_box(n))
 }
@@ -35,7 +35,7 @@ async fn limited(n: u64) -> Result<u64, TaskError> {
     Ok(black_box(n))
 }
 
-/// One round: `calls` awaits of what `$call` makes of a number, in one task.
+/// One round: `calls` awaits of the future that `$call` returns for a number, in one task.
 macro_rules! calls {
     ($runtime:expr, $calls:expr, |$n:ident| $call:expr) => {
         $runtime.block_on(async {
@@ -134,7 +134,7 @@ fn print_by_hand(times: &Times) {
         ("clock", "two readings of the clock alone, over bare"),
         ("std clock", "the same with std's clock, over bare"),
         ("budget", "a unit of the cooperative budget alone, over bare"),
-        ("token", "a look at a token alone, over bare"),
+        ("token", "checking a token alone, over bare"),
     ] {
         times.print_over(part, "bare", what);
     }

@@ -10,7 +10,7 @@ use crate::allocations;
 
 pub(super) fn in_1000_runs(runtime: &Runtime, token: &CancellationToken) -> usize {
     runtime.block_on(async {
-        // Entered anew, the runtime allocates once, when the first budget is spent.
+        // When it is entered again, the runtime allocates once, when the first budget is spent.
         for at in 0..1_000 {
             _ = black_box(ours(token, at).await);
         }

@@ -1,4 +1,4 @@
-//! What some of the parts of a run cost by themselves: no run that has them can be cheaper.
+//! The cost of some parts of a run alone: no run that has them can be cheaper.
 
 use std::{hint::black_box, sync::LazyLock, time::Instant};
 
@@ -19,7 +19,7 @@ pub(super) async fn clock(n: u64) -> Result<u64, TaskError> {
     value
 }
 
-/// The same with what a program by hand would take.
+/// The same with the parts that a hand-written program would use.
 pub(super) async fn std_clock(n: u64) -> Result<u64, TaskError> {
     let begun = Instant::now();
     let value = bare(n).await;
@@ -27,7 +27,7 @@ pub(super) async fn std_clock(n: u64) -> Result<u64, TaskError> {
     value
 }
 
-/// One look at a token, which takes its lock.
+/// One check of a token, which takes its lock.
 pub(super) async fn token(token: &CancellationToken, n: u64) -> Result<u64, TaskError> {
     black_box(token.is_cancelled());
     bare(n).await

@@ -57,7 +57,7 @@ async fn peaks_of_a_map(items: usize) -> Vec<f64> {
         vec![0; 1024]
     });
     let results = map(&CancellationToken::new(), pages, mapped).await.expect("no item fails");
-    // A `()` has no size: the results take no place.
+    // A `()` has no size: the results take no memory.
     assert_eq!(results.len(), items + 1);
     tell.1.recv().expect("the last item was read").0
 }
@@ -88,7 +88,7 @@ fn compare<F: Future<Output = Vec<f64>>>(
     many: usize,
     peaks: impl Fn(usize) -> F,
 ) {
-    // What is allocated once for the process is allocated now.
+    // One-time allocations of the process happen now.
     runtime.block_on(peaks(FEW));
     let of_few: Vec<_> = (0..20).flat_map(|_| runtime.block_on(peaks(FEW))).collect();
     let of_many = runtime.block_on(peaks(many)).split_off(many / FEW / 2);

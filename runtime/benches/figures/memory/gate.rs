@@ -1,4 +1,4 @@
-//! Where tasks wait until all are there, and then until they are let go.
+//! A gate at which tasks wait until all have arrived, and then until they are released.
 
 use std::sync::Arc;
 

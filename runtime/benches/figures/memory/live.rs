@@ -85,7 +85,7 @@ async fn in_a_pool() -> f64 {
 pub(crate) fn run(settings: &Settings) {
     report::row(5, &format!("bytes of each of {TASKS} live tasks, future of 1 KiB"));
     let runtime = settings.all_cores();
-    // What is made once for the runtime and the process is made now.
+    // One-time allocations of the runtime and the process happen now.
     _ = runtime.block_on(async { bare().await + in_a_group().await + in_a_pool().await });
     let of_bare = runtime.block_on(bare());
     report::bytes("tokio::spawn", of_bare);

@@ -1,4 +1,4 @@
-//! What tasks hold while they live, and what is left of those that have ended: rows 5 and 6.
+//! The memory of live tasks, and of tasks that have ended: rows 5 and 6.
 
 mod flat;
 mod gate;

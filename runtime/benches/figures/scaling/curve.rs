@@ -6,10 +6,10 @@ use crate::{
     spread::Spread,
 };
 
-/// What is more than this is to be explained.
+/// Ratios above this need an explanation.
 const FLAT: f64 = 1.5;
 
-/// One round at one size, with what has to be there for it.
+/// One round at one size, with its setup.
 pub(super) type Round<'a> = Box<dyn FnMut() + 'a>;
 
 /// Measures each size in turns with the first one, which `at` makes once. A round is `units` of work at

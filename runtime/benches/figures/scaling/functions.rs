@@ -30,7 +30,7 @@ pub(super) fn call<'a>(
     supervise(spec, token, returns, async move { Ok(black_box(n)) })
 }
 
-/// The lines that a run by hand would write: what has begun, what has ended, how long it took.
+/// The hand-written lines of a run: counters of starts and ends, and the time it took.
 #[derive(Default)]
 #[repr(align(128))]
 struct Counters {
@@ -69,7 +69,7 @@ pub(super) fn run(settings: &Settings) {
     });
     let counters: Vec<Box<Counters>> = specs.iter().map(|_| Box::default()).collect();
     let counters = &counters;
-    let what = "functions, the same by hand: their counters alone, where the caches end";
+    let what = "functions, the same by hand: their counters alone, beyond the caches";
     curve::draw(what, settings, calls, &SIZES, |size| {
         Box::new(move || {
             let mut at = 0;

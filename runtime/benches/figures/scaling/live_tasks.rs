@@ -48,7 +48,7 @@ impl<'a> Crowd<'a> {
     }
 
     fn spawn_more(&self) {
-        let group = self.group.as_ref().expect("it is there until the drop");
+        let group = self.group.as_ref().expect("the group exists until the drop");
         self.runtime.block_on(async {
             let ended = Arc::new(Semaphore::new(0));
             for _ in 0..MORE {

@@ -1,4 +1,4 @@
-//! What one more costs where there are many already: curves, each as ratios to its first point.
+//! The cost of one more among many: curves, each as ratios to its first point.
 
 mod curve;
 mod functions;

@@ -94,7 +94,7 @@ pub(super) fn run(settings: &Settings) {
         |depth| at_depth!(depth, 1, calls, [a1 a2 a4 a8 a16 a32]),
     );
     curve::draw(
-        "nested runs: each of a nest so deep",
+        "nested runs: each run at this depth",
         settings,
         calls,
         &DEPTHS,

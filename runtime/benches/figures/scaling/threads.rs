@@ -14,16 +14,16 @@ async fn counted(n: u64) -> Result<u64, TaskError> {
     Ok(black_box(n))
 }
 
-/// What shares nothing, and costs as much.
+/// Work that shares nothing, and costs as much.
 async fn alone(n: u64) -> u64 {
     (0..64).fold(n, |sum, _| black_box(sum.wrapping_mul(3)))
 }
 
 pub(super) fn run(settings: &Settings) {
-    // As long as every core is at work, whatever the threads are more than cores.
+    // With more threads than cores, each makes fewer calls: the total stays that of all cores.
     let calls = 4 * settings.calls;
     let of_each = |threads: usize| calls * threads.min(settings.cores) as u64 / threads as u64;
-    let what = "threads, each with a loop and a token of its own: one run";
+    let what = "threads, each with a loop and its own token: one run";
     curve::draw(what, settings, calls, &THREADS, |threads| {
         Box::new(move || {
             on_threads(threads, || async {
@@ -34,7 +34,7 @@ pub(super) fn run(settings: &Settings) {
             });
         })
     });
-    let what = "threads, the same of what shares nothing: what the machine makes of them";
+    let what = "threads, the same without sharing: the machine's own scaling";
     curve::draw(what, settings, calls, &THREADS, |threads| {
         Box::new(move || {
             on_threads(threads, || async {

@@ -19,7 +19,7 @@ pub(super) enum Failure {
     Cancelled,
 }
 
-/// What the tasks of a group share.
+/// State shared by the tasks of a group.
 struct Shared {
     token: CancellationToken,
     failure: OnceLock<Failure>,
@@ -76,7 +76,7 @@ async fn one(
     }
 }
 
-/// What a run that was to stop with the token, and not to panic, has failed for.
+/// The failure of a run that must stop with the token, and must not panic.
 pub(super) fn failure(
     ended: Option<std::thread::Result<Result<(), TaskError>>>,
 ) -> Option<Failure> {

@@ -1,4 +1,4 @@
-//! Tasks of their own, of a future with ten states: row 4.
+//! Spawned tasks, of a future with ten states: row 4.
 
 mod alone;
 mod group_by_hand;
@@ -20,7 +20,7 @@ use crate::{
 
 const LIMIT: usize = 64;
 
-/// What is spawned, without supervision and with it.
+/// The spawned body, without supervision and with it.
 #[derive(Clone, Copy)]
 struct Work<F, S> {
     what: &'static str,

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::group_by_hand::failure;
 
-/// Bounded, cancellable, panics caught, a failure is logged and harms nobody; it ends when all have ended.
+/// Bounded, cancellable, panics caught; a failure is logged and affects no other task. Ends when all have ended.
 pub(super) async fn pool<F>(token: CancellationToken, limit: usize, tasks: u64, work: fn() -> F)
 where
     F: Future<Output = Result<(), TaskError>> + Send + 'static,

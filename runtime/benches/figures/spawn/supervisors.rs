@@ -22,7 +22,7 @@ impl<F> SupervisedTask for Service<F>
 where
     F: Future<Output = Result<(), TaskError>> + Send + 'static,
 {
-    // What stops at its next await writes `run_until_cancelled`, as its documentation says.
+    // A body that must stop at its next await uses `run_until_cancelled`, as its documentation says.
     async fn run(self, token: CancellationToken) -> TaskResult {
         match token.run_until_cancelled((self.0)()).await {
             Some(ended) => Ok(ended?),

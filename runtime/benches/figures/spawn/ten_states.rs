@@ -1,4 +1,4 @@
-//! What every contender spawns: a body that awaits ten times.
+//! The body that every contender spawns: it awaits ten times.
 
 use std::hint::black_box;
 

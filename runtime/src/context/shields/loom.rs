@@ -24,7 +24,7 @@ fn an_ending_run_is_woken_by_its_last_shield() {
             }));
         }
         let left = shields_of_run.pending().deadlines.len();
-        assert_eq!(left, 0, "shields that were not waited for");
+        assert_eq!(left, 0, "shields that were not awaited");
         assert!(shields_of_run.is_ending_here());
         shields.into_iter().for_each(join);
     });

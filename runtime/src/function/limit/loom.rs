@@ -28,7 +28,7 @@ fn spawn_wait(limit: &Arc<Limit>) -> JoinHandle<()> {
 
 /// Invariant 1.
 #[test]
-fn no_permit_is_lost_or_made_twice_by_a_smaller_size() {
+fn no_permit_is_lost_or_duplicated_by_a_smaller_size() {
     model(Some(3), || {
         let limit = Arc::new(Limit::new(2));
         let out = Limit::try_acquire(limit.clone());
@@ -44,7 +44,7 @@ fn no_permit_is_lost_or_made_twice_by_a_smaller_size() {
 
 /// Invariant 1.
 #[test]
-fn no_permit_is_lost_or_made_twice_by_two_changes_at_once() {
+fn no_permit_is_lost_or_duplicated_by_concurrent_resizes() {
     model(Some(3), || {
         let limit = Arc::new(Limit::new(1));
         let out = Limit::try_acquire(limit.clone());
@@ -63,7 +63,7 @@ fn no_permit_is_lost_or_made_twice_by_two_changes_at_once() {
 
 /// Invariant 2.
 #[test]
-fn at_most_a_smaller_size_is_taken_again() {
+fn at_most_the_smaller_size_is_acquired() {
     model(Some(2), || {
         let limit = Arc::new(Limit::new(2));
         let out = [(); 2].map(|()| Limit::try_acquire(limit.clone()));
@@ -94,7 +94,7 @@ fn a_waiter_gets_a_permit_released_during_a_resize() {
 
 /// Invariants 3 and 4: a wait that starts while a permit is released gets it.
 #[test]
-fn two_that_wait_get_the_one_permit_one_after_the_other() {
+fn two_waiters_get_the_one_permit_in_turn() {
     model(Some(2), || {
         let limit = Arc::new(Limit::new(1));
         let waits = [(); 2].map(|()| spawn_wait(&limit));
@@ -159,9 +159,9 @@ fn taken() -> (Arc<Limit>, &'static Limit, Option<Slot>, Option<Permit>) {
     (slots, permits, slot, permit)
 }
 
-/// `pair.rs`, invariant 1: whichever of the two comes back last finds it.
+/// `pair.rs`, invariant 1: the later of the two releases finds it.
 #[test]
-fn a_pair_is_admitted_when_both_come_back_at_once() {
+fn a_pair_is_admitted_when_both_are_released_at_once() {
     model(Some(3), || {
         let (slots, permits, slot, permit) = taken();
         let waits = spawn_wait_for_both(&slots, permits);
@@ -175,7 +175,7 @@ fn a_pair_is_admitted_when_both_come_back_at_once() {
 
 /// `pair.rs`, invariant 2: nothing is lost by a pair that is dropped at any stage.
 #[test]
-fn a_dropped_pair_returns_what_it_has_been_granted() {
+fn a_dropped_pair_returns_its_grants() {
     model(Some(2), || {
         let (slots, permits, slot, permit) = taken();
         let drops = spawn(&slots, move |slots| {
@@ -193,7 +193,7 @@ fn a_dropped_pair_returns_what_it_has_been_granted() {
 
 /// One that waits for a slot alone and one that waits for both need the same slot.
 #[test]
-fn a_pair_and_a_wait_for_one_of_the_two_are_both_served() {
+fn a_pair_and_a_wait_for_one_resource_are_both_served() {
     model(Some(2), || {
         let (slots, permits) = limits();
         let permit = Limit::try_acquire(permits);

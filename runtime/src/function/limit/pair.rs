@@ -1,15 +1,15 @@
 //! Waiting for two limits at once: a slot of a scope and a permit of a function.
 //!
-//! To hold one for ever while waiting for the other can deadlock: the run with the permit may spawn into the scope.
-//! To return one and queue for the other again starves. So a pair has a place in both queues and takes both as soon
-//! as both are free. If one becomes free and the other is not, the pair lets its turn pass and keeps its place. After
-//! [`MISSED_TURNS`] of these it may hold the next one, for at most [`HOLD`] the first time; it then releases it,
-//! rests for as long, and holds the other one, twice as long. Therefore
+//! Holding one forever while waiting for the other can deadlock: the run with the permit may spawn into the scope.
+//! Returning one and queueing for the other again starves. So a pair has a place in both queues and takes both as soon
+//! as both are free. If only one becomes free, the pair skips the turn and keeps its place. After [`MISSED_TURNS`] of
+//! these it may hold the next one, for at most [`HOLD`] the first time. It then releases it, rests for as long, and
+//! holds the other one, twice as long. Therefore
 //!
 //! - no hold of a wait that is polled lasts for ever, and all of them together last no longer than the rests: what the
 //!   holds delay is delayed by a factor of two at most, even if it is what the pair waits for;
 //! - if every run ends within `d`, the pair is admitted after at most `2 + log2(d / HOLD)` holds of each kind. Between
-//!   two of them, the first of its kind in a queue is overtaken by what runs in `MISSED_TURNS` turns and one rest.
+//!   two of them, the first of its kind in a queue is overtaken by the runs of `MISSED_TURNS` turns and one rest.
 //!
 //! With one length for all holds, runs longer than that could keep it waiting for ever, in turns.
 //!
@@ -28,7 +28,7 @@ use crate::{
     sync::{Mutex, atomic::Ordering},
 };
 
-/// For how long it holds one of the two at most, the first time.
+/// How long it holds one of the two at most, the first time.
 pub(crate) const HOLD: Duration = Duration::from_millis(10);
 
 /// A wait for a slot and a permit. Its drop removes it from both queues and releases what it holds.

@@ -1,7 +1,7 @@
 //! Durations in buckets of 1, 2, 5 times a power of ten, from 10 µs to 100 s.
 //!
-//! The bounds are round numbers for readers, the same for every function, and can be merged over machines. Between one
-//! power of two and the next there is at most one bound: finding a bucket is a table look-up and one comparison.
+//! The bounds are round numbers for readers, the same for every function, and can be merged across machines. Between
+//! one power of two and the next there is at most one bound: finding a bucket takes a table lookup and one comparison.
 //!
 //! A bucket and the sum are counters like any other: between two reads neither decreases, and a read may see a duration
 //! in one of them before it is in the other. `function/metrics/loom.rs` checks it for every interleaving.

@@ -115,7 +115,7 @@ impl Totals {
         self.permit_waits.add(&other.permit_waits);
     }
 
-    /// Runs whose body is under way.
+    /// Runs whose body is running.
     pub(crate) fn running(&self) -> u64 {
         self.started.saturating_sub(self.ended.iter().sum())
     }

@@ -3,7 +3,7 @@
 //! Shares are allocated in boxes of 1, 2, 4, … of them: an index finds its share with one shift, no share ever moves,
 //! and a function that one thread runs has one share.
 //!
-//! Invariants; 1 to 3 are checked for every interleaving by `stripes/loom.rs`, 4 by `tests/composition/bounds.rs`
+//! Invariants; 1 to 3 are checked for every interleaving by `stripes/loom.rs`, 4 by `tests/spec/composition/bounds.rs`
 //!
 //! 1. A share has one thread at a time, which loads and stores: nothing is lost, even if a thread takes over the share
 //!    of one that has ended.
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_that_start_and_finish_lose_nothing() {
+    fn threads_that_start_and_finish_lose_no_count() {
         let stripes = Stripes::<Counter>::new();
         for _ in 0..20 {
             std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! A small number for each living thread, used again when the thread has ended.
+//! A small number for each living thread, reused when the thread has ended.
 //!
 //! Invariants, checked for every interleaving by `threads/loom.rs`, 3 by the test below
 //!
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_thread_has_a_place_of_its_own() {
+    fn every_thread_has_its_own_place() {
         let places: Vec<_> = (0..7).map(Place::of).collect();
         let expected = [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3)];
         assert_eq!(places, expected.map(|(at, within)| Place { at, within }));

@@ -29,7 +29,7 @@ fn group() -> Arc<Group> {
 
 fn record(group: &Group) -> Arc<TaskRecord> {
     let spec = model_spec(Policy::DEFAULT);
-    TaskRecord::recycle_or_new(None, spec, Location::caller(), &group.scope, OnThread::Worker)
+    TaskRecord::recycle_or_new(None, spec, Location::caller(), &group.tasks.scope, OnThread::Worker)
 }
 
 fn register(group: &Arc<Group>) -> Key {
@@ -37,12 +37,12 @@ fn register(group: &Arc<Group>) -> Key {
 }
 
 fn failed(task: &'static str, outcome: Outcome, error: Error) -> Result<u8, Failure<Error>> {
-    Err(Failure { task, place: Location::caller(), outcome, error, text: None })
+    Err(Failure { task: task.into(), place: Location::caller(), outcome, error, text: None })
 }
 
 /// Invariant 1.
 #[test]
-fn no_cancellation_comes_before_the_failure_that_it_follows() {
+fn no_cancellation_precedes_the_failure_that_caused_it() {
     model(Some(3), || {
         let group = group();
         let (fails, stops) = (register(&group), register(&group));
@@ -50,8 +50,8 @@ fn no_cancellation_comes_before_the_failure_that_it_follows() {
             group.finish(fails, "a", failed("a", Outcome::Error, Error::Real), None)
         });
         let stops = spawn(&group, move |group| {
-            let result = if group.token.is_cancelled() {
-                assert_eq!(group.scope.cause(), Some(Cause::SiblingFailed { task: "a" }));
+            let result = if group.tasks.token.is_cancelled() {
+                assert_eq!(group.tasks.scope.cause(), Some(Cause::SiblingFailed { task: "a" }));
                 failed("b", Outcome::Cancelled, Error::Cancelled)
             } else {
                 Ok(1)
@@ -81,7 +81,7 @@ fn a_join_waits_for_all_tasks_and_is_woken_by_the_last() {
 
 /// Invariant 2: the join waits for a registered task, or the task is not registered.
 #[test]
-fn nothing_is_entered_after_the_join() {
+fn no_task_is_registered_after_the_join() {
     model(Some(3), || {
         let group = group();
         let spawns = spawn(&group, move |group| match group.register(&record(&group)) {
@@ -99,7 +99,7 @@ fn nothing_is_entered_after_the_join() {
 
 /// Invariant 2: a spawn that waits holds the join until its task has taken its place.
 #[test]
-fn a_spawn_that_waits_is_waited_for() {
+fn a_join_waits_for_a_pending_spawn() {
     model(Some(3), || {
         let group = group();
         let number = group.add_waiter(model_spec(Policy::DEFAULT), |_| Error::Cancelled);
@@ -116,7 +116,7 @@ fn a_spawn_that_waits_is_waited_for() {
 
 /// Invariant 5.
 #[test]
-fn no_task_is_left_running_in_a_group_that_is_dropped() {
+fn a_dropped_group_leaves_no_task_running() {
     model(Some(3), || {
         let group = group();
         let spawns = spawn(&group, move |group| {
@@ -127,13 +127,13 @@ fn no_task_is_left_running_in_a_group_that_is_dropped() {
         if let Some(record) = join(spawns) {
             assert!(record.is_aborted());
         }
-        assert_eq!(group.scope.cause(), Some(Cause::ScopeDropped));
+        assert_eq!(group.tasks.scope.cause(), Some(Cause::ScopeDropped));
     });
 }
 
 /// Invariant 7: in either order, a failure and a value are neither kept nor taken twice.
 #[test]
-fn nothing_is_left_in_a_group_that_is_dropped() {
+fn a_dropped_group_keeps_nothing() {
     model(Some(3), || {
         let group = group();
         let (fails, gives) = (register(&group), register(&group));
@@ -146,16 +146,16 @@ fn nothing_is_left_in_a_group_that_is_dropped() {
         join(gives);
         let mut state = group.lock();
         assert!(state.failure.is_none() && state.values.take().is_empty());
-        assert_eq!((state.live.len(), state.pending), (0, 0));
+        assert_eq!((state.tasks(), state.pending), (0, 0));
     });
 }
 
-/// Invariant 7: a spawn is refused, or the join waits for its task, whatever fires the token meanwhile.
+/// Invariant 7: a spawn is refused, or the join waits for its task, no matter what fires the token meanwhile.
 #[test]
 fn a_spawn_is_refused_or_its_task_is_joined() {
     model(Some(3), || {
         let group = group();
-        let fires = spawn(&group, move |group| group.token.cancel());
+        let fires = spawn(&group, move |group| group.tasks.token.cancel());
         match group.task_parts() {
             Some(_) => {
                 let key = register(&group);

@@ -8,13 +8,13 @@ use std::{
 use loom::{future::block_on, sync::Condvar, thread};
 
 use crate::map::growth::WorkerLimit;
-use crate::map::state::{FinishedItem, MapState, NextRun};
+use crate::map::state::{MapState, NextRun};
 use crate::{
     context::tree::{OnThread, TaskRecord},
     error::TaskError,
     function::Policy,
     function::loom::spec as model_spec,
-    map::results::FailFast,
+    map::results::{FailFast, FinishedItem},
     outcome::Outcome,
     registry::slab::Key,
     run::future::{Supervised, TaskCompletion, supervise},
@@ -41,7 +41,7 @@ type Run = Supervised<Ready<Result<u8, Failure>>, CancellationToken>;
 type Make = Box<dyn FnMut(CancellationToken, u8) -> Run + Send>;
 type Map = Arc<MapState<Items, Make, Run, FailFast>>;
 
-/// A map with room for so many workers, two of which are there.
+/// A map with room for `n` workers, two of which exist.
 fn map_of(items: Items, make: Make, limit: usize) -> Map {
     let map = MapState::new(CancellationToken::new(), Location::caller(), items, make);
     map.set_function(model_spec(Policy::DEFAULT), WorkerLimit::Fixed(limit));
@@ -71,20 +71,20 @@ fn map(items: u8) -> (Map, Arc<Mutex<Vec<u8>>>) {
 
 fn record(map: &Map) -> Arc<TaskRecord> {
     let spec = model_spec(Policy::DEFAULT);
-    TaskRecord::recycle_or_new(None, spec, Location::caller(), &map.scope, OnThread::Worker)
+    TaskRecord::recycle_or_new(None, spec, Location::caller(), &map.tasks.scope, OnThread::Worker)
 }
 
-/// What a worker does after it has stored a result, once it has waited for the source.
+/// The steps of a worker after it has stored a result and has waited for the source.
 fn next_index(map: &Map, key: Key, mut done: Option<FinishedItem<Run>>) -> Option<Index> {
     block_on(poll_fn(|cx| {
         map.dequeue(key);
         loop {
-            if map.token.is_cancelled() {
-                done.take().into_iter().for_each(|done| map.store(done));
+            if map.tasks.token.is_cancelled() {
+                done.take().into_iter().for_each(|done| map.store(done, None));
                 map.stop_reading();
                 return Poll::Ready(None);
             }
-            match map.complete_and_next(&mut done, || map.token.clone(), drop, &mut false) {
+            match map.complete_and_next(&mut done, || map.tasks.token.clone(), drop, &mut false) {
                 NextRun::Made(index) => return Poll::Ready(Some(index)),
                 NextRun::Finished | NextRun::Unwanted => return Poll::Ready(None),
                 NextRun::Panicked(..) => unreachable!("nothing panics here"),
@@ -129,13 +129,13 @@ fn each_item_is_read_once_and_has_one_result() {
 
 /// Invariant 2.
 #[test]
-fn no_cancellation_comes_before_the_failure_that_it_follows() {
+fn no_cancellation_precedes_the_failure_that_caused_it() {
     model(Some(3), || {
         let (map, _) = map(2);
-        let ends = |map: &Map, fails: bool| match (fails, map.token.is_cancelled()) {
+        let ends = |map: &Map, fails: bool| match (fails, map.tasks.token.is_cancelled()) {
             (true, _) => (Outcome::Error, Err(Failure::Real)),
             (false, true) => {
-                assert!(map.scope.cause().is_some());
+                assert!(map.tasks.scope.cause().is_some());
                 (Outcome::Cancelled, Err(Failure::Cancelled))
             }
             (false, false) => (Outcome::Ok, Ok(7)),
@@ -165,14 +165,15 @@ fn no_worker_escapes_the_drop_of_its_map() {
         map.on_drop();
         let record = join(spawns);
         assert!(record.is_aborted());
-        let next_run = map.complete_and_next(&mut None, || map.token.clone(), drop, &mut false);
+        let next_run =
+            map.complete_and_next(&mut None, || map.tasks.token.clone(), drop, &mut false);
         assert!(matches!(next_run, NextRun::Finished), "nothing more is run");
     });
 }
 
 /// Invariant 6: an iterator that blocks until it may go on keeps no end from being stored, and no map from its end.
 #[test]
-fn a_blocked_iterator_keeps_no_map_from_its_end() {
+fn a_blocked_iterator_does_not_delay_the_end_of_its_map() {
     model(Some(2), || {
         let gate = Arc::new((Mutex::new(false), Condvar::new()));
         let blocks = std::iter::from_fn({
@@ -195,7 +196,8 @@ fn a_blocked_iterator_keeps_no_map_from_its_end() {
         // The first item fails, which fires the token.
         block_on(poll_fn(|cx| {
             let ended = map.poll_finished(cx).is_ready();
-            let ended = ended || (map.token.is_cancelled() && map.is_blocked_on_iterator(true));
+            let ended =
+                ended || (map.tasks.token.is_cancelled() && map.is_blocked_on_iterator(true));
             if ended { Poll::Ready(()) } else { Poll::Pending }
         }));
         assert_eq!(map.take_results(), Err(Failure::Real));
@@ -232,7 +234,7 @@ fn a_map_with_room_has_a_reader_or_requests_one() {
 
 /// A token that fires while the source is checked for more items: unread items truncate the map.
 #[test]
-fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
+fn a_token_that_fires_as_a_worker_is_added_stops_the_map() {
     model(Some(2), || {
         let items: Items = Box::new(0..1);
         let map = MapState::new(CancellationToken::new(), Location::caller(), items, make(drop));
@@ -242,7 +244,7 @@ fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
             let (map, key) = (map.clone(), map.register(&record(&map)));
             move || drive(&map, key, "a", |_| (Outcome::Ok, Ok(7)))
         });
-        let fires = spawn(&map, move |map| map.token.cancel());
+        let fires = spawn(&map, move |map| map.tasks.token.cancel());
         if map.grow_exactly(1).is_some() {
             map.worker_started();
             drive(&map, map.register(&record(&map)), "b", |_| (Outcome::Ok, Ok(7)));
@@ -258,7 +260,7 @@ fn a_token_that_fires_while_a_runner_is_added_cuts_the_map() {
 
 /// Invariant 5: a worker that ends does not remove another one, which may have got its key, from the queue.
 #[test]
-fn a_runner_that_leaves_takes_no_other_one_out_of_the_queue() {
+fn a_worker_that_ends_dequeues_no_other_worker() {
     model(Some(3), || {
         let map = map_of(Box::new(0..2), make(drop), 3);
         map.worker_started();

@@ -2,11 +2,8 @@
 
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
 
-use crate::{function::metrics::histogram::Histogram, outcome::Outcome};
-use crate::{
-    observe::exporters::series,
-    observe::exporters::series::{FAMILIES, Family, LE, OUTCOME, SERVICE, Series, TASK, Values},
-};
+use crate::observe::exporters::series;
+use crate::observe::exporters::series::{FAMILIES, Family, Kind, SERVICE, Sample, TASK};
 
 static METADATA: Metadata<'static> =
     Metadata::new("tokio_supervised", Level::INFO, Some(module_path!()));
@@ -39,110 +36,65 @@ static METADATA: Metadata<'static> =
 ///
 /// # Histograms
 ///
-/// A histogram of the facade takes one value at a time; the durations have been counted in buckets already. These
-/// go out as they are, exact, in the series in which Prometheus keeps a histogram: counters
-/// `supervised_task_duration_seconds_bucket{task,le}`, cumulative, and `…_count{task}`, and a gauge `…_sum{task}`
-/// (the facade's counters are whole numbers); `supervised_permit_wait_seconds` likewise, of functions that have a limit. In Prometheus
-/// `histogram_quantile(0.99, sum by (task, le) (rate(supervised_task_duration_seconds_bucket[5m])))` works on them;
-/// an exporter that ends the names of counters with `_total` makes it `…_bucket_total`.
+/// The facade's histograms take one value at a time, but the durations are already counted in buckets. These are
+/// exported exactly, as the series of a Prometheus histogram: counters
+/// `supervised_task_duration_seconds_bucket{task,le}`, cumulative, and `…_count{task}`, and a gauge `…_sum{task}` (the
+/// facade's counters are whole numbers); `supervised_permit_wait_seconds` likewise, for functions that have a limit. In
+/// Prometheus `histogram_quantile(0.99, sum by (task, le) (rate(supervised_task_duration_seconds_bucket[5m])))` works
+/// on them; an exporter that adds the suffix `_total` to counters makes it `…_bucket_total`.
 ///
 /// # Cost
 ///
-/// About 40 series for each name, 60 with a limit, each looked up in the recorder by its labels: some 60 microseconds for a name
-/// with `metrics-exporter-prometheus`. A recorder with an idle timeout drops series that are not published for that
-/// long: choose a shorter interval.
+/// Each name has about 40 series, or 60 with a limit, and each is found in the recorder by its labels. This takes about
+/// 60 microseconds for each name with `metrics-exporter-prometheus`. A recorder with an idle timeout drops series that
+/// are not published within it: choose a shorter interval.
 ///
 /// # Panics
 ///
 /// If the recorder panics.
 pub fn publish_metrics() {
     metrics::with_recorder(|recorder| {
-        for Family { name, help, values } in &FAMILIES {
-            describe(recorder, name, help, values);
-        }
+        FAMILIES.iter().for_each(|family| describe(recorder, family));
         for (service, up) in series::services_up() {
             // The recorder keeps the last value: a service that has ended is not up.
             let up = up.unwrap_or(0) as f64;
-            for Family { name, .. } in
-                FAMILIES.iter().filter(|family| matches!(family.values, Values::Services))
-            {
-                let key = Key::from_parts(*name, vec![Label::new(SERVICE, service.to_string())]);
+            for family in FAMILIES.iter().filter(|family| family.is_of_services()) {
+                let label = Label::new(SERVICE, service.to_string());
+                let key = Key::from_parts(name(family, ""), vec![label]);
                 recorder.register_gauge(&key, &METADATA).set(up);
             }
         }
         for series in series::all() {
-            for Family { name, values, .. } in &FAMILIES {
-                To { recorder, series: &series }.publish(name, values);
+            for family in &FAMILIES {
+                family.read(&series, |sample| publish(recorder, family, series.name, sample));
             }
         }
     });
 }
 
 /// Describes the series. Without units: the names have them, and a recorder may append them again.
-fn describe(recorder: &dyn Recorder, name: &'static str, help: &'static str, values: &Values) {
-    let counter =
-        |name: SharedString| recorder.describe_counter(KeyName::from(name), None, help.into());
-    let gauge =
-        |name: SharedString| recorder.describe_gauge(KeyName::from(name), None, help.into());
-    match values {
-        Values::Counter(_) | Values::Outcomes => counter(name.into()),
-        Values::Gauge(_) | Values::Services => gauge(name.into()),
-        Values::Seconds(_) => {
-            counter(format!("{name}_bucket").into());
-            counter(format!("{name}_count").into());
-            gauge(format!("{name}_sum").into());
+fn describe(recorder: &dyn Recorder, family: &Family) {
+    for (suffix, kind) in family.metrics() {
+        let name = KeyName::from(name(family, suffix));
+        match kind {
+            Kind::Counter => recorder.describe_counter(name, None, family.help.into()),
+            Kind::Gauge | Kind::Sum => recorder.describe_gauge(name, None, family.help.into()),
         }
     }
 }
 
-struct To<'a> {
-    recorder: &'a dyn Recorder,
-    series: &'a Series,
+fn publish(recorder: &dyn Recorder, family: &Family, task: &'static str, sample: Sample) {
+    let Sample { metric: (suffix, kind), label, number } = sample;
+    let task = Label::from_static_parts(TASK, task);
+    let label = label.map(|(label, value)| Label::new(label, value));
+    let labels: Vec<_> = [task].into_iter().chain(label).collect();
+    let key = Key::from_parts(name(family, suffix), labels);
+    match kind {
+        Kind::Counter => recorder.register_counter(&key, &METADATA).absolute(number as u64),
+        Kind::Gauge | Kind::Sum => recorder.register_gauge(&key, &METADATA).set(number),
+    }
 }
 
-impl To<'_> {
-    fn publish(&self, name: &'static str, values: &Values) {
-        match values {
-            Values::Counter(value) => self.counter(name, None, value(self.series)),
-            Values::Outcomes => {
-                for outcome in Outcome::ALL {
-                    let label = Label::from_static_parts(OUTCOME, outcome.as_str());
-                    self.counter(name, Some(label), self.series.ended(outcome));
-                }
-            }
-            Values::Services => {}
-            Values::Gauge(value) => {
-                if let Some(value) = value(self.series) {
-                    self.gauge(name, value as f64);
-                }
-            }
-            Values::Seconds(histogram) => {
-                if let Some(histogram) = histogram(self.series) {
-                    self.histogram(name, histogram);
-                }
-            }
-        }
-    }
-
-    fn histogram(&self, name: &'static str, histogram: &Histogram) {
-        for (le, count) in series::cumulative(histogram) {
-            self.counter(format!("{name}_bucket"), Some(Label::new(LE, le)), count);
-        }
-        self.gauge(format!("{name}_sum"), histogram.sum().as_secs_f64());
-        self.counter(format!("{name}_count"), None, histogram.count());
-    }
-
-    fn counter(&self, name: impl Into<SharedString>, label: Option<Label>, value: u64) {
-        self.recorder.register_counter(&self.key(name, label), &METADATA).absolute(value);
-    }
-
-    fn gauge(&self, name: impl Into<SharedString>, value: f64) {
-        self.recorder.register_gauge(&self.key(name, None), &METADATA).set(value);
-    }
-
-    fn key(&self, name: impl Into<SharedString>, label: Option<Label>) -> Key {
-        let task = Label::from_static_parts(TASK, self.series.name);
-        let labels: Vec<_> = [task].into_iter().chain(label).collect();
-        Key::from_parts(name.into(), labels)
-    }
+fn name(family: &Family, suffix: &str) -> SharedString {
+    if suffix.is_empty() { family.name.into() } else { format!("{}{suffix}", family.name).into() }
 }

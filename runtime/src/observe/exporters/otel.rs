@@ -2,11 +2,8 @@
 
 use opentelemetry::{KeyValue, metrics::Meter};
 
-use crate::{function::metrics::histogram::Histogram, outcome::Outcome};
-use crate::{
-    observe::exporters::series,
-    observe::exporters::series::{FAMILIES, Family, LE, OUTCOME, SERVICE, Series, TASK, Values},
-};
+use crate::observe::exporters::series;
+use crate::observe::exporters::series::{FAMILIES, Family, Kind, SERVICE, TASK};
 
 /// Registers instruments with the meter that report the counters of every supervised function at each collection. Feature
 /// `opentelemetry`.
@@ -20,7 +17,7 @@ use crate::{
 /// register_metrics(&opentelemetry::global::meter("tokio-supervised"));
 /// ```
 ///
-/// Names and attributes are those of the Prometheus series, whatever the backend, so one dashboard fits all:
+/// Names and attributes are those of the Prometheus series for every backend, so one dashboard fits all:
 ///
 /// | instrument | attributes | kind |
 /// |---|---|---|
@@ -49,105 +46,65 @@ use crate::{
 /// sets for each name: at 87 names it passes 2,000, beyond which the SDK puts the others into one overflow set, unless
 /// a view raises that instrument's cardinality limit.
 pub fn register_metrics(meter: &Meter) {
-    for Family { name, help, values } in &FAMILIES {
-        match *values {
-            Values::Counter(value) => {
-                counter(meter, name.to_string(), help, move |series, observe| {
-                    observe(value(series), None);
-                });
-            }
-            Values::Outcomes => counter(meter, name.to_string(), help, |series, observe| {
-                for outcome in Outcome::ALL {
-                    let label = KeyValue::new(OUTCOME, outcome.as_str());
-                    observe(series.ended(outcome), Some(label));
-                }
-            }),
-            Values::Services => services(meter, name, help),
-            Values::Gauge(value) => gauge(meter, name, help, value),
-            Values::Seconds(histogram) => seconds(meter, name, help, histogram),
+    for family in &FAMILIES {
+        for (suffix, kind) in family.metrics() {
+            register(meter, family, suffix, *kind);
         }
     }
 }
 
-fn seconds(
-    meter: &Meter,
-    name: &'static str,
-    help: &'static str,
-    histogram: fn(&Series) -> Option<&Histogram>,
-) {
-    counter(meter, format!("{name}_bucket"), help, move |series, observe| {
-        for (le, count) in histogram(series).into_iter().flat_map(series::cumulative) {
-            observe(count, Some(KeyValue::new(LE, le)));
+fn register(meter: &Meter, family: &'static Family, suffix: &'static str, kind: Kind) {
+    let name = format!("{}{suffix}", family.name);
+    match kind {
+        Kind::Counter => {
+            _ = meter
+                .u64_observable_counter(name)
+                .with_description(family.help)
+                .with_callback(move |to| {
+                    read(family, suffix, |number, labels| to.observe(number as u64, labels));
+                })
+                .build()
         }
-    });
-    counter(meter, format!("{name}_count"), help, move |series, observe| {
-        if let Some(histogram) = histogram(series) {
-            observe(histogram.count(), None);
+        // An up-down counter rather than a gauge: the values of several instances add up.
+        Kind::Gauge => {
+            _ = meter
+                .i64_observable_up_down_counter(name)
+                .with_description(family.help)
+                .with_callback(move |to| {
+                    read(family, suffix, |number, labels| to.observe(number as i64, labels));
+                })
+                .build()
         }
-    });
-    let sum = meter.f64_observable_counter(format!("{name}_sum")).with_description(help);
-    _ = sum
-        .with_callback(move |observer| {
-            for series in series::all() {
-                if let Some(histogram) = histogram(&series) {
-                    observer.observe(histogram.sum().as_secs_f64(), &[task(&series)]);
-                }
-            }
-        })
-        .build();
+        Kind::Sum => {
+            _ = meter
+                .f64_observable_counter(name)
+                .with_description(family.help)
+                .with_callback(move |to| {
+                    read(family, suffix, |number, labels| to.observe(number, labels));
+                })
+                .build()
+        }
+    }
 }
 
-/// Registers a counter. `read` gets the numbers of each name and reports them.
-fn counter(
-    meter: &Meter,
-    name: String,
-    help: &'static str,
-    read: impl Fn(&Series, &dyn Fn(u64, Option<KeyValue>)) + Send + Sync + 'static,
-) {
-    _ = meter
-        .u64_observable_counter(name)
-        .with_description(help)
-        .with_callback(move |observer| {
-            for series in series::all() {
-                read(&series, &|value, label| match label {
-                    None => observer.observe(value, &[task(&series)]),
-                    Some(label) => observer.observe(value, &[task(&series), label]),
-                });
+/// Passes the numbers of one metric to `observe`.
+fn read(family: &Family, suffix: &str, observe: impl Fn(f64, &[KeyValue])) {
+    if family.is_of_services() {
+        for (service, up) in series::services_up() {
+            if let Some(up) = up {
+                observe(up as f64, &[KeyValue::new(SERVICE, service.to_string())]);
             }
-        })
-        .build();
-}
-
-/// An up-down counter rather than a gauge: the values of several instances add up.
-fn gauge(meter: &Meter, name: &'static str, help: &'static str, value: fn(&Series) -> Option<u64>) {
-    _ = meter
-        .i64_observable_up_down_counter(name)
-        .with_description(help)
-        .with_callback(move |observer| {
-            for series in series::all() {
-                if let Some(value) = value(&series) {
-                    observer.observe(i64::try_from(value).unwrap_or(i64::MAX), &[task(&series)]);
-                }
+        }
+        return;
+    }
+    for series in series::all() {
+        family.read(&series, |sample| {
+            if sample.metric.0 == suffix {
+                let task = KeyValue::new(TASK, series.name);
+                let label = sample.label.map(|(label, value)| KeyValue::new(label, value));
+                let labels: Vec<_> = [task].into_iter().chain(label).collect();
+                observe(sample.number, &labels);
             }
-        })
-        .build();
-}
-
-fn services(meter: &Meter, name: &'static str, help: &'static str) {
-    _ = meter
-        .i64_observable_up_down_counter(name)
-        .with_description(help)
-        .with_callback(|observer| {
-            for (service, up) in series::services_up() {
-                if let Some(up) = up {
-                    let up = i64::try_from(up).unwrap_or(i64::MAX);
-                    observer.observe(up, &[KeyValue::new(SERVICE, service.to_string())]);
-                }
-            }
-        })
-        .build();
-}
-
-fn task(series: &Series) -> KeyValue {
-    KeyValue::new(TASK, series.name)
+        });
+    }
 }

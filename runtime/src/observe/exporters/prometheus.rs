@@ -3,7 +3,7 @@
 //! ```
 //! use tokio_supervised::prometheus;
 //!
-//! // In the handler of `GET /metrics`, whatever the web framework:
+//! // In the handler of `GET /metrics`, in any web framework:
 //! let (content_type, body) = (prometheus::CONTENT_TYPE, prometheus::text());
 //! # assert!(content_type.starts_with("text/plain") && !body.contains('\r'));
 //! ```
@@ -39,11 +39,8 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::{function::metrics::histogram::Histogram, outcome::Outcome};
-use crate::{
-    observe::exporters::series,
-    observe::exporters::series::{FAMILIES, Family, LE, OUTCOME, SERVICE, Series, TASK, Values},
-};
+use crate::observe::exporters::series;
+use crate::observe::exporters::series::{FAMILIES, Family, Kind, SERVICE, Sample, Series, TASK};
 
 /// The `Content-Type` of [`text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -84,9 +81,9 @@ pub(crate) fn text_of(all: &[Series]) -> String {
 
 /// A family without series is left out.
 fn write_family(text: &mut String, family: &Family, all: &[Series]) -> fmt::Result {
-    let Family { name, help, values } = family;
+    let Family { name, help, .. } = family;
     let mut lines = String::new();
-    if let Values::Services = values {
+    if family.is_of_services() {
         for (service, up) in series::services_up() {
             if let Some(up) = up {
                 writeln!(lines, "{name}{{{SERVICE}=\"{}\"}} {up}", Escaped(&service))?;
@@ -95,51 +92,23 @@ fn write_family(text: &mut String, family: &Family, all: &[Series]) -> fmt::Resu
     }
     for series in all {
         let task = Escaped(series.name);
-        match values {
-            Values::Counter(value) => {
-                writeln!(lines, "{name}{{{TASK}=\"{task}\"}} {}", value(series))?;
+        family.read(series, |Sample { metric: (suffix, _), label, number }| {
+            lines.push_str(&format!("{name}{suffix}{{{TASK}=\"{task}\""));
+            if let Some((label, value)) = label {
+                lines.push_str(&format!(",{label}=\"{value}\""));
             }
-            Values::Gauge(value) => {
-                if let Some(value) = value(series) {
-                    writeln!(lines, "{name}{{{TASK}=\"{task}\"}} {value}")?;
-                }
-            }
-            Values::Services => {}
-            Values::Outcomes => {
-                for outcome in Outcome::ALL {
-                    let ended = series.ended(outcome);
-                    writeln!(lines, "{name}{{{TASK}=\"{task}\",{OUTCOME}=\"{outcome}\"}} {ended}")?;
-                }
-            }
-            Values::Seconds(histogram) => {
-                if let Some(histogram) = histogram(series) {
-                    write_histogram(&mut lines, name, &task, histogram)?;
-                }
-            }
-        }
+            lines.push_str(&format!("}} {number}\n"));
+        });
     }
     if lines.is_empty() {
         return Ok(());
     }
-    let kind = match values {
-        Values::Counter(_) | Values::Outcomes => "counter",
-        Values::Gauge(_) | Values::Services => "gauge",
-        Values::Seconds(_) => "histogram",
+    let kind = match family.metrics() {
+        [(_, Kind::Counter)] => "counter",
+        [(_, Kind::Gauge)] => "gauge",
+        _ => "histogram",
     };
     write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{lines}")
-}
-
-fn write_histogram(
-    lines: &mut String,
-    name: &str,
-    task: &Escaped<'_>,
-    histogram: &Histogram,
-) -> fmt::Result {
-    for (le, count) in series::cumulative(histogram) {
-        writeln!(lines, "{name}_bucket{{{TASK}=\"{task}\",{LE}=\"{le}\"}} {count}")?;
-    }
-    writeln!(lines, "{name}_sum{{{TASK}=\"{task}\"}} {}", histogram.sum().as_secs_f64())?;
-    writeln!(lines, "{name}_count{{{TASK}=\"{task}\"}} {}", histogram.count())
 }
 
 /// Writes the value of a label, escaped.
@@ -166,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_end_a_label_is_escaped_and_nothing_else() {
+    fn only_characters_that_end_a_label_are_escaped() {
         for (plain, escaped) in [
             ("fetch", "fetch"),
             ("", ""),

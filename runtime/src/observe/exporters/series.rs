@@ -7,7 +7,7 @@
 //!    count equals its last bucket. Otherwise rates would be negative.
 //! 3. Counts only grow: no counter is reset, and a known function stays known. Otherwise a scraper would see a restart.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     function::TaskSpec, function::metrics::Totals, function::metrics::histogram::Histogram,
@@ -17,11 +17,11 @@ use crate::{
 /// The label whose value is a function's name.
 pub(crate) const TASK: &str = "task";
 /// The label of [`Values::Outcomes`].
-pub(crate) const OUTCOME: &str = "outcome";
+const OUTCOME: &str = "outcome";
 /// The label whose value is a service's name.
 pub(crate) const SERVICE: &str = "service";
 /// The label of a histogram's buckets: the bound, in seconds.
-pub(crate) const LE: &str = "le";
+const LE: &str = "le";
 
 /// The sums over the functions of one name.
 pub(crate) struct Series {
@@ -35,11 +35,84 @@ pub(crate) struct Series {
 pub(crate) struct Family {
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
-    pub(crate) values: Values,
+    values: Values,
+}
+
+/// The kind of a metric.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A count that only grows.
+    Counter,
+    /// A number that rises and falls.
+    Gauge,
+    /// A sum of seconds, which only grows.
+    Sum,
+}
+
+/// One number of a family.
+pub(crate) struct Sample {
+    /// One of [`Family::metrics`].
+    pub(crate) metric: (&'static str, Kind),
+    /// The label besides [`TASK`].
+    pub(crate) label: Option<(&'static str, Cow<'static, str>)>,
+    /// A count is exact up to 2^53.
+    pub(crate) number: f64,
+}
+
+impl Family {
+    /// Returns the metrics of the family: the suffix of the name, and the kind. A histogram has the series that
+    /// Prometheus keeps of one.
+    pub(crate) fn metrics(&self) -> &'static [(&'static str, Kind)] {
+        match self.values {
+            Values::Counter(_) | Values::Outcomes => &[("", Kind::Counter)],
+            Values::Gauge(_) | Values::Services => &[("", Kind::Gauge)],
+            Values::Seconds(_) => {
+                &[("_bucket", Kind::Counter), ("_sum", Kind::Sum), ("_count", Kind::Counter)]
+            }
+        }
+    }
+
+    /// Whether its numbers are of services: [`services_up`], not [`read`](Self::read), returns them.
+    pub(crate) fn is_of_services(&self) -> bool {
+        matches!(self.values, Values::Services)
+    }
+
+    /// Passes each number of a name to `report`.
+    pub(crate) fn read(&self, series: &Series, mut report: impl FnMut(Sample)) {
+        let count = |suffix, label, count: u64| Sample {
+            metric: (suffix, Kind::Counter),
+            label,
+            number: count as f64,
+        };
+        match self.values {
+            Values::Counter(value) => report(count("", None, value(series))),
+            Values::Outcomes => {
+                for outcome in Outcome::ALL {
+                    let label = (OUTCOME, outcome.as_str().into());
+                    report(count("", Some(label), series.totals.ended[outcome as usize]));
+                }
+            }
+            Values::Gauge(value) => {
+                if let Some(value) = value(series) {
+                    report(Sample { metric: ("", Kind::Gauge), ..count("", None, value) });
+                }
+            }
+            Values::Services => {}
+            Values::Seconds(histogram) => {
+                let Some(histogram) = histogram(series) else { return };
+                for (le, counted) in cumulative(histogram) {
+                    report(count("_bucket", Some((LE, le.into())), counted));
+                }
+                let number = histogram.sum().as_secs_f64();
+                report(Sample { metric: ("_sum", Kind::Sum), label: None, number });
+                report(count("_count", None, histogram.count()));
+            }
+        }
+    }
 }
 
 /// The source of a family's numbers.
-pub(crate) enum Values {
+enum Values {
     /// A count that only grows.
     Counter(fn(&Series) -> u64),
     /// A count that only grows, for each outcome.
@@ -91,7 +164,7 @@ pub(crate) static FAMILIES: [Family; 9] = [
     },
     Family {
         name: "supervised_tasks_started_total",
-        help: "Runs that began, those included that ended before they had their permit.",
+        help: "Runs that started, including runs that ended before they got a permit.",
         values: Values::Counter(|series| series.totals.started),
     },
     Family {
@@ -146,15 +219,10 @@ impl Series {
             (one, other) => one.or(other),
         };
     }
-
-    /// Returns the number of runs with that outcome.
-    pub(crate) fn ended(&self, outcome: Outcome) -> u64 {
-        self.totals.ended[outcome as usize]
-    }
 }
 
 /// Returns the buckets cumulatively, as Prometheus does: each `le`, and the number of durations up to it.
-pub(crate) fn cumulative(histogram: &Histogram) -> impl Iterator<Item = (String, u64)> {
+fn cumulative(histogram: &Histogram) -> impl Iterator<Item = (String, u64)> {
     let mut seen = 0;
     histogram.buckets().map(move |(bound, count)| {
         seen += count;
@@ -185,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_functions_of_one_name_are_added_up_number_by_number() {
+    fn functions_of_one_name_are_summed() {
         let mut sum = counted(1);
         sum.add(&counted(4));
         let all = counted(5);
@@ -196,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn families_are_in_the_order_of_their_names() {
+    fn families_are_sorted_by_name() {
         assert!(FAMILIES.is_sorted_by(|one, next| one.name < next.name));
     }
 

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn curl_and_who_says_nothing_get_text() {
+    fn curl_and_clients_without_accept_get_text() {
         assert_eq!(wanted("*/*"), Form::Text);
         assert_eq!(wanted("image/png"), Form::Text);
         assert_eq!(Form::from_accept(&HeaderMap::new()), Form::Text);

@@ -7,12 +7,13 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::{observe::ops::message, observe::ops::totals::Totals};
+use crate::observe::ops::message;
 use crate::{
     observe::stats::{TaskStats, stats},
     observe::tasks::tasks,
+    outcome::Outcome,
     panic::recent::{RecentPanic, recent_panics},
     ready,
     registry::live::{LiveTask, TaskState},
@@ -58,6 +59,29 @@ pub(crate) struct Document {
     pub(crate) functions_left_out: usize,
     /// The newest first.
     pub(crate) panics: Vec<RecentPanic>,
+}
+
+/// The sums over all functions, including those that a snapshot omits.
+struct Totals {
+    waiting: u64,
+    ended: [u64; Outcome::ALL.len()],
+}
+
+impl Totals {
+    fn of(functions: &[TaskStats]) -> Self {
+        let sum = |value: &dyn Fn(&TaskStats) -> u64| functions.iter().map(value).sum();
+        Self {
+            waiting: sum(&|each| each.waiting),
+            ended: Outcome::ALL.map(|outcome| sum(&|each| each.ended(outcome))),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let ended = Outcome::ALL.iter().zip(self.ended);
+        let ended: Map<_, _> =
+            ended.map(|(outcome, count)| (outcome.as_str().to_owned(), count.into())).collect();
+        json!({ "waiting": self.waiting, "ended": ended })
+    }
 }
 
 /// An owned line of the tree.
@@ -256,7 +280,17 @@ mod tests {
 
     fn task(name: &'static str, depth: usize) -> LiveTask {
         let (state, age, spawned_at) = (TaskState::Running, Duration::ZERO, Location::caller());
-        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth, service: None }
+        LiveTask {
+            name,
+            id: None,
+            state,
+            age,
+            spawned_at,
+            parent: None,
+            depth,
+            service: None,
+            label: None,
+        }
     }
 
     #[test]
@@ -304,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_counts_what_it_does_not_list() {
+    fn a_text_counts_omitted_entries() {
         let mut document = Document::now(Instant::now());
         let oldest = Duration::from_secs(2);
         let alike = Alike { depth: 1, name: "alike", count: 3, below: 6, oldest, blocking: 2 };

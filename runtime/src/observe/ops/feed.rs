@@ -131,13 +131,13 @@ mod tests {
         let snapshot = first.next().await.unwrap();
         let mut second = listener();
         let at_once = tokio::time::timeout(Duration::ZERO, second.next()).await;
-        let again = at_once.expect("it is there").unwrap();
+        let again = at_once.expect("there is room for a listener").unwrap();
         // Or a newer one.
         assert!(Arc::ptr_eq(&snapshot, &again) || again.document.at > snapshot.document.at);
     }
 
     #[tokio::test]
-    async fn it_stops_without_viewers_and_starts_again() {
+    async fn the_feed_stops_without_viewers_and_restarts() {
         let _alone = ALONE.lock().await;
         drop(listener());
         while FEED.lock().unwrap().is_some() {

@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is() {
+    fn other_hosts_are_not_local() {
         let foreign = [
             "evil.example",
             "localhost.evil.example",

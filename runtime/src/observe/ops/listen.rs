@@ -48,7 +48,10 @@ pub fn listen(port: u16) -> io::Result<SocketAddr> {
         .name("supervised-ops".to_owned())
         .spawn(move || run(port, app, &started))
         .map_err(|error| {
-            io::Error::new(error.kind(), format!("the ops page has no thread: {error}"))
+            io::Error::new(
+                error.kind(),
+                format!("failed to start the thread of the ops page: {error}"),
+            )
         })?;
     is_started
         .recv()
@@ -61,7 +64,7 @@ fn run(port: u16, app: Router, started: &SyncSender<io::Result<SocketAddr>>) {
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let text = format!("the ops page has no runtime: {error}");
+            let text = format!("failed to start the runtime of the ops page: {error}");
             return report(Err(io::Error::new(error.kind(), text)));
         }
     };
@@ -78,7 +81,7 @@ fn run(port: u16, app: Router, started: &SyncSender<io::Result<SocketAddr>>) {
     });
 }
 
-/// Of the same kind, with the address: a program has more ports than this one.
+/// Keeps the kind and adds the address: a program may listen on several ports.
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("the ops page cannot be served at {address}: {error}"))
+    io::Error::new(error.kind(), format!("failed to serve the ops page at {address}: {error}"))
 }

@@ -7,16 +7,16 @@ use crate::panic;
 /// Characters of a message.
 const LONGEST: usize = 2000;
 
-/// Returns the message, or its beginning and how much is left out.
+/// Returns the message, truncated to the maximum length with the length of the rest.
 pub(crate) fn cut(message: &str) -> Cow<'_, str> {
     match message.char_indices().nth(LONGEST) {
         None => Cow::Borrowed(message),
         Some((end, _)) => {
-            let (beginning, rest) = message.split_at(end);
+            let (start, rest) = message.split_at(end);
             // The panic itself has cut the rest already.
             Cow::Owned(match panic::original_length(rest) {
-                Some(bytes) => format!("{beginning}… ({bytes} bytes)"),
-                None => format!("{beginning}… ({} characters more)", rest.chars().count()),
+                Some(bytes) => format!("{start}… ({bytes} bytes)"),
+                None => format!("{start}… ({} characters more)", rest.chars().count()),
             })
         }
     }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cut_says_how_much_is_missing() {
+    fn a_cut_text_says_how_much_is_missing() {
         let longest = "é".repeat(LONGEST);
         assert_eq!(cut(&longest), longest);
         assert_eq!(cut(&format!("{longest}123")), format!("{longest}… (3 characters more)"));

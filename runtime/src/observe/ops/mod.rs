@@ -81,7 +81,6 @@ pub mod read_back;
 mod routes;
 mod serve;
 mod text;
-mod totals;
 mod write_timeout;
 
 pub use crate::observe::ops::listen::listen;

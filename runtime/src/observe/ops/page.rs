@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_nonce_is_never_the_same() {
+    fn every_nonce_is_different() {
         assert_ne!(nonce(), nonce());
     }
 

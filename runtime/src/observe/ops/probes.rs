@@ -22,7 +22,7 @@ use crate::{ready, registry::services::is_ready};
 /// counts that as a failure too.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The runtime that is checked, if it is not the one that serves.
+/// The runtime that is checked, if not the one that serves.
 #[derive(Clone)]
 pub(crate) struct Watched(Option<Arc<Turns>>);
 
@@ -68,7 +68,7 @@ pub(crate) async fn healthz(State(Watched(turns)): State<Watched>) -> Response {
         Ok(Ok(_)) => (StatusCode::OK, "ok\n").into_response(),
         Ok(Err(_)) => (StatusCode::SERVICE_UNAVAILABLE, "the runtime has ended\n").into_response(),
         Err(_) => {
-            let text = format!("no worker of the runtime was free for {PATIENCE:?}\n");
+            let text = format!("no worker thread of the runtime was free for {PATIENCE:?}\n");
             (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
         }
     }

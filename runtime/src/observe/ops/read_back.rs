@@ -4,9 +4,9 @@
 //! Invariants
 //!
 //! 1. For Prometheus, the page of a name is that of a plain name, but for the name.
-//! 2. JSON gives names back as they were, and a message as it was cut; no character below the space is in it as it is.
-//! 3. A text has the lines that it has for a plain name, and no other control character than their ends. Names
-//!    and messages can be read back, each up to what follows it.
+//! 2. JSON returns names unchanged and messages as they were truncated. It contains no raw control character.
+//! 3. A text has the same lines as for a plain name, and no control character except line ends. Names and messages can
+//!    be parsed back, each up to the text that follows it.
 //! 4. A name in a report is as it was given, but for control characters, and up to [`MOST_CHARACTERS`] of it.
 
 use std::{
@@ -148,6 +148,7 @@ fn task(name: &'static str, state: TaskState) -> LiveTask {
         parent,
         depth: 0,
         service: None,
+        label: None,
     }
 }
 
@@ -173,7 +174,7 @@ fn document(name: &'static str) -> Document {
     function.name = name;
     document.functions = vec![function];
     document.panics = vec![RecentPanic::now(&panic)];
-    // What else lives in the process does not belong to it.
+    // Other tests of the process add functions too.
     (document.polling_left_out, document.tasks_left_out, document.functions_left_out) = (0, 0, 0);
     document
 }
@@ -260,9 +261,9 @@ fn check_report(given: &'static str) {
 }
 
 #[test]
-fn each_name_of_the_fuzzer_is_read_back_as_it_was_given() {
+fn each_name_of_the_fuzzer_is_read_back_unchanged() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/names");
-    let seeds = std::fs::read_dir(folder).expect("the seeds are there");
+    let seeds = std::fs::read_dir(folder).expect("the seeds exist");
     let names = seeds.map(|seed| std::fs::read_to_string(seed.expect("a file").path()));
     let names: Vec<_> = names.map(|name| name.expect("a seed is text")).collect();
     assert!(!names.is_empty());

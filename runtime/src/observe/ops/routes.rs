@@ -35,20 +35,20 @@ use crate::{
     observe::ops::probes::{Watched, healthz, readyz},
 };
 
-/// After which a stream ends, and the page asks for another: a graceful shutdown waits for no longer, and a viewer that
-/// does not read has its place for no longer.
+/// The length of a stream. Then it ends, and the page reconnects: a graceful shutdown, and the place of a viewer that
+/// does not read, take no longer.
 const STREAM: Duration = Duration::from_secs(10);
 
-/// After which a request for one snapshot gives up.
+/// The timeout of a request for one snapshot.
 const SNAPSHOT: Duration = Duration::from_secs(30);
 
 /// How many lookups of symbols may run at once, each on a separate thread.
 const LOOKUPS: usize = 4;
 
-/// After which the page does so.
+/// How soon the page reconnects.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// `/metrics`, `/healthz`, `/readyz` and `/debug/tasks`, for a server of your own.
+/// `/metrics`, `/healthz`, `/readyz` and `/debug/tasks`, for your own server.
 ///
 /// Read [who may see it](super#who-may-see-it) first, and prefer [`listen`](crate::observe::ops::listen): it answers when this
 /// cannot. The router may be nested at any path.
@@ -75,7 +75,7 @@ pub fn router() -> Router {
     router_watching(None)
 }
 
-/// The same, for a runtime other than the one that serves.
+/// The same, for a runtime other than the one that serves the page.
 pub(crate) fn router_watching(runtime: Option<Handle>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
@@ -153,11 +153,11 @@ async fn forward(mut listener: Listener, viewer: mpsc::Sender<Arc<Snapshot>>) {
     }
 }
 
-/// Looking up symbols takes its time: it is not done on a worker.
+/// Looking up symbols is slow, so it is not done on a worker.
 async fn backtrace(Path(panic): Path<String>) -> Response {
     static PLACES: Semaphore = Semaphore::const_new(LOOKUPS);
     let Ok(place) = PLACES.acquire().await else { return busy() };
-    // The thread holds the place: a client that disconnects does not end it.
+    // The thread holds the place: disconnecting does not release it.
     let look_up = move || {
         let _place = place;
         document::backtrace(&panic)
@@ -171,7 +171,7 @@ async fn backtrace(Path(panic): Path<String>) -> Response {
     }
 }
 
-/// `None` if there is no thread to be had: `spawn_blocking` would panic.
+/// `None` if the system has no thread: `spawn_blocking` would panic.
 async fn spawn_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (send, receive) = oneshot::channel();
     let thread = thread::Builder::new().name("supervised-symbols".to_owned());
@@ -180,6 +180,6 @@ async fn spawn_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 }
 
 fn busy() -> Response {
-    let text = "too many look already: try again soon\n";
+    let text = "too many open streams: try again later\n";
     (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "5")], text).into_response()
 }

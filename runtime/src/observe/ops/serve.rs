@@ -82,7 +82,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
             Err(error) => {
                 if !is_reported {
                     call_subscriber(
-                        || tracing::warn!(target: "tokio_supervised", %error, "the ops page cannot accept a connection"),
+                        || tracing::warn!(target: "tokio_supervised", %error, "the ops page failed to accept a connection"),
                     );
                     is_reported = true;
                 }

@@ -8,7 +8,7 @@ use crate::{
 };
 use crate::{
     observe::stats::TaskStats, outcome::Outcome, registry::age::Age, registry::live::LiveTask,
-    registry::services::ServiceStatus, registry::tree::Alike,
+    registry::services::ServiceStatus, registry::tree::Alike, tuning::Bracketed,
 };
 
 impl fmt::Display for Document {
@@ -88,7 +88,7 @@ fn write_service(f: &mut fmt::Formatter<'_>, service: &ServiceStatus) -> fmt::Re
 
 fn write_task(f: &mut fmt::Formatter<'_>, depth: usize, task: &LiveTask) -> fmt::Result {
     let indent = 2 * depth + 2;
-    write!(f, "{:indent$}{}", "", Quoted(task.name))?;
+    write!(f, "{:indent$}{}{}", "", Quoted(task.name), Bracketed(task.label()))?;
     match (&task.id, &task.service) {
         (None, None) => {}
         (Some(id), None) => write!(f, " (task {id})")?,

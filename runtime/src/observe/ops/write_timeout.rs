@@ -13,23 +13,22 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// The longest time in which a reader takes nothing.
+/// The longest time in which a reader reads nothing.
 const STALL: Duration = Duration::from_secs(5);
 
-/// The longest time in which it takes everything that is ready to be sent, even at a steady pace: 1 MB in that time is
-/// 0.3 Mbit/s.
+/// The longest time to send everything that is ready, even at a steady pace: 1 MB in that time is 0.3 Mbit/s.
 const TOTAL: Duration = Duration::from_secs(30);
 
-/// Fails with `TimedOut` if the reader takes nothing for [`STALL`], or not everything within [`TOTAL`].
+/// Fails with `TimedOut` if the reader reads nothing for [`STALL`], or not everything within [`TOTAL`].
 ///
 /// A completed flush means that everything was taken: hyper flushes the stream when its own buffer is empty.
 pub(crate) struct WriteTimeout<S> {
     stream: S,
-    /// Since the reader took nothing.
+    /// When the reader stopped reading.
     stalled: Option<Instant>,
-    /// Since there was something that it did not take at once.
+    /// When data was first not sent at once.
     behind: Option<Instant>,
-    /// Made when a write waits for the first time.
+    /// Created when a write first waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_takes_nothing_is_dropped_after_the_stall() {
+    async fn a_reader_that_reads_nothing_is_dropped_after_the_stall() {
         let (stream, _reader) = duplex(BUFFER);
         let started = Instant::now();
         let error = WriteTimeout::new(stream).write_all(&[0; 2 * BUFFER]).await.unwrap_err();

@@ -18,18 +18,22 @@ use crate::{
 };
 
 fn pool(limit: usize) -> Arc<PoolState> {
-    let pool = Arc::new(PoolState::new(limit, Location::caller()));
-    pool.list();
-    pool
+    PoolState::new(limit, Location::caller())
 }
 
 fn record(pool: &PoolState) -> Arc<TaskRecord> {
     let spec = model_spec(Policy::DEFAULT);
     let (_, recycled) = pool.task_parts();
-    TaskRecord::recycle_or_new(recycled, spec, Location::caller(), &pool.scope, OnThread::Worker)
+    TaskRecord::recycle_or_new(
+        recycled,
+        spec,
+        Location::caller(),
+        &pool.tasks.scope,
+        OnThread::Worker,
+    )
 }
 
-/// What a spawn and its task do.
+/// The steps of a spawn and its task.
 fn spawn_and_end(pool: &PoolState, is_drained: &AtomicBool) {
     let Some(slot) = Limit::try_acquire(&*pool.limit) else { return };
     if let Ok(key) = pool.register(&record(pool), SlotKind::New) {
@@ -41,7 +45,7 @@ fn spawn_and_end(pool: &PoolState, is_drained: &AtomicBool) {
 
 /// Invariants 1 and 2: loom fails if the drain is not woken.
 #[test]
-fn a_drain_waits_for_the_last_task_and_accepts_none_after() {
+fn a_drain_waits_for_the_last_task_and_accepts_no_more() {
     model(Some(2), || {
         let pool = pool(2);
         let is_drained = Arc::new(AtomicBool::new(false));
@@ -66,7 +70,7 @@ fn a_drain_waits_for_a_reserved_slot_and_its_task() {
         let reserves = thread::spawn({
             let (pool, is_drained) = (pool.clone(), is_drained.clone());
             move || {
-                let slot = block_on(reserve(&pool.limit, &pool.scope)).ok();
+                let slot = block_on(reserve(&pool.limit, &pool.tasks.scope)).ok();
                 if pool.reserve().is_ok() {
                     assert!(!is_drained.load(Ordering::Acquire), "accepted after the drain");
                     let key = pool.register(&record(&pool), SlotKind::Reserved);
@@ -125,7 +129,7 @@ fn no_task_escapes_an_abort() {
             pool.register(&record, SlotKind::New).expect("the pool is open");
             record
         });
-        pool.abort();
+        pool.tasks.abort();
         let record = join(spawns);
         assert!(record.is_aborted());
     });
@@ -173,7 +177,7 @@ fn a_task_that_a_drain_cancels_is_returned_by_each_drain() {
         let record = record(&pool);
         let key = pool.register(&record, SlotKind::New).expect("the pool is open");
         let task = spawn(&pool, move |pool| {
-            let is_cut = pool.token.is_cancelled();
+            let is_cut = pool.tasks.token.is_cancelled();
             if is_cut {
                 pool.on_cancelled(&record);
             }

@@ -11,7 +11,7 @@ fn weak(one: &Arc<u8>) -> Weak<u8> {
 
 /// Invariants 1 and 2.
 #[test]
-fn who_is_listed_is_found_and_takes_off_nobody_but_itself() {
+fn an_entry_is_found_and_removes_only_itself() {
     model(Some(3), || {
         let list: &'static ShardedList<u8> = Box::leak(Box::new(ShardedList::new()));
         let comes_and_goes = |one: u8| {

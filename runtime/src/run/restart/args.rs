@@ -2,9 +2,9 @@
 
 /// A parameter of a function that restarts.
 #[diagnostic::on_unimplemented(
-    message = "`restart` needs parameters that are `Clone`, and `{Self}` is not: derive it, or share the value as in `Arc<_>`",
+    message = "`restart` needs `Clone` parameters, and `{Self}` is not `Clone`",
     label = "not `Clone`",
-    note = "each run begins with clones of the parameters"
+    note = "each run starts with clones of the parameters: derive `Clone`, or share the value in an `Arc`"
 )]
 pub trait ClonedForEachRun: Sized {
     #[doc(hidden)]
@@ -45,9 +45,9 @@ impl<P> Clone for RestartArg<P> {
 /// The closure that makes a body of the parameters. It captures the receiver itself, since nothing else can be called
 /// `self`.
 #[diagnostic::on_unimplemented(
-    message = "`restart` needs a `self` that is `Clone`: each run begins with one of its own",
+    message = "`restart` needs a `self` that is `Clone`",
     label = "not `Clone`",
-    note = "derive `Clone`, or take `&self` or `self: Arc<Self>`"
+    note = "each run starts with a clone of `self`: derive `Clone`, or take `&self` or `self: Arc<Self>`"
 )]
 pub trait BodyFactory<F>: FnOnce() -> F {
     #[doc(hidden)]

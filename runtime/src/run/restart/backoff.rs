@@ -7,7 +7,7 @@
 //!    the end of the failed run.
 //! 3. No more moments are kept than `max_restarts` allows.
 //!
-//! The tests below check 1 and 3, `tests/behaviour/restart_backoff.rs` 1 and 2 from the outside.
+//! The tests below check 1 and 3, `tests/spec/behaviour/restart_backoff.rs` 1 and 2 from the outside.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_that_no_clock_can_count_do_not_overflow() {
+    fn bounds_beyond_the_clock_do_not_overflow() {
         let restart = Restart::ON_FAILURE.backoff(Duration::MAX..Duration::MAX);
         let longest = Duration::from_nanos(u64::MAX);
         assert_eq!(bounds(u32::MAX, &restart), (longest, longest));

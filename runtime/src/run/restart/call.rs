@@ -11,7 +11,7 @@
 //! 5. A restart is logged once its wait has started, which needs a timer; otherwise the log would announce a run that
 //!    never happens. The event has the error of the run before it, which nothing else reports.
 //!
-//! `tests/behaviour/` checks 1 and 2 in `restart.rs`, 3 in `restart_panics.rs`, 4 in `restart_scopes.rs`;
+//! `tests/spec/behaviour/` checks 1 and 2 in `restart.rs`, 3 in `restart_panics.rs`, 4 in `restart_scopes.rs`;
 //! `tests/events/main.rs` checks 5.
 
 use std::{
@@ -20,6 +20,7 @@ use std::{
     mem,
     ops::ControlFlow,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -44,13 +45,14 @@ use crate::{
     run::watch::{self, Watch},
 };
 use crate::{
-    error::{Cancelled, TaskError},
+    error::{Cancelled, Origin, TaskError},
     function::TaskSpec,
     outcome::Outcome,
     panic,
     panic::{Caught, drop_quietly},
     telemetry::events,
     token::AsToken,
+    tuning::Tuning,
 };
 
 pin_project! {
@@ -71,6 +73,8 @@ pin_project! {
         // Set until the first run is made.
         prepared: Option<Prepared>,
         longest_grace: Option<Duration>,
+        // The options of this call, which apply to each run.
+        tuning: Option<Arc<Tuning>>,
         // When the body of the current run was first polled.
         started: Option<Instant>,
         restarts: Restarts,
@@ -108,6 +112,7 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
             factory: Some(factory),
             prepared: None,
             longest_grace: None,
+            tuning: None,
             started: None,
             restarts: Restarts::default(),
             backoff: None,
@@ -124,6 +129,14 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
     pub(crate) fn prepare(&mut self, prepared: Prepared) {
         self.longest_grace = prepared.longest_grace;
         self.prepared = Some(prepared);
+    }
+
+    pub(crate) fn tune(&mut self, tuning: Tuning) {
+        Arc::make_mut(self.tuning.get_or_insert_default()).merge(tuning);
+    }
+
+    pub(crate) fn tuning(&self) -> Option<&Arc<Tuning>> {
+        self.tuning.as_ref()
     }
 
     pub(crate) fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
@@ -253,7 +266,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     /// Makes the next run of fresh clones.
     fn make(&mut self) -> Result<(), Caught> {
         let factory =
-            self.factory.as_ref().expect("a supervised future was polled after it had ended");
+            self.factory.as_ref().expect("a supervised future was polled after completion");
         // The first count installs the hook, which records the location of a panic in `clone`.
         _ = self.spec.local_metrics();
         let body = panic::catch(|| factory.make())?;
@@ -265,6 +278,9 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         if *self.owns_token {
             run.set_owns_token();
         }
+        if let Some(tuning) = self.tuning {
+            run.set_tuning(tuning.clone());
+        }
         self.run.set(Some(run));
         Ok(())
     }
@@ -272,7 +288,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     /// Finishes a run whose body was not made: a clone has panicked.
     #[cold]
     fn finish_unmade(&mut self, caught: Caught, failed: &mut Failure) -> RunEnded {
-        let panicked = panicked(*self.spec, caught);
+        let panicked = panicked(self.origin(), caught);
         self.record_unmade(Outcome::Panicked);
         fail(panicked, failed)
     }
@@ -295,7 +311,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         let lasted = started.map_or(Duration::ZERO, |started| now.duration_since(started));
         let wait = self.restarts.after(lasted, now, restart);
         if wait.is_none() {
-            events::restarts_exhausted(self.spec.name(), outcome, restart.most(), restart.window());
+            events::restarts_exhausted(&self.origin(), outcome, restart.most(), restart.window());
         }
         wait
     }
@@ -313,22 +329,28 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         put_error_text(Some(&text), self.spec, outcome, value, failed, *self.verdict);
         drop_quietly(mem::replace(value, Poll::Pending));
         drop_quietly(failed.take());
-        let (name, error) = (self.spec.name(), text.take());
+        let (origin, error) = (self.origin(), text.take());
         // Without a timer in its runtime, tokio panics.
         match panic::catch(|| Box::pin(tokio::time::sleep(wait))) {
             Ok(backoff) => *self.backoff = Some(backoff),
             Err(caught) => {
-                events::cannot_restart(name, outcome, error.as_deref());
+                events::cannot_restart(&origin, outcome, error.as_deref());
                 return Err(caught);
             }
         }
         context::set_restarting(error.as_deref());
-        events::restarts(name, outcome, error.as_deref(), self.restarts.total(), wait);
+        events::restarts(&origin, outcome, error.as_deref(), self.restarts.total(), wait);
         Ok(())
     }
 }
 
 impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
+    /// The function and the label of this call.
+    fn origin(&self) -> Origin {
+        let label = self.tuning.as_ref().and_then(|tuning| tuning.label.as_ref());
+        Origin::of_call(self.spec, label)
+    }
+
     /// Whether the token has fired; if not, the task is woken when it does.
     fn poll_fired(&mut self, cx: &mut Context<'_>, cancel_waker: Option<&CancelWaker>) -> bool {
         let token = self.token.as_token();
@@ -350,14 +372,14 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
     #[cold]
     fn finish_cancelled(&mut self, failed: &mut Failure) -> RunEnded {
         self.finish();
-        let cancelled = Cancelled::new(*self.spec, context::cause(CancelEpoch::NEVER));
+        let cancelled = Cancelled::new(self.origin(), context::cause(CancelEpoch::NEVER));
         fail(TaskError::Cancelled(cancelled), failed)
     }
 
     /// Finishes a call that cannot restart. Its last run was already counted and logged.
     #[cold]
     fn finish_without_timer(&mut self, caught: Caught, failed: &mut Failure) -> RunEnded {
-        let panicked = panicked(*self.spec, caught);
+        let panicked = panicked(self.origin(), caught);
         self.finish();
         fail(panicked, failed)
     }
@@ -367,7 +389,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         *self.backoff = None;
         self.watch.set(None);
         if let Err(caught) = self.drop_factory() {
-            _ = panicked(*self.spec, caught);
+            _ = panicked(self.origin(), caught);
         }
     }
 
@@ -390,7 +412,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
         self.run.set(None);
         let dropped = match self.drop_factory() {
             Ok(()) => Outcome::Dropped,
-            Err(caught) => panicked(*self.spec, caught).outcome(),
+            Err(caught) => panicked(self.origin(), caught).outcome(),
         };
         if self.prepared.is_some() {
             self.record_unmade(dropped);

@@ -8,12 +8,13 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use pin_project_lite::pin_project;
 
-use crate::{error::TaskError, function::TaskSpec, token::AsToken};
+use crate::{error::TaskError, function::TaskSpec, token::AsToken, tuning::Tuning};
 use crate::{
     run::body::{Failure, is_overdue, result},
     run::function,
@@ -37,7 +38,7 @@ pin_project! {
     /// #[supervised(restart = "on-failure", backoff = "1ms..10ms")]
     /// async fn connect(tries: Arc<AtomicU32>) -> anyhow::Result<u32> {
     ///     let tries = tries.fetch_add(1, Ordering::Relaxed) + 1;
-    ///     anyhow::ensure!(tries == 3, "nobody listens yet");
+    ///     anyhow::ensure!(tries == 3, "connection refused");
     ///     Ok(tries)
     /// }
     ///
@@ -81,6 +82,10 @@ pub trait Runs {
     #[doc(hidden)]
     fn prepare(&mut self, prepared: Prepared);
     #[doc(hidden)]
+    fn tune(&mut self, tuning: Tuning);
+    #[doc(hidden)]
+    fn tuning(&self) -> Option<&Arc<Tuning>>;
+    #[doc(hidden)]
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
     #[doc(hidden)]
     fn poll_call(
@@ -106,6 +111,14 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
 
     fn prepare(&mut self, prepared: Prepared) {
         Self::prepare(self, prepared);
+    }
+
+    fn tune(&mut self, tuning: Tuning) {
+        Self::tune(self, tuning);
+    }
+
+    fn tuning(&self) -> Option<&Arc<Tuning>> {
+        Self::tuning(self)
     }
 
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
@@ -221,6 +234,14 @@ where
 
     fn prepare(&mut self, prepared: Prepared) {
         self.call.prepare(prepared);
+    }
+
+    fn tune(&mut self, tuning: Tuning) {
+        self.call.tune(tuning);
+    }
+
+    fn tuning(&self) -> Option<&Arc<Tuning>> {
+        self.call.tuning()
     }
 
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {

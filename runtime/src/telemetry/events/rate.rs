@@ -1,5 +1,5 @@
-//! A bound on events of one kind: of each function, at most 10 a second are logged. The rest is counted and logged as
-//! one line a second.
+//! A rate limit on events of one kind: at most 10 a second are logged for each function. The rest are counted, and
+//! logged as one line a second.
 //!
 //! ```text
 //! event 1 … 10: logged ── event 11 …: counted ── 1 s after event 1: one line with the count ── event: logged …
@@ -61,7 +61,7 @@ struct Counted {
     listens: Option<Dispatch>,
 }
 
-/// What to do with an event.
+/// The decision about an event.
 struct Answer {
     admitted: bool,
     /// The count of the window before.
@@ -115,10 +115,7 @@ impl Rate {
         let named = thread::Builder::new().name("supervised-log".to_owned());
         let spawned = named.spawn(move || {
             while let Some(end) = self.next_end() {
-                #[expect(
-                    clippy::disallowed_methods,
-                    reason = "a thread of its own, without tasks"
-                )]
+                #[expect(clippy::disallowed_methods, reason = "a separate thread, without tasks")]
                 thread::sleep(end.saturating_duration_since(Instant::now()));
                 self.flush(Some(Instant::now()));
             }
@@ -244,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_counted_if_nobody_listens() {
+    fn nothing_is_counted_without_a_subscriber() {
         let rate = rate();
         assert!((0..100).all(|_| rate.admits("unheard")));
         assert!(rate.windows().of.is_empty());

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::sync::{join, model, spawn};
 use crate::testing::threads::Threads;
 
-/// What 3 says.
+/// Invariant 3.
 #[test]
 fn a_live_thread_is_never_missed_as_another_stops() {
     model(None, || {

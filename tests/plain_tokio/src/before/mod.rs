@@ -1,26 +1,29 @@
-//! The eight befores of the cookbook.
+//! The nine befores of the cookbook.
 
-#[path = "../../../cookbook/fetch_all/before.rs"]
+#[path = "../../../compile/cookbook/fetch_all/before.rs"]
 #[rustfmt::skip]
 mod fetch_all;
-#[path = "../../../cookbook/flusher/before.rs"]
+#[path = "../../../compile/cookbook/flusher/before.rs"]
 #[rustfmt::skip]
 mod flusher;
-#[path = "../../../cookbook/http_saver/before.rs"]
+#[path = "../../../compile/cookbook/http_saver/before.rs"]
 #[rustfmt::skip]
 mod http_saver;
-#[path = "../../../cookbook/panics/before.rs"]
+#[path = "../../../compile/cookbook/panics/before.rs"]
 #[rustfmt::skip]
 mod panics;
-#[path = "../../../cookbook/pipeline/before.rs"]
+#[path = "../../../compile/cookbook/pipeline/before.rs"]
 #[rustfmt::skip]
 mod pipeline;
-#[path = "../../../cookbook/queue_workers/before.rs"]
+#[path = "../../../compile/cookbook/queue_workers/before.rs"]
 #[rustfmt::skip]
 mod queue_workers;
-#[path = "../../../cookbook/service/before.rs"]
+#[path = "../../../compile/cookbook/service/before.rs"]
 #[rustfmt::skip]
 mod service;
-#[path = "../../../cookbook/stats/before.rs"]
+#[path = "../../../compile/cookbook/stats/before.rs"]
 #[rustfmt::skip]
 mod stats;
+#[path = "../../../compile/cookbook/tcp_server/before.rs"]
+#[rustfmt::skip]
+mod tcp_server;

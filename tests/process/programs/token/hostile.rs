@@ -1,4 +1,4 @@
-//! Surroundings that block or panic at the worst moment.
+//! Hooks and streams that block or panic at the worst moment.
 
 use std::{future::pending, io::Write};
 
@@ -32,7 +32,7 @@ pub(crate) async fn body(wanted: &str, token: &CancellationToken) -> anyhow::Res
             });
             Ok(never(token).await?)
         }
-        "an exit of its own that hangs" => {
+        "hangs in exit" => {
             std::thread::spawn(|| {
                 LAST.with(|_| ());
                 std::process::exit(3)
@@ -50,7 +50,7 @@ pub(crate) async fn body(wanted: &str, token: &CancellationToken) -> anyhow::Res
     }
 }
 
-/// Is dropped by the thread that ends the process, which then does not.
+/// Blocks the exit in the drop of a thread-local of the exiting thread.
 struct Hangs;
 
 impl Drop for Hangs {
@@ -64,7 +64,7 @@ thread_local! {
     static LAST: Hangs = const { Hangs };
 }
 
-/// Does something unkind with each event of the crate.
+/// Blocks or panics at each event of the crate.
 struct Hostile(fn());
 
 impl Subscriber for Hostile {

@@ -1,12 +1,12 @@
-//! `quanta`, as the runtime's source finds it here: how long something took is drawn from the seed of the schedule,
-//! since a `map` goes by it.
+//! `quanta` for the runtime under test: durations are drawn from the seed of the schedule, since a `map` depends on
+//! them.
 
 use std::cell::Cell;
 
 use schedules_std::step::is_in_a_task;
 use shuttle::rand::{Rng, thread_rng};
 
-/// As a rule little time passes between two readings, and now and then much.
+/// Usually little time passes between two readings, and sometimes much.
 #[derive(Debug, Default)]
 pub struct Clock;
 

@@ -1,6 +1,6 @@
-//! Atomics: before one is touched, another task may go first.
+//! Atomics: before each access, another task may run.
 //!
-//! All are as `SeqCst`: what a weaker order lets happen is not seen here.
+//! All accesses are `SeqCst`: effects of weaker orders are not explored.
 
 pub use ::std::sync::atomic::{Ordering, fence};
 
@@ -15,7 +15,7 @@ macro_rules! any_atomic {
         pub struct $name(atomic::$name);
 
         impl $name {
-            /// With a value.
+            /// Creates one with a value.
             pub const fn new(value: $value) -> Self {
                 Self(atomic::$name::new(value))
             }
@@ -26,23 +26,23 @@ macro_rules! any_atomic {
                 self.0.load(Ordering::SeqCst)
             }
 
-            /// Another value.
+            /// Stores a value.
             pub fn store(&self, value: $value, _: Ordering) {
                 step();
                 self.0.store(value, Ordering::SeqCst);
             }
 
-            /// Another value, for the one that was there.
+            /// Stores a value and returns the previous one.
             pub fn swap(&self, value: $value, _: Ordering) -> $value {
                 step();
                 self.0.swap(value, Ordering::SeqCst)
             }
 
-            /// Another value where the expected one is there.
+            /// Stores a value if the current one is as expected.
             ///
             /// # Errors
             ///
-            /// Where it is not: what is there.
+            /// Returns the current value if it differs.
             pub fn compare_exchange(
                 &self,
                 expected: $value,
@@ -54,11 +54,11 @@ macro_rules! any_atomic {
                 self.0.compare_exchange(expected, value, Ordering::SeqCst, Ordering::SeqCst)
             }
 
-            /// The same; it fails for no other reason here.
+            /// The same; it has no spurious failures here.
             ///
             /// # Errors
             ///
-            /// If the expected value is not there: what is.
+            /// Returns the current value if it is not the expected one.
             pub fn compare_exchange_weak(
                 &self,
                 expected: $value,
@@ -69,11 +69,11 @@ macro_rules! any_atomic {
                 self.compare_exchange(expected, value, success, failure)
             }
 
-            /// Another value, made of the one that is there.
+            /// Stores a value computed from the current one.
             ///
             /// # Errors
             ///
-            /// Where none is made: what is there.
+            /// Returns the current value if the closure returns `None`.
             pub fn fetch_update(
                 &self,
                 _: Ordering,
@@ -92,7 +92,7 @@ macro_rules! any_atomic {
                 Err(now)
             }
 
-            /// The value, as what is borrowed by nobody else.
+            /// The value through an exclusive borrow.
             pub fn get_mut(&mut self) -> &mut $value {
                 self.0.get_mut()
             }
@@ -111,31 +111,31 @@ macro_rules! number {
         any_atomic!($name, $value);
 
         impl $name {
-            /// Adds, and gives what was there.
+            /// Adds, and returns the previous value.
             pub fn fetch_add(&self, more: $value, _: Ordering) -> $value {
                 step();
                 self.0.fetch_add(more, Ordering::SeqCst)
             }
 
-            /// Takes away, and gives what was there.
+            /// Subtracts, and returns the previous value.
             pub fn fetch_sub(&self, less: $value, _: Ordering) -> $value {
                 step();
                 self.0.fetch_sub(less, Ordering::SeqCst)
             }
 
-            /// Sets bits, and returns what was there.
+            /// Sets bits, and returns the previous value.
             pub fn fetch_or(&self, bits: $value, _: Ordering) -> $value {
                 step();
                 self.0.fetch_or(bits, Ordering::SeqCst)
             }
 
-            /// Keeps bits, and returns what was there.
+            /// Keeps only these bits, and returns the previous value.
             pub fn fetch_and(&self, bits: $value, _: Ordering) -> $value {
                 step();
                 self.0.fetch_and(bits, Ordering::SeqCst)
             }
 
-            /// The greater of the two, and gives what was there.
+            /// Stores the maximum, and returns the previous value.
             pub fn fetch_max(&self, other: $value, _: Ordering) -> $value {
                 step();
                 self.0.fetch_max(other, Ordering::SeqCst)

@@ -1,7 +1,6 @@
-//! `std`, as the runtime's source finds it here: before an atomic is touched, a lock is taken or a cell is looked
-//! at, another task may go first.
+//! `std` for the runtime under test: before each access to an atomic, a lock or a cell, another task may run.
 //!
-//! Each task of a schedule has a thread of its own, with thread-locals of its own.
+//! Each task of a schedule has its own thread and its own thread-locals.
 
 pub use ::std::*;
 
@@ -12,7 +11,7 @@ pub mod step;
 
 pub use local_key::LocalKey;
 
-/// What is shared.
+/// Shared data.
 pub mod sync {
     pub use ::std::sync::*;
 
@@ -31,12 +30,12 @@ pub mod thread {
 
     pub use crate::LocalKey;
 
-    /// No thread of the operating system takes part in a schedule: what wants one does without.
+    /// No thread of the operating system takes part in a schedule: code that needs one must work without it.
     #[derive(Debug, Default)]
     pub struct Builder(());
 
     impl Builder {
-        /// One that makes no thread.
+        /// A builder whose spawn always fails.
         pub fn new() -> Self {
             Self(())
         }
@@ -77,7 +76,7 @@ pub mod thread {
         }
     }
 
-    /// What `map` takes a multiple of where nobody says a limit: the same on every machine.
+    /// The factor of `map`'s default limit: the same on every machine.
     pub fn available_parallelism() -> ::std::io::Result<::std::num::NonZeroUsize> {
         Ok(::std::num::NonZeroUsize::MIN)
     }

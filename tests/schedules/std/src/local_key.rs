@@ -6,7 +6,7 @@ use shuttle_engine::thread_support::{AccessError, DestroyedLastKey, LocalKey as 
 
 use crate::step::is_in_a_task;
 
-/// As in `std`: what needs no drop is there as long as its thread.
+/// As in `std`: a value without a destructor lives as long as its thread.
 pub struct LocalKey<T: 'static> {
     fill: fn() -> T,
     dropped: Dropped<T>,
@@ -23,11 +23,11 @@ impl<T: 'static> LocalKey<T> {
         }
     }
 
-    /// Lends the value, which is a new one where no schedule runs: a panic hook may look there.
+    /// Borrows the value, or a new one outside of a schedule: a panic hook may access it there.
     ///
     /// # Errors
     ///
-    /// Where it was dropped already.
+    /// If it is already dropped.
     pub fn try_with<R>(&'static self, look: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
         if !is_in_a_task() {
             return Ok(look(&(self.fill)()));
@@ -39,9 +39,9 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// # Panics
     ///
-    /// Where it was dropped already.
+    /// If it is already dropped.
     pub fn with<R>(&'static self, look: impl FnOnce(&T) -> R) -> R {
-        self.try_with(look).expect("a thread-local is there until its thread ends")
+        self.try_with(look).expect("a thread-local lives until its thread ends")
     }
 }
 
@@ -54,7 +54,7 @@ impl<T: 'static> LocalKey<Cell<T>> {
         self.with(Cell::get)
     }
 
-    /// Puts a value in.
+    /// Sets the value.
     pub fn set(&'static self, value: T) {
         self.with(|cell| cell.set(value));
     }
@@ -67,7 +67,7 @@ impl<T: 'static> LocalKey<Cell<T>> {
         self.with(Cell::take)
     }
 
-    /// Puts a value in, and takes the other out.
+    /// Replaces the value and returns the previous one.
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
     }

@@ -1,4 +1,4 @@
-//! A cell that is filled once.
+//! A cell that is initialised once.
 
 use ::std::{fmt, sync::OnceLock as Value};
 
@@ -6,7 +6,7 @@ use shuttle::sync::Mutex;
 
 use crate::step::step;
 
-/// Who fills it holds a lock that the schedules know: others wait there, and not in the operating system.
+/// The initialising task holds a lock that the schedules know: others wait on it, and not in the operating system.
 pub struct OnceLock<T> {
     filling: Mutex<()>,
     value: Value<T>,
@@ -18,23 +18,23 @@ impl<T> OnceLock<T> {
         Self { filling: Mutex::new(()), value: Value::new() }
     }
 
-    /// What it was filled with.
+    /// The value, if there is one.
     pub fn get(&self) -> Option<&T> {
         step();
         self.value.get()
     }
 
-    /// Fills it.
+    /// Sets the value.
     ///
     /// # Errors
     ///
-    /// Where it was filled before: the value.
+    /// Returns `value` if the cell is already initialised.
     pub fn set(&self, value: T) -> Result<(), T> {
         let _filling = self.filling.lock();
         self.value.set(value)
     }
 
-    /// What it was filled with, at the latest by this call.
+    /// The value, which this call initialises if necessary.
     pub fn get_or_init(&self, fill: impl FnOnce() -> T) -> &T {
         if let Some(value) = self.get() {
             return value;
@@ -43,12 +43,12 @@ impl<T> OnceLock<T> {
         self.value.get_or_init(fill)
     }
 
-    /// The value, taken out.
+    /// Takes the value out.
     pub fn take(&mut self) -> Option<T> {
         self.value.take()
     }
 
-    /// The value, as what is left.
+    /// Consumes the cell and returns its value.
     pub fn into_inner(self) -> Option<T> {
         self.value.into_inner()
     }

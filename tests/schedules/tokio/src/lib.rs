@@ -1,7 +1,7 @@
-//! `tokio`, as the runtime's source finds it here.
+//! `tokio` for the runtime under test.
 //!
-//! What tasks do runs in a schedule: tasks, time and `Notify` are replaced. The rest is tokio's own:
-//! it is compiled, since the whole runtime is, and no schedule gets there.
+//! The parts that tasks use run in a schedule: tasks, time and `Notify` are replaced. The rest is tokio's own: it
+//! is compiled with the whole runtime, and no schedule reaches it.
 
 pub use tokio::*;
 

@@ -1,14 +1,14 @@
-//! What the tests themselves need of a schedule.
+//! Functions that the tests themselves need.
 
 use std::future::Future;
 
 use crate::{task, time};
 
-/// The first task of a schedule, which ends with the last one: where some task waits for ever, that is a deadlock.
-/// The clock and the numbers of the tasks begin anew.
+/// The first task of a schedule, which ends last: if some task waits for ever, that is a deadlock. The clock and
+/// the task numbers are reset.
 pub fn first<F: Future>(future: F) -> F::Output {
-    time::begin();
-    task::begin();
+    time::reset();
+    task::reset();
     let all = async {
         let value = future.await;
         task::all_ended().await;

@@ -1,4 +1,4 @@
-//! `Notify`: before one is touched, another task may go first; between two wake-ups, too.
+//! `Notify`: before each access, and between two wake-ups, another task may run.
 
 mod notify;
 

@@ -1,7 +1,7 @@
 //! Tasks of a schedule.
 //!
-//! Invariant: a wake-up or an abort that arrives while a future is polled is not lost. The engine keeps one flag for each
-//! task, and a poll that waits for a lock takes it: a task would then sleep that has to be polled again.
+//! Invariant: a wake-up or an abort that arrives while a future is polled is not lost. The engine keeps one flag
+//! per task, which a poll that waits for a lock consumes: a task that must be polled again would sleep.
 
 use std::{
     cell::Cell,
@@ -31,7 +31,7 @@ impl fmt::Display for Id {
     }
 }
 
-/// How many tasks of the schedule have not ended, the first one aside, which may wait for that.
+/// How many tasks of the schedule have not ended, except the first one, which may wait for that.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static TASKS: Mutex<Vec<AbortHandle>> = Mutex::new(Vec::new());
 static WAITS: Mutex<Option<Waker>> = Mutex::new(None);
@@ -42,27 +42,27 @@ shuttle::thread_local! {
     static ID: Cell<Option<Id>> = Cell::new(None);
 }
 
-/// That of the task that runs now.
+/// The number of the current task.
 pub fn try_id() -> Option<Id> {
     current::try_get_current_task()?;
     ID.try_with(Cell::get).ok().flatten()
 }
 
-/// A task that somebody may wait for. Dropped, it goes on.
+/// A handle that can be awaited. Dropping it detaches the task.
 #[derive(Debug)]
 pub struct JoinHandle<T> {
     inner: shuttle::future::JoinHandle<T>,
     task: Spawned,
 }
 
-/// A task, as it is known to itself and to its handle.
+/// A task, shared by itself and its handle.
 #[derive(Clone, Debug)]
 pub(crate) struct Spawned {
     id: Id,
     is_aborted: Arc<AtomicBool>,
 }
 
-/// The task has been aborted.
+/// The error of an aborted task.
 pub type JoinError = shuttle::future::JoinError;
 
 impl<T> JoinHandle<T> {
@@ -74,7 +74,7 @@ impl<T> JoinHandle<T> {
     /// Drops the task at its next `.await`.
     pub fn abort(&self) {
         self.inner.abort();
-        // No step in between: a task that knew of it alone would be polled again and again.
+        // No step in between: a task that is alone aware of it would be polled again and again.
         self.task.is_aborted.store(true, SeqCst);
     }
 }
@@ -87,7 +87,7 @@ impl<T> Future for JoinHandle<T> {
     }
 }
 
-/// Spawns a task with a thread of its own.
+/// Spawns a task on its own thread.
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -129,7 +129,7 @@ impl Spawned {
 }
 
 /// The next task is the first one again.
-pub(crate) fn begin() {
+pub(crate) fn reset() {
     LIVE.store(0, SeqCst);
     NEXT.store(1, SeqCst);
     tasks().clear();
@@ -142,7 +142,7 @@ pub(crate) async fn all_ended() {
         if LIVE.load(SeqCst) == 0 { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    // Their futures are gone. What their threads leave behind is, too, when they have finished.
+    // Their futures are dropped. Their thread-locals are dropped too, once they have finished.
     while tasks().iter().any(|task| !task.is_finished()) {
         yield_now().await;
     }
@@ -157,7 +157,7 @@ fn waits() -> MutexGuard<'static, Option<Waker>> {
 }
 
 pin_project! {
-    /// Keeps the wake-ups that arrive while it is polled.
+    /// Keeps wake-ups that arrive during a poll.
     pub(crate) struct Remembering<F> {
         #[pin]
         future: F,

@@ -1,5 +1,5 @@
-//! Time that passes when a schedule says so, and never by itself: who waits for a wake-up that was lost waits for
-//! ever, and is found.
+//! Time that passes only when a schedule advances it: a task that waits for a lost wake-up waits for ever, and is
+//! detected.
 
 use std::{
     cell::RefCell,
@@ -15,7 +15,7 @@ use std::{
 use pin_project_lite::pin_project;
 use schedules_std::step::step;
 
-/// Since the begin of the schedule.
+/// Since the start of the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Instant(Duration);
 
@@ -27,16 +27,16 @@ struct Clock {
 }
 
 thread_local! {
-    /// One for a schedule, whose tasks all run on one thread of the operating system.
+    /// One per schedule, whose tasks all run on one thread of the operating system.
     static CLOCK: RefCell<Clock> = RefCell::default();
 }
 
-pub(crate) fn begin() {
+pub(crate) fn reset() {
     let before = CLOCK.take();
     drop(before);
 }
 
-/// Time passes, and wakes one sleep after the other.
+/// Advances time, and wakes one sleep after the other.
 pub fn pass(time: Duration) {
     let end = Instant::now() + time;
     loop {
@@ -61,17 +61,17 @@ impl Instant {
         CLOCK.with_borrow(|clock| Self(clock.now))
     }
 
-    /// A moment of the process's clock, which has nothing to do with this one.
+    /// An instant of the process's clock, which is unrelated to this one.
     pub fn into_std(self) -> std::time::Instant {
         std::time::Instant::now()
     }
 
-    /// How long it is since then.
+    /// The time since then.
     pub fn elapsed(&self) -> Duration {
         Self::now().duration_since(*self)
     }
 
-    /// How much later it is than the other, or zero.
+    /// The difference to the other instant, or zero.
     pub fn duration_since(&self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
@@ -81,7 +81,7 @@ impl Instant {
         self.duration_since(earlier)
     }
 
-    /// So much later, if there is such a moment.
+    /// Adds a duration, if the result can be represented.
     pub fn checked_add(&self, time: Duration) -> Option<Self> {
         self.0.checked_add(time).map(Self)
     }
@@ -118,12 +118,12 @@ impl Sub for Instant {
 }
 
 pin_project! {
-    /// Waits for a moment.
+    /// Waits for an instant.
     #[derive(Debug)]
     pub struct Sleep {
         deadline: Instant,
         entry: Option<(Instant, u64)>,
-        // As tokio's is not `Unpin`, code that would need it does not compile here either.
+        // Not `Unpin`, like tokio's: code that would need it does not compile here either.
         #[pin]
         pinned: PhantomPinned,
     }
@@ -135,28 +135,28 @@ pin_project! {
     }
 }
 
-/// Waits so long.
+/// Waits for a duration.
 pub fn sleep(time: Duration) -> Sleep {
     sleep_until(Instant::now().checked_add(time).unwrap_or(Instant(Duration::MAX)))
 }
 
-/// Waits for the moment.
+/// Waits until an instant.
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep { deadline, entry: None, pinned: PhantomPinned }
 }
 
 impl Sleep {
-    /// What it waits for.
+    /// Its deadline.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Whether it has come.
+    /// Whether the deadline has passed.
     pub fn is_elapsed(&self) -> bool {
         Instant::now() >= self.deadline
     }
 
-    /// It waits for another moment from now on.
+    /// Sets another deadline.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.project();
         forget(this.entry);
@@ -166,7 +166,7 @@ impl Sleep {
 
 fn forget(entry: &mut Option<(Instant, u64)>) {
     let Some(entry) = entry.take() else { return };
-    // The clock is gone where the thread of a failed schedule ends.
+    // The clock is gone when the thread of a failed schedule ends.
     let waker = CLOCK.try_with(|clock| clock.borrow_mut().sleeps.remove(&entry));
     drop(waker);
 }
@@ -192,7 +192,7 @@ impl Future for Sleep {
 }
 
 pin_project! {
-    /// What ends at a moment, whatever it waits for.
+    /// Ends a future at an instant.
     #[derive(Debug)]
     pub struct Timeout<F> {
         #[pin]
@@ -214,12 +214,12 @@ impl std::fmt::Display for Elapsed {
 
 impl std::error::Error for Elapsed {}
 
-/// Ends the future after so long.
+/// Ends the future after a duration.
 pub fn timeout<F: Future>(time: Duration, future: F) -> Timeout<F> {
     Timeout { future, sleep: sleep(time) }
 }
 
-/// Ends the future at that moment.
+/// Ends the future at an instant.
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     Timeout { future, sleep: sleep_until(deadline) }
 }

@@ -1,4 +1,4 @@
-//! `tokio-util`, as the runtime's source finds it here: a token that the schedules know.
+//! `tokio-util` for the runtime under test: a token that the schedules know.
 
 /// Tokens.
 pub mod sync {

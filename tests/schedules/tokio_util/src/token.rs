@@ -2,9 +2,9 @@
 //!
 //! Invariants, those of tokio-util 0.7.20 that the runtime relies on
 //!
-//! 1. A cancellation marks the token and all below it first, at once.
-//! 2. Then it rings for one after the other, without a lock: between two of them other tasks may go first, and who
-//!    is woken may do anything with any token.
+//! 1. A cancellation first marks the token and all its descendants, at once.
+//! 2. Then it wakes one waiter after the other, without a lock: between two of them other tasks may run, and a
+//!    woken task may do anything with any token.
 
 use std::{
     fmt,
@@ -17,12 +17,12 @@ use schedules_std::step::step;
 
 use crate::sync::{WaitForCancellationFuture, WaitForCancellationFutureOwned};
 
-/// Before it is looked at, cloned or dropped, another task may go first.
+/// Before it is read, cloned or dropped, another task may run.
 pub struct CancellationToken(Arc<Node>);
 
 pub(crate) struct Node {
     state: Mutex<State>,
-    /// It lives as long as what is below it.
+    /// A parent lives as long as its children.
     _parent: Option<Arc<Self>>,
 }
 
@@ -44,7 +44,7 @@ impl Node {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who waits for it is put to the others.
+    /// Adds a waiter to the others.
     fn mark(&self, woken: &mut Vec<Waker>) {
         let mut state = self.state();
         if std::mem::replace(&mut state.is_cancelled, true) {
@@ -56,7 +56,7 @@ impl Node {
         below.iter().filter_map(Weak::upgrade).for_each(|node| node.mark(woken));
     }
 
-    /// Whether it has fired; else the waker is kept, under a number.
+    /// Whether it has fired; otherwise the waker is stored under a number.
     pub(crate) fn poll(&self, entry: &mut Option<u64>, waker: &Waker) -> Poll<()> {
         step();
         let mut state = self.state();
@@ -82,12 +82,12 @@ impl Node {
 }
 
 impl CancellationToken {
-    /// A token without one above it.
+    /// Creates a token without a parent.
     pub fn new() -> Self {
         Self(Node::new(None, false))
     }
 
-    /// One that fires with this one.
+    /// Creates a token that fires with this one.
     pub fn child_token(&self) -> Self {
         step();
         let mut state = self.0.state();
@@ -114,7 +114,7 @@ impl CancellationToken {
         self.0.state().is_cancelled
     }
 
-    /// Waits for that.
+    /// Waits until it has fired.
     pub fn cancelled(&self) -> WaitForCancellationFuture<'_> {
         WaitForCancellationFuture::new(&self.0)
     }
@@ -128,7 +128,7 @@ impl CancellationToken {
         &self.0
     }
 
-    /// Until it fires: that is asked first at the first poll, and last at all others.
+    /// Until it fires: checked first at the first poll, and last at all others.
     pub async fn run_until_cancelled<F: Future>(&self, future: F) -> Option<F::Output> {
         if self.is_cancelled() {
             return None;

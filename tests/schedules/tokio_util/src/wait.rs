@@ -12,12 +12,12 @@ use pin_project_lite::pin_project;
 use crate::{sync::CancellationToken, token::Node};
 
 pin_project! {
-    /// Waits for a token that it borrows.
+    /// Waits for a borrowed token.
     #[must_use]
     pub struct WaitForCancellationFuture<'a> {
         node: &'a Node,
         entry: Option<u64>,
-        // As tokio-util's is not `Unpin`, code that would need it does not compile here either.
+        // Not `Unpin`, like tokio-util's: code that would need it does not compile here either.
         #[pin]
         pinned: PhantomPinned,
     }
@@ -31,7 +31,7 @@ pin_project! {
 }
 
 pin_project! {
-    /// Waits for a token of its own.
+    /// Waits for an owned token.
     #[must_use]
     #[derive(Debug)]
     pub struct WaitForCancellationFutureOwned {

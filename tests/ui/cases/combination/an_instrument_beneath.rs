@@ -1,4 +1,4 @@
-//! It goes first, and breeds nothing of its own: a token of the attribute's is nothing that it could record.
+//! `instrument` is applied first and cannot record the token that the attribute adds.
 
 use tokio_supervised::{CancellationToken, TaskError, supervised};
 

@@ -1,6 +1,6 @@
 use tokio_supervised::supervised;
 
-/// What there is to do.
+/// Things to do.
 #[supervised]
 #[derive(Clone)]
 pub enum Work {

@@ -27,7 +27,7 @@ fn count_and_end(stripes: &Stripes<Counter>) {
 
 /// Invariant 1.
 #[test]
-fn a_share_that_is_reused_by_a_thread_loses_nothing() {
+fn a_share_that_is_reused_by_a_thread_loses_no_count() {
     model(None, || {
         let stripes = Arc::new(Stripes::new());
         let threads = spawn_two(&stripes, |stripes| count_and_end(&stripes));
@@ -38,7 +38,7 @@ fn a_share_that_is_reused_by_a_thread_loses_nothing() {
 
 /// Invariant 2.
 #[test]
-fn the_shared_share_loses_nothing() {
+fn the_shared_share_loses_no_count() {
     model(None, || {
         let stripes = Arc::new(Stripes::new());
         let threads = spawn_two(&stripes, |stripes| {
@@ -54,7 +54,7 @@ fn the_shared_share_loses_nothing() {
 
 /// Invariants 2 and 4.
 #[test]
-fn nothing_is_lost_in_the_one_share_of_all_threads() {
+fn two_threads_on_one_share_lose_no_count() {
     model(None, || {
         let stripes = Arc::new(Stripes::shared());
         let threads = spawn_two(&stripes, |stripes| count_twice(&stripes));
@@ -65,7 +65,7 @@ fn nothing_is_lost_in_the_one_share_of_all_threads() {
 
 /// Invariant 3.
 #[test]
-fn a_sum_never_goes_down() {
+fn a_sum_never_decreases() {
     model(Some(2), || {
         let stripes = Arc::new(Stripes::new());
         let threads = spawn_two(&stripes, |stripes| count_and_end(&stripes));

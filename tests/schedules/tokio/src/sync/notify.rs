@@ -1,4 +1,4 @@
-//! Wakes who waits.
+//! Wakes waiters.
 
 use std::{
     future::Future,
@@ -9,28 +9,28 @@ use std::{
 
 use schedules_std::step::step;
 
-/// Wakes who waits, as the runtime needs it: all at once.
+/// Wakes all waiters at once, which is all that the runtime needs.
 #[derive(Debug, Default)]
 pub struct Notify(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// How often it has told.
-    told: u64,
+    /// The number of notifications.
+    notifications: u64,
     next: u64,
     waiting: Vec<(u64, Waker)>,
 }
 
-/// Waits to be told from the moment that it is made.
+/// Waits for a notification after its creation.
 #[derive(Debug)]
 pub struct Notified<'a> {
     notify: &'a Notify,
-    told: u64,
+    notifications: u64,
     entry: Option<u64>,
 }
 
 impl Notify {
-    /// Nobody waits.
+    /// A value without waiters.
     pub fn new() -> Self {
         Self::default()
     }
@@ -39,18 +39,18 @@ impl Notify {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits from now on.
+    /// Creates a waiter.
     pub fn notified(&self) -> Notified<'_> {
         step();
-        let told = self.state().told;
-        Notified { notify: self, told, entry: None }
+        let notifications = self.state().notifications;
+        Notified { notify: self, notifications, entry: None }
     }
 
-    /// Wakes all who wait.
+    /// Wakes all waiters.
     pub fn notify_waiters(&self) {
         step();
         let mut state = self.state();
-        state.told += 1;
+        state.notifications += 1;
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         for (_, waker) in waiting {
@@ -61,10 +61,10 @@ impl Notify {
 }
 
 impl Notified<'_> {
-    /// Whether it was told already; it hears from its making on.
+    /// Whether it was notified since its creation.
     pub fn enable(self: Pin<&mut Self>) -> bool {
         step();
-        self.notify.state().told != self.told
+        self.notify.state().notifications != self.notifications
     }
 }
 
@@ -74,7 +74,7 @@ impl Future for Notified<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         step();
         let mut state = self.notify.state();
-        if state.told != self.told {
+        if state.notifications != self.notifications {
             return Poll::Ready(());
         }
         let entry = self.entry.unwrap_or(state.next);

@@ -1,0 +1,231 @@
+//! The live tasks of one scope: a group, a pool or a map is a [`TaskSet`] and the state that it keeps under the same
+//! lock.
+//!
+//! Invariants
+//!
+//! 1. The scope is listed in the registry before its first task is: otherwise a live task would be missing from
+//!    `tasks()` and from a leak check. (`tests/spec/behaviour/tasks.rs`)
+//! 2. A task is listed from before its spawn until it has ended, also if it was aborted: an abort may not stop it, and
+//!    a drop or a drain would not know it. (`tests/spec/composition/life.rs`)
+//! 3. An abort reaches every listed task, and every task that is listed later: a task that is registered during a drop
+//!    would otherwise run on without an owner. (`set/loom.rs`)
+//! 4. A cause is recorded before the token fires, and the first cause stays: otherwise a task would see a cancellation
+//!    without its cause. If a foreign waker panics inside `cancel`, the tasks are woken all the same.
+//!    (`tests/faults/wakers.rs`)
+//! 5. No user code runs under the lock: an abort calls wakers after it has released the lock, and what is not recycled
+//!    is returned, to be dropped outside. (`tests/spec/composition/locks.rs`)
+//! 6. A record is reused only if nothing else refers to it, and only in its own scope. Otherwise an abort that was
+//!    meant for the ended task would hit the next one. (`set/loom.rs`)
+//!
+//! A clone of the token is recycled, since making and dropping one takes the token's lock, for which all threads of a
+//! scope would contend. A record is recycled, since memory that one thread allocates and another frees makes them
+//! contend in the allocator. Both are moved under the lock that is taken for each task anyway.
+
+use std::{
+    collections::VecDeque,
+    ops::{Deref, DerefMut},
+    sync::{Arc, PoisonError, Weak},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cause::Cause,
+    context::cancel_waker::{CancelWaker, WakeAll},
+    context::tree::{ScopeNode, TaskRecord},
+    registry,
+    registry::HasTasks,
+    registry::sharded_list::Registration,
+    registry::slab::{Key, Slab},
+    sync::{Mutex, MutexGuard, OnceLock},
+};
+
+#[cfg(all(test, supervised_loom))]
+mod loom;
+
+/// The tasks of a scope. `S` is the state of its owner, under the same lock; `X` is what the owner keeps of each task.
+pub(crate) struct TaskSet<S, X = ()> {
+    pub(crate) token: CancellationToken,
+    pub(crate) scope: Arc<ScopeNode>,
+    registered: OnceLock<Registered>,
+    locked: Mutex<Locked<S, X>>,
+}
+
+/// The parts that need a reference to the owner.
+struct Registered {
+    /// Wakes the tasks when the token fires.
+    cancel_waker: CancelWaker,
+    _registration: Registration<dyn HasTasks>,
+}
+
+/// The part of a [`TaskSet`] that is under its lock.
+pub(crate) struct Locked<S, X> {
+    live: Slab<Member<X>>,
+    spares: Spares,
+    /// Later tasks are aborted when they are inserted.
+    aborted: bool,
+    owner: S,
+}
+
+struct Member<X> {
+    record: Arc<TaskRecord>,
+    extra: X,
+}
+
+/// The tokens and records of ended tasks, for later ones.
+#[derive(Default)]
+pub(crate) struct Spares {
+    tokens: Vec<CancellationToken>,
+    /// The oldest first: its task is the most likely to have released it.
+    records: VecDeque<Arc<TaskRecord>>,
+}
+
+/// How many spares of each kind are kept: enough for the tasks that usually end at the same time.
+const MOST_SPARES: usize = 32;
+
+impl<S, X> TaskSet<S, X> {
+    pub(crate) fn new(token: CancellationToken, scope: Arc<ScopeNode>, owner: S) -> Self {
+        let locked = Locked { live: Slab::new(), spares: Spares::default(), aborted: false, owner };
+        Self { token, scope, registered: OnceLock::new(), locked: Mutex::new(locked) }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Locked<S, X>> {
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists the owner in the registry, and wakes its tasks when the token fires; does nothing if it is listed already.
+    #[inline]
+    pub(crate) fn register<O: HasTasks + 'static>(&self, owner: impl FnOnce() -> Weak<O>) {
+        self.registered.get_or_init(|| {
+            let owner = owner();
+            let cancel_waker = CancelWaker::new(&self.token, &self.scope, owner.clone());
+            Registered { cancel_waker, _registration: registry::register(owner) }
+        });
+    }
+
+    /// Wakes the tasks when the token fires. `None` before the owner is registered.
+    #[inline]
+    pub(crate) fn cancel_waker(&self) -> Option<&CancelWaker> {
+        self.registered.get().map(|registered| &registered.cancel_waker)
+    }
+
+    /// Cancels the tasks. If they are cancelled already, their first cause stays.
+    pub(crate) fn cancel(&self, cause: Cause) {
+        self.scope.fire(&self.token, cause, || {
+            self.cancel_waker().into_iter().for_each(CancelWaker::fire);
+        });
+    }
+
+    /// Aborts the tasks, and those that are being spawned.
+    pub(crate) fn abort(&self) {
+        let mut locked = self.lock();
+        locked.aborted = true;
+        let records: Vec<_> = locked.live().cloned().collect();
+        drop(locked);
+        for record in records {
+            record.abort();
+        }
+    }
+
+    /// Wakes the tasks, which then check their token: for a `cancel` that has not reached all of their cancel wakers.
+    #[cold]
+    pub(crate) fn wake(&self) {
+        let mut records = Vec::new();
+        self.records(&mut records);
+        records.iter().for_each(|record| record.wake_tasks());
+    }
+
+    /// Adds the records of the tasks that have not ended.
+    pub(crate) fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
+        into.extend(self.lock().live().cloned());
+    }
+}
+
+impl<S, X> Locked<S, X> {
+    /// How many tasks have not ended.
+    pub(crate) fn tasks(&self) -> usize {
+        self.live.len()
+    }
+
+    pub(crate) fn live(&self) -> impl Iterator<Item = &Arc<TaskRecord>> {
+        self.live.iter().map(|member| &member.record)
+    }
+
+    /// Lists a task that is about to be spawned.
+    #[inline]
+    pub(crate) fn insert(&mut self, record: &Arc<TaskRecord>, extra: X) -> Key {
+        if self.aborted {
+            record.abort();
+        }
+        self.live.insert(Member { record: record.clone(), extra })
+    }
+
+    /// Removes a task that has ended.
+    #[inline]
+    pub(crate) fn remove(&mut self, key: Key) -> (Arc<TaskRecord>, X) {
+        let Member { record, extra } = self.live.remove(key).expect("a task leaves once");
+        (record, extra)
+    }
+
+    /// Returns what an ended task has left for the next one.
+    #[inline]
+    pub(crate) fn take_spare(&mut self) -> (Option<CancellationToken>, Option<Arc<TaskRecord>>) {
+        (self.spares.tokens.pop(), self.spares.records.pop_front())
+    }
+
+    /// Keeps the token and the record of an ended task for a later one of the same token and scope. Returns what it
+    /// does not keep, to be dropped outside the lock.
+    #[inline]
+    pub(crate) fn recycle(
+        &mut self,
+        token: Option<CancellationToken>,
+        record: Arc<TaskRecord>,
+        (of, scope): (&CancellationToken, &Arc<ScopeNode>),
+    ) -> (Option<CancellationToken>, Option<Arc<TaskRecord>>) {
+        let (mut token, mut record) = (token, Some(record));
+        let Spares { tokens, records } = &mut self.spares;
+        if tokens.len() < MOST_SPARES && token.as_ref() == Some(of) {
+            tokens.extend(token.take());
+        }
+        let is_of_scope = record.as_ref().is_some_and(|record| Arc::ptr_eq(record.scope(), scope));
+        if records.len() < MOST_SPARES && is_of_scope {
+            records.extend(record.take());
+        }
+        (token, record)
+    }
+
+    /// Returns all spares, to be dropped outside the lock: those of a token that is replaced.
+    pub(crate) fn take_spares(&mut self) -> Spares {
+        std::mem::take(&mut self.spares)
+    }
+}
+
+impl<S> Locked<S, ()> {
+    /// Gives a listed task another record. Returns the previous one, to be dropped outside the lock.
+    pub(crate) fn replace(
+        &mut self,
+        key: Key,
+        record: &Arc<TaskRecord>,
+    ) -> Option<Arc<TaskRecord>> {
+        let member = Member { record: record.clone(), extra: () };
+        let before = self.live.replace(key, member)?.record;
+        if self.aborted || before.is_aborted() {
+            record.abort();
+        }
+        Some(before)
+    }
+}
+
+impl<S, X> Deref for Locked<S, X> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.owner
+    }
+}
+
+impl<S, X> DerefMut for Locked<S, X> {
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.owner
+    }
+}

@@ -1,0 +1,67 @@
+// readme
+use std::time::Duration;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tokio_supervised::{CancellationToken, Pool, supervised};
+
+const RETRY: Duration = Duration::from_millis(100);
+const IDLE: Duration = Duration::from_secs(60);
+
+fn answer(line: &str) -> String {
+    line.to_uppercase()
+}
+
+// a panic is logged, and closes this connection only
+#[supervised(grace = "5s")]
+async fn connection(token: &CancellationToken, stream: TcpStream) {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    // until the signal, the idle timeout, or the client's end
+    while let Some(Ok(Ok(Some(line)))) = token
+        .run_until_cancelled(timeout(IDLE, lines.next_line()))
+        .await
+    {
+        let answer = answer(&line) + "\n";
+        if write.write_all(answer.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+}
+
+#[supervised]
+async fn accept(
+    token: &CancellationToken,
+    listener: TcpListener,
+    pool: &Pool,
+) -> anyhow::Result<()> {
+    let slot = || token.run_until_cancelled(pool.reserve());
+    // a slot first: a full server leaves clients in the backlog
+    while let Some(slot) = slot().await {
+        let slot = slot?;
+        let accepted = listener.accept();
+        match token.run_until_cancelled(accepted).await {
+            Some(Ok((stream, _))) => {
+                // main's token, not the pool's
+                let stopping = token.clone();
+                slot.spawn(|_| connection(stopping, stream));
+            }
+            Some(Err(_)) => sleep(RETRY).await,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+#[supervised::main]
+async fn main(token: CancellationToken) -> anyhow::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:7000").await?;
+    let pool = Pool::new(100);
+    let accepted = accept(&token, listener, &pool).await;
+    // waits until every connection is closed
+    pool.drain(Duration::from_secs(15)).await?;
+    accepted
+}
+// end

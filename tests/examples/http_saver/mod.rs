@@ -1,0 +1,11 @@
+//! The example `http_saver`, run as a program and asked over loopback.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the other side of the program is made of plain tasks"
+)]
+
+mod accepted;
+mod begin;
+mod full;
+mod saver;
+mod stop;

@@ -1,0 +1,10 @@
+//! The example `service`, run as a program and asked over loopback.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the other side of the program is made of plain tasks"
+)]
+
+mod begin;
+mod failure;
+mod order;
+mod program;

@@ -1,9 +1,0 @@
-//! Rules of the house that no lint knows.
-
-mod cancel_safety;
-mod floors;
-mod oldest_compiler;
-mod packages;
-mod ready;
-mod sources;
-mod targets;
