@@ -142,7 +142,7 @@ pub(crate) fn set_restarting(error: Option<&str>) {
     });
 }
 
-/// Notes that the wait for the restart is over. The `Services` of a service looks whether it is ready now.
+/// Notes that the wait for the restart is over, and wakes the `Services` of a service, which checks whether it is ready.
 #[cold]
 pub(crate) fn set_restarted() {
     with_own_record(|record| {

@@ -12,10 +12,10 @@ use crate::{
 /// Any error, as a service returns it.
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// An error that a service may return: whatever converts into a `Box<dyn Error + Send + Sync>`, such as an error type,
+/// An error that a service may return: any type that converts into `Box<dyn Error + Send + Sync>`, such as an error type,
 /// `anyhow::Error`, or a `String`.
 ///
-/// Implemented for all of them, and for nothing else.
+/// Implemented for all of them, and for no other type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an error that a service can return",
     label = "`{Self}` does not convert into `Box<dyn Error + Send + Sync>`",

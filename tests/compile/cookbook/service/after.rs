@@ -42,9 +42,9 @@ async fn run(
     token: &CancellationToken,
     jobs: Receiver<Job>,
 ) -> anyhow::Result<()> {
-    // they stop in reverse: each when those after it have
-    // ended; the first failure or panic stops the others,
-    // is what `run` returns, and exit 1
+    // they stop in reverse order, each after all later ones;
+    // the first failure or panic stops the others, and `run`
+    // returns it: exit code 1
     Services::new(token)
         .service("flusher", flush)
         .service("consumer", |token| consume(token, jobs))
