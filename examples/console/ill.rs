@@ -22,9 +22,9 @@ pub(crate) async fn checksums(token: &CancellationToken) -> anyhow::Result<()> {
 /// Computes for 2 s without an `.await`: it should be a `spawn_blocking`.
 #[supervised]
 async fn checksum(round: u64) {
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut sum = round;
-    while begun.elapsed() < ms(2000) {
+    while started.elapsed() < ms(2000) {
         sum = std::hint::black_box(sum.rotate_left(5) ^ 0x5bd1_e995);
     }
 }

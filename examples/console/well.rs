@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use tokio::time::{interval, sleep};
+use tokio::time::sleep;
 use tokio_supervised::{CancellationToken, Group, Pool, map, supervised};
 
 const fn ms(milliseconds: u64) -> Duration {
@@ -59,15 +59,11 @@ async fn session() -> anyhow::Result<()> {
 }
 
 /// Packs from time to time, on a thread for blocking work.
-#[supervised]
+#[supervised(every = "6s")]
 pub(crate) async fn archive(token: &CancellationToken) -> anyhow::Result<()> {
-    let mut ticks = interval(ms(6000));
-    while token.run_until_cancelled(ticks.tick()).await.is_some() {
-        let group = Group::new(token);
-        group.spawn_blocking("pack", pack).await;
-        group.join().await?;
-    }
-    Ok(())
+    let group = Group::new(token);
+    group.spawn_blocking("pack", pack).await;
+    group.join().await.map(drop)
 }
 
 /// It checks its token between two files: nothing else could stop it.

@@ -29,7 +29,7 @@ pub(crate) struct Page {
 #[supervised(limit = 16, name = "fetch", timeout = "5s")]
 pub(crate) async fn fetch(tools: Arc<Tools>, number: usize, url: Url) -> Result<Page, FetchError> {
     let _counted = tools.progress.count_at_the_end();
-    let begun = Instant::now();
+    let started = Instant::now();
     let response = tools.client.get(url.clone()).send().await?.error_for_status()?;
     let is_html = is_html(&response);
     let body = response.bytes().await?;
@@ -41,7 +41,7 @@ pub(crate) async fn fetch(tools: Arc<Tools>, number: usize, url: Url) -> Result<
     if let Some(store) = &tools.store {
         store.keep(number, &url, body).await.map_err(FetchError::Store)?;
     }
-    Ok(Page { bytes, took: begun.elapsed() })
+    Ok(Page { bytes, took: started.elapsed() })
 }
 
 fn is_html(response: &Response) -> bool {

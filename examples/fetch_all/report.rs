@@ -77,8 +77,8 @@ impl Report {
     }
 
     pub(crate) fn write_how_far(&self, to: &mut impl Write) -> io::Result<()> {
-        let (all, begun, cut_short) = (self.urls.len(), self.ends.len(), self.counts().cancelled);
-        let (ended, left) = (begun - cut_short, all - begun);
+        let (all, started, cut_short) = (self.urls.len(), self.ends.len(), self.counts().cancelled);
+        let (ended, left) = (started - cut_short, all - started);
         writeln!(
             to,
             "Interrupted: {ended} of {all} pages finished, {cut_short} were cancelled, {left} had not started."

@@ -48,7 +48,7 @@ impl Store {
     pub(crate) async fn flush(&self) -> anyhow::Result<()> {
         let Some(batch) = self.buffer.batch() else { return Ok(()) };
         let number = self.flushes.fetch_add(1, Relaxed) + 1;
-        self.tell(format_args!("flush {number} starts"))?;
+        self.log(format_args!("flush {number} starts"))?;
         let panics = self.panic_on.contains(&number);
         let end = if panics { batch.bytes.len() / 2 } else { batch.bytes.len() };
         let (file, bytes) = (self.file.clone(), batch.bytes[..end].to_vec());
@@ -58,10 +58,10 @@ impl Store {
         }
         assert!(!panics, "flush {number} was to panic");
         self.buffer.remove(&batch);
-        self.tell(format_args!("flush {number} ended"))
+        self.log(format_args!("flush {number} ended"))
     }
 
-    fn tell(&self, what: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
+    fn log(&self, what: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
         if self.verbose {
             writeln!(stdout(), "{what}")?;
         }

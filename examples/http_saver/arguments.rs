@@ -41,10 +41,10 @@ On SIGTERM or Ctrl-C it drops its readiness, stops accepting, finishes its reque
 then writes every body that it has answered with 202. A second signal exits at once.
 
 Exit codes:
-  0  told to stop, and every accepted body is on disk
-  1  it could not begin, or some accepted body was not saved: standard error names each
+  0  stopped by a signal, and every accepted body is on disk
+  1  it could not start, or some accepted body was not saved: standard error names each
   2  the command line is wrong
-  75 there was not enough time for some accepted body: standard error names it";
+  75 the time ran out before some accepted body was saved: standard error names it";
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().map_err(|error| format!("{error}"))?;

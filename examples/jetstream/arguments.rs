@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Takes orders from the queue and processes them until a signal arrives
     Work(Box<Work>),
-    /// Puts orders into the queue: lines of `ORDER ITEMS CENTS`, each stored once for each ORDER
+    /// Publishes orders: lines of `ORDER ITEMS CENTS`, each stored once for each ORDER
     Publish {
         /// The file of lines [default: standard input]
         file: Option<PathBuf>,
@@ -99,8 +99,8 @@ In the database:
 Exit codes:
   0  every order that was taken is done, given up, or back in the queue; also after Ctrl-C or SIGTERM.
      Of `publish`: every line is stored
-  1  of some order the broker could not be told in time what became of it: it comes again after the wait,
-     and what was recorded is not recorded again. Of `publish`: not every line is stored; publish them again
+  1  the outcome of some order could not be reported to the broker in time: it is redelivered after the
+     wait, and not recorded twice. Of `publish`: not every line is stored; publish them again
   2  the command line is wrong
   75 some order did not stop in time: it is redelivered after the wait
 A second signal exits at once; the broker gives what was under way to another after the wait.";

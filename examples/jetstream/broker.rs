@@ -115,13 +115,13 @@ impl Broker {
     /// Acknowledges a message, and waits until the broker has confirmed that.
     ///
     /// A request instead of the client's `double_ack`, which accepts any answer, even "no responders".
-    pub(crate) async fn tell(&self, message: Subject, what: AckKind) -> anyhow::Result<()> {
+    pub(crate) async fn acknowledge(&self, message: Subject, what: AckKind) -> anyhow::Result<()> {
         self.client.request(message, what.into()).await?;
         Ok(())
     }
 
     /// Reports progress on a message, which restarts its time. A lost report is repeated.
-    pub(crate) async fn tell_under_way(&self, message: Subject) -> anyhow::Result<()> {
+    pub(crate) async fn report_progress(&self, message: Subject) -> anyhow::Result<()> {
         Ok(self.client.publish(message, AckKind::Progress.into()).await?)
     }
 

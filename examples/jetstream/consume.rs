@@ -30,7 +30,7 @@ impl Session {
     }
 
     /// The database first: no order is taken that could not be recorded.
-    async fn begin(&self) -> anyhow::Result<(Arc<Desk>, Pulls)> {
+    async fn start(&self) -> anyhow::Result<(Arc<Desk>, Pulls)> {
         let arguments = &self.arguments;
         let desk = Desk {
             sink: Sink::connect(&arguments.database, &self.connections).await?,
@@ -69,7 +69,7 @@ pub(crate) async fn consume(
 }
 
 async fn take(token: &CancellationToken, session: Session, pool: &Pool) -> anyhow::Result<()> {
-    let (desk, mut pulls) = session.begin().await?;
+    let (desk, mut pulls) = session.start().await?;
     writeln!(stdout(), "ready")?;
     while let Some(mut slots) = free(token, pool).await? {
         desk.sink.still_there()?;
@@ -83,7 +83,7 @@ async fn take(token: &CancellationToken, session: Session, pool: &Pool) -> anyho
     Ok(())
 }
 
-/// All free slots, at least one; `None` when it must stop.
+/// Acquires all free slots, at least one. Returns `None` when it must stop.
 async fn free(token: &CancellationToken, pool: &Pool) -> Result<Option<Vec<Slot>>, SpawnError> {
     let Some(first) = token.run_until_cancelled(pool.reserve()).await else { return Ok(None) };
     let mut slots = vec![first?];

@@ -66,7 +66,7 @@ async fn say_that_it_goes_on(desk: &Desk, order: &Order) -> Infallible {
     let mut due = interval_at(Instant::now() + often, often);
     loop {
         due.tick().await;
-        if let Err(error) = desk.broker.tell_under_way(order.reply.clone()).await {
+        if let Err(error) = desk.broker.report_progress(order.reply.clone()).await {
             warn!(id = order.id, %error, "progress was not reported");
         }
     }
@@ -85,7 +85,7 @@ pub(crate) enum WorkError {
     Task(#[from] TaskError),
     #[error("{0} deliveries, and no worker came to an end with it")]
     NeverEnded(i64),
-    #[error("it has no {0}")]
+    #[error("missing field: {0}")]
     Missing(&'static str),
     #[error(transparent)]
     Number(#[from] ParseIntError),

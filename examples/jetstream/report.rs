@@ -10,7 +10,7 @@ use crate::sink::KNOWN;
 pub(crate) struct Report {
     taken: u64,
     ends: [(&'static str, u64); 4],
-    told: u64,
+    reported: u64,
 }
 
 impl Report {
@@ -27,13 +27,13 @@ impl Report {
                 ("put back", ok("put back")),
                 ("given up", ok("bury")),
             ],
-            told: ok("tell"),
+            reported: ok("report"),
         }
     }
 
     /// The broker knows how each order ended.
     pub(crate) fn all_settled(&self) -> bool {
-        self.told == self.taken
+        self.reported == self.taken
     }
 }
 
@@ -43,6 +43,6 @@ impl fmt::Display for Report {
         for (name, count) in self.ends {
             write!(f, " {count} {name},")?;
         }
-        write!(f, " {} reported", self.told)
+        write!(f, " {} reported", self.reported)
     }
 }

@@ -34,7 +34,7 @@ pub(crate) async fn settle(
                 if !is_new {
                     info!(id = order.id, "recorded before");
                 }
-                tell(token, desk.broker.clone(), order.reply, AckKind::Ack).await
+                report(token, desk.broker.clone(), order.reply, AckKind::Ack).await
             }
             // Not the order's fault, and not counted against it: another worker may succeed.
             Err(error) => {
@@ -51,7 +51,7 @@ pub(crate) async fn settle(
         // Another worker may have recorded its end and then failed to report it.
         Err(_) if desk.sink.knows(token, &order.id).await? => {
             info!(id = order.id, "recorded before");
-            tell(token, desk.broker.clone(), order.reply, AckKind::Ack).await
+            report(token, desk.broker.clone(), order.reply, AckKind::Ack).await
         }
         Err(error) => bury(token, desk, order, error).await,
     }
@@ -66,12 +66,12 @@ pub(crate) async fn put_back(
     after: Duration,
 ) -> anyhow::Result<()> {
     let after = (!after.is_zero()).then_some(after);
-    tell(token, desk.broker.clone(), order.reply, AckKind::Nak(after)).await
+    report(token, desk.broker.clone(), order.reply, AckKind::Nak(after)).await
 }
 
 /// Gives an order up: stores it in the dead-letter stream, then removes it from the queue. If the process is killed in
 /// between, it is stored again, under the same id.
-#[supervised(name = "bury")]
+#[supervised(name = "bury", on_cancel = "cooperate")]
 async fn bury(
     token: &CancellationToken,
     desk: Arc<Desk>,
@@ -86,17 +86,17 @@ async fn bury(
         .header("Delivered", order.delivered.to_string())
         .payload(order.text);
     desk.broker.send_dead(message).await?;
-    tell(token, desk.broker.clone(), order.reply, AckKind::Term).await
+    report(token, desk.broker.clone(), order.reply, AckKind::Term).await
 }
 
 /// Reports to the broker until it confirms: a repeated report changes nothing.
 #[supervised(
-    name = "tell",
+    name = "report",
     timeout = "2s",
     restart = "on-failure",
     backoff = "50ms..500ms",
     max_restarts = "100/1m"
 )]
-async fn tell(broker: Broker, message: Subject, what: AckKind) -> anyhow::Result<()> {
-    broker.tell(message, what).await
+async fn report(broker: Broker, message: Subject, what: AckKind) -> anyhow::Result<()> {
+    broker.acknowledge(message, what).await
 }

@@ -51,7 +51,7 @@ const STOPPING: &str = "\
 On SIGTERM or Ctrl-C it takes no more messages, finishes those under way, commits them and leaves the group.
 
 Exit codes:
-  0  told to stop, and everything that was taken is committed
+  0  stopped by a signal, and every message that was taken is committed
   1  the effects could not be written, the cluster refused the commit, or a message was still being processed
-     20 s after the signal: what is not committed is processed by whoever has the partition next
+     20 s after the signal: uncommitted messages are processed by the next owner of the partition
   2  the command line is wrong";

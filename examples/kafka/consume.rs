@@ -92,7 +92,7 @@ pub(crate) fn take(
         match consumer.poll(LOOK) {
             None => free = Some(slot),
             Some(Ok(message)) => {
-                let under_way = partitions.begin(message.partition(), message.offset());
+                let under_way = partitions.start(message.partition(), message.offset());
                 let job = message.payload().unwrap_or_default().to_vec();
                 let done = done.clone();
                 slot.spawn(move |token| handle(token, done, under_way, job, work));
@@ -130,12 +130,12 @@ fn store(consumer: &Joined) -> KafkaResult<()> {
 
 /// Commits finished messages once the group is stable: during a rebalance a commit is refused.
 pub(crate) fn leave(consumer: &Joined) -> KafkaResult<()> {
-    let begun = Instant::now();
+    let start = Instant::now();
     loop {
         match settle(consumer) {
             Err(KafkaError::ConsumerCommit(
                 RDKafkaErrorCode::RebalanceInProgress | RDKafkaErrorCode::IllegalGeneration,
-            )) if begun.elapsed() < DRAINING => {
+            )) if start.elapsed() < DRAINING => {
                 // A message that arrives now is not started, and so not committed.
                 _ = consumer.poll(LOOK);
             }

@@ -23,7 +23,7 @@ pub(crate) struct Partitions {
 #[derive(Default)]
 struct Partition {
     /// The messages from the first one that has not ended.
-    begun: BTreeMap<i64, State>,
+    started: BTreeMap<i64, State>,
     /// The next offset for the next member that has the partition.
     offset: Option<i64>,
 }
@@ -49,18 +49,18 @@ impl Partitions {
     }
 
     /// A message was taken.
-    pub(crate) fn begin(self: &Arc<Self>, partition: i32, offset: i64) -> UnderWay {
-        self.of().entry(partition).or_default().begun.insert(offset, State::UnderWay);
+    pub(crate) fn start(self: &Arc<Self>, partition: i32, offset: i64) -> UnderWay {
+        self.of().entry(partition).or_default().started.insert(offset, State::UnderWay);
         UnderWay { partitions: self.clone(), partition, offset, ended: false }
     }
 
     fn set(&self, partition: i32, offset: i64, state: State) {
         let mut of = self.of();
         let Some(partition) = of.get_mut(&partition) else { return };
-        if let Some(entry) = partition.begun.get_mut(&offset) {
+        if let Some(entry) = partition.started.get_mut(&offset) {
             *entry = state;
         }
-        while let Some(first) = partition.begun.first_entry() {
+        while let Some(first) = partition.started.first_entry() {
             if *first.get() != State::Ended {
                 break;
             }
@@ -97,7 +97,7 @@ impl Partitions {
 
 impl Partition {
     fn is_busy(&self) -> bool {
-        self.begun.values().any(|state| *state == State::UnderWay)
+        self.started.values().any(|state| *state == State::UnderWay)
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn an_offset_waits_for_the_slowest_before_it() {
         let partitions = Arc::new(Partitions::default());
-        let [first, second, third] = [7, 8, 12].map(|offset| partitions.begin(3, offset));
+        let [first, second, third] = [7, 8, 12].map(|offset| partitions.start(3, offset));
         second.ended();
         assert_eq!(partitions.offsets(), []);
         first.ended();
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn an_abandoned_message_holds_the_offset_but_blocks_no_wait() {
         let partitions = Arc::new(Partitions::default());
-        let [first, second] = [0, 1].map(|offset| partitions.begin(0, offset));
+        let [first, second] = [0, 1].map(|offset| partitions.start(0, offset));
         assert!(!partitions.wait_until_idle(&[0], Duration::ZERO));
         drop(first);
         second.ended();
@@ -145,8 +145,8 @@ mod tests {
     #[test]
     fn a_partition_that_another_member_has_is_forgotten() {
         let partitions = Arc::new(Partitions::default());
-        let late = partitions.begin(0, 5);
-        partitions.begin(1, 5).ended();
+        let late = partitions.start(0, 5);
+        partitions.start(1, 5).ended();
         partitions.forget(&[0]);
         late.ended();
         assert_eq!(partitions.offsets(), [(1, 6)]);

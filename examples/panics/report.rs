@@ -52,8 +52,8 @@ impl Report {
 
     /// Whether that many jobs have ended by themselves.
     pub(crate) fn is_of(&self, jobs: u64) -> bool {
-        let [begun, .., cancelled] = self.results();
-        begun - cancelled == jobs
+        let [started, .., cancelled] = self.results();
+        started - cancelled == jobs
     }
 
     pub(crate) fn write_table(&self, to: &mut impl Write) -> io::Result<()> {
@@ -93,7 +93,7 @@ impl Report {
     }
 }
 
-/// As counters of the library.
+/// Reads the counters of the library.
 fn counters() -> [u64; 4] {
     let stats = stats();
     let average = stats.iter().find(|task| task.name == "average");

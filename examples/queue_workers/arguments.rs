@@ -73,7 +73,7 @@ Files:
   QUEUE               the messages, a line each; it is only read, and may only grow
   QUEUE.done          the results, `ORDER CENTS-PER-ITEM`
   QUEUE.dead          what no worker survived: offset, reason and message, between tabs
-  QUEUE.acknowledged  the offsets of the messages that are in one of the two; delete all three to begin anew
+  QUEUE.acknowledged  the offsets of the messages that are in one of the two; delete all three to start over
 One process may work on a queue at a time.
 
 Exit codes:

@@ -61,7 +61,7 @@ pub(crate) enum WorkError {
     /// Errors of the boundary: a panic, the timeout.
     #[error(transparent)]
     Task(#[from] TaskError),
-    #[error("it has no {0}")]
+    #[error("missing field: {0}")]
     Missing(&'static str),
     #[error(transparent)]
     Number(#[from] ParseIntError),

@@ -45,13 +45,13 @@ pub(crate) struct Arguments {
 }
 
 const STOPPING: &str = "\
-On SIGTERM or Ctrl-C, and when a component ends for whatever reason, all of them stop, one after the other:
+On SIGTERM or Ctrl-C, and when a component ends for any reason, all of them stop, one after the other:
 the readiness, the server (5 s for its requests), the consumer (8 s for what is queued), the flusher (3 s for
 the last numbers). A second signal exits at once.
 
 Exit codes:
-  0    told to stop, and every accepted job is done
-  1    it could not begin, or a component failed: standard error names it
+  0    stopped by a signal, and every accepted job is done
+  1    it could not start, or a component failed: standard error names it
   2    the command line is wrong
   75   some component did not stop in its time: standard error names it
   143  a second signal ended it (130 after Ctrl-C)";

@@ -8,12 +8,12 @@ use tokio::sync::Notify;
 #[derive(Clone)]
 pub(crate) struct Fault {
     component: &'static str,
-    told: Arc<Notify>,
+    injected: Arc<Notify>,
 }
 
 impl Fault {
     pub(crate) fn of(component: &'static str) -> Self {
-        Self { component, told: Arc::default() }
+        Self { component, injected: Arc::default() }
     }
 
     pub(crate) fn component(&self) -> &'static str {
@@ -21,12 +21,12 @@ impl Fault {
     }
 
     pub(crate) fn strike(&self) {
-        self.told.notify_one();
+        self.injected.notify_one();
     }
 
     /// Waits for it.
     pub(crate) async fn strikes(&self) -> anyhow::Error {
-        self.told.notified().await;
+        self.injected.notified().await;
         anyhow::anyhow!("the {} failed on request", self.component)
     }
 }

@@ -45,7 +45,7 @@ async fn count_lines(
 #[derive(Default)]
 struct Line {
     words: u64,
-    begun: bool,
+    started: bool,
     in_word: bool,
 }
 
@@ -59,12 +59,12 @@ impl Line {
         let in_word = !byte.is_ascii_whitespace();
         self.words += u64::from(in_word && !self.in_word);
         self.in_word = in_word;
-        self.begun = true;
+        self.started = true;
     }
 
     /// The last line may have no line end.
     fn end_of_input(&self, statistics: &dyn Statistics) {
-        if self.begun {
+        if self.started {
             statistics.record(self.words);
         }
     }

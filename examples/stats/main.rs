@@ -126,7 +126,7 @@ async fn count_watched(
     let counting = token.child_token();
     let watching = Group::new(&counting);
     let shared = statistics.clone();
-    watching.spawn(move |token| watch(token, shared, every)).await;
+    watching.spawn(move |token| watch(token, shared).interval(every)).await;
     let ends = count_all(token, statistics, sources).await;
     counting.cancel();
     watching.join().await?;
@@ -135,15 +135,8 @@ async fn count_watched(
 
 /// Prints a summary at intervals. Behind a mutex its numbers are consistent; as atomics each is exact, but the line
 /// that is being recorded may be in only some of them.
-#[supervised(name = "watch")]
-async fn watch(
-    token: &CancellationToken,
-    statistics: Arc<dyn Statistics>,
-    every: Duration,
-) -> Result<(), TaskError> {
-    let mut ticks = tokio::time::interval(every);
-    while token.run_until_cancelled(ticks.tick()).await.is_some() {
-        eprintln!("{}", statistics.summary().short());
-    }
+#[supervised(name = "watch", every = "1s")]
+async fn watch(statistics: Arc<dyn Statistics>) -> Result<(), TaskError> {
+    eprintln!("{}", statistics.summary().short());
     Ok(())
 }

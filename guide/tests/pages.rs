@@ -77,7 +77,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What is wrong with a link of a page, if anything.
+/// Returns the problem of a broken link of a page.
 fn broken(page: &Path, text: &str, link: &str) -> Option<String> {
     let is_elsewhere = link.contains("://") || link.starts_with("mailto:");
     let is_rustdoc = link.contains("::") || link.contains('@') || link.ends_with('!');

@@ -57,6 +57,11 @@ impl Output {
         matches!(&self.declared, Type::Tuple(tuple) if tuple.elems.is_empty())
     }
 
+    /// The place of errors about the return type.
+    pub(crate) fn span(&self) -> Span {
+        self.span
+    }
+
     pub(crate) fn is_refused(&self) -> bool {
         self.refused
     }

@@ -17,7 +17,7 @@ pub(crate) fn last_span(tokens: &impl ToTokens) -> Span {
     })
 }
 
-/// The same tokens with their own hygiene. Errors are reported at `place`.
+/// Returns the tokens with their own hygiene. Errors are reported at `place`.
 pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
     let locate = |mut token: TokenTree| {
         if let TokenTree::Group(group) = &token {
@@ -30,7 +30,7 @@ pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
     located_outer(tokens.into_iter().map(locate).collect(), place)
 }
 
-/// The same for the outermost tokens alone: tokens within a pair of braces keep their spans.
+/// Like [`located`], for the outermost tokens only: tokens within a pair of braces keep their spans.
 pub(crate) fn located_outer(tokens: TokenStream, place: Span) -> TokenStream {
     let locate = |mut token: TokenTree| {
         token.set_span(token.span().located_at(place));

@@ -21,7 +21,7 @@ pub(crate) fn spend(cx: &mut Context<'_>) -> Poll<()> {
     Poll::Ready(())
 }
 
-/// The same, for an `async fn`.
+/// Like [`spend`], as an `async fn`.
 pub(crate) async fn spent() {
     poll_fn(spend).await;
 }

@@ -65,6 +65,8 @@ pub enum Signal {
     Terminate,
     /// Ctrl-Break, on Windows.
     Break,
+    /// SIGHUP: the terminal was closed. Not caught by default.
+    Hangup,
 }
 
 impl Signal {
@@ -75,6 +77,7 @@ impl Signal {
             Self::Interrupt => 2,
             Self::Terminate => 15,
             Self::Break => 21,
+            Self::Hangup => 1,
         }
     }
 }
@@ -85,6 +88,7 @@ impl fmt::Display for Signal {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
             Self::Break => "SIGBREAK",
+            Self::Hangup => "SIGHUP",
         })
     }
 }

@@ -290,8 +290,8 @@ impl Eq for Origin {}
 
 impl Error for Origin {}
 
-/// The same for a cancellation: [`is_cancelled`] recognises it even if the error is transparent over a [`TaskError`],
-/// and exposes only its source.
+/// Like [`Origin`], for a cancellation. [`is_cancelled`] recognises it even if the error is transparent over a
+/// [`TaskError`] and exposes only its source.
 #[derive(Clone, PartialEq, Eq)]
 struct CancelledFunction(Origin);
 
@@ -554,7 +554,7 @@ impl Rejected {
 
     const UNKNOWN: &'static str = "unknown";
 
-    /// The same, of a call that may have a label.
+    /// Returns this rejection for a call that may have a label.
     pub(crate) fn of_call(self, task: Origin) -> Self {
         Self { task, ..self }
     }

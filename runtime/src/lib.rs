@@ -155,6 +155,7 @@ pub use crate::observe::ops;
 pub use crate::outcome::Outcome;
 pub use crate::panic::PanicLocation;
 pub use crate::panic::recent::{RecentPanic, recent_panics};
+pub use crate::process::main::Main;
 pub use crate::token::AsToken;
 pub use crate::{
     group::spawn::{HandleSpawn, Spawn},
@@ -167,7 +168,7 @@ pub use crate::{
     tasks::refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
 };
 pub use crate::{
-    observe::set_limit::{SetLimitError, set_limit},
+    observe::set_limit::{SetLimit, SetLimitError, set_limit},
     observe::stats::{TaskStats, stats},
     observe::tasks::tasks,
 };
@@ -220,6 +221,7 @@ pub mod glossary {}
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{
+        function::failure_level::FailureLevel,
         function::restart::Restart,
         function::{Policy, TaskSpec, checked},
         process::main::{MainOptions, exit, main},
@@ -229,7 +231,9 @@ pub mod __private {
             BySharedError, Probe, always_ok, declared, output, refused,
         },
         run::restart::args::{BodyFactory, ClonedForEachRun, RestartArg, restart_arg},
-        run::restart::{Runs, supervise_restarting},
+        run::restart::{
+            Runs, every, recurring, restart_if, supervise_recurring, supervise_restarting,
+        },
         testing::test::{TestOptions, test},
         token::{own_given_token, own_token, own_token_of_closure},
     };

@@ -108,7 +108,7 @@ std::thread_local! {
     static IN_CLOSURE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The token that a body uses: a child of the given token in a spawned run, else the given token.
+/// Returns the token that a body uses: a child of the given token in a spawned run, otherwise the given token.
 ///
 /// The first statement of each body whose function has [`take_token`](crate::function::Policy::take_token).
 #[inline]
@@ -116,8 +116,8 @@ pub fn own_token<T: AsToken>(given: T) -> T {
     given.or_own()
 }
 
-/// The same for a parameter whose type is written as that of an owned token. Any type will do: of one that is no token's,
-/// the error is that of the call, and the body adds none.
+/// Like [`own_token`], for a parameter whose written type is an owned token. Accepts any type: if it is not a token,
+/// the call has the error, and the body adds none.
 #[inline]
 pub fn own_given_token<T: Any>(given: T) -> T {
     let mut given = Some(given);

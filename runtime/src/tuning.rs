@@ -23,7 +23,7 @@ impl Tuning {
     }
 }
 
-/// The text that distinguishes one call or task from the others of its function. One word: failures are moved by value.
+/// The text that distinguishes one call or task of a function from the others.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Label(Arc<String>);
 

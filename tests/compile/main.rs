@@ -1,4 +1,4 @@
-//! What the compiler, clippy and rustdoc say of supervised functions, and what the expander makes of foreign code.
+//! The messages of the compiler, clippy and rustdoc for supervised functions, and the expansion of foreign code.
 
 #![allow(clippy::unwrap_used)]
 

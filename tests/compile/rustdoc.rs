@@ -24,7 +24,7 @@ fn the_documentation_of_a_function_ends_with_its_exit_story() {
     for (page, own_words, story) in [
         (
             "forms/fn.plain.html",
-            "<p>No token.</p>",
+            "<p>Without a token.</p>",
             "<p><strong>Supervised.</strong> At most 16 calls run at once. \
              Stops at its next <code>.await</code> when the token fires. Times out after 10 s. \
              A panic becomes an <code>Err</code>.</p>",

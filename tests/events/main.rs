@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 mod error_text;
+mod log_level;
 mod services;
 mod spans;
 

@@ -11,7 +11,7 @@ use std::{
 use tokio::runtime::Builder;
 use tokio_supervised::{CancellationToken, Group, Pool};
 
-use crate::{books::Books, load::Failed};
+use crate::{counters::Counters, load::Failed};
 use testkit::watched;
 
 const NAME: &str = "faults: blocks";
@@ -53,23 +53,23 @@ enum Stage {
 #[test]
 fn closures_end_and_are_counted_however_their_scope_ends() {
     watched(|| {
-        let books = Books::of(&[NAME]);
+        let counters = Counters::of(&[NAME]);
         for fault in ALL {
             for stage in [Stage::AtOnce, Stage::Begun, Stage::Ended] {
                 for _ in 0..20 {
-                    run(&books, fault, stage);
+                    run(&counters, fault, stage);
                 }
             }
         }
     });
 }
 
-fn run(books: &Books, fault: Fault, stage: Stage) {
+fn run(counters: &Counters, fault: Fault, stage: Stage) {
     let when = &format!("{fault:?}, {stage:?}");
     let runtime =
         Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).enable_all().build();
     let runtime = runtime.unwrap();
-    let (loads, token) = (books.loads(), CancellationToken::new());
+    let (loads, token) = (counters.loads(), CancellationToken::new());
     let (group, pool) = (Group::<u32, Failed>::new(&token), Pool::new(2));
     let (sender, has_started) = mpsc::channel();
     let (opens, gate) = mpsc::channel::<()>();
@@ -94,7 +94,7 @@ fn run(books: &Books, fault: Fault, stage: Stage) {
     let mut opens = Some(opens);
     if stage == Stage::Ended {
         drop(opens.take());
-        until_all_is_over(books, when);
+        until_all_is_over(counters, when);
     }
     match fault {
         Fault::None | Fault::Panics => {
@@ -131,14 +131,14 @@ fn run(books: &Books, fault: Fault, stage: Stage) {
         Fault::ShutDown => {
             runtime.shutdown_background();
             drop(opens);
-            until_all_is_over(books, when);
-            return books.must_balance(when);
+            until_all_is_over(counters, when);
+            return counters.must_balance(when);
         }
     }
     drop(opens);
-    until_all_is_over(books, when);
+    until_all_is_over(counters, when);
     drop(runtime);
-    books.must_balance(when);
+    counters.must_balance(when);
 }
 
 fn drain(
@@ -154,9 +154,9 @@ fn drain(
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[track_caller]
-fn until_all_is_over(books: &Books, when: &str) {
+fn until_all_is_over(counters: &Counters, when: &str) {
     let started = Instant::now();
-    while let Some(complaint) = books.complaint() {
+    while let Some(complaint) = counters.complaint() {
         assert!(started.elapsed() < PATIENCE, "{when}: {complaint}");
         std::thread::yield_now();
     }

@@ -6,7 +6,7 @@ use tokio::{runtime::Builder, time::Instant};
 use tokio_supervised::{CancellationToken, Group, Outcome, TaskError, stats, supervised, tasks};
 
 use crate::{
-    books::{Books, holding},
+    counters::{Counters, holding},
     load::{Failed, Load, turn},
 };
 use testkit::watched;
@@ -25,8 +25,8 @@ fn ages_and_durations_ignore_paused_time() {
     }
 
     watched(|| {
-        let books = Books::of(&["clock: old"]);
-        let loads = books.loads();
+        let counters = Counters::of(&["clock: old"]);
+        let loads = counters.loads();
         let started = std::time::Instant::now();
         in_paused_time(async {
             let token = CancellationToken::new();
@@ -41,7 +41,7 @@ fn ages_and_durations_ignore_paused_time() {
         });
         let stats = stats().into_iter().find(|task| task.name == "clock: old").unwrap();
         assert!(stats.durations.sum() <= started.elapsed(), "{:?}", stats.durations.sum());
-        books.must_balance("an old task");
+        counters.must_balance("an old task");
     });
 }
 
@@ -53,15 +53,15 @@ fn a_timeout_of_years_ends_after_those_years() {
     }
 
     watched(|| {
-        let books = Books::of(&["clock: years"]);
-        let loads = books.loads();
+        let counters = Counters::of(&["clock: years"]);
+        let loads = counters.loads();
         in_paused_time(async {
             let started = Instant::now();
             let ended = patient(&CancellationToken::new(), loads.held()).await.unwrap_err();
             assert!(matches!(ended, Failed::Task(TaskError::TimedOut(_))), "{ended}");
             assert_eq!(started.elapsed().as_secs() / YEAR.as_secs(), 10);
         });
-        books.must_balance("years");
+        counters.must_balance("years");
     });
 }
 
@@ -74,8 +74,8 @@ fn a_timeout_beyond_the_clock_never_ends() {
     }
 
     watched(|| {
-        let books = Books::of(&["clock: for ever"]);
-        let loads = books.loads();
+        let counters = Counters::of(&["clock: for ever"]);
+        let loads = counters.loads();
         in_paused_time(async {
             let token = CancellationToken::new();
             let mut run = Box::pin(endless(&token, loads.sleeps(0, 1)));
@@ -90,7 +90,7 @@ fn a_timeout_beyond_the_clock_never_ends() {
             token.cancel();
             run.await.unwrap();
         });
-        books.must_balance("for ever");
+        counters.must_balance("for ever");
     });
 }
 
@@ -102,9 +102,9 @@ fn timers_due_after_a_long_sleep_fire_once_and_together() {
     }
 
     watched(|| {
-        let books = Books::of(&["clock: due"])
+        let counters = Counters::of(&["clock: due"])
             .limited("clock: due", 2, |load| holding(due(CancellationToken::new(), load)));
-        let loads = books.loads();
+        let loads = counters.loads();
         in_paused_time(async {
             let token = CancellationToken::new();
             let (mut one, mut other) =
@@ -124,6 +124,6 @@ fn timers_due_after_a_long_sleep_fire_once_and_together() {
         });
         let stats = stats().into_iter().find(|task| task.name == "clock: due").unwrap();
         assert_eq!((stats.ended(Outcome::TimedOut), stats.ended(Outcome::Ok)), (2, 1));
-        books.must_balance("all at once");
+        counters.must_balance("all at once");
     });
 }

@@ -8,7 +8,7 @@ use tokio_supervised::{
 };
 
 use crate::{
-    books::{Books, holding},
+    counters::{Counters, holding},
     load::{Failed, Load},
 };
 use testkit::watched;
@@ -67,8 +67,8 @@ fn an_error_whose_source_panics_is_a_panic_of_its_run() {
     }
 
     watched(|| {
-        let books = Books::of(&["errors: source"]);
-        let load = books.loads().turns(0);
+        let counters = Counters::of(&["errors: source"]);
+        let load = counters.loads().turns(0);
         in_a_runtime(async {
             let failed = gives(&CancellationToken::new(), load).await.unwrap_err();
             let Fragile::Converted(TaskError::Panicked(panic)) = failed else {
@@ -77,7 +77,7 @@ fn an_error_whose_source_panics_is_a_panic_of_its_run() {
             assert_eq!(panic.message(), "panic in `source`");
         });
         assert_eq!(ended("errors: source", Outcome::Panicked), 1);
-        books.must_balance("a source that panics");
+        counters.must_balance("a source that panics");
     });
 }
 
@@ -104,8 +104,8 @@ fn a_pool_continues_after_an_error_whose_display_panics() {
     }
 
     watched(|| {
-        let books = Books::of(&["errors: display"]);
-        let loads = books.loads();
+        let counters = Counters::of(&["errors: display"]);
+        let loads = counters.loads();
         in_a_runtime(async {
             let pool = Pool::new(1);
             for _ in 0..3 {
@@ -117,7 +117,7 @@ fn a_pool_continues_after_an_error_whose_display_panics() {
         let caught = recent_panics();
         let it = caught.iter().find(|panic| panic.task() == "errors: display");
         assert_eq!(it.expect("the panic is caught and logged").message(), "panic in `Display`");
-        books.must_balance("an error that is displayed");
+        counters.must_balance("an error that is displayed");
     });
 }
 
@@ -144,15 +144,15 @@ fn a_map_reads_an_iterator_whose_size_hint_panics() {
     }
 
     watched(|| {
-        let books = Books::of(&["errors: length"])
+        let counters = Counters::of(&["errors: length"])
             .limited("errors: length", 2, |load| holding(work(CancellationToken::new(), load)));
-        let loads = books.loads();
+        let loads = counters.loads();
         in_a_runtime(async {
             let items: Vec<_> = (0..20).map(|turns| loads.turns(turns)).collect();
             let items = OfUnknownLength(items.into_iter());
             let done = map(&CancellationToken::new(), items, work).await.unwrap();
             assert_eq!(done, (0..20).collect::<Vec<_>>());
         });
-        books.must_balance("a length that panics");
+        counters.must_balance("a length that panics");
     });
 }

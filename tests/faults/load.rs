@@ -58,7 +58,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// What a body does with it.
+    /// The code of a body with this load.
     pub(crate) async fn carry(self) -> Result<u32, Failed> {
         for _ in 0..self.act.turns {
             turn().await;

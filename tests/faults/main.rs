@@ -1,13 +1,13 @@
 //! Faults in the code around the crate: owners, clocks, wakers, subscribers, hooks, a shutdown.
 //!
-//! After each fault the books are read: see [`books`]. Every test runs under a watchdog of its own: see `testkit::watched`.
+//! After each fault the counters are checked: see [`counters`]. Every test has a watchdog: see `testkit::watched`.
 
 #![allow(clippy::unwrap_used)]
 #![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tasks")]
 
 mod blocking;
-mod books;
 mod clock;
+mod counters;
 mod errors;
 mod load;
 #[cfg(unix)]

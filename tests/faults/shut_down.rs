@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_supervised::{CancellationToken, Group, Pool, map, supervised};
 
 use crate::{
-    books::{Books, holding},
+    counters::{Counters, holding},
     load::{Failed, Load, turn},
 };
 use testkit::watched;
@@ -27,10 +27,10 @@ const ROUNDS: u32 = 150;
 #[test]
 fn groups_pools_and_maps_end_with_the_runtime_of_their_tasks() {
     watched(|| {
-        let books = Books::of(&["shut down: work"])
+        let counters = Counters::of(&["shut down: work"])
             .limited("shut down: work", 3, |load| holding(work(CancellationToken::new(), load)));
         for round in 0..ROUNDS {
-            let (loads, token) = (books.loads(), CancellationToken::new());
+            let (loads, token) = (counters.loads(), CancellationToken::new());
             let (first, second) = (runtime(), runtime());
             let (group, pool) = (Group::new(&token), Pool::new(2));
             let loads_of_the_map = loads.clone();
@@ -65,12 +65,12 @@ fn groups_pools_and_maps_end_with_the_runtime_of_their_tasks() {
                 let drained = tokio::time::timeout(patience, pool.drain(Duration::ZERO)).await;
                 _ = drained.expect("the drain ends in time");
                 // A background thread may still be in a poll.
-                while books.complaint().is_some() {
+                while counters.complaint().is_some() {
                     tokio::task::yield_now().await;
                 }
             });
             drop(second);
-            books.must_balance(&format!("round {round}"));
+            counters.must_balance(&format!("round {round}"));
         }
     });
 }

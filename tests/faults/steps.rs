@@ -21,7 +21,7 @@ use std::{
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio_supervised::CancellationToken;
 
-use crate::{books::Books, load::turn};
+use crate::{counters::Counters, load::turn};
 use testkit::watched;
 
 /// Far more than any scenario takes.
@@ -69,15 +69,15 @@ pub(crate) type Scenario = Pin<Box<dyn Future<Output = ()>>>;
 ///
 /// If the counters are wrong afterwards.
 pub(crate) fn at_every_step(
-    books: Books,
+    counters: Counters,
     scenario: impl Fn(CancellationToken) -> Scenario + Send + 'static,
 ) {
     watched(move || {
-        let steps = run(&books, &scenario, None).expect("it ends by itself");
+        let steps = run(&counters, &scenario, None).expect("it ends by itself");
         assert!(steps > 3, "{steps} steps are too few for a scenario");
         for fault in ALL {
             for at in 0..=steps {
-                run(&books, &scenario, Some((fault, at)));
+                run(&counters, &scenario, Some((fault, at)));
             }
         }
     });
@@ -85,7 +85,7 @@ pub(crate) fn at_every_step(
 
 /// How many steps it took, if it ended in its first runtime.
 fn run(
-    books: &Books,
+    counters: &Counters,
     scenario: &impl Fn(CancellationToken) -> Scenario,
     fault: Option<(Fault, usize)>,
 ) -> Option<usize> {
@@ -97,11 +97,11 @@ fn run(
     if matches!(fault, Some((Fault::Aborted, _))) {
         own = Own::Spawned(first.spawn_local(scenario(token.clone())));
     }
-    let ended = first.block_on(drive(&mut own, &token, fault, books, &when));
+    let ended = first.block_on(drive(&mut own, &token, fault, counters, &when));
     if let Ended::HereAfter(steps) = ended {
         assert_eq!(first.handle().metrics().num_alive_tasks(), 0, "{when}: tokio still has a task");
         drop(first);
-        books.must_balance(&when);
+        counters.must_balance(&when);
         return Some(steps);
     }
     drop(first);
@@ -109,9 +109,9 @@ fn run(
         if let Own::Polled(polled) = &mut own {
             polled.may_panic = true;
         }
-        runtime().block_on(drive(&mut own, &token, None, books, &when));
+        runtime().block_on(drive(&mut own, &token, None, counters, &when));
     }
-    books.must_balance(&when);
+    counters.must_balance(&when);
     None
 }
 
@@ -140,7 +140,7 @@ async fn drive(
     own: &mut Own,
     token: &CancellationToken,
     fault: Option<(Fault, usize)>,
-    books: &Books,
+    counters: &Counters,
     when: &str,
 ) -> Ended {
     for step in 0..MOST {
@@ -160,7 +160,7 @@ async fn drive(
             }
         }
         if own.has_ended() {
-            settle(books, when).await;
+            settle(counters, when).await;
             return Ended::HereAfter(step);
         }
         turn().await;
@@ -168,7 +168,7 @@ async fn drive(
             advance(TICK);
         }
     }
-    panic!("{when}: it hangs; {:?}", books.complaint());
+    panic!("{when}: it hangs; {:?}", counters.complaint());
 }
 
 /// Advances the clock without a step: due timers are woken in the next step.
@@ -178,9 +178,9 @@ fn advance(by: Duration) {
 }
 
 /// Dropped or aborted tasks end by themselves in their next turns.
-async fn settle(books: &Books, when: &str) {
+async fn settle(counters: &Counters, when: &str) {
     for step in 0..MOST {
-        let Some(complaint) = books.complaint() else { break };
+        let Some(complaint) = counters.complaint() else { break };
         assert!(step < MOST - 1, "{when}: {complaint}");
         turn().await;
     }

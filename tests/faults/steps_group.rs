@@ -4,7 +4,7 @@ use futures::join;
 use tokio_supervised::{CancellationToken, Group, GroupHandle, supervised};
 
 use crate::{
-    books::{Books, holding},
+    counters::{Counters, holding},
     load::{Failed, Load, Loads, turn},
     steps::at_every_step,
 };
@@ -16,10 +16,10 @@ fn a_group_whose_spawns_wait_for_slots_and_permits() {
         load.carry().await
     }
 
-    let books = Books::of(&["group: limited"])
+    let counters = Counters::of(&["group: limited"])
         .limited("group: limited", 2, |load| holding(limited(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             let (group, other) = (Group::new(&token).limit(2), Group::new(&token).limit(1));
@@ -49,10 +49,11 @@ fn a_group_whose_tasks_spawn_siblings() {
         load.carry().await
     }
 
-    let books = Books::of(&["group: parent", "group: child"])
-        .limited("group: child", 1, |load| holding(child(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let counters =
+        Counters::of(&["group: parent", "group: child"])
+            .limited("group: child", 1, |load| holding(child(CancellationToken::new(), load)));
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             let group = Group::new(&token).limit(4);
@@ -84,9 +85,9 @@ fn in_all_ways(loads: &Loads) -> Vec<Load> {
 
 #[test]
 fn a_group_that_fails() {
-    let books = Books::of(&["group: fails"]);
-    let loads = books.loads();
-    at_every_step(books, move |token| Box::pin(ends(Group::new(&token), in_all_ways(&loads))));
+    let counters = Counters::of(&["group: fails"]);
+    let loads = counters.loads();
+    at_every_step(counters, move |token| Box::pin(ends(Group::new(&token), in_all_ways(&loads))));
 }
 
 #[test]
@@ -99,9 +100,9 @@ fn a_group_of_services() {
         }
     }
 
-    let books = Books::of(&["group: services"]);
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let counters = Counters::of(&["group: services"]);
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             let group = Group::new(&token).until_first_exit();
@@ -120,10 +121,10 @@ fn a_group_that_is_dropped_unjoined() {
         load.carry().await
     }
 
-    let books = Books::of(&["group: unjoined"])
+    let counters = Counters::of(&["group: unjoined"])
         .limited("group: unjoined", 2, |load| holding(left(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             let group = Group::new(&token).limit(3);

@@ -6,7 +6,7 @@ use futures::join;
 use tokio_supervised::{CancellationToken, shield, supervised};
 
 use crate::{
-    books::{Books, holding},
+    counters::{Counters, holding},
     load::{Failed, Load, turn},
     steps::at_every_step,
 };
@@ -18,10 +18,10 @@ fn runs_that_wait_for_each_others_permits() {
         load.carry().await
     }
 
-    let books = Books::of(&["inline: limited"])
+    let counters = Counters::of(&["inline: limited"])
         .limited("inline: limited", 2, |load| holding(limited(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             _ = join!(
@@ -43,9 +43,9 @@ fn a_full_function_that_rejects() {
     }
 
     // Nothing waits for a permit here: once all are taken, the next call is rejected.
-    let books = Books::of(&["inline: rejects"]);
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let counters = Counters::of(&["inline: rejects"]);
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             _ = join!(rejects(&token, loads.turns(4)), rejects(&token, loads.turns(1)), async {
@@ -65,10 +65,10 @@ fn runs_that_time_out_in_their_bodies() {
         load.carry().await
     }
 
-    let books = Books::of(&["inline: timeout"])
+    let counters = Counters::of(&["inline: timeout"])
         .limited("inline: timeout", 1, |load| holding(hurried(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             _ = join!(
@@ -88,13 +88,13 @@ fn bodies_that_exceed_their_grace() {
         load.carry().await
     }
 
-    let books = Books::of(&["inline: grace"]).limited("inline: grace", 1, |load| {
+    let counters = Counters::of(&["inline: grace"]).limited("inline: grace", 1, |load| {
         Box::pin(async {
             _ = graceful(CancellationToken::new(), load).await;
         })
     });
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             let within = token.child_token();
@@ -131,10 +131,10 @@ fn calls_between_and_within_their_restarts() {
         load.carry().await
     }
 
-    let books = Books::of(&["inline: restarts"])
+    let counters = Counters::of(&["inline: restarts"])
         .limited("inline: restarts", 1, |load| holding(restarts(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             _ = join!(
@@ -160,13 +160,13 @@ fn sections_that_end_in_time_and_too_late() {
         after.carry().await
     }
 
-    let books = Books::of(&["inline: in a section", "inline: around a section"]).limited(
+    let counters = Counters::of(&["inline: in a section", "inline: around a section"]).limited(
         "inline: around a section",
         1,
         |load| holding(around(CancellationToken::new(), load.clone(), load.clone(), load)),
     );
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             _ = join!(

@@ -6,7 +6,7 @@ use futures::join;
 use tokio_supervised::{CancellationToken, Group, Pool, supervised, task};
 
 use crate::{
-    books::{Books, holding},
+    counters::{Counters, holding},
     load::{Failed, Load, Loads},
     steps::at_every_step,
 };
@@ -23,9 +23,9 @@ fn a_group_and_a_pool_of_futures_that_stay_on_their_thread() {
         carry_here(load).await
     }
 
-    let books = Books::of(&["local: here"]);
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let counters = Counters::of(&["local: here"]);
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             let (group, pool) = (Group::new(&token).limit(2), Pool::new(1));
@@ -55,7 +55,7 @@ fn a_group_of_tasks_that_are_no_functions() {
         for turns in [1, 3, 2] {
             let (load, sleeps) = (loads.turns(turns), loads.sleeps(1, 2));
             group
-                .spawn(task!("local: a task", |token| async move {
+                .spawn(task!("local: a task", on_cancel = "cooperate", |token| async move {
                     inner(&token, load).await?;
                     sleeps.carry().await
                 }))
@@ -64,9 +64,11 @@ fn a_group_of_tasks_that_are_no_functions() {
         _ = group.join().await;
     }
 
-    let books =
-        Books::of(&["local: a task", "local: in a task"])
-            .limited("local: in a task", 1, |load| holding(inner(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| Box::pin(several(token, loads.clone())));
+    let counters = Counters::of(&["local: a task", "local: in a task"]).limited(
+        "local: in a task",
+        1,
+        |load| holding(inner(CancellationToken::new(), load)),
+    );
+    let loads = counters.loads();
+    at_every_step(counters, move |token| Box::pin(several(token, loads.clone())));
 }

@@ -3,7 +3,7 @@
 use tokio_supervised::{CancellationToken, map, supervised};
 
 use crate::{
-    books::{Books, holding},
+    counters::{Counters, holding},
     load::{Failed, Load, Loads},
     steps::at_every_step,
 };
@@ -27,10 +27,10 @@ fn a_map_with_the_limit_of_its_function() {
         load.carry().await
     }
 
-    let books = Books::of(&["map: limited"])
+    let counters = Counters::of(&["map: limited"])
         .limited("map: limited", 2, |load| holding(limited(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let items = loads_for(&loads);
         Box::pin(async move {
             _ = map(&token, items, limited).await;
@@ -45,10 +45,10 @@ fn a_map_with_more_runners_than_permits() {
         load.carry().await
     }
 
-    let books = Books::of(&["map: crowded"])
+    let counters = Counters::of(&["map: crowded"])
         .limited("map: crowded", 1, |load| holding(crowded(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let items = loads_for(&loads);
         Box::pin(async move {
             _ = map(&token, items, crowded).limit(3).await;
@@ -63,9 +63,9 @@ fn a_map_that_fails() {
         load.carry().await
     }
 
-    let books = Books::of(&["map: fails"]);
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let counters = Counters::of(&["map: fails"]);
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let mut items = loads_for(&loads);
         items.extend([loads.held(), loads.panics(3), loads.fails(1)]);
         items.extend(loads_for(&loads));
@@ -83,10 +83,10 @@ fn a_settled_map_whose_closure_and_iterator_panic() {
         load.carry().await
     }
 
-    let books = Books::of(&["map: settled"])
+    let counters = Counters::of(&["map: settled"])
         .limited("map: settled", 3, |load| holding(settles(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let mut items = loads_for(&loads);
         items.extend([loads.panics(1), loads.fails(2), loads.turns(1), loads.turns(1)]);
         let items = items.into_iter().enumerate().map(|(at, load)| {

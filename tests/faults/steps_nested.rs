@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_supervised::{CancellationToken, Group, Pool, map, shield, supervised};
 
 use crate::{
-    books::{Books, holding},
+    counters::{Counters, holding},
     load::{Failed, Load, Loads},
     steps::at_every_step,
 };
@@ -62,10 +62,10 @@ fn a_pool_beside_a_map_of_groups_of_sections_and_restarts() {
         "nested: group",
         "nested: map",
     ];
-    let books = Books::of(names)
+    let counters = Counters::of(names)
         .limited("nested: leaf", 2, |load| holding(leaf(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             let pool = Pool::new(1);

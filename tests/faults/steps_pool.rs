@@ -6,7 +6,7 @@ use futures::join;
 use tokio_supervised::{CancellationToken, Pool, supervised};
 
 use crate::{
-    books::{Books, holding},
+    counters::{Counters, holding},
     load::{Failed, Load, turn},
     steps::at_every_step,
 };
@@ -27,10 +27,10 @@ fn a_drained_pool_whose_spawns_wait_for_slots_and_permits() {
         load.carry().await
     }
 
-    let books = Books::of(&["pool: limited"])
+    let counters = Counters::of(&["pool: limited"])
         .limited("pool: limited", 2, |load| holding(limited(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             let pool = Pool::new(2);
@@ -60,10 +60,10 @@ fn slots_that_are_reserved_used_and_released() {
         load.carry().await
     }
 
-    let books = Books::of(&["pool: reserved"])
+    let counters = Counters::of(&["pool: reserved"])
         .limited("pool: reserved", 1, |load| holding(reserved(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             let pool = Pool::new(2);
@@ -113,9 +113,9 @@ fn a_drain_that_has_to_cancel_and_to_abort() {
         load.carry().await
     }
 
-    let books = Books::of(&["pool: deaf", "pool: stops"]);
-    let loads = books.loads();
-    at_every_step(books, move |token| {
+    let counters = Counters::of(&["pool: deaf", "pool: stops"]);
+    let loads = counters.loads();
+    at_every_step(counters, move |token| {
         let loads = loads.clone();
         Box::pin(async move {
             let pool = Pool::new(4);
@@ -139,10 +139,10 @@ fn a_pool_whose_last_handle_is_dropped() {
         load.carry().await
     }
 
-    let books = Books::of(&["pool: dropped"])
+    let counters = Counters::of(&["pool: dropped"])
         .limited("pool: dropped", 2, |load| holding(left(CancellationToken::new(), load)));
-    let loads = books.loads();
-    at_every_step(books, move |_| {
+    let loads = counters.loads();
+    at_every_step(counters, move |_| {
         let loads = loads.clone();
         Box::pin(async move {
             let pool = Pool::new(3);

@@ -13,7 +13,7 @@ use tracing::{
 };
 
 use crate::{
-    books::{Books, holding},
+    counters::{Counters, holding},
     load::{Failed, Load, Loads, turn},
 };
 use testkit::watched;
@@ -46,7 +46,7 @@ const CALLS: [Call; 8] = [
 enum Panics {
     Never,
     At(Call),
-    /// At this call, of any kind, and at none after it.
+    /// Only at the call with this number, of any kind.
     Once(usize),
 }
 
@@ -242,7 +242,7 @@ async fn all(loads: Loads) -> String {
     came_to.join("\n")
 }
 
-fn books() -> Books {
+fn counters() -> Counters {
     let names = &[
         "subscriber: work",
         "subscriber: nothing",
@@ -250,39 +250,39 @@ fn books() -> Books {
         "subscriber: restarts",
         "subscriber: drop panics",
     ];
-    Books::of(names)
+    Counters::of(names)
         .limited("subscriber: work", 2, |load| holding(work(CancellationToken::new(), load)))
 }
 
 /// The results with such a subscriber, and how many calls it got.
-fn with(panics: Panics, books: &Books) -> (String, usize) {
+fn with(panics: Panics, counters: &Counters) -> (String, usize) {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| tracing::subscriber::set_global_default(Faulty).unwrap());
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     PANICS.set(Some(panics));
     CALLED.set(0);
     let came_to =
-        catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(all(books.loads()))));
+        catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(all(counters.loads()))));
     drop(runtime);
     PANICS.set(None);
     let came_to =
         came_to.unwrap_or_else(|_| panic!("{panics:?}: the panic unwinds out of the crate"));
-    books.must_balance(&format!("{panics:?}"));
+    counters.must_balance(&format!("{panics:?}"));
     (came_to, CALLED.get())
 }
 
 #[test]
 fn a_subscriber_that_panics_loses_only_its_own_records() {
     watched(|| {
-        let books = books();
-        let (well, calls) = with(Panics::Never, &books);
+        let counters = counters();
+        let (well, calls) = with(Panics::Never, &counters);
         assert!(calls > 100, "only {calls} calls of the subscriber");
         for call in CALLS {
-            let (came_to, _) = with(Panics::At(call), &books);
+            let (came_to, _) = with(Panics::At(call), &counters);
             assert_eq!(came_to, well, "panics at each {call:?}");
         }
         for number in 0..calls {
-            let (came_to, _) = with(Panics::Once(number), &books);
+            let (came_to, _) = with(Panics::Once(number), &counters);
             assert_eq!(came_to, well, "panics at call {number}");
         }
     });

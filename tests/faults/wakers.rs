@@ -21,7 +21,7 @@ use tokio_supervised::{
 };
 
 use crate::{
-    books::{Books, holding},
+    counters::{Counters, holding},
     load::{Failed, Load, Loads, turn},
 };
 use testkit::watched;
@@ -112,8 +112,8 @@ async fn sectioned(load: Load) -> Result<u32, Failed> {
     shield(Duration::from_secs(9), |token| free(token, load)).await
 }
 
-fn books() -> Books {
-    Books::of(&["wakers: limited", "wakers: free", "wakers: in a section"]).limited(
+fn counters() -> Counters {
+    Counters::of(&["wakers: limited", "wakers: free", "wakers: in a section"]).limited(
         "wakers: limited",
         1,
         |load| holding(limited(CancellationToken::new(), load)),
@@ -125,7 +125,7 @@ type Polled = Pin<Box<dyn Future<Output = ()>>>;
 type Situation = (&'static str, fn(CancellationToken, Loads) -> Polled);
 
 /// The future that is polled with the faulty waker. The runtime's own driver must not wake anything in it, by a
-/// timer or after a `yield_now`: a panic there unwinds out of `block_on`, whatever this crate does.
+/// timer or after a `yield_now`: a panic there unwinds out of `block_on`, which this crate cannot prevent.
 const SITUATIONS: [Situation; 8] = [
     ("a call", |token, loads| {
         Box::pin(async move {
@@ -227,7 +227,7 @@ fn alone(test: impl FnOnce() + Send + 'static) {
 #[test]
 fn a_waker_that_panics_or_reenters_keeps_the_counters_exact() {
     alone(|| {
-        let books = books();
+        let counters = counters();
         for (situation, start) in SITUATIONS {
             for at in [Call::Clone, Call::Wake, Call::Drop] {
                 for does in [Does::Look, Does::Panic] {
@@ -240,15 +240,15 @@ fn a_waker_that_panics_or_reenters_keeps_the_counters_exact() {
                     let before = ACTED.get();
                     runtime.block_on(async {
                         let token = CancellationToken::new();
-                        let polled = start(token.clone(), books.loads());
+                        let polled = start(token.clone(), counters.loads());
                         drive(token, polled, at, does).await;
                         for _ in 0..200 {
                             turn().await;
                         }
-                        assert_eq!(books.complaint(), None, "{when}");
+                        assert_eq!(counters.complaint(), None, "{when}");
                     });
                     drop(runtime);
-                    books.must_balance(&when);
+                    counters.must_balance(&when);
                     assert!(ACTED.get() > before, "{when}: the waker was not called");
                 }
             }
@@ -259,8 +259,8 @@ fn a_waker_that_panics_or_reenters_keeps_the_counters_exact() {
 #[test]
 fn a_group_whose_token_wakes_a_panicking_waker_is_joined() {
     alone(|| {
-        let books = books();
-        let loads = books.loads();
+        let counters = counters();
+        let loads = counters.loads();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let group = Group::new(&CancellationToken::new());
@@ -284,15 +284,15 @@ fn a_group_whose_token_wakes_a_panicking_waker_is_joined() {
             assert!(matches!(failed, Failed::Own { .. }), "{failed}");
             drop(calls);
         });
-        books.must_balance("a token that wakes");
+        counters.must_balance("a token that wakes");
     });
 }
 
 #[test]
 fn a_map_whose_token_wakes_a_panicking_waker_ends() {
     alone(|| {
-        let books = books();
-        let loads = books.loads();
+        let counters = counters();
+        let loads = counters.loads();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (sender, receiver) = std::sync::mpsc::channel();
@@ -318,7 +318,7 @@ fn a_map_whose_token_wakes_a_panicking_waker_ends() {
             assert!(matches!(failed, Failed::Own { .. }), "{failed}");
             drop(calls);
         });
-        books.must_balance("a token that wakes");
+        counters.must_balance("a token that wakes");
     });
 }
 
@@ -332,8 +332,8 @@ fn a_drain_aborts_local_tasks_despite_a_panicking_waker() {
     }
 
     alone(|| {
-        let books = Books::of(&["wakers: deaf"]);
-        let loads = books.loads();
+        let counters = Counters::of(&["wakers: deaf"]);
+        let loads = counters.loads();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (local, pool) = (LocalSet::new(), Pool::new(3));
@@ -358,15 +358,15 @@ fn a_drain_aborts_local_tasks_despite_a_panicking_waker() {
             assert_eq!(unfinished.tasks().len(), 3);
             assert!(poll(Waker::noop()), "each task is aborted");
         });
-        books.must_balance("local tasks");
+        counters.must_balance("local tasks");
     });
 }
 
 #[test]
 fn a_dropped_map_stops_its_workers_if_no_waker_can_be_cloned() {
     alone(|| {
-        let books = books();
-        let loads = books.loads();
+        let counters = counters();
+        let loads = counters.loads();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let items = [loads.held(), loads.held()];
@@ -375,22 +375,22 @@ fn a_dropped_map_stops_its_workers_if_no_waker_can_be_cloned() {
             let poll = || mapped.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
             catch_unwind(AssertUnwindSafe(poll)).unwrap_err();
             turn().await;
-            assert!(books.complaint().is_some(), "it runs");
+            assert!(counters.complaint().is_some(), "it runs");
             drop(mapped);
             for _ in 0..20 {
                 turn().await;
             }
-            assert_eq!(books.complaint(), None);
+            assert_eq!(counters.complaint(), None);
         });
-        books.must_balance("a map that is dropped");
+        counters.must_balance("a map that is dropped");
     });
 }
 
 #[test]
 fn releasing_a_permit_to_a_panicking_waker_keeps_the_result() {
     alone(|| {
-        let books = books();
-        let loads = books.loads();
+        let counters = counters();
+        let loads = counters.loads();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let token = CancellationToken::new();
@@ -402,7 +402,7 @@ fn releasing_a_permit_to_a_panicking_waker_keeps_the_result() {
             assert_eq!(group.join().await.unwrap(), [3]);
             assert_eq!(waits.await.unwrap(), 1);
         });
-        books.must_balance("a permit that wakes");
+        counters.must_balance("a permit that wakes");
     });
 }
 

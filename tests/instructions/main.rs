@@ -14,7 +14,7 @@
 //!    program of exactly its own version, which takes longer to build than these cases take to run.
 //! 4. Valgrind's processor has no counter that `quanta` trusts, on any machine: the clock is that of the operating
 //!    system here, and is read twice a run.
-//! 5. The allocator behaves the same whatever was allocated before: with the system's allocator, the same spawn
+//! 5. The allocator does not depend on earlier allocations: with the system's allocator, the same spawn
 //!    takes 7 % more or less, depending on the heap.
 //! 6. Timed wake-ups (the watch of a map, a timer) may fall into a count or not. A case that seems too expensive is
 //!    counted again, up to [`COUNTS`] times, and the minimum is used. A real regression shows each time.

@@ -1,4 +1,4 @@
-//! A NATS server with its store in a folder, which it finds again when it is started anew.
+//! A NATS server with its store in a folder, which survives a restart.
 
 use std::{
     fs,
@@ -29,7 +29,7 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Starts it on a port of its choice.
+    /// Starts a server on a free port.
     pub(crate) fn start(tools: &Tools, place: &Path) -> Self {
         let mut broker = Self {
             server: None,
@@ -41,7 +41,7 @@ impl Broker {
         broker.run();
         let server = broker.server.as_ref().unwrap();
         let ports = place.join(format!("nats-server_{}.ports", server.child.id()));
-        until("the broker says where it listens", LIMIT, || {
+        until("the broker reports its port", LIMIT, || {
             let said = fs::read_to_string(&ports).unwrap_or_default();
             let port = said.split("127.0.0.1:").nth(1).and_then(|it| it.split('"').next());
             broker.port = port.and_then(|port| port.parse().ok()).unwrap_or(0);
@@ -50,7 +50,7 @@ impl Broker {
         broker
     }
 
-    /// Starts it, again on the port that it had.
+    /// Starts the server, on the previous port if it had one.
     pub(crate) fn run(&mut self) {
         let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
         let mut command = command(&self.setpriv, Signal::SIGKILL, &self.program);
@@ -60,7 +60,7 @@ impl Broker {
         self.server = Some(Running::start(command, Signal::SIGKILL));
     }
 
-    /// Ends it in the middle of whatever it does.
+    /// Kills the server.
     pub(crate) fn kill(&mut self) {
         self.server = None;
     }
@@ -70,10 +70,10 @@ impl Broker {
     }
 }
 
-/// What the broker keeps, as another client sees it.
+/// The broker's streams, as a separate client sees them.
 pub(crate) struct Kept(Context);
 
-/// A message among the dead.
+/// A dead letter.
 #[derive(Debug)]
 pub(crate) struct Dead {
     pub(crate) id: String,
@@ -90,27 +90,27 @@ impl Kept {
         Self(context)
     }
 
-    /// Puts one order into the queue, and waits until it is stored.
+    /// Publishes one order, and waits until it is stored.
     pub(crate) async fn publish(&self, order: usize) {
         let message = PublishMessage::build().message_id(order.to_string());
         let message = message.payload(format!("{order} 2 20").into());
         self.0.send_publish("orders.new", message).await.unwrap().await.unwrap();
     }
 
-    /// How many orders are in the queue; `None` while the broker does not say.
+    /// Returns the number of orders in the queue; `None` while the broker does not answer.
     pub(crate) async fn waiting(&self) -> Option<u64> {
         let stream = self.0.get_stream("ORDERS").await.ok()?;
         Some(stream.cached_info().state.messages)
     }
 
-    /// How many messages have been delivered, each as often as it was.
+    /// Returns the number of deliveries, including redeliveries.
     pub(crate) async fn delivered(&self) -> Option<u64> {
         let stream = self.0.get_stream("ORDERS").await.ok()?;
         let workers: consumer::PullConsumer = stream.get_consumer("workers").await.ok()?;
         Some(workers.cached_info().delivered.consumer_sequence)
     }
 
-    /// How many messages are still to be delivered, or are with a worker.
+    /// Returns the number of messages that are undelivered or unacknowledged.
     pub(crate) async fn unsettled(&self) -> Option<u64> {
         let stream = self.0.get_stream("ORDERS").await.ok()?;
         let workers: consumer::PullConsumer = stream.get_consumer("workers").await.ok()?;
@@ -118,13 +118,13 @@ impl Kept {
         Some(info.num_pending + u64::try_from(info.num_ack_pending).unwrap())
     }
 
-    /// Takes away what the broker knows of deliveries and acknowledgements.
+    /// Deletes the consumer, and with it all deliveries and acknowledgements.
     pub(crate) async fn forget_consumer(&self) {
         let stream = self.0.get_stream("ORDERS").await.unwrap();
         stream.delete_consumer("workers").await.unwrap();
     }
 
-    /// What the broker says of the queue and its consumer, for a test that fails.
+    /// Describes the queue and its consumer, for the message of a failing test.
     pub(crate) async fn state(&self) -> String {
         let Ok(stream) = self.0.get_stream("ORDERS").await else { return "no stream".into() };
         let workers = stream.get_consumer::<consumer::pull::Config>("workers").await;
@@ -132,7 +132,7 @@ impl Kept {
         format!("{:#?}\n{workers:#?}", stream.cached_info().state)
     }
 
-    /// How many messages are among the dead; `None` while the broker does not say.
+    /// Returns the number of dead letters; `None` while the broker does not answer.
     pub(crate) async fn given_up(&self) -> Option<u64> {
         Some(self.0.get_stream("ORDERS_DEAD").await.ok()?.cached_info().state.messages)
     }

@@ -1,4 +1,4 @@
-//! A process that does not outlive its test, whatever becomes of it.
+//! A child process that never outlives its test.
 
 use std::{
     path::Path,
@@ -13,28 +13,28 @@ use nix::{
     unistd::{Pid, Uid},
 };
 
-/// Longer than the long form takes on a machine under load; a process that is there after that is killed.
+/// A process that still runs after this time is killed. Longer than the long form takes on a machine under load.
 const WATCHDOG: Duration = Duration::from_secs(900);
 
-/// How long a server may take to end by itself before it is killed.
+/// How long a server may take to stop before it is killed.
 const ENDING: Duration = Duration::from_secs(10);
 
 pub(crate) struct Running {
     pub(crate) child: Child,
-    /// What it is asked to end with; `SIGKILL` for one that leaves nothing behind.
+    /// The signal that stops it; `SIGKILL` if it has nothing to clean up.
     last: Signal,
-    /// Dropped with it: its watchdog ends then.
+    /// Its drop ends the watchdog.
     _ended: Sender<()>,
 }
 
-/// A command that ends with the thread that starts it, also where that is killed.
+/// Returns a command whose process ends with the thread that starts it, even if that is killed.
 pub(crate) fn command(setpriv: &Path, last: Signal, program: &Path) -> Command {
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", last.as_str(), "--"]).arg(program);
     command
 }
 
-/// The same as nobody, where the test is root: PostgreSQL refuses to be.
+/// Like [`command`], as the user `nobody` if the test runs as root, which PostgreSQL refuses.
 pub(crate) fn as_nobody(setpriv: &Path, last: Signal, program: &Path) -> Command {
     if !Uid::effective().is_root() {
         return command(setpriv, last, program);
@@ -62,14 +62,14 @@ impl Running {
         kill(pid(&self.child), signal).unwrap();
     }
 
-    /// Waits for the end, and kills what does not come to it.
+    /// Waits for the end, and kills the process at `limit`.
     pub(crate) fn end(&mut self, limit: Duration) -> Option<ExitStatus> {
-        let begun = Instant::now();
-        while begun.elapsed() < limit {
+        let started = Instant::now();
+        while started.elapsed() < limit {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return Some(status);
             }
-            // Nobody tells of a child's end without taking all signals of the process.
+            // Polled: waiting for SIGCHLD would take the signals of the whole test process.
             pause(Duration::from_millis(2));
         }
         _ = self.child.kill();
@@ -91,16 +91,16 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().unwrap())
 }
 
-/// Waits until it is so: what servers keep has no way to tell that it has changed.
+/// Polls until `is_so` is true: the servers do not notify of changes.
 pub(crate) fn until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
+    let started = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < limit, "it never comes to it: {what}");
+        assert!(started.elapsed() < limit, "timed out: {what}");
         pause(Duration::from_millis(5));
     }
 }
 
-/// Lets a time pass on the test's own thread: between two looks, or while something is measured.
+/// Sleeps on the test's thread: between two polls, or during a measurement.
 #[expect(clippy::disallowed_methods, reason = "no task runs on this thread meanwhile")]
 pub(crate) fn pause(time: Duration) {
     thread::sleep(time);

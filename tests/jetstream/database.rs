@@ -1,4 +1,4 @@
-//! A PostgreSQL server with its data in a folder, reached by a socket there.
+//! A PostgreSQL server with its data and its socket in a folder.
 
 use std::{
     fs::File,
@@ -54,24 +54,24 @@ impl Database {
     pub(crate) fn run(&mut self) {
         let mut command = as_nobody(&self.setpriv, Signal::SIGQUIT, &self.program);
         command.args(["-D", "data", "-c", "listen_addresses=", "-c", "max_connections=60"]);
-        // No loss of power is looked at here, and the disk is that of whoever runs the test.
+        // No test covers a power loss, so the disk is spared.
         command.args(["-c", "fsync=off", "-k"]).arg(&self.place);
         let command = in_place(command, &self.place);
-        // The quickest way for it that gives its shared memory back.
+        // SIGQUIT is the fastest stop that releases the shared memory.
         self.server = Some(Running::start(command, Signal::SIGQUIT));
     }
 
-    /// Ends it, with all its connections.
+    /// Stops the server and closes all its connections.
     pub(crate) fn stop(&mut self) {
         self.server = None;
     }
 
-    /// How to reach it.
+    /// Returns the connection string.
     pub(crate) fn words(&self) -> String {
         format!("host={} user=postgres", self.place.display())
     }
 
-    /// A connection, once it takes one.
+    /// Connects, as soon as the server accepts connections.
     #[expect(
         clippy::disallowed_methods,
         reason = "it ends with the client, or with the test's runtime"

@@ -1,4 +1,4 @@
-//! Processes of the example, and what they say.
+//! Processes of the example, and their output.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -19,21 +19,21 @@ use crate::{
     place::Place,
 };
 
-/// More than a worker's grace.
+/// Longer than a worker's grace.
 const ENDING: Duration = Duration::from_secs(60);
 
-/// What all workers of a test have said on standard error, also those that were killed.
+/// The standard error of all workers of a test, including killed ones.
 #[derive(Clone, Default)]
 pub(crate) struct Said(Arc<Mutex<Vec<String>>>);
 
 impl Said {
-    /// How many lines have these words.
+    /// Returns the number of lines that contain `words`.
     pub(crate) fn count(&self, words: &str) -> usize {
         let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         said.iter().filter(|line| line.contains(words)).count()
     }
 
-    /// Of those that tell of trouble, the last.
+    /// Returns the last warnings and errors.
     pub(crate) fn trouble(&self) -> Vec<String> {
         let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let trouble = said.iter().filter(|line| line.contains("WARN") || line.contains("ERROR"));
@@ -47,7 +47,7 @@ pub(crate) struct Process {
     lines: Receiver<String>,
 }
 
-/// How a process has ended.
+/// How a process ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
@@ -78,9 +78,9 @@ impl Process {
         Self { running, lines }
     }
 
-    /// Waits until it takes orders.
+    /// Waits until it accepts orders.
     pub(crate) fn ready(self) -> Self {
-        let line = self.lines.recv_timeout(ENDING).expect("it comes to be ready");
+        let line = self.lines.recv_timeout(ENDING).expect("the worker becomes ready");
         assert_eq!(line, "ready");
         self
     }
@@ -113,7 +113,7 @@ fn each_line(from: impl Read + Send + 'static, mut take: impl FnMut(String) + Se
     });
 }
 
-/// How the workers of a test are started.
+/// The arguments of the workers of a test.
 pub(crate) struct Settings {
     pub(crate) slots: u32,
     pub(crate) work_ms: u32,
@@ -135,12 +135,12 @@ impl Settings {
     }
 }
 
-/// Publishes the lines, while other things happen.
+/// Starts publishing the lines.
 pub(crate) fn publishing(place: &Place, said: &Said, lines: &str) -> Process {
     Process::start(place, said, &["publish"], Some(lines))
 }
 
-/// Publishes them, and waits until they are stored; gives what the publisher says.
+/// Publishes the lines, and waits until they are stored. Returns the report of the publisher.
 pub(crate) fn publish(place: &Place, said: &Said, lines: &str) -> String {
     let ended = publishing(place, said, lines).end();
     assert!(ended.status.success(), "{ended:?} {:#?}", said.trouble());

@@ -1,4 +1,4 @@
-//! Processes that are killed, workers and the broker: at least once each delivery, exactly once the effect.
+//! Kills workers and the broker: deliveries are at least once, effects exactly once.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -15,12 +15,12 @@ use testkit::random::Random;
 
 const WORKERS: usize = 5;
 
-/// For each step of it, at a tenth of what a machine does that has nothing else to do.
+/// The time limit of each step: ten times what an idle machine needs.
 fn limit() -> Duration {
     Duration::from_secs(60 + jobs() as u64 / 50)
 }
 
-/// Some times as long as the workers' orders may be without a word.
+/// Longer than the `ack_wait` of the workers.
 const SETTLING: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,7 +31,7 @@ enum Event {
     PublishAgain,
 }
 
-/// What happens, each with how many orders are recorded before it does.
+/// The events, each with the number of recorded orders at which it happens.
 fn events(random: &mut Random, jobs: usize) -> Vec<(usize, Event)> {
     let many = jobs / 1_000;
     let kinds = [
@@ -41,7 +41,7 @@ fn events(random: &mut Random, jobs: usize) -> Vec<(usize, Event)> {
         (Event::PublishAgain, 1),
     ];
     let each = kinds.into_iter().flat_map(|(event, count)| std::iter::repeat_n(event, count));
-    // Something is left to do after the last.
+    // The last event happens before the last order.
     let mut events: Vec<_> = each.map(|event| (random.below(jobs * 9 / 10), event)).collect();
     events.sort_by_key(|(moment, _)| *moment);
     events
@@ -54,15 +54,15 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
     let mut random = Random::from_environment();
     let (said, orders) = (Said::default(), Orders::new(jobs()));
     let settings = Settings { slots: 4, work_ms: 5, ack_wait_ms: 2_000, attempts: 5, retry_ms: 50 };
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut publishers = vec![publishing(&place, &said, &orders.lines)];
     let worker = |place: &Place| settings.worker(place, &said);
     let mut workers: Vec<_> = (0..WORKERS).map(|_| worker(&place)).collect();
 
-    let (mut kills, mut stops, mut broker_kills, mut untold) = (0, 0, 0, 0);
+    let (mut kills, mut stops, mut broker_kills, mut unreported) = (0, 0, 0, 0);
     for (moment, event) in events(&mut random, jobs()) {
         until("so many are recorded", limit(), || place.recorded() >= moment);
-        eprintln!("{:6.1?} {moment:5} recorded: {event:?}", begun.elapsed());
+        eprintln!("{:6.1?} {moment:5} recorded: {event:?}", start.elapsed());
         let chosen = random.below(WORKERS);
         match event {
             Event::Kill => {
@@ -73,9 +73,9 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
                 let ended = std::mem::replace(&mut workers[chosen], worker(&place)).stop();
                 match ended.status.code() {
                     Some(0) => {}
-                    // The broker had been killed just before, and was not told in time.
-                    Some(1) => untold += 1,
-                    // It had only just been started, and took no signals yet, nor any order.
+                    // The broker had just been killed, and did not get the report in time.
+                    Some(1) => unreported += 1,
+                    // It had just started, and handled neither signals nor orders yet.
                     None if ended.status.signal() == Some(15) => assert_eq!(ended.report, ""),
                     _ => panic!("{ended:?}"),
                 }
@@ -86,20 +86,19 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
                 place.broker.run();
                 broker_kills += 1;
             }
-            // Also of orders that are done, and that the broker has forgotten since: the database knows them.
+            // Includes finished orders that the broker has forgotten: the database has them.
             Event::PublishAgain => publishers.push(publishing(&place, &said, &orders.again)),
         }
     }
     for published in publishers.into_iter().map(Process::end) {
         assert!(published.status.success(), "{published:?} {:#?}", said.trouble());
     }
-    eprintln!("{:6.1?} all is published", begun.elapsed());
-    // A broker that is killed may also go on waiting for a word about messages that it has no more.
+    eprintln!("{:6.1?} all is published", start.elapsed());
+    // After a kill, the broker may wait for acknowledgements of messages that it no longer has.
     let missed = place.until_done(jobs(), limit(), SETTLING);
-    let took = begun.elapsed();
-    // A broker that is killed may find messages again that it had removed, beneath what its consumer remembers: they
-    // are delivered to nobody, and stay. A consumer that is made anew, as the workers do by themselves, shows
-    // them to the workers again.
+    let took = start.elapsed();
+    // After a kill, the broker may restore removed messages below its consumer's position: they stay and are not
+    // delivered. The workers create a deleted consumer again, which delivers them.
     let left = place.waiting().unwrap();
     place.forget_consumer();
     place.until_empty(limit());
@@ -109,7 +108,7 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
     let effects = place.totals();
     let lost = orders.good.len().saturating_sub(prices.len()) + orders.bad.len() - dead.len();
     eprintln!(
-        "{} jobs in {took:.1?}: {kills} workers killed, {stops} stopped ({untold} with something untold), \
+        "{} jobs in {took:.1?}: {kills} workers killed, {stops} stopped ({unreported} with something unreported), \
          broker killed {broker_kills} times; {} redeliveries, {} effects suppressed, {} given up, \
          {left} left in the stream ({missed} of them not done), lost: {lost}",
         jobs(),
@@ -118,8 +117,8 @@ fn kills_of_workers_and_broker_keep_exactly_once_effects() {
         dead.len(),
     );
     assert_eq!(lost, 0);
-    assert!(prices == orders.good, "each good order is recorded, and no other");
-    assert_eq!(effects, orders.totals(), "each had its effect once");
-    assert_eq!(dead, orders.bad, "each bad order is given up, and no other: {:#?}", place.dead());
+    assert!(prices == orders.good, "exactly the good orders are recorded");
+    assert_eq!(effects, orders.totals(), "each order has its effect once");
+    assert_eq!(dead, orders.bad, "exactly the bad orders are given up: {:#?}", place.dead());
     assert!(ended.iter().all(|it| it.status.success()), "{ended:?} {:#?}", said.trouble());
 }

@@ -19,7 +19,7 @@ fn help_lists_the_storage_and_the_exit_codes() {
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     let help = String::from_utf8(ended.stdout).unwrap();
     for said in
-        ["stream ORDERS_DEAD", "table prices", "  0  every order", "  1  of some", "  2  the"]
+        ["stream ORDERS_DEAD", "table prices", "  0  every order", "  1  the outcome", "  2  the"]
     {
         assert!(help.contains(said), "no `{said}`: {help}");
     }

@@ -1,4 +1,4 @@
-//! Work that takes longer than the broker waits, and work that is told to stop.
+//! Work that takes longer than `ack_wait`, and work that is cancelled.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn work_of_five_times_the_ack_wait_is_delivered_once() {
     }
 
     assert_eq!(place.recorded(), 3);
-    assert_eq!(place.delivered(), 3, "the broker was told in time that it goes on");
+    assert_eq!(place.delivered(), 3, "progress was reported before `ack_wait`");
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn work_that_outlasts_the_drain_is_redelivered_at_once() {
     let place = Place::new();
     let said = Said::default();
     publish(&place, &said, "1 2 20\n");
-    // By the broker's clock the second worker would have to wait until long after the test's limit.
+    // With this `ack_wait`, a redelivery by timeout would come long after the test's limit.
     let mut settings =
         Settings { slots: 2, work_ms: 9_000, ack_wait_ms: 600_000, attempts: 5, retry_ms: 10 };
     let slow = settings.worker(&place, &said).ready();

@@ -1,4 +1,4 @@
-//! Servers that are away for a while.
+//! Servers that are unreachable for a while.
 
 use std::time::Duration;
 

@@ -1,16 +1,16 @@
 //! The example `jetstream`: several of its processes at once, on a real broker and a real database, killed, stopped
 //! and counted.
 //!
-//! Both servers are started by each test, in a folder of its own and for this machine alone, and end with it.
-//! `JOBS=20000` asks for the long form, `SEED=…` for the same moments again.
+//! Each test starts both servers, in a temporary folder and on the loopback interface, and stops them.
+//! `JOBS=20000` selects the long form; `SEED=…` repeats a run.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
 mod broker;
 mod child;
 mod database;
+mod dead_letters;
 mod fleet;
-mod given_up;
 mod killed;
 
 mod lines;

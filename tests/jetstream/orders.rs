@@ -1,18 +1,18 @@
-//! Many orders, and what is to become of each.
+//! Many orders, and the expected outcome of each.
 
 use std::{collections::BTreeSet, env, fmt::Write as _};
 
-/// How many jobs: `JOBS`, else few enough for each build.
+/// Returns the number of jobs: `JOBS`, or a small default.
 pub(crate) fn jobs() -> usize {
     env::var("JOBS").ok().and_then(|jobs| jobs.parse().ok()).unwrap_or(2_000)
 }
 
-/// Orders of which every 500th panics, and every other 500th cannot be read.
+/// Orders: one in 500 panics, and one in 500 cannot be parsed.
 #[derive(Default)]
 pub(crate) struct Orders {
-    /// What is published.
+    /// The input of the publisher.
     pub(crate) lines: String,
-    /// Every fourth of them, to be published a second time: one that were lost of the others would stay so.
+    /// Every fourth line, to be published twice. Not all of them: that would hide a lost order.
     pub(crate) again: String,
     /// Ids and prices, in the order of the ids' numbers.
     pub(crate) good: Vec<(String, i64)>,
@@ -42,7 +42,7 @@ impl Orders {
         orders
     }
 
-    /// Those that can all be done.
+    /// Creates orders that all succeed.
     pub(crate) fn good(count: usize) -> Self {
         let mut orders = Self::default();
         for order in 0..count {
@@ -52,7 +52,7 @@ impl Orders {
         orders
     }
 
-    /// How many effects there are to be, and their sum.
+    /// Returns the expected number of effects, and their sum.
     pub(crate) fn totals(&self) -> (i64, i64) {
         let count = self.good.len().try_into().unwrap();
         (count, self.good.iter().map(|(_, price)| price).sum())

@@ -1,4 +1,4 @@
-//! Where a test takes place: a broker, a database, and what is known of both.
+//! The environment of a test: a broker, a database, and a client of each.
 
 use std::{
     collections::BTreeSet,
@@ -17,11 +17,11 @@ use crate::{
     tool::Tools,
 };
 
-/// A test that measures has the machine for itself.
+/// A test that measures runs alone.
 static MACHINE: RwLock<()> = RwLock::new(());
 
 pub(crate) struct Place {
-    // Dropped in this order: the folder last.
+    // The folder is dropped last.
     pub(crate) broker: Broker,
     pub(crate) database: Database,
     kept: Kept,
@@ -41,7 +41,7 @@ impl Place {
         Self::start(tools, Some(beside), None)
     }
 
-    /// The same, with no other test beside it.
+    /// Like [`new`](Self::new), without other tests in parallel.
     pub(crate) fn alone() -> Self {
         let tools = Tools::find();
         let alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
@@ -74,25 +74,25 @@ impl Place {
         }
     }
 
-    /// Connects to a database that was started anew.
+    /// Connects to the restarted database.
     pub(crate) fn reconnect(&mut self) {
         self.client = self.runtime.block_on(self.database.connect());
     }
 
-    /// How many orders are recorded; none while there is no table.
+    /// Returns the number of recorded orders; 0 if the table does not exist yet.
     pub(crate) fn recorded(&self) -> usize {
         let rows = self.client.query_one("select sum(orders)::bigint from totals", &[]);
         self.runtime.block_on(rows).map_or(0, |row| row.get::<_, i64>(0).try_into().unwrap())
     }
 
-    /// The orders that are recorded, each with its price.
+    /// Returns the recorded orders with their prices.
     pub(crate) fn prices(&self) -> Vec<(String, i64)> {
         let rows = self.client.query("select id, cents from prices order by order_number", &[]);
         let rows = self.runtime.block_on(rows).unwrap();
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
-    /// How many effects there were, and their sum.
+    /// Returns the number of effects, and their sum.
     pub(crate) fn totals(&self) -> (i64, i64) {
         let rows = "select sum(orders)::bigint, sum(cents)::bigint from totals";
         let row = self.runtime.block_on(self.client.query_one(rows, &[])).unwrap();
@@ -103,28 +103,28 @@ impl Place {
         self.runtime.block_on(self.kept.dead())
     }
 
-    /// The ids of the dead, none of which may be there twice.
+    /// Returns the ids of the dead letters. Fails if one occurs twice.
     pub(crate) fn dead_ids(&self) -> BTreeSet<String> {
         let dead = self.dead();
         let ids: BTreeSet<_> = dead.iter().map(|dead| dead.id.clone()).collect();
-        assert_eq!(ids.len(), dead.len(), "each of the dead once: {dead:#?}");
+        assert_eq!(ids.len(), dead.len(), "duplicate dead letters: {dead:#?}");
         ids
     }
 
-    /// How many messages were delivered, each as often as it was.
+    /// Returns the number of deliveries, including redeliveries.
     pub(crate) fn delivered(&self) -> u64 {
-        self.runtime.block_on(self.kept.delivered()).expect("the broker says")
+        self.runtime.block_on(self.kept.delivered()).expect("the broker answers")
     }
 
-    /// Waits until nothing is in the queue any more.
+    /// Waits until the queue is empty.
     pub(crate) fn until_empty(&self, limit: Duration) {
         if !self.within(limit, || self.waiting() == Some(0)) {
-            panic!("the queue is never empty: {}", self.runtime.block_on(self.kept.state()));
+            panic!("the queue did not become empty: {}", self.runtime.block_on(self.kept.state()));
         }
     }
 
-    /// Waits until so many orders are recorded or given up, and the broker waits for no word about any; at most so
-    /// long for each of both. Gives how many are neither.
+    /// Waits up to `limit` until `jobs` orders are recorded or given up, then up to `settling` until the broker has no
+    /// unacknowledged message. Returns the number of missing orders.
     pub(crate) fn until_done(&self, jobs: usize, limit: Duration, settling: Duration) -> usize {
         let missed = || {
             let given_up = self.runtime.block_on(self.kept.given_up())?;
@@ -132,12 +132,12 @@ impl Place {
         };
         self.within(limit, || missed() == Some(0));
         self.within(settling, || self.runtime.block_on(self.kept.unsettled()) == Some(0));
-        missed().expect("the broker says")
+        missed().expect("the broker answers")
     }
 
     fn within(&self, limit: Duration, is_so: impl Fn() -> bool) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < limit {
+        let started = Instant::now();
+        while started.elapsed() < limit {
             if is_so() {
                 return true;
             }
@@ -146,17 +146,17 @@ impl Place {
         false
     }
 
-    /// Puts one order into the queue.
+    /// Publishes one order.
     pub(crate) fn publish(&self, order: usize) {
         self.runtime.block_on(self.kept.publish(order));
     }
 
-    /// How many orders are in the queue; `None` while the broker does not say.
+    /// Returns the number of orders in the queue; `None` while the broker does not answer.
     pub(crate) fn waiting(&self) -> Option<u64> {
         self.runtime.block_on(self.kept.waiting())
     }
 
-    /// Has the broker forget what it has delivered: all that is in the queue is delivered again.
+    /// Deletes the consumer, so the broker delivers the whole queue again.
     pub(crate) fn forget_consumer(&self) {
         self.runtime.block_on(self.kept.forget_consumer());
     }

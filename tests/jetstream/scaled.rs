@@ -1,4 +1,4 @@
-//! Processes that come and go as they are asked to: each message is delivered exactly once.
+//! Starts and stops workers: each message is delivered exactly once.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::{
     place::Place,
 };
 
-/// How many workers there are, step by step.
+/// The number of workers at each step.
 const STEPS: [usize; 5] = [2, 4, 8, 4, 2];
 
 const LIMIT: Duration = Duration::from_secs(300);
@@ -27,10 +27,10 @@ fn scaling_workers_scales_throughput_without_duplicates() {
     let again = publish(&place, &said, &orders.lines);
     assert_eq!(again, format!("{0} published: {0} known, the others new", jobs()));
 
-    // An exchange of 40 ms, four at a time: at most 100 orders a second for each worker, most of them waiting.
+    // 40 ms for each order, four at a time: at most 100 orders/s for each worker, which mostly waits.
     let settings =
         Settings { slots: 4, work_ms: 40, ack_wait_ms: 30_000, attempts: 5, retry_ms: 50 };
-    // All steps together take three quarters of the orders, if each worker is as fast as it can be.
+    // At full speed, all steps together process three quarters of the orders.
     let step = Duration::from_secs_f64(jobs() as f64 * 0.75 / (100 * 20) as f64);
     let mut workers: Vec<Process> = Vec::new();
     let mut rates = Vec::new();
@@ -39,11 +39,11 @@ fn scaling_workers_scales_throughput_without_duplicates() {
         let started: Vec<_> = (0..more).map(|_| settings.worker(&place, &said)).collect();
         workers.extend(started.into_iter().map(Process::ready));
         stop_all(workers.split_off(count), &said);
-        let (begun, before) = (Instant::now(), place.recorded());
-        // What is measured is what is done in a time.
+        let (start, before) = (Instant::now(), place.recorded());
+        // Measures the orders done in this time.
         pause(step);
         let done = place.recorded() - before;
-        let rate = done as f64 / begun.elapsed().as_secs_f64();
+        let rate = done as f64 / start.elapsed().as_secs_f64();
         eprintln!("{count} workers, {} slots: {rate:.0} orders/s", count * 4);
         rates.push(rate);
     }
@@ -55,11 +55,11 @@ fn scaling_workers_scales_throughput_without_duplicates() {
     assert_eq!(place.delivered(), jobs() as u64, "each message is delivered once");
     assert_eq!(said.count("delivered again"), 0);
     assert_eq!(said.count("recorded before"), 0);
-    // Four times the workers; on a machine that has other things to do than this.
+    // With four times the workers. The bound is low because the machine may be busy.
     assert!(rates[2] > 1.5 * rates[0], "{rates:?}");
 }
 
-/// Stops them all at once; each has told what became of all that it has taken.
+/// Stops all workers at once. Each must have reported the outcome of every order.
 fn stop_all(workers: Vec<Process>, said: &Said) {
     for worker in &workers {
         worker.send(Signal::SIGTERM);

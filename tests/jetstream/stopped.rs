@@ -1,4 +1,4 @@
-//! Orders that come while a worker stops.
+//! Orders that arrive while a worker stops.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn messages_during_the_stop_of_a_worker_are_delivered_once() {
     let place = Place::new();
     let said = Said::default();
-    // By the broker's clock, what is delivered to one that is gone comes again after the test's limit.
+    // With this `ack_wait`, a message delivered to a stopped worker is redelivered after the test's limit.
     let settings =
         Settings { slots: 8, work_ms: 0, ack_wait_ms: 600_000, attempts: 5, retry_ms: 10 };
     let mut workers = Vec::from([(); 2].map(|()| settings.worker(&place, &said).ready()));
@@ -28,7 +28,7 @@ fn messages_during_the_stop_of_a_worker_are_delivered_once() {
         orders += count;
     };
     for _ in 0..6 {
-        // Few enough that both workers wait for more: their requests are open.
+        // Few enough that both workers are waiting, with open requests.
         publish(4);
         let stopping = workers.remove(0);
         stopping.send(Signal::SIGTERM);

@@ -1,20 +1,20 @@
-//! Programs of Debian's packages `nats-server` and `postgresql`.
+//! The programs of the Debian packages `nats-server` and `postgresql`.
 
 use std::path::PathBuf;
 
 use testkit::tools::find;
 
-/// Where the programs are that a test needs.
+/// The paths of the programs that the tests need.
 pub(crate) struct Tools {
     pub(crate) nats_server: PathBuf,
     pub(crate) initdb: PathBuf,
     pub(crate) postgres: PathBuf,
-    /// Of util-linux: starts a program so that it ends with the one that started it, and as somebody else.
+    /// Of util-linux: starts a program that ends with its parent, as another user.
     pub(crate) setpriv: PathBuf,
 }
 
 impl Tools {
-    /// Panics if one of them is missing.
+    /// Finds the programs. Panics if one is missing.
     pub(crate) fn find() -> Self {
         Self {
             nats_server: find(&["nats-server"]),

@@ -9,7 +9,7 @@
 mod check;
 mod ends;
 mod hundred;
-mod left_behind;
+mod leaking;
 mod message;
 mod no_leak;
 mod paused;

@@ -23,7 +23,7 @@ async fn leaves_some_of_each() {
 #[test]
 fn a_test_lists_each_task_and_the_remedy() {
     let text = redacted(&failure_of(leaves_some_of_each));
-    assert_eq!(text, include_str!("said_by_a_test.txt").trim_end(), "{text}");
+    assert_eq!(text, include_str!("test_report.txt").trim_end(), "{text}");
 }
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn a_check_lists_each_task_and_the_remedy() {
     let check = LeakCheck::new();
     kept_pool().spawn(wait_for_ever).await.unwrap();
     let text = redacted(&check.verify().await.unwrap_err().to_string());
-    assert_eq!(text, include_str!("said_by_a_check.txt").trim_end(), "{text}");
+    assert_eq!(text, include_str!("check_report.txt").trim_end(), "{text}");
 }
 
 #[tokio::test]

@@ -79,24 +79,24 @@ fn with_tasks(many: usize, look: impl FnOnce(SocketAddr)) {
 }
 
 fn see_on_the_page(address: SocketAddr, many: usize) {
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut browser = Browser::open(&format!("http://{address}/debug/tasks"));
     browser.until("document.querySelectorAll('#tasks tbody tr').length > 5");
-    let shown = begun.elapsed();
+    let shown = start.elapsed();
     let more = many - 8;
     let text = format!(
         "document.querySelector('#tasks').innerText.includes(`and ${{count({more})}} more waits`)"
     );
     browser.until(&text);
-    // What one more snapshot costs the page, which must stay free for its reader.
+    // The cost of one more snapshot: the page must stay responsive.
     let cost = browser.value(
             "fetch(here, { headers: { accept: 'application/json' } }).then((answer) => answer.text()) \
-             .then((text) => { const begun = performance.now(); show({ ...JSON.parse(text), at_unix_seconds: past.at(-1).at + 0.001 }); \
-             document.body.offsetHeight; return [text.length, performance.now() - begun]; })",
+             .then((text) => { const start = performance.now(); show({ ...JSON.parse(text), at_unix_seconds: past.at(-1).at + 0.001 }); \
+             document.body.offsetHeight; return [text.length, performance.now() - start]; })",
         );
     let (bytes, took) = (cost[0].as_u64().unwrap(), cost[1].as_f64().unwrap());
     println!(
-        "the page was there after {shown:?}; a snapshot has {bytes} bytes, and took it {took:.1} ms"
+        "the page was shown after {shown:?}; a snapshot of {bytes} bytes took it {took:.1} ms"
     );
     assert!(bytes < 200_000, "{bytes} bytes");
     assert!(took < 200.0, "{took} ms");

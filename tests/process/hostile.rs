@@ -43,7 +43,7 @@ fn a_second_signal_ends_a_blocked_error_report() {
 #[test]
 fn a_second_signal_ends_a_program_that_hangs_in_exit() {
     let mut program = start(TOKEN, "hangs in exit");
-    program.wait_for("READY").send(SIGTERM).wait_for("TOLD").send(SIGTERM);
+    program.wait_for("READY").send(SIGTERM).wait_for("CANCELLED").send(SIGTERM);
     let sent = Instant::now();
     program.end().with_code(143);
     assert!(sent.elapsed() < SOON, "{:?}", sent.elapsed());

@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod cause;
+mod configured;
+mod events;
 mod hostile;
 mod one_signal;
 mod pools;
@@ -18,7 +20,6 @@ mod spent;
 mod storm;
 mod storms;
 mod systemd;
-mod told;
 mod twice;
 
 use testkit::program::Program;

@@ -32,7 +32,7 @@ fn a_pool_that_another_task_holds_is_finished_too() {
 
 #[test]
 fn a_pool_dropped_during_the_drain_is_finished_too() {
-    let mut program = start(POOLS, "long: is let go while it is drained");
+    let mut program = start(POOLS, "long: is dropped while it drains");
     program.wait_for("LET GO").close_stdin();
     program.end().with_code(0).with_stdout("DONE\n");
 }

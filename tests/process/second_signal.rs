@@ -35,7 +35,7 @@ fn a_second_signal_ends_a_body_that_does_not_stop() {
         [(SIGTERM, SIGTERM), (SIGINT, SIGINT), (SIGINT, SIGTERM), (SIGTERM, SIGINT)]
     {
         let mut program = start(TOKEN, "never stops");
-        program.wait_for("READY").send(first).wait_for("TOLD");
+        program.wait_for("READY").send(first).wait_for("CANCELLED");
         exits_at_once(&mut program, second);
     }
 }
@@ -43,7 +43,7 @@ fn a_second_signal_ends_a_body_that_does_not_stop() {
 #[test]
 fn a_second_signal_ends_a_body_that_blocks_the_only_thread() {
     let mut program = start(CURRENT, "parks");
-    program.wait_for("READY").send(SIGINT).wait_for("TOLD");
+    program.wait_for("READY").send(SIGINT).wait_for("CANCELLED");
     exits_at_once(&mut program, SIGINT);
 }
 
@@ -57,5 +57,5 @@ fn two_kinds_of_signal_are_always_two_signals() {
 fn a_second_signal_ends_a_process_that_lingers() {
     let mut program = start(LINGERS, "obeys");
     let ended = exits_at_either(program.wait_for("READY"));
-    assert!(!ended.stdout.contains("TOLD"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("CANCELLED"), "{}", ended.stdout);
 }

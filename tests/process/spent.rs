@@ -97,7 +97,7 @@ fn the_token_fires_after_the_linger() {
     let mut program = start(LINGERS, "obeys");
     program.wait_for("READY");
     let sent = Instant::now();
-    program.send(SIGTERM).wait_for("TOLD");
+    program.send(SIGTERM).wait_for("CANCELLED");
     assert!(sent.elapsed() >= LINGER, "{:?}", sent.elapsed());
     program.end().with_code(0);
 }
@@ -107,7 +107,7 @@ fn the_linger_is_part_of_the_grace() {
     let mut program = start(LINGERS, "never stops");
     program.wait_for("READY");
     let sent = Instant::now();
-    program.send(SIGTERM).wait_for("TOLD");
+    program.send(SIGTERM).wait_for("CANCELLED");
     let signalled = Instant::now();
     program.end().with_code(75);
     assert!(sent.elapsed() >= LINGERS_GRACE, "{:?}", sent.elapsed());

@@ -15,7 +15,7 @@ use tokio_supervised::{
 };
 
 use crate::{
-    books,
+    counters,
     work::{blocks, call, foreign, item, job, member, restarted},
 };
 use testkit::{Failed, random::Random};
@@ -64,7 +64,7 @@ async fn called(random: &mut Random) {
             }
         }
     };
-    books::CALLS.ended(outcome_of(&result));
+    counters::CALLS.ended(outcome_of(&result));
 }
 
 /// Its owner drops it.
@@ -73,8 +73,8 @@ async fn dropped(random: &mut Random) {
     let run = call(&token, random.fork());
     tokio::select! {
         biased;
-        result = run => books::CALLS.ended(outcome_of(&result)),
-        () = turns(random, 4) => books::CALLS.ended(Outcome::Dropped),
+        result = run => counters::CALLS.ended(outcome_of(&result)),
+        () = turns(random, 4) => counters::CALLS.ended(Outcome::Dropped),
     }
 }
 
@@ -109,7 +109,9 @@ async fn grouped(random: &mut Random) {
     for _ in 0..random.below(8) {
         let part = random.fork();
         match random.below(4) {
-            0 => group.spawn_blocking("soak: blocks", move |_| blocks(&books::BLOCKS, part)).await,
+            0 => {
+                group.spawn_blocking("soak: blocks", move |_| blocks(&counters::BLOCKS, part)).await
+            }
             1 => group.spawn(task!("soak: foreign", timeout = "5ms", |_| foreign(part))).await,
             _ => group.spawn(move |token| member(token, part)).await,
         }
@@ -129,7 +131,7 @@ async fn pooled(pool: &Pool, random: &mut Random) {
     let part = random.fork();
     match random.below(5) {
         4 => {
-            let blocks = move |_| blocks(&books::BLOCKS_IN_A_POOL, part);
+            let blocks = move |_| blocks(&counters::BLOCKS_IN_A_POOL, part);
             pool.spawn_blocking("soak: blocks in a pool", blocks)
                 .await
                 .expect("the gate or pool is open");
@@ -168,7 +170,7 @@ async fn drained(random: &mut Random) {
 
 /// Counts the calls, from which the expected number of restarts follows.
 async fn restarting(random: &mut Random) -> Result<u64, Failed> {
-    books::RESTARTED.calls.fetch_add(1, Relaxed);
+    counters::RESTARTED.calls.fetch_add(1, Relaxed);
     let runs = Arc::new(AtomicU64::new(random.next()));
     restarted(CancellationToken::new(), runs).await
 }

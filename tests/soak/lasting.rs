@@ -25,7 +25,7 @@ use tokio_supervised::{
 
 use crate::{
     PATIENCE,
-    books::{self, Account, Entry},
+    counters::{self, Account, Entry},
     work::{THROWN, end},
 };
 use testkit::{Failed, random::Random};
@@ -119,25 +119,26 @@ impl Lasting {
             let values = timeout(PATIENCE, group.join()).await.expect("each member ends");
             let values = values.expect("no member fails").len() as u64;
             while tasks().iter().any(|task| is_lasting(task.name))
-                || books::anything_runs(books::LASTING)
+                || counters::anything_runs(counters::LASTING)
             {
                 yield_now().await;
             }
-            books::balance(books::LASTING);
+            counters::balance(counters::LASTING);
             let count = |count: &AtomicU64| count.load(Relaxed);
             let (members, relayed) = (count(&accepted.members), count(&accepted.relayed));
             assert_eq!(values, members, "a value of each member");
             let runs = [
-                ("members", members + relayed, &books::LASTING_MEMBERS),
-                ("jobs", count(&accepted.jobs), &books::LASTING_JOBS),
-                ("blocks", count(&accepted.blocks), &books::LASTING_BLOCKS),
-                ("generations", count(&accepted.generations), &books::LASTING_GENERATIONS),
+                ("members", members + relayed, &counters::LASTING_MEMBERS),
+                ("jobs", count(&accepted.jobs), &counters::LASTING_JOBS),
+                ("blocks", count(&accepted.blocks), &counters::LASTING_BLOCKS),
+                ("generations", count(&accepted.generations), &counters::LASTING_GENERATIONS),
             ];
             for (what, accepted, account) in runs {
-                assert_eq!(accepted, books::started(account), "accepted {what}, and runs");
+                assert_eq!(accepted, counters::started(account), "accepted {what}, and runs");
             }
             // The token may fire between the read of an item and its run.
-            let (read, runs) = (count(&accepted.items), books::started(&books::LASTING_ITEMS));
+            let (read, runs) =
+                (count(&accepted.items), counters::started(&counters::LASTING_ITEMS));
             assert!(runs <= read && read <= runs + ITEMS as u64, "{read} items, {runs} runs");
             check.verify().await.expect("nothing is left");
         });
@@ -198,7 +199,7 @@ async fn feed_pool(pool: Pool, mut feed: Feed) {
 
 async fn restart(mut feed: Feed) {
     while !feed.stop.is_cancelled() {
-        books::LASTING_RESTARTED.calls.fetch_add(1, Relaxed);
+        counters::LASTING_RESTARTED.calls.fetch_add(1, Relaxed);
         let runs = Arc::new(AtomicU64::new(feed.random.next()));
         _ = restarted(CancellationToken::new(), runs).await;
     }
@@ -253,7 +254,7 @@ fn generation(
     mut feed: Feed,
 ) -> Boxed {
     Box::pin(async move {
-        let entry = Entry::new(&books::LASTING_GENERATIONS);
+        let entry = Entry::new(&counters::LASTING_GENERATIONS);
         if let Some(group) = before {
             group.join().await.expect("no member fails");
         }
@@ -276,7 +277,7 @@ fn generation(
 /// A member of a group that must not fail, although the function that it calls does.
 #[supervised(name = "soak: lasting member")]
 async fn member(token: &CancellationToken, random: Random) -> Result<(), Failed> {
-    let entry = Entry::new(&books::LASTING_MEMBERS);
+    let entry = Entry::new(&counters::LASTING_MEMBERS);
     _ = call(token, random).await;
     entry.ends(Outcome::Ok);
     Ok(())
@@ -284,7 +285,7 @@ async fn member(token: &CancellationToken, random: Random) -> Result<(), Failed>
 
 #[supervised(name = "soak: lasting item")]
 async fn item(token: &CancellationToken, random: Random) -> Result<(), Failed> {
-    let entry = Entry::new(&books::LASTING_ITEMS);
+    let entry = Entry::new(&counters::LASTING_ITEMS);
     _ = call(token, random).await;
     entry.ends(Outcome::Ok);
     Ok(())
@@ -292,17 +293,17 @@ async fn item(token: &CancellationToken, random: Random) -> Result<(), Failed> {
 
 #[supervised(name = "soak: lasting call", limit = 8, timeout = "5ms")]
 async fn call(random: Random) -> Result<u64, Failed> {
-    act(&books::LASTING_CALLS, random).await
+    act(&counters::LASTING_CALLS, random).await
 }
 
 #[supervised(name = "soak: lasting job", timeout = "5ms")]
 async fn job(random: Random) -> Result<u64, Failed> {
-    act(&books::LASTING_JOBS, random).await
+    act(&counters::LASTING_JOBS, random).await
 }
 
 #[supervised(name = "soak: lasting section")]
 async fn section(mut random: Random) -> Result<u64, Failed> {
-    let entry = Entry::new(&books::LASTING_SECTIONS);
+    let entry = Entry::new(&counters::LASTING_SECTIONS);
     yield_now().await;
     entry.ends(Outcome::Ok);
     Ok(random.next())
@@ -335,7 +336,7 @@ async fn act(account: &'static Account, mut random: Random) -> Result<u64, Faile
 }
 
 fn blocks(mut random: Random) -> Result<u64, Failed> {
-    let entry = Entry::new(&books::LASTING_BLOCKS);
+    let entry = Entry::new(&counters::LASTING_BLOCKS);
     end(entry, random.below(50), random.next())
 }
 
@@ -347,7 +348,7 @@ fn blocks(mut random: Random) -> Result<u64, Failed> {
     max_restarts = "3/1h"
 )]
 async fn restarted(runs: Arc<AtomicU64>) -> Result<u64, Failed> {
-    let entry = Entry::new(&books::LASTING_RESTARTED);
+    let entry = Entry::new(&counters::LASTING_RESTARTED);
     let run = runs.fetch_add(1, Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     yield_now().await;
     end(entry, (run % 5) as usize, run)

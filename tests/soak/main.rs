@@ -22,7 +22,7 @@
 )]
 
 mod allocated;
-mod books;
+mod counters;
 mod drive;
 mod lasting;
 mod work;
@@ -87,23 +87,23 @@ fn a_service_under_full_load_has_exact_counters_and_no_leak() {
         runtime.block_on(round(&mut random, length, &mut samples, number > rounds / WARM_UP));
         watchdog.alive();
         if minutes.is_some() {
-            println!("round {number} of {rounds}: {}", books::totals(started.elapsed()));
+            println!("round {number} of {rounds}: {}", counters::totals(started.elapsed()));
             println!("{} bytes allocated, {:?} resident", allocated::bytes(), resident());
         }
     }
     // Under a sanitizer a round does little.
     for _ in 0..MORE_ROUNDS {
-        if books::each_has_run() {
+        if counters::each_has_run() {
             break;
         }
         runtime.block_on(round(&mut random, length, &mut samples, false));
         watchdog.alive();
     }
-    assert!(books::each_has_run(), "every function has run");
+    assert!(counters::each_has_run(), "every function has run");
     lasting.end();
     watchdog.alive();
     assert!(tasks().is_empty(), "nothing is left:\n{}", tasks());
-    println!("{}", books::totals(started.elapsed()));
+    println!("{}", counters::totals(started.elapsed()));
     samples.are_flat();
 }
 
@@ -129,11 +129,11 @@ async fn round(random: &mut Random, length: Duration, samples: &mut Samples, cou
     pool.drain(PATIENCE).await.expect("each task of the pool has its timeout");
     // Dropped or aborted tasks end by themselves.
     while tasks().iter().any(|task| !lasting::is_lasting(task.name))
-        || books::anything_runs(books::ROUND)
+        || counters::anything_runs(counters::ROUND)
     {
         tokio::task::yield_now().await;
     }
-    books::balance(books::ROUND);
+    counters::balance(counters::ROUND);
     check.verify().await.expect("nothing is left");
 }
 
@@ -149,7 +149,7 @@ impl Watchdog {
                     Ok(()) => {}
                     Err(mpsc::RecvTimeoutError::Disconnected) => return,
                     Err(mpsc::RecvTimeoutError::Timeout) => {
-                        eprintln!("a round hangs:\n{}\n{}", tasks(), books::report());
+                        eprintln!("a round hangs:\n{}\n{}", tasks(), counters::report());
                         std::process::abort();
                     }
                 }
@@ -175,7 +175,7 @@ impl Samples {
     fn take(&mut self) {
         self.allocated.push(allocated::bytes());
         self.resident.extend(resident());
-        self.runs.push(books::all_started());
+        self.runs.push(counters::all_started());
     }
 
     fn are_flat(&self) {

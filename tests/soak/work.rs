@@ -12,7 +12,7 @@ use std::{
 use tokio::{task::yield_now, time::sleep};
 use tokio_supervised::{CancellationToken, Outcome, shield, supervised};
 
-use crate::books::{self, Account, Entry};
+use crate::counters::{self, Account, Entry};
 use testkit::{Failed, random::Random};
 
 /// The message of panics.
@@ -49,7 +49,7 @@ async fn act(account: &'static Account, mut random: Random) -> Result<u64, Faile
 
 #[supervised(name = "soak: section")]
 async fn section(mut random: Random) -> Result<u64, Failed> {
-    let entry = Entry::new(&books::SECTIONS);
+    let entry = Entry::new(&counters::SECTIONS);
     for _ in 0..random.below(4) {
         yield_now().await;
     }
@@ -59,17 +59,17 @@ async fn section(mut random: Random) -> Result<u64, Failed> {
 
 #[supervised(name = "soak: call", limit = 8, on_full = "reject", timeout = "5ms")]
 pub(crate) async fn call(random: Random) -> Result<u64, Failed> {
-    act(&books::CALLS, random).await
+    act(&counters::CALLS, random).await
 }
 
 #[supervised(name = "soak: item", limit = 6, timeout = "5ms")]
 pub(crate) async fn item(random: Random) -> Result<u64, Failed> {
-    act(&books::ITEMS, random).await
+    act(&counters::ITEMS, random).await
 }
 
 #[supervised(name = "soak: job", limit = 12, timeout = "5ms")]
 pub(crate) async fn job(random: Random) -> Result<u64, Failed> {
-    act(&books::JOBS, random).await
+    act(&counters::JOBS, random).await
 }
 
 /// A closure on its own thread, which cannot be interrupted.
@@ -99,16 +99,16 @@ pub(crate) fn end(entry: Entry, way: usize, value: u64) -> Result<u64, Failed> {
 
 /// The body of a `task!`.
 pub(crate) async fn foreign(random: Random) -> Result<u64, Failed> {
-    act(&books::FOREIGN, random).await
+    act(&counters::FOREIGN, random).await
 }
 
 /// It ends by itself: once cancelled, it takes no more turns.
 #[supervised(name = "soak: member", timeout = "5ms", grace = "2ms")]
 pub(crate) async fn member(token: &CancellationToken, mut random: Random) -> Result<u64, Failed> {
     if random.below(4) > 0 {
-        return act(&books::MEMBERS, random).await;
+        return act(&counters::MEMBERS, random).await;
     }
-    let entry = Entry::new(&books::MEMBERS);
+    let entry = Entry::new(&counters::MEMBERS);
     while !token.is_cancelled() && random.below(20) > 0 {
         yield_now().await;
     }
@@ -125,7 +125,7 @@ pub(crate) async fn member(token: &CancellationToken, mut random: Random) -> Res
     max_restarts = "3/1h"
 )]
 pub(crate) async fn restarted(runs: Arc<AtomicU64>) -> Result<u64, Failed> {
-    let entry = Entry::new(&books::RESTARTED);
+    let entry = Entry::new(&counters::RESTARTED);
     // Each run continues with the random numbers of the previous one.
     let run = runs.fetch_add(1, Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     yield_now().await;

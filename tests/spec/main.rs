@@ -1,5 +1,5 @@
-//! What the crates promise: one behaviour a test (`behaviour`), the pieces composed (`composition`), and the rules of
-//! the sources that no lint knows (`house`).
+//! The specification of the crates: single behaviours (`behaviour`), combinations (`composition`), and the rules of the
+//! sources that no lint covers (`house`).
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,5 +8,5 @@ mod composition;
 mod fixtures;
 mod house;
 
-// `hygiene` names itself by its path from the root; in `tests/edition_2021` it is there.
+// `hygiene` refers to itself by its path from the crate root, where `tests/edition_2021` has it.
 use behaviour::hygiene;

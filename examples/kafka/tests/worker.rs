@@ -42,14 +42,14 @@ impl Worker {
     pub(crate) fn start(cluster: &Cluster, folder: &Path, name: &str, work: Duration) -> Self {
         let done = folder.join(DONE).join(name);
         fs::create_dir_all(folder.join(DONE)).unwrap();
-        let told = folder.join(name);
+        let log = folder.join(name);
         let mut child = Command::new(env!("CARGO_BIN_EXE_kafka_workers"))
             .args(["--brokers", &cluster.brokers(), "--topic", TOPIC, "--session-ms", "6000"])
             .args(["--work-ms", &work.as_millis().to_string(), "--done"])
             .arg(&done)
             .env("RUST_BACKTRACE", "0")
             .stdout(Stdio::piped())
-            .stderr(File::create(&told).unwrap())
+            .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -66,9 +66,9 @@ impl Worker {
 
     /// Waits until it has done so much more.
     pub(crate) fn does(&self, more: usize) {
-        let (begun, wanted) = (Instant::now(), self.lines().len() + more);
+        let (started, wanted) = (Instant::now(), self.lines().len() + more);
         while self.lines().len() < wanted {
-            assert!(begun.elapsed() < WATCHDOG, "{} of {wanted}", self.lines().len());
+            assert!(started.elapsed() < WATCHDOG, "{} of {wanted}", self.lines().len());
             look_again();
         }
     }
@@ -76,12 +76,12 @@ impl Worker {
     /// When cancelled, it leaves the group in order.
     pub(crate) fn leaves(mut self) {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
-        let begun = Instant::now();
+        let started = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(begun.elapsed() < WATCHDOG, "it does not stop");
+            assert!(started.elapsed() < WATCHDOG, "it does not stop");
             look_again();
         };
         assert_eq!(status.code(), Some(0));
@@ -104,8 +104,8 @@ impl Drop for Worker {
 /// How often the cluster refused the commit of a revoked partition. The mock refuses it during a rebalance, which a
 /// broker accepts.
 pub(crate) fn refusals(folder: &Path, members: &[&str]) -> usize {
-    let told = members.iter().map(|member| fs::read_to_string(folder.join(member)).unwrap());
-    told.map(|told| told.matches("could not be committed").count()).sum()
+    let logs = members.iter().map(|member| fs::read_to_string(folder.join(member)).unwrap());
+    logs.map(|log| log.matches("could not be committed").count()).sum()
 }
 
 /// How often each message was done, by partition and offset, in all files of a folder.
@@ -123,13 +123,13 @@ pub(crate) fn done(folder: &Path) -> HashMap<String, usize> {
 
 /// Waits until so many different messages are done.
 pub(crate) fn until_done(folder: &Path, messages: usize) -> HashMap<String, usize> {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         let done = done(folder);
         if done.len() >= messages {
             return done;
         }
-        assert!(begun.elapsed() < WATCHDOG, "{} of {messages}", done.len());
+        assert!(started.elapsed() < WATCHDOG, "{} of {messages}", done.len());
         look_again();
     }
 }

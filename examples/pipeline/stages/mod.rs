@@ -89,7 +89,7 @@ pub(crate) async fn run(
     group.join().await.map(drop)
 }
 
-/// Why not every line was written.
+/// The reason why some lines were not written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PipelineError {
     /// Errors of a stage's boundary: a panic, the cancellation.

@@ -12,7 +12,7 @@ use super::{LONGEST, Line, PipelineError, Progress};
 use crate::inlet::AllStarted;
 
 /// Reads lines until the input ends or the token fires. A line that was already read is passed on.
-#[supervised(name = "read", grace = "5s")]
+#[supervised(name = "read", on_cancel = "cooperate", grace = "5s")]
 pub(super) async fn read<R>(
     token: &CancellationToken,
     all_started: AllStarted,

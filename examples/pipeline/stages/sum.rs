@@ -1,4 +1,4 @@
-//! Puts the checksum between the cells.
+//! Adds the checksum to the cells.
 
 use tokio::sync::mpsc::Sender;
 use tokio_supervised::supervised;

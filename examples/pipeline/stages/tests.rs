@@ -215,7 +215,7 @@ async fn the_token_stops_the_source_and_the_channels_are_drained() {
     let (pipeline, output, feeding) = stalled().await;
     pipeline.token.cancel();
     let reading = tokio::spawn(all_of(output));
-    let begun = Instant::now();
+    let started = Instant::now();
     feeding.await.unwrap();
     let text = reading.await.unwrap();
     let (result, read, written) = pipeline.end().await;
@@ -223,19 +223,19 @@ async fn the_token_stops_the_source_and_the_channels_are_drained() {
     assert_eq!(read, 3 * CAPACITY as u64 + 4);
     assert_eq!((written, text.lines().count() as u64), (read, read));
     assert!(text.ends_with('\n'), "no half line");
-    assert!(begun.elapsed() < Duration::from_secs(1), "the grace was not awaited");
+    assert!(started.elapsed() < Duration::from_secs(1), "the grace was not awaited");
 }
 
 #[supervised::test(start_paused = true)]
 async fn a_blocked_output_takes_no_longer_than_the_grace() {
     let (pipeline, output, feeding) = stalled().await;
     pipeline.token.cancel();
-    let begun = Instant::now();
+    let started = Instant::now();
     feeding.await.unwrap();
     let (result, _, written) = pipeline.end().await;
     assert!(is_cancelled(&result), "{result:?}");
     assert_eq!(written, 0);
-    let took = begun.elapsed();
+    let took = started.elapsed();
     assert!((5_000..5_010).contains(&took.as_millis()), "{took:?}");
     drop(output);
 }
@@ -248,11 +248,11 @@ async fn a_read_that_waits_for_a_line_stops_at_once() {
     input.write_all(b"key\tvalue\nhalf a li").await.unwrap();
     let mut line = [0; "key\t1d775834\tvalue\n".len()];
     output.read_exact(&mut line).await.unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     pipeline.token.cancel();
     let (result, read, written) = pipeline.end().await;
     assert!(is_cancelled(&result), "{result:?}");
-    assert_eq!((read, written, begun.elapsed()), (1, 1, Duration::ZERO));
+    assert_eq!((read, written, started.elapsed()), (1, 1, Duration::ZERO));
     assert_eq!(all_of(output).await, "");
 }
 

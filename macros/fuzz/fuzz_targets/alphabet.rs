@@ -21,7 +21,7 @@ static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
     async fn pub const unsafe extern default self Self mut ref where impl dyn for in move let if
     else match while loop break continue return await yield try struct enum trait mod use static
     type super crate as true macro_rules union gen safe raw _ a b c f T work main token name limit
-    on_full timeout on_cancel grace restart backoff max_restarts allow linger flavor worker_threads
+    on_full timeout on_cancel grace restart restart_if backoff max_restarts every log allow linger signals flavor worker_threads
     detached_spawn blocking_sleep no_exit unused_token CancellationToken Result Option Vec Box
     String u32 Send Error tokio std core task spawn spawn_local spawn_blocking block_on
     block_in_place Handle Runtime JoinSet current thread sleep time select pin join test doc cfg

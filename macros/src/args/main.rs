@@ -7,14 +7,18 @@ use syn::Path;
 use super::{
     allow::{ALLOW, Allow},
     flavor::{self, Flavor},
-    list::{Arguments, KnownKey},
+    list::{Argument, Arguments, KnownKey},
     values::{self, Duration, Zero},
 };
-use crate::{diagnostics::Diagnostics, syntax::runtime_item};
+use crate::{
+    diagnostics::{Diagnostics, nearest, quoted},
+    syntax::runtime_item,
+};
 
 const KNOWN: &[KnownKey] = &[
     KnownKey::value("grace", "\"25s\""),
     KnownKey::value("linger", "\"5s\""),
+    KnownKey::value("signals", "\"int term\""),
     flavor::FLAVOR,
     flavor::WORKER_THREADS,
     ALLOW,
@@ -26,6 +30,7 @@ pub(crate) struct MainArgs {
     pub(crate) allow: Allow,
     grace: Option<Duration>,
     linger: Option<TokenStream>,
+    signals: Option<Vec<&'static str>>,
     flavor: Flavor,
 }
 
@@ -35,10 +40,22 @@ impl MainArgs {
         let krate = values::krate(&mut given, diagnostics);
         let args = Self {
             grace: given.take("grace").and_then(|argument| {
-                values::duration(&argument, Zero::Refused, &krate, diagnostics)
+                values::duration(
+                    &argument,
+                    Zero::Refused,
+                    "`Main::new().grace(…)`",
+                    &krate,
+                    diagnostics,
+                )
             }),
             linger: given.take("linger").and_then(|argument| {
-                let linger = values::duration(&argument, Zero::Allowed, &krate, diagnostics)?;
+                let linger = values::duration(
+                    &argument,
+                    Zero::Allowed,
+                    "`Main::new().linger(…)`",
+                    &krate,
+                    diagnostics,
+                )?;
                 // The compiler reports the error at the argument, if it is not shorter than the grace.
                 let place = argument.key.span();
                 let add = runtime_item(&krate, quote!(::__private::MainOptions::linger), place);
@@ -46,6 +63,7 @@ impl MainArgs {
                 let given = quote_spanned!(place=> (#options, #linger));
                 Some(quote!(#add #given))
             }),
+            signals: given.take("signals").and_then(|argument| signals(&argument, diagnostics)),
             flavor: Flavor::take(&mut given, Flavor::MULTI_THREAD, &krate, diagnostics),
             allow: Allow::take(&mut given, diagnostics),
             krate,
@@ -60,12 +78,17 @@ impl MainArgs {
         let grace = self.grace.iter();
         let linger = self.linger.iter();
         let flavor = self.flavor.options();
+        let signals = self.signals.iter().map(|signals| {
+            let signals = signals.iter().map(|name| Ident::new(name, Span::mixed_site()));
+            quote!(&[#(#krate::Signal::#signals),*])
+        });
         let options = options_ident();
         quote! {{
             const TOKIO_SUPERVISED_OPTIONS: #krate::__private::MainOptions =
                 {
                     let #options = #krate::__private::MainOptions::DEFAULT
                         #(.grace(#grace))*
+                        #(.signals(#signals))*
                         #flavor;
                     #(let #options = #linger;)*
                     #options
@@ -73,6 +96,47 @@ impl MainArgs {
             TOKIO_SUPERVISED_OPTIONS
         }}
     }
+}
+
+/// The words of `signals`, and the variants of `Signal` that they stand for.
+const SIGNALS: [(&str, &str); 3] = [("int", "Interrupt"), ("term", "Terminate"), ("hup", "Hangup")];
+
+/// `"int term hup"`.
+fn signals(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<Vec<&'static str>> {
+    let text = values::text(argument, diagnostics)?;
+    let written = text.value();
+    let mut signals = Vec::new();
+    for word in written.split_whitespace() {
+        let Some((_, signal)) = SIGNALS.iter().find(|(name, _)| *name == word) else {
+            let names = SIGNALS.map(|(name, _)| name);
+            let lower = word.to_lowercase();
+            let meant = nearest(lower.strip_prefix("sig").unwrap_or(&lower), &names)
+                .map(|name| format!("; did you mean `{name}`?"))
+                .unwrap_or_default();
+            diagnostics.refuse(
+                &text,
+                format!(
+                    "`signals` does not know `{word}`{meant}\nhelp: write some of {}, as in `signals = \"int term\"`",
+                    quoted(&names)
+                ),
+            );
+            return None;
+        };
+        if signals.contains(signal) {
+            diagnostics
+                .refuse(&text, format!("`signals` names `{word}` twice\nhelp: keep one of them"));
+            return None;
+        }
+        signals.push(*signal);
+    }
+    if signals.is_empty() {
+        diagnostics.refuse(
+            &text,
+            "`signals` names no signal, and nothing would start a shutdown\nhelp: write `signals = \"int term\"`, or leave it out",
+        );
+        return None;
+    }
+    Some(signals)
 }
 
 /// The options so far, under a name that the user's expressions cannot see.

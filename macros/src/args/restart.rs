@@ -1,8 +1,8 @@
-//! `restart`, `backoff` and `max_restarts`.
+//! `restart`, `restart_if`, `backoff` and `max_restarts`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Expr, Lit, Path};
+use syn::{Expr, ExprPath, Lit, Path};
 
 use super::{
     list::{Argument, Arguments, Keyed},
@@ -14,6 +14,7 @@ use crate::{diagnostics::Diagnostics, syntax::literal};
 pub(crate) struct Restart {
     was_given: bool,
     after: Option<After>,
+    restart_if: Option<Keyed<Option<ExprPath>>>,
     backoff: Option<Keyed<Option<Backoff>>>,
     max_restarts: Option<Keyed<Option<Rate>>>,
 }
@@ -63,6 +64,10 @@ impl Restart {
                 let choices = [("on-failure", After::Failure), ("always", After::AnyEnd)];
                 values::choice(&argument, &choices, diagnostics)
             }),
+            restart_if: given.take("restart_if").map(|argument| Keyed {
+                value: values::item_path(&argument, diagnostics),
+                key: argument.key,
+            }),
             backoff: given.take("backoff").map(|argument| Keyed {
                 value: backoff(&argument, krate, diagnostics),
                 key: argument.key,
@@ -83,6 +88,12 @@ impl Restart {
             self.backoff.as_ref().map(|given| &given.key),
             self.max_restarts.as_ref().map(|given| &given.key),
         ];
+        if let Some(key) = self.filter_key() {
+            diagnostics.refuse(
+                key,
+                "`restart_if` has no restarts to filter\nhelp: add `restart = \"on-failure\"`, or remove it",
+            );
+        }
         for key in keys.into_iter().flatten() {
             diagnostics.refuse(
                 key,
@@ -100,6 +111,16 @@ impl Restart {
     /// The ends after which it runs again; none without a `restart`, or if its value was refused.
     pub(crate) fn after(&self) -> Option<After> {
         self.after
+    }
+
+    /// The key of `restart_if`, if it was given.
+    pub(crate) fn filter_key(&self) -> Option<&Ident> {
+        self.restart_if.as_ref().map(|given| &given.key)
+    }
+
+    /// The function that `restart_if` names.
+    pub(crate) fn filter(&self) -> Option<&ExprPath> {
+        self.restart_if.as_ref()?.value.as_ref()
     }
 
     pub(super) fn backoff(&self) -> Option<&Backoff> {

@@ -1,5 +1,7 @@
 //! The exit story: one paragraph on how a run stops, for the function's documentation.
 
+use quote::ToTokens;
+
 use super::{
     defaults,
     restart::{After, Backoff},
@@ -34,15 +36,26 @@ impl TaskArgs {
             Grace::Never => add("Stops by itself when the token fires, however long that takes."),
         }
         let restarts = self.restart.after();
+        let recurs = self.recurs();
         if let Some(timeout) = &self.timeout {
-            let who = if restarts.is_some() { "Each run times" } else { "Times" };
+            let who = if recurs { "Each run times" } else { "Times" };
             add(&format!("{who} out after {}.", duration(timeout)));
+        }
+        if let Some(interval) = self.every() {
+            let failure = if restarts.is_some() { "" } else { " A failed run is the last." };
+            add(&format!("Runs every {}, once at a time.{failure}", duration(interval)));
         }
         if let Some(after) = restarts {
             let after = match after {
                 After::Failure => "a failure",
                 After::AnyEnd => "any end but a cancellation",
             };
+            let filter = self.restart.filter().map_or_else(String::new, |path| {
+                format!(
+                    " (after an error only if {} accepts it)",
+                    code(&path.to_token_stream().to_string())
+                )
+            });
             let backoff = backoff(self.restart.backoff().unwrap_or(&defaults::BACKOFF));
             let rate = self.restart.max_restarts().unwrap_or(&defaults::MAX_RESTARTS);
             let times = match rate.restarts {
@@ -50,12 +63,14 @@ impl TaskArgs {
                 many => format!("{many} times"),
             };
             let window = rate.window;
-            add(&format!("Restarts after {after}, {backoff} later, at most {times} in {window}."));
+            add(&format!(
+                "Restarts after {after}{filter}, {backoff} later, at most {times} in {window}."
+            ));
         }
-        add(match (returns_unit, restarts) {
+        add(match (returns_unit, recurs) {
             (true, _) => "A panic is logged and counted.",
-            (false, None) => "A panic becomes an `Err`.",
-            (false, Some(_)) => "A panic of the last run becomes an `Err`.",
+            (false, false) => "A panic becomes an `Err`.",
+            (false, true) => "A panic of the last run becomes an `Err`.",
         });
         story
     }
@@ -82,11 +97,15 @@ fn backoff(backoff: &Backoff) -> String {
     }
 }
 
-/// A constant as it is written, without the spaces that printed tokens have.
 fn constant(constant: &Constant) -> String {
+    code(constant.written())
+}
+
+/// Code as it is written, without the spaces that printed tokens have.
+fn code(written: &str) -> String {
     const SPACED: [(&str, &str); 6] =
         [(" :: ", "::"), (" (", "("), ("( ", "("), (" )", ")"), (" . ", "."), (" ,", ",")];
-    let written = constant.written().to_owned();
+    let written = written.to_owned();
     let tight = SPACED.iter().fold(written, |text, (spaced, tight)| text.replace(spaced, tight));
     format!("`{tight}`")
 }
@@ -182,6 +201,33 @@ mod tests {
             story("restart = \"always\", backoff = WAITS, max_restarts = \"1/500ms\"", FALLIBLE),
             "**Supervised.** Stops at its next `.await` when the token fires. \
              Restarts after any end but a cancellation, `WAITS` later, at most once in 500 ms. \
+             A panic of the last run becomes an `Err`.",
+        );
+    }
+
+    #[test]
+    fn the_story_names_the_filter_of_errors() {
+        assert_eq!(
+            story("restart = \"on-failure\", restart_if = Error::is_transient", FALLIBLE),
+            "**Supervised.** Stops at its next `.await` when the token fires. \
+             Restarts after a failure (after an error only if `Error::is_transient` accepts it), \
+             100 ms to 30 s later, at most 5 times in 1 min. A panic of the last run becomes an `Err`.",
+        );
+    }
+
+    #[test]
+    fn the_story_names_the_interval() {
+        assert_eq!(
+            story("every = \"30s\"", FALLIBLE),
+            "**Supervised.** Stops at its next `.await` when the token fires. \
+             Runs every 30 s, once at a time. A failed run is the last. \
+             A panic of the last run becomes an `Err`.",
+        );
+        assert_eq!(
+            story("every = PERIOD, restart = \"on-failure\", timeout = \"5s\"", FALLIBLE),
+            "**Supervised.** Stops at its next `.await` when the token fires. \
+             Each run times out after 5 s. Runs every `PERIOD`, once at a time. \
+             Restarts after a failure, 100 ms to 30 s later, at most 5 times in 1 min. \
              A panic of the last run becomes an `Err`.",
         );
     }

@@ -22,15 +22,18 @@ const FUNCTION_KEYS: &[KnownKey] = &[
     ON_CANCEL,
     GRACE,
     RESTART,
+    RESTART_IF,
     BACKOFF,
     MAX_RESTARTS,
+    EVERY,
+    LOG,
     KnownKey::value("token", "shutdown"),
     ALLOW,
     CRATE,
 ];
 
 /// The arguments of `task!`: its name comes first, and its closure names the token.
-const TASK_KEYS: &[KnownKey] = &[LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, ALLOW, CRATE];
+const TASK_KEYS: &[KnownKey] = &[LIMIT, ON_FULL, TIMEOUT, ON_CANCEL, GRACE, LOG, ALLOW, CRATE];
 
 const NAME: KnownKey = KnownKey::value("name", "\"worker\"");
 const LIMIT: KnownKey = KnownKey::value("limit", "16");
@@ -39,8 +42,11 @@ const TIMEOUT: KnownKey = KnownKey::value("timeout", "\"10s\"");
 const ON_CANCEL: KnownKey = KnownKey::value("on_cancel", "\"cooperate\"");
 const GRACE: KnownKey = KnownKey::value("grace", "\"5s\"");
 const RESTART: KnownKey = KnownKey::value("restart", "\"on-failure\"");
+const RESTART_IF: KnownKey = KnownKey::value("restart_if", "is_transient");
 const BACKOFF: KnownKey = KnownKey::value("backoff", "\"100ms..30s\"");
 const MAX_RESTARTS: KnownKey = KnownKey::value("max_restarts", "\"5/1m\"");
+const EVERY: KnownKey = KnownKey::value("every", "\"30s\"");
+const LOG: KnownKey = KnownKey::value("log", "\"warn\"");
 const CRATE: KnownKey = KnownKey::value("crate", "\"::my_crate::supervised\"");
 
 /// How a call is treated if every permit is taken.
@@ -57,11 +63,23 @@ pub(crate) enum OnCancel {
     Cooperate,
 }
 
+/// The level at which a failure is logged that no one awaits.
+#[derive(Clone, Copy)]
+enum FailureLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Off,
+}
+
 /// The arguments, validated one by one.
 pub(crate) struct TaskArgs {
     pub(crate) krate: Path,
     token: Option<Keyed<Ident>>,
     pub(crate) restart: Restart,
+    /// `Some(None)` if its value was refused.
+    every: Option<Option<Duration>>,
     pub(crate) allow: Allow,
     name: Option<syn::LitStr>,
     pub(super) limit: Option<Count>,
@@ -70,6 +88,7 @@ pub(crate) struct TaskArgs {
     on_cancel: Option<OnCancel>,
     on_a_task: bool,
     grace: Option<Keyed<Grace>>,
+    log: Option<FailureLevel>,
     limit_was_given: bool,
 }
 
@@ -117,7 +136,9 @@ impl TaskArgs {
             }),
             timeout: given
                 .take("timeout")
-                .and_then(|argument| values::duration(&argument, Zero::Refused, &krate, diagnostics)),
+                .and_then(|argument| {
+                    values::duration(&argument, Zero::Refused, "`.timeout(…)` on the call", &krate, diagnostics)
+                }),
             on_cancel: given.take("on_cancel").and_then(|argument| {
                 let choices = [("drop", OnCancel::Drop), ("cooperate", OnCancel::Cooperate)];
                 values::choice(&argument, &choices, diagnostics)
@@ -126,9 +147,19 @@ impl TaskArgs {
                 let value = if is_none(&argument.value) {
                     Grace::Never
                 } else {
-                    Grace::For(values::duration(&argument, Zero::Refused, &krate, diagnostics)?)
+                    Grace::For(values::duration(&argument, Zero::Refused, "`.grace(…)` on the call", &krate, diagnostics)?)
                 };
                 Some(Keyed { key: argument.key, value })
+            }),
+            log: given.take("log").and_then(|argument| {
+                let choices = [
+                    ("error", FailureLevel::Error),
+                    ("warn", FailureLevel::Warn),
+                    ("info", FailureLevel::Info),
+                    ("debug", FailureLevel::Debug),
+                    ("off", FailureLevel::Off),
+                ];
+                values::choice(&argument, &choices, diagnostics)
             }),
             token: given.take("token").and_then(|argument| {
                 let value = parameter_name(&argument.value);
@@ -141,13 +172,21 @@ impl TaskArgs {
                 Some(Keyed { key: argument.key, value: value? })
             }),
             restart: Restart::take(&mut given, &krate, diagnostics),
+            every: given.take("every").map(|argument| {
+                values::duration(&argument, Zero::Refused, "`.interval(…)` on the call", &krate, diagnostics)
+            }),
             allow: Allow::take(&mut given, diagnostics),
             krate,
         };
         if on_a_task {
-            for key in ["restart", "backoff", "max_restarts"] {
+            for key in ["restart", "restart_if", "backoff", "max_restarts"] {
                 given.refuse(key, "`task!` cannot restart: its closure is called once\nhelp: write a function with `#[supervised(restart = \"on-failure\")]`", diagnostics);
             }
+            given.refuse(
+                "every",
+                "`task!` calls its closure once, so it cannot run its body again\nhelp: write a function with `#[supervised(every = \"30s\")]`",
+                diagnostics,
+            );
         }
         given.refuse_remaining(diagnostics);
         args
@@ -180,6 +219,11 @@ impl TaskArgs {
         self.on_cancel.unwrap_or(if has_token { OnCancel::Cooperate } else { OnCancel::Drop })
     }
 
+    /// Whether `on_cancel` is written out.
+    pub(crate) fn decides_on_cancel(&self) -> bool {
+        self.on_cancel.is_some()
+    }
+
     /// The parameter that `token = …` names.
     pub(crate) fn token_name(&self) -> Option<&Ident> {
         self.token.as_ref().map(|given| &given.value)
@@ -188,6 +232,25 @@ impl TaskArgs {
     /// Whether a call that finds every permit taken is rejected.
     pub(super) fn rejects(&self) -> bool {
         self.on_full.as_ref().is_some_and(|given| given.value == OnFull::Reject)
+    }
+
+    /// The argument that makes a call run its body more than once, if one was given, also with a wrong value.
+    pub(crate) fn recurs_by(&self) -> Option<&'static str> {
+        if self.restart.was_given() {
+            Some("restart")
+        } else {
+            self.every.is_some().then_some("every")
+        }
+    }
+
+    /// Whether a call may run its body more than once.
+    pub(crate) fn recurs(&self) -> bool {
+        self.restart.after().is_some() || self.every().is_some()
+    }
+
+    /// The interval between two runs.
+    pub(crate) fn every(&self) -> Option<&Duration> {
+        self.every.as_ref()?.as_ref()
     }
 
     /// How long a cooperating body may continue after its token fired.
@@ -222,6 +285,16 @@ impl TaskArgs {
             Grace::For(duration) => quote!(::core::option::Option::Some(#duration)),
         });
         let restart = self.restart.policy(krate).into_iter();
+        let log = self.log.iter().map(|level| {
+            let level = match level {
+                FailureLevel::Error => quote!(Error),
+                FailureLevel::Warn => quote!(Warn),
+                FailureLevel::Info => quote!(Info),
+                FailureLevel::Debug => quote!(Debug),
+                FailureLevel::Off => quote!(Off),
+            };
+            quote!(#krate::__private::FailureLevel::#level)
+        });
         // The call carries the place of the function's name, which `TaskSpec::new` reads as its caller.
         let new = quote_spanned!(place=> new);
         quote! {{
@@ -236,6 +309,7 @@ impl TaskArgs {
                         #(.take_token() #takes_token)*
                         #(.grace(#grace))*
                         #(.restart(#restart))*
+                        #(.log(#log))*
                 );
             &TOKIO_SUPERVISED_SPEC
         }}

@@ -4,7 +4,7 @@ use std::fmt;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Expr, Ident, Lit, LitInt, LitStr, Path, ext::IdentExt};
+use syn::{Expr, ExprPath, Ident, Lit, LitInt, LitStr, Path, ext::IdentExt};
 
 use super::list::{Argument, Arguments};
 use crate::{
@@ -157,15 +157,25 @@ impl ToTokens for Duration {
     }
 }
 
-/// A duration string, or a `const` expression of type `Duration`.
+/// A duration string, or a `const` expression of type `Duration`. `at_run_time` is what sets it at run time.
 pub(crate) fn duration(
     argument: &Argument,
     zero: Zero,
+    at_run_time: &str,
     krate: &Path,
     diagnostics: &mut Diagnostics,
 ) -> Option<Duration> {
     let Argument { key, value, example } = argument;
     match literal(value) {
+        None if is_run_time(value) => {
+            diagnostics.refuse(
+                value,
+                format!(
+                    "`{key}` is fixed when the program is compiled, and this value is not\nhelp: for a value that is known at run time, write {at_run_time}; for the result of a `const fn`, name it in a `const`"
+                ),
+            );
+            None
+        }
         None if !matches!(value, Expr::Unary(_)) => Some(Duration::Constant(match zero {
             Zero::Allowed => Constant::unchecked(value),
             Zero::Refused => Constant::checked(krate, key, value),
@@ -198,6 +208,44 @@ pub(crate) fn duration(
             None
         }
     }
+}
+
+/// Whether a value visibly is none of a constant: a call of a function that stands alone, as in `timeout()`, or an
+/// expression that begins with a variable, as in `self.timeout`. A function of a type, as in `Duration::from_secs(1)`, may
+/// be `const`.
+fn is_run_time(value: &Expr) -> bool {
+    match value {
+        Expr::Call(call) => is_function_alone(&call.func),
+        Expr::MethodCall(call) => begins_with_variable(&call.receiver),
+        Expr::Field(field) => begins_with_variable(&field.base),
+        Expr::Await(_) => true,
+        Expr::Reference(reference) => is_run_time(&reference.expr),
+        Expr::Paren(paren) => is_run_time(&paren.expr),
+        Expr::Group(group) => is_run_time(&group.expr),
+        _ => false,
+    }
+}
+
+fn begins_with_variable(value: &Expr) -> bool {
+    match value {
+        Expr::Path(path) => path.path.get_ident().is_some_and(is_lower_case),
+        value => is_run_time(value),
+    }
+}
+
+/// A path of modules to a function, and not one of a type.
+fn is_function_alone(function: &Expr) -> bool {
+    match function {
+        Expr::Path(ExprPath { qself: None, path, .. }) => {
+            path.segments.iter().all(|segment| is_lower_case(&segment.ident))
+        }
+        Expr::Group(group) => is_function_alone(&group.expr),
+        _ => false,
+    }
+}
+
+fn is_lower_case(ident: &Ident) -> bool {
+    !ident.unraw().to_string().starts_with(char::is_uppercase)
 }
 
 /// Whether a duration of zero makes sense for an argument.
@@ -264,6 +312,28 @@ impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.number, self.unit)
     }
+}
+
+/// The path of an item or a local value, which the expansion calls.
+pub(crate) fn item_path(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<ExprPath> {
+    let Argument { key, value, example } = argument;
+    let mut peeled = value;
+    while let Expr::Group(group) = peeled {
+        peeled = &group.expr;
+    }
+    if let Expr::Path(path) = peeled {
+        return Some(path.clone());
+    }
+    let remedy = format!("help: write `{key} = {example}`");
+    let message = match peeled {
+        Expr::Lit(_) => format!("`{key}` takes a path, without quotes\n{remedy}"),
+        Expr::Closure(_) => format!(
+            "`{key}` takes the path of a function, not a closure\nhelp: name the closure: write `fn {example}(error: &Error) -> bool`, then `{key} = {example}`"
+        ),
+        _ => format!("`{key}` takes the path of a function\n{remedy}"),
+    };
+    diagnostics.refuse(value, message);
+    None
 }
 
 /// A path in a string, as in `crate = "my_crate::supervised"`.

@@ -10,6 +10,7 @@
 pub(crate) mod depth;
 mod detached;
 mod exits;
+mod handed_on;
 pub(crate) mod restart;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub(crate) fn body(
 ) -> Refused {
     let body = body.to_token_stream();
     let is_suspect = token.as_ref().is_some_and(|token| token.is_unused_in(body.clone()))
+        || to_decide(token.as_ref()).is_some_and(|name| handed_on::is_suspect(body.clone(), &name))
         || mentions_checked_name(body.clone());
     if !is_suspect || !depth::fits_parser_stack(body.clone()) {
         return Refused::default();
@@ -46,6 +48,10 @@ pub(crate) fn body(
         |_| Refused::default(),
         |body| parsed_body(&Expr::Block(body), false, token, allow, diagnostics),
     )
+}
+
+fn to_decide(token: Option<&TokenParameter<'_>>) -> Option<String> {
+    token.and_then(TokenParameter::name_to_decide)
 }
 
 /// Whether the body contains one of the words that all refused code has.
@@ -59,7 +65,7 @@ fn mentions_checked_name(body: TokenStream) -> bool {
     })
 }
 
-/// The same for a body that is already parsed; `awaited` says that its value will be awaited.
+/// Checks a body that is already parsed. `awaited` means that its value will be awaited.
 pub(crate) fn parsed_body(
     body: &Expr,
     awaited: bool,
@@ -67,7 +73,11 @@ pub(crate) fn parsed_body(
     allow: &Allow,
     diagnostics: &mut Diagnostics,
 ) -> Refused {
+    let to_decide = to_decide(token.as_ref());
     let token = token.is_some_and(|token| token.check(body.to_token_stream(), allow, diagnostics));
+    if let Some(name) = to_decide.filter(|_| !token) {
+        handed_on::check(body, &name, diagnostics);
+    }
     exits::check(body, allow, diagnostics);
     let calls = detached::check(body, awaited, allow, diagnostics);
     Refused { token, calls }

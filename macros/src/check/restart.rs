@@ -1,35 +1,42 @@
-//! Parameters that cannot be passed to a second run.
+//! Arguments of `restart` that do not fit the signature: parameters that cannot be passed to a second run, and a filter
+//! for errors that the function cannot return.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{FnArg, Receiver, ReceiverKind, Signature, Type};
 
 use crate::{
-    args::restart::Restart,
+    args::task::TaskArgs,
     diagnostics::Diagnostics,
     header::Header,
     syntax::{is_unconditional, peel_groups},
 };
 
 /// Refuses parameters that visibly cannot be passed to a second run. Returns whether the function is expanded
-/// as one that restarts.
+/// as one that has several.
 pub(crate) fn check(
-    restart: &Restart,
+    args: &TaskArgs,
     signature: &Signature,
     header: &Header<'_>,
     diagnostics: &mut Diagnostics,
 ) -> bool {
-    let mut is_restarted = restart.after().is_some();
-    if restart.was_given() {
+    let mut recurs = args.recurs();
+    if let Some(argument) = args.recurs_by() {
         for (borrow, instead) in mutable_borrows(signature, header) {
-            is_restarted = false;
+            recurs = false;
             diagnostics.refuse(
                 &borrow,
-                format!("`restart` cannot take a `&mut`: a failed run may have left the value half changed\nhelp: {instead}"),
+                format!("`{argument}` cannot take a `&mut`: a failed run may have left the value half changed\nhelp: {instead}"),
             );
         }
     }
-    is_restarted
+    if let (Some(key), true) = (args.restart.filter_key(), header.output.is_unit()) {
+        diagnostics.refuse(
+            key,
+            "`restart_if` filters errors, and this function returns none\nhelp: return `Result<(), E>`, or remove `restart_if`",
+        );
+    }
+    recurs
 }
 
 /// The mutable borrows. A token's is refused elsewhere, with its own message.

@@ -16,7 +16,8 @@ use crate::{
 
 /// The refusals of a body, by a word of each message.
 fn refusals(allowed: &str, token: Option<&str>, body: &str) -> Vec<&'static str> {
-    const WORDS: [(&str, &str); 6] = [
+    const WORDS: [(&str, &str); 7] = [
+        ("does not end this `.await`", "handed on"),
         ("never checks its cancellation token", "token"),
         ("never awaits or exits", "exit"),
         ("this task is detached", "spawn"),
@@ -33,7 +34,11 @@ fn refusals(allowed: &str, token: Option<&str>, body: &str) -> Vec<&'static str>
         panic!("the body is a block")
     };
     let pattern = token.map(|name| Pat::parse_single.parse_str(name).expect("a pattern"));
-    let token = pattern.as_ref().map(|pattern| TokenParameter { pattern, owner: Owner::Function });
+    let token = pattern.as_ref().map(|pattern| TokenParameter {
+        pattern,
+        owner: Owner::Function,
+        is_decided: false,
+    });
     _ = check(&body, token, &allow, &mut diagnostics);
     let refused = diagnostics.into_tokens().to_string();
     WORDS.iter().flat_map(|(words, short)| refused.matches(words).map(move |_| *short)).collect()
@@ -245,6 +250,47 @@ fn any_use_of_the_token_is_a_use() {
         uses_token(body, true);
     }
     assert_eq!(refusals("", Some("r#token"), "token.cancelled().await"), [""; 0]);
+}
+
+#[test]
+fn a_token_that_is_only_handed_on_does_not_end_another_await() {
+    for body in [
+        "step(token).await?; sleep(LONG).await",
+        "sleep(LONG).await; step(&token).await",
+        "loop { self.step(token.clone(), 1).await?; self.rest.lock().await.clear(); }",
+        "step((token)).timeout(LONG).await?; other().await",
+        "while let Some(job) = jobs.recv().await { work(token, job).await?; }",
+        "async move { step(token).await?; other().await }.await",
+        "step(token, other().await).await",
+    ] {
+        assert_eq!(refusals("", Some("token"), body), ["handed on"], "{body}");
+    }
+    assert_eq!(refusals("", Some("mut stop"), "step(&stop).await; f().await"), ["handed on"]);
+}
+
+#[test]
+fn a_token_that_is_checked_or_given_to_every_await_is_accepted() {
+    for body in [
+        "step(token).await",
+        "step(token).await?; self.step(&token, 1).await?; Ok(())",
+        "while !token.is_cancelled() { step(token).await?; rest().await; }",
+        "step(token).await?; token.run_until_cancelled(rest()).await",
+        "let group = Group::new(&token); rest().await; group.join().await",
+        "map(&token, items, work).await?; rest().await",
+        "tokio_supervised::within(token, LONG, work).await?; rest().await",
+        "Services::new(&token).service(\"a\", a).run().await?; rest().await",
+        "tokio::select! { () = step(&token) => {} } rest().await",
+        "let step = step(&token); rest().await; step.await",
+        "let child = token.child_token(); step(child).await; rest().await",
+        "let stop = || step(token); rest().await",
+        "let (a, b) = join(step(&token), rest()).await; rest().await",
+        "let work = Work { token }; work.run().await",
+        "async move { step(token).await }.instrument(span).await",
+        "let future = async move { step(token).await }; future.await",
+        "let __tracing_future = async move { step(token).await }; Instrument::instrument(__tracing_future, s).await",
+    ] {
+        assert_eq!(refusals("", Some("token"), body), [""; 0], "{body}");
+    }
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::{
 pub(crate) struct TokenParameter<'a> {
     pub(crate) pattern: &'a Pat,
     pub(crate) owner: Owner,
+    /// Whether `on_cancel` is written out.
+    pub(crate) is_decided: bool,
 }
 
 /// The kind of item that has the parameter. It selects the remedy.
@@ -43,6 +45,17 @@ impl TokenParameter<'_> {
             Pat::Ident(pattern) => !is_used(body, &pattern.ident.unraw().to_string()),
             Pat::Wild(_) => true,
             _ => false,
+        }
+    }
+
+    /// The name of a token that the body may only hand on, unless `on_cancel` says what it does then. The body of an
+    /// entry has no `on_cancel`.
+    pub(super) fn name_to_decide(&self) -> Option<String> {
+        match (self.pattern, self.owner) {
+            (Pat::Ident(pattern), Owner::Function | Owner::Task) if !self.is_decided => {
+                Some(pattern.ident.unraw().to_string())
+            }
+            _ => None,
         }
     }
 
@@ -88,6 +101,40 @@ fn is_used(tokens: TokenStream, name: &str) -> bool {
         // A format string may capture it.
         TokenTree::Literal(literal) => literal.to_string().contains(&format!("{{{name}")),
         TokenTree::Punct(_) => false,
+    })
+}
+
+/// How often the name is there.
+pub(super) fn count_uses(tokens: TokenStream, name: &str) -> usize {
+    let count = |token| match token {
+        TokenTree::Ident(ident) => usize::from(ident.unraw() == name),
+        TokenTree::Group(group) => count_uses(group.stream(), name),
+        TokenTree::Literal(literal) => {
+            usize::from(literal.to_string().contains(&format!("{{{name}")))
+        }
+        TokenTree::Punct(_) => 0,
+    };
+    tokens.into_iter().map(count).sum()
+}
+
+/// Whether the name is there, and no method but `clone` is called on it.
+pub(super) fn may_be_handed_on(tokens: TokenStream, name: &str) -> bool {
+    let mut is_there = false;
+    !calls_method(tokens, name, &mut is_there) && is_there
+}
+
+fn calls_method(tokens: TokenStream, name: &str, is_there: &mut bool) -> bool {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    tokens.iter().enumerate().any(|(at, token)| match token {
+        TokenTree::Ident(ident) if ident.unraw() == name => {
+            *is_there = true;
+            match &tokens[at + 1..] {
+                [dot, TokenTree::Ident(method), ..] => is_mark(dot, '.') && method != "clone",
+                _ => false,
+            }
+        }
+        TokenTree::Group(group) => calls_method(group.stream(), name, is_there),
+        _ => false,
     })
 }
 

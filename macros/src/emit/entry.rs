@@ -146,7 +146,7 @@ fn binding(injected: &Ident, token: Option<&PatType>) -> TokenStream {
     }
 }
 
-/// The same name, with errors reported at a user's type.
+/// Returns the same name, with errors reported at a user's type.
 fn located(name: &Ident, ty: &Type) -> Ident {
     Ident::new(&name.to_string(), name.span().located_at(first_span(ty)))
 }

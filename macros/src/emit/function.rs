@@ -32,7 +32,7 @@
 //!    functions with and without the attribute, and compares the warnings.
 //! 4. `impl` of the return type keeps the span of this crate, whose edition captures every lifetime, as an
 //!    `async fn` does.
-//! 5. With `restart`, the call keeps the parameters instead of moving them in, and a closure makes each run of
+//! 5. With `restart` or `every`, the call keeps the parameters instead of moving them in, and a closure makes each run of
 //!    clones: `let client = __supervised_kept_1.take(); let mut client = client;`. It captures the token and
 //!    the receiver as they are, since nothing but a receiver can be called `self`.
 //! 6. The body is in parentheses, which no lint reads: as an arm of a `match`, a body of one line would
@@ -50,6 +50,7 @@ use crate::{
     check::Refused,
     header::{Header, TokenForm},
     item::function::Function,
+    output::Output,
     syntax::{
         first_span, is_default_path, is_unconditional, last_span, located, located_outer,
         peel_groups, runtime_item,
@@ -61,7 +62,7 @@ pub(crate) fn function(
     args: &TaskArgs,
     function: &Function,
     header: &Header<'_>,
-    restarts: bool,
+    recurs: bool,
     refused: Refused,
 ) -> TokenStream {
     let Function { attributes, inner_attributes, visibility, defaultness, signature, body, .. } =
@@ -69,7 +70,9 @@ pub(crate) fn function(
     let krate = &args.krate;
     let has_token = header.has_token();
     let spec = args.spec(&unraw(&signature.ident), signature.ident.span(), has_token, has_token);
-    let contract = header.output.contract(krate);
+    let has_options = recurs && (args.restart.filter().is_some() || args.every().is_some());
+    let contract =
+        if has_options { recurring(args, &header.output) } else { header.output.contract(krate) };
     let return_edge = header.output.return_edge(krate);
     let declared = &header.output.declared;
     let story = docs::paragraph(attributes, &args.exit_story(has_token, header.output.is_unit()));
@@ -108,12 +111,12 @@ pub(crate) fn function(
                 bindings.push(bound.binding);
             }
             (FnArg::Typed(parameter), _) => {
-                let bound = if restarts {
+                let bound = if recurs {
                     bind_cloned(krate, signature, parameter, at)
                 } else {
                     bind(signature, parameter, at)
                 };
-                if !restarts && args.restart.was_given() {
+                if !recurs && args.recurs_by().is_some() {
                     kept.extend(check_parameter_clone(krate, parameter));
                 }
                 kept.extend(bound.kept);
@@ -123,7 +126,7 @@ pub(crate) fn function(
             }
         }
     }
-    if restarts {
+    if recurs {
         kept.extend(
             signature.receiver().and_then(|receiver| check_receiver_clone(krate, receiver)),
         );
@@ -163,14 +166,15 @@ pub(crate) fn function(
     // Nor must the lint report it as a parameter of an `impl` type. If the author has such a parameter, the lint stays.
     let unnamed = ((!has_token || !given) && !has_impl_parameter(signature))
         .then(|| quote!(#[allow(clippy::impl_trait_in_params)]));
-    let (future, supervise) = if restarts {
+    let (future, supervise) = if recurs {
         let runs = quote!(impl #krate::__private::Runs<Output = #declared>);
         // The type of an owned token is written here, since the runs hide it.
-        let token = given.then(|| quote!(::<_, _, #token_type>));
-        (
-            return_type(krate, quote!(Restarting<#runs), signature),
-            quote!(supervise_restarting #token),
-        )
+        let (supervise, token) = if has_options {
+            (quote!(supervise_recurring), given.then(|| quote!(::<_, _, #token_type, _>)))
+        } else {
+            (quote!(supervise_restarting), given.then(|| quote!(::<_, _, #token_type>)))
+        };
+        (return_type(krate, quote!(Restarting<#runs), signature), quote!(#supervise #token))
     } else {
         let body = quote!(impl ::core::future::Future<Output = #declared>);
         (return_type(krate, quote!(Supervised<#body, #token_type), signature), quote!(supervise))
@@ -178,15 +182,15 @@ pub(crate) fn function(
     let run = async_body(body, quote!(#keep_receiver #(#bindings)* #return_edge));
     let run = match signature.receiver() {
         // A receiver that cannot be cloned is reported at the closure: everything else that it captures can be cloned.
-        Some(receiver) if restarts => {
+        Some(receiver) if recurs => {
             let closure = located_outer(quote!(move ||), receiver.self_token.span);
             quote!(#closure #run)
         }
-        _ if restarts => quote!(move || #run),
+        _ if recurs => quote!(move || #run),
         _ => run,
     };
-    // With a `return`, since there is a lint that asks for one. It is the author's, for the errors that stand at
-    // what a function returns.
+    // With an explicit `return`, since a clippy lint demands one. It has the author's span, for errors that are
+    // reported at the returned value.
     let call = at_body(
         body,
         quote!((
@@ -219,6 +223,30 @@ pub(crate) fn function(
         #where_clause
         #block
     }
+}
+
+/// The return type with `every` and `restart_if`, each checked at the place of its error.
+fn recurring(args: &TaskArgs, output: &Output) -> TokenStream {
+    let krate = &args.krate;
+    let contract = output.contract(krate);
+    let mut recurring = quote!(#krate::__private::recurring(#contract));
+    if output.is_refused() {
+        return recurring;
+    }
+    if let Some(interval) = args.every() {
+        let every = runtime_item(krate, quote!(::__private::every), output.span());
+        // A constant: the compiler evaluates it, also if nothing calls the function.
+        let interval = quote! {{
+            const TOKIO_SUPERVISED_INTERVAL: ::core::time::Duration = #interval;
+            TOKIO_SUPERVISED_INTERVAL
+        }};
+        recurring = quote!(#every(#recurring, #interval));
+    }
+    if let Some(path) = args.restart.filter().filter(|_| !output.is_unit()) {
+        let restart_if = runtime_item(krate, quote!(::__private::restart_if), output.span());
+        recurring = quote!(#restart_if(#recurring, #path));
+    }
+    recurring
 }
 
 /// A refused `main`: the program keeps an entry point, and the items that the function uses stay used.
@@ -457,9 +485,9 @@ fn at_body(body: &Group, tokens: TokenStream) -> TokenStream {
     tokens.into_iter().map(locate).collect()
 }
 
-/// The return type, up to its last `>`, from the start of the author's to its end.
+/// The return type without its last `>`, with the span of the author's return type from its start to its end.
 ///
-/// Lints check whether a signature is the author's, and one that starts or ends in a macro is not.
+/// Lints skip a signature that starts or ends in a macro.
 fn return_type(krate: &syn::Path, future: TokenStream, signature: &Signature) -> TokenStream {
     let (first, last) = match &signature.output {
         ReturnType::Type(_, ty) => (first_span(ty), last_span(ty)),

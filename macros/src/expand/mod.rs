@@ -68,19 +68,22 @@ fn supervised_function(
 ) -> TokenStream {
     let header = Header::read(&function.signature, args.token_name(), diagnostics);
     args.check(header.has_token(), diagnostics);
-    let is_restarted =
-        check::restart::check(&args.restart, &function.signature, &header, diagnostics);
+    let recurs = check::restart::check(args, &function.signature, &header, diagnostics);
     // An attribute above may have rewritten a function that is not async: its body is not the author's.
     let refused = if function.is_async {
         let token = header
             .token_parameter()
             .filter(|_| args.on_cancel(true) == OnCancel::Cooperate)
-            .map(|parameter| TokenParameter { pattern: &parameter.pat, owner: Owner::Function });
+            .map(|parameter| TokenParameter {
+                pattern: &parameter.pat,
+                owner: Owner::Function,
+                is_decided: args.decides_on_cancel(),
+            });
         check::body(&function.body, token, &args.allow, diagnostics)
     } else {
         Refused::default()
     };
-    emit::function::function(args, function, &header, is_restarted, refused)
+    emit::function::function(args, function, &header, recurs, refused)
 }
 
 /// `#[supervised::main]`.
@@ -122,10 +125,11 @@ fn entry(
         return Ok((entry, Refused::default()));
     }
     // A parameter that is not a token is an error of its type.
-    let token = entry
-        .token()
-        .filter(|token| is_token(&token.ty))
-        .map(|token| TokenParameter { pattern: &token.pat, owner: Owner::Entry });
+    let token = entry.token().filter(|token| is_token(&token.ty)).map(|token| TokenParameter {
+        pattern: &token.pat,
+        owner: Owner::Entry,
+        is_decided: true,
+    });
     let refused = check::body(&entry.body, token, allow, diagnostics);
     Ok((entry, refused))
 }
@@ -157,8 +161,12 @@ fn supervised_closure(
     let token = item::task::read_token(&closure, diagnostics)?;
     let has_token = token.is_named();
     args.check(has_token, diagnostics);
-    let parameter = (has_token && args.on_cancel(true) == OnCancel::Cooperate)
-        .then_some(TokenParameter { pattern: token.pattern, owner: Owner::Task });
+    let parameter =
+        (has_token && args.on_cancel(true) == OnCancel::Cooperate).then_some(TokenParameter {
+            pattern: token.pattern,
+            owner: Owner::Task,
+            is_decided: args.decides_on_cancel(),
+        });
     // Without a return type the body is a future, which is awaited.
     let is_future = matches!(closure.output, ReturnType::Default);
     let refused = check::parsed_body(&closure.body, is_future, parameter, &args.allow, diagnostics);

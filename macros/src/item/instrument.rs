@@ -34,7 +34,7 @@ pub(crate) fn unmarked(arguments: &TokenStream) -> Option<TokenStream> {
     matches!(&first, TokenTree::Punct(mark) if mark.as_char() == '@').then(|| tokens.collect())
 }
 
-/// The same item with the two swapped, if they are in the wrong order.
+/// Returns the item with the two attributes swapped, if they are in the wrong order.
 pub(crate) fn swapped(arguments: &TokenStream, item: &TokenStream) -> Option<TokenStream> {
     // An item that is not a function, or has no body, is refused unchanged.
     RawFunction::parse.parse2(item.clone()).ok()?.body()?;

@@ -11,18 +11,20 @@ use syn::visit::Visit;
 
 use crate::args::{defaults, restart::Backoff};
 
-/// Every associated constant that is one struct expression: its name, and its fields as they are written.
+/// Every associated constant that is one struct expression: its name, and its fields as they are written. The others, by
+/// `Self::` and their name, as they are written.
 #[derive(Default)]
-struct Constants(Vec<(String, BTreeMap<String, String>)>);
+struct Constants(Vec<(String, BTreeMap<String, String>)>, BTreeMap<String, String>);
 
 impl<'ast> Visit<'ast> for Constants {
     fn visit_impl_item_const(&mut self, constant: &'ast syn::ImplItemConst) {
+        let written = |tokens: &dyn ToTokens| tokens.to_token_stream().to_string().replace(' ', "");
         if let syn::Expr::Struct(value) = &constant.expr {
-            let written =
-                |tokens: &dyn ToTokens| tokens.to_token_stream().to_string().replace(' ', "");
             let fields = value.fields.iter();
             let fields = fields.map(|field| (written(&field.member), written(&field.expr)));
             self.0.push((constant.ident.to_string(), fields.collect()));
+        } else {
+            self.1.insert(format!("Self::{}", constant.ident), written(&constant.expr));
         }
     }
 }
@@ -61,7 +63,10 @@ fn the_story_names_the_defaults_of_the_runtime() {
     };
     let policy = constant("DEFAULT", "cooperates");
     let restart = constant("ON_FAILURE", "lowest");
-    let period = |text: &str| milliseconds(text).expect("a duration");
+    let period = |text: &str| {
+        let named = constants.1.get(text).map_or(text, String::as_str);
+        milliseconds(named).expect("a duration")
+    };
     let Backoff::Range(lowest, highest) = defaults::BACKOFF else { panic!("a range") };
     assert_eq!(period(&policy["grace"]), defaults::GRACE.milliseconds());
     assert_eq!(period(&restart["lowest"]), lowest.milliseconds());

@@ -15,7 +15,8 @@ pub(crate) fn refusals(expanded: TokenStream) -> Vec<String> {
         match token {
             TokenTree::Ident(name) => is_refusal = name == "compile_error",
             TokenTree::Group(group) if is_refusal => {
-                let text: syn::LitStr = syn::parse2(group.stream()).expect("a refusal is a text");
+                let text: syn::LitStr =
+                    syn::parse2(group.stream()).expect("a refusal is a string literal");
                 let text = text.value();
                 assert!(has_refusal_form(&text), "not a problem and a `help:`: {text:?}");
                 found.push(text);

@@ -30,15 +30,15 @@ const WHOLE: &[(&str, &str)] = &[
         "#,
     ),
     (
-        r#"token = stop, grace = "none", on_cancel = "cooperate", limit = MOST + 1"#,
+        r#"token = stop, log = "off", grace = "none", on_cancel = "cooperate", limit = MOST + 1"#,
         "async fn watch(self: Arc<Self>, stop: &Stop, _: u32) -> ! { loop {} }",
     ),
     (
-        r#"restart = "on-failure", backoff = "100ms..30s", max_restarts = "5/1m""#,
+        r#"restart = "on-failure", backoff = "100ms..30s", max_restarts = "5/1m", every = LONG * 2"#,
         "async fn watch(mut self: Box<Self>, (a, _): (u8, &'a mut T), #[cfg(x)] mut b: impl Fn()) { self.a }",
     ),
     (
-        r#"restart = "always", backoff = LOW..HIGH, max_restarts = "0/0s""#,
+        r#"restart = "always", restart_if = <E as F<T>>::g::<T>, backoff = LOW..HIGH, max_restarts = "0/0s""#,
         "async fn watch<'a>(&'a mut self, token: CancellationToken, ref a @ B { .. }: (B)) -> ! {}",
     ),
     (
@@ -303,6 +303,9 @@ impl Random {
             "restart",
             "backoff",
             "max_restarts",
+            "restart_if",
+            "every",
+            "log",
             "crate",
             "on_full",
             "CancellationToken",

@@ -18,7 +18,7 @@ const NOT_OURS_ALONE: &[&str] = &[
     "cases/lints/",
     "async_trait_around",
     "body/not_send_where_a_trait_promises_it",
-    "combination/an_instrument_beneath",
+    "combination/an_instrument_below",
     "combination/from_a_macro_by_example",
     "item/tokio_main_above",
     "limit/too_large",

@@ -14,8 +14,9 @@ use crate::{expand, testing::refusals::refusals};
 /// An argument whose value is a text with a grammar, and the numbers that a text stands for.
 type Key = (&'static str, fn(&str) -> Option<Vec<u128>>);
 
-const FUNCTION_KEYS: [Key; 4] = [
+const FUNCTION_KEYS: [Key; 5] = [
     ("timeout", duration),
+    ("every", duration),
     ("grace", duration_or_none),
     ("backoff", range),
     ("max_restarts", rate),

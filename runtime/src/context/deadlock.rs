@@ -41,7 +41,7 @@ pub(crate) fn check_slot(
     Some(Rejected::deadlock(spec, limit, chain, Scarce::Slot))
 }
 
-/// The same for a slot that is reserved: the run that reserves it waits.
+/// Like [`check_slot`], for a reserved slot: the run that reserves it waits.
 #[cold]
 pub(crate) fn check_reservation(scope: &Arc<ScopeNode>, limit: usize) -> Option<Rejected> {
     let chain = chain(|ancestor| is_slot_of(ancestor, scope))?;
@@ -63,7 +63,7 @@ fn chain_to(
     Some(chain.into())
 }
 
-/// The same without the run that waits.
+/// Like [`chain_to`], without the waiting run.
 fn chain(mut holds: impl FnMut(&Ancestor<'_>) -> bool) -> Option<Vec<&'static str>> {
     let mut names = Vec::new();
     let found = walk_ancestors(|ancestor| {

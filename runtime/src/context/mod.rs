@@ -124,13 +124,13 @@ fn with_own_record(write: impl FnOnce(&TaskRecord)) {
     });
 }
 
-/// Notes in the task's record whether its run waits for a permit or a restart.
+/// Records in the task's record whether its run waits for a permit or a restart.
 #[cold]
 pub(crate) fn set_waiting(now: bool) {
     with_own_record(|record| record.set_waiting(now));
 }
 
-/// Notes that the run of the current task has ended, and that it waits for its restart. If it is a service, its
+/// Records that the run of the current task has ended, and that it waits for its restart. If it is a service, its
 /// `Services` shows the restart, and the text of the error.
 #[cold]
 pub(crate) fn set_restarting(error: Option<&str>) {
@@ -142,7 +142,18 @@ pub(crate) fn set_restarting(error: Option<&str>) {
     });
 }
 
-/// Notes that the wait for the restart is over, and wakes the `Services` of a service, which checks whether it is ready.
+/// Records that the run of the current task has succeeded, and that it waits for its next tick. A service is ready then.
+#[cold]
+pub(crate) fn set_waiting_for_tick() {
+    with_own_record(|record| {
+        record.set_waiting(true);
+        if let Some(service) = record.scope().service() {
+            service.on_tick();
+        }
+    });
+}
+
+/// Records that the wait for the next run is over, and wakes the `Services` of a service, which checks whether it is ready.
 #[cold]
 pub(crate) fn set_restarted() {
     with_own_record(|record| {
@@ -153,7 +164,7 @@ pub(crate) fn set_restarted() {
     });
 }
 
-/// Notes in the task's record that its run was cancelled.
+/// Records in the task's record that its run was cancelled.
 #[cold]
 pub(crate) fn set_stopping() {
     with_own_record(TaskRecord::set_stopping);
@@ -210,12 +221,12 @@ fn nested(token: CancellationToken, service: Option<Arc<ServiceNode>>) -> Arc<Sc
     ScopeNode::nested(token, parent.as_ref(), parent_task, runs, deadline, service)
 }
 
-/// Makes the scope of a shield in the current task, which can be cancelled for a different reason than the task.
+/// Creates the scope of a shield in the current task. It can be cancelled for a different reason than the task.
 pub(crate) fn shield_scope(limit: Instant) -> Arc<ScopeNode> {
     ScopeNode::section(current_scope().as_ref(), Some(limit), None)
 }
 
-/// The same for a section with a deadline, which counts the shields inside.
+/// Like [`shield_scope`], for a section with a deadline, which counts the shields inside.
 pub(crate) fn deadline_scope(
     deadline: Option<Instant>,
     shields: &Arc<RunShields>,
@@ -223,12 +234,12 @@ pub(crate) fn deadline_scope(
     ScopeNode::section(current_scope().as_ref(), deadline, Some(shields.clone()))
 }
 
-/// The nearest deadline around the current code.
+/// Returns the nearest deadline around the current code.
 pub(crate) fn deadline() -> Option<Instant> {
     stack::with_entries(|entries| deadline_in(stack::of_current_task(entries), true))
 }
 
-/// The same without the timeouts of the current task's runs: these drop their bodies themselves.
+/// Like [`deadline`], without the timeouts of the runs since the nearest section, which drop their own bodies.
 pub(crate) fn section_deadline() -> Option<Instant> {
     stack::with_entries(|entries| deadline_in(stack::of_current_task(entries), false))
 }

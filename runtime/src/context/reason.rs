@@ -2,7 +2,7 @@
 //!
 //! A scope does not read its cause from the enclosing scopes, which may have been dropped. The thread that cancels
 //! publishes a [`Reason`] while it fires the token, and every scope whose cancel waker fires inside that call stores
-//! it. The tree of tokens guarantees that the call cancels exactly these scopes. (`tests/spec/composition/run_truth.rs`)
+//! it. The tree of tokens guarantees that the call cancels exactly these scopes. (`tests/spec/composition/run_reports.rs`)
 //!
 //! Invariants
 //!

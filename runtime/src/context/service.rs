@@ -15,7 +15,7 @@ use crate::{
     panic::quietly,
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct ServiceNode {
     /// With the names of the services around it: `api/cache`.
     path: Arc<str>,
     restarts: AtomicUsize,
+    /// Whether the current run, or the one that it waits for, is a restart and not a tick.
+    is_restart: AtomicBool,
     /// One more than `restarts` was when the service said that it is ready; 0 if it did not.
     ready: AtomicUsize,
     last_failure: Mutex<Option<Box<str>>>,
@@ -41,6 +43,7 @@ impl ServiceNode {
         Arc::new(Self {
             path,
             restarts: AtomicUsize::new(0),
+            is_restart: AtomicBool::new(false),
             ready: AtomicUsize::new(0),
             last_failure: Mutex::new(None),
             owner,
@@ -59,6 +62,18 @@ impl ServiceNode {
     pub(super) fn on_restart(&self, error: Option<&str>) {
         self.set_last_failure(error.map(Box::from));
         self.restarts.fetch_add(1, Ordering::AcqRel);
+        self.is_restart.store(true, Ordering::Release);
+    }
+
+    /// A run has succeeded, and the next tick follows.
+    pub(super) fn on_tick(&self) {
+        self.is_restart.store(false, Ordering::Release);
+        self.wake_owner();
+    }
+
+    /// Whether a run that waits is a restart. The wait between two ticks of a periodic function is none.
+    pub(crate) fn is_restart(&self) -> bool {
+        self.is_restart.load(Ordering::Acquire)
     }
 
     /// The current run is ready.

@@ -4,7 +4,7 @@
 //!
 //! 1. A run gets [`RunShields`] when other code first has to refer to it, and drops them when it ends: a dead weak
 //!    reference means that the run holds neither a permit nor a slot. Otherwise a scope that outlives the run would
-//!    report a false deadlock. (`tests/spec/composition/run_truth.rs`)
+//!    report a false deadlock. (`tests/spec/composition/run_reports.rs`)
 //! 2. A run that must end is woken when its last shield ends, on any thread. Otherwise it would stay until its grace
 //!    has passed. (`context/shields/loom.rs`)
 //! 3. A run that must end waits at most for the deadlines that it counts: a shield that is no longer polled cannot

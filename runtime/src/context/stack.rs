@@ -14,7 +14,7 @@
 //! 4. No user code runs while the stack is borrowed: it may push entries.
 //! 5. The entries below may belong to another tokio task: a run that drives a `LocalSet` polls the tasks of others. Tasks
 //!    and sections, and runs that hold a permit, know the tokio task that they are polled in, and count for its code
-//!    alone. (`tests/spec/composition/run_truth.rs`)
+//!    alone. (`tests/spec/composition/run_reports.rs`)
 
 use std::{
     cell::{Cell, RefCell},
@@ -44,7 +44,7 @@ pub(crate) enum StackEntry {
     },
 }
 
-/// The times of a run that has a timeout, or its own options.
+/// The deadline of a run that has a timeout or per-call options.
 #[derive(Clone, Copy)]
 pub(crate) struct RunTimes {
     /// The start of the body.
@@ -453,7 +453,7 @@ impl StackEntry {
         }
     }
 
-    /// The shields of a run, made by the first call, or of a section with a deadline.
+    /// Returns the counter of the shields in this entry: a run, or a section with a deadline.
     pub(crate) fn counted_shields(&mut self) -> Option<&Arc<RunShields>> {
         match self {
             Self::Run { shields, .. } => Some(shields.get_or_insert_default()),
@@ -462,7 +462,7 @@ impl StackEntry {
         }
     }
 
-    /// The same, weakly, if the run holds a permit.
+    /// Returns a weak reference to that counter, if the run holds a permit.
     pub(crate) fn holder(&mut self) -> Option<Weak<RunShields>> {
         match self {
             Self::Run { permit, .. } if permit.is_held_here() => self.shields().map(Arc::downgrade),
@@ -496,7 +496,7 @@ fn take_ref_if<T: StackRef>(holds: bool, depth: usize) -> Option<Arc<T>> {
     if holds { take_ref(depth) } else { None }
 }
 
-/// Puts back what [`take_all`] took, with the references that were added.
+/// Restores the entries that [`take_all`] removed, with the references added since.
 fn restore(entries: Vec<StackEntry>) {
     for (depth, entry) in entries.into_iter().enumerate() {
         match entry {

@@ -304,7 +304,7 @@ impl TaskRecord {
         }
     }
 
-    /// Notes that the run has ended: the task may still drop its value before it leaves its scope.
+    /// Records that the run has ended. The task may still drop its value before it leaves its scope.
     pub(crate) fn set_finished(&self) {
         self.state.finished.store(true, Ordering::Relaxed);
     }
@@ -381,7 +381,7 @@ pub(crate) struct ScopeNode {
     shields: Option<Arc<RunShields>>,
 }
 
-/// The task that a scope was made in. It may have ended: its name is known all the same.
+/// The task in which a scope was created. Its name stays available after its end.
 pub(crate) struct ParentRef {
     record: Weak<TaskRecord>,
     spec: &'static TaskSpec,
@@ -478,7 +478,7 @@ impl ScopeNode {
         })
     }
 
-    /// A scope inside none: main's cause alone is around it.
+    /// A scope without a parent. Only main's cause applies to it.
     pub(crate) fn root(token: CancellationToken) -> Arc<Self> {
         Arc::new(Self::within(None, Some(token)))
     }
@@ -639,7 +639,7 @@ impl ScopeNode {
         main.reason_of(uncancelled, &mut false).flatten()
     }
 
-    /// The same for code that runs in no scope.
+    /// Returns the cause of main's cancellation, for code that runs in no scope.
     pub(crate) fn cause_of_main(uncancelled: CancelEpoch) -> Option<Cause> {
         Self::reason_of_main(uncancelled).map(|reason| reason.cause)
     }

@@ -3,9 +3,9 @@
 //! A limit implements its own queue. A semaphore would suffice for most waits, but a wait for a slot and a permit must
 //! be able to skip a turn and keep its place (`pair.rs`).
 //!
-//! A wait that was granted a permit and is not polled keeps it until it is dropped, as with tokio's semaphore: it
-//! cannot be told apart from one that is about to be polled. Nor does a pair (`pair.rs`) release one of its two without
-//! a poll: the same pair, granted both, would keep them anyway.
+//! A wait that was granted a permit and is not polled keeps it until it is dropped, as with tokio's semaphore: it is
+//! indistinguishable from one that is about to be polled. A pair (`pair.rs`) does not release one of its two without a
+//! poll either: the same pair, granted both, would keep them anyway.
 //!
 //! Invariants, checked by `tests/spec/behaviour/set_limit.rs`, and for every interleaving by `function/limit/loom.rs`
 //!
@@ -140,7 +140,7 @@ impl Limit {
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it gives up its place in the queue and takes nothing.
+    /// If the future is dropped while it waits, it loses its place in the queue and acquires nothing.
     pub(crate) async fn acquire<L: Borrow<Self>>(this: L) -> Permit<L> {
         let limit: &Self = this.borrow();
         Wait { limit, waits: None }.await;

@@ -4,7 +4,10 @@
 //!
 //! 1. A function is listed once, before any of its runs is counted: a thread that finds its counters there finds
 //!    the function in the list.
+//! 2. A limit that was set before the first run of a function is its limit when it is listed. Otherwise a limit that is
+//!    set at that moment could be lost, or be replaced by an earlier one. (`tests/spec/behaviour/set_limit.rs`)
 
+pub(crate) mod failure_level;
 pub(crate) mod limit;
 pub(crate) mod metrics;
 
@@ -12,14 +15,15 @@ pub(crate) mod metrics;
 pub(crate) mod loom;
 pub(crate) mod restart;
 
-use std::{panic::Location, sync::PoisonError, time::Duration};
+use std::{collections::BTreeMap, panic::Location, sync::PoisonError, time::Duration};
 
 use crate::function::restart::Restart;
 use crate::{
+    function::failure_level::FailureLevel,
     function::limit::Limit,
     function::metrics::stripes::LocalMetrics,
     function::metrics::{Metrics, Stripe},
-    sync::{Mutex, Once},
+    sync::{Mutex, MutexGuard, Once},
     {panic, sync},
 };
 
@@ -33,6 +37,7 @@ pub struct Policy {
     takes_token: bool,
     grace: Option<Duration>,
     restart: Option<Restart>,
+    failure_level: FailureLevel,
 }
 
 impl Policy {
@@ -45,6 +50,7 @@ impl Policy {
         takes_token: false,
         grace: Self::DEFAULT_GRACE,
         restart: None,
+        failure_level: FailureLevel::Error,
     };
 
     pub(crate) const DEFAULT_GRACE: Option<Duration> = Some(Duration::from_secs(20));
@@ -98,6 +104,13 @@ impl Policy {
         self.restart = Some(restart);
         self
     }
+
+    /// `log = "warn"`.
+    #[must_use]
+    pub const fn log(mut self, level: FailureLevel) -> Self {
+        self.failure_level = level;
+        self
+    }
 }
 
 /// Values that only the compiler knows: a wrong one fails the build, at the value.
@@ -132,6 +145,13 @@ pub mod checked {
         grace
     }
 
+    /// `every = CONST`.
+    #[must_use]
+    pub const fn every(interval: Duration) -> Duration {
+        assert!(!interval.is_zero(), "`every` must be longer than 0");
+        interval
+    }
+
     /// `backoff = CONST`.
     #[must_use]
     pub const fn backoff(bounds: Range<Duration>) -> Range<Duration> {
@@ -155,8 +175,44 @@ pub struct TaskSpec {
 }
 
 sync::global! {
+    static FUNCTIONS: Mutex<Functions> = Mutex::new(Functions::NONE);
+}
+
+/// How many limits are kept for functions that have not run.
+pub(crate) const MOST_PENDING: usize = 1_024;
+
+struct Functions {
     /// Every function that has run, in the order of their first runs.
-    static SPECS: Mutex<Vec<&'static TaskSpec>> = Mutex::new(Vec::new());
+    listed: Vec<&'static TaskSpec>,
+    /// The limits that were set for functions that had not run, by name. They stay, for other functions of that name.
+    pending: BTreeMap<Box<str>, usize>,
+}
+
+impl Functions {
+    const NONE: Self = Self { listed: Vec::new(), pending: BTreeMap::new() };
+
+    fn named_for_limit(&mut self, name: &str, size: usize) -> Named {
+        let Self { listed, pending } = self;
+        let named: Vec<_> = listed.iter().copied().filter(|spec| spec.name == name).collect();
+        let is_full = pending.len() >= MOST_PENDING;
+        match pending.get_mut(name) {
+            Some(pending) => *pending = size,
+            None if !named.is_empty() => {}
+            None if is_full => return Named::TooMany,
+            None => _ = pending.insert(name.into(), size),
+        }
+        if named.is_empty() { Named::Pending } else { Named::Listed(named) }
+    }
+}
+
+/// The functions that a limit is set for.
+pub(crate) enum Named {
+    /// Those of that name that have run.
+    Listed(Vec<&'static TaskSpec>),
+    /// None has run: the limit is kept for their first runs.
+    Pending,
+    /// The same, and too many limits are kept already.
+    TooMany,
 }
 
 impl TaskSpec {
@@ -215,6 +271,15 @@ impl TaskSpec {
         self.limit.as_ref()
     }
 
+    /// The limit, for a permit that is acquired before the run: with the size that was set before the first run.
+    pub(crate) fn limit_before_run(&'static self) -> Option<&'static Limit> {
+        let limit = self.limit.as_ref()?;
+        if !self.registered.is_completed() {
+            self.register();
+        }
+        Some(limit)
+    }
+
     #[inline]
     pub(crate) fn rejects_when_full(&self) -> bool {
         self.policy.rejects_when_full
@@ -244,6 +309,11 @@ impl TaskSpec {
         self.policy.restart.as_ref()
     }
 
+    /// The level at which a failure is logged that no one awaits.
+    pub(crate) fn failure_level(&self) -> FailureLevel {
+        self.policy.failure_level
+    }
+
     /// This thread's counters. The first use lists the function, and installs the panic hook.
     #[inline]
     pub(crate) fn local_metrics(&'static self) -> LocalMetrics<'static, Stripe> {
@@ -253,9 +323,32 @@ impl TaskSpec {
     #[cold]
     fn register(&'static self) {
         self.registered.call_once(|| {
-            SPECS.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+            let mut applied = None;
+            loop {
+                let mut functions = Self::functions();
+                let pending = self.limit.as_ref().and(functions.pending.get(self.name).copied());
+                if pending == applied {
+                    functions.listed.push(self);
+                    break;
+                }
+                drop(functions);
+                // Outside of the lock, since it may wake tasks. Another limit may be set meanwhile.
+                if let (Some(limit), Some(size)) = (&self.limit, pending) {
+                    limit.resize(size);
+                }
+                applied = pending;
+            }
         });
         panic::hook::install();
+    }
+
+    fn functions() -> MutexGuard<'static, Functions> {
+        FUNCTIONS.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the functions of that name that have run, to set their limit, or keeps the limit for their first runs.
+    pub(crate) fn named_for_limit(name: &str, size: usize) -> Named {
+        Self::functions().named_for_limit(name, size)
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -263,6 +356,23 @@ impl TaskSpec {
     }
 
     pub(crate) fn all() -> Vec<&'static Self> {
-        SPECS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Self::functions().listed.clone()
+    }
+}
+
+#[cfg(all(test, not(supervised_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_1024_names_are_kept() {
+        let mut functions = Functions::NONE;
+        for number in 0..MOST_PENDING {
+            let named = functions.named_for_limit(&format!("f{number}"), 1);
+            assert!(matches!(named, Named::Pending));
+        }
+        assert!(matches!(functions.named_for_limit("one more", 1), Named::TooMany));
+        assert!(matches!(functions.named_for_limit("f7", 2), Named::Pending));
+        assert_eq!((functions.pending.len(), functions.pending["f7"]), (MOST_PENDING, 2));
     }
 }

@@ -45,8 +45,9 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A task that waits for a slot of its own full group deadlocks itself: the spawn of its [handle](GroupHandle::spawn)
-/// returns [`Rejected`](crate::Rejected), which names the chain. Set no limit on a group whose tasks spawn siblings.
+/// A task that waits for a slot of the full group that it runs in would deadlock: the spawn of its
+/// [handle](GroupHandle::spawn) returns [`Rejected`](crate::Rejected), which names the chain. Set no limit on a group
+/// whose tasks spawn siblings.
 ///
 /// A group's tasks have one value type `T` and one error type `E`; a function that returns `()` counts as one that
 /// returns `Result<(), TaskError>`, and [`err_into`](crate::run::future::Supervised::err_into) converts an error that
@@ -203,7 +204,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     #[track_caller]
     pub fn spawn<S, F>(&self, task: F) -> Spawn<'_, T, E, S>
     where
@@ -213,7 +214,7 @@ where
         Spawn::of::<OnWorkers, _>(&self.shared, task)
     }
 
-    /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
+    /// Like [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
     ///
     /// # Panics
     ///
@@ -222,7 +223,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     ///
     /// ```
     /// # use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
@@ -255,7 +256,7 @@ where
         Spawn::of::<OnThisThread, _>(&self.shared, task)
     }
 
-    /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a blocking thread of tokio.
+    /// Like [`spawn`](Self::spawn), for a closure that blocks: it runs on a blocking thread of tokio.
     ///
     /// `name` labels it in metrics, events and errors; there is one set of counters for each name and place of the
     /// call. The closure gets the group's token, and has to check it between steps: nothing can abort a closure that
@@ -267,7 +268,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     ///
     /// ```
     /// # use tokio_supervised::{CancellationToken, Group, TaskError};
@@ -319,7 +320,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it drops the group: its tasks are cancelled and aborted.
+    /// If the future is dropped, so is the group: its tasks are cancelled and aborted.
     pub async fn join(self) -> Result<Vec<T>, E> {
         budget::spent().await;
         self.shared.close_when_finished().await;
@@ -360,7 +361,7 @@ where
         &self.shared.tasks.token
     }
 
-    /// As [`Group::spawn`], but returns why nothing was spawned: code that has a handle does not see the result of the
+    /// Like [`Group::spawn`], but returns why nothing was spawned: code that has a handle does not see the result of the
     /// `join`.
     ///
     /// A panic of the closure is a failure of the group, as with [`Group::spawn`], and not an error here. A refusal
@@ -408,7 +409,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     #[track_caller]
     pub fn spawn<S, F>(&self, task: F) -> HandleSpawn<'_, T, E, S>
     where
@@ -418,7 +419,7 @@ where
         HandleSpawn(Spawn::of::<OnWorkers, _>(&self.shared, task))
     }
 
-    /// As [`Group::spawn_local`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
+    /// Like [`Group::spawn_local`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
     ///
     /// # Errors
     ///
@@ -431,7 +432,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     #[track_caller]
     pub fn spawn_local<S, F>(&self, task: F) -> HandleSpawn<'_, T, E, S>
     where
@@ -441,7 +442,7 @@ where
         HandleSpawn(Spawn::of::<OnThisThread, _>(&self.shared, task))
     }
 
-    /// As [`Group::spawn_blocking`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
+    /// Like [`Group::spawn_blocking`], but returns why nothing was spawned, as [`spawn`](Self::spawn) does.
     ///
     /// # Errors
     ///
@@ -453,7 +454,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     #[track_caller]
     pub fn spawn_blocking<F>(
         &self,

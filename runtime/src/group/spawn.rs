@@ -42,7 +42,7 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropped while it waits, it has spawned nothing.
+/// If the future is dropped while it waits, nothing is spawned.
 #[must_use = "nothing is spawned until this is awaited"]
 pub struct Spawn<'a, T, E, S> {
     group: &'a Arc<GroupState<T, E>>,
@@ -318,7 +318,7 @@ impl<T, E, S> Future for Spawn<'_, T, E, S> {
 ///
 /// # Cancel safety
 ///
-/// Dropped while it waits, it has spawned nothing.
+/// If the future is dropped while it waits, nothing is spawned.
 #[must_use = "nothing is spawned until this is awaited"]
 pub struct HandleSpawn<'a, T, E, S>(pub(crate) Spawn<'a, T, E, S>);
 

@@ -2,19 +2,19 @@
 //!
 //! Invariants
 //!
-//! 1. The first failure is recorded before the cancellation that it triggers: no sibling's `Cancelled`
-//!    can come first.
-//! 2. `pending` counts the tasks and the spawns that wait. When it is 0, or counts only spawns that are not polled
-//!    (`group/waiters.rs`), `join` closes the group under the same lock, and continues: nothing is spawned after it.
-//! 3. No user code runs under the lock: values, errors and tasks are dropped outside, wakers called and cloned
-//!    there.
-//! 4. A waker that panics, of the joiner or of code that waits for the token, affects no task and no count.
+//! 1. The first failure is recorded before the cancellation that it triggers. Otherwise `join` could return a
+//!    sibling's `Cancelled` instead of the error.
+//! 2. `pending` counts the tasks and the waiting spawns. When it is 0, or counts only spawns that are not polled
+//!    (`group/waiters.rs`), `join` closes the group under the same lock and continues. Nothing is spawned afterwards.
+//! 3. No user code runs under the lock. Values, errors and tasks are dropped, and wakers called and cloned, after it
+//!    is released.
+//! 4. If a waker panics (the joiner's, or one registered with the token), no task and no count is affected.
 //!    (`tests/faults/wakers.rs`)
 //! 5. A task that is registered while the group is dropped is aborted or refused. (`tasks/set.rs`)
-//! 6. The group keeps the value of an ended task and nothing else: memory, `tasks()` and a cancel depend on the live
-//!    tasks. (the tests below, `tests/spec/composition/life.rs`)
-//! 7. Each failure is reported once: by the join, or else as an event. (`tests/spec/composition/group_truth.rs`)
-//! 8. An error's conversion may panic. The join resumes that panic; a spawn or an abort never does.
+//! 6. The group keeps only the value of a finished task: memory, `tasks()` and the cost of a cancel depend on the
+//!    number of live tasks. (the tests below, `tests/spec/composition/life.rs`)
+//! 7. Each failure is reported once: returned by `join`, or logged. (`tests/spec/composition/group_reports.rs`)
+//! 8. The conversion into the group's error may panic. `join` resumes that panic; a spawn or an abort never does.
 //!    (`tests/spec/behaviour/error_panics.rs`)
 //!
 //! `group/state/loom.rs` checks 1, 2, 5 and 7 for every interleaving.
@@ -58,9 +58,9 @@ use crate::{
 mod loom;
 
 pub(crate) struct GroupState<T, E> {
-    /// With the place of the value of each task.
+    /// Each task with the index of its value.
     pub(crate) tasks: TaskSet<Results<T, E>, Index>,
-    /// The span that the group was made in: the spans of its tasks are inside.
+    /// The span in which the group was created: the parent of its tasks' spans.
     pub(crate) span: TaskSpan,
     pub(crate) slots: Slots,
     pub(crate) grace: Option<Duration>,
@@ -68,27 +68,28 @@ pub(crate) struct GroupState<T, E> {
     place: &'static Location<'static>,
 }
 
-/// The results of a group, and what its join waits for.
+/// The results of a group, and the counts that `join` waits for.
 pub(crate) struct Results<T, E> {
-    /// In the order of the spawns.
+    /// In spawn order.
     values: ReorderBuffer<T>,
     pending: usize,
     waiters: Waiters<E>,
     failure: Option<Failure<E>>,
     refused: Refused<E>,
-    /// The first panic of an error's conversion. There is no `E` to return, so the join panics.
+    /// The first panic of an error conversion. There is no `E` to return, so `join` panics.
     conversion_panic: Option<Caught>,
-    /// The group has cancelled itself because a task has ended.
+    /// The group cancelled itself because a task finished (`until_first_exit`).
     exited: bool,
     closed: bool,
-    /// Closed without a join.
+    /// Closed without a `join`.
     dropped: bool,
     joiner: Option<Waker>,
 }
 
 type State<'a, T, E> = MutexGuard<'a, Locked<Results<T, E>, Index>>;
 
-/// Drops the values and errors that were not returned one by one: two panics at once would abort the process.
+/// Drops the values and errors that were not returned, one at a time: a second panic during the first would abort the
+/// process.
 impl<T, E> Drop for Results<T, E> {
     fn drop(&mut self) {
         drop_each_quietly(self.values.take());
@@ -97,12 +98,13 @@ impl<T, E> Drop for Results<T, E> {
     }
 }
 
-/// The spawns that the group refused, since its token had fired.
+/// The spawns that the group refused because its token had fired.
 struct Refused<E> {
-    /// The error that the join returns if no task has failed.
+    /// The error that `join` returns if no task has failed.
     error: Option<E>,
-    /// For those whose callers were not informed: their number, the reason, and the name of the first task.
+    /// The number of refused spawns whose callers got no error.
     spawns: usize,
+    /// The task name and the cause of the first of them.
     first: Option<(&'static str, Cause)>,
 }
 
@@ -145,8 +147,8 @@ impl<T, E> GroupState<T, E> {
         self.tasks.lock()
     }
 
-    /// Returns a token for one more task, and a recycled record if there is one; `None` if the group accepts no more
-    /// tasks.
+    /// Returns a token for one more task, and a recycled record if one is available; `None` if the group accepts no
+    /// more tasks.
     pub(crate) fn task_parts(&self) -> Option<(CancellationToken, Option<Arc<TaskRecord>>)> {
         if self.tasks.token.is_cancelled() {
             return None;
@@ -160,7 +162,7 @@ impl<T, E> GroupState<T, E> {
         Some((token.unwrap_or_else(|| self.tasks.token.clone()), record))
     }
 
-    /// Counts a spawn that starts to wait. Returns its number.
+    /// Counts a spawn that starts waiting. Returns its number.
     pub(crate) fn add_waiter(
         &self,
         spec: &'static TaskSpec,
@@ -171,7 +173,7 @@ impl<T, E> GroupState<T, E> {
         state.waiters.add(spec, error)
     }
 
-    /// Removes a spawn that waited and has ended.
+    /// Removes a spawn whose wait has ended.
     pub(crate) fn remove_waiter(&self, number: NonZero<u64>) {
         let mut state = self.lock();
         state.pending -= 1;
@@ -196,7 +198,7 @@ impl<T, E> GroupState<T, E> {
         Some(state.insert(record, value))
     }
 
-    /// Removes a task that has ended, and records its result.
+    /// Removes a finished task, and records its result.
     pub(crate) fn finish(
         &self,
         key: Key,
@@ -215,8 +217,8 @@ impl<T, E> GroupState<T, E> {
                 state.values.put(place, value);
                 (None, None)
             }
-            // No join returns it. It is dropped here, and not with the last reference to the group, which may be inside
-            // a call of `cancel`.
+            // No `join` returns it. It is dropped here: the last reference to the group may be dropped inside a call
+            // of `cancel`.
             Ok(value) => (None, Some(value)),
             Err(failure) => (Some(failure), None),
         };
@@ -236,7 +238,7 @@ impl<T, E> GroupState<T, E> {
                 self.tasks.cancel(cause);
             }
             self.log_surplus(surplus, dropped);
-            // Before the task counts as ended: the join returns when nothing of a task is left.
+            // Before the task counts as finished: `join` returns only after everything of a task is dropped.
             drop_quietly(unwanted);
             state = self.lock();
         }
@@ -245,7 +247,7 @@ impl<T, E> GroupState<T, E> {
         drop(unused);
     }
 
-    /// Removes a task that has ended with an error whose conversion panicked.
+    /// Removes a task whose error conversion panicked.
     pub(crate) fn finish_unconvertible(&self, key: Key, task: &'static str, caught: Caught) {
         let mut state = self.lock();
         let left = state.remove(key);
@@ -259,7 +261,7 @@ impl<T, E> GroupState<T, E> {
         wake_joiner(state);
     }
 
-    /// Records the failure of a spawn: its closure panicked, or it would have waited for itself.
+    /// Records the failure of a spawn: its closure panicked, or its wait would have been a deadlock.
     pub(crate) fn fail(&self, failure: Failure<E>) {
         let task = failure.task.name();
         let mut state = self.lock();
@@ -272,16 +274,16 @@ impl<T, E> GroupState<T, E> {
         self.log_surplus(surplus, dropped);
     }
 
-    /// As [`fail`](Self::fail), if the error's conversion panicked.
+    /// Like [`fail`](Self::fail), if the error conversion panicked.
     pub(crate) fn fail_unconvertible(&self, task: &'static str, caught: Caught) {
         let surplus = self.lock().record_conversion_panic(caught);
         drop_quietly(surplus);
         self.tasks.cancel(Cause::SiblingFailed { task });
     }
 
-    /// Records a spawn that was refused since the token has fired: the join must return an error. A spawn after the
-    /// join does not concern it. `known` says that the caller of the spawn gets the reason. The error may be the panic
-    /// of its conversion.
+    /// Records a spawn that was refused because the token has fired: `join` must return an error. A spawn after the
+    /// `join` is ignored. `known` means that the caller of the spawn gets the reason. `Err` is the panic of the error
+    /// conversion.
     pub(crate) fn refuse(
         &self,
         task: &'static str,
@@ -304,20 +306,20 @@ impl<T, E> GroupState<T, E> {
         drop_quietly(surplus);
     }
 
-    /// Whether the join has closed the group.
+    /// Whether `join` has closed the group.
     pub(crate) fn is_joined(&self) -> bool {
         let state = self.lock();
         state.closed && !state.dropped
     }
 
-    /// Records a failure, if it is the first. Returns whether it stops the group, and the failure that no join
-    /// returns.
+    /// Records a failure, if it is the first. Returns whether it cancels the group, and the failure that `join` will
+    /// not return.
     fn record_failure(
         &self,
         state: &mut Results<T, E>,
         failure: Failure<E>,
     ) -> (bool, Option<Failure<E>>) {
-        // With `until_first_exit`, the cancellations after the exit are no failures, and a real error replaces a
+        // With `until_first_exit`, cancellations after the exit are not failures, and an error replaces a recorded
         // cancellation.
         let follows_exit = state.exited && failure.outcome == Outcome::Cancelled;
         let beats = |first: &Failure<E>| {
@@ -326,7 +328,7 @@ impl<T, E> GroupState<T, E> {
                 && failure.outcome != Outcome::Cancelled
         };
         match &state.failure {
-            // A task of a group that was dropped.
+            // The group was dropped.
             _ if follows_exit || state.closed => (false, Some(failure)),
             None => {
                 state.failure = Some(failure);
@@ -337,7 +339,7 @@ impl<T, E> GroupState<T, E> {
         }
     }
 
-    /// Logs a failure that no join returns, and drops its error.
+    /// Logs a failure that `join` does not return, and drops its error.
     fn log_surplus(&self, surplus: Option<Failure<E>>, dropped: bool) {
         if let Some(failure) = surplus {
             let why = if dropped { "had been dropped" } else { "had failed already" };
@@ -345,7 +347,7 @@ impl<T, E> GroupState<T, E> {
         }
     }
 
-    /// Waits until nothing is pending except spawns that are not polled, and closes the group.
+    /// Waits until only unpolled spawns are pending, and closes the group.
     pub(crate) async fn close_when_finished(&self) {
         let mut timeout = None;
         poll_fn(|cx| {
@@ -362,7 +364,7 @@ impl<T, E> GroupState<T, E> {
         .await;
     }
 
-    /// Notes that a spawn that waits was polled.
+    /// Records the poll of a waiting spawn.
     pub(crate) fn waiter_polled(&self, number: NonZero<u64>, cx: &Context<'_>) {
         // Foreign code: not under the lock.
         let waker = cx.waker().clone();
@@ -372,7 +374,7 @@ impl<T, E> GroupState<T, E> {
         drop(before);
     }
 
-    /// Ready once only spawns that are not polled are pending; closes the group then.
+    /// Returns `Ready` once only unpolled spawns are pending, after closing the group.
     #[cold]
     pub(crate) fn poll_waiters(
         &self,
@@ -408,7 +410,7 @@ impl<T, E> GroupState<T, E> {
     }
 
     fn close_if_unpolled(&self) -> bool {
-        // The join must return an error if the token has fired; the callers of the spawns get `Joined`.
+        // `join` must return an error if the token has fired; the callers of the spawns get `Joined`.
         let refused = self.tasks.token.is_cancelled().then(|| self.refusal_of_waiter()).flatten();
         let mut state = self.lock();
         let unpolled = state.only_waiters_left() && !state.waiters.any_polled();
@@ -471,7 +473,7 @@ impl<T, E> GroupState<T, E> {
     /// Cancels and aborts the tasks of a group that is dropped.
     pub(crate) fn on_drop(&self) {
         let mut state = self.lock();
-        // A group that was joined has no task left.
+        // A joined group has no tasks left.
         let joined = state.closed;
         state.dropped = !joined;
         state.closed = true;
@@ -483,7 +485,7 @@ impl<T, E> GroupState<T, E> {
         drop(state);
         let was_cancelled = self.tasks.token.is_cancelled();
         if joined {
-            // For code outside the tasks that has a clone or a child of the token.
+            // Code outside the tasks may hold a clone or a child of the token.
             quietly(|| self.tasks.token.cancel());
         } else {
             self.tasks.cancel(Cause::ScopeDropped);
@@ -509,13 +511,13 @@ impl<T: Send, E: Send> HasTasks for GroupState<T, E> {
 }
 
 impl<T, E> Results<T, E> {
-    /// Whether no task is left; spawns may wait.
+    /// Whether no task is left. Spawns may still be waiting.
     fn only_waiters_left(&self) -> bool {
         self.pending == self.waiters.len()
     }
 
-    /// Keeps the panic of an error's conversion for the join, unless the join has one already or is over. Returns the
-    /// panic if it is not kept.
+    /// Keeps the panic of an error conversion for `join`, unless one is kept already or the group is closed. Returns
+    /// the panic if it is not kept.
     fn record_conversion_panic(&mut self, caught: Caught) -> Option<Caught> {
         if self.closed || self.conversion_panic.is_some() {
             return Some(caught);
@@ -523,7 +525,7 @@ impl<T, E> Results<T, E> {
         self.conversion_panic.replace(caught)
     }
 
-    /// Whether a join may still return the values.
+    /// Whether `join` may still return the values.
     fn wants_values(&self) -> bool {
         !self.closed && self.failure.is_none() && self.conversion_panic.is_none()
     }
@@ -548,7 +550,7 @@ mod tests {
         let group: GroupState<u8, &str> =
             GroupState::new(CancellationToken::new(), Location::caller());
         group.close_when_finished().await;
-        assert!(group.task_parts().is_none(), "it takes nothing more");
+        assert!(group.task_parts().is_none(), "a joined group accepts no tasks");
         group.refuse(
             "late",
             Cause::Token,
@@ -570,6 +572,6 @@ mod tests {
         group.refuse("refused", Cause::Token, Ok(payload.clone()), true);
         assert_eq!(Arc::strong_count(&payload), 4);
         group.on_drop();
-        assert_eq!(Arc::strong_count(&payload), 1, "the group is there yet");
+        assert_eq!(Arc::strong_count(&payload), 1, "the group still exists");
     }
 }

@@ -53,14 +53,14 @@ impl<E> Waiters<E> {
         self.waiters.remove(&number)
     }
 
-    /// Notes that a spawn is polled; returns its previous waker.
+    /// Records the poll of a spawn. Returns its previous waker.
     pub(crate) fn set_polled(&mut self, number: NonZero<u64>, waker: Waker) -> Option<Waker> {
         let waiter = self.waiters.get_mut(&number)?;
         waiter.polled = true;
         waiter.waker.replace(waker)
     }
 
-    /// Asks each spawn for a poll: returns the wakers to call.
+    /// Requests a poll of each spawn. Returns the wakers to call.
     pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
         let take = |waiter: &mut Waiter<E>| {
             waiter.polled = false;

@@ -165,7 +165,7 @@ impl Capacity {
     }
 }
 
-/// The progress of the map since the last poll of its own future.
+/// The progress of the map since the last poll of the map's future.
 pub(crate) struct Progress {
     pub(crate) items_read: usize,
     /// A worker has no run: it reads next.

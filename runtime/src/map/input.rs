@@ -39,7 +39,7 @@ pub(crate) enum Borrowed {
     ToRead,
 }
 
-/// What is left of an input that was closed: it is released outside the lock.
+/// The rest of a closed input, to be released outside the lock.
 #[must_use]
 pub(crate) struct ClosedInput<I, F> {
     source: Option<Box<ItemSource<I, F>>>,
@@ -130,7 +130,8 @@ impl<I, F> Input<I, F> {
         ClosedInput { source: self.source.take(), queue: std::mem::take(&mut self.queue) }
     }
 
-    /// The same, if the source is inspected before it is dropped: until [`put_back`](Self::put_back) it is lent.
+    /// Like [`close`](Self::close), if the source is inspected before its drop: it is borrowed until
+    /// [`put_back`](Self::put_back).
     pub(crate) fn close_to_inspect(&mut self) -> ClosedInput<I, F> {
         let closed = self.close();
         if closed.source.is_some() {
@@ -154,7 +155,7 @@ impl<I, F> Input<I, F> {
         self.queue.remove(at).map(|(_, waker)| waker)
     }
 
-    /// Returns the worker to wake, if the source is there.
+    /// Returns the worker to wake, if the source is in the state.
     pub(crate) fn pop_next(&mut self) -> Option<Waker> {
         self.source.as_ref()?;
         self.queue.pop_front().map(|(_, waker)| waker)

@@ -39,7 +39,7 @@ impl<I: Iterator, F> ItemSource<I, F> {
         panic::catch(|| self.items.size_hint().1 != Some(0)).unwrap_or(true)
     }
 
-    /// Reads the next item and makes its run, if it is still wanted then. The run goes to `put`.
+    /// Reads the next item, and creates its run if that is still wanted. Passes the run to `put`.
     #[inline]
     pub(crate) fn next<S>(
         &mut self,

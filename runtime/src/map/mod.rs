@@ -106,7 +106,7 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropped, the future cancels and aborts the runs, and reads no more items.
+/// If the future is dropped, the runs are cancelled and aborted, and no more items are read.
 #[track_caller]
 pub fn map<I, F, S>(token: &CancellationToken, items: I, f: F) -> Map<I::IntoIter, F, S>
 where
@@ -136,7 +136,7 @@ where
 ///
 /// # Cancel safety
 ///
-/// Dropped, it cancels and aborts the runs, and reads no more items.
+/// If the future is dropped, the runs are cancelled and aborted, and no more items are read.
 #[must_use = "nothing runs until this is awaited"]
 pub struct Map<I: Iterator, F, S: SupervisedFuture<Value: Send + 'static>>(
     MapFuture<I, F, S, FailFast>,
@@ -188,7 +188,7 @@ where
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the future cancels and aborts the runs, and reads no more items.
+    /// If the future is dropped, the runs are cancelled and aborted, and no more items are read.
     pub fn settled(mut self) -> Settled<I, F, S> {
         let state = match std::mem::replace(&mut self.0.state, FutureState::Done) {
             FutureState::New { items, f } => FutureState::New { items, f },
@@ -233,7 +233,7 @@ where
 ///
 /// # Cancel safety
 ///
-/// Dropped, it cancels and aborts the runs, and reads no more items.
+/// If the future is dropped, the runs are cancelled and aborted, and no more items are read.
 #[must_use = "nothing runs until this is awaited"]
 pub struct Settled<I, F, S>(MapFuture<I, F, S, Settle>)
 where

@@ -1,28 +1,29 @@
-//! The state that the workers of a map share: the iterator that they read from, and the results.
+//! The state that the workers of a map share: the iterator, and the results.
 //!
 //! Invariants
 //!
-//! 1. Each item is read by one worker, and its end is stored once.
-//! 2. The first failure is recorded before the cancellation that it triggers.
+//! 1. Each item is read by one worker, and its result is stored once.
+//! 2. The first failure is recorded before the cancellation that it triggers. Otherwise the map could return a
+//!    sibling's `Cancelled`.
 //! 3. The iterator, `f`, their drops, items, errors, payloads and wakers run outside all locks, under [`panic::catch`]
 //!    or [`quietly`]. The iterator and `f` run on one thread at a time.
 //! 4. A worker that is registered while the map is dropped is aborted. The results are dropped by the code that drops
-//!    the map, and by the workers that end later: the last reference may be inside a call of `cancel`, or in
+//!    the map, and by workers that end later: the last reference may be held inside a call of `cancel`, or by
 //!    `watch.rs`.
-//! 5. A worker that waits for the source is woken: code that puts the source back wakes one of those that wait, and
-//!    code that ends the reading wakes all. Otherwise a map whose next item would end the running ones hangs. A worker
-//!    is removed from the queue before another one can get its key.
-//! 6. A map waits for its runs, not for the iterator: once reading has ended, a worker that is still inside the
-//!    iterator does not keep the map from ending.
-//! 7. If the source may have more and the limit has room, then either a worker without a run exists, which reads next,
-//!    or one more worker will be requested: when a run pends, when a run ends after a while, when the limit is raised,
-//!    or when no item was read for a while (`growth.rs`). If a request is refused since another worker reads, the run
-//!    of that worker repeats it.
-//! 8. A failure is returned by the map or logged, once: those after the first are logged, and all of a map that is
-//!    dropped. If a function fails more than 10 times a second, only the number of the others is logged.
+//! 5. No worker waits for the source for ever. Putting the source back wakes one waiting worker; ending the reading
+//!    wakes all. Otherwise a map would hang if its running items end only after the next item is read. A worker is
+//!    removed from the queue before its key can be reused.
+//! 6. A map waits for its runs, not for the iterator. Once reading has ended, a worker that is still inside the
+//!    iterator does not delay the end of the map.
+//! 7. If the source may have more items and the limit has room, either a worker without a run exists and reads next, or
+//!    one more worker will be requested: when a run pends, when a long run ends, when the limit is raised, or when no
+//!    item was read for some time (`growth.rs`). If a request fails because another worker is reading, the run of that
+//!    worker repeats it.
+//! 8. Each failure is reported once. The map returns the first and logs the others; a dropped map logs all of them.
+//!    Beyond 10 failures of a function in one second, only their number is logged.
 //!
 //! `map/state/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/spec/composition/decisions.rs` 6 and 7,
-//! `tests/spec/composition/locks.rs` 3, `tests/spec/composition/map_truth.rs` 8.
+//! `tests/spec/composition/locks.rs` 3, `tests/spec/composition/map_reports.rs` 8.
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
@@ -66,23 +67,23 @@ use crate::{
     tasks::set::{Locked, TaskSet},
 };
 
-/// How often a worker checks for the source before it waits: as often as `std`'s mutex spins. Most iterators have made
-/// an item by then.
+/// How often a worker checks for the source before it waits: as often as `std`'s mutex spins. Most iterators return an
+/// item within that time.
 const SPINS: usize = if cfg!(all(test, supervised_loom)) { 0 } else { 100 };
 
 pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
-    /// Its workers. Its cancel waker wakes the map's own future: each worker has one of its own.
+    /// The workers. The cancel waker of this set wakes the map's future; each worker has a separate one.
     pub(crate) tasks: TaskSet<Inner<I, F, S, K>>,
     pub(crate) place: &'static Location<'static>,
-    /// The span of the map's caller: the spans of its workers are inside.
+    /// The caller's span: the parent of the workers' spans.
     pub(crate) span: TaskSpan,
-    /// Whether one more worker would have something to do. False while it matters only if another worker has the duty
-    /// to ask later (invariant 7).
+    /// Whether one more worker would have work. May be false although it would, but only if another worker must repeat
+    /// the request later (invariant 7).
     may_grow: AtomicBool,
-    /// Whether the source is in the state, or gone: for a worker that spins before it waits. Written under the lock,
-    /// together with `borrowed`.
+    /// Whether the source is in the state, or was dropped. Read by a worker that spins before it waits; written under
+    /// the lock, together with `borrowed`.
     source_available: AtomicBool,
-    /// A copy of `Inner::closed`, for the worker that reads an item without the lock.
+    /// A copy of `Inner::closed`, for a worker that reads an item without the lock.
     closed: AtomicBool,
 }
 
@@ -92,11 +93,11 @@ pub(crate) struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> 
     truncated: bool,
     results: MapResults<K::Item, S::Error>,
     capacity: Capacity,
-    /// The function, once the first run was made.
+    /// The function, known after the first run is created.
     spec: Option<&'static TaskSpec>,
-    /// The map was dropped, or has ended without its last reader.
+    /// The map was dropped, or ended without its last reader.
     closed: bool,
-    /// The map was dropped: its results are not returned.
+    /// The map was dropped, so its results are not returned.
     abandoned: bool,
     map_waker: Option<Waker>,
 }
@@ -104,23 +105,23 @@ pub(crate) struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> 
 type State<'a, I, F, S, K> = MutexGuard<'a, Locked<Inner<I, F, S, K>, ()>>;
 
 impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Inner<I, F, S, K> {
-    /// Whether there may be work for one more worker, and the limit has room for it.
+    /// Whether one more worker may have work, and the limit has room for it.
     fn has_room(&self) -> bool {
         self.input.is_open() && self.capacity.has_room()
     }
 
-    /// How many workers have no run: they read next.
+    /// The number of workers without a run. They read next.
     fn idle(&self) -> usize {
         self.capacity.starting + self.input.workers()
     }
 
-    /// Whether only one worker is left, which is inside the iterator and whose item would not be run.
+    /// Whether only one worker is left, which is inside the iterator, and whose item would not run.
     fn only_reader_left(&self) -> bool {
         self.input.is_stopped() && self.input.is_being_read() && self.capacity.workers == 1
     }
 }
 
-/// Wakes the map's own future if `wakes`, outside of the lock, which is released.
+/// Wakes the map's future if `wakes`, after releasing the lock.
 fn wake_map_if<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>>(
     wakes: bool,
     mut state: State<'_, I, F, S, K>,
@@ -132,7 +133,7 @@ fn wake_map_if<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>>(
     }
 }
 
-/// The name of a worker that does not know its function yet.
+/// The name of a worker whose function is not known yet.
 pub(crate) const UNKNOWN: &str = "map";
 
 impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K> {
@@ -167,7 +168,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         self.tasks.lock()
     }
 
-    /// Wakes the map's own future, which checks its workers.
+    /// Wakes the map's future, which checks its workers.
     pub(crate) fn wake(&self) {
         wake_map_if(true, self.lock());
     }
@@ -191,7 +192,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         if ended { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// The results, once the map is over.
+    /// Returns the results after the map has ended.
     pub(crate) fn take_results(&self) -> Result<Vec<K::Item>, S::Error> {
         let mut state = self.lock();
         let results = std::mem::take(&mut state.results);
@@ -200,7 +201,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         results.into_result(|| truncated.then(|| self.cancelled_item(spec)))
     }
 
-    /// The result that stands for the items that were not read.
+    /// Returns the result that represents the items that were not read.
     #[cold]
     fn cancelled_item(
         &self,
@@ -211,7 +212,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         error.map(|error| K::collect(Err(error)))
     }
 
-    /// The future of the map is dropped.
+    /// Cancels and aborts the workers when the map's future is dropped.
     pub(crate) fn on_drop(&self) {
         let mut state = self.lock();
         state.abandoned = true;
@@ -232,9 +233,8 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         self.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether only the iterator keeps the map from ending. With `give_up` the map ends without it.
-    ///
-    /// The token has fired.
+    /// Whether the map waits for nothing but the iterator, after the token has fired. With `give_up` the map ends
+    /// without it.
     pub(crate) fn is_blocked_on_iterator(&self, give_up: bool) -> bool {
         let mut state = self.lock();
         if !state.input.is_being_read() {
@@ -251,8 +251,8 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         only_reader_left
     }
 
-    /// Stores the result of an item after which no next one is read. `task` and `text` are the origin and the
-    /// text of its error, if they are known.
+    /// Stores the result of the last item of a worker. `task` and `text` are the origin and the text of its error, if they
+    /// are known.
     #[cold]
     pub(crate) fn store(
         &self,
@@ -263,7 +263,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         drop(self.store_locked(self.lock(), item, task, text));
     }
 
-    /// Stores the result of an item. A failure is stored, or logged, while the lock is released.
+    /// Stores the result of an item. Releases the lock to store or log a failure, and takes it again.
     #[inline(always)]
     fn store_locked<'a>(
         &'a self,
@@ -286,7 +286,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         }
     }
 
-    /// Records a run that has ended with an error whose conversion panicked.
+    /// Records a run whose error conversion panicked.
     pub(crate) fn store_unconvertible(&self, task: &'static str, caught: Caught) {
         let mut state = self.lock();
         let surplus = match state.results.conversion_panic {
@@ -297,7 +297,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         drop_quietly(surplus);
     }
 
-    /// Records a failed run: the first one cancels the rest. Releases the lock.
+    /// Records a failed run; the first one cancels the others. Releases the lock.
     #[cold]
     fn fail(&self, mut state: State<'_, I, F, S, K>, failure: Failure<S::Error>) {
         if state.closed || state.results.failure.is_some() {
@@ -310,12 +310,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         self.stop(state, task);
     }
 
-    /// Cancels the runs. If they are cancelled already, their first cause stays.
+    /// Cancels the runs. If they are cancelled already, their first cause is kept.
     fn cancel(&self, cause: Cause) {
         self.tasks.scope.fire(&self.tasks.token, cause, || self.tasks.wake());
     }
 
-    /// Stops the map since `task` has failed. Releases the lock.
+    /// Stops the map because `task` failed. Releases the lock.
     fn stop(&self, mut state: State<'_, I, F, S, K>, task: &'static str) {
         let input = state.input.close();
         drop(state);
@@ -323,7 +323,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         input.release();
     }
 
-    /// Returns whether to start the first worker. If there is nothing to read, the map is over.
+    /// Returns whether to start the first worker. If there is nothing to read, ends the map.
     pub(crate) fn has_work(&self) -> bool {
         let mut state = self.lock();
         let Some(source) = state.input.borrow(Borrowed::ToInspect) else { return false };
@@ -334,7 +334,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         if !has_work {
             state.truncated = has_more;
             state.capacity.workers = 0;
-            // No worker waits yet, and the source is lent.
+            // Nothing to release: no worker waits yet, and the source is borrowed.
             _ = state.input.close();
         }
         let unused = state.input.put_back(source);
@@ -343,7 +343,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         has_work
     }
 
-    /// Ends the reading: the token has fired, or the last worker ends.
+    /// Ends the reading, because the token fired or the last worker ends.
     #[cold]
     pub(crate) fn stop_reading(&self) {
         let mut state = self.lock();
@@ -358,7 +358,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         drop_source(unused);
     }
 
-    /// Puts the source back, which `state` had lent; releases the lock. Returns whether a worker was woken.
+    /// Returns the borrowed source to `state`, and releases the lock. Returns whether a worker was woken.
     #[inline(always)]
     fn put_back(&self, mut state: State<'_, I, F, S, K>, source: Box<ItemSource<I, F>>) -> bool {
         self.source_available.store(true, Ordering::Relaxed);
@@ -372,7 +372,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
             Self::wake_next(state);
             return true;
         }
-        // No worker is idle, except those that start.
+        // Only workers that are starting can be idle.
         let may_grow = state.capacity.starting == 0 && state.capacity.has_room();
         if may_grow != self.may_grow.load(Ordering::Relaxed) {
             self.may_grow.store(may_grow, Ordering::Relaxed);
@@ -380,7 +380,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         false
     }
 
-    /// Wakes a worker that waits for the source, if that is in the state; releases the lock.
+    /// Wakes a worker that waits for the source, if the source is in the state. Releases the lock.
     #[cold]
     fn wake_next(mut state: State<'_, I, F, S, K>) {
         let next = state.input.pop_next();
@@ -388,7 +388,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         next.into_iter().for_each(|waker| _ = quietly(|| waker.wake()));
     }
 
-    /// Sets the limit, once the first run was made and its function is known.
+    /// Sets the limit, after the first run was created and its function is known.
     pub(crate) fn set_function(&self, spec: &'static TaskSpec, limit: WorkerLimit) {
         let mut state = self.lock();
         state.spec = Some(spec);
@@ -396,7 +396,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         self.may_grow.store(state.has_room() && state.idle() == 0, Ordering::Relaxed);
     }
 
-    /// Takes a place for one more worker, if there is work for it and fewer than `idle` workers are without a run.
+    /// Adds one more worker to the count, if there is work for it and fewer than `idle` workers have no run.
     pub(crate) fn grow(&self, idle: usize) -> Option<&'static TaskSpec> {
         if !self.may_grow.load(Ordering::Relaxed) {
             return None;
@@ -404,19 +404,19 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         self.grow_exactly(idle)
     }
 
-    /// The same, if no other worker may have to repeat the request (invariant 7).
+    /// Like [`grow`](Self::grow), but exact: for a request that no other worker repeats (invariant 7).
     #[cold]
     pub(crate) fn grow_exactly(&self, idle: usize) -> Option<&'static TaskSpec> {
         let mut state = self.lock();
         let spec = state.spec.filter(|_| state.has_room() && state.idle() < idle)?;
-        // If the source is lent, the worker that reads repeats the request.
+        // If the source is borrowed, the worker that reads repeats the request.
         let source = state.input.borrow(Borrowed::ToInspect)?;
         self.source_available.store(false, Ordering::Relaxed);
         drop(state);
         let has_more = source.may_have_more();
         let mut state = self.lock();
         state.capacity.on_hint(has_more);
-        // Code that ended the reading meanwhile did not have the source, and could not check whether it has more.
+        // If the reading was ended meanwhile, that code did not have the source to check it for more items.
         state.truncated |= state.input.is_stopped() && has_more;
         let grows = state.has_room();
         if grows {
@@ -426,13 +426,13 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         grows.then_some(spec)
     }
 
-    /// Notes that a worker is polled for the first time: it reads an item now.
+    /// Records the first poll of a worker, which now reads an item.
     pub(crate) fn worker_started(&self) {
         self.lock().capacity.starting -= 1;
     }
 
-    /// Returns how far the map has come, for its own future; `None` if one more worker would have nothing to do. With
-    /// `watches` the map counts as watched from now on.
+    /// Returns the progress of the map, for the map's future; `None` if one more worker would have no work. With
+    /// `watches`, marks the map as watched.
     pub(crate) fn progress(&self, watches: bool) -> Option<Progress> {
         let mut state = self.lock();
         let requested = std::mem::take(&mut state.capacity.requested);
@@ -444,7 +444,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         Some(Progress { items_read, is_idle, requested, to_watch })
     }
 
-    /// Spins for a moment. Returns whether the source may be back.
+    /// Spins briefly. Returns whether the source may be available.
     pub(crate) fn spin_until_available(&self) -> bool {
         (0..SPINS).any(|_| {
             hint::spin_loop();
@@ -452,14 +452,14 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         })
     }
 
-    /// Adds a worker to the queue for the source; false if there is nothing to wait for.
+    /// Adds a worker to the queue for the source. Returns false if there is nothing to wait for.
     pub(crate) fn enqueue(&self, key: Key, waker: &Waker) -> bool {
-        // A worker's waker is tokio's, but no lock is needed to clone it.
+        // A worker's waker is tokio's, so a clone under the lock would be safe; it is just not needed.
         let waker = waker.clone();
         self.lock().input.enqueue(key, waker)
     }
 
-    /// Removes a worker from the queue, if it is still there.
+    /// Removes a worker from the queue, if it is still queued.
     pub(crate) fn dequeue(&self, key: Key) {
         let waker = self.lock().input.dequeue(key);
         drop(waker);
@@ -474,19 +474,18 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         self.lock().insert(record, ())
     }
 
-    /// Gives a worker that is listed another record.
+    /// Replaces the record of a listed worker.
     pub(crate) fn replace(&self, key: Key, record: &Arc<TaskRecord>) {
         let before = self.lock().replace(key, record);
         drop(before);
     }
 
-    /// Removes a worker that has nothing more to do. It is no longer in the queue: from here on another one may get its
-    /// key.
+    /// Removes a worker that has no more work. It must have left the queue: its key may be reused from here on.
     pub(crate) fn finish(&self, key: Option<Key>) {
         let mut state = self.lock();
         let record = key.map(|key| state.remove(key));
         if state.capacity.workers == 1 && state.input.has_source() {
-            // Its runtime drops it: the unread items are not run.
+            // The runtime is dropping the worker: the unread items do not run.
             drop(state);
             self.stop_reading();
             state = self.lock();
@@ -514,9 +513,10 @@ where
     S: SupervisedFuture,
     K: CollectMode<S>,
 {
-    /// Stores what the worker has done, then reads the next item and makes its run, which goes to `put`.
+    /// Stores the worker's finished item, then reads the next item, creates its run and passes that to `put`.
     ///
-    /// `token` is called, and its handle dropped, without a lock. `woke` becomes true if another worker was woken.
+    /// `token` is called, and the token that it returns is dropped, without the lock. Sets `woke` if another worker was
+    /// woken.
     #[inline]
     pub(crate) fn complete_and_next(
         &self,
@@ -533,8 +533,8 @@ where
             let is_lent = state.input.is_lent();
             return if is_lent { NextRun::SourceBorrowed } else { NextRun::Finished };
         };
-        // Under the lock: a worker that finds the source away and this flag still set would ask again without end,
-        // until this thread runs on.
+        // Under the lock. Otherwise a worker could find the source borrowed and this flag still set, and would retry
+        // in a loop until this thread continues.
         self.source_available.store(false, Ordering::Relaxed);
         drop(state);
         let next = source.next(token(), || !self.closed.load(Ordering::Relaxed), put);
@@ -549,7 +549,7 @@ where
         }
     }
 
-    /// The uncommon cases: no item was read, or the map does not continue.
+    /// Handles the uncommon cases: no item was read, or the map does not continue.
     #[cold]
     fn next_uncommon<'a>(
         &'a self,
@@ -568,7 +568,7 @@ where
             NextItem::Unwanted => (NextRun::Finished, false),
         };
         if !ends && state.input.is_stopped() {
-            // The token fired, or a run failed, while the item was read.
+            // While the item was read, the token fired or a run failed.
             drop(state);
             let truncated = source.may_have_more();
             state = self.lock();
@@ -580,7 +580,7 @@ where
         next_run
     }
 
-    /// Stores the error of an item that could not be made; `None` if its conversion panicked.
+    /// Returns the error of an item whose iterator or `f` panicked; `None` if the error conversion panicked too.
     #[cold]
     pub(crate) fn item_panicked(&self, index: Index, caught: Caught) -> Option<FinishedItem<S>> {
         let spec = self.lock().spec;
@@ -601,16 +601,16 @@ where
     }
 }
 
-/// What a worker without a run does next.
+/// The next step of a worker without a run.
 pub(crate) enum NextRun {
-    /// The run that was put.
+    /// Poll the run that was passed to `put`.
     Made(Index),
-    /// Wait: another worker has the source.
+    /// Wait: another worker has borrowed the source.
     SourceBorrowed,
     Finished,
-    /// Drop the run that was put: the map has ended or was dropped.
+    /// Drop the run that was passed to `put`: the map has ended or was dropped.
     Unwanted,
-    /// The item at this place could not be made.
+    /// The iterator or `f` panicked at the item with this index.
     Panicked(Index, Caught),
 }
 
@@ -625,7 +625,7 @@ where
         self.tasks.records(into);
     }
 
-    /// Wakes the map's own future only: each worker has a separate cancel waker.
+    /// Wakes only the map's future; each worker has a separate cancel waker.
     fn token_fired(&self) {
         self.wake();
     }

@@ -28,6 +28,7 @@ use crate::{
     registry::slab::Key,
     run::PollContext,
     run::future::{SupervisedFuture, TaskCompletion},
+    run::output::ErrorNote,
     sync,
     telemetry::events,
     telemetry::span::TaskSpan,
@@ -155,7 +156,7 @@ where
         spec.is_some()
     }
 
-    /// As [`grow`](Self::grow), for the map's own future.
+    /// Like [`grow`](Self::grow), for the map's future.
     pub(crate) fn grow_exactly(shared: &Arc<MapState<I, F, S, K>>) {
         let spec = shared.grow_exactly(1);
         spec.into_iter().for_each(|spec| Self::spawn(shared, spec, None));
@@ -232,7 +233,7 @@ where
         self.record.clear_waker();
         self.cancel_waker = cancel_waker(&self.token, &record);
         self.record = record.clone();
-        let own = spec.limit().map(WorkerLimit::OfFunction);
+        let own = spec.limit_before_run().map(WorkerLimit::OfFunction);
         let limit = limit.map(WorkerLimit::Fixed).or(own);
         shared.set_function(spec, limit.unwrap_or_else(|| WorkerLimit::Fixed(default_limit())));
         shared.wake();
@@ -243,7 +244,7 @@ where
         TaskCell::new(record, span)
     }
 
-    /// Notes the options of the run that was made. A worker has one span for all of its runs, which has no label.
+    /// Stores the options of the new run in the task's record. A worker has one span for all of its runs, which has no label.
     #[inline]
     fn set_tuning(&self) {
         if let Some(run) = self.run.as_ref().as_pin_ref() {
@@ -254,16 +255,16 @@ where
     /// Drives one run after another, until one is pending or there is nothing more to do.
     fn drive(&mut self, now: Ticks, cx: &mut Context<'_>) -> Poll<()> {
         let mut now = Some(now);
-        let text = Cell::new(None);
+        let note = Cell::new(None);
         loop {
             // The index stays until the run has ended: a poll may unwind.
             let mut done = match (self.run.as_mut().as_pin_mut(), self.index) {
                 (Some(mut run), Some(index)) => {
-                    let text = K::STOPS.then_some(&text);
+                    let note = K::STOPS.then_some(&note);
                     let poll_context = PollContext {
                         cancel_waker: Some(&self.cancel_waker),
                         now: now.take(),
-                        text,
+                        note,
                     };
                     let Poll::Ready(ended) = run.as_mut().poll_completion(cx, poll_context) else {
                         if self.growth.on_pending(cx) {
@@ -285,9 +286,9 @@ where
                         self.woke = true;
                     }
                     if K::STOPS && ended.result.is_err() {
-                        let (task_origin, text) = (self.record.origin(), text.and_then(Cell::take));
+                        let text = note.and_then(Cell::take).and_then(ErrorNote::into_text);
                         let item = FinishedItem { task, index, ended };
-                        self.shared.store(item, Some(task_origin), text);
+                        self.shared.store(item, Some(self.record.origin()), text);
                         None
                     } else {
                         Some(FinishedItem { task, index, ended })

@@ -7,7 +7,7 @@
 //!    one.
 //! 3. No supervised run waits for the hook: installing it takes a lock of `std`, which a blocking panic hook holds. A
 //!    run continues without it after [`INSTALL_TIMEOUT`], and its panics have no location until it is installed.
-//!    (`tests/spec/composition/panic_truth.rs`)
+//!    (`tests/spec/composition/panic_reports.rs`)
 
 use std::{
     sync::{Mutex, PoisonError, mpsc},

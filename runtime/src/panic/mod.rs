@@ -142,7 +142,7 @@ fn call_quietly(code: &mut dyn FnMut()) -> bool {
     ended
 }
 
-/// The same for many: a collection that drops two of them that panic would abort the process.
+/// Like [`drop_quietly`], for several values. The process would abort if a collection dropped two that panic.
 pub(crate) fn drop_each_quietly<T>(values: impl IntoIterator<Item = T>) {
     for value in values {
         drop_quietly(value);
@@ -191,7 +191,7 @@ pub(crate) fn catch<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     }
 }
 
-/// As [`catch`], for code whose boundaries have caught what they could: it costs nothing, and records no location.
+/// Like [`catch`], for code that has its own `catch_unwind`. It costs nothing, and records no location.
 #[inline]
 pub(crate) fn catch_escaped<R>(code: impl FnOnce() -> R) -> Result<R, Caught> {
     catch_unwind(AssertUnwindSafe(code)).map_err(Caught::new)

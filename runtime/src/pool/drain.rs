@@ -7,7 +7,7 @@
 //! Any number of drains may be active, and any may be dropped: their state is in the pool. A drain in the body of a
 //! main ends before main's grace does.
 //!
-//! Invariants, checked by `tests/spec/behaviour/drain.rs` and `tests/spec/composition/pool_truth.rs`
+//! Invariants, checked by `tests/spec/behaviour/drain.rs` and `tests/spec/composition/pool_reports.rs`
 //!
 //! 1. `Ok` means that every task finished by itself: every task that was cancelled, aborted or dropped is added to
 //!    `pool/unfinished.rs` before it is removed from the pool, and each drain returns all of them.
@@ -36,7 +36,7 @@ use crate::{
 /// How long before the end of a drain its tasks are cancelled.
 const STOPPING: Duration = Duration::from_secs(5);
 
-/// The same for a grace: half of one that is below 10 s.
+/// Returns that time for a grace: half of the grace if it is below 10 s.
 fn stopping(grace: Duration) -> Duration {
     STOPPING.min(grace / 2)
 }

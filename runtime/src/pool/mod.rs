@@ -129,7 +129,7 @@ impl Pool {
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     #[track_caller]
     pub fn spawn<S, F>(&self, task: F) -> PoolSpawn<'_, S>
     where
@@ -142,11 +142,11 @@ impl Pool {
         PoolSpawn::new(&self.handle.shared, task, Location::caller(), spawn_fn)
     }
 
-    /// As [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
+    /// Like [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn).
+    /// Like [`spawn`](Self::spawn).
     ///
     /// # Panics
     ///
@@ -155,7 +155,7 @@ impl Pool {
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     ///
     /// ```
     /// # use tokio_supervised::{Pool, TaskError, supervised};
@@ -196,7 +196,7 @@ impl Pool {
         PoolSpawn::new(&self.handle.shared, task, Location::caller(), spawn_fn)
     }
 
-    /// As [`spawn`](Self::spawn), for a closure that blocks: it runs on a blocking thread of tokio.
+    /// Like [`spawn`](Self::spawn), for a closure that blocks: it runs on a blocking thread of tokio.
     ///
     /// `name` labels it in metrics, events and errors; there is one set of counters for each name and place of the
     /// call. The closure returns a `Result`; if it cannot fail, return `Ok::<_, TaskError>(())`. It gets the pool's
@@ -205,7 +205,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn).
+    /// Like [`spawn`](Self::spawn).
     ///
     /// # Panics
     ///
@@ -213,7 +213,7 @@ impl Pool {
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it has spawned nothing.
+    /// If the future is dropped while it waits, nothing is spawned.
     ///
     /// ```
     /// # use tokio_supervised::Pool;
@@ -293,7 +293,7 @@ impl Pool {
         let Some((spec, record)) = make_run(pool, task, &mut run) else {
             return Ok(());
         };
-        let permit = spec.limit().map(Limit::try_acquire);
+        let permit = spec.limit_before_run().map(Limit::try_acquire);
         if let Some(None) = permit {
             drop_quietly(run);
             return Err(TrySpawnError::Full);
@@ -314,7 +314,7 @@ impl Pool {
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits, it gives up its place in the queue and takes nothing.
+    /// If the future is dropped while it waits, it loses its place in the queue and acquires nothing.
     pub async fn reserve(&self) -> Result<Slot, SpawnError> {
         budget::spent().await;
         let pool = &self.handle.shared;
@@ -352,7 +352,8 @@ impl Pool {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the pool stays closed and its tasks continue to run: call it again.
+    /// If the future is dropped, the pool stays closed and its tasks continue to run. Call `drain` again to wait for
+    /// them.
     pub async fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
         self.handle.shared.drain(grace).await
     }

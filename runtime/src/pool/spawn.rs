@@ -25,7 +25,7 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropped while it waits, it has spawned nothing.
+/// If the future is dropped while it waits, nothing is spawned.
 #[must_use = "nothing is spawned until this is awaited"]
 pub struct PoolSpawn<'a, S> {
     pool: &'a Arc<PoolState>,

@@ -2,16 +2,17 @@
 //!
 //! Invariants
 //!
-//! 1. An accepted task or reserved slot is counted from before the accepting call returns until it has ended: a drain
-//!    waits for all of them.
-//! 2. A closed pool accepts only the tasks of slots that were reserved before. Both are decided under one lock.
+//! 1. A task or reserved slot is counted from before the call that accepts it returns, until it ends. A drain waits
+//!    for all of them.
+//! 2. A closed pool accepts only tasks for slots that were reserved earlier. Both are checked under one lock.
+//!    Otherwise a task could start after a drain has found the pool idle.
 //! 3. A task is removed before it releases its slot: there are never more tasks than slots.
-//! 4. Nothing grows with the number of tasks that have ended.
-//! 5. No user code runs under the lock: closures, futures, errors and wakers are called and dropped outside.
-//! 6. An abort aborts every listed task, and every task that is registered later.
-//! 7. A task that did not finish is added to `not_finished` before it is removed: no drain returns `Ok` for it.
-//! 8. A token that something other than the pool has fired is replaced before the next task is made: later tasks are
-//!    not cancelled by it. Once the pool has stopped, its token has fired and is not replaced. A task keeps the token,
+//! 4. Memory does not grow with the number of finished tasks.
+//! 5. No user code runs under the lock: closures, futures, errors and wakers are called and dropped after its release.
+//! 6. An abort reaches every listed task, and every task that is registered later.
+//! 7. A task that did not finish is added to `not_finished` before it is removed. Otherwise a drain could return `Ok`.
+//! 8. If code other than the pool fires the token, the token is replaced before the next task is created: later tasks
+//!    are not cancelled by it. After the pool itself has cancelled, its token is not replaced. A task keeps the token,
 //!    scope and cancel waker that it was spawned with.
 //!
 //! `pool/state/loom.rs` checks 1, 2, 3, 6, 7 and 8 for every interleaving.
@@ -52,7 +53,7 @@ use crate::{
 #[cfg(all(test, supervised_loom))]
 mod loom;
 
-/// Shared by the handles and the reserved slots of a pool. The drop of the last one cancels and aborts the tasks.
+/// Shared by the handles and the reserved slots of a pool. Dropping the last one cancels and aborts the tasks.
 pub(crate) struct Handle {
     pub(crate) shared: Arc<PoolState>,
 }
@@ -63,20 +64,20 @@ impl Drop for Handle {
     }
 }
 
-/// What the handles and the tasks of a pool share.
+/// The state that the handles and the tasks of a pool share.
 pub(crate) struct PoolState {
-    /// Its token, scope and cancel waker are the first ones: see `pool/token.rs`.
+    /// With the first token, scope and cancel waker. For their replacements see `pool/token.rs`.
     pub(crate) tasks: TaskSet<Inner>,
     pub(crate) limit: Arc<Limit>,
     pub(crate) slots: Slots,
-    /// Fires when the pool closes: wakes the spawns that wait.
+    /// Fires when the pool closes, which wakes the waiting spawns.
     pub(crate) closing: CancellationToken,
     pub(crate) place: &'static Location<'static>,
-    /// Notified when a closed pool has no task and no reserved slot left.
+    /// Notified when the pool is closed and has no tasks or reserved slots.
     pub(crate) idle: Notify,
     /// Whether the first token has been replaced.
     pub(crate) is_renewed: AtomicBool,
-    /// Itself.
+    /// A reference to this state, for cancel wakers and registrations.
     weak: Weak<PoolState>,
     /// Lists the pool for main's drain.
     _registration: Registration<dyn Drain>,
@@ -86,7 +87,7 @@ pub(crate) struct PoolState {
 pub(crate) struct Inner {
     pub(crate) reserved: usize,
     closed: bool,
-    /// The runtime in which the pool was made or first used.
+    /// The runtime in which the pool was created or first used.
     pub(crate) runtime_id: Option<runtime::Id>,
     /// The last handle was dropped.
     pub(crate) dropped: bool,
@@ -97,15 +98,15 @@ pub(crate) struct Inner {
 
 type State<'a> = MutexGuard<'a, Locked<Inner, ()>>;
 
-/// What the drains of a pool share.
+/// The state that the drains of a pool share.
 #[derive(Default)]
 pub(crate) struct Drains {
     pub(crate) active: usize,
     pub(crate) has_started: bool,
-    /// A drain has fired the tokens of the tasks.
+    /// A drain has cancelled the tasks.
     pub(crate) has_cancelled: bool,
     pub(crate) has_completed: bool,
-    /// The grace of the first drain that ended with tasks still running: later drains abort nothing more.
+    /// The grace of the first drain that ended while tasks were still running. Later drains abort nothing.
     pub(crate) grace: Option<Duration>,
 }
 
@@ -115,12 +116,12 @@ impl Drains {
     }
 }
 
-/// The kind of slot that a task is accepted with.
+/// The kind of slot that a new task uses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SlotKind {
-    /// A slot that was free a moment ago.
+    /// Acquired for this spawn.
     New,
-    /// A reserved one.
+    /// Reserved earlier.
     Reserved,
 }
 
@@ -129,8 +130,8 @@ impl Locked<Inner, ()> {
         self.tasks() + self.reserved == 0
     }
 
-    /// Whether the task that ends logs the unfinished tasks. It does not if a drain is active, which logs them itself,
-    /// or if more are expected: a runtime that shuts down drops its tasks one after another.
+    /// Whether a task that ends logs the unfinished tasks. An active drain logs them itself. If more tasks are about to
+    /// end unfinished, the last one logs them all: a runtime that shuts down drops its tasks one after another.
     fn should_log(&self, finished: bool) -> bool {
         let more_expected = !finished && !self.is_idle() && !self.not_finished.is_due();
         !self.drains.is_active() && !more_expected
@@ -158,7 +159,7 @@ impl PoolState {
         pool
     }
 
-    /// Returns a token for one more task, and a recycled record if there is one.
+    /// Returns a token for one more task, and a recycled record if one is available.
     pub(crate) fn task_parts(&self) -> (CancellationToken, Option<Arc<TaskRecord>>) {
         if self.may_be_cancelled() {
             self.renew_if_cancelled();
@@ -178,7 +179,7 @@ impl PoolState {
         self.lock().closed
     }
 
-    /// Closes the pool: it accepts nothing more, and waiting spawns end.
+    /// Closes the pool: it accepts no more tasks, and waiting spawns end.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.log_if_cancelled();
@@ -196,7 +197,7 @@ impl PoolState {
         Ok(())
     }
 
-    /// Removes a reserved slot that was dropped unused.
+    /// Removes a reserved slot that was dropped without use.
     pub(crate) fn unreserve(&self) {
         let mut state = self.lock();
         state.reserved -= 1;
@@ -219,7 +220,7 @@ impl PoolState {
         Ok(state.insert(record, ()))
     }
 
-    /// Removes a task that has ended.
+    /// Removes a finished task.
     pub(crate) fn finish(&self, key: Key, token: Option<CancellationToken>) {
         let mut state = self.lock();
         let (record, ()) = state.remove(key);
@@ -233,7 +234,7 @@ impl PoolState {
         drop(surplus);
     }
 
-    /// As [`finish`](Self::finish), if there are unfinished tasks to log.
+    /// Like [`finish`](Self::finish), if there are unfinished tasks to log.
     #[cold]
     fn finish_and_log(&self, mut state: State<'_>, record: Arc<TaskRecord>) {
         let should_log = state.should_log(!record.is_marked_unfinished());
@@ -243,17 +244,17 @@ impl PoolState {
         self.log(unlogged);
     }
 
-    /// Records a task that was dropped because it did not stop within its own grace.
+    /// Records a task that was dropped because its own grace expired.
     pub(crate) fn on_overdue(&self, record: &Arc<TaskRecord>) {
         let mut state = self.lock();
-        // Without a drain, the code that cancelled the task is responsible for it.
+        // Without a drain or a drop, the code that cancelled the task is responsible for it.
         if state.drains.has_started || state.dropped {
             let why = UnfinishedReason::OwnGrace(record.grace());
             state.not_finished.add(record, why, true);
         }
     }
 
-    /// Records a task that has ended as cancelled.
+    /// Records a task that ended as cancelled.
     pub(crate) fn on_cancelled(&self, record: &Arc<TaskRecord>) {
         let mut state = self.lock();
         if state.drains.has_cancelled || state.dropped {
@@ -261,13 +262,13 @@ impl PoolState {
         }
     }
 
-    /// Records a task that was dropped before its run had ended.
+    /// Records a task that was dropped before its run ended.
     #[cold]
     pub(crate) fn on_aborted(&self, record: &Arc<TaskRecord>) {
         let unwinds = std::thread::panicking();
         let why = match record.activity() {
             _ if record.is_aborted() => UnfinishedReason::Aborted,
-            // Its spawn panicked outside a runtime; the caller has that panic.
+            // Spawned outside a runtime: the spawn panicked in its caller.
             Activity::NotStarted if unwinds && record.id().is_none() => return,
             _ => UnfinishedReason::RuntimeGone,
         };
@@ -276,7 +277,7 @@ impl PoolState {
         state.not_finished.add(record, why, is_closed);
     }
 
-    /// Records a task whose poll panicked outside all boundaries.
+    /// Records a task whose poll panicked outside every `catch_unwind` of its run.
     #[cold]
     pub(crate) fn on_poll_panicked(&self, record: &Arc<TaskRecord>) {
         let mut state = self.lock();
@@ -284,7 +285,7 @@ impl PoolState {
         state.not_finished.add(record, UnfinishedReason::PollPanicked, is_closed);
     }
 
-    /// Logs tasks that did not finish.
+    /// Logs the tasks that did not finish.
     pub(crate) fn log(&self, unlogged: Option<Unlogged>) {
         let Some(Unlogged { tasks, more }) = unlogged else { return };
         let state = self.lock();
@@ -309,7 +310,7 @@ impl PoolState {
         }
     }
 
-    /// Cancels the tasks. If they are cancelled already, their first cause stays.
+    /// Cancels the tasks. If they are cancelled already, their first cause is kept.
     pub(crate) fn cancel(&self, cause: Cause) {
         let mut state = self.lock();
         state.tokens.stopped = true;
@@ -323,7 +324,7 @@ impl PoolState {
         });
     }
 
-    /// The last handle was dropped: cancels and aborts the tasks, unless a drain is active.
+    /// Cancels and aborts the tasks after the last handle was dropped, unless a drain is active.
     pub(crate) fn on_drop(&self) {
         let mut state = self.lock();
         state.dropped = true;
@@ -331,12 +332,12 @@ impl PoolState {
             return;
         }
         let drained = state.drains.has_completed;
-        // A task whose run has ended only drops its value. A task that drops its own pool continues: it is logged if it
-        // ends as cancelled.
+        // A task whose run has ended is only dropping its value. A task that drops its own pool continues, and is
+        // logged if it ends as cancelled.
         let live = state.live().filter(|record| !record.is_finished()).cloned();
         let (own, others): (Vec<_>, Vec<_>) = live.partition(|record| context::is_current(record));
         if !drained {
-            // They are logged below, and must not be logged again when they end.
+            // Logged below; marked so that they are not logged again when they end.
             others.iter().for_each(|record| _ = record.mark_unfinished());
         }
         let unlogged = state.not_finished.take_unlogged();
@@ -365,7 +366,7 @@ impl PoolState {
         }
     }
 
-    /// Returns the replacement of the first token, if something other than the pool has fired that.
+    /// Returns the replacement of the first token, if code other than the pool has fired that token.
     #[inline]
     pub(crate) fn renewed(&self) -> Option<Arc<Renewed>> {
         if self.is_renewed.load(Ordering::Acquire) {
@@ -375,20 +376,20 @@ impl PoolState {
         }
     }
 
-    /// Whether the present token may have been fired. Takes no lock.
+    /// Whether the current token may have fired. Takes no lock.
     #[inline]
     pub(crate) fn may_be_cancelled(&self) -> bool {
         self.is_renewed.load(Ordering::Acquire)
             || self.tasks.cancel_waker().is_some_and(CancelWaker::fired)
     }
 
-    /// Whether something other than the pool has fired the present token.
+    /// Whether code other than the pool has fired the current token.
     fn is_cancelled_by_another(&self, state: &Inner) -> bool {
         let (_, _, cancel_waker) = self.current(&state.tokens.renewed);
         !state.tokens.stopped && cancel_waker.is_some_and(CancelWaker::fired)
     }
 
-    /// Replaces the token if something other than the pool has fired it.
+    /// Replaces the token if code other than the pool has fired it.
     #[cold]
     pub(crate) fn renew_if_cancelled(&self) {
         let state = self.lock();
@@ -412,7 +413,7 @@ impl PoolState {
         let replaced = std::mem::replace(&mut state.tokens.renewed, fresh);
         let spares = state.take_spares();
         let logged = std::mem::take(&mut state.tokens.logged);
-        // Under the lock: code that gets the new token also finds the new scope.
+        // Under the lock, so that a reader that gets the new token also gets the new scope.
         self.is_renewed.store(true, Ordering::Release);
         drop(state);
         drop((replaced, spares));
@@ -421,8 +422,8 @@ impl PoolState {
         }
     }
 
-    /// Logs once that something other than the pool has fired its token. A closed pool has no later spawn that would
-    /// log it.
+    /// Logs once that code other than the pool has fired its token. Called at the close, since the pool has no later
+    /// spawn that would log it.
     pub(crate) fn log_if_cancelled(&self) {
         if !self.may_be_cancelled() {
             return;

@@ -26,6 +26,7 @@ use crate::{
     tasks::spawner::Spawner,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Level;
 
 /// Calls the closure of a spawn, which makes the run. If it panics, logs the panic and returns `None`.
 ///
@@ -150,13 +151,19 @@ fn report_failure(
     error: &dyn fmt::Display,
     chain: Option<Box<str>>,
 ) {
-    if outcome == Outcome::Panicked {
-        return;
-    }
-    let task = record.spec().name();
-    if outcome != Outcome::Cancelled && !events::POOL_FAILURES.admits(task) {
-        return;
-    }
+    let spec = record.spec();
+    let task = spec.name();
+    let level = match outcome {
+        Outcome::Panicked => return,
+        Outcome::Cancelled => Level::DEBUG,
+        _ => {
+            let Some(level) = spec.failure_level().level() else { return };
+            if !events::pool_failures(level).admits(task) {
+                return;
+            }
+            level
+        }
+    };
     // An error that the function returned may have a chain, which the alternate form of `anyhow` shows.
     let text = match outcome {
         Outcome::Error => Text::of_display(task, format_args!("{error:#}")),
@@ -165,5 +172,5 @@ fn report_failure(
     let chain = chain.filter(|chain| outcome == Outcome::Error && chain.starts_with(&*text));
     let label = record.label();
     let title = TaskTitle { name: task, label: label.as_ref().map(Label::as_str) };
-    events::pool_task_failed(&title, outcome, &chain.unwrap_or(text));
+    events::pool_task_failed(level, &title, outcome, &chain.unwrap_or(text));
 }

@@ -45,7 +45,7 @@ pub(crate) struct Tokens {
 }
 
 impl Renewed {
-    /// Gives the new token to a run that was made with an earlier one and has not started.
+    /// Replaces the token of a run that was created with an earlier one and has not started.
     pub(crate) fn renew(&self, run: &mut impl SupervisedFuture) {
         self.before.iter().for_each(|before| run.renew_token(before, &self.token));
     }

@@ -1,7 +1,7 @@
 //! The end of a process: the thread that ends it, the reports before it, and the exit code.
 //!
 //! Four observers may find that work did not finish: main after the drain, main after the runtime's shutdown, the thread
-//! that drains the pools, and the thread that counts the grace. All end the process through [`Exit`].
+//! that drains the pools, and the thread that times the grace. All end the process through [`Exit`].
 //!
 //! Invariants
 //!
@@ -10,7 +10,7 @@
 //! 2. Each report, each flush and the end itself takes at most [`REPORT_TIMEOUT`](bounded::REPORT_TIMEOUT). Otherwise a
 //!    pipe that is not read or a subscriber that blocks keeps the process alive. (`tests/process/hostile.rs`)
 //! 3. Pending counts and backtraces are logged before exit 75, which runs no destructors. Otherwise the last failures
-//!    and backtraces are lost. (`tests/process/told.rs`)
+//!    and backtraces are lost. (`tests/process/events.rs`)
 //! 4. A second signal ends the process without a report and without the claim: neither may delay it.
 //!    (`tests/process/second_signal.rs`)
 

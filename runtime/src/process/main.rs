@@ -7,29 +7,34 @@
 //!    for work that it cut short, 75 if the grace was too short, also if the body's error carries an
 //!    [`Unfinished`](crate::Unfinished) or a pool lost tasks with the runtime, `128 + signal` for a second signal.
 //! 3. A main reports only its own causes. Otherwise a signal to an earlier main of the process would count as the cause
-//!    of a later cancellation. (`composition/pool_truth.rs`)
+//!    of a later cancellation. (`composition/pool_reports.rs`)
 
 use std::{
+    cell::Cell,
     io::Write,
+    pin::pin,
     process::{ExitCode, Termination},
     time::Duration,
 };
 
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::Signal,
-    context::tree::MainScope,
     error::TaskError,
     function::TaskSpec,
     outcome::Outcome,
     panic,
-    process::exit::Unfinished,
-    process::shutdown::Shutdown,
-    process::{drain_pools, exit, systemd},
-    run::RunResult,
-    run::output::{Judge, Verdict},
+    process::exit,
+    process::program::Program,
+    process::settings::Settings,
+    process::signals::SignalSet,
+    run::future::{SupervisedFuture, TaskCompletion},
+    run::output::{Judge, Verdict, panicked},
+    run::{PollContext, RunResult},
     tasks::body_task::BodyTask,
+    tasks::name::task_name,
     tasks::runtime_options::RuntimeOptions,
 };
 
@@ -39,24 +44,20 @@ const PANICKED: u8 = 101;
 /// The arguments of `#[supervised::main]`.
 #[derive(Clone, Copy)]
 pub struct MainOptions {
-    grace: Duration,
-    linger: Duration,
+    settings: Settings,
     runtime: RuntimeOptions,
 }
 
 impl MainOptions {
-    /// A grace below the 30 s that orchestrators usually give; a worker for each core.
-    pub const DEFAULT: Self = Self {
-        grace: Duration::from_secs(25),
-        linger: Duration::ZERO,
-        runtime: RuntimeOptions::DEFAULT,
-    };
+    /// The defaults of [`Main`], and a worker for each core.
+    pub const DEFAULT: Self =
+        Self { settings: Settings::DEFAULT, runtime: RuntimeOptions::DEFAULT };
 
     /// `grace = "25s"`.
     #[must_use]
     pub const fn grace(mut self, grace: Duration) -> Self {
         assert!(!grace.is_zero(), "`grace` must be longer than 0");
-        self.grace = grace;
+        self.settings.grace = grace;
         self
     }
 
@@ -65,10 +66,17 @@ impl MainOptions {
     #[track_caller]
     pub const fn linger(mut self, linger: Duration) -> Self {
         assert!(
-            linger.as_nanos() < self.grace.as_nanos(),
+            linger.as_nanos() < self.settings.grace.as_nanos(),
             "`linger` is part of `grace` and must be shorter than it"
         );
-        self.linger = linger;
+        self.settings.linger = linger;
+        self
+    }
+
+    /// `signals = "int term hup"`.
+    #[must_use]
+    pub const fn signals(mut self, signals: &[Signal]) -> Self {
+        self.settings.signals = SignalSet::of(signals);
         self
     }
 
@@ -98,48 +106,14 @@ where
     B: FnOnce(CancellationToken) -> F,
     F: Future,
 {
-    panic::hook::install();
-    let (token, scope) = (CancellationToken::new(), MainScope::new());
-    let started = options.runtime.builder().build().and_then(|runtime| {
-        let shutdown = Shutdown::watch(options.grace, options.linger, token.clone(), &scope)?;
-        Ok((runtime, shutdown))
-    });
-    let (runtime, shutdown) = match started {
-        Ok(started) => started,
-        Err(error) => {
-            // Not `eprintln!`, which panics if stderr is closed.
-            _ = writeln!(std::io::stderr(), "Error: failed to start the runtime: {error}");
-            return ExitCode::FAILURE;
-        }
+    let program = match Program::start(options.settings, &mut options.runtime.builder()) {
+        Ok(program) => program,
+        Err(code) => return code,
     };
-
-    systemd::watch(&runtime);
-    let task = BodyTask::of_main(spec, &scope, &token);
-    let run_result = task.block_on(&runtime, token, how.verdict, body);
-    let signal = shutdown.body_ended();
-    let home = runtime.handle().id();
-    if let Some(undrained) = drain_pools::drain(&runtime, &shutdown) {
-        report_before(run_result, how, signal);
-        let code = shutdown.exit().report(Unfinished::Pools(undrained));
-        exit::shut_down(runtime);
-        return code;
-    }
-    exit::shut_down(runtime);
-    // A task outside of pools may have spawned into one until the runtime was gone.
-    if let Some(lost) = drain_pools::remaining_tasks(home) {
-        report_before(run_result, how, signal);
-        return shutdown.exit().report(Unfinished::Pools(lost));
-    }
-    exit_code(run_result, how, signal)
-}
-
-/// Reports what the body returned, if something else decides the exit code.
-fn report_before<R>(run_result: RunResult<R>, how: MainReturn<R>, signal: Option<Signal>) {
-    if run_result.outcome == Outcome::Cancelled && signal.is_some() {
-        panic::drop_quietly(run_result.result);
-    } else {
-        _ = exit_code(run_result, how, None);
-    }
+    let task = BodyTask::of_main(spec, &program.scope, &program.token);
+    let RunResult { outcome, result } =
+        task.block_on(&program.runtime, program.token.clone(), how.verdict, body);
+    program.finish(outcome, || exit_code(result, how))
 }
 
 /// How the value that `main` returns becomes an exit code.
@@ -153,15 +127,8 @@ pub fn exit<R: Termination>(verdict: Judge<R>) -> MainReturn<R> {
     MainReturn { verdict, report: R::report }
 }
 
-/// Returns the exit code. `signal` is the signal that arrived before the body ended.
-fn exit_code<R>(run_result: RunResult<R>, how: MainReturn<R>, signal: Option<Signal>) -> ExitCode {
-    let RunResult { outcome, result, .. } = run_result;
-    if outcome == Outcome::Cancelled {
-        if let Some(signal) = signal {
-            panic::drop_quietly(result);
-            return exit::end_by_signal(signal);
-        }
-    }
+/// Reports what the body returned, and returns the exit code.
+fn exit_code<R>(result: Result<R, TaskError>, how: MainReturn<R>) -> ExitCode {
     match result {
         Ok(value) => {
             // The chain of an error is the user's code.
@@ -178,5 +145,151 @@ fn exit_code<R>(run_result: RunResult<R>, how: MainReturn<R>, signal: Option<Sig
             _ = writeln!(std::io::stderr(), "Error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Runs a program as [`#[supervised::main]`](crate::supervised::main) does, with values that are known only at run time,
+/// or on a runtime that the program configures.
+///
+/// ```no_run
+/// use std::{env, process::ExitCode, time::Duration};
+/// use tokio_supervised::{CancellationToken, Main, Signal, supervised};
+///
+/// #[supervised]
+/// async fn serve(token: CancellationToken) -> anyhow::Result<()> {
+///     token.cancelled().await;
+///     Ok(())
+/// }
+///
+/// fn main() -> ExitCode {
+///     let grace = env::var("GRACE").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(25);
+///     let mut runtime = tokio::runtime::Builder::new_multi_thread();
+///     Main::new()
+///         .grace(Duration::from_secs(grace))
+///         .signals([Signal::Interrupt, Signal::Terminate, Signal::Hangup])
+///         .runtime(runtime.thread_name("server"))
+///         .run(|token| serve(token))
+/// }
+/// ```
+///
+/// [`run`](Self::run) takes a supervised function or a [`task!`](crate::task!), with its own `grace`, and an error type that
+/// is only `Debug`. Signals, pools and exit codes are those of the [attribute](crate::supervised::main#signals).
+#[must_use = "nothing runs until `run` is called"]
+pub struct Main<'a> {
+    settings: Settings,
+    runtime: Option<&'a mut Builder>,
+}
+
+impl Default for Main<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> Main<'a> {
+    /// Returns a main with the defaults of the attribute: a grace of 25 s, no linger, SIGINT and SIGTERM, the dump at
+    /// SIGUSR1, and a multi-threaded runtime.
+    pub fn new() -> Self {
+        Self { settings: Settings::DEFAULT, runtime: None }
+    }
+
+    /// Sets how long everything may take to stop, from the first signal. Default: 25 s.
+    ///
+    /// # Panics
+    ///
+    /// If `grace` is zero.
+    #[track_caller]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        assert!(!grace.is_zero(), "`grace` must be longer than 0");
+        self.settings.grace = grace;
+        self
+    }
+
+    /// Sets how long after the first signal the token fires. It is part of the grace. Default: 0 s.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.settings.linger = linger;
+        self
+    }
+
+    /// Sets the signals that start a shutdown. All others are left to the program. Default: SIGINT and SIGTERM.
+    ///
+    /// A SIGHUP that was ignored when the process started, as under `nohup`, stays ignored (on Linux). On Windows,
+    /// [`Interrupt`](Signal::Interrupt) is Ctrl-C and Ctrl-Break, and [`Hangup`](Signal::Hangup) is nothing.
+    pub fn signals(mut self, signals: impl IntoIterator<Item = Signal>) -> Self {
+        self.settings.signals = SignalSet::of(&signals.into_iter().collect::<Vec<_>>());
+        self
+    }
+
+    /// Sets whether SIGUSR1 prints the live tasks. With `false` the signal is left to the program. Default: `true`.
+    pub fn dump(mut self, dumps: bool) -> Self {
+        self.settings.dumps = dumps;
+        self
+    }
+
+    /// Sets the builder of the runtime. [`run`](Self::run) enables its timer and I/O. Default: a multi-threaded runtime
+    /// with a worker for each core.
+    pub fn runtime(self, builder: &mut Builder) -> Main<'_> {
+        Main { settings: self.settings, runtime: Some(builder) }
+    }
+
+    /// Runs the call that `app` makes from the root token, drains the pools, and returns the exit code.
+    ///
+    /// The exit code is that of the [attribute](crate::supervised::main#exit-codes). It is also 75 if the call did not stop
+    /// within its own `grace`. After a signal that cut the work short, the process dies by that signal, and this does not
+    /// return.
+    ///
+    /// # Panics
+    ///
+    /// If `linger` is not shorter than `grace`.
+    #[track_caller]
+    pub fn run<S, F>(self, app: F) -> ExitCode
+    where
+        F: FnOnce(CancellationToken) -> S,
+        S: SupervisedFuture,
+        Result<S::Value, S::Error>: Termination,
+    {
+        let Self { settings, runtime } = self;
+        assert!(settings.linger < settings.grace, "`linger` must be shorter than `grace`");
+        let mut own;
+        let builder = match runtime {
+            Some(builder) => builder.enable_all(),
+            None => {
+                own = RuntimeOptions::DEFAULT.builder();
+                &mut own
+            }
+        };
+        let program = match Program::start(settings, builder) {
+            Ok(program) => program,
+            Err(code) => return code,
+        };
+        let token = program.token.clone();
+        let call = program.runtime.block_on(async { panic::catch(|| app(token)) });
+        let call = match call {
+            Ok(call) => call,
+            Err(caught) => {
+                _ = panicked(task_name::<S, F>(), caught);
+                return program.finish(Outcome::Panicked, || ExitCode::from(PANICKED));
+            }
+        };
+        let note = Cell::new(None);
+        let task = BodyTask::of_main(call.spec(), &program.scope, &program.token);
+        let TaskCompletion { outcome, overdue, result, .. } = {
+            let mut call = pin!(call);
+            task.drive(&program.runtime, |cx| {
+                let poll_context = PollContext { note: Some(&note), ..PollContext::EMPTY };
+                call.as_mut().poll_completion(cx, poll_context)
+            })
+        };
+        // A call that was cut after its grace did not stop by itself.
+        let outcome = if overdue { Outcome::Error } else { outcome };
+        let is_unfinished = overdue || note.take().is_some_and(|note| note.carries_unfinished);
+        program.finish(outcome, || {
+            if outcome == Outcome::Panicked {
+                panic::drop_quietly(result);
+                return ExitCode::from(PANICKED);
+            }
+            let code = result.report();
+            if is_unfinished { ExitCode::from(exit::UNFINISHED) } else { code }
+        })
     }
 }

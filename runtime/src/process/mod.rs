@@ -3,7 +3,9 @@
 pub(crate) mod drain_pools;
 pub(crate) mod exit;
 pub(crate) mod main;
+pub(crate) mod program;
 pub(crate) mod report;
+pub(crate) mod settings;
 pub(crate) mod shutdown;
 pub(crate) mod signals;
 pub(crate) mod systemd;

@@ -31,6 +31,7 @@ use crate::{
     deadline::Deadline,
     process::exit,
     process::exit::{AFTER_BODY, Exit, Unfinished},
+    process::settings::Settings,
     process::signals::Signals,
     ready,
     telemetry::events,
@@ -67,11 +68,11 @@ struct Plan {
 impl Shutdown {
     /// Starts the thread that watches the signals. They are caught when this returns.
     pub(crate) fn watch(
-        grace: Duration,
-        linger: Duration,
+        settings: Settings,
         token: CancellationToken,
         main: &MainScope,
     ) -> io::Result<Self> {
+        let Settings { grace, linger, .. } = settings;
         let exit = Exit::default();
         let this = Self { state: Arc::new(State::new(grace)), exit, deadline: Deadline::start() };
         MAINS.fetch_add(1, Ordering::Relaxed);
@@ -85,7 +86,7 @@ impl Shutdown {
                 Err(error) => return caught.send(Err(error)),
             };
             runtime.block_on(async {
-                match Self::listen() {
+                match Self::listen(settings) {
                     Ok(signals) => {
                         ready::set(true);
                         let reported = caught.send(Ok(()));
@@ -101,11 +102,17 @@ impl Shutdown {
         Ok(this)
     }
 
-    fn listen() -> io::Result<Signals> {
+    fn listen(settings: Settings) -> io::Result<Signals> {
         #[cfg(unix)]
-        #[expect(clippy::disallowed_methods, reason = "it ends with this thread's own runtime")]
-        tokio::spawn(crate::process::tree::on_request()?);
-        Signals::listen()
+        if settings.dumps {
+            let dumps = crate::process::tree::on_request()?;
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "it ends with this thread's own runtime"
+            )]
+            tokio::spawn(dumps);
+        }
+        Signals::listen(settings.signals)
     }
 
     /// Records the end of the body: the later steps have their own time limits. Returns the signal that came before.

@@ -15,29 +15,40 @@ mod platform {
 
     use super::*;
 
-    pub(crate) struct Sources {
-        interrupt: tokio::signal::unix::Signal,
-        terminate: tokio::signal::unix::Signal,
-    }
+    pub(crate) struct Sources([Option<tokio::signal::unix::Signal>; 3]);
+
+    const SIGNALS: [Signal; 3] = [Signal::Interrupt, Signal::Terminate, Signal::Hangup];
 
     impl Sources {
-        pub(crate) fn listen() -> io::Result<Self> {
-            Ok(Self {
-                interrupt: signal(SignalKind::interrupt())?,
-                terminate: signal(SignalKind::terminate())?,
-            })
+        pub(crate) fn listen(set: SignalSet) -> io::Result<Self> {
+            let listen = |wanted: bool, kind| wanted.then(|| signal(kind)).transpose();
+            Ok(Self([
+                listen(set.interrupt, SignalKind::interrupt())?,
+                listen(set.terminate, SignalKind::terminate())?,
+                listen(set.hangup && !is_ignored(Signal::Hangup), SignalKind::hangup())?,
+            ]))
         }
 
         pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Signal> {
-            // `None` never occurs, according to tokio's documentation.
-            if let Poll::Ready(Some(())) = self.interrupt.poll_recv(cx) {
-                return Poll::Ready(Signal::Interrupt);
-            }
-            if let Poll::Ready(Some(())) = self.terminate.poll_recv(cx) {
-                return Poll::Ready(Signal::Terminate);
+            for (source, signal) in self.0.iter_mut().zip(SIGNALS) {
+                // `None` never occurs, according to tokio's documentation.
+                if let Some(Poll::Ready(Some(()))) =
+                    source.as_mut().map(|source| source.poll_recv(cx))
+                {
+                    return Poll::Ready(signal);
+                }
             }
             Poll::Pending
         }
+    }
+
+    /// Whether the process was started with the signal ignored, as `nohup` does for SIGHUP. Known on Linux only: to ask the
+    /// system itself takes unsafe code.
+    fn is_ignored(signal: Signal) -> bool {
+        let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        ignored.is_some_and(|mask| mask >> (signal.number() - 1) & 1 == 1)
     }
 
     /// Restores the default action, which tokio never does, and raises.
@@ -61,35 +72,36 @@ mod platform {
     use super::*;
 
     pub(crate) struct Sources {
-        ctrl_c: CtrlC,
-        ctrl_break: CtrlBreak,
-        close: CtrlClose,
-        logoff: CtrlLogoff,
-        shutdown: CtrlShutdown,
+        interrupts: Option<(CtrlC, CtrlBreak)>,
+        ends: Option<(CtrlClose, CtrlLogoff, CtrlShutdown)>,
     }
 
     impl Sources {
-        pub(crate) fn listen() -> io::Result<Self> {
+        pub(crate) fn listen(set: SignalSet) -> io::Result<Self> {
+            let interrupts = || Ok((ctrl_c()?, ctrl_break()?));
+            let ends = || Ok((ctrl_close()?, ctrl_logoff()?, ctrl_shutdown()?));
             Ok(Self {
-                ctrl_c: ctrl_c()?,
-                ctrl_break: ctrl_break()?,
-                close: ctrl_close()?,
-                logoff: ctrl_logoff()?,
-                shutdown: ctrl_shutdown()?,
+                interrupts: set.interrupt.then(interrupts).transpose()?,
+                ends: set.terminate.then(ends).transpose()?,
             })
         }
 
         pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Signal> {
-            if let Poll::Ready(Some(())) = self.ctrl_c.poll_recv(cx) {
-                return Poll::Ready(Signal::Interrupt);
+            let came = |polled: Poll<Option<()>>| matches!(polled, Poll::Ready(Some(())));
+            if let Some((ctrl_c, ctrl_break)) = &mut self.interrupts {
+                if came(ctrl_c.poll_recv(cx)) {
+                    return Poll::Ready(Signal::Interrupt);
+                }
+                if came(ctrl_break.poll_recv(cx)) {
+                    return Poll::Ready(Signal::Break);
+                }
             }
-            if let Poll::Ready(Some(())) = self.ctrl_break.poll_recv(cx) {
-                return Poll::Ready(Signal::Break);
-            }
-            let ended =
-                [self.close.poll_recv(cx), self.logoff.poll_recv(cx), self.shutdown.poll_recv(cx)];
-            if ended.iter().any(|ended| matches!(ended, Poll::Ready(Some(())))) {
-                return Poll::Ready(Signal::Terminate);
+            if let Some((close, logoff, shutdown)) = &mut self.ends {
+                let ended =
+                    [close.poll_recv(cx), logoff.poll_recv(cx), shutdown.poll_recv(cx)].map(came);
+                if ended.contains(&true) {
+                    return Poll::Ready(Signal::Terminate);
+                }
             }
             Poll::Pending
         }
@@ -99,12 +111,40 @@ mod platform {
     pub(crate) fn raise(_: Signal) {}
 }
 
-/// SIGINT and SIGTERM, or their equivalents.
+/// The signals that start a shutdown.
+#[derive(Clone, Copy)]
+pub(crate) struct SignalSet {
+    /// With Ctrl-Break.
+    interrupt: bool,
+    terminate: bool,
+    #[cfg_attr(windows, expect(dead_code, reason = "there is no such signal"))]
+    hangup: bool,
+}
+
+impl SignalSet {
+    pub(crate) const DEFAULT: Self = Self { interrupt: true, terminate: true, hangup: false };
+
+    pub(crate) const fn of(signals: &[Signal]) -> Self {
+        let mut set = Self { interrupt: false, terminate: false, hangup: false };
+        let mut at = 0;
+        while at < signals.len() {
+            match signals[at] {
+                Signal::Interrupt | Signal::Break => set.interrupt = true,
+                Signal::Terminate => set.terminate = true,
+                Signal::Hangup => set.hangup = true,
+            }
+            at += 1;
+        }
+        set
+    }
+}
+
+/// The chosen signals, or their equivalents.
 pub(crate) struct Signals(platform::Sources);
 
 impl Signals {
-    pub(crate) fn listen() -> io::Result<Self> {
-        platform::Sources::listen().map(Self)
+    pub(crate) fn listen(set: SignalSet) -> io::Result<Self> {
+        platform::Sources::listen(set).map(Self)
     }
 
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Signal> {

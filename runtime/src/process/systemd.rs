@@ -52,7 +52,7 @@ pub fn ready() -> io::Result<()> {
     manager::notify("READY=1", Duration::ZERO)
 }
 
-/// Announces that the process ends, and within what time.
+/// Announces that the process is stopping, and its time limit.
 pub(crate) fn stopping(within: Duration) {
     if !manager::is_present() {
         return;

@@ -255,13 +255,13 @@ mod tests {
 
     /// `depth:age` of a task, `depth:count/below/oldest/blocking` of a line for many.
     fn drawn(of: &[(usize, u64)], most_alike: usize) -> Vec<String> {
-        let told = |line: &TreeLine<'_>| match line {
+        let drawn_line = |line: &TreeLine<'_>| match line {
             TreeLine::Task(task) => format!("{}:{}", task.depth, task.age.as_secs()),
             TreeLine::More(Alike { depth, count, below, oldest, blocking, .. }) => {
                 format!("{depth}:{count}/{below}/{}/{blocking}", oldest.as_secs())
             }
         };
-        fold_alike(&tasks(of), most_alike).iter().map(told).collect()
+        fold_alike(&tasks(of), most_alike).iter().map(drawn_line).collect()
     }
 
     #[test]

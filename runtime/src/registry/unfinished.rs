@@ -172,7 +172,7 @@ impl fmt::Display for Unfinished {
     }
 }
 
-/// The same text as `Display`, since a `main` that returns a `Result` prints its error with `Debug`.
+/// Prints the text of `Display`, since a `main` that returns a `Result` prints its error with `Debug`.
 impl fmt::Debug for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

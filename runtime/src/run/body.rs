@@ -14,7 +14,7 @@ use crate::{
     error::TaskError,
     function::TaskSpec,
     outcome::Outcome,
-    run::output::{Judge, Verdict, put_text},
+    run::output::{ErrorNote, Judge, Verdict, put_note},
 };
 
 /// A body that can be dropped, and the place of its value. Both methods call user code, which may panic.
@@ -67,11 +67,11 @@ pub(super) fn result<R>(value: Poll<R>, failed: Failure) -> Result<R, TaskError>
     }
 }
 
-/// Puts the text of the error into its place, if the run failed and there is one. A panic was logged when it was caught,
+/// Puts the note of the error into its place, if the run failed and there is one. A panic was logged when it was caught,
 /// and a cancellation is no failure.
 #[inline]
-pub(super) fn put_error_text<R>(
-    place: Option<&Cell<Option<Box<str>>>>,
+pub(super) fn put_error_note<R>(
+    place: Option<&Cell<Option<ErrorNote>>>,
     task: &'static TaskSpec,
     outcome: Outcome,
     value: &Poll<R>,
@@ -85,7 +85,7 @@ pub(super) fn put_error_text<R>(
         (None, Poll::Ready(value)) => Ok(value),
         (None, Poll::Pending) => return,
     };
-    put_text(place, task, result, judge);
+    put_note(place, task, result, judge);
 }
 
 fn running<'a, F>(body: &'a mut Pin<&mut Option<F>>) -> Pin<&'a mut F> {

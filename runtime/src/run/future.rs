@@ -20,7 +20,7 @@ use crate::{
     token::AsToken, tuning::Tuning,
 };
 use crate::{
-    run::body::{Failure, OnError, is_overdue, put_error_text, result},
+    run::body::{Failure, OnError, is_overdue, put_error_note, result},
     run::machine::{PollContext, RunEnded},
     run::output::{Output, SupervisedOutput, converted, output},
     run::{Run, function},
@@ -295,7 +295,7 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     fn spec(&self) -> &'static TaskSpec;
     #[doc(hidden)]
     fn prepare(&mut self, prepared: Prepared);
-    /// Whether a call of this type may have its own options. A constant: other calls pay nothing.
+    /// Whether a call of this type may have per-call options. A constant, so other calls pay nothing.
     #[doc(hidden)]
     const MAY_BE_TUNED: bool = false;
     /// Sets options of this call, before the first poll.
@@ -382,7 +382,7 @@ where
             run.as_mut().poll_completion(cx, &poll_context, &mut value, OnError::Keep(&mut failed));
         let RunEnded { outcome, nanos } = ready!(polled);
         let overdue = is_overdue(&failed);
-        put_error_text(poll_context.text, run.spec(), outcome, &value, &failed, run.verdict);
+        put_error_note(poll_context.note, run.spec(), outcome, &value, &failed, run.verdict);
         let result = F::Output::into_result(result(value, failed));
         Poll::Ready(TaskCompletion { outcome, overdue, nanos, result })
     }

@@ -52,7 +52,7 @@ use crate::{
         core::{
             ColdStateProjected, Core, Grace, LocalMetrics, Overdue, RunMode, RunState, Stop, Wait,
         },
-        output::{Verdict, panicked},
+        output::{ErrorNote, Verdict, panicked},
         watch,
     },
     telemetry::events,
@@ -65,13 +65,13 @@ pub struct PollContext<'a> {
     pub(crate) cancel_waker: Option<&'a CancelWaker>,
     /// The time, if it was just read.
     pub(crate) now: Option<Ticks>,
-    /// The place for the text of an error, if it may be logged.
-    pub(crate) text: Option<&'a Cell<Option<Box<str>>>>,
+    /// The place for the note of an error, if its scope reads it.
+    pub(crate) note: Option<&'a Cell<Option<ErrorNote>>>,
 }
 
 impl PollContext<'_> {
     /// The empty context of a call that is awaited inline. As a constant, it is not written for each poll.
-    pub(crate) const EMPTY: Self = Self { cancel_waker: None, now: None, text: None };
+    pub(crate) const EMPTY: Self = Self { cancel_waker: None, now: None, note: None };
 
     /// Whether the run is that of a spawned task or of an item, and not awaited inline.
     pub(super) fn is_spawned(&self) -> bool {

@@ -39,6 +39,48 @@ pub trait SupervisedOutput: sealed::Sealed + Sized {
     fn by_shape(&self, text: Option<&mut Text>) -> Verdict;
 }
 
+/// A return type that carries an error: what `restart_if` filters.
+#[diagnostic::on_unimplemented(
+    message = "`restart_if` filters errors, and `{Self}` carries none",
+    label = "expected `Result<T, E>`",
+    note = "return `Result<_, E>`, or remove `restart_if`"
+)]
+pub trait FallibleOutput: SupervisedOutput {
+    #[doc(hidden)]
+    fn as_error(&self) -> Option<&Self::Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: From<TaskError>> FallibleOutput for Result<T, E> {
+    fn as_error(&self) -> Option<&E> {
+        self.as_ref().err()
+    }
+}
+
+/// A return type without a value: what a call of `every` or [`Restarting::interval`](crate::Restarting::interval) can end
+/// with between two runs.
+#[diagnostic::on_unimplemented(
+    message = "a periodic call has no value to return between two runs, and `{Self}` needs one",
+    label = "expected `()` or `Result<(), E>`",
+    note = "return `Result<(), _>`, and send each run's value to where it is used"
+)]
+pub trait PeriodicOutput: SupervisedOutput {
+    #[doc(hidden)]
+    fn done() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl PeriodicOutput for () {
+    fn done() {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<TaskError>> PeriodicOutput for Result<(), E> {
+    fn done() -> Self {
+        Ok(())
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl SupervisedOutput for () {
     type Value = ();
@@ -184,23 +226,41 @@ impl fmt::Write for Text {
     }
 }
 
-/// Puts the text of a run's error into its place.
+/// What a scope learns of a run's error besides its type.
+pub(crate) struct ErrorNote {
+    /// Its text, empty if it cannot be printed.
+    pub(crate) text: Box<str>,
+    /// Whether it carries an [`Unfinished`](crate::Unfinished).
+    pub(crate) carries_unfinished: bool,
+}
+
+impl ErrorNote {
+    /// Returns the text, if there is one.
+    pub(crate) fn into_text(self) -> Option<Box<str>> {
+        Some(self.text).filter(|text| !text.is_empty())
+    }
+}
+
+/// Puts the note of a run's error into its place.
 #[cold]
-pub(super) fn put_text<R>(
-    place: &Cell<Option<Box<str>>>,
+pub(super) fn put_note<R>(
+    place: &Cell<Option<ErrorNote>>,
     task: &'static TaskSpec,
     result: Result<&R, &TaskError>,
     judge: Judge<R>,
 ) {
     let mut text = Text::new(Origin::from(task));
+    let mut carries_unfinished = false;
     match result {
-        Ok(value) => _ = judge(value, Some(&mut text)),
+        Ok(value) => {
+            _ = judge(value, Some(&mut text));
+            // It has judged this value before, and did not panic.
+            let verdict = panic::catch(|| judge(value, None));
+            carries_unfinished = matches!(verdict, Ok(Verdict::CarriesUnfinished));
+        }
         Err(error) => text.write(error),
     }
-    let Text { text, .. } = text;
-    if !text.is_empty() {
-        place.set(Some(text.into()));
-    }
+    place.set(Some(ErrorNote { text: text.text.into(), carries_unfinished }));
 }
 
 /// The two functions of a return type that a run needs, as function pointers.

@@ -82,7 +82,7 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropped, it drops the section at its current `.await`. Cancellation waits for the section; an explicit drop does
+/// A drop of the future drops the section at its current `.await`. Cancellation waits for the section; an explicit drop does
 /// not.
 pub fn shield<S, F>(limit: Duration, section: S) -> Shield<F>
 where
@@ -106,7 +106,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it drops the section at its current `.await`: it delays cancellation, but not an explicit drop.
+    /// A drop of the future drops the section at its current `.await`: it delays cancellation, but not an explicit drop.
     #[must_use = "a shield does nothing until it is awaited"]
     pub struct Shield<F> {
         limit: Duration,

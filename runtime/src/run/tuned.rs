@@ -1,7 +1,7 @@
 //! The options of one call: `.timeout(d)`, `.grace(d)`, `.label(text)`, and `.boxed()`.
 //!
 //! The options are in the call's own state, so that a type without options does not grow. [`Tuned`] says by its type
-//! that there may be some: for the others the scopes look up neither a label nor a grace.
+//! that there may be some: for other types, scopes read neither a label nor a grace.
 
 use std::{
     fmt::{self, Display},
@@ -31,7 +31,7 @@ use crate::{
 };
 
 pin_project! {
-    /// A supervised future with its own options: see [`Supervised::timeout`], [`Supervised::grace`] and
+    /// A supervised future with options for this call: see [`Supervised::timeout`], [`Supervised::grace`] and
     /// [`Supervised::label`].
     ///
     /// # Cancel safety
@@ -133,7 +133,7 @@ where
         Tuned::new(self, grace_of(grace))
     }
 
-    /// Adds a text that distinguishes this call from the others of its function: a peer, a key, a file.
+    /// Adds a text that distinguishes this call from others of its function: a peer, a key, a file.
     ///
     /// It is shown behind the name, in errors and events ("task `connection` [10.0.0.7:5123] timed out after 5s"), in
     /// [`tasks()`](crate::tasks()) ([`LiveTask::label`](crate::LiveTask::label)) and all reports of live tasks, and as
@@ -229,7 +229,7 @@ macro_rules! options {
             Tuned::new(self, grace_of(grace))
         }
 
-        /// Adds a text that distinguishes this call from the others of its function: see [`Supervised::label`].
+        /// Adds a text that distinguishes this call from others of its function: see [`Supervised::label`].
         ///
         /// # Panics
         ///
@@ -323,7 +323,7 @@ impl<S: SupervisedFuture> Tuned<S> {
         Self::new(self.call, grace_of(grace))
     }
 
-    /// Replaces the text that distinguishes this call from the others of its function: see [`Supervised::label`].
+    /// Replaces the text that distinguishes this call from others of its function: see [`Supervised::label`].
     ///
     /// # Panics
     ///

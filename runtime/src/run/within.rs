@@ -93,7 +93,7 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropped, it drops the section at its current `.await`.
+/// A drop of the future drops the section at its current `.await`.
 #[track_caller]
 pub fn within<S, F>(token: &CancellationToken, limit: Duration, section: S) -> Within<F>
 where
@@ -150,7 +150,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it drops the section at its current `.await`.
+    /// A drop of the future drops the section at its current `.await`.
     #[must_use = "a section does nothing until it is awaited"]
     pub struct Within<F> {
         limit: Duration,

@@ -353,10 +353,10 @@ impl Service {
             Progress::Ended => return ServiceState::Stopped,
             Progress::Running(Some(task)) => task.record(),
         };
-        let restarts = self.node.as_ref().map_or(0, |node| node.restarts());
+        let is_restart = self.node.as_ref().is_some_and(|node| node.is_restart());
         if self.asked {
             ServiceState::Stopping
-        } else if restarts > 0 && record.activity() == Activity::Waiting {
+        } else if is_restart && record.activity() == Activity::Waiting {
             ServiceState::Restarting
         } else if self.has_started() {
             ServiceState::Ready

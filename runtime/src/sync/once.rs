@@ -53,6 +53,10 @@ impl Once {
         Self(OnceLock::new())
     }
 
+    pub(crate) fn is_completed(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     pub(crate) fn call_once(&self, call: impl FnOnce()) {
         self.0.get_or_init(call);
     }

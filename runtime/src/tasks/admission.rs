@@ -1,14 +1,14 @@
-//! Admission to a group or a pool: a slot of it and a permit of the function, both before the spawn.
+//! Admission to a group or a pool: acquires a slot of the scope and a permit of the function before the spawn.
 //!
 //! Invariants
 //!
-//! 1. A wait for both has a place in both queues, and holds neither while it waits for the other, except for a bounded
-//!    time (`function/limit/pair.rs`). Otherwise two groups and one function could block each other, and so could a run
-//!    that spawns into its group while it holds the permit. No spawn waits for ever while runs end.
-//! 2. A wait is counted from its start to its end, however it ends: without the end, `stats` would show a waiting run
-//!    for ever. (`tests/spec/behaviour`)
-//! 3. A wait that would wait for itself is rejected: for a slot of the full group that it is in, or for a permit that a
-//!    run around it holds. It would never end.
+//! 1. A wait for both is in both queues, and holds one while it waits for the other only for a bounded time
+//!    (`function/limit/pair.rs`). Otherwise two groups and one function could deadlock, and so could a run that spawns
+//!    into its group while it holds the permit. As long as runs end, every spawn is admitted eventually.
+//! 2. Each wait is counted from its start to its end, however it ends. Otherwise `stats` would report a waiting run for
+//!    ever. (`tests/spec/behaviour`)
+//! 3. A self-deadlock is rejected: a wait for a slot of the full group that the caller is in, or for a permit that an
+//!    enclosing run holds. Such a wait would never end.
 //!
 //! `admission/loom.rs` checks 1 for every interleaving.
 
@@ -41,7 +41,7 @@ mod loom;
 
 use crate::tasks::admission::hold_timer::HoldTimer;
 
-/// How many tasks a scope may have at once; without a number, any.
+/// The limit on the live tasks of a scope; `None` for no limit.
 pub(crate) struct Slots(Option<Arc<Limit>>);
 
 /// A slot of a group or pool, and a permit of the function if the spawn waits for its limit.
@@ -55,7 +55,7 @@ pub(crate) enum Refusal<N = Infallible> {
     /// The token fired first.
     Cancelled,
     Deadlock(Rejected),
-    /// There is no run to admit.
+    /// The run was not created.
     NotMade(N),
 }
 
@@ -78,21 +78,21 @@ impl Slots {
         Self(Some(Arc::new(Limit::new(limit))))
     }
 
-    /// As many as `limit` allows, which can change meanwhile.
+    /// Slots of a shared `limit`, which can be changed later.
     pub(crate) fn of(limit: Arc<Limit>) -> Self {
         Self(Some(limit))
     }
 
-    /// Both at once, without waiting.
+    /// Acquires both without waiting, or neither.
     pub(crate) fn try_admit(&self, spec: &'static TaskSpec) -> Option<Admission> {
-        // To take a permit and return it unused would cost a waiting run its turn.
+        // Checked first: acquiring a permit and releasing it unused could delay a waiting run.
         if self.0.as_ref().is_some_and(|slots| slots.is_full()) {
             return None;
         }
         Some(Admission { permit: try_acquire_permit(spec)?, slot: self.try_acquire_slot()? })
     }
 
-    /// Waits for both, in the runs that the spawn waits in; the token ends the wait.
+    /// Waits for both, inside the run that awaits the spawn. The token ends the wait.
     pub(crate) async fn admit(
         &self,
         spec: &'static TaskSpec,
@@ -120,8 +120,8 @@ impl Slots {
         Ok(Admission { slot: Some(slot), permit: Some(permit) })
     }
 
-    /// Waits for one of the two, then tries to take the other. If neither is free, a run around holds one of them, and
-    /// the wait for that one is rejected: the loop ends after the first wait.
+    /// Waits for one of the two, then tries to acquire the other. If neither is free, an enclosing run holds one of
+    /// them, and the wait for that one is rejected: the loop ends after the first wait.
     async fn acquire_one_by_one(
         &self,
         spec: &'static TaskSpec,
@@ -176,7 +176,7 @@ async fn acquire_both(slots: &Arc<Limit>, permits: &'static Limit) -> (Slot, Per
                     wait.release_held();
                 }
                 PairStatus::Waits => {
-                    ready!(hold_timer.poll_rest(cx));
+                    ready!(hold_timer.poll_pause(cx));
                     wait.may_hold();
                     return Poll::Pending;
                 }
@@ -186,7 +186,7 @@ async fn acquire_both(slots: &Arc<Limit>, permits: &'static Limit) -> (Slot, Per
     .await
 }
 
-/// Waits for a slot of a scope before it is known what it is for.
+/// Waits for a slot of a scope, for a task that is not known yet.
 pub(crate) async fn reserve(limit: &Arc<Limit>, scope: &Arc<ScopeNode>) -> Result<Slot, Rejected> {
     if let Some(slot) = Limit::try_acquire(limit.clone()) {
         return Ok(slot);
@@ -197,9 +197,9 @@ pub(crate) async fn reserve(limit: &Arc<Limit>, scope: &Arc<ScopeNode>) -> Resul
     }
 }
 
-/// The limit that a spawn waits for; a function that rejects when it is full asks by itself, in its task.
+/// Returns the limit that a spawn waits for. With `on_full = "reject"` the run itself acquires the permit, in its task.
 fn limit_to_wait_for(spec: &'static TaskSpec) -> Option<&'static Limit> {
-    spec.limit().filter(|_| !spec.rejects_when_full())
+    spec.limit_before_run().filter(|_| !spec.rejects_when_full())
 }
 
 fn try_acquire_permit(spec: &'static TaskSpec) -> Option<Option<Permit>> {
@@ -220,7 +220,7 @@ async fn acquire_permit(spec: &'static TaskSpec) -> Result<Option<Permit>, Rejec
     }
 }
 
-/// A spawn on its way to its slot and its permit. `N` says why there is no run to admit.
+/// The state of a spawn that acquires its slot and permit. `N` is the reason why no run was created.
 pub(crate) enum AdmissionWait<'a, N> {
     New {
         spec: &'static TaskSpec,
@@ -229,14 +229,14 @@ pub(crate) enum AdmissionWait<'a, N> {
         admission: Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send + 'a>>,
         queued: QueuedRun,
     },
-    /// Admitted or refused after a wait.
+    /// Admitted or refused, after waiting.
     Waited(QueuedRun),
     NotMade(N),
     Done,
 }
 
 impl<'a, N> AdmissionWait<'a, N> {
-    /// Acquires both if they are free, else waits for them; `token` ends the wait.
+    /// Acquires both if they are free, otherwise waits for them. `token` ends the wait.
     pub(crate) fn poll(
         &mut self,
         slots: &'a Slots,
@@ -269,7 +269,7 @@ impl<'a, N> AdmissionWait<'a, N> {
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Admission, Refusal<N>>> {
         let admitted = match self {
             Self::Waiting { admission, .. } => ready!(admission.as_mut().poll(cx)),
-            _ => unreachable!("only a spawn that waits is polled here"),
+            _ => unreachable!("only a waiting spawn is polled here"),
         };
         if let Self::Waiting { mut queued, .. } = std::mem::replace(self, Self::Done) {
             if admitted.is_ok() {
@@ -284,7 +284,7 @@ impl<'a, N> AdmissionWait<'a, N> {
         }))
     }
 
-    /// The function of a spawn that waits, or has waited.
+    /// Returns the function of a spawn that waits or has waited.
     pub(crate) fn queued_spec(&self) -> Option<&'static TaskSpec> {
         match self {
             Self::Waiting { queued, .. } | Self::Waited(queued) => Some(queued.spec),
@@ -292,7 +292,7 @@ impl<'a, N> AdmissionWait<'a, N> {
         }
     }
 
-    /// Counts the end of a run that has waited and is not spawned.
+    /// Counts the end of a run that waited and was not spawned.
     pub(crate) fn finish(&mut self, outcome: Outcome) {
         if let Self::Waited(queued) = std::mem::replace(self, Self::Done) {
             queued.finish(outcome);
@@ -300,7 +300,7 @@ impl<'a, N> AdmissionWait<'a, N> {
     }
 }
 
-/// The count of a run that waits to be spawned. If it is dropped before it is admitted, the run counts as dropped.
+/// Counts a run that waits to be spawned. If this is dropped before admission, the run is counted as dropped.
 pub(crate) struct QueuedRun {
     spec: &'static TaskSpec,
     since: Ticks,
@@ -310,7 +310,7 @@ pub(crate) struct QueuedRun {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum QueueCount {
     Waiting,
-    /// The spawned run counts itself.
+    /// The spawned run is counted by itself.
     Admitted,
     Finished,
 }

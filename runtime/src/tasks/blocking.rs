@@ -1,4 +1,4 @@
-//! A closure that blocks, as a supervised future.
+//! Runs a blocking closure as a supervised future.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is polled, it has not called the closure; the call itself is not interrupted.
+/// If it is dropped before its first poll, the closure is not called. A call that has started is not interrupted.
 pub struct Blocking<F> {
     work: Option<(F, CancellationToken)>,
 }
@@ -48,7 +48,7 @@ impl<F> fmt::Debug for Blocking<F> {
     }
 }
 
-/// Nothing can interrupt the closure: it has the token, and returns by itself.
+/// Nothing can interrupt the closure. It gets the token, and returns by itself.
 const POLICY: Policy = Policy::DEFAULT.cooperate().take_token().grace(None);
 
 pub(crate) fn blocking<T, E, F>(
@@ -67,8 +67,8 @@ where
 
 type Specs = HashMap<(&'static str, &'static Location<'static>), &'static TaskSpec>;
 
-/// The description of a closure, made at its first spawn and kept: there is one for each name and place in
-/// the program's source.
+/// Returns the description of a closure. It is created at the first spawn and leaked: one for each name and source
+/// location.
 fn spec(name: &'static str, place: &'static Location<'static>) -> &'static TaskSpec {
     static SPECS: LazyLock<Mutex<Specs>> = LazyLock::new(Mutex::default);
     let mut specs = SPECS.lock().unwrap_or_else(PoisonError::into_inner);

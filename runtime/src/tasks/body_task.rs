@@ -1,9 +1,10 @@
-//! The body of a main, or of a test, as a live task: the root of what it spawns.
+//! The body of a main or of a test as a live task: the root of the tasks that it spawns.
 
 use std::{
     future::{Future, poll_fn},
     pin::pin,
     sync::Arc,
+    task::{Context, Poll},
 };
 
 use tokio::runtime::Runtime;
@@ -24,7 +25,7 @@ use crate::{
 pub(crate) struct BodyTask {
     cell: TaskCell,
     _registration: Registration<dyn HasTasks>,
-    /// The list holds it weakly.
+    /// Kept alive here: the registry has a weak reference.
     _body: Arc<Body>,
 }
 
@@ -60,7 +61,7 @@ impl BodyTask {
 
     /// Runs the body on this thread, as a task.
     pub(crate) fn block_on<F: Future>(
-        mut self,
+        self,
         runtime: &Runtime,
         token: CancellationToken,
         verdict: Judge<F::Output>,
@@ -68,8 +69,15 @@ impl BodyTask {
     ) -> RunResult<F::Output> {
         let spec = self.cell.record().spec();
         let mut run = pin!(Run::new(spec, token.clone(), verdict, body(token)));
-        runtime.block_on(poll_fn(|cx| {
-            self.cell.enter(|| run.as_mut().poll_result(cx, PollContext::default()))
-        }))
+        self.drive(runtime, |cx| run.as_mut().poll_result(cx, PollContext::default()))
+    }
+
+    /// Polls on this thread, as a task, until the poll is ready.
+    pub(crate) fn drive<T>(
+        mut self,
+        runtime: &Runtime,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> T {
+        runtime.block_on(poll_fn(|cx| self.cell.enter(|| poll(cx))))
     }
 }

@@ -1,17 +1,17 @@
-//! A spawned task: the one poll, the one abort and the one report of what a group, a pool or a map spawns.
+//! A spawned task: the only place where the tasks of groups, pools and maps are polled, aborted and reported.
 //!
-//! [`TaskCell`] is the part that is the same for all tasks; what it drives is a [`DynTask`]. [`Task`] is the future
-//! that groups and pools give to tokio: a cell, a run and a [`Report`].
+//! [`TaskCell`] is the part that is the same for all tasks. It drives a [`DynTask`]. [`Task`] is the future that groups
+//! and pools spawn on tokio: a cell, a run and a [`Report`].
 //!
 //! Invariants
 //!
-//! 1. The run is dropped before its end is reported: a `join` that returned while a value of a task still lived would
-//!    break code that reclaims it. (`tests/spec/composition/life.rs`)
-//! 2. The end is reported once, also if the task is aborted or its runtime shuts down: a second report would remove
-//!    another task's record, and without one a `join` would hang.
+//! 1. The run is dropped before its end is reported. Otherwise `join` could return while a task still owns a value that
+//!    the caller wants to reclaim. (`tests/spec/composition/life.rs`)
+//! 2. The end is reported exactly once, even if the task is aborted or its runtime shuts down. A second report would
+//!    remove another task's record; without a report, `join` would hang.
 //! 3. The events of the run and of its end are inside the task's span.
-//! 4. A pending task has stored its waker, and has checked since then whether it is aborted or its scope's cancel waker
-//!    has fired: otherwise an abort between the check and the store would be lost.
+//! 4. A pending task has stored its waker, and after that has checked whether it was aborted or its scope's cancel
+//!    waker has fired. Otherwise an abort between the check and the store would be lost.
 
 use std::{
     cell::Cell,
@@ -36,6 +36,7 @@ use crate::{
     panic::Caught,
     run::PollContext,
     run::future::{SupervisedFuture, TaskCompletion},
+    run::output::ErrorNote,
     telemetry::events,
     telemetry::span::TaskSpan,
     tuning::Label,
@@ -43,10 +44,10 @@ use crate::{
 
 /// Receives the end of a task, once.
 pub(crate) trait Report<T, E> {
-    /// The run has ended by itself.
+    /// The run has ended.
     ///
-    /// `token` is the run's token, if the run still has it; `text` the text of its error, if it failed and the text is
-    /// known.
+    /// `token` is the run's token, if the run still has it. `text` is the text of its error, if it failed and the text
+    /// is known.
     fn completed(
         self,
         record: &Arc<TaskRecord>,
@@ -56,13 +57,13 @@ pub(crate) trait Report<T, E> {
     );
     /// The task was aborted. `error` converts into the error type of the run.
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E);
-    /// A poll of the task panicked outside all boundaries, since the conversion into the run's error panicked.
+    /// A poll of the task panicked outside the run's `catch_unwind`: the conversion into the run's error panicked.
     fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught);
     /// Wakes the task when the token of its scope fires.
     fn cancel_waker(&self) -> Option<&CancelWaker>;
 }
 
-/// Notes in the task's record the options of its call. Returns the label.
+/// Stores the options of the call in the task's record. Returns the label.
 #[inline]
 pub(crate) fn set_tuning<S: SupervisedFuture>(record: &TaskRecord, run: &S) -> Option<Label> {
     if !S::MAY_BE_TUNED {
@@ -74,10 +75,10 @@ pub(crate) fn set_tuning<S: SupervisedFuture>(record: &TaskRecord, run: &S) -> O
     label
 }
 
-/// Makes the error of a task that was dropped before its run ended. Its scope fires the token before it aborts;
-/// otherwise the task was dropped together with its runtime.
+/// Returns the error of a task that was dropped before its run ended. A scope fires its token before it aborts; if the
+/// token has not fired, the task was dropped with its runtime.
 ///
-/// `Err` is the panic of the error's conversion.
+/// `Err` is the panic of the error conversion.
 pub(crate) fn error_of_abort<E>(
     scope: &ScopeNode,
     token: &CancellationToken,
@@ -91,7 +92,7 @@ pub(crate) fn error_of_abort<E>(
 }
 
 pin_project! {
-    /// The future of a task, as it is spawned on tokio.
+    /// The future of a task, spawned on tokio.
     #[project = TaskProjection]
     pub struct Task<S, R>
     where
@@ -117,7 +118,7 @@ pin_project! {
 }
 
 impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
-    /// Moves the run out of `run`.
+    /// Creates a task, moving the run out of `run`.
     #[inline]
     pub(crate) fn new(
         record: Arc<TaskRecord>,
@@ -131,7 +132,7 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
     #[inline]
     fn parts(self: Pin<&mut Self>) -> (&mut TaskCell, BorrowedTask<'_, S, R>) {
         let TaskProjection { cell, run, report } = self.project();
-        (cell, BorrowedTask { run, report, ended: None, text: Cell::new(None) })
+        (cell, BorrowedTask { run, report, ended: None, note: Cell::new(None) })
     }
 }
 
@@ -144,21 +145,21 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Future for Task<S, R> {
     }
 }
 
-/// What a [`TaskCell`] drives, without its types.
+/// The typed part of a task, as a [`TaskCell`] drives it.
 pub(crate) trait DynTask {
-    /// Whether the end is still to be reported.
+    /// Whether the end has not been reported yet.
     fn is_live(&self) -> bool;
     /// Wakes the task when the token of its scope fires.
     fn cancel_waker(&self) -> Option<&CancelWaker>;
-    /// Drives the task; returns whether it has ended. `now` is when the poll started.
+    /// Polls the run. Returns whether it has ended. `now` is the start of the poll.
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool;
     /// Drops the run, inside the task.
     fn drop_run(&mut self);
-    /// Drops the run that has ended, and reports the end.
+    /// Drops the ended run, and reports its end.
     fn on_completed(&mut self, record: &Arc<TaskRecord>);
-    /// Reports that the task was dropped before its run had ended.
+    /// Reports that the task was dropped before its run ended.
     fn on_aborted(&mut self, record: &Arc<TaskRecord>);
-    /// Reports that a poll panicked outside all boundaries.
+    /// Reports that a poll panicked outside the run's `catch_unwind`.
     fn on_poll_panicked(&mut self, record: &Arc<TaskRecord>, caught: Caught);
 }
 
@@ -167,8 +168,8 @@ struct BorrowedTask<'a, S: SupervisedFuture, R> {
     run: Pin<&'a mut Option<S>>,
     report: &'a mut Option<R>,
     ended: Option<TaskCompletion<S::Value, S::Error>>,
-    /// The text of the error.
-    text: Cell<Option<Box<str>>>,
+    /// The note of the error.
+    note: Cell<Option<ErrorNote>>,
 }
 
 impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTask<'_, S, R> {
@@ -183,7 +184,7 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool {
         let cancel_waker = self.report.as_ref().and_then(Report::cancel_waker);
         let run = self.run.as_mut().as_pin_mut().expect("a task is polled until it has ended");
-        let poll_context = PollContext { cancel_waker, now: Some(now), text: Some(&self.text) };
+        let poll_context = PollContext { cancel_waker, now: Some(now), note: Some(&self.note) };
         let Poll::Ready(ended) = run.poll_completion(cx, poll_context) else { return false };
         self.ended = Some(ended);
         true
@@ -197,8 +198,8 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
         let token = self.run.as_mut().as_pin_mut().and_then(S::take_back_token);
         self.run.set(None);
         if let (Some(report), Some(ended)) = (self.report.take(), self.ended.take()) {
-            let text = if ended.result.is_err() { self.text.take() } else { None };
-            report.completed(record, ended, token, text);
+            let note = if ended.result.is_err() { self.note.take() } else { None };
+            report.completed(record, ended, token, note.and_then(ErrorNote::into_text));
         }
     }
 
@@ -215,11 +216,11 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
     }
 }
 
-/// The part of a task that is the same code for all functions: its record, its span, its waker.
+/// The part of a task that is compiled once for all functions: its record, its span, its waker.
 pub(crate) struct TaskCell {
-    /// Absent only during a poll, which lends it to the thread's stack.
+    /// `None` only during a poll, which moves it to the thread's stack.
     record: Option<Arc<TaskRecord>>,
-    // Boxed if a subscriber wants it: without one, tasks are smaller.
+    // Boxed, and `None` without a subscriber that enables it, to keep tasks small.
     span: Option<Box<TaskSpan>>,
     has_waker: bool,
 }
@@ -237,7 +238,7 @@ fn poll_panicked(record: &mut Option<Arc<TaskRecord>>, task: &mut dyn DynTask, c
     task.on_poll_panicked(record, caught);
 }
 
-/// Counts and times one poll, and makes the task the current one meanwhile.
+/// Counts and times one poll, with the task as the current one.
 #[inline]
 fn in_poll<R>(
     record: &mut Option<Arc<TaskRecord>>,
@@ -260,14 +261,14 @@ impl TaskCell {
         Self { record: Some(record), span, has_waker: false }
     }
 
-    /// The task's record. Not during a poll: the stack has it then.
+    /// Returns the task's record. Not available during a poll, when the thread's stack has it.
     pub(crate) fn record(&self) -> &Arc<TaskRecord> {
         record_of(&self.record)
     }
 
-    /// Runs `code` as a poll of the task that can neither be aborted nor woken: main's body, a map's first read.
+    /// Runs `code` as a poll of a task that can neither be aborted nor woken: main's body, a map's first read.
     ///
-    /// Its panics pass through.
+    /// Does not catch panics.
     pub(crate) fn enter<R>(&mut self, code: impl FnOnce() -> R) -> R {
         let _inside = self.span.as_ref().map(|span| span.enter());
         in_poll(&mut self.record, self.span.as_deref(), |_| code())
@@ -308,7 +309,7 @@ impl TaskCell {
         Poll::Pending
     }
 
-    /// Drops the run and reports its end, unless that is reported already.
+    /// Drops the run and reports its end, unless the end was reported already.
     pub(crate) fn abort(&mut self, task: &mut dyn DynTask) {
         if !task.is_live() {
             return;

@@ -1,4 +1,4 @@
-//! What a group, a pool and a map share: one task, its admission, its thread.
+//! The code that groups, pools and maps share: the task, its admission, the thread that it runs on.
 
 pub(crate) mod admission;
 pub(crate) mod blocking;

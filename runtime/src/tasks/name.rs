@@ -1,17 +1,17 @@
-//! The name of a task that was not made.
+//! The name of a task that was not created.
 
 use std::any::type_name;
 
 use crate::run::future::SupervisedFuture;
 
-/// The name of a task whose closure panicked or was not called: its function, if that is known, else the code that has
-/// the closure.
+/// Returns the name of a task whose closure panicked or was not called: its function if that is known, otherwise the
+/// function that contains the closure.
 #[cold]
 pub(crate) fn task_name<S: SupervisedFuture, F>() -> &'static str {
     S::function().unwrap_or_else(|| without_closures(type_name::<F>()))
 }
 
-/// The path of the function around a closure: `a::b` for `a::b<T>::{{closure}}::{{closure}}`.
+/// Returns the path of the function that contains a closure: `a::b` for `a::b<T>::{{closure}}::{{closure}}`.
 fn without_closures(name: &'static str) -> &'static str {
     let end = ["<", "::{{closure}}"].iter().filter_map(|end| name.find(end)).min();
     match end {

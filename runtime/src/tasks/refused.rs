@@ -1,4 +1,4 @@
-//! Why a pool or a group refuses work, and the bound on the errors of the work that it accepts.
+//! The errors of a refused spawn, and the trait bound on the errors of a pool's tasks.
 
 use std::{fmt, io};
 
@@ -26,9 +26,9 @@ pub enum SpawnError {
     Closed(Closed),
     /// The group was joined: all of its tasks have ended.
     Joined,
-    /// The group is cancelled: its token fired, a task of it failed, or it was dropped.
+    /// The group is cancelled: its token fired, one of its tasks failed, or it was dropped.
     Cancelled(Cancelled),
-    /// The call could only have waited for itself: it came from a task that holds what it would wait for.
+    /// Waiting would be a self-deadlock: the calling task holds the permit or slot that the call needs.
     Rejected(Rejected),
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for SpawnError {
 }
 
 impl std::error::Error for SpawnError {
-    /// Returns where the function is defined, if one was refused.
+    /// Returns the place where the refused function is defined, if a function was refused.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Closed(_) | Self::Joined => None,
@@ -90,7 +90,7 @@ impl std::error::Error for SpawnError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrySpawnError {
-    /// No slot of the pool is free, or no permit of the function: a server answers 503.
+    /// The pool has no free slot, or the function has no free permit. A server would answer 503.
     Full,
     /// The pool is closed.
     Closed,
@@ -135,7 +135,7 @@ impl std::error::Error for ZeroLimit {}
 
 /// An error that a pool can log: anything with `Display`.
 ///
-/// Implemented for all of them, and for nothing else.
+/// Implemented for every type with `Display`.
 #[diagnostic::on_unimplemented(
     message = "a pool logs the failures of its tasks, and `{Self}` does not implement `Display`",
     label = "no `Display`",

@@ -1,45 +1,45 @@
-//! Collects results in the order of their items, in whatever order the items finish.
+//! Collects results in the order of their items, although the items finish in any order.
 //!
 //! Invariants
 //!
-//! 1. `ahead` is empty, or starts at the first item that has no result yet. A result that arrives in its turn goes
-//!    straight to `in_order`; only results that overtake an earlier item wait in `ahead`. Without it the buffer grows
-//!    with the input and not with the longest overtaking: `results_in_order_are_not_buffered`.
+//! 1. `ahead` is empty, or starts at the first item without a result. A result that arrives in order is pushed to
+//!    `in_order`; only results of later items wait in `ahead`. Otherwise the buffer would grow with the input, not with
+//!    the longest run of early results: `results_in_order_are_not_buffered`.
 //! 2. Zero-sized values are only counted: `zero_sized_values_need_no_memory`.
 
 use std::{collections::VecDeque, iter};
 
 pub(crate) struct ReorderBuffer<T> {
-    /// The number of places handed out.
+    /// The number of reserved places.
     reserved: usize,
     in_order: Vec<T>,
     ahead: VecDeque<Option<T>>,
 }
 
-/// The position of an item's result.
+/// The place of an item's result.
 #[derive(Clone, Copy)]
 pub(crate) struct Index(usize);
 
 impl<T> ReorderBuffer<T> {
-    /// The capacity of `ahead` that is kept once it is empty. A larger buffer was due to one slow item.
+    /// The largest capacity of `ahead` that is kept once it is empty. One slow item can make it larger.
     const MAX_SPARE: usize = 1_024;
 
     pub(crate) const fn new() -> Self {
         Self { reserved: 0, in_order: Vec::new(), ahead: VecDeque::new() }
     }
 
-    /// Returns how many places were handed out.
+    /// Returns the number of reserved places.
     pub(crate) fn reserved(&self) -> usize {
         self.reserved
     }
 
-    /// Hands out the next place.
+    /// Reserves the next place.
     pub(crate) fn reserve(&mut self) -> Index {
         self.reserved += 1;
         Index(self.reserved - 1)
     }
 
-    /// Stores the result of a place; at most once for each.
+    /// Stores the result of a place. Called at most once for each place.
     #[inline]
     pub(crate) fn put(&mut self, index: Index, result: T) {
         // Zero-sized values are all alike. In `ahead` each would cost a byte for as long as a slow item runs.
@@ -116,7 +116,7 @@ mod tests {
             buffer.put(first, 2 * n);
             assert!(buffer.ahead.is_empty());
         }
-        assert!(buffer.ahead.capacity() < 8, "it is as long as the longest overtaking");
+        assert!(buffer.ahead.capacity() < 8, "its length is the longest run of early results");
         assert_eq!(buffer.take(), (0..2_000).collect::<Vec<_>>());
     }
 

@@ -1,4 +1,4 @@
-//! The runtime of a main or a test, as the attribute asks for it.
+//! The options of the runtime of a main or a test.
 
 use tokio::runtime::Builder;
 

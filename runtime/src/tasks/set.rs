@@ -1,25 +1,24 @@
-//! The live tasks of one scope: a group, a pool or a map is a [`TaskSet`] and the state that it keeps under the same
-//! lock.
+//! The live tasks of one scope. Groups, pools and maps each consist of a [`TaskSet`] and of state under the same lock.
 //!
 //! Invariants
 //!
-//! 1. The scope is listed in the registry before its first task is: otherwise a live task would be missing from
-//!    `tasks()` and from a leak check. (`tests/spec/behaviour/tasks.rs`)
-//! 2. A task is listed from before its spawn until it has ended, also if it was aborted: an abort may not stop it, and
-//!    a drop or a drain would not know it. (`tests/spec/composition/life.rs`)
-//! 3. An abort reaches every listed task, and every task that is listed later: a task that is registered during a drop
-//!    would otherwise run on without an owner. (`set/loom.rs`)
-//! 4. A cause is recorded before the token fires, and the first cause stays: otherwise a task would see a cancellation
-//!    without its cause. If a foreign waker panics inside `cancel`, the tasks are woken all the same.
+//! 1. The scope is listed in the registry before its first task. Otherwise a live task would be missing from `tasks()`
+//!    and from a leak check. (`tests/spec/behaviour/tasks.rs`)
+//! 2. A task is listed from before its spawn until it ends, even after an abort: the task may continue despite the
+//!    abort, and a drop or a drain must find it. (`tests/spec/composition/life.rs`)
+//! 3. An abort reaches every listed task, and every task that is listed later. Otherwise a task that is registered
+//!    during a drop would continue without an owner. (`set/loom.rs`)
+//! 4. The cause is recorded before the token fires, and the first cause is kept. Otherwise a task would be cancelled
+//!    without a cause. If a foreign waker panics inside `cancel`, the tasks are woken nevertheless.
 //!    (`tests/faults/wakers.rs`)
-//! 5. No user code runs under the lock: an abort calls wakers after it has released the lock, and what is not recycled
-//!    is returned, to be dropped outside. (`tests/spec/composition/locks.rs`)
-//! 6. A record is reused only if nothing else refers to it, and only in its own scope. Otherwise an abort that was
-//!    meant for the ended task would hit the next one. (`set/loom.rs`)
+//! 5. No user code runs under the lock. An abort calls wakers after the lock is released. Surplus tokens and records
+//!    are returned, and dropped outside. (`tests/spec/composition/locks.rs`)
+//! 6. A record is reused only if nothing else refers to it, and only in its own scope. Otherwise an abort of the ended
+//!    task would abort the next one. (`set/loom.rs`)
 //!
-//! A clone of the token is recycled, since making and dropping one takes the token's lock, for which all threads of a
-//! scope would contend. A record is recycled, since memory that one thread allocates and another frees makes them
-//! contend in the allocator. Both are moved under the lock that is taken for each task anyway.
+//! Tokens are recycled because cloning and dropping one takes the token's lock, for which all threads of a scope would
+//! contend. Records are recycled because threads contend in the allocator if one frees what another has allocated. Both
+//! are moved under the lock that each task takes anyway.
 
 use std::{
     collections::VecDeque,
@@ -43,7 +42,7 @@ use crate::{
 #[cfg(all(test, supervised_loom))]
 mod loom;
 
-/// The tasks of a scope. `S` is the state of its owner, under the same lock; `X` is what the owner keeps of each task.
+/// The tasks of a scope. `S` is the state of the owner, under the same lock; `X` is the owner's data for each task.
 pub(crate) struct TaskSet<S, X = ()> {
     pub(crate) token: CancellationToken,
     pub(crate) scope: Arc<ScopeNode>,
@@ -76,11 +75,11 @@ struct Member<X> {
 #[derive(Default)]
 pub(crate) struct Spares {
     tokens: Vec<CancellationToken>,
-    /// The oldest first: its task is the most likely to have released it.
+    /// Oldest first: the oldest is the least likely to be referred to elsewhere.
     records: VecDeque<Arc<TaskRecord>>,
 }
 
-/// How many spares of each kind are kept: enough for the tasks that usually end at the same time.
+/// The maximum number of spares of each kind: enough for the tasks that usually end at the same time.
 const MOST_SPARES: usize = 32;
 
 impl<S, X> TaskSet<S, X> {
@@ -93,7 +92,7 @@ impl<S, X> TaskSet<S, X> {
         self.locked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lists the owner in the registry, and wakes its tasks when the token fires; does nothing if it is listed already.
+    /// Lists the owner in the registry, and makes the token wake its tasks. Does nothing if it is listed already.
     #[inline]
     pub(crate) fn register<O: HasTasks + 'static>(&self, owner: impl FnOnce() -> Weak<O>) {
         self.registered.get_or_init(|| {
@@ -103,20 +102,20 @@ impl<S, X> TaskSet<S, X> {
         });
     }
 
-    /// Wakes the tasks when the token fires. `None` before the owner is registered.
+    /// Returns the waker that wakes the tasks when the token fires; `None` before the owner is registered.
     #[inline]
     pub(crate) fn cancel_waker(&self) -> Option<&CancelWaker> {
         self.registered.get().map(|registered| &registered.cancel_waker)
     }
 
-    /// Cancels the tasks. If they are cancelled already, their first cause stays.
+    /// Cancels the tasks. If they are cancelled already, their first cause is kept.
     pub(crate) fn cancel(&self, cause: Cause) {
         self.scope.fire(&self.token, cause, || {
             self.cancel_waker().into_iter().for_each(CancelWaker::fire);
         });
     }
 
-    /// Aborts the tasks, and those that are being spawned.
+    /// Aborts all listed tasks, and tasks that are listed later.
     pub(crate) fn abort(&self) {
         let mut locked = self.lock();
         locked.aborted = true;
@@ -127,7 +126,7 @@ impl<S, X> TaskSet<S, X> {
         }
     }
 
-    /// Wakes the tasks, which then check their token: for a `cancel` that has not reached all of their cancel wakers.
+    /// Wakes the tasks, which then check their token. Used if a `cancel` has not reached all of their cancel wakers.
     #[cold]
     pub(crate) fn wake(&self) {
         let mut records = Vec::new();
@@ -135,14 +134,14 @@ impl<S, X> TaskSet<S, X> {
         records.iter().for_each(|record| record.wake_tasks());
     }
 
-    /// Adds the records of the tasks that have not ended.
+    /// Appends the records of the live tasks.
     pub(crate) fn records(&self, into: &mut Vec<Arc<TaskRecord>>) {
         into.extend(self.lock().live().cloned());
     }
 }
 
 impl<S, X> Locked<S, X> {
-    /// How many tasks have not ended.
+    /// Returns the number of live tasks.
     pub(crate) fn tasks(&self) -> usize {
         self.live.len()
     }
@@ -160,21 +159,21 @@ impl<S, X> Locked<S, X> {
         self.live.insert(Member { record: record.clone(), extra })
     }
 
-    /// Removes a task that has ended.
+    /// Removes a finished task.
     #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> (Arc<TaskRecord>, X) {
         let Member { record, extra } = self.live.remove(key).expect("a task leaves once");
         (record, extra)
     }
 
-    /// Returns what an ended task has left for the next one.
+    /// Returns the token and the record of a finished task, if there are any, for the next one.
     #[inline]
     pub(crate) fn take_spare(&mut self) -> (Option<CancellationToken>, Option<Arc<TaskRecord>>) {
         (self.spares.tokens.pop(), self.spares.records.pop_front())
     }
 
-    /// Keeps the token and the record of an ended task for a later one of the same token and scope. Returns what it
-    /// does not keep, to be dropped outside the lock.
+    /// Keeps the token and the record of a finished task for a later task with the same token and scope. Returns the
+    /// rest, to be dropped outside the lock.
     #[inline]
     pub(crate) fn recycle(
         &mut self,
@@ -194,14 +193,14 @@ impl<S, X> Locked<S, X> {
         (token, record)
     }
 
-    /// Returns all spares, to be dropped outside the lock: those of a token that is replaced.
+    /// Returns all spares of a token that is replaced, to be dropped outside the lock.
     pub(crate) fn take_spares(&mut self) -> Spares {
         std::mem::take(&mut self.spares)
     }
 }
 
 impl<S> Locked<S, ()> {
-    /// Gives a listed task another record. Returns the previous one, to be dropped outside the lock.
+    /// Replaces the record of a listed task. Returns the previous one, to be dropped outside the lock.
     pub(crate) fn replace(
         &mut self,
         key: Key,

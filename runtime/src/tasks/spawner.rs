@@ -1,4 +1,4 @@
-//! The threads that a task can run on.
+//! The kinds of thread that a task can run on.
 
 use std::{
     future::Future,
@@ -25,7 +25,7 @@ impl<S: SupervisedFuture + Send + 'static> Spawner<S> for OnWorkers {
     const THREAD: OnThread = OnThread::Worker;
 
     fn spawn<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
-        #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
+        #[expect(clippy::disallowed_methods, reason = "groups and pools spawn only here")]
         tokio::spawn(task).id()
     }
 }
@@ -37,7 +37,7 @@ impl<S: SupervisedFuture + 'static> Spawner<S> for OnThisThread {
     const THREAD: OnThread = OnThread::Local;
 
     fn spawn<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
-        #[expect(clippy::disallowed_methods, reason = "where all spawns of groups and pools end")]
+        #[expect(clippy::disallowed_methods, reason = "groups and pools spawn only here")]
         tokio::task::spawn_local(task).id()
     }
 }
@@ -48,13 +48,12 @@ pub(crate) struct OnBlockingThread;
 impl<S: SupervisedFuture + Send + 'static> Spawner<S> for OnBlockingThread {
     const THREAD: OnThread = OnThread::Blocking;
 
-    /// The task is polled on that thread, with the same counters, boundary and report as any other task. It has ended
-    /// when the thread has finished with it.
+    /// Polls the task to completion on that thread. Counters, panic handling and report are those of any other task.
     fn spawn<R: Report<S::Value, S::Error> + Send + 'static>(task: Task<S, R>) -> Id {
         let run = move || {
             let mut task = pin!(task);
             let mut cx = Context::from_waker(Waker::noop());
-            // It never waits: only a token that has fired already makes it pending, once.
+            // A closure never waits. The task is pending at most once, if its token had fired before.
             while task.as_mut().poll(&mut cx).is_pending() {}
         };
         tokio::task::spawn_blocking(run).id()

@@ -1,4 +1,4 @@
-//! A timer, if the runtime has timers.
+//! A timer that is absent if the runtime has no timers.
 
 use std::{
     task::{Context, Poll},
@@ -25,20 +25,20 @@ mod by_tokio {
     pub(crate) struct Timer(Pin<Box<Sleep>>);
 
     impl Timer {
-        /// `None` in a runtime without timers, in which tokio panics.
+        /// Starts a timer. Returns `None` in a runtime without timers, where tokio would panic.
         pub(crate) fn start(lasts: Duration) -> Option<Self> {
             panic::catch(|| Self(Box::pin(sleep(lasts)))).ok()
         }
 
-        /// Also if the task has spent its budget.
+        /// Returns `Ready` once the time is over, even if the task has spent its cooperative budget.
         pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
             pin!(unconstrained(self.0.as_mut())).poll(cx)
         }
     }
 }
 
-/// In the models a short timer is over at its second poll, and a long one never; that other threads do something
-/// before it is for loom to try.
+/// In the models, a short timer fires at its second poll, and a long one never. Loom explores what other threads do
+/// before that.
 #[cfg(all(test, supervised_loom))]
 mod by_tokio {
     use super::{Context, Duration, Poll};

@@ -17,10 +17,29 @@ use crate::{
     tuning::{Label, TaskTitle},
 };
 
-/// The failures of pool tasks, which have no caller to return them to.
-pub(crate) static POOL_FAILURES: Rate = Rate::new(Level::ERROR, |task, count, within| {
-    more_failed(Level::ERROR, "pool", task, count, within);
-});
+/// Declares the bound of the failures of pool tasks at one level.
+macro_rules! pool_failures {
+    ($name:ident, $level:ident) => {
+        static $name: Rate = Rate::new(Level::$level, |task, count, within| {
+            more_failed(Level::$level, "pool", task, count, within);
+        });
+    };
+}
+
+pool_failures!(POOL_FAILURES, ERROR);
+pool_failures!(POOL_WARNINGS, WARN);
+pool_failures!(POOL_NOTES, INFO);
+pool_failures!(POOL_DETAILS, DEBUG);
+
+/// The bound of the failures of pool tasks, which have no caller to return them to, at the level of their function.
+pub(crate) fn pool_failures(level: Level) -> &'static Rate {
+    match level {
+        Level::ERROR => &POOL_FAILURES,
+        Level::WARN => &POOL_WARNINGS,
+        Level::INFO => &POOL_NOTES,
+        _ => &POOL_DETAILS,
+    }
+}
 
 /// The failures of group tasks that no join returns.
 static GROUP_FAILURES: Rate = Rate::new(Level::WARN, |task, count, within| {
@@ -36,7 +55,15 @@ static MAP_FAILURES: Rate = Rate::new(Level::WARN, |task, count, within| {
 static PANICS: Rate = Rate::new(Level::ERROR, more_panicked);
 
 /// Every bound, to be flushed.
-static ALL: [&Rate; 4] = [&POOL_FAILURES, &GROUP_FAILURES, &MAP_FAILURES, &PANICS];
+static ALL: [&Rate; 7] = [
+    &POOL_FAILURES,
+    &POOL_WARNINGS,
+    &POOL_NOTES,
+    &POOL_DETAILS,
+    &GROUP_FAILURES,
+    &MAP_FAILURES,
+    &PANICS,
+];
 
 /// Logs every count now: the thread that would log it later may be killed before.
 pub(crate) fn flush_all() {
@@ -318,8 +345,8 @@ pub(crate) fn task_failed(
     }
 }
 
-/// `ERROR` or `WARN`: the number of failures of tasks of pools or groups, or of runs of maps, that were not logged one
-/// by one.
+/// At the level of the failures: the number of failures of tasks of pools or groups, or of runs of maps, that were not
+/// logged one by one.
 #[cold]
 fn more_failed(level: Level, scope: &str, task: &'static str, count: u64, within: Duration) {
     let within = whole_millis(within);
@@ -332,7 +359,12 @@ fn more_failed(level: Level, scope: &str, task: &'static str, count: u64, within
             )
         };
     }
-    if level == Level::ERROR { at!(error) } else { at!(warn) }
+    match level {
+        Level::ERROR => at!(error),
+        Level::WARN => at!(warn),
+        Level::INFO => at!(info),
+        _ => at!(debug),
+    }
 }
 
 /// Cuts a duration to whole milliseconds, for an event.
@@ -353,10 +385,10 @@ pub(crate) fn group_refused(spawns: usize, task: &'static str, cause: Cause, pla
     });
 }
 
-/// `ERROR`: a task of a pool failed; it has no caller to return the failure to. If it was cancelled, `DEBUG`.
+/// At `level`: a task of a pool failed or was cancelled; it has no caller to return the error to.
 ///
-/// The caller checks [`POOL_FAILURES`] first.
-pub(crate) fn pool_task_failed(title: &TaskTitle<'_>, outcome: Outcome, error: &str) {
+/// For a failure, the caller checks [`pool_failures`] first.
+pub(crate) fn pool_task_failed(level: Level, title: &TaskTitle<'_>, outcome: Outcome, error: &str) {
     macro_rules! at {
         ($level:ident) => {
             tracing::$level!(
@@ -372,9 +404,11 @@ pub(crate) fn pool_task_failed(title: &TaskTitle<'_>, outcome: Outcome, error: &
             )
         };
     }
-    call_subscriber(|| match outcome {
-        Outcome::Cancelled => at!(debug),
-        _ => at!(error),
+    call_subscriber(|| match level {
+        Level::ERROR => at!(error),
+        Level::WARN => at!(warn),
+        Level::INFO => at!(info),
+        _ => at!(debug),
     });
 }
 

@@ -58,7 +58,7 @@ impl Driver {
     /// Shuts the runtime down, and waits for its tasks to be dropped, but no longer than `limit`.
     pub(crate) fn stop(self, limit: Duration) {
         self.stop.store(true, Ordering::Relaxed);
-        // Nothing is ever sent: the thread's end, also by a panic, ends the wait.
+        // No value is sent: the end of the thread, even by a panic, drops the sender and ends the wait.
         _ = self.ended.recv_timeout(limit);
     }
 }

@@ -6,7 +6,7 @@
 //! 2. The test ends regardless of leaks: every wait has a limit. Otherwise one leak would hang all tests.
 //! 3. Tasks in another runtime belong to another test. Otherwise parallel tests would fail each other.
 //! 4. Pending counts of failures and backtraces are logged before the test ends, within a limit: the process may end
-//!    with the last test. (`tests/spec/composition/group_truth.rs`)
+//!    with the last test. (`tests/spec/composition/group_reports.rs`)
 
 use std::{future::Future, panic::resume_unwind, sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use crate::{
 /// How long the test waits for the remaining tasks to be dropped.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// The same if the check found leaks, which do not stop.
+/// The same limit after the check has found leaks, which do not stop.
 const SHUTDOWN_OF_LEAKS: Duration = Duration::from_millis(100);
 
 /// The arguments of `#[supervised::test]`.

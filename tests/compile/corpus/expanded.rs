@@ -14,7 +14,7 @@ pub(crate) type Judgement = Result<Vec<String>, String>;
 /// Arguments with which each function is expanded too, to find failures only.
 const MORE_ARGUMENTS: [&str; 2] = [
     r#"limit = 4, on_full = "reject", timeout = "10s", on_cancel = "cooperate", grace = "5s""#,
-    r#"restart = "always", backoff = "1s..2s", max_restarts = "5/1m""#,
+    r#"restart = "always", restart_if = accepts, backoff = "1s..2s", max_restarts = "5/1m", every = "1s""#,
 ];
 
 /// The function under a bare `#[supervised]`.
@@ -49,7 +49,7 @@ fn expand_task(item: &ItemFn) -> Result<(), String> {
         .map_err(|_| "`task!` panics".to_owned())?;
     syn::parse2::<syn::Block>(quote!({ #expanded }))
         .map(drop)
-        .map_err(|error| format!("`task!` makes no Rust: {error}\n{expanded}"))
+        .map_err(|error| format!("the expansion of `task!` is not valid Rust: {error}\n{expanded}"))
 }
 
 type Door = fn(TokenStream, TokenStream) -> TokenStream;
@@ -61,10 +61,10 @@ fn expand(door: Door, arguments: TokenStream, item: &ItemFn) -> Result<Vec<ImplI
     // Parsed again from text, which has none of the invisible groups that could hold it together.
     let text = expanded.to_string();
     let tokens: TokenStream =
-        text.parse().map_err(|error| format!("no tokens: {error}\n{text}"))?;
+        text.parse().map_err(|error| format!("not valid tokens: {error}\n{text}"))?;
     // A function with `self` is expanded in an `impl`; any other may be.
     let parsed: syn::ItemImpl = syn::parse2(quote!(impl Corpus { #tokens }))
-        .map_err(|error| format!("no Rust: {error}\n{text}"))?;
+        .map_err(|error| format!("not valid Rust: {error}\n{text}"))?;
     let (first, beside) = parsed.items.split_first().ok_or("nothing is left")?;
     let is_named = matches!(first, ImplItem::Fn(function) if function.sig.ident == item.sig.ident);
     let is_refusal = |item: &ImplItem| matches!(item, ImplItem::Macro(call) if call.mac.path.segments.last().is_some_and(|last| last.ident == "compile_error"));

@@ -9,9 +9,9 @@
 //!    of them is stored here.
 
 mod expanded;
+mod functions;
 mod report;
 mod sources;
-mod written;
 
 use std::{path::Path, thread};
 
@@ -84,7 +84,7 @@ fn look_at_file(source: &sources::Crate, path: &Path, report: &mut Report) {
     if !text.contains("async") {
         return;
     }
-    let Some(found) = written::functions(&text) else {
+    let Some(found) = functions::functions(&text) else {
         report.unreadable += 1;
         return;
     };

@@ -55,7 +55,7 @@ impl fmt::Display for Report {
         writeln!(f, "{} crates, {} functions", self.crates, self.functions)?;
         writeln!(
             f,
-            "{} more in macro_rules!, {} files that are no tokens",
+            "{} more in macro_rules!, {} files that cannot be tokenized",
             self.fragments, self.unreadable
         )?;
         writeln!(f, "{} faults, {} functions refused", self.faults.len(), self.refused)?;

@@ -5,7 +5,7 @@ use std::{ffi::OsStr, ops::Deref, path::Path};
 use testkit::program::{self, Signal};
 use tokio::task::spawn_blocking;
 
-/// Waits on a thread of its own: the test's server goes on.
+/// Waits on a separate thread, so the test's server continues.
 pub(crate) struct Program(Option<program::Program>);
 
 impl Program {

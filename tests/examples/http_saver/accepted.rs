@@ -22,7 +22,7 @@ async fn post_until_the_end(
     accepted: Arc<watch::Sender<usize>>,
 ) -> Vec<(String, Vec<u8>)> {
     let mut promised = Vec::new();
-    // Between two requests of a connection, and with a connection for each.
+    // Several requests on each connection, so a stop may fall between two.
     while let Ok(mut connection) = Connection::open(&address).await {
         for _ in 0..1 + random.below(20) {
             let length = random.below(LONGEST);

@@ -5,7 +5,7 @@
 )]
 
 mod accepted;
-mod begin;
 mod full;
 mod saver;
+mod start;
 mod stop;

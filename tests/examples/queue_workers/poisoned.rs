@@ -44,9 +44,9 @@ fn an_unreadable_message_is_dead_with_its_reason_and_bytes() {
     let mut dead: Vec<_> = dead.split_inclusive(|byte| *byte == b'\n').collect();
     dead.sort();
     let expected: [&[u8]; 4] = [
-        b"17\tit has no cents\t3\t2\n",
+        b"17\tmissing field: cents\t3\t2\n",
         b"21\tinvalid utf-8 sequence of 1 bytes from index 2\t4 \xff 80\n",
-        b"7\tit has no order\t\n",
+        b"7\tmissing field: order\t\n",
         b"8\tinvalid digit found in string\t2 two 40\n",
     ];
     assert_eq!(dead, expected);

@@ -4,7 +4,7 @@
     reason = "the other side of the program is made of plain tasks"
 )]
 
-mod begin;
 mod failure;
 mod order;
 mod program;
+mod start;

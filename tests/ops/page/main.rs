@@ -5,6 +5,6 @@
 mod browser;
 mod console;
 mod hostile;
-mod left_out;
-mod twins;
-mod unanswered;
+mod no_data;
+mod omitted;
+mod same_name;

@@ -8,5 +8,5 @@
     reason = "the lint's own subject: `tests/compile/clippy` forces it to speak"
 )]
 
-mod before;
+mod plain;
 mod uses;

@@ -30,7 +30,7 @@ pub(crate) async fn main(token: CancellationToken) -> Result<(), Box<dyn std::er
                 while !seen.is_cancelled() {
                     std::thread::yield_now();
                 }
-                say("TOLD");
+                say("CANCELLED");
             });
             say("READY");
             block()

@@ -7,7 +7,7 @@ use tokio_supervised::{CancellationToken, supervised};
 pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
     say("READY");
     token.cancelled().await;
-    say("TOLD");
+    say("CANCELLED");
     match wanted().as_str() {
         "obeys" => Ok(()),
         _ => std::future::pending().await,

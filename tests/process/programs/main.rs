@@ -3,8 +3,10 @@
 #![allow(missing_docs, reason = "each is described at its head")]
 
 mod common;
+mod configured;
 mod current_thread;
 mod custom_code;
+mod events;
 mod exit_code;
 mod lingers;
 mod plain;
@@ -15,7 +17,6 @@ mod shapes;
 mod spent;
 mod systemd;
 mod token;
-mod told;
 mod twice;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).expect("the test names a main");
     match wanted.split_once(": ").expect("the test names a main and its body").0 {
+        "configured" => configured::main(),
         "current_thread" => current_thread::main(),
         "custom_code" => custom_code::main(),
         "exit_code" => exit_code::main(),
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
         "spent" => spent::main(),
         "systemd" => systemd::main(),
         "token" => token::main(),
-        "told" => told::main(),
+        "events" => events::main(),
         "twice" => twice::main(),
         other => panic!("no such main: {other}"),
     }

@@ -29,7 +29,7 @@ async fn finishes(token: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has the token and ignores it.
+/// Takes the token and ignores it.
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;
@@ -196,7 +196,7 @@ async fn body(token: CancellationToken, wanted: &str) -> anyhow::Result<()> {
                 pending::<()>().await;
             });
         }
-        "is let go while it is drained" => {
+        "is dropped while it drains" => {
             let pool = Pool::new(1);
             pool.spawn(finishes).await?;
             tokio::spawn(async move {

@@ -17,7 +17,7 @@ async fn step(n: u64) -> Result<u64, TaskError> {
     Ok(n)
 }
 
-/// Has the token and ignores it.
+/// Takes the token and ignores it.
 #[supervised(name = "deaf", grace = "none", allow(unused_token))]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     let _ = token;

@@ -73,7 +73,7 @@ pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
         "never stops" => {
             say("READY");
             token.cancelled().await;
-            say("TOLD");
+            say("CANCELLED");
             pending().await
         }
         "leaves a blocking thread" => {

@@ -14,7 +14,7 @@ async fn first() {
 async fn second(token: CancellationToken) -> ExitCode {
     say("READY");
     token.cancelled().await;
-    say("TOLD");
+    say("CANCELLED");
     if wanted() == "obeys late" {
         // Longer than the first main would wait.
         tokio::time::sleep(Duration::from_secs(4)).await;

@@ -41,7 +41,7 @@ async fn no_request_fails_while_both_instances_are_replaced_ten_times() {
     for _ in 0..ROUNDS {
         for at in [0, 1] {
             let (name, address) = (NAMES[at], addresses[at].clone());
-            let mut old = instances[at].take().expect("each is started anew below");
+            let mut old = instances[at].take().expect("each is restarted below");
             old.signal(Signal::SIGTERM);
             proxy.sees(name, "DOWN").await;
             // The clients go on meanwhile.

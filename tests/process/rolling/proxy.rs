@@ -25,7 +25,7 @@ pub(crate) struct Proxy {
     talk: PathBuf,
 }
 
-/// A port that nobody has, below those that the system gives to whoever connects.
+/// Returns an unused port below the range of ephemeral ports.
 pub(crate) fn free_port(random: &mut Random) -> u16 {
     loop {
         let port = 20_000 + u16::try_from(random.below(12_000)).unwrap();

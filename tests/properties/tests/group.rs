@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use proptest::{collection::vec, prelude::*};
-use testkit::{End, Failed, books::Since};
+use testkit::{End, Failed, counters::Since};
 use tokio_supervised::{CancellationToken, Group, supervised};
 
 use crate::support::{
@@ -196,7 +196,7 @@ async fn compare(program: Program) -> Result<(), TestCaseError> {
     }
     settle().await;
     prop_assert_eq!(tasks.running(), 0);
-    // A spawn that waits gets its slot from a task that is aborted, or is told before: it counts as a run or not.
+    // A waiting spawn may get the slot of an aborted task before it is cancelled: it may or may not count as a run.
     let (ends, running, waiting) = done(&since);
     let spawns = model.waiting.len();
     model.waiting.clear();

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use proptest::{collection::vec, prelude::*};
-use testkit::{End, Failed, books::Since};
+use testkit::{End, Failed, counters::Since};
 use tokio::task::JoinHandle;
 use tokio_supervised::{CancellationToken, set_limit, supervised};
 

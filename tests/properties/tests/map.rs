@@ -1,7 +1,7 @@
 //! Maps: the results of items that end as the program says.
 
 use proptest::{collection::vec, prelude::*};
-use testkit::{End, Failed, books::Since};
+use testkit::{End, Failed, counters::Since};
 use tokio::task::yield_now;
 use tokio_supervised::{CancellationToken, map, supervised};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::{collection::vec, prelude::*};
-use testkit::{Failed, books::Since};
+use testkit::{Failed, counters::Since};
 use tokio::task::JoinHandle;
 use tokio_supervised::{Pool, Slot, SpawnError, TrySpawnError, supervised};
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use testkit::{End, Failed, books::Since};
+use testkit::{End, Failed, counters::Since};
 use tokio::sync::Semaphore;
 use tokio_supervised::{Outcome, TaskError};
 

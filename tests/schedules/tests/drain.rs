@@ -7,12 +7,12 @@ use tokio_supervised::{CancellationToken, LiveTask, Outcome, Pool, supervised};
 
 use crate::{
     explore::{any, below},
-    seen::{Act, Clock, Failed, Seen, Since, act, some_turns},
+    record::{Act, Clock, Failed, Seen, Since, act, some_turns},
 };
 
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What stops when it is told to, what stops by itself, and what has to be aborted.
+/// Bodies that end by themselves, that stop when cancelled, and that must be aborted.
 const ACTS: &[Act] = &[Act::ok(1), Act::ok(3), Act::error(2), Act::ON_CANCEL, Act::NEVER];
 
 #[supervised(name = "drain: cooperating")]
@@ -55,7 +55,7 @@ in_many_orders! {
         let is_dropped = |task: &&LiveTask| task.name == "drain: dropped";
         let dropped = unfinished.cut().iter().chain(unfinished.tasks()).filter(is_dropped);
         assert!(dropped.count() > 0, "{unfinished}");
-        assert!(!hangs || !unfinished.tasks().is_empty(), "it did not stop: {unfinished}");
+        assert!(!hangs || !unfinished.tasks().is_empty(), "the body did not stop: {unfinished}");
         let accepted = waiting.await.unwrap();
         clock.stop().await;
         all_ended().await;

@@ -28,7 +28,7 @@ use shuttle::{
 
 use crate::order::{Order, Random};
 
-/// More steps than any program of the tests takes: it loops.
+/// More steps than any test program takes: a program that exceeds them loops.
 const MOST_STEPS: usize = 200_000;
 
 /// A schedule takes about a millisecond.

@@ -10,7 +10,7 @@ use tokio_supervised::{
 
 use crate::{
     explore::{any, below},
-    seen::{Act, Clock, Failed, Seen, Since, act, every_permit_is_back, some_turns},
+    record::{Act, Clock, Failed, Seen, Since, act, every_permit_is_back, some_turns},
 };
 
 const ACTS: &[Act] = &[Act::ok(0), Act::ok(1), Act::ok(3), Act::error(1), Act::panic(1)];

@@ -10,8 +10,8 @@
 mod explore;
 
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "other tests need the rest")]
-#[path = "../../testkit/src/books.rs"]
-mod books;
+#[path = "../../testkit/src/counters.rs"]
+mod counters;
 mod drain;
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "other tests need the rest")]
 #[path = "../../testkit/src/ends.rs"]
@@ -23,5 +23,5 @@ mod order;
 mod pool;
 mod repeats;
 mod restart;
-mod seen;
+mod record;
 mod shield;

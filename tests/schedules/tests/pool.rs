@@ -8,13 +8,13 @@ use tokio_supervised::{CancellationToken, Outcome, Pool, TrySpawnError, supervis
 
 use crate::{
     explore::{any, below},
-    seen::{Act, Failed, Seen, Since, act, every_permit_is_back, every_slot_is_back, some_turns},
+    record::{Act, Failed, Seen, Since, act, every_permit_is_back, every_slot_is_back, some_turns},
 };
 
 /// Longer than any schedule lasts.
 const LONG: Duration = Duration::from_secs(1_000_000);
 
-/// What ends by itself.
+/// Bodies that end by themselves.
 const ACTS: &[Act] = &[Act::ok(0), Act::ok(1), Act::ok(2), Act::error(1), Act::panic(1)];
 
 #[supervised(name = "pool: task", limit = 2)]

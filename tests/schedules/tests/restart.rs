@@ -7,7 +7,7 @@ use tokio_supervised::{CancellationToken, supervised};
 
 use crate::{
     explore::below,
-    seen::{Act, Clock, Failed, Seen, Since, act, some_turns},
+    record::{Act, Clock, Failed, Seen, Since, act, some_turns},
 };
 
 #[supervised(

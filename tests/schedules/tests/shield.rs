@@ -8,7 +8,7 @@ use tokio_supervised::{CancellationToken, Outcome, TaskError, shield, supervised
 
 use crate::{
     explore::below,
-    seen::{Clock, Since, some_turns},
+    record::{Clock, Since, some_turns},
 };
 
 #[supervised(name = "shield: saves", limit = 2, timeout = "1s")]

@@ -63,13 +63,13 @@ impl HeldUp {
 
 #[tokio::test]
 async fn another_wakeup_does_not_resume_a_task_whose_token_has_fired() {
-    #[supervised(name = "alarm: something else")]
+    #[supervised(name = "cancel waker: something else")]
     async fn wait(something: Arc<Notify>, went_on: Arc<AtomicUsize>) -> Result<(), TaskError> {
         something.notified().await;
         went_on.fetch_add(1, SeqCst);
         Ok(())
     }
-    #[supervised(name = "alarm: spawned after")]
+    #[supervised(name = "cancel waker: spawned after")]
     async fn start(started: Arc<AtomicUsize>) -> Result<(), TaskError> {
         started.fetch_add(1, SeqCst);
         Ok(())
@@ -97,12 +97,12 @@ async fn another_wakeup_does_not_resume_a_task_whose_token_has_fired() {
     held_up.go_on(fires);
     let error = in_time(group.join()).await.unwrap_err();
     assert_eq!(error.outcome(), Outcome::Cancelled);
-    assert_eq!(outcomes_of("alarm: something else"), [(Outcome::Cancelled, 1)]);
+    assert_eq!(outcomes_of("cancel waker: something else"), [(Outcome::Cancelled, 1)]);
 }
 
 #[tokio::test]
 async fn a_fired_token_starts_nothing_after_many_calls() {
-    #[supervised(name = "alarm: in a loop")]
+    #[supervised(name = "cancel waker: in a loop")]
     async fn count(started: Arc<AtomicUsize>) -> Result<(), TaskError> {
         started.fetch_add(1, SeqCst);
         Ok(())
@@ -127,7 +127,7 @@ async fn a_fired_token_starts_nothing_after_many_calls() {
 
 #[tokio::test]
 async fn the_next_item_of_a_map_gets_no_fired_token() {
-    #[supervised(name = "alarm: in a map")]
+    #[supervised(name = "cancel waker: in a map")]
     async fn wait(
         token: CancellationToken,
         something: Arc<Notify>,

@@ -22,7 +22,7 @@ async fn never() -> Result<(), TaskError> {
     pending().await
 }
 
-/// Has the token and ignores it.
+/// Takes the token and ignores it.
 #[supervised(name = "drain: deaf", grace = "none")]
 async fn deaf(token: &CancellationToken) -> Result<(), TaskError> {
     token.cancelled().await;
@@ -62,7 +62,7 @@ async fn a_drain_fires_the_token_five_seconds_before_its_end() {
     async fn inner() -> Result<(), TaskError> {
         pending().await
     }
-    #[supervised(name = "drain: asked")]
+    #[supervised(name = "drain: asked", on_cancel = "cooperate")]
     async fn asked(token: &CancellationToken, seen: Seen) -> Result<(), TaskError> {
         let started = Instant::now();
         if let Err(TaskError::Cancelled(cancelled)) = inner(token).await {

@@ -1,13 +1,11 @@
 //! The documented behaviour of the crate, one behaviour per test.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test stands outside of what it tests, and drives it from tasks of its own"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests drive the crate from plain tokio tasks")]
 
 mod body_checks;
 mod cancel;
 mod cancel_waker;
+mod deadlock;
 mod debug;
 mod deep;
 mod drain;
@@ -15,6 +13,7 @@ mod drop_order;
 mod drop_scope;
 mod drop_unpolled;
 mod error_panics;
+mod every;
 mod every_poll;
 mod forms;
 mod gate;
@@ -36,6 +35,7 @@ mod pool_storm;
 mod restart;
 mod restart_backoff;
 mod restart_drop_order;
+mod restart_if;
 mod restart_panics;
 mod restart_scopes;
 mod services;
@@ -54,5 +54,4 @@ mod texts;
 mod thread_end;
 mod timeout;
 mod tuned;
-mod waits_for_itself;
 mod within;

@@ -6,7 +6,9 @@ use std::sync::{
 };
 
 use tokio::sync::Barrier;
-use tokio_supervised::{CancellationToken, TaskError, map, set_limit, supervised};
+use tokio_supervised::{
+    CancellationToken, Group, Pool, SetLimit, TaskError, TrySpawnError, map, set_limit, supervised,
+};
 
 use crate::behaviour::gate::{Gate, gate};
 use testkit::{in_time, stats_of, turn};
@@ -156,11 +158,117 @@ fn invalid_calls_of_set_limit_are_errors() {
         "the limit of `set_limit: unlimited` must not be 0: no task could run"
     );
     assert_eq!(
-        message("set_limit: none", 1),
-        "no supervised function named `set_limit: none` has run yet: set its limit after its first run"
-    );
-    assert_eq!(
         message("set_limit: unlimited", 1),
         "`set_limit: unlimited` has no `limit` to change: add one to its attribute"
     );
+}
+
+#[tokio::test]
+async fn a_limit_set_before_the_first_run_applies_to_it() {
+    #[supervised(limit = 8, name = "set_limit: pending")]
+    async fn gated(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+
+    assert_eq!(set_limit("set_limit: pending", 3), Ok(SetLimit::Pending));
+    assert_eq!(set_limit("set_limit: pending", 1), Ok(SetLimit::Pending));
+    let token = CancellationToken::new();
+    let (gate, mut keeper) = gate();
+    let runs: Vec<_> = (0..3).map(|_| tokio::spawn(gated(token.clone(), gate.clone()))).collect();
+    keeper.started(1).await;
+    turn().await;
+    assert!(keeper.none_has_started(), "one at a time");
+    assert_eq!(stats_of("set_limit: pending").limit, Some(1));
+    assert_eq!(set_limit("set_limit: pending", 3), Ok(SetLimit::Applied));
+    keeper.started(2).await;
+    keeper.open(3);
+    for run in runs {
+        in_time(run).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_pending_limit_applies_to_the_first_permit_of_a_spawn() {
+    #[supervised(limit = 8, name = "set_limit: pending, group")]
+    async fn in_group(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+    #[supervised(limit = 8, name = "set_limit: pending, map")]
+    async fn in_map(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+    #[supervised(limit = 8, name = "set_limit: pending, pool")]
+    async fn in_pool(gate: Gate) -> Result<(), TaskError> {
+        gate.pass().await;
+        Ok(())
+    }
+
+    for of in ["group", "map", "pool"] {
+        let name = format!("set_limit: pending, {of}");
+        assert_eq!(set_limit(&name, 2), Ok(SetLimit::Pending));
+    }
+    let token = CancellationToken::new();
+
+    let (gate, mut keeper) = gate();
+    let group = Group::new(&token);
+    for _ in 0..2 {
+        let gate = gate.clone();
+        group.spawn(|token| in_group(token, gate)).await;
+    }
+    keeper.started(2).await;
+    assert_eq!(stats_of("set_limit: pending, group").limit, Some(2));
+    keeper.open(2);
+    in_time(group.join()).await.unwrap();
+
+    let all = tokio::spawn(map(&token, vec![gate.clone(); 6], in_map));
+    keeper.started(2).await;
+    turn().await;
+    assert!(keeper.none_has_started(), "two at a time");
+    keeper.open(6);
+    in_time(all).await.unwrap().unwrap();
+
+    let pool = Pool::new(8);
+    for _ in 0..2 {
+        let gate = gate.clone();
+        pool.try_spawn(|token| in_pool(token, gate)).unwrap();
+    }
+    let third = gate.clone();
+    let full = pool.try_spawn(|token| in_pool(token, third));
+    assert!(matches!(full, Err(TrySpawnError::Full)), "{full:?}");
+    keeper.open(2);
+    in_time(pool.drain(std::time::Duration::from_secs(30))).await.unwrap();
+}
+
+#[test]
+fn a_pending_limit_applies_to_every_function_of_the_name() {
+    #[supervised(limit = 8, name = "set_limit: two")]
+    async fn first() -> Result<(), TaskError> {
+        Ok(())
+    }
+    #[supervised(limit = 8, name = "set_limit: two")]
+    async fn second() -> Result<(), TaskError> {
+        Ok(())
+    }
+    #[supervised(name = "set_limit: two")]
+    async fn unlimited() -> Result<(), TaskError> {
+        Ok(())
+    }
+    fn limits() -> Vec<Option<usize>> {
+        let stats = tokio_supervised::stats();
+        let named = stats.iter().filter(|task| task.name == "set_limit: two");
+        named.map(|task| task.limit).collect()
+    }
+
+    assert_eq!(set_limit("set_limit: two", 5), Ok(SetLimit::Pending));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let token = CancellationToken::new();
+    runtime.block_on(unlimited(&token)).unwrap();
+    runtime.block_on(first(&token)).unwrap();
+    assert_eq!(limits(), [None, Some(5)]);
+    assert_eq!(set_limit("set_limit: two", 6), Ok(SetLimit::Applied));
+    runtime.block_on(second(&token)).unwrap();
+    assert_eq!(limits(), [None, Some(6), Some(6)]);
 }

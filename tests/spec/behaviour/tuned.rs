@@ -53,19 +53,19 @@ async fn a_call_has_its_own_timeout() {
 
     let token = CancellationToken::new();
     for (limit, text) in [(2, "2s"), (60, "60s")] {
-        let begun = Instant::now();
+        let started = Instant::now();
         let error = wait(&token).timeout(limit * SECOND).await.unwrap_err();
-        assert_eq!(begun.elapsed(), limit * SECOND);
+        assert_eq!(started.elapsed(), limit * SECOND);
         assert_eq!(error.to_string(), format!("task `tuned: times out` timed out after {text}"));
     }
     let error = wait_for_ever(&token).timeout(SECOND).await.unwrap_err();
     assert!(matches!(error, TaskError::TimedOut(_)));
-    let begun = Instant::now();
+    let started = Instant::now();
     _ = wait(&token).timeout(SECOND).timeout(3 * SECOND).await;
-    assert_eq!(begun.elapsed(), 3 * SECOND, "the last one counts");
-    let begun = Instant::now();
+    assert_eq!(started.elapsed(), 3 * SECOND, "the last one counts");
+    let started = Instant::now();
     _ = wait(&token).await;
-    assert_eq!(begun.elapsed(), 10 * SECOND, "another call has that of the function");
+    assert_eq!(started.elapsed(), 10 * SECOND, "another call has that of the function");
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,7 +94,7 @@ async fn a_call_has_its_own_grace() {
 
     for (grace, waits) in [(Some(2), 2), (Some(30), 30), (None, 10), (Some(0), 0)] {
         let token = CancellationToken::new();
-        let begun = Instant::now();
+        let started = Instant::now();
         let call = ignores(token.clone());
         let call = async {
             match grace {
@@ -105,7 +105,7 @@ async fn a_call_has_its_own_grace() {
         let fires = async { token.cancel() };
         let (ended, ()) = tokio::join!(call, fires);
         assert!(matches!(ended, Err(TaskError::Cancelled(_))));
-        assert_eq!(begun.elapsed(), waits * SECOND, "{grace:?}");
+        assert_eq!(started.elapsed(), waits * SECOND, "{grace:?}");
     }
 }
 
@@ -122,10 +122,10 @@ async fn a_group_s_grace_bounds_that_of_a_call() {
         let group = Group::new(&token).grace(5 * SECOND);
         group.spawn(|token| ignores(token).grace(grace * SECOND)).await;
         turn().await;
-        let begun = Instant::now();
+        let started = Instant::now();
         token.cancel();
         group.join().await.unwrap_err();
-        assert_eq!(begun.elapsed(), waits * SECOND);
+        assert_eq!(started.elapsed(), waits * SECOND);
     }
 }
 
@@ -137,10 +137,10 @@ async fn a_call_that_restarts_has_its_options_in_each_run() {
         if run < 3 { pending().await } else { Ok(run) }
     }
 
-    let begun = Instant::now();
+    let started = Instant::now();
     let call = wait(CancellationToken::new(), Arc::default());
     assert_eq!(call.timeout(5 * SECOND).label("peer").await.unwrap(), 3);
-    assert!(begun.elapsed() >= 11 * SECOND, "two timeouts, two waits: {:?}", begun.elapsed());
+    assert!(started.elapsed() >= 11 * SECOND, "two timeouts, two waits: {:?}", started.elapsed());
     assert_eq!(outcomes_of("tuned: restarts"), [(Outcome::Ok, 1), (Outcome::TimedOut, 2)]);
 }
 
@@ -164,9 +164,9 @@ async fn options_work_in_the_closures_of_group_pool_and_map() {
 
     let pool = Pool::new(1);
     pool.spawn(|token| wait(token, 0).timeout(3 * SECOND)).await.unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     pool.drain(60 * SECOND).await.unwrap();
-    assert_eq!(begun.elapsed(), 3 * SECOND);
+    assert_eq!(started.elapsed(), 3 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,7 +304,7 @@ async fn recursion_is_a_plain_function() {
     fn count(token: CancellationToken, depth: u32) -> BoxedTask<u32, TaskError> {
         step(token, depth).boxed()
     }
-    #[supervised(name = "tuned: recursion")]
+    #[supervised(name = "tuned: recursion", on_cancel = "cooperate")]
     async fn step(token: CancellationToken, depth: u32) -> Result<u32, TaskError> {
         turn().await;
         if depth == 0 { Ok(0) } else { Ok(1 + count(token, depth - 1).await?) }

@@ -338,15 +338,15 @@ async fn a_refused_spawn_converts_into_the_error_of_a_function() {
     pool.drain(SECOND).await.unwrap();
     let error = spawns(&token, &pool).await.unwrap_err();
     assert!(matches!(error, TaskError::Rejected(_)));
-    assert_eq!(error.to_string(), "the pool is closed: it takes no more tasks");
+    assert_eq!(error.to_string(), "the pool is closed and accepts no more tasks");
     let error = spawns_io(&token, &pool).await.unwrap_err();
-    assert_eq!(error.to_string(), "the pool is closed: it takes no more tasks");
+    assert_eq!(error.to_string(), "the pool is closed and accepts no more tasks");
 
     let group = Group::<(), TaskError>::new(&token);
     let handle = group.handle();
     group.join().await.unwrap();
     let error: TaskError = handle.spawn(waits).await.unwrap_err().into();
-    assert_eq!(error.to_string(), "the group was joined: it takes no more tasks");
+    assert_eq!(error.to_string(), "the group was joined and accepts no more tasks");
     token.cancel();
     let group = Group::<(), TaskError>::new(&token);
     let error = group.handle().spawn(waits).await.unwrap_err();

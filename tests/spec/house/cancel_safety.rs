@@ -1,7 +1,7 @@
 //! Each public future documents what happens if it is dropped before its end.
 //!
 //! The check covers what `runtime/src/lib.rs` exports: types that are futures, `async` functions and methods, and
-//! those that return a future, by type or as `impl Future`. Types inside `pin_project!` are included.
+//! functions that return a future, by type or as `impl Future`. Types inside `pin_project!` are included.
 
 use std::collections::BTreeSet;
 

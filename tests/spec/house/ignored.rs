@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A tool that `.ci/run` looks for; a test that takes long; a test that another one runs.
+/// The test needs a tool that `.ci/run` checks for; it takes long; or another test runs it.
 const CLASSES: [&str; 3] = ["needs ", "long: ", "fixture of another test"];
 
 /// The tools, and the Debian package of each, as `.ci/run` and CONTRIBUTING.md name them.
@@ -48,7 +48,7 @@ fn the_gate_looks_for_every_tool() {
     let read = |file| fs::read_to_string(root.join(file)).expect("it is readable");
     let (gate, contributing) = (read(".ci/run"), read("CONTRIBUTING.md"));
     for tool in TOOLS {
-        assert!(gate.contains(&format!("'needs {tool}'")), "`.ci/run` does not look for {tool}");
+        assert!(gate.contains(&format!("'needs {tool}'")), "`.ci/run` does not check for {tool}");
     }
     for package in ["chromium", "haproxy", "nats-server", "postgresql", "prometheus", "valgrind"] {
         assert!(contributing.contains(&format!("`{package}`")), "CONTRIBUTING.md lacks {package}");

@@ -26,7 +26,7 @@ pub(crate) fn under(root: &str) -> Vec<Source> {
 }
 
 pub(crate) fn each_file(folder: &Path, look: &mut impl FnMut(&Path)) {
-    for entry in fs::read_dir(folder).expect("the folder is there") {
+    for entry in fs::read_dir(folder).expect("the folder exists") {
         let path = entry.expect("the folder is readable").path();
         if path.is_dir() {
             each_file(&path, look);

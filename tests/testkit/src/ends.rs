@@ -21,7 +21,7 @@ pub enum End {
     Never,
 }
 
-/// What a body does: some turns, then its end.
+/// The script of a body: a number of turns, then its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Act {
     pub turns: usize,

@@ -1,4 +1,4 @@
-//! Tests that run in a process of their own: they may exhaust memory, descriptors or the stack, or abort.
+//! Tests that run in a separate process: they may exhaust memory, descriptors or the stack, or abort.
 //!
 //! A fixture is an ignored test (`#[ignore = "fixture of another test"]`) that another test runs by its full path.
 

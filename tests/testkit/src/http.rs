@@ -86,7 +86,7 @@ impl Answer {
     }
 }
 
-/// One request on a connection of its own.
+/// Sends one request on a new connection.
 pub async fn request(address: &str, method: &str, path: &str, body: &[u8]) -> Answer {
     let mut connection = Connection::open(address).await.expect("the server accepts");
     connection.exchange(method, path, body).await.expect("the server answers")

@@ -1,10 +1,10 @@
-//! What the tests share: watchdogs, child processes, books, random numbers. Nothing here is published.
+//! Shared by the tests: watchdogs, child processes, counters, random numbers. Not published.
 
 #![allow(missing_docs, reason = "unpublished; what a name does not say is documented")]
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 #![allow(clippy::disallowed_methods, reason = "helpers run beside the tasks under test")]
 
-pub mod books;
+pub mod counters;
 pub mod ends;
 #[cfg(feature = "events")]
 pub mod events;
@@ -20,7 +20,7 @@ pub mod recursion;
 pub mod tools;
 pub mod watchdog;
 
-pub use books::{outcomes_of, stats_of};
+pub use counters::{outcomes_of, stats_of};
 pub use ends::{Act, End, Failed};
 pub use poll::{Alive, poll_once, runtime, turn};
 pub use watchdog::{finishes, in_hours, in_time, until, watched};

@@ -16,7 +16,7 @@ use nix::{sys::signal::kill, unistd::Pid};
 
 use crate::watchdog::WATCHDOG;
 
-/// What an upper bound of time leaves for a busy machine.
+/// Added to upper bounds of time, for busy machines.
 pub const SLACK: Duration = Duration::from_secs(8);
 
 /// The executable of an example. The first call builds all of them.
@@ -57,7 +57,7 @@ pub struct Program {
     stderr: Output,
     /// Dropped with the program: its standard input is closed then.
     feeding: Option<mpsc::Sender<()>>,
-    /// Dropped with the program: its watchdog ends then.
+    /// Its drop ends the watchdog.
     _ended: mpsc::Sender<()>,
 }
 

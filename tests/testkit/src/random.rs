@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 pub struct Random(u64);
 
 impl Random {
-    /// Seeded by the environment variable `SEED`, else anew; the seed is told where the test fails.
+    /// Creates a generator with the seed in the environment variable `SEED`, or a random one. A failing test prints it.
     pub fn from_environment() -> Self {
         let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(|| RandomState::new().hash_one(()));
@@ -27,7 +27,7 @@ impl Random {
         (self.next() % bound as u64) as usize
     }
 
-    /// Another sequence, for a task of its own.
+    /// Returns an independent sequence, for another task.
     pub fn fork(&mut self) -> Self {
         Self(self.next())
     }

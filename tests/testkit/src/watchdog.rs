@@ -44,8 +44,8 @@ pub fn until_or(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// Runs `body` on a thread of its own, and fails if it does not finish: a loop that is always ready blocks every timer
-/// of its runtime. The thread of a body that hangs is left behind.
+/// Runs `body` on a separate thread, and fails if it does not finish: a loop that is always ready blocks every timer of
+/// its runtime. The thread of a body that hangs is leaked.
 #[track_caller]
 pub fn finishes<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
     match outcome(body) {
@@ -66,7 +66,7 @@ pub fn outcome<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> 
     }
 }
 
-/// Runs a test of many steps on a thread of its own. Fails if the test hangs; otherwise it ends as the test does.
+/// Runs a test of many steps on a separate thread. Fails if the test hangs; otherwise returns or panics like the test.
 #[track_caller]
 pub fn watched(test: impl FnOnce() + Send + 'static) {
     match on_a_thread(LONGEST, test) {

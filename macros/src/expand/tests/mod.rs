@@ -1,4 +1,4 @@
-//! The input and output of each macro, if neither a case of `tests/ui` nor a reviewed expansion shows it.
+//! Inputs and outputs of the macros that neither `tests/ui` nor the reviewed expansions cover.
 
 #[cfg(test)]
 mod entry;

@@ -30,7 +30,7 @@ fn a_call_that_is_refused_is_no_future_either() {
         assert_eq!(refusals(expanded.clone()).len(), 1, "{body}");
         assert_eq!(has(&expanded, CLOSURE), is_left, "{body}");
     }
-    // With a return type the body is a body.
+    // With a return type, the body is that of a function, not a call.
     let expanded = expand(tokens("\"a\", |token| -> Result<(), E> { tokio::spawn(f(token)) }"));
     assert_eq!(refusals(expanded.clone()).len(), 1);
     assert!(has(&expanded, CLOSURE));

@@ -13,17 +13,17 @@ static CLOCK: LazyLock<Clock> = LazyLock::new(Clock::new);
 /// Two readings of the clock that durations are taken from.
 pub(super) async fn clock(n: u64) -> Result<u64, TaskError> {
     let clock = &*CLOCK;
-    let begun = clock.raw();
+    let started = clock.raw();
     let value = bare(n).await;
-    black_box(clock.delta_as_nanos(begun, clock.raw()));
+    black_box(clock.delta_as_nanos(started, clock.raw()));
     value
 }
 
 /// The same with the parts that a hand-written program would use.
 pub(super) async fn std_clock(n: u64) -> Result<u64, TaskError> {
-    let begun = Instant::now();
+    let started = Instant::now();
     let value = bare(n).await;
-    black_box(begun.elapsed());
+    black_box(started.elapsed());
     value
 }
 

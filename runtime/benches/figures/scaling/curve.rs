@@ -24,7 +24,7 @@ pub(super) fn draw<'a>(
     println!("\n{what}");
     let (first, others) = sizes.split_first().expect("a curve has points");
     let mut first_round = at(*first);
-    let mut first_is_told = false;
+    let mut first_is_printed = false;
     for size in others {
         let mut round = at(*size);
         let contenders = vec![
@@ -32,9 +32,9 @@ pub(super) fn draw<'a>(
             Contender::new("this", "", &mut round),
         ];
         let times = contest::hold(contenders, settings.rounds, units);
-        if !first_is_told {
+        if !first_is_printed {
             print(*first, &times.nanos("first"), &Spread::exactly(1.0), "");
-            first_is_told = true;
+            first_is_printed = true;
         }
         let ratio = times.ratio("this", "first");
         let word = match ratio.median > FLAT {

@@ -74,7 +74,7 @@ pub fn text() -> String {
 pub(crate) fn text_of(all: &[Series]) -> String {
     let mut text = String::new();
     for family in &FAMILIES {
-        write_family(&mut text, family, all).expect("a String takes what is written");
+        write_family(&mut text, family, all).expect("writing to a `String` does not fail");
     }
     text
 }

@@ -22,7 +22,7 @@ use crate::{ready, registry::services::is_ready};
 /// counts that as a failure too.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The runtime that is checked, if not the one that serves.
+/// The checked runtime, if it is not the runtime that serves the probes.
 #[derive(Clone)]
 pub(crate) struct Watched(Option<Arc<Turns>>);
 

@@ -75,7 +75,7 @@ pub fn router() -> Router {
     router_watching(None)
 }
 
-/// The same, for a runtime other than the one that serves the page.
+/// Like [`router`], but checks a runtime that does not serve the page.
 pub(crate) fn router_watching(runtime: Option<Handle>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))

@@ -2,7 +2,7 @@
 
 /// A parameter of a function that restarts.
 #[diagnostic::on_unimplemented(
-    message = "`restart` needs `Clone` parameters, and `{Self}` is not `Clone`",
+    message = "`restart` and `every` need `Clone` parameters, and `{Self}` is not `Clone`",
     label = "not `Clone`",
     note = "each run starts with clones of the parameters: derive `Clone`, or share the value in an `Arc`"
 )]
@@ -45,7 +45,7 @@ impl<P> Clone for RestartArg<P> {
 /// The closure that makes a body of the parameters. It captures the receiver itself, since nothing else can be called
 /// `self`.
 #[diagnostic::on_unimplemented(
-    message = "`restart` needs a `self` that is `Clone`",
+    message = "`restart` and `every` need a `self` that is `Clone`",
     label = "not `Clone`",
     note = "each run starts with a clone of `self`: derive `Clone`, or take `&self` or `self: Arc<Self>`"
 )]

@@ -51,6 +51,11 @@ impl Restarts {
         Some(wait)
     }
 
+    /// Makes the next wait a first one again, after a run of a periodic call that succeeded.
+    pub(crate) fn recovered(&mut self) {
+        self.consecutive = 0;
+    }
+
     /// How many restarts there were, with the last one decided.
     pub(crate) fn total(&self) -> u64 {
         self.total

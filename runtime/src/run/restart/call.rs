@@ -1,17 +1,18 @@
-//! One call of several runs, with a wait before each restart.
+//! One call of several runs, with a pause before each restart and, if it is periodic, before each tick.
 //!
 //! Invariants
 //!
-//! 1. The outcome of the last run and the call's own token decide whether another follows; the error type is not
-//!    considered.
+//! 1. The outcome of the last run and the call's own token decide whether another follows, and `restart_if` after an
+//!    error; the error type is not considered.
 //! 2. While the call waits for its next run, it holds no permit, no body and no result. If its token fires then, the
-//!    call finishes, and starts and counts nothing.
+//!    call finishes, and starts and counts nothing. It returns `Ok(())` only if its last run succeeded.
 //! 3. Parameters are cloned and dropped under [`panic::catch`]: a clone that panics is a run that panicked.
 //! 4. A permit that was acquired for the call belongs to its first run.
 //! 5. A restart is logged once its wait has started, which needs a timer; otherwise the log would announce a run that
 //!    never happens. The event has the error of the run before it, which nothing else reports.
 //!
-//! `tests/spec/behaviour/` checks 1 and 2 in `restart.rs`, 3 in `restart_panics.rs`, 4 in `restart_scopes.rs`;
+//! `tests/spec/behaviour/` checks 1 and 2 in `restart.rs` and `every.rs`, 3 in `restart_panics.rs`, 4 in
+//! `restart_scopes.rs`;
 //! `tests/events/main.rs` checks 5.
 
 use std::{
@@ -36,12 +37,14 @@ use crate::{
     context::cancel_waker::CancelWaker,
     context::{self, reason::CancelEpoch},
     run::Run,
-    run::body::{Failed, Failure, OnError, put_error_text},
+    run::body::{Failed, Failure, OnError, put_error_note},
     run::future::Prepared,
     run::machine::{PollContext, RunEnded, StepFlow},
-    run::output::{Judge, panicked},
+    run::output::{ErrorNote, Judge, panicked},
     run::restart::args::BodyFactory,
     run::restart::backoff::Restarts,
+    run::restart::filter::RestartFilter,
+    run::restart::ticks::Ticks,
     run::watch::{self, Watch},
 };
 use crate::{
@@ -58,7 +61,7 @@ use crate::{
 pin_project! {
     /// The call, with its current run inline.
     #[project = Projected]
-    pub(crate) struct Call<M, F, T>
+    pub(crate) struct Call<M, F, T, I = ()>
     where
         F: Future,
         T: AsToken,
@@ -78,15 +81,20 @@ pin_project! {
         // When the body of the current run was first polled.
         started: Option<Instant>,
         restarts: Restarts,
+        restart_if: I,
+        // Boxed: most calls are not periodic, and are moved.
+        ticks: Option<Box<Ticks<F::Output>>>,
         // Boxed: most calls finish with their first run.
-        backoff: Option<Pin<Box<Sleep>>>,
+        pause: Option<Pin<Box<Sleep>>>,
+        // The run that the pause comes before.
+        next: NextRun,
         #[pin]
         watch: Watch,
         #[pin]
         run: Option<Run<F, T>>,
     }
 
-    impl<M, F, T> PinnedDrop for Call<M, F, T>
+    impl<M, F, T, I> PinnedDrop for Call<M, F, T, I>
     where
         F: Future,
         T: AsToken,
@@ -97,11 +105,20 @@ pin_project! {
     }
 }
 
-impl<M, F: Future, T: AsToken> Call<M, F, T> {
+/// Why another run follows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NextRun {
+    Restart,
+    /// The last run succeeded.
+    Tick,
+}
+
+impl<M, F: Future, T: AsToken, I> Call<M, F, T, I> {
     pub(crate) fn new(
         spec: &'static TaskSpec,
         token: T,
         verdict: Judge<F::Output>,
+        restart_if: I,
         factory: M,
     ) -> Self {
         Self {
@@ -115,7 +132,10 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
             tuning: None,
             started: None,
             restarts: Restarts::default(),
-            backoff: None,
+            restart_if,
+            ticks: None,
+            pause: None,
+            next: NextRun::Restart,
             watch: None,
             run: None,
         }
@@ -123,6 +143,11 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
 
     pub(crate) fn spec(&self) -> &'static TaskSpec {
         self.spec
+    }
+
+    /// Makes the call periodic, before its first poll.
+    pub(crate) fn set_ticks(&mut self, ticks: Ticks<F::Output>) {
+        self.ticks = Some(Box::new(ticks));
     }
 
     /// Prepares a call that is about to be spawned.
@@ -144,7 +169,13 @@ impl<M, F: Future, T: AsToken> Call<M, F, T> {
     }
 }
 
-impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
+impl<M, F, T, I> Call<M, F, T, I>
+where
+    M: BodyFactory<F>,
+    F: Future,
+    T: AsToken,
+    I: RestartFilter<F::Output>,
+{
     /// Polls the call. `value` or `failed` holds the result of the last run once the call has finished.
     ///
     /// `poll_context` has no time: the parameters are cloned before a run.
@@ -195,7 +226,13 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Call<M, F, T> {
     }
 }
 
-impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
+impl<M, F, T, I> Projected<'_, M, F, T, I>
+where
+    M: BodyFactory<F>,
+    F: Future,
+    T: AsToken,
+    I: RestartFilter<F::Output>,
+{
     /// Waits for the next run, and makes it.
     #[inline]
     fn before_run(
@@ -210,12 +247,16 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
             *self.token = self.token.child();
             *self.owns_token = true;
         }
+        if let Some(ticks) = self.ticks {
+            ticks.start();
+        }
         loop {
-            if self.backoff.is_some() {
+            if self.pause.is_some() {
                 if self.poll_fired(cx, cancel_waker) {
-                    return StepFlow::Break(Poll::Ready(self.finish_cancelled(failed)));
+                    let ended = self.finish_in_pause(value, failed);
+                    return StepFlow::Break(Poll::Ready(ended));
                 }
-                if self.poll_backoff(cx).is_pending() {
+                if self.poll_pause(cx).is_pending() {
                     return StepFlow::Break(Poll::Pending);
                 }
             }
@@ -251,14 +292,30 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
             return StepFlow::Break(Poll::Pending);
         };
         self.run.set(None);
-        let Some(wait) = self.wait_after(completion.outcome, poll_context.cancel_waker) else {
+        if self.is_tick_that_never_ran(&completion) {
+            drop_quietly(failed.take());
+            return StepFlow::Break(Poll::Ready(self.finish_in_pause(value, failed)));
+        }
+        let cancel_waker = poll_context.cancel_waker;
+        let Some((next, wait)) = self.next_run(completion.outcome, value, cancel_waker) else {
             self.finish();
             let outcome = completion.outcome;
-            put_error_text(poll_context.text, self.spec, outcome, value, failed, *self.verdict);
+            put_error_note(poll_context.note, self.spec, outcome, value, failed, *self.verdict);
             return StepFlow::Break(Poll::Ready(completion));
         };
-        if let Err(caught) = self.restart_after(wait, completion.outcome, value, failed) {
+        *self.next = next;
+        let paused = match next {
+            NextRun::Restart => self.restart_after(wait, completion.outcome, value, failed),
+            NextRun::Tick => {
+                drop_quietly(mem::replace(value, Poll::Pending));
+                self.pause_for(wait)
+            }
+        };
+        if let Err(caught) = paused {
             return StepFlow::Break(Poll::Ready(self.finish_without_timer(caught, failed)));
+        }
+        if next == NextRun::Tick {
+            context::set_waiting_for_tick();
         }
         StepFlow::Continue(())
     }
@@ -293,27 +350,61 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         fail(panicked, failed)
     }
 
-    /// Returns the wait before the next run, if one follows.
-    fn wait_after(
+    /// Returns why another run follows and the wait before it, if one follows.
+    fn next_run(
         &mut self,
         outcome: Outcome,
+        value: &Poll<F::Output>,
         cancel_waker: Option<&CancelWaker>,
-    ) -> Option<Duration> {
-        let restart = self.spec.restart().expect("a function that restarts says how");
+    ) -> Option<(NextRun, Duration)> {
         let started = self.started.take();
-        if !restart.follows(outcome)
+        let is_tick = self.ticks.is_some() && outcome == Outcome::Ok;
+        let follows =
+            is_tick || self.spec.restart().is_some_and(|restart| restart.follows(outcome));
+        if !follows
             || self.token.as_token().is_cancelled()
             || cancel_waker.is_some_and(CancelWaker::is_cancelled)
         {
             return None;
         }
+        if is_tick {
+            self.restarts.recovered();
+            return Some((NextRun::Tick, self.until_tick(Instant::now())));
+        }
+        if !self.accepts(outcome, value) {
+            return None;
+        }
+        let restart = self.spec.restart()?;
         let now = Instant::now();
         let lasted = started.map_or(Duration::ZERO, |started| now.duration_since(started));
-        let wait = self.restarts.after(lasted, now, restart);
-        if wait.is_none() {
+        let Some(backoff) = self.restarts.after(lasted, now, restart) else {
             events::restarts_exhausted(&self.origin(), outcome, restart.most(), restart.window());
-        }
-        wait
+            return None;
+        };
+        Some((NextRun::Restart, backoff.max(self.until_tick(now))))
+    }
+
+    /// Returns the time to the next tick; zero if the call is not periodic.
+    fn until_tick(&self, now: Instant) -> Duration {
+        self.ticks.as_ref().map_or(Duration::ZERO, |ticks| ticks.next_after(now))
+    }
+
+    /// Whether the token fired after a pause and before the body of the next run was polled. No work was cut.
+    fn is_tick_that_never_ran(&self, completion: &RunEnded) -> bool {
+        let RunEnded { outcome, nanos } = *completion;
+        self.ticks.is_some()
+            && *self.next == NextRun::Tick
+            && (outcome, nanos) == (Outcome::Cancelled, 0)
+    }
+
+    /// Whether `restart_if` allows a restart after the error that the body returned. If it panics, this is logged, and
+    /// the call finishes with that error.
+    fn accepts(&self, outcome: Outcome, value: &Poll<F::Output>) -> bool {
+        let (Outcome::Error, Poll::Ready(value)) = (outcome, value) else { return true };
+        panic::catch(|| self.restart_if.accepts(value)).unwrap_or_else(|caught| {
+            _ = panicked(*self.spec, caught);
+            false
+        })
     }
 
     /// Starts the wait before the next run, then logs the restart with the error of the last run.
@@ -325,18 +416,14 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
         value: &mut Poll<F::Output>,
         failed: &mut Failure,
     ) -> Result<(), Caught> {
-        let text = Cell::new(None);
-        put_error_text(Some(&text), self.spec, outcome, value, failed, *self.verdict);
+        let note = Cell::new(None);
+        put_error_note(Some(&note), self.spec, outcome, value, failed, *self.verdict);
         drop_quietly(mem::replace(value, Poll::Pending));
         drop_quietly(failed.take());
-        let (origin, error) = (self.origin(), text.take());
-        // Without a timer in its runtime, tokio panics.
-        match panic::catch(|| Box::pin(tokio::time::sleep(wait))) {
-            Ok(backoff) => *self.backoff = Some(backoff),
-            Err(caught) => {
-                events::cannot_restart(&origin, outcome, error.as_deref());
-                return Err(caught);
-            }
+        let (origin, error) = (self.origin(), note.take().and_then(ErrorNote::into_text));
+        if let Err(caught) = self.pause_for(wait) {
+            events::cannot_restart(&origin, outcome, error.as_deref());
+            return Err(caught);
         }
         context::set_restarting(error.as_deref());
         events::restarts(&origin, outcome, error.as_deref(), self.restarts.total(), wait);
@@ -344,7 +431,7 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Projected<'_, M, F, T> {
     }
 }
 
-impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
+impl<M, F: Future, T: AsToken, I> Projected<'_, M, F, T, I> {
     /// The function and the label of this call.
     fn origin(&self) -> Origin {
         let label = self.tuning.as_ref().and_then(|tuning| tuning.label.as_ref());
@@ -358,20 +445,34 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
             .unwrap_or_else(|| watch::poll(self.watch.as_mut(), token, cx))
     }
 
-    fn poll_backoff(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(backoff) = self.backoff {
-            ready!(std::pin::pin!(unconstrained(backoff.as_mut())).poll(cx));
+    /// Starts the timer of a pause. Without a timer in its runtime, tokio panics.
+    fn pause_for(&mut self, wait: Duration) -> Result<(), Caught> {
+        *self.pause = Some(panic::catch(|| Box::pin(tokio::time::sleep(wait)))?);
+        Ok(())
+    }
+
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(pause) = self.pause {
+            ready!(std::pin::pin!(unconstrained(pause.as_mut())).poll(cx));
         }
-        *self.backoff = None;
+        *self.pause = None;
         self.watch.set(None);
         context::set_restarted();
-        self.spec.local_metrics().record_restart();
+        if *self.next == NextRun::Restart {
+            self.spec.local_metrics().record_restart();
+        }
         Poll::Ready(())
     }
 
+    /// Finishes a call whose token has fired in a pause: with `Ok(())` if its last run succeeded, otherwise as cancelled,
+    /// since the restart of a failed run was cut.
     #[cold]
-    fn finish_cancelled(&mut self, failed: &mut Failure) -> RunEnded {
+    fn finish_in_pause(&mut self, value: &mut Poll<F::Output>, failed: &mut Failure) -> RunEnded {
         self.finish();
+        if let (NextRun::Tick, Some(ticks)) = (*self.next, &self.ticks) {
+            *value = Poll::Ready(ticks.done());
+            return RunEnded { outcome: Outcome::Ok, nanos: 0 };
+        }
         let cancelled = Cancelled::new(self.origin(), context::cause(CancelEpoch::NEVER));
         fail(TaskError::Cancelled(cancelled), failed)
     }
@@ -386,7 +487,7 @@ impl<M, F: Future, T: AsToken> Projected<'_, M, F, T> {
 
     /// Drops what the call holds. If the drop of a parameter panics, this is logged, and changes no run.
     fn finish(&mut self) {
-        *self.backoff = None;
+        *self.pause = None;
         self.watch.set(None);
         if let Err(caught) = self.drop_factory() {
             _ = panicked(self.origin(), caught);

@@ -1,8 +1,10 @@
-//! The future that a supervised function with `restart` returns.
+//! The future that a supervised function with `restart` or `every` returns.
 
 pub(crate) mod args;
 pub(crate) mod backoff;
 pub(crate) mod call;
+pub(crate) mod filter;
+pub(crate) mod ticks;
 
 use std::{
     fmt,
@@ -10,6 +12,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -20,17 +23,20 @@ use crate::{
     run::function,
     run::future::{ErrInto, Prepared, SupervisedFuture, TaskCompletion, sealed::Sealed},
     run::machine::{PollContext, RunEnded},
-    run::output::{Output, SupervisedOutput},
+    run::output::{FallibleOutput, Output, PeriodicOutput, SupervisedOutput},
     run::restart::args::BodyFactory,
     run::restart::call::Call,
+    run::restart::filter::{RestartFilter, RestartIf},
+    run::restart::ticks::Ticks,
 };
 use tokio_util::sync::CancellationToken;
 
 pin_project! {
-    /// A call of a supervised function with `restart`, lazy like any future: nothing runs until it is polled.
+    /// A call of a supervised function with `restart` or `every`, lazy like any future: nothing runs until it is polled.
     ///
     /// Its output is that of the last run. One call is several runs: each starts with clones of the parameters, and has
-    /// its own permit, timeout and outcome. Between two runs the call holds only its parameters and its token.
+    /// its own permit, timeout and outcome. Between two runs the call holds only its parameters and its token. A periodic
+    /// call whose token fires between two runs returns `Ok(())`, if the last run succeeded.
     ///
     /// ```
     /// # use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
@@ -51,8 +57,9 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// If it is polled again after it has finished. A restart needs a tokio runtime with its timer enabled: without one
-    /// the call finishes as `panicked`, and a `WARN` event has the error of the last run.
+    /// If it is polled again after it has finished. The wait before another run needs a tokio runtime with its timer
+    /// enabled: without one the call finishes as `panicked`, and a `WARN` event has the error of the last run, if it
+    /// failed.
     ///
     /// # Cancel safety
     ///
@@ -82,6 +89,8 @@ pub trait Runs {
     #[doc(hidden)]
     fn prepare(&mut self, prepared: Prepared);
     #[doc(hidden)]
+    fn set_ticks(&mut self, ticks: Ticks<Self::Output>);
+    #[doc(hidden)]
     fn tune(&mut self, tuning: Tuning);
     #[doc(hidden)]
     fn tuning(&self) -> Option<&Arc<Tuning>>;
@@ -97,7 +106,13 @@ pub trait Runs {
     ) -> Poll<RunEnded>;
 }
 
-impl<M: BodyFactory<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
+impl<M, F, T, I> Runs for Call<M, F, T, I>
+where
+    M: BodyFactory<F>,
+    F: Future,
+    T: AsToken,
+    I: RestartFilter<F::Output>,
+{
     type Output = F::Output;
 
     fn spec(&self) -> &'static TaskSpec {
@@ -111,6 +126,10 @@ impl<M: BodyFactory<F>, F: Future, T: AsToken> Runs for Call<M, F, T> {
 
     fn prepare(&mut self, prepared: Prepared) {
         Self::prepare(self, prepared);
+    }
+
+    fn set_ticks(&mut self, ticks: Ticks<F::Output>) {
+        Self::set_ticks(self, ticks);
     }
 
     fn tune(&mut self, tuning: Tuning) {
@@ -150,9 +169,56 @@ where
     T: AsToken,
 {
     Restarting {
-        call: Call::new(spec, token, output.verdict, factory),
+        call: Call::new(spec, token, output.verdict, (), factory),
         from_task_error: output.from_task_error,
     }
+}
+
+/// Makes a call with `every` or `restart_if`; called by the expansion of the attribute.
+pub fn supervise_recurring<M, F, T, I>(
+    spec: &'static TaskSpec,
+    token: T,
+    recurring: Recurring<F::Output, I>,
+    factory: M,
+) -> Restarting<impl Runs<Output = F::Output>>
+where
+    M: BodyFactory<F>,
+    F: Future,
+    T: AsToken,
+    I: RestartFilter<F::Output>,
+{
+    let Recurring { output, ticks, restart_if } = recurring;
+    let mut call = Call::new(spec, token, output.verdict, restart_if, factory);
+    if let Some(ticks) = ticks {
+        call.set_ticks(ticks);
+    }
+    Restarting { call, from_task_error: output.from_task_error }
+}
+
+/// The return type of a function, and what decides about its runs besides its static policy.
+pub struct Recurring<R, I = ()> {
+    output: Output<R>,
+    ticks: Option<Ticks<R>>,
+    restart_if: I,
+}
+
+/// Of a function with neither.
+pub fn recurring<R>(output: Output<R>) -> Recurring<R> {
+    Recurring { output, ticks: None, restart_if: () }
+}
+
+/// `every = "30s"`: checks that a call can end between two runs.
+pub fn every<R: PeriodicOutput>(recurring: Recurring<R>, interval: Duration) -> Recurring<R> {
+    Recurring { ticks: Some(Ticks::new(interval, R::done)), ..recurring }
+}
+
+/// `restart_if = path`: checks that there is an error to filter, and the type of the path.
+pub fn restart_if<R: FallibleOutput>(
+    recurring: Recurring<R>,
+    filter: fn(&R::Error) -> bool,
+) -> Recurring<R, RestartIf<R>> {
+    let Recurring { output, ticks, .. } = recurring;
+    Recurring { output, ticks, restart_if: RestartIf::new(filter) }
 }
 
 impl<C: Runs> Future for Restarting<C> {
@@ -215,6 +281,51 @@ where
         E: From<<C::Output as SupervisedOutput>::Error>,
     {
         ErrInto::of(self)
+    }
+}
+
+impl<C: Runs> Restarting<C> {
+    /// Runs the body at once, then at each multiple of `interval` after the first poll: [`every`], with an interval that is
+    /// known only at run time. It replaces that of the attribute.
+    ///
+    /// [`every`]: macro@crate::supervised#periodic-calls
+    ///
+    /// ```
+    /// # use std::{sync::{Arc, atomic::{AtomicU32, Ordering}}, time::Duration};
+    /// # use tokio_supervised::{supervised, CancellationToken, TaskError};
+    /// #[supervised(every = "30s")]
+    /// async fn refresh(token: CancellationToken, runs: Arc<AtomicU32>) -> Result<(), TaskError> {
+    ///     if runs.fetch_add(1, Ordering::Relaxed) == 2 {
+    ///         token.cancel();
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TaskError> {
+    /// let runs = Arc::new(AtomicU32::new(0));
+    /// let period = Duration::from_millis(10);
+    /// refresh(CancellationToken::new(), runs.clone()).interval(period).await?;
+    /// assert_eq!(runs.load(Ordering::Relaxed), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `interval` is zero.
+    ///
+    /// # Cancel safety
+    ///
+    /// As that of the call.
+    #[track_caller]
+    pub fn interval(mut self, interval: Duration) -> Self
+    where
+        C::Output: PeriodicOutput,
+    {
+        assert!(!interval.is_zero(), "`interval` must be longer than 0");
+        self.call.set_ticks(Ticks::new(interval, C::Output::done));
+        self
     }
 }
 

@@ -1,4 +1,4 @@
-//! How long a spawn holds a slot while it waits for a permit, or the other way round, and how long it rests then.
+//! Limits how long a spawn holds a slot while it waits for a permit, or the reverse, and the pause that follows.
 
 use std::{
     task::{Context, Poll, ready},
@@ -8,19 +8,19 @@ use std::{
 use crate::function::limit::pair::HOLD;
 use crate::tasks::timer::Timer;
 
-/// Each hold may last twice as long as the one before it, and is followed by a rest of the same length.
+/// Each hold may last twice as long as the previous one. A pause of the same length follows, without a hold.
 pub(crate) struct HoldTimer {
     longest: Duration,
     timer: Option<Timer>,
-    resting: bool,
+    pausing: bool,
 }
 
 impl HoldTimer {
     pub(crate) fn new() -> Self {
-        Self { longest: HOLD, timer: None, resting: false }
+        Self { longest: HOLD, timer: None, pausing: false }
     }
 
-    /// Ready once the hold is over; a rest starts then.
+    /// Returns `Ready` once the hold is over, and starts the pause.
     pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.timer.is_none() {
             self.timer = Timer::start(self.longest);
@@ -28,8 +28,8 @@ impl HoldTimer {
         if let Some(timer) = &mut self.timer {
             ready!(timer.poll(cx));
         }
-        self.resting = true;
-        // Without a timer it rests for ever: it holds nothing again.
+        self.pausing = true;
+        // Without a timer the pause never ends: the spawn holds neither of the two again.
         if self.timer.is_some() {
             self.timer = Timer::start(self.longest);
             self.longest = self.longest.saturating_mul(2);
@@ -37,12 +37,12 @@ impl HoldTimer {
         Poll::Ready(())
     }
 
-    /// Ready once, when the rest is over.
-    pub(crate) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (true, Some(timer)) = (self.resting, &mut self.timer) else { return Poll::Pending };
+    /// Returns `Ready` once, when the pause is over.
+    pub(crate) fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (true, Some(timer)) = (self.pausing, &mut self.timer) else { return Poll::Pending };
         ready!(timer.poll(cx));
         self.timer = None;
-        self.resting = false;
+        self.pausing = false;
         Poll::Ready(())
     }
 }

@@ -38,7 +38,7 @@ impl Scene {
 
     /// Fails if a slot or a permit was lost.
     fn all_is_free(&self) {
-        assert!(self.slots.try_admit(self.spec).is_some(), "all of it has come back");
+        assert!(self.slots.try_admit(self.spec).is_some(), "the slot and the permit were released");
     }
 }
 
@@ -59,7 +59,7 @@ fn two_scopes_and_one_function_do_not_block_each_other() {
     });
 }
 
-/// Invariant 1: a slot is not held for a permit for ever.
+/// Invariant 1: a spawn that waits for a permit does not hold its slot for ever.
 #[test]
 fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
     model(Some(3), || {
@@ -69,7 +69,7 @@ fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
         let waits = spawn(&scene, |scene| drop(scene.admit()));
         let permit = block_on(Limit::acquire(limit(scene.spec)));
         drop(held);
-        // The permit comes back only after this.
+        // The permit is released only after this.
         let admitted = unlimited.admit();
         assert!(admitted.is_ok());
         drop(admitted);
@@ -78,21 +78,21 @@ fn a_slot_is_free_while_its_spawn_waits_for_a_permit() {
     });
 }
 
-/// Invariant 1: a permit is not held for a slot for ever.
+/// Invariant 1: a spawn that waits for a slot does not hold its permit for ever.
 #[test]
 fn a_permit_is_free_while_its_spawn_waits_for_a_slot() {
     model(Some(2), || {
         let scene = Scene::new();
         let held = scene.slots.try_acquire_slot();
         let waits = spawn(&scene, |scene| drop(scene.admit()));
-        // The slot comes back only after this.
+        // The slot is released only after this.
         drop(block_on(Limit::acquire(limit(scene.spec))));
         drop(held);
         join(waits);
     });
 }
 
-/// Whichever of the two is waited for.
+/// Whether it waits for the slot or for the permit.
 #[test]
 fn a_token_that_fires_ends_the_wait() {
     model(Some(3), || {
@@ -111,7 +111,7 @@ fn a_token_that_fires_ends_the_wait() {
 fn a_release_while_the_token_fires_loses_nothing() {
     model(Some(3), || {
         let scene = Scene::new();
-        let held = scene.slots.try_admit(scene.spec).expect("nobody else has any of it");
+        let held = scene.slots.try_admit(scene.spec).expect("the slot and the permit are free");
         let fires = spawn(&scene.token, |token| token.cancel());
         let waits = spawn(&scene, |scene| {
             let admitted = scene.admit();
@@ -125,10 +125,10 @@ fn a_release_while_the_token_fires_loses_nothing() {
 }
 
 fn limit(spec: &'static TaskSpec) -> &'static Limit {
-    spec.limit().expect("it has one")
+    spec.limit().expect("the function has a limit")
 }
 
-/// As a task that ends: the permit is the run's, and the slot comes back after it.
+/// Releases both in the order of a task that ends: the run drops its permit first, then the slot is released.
 fn release(Admission { slot, permit }: Admission) {
     assert!(slot.is_some() && permit.is_some());
     drop(permit);

@@ -44,7 +44,7 @@ fn a_record_is_recycled_only_without_other_references() {
         let set = set();
         let record_of_ended = record(&set, None);
         let key = set.lock().insert(&record_of_ended, ());
-        // Loom does not see the reference count: this value changes together with it.
+        // Loom does not model the reference count of `Arc`; this value mirrors it.
         let references = Arc::new(AtomicUsize::new(2));
         let aborts = spawn(&references, move |references| {
             record_of_ended.abort();

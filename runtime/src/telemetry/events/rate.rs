@@ -49,7 +49,7 @@ struct Window {
     since: Instant,
     logged: u32,
     counted: u64,
-    /// The subscriber when the first one was counted: it may be that of one thread.
+    /// The subscriber at the first counted event. It may be a thread-local one.
     listens: Option<Dispatch>,
 }
 
@@ -140,7 +140,7 @@ impl Rate {
         self.windows().of.values().any(|window| window.counted > 0)
     }
 
-    /// Logs the counts of the windows that are over by then, or of all.
+    /// Logs the counts of the windows that have ended by then, or of all windows.
     pub(crate) fn flush(&self, by: Option<Instant>) {
         let now = by.unwrap_or_else(Instant::now);
         let mut windows = self.windows();

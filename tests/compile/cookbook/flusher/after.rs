@@ -1,5 +1,4 @@
 use std::{io, sync::Arc, time::Duration};
-use tokio::time::interval;
 use tokio_supervised::{CancellationToken, Group, shield, supervised};
 
 struct Store;
@@ -15,20 +14,15 @@ async fn read(_store: Arc<Store>) -> io::Result<()> {
     Ok(())
 }
 
-const EVERY: Duration = Duration::from_secs(1);
 const FLUSHING: Duration = Duration::from_secs(5);
 
 // readme
 // a panic or an error is logged, counted and restarted
-#[supervised(restart = "on-failure", max_restarts = "5/1m")]
+#[supervised(every = "1s", restart = "on-failure")]
 async fn flush_every_tick(store: Arc<Store>) -> io::Result<()> {
-    let mut ticker = interval(EVERY);
-    loop {
-        ticker.tick().await;
-        // it stays in the buffer until it is on the disk;
-        // the token does not stop it halfway
-        shield(FLUSHING, |_| store.flush()).await?;
-    }
+    // it stays in the buffer until it is on the disk;
+    // the token does not stop it halfway
+    shield(FLUSHING, |_| store.flush()).await
 }
 
 #[supervised(restart = "on-failure", max_restarts = "5/1m")]

@@ -48,7 +48,7 @@ async fn run(
     });
     server.spawn(serve).await;
     let served = server.join().await; // its requests end first
-    pool.drain(Duration::from_secs(14)).await?; // names unfinished saves
+    pool.drain(Duration::from_secs(14)).await?; // lists the rest
     Ok(served.map(drop)?)
 }
 // end

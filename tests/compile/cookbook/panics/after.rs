@@ -12,7 +12,7 @@ async fn averages(
 ) -> Vec<Option<u64>> {
     // one result per batch, in order
     let ends = map(token, batches, average).settled().await;
-    let told = ends.into_iter().enumerate().map(|(job, end)| {
+    let averages = ends.into_iter().enumerate().map(|(job, end)| {
         if let Err(TaskError::Panicked(panic)) = &end {
             // message and place; `stats()` has counted it,
             // and an `ERROR` event has it as fields
@@ -21,6 +21,6 @@ async fn averages(
         }
         end.ok()
     });
-    told.collect()
+    averages.collect()
 }
 // end

@@ -37,7 +37,7 @@ async fn count_all(
     let counts = Arc::new(Counts::default());
     let shared = counts.clone();
     let count = move |token, file| count(token, shared.clone(), file);
-    map(token, files, count).await?; // all of them, or the first error
+    map(token, files, count).await?; // or the first error
     Ok(counts)
 }
 // end

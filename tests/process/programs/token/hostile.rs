@@ -38,7 +38,7 @@ pub(crate) async fn body(wanted: &str, token: &CancellationToken) -> anyhow::Res
                 std::process::exit(3)
             });
             token.cancelled().await;
-            say("TOLD");
+            say("CANCELLED");
             pending().await
         }
         "an error whose report blocks" => {

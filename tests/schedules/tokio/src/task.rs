@@ -74,7 +74,7 @@ impl<T> JoinHandle<T> {
     /// Drops the task at its next `.await`.
     pub fn abort(&self) {
         self.inner.abort();
-        // No step in between: a task that is alone aware of it would be polled again and again.
+        // Not a step of the schedule in between: a task that observes only the first of the two would be polled in a loop.
         self.task.is_aborted.store(true, SeqCst);
     }
 }
@@ -97,7 +97,7 @@ where
     of(shuttle::future::spawn(remembering(future, Some(task.clone()))), task)
 }
 
-/// The same without `Send`.
+/// Like [`spawn`], without `Send`.
 pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,

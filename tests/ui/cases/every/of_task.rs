@@ -1,0 +1,5 @@
+use tokio_supervised::{task, TaskError};
+
+fn main() {
+    _ = task!("tick", every = "30s", |_| -> Result<(), TaskError> { Ok(()) });
+}

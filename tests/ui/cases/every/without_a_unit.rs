@@ -1,0 +1,8 @@
+use tokio_supervised::{supervised, TaskError};
+
+#[supervised(every = "30")]
+async fn work() -> Result<(), TaskError> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use tokio_supervised::{supervised, TaskError};
+
+#[supervised(every = "0s")]
+async fn work() -> Result<(), TaskError> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use tokio_supervised::{supervised, TaskError};
+
+#[supervised(log = "warning")]
+async fn work() -> Result<(), TaskError> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+use tokio_supervised::supervised;
+
+#[supervised::main(signals = "")]
+async fn main() {}
