@@ -266,3 +266,32 @@ async fn an_end_that_always_restarts_is_no_end() {
     in_time(services.run()).await.unwrap();
     assert!(runs.load(SeqCst) >= 4, "{runs:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_periodic_service_is_ready_between_ticks() {
+    #[supervised(
+        name = "restarts: periodic",
+        every = "10s",
+        restart = "on-failure",
+        backoff = "1s..1s"
+    )]
+    async fn periodic(failures: Arc<AtomicU32>) -> anyhow::Result<()> {
+        let fails = failures.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+        anyhow::ensure!(!fails, "no connection");
+        Ok(())
+    }
+
+    let (token, failures) = (CancellationToken::new(), failures(1));
+    let services = Services::new(&token).service("ticks", |token| periodic(token, failures));
+    let handle = services.handle();
+    let watch = async {
+        sleep(SECOND / 2).await;
+        assert_eq!(handle.status()[0].state, ServiceState::Restarting);
+        sleep(10 * SECOND).await;
+        let status = &handle.status()[0];
+        assert_eq!((status.state, status.restarts), (ServiceState::Ready, 1));
+        token.cancel();
+    };
+    let (ran, ()) = in_time(async { tokio::join!(services.run(), watch) }).await;
+    ran.unwrap();
+}
