@@ -22,6 +22,7 @@ pages! {
     Map "src/map.md"
     Groups "src/groups.md"
     Pools "src/pools.md"
+    Services "src/services.md"
     Main "src/main.md"
     Outcomes "src/outcomes.md"
     Cancellation "src/cancellation.md"

@@ -7,7 +7,7 @@ use clap::Parser;
 /// A server that queues jobs, a consumer that processes them, and a flusher that writes the numbers.
 ///
 /// `POST /jobs` answers 202, or 503 with `Retry-After` if the queue is full. `GET /healthz` answers 200 while the
-/// process lives, `GET /readyz` 200 while all components run and none is stopping.
+/// process lives, `GET /readyz` 200 while all components run and none was asked to stop.
 #[derive(Parser)]
 #[command(name = "service", after_help = STOPPING)]
 pub(crate) struct Arguments {
@@ -53,7 +53,8 @@ Exit codes:
   0    stopped by a signal, and every accepted job is done
   1    it could not start, or a component failed: standard error names it
   2    the command line is wrong
-  143  some component did not stop in its time (130 after Ctrl-C)";
+  75   some component did not stop in its time: standard error names it
+  143  a second signal ended it (130 after Ctrl-C)";
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().map_err(|error| format!("{error}"))?;

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_supervised::{CancellationToken, supervised};
 
-use crate::{faults::Fault, numbers::Numbers, row::Place};
+use crate::{faults::Fault, numbers::Numbers};
 
 pub(crate) struct Work {
     pub(crate) jobs: mpsc::Receiver<String>,
@@ -28,13 +28,8 @@ pub(crate) struct Work {
 
 /// When cancelled, it takes nothing new into its queue, and finishes the jobs in it.
 #[supervised(name = "consumer", grace = "8s")]
-pub(crate) async fn consume(
-    token: &CancellationToken,
-    mut place: Place,
-    work: Work,
-) -> anyhow::Result<()> {
+pub(crate) async fn consume(token: &CancellationToken, work: Work) -> anyhow::Result<()> {
     let Work { mut jobs, mut done, takes, numbers, fault } = work;
-    place.started();
     loop {
         let job = tokio::select! {
             biased;

@@ -7,9 +7,9 @@ use tokio::{
     fs,
     time::{MissedTickBehavior, interval},
 };
-use tokio_supervised::{CancellationToken, supervised};
+use tokio_supervised::{CancellationToken, Ready, supervised};
 
-use crate::{faults::Fault, numbers::Numbers, row::Place};
+use crate::{faults::Fault, numbers::Numbers};
 
 pub(crate) struct Metrics {
     pub(crate) path: PathBuf,
@@ -19,12 +19,12 @@ pub(crate) struct Metrics {
     pub(crate) fault: Fault,
 }
 
-/// The first numbers are written before it reports that it has started: a file that cannot be written stops the process
-/// before it has accepted anything.
+/// It is ready once the first numbers are written: if the file cannot be written, the process stops before it accepts
+/// anything.
 #[supervised(name = "flusher", grace = "3s")]
 pub(crate) async fn flush(
     token: &CancellationToken,
-    mut place: Place,
+    ready: Ready,
     metrics: Metrics,
 ) -> anyhow::Result<()> {
     let mut ticks = interval(metrics.every);
@@ -33,13 +33,13 @@ pub(crate) async fn flush(
         tokio::select! {
             _ = ticks.tick() => {
                 metrics.write().await?;
-                place.started();
+                ready.set();
             }
             error = metrics.fault.strikes() => return Err(error),
             () = token.cancelled() => {}
         }
     }
-    // All other components have ended by now: these are the last numbers.
+    // All other services have ended by now: these are the last numbers.
     metrics.write().await
 }
 

@@ -32,47 +32,44 @@
 //!
 //! # After
 //!
-//! A [`row`] of places: each component has a `Group` and its own token, which fires when every component before it has
-//! ended. A signal and a failure stop components in the same order: readiness, server, consumer, flusher. The joins
-//! return the failure, if there was one.
+//! A [`Services`]: each component has a token of its own, which fires after every later component has ended. A signal
+//! and a failure stop them in the same order: readiness, server, consumer, flusher. `run` returns the failure, if there
+//! was one.
 //!
 //! # The rules that it follows
 //!
-//! * 1, every task has an exit story: after a signal, the server ends within 5 s, the consumer within 8, the
+//! * 1, every task has an exit story: once its token fires, the server ends within 5 s, the consumer within 8, the
 //!   flusher within 3; each grace starts when that component's token fires.
-//! * 2, registration happens in the parent: its group lists a component before it starts, and the server is
-//!   spawned when its dependencies run.
+//! * 2, registration happens in the parent: `run` lists a service before its task starts.
 //! * 3, loop variables are passed in: a component owns what it works with.
-//! * 4, cancellation is threaded through: from the signal to the first place, from each place to the next.
-//! * 5, panics stop at the task boundary: a component that panics is its group's failure like any other.
+//! * 4, cancellation is threaded through: from the signal to the last service, from each service to the one before it.
+//! * 5, panics stop at the task boundary: a component that panics is a failure like any other.
 //! * 6, groups, not counters and channels: no channel carries errors here, and no flag is polled.
 //! * 7, channels for flow, locks for state: jobs go through a channel; the numbers are atomics.
 //! * 8, no sleeping to synchronise: its sleeps are what `--work`, `--every` and `--linger` ask for.
 //! * 10, concurrency is bounded: four tasks, a queue of `--queue` jobs; more is refused.
-//! * 11, concurrency safety is documented: `Numbers` and `Place` say who shares them.
+//! * 11, concurrency safety is documented: `Numbers` says who shares it.
 
 mod arguments;
 mod consumer;
 mod faults;
 mod flusher;
 mod numbers;
-mod row;
 mod server;
 
-use std::{io::stderr, sync::Arc};
+use std::{io::stderr, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::Parser;
 use tokio::{net::TcpListener, sync::mpsc, time::sleep};
-use tokio_supervised::{CancellationToken, supervised, task};
+use tokio_supervised::{CancellationToken, Services, supervised};
 
 use arguments::Arguments;
 use consumer::{Done, Work, consume};
 use faults::Fault;
 use flusher::{Metrics, flush};
 use numbers::Numbers;
-use row::{in_a_row, join, start};
-use server::{Queue, router};
+use server::{Queue, serve};
 
 /// Linger, server, consumer and flusher have 5, 5, 8 and 3 s of it.
 #[supervised::main(grace = "25s")]
@@ -90,42 +87,31 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
         ["server", "consumer", "flusher"].map(Fault::of);
     let all_faults = [&server_fails, &consumer_fails, &flusher_fails].map(Fault::clone);
 
-    let [announcing, serving, consuming, flushing] =
-        in_a_row(&token, ["readiness", "server", "consumer", "flusher"]);
-
-    // They start in reverse order of stopping: no component uses one that does not run yet.
-    let metrics = Metrics { path: metrics, every, numbers: numbers.clone(), fault: flusher_fails };
-    let flusher = start(flushing, |stop, place| flush(stop, place, metrics)).await;
-
-    let work = Work { jobs, done, takes: work, numbers: numbers.clone(), fault: consumer_fails };
-    let consumer = start(consuming, |stop, place| consume(stop, place, work)).await;
-
     let faults = if faults { all_faults.to_vec() } else { Vec::new() };
-    let app = router(Queue { jobs: sender, numbers: numbers.clone(), faults });
-    let server = start(serving, |stop, mut place| {
-        task!("server", grace = "5s", |token| -> anyhow::Result<()> {
-            place.started();
-            let server = axum::serve(listener, app).with_graceful_shutdown(token.cancelled_owned());
-            tokio::select! {
-                served = server.into_future() => served.context("the server failed"),
-                error = server_fails.strikes() => Err(error),
-            }
-        })(stop)
-    })
-    .await;
+    let metrics = Metrics { path: metrics, every, numbers: numbers.clone(), fault: flusher_fails };
+    let work = Work { jobs, done, takes: work, numbers: numbers.clone(), fault: consumer_fails };
+    let queue = Queue { jobs: sender, numbers, faults };
 
-    let readiness = start(announcing, |stop, mut place| {
-        task!("readiness", |token| -> anyhow::Result<()> {
-            let ready = numbers.ready();
-            place.started();
-            println!("READY {address}");
-            token.cancelled().await;
-            drop(ready);
-            sleep(linger).await;
-            Ok(())
-        })(stop)
-    })
-    .await;
+    // A component starts when those that it needs have started, and stops before them.
+    Services::new(&token)
+        .service_with_ready("flusher", |token, ready| flush(token, ready, metrics))
+        .service("consumer", |token| consume(token, work))
+        .service("server", |token| serve(token, listener, queue, server_fails))
+        .service("readiness", |token| announce(token, address, linger))
+        .run()
+        .await?;
+    Ok(())
+}
 
-    join([readiness, server, consumer, flusher]).await
+/// Says that all components have started, and holds their stop until a load balancer has seen that they are not ready.
+#[supervised(name = "readiness")]
+async fn announce(
+    token: &CancellationToken,
+    address: SocketAddr,
+    linger: Duration,
+) -> anyhow::Result<()> {
+    println!("READY {address}");
+    token.cancelled().await;
+    sleep(linger).await;
+    Ok(())
 }

@@ -2,10 +2,10 @@
 
 use std::{
     fmt::Write,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use tokio_supervised::{Outcome, stats};
+use tokio_supervised::{Outcome, is_ready, stats};
 
 /// Shared by all components: the server counts what it accepts before it is in the queue, the consumer what
 /// it has done, so that `done` is never above `accepted`.
@@ -14,7 +14,6 @@ pub(crate) struct Numbers {
     accepted: AtomicU64,
     refused: AtomicU64,
     done: AtomicU64,
-    ready: AtomicBool,
 }
 
 impl Numbers {
@@ -30,23 +29,13 @@ impl Numbers {
         self.done.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Relaxed)
-    }
-
-    /// Ready until the guard is dropped, for any reason.
-    pub(crate) fn ready(&self) -> impl Drop + '_ {
-        self.ready.store(true, Relaxed);
-        Ready(self)
-    }
-
     /// One number on a line, and one line for each end of each supervised function.
     pub(crate) fn text(&self) -> String {
         // The later number is read first: in this order, no job is done before it is accepted.
         let done = self.done.load(Relaxed);
         let accepted = self.accepted.load(Relaxed);
         let refused = self.refused.load(Relaxed);
-        let ready = u8::from(self.is_ready());
+        let ready = u8::from(is_ready());
         let mut text = format!(
             "jobs_accepted {accepted}\njobs_refused {refused}\njobs_done {done}\nready {ready}\n"
         );
@@ -57,13 +46,5 @@ impl Numbers {
             }
         }
         text
-    }
-}
-
-struct Ready<'a>(&'a Numbers);
-
-impl Drop for Ready<'_> {
-    fn drop(&mut self) {
-        self.0.ready.store(false, Relaxed);
     }
 }

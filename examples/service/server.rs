@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use axum::{
     Router,
     extract::{Path, State},
@@ -9,7 +10,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use tokio::sync::mpsc;
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_supervised::{CancellationToken, is_ready, supervised};
 
 use crate::{faults::Fault, numbers::Numbers};
 
@@ -22,7 +24,23 @@ pub(crate) struct Queue {
     pub(crate) faults: Vec<Fault>,
 }
 
-pub(crate) fn router(queue: Queue) -> Router {
+/// When its token fires, it accepts no more connections, and answers the requests that it has.
+#[supervised(name = "server", grace = "5s")]
+pub(crate) async fn serve(
+    token: &CancellationToken,
+    listener: TcpListener,
+    queue: Queue,
+    fault: Fault,
+) -> anyhow::Result<()> {
+    let stop = token.clone().cancelled_owned();
+    let server = axum::serve(listener, router(queue)).with_graceful_shutdown(stop);
+    tokio::select! {
+        served = server.into_future() => served.context("the server failed"),
+        error = fault.strikes() => Err(error),
+    }
+}
+
+fn router(queue: Queue) -> Router {
     Router::new()
         .route("/jobs", post(enqueue))
         .route("/healthz", get(StatusCode::OK))
@@ -31,8 +49,8 @@ pub(crate) fn router(queue: Queue) -> Router {
         .with_state(queue)
 }
 
-async fn readiness(State(queue): State<Queue>) -> StatusCode {
-    match queue.numbers.is_ready() {
+async fn readiness() -> StatusCode {
+    match is_ready() {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     }

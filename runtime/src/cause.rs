@@ -12,12 +12,13 @@ pub enum Cause {
     Token,
     /// The process received a signal to stop.
     Signal(Signal),
-    /// A task of the same group or `map` failed.
+    /// A task of the same group or `map`, or a service of the same [`Services`](crate::Services), failed.
     SiblingFailed {
         /// Its name.
         task: &'static str,
     },
-    /// A task of the same group ended, and the group stops at the first exit.
+    /// A task of the same group ended, and the group stops at the first exit; or a service of the same
+    /// [`Services`](crate::Services) returned before it was asked to stop.
     SiblingExited {
         /// Its name.
         task: &'static str,
@@ -25,8 +26,10 @@ pub enum Cause {
     /// The pool is draining, and the time in which its tasks run undisturbed is over: it ends 5 s before the end of the
     /// drain's grace, or after half of a grace below 10 s.
     Drained,
-    /// The group, or the future of the `map`, or the last handle of the pool was dropped.
+    /// The group, the future of the `map`, the future of `Services::run`, or the last handle of the pool was dropped.
     ScopeDropped,
+    /// Its handle stopped it: [`ServicesHandle::stop`](crate::ServicesHandle::stop).
+    Handle,
     /// The runtime, or the [`LocalSet`](tokio::task::LocalSet), that ran the task was shut down or dropped.
     RuntimeGone,
     /// The enclosing [`shield`](crate::shield()) reached its limit.
@@ -44,6 +47,7 @@ impl fmt::Display for Cause {
             Self::SiblingExited { task } => write!(f, "its sibling `{task}` ended"),
             Self::Drained => f.write_str("its pool is draining"),
             Self::ScopeDropped => f.write_str("its scope was dropped"),
+            Self::Handle => f.write_str("its handle stopped it"),
             Self::RuntimeGone => f.write_str("its runtime or `LocalSet` was dropped or shut down"),
             Self::ShieldLimit => f.write_str("its shield exceeded its limit"),
             Self::Deadline => f.write_str("its deadline has passed"),

@@ -1,4 +1,4 @@
-//! The deadline for drains in the body of main, once the process has received a signal.
+//! The deadline for drains and services in the body of main, once the process has received a signal.
 //!
 //! Main and the pools do not refer to each other; both use this module.
 

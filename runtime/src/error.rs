@@ -141,7 +141,7 @@ pub fn is_cancelled(error: &(dyn Error + 'static)) -> bool {
 
 /// Whether an error is, or comes from, an `Unfinished`.
 pub(crate) fn is_unfinished(error: &(dyn Error + 'static)) -> bool {
-    any_source(error, |error| error.is::<UnfinishedPool>())
+    any_source(error, |error| error.is::<UnfinishedScope>())
 }
 
 fn any_source(
@@ -166,15 +166,23 @@ fn any_source(
 /// The source of an [`Unfinished`](crate::Unfinished), which identifies it: an error that is transparent over one
 /// exposes only its source.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct UnfinishedPool(pub(crate) &'static Location<'static>);
+pub(crate) enum UnfinishedScope {
+    /// A pool, and where it was created.
+    Pool(&'static Location<'static>),
+    /// A `Services`, and where it was created.
+    Services(&'static Location<'static>),
+}
 
-impl fmt::Display for UnfinishedPool {
+impl fmt::Display for UnfinishedScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the pool was created at {}", self.0)
+        match self {
+            Self::Pool(place) => write!(f, "the pool was created at {place}"),
+            Self::Services(place) => write!(f, "the services were created at {place}"),
+        }
     }
 }
 
-impl Error for UnfinishedPool {}
+impl Error for UnfinishedScope {}
 
 /// The function that a task is named after. As the source of an error, it says where the function is defined.
 ///

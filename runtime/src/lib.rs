@@ -27,6 +27,7 @@
 //! | one function | [`supervised`](macro@supervised), [`Supervised`], [`TaskError`] |
 //! | many runs of one function | [`map()`] |
 //! | tasks that succeed or fail together | [`Group`] |
+//! | a program of several components | [`Services`], [`Ready`], [`ServicesHandle`] |
 //! | tasks that outlive the code that spawned them | [`Pool`], [`Slot`], [`Unfinished`] |
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a section that must not stop halfway | [`shield()`] |
@@ -35,6 +36,7 @@
 //! | a test that fails if it leaks tasks | [`#[supervised::test]`](macro@supervised::test), [`LeakCheck`] |
 //! | what has happened so far | [`stats()`], [`recent_panics()`] |
 //! | what every task does now | [`tasks()`] |
+//! | what every component does now | [`services()`] |
 //! | a readiness probe | [`is_ready()`] |
 //! | a limit that changes while it runs | [`set_limit()`] |
 //!
@@ -130,6 +132,8 @@ mod registry;
 #[cfg(feature = "axum")]
 mod respond;
 mod run;
+mod service_manager;
+pub(crate) mod services;
 mod sync;
 pub(crate) mod tasks;
 pub(crate) mod telemetry;
@@ -152,7 +156,6 @@ pub use crate::outcome::Outcome;
 pub use crate::panic::PanicLocation;
 pub use crate::panic::recent::{RecentPanic, recent_panics};
 pub use crate::process::main::Main;
-pub use crate::ready::is_ready;
 pub use crate::token::AsToken;
 pub use crate::{
     group::spawn::{HandleSpawn, Spawn},
@@ -171,6 +174,7 @@ pub use crate::{
 };
 pub use crate::{
     registry::live::{LiveTask, ParentTask, TaskState},
+    registry::services::{ServiceState, ServiceStatus, is_ready, services},
     registry::snapshot::Tasks,
     registry::unfinished::Unfinished,
 };
@@ -182,6 +186,12 @@ pub use crate::{
     run::shield::{Shield, shield},
     run::tuned::Tuned,
     run::within::{Within, remaining, within},
+};
+pub use crate::{
+    services::Services,
+    services::error::{ServiceError, ServicesError, ServicesHandleError},
+    services::handle::ServicesHandle,
+    services::ready::Ready,
 };
 pub use crate::{testing::leak_check::LeakCheck, testing::leaks::Leaks};
 #[doc = include_str!("docs/supervised.md")]

@@ -8,6 +8,7 @@
 
 mod error_text;
 mod log_level;
+mod services;
 mod spans;
 
 use std::{cell::RefCell, future::pending, sync::Once, time::Duration};

@@ -5,12 +5,12 @@ use tokio_supervised::{CancellationToken, prometheus, publish_metrics, supervise
 
 use crate::{Samples, of, page::Page, run, value};
 
-fn recorder() -> PrometheusRecorder {
+pub(crate) fn recorder() -> PrometheusRecorder {
     PrometheusBuilder::new().build_recorder()
 }
 
 /// The output of its exporter for a function, after a publication.
-fn published(recorder: &PrometheusRecorder, task: &str) -> Samples {
+pub(crate) fn published(recorder: &PrometheusRecorder, task: &str) -> Samples {
     metrics::with_local_recorder(recorder, publish_metrics);
     of(task, Page::read(&recorder.handle().render()).samples)
 }

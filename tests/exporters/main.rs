@@ -9,6 +9,7 @@ mod otel;
 mod page;
 mod promtool;
 mod server;
+mod services;
 mod text;
 mod tool;
 
@@ -27,9 +28,11 @@ fn run<F: Future>(future: F) -> F::Output {
         .block_on(async { tokio::time::timeout(WATCHDOG, future).await.expect("it ends in time") })
 }
 
-/// The series of one function.
-fn of(task: &str, samples: Samples) -> Samples {
-    let is_it = |labels: &BTreeMap<String, String>| labels["task"] == task;
+/// The series of one function, or of one service.
+fn of(name: &str, samples: Samples) -> Samples {
+    let is_it = |labels: &BTreeMap<String, String>| {
+        labels.get("task").or_else(|| labels.get("service")).is_some_and(|found| found == name)
+    };
     samples.into_iter().filter(|((_, labels), _)| is_it(labels)).collect()
 }
 

@@ -13,13 +13,13 @@ use tokio_supervised::{CancellationToken, prometheus, register_metrics, supervis
 use crate::{Samples, of, page::Page, run, value};
 
 /// An SDK that keeps its collections.
-struct Collected {
+pub(crate) struct Collected {
     provider: SdkMeterProvider,
     exporter: InMemoryMetricExporter,
 }
 
 impl Collected {
-    fn new(temporality: Temporality) -> Self {
+    pub(crate) fn new(temporality: Temporality) -> Self {
         let exporter = InMemoryMetricExporterBuilder::new().with_temporality(temporality).build();
         let reader = PeriodicReader::builder(exporter.clone()).build();
         let provider = SdkMeterProvider::builder().with_reader(reader).build();
@@ -37,7 +37,7 @@ impl Collected {
         scopes.flat_map(|scope| scope.metrics()).flat_map(&mut look).collect()
     }
 
-    fn samples(&self, task: &str) -> Samples {
+    pub(crate) fn samples(&self, task: &str) -> Samples {
         let points = self.collect(|metric| {
             let points = match metric.data() {
                 AggregatedMetrics::U64(MetricData::Sum(sum)) => points(sum, |value| value as f64),

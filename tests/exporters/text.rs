@@ -16,7 +16,7 @@ fn page() -> Page {
     Page::read(&prometheus::text())
 }
 
-fn samples(task: &str) -> Samples {
+pub(crate) fn samples(task: &str) -> Samples {
     of(task, page().samples)
 }
 

@@ -5,8 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::mpsc, task::LocalSet};
-use tokio_supervised::{CancellationToken, Group, Pool, TaskError, map, supervised, task};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+    task::LocalSet,
+};
+use tokio_supervised::{
+    CancellationToken, Group, Pool, Ready, Services, TaskError, map, supervised, task,
+};
 
 use crate::support::{kept_pool, wait_for_ever};
 
@@ -51,6 +57,41 @@ async fn tasks_that_are_dropped_with_the_body(token: &CancellationToken) {
     group.spawn(wait_for_ever).await;
     let pool = Pool::new(1);
     pool.spawn(wait_for_ever).await.unwrap();
+}
+
+#[supervised::test]
+async fn services_that_a_test_starts_and_stops(token: CancellationToken) {
+    #[supervised]
+    async fn serve(
+        token: &CancellationToken,
+        ready: Ready,
+        port: oneshot::Sender<u16>,
+    ) -> anyhow::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        _ = port.send(listener.local_addr()?.port());
+        ready.set();
+        token.cancelled().await;
+        Ok(())
+    }
+
+    let (sender, port) = oneshot::channel();
+    let stop = token.clone();
+    let requests = task!("requests", |_| async move {
+        let port = port.await?;
+        TcpStream::connect(("127.0.0.1", port)).await?;
+        anyhow::Ok(())
+    });
+    let services = Services::new(&token)
+        .service_with_ready("http", |token, ready| serve(token, ready, sender))
+        .step("requests", requests)
+        .background(
+            "stop",
+            task!("stop", |_| async move {
+                stop.cancel();
+                anyhow::Ok(())
+            }),
+        );
+    services.run().await.unwrap();
 }
 
 async fn map_group_and_pool(token: &CancellationToken) {
@@ -129,7 +170,7 @@ async fn a_pool_that_tests_share_on_workers() {
 #[supervised::test]
 async fn a_task_of_another_runtime_in_a_pool_that_tests_share() {
     let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let (started, has_started) = tokio::sync::oneshot::channel();
+    let (started, has_started) = oneshot::channel();
     let elsewhere = task!("elsewhere", |_| -> Result<(), TaskError> {
         started.send(()).unwrap();
         std::future::pending().await

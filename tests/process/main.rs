@@ -15,6 +15,7 @@ mod pools;
 mod reports;
 mod rolling;
 mod second_signal;
+mod services;
 mod spent;
 mod storm;
 mod storms;

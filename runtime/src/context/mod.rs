@@ -3,12 +3,13 @@
 //!
 //! Code enters a task, a run or a section, and exits it at the latest when it unwinds; the reference that it passed in
 //! is then returned to it. `stack.rs` is the thread's stack, `tree.rs` the records and scopes, `shields.rs` what others
-//! know of a run, `reason.rs` why a scope was cancelled, `cancel_waker.rs` the watch over a scope's token,
-//! `deadlock.rs` the search for self-deadlocks. Nothing here knows a group, a pool or a map.
+//! know of a run, `service.rs` what they know of a service, `reason.rs` why a scope was cancelled, `cancel_waker.rs` the
+//! watch over a scope's token, `deadlock.rs` the search for self-deadlocks. Nothing here knows a group, a pool or a map.
 
 pub(crate) mod cancel_waker;
 pub(crate) mod deadlock;
 pub(crate) mod reason;
+pub(crate) mod service;
 pub(crate) mod shields;
 pub(crate) mod stack;
 pub(crate) mod tree;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cause::Cause,
     context::reason::CancelEpoch,
+    context::service::ServiceNode,
     context::shields::RunShields,
     context::stack::{EntryKind, Permit, Pushed, RunTimes, StackEntry, StackRef},
     context::tree::{EnclosingRun, ParentRef, ScopeNode, TaskRecord},
@@ -128,6 +130,40 @@ pub(crate) fn set_waiting(now: bool) {
     with_own_record(|record| record.set_waiting(now));
 }
 
+/// Records that the run of the current task has ended, and that it waits for its restart. If it is a service, its
+/// `Services` shows the restart, and the text of the error.
+#[cold]
+pub(crate) fn set_restarting(error: Option<&str>) {
+    with_own_record(|record| {
+        if let Some(service) = record.scope().service() {
+            service.on_restart(error);
+        }
+        record.set_waiting(true);
+    });
+}
+
+/// Records that the run of the current task has succeeded, and that it waits for its next tick. A service is ready then.
+#[cold]
+pub(crate) fn set_waiting_for_tick() {
+    with_own_record(|record| {
+        record.set_waiting(true);
+        if let Some(service) = record.scope().service() {
+            service.on_tick();
+        }
+    });
+}
+
+/// Records that the wait for the next run is over, and wakes the `Services` of a service, which checks whether it is ready.
+#[cold]
+pub(crate) fn set_restarted() {
+    with_own_record(|record| {
+        record.set_waiting(false);
+        if let Some(service) = record.scope().service() {
+            service.wake_owner();
+        }
+    });
+}
+
 /// Records in the task's record that its run was cancelled.
 #[cold]
 pub(crate) fn set_stopping() {
@@ -150,6 +186,27 @@ pub(crate) fn cause(uncancelled: CancelEpoch) -> Cause {
 
 /// A scope inside the runs of the current task, which wait for it.
 pub(crate) fn nested_scope(token: CancellationToken) -> Arc<ScopeNode> {
+    nested(token, None)
+}
+
+/// As [`nested_scope`], for the task of a service.
+pub(crate) fn service_scope(token: CancellationToken, service: Arc<ServiceNode>) -> Arc<ScopeNode> {
+    nested(token, Some(service))
+}
+
+/// The service that the current code belongs to: the nearest one around it.
+pub(crate) fn current_service() -> Option<Arc<ServiceNode>> {
+    let mut next = current_scope();
+    while let Some(scope) = next {
+        if let Some(service) = scope.service() {
+            return Some(service.clone());
+        }
+        next = scope.parent();
+    }
+    None
+}
+
+fn nested(token: CancellationToken, service: Option<Arc<ServiceNode>>) -> Arc<ScopeNode> {
     let parent = current_scope();
     let parent_task = current_record(ParentRef::new);
     let (enclosing_runs, outermost_run, deadline) = stack::with_entries(|entries| {
@@ -160,7 +217,8 @@ pub(crate) fn nested_scope(token: CancellationToken) -> Arc<ScopeNode> {
         let outermost_run = outermost.map(Arc::downgrade);
         (entries.iter_mut().filter_map(enclosing_run).collect(), outermost_run, deadline)
     });
-    ScopeNode::nested(token, parent.as_ref(), parent_task, enclosing_runs, outermost_run, deadline)
+    let runs = (enclosing_runs, outermost_run);
+    ScopeNode::nested(token, parent.as_ref(), parent_task, runs, deadline, service)
 }
 
 /// Creates the scope of a shield in the current task. It can be cancelled for a different reason than the task.

@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cause::Cause,
     clock::{AtomicTicks, Ticks},
-    context::{reason::CancelEpoch, reason::Reason, shields::RunShields},
+    context::{reason::CancelEpoch, reason::Reason, service::ServiceNode, shields::RunShields},
     error::Origin,
     function::TaskSpec,
     panic::quietly,
@@ -373,6 +373,8 @@ pub(crate) struct ScopeNode {
     pub(crate) enclosing_runs: Box<[EnclosingRun]>,
     /// The outermost of them, if it is a task of the scope around. Once it is dead, it holds no slot there.
     pub(crate) outermost_run: Option<Weak<RunShields>>,
+    /// The service whose task it is for.
+    service: Option<Arc<ServiceNode>>,
     /// The nearest deadline of the code inside.
     deadline: Option<Instant>,
     /// The shields that a section with a deadline counts.
@@ -456,9 +458,9 @@ impl ScopeNode {
         token: CancellationToken,
         parent: Option<&Arc<Self>>,
         parent_task: Option<ParentRef>,
-        enclosing_runs: Box<[EnclosingRun]>,
-        outermost_run: Option<Weak<RunShields>>,
+        (enclosing_runs, outermost_run): (Box<[EnclosingRun]>, Option<Weak<RunShields>>),
         deadline: Option<Instant>,
+        service: Option<Arc<ServiceNode>>,
     ) -> Arc<Self> {
         let uncancelled = CancelEpoch::now();
         let uncancelled = if token.is_cancelled() { CancelEpoch::NEVER } else { uncancelled };
@@ -469,6 +471,7 @@ impl ScopeNode {
             enclosing_runs,
             outermost_run,
             deadline,
+            service,
             uncancelled,
             nesting,
             ..within
@@ -508,6 +511,7 @@ impl ScopeNode {
             outermost_run: None,
             deadline: None,
             shields: None,
+            service: None,
         }
     }
 
@@ -519,6 +523,11 @@ impl ScopeNode {
     /// The shields that a section with a deadline counts.
     pub(crate) fn shields(&self) -> Option<&Arc<RunShields>> {
         self.shields.as_ref()
+    }
+
+    /// The service whose task it is for.
+    pub(crate) fn service(&self) -> Option<&Arc<ServiceNode>> {
+        self.service.as_ref()
     }
 
     /// The scope that it was made in, if that is live.

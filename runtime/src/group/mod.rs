@@ -120,8 +120,11 @@ where
         self
     }
 
-    /// Any exit, even `Ok`, stops the rest: for services that only make sense together. The cancellations that follow
-    /// are not failures.
+    /// Any exit, even `Ok`, stops the rest: for tasks that only make sense together, such as a reader and the task that
+    /// flushes what it read. The cancellations that follow are not failures.
+    ///
+    /// The components of a program are [`Services`](crate::Services): they have an order and names, and need not end
+    /// together.
     ///
     /// # Panics
     ///

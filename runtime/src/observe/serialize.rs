@@ -17,6 +17,7 @@ use crate::{
     outcome::Outcome,
     panic::recent::RecentPanic,
     registry::live::{LiveTask, ParentTask, TaskState},
+    registry::services::{ServiceState, ServiceStatus},
     registry::snapshot::Tasks,
 };
 
@@ -36,8 +37,8 @@ impl Serialize for Tasks {
     }
 }
 
-/// `{"name", "label", "id", "state", "state_seconds", "age_seconds", "place", "parent", "depth"}`; `label` is null if
-/// the call has none, `state_seconds` if the state has no duration.
+/// `{"name", "label", "id", "state", "state_seconds", "age_seconds", "place", "parent", "depth", "service"}`; `label` is
+/// null if the call has none, `state_seconds` if the state has no duration.
 impl Serialize for LiveTask {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (state, since) = state(self.state);
@@ -51,7 +52,27 @@ impl Serialize for LiveTask {
         object.serialize_field("place", &Text(self.spawned_at))?;
         object.serialize_field("parent", &self.parent)?;
         object.serialize_field("depth", &self.depth)?;
+        object.serialize_field("service", &self.service.as_deref())?;
         object.end()
+    }
+}
+
+/// `{"name", "state", "restarts", "last_failure"}`
+impl Serialize for ServiceStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("ServiceStatus", 4)?;
+        object.serialize_field("name", &*self.name)?;
+        object.serialize_field("state", &self.state)?;
+        object.serialize_field("restarts", &self.restarts)?;
+        object.serialize_field("last_failure", &self.last_failure.as_deref())?;
+        object.end()
+    }
+}
+
+/// The name alone.
+impl Serialize for ServiceState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
     budget,
     cause::Cause,
     deadline::Deadline,
+    error::UnfinishedScope,
     registry::live::LiveTask,
     registry::unfinished::{Unfinished, UnfinishedReason, UnfinishedTask},
     registry::{Drain, Draining},
@@ -170,8 +171,8 @@ impl<'a> ActiveDrain<'a> {
             }
         };
         let finished = found.len() + more + *reserved == 0;
-        let place = self.0.place;
-        let unfinished = (!finished).then(|| Unfinished::new(grace, found, more, *reserved, place));
+        let scope = UnfinishedScope::Pool(self.0.place);
+        let unfinished = (!finished).then(|| Unfinished::new(grace, found, more, *reserved, scope));
         let (kept, unlogged) = (not_finished.len(), not_finished.take_unlogged());
         drop(state);
         if !live.is_empty() {

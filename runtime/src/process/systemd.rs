@@ -13,60 +13,13 @@ use std::{
 
 use tokio::{runtime::Runtime, time::sleep};
 
-use crate::{bounded, bounded::REPORT_TIMEOUT};
-
-#[cfg(all(unix, feature = "systemd"))]
-mod manager {
-    use std::{env, io, os::unix::net::UnixDatagram, process, time::Duration};
-
-    const SOCKET: &str = "NOTIFY_SOCKET";
-
-    pub(crate) fn is_present() -> bool {
-        env::var_os(SOCKET).is_some()
-    }
-
-    /// Sends within that time, or without waiting if it is zero.
-    pub(crate) fn notify(what: &str, within: Duration) -> io::Result<()> {
-        let Some(path) = env::var_os(SOCKET) else { return Ok(()) };
-        let socket = UnixDatagram::unbound()?;
-        socket.set_nonblocking(within.is_zero())?;
-        if !within.is_zero() {
-            socket.set_write_timeout(Some(within))?;
-        }
-        socket.connect(path)?;
-        let message = format!("{what}\n");
-        let sent = socket.send(message.as_bytes())?;
-        if sent == message.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
-    }
-
-    /// Returns the unit's watchdog time, if it is for this process.
-    pub(crate) fn watchdog() -> Option<Duration> {
-        let number = |name| env::var(name).ok()?.parse::<u64>().ok();
-        let for_process = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(process::id()));
-        number("WATCHDOG_USEC").filter(|_| for_process).map(Duration::from_micros)
-    }
-}
-
-#[cfg(not(all(unix, feature = "systemd")))]
-mod manager {
-    use std::{io, time::Duration};
-
-    pub(crate) fn is_present() -> bool {
-        false
-    }
-
-    pub(crate) fn notify(_: &str, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(crate) fn watchdog() -> Option<Duration> {
-        None
-    }
-}
+use crate::{bounded, bounded::REPORT_TIMEOUT, service_manager as manager};
 
 /// Notifies systemd that the service has started: `READY=1`. A unit of `Type=notify` counts as starting until then.
 ///
-/// Call it when the service starts to serve: when its listeners are bound, not when `main` starts.
+/// Call it when the service starts to serve: when its listeners are bound, not when `main` starts. A program that
+/// [runs `Services`](crate::Services::run) need not call it: the message is sent when all of them are ready.
+///
 /// [`#[supervised::main]`](crate::supervised::main) sends the other messages. `STOPPING=1` with the time that its grace
 /// may take (`EXTEND_TIMEOUT_USEC`) is sent at the first signal, or when its body has ended with pools to drain.
 /// `WATCHDOG=1` is sent twice in the unit's `WatchdogSec`, if it has one, while the runtime makes progress: when every

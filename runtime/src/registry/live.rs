@@ -1,6 +1,6 @@
 //! A live task, as it was at one moment.
 
-use std::{fmt, panic::Location, time::Duration};
+use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 use tokio::task::Id;
 
@@ -36,6 +36,8 @@ pub struct LiveTask {
     pub parent: Option<ParentTask>,
     /// The number of its ancestors that are live.
     pub depth: usize,
+    /// The service that it is the task of, with the names of the services around it: `api/cache`.
+    pub service: Option<Arc<str>>,
     pub(crate) label: Option<Label>,
 }
 
@@ -87,7 +89,18 @@ impl LiveTask {
                 .parent()
                 .map(|parent| ParentTask { name: parent.name(), id: parent.id() }),
             depth: 0,
+            service: record.scope().service().map(|service| service.path().clone()),
             label: record.label(),
+        }
+    }
+
+    /// Writes the part after its name: ` (task 12, service api/cache)`.
+    pub(super) fn write_id(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        match (&self.id, &self.service) {
+            (None, None) => Ok(()),
+            (Some(id), None) => write!(f, " (task {id})"),
+            (None, Some(service)) => write!(f, " (service {})", Name(service)),
+            (Some(id), Some(service)) => write!(f, " (task {id}, service {})", Name(service)),
         }
     }
 
@@ -103,9 +116,7 @@ impl LiveTask {
     pub(super) fn line(&self, f: &mut fmt::Formatter<'_>, state: impl fmt::Display) -> fmt::Result {
         let Self { name, age, spawned_at, .. } = self;
         write!(f, "{}{}", Name(name), Bracketed(self.label()))?;
-        if let Some(id) = self.id {
-            write!(f, " (task {id})")?;
-        }
+        self.write_id(f)?;
         write!(f, ": {state}, {} old, spawned at {spawned_at}", Age(*age))
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod age;
 mod cost;
 pub(crate) mod live;
 pub(crate) mod name;
+pub(crate) mod services;
 pub(crate) mod sharded_list;
 pub(crate) mod slab;
 pub(crate) mod snapshot;

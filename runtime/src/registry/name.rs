@@ -6,9 +6,9 @@ pub(crate) const MOST_CHARACTERS: usize = 128;
 
 /// As it was given, but for control characters: a line break would break a table, and a terminal obeys others. At
 /// most 128 characters of it: a table is as wide as its widest name, and a format width above 65,535 panics.
-pub(crate) struct Name(pub(crate) &'static str);
+pub(crate) struct Name<'a>(pub(crate) &'a str);
 
-impl fmt::Display for Name {
+impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, each) in self.0.chars().enumerate() {
             if at == MOST_CHARACTERS {

@@ -205,12 +205,9 @@ impl fmt::Display for Tasks {
 fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 4] {
     match line {
         TreeLine::Task(task) => {
-            let LiveTask { name, id, state, age, spawned_at, .. } = task;
-            let (name, label) = (Name(name), Bracketed(task.label()));
-            let name = match id {
-                Some(id) => format!("{strokes}{name}{label} (task {id})"),
-                None => format!("{strokes}{name}{label}"),
-            };
+            let LiveTask { name, state, age, spawned_at, .. } = task;
+            let mut name = format!("{strokes}{}{}", Name(name), Bracketed(task.label()));
+            task.write_id(&mut name).expect("a String takes what is written");
             [name, state.to_string(), Age(*age).to_string(), spawned_at.to_string()]
         }
         TreeLine::More(Alike { name, count, below, oldest, blocking, .. }) => {
@@ -249,6 +246,7 @@ mod tests {
                 spawned_at,
                 parent: None,
                 depth: *depth,
+                service: None,
                 label: None,
             }
         });
@@ -286,7 +284,17 @@ mod tests {
 
     fn named(name: &'static str, depth: usize, state: TaskState) -> LiveTask {
         let (age, spawned_at) = (Duration::ZERO, Location::caller());
-        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth, label: None }
+        LiveTask {
+            name,
+            id: None,
+            state,
+            age,
+            spawned_at,
+            parent: None,
+            depth,
+            service: None,
+            label: None,
+        }
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! The tasks of a pool that did not finish, as an error that prints as text.
 
-use std::{error::Error, fmt, io, panic::Location, time::Duration};
+use std::{error::Error, fmt, io, time::Duration};
 
 use crate::registry::live::LiveTask;
-use crate::{error::UnfinishedPool, telemetry::events::MOST_NAMED};
+use crate::{error::UnfinishedScope, telemetry::events::MOST_NAMED};
 
-/// The tasks that a [`Pool`](crate::Pool) did not finish: [`drain`](crate::pool::Pool::drain) had to cancel or abort
-/// them, or their runtime dropped them.
+/// The tasks that a [`Pool`](crate::Pool) or a [`Services`](crate::Services) did not finish:
+/// [`drain`](crate::pool::Pool::drain) had to cancel or abort them, their runtime dropped them, or a service did not
+/// stop in its time.
 ///
 /// `Display` and `Debug` write the same text, with a line for each of up to 64 tasks. If the error of
 /// [`#[supervised::main]`](macro@crate::supervised::main)'s body is or carries one, the process exits with 75. Its
-/// `source` says where the pool was created.
+/// `source` says where the pool, or the `Services`, was created.
 ///
 /// ```
 /// # use std::{future::pending, time::Duration};
@@ -44,7 +45,7 @@ struct Found {
     /// Tasks that were cut short beyond those in `cut`.
     more_cut: usize,
     reserved: usize,
-    pool: UnfinishedPool,
+    scope: UnfinishedScope,
 }
 
 /// An unfinished task, with its state at that time.
@@ -89,7 +90,7 @@ impl Unfinished {
         found: Vec<UnfinishedTask>,
         more_cut: usize,
         reserved: usize,
-        pool: &'static Location<'static>,
+        scope: UnfinishedScope,
     ) -> Self {
         let (mut unfinished, cut): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|found| found.why.did_not_stop());
@@ -103,7 +104,7 @@ impl Unfinished {
             reasons,
             more_cut,
             reserved,
-            pool: UnfinishedPool(pool),
+            scope,
         }))
     }
 
@@ -179,9 +180,9 @@ impl fmt::Debug for Unfinished {
 }
 
 impl Error for Unfinished {
-    /// Returns where the pool was made.
+    /// Returns where the pool, or the `Services`, was created.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.0.pool)
+        Some(&self.0.scope)
     }
 }
 
@@ -309,6 +310,8 @@ fn joined(found: &[&UnfinishedTask], room: usize, more: usize) -> String {
 
 #[cfg(all(test, not(supervised_loom)))]
 mod tests {
+    use std::panic::Location;
+
     use super::*;
     use crate::registry::live::TaskState;
 
@@ -321,13 +324,20 @@ mod tests {
             spawned_at: Location::caller(),
             parent: None,
             depth: 0,
+            service: None,
             label: None,
         };
         UnfinishedTask { task, why }
     }
 
     fn unfinished(found: Vec<UnfinishedTask>, more: usize, reserved: usize) -> Unfinished {
-        Unfinished::new(Duration::from_secs(2), found, more, reserved, Location::caller())
+        Unfinished::new(
+            Duration::from_secs(2),
+            found,
+            more,
+            reserved,
+            UnfinishedScope::Pool(Location::caller()),
+        )
     }
 
     fn text(found: Vec<UnfinishedTask>, more: usize, reserved: usize) -> Vec<String> {

@@ -437,6 +437,67 @@ pub(crate) fn pool_tasks_lost(tasks: usize, cut: &str, place: &Location<'_>) {
     });
 }
 
+/// `WARN`: systemd was not notified that the services are ready.
+#[cold]
+pub(crate) fn not_notified(error: &std::io::Error) {
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            "systemd was not notified that the services are ready: {error}; the unit waits until its `TimeoutStartSec`"
+        );
+    });
+}
+
+/// `INFO`: a service was started.
+#[cold]
+pub(crate) fn service_started(service: &str) {
+    call_subscriber(|| {
+        tracing::info!(
+            target: "tokio_supervised",
+            { "service" = service },
+            "service `{service}` has started"
+        );
+    });
+}
+
+/// `INFO`: a service has ended, however it did.
+#[cold]
+pub(crate) fn service_stopped(service: &str) {
+    call_subscriber(|| {
+        tracing::info!(
+            target: "tokio_supervised",
+            { "service" = service },
+            "service `{service}` has stopped"
+        );
+    });
+}
+
+/// `WARN`: the `run` of services was dropped while services were running.
+#[cold]
+pub(crate) fn services_dropped(services: usize, place: &Location<'_>) {
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "services" = services },
+            "the `run` of services made at {place} was dropped with {services} of them running: cancelled, and aborted where they can be; await it to let them stop"
+        );
+    });
+}
+
+/// `WARN`: a service failed, and `run` does not return the failure.
+#[cold]
+pub(crate) fn service_failed(service: &str, outcome: Outcome, error: Option<&str>, why: &str) {
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            { "service" = service, "outcome" = outcome.as_str(), "error" = error },
+            "service `{service}` ended as {outcome}{}{}; {why}",
+            if error.is_some() { ": " } else { "" },
+            error.unwrap_or_default()
+        );
+    });
+}
+
 /// `WARN`: the last handle of a pool was dropped while tasks of it were running.
 #[cold]
 pub(crate) fn pool_dropped(tasks: &[impl fmt::Display], place: &Location<'_>) {

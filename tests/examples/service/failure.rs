@@ -15,8 +15,10 @@ async fn fail(component: &str, work: &str) -> (Left, Vec<String>) {
     assert_eq!(answer.status, 202);
     let left = service.end().await;
     assert_eq!(left.ended.status.code(), Some(1), "{left:#?}");
-    let said = format!("Error: the {component} failed on request");
+    let said = format!("Error: service `{component}` failed");
     assert!(left.ended.stderr.lines().any(|line| line == said), "{left:#?}");
+    let said = format!("the {component} failed on request");
+    assert!(left.ended.stderr.contains(&said), "{left:#?}");
     (left, jobs)
 }
 
@@ -55,8 +57,9 @@ async fn numbers_that_cannot_be_written_fail_the_flusher() {
     fs::remove_dir_all(service.place.path().join("kept")).unwrap();
     let left = service.end().await;
     assert_eq!(left.ended.status.code(), Some(1), "{left:#?}");
-    let said = "Error: the flusher cannot write `kept/metrics.txt`";
-    assert!(left.ended.stderr.lines().any(|line| line == said), "{left:#?}");
+    let said = "the flusher cannot write `kept/metrics.txt`";
+    assert!(left.ended.stderr.contains("Error: service `flusher` failed"), "{left:#?}");
+    assert!(left.ended.stderr.contains(said), "{left:#?}");
     assert_eq!(left.order(), ["flusher", "readiness", "server", "consumer"]);
     assert_eq!(left.done, jobs);
 }
@@ -68,8 +71,9 @@ async fn a_disk_that_is_full_is_a_failure_of_the_consumer() {
     assert_eq!(service.post("/jobs", "a job").await.status, 202);
     let left = service.end().await;
     assert_eq!(left.ended.status.code(), Some(1), "{left:#?}");
-    let said = "Error: the consumer cannot write `/dev/full`";
-    assert!(left.ended.stderr.lines().any(|line| line == said), "{left:#?}");
+    let said = "the consumer cannot write `/dev/full`";
+    assert!(left.ended.stderr.contains("Error: service `consumer` failed"), "{left:#?}");
+    assert!(left.ended.stderr.contains(said), "{left:#?}");
     assert_eq!(left.order(), ["consumer", "readiness", "server", "flusher"]);
     assert_eq!((left.number("jobs_accepted"), left.number("jobs_done")), (1, 0));
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    os::unix::process::ExitStatusExt,
     time::{Duration, Instant},
 };
 
@@ -125,7 +124,7 @@ async fn a_full_queue_refuses_and_a_second_signal_ends_the_process() {
     assert_eq!(refused.status, 503, "{refused:?}");
     assert_eq!(refused.header("retry-after"), Some("1"), "{refused:?}");
     service.terminate();
-    service.says("the server has stopped");
+    service.says("service `server` has stopped");
     service.terminate();
     let left = service.end().await;
     assert_eq!(left.ended.status.code(), Some(143), "{left:#?}");
@@ -142,9 +141,12 @@ async fn an_endless_request_fails_its_server_and_loses_no_job() {
     let jobs = post_jobs(&service, 60).await;
     service.terminate();
     let left = service.end().await;
-    assert_eq!(left.ended.status.signal(), Some(15), "a request was cut off: {left:#?}");
-    assert!(left.ended.stderr.contains("task `server` did not stop"), "{left:#?}");
-    assert!(!left.ended.stderr.contains("task `consumer` did not stop"), "{left:#?}");
+    assert_eq!(left.ended.status.code(), Some(75), "a request was cut off: {left:#?}");
+    assert!(
+        left.ended.stderr.contains("Error: service `server` did not stop in time"),
+        "{left:#?}"
+    );
+    assert!(!left.ended.stderr.contains("service `consumer` did not stop"), "{left:#?}");
     assert_eq!(left.order(), IN_ORDER);
     left.is_complete(&jobs);
 }
@@ -155,8 +157,11 @@ async fn a_part_that_does_not_stop_is_named_and_the_order_kept() {
     let jobs = post_jobs(&service, 3).await;
     service.terminate();
     let left = service.end().await;
-    assert_eq!(left.ended.status.signal(), Some(15), "the work is not done: {left:#?}");
-    assert!(left.ended.stderr.contains("task `consumer` did not stop"), "{left:#?}");
+    assert_eq!(left.ended.status.code(), Some(75), "the work is not done: {left:#?}");
+    assert!(
+        left.ended.stderr.contains("Error: service `consumer` did not stop in time"),
+        "{left:#?}"
+    );
     assert_eq!(left.order(), IN_ORDER);
     assert_eq!(left.number("jobs_accepted"), jobs.len());
     assert_eq!(left.number("jobs_done"), 0);

@@ -73,11 +73,11 @@ impl Left {
 
     /// The components in the order in which they stopped.
     pub(crate) fn order(&self) -> Vec<&str> {
-        let stopped = |line: &'_ str| {
-            let (before, _) = line.split_once(" has stopped")?;
-            before.rfind(' ').map(|at| at + 1..before.len())
+        let stopped = |line| {
+            let (_, rest): (_, &str) = str::split_once(line, "service `")?;
+            rest.split_once("` has stopped").map(|(name, _)| name)
         };
-        self.ended.stderr.lines().filter_map(|line| Some(&line[stopped(line)?])).collect()
+        self.ended.stderr.lines().filter_map(stopped).collect()
     }
 
     /// Every accepted job was done, once and in order, and the last numbers agree.

@@ -21,8 +21,8 @@ fn a_missing_requirement_is_named_and_exits_with_one() {
         let [listen, done, metrics] = arguments;
         let ended = run(place.path(), &["--listen", listen, "--done", done, "--metrics", metrics]);
         assert_eq!(ended.status.code(), Some(1), "{ended:#?}");
-        let said = format!("Error: {said}");
-        assert!(ended.stderr.lines().any(|line| line == said), "{ended:#?}");
+        assert!(ended.stderr.lines().any(|line| line.starts_with("Error: ")), "{ended:#?}");
+        assert!(ended.stderr.contains(&said), "{ended:#?}");
         assert_eq!(ended.stdout, "", "it was never ready");
     }
 }
@@ -49,6 +49,7 @@ fn help_lists_the_flags_answers_and_exit_codes() {
         "  0    stopped",
         "  1    it",
         "  2    the",
+        "  75   some",
         "  143",
     ];
     for said in flags.into_iter().chain(said) {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_supervised::{
-    CancellationToken, Group, Pool, TaskError, TaskState, ops, recent_panics, supervised, task,
-    tasks,
+    CancellationToken, Group, Pool, Services, TaskError, TaskState, ops, recent_panics, services,
+    supervised, task, tasks,
 };
 
 use super::{HTML, JSON, ask, json_until, object_of, tasks_until};
@@ -226,4 +226,56 @@ async fn each_part_of_a_snapshot_can_be_serialised() {
     assert_eq!(found["location"], panic.location().unwrap().to_string());
     assert!(found["at_unix_seconds"].as_f64().unwrap() > 1e9);
     assert!(found["backtrace"].as_str().unwrap().contains("breaks"));
+}
+
+#[tokio::test]
+async fn services_are_shown_with_their_restarts_and_last_failure() {
+    #[supervised(name = "ops: flaky", restart = "on-failure", backoff = "1h..1h")]
+    async fn flaky() -> Result<(), anyhow_like::Error> {
+        Err(anyhow_like::Error("no <b>connection</b>".to_owned()))
+    }
+
+    let address = ops::listen(0).unwrap();
+    let token = CancellationToken::new();
+    let running = tokio::spawn({
+        let token = token.clone();
+        async move { Services::new(&token).background("ops/flaky", flaky).run().await }
+    });
+    let restarting = |json: &Value| {
+        let service = object_of(json, "services", "name", "ops/flaky")?;
+        (service["restarts"] == 1 && service["state"] == "restarting").then_some(service)
+    };
+    let service = json_until(address, restarting).await;
+    assert_eq!(service["last_failure"], "no <b>connection</b>");
+    let told = serde_json::to_value(services()).unwrap();
+    let told = told.as_array().unwrap().iter().find(|each| each["name"] == "ops/flaky").unwrap();
+    assert_eq!(told, &service);
+    let text = tasks_until(address, |text| text.contains("\nSERVICES\n")).await;
+    let line = "  ops/flaky: restarting, 1 restart, last failure: no <b>connection</b>\n";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains(", service ops/flaky): waiting"), "{text}");
+    token.cancel();
+    running.await.unwrap().unwrap();
+}
+
+/// An error with a text.
+mod anyhow_like {
+    use tokio_supervised::TaskError;
+
+    #[derive(Debug)]
+    pub(super) struct Error(pub(super) String);
+
+    impl From<TaskError> for Error {
+        fn from(error: TaskError) -> Self {
+            Self(error.to_string())
+        }
+    }
+
+    impl std::fmt::Display for Error {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+
+    impl std::error::Error for Error {}
 }

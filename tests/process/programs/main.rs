@@ -12,6 +12,7 @@ mod lingers;
 mod plain;
 mod pools;
 mod result_code;
+mod services;
 mod shapes;
 mod spent;
 mod systemd;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         "plain" => plain::main(),
         "pools" => pools::main(),
         "result_code" => result_code::main(),
+        "services" => services::main(),
         "shapes" => shapes::main(),
         "spent" => spent::main(),
         "systemd" => systemd::main(),

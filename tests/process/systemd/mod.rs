@@ -24,6 +24,19 @@ fn a_service_is_ready_only_after_it_says_so() {
 }
 
 #[test]
+fn services_are_ready_when_all_of_them_are() {
+    let manager = Manager::new();
+    let mut program = manager.start("services");
+    program.wait_for("BEGUN");
+    assert!(manager.pending_messages().is_empty());
+    program.close_stdin();
+    assert_eq!(manager.next_message(), "READY=1\n");
+    program.send(SIGTERM);
+    program.end().with_code(0);
+    assert_eq!(manager.pending_messages(), [STOPPING]);
+}
+
+#[test]
 fn the_first_signal_announces_the_stop_and_its_time_limit_once() {
     let manager = Manager::new();
     let mut program = manager.start("serves");

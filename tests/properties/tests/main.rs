@@ -13,4 +13,5 @@ mod limit;
 mod map;
 mod pool;
 mod pool_model;
+mod services;
 mod support;

@@ -38,6 +38,8 @@ mod restart_drop_order;
 mod restart_if;
 mod restart_panics;
 mod restart_scopes;
+mod services;
+mod services_restart;
 mod set_limit;
 mod shield;
 mod shield_edges;

@@ -19,8 +19,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_supervised::{
-    CancellationToken, Group, GroupHandle, LeakCheck, Outcome, Pool, TaskError, map, shield,
-    supervised, within,
+    CancellationToken, Group, GroupHandle, LeakCheck, Outcome, Pool, Services, TaskError, map,
+    shield, supervised, within,
 };
 
 use testkit::finishes;
@@ -182,6 +182,17 @@ fn rows() -> Vec<Row> {
             // Each in a new group, since a group keeps its results.
             let group: Tasks = Group::new(&token);
             _ = group.spawn(quick).await;
+        }),
+        row("Services::run", live, |token| async move {
+            Services::new(&token).run().await.unwrap();
+        }),
+        row("ServicesHandle::start", live, |token| async move {
+            let handle = Services::new(&token).handle();
+            _ = handle.start("late", quick).await;
+        }),
+        row("ServicesHandle::stop", live, |token| async move {
+            let handle = Services::new(&token).handle();
+            _ = handle.stop("none").await;
         }),
         row("Group::spawn_local", refusing, |group| async move {
             _ = group.spawn_local(quick).await;

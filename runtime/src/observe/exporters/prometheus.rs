@@ -18,6 +18,7 @@
 //! | `supervised_task_restarts_total{task}` | counter | runs that restarted a call |
 //! | `supervised_task_duration_seconds{task}` | histogram | from the permit to the end, in real time |
 //! | `supervised_permit_wait_seconds{task}` | histogram | the wait for a permit, in real time, of functions that have a `limit` |
+//! | `supervised_service_up{service}` | gauge | 1 if a service of a [`Services`](crate::Services) is ready, 0 while it starts, restarts or stops; none once it has ended |
 //!
 //! `task` is the function's `name`. Functions that share a name are added up, their limits too; if one of them has no
 //! limit, running over limit says nothing: give it a name that no other function has.
@@ -39,7 +40,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::observe::exporters::series;
-use crate::observe::exporters::series::{FAMILIES, Family, Kind, Sample, Series, TASK};
+use crate::observe::exporters::series::{FAMILIES, Family, Kind, SERVICE, Sample, Series, TASK};
 
 /// The `Content-Type` of [`text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -82,6 +83,13 @@ pub(crate) fn text_of(all: &[Series]) -> String {
 fn write_family(text: &mut String, family: &Family, all: &[Series]) -> fmt::Result {
     let Family { name, help, .. } = family;
     let mut lines = String::new();
+    if family.is_of_services() {
+        for (service, up) in series::services_up() {
+            if let Some(up) = up {
+                writeln!(lines, "{name}{{{SERVICE}=\"{}\"}} {up}", Escaped(&service))?;
+            }
+        }
+    }
     for series in all {
         let task = Escaped(series.name);
         family.read(series, |Sample { metric: (suffix, _), label, number }| {

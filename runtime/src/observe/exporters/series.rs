@@ -7,17 +7,19 @@
 //!    count equals its last bucket. Otherwise rates would be negative.
 //! 3. Counts only grow: no counter is reset, and a known function stays known. Otherwise a scraper would see a restart.
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     function::TaskSpec, function::metrics::Totals, function::metrics::histogram::Histogram,
-    outcome::Outcome,
+    outcome::Outcome, registry::services, registry::services::ServiceState,
 };
 
 /// The label whose value is a function's name.
 pub(crate) const TASK: &str = "task";
 /// The label of [`Values::Outcomes`].
 const OUTCOME: &str = "outcome";
+/// The label whose value is a service's name.
+pub(crate) const SERVICE: &str = "service";
 /// The label of a histogram's buckets: the bound, in seconds.
 const LE: &str = "le";
 
@@ -63,11 +65,16 @@ impl Family {
     pub(crate) fn metrics(&self) -> &'static [(&'static str, Kind)] {
         match self.values {
             Values::Counter(_) | Values::Outcomes => &[("", Kind::Counter)],
-            Values::Gauge(_) => &[("", Kind::Gauge)],
+            Values::Gauge(_) | Values::Services => &[("", Kind::Gauge)],
             Values::Seconds(_) => {
                 &[("_bucket", Kind::Counter), ("_sum", Kind::Sum), ("_count", Kind::Counter)]
             }
         }
+    }
+
+    /// Whether its numbers are of services: [`services_up`], not [`read`](Self::read), returns them.
+    pub(crate) fn is_of_services(&self) -> bool {
+        matches!(self.values, Values::Services)
     }
 
     /// Passes each number of a name to `report`.
@@ -90,6 +97,7 @@ impl Family {
                     report(Sample { metric: ("", Kind::Gauge), ..count("", None, value) });
                 }
             }
+            Values::Services => {}
             Values::Seconds(histogram) => {
                 let Some(histogram) = histogram(series) else { return };
                 for (le, counted) in cumulative(histogram) {
@@ -111,16 +119,23 @@ enum Values {
     Outcomes,
     /// A number that rises and falls; `None` if the function has none.
     Gauge(fn(&Series) -> Option<u64>),
+    /// Of each service: whether it is ready. See [`services_up`].
+    Services,
     /// Durations; `None` if the function has none.
     Seconds(fn(&Series) -> Option<&Histogram>),
 }
 
 /// All families, in the order of their names.
-pub(crate) static FAMILIES: [Family; 8] = [
+pub(crate) static FAMILIES: [Family; 9] = [
     Family {
         name: "supervised_permit_wait_seconds",
         help: "How long the runs of a function with a limit waited for their permits.",
         values: Values::Seconds(|series| series.limit.map(|_| &series.totals.permit_waits)),
+    },
+    Family {
+        name: "supervised_service_up",
+        help: "Whether a service is ready: 0 while it starts, restarts or stops.",
+        values: Values::Services,
     },
     Family {
         name: "supervised_task_duration_seconds",
@@ -170,6 +185,23 @@ pub(crate) fn all() -> impl Iterator<Item = Series> {
         }
     }
     by_name.into_values()
+}
+
+/// Returns for each service whether it is ready: 1 or 0; `None` once it has ended. Of services of one name, all have to
+/// be ready.
+pub(crate) fn services_up() -> BTreeMap<Arc<str>, Option<u64>> {
+    let mut services = BTreeMap::new();
+    for service in services::services() {
+        let up = match service.state {
+            ServiceState::Stopped => None,
+            state => Some(u64::from(state == ServiceState::Ready)),
+        };
+        services
+            .entry(service.name)
+            .and_modify(|all: &mut Option<u64>| *all = all.iter().copied().chain(up).min())
+            .or_insert(up);
+    }
+    services
 }
 
 impl Series {

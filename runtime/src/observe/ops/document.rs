@@ -15,8 +15,9 @@ use crate::{
     observe::tasks::tasks,
     outcome::Outcome,
     panic::recent::{RecentPanic, recent_panics},
-    ready::is_ready,
+    ready,
     registry::live::{LiveTask, TaskState},
+    registry::services::{ServiceState, ServiceStatus, is_ready, services},
     registry::snapshot::Tasks,
     registry::tree::{Alike, TreeLine, fold_alike},
 };
@@ -28,6 +29,7 @@ const EVERY: Duration = Duration::from_millis(500);
 const MOST_ALIKE: usize = 8;
 const MOST_LINES: usize = 300;
 const MOST_POLLING: usize = 20;
+const MOST_SERVICES: usize = 100;
 const MOST_FUNCTIONS: usize = 100;
 
 pub(crate) struct Document {
@@ -39,6 +41,11 @@ pub(crate) struct Document {
     /// The time until the next snapshot.
     pub(crate) next: Duration,
     pub(crate) ready: bool,
+    /// Whether a signal has come.
+    pub(crate) stopping: bool,
+    /// Those that have not ended.
+    pub(crate) services: Vec<ServiceStatus>,
+    pub(crate) services_left_out: usize,
     pub(crate) live: usize,
     /// The tasks that block their worker, the longest first.
     pub(crate) polling: Vec<LiveTask>,
@@ -90,6 +97,7 @@ impl Document {
         let (lines, lines_left_out, tasks_left_out) = lines(&tasks);
         let stats = stats();
         let totals = Totals::of(&stats);
+        let (services, services_left_out) = live_services();
         let (functions, functions_left_out) = functions(stats);
         let live = tasks.len();
         drop(tasks);
@@ -100,6 +108,9 @@ impl Document {
             at: since_epoch(SystemTime::now()),
             next: took + rest(took),
             ready: is_ready(),
+            stopping: !ready::accepts_work(),
+            services,
+            services_left_out,
             live,
             polling,
             polling_left_out,
@@ -120,6 +131,9 @@ impl Document {
             "at_unix_seconds": self.at.as_secs_f64(),
             "next_seconds": self.next.as_secs_f64(),
             "ready": self.ready,
+            "stopping": self.stopping,
+            "services": self.services.iter().map(service_json).collect::<Vec<_>>(),
+            "services_left_out": self.services_left_out,
             "live": self.live,
             "polling": self.polling,
             "polling_left_out": self.polling_left_out,
@@ -199,6 +213,21 @@ impl PageLine {
     }
 }
 
+fn live_services() -> (Vec<ServiceStatus>, usize) {
+    let mut services = services();
+    services.retain(|service| service.state != ServiceState::Stopped);
+    let left_out = services.len().saturating_sub(MOST_SERVICES);
+    services.truncate(MOST_SERVICES);
+    (services, left_out)
+}
+
+/// With the beginning of the text of its last failure.
+fn service_json(service: &ServiceStatus) -> Value {
+    let ServiceStatus { name, state, restarts, last_failure } = service;
+    let last_failure = last_failure.as_deref().map(message::cut);
+    json!({ "name": **name, "state": state, "restarts": restarts, "last_failure": last_failure })
+}
+
 /// Without the backtrace, which is long and slow to write.
 fn panic_json(panic: &RecentPanic) -> Value {
     json!({
@@ -251,7 +280,17 @@ mod tests {
 
     fn task(name: &'static str, depth: usize) -> LiveTask {
         let (state, age, spawned_at) = (TaskState::Running, Duration::ZERO, Location::caller());
-        LiveTask { name, id: None, state, age, spawned_at, parent: None, depth, label: None }
+        LiveTask {
+            name,
+            id: None,
+            state,
+            age,
+            spawned_at,
+            parent: None,
+            depth,
+            service: None,
+            label: None,
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::ready::is_ready;
+use crate::{ready, registry::services::is_ready};
 
 /// How long a runtime may delay an empty task. A probe that times out sooner (Kubernetes does after 1 s by default)
 /// counts that as a failure too.
@@ -78,6 +78,7 @@ pub(crate) async fn readyz() -> Response {
     if is_ready() {
         (StatusCode::OK, "ready\n").into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response()
+        let why = if ready::accepts_work() { "a service is not ready\n" } else { "stopping\n" };
+        (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
     }
 }

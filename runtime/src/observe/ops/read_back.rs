@@ -147,6 +147,7 @@ fn task(name: &'static str, state: TaskState) -> LiveTask {
         spawned_at: SPEC.place(),
         parent,
         depth: 0,
+        service: None,
         label: None,
     }
 }

@@ -26,7 +26,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{observe::exporters::prometheus, ready::is_ready};
+use crate::{observe::exporters::prometheus, registry::services::is_ready};
 use crate::{
     observe::ops::accept::Form,
     observe::ops::document,

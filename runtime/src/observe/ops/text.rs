@@ -8,13 +8,17 @@ use crate::{
 };
 use crate::{
     observe::stats::TaskStats, outcome::Outcome, registry::age::Age, registry::live::LiveTask,
-    registry::tree::Alike, tuning::Bracketed,
+    registry::services::ServiceStatus, registry::tree::Alike, tuning::Bracketed,
 };
 
 impl fmt::Display for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { process, pid, live, .. } = self;
-        let ready = if self.ready { "ready" } else { "stopping, not ready" };
+        let ready = match (self.ready, self.stopping) {
+            (true, _) => "ready",
+            (false, true) => "stopping, not ready",
+            (false, false) => "not ready",
+        };
         writeln!(f, "{} (process {pid}), {ready}, {live} live tasks", Quoted(process))?;
         if !self.polling.is_empty() {
             writeln!(f, "\nTASKS THAT BLOCK THEIR WORKER")?;
@@ -22,6 +26,13 @@ impl fmt::Display for Document {
                 write_task(f, 0, task)?;
             }
             left_out(f, self.polling_left_out, "tasks that block their worker")?;
+        }
+        if !self.services.is_empty() {
+            writeln!(f, "\nSERVICES")?;
+            for service in &self.services {
+                write_service(f, service)?;
+            }
+            left_out(f, self.services_left_out, "services")?;
         }
         writeln!(f, "\nLIVE TASKS")?;
         for entry in &self.lines {
@@ -61,11 +72,28 @@ impl fmt::Display for Document {
     }
 }
 
+fn write_service(f: &mut fmt::Formatter<'_>, service: &ServiceStatus) -> fmt::Result {
+    let ServiceStatus { name, state, restarts, last_failure } = service;
+    write!(f, "  {}: {state}", Quoted(name))?;
+    match restarts {
+        0 => {}
+        1 => f.write_str(", 1 restart")?,
+        restarts => write!(f, ", {restarts} restarts")?,
+    }
+    if let Some(failure) = last_failure {
+        write!(f, ", last failure: {}", message::single_line(failure))?;
+    }
+    writeln!(f)
+}
+
 fn write_task(f: &mut fmt::Formatter<'_>, depth: usize, task: &LiveTask) -> fmt::Result {
     let indent = 2 * depth + 2;
     write!(f, "{:indent$}{}{}", "", Quoted(task.name), Bracketed(task.label()))?;
-    if let Some(id) = task.id {
-        write!(f, " (task {id})")?;
+    match (&task.id, &task.service) {
+        (None, None) => {}
+        (Some(id), None) => write!(f, " (task {id})")?,
+        (None, Some(service)) => write!(f, " (service {})", Quoted(service))?,
+        (Some(id), Some(service)) => write!(f, " (task {id}, service {})", Quoted(service))?,
     }
     writeln!(f, ": {}, {} old, spawned at {}", task.state, Age(task.age), task.spawned_at)
 }

@@ -314,7 +314,9 @@ where
         if let Err(caught) = paused {
             return StepFlow::Break(Poll::Ready(self.finish_without_timer(caught, failed)));
         }
-        context::set_waiting(true);
+        if next == NextRun::Tick {
+            context::set_waiting_for_tick();
+        }
         StepFlow::Continue(())
     }
 
@@ -423,6 +425,7 @@ where
             events::cannot_restart(&origin, outcome, error.as_deref());
             return Err(caught);
         }
+        context::set_restarting(error.as_deref());
         events::restarts(&origin, outcome, error.as_deref(), self.restarts.total(), wait);
         Ok(())
     }
@@ -454,7 +457,7 @@ impl<M, F: Future, T: AsToken, I> Projected<'_, M, F, T, I> {
         }
         *self.pause = None;
         self.watch.set(None);
-        context::set_waiting(false);
+        context::set_restarted();
         if *self.next == NextRun::Restart {
             self.spec.local_metrics().record_restart();
         }
