@@ -32,7 +32,7 @@
 //!
 //! # After
 //!
-//! A [`Services`]: each component has a token of its own, which fires after every later component has ended. A signal
+//! A [`Services`]: each component has its own token, which fires after every later component has ended. A signal
 //! and a failure stop them in the same order: readiness, server, consumer, flusher. `run` returns the failure, if there
 //! was one.
 //!

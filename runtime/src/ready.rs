@@ -1,4 +1,4 @@
-//! Whether a signal has told the process to take no new work.
+//! Whether the process accepts new work: not after the first signal.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

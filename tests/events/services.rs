@@ -77,7 +77,7 @@ async fn a_dropped_run_warns_unless_its_token_had_fired() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_a_dropped_run_would_have_returned_is_a_warning() {
+async fn a_failure_of_a_dropped_run_is_a_warning() {
     let events = listen();
     let token = CancellationToken::new();
     let mut running = Box::pin(Services::new(&token).service("a", fail).service("b", wait).run());

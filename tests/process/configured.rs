@@ -36,7 +36,7 @@ fn a_call_that_returns_after_the_signal_exits_with_0() {
 }
 
 #[test]
-fn a_cancellation_in_an_error_of_the_program_is_death_by_the_signal() {
+fn a_cancellation_in_the_error_of_a_program_dies_by_the_signal() {
     let mut program = ready("cancelled");
     program.send(SIGTERM);
     program.end().by_signal(SIGTERM);
@@ -104,7 +104,7 @@ fn the_attribute_catches_sighup_if_it_is_asked_to() {
 }
 
 #[test]
-fn a_main_that_catches_sighup_alone_leaves_sigterm_to_the_system() {
+fn a_main_that_catches_only_sighup_leaves_sigterm_alone() {
     with_default_sighup();
     let mut program = ready("hangup");
     program.send(SIGTERM);

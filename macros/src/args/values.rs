@@ -211,7 +211,7 @@ pub(crate) fn duration(
 }
 
 /// Whether a value visibly is none of a constant: a call of a function that stands alone, as in `timeout()`, or an
-/// expression that begins with a variable, as in `self.timeout`. A function of a type, as in `Duration::from_secs(1)`, may
+/// expression that starts with a variable, as in `self.timeout`. A function of a type, as in `Duration::from_secs(1)`, may
 /// be `const`.
 fn is_run_time(value: &Expr) -> bool {
     match value {

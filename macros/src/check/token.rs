@@ -104,7 +104,7 @@ fn is_used(tokens: TokenStream, name: &str) -> bool {
     })
 }
 
-/// How often the name is there.
+/// The number of occurrences of the name.
 pub(super) fn count_uses(tokens: TokenStream, name: &str) -> usize {
     let count = |token| match token {
         TokenTree::Ident(ident) => usize::from(ident.unraw() == name),
@@ -117,7 +117,7 @@ pub(super) fn count_uses(tokens: TokenStream, name: &str) -> usize {
     tokens.into_iter().map(count).sum()
 }
 
-/// Whether the name is there, and no method but `clone` is called on it.
+/// Whether the name occurs, and no method but `clone` is called on it.
 pub(super) fn may_be_handed_on(tokens: TokenStream, name: &str) -> bool {
     let mut is_there = false;
     !calls_method(tokens, name, &mut is_there) && is_there

@@ -155,7 +155,7 @@ impl Core {
         }
     }
 
-    /// Sets the options of this call, beside those that it has.
+    /// Adds options to this call.
     pub(super) fn tune(&mut self, tuning: Tuning) {
         let tuned = self.cold_mut().tuning.get_or_insert_default();
         Arc::make_mut(tuned).merge(tuning);

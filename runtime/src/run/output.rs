@@ -226,7 +226,7 @@ impl fmt::Write for Text {
     }
 }
 
-/// What a scope learns of a run's error besides its type.
+/// The properties of a run's error that a scope uses besides its type.
 pub(crate) struct ErrorNote {
     /// Its text, empty if it cannot be printed.
     pub(crate) text: Box<str>,

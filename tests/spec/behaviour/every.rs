@@ -116,7 +116,7 @@ async fn a_token_that_fires_in_a_run_cancels_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_fires_while_a_tick_waits_for_a_permit_cuts_no_work() {
+async fn a_token_that_fires_before_a_tick_has_its_permit_cuts_no_work() {
     #[supervised(every = "10s", limit = 1)]
     async fn work(starts: Starts, takes: Duration) -> Result<(), TaskError> {
         starts.record();

@@ -50,7 +50,7 @@ async fn a_section_that_ends_in_time_returns_its_value() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_deadline_the_calls_inside_are_cancelled_for_that_reason() {
+async fn the_calls_inside_are_cancelled_at_the_deadline() {
     let token = CancellationToken::new();
     let begun = Instant::now();
     let error = within(&token, 3 * SECOND, async move |token| waits(&token).await).await;
@@ -93,7 +93,7 @@ async fn of_two_deadlines_the_nearer_one_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_section_that_ignores_its_deadline_is_dropped_after_the_grace_of_the_run() {
+async fn a_section_past_its_deadline_is_dropped_after_the_grace() {
     #[supervised(grace = "4s", name = "within: ignores")]
     async fn ignores(token: CancellationToken) -> Result<(), TaskError> {
         within(&token, SECOND, |_| pending()).await

@@ -1,4 +1,4 @@
-//! Every ignored test belongs to one of three classes, and no test passes because a tool is missing.
+//! Every ignored test belongs to one of three classes, no test passes because a tool is missing, and names are short.
 
 use std::{
     fs,
@@ -53,6 +53,27 @@ fn the_gate_looks_for_every_tool() {
     for package in ["chromium", "haproxy", "nats-server", "postgresql", "prometheus", "valgrind"] {
         assert!(contributing.contains(&format!("`{package}`")), "CONTRIBUTING.md lacks {package}");
     }
+}
+
+/// The longest name of a test, in characters.
+const LONGEST_NAME: usize = 60;
+
+#[test]
+fn a_test_has_a_short_name() {
+    let mut found = Vec::new();
+    let mut is_test = false;
+    for (path, line) in lines() {
+        let line = line.trim();
+        if line.starts_with("#[") && line.contains("test") && !line.contains("cfg") {
+            is_test = true;
+        }
+        let Some((_, name)) = line.split_once("fn ") else { continue };
+        let name = name.split(['(', '<']).next().unwrap_or_default();
+        if std::mem::take(&mut is_test) && name.len() > LONGEST_NAME {
+            found.push(format!("{}: {name}", path.display()));
+        }
+    }
+    assert!(found.is_empty(), "at most {LONGEST_NAME} characters: {found:#?}");
 }
 
 /// The lines of all tests but this file.

@@ -221,7 +221,7 @@ fn live_services() -> (Vec<ServiceStatus>, usize) {
     (services, left_out)
 }
 
-/// With the beginning of the text of its last failure.
+/// With the start of the text of its last failure.
 fn service_json(service: &ServiceStatus) -> Value {
     let ServiceStatus { name, state, restarts, last_failure } = service;
     let last_failure = last_failure.as_deref().map(message::cut);
