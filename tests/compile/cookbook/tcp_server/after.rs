@@ -25,7 +25,9 @@ async fn connection(token: &CancellationToken, stream: TcpStream) {
         .await
     {
         let answer = answer(&line) + "\n";
-        if write.write_all(answer.as_bytes()).await.is_err() {
+        // also bounded: a client that does not read holds a slot
+        let written = write.write_all(answer.as_bytes());
+        if !matches!(timeout(IDLE, written).await, Ok(Ok(()))) {
             break;
         }
     }
