@@ -248,7 +248,7 @@ pub(crate) fn restarts_exhausted(task: &Origin, outcome: Outcome, most: u32, win
                 "restarts" = most,
                 "window" = ?window,
             },
-            "{title} ended as `{outcome}` and is not restarted again: `max_restarts` allows {most} restarts within {window:?}"
+            "{title} ended as `{outcome}` and is not restarted again: `max_restarts` allows {most} within {window:?}"
         );
     });
 }
