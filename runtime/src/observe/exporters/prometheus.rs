@@ -11,7 +11,7 @@
 //! | series | type | |
 //! |---|---|---|
 //! | `supervised_tasks_started_total{task}` | counter | runs that started |
-//! | `supervised_tasks_finished_total{task,outcome}` | counter | runs that ended, by [`Outcome`] |
+//! | `supervised_tasks_finished_total{task,outcome}` | counter | runs that ended, by [`Outcome`](crate::Outcome) |
 //! | `supervised_tasks_running{task}` | gauge | runs whose body is running |
 //! | `supervised_tasks_waiting{task}` | gauge | runs that wait for a permit, or to be spawned |
 //! | `supervised_task_limit{task}` | gauge | the `limit`, of functions that have one |
