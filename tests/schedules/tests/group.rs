@@ -7,7 +7,9 @@ use tokio_supervised::{CancellationToken, Group, GroupHandle, Outcome, TaskError
 
 use crate::{
     explore::{any, below},
-    record::{Act, ENDING, End, FAILING, Failed, Seen, Since, act, every_permit_is_back, some_turns},
+    record::{
+        Act, ENDING, End, FAILING, Failed, Seen, Since, act, every_permit_is_back, some_turns,
+    },
 };
 
 #[supervised(name = "group: task", limit = 2)]

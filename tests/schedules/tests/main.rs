@@ -21,7 +21,7 @@ mod limit;
 mod map;
 mod order;
 mod pool;
+mod record;
 mod repeats;
 mod restart;
-mod record;
 mod shield;

@@ -8,7 +8,9 @@ use tokio_supervised::{CancellationToken, Outcome, TaskError, map, supervised};
 
 use crate::{
     explore::{any, below},
-    record::{Act, ENDING, End, FAILING, Failed, Seen, Since, act, every_permit_is_back, some_turns},
+    record::{
+        Act, ENDING, End, FAILING, Failed, Seen, Since, act, every_permit_is_back, some_turns,
+    },
 };
 
 #[supervised(name = "map: item", limit = 3)]

@@ -80,7 +80,7 @@ fn next_index(map: &Map, key: Key, mut done: Option<FinishedItem<Run>>) -> Optio
         map.dequeue(key);
         loop {
             if map.tasks.token.is_cancelled() {
-                done.take().into_iter().for_each(|done| map.store(done, None));
+                done.take().into_iter().for_each(|done| map.store(done, None, None));
                 map.stop_reading();
                 return Poll::Ready(None);
             }
