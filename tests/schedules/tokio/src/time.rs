@@ -85,6 +85,11 @@ impl Instant {
     pub fn checked_add(&self, time: Duration) -> Option<Self> {
         self.0.checked_add(time).map(Self)
     }
+
+    /// Subtracts a duration, if the result can be represented.
+    pub fn checked_sub(&self, time: Duration) -> Option<Self> {
+        self.0.checked_sub(time).map(Self)
+    }
 }
 
 impl Add<Duration> for Instant {
