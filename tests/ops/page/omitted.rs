@@ -13,10 +13,10 @@ async fn now_and_then() -> Result<(), TaskError> {
 /// The page's result for two snapshots of another process: the function is omitted from the first. Both are given
 /// at once, since those of this process keep arriving.
 const LOOKS: &str = r##"
-fetch(here, { headers: { accept: "application/json" } }).then((answer) => answer.json()).then((document) => {
-  const one = document.functions.find((each) => each.name === "now and then");
+fetch(here, { headers: { accept: "application/json" } }).then((answer) => answer.json()).then((sent) => {
+  const one = sent.functions.find((each) => each.name === "now and then");
   one.ended.ok = one.started = 1000000;
-  const snapshot = { ...document, pid: 1, functions_left_out: 1, totals: { waiting: 7, ended: { ok: 2000000 } } };
+  const snapshot = { ...sent, pid: 1, functions_left_out: 1, totals: { waiting: 7, ended: { ok: 2000000 } } };
   show({ ...snapshot, functions: [], at_unix_seconds: 1000 });
   show({ ...snapshot, functions: [one], at_unix_seconds: 1005 });
   const row = [...document.querySelectorAll("#functions tbody tr")].find((row) => row.innerText.startsWith("now and then"));
