@@ -123,8 +123,10 @@ async fn the_end_of_a_scope_is_no_cause_for_another_token() {
     #[supervised(name = "run reports: cleanup", grace = "60s")]
     async fn cleanup(
         token: CancellationToken,
+        started: oneshot::Sender<()>,
         cause: oneshot::Sender<[Cause; 3]>,
     ) -> Result<(), TaskError> {
+        _ = started.send(());
         token.cancelled().await;
         let own = CancellationToken::new();
         let group: Group<(), TaskError> = Group::new(&own);
@@ -143,8 +145,11 @@ async fn the_end_of_a_scope_is_no_cause_for_another_token() {
     }
 
     let (send, receive) = oneshot::channel();
+    let (started, has_started) = oneshot::channel();
     let group: Group<(), TaskError> = Group::new(&CancellationToken::new());
-    group.spawn(|token| cleanup(token, send)).await;
+    group.spawn(|token| cleanup(token, started, send)).await;
+    // A task that is cancelled before its first poll never starts its body.
+    within(has_started).await.unwrap();
     group.spawn(fails).await;
     assert!(within(group.join()).await.is_err());
     assert_eq!(receive.await.unwrap(), [Cause::Token; 3]);
