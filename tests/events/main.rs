@@ -11,7 +11,12 @@ mod log_level;
 mod services;
 mod spans;
 
-use std::{cell::RefCell, future::pending, sync::Once, time::Duration};
+use std::{
+    cell::RefCell,
+    future::pending,
+    sync::{Mutex, Once},
+    time::Duration,
+};
 
 use tokio::sync::oneshot;
 use tokio_supervised::{CancellationToken, Group, Pool, TaskError, supervised};
@@ -19,7 +24,7 @@ use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt;
 
 use testkit::{
-    events::{Capture, Events},
+    events::{Capture, Event, Events},
     in_time, poll_once, turn,
 };
 
@@ -476,12 +481,20 @@ thread_local! {
     static EVENTS: RefCell<Events> = RefCell::default();
 }
 
+/// The counts of failures of all threads: the end of any test's drain logs those of every function.
+static COUNTS: Mutex<Vec<Event>> = Mutex::new(Vec::new());
+
 /// Captures the events of this thread from now on.
 fn listen() -> Events {
     static SUBSCRIBED: Once = Once::new();
     SUBSCRIBED.call_once(|| {
-        let capture =
-            Capture(|event| EVENTS.with_borrow(|events| events.lock().unwrap().push(event)));
+        let capture = Capture(|event: Event| {
+            if event.fields.contains_key("failures") {
+                COUNTS.lock().unwrap().push(event);
+            } else {
+                EVENTS.with_borrow(|events| events.lock().unwrap().push(event));
+            }
+        });
         let subscriber = tracing_subscriber::registry().with(capture).with(spans::Capture);
         tracing::subscriber::set_global_default(subscriber).unwrap();
     });
