@@ -36,6 +36,7 @@ fn a_function_has_all_its_series_from_its_first_use() {
     assert_eq!(get("supervised_tasks_waiting"), Some(0.0));
     assert_eq!(get("supervised_task_limit"), Some(3.0));
     assert_eq!(get("supervised_task_restarts_total"), Some(0.0));
+    assert_eq!(get("supervised_slow_polls_total"), Some(0.0));
     assert_eq!(get("supervised_task_duration_seconds_count"), Some(1.0));
     assert_eq!(get("supervised_permit_wait_seconds_count"), Some(1.0));
     for outcome in tokio_supervised::Outcome::ALL {

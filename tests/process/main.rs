@@ -6,6 +6,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+mod blocked;
 mod cause;
 mod configured;
 mod events;

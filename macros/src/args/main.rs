@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::Path;
+use syn::{Lit, Path};
 
 use super::{
     allow::{ALLOW, Allow},
@@ -12,13 +12,14 @@ use super::{
 };
 use crate::{
     diagnostics::{Diagnostics, nearest, quoted},
-    syntax::runtime_item,
+    syntax::{literal, runtime_item},
 };
 
 const KNOWN: &[KnownKey] = &[
     KnownKey::value("grace", "\"25s\""),
     KnownKey::value("linger", "\"5s\""),
     KnownKey::value("signals", "\"int term\""),
+    KnownKey::value("warn_blocked", "\"1s\""),
     flavor::FLAVOR,
     flavor::WORKER_THREADS,
     ALLOW,
@@ -31,6 +32,7 @@ pub(crate) struct MainArgs {
     grace: Option<Duration>,
     linger: Option<TokenStream>,
     signals: Option<Vec<&'static str>>,
+    warn_blocked: Option<WarnBlocked>,
     flavor: Flavor,
 }
 
@@ -64,6 +66,9 @@ impl MainArgs {
                 Some(quote!(#add #given))
             }),
             signals: given.take("signals").and_then(|argument| signals(&argument, diagnostics)),
+            warn_blocked: given
+                .take("warn_blocked")
+                .and_then(|argument| warn_blocked(&argument, &krate, diagnostics)),
             flavor: Flavor::take(&mut given, Flavor::MULTI_THREAD, &krate, diagnostics),
             allow: Allow::take(&mut given, diagnostics),
             krate,
@@ -82,6 +87,10 @@ impl MainArgs {
             let signals = signals.iter().map(|name| Ident::new(name, Span::mixed_site()));
             quote!(&[#(#krate::Signal::#signals),*])
         });
+        let warn_blocked = self.warn_blocked.iter().map(|warn_blocked| match warn_blocked {
+            WarnBlocked::After(limit) => quote!(.warn_blocked(#limit)),
+            WarnBlocked::Off => quote!(.without_blocked_warnings()),
+        });
         let options = options_ident();
         quote! {{
             const TOKIO_SUPERVISED_OPTIONS: #krate::__private::MainOptions =
@@ -89,6 +98,7 @@ impl MainArgs {
                     let #options = #krate::__private::MainOptions::DEFAULT
                         #(.grace(#grace))*
                         #(.signals(#signals))*
+                        #(#warn_blocked)*
                         #flavor;
                     #(let #options = #linger;)*
                     #options
@@ -137,6 +147,27 @@ fn signals(argument: &Argument, diagnostics: &mut Diagnostics) -> Option<Vec<&'s
         return None;
     }
     Some(signals)
+}
+
+enum WarnBlocked {
+    After(Duration),
+    Off,
+}
+
+/// `"1s"` or `"off"`.
+fn warn_blocked(
+    argument: &Argument,
+    krate: &Path,
+    diagnostics: &mut Diagnostics,
+) -> Option<WarnBlocked> {
+    if let Some(Lit::Str(text)) = literal(&argument.value) {
+        if text.value() == "off" {
+            return Some(WarnBlocked::Off);
+        }
+    }
+    let at_run_time = "`Main::new().warn_blocked(…)`";
+    values::duration(argument, Zero::Refused, at_run_time, krate, diagnostics)
+        .map(WarnBlocked::After)
 }
 
 /// The options so far, under a name that the user's expressions cannot see.

@@ -55,7 +55,7 @@ const WHOLE: &[(&str, &str)] = &[
     ),
     ("limit, => ? 1, limit limit = = , name = -1", "const extern \"C\" fn f(a: u8, ...);"),
     (
-        r#"flavor = "current_thread", worker_threads = 2, grace = "1s", linger = LONG"#,
+        r#"flavor = "current_thread", worker_threads = 2, grace = "1s", linger = LONG, warn_blocked = "off""#,
         "async fn main(token: &mut CancellationToken, more: u32) -> impl Termination { 0 }",
     ),
     (

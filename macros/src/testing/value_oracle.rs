@@ -22,7 +22,8 @@ const FUNCTION_KEYS: [Key; 5] = [
     ("max_restarts", rate),
 ];
 
-const MAIN_KEYS: [Key; 2] = [("grace", duration), ("linger", duration_or_zero)];
+const MAIN_KEYS: [Key; 3] =
+    [("grace", duration), ("linger", duration_or_zero), ("warn_blocked", duration_or_off)];
 
 /// Tests a text as the value of each argument that takes one.
 pub(crate) fn check(text: &str) {
@@ -107,6 +108,10 @@ fn duration(text: &str) -> Option<Vec<u128>> {
 
 fn duration_or_none(text: &str) -> Option<Vec<u128>> {
     if text == "none" { Some(Vec::new()) } else { duration(text) }
+}
+
+fn duration_or_off(text: &str) -> Option<Vec<u128>> {
+    if text == "off" { Some(Vec::new()) } else { duration(text) }
 }
 
 fn range(text: &str) -> Option<Vec<u128>> {

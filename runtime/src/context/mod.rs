@@ -3,11 +3,12 @@
 //!
 //! Code enters a task, a run or a section, and exits it at the latest when it unwinds; the reference that it passed in
 //! is then returned to it. `stack.rs` is the thread's stack, `tree.rs` the records and scopes, `shields.rs` what others
-//! know of a run, `service.rs` what they know of a service, `reason.rs` why a scope was cancelled, `cancel_waker.rs` the
+//! know of a run, `service.rs` what they know of a service, `polls.rs` since when each thread polls, `reason.rs` why a scope was cancelled, `cancel_waker.rs` the
 //! watch over a scope's token, `deadlock.rs` the search for self-deadlocks. Nothing here knows a group, a pool or a map.
 
 pub(crate) mod cancel_waker;
 pub(crate) mod deadlock;
+pub(crate) mod polls;
 pub(crate) mod reason;
 pub(crate) mod service;
 pub(crate) mod shields;

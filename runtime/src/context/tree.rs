@@ -322,6 +322,11 @@ impl TaskRecord {
         self.state.unfinished.load(Ordering::Relaxed)
     }
 
+    /// Whether the task is in a poll that started then.
+    pub(crate) fn is_in_poll_since(&self, start: Ticks) -> bool {
+        self.state.polled_since.load() == start
+    }
+
     pub(crate) fn activity(&self) -> Activity {
         let since = self.state.polled_since.load();
         if !since.is_never() {

@@ -145,6 +145,13 @@ pub mod checked {
         grace
     }
 
+    /// `warn_blocked = CONST`.
+    #[must_use]
+    pub const fn warn_blocked(limit: Duration) -> Duration {
+        assert!(!limit.is_zero(), "`warn_blocked` must be longer than 0");
+        limit
+    }
+
     /// `every = CONST`.
     #[must_use]
     pub const fn every(interval: Duration) -> Duration {

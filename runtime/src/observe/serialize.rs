@@ -103,17 +103,18 @@ fn state(state: TaskState) -> (&'static str, Option<Duration>) {
     }
 }
 
-/// `{"name", "place", "started", "running", "waiting", "restarts", "limit", "ended", "durations",
-/// "permit_waits"}`, where `ended` has a number for each outcome.
+/// `{"name", "place", "started", "running", "waiting", "restarts", "slow_polls", "limit", "ended",
+/// "durations", "permit_waits"}`, where `ended` has a number for each outcome.
 impl Serialize for TaskStats {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("TaskStats", 10)?;
+        let mut object = serializer.serialize_struct("TaskStats", 11)?;
         object.serialize_field("name", self.name)?;
         object.serialize_field("place", &Text(self.place))?;
         object.serialize_field("started", &self.started)?;
         object.serialize_field("running", &self.running)?;
         object.serialize_field("waiting", &self.waiting)?;
         object.serialize_field("restarts", &self.restarts)?;
+        object.serialize_field("slow_polls", &self.slow_polls)?;
         object.serialize_field("limit", &self.limit)?;
         object.serialize_field("ended", &Ended(self))?;
         object.serialize_field("durations", &self.durations)?;

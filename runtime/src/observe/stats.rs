@@ -26,6 +26,8 @@ pub struct TaskStats {
     pub waiting: u64,
     /// Runs that restarted a call: see `restart`.
     pub restarts: u64,
+    /// Polls that were reported to block their worker: see [`Main::warn_blocked`](crate::Main::warn_blocked).
+    pub slow_polls: u64,
     /// The function's `limit`.
     pub limit: Option<usize>,
     /// The durations of the runs, from the permit to the end, in real time.
@@ -45,7 +47,8 @@ impl TaskStats {
     pub(crate) fn of(spec: &'static TaskSpec) -> Self {
         let totals = spec.metrics().totals();
         let running = totals.running();
-        let Totals { started, ended, waiting, restarts, durations, permit_waits } = totals;
+        let Totals { started, ended, waiting, restarts, slow_polls, durations, permit_waits } =
+            totals;
         Self {
             name: spec.name(),
             place: spec.place(),
@@ -53,6 +56,7 @@ impl TaskStats {
             running,
             waiting,
             restarts,
+            slow_polls,
             limit: spec.limit().map(crate::function::limit::Limit::size),
             durations,
             permit_waits,

@@ -26,10 +26,12 @@ use crate::{
     function::TaskSpec,
     outcome::Outcome,
     panic,
+    process::blocked::OnBlocked,
     process::exit,
     process::program::Program,
     process::settings::Settings,
     process::signals::SignalSet,
+    registry::live::LiveTask,
     run::future::{SupervisedFuture, TaskCompletion},
     run::output::{Judge, Verdict, panicked},
     run::{PollContext, RunResult},
@@ -80,6 +82,20 @@ impl MainOptions {
         self
     }
 
+    /// `warn_blocked = "1s"`.
+    #[must_use]
+    pub const fn warn_blocked(mut self, limit: Duration) -> Self {
+        self.settings.warn_blocked = Some(limit);
+        self
+    }
+
+    /// `warn_blocked = "off"`.
+    #[must_use]
+    pub const fn without_blocked_warnings(mut self) -> Self {
+        self.settings.warn_blocked = None;
+        self
+    }
+
     /// `flavor = "current_thread"`.
     #[must_use]
     pub const fn current_thread(mut self) -> Self {
@@ -106,7 +122,7 @@ where
     B: FnOnce(CancellationToken) -> F,
     F: Future,
 {
-    let program = match Program::start(options.settings, &mut options.runtime.builder()) {
+    let program = match Program::start(options.settings, None, &mut options.runtime.builder()) {
         Ok(program) => program,
         Err(code) => return code,
     };
@@ -177,6 +193,7 @@ fn exit_code<R>(result: Result<R, TaskError>, how: MainReturn<R>) -> ExitCode {
 #[must_use = "nothing runs until `run` is called"]
 pub struct Main<'a> {
     settings: Settings,
+    on_blocked: Option<OnBlocked>,
     runtime: Option<&'a mut Builder>,
 }
 
@@ -190,7 +207,7 @@ impl<'a> Main<'a> {
     /// Returns a main with the defaults of the attribute: a grace of 25 s, no linger, SIGINT and SIGTERM, the dump at
     /// SIGUSR1, and a multi-threaded runtime.
     pub fn new() -> Self {
-        Self { settings: Settings::DEFAULT, runtime: None }
+        Self { settings: Settings::DEFAULT, on_blocked: None, runtime: None }
     }
 
     /// Sets how long everything may take to stop, from the first signal. Default: 25 s.
@@ -226,10 +243,36 @@ impl<'a> Main<'a> {
         self
     }
 
+    /// Sets how long a poll may take before a `WARN` reports, while it lasts, that the task blocks its worker. With `None`
+    /// nothing is reported. Default: 1 s.
+    ///
+    /// Each such poll is counted in [`TaskStats::slow_polls`](crate::TaskStats::slow_polls). The report comes at most a
+    /// quarter of `limit` late, or 250 ms. Time in which the process was stopped, or in which the thread waited for a
+    /// processor, does not count. A poll inside `tokio::task::block_in_place` is reported too.
+    ///
+    /// # Panics
+    ///
+    /// If the limit is zero.
+    #[track_caller]
+    pub fn warn_blocked(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        let limit = limit.into();
+        assert!(limit.is_none_or(|limit| !limit.is_zero()), "`warn_blocked` must be longer than 0");
+        self.settings.warn_blocked = limit;
+        self
+    }
+
+    /// Sets what to call for each poll that [`warn_blocked`](Self::warn_blocked) reports: an alert, for example.
+    ///
+    /// It runs on a thread of its own, outside of the runtime. While it runs, nothing else is reported.
+    pub fn on_blocked(mut self, call: impl Fn(&LiveTask) + Send + 'static) -> Self {
+        self.on_blocked = Some(Box::new(call));
+        self
+    }
+
     /// Sets the builder of the runtime. [`run`](Self::run) enables its timer and I/O. Default: a multi-threaded runtime
     /// with a worker for each core.
     pub fn runtime(self, builder: &mut Builder) -> Main<'_> {
-        Main { settings: self.settings, runtime: Some(builder) }
+        Main { settings: self.settings, on_blocked: self.on_blocked, runtime: Some(builder) }
     }
 
     /// Runs the call that `app` makes from the root token, drains the pools, and returns the exit code.
@@ -248,7 +291,7 @@ impl<'a> Main<'a> {
         S: SupervisedFuture,
         Result<S::Value, S::Error>: Termination,
     {
-        let Self { settings, runtime } = self;
+        let Self { settings, on_blocked, runtime } = self;
         assert!(settings.linger < settings.grace, "`linger` must be shorter than `grace`");
         let mut own;
         let builder = match runtime {
@@ -258,7 +301,7 @@ impl<'a> Main<'a> {
                 &mut own
             }
         };
-        let program = match Program::start(settings, builder) {
+        let program = match Program::start(settings, on_blocked, builder) {
             Ok(program) => program,
             Err(code) => return code,
         };

@@ -1,5 +1,6 @@
 //! The process: its main, its signals, its exit.
 
+pub(crate) mod blocked;
 pub(crate) mod drain_pools;
 pub(crate) mod exit;
 pub(crate) mod main;

@@ -11,6 +11,7 @@ use crate::{
     context::tree::MainScope,
     outcome::Outcome,
     panic,
+    process::blocked::{BlockedWatch, OnBlocked},
     process::exit::Unfinished,
     process::settings::Settings,
     process::shutdown::Shutdown,
@@ -23,29 +24,35 @@ pub(crate) struct Program {
     pub(crate) token: CancellationToken,
     pub(crate) scope: MainScope,
     shutdown: Shutdown,
+    _blocked: Option<BlockedWatch>,
 }
 
 impl Program {
     /// Starts the runtime and watches the signals. `Err` holds the exit code, if the system refuses either.
-    pub(crate) fn start(settings: Settings, runtime: &mut Builder) -> Result<Self, ExitCode> {
+    pub(crate) fn start(
+        settings: Settings,
+        on_blocked: Option<OnBlocked>,
+        runtime: &mut Builder,
+    ) -> Result<Self, ExitCode> {
         panic::hook::install();
         let (token, scope) = (CancellationToken::new(), MainScope::new());
         let started = runtime.build().and_then(|runtime| {
             let shutdown = Shutdown::watch(settings, token.clone(), &scope)?;
-            Ok((runtime, shutdown))
+            let watch = |limit| BlockedWatch::start(limit, on_blocked);
+            Ok((runtime, shutdown, settings.warn_blocked.map(watch).transpose()?))
         });
-        let (runtime, shutdown) = started.map_err(|error| {
+        let (runtime, shutdown, blocked) = started.map_err(|error| {
             // Not `eprintln!`, which panics if stderr is closed.
             _ = writeln!(std::io::stderr(), "Error: failed to start the runtime: {error}");
             ExitCode::FAILURE
         })?;
         systemd::watch(&runtime);
-        Ok(Self { runtime, token, scope, shutdown })
+        Ok(Self { runtime, token, scope, shutdown, _blocked: blocked })
     }
 
     /// Drains the pools, shuts the runtime down, and returns the exit code. `report` reports what the body returned.
     pub(crate) fn finish(self, outcome: Outcome, report: impl FnOnce() -> ExitCode) -> ExitCode {
-        let Self { runtime, shutdown, .. } = self;
+        let Self { runtime, shutdown, _blocked, .. } = self;
         let signal = shutdown.body_ended();
         let home = runtime.handle().id();
         if let Some(undrained) = drain_pools::drain(&runtime, &shutdown) {

@@ -12,6 +12,8 @@ pub(crate) struct Settings {
     pub(crate) signals: SignalSet,
     /// Whether SIGUSR1 prints the live tasks.
     pub(crate) dumps: bool,
+    /// How long a poll takes that is reported; `None` if none is.
+    pub(crate) warn_blocked: Option<Duration>,
 }
 
 impl Settings {
@@ -21,5 +23,6 @@ impl Settings {
         linger: Duration::ZERO,
         signals: SignalSet::DEFAULT,
         dumps: true,
+        warn_blocked: Some(Duration::from_secs(1)),
     };
 }

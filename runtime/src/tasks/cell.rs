@@ -29,6 +29,8 @@ use crate::{
     clock::Ticks,
     context,
     context::cancel_waker::CancelWaker,
+    context::polls::WatchedPoll,
+    context::tree::OnThread,
     context::tree::ScopeNode,
     context::tree::TaskRecord,
     error::{Cancelled, Origin, TaskError},
@@ -249,7 +251,11 @@ fn in_poll<R>(
     if first {
         span.iter().for_each(|span| events::task_started(span));
     }
+    // A thread for blocking work is there to be blocked.
+    let is_worker = record_of(record).thread() != OnThread::Blocking;
+    let watched = if is_worker { WatchedPoll::start(now) } else { None };
     let polled = context::in_task(record, || poll(now));
+    drop(watched);
     record_of(record).exit_poll();
     polled
 }

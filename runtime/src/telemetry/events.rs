@@ -5,6 +5,7 @@ pub(crate) mod rate;
 
 use std::{fmt, panic::Location, time::Duration};
 
+use tokio::task::Id;
 use tracing::{Level, Span, field};
 
 use crate::{
@@ -54,8 +55,11 @@ static MAP_FAILURES: Rate = Rate::new(Level::WARN, |task, count, within| {
 /// Panics, with their backtraces.
 static PANICS: Rate = Rate::new(Level::ERROR, more_panicked);
 
+/// Polls that block their worker.
+static BLOCKED: Rate = Rate::new(Level::WARN, more_blocked);
+
 /// Every bound, to be flushed.
-static ALL: [&Rate; 7] = [
+static ALL: [&Rate; 8] = [
     &POOL_FAILURES,
     &POOL_WARNINGS,
     &POOL_NOTES,
@@ -63,6 +67,7 @@ static ALL: [&Rate; 7] = [
     &GROUP_FAILURES,
     &MAP_FAILURES,
     &PANICS,
+    &BLOCKED,
 ];
 
 /// Logs every count now: the thread that would log it later may be killed before.
@@ -161,6 +166,42 @@ fn more_panicked(task: &'static str, count: u64, within: Duration) {
         target: "tokio_supervised",
         { "task.name" = task, "panics" = count, "within" = ?within },
         "task `{task}` panicked {count} more times within {within:?}"
+    );
+}
+
+/// `WARN`: a poll has blocked its worker for `time`, and has not ended.
+pub(crate) fn blocks_worker(
+    title: &TaskTitle<'_>,
+    id: Option<Id>,
+    place: &Location<'_>,
+    time: Duration,
+) {
+    if !BLOCKED.admits(title.name) {
+        return;
+    }
+    let time = whole_millis(time);
+    call_subscriber(|| {
+        tracing::warn!(
+            target: "tokio_supervised",
+            {
+                "task.name" = title.name,
+                "task.label" = title.label,
+                "task.id" = id.map(field::display),
+                "task.place" = %place,
+                "blocked" = ?time,
+            },
+            "{title} spawned at {place} has blocked its thread for {time:?}: no other task runs there meanwhile; move blocking work to `spawn_blocking`, and long computations too, or divide them with `tokio::task::yield_now().await`"
+        );
+    });
+}
+
+/// `WARN`: the number of polls that blocked their worker and were not logged one by one.
+fn more_blocked(task: &'static str, count: u64, within: Duration) {
+    let within = whole_millis(within);
+    tracing::warn!(
+        target: "tokio_supervised",
+        { "task.name" = task, "polls" = count, "within" = ?within },
+        "task `{task}` blocked its thread in {count} more polls within {within:?}"
     );
 }
 

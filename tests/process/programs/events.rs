@@ -84,7 +84,7 @@ pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
 }
 
 /// `INFO message=… signal=SIGTERM grace=1s`: the message is the first field.
-struct Lines;
+pub(crate) struct Lines;
 
 struct Line(String);
 

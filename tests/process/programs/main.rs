@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "each is described at its head")]
 
+mod blocked;
 mod common;
 mod configured;
 mod current_thread;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).expect("the test names a main");
     match wanted.split_once(": ").expect("the test names a main and its body").0 {
+        "blocked" => blocked::main(),
         "configured" => configured::main(),
         "current_thread" => current_thread::main(),
         "custom_code" => custom_code::main(),

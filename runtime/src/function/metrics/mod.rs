@@ -22,11 +22,13 @@ use crate::function::metrics::histogram::Buckets;
 use crate::function::metrics::stripes::LocalMetrics;
 use crate::function::metrics::stripes::Stripes;
 
-use crate::{outcome::Outcome, sync};
+use crate::{outcome::Outcome, sync, sync::AtomicU64, sync::atomic::Ordering};
 
 /// All that is counted, striped over the threads that count.
 pub(crate) struct Metrics {
     stripes: Stripes<Stripe>,
+    /// The polls that were reported to block their worker. The thread that reports them counts them.
+    slow_polls: AtomicU64,
 }
 
 /// One thread's share.
@@ -48,6 +50,7 @@ pub(crate) struct Totals {
     pub(crate) ended: [u64; Outcome::ALL.len()],
     pub(crate) waiting: u64,
     pub(crate) restarts: u64,
+    pub(crate) slow_polls: u64,
     pub(crate) durations: Histogram,
     pub(crate) permit_waits: Histogram,
 }
@@ -55,14 +58,14 @@ pub(crate) struct Totals {
 impl Metrics {
     sync::const_fn! {
         pub(crate) const fn new() -> Self {
-            Self { stripes: Stripes::new() }
+            Self { stripes: Stripes::new(), slow_polls: AtomicU64::new(0) }
         }
     }
 
     sync::const_fn! {
         /// For runs that have a thread each, which costs more than an addition that others see.
         pub(crate) const fn shared() -> Self {
-            Self { stripes: Stripes::shared() }
+            Self { stripes: Stripes::shared(), slow_polls: AtomicU64::new(0) }
         }
     }
 
@@ -72,12 +75,17 @@ impl Metrics {
         self.stripes.local_metrics(first_use)
     }
 
+    pub(crate) fn record_slow_poll(&self) {
+        self.slow_polls.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals {
             started: 0,
             ended: [0; Outcome::ALL.len()],
             waiting: 0,
             restarts: 0,
+            slow_polls: self.slow_polls.load(Ordering::Relaxed),
             durations: Histogram::empty(),
             permit_waits: Histogram::empty(),
         };
@@ -111,6 +119,7 @@ impl Totals {
         }
         self.waiting += other.waiting;
         self.restarts += other.restarts;
+        self.slow_polls += other.slow_polls;
         self.durations.add(&other.durations);
         self.permit_waits.add(&other.permit_waits);
     }

@@ -30,7 +30,8 @@ static METADATA: Metadata<'static> =
 /// It uses the thread's recorder (`metrics::with_local_recorder`), or else the global one; without either it does
 /// nothing. The names and labels are those of Prometheus: `supervised_tasks_started_total{task}`,
 /// `supervised_tasks_finished_total{task,outcome}`, `supervised_tasks_running{task}`,
-/// `supervised_tasks_waiting{task}`, `supervised_task_limit{task}`, `supervised_task_restarts_total{task}`.
+/// `supervised_tasks_waiting{task}`, `supervised_task_limit{task}`, `supervised_task_restarts_total{task}`,
+/// `supervised_slow_polls_total{task}`.
 /// `supervised_service_up{service}` is 1 for a service that is ready, and 0 also once it has ended.
 /// Counters are set to absolute values (`Counter::absolute`), so a second publisher does no harm.
 ///

@@ -25,7 +25,7 @@ use crate::observe::exporters::series::{FAMILIES, Family, Kind, SERVICE, TASK};
 /// | `supervised_tasks_finished_total` | `task`, `outcome` | counter |
 /// | `supervised_tasks_running`, `supervised_tasks_waiting` | `task` | up-down counter |
 /// | `supervised_task_limit` | `task`, of functions that have one | up-down counter |
-/// | `supervised_task_restarts_total` | `task` | counter |
+/// | `supervised_task_restarts_total`, `supervised_slow_polls_total` | `task` | counter |
 /// | `supervised_service_up` | `service`, of services that have not ended | up-down counter |
 /// | `supervised_task_duration_seconds_bucket`, `supervised_permit_wait_seconds_bucket` | `task`, `le` | counter |
 /// | `…_count`, `…_sum` of both | `task` | counter |
@@ -41,7 +41,7 @@ use crate::observe::exporters::series::{FAMILIES, Family, Kind, SERVICE, TASK};
 ///
 /// # Cost
 ///
-/// Nothing between collections. Each of the 13 instruments is read on its own, so two of them may be some microseconds
+/// Nothing between collections. Each of the 14 instruments is read on its own, so two of them may be some microseconds
 /// apart; with the SDK a collection takes about 100 microseconds for each name. A bucket instrument has 23 attribute
 /// sets for each name: at 87 names it passes 2,000, beyond which the SDK puts the others into one overflow set, unless
 /// a view raises that instrument's cardinality limit.

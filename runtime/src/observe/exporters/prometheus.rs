@@ -16,6 +16,7 @@
 //! | `supervised_tasks_waiting{task}` | gauge | runs that wait for a permit, or to be spawned |
 //! | `supervised_task_limit{task}` | gauge | the `limit`, of functions that have one |
 //! | `supervised_task_restarts_total{task}` | counter | runs that restarted a call |
+//! | `supervised_slow_polls_total{task}` | counter | polls that were reported to block their worker |
 //! | `supervised_task_duration_seconds{task}` | histogram | from the permit to the end, in real time |
 //! | `supervised_permit_wait_seconds{task}` | histogram | the wait for a permit, in real time, of functions that have a `limit` |
 //! | `supervised_service_up{service}` | gauge | 1 if a service of a [`Services`](crate::Services) is ready, 0 while it starts, restarts or stops; none once it has ended |

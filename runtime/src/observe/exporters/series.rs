@@ -126,7 +126,7 @@ enum Values {
 }
 
 /// All families, in the order of their names.
-pub(crate) static FAMILIES: [Family; 9] = [
+pub(crate) static FAMILIES: [Family; 10] = [
     Family {
         name: "supervised_permit_wait_seconds",
         help: "How long the runs of a function with a limit waited for their permits.",
@@ -136,6 +136,11 @@ pub(crate) static FAMILIES: [Family; 9] = [
         name: "supervised_service_up",
         help: "Whether a service is ready: 0 while it starts, restarts or stops.",
         values: Values::Services,
+    },
+    Family {
+        name: "supervised_slow_polls_total",
+        help: "Polls that were reported to block their worker.",
+        values: Values::Counter(|series| series.totals.slow_polls),
     },
     Family {
         name: "supervised_task_duration_seconds",
@@ -247,7 +252,7 @@ mod tests {
         let mut series = Series::of(&SPEC);
         series.running = 2 * times;
         (series.totals.started, series.totals.waiting) = (3 * times, 5 * times);
-        series.totals.restarts = 7 * times;
+        (series.totals.restarts, series.totals.slow_polls) = (7 * times, 9 * times);
         series.totals.ended = std::array::from_fn(|at| (11 + at as u64) * times);
         series
     }
@@ -261,6 +266,7 @@ mod tests {
         let (sum, all) = (sum.totals, all.totals);
         assert_eq!((sum.started, sum.ended), (all.started, all.ended));
         assert_eq!((sum.waiting, sum.restarts), (all.waiting, all.restarts));
+        assert_eq!(sum.slow_polls, all.slow_polls);
     }
 
     #[test]

@@ -1,0 +1,178 @@
+//! Since when each thread polls a task, for a thread that reports polls that block their worker.
+//!
+//! Invariants
+//!
+//! 1. Only its own thread writes the start of a thread's poll. Otherwise a poll could hide that of another thread. A
+//!    reader may see it one poll late.
+//! 2. The end of a poll puts back the start of the poll around it, as of a task that drives a `LocalSet`, also if it
+//!    unwinds. Otherwise the rest of the outer poll is not watched, or a thread without a poll appears to block.
+//!    (the test below)
+//! 3. While no one watches, a poll only loads a flag, and no thread is listed.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use crate::clock::{AtomicTicks, Ticks};
+
+/// How many watches there are.
+static WATCHES: AtomicUsize = AtomicUsize::new(0);
+
+/// The threads that have polled a task while a watch was there.
+static THREADS: Mutex<Vec<Weak<ThreadPolls>>> = Mutex::new(Vec::new());
+
+std::thread_local! {
+    static OWN: Arc<ThreadPolls> = ThreadPolls::of_this_thread();
+}
+
+/// The current poll of one thread.
+pub(crate) struct ThreadPolls {
+    since: AtomicTicks,
+    /// The start of the last poll that was reported.
+    reported: Mutex<Ticks>,
+    /// Where Linux writes how long the thread has waited for a processor.
+    schedstat: Option<PathBuf>,
+}
+
+impl ThreadPolls {
+    fn of_this_thread() -> Arc<Self> {
+        let this = Arc::new(Self {
+            since: AtomicTicks::new(Ticks::NEVER),
+            reported: Mutex::new(Ticks::NEVER),
+            schedstat: schedstat(),
+        });
+        let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| thread.strong_count() > 0);
+        threads.push(Arc::downgrade(&this));
+        drop(threads);
+        this
+    }
+
+    /// The start of the current poll, if there is one.
+    pub(crate) fn since(&self) -> Option<Ticks> {
+        let since = self.since.load();
+        (!since.is_never()).then_some(since)
+    }
+
+    /// Records that the poll that started then is reported. Returns whether it was not reported before.
+    pub(crate) fn report_once(&self, since: Ticks) -> bool {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *reported, since) != since
+    }
+
+    /// How long the thread has waited for a processor since it started, if the system says so.
+    pub(crate) fn waited_for_processor(&self) -> Option<Duration> {
+        let text = std::fs::read_to_string(self.schedstat.as_ref()?).ok()?;
+        text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+    }
+}
+
+/// `/proc/PID/task/TID/schedstat`: nanoseconds on a processor, nanoseconds of waiting for one, time slices.
+fn schedstat() -> Option<PathBuf> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    let thread = std::fs::read_link("/proc/thread-self").ok()?;
+    Some(PathBuf::from("/proc").join(thread).join("schedstat"))
+}
+
+/// Polls are watched as long as it exists.
+pub(crate) struct Watch(());
+
+impl Watch {
+    pub(crate) fn start() -> Self {
+        WATCHES.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+
+    /// The threads that may be in a poll.
+    pub(crate) fn threads(&self) -> Vec<Arc<ThreadPolls>> {
+        let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        WATCHES.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A poll that is watched, until it is dropped.
+pub(crate) struct WatchedPoll {
+    /// The start of the poll around it.
+    around: Ticks,
+}
+
+impl WatchedPoll {
+    /// A poll of this thread starts now.
+    #[inline]
+    pub(crate) fn start(now: Ticks) -> Option<Self> {
+        if WATCHES.load(Ordering::Relaxed) == 0 { None } else { Self::start_watched(now) }
+    }
+
+    #[inline(never)]
+    fn start_watched(now: Ticks) -> Option<Self> {
+        // `Err`: the thread is ending.
+        OWN.try_with(|own| {
+            let around = own.since.load();
+            own.since.store(now);
+            Self { around }
+        })
+        .ok()
+    }
+}
+
+impl Drop for WatchedPoll {
+    fn drop(&mut self) {
+        _ = OWN.try_with(|own| own.since.store(self.around));
+    }
+}
+
+#[cfg(all(test, not(supervised_loom)))]
+mod tests {
+    use super::*;
+
+    fn own() -> Option<Ticks> {
+        OWN.with(|own| own.since())
+    }
+
+    #[test]
+    fn the_end_of_a_poll_restores_the_one_around_it() {
+        let watch = Watch::start();
+        let (first, second) = (Ticks::now(), Ticks::now());
+        let outer = WatchedPoll::start(first);
+        assert!(own() == Some(first));
+        let unwound = std::panic::catch_unwind(|| {
+            let _inner = WatchedPoll::start(second);
+            assert!(own() == Some(second));
+            std::panic::resume_unwind(Box::new(()));
+        });
+        assert!(unwound.is_err() && own() == Some(first));
+        drop(outer);
+        assert!(own().is_none());
+        let this = OWN.with(Arc::clone);
+        assert!(watch.threads().iter().any(|thread| Arc::ptr_eq(thread, &this)));
+    }
+
+    #[test]
+    fn a_poll_is_reported_once() {
+        let thread = ThreadPolls::of_this_thread();
+        let since = Ticks::now();
+        assert!(thread.report_once(since));
+        assert!(!thread.report_once(since));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn linux_says_how_long_a_thread_waited_for_a_processor() {
+        // Some sandboxes do not have the file; where it is, it has the number.
+        let thread = ThreadPolls::of_this_thread();
+        if thread.schedstat.as_ref().is_some_and(|path| path.exists()) {
+            assert!(thread.waited_for_processor().is_some());
+        }
+    }
+}

@@ -1,0 +1,4 @@
+use tokio_supervised::supervised;
+
+#[supervised::main(warn_blocked = "on")]
+async fn main() {}

@@ -1,0 +1,4 @@
+use tokio_supervised::supervised;
+
+#[supervised::main(warn_blocked = "0s")]
+async fn main() {}
