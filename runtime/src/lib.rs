@@ -162,9 +162,11 @@ pub use crate::{
     group::{Group, GroupHandle},
     map::{Map, Settled, map},
     pool::Pool,
+    pool::result::PoolTask,
     pool::slot::Slot,
     pool::spawn::PoolSpawn,
     tasks::blocking::Blocking,
+    tasks::handle::TaskHandle,
     tasks::refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
 };
 pub use crate::{

@@ -391,7 +391,7 @@ where
     /// let handle = group.handle();
     /// group.spawn(|token| crawl(token, handle.clone())).await;
     /// assert_eq!(group.join().await?, [0, 1, 2, 3, 4]);
-    /// assert_eq!(handle.spawn(|token| fetch(token, 5)).await, Err(SpawnError::Joined));
+    /// assert!(matches!(handle.spawn(|token| fetch(token, 5)).await, Err(SpawnError::Joined)));
     /// # Ok(())
     /// # }
     /// ```

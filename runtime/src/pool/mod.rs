@@ -1,6 +1,7 @@
 //! A bounded set of tasks that may outlive the code that spawned them.
 
 pub(crate) mod drain;
+pub(crate) mod result;
 pub(crate) mod slot;
 pub(crate) mod spawn;
 pub(crate) mod state;
@@ -19,6 +20,7 @@ use crate::{
     run::future::{Supervised, SupervisedFuture},
 };
 use crate::{
+    pool::result::PoolTask,
     pool::slot::Slot,
     pool::spawn::{PoolSpawn, spawn_admitted},
     pool::state::{Handle, PoolState},
@@ -131,7 +133,7 @@ impl Pool {
     ///
     /// If the future is dropped while it waits, nothing is spawned.
     #[track_caller]
-    pub fn spawn<S, F>(&self, task: F) -> PoolSpawn<'_, S>
+    pub fn spawn<S, F>(&self, task: F) -> PoolSpawn<'_, S::Value, S::Error, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture + Send + 'static,
@@ -185,7 +187,7 @@ impl Pool {
     /// # }
     /// ```
     #[track_caller]
-    pub fn spawn_local<S, F>(&self, task: F) -> PoolSpawn<'_, S>
+    pub fn spawn_local<S, F>(&self, task: F) -> PoolSpawn<'_, S::Value, S::Error, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture + 'static,
@@ -240,7 +242,7 @@ impl Pool {
         &self,
         name: &'static str,
         work: F,
-    ) -> PoolSpawn<'_, Supervised<Blocking<F>>>
+    ) -> PoolSpawn<'_, T, E, Supervised<Blocking<F>>>
     where
         F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -265,7 +267,7 @@ impl Pool {
     ///
     /// If it spawns outside a tokio runtime.
     #[track_caller]
-    pub fn try_spawn<S, F>(&self, task: F) -> Result<(), TrySpawnError>
+    pub fn try_spawn<S, F>(&self, task: F) -> Result<PoolTask<S::Value, S::Error>, TrySpawnError>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture + Send + 'static,
@@ -290,8 +292,9 @@ impl Pool {
         }
         let slot = Slot::new(self.handle.clone(), slot);
         let mut run = None;
-        let Some((spec, record)) = make_run(pool, task, &mut run) else {
-            return Ok(());
+        let (spec, record) = match make_run(pool, task, &mut run) {
+            Ok(made) => made,
+            Err(panicked) => return Ok(PoolTask::not_spawned(panicked, S::error)),
         };
         let permit = spec.limit_before_run().map(Limit::try_acquire);
         if let Some(None) = permit {
@@ -301,8 +304,7 @@ impl Pool {
         if permit.is_some() {
             spec.local_metrics().record_wait(0);
         }
-        slot.spawn_run(&mut run, record, permit.flatten(), place);
-        Ok(())
+        Ok(slot.spawn_run(&mut run, record, permit.flatten(), place))
     }
 
     /// Waits for a slot of the pool. Work that is accepted with a reserved slot is done, even if the pool closes.
