@@ -28,7 +28,8 @@
 //! | many runs of one function | [`map()`] |
 //! | tasks that succeed or fail together | [`Group`] |
 //! | a program of several components | [`Services`], [`Ready`], [`ServicesHandle`] |
-//! | tasks that outlive the code that spawned them | [`Pool`], [`Slot`], [`Unfinished`] |
+//! | tasks that outlive the code that spawned them | [`Pool`], [`Slot`], [`PoolTask`], [`Unfinished`] |
+//! | one task of a group or a pool | [`TaskHandle`] |
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a section that must not stop halfway | [`shield()`] |
 //! | a section with a deadline | [`within()`], [`remaining()`] |

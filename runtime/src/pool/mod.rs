@@ -36,7 +36,8 @@ use tokio_util::sync::CancellationToken;
 ///
 /// For connections, queue messages and background jobs.
 ///
-/// A failure is logged once, at `ERROR`, and affects no other task. If a function fails more than 10 times a second,
+/// A failure is reported once, and affects no other task: returned by the [`PoolTask`] of the spawn if that is awaited,
+/// logged at `ERROR` otherwise. If a function fails more than 10 times a second,
 /// the other failures are counted and logged as one line. The pool has its own root token: the token of a request or of
 /// main cancels none of its tasks. They end when the pool is [drained](Self::drain).
 ///
@@ -103,13 +104,15 @@ impl Pool {
         Self { handle: Arc::new(Handle { shared }) }
     }
 
-    /// Waits for a slot of the pool and a permit of the function, then spawns.
+    /// Waits for a slot of the pool and a permit of the function, then spawns. Returns the task, which can be awaited.
+    ///
+    /// Dropping the [`PoolTask`] lets the task continue; the pool then logs its failure.
     ///
     /// The closure is called at once, with the pool's token, unless the pool is closed; the future that it makes is
     /// lazy and `'static`: pass owned values, and the token as it was given, not lent. A spawn that waits for a slot
     /// and a permit is served as in [`Group::spawn`](crate::group::Group::spawn): neither is held for longer than a
     /// bounded time while it waits for the other. A panic of the closure is reported like a panic of a task: nothing is
-    /// spawned, and the call returns `Ok`.
+    /// spawned, and the `PoolTask` returns it.
     ///
     /// Poll it until it is ready, or drop it. A spawn that is kept and not polled, such as one in a `select!` by
     /// reference, keeps its place in the queues, and the slot and the permit once it was granted them: others wait
@@ -256,7 +259,7 @@ impl Pool {
     /// Spawns if a slot and a permit are free, without waiting: for a server that answers 503 when it is full.
     ///
     /// The slot comes first: the closure is not called if the pool is full or closed. A refused call is not counted. A
-    /// panic of the closure is reported like a panic of a task.
+    /// panic of the closure is reported like a panic of a task. Returns the task, as [`spawn`](Self::spawn) does.
     ///
     /// # Errors
     ///

@@ -25,6 +25,7 @@ use std::{
 use tokio::task::JoinHandle;
 
 use crate::{
+    budget,
     cause::Cause,
     context::tree::TaskRecord,
     error::{Cancelled, Origin, TaskError},
@@ -256,7 +257,10 @@ impl<T, E> Future for PoolTask<T, E> {
         let this = &mut *self;
         let joined = match &mut this.state {
             State::Spawned { task, .. } => ready!(Pin::new(task).poll(cx)),
-            State::NotSpawned(_) => Ok(None),
+            State::NotSpawned(_) => {
+                ready!(budget::spend(cx));
+                Ok(None)
+            }
             State::Finished(_) => panic!("a `PoolTask` was polled after completion"),
         };
         let finished = State::Finished(this.handle());

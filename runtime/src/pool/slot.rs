@@ -47,7 +47,7 @@ impl Slot {
         Self { pool, permit: Some(permit) }
     }
 
-    /// Spawns at once, even if the pool has closed in the meantime.
+    /// Spawns at once, even if the pool has closed in the meantime. Returns the task, which can be awaited or dropped.
     ///
     /// The closure is called with the pool's token, see [`Pool::spawn`](crate::pool::Pool::spawn). If the function has
     /// a limit, the task waits for the permit. A panic of the closure is reported like a panic of a task, and the slot
