@@ -28,7 +28,8 @@ pub enum Cause {
     Drained,
     /// The group, the future of the `map`, the future of `Services::run`, or the last handle of the pool was dropped.
     ScopeDropped,
-    /// Its handle stopped it: [`ServicesHandle::stop`](crate::ServicesHandle::stop).
+    /// Its handle stopped it: [`TaskHandle::cancel`](crate::TaskHandle::cancel),
+    /// [`TaskHandle::abort`](crate::TaskHandle::abort) or [`ServicesHandle::stop`](crate::ServicesHandle::stop).
     Handle,
     /// The runtime, or the [`LocalSet`](tokio::task::LocalSet), that ran the task was shut down or dropped.
     RuntimeGone,

@@ -28,7 +28,8 @@
 //! | many runs of one function | [`map()`] |
 //! | tasks that succeed or fail together | [`Group`] |
 //! | a program of several components | [`Services`], [`Ready`], [`ServicesHandle`] |
-//! | tasks that outlive the code that spawned them | [`Pool`], [`Slot`], [`Unfinished`] |
+//! | tasks that outlive the code that spawned them | [`Pool`], [`Slot`], [`PoolTask`], [`Unfinished`] |
+//! | one task of a group or a pool | [`TaskHandle`] |
 //! | a future that is not a supervised function's | [`task!`] |
 //! | a section that must not stop halfway | [`shield()`] |
 //! | a section with a deadline | [`within()`], [`remaining()`] |
@@ -162,9 +163,11 @@ pub use crate::{
     group::{Group, GroupHandle},
     map::{Map, Settled, map},
     pool::Pool,
+    pool::result::PoolTask,
     pool::slot::Slot,
     pool::spawn::PoolSpawn,
     tasks::blocking::Blocking,
+    tasks::handle::TaskHandle,
     tasks::refused::{Closed, LoggedError, SpawnError, TrySpawnError, ZeroLimit},
 };
 pub use crate::{

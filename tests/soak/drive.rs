@@ -138,7 +138,7 @@ async fn pooled(pool: &Pool, random: &mut Random) {
         }
         0 => pool.spawn(move |token| job(token, part)).await.expect("the gate or pool is open"),
         1 => match pool.try_spawn(move |token| job(token, part)) {
-            Ok(()) | Err(TrySpawnError::Full) => {}
+            Ok(_) | Err(TrySpawnError::Full) => {}
             Err(error) => panic!("the pool is open: {error}"),
         },
         2 => {

@@ -175,7 +175,7 @@ async fn feed_pool(pool: Pool, mut feed: Feed) {
                 feed.accepted.blocks.fetch_add(1, Relaxed);
             }
             2 | 3 => match pool.try_spawn(move |token| job(token, part)) {
-                Ok(()) => _ = jobs.fetch_add(1, Relaxed),
+                Ok(_) => _ = jobs.fetch_add(1, Relaxed),
                 Err(TrySpawnError::Full) => {}
                 Err(error) => panic!("the pool is open: {error}"),
             },

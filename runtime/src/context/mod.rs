@@ -7,6 +7,7 @@
 //! watch over a scope's token, `deadlock.rs` the search for self-deadlocks. Nothing here knows a group, a pool or a map.
 
 pub(crate) mod cancel_waker;
+pub(crate) mod control;
 pub(crate) mod deadlock;
 pub(crate) mod polls;
 pub(crate) mod reason;
@@ -22,12 +23,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::Cause,
-    context::reason::CancelEpoch,
+    context::reason::{CancelEpoch, Reason},
     context::service::ServiceNode,
     context::shields::RunShields,
     context::stack::{EntryKind, Permit, Pushed, RunTimes, StackEntry, StackRef},
     context::tree::{EnclosingRun, ParentRef, ScopeNode, TaskRecord},
     function::{Policy, TaskSpec},
+    outcome::Outcome,
+    panic::quietly,
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -171,14 +174,39 @@ pub(crate) fn set_stopping() {
     with_own_record(TaskRecord::set_stopping);
 }
 
-/// Whether the scope of the current task is cancelled.
+/// Fires the token of a body, for a handle of its task.
+#[cold]
+pub(crate) fn cancel_by_handle(token: &CancellationToken) {
+    Reason::new(Cause::Handle).publish(|| quietly(|| token.cancel()));
+}
+
+/// Records how the run of the current task was counted, which is being dropped.
+#[cold]
+pub(crate) fn set_dropped_as(outcome: Outcome) {
+    with_own_record(|record| record.control().set_dropped_as(outcome));
+}
+
+/// Whether the current task is cancelled, by its scope or by its handle.
 pub(crate) fn is_stopping() -> bool {
-    current_record(|record| record.scope().is_stopping()).unwrap_or(false)
+    let is_stopping = |record: &Arc<TaskRecord>| {
+        record.control().requests().is_cancelled() || record.scope().is_stopping()
+    };
+    current_record(is_stopping).unwrap_or(false)
 }
 
 /// Returns why the current code was cancelled, if its token has fired since `uncancelled` was read.
 pub(crate) fn cause(uncancelled: CancelEpoch) -> Cause {
-    let cause = match current_scope() {
+    let scope = current_scope();
+    let by_handle = current_record(|record| {
+        record.control().requests().is_by_handle().then(|| record.scope().clone())
+    });
+    if let Some(of_task) = by_handle.flatten() {
+        // A section inside the task may have been cancelled for a reason of its own.
+        let inside = scope.filter(|scope| !Arc::ptr_eq(scope, &of_task));
+        let cause = inside.and_then(|scope| scope.cause_within(&of_task));
+        return cause.unwrap_or(Cause::Handle);
+    }
+    let cause = match scope {
         Some(scope) => scope.cause_of(uncancelled),
         None => ScopeNode::cause_of_main(uncancelled),
     };

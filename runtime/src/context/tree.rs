@@ -7,15 +7,17 @@
 //! 1. A record is listed before its task is given to tokio, and until the task has ended or was dropped. Otherwise a
 //!    live task would be missing for a moment, and an abort could miss it. (`group/state/loom.rs`)
 //! 2. Only its own task writes the times; a reader may see them one poll late.
-//! 3. An abort sets the flag before it takes the waker; the task stores its waker before it checks the flag. So one of
-//!    the two sees the other. Otherwise an aborted task could sleep forever. (`context/tree/loom.rs`)
+//! 3. An abort or a cancel sets its flag before it takes the waker; the task stores its waker before it checks the flags.
+//!    So one of the two sees the other. Otherwise an aborted task could sleep forever. (`context/tree/loom.rs`)
+//! 4. A task stores the token of its body, or finds itself cancelled, under one lock with the cancel of its handle.
+//!    Otherwise a body that starts at that moment would miss the cancel. (`context/tree/loom.rs`)
 //!
 //! Invariants of scopes
 //!
-//! 4. A cause is set once, before the token that it explains fires. (`context/loom.rs`)
-//! 5. A scope knows the runs that it was made in, which wait for it. They may have ended since: they hold a permit or a
+//! 5. A cause is set once, before the token that it explains fires. (`context/loom.rs`)
+//! 6. A scope knows the runs that it was made in, which wait for it. They may have ended since: they hold a permit or a
 //!    slot only as long as their [`RunShields`] are alive. So may the task have ended: it is known by its record.
-//! 6. A scope owns no enclosing scope or task: a chain of nested scopes would grow with the uptime of the program, and
+//! 7. A scope owns no enclosing scope or task: a chain of nested scopes would grow with the uptime of the program, and
 //!    be dropped recursively. (`tests/spec/composition/chains.rs`) So a cause is published, not read from the enclosing
 //!    scopes: see `reason.rs`.
 
@@ -36,9 +38,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cause::Cause,
     clock::{AtomicTicks, Ticks},
-    context::{reason::CancelEpoch, reason::Reason, service::ServiceNode, shields::RunShields},
+    context::{
+        control::Control, reason::CancelEpoch, reason::Reason, service::ServiceNode,
+        shields::RunShields,
+    },
     error::Origin,
     function::TaskSpec,
+    outcome::Outcome,
     panic::quietly,
     sync,
     sync::{Mutex, MutexGuard, OnceLock, atomic::AtomicBool, atomic::Ordering},
@@ -74,14 +80,22 @@ struct RecordState {
     finished: AtomicBool,
     /// Its pool has listed it as unfinished.
     unfinished: AtomicBool,
-    /// The next poll drops the task.
-    aborted: AtomicBool,
-    /// Kept from the first poll that was pending.
-    waker: Mutex<Option<Waker>>,
-    /// Set after the spawn.
-    id: OnceLock<Id>,
+    /// What the owner and the handles of the task have requested, and how it ended.
+    control: Control,
+    links: Mutex<Links>,
     /// Set if someone checks for leaks.
     runtime: Option<runtime::Id>,
+}
+
+/// What reaches a task from outside.
+#[derive(Default)]
+struct Links {
+    /// Kept from the first poll that was pending.
+    waker: Option<Waker>,
+    /// Set after the spawn.
+    id: Option<Id>,
+    /// The token of its body, from the first poll until the end, if the body has one of its own.
+    token: Option<CancellationToken>,
 }
 
 /// The kind of thread that runs a task.
@@ -202,7 +216,7 @@ impl TaskRecord {
     }
 
     pub(crate) fn id(&self) -> Option<Id> {
-        self.state.id.get().copied()
+        self.links().id
     }
 
     /// An ordering key: an older task has a smaller one.
@@ -215,19 +229,82 @@ impl TaskRecord {
     }
 
     pub(crate) fn set_id(&self, id: Id) {
-        _ = self.state.id.set(id);
+        self.links().id = Some(id);
+    }
+
+    fn links(&self) -> MutexGuard<'_, Links> {
+        self.state.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the owner and the handles of the task have requested, and how it ended.
+    pub(crate) fn control(&self) -> &Control {
+        &self.state.control
     }
 
     /// Drops the task at its next `.await`, as an abort of tokio does, but without a handle for each task.
     pub(crate) fn abort(&self) {
-        self.state.aborted.store(true, Ordering::Release);
+        self.state.control.abort();
         self.wake();
+    }
+
+    /// The same for a handle of the task, which stops no other.
+    pub(crate) fn abort_by_handle(&self) {
+        if self.state.control.abort_by_handle(self.scope.is_stopping()) {
+            self.wake();
+        }
+    }
+
+    /// Cancels the task alone, for its handle. The cause of an earlier cancellation stays.
+    pub(crate) fn cancel_by_handle(&self) {
+        if self.is_stopping() {
+            return;
+        }
+        let links = self.links();
+        let cancelled = self.state.control.cancel_by_handle();
+        let token = links.token.clone();
+        drop(links);
+        if !cancelled {
+            return;
+        }
+        if let Some(token) = token {
+            // A foreign waker that panics stops nothing: the task is woken below, and checks the flag.
+            super::cancel_by_handle(&token);
+        }
+        self.wake();
+    }
+
+    /// Keeps the token of the body that is about to start, which a cancel of the handle fires. If that has come first,
+    /// the token fires here, and the body never starts.
+    pub(crate) fn set_token(&self, token: &CancellationToken) {
+        let kept = token.clone();
+        let mut links = self.links();
+        links.token = Some(kept);
+        let requests = self.state.control.keep_token();
+        drop(links);
+        if requests.is_cancelled() {
+            super::cancel_by_handle(token);
+        }
+    }
+
+    /// Records that the task has ended, and that nothing is left of it. Wakes those that wait for that.
+    #[inline]
+    pub(crate) fn set_ended(&self, outcome: Outcome) {
+        if self.state.control.set_ended(outcome) {
+            drop(self.links().token.take());
+        }
+    }
+
+    /// The same for a task that was dropped before its run had ended.
+    #[cold]
+    pub(crate) fn set_dropped(&self) {
+        let default = if self.is_stopping() { Outcome::Cancelled } else { Outcome::Dropped };
+        self.set_ended(self.state.control.dropped_as().unwrap_or(default));
     }
 
     /// Wakes the task, if it has kept its waker.
     pub(super) fn wake(&self) {
         // A waker is foreign code: called without the lock.
-        let waker = self.waker().clone();
+        let waker = self.links().waker.clone();
         if let Some(waker) = waker {
             // Its panic must not reach the caller.
             quietly(|| waker.wake());
@@ -235,25 +312,21 @@ impl TaskRecord {
     }
 
     pub(crate) fn is_aborted(&self) -> bool {
-        self.state.aborted.load(Ordering::Acquire)
+        self.state.control.requests().is_aborted()
     }
 
     /// Keeps the waker of a task that is pending for the first time. A wake before that was lost: the caller checks for
-    /// an abort afterwards.
+    /// requests afterwards.
     pub(crate) fn set_waker(&self, waker: &Waker) {
         let waker = waker.clone();
-        let before = self.waker().replace(waker);
+        let before = self.links().waker.replace(waker);
         drop(before);
     }
 
     /// Drops the waker of a task that has ended, which would keep the memory of the task.
     pub(crate) fn clear_waker(&self) {
-        let waker = self.waker().take();
+        let waker = self.links().waker.take();
         drop(waker);
-    }
-
-    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.state.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the time, and whether this is the first poll.
@@ -290,7 +363,9 @@ impl TaskRecord {
 
     /// Whether the run was cancelled, or its scope was.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.state.stopping.load(Ordering::Relaxed) || self.scope.is_stopping()
+        self.state.stopping.load(Ordering::Relaxed)
+            || self.state.control.requests().is_cancelled()
+            || self.scope.is_stopping()
     }
 
     /// Whether tokio polls, or drops, this task now, as far as its id is known. What a `LocalSet` that the task drives
@@ -354,9 +429,8 @@ impl RecordState {
             stopping: AtomicBool::new(false),
             finished: AtomicBool::new(false),
             unfinished: AtomicBool::new(false),
-            aborted: AtomicBool::new(false),
-            waker: Mutex::new(None),
-            id: OnceLock::new(),
+            control: Control::new(),
+            links: Mutex::new(Links::default()),
             runtime: watch::runtime(),
         }
     }
@@ -595,6 +669,18 @@ impl ScopeNode {
     /// Why its token has fired, if there is a reason.
     pub(crate) fn cause(&self) -> Option<Cause> {
         self.cause_of(self.uncancelled)
+    }
+
+    /// Why this scope or one around it, up to `outer`, was cancelled.
+    pub(super) fn cause_within(&self, outer: &Arc<Self>) -> Option<Cause> {
+        let own = |scope: &Self| Some(scope.reason.get()?.as_ref()?.cause);
+        let mut found = own(self);
+        let mut above = self.parent();
+        while let (None, Some(scope)) = (found, above.filter(|scope| !Arc::ptr_eq(scope, outer))) {
+            found = own(&scope);
+            above = scope.parent();
+        }
+        found
     }
 
     /// Why a token has fired in this scope that was seen uncancelled then: the reason of this scope, else of the

@@ -33,6 +33,7 @@ use crate::{
     tasks::blocking::{Blocking, blocking},
     tasks::cell::{Report, Task, error_of_abort, set_tuning},
     tasks::failure::Failure,
+    tasks::handle::TaskHandle,
     tasks::name::task_name,
     tasks::refused::SpawnError,
     tasks::spawner::{OnBlockingThread, Spawner},
@@ -66,7 +67,7 @@ type SpawnFn<T, E, S> = fn(
     Option<Arc<TaskRecord>>,
     Admission,
     &'static Location<'static>,
-) -> Result<(), &'static TaskSpec>;
+) -> Result<TaskHandle, &'static TaskSpec>;
 
 /// Why a spawn has no run.
 pub(crate) enum NotMade<E> {
@@ -89,7 +90,7 @@ where
     #[track_caller]
     pub(crate) fn of<L, F>(group: &'a Arc<GroupState<T, E>>, task: F) -> Self
     where
-        L: Spawner<S>,
+        L: Spawner<S, GroupReporter<T, E>>,
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
     {
@@ -161,10 +162,10 @@ fn spawn_admitted<S, L>(
     record: Option<Arc<TaskRecord>>,
     admission: Admission,
     place: &'static Location<'static>,
-) -> Result<(), &'static TaskSpec>
+) -> Result<TaskHandle, &'static TaskSpec>
 where
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
-    L: Spawner<S>,
+    L: Spawner<S, GroupReporter<S::Value, S::Error>>,
 {
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
@@ -178,9 +179,9 @@ where
     };
     waiting.prepare(Prepared { permit: admission.permit, longest_grace: group.grace });
     let report = GroupReporter { group: group.clone(), key, slot: admission.slot };
-    let id = L::spawn(Task::new(record.clone(), span, run, report));
-    record.set_id(id);
-    Ok(())
+    let task = L::spawn(Task::new(record.clone(), span, run, report));
+    record.set_id(task.id());
+    Ok(TaskHandle::new(record, label))
 }
 
 impl<'a, T, E, S> Spawn<'a, T, E, S> {
@@ -189,7 +190,7 @@ impl<'a, T, E, S> Spawn<'a, T, E, S> {
         &mut self,
         cx: &mut Context<'_>,
         return_error: bool,
-    ) -> Poll<Result<(), SpawnError>> {
+    ) -> Poll<Result<TaskHandle, SpawnError>> {
         let group = self.group;
         let polled = self.wait.poll(&group.slots, &group.tasks.scope, &group.tasks.token, cx);
         let Poll::Ready(admitted) = polled else {
@@ -204,9 +205,13 @@ impl<'a, T, E, S> Spawn<'a, T, E, S> {
             Ok(admission) => {
                 let record = self.record.take();
                 let spawned = (self.spawn_fn)(group, &mut self.run, record, admission, self.place);
-                spawned.map_err(|spec| {
+                spawned.or_else(|spec| {
                     self.wait.finish(Outcome::Cancelled);
-                    group.refusal(spec.into())
+                    let refusal = group.refusal(spec.into());
+                    if return_error {
+                        return Err(refusal);
+                    }
+                    Ok(TaskHandle::refused(spec.into(), Outcome::Cancelled))
                 })
             }
             Err(refusal) => {
@@ -246,7 +251,7 @@ fn report_refusal<T, E>(
     make_error: fn(TaskError) -> E,
     place: &'static Location<'static>,
     return_error: bool,
-) -> Result<(), SpawnError> {
+) -> Result<TaskHandle, SpawnError> {
     let spec = wait.queued_spec();
     let (task, outcome, error, text) = match (refusal, spec) {
         (Refusal::NotMade(NotMade::Failed { task, error }), _) => {
@@ -275,7 +280,7 @@ fn report_refusal<T, E>(
         Ok(error) => group.fail(Failure { task: task.into(), place, outcome, error, text }),
         Err(caught) => group.fail_unconvertible(task, caught),
     }
-    Ok(())
+    Ok(TaskHandle::refused(task.into(), outcome))
 }
 
 impl<T, E> GroupState<T, E> {
@@ -284,14 +289,17 @@ impl<T, E> GroupState<T, E> {
         task: Origin,
         error: fn(TaskError) -> E,
         return_error: bool,
-    ) -> Result<(), SpawnError> {
+    ) -> Result<TaskHandle, SpawnError> {
         let name = task.name();
+        let handle = TaskHandle::refused(task.clone(), Outcome::Cancelled);
         let refusal = self.refusal(task);
-        let SpawnError::Cancelled(cancelled) = &refusal else { return Err(refusal) };
+        let SpawnError::Cancelled(cancelled) = &refusal else {
+            return if return_error { Err(refusal) } else { Ok(handle) };
+        };
         let (cause, cancelled) = (cancelled.cause(), TaskError::Cancelled(cancelled.clone()));
         let error = panic::catch(|| error(cancelled));
         self.refuse(name, cause, error, return_error);
-        if return_error { Err(refusal) } else { Ok(()) }
+        if return_error { Err(refusal) } else { Ok(handle) }
     }
 
     /// Why the group takes no task: it was joined, or it is cancelled.
@@ -305,12 +313,13 @@ impl<T, E> GroupState<T, E> {
 }
 
 impl<T, E, S> Future for Spawn<'_, T, E, S> {
-    type Output = ();
+    type Output = TaskHandle;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TaskHandle> {
         // The group is borrowed and cannot be joined: only failures and cancellations refuse the spawn, and the group
         // records them.
-        self.poll_spawn(cx, false).map(drop)
+        self.poll_spawn(cx, false)
+            .map(|spawned| spawned.expect("only the spawn of a handle returns an error"))
     }
 }
 
@@ -323,7 +332,7 @@ impl<T, E, S> Future for Spawn<'_, T, E, S> {
 pub struct HandleSpawn<'a, T, E, S>(pub(crate) Spawn<'a, T, E, S>);
 
 impl<T, E, S> Future for HandleSpawn<'_, T, E, S> {
-    type Output = Result<(), SpawnError>;
+    type Output = Result<TaskHandle, SpawnError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.poll_spawn(cx, true)
@@ -341,13 +350,15 @@ impl<T, E, S> Drop for Spawn<'_, T, E, S> {
 }
 
 /// Reports the end of a task to its group.
-struct GroupReporter<T, E> {
+pub(crate) struct GroupReporter<T, E> {
     group: Arc<GroupState<T, E>>,
     key: Key,
     slot: Option<Slot>,
 }
 
 impl<T, E> Report<T, E> for GroupReporter<T, E> {
+    type Output = ();
+
     fn cancel_waker(&self) -> Option<&CancelWaker> {
         self.group.tasks.cancel_waker()
     }
@@ -360,12 +371,23 @@ impl<T, E> Report<T, E> for GroupReporter<T, E> {
         text: Option<Box<str>>,
     ) {
         let task = record.spec().name();
-        let result = result.map_err(|error| failure(record, outcome, error, text));
+        let result = match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if outcome == Outcome::Cancelled && is_stopped_by_handle(record) => {
+                drop_quietly(error);
+                Ok(None)
+            }
+            Err(error) => Err(failure(record, outcome, error, text)),
+        };
         drop(self.slot);
         self.group.finish(self.key, task, result, token);
     }
 
     fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E) {
+        if is_stopped_by_handle(record) {
+            drop(self.slot);
+            return self.group.finish(self.key, record.spec().name(), Ok(None), None);
+        }
         let tasks = &self.group.tasks;
         match error_of_abort(&tasks.scope, &tasks.token, record.origin(), error) {
             Ok(error) => self.completed(record, TaskCompletion::aborted(error), None, None),
@@ -377,6 +399,11 @@ impl<T, E> Report<T, E> for GroupReporter<T, E> {
         drop(self.slot);
         self.group.finish_unconvertible(self.key, record.spec().name(), caught);
     }
+}
+
+/// Whether a handle has stopped the task, which is no failure.
+fn is_stopped_by_handle(record: &TaskRecord) -> bool {
+    record.control().requests().is_by_handle()
 }
 
 #[cold]

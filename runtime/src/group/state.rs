@@ -198,12 +198,12 @@ impl<T, E> GroupState<T, E> {
         Some(state.insert(record, value))
     }
 
-    /// Removes a finished task, and records its result.
+    /// Removes a finished task, and records its result: no value if its handle has stopped it.
     pub(crate) fn finish(
         &self,
         key: Key,
         task: &'static str,
-        result: Result<T, Failure<E>>,
+        result: Result<Option<T>, Failure<E>>,
         token: Option<CancellationToken>,
     ) {
         // Not under the lock: a `cancel` may hold the token's lock while it calls wakers.
@@ -214,12 +214,15 @@ impl<T, E> GroupState<T, E> {
         let unused = state.recycle(token, record, (&self.tasks.token, &self.tasks.scope));
         let (failure, unwanted) = match result {
             Ok(value) if state.wants_values() => {
-                state.values.put(place, value);
+                match value {
+                    Some(value) => state.values.put(place, value),
+                    None => state.values.skip(place),
+                }
                 (None, None)
             }
             // No `join` returns it. It is dropped here: the last reference to the group may be dropped inside a call
             // of `cancel`.
-            Ok(value) => (None, Some(value)),
+            Ok(value) => (None, value),
             Err(failure) => (Some(failure), None),
         };
         let cause = match &failure {

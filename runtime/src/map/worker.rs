@@ -23,6 +23,7 @@ use crate::{
     context::cancel_waker::CancelWaker,
     context::tree::{OnThread, TaskRecord},
     function::{Policy, TaskSpec},
+    outcome::Outcome,
     panic,
     panic::{Caught, drop_quietly},
     registry::slab::Key,
@@ -265,6 +266,7 @@ where
                         cancel_waker: Some(&self.cancel_waker),
                         now: now.take(),
                         note,
+                        is_cancelled: false,
                     };
                     let Poll::Ready(ended) = run.as_mut().poll_completion(cx, poll_context) else {
                         if self.growth.on_pending(cx) {
@@ -334,6 +336,7 @@ where
             );
             if let NextRun::Made(index) = next_run {
                 self.index = Some(index);
+                self.run.as_mut().as_pin_mut().and_then(S::own_token);
                 self.growth.on_start();
                 if std::mem::take(&mut self.is_new) {
                     self.shared.wake();
@@ -438,7 +441,12 @@ where
         Some(&self.cancel_waker)
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool {
+    /// Each of its runs gets one when it is made.
+    fn own_token(&mut self) -> Option<&CancellationToken> {
+        None
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, now: Ticks, _: bool) -> bool {
         if self.first.is_some() {
             let shared = self.shared.clone();
             let _inside = shared.span.enter();
@@ -460,7 +468,9 @@ where
     }
 
     /// Does nothing: the worker has left the map already, inside the task, since that may drop the iterator.
-    fn on_completed(&mut self, _: &Arc<TaskRecord>) {}
+    fn on_completed(&mut self, _: &Arc<TaskRecord>) -> Outcome {
+        Outcome::Ok
+    }
 
     fn on_aborted(&mut self, _: &Arc<TaskRecord>) {
         self.dequeue();

@@ -1,6 +1,7 @@
 //! A bounded set of tasks that may outlive the code that spawned them.
 
 pub(crate) mod drain;
+pub(crate) mod result;
 pub(crate) mod slot;
 pub(crate) mod spawn;
 pub(crate) mod state;
@@ -19,6 +20,7 @@ use crate::{
     run::future::{Supervised, SupervisedFuture},
 };
 use crate::{
+    pool::result::PoolTask,
     pool::slot::Slot,
     pool::spawn::{PoolSpawn, spawn_admitted},
     pool::state::{Handle, PoolState},
@@ -34,7 +36,8 @@ use tokio_util::sync::CancellationToken;
 ///
 /// For connections, queue messages and background jobs.
 ///
-/// A failure is logged once, at `ERROR`, and affects no other task. If a function fails more than 10 times a second,
+/// A failure is reported once, and affects no other task: returned by the [`PoolTask`] of the spawn if that is awaited,
+/// logged at `ERROR` otherwise. If a function fails more than 10 times a second,
 /// the other failures are counted and logged as one line. The pool has its own root token: the token of a request or of
 /// main cancels none of its tasks. They end when the pool is [drained](Self::drain).
 ///
@@ -101,13 +104,15 @@ impl Pool {
         Self { handle: Arc::new(Handle { shared }) }
     }
 
-    /// Waits for a slot of the pool and a permit of the function, then spawns.
+    /// Waits for a slot of the pool and a permit of the function, then spawns. Returns the task, which can be awaited.
+    ///
+    /// Dropping the [`PoolTask`] lets the task continue; the pool then logs its failure.
     ///
     /// The closure is called at once, with the pool's token, unless the pool is closed; the future that it makes is
     /// lazy and `'static`: pass owned values, and the token as it was given, not lent. A spawn that waits for a slot
     /// and a permit is served as in [`Group::spawn`](crate::group::Group::spawn): neither is held for longer than a
     /// bounded time while it waits for the other. A panic of the closure is reported like a panic of a task: nothing is
-    /// spawned, and the call returns `Ok`.
+    /// spawned, and the `PoolTask` returns it.
     ///
     /// Poll it until it is ready, or drop it. A spawn that is kept and not polled, such as one in a `select!` by
     /// reference, keeps its place in the queues, and the slot and the permit once it was granted them: others wait
@@ -131,7 +136,7 @@ impl Pool {
     ///
     /// If the future is dropped while it waits, nothing is spawned.
     #[track_caller]
-    pub fn spawn<S, F>(&self, task: F) -> PoolSpawn<'_, S>
+    pub fn spawn<S, F>(&self, task: F) -> PoolSpawn<'_, S::Value, S::Error, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture + Send + 'static,
@@ -185,7 +190,7 @@ impl Pool {
     /// # }
     /// ```
     #[track_caller]
-    pub fn spawn_local<S, F>(&self, task: F) -> PoolSpawn<'_, S>
+    pub fn spawn_local<S, F>(&self, task: F) -> PoolSpawn<'_, S::Value, S::Error, S>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture + 'static,
@@ -240,7 +245,7 @@ impl Pool {
         &self,
         name: &'static str,
         work: F,
-    ) -> PoolSpawn<'_, Supervised<Blocking<F>>>
+    ) -> PoolSpawn<'_, T, E, Supervised<Blocking<F>>>
     where
         F: FnOnce(CancellationToken) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -254,7 +259,7 @@ impl Pool {
     /// Spawns if a slot and a permit are free, without waiting: for a server that answers 503 when it is full.
     ///
     /// The slot comes first: the closure is not called if the pool is full or closed. A refused call is not counted. A
-    /// panic of the closure is reported like a panic of a task.
+    /// panic of the closure is reported like a panic of a task. Returns the task, as [`spawn`](Self::spawn) does.
     ///
     /// # Errors
     ///
@@ -265,7 +270,7 @@ impl Pool {
     ///
     /// If it spawns outside a tokio runtime.
     #[track_caller]
-    pub fn try_spawn<S, F>(&self, task: F) -> Result<(), TrySpawnError>
+    pub fn try_spawn<S, F>(&self, task: F) -> Result<PoolTask<S::Value, S::Error>, TrySpawnError>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture + Send + 'static,
@@ -290,8 +295,9 @@ impl Pool {
         }
         let slot = Slot::new(self.handle.clone(), slot);
         let mut run = None;
-        let Some((spec, record)) = make_run(pool, task, &mut run) else {
-            return Ok(());
+        let (spec, record) = match make_run(pool, task, &mut run) {
+            Ok(made) => made,
+            Err(panicked) => return Ok(PoolTask::not_spawned(panicked, S::error)),
         };
         let permit = spec.limit_before_run().map(Limit::try_acquire);
         if let Some(None) = permit {
@@ -301,8 +307,7 @@ impl Pool {
         if permit.is_some() {
             spec.local_metrics().record_wait(0);
         }
-        slot.spawn_run(&mut run, record, permit.flatten(), place);
-        Ok(())
+        Ok(slot.spawn_run(&mut run, record, permit.flatten(), place))
     }
 
     /// Waits for a slot of the pool. Work that is accepted with a reserved slot is done, even if the pool closes.

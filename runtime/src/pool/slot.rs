@@ -7,6 +7,7 @@ use crate::{
     run::future::SupervisedFuture,
 };
 use crate::{
+    pool::result::PoolTask,
     pool::state::{Handle, SlotKind},
     pool::task::{make_run, spawn_run},
     tasks::refused::LoggedError,
@@ -46,7 +47,7 @@ impl Slot {
         Self { pool, permit: Some(permit) }
     }
 
-    /// Spawns at once, even if the pool has closed in the meantime.
+    /// Spawns at once, even if the pool has closed in the meantime. Returns the task, which can be awaited or dropped.
     ///
     /// The closure is called with the pool's token, see [`Pool::spawn`](crate::pool::Pool::spawn). If the function has
     /// a limit, the task waits for the permit. A panic of the closure is reported like a panic of a task, and the slot
@@ -57,7 +58,7 @@ impl Slot {
     ///
     /// Outside a tokio runtime.
     #[track_caller]
-    pub fn spawn<S, F>(self, task: F)
+    pub fn spawn<S, F>(self, task: F) -> PoolTask<S::Value, S::Error>
     where
         F: FnOnce(CancellationToken) -> S,
         S: SupervisedFuture + Send + 'static,
@@ -66,8 +67,9 @@ impl Slot {
     {
         let place = Location::caller();
         let mut run = None;
-        if let Some((_, record)) = make_run(&self.pool.shared, task, &mut run) {
-            self.spawn_run(&mut run, record, None, place);
+        match make_run(&self.pool.shared, task, &mut run) {
+            Ok((_, record)) => self.spawn_run(&mut run, record, None, place),
+            Err(panicked) => PoolTask::not_spawned(panicked, S::error),
         }
     }
 
@@ -78,8 +80,11 @@ impl Slot {
         record: Option<Arc<TaskRecord>>,
         permit: Option<Permit>,
         place: &'static Location<'static>,
-    ) where
-        S: SupervisedFuture<Error: LoggedError> + Send + 'static,
+    ) -> PoolTask<S::Value, S::Error>
+    where
+        S: SupervisedFuture<Value: Send + 'static, Error: LoggedError + Send + 'static>
+            + Send
+            + 'static,
     {
         let slot = self.permit.take().expect("a slot is used once, by value");
         let admission = (slot, permit);
@@ -91,7 +96,7 @@ impl Slot {
             place,
             SlotKind::Reserved,
         )
-        .expect("a reserved slot is accepted work");
+        .expect("a reserved slot is accepted work")
     }
 }
 

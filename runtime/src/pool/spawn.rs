@@ -11,11 +11,13 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    context::tree::TaskRecord, outcome::Outcome, panic::drop_quietly, run::future::SupervisedFuture,
+    context::tree::TaskRecord, error::TaskError, outcome::Outcome, panic::drop_quietly,
+    run::future::SupervisedFuture,
 };
 use crate::{
+    pool::result::PoolTask,
     pool::state::{PoolState, SlotKind},
-    pool::task::{make_run, spawn_run},
+    pool::task::{PoolReporter, make_run, spawn_run},
     tasks::admission::{Admission, AdmissionWait, Refusal},
     tasks::refused::{Closed, LoggedError, SpawnError},
     tasks::spawner::Spawner,
@@ -27,7 +29,7 @@ use crate::{
 ///
 /// If the future is dropped while it waits, nothing is spawned.
 #[must_use = "nothing is spawned until this is awaited"]
-pub struct PoolSpawn<'a, S> {
+pub struct PoolSpawn<'a, T, E, S> {
     pool: &'a Arc<PoolState>,
     place: &'static Location<'static>,
     /// `None` once it is spawned or refused. It is moved as rarely as possible, since it may be large.
@@ -35,36 +37,41 @@ pub struct PoolSpawn<'a, S> {
     /// A recycled record of an ended task.
     record: Option<Arc<TaskRecord>>,
     wait: AdmissionWait<'a, NotMade>,
-    spawn_fn: SpawnFn<S>,
+    spawn_fn: SpawnFn<T, E, S>,
+    error: fn(TaskError) -> E,
 }
 
 /// A function pointer: the bounds on a run are checked where `spawn` is called, and not again at the `.await`.
 ///
 /// It takes the run out of the `Option`.
-type SpawnFn<S> = fn(
+type SpawnFn<T, E, S> = fn(
     &Arc<PoolState>,
     &mut Option<S>,
     Option<Arc<TaskRecord>>,
     Admission,
     &'static Location<'static>,
-) -> Result<(), Closed>;
+) -> Result<PoolTask<T, E>, Closed>;
 
 /// Why a spawn has no run.
 pub(crate) enum NotMade {
     /// The closure panicked, which was logged.
-    Panicked,
+    // Boxed: it is rare, and would make every spawn larger.
+    Panicked(Box<TaskError>),
     Closed,
 }
 
 /// The run is pinned only inside its task.
-impl<S> Unpin for PoolSpawn<'_, S> {}
+impl<T, E, S> Unpin for PoolSpawn<'_, T, E, S> {}
 
-impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
+impl<'a, T, E, S> PoolSpawn<'a, T, E, S>
+where
+    S: SupervisedFuture<Value = T, Error = E>,
+{
     pub(crate) fn new(
         pool: &'a Arc<PoolState>,
         task: impl FnOnce(CancellationToken) -> S,
         place: &'static Location<'static>,
-        spawn_fn: SpawnFn<S>,
+        spawn_fn: SpawnFn<T, E, S>,
     ) -> Self {
         let (mut run, mut recycled) = (None, None);
         let wait = if pool.is_closed() {
@@ -72,14 +79,14 @@ impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
             AdmissionWait::NotMade(NotMade::Closed)
         } else {
             match make_run(pool, task, &mut run) {
-                Some((spec, record)) => {
+                Ok((spec, record)) => {
                     recycled = record;
                     AdmissionWait::New { spec }
                 }
-                None => AdmissionWait::NotMade(NotMade::Panicked),
+                Err(panicked) => AdmissionWait::NotMade(NotMade::Panicked(Box::new(panicked))),
             }
         };
-        Self { pool, place, run, record: recycled, wait, spawn_fn }
+        Self { pool, place, run, record: recycled, wait, spawn_fn, error: S::error }
     }
 }
 
@@ -90,17 +97,17 @@ pub(crate) fn spawn_admitted<S, L>(
     record: Option<Arc<TaskRecord>>,
     admission: Admission,
     place: &'static Location<'static>,
-) -> Result<(), Closed>
+) -> Result<PoolTask<S::Value, S::Error>, Closed>
 where
     S: SupervisedFuture<Error: LoggedError>,
-    L: Spawner<S>,
+    L: Spawner<S, PoolReporter>,
 {
     let slot = admission.slot.expect("the slots of a pool are bounded");
     spawn_run::<S, L>(pool, run, record, (slot, admission.permit), place, SlotKind::New)
 }
 
-impl<S> PoolSpawn<'_, S> {
-    fn spawn_run(&mut self, admission: Admission) -> Result<(), SpawnError> {
+impl<T, E, S> PoolSpawn<'_, T, E, S> {
+    fn spawn_run(&mut self, admission: Admission) -> Result<PoolTask<T, E>, SpawnError> {
         // The token may have been fired since the run was made.
         if self.pool.may_be_cancelled() {
             self.pool.renew_if_cancelled();
@@ -110,21 +117,23 @@ impl<S> PoolSpawn<'_, S> {
     }
 
     #[cold]
-    fn refuse(&mut self, refusal: Refusal<NotMade>) -> Result<(), SpawnError> {
+    fn refuse(&mut self, refusal: Refusal<NotMade>) -> Result<PoolTask<T, E>, SpawnError> {
         drop_quietly(self.run.take());
         let (outcome, error) = match refusal {
             Refusal::Cancelled => (Outcome::Cancelled, Closed.into()),
             Refusal::Deadlock(rejected) => (Outcome::Rejected, rejected.into()),
             Refusal::NotMade(NotMade::Closed) => return Err(Closed.into()),
-            Refusal::NotMade(NotMade::Panicked) => return Ok(()),
+            Refusal::NotMade(NotMade::Panicked(panicked)) => {
+                return Ok(PoolTask::not_spawned(*panicked, self.error));
+            }
         };
         self.wait.finish(outcome);
         Err(error)
     }
 }
 
-impl<S> Future for PoolSpawn<'_, S> {
-    type Output = Result<(), SpawnError>;
+impl<T, E, S> Future for PoolSpawn<'_, T, E, S> {
+    type Output = Result<PoolTask<T, E>, SpawnError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let pool = self.pool;
@@ -141,7 +150,7 @@ impl<S> Future for PoolSpawn<'_, S> {
     }
 }
 
-impl<S> Drop for PoolSpawn<'_, S> {
+impl<T, E, S> Drop for PoolSpawn<'_, T, E, S> {
     fn drop(&mut self) {
         if let AdmissionWait::Waiting { .. } = self.wait {
             drop_quietly(std::mem::replace(&mut self.wait, AdmissionWait::Done));

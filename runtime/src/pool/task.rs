@@ -10,6 +10,7 @@ use crate::{
     function::limit::{Permit, Slot},
     outcome::Outcome,
     panic::{Caught, drop_quietly},
+    pool::result::{self, Output, PoolTask},
     registry::slab::Key,
     run::future::{Prepared, SupervisedFuture, TaskCompletion},
     run::output::{Text, panicked},
@@ -28,18 +29,18 @@ use crate::{
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
-/// Calls the closure of a spawn, which makes the run. If it panics, logs the panic and returns `None`.
+/// Calls the closure of a spawn, which makes the run. If it panics, logs the panic and returns it.
 ///
 /// The run is stored in `run`. Returns its function, and the recycled record of an ended task.
 pub(crate) fn make_run<S: SupervisedFuture, F: FnOnce(CancellationToken) -> S>(
     pool: &PoolState,
     task: F,
     run: &mut Option<S>,
-) -> Option<(&'static TaskSpec, Option<Arc<TaskRecord>>)> {
+) -> Result<(&'static TaskSpec, Option<Arc<TaskRecord>>), TaskError> {
     let (token, record) = pool.task_parts();
     let spec = call_closure(|| run.insert(task(token)).spec());
-    let spec = spec.map_err(|caught| drop(panicked(task_name::<S, F>(), caught))).ok()?;
-    Some((spec, record))
+    let spec = spec.map_err(|caught| panicked(task_name::<S, F>(), caught))?;
+    Ok((spec, record))
 }
 
 /// Spawns a run with its slot, and with its permit unless the run waits for that itself.
@@ -50,10 +51,10 @@ pub(crate) fn spawn_run<S, L>(
     (slot, permit): (Slot, Option<Permit>),
     place: &'static Location<'static>,
     slot_kind: SlotKind,
-) -> Result<(), Closed>
+) -> Result<PoolTask<S::Value, S::Error>, Closed>
 where
     S: SupervisedFuture<Error: LoggedError>,
-    L: Spawner<S>,
+    L: Spawner<S, PoolReporter>,
 {
     let waiting = run.as_mut().expect("a run is spawned once");
     let spec = waiting.spec();
@@ -77,13 +78,13 @@ where
     waiting.prepare(Prepared { permit, longest_grace: None });
     let report = PoolReporter { pool: pool.clone(), key, token: None, renewed, _slot: slot };
     let span = events::root_task_span(spec.name(), label.as_ref());
-    let id = L::spawn(Task::new(record.clone(), span, run, report));
-    record.set_id(id);
-    Ok(())
+    let task = L::spawn(Task::new(record.clone(), span, run, report));
+    record.set_id(task.id());
+    Ok(PoolTask::new(task, record, S::error))
 }
 
 /// Reports the end of a task to its pool. Its drop removes the task from the pool, however the task ended.
-struct PoolReporter {
+pub(crate) struct PoolReporter {
     pool: Arc<PoolState>,
     key: Key,
     /// The token of the run, once that has ended.
@@ -101,35 +102,37 @@ impl Drop for PoolReporter {
 }
 
 impl<T, E: LoggedError> Report<T, E> for PoolReporter {
+    type Output = Output<T, E>;
+
     fn completed(
         mut self,
         record: &Arc<TaskRecord>,
         ended: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
         text: Option<Box<str>>,
-    ) {
+    ) -> Output<T, E> {
         self.token = token;
-        if ended.overdue {
-            self.pool.on_overdue(record);
-        } else if ended.outcome == Outcome::Cancelled {
-            self.pool.on_cancelled(record);
-        }
-        match ended.result {
-            Ok(value) => drop_quietly(value),
-            Err(error) => {
-                report_failure(record, ended.outcome, &error, text);
-                drop_quietly(error);
+        let TaskCompletion { outcome, overdue, result, .. } = ended;
+        if (overdue || outcome == Outcome::Cancelled) && !is_stopped_by_handle(record) {
+            if overdue {
+                self.pool.on_overdue(record);
+            } else {
+                self.pool.on_cancelled(record);
             }
         }
+        result::report(record, outcome, result, text, report_failure::<E>)
     }
 
-    fn aborted(self, record: &Arc<TaskRecord>, _: fn(TaskError) -> E) {
-        self.pool.on_aborted(record);
+    fn aborted(self, record: &Arc<TaskRecord>, _: fn(TaskError) -> E) -> Output<T, E> {
+        if !is_stopped_by_handle(record) {
+            self.pool.on_aborted(record);
+        }
+        None
     }
 
-    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught) {
-        drop_quietly(caught);
+    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught) -> Output<T, E> {
         self.pool.on_poll_panicked(record);
+        result::report_unconvertible(record, caught, report_failure::<E>)
     }
 
     fn cancel_waker(&self) -> Option<&CancelWaker> {
@@ -140,12 +143,27 @@ impl<T, E: LoggedError> Report<T, E> for PoolReporter {
     }
 }
 
+/// Whether a handle has stopped the task: neither the pool nor its drain has cut it.
+fn is_stopped_by_handle(record: &TaskRecord) -> bool {
+    record.control().requests().is_by_handle()
+}
+
 /// Logs a failure that no one awaits. A panic was logged where it was caught.
 ///
 /// `chain` is the text of the error with its sources, before `err_into`. It is logged if it only adds the sources: a
 /// conversion may have changed the text.
 #[cold]
-fn report_failure(
+fn report_failure<E: fmt::Display>(
+    record: &TaskRecord,
+    outcome: Outcome,
+    error: &E,
+    chain: Option<Box<str>>,
+) {
+    log_failure(record, outcome, error, chain);
+}
+
+/// The same, compiled once.
+fn log_failure(
     record: &TaskRecord,
     outcome: Outcome,
     error: &dyn fmt::Display,

@@ -45,6 +45,7 @@ trait DynCall<T, E>: Send {
     fn tune(&mut self, tuning: Tuning);
     fn tuning(&self) -> Option<&Arc<Tuning>>;
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
+    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken>;
     fn poll_inline(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>>;
     fn poll_completion(
         self: Pin<&mut Self>,
@@ -73,6 +74,10 @@ impl<S: SupervisedFuture + Send> DynCall<S::Value, S::Error> for S {
 
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
         SupervisedFuture::renew_token(self, from, to);
+    }
+
+    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+        SupervisedFuture::own_token(self)
     }
 
     fn poll_inline(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<S::Value, S::Error>> {
@@ -185,6 +190,10 @@ impl<T, E: From<TaskError>> SupervisedFuture for BoxedTask<T, E> {
         if let Some(call) = self.new_call() {
             call.renew_token(from, to);
         }
+    }
+
+    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+        self.get_mut().pinned().own_token()
     }
 
     fn poll_completion(

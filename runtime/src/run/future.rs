@@ -307,6 +307,9 @@ pub trait SupervisedFuture: Future + sealed::Sealed {
     /// Replaces the token, before the first poll, if it is the first one given here.
     #[doc(hidden)]
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
+    /// Gives a spawned call a token of its own before its first poll, if its body takes the token. Returns that token.
+    #[doc(hidden)]
+    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken>;
     #[doc(hidden)]
     fn poll_completion(
         self: Pin<&mut Self>,
@@ -370,6 +373,11 @@ where
         self.run.renew_token(from, to);
     }
 
+    #[inline]
+    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+        self.project().run.own_token()
+    }
+
     fn poll_completion(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -377,7 +385,6 @@ where
     ) -> Poll<TaskCompletion<Self::Value, Self::Error>> {
         let (mut value, mut failed) = (Poll::Pending, None);
         let mut run = self.project().run;
-        run.as_mut().own_token(&poll_context);
         let polled =
             run.as_mut().poll_completion(cx, &poll_context, &mut value, OnError::Keep(&mut failed));
         let RunEnded { outcome, nanos } = ready!(polled);
@@ -445,6 +452,10 @@ where
 
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
         self.supervised.renew_token(from, to);
+    }
+
+    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+        self.project().supervised.own_token()
     }
 
     fn poll_completion(

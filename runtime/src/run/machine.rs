@@ -67,16 +67,14 @@ pub struct PollContext<'a> {
     pub(crate) now: Option<Ticks>,
     /// The place for the note of an error, if its scope reads it.
     pub(crate) note: Option<&'a Cell<Option<ErrorNote>>>,
+    /// Whether a handle has cancelled the task, which only the token of its body shows.
+    pub(crate) is_cancelled: bool,
 }
 
 impl PollContext<'_> {
     /// The empty context of a call that is awaited inline. As a constant, it is not written for each poll.
-    pub(crate) const EMPTY: Self = Self { cancel_waker: None, now: None, note: None };
-
-    /// Whether the run is that of a spawned task or of an item, and not awaited inline.
-    pub(super) fn is_spawned(&self) -> bool {
-        self.cancel_waker.is_some()
-    }
+    pub(crate) const EMPTY: Self =
+        Self { cancel_waker: None, now: None, note: None, is_cancelled: false };
 }
 
 /// How a run finished. Small enough to be returned in registers.
@@ -209,8 +207,7 @@ fn enter(
     let starts = match core.state {
         RunState::New | RunState::Spawned => Some(acquire(core, token, lent, poll_context)?),
         RunState::Running => {
-            if core.stop() == Stop::No && core.poll_fired(token, lent.cx, poll_context.cancel_waker)
-            {
+            if core.stop() == Stop::No && core.poll_fired(token, lent.cx, poll_context) {
                 if let Some(completion) = lent.step(core, token).on_fired() {
                     return StepFlow::Break(Poll::Ready(completion));
                 }
@@ -219,7 +216,7 @@ fn enter(
         }
         RunState::Waiting | RunState::Refused | RunState::Done => {
             let Lent { cx, body, .. } = lent;
-            Step { core, token, body }.poll_unstarted(cx, poll_context.cancel_waker)?;
+            Step { core, token, body }.poll_unstarted(cx, poll_context)?;
             Some(None)
         }
     };
@@ -241,6 +238,7 @@ fn acquire(
     poll_context: &PollContext<'_>,
 ) -> StepFlow<Option<Ticks>> {
     if token.is_cancelled()
+        || poll_context.is_cancelled
         || poll_context
             .cancel_waker
             .is_some_and(|cancel_waker| core.scope_has_fired(token, cancel_waker))
@@ -255,7 +253,7 @@ fn acquire(
         if core.permit.is_none() {
             let Some(permit) = Limit::try_acquire(limit) else {
                 let Lent { cx, body, .. } = lent;
-                Step { core, token, body }.start_waiting(limit, cx, poll_context.cancel_waker)?;
+                Step { core, token, body }.start_waiting(limit, cx, poll_context)?;
                 return StepFlow::Continue(None);
             };
             core.permit = Some(permit);
@@ -292,7 +290,7 @@ fn exit_pending(
 ) -> Poll<RunEnded> {
     exit(core, &mut lent.entered);
     let Lent { cx, body, .. } = lent;
-    Step { core, token, body }.poll_pending(cx, poll_context.cancel_waker)
+    Step { core, token, body }.poll_pending(cx, poll_context)
 }
 
 /// The second half, if the body has panicked.
@@ -347,9 +345,12 @@ impl Core {
         &mut self,
         token: &CancellationToken,
         cx: &mut Context<'_>,
-        cancel_waker: Option<&CancelWaker>,
+        poll_context: &PollContext<'_>,
     ) -> bool {
-        if let Some(fired) = watch::fired(token, cancel_waker) {
+        if poll_context.is_cancelled {
+            return true;
+        }
+        if let Some(fired) = watch::fired(token, poll_context.cancel_waker) {
             return fired;
         }
         let epoch = CancelEpoch::now();
@@ -367,13 +368,9 @@ impl Step<'_> {
     /// Polls a run that was polled before, but whose body was not.
     #[cold]
     #[inline(never)]
-    fn poll_unstarted(
-        &mut self,
-        cx: &mut Context<'_>,
-        cancel_waker: Option<&CancelWaker>,
-    ) -> StepFlow {
+    fn poll_unstarted(&mut self, cx: &mut Context<'_>, poll_context: &PollContext<'_>) -> StepFlow {
         match self.core.state {
-            RunState::Waiting => self.poll_permit(cx, cancel_waker),
+            RunState::Waiting => self.poll_permit(cx, poll_context),
             RunState::Refused => {
                 let completion = self.finish_cancelled();
                 StepFlow::Break(Poll::Ready(self.deliver(completion)))
@@ -389,7 +386,7 @@ impl Step<'_> {
         &mut self,
         limit: &'static Limit,
         cx: &mut Context<'_>,
-        cancel_waker: Option<&CancelWaker>,
+        poll_context: &PollContext<'_>,
     ) -> StepFlow {
         if self.core.spec.rejects_when_full() {
             let rejected = Rejected::full(self.core.origin(), limit.size());
@@ -403,7 +400,7 @@ impl Step<'_> {
         self.core.since = Ticks::now();
         self.core.spec.local_metrics().record_wait_start();
         context::set_waiting(true);
-        self.poll_permit(cx, cancel_waker)
+        self.poll_permit(cx, poll_context)
     }
 
     fn reject(&mut self, rejected: Rejected) -> StepFlow {
@@ -411,12 +408,8 @@ impl Step<'_> {
         StepFlow::Break(Poll::Ready(self.deliver(completion)))
     }
 
-    fn poll_permit(
-        &mut self,
-        cx: &mut Context<'_>,
-        cancel_waker: Option<&CancelWaker>,
-    ) -> StepFlow {
-        if self.core.poll_fired(self.token, cx, cancel_waker) {
+    fn poll_permit(&mut self, cx: &mut Context<'_>, poll_context: &PollContext<'_>) -> StepFlow {
+        if self.core.poll_fired(self.token, cx, poll_context) {
             let completion = self.finish_cancelled();
             return StepFlow::Break(Poll::Ready(self.deliver(completion)));
         }
@@ -459,11 +452,11 @@ impl Step<'_> {
     fn poll_pending(
         &mut self,
         cx: &mut Context<'_>,
-        cancel_waker: Option<&CancelWaker>,
+        poll_context: &PollContext<'_>,
     ) -> Poll<RunEnded> {
         if self.core.stop() == Stop::No
-            && !self.is_watched(cancel_waker)
-            && self.core.poll_fired(self.token, cx, cancel_waker)
+            && !self.is_watched(poll_context.cancel_waker)
+            && self.core.poll_fired(self.token, cx, poll_context)
         {
             if let Some(completion) = self.on_fired() {
                 return Poll::Ready(completion);
@@ -542,8 +535,8 @@ impl Step<'_> {
         true
     }
 
-    /// Returns whether the run's own token has fired. If only that of its scope has, fires its own here, unless others
-    /// may share it.
+    /// Returns whether the run's own token has fired. If only that of its scope has, or only its handle has cancelled it,
+    /// fires its own here, unless others may share it.
     fn cancel_own_token(&self) -> bool {
         let has_fired = self.token.is_cancelled();
         if !has_fired && self.core.owns_token() {
@@ -641,7 +634,7 @@ impl Step<'_> {
         panic::catch(|| self.body.discard())
     }
 
-    /// Whether the scope of a spawned run was cancelled: the run may have another token.
+    /// Whether a spawned run was cancelled by its scope or by its handle: the run may have another token.
     fn scope_is_stopping(&self) -> bool {
         self.core.mode != RunMode::Awaited && context::is_stopping()
     }
@@ -663,5 +656,6 @@ impl Step<'_> {
             Err(caught) => panicked(self.core.origin(), caught).outcome(),
         };
         self.core.record_and_release(outcome);
+        context::set_dropped_as(outcome);
     }
 }

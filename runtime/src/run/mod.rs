@@ -155,22 +155,22 @@ impl<F: Future, T: AsToken> Run<F, T> {
         }
     }
 
-    /// Gives a spawned run a child of its token, if its body takes the token.
+    /// Gives a spawned run a child of its token before its first poll, if its body takes the token. Returns the child.
     #[inline]
-    fn own_token(self: Pin<&mut Self>, poll_context: &PollContext<'_>) {
-        if T::IS_OWNED && self.core.spec.takes_token() && poll_context.is_spawned() {
-            self.make_own_token();
-        }
+    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+        if T::IS_OWNED && self.core.spec.takes_token() { self.make_own_token() } else { None }
     }
 
-    // Not inlined, to keep the poll of other runs small.
+    // Not inlined, to keep the spawn of other runs small.
     #[inline(never)]
-    fn make_own_token(self: Pin<&mut Self>) {
+    fn make_own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
         let this = self.project();
-        if !this.core.owns_token() && !this.core.has_started() {
-            token::replace_with_child(this.token);
-            this.core.mode = RunMode::OwnsToken;
+        if this.core.has_started() {
+            return None;
         }
+        token::replace_with_child(this.token);
+        this.core.mode = RunMode::OwnsToken;
+        Some(token_of(this.token))
     }
 
     /// Marks the token as the run's own: a call of several runs has made the child.

@@ -408,6 +408,10 @@ impl<S: SupervisedFuture> SupervisedFuture for Tuned<S> {
         self.call.renew_token(from, to);
     }
 
+    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+        self.project().call.own_token()
+    }
+
     fn poll_completion(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

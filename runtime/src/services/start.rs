@@ -86,8 +86,8 @@ where
     run.prepare(Prepared { permit: None, longest_grace: None });
     let span = events::task_span(span, record.scope().cuts_spans(), spec.name(), label.as_ref());
     let report = ServiceReporter { state: state.clone(), id, task: task.clone() };
-    let tokio_id = OnWorkers::spawn(Task::new(record.clone(), span, &mut Some(run), report));
-    record.set_id(tokio_id);
+    let spawned = OnWorkers::spawn(Task::new(record.clone(), span, &mut Some(run), report));
+    record.set_id(spawned.id());
     task
 }
 
@@ -157,6 +157,8 @@ impl End {
 }
 
 impl<E: ServiceError> Report<(), E> for ServiceReporter {
+    type Output = ();
+
     fn completed(
         self,
         record: &Arc<TaskRecord>,

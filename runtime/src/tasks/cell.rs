@@ -10,15 +10,17 @@
 //! 2. The end is reported exactly once, even if the task is aborted or its runtime shuts down. A second report would
 //!    remove another task's record; without a report, `join` would hang.
 //! 3. The events of the run and of its end are inside the task's span.
-//! 4. A pending task has stored its waker, and after that has checked whether it was aborted or its scope's cancel
-//!    waker has fired. Otherwise an abort between the check and the store would be lost.
+//! 4. A pending task has stored its waker, and after that has checked whether it was aborted or cancelled or its scope's
+//!    cancel waker has fired. Otherwise an abort between the check and the store would be lost.
+//! 5. Those who wait for the end of a task are woken after it was reported. Otherwise they would find the task in its
+//!    scope. (`tests/spec/behaviour/handle.rs`)
 
 use std::{
     cell::Cell,
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use pin_project_lite::pin_project;
@@ -34,6 +36,7 @@ use crate::{
     context::tree::ScopeNode,
     context::tree::TaskRecord,
     error::{Cancelled, Origin, TaskError},
+    outcome::Outcome,
     panic,
     panic::Caught,
     run::PollContext,
@@ -46,6 +49,9 @@ use crate::{
 
 /// Receives the end of a task, once.
 pub(crate) trait Report<T, E> {
+    /// What the task returns to tokio, and through it to who awaits the task.
+    type Output;
+
     /// The run has ended.
     ///
     /// `token` is the run's token, if the run still has it. `text` is the text of its error, if it failed and the text
@@ -56,11 +62,11 @@ pub(crate) trait Report<T, E> {
         ended: TaskCompletion<T, E>,
         token: Option<CancellationToken>,
         text: Option<Box<str>>,
-    );
+    ) -> Self::Output;
     /// The task was aborted. `error` converts into the error type of the run.
-    fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E);
+    fn aborted(self, record: &Arc<TaskRecord>, error: fn(TaskError) -> E) -> Self::Output;
     /// A poll of the task panicked outside the run's `catch_unwind`: the conversion into the run's error panicked.
-    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught);
+    fn poll_panicked(self, record: &Arc<TaskRecord>, caught: Caught) -> Self::Output;
     /// Wakes the task when the token of its scope fires.
     fn cancel_waker(&self) -> Option<&CancelWaker>;
 }
@@ -96,7 +102,7 @@ pub(crate) fn error_of_abort<E>(
 pin_project! {
     /// The future of a task, spawned on tokio.
     #[project = TaskProjection]
-    pub struct Task<S, R>
+    pub(crate) struct Task<S, R>
     where
         S: SupervisedFuture,
         R: Report<S::Value, S::Error>,
@@ -134,16 +140,17 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Task<S, R> {
     #[inline]
     fn parts(self: Pin<&mut Self>) -> (&mut TaskCell, BorrowedTask<'_, S, R>) {
         let TaskProjection { cell, run, report } = self.project();
-        (cell, BorrowedTask { run, report, ended: None, note: Cell::new(None) })
+        (cell, BorrowedTask { run, report, ended: None, note: Cell::new(None), output: None })
     }
 }
 
 impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> Future for Task<S, R> {
-    type Output = ();
+    type Output = R::Output;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
         let (cell, mut task) = self.parts();
-        cell.poll(&mut task, cx)
+        ready!(cell.poll(&mut task, cx));
+        Poll::Ready(task.output.take().expect("a task is polled until its end was reported"))
     }
 }
 
@@ -153,12 +160,15 @@ pub(crate) trait DynTask {
     fn is_live(&self) -> bool;
     /// Wakes the task when the token of its scope fires.
     fn cancel_waker(&self) -> Option<&CancelWaker>;
-    /// Polls the run. Returns whether it has ended. `now` is the start of the poll.
-    fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool;
+    /// Gives the run a token of its own before its first poll, if its body takes the token. Returns that token.
+    fn own_token(&mut self) -> Option<&CancellationToken>;
+    /// Polls the run. Returns whether it has ended. `now` is the start of the poll, `cancelled` whether a handle has
+    /// cancelled the task.
+    fn poll(&mut self, cx: &mut Context<'_>, now: Ticks, cancelled: bool) -> bool;
     /// Drops the run, inside the task.
     fn drop_run(&mut self);
-    /// Drops the ended run, and reports its end.
-    fn on_completed(&mut self, record: &Arc<TaskRecord>);
+    /// Drops the ended run, and reports its end. Returns its outcome.
+    fn on_completed(&mut self, record: &Arc<TaskRecord>) -> Outcome;
     /// Reports that the task was dropped before its run ended.
     fn on_aborted(&mut self, record: &Arc<TaskRecord>);
     /// Reports that a poll panicked outside the run's `catch_unwind`.
@@ -166,12 +176,14 @@ pub(crate) trait DynTask {
 }
 
 /// The fields of a task, borrowed for one poll or for its drop.
-struct BorrowedTask<'a, S: SupervisedFuture, R> {
+struct BorrowedTask<'a, S: SupervisedFuture, R: Report<S::Value, S::Error>> {
     run: Pin<&'a mut Option<S>>,
     report: &'a mut Option<R>,
     ended: Option<TaskCompletion<S::Value, S::Error>>,
     /// The note of the error.
     note: Cell<Option<ErrorNote>>,
+    /// Set once the end is reported.
+    output: Option<R::Output>,
 }
 
 impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTask<'_, S, R> {
@@ -183,10 +195,19 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
         self.report.as_ref().and_then(Report::cancel_waker)
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool {
+    fn own_token(&mut self) -> Option<&CancellationToken> {
+        self.run.as_mut().as_pin_mut()?.own_token()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, now: Ticks, cancelled: bool) -> bool {
         let cancel_waker = self.report.as_ref().and_then(Report::cancel_waker);
         let run = self.run.as_mut().as_pin_mut().expect("a task is polled until it has ended");
-        let poll_context = PollContext { cancel_waker, now: Some(now), note: Some(&self.note) };
+        let poll_context = PollContext {
+            cancel_waker,
+            now: Some(now),
+            note: Some(&self.note),
+            is_cancelled: cancelled,
+        };
         let Poll::Ready(ended) = run.poll_completion(cx, poll_context) else { return false };
         self.ended = Some(ended);
         true
@@ -196,24 +217,27 @@ impl<S: SupervisedFuture, R: Report<S::Value, S::Error>> DynTask for BorrowedTas
         self.run.set(None);
     }
 
-    fn on_completed(&mut self, record: &Arc<TaskRecord>) {
+    fn on_completed(&mut self, record: &Arc<TaskRecord>) -> Outcome {
         let token = self.run.as_mut().as_pin_mut().and_then(S::take_back_token);
         self.run.set(None);
-        if let (Some(report), Some(ended)) = (self.report.take(), self.ended.take()) {
-            let note = if ended.result.is_err() { self.note.take() } else { None };
-            report.completed(record, ended, token, note.and_then(ErrorNote::into_text));
-        }
+        let report = self.report.take().expect("a task ends once");
+        let ended = self.ended.take().expect("a run that has ended has a result");
+        let outcome = ended.outcome;
+        let note = if ended.result.is_err() { self.note.take() } else { None };
+        let text = note.and_then(ErrorNote::into_text);
+        self.output = Some(report.completed(record, ended, token, text));
+        outcome
     }
 
     fn on_aborted(&mut self, record: &Arc<TaskRecord>) {
         if let Some(report) = self.report.take() {
-            report.aborted(record, S::error);
+            self.output = Some(report.aborted(record, S::error));
         }
     }
 
     fn on_poll_panicked(&mut self, record: &Arc<TaskRecord>, caught: Caught) {
         if let Some(report) = self.report.take() {
-            report.poll_panicked(record, caught);
+            self.output = Some(report.poll_panicked(record, caught));
         }
     }
 }
@@ -238,6 +262,7 @@ fn poll_panicked(record: &mut Option<Arc<TaskRecord>>, task: &mut dyn DynTask, c
     let record = record_of(record);
     record.clear_waker();
     task.on_poll_panicked(record, caught);
+    record.set_ended(Outcome::Panicked);
 }
 
 /// Counts and times one poll, with the task as the current one.
@@ -282,13 +307,21 @@ impl TaskCell {
 
     /// Polls the task, and reports its end.
     pub(crate) fn poll(&mut self, task: &mut dyn DynTask, cx: &mut Context<'_>) -> Poll<()> {
-        if self.record().is_aborted() {
+        let requests = self.record().control().requests();
+        if requests.is_aborted() {
             self.abort(task);
             return Poll::Ready(());
         }
+        let cancelled = requests.is_cancelled();
+        // Its first poll: it keeps its waker as soon as it is pending.
+        if !self.has_waker && self.record().spec().takes_token() {
+            if let Some(token) = task.own_token() {
+                self.record().set_token(token);
+            }
+        }
         let _inside = self.span.as_ref().map(|span| span.enter());
         let polled = in_poll(&mut self.record, self.span.as_deref(), |now| {
-            panic::catch_escaped(|| task.poll(cx, now))
+            panic::catch_escaped(|| task.poll(cx, now, cancelled))
         });
         let has_ended = match polled {
             Ok(has_ended) => has_ended,
@@ -303,12 +336,15 @@ impl TaskCell {
             if self.has_waker {
                 record.clear_waker();
             }
-            task.on_completed(record);
+            let outcome = task.on_completed(record);
+            record.set_ended(outcome);
             return Poll::Ready(());
         }
         if !std::mem::replace(&mut self.has_waker, true) {
             record.set_waker(cx.waker());
-            if record.is_aborted() || task.cancel_waker().is_some_and(CancelWaker::fired) {
+            if !record.control().requests().is_empty()
+                || task.cancel_waker().is_some_and(CancelWaker::fired)
+            {
                 cx.waker().wake_by_ref();
             }
         }
@@ -325,5 +361,6 @@ impl TaskCell {
         let record = record_of(&self.record);
         record.clear_waker();
         task.on_aborted(record);
+        record.set_dropped();
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod blocking;
 pub(crate) mod body_task;
 pub(crate) mod cell;
 pub(crate) mod failure;
+pub(crate) mod handle;
 pub(crate) mod name;
 pub(crate) mod refused;
 pub(crate) mod reorder_buffer;

@@ -6,6 +6,7 @@
 //!    `in_order`; only results of later items wait in `ahead`. Otherwise the buffer would grow with the input, not with
 //!    the longest run of early results: `results_in_order_are_not_buffered`.
 //! 2. Zero-sized values are only counted: `zero_sized_values_need_no_memory`.
+//! 3. A place that is skipped costs nothing once the places before it are taken: `skipped_places_need_no_memory`.
 
 use std::{collections::VecDeque, iter};
 
@@ -13,7 +14,15 @@ pub(crate) struct ReorderBuffer<T> {
     /// The number of reserved places.
     reserved: usize,
     in_order: Vec<T>,
-    ahead: VecDeque<Option<T>>,
+    /// How many places before `ahead` have no result.
+    skipped: usize,
+    ahead: VecDeque<Place<T>>,
+}
+
+enum Place<T> {
+    Empty,
+    Skipped,
+    Result(T),
 }
 
 /// The place of an item's result.
@@ -25,7 +34,7 @@ impl<T> ReorderBuffer<T> {
     const MAX_SPARE: usize = 1_024;
 
     pub(crate) const fn new() -> Self {
-        Self { reserved: 0, in_order: Vec::new(), ahead: VecDeque::new() }
+        Self { reserved: 0, in_order: Vec::new(), skipped: 0, ahead: VecDeque::new() }
     }
 
     /// Returns the number of reserved places.
@@ -43,26 +52,46 @@ impl<T> ReorderBuffer<T> {
     #[inline]
     pub(crate) fn put(&mut self, index: Index, result: T) {
         // Zero-sized values are all alike. In `ahead` each would cost a byte for as long as a slow item runs.
-        if size_of::<T>() == 0 || (index.0 == self.in_order.len() && self.ahead.is_empty()) {
+        if size_of::<T>() == 0 || (self.is_next(index) && self.ahead.is_empty()) {
             self.in_order.push(result);
         } else {
-            self.put_ahead(index, result);
+            self.put_ahead(index, Place::Result(result));
         }
     }
 
-    fn put_ahead(&mut self, Index(index): Index, result: T) {
-        let at = index - self.in_order.len();
+    /// Marks a place that gets no result.
+    pub(crate) fn skip(&mut self, index: Index) {
+        // The places of zero-sized values are not distinguished.
+        if size_of::<T>() == 0 {
+            return;
+        }
+        if self.is_next(index) && self.ahead.is_empty() {
+            self.skipped += 1;
+        } else {
+            self.put_ahead(index, Place::Skipped);
+        }
+    }
+
+    fn is_next(&self, Index(index): Index) -> bool {
+        index == self.in_order.len() + self.skipped
+    }
+
+    fn put_ahead(&mut self, Index(index): Index, result: Place<T>) {
+        let at = index - self.in_order.len() - self.skipped;
         match self.ahead.get_mut(at) {
-            Some(place) => *place = Some(result),
+            Some(place) => *place = result,
             None => {
                 let missing = at - self.ahead.len();
-                self.ahead.extend(iter::repeat_with(|| None).take(missing));
-                self.ahead.push_back(Some(result));
+                self.ahead.extend(iter::repeat_with(|| Place::Empty).take(missing));
+                self.ahead.push_back(result);
             }
         }
         if at == 0 {
-            while let Some(Some(_)) = self.ahead.front() {
-                self.in_order.extend(self.ahead.pop_front().flatten());
+            while let Some(Place::Result(_) | Place::Skipped) = self.ahead.front() {
+                match self.ahead.pop_front() {
+                    Some(Place::Result(result)) => self.in_order.push(result),
+                    _ => self.skipped += 1,
+                }
             }
             if self.ahead.is_empty() && self.ahead.capacity() > Self::MAX_SPARE {
                 self.ahead = VecDeque::new();
@@ -73,7 +102,10 @@ impl<T> ReorderBuffer<T> {
     /// Takes the stored results, in the order of their places.
     pub(crate) fn take(&mut self) -> Vec<T> {
         let mut all = std::mem::take(&mut self.in_order);
-        all.extend(std::mem::take(&mut self.ahead).into_iter().flatten());
+        all.extend(std::mem::take(&mut self.ahead).into_iter().filter_map(|place| match place {
+            Place::Result(result) => Some(result),
+            Place::Empty | Place::Skipped => None,
+        }));
         all
     }
 }

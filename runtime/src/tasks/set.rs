@@ -80,7 +80,7 @@ pub(crate) struct Spares {
 }
 
 /// The maximum number of spares of each kind: enough for the tasks that usually end at the same time.
-const MOST_SPARES: usize = 32;
+const MOST_SPARES: usize = 128;
 
 impl<S, X> TaskSet<S, X> {
     pub(crate) fn new(token: CancellationToken, scope: Arc<ScopeNode>, owner: S) -> Self {

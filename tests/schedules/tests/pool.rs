@@ -34,7 +34,7 @@ async fn feed(pool: Pool, seen: Arc<Seen>, accepted: Arc<AtomicUsize>) {
         let taken = match below(4) {
             0 => pool.spawn(|token| task(token, number, what, seen)).await.is_ok(),
             1 => match pool.try_spawn(|token| task(token, number, what, seen)) {
-                Ok(()) => true,
+                Ok(_) => true,
                 Err(TrySpawnError::Full | TrySpawnError::Closed) => false,
                 Err(error) => panic!("{error}"),
             },

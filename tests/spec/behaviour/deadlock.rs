@@ -246,7 +246,7 @@ async fn a_pool_spawn_that_needs_its_spawners_permit_is_refused() {
 
     type Spawned = Pin<Box<dyn Future<Output = Result<(), SpawnError>> + Send>>;
     fn spawn_again() -> Spawned {
-        Box::pin(async { Pool::new(4).spawn(|token| into_a_pool(token, None)).await })
+        Box::pin(async { Pool::new(4).spawn(|token| into_a_pool(token, None)).await.map(drop) })
     }
 
     let run = into_a_pool(CancellationToken::new(), Some(spawn_again));

@@ -177,7 +177,10 @@ async fn a_dropped_drain_leaves_the_pool_closed_and_its_work_running() {
     let mut drain = Box::pin(pool.drain(10 * SECOND));
     assert!(poll_once(drain.as_mut()).is_pending());
     drop(drain);
-    assert_eq!(pool.try_spawn(|token| gated(token, gate.clone())), Err(TrySpawnError::Closed));
+    assert_eq!(
+        pool.try_spawn(|token| gated(token, gate.clone())).map(drop),
+        Err(TrySpawnError::Closed)
+    );
     assert_eq!(pool.len(), 1);
     keeper.open(1);
     in_time(pool.drain(10 * SECOND)).await.unwrap();

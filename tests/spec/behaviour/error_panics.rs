@@ -120,7 +120,7 @@ async fn an_error_of_a_spawn_after_the_join_panics_nowhere() {
     let group = Group::<u32, Never>::new(&CancellationToken::new());
     let handle = group.handle();
     assert!(group.join().await.unwrap().is_empty());
-    assert_eq!(handle.spawn(|token| never(token, 0)).await, Err(SpawnError::Joined));
+    assert_eq!(handle.spawn(|token| never(token, 0)).await.map(drop), Err(SpawnError::Joined));
 
     let group = Group::<u32, Never>::new(&CancellationToken::new());
     let handle = group.handle();
@@ -191,7 +191,7 @@ async fn an_error_of_an_unpolled_spawn_panics_in_the_join() {
     token.cancel();
     join_panics(group).await;
     // The panic of the conversion does not prevent the join from closing the group.
-    assert_eq!(spawn.await, Err(SpawnError::Joined));
+    assert_eq!(spawn.await.map(drop), Err(SpawnError::Joined));
     alone.cancel();
     assert_eq!(first.await.unwrap().unwrap(), 1);
 }

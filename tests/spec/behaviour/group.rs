@@ -207,7 +207,7 @@ async fn a_handle_spawns_nothing_after_the_join() {
     let handle = group.handle();
     in_time(group.spawn(late)).await;
     in_time(group.join()).await.unwrap();
-    assert_eq!(in_time(handle.spawn(late)).await, Err(SpawnError::Joined));
+    assert_eq!(in_time(handle.spawn(late)).await.map(drop), Err(SpawnError::Joined));
     assert_eq!(stats_of("group: late").started, 1);
 }
 

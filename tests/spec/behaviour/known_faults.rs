@@ -56,7 +56,7 @@ mod a_full_pool_blocks_until_the_client_gives_up {
         let (gate, mut keeper) = gate();
         let pool = Pool::new(2);
         let handler = async || match pool.try_spawn(|token| slow(token, gate.clone())) {
-            Ok(()) => 202,
+            Ok(_) => 202,
             Err(TrySpawnError::Full) => 503,
             Err(_) => 500,
         };

@@ -57,11 +57,14 @@ async fn a_full_pool_refuses_without_calling_the_closure() {
         called = true;
         gated(token, gate.clone())
     });
-    assert_eq!(refused, Err(TrySpawnError::Full));
+    assert_eq!(refused.map(drop), Err(TrySpawnError::Full));
     assert!(!called);
     keeper.open(1);
     in_time(pool.drain(SECOND)).await.unwrap();
-    assert_eq!(pool.try_spawn(|token| gated(token, gate.clone())), Err(TrySpawnError::Closed));
+    assert_eq!(
+        pool.try_spawn(|token| gated(token, gate.clone())).map(drop),
+        Err(TrySpawnError::Closed)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,8 +86,14 @@ async fn try_spawn_reports_full_for_a_full_function() {
     pool.try_spawn(|token| rejects(token, gate.clone())).unwrap();
     keeper.started(2).await;
     for _ in 0..3 {
-        assert_eq!(pool.try_spawn(|token| waits(token, gate.clone())), Err(TrySpawnError::Full));
-        assert_eq!(pool.try_spawn(|token| rejects(token, gate.clone())), Err(TrySpawnError::Full));
+        assert_eq!(
+            pool.try_spawn(|token| waits(token, gate.clone())).map(drop),
+            Err(TrySpawnError::Full)
+        );
+        assert_eq!(
+            pool.try_spawn(|token| rejects(token, gate.clone())).map(drop),
+            Err(TrySpawnError::Full)
+        );
     }
     assert_eq!(pool.len(), 2, "the refused spawn took no slot");
     keeper.open(2);
@@ -149,7 +158,7 @@ async fn a_dropped_reserved_slot_is_free_again() {
     let slot = pool.reserve().await.unwrap();
     let (gate, keeper) = gate();
     let refused = pool.try_spawn(|token| gated(token, gate.clone()));
-    assert_eq!(refused, Err(TrySpawnError::Full));
+    assert_eq!(refused.map(drop), Err(TrySpawnError::Full));
     assert_eq!(pool.len(), 0, "a reserved slot is no task yet");
     drop(slot);
     pool.try_spawn(|token| gated(token, gate)).unwrap();
@@ -277,7 +286,7 @@ async fn a_pool_closed_by_the_closure_still_accepts_its_task() {
         assert!(poll_once(closing.drain(SECOND)).is_pending());
         gated(token, gate)
     });
-    assert_eq!(accepted, Ok(()));
+    assert_eq!(accepted.map(drop), Ok(()));
     keeper.started(1).await;
     keeper.open(1);
     in_time(pool.drain(SECOND)).await.unwrap();

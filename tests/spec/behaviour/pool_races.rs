@@ -99,8 +99,8 @@ async fn resizing_under_load_loses_no_slot_and_no_permit() {
                         }
                     }
                     2 if n % 3 == 0 => drop(pool.reserve().await.unwrap()),
-                    2 => pool.reserve().await.unwrap().spawn(counted),
-                    _ => pool.spawn(counted).await.unwrap(),
+                    2 => drop(pool.reserve().await.unwrap().spawn(counted)),
+                    _ => drop(pool.spawn(counted).await.unwrap()),
                 }
             }
         });
@@ -225,7 +225,10 @@ fn two_runtimes_share_a_pool_and_its_limit() {
     let pool = Pool::new(2);
     first.block_on(pool.spawn(never)).unwrap();
     second.block_on(pool.spawn(never)).unwrap();
-    assert_eq!(second.block_on(async { pool.try_spawn(never) }), Err(TrySpawnError::Full));
+    assert_eq!(
+        second.block_on(async { pool.try_spawn(never) }).map(drop),
+        Err(TrySpawnError::Full)
+    );
     drop(first);
     assert_eq!(pool.len(), 1);
     second.block_on(async {
@@ -274,7 +277,7 @@ async fn a_group_that_outlives_its_maker_may_wait_for_the_makers_pool() {
     #[supervised(name = "races: visitor")]
     async fn visitor(pool: Pool, gate: Gate) -> Result<(), TaskError> {
         let spawned = pool.spawn(|token| holder(token, gate)).await;
-        spawned.map_err(|error| match error {
+        spawned.map(drop).map_err(|error| match error {
             SpawnError::Rejected(rejected) => TaskError::Rejected(rejected),
             error => panic!("{error}"),
         })

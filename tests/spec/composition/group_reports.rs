@@ -158,8 +158,8 @@ async fn a_handle_returns_why_nothing_was_spawned() {
     let handle = group.handle();
     handle.spawn(|token| store(token, 0)).await.unwrap();
     assert_eq!(group.join().await.unwrap(), [0]);
-    assert_eq!(handle.spawn(|token| store(token, 0)).await, Err(SpawnError::Joined));
-    assert_eq!(handle.spawn_blocking("late", |_| Ok(1)).await, Err(SpawnError::Joined));
+    assert_eq!(handle.spawn(|token| store(token, 0)).await.map(drop), Err(SpawnError::Joined));
+    assert_eq!(handle.spawn_blocking("late", |_| Ok(1)).await.map(drop), Err(SpawnError::Joined));
 
     let group: Group<u32, Failure> = Group::new(&CancellationToken::new());
     let handle = group.handle();

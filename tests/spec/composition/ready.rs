@@ -19,8 +19,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_supervised::{
-    CancellationToken, Group, GroupHandle, LeakCheck, Outcome, Pool, Services, TaskError, map,
-    shield, supervised, within,
+    CancellationToken, Group, GroupHandle, LeakCheck, Outcome, Pool, Services, Supervised,
+    TaskError, map, shield, supervised, within,
 };
 
 use testkit::finishes;
@@ -61,6 +61,14 @@ async fn quick() -> Result<(), TaskError> {
 #[supervised(restart = "on-failure")]
 async fn restarting() -> Result<(), TaskError> {
     Ok(())
+}
+
+/// The closure of a spawn that panics.
+fn unmade(token: CancellationToken) -> Supervised<impl Future<Output = Result<(), TaskError>>> {
+    if !token.is_cancelled() {
+        std::panic::resume_unwind(Box::new("no run is made"));
+    }
+    quick(token)
 }
 
 type Tasks = Group<(), TaskError>;
@@ -232,6 +240,19 @@ fn rows() -> Vec<Row> {
             let work = |_: CancellationToken| Ok::<_, TaskError>(());
             _ = pool.spawn_blocking("ready: pool", work).await.unwrap_err();
         }),
+        row("PoolTask", pool, |pool| async move {
+            pool.try_spawn(quick).unwrap().await.unwrap();
+        }),
+        row("PoolTask (not spawned)", pool, |pool| async move {
+            _ = pool.try_spawn(unmade).unwrap().await.unwrap_err();
+        }),
+        row(
+            "TaskHandle::ended",
+            || pool().try_spawn(quick).unwrap().handle(),
+            |handle| async move {
+                _ = handle.ended().await;
+            },
+        ),
         row("Pool::reserve", pool, |pool| async move { drop(pool.reserve().await.unwrap()) }),
         row("Pool::reserve (closed)", closed, |pool| async move {
             drop(pool.reserve().await.unwrap_err());

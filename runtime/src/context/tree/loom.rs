@@ -7,6 +7,7 @@ use crate::{
     context::tree::ScopeNode,
     function::Policy,
     function::loom::spec as model_spec,
+    outcome::Outcome,
     sync::{join, model, spawn},
 };
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,45 @@ fn an_abort_wakes_a_task_that_is_about_to_sleep() {
         let aborts = spawn(&record, move |record| record.abort());
         sleep_until(&record, || record.is_aborted(), || record.is_aborted());
         join(aborts);
+    });
+}
+
+/// Invariant 3, for a body that shares its token.
+#[test]
+fn a_cancel_wakes_a_task_that_is_about_to_sleep() {
+    model(None, || {
+        let record = record(&CancellationToken::new());
+        let cancels = spawn(&record, move |record| record.cancel_by_handle());
+        let is_cancelled = || record.control().requests().is_cancelled();
+        sleep_until(&record, is_cancelled, is_cancelled);
+        join(cancels);
+    });
+}
+
+/// Invariant 4.
+#[test]
+fn a_cancel_fires_the_token_of_a_body_that_is_about_to_start() {
+    model(None, || {
+        let token = CancellationToken::new();
+        let record = record(&token);
+        let cancels = spawn(&record, move |record| record.cancel_by_handle());
+        let own = token.child_token();
+        record.set_token(&own);
+        join(cancels);
+        assert!(own.is_cancelled() && !token.is_cancelled());
+    });
+}
+
+/// The token of a task that ends during a cancel is not kept.
+#[test]
+fn a_record_keeps_no_token_after_the_end() {
+    model(None, || {
+        let record = record(&CancellationToken::new());
+        record.set_token(&CancellationToken::new());
+        let cancels = spawn(&record, move |record| record.cancel_by_handle());
+        record.set_ended(Outcome::Ok);
+        join(cancels);
+        assert!(record.links().token.is_none());
     });
 }
 

@@ -164,6 +164,17 @@ impl<M, F: Future, T: AsToken, I> Call<M, F, T, I> {
         self.tuning.as_ref()
     }
 
+    /// Gives a spawned call a child of its token before its first poll, if its body takes the token. Returns the child.
+    pub(crate) fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+        let this = self.project();
+        if !T::IS_OWNED || !this.spec.takes_token() {
+            return None;
+        }
+        *this.token = this.token.child();
+        *this.owns_token = true;
+        Some(this.token.as_token())
+    }
+
     pub(crate) fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
         self.token.renew(from, to);
     }
@@ -242,17 +253,12 @@ where
         value: &mut Poll<F::Output>,
         failed: &mut Failure,
     ) -> StepFlow {
-        let cancel_waker = poll_context.cancel_waker;
-        if T::IS_OWNED && cancel_waker.is_some() && !*self.owns_token && self.spec.takes_token() {
-            *self.token = self.token.child();
-            *self.owns_token = true;
-        }
         if let Some(ticks) = self.ticks {
             ticks.start();
         }
         loop {
             if self.pause.is_some() {
-                if self.poll_fired(cx, cancel_waker) {
+                if self.poll_fired(cx, poll_context) {
                     let ended = self.finish_in_pause(value, failed);
                     return StepFlow::Break(Poll::Ready(ended));
                 }
@@ -296,8 +302,7 @@ where
             drop_quietly(failed.take());
             return StepFlow::Break(Poll::Ready(self.finish_in_pause(value, failed)));
         }
-        let cancel_waker = poll_context.cancel_waker;
-        let Some((next, wait)) = self.next_run(completion.outcome, value, cancel_waker) else {
+        let Some((next, wait)) = self.next_run(completion.outcome, value, poll_context) else {
             self.finish();
             let outcome = completion.outcome;
             put_error_note(poll_context.note, self.spec, outcome, value, failed, *self.verdict);
@@ -355,7 +360,7 @@ where
         &mut self,
         outcome: Outcome,
         value: &Poll<F::Output>,
-        cancel_waker: Option<&CancelWaker>,
+        poll_context: &PollContext<'_>,
     ) -> Option<(NextRun, Duration)> {
         let started = self.started.take();
         let is_tick = self.ticks.is_some() && outcome == Outcome::Ok;
@@ -363,7 +368,8 @@ where
             is_tick || self.spec.restart().is_some_and(|restart| restart.follows(outcome));
         if !follows
             || self.token.as_token().is_cancelled()
-            || cancel_waker.is_some_and(CancelWaker::is_cancelled)
+            || poll_context.is_cancelled
+            || poll_context.cancel_waker.is_some_and(CancelWaker::is_cancelled)
         {
             return None;
         }
@@ -439,10 +445,11 @@ impl<M, F: Future, T: AsToken, I> Projected<'_, M, F, T, I> {
     }
 
     /// Whether the token has fired; if not, the task is woken when it does.
-    fn poll_fired(&mut self, cx: &mut Context<'_>, cancel_waker: Option<&CancelWaker>) -> bool {
+    fn poll_fired(&mut self, cx: &mut Context<'_>, poll_context: &PollContext<'_>) -> bool {
         let token = self.token.as_token();
-        watch::fired(token, cancel_waker)
-            .unwrap_or_else(|| watch::poll(self.watch.as_mut(), token, cx))
+        poll_context.is_cancelled
+            || watch::fired(token, poll_context.cancel_waker)
+                .unwrap_or_else(|| watch::poll(self.watch.as_mut(), token, cx))
     }
 
     /// Starts the timer of a pause. Without a timer in its runtime, tokio panics.

@@ -97,6 +97,8 @@ pub trait Runs {
     #[doc(hidden)]
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken);
     #[doc(hidden)]
+    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken>;
+    #[doc(hidden)]
     fn poll_call(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -142,6 +144,10 @@ where
 
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
         Self::renew_token(self, from, to);
+    }
+
+    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+        Self::own_token(self)
     }
 
     #[inline]
@@ -357,6 +363,10 @@ where
 
     fn renew_token(&mut self, from: &CancellationToken, to: &CancellationToken) {
         self.call.renew_token(from, to);
+    }
+
+    fn own_token(self: Pin<&mut Self>) -> Option<&CancellationToken> {
+        self.project().call.own_token()
     }
 
     fn poll_completion(
