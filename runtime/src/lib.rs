@@ -162,6 +162,7 @@ pub use crate::{
     group::{Group, GroupHandle},
     map::{Map, Settled, map},
     pool::Pool,
+    pool::drain::Drained,
     pool::slot::Slot,
     pool::spawn::PoolSpawn,
     tasks::blocking::Blocking,

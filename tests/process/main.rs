@@ -8,6 +8,7 @@
 
 mod cause;
 mod configured;
+mod connections;
 mod events;
 mod hostile;
 mod one_signal;

@@ -17,6 +17,7 @@ use crate::{
     pool::state::{PoolState, SlotKind},
     pool::task::{make_run, spawn_run},
     tasks::admission::{Admission, AdmissionWait, Refusal},
+    tasks::name::task_name,
     tasks::refused::{Closed, LoggedError, SpawnError},
     tasks::spawner::Spawner,
 };
@@ -53,23 +54,27 @@ type SpawnFn<S> = fn(
 pub(crate) enum NotMade {
     /// The closure panicked, which was logged.
     Panicked,
-    Closed,
+    /// The pool was closed already.
+    Closed(Closed),
 }
 
 /// The run is pinned only inside its task.
 impl<S> Unpin for PoolSpawn<'_, S> {}
 
 impl<'a, S: SupervisedFuture> PoolSpawn<'a, S> {
-    pub(crate) fn new(
+    /// `name` is that of a task which has one before its closure is called.
+    pub(crate) fn new<F: FnOnce(CancellationToken) -> S>(
         pool: &'a Arc<PoolState>,
-        task: impl FnOnce(CancellationToken) -> S,
+        name: Option<&'static str>,
+        task: F,
         place: &'static Location<'static>,
         spawn_fn: SpawnFn<S>,
     ) -> Self {
         let (mut run, mut recycled) = (None, None);
         let wait = if pool.is_closed() {
             drop_quietly(task);
-            AdmissionWait::NotMade(NotMade::Closed)
+            let name = name.unwrap_or_else(task_name::<S, F>);
+            AdmissionWait::NotMade(NotMade::Closed(Closed::of_unmade(name)))
         } else {
             match make_run(pool, task, &mut run) {
                 Some((spec, record)) => {
@@ -113,9 +118,12 @@ impl<S> PoolSpawn<'_, S> {
     fn refuse(&mut self, refusal: Refusal<NotMade>) -> Result<(), SpawnError> {
         drop_quietly(self.run.take());
         let (outcome, error) = match refusal {
-            Refusal::Cancelled => (Outcome::Cancelled, Closed.into()),
+            Refusal::Cancelled => {
+                let closed = self.wait.queued_spec().map_or(Closed::NO_TASK, Closed::of);
+                (Outcome::Cancelled, closed.into())
+            }
             Refusal::Deadlock(rejected) => (Outcome::Rejected, rejected.into()),
-            Refusal::NotMade(NotMade::Closed) => return Err(Closed.into()),
+            Refusal::NotMade(NotMade::Closed(closed)) => return Err(closed.into()),
             Refusal::NotMade(NotMade::Panicked) => return Ok(()),
         };
         self.wait.finish(outcome);
@@ -133,9 +141,12 @@ impl<S> Future for PoolSpawn<'_, S> {
                 // The pool may have closed since.
                 Ok(admission) => {
                     let spawned = self.spawn_run(admission);
-                    spawned.inspect_err(|_| self.wait.finish(Outcome::Cancelled))
+                    spawned.inspect_err(|_| {
+                        self.wait.finish(Outcome::Cancelled);
+                        pool.on_refused();
+                    })
                 }
-                Err(refusal) => self.refuse(refusal),
+                Err(refusal) => self.refuse(refusal).inspect_err(|_| pool.on_refused()),
             },
         )
     }

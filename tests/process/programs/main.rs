@@ -4,6 +4,7 @@
 
 mod common;
 mod configured;
+mod connections;
 mod current_thread;
 mod custom_code;
 mod events;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).expect("the test names a main");
     match wanted.split_once(": ").expect("the test names a main and its body").0 {
         "configured" => configured::main(),
+        "connections" => connections::main(),
         "current_thread" => current_thread::main(),
         "custom_code" => custom_code::main(),
         "exit_code" => exit_code::main(),

@@ -30,6 +30,7 @@ mod misuse;
 mod outcome;
 mod panics;
 mod pool;
+mod pool_options;
 mod pool_races;
 mod pool_storm;
 mod restart;
