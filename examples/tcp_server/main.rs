@@ -20,14 +20,14 @@
 //! # After
 //!
 //! [`accept`] reserves a slot of the pool before it accepts, so that a full server leaves clients in the backlog.
-//! Each [`connection`](connection::connection) has main's token: on a signal it finishes its line and closes. `drain`
-//! waits for all of them.
+//! The pool is stopped with main's token: on a signal each [`connection`](connection::connection) finishes its line and
+//! closes. `drain` waits for all of them.
 //!
 //! # The rules that it follows
 //!
 //! * 1, every task has an exit story: a connection ends with its client, after `--idle`, or on a signal.
 //! * 2, registration happens in the parent: the slot is reserved before there is a connection.
-//! * 4, cancellation is threaded through: main's token reaches the listener and each connection.
+//! * 4, cancellation is threaded through: main's token reaches the listener and the pool.
 //! * 5, panics stop at the task boundary: a panic closes one connection.
 //! * 6, groups, not counters and channels: the pool knows the connections.
 //! * 10, concurrency is bounded: `--connections` tasks, 8 KiB for each line.
@@ -59,7 +59,7 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
     let listener = bound.with_context(|| format!("cannot listen on {listen}"))?;
     println!("READY {}", listener.local_addr()?);
 
-    let pool = Pool::new(connections.into());
+    let pool = Pool::new(connections.into()).stop_with(&token).name("connections");
     let accepted = accept(&token, listener, &pool, idle, work).await;
     pool.drain(DRAIN).await?;
     accepted
@@ -74,13 +74,10 @@ async fn accept(
     idle: Duration,
     work: Duration,
 ) -> anyhow::Result<()> {
-    while let Some(slot) = token.run_until_cancelled(pool.reserve()).await {
-        let slot = slot?;
+    while let Ok(slot) = pool.reserve().await {
         match token.run_until_cancelled(listener.accept()).await {
             Some(Ok((stream, _))) => {
-                // Main's token, not the pool's, which fires only near the end of the drain.
-                let stopping = token.clone();
-                slot.spawn(move |_| connection(stopping, stream, idle, work));
+                slot.spawn(move |token| connection(token, stream, idle, work));
             }
             Some(Err(error)) => {
                 tracing::warn!(%error, "cannot accept a connection");

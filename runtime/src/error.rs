@@ -542,9 +542,10 @@ impl Rejected {
         Self { task: task.into(), why: RejectedFor::Deadlock(Box::new(deadlock)) }
     }
 
-    /// The refusal of a spawn into a closed pool, which does not know the function.
-    pub(crate) fn pool_closed() -> Self {
-        Self { task: Origin::from(Self::UNKNOWN), why: RejectedFor::PoolClosed }
+    /// The refusal of a spawn into a closed pool, or of a reservation, which is for no task.
+    pub(crate) fn pool_closed(task: Option<Origin>) -> Self {
+        let task = task.unwrap_or_else(|| Origin::from(Self::UNKNOWN));
+        Self { task, why: RejectedFor::PoolClosed }
     }
 
     /// The refusal of a spawn into a group that was joined, which does not know the function.
@@ -612,7 +613,8 @@ impl fmt::Display for Rejected {
             RejectedFor::Full { limit } => {
                 return write!(f, "{title} was rejected: all {limit} permits are taken");
             }
-            RejectedFor::PoolClosed => return f.write_str(POOL_CLOSED),
+            RejectedFor::PoolClosed if task == Self::UNKNOWN => return f.write_str(POOL_CLOSED),
+            RejectedFor::PoolClosed => return write!(f, "{title} was rejected: {POOL_CLOSED}"),
             RejectedFor::GroupJoined => return f.write_str(GROUP_JOINED),
             RejectedFor::Deadlock(deadlock) => deadlock,
         };

@@ -163,6 +163,7 @@ pub use crate::{
     group::{Group, GroupHandle},
     map::{Map, Settled, map},
     pool::Pool,
+    pool::drain::Drained,
     pool::result::PoolTask,
     pool::slot::Slot,
     pool::spawn::PoolSpawn,

@@ -73,12 +73,12 @@ mod tests {
     fn a_refusal_has_retry_after_and_names_nothing() {
         let refusals = [
             Rejected::full("secret", 7).into_response(),
-            Closed.into_response(),
+            Closed::NO_TASK.into_response(),
             TrySpawnError::Full.into_response(),
             TrySpawnError::Closed.into_response(),
             SpawnError::Rejected(Rejected::deadlock("secret", 7, ["secret"].into(), Scarce::Slot))
                 .into_response(),
-            SpawnError::Closed(Closed).into_response(),
+            SpawnError::Closed(Closed::NO_TASK).into_response(),
             SpawnError::Joined.into_response(),
             SpawnError::Cancelled(Cancelled::new("secret", Cause::Token)).into_response(),
         ];

@@ -8,6 +8,7 @@
 
 mod error_text;
 mod log_level;
+mod pool_stop;
 mod pool_tasks;
 mod services;
 mod spans;

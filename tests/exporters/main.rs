@@ -7,6 +7,7 @@
 mod facade;
 mod otel;
 mod page;
+mod pools;
 mod promtool;
 mod server;
 mod services;
@@ -28,10 +29,10 @@ fn run<F: Future>(future: F) -> F::Output {
         .block_on(async { tokio::time::timeout(WATCHDOG, future).await.expect("it ends in time") })
 }
 
-/// The series of one function, or of one service.
+/// The series of one function, service or pool.
 fn of(name: &str, samples: Samples) -> Samples {
     let is_it = |labels: &BTreeMap<String, String>| {
-        labels.get("task").or_else(|| labels.get("service")).is_some_and(|found| found == name)
+        ["task", "service", "pool"].iter().any(|key| labels.get(*key).is_some_and(|of| of == name))
     };
     samples.into_iter().filter(|((_, labels), _)| is_it(labels)).collect()
 }

@@ -144,7 +144,8 @@ fn run(counters: &Counters, fault: Fault, stage: Stage) {
 fn drain(
     pool: &Pool,
     seconds: u64,
-) -> impl Future<Output = Result<(), tokio_supervised::Unfinished>> + Send + 'static {
+) -> impl Future<Output = Result<tokio_supervised::Drained, tokio_supervised::Unfinished>> + Send + 'static
+{
     let pool = pool.clone();
     async move { pool.drain(Duration::from_secs(seconds)).await }
 }

@@ -9,6 +9,7 @@
 mod blocked;
 mod cause;
 mod configured;
+mod connections;
 mod events;
 mod hostile;
 mod one_signal;

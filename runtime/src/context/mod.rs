@@ -142,6 +142,7 @@ pub(crate) fn set_restarting(error: Option<&str>) {
         if let Some(service) = record.scope().service() {
             service.on_restart(error);
         }
+        record.set_restarting(true);
         record.set_waiting(true);
     });
 }
@@ -161,6 +162,7 @@ pub(crate) fn set_waiting_for_tick() {
 #[cold]
 pub(crate) fn set_restarted() {
     with_own_record(|record| {
+        record.set_restarting(false);
         record.set_waiting(false);
         if let Some(service) = record.scope().service() {
             service.wake_owner();

@@ -74,6 +74,8 @@ struct RecordState {
     started: AtomicBool,
     /// The run has started and has no permit: it waits for one, or for its restart.
     waiting: AtomicBool,
+    /// The last run has failed, and the task waits for its restart.
+    restarting: AtomicBool,
     /// The run was cancelled, by its own token or by that of its scope.
     stopping: AtomicBool,
     /// The run has ended; the task is about to report that.
@@ -356,6 +358,16 @@ impl TaskRecord {
         self.state.waiting.store(now, Ordering::Relaxed);
     }
 
+    /// Sets whether the last run that the task drove has failed, and the next one has not started.
+    pub(crate) fn set_restarting(&self, now: bool) {
+        self.state.restarting.store(now, Ordering::Relaxed);
+    }
+
+    /// Whether the task waits for its restart: no run is live.
+    pub(crate) fn is_restarting(&self) -> bool {
+        self.state.restarting.load(Ordering::Relaxed)
+    }
+
     /// The run that the task drives was cancelled.
     pub(crate) fn set_stopping(&self) {
         self.state.stopping.store(true, Ordering::Relaxed);
@@ -426,6 +438,7 @@ impl RecordState {
             polled_since: AtomicTicks::new(Ticks::NEVER),
             started: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
+            restarting: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             finished: AtomicBool::new(false),
             unfinished: AtomicBool::new(false),
@@ -458,6 +471,8 @@ pub(crate) struct ScopeNode {
     deadline: Option<Instant>,
     /// The shields that a section with a deadline counts.
     shields: Option<Arc<RunShields>>,
+    /// The name that its tasks are listed under.
+    name: Option<&'static str>,
 }
 
 /// The task in which a scope was created. Its name stays available after its end.
@@ -559,13 +574,18 @@ impl ScopeNode {
 
     /// A scope without a parent. Only main's cause applies to it.
     pub(crate) fn root(token: CancellationToken) -> Arc<Self> {
-        Arc::new(Self::within(None, Some(token)))
+        Self::named_root(token, None)
+    }
+
+    /// Like [`root`](Self::root). Its tasks are listed under `name`.
+    pub(crate) fn named_root(token: CancellationToken, name: Option<&'static str>) -> Arc<Self> {
+        Arc::new(Self { name, ..Self::within(None, Some(token)) })
     }
 
     /// Makes the scope of the later tasks of a pool whose token was replaced. It is inside the first one: otherwise a
     /// task that would wait for a slot of the pool that it is in is not detected.
     pub(crate) fn renewed(token: CancellationToken, first: &Arc<Self>) -> Arc<Self> {
-        Arc::new(Self::within(Some(first), Some(token)))
+        Arc::new(Self { name: first.name, ..Self::within(Some(first), Some(token)) })
     }
 
     /// Makes the scope of a section: see [`section_scope`](crate::context::section_scope).
@@ -590,6 +610,7 @@ impl ScopeNode {
             outermost_run: None,
             deadline: None,
             shields: None,
+            name: None,
             service: None,
         }
     }
@@ -607,6 +628,11 @@ impl ScopeNode {
     /// The service whose task it is for.
     pub(crate) fn service(&self) -> Option<&Arc<ServiceNode>> {
         self.service.as_ref()
+    }
+
+    /// The name that its tasks are listed under, if it has one.
+    pub(crate) fn name(&self) -> Option<&'static str> {
+        self.name
     }
 
     /// The scope that it was made in, if that is live.

@@ -129,6 +129,16 @@ impl Limit {
         self.free.load(Ordering::Relaxed) < ONE
     }
 
+    /// The number of waits for a permit. A pair that waits for its other limit alone is none of them.
+    pub(crate) fn waiting(&self) -> usize {
+        let queue = self.queue();
+        if !self.is_full() {
+            return 0;
+        }
+        let pairs = queue.pairs.values().flat_map(BTreeMap::values);
+        queue.alone.len() + pairs.filter(|pair| !pair.holds(self)).count()
+    }
+
     /// A permit that is free now, unless others wait for it.
     #[inline]
     pub(crate) fn try_acquire<L: Borrow<Self>>(this: L) -> Option<Permit<L>> {
@@ -446,6 +456,15 @@ impl Pair {
         match side {
             Side::Slot => self.slots_place,
             Side::Permit => self.permits_place,
+        }
+    }
+
+    /// Whether it has a permit of that limit, whose queue may be locked.
+    fn holds(&self, limit: &Limit) -> bool {
+        match self.state().has {
+            Has::Nothing => false,
+            Has::One(side) => std::ptr::eq(self.limit(side), limit),
+            Has::Both => true,
         }
     }
 

@@ -37,12 +37,12 @@ impl Serialize for Tasks {
     }
 }
 
-/// `{"name", "label", "id", "state", "state_seconds", "age_seconds", "place", "parent", "depth", "service"}`; `label` is
-/// null if the call has none, `state_seconds` if the state has no duration.
+/// `{"name", "label", "id", "state", "state_seconds", "age_seconds", "place", "parent", "depth", "service", "pool"}`;
+/// `label` is null if the call has none, `state_seconds` if the state has no duration, `pool` if its pool has no name.
 impl Serialize for LiveTask {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (state, since) = state(self.state);
-        let mut object = serializer.serialize_struct("LiveTask", 9)?;
+        let mut object = serializer.serialize_struct("LiveTask", 11)?;
         object.serialize_field("name", self.name)?;
         object.serialize_field("label", &self.label())?;
         object.serialize_field("id", &self.id.map(Text))?;
@@ -53,6 +53,7 @@ impl Serialize for LiveTask {
         object.serialize_field("parent", &self.parent)?;
         object.serialize_field("depth", &self.depth)?;
         object.serialize_field("service", &self.service.as_deref())?;
+        object.serialize_field("pool", &self.pool)?;
         object.end()
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! 1. `Ok` means that every task finished by itself: every task that was cancelled, aborted or dropped is added to
 //!    `pool/unfinished.rs` before it is removed from the pool, and each drain returns all of them.
+//!    Only tasks that ended since the token of `stop_with` fired are not.
 //! 2. The pool notes that it cancels before its token fires: no task that ends as cancelled by the drain is missed.
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -29,16 +30,20 @@ use crate::{
     error::UnfinishedScope,
     registry::live::LiveTask,
     registry::unfinished::{Unfinished, UnfinishedReason, UnfinishedTask},
-    registry::{Drain, Draining},
+    registry::{Drain, Draining, PoolUsage},
     telemetry::events,
 };
 
-/// How long before the end of a drain its tasks are cancelled.
-const STOPPING: Duration = Duration::from_secs(5);
-
-/// Returns that time for a grace: half of the grace if it is below 10 s.
-fn stopping(grace: Duration) -> Duration {
-    STOPPING.min(grace / 2)
+/// A drain whose tasks all finished by themselves: what [`Pool::drain`](crate::Pool::drain) returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// The number of tasks that the first drain waited for, including tasks that were spawned with a reserved slot after it
+    /// had started.
+    ///
+    /// All of them have finished: they returned, failed or panicked, or ended since the token of
+    /// [`Pool::stop_with`](crate::Pool::stop_with) fired.
+    pub tasks: usize,
 }
 
 /// The caller of a drain.
@@ -51,17 +56,16 @@ enum Caller {
 }
 
 impl PoolState {
-    pub(crate) async fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
+    pub(crate) async fn drain(&self, grace: Duration) -> Result<Drained, Unfinished> {
         self.drain_for(Caller::User, grace).await
     }
 
-    async fn drain_for(&self, caller: Caller, grace: Duration) -> Result<(), Unfinished> {
+    async fn drain_for(&self, caller: Caller, grace: Duration) -> Result<Drained, Unfinished> {
         let active = ActiveDrain::start(self);
         self.close();
         budget::spent().await;
         let grace = if grace.is_zero() {
-            self.cancel_for_drain();
-            yield_now().await;
+            self.cancel_for_drain().await;
             grace
         } else if self.lock().is_idle() {
             grace
@@ -83,7 +87,7 @@ impl PoolState {
                 Some(left) => grace.min(started.elapsed().saturating_add(left)),
                 None => grace,
             };
-            let wait = if has_cancelled { grace } else { grace - stopping(grace) };
+            let wait = if has_cancelled { grace } else { grace - self.options.stopping(grace) };
             let wait_until_idle = async {
                 match &main {
                     Some(main) => main.before_a_signal(self.wait_until_idle()).await.is_some(),
@@ -99,16 +103,21 @@ impl PoolState {
                 Some(false) => {}
                 None if has_cancelled => return grace,
                 None => {
-                    self.cancel_for_drain();
+                    self.cancel_for_drain().await;
                     has_cancelled = true;
                 }
             }
         }
     }
 
-    fn cancel_for_drain(&self) {
-        self.lock().drains.has_cancelled = true;
+    /// Fires the tokens, and gives the tasks a turn.
+    async fn cancel_for_drain(&self) {
+        // Once the token of `stop_with` has fired, the tasks that end are not cut by the drain.
+        if !self.is_stopped() {
+            self.lock().drains.has_cancelled = true;
+        }
         self.cancel(Cause::Drained);
+        yield_now().await;
     }
 
     pub(crate) async fn wait_until_idle(&self) {
@@ -137,14 +146,12 @@ struct ActiveDrain<'a>(&'a PoolState);
 
 impl<'a> ActiveDrain<'a> {
     fn start(pool: &'a PoolState) -> Self {
-        let drains = &mut pool.lock().drains;
-        drains.active += 1;
-        drains.has_started = true;
+        pool.start_drain();
         Self(pool)
     }
 
     /// Aborts the remaining tasks, then logs and returns the unfinished ones.
-    fn finish(self, caller: Caller, grace: Duration) -> Result<(), Unfinished> {
+    fn finish(self, caller: Caller, grace: Duration) -> Result<Drained, Unfinished> {
         let mut state = self.0.lock();
         let live: Vec<_> = state.live().cloned().collect();
         let not_returned = state.not_finished.not_returned().to_vec();
@@ -170,6 +177,7 @@ impl<'a> ActiveDrain<'a> {
                 (grace, (not_returned.into_iter().chain(live).collect(), 0))
             }
         };
+        let drained = Drained { tasks: drains.tasks };
         let finished = found.len() + more + *reserved == 0;
         let scope = UnfinishedScope::Pool(self.0.place);
         let unfinished = (!finished).then(|| Unfinished::new(grace, found, more, *reserved, scope));
@@ -184,7 +192,7 @@ impl<'a> ActiveDrain<'a> {
         }
         // Only after the log, which may never return: main then still reports these tasks.
         self.0.lock().not_finished.mark_returned(kept);
-        unfinished.map_or(Ok(()), Err)
+        unfinished.map_or(Ok(drained), Err)
     }
 }
 
@@ -204,12 +212,24 @@ impl Drain for PoolState {
     fn drain(self: Arc<Self>, grace: Duration) -> Draining {
         Box::pin(async move {
             // If the last handle was dropped, the tasks were cancelled and aborted then, and that was logged.
-            if self.lock().dropped { Ok(()) } else { self.drain_for(Caller::Main, grace).await }
+            if self.lock().dropped {
+                return Ok(());
+            }
+            self.drain_for(Caller::Main, grace).await.map(|_| ())
         })
     }
 
     fn belongs_to(&self, runtime: runtime::Id) -> bool {
         self.lock().runtime_id == Some(runtime)
+    }
+
+    fn usage(&self) -> Option<(&'static str, PoolUsage)> {
+        let name = self.options.name()?;
+        let state = self.lock();
+        let in_use = state.tasks() + state.reserved;
+        drop(state);
+        let (slots, waiting) = (self.limit.size(), self.limit.waiting());
+        Some((name, PoolUsage { slots, in_use, waiting }))
     }
 
     fn remaining(&self) -> Vec<LiveTask> {

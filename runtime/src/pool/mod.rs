@@ -1,6 +1,7 @@
 //! A bounded set of tasks that may outlive the code that spawned them.
 
 pub(crate) mod drain;
+pub(crate) mod options;
 pub(crate) mod result;
 pub(crate) mod slot;
 pub(crate) mod spawn;
@@ -16,10 +17,13 @@ use crate::{
     error::TaskError,
     function::limit::Limit,
     panic::drop_quietly,
+    registry::pools,
     registry::unfinished::Unfinished,
     run::future::{Supervised, SupervisedFuture},
 };
 use crate::{
+    pool::drain::Drained,
+    pool::options::Options,
     pool::result::PoolTask,
     pool::slot::Slot,
     pool::spawn::{PoolSpawn, spawn_admitted},
@@ -100,7 +104,116 @@ impl Pool {
     #[must_use]
     #[track_caller]
     pub fn new(limit: usize) -> Self {
-        let shared = PoolState::new(limit, Location::caller());
+        let shared = PoolState::new(limit, Location::caller(), Options::default());
+        Self { handle: Arc::new(Handle { shared }) }
+    }
+
+    /// Stops the tasks and closes the pool when `token` fires: for connections, which should finish politely at once.
+    ///
+    /// From then on [`spawn`](Self::spawn), [`reserve`](Self::reserve) and [`try_spawn`](Self::try_spawn) return
+    /// [`Closed`], also if they were waiting. The token of each task fires, and its
+    /// [`Cause`](crate::Cause) is the reason for which `token` was fired. A task that is spawned with a slot reserved
+    /// earlier ends as cancelled, and is logged at `DEBUG`.
+    ///
+    /// [`drain`](Self::drain) then waits for the tasks. A task that ends because `token` fired counts as finished; a task
+    /// that still runs at the end of the drain, or that did not stop within its own `grace` during the drain, does not.
+    ///
+    /// The pool never fires `token`. It spawns no task for this, and a pool that is dropped leaves nothing behind in
+    /// `token`. If `token` has fired already, the pool is closed from the start. A second call replaces the token.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tokio_supervised::{CancellationToken, Pool, TaskError, supervised};
+    ///
+    /// #[supervised]
+    /// async fn connection(token: &CancellationToken) -> Result<(), TaskError> {
+    ///     token.cancelled().await; // finish what is in flight, then return
+    ///     Ok(())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let token = CancellationToken::new();
+    /// let pool = Pool::new(100).stop_with(&token); // main's token
+    /// pool.spawn(connection).await?;
+    /// token.cancel();
+    /// assert!(pool.try_spawn(connection).is_err());
+    /// assert_eq!(pool.drain(Duration::from_secs(10)).await?.tasks, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the pool has other handles, reserved slots or tasks, or was drained.
+    #[must_use]
+    #[track_caller]
+    pub fn stop_with(self, token: &CancellationToken) -> Self {
+        self.configured(|options| options.stop = Some(token.clone()))
+    }
+
+    /// Names the pool in metrics, in the tree of the live tasks, and on the ops page.
+    ///
+    /// The exporters have four series for each name: the gauges `supervised_pool_slots` (the limit),
+    /// `supervised_pool_in_use` (slots of tasks, and reserved ones) and `supervised_pool_waiting` (spawns and reservations
+    /// that wait for a slot), and the counter `supervised_pool_refused_total` (spawns and reservations that were refused:
+    /// the pool was full or closed, or the call would have deadlocked itself). The label is `pool`. A pool without a name has
+    /// no series. [`tasks`](crate::tasks()) shows the tasks of a named pool below it.
+    ///
+    /// The series of pools of one name are summed. They stay when the pools are gone, at zero but for the counter. Each name
+    /// costs four series: choose few, fixed names, and not one for each client. A process keeps the series of 1,024 names;
+    /// pools with later ones have none.
+    ///
+    /// ```
+    /// use tokio_supervised::Pool;
+    ///
+    /// let pool = Pool::new(100).name("saves");
+    /// assert!(format!("{pool:?}").contains("saves"));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the pool has other handles, reserved slots or tasks, or was drained.
+    #[must_use]
+    #[track_caller]
+    pub fn name(self, name: &'static str) -> Self {
+        self.configured(|options| options.name = Some(pools::named(name)))
+    }
+
+    /// How long before the end of a [`drain`](Self::drain) the tokens of its tasks fire. 5 s by default, or half of a
+    /// grace below 10 s.
+    ///
+    /// If it is not shorter than the grace of a drain, the tokens fire at once.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tokio_supervised::Pool;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::new(100).stopping(Duration::from_secs(1));
+    /// pool.drain(Duration::from_secs(20)).await?; // its tasks run undisturbed for 19 s
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the pool has other handles, reserved slots or tasks, or was drained.
+    #[must_use]
+    #[track_caller]
+    pub fn stopping(self, stopping: Duration) -> Self {
+        self.configured(|options| options.stopping = Some(stopping))
+    }
+
+    /// Makes the pool again, with other options.
+    #[track_caller]
+    fn configured(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        let handle = Arc::get_mut(&mut self.handle).filter(|handle| handle.shared.is_unused());
+        let shared = &handle.expect("a `Pool` must be configured before it is used").shared;
+        let mut options = shared.options.clone();
+        change(&mut options);
+        let shared = PoolState::new(shared.limit.size(), shared.place, options);
         Self { handle: Arc::new(Handle { shared }) }
     }
 
@@ -144,7 +257,7 @@ impl Pool {
         S::Error: LoggedError + Send + 'static,
     {
         let spawn_fn = spawn_admitted::<_, OnWorkers>;
-        PoolSpawn::new(&self.handle.shared, task, Location::caller(), spawn_fn)
+        PoolSpawn::new(&self.handle.shared, None, task, Location::caller(), spawn_fn)
     }
 
     /// Like [`spawn`](Self::spawn), for a future that is not `Send`: the task stays on this thread.
@@ -198,7 +311,7 @@ impl Pool {
         S::Error: LoggedError + 'static,
     {
         let spawn_fn = spawn_admitted::<_, OnThisThread>;
-        PoolSpawn::new(&self.handle.shared, task, Location::caller(), spawn_fn)
+        PoolSpawn::new(&self.handle.shared, None, task, Location::caller(), spawn_fn)
     }
 
     /// Like [`spawn`](Self::spawn), for a closure that blocks: it runs on a blocking thread of tokio.
@@ -253,7 +366,8 @@ impl Pool {
     {
         let place = Location::caller();
         let task = |token| blocking(name, place, token, work);
-        PoolSpawn::new(&self.handle.shared, task, place, spawn_admitted::<_, OnBlockingThread>)
+        let spawn_fn = spawn_admitted::<_, OnBlockingThread>;
+        PoolSpawn::new(&self.handle.shared, Some(name), task, place, spawn_fn)
     }
 
     /// Spawns if a slot and a permit are free, without waiting: for a server that answers 503 when it is full.
@@ -281,6 +395,7 @@ impl Pool {
         let pool = &self.handle.shared;
         let refuse = |task: F, error| {
             drop_quietly(task);
+            pool.on_refused();
             Err(error)
         };
         if pool.is_closed() {
@@ -302,6 +417,7 @@ impl Pool {
         let permit = spec.limit_before_run().map(Limit::try_acquire);
         if let Some(None) = permit {
             drop_quietly(run);
+            pool.on_refused();
             return Err(TrySpawnError::Full);
         }
         if permit.is_some() {
@@ -323,31 +439,36 @@ impl Pool {
     pub async fn reserve(&self) -> Result<Slot, SpawnError> {
         budget::spent().await;
         let pool = &self.handle.shared;
-        let slot =
+        let wait =
             pool.closing.run_until_cancelled(admission::reserve(&pool.limit, &pool.tasks.scope));
-        let slot = slot.await.ok_or(Closed)??;
-        pool.reserve()?;
+        let reserved = match wait.await {
+            None => Err(Closed::NO_TASK.into()),
+            Some(Err(rejected)) => Err(rejected.into()),
+            Some(Ok(slot)) => pool.reserve().map(|()| slot).map_err(SpawnError::from),
+        };
+        let slot = reserved.inspect_err(|_| pool.on_refused())?;
         Ok(Slot::new(self.handle.clone(), slot))
     }
 
     /// Closes the pool and waits for its tasks. Cancels and aborts tasks that do not finish in time.
     ///
     /// `grace` is the whole budget. Spawns and reservations that wait end at once, as closed. Tasks run undisturbed
-    /// until 5 s before its end, or until half of a grace below 10 s. Then the pool cancels them by their tokens; at
-    /// the end it aborts the remaining ones. A task's own `grace` can only shorten that. A grace of zero cancels the
-    /// tasks, yields once, then aborts them.
+    /// until 5 s before its end, or until half of a grace below 10 s, or as [`stopping`](Self::stopping) says. Then the
+    /// pool cancels them by their tokens; at the end it aborts the remaining ones. A task's own `grace` can only shorten
+    /// that. A grace of zero cancels the tasks, yields once, then aborts them.
     ///
     /// In the body of [`#[supervised::main]`](macro@crate::supervised::main), once the process has received a signal, a
     /// drain ends 0.5 s before main's grace does, or with half of main's grace if that is below 1 s: the body returns and
     /// reports before the process exits.
     ///
-    /// It may be called again, and more than once at a time: a second drain continues the first, and returns what either
-    /// found. It counts in tokio's time. A task that drains its own pool blocks until it is cancelled.
+    /// It may be called again, and more than once at a time: a second drain continues the first, and returns the same. It
+    /// counts in tokio's time. A task that drains its own pool blocks until it is cancelled.
     ///
     /// # Errors
     ///
     /// [`Unfinished`] unless every task finished by itself. A task that returns its own result after its token has
-    /// fired counts as finished. The error names the tasks that the drain cut short or aborted, that were dropped after
+    /// fired counts as finished. So does a task that waits for its restart, since its last run has ended and its failure
+    /// is in the log, and a task that ends since the token of [`stop_with`](Self::stop_with) fired. The error names the tasks that the drain cut short or aborted, that were dropped after
     /// their own `grace`, that cannot be aborted because they block a thread, and that their runtime dropped earlier.
     /// One `WARN` names up to 64 of them.
     ///
@@ -359,7 +480,7 @@ impl Pool {
     ///
     /// If the future is dropped, the pool stays closed and its tasks continue to run. Call `drain` again to wait for
     /// them.
-    pub async fn drain(&self, grace: Duration) -> Result<(), Unfinished> {
+    pub async fn drain(&self, grace: Duration) -> Result<Drained, Unfinished> {
         self.handle.shared.drain(grace).await
     }
 
@@ -397,8 +518,11 @@ impl Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
-            .field("tasks", &self.len())
+        let mut pool = f.debug_struct("Pool");
+        if let Some(name) = self.handle.shared.options.name() {
+            pool.field("name", &name);
+        }
+        pool.field("tasks", &self.len())
             .field("limit", &self.limit())
             .field("closed", &self.handle.shared.is_closed())
             .finish_non_exhaustive()

@@ -19,6 +19,7 @@ use crate::{
     pool::state::{PoolState, SlotKind},
     pool::task::{PoolReporter, make_run, spawn_run},
     tasks::admission::{Admission, AdmissionWait, Refusal},
+    tasks::name::task_name,
     tasks::refused::{Closed, LoggedError, SpawnError},
     tasks::spawner::Spawner,
 };
@@ -57,7 +58,8 @@ pub(crate) enum NotMade {
     /// The closure panicked, which was logged.
     // Boxed: it is rare, and would make every spawn larger.
     Panicked(Box<TaskError>),
-    Closed,
+    /// The pool was closed already.
+    Closed(Closed),
 }
 
 /// The run is pinned only inside its task.
@@ -67,16 +69,19 @@ impl<'a, T, E, S> PoolSpawn<'a, T, E, S>
 where
     S: SupervisedFuture<Value = T, Error = E>,
 {
-    pub(crate) fn new(
+    /// `name` is that of a task which has one before its closure is called.
+    pub(crate) fn new<F: FnOnce(CancellationToken) -> S>(
         pool: &'a Arc<PoolState>,
-        task: impl FnOnce(CancellationToken) -> S,
+        name: Option<&'static str>,
+        task: F,
         place: &'static Location<'static>,
         spawn_fn: SpawnFn<T, E, S>,
     ) -> Self {
         let (mut run, mut recycled) = (None, None);
         let wait = if pool.is_closed() {
             drop_quietly(task);
-            AdmissionWait::NotMade(NotMade::Closed)
+            let name = name.unwrap_or_else(task_name::<S, F>);
+            AdmissionWait::NotMade(NotMade::Closed(Closed::of_unmade(name)))
         } else {
             match make_run(pool, task, &mut run) {
                 Ok((spec, record)) => {
@@ -120,9 +125,12 @@ impl<T, E, S> PoolSpawn<'_, T, E, S> {
     fn refuse(&mut self, refusal: Refusal<NotMade>) -> Result<PoolTask<T, E>, SpawnError> {
         drop_quietly(self.run.take());
         let (outcome, error) = match refusal {
-            Refusal::Cancelled => (Outcome::Cancelled, Closed.into()),
+            Refusal::Cancelled => {
+                let closed = self.wait.queued_spec().map_or(Closed::NO_TASK, Closed::of);
+                (Outcome::Cancelled, closed.into())
+            }
             Refusal::Deadlock(rejected) => (Outcome::Rejected, rejected.into()),
-            Refusal::NotMade(NotMade::Closed) => return Err(Closed.into()),
+            Refusal::NotMade(NotMade::Closed(closed)) => return Err(closed.into()),
             Refusal::NotMade(NotMade::Panicked(panicked)) => {
                 return Ok(PoolTask::not_spawned(*panicked, self.error));
             }
@@ -142,9 +150,12 @@ impl<T, E, S> Future for PoolSpawn<'_, T, E, S> {
                 // The pool may have closed since.
                 Ok(admission) => {
                     let spawned = self.spawn_run(admission);
-                    spawned.inspect_err(|_| self.wait.finish(Outcome::Cancelled))
+                    spawned.inspect_err(|_| {
+                        self.wait.finish(Outcome::Cancelled);
+                        pool.on_refused();
+                    })
                 }
-                Err(refusal) => self.refuse(refusal),
+                Err(refusal) => self.refuse(refusal).inspect_err(|_| pool.on_refused()),
             },
         )
     }

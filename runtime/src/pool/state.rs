@@ -11,9 +11,12 @@
 //! 5. No user code runs under the lock: closures, futures, errors and wakers are called and dropped after its release.
 //! 6. An abort reaches every listed task, and every task that is registered later.
 //! 7. A task that did not finish is added to `not_finished` before it is removed. Otherwise a drain could return `Ok`.
+//!    A task that ended since the token of `stop_with` fired is none of these.
 //! 8. If code other than the pool fires the token, the token is replaced before the next task is created: later tasks
-//!    are not cancelled by it. After the pool itself has cancelled, its token is not replaced. A task keeps the token,
-//!    scope and cancel waker that it was spawned with.
+//!    are not cancelled by it. After the pool itself, or the token of `stop_with`, has cancelled, its token is not
+//!    replaced. A task keeps the token, scope and cancel waker that it was spawned with.
+//! 9. No token is checked under the lock: the call that fires the token of `stop_with` calls the cancel waker, which
+//!    takes the lock. Otherwise both could wait for each other.
 //!
 //! `pool/state/loom.rs` checks 1, 2, 3, 6, 7 and 8 for every interleaving.
 
@@ -43,6 +46,7 @@ use crate::{
     telemetry::events,
 };
 use crate::{
+    pool::options::Options,
     pool::token::{Renewed, Tokens, same},
     pool::unfinished::{NotFinishedTasks, Unlogged},
     tasks::admission::Slots,
@@ -70,7 +74,8 @@ pub(crate) struct PoolState {
     pub(crate) tasks: TaskSet<Inner>,
     pub(crate) limit: Arc<Limit>,
     pub(crate) slots: Slots,
-    /// Fires when the pool closes, which wakes the waiting spawns.
+    pub(crate) options: Options,
+    /// Fires when the pool closes, also by the token of `stop_with`, which wakes the waiting spawns.
     pub(crate) closing: CancellationToken,
     pub(crate) place: &'static Location<'static>,
     /// Notified when the pool is closed and has no tasks or reserved slots.
@@ -103,6 +108,8 @@ type State<'a> = MutexGuard<'a, Locked<Inner, ()>>;
 pub(crate) struct Drains {
     pub(crate) active: usize,
     pub(crate) has_started: bool,
+    /// The tasks that were live when the first drain started, and those that were spawned with reserved slots since.
+    pub(crate) tasks: usize,
     /// A drain has cancelled the tasks.
     pub(crate) has_cancelled: bool,
     pub(crate) has_completed: bool,
@@ -139,16 +146,21 @@ impl Locked<Inner, ()> {
 }
 
 impl PoolState {
-    pub(crate) fn new(limit: usize, place: &'static Location<'static>) -> Arc<Self> {
+    pub(crate) fn new(
+        limit: usize,
+        place: &'static Location<'static>,
+        options: Options,
+    ) -> Arc<Self> {
         let limit = Arc::new(Limit::new(limit));
-        let token = CancellationToken::new();
-        let scope = ScopeNode::root(token.clone());
+        let token = options.token();
+        let scope = ScopeNode::named_root(token.clone(), options.name());
         let inner = Inner { runtime_id: current_runtime(), ..Inner::default() };
         let pool = Arc::new_cyclic(|weak: &Weak<Self>| Self {
             tasks: TaskSet::new(token, scope, inner),
             slots: Slots::of(limit.clone()),
             limit,
-            closing: CancellationToken::new(),
+            closing: options.token(),
+            options,
             place,
             idle: Notify::new(),
             is_renewed: AtomicBool::new(false),
@@ -176,7 +188,45 @@ impl PoolState {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.is_closed_by_token() || self.lock().closed
+    }
+
+    /// Whether the token of `stop_with` has closed the pool, if it has one. Not called under the lock, which the call
+    /// that fires that token may wait for.
+    #[inline]
+    fn is_closed_by_token(&self) -> bool {
+        self.options.stop.is_some() && self.closing.is_cancelled()
+    }
+
+    /// Whether the token of `stop_with` has fired. Not called under the lock either.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.options.stop.as_ref().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// Whether it has no tasks and no reserved slots, and no result of an earlier use.
+    pub(crate) fn is_unused(&self) -> bool {
+        let state = self.lock();
+        !state.closed && state.is_idle() && state.not_finished.len() == 0
+    }
+
+    /// Counts a spawn or a reservation that was refused.
+    #[cold]
+    pub(crate) fn on_refused(&self) {
+        if let Some(name) = &self.options.name {
+            name.record_refused();
+        }
+    }
+
+    /// Starts a drain: the pool accepts no more tasks.
+    pub(crate) fn start_drain(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let tasks = state.tasks();
+        let drains = &mut state.drains;
+        drains.active += 1;
+        if !std::mem::replace(&mut drains.has_started, true) {
+            drains.tasks = tasks;
+        }
     }
 
     /// Closes the pool: it accepts no more tasks, and waiting spawns end.
@@ -188,9 +238,12 @@ impl PoolState {
 
     /// Counts a reserved slot.
     pub(crate) fn reserve(&self) -> Result<(), Closed> {
+        if self.is_closed_by_token() {
+            return Err(Closed::NO_TASK);
+        }
         let mut state = self.lock();
         if state.closed {
-            return Err(Closed);
+            return Err(Closed::NO_TASK);
         }
         state.reserved += 1;
         state.runtime_id = state.runtime_id.or_else(current_runtime);
@@ -210,11 +263,19 @@ impl PoolState {
         record: &Arc<TaskRecord>,
         slot_kind: SlotKind,
     ) -> Result<Key, Closed> {
+        if slot_kind == SlotKind::New && self.is_closed_by_token() {
+            return Err(Closed::of(record.spec()));
+        }
         let mut state = self.lock();
         match slot_kind {
-            SlotKind::New if state.closed => return Err(Closed),
+            SlotKind::New if state.closed => return Err(Closed::of(record.spec())),
             SlotKind::New => {}
-            SlotKind::Reserved => state.reserved -= 1,
+            SlotKind::Reserved => {
+                state.reserved -= 1;
+                if state.drains.has_started {
+                    state.drains.tasks += 1;
+                }
+            }
         }
         state.runtime_id = state.runtime_id.or_else(current_runtime);
         Ok(state.insert(record, ()))
@@ -384,6 +445,8 @@ impl PoolState {
     }
 
     /// Whether code other than the pool has fired the current token.
+    ///
+    /// The caller has checked [`is_stopped`](Self::is_stopped) before it took the lock.
     fn is_cancelled_by_another(&self, state: &Inner) -> bool {
         let (_, _, cancel_waker) = self.current(&state.tokens.renewed);
         !state.tokens.stopped && cancel_waker.is_some_and(CancelWaker::fired)
@@ -392,6 +455,9 @@ impl PoolState {
     /// Replaces the token if code other than the pool has fired it.
     #[cold]
     pub(crate) fn renew_if_cancelled(&self) {
+        if self.is_stopped() {
+            return;
+        }
         let state = self.lock();
         if !self.is_cancelled_by_another(&state) {
             return;
@@ -399,7 +465,7 @@ impl PoolState {
         let present = state.tokens.renewed.clone();
         drop(state);
         let before = Renewed::before_next(self.current(&present).0, present.as_deref());
-        let token = CancellationToken::new();
+        let token = self.options.token();
         let scope = ScopeNode::renewed(token.clone(), &self.tasks.scope);
         let cancel_waker = CancelWaker::new(&token, &scope, self.weak.clone());
         let fresh = Renewed { cancel_waker, scope, token, before };
@@ -425,7 +491,7 @@ impl PoolState {
     /// Logs once that code other than the pool has fired its token. Called at the close, since the pool has no later
     /// spawn that would log it.
     pub(crate) fn log_if_cancelled(&self) {
-        if !self.may_be_cancelled() {
+        if !self.may_be_cancelled() || self.is_stopped() {
             return;
         }
         let mut state = self.lock();

@@ -45,6 +45,10 @@ pub(crate) struct Unlogged {
 impl NotFinishedTasks {
     /// The lock of the pool is held, here and below.
     pub(crate) fn add(&mut self, record: &Arc<TaskRecord>, why: UnfinishedReason, is_closed: bool) {
+        // The last run of a task that waits for its restart has ended, and its failure is in the log.
+        if record.is_restarting() && why.is_of_pool() {
+            return;
+        }
         // There may be very many of them: adding one does not search the others.
         if !record.mark_unfinished() {
             return;

@@ -38,6 +38,8 @@ pub struct LiveTask {
     pub depth: usize,
     /// The service that it is the task of, with the names of the services around it: `api/cache`.
     pub service: Option<Arc<str>>,
+    /// The name of the pool that it is a task of, if [`Pool::name`](crate::Pool::name) gave it one.
+    pub pool: Option<&'static str>,
     pub(crate) label: Option<Label>,
 }
 
@@ -90,6 +92,7 @@ impl LiveTask {
                 .map(|parent| ParentTask { name: parent.name(), id: parent.id() }),
             depth: 0,
             service: record.scope().service().map(|service| service.path().clone()),
+            pool: record.scope().name(),
             label: record.label(),
         }
     }

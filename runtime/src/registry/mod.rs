@@ -8,6 +8,7 @@ pub(crate) mod age;
 mod cost;
 pub(crate) mod live;
 pub(crate) mod name;
+pub(crate) mod pools;
 pub(crate) mod services;
 pub(crate) mod sharded_list;
 pub(crate) mod slab;
@@ -62,7 +63,7 @@ sync::global! {
     pub(crate) static SCOPES: ShardedList<dyn HasTasks> = ShardedList::new();
 }
 
-/// A pool, as the end of a process needs it.
+/// A pool, as the end of a process and the exporters need it.
 pub(crate) trait Drain: Send + Sync {
     /// Closes the pool, and finishes or aborts its tasks within the grace.
     fn drain(self: Arc<Self>, grace: Duration) -> Draining;
@@ -70,6 +71,18 @@ pub(crate) trait Drain: Send + Sync {
     fn belongs_to(&self, runtime: runtime::Id) -> bool;
     /// Returns the tasks that have not ended, and the tasks that an unfinished drain has aborted.
     fn remaining(&self) -> Vec<LiveTask>;
+    /// Returns its name and its slots, if it has a name.
+    fn usage(&self) -> Option<(&'static str, PoolUsage)>;
+}
+
+/// The slots of one pool.
+#[derive(Clone, Copy)]
+pub(crate) struct PoolUsage {
+    pub(crate) slots: usize,
+    /// The slots of tasks, and the reserved ones.
+    pub(crate) in_use: usize,
+    /// Spawns and reservations that wait for a slot.
+    pub(crate) waiting: usize,
 }
 
 pub(crate) type Draining = Pin<Box<dyn Future<Output = Result<(), Unfinished>> + Send>>;

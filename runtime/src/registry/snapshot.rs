@@ -8,7 +8,8 @@ use crate::{registry::SCOPES, registry::live::LiveTask};
 /// The live tasks, parents before their children: see [`tasks()`](crate::tasks()).
 ///
 /// `Display` draws a tree with a line for each task. Of many alike siblings, it shows the ones that block their worker
-/// and the oldest, and counts the rest.
+/// and the oldest, and counts the rest. The tasks of a pool that has a name follow the other tasks, below a line for the
+/// pool.
 #[derive(Clone, Debug)]
 pub struct Tasks(pub(crate) Vec<LiveTask>);
 
@@ -55,7 +56,8 @@ pub(crate) fn tasks() -> Tasks {
 
 /// Puts each task after its parent, and siblings in the order of their ages.
 ///
-/// A task whose parent has ended counts as a root: its group was moved out of the parent.
+/// A task whose parent has ended counts as a root: its group was moved out of the parent. The tasks of a named pool are
+/// the last roots, one after another.
 pub(crate) fn tree_of(records: &[Arc<TaskRecord>]) -> Tasks {
     let index: HashMap<_, _> = records.iter().map(Arc::as_ptr).zip(0_usize..).collect();
     let mut children = vec![Vec::new(); records.len()];
@@ -73,6 +75,8 @@ pub(crate) fn tree_of(records: &[Arc<TaskRecord>]) -> Tasks {
         siblings.sort_by_key(|at| Reverse(born[*at]));
     };
     youngest_first(&mut roots);
+    // Stable. The tasks of named pools follow all others, pool by pool.
+    roots.sort_by_key(|at| Reverse(records[*at].scope().name()));
     let mut ahead: Vec<_> = roots.into_iter().map(|at| (at, 0)).collect();
     let mut tasks = Vec::with_capacity(records.len());
     while let Some((at, depth)) = ahead.pop() {

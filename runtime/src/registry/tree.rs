@@ -16,8 +16,18 @@ const MOST_INDENTED: usize = 32;
 
 /// One line of the tree.
 pub(crate) enum TreeLine<'a> {
-    Task(&'a LiveTask),
+    /// A named pool, above its tasks.
+    Pool(PoolLine),
+    /// A task, and its depth among the lines.
+    Task(&'a LiveTask, usize),
     More(Alike),
+}
+
+/// A named pool that has tasks, or several pools of one name.
+#[derive(Clone)]
+pub(crate) struct PoolLine {
+    pub(crate) name: &'static str,
+    pub(crate) tasks: usize,
 }
 
 /// Siblings of one name and place that are not drawn, with their descendants.
@@ -36,7 +46,8 @@ pub(crate) struct Alike {
 impl TreeLine<'_> {
     pub(crate) fn depth(&self) -> usize {
         match self {
-            Self::Task(task) => task.depth,
+            Self::Pool(_) => 0,
+            Self::Task(_, depth) => *depth,
             Self::More(alike) => alike.depth,
         }
     }
@@ -51,17 +62,43 @@ pub(crate) fn fold_alike(tasks: &Tasks, most_alike: usize) -> Vec<TreeLine<'_>> 
     let mut lines = Vec::new();
     // The entries that remain to be drawn, the next one last: a task with its descendants, or a line for many.
     let mut ahead = Vec::new();
-    push_siblings(&mut ahead, tasks, &ends, &blocking, 0..tasks.len(), most_alike);
-    while let Some(next) = ahead.pop() {
-        match next {
-            Ahead::Task(at) => {
-                lines.push(TreeLine::Task(&tasks[at]));
-                push_siblings(&mut ahead, tasks, &ends, &blocking, at + 1..ends[at], most_alike);
+    for (pool, range) in pools_of(tasks, &ends) {
+        let indent = usize::from(pool.is_some());
+        lines.extend(pool.map(TreeLine::Pool));
+        push_siblings(&mut ahead, tasks, &ends, &blocking, range, most_alike);
+        while let Some(next) = ahead.pop() {
+            match next {
+                Ahead::Task(at) => {
+                    lines.push(TreeLine::Task(&tasks[at], tasks[at].depth + indent));
+                    let below = at + 1..ends[at];
+                    push_siblings(&mut ahead, tasks, &ends, &blocking, below, most_alike);
+                }
+                Ahead::More(alike) => {
+                    let depth = alike.depth + indent;
+                    lines.push(TreeLine::More(Alike { depth, ..alike }));
+                }
             }
-            Ahead::More(alike) => lines.push(TreeLine::More(alike)),
         }
     }
     lines
+}
+
+/// Returns the parts of the tree: the roots that are in no named pool, and those of each named pool, which are adjacent.
+fn pools_of(tasks: &[LiveTask], ends: &[usize]) -> Vec<(Option<PoolLine>, Range<usize>)> {
+    let mut parts: Vec<(Option<PoolLine>, Range<usize>)> = Vec::new();
+    let mut at = 0;
+    while let Some(task) = tasks.get(at) {
+        let end = ends[at];
+        match parts.last_mut() {
+            Some((pool, range)) if pool.as_ref().map(|pool| pool.name) == task.pool => {
+                pool.iter_mut().for_each(|pool| pool.tasks += 1);
+                range.end = end;
+            }
+            _ => parts.push((task.pool.map(|name| PoolLine { name, tasks: 1 }), at..end)),
+        }
+        at = end;
+    }
+    parts
 }
 
 enum Ahead {
@@ -204,7 +241,11 @@ impl fmt::Display for Tasks {
 
 fn cells(line: &TreeLine<'_>, strokes: &str) -> [String; 4] {
     match line {
-        TreeLine::Task(task) => {
+        TreeLine::Pool(PoolLine { name, tasks }) => {
+            let tasks = format!("{tasks} task{}", if *tasks == 1 { "" } else { "s" });
+            [format!("{} (pool)", Name(name)), tasks, String::new(), String::new()]
+        }
+        TreeLine::Task(task, _) => {
             let LiveTask { name, state, age, spawned_at, .. } = task;
             let mut name = format!("{strokes}{}{}", Name(name), Bracketed(task.label()));
             task.write_id(&mut name).expect("a String takes what is written");
@@ -247,6 +288,7 @@ mod tests {
                 parent: None,
                 depth: *depth,
                 service: None,
+                pool: None,
                 label: None,
             }
         });
@@ -256,7 +298,8 @@ mod tests {
     /// `depth:age` of a task, `depth:count/below/oldest/blocking` of a line for many.
     fn drawn(of: &[(usize, u64)], most_alike: usize) -> Vec<String> {
         let drawn_line = |line: &TreeLine<'_>| match line {
-            TreeLine::Task(task) => format!("{}:{}", task.depth, task.age.as_secs()),
+            TreeLine::Pool(pool) => format!("{}:{}", pool.name, pool.tasks),
+            TreeLine::Task(task, depth) => format!("{depth}:{}", task.age.as_secs()),
             TreeLine::More(Alike { depth, count, below, oldest, blocking, .. }) => {
                 format!("{depth}:{count}/{below}/{}/{blocking}", oldest.as_secs())
             }
@@ -282,6 +325,34 @@ mod tests {
         assert_eq!(drawn(&of, 1), ["0:0", "1:0", "2:5", "0:3/3/9/2"]);
     }
 
+    #[test]
+    fn the_tasks_of_a_named_pool_are_below_it() {
+        let mut of = tasks(&[(0, 9), (0, 8), (1, 7), (0, 6), (0, 5), (0, 4)]);
+        of.0[1].pool = Some("saves");
+        of.0[3..].iter_mut().for_each(|task| task.pool = Some("sends"));
+        let lines = fold_alike(&of, 1);
+        let depths: Vec<_> = lines.iter().map(TreeLine::depth).collect();
+        assert_eq!(depths, [0, 0, 1, 2, 0, 1, 1]);
+        let drawn = of.to_string();
+        let names = drawn.lines().skip(1).map(|line| line.split("  ").next().unwrap_or_default());
+        let names: Vec<_> = names.collect();
+        assert_eq!(
+            names,
+            [
+                "alike",
+                "saves (pool)",
+                "└─ alike",
+                "   └─ alike",
+                "sends (pool)",
+                "├─ alike",
+                "├─ alike",
+                "└─ alike"
+            ]
+        );
+        assert!(drawn.contains("saves (pool)  1 task "), "{drawn}");
+        assert!(drawn.contains("sends (pool)  3 tasks"), "{drawn}");
+    }
+
     fn named(name: &'static str, depth: usize, state: TaskState) -> LiveTask {
         let (age, spawned_at) = (Duration::ZERO, Location::caller());
         LiveTask {
@@ -293,6 +364,7 @@ mod tests {
             parent: None,
             depth,
             service: None,
+            pool: None,
             label: None,
         }
     }

@@ -79,6 +79,11 @@ impl fmt::Display for UnfinishedTask {
 }
 
 impl UnfinishedReason {
+    /// Whether the pool has cancelled or aborted the task.
+    pub(crate) fn is_of_pool(self) -> bool {
+        matches!(self, Self::StillRan | Self::Cancelled | Self::Aborted)
+    }
+
     fn did_not_stop(self) -> bool {
         matches!(self, Self::StillRan | Self::OwnGrace(_))
     }
@@ -325,6 +330,7 @@ mod tests {
             parent: None,
             depth: 0,
             service: None,
+            pool: None,
             label: None,
         };
         UnfinishedTask { task, why }

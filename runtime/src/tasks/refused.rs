@@ -2,12 +2,64 @@
 
 use std::{fmt, io};
 
-use crate::error::{Cancelled, GROUP_JOINED, POOL_CLOSED, Rejected, TaskError};
+use crate::{
+    error::{Cancelled, GROUP_JOINED, Origin, POOL_CLOSED, Rejected, TaskError},
+    function::TaskSpec,
+};
 
-/// The pool is closed: it was drained, or its last handle was dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The pool is closed: it was drained, its last handle was dropped, or the token of
+/// [`Pool::stop_with`](crate::Pool::stop_with) fired.
+#[derive(Clone, Copy)]
 #[non_exhaustive]
-pub struct Closed;
+pub struct Closed {
+    task: Option<RefusedTask>,
+}
+
+/// What is known of a task that was refused.
+#[derive(Clone, Copy)]
+enum RefusedTask {
+    Function(&'static TaskSpec),
+    /// Its closure was not called.
+    Unmade(&'static str),
+}
+
+impl Closed {
+    /// The refusal of a reservation.
+    pub(crate) const NO_TASK: Self = Self { task: None };
+
+    pub(crate) fn of(spec: &'static TaskSpec) -> Self {
+        Self { task: Some(RefusedTask::Function(spec)) }
+    }
+
+    /// The refusal of a task that is named after its closure.
+    pub(crate) fn of_unmade(name: &'static str) -> Self {
+        Self { task: Some(RefusedTask::Unmade(name)) }
+    }
+
+    fn origin(self) -> Option<Origin> {
+        self.task.map(|task| match task {
+            RefusedTask::Function(spec) => Origin::from(spec),
+            RefusedTask::Unmade(name) => Origin::from(name),
+        })
+    }
+}
+
+impl fmt::Debug for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.origin() {
+            None => f.write_str("Closed"),
+            Some(task) => f.debug_tuple("Closed").field(&task).finish(),
+        }
+    }
+}
+
+impl PartialEq for Closed {
+    fn eq(&self, other: &Self) -> bool {
+        self.origin() == other.origin()
+    }
+}
+
+impl Eq for Closed {}
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,14 +96,14 @@ impl From<Rejected> for SpawnError {
     }
 }
 
-/// A closed pool and a joined group reject the task. Their errors do not know its name, and
-/// [`task`](TaskError::task) returns `unknown`.
+/// A closed pool and a joined group reject the task. The error of a reservation and that of a joined group name no
+/// task: [`task`](TaskError::task) returns `unknown`.
 impl From<SpawnError> for TaskError {
     fn from(error: SpawnError) -> Self {
         match error {
             SpawnError::Cancelled(cancelled) => Self::Cancelled(cancelled),
             SpawnError::Rejected(rejected) => Self::Rejected(rejected),
-            SpawnError::Closed(_) => Self::Rejected(Rejected::pool_closed()),
+            SpawnError::Closed(closed) => Self::Rejected(Rejected::pool_closed(closed.origin())),
             SpawnError::Joined => Self::Rejected(Rejected::group_joined()),
         }
     }
@@ -113,7 +165,7 @@ impl fmt::Display for TrySpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("the pool has no free slot, or the function no free permit"),
-            Self::Closed => Closed.fmt(f),
+            Self::Closed => f.write_str(POOL_CLOSED),
         }
     }
 }

@@ -5,6 +5,7 @@
 mod blocked;
 mod common;
 mod configured;
+mod connections;
 mod current_thread;
 mod custom_code;
 mod events;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     match wanted.split_once(": ").expect("the test names a main and its body").0 {
         "blocked" => blocked::main(),
         "configured" => configured::main(),
+        "connections" => connections::main(),
         "current_thread" => current_thread::main(),
         "custom_code" => custom_code::main(),
         "exit_code" => exit_code::main(),

@@ -227,14 +227,16 @@ async fn short(token: CancellationToken) -> anyhow::Result<()> {
 async fn boxed() -> Result<(), Box<dyn std::error::Error>> {
     POOL.spawn(deaf).await?;
     bodies_run(1).await;
-    Ok(POOL.drain(Duration::from_millis(200)).await?)
+    POOL.drain(Duration::from_millis(200)).await?;
+    Ok(())
 }
 
 #[supervised::main(grace = "1s", worker_threads = 2)]
 async fn io() -> std::io::Result<()> {
     POOL.spawn(deaf).await.map_err(std::io::Error::other)?;
     bodies_run(1).await;
-    Ok(POOL.drain(Duration::from_millis(200)).await?)
+    POOL.drain(Duration::from_millis(200)).await?;
+    Ok(())
 }
 
 /// Its chain hides the contained error, and shows only the sources of that.
@@ -257,14 +259,14 @@ impl std::error::Error for Transparent {
 async fn transparent() -> Result<(), Transparent> {
     POOL.spawn(deaf).await.expect("the pool is open");
     bodies_run(1).await;
-    POOL.drain(Duration::from_millis(200)).await.map_err(Transparent)
+    POOL.drain(Duration::from_millis(200)).await.map(drop).map_err(Transparent)
 }
 
 #[supervised::main(grace = "1s", worker_threads = 2)]
 async fn plain() -> Result<(), Unfinished> {
     POOL.spawn(deaf).await.expect("the pool is open");
     bodies_run(1).await;
-    POOL.drain(Duration::from_millis(200)).await
+    POOL.drain(Duration::from_millis(200)).await.map(drop)
 }
 
 #[supervised::main(grace = "40s", flavor = "current_thread")]

@@ -218,7 +218,7 @@ async fn end(
             real.all_refused().await?;
             model.stop();
             match drained {
-                Ok(()) => prop_assert_eq!((model.reserved, live), (0, 0)),
+                Ok(_) => prop_assert_eq!((model.reserved, live), (0, 0)),
                 Err(unfinished) => {
                     prop_assert_eq!(unfinished.cut().len(), live, "each task is cancelled");
                     prop_assert_eq!(unfinished.reserved(), model.reserved);

@@ -25,3 +25,4 @@ mod record;
 mod repeats;
 mod restart;
 mod shield;
+mod stop;

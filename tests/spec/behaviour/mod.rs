@@ -31,6 +31,7 @@ mod misuse;
 mod outcome;
 mod panics;
 mod pool;
+mod pool_options;
 mod pool_races;
 mod pool_storm;
 mod pool_task;

@@ -338,7 +338,10 @@ async fn a_refused_spawn_converts_into_the_error_of_a_function() {
     pool.drain(SECOND).await.unwrap();
     let error = spawns(&token, &pool).await.unwrap_err();
     assert!(matches!(error, TaskError::Rejected(_)));
-    assert_eq!(error.to_string(), "the pool is closed and accepts no more tasks");
+    assert_eq!(
+        error.to_string(),
+        "task `waits` was rejected: the pool is closed and accepts no more tasks"
+    );
     let error = spawns_io(&token, &pool).await.unwrap_err();
     assert_eq!(error.to_string(), "the pool is closed and accepts no more tasks");
 

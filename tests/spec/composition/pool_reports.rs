@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::{Instant, sleep, timeout};
 use tokio_supervised::{
-    CancellationToken, Group, Outcome, Pool, TaskError, Unfinished, stats, supervised,
+    CancellationToken, Drained, Group, Outcome, Pool, TaskError, Unfinished, stats, supervised,
 };
 use tracing::{
     Level, Subscriber,
@@ -42,7 +42,7 @@ async fn stuck(token: &CancellationToken) -> Result<(), TaskError> {
 }
 
 /// A drain that uses its whole grace can be distinguished from a hang only under paused time.
-async fn drain(pool: &Pool, grace: Duration) -> Result<(), Unfinished> {
+async fn drain(pool: &Pool, grace: Duration) -> Result<Drained, Unfinished> {
     timeout(100_000 * SECOND, pool.drain(grace)).await.expect("the drain ends")
 }
 

@@ -3,7 +3,7 @@
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
 
 use crate::observe::exporters::series;
-use crate::observe::exporters::series::{FAMILIES, Family, Kind, SERVICE, Sample, TASK};
+use crate::observe::exporters::series::{FAMILIES, Family, Kind, Others, Sample, TASK};
 
 static METADATA: Metadata<'static> =
     Metadata::new("tokio_supervised", Level::INFO, Some(module_path!()));
@@ -32,7 +32,9 @@ static METADATA: Metadata<'static> =
 /// `supervised_tasks_finished_total{task,outcome}`, `supervised_tasks_running{task}`,
 /// `supervised_tasks_waiting{task}`, `supervised_task_limit{task}`, `supervised_task_restarts_total{task}`,
 /// `supervised_slow_polls_total{task}`.
-/// `supervised_service_up{service}` is 1 for a service that is ready, and 0 also once it has ended.
+/// `supervised_service_up{service}` is 1 for a service that is ready, and 0 also once it has ended. Pools that have a
+/// name have `supervised_pool_slots{pool}`, `supervised_pool_in_use{pool}`, `supervised_pool_waiting{pool}` and
+/// `supervised_pool_refused_total{pool}`.
 /// Counters are set to absolute values (`Counter::absolute`), so a second publisher does no harm.
 ///
 /// # Histograms
@@ -56,14 +58,20 @@ static METADATA: Metadata<'static> =
 pub fn publish_metrics() {
     metrics::with_recorder(|recorder| {
         FAMILIES.iter().for_each(|family| describe(recorder, family));
-        for (service, up) in series::services_up() {
-            // The recorder keeps the last value: a service that has ended is not up.
-            let up = up.unwrap_or(0) as f64;
-            for family in FAMILIES.iter().filter(|family| family.is_of_services()) {
-                let label = Label::new(SERVICE, service.to_string());
+        let others = Others::now();
+        for family in &FAMILIES {
+            family.read_others(&others, |label, value, number| {
+                let label = Label::new(label, value.to_owned());
                 let key = Key::from_parts(name(family, ""), vec![label]);
-                recorder.register_gauge(&key, &METADATA).set(up);
-            }
+                // The recorder keeps the last value: a service that has ended is not up.
+                let number = number.unwrap_or(0.0);
+                match family.metrics() {
+                    [(_, Kind::Counter)] => {
+                        recorder.register_counter(&key, &METADATA).absolute(number as u64);
+                    }
+                    _ => recorder.register_gauge(&key, &METADATA).set(number),
+                }
+            });
         }
         for series in series::all() {
             for family in &FAMILIES {

@@ -3,7 +3,7 @@
 use opentelemetry::{KeyValue, metrics::Meter};
 
 use crate::observe::exporters::series;
-use crate::observe::exporters::series::{FAMILIES, Family, Kind, SERVICE, TASK};
+use crate::observe::exporters::series::{FAMILIES, Family, Kind, Others, TASK};
 
 /// Registers instruments with the meter that report the counters of every supervised function at each collection. Feature
 /// `opentelemetry`.
@@ -27,6 +27,8 @@ use crate::observe::exporters::series::{FAMILIES, Family, Kind, SERVICE, TASK};
 /// | `supervised_task_limit` | `task`, of functions that have one | up-down counter |
 /// | `supervised_task_restarts_total`, `supervised_slow_polls_total` | `task` | counter |
 /// | `supervised_service_up` | `service`, of services that have not ended | up-down counter |
+/// | `supervised_pool_slots`, `supervised_pool_in_use`, `supervised_pool_waiting` | `pool`, of pools that have a name | up-down counter |
+/// | `supervised_pool_refused_total` | `pool` | counter |
 /// | `supervised_task_duration_seconds_bucket`, `supervised_permit_wait_seconds_bucket` | `task`, `le` | counter |
 /// | `…_count`, `…_sum` of both | `task` | counter |
 ///
@@ -41,7 +43,7 @@ use crate::observe::exporters::series::{FAMILIES, Family, Kind, SERVICE, TASK};
 ///
 /// # Cost
 ///
-/// Nothing between collections. Each of the 14 instruments is read on its own, so two of them may be some microseconds
+/// Nothing between collections. Each of the 18 instruments is read on its own, so two of them may be some microseconds
 /// apart; with the SDK a collection takes about 100 microseconds for each name. A bucket instrument has 23 attribute
 /// sets for each name: at 87 names it passes 2,000, beyond which the SDK puts the others into one overflow set, unless
 /// a view raises that instrument's cardinality limit.
@@ -89,12 +91,12 @@ fn register(meter: &Meter, family: &'static Family, suffix: &'static str, kind: 
 
 /// Passes the numbers of one metric to `observe`.
 fn read(family: &Family, suffix: &str, observe: impl Fn(f64, &[KeyValue])) {
-    if family.is_of_services() {
-        for (service, up) in series::services_up() {
-            if let Some(up) = up {
-                observe(up as f64, &[KeyValue::new(SERVICE, service.to_string())]);
+    if family.is_of_others() {
+        family.read_others(&Others::now(), |label, value, number| {
+            if let Some(number) = number {
+                observe(number, &[KeyValue::new(label, value.to_owned())]);
             }
-        }
+        });
         return;
     }
     for series in series::all() {

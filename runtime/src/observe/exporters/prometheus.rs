@@ -21,6 +21,11 @@
 //! | `supervised_permit_wait_seconds{task}` | histogram | the wait for a permit, in real time, of functions that have a `limit` |
 //! | `supervised_service_up{service}` | gauge | 1 if a service of a [`Services`](crate::Services) is ready, 0 while it starts, restarts or stops; none once it has ended |
 //!
+//! | `supervised_pool_slots{pool}` | gauge | the limit of a [`Pool`](crate::Pool) that has a [`name`](crate::Pool::name) |
+//! | `supervised_pool_in_use{pool}` | gauge | its slots that have a task or are reserved |
+//! | `supervised_pool_waiting{pool}` | gauge | spawns and reservations that wait for a slot |
+//! | `supervised_pool_refused_total{pool}` | counter | spawns and reservations that were refused: the pool was full or closed, or the call would have deadlocked itself |
+//!
 //! `task` is the function's `name`. Functions that share a name are added up, their limits too; if one of them has no
 //! limit, running over limit says nothing: give it a name that no other function has.
 //!
@@ -41,7 +46,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::observe::exporters::series;
-use crate::observe::exporters::series::{FAMILIES, Family, Kind, SERVICE, Sample, Series, TASK};
+use crate::observe::exporters::series::{FAMILIES, Family, Kind, Others, Sample, Series, TASK};
 
 /// The `Content-Type` of [`text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -74,23 +79,27 @@ pub fn text() -> String {
 
 pub(crate) fn text_of(all: &[Series]) -> String {
     let mut text = String::new();
+    let others = Others::now();
     for family in &FAMILIES {
-        write_family(&mut text, family, all).expect("writing to a `String` does not fail");
+        write_family(&mut text, family, all, &others).expect("writing to a `String` does not fail");
     }
     text
 }
 
 /// A family without series is left out.
-fn write_family(text: &mut String, family: &Family, all: &[Series]) -> fmt::Result {
+fn write_family(
+    text: &mut String,
+    family: &Family,
+    all: &[Series],
+    others: &Others,
+) -> fmt::Result {
     let Family { name, help, .. } = family;
     let mut lines = String::new();
-    if family.is_of_services() {
-        for (service, up) in series::services_up() {
-            if let Some(up) = up {
-                writeln!(lines, "{name}{{{SERVICE}=\"{}\"}} {up}", Escaped(&service))?;
-            }
+    family.read_others(others, |label, value, number| {
+        if let Some(number) = number {
+            lines.push_str(&format!("{name}{{{label}=\"{}\"}} {number}\n", Escaped(value)));
         }
-    }
+    });
     for series in all {
         let task = Escaped(series.name);
         family.read(series, |Sample { metric: (suffix, _), label, number }| {

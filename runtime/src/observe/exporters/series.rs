@@ -10,8 +10,13 @@
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
-    function::TaskSpec, function::metrics::Totals, function::metrics::histogram::Histogram,
-    outcome::Outcome, registry::services, registry::services::ServiceState,
+    function::TaskSpec,
+    function::metrics::Totals,
+    function::metrics::histogram::Histogram,
+    outcome::Outcome,
+    registry::pools::{PoolStatus, pools},
+    registry::services,
+    registry::services::ServiceState,
 };
 
 /// The label whose value is a function's name.
@@ -19,7 +24,9 @@ pub(crate) const TASK: &str = "task";
 /// The label of [`Values::Outcomes`].
 const OUTCOME: &str = "outcome";
 /// The label whose value is a service's name.
-pub(crate) const SERVICE: &str = "service";
+const SERVICE: &str = "service";
+/// The label whose value is a pool's name.
+const POOL: &str = "pool";
 /// The label of a histogram's buckets: the bound, in seconds.
 const LE: &str = "le";
 
@@ -65,16 +72,42 @@ impl Family {
     pub(crate) fn metrics(&self) -> &'static [(&'static str, Kind)] {
         match self.values {
             Values::Counter(_) | Values::Outcomes => &[("", Kind::Counter)],
-            Values::Gauge(_) | Values::Services => &[("", Kind::Gauge)],
+            Values::Gauge(_) | Values::Services | Values::Pools(Kind::Gauge, _) => {
+                &[("", Kind::Gauge)]
+            }
+            Values::Pools(..) => &[("", Kind::Counter)],
             Values::Seconds(_) => {
                 &[("_bucket", Kind::Counter), ("_sum", Kind::Sum), ("_count", Kind::Counter)]
             }
         }
     }
 
-    /// Whether its numbers are of services: [`services_up`], not [`read`](Self::read), returns them.
-    pub(crate) fn is_of_services(&self) -> bool {
-        matches!(self.values, Values::Services)
+    /// Whether its numbers are those that [`read_others`](Self::read_others) passes on.
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) fn is_of_others(&self) -> bool {
+        matches!(self.values, Values::Services | Values::Pools(..))
+    }
+
+    /// Passes the numbers of services or pools to `report`, if the family has such: the label, its value, the number.
+    /// A service that has ended has none.
+    pub(crate) fn read_others(
+        &self,
+        others: &Others,
+        mut report: impl FnMut(&'static str, &str, Option<f64>),
+    ) {
+        match self.values {
+            Values::Services => {
+                for (service, up) in &others.services {
+                    report(SERVICE, service, up.map(|up| up as f64));
+                }
+            }
+            Values::Pools(_, number) => {
+                for pool in &others.pools {
+                    report(POOL, pool.name, Some(number(pool) as f64));
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Passes each number of a name to `report`.
@@ -97,7 +130,7 @@ impl Family {
                     report(Sample { metric: ("", Kind::Gauge), ..count("", None, value) });
                 }
             }
-            Values::Services => {}
+            Values::Services | Values::Pools(..) => {}
             Values::Seconds(histogram) => {
                 let Some(histogram) = histogram(series) else { return };
                 for (le, counted) in cumulative(histogram) {
@@ -119,18 +152,40 @@ enum Values {
     Outcomes,
     /// A number that rises and falls; `None` if the function has none.
     Gauge(fn(&Series) -> Option<u64>),
-    /// Of each service: whether it is ready. See [`services_up`].
+    /// Of each service: whether it is ready. See [`Others`].
     Services,
+    /// Of each named pool: a counter or a gauge. See [`Others`].
+    Pools(Kind, fn(&PoolStatus) -> u64),
     /// Durations; `None` if the function has none.
     Seconds(fn(&Series) -> Option<&Histogram>),
 }
 
 /// All families, in the order of their names.
-pub(crate) static FAMILIES: [Family; 10] = [
+pub(crate) static FAMILIES: [Family; 14] = [
     Family {
         name: "supervised_permit_wait_seconds",
         help: "How long the runs of a function with a limit waited for their permits.",
         values: Values::Seconds(|series| series.limit.map(|_| &series.totals.permit_waits)),
+    },
+    Family {
+        name: "supervised_pool_in_use",
+        help: "How many slots of a pool have a task or are reserved.",
+        values: Values::Pools(Kind::Gauge, |pool| pool.in_use),
+    },
+    Family {
+        name: "supervised_pool_refused_total",
+        help: "Spawns and reservations that a pool refused: it was full or closed, or they would deadlock.",
+        values: Values::Pools(Kind::Counter, |pool| pool.refused),
+    },
+    Family {
+        name: "supervised_pool_slots",
+        help: "How many tasks of a pool there may be at once.",
+        values: Values::Pools(Kind::Gauge, |pool| pool.slots),
+    },
+    Family {
+        name: "supervised_pool_waiting",
+        help: "Spawns and reservations that wait for a slot of a pool.",
+        values: Values::Pools(Kind::Gauge, |pool| pool.waiting),
     },
     Family {
         name: "supervised_service_up",
@@ -192,9 +247,21 @@ pub(crate) fn all() -> impl Iterator<Item = Series> {
     by_name.into_values()
 }
 
+/// The numbers that are not of functions, read at one moment.
+pub(crate) struct Others {
+    services: BTreeMap<Arc<str>, Option<u64>>,
+    pools: Vec<PoolStatus>,
+}
+
+impl Others {
+    pub(crate) fn now() -> Self {
+        Self { services: services_up(), pools: pools() }
+    }
+}
+
 /// Returns for each service whether it is ready: 1 or 0; `None` once it has ended. Of services of one name, all have to
 /// be ready.
-pub(crate) fn services_up() -> BTreeMap<Arc<str>, Option<u64>> {
+fn services_up() -> BTreeMap<Arc<str>, Option<u64>> {
     let mut services = BTreeMap::new();
     for service in services::services() {
         let up = match service.state {

@@ -17,9 +17,10 @@ use crate::{
     panic::recent::{RecentPanic, recent_panics},
     ready,
     registry::live::{LiveTask, TaskState},
+    registry::pools::{PoolStatus, pools},
     registry::services::{ServiceState, ServiceStatus, is_ready, services},
     registry::snapshot::Tasks,
-    registry::tree::{Alike, TreeLine, fold_alike},
+    registry::tree::{Alike, PoolLine, TreeLine, fold_alike},
 };
 
 /// The shortest pause between two snapshots.
@@ -30,6 +31,7 @@ const MOST_ALIKE: usize = 8;
 const MOST_LINES: usize = 300;
 const MOST_POLLING: usize = 20;
 const MOST_SERVICES: usize = 100;
+const MOST_POOLS: usize = 100;
 const MOST_FUNCTIONS: usize = 100;
 
 pub(crate) struct Document {
@@ -46,6 +48,9 @@ pub(crate) struct Document {
     /// Those that have not ended.
     pub(crate) services: Vec<ServiceStatus>,
     pub(crate) services_left_out: usize,
+    /// The named pools.
+    pub(crate) pools: Vec<PoolStatus>,
+    pub(crate) pools_left_out: usize,
     pub(crate) live: usize,
     /// The tasks that block their worker, the longest first.
     pub(crate) polling: Vec<LiveTask>,
@@ -86,7 +91,9 @@ impl Totals {
 
 /// An owned line of the tree.
 pub(crate) enum PageLine {
-    Task(LiveTask),
+    Pool(PoolLine),
+    /// A task, and its depth among the lines.
+    Task(LiveTask, usize),
     More(Alike),
 }
 
@@ -98,6 +105,7 @@ impl Document {
         let stats = stats();
         let totals = Totals::of(&stats);
         let (services, services_left_out) = live_services();
+        let (pools, pools_left_out) = named_pools();
         let (functions, functions_left_out) = functions(stats);
         let live = tasks.len();
         drop(tasks);
@@ -111,6 +119,8 @@ impl Document {
             stopping: !ready::accepts_work(),
             services,
             services_left_out,
+            pools,
+            pools_left_out,
             live,
             polling,
             polling_left_out,
@@ -134,6 +144,8 @@ impl Document {
             "stopping": self.stopping,
             "services": self.services.iter().map(service_json).collect::<Vec<_>>(),
             "services_left_out": self.services_left_out,
+            "pools": self.pools.iter().map(pool_json).collect::<Vec<_>>(),
+            "pools_left_out": self.pools_left_out,
             "live": self.live,
             "polling": self.polling,
             "polling_left_out": self.polling_left_out,
@@ -170,7 +182,8 @@ fn lines(tasks: &Tasks) -> (Vec<PageLine>, usize, usize) {
     let mut folded = fold_alike(tasks, MOST_ALIKE);
     let left_out = folded.split_off(MOST_LINES.min(folded.len()));
     let tasks_left_out = left_out.iter().map(|line| match line {
-        TreeLine::Task(_) => 1,
+        TreeLine::Pool(_) => 0,
+        TreeLine::Task(..) => 1,
         TreeLine::More(alike) => alike.count + alike.below,
     });
     let tasks_left_out = tasks_left_out.sum();
@@ -193,14 +206,22 @@ fn functions(mut stats: Vec<TaskStats>) -> (Vec<TaskStats>, usize) {
 impl PageLine {
     fn of(line: &TreeLine<'_>) -> Self {
         match line {
-            TreeLine::Task(task) => Self::Task((*task).clone()),
+            TreeLine::Pool(pool) => Self::Pool(pool.clone()),
+            TreeLine::Task(task, depth) => Self::Task((*task).clone(), *depth),
             TreeLine::More(alike) => Self::More(alike.clone()),
         }
     }
 
     fn json(&self) -> Value {
         match self {
-            Self::Task(task) => json!(task),
+            Self::Pool(PoolLine { name, tasks }) => {
+                json!({ "depth": 0, "name": name, "pool_tasks": tasks })
+            }
+            Self::Task(task, depth) => {
+                let mut line = json!(task);
+                line["depth"] = json!(depth);
+                line
+            }
             Self::More(Alike { depth, name, count, below, oldest, blocking }) => json!({
                 "depth": depth,
                 "name": name,
@@ -219,6 +240,20 @@ fn live_services() -> (Vec<ServiceStatus>, usize) {
     let left_out = services.len().saturating_sub(MOST_SERVICES);
     services.truncate(MOST_SERVICES);
     (services, left_out)
+}
+
+fn named_pools() -> (Vec<PoolStatus>, usize) {
+    let mut pools = pools();
+    // The names of pools that are gone stay in the metrics only.
+    pools.retain(|pool| pool.slots > 0);
+    let left_out = pools.len().saturating_sub(MOST_POOLS);
+    pools.truncate(MOST_POOLS);
+    (pools, left_out)
+}
+
+fn pool_json(pool: &PoolStatus) -> Value {
+    let PoolStatus { name, slots, in_use, waiting, refused } = pool;
+    json!({ "name": name, "slots": slots, "in_use": in_use, "waiting": waiting, "refused": refused })
 }
 
 /// With the start of the text of its last failure.
@@ -289,6 +324,7 @@ mod tests {
             parent: None,
             depth,
             service: None,
+            pool: None,
             label: None,
         }
     }

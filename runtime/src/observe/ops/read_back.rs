@@ -148,6 +148,7 @@ fn task(name: &'static str, state: TaskState) -> LiveTask {
         parent,
         depth: 0,
         service: None,
+        pool: None,
         label: None,
     }
 }
@@ -160,7 +161,7 @@ fn document(name: &'static str) -> Document {
     document.process = name.to_owned();
     document.polling = vec![task(name, TaskState::Polling(Duration::ZERO))];
     document.lines = vec![
-        PageLine::Task(task(name, TaskState::Running)),
+        PageLine::Task(task(name, TaskState::Running), 0),
         PageLine::More(Alike {
             depth: 0,
             name,

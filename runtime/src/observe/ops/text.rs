@@ -7,8 +7,14 @@ use crate::{
     observe::ops::message,
 };
 use crate::{
-    observe::stats::TaskStats, outcome::Outcome, registry::age::Age, registry::live::LiveTask,
-    registry::services::ServiceStatus, registry::tree::Alike, tuning::Bracketed,
+    observe::stats::TaskStats,
+    outcome::Outcome,
+    registry::age::Age,
+    registry::live::LiveTask,
+    registry::pools::PoolStatus,
+    registry::services::ServiceStatus,
+    registry::tree::{Alike, PoolLine},
+    tuning::Bracketed,
 };
 
 impl fmt::Display for Document {
@@ -34,10 +40,22 @@ impl fmt::Display for Document {
             }
             left_out(f, self.services_left_out, "services")?;
         }
+        if !self.pools.is_empty() {
+            writeln!(f, "\nPOOLS")?;
+            for PoolStatus { name, slots, in_use, waiting, refused } in &self.pools {
+                write!(f, "  {}: {in_use} of {slots} slots in use", Quoted(name))?;
+                writeln!(f, ", {waiting} waiting, {refused} refused")?;
+            }
+            left_out(f, self.pools_left_out, "pools")?;
+        }
         writeln!(f, "\nLIVE TASKS")?;
         for entry in &self.lines {
             match entry {
-                PageLine::Task(task) => write_task(f, task.depth, task)?,
+                PageLine::Pool(PoolLine { name, tasks }) => {
+                    let plural = if *tasks == 1 { "" } else { "s" };
+                    writeln!(f, "  {} (pool): {tasks} task{plural}", Quoted(name))?;
+                }
+                PageLine::Task(task, depth) => write_task(f, *depth, task)?,
                 PageLine::More(Alike { depth, name, count, below, oldest, blocking }) => {
                     let indent = 2 * depth + 2;
                     write!(f, "{:indent$}… {count} more {}", "", Quoted(name))?;

@@ -13,12 +13,14 @@ use crate::{
     tasks::admission::reserve,
 };
 use crate::{
+    pool::drain::Drained,
+    pool::options::Options,
     pool::state::{PoolState, SlotKind},
     tasks::refused::Closed,
 };
 
 fn pool(limit: usize) -> Arc<PoolState> {
-    PoolState::new(limit, Location::caller())
+    PoolState::new(limit, Location::caller(), Options::default())
 }
 
 fn record(pool: &PoolState) -> Arc<TaskRecord> {
@@ -82,7 +84,7 @@ fn a_drain_waits_for_a_reserved_slot_and_its_task() {
         pool.close();
         block_on(pool.wait_until_idle());
         is_drained.store(true, Ordering::Release);
-        assert_eq!(pool.reserve(), Err(Closed));
+        assert_eq!(pool.reserve(), Err(Closed::NO_TASK));
         join(reserves);
         assert!(pool.lock().is_idle());
     });
@@ -184,8 +186,8 @@ fn a_task_that_a_drain_cancels_is_returned_by_each_drain() {
             pool.finish(key, None);
             is_cut
         });
-        let found = |drained: Result<(), Unfinished>| {
-            drained.map_or_else(|found| found.tasks().len() + found.cut().len(), |()| 0)
+        let found = |drained: Result<Drained, Unfinished>| {
+            drained.map_or_else(|found| found.tasks().len() + found.cut().len(), |_| 0)
         };
         let first = found(block_on(pool.drain(Duration::ZERO)));
         let is_cut = join(task);

@@ -39,16 +39,12 @@ async fn accept(
     listener: TcpListener,
     pool: &Pool,
 ) -> anyhow::Result<()> {
-    let slot = || token.run_until_cancelled(pool.reserve());
     // a slot first: a full server leaves clients in the backlog
-    while let Some(slot) = slot().await {
-        let slot = slot?;
+    while let Ok(slot) = pool.reserve().await {
         let accepted = listener.accept();
         match token.run_until_cancelled(accepted).await {
             Some(Ok((stream, _))) => {
-                // main's token, not the pool's
-                let stopping = token.clone();
-                slot.spawn(|_| connection(stopping, stream));
+                slot.spawn(|token| connection(token, stream));
             }
             Some(Err(_)) => sleep(RETRY).await,
             None => break,
@@ -60,7 +56,8 @@ async fn accept(
 #[supervised::main]
 async fn main(token: CancellationToken) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:7000").await?;
-    let pool = Pool::new(100);
+    // on a signal, each connection finishes its line
+    let pool = Pool::new(100).stop_with(&token);
     let accepted = accept(&token, listener, &pool).await;
     // waits until every connection is closed
     pool.drain(Duration::from_secs(15)).await?;
