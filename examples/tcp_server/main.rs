@@ -77,10 +77,10 @@ async fn accept(
     while let Some(slot) = token.run_until_cancelled(pool.reserve()).await {
         let slot = slot?;
         match token.run_until_cancelled(listener.accept()).await {
-            Some(Ok((stream, _))) => {
+            Some(Ok((stream, peer))) => {
                 // Main's token, not the pool's, which fires only near the end of the drain.
                 let stopping = token.clone();
-                slot.spawn(move |_| connection(stopping, stream, idle, work));
+                slot.spawn(move |_| connection(stopping, stream, idle, work).label(peer));
             }
             Some(Err(error)) => {
                 tracing::warn!(%error, "cannot accept a connection");

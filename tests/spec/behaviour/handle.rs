@@ -98,8 +98,9 @@ async fn a_cancelled_task_is_no_failure_and_has_no_value() {
 #[tokio::test(start_paused = true)]
 async fn a_cancel_before_the_first_poll_never_starts_the_body() {
     #[supervised(name = "handle: never starts")]
-    async fn never(_token: CancellationToken, started: Arc<AtomicBool>) -> Result<(), TaskError> {
+    async fn never(token: CancellationToken, started: Arc<AtomicBool>) -> Result<(), TaskError> {
         started.store(true, SeqCst);
+        token.cancelled().await;
         Ok(())
     }
     #[supervised(name = "handle: never starts, without a token")]
@@ -126,7 +127,7 @@ async fn a_cancel_before_the_first_poll_never_starts_the_body() {
 #[tokio::test(start_paused = true)]
 async fn the_cause_of_a_cancel_is_the_handle_also_deep_inside() {
     #[supervised(name = "handle: inner")]
-    async fn inner(_token: &CancellationToken) -> Result<(), TaskError> {
+    async fn inner() -> Result<(), TaskError> {
         pending().await
     }
     #[supervised(name = "handle: in a group", on_cancel = "drop")]
@@ -208,8 +209,8 @@ async fn a_waiting_run_is_cancelled_by_its_handle() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handle_is_that_of_all_runs_of_a_restarting_task() {
-    #[supervised(name = "handle: restarts", restart = "always", backoff = "10s")]
-    async fn restarts(_token: &CancellationToken) -> Result<(), TaskError> {
+    #[supervised(name = "handle: restarts", restart = "always", backoff = "10s..10s")]
+    async fn restarts() -> Result<(), TaskError> {
         Ok(())
     }
     #[supervised(name = "handle: periodic", every = "10s")]
