@@ -7,7 +7,7 @@ use clap::Parser;
 /// Stores posted bodies in the background, a bounded number at once.
 ///
 /// `POST /save` answers 202 with the name of the file that the body goes to, or 503 with `Retry-After` where
-/// all slots are taken. `GET /healthz` answers 200 while the process lives, `GET /readyz` 503 once it stops.
+/// all slots are taken. With the header `Prefer: wait` it answers 201 once the body is on disk. `GET /healthz` answers 200 while the process lives, `GET /readyz` 503 once it stops.
 #[derive(Parser)]
 #[command(name = "http_saver", after_help = STOPPING)]
 pub(crate) struct Arguments {

@@ -29,7 +29,8 @@
 //!
 //! # After
 //!
-//! [`accept`](server::accept) takes the slot and the body at once with `try_spawn`, or refuses. [`main`] stops
+//! [`accept`](server::accept) takes the slot and the body at once with `try_spawn`, or refuses. A client that asks for
+//! it waits for the result of the save, which goes on without it if it leaves. [`main`] stops
 //! in order: readiness, the server and its requests, the pool. [`Accepted`](store::Accepted) is what a 202
 //! promises: it is on disk when it is dropped, or named on standard error.
 //!

@@ -49,16 +49,25 @@ async fn readiness(State(saver): State<Saver>) -> StatusCode {
 }
 
 /// The body is read first, so no slot waits for a slow client. The answer comes last, so every 202 has a slot.
+///
+/// With `Prefer: wait` the answer waits for the save: 201, or 500 if it has failed. A client that leaves drops only that
+/// wait. The save goes on, and the pool logs its failure.
 async fn accept(
     State(saver): State<Saver>,
     request: Request,
 ) -> Result<(StatusCode, String), Refusal> {
+    let waits = request.headers().get("prefer").is_some_and(|prefer| prefer == "wait");
     let body = receive(&saver.closing, request).await?;
     let Saver { pool, store, delay, .. } = saver;
     let name = store.next_name();
     let accepted = name.clone();
     // The closure runs only if there is a slot: a body that is not accepted cannot be lost.
-    pool.try_spawn(move |token| save(token, Accepted::new(store, accepted, body), delay))?;
+    let saved =
+        pool.try_spawn(move |token| save(token, Accepted::new(store, accepted, body), delay))?;
+    if waits {
+        saved.await?;
+        return Ok((StatusCode::CREATED, name + "\n"));
+    }
     Ok((StatusCode::ACCEPTED, name + "\n"))
 }
 
@@ -93,6 +102,9 @@ enum Refusal {
     /// The pool is full, or closed.
     #[error(transparent)]
     Pool(#[from] TrySpawnError),
+    /// Accepted, and the client has waited for the failure.
+    #[error("not saved")]
+    Save(#[from] io::Error),
 }
 
 impl IntoResponse for Refusal {
@@ -102,6 +114,7 @@ impl IntoResponse for Refusal {
             Self::Task(error) => error.outcome(),
             Self::Body(rejection) => return rejection.into_response(),
             Self::Pool(_) => Outcome::Rejected,
+            Self::Save(_) => Outcome::Error,
         };
         match outcome {
             Outcome::Rejected | Outcome::Cancelled => {

@@ -26,6 +26,8 @@ pub(crate) struct Arguments {
 }
 
 const STOPPING: &str = "\
+A line of standard input that names a peer, such as `127.0.0.1:50312`, ends its connection.
+
 On SIGTERM or Ctrl-C the server stops accepting. Each connection finishes the line that it works on, for at
 most 5 s, says `bye` and is closed. A second signal exits at once.
 

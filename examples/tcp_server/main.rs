@@ -21,7 +21,7 @@
 //!
 //! [`accept`] reserves a slot of the pool before it accepts, so that a full server leaves clients in the backlog.
 //! The pool is stopped with main's token: on a signal each [`connection`](connection::connection) finishes its line and
-//! closes. `drain` waits for all of them.
+//! closes. `drain` waits for all of them. The operator ends one by its peer, with the handle of its task: see [`operator`].
 //!
 //! # The rules that it follows
 //!
@@ -34,6 +34,7 @@
 
 mod arguments;
 mod connection;
+mod operator;
 
 use std::{io::stderr, time::Duration};
 
@@ -44,6 +45,7 @@ use tokio_supervised::{CancellationToken, Pool, supervised};
 
 use arguments::Arguments;
 use connection::connection;
+use operator::{Connections, end_named, named_peers};
 
 /// Longer than the grace of a connection, shorter than the grace of main (25 s).
 const DRAIN: Duration = Duration::from_secs(15);
@@ -60,7 +62,11 @@ async fn main(token: CancellationToken) -> anyhow::Result<()> {
     println!("READY {}", listener.local_addr()?);
 
     let pool = Pool::new(connections.into()).stop_with(&token).name("connections");
-    let accepted = accept(&token, listener, &pool, idle, work).await;
+    let connections = Connections::default();
+    let (accepted, ()) = tokio::join!(
+        accept(&token, listener, &pool, &connections, idle, work),
+        end_named(&token, named_peers(), &connections),
+    );
     pool.drain(DRAIN).await?;
     accepted
 }
@@ -71,13 +77,16 @@ async fn accept(
     token: &CancellationToken,
     listener: TcpListener,
     pool: &Pool,
+    connections: &Connections,
     idle: Duration,
     work: Duration,
 ) -> anyhow::Result<()> {
     while let Ok(slot) = pool.reserve().await {
         match token.run_until_cancelled(listener.accept()).await {
-            Some(Ok((stream, _))) => {
-                slot.spawn(move |token| connection(token, stream, idle, work));
+            Some(Ok((stream, peer))) => {
+                let task =
+                    slot.spawn(move |token| connection(token, stream, idle, work).label(peer));
+                connections.add(peer, task.handle());
             }
             Some(Err(error)) => {
                 tracing::warn!(%error, "cannot accept a connection");

@@ -116,6 +116,22 @@ fn a_signal_closes_an_idle_connection_with_a_word() {
 }
 
 #[test]
+fn the_operator_ends_one_connection() {
+    let (mut program, address) = start(&[]);
+    let [mut first, mut second] = [(); 2].map(|()| Client::connect(&address));
+    assert_eq!(first.exchange("first\n"), "FIRST\n");
+    assert_eq!(second.exchange("second\n"), "SECOND\n");
+    let peer = first.0.get_ref().local_addr().unwrap();
+    program.feed(&format!("not a peer\n{peer}\n"));
+    assert_eq!(first.line(), "bye\n");
+    assert_eq!(first.line(), "", "the connection is closed");
+    assert_eq!(second.exchange("still here\n"), "STILL HERE\n");
+    drop(second);
+    let ended = terminate(program);
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+}
+
+#[test]
 fn lines_that_arrived_before_a_signal_are_answered() {
     let (mut program, address) = start(&["--work", "0.2"]);
     let mut client = Client::connect(&address);

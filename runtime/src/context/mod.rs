@@ -23,14 +23,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::Cause,
-    context::reason::{CancelEpoch, Reason},
+    context::reason::CancelEpoch,
     context::service::ServiceNode,
     context::shields::RunShields,
     context::stack::{EntryKind, Permit, Pushed, RunTimes, StackEntry, StackRef},
     context::tree::{EnclosingRun, ParentRef, ScopeNode, TaskRecord},
     function::{Policy, TaskSpec},
     outcome::Outcome,
-    panic::quietly,
 };
 
 #[cfg(all(test, supervised_loom))]
@@ -174,12 +173,6 @@ pub(crate) fn set_restarted() {
 #[cold]
 pub(crate) fn set_stopping() {
     with_own_record(TaskRecord::set_stopping);
-}
-
-/// Fires the token of a body, for a handle of its task.
-#[cold]
-pub(crate) fn cancel_by_handle(token: &CancellationToken) {
-    Reason::new(Cause::Handle).publish(|| quietly(|| token.cancel()));
 }
 
 /// Records how the run of the current task was counted, which is being dropped.

@@ -269,8 +269,7 @@ impl TaskRecord {
             return;
         }
         if let Some(token) = token {
-            // A foreign waker that panics stops nothing: the task is woken below, and checks the flag.
-            super::cancel_by_handle(&token);
+            fire_by_handle(&token);
         }
         self.wake();
     }
@@ -284,7 +283,7 @@ impl TaskRecord {
         let requests = self.state.control.keep_token();
         drop(links);
         if requests.is_cancelled() {
-            super::cancel_by_handle(token);
+            fire_by_handle(token);
         }
     }
 
@@ -428,6 +427,12 @@ impl TaskRecord {
             Activity::Pending
         }
     }
+}
+
+/// Fires the token of a body. A foreign waker that panics changes nothing: the task is woken as well, and checks its flag.
+#[cold]
+fn fire_by_handle(token: &CancellationToken) {
+    Reason::new(Cause::Handle).publish(|| quietly(|| token.cancel()));
 }
 
 impl RecordState {

@@ -383,6 +383,10 @@ impl Pool {
     /// # Panics
     ///
     /// If it spawns outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// The task is spawned by the call. Dropping the `PoolTask` lets it continue.
     #[track_caller]
     pub fn try_spawn<S, F>(&self, task: F) -> Result<PoolTask<S::Value, S::Error>, TrySpawnError>
     where

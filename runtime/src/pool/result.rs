@@ -8,8 +8,8 @@
 //! 1. A failure is reported once. The task logs it if it finds itself unawaited; otherwise the result logs it when it is
 //!    dropped, unless the `PoolTask` has taken it. tokio drops a result that no `JoinHandle` can take.
 //! 2. A `PoolTask` is ready once its task has ended, however it ended. Without a result, the task was dropped.
-//! 3. A result that nobody awaits is dropped by its task, before the task counts as finished.
-//!    (`tests/spec/composition/life.rs`)
+//! 3. A task that finds itself unawaited drops its result before it counts as finished. Otherwise a drain could return
+//!    while a value of the pool is alive. (`tests/spec/composition/life.rs`)
 //!
 //! `result/loom.rs` checks 1 and 2 for every interleaving, `tests/events/pool_tasks.rs` 1,
 //! `tests/spec/behaviour/pool_task.rs` 2.

@@ -57,6 +57,10 @@ impl Slot {
     /// # Panics
     ///
     /// Outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// The task is spawned by the call. Dropping the `PoolTask` lets it continue.
     #[track_caller]
     pub fn spawn<S, F>(self, task: F) -> PoolTask<S::Value, S::Error>
     where

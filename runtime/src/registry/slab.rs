@@ -30,6 +30,7 @@ impl<T> Slab<T> {
         Self { entries: Vec::new(), slots: Vec::new(), free: 0 }
     }
 
+    #[inline]
     pub(crate) fn insert(&mut self, value: T) -> Key {
         let (key, place) = (self.free, self.entries.len());
         match self.slots.get_mut(key) {
@@ -43,6 +44,7 @@ impl<T> Slab<T> {
         Key(key)
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, Key(key): Key) -> Option<T> {
         let place = *self.slots.get(key)?;
         if self.entries.get(place).is_none_or(|entry| entry.key != key) {
@@ -55,13 +57,18 @@ impl<T> Slab<T> {
         self.slots[key] = std::mem::replace(&mut self.free, key);
         let room = self.entries.capacity();
         if room > Self::KEPT && self.entries.len() < room / 4 {
-            if self.entries.is_empty() {
-                *self = Self::new();
-            } else {
-                self.entries.shrink_to(room / 2);
-            }
+            self.shrink(room / 2);
         }
         Some(value)
+    }
+
+    #[cold]
+    fn shrink(&mut self, room: usize) {
+        if self.entries.is_empty() {
+            *self = Self::new();
+        } else {
+            self.entries.shrink_to(room);
+        }
     }
 
     /// Replaces an entry and returns the previous one.

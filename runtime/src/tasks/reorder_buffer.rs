@@ -166,6 +166,45 @@ mod tests {
     }
 
     #[test]
+    fn skipped_places_need_no_memory() {
+        let mut buffer = ReorderBuffer::new();
+        let slow = buffer.reserve();
+        for n in 1..100_000 {
+            let place = buffer.reserve();
+            if n % 2 == 0 {
+                buffer.put(place, n);
+            } else {
+                buffer.skip(place);
+            }
+        }
+        buffer.skip(slow);
+        assert!(buffer.ahead.capacity() <= ReorderBuffer::<usize>::MAX_SPARE);
+        for _ in 0..100_000 {
+            let place = buffer.reserve();
+            buffer.skip(place);
+            assert!(buffer.ahead.is_empty());
+        }
+        let last = buffer.reserve();
+        buffer.put(last, 1);
+        assert!(buffer.take().into_iter().eq((2..100_000).step_by(2).chain([1])));
+    }
+
+    #[test]
+    fn results_keep_their_order_around_skipped_places() {
+        for order in permutations((0..5).collect()) {
+            let mut buffer = ReorderBuffer::new();
+            let places: Vec<_> = (0..5).map(|_| buffer.reserve()).collect();
+            for at in &order {
+                match at % 2 {
+                    0 => buffer.skip(places[*at]),
+                    _ => buffer.put(places[*at], *at),
+                }
+            }
+            assert_eq!(buffer.take(), [1, 3], "{order:?}");
+        }
+    }
+
+    #[test]
     fn zero_sized_values_need_no_memory() {
         let mut buffer = ReorderBuffer::new();
         let _slow = buffer.reserve();

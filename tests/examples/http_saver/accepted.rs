@@ -72,6 +72,35 @@ async fn a_signal_at_any_moment_under_load_loses_no_accepted_body() {
     assert!(unheard_of <= ROUNDS * CLIENTS, "at most one for each connection that was closed");
 }
 
+const WAITING: &[u8] = b"POST /save HTTP/1.1\r\nhost: saver\r\nprefer: wait\r\n\
+    content-length: 4\r\n\r\nbody";
+
+#[tokio::test]
+async fn a_client_that_waits_is_answered_once_its_body_is_on_disk() {
+    let saver = Saver::start([]);
+    let mut connection = Connection::open(&saver.address).await.unwrap();
+    connection.send(WAITING).await.unwrap();
+    let answer = connection.answer().await.unwrap();
+    assert_eq!(answer.status, 201);
+    assert_eq!(saver.files().remove(answer.text().trim_end()).unwrap(), b"body");
+    saver.terminate();
+    assert_eq!(saver.end().await.0.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_client_that_stops_waiting_loses_nothing() {
+    let saver = Saver::start(["--slots", "1", "--delay", "0.2"]);
+    let mut connection = Connection::open(&saver.address).await.unwrap();
+    connection.send(WAITING).await.unwrap();
+    // The slot is taken once this one is refused.
+    while request(&saver.address, "POST", "/save", b"other").await.status != 503 {}
+    drop(connection);
+    saver.terminate();
+    let (ended, files) = saver.end().await;
+    assert_eq!(ended.status.code(), Some(0), "{ended:#?}");
+    assert!(files.values().any(|body| body == b"body"), "{files:?}");
+}
+
 #[tokio::test]
 async fn a_client_that_disconnects_after_its_202_loses_nothing() {
     let saver = Saver::start(["--delay", "3600", "--grace", "0.5"]);

@@ -98,8 +98,9 @@ async fn a_cancelled_task_is_no_failure_and_has_no_value() {
 #[tokio::test(start_paused = true)]
 async fn a_cancel_before_the_first_poll_never_starts_the_body() {
     #[supervised(name = "handle: never starts")]
-    async fn never(_token: CancellationToken, started: Arc<AtomicBool>) -> Result<(), TaskError> {
+    async fn never(token: CancellationToken, started: Arc<AtomicBool>) -> Result<(), TaskError> {
         started.store(true, SeqCst);
+        token.cancelled().await;
         Ok(())
     }
     #[supervised(name = "handle: never starts, without a token")]
@@ -112,8 +113,9 @@ async fn a_cancel_before_the_first_poll_never_starts_the_body() {
     let pool = Pool::new(4);
     let with = pool.spawn(|token| never(token, started.clone())).await.unwrap();
     let without = pool.spawn(|token| without(token, started.clone())).await.unwrap();
+    with.handle().cancel();
+    without.handle().cancel();
     for spawned in [with, without] {
-        spawned.handle().cancel();
         let error = in_time(spawned).await.unwrap_err();
         let TaskError::Cancelled(cancelled) = error else { panic!("{error}") };
         assert_eq!(cancelled.cause(), Cause::Handle);
@@ -126,7 +128,7 @@ async fn a_cancel_before_the_first_poll_never_starts_the_body() {
 #[tokio::test(start_paused = true)]
 async fn the_cause_of_a_cancel_is_the_handle_also_deep_inside() {
     #[supervised(name = "handle: inner")]
-    async fn inner(_token: &CancellationToken) -> Result<(), TaskError> {
+    async fn inner() -> Result<(), TaskError> {
         pending().await
     }
     #[supervised(name = "handle: in a group", on_cancel = "drop")]
@@ -208,8 +210,8 @@ async fn a_waiting_run_is_cancelled_by_its_handle() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handle_is_that_of_all_runs_of_a_restarting_task() {
-    #[supervised(name = "handle: restarts", restart = "always", backoff = "10s")]
-    async fn restarts(_token: &CancellationToken) -> Result<(), TaskError> {
+    #[supervised(name = "handle: restarts", restart = "always", backoff = "10s..10s")]
+    async fn restarts() -> Result<(), TaskError> {
         Ok(())
     }
     #[supervised(name = "handle: periodic", every = "10s")]
@@ -336,7 +338,7 @@ async fn a_task_of_a_cancelled_group_keeps_its_cause() {
 #[tokio::test(start_paused = true)]
 async fn requests_after_the_end_change_nothing() {
     let group = group();
-    let (gate, mut keeper) = gate();
+    let (gate, keeper) = gate();
     let first = group.spawn(|token| gated(token, gate.clone())).await;
     keeper.open(1);
     assert_eq!(in_time(first.ended()).await, Outcome::Ok);
@@ -382,7 +384,7 @@ async fn an_ended_task_has_left_its_pool_and_dropped_its_values() {
         Ok(())
     }
 
-    let (gate, mut keeper) = gate();
+    let (gate, keeper) = gate();
     let alive = Arc::new(AtomicUsize::new(0));
     let pool = Pool::new(1);
     for _ in 0..20 {
@@ -401,7 +403,7 @@ async fn a_refused_spawn_has_a_finished_handle() {
     let group: Tasks = Group::new(&token);
     let handle = group.spawn(|token| polite(token, 1)).await;
     assert!(handle.is_refused() && handle.is_finished());
-    assert_eq!((handle.id(), handle.name(), handle.label()), (None, "handle: polite", None));
+    assert_eq!((handle.id(), handle.name(), handle.label()), (None, "polite", None));
     handle.cancel();
     handle.abort();
     assert_eq!(in_time(handle.ended()).await, Outcome::Cancelled);

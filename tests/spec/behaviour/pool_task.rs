@@ -250,7 +250,7 @@ async fn an_unawaited_value_is_dropped_before_its_task_has_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restarting_task_returns_the_result_of_its_last_run() {
-    #[supervised(name = "pool task: restarts", restart = "on-failure", backoff = "1s")]
+    #[supervised(name = "pool task: restarts", restart = "on-failure", backoff = "1s..2s")]
     async fn restarts(runs: Arc<AtomicUsize>) -> anyhow::Result<usize> {
         let run = runs.fetch_add(1, SeqCst);
         anyhow::ensure!(run == 2, "not yet");

@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_supervised::{
-    CancellationToken, Group, GroupHandle, LeakCheck, Outcome, Pool, Services, Supervised,
+    CancellationToken, Group, GroupHandle, LeakCheck, Outcome, Pool, Services, SupervisedFuture,
     TaskError, map, shield, supervised, within,
 };
 
@@ -64,7 +64,7 @@ async fn restarting() -> Result<(), TaskError> {
 }
 
 /// The closure of a spawn that panics.
-fn unmade(token: CancellationToken) -> Supervised<impl Future<Output = Result<(), TaskError>>> {
+fn unmade(token: CancellationToken) -> impl SupervisedFuture<Value = (), Error = TaskError> {
     if !token.is_cancelled() {
         std::panic::resume_unwind(Box::new("no run is made"));
     }
@@ -240,10 +240,13 @@ fn rows() -> Vec<Row> {
             let work = |_: CancellationToken| Ok::<_, TaskError>(());
             _ = pool.spawn_blocking("ready: pool", work).await.unwrap_err();
         }),
-        row("PoolTask", pool, |pool| async move {
+        row("Pool::try_spawn", pool, |pool| async move {
             pool.try_spawn(quick).unwrap().await.unwrap();
         }),
-        row("PoolTask (not spawned)", pool, |pool| async move {
+        row("Slot::spawn", pool, |pool| async move {
+            pool.reserve().await.unwrap().spawn(quick).await.unwrap();
+        }),
+        row("PoolTask", pool, |pool| async move {
             _ = pool.try_spawn(unmade).unwrap().await.unwrap_err();
         }),
         row(

@@ -36,7 +36,11 @@ fn register(group: &Arc<Group>) -> Key {
     group.register(&record(group)).expect("the group is open")
 }
 
-fn failed(task: &'static str, outcome: Outcome, error: Error) -> Result<u8, Failure<Error>> {
+fn failed(
+    task: &'static str,
+    outcome: Outcome,
+    error: Error,
+) -> Result<Option<u8>, Failure<Error>> {
     Err(Failure { task: task.into(), place: Location::caller(), outcome, error, text: None })
 }
 
@@ -54,7 +58,7 @@ fn no_cancellation_precedes_the_failure_that_caused_it() {
                 assert_eq!(group.tasks.scope.cause(), Some(Cause::SiblingFailed { task: "a" }));
                 failed("b", Outcome::Cancelled, Error::Cancelled)
             } else {
-                Ok(1)
+                Ok(Some(1))
             };
             group.finish(stops, "b", result, None);
         });
@@ -71,8 +75,8 @@ fn a_join_waits_for_all_tasks_and_is_woken_by_the_last() {
     model(None, || {
         let group = group();
         let entered = [register(&group), register(&group)];
-        let tasks =
-            entered.map(|index| spawn(&group, move |group| group.finish(index, "a", Ok(1), None)));
+        let tasks = entered
+            .map(|index| spawn(&group, move |group| group.finish(index, "a", Ok(Some(1)), None)));
         block_on(group.close_when_finished());
         assert_eq!(group.take_results(), Ok(vec![1, 1]));
         tasks.into_iter().for_each(join);
@@ -86,7 +90,7 @@ fn no_task_is_registered_after_the_join() {
         let group = group();
         let spawns = spawn(&group, move |group| match group.register(&record(&group)) {
             Some(index) => {
-                group.finish(index, "a", Ok(1), None);
+                group.finish(index, "a", Ok(Some(1)), None);
                 1
             }
             None => 0,
@@ -106,7 +110,7 @@ fn a_join_waits_for_a_pending_spawn() {
         let spawns = spawn(&group, move |group| {
             let index = register(&group);
             group.remove_waiter(number);
-            group.finish(index, "a", Ok(1), None);
+            group.finish(index, "a", Ok(Some(1)), None);
         });
         block_on(group.close_when_finished());
         assert_eq!(group.take_results(), Ok(vec![1]));
@@ -140,7 +144,7 @@ fn a_dropped_group_keeps_nothing() {
         let fails = spawn(&group, move |group| {
             group.finish(fails, "a", failed("a", Outcome::Error, Error::Real), None)
         });
-        let gives = spawn(&group, move |group| group.finish(gives, "b", Ok(1), None));
+        let gives = spawn(&group, move |group| group.finish(gives, "b", Ok(Some(1)), None));
         group.on_drop();
         join(fails);
         join(gives);
@@ -159,7 +163,7 @@ fn a_spawn_is_refused_or_its_task_is_joined() {
         match group.task_parts() {
             Some(_) => {
                 let key = register(&group);
-                group.finish(key, "a", Ok(1), None);
+                group.finish(key, "a", Ok(Some(1)), None);
             }
             None => group.refuse("a", Cause::Token, Ok(Error::Cancelled), false),
         }

@@ -23,7 +23,7 @@ async fn save(body: Bytes) -> std::io::Result<()> {
 async fn accept(State(pool): State<Pool>, body: Bytes) -> Response {
     // a slot, or 503 at once; the pool's token, not a request's
     match pool.try_spawn(|token| save(token, body)) {
-        Ok(()) => StatusCode::ACCEPTED.into_response(),
+        Ok(_) => StatusCode::ACCEPTED.into_response(),
         Err(why) => (
             StatusCode::SERVICE_UNAVAILABLE,
             [(RETRY_AFTER, "1")],
