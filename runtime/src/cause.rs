@@ -24,7 +24,7 @@ pub enum Cause {
         task: &'static str,
     },
     /// The pool is draining, and the time in which its tasks run undisturbed is over: it ends 5 s before the end of the
-    /// drain's grace, or after half of a grace below 10 s.
+    /// drain's grace, or after half of a grace below 10 s, or as [`Pool::stopping`](crate::Pool::stopping) says.
     Drained,
     /// The group, the future of the `map`, the future of `Services::run`, or the last handle of the pool was dropped.
     ScopeDropped,

@@ -130,6 +130,12 @@ impl Limit {
     }
 
     /// The number of waits for a permit. A pair that waits for its other limit alone is none of them.
+    #[cfg(any(
+        feature = "axum",
+        feature = "metrics",
+        feature = "opentelemetry",
+        feature = "prometheus"
+    ))]
     pub(crate) fn waiting(&self) -> usize {
         let queue = self.queue();
         if !self.is_full() {
@@ -460,6 +466,12 @@ impl Pair {
     }
 
     /// Whether it has a permit of that limit, whose queue may be locked.
+    #[cfg(any(
+        feature = "axum",
+        feature = "metrics",
+        feature = "opentelemetry",
+        feature = "prometheus"
+    ))]
     fn holds(&self, limit: &Limit) -> bool {
         match self.state().has {
             Has::Nothing => false,

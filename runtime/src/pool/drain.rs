@@ -30,7 +30,7 @@ use crate::{
     error::UnfinishedScope,
     registry::live::LiveTask,
     registry::unfinished::{Unfinished, UnfinishedReason, UnfinishedTask},
-    registry::{Drain, Draining, PoolUsage},
+    registry::{Drain, Draining},
     telemetry::events,
 };
 
@@ -223,13 +223,19 @@ impl Drain for PoolState {
         self.lock().runtime_id == Some(runtime)
     }
 
-    fn usage(&self) -> Option<(&'static str, PoolUsage)> {
+    #[cfg(any(
+        feature = "axum",
+        feature = "metrics",
+        feature = "opentelemetry",
+        feature = "prometheus"
+    ))]
+    fn usage(&self) -> Option<(&'static str, crate::registry::PoolUsage)> {
         let name = self.options.name()?;
         let state = self.lock();
         let in_use = state.tasks() + state.reserved;
         drop(state);
         let (slots, waiting) = (self.limit.size(), self.limit.waiting());
-        Some((name, PoolUsage { slots, in_use, waiting }))
+        Some((name, crate::registry::PoolUsage { slots, in_use, waiting }))
     }
 
     fn remaining(&self) -> Vec<LiveTask> {

@@ -43,7 +43,9 @@ use tokio_util::sync::CancellationToken;
 /// A failure is reported once, and affects no other task: returned by the [`PoolTask`] of the spawn if that is awaited,
 /// logged at `ERROR` otherwise. If a function fails more than 10 times a second,
 /// the other failures are counted and logged as one line. The pool has its own root token: the token of a request or of
-/// main cancels none of its tasks. They end when the pool is [drained](Self::drain).
+/// main cancels none of its tasks. They end when the pool is [drained](Self::drain), or when the token of
+/// [`stop_with`](Self::stop_with) fires. [`name`](Self::name) shows the pool in metrics, in [`tasks()`](crate::tasks()) and on
+/// the ops page.
 ///
 /// ```
 /// use std::time::Duration;

@@ -18,7 +18,8 @@
 //! 9. No token is checked under the lock: the call that fires the token of `stop_with` calls the cancel waker, which
 //!    takes the lock. Otherwise both could wait for each other.
 //!
-//! `pool/state/loom.rs` checks 1, 2, 3, 6, 7 and 8 for every interleaving.
+//! `pool/state/loom.rs` checks 1, 2, 3, 6, 7 and 8 for every interleaving, `tests/schedules/tests/stop.rs` 1, 2 and 8 for
+//! a pool that a token stops.
 
 use std::{
     panic::Location,

@@ -3,11 +3,15 @@
 //! The closure of a spawn gets the token that the tasks share, and can fire it. That cancels the tasks that have it;
 //! the pool then gives its next tasks a new token, a new scope and a new cancel waker, and logs it.
 //!
+//! If the pool has a token of `stop_with`, its tokens and `closing` are children of that. So the call that fires that token
+//! marks them all before it wakes anyone, and no task watches it for the pool.
+//!
 //! Invariants
 //!
 //! 1. A task keeps the token, the scope and the cancel waker that it was spawned with: with another cancel waker it
 //!    could miss the cancellation.
-//! 2. Once the pool has stopped, its token is not replaced: later tasks are cancelled.
+//! 2. Once the pool has stopped, or the token of `stop_with` has fired, its token is not replaced: later tasks are
+//!    cancelled. (`tests/schedules/tests/stop.rs`)
 //! 3. At most `MOST_BEFORE` replaced tokens are kept: a pool whose token is fired again and again does not grow.
 //! 4. A run that waits to be spawned is spawned with the current token, even if the token that it was created with was
 //!    replaced several times.

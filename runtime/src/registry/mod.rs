@@ -8,6 +8,13 @@ pub(crate) mod age;
 mod cost;
 pub(crate) mod live;
 pub(crate) mod name;
+#[cfg(any(
+    feature = "axum",
+    feature = "metrics",
+    feature = "opentelemetry",
+    feature = "prometheus"
+))]
+pub(crate) mod pool_status;
 pub(crate) mod pools;
 pub(crate) mod services;
 pub(crate) mod sharded_list;
@@ -72,10 +79,22 @@ pub(crate) trait Drain: Send + Sync {
     /// Returns the tasks that have not ended, and the tasks that an unfinished drain has aborted.
     fn remaining(&self) -> Vec<LiveTask>;
     /// Returns its name and its slots, if it has a name.
+    #[cfg(any(
+        feature = "axum",
+        feature = "metrics",
+        feature = "opentelemetry",
+        feature = "prometheus"
+    ))]
     fn usage(&self) -> Option<(&'static str, PoolUsage)>;
 }
 
 /// The slots of one pool.
+#[cfg(any(
+    feature = "axum",
+    feature = "metrics",
+    feature = "opentelemetry",
+    feature = "prometheus"
+))]
 #[derive(Clone, Copy)]
 pub(crate) struct PoolUsage {
     pub(crate) slots: usize,

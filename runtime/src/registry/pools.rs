@@ -1,13 +1,10 @@
-//! The named pools of the process, as the exporters and the ops page see them.
+//! The names of pools, with what the pools of a name count together.
 //!
 //! Invariants
 //!
-//! 1. The pools of one name are summed: no label set appears twice, which a scrape would reject.
-//! 2. A name and its count of refusals stay when its pools are gone. Otherwise a scraper would see a counter that goes
-//!    back.
-//! 3. At most `MOST_NAMES` names are kept. Otherwise a name that is made for each pool would grow the process.
-//!
-//! `tests/exporters/pools.rs` checks 1 and 2, a test below 3.
+//! 1. A name and its count of refusals stay when its pools are gone. Otherwise a scraper would see a counter that goes
+//!    back. (`tests/exporters/pools.rs`)
+//! 2. At most `MOST_NAMES` names are kept. Otherwise a name that is made for each pool would grow the process. (below)
 
 use std::{
     collections::BTreeMap,
@@ -16,8 +13,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
-
-use crate::registry::{POOLS, PoolUsage};
 
 /// How many names have series. A pool with another name is shown in the tree only.
 const MOST_NAMES: usize = 1024;
@@ -32,18 +27,17 @@ pub(crate) struct PoolName {
     refused: AtomicUsize,
 }
 
-/// The pools of one name.
-#[derive(Clone)]
-pub(crate) struct PoolStatus {
-    pub(crate) name: &'static str,
-    pub(crate) slots: u64,
-    pub(crate) in_use: u64,
-    pub(crate) waiting: u64,
-    /// Spawns and reservations that were refused since the start of the process.
-    pub(crate) refused: u64,
-}
-
 impl PoolName {
+    #[cfg(any(
+        feature = "axum",
+        feature = "metrics",
+        feature = "opentelemetry",
+        feature = "prometheus"
+    ))]
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed) as u64
+    }
+
     pub(crate) fn as_str(&self) -> &'static str {
         self.name
     }
@@ -68,38 +62,20 @@ impl Names {
     }
 }
 
-impl PoolStatus {
-    fn unused(name: &PoolName) -> Self {
-        let refused = name.refused.load(Ordering::Relaxed) as u64;
-        Self { name: name.name, slots: 0, in_use: 0, waiting: 0, refused }
-    }
-
-    fn add(&mut self, usage: PoolUsage) {
-        self.slots = self.slots.saturating_add(usage.slots as u64);
-        self.in_use += usage.in_use as u64;
-        self.waiting += usage.waiting as u64;
-    }
-}
-
 /// Returns the entry that all pools of a name share.
 pub(crate) fn named(name: &'static str) -> Arc<PoolName> {
     names().get(name)
 }
 
-/// Returns the named pools, in the order of their names. Those of one name are summed.
-pub(crate) fn pools() -> Vec<PoolStatus> {
-    let mut all: BTreeMap<_, _> =
-        names().0.values().map(|name| (name.name, PoolStatus::unused(name))).collect();
-    if all.is_empty() {
-        return Vec::new();
-    }
-    for pool in POOLS.all() {
-        let Some((name, usage)) = pool.usage() else { continue };
-        if let Some(status) = all.get_mut(name) {
-            status.add(usage);
-        }
-    }
-    all.into_values().collect()
+/// Returns all names, in their order.
+#[cfg(any(
+    feature = "axum",
+    feature = "metrics",
+    feature = "opentelemetry",
+    feature = "prometheus"
+))]
+pub(crate) fn all() -> Vec<Arc<PoolName>> {
+    names().0.values().cloned().collect()
 }
 
 fn names() -> MutexGuard<'static, Names> {

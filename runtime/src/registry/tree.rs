@@ -334,21 +334,20 @@ mod tests {
         let depths: Vec<_> = lines.iter().map(TreeLine::depth).collect();
         assert_eq!(depths, [0, 0, 1, 2, 0, 1, 1]);
         let drawn = of.to_string();
-        let names = drawn.lines().skip(1).map(|line| line.split("  ").next().unwrap_or_default());
-        let names: Vec<_> = names.collect();
-        assert_eq!(
-            names,
-            [
-                "alike",
-                "saves (pool)",
-                "└─ alike",
-                "   └─ alike",
-                "sends (pool)",
-                "├─ alike",
-                "├─ alike",
-                "└─ alike"
-            ]
-        );
+        let names = [
+            "alike",
+            "saves (pool)",
+            "└─ alike",
+            "   └─ alike",
+            "sends (pool)",
+            "├─ alike",
+            "├─ alike",
+            "└─ alike",
+        ];
+        for (line, name) in drawn.lines().skip(1).zip(names) {
+            assert!(line.starts_with(&format!("{name} ")), "{drawn}");
+        }
+        assert_eq!(drawn.lines().count(), 1 + names.len());
         assert!(drawn.contains("saves (pool)  1 task "), "{drawn}");
         assert!(drawn.contains("sends (pool)  3 tasks"), "{drawn}");
     }

@@ -258,6 +258,39 @@ async fn services_are_shown_with_their_restarts_and_last_failure() {
     running.await.unwrap().unwrap();
 }
 
+#[tokio::test]
+async fn a_named_pool_is_shown_with_its_slots_and_above_its_tasks() {
+    #[supervised(name = "ops: in a pool")]
+    async fn waits() -> Result<(), tokio_supervised::TaskError> {
+        std::future::pending().await
+    }
+
+    let address = ops::listen(0).unwrap();
+    let pool = Pool::new(2).name("ops/saves");
+    for _ in 0..2 {
+        pool.spawn(waits).await.unwrap();
+    }
+    pool.try_spawn(waits).unwrap_err();
+    let is_shown = |json: &Value| {
+        let lines = json["lines"].as_array()?;
+        let at = lines.iter().position(|line| line["pool_tasks"] == 2)?;
+        Some((object_of(json, "pools", "name", "ops/saves")?, lines[at..at + 3].to_vec()))
+    };
+    let (shown, lines) = json_until(address, is_shown).await;
+    let expected =
+        json!({ "name": "ops/saves", "slots": 2, "in_use": 2, "waiting": 0, "refused": 1 });
+    assert_eq!(shown, expected);
+    assert_eq!(lines[0], json!({ "depth": 0, "name": "ops/saves", "pool_tasks": 2 }));
+    for line in &lines[1..] {
+        assert_eq!((&line["name"], &line["depth"]), (&json!("ops: in a pool"), &json!(1)));
+        assert_eq!(line["pool"], "ops/saves");
+    }
+    let text = tasks_until(address, |text| text.contains("\nPOOLS\n")).await;
+    assert!(text.contains("  ops/saves: 2 of 2 slots in use, 0 waiting, 1 refused\n"), "{text}");
+    assert!(text.contains("  ops/saves (pool): 2 tasks\n    \"ops: in a pool\" (task "), "{text}");
+    pool.drain(std::time::Duration::ZERO).await.unwrap_err();
+}
+
 /// An error with a text.
 mod anyhow_like {
     use tokio_supervised::TaskError;

@@ -14,7 +14,7 @@ use crate::{
     function::metrics::Totals,
     function::metrics::histogram::Histogram,
     outcome::Outcome,
-    registry::pools::{PoolStatus, pools},
+    registry::pool_status::{PoolStatus, pools},
     registry::services,
     registry::services::ServiceState,
 };

@@ -17,7 +17,7 @@ use crate::{
     panic::recent::{RecentPanic, recent_panics},
     ready,
     registry::live::{LiveTask, TaskState},
-    registry::pools::{PoolStatus, pools},
+    registry::pool_status::{PoolStatus, pools},
     registry::services::{ServiceState, ServiceStatus, is_ready, services},
     registry::snapshot::Tasks,
     registry::tree::{Alike, PoolLine, TreeLine, fold_alike},

@@ -26,8 +26,9 @@ use crate::{
     panic::recent::RecentPanic,
     registry::live::{LiveTask, ParentTask, TaskState},
     registry::name::{MOST_CHARACTERS, Name},
+    registry::pool_status::PoolStatus,
     registry::snapshot::Tasks,
-    registry::tree::Alike,
+    registry::tree::{Alike, PoolLine},
 };
 use crate::{
     observe::ops::document::{Document, PageLine},
@@ -160,7 +161,9 @@ fn document(name: &'static str) -> Document {
     let mut document = Document::now(Instant::now());
     document.process = name.to_owned();
     document.polling = vec![task(name, TaskState::Polling(Duration::ZERO))];
+    document.pools = vec![PoolStatus { name, slots: 2, in_use: 1, waiting: 0, refused: 0 }];
     document.lines = vec![
+        PageLine::Pool(PoolLine { name, tasks: 3 }),
         PageLine::Task(task(name, TaskState::Running), 0),
         PageLine::More(Alike {
             depth: 0,
@@ -177,6 +180,7 @@ fn document(name: &'static str) -> Document {
     document.panics = vec![RecentPanic::now(&panic)];
     // Other tests of the process add functions too.
     (document.polling_left_out, document.tasks_left_out, document.functions_left_out) = (0, 0, 0);
+    document.pools_left_out = 0;
     document
 }
 
@@ -187,8 +191,10 @@ fn check_json(given: &str, json: &str) {
         "/process",
         "/polling/0/name",
         "/polling/0/parent/name",
+        "/pools/0/name",
         "/lines/0/name",
         "/lines/1/name",
+        "/lines/2/name",
         "/functions/0/name",
         "/panics/0/task",
     ] {
@@ -199,14 +205,16 @@ fn check_json(given: &str, json: &str) {
 }
 
 fn check_text(given: &str, text: &str) {
-    let lines = lines(text, 14);
+    let lines = lines(text, 18);
     for (at, before, after) in [
         (0, "", " (process "),
         (3, "  ", ": polling"),
-        (6, "  ", ": running"),
-        (7, "  … 3 more ", ", at most "),
-        (10, "  ", ": 0 running"),
-        (13, " ago: ", ": "),
+        (6, "  ", ": 1 of 2 slots in use, "),
+        (9, "  ", " (pool): 3 tasks"),
+        (10, "  ", ": running"),
+        (11, "  … 3 more ", ", at most "),
+        (14, "  ", ": 0 running"),
+        (17, " ago: ", ": "),
     ] {
         let begins = lines[at].find(before).expect("what stands before a name") + before.len();
         let rest = &lines[at][begins..];
@@ -220,7 +228,7 @@ fn check_text(given: &str, text: &str) {
         };
         assert_eq!(name, given, "{:?}", lines[at]);
         let rest = rest.strip_prefix(after).expect("what stands behind a name");
-        if at == 13 {
+        if at == 17 {
             assert_eq!(unescaped(rest, None, of_rust).0, cut(given));
         }
     }
@@ -254,6 +262,10 @@ fn check_report(given: &'static str) {
     assert_eq!(Name(given).to_string(), expected);
     let alike = vec![task(given, TaskState::Running); 13];
     assert!(lines(&alike[0].to_string(), 1)[0].starts_with(&format!("{expected}: running")));
+    let mut pooled = task(given, TaskState::Running);
+    pooled.pool = Some(given);
+    let tree = Tasks(vec![pooled]).to_string();
+    assert!(lines(&tree, 3)[1].starts_with(&format!("{expected} (pool)  ")), "{tree}");
     // The head, ten tasks, and a line for the other three.
     let tree = Tasks(alike).to_string();
     let tree = lines(&tree, 12);

@@ -11,7 +11,7 @@ use crate::{
     outcome::Outcome,
     registry::age::Age,
     registry::live::LiveTask,
-    registry::pools::PoolStatus,
+    registry::pool_status::PoolStatus,
     registry::services::ServiceStatus,
     registry::tree::{Alike, PoolLine},
     tuning::Bracketed,
