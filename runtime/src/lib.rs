@@ -160,7 +160,12 @@ pub use crate::token::AsToken;
 pub use crate::{
     group::spawn::{HandleSpawn, Spawn},
     group::{Group, GroupHandle},
-    map::{Map, Settled, map},
+    map::{
+        Map, Settled,
+        item_source::{FromStream, MapInput},
+        map, map_stream,
+        stream::Results,
+    },
     pool::Pool,
     pool::slot::Slot,
     pool::spawn::PoolSpawn,

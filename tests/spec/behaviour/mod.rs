@@ -47,6 +47,7 @@ mod size;
 mod spawn_blocking;
 mod spawn_local;
 mod spawn_outside;
+mod streams;
 mod stress;
 mod task;
 mod tasks;
