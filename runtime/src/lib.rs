@@ -25,7 +25,7 @@
 //! | for | see |
 //! |---|---|
 //! | one function | [`supervised`](macro@supervised), [`Supervised`], [`TaskError`] |
-//! | many runs of one function | [`map()`] |
+//! | many runs of one function | [`map()`], [`map_stream()`], [`Results`] |
 //! | tasks that succeed or fail together | [`Group`] |
 //! | a program of several components | [`Services`], [`Ready`], [`ServicesHandle`] |
 //! | tasks that outlive the code that spawned them | [`Pool`], [`Slot`], [`Unfinished`] |

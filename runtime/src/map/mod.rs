@@ -71,7 +71,7 @@ use crate::{
 /// input on a separate thread, and receive it from a channel:
 ///
 /// ```
-/// # use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
+/// # use tokio_supervised::{CancellationToken, TaskError, map_stream, supervised};
 /// # #[supervised(limit = 16)]
 /// # async fn work(line: String) -> Result<usize, TaskError> { Ok(line.len()) }
 /// # #[tokio::main]
@@ -85,11 +85,8 @@ use crate::{
 ///         }
 ///     }
 /// });
-/// let group = Group::new(&token).limit(16);
-/// while let Some(Some(line)) = token.run_until_cancelled(lines.recv()).await {
-///     group.spawn(|token| work(token, line)).await;
-/// }
-/// let lengths = group.join().await?;
+/// let lines = futures_util::stream::poll_fn(move |cx| lines.poll_recv(cx));
+/// let lengths = map_stream(&token, lines, work).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -98,12 +95,13 @@ use crate::{
 ///
 /// # Comparison to `Group` and `buffered`
 ///
-/// A [`Group`](crate::Group) takes different functions, and items from a channel; a
+/// A [`Group`](crate::Group) takes different functions; a
 /// [table](crate::Group#comparison-to-pool-and-map) compares both with `Pool`.
 ///
 /// `buffered` of the futures crate polls all futures in its caller's task: it is cheaper for futures that are ready at
 /// once, uses one thread, catches no panic, and stops if its caller does not poll it. `map` runs items on all workers and
-/// ends its siblings on a failure. Use `buffered` or `buffer_unordered` for a `Stream`, or for results as they come.
+/// ends its siblings on a failure. For a `Stream` use [`map_stream`]; for results as they come, [`results`](Map::results)
+/// or [`unordered`](Map::unordered).
 ///
 /// # Cancel safety
 ///
@@ -123,8 +121,8 @@ where
 ///
 /// Like [`map`](crate::map()), for a [`Stream`]: the lines of a socket, the messages of a channel
 /// (`tokio_stream::wrappers`), the rows of a query. Awaited, it returns `Result<Vec<T>, E>`; for an input that is large
-/// or endless, use [`unordered`](Map::unordered) or [`results`](Map::results), which return a result at a time. The
-/// table of the [guide](crate#guide) compares them.
+/// or endless, use [`unordered`](Map::unordered) or [`results`](Map::results), which return one result at a time. The
+/// [guide](crate#guide) compares them.
 ///
 /// ```
 /// # use tokio_supervised::{CancellationToken, TaskError, map_stream, supervised};

@@ -127,14 +127,17 @@ where
     K: CollectMode<S, Item = Result<S::Value, S::Error>, Buffer: StreamBuffer> + 'static,
 {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<S::Value, S::Error>>> {
+        let unit = ready!(poll_proceed(cx));
         match &self.map.state {
             FutureState::Running { .. } => {}
             FutureState::New { items, .. } => {
                 self.at_most = panic::catch(|| items.at_most()).unwrap_or(None);
             }
-            FutureState::Done => return Poll::Ready(None),
+            FutureState::Done => {
+                unit.made_progress();
+                return Poll::Ready(None);
+            }
         }
-        let unit = ready!(poll_proceed(cx));
         // Stored before any code can panic: the drop of the map then stops its workers.
         self.map.start();
         let mut polled = self.poll_running(cx);
