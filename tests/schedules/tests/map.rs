@@ -141,9 +141,8 @@ fn streamed(
     is_ordered: bool,
 ) -> Results<usize, Failed> {
     let seen = seen.clone();
-    let all = map(token, items, move |token, (number, what)| {
-        item(token, number, what, seen.clone())
-    });
+    let all =
+        map(token, items, move |token, (number, what)| item(token, number, what, seen.clone()));
     if is_ordered { all.limit(limit).results() } else { all.limit(limit).unordered() }
 }
 
@@ -195,7 +194,9 @@ in_many_orders! {
         let taken = take_all(&mut results).await;
         seen.all_over();
         since.all_ended();
-        assert_eq!(taken.len(), read.load(SeqCst) + 1, "one for each item, and the last");
+        // Without that of an item that was being read when the map gave up on its iterator.
+        let without = read.load(SeqCst) + 1 - taken.len();
+        assert!(without <= 1, "{without} items have no result");
         let last = taken.last().expect("there is a last one");
         assert!(matches!(last, Err(Failed::Task(TaskError::Cancelled(_)))), "{last:?}");
         every_permit_is_back(3, |seen| item(CancellationToken::new(), 0, Act::NEVER, seen)).await;

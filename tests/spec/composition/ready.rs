@@ -102,7 +102,7 @@ fn closed() -> Pool {
 
 type Streamed = RefCell<Results<(), TaskError>>;
 
-fn endless() -> Streamed {
+fn streaming() -> Streamed {
     map(&live(), std::iter::repeat(()), |token, ()| quick(token)).results().into()
 }
 
@@ -184,7 +184,7 @@ fn rows() -> Vec<Row> {
         row("map_stream", live, |token| async move {
             map_stream(&token, empty::<()>(), |token, ()| quick(token)).await.unwrap();
         }),
-        row("Results::next", endless, |results| async move {
+        row("Results::next", streaming, |results| async move {
             results.try_borrow_mut().unwrap().next().await.unwrap().unwrap();
         }),
         row("Results::next (ended)", ended, |results| async move {
