@@ -25,7 +25,7 @@
 //! | for | see |
 //! |---|---|
 //! | one function | [`supervised`](macro@supervised), [`Supervised`], [`TaskError`] |
-//! | many runs of one function | [`map()`] |
+//! | many runs of one function | [`map()`], [`map_stream()`], [`Results`] |
 //! | tasks that succeed or fail together | [`Group`] |
 //! | a program of several components | [`Services`], [`Ready`], [`ServicesHandle`] |
 //! | tasks that outlive the code that spawned them | [`Pool`], [`Slot`], [`PoolTask`], [`Unfinished`] |
@@ -161,7 +161,12 @@ pub use crate::token::AsToken;
 pub use crate::{
     group::spawn::{HandleSpawn, Spawn},
     group::{Group, GroupHandle},
-    map::{Map, Settled, map},
+    map::{
+        Map, Settled,
+        item_source::{FromStream, MapInput},
+        map, map_stream,
+        stream::Results,
+    },
     pool::Pool,
     pool::drain::Drained,
     pool::result::PoolTask,

@@ -5,6 +5,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
+mod etl;
 mod fetch_all;
 mod flusher;
 mod http_saver;

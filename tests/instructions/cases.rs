@@ -2,8 +2,9 @@
 
 use std::hint::black_box;
 
+use futures::stream;
 use tokio::runtime::{Builder, Runtime};
-use tokio_supervised::{CancellationToken, Group, Pool, map};
+use tokio_supervised::{CancellationToken, Group, Pool, Results, TaskError, map, map_stream};
 
 use crate::work::{alone, limited, panicking, ready, restarting, taking, yielding};
 
@@ -38,6 +39,9 @@ cases! {
     map_ready: 8192,
     map_yields: 8192,
     map_token: 8192,
+    map_results: 8192,
+    map_unordered: 8192,
+    map_results_yield: 8192,
 }
 
 /// A call in the caller's task, whose body is ready at once.
@@ -125,6 +129,30 @@ async fn map_yields(token: CancellationToken, units: u64) {
 async fn map_token(token: CancellationToken, units: u64) {
     let results = map(&token, 0..units, taking).limit(16).await;
     assert_eq!(results.expect("no item fails").len() as u64, units);
+}
+
+/// Takes all results of a map, one by one.
+async fn take(mut results: Results<u64, TaskError>, units: u64) {
+    let mut taken = 0;
+    while let Some(result) = results.next().await {
+        taken += u64::from(result.is_ok());
+    }
+    assert_eq!(taken, units);
+}
+
+/// A result of a stream in input order, of a body that is ready at once.
+async fn map_results(token: CancellationToken, units: u64) {
+    take(map_stream(&token, stream::iter(0..units), ready).limit(16).results(), units).await;
+}
+
+/// The same in any order.
+async fn map_unordered(token: CancellationToken, units: u64) {
+    take(map_stream(&token, stream::iter(0..units), ready).limit(16).unordered(), units).await;
+}
+
+/// The same in input order, its body pending once.
+async fn map_results_yield(token: CancellationToken, units: u64) {
+    take(map_stream(&token, stream::iter(0..units), yielding).limit(16).results(), units).await;
 }
 
 /// Marks the end of a part for callgrind: each has a separate count.

@@ -63,9 +63,9 @@ use crate::{
 ///
 /// | | `Group` | [`Pool`](crate::Pool) | [`map`](crate::map()) |
 /// |---|---|---|---|
-/// | tasks | any functions with one result type | any functions | one function over an iterator |
-/// | a failure | cancels the rest | is logged, affects no other | cancels the rest, or with `settled` only its item |
-/// | results | in the order of the spawns | of each task, if its `PoolTask` is awaited | in the order of the items |
+/// | tasks | any functions with one result type | any functions | one function over an iterator or a stream |
+/// | a failure | cancels the rest | is logged, affects no other | cancels the rest; with `settled`, `results` or `unordered`, affects no other |
+/// | results | in the order of the spawns | of each task, if its `PoolTask` is awaited | in the order of the items, or as they finish |
 /// | ends | at `join` | at `drain`, after its callers | when it is awaited |
 /// | cancelled by | the token that it was made with | the drain | the token that it was made with |
 /// | endless tasks | yes | no: the drain would wait | no |

@@ -25,7 +25,7 @@ use crate::{clock::Ticks, function::limit::Limit};
 const EVALUATE_AFTER: u64 = 50_000;
 
 /// The nanoseconds from which a run is worth a share for another thread.
-const LONG_RUN: u64 = 1_000;
+pub(crate) const LONG_RUN: u64 = 1_000;
 
 /// The nanoseconds without a read item after which the runs are assumed to compute.
 const STALLED_AFTER: u64 = 20_000;
@@ -90,7 +90,7 @@ pub(crate) enum WorkerLimit {
 }
 
 impl WorkerLimit {
-    fn size(self) -> usize {
+    pub(crate) fn size(self) -> usize {
         match self {
             Self::Fixed(size) => size,
             Self::OfFunction(limit) => limit.size(),

@@ -1,14 +1,15 @@
 //! The input of a map: who has the source now, and which workers wait for it.
 //!
 //! The source is here while no thread uses it. A thread that uses it borrows it, and holds no lock meanwhile: an
-//! iterator that blocks holds up the thread that reads, and nothing else.
+//! iterator that blocks holds up the thread that reads, and nothing else. A worker whose stream is pending keeps it
+//! borrowed between its polls, since its task is the one that the stream wakes.
 //!
 //! Invariants, checked by `state/loom.rs`
 //!
-//! 1. A worker waits only while the source is lent and will be put back. Otherwise nothing would wake it, and the map
-//!    would hang.
-//! 2. Code that closes the input gets every worker that waits, to wake them; code that puts the source back gets the
-//!    one that has waited longest.
+//! 1. A worker waits only while the source is lent and will be put back, or while reading is paused. Otherwise nothing
+//!    would wake it, and the map would hang.
+//! 2. Code that closes the input gets every worker that waits, to wake them; code that puts the source back or ends the
+//!    pause gets the one that has waited longest.
 
 use std::{collections::VecDeque, task::Waker};
 
@@ -140,9 +141,9 @@ impl<I, F> Input<I, F> {
         closed
     }
 
-    /// Adds a worker to the queue; false if there is nothing to wait for.
-    pub(crate) fn enqueue(&mut self, key: Key, waker: Waker) -> bool {
-        let waits = self.is_lent();
+    /// Adds a worker to the queue; false if there is nothing to wait for. With `is_paused`, no item is to be read now.
+    pub(crate) fn enqueue(&mut self, key: Key, waker: Waker, is_paused: bool) -> bool {
+        let waits = self.is_lent() || (is_paused && self.is_open());
         if waits {
             self.queue.push_back((key, waker));
         }

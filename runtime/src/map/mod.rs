@@ -1,10 +1,12 @@
-//! Bounded fan-out over an iterator.
+//! Bounded fan-out over an iterator or a stream.
 
+pub(crate) mod future;
 pub(crate) mod growth;
 pub(crate) mod input;
 pub(crate) mod item_source;
 pub(crate) mod results;
 pub(crate) mod state;
+pub(crate) mod stream;
 pub(crate) mod watch;
 pub(crate) mod worker;
 
@@ -13,19 +15,18 @@ use std::{
     future::Future,
     panic::Location,
     pin::Pin,
-    sync::{Arc, Weak},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
-use tokio::task::coop::poll_proceed;
+use futures_core::Stream;
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Ticks, run::future::SupervisedFuture};
+use crate::run::future::SupervisedFuture;
 use crate::{
-    map::growth::{StallCheck, StallPolicy},
-    map::results::{CollectMode, FailFast, Settle},
-    map::state::MapState,
-    map::worker::Worker,
+    map::future::{FutureState, MapFuture},
+    map::item_source::{FromStream, MapInput},
+    map::results::{AsCompleted, CollectMode, FailFast, InOrder, Settle},
+    map::stream::Results,
 };
 
 /// Runs a supervised function over the items of an iterator, a bounded number at once, and returns the
@@ -70,7 +71,7 @@ use crate::{
 /// input on a separate thread, and receive it from a channel:
 ///
 /// ```
-/// # use tokio_supervised::{CancellationToken, Group, TaskError, supervised};
+/// # use tokio_supervised::{CancellationToken, TaskError, map_stream, supervised};
 /// # #[supervised(limit = 16)]
 /// # async fn work(line: String) -> Result<usize, TaskError> { Ok(line.len()) }
 /// # #[tokio::main]
@@ -84,11 +85,8 @@ use crate::{
 ///         }
 ///     }
 /// });
-/// let group = Group::new(&token).limit(16);
-/// while let Some(Some(line)) = token.run_until_cancelled(lines.recv()).await {
-///     group.spawn(|token| work(token, line)).await;
-/// }
-/// let lengths = group.join().await?;
+/// let lines = futures_util::stream::poll_fn(move |cx| lines.poll_recv(cx));
+/// let lengths = map_stream(&token, lines, work).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -97,12 +95,13 @@ use crate::{
 ///
 /// # Comparison to `Group` and `buffered`
 ///
-/// A [`Group`](crate::Group) takes different functions, and items from a channel; a
+/// A [`Group`](crate::Group) takes different functions; a
 /// [table](crate::Group#comparison-to-pool-and-map) compares both with `Pool`.
 ///
 /// `buffered` of the futures crate polls all futures in its caller's task: it is cheaper for futures that are ready at
 /// once, uses one thread, catches no panic, and stops if its caller does not poll it. `map` runs items on all workers and
-/// ends its siblings on a failure. Use `buffered` or `buffer_unordered` for a `Stream`, or for results as they come.
+/// ends its siblings on a failure. For a `Stream` use [`map_stream`]; for results as they come, [`results`](Map::results)
+/// or [`unordered`](Map::unordered).
 ///
 /// # Cancel safety
 ///
@@ -115,15 +114,55 @@ where
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
 {
-    Map(MapFuture {
-        state: FutureState::New { items: items.into_iter(), f },
-        token: token.clone(),
-        place: Location::caller(),
-        limit: None,
-    })
+    Map::new(token, items.into_iter(), f)
 }
 
-/// The future of [`map`]: awaited, it returns `Result<Vec<T>, E>`.
+/// Runs a supervised function over the items of a stream, a bounded number at once.
+///
+/// Like [`map`](crate::map()), for a [`Stream`]: the lines of a socket, the messages of a channel
+/// (`tokio_stream::wrappers`), the rows of a query. Awaited, it returns `Result<Vec<T>, E>`; for an input that is large
+/// or endless, use [`unordered`](Map::unordered) or [`results`](Map::results), which return one result at a time. The
+/// [guide](crate#guide) compares them.
+///
+/// ```
+/// # use tokio_supervised::{CancellationToken, TaskError, map_stream, supervised};
+/// #[supervised(limit = 8)]
+/// async fn double(n: u32) -> Result<u32, TaskError> {
+///     Ok(2 * n)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), TaskError> {
+/// # let token = CancellationToken::new();
+/// # let numbers = futures_util::stream::iter(1..=4);
+/// let mut doubled = map_stream(&token, numbers, double).results();
+/// while let Some(n) = doubled.next().await {
+///     println!("{}", n?);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The stream is polled by the workers, by one at a time, and only when a run can start; it is not polled after its end,
+/// nor after it has panicked. A worker waits for it without blocking its thread, and the runs in progress continue. A
+/// stream whose `size_hint` says that there is nothing more counts as exhausted. A stream of `Result`s is mapped by a
+/// function that takes the `Result`.
+///
+/// # Cancel safety
+///
+/// If the future or the [`Results`] are dropped, the runs are cancelled and aborted, and no more items are read. The
+/// stream is dropped by the worker that reads it. An item that was read is lost with its run.
+#[track_caller]
+pub fn map_stream<I, F, S>(token: &CancellationToken, stream: I, f: F) -> Map<FromStream<I>, F, S>
+where
+    I: Stream + Send + 'static,
+    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
+{
+    Map::new(token, FromStream::new(stream), f)
+}
+
+/// The future of [`map`] and [`map_stream`](crate::map_stream): awaited, it returns `Result<Vec<T>, E>`.
 ///
 /// # Errors
 ///
@@ -138,15 +177,25 @@ where
 ///
 /// If the future is dropped, the runs are cancelled and aborted, and no more items are read.
 #[must_use = "nothing runs until this is awaited"]
-pub struct Map<I: Iterator, F, S: SupervisedFuture<Value: Send + 'static>>(
+pub struct Map<I: MapInput, F, S: SupervisedFuture<Value: Send + 'static>>(
     MapFuture<I, F, S, FailFast>,
 );
 
 impl<I, F, S> Map<I, F, S>
 where
-    I: Iterator,
+    I: MapInput,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
 {
+    #[track_caller]
+    pub(crate) fn new(token: &CancellationToken, items: I, f: F) -> Self {
+        Self(MapFuture {
+            state: FutureState::New { items, f },
+            token: token.clone(),
+            place: Location::caller(),
+            limit: None,
+        })
+    }
+
     /// At most `limit` runs at once. Without it: the function's own `limit` when the map starts, else four times the
     /// number of threads that the machine runs at once; never without a bound.
     ///
@@ -189,21 +238,109 @@ where
     /// # Cancel safety
     ///
     /// If the future is dropped, the runs are cancelled and aborted, and no more items are read.
-    pub fn settled(mut self) -> Settled<I, F, S> {
+    pub fn settled(self) -> Settled<I, F, S> {
+        Settled(self.into_mode("settled"))
+    }
+
+    /// Returns the results as a stream, in the order of the input. No failure cancels another item.
+    ///
+    /// Each item has its own result, a value or an error. To know which input a result belongs to, return it with the
+    /// value.
+    ///
+    /// An item is read while fewer than `limit` items run and fewer than `limit` results wait for the consumer; so a
+    /// consumer that is slow, or has stopped polling, pauses the reading. Items in progress continue meanwhile: each
+    /// worker is a task of its own. Their results wait too, so at most `2 * limit` items have been read and not yet
+    /// returned. A slow item holds back the results after it: the reading pauses when `limit` of these wait. If the
+    /// order does not matter, use [`unordered`](Self::unordered).
+    ///
+    /// Once the token has fired, no further item is read. Items that have started still have their results. If items
+    /// may be left unread, the last result is a [`Cancelled`](crate::Cancelled), which stands for all of them.
+    ///
+    /// ```
+    /// # use tokio_supervised::{CancellationToken, TaskError, map, supervised};
+    /// #[supervised]
+    /// async fn parse(line: &'static str) -> Result<u32, TaskError> {
+    ///     line.parse().map_err(|_| panic!("not a number: {line}"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let token = CancellationToken::new();
+    /// let mut numbers = map(&token, ["1", "x", "3"], parse).results();
+    /// let (mut sum, mut failed) = (0, 0);
+    /// while let Some(number) = numbers.next().await {
+    ///     match number {
+    ///         Ok(number) => sum += number,
+    ///         Err(_) => failed += 1,
+    ///     }
+    /// }
+    /// assert_eq!((sum, failed), (4, 1));
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the map has been polled already.
+    pub fn results(self) -> Results<S::Value, S::Error>
+    where
+        I: Send + 'static,
+        F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+        S: Send + 'static,
+    {
+        Results::new(self.into_mode::<InOrder>("results"))
+    }
+
+    /// Returns the results as a stream, in the order in which the items finish. No failure cancels another item.
+    ///
+    /// Like [`results`](Self::results), but a slow item holds back no other result.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tokio_supervised::{CancellationToken, TaskError, map, supervised};
+    /// #[supervised]
+    /// async fn sleep(millis: u64) -> Result<u64, TaskError> {
+    ///     tokio::time::sleep(Duration::from_millis(millis)).await;
+    ///     Ok(millis)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TaskError> {
+    /// # let token = CancellationToken::new();
+    /// let mut slept = map(&token, [200, 1], sleep).unordered();
+    /// assert_eq!(slept.next().await.transpose()?, Some(1));
+    /// assert_eq!(slept.next().await.transpose()?, Some(200));
+    /// assert!(slept.next().await.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the map has been polled already.
+    pub fn unordered(self) -> Results<S::Value, S::Error>
+    where
+        I: Send + 'static,
+        F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
+        S: Send + 'static,
+    {
+        Results::new(self.into_mode::<AsCompleted>("unordered"))
+    }
+
+    fn into_mode<K: CollectMode<S>>(mut self, method: &str) -> MapFuture<I, F, S, K> {
         let state = match std::mem::replace(&mut self.0.state, FutureState::Done) {
             FutureState::New { items, f } => FutureState::New { items, f },
             FutureState::Running { .. } | FutureState::Done => {
-                panic!("`settled` called on a map that was already polled")
+                panic!("`{method}` called on a map that was already polled")
             }
         };
         let MapFuture { token, place, limit, .. } = &self.0;
-        Settled(MapFuture { state, token: token.clone(), place, limit: *limit })
+        MapFuture { state, token: token.clone(), place, limit: *limit }
     }
 }
 
 impl<I, F, S> Future for Map<I, F, S>
 where
-    I: Iterator + Send + 'static,
+    I: MapInput + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
 {
@@ -216,7 +353,7 @@ where
 
 impl<I, F, S> fmt::Debug for Map<I, F, S>
 where
-    I: Iterator,
+    I: MapInput,
     S: SupervisedFuture<Value: Send + 'static>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -237,12 +374,12 @@ where
 #[must_use = "nothing runs until this is awaited"]
 pub struct Settled<I, F, S>(MapFuture<I, F, S, Settle>)
 where
-    I: Iterator,
+    I: MapInput,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>;
 
 impl<I, F, S> Future for Settled<I, F, S>
 where
-    I: Iterator + Send + 'static,
+    I: MapInput + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
 {
@@ -258,7 +395,7 @@ where
 
 impl<I, F, S> fmt::Debug for Settled<I, F, S>
 where
-    I: Iterator,
+    I: MapInput,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -266,143 +403,14 @@ where
     }
 }
 
-/// The state of both futures: the map before its start, and the state of its workers after it.
-struct MapFuture<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
-    state: FutureState<I, F, S, K>,
-    token: CancellationToken,
-    place: &'static Location<'static>,
-    limit: Option<usize>,
-}
-
-enum FutureState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
-    New { items: I, f: F },
-    Running { shared: Arc<MapState<I, F, S, K>>, stall: StallPolicy, blocked_since: Ticks },
-    Done,
-}
-
-/// The nanoseconds after which an iterator that is still inside `next` is assumed to block.
-const BLOCKED_AFTER: u64 = 10_000_000;
-
-/// The next action of the map's own future.
-enum NextCheck {
-    /// It polls itself again at once.
-    Again,
-    WhenWoken,
-    Finish,
-}
-
-/// Nothing is pinned here: the runs are, in their tasks.
-impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Unpin for MapFuture<I, F, S, K> {}
-
-impl<I, F, S, K> MapFuture<I, F, S, K>
-where
-    I: Iterator + Send + 'static,
-    F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
-    S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
-    K: CollectMode<S> + 'static,
-{
-    fn start(&mut self) {
-        if !matches!(self.state, FutureState::New { .. }) {
-            return;
-        }
-        if let FutureState::New { items, f } = std::mem::replace(&mut self.state, FutureState::Done)
-        {
-            let token = self.token.child_token();
-            let shared = Arc::new(MapState::new(token, self.place, items, f));
-            self.state = FutureState::Running {
-                shared: shared.clone(),
-                stall: StallPolicy::new(),
-                blocked_since: Ticks::NEVER,
-            };
-            if shared.has_work() {
-                Worker::start(&shared, self.limit);
-            }
-        }
-    }
-
-    fn poll_results(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<K::Item>, S::Error>> {
-        let unit = ready!(poll_proceed(cx));
-        // Stored before any code can panic: the drop of the map then stops its workers.
-        self.start();
-        let FutureState::Running { shared, stall, blocked_since } = &mut self.state else {
-            panic!("a map was polled after completion");
-        };
-        if shared.poll_finished(cx).is_pending() {
-            let next = match shared.tasks.token.is_cancelled() {
-                true => Self::on_blocked_iterator(shared, blocked_since),
-                false => Self::on_stall(shared, stall),
-            };
-            match next {
-                NextCheck::Again => cx.waker().wake_by_ref(),
-                NextCheck::WhenWoken => {}
-                NextCheck::Finish => {
-                    unit.made_progress();
-                    return self.finish();
-                }
-            }
-            return Poll::Pending;
-        }
-        unit.made_progress();
-        self.finish()
-    }
-
-    /// Starts another worker if the map is stalled.
-    fn on_stall(shared: &Arc<MapState<I, F, S, K>>, stall: &mut StallPolicy) -> NextCheck {
-        let Some(progress) = shared.progress(stall.multi_thread) else {
-            return NextCheck::WhenWoken;
-        };
-        if progress.to_watch {
-            let shared: Weak<MapState<I, F, S, K>> = Arc::downgrade(shared);
-            watch::add(shared);
-        }
-        match stall.on_stall(&progress) {
-            StallCheck::Again => return NextCheck::Again,
-            StallCheck::WhenWoken => {}
-            StallCheck::Grow => Worker::grow_exactly(shared),
-        }
-        NextCheck::WhenWoken
-    }
-
-    /// The token has fired: ends the map without its iterator if that blocks and no run is left.
-    #[cold]
-    fn on_blocked_iterator(shared: &MapState<I, F, S, K>, since: &mut Ticks) -> NextCheck {
-        let give_up = !since.is_never() && since.elapsed_nanos() >= BLOCKED_AFTER;
-        if !shared.is_blocked_on_iterator(give_up) {
-            *since = Ticks::NEVER;
-            return NextCheck::WhenWoken;
-        }
-        if give_up {
-            return NextCheck::Finish;
-        }
-        if since.is_never() {
-            *since = Ticks::now();
-        }
-        NextCheck::Again
-    }
-
-    fn finish(&mut self) -> Poll<Result<Vec<K::Item>, S::Error>> {
-        match std::mem::replace(&mut self.state, FutureState::Done) {
-            FutureState::Running { shared, .. } => Poll::Ready(shared.take_results()),
-            FutureState::New { .. } | FutureState::Done => {
-                unreachable!("a map finishes once, after it started")
-            }
-        }
-    }
-}
-
-impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Drop for MapFuture<I, F, S, K> {
-    fn drop(&mut self) {
-        if let FutureState::Running { shared, .. } = &self.state {
-            shared.on_drop();
-        }
-    }
-}
-
 #[cfg(all(test, not(supervised_loom)))]
 mod tests {
     use std::{
         future::{pending, poll_fn},
-        sync::atomic::{AtomicBool, Ordering},
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
     };
 
     use tokio::task::yield_now;

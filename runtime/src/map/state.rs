@@ -1,4 +1,4 @@
-//! The state that the workers of a map share: the iterator, and the results.
+//! The state that the workers of a map share: the iterator or the stream, and the results.
 //!
 //! Invariants
 //!
@@ -10,8 +10,8 @@
 //! 4. A worker that is registered while the map is dropped is aborted. The results are dropped by the code that drops
 //!    the map, and by workers that end later: the last reference may be held inside a call of `cancel`, or by
 //!    `watch.rs`.
-//! 5. No worker waits for the source for ever. Putting the source back wakes one waiting worker; ending the reading
-//!    wakes all. Otherwise a map would hang if its running items end only after the next item is read. A worker is
+//! 5. No worker waits for the source for ever. Putting the source back wakes one waiting worker, unless reading is
+//!    paused; a result that is taken ends the pause and wakes one; ending the reading wakes all. Otherwise a map would hang if its running items end only after the next item is read. A worker is
 //!    removed from the queue before its key can be reused.
 //! 6. A map waits for its runs, not for the iterator. Once reading has ended, a worker that is still inside the
 //!    iterator does not delay the end of the map.
@@ -21,9 +21,12 @@
 //!    worker repeats it.
 //! 8. Each failure is reported once. The map returns the first and logs the others; a dropped map logs all of them.
 //!    Beyond 10 failures of a function in one second, only their number is logged.
+//! 9. If results are returned one by one, no item is read while as many wait as the limit allows runs: memory would grow
+//!    with the input. The consumer is woken at the latest when the poll of the worker ends that stored its next result;
+//!    before that, if the worker could block meanwhile. Otherwise the result would wait for the next item.
 //!
-//! `map/state/loom.rs` checks 1, 2, 4, 5 and 6 for every interleaving, `tests/spec/composition/decisions.rs` 6 and 7,
-//! `tests/spec/composition/locks.rs` 3, `tests/spec/composition/map_reports.rs` 8.
+//! `map/state/loom.rs` checks 1, 2, 4, 5, 6 and 9 for every interleaving, `tests/spec/composition/decisions.rs` 6 and 7,
+//! `tests/spec/composition/locks.rs` 3, `tests/spec/composition/map_reports.rs` 8, `tests/spec/behaviour/streams.rs` 9.
 
 #[cfg(all(test, supervised_loom))]
 mod loom;
@@ -55,10 +58,10 @@ use crate::{
     telemetry::span::TaskSpan,
 };
 use crate::{
-    map::growth::{Capacity, Progress, WorkerLimit},
+    map::growth::{Capacity, LONG_RUN, Progress, WorkerLimit},
     map::input::{Borrowed, ClosedInput, Input},
-    map::item_source::{ItemSource, NextItem, drop_source},
-    map::results::{CollectMode, FinishedItem, MapResults},
+    map::item_source::{ItemSource, MapInput, NextItem, drop_source},
+    map::results::{CollectMode, FinishedItem, MapResults, ResultBuffer, StreamBuffer},
     map::watch::Watched,
     tasks::cell::error_of_abort,
     tasks::failure::Failure,
@@ -71,7 +74,7 @@ use crate::{
 /// item within that time.
 const SPINS: usize = if cfg!(all(test, supervised_loom)) { 0 } else { 100 };
 
-pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
+pub(crate) struct MapState<I: MapInput, F, S: SupervisedFuture, K: CollectMode<S>> {
     /// The workers. The cancel waker of this set wakes the map's future; each worker has a separate one.
     pub(crate) tasks: TaskSet<Inner<I, F, S, K>>,
     pub(crate) place: &'static Location<'static>,
@@ -87,11 +90,11 @@ pub(crate) struct MapState<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S
     closed: AtomicBool,
 }
 
-pub(crate) struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> {
+pub(crate) struct Inner<I: MapInput, F, S: SupervisedFuture, K: CollectMode<S>> {
     input: Input<I, F>,
     /// The token fired before all items were read.
     truncated: bool,
-    results: MapResults<K::Item, S::Error>,
+    results: MapResults<K::Buffer, S::Error>,
     capacity: Capacity,
     /// The function, known after the first run is created.
     spec: Option<&'static TaskSpec>,
@@ -100,11 +103,13 @@ pub(crate) struct Inner<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> 
     /// The map was dropped, so its results are not returned.
     abandoned: bool,
     map_waker: Option<Waker>,
+    /// Whether the map's future waits to be woken. If it does not, its waker may be kept for the next time.
+    parked: bool,
 }
 
 type State<'a, I, F, S, K> = MutexGuard<'a, Locked<Inner<I, F, S, K>, ()>>;
 
-impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Inner<I, F, S, K> {
+impl<I: MapInput, F, S: SupervisedFuture, K: CollectMode<S>> Inner<I, F, S, K> {
     /// Whether one more worker may have work, and the limit has room for it.
     fn has_room(&self) -> bool {
         self.input.is_open() && self.capacity.has_room()
@@ -115,6 +120,28 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Inner<I, F, S, K> {
         self.capacity.starting + self.input.workers()
     }
 
+    /// Whether as many results wait for the consumer as the limit allows.
+    fn is_paused(&self) -> bool {
+        K::STREAMS
+            && self.input.is_open()
+            && self.results.values.waiting() >= self.capacity.limit.size()
+    }
+
+    /// Whether the consumer of a stream sleeps although its next result is there.
+    fn consumer_waits(&self) -> bool {
+        K::STREAMS && self.parked && self.map_waker.is_some() && self.results.values.has_next()
+    }
+
+    /// Whether no result will be stored any more.
+    fn has_ended(&self) -> bool {
+        self.capacity.workers == 0 || self.closed
+    }
+
+    /// Returns the waker of a worker that waits to read, if an item may be read now.
+    fn pop_reader(&mut self) -> Option<Waker> {
+        if self.is_paused() { None } else { self.input.pop_next() }
+    }
+
     /// Whether only one worker is left, which is inside the iterator, and whose item would not run.
     fn only_reader_left(&self) -> bool {
         self.input.is_stopped() && self.input.is_being_read() && self.capacity.workers == 1
@@ -122,7 +149,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> Inner<I, F, S, K> {
 }
 
 /// Wakes the map's future if `wakes`, after releasing the lock.
-fn wake_map_if<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>>(
+fn wake_map_if<I: MapInput, F, S: SupervisedFuture, K: CollectMode<S>>(
     wakes: bool,
     mut state: State<'_, I, F, S, K>,
 ) {
@@ -133,10 +160,19 @@ fn wake_map_if<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>>(
     }
 }
 
+/// Wakes the consumer of a stream, if it waits for a result that is there. Releases the lock.
+fn wake_consumer<I: MapInput, F, S: SupervisedFuture, K: CollectMode<S>>(
+    state: State<'_, I, F, S, K>,
+) -> bool {
+    let waits = state.consumer_waits();
+    wake_map_if(waits, state);
+    waits
+}
+
 /// The name of a worker whose function is not known yet.
 pub(crate) const UNKNOWN: &str = "map";
 
-impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K> {
+impl<I: MapInput, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K> {
     pub(crate) fn new(
         token: CancellationToken,
         place: &'static Location<'static>,
@@ -152,6 +188,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
             closed: false,
             abandoned: false,
             map_waker: None,
+            parked: false,
         };
         let scope = context::nested_scope(token.clone());
         Self {
@@ -173,10 +210,23 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         wake_map_if(true, self.lock());
     }
 
+    /// Polls for the end of all workers.
     pub(crate) fn poll_finished(&self, cx: &Context<'_>) -> Poll<()> {
-        let state = self.lock();
-        if state.capacity.workers == 0 {
-            return Poll::Ready(());
+        self.poll_until(cx, |state| (state.capacity.workers == 0).then_some(()))
+    }
+
+    /// Polls until `check` returns a value. Keeps the waker of the map's future meanwhile.
+    #[inline]
+    fn poll_until<R>(
+        &self,
+        cx: &Context<'_>,
+        mut check: impl FnMut(&mut Inner<I, F, S, K>) -> Option<R>,
+    ) -> Poll<R> {
+        let mut state = self.lock();
+        let checked = check(&mut state);
+        state.parked = checked.is_none();
+        if let Some(value) = checked {
+            return Poll::Ready(value);
         }
         if state.map_waker.as_ref().is_some_and(|map_waker| map_waker.will_wake(cx.waker())) {
             return Poll::Pending;
@@ -186,10 +236,22 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         let map_waker = cx.waker().clone();
         let mut state = self.lock();
         let before = state.map_waker.replace(map_waker);
-        let ended = state.capacity.workers == 0;
+        let checked = check(&mut state);
+        state.parked = checked.is_none();
         drop(state);
         drop(before);
-        if ended { Poll::Ready(()) } else { Poll::Pending }
+        checked.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Returns the number of results that will be returned at least, and the exact number if that is known.
+    pub(crate) fn remaining(&self, taken: usize) -> (usize, Option<usize>) {
+        let state = self.lock();
+        let left = state.results.values.reserved().saturating_sub(taken);
+        if state.has_ended() {
+            let left = state.results.values.waiting() + usize::from(state.truncated);
+            return (left, Some(left));
+        }
+        (left, None)
     }
 
     /// Returns the results after the map has ended.
@@ -252,15 +314,21 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     }
 
     /// Stores the result of the last item of a worker. `task` and `text` are the origin and the text of its error, if they
-    /// are known.
+    /// are known. Returns whether the consumer was woken.
     #[cold]
     pub(crate) fn store(
         &self,
         item: FinishedItem<S>,
         task: Option<Origin>,
         text: Option<Box<str>>,
-    ) {
-        drop(self.store_locked(self.lock(), item, task, text));
+    ) -> bool {
+        wake_consumer(self.store_locked(self.lock(), item, task, text))
+    }
+
+    /// Wakes the consumer of a stream, if it waits for a result that is there.
+    #[cold]
+    pub(crate) fn wake_consumer(&self) {
+        wake_consumer(self.lock());
     }
 
     /// Stores the result of an item. Releases the lock to store or log a failure, and takes it again.
@@ -274,6 +342,12 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     ) -> State<'a, I, F, S, K> {
         let outcome = ended.outcome;
         match K::collect(ended.result) {
+            // The buffer of a dropped map starts again at the first item.
+            Ok(item) if state.abandoned => {
+                drop(state);
+                drop_quietly(item);
+                self.lock()
+            }
             Ok(item) => {
                 state.results.values.put(index, item);
                 state
@@ -343,13 +417,13 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         has_work
     }
 
-    /// Ends the reading, because the token fired or the last worker ends.
+    /// Ends the reading, because the token fired or the last worker ends. `lent` is the source that the worker has.
     #[cold]
-    pub(crate) fn stop_reading(&self) {
+    pub(crate) fn stop_reading(&self, lent: Option<Box<ItemSource<I, F>>>) {
         let mut state = self.lock();
         let input = state.input.close_to_inspect();
         drop(state);
-        let Some(source) = input.wake() else { return };
+        let Some(source) = input.wake().or(lent) else { return };
         let truncated = source.may_have_more();
         let mut state = self.lock();
         state.truncated |= truncated;
@@ -369,8 +443,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         }
         if state.input.has_queue() {
             self.may_grow.store(false, Ordering::Relaxed);
-            Self::wake_next(state);
-            return true;
+            return Self::wake_next(state);
         }
         // Only workers that are starting can be idle.
         let may_grow = state.capacity.starting == 0 && state.capacity.has_room();
@@ -380,12 +453,21 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         false
     }
 
-    /// Wakes a worker that waits for the source, if the source is in the state. Releases the lock.
+    /// Wakes a worker that waits for the source, if the source is in the state and reading is not paused. Releases the
+    /// lock.
     #[cold]
-    fn wake_next(mut state: State<'_, I, F, S, K>) {
-        let next = state.input.pop_next();
+    fn wake_next(mut state: State<'_, I, F, S, K>) -> bool {
+        let next = state.pop_reader();
         drop(state);
+        let wakes = next.is_some();
         next.into_iter().for_each(|waker| _ = quietly(|| waker.wake()));
+        wakes
+    }
+
+    /// Puts back the source of a worker that is dropped while its stream is pending.
+    #[cold]
+    pub(crate) fn return_unread(&self, source: Box<ItemSource<I, F>>) {
+        self.put_back(self.lock(), source);
     }
 
     /// Sets the limit, after the first run was created and its function is known.
@@ -456,7 +538,9 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
     pub(crate) fn enqueue(&self, key: Key, waker: &Waker) -> bool {
         // A worker's waker is tokio's, so a clone under the lock would be safe; it is just not needed.
         let waker = waker.clone();
-        self.lock().input.enqueue(key, waker)
+        let mut state = self.lock();
+        let is_paused = state.is_paused();
+        state.input.enqueue(key, waker, is_paused)
     }
 
     /// Removes a worker from the queue, if it is still queued.
@@ -487,7 +571,7 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
         if state.capacity.workers == 1 && state.input.has_source() {
             // The runtime is dropping the worker: the unread items do not run.
             drop(state);
-            self.stop_reading();
+            self.stop_reading(None);
             state = self.lock();
         }
         state.capacity.workers -= 1;
@@ -508,44 +592,70 @@ impl<I: Iterator, F, S: SupervisedFuture, K: CollectMode<S>> MapState<I, F, S, K
 
 impl<I, F, S, K> MapState<I, F, S, K>
 where
-    I: Iterator,
+    I: MapInput,
     F: FnMut(CancellationToken, I::Item) -> S,
     S: SupervisedFuture,
     K: CollectMode<S>,
 {
     /// Stores the worker's finished item, then reads the next item, creates its run and passes that to `put`.
     ///
-    /// `token` is called, and the token that it returns is dropped, without the lock. Sets `woke` if another worker was
-    /// woken.
+    /// `token` is called without the lock. While the stream is pending, `reading` has the source.
     #[inline]
     pub(crate) fn complete_and_next(
         &self,
         done: &mut Option<FinishedItem<S>>,
+        reading: &mut Option<Box<ItemSource<I, F>>>,
+        cx: &mut Context<'_>,
         token: impl FnOnce() -> CancellationToken,
         put: impl FnOnce(S),
-        woke: &mut bool,
+        wakes: &mut Wakes,
     ) -> NextRun {
         let mut state = self.lock();
         if let Some(done) = done.take() {
+            // The worker may block: in an iterator, or in a run like the last one.
+            let may_block = !I::MAY_PEND || done.ended.nanos >= LONG_RUN;
             state = self.store_locked(state, done, None, None);
+            if state.consumer_waits() {
+                if may_block && !state.is_paused() {
+                    wake_map_if(true, state);
+                    wakes.woke = true;
+                    return NextRun::Yields;
+                }
+                wakes.owes_consumer = true;
+            }
         }
-        let Some(mut source) = state.input.borrow(Borrowed::ToRead) else {
-            let is_lent = state.input.is_lent();
-            return if is_lent { NextRun::SourceBorrowed } else { NextRun::Finished };
+        if state.is_paused() {
+            if let Some(source) = reading.take() {
+                self.put_back(state, source);
+            }
+            return NextRun::Paused;
+        }
+        let lent = if I::MAY_PEND { reading.take() } else { None };
+        let mut source = match lent {
+            Some(source) => source,
+            None => match state.input.borrow(Borrowed::ToRead) {
+                Some(source) => source,
+                None if state.input.is_lent() => return NextRun::SourceBorrowed,
+                None => return NextRun::Finished,
+            },
         };
         // Under the lock. Otherwise a worker could find the source borrowed and this flag still set, and would retry
         // in a loop until this thread continues.
         self.source_available.store(false, Ordering::Relaxed);
         drop(state);
-        let next = source.next(token(), || !self.closed.load(Ordering::Relaxed), put);
+        let next = source.poll_next(cx, token, || !self.closed.load(Ordering::Relaxed), put);
+        if I::MAY_PEND && matches!(next, NextItem::Pending) {
+            *reading = Some(source);
+            return NextRun::SourcePending;
+        }
         let mut state = self.lock();
         match next {
             NextItem::Made if !state.input.is_stopped() => {
                 let index = state.results.values.reserve();
-                *woke |= self.put_back(state, source);
+                wakes.woke |= self.put_back(state, source);
                 NextRun::Made(index)
             }
-            next => self.next_uncommon(state, source, next, woke),
+            next => self.next_uncommon(state, source, next, &mut wakes.woke),
         }
     }
 
@@ -565,7 +675,7 @@ where
                 (NextRun::Panicked(state.results.values.reserve(), caught), in_iterator)
             }
             NextItem::Exhausted => (NextRun::Finished, true),
-            NextItem::Unwanted => (NextRun::Finished, false),
+            NextItem::Unwanted | NextItem::Pending => (NextRun::Finished, false),
         };
         if !ends && state.input.is_stopped() {
             // While the item was read, the token fired or a run failed.
@@ -601,10 +711,50 @@ where
     }
 }
 
+impl<I, F, S, K> MapState<I, F, S, K>
+where
+    I: MapInput,
+    S: SupervisedFuture,
+    K: CollectMode<S, Buffer: StreamBuffer>,
+{
+    /// Polls for the next result of a stream; `None` if the map has ended.
+    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<K::Item>> {
+        let polled = self.poll_until(cx, |state| {
+            let ended = state.has_ended();
+            match state.results.values.pop(ended) {
+                // The pause may have ended with it.
+                Some(result) => Some((Some(result), state.pop_reader())),
+                None => ended.then_some((None, None)),
+            }
+        });
+        polled.map(|(result, reader)| {
+            if let Some(reader) = reader {
+                quietly(|| reader.wake());
+            }
+            result
+        })
+    }
+}
+
+/// What a worker has woken since its poll started, and whom it is to wake.
+#[derive(Default)]
+pub(crate) struct Wakes {
+    /// It has woken or spawned a task.
+    pub(crate) woke: bool,
+    /// The consumer of a stream is to be woken when the poll ends.
+    pub(crate) owes_consumer: bool,
+}
+
 /// The next step of a worker without a run.
 pub(crate) enum NextRun {
     /// Poll the run that was passed to `put`.
     Made(Index),
+    /// Wait: the stream is pending.
+    SourcePending,
+    /// Wait: too many results wait for the consumer.
+    Paused,
+    /// The consumer was woken, and may be in tokio's LIFO slot of this thread: let it run.
+    Yields,
     /// Wait: another worker has borrowed the source.
     SourceBorrowed,
     Finished,
@@ -616,7 +766,7 @@ pub(crate) enum NextRun {
 
 impl<I, F, S, K> HasTasks for MapState<I, F, S, K>
 where
-    I: Iterator,
+    I: MapInput,
     S: SupervisedFuture,
     K: CollectMode<S>,
     Self: Send + Sync,
@@ -634,13 +784,15 @@ where
         let mut state = self.lock();
         let has_room = state.has_room();
         let requested = state.capacity.on_limit_changed(has_room);
+        let reader = state.pop_reader();
         wake_map_if(requested, state);
+        reader.into_iter().for_each(|reader| _ = quietly(|| reader.wake()));
     }
 }
 
 impl<I, F, S, K> Watched for MapState<I, F, S, K>
 where
-    I: Iterator,
+    I: MapInput,
     S: SupervisedFuture,
     K: CollectMode<S>,
     Self: Send + Sync,

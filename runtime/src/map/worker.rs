@@ -36,9 +36,10 @@ use crate::{
 };
 use crate::{
     map::growth::{GrowthPolicy, WorkerLimit},
+    map::item_source::{ItemSource, MapInput},
     map::results::{CollectMode, FinishedItem},
     map::state,
-    map::state::{MapState, NextRun},
+    map::state::{MapState, NextRun, Wakes},
     tasks::cell::{DynTask, TaskCell, error_of_abort, set_tuning},
     tasks::reorder_buffer::Index,
 };
@@ -51,7 +52,7 @@ sync::global! {
 /// The future of a worker, as it is spawned on tokio.
 pub(crate) struct Worker<I, F, S, K>
 where
-    I: Iterator + Send + 'static,
+    I: MapInput + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
     K: CollectMode<S> + 'static,
@@ -63,7 +64,7 @@ where
 /// The runs of a worker, one after another.
 struct Runs<I, F, S, K>
 where
-    I: Iterator,
+    I: MapInput,
     S: SupervisedFuture,
     K: CollectMode<S>,
 {
@@ -85,8 +86,9 @@ where
     is_new: bool,
     /// Whether it may be in the queue for the source.
     queued: bool,
-    /// Whether it has woken or spawned a task since its poll started.
-    woke: bool,
+    /// The source, while its stream is pending.
+    reading: Option<Box<ItemSource<I, F>>>,
+    wakes: Wakes,
     growth: GrowthPolicy,
     /// `None` once the worker has left the map.
     key: Option<Key>,
@@ -94,7 +96,7 @@ where
 
 impl<I, F, S, K> Drop for Worker<I, F, S, K>
 where
-    I: Iterator + Send + 'static,
+    I: MapInput + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
     K: CollectMode<S> + 'static,
@@ -116,7 +118,7 @@ fn cancel_waker(token: &CancellationToken, record: &Arc<TaskRecord>) -> CancelWa
 
 impl<I, F, S, K> Future for Worker<I, F, S, K>
 where
-    I: Iterator + Send + 'static,
+    I: MapInput + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
     K: CollectMode<S> + 'static,
@@ -125,7 +127,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { cell, runs } = self.get_mut();
-        runs.woke = false;
+        runs.wakes.woke = false;
         let polled = cell.poll(runs, cx);
         if runs.run.is_none() {
             return polled;
@@ -139,7 +141,7 @@ where
 
 impl<I, F, S, K> Worker<I, F, S, K>
 where
-    I: Iterator + Send + 'static,
+    I: MapInput + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
     K: CollectMode<S> + 'static,
@@ -195,7 +197,8 @@ where
             is_new: first.is_none(),
             first,
             queued: false,
-            woke: false,
+            reading: None,
+            wakes: Wakes::default(),
             growth: GrowthPolicy::default(),
         };
         let worker = Self { cell: TaskCell::new(record.clone(), span), runs };
@@ -210,7 +213,7 @@ where
 
 impl<I, F, S, K> Runs<I, F, S, K>
 where
-    I: Iterator + Send + 'static,
+    I: MapInput + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
     K: CollectMode<S> + 'static,
@@ -238,7 +241,7 @@ where
         let limit = limit.map(WorkerLimit::Fixed).or(own);
         shared.set_function(spec, limit.unwrap_or_else(|| WorkerLimit::Fixed(default_limit())));
         shared.wake();
-        self.woke = true;
+        self.wakes.woke = true;
         let cuts_spans = shared.tasks.scope.cuts_spans();
         let span = events::task_span(&shared.span, cuts_spans, spec.name(), None);
         self.set_tuning();
@@ -285,12 +288,12 @@ where
                         if !Worker::grow(&self.shared, wanted) {
                             break;
                         }
-                        self.woke = true;
+                        self.wakes.woke = true;
                     }
                     if K::STOPS && ended.result.is_err() {
                         let text = note.and_then(Cell::take).and_then(ErrorNote::into_text);
                         let item = FinishedItem { task, index, ended };
-                        self.shared.store(item, Some(self.record.origin()), text);
+                        _ = self.shared.store(item, Some(self.record.origin()), text);
                         None
                     } else {
                         Some(FinishedItem { task, index, ended })
@@ -323,16 +326,18 @@ where
                 self.stop_reading(done.take());
                 return Poll::Ready(false);
             }
-            if self.woke {
+            if self.wakes.woke {
                 return self.yield_to_others(done.take(), cx);
             }
             let (token, spare_token, run) = (&self.token, &mut self.spare_token, &mut self.run);
             let given = || spare_token.take().unwrap_or_else(|| token.clone());
             let next_run = self.shared.complete_and_next(
                 done,
+                &mut self.reading,
+                cx,
                 given,
                 |next| run.set(Some(next)),
-                &mut self.woke,
+                &mut self.wakes,
             );
             if let NextRun::Made(index) = next_run {
                 self.index = Some(index);
@@ -340,7 +345,7 @@ where
                 self.growth.on_start();
                 if std::mem::take(&mut self.is_new) {
                     self.shared.wake();
-                    self.woke = true;
+                    self.wakes.woke = true;
                 }
                 return Poll::Ready(true);
             }
@@ -354,7 +359,7 @@ where
     /// in tokio's LIFO slot of this thread, from which no other thread takes it.
     #[cold]
     fn yield_to_others(&mut self, done: Option<FinishedItem<S>>, cx: &Context<'_>) -> Poll<bool> {
-        done.into_iter().for_each(|done| self.shared.store(done, None, None));
+        done.into_iter().for_each(|done| _ = self.shared.store(done, None, None));
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -368,17 +373,21 @@ where
                 _ = panic::catch(|| self.run.set(None));
                 Poll::Ready(Some(false))
             }
-            NextRun::SourceBorrowed => {
+            NextRun::SourcePending => Poll::Pending,
+            NextRun::Yields => Poll::Ready(None),
+            NextRun::SourceBorrowed if !I::MAY_PEND && self.shared.spin_until_available() => {
+                Poll::Ready(None)
+            }
+            NextRun::SourceBorrowed | NextRun::Paused => {
                 let Some(key) = self.key else { return Poll::Ready(Some(false)) };
-                self.queued =
-                    !self.shared.spin_until_available() && self.shared.enqueue(key, cx.waker());
+                self.queued = self.shared.enqueue(key, cx.waker());
                 if self.queued { Poll::Pending } else { Poll::Ready(None) }
             }
             NextRun::Panicked(index, caught) => {
                 let Some(failed) = self.shared.item_panicked(index, caught) else {
                     return Poll::Ready(Some(false));
                 };
-                self.shared.store(failed, None, None);
+                self.wakes.woke |= self.shared.store(failed, None, None);
                 // A run spends a unit when it starts; an item whose run could not be made spends one here.
                 ready!(poll_proceed(cx)).made_progress();
                 Poll::Ready(None)
@@ -415,15 +424,39 @@ where
     }
 
     #[cold]
-    fn stop_reading(&self, done: Option<FinishedItem<S>>) {
-        done.into_iter().for_each(|done| self.shared.store(done, None, None));
-        self.shared.stop_reading();
+    fn stop_reading(&mut self, done: Option<FinishedItem<S>>) {
+        done.into_iter().for_each(|done| _ = self.shared.store(done, None, None));
+        self.shared.stop_reading(self.reading.take());
+    }
+
+    /// Polls the first read of the map, or the runs. Returns whether the worker has ended.
+    fn poll_task(&mut self, cx: &mut Context<'_>, now: Ticks) -> bool {
+        self.dequeue();
+        if self.first.is_some() {
+            let shared = self.shared.clone();
+            let _inside = shared.span.enter();
+            let has_ended = self.poll_next(&mut None, cx) == Poll::Ready(false);
+            if has_ended {
+                self.finish();
+            }
+            return has_ended;
+        }
+        if std::mem::take(&mut self.starting) {
+            self.shared.worker_started();
+        }
+        self.drive(now, cx).is_ready()
+    }
+
+    fn wake_consumer(&mut self) {
+        if std::mem::take(&mut self.wakes.owes_consumer) {
+            self.shared.wake_consumer();
+        }
     }
 }
 
 impl<I, F, S, K> DynTask for Runs<I, F, S, K>
 where
-    I: Iterator + Send + 'static,
+    I: MapInput + Send + 'static,
     F: FnMut(CancellationToken, I::Item) -> S + Send + 'static,
     S: SupervisedFuture<Value: Send + 'static, Error: Send + 'static> + Send + 'static,
     K: CollectMode<S> + 'static,
@@ -447,20 +480,9 @@ where
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, now: Ticks, _: bool) -> bool {
-        if self.first.is_some() {
-            let shared = self.shared.clone();
-            let _inside = shared.span.enter();
-            let has_ended = self.poll_next(&mut None, cx) == Poll::Ready(false);
-            if has_ended {
-                self.finish();
-            }
-            return has_ended;
-        }
-        if std::mem::take(&mut self.starting) {
-            self.shared.worker_started();
-        }
-        self.dequeue();
-        self.drive(now, cx).is_ready()
+        let has_ended = self.poll_task(cx, now);
+        self.wake_consumer();
+        has_ended
     }
 
     fn drop_run(&mut self) {
@@ -474,6 +496,10 @@ where
 
     fn on_aborted(&mut self, _: &Arc<TaskRecord>) {
         self.dequeue();
+        self.wake_consumer();
+        if let Some(source) = self.reading.take() {
+            self.shared.return_unread(source);
+        }
         if let Some(index) = self.index.take() {
             let (spec, origin) = (self.record.spec(), self.record.origin());
             let tasks = &self.shared.tasks;
@@ -481,7 +507,7 @@ where
                 Ok(error) => {
                     let ended = TaskCompletion::aborted(error);
                     let item = FinishedItem { task: spec.name(), index, ended };
-                    self.shared.store(item, Some(self.record.origin()), None);
+                    _ = self.shared.store(item, Some(self.record.origin()), None);
                 }
                 Err(caught) => self.shared.store_unconvertible(spec.name(), caught),
             }

@@ -6,6 +6,12 @@
     reason = "the befores of the cookbook are what one writes by hand"
 )]
 
+mod etl {
+    #[rustfmt::skip]
+    mod after;
+    #[rustfmt::skip]
+    mod before;
+}
 mod fetch_all {
     #[rustfmt::skip]
     mod after;

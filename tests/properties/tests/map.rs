@@ -1,9 +1,18 @@
 //! Maps: the results of items that end as the program says.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::Poll,
+};
+
+use futures::{Stream, stream};
 use proptest::{collection::vec, prelude::*};
 use testkit::{End, Failed, counters::Since};
 use tokio::task::yield_now;
-use tokio_supervised::{CancellationToken, map, supervised};
+use tokio_supervised::{CancellationToken, map, map_stream, supervised};
 
 use crate::support::{Ends, Failure, Tasks, Work, any_end, done, ends, in_time, programs, run};
 
@@ -89,6 +98,95 @@ async fn compare_together(program: Program) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The same items as results, one by one: by the iterator and by a stream, which pends now and then.
+async fn compare_streamed(
+    program: Program,
+    is_ordered: bool,
+    is_stream: bool,
+    pauses: usize,
+    taken_before_cancel: usize,
+) -> Result<(), TestCaseError> {
+    let since = Since::now("properties: map");
+    let mut tasks = Tasks::default();
+    let items: Vec<_> =
+        program.items.iter().map(|item| (*item, tasks.add(Work::Short(1)))).collect();
+    let (token, count, limit) = (CancellationToken::new(), items.len(), program.limit);
+    let read = Arc::new(AtomicUsize::new(0));
+    let counts = read.clone();
+    let items = items.into_iter().inspect(move |_| _ = counts.fetch_add(1, SeqCst));
+    let f =
+        |token, (what, task): (Item, crate::support::Task)| item(token, task.number, what, task);
+    let mut results = match (is_stream, is_ordered) {
+        (false, true) => map(&token, items, f).limit(limit).results(),
+        (false, false) => map(&token, items, f).limit(limit).unordered(),
+        (true, true) => map_stream(&token, pending_at_times(items), f).limit(limit).results(),
+        (true, false) => map_stream(&token, pending_at_times(items), f).limit(limit).unordered(),
+    };
+    // The model: each item that was read has its own result, in order or in any; then, if the token fired before all
+    // were read, one `Cancelled`.
+    let (mut taken, mut cancelled) = (Vec::new(), 0);
+    let mut read_at_cancel = None;
+    while let Some(result) = in_time(results.next()).await {
+        match result.map_err(Failure::from) {
+            Err(Failure::Cancelled) => cancelled += 1,
+            other => taken.push(other),
+        }
+        let ahead = read.load(SeqCst).saturating_sub(taken.len() + cancelled);
+        prop_assert!(ahead <= 2 * limit, "{} read ahead of {}", ahead, taken.len());
+        if taken.len() == taken_before_cancel {
+            token.cancel();
+            read_at_cancel = Some(read.load(SeqCst));
+        }
+        for _ in 0..pauses {
+            yield_now().await;
+        }
+    }
+    let read = read.load(SeqCst);
+    match read_at_cancel {
+        None => prop_assert_eq!((read, taken.len(), cancelled), (count, count, 0)),
+        Some(at_cancel) => {
+            prop_assert!(read <= at_cancel + 1, "{} read after the token", read - at_cancel);
+            let of_unread = taken.len() + cancelled - read;
+            prop_assert_eq!(of_unread, usize::from(read < count));
+        }
+    }
+    let mut expected: Vec<_> = (0..read)
+        .map(|number| failure(number, program.items[number].end).map_or(Ok(number), Err))
+        .collect();
+    if cancelled == 0 {
+        if !is_ordered {
+            let key = |result: &Result<usize, Failure>| format!("{result:?}");
+            taken.sort_by_key(key);
+            expected.sort_by_key(key);
+        }
+        prop_assert_eq!(taken, expected);
+    } else if is_ordered {
+        // Those that the token did not end are in the order of the input.
+        let mut left = expected.iter();
+        for result in &taken {
+            prop_assert!(left.any(|expected| expected == result), "{:?}", result);
+        }
+    }
+    prop_assert!(tasks.peak() <= limit);
+    prop_assert_eq!(tasks.running(), 0);
+    let (_, running, waiting) = done(&since);
+    prop_assert_eq!((running, waiting), (0, 0));
+    Ok(())
+}
+
+/// A stream that is pending before every third item.
+fn pending_at_times<T>(items: impl Iterator<Item = T> + Send) -> impl Stream<Item = T> + Send {
+    let (mut items, mut polls) = (Box::new(items), 0_usize);
+    stream::poll_fn(move |cx| {
+        polls += 1;
+        if polls % 3 == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(items.next())
+    })
+}
+
 proptest! {
     #![proptest_config(programs(1_500))]
 
@@ -97,8 +195,12 @@ proptest! {
     fn a_map_behaves_like_its_items(
         settled in program(any_end()),
         together in program(prop_oneof![12 => Just(End::Ok), 1 => any_end()]),
+        streamed in program(any_end()),
+        (is_ordered, is_stream) in (any::<bool>(), any::<bool>()),
+        (pauses, taken_before_cancel) in (0..4_usize, 1..40_usize),
     ) {
         run(compare_settled(settled))?;
         run(compare_together(together))?;
+        run(compare_streamed(streamed, is_ordered, is_stream, pauses, taken_before_cancel))?;
     }
 }

@@ -50,6 +50,7 @@ mod size;
 mod spawn_blocking;
 mod spawn_local;
 mod spawn_outside;
+mod streams;
 mod stress;
 mod task;
 mod tasks;

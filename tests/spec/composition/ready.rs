@@ -4,7 +4,7 @@
 //! it with the public API. A row is one operation that is ready at once, driven in a loop that never ends by itself.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     convert::Infallible,
     future::{Future, ready},
     pin::Pin,
@@ -13,14 +13,15 @@ use std::{
     time::Duration,
 };
 
+use futures::stream::empty;
 use tokio::{
     runtime::Builder,
     task::{LocalSet, yield_now},
     time::{Instant, timeout},
 };
 use tokio_supervised::{
-    CancellationToken, Group, GroupHandle, LeakCheck, Outcome, Pool, Services, SupervisedFuture,
-    TaskError, map, shield, supervised, within,
+    CancellationToken, Group, GroupHandle, LeakCheck, Outcome, Pool, Results, Services,
+    SupervisedFuture, TaskError, map, map_stream, shield, supervised, within,
 };
 
 use testkit::finishes;
@@ -107,6 +108,16 @@ fn closed() -> Pool {
     pool
 }
 
+type Streamed = RefCell<Results<(), TaskError>>;
+
+fn streaming() -> Streamed {
+    map(&live(), std::iter::repeat(()), |token, ()| quick(token)).results().into()
+}
+
+fn ended() -> Streamed {
+    map(&live(), None, |token, ()| quick(token)).unordered().into()
+}
+
 fn rows() -> Vec<Row> {
     // No macro: `tests/spec/house/ready.rs` reads the calls of `row`.
     Vec::from([
@@ -177,6 +188,15 @@ fn rows() -> Vec<Row> {
         }),
         row("Map::settled", live, |token| async move {
             map(&token, std::iter::empty(), |token, ()| quick(token)).settled().await;
+        }),
+        row("map_stream", live, |token| async move {
+            map_stream(&token, empty::<()>(), |token, ()| quick(token)).await.unwrap();
+        }),
+        row("Results::next", streaming, |results| async move {
+            results.try_borrow_mut().unwrap().next().await.unwrap().unwrap();
+        }),
+        row("Results::next (ended)", ended, |results| async move {
+            assert!(results.try_borrow_mut().unwrap().next().await.is_none());
         }),
         row("Settled", fired, |token| async move {
             map(&token, std::iter::empty(), |token, ()| quick(token)).settled().await;

@@ -17,6 +17,17 @@ where
     stream::iter(0..items).map(work).buffered(LIMIT).try_collect().await
 }
 
+/// Results in the order in which they end; it stops pulling at the first failure.
+pub(super) async fn buffer_unordered<F>(
+    items: u64,
+    work: impl Fn(u64) -> F,
+) -> Result<Vec<u64>, TaskError>
+where
+    F: Future<Output = Result<u64, TaskError>>,
+{
+    stream::iter(0..items).map(work).buffer_unordered(LIMIT).try_collect().await
+}
+
 /// In the order in which they end, and without results: a failure is seen by the closure alone.
 pub(super) async fn for_each_concurrent<F>(items: u64, work: impl Fn(u64) -> F)
 where

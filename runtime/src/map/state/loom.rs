@@ -1,5 +1,5 @@
 use std::{
-    future::{Ready, poll_fn, ready},
+    future::{Future, Ready, poll_fn, ready},
     panic::Location,
     sync::Arc,
     task::Poll,
@@ -8,13 +8,14 @@ use std::{
 use loom::{future::block_on, sync::Condvar, thread};
 
 use crate::map::growth::WorkerLimit;
-use crate::map::state::{MapState, NextRun};
+use crate::map::item_source::{FromStream, MapInput};
+use crate::map::state::{MapState, NextRun, Wakes};
 use crate::{
     context::tree::{OnThread, TaskRecord},
     error::TaskError,
     function::Policy,
     function::loom::spec as model_spec,
-    map::results::{FailFast, FinishedItem},
+    map::results::{AsCompleted, CollectMode, FailFast, FinishedItem, InOrder, StreamBuffer},
     outcome::Outcome,
     registry::slab::Key,
     run::future::{Supervised, TaskCompletion, supervise},
@@ -39,7 +40,7 @@ impl From<TaskError> for Failure {
 type Items = Box<dyn Iterator<Item = u8> + Send>;
 type Run = Supervised<Ready<Result<u8, Failure>>, CancellationToken>;
 type Make = Box<dyn FnMut(CancellationToken, u8) -> Run + Send>;
-type Map = Arc<MapState<Items, Make, Run, FailFast>>;
+type Map<K = FailFast, I = Items> = Arc<MapState<I, Make, Run, K>>;
 
 /// A map with room for `n` workers, two of which exist.
 fn map_of(items: Items, make: Make, limit: usize) -> Map {
@@ -69,46 +70,94 @@ fn map(items: u8) -> (Map, Arc<Mutex<Vec<u8>>>) {
     (map, items_read)
 }
 
-fn record(map: &Map) -> Arc<TaskRecord> {
+fn record<K: CollectMode<Run>, I: MapInput>(map: &Map<K, I>) -> Arc<TaskRecord> {
     let spec = model_spec(Policy::DEFAULT);
     TaskRecord::recycle_or_new(None, spec, Location::caller(), &map.tasks.scope, OnThread::Worker)
 }
 
 /// The steps of a worker after it has stored a result and has waited for the source.
-fn next_index(map: &Map, key: Key, mut done: Option<FinishedItem<Run>>) -> Option<Index> {
+fn next_index<K, I>(
+    map: &Map<K, I>,
+    key: Key,
+    mut done: Option<FinishedItem<Run>>,
+    wakes: &mut Wakes,
+) -> Option<Index>
+where
+    K: CollectMode<Run>,
+    I: MapInput<Item = u8>,
+{
+    let mut reading = None;
+    // As the cancel waker of a worker: only where the token fires from outside, since it adds interleavings.
+    let mut watches = wakes.woke.then(|| Box::pin(map.tasks.token.clone().cancelled_owned()));
     block_on(poll_fn(|cx| {
         map.dequeue(key);
-        loop {
-            if map.tasks.token.is_cancelled() {
-                done.take().into_iter().for_each(|done| map.store(done, None, None));
-                map.stop_reading();
-                return Poll::Ready(None);
-            }
-            match map.complete_and_next(&mut done, || map.tasks.token.clone(), drop, &mut false) {
-                NextRun::Made(index) => return Poll::Ready(Some(index)),
-                NextRun::Finished | NextRun::Unwanted => return Poll::Ready(None),
-                NextRun::Panicked(..) => unreachable!("nothing panics here"),
-                NextRun::SourceBorrowed if map.enqueue(key, cx.waker()) => return Poll::Pending,
-                NextRun::SourceBorrowed => {}
-            }
+        if let Some(watch) = &mut watches {
+            _ = watch.as_mut().poll(cx);
         }
+        let polled = loop {
+            if map.tasks.token.is_cancelled() {
+                done.take().into_iter().for_each(|done| _ = map.store(done, None, None));
+                map.stop_reading(reading.take());
+                break Poll::Ready(None);
+            }
+            let token = || map.tasks.token.clone();
+            match map.complete_and_next(&mut done, &mut reading, cx, token, drop, wakes) {
+                NextRun::Made(index) => break Poll::Ready(Some(index)),
+                NextRun::Finished | NextRun::Unwanted => break Poll::Ready(None),
+                NextRun::Panicked(..) => unreachable!("nothing panics here"),
+                NextRun::SourceBorrowed | NextRun::Paused => {
+                    if map.enqueue(key, cx.waker()) {
+                        break Poll::Pending;
+                    }
+                }
+                NextRun::SourcePending => break Poll::Pending,
+                NextRun::Yields => {
+                    cx.waker().wake_by_ref();
+                    break Poll::Pending;
+                }
+            }
+        };
+        if polled.is_pending() && std::mem::take(&mut wakes.owes_consumer) {
+            map.wake_consumer();
+        }
+        polled
     }))
 }
 
 /// As a worker: drives one run after another, whose ends are given.
-fn drive(
-    map: &Map,
+fn drive<K, I>(
+    map: &Map<K, I>,
     key: Key,
     task: &'static str,
-    end: impl Fn(&Map) -> (Outcome, Result<u8, Failure>),
-) {
+    end: impl Fn(&Map<K, I>) -> (Outcome, Result<u8, Failure>),
+) where
+    K: CollectMode<Run>,
+    I: MapInput<Item = u8>,
+{
+    drive_with(map, key, task, end, Wakes::default());
+}
+
+/// The same. With `wakes.woke`, each worker watches the token.
+fn drive_with<K, I>(
+    map: &Map<K, I>,
+    key: Key,
+    task: &'static str,
+    end: impl Fn(&Map<K, I>) -> (Outcome, Result<u8, Failure>),
+    mut wakes: Wakes,
+) where
+    K: CollectMode<Run>,
+    I: MapInput<Item = u8>,
+{
     let mut done = None;
-    while let Some(index) = next_index(map, key, done) {
+    while let Some(index) = next_index(map, key, done, &mut wakes) {
         let (outcome, result) = end(map);
         let ended = TaskCompletion { outcome, overdue: false, nanos: 0, result };
         done = Some(FinishedItem { task, index, ended });
     }
     map.finish(Some(key));
+    if wakes.owes_consumer {
+        map.wake_consumer();
+    }
 }
 
 /// Invariants 1 and 5; loom fails if the map, or a worker that waits for the source, is not woken.
@@ -159,15 +208,16 @@ fn no_worker_escapes_the_drop_of_its_map() {
         let (map, _) = map(2);
         let spawns = spawn(&map, move |map| {
             let record = record(&map);
-            map.register(&record);
-            record
+            let key = map.register(&record);
+            (record, key)
         });
         map.on_drop();
-        let record = join(spawns);
+        let (record, key) = join(spawns);
         assert!(record.is_aborted());
-        let next_run =
-            map.complete_and_next(&mut None, || map.tasks.token.clone(), drop, &mut false);
-        assert!(matches!(next_run, NextRun::Finished), "nothing more is run");
+        assert!(
+            next_index(&map, key, None, &mut Wakes::default()).is_none(),
+            "nothing more is run"
+        );
     });
 }
 
@@ -222,7 +272,7 @@ fn a_map_with_room_has_a_reader_or_requests_one() {
                 if is_new {
                     map.worker_started();
                 }
-                assert!(next_index(&map, key, None).is_some());
+                assert!(next_index(&map, key, None, &mut Wakes::default()).is_some());
                 let grew = usize::from(map.grow(1).is_some());
                 *asked.lock().expect("loom's locks are not poisoned") += grew;
             })
@@ -279,5 +329,132 @@ fn a_worker_that_ends_dequeues_no_other_worker() {
         assert_eq!(map.take_results(), Ok(vec![7, 7]));
         join(leaves);
         join(enters);
+    });
+}
+
+/// A map whose results are returned one by one, with `workers` of at most `limit` workers.
+fn stream_of<K, I>(items: I, workers: usize, limit: usize) -> Map<K, I>
+where
+    K: CollectMode<Run>,
+    I: MapInput<Item = u8> + Send,
+{
+    let map = MapState::new(CancellationToken::new(), Location::caller(), items, make(drop));
+    map.set_function(model_spec(Policy::DEFAULT), WorkerLimit::Fixed(limit));
+    for _ in 1..workers {
+        assert!(map.grow(1).is_some(), "there is work for one more");
+        map.worker_started();
+    }
+    Arc::new(map)
+}
+
+fn next_result<K, I>(map: &Map<K, I>) -> Option<K::Item>
+where
+    K: CollectMode<Run, Buffer: StreamBuffer>,
+    I: MapInput<Item = u8>,
+{
+    block_on(poll_fn(|cx| map.poll_next(cx)))
+}
+
+fn ok<K: CollectMode<Run>, I: MapInput>(_: &Map<K, I>) -> (Outcome, Result<u8, Failure>) {
+    (Outcome::Ok, Ok(7))
+}
+
+/// Invariants 5 and 9: a worker that has paused is woken by the consumer, which is woken by the worker.
+fn consumer_against_workers<K>(workers: usize, limit: usize, items: u8)
+where
+    K: CollectMode<Run, Item = Result<u8, Failure>, Buffer: StreamBuffer> + 'static,
+{
+    let map = stream_of::<K, _>(0..items, workers, limit);
+    let workers: Vec<_> = (0..workers)
+        .map(|_| {
+            let (map, key) = (map.clone(), map.register(&record(&map)));
+            thread::spawn(move || drive(&map, key, "a", ok))
+        })
+        .collect();
+    for _ in 0..items {
+        assert_eq!(next_result(&map), Some(Ok(7)));
+    }
+    assert_eq!(next_result(&map), None);
+    workers.into_iter().for_each(join);
+}
+
+#[test]
+fn a_consumer_and_a_paused_worker_wake_each_other() {
+    model(Some(3), || consumer_against_workers::<InOrder>(1, 1, 2));
+}
+
+#[test]
+fn two_workers_share_the_end_of_a_pause() {
+    model(Some(2), || consumer_against_workers::<AsCompleted>(2, 2, 4));
+}
+
+/// Invariant 9: a token ends the pause, what has finished is returned, and the consumer is woken at the end.
+#[test]
+fn a_token_ends_a_paused_stream() {
+    model(Some(2), || {
+        let map = stream_of::<InOrder, _>(0..3, 1, 1);
+        let key = map.register(&record(&map));
+        let watching = Wakes { woke: true, owes_consumer: false };
+        let worker = spawn(&map, move |map| drive_with(&map, key, "a", ok, watching));
+        let fires = spawn(&map, |map| map.tasks.token.cancel());
+        let mut returned = 0;
+        while let Some(result) = next_result(&map) {
+            assert_eq!(result, Ok(7));
+            returned += 1;
+        }
+        let last = map.take_results().expect("no failure stops it");
+        assert!(if last.is_empty() { returned == 3 } else { returned < 3 }, "{returned}");
+        join(worker);
+        join(fires);
+    });
+}
+
+/// Invariants 4 and 5: a consumer that is dropped leaves no worker in the queue.
+#[test]
+fn a_dropped_consumer_releases_a_paused_worker() {
+    model(Some(3), || {
+        let map = stream_of::<AsCompleted, _>(0..4, 1, 1);
+        let key = map.register(&record(&map));
+        let worker = spawn(&map, move |map| drive(&map, key, "a", ok));
+        assert_eq!(next_result(&map), Some(Ok(7)));
+        map.on_drop();
+        join(worker);
+    });
+}
+
+/// A stream that another thread fills: a worker that waits for it is woken, and the consumer gets each result before
+/// the next item is there.
+#[test]
+fn a_pending_stream_delays_no_finished_result() {
+    model(Some(2), || {
+        let slot: Arc<Mutex<(Option<u8>, Option<std::task::Waker>)>> = Arc::default();
+        let items = futures_util::stream::poll_fn({
+            let (slot, mut left) = (slot.clone(), 2);
+            move |cx| {
+                if left == 0 {
+                    return Poll::Ready(None);
+                }
+                let mut slot = slot.lock().expect("loom's locks are not poisoned");
+                let Some(item) = slot.0.take() else {
+                    slot.1 = Some(cx.waker().clone());
+                    return Poll::Pending;
+                };
+                left -= 1;
+                Poll::Ready(Some(item))
+            }
+        });
+        let map = stream_of::<InOrder, _>(FromStream::new(items), 1, 2);
+        let key = map.register(&record(&map));
+        let worker = spawn(&map, move |map| drive(&map, key, "a", ok));
+        for item in 0..2 {
+            let mut slot = slot.lock().expect("loom's locks are not poisoned");
+            slot.0 = Some(item);
+            let waker = slot.1.take();
+            drop(slot);
+            waker.into_iter().for_each(std::task::Waker::wake);
+            assert_eq!(next_result(&map), Some(Ok(7)), "before the next item is there");
+        }
+        assert_eq!(next_result(&map), None);
+        join(worker);
     });
 }
