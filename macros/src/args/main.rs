@@ -7,6 +7,7 @@ use syn::Path;
 use super::{
     allow::{ALLOW, Allow},
     flavor::{self, Flavor},
+    lines::{self, LINES},
     list::{Argument, Arguments, KnownKey},
     values::{self, Duration, Zero},
 };
@@ -21,6 +22,7 @@ const KNOWN: &[KnownKey] = &[
     KnownKey::value("signals", "\"int term\""),
     flavor::FLAVOR,
     flavor::WORKER_THREADS,
+    LINES,
     ALLOW,
     KnownKey::value("crate", "\"::my_crate::supervised\""),
 ];
@@ -28,6 +30,8 @@ const KNOWN: &[KnownKey] = &[
 pub(crate) struct MainArgs {
     pub(crate) krate: Path,
     pub(crate) allow: Allow,
+    /// Whether the body's lines are marked.
+    pub(crate) lines: bool,
     grace: Option<Duration>,
     linger: Option<TokenStream>,
     signals: Option<Vec<&'static str>>,
@@ -65,6 +69,7 @@ impl MainArgs {
             }),
             signals: given.take("signals").and_then(|argument| signals(&argument, diagnostics)),
             flavor: Flavor::take(&mut given, Flavor::MULTI_THREAD, &krate, diagnostics),
+            lines: lines::take(&mut given, diagnostics),
             allow: Allow::take(&mut given, diagnostics),
             krate,
         };

@@ -4,10 +4,12 @@
 //! Code enters a task, a run or a section, and exits it at the latest when it unwinds; the reference that it passed in
 //! is then returned to it. `stack.rs` is the thread's stack, `tree.rs` the records and scopes, `shields.rs` what others
 //! know of a run, `service.rs` what they know of a service, `reason.rs` why a scope was cancelled, `cancel_waker.rs` the
-//! watch over a scope's token, `deadlock.rs` the search for self-deadlocks. Nothing here knows a group, a pool or a map.
+//! watch over a scope's token, `deadlock.rs` the search for self-deadlocks, `lines.rs`
+//! the lines at which runs wait. Nothing here knows a group, a pool or a map.
 
 pub(crate) mod cancel_waker;
 pub(crate) mod deadlock;
+pub(crate) mod lines;
 pub(crate) mod reason;
 pub(crate) mod service;
 pub(crate) mod shields;
@@ -36,6 +38,7 @@ mod loom;
 #[inline]
 pub(crate) fn in_task<R>(record: &mut Option<Arc<TaskRecord>>, code: impl FnOnce() -> R) -> R {
     let _guard = EnterGuard::new(EntryKind::Task, record);
+    lines::enter_task();
     code()
 }
 

@@ -36,7 +36,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cause::Cause,
     clock::{AtomicTicks, Ticks},
-    context::{reason::CancelEpoch, reason::Reason, service::ServiceNode, shields::RunShields},
+    context::{
+        lines::Frames, reason::CancelEpoch, reason::Reason, service::ServiceNode,
+        shields::RunShields,
+    },
     error::Origin,
     function::TaskSpec,
     panic::quietly,
@@ -56,6 +59,8 @@ pub(crate) struct TaskRecord {
     thread: OnThread,
     /// The options of its call, if it has some. The worker of a map changes them with each run.
     tuning: Mutex<Option<Arc<Tuning>>>,
+    /// The lines at which its runs wait.
+    frames: Frames,
     state: RecordState,
 }
 
@@ -133,6 +138,7 @@ impl TaskRecord {
                 if tuning.is_some() {
                     *tuning = None;
                 }
+                record.frames.clear();
                 record.state = RecordState::new();
                 spare
             }
@@ -148,7 +154,8 @@ impl TaskRecord {
         thread: OnThread,
     ) -> Self {
         let tuning = Mutex::new(None);
-        Self { spec, spawned_at, scope, thread, tuning, state: RecordState::new() }
+        let (frames, state) = (Frames::new(), RecordState::new());
+        Self { spec, spawned_at, scope, thread, tuning, frames, state }
     }
 
     pub(crate) fn spec(&self) -> &'static TaskSpec {
@@ -275,6 +282,7 @@ impl TaskRecord {
     /// expensive.
     pub(crate) fn reset_clock(&self) {
         self.state.since.store(self.state.polled_since.load());
+        self.frames.clear();
         self.state.stopping.store(false, Ordering::Relaxed);
     }
 
@@ -320,6 +328,16 @@ impl TaskRecord {
 
     pub(crate) fn is_marked_unfinished(&self) -> bool {
         self.state.unfinished.load(Ordering::Relaxed)
+    }
+
+    /// The lines at which the runs of the task wait, as far as they are known.
+    pub(crate) fn frames(&self) -> &Frames {
+        &self.frames
+    }
+
+    /// The start of the current poll.
+    pub(crate) fn polled_since(&self) -> Ticks {
+        self.state.polled_since.load()
     }
 
     pub(crate) fn activity(&self) -> Activity {

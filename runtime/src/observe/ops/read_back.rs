@@ -149,6 +149,7 @@ fn task(name: &'static str, state: TaskState) -> LiveTask {
         depth: 0,
         service: None,
         label: None,
+        waits: None,
     }
 }
 
@@ -168,6 +169,7 @@ fn document(name: &'static str) -> Document {
             below: 0,
             oldest: Duration::ZERO,
             blocking: 0,
+            waits_at: None,
         }),
     ];
     let mut function = TaskStats::of(&SPEC);

@@ -8,7 +8,8 @@ use crate::{
 };
 use crate::{
     observe::stats::TaskStats, outcome::Outcome, registry::age::Age, registry::live::LiveTask,
-    registry::services::ServiceStatus, registry::tree::Alike, tuning::Bracketed,
+    registry::services::ServiceStatus, registry::tree::Alike, registry::waits::AtLine,
+    tuning::Bracketed,
 };
 
 impl fmt::Display for Document {
@@ -38,7 +39,7 @@ impl fmt::Display for Document {
         for entry in &self.lines {
             match entry {
                 PageLine::Task(task) => write_task(f, task.depth, task)?,
-                PageLine::More(Alike { depth, name, count, below, oldest, blocking }) => {
+                PageLine::More(Alike { depth, name, count, below, oldest, blocking, waits_at }) => {
                     let indent = 2 * depth + 2;
                     write!(f, "{:indent$}… {count} more {}", "", Quoted(name))?;
                     if *below > 0 {
@@ -47,7 +48,11 @@ impl fmt::Display for Document {
                     if *blocking > 0 {
                         write!(f, ", {blocking} polling (blocks its worker)")?;
                     }
-                    writeln!(f, ", at most {} old", Age(*oldest))?;
+                    write!(f, ", at most {} old", Age(*oldest))?;
+                    match waits_at {
+                        Some((file, line)) => writeln!(f, ", wait at {file}:{line}")?,
+                        None => writeln!(f)?,
+                    }
                 }
             }
         }
@@ -95,7 +100,8 @@ fn write_task(f: &mut fmt::Formatter<'_>, depth: usize, task: &LiveTask) -> fmt:
         (None, Some(service)) => write!(f, " (service {})", Quoted(service))?,
         (Some(id), Some(service)) => write!(f, " (task {id}, service {})", Quoted(service))?,
     }
-    writeln!(f, ": {}, {} old, spawned at {}", task.state, Age(task.age), task.spawned_at)
+    write!(f, ": {}, {} old, spawned at {}", task.state, Age(task.age), task.spawned_at)?;
+    writeln!(f, "{}", AtLine { verb: "waits", waits: task.waits.as_deref() })
 }
 
 fn write_function(f: &mut fmt::Formatter<'_>, of: &TaskStats) -> fmt::Result {
