@@ -9,6 +9,7 @@
 mod cause;
 mod configured;
 mod events;
+mod hangs;
 mod hostile;
 mod one_signal;
 mod pools;

@@ -23,6 +23,7 @@ mod group_stop;
 pub(crate) mod hygiene;
 mod known_faults;
 mod limit;
+mod lines;
 mod map;
 mod map_failure;
 mod map_quick;
