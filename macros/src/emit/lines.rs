@@ -17,13 +17,16 @@
 //!    temporary: `{ store; operand }.await` drops temporaries too early, `(operand, store()).0.await` too late.
 //!    (`tests/edition_2021`, `tests/edition_2024`)
 //! 3. A statement is marked before it only if no other mark can run between the mark and its `.await`. Otherwise the
-//!    line shown would be that of an earlier `.await`. (`a_mark_is_not_overwritten_before_its_await`)
+//!    line shown would be that of an earlier `.await`. (`tests.rs`, `tests/spec/behaviour/lines.rs`)
 //! 4. No block becomes longer if it had one statement, and no statement is inserted behind one that visibly diverges or
 //!    before one with attributes: lints read these. (`tests/compile/clippy`)
 //! 5. A call has the span of its operand, a statement that of the statement it is before. Both have the user's context:
 //!    `line!()` from another context is the line of the attribute.
 //! 6. Code that is no part of the body's own futures stays unmarked: items, constants, types, patterns. So do the tokens of
 //!    a macro: its statement is marked with the line of the macro.
+
+#[cfg(test)]
+mod tests;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree, token_stream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -132,7 +135,8 @@ const WAITING: [&str; 4] = ["join", "select", "select_biased", "try_join"];
 /// Macros that make a future or a stream, and wait for nothing themselves.
 const MAKING: [&str; 3] = ["stream", "task", "try_stream"];
 
-fn waits(call: &Macro) -> bool {
+/// Whether a macro waits where it is called.
+pub(crate) fn waits(call: &Macro) -> bool {
     let Some(name) = call.path.segments.last().map(|segment| &segment.ident) else { return false };
     WAITING.iter().any(|known| name == known)
         || !MAKING.iter().any(|known| name == known) && mentions_await(call.tokens.clone())
