@@ -7,7 +7,7 @@ use crate::{registry::SCOPES, registry::live::LiveTask};
 
 /// The live tasks, parents before their children: see [`tasks()`](crate::tasks()).
 ///
-/// `Display` draws a tree with a line for each task. Of many alike siblings, it shows the ones that block their worker
+/// `Display` draws a tree with a line for each task. Of many alike siblings that wait at one line, it shows the ones that block their worker
 /// and the oldest, and counts the rest.
 #[derive(Clone, Debug)]
 pub struct Tasks(pub(crate) Vec<LiveTask>);
