@@ -73,11 +73,7 @@ fn many_tasks_at_one_line_are_counted() {
 
 #[test]
 fn an_exit_with_75_names_the_line() {
-    let mut program = start("hangs", "a call");
+    let mut program = start("hangs", "ignores its token");
     let ended = program.wait_for("READY").send(SIGTERM).end().with_code(75);
-    ended.with_stderr(&format!(
-        "waits at handle {} → store {} for ",
-        place("handle"),
-        place("store")
-    ));
+    ended.with_stderr(&format!("waits at {} for ", place("deaf")));
 }

@@ -26,7 +26,6 @@ use std::{
 
 use crate::{
     clock::{AtomicTicks, Ticks},
-    context::stack::{self, Pushed},
     function::TaskSpec,
     sync::atomic64::AtomicU64,
 };
@@ -114,19 +113,6 @@ pub(crate) fn enter_task() {
     PENDED.set((usize::MAX, 0));
 }
 
-/// Writes the frame of a run that is pending, and was on the stack at `pushed`. `run` is its address.
-#[inline(never)]
-pub(crate) fn pended(pushed: Pushed, spec: &'static TaskSpec, mark: Mark, moved: bool, run: usize) {
-    stack::with_task_of(pushed, |record, depth| {
-        let (below, _) = PENDED.get();
-        let frames = if below == depth + 1 { None } else { Some(depth + 1) };
-        record.frames().write(depth, Frame { spec: spec.number(), mark }, frames, moved, || {
-            record.polled_since()
-        });
-        PENDED.set((depth, run));
-    });
-}
-
 /// A run that was pending before has ended, or was dropped.
 #[inline]
 pub(crate) fn ended(run: usize) {
@@ -164,6 +150,23 @@ impl Frames {
         }
     }
 
+    /// Writes the frame of a run that is pending, at its depth among the runs of the task. `run` is its address, and `now`
+    /// the start of the poll.
+    pub(crate) fn on_pending(
+        &self,
+        depth: usize,
+        (spec, mark): (&'static TaskSpec, Mark),
+        moved: bool,
+        run: usize,
+        now: Ticks,
+    ) {
+        let (below, _) = PENDED.get();
+        // The calls inside have written theirs in this poll.
+        let count = if below == depth + 1 { None } else { Some(depth + 1) };
+        self.write(depth, Frame { spec: spec.number(), mark }, count, moved, now);
+        PENDED.set((depth, run));
+    }
+
     /// Forgets all frames: the task drives another run.
     #[inline]
     pub(crate) fn clear(&self) {
@@ -172,15 +175,7 @@ impl Frames {
 
     /// Writes a frame, and the number of all if it is given. Only the task itself writes.
     #[inline]
-    fn write(
-        &self,
-        depth: usize,
-        frame: Frame,
-        count: Option<usize>,
-        moved: bool,
-        now: impl FnOnce() -> Ticks,
-    ) {
-        let mut moved = moved;
+    fn write(&self, depth: usize, frame: Frame, count: Option<usize>, mut moved: bool, now: Ticks) {
         if let Some(place) = self.each.get(depth) {
             let frame = u64::from(frame.spec) << 32 | u64::from(frame.mark.0);
             if place.load(Ordering::Relaxed) != frame {
@@ -196,7 +191,7 @@ impl Frames {
             }
         }
         if moved {
-            self.since.store(now());
+            self.since.store(now);
         }
     }
 

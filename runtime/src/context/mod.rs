@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cause::Cause,
+    context::lines::Mark,
     context::reason::CancelEpoch,
     context::service::ServiceNode,
     context::shields::RunShields,
@@ -63,6 +64,20 @@ pub(crate) fn enter_run(
 #[inline]
 pub(crate) fn exit_run(pushed: Pushed) -> bool {
     stack::pop(pushed)
+}
+
+/// Writes the line of a pending run that was exited into the record of its task. `run` is its address.
+#[inline(never)]
+pub(crate) fn set_line(
+    pushed: Pushed,
+    spec: &'static TaskSpec,
+    mark: Mark,
+    moved: bool,
+    run: usize,
+) {
+    stack::with_task_of(pushed, |record, depth| {
+        record.frames().on_pending(depth, (spec, mark), moved, run, record.polled_since());
+    });
 }
 
 /// Stores the shields of a run that was exited back into `shields`.

@@ -310,7 +310,7 @@ fn exit_pending(
     let Lent { cx, body, .. } = lent;
     let polled = Step { core, token, body }.poll_pending(cx, poll_context.cancel_waker);
     if polled.is_pending() {
-        lines::pended(pushed, core.spec, core.line, moved, core.address());
+        context::set_line(pushed, core.spec, core.line, moved, core.address());
     }
     polled
 }

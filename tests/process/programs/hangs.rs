@@ -91,6 +91,14 @@ async fn connection() -> Hangs {
     pending().await
 }
 
+/// Ignores its token.
+#[supervised(grace = "none", allow(unused_token))]
+async fn deaf(token: &CancellationToken) -> Hangs {
+    let _ = token;
+    // hangs: deaf
+    pending().await
+}
+
 /// Prints `READY` when all tasks hang.
 async fn ready(hanging: usize) {
     while tasks().iter().filter(|task| task.waiting_at().is_some()).count() < hanging {
@@ -135,6 +143,10 @@ pub(crate) async fn main(token: CancellationToken) -> anyhow::Result<()> {
         }
         "a call" => {
             pool.spawn(handle).await?;
+            ready(1).await;
+        }
+        "ignores its token" => {
+            pool.spawn(deaf).await?;
             ready(1).await;
         }
         "many" => {
